@@ -1,0 +1,328 @@
+//! One thing wrong, or doubtful, in an input file.
+//!
+//! A [`Diagnostic`] is data only: rooms collect them, all of them rather than the first, and
+//! [`crate::render::diagnostics`] shows them beside the lines they speak of.
+
+use std::fmt;
+use std::ops::Range;
+
+/// The number of an input file within one [`Sources`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceId(pub u32);
+
+/// A stretch of bytes in one input file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file.
+    pub source: SourceId,
+    /// The first byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Place {
+    /// The bytes as a range.
+    pub fn span(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// An input file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The path as the user wrote it; `<stdin>` for standard input.
+    pub name: String,
+    /// The whole text, without a byte-order mark.
+    pub text: String,
+}
+
+/// The input files of one run, so that a [`Place`] can be shown with its line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    files: Vec<Source>,
+}
+
+impl Sources {
+    /// Adds a file and gives it its number.
+    pub fn add(&mut self, source: Source) -> SourceId {
+        let id = SourceId(u32::try_from(self.files.len()).expect("fewer than 2^32 input files"));
+        self.files.push(source);
+        id
+    }
+
+    /// The file with this number.
+    pub fn get(&self, id: SourceId) -> &Source {
+        &self.files[id.0 as usize]
+    }
+
+    /// The line and column of a place, both counted from 1; columns count characters.
+    pub fn line_column(&self, place: Place) -> (usize, usize) {
+        let text = &self.get(place.source).text;
+        let mut start = (place.start as usize).min(text.len());
+        while !text.is_char_boundary(start) {
+            start -= 1;
+        }
+        let before = &text[..start];
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (line, before[line_start..].chars().count() + 1)
+    }
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The input cannot be used: exit status 2, or 1 for `validate`.
+    Error,
+    /// The input can be used, but a reader should look: an error under `--strict`.
+    Warning,
+}
+
+/// A place with a few words on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Where.
+    pub place: Place,
+    /// What to see there; may be empty.
+    pub text: String,
+}
+
+/// A replacement that would mend the problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// The bytes to replace.
+    pub place: Place,
+    /// What to put there.
+    pub replacement: String,
+}
+
+/// One thing wrong, or doubtful, in an input file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What kind of problem, as a stable kebab-case word.
+    pub code: Code,
+    /// Whether the input can still be used.
+    pub severity: Severity,
+    /// The fact: lower case, no full stop, names in backticks.
+    pub message: String,
+    /// Where; `None` when the file as a whole is meant (it is then named in the message).
+    pub primary: Option<Label>,
+    /// Other places that explain it.
+    pub others: Vec<Label>,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// The text that would mend it.
+    pub fix: Option<Fix>,
+}
+
+impl Diagnostic {
+    /// An error about a place.
+    pub fn error(code: Code, message: impl Into<String>, place: Place) -> Self {
+        Self::new(code, Severity::Error, message, Some(place))
+    }
+
+    /// A warning about a place.
+    pub fn warning(code: Code, message: impl Into<String>, place: Place) -> Self {
+        Self::new(code, Severity::Warning, message, Some(place))
+    }
+
+    /// An error about a whole file, which the message names.
+    pub fn file_error(code: Code, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Error, message, None)
+    }
+
+    fn new(
+        code: Code,
+        severity: Severity,
+        message: impl Into<String>,
+        place: Option<Place>,
+    ) -> Self {
+        Self {
+            code,
+            severity,
+            message: message.into(),
+            primary: place.map(|place| Label { place, text: String::new() }),
+            others: Vec::new(),
+            help: None,
+            fix: None,
+        }
+    }
+
+    /// Puts words under the primary place.
+    #[must_use]
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        if let Some(primary) = &mut self.primary {
+            primary.text = text.into();
+        }
+        self
+    }
+
+    /// Adds another place.
+    #[must_use]
+    pub fn other(mut self, place: Place, text: impl Into<String>) -> Self {
+        self.others.push(Label { place, text: text.into() });
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = Some(text.into());
+        self
+    }
+
+    /// Offers a replacement of the primary place.
+    #[must_use]
+    pub fn replace_with(mut self, replacement: impl Into<String>) -> Self {
+        if let Some(primary) = &self.primary {
+            self.fix = Some(Fix { place: primary.place, replacement: replacement.into() });
+        }
+        self
+    }
+
+    /// Whether the input cannot be used.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+/// Sorts by file and place, file-wide ones first, so that the order never depends on the checks'.
+pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by(|a, b| {
+        let place = |d: &Diagnostic| {
+            d.primary.as_ref().map(|label| (label.place.source, label.place.start))
+        };
+        (place(a), a.severity, a.code, &a.message).cmp(&(place(b), b.severity, b.code, &b.message))
+    });
+    diagnostics.dedup();
+}
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// Every kind of problem the tool knows, each with a fixture in `tests/it/broken`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Code {
+            /// All of them, in the order of their declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The stable word for it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+
+            /// One sentence on what it means.
+            pub fn describe(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    // The file.
+    /// The file cannot be read.
+    Unreadable = "unreadable",
+    /// The file is larger than the tool accepts.
+    TooLarge = "too-large",
+    /// The file is not UTF-8 text.
+    NotUtf8 = "not-utf8",
+    /// The file holds nothing.
+    Empty = "empty",
+    /// The text is not YAML.
+    Syntax = "syntax",
+    /// Values are nested more deeply than the tool accepts.
+    TooDeep = "too-deep",
+    /// Aliases expand to more values than the tool accepts.
+    AliasBomb = "alias-bomb",
+    /// The file holds more than one YAML document.
+    SeveralDocuments = "several-documents",
+    /// A merge key (`<<`), which is not supported.
+    MergeKey = "merge-key",
+    /// The same key twice in one mapping.
+    DuplicateKey = "duplicate-key",
+    /// The file is of another kind than the command needs.
+    WrongKind = "wrong-kind",
+    /// The file's `version` is not one this program knows.
+    UnknownVersion = "unknown-version",
+    // Values.
+    /// A key that has no meaning there.
+    UnknownKey = "unknown-key",
+    /// A key that must be there is not.
+    MissingKey = "missing-key",
+    /// A value of another type than the key takes.
+    WrongType = "wrong-type",
+    /// A duration, rate, share, amount or date that cannot be read.
+    BadUnit = "bad-unit",
+    /// A number outside its range.
+    OutOfRange = "out-of-range",
+    /// A word that is not among those the key takes.
+    UnknownWord = "unknown-word",
+    /// A name with characters that names must not have.
+    BadName = "bad-name",
+    /// One name for two things.
+    DuplicateName = "duplicate-name",
+    // References.
+    /// A service that is not defined.
+    UnknownService = "unknown-service",
+    /// An endpoint that its service does not define.
+    UnknownEndpoint = "unknown-endpoint",
+    /// A failure domain that is not defined.
+    UnknownDomain = "unknown-domain",
+    /// A flow that is not defined.
+    UnknownFlow = "unknown-flow",
+    /// A failure domain within itself.
+    DomainCycle = "domain-cycle",
+    /// A service that depends on itself.
+    SelfDependency = "self-dependency",
+    // Sense.
+    /// More members or replicas needed than there are.
+    NeedsTooMany = "needs-too-many",
+    /// Weights of failure modes that do not sum to 100%.
+    ModeWeights = "mode-weights",
+    /// A rollout whose exposure goes down.
+    RolloutGoesDown = "rollout-goes-down",
+    /// A flow without steps.
+    EmptyFlow = "empty-flow",
+    /// A change that changes nothing.
+    NoTargets = "no-targets",
+    /// A 95th percentile below the median.
+    DelayOrder = "delay-order",
+    /// Keys that exclude one another, or one that needs another.
+    Conflict = "conflict",
+    // Doubts.
+    /// Hard dependencies in a circle.
+    DependencyCycle = "dependency-cycle",
+    /// A dependency without a stated timeout.
+    NoTimeout = "no-timeout",
+    /// A caller that gives up before its dependency has finished trying.
+    TimeoutInversion = "timeout-inversion",
+    /// Retries at several layers of one path multiply.
+    RetryAmplification = "retry-amplification",
+    /// A fallback that needs what it replaces, or the same thing that it needs.
+    SharedFallback = "shared-fallback",
+    /// Redundancy inside one failure domain.
+    SharedDomain = "shared-domain",
+    /// A service that no flow reaches.
+    UnreachedService = "unreached-service",
+    /// A flow without a rate, where others have one.
+    NoRate = "no-rate",
+    /// The same dependency written twice by one caller.
+    RepeatedDependency = "repeated-dependency",
+    /// A key that has no effect as written.
+    NoEffect = "no-effect",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,3 @@
+//! From a plan to counts: one semantics, several engines.
+
+pub mod draws;

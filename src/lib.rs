@@ -1,0 +1,6 @@
+//! blastwave: what fails, how likely, for how long and at what cost when a planned change breaks.
+
+pub mod compile;
+pub mod diagnostic;
+pub mod engine;
+pub mod model;

@@ -1,0 +1,270 @@
+//! The planned change: what it touches, how it may break, how it rolls out and back.
+
+use jiff::civil::Date;
+
+use super::topology::{DomainId, NodeRef, ServiceId};
+use super::units::{Seconds, Share};
+use crate::diagnostic::Place;
+
+/// A planned change, checked against a topology.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Its name.
+    pub name: String,
+    /// What sort of thing changes.
+    pub kind: Option<ChangeKind>,
+    /// Who wrote it.
+    pub authored_by: Option<Author>,
+    /// Who looked at it; `None` = not said, empty = nobody.
+    pub reviewed_by: Option<Vec<String>>,
+    /// What the author relied on.
+    pub sources: Vec<ReliedOn>,
+    /// The change failure rate: the chance that the change breaks at all; `None` = the default of
+    /// its kind. A break that was asked for (`--break`) happens for certain.
+    pub failure_probability: Option<Share>,
+    /// The things changed; at least one.
+    pub targets: Vec<Target>,
+    /// How it reaches users; `None` = everything at once.
+    pub rollout: Option<Rollout>,
+    /// How a break is noticed.
+    pub detection: Option<Detection>,
+    /// How it is taken back.
+    pub rollback: Option<Rollback>,
+    /// A faster way back than the rollback: a flag that is switched off.
+    pub kill_switch: Option<KillSwitch>,
+    /// How long corrupt data outlives the rollback; `None` = not at all.
+    pub repair: Option<Delay>,
+    /// Nothing is counted after it; default 24 hours.
+    pub horizon: Seconds,
+    /// What is down the whole time, besides.
+    pub during: Vec<Component>,
+}
+
+/// What sort of thing changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum ChangeKind {
+    Code,
+    Config,
+    Schema,
+    Infrastructure,
+    Data,
+    Dependency,
+    Flag,
+}
+
+/// Who wrote a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// People.
+    Human,
+    /// A machine.
+    Ai,
+    /// Both.
+    Mixed,
+}
+
+/// Something the author of a change relied on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReliedOn {
+    /// What it is.
+    pub title: String,
+    /// When it was last brought up to date.
+    pub updated: Option<Date>,
+}
+
+/// A service or a failure domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Component {
+    /// A service with all its endpoints.
+    Service(ServiceId),
+    /// A failure domain with all that is in it.
+    Domain(DomainId),
+}
+
+/// What a target points at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TargetRef {
+    /// A service with all its endpoints, or one endpoint alone.
+    Node(NodeRef),
+    /// A failure domain, which can only be down.
+    Domain(DomainId),
+}
+
+/// One thing changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// What is changed.
+    pub on: TargetRef,
+    /// The chance that it breaks, given that the change breaks; default 100%.
+    pub probability: Share,
+    /// How it breaks.
+    pub modes: Modes,
+    /// The share of requests served by changed instances that fail: uniform between the two.
+    pub severity: (Share, Share),
+    /// From first exposure to first failure.
+    pub onset: Delay,
+    /// It stays dormant below this exposure.
+    pub min_exposure: Share,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// How likely a broken target is to break in each way; the four shares sum to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Modes {
+    /// Fails fast.
+    pub down: Share,
+    /// Hangs.
+    pub slow: Share,
+    /// Gives wrong answers that are taken for right.
+    pub corrupt: Share,
+    /// Works, but calls its dependencies more often.
+    pub surge: Share,
+    /// How much more often: calls are multiplied by this, at least 1.
+    pub surge_factor: f64,
+}
+
+impl Default for Modes {
+    fn default() -> Self {
+        Self {
+            down: Share::ONE,
+            slow: Share::ZERO,
+            corrupt: Share::ZERO,
+            surge: Share::ZERO,
+            surge_factor: 1.0,
+        }
+    }
+}
+
+/// A lognormal delay; a median of 0 is always 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Delay {
+    /// Half of the delays are shorter.
+    pub median: Seconds,
+    /// 19 of 20 are shorter; at least the median.
+    pub p95: Seconds,
+}
+
+/// How a change reaches users.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rollout {
+    /// Who meets a changed instance.
+    pub routing: Routing,
+    /// At least one; exposures never go down.
+    pub stages: Vec<Stage>,
+    /// The shorthand it was written as, if it was.
+    pub strategy: Option<Strategy>,
+}
+
+/// Who meets a changed instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Routing {
+    /// Each call may.
+    #[default]
+    Random,
+    /// A fixed share of users always does, the others never.
+    Sticky,
+}
+
+/// A step of a rollout.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stage {
+    /// The share of instances, or of users, that have the change.
+    pub exposure: Share,
+    /// How long it stays there; `None` = not at all, or for ever if it is the last.
+    pub bake: Option<Seconds>,
+    /// The chance that the check at the end of the bake sees a failing target; default 0.
+    pub gate: Share,
+}
+
+/// Shorthands for usual rollouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// Everything in one moment.
+    AllAtOnce,
+    /// A small share first, then more.
+    Canary,
+    /// A second fleet that takes all traffic at once, and gives it back quickly.
+    BlueGreen,
+    /// Instance by instance.
+    Rolling,
+    /// Cell by cell, each with its own users.
+    Cells,
+}
+
+/// How a break is noticed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    /// The failing share of some flow from which on the clock runs; default 1%.
+    pub alert_threshold: Share,
+    /// From then until someone knows; `None` = the documented default.
+    pub delay: Option<Delay>,
+    /// The same for wrong answers; `None` = `delay`.
+    pub corrupt: Option<Delay>,
+    /// Services without which it takes longer.
+    pub needs: Vec<ServiceId>,
+    /// By which factor; default 2.
+    pub needs_factor: f64,
+}
+
+/// How a change is taken back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rollback {
+    /// From detection until the cause is gone; `None` = the documented default.
+    pub delay: Option<Delay>,
+    /// Services without which it takes longer.
+    pub needs: Vec<ServiceId>,
+    /// By which factor; default 2.
+    pub needs_factor: f64,
+    /// The chance that it works; default 100%.
+    pub works: Share,
+    /// The chance that it leaves every broken target wholly down instead; default 0.
+    pub worsens: Share,
+}
+
+/// A flag that takes the change out of service without a rollback.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KillSwitch {
+    /// From detection until the cause is gone.
+    pub delay: Delay,
+    /// Services without which it takes longer.
+    pub needs: Vec<ServiceId>,
+    /// By which factor; default 2.
+    pub needs_factor: f64,
+    /// The chance that it works; default 100%.
+    pub works: Share,
+}
+
+impl Change {
+    /// A break that happens for certain, wholly, in a single moment.
+    pub fn certain(name: impl Into<String>, targets: Vec<Target>) -> Self {
+        Self {
+            name: name.into(),
+            kind: None,
+            authored_by: None,
+            reviewed_by: None,
+            sources: Vec::new(),
+            failure_probability: None,
+            targets,
+            rollout: None,
+            detection: None,
+            rollback: None,
+            kill_switch: None,
+            repair: None,
+            horizon: Self::DEFAULT_HORIZON,
+            during: Vec::new(),
+        }
+    }
+
+    /// What is counted when a change does not say: one day.
+    pub const DEFAULT_HORIZON: Seconds = Seconds::hours(24);
+
+    /// Whether it is a single moment: it says nothing of rollout, detection or rollback.
+    pub fn is_moment(&self) -> bool {
+        self.rollout.is_none()
+            && self.detection.is_none()
+            && self.rollback.is_none()
+            && self.kill_switch.is_none()
+    }
+}

@@ -1,0 +1,381 @@
+//! The checked topology: services, what they depend on, and the order flows that run over them.
+
+use super::units::{Money, Rate, Seconds, Share};
+use crate::diagnostic::Place;
+
+/// The number of a service: its index in [`Topology::services`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServiceId(pub u32);
+
+/// The number of a failure domain: its index in [`Topology::domains`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DomainId(pub u32);
+
+/// What a dependency or a target points at: a service as such, or one of its endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeRef {
+    /// The service.
+    pub service: ServiceId,
+    /// The index of the endpoint in [`Service::endpoints`]; `None` for the service as such.
+    pub endpoint: Option<u32>,
+}
+
+/// A service dependency graph with the order flows that run over it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topology {
+    /// Its name.
+    pub name: String,
+    /// From which shares on something counts as failed or degraded.
+    pub thresholds: Thresholds,
+    /// Sorted by name.
+    pub domains: Vec<Domain>,
+    /// Sorted by name.
+    pub services: Vec<Service>,
+    /// Sorted by name.
+    pub flows: Vec<Flow>,
+}
+
+/// From which peak share of requests on something counts as failed or degraded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// Of requests that are slow, down or corrupt; default 50%.
+    pub failed: Share,
+    /// Of requests that are any of these or degraded; default 1%.
+    pub degraded: Share,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        let share = |value| Share::new(value).expect("a share");
+        Self { failed: share(0.5), degraded: share(0.01) }
+    }
+}
+
+/// A zone, region, rack, cluster: things that fail together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Domain {
+    /// Its name, unique among services and domains.
+    pub name: String,
+    /// What it is, in free text.
+    pub kind: Option<String>,
+    /// The domain that takes it down with it.
+    pub within: Option<DomainId>,
+    /// The chance per trial that it is not down for its own reasons.
+    pub availability: Option<Share>,
+    /// Where it is defined.
+    pub place: Place,
+}
+
+/// A service: a thing that is deployed and can fail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Its name, unique among services and domains.
+    pub name: String,
+    /// A longer name for people.
+    pub title: Option<String>,
+    /// What it is, in free text; `service` when not said.
+    pub kind: String,
+    /// Who owns it.
+    pub team: Option<String>,
+    /// How much it matters: 1 is most.
+    pub tier: Option<u32>,
+    /// Globs of the source files that belong to it.
+    pub paths: Vec<String>,
+    /// The chance per trial that it is not down for its own reasons during the incident.
+    pub availability: Option<Share>,
+    /// It is down when all of them are; sorted.
+    pub domains: Vec<DomainId>,
+    /// Its replicas, when they are said.
+    pub replicas: Option<Replicas>,
+    /// Normal load as a share of what all replicas can serve, above 0; `None` = no limit known.
+    pub utilization: Option<Share>,
+    /// What it does with more load than it can serve; `None` = not stated, which means collapse.
+    pub overload: Option<Overload>,
+    /// How it comes back.
+    pub recovery: Recovery,
+    /// What every request to it needs.
+    pub dependencies: Vec<Dependency>,
+    /// Operations with dependencies of their own; sorted by name.
+    pub endpoints: Vec<Endpoint>,
+    /// Where it is defined.
+    pub place: Place,
+}
+
+/// Replicas of a service: interchangeable copies, some of which may be down.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replicas {
+    /// How many there are, at least 1.
+    pub count: u32,
+    /// How many must be up for the service to be up, 1 to `count`.
+    pub needs: u32,
+    /// The chance per trial that one of them is not down for its own reasons.
+    pub availability: Option<Share>,
+    /// Replica `i` sits in domain `i mod len`, in the order written; may be empty.
+    pub domains: Vec<DomainId>,
+}
+
+/// What a service does with more load than it can serve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overload {
+    /// Serves less the more it gets, and hangs for the rest.
+    #[default]
+    Collapse,
+    /// Serves what it can and refuses the rest at once.
+    Shed,
+}
+
+/// How a service comes back after it was down.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Recovery {
+    /// From when its dependencies are back to when it serves again.
+    pub restart: Seconds,
+    /// Over which its capacity then grows from nothing to all.
+    pub warmup: Seconds,
+    /// Whether it must restart when it failed only through its calls.
+    pub crashes: bool,
+}
+
+/// An operation of a service, with dependencies added to the service's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// Its name, unique within the service.
+    pub name: String,
+    /// What requests to it need beyond what the service needs.
+    pub dependencies: Vec<Dependency>,
+    /// Where it is defined.
+    pub place: Place,
+}
+
+/// What customers do across services: a node whose calls are its steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flow {
+    /// Its name.
+    pub name: String,
+    /// A longer name for people.
+    pub title: Option<String>,
+    /// The calls that one order makes; at least one.
+    pub steps: Vec<Dependency>,
+    /// How many orders arrive.
+    pub rate: Option<Rate>,
+    /// What one order is worth.
+    pub value: Option<Money>,
+    /// Whether the business stands on it.
+    pub critical: bool,
+    /// How customers whose order failed try again.
+    pub retry_by_users: Option<UserRetries>,
+    /// Where it is defined.
+    pub place: Place,
+}
+
+/// Customers who try again when their order failed: they add load, and their orders still count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UserRetries {
+    /// The share of them who try again after each failure.
+    pub share: Share,
+    /// How often each tries again at most, at least 1.
+    pub attempts: u32,
+}
+
+/// A call from a service, an endpoint or a flow to a service or endpoint, or to any of several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dependency {
+    /// What is called: one, or the members of an `any_of`, in the order written.
+    pub on: Vec<NodeRef>,
+    /// How many of `on` must answer; 1 for a single one.
+    pub needs: u32,
+    /// Whether it was written as `any_of`, even with one member.
+    pub any_of: bool,
+    /// Whether the caller fails without it; `None` = not stated, which means hard.
+    pub criticality: Option<Criticality>,
+    /// Whether the caller waits for it; `None` = not stated, which means sync.
+    pub kind: Option<CallKind>,
+    /// How long the caller waits.
+    pub timeout: Timeout,
+    /// How often the caller tries again; `None` = not stated, which means 0.
+    pub retries: Option<u32>,
+    /// At most this many retries per call on average.
+    pub retry_budget: Option<Share>,
+    /// Whether the caller stops calling what keeps failing; `None` = not stated, which means no.
+    pub circuit_breaker: Option<bool>,
+    /// Whether the caller notices wrong answers; `None` = not stated, which means no.
+    pub validates: Option<bool>,
+    /// Answers kept for when it fails.
+    pub cache: Option<Cache>,
+    /// A queue between the two.
+    pub buffer: Option<Buffer>,
+    /// What the caller does instead.
+    pub fallback: Option<Fallback>,
+    /// The share of requests that make the call; default 100%.
+    pub call_probability: Share,
+    /// The chance that failure reaches the caller at all: our doubt about the edge; default 100%.
+    pub propagation: Share,
+    /// Needed to serve, or only to start.
+    pub phase: Phase,
+    /// How we know of it.
+    pub evidence: Option<Evidence>,
+    /// Where we know it from.
+    pub source: Option<String>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+impl Dependency {
+    /// Whether the caller survives without it.
+    pub fn is_soft(&self) -> bool {
+        self.criticality == Some(Criticality::Soft)
+    }
+
+    /// Whether the caller does not wait for it.
+    pub fn is_async(&self) -> bool {
+        self.kind == Some(CallKind::Async)
+    }
+}
+
+/// Whether a caller fails without its dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Criticality {
+    /// It fails.
+    Hard,
+    /// It serves with something missing.
+    Soft,
+}
+
+/// Whether a caller waits for the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallKind {
+    /// It waits.
+    Sync,
+    /// It goes on: what is slow is as good as down.
+    Async,
+}
+
+/// How long a caller waits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Timeout {
+    /// Not stated: unknown, simulated as waiting for ever.
+    Unstated,
+    /// Stated as `none`: it waits for ever.
+    None,
+    /// This long.
+    After(Seconds),
+}
+
+impl Timeout {
+    /// Whether the caller gives up at some time.
+    pub fn is_set(self) -> bool {
+        matches!(self, Self::After(_))
+    }
+}
+
+/// Answers of a dependency that the caller keeps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cache {
+    /// How long they are good; `None` = for ever (`static`).
+    pub ttl: Option<Seconds>,
+    /// The share of calls they answer.
+    pub hit_ratio: Share,
+    /// The service that holds them, when it can fail too.
+    pub service: Option<ServiceId>,
+}
+
+/// A queue between caller and dependency.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Buffer {
+    /// How long a failing dependency is not felt.
+    pub holds: Seconds,
+    /// What happens then.
+    pub when_full: WhenFull,
+}
+
+/// What a full buffer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Loses what comes: the call acts as soft.
+    Drop,
+    /// Stops the caller: the call acts as hard.
+    Block,
+}
+
+/// What a caller does instead when a call fails fast.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fallback {
+    /// The service or endpoint it calls; `None` = something that cannot fail (`static`).
+    pub on: Option<NodeRef>,
+    /// The chance per trial that it works at all; default 100%.
+    pub works: Share,
+}
+
+/// When a dependency is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// To serve requests.
+    #[default]
+    Serve,
+    /// To start, not to serve.
+    Start,
+}
+
+/// How we know of a dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Evidence {
+    /// Somebody wrote it down.
+    Declared,
+    /// Concluded from something else, such as an environment variable.
+    Inferred,
+    /// Seen in traces or metrics.
+    Observed,
+    /// Taken for granted by an author.
+    Assumed,
+}
+
+impl Topology {
+    /// The service with this number.
+    pub fn service(&self, id: ServiceId) -> &Service {
+        &self.services[id.0 as usize]
+    }
+
+    /// The domain with this number.
+    pub fn domain(&self, id: DomainId) -> &Domain {
+        &self.domains[id.0 as usize]
+    }
+
+    /// The number of the service of this name.
+    pub fn service_id(&self, name: &str) -> Option<ServiceId> {
+        let index = self.services.binary_search_by(|service| service.name.as_str().cmp(name));
+        index.ok().map(|index| ServiceId(index as u32))
+    }
+
+    /// The number of the failure domain of this name.
+    pub fn domain_id(&self, name: &str) -> Option<DomainId> {
+        let index = self.domains.binary_search_by(|domain| domain.name.as_str().cmp(name));
+        index.ok().map(|index| DomainId(index as u32))
+    }
+
+    /// What `service` or `service/endpoint` refers to.
+    pub fn node(&self, name: &str) -> Option<NodeRef> {
+        let (service, endpoint) = match name.split_once('/') {
+            Some((service, endpoint)) => (service, Some(endpoint)),
+            None => (name, None),
+        };
+        let service = self.service_id(service)?;
+        let Some(endpoint) = endpoint else { return Some(NodeRef { service, endpoint: None }) };
+        let endpoints = &self.service(service).endpoints;
+        let index = endpoints.binary_search_by(|known| known.name.as_str().cmp(endpoint)).ok()?;
+        Some(NodeRef { service, endpoint: Some(index as u32) })
+    }
+
+    /// The name of a node: `service` or `service/endpoint`.
+    pub fn node_name(&self, node: NodeRef) -> String {
+        let service = self.service(node.service);
+        match node.endpoint {
+            None => service.name.clone(),
+            Some(index) => format!("{}/{}", service.name, service.endpoints[index as usize].name),
+        }
+    }
+
+    /// The name of what a dependency points at; members of an `any_of` are joined by `|`.
+    pub fn dependency_name(&self, dependency: &Dependency) -> String {
+        let names: Vec<String> = dependency.on.iter().map(|node| self.node_name(*node)).collect();
+        names.join("|")
+    }
+}
