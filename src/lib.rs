@@ -4,3 +4,9 @@ pub mod compile;
 pub mod diagnostic;
 pub mod engine;
 pub mod model;
+pub mod report;
+pub mod study;
+pub mod summary;
+
+#[doc = include_str!("semantics.md")]
+pub mod semantics {}

@@ -5,6 +5,7 @@
 //! sorted by name, so that the order of keys in a file changes nothing.
 
 pub mod change;
+pub mod defaults;
 pub mod topology;
 pub mod units;
 
