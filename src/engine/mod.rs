@@ -6,6 +6,7 @@
 pub mod draws;
 pub mod fluid;
 pub mod outcome;
+mod simd;
 pub mod sketch;
 pub mod tally;
 

@@ -111,22 +111,22 @@ impl Run<'_> {
             self.end(lane, time, schedule);
         } else if time >= self.courses[lane].rollback_at {
             self.courses[lane].rollback_at = NEVER;
-            if has(self.moment.world.rollback_worsens, lane) {
+            if has(self.world.rollback_worsens, lane) {
                 self.courses[lane].worsened = true;
-            } else if has(self.moment.world.rollback_works, lane) {
+            } else if has(self.world.rollback_works, lane) {
                 self.end(lane, time, schedule);
             }
         }
     }
 
     fn end(&mut self, lane: usize, time: f64, schedule: &Schedule) {
-        let delay = self.moment.world.repair[lane];
+        let delay = self.world.repair[lane];
         self.courses[lane].repair_at = if schedule.repair.is_some() { time + delay } else { time };
         self.end_cause(lane, time);
     }
 
     fn gates_and_stages(&mut self, lane: usize, time: f64, schedule: &Schedule) {
-        let gates = &self.moment.world.gates;
+        let gates = &self.world.gates;
         let course = &mut self.courses[lane];
         while !course.is_detected() && time >= course.stage_end {
             if course.has_shown && has(gates[course.stage], lane) {
@@ -147,7 +147,7 @@ impl Run<'_> {
         for (target, it) in self.plan.targets.iter().enumerate() {
             let from = &mut self.fails_from[target][lane];
             if from.is_infinite() && exposure > 0.0 && exposure >= it.min_exposure {
-                let onset = self.moment.world.targets[target].onset[lane];
+                let onset = self.world.targets[target].onset[lane];
                 *from = if self.plan.schedule.is_some() { time + onset } else { time };
             }
         }
@@ -162,12 +162,11 @@ impl Run<'_> {
             let (unanswered, failing) = self.charged_peak(lane);
             let (ordinary, corrupt) = (unanswered > limit, failing > limit && unanswered <= limit);
             if ordinary && self.courses[lane].ordinary_at.is_infinite() {
-                let delay =
-                    self.delay(&schedule.detection, self.moment.world.detection[lane], lane);
+                let delay = self.delay(&schedule.detection, self.world.detection[lane], lane);
                 self.courses[lane].ordinary_at = time + delay;
             }
             if corrupt && self.courses[lane].corrupt_at.is_infinite() {
-                let drawn = self.moment.world.detection_corrupt[lane];
+                let drawn = self.world.detection_corrupt[lane];
                 let delay = self.delay(&schedule.detection_corrupt, drawn, lane);
                 self.courses[lane].corrupt_at = time + delay;
             }
@@ -178,7 +177,7 @@ impl Run<'_> {
     }
 
     fn plan_rollback(&mut self, lane: usize, time: f64, schedule: &Schedule) {
-        let world = &self.moment.world;
+        let world = &self.world;
         self.courses[lane].is_rollback_planned = true;
         if has(world.rollback_works | world.rollback_worsens, lane) {
             let delay = self.delay(&schedule.rollback, world.rollback[lane], lane);
@@ -221,7 +220,7 @@ impl Run<'_> {
             }
         };
         if !course.without_change && course.ended_at.is_infinite() {
-            for (from, it) in self.fails_from.iter().zip(&self.moment.world.targets) {
+            for (from, it) in self.fails_from.iter().zip(&self.world.targets) {
                 if has(it.broken, lane) {
                     later(from[lane]);
                 }

@@ -14,6 +14,7 @@ mod own;
 mod record;
 mod recovery;
 mod run;
+mod settle;
 mod setup;
 mod world;
 

@@ -105,7 +105,7 @@ impl Run<'_> {
     }
 
     fn observe_unit(&mut self, unit: usize, lanes: u8) {
-        let (mut failing, mut any) = (all(0.0), all(0.0));
+        let (mut failing, mut any): (Lanes, Lanes) = (all(0.0), all(0.0));
         let mut is_quiet = true;
         for node in &self.record.nodes[unit] {
             let node = *node as usize;
@@ -124,7 +124,7 @@ impl Run<'_> {
             return;
         }
         let failed = self.plan.failed - SLACK;
-        let failed_now = lanes & mask(|lane| failing[lane] >= failed);
+        let failed_now = lanes & mask::<LANES>(|lane| failing[lane] >= failed);
         let record = &mut self.record.units[unit];
         for lane in 0..LANES {
             if has(lanes, lane) {
@@ -181,7 +181,7 @@ impl Run<'_> {
             } else if came > record.most[lane] {
                 record.most[lane] = came;
                 // The cohort that meets the change is where something has to be held.
-                let reaches = has(self.moment.world.reaches[index as usize], lane);
+                let reaches = has(self.world.reaches[index as usize], lane);
                 record.guard[lane] =
                     if reaches { watches[0].guard(call, lane) } else { Guard::Luck };
             }
@@ -250,7 +250,7 @@ impl Run<'_> {
             return;
         }
         for service in 0..self.plan.services.len() {
-            let metastable = mask(|lane| {
+            let metastable = mask::<LANES>(|lane| {
                 let (course, time) = (&self.courses[lane], self.moment.time[lane]);
                 let is_held = self
                     .held
@@ -312,7 +312,7 @@ impl Watch {
     }
 }
 
-impl Steps for Watch {
+impl Steps<LANES> for Watch {
     fn enters(&mut self, shares: &Shares) {
         for lane in 0..LANES {
             let failing = shares.failing(lane);

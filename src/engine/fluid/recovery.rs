@@ -71,7 +71,7 @@ impl Run<'_> {
 
     /// Whether a service that crashes when its calls fail has done so.
     fn has_crashed(&self, service: u32, lane: usize) -> bool {
-        !has(self.moment.world.down[service as usize], lane)
+        !has(self.world.down[service as usize], lane)
             && self.plan.nodes_of(service).any(|node| {
                 let unanswered = self.over_cohorts(lane, |cohort| {
                     self.moment.cohorts[cohort].shares[node as usize].unanswered(lane)
