@@ -40,6 +40,8 @@ pub(crate) struct UnitRecord {
 /// A flow's losses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FlowRecord {
+    /// Seconds' worth of orders, whatever their rate.
+    pub(crate) unserved: Lanes,
     pub(crate) lost: Lanes,
     pub(crate) wrong: Lanes,
 }
@@ -56,7 +58,7 @@ pub(crate) struct DependencyRecord {
 
 const UNTOUCHED: UnitRecord =
     UnitRecord { failing: all(0.0), any: all(0.0), first: all(f64::INFINITY), lasted: all(0.0) };
-const NO_LOSS: FlowRecord = FlowRecord { lost: all(0.0), wrong: all(0.0) };
+const NO_LOSS: FlowRecord = FlowRecord { unserved: all(0.0), lost: all(0.0), wrong: all(0.0) };
 const UNTRIED: DependencyRecord =
     DependencyRecord { tried: 0, passed: 0, guard: [Guard::Luck; LANES], most: all(0.0) };
 
@@ -78,6 +80,11 @@ impl Record {
             nodes,
             failed_now: Vec::new(),
         }
+    }
+
+    /// The nodes of every unit.
+    pub(super) fn unit_nodes(&self) -> &[Vec<u32>] {
+        &self.nodes
     }
 
     pub(super) fn clear(&mut self) {
@@ -211,13 +218,14 @@ impl Run<'_> {
             }
             let rate = self.plan.flows[flow].rate;
             let record = &mut self.record.flows[flow];
+            record.unserved[lane] += failing * duration;
             record.lost[lane] += rate * failing * duration;
             record.wrong[lane] += rate * corrupt.min(failing) * duration;
         }
     }
 
     /// What a flow loses to the change now: slow + down, with corrupt, and corrupt alone.
-    fn charged(&self, flow: usize, lane: usize) -> [f64; 3] {
+    pub(super) fn charged(&self, flow: usize, lane: usize) -> [f64; 3] {
         let node = self.plan.flows[flow].node;
         if self.moment.cohorts.iter().all(|cohort| cohort.quiet[node as usize]) {
             return [0.0; 3];

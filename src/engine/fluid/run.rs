@@ -10,6 +10,7 @@ use super::record::Record;
 use super::recovery::Held;
 use super::settle::Alone;
 use super::setup::Setup;
+use super::taping::Taped;
 use super::world::{ChunkWorld, World};
 use crate::compile::Plan;
 use crate::model::change::Routing;
@@ -41,6 +42,8 @@ pub(crate) struct Run<'a> {
     pub(super) end: f64,
     /// Into how many steps a warm-up is cut.
     pub(super) ramp_steps: u32,
+    /// One lane of which everything is taken down.
+    pub(super) taped: Option<Taped>,
 }
 
 impl<'a> Run<'a> {
@@ -66,6 +69,7 @@ impl<'a> Run<'a> {
             record: Record::new(plan),
             end: plan.schedule.as_ref().map_or(plan.lasting, |schedule| schedule.horizon),
             ramp_steps,
+            taped: None,
         }
     }
 
@@ -113,6 +117,7 @@ impl<'a> Run<'a> {
             let seen =
                 super::lanes::mask::<LANES>(|lane| is_timed || self.moment.time[lane] >= self.end);
             self.observe(alive & seen);
+            self.tape_moment(alive & seen);
             for lane in 0..LANES {
                 if self.courses[lane].alive {
                     self.clocks(lane);
@@ -134,6 +139,7 @@ impl<'a> Run<'a> {
         let (time, next) = (self.moment.time[lane], self.next_time(lane, self.end));
         if is_timed {
             self.count_until(lane, next);
+            self.tape_until(lane, next);
             self.courses[lane].has_shown |= next > time && self.shows_failure(lane);
             if next >= self.end {
                 self.courses[lane].alive = false;
