@@ -4,7 +4,6 @@
 //! service depending on itself, shares within their bounds, a hit ratio of 100% only for ever.
 
 use std::collections::BTreeSet;
-use std::mem;
 
 use blastwave::diagnostic::Place;
 use blastwave::model::change::{
@@ -799,7 +798,7 @@ pub(crate) fn plain_call(on: Vec<NodeRef>) -> Dependency {
 fn keep_choices_whole(topology: &mut Topology) {
     let mut degradable: BTreeSet<ServiceId> = BTreeSet::new();
     let mut before = None;
-    while mem::replace(&mut before, Some(degradable.len())) != Some(degradable.len()) {
+    while before.replace(degradable.len()) != Some(degradable.len()) {
         for (number, service) in topology.services.iter().enumerate() {
             let endpoints = service.endpoints.iter().flat_map(|e| &e.dependencies);
             if service.dependencies.iter().chain(endpoints).any(|d| can_degrade(d, &degradable)) {

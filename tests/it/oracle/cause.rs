@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use blastwave::model::Change;
-use blastwave::model::change::TargetRef;
+use blastwave::model::change::{Routing, TargetRef};
 use blastwave::model::topology::DomainId;
 
 use super::graph::Graph;
@@ -12,8 +12,8 @@ use super::world::{Mode, World};
 
 /// Users by whether they meet changed instances: (their share of all, which share of their
 /// requests meets one).
-pub(crate) fn cohorts(sticky: bool, exposure: f64) -> Vec<(f64, f64)> {
-    if sticky {
+pub(crate) fn cohorts(routing: Routing, exposure: f64) -> Vec<(f64, f64)> {
+    if routing == Routing::Sticky {
         // At exposure 0 or 1 one of the two has no weight, but keeps its clocks for later.
         vec![(exposure, 1.0), (1.0 - exposure, 0.0)]
     } else {
@@ -72,7 +72,7 @@ pub(crate) struct Wrongs {
 impl Wrongs {
     /// Nothing beyond the background.
     pub(crate) fn none() -> Self {
-        Self { cohorts: cohorts(false, 0.0), ..Self::default() }
+        Self { cohorts: cohorts(Routing::Random, 0.0), ..Self::default() }
     }
 
     /// All broken targets, wholly.
@@ -80,7 +80,7 @@ impl Wrongs {
         let broken = |(number, _): &(usize, _)| world.targets[*number].broken;
         Self {
             targets: (0..world.targets.len()).map(|n| (n, false)).filter(broken).collect(),
-            cohorts: cohorts(false, 1.0),
+            cohorts: cohorts(Routing::Random, 1.0),
             ..Self::default()
         }
     }

@@ -45,6 +45,8 @@ pub(crate) struct Written<'a> {
     /// The name of the node, or those of the members joined by `|`; from the second of the same
     /// name and caller on with `#2`, `#3` behind it.
     pub(crate) name: String,
+    /// The name under which it is drawn: `caller>name`.
+    pub(crate) key: String,
     /// What is written.
     pub(crate) dependency: &'a Dependency,
     /// What is called, as indices of [`Graph::nodes`]; several for an `any_of`.
@@ -56,11 +58,6 @@ pub(crate) struct Written<'a> {
 }
 
 impl Written<'_> {
-    /// The name under which it is drawn.
-    pub(crate) fn key(&self) -> String {
-        format!("{}>{}", self.caller, self.name)
-    }
-
     /// Whether it is needed to serve, not only to start.
     pub(crate) fn serves(&self) -> bool {
         self.dependency.phase == Phase::Serve
@@ -150,6 +147,7 @@ impl<'a> Graph<'a> {
             }
             self.written.push(Written {
                 caller: caller.to_owned(),
+                key: format!("{caller}>{name}"),
                 name,
                 dependency,
                 on: dependency.on.iter().map(|on| self.node(*on)).collect(),

@@ -1,5 +1,6 @@
 //! Load travels to dependencies: section "One moment: load travels to dependencies".
 
+use blastwave::model::Rate;
 use blastwave::model::topology::Overload;
 
 use super::graph::{Graph, Kind};
@@ -67,7 +68,7 @@ impl Traffic {
     fn follow_flows(&mut self, graph: &Graph) {
         for &node in graph.cycles.iter().rev().flatten() {
             let traffic = match graph.nodes[node].kind {
-                Kind::Flow(flow) => graph.topology.flows[flow].rate.map(|rate| rate.get()),
+                Kind::Flow(flow) => graph.topology.flows[flow].rate.map(Rate::get),
                 Kind::Service(_) | Kind::Endpoint(_) => self.arriving(graph, node),
             };
             for arrival in self.arrivals.iter_mut().filter(|arrival| arrival.from == node) {
@@ -288,7 +289,7 @@ impl CohortLoads<'_> {
                 let cache = self.cache_factor(arrival, member);
                 caller * (1.0 + retries) * cache * self.any_of_factor(arrival, member)
             }
-            Role::Fallback if self.here.world.fallback_works[&written.key()] => {
+            Role::Fallback if self.here.world.fallback_works[&written.key] => {
                 caller * contribution.falling_back
             }
             Role::Fallback => 0.0,

@@ -20,7 +20,7 @@ mod world;
 use blastwave::model::{Change, Topology};
 
 pub(crate) use moment::State;
-pub(crate) use outcome::{DetectedBy, Guard, Outcome, Trial};
+pub(crate) use outcome::{DetectedBy, Guard, Trial};
 
 use cause::Wrongs;
 use graph::Graph;
@@ -95,7 +95,7 @@ pub(crate) fn story(
         story.start_clocks(now, moment, baseline);
     }
     if let (Some(last), Some(baseline)) = (with.last(), without.last()) {
-        recorder.conclude(story.conclude(last, baseline));
+        recorder.conclude(&story.conclude(last, baseline));
     }
     recorder.finish()
 }

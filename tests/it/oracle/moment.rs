@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use blastwave::model::topology::{Buffer, Overload, WhenFull};
+use blastwave::model::{Seconds, Share};
 
 use super::graph::Graph;
 use super::world::World;
@@ -261,7 +262,7 @@ impl Here<'_> {
         // 8.
         state = state.times(call.call_probability.get());
         failing[7] = state.failing();
-        if !self.world.reaches[&written.key()] || !written.serves() {
+        if !self.world.reaches[&written.key] || !written.serves() {
             state = State::OK;
         }
         failing[8] = state.failing();
@@ -294,7 +295,7 @@ impl Here<'_> {
         let p = d;
         // The page's (1-p^(n+1))/(1-p) - 1 is this sum, which needs no case for p = 1.
         let all: f64 = (1..=call.retries.unwrap_or(0)).map(|k| libm::pow(p, f64::from(k))).sum();
-        let budget = call.retry_budget.map_or(f64::INFINITY, |budget| budget.get());
+        let budget = call.retry_budget.map_or(f64::INFINITY, Share::get);
         let retries = if breaker && reaches(p, 0.5) { 0.0 } else { all.min(budget) };
         (l, c, g) = (l * (1.0 + retries), c * (1.0 + retries), g * (1.0 + retries));
         d = p - retries * (1.0 - p);
@@ -303,7 +304,7 @@ impl Here<'_> {
         let mut cache_answers = 1.0;
         if let Some(cache) = call.cache {
             let overdue = self.cohort.overdue_caches.contains(&(number, member));
-            let ttl = cache.ttl.map_or(f64::INFINITY, |ttl| ttl.get());
+            let ttl = cache.ttl.map_or(f64::INFINITY, Seconds::get);
             let serves = written.cache_service.map_or(1.0, |node| 1.0 - states[node].failing());
             cache_answers = if self.is_over(before, overdue, ttl) { 0.0 } else { serves };
             let rest = 1.0 - cache.hit_ratio.get() * cache_answers;
@@ -340,7 +341,7 @@ impl Here<'_> {
     /// Step 6.
     fn fall_back(&self, number: usize, mut state: State, states: &[State]) -> State {
         let written = &self.graph.written[number];
-        if !self.world.fallback_works[&written.key()] {
+        if !self.world.fallback_works[&written.key] {
             return state;
         }
         let call = written.dependency;

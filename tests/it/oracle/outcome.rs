@@ -18,6 +18,8 @@ pub(crate) struct Trial {
     pub(crate) flows: BTreeMap<String, FlowOutcome>,
     /// By (caller, dependency) as they are drawn: `flow:name` for flows, `#2` for repetitions.
     pub(crate) dependencies: BTreeMap<(String, String), Passage>,
+    /// By service: its load in the last moment, 1 being normal; 1 where load is not computed.
+    pub(crate) loads: BTreeMap<String, f64>,
     /// When and how the break was noticed.
     pub(crate) detected: Option<Detected>,
     /// When the cause ended.
@@ -160,6 +162,7 @@ impl<'a> Recorder<'a> {
             let states: Vec<(State, State)> =
                 nodes.iter().map(|node| (moment.states[*node], baseline.states[*node])).collect();
             let name = graph.service_name(service).to_owned();
+            self.trial.loads.insert(name.clone(), moment.loads[service]);
             self.trial.services.entry(name).or_default().record(graph, now, lasting, &states);
         }
         self.record_flows(now, lasting, moment, baseline);
@@ -198,7 +201,7 @@ impl<'a> Recorder<'a> {
             passage.went_on = passage.went_on.max(failing[STAGES - 1]);
             let (most, guard) = &mut self.most[number];
             if failing[0] > *most + SLACK {
-                let reaches_caller = self.world.reaches[&written.key()];
+                let reaches_caller = self.world.reaches[&written.key];
                 *guard = name_guard(self.graph, failing, reaches_caller, written.serves());
                 *most = failing[0];
             }
@@ -272,7 +275,7 @@ impl Outcome {
 
 impl Recorder<'_> {
     /// Adds what only the story as a whole tells.
-    pub(crate) fn conclude(&mut self, conclusion: Conclusion) {
+    pub(crate) fn conclude(&mut self, conclusion: &Conclusion) {
         let name = |service: &usize| self.graph.service_name(*service).to_owned();
         self.trial.detected = conclusion.detected;
         self.trial.cause_ended = conclusion.cause_ended;

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use blastwave::model::Change;
 use blastwave::model::change::{Detection, Rollback, Routing, Stage, TargetRef};
 use blastwave::model::topology::{Phase, ServiceId};
+use blastwave::model::{Change, Seconds, Share};
 
 use super::cause::{Kept, Restart, Wrongs, cohorts, hit, own_state};
 use super::graph::Graph;
@@ -16,14 +16,14 @@ use super::moment::{SLACK, State, reaches};
 use super::outcome::{Conclusion, Detected, DetectedBy};
 use super::world::{Mode, World};
 
-/// What happens; of what happens at one time, in this order.
+/// What has an end at a time of its own; of what ends at one time, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    RollbackEnds,
-    KillSwitchEnds,
-    OrdinaryClockEnds,
-    CorruptClockEnds,
-    StageEnds,
+    Rollback,
+    KillSwitch,
+    OrdinaryClock,
+    CorruptClock,
+    Stage,
 }
 
 /// How far the story of a change has come.
@@ -34,7 +34,7 @@ pub(crate) struct Story<'a> {
     detection: &'a Detection,
     rollback: &'a Rollback,
     stages: Vec<Stage>,
-    sticky: bool,
+    routing: Routing,
     stage: usize,
     exposure: f64,
     /// By target: the first time with exposure > 0 and >= `min_exposure`.
@@ -54,11 +54,7 @@ pub(crate) struct Story<'a> {
 impl<'a> Story<'a> {
     /// The story before it begins.
     pub(crate) fn new(graph: &'a Graph<'a>, world: &'a World, change: &'a Change) -> Self {
-        let everything_at_once = Stage {
-            exposure: blastwave::model::Share::ONE,
-            bake: None,
-            gate: blastwave::model::Share::ZERO,
-        };
+        let everything_at_once = Stage { exposure: Share::ONE, bake: None, gate: Share::ZERO };
         let rollout = change.rollout.as_ref();
         let stages = rollout.map_or(vec![everything_at_once], |rollout| rollout.stages.clone());
         let detection = change.detection.as_ref().expect("the caller says how it is detected");
@@ -72,7 +68,7 @@ impl<'a> Story<'a> {
             detection,
             rollback,
             stages,
-            sticky: rollout.is_some_and(|rollout| rollout.routing == Routing::Sticky),
+            routing: rollout.map_or(Routing::Random, |rollout| rollout.routing),
             stage: 0,
             exposure: 0.0,
             reached: vec![None; change.targets.len()],
@@ -98,15 +94,15 @@ impl<'a> Story<'a> {
             }
             let (at, event) = self.events.remove(0);
             match event {
-                Event::RollbackEnds if self.cause_ended.is_some() => {}
-                Event::RollbackEnds if self.world.rollback_worsens => self.worsened = true,
-                Event::RollbackEnds if !self.world.rollback_works => {}
-                Event::KillSwitchEnds
+                Event::Rollback if self.cause_ended.is_some() => {}
+                Event::Rollback if self.world.rollback_worsens => self.worsened = true,
+                Event::Rollback if !self.world.rollback_works => {}
+                Event::KillSwitch
                     if self.cause_ended.is_some() || !self.world.kill_switch_works => {}
-                Event::RollbackEnds | Event::KillSwitchEnds => self.end_cause(at, last, baseline),
-                Event::OrdinaryClockEnds => self.detect(at, DetectedBy::Ordinary, last),
-                Event::CorruptClockEnds => self.detect(at, DetectedBy::Corrupt, last),
-                Event::StageEnds => self.end_stage(at, last),
+                Event::Rollback | Event::KillSwitch => self.end_cause(at, last, baseline),
+                Event::OrdinaryClock => self.detect(at, DetectedBy::Ordinary, last),
+                Event::CorruptClock => self.detect(at, DetectedBy::Corrupt, last),
+                Event::Stage => self.end_stage(at, last),
             }
         }
     }
@@ -120,8 +116,8 @@ impl<'a> Story<'a> {
                 *reached = Some(at);
             }
         }
-        let bake = self.stages[stage].bake.map_or(0.0, |bake| bake.get());
-        self.events.push((at + bake, Event::StageEnds));
+        let bake = self.stages[stage].bake.map_or(0.0, Seconds::get);
+        self.events.push((at + bake, Event::Stage));
     }
 
     fn end_stage(&mut self, at: f64, last: Option<&Moment>) {
@@ -159,10 +155,10 @@ impl<'a> Story<'a> {
         };
         let rollback =
             self.world.rollback * factor(&self.rollback.needs, self.rollback.needs_factor);
-        let mut ends = vec![(at + rollback, Event::RollbackEnds)];
+        let mut ends = vec![(at + rollback, Event::Rollback)];
         if let Some(kill_switch) = &self.change.kill_switch {
             let factor = factor(&kill_switch.needs, kill_switch.needs_factor);
-            ends.push((at + self.world.kill_switch * factor, Event::KillSwitchEnds));
+            ends.push((at + self.world.kill_switch * factor, Event::KillSwitch));
         }
         self.events.extend(ends);
     }
@@ -191,12 +187,11 @@ impl<'a> Story<'a> {
         };
         if !self.ordinary_runs && exceeds(|state| state.slow + state.down) {
             self.ordinary_runs = true;
-            self.events.push((now + self.world.detection * factor, Event::OrdinaryClockEnds));
+            self.events.push((now + self.world.detection * factor, Event::OrdinaryClock));
         }
         if !self.corrupt_runs && exceeds(State::failing) {
             self.corrupt_runs = true;
-            self.events
-                .push((now + self.world.detection_corrupt * factor, Event::CorruptClockEnds));
+            self.events.push((now + self.world.detection_corrupt * factor, Event::CorruptClock));
         }
     }
 
@@ -209,7 +204,7 @@ impl<'a> Story<'a> {
                 .map(|target| (target, self.worsened))
                 .collect(),
             restarts: self.restarts.clone(),
-            cohorts: cohorts(self.sticky, self.exposure),
+            cohorts: cohorts(self.routing, self.exposure),
         }
     }
 

@@ -120,7 +120,7 @@ impl World {
             }
         }
         let by_dependency = |draw: &dyn Fn(&str, &super::graph::Written) -> bool| {
-            graph.written.iter().map(|w| (w.key(), draw(&w.key(), w))).collect()
+            graph.written.iter().map(|w| (w.key.clone(), draw(&w.key, w))).collect()
         };
         let delay = |what, delay: Option<Delay>| dice.delay(what, "", delay.unwrap_or_default());
         let detection = change.detection.as_ref();
