@@ -165,7 +165,8 @@ pub(crate) fn settle(
         for (lost, next) in lost.iter_mut().zip(&next) {
             *lost += step * (next - *lost);
         }
-        if moving.is_empty() || round == GIVEN_UP {
+        // A cycle that does not come to rest gives no loads to go on from.
+        if moving.is_empty() || round == GIVEN_UP || !moment.cycles_rest {
             moment.swinging = moving;
             moment.lost = lost;
             return moment;

@@ -53,10 +53,10 @@ impl<'a> Walk<'a> {
         &self.last.insert((situation, moment)).1
     }
 
-    /// What has settled stays while nothing that decides a moment is different.
+    /// Nothing changes while nothing that decides a moment does, not even what has not settled.
     fn moment(&mut self, situation: &Situation) -> Moment {
         match self.last.take() {
-            Some((before, moment)) if before == *situation && moment.swinging.is_empty() => moment,
+            Some((before, moment)) if before == *situation => moment,
             Some((_, moment)) => settle(self.graph, self.world, situation, &moment.lost),
             None => {
                 let nothing = vec![0.0; self.graph.topology.services.len()];
