@@ -3,4 +3,6 @@
 pub mod compile;
 pub mod diagnostic;
 pub mod engine;
+pub mod load;
 pub mod model;
+pub mod suggest;
