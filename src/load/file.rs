@@ -13,18 +13,16 @@ pub const BYTES_MAX: u64 = 400 * 1024 * 1024;
 pub const STDIN: &str = "<stdin>";
 
 /// All bytes of a file; `-` is standard input.
-pub(super) fn bytes(path: &str) -> Result<Vec<u8>, Diagnostic> {
+pub(super) fn bytes(path: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
     if path == "-" {
         return limited(STDIN, io::stdin().lock());
     }
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
     if metadata.is_dir() {
-        return Err(Diagnostic::file_error(
-            Code::Unreadable,
-            format!("cannot read `{path}`: it is a directory"),
-        )
-        .help("name a file in it"));
+        let message = format!("cannot read `{path}`: it is a directory");
+        let problem = Diagnostic::file_error(Code::Unreadable, message);
+        return Err(Box::new(problem.help("name a file in it")));
     }
     if metadata.len() > BYTES_MAX {
         return Err(too_large(path, Some(metadata.len())));
@@ -33,23 +31,23 @@ pub(super) fn bytes(path: &str) -> Result<Vec<u8>, Diagnostic> {
 }
 
 /// All that a stream gives; a pipe does not tell beforehand how much that is.
-fn limited(name: &str, stream: impl io::Read) -> Result<Vec<u8>, Diagnostic> {
+fn limited(name: &str, stream: impl io::Read) -> Result<Vec<u8>, Box<Diagnostic>> {
     let mut bytes = Vec::new();
     stream.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
     if bytes.len() as u64 > BYTES_MAX { Err(too_large(name, None)) } else { Ok(bytes) }
 }
 
-fn too_large(name: &str, size: Option<u64>) -> Diagnostic {
+fn too_large(name: &str, size: Option<u64>) -> Box<Diagnostic> {
     let mebibytes = |bytes: u64| bytes.div_ceil(1024 * 1024);
     let limit = mebibytes(BYTES_MAX);
     let message = match size {
         Some(size) => format!("`{name}` has {} MiB; at most {limit} can be read", mebibytes(size)),
         None => format!("`{name}` has more than {limit} MiB"),
     };
-    Diagnostic::file_error(Code::TooLarge, message).help("is this the right file?")
+    Box::new(Diagnostic::file_error(Code::TooLarge, message).help("is this the right file?"))
 }
 
-fn unreadable(path: &str, error: &io::Error) -> Diagnostic {
+fn unreadable(path: &str, error: &io::Error) -> Box<Diagnostic> {
     let reason = match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
@@ -58,12 +56,12 @@ fn unreadable(path: &str, error: &io::Error) -> Diagnostic {
     };
     let diagnostic =
         Diagnostic::file_error(Code::Unreadable, format!("cannot read `{path}`: {reason}"));
-    match similar_file(path) {
+    Box::new(match similar_file(path) {
         Some(similar) if error.kind() == io::ErrorKind::NotFound => {
             diagnostic.help(format!("did you mean `{similar}`?"))
         }
         _ => diagnostic,
-    }
+    })
 }
 
 /// A file beside the missing one whose name is nearly the same.

@@ -133,7 +133,7 @@ impl Value {
 /// # Errors
 /// All that keeps it from being read as a tree of values.
 pub fn read(path: &str, sources: &mut Sources) -> Result<Document, Vec<Diagnostic>> {
-    let bytes = file::bytes(path).map_err(|problem| vec![problem])?;
+    let bytes = file::bytes(path).map_err(|problem| vec![*problem])?;
     parse(if path == "-" { STDIN } else { path }, bytes, sources)
 }
 
@@ -152,7 +152,7 @@ pub fn parse(
             format!("`{name}` has more than {} MiB", BYTES_MAX / (1024 * 1024)),
         )]);
     }
-    let source = text::add(name, bytes, sources).map_err(|problem| vec![problem])?;
+    let source = text::add(name, bytes, sources).map_err(|problem| vec![*problem])?;
     let text = &sources.get(source).text;
     let mut outline = outline::read(text, source)?;
     let Some(root) = outline.root.take() else {

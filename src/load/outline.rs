@@ -125,7 +125,10 @@ impl<'a> Builder<'a> {
                 self.refuse_tag(tag.is_some(), start, end);
                 self.start(Children::Entries(Vec::new(), None), anchor, start, end)
             }
-            Event::SequenceEnd | Event::MappingEnd => self.end(end),
+            Event::SequenceEnd | Event::MappingEnd => {
+                self.end(end);
+                Ok(())
+            }
             Event::Alias(anchor) => self.alias(anchor, self.place(start, end)),
             _ => Ok(()),
         }
@@ -205,9 +208,9 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn end(&mut self, end: usize) -> Result<(), Fatal> {
+    fn end(&mut self, end: usize) {
         let Some(Open { place, anchor, is_flow, children }) = self.open.pop() else {
-            return Ok(());
+            return;
         };
         let first = match &children {
             Children::Items(items) => items.first().map(|item| item.place),
@@ -227,7 +230,6 @@ impl<'a> Builder<'a> {
         let node = Node { place, value };
         self.remember(anchor, &node);
         self.add(node);
-        Ok(())
     }
 
     fn alias(&mut self, anchor: usize, place: Place) -> Result<(), Fatal> {

@@ -7,7 +7,7 @@ pub(super) fn add(
     name: &str,
     mut bytes: Vec<u8>,
     sources: &mut Sources,
-) -> Result<SourceId, Diagnostic> {
+) -> Result<SourceId, Box<Diagnostic>> {
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         bytes.drain(..3);
     }
@@ -16,17 +16,18 @@ pub(super) fn add(
         Ok(text) => {
             let unprintable = control_character(&text);
             let source = sources.add(Source { name, text });
-            unprintable.map_or(Ok(source), |(start, c)| Err(unprintable_error(source, start, c)))
+            unprintable
+                .map_or(Ok(source), |(start, c)| Err(unprintable_error(source, start, c).into()))
         }
         Err(error) => {
             let start = error.utf8_error().valid_up_to();
-            Err(not_utf8(name, error.as_bytes(), start, sources))
+            Err(not_utf8(name, error.as_bytes(), start, sources).into())
         }
     }
 }
 
 fn not_utf8(name: String, bytes: &[u8], start: usize, sources: &mut Sources) -> Diagnostic {
-    let line = bytes[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = bytes[..start].split(|byte| *byte == b'\n').count();
     let byte = bytes[start];
     let message = format!(
         "`{name}` is not UTF-8 text: byte 0x{byte:02X} at offset {start}, on line {line}, has no meaning"

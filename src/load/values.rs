@@ -38,7 +38,7 @@ pub(super) fn fill(
     if failed.peek().is_none() {
         return Ok((root, problems.finish()));
     }
-    failed.for_each(|problem| problems.push(problem));
+    failed.for_each(|problem| problems.push(*problem));
     Err(problems.finish())
 }
 
@@ -61,7 +61,7 @@ enum Part<'t> {
 }
 
 impl Job<'_> {
-    fn run(self, text: &str, source: SourceId) -> Result<(), Diagnostic> {
+    fn run(self, text: &str, source: SourceId) -> Result<(), Box<Diagnostic>> {
         let Range { start, end } = self.range;
         let yaml = serde_yaml::Deserializer::from_str(&text[start..end]);
         let filled = match self.part {
@@ -70,7 +70,7 @@ impl Job<'_> {
         };
         filled.map_err(|error| {
             let offset = error.location().map_or(0, |location| location.index());
-            disagreement(start + offset, text, source)
+            Box::new(disagreement(start + offset, text, source))
         })
     }
 }

@@ -1,6 +1,6 @@
 //! From a document to a change.
 
-use super::delay::{delay, delay_of};
+use super::delay::{delay, delay_of, needed_delay};
 use super::kind::{self, Kind};
 use super::names::Names;
 use super::read::{Field, Mapping, Problems, Shape, distinct, report_repeats};
@@ -325,7 +325,7 @@ fn detection(field: &Field<'_>, names: &Names<'_>) -> Option<Detection> {
             .get("alert_threshold")
             .and_then(|field| field.share())
             .unwrap_or(default.alert_threshold),
-        delay: delay_of(&mapping).flatten(),
+        delay: delay_of(&mapping),
         corrupt: mapping.get("corrupt").and_then(|field| delay(&field)),
         needs: needs(&mapping, names),
         needs_factor: needs_factor(&mapping),
@@ -358,7 +358,7 @@ fn rollback(field: &Field<'_>, names: &Names<'_>) -> Option<Rollback> {
         mapping.get(key).and_then(|field: Field<'_>| field.share()).unwrap_or(default)
     };
     Some(Rollback {
-        delay: delay_of(&mapping).flatten(),
+        delay: delay_of(&mapping),
         needs: needs(&mapping, names),
         needs_factor: needs_factor(&mapping),
         works: share("works", default.works),
@@ -378,11 +378,8 @@ fn kill_switch(field: &Field<'_>, names: &Names<'_>) -> Option<KillSwitch> {
     let mapping = field.mapping(&KILL_SWITCH)?;
     let needs = needs(&mapping, names);
     let works = mapping.get("works").map_or(Some(Share::ONE), |field| field.share());
-    if mapping.get("p95").is_none() {
-        mapping.need("median", "1m");
-    }
     Some(KillSwitch {
-        delay: delay_of(&mapping)??,
+        delay: needed_delay(&mapping)?,
         needs,
         needs_factor: needs_factor(&mapping),
         works: works?,

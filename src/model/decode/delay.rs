@@ -15,38 +15,36 @@ pub(crate) fn delay(field: &Field<'_>) -> Option<Delay> {
         let median = field.duration()?;
         return Some(Delay { median, p95: median });
     }
-    let mapping = field.mapping(&DELAY)?;
-    mapping.need("median", "10m")?;
-    delay_of(&mapping)?
+    needed_delay(&field.mapping(&DELAY)?)
 }
 
-/// The delay in a mapping that says more than that; `Some(None)` when it does not say it.
-pub(crate) fn delay_of(mapping: &Mapping<'_>) -> Option<Option<Delay>> {
+/// The delay in a mapping that must say it.
+pub(crate) fn needed_delay(mapping: &Mapping<'_>) -> Option<Delay> {
+    if mapping.get("p95").is_none() {
+        mapping.need("median", "10m");
+    }
+    delay_of(mapping)
+}
+
+/// The delay in a mapping that may say it.
+pub(crate) fn delay_of(mapping: &Mapping<'_>) -> Option<Delay> {
     let p95_field = mapping.get("p95");
-    let Some(median_field) = mapping.get("median") else {
-        if p95_field.is_some() {
-            mapping.need("median", "10m");
-            return None;
-        }
-        return Some(None);
+    let median_field = match p95_field {
+        Some(_) => mapping.need("median", "10m")?,
+        None => mapping.get("median")?,
     };
     let median = median_field.duration();
-    let p95 = p95_field.map(|field| field.duration());
-    let (median, p95) = (median?, p95.unwrap_or(median)?);
-    if let Some(field) = p95_field {
-        check_order(&median_field, median, &field, p95)?;
-    }
-    Some(Some(Delay { median, p95 }))
+    let Some(p95_field) = p95_field else {
+        return median.map(|median| Delay { median, p95: median });
+    };
+    let delay = Delay { p95: p95_field.duration()?, median: median? };
+    check_order(&median_field, &p95_field, delay).then_some(delay)
 }
 
-fn check_order(
-    median_field: &Field<'_>,
-    median: Seconds,
-    p95_field: &Field<'_>,
-    p95: Seconds,
-) -> Option<()> {
+fn check_order(median_field: &Field<'_>, p95_field: &Field<'_>, delay: Delay) -> bool {
+    let Delay { median, p95 } = delay;
     if p95 >= median && (median > Seconds::ZERO || p95 == Seconds::ZERO) {
-        return Some(());
+        return true;
     }
     let problem = if p95 < median {
         let message = format!("the 95th percentile {p95} is below the median {median}");
@@ -58,5 +56,5 @@ fn check_order(
             .help("write a small `median`, such as `1s`")
     };
     p95_field.problems().push(problem.other(median_field.place(), "the median"));
-    None
+    false
 }

@@ -7,7 +7,7 @@ use crate::model::topology::{
     Buffer, Cache, CallKind, Criticality, Dependency, Evidence, Fallback, NodeRef, Phase, Timeout,
     WhenFull,
 };
-use crate::model::units::{Seconds, Share};
+use crate::model::units::Share;
 
 /// A dependency, or a step of a flow.
 pub(crate) const DEPENDENCY: Shape = Shape {
@@ -88,24 +88,58 @@ pub(crate) enum Caller {
     Flow,
 }
 
-/// What a dependency says of itself; `None` = not said, and `Some(None)` = said to be none.
+/// What a dependency says of itself; `None` = not said.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     criticality: Option<Criticality>,
     kind: Option<CallKind>,
     timeout: Option<Timeout>,
     retries: Option<u32>,
-    retry_budget: Option<Option<Share>>,
+    retry_budget: Said<Share>,
     circuit_breaker: Option<bool>,
     validates: Option<bool>,
-    cache: Option<Option<Cache>>,
-    buffer: Option<Option<Buffer>>,
-    fallback: Option<Option<Fallback>>,
+    cache: Said<Cache>,
+    buffer: Said<Buffer>,
+    fallback: Said<Fallback>,
     call_probability: Option<Share>,
     propagation: Option<Share>,
     phase: Option<Phase>,
     evidence: Option<Evidence>,
     source: Option<String>,
+}
+
+/// What is said of something that a default may give and `none` takes away.
+#[derive(Clone, Copy, Debug, Default)]
+enum Said<T> {
+    #[default]
+    Nothing,
+    None,
+    This(T),
+}
+
+impl<T> Said<T> {
+    fn read<'a>(field: Option<Field<'a>>, read: impl FnOnce(&Field<'a>) -> Option<T>) -> Self {
+        match field {
+            None => Self::Nothing,
+            Some(field) if field.is("none") => Self::None,
+            Some(field) => read(&field).map_or(Self::None, Self::This),
+        }
+    }
+
+    fn this(self) -> Option<T> {
+        match self {
+            Self::This(value) => Some(value),
+            Self::Nothing | Self::None => None,
+        }
+    }
+
+    /// This, or the default where nothing is said.
+    fn or(self, default: Option<T>) -> Option<T> {
+        match self {
+            Self::Nothing => default,
+            said => said.this(),
+        }
+    }
 }
 
 /// The defaults for the dependencies of services.
@@ -212,7 +246,7 @@ fn is_self(caller: NodeRef, callee: NodeRef) -> bool {
 
 /// A guard that needs the very thing it guards against is a mistake.
 fn check_guards(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], caller: Caller) {
-    if let (Some(Some(fallback)), Some(field)) = (own.fallback, mapping.get("fallback")) {
+    if let (Some(fallback), Some(field)) = (own.fallback.this(), mapping.get("fallback")) {
         let is_caller = |node| matches!(caller, Caller::Node(caller) if is_self(caller, node));
         if fallback.on.is_some_and(|node| on.contains(&node)) {
             field.report(
@@ -228,8 +262,8 @@ fn check_guards(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], caller: C
             );
         }
     }
-    if let (Some(Some(Cache { service: Some(service), .. })), Some(field)) =
-        (own.cache, mapping.get("cache"))
+    if let (Some(Cache { service: Some(service), .. }), Some(field)) =
+        (own.cache.this(), mapping.get("cache"))
         && on.iter().any(|node| node.service == service)
     {
         field.report(
@@ -248,11 +282,11 @@ fn build(
     defaults: &Settings,
     place: Place,
 ) -> Dependency {
-    let default_fallback = defaults.fallback.flatten().filter(|fallback| {
+    let default_fallback = defaults.fallback.this().filter(|fallback| {
         // The default fallback itself, and what it depends on by default, go without.
         fallback.on.is_none_or(|node| !on.contains(&node))
     });
-    let default_cache = defaults.cache.flatten().filter(|cache| {
+    let default_cache = defaults.cache.this().filter(|cache| {
         cache.service.is_none_or(|service| on.iter().all(|n| n.service != service))
     });
     Dependency {
@@ -263,12 +297,12 @@ fn build(
         kind: own.kind.or(defaults.kind),
         timeout: own.timeout.or(defaults.timeout).unwrap_or(Timeout::Unstated),
         retries: own.retries.or(defaults.retries),
-        retry_budget: own.retry_budget.or(defaults.retry_budget).flatten(),
+        retry_budget: own.retry_budget.or(defaults.retry_budget.this()),
         circuit_breaker: own.circuit_breaker.or(defaults.circuit_breaker),
         validates: own.validates.or(defaults.validates),
-        cache: own.cache.unwrap_or(default_cache),
-        buffer: own.buffer.or(defaults.buffer).flatten(),
-        fallback: own.fallback.unwrap_or(default_fallback),
+        cache: own.cache.or(default_cache),
+        buffer: own.buffer.or(defaults.buffer.this()),
+        fallback: own.fallback.or(default_fallback),
         call_probability: own.call_probability.or(defaults.call_probability).unwrap_or(Share::ONE),
         propagation: own.propagation.or(defaults.propagation).unwrap_or(Share::ONE),
         phase: own.phase.unwrap_or_default(),
@@ -291,12 +325,12 @@ fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
             .and_then(|field| field.word(&[("sync", CallKind::Sync), ("async", CallKind::Async)])),
         timeout: get("timeout").and_then(|field| timeout(&field)),
         retries: get("retries").and_then(|field| field.whole(0..=RETRIES_MAX)),
-        retry_budget: get("retry_budget").and_then(|field| or_none(&field, Field::share)),
+        retry_budget: Said::read(get("retry_budget"), Field::share),
         circuit_breaker: get("circuit_breaker").and_then(|field| field.flag()),
         validates: get("validates").and_then(|field| field.flag()),
-        cache: get("cache").and_then(|field| or_none(&field, |field| cache(field, names))),
-        buffer: get("buffer").and_then(|field| or_none(&field, buffer)),
-        fallback: get("fallback").and_then(|field| or_none(&field, |field| fallback(field, names))),
+        cache: Said::read(get("cache"), |field| cache(field, names)),
+        buffer: Said::read(get("buffer"), buffer),
+        fallback: Said::read(get("fallback"), |field| fallback(field, names)),
         call_probability: get("call_probability").and_then(|field| field.share()),
         propagation: get("propagation").and_then(|field| field.share()),
         // Not among the defaults: most dependencies are needed to serve.
@@ -323,14 +357,6 @@ fn of_required(required: bool) -> Criticality {
     if required { Criticality::Hard } else { Criticality::Soft }
 }
 
-/// `none` undoes a default.
-fn or_none<'a, T>(
-    field: &Field<'a>,
-    read: impl FnOnce(&Field<'a>) -> Option<T>,
-) -> Option<Option<T>> {
-    if field.is("none") { Some(None) } else { read(field).map(Some) }
-}
-
 fn timeout(field: &Field<'_>) -> Option<Timeout> {
     if field.is("none") {
         return Some(Timeout::None);
@@ -340,39 +366,22 @@ fn timeout(field: &Field<'_>) -> Option<Timeout> {
 
 fn cache(field: &Field<'_>, names: &Names<'_>) -> Option<Cache> {
     let mapping = field.mapping(&CACHE)?;
-    let ttl = mapping.need("ttl", "10m").and_then(|field| cache_ttl(&field));
-    let hit_ratio = match mapping.get("hit_ratio") {
-        Some(field) => hit_ratio(&field, ttl),
-        None if ttl == Some(None) => Some(Share::ONE),
-        None => {
-            mapping.need("hit_ratio", "90%");
-            None
-        }
-    };
-    let service = mapping.get("service").map(|field| names.resolve_service(&field));
-    let service = match service {
-        None => None,
-        Some(service) => Some(service?),
-    };
-    Some(Cache { ttl: ttl?, hit_ratio: hit_ratio?, service })
-}
-
-/// `Some(None)` for a cache that never expires.
-fn cache_ttl(field: &Field<'_>) -> Option<Option<Seconds>> {
-    if field.is("static") { Some(None) } else { field.positive_duration().map(Some) }
-}
-
-fn hit_ratio(field: &Field<'_>, ttl: Option<Option<Seconds>>) -> Option<Share> {
-    let ratio = field.share()?;
-    if ratio.is_one() && matches!(ttl, Some(Some(_))) {
+    let ttl_field = mapping.need("ttl", "10m");
+    let is_static = ttl_field.is_some_and(|field| field.is("static"));
+    let ttl = ttl_field.filter(|_| !is_static).and_then(|field| field.positive_duration());
+    // A cache that never expires holds everything, unless it says otherwise.
+    let ratio_field =
+        if is_static { mapping.get("hit_ratio") } else { mapping.need("hit_ratio", "90%") };
+    let hit_ratio = ratio_field.and_then(|field| field.share()).unwrap_or(Share::ONE);
+    if let Some(field) = ratio_field.filter(|_| ttl.is_some() && hit_ratio.is_one()) {
         field.report(
             Code::Conflict,
             "a cache that answers every call never asks the service behind it",
             "write `ttl: static`, or a `hit_ratio` below 100%",
         );
-        return None;
     }
-    Some(ratio)
+    let service = mapping.get("service").and_then(|field| names.resolve_service(&field));
+    Some(Cache { ttl, hit_ratio, service })
 }
 
 fn buffer(field: &Field<'_>) -> Option<Buffer> {

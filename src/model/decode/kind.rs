@@ -6,7 +6,7 @@ use crate::load::{Document, Node, Value};
 use crate::suggest;
 
 /// The only edition of the files so far.
-const VERSION: f64 = 1.0;
+const VERSION: &str = "1";
 
 /// A kind of input file, told by the key that names what the file describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +96,7 @@ fn wrong_kind(document: &Document, wanted: Kind) -> Option<Diagnostic> {
         // With a slip in the key, or a version, it is meant to be one of ours: read on.
         let keys = root.entries().iter().map(|entry| &*entry.key.text);
         let is_ours = document.get("version").is_some_and(|version| {
-            matches!(&version.value.value, Value::Number(number) if number.value == VERSION)
+            matches!(&version.value.value, Value::Number(number) if &*number.text == VERSION)
         });
         if !is_ours && suggest::nearest(wanted.key(), keys).is_none() {
             return Some(wrong(format!("this is not {what}"), root).help(format!(
@@ -110,13 +110,13 @@ fn wrong_kind(document: &Document, wanted: Kind) -> Option<Diagnostic> {
 
 fn check_version(field: &Field<'_>) {
     match &field.node.value {
-        Value::Number(number) if number.value == VERSION => {}
+        Value::Number(number) if &*number.text == VERSION => {}
         Value::Number(number) => field.report(
             Code::UnknownVersion,
             format!("version {} is not known to this program", number.text),
             "write `version: 1`, or use a newer program",
         ),
-        Value::Text(text) if &**text == "1" => {
+        Value::Text(text) if &**text == VERSION => {
             let problem = field.wrong_type("a number");
             field.problems().push(problem.help("write it without quotes").replace_with("1"));
         }

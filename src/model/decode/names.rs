@@ -115,13 +115,11 @@ impl<'a> Names<'a> {
         };
         let Some(name) = endpoint_name else { return Some(NodeRef { service, endpoint: None }) };
         let known = &self.services[service.0 as usize];
-        match known.endpoints.binary_search(&name) {
-            Ok(index) => Some(NodeRef { service, endpoint: Some(index as u32) }),
-            Err(_) => {
-                unknown_endpoint(field, known, name);
-                None
-            }
+        let index = known.endpoints.binary_search(&name).ok();
+        if index.is_none() {
+            unknown_endpoint(field, known, name);
         }
+        Some(NodeRef { service, endpoint: Some(index? as u32) })
     }
 
     /// The service that a reference means, where an endpoint makes no sense.

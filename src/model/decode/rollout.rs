@@ -59,7 +59,7 @@ pub(crate) fn rollout(field: &Field<'_>) -> Option<Rollout> {
     let mapping = field.mapping(&ROLLOUT)?;
     let routing = mapping
         .get("routing")
-        .map(|field| field.word(&[("random", Routing::Random), ("sticky", Routing::Sticky)]));
+        .and_then(|field| field.word(&[("random", Routing::Random), ("sticky", Routing::Sticky)]));
     mapping.not_both("stages", "strategy", "a strategy stands for certain stages");
     let rollout = match (mapping.get("stages"), mapping.get("strategy")) {
         (Some(field), _) => {
@@ -69,13 +69,12 @@ pub(crate) fn rollout(field: &Field<'_>) -> Option<Rollout> {
                 "goes with a `strategy`; each stage has its own `bake` and `gate`",
             );
             let stages = stages(&field)?;
-            Rollout { routing: routing.flatten().unwrap_or_default(), stages, strategy: None }
+            Rollout { routing: routing.unwrap_or_default(), stages, strategy: None }
         }
         (None, Some(field)) => {
             let strategy = field.word(STRATEGIES)?;
             refuse_parameters(&mapping, parameters(strategy), "says nothing about this strategy");
-            let parameters = Parameters::read(&mapping)?;
-            expand(strategy, routing.flatten(), &parameters)
+            expand(strategy, routing, &Parameters::read(&mapping))
         }
         (None, None) => {
             mapping.need("strategy", "canary");
@@ -104,27 +103,15 @@ struct Parameters {
 }
 
 impl Parameters {
-    fn read(mapping: &Mapping<'_>) -> Option<Self> {
-        let whole = |key| mapping.get(key).map(|field: Field<'_>| field.whole(1..=STEPS_MAX));
-        let share = |key| mapping.get(key).map(|field: Field<'_>| field.share());
-        let bake = mapping.get("bake").map(|field| field.positive_duration());
-        let first = mapping.get("first").map(|field| field.positive_share());
-        let (steps, count, gate) = (whole("steps"), whole("count"), share("gate"));
-        Some(Self {
-            first: unless_wrong(first)?,
-            steps: unless_wrong(steps)?,
-            count: unless_wrong(count)?,
-            bake: unless_wrong(bake)?,
-            gate: unless_wrong(gate)?,
-        })
-    }
-}
-
-/// `None` for what is there but was reported as wrong; `Some(None)` for what is not there.
-fn unless_wrong<T>(value: Option<Option<T>>) -> Option<Option<T>> {
-    match value {
-        None => Some(None),
-        Some(value) => value.map(Some),
+    fn read(mapping: &Mapping<'_>) -> Self {
+        let whole = |key| mapping.get(key)?.whole(1..=STEPS_MAX);
+        Self {
+            first: mapping.get("first").and_then(|field| field.positive_share()),
+            steps: whole("steps"),
+            count: whole("count"),
+            bake: mapping.get("bake").and_then(|field| field.positive_duration()),
+            gate: mapping.get("gate").and_then(|field| field.share()),
+        }
     }
 }
 
@@ -211,5 +198,5 @@ fn stage(field: &Field<'_>) -> Option<Stage> {
             "the gate looks at what failed during the bake: say how long it lasts",
         );
     }
-    Some(Stage { exposure: exposure?, bake: unless_wrong(bake)?, gate: gate? })
+    Some(Stage { exposure: exposure?, bake: bake.flatten(), gate: gate? })
 }
