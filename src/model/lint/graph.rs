@@ -93,6 +93,17 @@ impl<'a> Graph<'a> {
             .map(|nodes| nodes.into_iter().map(NodeIndex::index).collect())
             .collect()
     }
+
+    /// The number of the component that each node belongs to.
+    pub(super) fn numbers(&self, components: &[Vec<usize>]) -> Vec<u32> {
+        let mut numbers = vec![0; self.len()];
+        for (number, nodes) in (0_u32..).zip(components) {
+            for node in nodes {
+                numbers[*node] = number;
+            }
+        }
+        numbers
+    }
 }
 
 /// Whether the caller fails when this fails fast for long: nothing softens, replaces or holds it back.
