@@ -1,5 +1,28 @@
-//! Makes a topology and a change ready to be simulated: dense arrays in evaluation order.
+//! Makes a topology and a change ready to be simulated.
+//!
+//! A checked [`Topology`] and [`Change`] come in, a [`Plan`] goes out. It cannot fail: what could go
+//! wrong was refused by [`crate::model`].
 
+mod graph;
 pub mod key;
+mod order;
+pub mod plan;
+mod scenario;
+mod traffic;
 
 pub use key::Key;
+pub use plan::Plan;
+
+use crate::model::{Change, Seconds, Topology};
+
+/// Compiles a change to a topology. `lasting` matters for single moments: for how long the break
+/// has lasted at the moment that is looked at.
+///
+/// # Complexity
+/// Linear in services, dependencies and replicas, apart from sorting.
+pub fn compile(topology: &Topology, change: &Change, lasting: Seconds) -> Plan {
+    let mut plan = graph::compile(topology);
+    scenario::add(&mut plan, topology, change, lasting);
+    traffic::weigh(&mut plan);
+    plan
+}

@@ -105,7 +105,9 @@ pub fn digits(probability: f64) -> Option<u64> {
         return None;
     }
     // Exact: a float times a power of two; the cast drops digits beyond the 64th.
-    Some(((probability * 64_f64.exp2()) as u64).max(1))
+    #[expect(clippy::cast_sign_loss, reason = "probabilities are positive here")]
+    let digits = (probability * 64_f64.exp2()) as u64;
+    Some(digits.max(1))
 }
 
 /// Round keys for one block of trials.

@@ -7,6 +7,7 @@
 
 pub mod change;
 mod decode;
+pub mod defaults;
 pub mod lint;
 pub mod scenario;
 pub mod topology;

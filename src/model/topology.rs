@@ -305,6 +305,15 @@ pub struct Fallback {
     pub works: Share,
 }
 
+/// Who wrote a dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Caller {
+    /// A service as such, for all its endpoints, or one endpoint.
+    Node(NodeRef),
+    /// The flow of this index in [`Topology::flows`].
+    Flow(u32),
+}
+
 /// When a dependency is needed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
@@ -370,6 +379,33 @@ impl Topology {
         match node.endpoint {
             None => service.name.clone(),
             Some(index) => format!("{}/{}", service.name, service.endpoints[index as usize].name),
+        }
+    }
+
+    /// Every dependency as written, with who wrote it: service by service, each with its own first
+    /// and then its endpoints', then flow by flow. The order is that of all counts per dependency.
+    pub fn written(&self) -> impl Iterator<Item = (Caller, &Dependency)> + '_ {
+        let of_services = self.services.iter().enumerate().flat_map(|(index, service)| {
+            let id = ServiceId(index as u32);
+            let own = NodeRef { service: id, endpoint: None };
+            let of_endpoints =
+                service.endpoints.iter().enumerate().flat_map(move |(endpoint, written)| {
+                    let node = NodeRef { service: id, endpoint: Some(endpoint as u32) };
+                    written.dependencies.iter().map(move |it| (Caller::Node(node), it))
+                });
+            service.dependencies.iter().map(move |it| (Caller::Node(own), it)).chain(of_endpoints)
+        });
+        let of_flows = self.flows.iter().enumerate().flat_map(|(index, flow)| {
+            flow.steps.iter().map(move |it| (Caller::Flow(index as u32), it))
+        });
+        of_services.chain(of_flows)
+    }
+
+    /// The name of a caller: `service`, `service/endpoint`, or the flow's.
+    pub fn caller_name(&self, caller: Caller) -> String {
+        match caller {
+            Caller::Node(node) => self.node_name(node),
+            Caller::Flow(flow) => self.flows[flow as usize].name.clone(),
         }
     }
 

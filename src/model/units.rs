@@ -58,6 +58,11 @@ impl Seconds {
         (value.is_finite() && value >= 0.0).then_some(Self(value))
     }
 
+    /// A whole number of seconds.
+    pub const fn whole(seconds: u32) -> Self {
+        Self(seconds as f64)
+    }
+
     /// A whole number of minutes.
     pub const fn minutes(minutes: u32) -> Self {
         Self(minutes as f64 * 60.0)

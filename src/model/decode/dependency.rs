@@ -4,8 +4,8 @@ use super::names::Names;
 use super::read::{Field, Mapping, Shape, report_repeats};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::topology::{
-    Buffer, Cache, CallKind, Criticality, Dependency, Evidence, Fallback, NodeRef, Phase, Timeout,
-    WhenFull,
+    Buffer, Cache, CallKind, Caller, Criticality, Dependency, Evidence, Fallback, NodeRef, Phase,
+    Timeout, WhenFull,
 };
 use crate::model::units::Share;
 
@@ -78,15 +78,6 @@ pub(crate) const FALLBACK: Shape = Shape {
 };
 
 const RETRIES_MAX: u32 = 100;
-
-/// Who makes the call.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Caller {
-    /// A service or an endpoint.
-    Node(NodeRef),
-    /// A flow.
-    Flow,
-}
 
 /// What a dependency says of itself; `None` = not said.
 #[derive(Clone, Debug, Default)]

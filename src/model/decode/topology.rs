@@ -1,14 +1,14 @@
 //! From a document to a topology.
 
-use super::dependency::{self, Caller, Settings, needs_of};
+use super::dependency::{self, Settings, needs_of};
 use super::kind::{self, Kind};
 use super::names::{Names, ServiceName, check_name};
 use super::read::{Field, Mapping, Problems, Shape, distinct};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::{Document, Entry, Key};
 use crate::model::topology::{
-    Dependency, Domain, DomainId, Endpoint, Flow, NodeRef, Overload, Recovery, Replicas, Service,
-    ServiceId, Thresholds, Topology, UserRetries,
+    Caller, Dependency, Domain, DomainId, Endpoint, Flow, NodeRef, Overload, Recovery, Replicas,
+    Service, ServiceId, Thresholds, Topology, UserRetries,
 };
 use crate::model::units::Share;
 
@@ -118,7 +118,10 @@ fn topology(mapping: &Mapping<'_>) -> Option<Topology> {
         .zip(&service_entries)
         .map(|(index, entry)| service(ServiceId(index), entry, &defaults, &names, problems))
         .collect();
-    let flows = flow_entries.iter().map(|entry| flow(entry, &names, problems)).collect();
+    let flows = (0_u32..)
+        .zip(&flow_entries)
+        .map(|(index, entry)| flow(index, entry, &names, problems))
+        .collect();
     Some(Topology { name: name?, thresholds: thresholds?, domains, services, flows })
 }
 
@@ -363,13 +366,13 @@ fn endpoints(
     (0_u32..).zip(&field.named()).map(endpoint).collect()
 }
 
-fn flow(entry: &Entry, names: &Names<'_>, problems: &Problems) -> Flow {
+fn flow(index: u32, entry: &Entry, names: &Names<'_>, problems: &Problems) -> Flow {
     check_name(&entry.key, "flow", problems);
     let mapping = Field::of_entry(entry, problems).mapping(&FLOW);
     let get = |key| mapping.and_then(|mapping| mapping.get(key));
     let steps = mapping
         .and_then(|mapping| mapping.need("steps", "[storefront]"))
-        .map(|field| steps(&field, &entry.key, names))
+        .map(|field| steps(&field, index, &entry.key, names))
         .unwrap_or_default();
     Flow {
         name: entry.key.text.to_string(),
@@ -383,13 +386,13 @@ fn flow(entry: &Entry, names: &Names<'_>, problems: &Problems) -> Flow {
     }
 }
 
-fn steps(field: &Field<'_>, flow: &Key, names: &Names<'_>) -> Vec<Dependency> {
+fn steps(field: &Field<'_>, index: u32, flow: &Key, names: &Names<'_>) -> Vec<Dependency> {
     if field.is_list() && field.node.items().is_empty() {
         let message = format!("flow `{}` has no steps", flow.text);
         field.report(Code::EmptyFlow, message, "name the services that an order calls");
     }
     // Defaults are for calls between services: a customer's patience is another thing.
-    dependencies(field, Caller::Flow, &Settings::default(), names)
+    dependencies(field, Caller::Flow(index), &Settings::default(), names)
 }
 
 fn user_retries(field: &Field<'_>) -> Option<UserRetries> {

@@ -1,0 +1,383 @@
+//! The graph of a topology as nodes, calls and members in evaluation order.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::key::Key;
+use super::order::{self, Component};
+use super::plan::{
+    Buffer, Cache, Call, Dependency, Domain, Fallback, Flow, Group, Member, NONE, Node, Plan,
+    Replica, Service, StartNeed, Traffic,
+};
+use crate::model::change::Routing;
+use crate::model::topology::{self as model, Caller, NodeRef, Phase, WhenFull};
+use crate::model::{Share, Topology};
+
+/// A plan without any change: what may fail for its own reasons, and how failure travels.
+pub(super) fn compile(topology: &Topology) -> Plan {
+    let written = Written::collect(topology);
+    let components = order::components(&written.arcs(topology));
+    let mut place = vec![NONE; written.nodes.len()];
+    for (position, node) in components.iter().flat_map(|component| &component.nodes).enumerate() {
+        place[*node as usize] = position as u32;
+    }
+    let mut plan = Plan {
+        failed: topology.thresholds.failed.get(),
+        degraded: topology.thresholds.degraded.get(),
+        nodes: Vec::with_capacity(place.len()),
+        groups: Vec::with_capacity(components.len()),
+        calls: Vec::new(),
+        members: Vec::new(),
+        dependencies: dependencies(topology),
+        services: Vec::new(),
+        flows: Vec::new(),
+        domains: domains(topology),
+        domain_order: domain_order(topology),
+        replicas: Vec::new(),
+        targets: Vec::new(),
+        routing: Routing::Random,
+        schedule: None,
+        lasting: 0.0,
+        has_load: topology.services.iter().any(|service| service.utilization.is_some()),
+        has_background: false,
+    };
+    add_nodes(&mut plan, topology, &written, &components, &place);
+    add_services(&mut plan, topology, &written, &place);
+    add_flows(&mut plan, topology, &written, &place);
+    mark_waiting(&mut plan);
+    plan.has_background = plan.services.iter().any(|service| service.unavailability > 0.0)
+        || plan.domains.iter().any(|domain| domain.unavailability > 0.0)
+        || plan.replicas.iter().any(|replica| replica.unavailability > 0.0);
+    plan
+}
+
+/// The nodes of a topology in the order in which it lists them, with what each calls.
+struct Written {
+    /// The service of a node, or nothing for a flow.
+    nodes: Vec<Option<u32>>,
+    /// For each node the numbers of its dependencies among all that are written.
+    calls: Vec<Vec<u32>>,
+    /// The first node of each service: its plain one; its endpoints follow.
+    first: Vec<u32>,
+    /// The node of each flow.
+    flows: Vec<u32>,
+}
+
+impl Written {
+    fn collect(topology: &Topology) -> Self {
+        let mut it =
+            Self { nodes: Vec::new(), calls: Vec::new(), first: Vec::new(), flows: Vec::new() };
+        let mut next = 0;
+        let mut take = |count: usize| {
+            next += count as u32;
+            (next - count as u32)..next
+        };
+        for (index, service) in topology.services.iter().enumerate() {
+            let own: Vec<u32> = take(service.dependencies.len()).collect();
+            it.first.push(it.nodes.len() as u32);
+            it.add(Some(index as u32), own.clone());
+            for endpoint in &service.endpoints {
+                let added = take(endpoint.dependencies.len());
+                it.add(Some(index as u32), own.iter().copied().chain(added).collect());
+            }
+        }
+        for flow in &topology.flows {
+            it.flows.push(it.nodes.len() as u32);
+            let steps = take(flow.steps.len());
+            it.add(None, steps.collect());
+        }
+        it
+    }
+
+    fn add(&mut self, service: Option<u32>, calls: Vec<u32>) {
+        self.nodes.push(service);
+        self.calls.push(calls);
+    }
+
+    fn node(&self, node: NodeRef) -> u32 {
+        self.first[node.service.0 as usize] + node.endpoint.map_or(0, |endpoint| endpoint + 1)
+    }
+
+    /// What each node refers to while it serves.
+    fn arcs(&self, topology: &Topology) -> Vec<Vec<u32>> {
+        let written: Vec<&model::Dependency> = topology.written().map(|(_, it)| it).collect();
+        let arcs_of = |calls: &Vec<u32>| {
+            let serving = calls
+                .iter()
+                .map(|call| written[*call as usize])
+                .filter(|it| it.phase == Phase::Serve);
+            serving.flat_map(|it| self.referred(it)).collect()
+        };
+        self.calls.iter().map(arcs_of).collect()
+    }
+
+    fn referred<'a>(&'a self, it: &'a model::Dependency) -> impl Iterator<Item = u32> + 'a {
+        let plain = |service| NodeRef { service, endpoint: None };
+        let cache = it.cache.and_then(|cache| cache.service).map(plain);
+        let fallback = it.fallback.and_then(|fallback| fallback.on);
+        it.on.iter().copied().chain(cache).chain(fallback).map(|node| self.node(node))
+    }
+}
+
+fn dependencies(topology: &Topology) -> Vec<Dependency> {
+    let mut repeats: BTreeMap<String, u32> = BTreeMap::new();
+    topology
+        .written()
+        .map(|(caller, it)| {
+            let prefix = if matches!(caller, Caller::Flow(_)) { "flow:" } else { "" };
+            let name = format!(
+                "{prefix}{}>{}",
+                topology.caller_name(caller),
+                topology.dependency_name(it)
+            );
+            let name = unrepeated(&mut repeats, name);
+            Dependency {
+                propagation: it.propagation.get(),
+                propagation_key: Key::new("propagation", &name),
+                works: it.fallback.map_or(1.0, |fallback| fallback.works.get()),
+                works_key: Key::new("fallback", &name),
+                call: NONE,
+                caller: NONE,
+            }
+        })
+        .collect()
+}
+
+/// The name, with `#2`, `#3` and so on behind it when it was seen before.
+pub(super) fn unrepeated(seen: &mut BTreeMap<String, u32>, name: String) -> String {
+    let count = seen.entry(name.clone()).or_default();
+    *count += 1;
+    if *count == 1 { name } else { format!("{name}#{count}") }
+}
+
+fn domains(topology: &Topology) -> Vec<Domain> {
+    let domain = |it: &model::Domain| Domain {
+        within: it.within.map_or(NONE, |domain| domain.0),
+        unavailability: unavailability(it.availability),
+        key: Key::new("domain", &it.name),
+        during: false,
+    };
+    topology.domains.iter().map(domain).collect()
+}
+
+fn unavailability(availability: Option<Share>) -> f64 {
+    availability.map_or(0.0, |share| share.complement().get())
+}
+
+/// Domains by how deep they lie, so that each comes after the one it is within.
+fn domain_order(topology: &Topology) -> Vec<u32> {
+    let depth = |mut domain: u32| {
+        let mut depth = 0;
+        while let Some(within) = topology.domains[domain as usize].within {
+            domain = within.0;
+            depth += 1;
+        }
+        depth
+    };
+    let mut order: Vec<u32> = (0..topology.domains.len() as u32).collect();
+    order.sort_by_key(|domain| depth(*domain));
+    order
+}
+
+fn add_nodes(
+    plan: &mut Plan,
+    topology: &Topology,
+    written: &Written,
+    components: &[Component],
+    place: &[u32],
+) {
+    let all: Vec<&model::Dependency> = topology.written().map(|(_, it)| it).collect();
+    for (group, component) in components.iter().enumerate() {
+        let first = plan.nodes.len() as u32;
+        for node in &component.nodes {
+            let first_call = plan.calls.len() as u32;
+            for dependency in &written.calls[*node as usize] {
+                let it = all[*dependency as usize];
+                if it.phase == Phase::Serve {
+                    add_call(plan, written, place, *dependency, it);
+                }
+            }
+            plan.nodes.push(Node {
+                service: written.nodes[*node as usize].unwrap_or(NONE),
+                calls: first_call..plan.calls.len() as u32,
+                group: group as u32,
+                waits: false,
+                is_waited_for: false,
+                traffic: Traffic::default(),
+            });
+        }
+        let nodes = first..plan.nodes.len() as u32;
+        plan.groups.push(Group { nodes: nodes.clone(), cyclic: component.cyclic });
+        mark_inside(plan, nodes);
+    }
+}
+
+fn add_call(
+    plan: &mut Plan,
+    written: &Written,
+    place: &[u32],
+    number: u32,
+    it: &model::Dependency,
+) {
+    let node = |node: NodeRef| place[written.node(node) as usize];
+    let first = plan.members.len() as u32;
+    let member = |on: &NodeRef| Member { node: node(*on), weight: 0.0, extra: false };
+    plan.members.extend(it.on.iter().map(member));
+    let breaker = it.circuit_breaker == Some(true);
+    let timed = it.timeout.is_set() || breaker;
+    let cache = it.cache.map(|cache| Cache {
+        ttl: cache.ttl.map_or(f64::INFINITY, super::super::model::units::Seconds::get),
+        hit_ratio: cache.hit_ratio.get(),
+        node: cache.service.map_or(NONE, |service| node(NodeRef { service, endpoint: None })),
+    });
+    let buffer = it.buffer.map(|buffer| Buffer {
+        holds: buffer.holds.get(),
+        drops: buffer.when_full == WhenFull::Drop,
+    });
+    plan.calls.push(Call {
+        dependency: number,
+        members: first..plan.members.len() as u32,
+        needs: it.needs,
+        any_of: it.any_of,
+        soft: it.is_soft(),
+        gives_up: timed || it.is_async(),
+        timed,
+        breaker,
+        validates: it.validates == Some(true),
+        retries: it.retries.unwrap_or(0),
+        budget: it.retry_budget.map_or(f64::INFINITY, Share::get),
+        cache,
+        buffer,
+        fallback: match it.fallback.map(|fallback| fallback.on) {
+            None => Fallback::None,
+            Some(None) => Fallback::Static,
+            Some(Some(on)) => Fallback::Node(node(on)),
+        },
+        probability: it.call_probability.get(),
+        inside: false,
+        fallback_weight: 0.0,
+        waited: NONE,
+    });
+}
+
+/// Marks the calls of these nodes that refer to one of them.
+fn mark_inside(plan: &mut Plan, group: Range<u32>) {
+    for node in group.clone() {
+        let calls = plan.nodes[node as usize].calls.clone();
+        for call in calls {
+            let it = &plan.calls[call as usize];
+            let inside = plan.referred(it).any(|node| group.contains(&node));
+            plan.calls[call as usize].inside = inside;
+        }
+    }
+}
+
+fn add_services(plan: &mut Plan, topology: &Topology, written: &Written, place: &[u32]) {
+    for (index, it) in topology.services.iter().enumerate() {
+        let first = written.first[index];
+        let place_of = |offset: usize| place[first as usize + offset];
+        let first_replica = plan.replicas.len() as u32;
+        if let Some(replicas) = &it.replicas {
+            for number in 0..replicas.count {
+                let domain = replicas.domains.get(number as usize % replicas.domains.len().max(1));
+                plan.replicas.push(Replica {
+                    unavailability: unavailability(replicas.availability),
+                    key: Key::new("replica", &format!("{}#{number}", it.name)),
+                    domain: domain.map_or(NONE, |domain| domain.0),
+                });
+            }
+        }
+        plan.services.push(Service {
+            node: place_of(0),
+            endpoints: (1..=it.endpoints.len()).map(place_of).collect(),
+            unavailability: unavailability(it.availability),
+            key: Key::new("service", &it.name),
+            during: false,
+            domains: it.domains.iter().map(|domain| domain.0).collect(),
+            replicas: first_replica..plan.replicas.len() as u32,
+            needs: it.replicas.as_ref().map_or(0, |replicas| replicas.needs),
+            utilization: it.utilization.map_or(0.0, Share::get),
+            overload: it.overload.unwrap_or_default(),
+            traffic: Traffic::default(),
+            restart: it.recovery.restart.get(),
+            warmup: it.recovery.warmup.get(),
+            crashes: it.recovery.crashes,
+            waits_for: start_needs(index as u32, it, written, place),
+        });
+        observe(plan, place_of(0));
+        for endpoint in 1..=it.endpoints.len() {
+            observe(plan, place_of(endpoint));
+        }
+    }
+}
+
+/// The hard dependencies of a service and its endpoints on other services, of either phase.
+fn start_needs(
+    own: u32,
+    service: &model::Service,
+    written: &Written,
+    place: &[u32],
+) -> Vec<StartNeed> {
+    let of_endpoints = service.endpoints.iter().flat_map(|endpoint| &endpoint.dependencies);
+    let hard = service.dependencies.iter().chain(of_endpoints).filter(|it| !it.is_soft());
+    hard.filter(|it| it.on.iter().all(|on| on.service.0 != own))
+        .map(|it| StartNeed {
+            any_of: it
+                .on
+                .iter()
+                .map(|on| (on.service.0, place[written.node(*on) as usize]))
+                .collect(),
+            needs: it.needs,
+            start_only: it.phase == Phase::Start,
+        })
+        .collect()
+}
+
+/// Makes the calls of a node those at which its dependencies are observed, unless another node's
+/// are already: the plain node comes first, so a service's dependencies are observed there.
+fn observe(plan: &mut Plan, node: u32) {
+    for call in plan.nodes[node as usize].calls.clone() {
+        let dependency = &mut plan.dependencies[plan.calls[call as usize].dependency as usize];
+        if dependency.call == NONE {
+            dependency.call = call;
+            dependency.caller = node;
+        }
+    }
+}
+
+fn add_flows(plan: &mut Plan, topology: &Topology, written: &Written, place: &[u32]) {
+    for (it, node) in topology.flows.iter().zip(&written.flows) {
+        let node = place[*node as usize];
+        plan.flows.push(Flow {
+            node,
+            rate: it.rate.map_or(f64::NAN, super::super::model::units::Rate::get),
+            retry_share: it.retry_by_users.map_or(0.0, |retries| retries.share.get()),
+            retry_attempts: it.retry_by_users.map_or(0, |retries| retries.attempts),
+        });
+        observe(plan, node);
+    }
+}
+
+/// Notes which nodes and calls are watched for how long they have been failing.
+fn mark_waiting(plan: &mut Plan) {
+    let mut waited = 0;
+    for node in 0..plan.nodes.len() {
+        for call in plan.nodes[node].calls.clone() {
+            let it = &mut plan.calls[call as usize];
+            let has_ttl = it.cache.as_ref().is_some_and(|cache| cache.ttl.is_finite());
+            if it.buffer.is_some() && it.any_of {
+                it.waited = waited;
+                waited += 1;
+            }
+            if !has_ttl && it.buffer.is_none() {
+                continue;
+            }
+            let members = it.members.clone();
+            plan.nodes[node].waits = true;
+            for member in members {
+                let node = plan.members[member as usize].node;
+                plan.nodes[node as usize].is_waited_for = true;
+            }
+        }
+    }
+}

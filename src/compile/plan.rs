@@ -1,0 +1,415 @@
+//! A topology and a change as dense arrays of numbers, in evaluation order.
+//!
+//! A plan holds no strings: equal plans give equal tallies. Indices are `u32` and typed by the
+//! name of the field that holds them; the order of services, domains and flows is that of the
+//! topology, the order of nodes is the order of evaluation, dependencies before callers.
+
+use std::ops::Range;
+
+use super::key::Key;
+use crate::model::change::Routing;
+use crate::model::topology::Overload;
+
+/// No such node, service or entry.
+pub const NONE: u32 = u32::MAX;
+
+/// Everything an engine needs to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// From which peak share on something counts as failed.
+    pub failed: f64,
+    /// From which peak share on something counts as degraded.
+    pub degraded: f64,
+    /// In evaluation order.
+    pub nodes: Vec<Node>,
+    /// The strongly connected components of the nodes, in evaluation order.
+    pub groups: Vec<Group>,
+    /// The calls of all nodes, a node's in a row.
+    pub calls: Vec<Call>,
+    /// What the calls point at, a call's in a row.
+    pub members: Vec<Member>,
+    /// The dependencies as written: what is drawn and counted once, however many nodes call it.
+    pub dependencies: Vec<Dependency>,
+    /// By the number of the service in the topology.
+    pub services: Vec<Service>,
+    /// By the number of the flow in the topology.
+    pub flows: Vec<Flow>,
+    /// By the number of the domain in the topology.
+    pub domains: Vec<Domain>,
+    /// Domains such that every one comes after the one it is within.
+    pub domain_order: Vec<u32>,
+    /// All replicas of all services, a service's in a row.
+    pub replicas: Vec<Replica>,
+    /// The things changed.
+    pub targets: Vec<Target>,
+    /// Whether some users always meet the change and the others never.
+    pub routing: Routing,
+    /// The course of rollout, detection and rollback; `None` for a single moment.
+    pub schedule: Option<Schedule>,
+    /// For a single moment: how long the break has lasted, in seconds.
+    pub lasting: f64,
+    /// Whether some service states what it can serve, so that loads matter.
+    pub has_load: bool,
+    /// Whether anything may fail without the change.
+    pub has_background: bool,
+}
+
+/// A service as such, an endpoint, or a flow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// The service it belongs to; [`NONE`] for a flow.
+    pub service: u32,
+    /// Its calls, in [`Plan::calls`].
+    pub calls: Range<u32>,
+    /// Its component, in [`Plan::groups`].
+    pub group: u32,
+    /// Whether some call has a guard that depends on for how long its dependency has been failing.
+    pub waits: bool,
+    /// Whether some call's guard asks for how long this node has been failing.
+    pub is_waited_for: bool,
+    /// Its normal traffic from calls that count as normal, and whether those are fallbacks' only.
+    pub traffic: Traffic,
+}
+
+/// What normally arrives at a node or a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Traffic {
+    /// The sum of the weights of the calls that make it up; 0 where nothing calls.
+    pub total: f64,
+    /// Whether only fallbacks (and what is called only by them) call it.
+    pub only_fallback: bool,
+}
+
+/// Nodes that reach each other, or a single one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// In [`Plan::nodes`].
+    pub nodes: Range<u32>,
+    /// Whether it is a cycle.
+    pub cyclic: bool,
+}
+
+/// One call of one node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// Which dependency as written it is.
+    pub dependency: u32,
+    /// What it points at, in [`Plan::members`].
+    pub members: Range<u32>,
+    /// How many of them must answer.
+    pub needs: u32,
+    /// Whether the members stand in for each other.
+    pub any_of: bool,
+    /// Written as soft.
+    pub soft: bool,
+    /// Has a timeout, a breaker, or nobody waits: what hangs fails.
+    pub gives_up: bool,
+    /// Has a timeout or a breaker: a fallback that hangs fails.
+    pub timed: bool,
+    /// Has a breaker: no retries when half of the calls fail.
+    pub breaker: bool,
+    /// Notices wrong answers.
+    pub validates: bool,
+    /// Tries again this often.
+    pub retries: u32,
+    /// Retries per call at most; infinite without a budget.
+    pub budget: f64,
+    /// Answers kept.
+    pub cache: Option<Cache>,
+    /// A queue.
+    pub buffer: Option<Buffer>,
+    /// What happens instead.
+    pub fallback: Fallback,
+    /// The share of requests that make the call.
+    pub probability: f64,
+    /// Whether it stays inside the cycle of its caller.
+    pub inside: bool,
+    /// The weight of its fallback traffic at the fallback's node and service.
+    pub fallback_weight: f64,
+    /// Its number among the calls whose own failing time is kept; [`NONE`] mostly.
+    pub waited: u32,
+}
+
+/// One node that a call points at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Member {
+    /// The node.
+    pub node: u32,
+    /// The weight of this traffic among what arrives at the node and its service.
+    pub weight: f64,
+    /// Whether it is not normal traffic, but comes only by way of a fallback.
+    pub extra: bool,
+}
+
+/// Answers kept by the caller.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cache {
+    /// For how long in seconds; infinite for a static one.
+    pub ttl: f64,
+    /// The share of calls answered.
+    pub hit_ratio: f64,
+    /// The node of the service that holds them, or [`NONE`].
+    pub node: u32,
+}
+
+/// A queue between caller and dependency.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buffer {
+    /// For how long nothing is felt, in seconds.
+    pub holds: f64,
+    /// Whether it then loses what comes, rather than blocking.
+    pub drops: bool,
+}
+
+/// What happens when a call fails fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// Nothing.
+    None,
+    /// Something that cannot fail.
+    Static,
+    /// A call of this node.
+    Node(u32),
+}
+
+/// A dependency as written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dependency {
+    /// The chance that failure reaches the caller at all.
+    pub propagation: f64,
+    /// The draw of that.
+    pub propagation_key: Key,
+    /// The chance that its fallback works.
+    pub works: f64,
+    /// The draw of that.
+    pub works_key: Key,
+    /// The call at which its containment is observed: the plain node's, if a service's. [`NONE`]
+    /// for one of `phase: start`, which is not called while serving.
+    pub call: u32,
+    /// The node that makes that call, or [`NONE`].
+    pub caller: u32,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Its plain node.
+    pub node: u32,
+    /// The nodes of its endpoints, in the order of the topology.
+    pub endpoints: Vec<u32>,
+    /// The chance that it is down for its own reasons.
+    pub unavailability: f64,
+    /// The draw of that.
+    pub key: Key,
+    /// Whether the change says that it is down the whole time.
+    pub during: bool,
+    /// It is down when all of these are; empty = never for this reason.
+    pub domains: Vec<u32>,
+    /// Its replicas, in [`Plan::replicas`]; empty = not said.
+    pub replicas: Range<u32>,
+    /// How many of them it needs.
+    pub needs: u32,
+    /// Normal load as a share of what all replicas serve; 0 = not known.
+    pub utilization: f64,
+    /// What it does beyond.
+    pub overload: Overload,
+    /// What normally arrives at all its nodes.
+    pub traffic: Traffic,
+    /// Seconds to restart.
+    pub restart: f64,
+    /// Seconds to warm up.
+    pub warmup: f64,
+    /// Whether it must restart when it failed only through its calls.
+    pub crashes: bool,
+    /// What a restart waits for.
+    pub waits_for: Vec<StartNeed>,
+}
+
+/// Services that a restart waits for: as many of them as are needed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StartNeed {
+    /// The services and the nodes of them that are meant.
+    pub any_of: Vec<(u32, u32)>,
+    /// How many.
+    pub needs: u32,
+    /// Whether they are needed only to start: then one that is failed anyway is waited for in vain.
+    pub start_only: bool,
+}
+
+/// A replica of a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replica {
+    /// The chance that it is down for its own reasons.
+    pub unavailability: f64,
+    /// The draw of that.
+    pub key: Key,
+    /// The domain it sits in, or [`NONE`].
+    pub domain: u32,
+}
+
+/// A failure domain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Domain {
+    /// The domain that takes it down, or [`NONE`].
+    pub within: u32,
+    /// The chance that it is down for its own reasons.
+    pub unavailability: f64,
+    /// The draw of that.
+    pub key: Key,
+    /// Whether the change says that it is down the whole time.
+    pub during: bool,
+}
+
+/// A flow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flow {
+    /// Its node.
+    pub node: u32,
+    /// Orders per second; NaN when not known.
+    pub rate: f64,
+    /// The share of customers who try again after a failure.
+    pub retry_share: f64,
+    /// How often at most.
+    pub retry_attempts: u32,
+}
+
+/// What a target hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hit {
+    /// All nodes of a service.
+    Service(u32),
+    /// The node of one endpoint.
+    Endpoint {
+        /// Its service.
+        service: u32,
+        /// Its node.
+        node: u32,
+    },
+    /// A failure domain.
+    Domain(u32),
+}
+
+/// One thing changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// What it hits.
+    pub hit: Hit,
+    /// The chance that it breaks.
+    pub probability: f64,
+    /// The draw of that.
+    pub key: Key,
+    /// The chances of down, slow and corrupt, each given that the ones before were not drawn; what
+    /// is left is surge.
+    pub modes: [f64; 3],
+    /// The draws of those.
+    pub mode_keys: [Key; 3],
+    /// How much more often a surging target calls.
+    pub surge_factor: f64,
+    /// The least share of requests on changed instances that fail.
+    pub severity_min: f64,
+    /// The greatest.
+    pub severity_max: f64,
+    /// The draw between them.
+    pub severity_key: Key,
+    /// From first exposure to first failure.
+    pub onset: Lognormal,
+    /// The draw of that.
+    pub onset_key: Key,
+    /// It is dormant below this exposure.
+    pub min_exposure: f64,
+}
+
+/// A lognormal delay in seconds; a median of 0 is always 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lognormal {
+    /// The median.
+    pub median: f64,
+    /// The standard deviation of the logarithm.
+    pub sigma: f64,
+}
+
+impl Lognormal {
+    /// The delay at this standard normal number.
+    pub fn at(self, z: f64) -> f64 {
+        if self.sigma == 0.0 { self.median } else { self.median * libm::exp(self.sigma * z) }
+    }
+}
+
+/// The course of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// One after the other.
+    pub stages: Vec<Stage>,
+    /// The failing share of a flow above which somebody is alerted.
+    pub alert_threshold: f64,
+    /// From alert to detection.
+    pub detection: Delay,
+    /// The same where only wrong answers show.
+    pub detection_corrupt: Delay,
+    /// From detection to the end of the cause.
+    pub rollback: Delay,
+    /// The chance that the rollback works.
+    pub rollback_works: f64,
+    /// The chance that it makes things worse.
+    pub rollback_worsens: f64,
+    /// The faster way back.
+    pub kill_switch: Option<Delay>,
+    /// The chance that it works.
+    pub kill_switch_works: f64,
+    /// How long corrupt data outlives the cause.
+    pub repair: Option<Lognormal>,
+    /// Seconds after which nothing is counted.
+    pub horizon: f64,
+}
+
+/// A step of a rollout.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stage {
+    /// The share that has the change.
+    pub exposure: f64,
+    /// Seconds it stays so.
+    pub bake: f64,
+    /// The chance that the check at its end sees a failing target.
+    pub gate: f64,
+    /// The draw of that.
+    pub gate_key: Key,
+}
+
+/// A delay that is longer when a service that it needs is failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delay {
+    /// Without that.
+    pub delay: Lognormal,
+    /// What it needs, as services.
+    pub needs: Vec<u32>,
+    /// How much longer.
+    pub factor: f64,
+}
+
+impl Plan {
+    /// The calls of a node.
+    pub fn calls_of(&self, node: &Node) -> &[Call] {
+        &self.calls[node.calls.start as usize..node.calls.end as usize]
+    }
+
+    /// What a call points at.
+    pub fn members_of(&self, call: &Call) -> &[Member] {
+        &self.members[call.members.start as usize..call.members.end as usize]
+    }
+
+    /// The nodes of a service: the plain one, then its endpoints.
+    pub fn nodes_of(&self, service: u32) -> impl Iterator<Item = u32> + '_ {
+        let service = &self.services[service as usize];
+        std::iter::once(service.node).chain(service.endpoints.iter().copied())
+    }
+
+    /// Everything a call refers to: its members, its fallback, and what holds its cache.
+    pub fn referred<'a>(&'a self, call: &'a Call) -> impl Iterator<Item = u32> + 'a {
+        let fallback = match call.fallback {
+            Fallback::Node(node) => Some(node),
+            Fallback::None | Fallback::Static => None,
+        };
+        let cache = call.cache.as_ref().map(|cache| cache.node).filter(|node| *node != NONE);
+        self.members_of(call).iter().map(|member| member.node).chain(fallback).chain(cache)
+    }
+}

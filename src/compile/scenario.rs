@@ -1,0 +1,132 @@
+//! The change: what it hits, how it breaks, and its course in time.
+
+use std::collections::BTreeMap;
+
+use super::graph::unrepeated;
+use super::key::Key;
+use super::plan::{Delay, Hit, Lognormal, Plan, Schedule, Stage, Target};
+use crate::model::change::{self as model, Component, Modes, Routing, TargetRef};
+use crate::model::topology::ServiceId;
+use crate::model::{Change, Seconds, Topology, defaults};
+
+/// Standard normal numbers are below this in 19 of 20 cases.
+const Z95: f64 = 1.644_853_626_951_472_2;
+
+/// Adds a change to the plan of its topology.
+pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change, lasting: Seconds) {
+    let mut repeats = BTreeMap::new();
+    for it in &change.targets {
+        let name = match it.on {
+            TargetRef::Node(node) => topology.node_name(node),
+            TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
+        };
+        let target = target(plan, it, &unrepeated(&mut repeats, name));
+        plan.targets.push(target);
+    }
+    for component in &change.during {
+        plan.has_background = true;
+        match component {
+            Component::Service(service) => plan.services[service.0 as usize].during = true,
+            Component::Domain(domain) => plan.domains[domain.0 as usize].during = true,
+        }
+    }
+    plan.lasting = lasting.get();
+    plan.routing = change.rollout.as_ref().map_or(Routing::Random, |rollout| rollout.routing);
+    plan.schedule = (!change.is_moment()).then(|| schedule(change));
+}
+
+fn target(plan: &Plan, it: &model::Target, name: &str) -> Target {
+    let key = |what| Key::new(what, name);
+    Target {
+        hit: match it.on {
+            TargetRef::Domain(domain) => Hit::Domain(domain.0),
+            TargetRef::Node(node) => match node.endpoint {
+                None => Hit::Service(node.service.0),
+                Some(endpoint) => Hit::Endpoint {
+                    service: node.service.0,
+                    node: plan.services[node.service.0 as usize].endpoints[endpoint as usize],
+                },
+            },
+        },
+        probability: it.probability.get(),
+        key: key("target"),
+        modes: mode_chances(&it.modes),
+        mode_keys: [key("mode-down"), key("mode-slow"), key("mode-corrupt")],
+        surge_factor: it.modes.surge_factor,
+        severity_min: it.severity.0.get(),
+        severity_max: it.severity.1.get(),
+        severity_key: key("severity"),
+        onset: lognormal(it.onset),
+        onset_key: key("onset"),
+        min_exposure: it.min_exposure.get(),
+    }
+}
+
+/// The chance of each mode given that none before it was drawn; the last one possible is certain.
+fn mode_chances(modes: &Modes) -> [f64; 3] {
+    let weights = [modes.down, modes.slow, modes.corrupt, modes.surge]
+        .map(super::super::model::units::Share::get);
+    let last = weights.iter().rposition(|weight| *weight > 0.0).unwrap_or(0);
+    let mut left = 1.0;
+    let mut chances = [0.0; 3];
+    for (mode, chance) in chances.iter_mut().enumerate() {
+        *chance = if mode == last { 1.0 } else { (weights[mode] / left).min(1.0) };
+        left -= weights[mode];
+    }
+    chances
+}
+
+fn lognormal(delay: model::Delay) -> Lognormal {
+    let (median, p95) = (delay.median.get(), delay.p95.get());
+    let spread = median > 0.0 && p95 > median;
+    let sigma = if spread { libm::log(p95 / median) / Z95 } else { 0.0 };
+    Lognormal { median, sigma }
+}
+
+fn schedule(change: &Change) -> Schedule {
+    let everything = [model::Stage {
+        exposure: crate::model::Share::ONE,
+        bake: None,
+        gate: crate::model::Share::ZERO,
+    }];
+    let stages = change.rollout.as_ref().map_or(&everything[..], |rollout| &rollout.stages);
+    let ids = |needs: &[ServiceId]| needs.iter().map(|service| service.0).collect::<Vec<_>>();
+    let detection = change.detection.as_ref();
+    let detected_by = |delay| Delay {
+        delay: lognormal(delay),
+        needs: detection.map_or_else(Vec::new, |it| ids(&it.needs)),
+        factor: detection.map_or(2.0, |it| it.needs_factor),
+    };
+    let rollback = change.rollback.as_ref();
+    let kill_switch = change.kill_switch.as_ref();
+    Schedule {
+        stages: stages.iter().enumerate().map(|(index, it)| stage(index, it)).collect(),
+        alert_threshold: detection.map_or(0.01, |it| it.alert_threshold.get()),
+        detection: detected_by(defaults::detection(change)),
+        detection_corrupt: detected_by(defaults::detection_corrupt(change)),
+        rollback: Delay {
+            delay: lognormal(defaults::rollback(change)),
+            needs: rollback.map_or_else(Vec::new, |it| ids(&it.needs)),
+            factor: rollback.map_or(2.0, |it| it.needs_factor),
+        },
+        rollback_works: rollback.map_or(1.0, |it| it.works.get()),
+        rollback_worsens: rollback.map_or(0.0, |it| it.worsens.get()),
+        kill_switch: kill_switch.map(|it| Delay {
+            delay: lognormal(it.delay),
+            needs: ids(&it.needs),
+            factor: it.needs_factor,
+        }),
+        kill_switch_works: kill_switch.map_or(1.0, |it| it.works.get()),
+        repair: change.repair.map(lognormal),
+        horizon: change.horizon.get(),
+    }
+}
+
+fn stage(index: usize, it: &model::Stage) -> Stage {
+    Stage {
+        exposure: it.exposure.get(),
+        bake: it.bake.map_or(0.0, Seconds::get),
+        gate: if it.bake.is_some() { it.gate.get() } else { 0.0 },
+        gate_key: Key::new("gate", &index.to_string()),
+    }
+}

@@ -1,0 +1,118 @@
+//! Normal traffic: over which callers the load of a node and of a service is split.
+
+use super::plan::{Fallback, NONE, Plan, Traffic};
+
+/// One call that brings traffic to a node, as its caller makes it in normal times.
+#[derive(Clone, Copy)]
+struct Arrival {
+    from: From,
+    node: u32,
+    /// Requests per second; nothing where it is not known.
+    volume: Option<f64>,
+    /// Whether it comes only by way of a fallback.
+    extra: bool,
+}
+
+#[derive(Clone, Copy)]
+enum From {
+    Member(u32),
+    Fallback(u32),
+}
+
+/// Fills in the weights of members and fallbacks and the traffic of nodes and services.
+pub(super) fn weigh(plan: &mut Plan) {
+    let arrivals = arrivals(plan);
+    let mut of_service: Vec<Vec<u32>> = vec![Vec::new(); plan.services.len()];
+    for (index, arrival) in arrivals.iter().enumerate() {
+        of_service[plan.nodes[arrival.node as usize].service as usize].push(index as u32);
+    }
+    for (service, indices) in of_service.iter().enumerate() {
+        let all: Vec<Arrival> = indices.iter().map(|index| arrivals[*index as usize]).collect();
+        let known = all.iter().all(|it| it.volume.is_some());
+        let known = known && total(&all, |it| it.volume).total > 0.0;
+        let weight = |it: &Arrival| if known { it.volume } else { Some(1.0) };
+        for it in &all {
+            let weight = weight(it).unwrap_or(1.0);
+            match it.from {
+                From::Member(member) => {
+                    let member = &mut plan.members[member as usize];
+                    (member.weight, member.extra) = (weight, it.extra);
+                }
+                From::Fallback(call) => plan.calls[call as usize].fallback_weight = weight,
+            }
+        }
+        plan.services[service].traffic = total(&all, weight);
+        let nodes: Vec<u32> = plan.nodes_of(service as u32).collect();
+        for node in nodes {
+            let own: Vec<Arrival> = all.iter().filter(|it| it.node == node).copied().collect();
+            plan.nodes[node as usize].traffic = total(&own, weight);
+        }
+    }
+}
+
+/// The sum of what counts as normal: all that is not extra, or everything if all is.
+fn total(arrivals: &[Arrival], weight: impl Fn(&Arrival) -> Option<f64>) -> Traffic {
+    let only_fallback = arrivals.iter().all(|it| it.extra);
+    let counted = arrivals.iter().filter(|it| it.extra == only_fallback);
+    Traffic { total: counted.filter_map(weight).sum(), only_fallback }
+}
+
+/// Lets the rates of the flows run down to everything they call.
+fn arrivals(plan: &Plan) -> Vec<Arrival> {
+    let mut volume: Vec<Option<f64>> = vec![None; plan.nodes.len()];
+    let mut extra = vec![false; plan.nodes.len()];
+    let mut into: Vec<Vec<u32>> = vec![Vec::new(); plan.nodes.len()];
+    let mut arrivals: Vec<Arrival> = Vec::new();
+    let counts = counting(plan);
+    for flow in &plan.flows {
+        volume[flow.node as usize] = (!flow.rate.is_nan()).then_some(flow.rate);
+    }
+    for node in (0..plan.nodes.len()).rev() {
+        let here: Vec<Arrival> = into[node].iter().map(|index| arrivals[*index as usize]).collect();
+        if !here.is_empty() {
+            let only_fallback = here.iter().all(|it| it.extra);
+            let counted = || here.iter().filter(|it| it.extra == only_fallback);
+            let known = counted().all(|it| it.volume.is_some());
+            volume[node] = known.then(|| counted().filter_map(|it| it.volume).sum());
+            extra[node] = only_fallback;
+        }
+        if !counts[node] {
+            continue;
+        }
+        for call in plan.nodes[node].calls.clone() {
+            let it = &plan.calls[call as usize];
+            if it.inside {
+                continue;
+            }
+            let calls = volume[node].map(|volume| volume * it.probability);
+            let each = f64::from(it.needs) / it.members.len() as f64;
+            let mut arrive = |from, to: u32, volume, extra| {
+                into[to as usize].push(arrivals.len() as u32);
+                arrivals.push(Arrival { from, node: to, volume, extra });
+            };
+            for member in it.members.clone() {
+                let to = plan.members[member as usize].node;
+                arrive(From::Member(member), to, calls.map(|calls| calls * each), extra[node]);
+            }
+            if let Fallback::Node(to) = it.fallback {
+                arrive(From::Fallback(call), to, calls, true);
+            }
+        }
+    }
+    arrivals
+}
+
+/// Which nodes make calls at all: not the plain node of a service with endpoints that nothing
+/// refers to.
+fn counting(plan: &Plan) -> Vec<bool> {
+    let mut counts = vec![true; plan.nodes.len()];
+    for service in &plan.services {
+        counts[service.node as usize] = service.endpoints.is_empty();
+    }
+    for call in &plan.calls {
+        for node in plan.referred(call).filter(|node| *node != NONE) {
+            counts[node as usize] = true;
+        }
+    }
+    counts
+}

@@ -1,0 +1,348 @@
+//! What one call contributes to its caller: the steps of the pipeline, in their order.
+
+use super::lanes::{LANES, Lanes, Shares, all, has, mask};
+use super::moment::Moment;
+use crate::compile::plan::{Call, Fallback, NONE};
+use crate::engine::tally::Guard;
+
+/// Comparisons with thresholds have this much slack.
+pub(super) const SLACK: f64 = 1e-9;
+/// A breaker opens when this share of attempts fails.
+const BREAKER_OPENS: f64 = 0.5;
+
+/// What happened to a call, beside what it contributes.
+pub(super) struct Called {
+    pub(super) shares: Shares,
+    /// The share that reached the fallback, whether it worked or not.
+    pub(super) failed_over: Lanes,
+}
+
+/// What the steps of a call took away, for those who want to know.
+pub(super) trait Steps {
+    /// The raw state of a dependency, or of each member, before any step.
+    fn enters(&mut self, _shares: &Shares) {}
+    /// The shares after a step that is the work of this guard.
+    fn after(&mut self, _guard: Guard, _shares: &Shares) {}
+}
+
+/// Nobody wants to know.
+pub(super) struct Unwatched;
+
+impl Steps for Unwatched {}
+
+impl Moment<'_> {
+    /// Whether nothing at all happens at a call: everything that it refers to is ok.
+    #[inline(always)]
+    pub(super) fn is_quiet(&self, call: &Call, cohort: usize) -> bool {
+        let quiet = &self.cohorts[cohort].quiet;
+        let members = self.plan.members_of(call).iter().all(|member| quiet[member.node as usize]);
+        members
+            && (!self.plan.has_load
+                || call.cache.as_ref().is_none_or(|it| it.node == NONE || quiet[it.node as usize]))
+    }
+
+    /// Steps 0 to 8.
+    #[inline(always)]
+    pub(super) fn call(&mut self, call: &Call, cohort: usize, steps: &mut impl Steps) -> Called {
+        let mut shares = if call.any_of {
+            self.any_of(call, cohort, steps)
+        } else {
+            self.member(call, call.members.start, cohort, steps)
+        };
+        let mut soft = call.soft;
+        if let Some(buffer) = &call.buffer {
+            let holding = self.buffer_holds(call, &shares, buffer.holds, cohort);
+            silence(&mut shares, holding);
+            steps.after(Guard::Buffer, &shares);
+            soft = buffer.drops;
+        }
+        let failed_over = shares.down;
+        self.fall_back(call, cohort, &mut shares);
+        steps.after(Guard::Fallback, &shares);
+        if soft {
+            for lane in 0..LANES {
+                shares.degraded[lane] += shares.down[lane] + shares.corrupt[lane];
+            }
+            (shares.down, shares.corrupt) = (all(0.0), all(0.0));
+            steps.after(Guard::Soft, &shares);
+        }
+        if call.probability < 1.0 {
+            for share in
+                [&mut shares.slow, &mut shares.down, &mut shares.corrupt, &mut shares.degraded]
+            {
+                for it in share.iter_mut() {
+                    *it *= call.probability;
+                }
+            }
+            steps.after(Guard::Rarity, &shares);
+        }
+        let reaches = self.world.reaches[call.dependency as usize];
+        if reaches != u8::MAX {
+            silence(&mut shares, !reaches);
+            steps.after(Guard::Luck, &shares);
+        }
+        Called { shares, failed_over }
+    }
+
+    /// Steps 0 to 4, for one member; notes how its traffic grows.
+    #[inline(always)]
+    fn member(
+        &mut self,
+        call: &Call,
+        member: u32,
+        cohort: usize,
+        steps: &mut impl Steps,
+    ) -> Shares {
+        let node = self.plan.members[member as usize].node;
+        let raw = self.cohorts[cohort].shares[node as usize];
+        let mut shares = raw;
+        steps.enters(&raw);
+        if call.soft {
+            shares.degraded = all(0.0);
+        }
+        if call.gives_up {
+            for lane in 0..LANES {
+                shares.down[lane] += shares.slow[lane];
+            }
+            shares.slow = all(0.0);
+        }
+        if call.validates {
+            for lane in 0..LANES {
+                shares.down[lane] += shares.corrupt[lane];
+            }
+            shares.corrupt = all(0.0);
+        }
+        let mut factor = all(1.0);
+        if call.retries > 0 {
+            factor = retry(call, &mut shares);
+            steps.after(Guard::Retry, &shares);
+        }
+        if let Some(cache) = &call.cache {
+            let holding = if cache.ttl.is_finite() {
+                self.holds(node, &raw, cache.ttl, cohort)
+            } else {
+                u8::MAX
+            };
+            let served =
+                (cache.node != NONE).then(|| self.cohorts[cohort].shares[cache.node as usize]);
+            for lane in 0..LANES {
+                let working = served.as_ref().map_or(1.0, |it| 1.0 - it.failing(lane));
+                let answers = if has(holding, lane) { cache.hit_ratio * working } else { 0.0 };
+                let rest = 1.0 - answers;
+                shares.slow[lane] *= rest;
+                shares.down[lane] *= rest;
+                shares.corrupt[lane] *= rest;
+                if cache.hit_ratio < 1.0 {
+                    factor[lane] *= rest / (1.0 - cache.hit_ratio);
+                }
+            }
+            steps.after(Guard::Cache, &shares);
+        }
+        if self.plan.has_load {
+            self.cohorts[cohort].traffic[member as usize] = factor;
+        }
+        shares
+    }
+
+    /// Steps 0 to 4 for every member of an `any_of`, and what comes of them together.
+    #[inline(always)]
+    fn any_of(&mut self, call: &Call, cohort: usize, steps: &mut impl Steps) -> Shares {
+        let mut members = std::mem::take(&mut self.members);
+        members.clear();
+        for member in call.members.clone() {
+            let shares = self.member(call, member, cohort, steps);
+            members.push(shares);
+        }
+        let shares = together(&members, call.needs);
+        steps.after(Guard::Redundancy, &shares);
+        if self.plan.has_load {
+            for (index, member) in call.members.clone().enumerate() {
+                let moved = moved_traffic(&members, index, call.needs);
+                let factor = &mut self.cohorts[cohort].traffic[member as usize];
+                for lane in 0..LANES {
+                    factor[lane] *= moved[lane];
+                }
+            }
+        }
+        self.members = members;
+        shares
+    }
+
+    /// In which lanes a node has not been failing for as long as this.
+    #[inline(always)]
+    fn holds(&self, node: u32, shares: &Shares, limit: f64, cohort: usize) -> u8 {
+        self.not_failing_for(shares, &self.cohorts[cohort].since[node as usize], limit)
+    }
+
+    #[inline(always)]
+    fn buffer_holds(&mut self, call: &Call, shares: &Shares, limit: f64, cohort: usize) -> u8 {
+        if call.waited == NONE {
+            let node = self.plan.members[call.members.start as usize].node;
+            let raw = self.cohorts[cohort].shares[node as usize];
+            return self.holds(node, &raw, limit, cohort);
+        }
+        let entry = call.waited as usize;
+        self.cohorts[cohort].entries[entry] = *shares;
+        self.not_failing_for(shares, &self.cohorts[cohort].entries_since[entry], limit)
+    }
+
+    #[inline(always)]
+    fn not_failing_for(&self, shares: &Shares, since: &Lanes, limit: f64) -> u8 {
+        mask(|lane| {
+            let failing = shares.failing(lane) >= self.plan.failed - SLACK;
+            let since = since[lane].min(self.time[lane]);
+            !failing || self.time[lane] < since + limit
+        })
+    }
+
+    /// Step 6.
+    #[inline(always)]
+    fn fall_back(&self, call: &Call, cohort: usize, shares: &mut Shares) {
+        let works = match call.fallback {
+            Fallback::None => return,
+            Fallback::Static | Fallback::Node(_) => self.world.works[call.dependency as usize],
+        };
+        let Fallback::Node(node) = call.fallback else {
+            for lane in 0..LANES {
+                if has(works, lane) {
+                    shares.degraded[lane] += shares.down[lane];
+                    shares.down[lane] = 0.0;
+                }
+            }
+            return;
+        };
+        let instead = &self.cohorts[cohort].shares[node as usize];
+        for lane in 0..LANES {
+            if !has(works, lane) {
+                continue;
+            }
+            let failed = shares.down[lane];
+            let (slow, down, corrupt) = (
+                failed * instead.slow[lane],
+                failed * instead.down[lane],
+                failed * instead.corrupt[lane],
+            );
+            shares.degraded[lane] += failed * (1.0 - instead.failing(lane));
+            shares.corrupt[lane] += corrupt;
+            if call.timed {
+                shares.down[lane] = down + slow;
+            } else {
+                shares.down[lane] = down;
+                shares.slow[lane] += slow;
+            }
+        }
+    }
+}
+
+/// Nothing is felt in these lanes.
+#[inline(always)]
+fn silence(shares: &mut Shares, lanes: u8) {
+    for lane in 0..LANES {
+        if has(lanes, lane) {
+            shares.slow[lane] = 0.0;
+            shares.down[lane] = 0.0;
+            shares.corrupt[lane] = 0.0;
+            shares.degraded[lane] = 0.0;
+        }
+    }
+}
+
+/// Step 3; gives how often a call is made on average.
+#[inline(always)]
+fn retry(call: &Call, shares: &mut Shares) -> Lanes {
+    let mut attempts = all(1.0);
+    for lane in 0..LANES {
+        let p = shares.down[lane];
+        let open = call.breaker && p >= BREAKER_OPENS - SLACK;
+        let retries = if open { 0.0 } else { retries_per_call(p, call.retries).min(call.budget) };
+        attempts[lane] = 1.0 + retries;
+        shares.slow[lane] *= attempts[lane];
+        shares.corrupt[lane] *= attempts[lane];
+        shares.degraded[lane] *= attempts[lane];
+        shares.down[lane] = (p - retries * (1.0 - p)).max(0.0);
+    }
+    attempts
+}
+
+/// R = p + p^2 + ... + p^n, the mean number of retries when each attempt fails with p.
+#[inline(always)]
+fn retries_per_call(p: f64, retries: u32) -> f64 {
+    let mut sum = 0.0;
+    for _ in 0..retries {
+        sum = p * (1.0 + sum);
+    }
+    sum
+}
+
+/// What an `any_of` gives when so many of its members must be neither slow nor down.
+#[inline(always)]
+fn together(members: &[Shares], needs: u32) -> Shares {
+    let mut shares = Shares::OK;
+    let too_few = too_few_up(members, needs);
+    for lane in 0..LANES {
+        let (mut all_down, mut slow, mut not_down, mut corrupt, mut degraded, mut up) =
+            (1.0, 0.0, 0.0, 0.0, 0.0, 0.0);
+        for it in members {
+            all_down *= it.down[lane];
+            slow += it.slow[lane];
+            not_down += 1.0 - it.down[lane];
+            corrupt += it.corrupt[lane];
+            degraded += it.degraded[lane];
+            up += 1.0 - it.slow[lane] - it.down[lane];
+        }
+        let hangs = if not_down > 0.0 { (1.0 - all_down) * slow / not_down } else { 0.0 };
+        let fails = (too_few[lane] - hangs).max(0.0);
+        let answered = (1.0 - hangs - fails).max(0.0);
+        let per_answer = if up > 0.0 { answered / up } else { 0.0 };
+        shares.slow[lane] = hangs;
+        shares.down[lane] = fails;
+        shares.corrupt[lane] = per_answer * corrupt;
+        shares.degraded[lane] = per_answer * degraded;
+    }
+    shares
+}
+
+/// The probability that fewer than `needs` members are neither slow nor down.
+///
+/// The number that are up follows a Poisson binomial distribution, built up member by member; only
+/// its first `needs` terms are kept.
+#[inline(always)]
+fn too_few_up(members: &[Shares], needs: u32) -> Lanes {
+    let needs = needs as usize;
+    if needs == 1 {
+        let mut none = all(1.0);
+        for it in members {
+            for lane in 0..LANES {
+                none[lane] *= it.unanswered(lane).min(1.0);
+            }
+        }
+        return none;
+    }
+    let mut chance = vec![all(0.0); needs];
+    chance[0] = all(1.0);
+    for it in members {
+        for count in (0..needs).rev() {
+            for lane in 0..LANES {
+                let lost = it.unanswered(lane).min(1.0);
+                let one_more = if count > 0 { chance[count - 1][lane] * (1.0 - lost) } else { 0.0 };
+                chance[count][lane] = chance[count][lane] * lost + one_more;
+            }
+        }
+    }
+    chance.iter().fold(all(0.0), |sum, it| std::array::from_fn(|lane| sum[lane] + it[lane]))
+}
+
+/// How much of a member's normal traffic comes to it when traffic moves to those that are up.
+#[inline(always)]
+fn moved_traffic(members: &[Shares], index: usize, needs: u32) -> Lanes {
+    let mut moved = all(1.0);
+    let count = members.len() as f64;
+    for lane in 0..LANES {
+        let up: f64 = members.iter().map(|it| 1.0 - it.unanswered(lane)).sum();
+        if up > 0.0 {
+            let own = 1.0 - members[index].unanswered(lane);
+            moved[lane] = (count * own / up).min(count / f64::from(needs));
+        }
+    }
+    moved
+}

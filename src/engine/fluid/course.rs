@@ -1,0 +1,249 @@
+//! The course of a trial: rollout, gates, detection, rollback, and what comes next.
+
+use super::call::SLACK;
+use super::lanes::has;
+use super::run::Run;
+use super::setup::Watched;
+use crate::compile::plan::{Delay, Schedule};
+use crate::engine::outcome::DetectedBy;
+
+/// Where one trial stands.
+#[derive(Clone, Debug)]
+pub(super) struct Course {
+    /// Whether it is still being followed.
+    pub(super) alive: bool,
+    /// Whether this is the same trial without the change.
+    pub(super) without_change: bool,
+    pub(super) exposure: f64,
+    stage: usize,
+    stage_end: f64,
+    pub(super) detected_at: f64,
+    pub(super) detected_by: DetectedBy,
+    /// When the clock that started will have run; infinite before it starts.
+    ordinary_at: f64,
+    corrupt_at: f64,
+    is_rollback_planned: bool,
+    rollback_at: f64,
+    kill_at: f64,
+    /// When the cause ended.
+    pub(super) ended_at: f64,
+    pub(super) repair_at: f64,
+    /// Whether a rollback took every broken target down.
+    pub(super) worsened: bool,
+    /// Whether some target has been failing for some time: what a gate can see.
+    pub(super) has_shown: bool,
+    /// The step of the baseline that holds now.
+    pub(super) base_step: usize,
+}
+
+const NEVER: f64 = f64::INFINITY;
+
+impl Course {
+    /// The start of a trial.
+    pub(super) fn start(schedule: Option<&Schedule>) -> Self {
+        let first = schedule.map(|schedule| schedule.stages[0]);
+        Self {
+            alive: true,
+            without_change: false,
+            exposure: first.map_or(1.0, |stage| stage.exposure),
+            stage: 0,
+            stage_end: schedule.map_or(NEVER, |schedule| stage_end(schedule, 0, 0.0)),
+            detected_at: NEVER,
+            detected_by: DetectedBy::Nobody,
+            ordinary_at: NEVER,
+            corrupt_at: NEVER,
+            is_rollback_planned: false,
+            rollback_at: NEVER,
+            kill_at: NEVER,
+            ended_at: NEVER,
+            repair_at: NEVER,
+            worsened: false,
+            has_shown: false,
+            base_step: 0,
+        }
+    }
+
+    fn is_detected(&self) -> bool {
+        self.detected_at.is_finite()
+    }
+
+    fn detect(&mut self, time: f64, by: DetectedBy) {
+        self.detected_at = time;
+        self.detected_by = by;
+    }
+}
+
+/// When a stage ends that starts now; the last one without a bake never does.
+fn stage_end(schedule: &Schedule, stage: usize, now: f64) -> f64 {
+    let is_last = stage + 1 == schedule.stages.len();
+    let bake = schedule.stages[stage].bake;
+    if is_last && bake == 0.0 { NEVER } else { now + bake }
+}
+
+impl Run<'_> {
+    /// Everything that happens at the present time of a lane, before its moment is computed.
+    pub(super) fn events(&mut self, lane: usize) {
+        let time = self.moment.time[lane];
+        if let Some(schedule) = &self.plan.schedule
+            && !self.courses[lane].without_change
+        {
+            self.end_cause_if_due(lane, time, schedule);
+            let course = &mut self.courses[lane];
+            if !course.is_detected() && time >= course.ordinary_at.min(course.corrupt_at) {
+                let by = if course.ordinary_at <= course.corrupt_at {
+                    DetectedBy::Alert
+                } else {
+                    DetectedBy::WrongAnswers
+                };
+                course.detect(time, by);
+            }
+            self.gates_and_stages(lane, time, schedule);
+        }
+        self.arm_targets(lane, time);
+        self.baseline.advance(&mut self.courses[lane], lane, time);
+    }
+
+    fn end_cause_if_due(&mut self, lane: usize, time: f64, schedule: &Schedule) {
+        if self.courses[lane].ended_at.is_finite() {
+            return;
+        }
+        if time >= self.courses[lane].kill_at {
+            self.end(lane, time, schedule);
+        } else if time >= self.courses[lane].rollback_at {
+            self.courses[lane].rollback_at = NEVER;
+            if has(self.moment.world.rollback_worsens, lane) {
+                self.courses[lane].worsened = true;
+            } else if has(self.moment.world.rollback_works, lane) {
+                self.end(lane, time, schedule);
+            }
+        }
+    }
+
+    fn end(&mut self, lane: usize, time: f64, schedule: &Schedule) {
+        let delay = self.moment.world.repair[lane];
+        self.courses[lane].repair_at = if schedule.repair.is_some() { time + delay } else { time };
+        self.end_cause(lane, time);
+    }
+
+    fn gates_and_stages(&mut self, lane: usize, time: f64, schedule: &Schedule) {
+        let gates = &self.moment.world.gates;
+        let course = &mut self.courses[lane];
+        while !course.is_detected() && time >= course.stage_end {
+            if course.has_shown && has(gates[course.stage], lane) {
+                course.detect(time, DetectedBy::Gate);
+            } else if course.stage + 1 == schedule.stages.len() {
+                course.stage_end = NEVER;
+            } else {
+                course.stage += 1;
+                course.exposure = schedule.stages[course.stage].exposure;
+                course.stage_end = stage_end(schedule, course.stage, time);
+            }
+        }
+    }
+
+    /// Starts the onset of targets that the exposure has reached.
+    fn arm_targets(&mut self, lane: usize, time: f64) {
+        let exposure = self.courses[lane].exposure;
+        for (target, it) in self.plan.targets.iter().enumerate() {
+            let from = &mut self.fails_from[target][lane];
+            if from.is_infinite() && exposure > 0.0 && exposure >= it.min_exposure {
+                let onset = self.moment.world.targets[target].onset[lane];
+                *from = if self.plan.schedule.is_some() { time + onset } else { time };
+            }
+        }
+    }
+
+    /// Starts clocks by what the moment shows, and plans the way back once detected.
+    pub(super) fn clocks(&mut self, lane: usize) {
+        let Some(schedule) = &self.plan.schedule else { return };
+        let time = self.moment.time[lane];
+        if !self.courses[lane].is_detected() {
+            let limit = schedule.alert_threshold + SLACK;
+            let (unanswered, failing) = self.charged_peak(lane);
+            let (ordinary, corrupt) = (unanswered > limit, failing > limit && unanswered <= limit);
+            if ordinary && self.courses[lane].ordinary_at.is_infinite() {
+                let delay =
+                    self.delay(&schedule.detection, self.moment.world.detection[lane], lane);
+                self.courses[lane].ordinary_at = time + delay;
+            }
+            if corrupt && self.courses[lane].corrupt_at.is_infinite() {
+                let drawn = self.moment.world.detection_corrupt[lane];
+                let delay = self.delay(&schedule.detection_corrupt, drawn, lane);
+                self.courses[lane].corrupt_at = time + delay;
+            }
+        }
+        if self.courses[lane].is_detected() && !self.courses[lane].is_rollback_planned {
+            self.plan_rollback(lane, time, schedule);
+        }
+    }
+
+    fn plan_rollback(&mut self, lane: usize, time: f64, schedule: &Schedule) {
+        let world = &self.moment.world;
+        self.courses[lane].is_rollback_planned = true;
+        if has(world.rollback_works | world.rollback_worsens, lane) {
+            let delay = self.delay(&schedule.rollback, world.rollback[lane], lane);
+            self.courses[lane].rollback_at = time + delay;
+        }
+        if let Some(kill_switch) = &schedule.kill_switch
+            && has(world.kill_switch_works, lane)
+        {
+            let delay = self.delay(kill_switch, world.kill_switch[lane], lane);
+            self.courses[lane].kill_at = time + delay;
+        }
+    }
+
+    /// A drawn delay, longer if something that it needs is failed now.
+    fn delay(&self, delay: &Delay, drawn: f64, lane: usize) -> f64 {
+        let hampered = delay.needs.iter().any(|service| self.is_failed(*service, lane));
+        if hampered { drawn * delay.factor } else { drawn }
+    }
+
+    /// The next time at which something may change in a lane.
+    pub(super) fn next_time(&self, lane: usize, end: f64) -> f64 {
+        let (time, course) = (self.moment.time[lane], &self.courses[lane]);
+        let mut next = end;
+        // What is due is taken even if it is due now: it was not known when this moment began.
+        let mut due = |at: f64| next = next.min(at.max(time));
+        if !course.without_change && self.plan.schedule.is_some() {
+            if !course.is_detected() {
+                due(course.stage_end);
+                due(course.ordinary_at);
+                due(course.corrupt_at);
+            }
+            if course.ended_at.is_infinite() {
+                due(course.rollback_at);
+                due(course.kill_at);
+            }
+        }
+        let mut later = |at: f64| {
+            if at > time {
+                next = next.min(at);
+            }
+        };
+        if !course.without_change && course.ended_at.is_infinite() {
+            for (from, it) in self.fails_from.iter().zip(&self.moment.world.targets) {
+                if has(it.broken, lane) {
+                    later(from[lane]);
+                }
+            }
+        }
+        later(course.repair_at);
+        for held in self.held.iter().filter(|held| held.lane == lane) {
+            let warmup = self.plan.services[held.service as usize].warmup;
+            later(self.next_ramp(held.at, warmup, time));
+        }
+        for (watched, limits) in &self.setup.limits {
+            for cohort in &self.moment.cohorts {
+                let since = match watched {
+                    Watched::Node(node) => cohort.since[*node as usize][lane],
+                    Watched::Entry(entry) => cohort.entries_since[*entry as usize][lane],
+                };
+                for limit in limits {
+                    later(since + limit);
+                }
+            }
+        }
+        later(self.baseline.next_time(course, lane));
+        next
+    }
+}

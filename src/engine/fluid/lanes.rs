@@ -1,0 +1,157 @@
+//! Eight trials side by side: the arithmetic of all of them in one go.
+//!
+//! Every function here is a plain loop over the lanes, which compilers turn into vector
+//! instructions. Lanes never mix, and additions keep their order, so a trial's figures depend
+//! neither on its neighbours nor on the width of the machine's vectors.
+
+use std::array::from_fn;
+
+/// How many trials are computed side by side.
+pub(crate) const LANES: usize = 8;
+
+/// One number per trial.
+pub(crate) type Lanes = [f64; LANES];
+
+/// All lanes the same.
+pub(super) const fn all(value: f64) -> Lanes {
+    [value; LANES]
+}
+
+/// One bit per lane, as numbers: 1 where it is set.
+pub(super) fn ones(mask: u8) -> Lanes {
+    from_fn(|lane| f64::from(mask >> lane & 1))
+}
+
+/// The lanes in which the test holds, as bits.
+#[inline(always)]
+pub(super) fn mask(test: impl Fn(usize) -> bool) -> u8 {
+    let mut mask = 0;
+    for lane in 0..LANES {
+        mask |= u8::from(test(lane)) << lane;
+    }
+    mask
+}
+
+/// Whether a bit of a mask is set.
+#[inline(always)]
+pub(super) fn has(mask: u8, lane: usize) -> bool {
+    mask >> lane & 1 == 1
+}
+
+/// Shares of requests by how they end; what is left is ok.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Shares {
+    pub(super) slow: Lanes,
+    pub(super) down: Lanes,
+    pub(super) corrupt: Lanes,
+    pub(super) degraded: Lanes,
+}
+
+impl Shares {
+    /// Everything ok.
+    pub(super) const OK: Self =
+        Self { slow: all(0.0), down: all(0.0), corrupt: all(0.0), degraded: all(0.0) };
+
+    /// Whether everything is ok in every lane.
+    #[inline(always)]
+    pub(super) fn is_ok(&self) -> bool {
+        // Shares are never negative, so their sum is 0 only where all of them are.
+        let mut sum = all(0.0);
+        for lane in 0..LANES {
+            sum[lane] =
+                self.slow[lane] + self.down[lane] + self.corrupt[lane] + self.degraded[lane];
+        }
+        sum == all(0.0)
+    }
+
+    /// Slow, down or corrupt.
+    #[inline(always)]
+    pub(super) fn failing(&self, lane: usize) -> f64 {
+        self.slow[lane] + self.down[lane] + self.corrupt[lane]
+    }
+
+    /// Slow or down.
+    #[inline(always)]
+    pub(super) fn unanswered(&self, lane: usize) -> f64 {
+        self.slow[lane] + self.down[lane]
+    }
+}
+
+/// What is left after independent causes: the four products A1 to A4 of the semantics.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Left(pub(super) [Lanes; 4]);
+
+impl Left {
+    /// Nothing went wrong.
+    pub(super) const ALL: Self = Self([all(1.0); 4]);
+
+    /// What one call leaves.
+    #[inline(always)]
+    pub(super) fn of(shares: &Shares) -> Self {
+        let mut left = [all(0.0); 4];
+        for lane in 0..LANES {
+            let not_slow = 1.0 - shares.slow[lane];
+            let nor_down = (not_slow - shares.down[lane]).max(0.0);
+            let nor_corrupt = (nor_down - shares.corrupt[lane]).max(0.0);
+            left[0][lane] = not_slow;
+            left[1][lane] = nor_down;
+            left[2][lane] = nor_corrupt;
+            left[3][lane] = (nor_corrupt - shares.degraded[lane]).max(0.0);
+        }
+        Self(left)
+    }
+
+    /// One cause after another.
+    #[inline(always)]
+    pub(super) fn times(&mut self, other: &Self) {
+        for level in 0..4 {
+            for lane in 0..LANES {
+                self.0[level][lane] *= other.0[level][lane];
+            }
+        }
+    }
+
+    /// The worse of two causes, at each level.
+    #[inline(always)]
+    pub(super) fn least(&mut self, other: &Self) {
+        for level in 0..4 {
+            for lane in 0..LANES {
+                self.0[level][lane] = self.0[level][lane].min(other.0[level][lane]);
+            }
+        }
+    }
+
+    /// A share of requests that fail fast.
+    #[inline(always)]
+    pub(super) fn lose_down(&mut self, share: &Lanes) {
+        for level in 1..4 {
+            for lane in 0..LANES {
+                self.0[level][lane] *= 1.0 - share[lane];
+            }
+        }
+    }
+
+    /// A share of requests that hang.
+    #[inline(always)]
+    pub(super) fn lose_slow(&mut self, share: &Lanes) {
+        for level in 0..4 {
+            for lane in 0..LANES {
+                self.0[level][lane] *= 1.0 - share[lane];
+            }
+        }
+    }
+
+    /// The shares that these products mean.
+    #[inline(always)]
+    pub(super) fn shares(&self) -> Shares {
+        let [a1, a2, a3, a4] = &self.0;
+        let mut shares = Shares::OK;
+        for lane in 0..LANES {
+            shares.slow[lane] = 1.0 - a1[lane];
+            shares.down[lane] = a1[lane] - a2[lane];
+            shares.corrupt[lane] = a2[lane] - a3[lane];
+            shares.degraded[lane] = a3[lane] - a4[lane];
+        }
+        shares
+    }
+}

@@ -1,0 +1,294 @@
+//! What a node suffers for its own reasons at a moment: background, targets, restarts.
+
+use super::lanes::{LANES, Lanes, Left, Shares, all, has, mask, ones};
+use super::run::Run;
+use super::world::Mode;
+use crate::compile::plan::{Hit, NONE};
+use crate::model::change::Routing;
+
+impl Run<'_> {
+    /// Gives every node that may suffer for its own reasons in these trials a place to note it.
+    pub(super) fn find_afflicted(&mut self) {
+        self.afflicted.clear();
+        let plan = self.plan;
+        for service in 0..plan.services.len() as u32 {
+            let index = service as usize;
+            let afflicted = self.moment.world.down[index] != 0
+                || !self.setup.targets_of[index].is_empty()
+                || self.setup.in_target_domains.binary_search(&service).is_ok();
+            if afflicted {
+                self.afflict(service);
+            }
+        }
+    }
+
+    /// Gives the nodes of a service a place to note what they suffer.
+    pub(super) fn afflict(&mut self, service: u32) {
+        for node in self.plan.nodes_of(service) {
+            if self.moment.cohorts[0].own_index[node as usize] == NONE {
+                self.afflicted.push(node);
+                for cohort in &mut self.moment.cohorts {
+                    cohort.own_index[node as usize] = cohort.own.len() as u32;
+                    cohort.own.push(Left::ALL);
+                }
+            }
+        }
+    }
+
+    /// Brings own health, capacities and surges up to the present moment.
+    pub(super) fn update_own(&mut self) {
+        self.update_target_shares();
+        self.update_domains();
+        for index in 0..self.afflicted.len() {
+            let node = self.afflicted[index];
+            for cohort in 0..self.moment.cohorts.len() {
+                let left = self.own_left(node, cohort);
+                let place = &mut self.moment.cohorts[cohort].own[index];
+                if *place != left {
+                    *place = left;
+                    self.moment.dirty[node as usize] = true;
+                }
+            }
+        }
+        for node in &self.setup.waiting {
+            self.moment.dirty[*node as usize] = true;
+        }
+        if self.plan.has_load {
+            self.update_capacities();
+            self.update_surges();
+        }
+    }
+
+    /// The share with which each broken target fails now, for each cohort.
+    fn update_target_shares(&mut self) {
+        let sticky = self.plan.routing == Routing::Sticky;
+        for target in 0..self.plan.targets.len() {
+            for lane in 0..LANES {
+                let (exposed, other) = match self.target_severity(target, lane) {
+                    None => (0.0, 0.0),
+                    Some(severity) if self.courses[lane].worsened => (severity, severity),
+                    Some(severity) if sticky => (severity, 0.0),
+                    Some(severity) => (severity * self.courses[lane].exposure, 0.0),
+                };
+                self.target_shares[target][0][lane] = exposed;
+                self.target_shares[target][1][lane] = other;
+            }
+        }
+    }
+
+    /// The share of requests on changed instances that a broken target fails now, if it acts.
+    fn target_severity(&self, target: usize, lane: usize) -> Option<f64> {
+        let broken = self.moment.world.targets.get(target).filter(|it| has(it.broken, lane))?;
+        let (time, course) = (self.moment.time[lane], &self.courses[lane]);
+        if course.without_change {
+            return None;
+        }
+        let from = self.fails_from[target][lane];
+        if course.ended_at.is_finite() {
+            let outlives = broken.mode[lane] == Mode::Corrupt && time < course.repair_at;
+            return (outlives && from <= course.ended_at).then_some(broken.severity[lane]);
+        }
+        if course.worsened {
+            return Some(1.0);
+        }
+        let exposure = course.exposure;
+        let exposed = exposure > 0.0 && exposure >= self.plan.targets[target].min_exposure;
+        (exposed && time >= from).then_some(broken.severity[lane])
+    }
+
+    /// How a target fails now: a rollback that made it worse takes it down.
+    fn mode(&self, target: usize, lane: usize) -> Mode {
+        if self.courses[lane].worsened && self.courses[lane].ended_at.is_infinite() {
+            Mode::Down
+        } else {
+            self.moment.world.targets[target].mode[lane]
+        }
+    }
+
+    /// Which services target domains take down, and how many replicas they leave.
+    fn update_domains(&mut self) {
+        if self.setup.in_target_domains.is_empty() {
+            return;
+        }
+        self.domains_now.clone_from(&self.moment.world.domains);
+        for (target, it) in self.plan.targets.iter().enumerate() {
+            if let Hit::Domain(domain) = it.hit {
+                let shares = &self.target_shares[target][0];
+                self.domains_now[domain as usize] |= mask(|lane| shares[lane] > 0.0);
+            }
+        }
+        for domain in &self.plan.domain_order {
+            let within = self.plan.domains[*domain as usize].within;
+            if within != NONE {
+                self.domains_now[*domain as usize] |= self.domains_now[within as usize];
+            }
+        }
+        for service in &self.setup.in_target_domains {
+            let index = *service as usize;
+            let (down, up) = self.moment.world.health(self.plan, index, &self.domains_now);
+            self.fallen[index] = down & !self.moment.world.down[index];
+            self.replicas_up[index] = up;
+        }
+    }
+
+    fn own_left(&self, node: u32, cohort: usize) -> Left {
+        let service = self.plan.nodes[node as usize].service as usize;
+        let down = self.moment.world.down[service] | self.fallen[service];
+        let mut left = Left::ALL;
+        if down != 0 {
+            left.lose_down(&ones(down));
+        }
+        for target in &self.setup.targets_of[service] {
+            let hits = match self.plan.targets[*target as usize].hit {
+                Hit::Service(_) => true,
+                Hit::Endpoint { node: hit, .. } => hit == node,
+                Hit::Domain(_) => false,
+            };
+            if hits {
+                left.times(&Left::of(&self.target_damage(*target as usize, cohort)));
+            }
+        }
+        for held in self.held.iter().filter(|held| held.service as usize == service) {
+            if self.moment.time[held.lane] < held.at {
+                let mut shares = Shares::OK;
+                let (slow, down) = held.share_of(node, cohort);
+                (shares.slow[held.lane], shares.down[held.lane]) = (slow, down);
+                left.times(&Left::of(&shares));
+            }
+        }
+        left
+    }
+
+    /// What one target does to the nodes that it hits.
+    fn target_damage(&self, target: usize, cohort: usize) -> Shares {
+        let mut damage = Shares::OK;
+        for lane in 0..LANES {
+            let share = self.target_shares[target][cohort][lane];
+            if share > 0.0 {
+                match self.mode(target, lane) {
+                    Mode::Down => damage.down[lane] = share,
+                    Mode::Slow => damage.slow[lane] = share,
+                    Mode::Corrupt => damage.corrupt[lane] = share,
+                    Mode::Surge => {}
+                }
+            }
+        }
+        damage
+    }
+
+    /// The slow and down shares of a node that come from targets alone, in one lane.
+    pub(super) fn target_harm(&self, node: u32, cohort: usize, lane: usize) -> (f64, f64) {
+        let service = self.plan.nodes[node as usize].service as usize;
+        let (mut not_slow, mut answered) = (1.0, 1.0);
+        for target in &self.setup.targets_of[service] {
+            let hits = match self.plan.targets[*target as usize].hit {
+                Hit::Service(_) => true,
+                Hit::Endpoint { node: hit, .. } => hit == node,
+                Hit::Domain(_) => false,
+            };
+            let share = self.target_shares[*target as usize][cohort][lane];
+            if hits && share > 0.0 {
+                match self.mode(*target as usize, lane) {
+                    Mode::Slow => {
+                        not_slow *= 1.0 - share;
+                        answered *= 1.0 - share;
+                    }
+                    Mode::Down => answered *= 1.0 - share,
+                    Mode::Corrupt | Mode::Surge => {}
+                }
+            }
+        }
+        (1.0 - not_slow, not_slow - answered)
+    }
+
+    /// Whether some target that fails rather than surges does so now.
+    pub(super) fn shows_failure(&self, lane: usize) -> bool {
+        (0..self.plan.targets.len()).any(|target| {
+            let fails = self.target_shares[target].iter().any(|shares| shares[lane] > 0.0);
+            fails && self.mode(target, lane) != Mode::Surge
+        })
+    }
+
+    fn update_capacities(&mut self) {
+        for (index, service) in self.plan.services.iter().enumerate() {
+            if service.utilization <= 0.0 {
+                continue;
+            }
+            let touched = self.setup.in_target_domains.binary_search(&(index as u32)).is_ok();
+            let up =
+                if touched { self.replicas_up[index] } else { self.moment.world.capacity[index] };
+            self.loads.capacity[index] = up.map(|up| up / service.utilization);
+            self.loads.exempt[index] = self.moment.world.down[index] | self.fallen[index];
+        }
+        for held in &self.held {
+            let ramp =
+                self.ramp(held.at, self.plan.services[held.service as usize].warmup, held.lane);
+            if ramp < 1.0 {
+                self.loads.capacity[held.service as usize][held.lane] *= ramp;
+            }
+        }
+    }
+
+    /// The share of its capacity that a restarted service has, at the middle of the present step.
+    fn ramp(&self, at: f64, warmup: f64, lane: usize) -> f64 {
+        let time = self.moment.time[lane];
+        if time < at || warmup <= 0.0 || time >= at + warmup {
+            return 1.0;
+        }
+        (self.ramp_step(at, warmup, time) + 0.5) / f64::from(self.ramp_steps)
+    }
+
+    /// The number of the step of a ramp that a time lies in.
+    fn ramp_step(&self, at: f64, warmup: f64, time: f64) -> f64 {
+        let step = warmup / f64::from(self.ramp_steps);
+        // A boundary was computed by a product: allow for its rounding.
+        ((time - at) / step + 1e-6).floor().min(f64::from(self.ramp_steps) - 1.0)
+    }
+
+    /// The next boundary of a ramp after a time, if it is not over.
+    pub(super) fn next_ramp(&self, at: f64, warmup: f64, time: f64) -> f64 {
+        if time < at {
+            return at;
+        }
+        if warmup <= 0.0 || time >= at + warmup {
+            return f64::INFINITY;
+        }
+        let next = self.ramp_step(at, warmup, time) + 1.0;
+        at + warmup * (next / f64::from(self.ramp_steps))
+    }
+
+    fn update_surges(&mut self) {
+        for cohort in 0..self.moment.cohorts.len() {
+            let mut surges: Vec<(u32, Lanes)> = Vec::new();
+            for (target, it) in self.plan.targets.iter().enumerate() {
+                let factor = self.surge(target, cohort);
+                if factor == all(1.0) {
+                    continue;
+                }
+                let mut add = |node| match surges.iter_mut().find(|(known, _)| *known == node) {
+                    Some((_, known)) => {
+                        for lane in 0..LANES {
+                            known[lane] *= factor[lane];
+                        }
+                    }
+                    None => surges.push((node, factor)),
+                };
+                match it.hit {
+                    Hit::Service(service) => self.plan.nodes_of(service).for_each(&mut add),
+                    Hit::Endpoint { node, .. } => add(node),
+                    Hit::Domain(_) => {}
+                }
+            }
+            self.moment.cohorts[cohort].surge = surges;
+        }
+    }
+
+    fn surge(&self, target: usize, cohort: usize) -> Lanes {
+        let more = self.plan.targets[target].surge_factor - 1.0;
+        std::array::from_fn(|lane| {
+            let share = self.target_shares[target][cohort][lane];
+            let surges = share > 0.0 && self.mode(target, lane) == Mode::Surge;
+            if surges { 1.0 + share * more } else { 1.0 }
+        })
+    }
+}

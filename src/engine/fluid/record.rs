@@ -1,0 +1,335 @@
+//! What is seen of eight trials as they go: peaks, times, losses, and what contained failure.
+
+use super::call::{SLACK, Steps};
+use super::lanes::{LANES, Lanes, Shares, all, has, mask};
+use super::run::Run;
+use crate::compile::plan::{Call, NONE, Plan};
+use crate::engine::tally::Guard;
+
+/// What was seen of eight trials.
+pub(crate) struct Record {
+    /// By unit, in the order of [`crate::engine::outcome::Outcome::units`].
+    pub(crate) units: Vec<UnitRecord>,
+    /// By flow.
+    pub(crate) flows: Vec<FlowRecord>,
+    /// By dependency.
+    pub(crate) dependencies: Vec<DependencyRecord>,
+    /// Those at which something came in.
+    pub(crate) tried: Vec<u32>,
+    /// By service: still overloaded at the end; never back; swinging.
+    pub(crate) oddities: Vec<[u8; 3]>,
+    pub(crate) impact: Lanes,
+    pub(crate) over: Lanes,
+    /// The nodes of every unit.
+    nodes: Vec<Vec<u32>>,
+    /// Units that are failed at the present moment.
+    failed_now: Vec<(u32, u8)>,
+}
+
+/// A service, endpoint or flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnitRecord {
+    /// The peak of slow + down + corrupt.
+    pub(crate) failing: Lanes,
+    /// The peak of all four.
+    pub(crate) any: Lanes,
+    pub(crate) first: Lanes,
+    pub(crate) lasted: Lanes,
+}
+
+/// A flow's losses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlowRecord {
+    pub(crate) lost: Lanes,
+    pub(crate) wrong: Lanes,
+}
+
+/// What came of failure at a dependency.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DependencyRecord {
+    pub(crate) tried: u8,
+    pub(crate) passed: u8,
+    pub(crate) guard: [Guard; LANES],
+    /// How much came in at the moment of `guard`.
+    most: Lanes,
+}
+
+const UNTOUCHED: UnitRecord =
+    UnitRecord { failing: all(0.0), any: all(0.0), first: all(f64::INFINITY), lasted: all(0.0) };
+const NO_LOSS: FlowRecord = FlowRecord { lost: all(0.0), wrong: all(0.0) };
+const UNTRIED: DependencyRecord =
+    DependencyRecord { tried: 0, passed: 0, guard: [Guard::Luck; LANES], most: all(0.0) };
+
+impl Record {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let services = (0..plan.services.len() as u32).map(|it| plan.nodes_of(it).collect());
+        let endpoints =
+            plan.services.iter().flat_map(|it| it.endpoints.iter().map(|node| vec![*node]));
+        let flows = plan.flows.iter().map(|it| vec![it.node]);
+        let nodes: Vec<Vec<u32>> = services.chain(endpoints).chain(flows).collect();
+        Self {
+            units: vec![UNTOUCHED; nodes.len()],
+            flows: vec![NO_LOSS; plan.flows.len()],
+            dependencies: vec![UNTRIED; plan.dependencies.len()],
+            tried: Vec::new(),
+            oddities: vec![[0; 3]; plan.services.len()],
+            impact: all(f64::INFINITY),
+            over: all(0.0),
+            nodes,
+            failed_now: Vec::new(),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.units.fill(UNTOUCHED);
+        self.flows.fill(NO_LOSS);
+        self.dependencies.fill(UNTRIED);
+        self.tried.clear();
+        self.oddities.fill([0; 3]);
+        self.impact = all(f64::INFINITY);
+        self.over = all(0.0);
+    }
+}
+
+impl Run<'_> {
+    /// Takes down the peaks of the present moment in these lanes.
+    pub(super) fn observe(&mut self, lanes: u8) {
+        self.record.failed_now.clear();
+        if lanes == 0 {
+            return;
+        }
+        for unit in 0..self.record.nodes.len() {
+            self.observe_unit(unit, lanes);
+        }
+        self.observe_dependencies(lanes);
+    }
+
+    fn observe_unit(&mut self, unit: usize, lanes: u8) {
+        let (mut failing, mut any) = (all(0.0), all(0.0));
+        let mut is_quiet = true;
+        for node in &self.record.nodes[unit] {
+            let node = *node as usize;
+            if self.moment.cohorts.iter().all(|cohort| cohort.quiet[node]) {
+                continue;
+            }
+            is_quiet = false;
+            for lane in 0..LANES {
+                let share = |of: fn(&Shares, usize) -> f64| self.node_share(node as u32, lane, of);
+                failing[lane] = failing[lane].max(share(Shares::failing));
+                any[lane] = any[lane]
+                    .max(share(|shares, lane| shares.failing(lane) + shares.degraded[lane]));
+            }
+        }
+        if is_quiet {
+            return;
+        }
+        let failed = self.plan.failed - SLACK;
+        let failed_now = lanes & mask(|lane| failing[lane] >= failed);
+        let record = &mut self.record.units[unit];
+        for lane in 0..LANES {
+            if has(lanes, lane) {
+                record.failing[lane] = record.failing[lane].max(failing[lane]);
+                record.any[lane] = record.any[lane].max(any[lane]);
+            }
+            if has(failed_now, lane) {
+                record.first[lane] = record.first[lane].min(self.moment.time[lane]);
+            }
+        }
+        if failed_now != 0 {
+            self.record.failed_now.push((unit as u32, failed_now));
+        }
+    }
+
+    /// What came in and what passed, at every dependency whose caller was computed anew.
+    fn observe_dependencies(&mut self, lanes: u8) {
+        for index in 0..self.plan.dependencies.len() {
+            let it = &self.plan.dependencies[index];
+            if it.call != NONE && self.moment.computed[it.caller as usize] {
+                let call = &self.plan.calls[it.call as usize];
+                let cohorts = self.moment.cohorts.len();
+                if (0..cohorts).any(|cohort| !self.moment.is_quiet(call, cohort)) {
+                    self.observe_dependency(index as u32, call, lanes);
+                }
+            }
+        }
+        self.moment.computed.fill(false);
+    }
+
+    fn observe_dependency(&mut self, index: u32, call: &Call, lanes: u8) {
+        let cohorts = self.moment.cohorts.len();
+        let mut watches: [Watch; 2] = [Watch::NEW; 2];
+        let mut out = [Shares::OK; 2];
+        for cohort in 0..cohorts {
+            out[cohort] = self.moment.call(call, cohort, &mut watches[cohort]).shares;
+        }
+        let degraded = self.plan.degraded - SLACK;
+        let record = &mut self.record.dependencies[index as usize];
+        let was_untried = record.tried == 0;
+        for lane in 0..LANES {
+            let exposed = self.courses[lane].exposure;
+            let weigh = |of: &dyn Fn(usize) -> f64| {
+                if cohorts == 1 { of(0) } else { exposed * of(0) + (1.0 - exposed) * of(1) }
+            };
+            let came = weigh(&|cohort| watches[cohort].entered[lane]);
+            if !has(lanes, lane) || came < degraded {
+                continue;
+            }
+            record.tried |= 1 << lane;
+            let passed = weigh(&|cohort| out[cohort].failing(lane));
+            if passed >= degraded {
+                record.passed |= 1 << lane;
+            } else if came > record.most[lane] {
+                record.most[lane] = came;
+                // The cohort that meets the change is where something has to be held.
+                let reaches = has(self.moment.world.reaches[index as usize], lane);
+                record.guard[lane] =
+                    if reaches { watches[0].guard(call, lane) } else { Guard::Luck };
+            }
+        }
+        if was_untried && record.tried != 0 {
+            self.record.tried.push(index);
+        }
+    }
+
+    /// Counts what is lost from now until a later time.
+    pub(super) fn count_until(&mut self, lane: usize, until: f64) {
+        let time = self.moment.time[lane];
+        let duration = until - time;
+        if duration <= 0.0 {
+            return;
+        }
+        for (unit, lanes) in &self.record.failed_now {
+            if has(*lanes, lane) {
+                self.record.units[*unit as usize].lasted[lane] += duration;
+            }
+        }
+        for flow in 0..self.plan.flows.len() {
+            let [_, failing, corrupt] = self.charged(flow, lane);
+            if failing > SLACK {
+                self.record.impact[lane] = self.record.impact[lane].min(time);
+                self.record.over[lane] = until;
+            }
+            let rate = self.plan.flows[flow].rate;
+            let record = &mut self.record.flows[flow];
+            record.lost[lane] += rate * failing * duration;
+            record.wrong[lane] += rate * corrupt.min(failing) * duration;
+        }
+    }
+
+    /// What a flow loses to the change now: slow + down, with corrupt, and corrupt alone.
+    fn charged(&self, flow: usize, lane: usize) -> [f64; 3] {
+        let node = self.plan.flows[flow].node;
+        if self.moment.cohorts.iter().all(|cohort| cohort.quiet[node as usize]) {
+            return [0.0; 3];
+        }
+        let anyway = self.baseline.flow(flow, &self.courses[lane], lane);
+        let now = [
+            self.node_share(node, lane, Shares::unanswered),
+            self.node_share(node, lane, Shares::failing),
+            self.node_share(node, lane, |shares, lane| shares.corrupt[lane]),
+        ];
+        std::array::from_fn(|level| (now[level] - anyway[level]).max(0.0))
+    }
+
+    /// The most that any flow loses now: slow + down, and with corrupt.
+    pub(super) fn charged_peak(&self, lane: usize) -> (f64, f64) {
+        (0..self.plan.flows.len()).fold((0.0, 0.0), |(unanswered, failing), flow| {
+            let charged = self.charged(flow, lane);
+            (charged[0].max(unanswered), charged[1].max(failing))
+        })
+    }
+
+    /// What can only be said at the end.
+    pub(super) fn finish(&mut self) {
+        for held in &self.held {
+            if held.at.is_infinite() {
+                self.record.oddities[held.service as usize][1] |= 1 << held.lane;
+            }
+        }
+        if !self.plan.has_load {
+            return;
+        }
+        for service in 0..self.plan.services.len() {
+            let metastable = mask(|lane| {
+                let (course, time) = (&self.courses[lane], self.moment.time[lane]);
+                let is_held = self
+                    .held
+                    .iter()
+                    .any(|it| it.lane == lane && it.service as usize == service && time < it.at);
+                course.ended_at.is_finite()
+                    && time >= course.repair_at
+                    && self.moment.overload[service][lane] > SLACK
+                    && !is_held
+                    && self.is_failed(service as u32, lane)
+                    && !self.baseline.is_overloaded(service, lane)
+            });
+            self.record.oddities[service][0] = metastable;
+            self.record.oddities[service][2] = self.loads.swings[service];
+        }
+    }
+}
+
+/// What the steps of one call took away.
+struct Watch {
+    /// The failing share that came in; the largest of an `any_of`.
+    entered: Lanes,
+    slow: Lanes,
+    corrupt: Lanes,
+    /// The failing share before the step to come.
+    before: Lanes,
+    taken: [Lanes; Guard::ALL.len()],
+}
+
+impl Watch {
+    const NEW: Self = Self {
+        entered: all(0.0),
+        slow: all(0.0),
+        corrupt: all(0.0),
+        before: all(0.0),
+        taken: [all(0.0); Guard::ALL.len()],
+    };
+
+    /// What held: the step that took most away. What made it possible is named instead where
+    /// most of what came in was slow and the caller gave up, or wrong and the caller noticed.
+    fn guard(&self, call: &Call, lane: usize) -> Guard {
+        let most = (0..Guard::ALL.len()).reduce(|best, guard| {
+            if self.taken[guard][lane] > self.taken[best][lane] { guard } else { best }
+        });
+        let guard = Guard::ALL[most.expect("there are guards")];
+        let half = 0.5 * self.entered[lane];
+        match guard {
+            Guard::Redundancy | Guard::Retry | Guard::Fallback | Guard::Soft => {
+                if call.gives_up && self.slow[lane] > half {
+                    Guard::Timeout
+                } else if call.validates && self.corrupt[lane] > half {
+                    Guard::Validation
+                } else {
+                    guard
+                }
+            }
+            _ => guard,
+        }
+    }
+}
+
+impl Steps for Watch {
+    fn enters(&mut self, shares: &Shares) {
+        for lane in 0..LANES {
+            let failing = shares.failing(lane);
+            self.before[lane] = failing;
+            if failing > self.entered[lane] {
+                self.entered[lane] = failing;
+                self.slow[lane] = shares.slow[lane];
+                self.corrupt[lane] = shares.corrupt[lane];
+            }
+        }
+    }
+
+    fn after(&mut self, guard: Guard, shares: &Shares) {
+        for lane in 0..LANES {
+            let failing = shares.failing(lane);
+            self.taken[guard as usize][lane] += (self.before[lane] - failing).max(0.0);
+            self.before[lane] = failing;
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! One possible world: everything that is drawn for a trial, for eight of them at a time.
+
+use super::lanes::{LANES, Lanes, all, has, mask};
+use crate::compile::plan::{Hit, Lognormal, NONE, Plan, Target};
+use crate::engine::draws::{CHUNK, ChunkDraws, Draws};
+
+/// How a broken target breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Down,
+    Slow,
+    Corrupt,
+    Surge,
+}
+
+/// The draws of 64 trials; bit `i` of a mask belongs to the `i`-th.
+pub(crate) struct ChunkWorld {
+    draws: ChunkDraws,
+    /// By service: down for its own reasons or `during`.
+    services: Vec<u64>,
+    /// By domain: down for its own reasons, `during`, or with the one it is within.
+    domains: Vec<u64>,
+    /// By replica: down for its own reasons.
+    replicas: Vec<u64>,
+    /// By dependency: failure reaches the caller.
+    reaches: Vec<u64>,
+    /// By dependency: the fallback works.
+    works: Vec<u64>,
+    /// By target: broken, and of those down, slow, corrupt.
+    targets: Vec<[u64; 4]>,
+    /// By stage: the gate catches.
+    gates: Vec<u64>,
+    rollback_works: u64,
+    rollback_worsens: u64,
+    kill_switch_works: u64,
+}
+
+impl ChunkWorld {
+    /// Draws 64 trials.
+    pub(crate) fn new(plan: &Plan, draws: Draws, chunk: u64) -> Self {
+        let draws = draws.chunk(chunk);
+        let down = |key, unavailability, during| {
+            if during { u64::MAX } else { draws.bernoulli(key, unavailability) }
+        };
+        let services =
+            plan.services.iter().map(|it| down(it.key, it.unavailability, it.during)).collect();
+        let mut domains: Vec<u64> =
+            plan.domains.iter().map(|it| down(it.key, it.unavailability, it.during)).collect();
+        close_domains(plan, &mut domains);
+        let schedule = plan.schedule.as_ref();
+        let certain = |what, probability: Option<f64>| {
+            probability.map_or(0, |p| draws.bernoulli(crate::compile::Key::new(what, ""), p))
+        };
+        Self {
+            services,
+            domains,
+            replicas: plan
+                .replicas
+                .iter()
+                .map(|it| down(it.key, it.unavailability, false))
+                .collect(),
+            reaches: plan
+                .dependencies
+                .iter()
+                .map(|it| draws.bernoulli(it.propagation_key, it.propagation))
+                .collect(),
+            works: plan
+                .dependencies
+                .iter()
+                .map(|it| draws.bernoulli(it.works_key, it.works))
+                .collect(),
+            targets: plan.targets.iter().map(|it| target(&draws, it)).collect(),
+            gates: schedule.map_or_else(Vec::new, |it| {
+                it.stages.iter().map(|stage| draws.bernoulli(stage.gate_key, stage.gate)).collect()
+            }),
+            rollback_works: certain("rollback-works", schedule.map(|it| it.rollback_works)),
+            rollback_worsens: certain("rollback-worsens", schedule.map(|it| it.rollback_worsens)),
+            kill_switch_works: certain(
+                "kill-switch-works",
+                schedule.map(|it| it.kill_switch_works),
+            ),
+            draws,
+        }
+    }
+}
+
+/// A domain is down with the one it is within.
+fn close_domains(plan: &Plan, down: &mut [u64]) {
+    for domain in &plan.domain_order {
+        let within = plan.domains[*domain as usize].within;
+        if within != NONE {
+            down[*domain as usize] |= down[within as usize];
+        }
+    }
+}
+
+fn target(draws: &ChunkDraws, it: &Target) -> [u64; 4] {
+    let broken = draws.bernoulli(it.key, it.probability);
+    let [down, slow, corrupt] =
+        [0, 1, 2].map(|mode| draws.bernoulli(it.mode_keys[mode], it.modes[mode]));
+    [broken, broken & down, broken & !down & slow, broken & !down & !slow & corrupt]
+}
+
+/// What is broken about a target in eight trials.
+#[derive(Clone, Debug)]
+pub(super) struct BrokenTarget {
+    pub(super) broken: u8,
+    pub(super) mode: [Mode; LANES],
+    pub(super) severity: Lanes,
+    pub(super) onset: Lanes,
+}
+
+/// The draws of eight trials.
+pub(super) struct World {
+    /// By service: wholly down without the change.
+    pub(super) down: Vec<u8>,
+    /// By service: the share of its replicas that are up without the change.
+    pub(super) capacity: Vec<Lanes>,
+    /// By domain: down without the change.
+    pub(super) domains: Vec<u8>,
+    /// By replica: down for its own reasons.
+    replicas: Vec<u8>,
+    /// By service: down for its own reasons.
+    own: Vec<u8>,
+    pub(super) reaches: Vec<u8>,
+    pub(super) works: Vec<u8>,
+    pub(super) targets: Vec<BrokenTarget>,
+    pub(super) gates: Vec<u8>,
+    pub(super) rollback_works: u8,
+    pub(super) rollback_worsens: u8,
+    pub(super) kill_switch_works: u8,
+    pub(super) detection: Lanes,
+    pub(super) detection_corrupt: Lanes,
+    pub(super) rollback: Lanes,
+    pub(super) kill_switch: Lanes,
+    pub(super) repair: Lanes,
+    /// Whether anything at all is down, or a replica is, without the change.
+    pub(super) is_troubled: bool,
+}
+
+impl World {
+    /// A world in which nothing is down and nothing breaks.
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            down: vec![0; plan.services.len()],
+            capacity: vec![all(1.0); plan.services.len()],
+            domains: vec![0; plan.domains.len()],
+            replicas: vec![0; plan.replicas.len()],
+            own: vec![0; plan.services.len()],
+            reaches: vec![u8::MAX; plan.dependencies.len()],
+            works: vec![u8::MAX; plan.dependencies.len()],
+            targets: Vec::new(),
+            gates: Vec::new(),
+            rollback_works: 0,
+            rollback_worsens: 0,
+            kill_switch_works: 0,
+            detection: all(0.0),
+            detection_corrupt: all(0.0),
+            rollback: all(0.0),
+            kill_switch: all(0.0),
+            repair: all(0.0),
+            is_troubled: false,
+        }
+    }
+
+    /// Takes the draws of group `group` (0 to 7) of a chunk.
+    pub(super) fn take(&mut self, plan: &Plan, chunk: &ChunkWorld, group: u32) {
+        let shift = group * LANES as u32;
+        let slice = |into: &mut Vec<u8>, from: &[u64]| {
+            into.clear();
+            into.extend(from.iter().map(|mask| (mask >> shift) as u8));
+        };
+        slice(&mut self.own, &chunk.services);
+        slice(&mut self.domains, &chunk.domains);
+        slice(&mut self.replicas, &chunk.replicas);
+        slice(&mut self.reaches, &chunk.reaches);
+        slice(&mut self.works, &chunk.works);
+        slice(&mut self.gates, &chunk.gates);
+        self.rollback_works = (chunk.rollback_works >> shift) as u8;
+        self.rollback_worsens = (chunk.rollback_worsens >> shift) as u8;
+        self.kill_switch_works = (chunk.kill_switch_works >> shift) as u8;
+        self.take_background(plan);
+        self.targets.clear();
+        for (it, masks) in plan.targets.iter().zip(&chunk.targets) {
+            let masks = masks.map(|mask| (mask >> shift) as u8);
+            self.targets.push(broken_target(it, &chunk.draws, masks, shift));
+        }
+        self.take_delays(plan, &chunk.draws, shift);
+    }
+
+    fn take_background(&mut self, plan: &Plan) {
+        self.is_troubled = false;
+        if !plan.has_background {
+            return;
+        }
+        for index in 0..plan.services.len() {
+            let (down, capacity) = self.health(plan, index, &self.domains);
+            self.is_troubled |= down != 0 || capacity != all(1.0);
+            (self.down[index], self.capacity[index]) = (down, capacity);
+        }
+    }
+
+    /// In which lanes a service is wholly down, and the share of its replicas that are up, when
+    /// these domains are down.
+    pub(super) fn health(&self, plan: &Plan, index: usize, domains: &[u8]) -> (u8, Lanes) {
+        let service = &plan.services[index];
+        let mut down = self.own[index];
+        if !service.domains.is_empty() {
+            let all_down =
+                service.domains.iter().fold(u8::MAX, |all, it| all & domains[*it as usize]);
+            down |= all_down;
+        }
+        let count = service.replicas.len() as u32;
+        if count == 0 {
+            return (down, all(1.0));
+        }
+        let mut missing = [0_u32; LANES];
+        for replica in service.replicas.clone() {
+            let domain = plan.replicas[replica as usize].domain;
+            let with_domain = if domain == NONE { 0 } else { domains[domain as usize] };
+            let lost = self.replicas[replica as usize] | with_domain;
+            if lost != 0 {
+                for (lane, missing) in missing.iter_mut().enumerate() {
+                    *missing += u32::from(has(lost, lane));
+                }
+            }
+        }
+        down |= mask(|lane| count - missing[lane] < service.needs);
+        (down, missing.map(|missing| f64::from(count - missing) / f64::from(count)))
+    }
+
+    fn take_delays(&mut self, plan: &Plan, draws: &ChunkDraws, shift: u32) {
+        let Some(schedule) = &plan.schedule else { return };
+        let delays = |what, delay: Lognormal| delays(draws, what, delay, shift);
+        self.detection = delays("detection", schedule.detection.delay);
+        self.detection_corrupt = delays("detection-corrupt", schedule.detection_corrupt.delay);
+        self.rollback = delays("rollback", schedule.rollback.delay);
+        if let Some(kill_switch) = &schedule.kill_switch {
+            self.kill_switch = delays("kill-switch", kill_switch.delay);
+        }
+        if let Some(repair) = schedule.repair {
+            self.repair = delays("repair", repair);
+        }
+    }
+}
+
+fn delays(draws: &ChunkDraws, what: &str, delay: Lognormal, shift: u32) -> Lanes {
+    let key = crate::compile::Key::new(what, "");
+    lanes(
+        shift,
+        |lane| if delay.sigma == 0.0 { delay.median } else { delay.at(draws.normal(key, lane)) },
+    )
+}
+
+fn lanes(shift: u32, value: impl Fn(u32) -> f64) -> Lanes {
+    debug_assert!(shift < CHUNK);
+    std::array::from_fn(|lane| value(shift + lane as u32))
+}
+
+fn broken_target(it: &Target, draws: &ChunkDraws, masks: [u8; 4], shift: u32) -> BrokenTarget {
+    let [broken, down, slow, corrupt] = masks;
+    let is_domain = matches!(it.hit, Hit::Domain(_));
+    let mode = std::array::from_fn(|lane| match () {
+        () if is_domain || has(down, lane) => Mode::Down,
+        () if has(slow, lane) => Mode::Slow,
+        () if has(corrupt, lane) => Mode::Corrupt,
+        () => Mode::Surge,
+    });
+    let (min, max) = (it.severity_min, it.severity_max);
+    let severity = if min < max {
+        lanes(shift, |lane| min + (max - min) * draws.uniform(it.severity_key, lane))
+    } else {
+        all(min)
+    };
+    let onset = if it.onset.sigma == 0.0 {
+        all(it.onset.median)
+    } else {
+        lanes(shift, |lane| it.onset.at(draws.normal(it.onset_key, lane)))
+    };
+    BrokenTarget { broken, mode, severity, onset }
+}

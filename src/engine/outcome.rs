@@ -1,0 +1,139 @@
+//! What an engine gives for 64 trials; bit `i` of a mask and entry `i` of an array belong to the
+//! `i`-th of them.
+
+use super::tally::Guard;
+
+/// How many trials an outcome is about.
+pub const TRIALS: usize = 64;
+
+/// One number for each of 64 trials.
+pub type Each = [f64; TRIALS];
+
+/// What happened in 64 trials.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Which of the 64 count.
+    pub valid: u64,
+    /// By unit: every service (the worst of its nodes), then every endpoint in the order of
+    /// services, then every flow.
+    pub units: Vec<Unit>,
+    /// When units failed, for those that did and where there is time.
+    pub times: Vec<FailedTime>,
+    /// By flow.
+    pub flows: Vec<Flow>,
+    /// For dependencies at which something came in.
+    pub dependencies: Vec<Dependency>,
+    /// For services to which something unusual happened.
+    pub oddities: Vec<Oddity>,
+    /// The course of the trials, where there is time.
+    pub course: Option<Box<Course>>,
+}
+
+/// A service, an endpoint or a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Unit {
+    /// In which trials it failed.
+    pub failed: u64,
+    /// In which it was degraded or worse.
+    pub degraded: u64,
+    /// The sum of its peak failing shares.
+    pub share: f64,
+}
+
+/// When a unit failed in one trial.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FailedTime {
+    /// The unit.
+    pub unit: u32,
+    /// From when, in seconds from the start of the rollout.
+    pub first: f64,
+    /// For how long in all, in seconds.
+    pub lasted: f64,
+}
+
+/// A flow, trial by trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flow {
+    /// Its peak failing share.
+    pub share: Each,
+    /// Orders lost; NaN where its rate is not known, or there is no time.
+    pub lost: Each,
+    /// Of these, orders that went wrong unnoticed.
+    pub wrong: Each,
+}
+
+/// What came of failure at a dependency.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dependency {
+    /// Its number as written.
+    pub dependency: u32,
+    /// In which trials failure came in.
+    pub tried: u64,
+    /// In which it passed.
+    pub passed: u64,
+    /// In which it was contained, by guard.
+    pub held: [u64; Guard::ALL.len()],
+}
+
+/// What is unusual about a service.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Oddity {
+    /// The service.
+    pub service: u32,
+    /// It is still overloaded at the end, though the cause is gone.
+    pub metastable: u64,
+    /// It never comes back by itself.
+    pub stuck: u64,
+    /// Its load and its failure did not settle.
+    pub swings: u64,
+}
+
+/// Who noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DetectedBy {
+    /// Nobody, until the end.
+    Nobody,
+    /// The clock that slow and failed orders start.
+    Alert,
+    /// The clock that wrong answers start.
+    WrongAnswers,
+    /// The check at the end of a stage.
+    Gate,
+}
+
+/// The course of 64 trials, in seconds from the start of the rollout; infinite for never.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Course {
+    /// When some flow first lost something to the change.
+    pub impact: Each,
+    /// When it was detected.
+    pub detected: Each,
+    /// By whom.
+    pub detected_by: [DetectedBy; TRIALS],
+    /// The exposure at that time; the last one where it was not detected.
+    pub exposure: Each,
+    /// When the cause ended.
+    pub ended: Each,
+    /// When the last flow stopped losing; 0 where none ever did.
+    pub over: Each,
+}
+
+impl Course {
+    /// Nothing happened yet.
+    pub fn new() -> Self {
+        Self {
+            impact: [f64::INFINITY; TRIALS],
+            detected: [f64::INFINITY; TRIALS],
+            detected_by: [DetectedBy::Nobody; TRIALS],
+            exposure: [0.0; TRIALS],
+            ended: [f64::INFINITY; TRIALS],
+            over: [0.0; TRIALS],
+        }
+    }
+}
+
+impl Default for Course {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,252 @@
+//! What an engine counts: integers and sums, added up in a fixed order.
+
+use super::outcome::{Course, Outcome, TRIALS};
+use super::sketch::Sketch;
+use crate::compile::Plan;
+
+/// What kept a failure from a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guard {
+    /// Several stand in for each other.
+    Redundancy,
+    /// Trying again.
+    Retry,
+    /// Answers kept.
+    Cache,
+    /// A queue.
+    Buffer,
+    /// Something else instead.
+    Fallback,
+    /// The caller does without.
+    Soft,
+    /// The caller gave up waiting, so that another guard could act on a hanging dependency.
+    Timeout,
+    /// The caller noticed wrong answers, so that another guard could act on them.
+    Validation,
+    /// Few requests make the call.
+    Rarity,
+    /// The draw said that failure does not reach the caller.
+    Luck,
+}
+
+impl Guard {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 10] = [
+        Self::Redundancy,
+        Self::Retry,
+        Self::Cache,
+        Self::Buffer,
+        Self::Fallback,
+        Self::Soft,
+        Self::Timeout,
+        Self::Validation,
+        Self::Rarity,
+        Self::Luck,
+    ];
+
+    /// The word for it in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Redundancy => "redundancy",
+            Self::Retry => "retry",
+            Self::Cache => "cache",
+            Self::Buffer => "buffer",
+            Self::Fallback => "fallback",
+            Self::Soft => "soft",
+            Self::Timeout => "timeout",
+            Self::Validation => "validation",
+            Self::Rarity => "rarity",
+            Self::Luck => "luck",
+        }
+    }
+}
+
+/// Binary digits kept of the times of units: to 0.1%, since there may be many units.
+const TIME_DIGITS: u32 = 9;
+/// Binary digits kept of orders lost: to 1 in 65,536.
+const ORDER_DIGITS: u32 = 16;
+
+/// What was counted over all trials.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tally {
+    /// How many trials.
+    pub trials: u64,
+    /// By unit, in the order of [`Outcome::units`].
+    pub units: Vec<UnitTally>,
+    /// By flow.
+    pub flows: Vec<FlowTally>,
+    /// Orders lost over all flows with a rate, trial by trial.
+    pub lost: Sketch,
+    /// By dependency as written.
+    pub dependencies: Vec<DependencyTally>,
+    /// By service: still overloaded at the end, never back, swinging.
+    pub oddities: Vec<[u64; 3]>,
+    /// The course of the trials, where there is time.
+    pub course: Option<CourseTally>,
+}
+
+/// A service, an endpoint or a flow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitTally {
+    /// In how many trials it failed.
+    pub failed: u64,
+    /// In how many it was degraded or worse.
+    pub degraded: u64,
+    /// The sum of its peak failing shares.
+    pub share: f64,
+    /// When it first failed, over the trials in which it did.
+    pub first: Sketch,
+    /// For how long in all.
+    pub lasted: Sketch,
+}
+
+/// A flow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlowTally {
+    /// Orders lost; empty where its rate is not known or there is no time.
+    pub lost: Sketch,
+    /// Of these, orders that went wrong unnoticed.
+    pub wrong: Sketch,
+}
+
+/// A dependency as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DependencyTally {
+    /// In how many trials failure came in.
+    pub tried: u64,
+    /// In how many it passed.
+    pub passed: u64,
+    /// In how many it was contained, by guard.
+    pub held: [u64; Guard::ALL.len()],
+}
+
+/// The course of the trials.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CourseTally {
+    /// When some flow first lost something, over the trials in which one did.
+    pub impact: Sketch,
+    /// When it was detected, over the trials in which it was.
+    pub detected: Sketch,
+    /// In how many trials it was noticed by nobody, an alert, wrong answers, a gate.
+    pub detected_by: [u64; 4],
+    /// The exposure at detection, over the same trials.
+    pub exposure: Sketch,
+    /// When the last flow stopped losing, over the trials with an impact.
+    pub over: Sketch,
+}
+
+impl Tally {
+    /// Nothing counted yet.
+    pub fn new(plan: &Plan) -> Self {
+        let endpoints: usize = plan.services.iter().map(|service| service.endpoints.len()).sum();
+        let unit = || UnitTally {
+            failed: 0,
+            degraded: 0,
+            share: 0.0,
+            first: Sketch::new(TIME_DIGITS),
+            lasted: Sketch::new(TIME_DIGITS),
+        };
+        let flow =
+            || FlowTally { lost: Sketch::new(ORDER_DIGITS), wrong: Sketch::new(ORDER_DIGITS) };
+        let units = plan.services.len() + endpoints + plan.flows.len();
+        Self {
+            trials: 0,
+            units: (0..units).map(|_| unit()).collect(),
+            flows: plan.flows.iter().map(|_| flow()).collect(),
+            lost: Sketch::new(ORDER_DIGITS),
+            dependencies: vec![DependencyTally::default(); plan.dependencies.len()],
+            oddities: vec![[0; 3]; plan.services.len()],
+            course: plan.schedule.as_ref().map(|_| CourseTally {
+                impact: Sketch::new(ORDER_DIGITS),
+                detected: Sketch::new(ORDER_DIGITS),
+                detected_by: [0; 4],
+                exposure: Sketch::new(ORDER_DIGITS),
+                over: Sketch::new(ORDER_DIGITS),
+            }),
+        }
+    }
+
+    /// Adds 64 trials. Outcomes must come in the order of their trials for equal bits.
+    pub fn add(&mut self, outcome: &Outcome) {
+        self.trials += u64::from(outcome.valid.count_ones());
+        for (all, one) in self.units.iter_mut().zip(&outcome.units) {
+            all.failed += u64::from(one.failed.count_ones());
+            all.degraded += u64::from(one.degraded.count_ones());
+            all.share += one.share;
+        }
+        for it in &outcome.times {
+            self.units[it.unit as usize].first.add(it.first);
+            self.units[it.unit as usize].lasted.add(it.lasted);
+        }
+        for it in &outcome.dependencies {
+            let all = &mut self.dependencies[it.dependency as usize];
+            all.tried += u64::from(it.tried.count_ones());
+            all.passed += u64::from(it.passed.count_ones());
+            for (all, held) in all.held.iter_mut().zip(it.held) {
+                *all += u64::from(held.count_ones());
+            }
+        }
+        for it in &outcome.oddities {
+            let all = &mut self.oddities[it.service as usize];
+            for (all, one) in all.iter_mut().zip([it.metastable, it.stuck, it.swings]) {
+                *all += u64::from(one.count_ones());
+            }
+        }
+        for trial in (0..TRIALS).filter(|trial| outcome.valid >> trial & 1 == 1) {
+            self.add_orders(outcome, trial);
+            if let (Some(all), Some(course)) = (&mut self.course, &outcome.course) {
+                all.add(course, trial);
+            }
+        }
+    }
+
+    fn add_orders(&mut self, outcome: &Outcome, trial: usize) {
+        let (mut total, mut has_rate) = (0.0, false);
+        for (all, flow) in self.flows.iter_mut().zip(&outcome.flows) {
+            let lost = flow.lost[trial];
+            if !lost.is_nan() {
+                has_rate = true;
+                total += lost;
+                all.lost.add(lost);
+                all.wrong.add(flow.wrong[trial]);
+            }
+        }
+        if has_rate {
+            self.lost.add(total);
+        }
+    }
+
+    /// Makes quantiles ready to be asked for.
+    pub fn settle(&mut self) {
+        for unit in &mut self.units {
+            unit.first.settle();
+            unit.lasted.settle();
+        }
+        for flow in &mut self.flows {
+            flow.lost.settle();
+            flow.wrong.settle();
+        }
+        self.lost.settle();
+        if let Some(course) = &mut self.course {
+            for sketch in
+                [&mut course.impact, &mut course.detected, &mut course.exposure, &mut course.over]
+            {
+                sketch.settle();
+            }
+        }
+    }
+}
+
+impl CourseTally {
+    fn add(&mut self, course: &Course, trial: usize) {
+        self.detected_by[course.detected_by[trial] as usize] += 1;
+        if course.detected[trial].is_finite() {
+            self.detected.add(course.detected[trial]);
+            self.exposure.add(course.exposure[trial]);
+        }
+        if course.impact[trial].is_finite() {
+            self.impact.add(course.impact[trial]);
+            self.over.add(course.over[trial]);
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! From the numbers of a summary to a report with names.
+
+use std::collections::BTreeMap;
+
+use super::{
+    CourseReport, DependencyReport, Exceedance, Interval, MeanOnly, Money, PerRollout, Quantiles,
+    Report, SCHEMA, Spread, StageReport, TargetReport, TotalReport, UnitReport,
+};
+use crate::engine::Guard;
+use crate::model::change::{Modes, Routing, Strategy, TargetRef};
+use crate::model::topology::Phase;
+use crate::model::{Change, Seconds, Topology, defaults};
+use crate::summary::{self, Estimate, Losses, Summary};
+
+/// What was simulated, beside the numbers.
+pub struct Context<'a> {
+    /// The topology.
+    pub topology: &'a Topology,
+    /// The change.
+    pub change: &'a Change,
+    /// Whether the break happens for certain, because it was asked for.
+    pub is_certain: bool,
+    /// Of a single moment: for how long the break has lasted.
+    pub lasting: Seconds,
+    /// The seed.
+    pub seed: u64,
+    /// The engine.
+    pub engine: &'a str,
+}
+
+impl Report {
+    /// Puts names to a summary.
+    pub fn new(context: &Context<'_>, summary: &Summary) -> Self {
+        let Context { topology, change, .. } = context;
+        let probability = context.failure_probability();
+        let names = |oddity: usize| {
+            let odd = topology.services.iter().zip(&summary.oddities);
+            odd.filter(|(_, shares)| shares[oddity] > 0.0)
+                .map(|(service, _)| service.name.clone())
+                .collect::<Vec<_>>()
+        };
+        Self {
+            schema: SCHEMA.to_owned(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            topology: topology.name.clone(),
+            change: change.name.clone(),
+            seed: context.seed,
+            trials: summary.trials,
+            engine: context.engine.to_owned(),
+            partial: false,
+            failure_probability: probability,
+            course: course(context, summary),
+            targets: change.targets.iter().map(|target| target_report(topology, target)).collect(),
+            services: services(topology, summary, probability),
+            flows: flows(topology, summary, probability),
+            total: summary
+                .total
+                .as_ref()
+                .map(|total| total_report(topology, summary, total, probability)),
+            dependencies: dependencies(topology, summary),
+            metastable: names(0),
+            never_recovers: names(1),
+            unsettled: names(2),
+            unknowns: Vec::new(),
+            assumptions: context.assumptions(),
+            verdict: None,
+        }
+    }
+}
+
+impl Context<'_> {
+    fn failure_probability(&self) -> f64 {
+        if self.is_certain {
+            return 1.0;
+        }
+        let stated = self.change.failure_probability;
+        stated.unwrap_or_else(|| defaults::failure_probability(self.change.kind)).get()
+    }
+
+    fn assumptions(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        if !self.is_certain && self.change.failure_probability.is_none() {
+            said.push(
+                "the change does not say how likely it breaks: 10% (the middle cluster of DORA's 2024 report)"
+                    .to_owned(),
+            );
+        }
+        said.extend(defaults::assumptions(self.change));
+        said
+    }
+}
+
+fn interval(estimate: &Estimate) -> Interval {
+    Interval { p: estimate.p, low: estimate.low, high: estimate.high, exact: None }
+}
+
+fn times(interval: Interval, factor: f64) -> Interval {
+    Interval {
+        p: interval.p * factor,
+        low: interval.low * factor,
+        high: interval.high * factor,
+        exact: interval.exact.map(|exact| exact * factor),
+    }
+}
+
+fn spread(spread: summary::Spread) -> Spread {
+    Spread { p50: spread.p50, p95: spread.p95 }
+}
+
+fn quantiles(of: &summary::Quantiles) -> Quantiles {
+    Quantiles {
+        mean: of.mean,
+        mean_low: of.mean_interval.0,
+        mean_high: of.mean_interval.1,
+        p50: of.p50,
+        p95: of.p95,
+        p99: of.p99,
+        max: of.max,
+    }
+}
+
+fn exceedance(points: &[(f64, Estimate)]) -> Vec<Exceedance> {
+    let point = |(orders, estimate): &(f64, Estimate)| Exceedance {
+        orders: *orders,
+        p: estimate.p,
+        low: estimate.low,
+        high: estimate.high,
+    };
+    points.iter().map(point).collect()
+}
+
+fn unit(name: &str, of: &summary::Unit, probability: f64) -> UnitReport {
+    let (failed, degraded) = (interval(&of.failed), interval(&of.degraded));
+    UnitReport {
+        name: name.to_owned(),
+        failed,
+        degraded,
+        failing_share: of.failing_share,
+        first_failed_s: of.first_failed.map(spread),
+        failed_for_s: of.failed_for.map(spread),
+        per_rollout: Some(PerRollout {
+            failed: times(failed, probability),
+            degraded: times(degraded, probability),
+            orders_lost: None,
+        }),
+        ..UnitReport::default()
+    }
+}
+
+fn services(topology: &Topology, summary: &Summary, probability: f64) -> Vec<UnitReport> {
+    let mut endpoints = summary.units[topology.services.len()..].iter();
+    let mut reports: Vec<UnitReport> = topology
+        .services
+        .iter()
+        .zip(&summary.units)
+        .map(|(service, of)| UnitReport {
+            title: service.title.clone(),
+            kind: Some(service.kind.clone()),
+            team: service.team.clone(),
+            tier: service.tier,
+            endpoints: service
+                .endpoints
+                .iter()
+                .map(|endpoint| {
+                    let of = endpoints.next().expect("a unit for every endpoint");
+                    UnitReport { per_rollout: None, ..unit(&endpoint.name, of, probability) }
+                })
+                .collect(),
+            ..unit(&service.name, of, probability)
+        })
+        .collect();
+    worst_first(&mut reports);
+    reports
+}
+
+fn flows(topology: &Topology, summary: &Summary, probability: f64) -> Vec<UnitReport> {
+    let first = summary.units.len() - topology.flows.len();
+    let mut reports: Vec<UnitReport> = topology
+        .flows
+        .iter()
+        .zip(&summary.units[first..])
+        .zip(&summary.flows)
+        .map(|((flow, of), losses)| {
+            let mut report = unit(&flow.name, of, probability);
+            report.title.clone_from(&flow.title);
+            report.critical = Some(flow.critical);
+            report.rate_per_s = flow.rate.map(crate::model::Rate::get);
+            if let Some(losses) = losses {
+                add_losses(&mut report, losses, flow.value.as_ref(), probability);
+            }
+            report
+        })
+        .collect();
+    worst_first(&mut reports);
+    reports
+}
+
+fn add_losses(
+    report: &mut UnitReport,
+    losses: &Losses,
+    value: Option<&crate::model::Money>,
+    probability: f64,
+) {
+    report.orders_lost = Some(quantiles(&losses.lost));
+    report.wrong_orders = losses.wrong.as_ref().map(quantiles);
+    report.exceedance = exceedance(&losses.exceedance);
+    report.money_lost = value.map(|value| Money {
+        mean: losses.lost.mean * value.amount,
+        p95: losses.lost.p95 * value.amount,
+        currency: value.currency.clone(),
+    });
+    if let Some(per_rollout) = &mut report.per_rollout {
+        per_rollout.orders_lost = Some(MeanOnly { mean: losses.lost.mean * probability });
+    }
+}
+
+/// Most likely to fail first, then by failing share, then by name.
+fn worst_first(reports: &mut [UnitReport]) {
+    reports.sort_by(|a, b| {
+        let key = |it: &UnitReport| (it.failed.p, it.degraded.p, it.failing_share);
+        let (a_key, b_key) = (key(a), key(b));
+        b_key.partial_cmp(&a_key).expect("shares are numbers").then_with(|| a.name.cmp(&b.name))
+    });
+}
+
+fn total_report(
+    topology: &Topology,
+    summary: &Summary,
+    total: &Losses,
+    probability: f64,
+) -> TotalReport {
+    let mut money: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for (flow, losses) in topology.flows.iter().zip(&summary.flows) {
+        if let (Some(value), Some(losses)) = (&flow.value, losses) {
+            let sum = money.entry(&value.currency).or_default();
+            sum.0 += losses.lost.mean * value.amount;
+            sum.1 += losses.lost.p95 * value.amount;
+        }
+    }
+    TotalReport {
+        orders_lost: quantiles(&total.lost),
+        exceedance: exceedance(&total.exceedance),
+        money_lost: money
+            .into_iter()
+            .map(|(currency, (mean, p95))| Money { mean, p95, currency: currency.to_owned() })
+            .collect(),
+        per_rollout: MeanOnly { mean: total.lost.mean * probability },
+    }
+}
+
+fn course(context: &Context<'_>, summary: &Summary) -> CourseReport {
+    let change = context.change;
+    let Some(course) = &summary.course else {
+        return CourseReport {
+            kind: "moment".to_owned(),
+            lasting_s: Some(context.lasting.get()),
+            ..CourseReport::default()
+        };
+    };
+    let rollout = change.rollout.as_ref();
+    let noticed = ["nobody", "alert", "wrong_answers", "gate"];
+    CourseReport {
+        kind: "time".to_owned(),
+        lasting_s: None,
+        horizon_s: Some(change.horizon.get()),
+        routing: rollout.map(|rollout| routing(rollout.routing).to_owned()),
+        strategy: rollout.and_then(|rollout| rollout.strategy).map(|it| strategy(it).to_owned()),
+        stages: rollout.map_or_else(Vec::new, |rollout| {
+            let stage = |stage: &crate::model::change::Stage| StageReport {
+                exposure: stage.exposure.get(),
+                bake_s: stage.bake.map(Seconds::get),
+                gate: stage.gate.get(),
+            };
+            rollout.stages.iter().map(stage).collect()
+        }),
+        impact: Some(interval(&course.impact)),
+        impact_s: course.impact_at.map(spread),
+        detected_s: course.detected_at.map(spread),
+        over_s: course.over_at.map(spread),
+        exposure_at_detection: course.exposure.map(spread),
+        detected_by: noticed
+            .iter()
+            .zip(course.detected_by)
+            .filter(|(_, share)| *share > 0.0)
+            .map(|(who, share)| ((*who).to_owned(), share))
+            .collect(),
+    }
+}
+
+fn routing(routing: Routing) -> &'static str {
+    match routing {
+        Routing::Random => "random",
+        Routing::Sticky => "sticky",
+    }
+}
+
+fn strategy(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::AllAtOnce => "all-at-once",
+        Strategy::Canary => "canary",
+        Strategy::BlueGreen => "blue-green",
+        Strategy::Rolling => "rolling",
+        Strategy::Cells => "cells",
+    }
+}
+
+fn target_report(topology: &Topology, target: &crate::model::change::Target) -> TargetReport {
+    let (name, modes) = match target.on {
+        TargetRef::Node(node) => (topology.node_name(node), target.modes),
+        TargetRef::Domain(domain) => (topology.domain(domain).name.clone(), Modes::default()),
+    };
+    let modes = [
+        ("down", modes.down),
+        ("slow", modes.slow),
+        ("corrupt", modes.corrupt),
+        ("surge", modes.surge),
+    ];
+    TargetReport {
+        name,
+        probability: target.probability.get(),
+        modes: modes
+            .into_iter()
+            .filter(|(_, share)| !share.is_zero())
+            .map(|(mode, share)| (mode.to_owned(), share.get()))
+            .collect(),
+    }
+}
+
+fn dependencies(topology: &Topology, summary: &Summary) -> Vec<DependencyReport> {
+    let written = topology.written().zip(&summary.dependencies);
+    written
+        .filter(|((_, it), _)| it.phase == Phase::Serve)
+        .filter_map(|((caller, it), containment)| {
+            let containment = containment.as_ref()?;
+            let held = Guard::ALL.iter().zip(&containment.held).filter(|(_, share)| **share > 0.0);
+            Some(DependencyReport {
+                caller: topology.caller_name(caller),
+                dependency: topology.dependency_name(it),
+                tried: containment.tried,
+                passed: containment.passed,
+                contained: held.map(|(guard, share)| (guard.as_str().to_owned(), *share)).collect(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,352 @@
+//! The stable, versioned shape of every answer: the only types that are written out as data.
+//!
+//! Names and meanings are fixed: fields are added, never renamed. Shares and probabilities are
+//! numbers from 0 to 1, durations are seconds, orders are numbers of orders.
+
+mod build;
+
+pub use build::Context;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this shape.
+pub const SCHEMA: &str = "blastwave/result/v1";
+
+/// The JSON Schema of [`Report`].
+pub const RESULT_SCHEMA: &str = include_str!("result.schema.json");
+
+/// What a simulation says about a change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The version of the program.
+    pub tool_version: String,
+    /// The name of the topology.
+    pub topology: String,
+    /// The name of the change.
+    pub change: String,
+    /// The seed of all draws.
+    pub seed: u64,
+    /// How many trials were run.
+    pub trials: u64,
+    /// Which engine ran them.
+    pub engine: String,
+    /// Whether it was interrupted, so that fewer trials were run than asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// The chance that the change breaks at all; 1 where a break was asked for.
+    pub failure_probability: f64,
+    /// Whether there is time, or what moment is looked at.
+    pub course: CourseReport,
+    /// What is changed, and how it may break.
+    pub targets: Vec<TargetReport>,
+    /// Services, most likely to fail first.
+    pub services: Vec<UnitReport>,
+    /// Flows, most likely to fail first.
+    pub flows: Vec<UnitReport>,
+    /// Orders lost over all flows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<TotalReport>,
+    /// Dependencies at which failure came in, in the order in which they are written.
+    pub dependencies: Vec<DependencyReport>,
+    /// Services that stay overloaded though the cause is gone, in some trial.
+    pub metastable: Vec<String>,
+    /// Services that never come back by themselves, in some trial.
+    pub never_recovers: Vec<String>,
+    /// Services whose load and failure did not settle in some trial: their figures are doubtful.
+    pub unsettled: Vec<String>,
+    /// What is not stated and matters, widest first.
+    pub unknowns: Vec<Unknown>,
+    /// What was taken for granted, in sentences.
+    pub assumptions: Vec<String>,
+    /// The verdict of `check`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+}
+
+/// A probability with its 95% interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The share of trials.
+    pub p: f64,
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+    /// The exact value, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<f64>,
+}
+
+/// A service, an endpoint or a flow.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UnitReport {
+    /// Its name; an endpoint's is without its service.
+    pub name: String,
+    /// A longer name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Of a service: what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Of a service: who owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// Of a service: how much it matters, 1 most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<u32>,
+    /// Of a flow: whether the business stands on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub critical: Option<bool>,
+    /// Of a flow: orders per second, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_per_s: Option<f64>,
+    /// The probability that it fails.
+    pub failed: Interval,
+    /// The probability that it is degraded or worse.
+    pub degraded: Interval,
+    /// The mean over trials of the peak share of requests that are slow, down or corrupt.
+    pub failing_share: f64,
+    /// When it first failed, over the trials in which it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_failed_s: Option<Spread>,
+    /// For how long in all, over the trials in which it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_for_s: Option<Spread>,
+    /// Of a flow: orders lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_lost: Option<Quantiles>,
+    /// Of a flow: of these, orders that went wrong unnoticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrong_orders: Option<Quantiles>,
+    /// Of a flow: how likely it is to lose at least so many orders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceedance: Vec<Exceedance>,
+    /// Of a flow: what the lost orders are worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub money_lost: Option<Money>,
+    /// The same, multiplied by the chance that the change breaks at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_rollout: Option<PerRollout>,
+    /// Of a service: its endpoints.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Self>,
+}
+
+impl Default for Interval {
+    fn default() -> Self {
+        Self { p: 0.0, low: 0.0, high: 1.0, exact: None }
+    }
+}
+
+/// A median and what 19 of 20 do not exceed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// The median.
+    pub p50: f64,
+    /// The 95th percentile.
+    pub p95: f64,
+}
+
+/// A distribution in a few numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantiles {
+    /// The mean.
+    pub mean: f64,
+    /// The lower end of its 95% interval.
+    pub mean_low: f64,
+    /// The upper end.
+    pub mean_high: f64,
+    /// The median.
+    pub p50: f64,
+    /// What 1 in 20 exceeds.
+    pub p95: f64,
+    /// What 1 in 100 exceeds.
+    pub p99: f64,
+    /// The worst trial.
+    pub max: f64,
+}
+
+/// A point of an exceedance curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exceedance {
+    /// At least so many orders are lost
+    pub orders: f64,
+    /// with this probability.
+    pub p: f64,
+    /// The lower end of its 95% interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// An amount of money.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Money {
+    /// The mean.
+    pub mean: f64,
+    /// What 1 in 20 exceeds.
+    pub p95: f64,
+    /// Of what.
+    pub currency: String,
+}
+
+/// Figures multiplied by the chance that the change breaks at all.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PerRollout {
+    /// The probability that it fails.
+    pub failed: Interval,
+    /// The probability that it is degraded or worse.
+    pub degraded: Interval,
+    /// Orders lost on average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_lost: Option<MeanOnly>,
+}
+
+/// A mean.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MeanOnly {
+    /// The mean.
+    pub mean: f64,
+}
+
+/// Orders lost over all flows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TotalReport {
+    /// Orders lost.
+    pub orders_lost: Quantiles,
+    /// How likely it is to lose at least so many.
+    pub exceedance: Vec<Exceedance>,
+    /// What they are worth, by currency.
+    pub money_lost: Vec<Money>,
+    /// Orders lost on average, multiplied by the chance that the change breaks at all.
+    pub per_rollout: MeanOnly,
+}
+
+/// Whether there is time, and its course.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CourseReport {
+    /// `moment`, or `time` where the change has a rollout, detection or rollback.
+    pub kind: String,
+    /// Of a moment: for how long the break has lasted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasting_s: Option<f64>,
+    /// After which nothing is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon_s: Option<f64>,
+    /// `random` or `sticky`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<String>,
+    /// The shorthand the rollout was written as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<String>,
+    /// The stages, as they were simulated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageReport>,
+    /// The probability that some flow loses anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impact: Option<Interval>,
+    /// When it first does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impact_s: Option<Spread>,
+    /// When the change is detected, over the trials in which it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detected_s: Option<Spread>,
+    /// When the last flow stops losing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_s: Option<Spread>,
+    /// How far the rollout had come when it was detected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure_at_detection: Option<Spread>,
+    /// The shares of trials by what noticed: `gate`, `alert`, `wrong_answers`, `nobody`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub detected_by: BTreeMap<String, f64>,
+}
+
+/// A step of a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageReport {
+    /// The share that has the change.
+    pub exposure: f64,
+    /// For how long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake_s: Option<f64>,
+    /// The chance that the check at its end sees a failing target.
+    pub gate: f64,
+}
+
+/// One thing changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetReport {
+    /// The service, `service/endpoint`, or failure domain.
+    pub name: String,
+    /// The chance that it breaks, given that the change does.
+    pub probability: f64,
+    /// The chance of each mode that is possible.
+    pub modes: BTreeMap<String, f64>,
+}
+
+/// What came of failure at a dependency, as shares of all trials.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DependencyReport {
+    /// Who calls: `service`, `service/endpoint`, or a flow.
+    pub caller: String,
+    /// What is called; members of an `any_of` are joined by `|`.
+    pub dependency: String,
+    /// Failure came in.
+    pub tried: f64,
+    /// It passed to the caller.
+    pub passed: f64,
+    /// It was contained, by what.
+    pub contained: BTreeMap<String, f64>,
+}
+
+/// Something that is not stated, and what it may mean.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unknown {
+    /// Who calls; of a capacity, the service.
+    pub caller: String,
+    /// What is called; empty for a capacity.
+    pub dependency: String,
+    /// What is not stated: `timeout`, `fallback`, `capacity`.
+    pub what: String,
+    /// The figure named by `measure` if it is at its best.
+    pub best: f64,
+    /// If it is at its worst.
+    pub worst: f64,
+    /// What `best` and `worst` are: `orders_lost` on average, or `failing_share` over flows.
+    pub measure: String,
+}
+
+/// Whether to ship.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// `proceed`, `caution` or `stop`.
+    pub decision: String,
+    /// Why, in sentences, worst first.
+    pub reasons: Vec<String>,
+    /// Whether some limit could not be decided with the trials that were allowed.
+    pub undecided: bool,
+    /// Every limit, and what came of it.
+    pub limits: Vec<LimitReport>,
+}
+
+/// A limit of `check`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LimitReport {
+    /// What is limited, as the user wrote it.
+    pub name: String,
+    /// The limit.
+    pub limit: f64,
+    /// The estimate.
+    pub value: f64,
+    /// The lower end of its interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+    /// `held`, `exceeded` or `undecided`.
+    pub outcome: String,
+}

@@ -1,0 +1,8 @@
+//! The questions people ask, each a function over the rooms before it. No printing, no files.
+
+pub mod check;
+pub mod simulate;
+mod unknowns;
+
+pub use check::{Limit, Measure, check};
+pub use simulate::{Settings, Stop, simulate};

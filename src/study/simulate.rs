@@ -1,0 +1,133 @@
+//! What happens when a change breaks: the numbers, without a verdict.
+
+use crate::compile::{Plan, compile};
+use crate::engine::{Progress, Simulation, Tally};
+use crate::model::{Change, Seconds, Topology};
+use crate::report::{Context, Report};
+use crate::summary::{Summary, estimate, summarize};
+
+use super::unknowns;
+
+/// How to simulate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// The seed of all draws.
+    pub seed: u64,
+    /// How many trials.
+    pub stop: Stop,
+    /// Of single moments: for how long the break has lasted.
+    pub lasting: Seconds,
+    /// Whether the break happens for certain, because it was asked for.
+    pub is_certain: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { seed: 1, stop: Stop::Trials(10_000), lasting: Seconds::ZERO, is_certain: false }
+    }
+}
+
+/// When to stop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stop {
+    /// After so many trials.
+    Trials(u64),
+    /// When the interval of every flow is this narrow, or after so many trials at the most.
+    Precision {
+        /// From the lower to the upper end.
+        width: f64,
+        /// At the most.
+        max_trials: u64,
+    },
+}
+
+/// How many trials are run before intervals are looked at: in steps of this.
+const STEP: u64 = 4096;
+
+/// Simulates a change.
+pub fn simulate(
+    topology: &Topology,
+    change: &Change,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Report {
+    let plan = compile(topology, change, settings.lasting);
+    let simulation = Simulation::new(&plan, settings.seed);
+    let (tally, is_partial) = run(&plan, &simulation, settings.stop, progress);
+    let summary = summarize(&tally);
+    let mut report = report(topology, change, settings, &simulation, &summary);
+    report.partial = is_partial;
+    report.unknowns = unknowns::find(topology, change, settings, &summary);
+    report
+}
+
+/// The report of a summary.
+pub(super) fn report(
+    topology: &Topology,
+    change: &Change,
+    settings: &Settings,
+    simulation: &Simulation<'_>,
+    summary: &Summary,
+) -> Report {
+    let context = Context {
+        topology,
+        change,
+        is_certain: settings.is_certain,
+        lasting: settings.lasting,
+        seed: settings.seed,
+        engine: simulation.engine(),
+    };
+    Report::new(&context, summary)
+}
+
+/// Runs trials until it is time to stop; says whether it was cancelled before.
+pub(super) fn run<'a>(
+    plan: &Plan,
+    simulation: &'a Simulation<'a>,
+    stop: Stop,
+    progress: &dyn Progress,
+) -> (Tally, bool) {
+    let mut tally = Tally::new(plan);
+    match stop {
+        Stop::Trials(trials) => simulation.run(0..trials, &mut tally, progress),
+        Stop::Precision { width, max_trials } => {
+            while tally.trials < max_trials && !progress.is_cancelled() {
+                let next = (tally.trials + STEP).min(max_trials);
+                let offset = Offset { progress, done: tally.trials };
+                simulation.run(tally.trials..next, &mut tally, &offset);
+                if widest_flow(plan, &tally) <= width {
+                    break;
+                }
+            }
+        }
+    }
+    let asked = match stop {
+        Stop::Trials(trials) => trials,
+        Stop::Precision { .. } => tally.trials,
+    };
+    let is_partial = tally.trials < asked || progress.is_cancelled();
+    (tally, is_partial)
+}
+
+/// The width of the widest interval of any flow.
+fn widest_flow(plan: &Plan, tally: &Tally) -> f64 {
+    let first = tally.units.len() - plan.flows.len();
+    let widths = tally.units[first..].iter().flat_map(|flow| [flow.failed, flow.degraded]);
+    widths.map(|count| estimate::proportion(count, tally.trials).width()).fold(0.0, f64::max)
+}
+
+/// Progress of trials that follow others.
+pub(super) struct Offset<'a> {
+    pub(super) progress: &'a dyn Progress,
+    pub(super) done: u64,
+}
+
+impl Progress for Offset<'_> {
+    fn trials_done(&self, trials: u64) {
+        self.progress.trials_done(self.done + trials);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.progress.is_cancelled()
+    }
+}

@@ -1,0 +1,183 @@
+//! From counts to answers: the only room with statistics.
+//!
+//! A [`Tally`] comes in, a [`Summary`] goes out: every figure with what is known of its error.
+
+pub mod estimate;
+
+pub use estimate::Estimate;
+
+use crate::engine::sketch::Sketch;
+use crate::engine::tally::{DependencyTally, Tally, UnitTally};
+
+/// What the trials say, by the numbers of the plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// How many trials.
+    pub trials: u64,
+    /// Services, then endpoints, then flows.
+    pub units: Vec<Unit>,
+    /// By flow: orders lost, where that is known.
+    pub flows: Vec<Option<Losses>>,
+    /// Over all flows with a rate.
+    pub total: Option<Losses>,
+    /// By dependency, for those at which failure came in.
+    pub dependencies: Vec<Option<Containment>>,
+    /// By service: the shares of trials in which it is still overloaded at the end, never comes
+    /// back, does not settle.
+    pub oddities: Vec<[f64; 3]>,
+    /// The course of the trials, where there is time.
+    pub course: Option<Course>,
+}
+
+/// A service, an endpoint or a flow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unit {
+    /// The probability that it fails.
+    pub failed: Estimate,
+    /// The probability that it is degraded or worse.
+    pub degraded: Estimate,
+    /// The mean of its peak failing share.
+    pub failing_share: f64,
+    /// When it first failed, over the trials in which it did.
+    pub first_failed: Option<Spread>,
+    /// For how long in all.
+    pub failed_for: Option<Spread>,
+}
+
+/// A median and what 19 of 20 do not exceed, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// Half of the trials do not exceed it.
+    pub p50: f64,
+    /// 19 of 20 do not.
+    pub p95: f64,
+}
+
+/// Orders lost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Losses {
+    /// All of them.
+    pub lost: Quantiles,
+    /// Those that went wrong unnoticed.
+    pub wrong: Option<Quantiles>,
+    /// How likely it is to lose at least so many: pairs of orders and probability.
+    pub exceedance: Vec<(f64, Estimate)>,
+}
+
+/// A distribution in a few numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantiles {
+    /// The mean.
+    pub mean: f64,
+    /// Its 95% interval.
+    pub mean_interval: (f64, f64),
+    /// The median.
+    pub p50: f64,
+    /// What 1 in 20 exceeds.
+    pub p95: f64,
+    /// What 1 in 100 exceeds.
+    pub p99: f64,
+    /// The worst trial.
+    pub max: f64,
+}
+
+/// What came of failure at a dependency, as shares of all trials.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Containment {
+    /// It came in.
+    pub tried: f64,
+    /// It passed to the caller.
+    pub passed: f64,
+    /// It was contained, by guard in the order of [`crate::engine::Guard::ALL`].
+    pub held: Vec<f64>,
+}
+
+/// The course of the trials.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Course {
+    /// The probability that some flow loses anything.
+    pub impact: Estimate,
+    /// When it first does, over those trials.
+    pub impact_at: Option<Spread>,
+    /// When the change is detected, over the trials in which it is.
+    pub detected_at: Option<Spread>,
+    /// When the last flow stops losing, over the trials with an impact.
+    pub over_at: Option<Spread>,
+    /// The exposure at detection: median and 19 of 20.
+    pub exposure: Option<Spread>,
+    /// The shares of trials in which it is noticed by nobody, an alert, wrong answers, a gate.
+    pub detected_by: [f64; 4],
+}
+
+/// Where the exceedance curve is given, as probabilities.
+const EXCEEDANCE: [f64; 12] =
+    [0.9, 0.75, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0001];
+
+/// Turns counts into answers.
+pub fn summarize(tally: &Tally) -> Summary {
+    let trials = tally.trials;
+    let share = |count: u64| count as f64 / trials.max(1) as f64;
+    Summary {
+        trials,
+        units: tally.units.iter().map(|unit| summarize_unit(unit, trials)).collect(),
+        flows: tally.flows.iter().map(|flow| losses(&flow.lost, Some(&flow.wrong))).collect(),
+        total: losses(&tally.lost, None),
+        dependencies: tally.dependencies.iter().map(|it| containment(it, trials)).collect(),
+        oddities: tally.oddities.iter().map(|counts| counts.map(share)).collect(),
+        course: tally.course.as_ref().map(|course| Course {
+            impact: estimate::proportion(course.impact.count(), trials),
+            impact_at: spread(&course.impact),
+            detected_at: spread(&course.detected),
+            over_at: spread(&course.over),
+            exposure: spread(&course.exposure),
+            detected_by: course.detected_by.map(share),
+        }),
+    }
+}
+
+fn summarize_unit(unit: &UnitTally, trials: u64) -> Unit {
+    Unit {
+        failed: estimate::proportion(unit.failed, trials),
+        degraded: estimate::proportion(unit.degraded, trials),
+        failing_share: unit.share / trials.max(1) as f64,
+        first_failed: spread(&unit.first),
+        failed_for: spread(&unit.lasted),
+    }
+}
+
+fn spread(sketch: &Sketch) -> Option<Spread> {
+    Some(Spread { p50: sketch.quantile(0.5)?, p95: sketch.quantile(0.95)? })
+}
+
+fn losses(lost: &Sketch, wrong: Option<&Sketch>) -> Option<Losses> {
+    let quantiles_of_lost = quantiles(lost)?;
+    let exceeds = |p: f64| {
+        let orders = lost.quantile(1.0 - p)?;
+        Some((orders, estimate::proportion(lost.at_least(orders), lost.count())))
+    };
+    let mut exceedance: Vec<(f64, Estimate)> = EXCEEDANCE.into_iter().filter_map(exceeds).collect();
+    exceedance.dedup_by(|a, b| a.0.total_cmp(&b.0).is_eq());
+    Some(Losses { lost: quantiles_of_lost, wrong: wrong.and_then(quantiles), exceedance })
+}
+
+fn quantiles(sketch: &Sketch) -> Option<Quantiles> {
+    let mean = sketch.mean()?;
+    let error = estimate::Z975 * sketch.standard_error().unwrap_or(0.0);
+    Some(Quantiles {
+        mean,
+        mean_interval: ((mean - error).max(0.0), mean + error),
+        p50: sketch.quantile(0.5)?,
+        p95: sketch.quantile(0.95)?,
+        p99: sketch.quantile(0.99)?,
+        max: sketch.max()?,
+    })
+}
+
+fn containment(it: &DependencyTally, trials: u64) -> Option<Containment> {
+    let share = |count: u64| count as f64 / trials as f64;
+    (it.tried > 0).then(|| Containment {
+        tried: share(it.tried),
+        passed: share(it.passed),
+        held: it.held.iter().map(|count| share(*count)).collect(),
+    })
+}
