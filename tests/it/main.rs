@@ -1,5 +1,6 @@
 //! Everything that is tested from outside: one binary, a module for each idea.
 
+mod agreement;
 mod oracle;
 mod oracle_tests;
 mod random;

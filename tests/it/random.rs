@@ -845,6 +845,45 @@ fn all_calls(topology: &Topology) -> Vec<(Option<ServiceId>, &Dependency)> {
     all
 }
 
+/// A scenario in a few lines, to be read when a test fails.
+pub(crate) fn describe(topology: &Topology, change: &Change) -> String {
+    let mut lines = Vec::new();
+    for service in &topology.services {
+        lines.push(format!(
+            "{}: availability {:?} domains {:?} replicas {:?} utilization {:?} {:?}",
+            service.name,
+            service.availability,
+            service.domains,
+            service.replicas,
+            service.utilization,
+            service.overload
+        ));
+    }
+    for (caller, it) in topology.written() {
+        lines.push(format!(
+            "{} > {}: {:?} {:?} {:?} retries {:?} {:?} breaker {:?} validates {:?} {:?} {:?} {:?} needs {} q {} p {} {:?}",
+            topology.caller_name(caller),
+            topology.dependency_name(it),
+            it.criticality,
+            it.kind,
+            it.timeout,
+            it.retries,
+            it.retry_budget,
+            it.circuit_breaker,
+            it.validates,
+            it.cache,
+            it.buffer,
+            it.fallback,
+            it.needs,
+            it.call_probability,
+            it.propagation,
+            it.phase,
+        ));
+    }
+    lines.push(format!("{change:#?}").lines().take(60).collect::<Vec<_>>().join("\n"));
+    lines.join("\n")
+}
+
 #[test]
 fn random_scenarios_are_valid() {
     for seed in 0..2000 {

@@ -31,7 +31,7 @@ mod world;
 use blastwave::model::{Change, Topology};
 
 pub(crate) use moment::State;
-pub(crate) use outcome::{DetectedBy, Guard, Trial};
+pub(crate) use outcome::{DetectedBy, Guard, Outcome, Trial};
 
 use cause::Wrongs;
 use graph::Graph;
