@@ -1,0 +1,1 @@
+//! Hostile and broken input: a diagnostic, never a panic, never minutes.
