@@ -290,20 +290,12 @@ impl<'a> Builder<'a> {
     fn refuse_duplicates(&mut self, entries: &[Entry]) {
         for (first, again) in duplicates(entries) {
             let (first, again) = (&entries[first].key, &entries[again].key);
-            if !self.problems.has_room(Code::DuplicateKey) && again.place.start > 0 {
-                // Counted only; the words would not be shown.
-                self.problems.push(Diagnostic::error(Code::DuplicateKey, "", again.place));
-                continue;
-            }
-            self.problems.push(
-                Diagnostic::error(
-                    Code::DuplicateKey,
-                    format!("`{}` is written twice", again.text),
-                    again.place,
-                )
-                .label("again here")
-                .other(first.place, "first here"),
-            );
+            self.problems.add(Code::DuplicateKey, || {
+                let message = format!("`{}` is written twice", again.text);
+                Diagnostic::error(Code::DuplicateKey, message, again.place)
+                    .label("again here")
+                    .other(first.place, "first here")
+            });
         }
     }
 

@@ -1,10 +1,10 @@
 //! Files with every key in every form, and what they mean.
 
-use blastwave::diagnostic::{Diagnostic, Place, Sources};
+use blastwave::diagnostic::{Code, Diagnostic, Place, Sources};
 use blastwave::load;
 use blastwave::model::change::{ChangePlaces, Routing, Strategy, Target};
 use blastwave::model::topology::{Dependency, Timeout};
-use blastwave::model::{Change, Kind, Scenario, Share, Topology};
+use blastwave::model::{Change, Kind, Scenario, Share, Topology, lint};
 use blastwave::render::diagnostics::{Style, render};
 
 const TOPOLOGY: &str = include_str!("files/full-topology.yaml");
@@ -201,4 +201,29 @@ fn without_places(mut topology: Topology) -> Topology {
         }
     }
     topology
+}
+
+/// A topology in which each service calls the next.
+fn chain(length: usize, last: &str) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::from("version: 1\ntopology: chain\nservices:\n");
+    for index in 0..length - 1 {
+        writeln!(text, "  s{index}: {{ dependencies: [{{ service: s{}, retries: 1, timeout: 1s, fallback: spare }}] }}", index + 1).unwrap();
+    }
+    writeln!(text, "  s{}: {last}\n  spare:\nflows: {{ f: {{ steps: [s0] }} }}", length - 1)
+        .unwrap();
+    text
+}
+
+#[test]
+fn a_long_chain_and_a_long_circle_overflow_nothing() {
+    let long = topology(&chain(50_000, "{}"));
+    let codes: Vec<Code> = lint::topology(&long).iter().map(|warning| warning.code).collect();
+    assert!(codes.contains(&Code::RetryAmplification));
+    assert!(codes.iter().filter(|code| **code == Code::TimeoutInversion).count() <= 21);
+    let hard = chain(50_000, "{ dependencies: [s0] }").replace(", fallback: spare", "");
+    let warnings = lint::topology(&topology(&hard));
+    let circle = warnings.iter().find(|warning| warning.code == Code::DependencyCycle);
+    let message = &circle.expect("a circle").message;
+    assert!(message.ends_with("… (49992 more) … -> s49998 -> s49999 -> s0"), "{message}");
 }
