@@ -383,7 +383,7 @@ mod tests {
         let error = Diagnostic::file_error(Code::Empty, "x");
         let warning = Diagnostic::warning(Code::NoEffect, "x", Place::default());
         assert_eq!(summary(&[]), "");
-        assert_eq!(summary(&[warning.clone()]), "1 warning");
+        assert_eq!(summary(std::slice::from_ref(&warning)), "1 warning");
         assert_eq!(summary(&[error.clone(), error, warning]), "2 errors, 1 warning");
     }
 

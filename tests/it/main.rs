@@ -1,5 +1,8 @@
-//! The integration tests: one binary, a module for each subject.
+//! Everything that is tested from outside: one binary, a module for each idea.
 
 mod diagnostics;
 mod load;
 mod model;
+mod oracle;
+mod oracle_tests;
+mod random;
