@@ -26,7 +26,10 @@ fn folder() -> PathBuf {
 /// Names of the broken files, sorted.
 fn names() -> Vec<String> {
     let entries = fs::read_dir(folder()).expect("the folder is there");
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = entries.map(|entry| {
+        let name = entry.expect("it can be listed").file_name();
+        name.into_string().expect("a name of ours")
+    });
     let mut names: Vec<String> = names.filter(|name| !name.ends_with(".stderr")).collect();
     names.sort();
     names

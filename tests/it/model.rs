@@ -37,8 +37,8 @@ fn change(text: &str) -> Change {
 fn dependency<'a>(topology: &'a Topology, caller: &str, name: &str) -> &'a Dependency {
     let id = topology.service_id(caller).expect("a service");
     let dependencies = topology.service(id).dependencies.iter();
-    let named = dependencies.filter(|dep| topology.dependency_name(dep) == name);
-    named.last().expect("a dependency")
+    let mut named = dependencies.filter(|dep| topology.dependency_name(dep) == name);
+    named.next_back().expect("a dependency")
 }
 
 #[test]
@@ -128,13 +128,17 @@ fn strategies_stand_for_stages() {
     let stages = |text: &str| -> Vec<(String, Option<f64>, String)> {
         let stages = rollout(text).stages;
         let shown = |stage: blastwave::model::change::Stage| {
-            (stage.exposure.to_string(), stage.bake.map(|bake| bake.get()), stage.gate.to_string())
+            (
+                stage.exposure.to_string(),
+                stage.bake.map(blastwave::model::Seconds::get),
+                stage.gate.to_string(),
+            )
         };
         stages.into_iter().map(shown).collect()
     };
     let stage = |exposure: &str, bake, gate: &str| (exposure.to_owned(), bake, gate.to_owned());
     let last = stage("100%", None, "0%");
-    assert_eq!(stages("all-at-once"), [last.clone()]);
+    assert_eq!(stages("all-at-once"), std::slice::from_ref(&last));
     assert_eq!(stages("canary"), [stage("5%", Some(600.0), "50%"), last.clone()]);
     assert_eq!(
         stages("{strategy: canary, first: 1%, bake: 1h, gate: 90%}"),
@@ -205,14 +209,16 @@ fn without_places(mut topology: Topology) -> Topology {
 
 /// A topology in which each service calls the next.
 fn chain(length: usize, last: &str) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::from("version: 1\ntopology: chain\nservices:\n");
-    for index in 0..length - 1 {
-        writeln!(text, "  s{index}: {{ dependencies: [{{ service: s{}, retries: 1, timeout: 1s, fallback: spare }}] }}", index + 1).unwrap();
-    }
-    writeln!(text, "  s{}: {last}\n  spare:\nflows: {{ f: {{ steps: [s0] }} }}", length - 1)
-        .unwrap();
-    text
+    let call = "retries: 1, timeout: 1s, fallback: spare";
+    let service = |index: usize| {
+        format!("  s{index}: {{ dependencies: [{{ service: s{}, {call} }}] }}\n", index + 1)
+    };
+    let services: Vec<String> = (0..length - 1).map(service).collect();
+    format!(
+        "version: 1\ntopology: chain\nservices:\n{}  s{}: {last}\n  spare:\nflows: {{ f: {{ steps: [s0] }} }}\n",
+        services.concat(),
+        length - 1
+    )
 }
 
 #[test]
