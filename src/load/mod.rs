@@ -22,6 +22,10 @@ use crate::diagnostic::{Code, Diagnostic, Place, SourceId, Sources};
 /// How deeply values may be nested.
 pub const DEPTH_MAX: usize = 64;
 
+/// How many keys and values a file may hold: half as many again as a million services with five million
+/// dependencies have. Each takes some hundred bytes.
+pub const VALUES_MAX: usize = 50_000_000;
+
 /// A file as a tree of values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
@@ -154,7 +158,7 @@ pub fn parse(
     }
     let source = text::add(name, bytes, sources).map_err(|problem| vec![*problem])?;
     let text = &sources.get(source).text;
-    let mut outline = outline::read(text, source)?;
+    let mut outline = outline::read(text, source, VALUES_MAX)?;
     let Some(root) = outline.root.take() else {
         return Err(vec![
             Diagnostic::file_error(Code::Empty, format!("`{name}` holds nothing"))

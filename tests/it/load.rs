@@ -158,6 +158,17 @@ fn a_wide_mapping_is_no_trouble() {
 }
 
 #[test]
+fn an_endless_word_is_shown_in_part() {
+    let text = format!(
+        "version: 1\ntopology: t\nservices: {{ a: {{ overload: {}s }} }}\n",
+        "a".repeat(1_000_000)
+    );
+    let said = quickly(|| say_everything(text.into_bytes()));
+    assert!(said.contains("cannot be `aaa"), "{}", &said[..1000]);
+    assert!(said.len() < 20_000, "{}", said.len());
+}
+
+#[test]
 fn odd_texts_are_no_trouble() {
     for text in [
         "",

@@ -5,10 +5,10 @@
 
 mod breaks;
 mod change;
-mod delay;
+pub(crate) mod delay;
 mod dependency;
 pub(crate) mod kind;
-mod names;
+pub(crate) mod names;
 pub(crate) mod read;
 mod rollout;
 mod topology;
