@@ -441,7 +441,7 @@ mod tests {
     fn more_values_than_fit_into_memory_are_refused() {
         let read = |values_max| read("a: [1, 2, 3]\n", SourceId(0), values_max);
         assert!(read(6).is_ok());
-        let problems = read(5).err().expect("too many");
+        let problems = read(5).expect_err("too many");
         assert_eq!(problems[0].code, Code::TooLarge);
         assert_eq!(problems[0].message, "the file holds more than 5 keys and values");
     }
