@@ -229,12 +229,17 @@ impl Findings {
 
     /// Adds one, or counts it.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        let count = self.counts.entry(diagnostic.code).or_default();
+        self.add(diagnostic.code, || diagnostic);
+    }
+
+    /// Adds one of this kind, or counts it; what would only be counted is not made.
+    pub fn add(&mut self, code: Code, make: impl FnOnce() -> Diagnostic) {
+        let count = self.counts.entry(code).or_default();
         count.all += 1;
         if count.all <= self.kept_per_code {
-            self.list.push(diagnostic);
+            self.list.push(make());
         } else if count.first_left_out.is_none() {
-            count.first_left_out = Some(diagnostic);
+            count.first_left_out = Some(make());
         }
     }
 
@@ -396,5 +401,45 @@ codes! {
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_kind_the_first_are_kept_and_the_others_counted() {
+        let mut findings = Findings::new(2);
+        let at = |start| Place { source: SourceId(0), start, end: start };
+        for start in (0..5).rev() {
+            findings.push(Diagnostic::error(Code::UnknownKey, format!("key {start}"), at(start)));
+        }
+        findings.push(Diagnostic::error(Code::Syntax, "other", at(9)));
+        assert!(!findings.has_room(Code::UnknownKey));
+        let messages: Vec<String> =
+            findings.finish().into_iter().map(|problem| problem.message).collect();
+        let more = "3 more problems of the kind `unknown-key`";
+        assert_eq!(messages, [more, "key 3", "key 4", "other"]);
+    }
+
+    #[test]
+    fn a_single_one_more_is_not_worth_counting() {
+        let mut findings = Findings::new(1);
+        for message in ["a", "b"] {
+            findings.push(Diagnostic::file_error(Code::Empty, message));
+        }
+        assert_eq!(findings.finish().len(), 2);
+    }
+
+    #[test]
+    fn lines_and_columns_count_from_one_and_in_characters() {
+        let mut sources = Sources::default();
+        let source = sources.add(Source { name: "x".to_owned(), text: "a\nä☃b\n".to_owned() });
+        let at = |start| sources.line_column(Place { source, start, end: start });
+        assert_eq!(at(0), (1, 1));
+        assert_eq!(at(2), (2, 1));
+        assert_eq!(at(7), (2, 3));
+        assert_eq!(at(999), (3, 1));
     }
 }

@@ -14,6 +14,7 @@ use crate::diagnostic::{Code, Diagnostic, Findings, Place, SourceId};
 const PROBLEMS_PER_CODE: usize = 100;
 
 /// The tree without the meaning of its scalars.
+#[derive(Debug)]
 pub(super) struct Outline {
     /// The outermost value; `None` for a file that holds nothing.
     pub(super) root: Option<Node>,
@@ -23,9 +24,13 @@ pub(super) struct Outline {
     pub(super) problems: Findings,
 }
 
-/// Makes the tree.
-pub(super) fn read(text: &str, source: SourceId) -> Result<Outline, Vec<Diagnostic>> {
-    let mut builder = Builder::new(text, source);
+/// Makes the tree, unless it would have more values than `values_max`.
+pub(super) fn read(
+    text: &str,
+    source: SourceId,
+    values_max: usize,
+) -> Result<Outline, Vec<Diagnostic>> {
+    let mut builder = Builder::new(text, source, values_max);
     let end = builder.run();
     if let Err(problem) = end {
         builder.problems.push(*problem);
@@ -52,6 +57,7 @@ struct Builder<'a> {
     /// How many values are written, and how many came from aliases.
     written: usize,
     expanded: usize,
+    values_max: usize,
     problems: Findings,
     unreadable: bool,
 }
@@ -76,7 +82,7 @@ enum Children {
 }
 
 impl<'a> Builder<'a> {
-    fn new(text: &'a str, source: SourceId) -> Self {
+    fn new(text: &'a str, source: SourceId, values_max: usize) -> Self {
         Self {
             text,
             source,
@@ -86,6 +92,7 @@ impl<'a> Builder<'a> {
             anchored: Vec::new(),
             written: 0,
             expanded: 0,
+            values_max,
             problems: Findings::new(PROBLEMS_PER_CODE),
             unreadable: false,
         }
@@ -110,6 +117,16 @@ impl<'a> Builder<'a> {
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
         let (start, end) = self.range(span);
+        if self.written > self.values_max {
+            return Err(Box::new(
+                Diagnostic::error(
+                    Code::TooLarge,
+                    format!("the file holds more than {} keys and values", self.values_max),
+                    self.place(start, end),
+                )
+                .help("is this the right file?"),
+            ));
+        }
         match event {
             Event::DocumentStart(_) if self.root.is_some() => self.second_document(start, end),
             Event::Scalar(text, style, anchor, tag) => {
@@ -199,7 +216,7 @@ impl<'a> Builder<'a> {
         if self.open.len() == DEPTH_MAX {
             return Err(Box::new(explain::too_deep(place)));
         }
-        let is_flow = self.text[start..end].ends_with(['[', '{']);
+        let is_flow = starts_with_bracket(&self.text[start..end]);
         self.open.push(Open { place, anchor, is_flow, children });
         if anchor != 0 {
             // Known, but not complete: an alias to it from within would never end.
@@ -290,20 +307,12 @@ impl<'a> Builder<'a> {
     fn refuse_duplicates(&mut self, entries: &[Entry]) {
         for (first, again) in duplicates(entries) {
             let (first, again) = (&entries[first].key, &entries[again].key);
-            if !self.problems.has_room(Code::DuplicateKey) && again.place.start > 0 {
-                // Counted only; the words would not be shown.
-                self.problems.push(Diagnostic::error(Code::DuplicateKey, "", again.place));
-                continue;
-            }
-            self.problems.push(
-                Diagnostic::error(
-                    Code::DuplicateKey,
-                    format!("`{}` is written twice", again.text),
-                    again.place,
-                )
-                .label("again here")
-                .other(first.place, "first here"),
-            );
+            self.problems.add(Code::DuplicateKey, || {
+                let message = format!("`{}` is written twice", again.text);
+                Diagnostic::error(Code::DuplicateKey, message, again.place)
+                    .label("again here")
+                    .other(first.place, "first here")
+            });
         }
     }
 
@@ -362,6 +371,15 @@ fn expanded_max(written: usize) -> usize {
     (100 * written).min(1_000_000 + 2 * written)
 }
 
+/// Whether a collection is written in brackets; what the parser gives as its start includes its
+/// anchor before and space behind.
+fn starts_with_bracket(mut start: &str) -> bool {
+    while start.starts_with(['&', '!']) {
+        start = start.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim_start());
+    }
+    start.starts_with(['[', '{'])
+}
+
 fn is_nothing(node: &Node) -> bool {
     matches!(&node.value, Value::Text(text) if text.is_empty()) && node.place.span().is_empty()
 }
@@ -413,4 +431,31 @@ fn duplicates(entries: &[Entry]) -> Vec<(usize, usize)> {
         .chunk_by(|a, b| text(*a) == text(*b))
         .flat_map(|same| same[1..].iter().map(|again| (same[0], *again)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_values_than_fit_into_memory_are_refused() {
+        let read = |values_max| read("a: [1, 2, 3]\n", SourceId(0), values_max);
+        assert!(read(6).is_ok());
+        let problems = read(5).expect_err("too many");
+        assert_eq!(problems[0].code, Code::TooLarge);
+        assert_eq!(problems[0].message, "the file holds more than 5 keys and values");
+    }
+
+    #[test]
+    fn duplicates_are_found_among_few_and_among_many() {
+        let pairs = |text: &str| {
+            let outline = read(text, SourceId(0), 1000).expect("readable");
+            duplicates(outline.root.expect("not empty").entries())
+        };
+        assert_eq!(pairs("{a, b, a, c, b, a}"), [(0, 2), (1, 4), (0, 5)]);
+        let many: Vec<String> = (0..20).map(|key| format!("k{key}, ")).collect();
+        let mut found = pairs(&format!("{{{} k7, k3, k7}}", many.concat()));
+        found.sort_unstable();
+        assert_eq!(found, [(3, 21), (7, 20), (7, 22)]);
+    }
 }

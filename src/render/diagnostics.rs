@@ -65,7 +65,8 @@ fn one<'a>(diagnostic: &'a Diagnostic, texts: &mut Texts<'a>, renderer: &Rendere
     for window in windows {
         group = window.show(group);
     }
-    let Some(fix) = &diagnostic.fix else {
+    let fix = diagnostic.fix.as_ref().filter(|fix| fix.replacement.len() <= TEXT_MAX);
+    let Some(fix) = fix else {
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(printable(help)));
         }
@@ -277,10 +278,18 @@ fn newlines(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// A text that a terminal cannot take for a command, on one line.
+/// A text that a terminal cannot take for a command, on one line, and not longer than a reader's
+/// patience: a value in the wrong place can be a whole file.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    match text.char_indices().nth(TEXT_MAX) {
+        None => text.chars().map(plain).collect(),
+        Some((end, _)) => text[..end].chars().map(plain).chain(['…']).collect(),
+    }
 }
+
+/// How many characters of a message, a label or a help are shown.
+const TEXT_MAX: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -383,7 +392,7 @@ mod tests {
         let error = Diagnostic::file_error(Code::Empty, "x");
         let warning = Diagnostic::warning(Code::NoEffect, "x", Place::default());
         assert_eq!(summary(&[]), "");
-        assert_eq!(summary(&[warning.clone()]), "1 warning");
+        assert_eq!(summary(std::slice::from_ref(&warning)), "1 warning");
         assert_eq!(summary(&[error.clone(), error, warning]), "2 errors, 1 warning");
     }
 

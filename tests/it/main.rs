@@ -1,6 +1,9 @@
 //! Everything that is tested from outside: one binary, a module for each idea.
 
 mod agreement;
+mod diagnostics;
+mod load;
+mod model;
 mod oracle;
 mod oracle_tests;
 mod random;

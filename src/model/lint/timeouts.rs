@@ -8,27 +8,29 @@ use crate::model::units::Seconds;
 
 pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
     for service in &graph.topology.services {
-        if let Some(problem) = unstated(graph, service) {
-            findings.push(problem);
+        if let Some(first) = unstated(service).next() {
+            findings.add(Code::NoTimeout, || report(graph, service, first));
         }
     }
     inversions(graph, findings);
 }
 
-/// One warning for all that a service calls without a stated timeout.
-fn unstated(graph: &Graph<'_>, service: &Service) -> Option<Diagnostic> {
+/// What a service or one of its endpoints calls without a stated timeout.
+fn unstated(service: &Service) -> impl Iterator<Item = &Dependency> {
     let of_endpoints = service.endpoints.iter().flat_map(|endpoint| &endpoint.dependencies);
-    let calls = service.dependencies.iter().chain(of_endpoints);
-    let unstated: Vec<&Dependency> = calls.filter(|dep| waits_for_ever(dep)).collect();
-    let first = unstated.first()?;
+    service.dependencies.iter().chain(of_endpoints).filter(|dep| waits_for_ever(dep))
+}
+
+/// One warning for all of them.
+fn report(graph: &Graph<'_>, service: &Service, first: &Dependency) -> Diagnostic {
     let names: Vec<String> =
-        unstated.iter().map(|dep| graph.topology.dependency_name(dep)).collect();
+        unstated(service).map(|dep| graph.topology.dependency_name(dep)).collect();
     let message = format!("`{}` calls {} without a stated timeout", service.name, listed(&names));
     let problem = Diagnostic::warning(Code::NoTimeout, message, first.place).help(
         "a caller without a timeout hangs with what it calls; state `timeout`, or `none` if there \
          is none, here or under `defaults: {dependency: …}`",
     );
-    Some(unstated.iter().skip(1).take(2).fold(problem, |problem, dep| problem.other(dep.place, "")))
+    unstated(service).skip(1).take(2).fold(problem, |problem, dep| problem.other(dep.place, ""))
 }
 
 fn waits_for_ever(dependency: &Dependency) -> bool {
@@ -96,19 +98,19 @@ fn check<'a>(
         if wait.longest.get() <= patience.get() * (1.0 + 1e-9) {
             continue;
         }
-        let name = graph.topology.node_name(*callee);
-        let message = format!(
-            "{} gives up on `{name}` after {patience}, but `{name}` may wait {} for `{}`",
-            caller(),
-            wait.longest,
-            graph.topology.dependency_name(wait.call)
-        );
-        findings.push(
+        findings.add(Code::TimeoutInversion, || {
+            let name = graph.topology.node_name(*callee);
+            let message = format!(
+                "{} gives up on `{name}` after {patience}, but `{name}` may wait {} for `{}`",
+                caller(),
+                wait.longest,
+                graph.topology.dependency_name(wait.call)
+            );
             Diagnostic::warning(Code::TimeoutInversion, message, call.place)
                 .label(format!("{patience} in all"))
                 .other(wait.call.place, attempts(wait.call))
-                .help("work goes on that nobody waits for: the caller's timeout should be the longest"),
-        );
+                .help("work goes on that nobody waits for: the caller's timeout should be the longest")
+        });
     }
 }
 

@@ -1,0 +1,145 @@
+//! Mappings: which keys they may have, and what is said when they have others.
+
+use super::{Field, Problems, ticked};
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::load::Entry;
+
+/// What a mapping may hold.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    /// What the mapping describes, with its article.
+    pub(crate) what: &'static str,
+    /// The keys it may have.
+    pub(crate) keys: &'static [&'static str],
+    /// Where the JSON Schema describes it, as a JSON pointer; a test compares the two.
+    #[cfg_attr(not(test), expect(dead_code, reason = "held to the schemas by a test"))]
+    pub(crate) schema: &'static str,
+}
+
+/// Keys that people know from elsewhere, and ours.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("depends_on", "dependencies"),
+    ("dependsOn", "dependencies"),
+    ("needs", "dependencies"),
+    ("owner", "team"),
+    ("type", "kind"),
+    ("description", "title"),
+    ("name", "title"),
+    ("optional", "criticality"),
+    ("coupling", "criticality"),
+    ("retry", "retries"),
+    ("zones", "domains"),
+    ("probability", "call_probability"),
+    ("duration", "bake"),
+    ("percent", "exposure"),
+];
+
+/// A mapping whose keys are known to be among those of its shape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mapping<'a> {
+    pub(crate) shape: &'static Shape,
+    /// Where to report what is missing.
+    pub(crate) place: Place,
+    entries: &'a [Entry],
+    problems: &'a Problems,
+}
+
+impl<'a> Mapping<'a> {
+    pub(super) fn new(
+        shape: &'static Shape,
+        place: Place,
+        entries: &'a [Entry],
+        problems: &'a Problems,
+    ) -> Self {
+        let mapping = Self { shape, place, entries, problems };
+        for entry in entries {
+            let key = &*entry.key.text;
+            // Merge keys are reported already.
+            if !shape.keys.contains(&key) && key != "<<" {
+                mapping.unknown_key(entry);
+            }
+        }
+        mapping
+    }
+
+    fn unknown_key(&self, entry: &Entry) {
+        let key = &*entry.key.text;
+        let Shape { what, keys, .. } = self.shape;
+        let problem = Diagnostic::error(
+            Code::UnknownKey,
+            format!("`{key}` is not a key of {what}"),
+            entry.key.place,
+        );
+        let synonym = SYNONYMS.iter().find(|(theirs, ours)| *theirs == key && keys.contains(ours));
+        if let Some((known, value)) = key.split_once(':').filter(|(known, _)| keys.contains(known))
+        {
+            let meant = format!("{known}: {value}");
+            let help = "a space is missing behind the `:`";
+            self.problems.push(problem.help(help).replace_with(meant));
+            return;
+        }
+        let problem = match synonym {
+            Some((_, ours)) => problem.help(format!("did you mean `{ours}`?")),
+            None => self.problems.suggest(problem, key, keys.iter().copied(), || {
+                Some(format!("its keys are {}", ticked(keys.iter(), "and")))
+            }),
+        };
+        self.problems.push(problem);
+    }
+
+    /// The value of a key, if it is there.
+    pub(crate) fn get(&self, key: &'static str) -> Option<Field<'a>> {
+        debug_assert!(self.shape.keys.contains(&key), "`{key}` of {}", self.shape.what);
+        let entry = self.entries.iter().find(|entry| &*entry.key.text == key)?;
+        Some(Field {
+            name: key,
+            key: Some(entry.key.place),
+            node: &entry.value,
+            problems: self.problems,
+        })
+    }
+
+    /// The value of a key; reports when it is not there, with an example of what to write.
+    pub(crate) fn need(&self, key: &'static str, example: &str) -> Option<Field<'a>> {
+        let field = self.get(key);
+        if field.is_none() {
+            self.missing(&format!("needs `{key}`"), &format!("{key}: {example}"));
+        }
+        field
+    }
+
+    /// Reports that something is not there, with an example of what to write.
+    pub(crate) fn missing(&self, needs: &str, example: &str) {
+        self.problems.push(
+            Diagnostic::error(Code::MissingKey, format!("{} {needs}", self.shape.what), self.place)
+                .help(format!("write for example `{example}`")),
+        );
+    }
+
+    /// Reports when both keys are there.
+    pub(crate) fn not_both(&self, key: &'static str, other: &'static str, why: &str) {
+        if let (Some(first), Some(second)) = (self.get(key), self.get(other)) {
+            self.problems.push(
+                Diagnostic::error(
+                    Code::Conflict,
+                    format!("{} has either `{key}` or `{other}`, not both", self.shape.what),
+                    second.place_of_key(),
+                )
+                .other(first.place_of_key(), "the other one")
+                .help(why),
+            );
+        }
+    }
+
+    /// Reports a key that makes no sense here.
+    pub(crate) fn refuse(&self, key: &'static str, message: impl Into<String>, help: &str) {
+        if let Some(field) = self.get(key) {
+            self.problems
+                .push(Diagnostic::error(Code::Conflict, message, field.place_of_key()).help(help));
+        }
+    }
+
+    pub(crate) fn problems(&self) -> &'a Problems {
+        self.problems
+    }
+}
