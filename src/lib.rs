@@ -4,6 +4,7 @@ pub mod compile;
 pub mod diagnostic;
 pub mod engine;
 pub mod model;
+pub mod render;
 pub mod report;
 pub mod study;
 pub mod summary;

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::topology::Thresholds;
+
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/result/v1";
 
@@ -39,6 +41,9 @@ pub struct Report {
     pub partial: bool,
     /// The chance that the change breaks at all; 1 where a break was asked for.
     pub failure_probability: f64,
+    /// From which peak share of requests on something counts as failed, or as degraded.
+    #[serde(default)]
+    pub thresholds: ThresholdsReport,
     /// Whether there is time, or what moment is looked at.
     pub course: CourseReport,
     /// What is changed, and how it may break.
@@ -65,6 +70,27 @@ pub struct Report {
     /// The verdict of `check`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+}
+
+/// From which peak share of requests on something counts as failed, or as degraded.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdsReport {
+    /// Of requests that are slow, down or corrupt.
+    pub failed: f64,
+    /// Of requests that are any of these or degraded.
+    pub degraded: f64,
+}
+
+impl Default for ThresholdsReport {
+    fn default() -> Self {
+        Self::from(Thresholds::default())
+    }
+}
+
+impl From<Thresholds> for ThresholdsReport {
+    fn from(thresholds: Thresholds) -> Self {
+        Self { failed: thresholds.failed.get(), degraded: thresholds.degraded.get() }
+    }
 }
 
 /// A probability with its 95% interval.
@@ -220,10 +246,26 @@ pub struct TotalReport {
     pub orders_lost: Quantiles,
     /// How likely it is to lose at least so many.
     pub exceedance: Vec<Exceedance>,
+    /// How the trials spread; nothing where no trial loses any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<HistogramReport>,
     /// What they are worth, by currency.
     pub money_lost: Vec<Money>,
     /// Orders lost on average, multiplied by the chance that the change breaks at all.
     pub per_rollout: MeanOnly,
+}
+
+/// How trials spread over equal steps; the shares, with `none` and `beyond`, sum to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistogramReport {
+    /// The share of trials that lose nothing at all.
+    pub none: f64,
+    /// How many orders one step is wide.
+    pub step: f64,
+    /// The share of trials in each step, the first from just above 0.
+    pub shares: Vec<f64>,
+    /// The share of trials that lose more than all steps.
+    pub beyond: f64,
 }
 
 /// Whether there is time, and its course.
