@@ -3,6 +3,7 @@
 //! A [`Diagnostic`] is data only: rooms collect them, all of them rather than the first, and
 //! [`crate::render::diagnostics`] shows them beside the lines they speak of.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -198,6 +199,75 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.dedup();
 }
 
+/// A list of diagnostics that stays short however wrong the input is.
+///
+/// A generated file can hold the same mistake a million times. Of each kind the first few are kept,
+/// and the others counted.
+#[derive(Debug)]
+pub struct Findings {
+    kept_per_code: usize,
+    list: Vec<Diagnostic>,
+    counts: BTreeMap<Code, Count>,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    all: usize,
+    first_left_out: Option<Diagnostic>,
+}
+
+impl Findings {
+    /// An empty list that keeps this many of each kind.
+    pub fn new(kept_per_code: usize) -> Self {
+        Self { kept_per_code, list: Vec::new(), counts: BTreeMap::new() }
+    }
+
+    /// Whether one more of this kind would be kept: ask before working out a costly one.
+    pub fn has_room(&self, code: Code) -> bool {
+        self.counts.get(&code).is_none_or(|count| count.all < self.kept_per_code)
+    }
+
+    /// Adds one, or counts it.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        let count = self.counts.entry(diagnostic.code).or_default();
+        count.all += 1;
+        if count.all <= self.kept_per_code {
+            self.list.push(diagnostic);
+        } else if count.first_left_out.is_none() {
+            count.first_left_out = Some(diagnostic);
+        }
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// What was kept, sorted, and for each kind with more one that tells how many.
+    pub fn finish(self) -> Vec<Diagnostic> {
+        let Self { kept_per_code, mut list, counts } = self;
+        for (code, count) in counts {
+            let Some(mut rest) = count.first_left_out else { continue };
+            let more = count.all - kept_per_code;
+            if more > 1 {
+                rest = Diagnostic {
+                    message: format!("{more} more problems of the kind `{code}`"),
+                    primary: rest
+                        .primary
+                        .map(|label| Label { text: "the first of them".to_owned(), ..label }),
+                    others: Vec::new(),
+                    help: None,
+                    fix: None,
+                    ..rest
+                };
+            }
+            list.push(rest);
+        }
+        sort(&mut list);
+        list
+    }
+}
+
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
         /// Every kind of problem the tool knows, each with a fixture in `tests/it/broken`.
@@ -247,6 +317,8 @@ codes! {
     SeveralDocuments = "several-documents",
     /// A merge key (`<<`), which is not supported.
     MergeKey = "merge-key",
+    /// A tag (`!name`), which is not supported.
+    Tag = "tag",
     /// The same key twice in one mapping.
     DuplicateKey = "duplicate-key",
     /// The file is of another kind than the command needs.

@@ -3,10 +3,12 @@
 pub mod compile;
 pub mod diagnostic;
 pub mod engine;
+pub mod load;
 pub mod model;
 pub mod render;
 pub mod report;
 pub mod study;
+pub mod suggest;
 pub mod summary;
 
 #[doc = include_str!("semantics.md")]

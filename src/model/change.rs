@@ -36,8 +36,25 @@ pub struct Change {
     pub repair: Option<Delay>,
     /// Nothing is counted after it; default 24 hours.
     pub horizon: Seconds,
-    /// What is down the whole time, besides.
+    /// What is down the whole time, besides; sorted.
     pub during: Vec<Component>,
+    /// Where some of this is written, for warnings.
+    pub places: ChangePlaces,
+}
+
+/// Where some keys of a change are written; `None` for those that are not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChangePlaces {
+    /// `repair`.
+    pub repair: Option<Place>,
+    /// `corrupt` of the detection.
+    pub corrupt_detection: Option<Place>,
+    /// `rollout`.
+    pub rollout: Option<Place>,
+    /// `horizon`.
+    pub horizon: Option<Place>,
+    /// `during`.
+    pub during: Option<Place>,
 }
 
 /// What sort of thing changes.
@@ -108,6 +125,21 @@ pub struct Target {
     pub min_exposure: Share,
     /// Where it is written.
     pub place: Place,
+}
+
+impl Target {
+    /// A target that is wholly down at once, for certain.
+    pub fn certain(on: TargetRef, place: Place) -> Self {
+        Self {
+            on,
+            probability: Share::ONE,
+            modes: Modes::default(),
+            severity: (Share::ONE, Share::ONE),
+            onset: Delay::default(),
+            min_exposure: Share::ZERO,
+            place,
+        }
+    }
 }
 
 /// How likely a broken target is to break in each way; the four shares sum to 1.
@@ -254,6 +286,7 @@ impl Change {
             repair: None,
             horizon: Self::DEFAULT_HORIZON,
             during: Vec::new(),
+            places: ChangePlaces::default(),
         }
     }
 

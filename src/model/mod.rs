@@ -1,14 +1,20 @@
 //! The checked model: what the input files mean.
 //!
-//! Documents come in from [`crate::load`], checked values go out: a [`Topology`], a [`Change`]. After this
-//! room nothing is checked again, and no later room sees YAML. Everything named in the model is
-//! sorted by name, so that the order of keys in a file changes nothing.
+//! Documents come in from [`crate::load`], checked values go out: a [`Topology`], a [`Change`], a
+//! [`Scenario`]. After this room nothing is checked again, and no later room sees YAML. Everything
+//! named in the model is sorted by name, so that the order of keys in a file changes nothing. What is
+//! doubtful rather than wrong, [`lint`] says of what was checked.
 
 pub mod change;
+mod decode;
 pub mod defaults;
+pub mod lint;
+pub mod scenario;
 pub mod topology;
 pub mod units;
 
 pub use change::Change;
+pub use decode::kind::Kind;
+pub use scenario::Scenario;
 pub use topology::Topology;
 pub use units::{Money, Rate, Seconds, Share};

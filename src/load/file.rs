@@ -1,0 +1,123 @@
+//! Reads files and standard input, but never more than the tool can use.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::suggest;
+
+/// The largest input: places are counted in 32 bits, and a value takes ten times its text in memory.
+pub const BYTES_MAX: u64 = 400 * 1024 * 1024;
+
+/// What standard input is called in messages.
+pub const STDIN: &str = "<stdin>";
+
+/// All bytes of a file; `-` is standard input.
+pub(super) fn bytes(path: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
+    if path == "-" {
+        return limited(STDIN, io::stdin().lock());
+    }
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+    if metadata.is_dir() {
+        let message = format!("cannot read `{path}`: it is a directory");
+        let problem = Diagnostic::file_error(Code::Unreadable, message);
+        return Err(Box::new(problem.help("name a file in it")));
+    }
+    if metadata.len() > BYTES_MAX {
+        return Err(too_large(path, Some(metadata.len())));
+    }
+    limited(path, file)
+}
+
+/// All that a stream gives; a pipe does not tell beforehand how much that is.
+fn limited(name: &str, stream: impl io::Read) -> Result<Vec<u8>, Box<Diagnostic>> {
+    let mut bytes = Vec::new();
+    stream.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
+    if bytes.len() as u64 > BYTES_MAX { Err(too_large(name, None)) } else { Ok(bytes) }
+}
+
+fn too_large(name: &str, size: Option<u64>) -> Box<Diagnostic> {
+    let mebibytes = |bytes: u64| bytes.div_ceil(1024 * 1024);
+    let limit = mebibytes(BYTES_MAX);
+    let message = match size {
+        Some(size) => format!("`{name}` has {} MiB; at most {limit} can be read", mebibytes(size)),
+        None => format!("`{name}` has more than {limit} MiB"),
+    };
+    Box::new(Diagnostic::file_error(Code::TooLarge, message).help("is this the right file?"))
+}
+
+fn unreadable(path: &str, error: &io::Error) -> Box<Diagnostic> {
+    let reason = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::InvalidInput => "this cannot be the name of a file".to_owned(),
+        _ => error.to_string(),
+    };
+    let diagnostic =
+        Diagnostic::file_error(Code::Unreadable, format!("cannot read `{path}`: {reason}"));
+    Box::new(match similar_file(path) {
+        Some(similar) if error.kind() == io::ErrorKind::NotFound => {
+            diagnostic.help(format!("did you mean `{similar}`?"))
+        }
+        _ => diagnostic,
+    })
+}
+
+/// A file beside the missing one whose name is nearly the same.
+fn similar_file(path: &str) -> Option<String> {
+    let path = std::path::Path::new(path);
+    let wanted = path.file_name()?.to_str()?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let entries = std::fs::read_dir(folder.unwrap_or(std::path::Path::new("."))).ok()?;
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.sort();
+    let nearest = suggest::nearest(wanted, names.iter().map(String::as_str))?;
+    Some(path.with_file_name(nearest).to_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(path: &str) -> String {
+        bytes(path).unwrap_err().message
+    }
+
+    #[test]
+    fn a_missing_file_is_named_and_a_similar_one_offered() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("topology.yaml"), "x").unwrap();
+        let path = folder.path().join("topolgy.yaml");
+        let problem = bytes(path.to_str().unwrap()).unwrap_err();
+        assert!(problem.message.ends_with("there is no such file"), "{}", problem.message);
+        assert!(problem.help.unwrap().contains("topology.yaml"));
+    }
+
+    #[test]
+    fn a_directory_is_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(message(folder.path().to_str().unwrap()).ends_with("it is a directory"));
+    }
+
+    #[test]
+    fn an_unusable_name_is_refused() {
+        assert!(message("a\0b").ends_with("this cannot be the name of a file"));
+    }
+
+    #[test]
+    fn a_file_too_large_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        // A hole: it takes no room on the disk, and reading it would take seconds.
+        file.as_file().set_len(500 * 1024 * 1024).unwrap();
+        let path = file.path().to_str().unwrap();
+        assert_eq!(message(path), format!("`{path}` has 500 MiB; at most 400 can be read"));
+    }
+
+    #[test]
+    fn a_stream_is_cut_off_at_the_limit() {
+        let problem = limited(STDIN, io::repeat(b'a')).unwrap_err();
+        assert_eq!(problem.message, "`<stdin>` has more than 400 MiB");
+    }
+}

@@ -1,0 +1,416 @@
+//! Where every value stands in the text, and what is wrong with the form.
+//!
+//! The events of `saphyr-parser` become a tree whose scalars are all texts. Depth and aliases are
+//! limited here, before anything is built that could be large.
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+
+use super::explain;
+use super::offsets::Offsets;
+use super::{DEPTH_MAX, Entry, Key, Node, Value};
+use crate::diagnostic::{Code, Diagnostic, Findings, Place, SourceId};
+
+/// More problems of one kind are only counted.
+const PROBLEMS_PER_CODE: usize = 100;
+
+/// The tree without the meaning of its scalars.
+pub(super) struct Outline {
+    /// The outermost value; `None` for a file that holds nothing.
+    pub(super) root: Option<Node>,
+    /// Whether aliases may appear: then the text cannot be read in stretches.
+    pub(super) anchored: bool,
+    /// What is wrong, though the tree can be read.
+    pub(super) problems: Findings,
+}
+
+/// Makes the tree.
+pub(super) fn read(text: &str, source: SourceId) -> Result<Outline, Vec<Diagnostic>> {
+    let mut builder = Builder::new(text, source);
+    let end = builder.run();
+    if let Err(problem) = end {
+        builder.problems.push(*problem);
+    }
+    if builder.unreadable {
+        return Err(builder.problems.finish());
+    }
+    let anchored = !builder.anchored.is_empty();
+    Ok(Outline { root: builder.root, anchored, problems: builder.problems })
+}
+
+/// A problem after which nothing more can be read.
+type Fatal = Box<Diagnostic>;
+
+struct Builder<'a> {
+    text: &'a str,
+    source: SourceId,
+    offsets: Offsets<'a>,
+    /// The collections that are being read, outermost first.
+    open: Vec<Open>,
+    root: Option<Node>,
+    /// The values behind anchors, sorted by the number of the anchor.
+    anchored: Vec<(usize, Anchored)>,
+    /// How many values are written, and how many came from aliases.
+    written: usize,
+    expanded: usize,
+    problems: Findings,
+    unreadable: bool,
+}
+
+/// A value that aliases refer to.
+struct Anchored {
+    node: Node,
+    size: usize,
+    height: usize,
+}
+
+struct Open {
+    place: Place,
+    anchor: usize,
+    is_flow: bool,
+    children: Children,
+}
+
+enum Children {
+    Items(Vec<Node>),
+    Entries(Vec<Entry>, Option<Key>),
+}
+
+impl<'a> Builder<'a> {
+    fn new(text: &'a str, source: SourceId) -> Self {
+        Self {
+            text,
+            source,
+            offsets: Offsets::new(text),
+            open: Vec::new(),
+            root: None,
+            anchored: Vec::new(),
+            written: 0,
+            expanded: 0,
+            problems: Findings::new(PROBLEMS_PER_CODE),
+            unreadable: false,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Fatal> {
+        for event in Parser::new_from_str(self.text) {
+            let step = match event {
+                Ok((event, span)) => self.event(event, span),
+                Err(error) => {
+                    let start = self.offsets.byte(error.marker().index());
+                    Err(Box::new(explain::syntax(error.info(), start, self.text, self.source)))
+                }
+            };
+            if step.is_err() {
+                self.unreadable = true;
+                return step;
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
+        let (start, end) = self.range(span);
+        match event {
+            Event::DocumentStart(_) if self.root.is_some() => self.second_document(start, end),
+            Event::Scalar(text, style, anchor, tag) => {
+                self.refuse_tag(tag.is_some(), start, end);
+                let is_plain = style == ScalarStyle::Plain;
+                self.scalar(&text, is_plain, anchor, self.place(start, end))
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.refuse_tag(tag.is_some(), start, end);
+                self.start(Children::Items(Vec::new()), anchor, start, end)
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.refuse_tag(tag.is_some(), start, end);
+                self.start(Children::Entries(Vec::new(), None), anchor, start, end)
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                self.end(end);
+                Ok(())
+            }
+            Event::Alias(anchor) => self.alias(anchor, self.place(start, end)),
+            _ => Ok(()),
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        is_plain: bool,
+        anchor: usize,
+        place: Place,
+    ) -> Result<(), Fatal> {
+        self.written += 1;
+        if self.wants_key() {
+            return self.key(Key { text: text.into(), place }, is_plain);
+        }
+        let place = match self.open.last() {
+            Some(Open { children: Children::Entries(_, Some(key)), .. })
+                if is_plain && text.is_empty() && anchor == 0 =>
+            {
+                key.place
+            }
+            _ => place,
+        };
+        let node = Node { place, value: Value::Text(text.into()) };
+        self.remember(anchor, &node);
+        self.add(node);
+        Ok(())
+    }
+
+    fn wants_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open { children: Children::Entries(_, None), .. }))
+    }
+
+    fn key(&mut self, key: Key, is_plain: bool) -> Result<(), Fatal> {
+        if is_plain && key.text.is_empty() {
+            return Err(Box::new(
+                Diagnostic::error(Code::Syntax, "a `:` without a key before it", key.place)
+                    .help("write `key: value`"),
+            ));
+        }
+        if is_plain && &*key.text == "<<" {
+            self.problems.push(
+                Diagnostic::error(Code::MergeKey, "merge keys (`<<`) are not supported", key.place)
+                    .help(
+                        "for what all dependencies have in common, use `defaults: {dependency: …}`",
+                    ),
+            );
+        }
+        if let Some(Open { children: Children::Entries(_, waiting), .. }) = self.open.last_mut() {
+            *waiting = Some(key);
+        }
+        Ok(())
+    }
+
+    fn start(
+        &mut self,
+        children: Children,
+        anchor: usize,
+        start: usize,
+        end: usize,
+    ) -> Result<(), Fatal> {
+        self.written += 1;
+        let place = self.place(start, end);
+        if self.wants_key() {
+            return Err(Self::odd_key(place, "a list or a mapping"));
+        }
+        if self.open.len() == DEPTH_MAX {
+            return Err(Box::new(explain::too_deep(place)));
+        }
+        let is_flow = self.text[start..end].ends_with(['[', '{']);
+        self.open.push(Open { place, anchor, is_flow, children });
+        if anchor != 0 {
+            // Known, but not complete: an alias to it from within would never end.
+            self.anchored.push((anchor, Anchored { node: NOTHING, size: 0, height: 0 }));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, end: usize) {
+        let Some(Open { place, anchor, is_flow, children }) = self.open.pop() else {
+            return;
+        };
+        let first = match &children {
+            Children::Items(items) => items.first().map(|item| item.place),
+            Children::Entries(entries, _) => entries.first().map(|entry| entry.key.place),
+        };
+        let place = match first {
+            Some(first) if !is_flow => first,
+            _ => self.place(place.start as usize, end),
+        };
+        let value = match children {
+            Children::Items(items) => Value::Sequence(items.into()),
+            Children::Entries(entries, _) => {
+                self.refuse_duplicates(&entries);
+                Value::Mapping(entries.into())
+            }
+        };
+        let node = Node { place, value };
+        self.remember(anchor, &node);
+        self.add(node);
+    }
+
+    fn alias(&mut self, anchor: usize, place: Place) -> Result<(), Fatal> {
+        self.written += 1;
+        if self.wants_key() {
+            return Err(Self::odd_key(place, "an alias"));
+        }
+        let known = self.anchored.binary_search_by_key(&anchor, |(known, _)| *known);
+        let Anchored { node, size, height } =
+            &self.anchored[known.expect("the parser refuses unknown anchors")].1;
+        if *size == 0 {
+            return Err(Box::new(
+                Diagnostic::error(Code::AliasBomb, "an alias stands for itself", place)
+                    .label("within the value of its anchor"),
+            ));
+        }
+        if self.open.len() + height > DEPTH_MAX {
+            return Err(Box::new(explain::too_deep(place)));
+        }
+        self.expanded += size;
+        if self.expanded > expanded_max(self.written) {
+            return Err(Box::new(
+                Diagnostic::error(Code::AliasBomb, "aliases stand for too many values", place)
+                    .label(format!("this makes it {}", self.expanded))
+                    .help("write the values out, or generate the file"),
+            ));
+        }
+        let copy = at_alias(node, place);
+        self.add(copy);
+        Ok(())
+    }
+
+    /// Keeps a copy of a value for its aliases.
+    fn remember(&mut self, anchor: usize, node: &Node) {
+        if anchor == 0 {
+            return;
+        }
+        let (size, height) = measure(node);
+        let anchored = Anchored { node: node.clone(), size, height };
+        // Numbers of anchors grow, so only one that was opened before is not the last.
+        match self.anchored.binary_search_by_key(&anchor, |(known, _)| *known) {
+            Ok(index) => self.anchored[index].1 = anchored,
+            Err(index) => self.anchored.insert(index, (anchor, anchored)),
+        }
+    }
+
+    fn add(&mut self, node: Node) {
+        match self.open.last_mut().map(|open| &mut open.children) {
+            None => self.root = (!is_nothing(&node)).then_some(node),
+            Some(Children::Items(items)) => items.push(node),
+            Some(Children::Entries(entries, key)) => {
+                let key = key.take().expect("a value follows its key");
+                entries.push(Entry { key, value: node });
+            }
+        }
+    }
+
+    fn refuse_duplicates(&mut self, entries: &[Entry]) {
+        for (first, again) in duplicates(entries) {
+            let (first, again) = (&entries[first].key, &entries[again].key);
+            if !self.problems.has_room(Code::DuplicateKey) && again.place.start > 0 {
+                // Counted only; the words would not be shown.
+                self.problems.push(Diagnostic::error(Code::DuplicateKey, "", again.place));
+                continue;
+            }
+            self.problems.push(
+                Diagnostic::error(
+                    Code::DuplicateKey,
+                    format!("`{}` is written twice", again.text),
+                    again.place,
+                )
+                .label("again here")
+                .other(first.place, "first here"),
+            );
+        }
+    }
+
+    fn refuse_tag(&mut self, is_tagged: bool, start: usize, end: usize) {
+        if !is_tagged {
+            return;
+        }
+        self.unreadable = true;
+        let text = &self.text[start..end];
+        let tag_start = start + text.find('!').unwrap_or(0);
+        let length = self.text[tag_start..end].find(char::is_whitespace);
+        let place = self.place(tag_start, length.map_or(end, |length| tag_start + length));
+        self.problems.push(
+            Diagnostic::error(Code::Tag, "tags are not supported", place)
+                .label("remove this; put quotes around a number that is meant as a text"),
+        );
+    }
+
+    fn second_document(&self, start: usize, end: usize) -> Result<(), Fatal> {
+        Err(Box::new(
+            Diagnostic::error(
+                Code::SeveralDocuments,
+                "the file holds more than one document",
+                self.place(start, end),
+            )
+            .label("the second starts here")
+            .help("put each into a file of its own"),
+        ))
+    }
+
+    fn odd_key(place: Place, what: &str) -> Fatal {
+        Box::new(
+            Diagnostic::error(Code::Syntax, format!("{what} cannot be a key"), place)
+                .help("a key is a single word or a quoted text"),
+        )
+    }
+
+    fn range(&self, span: Span) -> (usize, usize) {
+        (self.offsets.byte(span.start.index()), self.offsets.byte(span.end.index()))
+    }
+
+    /// From `start` to `end` or the end of the line, without the space at its end.
+    fn place(&self, start: usize, end: usize) -> Place {
+        let text = &self.text[start..end.max(start)];
+        let line = text.split(['\n', '\r']).next().unwrap_or_default().trim_end();
+        Place { source: self.source, start: start as u32, end: (start + line.len()) as u32 }
+    }
+}
+
+const NOTHING: Node =
+    Node { place: Place { source: SourceId(0), start: 0, end: 0 }, value: Value::Null };
+
+/// How many values may come from aliases: any number that a person would write, in a file of a
+/// million services too, and fewer than `serde_yaml` refuses.
+fn expanded_max(written: usize) -> usize {
+    (100 * written).min(1_000_000 + 2 * written)
+}
+
+fn is_nothing(node: &Node) -> bool {
+    matches!(&node.value, Value::Text(text) if text.is_empty()) && node.place.span().is_empty()
+}
+
+/// How many values a tree has, and how many lie one within the other.
+fn measure(node: &Node) -> (usize, usize) {
+    let children: &mut dyn Iterator<Item = &Node> = match &node.value {
+        Value::Sequence(items) => &mut items.iter(),
+        Value::Mapping(entries) => &mut entries.iter().map(|entry| &entry.value),
+        _ => return (1, 0),
+    };
+    let (size, height) = children
+        .map(measure)
+        .fold((1, 0), |(size, height), (more, below)| (size + more, height.max(below)));
+    (size, height + 1)
+}
+
+/// A copy of a tree all of whose places are the one of the alias.
+fn at_alias(node: &Node, place: Place) -> Node {
+    let value = match &node.value {
+        Value::Sequence(items) => {
+            Value::Sequence(items.iter().map(|item| at_alias(item, place)).collect())
+        }
+        Value::Mapping(entries) => {
+            let copy = |entry: &Entry| Entry {
+                key: Key { text: entry.key.text.clone(), place },
+                value: at_alias(&entry.value, place),
+            };
+            Value::Mapping(entries.iter().map(copy).collect())
+        }
+        value => value.clone(),
+    };
+    Node { place, value }
+}
+
+/// Pairs of the first and each later entry with the same key.
+fn duplicates(entries: &[Entry]) -> Vec<(usize, usize)> {
+    let text = |index: usize| &*entries[index].key.text;
+    // Most mappings are small, and comparing all pairs needs no memory.
+    if entries.len() <= 16 {
+        let first_of = |again: usize| (0..again).find(|first| text(*first) == text(again));
+        return (1..entries.len())
+            .filter_map(|again| first_of(again).map(|first| (first, again)))
+            .collect();
+    }
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_key(|index| text(*index));
+    order
+        .chunk_by(|a, b| text(*a) == text(*b))
+        .flat_map(|same| same[1..].iter().map(|again| (same[0], *again)))
+        .collect()
+}

@@ -1,0 +1,394 @@
+//! From a document to a change.
+
+use super::delay::{delay, delay_of, needed_delay};
+use super::kind::{self, Kind};
+use super::names::Names;
+use super::read::{Field, Mapping, Problems, Shape, distinct, report_repeats};
+use super::rollout::rollout;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::load::{Document, Value};
+use crate::model::change::{
+    Author, Change, ChangeKind, ChangePlaces, Delay, Detection, KillSwitch, Modes, ReliedOn,
+    Rollback, Target, TargetRef,
+};
+use crate::model::topology::{ServiceId, Topology};
+use crate::model::units::Share;
+
+pub(crate) const CHANGE: Shape = Shape {
+    what: "a change",
+    keys: &[
+        "version",
+        "change",
+        "kind",
+        "authored_by",
+        "reviewed_by",
+        "sources",
+        "failure_probability",
+        "targets",
+        "rollout",
+        "detection",
+        "rollback",
+        "kill_switch",
+        "repair",
+        "horizon",
+        "during",
+    ],
+    schema: "",
+};
+pub(crate) const RELIED_ON: Shape =
+    Shape { what: "a source", keys: &["title", "updated"], schema: "/$defs/relied_on_settings" };
+pub(crate) const TARGET: Shape = Shape {
+    what: "a target",
+    keys: &["service", "domain", "probability", "modes", "severity", "onset", "min_exposure"],
+    schema: "/$defs/target_settings",
+};
+pub(crate) const MODES: Shape = Shape {
+    what: "`modes`",
+    keys: &["down", "slow", "corrupt", "surge"],
+    schema: "/$defs/modes_settings",
+};
+pub(crate) const SURGE: Shape =
+    Shape { what: "a surge", keys: &["probability", "factor"], schema: "/$defs/surge" };
+pub(crate) const SEVERITY: Shape =
+    Shape { what: "a severity", keys: &["min", "max"], schema: "/$defs/severity_settings" };
+pub(crate) const DETECTION: Shape = Shape {
+    what: "`detection`",
+    keys: &["alert_threshold", "median", "p95", "needs", "needs_factor", "corrupt"],
+    schema: "/$defs/detection_settings",
+};
+pub(crate) const ROLLBACK: Shape = Shape {
+    what: "`rollback`",
+    keys: &["median", "p95", "needs", "needs_factor", "works", "worsens"],
+    schema: "/$defs/rollback_settings",
+};
+pub(crate) const KILL_SWITCH: Shape = Shape {
+    what: "`kill_switch`",
+    keys: &["median", "p95", "needs", "needs_factor", "works"],
+    schema: "/$defs/kill_switch_settings",
+};
+
+/// From which failing share on a flow counts as noticed, when a change does not say.
+const ALERT_THRESHOLD: f64 = 0.01;
+/// How much longer everything takes without the tools for it, when a change does not say.
+const NEEDS_FACTOR: f64 = 2.0;
+/// How far the chances of the modes may be from a sum of 1.
+const MODES_SLACK: f64 = 1e-6;
+
+const KINDS: &[(&str, ChangeKind)] = &[
+    ("code", ChangeKind::Code),
+    ("config", ChangeKind::Config),
+    ("schema", ChangeKind::Schema),
+    ("infrastructure", ChangeKind::Infrastructure),
+    ("data", ChangeKind::Data),
+    ("dependency", ChangeKind::Dependency),
+    ("flag", ChangeKind::Flag),
+];
+const AUTHORS: &[(&str, Author)] =
+    &[("human", Author::Human), ("ai", Author::Ai), ("mixed", Author::Mixed)];
+
+impl Change {
+    /// What a change file means for a topology.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, sorted by place.
+    pub fn from_document(
+        document: &Document,
+        topology: &Topology,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let problems = Problems::of(document);
+        let names = Names::of(topology);
+        let change = kind::open(document, Kind::Change, &CHANGE, &problems)
+            .and_then(|mapping| change(&mapping, &names));
+        problems.finish(change)
+    }
+}
+
+fn change(mapping: &Mapping<'_>, names: &Names<'_>) -> Option<Change> {
+    let get = |key| mapping.get(key);
+    let name = get("change").and_then(|field| field.title());
+    let targets = mapping
+        .need("targets", "[{ service: payments }]")
+        .map(|field| targets(&field, names))
+        .unwrap_or_default();
+    let during = get("during")
+        .map(|field| distinct(&field, |item| names.resolve_component(item)))
+        .unwrap_or_default();
+    let place = |key| get(key).map(|field: Field<'_>| field.place_of_key());
+    let places = ChangePlaces {
+        repair: place("repair"),
+        corrupt_detection: get("detection").and_then(|field| {
+            let inner = field.node.entries().iter().find(|entry| &*entry.key.text == "corrupt");
+            inner.map(|entry| entry.key.place)
+        }),
+        rollout: place("rollout"),
+        horizon: place("horizon"),
+        during: place("during"),
+    };
+    Some(Change {
+        kind: get("kind").and_then(|field| field.word(KINDS)),
+        authored_by: get("authored_by").and_then(|field| field.word(AUTHORS)),
+        reviewed_by: get("reviewed_by").map(|field| reviewers(&field)),
+        sources: get("sources").map(|field| sources(&field)).unwrap_or_default(),
+        failure_probability: get("failure_probability").and_then(|field| field.share()),
+        rollout: get("rollout").and_then(|field| rollout(&field)),
+        detection: get("detection").and_then(|field| detection(&field, names)),
+        rollback: get("rollback").and_then(|field| rollback(&field, names)),
+        kill_switch: get("kill_switch").and_then(|field| kill_switch(&field, names)),
+        repair: get("repair").and_then(|field| delay(&field)),
+        horizon: get("horizon")
+            .and_then(|field| field.positive_duration())
+            .unwrap_or(Change::DEFAULT_HORIZON),
+        during,
+        places,
+        ..Change::certain(name?, targets)
+    })
+}
+
+/// One name, or several; an empty list is nobody.
+fn reviewers(field: &Field<'_>) -> Vec<String> {
+    if field.is_list() {
+        return field.items().filter_map(|item| item.title()).collect();
+    }
+    field.title().into_iter().collect()
+}
+
+fn sources(field: &Field<'_>) -> Vec<ReliedOn> {
+    let source = |item: Field<'_>| {
+        if !item.is_mapping() {
+            return Some(ReliedOn { title: item.title()?, updated: None });
+        }
+        let mapping = item.mapping(&RELIED_ON)?;
+        let updated = mapping.get("updated").and_then(|field| field.date());
+        Some(ReliedOn { title: mapping.need("title", "runbook")?.title()?, updated })
+    };
+    field.items().filter_map(source).collect()
+}
+
+fn targets(field: &Field<'_>, names: &Names<'_>) -> Vec<Target> {
+    if field.is_list() && field.node.items().is_empty() {
+        field.report(
+            Code::NoTargets,
+            "the change has no targets",
+            "name what it changes: `targets: [{ service: payments }]`",
+        );
+    }
+    let read: Vec<(Target, Field<'_>)> =
+        field.items().filter_map(|item| target(&item, names)).collect();
+    report_repeats(&mut read.iter().map(|(target, field)| (target.on, *field)).collect::<Vec<_>>());
+    read.into_iter().map(|(target, _)| target).collect()
+}
+
+/// The target, and where it is named.
+fn target<'a>(item: &Field<'a>, names: &Names<'_>) -> Option<(Target, Field<'a>)> {
+    if !item.is_mapping() {
+        let on = names.resolve_target(item)?;
+        return Some((Target::certain(on, item.place()), *item));
+    }
+    let mapping = item.mapping(&TARGET)?;
+    mapping.not_both("service", "domain", "write two targets if both change");
+    let (on, field) = match (mapping.get("service"), mapping.get("domain")) {
+        (Some(field), _) => (names.resolve_node(&field).map(TargetRef::Node), field),
+        (None, Some(field)) => (names.resolve_domain(&field).map(TargetRef::Domain), field),
+        (None, None) => {
+            mapping.need("service", "payments");
+            return None;
+        }
+    };
+    let get = |key| mapping.get(key);
+    let probability = get("probability").map_or(Some(Share::ONE), |field| field.share());
+    let modes = get("modes").map_or(Some(Modes::default()), |field| modes(&field));
+    let severity = get("severity").map_or(Some((Share::ONE, Share::ONE)), |field| severity(&field));
+    let onset = get("onset").map_or(Some(Delay::default()), |field| delay(&field));
+    let min_exposure = get("min_exposure").map_or(Some(Share::ZERO), |field| field.share());
+    if get("domain").is_some() && get("service").is_none() {
+        refuse_partial_domain(&mapping, modes, severity);
+    }
+    let target = Target {
+        probability: probability?,
+        modes: modes?,
+        severity: severity?,
+        onset: onset?,
+        min_exposure: min_exposure?,
+        ..Target::certain(on?, field.place())
+    };
+    Some((target, field))
+}
+
+/// A failure domain has no instances that could be slow, or fail in part.
+fn refuse_partial_domain(
+    mapping: &Mapping<'_>,
+    modes: Option<Modes>,
+    severity: Option<(Share, Share)>,
+) {
+    let help = "target the services in it to break them in another way";
+    if modes.is_some_and(|modes| !modes.down.is_one()) {
+        mapping.refuse("modes", "a failure domain can only be down", help);
+    }
+    if severity.is_some_and(|(min, max)| !min.is_one() || !max.is_one()) {
+        mapping.refuse("severity", "a failure domain is wholly down or not at all", help);
+    }
+}
+
+fn modes(field: &Field<'_>) -> Option<Modes> {
+    let none = Modes { down: Share::ZERO, ..Modes::default() };
+    if !field.is_mapping() {
+        if field.is("surge") {
+            let help = "write `modes: { surge: { probability: 100%, factor: 8 } }`";
+            field.report(Code::MissingKey, "a surge needs `factor`", help);
+            return None;
+        }
+        return field.word(&[
+            ("down", Modes::default()),
+            ("slow", Modes { slow: Share::ONE, ..none }),
+            ("corrupt", Modes { corrupt: Share::ONE, ..none }),
+        ]);
+    }
+    let mapping = field.mapping(&MODES)?;
+    let share = |key| mapping.get(key).map_or(Some(Share::ZERO), |field| field.share());
+    let (down, slow, corrupt) = (share("down"), share("slow"), share("corrupt"));
+    let surge = mapping.get("surge").map_or(Some((Share::ZERO, 1.0)), |field| surge(&field));
+    let (surge, surge_factor) = surge?;
+    let modes = Modes { down: down?, slow: slow?, corrupt: corrupt?, surge, surge_factor };
+    let sum = modes.down.get() + modes.slow.get() + modes.corrupt.get() + surge.get();
+    if (sum - 1.0).abs() > MODES_SLACK {
+        // Millionths of a percent, so that what is wrong by little does not look right.
+        let percent = (sum * 1e8).round() / 1e6;
+        field.problems().push(
+            Diagnostic::error(
+                Code::ModeWeights,
+                format!("the modes sum to {percent}%, not to 100%"),
+                mapping.place,
+            )
+            .help("they are the ways in which a broken target breaks: one of them happens"),
+        );
+        return None;
+    }
+    Some(modes)
+}
+
+fn surge(field: &Field<'_>) -> Option<(Share, f64)> {
+    let mapping = field.mapping(&SURGE)?;
+    let probability = mapping.get("probability").map_or(Some(Share::ONE), |field| field.share());
+    let factor = mapping.need("factor", "8").and_then(|field| field.factor());
+    Some((probability?, factor?))
+}
+
+fn severity(field: &Field<'_>) -> Option<(Share, Share)> {
+    if !field.is_mapping() {
+        let severity = field.share()?;
+        return Some((severity, severity));
+    }
+    let mapping = field.mapping(&SEVERITY)?;
+    let read = |key, default| mapping.get(key).map_or(Some(default), |field| field.share());
+    let (min, max) = (read("min", Share::ZERO)?, read("max", Share::ONE)?);
+    if min > max {
+        field.problems().push(
+            Diagnostic::error(
+                Code::OutOfRange,
+                format!("the least severity {min} is above the greatest {max}"),
+                mapping.place,
+            )
+            .help("swap `min` and `max`"),
+        );
+        return None;
+    }
+    Some((min, max))
+}
+
+/// The services without which something takes longer.
+fn needs(mapping: &Mapping<'_>, names: &Names<'_>) -> Vec<ServiceId> {
+    let read = |field: Field<'_>| distinct(&field, |item| names.resolve_service(item));
+    mapping.get("needs").map(read).unwrap_or_default()
+}
+
+fn needs_factor(mapping: &Mapping<'_>) -> f64 {
+    mapping.get("needs_factor").and_then(|field| field.factor()).unwrap_or(NEEDS_FACTOR)
+}
+
+fn detection(field: &Field<'_>, names: &Names<'_>) -> Option<Detection> {
+    let default = Detection {
+        alert_threshold: Share::new(ALERT_THRESHOLD).expect("a share"),
+        delay: None,
+        corrupt: None,
+        needs: Vec::new(),
+        needs_factor: NEEDS_FACTOR,
+    };
+    if !field.is_mapping() {
+        return Some(Detection {
+            delay: Some(duration_or_mapping(field, "detection")?),
+            ..default
+        });
+    }
+    let mapping = field.mapping(&DETECTION)?;
+    Some(Detection {
+        alert_threshold: mapping
+            .get("alert_threshold")
+            .and_then(|field| field.share())
+            .unwrap_or(default.alert_threshold),
+        delay: delay_of(&mapping),
+        corrupt: mapping.get("corrupt").and_then(|field| delay(&field)),
+        needs: needs(&mapping, names),
+        needs_factor: needs_factor(&mapping),
+    })
+}
+
+/// The short form of what takes a while: how long it takes.
+fn duration_or_mapping(field: &Field<'_>, what: &str) -> Option<Delay> {
+    if matches!(field.node.value, Value::Text(_) | Value::Number(_)) {
+        return delay(field);
+    }
+    let problem = field.wrong_type("a duration or a mapping");
+    field.problems().push(problem.help(format!("write for example `{what}: 10m`")));
+    None
+}
+
+fn rollback(field: &Field<'_>, names: &Names<'_>) -> Option<Rollback> {
+    let default = Rollback {
+        delay: None,
+        needs: Vec::new(),
+        needs_factor: NEEDS_FACTOR,
+        works: Share::ONE,
+        worsens: Share::ZERO,
+    };
+    if !field.is_mapping() {
+        return Some(Rollback { delay: Some(duration_or_mapping(field, "rollback")?), ..default });
+    }
+    let mapping = field.mapping(&ROLLBACK)?;
+    let share = |key, default| {
+        mapping.get(key).and_then(|field: Field<'_>| field.share()).unwrap_or(default)
+    };
+    Some(Rollback {
+        delay: delay_of(&mapping),
+        needs: needs(&mapping, names),
+        needs_factor: needs_factor(&mapping),
+        works: share("works", default.works),
+        worsens: share("worsens", default.worsens),
+    })
+}
+
+fn kill_switch(field: &Field<'_>, names: &Names<'_>) -> Option<KillSwitch> {
+    if !field.is_mapping() {
+        return Some(KillSwitch {
+            delay: duration_or_mapping(field, "kill_switch")?,
+            needs: Vec::new(),
+            needs_factor: NEEDS_FACTOR,
+            works: Share::ONE,
+        });
+    }
+    let mapping = field.mapping(&KILL_SWITCH)?;
+    let needs = needs(&mapping, names);
+    let works = mapping.get("works").map_or(Some(Share::ONE), |field| field.share());
+    Some(KillSwitch {
+        delay: needed_delay(&mapping)?,
+        needs,
+        needs_factor: needs_factor(&mapping),
+        works: works?,
+    })
+}
+
+/// A factor for a surge that was asked for on the command line.
+pub(crate) fn surge_factor(text: &str) -> Option<f64> {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let factor: f64 = plain.then(|| text.parse().ok()).flatten()?;
+    (1.0..=1e6).contains(&factor).then_some(factor)
+}

@@ -1,0 +1,409 @@
+//! Dependencies: of services, of endpoints, and the steps of flows.
+
+use super::names::Names;
+use super::read::{Field, Mapping, Shape, report_repeats};
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::model::topology::{
+    Buffer, Cache, CallKind, Caller, Criticality, Dependency, Evidence, Fallback, NodeRef, Phase,
+    Timeout, WhenFull,
+};
+use crate::model::units::Share;
+
+/// A dependency, or a step of a flow.
+pub(crate) const DEPENDENCY: Shape = Shape {
+    what: "a dependency",
+    keys: &[
+        "service",
+        "any_of",
+        "needs",
+        "criticality",
+        "required",
+        "kind",
+        "timeout",
+        "retries",
+        "retry_budget",
+        "circuit_breaker",
+        "validates",
+        "cache",
+        "buffer",
+        "fallback",
+        "call_probability",
+        "propagation",
+        "phase",
+        "evidence",
+        "source",
+    ],
+    schema: "/$defs/dependency_settings",
+};
+
+/// What all dependencies of services have in common.
+pub(crate) const DEFAULTS: Shape = Shape {
+    what: "a default for dependencies",
+    keys: &[
+        "criticality",
+        "required",
+        "kind",
+        "timeout",
+        "retries",
+        "retry_budget",
+        "circuit_breaker",
+        "validates",
+        "cache",
+        "buffer",
+        "fallback",
+        "call_probability",
+        "propagation",
+        "evidence",
+        "source",
+    ],
+    schema: "/$defs/dependency_defaults",
+};
+
+/// Answers that are kept.
+pub(crate) const CACHE: Shape = Shape {
+    what: "a cache",
+    keys: &["ttl", "hit_ratio", "service"],
+    schema: "/$defs/cache_settings",
+};
+
+/// A queue in between.
+pub(crate) const BUFFER: Shape =
+    Shape { what: "a buffer", keys: &["holds", "when_full"], schema: "/$defs/buffer_settings" };
+
+/// What is done instead.
+pub(crate) const FALLBACK: Shape = Shape {
+    what: "a fallback",
+    keys: &["service", "static", "works"],
+    schema: "/$defs/fallback_settings",
+};
+
+const RETRIES_MAX: u32 = 100;
+
+/// What a dependency says of itself; `None` = not said.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    criticality: Option<Criticality>,
+    kind: Option<CallKind>,
+    timeout: Option<Timeout>,
+    retries: Option<u32>,
+    retry_budget: Said<Share>,
+    circuit_breaker: Option<bool>,
+    validates: Option<bool>,
+    cache: Said<Cache>,
+    buffer: Said<Buffer>,
+    fallback: Said<Fallback>,
+    call_probability: Option<Share>,
+    propagation: Option<Share>,
+    phase: Option<Phase>,
+    evidence: Option<Evidence>,
+    source: Option<String>,
+}
+
+/// What is said of something that a default may give and `none` takes away.
+#[derive(Clone, Copy, Debug, Default)]
+enum Said<T> {
+    #[default]
+    Nothing,
+    None,
+    This(T),
+}
+
+impl<T> Said<T> {
+    fn read<'a>(field: Option<Field<'a>>, read: impl FnOnce(&Field<'a>) -> Option<T>) -> Self {
+        match field {
+            None => Self::Nothing,
+            Some(field) if field.is("none") => Self::None,
+            Some(field) => read(&field).map_or(Self::None, Self::This),
+        }
+    }
+
+    fn this(self) -> Option<T> {
+        match self {
+            Self::This(value) => Some(value),
+            Self::Nothing | Self::None => None,
+        }
+    }
+
+    /// This, or the default where nothing is said.
+    fn or(self, default: Option<T>) -> Option<T> {
+        match self {
+            Self::Nothing => default,
+            said => said.this(),
+        }
+    }
+}
+
+/// The defaults for the dependencies of services.
+pub(crate) fn defaults(field: &Field<'_>, names: &Names<'_>) -> Option<Settings> {
+    Some(settings(&field.mapping(&DEFAULTS)?, names))
+}
+
+/// A dependency as written by a caller.
+pub(crate) fn dependency(
+    field: &Field<'_>,
+    caller: Caller,
+    defaults: &Settings,
+    names: &Names<'_>,
+) -> Option<Dependency> {
+    if !field.is_mapping() {
+        let on = resolve_callee(field, caller, names)?;
+        return Some(build(vec![on], 1, false, Settings::default(), defaults, field.place()));
+    }
+    let mapping = field.mapping(&DEPENDENCY)?;
+    let callees = callees(&mapping, caller, names);
+    let own = settings(&mapping, names);
+    let Callees { on, needs, any_of, place } = callees?;
+    check_guards(&mapping, &own, &on, caller);
+    Some(build(on, needs, any_of, own, defaults, place))
+}
+
+/// What is called.
+struct Callees {
+    on: Vec<NodeRef>,
+    needs: u32,
+    any_of: bool,
+    place: Place,
+}
+
+fn callees(mapping: &Mapping<'_>, caller: Caller, names: &Names<'_>) -> Option<Callees> {
+    mapping.not_both("service", "any_of", "write two dependencies if both are needed");
+    let Some(any_of) = mapping.get("any_of") else {
+        mapping.refuse(
+            "needs",
+            "`needs` without `any_of`",
+            "it says how many of the members of an `any_of` must be up",
+        );
+        let field = mapping.need("service", "payments")?;
+        let on = resolve_callee(&field, caller, names)?;
+        return Some(Callees { on: vec![on], needs: 1, any_of: false, place: field.place() });
+    };
+    let members: Vec<(Option<NodeRef>, Field<'_>)> =
+        any_of.items().map(|item| (resolve_callee(&item, caller, names), item)).collect();
+    let mut known: Vec<(NodeRef, Field<'_>)> =
+        members.iter().filter_map(|(node, item)| Some(((*node)?, *item))).collect();
+    report_repeats(&mut known);
+    if members.is_empty() && any_of.is_list() {
+        any_of.report(Code::OutOfRange, "`any_of` has no members", "name at least one service");
+    }
+    let needs = match mapping.get("needs") {
+        Some(field) => needs_of(&field, members.len(), "members"),
+        None => Some(1),
+    };
+    // In the order written: it is part of the name of the dependency.
+    let on: Option<Vec<NodeRef>> = members.into_iter().map(|(node, _)| node).collect();
+    let on = on.filter(|on| !on.is_empty())?;
+    Some(Callees { on, needs: needs?, any_of: true, place: any_of.place() })
+}
+
+/// How many must be up; reports when that is more than there are.
+pub(crate) fn needs_of(field: &Field<'_>, count: usize, of_what: &str) -> Option<u32> {
+    let needs = field.whole(1..=10_000)?;
+    if needs as usize > count {
+        let message = format!("{needs} must be up, but there are only {count} {of_what}");
+        field.report(Code::NeedsTooMany, message, "lower `needs`, or add more");
+        return None;
+    }
+    Some(needs)
+}
+
+fn resolve_callee(field: &Field<'_>, caller: Caller, names: &Names<'_>) -> Option<NodeRef> {
+    let node = names.resolve_node(field)?;
+    if let Caller::Node(caller) = caller
+        && is_self(caller, node)
+    {
+        let service = names.services[caller.service.0 as usize].name;
+        let problem = Diagnostic::error(
+            Code::SelfDependency,
+            format!("`{service}` depends on itself"),
+            field.place(),
+        );
+        field.problems().push(match caller.endpoint {
+            None => problem.help("remove it"),
+            Some(_) => problem.help(
+                "an endpoint has the dependencies of its service anyway; it may depend on another endpoint",
+            ),
+        });
+        return None;
+    }
+    Some(node)
+}
+
+/// Whether a call goes back to its caller: a service's own dependencies are those of its endpoints
+/// too, and an endpoint needs its service anyway. A sibling endpoint is another thing.
+fn is_self(caller: NodeRef, callee: NodeRef) -> bool {
+    caller.service == callee.service
+        && (caller.endpoint.is_none() || callee.endpoint.is_none() || caller == callee)
+}
+
+/// A guard that needs the very thing it guards against is a mistake.
+fn check_guards(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], caller: Caller) {
+    if let (Some(fallback), Some(field)) = (own.fallback.this(), mapping.get("fallback")) {
+        let is_caller = |node| matches!(caller, Caller::Node(caller) if is_self(caller, node));
+        if fallback.on.is_some_and(|node| on.contains(&node)) {
+            field.report(
+                Code::SelfDependency,
+                "the fallback is what it replaces",
+                "name another service, or `static` for something that cannot fail",
+            );
+        } else if fallback.on.is_some_and(is_caller) {
+            field.report(
+                Code::SelfDependency,
+                "the fallback is the caller itself",
+                "write `fallback: static` for something the caller does by itself",
+            );
+        }
+    }
+    if let (Some(Cache { service: Some(service), .. }), Some(field)) =
+        (own.cache.this(), mapping.get("cache"))
+        && on.iter().any(|node| node.service == service)
+    {
+        field.report(
+            Code::SelfDependency,
+            "the cache is held by what it stands in for",
+            "leave `service` out for a cache within the caller",
+        );
+    }
+}
+
+fn build(
+    on: Vec<NodeRef>,
+    needs: u32,
+    any_of: bool,
+    own: Settings,
+    defaults: &Settings,
+    place: Place,
+) -> Dependency {
+    let default_fallback = defaults.fallback.this().filter(|fallback| {
+        // The default fallback itself, and what it depends on by default, go without.
+        fallback.on.is_none_or(|node| !on.contains(&node))
+    });
+    let default_cache = defaults.cache.this().filter(|cache| {
+        cache.service.is_none_or(|service| on.iter().all(|n| n.service != service))
+    });
+    Dependency {
+        on,
+        needs,
+        any_of,
+        criticality: own.criticality.or(defaults.criticality),
+        kind: own.kind.or(defaults.kind),
+        timeout: own.timeout.or(defaults.timeout).unwrap_or(Timeout::Unstated),
+        retries: own.retries.or(defaults.retries),
+        retry_budget: own.retry_budget.or(defaults.retry_budget.this()),
+        circuit_breaker: own.circuit_breaker.or(defaults.circuit_breaker),
+        validates: own.validates.or(defaults.validates),
+        cache: own.cache.or(default_cache),
+        buffer: own.buffer.or(defaults.buffer.this()),
+        fallback: own.fallback.or(default_fallback),
+        call_probability: own.call_probability.or(defaults.call_probability).unwrap_or(Share::ONE),
+        propagation: own.propagation.or(defaults.propagation).unwrap_or(Share::ONE),
+        phase: own.phase.unwrap_or_default(),
+        evidence: own.evidence.or(defaults.evidence),
+        source: own.source.or_else(|| defaults.source.clone()),
+        place,
+    }
+}
+
+fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
+    let get = |key| mapping.get(key);
+    mapping.not_both("criticality", "required", "`required: false` is `criticality: soft`");
+    Settings {
+        criticality: get("criticality")
+            .and_then(|field| {
+                field.word(&[("hard", Criticality::Hard), ("soft", Criticality::Soft)])
+            })
+            .or_else(|| get("required").and_then(|field| field.flag()).map(of_required)),
+        kind: get("kind")
+            .and_then(|field| field.word(&[("sync", CallKind::Sync), ("async", CallKind::Async)])),
+        timeout: get("timeout").and_then(|field| timeout(&field)),
+        retries: get("retries").and_then(|field| field.whole(0..=RETRIES_MAX)),
+        retry_budget: Said::read(get("retry_budget"), Field::share),
+        circuit_breaker: get("circuit_breaker").and_then(|field| field.flag()),
+        validates: get("validates").and_then(|field| field.flag()),
+        cache: Said::read(get("cache"), |field| cache(field, names)),
+        buffer: Said::read(get("buffer"), buffer),
+        fallback: Said::read(get("fallback"), |field| fallback(field, names)),
+        call_probability: get("call_probability").and_then(|field| field.share()),
+        propagation: get("propagation").and_then(|field| field.share()),
+        // Not among the defaults: most dependencies are needed to serve.
+        phase: mapping
+            .shape
+            .keys
+            .contains(&"phase")
+            .then(|| get("phase"))
+            .flatten()
+            .and_then(|field| field.word(&[("serve", Phase::Serve), ("start", Phase::Start)])),
+        evidence: get("evidence").and_then(|field| field.word(EVIDENCE)),
+        source: get("source").and_then(|field| field.text()),
+    }
+}
+
+const EVIDENCE: &[(&str, Evidence)] = &[
+    ("declared", Evidence::Declared),
+    ("inferred", Evidence::Inferred),
+    ("observed", Evidence::Observed),
+    ("assumed", Evidence::Assumed),
+];
+
+fn of_required(required: bool) -> Criticality {
+    if required { Criticality::Hard } else { Criticality::Soft }
+}
+
+fn timeout(field: &Field<'_>) -> Option<Timeout> {
+    if field.is("none") {
+        return Some(Timeout::None);
+    }
+    field.positive_duration().map(Timeout::After)
+}
+
+fn cache(field: &Field<'_>, names: &Names<'_>) -> Option<Cache> {
+    let mapping = field.mapping(&CACHE)?;
+    let ttl_field = mapping.need("ttl", "10m");
+    let is_static = ttl_field.is_some_and(|field| field.is("static"));
+    let ttl = ttl_field.filter(|_| !is_static).and_then(|field| field.positive_duration());
+    // A cache that never expires holds everything, unless it says otherwise.
+    let ratio_field =
+        if is_static { mapping.get("hit_ratio") } else { mapping.need("hit_ratio", "90%") };
+    let hit_ratio = ratio_field.and_then(|field| field.share()).unwrap_or(Share::ONE);
+    if let Some(field) = ratio_field.filter(|_| ttl.is_some() && hit_ratio.is_one()) {
+        field.report(
+            Code::Conflict,
+            "a cache that answers every call never asks the service behind it",
+            "write `ttl: static`, or a `hit_ratio` below 100%",
+        );
+    }
+    let service = mapping.get("service").and_then(|field| names.resolve_service(&field));
+    Some(Cache { ttl, hit_ratio, service })
+}
+
+fn buffer(field: &Field<'_>) -> Option<Buffer> {
+    let mapping = field.mapping(&BUFFER)?;
+    let holds = mapping.need("holds", "4h").and_then(|field| field.positive_duration());
+    let when_full = mapping
+        .need("when_full", "drop")
+        .and_then(|field| field.word(&[("drop", WhenFull::Drop), ("block", WhenFull::Block)]));
+    Some(Buffer { holds: holds?, when_full: when_full? })
+}
+
+fn fallback(field: &Field<'_>, names: &Names<'_>) -> Option<Fallback> {
+    if field.is("static") {
+        return Some(Fallback { on: None, works: Share::ONE });
+    }
+    if !field.is_mapping() {
+        let on = names.resolve_node(field)?;
+        return Some(Fallback { on: Some(on), works: Share::ONE });
+    }
+    let mapping = field.mapping(&FALLBACK)?;
+    let works = mapping.get("works").map_or(Some(Share::ONE), |field| field.share());
+    mapping.not_both("service", "static", "a static fallback calls nothing");
+    let is_static = mapping.get("static").map(|field| field.flag());
+    let on = match (is_static, mapping.get("service")) {
+        (_, Some(service)) => Some(names.resolve_node(&service)?),
+        (Some(None), None) => return None,
+        (Some(Some(true)), None) => None,
+        (None | Some(Some(false)), None) => {
+            mapping.need("service", "payments-backup");
+            return None;
+        }
+    };
+    Some(Fallback { on, works: works? })
+}

@@ -1,0 +1,202 @@
+//! Rollouts: stages as written, or the stages that a usual strategy stands for.
+//!
+//! What a strategy does not say is assumed. The numbers are ours, meant as what a careful team does
+//! today; each can be overridden, and a rollout that is known better is written as stages.
+
+use super::read::{Field, Mapping, Shape};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::change::{Rollout, Routing, Stage, Strategy};
+use crate::model::units::{Seconds, Share};
+
+pub(crate) const ROLLOUT: Shape = Shape {
+    what: "a rollout",
+    keys: &["routing", "stages", "strategy", "first", "steps", "count", "bake", "gate"],
+    schema: "/$defs/rollout_settings",
+};
+pub(crate) const STAGE: Shape =
+    Shape { what: "a stage", keys: &["exposure", "bake", "gate"], schema: "/$defs/stage_settings" };
+
+/// A canary gets 5% of the traffic, enough for a comparison and small enough to lose.
+const CANARY_FIRST: f64 = 0.05;
+/// A canary, a new fleet or a cell is watched for ten minutes before the next step.
+const BAKE: Seconds = Seconds::minutes(10);
+/// An automatic comparison sees every second failing target: it looks at a few metrics only.
+const GATE: f64 = 0.5;
+/// A quarter of the instances at a time, as the default of Kubernetes (`maxUnavailable: 25%`).
+const ROLLING_STEPS: u32 = 4;
+/// A minute until a quarter of the instances is replaced and ready.
+const ROLLING_BAKE: Seconds = Seconds::minutes(1);
+/// Ten cells.
+const CELLS: u32 = 10;
+
+const STEPS_MAX: u32 = 1000;
+
+const STRATEGIES: &[(&str, Strategy)] = &[
+    ("all-at-once", Strategy::AllAtOnce),
+    ("canary", Strategy::Canary),
+    ("blue-green", Strategy::BlueGreen),
+    ("rolling", Strategy::Rolling),
+    ("cells", Strategy::Cells),
+];
+
+/// The keys that say more about a strategy.
+fn parameters(strategy: Strategy) -> &'static [&'static str] {
+    match strategy {
+        Strategy::AllAtOnce => &[],
+        Strategy::Canary => &["first", "bake", "gate"],
+        Strategy::BlueGreen => &["bake", "gate"],
+        Strategy::Rolling => &["steps", "bake", "gate"],
+        Strategy::Cells => &["count", "bake", "gate"],
+    }
+}
+
+/// A rollout, or the bare name of a strategy.
+pub(crate) fn rollout(field: &Field<'_>) -> Option<Rollout> {
+    if !field.is_mapping() {
+        let strategy = field.word(STRATEGIES)?;
+        return Some(expand(strategy, None, &Parameters::default()));
+    }
+    let mapping = field.mapping(&ROLLOUT)?;
+    let routing = mapping
+        .get("routing")
+        .and_then(|field| field.word(&[("random", Routing::Random), ("sticky", Routing::Sticky)]));
+    mapping.not_both("stages", "strategy", "a strategy stands for certain stages");
+    let rollout = match (mapping.get("stages"), mapping.get("strategy")) {
+        (Some(field), _) => {
+            refuse_parameters(
+                &mapping,
+                &[],
+                "goes with a `strategy`; each stage has its own `bake` and `gate`",
+            );
+            let stages = stages(&field)?;
+            Rollout { routing: routing.unwrap_or_default(), stages, strategy: None }
+        }
+        (None, Some(field)) => {
+            let strategy = field.word(STRATEGIES)?;
+            refuse_parameters(&mapping, parameters(strategy), "says nothing about this strategy");
+            expand(strategy, routing, &Parameters::read(&mapping))
+        }
+        (None, None) => {
+            mapping.need("strategy", "canary");
+            return None;
+        }
+    };
+    Some(rollout)
+}
+
+fn refuse_parameters(mapping: &Mapping<'_>, allowed: &[&str], why: &str) {
+    for key in ["first", "steps", "count", "bake", "gate"] {
+        if !allowed.contains(&key) {
+            mapping.refuse(key, format!("`{key}` {why}"), "remove it");
+        }
+    }
+}
+
+/// What is said about a strategy.
+#[derive(Debug, Default)]
+struct Parameters {
+    first: Option<Share>,
+    steps: Option<u32>,
+    count: Option<u32>,
+    bake: Option<Seconds>,
+    gate: Option<Share>,
+}
+
+impl Parameters {
+    fn read(mapping: &Mapping<'_>) -> Self {
+        let whole = |key| mapping.get(key)?.whole(1..=STEPS_MAX);
+        Self {
+            first: mapping.get("first").and_then(|field| field.positive_share()),
+            steps: whole("steps"),
+            count: whole("count"),
+            bake: mapping.get("bake").and_then(|field| field.positive_duration()),
+            gate: mapping.get("gate").and_then(|field| field.share()),
+        }
+    }
+}
+
+/// The stages that a strategy stands for.
+fn expand(strategy: Strategy, routing: Option<Routing>, parameters: &Parameters) -> Rollout {
+    let share = |value| Share::new(value).expect("a constant between 0 and 1");
+    let bake = parameters.bake.unwrap_or(BAKE);
+    let gate = parameters.gate.unwrap_or(share(GATE));
+    let whole = Stage { exposure: Share::ONE, bake: None, gate: Share::ZERO };
+    let stages = match strategy {
+        Strategy::AllAtOnce => vec![whole],
+        Strategy::Canary => {
+            let first = parameters.first.unwrap_or(share(CANARY_FIRST));
+            vec![Stage { exposure: first, bake: Some(bake), gate }, whole]
+        }
+        Strategy::BlueGreen => vec![Stage { bake: Some(bake), gate, ..whole }],
+        Strategy::Rolling => {
+            let bake = parameters.bake.unwrap_or(ROLLING_BAKE);
+            // An orchestrator waits for readiness only, and a change that breaks seldom breaks that.
+            let gate = parameters.gate.unwrap_or(Share::ZERO);
+            equal_stages(parameters.steps.unwrap_or(ROLLING_STEPS), bake, gate)
+        }
+        Strategy::Cells => equal_stages(parameters.count.unwrap_or(CELLS), bake, gate),
+    };
+    // A cell has its own users; elsewhere each call may meet either.
+    let usual = if strategy == Strategy::Cells { Routing::Sticky } else { Routing::Random };
+    Rollout { routing: routing.unwrap_or(usual), stages, strategy: Some(strategy) }
+}
+
+/// Stages of equal size, each but the last with a bake.
+fn equal_stages(count: u32, bake: Seconds, gate: Share) -> Vec<Stage> {
+    let stage = |number: u32| {
+        let exposure = Share::new(f64::from(number) / f64::from(count)).expect("at most count");
+        if number == count {
+            Stage { exposure, bake: None, gate: Share::ZERO }
+        } else {
+            Stage { exposure, bake: Some(bake), gate }
+        }
+    };
+    (1..=count).map(stage).collect()
+}
+
+fn stages(field: &Field<'_>) -> Option<Vec<Stage>> {
+    let items: Vec<Field<'_>> = field.items().collect();
+    if items.is_empty() {
+        if field.is_list() {
+            field.report(
+                Code::OutOfRange,
+                "a rollout has at least one stage",
+                "write for example `[{ exposure: 1%, bake: 10m }, { exposure: 100% }]`",
+            );
+        }
+        return None;
+    }
+    let stages: Vec<Option<Stage>> = items.iter().map(stage).collect();
+    for (pair, fields) in stages.windows(2).zip(items.windows(2)) {
+        if let [Some(before), Some(after)] = pair
+            && after.exposure < before.exposure
+        {
+            let message =
+                format!("the exposure goes down from {} to {}", before.exposure, after.exposure);
+            field.problems().push(
+                Diagnostic::error(Code::RolloutGoesDown, message, fields[1].place())
+                    .other(fields[0].place(), "the stage before")
+                    .help("stages follow each other; taking a change back is the `rollback`"),
+            );
+        }
+    }
+    stages.into_iter().collect()
+}
+
+fn stage(field: &Field<'_>) -> Option<Stage> {
+    if !field.is_mapping() {
+        return Some(Stage { exposure: field.share()?, bake: None, gate: Share::ZERO });
+    }
+    let mapping = field.mapping(&STAGE)?;
+    let exposure = mapping.need("exposure", "25%").and_then(|field| field.share());
+    let bake = mapping.get("bake").map(|field| field.positive_duration());
+    let gate = mapping.get("gate").map_or(Some(Share::ZERO), |field| field.share());
+    if bake.is_none() {
+        mapping.refuse(
+            "gate",
+            "a stage without `bake` has no gate",
+            "the gate looks at what failed during the bake: say how long it lasts",
+        );
+    }
+    Some(Stage { exposure: exposure?, bake: bake.flatten(), gate: gate? })
+}

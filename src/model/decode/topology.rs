@@ -1,0 +1,407 @@
+//! From a document to a topology.
+
+use super::dependency::{self, Settings, needs_of};
+use super::kind::{self, Kind};
+use super::names::{Names, ServiceName, check_name};
+use super::read::{Field, Mapping, Problems, Shape, distinct};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::load::{Document, Entry, Key};
+use crate::model::topology::{
+    Caller, Dependency, Domain, DomainId, Endpoint, Flow, NodeRef, Overload, Recovery, Replicas,
+    Service, ServiceId, Thresholds, Topology, UserRetries,
+};
+use crate::model::units::Share;
+
+pub(crate) const TOPOLOGY: Shape = Shape {
+    what: "a topology",
+    keys: &[
+        "version",
+        "topology",
+        "thresholds",
+        "failure_domains",
+        "defaults",
+        "services",
+        "flows",
+    ],
+    schema: "",
+};
+pub(crate) const THRESHOLDS: Shape =
+    Shape { what: "`thresholds`", keys: &["failed", "degraded"], schema: "/properties/thresholds" };
+pub(crate) const DEFAULTS: Shape =
+    Shape { what: "`defaults`", keys: &["dependency"], schema: "/properties/defaults" };
+pub(crate) const DOMAIN: Shape = Shape {
+    what: "a failure domain",
+    keys: &["kind", "within", "availability"],
+    schema: "/$defs/failure_domain",
+};
+pub(crate) const SERVICE: Shape = Shape {
+    what: "a service",
+    keys: &[
+        "title",
+        "kind",
+        "team",
+        "tier",
+        "paths",
+        "availability",
+        "domains",
+        "replicas",
+        "utilization",
+        "overload",
+        "recovery",
+        "dependencies",
+        "endpoints",
+    ],
+    schema: "/$defs/service",
+};
+pub(crate) const REPLICAS: Shape = Shape {
+    what: "`replicas`",
+    keys: &["count", "needs", "availability", "domains"],
+    schema: "/$defs/replicas_settings",
+};
+pub(crate) const RECOVERY: Shape = Shape {
+    what: "`recovery`",
+    keys: &["restart", "warmup", "crashes"],
+    schema: "/$defs/recovery",
+};
+pub(crate) const ENDPOINT: Shape =
+    Shape { what: "an endpoint", keys: &["dependencies"], schema: "/$defs/endpoint" };
+pub(crate) const FLOW: Shape = Shape {
+    what: "a flow",
+    keys: &["title", "steps", "rate", "value", "critical", "retry_by_users"],
+    schema: "/$defs/flow",
+};
+pub(crate) const USER_RETRIES: Shape =
+    Shape { what: "`retry_by_users`", keys: &["share", "attempts"], schema: "/$defs/user_retries" };
+
+const REPLICAS_MAX: u32 = 10_000;
+const ATTEMPTS_MAX: u32 = 100;
+
+impl Topology {
+    /// What a topology file means.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, sorted by place.
+    pub fn from_document(document: &Document) -> Result<Self, Vec<Diagnostic>> {
+        let problems = Problems::of(document);
+        let topology = kind::open(document, Kind::Topology, &TOPOLOGY, &problems)
+            .and_then(|mapping| topology(&mapping));
+        problems.finish(topology)
+    }
+}
+
+fn topology(mapping: &Mapping<'_>) -> Option<Topology> {
+    let problems = mapping.problems();
+    let name = mapping.get("topology").and_then(|field| field.title());
+    let thresholds =
+        mapping.get("thresholds").map_or(Some(Thresholds::default()), |field| thresholds(&field));
+    let named = |key: &'static str| mapping.get(key).map(|field| field.named()).unwrap_or_default();
+    let domain_entries = named("failure_domains");
+    let service_entries = match mapping.need("services", "{ storefront: {} }") {
+        Some(field) => field.named(),
+        None => Vec::new(),
+    };
+    let flow_entries = named("flows");
+    let names = names(&service_entries, &domain_entries, problems);
+
+    let domains: Vec<Domain> =
+        domain_entries.iter().map(|entry| domain(entry, &names, problems)).collect();
+    refuse_domain_cycles(&domains, problems);
+    let defaults = mapping
+        .get("defaults")
+        .and_then(|field| field.mapping(&DEFAULTS)?.get("dependency"))
+        .and_then(|field| dependency::defaults(&field, &names))
+        .unwrap_or_default();
+    if mapping.get("services").is_some_and(|field| field.is_mapping() && field.named().is_empty()) {
+        mapping.missing("needs at least one service", "services: { storefront: {} }");
+    }
+    let services = (0_u32..)
+        .zip(&service_entries)
+        .map(|(index, entry)| service(ServiceId(index), entry, &defaults, &names, problems))
+        .collect();
+    let flows = (0_u32..)
+        .zip(&flow_entries)
+        .map(|(index, entry)| flow(index, entry, &names, problems))
+        .collect();
+    Some(Topology { name: name?, thresholds: thresholds?, domains, services, flows })
+}
+
+fn thresholds(field: &Field<'_>) -> Option<Thresholds> {
+    let mapping = field.mapping(&THRESHOLDS)?;
+    let default = Thresholds::default();
+    let read =
+        |key, default| mapping.get(key).map_or(Some(default), |field| field.positive_share());
+    let (failed, degraded) = (read("failed", default.failed)?, read("degraded", default.degraded)?);
+    if degraded > failed {
+        let message =
+            format!("something would be failed at {failed} but degraded only at {degraded}");
+        problem_at(&mapping, message);
+        return None;
+    }
+    Some(Thresholds { failed, degraded })
+}
+
+fn problem_at(mapping: &Mapping<'_>, message: String) {
+    mapping.problems().push(
+        Diagnostic::error(Code::Conflict, message, mapping.place)
+            .help("`degraded` is at most `failed`; they default to 1% and 50%"),
+    );
+}
+
+/// The names of services, endpoints and failure domains, in the order of their numbers.
+fn names<'a>(services: &[&'a Entry], domains: &[&'a Entry], problems: &Problems) -> Names<'a> {
+    for entry in domains {
+        check_name(&entry.key, "failure domain", problems);
+    }
+    let domain_names: Vec<&str> = domains.iter().map(|entry| &*entry.key.text).collect();
+    let service_name = |entry: &&'a Entry| {
+        check_name(&entry.key, "service", problems);
+        if let Ok(index) = domain_names.binary_search(&&*entry.key.text) {
+            same_name(&entry.key, &domains[index].key, problems);
+        }
+        ServiceName {
+            name: &entry.key.text,
+            place: entry.key.place,
+            endpoints: endpoint_names(entry),
+        }
+    };
+    let services = services.iter().map(service_name).collect();
+    Names { services, domains: domain_names }
+}
+
+fn same_name(service: &Key, domain: &Key, problems: &Problems) {
+    let message = format!("`{}` is a service and a failure domain", service.text);
+    problems.push(
+        Diagnostic::error(Code::DuplicateName, message, service.place)
+            .other(domain.place, "the failure domain")
+            .help("services and failure domains share one name space: rename one of them"),
+    );
+}
+
+/// What is wrong with them is reported when the service is read.
+fn endpoint_names(service: &Entry) -> Vec<&str> {
+    let endpoints = service.value.entries().iter().find(|entry| &*entry.key.text == "endpoints");
+    let entries = endpoints.map(|entry| entry.value.entries()).unwrap_or_default();
+    let mut names: Vec<&str> = entries.iter().map(|entry| &*entry.key.text).collect();
+    names.retain(|name| *name != "<<");
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn domain(entry: &Entry, names: &Names<'_>, problems: &Problems) -> Domain {
+    let field = Field::of_entry(entry, problems);
+    let mapping = field.mapping_or_nothing(&DOMAIN);
+    let get = |key| mapping.and_then(|mapping| mapping.get(key));
+    Domain {
+        name: entry.key.text.to_string(),
+        kind: get("kind").and_then(|field| field.title()),
+        within: get("within").and_then(|field| names.resolve_domain(&field)),
+        availability: get("availability").and_then(|field| field.share()),
+        place: entry.key.place,
+    }
+}
+
+/// Reports each circle of failure domains once, at its first by name.
+fn refuse_domain_cycles(domains: &[Domain], problems: &Problems) {
+    // Which walk came by: a walk that meets itself has found a circle.
+    let mut seen_by = vec![usize::MAX; domains.len()];
+    for start in 0..domains.len() {
+        let mut at = start;
+        while seen_by[at] == usize::MAX {
+            seen_by[at] = start;
+            match domains[at].within {
+                Some(outer) => at = outer.0 as usize,
+                None => break,
+            }
+        }
+        let Some(outer) = domains[at].within else { continue };
+        if seen_by[at] == start {
+            let mut path = vec![at];
+            let mut next = outer.0 as usize;
+            while next != at {
+                path.push(next);
+                next = domains[next].within.map_or(at, |outer| outer.0 as usize);
+            }
+            report_domain_cycle(&path, domains, problems);
+        }
+    }
+}
+
+fn report_domain_cycle(path: &[usize], domains: &[Domain], problems: &Problems) {
+    let names: Vec<&str> =
+        path.iter().chain(&path[..1]).map(|index| &*domains[*index].name).collect();
+    let shown = match names.len() {
+        ..=12 => names.join(" -> "),
+        many => format!("{} -> … -> {} ({} in all)", names[..5].join(" -> "), names[0], many - 1),
+    };
+    problems.push(
+        Diagnostic::error(
+            Code::DomainCycle,
+            format!("failure domains within themselves: {shown}"),
+            domains[path[0]].place,
+        )
+        .help("remove one `within`"),
+    );
+}
+
+fn service(
+    id: ServiceId,
+    entry: &Entry,
+    defaults: &Settings,
+    names: &Names<'_>,
+    problems: &Problems,
+) -> Service {
+    let field = Field::of_entry(entry, problems);
+    let mapping = field.mapping_or_nothing(&SERVICE);
+    let get = |key| mapping.and_then(|mapping| mapping.get(key));
+    let plain = NodeRef { service: id, endpoint: None };
+    Service {
+        name: entry.key.text.to_string(),
+        title: get("title").and_then(|field| field.title()),
+        kind: get("kind").and_then(|field| field.title()).unwrap_or_else(|| "service".to_owned()),
+        team: get("team").and_then(|field| field.title()),
+        tier: get("tier").and_then(|field| field.whole(0..=100)),
+        paths: get("paths").map(|field| paths(&field)).unwrap_or_default(),
+        availability: get("availability").and_then(|field| field.share()),
+        domains: get("domains").map(|field| set_of_domains(&field, names)).unwrap_or_default(),
+        replicas: get("replicas").and_then(|field| replicas(&field, names)),
+        utilization: get("utilization").and_then(|field| field.positive_share()),
+        overload: get("overload").and_then(|field| {
+            field.word(&[("collapse", Overload::Collapse), ("shed", Overload::Shed)])
+        }),
+        recovery: get("recovery").map(|field| recovery(&field)).unwrap_or_default(),
+        dependencies: get("dependencies")
+            .map(|field| dependencies(&field, Caller::Node(plain), defaults, names))
+            .unwrap_or_default(),
+        endpoints: get("endpoints")
+            .map(|field| endpoints(&field, id, defaults, names))
+            .unwrap_or_default(),
+        place: entry.key.place,
+    }
+}
+
+fn paths(field: &Field<'_>) -> Vec<String> {
+    let glob = |item: Field<'_>| {
+        let glob = item.title()?;
+        if let Err(error) = globset::Glob::new(&glob) {
+            let message = format!("`{glob}` is not a path pattern: {}", error.kind());
+            item.report(Code::BadName, message, "write for example `services/payments/**`");
+        }
+        Some(glob)
+    };
+    field.items().filter_map(glob).collect()
+}
+
+fn set_of_domains(field: &Field<'_>, names: &Names<'_>) -> Vec<DomainId> {
+    distinct(field, |item| names.resolve_domain(item))
+}
+
+fn replicas(field: &Field<'_>, names: &Names<'_>) -> Option<Replicas> {
+    if field.is_number() {
+        let count = field.whole(1..=REPLICAS_MAX)?;
+        return Some(Replicas { count, needs: 1, availability: None, domains: Vec::new() });
+    }
+    let mapping = field.mapping(&REPLICAS)?;
+    let count = mapping.need("count", "3").and_then(|field| field.whole(1..=REPLICAS_MAX));
+    let needs = match (mapping.get("needs"), count) {
+        (Some(field), Some(count)) => needs_of(&field, count as usize, "replicas"),
+        (Some(field), None) => field.whole(1..=REPLICAS_MAX),
+        (None, _) => Some(1),
+    };
+    let availability = mapping.get("availability").and_then(|field| field.share());
+    // In the order written: it says which replica sits where.
+    let domains = mapping
+        .get("domains")
+        .map(|field| field.items().filter_map(|item| names.resolve_domain(&item)).collect());
+    Some(Replicas {
+        count: count?,
+        needs: needs?,
+        availability,
+        domains: domains.unwrap_or_default(),
+    })
+}
+
+fn recovery(field: &Field<'_>) -> Recovery {
+    let mapping = field.mapping(&RECOVERY);
+    let get = |key| mapping.and_then(|mapping| mapping.get(key));
+    Recovery {
+        restart: get("restart").and_then(|field| field.duration()).unwrap_or_default(),
+        warmup: get("warmup").and_then(|field| field.duration()).unwrap_or_default(),
+        crashes: get("crashes").and_then(|field| field.flag()).unwrap_or_default(),
+    }
+}
+
+fn dependencies(
+    field: &Field<'_>,
+    caller: Caller,
+    defaults: &Settings,
+    names: &Names<'_>,
+) -> Vec<Dependency> {
+    field
+        .items()
+        .filter_map(|item| dependency::dependency(&item, caller, defaults, names))
+        .collect()
+}
+
+fn endpoints(
+    field: &Field<'_>,
+    service: ServiceId,
+    defaults: &Settings,
+    names: &Names<'_>,
+) -> Vec<Endpoint> {
+    let problems = field.problems();
+    let endpoint = |(index, entry): (u32, &&Entry)| {
+        check_name(&entry.key, "endpoint", problems);
+        let caller = Caller::Node(NodeRef { service, endpoint: Some(index) });
+        let mapping = Field::of_entry(entry, problems).mapping_or_nothing(&ENDPOINT);
+        let list = mapping.and_then(|mapping| mapping.get("dependencies"));
+        Endpoint {
+            name: entry.key.text.to_string(),
+            dependencies: list
+                .map(|list| dependencies(&list, caller, defaults, names))
+                .unwrap_or_default(),
+            place: entry.key.place,
+        }
+    };
+    (0_u32..).zip(&field.named()).map(endpoint).collect()
+}
+
+fn flow(index: u32, entry: &Entry, names: &Names<'_>, problems: &Problems) -> Flow {
+    check_name(&entry.key, "flow", problems);
+    let mapping = Field::of_entry(entry, problems).mapping(&FLOW);
+    let get = |key| mapping.and_then(|mapping| mapping.get(key));
+    let steps = mapping
+        .and_then(|mapping| mapping.need("steps", "[storefront]"))
+        .map(|field| steps(&field, index, &entry.key, names))
+        .unwrap_or_default();
+    Flow {
+        name: entry.key.text.to_string(),
+        title: get("title").and_then(|field| field.title()),
+        steps,
+        rate: get("rate").and_then(|field| field.rate()),
+        value: get("value").and_then(|field| field.money()),
+        critical: get("critical").and_then(|field| field.flag()).unwrap_or_default(),
+        retry_by_users: get("retry_by_users").and_then(|field| user_retries(&field)),
+        place: entry.key.place,
+    }
+}
+
+fn steps(field: &Field<'_>, index: u32, flow: &Key, names: &Names<'_>) -> Vec<Dependency> {
+    if field.is_list() && field.node.items().is_empty() {
+        let message = format!("flow `{}` has no steps", flow.text);
+        field.report(Code::EmptyFlow, message, "name the services that an order calls");
+    }
+    // Defaults are for calls between services: a customer's patience is another thing.
+    dependencies(field, Caller::Flow(index), &Settings::default(), names)
+}
+
+fn user_retries(field: &Field<'_>) -> Option<UserRetries> {
+    if field.is_number() {
+        let attempts = field.whole(1..=ATTEMPTS_MAX)?;
+        return Some(UserRetries { share: Share::ONE, attempts });
+    }
+    let mapping = field.mapping(&USER_RETRIES)?;
+    let share = mapping.get("share").map_or(Some(Share::ONE), |field| field.share());
+    let attempts = mapping.need("attempts", "2").and_then(|field| field.whole(1..=ATTEMPTS_MAX));
+    Some(UserRetries { share: share?, attempts: attempts? })
+}

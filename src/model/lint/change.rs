@@ -1,0 +1,120 @@
+//! What is doubtful about a change.
+
+use super::WARNINGS_PER_CODE;
+use crate::diagnostic::{Code, Diagnostic, Findings, Place};
+use crate::model::change::{Change, Component, Target, TargetRef};
+use crate::model::topology::Topology;
+use crate::model::units::{Seconds, Share};
+
+/// Everything doubtful about a change, sorted by place.
+pub fn change(change: &Change, topology: &Topology) -> Vec<Diagnostic> {
+    let mut findings = Findings::new(WARNINGS_PER_CODE);
+    for target in &change.targets {
+        of_target(change, target, topology, &mut findings);
+    }
+    of_times(change, &mut findings);
+    of_gates(change, &mut findings);
+    findings.finish()
+}
+
+fn no_effect(place: Place, fact: impl Into<String>, help: &str) -> Diagnostic {
+    Diagnostic::warning(Code::NoEffect, fact, place).help(help)
+}
+
+fn name(target: &Target, topology: &Topology) -> String {
+    match target.on {
+        TargetRef::Node(node) => topology.node_name(node),
+        TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
+    }
+}
+
+fn of_target(change: &Change, target: &Target, topology: &Topology, findings: &mut Findings) {
+    let name = name(target, topology);
+    let mut note = |fact: String, help: &str| findings.push(no_effect(target.place, fact, help));
+    if target.probability.is_zero() {
+        note(
+            format!("`{name}` never breaks: its probability is 0%"),
+            "remove the target, or raise `probability`",
+        );
+    }
+    if target.severity.1.is_zero() {
+        note(format!("nothing of `{name}` fails: its severity is 0%"), "raise `severity`");
+    }
+    if target.onset.p95 > Seconds::ZERO && change.is_moment() {
+        note(
+            format!("the onset of `{name}` has no effect in a single moment"),
+            "say how the change rolls out, is detected or taken back",
+        );
+    }
+    if target.onset.median > change.horizon {
+        note(
+            format!("`{name}` hardly ever breaks before the horizon of {}", change.horizon),
+            "raise `horizon`, or lower `onset`",
+        );
+    }
+    let most = most_exposure(change);
+    if target.min_exposure > most {
+        note(
+            format!(
+                "`{name}` never breaks: it stays dormant below an exposure of {}, but the rollout ends at {most}",
+                target.min_exposure
+            ),
+            "lower `min_exposure`, or add a stage",
+        );
+    }
+    if is_down_anyway(change, target) {
+        note(
+            format!("`{name}` is down the whole time anyway"),
+            "name it under `targets` or under `during`, not both",
+        );
+    }
+}
+
+fn most_exposure(change: &Change) -> Share {
+    let last = change.rollout.as_ref().and_then(|rollout| rollout.stages.last());
+    last.map_or(Share::ONE, |stage| stage.exposure)
+}
+
+fn is_down_anyway(change: &Change, target: &Target) -> bool {
+    let component = match target.on {
+        TargetRef::Node(node) => Component::Service(node.service),
+        TargetRef::Domain(domain) => Component::Domain(domain),
+    };
+    change.during.contains(&component)
+}
+
+fn of_times(change: &Change, findings: &mut Findings) {
+    let is_corrupt = change.targets.iter().any(|target| !target.modes.corrupt.is_zero());
+    let corrupt_only =
+        [(change.places.repair, "repair"), (change.places.corrupt_detection, "corrupt")];
+    for (place, key) in corrupt_only {
+        if let Some(place) = place.filter(|_| !is_corrupt) {
+            let fact = format!("`{key}` has no effect: no target gives wrong answers");
+            findings.push(no_effect(place, fact, "give a target the mode `corrupt`, or remove it"));
+        }
+    }
+    if let Some(place) = change.places.horizon.filter(|_| change.is_moment()) {
+        let help = "say how the change rolls out, is detected or taken back";
+        findings.push(no_effect(place, "`horizon` has no effect in a single moment", help));
+    }
+    let rollout = change.rollout.as_ref().zip(change.places.rollout);
+    if let Some((rollout, place)) = rollout {
+        let bakes = rollout.stages.iter().filter_map(|stage| stage.bake);
+        let lasts: f64 = bakes.map(Seconds::get).sum();
+        if lasts > change.horizon.get() {
+            let fact = format!("the rollout is not complete at the horizon of {}", change.horizon);
+            findings.push(no_effect(place, fact, "raise `horizon`, or shorten the bakes"));
+        }
+    }
+}
+
+/// A gate looks for failing requests, and a surge makes none by itself.
+fn of_gates(change: &Change, findings: &mut Findings) {
+    let Some((rollout, place)) = change.rollout.as_ref().zip(change.places.rollout) else { return };
+    let has_gate = rollout.stages.iter().any(|stage| !stage.gate.is_zero());
+    let only_surges = change.targets.iter().all(|target| target.modes.surge.is_one());
+    if has_gate && only_surges {
+        let fact = "the gates see nothing: no target fails by itself";
+        findings.push(no_effect(place, fact, "a surge shows in what is called, not in the target"));
+    }
+}

@@ -1,0 +1,61 @@
+//! What is doubtful rather than wrong: warnings about a checked topology or change.
+//!
+//! Everything here is linear in the size of the graph, or bounded: a topology of a million services
+//! gets its warnings in seconds, and of each kind at most [`WARNINGS_PER_CODE`].
+
+mod change;
+mod cycles;
+mod effect;
+mod fallbacks;
+mod graph;
+mod reach;
+mod redundancy;
+mod retries;
+mod timeouts;
+
+pub use change::change;
+
+use graph::Graph;
+
+use super::topology::Topology;
+use crate::diagnostic::{Diagnostic, Findings};
+
+/// More warnings of one kind are only counted.
+pub const WARNINGS_PER_CODE: usize = 20;
+
+/// Everything doubtful about a topology, sorted by place.
+pub fn topology(topology: &Topology) -> Vec<Diagnostic> {
+    let graph = Graph::new(topology);
+    let mut findings = Findings::new(WARNINGS_PER_CODE);
+    cycles::find(&graph, &mut findings);
+    timeouts::find(&graph, &mut findings);
+    retries::find(&graph, &mut findings);
+    fallbacks::find(&graph, &mut findings);
+    redundancy::find(&graph, &mut findings);
+    reach::find(&graph, &mut findings);
+    effect::find(&graph, &mut findings);
+    findings.finish()
+}
+
+/// A path of names: `a -> b -> c`, with its middle left out when it is long.
+fn path(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    if names.len() <= SHOWN {
+        return names.join(" -> ");
+    }
+    let (head, tail) = (&names[..SHOWN / 2], &names[names.len() - 3..]);
+    let left_out = names.len() - head.len() - tail.len();
+    format!("{} -> … ({left_out} more) … -> {}", head.join(" -> "), tail.join(" -> "))
+}
+
+/// A few names in backticks, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let ticked: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    match (ticked.split_last(), names.len().saturating_sub(SHOWN)) {
+        (None, _) => String::new(),
+        (Some((only, [])), 0) => only.clone(),
+        (Some((last, rest)), 0) => format!("{} and {last}", rest.join(", ")),
+        (Some(_), more) => format!("{} and {more} more", ticked.join(", ")),
+    }
+}

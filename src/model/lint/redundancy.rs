@@ -1,0 +1,126 @@
+//! Redundancy inside one failure domain.
+
+use super::graph::Graph;
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::model::topology::{Dependency, DomainId, Replicas, Service, ServiceId};
+
+pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
+    let topology = graph.topology;
+    for service in &topology.services {
+        if let Some(problem) = replicas(graph, service) {
+            findings.push(problem);
+        }
+    }
+    for node in 0..graph.len() {
+        let caller = Some(graph.node(node).service);
+        for dependency in graph.dependencies(node) {
+            findings_of(graph, dependency, caller, findings);
+        }
+    }
+    for step in topology.flows.iter().flat_map(|flow| &flow.steps) {
+        findings_of(graph, step, None, findings);
+    }
+}
+
+fn findings_of(
+    graph: &Graph<'_>,
+    dependency: &Dependency,
+    caller: Option<ServiceId>,
+    findings: &mut Findings,
+) {
+    if let Some(problem) = members(graph, dependency, caller) {
+        findings.push(problem);
+    }
+}
+
+/// Replicas more than needed, of which too many sit in one failure domain.
+fn replicas(graph: &Graph<'_>, service: &Service) -> Option<Diagnostic> {
+    let replicas = service.replicas.as_ref()?;
+    let Replicas { count, needs, domains, .. } = replicas;
+    if count == needs || domains.is_empty() {
+        return None;
+    }
+    let (domain, lost) = most_replicas(replicas)?;
+    if count - lost >= *needs {
+        return None;
+    }
+    let name = &graph.topology.domain(domain).name;
+    let message = if lost == *count {
+        format!("all {count} replicas of `{}` are in `{name}`", service.name)
+    } else {
+        format!(
+            "without `{name}`, `{}` has {} of {count} replicas, but needs {needs}",
+            service.name,
+            count - lost
+        )
+    };
+    Some(
+        Diagnostic::warning(Code::SharedDomain, message, service.place)
+            .help("spread the replicas over more failure domains, or add some"),
+    )
+}
+
+/// The failure domain with most replicas, the first by name of equal ones, and how many it has.
+fn most_replicas(replicas: &Replicas) -> Option<(DomainId, u32)> {
+    let length = replicas.domains.len() as u32;
+    // Replica i sits in domain i mod length: the first ones have one more.
+    let of_index =
+        |index: u32| replicas.count / length + u32::from(index < replicas.count % length);
+    let mut counts: Vec<(DomainId, u32)> = replicas
+        .domains
+        .iter()
+        .zip(0..)
+        .map(|(domain, index)| (*domain, of_index(index)))
+        .collect();
+    counts.sort_unstable();
+    let sums = counts
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|same| (same[0].0, same.iter().map(|(_, count)| count).sum::<u32>()));
+    sums.reduce(|most, next| if next.1 > most.1 { next } else { most })
+}
+
+/// Members of an `any_of` more than needed, of which too many sit in one failure domain.
+fn members(
+    graph: &Graph<'_>,
+    dependency: &Dependency,
+    caller: Option<ServiceId>,
+) -> Option<Diagnostic> {
+    let count = dependency.on.len() as u32;
+    if count <= dependency.needs {
+        return None;
+    }
+    let topology = graph.topology;
+    let home = |service: ServiceId| only_domain(topology.service(service));
+    let mut homes: Vec<DomainId> =
+        dependency.on.iter().filter_map(|node| home(node.service)).collect();
+    homes.sort_unstable();
+    let lost = homes.chunk_by(|a, b| a == b).max_by_key(|same| same.len())?;
+    // A caller in the same domain is down anyway.
+    if count - lost.len() as u32 >= dependency.needs || caller.and_then(home) == Some(lost[0]) {
+        return None;
+    }
+    let name = &topology.domain(lost[0]).name;
+    let message = format!(
+        "without `{name}`, {} of {count} members are left, but {} must be up",
+        count - lost.len() as u32,
+        dependency.needs
+    );
+    Some(
+        Diagnostic::warning(Code::SharedDomain, message, dependency.place).help(
+            "members protect from the loss of a failure domain only when they are in several",
+        ),
+    )
+}
+
+/// The failure domain that takes a service down alone.
+fn only_domain(service: &Service) -> Option<DomainId> {
+    match service.domains[..] {
+        [domain] => Some(domain),
+        [] => {
+            let replicas = service.replicas.as_ref()?;
+            let (first, rest) = replicas.domains.split_first()?;
+            rest.iter().all(|domain| domain == first).then_some(*first)
+        }
+        _ => None,
+    }
+}

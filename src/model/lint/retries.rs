@@ -1,0 +1,135 @@
+//! Retries at several layers of one path: the attempts multiply.
+
+use super::graph::Graph;
+use super::path;
+use crate::diagnostic::{Code, Diagnostic, Findings};
+use crate::model::topology::{Dependency, NodeRef, Phase};
+
+/// Fewer attempts per request than this are not worth a word.
+const ATTEMPTS_MIN: f64 = 4.0;
+
+/// The path from a node on which attempts multiply most.
+#[derive(Clone, Copy)]
+struct Worst<'a> {
+    attempts: f64,
+    layers: u32,
+    /// The call it starts with, and what that calls; `None` at the end of the path.
+    next: Option<(&'a Dependency, usize)>,
+}
+
+const NONE: Worst<'static> = Worst { attempts: 1.0, layers: 0, next: None };
+
+/// Reports the worst path.
+///
+/// # Complexity
+/// Linear: the worst path from a node goes on with the worst path from one of its callees.
+pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
+    let components = graph.components(is_call);
+    let component_of = graph.numbers(&components);
+    let mut worst = vec![NONE; graph.len()];
+    for node in components.into_iter().flatten() {
+        // A call inside a circle is left out: it could be repeated for ever.
+        let leaves = |callee: &NodeRef| component_of[graph.index(*callee)] != component_of[node];
+        let own = worst_of(graph, graph.dependencies(node), leaves, &worst);
+        let plain = graph.plain(node).filter(|plain| component_of[*plain] != component_of[node]);
+        worst[node] = match plain.map(|plain| worst[plain]) {
+            Some(plain) if plain.attempts > own.attempts => plain,
+            _ => own,
+        };
+    }
+    let flows = graph.topology.flows.iter();
+    let of_flows = flows.map(|flow| {
+        (format!("flow {}", flow.name), worst_of(graph, &flow.steps, |_| true, &worst))
+    });
+    let starts: Vec<(String, Worst<'_>)> = if graph.topology.flows.is_empty() {
+        let nodes = (0..graph.len()).filter(|node| worst[*node].layers > 1);
+        nodes.map(|node| (graph.name(node), worst[node])).collect()
+    } else {
+        of_flows.collect()
+    };
+    // The first of equal ones, so that the answer does not depend on luck.
+    let mut most: Option<(String, Worst<'_>)> = None;
+    for (name, start) in starts {
+        let least = most.as_ref().map_or(ATTEMPTS_MIN - 1e-9, |(_, most)| most.attempts);
+        if start.layers > 1 && start.attempts > least {
+            most = Some((name, start));
+        }
+    }
+    if let Some((name, start)) = most {
+        findings.push(report(graph, name, start, &worst));
+    }
+}
+
+fn is_call(dependency: &Dependency) -> bool {
+    dependency.phase == Phase::Serve
+}
+
+/// How often a call is made on average when every attempt fails.
+fn attempts(dependency: &Dependency) -> f64 {
+    // An open breaker makes no retries.
+    if dependency.circuit_breaker == Some(true) {
+        return 1.0;
+    }
+    let retries = f64::from(dependency.retries.unwrap_or(0));
+    1.0 + dependency.retry_budget.map_or(retries, |budget| retries.min(budget.get()))
+}
+
+fn worst_of<'a>(
+    graph: &Graph<'a>,
+    dependencies: &'a [Dependency],
+    leaves: impl Fn(&NodeRef) -> bool,
+    worst: &[Worst<'a>],
+) -> Worst<'a> {
+    let mut most = NONE;
+    for call in dependencies.iter().filter(|dep| is_call(dep)) {
+        for callee in call.on.iter().filter(|callee| leaves(callee)) {
+            let callee = graph.index(*callee);
+            let below = worst[callee];
+            let attempts = attempts(call);
+            let layers = below.layers + u32::from(attempts > 1.0);
+            if attempts * below.attempts > most.attempts {
+                most = Worst {
+                    attempts: attempts * below.attempts,
+                    layers,
+                    next: Some((call, callee)),
+                };
+            }
+        }
+    }
+    most
+}
+
+fn report(graph: &Graph<'_>, start: String, worst: Worst<'_>, all: &[Worst<'_>]) -> Diagnostic {
+    let (mut names, mut repeated) = (vec![start], Vec::new());
+    let mut at = worst;
+    while let Some((call, callee)) = at.next {
+        let factor = attempts(call);
+        let times = if factor > 1.0 { format!(" ×{}", shown(factor)) } else { String::new() };
+        names.push(format!("{}{times}", graph.name(callee)));
+        if factor > 1.0 {
+            repeated.push((call, callee));
+        }
+        at = all[callee];
+    }
+    let (last, target) = repeated.last().expect("at least two layers retry");
+    let message = format!(
+        "retries multiply: one request can become {} calls to `{}`",
+        shown(worst.attempts),
+        graph.name(*target)
+    );
+    let problem = Diagnostic::warning(Code::RetryAmplification, message, last.place)
+        .label(path(&names))
+        .help("retry at one layer only, or limit retries with `retry_budget` or `circuit_breaker`");
+    let others = repeated.iter().rev().skip(1).take(3);
+    others.fold(problem, |problem, (call, _)| {
+        problem.other(call.place, format!("{} attempts", shown(attempts(call))))
+    })
+}
+
+fn shown(attempts: f64) -> String {
+    if attempts > 1e6 {
+        "over a million".to_owned()
+    } else {
+        format!("{}", (attempts * 10.0).round() / 10.0)
+    }
+}
