@@ -22,7 +22,7 @@ pub struct Histogram {
 ///
 /// The steps reach to the 99th percentile, or to the largest value where that is 0: the worst of a
 /// hundred thousand trials would otherwise press all others into the first step.
-pub fn histogram(sketch: &Sketch) -> Option<Histogram> {
+pub(super) fn histogram(sketch: &Sketch) -> Option<Histogram> {
     let max = sketch.max().filter(|max| *max > 0.0)?;
     let reach = sketch.quantile(0.99).filter(|reach| *reach > 0.0).unwrap_or(max);
     let step = round_step(reach / STEPS_MAX);

@@ -140,6 +140,13 @@ pub fn summarize(tally: &Tally) -> Summary {
     }
 }
 
+/// The width of the widest interval of any flow, as far as it was counted.
+pub fn widest_flow_interval(tally: &Tally) -> f64 {
+    let flows = &tally.units[tally.units.len() - tally.flows.len()..];
+    let counts = flows.iter().flat_map(|flow| [flow.failed, flow.degraded]);
+    counts.map(|count| estimate::proportion(count, tally.trials).width()).fold(0.0, f64::max)
+}
+
 fn summarize_unit(unit: &UnitTally, trials: u64) -> Unit {
     Unit {
         failed: estimate::proportion(unit.failed, trials),

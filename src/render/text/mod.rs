@@ -58,6 +58,28 @@ pub fn render(report: &Report, style: &Style) -> String {
     page.text
 }
 
+/// A bar for other forms of text, in Unicode and without colour.
+pub(super) struct ShareBar {
+    /// The share that fails.
+    pub(super) failed: f64,
+    /// The share that is degraded or worse.
+    pub(super) degraded: f64,
+    /// How long the bar is.
+    pub(super) cells: usize,
+}
+
+impl std::fmt::Display for ShareBar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bar = Glyphs::of(false).bar(self.failed, self.degraded, self.cells);
+        f.write_str(&bar.show(false))
+    }
+}
+
+/// A name that cannot act on what shows it.
+pub(super) fn harmless(name: &str) -> String {
+    clean(name, false)
+}
+
 /// How many lines the smaller sections may take.
 const HELD_MAX: usize = 5;
 const UNHELD_MAX: usize = 4;

@@ -19,7 +19,6 @@ impl Cell {
 /// What stands in the column of bars.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Bar {
-    Nothing,
     ShareLegend,
     StripLegend,
     /// The shares that fail, and that are degraded or worse.
@@ -137,7 +136,6 @@ fn line(row: &Row, widths: &Widths, glyphs: &Glyphs) -> Line {
     let rest = widths.name - columns(&name);
     line.push(row.name.0, name).blank(rest + GAP);
     let bar = match row.bar {
-        Bar::Nothing => Line::default(),
         Bar::ShareLegend => glyphs.bar_legend(widths.bar),
         Bar::StripLegend => glyphs.strip_legend(widths.bar),
         Bar::Shares(failed, degraded) => glyphs.bar(failed, degraded, widths.bar),
