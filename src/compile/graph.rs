@@ -6,8 +6,8 @@ use std::ops::Range;
 use super::key::Key;
 use super::order::{self, Component};
 use super::plan::{
-    Buffer, Cache, Call, Dependency, Domain, Fallback, Flow, Group, Member, NONE, Node, Plan,
-    Replica, Service, StartNeed, Traffic,
+    Buffer, Cache, Call, Dependency, Domain, Fallback, Flow, Group, Guards, Member, NONE, Node,
+    Plan, Replica, Service, StartNeed, Traffic,
 };
 use crate::model::change::Routing;
 use crate::model::topology::{self as model, Caller, NodeRef, Phase, WhenFull};
@@ -234,6 +234,23 @@ fn add_call(
         holds: buffer.holds.get(),
         drops: buffer.when_full == WhenFull::Drop,
     });
+    let fallback = match it.fallback.map(|fallback| fallback.on) {
+        None => Fallback::None,
+        Some(None) => Fallback::Static,
+        Some(Some(on)) => Fallback::Node(node(on)),
+    };
+    let guards = Guards {
+        budget: it.retry_budget.map_or(f64::INFINITY, Share::get),
+        cache,
+        buffer,
+        fallback,
+        fallback_weight: 0.0,
+        waited: NONE,
+    };
+    let is_guarded = it.retry_budget.is_some()
+        || guards.cache.is_some()
+        || guards.buffer.is_some()
+        || guards.fallback != Fallback::None;
     plan.calls.push(Call {
         dependency: number,
         members: first..plan.members.len() as u32,
@@ -245,18 +262,9 @@ fn add_call(
         breaker,
         validates: it.validates == Some(true),
         retries: it.retries.unwrap_or(0),
-        budget: it.retry_budget.map_or(f64::INFINITY, Share::get),
-        cache,
-        buffer,
-        fallback: match it.fallback.map(|fallback| fallback.on) {
-            None => Fallback::None,
-            Some(None) => Fallback::Static,
-            Some(Some(on)) => Fallback::Node(node(on)),
-        },
         probability: it.call_probability.get(),
         inside: false,
-        fallback_weight: 0.0,
-        waited: NONE,
+        guards: is_guarded.then(|| Box::new(guards)),
     });
 }
 
@@ -364,12 +372,16 @@ fn mark_waiting(plan: &mut Plan) {
     for node in 0..plan.nodes.len() {
         for call in plan.nodes[node].calls.clone() {
             let it = &mut plan.calls[call as usize];
-            let has_ttl = it.cache.as_ref().is_some_and(|cache| cache.ttl.is_finite());
-            if it.buffer.is_some() && it.any_of {
-                it.waited = waited;
+            let has_ttl = it.cache().is_some_and(|cache| cache.ttl.is_finite());
+            let has_buffer = it.buffer().is_some();
+            if has_buffer
+                && it.any_of
+                && let Some(guards) = &mut it.guards
+            {
+                guards.waited = waited;
                 waited += 1;
             }
-            if !has_ttl && it.buffer.is_none() {
+            if !has_ttl && !has_buffer {
                 continue;
             }
             let members = it.members.clone();

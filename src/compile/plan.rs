@@ -112,6 +112,17 @@ pub struct Call {
     pub validates: bool,
     /// Tries again this often.
     pub retries: u32,
+    /// The share of requests that make the call.
+    pub probability: f64,
+    /// Whether it stays inside the cycle of its caller.
+    pub inside: bool,
+    /// What few calls have, apart from the others so that those stay small.
+    pub guards: Option<Box<Guards>>,
+}
+
+/// What few calls have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guards {
     /// Retries per call at most; infinite without a budget.
     pub budget: f64,
     /// Answers kept.
@@ -120,14 +131,37 @@ pub struct Call {
     pub buffer: Option<Buffer>,
     /// What happens instead.
     pub fallback: Fallback,
-    /// The share of requests that make the call.
-    pub probability: f64,
-    /// Whether it stays inside the cycle of its caller.
-    pub inside: bool,
     /// The weight of its fallback traffic at the fallback's node and service.
     pub fallback_weight: f64,
     /// Its number among the calls whose own failing time is kept; [`NONE`] mostly.
     pub waited: u32,
+}
+
+impl Call {
+    /// Retries per call at most; infinite without a budget.
+    pub fn budget(&self) -> f64 {
+        self.guards.as_ref().map_or(f64::INFINITY, |guards| guards.budget)
+    }
+
+    /// Answers kept.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.guards.as_ref().and_then(|guards| guards.cache.as_ref())
+    }
+
+    /// A queue.
+    pub fn buffer(&self) -> Option<&Buffer> {
+        self.guards.as_ref().and_then(|guards| guards.buffer.as_ref())
+    }
+
+    /// What happens instead.
+    pub fn fallback(&self) -> Fallback {
+        self.guards.as_ref().map_or(Fallback::None, |guards| guards.fallback)
+    }
+
+    /// Its number among the calls whose own failing time is kept; [`NONE`] mostly.
+    pub fn waited(&self) -> u32 {
+        self.guards.as_ref().map_or(NONE, |guards| guards.waited)
+    }
 }
 
 /// One node that a call points at.
@@ -405,11 +439,11 @@ impl Plan {
 
     /// Everything a call refers to: its members, its fallback, and what holds its cache.
     pub fn referred<'a>(&'a self, call: &'a Call) -> impl Iterator<Item = u32> + 'a {
-        let fallback = match call.fallback {
+        let fallback = match call.fallback() {
             Fallback::Node(node) => Some(node),
             Fallback::None | Fallback::Static => None,
         };
-        let cache = call.cache.as_ref().map(|cache| cache.node).filter(|node| *node != NONE);
+        let cache = call.cache().map(|cache| cache.node).filter(|node| *node != NONE);
         self.members_of(call).iter().map(|member| member.node).chain(fallback).chain(cache)
     }
 }

@@ -38,7 +38,10 @@ pub(super) fn weigh(plan: &mut Plan) {
                     let member = &mut plan.members[member as usize];
                     (member.weight, member.extra) = (weight, it.extra);
                 }
-                From::Fallback(call) => plan.calls[call as usize].fallback_weight = weight,
+                From::Fallback(call) => {
+                    let guards = plan.calls[call as usize].guards.as_mut();
+                    guards.expect("a call with a fallback has guards").fallback_weight = weight;
+                }
             }
         }
         plan.services[service].traffic = total(&all, weight);
@@ -94,7 +97,7 @@ fn arrivals(plan: &Plan) -> Vec<Arrival> {
                 let to = plan.members[member as usize].node;
                 arrive(From::Member(member), to, calls.map(|calls| calls * each), extra[node]);
             }
-            if let Fallback::Node(to) = it.fallback {
+            if let Fallback::Node(to) = it.fallback() {
                 arrive(From::Fallback(call), to, calls, true);
             }
         }

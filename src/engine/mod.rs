@@ -6,8 +6,10 @@
 pub mod draws;
 pub mod fluid;
 pub mod outcome;
+mod simd;
 pub mod sketch;
 pub mod tally;
+pub mod tape;
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -66,6 +68,11 @@ impl<'a> Simulation<'a> {
     /// The name of the engine.
     pub fn engine(&self) -> &'static str {
         "fluid"
+    }
+
+    /// One trial, moment by moment.
+    pub fn tape(&'a self, trial: u64) -> tape::Tape {
+        self.engine.tape(self.draws, trial)
     }
 
     /// Adds the trials of a range to a tally; stops early, at a whole number of windows, when

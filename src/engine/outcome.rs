@@ -60,6 +60,8 @@ pub struct Flow {
     pub lost: Each,
     /// Of these, orders that went wrong unnoticed.
     pub wrong: Each,
+    /// Seconds' worth of orders lost, whatever their rate; NaN where there is no time.
+    pub unserved: Each,
 }
 
 /// What came of failure at a dependency.

@@ -83,6 +83,9 @@ pub struct Tally {
     pub oddities: Vec<[u64; 3]>,
     /// The course of the trials, where there is time.
     pub course: Option<CourseTally>,
+    /// What each trial cost, in the order of trials, where there is time: orders lost, or where no
+    /// flow has a rate, seconds' worth of orders.
+    pub costs: Vec<f32>,
 }
 
 /// A service, an endpoint or a flow.
@@ -163,6 +166,7 @@ impl Tally {
                 exposure: Sketch::new(ORDER_DIGITS),
                 over: Sketch::new(ORDER_DIGITS),
             }),
+            costs: Vec::new(),
         }
     }
 
@@ -201,9 +205,10 @@ impl Tally {
     }
 
     fn add_orders(&mut self, outcome: &Outcome, trial: usize) {
-        let (mut total, mut has_rate) = (0.0, false);
+        let (mut total, mut has_rate, mut unserved) = (0.0, false, 0.0);
         for (all, flow) in self.flows.iter_mut().zip(&outcome.flows) {
             let lost = flow.lost[trial];
+            unserved += flow.unserved[trial];
             if !lost.is_nan() {
                 has_rate = true;
                 total += lost;
@@ -214,6 +219,26 @@ impl Tally {
         if has_rate {
             self.lost.add(total);
         }
+        if self.course.is_some() {
+            self.costs.push(if has_rate { total } else { unserved } as f32);
+        }
+    }
+
+    /// The first trial whose cost is the one that the share `q` of all trials does not exceed.
+    pub fn trial_at(&self, q: f64) -> Option<u64> {
+        let mut order: Vec<u32> = (0..self.costs.len() as u32).collect();
+        #[expect(clippy::cast_sign_loss, reason = "a rank is not negative")]
+        let rank = ((q * order.len() as f64).ceil() as usize).clamp(1, order.len().max(1)) - 1;
+        let cost = |trial: &u32| (self.costs[*trial as usize], *trial);
+        if order.is_empty() {
+            return None;
+        }
+        let (_, at, _) = order.select_nth_unstable_by(rank, |a, b| {
+            let (a, b) = (cost(a), cost(b));
+            a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
+        });
+        let found = self.costs[*at as usize];
+        self.costs.iter().position(|cost| *cost == found).map(|trial| trial as u64)
     }
 
     /// Makes quantiles ready to be asked for.

@@ -63,6 +63,7 @@ impl Report {
             never_recovers: names(1),
             unsettled: names(2),
             unknowns: Vec::new(),
+            stories: Vec::new(),
             assumptions: context.assumptions(),
             verdict: None,
         }

@@ -4,8 +4,10 @@
 //! numbers from 0 to 1, durations are seconds, orders are numbers of orders.
 
 mod build;
+pub mod story;
 
 pub use build::Context;
+pub use story::StoryReport;
 
 use std::collections::BTreeMap;
 
@@ -65,6 +67,9 @@ pub struct Report {
     pub unsettled: Vec<String>,
     /// What is not stated and matters, widest first.
     pub unknowns: Vec<Unknown>,
+    /// The median trial and a 1-in-20 trial, where there is time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stories: Vec<StoryReport>,
     /// What was taken for granted, in sentences.
     pub assumptions: Vec<String>,
     /// The verdict of `check`.

@@ -60,6 +60,7 @@ pub fn check(
     let mut report = simulate::report(topology, change, settings, &simulation, &summary);
     report.partial = is_partial || progress.is_cancelled();
     report.unknowns = super::unknowns::find(topology, change, settings, &summary);
+    report.stories = simulate::stories(topology, change, &simulation, &tally);
     report.verdict = Some(verdict(&report, outcomes(topology, &tally, &summary, limits)));
     report
 }

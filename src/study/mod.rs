@@ -5,4 +5,4 @@ pub mod simulate;
 mod unknowns;
 
 pub use check::{Limit, Measure, check};
-pub use simulate::{Settings, Stop, simulate};
+pub use simulate::{Settings, Stop, simulate, story};

@@ -3,7 +3,7 @@
 use crate::compile::{Plan, compile};
 use crate::engine::{Progress, Simulation, Tally};
 use crate::model::{Change, Seconds, Topology};
-use crate::report::{Context, Report};
+use crate::report::{Context, Report, StoryReport, story};
 use crate::summary::{self, Summary, summarize};
 
 use super::unknowns;
@@ -58,7 +58,33 @@ pub fn simulate(
     let mut report = report(topology, change, settings, &simulation, &summary);
     report.partial = is_partial;
     report.unknowns = unknowns::find(topology, change, settings, &summary);
+    report.stories = stories(topology, change, &simulation, &tally);
     report
+}
+
+/// One trial, step by step.
+pub fn story(topology: &Topology, change: &Change, settings: &Settings, trial: u64) -> StoryReport {
+    let plan = compile(topology, change, settings.lasting);
+    let simulation = Simulation::new(&plan, settings.seed);
+    let targets: Vec<_> = change.targets.iter().map(|target| target.on).collect();
+    story::tell(topology, &targets, &simulation.tape(trial), trial, "as asked for")
+}
+
+/// The median trial and a 1-in-20 trial.
+pub(super) fn stories<'a>(
+    topology: &Topology,
+    change: &Change,
+    simulation: &'a Simulation<'a>,
+    tally: &Tally,
+) -> Vec<StoryReport> {
+    let targets: Vec<_> = change.targets.iter().map(|target| target.on).collect();
+    [("median", 0.5), ("1 in 20", 0.95)]
+        .into_iter()
+        .filter_map(|(label, q)| {
+            let trial = tally.trial_at(q)?;
+            Some(story::tell(topology, &targets, &simulation.tape(trial), trial, label))
+        })
+        .collect()
 }
 
 /// The report of a summary.

@@ -66,7 +66,7 @@ impl Run<'_> {
     /// Walks the trials without the change, if anything in them fails by itself.
     pub(super) fn walk_baseline(&mut self) {
         self.baseline.clear();
-        if !self.moment.world.is_troubled {
+        if !self.world.is_troubled {
             return;
         }
         let mut baseline = Baseline::default();
@@ -91,7 +91,9 @@ impl Run<'_> {
             }
         }
         baseline.overloaded = (0..self.plan.services.len())
-            .map(|service| super::lanes::mask(|lane| self.moment.overload[service][lane] > 1e-9))
+            .map(|service| {
+                super::lanes::mask::<LANES>(|lane| self.moment.overload[service][lane] > 1e-9)
+            })
             .collect();
         self.baseline = baseline;
     }
@@ -108,7 +110,7 @@ impl Run<'_> {
             ]
         });
         let start_failed = self.setup.start_nodes.iter().map(|node| {
-            super::lanes::mask(|lane| {
+            super::lanes::mask::<LANES>(|lane| {
                 let failing = self.node_share(*node, lane, super::lanes::Shares::failing);
                 failing >= self.plan.failed - super::call::SLACK
             })

@@ -1,6 +1,6 @@
 //! What one call contributes to its caller: the steps of the pipeline, in their order.
 
-use super::lanes::{LANES, Lanes, Shares, all, has, mask};
+use super::lanes::{Lanes, Shares, all, has, mask};
 use super::moment::Moment;
 use crate::compile::plan::{Call, Fallback, NONE};
 use crate::engine::tally::Guard;
@@ -11,26 +11,26 @@ pub(super) const SLACK: f64 = 1e-9;
 const BREAKER_OPENS: f64 = 0.5;
 
 /// What happened to a call, beside what it contributes.
-pub(super) struct Called {
-    pub(super) shares: Shares,
+pub(super) struct Called<const W: usize> {
+    pub(super) shares: Shares<W>,
     /// The share that reached the fallback, whether it worked or not.
-    pub(super) failed_over: Lanes,
+    pub(super) failed_over: Lanes<W>,
 }
 
 /// What the steps of a call took away, for those who want to know.
-pub(super) trait Steps {
+pub(super) trait Steps<const W: usize> {
     /// The raw state of a dependency, or of each member, before any step.
-    fn enters(&mut self, _shares: &Shares) {}
+    fn enters(&mut self, _shares: &Shares<W>) {}
     /// The shares after a step that is the work of this guard.
-    fn after(&mut self, _guard: Guard, _shares: &Shares) {}
+    fn after(&mut self, _guard: Guard, _shares: &Shares<W>) {}
 }
 
 /// Nobody wants to know.
 pub(super) struct Unwatched;
 
-impl Steps for Unwatched {}
+impl<const W: usize> Steps<W> for Unwatched {}
 
-impl Moment<'_> {
+impl<const W: usize> Moment<'_, W> {
     /// Whether nothing at all happens at a call: everything that it refers to is ok.
     #[inline(always)]
     pub(super) fn is_quiet(&self, call: &Call, cohort: usize) -> bool {
@@ -38,19 +38,24 @@ impl Moment<'_> {
         let members = self.plan.members_of(call).iter().all(|member| quiet[member.node as usize]);
         members
             && (!self.plan.has_load
-                || call.cache.as_ref().is_none_or(|it| it.node == NONE || quiet[it.node as usize]))
+                || call.cache().is_none_or(|it| it.node == NONE || quiet[it.node as usize]))
     }
 
     /// Steps 0 to 8.
     #[inline(always)]
-    pub(super) fn call(&mut self, call: &Call, cohort: usize, steps: &mut impl Steps) -> Called {
+    pub(super) fn call(
+        &mut self,
+        call: &Call,
+        cohort: usize,
+        steps: &mut impl Steps<W>,
+    ) -> Called<W> {
         let mut shares = if call.any_of {
             self.any_of(call, cohort, steps)
         } else {
             self.member(call, call.members.start, cohort, steps)
         };
         let mut soft = call.soft;
-        if let Some(buffer) = &call.buffer {
+        if let Some(buffer) = call.buffer() {
             let holding = self.buffer_holds(call, &shares, buffer.holds, cohort);
             silence(&mut shares, holding);
             steps.after(Guard::Buffer, &shares);
@@ -60,7 +65,7 @@ impl Moment<'_> {
         self.fall_back(call, cohort, &mut shares);
         steps.after(Guard::Fallback, &shares);
         if soft {
-            for lane in 0..LANES {
+            for lane in 0..W {
                 shares.degraded[lane] += shares.down[lane] + shares.corrupt[lane];
             }
             (shares.down, shares.corrupt) = (all(0.0), all(0.0));
@@ -76,7 +81,7 @@ impl Moment<'_> {
             }
             steps.after(Guard::Rarity, &shares);
         }
-        let reaches = self.world.reaches[call.dependency as usize];
+        let reaches = self.reaches[call.dependency as usize];
         if reaches != u8::MAX {
             silence(&mut shares, !reaches);
             steps.after(Guard::Luck, &shares);
@@ -91,8 +96,8 @@ impl Moment<'_> {
         call: &Call,
         member: u32,
         cohort: usize,
-        steps: &mut impl Steps,
-    ) -> Shares {
+        steps: &mut impl Steps<W>,
+    ) -> Shares<W> {
         let node = self.plan.members[member as usize].node;
         let raw = self.cohorts[cohort].shares[node as usize];
         let mut shares = raw;
@@ -101,13 +106,13 @@ impl Moment<'_> {
             shares.degraded = all(0.0);
         }
         if call.gives_up {
-            for lane in 0..LANES {
+            for lane in 0..W {
                 shares.down[lane] += shares.slow[lane];
             }
             shares.slow = all(0.0);
         }
         if call.validates {
-            for lane in 0..LANES {
+            for lane in 0..W {
                 shares.down[lane] += shares.corrupt[lane];
             }
             shares.corrupt = all(0.0);
@@ -117,7 +122,7 @@ impl Moment<'_> {
             factor = retry(call, &mut shares);
             steps.after(Guard::Retry, &shares);
         }
-        if let Some(cache) = &call.cache {
+        if let Some(cache) = call.cache() {
             let holding = if cache.ttl.is_finite() {
                 self.holds(node, &raw, cache.ttl, cohort)
             } else {
@@ -125,7 +130,7 @@ impl Moment<'_> {
             };
             let served =
                 (cache.node != NONE).then(|| self.cohorts[cohort].shares[cache.node as usize]);
-            for lane in 0..LANES {
+            for lane in 0..W {
                 let working = served.as_ref().map_or(1.0, |it| 1.0 - it.failing(lane));
                 let answers = if has(holding, lane) { cache.hit_ratio * working } else { 0.0 };
                 let rest = 1.0 - answers;
@@ -146,7 +151,7 @@ impl Moment<'_> {
 
     /// Steps 0 to 4 for every member of an `any_of`, and what comes of them together.
     #[inline(always)]
-    fn any_of(&mut self, call: &Call, cohort: usize, steps: &mut impl Steps) -> Shares {
+    fn any_of(&mut self, call: &Call, cohort: usize, steps: &mut impl Steps<W>) -> Shares<W> {
         let mut members = std::mem::take(&mut self.members);
         members.clear();
         for member in call.members.clone() {
@@ -159,7 +164,7 @@ impl Moment<'_> {
             for (index, member) in call.members.clone().enumerate() {
                 let moved = moved_traffic(&members, index, call.needs);
                 let factor = &mut self.cohorts[cohort].traffic[member as usize];
-                for lane in 0..LANES {
+                for lane in 0..W {
                     factor[lane] *= moved[lane];
                 }
             }
@@ -170,25 +175,25 @@ impl Moment<'_> {
 
     /// In which lanes a node has not been failing for as long as this.
     #[inline(always)]
-    fn holds(&self, node: u32, shares: &Shares, limit: f64, cohort: usize) -> u8 {
+    fn holds(&self, node: u32, shares: &Shares<W>, limit: f64, cohort: usize) -> u8 {
         self.not_failing_for(shares, &self.cohorts[cohort].since[node as usize], limit)
     }
 
     #[inline(always)]
-    fn buffer_holds(&mut self, call: &Call, shares: &Shares, limit: f64, cohort: usize) -> u8 {
-        if call.waited == NONE {
+    fn buffer_holds(&mut self, call: &Call, shares: &Shares<W>, limit: f64, cohort: usize) -> u8 {
+        if call.waited() == NONE {
             let node = self.plan.members[call.members.start as usize].node;
             let raw = self.cohorts[cohort].shares[node as usize];
             return self.holds(node, &raw, limit, cohort);
         }
-        let entry = call.waited as usize;
+        let entry = call.waited() as usize;
         self.cohorts[cohort].entries[entry] = *shares;
         self.not_failing_for(shares, &self.cohorts[cohort].entries_since[entry], limit)
     }
 
     #[inline(always)]
-    fn not_failing_for(&self, shares: &Shares, since: &Lanes, limit: f64) -> u8 {
-        mask(|lane| {
+    fn not_failing_for(&self, shares: &Shares<W>, since: &Lanes<W>, limit: f64) -> u8 {
+        mask::<W>(|lane| {
             let failing = shares.failing(lane) >= self.plan.failed - SLACK;
             let since = since[lane].min(self.time[lane]);
             !failing || self.time[lane] < since + limit
@@ -197,13 +202,13 @@ impl Moment<'_> {
 
     /// Step 6.
     #[inline(always)]
-    fn fall_back(&self, call: &Call, cohort: usize, shares: &mut Shares) {
-        let works = match call.fallback {
+    fn fall_back(&self, call: &Call, cohort: usize, shares: &mut Shares<W>) {
+        let works = match call.fallback() {
             Fallback::None => return,
-            Fallback::Static | Fallback::Node(_) => self.world.works[call.dependency as usize],
+            Fallback::Static | Fallback::Node(_) => self.works[call.dependency as usize],
         };
-        let Fallback::Node(node) = call.fallback else {
-            for lane in 0..LANES {
+        let Fallback::Node(node) = call.fallback() else {
+            for lane in 0..W {
                 if has(works, lane) {
                     shares.degraded[lane] += shares.down[lane];
                     shares.down[lane] = 0.0;
@@ -212,7 +217,7 @@ impl Moment<'_> {
             return;
         };
         let instead = &self.cohorts[cohort].shares[node as usize];
-        for lane in 0..LANES {
+        for lane in 0..W {
             if !has(works, lane) {
                 continue;
             }
@@ -236,8 +241,8 @@ impl Moment<'_> {
 
 /// Nothing is felt in these lanes.
 #[inline(always)]
-fn silence(shares: &mut Shares, lanes: u8) {
-    for lane in 0..LANES {
+fn silence<const W: usize>(shares: &mut Shares<W>, lanes: u8) {
+    for lane in 0..W {
         if has(lanes, lane) {
             shares.slow[lane] = 0.0;
             shares.down[lane] = 0.0;
@@ -249,12 +254,13 @@ fn silence(shares: &mut Shares, lanes: u8) {
 
 /// Step 3; gives how often a call is made on average.
 #[inline(always)]
-fn retry(call: &Call, shares: &mut Shares) -> Lanes {
+fn retry<const W: usize>(call: &Call, shares: &mut Shares<W>) -> Lanes<W> {
+    let budget = call.budget();
     let mut attempts = all(1.0);
-    for lane in 0..LANES {
+    for lane in 0..W {
         let p = shares.down[lane];
         let open = call.breaker && p >= BREAKER_OPENS - SLACK;
-        let retries = if open { 0.0 } else { retries_per_call(p, call.retries).min(call.budget) };
+        let retries = if open { 0.0 } else { retries_per_call(p, call.retries).min(budget) };
         attempts[lane] = 1.0 + retries;
         shares.slow[lane] *= attempts[lane];
         shares.corrupt[lane] *= attempts[lane];
@@ -276,10 +282,10 @@ fn retries_per_call(p: f64, retries: u32) -> f64 {
 
 /// What an `any_of` gives when so many of its members must be neither slow nor down.
 #[inline(always)]
-fn together(members: &[Shares], needs: u32) -> Shares {
+fn together<const W: usize>(members: &[Shares<W>], needs: u32) -> Shares<W> {
     let mut shares = Shares::OK;
     let too_few = too_few_up(members, needs);
-    for lane in 0..LANES {
+    for lane in 0..W {
         let (mut all_down, mut slow, mut not_down, mut corrupt, mut degraded, mut up) =
             (1.0, 0.0, 0.0, 0.0, 0.0, 0.0);
         for it in members {
@@ -307,22 +313,22 @@ fn together(members: &[Shares], needs: u32) -> Shares {
 /// The number that are up follows a Poisson binomial distribution, built up member by member; only
 /// its first `needs` terms are kept.
 #[inline(always)]
-fn too_few_up(members: &[Shares], needs: u32) -> Lanes {
+fn too_few_up<const W: usize>(members: &[Shares<W>], needs: u32) -> Lanes<W> {
     let needs = needs as usize;
     if needs == 1 {
         let mut none = all(1.0);
         for it in members {
-            for lane in 0..LANES {
+            for lane in 0..W {
                 none[lane] *= it.unanswered(lane).min(1.0);
             }
         }
         return none;
     }
-    let mut chance = vec![all(0.0); needs];
+    let mut chance: Vec<Lanes<W>> = vec![all(0.0); needs];
     chance[0] = all(1.0);
     for it in members {
         for count in (0..needs).rev() {
-            for lane in 0..LANES {
+            for lane in 0..W {
                 let lost = it.unanswered(lane).min(1.0);
                 let one_more = if count > 0 { chance[count - 1][lane] * (1.0 - lost) } else { 0.0 };
                 chance[count][lane] = chance[count][lane] * lost + one_more;
@@ -334,10 +340,10 @@ fn too_few_up(members: &[Shares], needs: u32) -> Lanes {
 
 /// How much of a member's normal traffic comes to it when traffic moves to those that are up.
 #[inline(always)]
-fn moved_traffic(members: &[Shares], index: usize, needs: u32) -> Lanes {
+fn moved_traffic<const W: usize>(members: &[Shares<W>], index: usize, needs: u32) -> Lanes<W> {
     let mut moved = all(1.0);
     let count = members.len() as f64;
-    for lane in 0..LANES {
+    for lane in 0..W {
         let up: f64 = members.iter().map(|it| 1.0 - it.unanswered(lane)).sum();
         if up > 0.0 {
             let own = 1.0 - members[index].unanswered(lane);

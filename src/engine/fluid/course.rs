@@ -6,6 +6,7 @@ use super::run::Run;
 use super::setup::Watched;
 use crate::compile::plan::{Delay, Schedule};
 use crate::engine::outcome::DetectedBy;
+use crate::engine::tape::Event;
 
 /// Where one trial stands.
 #[derive(Clone, Debug)]
@@ -96,6 +97,7 @@ impl Run<'_> {
                     DetectedBy::WrongAnswers
                 };
                 course.detect(time, by);
+                self.note(lane, Event::Detected(by));
             }
             self.gates_and_stages(lane, time, schedule);
         }
@@ -108,35 +110,46 @@ impl Run<'_> {
             return;
         }
         if time >= self.courses[lane].kill_at {
-            self.end(lane, time, schedule);
+            self.end(lane, time, schedule, true);
         } else if time >= self.courses[lane].rollback_at {
             self.courses[lane].rollback_at = NEVER;
-            if has(self.moment.world.rollback_worsens, lane) {
+            if has(self.world.rollback_worsens, lane) {
                 self.courses[lane].worsened = true;
-            } else if has(self.moment.world.rollback_works, lane) {
-                self.end(lane, time, schedule);
+                self.note(lane, Event::RollbackWorsened);
+            } else if has(self.world.rollback_works, lane) {
+                self.end(lane, time, schedule, false);
             }
         }
     }
 
-    fn end(&mut self, lane: usize, time: f64, schedule: &Schedule) {
-        let delay = self.moment.world.repair[lane];
+    fn end(&mut self, lane: usize, time: f64, schedule: &Schedule, by_switch: bool) {
+        self.note(lane, Event::CauseEnds { by_switch });
+        let delay = self.world.repair[lane];
         self.courses[lane].repair_at = if schedule.repair.is_some() { time + delay } else { time };
         self.end_cause(lane, time);
     }
 
     fn gates_and_stages(&mut self, lane: usize, time: f64, schedule: &Schedule) {
-        let gates = &self.moment.world.gates;
-        let course = &mut self.courses[lane];
-        while !course.is_detected() && time >= course.stage_end {
-            if course.has_shown && has(gates[course.stage], lane) {
+        while !self.courses[lane].is_detected() && time >= self.courses[lane].stage_end {
+            let course = &mut self.courses[lane];
+            let stage = course.stage;
+            if course.has_shown && has(self.world.gates[stage], lane) {
                 course.detect(time, DetectedBy::Gate);
-            } else if course.stage + 1 == schedule.stages.len() {
+                self.note(lane, Event::Detected(DetectedBy::Gate));
+                continue;
+            }
+            if stage + 1 == schedule.stages.len() {
                 course.stage_end = NEVER;
             } else {
                 course.stage += 1;
                 course.exposure = schedule.stages[course.stage].exposure;
                 course.stage_end = stage_end(schedule, course.stage, time);
+            }
+            if schedule.stages[stage].gate > 0.0 {
+                self.note(lane, Event::GatePassed(stage as u32));
+            }
+            if stage + 1 < schedule.stages.len() {
+                self.note(lane, Event::Stage(stage as u32 + 1));
             }
         }
     }
@@ -147,7 +160,7 @@ impl Run<'_> {
         for (target, it) in self.plan.targets.iter().enumerate() {
             let from = &mut self.fails_from[target][lane];
             if from.is_infinite() && exposure > 0.0 && exposure >= it.min_exposure {
-                let onset = self.moment.world.targets[target].onset[lane];
+                let onset = self.world.targets[target].onset[lane];
                 *from = if self.plan.schedule.is_some() { time + onset } else { time };
             }
         }
@@ -162,14 +175,15 @@ impl Run<'_> {
             let (unanswered, failing) = self.charged_peak(lane);
             let (ordinary, corrupt) = (unanswered > limit, failing > limit && unanswered <= limit);
             if ordinary && self.courses[lane].ordinary_at.is_infinite() {
-                let delay =
-                    self.delay(&schedule.detection, self.moment.world.detection[lane], lane);
+                let delay = self.delay(&schedule.detection, self.world.detection[lane], lane);
                 self.courses[lane].ordinary_at = time + delay;
+                self.note(lane, Event::AlertStarts(time + delay));
             }
             if corrupt && self.courses[lane].corrupt_at.is_infinite() {
-                let drawn = self.moment.world.detection_corrupt[lane];
+                let drawn = self.world.detection_corrupt[lane];
                 let delay = self.delay(&schedule.detection_corrupt, drawn, lane);
                 self.courses[lane].corrupt_at = time + delay;
+                self.note(lane, Event::WrongAnswersStart(time + delay));
             }
         }
         if self.courses[lane].is_detected() && !self.courses[lane].is_rollback_planned {
@@ -178,7 +192,7 @@ impl Run<'_> {
     }
 
     fn plan_rollback(&mut self, lane: usize, time: f64, schedule: &Schedule) {
-        let world = &self.moment.world;
+        let world = &self.world;
         self.courses[lane].is_rollback_planned = true;
         if has(world.rollback_works | world.rollback_worsens, lane) {
             let delay = self.delay(&schedule.rollback, world.rollback[lane], lane);
@@ -190,6 +204,8 @@ impl Run<'_> {
             let delay = self.delay(kill_switch, world.kill_switch[lane], lane);
             self.courses[lane].kill_at = time + delay;
         }
+        let planned = self.courses[lane].rollback_at.min(self.courses[lane].kill_at);
+        self.note(lane, Event::RollbackStarts(planned));
     }
 
     /// A drawn delay, longer if something that it needs is failed now.
@@ -221,7 +237,7 @@ impl Run<'_> {
             }
         };
         if !course.without_change && course.ended_at.is_infinite() {
-            for (from, it) in self.fails_from.iter().zip(&self.moment.world.targets) {
+            for (from, it) in self.fails_from.iter().zip(&self.world.targets) {
                 if has(it.broken, lane) {
                     later(from[lane]);
                 }

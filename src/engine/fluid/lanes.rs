@@ -6,15 +6,15 @@
 
 use std::array::from_fn;
 
-/// How many trials are computed side by side.
+/// How many trials are computed side by side; the few that take long to settle go alone.
 pub(crate) const LANES: usize = 8;
 
 /// One number per trial.
-pub(crate) type Lanes = [f64; LANES];
+pub(crate) type Lanes<const W: usize = LANES> = [f64; W];
 
 /// All lanes the same.
-pub(super) const fn all(value: f64) -> Lanes {
-    [value; LANES]
+pub(super) const fn all<const W: usize>(value: f64) -> Lanes<W> {
+    [value; W]
 }
 
 /// One bit per lane, as numbers: 1 where it is set.
@@ -24,12 +24,17 @@ pub(super) fn ones(mask: u8) -> Lanes {
 
 /// The lanes in which the test holds, as bits.
 #[inline(always)]
-pub(super) fn mask(test: impl Fn(usize) -> bool) -> u8 {
+pub(super) fn mask<const W: usize>(test: impl Fn(usize) -> bool) -> u8 {
     let mut mask = 0;
-    for lane in 0..LANES {
+    for lane in 0..W {
         mask |= u8::from(test(lane)) << lane;
     }
     mask
+}
+
+/// A mask of all lanes.
+pub(super) const fn every<const W: usize>() -> u8 {
+    u8::MAX >> (8 - W)
 }
 
 /// Whether a bit of a mask is set.
@@ -40,14 +45,14 @@ pub(super) fn has(mask: u8, lane: usize) -> bool {
 
 /// Shares of requests by how they end; what is left is ok.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Shares {
-    pub(super) slow: Lanes,
-    pub(super) down: Lanes,
-    pub(super) corrupt: Lanes,
-    pub(super) degraded: Lanes,
+pub(super) struct Shares<const W: usize = LANES> {
+    pub(super) slow: Lanes<W>,
+    pub(super) down: Lanes<W>,
+    pub(super) corrupt: Lanes<W>,
+    pub(super) degraded: Lanes<W>,
 }
 
-impl Shares {
+impl<const W: usize> Shares<W> {
     /// Everything ok.
     pub(super) const OK: Self =
         Self { slow: all(0.0), down: all(0.0), corrupt: all(0.0), degraded: all(0.0) };
@@ -56,8 +61,8 @@ impl Shares {
     #[inline(always)]
     pub(super) fn is_ok(&self) -> bool {
         // Shares are never negative, so their sum is 0 only where all of them are.
-        let mut sum = all(0.0);
-        for lane in 0..LANES {
+        let mut sum: Lanes<W> = all(0.0);
+        for lane in 0..W {
             sum[lane] =
                 self.slow[lane] + self.down[lane] + self.corrupt[lane] + self.degraded[lane];
         }
@@ -79,17 +84,17 @@ impl Shares {
 
 /// What is left after independent causes: the four products A1 to A4 of the semantics.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Left(pub(super) [Lanes; 4]);
+pub(super) struct Left<const W: usize = LANES>(pub(super) [Lanes<W>; 4]);
 
-impl Left {
+impl<const W: usize> Left<W> {
     /// Nothing went wrong.
     pub(super) const ALL: Self = Self([all(1.0); 4]);
 
     /// What one call leaves.
     #[inline(always)]
-    pub(super) fn of(shares: &Shares) -> Self {
+    pub(super) fn of(shares: &Shares<W>) -> Self {
         let mut left = [all(0.0); 4];
-        for lane in 0..LANES {
+        for lane in 0..W {
             let not_slow = 1.0 - shares.slow[lane];
             let nor_down = (not_slow - shares.down[lane]).max(0.0);
             let nor_corrupt = (nor_down - shares.corrupt[lane]).max(0.0);
@@ -105,7 +110,7 @@ impl Left {
     #[inline(always)]
     pub(super) fn times(&mut self, other: &Self) {
         for level in 0..4 {
-            for lane in 0..LANES {
+            for lane in 0..W {
                 self.0[level][lane] *= other.0[level][lane];
             }
         }
@@ -115,7 +120,7 @@ impl Left {
     #[inline(always)]
     pub(super) fn least(&mut self, other: &Self) {
         for level in 0..4 {
-            for lane in 0..LANES {
+            for lane in 0..W {
                 self.0[level][lane] = self.0[level][lane].min(other.0[level][lane]);
             }
         }
@@ -123,9 +128,9 @@ impl Left {
 
     /// A share of requests that fail fast.
     #[inline(always)]
-    pub(super) fn lose_down(&mut self, share: &Lanes) {
+    pub(super) fn lose_down(&mut self, share: &Lanes<W>) {
         for level in 1..4 {
-            for lane in 0..LANES {
+            for lane in 0..W {
                 self.0[level][lane] *= 1.0 - share[lane];
             }
         }
@@ -133,9 +138,9 @@ impl Left {
 
     /// A share of requests that hang.
     #[inline(always)]
-    pub(super) fn lose_slow(&mut self, share: &Lanes) {
+    pub(super) fn lose_slow(&mut self, share: &Lanes<W>) {
         for level in 0..4 {
-            for lane in 0..LANES {
+            for lane in 0..W {
                 self.0[level][lane] *= 1.0 - share[lane];
             }
         }
@@ -143,10 +148,10 @@ impl Left {
 
     /// The shares that these products mean.
     #[inline(always)]
-    pub(super) fn shares(&self) -> Shares {
+    pub(super) fn shares(&self) -> Shares<W> {
         let [a1, a2, a3, a4] = &self.0;
         let mut shares = Shares::OK;
-        for lane in 0..LANES {
+        for lane in 0..W {
             shares.slow[lane] = 1.0 - a1[lane];
             shares.down[lane] = a1[lane] - a2[lane];
             shares.corrupt[lane] = a2[lane] - a3[lane];

@@ -1,8 +1,10 @@
 //! One moment: load travels to dependencies, and overload makes it fail in turn.
 
-use super::lanes::{LANES, Lanes, all, has, mask};
+use super::lanes::{Lanes, all, every, has, mask};
 use super::moment::{Moment, SETTLED};
+use super::setup::Arrival;
 use crate::compile::plan::{NONE, Plan, Traffic};
+use crate::engine::simd::widest;
 use crate::model::topology::Overload;
 
 /// From this round on, overload goes only part of the way to what the loads ask for.
@@ -10,72 +12,75 @@ const DAMPED_FROM: u32 = 200;
 /// Which part.
 const DAMPING: f64 = 0.3;
 /// When a moment is given up.
-const ROUNDS: u32 = 1_000;
+pub(super) const ROUNDS: u32 = 1_000;
 
-/// Room for the loads of one moment.
-pub(super) struct Loads {
-    /// By node: traffic beyond what its base implies; cleared as it is read.
-    excess: Vec<Lanes>,
-    has_excess: Vec<bool>,
-    /// By service, over both cohorts.
-    service_excess: Vec<Lanes>,
+/// The loads of a moment, kept so that only what changes is computed anew.
+pub(super) struct Loads<const W: usize> {
+    /// For each cohort, by slot (members, then the fallbacks of calls): traffic beyond normal.
+    sent: Vec<Vec<Lanes<W>>>,
+    /// For each cohort, by node: whether what arrives at it changed.
+    arrives_anew: Vec<Vec<bool>>,
+    /// For each cohort, by node: its load; nothing where it is normal in every lane.
+    node_load: Vec<Vec<Option<Lanes<W>>>>,
+    /// By service: whether what arrives at one of its nodes changed.
+    service_anew: Vec<bool>,
     /// By service: what it can serve, as a multiple of normal load; infinite where not known.
-    pub(super) capacity: Vec<Lanes>,
+    pub(super) capacity: Vec<Lanes<W>>,
     /// By service: load relative to normal at the last round.
-    pub(super) load: Vec<Lanes>,
+    pub(super) load: Vec<Lanes<W>>,
     /// By service: the lanes in which it is down for reasons that are no overload.
     pub(super) exempt: Vec<u8>,
     /// By service: the lanes in which it still swings when the moment was given up.
     pub(super) swings: Vec<u8>,
+    /// How the users were split over the cohorts at the last round.
+    users: Vec<Lanes<W>>,
 }
 
-impl Loads {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let (nodes, services) =
-            if plan.has_load { (plan.nodes.len(), plan.services.len()) } else { (0, 0) };
+impl<const W: usize> Loads<W> {
+    pub(super) fn new(plan: &Plan, cohorts: usize) -> Self {
+        let (nodes, services, slots) = if plan.has_load {
+            (plan.nodes.len(), plan.services.len(), plan.members.len() + plan.calls.len())
+        } else {
+            (0, 0, 0)
+        };
         Self {
-            excess: vec![all(0.0); nodes],
-            has_excess: vec![false; nodes],
-            service_excess: vec![all(0.0); services],
+            sent: vec![vec![all(0.0); slots]; cohorts],
+            arrives_anew: vec![vec![true; nodes]; cohorts],
+            node_load: vec![vec![None; nodes]; cohorts],
+            service_anew: vec![true; services],
             capacity: vec![all(f64::INFINITY); services],
             load: vec![all(1.0); services],
             exempt: vec![0; services],
             swings: vec![0; services],
+            users: Vec::new(),
         }
     }
 
-    fn add(&mut self, plan: &Plan, node: u32, weight: f64, traffic: &Lanes, cohort_share: &Lanes) {
-        if weight == 0.0 {
-            return;
-        }
-        self.has_excess[node as usize] = true;
-        let service = plan.nodes[node as usize].service as usize;
-        for lane in 0..LANES {
-            let more = weight * traffic[lane];
-            self.excess[node as usize][lane] += more;
-            self.service_excess[service][lane] += cohort_share[lane] * more;
-        }
-    }
-
-    /// A node's load relative to normal, or nothing where it is normal in every lane.
-    fn take(&mut self, node: usize, traffic: Traffic) -> Option<Lanes> {
-        if !self.has_excess[node] {
-            return traffic.only_fallback_load();
-        }
-        let excess = std::mem::replace(&mut self.excess[node], all(0.0));
-        self.has_excess[node] = false;
-        Some(relative(&excess, traffic))
+    /// Forgets all loads.
+    pub(super) fn reset(&mut self) {
+        self.sent.iter_mut().for_each(|sent| sent.fill(all(0.0)));
+        self.arrives_anew.iter_mut().for_each(|anew| anew.fill(true));
+        self.service_anew.fill(true);
+        self.swings.fill(0);
+        self.users.clear();
     }
 }
 
-impl Traffic {
-    /// What arrives in normal times where only fallbacks call: nothing.
-    fn only_fallback_load(self) -> Option<Lanes> {
-        (self.only_fallback && self.total > 0.0).then_some(all(0.0))
+/// The sum of what arrives, beyond normal, by weight.
+#[inline(always)]
+fn excess<const W: usize>(sent: &[Lanes<W>], arrivals: &[Arrival]) -> Lanes<W> {
+    let mut sum: Lanes<W> = all(0.0);
+    for arrival in arrivals {
+        let sent = &sent[arrival.slot as usize];
+        for lane in 0..W {
+            sum[lane] += arrival.weight * sent[lane];
+        }
     }
+    sum
 }
 
-fn relative(excess: &Lanes, traffic: Traffic) -> Lanes {
+#[inline(always)]
+fn relative<const W: usize>(excess: &Lanes<W>, traffic: Traffic) -> Lanes<W> {
     if traffic.total <= 0.0 {
         return all(1.0);
     }
@@ -83,95 +88,164 @@ fn relative(excess: &Lanes, traffic: Traffic) -> Lanes {
     std::array::from_fn(|lane| base + excess[lane] / traffic.total)
 }
 
-impl Moment<'_> {
-    /// Failure, then loads, then overload, until nothing changes. Each lane stops when it has
-    /// settled. `shares_of_users` weighs the cohorts.
-    pub(super) fn settle(&mut self, loads: &mut Loads, shares_of_users: &[Lanes]) {
-        self.sweep();
-        if !self.plan.has_load {
-            return;
-        }
-        let mut moving = u8::MAX;
-        for round in 0..ROUNDS {
-            self.spread_load(loads, shares_of_users);
+impl<const W: usize> Moment<'_, W> {
+    /// Failure, then loads, then overload, round after round from this one on, until every lane has
+    /// settled or `enough` says so; gives the round and the lanes that still move.
+    pub(super) fn rounds(
+        &mut self,
+        loads: &mut Loads<W>,
+        shares_of_users: &[Lanes<W>],
+        first: u32,
+        enough: impl Fn(u32, u8) -> bool,
+    ) -> (u32, u8) {
+        let mut moving = every::<W>();
+        let mut round = first;
+        let mut before: [Vec<Lanes<W>>; 2] = [Vec::new(), Vec::new()];
+        while round < ROUNDS {
+            self.refresh_load(loads, shares_of_users);
             moving &= self.overload(loads, moving, round);
             if moving == 0 {
-                return;
+                return (round, 0);
             }
             self.sweep();
+            round += 1;
+            if enough(round, moving) {
+                return (round, moving);
+            }
+            if round < DAMPED_FROM {
+                let [last, one_before] = &mut before;
+                if *one_before == self.overload {
+                    round = same_phase(round);
+                }
+                std::mem::swap(last, one_before);
+                last.clone_from(&self.overload);
+            }
         }
         self.note_swings(loads, moving);
+        (ROUNDS, moving)
+    }
+
+    /// Brings loads up to the present state.
+    pub(super) fn refresh_load(&mut self, loads: &mut Loads<W>, shares_of_users: &[Lanes<W>]) {
+        widest(
+            #[inline(always)]
+            || self.spread_load(loads, shares_of_users),
+        );
     }
 
     /// Lets load run from the flows to everything they call; callers come after dependencies in
     /// evaluation order, so this goes backwards.
-    fn spread_load(&mut self, loads: &mut Loads, shares_of_users: &[Lanes]) {
-        loads.service_excess.fill(all(0.0));
-        for (cohort, users) in shares_of_users.iter().enumerate() {
+    #[inline(always)]
+    fn spread_load(&mut self, loads: &mut Loads<W>, shares_of_users: &[Lanes<W>]) {
+        if loads.users != shares_of_users {
+            loads.users = shares_of_users.to_vec();
+            loads.service_anew.fill(true);
+        }
+        for cohort in 0..self.cohorts.len() {
             for node in (0..self.plan.nodes.len()).rev() {
-                self.pass_on_load(loads, node, cohort, users);
+                let arrives = std::mem::take(&mut loads.arrives_anew[cohort][node]);
+                let sends = std::mem::take(&mut self.sends_anew[cohort][node]);
+                let is_anew = arrives && self.take_load(loads, node, cohort);
+                if is_anew || sends {
+                    self.pass_on_load(loads, node, cohort);
+                }
             }
         }
-        for (service, it) in self.plan.services.iter().enumerate() {
-            loads.load[service] = relative(&loads.service_excess[service], it.traffic);
+        for service in 0..self.plan.services.len() {
+            if std::mem::take(&mut loads.service_anew[service]) {
+                loads.load[service] = self.service_load(loads, service);
+            }
         }
     }
 
-    /// Adds what one node sends to its dependencies beyond (or short of) its normal traffic.
-    fn pass_on_load(&self, loads: &mut Loads, node: usize, cohort: usize, users: &Lanes) {
+    /// Computes the load of a node from what arrives; says whether it changed.
+    #[inline(always)]
+    fn take_load(&self, loads: &mut Loads<W>, node: usize, cohort: usize) -> bool {
+        let traffic = self.plan.nodes[node].traffic;
+        let excess = excess(&loads.sent[cohort], self.setup.arrivals_at(node));
+        let load = relative(&excess, traffic);
+        let load = (load != all(1.0)).then_some(load);
+        let changed = loads.node_load[cohort][node] != load;
+        loads.node_load[cohort][node] = load;
+        changed
+    }
+
+    /// The load of a service: that of all its nodes, over both cohorts.
+    #[inline(always)]
+    fn service_load(&self, loads: &Loads<W>, service: usize) -> Lanes<W> {
+        let mut sum: Lanes<W> = all(0.0);
+        for (sent, users) in loads.sent.iter().zip(&loads.users) {
+            for node in self.plan.nodes_of(service as u32) {
+                let excess = excess(sent, self.setup.arrivals_at(node as usize));
+                for lane in 0..W {
+                    sum[lane] += users[lane] * excess[lane];
+                }
+            }
+        }
+        relative(&sum, self.plan.services[service].traffic)
+    }
+
+    /// Notes what one node sends to its dependencies beyond (or short of) its normal traffic.
+    #[inline(always)]
+    fn pass_on_load(&self, loads: &mut Loads<W>, node: usize, cohort: usize) {
         let plan = self.plan;
         let it = &plan.nodes[node];
         let own = if it.service == NONE {
             self.user_retries(node, cohort)
         } else {
-            loads.take(node, it.traffic)
+            loads.node_load[cohort][node]
         };
         let state = &self.cohorts[cohort];
-        let lost = self.answered_by_own_health(node, cohort);
+        let answered = self.answered_by_own_health(node, cohort);
         let surge = state.surge.iter().find(|(surging, _)| *surging == node as u32);
-        let plain = own.is_none() && lost.is_none() && surge.is_none();
-        let mut base = all(1.0);
-        for it in
-            [own.as_ref(), lost.as_ref(), surge.map(|(_, factor)| factor)].into_iter().flatten()
-        {
-            for lane in 0..LANES {
-                base[lane] *= it[lane];
+        let surge = surge.map(|(_, factor)| *factor);
+        let mut base: Lanes<W> = all(1.0);
+        for factor in [own, answered, surge].into_iter().flatten() {
+            for lane in 0..W {
+                base[lane] *= factor[lane];
             }
         }
         for index in it.calls.clone() {
             let call = &plan.calls[index as usize];
-            if call.inside || plain && self.is_quiet(call, cohort) {
+            if call.inside {
                 continue;
             }
-            for member in call.members.clone() {
-                let factor = &state.traffic[member as usize];
-                let member = &plan.members[member as usize];
+            for slot in call.members.clone() {
+                let member = &plan.members[slot as usize];
                 let normal = if member.extra { 0.0 } else { 1.0 };
-                let mut more = all(0.0);
-                for lane in 0..LANES {
+                let factor = &state.traffic[slot as usize];
+                let mut more: Lanes<W> = all(0.0);
+                for lane in 0..W {
                     more[lane] = base[lane] * factor[lane] - normal;
                 }
-                if more != all(0.0) {
-                    loads.add(plan, member.node, member.weight, &more, users);
-                }
+                self.send(loads, slot as usize, member.node, &more, cohort);
             }
-            let failed_over = &state.failed_over[index as usize];
-            if *failed_over != all(0.0)
-                && let Some(fallback) = self.fallback_node(index as usize)
-            {
-                let works = self.world.works[call.dependency as usize];
-                let mut more = all(0.0);
-                for lane in 0..LANES {
-                    let works = f64::from(u8::from(has(works, lane)));
-                    more[lane] = base[lane] * failed_over[lane] * works;
+            if let Some(fallback) = self.fallback_node(index as usize) {
+                let works = self.works[call.dependency as usize];
+                let failed_over = &state.failed_over[index as usize];
+                let mut more: Lanes<W> = all(0.0);
+                for lane in 0..W {
+                    let share = if has(works, lane) { failed_over[lane] } else { 0.0 };
+                    more[lane] = base[lane] * share;
                 }
-                loads.add(plan, fallback as u32, call.fallback_weight, &more, users);
+                let slot = plan.members.len() + index as usize;
+                self.send(loads, slot, fallback as u32, &more, cohort);
             }
         }
     }
 
+    #[inline(always)]
+    fn send(&self, loads: &mut Loads<W>, slot: usize, to: u32, more: &Lanes<W>, cohort: usize) {
+        let sent = &mut loads.sent[cohort][slot];
+        if sent != more {
+            *sent = *more;
+            loads.arrives_anew[cohort][to as usize] = true;
+            loads.service_anew[self.plan.nodes[to as usize].service as usize] = true;
+        }
+    }
+
     /// Customers who try again.
-    fn user_retries(&self, node: usize, cohort: usize) -> Option<Lanes> {
+    fn user_retries(&self, node: usize, cohort: usize) -> Option<Lanes<W>> {
         let flow = self.plan.flows.iter().find(|flow| flow.node as usize == node)?;
         if flow.retry_attempts == 0 || self.cohorts[cohort].quiet[node] {
             return None;
@@ -188,7 +262,8 @@ impl Moment<'_> {
     }
 
     /// The share of requests not lost to a node's own health, where some are.
-    fn answered_by_own_health(&self, node: usize, cohort: usize) -> Option<Lanes> {
+    #[inline(always)]
+    fn answered_by_own_health(&self, node: usize, cohort: usize) -> Option<Lanes<W>> {
         let own = self.cohorts[cohort].own_of(node).map(|left| left.0[1]);
         let service = self.plan.nodes[node].service;
         if service == NONE {
@@ -203,7 +278,7 @@ impl Moment<'_> {
     }
 
     /// Sets overload from the loads; gives the lanes in which it still changes.
-    fn overload(&mut self, loads: &Loads, moving: u8, round: u32) -> u8 {
+    fn overload(&mut self, loads: &Loads<W>, moving: u8, round: u32) -> u8 {
         let mut moved = 0;
         for (index, service) in self.plan.services.iter().enumerate() {
             if service.utilization <= 0.0 {
@@ -212,7 +287,7 @@ impl Moment<'_> {
             let (load, capacity) = (&loads.load[index], &loads.capacity[index]);
             let old = self.overload[index];
             let mut new = old;
-            for lane in 0..LANES {
+            for lane in 0..W {
                 if !has(moving, lane) {
                     continue;
                 }
@@ -230,21 +305,19 @@ impl Moment<'_> {
             }
             if new != old {
                 self.overload[index] = new;
-                for node in self.plan.nodes_of(index as u32) {
-                    self.dirty[node as usize] = true;
-                }
+                self.touch_service(index as u32);
             }
         }
         moved
     }
 
     /// Notes which services still change in the lanes that did not settle.
-    fn note_swings(&self, loads: &mut Loads, moving: u8) {
+    fn note_swings(&self, loads: &mut Loads<W>, moving: u8) {
         for (index, service) in self.plan.services.iter().enumerate() {
             if service.utilization <= 0.0 {
                 continue;
             }
-            let swings = mask(|lane| {
+            let swings = mask::<W>(|lane| {
                 let exempt = has(loads.exempt[index], lane);
                 let asked = lost_share(
                     service.overload,
@@ -256,6 +329,11 @@ impl Moment<'_> {
             loads.swings[index] |= swings;
         }
     }
+}
+
+/// The last round before damping at which a state that swings between two has the same phase.
+fn same_phase(round: u32) -> u32 {
+    DAMPED_FROM - (DAMPED_FROM - round) % 2
 }
 
 /// The share of requests that a service loses when `load` arrives and it can serve `capacity`.

@@ -14,17 +14,21 @@ mod own;
 mod record;
 mod recovery;
 mod run;
+mod settle;
 mod setup;
+mod taping;
 mod world;
 
 use lanes::LANES;
 use record::Record;
 use run::Run;
 use setup::Setup;
+use taping::Taped;
 use world::ChunkWorld;
 
 use super::draws::Draws;
 use super::outcome::{Course, Dependency, Each, FailedTime, Flow, Oddity, Outcome, TRIALS, Unit};
+use super::tape::Tape;
 use crate::compile::Plan;
 
 /// Into how many steps a warm-up is cut, unless said otherwise.
@@ -51,6 +55,16 @@ impl<'a> Fluid<'a> {
     /// Room to work in, reused from chunk to chunk.
     pub fn scratch(&'a self) -> Scratch<'a> {
         Scratch { run: Run::new(self.plan, &self.setup, self.ramp_steps) }
+    }
+
+    /// One trial, moment by moment.
+    pub fn tape(&'a self, draws: Draws, trial: u64) -> Tape {
+        let (width, lanes) = (TRIALS as u64, LANES as u64);
+        let world = ChunkWorld::new(self.plan, draws, trial / width);
+        let mut run = Run::new(self.plan, &self.setup, self.ramp_steps);
+        run.taped = Some(Taped::new((trial % lanes) as usize));
+        run.trials(&world, (trial % width / lanes) as u32);
+        run.taped.map(|taped| taped.tape).expect("it was put there")
     }
 
     /// The outcome of the 64 trials from `64 * chunk` on, of which those in `valid` count.
@@ -86,8 +100,12 @@ impl<'a> Collector<'a> {
     fn new(plan: &'a Plan, valid: u64) -> Self {
         let endpoints: usize = plan.services.iter().map(|service| service.endpoints.len()).sum();
         let units = plan.services.len() + endpoints + plan.flows.len();
-        let flow =
-            || Flow { share: [0.0; TRIALS], lost: [f64::NAN; TRIALS], wrong: [f64::NAN; TRIALS] };
+        let flow = || Flow {
+            share: [0.0; TRIALS],
+            lost: [f64::NAN; TRIALS],
+            wrong: [f64::NAN; TRIALS],
+            unserved: [f64::NAN; TRIALS],
+        };
         Self {
             plan,
             outcome: Outcome {
@@ -115,6 +133,7 @@ impl<'a> Collector<'a> {
                 if self.plan.schedule.is_some() {
                     flow.lost[first + lane] = record.flows[index].lost[lane];
                     flow.wrong[first + lane] = record.flows[index].wrong[lane];
+                    flow.unserved[first + lane] = record.flows[index].unserved[lane];
                 }
             }
         }

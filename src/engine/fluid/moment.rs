@@ -1,9 +1,10 @@
 //! One moment: failure travels to callers.
 
 use super::call::{SLACK, Unwatched};
-use super::lanes::{LANES, Lanes, Left, Shares, all, has, mask};
-use super::world::World;
+use super::lanes::{Lanes, Left, Shares, all, every, has, mask};
+use super::setup::Setup;
 use crate::compile::plan::{Fallback, NONE, Plan};
+use crate::engine::simd::widest;
 use crate::model::topology::Overload;
 
 /// A fixed point is reached when nothing changes by more than this.
@@ -12,31 +13,31 @@ pub(super) const SETTLED: f64 = 1e-9;
 const ROUNDS: u32 = 10_000;
 
 /// The users that meet the change, or those that do not: at random routing there is one cohort.
-pub(super) struct Cohort {
+pub(super) struct Cohort<const W: usize> {
     /// By node.
-    pub(super) shares: Vec<Shares>,
+    pub(super) shares: Vec<Shares<W>>,
     /// By node: ok in every lane.
     pub(super) quiet: Vec<bool>,
     /// By node: since when it has been failing; infinite where it is not.
-    pub(super) since: Vec<Lanes>,
+    pub(super) since: Vec<Lanes<W>>,
     /// Of every `any_of` with a buffer: what it gives before the buffer, and since when it fails.
-    pub(super) entries: Vec<Shares>,
-    pub(super) entries_since: Vec<Lanes>,
+    pub(super) entries: Vec<Shares<W>>,
+    pub(super) entries_since: Vec<Lanes<W>>,
     /// By node, for those with trouble of their own: its index in `own`.
     pub(super) own_index: Vec<u32>,
     /// What own health leaves, apart from overload.
-    pub(super) own: Vec<Left>,
+    pub(super) own: Vec<Left<W>>,
     /// By member: how its traffic grows by retries, lost caches, moved traffic.
-    pub(super) traffic: Vec<Lanes>,
+    pub(super) traffic: Vec<Lanes<W>>,
     /// By call: the share of it that goes to the fallback.
-    pub(super) failed_over: Vec<Lanes>,
+    pub(super) failed_over: Vec<Lanes<W>>,
     /// By node: by how much a surge multiplies its calls, where it does.
-    pub(super) surge: Vec<(u32, Lanes)>,
+    pub(super) surge: Vec<(u32, Lanes<W>)>,
 }
 
-impl Cohort {
+impl<const W: usize> Cohort<W> {
     fn new(plan: &Plan) -> Self {
-        let entries = plan.calls.iter().filter(|call| call.waited != NONE).count();
+        let entries = plan.calls.iter().filter(|call| call.waited() != NONE).count();
         let (loaded_members, loaded_calls) =
             if plan.has_load { (plan.members.len(), plan.calls.len()) } else { (0, 0) };
         Self {
@@ -67,41 +68,48 @@ impl Cohort {
     }
 
     /// What the own health of a node leaves, apart from overload.
-    pub(super) fn own_of(&self, node: usize) -> Option<&Left> {
+    pub(super) fn own_of(&self, node: usize) -> Option<&Left<W>> {
         self.own.get(self.own_index[node] as usize)
     }
 }
 
 /// The state of eight trials at a time of their own each.
-pub(super) struct Moment<'a> {
+pub(super) struct Moment<'a, const W: usize> {
     pub(super) plan: &'a Plan,
-    pub(super) world: World,
-    pub(super) time: Lanes,
+    pub(super) setup: &'a Setup,
+    /// By dependency: the lanes in which failure reaches the caller.
+    pub(super) reaches: Vec<u8>,
+    /// By dependency: the lanes in which the fallback works.
+    pub(super) works: Vec<u8>,
+    pub(super) time: Lanes<W>,
     /// One at random routing, two (exposed, not exposed) at sticky routing.
-    pub(super) cohorts: Vec<Cohort>,
+    pub(super) cohorts: Vec<Cohort<W>>,
     /// By service: the share of requests lost to overload.
-    pub(super) overload: Vec<Lanes>,
-    /// By node: whether its own trouble, or a guard that waits, may have changed.
-    pub(super) dirty: Vec<bool>,
-    /// By node: whether the sweep under way changed it.
-    changed: Vec<bool>,
+    pub(super) overload: Vec<Lanes<W>>,
+    /// By node: whether something that its state follows from changed: its own trouble, a guard
+    /// that waits, or what it refers to. For each cohort.
+    dirty: Vec<Vec<bool>>,
     /// By node: whether it was computed anew since this was last cleared.
     pub(super) computed: Vec<bool>,
+    /// By node: whether what it sends to its dependencies may have changed. For each cohort.
+    pub(super) sends_anew: Vec<Vec<bool>>,
     /// Room for the members of an `any_of`.
-    pub(super) members: Vec<Shares>,
+    pub(super) members: Vec<Shares<W>>,
 }
 
-impl<'a> Moment<'a> {
-    pub(super) fn new(plan: &'a Plan, cohorts: usize) -> Self {
+impl<'a, const W: usize> Moment<'a, W> {
+    pub(super) fn new(plan: &'a Plan, setup: &'a Setup, cohorts: usize) -> Self {
         Self {
             plan,
-            world: World::new(plan),
+            setup,
+            reaches: vec![u8::MAX; plan.dependencies.len()],
+            works: vec![u8::MAX; plan.dependencies.len()],
             time: all(0.0),
             cohorts: (0..cohorts).map(|_| Cohort::new(plan)).collect(),
             overload: vec![all(0.0); plan.services.len()],
-            dirty: vec![true; plan.nodes.len()],
-            changed: vec![false; plan.nodes.len()],
+            dirty: vec![vec![true; plan.nodes.len()]; cohorts],
             computed: vec![false; plan.nodes.len()],
+            sends_anew: vec![vec![true; plan.nodes.len()]; cohorts],
             members: Vec::new(),
         }
     }
@@ -111,48 +119,73 @@ impl<'a> Moment<'a> {
         self.time = all(0.0);
         self.cohorts.iter_mut().for_each(Cohort::reset);
         self.overload.fill(all(0.0));
-        self.dirty.fill(true);
+        self.dirty.iter_mut().for_each(|dirty| dirty.fill(true));
+        self.sends_anew.iter_mut().for_each(|sends| sends.fill(true));
+    }
+
+    /// Notes that the own health of a node, or a guard of its that waits, may have changed.
+    pub(super) fn touch(&mut self, node: u32) {
+        for cohort in 0..self.cohorts.len() {
+            self.dirty[cohort][node as usize] = true;
+            self.sends_anew[cohort][node as usize] = true;
+        }
+    }
+
+    /// The same for all nodes of a service.
+    pub(super) fn touch_service(&mut self, service: u32) {
+        let plan = self.plan;
+        for node in plan.nodes_of(service) {
+            self.touch(node);
+        }
     }
 
     /// Computes failure anew wherever something may have changed.
     pub(super) fn sweep(&mut self) {
+        widest(
+            #[inline(always)]
+            || self.sweep_nodes(),
+        );
+    }
+
+    #[inline(always)]
+    fn sweep_nodes(&mut self) {
         for cohort in 0..self.cohorts.len() {
-            self.changed.fill(false);
             for group in &self.plan.groups {
                 if group.cyclic {
                     self.cycle(group.nodes.clone(), cohort);
-                } else if self.is_touched(group.nodes.start, cohort) {
+                } else if self.take_dirty(group.nodes.start, cohort) {
                     let node = group.nodes.start as usize;
                     let shares = self.node(node, cohort, false);
-                    self.put(node, cohort, shares);
+                    if self.cohorts[cohort].shares[node] != shares {
+                        self.cohorts[cohort].shares[node] = shares;
+                        self.cohorts[cohort].quiet[node] = shares.is_ok();
+                        self.touch_callers(node, cohort);
+                    }
                 }
             }
         }
-        self.dirty.fill(false);
     }
 
-    /// Whether a node must be computed anew: its own trouble, or something it refers to, changed.
-    fn is_touched(&self, node: u32, _cohort: usize) -> bool {
-        self.dirty[node as usize] || {
-            let calls = self.plan.calls_of(&self.plan.nodes[node as usize]);
-            calls.iter().any(|call| self.plan.referred(call).any(|it| self.changed[it as usize]))
-        }
+    /// Whether a node must be computed anew; it is then taken as done.
+    #[inline(always)]
+    fn take_dirty(&mut self, node: u32, cohort: usize) -> bool {
+        std::mem::take(&mut self.dirty[cohort][node as usize])
     }
 
-    fn put(&mut self, node: usize, cohort: usize, shares: Shares) {
-        let cohort = &mut self.cohorts[cohort];
-        if cohort.shares[node] != shares {
-            self.changed[node] = true;
-            cohort.shares[node] = shares;
-            cohort.quiet[node] = shares.is_ok();
+    /// Whatever refers to a node that changed must be computed anew.
+    #[inline(always)]
+    fn touch_callers(&mut self, node: usize, cohort: usize) {
+        for caller in self.setup.callers_of(node) {
+            self.dirty[cohort][*caller as usize] = true;
         }
     }
 
     /// The state of a node, given those of what it calls.
     #[inline(always)]
-    fn node(&mut self, node: usize, cohort: usize, in_cycle: bool) -> Shares {
+    fn node(&mut self, node: usize, cohort: usize, in_cycle: bool) -> Shares<W> {
         let plan = self.plan;
         self.computed[node] = true;
+        self.sends_anew[cohort][node] = true;
         let mut left = self.own_health(node, cohort);
         let mut inside = Left::ALL;
         let calls = plan.nodes[node].calls.clone();
@@ -183,8 +216,8 @@ impl<'a> Moment<'a> {
     #[inline(always)]
     fn note_quiet(&mut self, index: u32, cohort: usize) {
         let call = &self.plan.calls[index as usize];
-        if call.waited != NONE {
-            self.cohorts[cohort].entries[call.waited as usize] = Shares::OK;
+        if call.waited() != NONE {
+            self.cohorts[cohort].entries[call.waited() as usize] = Shares::OK;
         }
         if self.plan.has_load {
             let cohort = &mut self.cohorts[cohort];
@@ -196,7 +229,7 @@ impl<'a> Moment<'a> {
     }
 
     #[inline(always)]
-    fn own_health(&self, node: usize, cohort: usize) -> Left {
+    fn own_health(&self, node: usize, cohort: usize) -> Left<W> {
         let mut left = self.cohorts[cohort].own_of(node).copied().unwrap_or(Left::ALL);
         let service = self.plan.nodes[node].service;
         if self.plan.has_load && service != NONE {
@@ -213,17 +246,22 @@ impl<'a> Moment<'a> {
 
     /// The least fixed point of a cycle, from all-ok. Each lane stops when it has settled, so that
     /// a trial's figures do not depend on its neighbours.
+    #[inline(always)]
     fn cycle(&mut self, nodes: std::ops::Range<u32>, cohort: usize) {
-        if !nodes.clone().any(|node| self.is_touched(node, cohort)) {
+        let mut is_dirty = false;
+        for node in nodes.clone() {
+            is_dirty |= self.take_dirty(node, cohort);
+        }
+        if !is_dirty {
             return;
         }
-        let before: Vec<Shares> =
+        let before: Vec<Shares<W>> =
             nodes.clone().map(|node| self.cohorts[cohort].shares[node as usize]).collect();
         for node in nodes.clone() {
             self.cohorts[cohort].shares[node as usize] = Shares::OK;
             self.cohorts[cohort].quiet[node as usize] = true;
         }
-        let mut moving = u8::MAX;
+        let mut moving = every::<W>();
         for _ in 0..ROUNDS {
             let mut moved = 0;
             for node in nodes.clone() {
@@ -231,7 +269,7 @@ impl<'a> Moment<'a> {
                 let new = self.node(node, cohort, true);
                 let cohort = &mut self.cohorts[cohort];
                 let old = cohort.shares[node];
-                moved |= mask(|lane| difference(&new, &old, lane) > SETTLED);
+                moved |= mask::<W>(|lane| difference(&new, &old, lane) > SETTLED);
                 cohort.shares[node] = choose(moving, &new, &old);
                 cohort.quiet[node] = cohort.shares[node].is_ok();
             }
@@ -240,9 +278,13 @@ impl<'a> Moment<'a> {
                 break;
             }
         }
-        for (node, before) in nodes.zip(before) {
-            let changed = self.cohorts[cohort].shares[node as usize] != before;
-            self.changed[node as usize] = changed;
+        for (node, before) in nodes.clone().zip(before) {
+            if self.cohorts[cohort].shares[node as usize] != before {
+                self.touch_callers(node as usize, cohort);
+            }
+        }
+        for node in nodes {
+            self.dirty[cohort][node as usize] = false;
         }
     }
 
@@ -250,8 +292,8 @@ impl<'a> Moment<'a> {
     pub(super) fn note_since(&mut self) {
         let (time, failed) = (self.time, self.plan.failed - SLACK);
         for cohort in &mut self.cohorts {
-            let note = |since: &mut Lanes, shares: &Shares| {
-                for lane in 0..LANES {
+            let note = |since: &mut Lanes<W>, shares: &Shares<W>| {
+                for lane in 0..W {
                     since[lane] = if shares.failing(lane) >= failed {
                         since[lane].min(time[lane])
                     } else {
@@ -272,7 +314,7 @@ impl<'a> Moment<'a> {
 
     /// Whether the fallback of a call is one that can get load.
     pub(super) fn fallback_node(&self, call: usize) -> Option<usize> {
-        match self.plan.calls[call].fallback {
+        match self.plan.calls[call].fallback() {
             Fallback::Node(node) => Some(node as usize),
             Fallback::None | Fallback::Static => None,
         }
@@ -280,8 +322,8 @@ impl<'a> Moment<'a> {
 }
 
 #[inline(always)]
-fn difference(new: &Shares, old: &Shares, lane: usize) -> f64 {
-    let one = |new: &Lanes, old: &Lanes| (new[lane] - old[lane]).abs();
+fn difference<const W: usize>(new: &Shares<W>, old: &Shares<W>, lane: usize) -> f64 {
+    let one = |new: &Lanes<W>, old: &Lanes<W>| (new[lane] - old[lane]).abs();
     one(&new.slow, &old.slow)
         .max(one(&new.down, &old.down))
         .max(one(&new.corrupt, &old.corrupt))
@@ -290,8 +332,8 @@ fn difference(new: &Shares, old: &Shares, lane: usize) -> f64 {
 
 /// The new shares in these lanes, the old ones in the others.
 #[inline(always)]
-fn choose(lanes: u8, new: &Shares, old: &Shares) -> Shares {
-    let pick = |new: &Lanes, old: &Lanes| -> Lanes {
+fn choose<const W: usize>(lanes: u8, new: &Shares<W>, old: &Shares<W>) -> Shares<W> {
+    let pick = |new: &Lanes<W>, old: &Lanes<W>| -> Lanes<W> {
         std::array::from_fn(|lane| if has(lanes, lane) { new[lane] } else { old[lane] })
     };
     Shares {

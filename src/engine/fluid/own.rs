@@ -13,7 +13,7 @@ impl Run<'_> {
         let plan = self.plan;
         for service in 0..plan.services.len() as u32 {
             let index = service as usize;
-            let afflicted = self.moment.world.down[index] != 0
+            let afflicted = self.world.down[index] != 0
                 || !self.setup.targets_of[index].is_empty()
                 || self.setup.in_target_domains.binary_search(&service).is_ok();
             if afflicted {
@@ -46,12 +46,12 @@ impl Run<'_> {
                 let place = &mut self.moment.cohorts[cohort].own[index];
                 if *place != left {
                     *place = left;
-                    self.moment.dirty[node as usize] = true;
+                    self.moment.touch(node);
                 }
             }
         }
         for node in &self.setup.waiting {
-            self.moment.dirty[*node as usize] = true;
+            self.moment.touch(*node);
         }
         if self.plan.has_load {
             self.update_capacities();
@@ -78,7 +78,7 @@ impl Run<'_> {
 
     /// The share of requests on changed instances that a broken target fails now, if it acts.
     fn target_severity(&self, target: usize, lane: usize) -> Option<f64> {
-        let broken = self.moment.world.targets.get(target).filter(|it| has(it.broken, lane))?;
+        let broken = self.world.targets.get(target).filter(|it| has(it.broken, lane))?;
         let (time, course) = (self.moment.time[lane], &self.courses[lane]);
         if course.without_change {
             return None;
@@ -101,7 +101,7 @@ impl Run<'_> {
         if self.courses[lane].worsened && self.courses[lane].ended_at.is_infinite() {
             Mode::Down
         } else {
-            self.moment.world.targets[target].mode[lane]
+            self.world.targets[target].mode[lane]
         }
     }
 
@@ -110,11 +110,11 @@ impl Run<'_> {
         if self.setup.in_target_domains.is_empty() {
             return;
         }
-        self.domains_now.clone_from(&self.moment.world.domains);
+        self.domains_now.clone_from(&self.world.domains);
         for (target, it) in self.plan.targets.iter().enumerate() {
             if let Hit::Domain(domain) = it.hit {
                 let shares = &self.target_shares[target][0];
-                self.domains_now[domain as usize] |= mask(|lane| shares[lane] > 0.0);
+                self.domains_now[domain as usize] |= mask::<LANES>(|lane| shares[lane] > 0.0);
             }
         }
         for domain in &self.plan.domain_order {
@@ -125,15 +125,15 @@ impl Run<'_> {
         }
         for service in &self.setup.in_target_domains {
             let index = *service as usize;
-            let (down, up) = self.moment.world.health(self.plan, index, &self.domains_now);
-            self.fallen[index] = down & !self.moment.world.down[index];
+            let (down, up) = self.world.health(self.plan, index, &self.domains_now);
+            self.fallen[index] = down & !self.world.down[index];
             self.replicas_up[index] = up;
         }
     }
 
     fn own_left(&self, node: u32, cohort: usize) -> Left {
         let service = self.plan.nodes[node as usize].service as usize;
-        let down = self.moment.world.down[service] | self.fallen[service];
+        let down = self.world.down[service] | self.fallen[service];
         let mut left = Left::ALL;
         if down != 0 {
             left.lose_down(&ones(down));
@@ -215,10 +215,9 @@ impl Run<'_> {
                 continue;
             }
             let touched = self.setup.in_target_domains.binary_search(&(index as u32)).is_ok();
-            let up =
-                if touched { self.replicas_up[index] } else { self.moment.world.capacity[index] };
+            let up = if touched { self.replicas_up[index] } else { self.world.capacity[index] };
             self.loads.capacity[index] = up.map(|up| up / service.utilization);
-            self.loads.exempt[index] = self.moment.world.down[index] | self.fallen[index];
+            self.loads.exempt[index] = self.world.down[index] | self.fallen[index];
         }
         for held in &self.held {
             let ramp =
@@ -279,7 +278,12 @@ impl Run<'_> {
                     Hit::Domain(_) => {}
                 }
             }
-            self.moment.cohorts[cohort].surge = surges;
+            let before = std::mem::replace(&mut self.moment.cohorts[cohort].surge, surges.clone());
+            if before != surges {
+                for (node, _) in before.iter().chain(&surges) {
+                    self.moment.sends_anew[cohort][*node as usize] = true;
+                }
+            }
         }
     }
 

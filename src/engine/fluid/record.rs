@@ -40,6 +40,8 @@ pub(crate) struct UnitRecord {
 /// A flow's losses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FlowRecord {
+    /// Seconds' worth of orders, whatever their rate.
+    pub(crate) unserved: Lanes,
     pub(crate) lost: Lanes,
     pub(crate) wrong: Lanes,
 }
@@ -56,7 +58,7 @@ pub(crate) struct DependencyRecord {
 
 const UNTOUCHED: UnitRecord =
     UnitRecord { failing: all(0.0), any: all(0.0), first: all(f64::INFINITY), lasted: all(0.0) };
-const NO_LOSS: FlowRecord = FlowRecord { lost: all(0.0), wrong: all(0.0) };
+const NO_LOSS: FlowRecord = FlowRecord { unserved: all(0.0), lost: all(0.0), wrong: all(0.0) };
 const UNTRIED: DependencyRecord =
     DependencyRecord { tried: 0, passed: 0, guard: [Guard::Luck; LANES], most: all(0.0) };
 
@@ -78,6 +80,11 @@ impl Record {
             nodes,
             failed_now: Vec::new(),
         }
+    }
+
+    /// The nodes of every unit.
+    pub(super) fn unit_nodes(&self) -> &[Vec<u32>] {
+        &self.nodes
     }
 
     pub(super) fn clear(&mut self) {
@@ -105,7 +112,7 @@ impl Run<'_> {
     }
 
     fn observe_unit(&mut self, unit: usize, lanes: u8) {
-        let (mut failing, mut any) = (all(0.0), all(0.0));
+        let (mut failing, mut any): (Lanes, Lanes) = (all(0.0), all(0.0));
         let mut is_quiet = true;
         for node in &self.record.nodes[unit] {
             let node = *node as usize;
@@ -124,7 +131,7 @@ impl Run<'_> {
             return;
         }
         let failed = self.plan.failed - SLACK;
-        let failed_now = lanes & mask(|lane| failing[lane] >= failed);
+        let failed_now = lanes & mask::<LANES>(|lane| failing[lane] >= failed);
         let record = &mut self.record.units[unit];
         for lane in 0..LANES {
             if has(lanes, lane) {
@@ -181,7 +188,7 @@ impl Run<'_> {
             } else if came > record.most[lane] {
                 record.most[lane] = came;
                 // The cohort that meets the change is where something has to be held.
-                let reaches = has(self.moment.world.reaches[index as usize], lane);
+                let reaches = has(self.world.reaches[index as usize], lane);
                 record.guard[lane] =
                     if reaches { watches[0].guard(call, lane) } else { Guard::Luck };
             }
@@ -211,13 +218,14 @@ impl Run<'_> {
             }
             let rate = self.plan.flows[flow].rate;
             let record = &mut self.record.flows[flow];
+            record.unserved[lane] += failing * duration;
             record.lost[lane] += rate * failing * duration;
             record.wrong[lane] += rate * corrupt.min(failing) * duration;
         }
     }
 
     /// What a flow loses to the change now: slow + down, with corrupt, and corrupt alone.
-    fn charged(&self, flow: usize, lane: usize) -> [f64; 3] {
+    pub(super) fn charged(&self, flow: usize, lane: usize) -> [f64; 3] {
         let node = self.plan.flows[flow].node;
         if self.moment.cohorts.iter().all(|cohort| cohort.quiet[node as usize]) {
             return [0.0; 3];
@@ -250,7 +258,7 @@ impl Run<'_> {
             return;
         }
         for service in 0..self.plan.services.len() {
-            let metastable = mask(|lane| {
+            let metastable = mask::<LANES>(|lane| {
                 let (course, time) = (&self.courses[lane], self.moment.time[lane]);
                 let is_held = self
                     .held
@@ -312,7 +320,7 @@ impl Watch {
     }
 }
 
-impl Steps for Watch {
+impl Steps<LANES> for Watch {
     fn enters(&mut self, shares: &Shares) {
         for lane in 0..LANES {
             let failing = shares.failing(lane);

@@ -7,6 +7,7 @@ use super::call::SLACK;
 use super::lanes::has;
 use super::run::Run;
 use crate::compile::plan::StartNeed;
+use crate::engine::tape::Event;
 
 /// A service that must restart in one trial, and what it suffers until then.
 #[derive(Clone, Debug)]
@@ -53,6 +54,7 @@ impl Run<'_> {
         for (service, mut held) in restarting {
             held.at = at.get(&service).copied().unwrap_or(f64::INFINITY);
             self.afflict(service);
+            self.note(lane, Event::Restarts(service, held.at));
             self.held.push(held);
         }
     }
@@ -71,7 +73,7 @@ impl Run<'_> {
 
     /// Whether a service that crashes when its calls fail has done so.
     fn has_crashed(&self, service: u32, lane: usize) -> bool {
-        !has(self.moment.world.down[service as usize], lane)
+        !has(self.world.down[service as usize], lane)
             && self.plan.nodes_of(service).any(|node| {
                 let unanswered = self.over_cohorts(lane, |cohort| {
                     self.moment.cohorts[cohort].shares[node as usize].unanswered(lane)

@@ -8,8 +8,10 @@ use super::load::Loads;
 use super::moment::Moment;
 use super::record::Record;
 use super::recovery::Held;
+use super::settle::Alone;
 use super::setup::Setup;
-use super::world::ChunkWorld;
+use super::taping::Taped;
+use super::world::{ChunkWorld, World};
 use crate::compile::Plan;
 use crate::model::change::Routing;
 
@@ -17,8 +19,10 @@ use crate::model::change::Routing;
 pub(crate) struct Run<'a> {
     pub(super) plan: &'a Plan,
     pub(super) setup: &'a Setup,
-    pub(super) moment: Moment<'a>,
-    pub(super) loads: Loads,
+    pub(super) world: World,
+    pub(super) moment: Moment<'a, LANES>,
+    pub(super) loads: Loads<LANES>,
+    alone: Alone<'a>,
     pub(super) courses: Vec<Course>,
     /// By target: from when it fails; infinite until it is exposed.
     pub(super) fails_from: Vec<Lanes>,
@@ -38,6 +42,8 @@ pub(crate) struct Run<'a> {
     pub(super) end: f64,
     /// Into how many steps a warm-up is cut.
     pub(super) ramp_steps: u32,
+    /// One lane of which everything is taken down.
+    pub(super) taped: Option<Taped>,
 }
 
 impl<'a> Run<'a> {
@@ -47,8 +53,10 @@ impl<'a> Run<'a> {
         Self {
             plan,
             setup,
-            moment: Moment::new(plan, cohorts),
-            loads: Loads::new(plan),
+            world: World::new(plan),
+            moment: Moment::new(plan, setup, cohorts),
+            loads: Loads::new(plan, cohorts),
+            alone: Alone::new(plan, setup, cohorts),
             courses: Vec::new(),
             fails_from: Vec::new(),
             target_shares: Vec::new(),
@@ -61,12 +69,15 @@ impl<'a> Run<'a> {
             record: Record::new(plan),
             end: plan.schedule.as_ref().map_or(plan.lasting, |schedule| schedule.horizon),
             ramp_steps,
+            taped: None,
         }
     }
 
     /// Follows eight trials of a chunk; gives what was seen of them.
     pub(crate) fn trials(&mut self, chunk: &ChunkWorld, group: u32) -> &Record {
-        self.moment.world.take(self.plan, chunk, group);
+        self.world.take(self.plan, chunk, group);
+        self.moment.reaches.clone_from(&self.world.reaches);
+        self.moment.works.clone_from(&self.world.works);
         self.begin();
         if self.plan.schedule.is_some() {
             self.walk_baseline();
@@ -80,6 +91,7 @@ impl<'a> Run<'a> {
 
     fn begin(&mut self) {
         self.moment.reset();
+        self.loads.reset();
         self.courses.clear();
         self.courses.resize(LANES, Course::start(self.plan.schedule.as_ref()));
         self.fails_from.clear();
@@ -88,7 +100,6 @@ impl<'a> Run<'a> {
         self.target_shares.resize(self.plan.targets.len(), [all(0.0); 2]);
         self.fallen.fill(0);
         self.held.clear();
-        self.loads.swings.fill(0);
         self.find_afflicted();
     }
 
@@ -102,9 +113,11 @@ impl<'a> Run<'a> {
             }
             self.update_own();
             self.settle();
-            let alive = super::lanes::mask(|lane| self.courses[lane].alive);
-            let seen = super::lanes::mask(|lane| is_timed || self.moment.time[lane] >= self.end);
+            let alive = super::lanes::mask::<LANES>(|lane| self.courses[lane].alive);
+            let seen =
+                super::lanes::mask::<LANES>(|lane| is_timed || self.moment.time[lane] >= self.end);
             self.observe(alive & seen);
+            self.tape_moment(alive & seen);
             for lane in 0..LANES {
                 if self.courses[lane].alive {
                     self.clocks(lane);
@@ -117,7 +130,7 @@ impl<'a> Run<'a> {
     /// Failure, load and overload of the present moment, and since when what has been failing.
     pub(super) fn settle(&mut self) {
         let users = self.users();
-        self.moment.settle(&mut self.loads, &users);
+        self.moment.settle(&mut self.loads, &mut self.alone, &users);
         self.moment.note_since();
     }
 
@@ -126,6 +139,7 @@ impl<'a> Run<'a> {
         let (time, next) = (self.moment.time[lane], self.next_time(lane, self.end));
         if is_timed {
             self.count_until(lane, next);
+            self.tape_until(lane, next);
             self.courses[lane].has_shown |= next > time && self.shows_failure(lane);
             if next >= self.end {
                 self.courses[lane].alive = false;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::compile::plan::{Hit, NONE, Plan};
+use crate::compile::plan::{Fallback, Hit, NONE, Plan};
 
 /// Something whose failing time is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,44 @@ pub(crate) struct Setup {
     pub(super) start_nodes: Vec<u32>,
     /// Services that may crash.
     pub(super) crashing: Vec<u32>,
+    /// Who refers to a node.
+    callers: Rows<u32>,
+    /// What brings traffic to a node.
+    arrivals: Rows<Arrival>,
+}
+
+/// A call that brings traffic to a node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// Where its traffic is kept: a member's, or, behind all members, a fallback's.
+    pub(super) slot: u32,
+    /// Its weight.
+    pub(super) weight: f64,
+}
+
+/// Lists by number, in one piece of memory.
+struct Rows<T> {
+    starts: Vec<u32>,
+    entries: Vec<T>,
+}
+
+impl<T> Rows<T> {
+    /// From pairs of row and entry.
+    fn new(rows: usize, mut pairs: Vec<(u32, T)>) -> Self {
+        pairs.sort_by_key(|(row, _)| *row);
+        let mut starts = vec![0_u32; rows + 1];
+        for (row, _) in &pairs {
+            starts[*row as usize + 1] += 1;
+        }
+        for row in 0..rows {
+            starts[row + 1] += starts[row];
+        }
+        Self { starts, entries: pairs.into_iter().map(|(_, entry)| entry).collect() }
+    }
+
+    fn row(&self, row: usize) -> &[T] {
+        &self.entries[self.starts[row] as usize..self.starts[row + 1] as usize]
+    }
 }
 
 impl Setup {
@@ -55,25 +93,69 @@ impl Setup {
             targets_of,
             start_nodes: start_nodes.into_iter().collect(),
             crashing: services().filter(|it| plan.services[*it as usize].crashes).collect(),
+            callers: callers(plan),
+            arrivals: arrivals(plan),
         }
     }
+
+    /// Who refers to a node.
+    pub(super) fn callers_of(&self, node: usize) -> &[u32] {
+        self.callers.row(node)
+    }
+
+    /// What brings traffic to a node.
+    pub(super) fn arrivals_at(&self, node: usize) -> &[Arrival] {
+        self.arrivals.row(node)
+    }
+}
+
+fn callers(plan: &Plan) -> Rows<u32> {
+    let mut pairs = Vec::new();
+    for (caller, node) in plan.nodes.iter().enumerate() {
+        for call in plan.calls_of(node) {
+            pairs.extend(plan.referred(call).map(|referred| (referred, caller as u32)));
+        }
+    }
+    pairs.sort_unstable();
+    pairs.dedup();
+    Rows::new(plan.nodes.len(), pairs)
+}
+
+fn arrivals(plan: &Plan) -> Rows<Arrival> {
+    let mut pairs = Vec::new();
+    if plan.has_load {
+        for (slot, member) in plan.members.iter().enumerate() {
+            if member.weight > 0.0 {
+                let slot = slot as u32;
+                pairs.push((member.node, Arrival { slot, weight: member.weight }));
+            }
+        }
+        for (index, call) in plan.calls.iter().enumerate() {
+            let weight = call.guards.as_ref().map_or(0.0, |guards| guards.fallback_weight);
+            if let (Fallback::Node(node), true) = (call.fallback(), weight > 0.0) {
+                let slot = (plan.members.len() + index) as u32;
+                pairs.push((node, Arrival { slot, weight }));
+            }
+        }
+    }
+    Rows::new(plan.nodes.len(), pairs)
 }
 
 fn limits(plan: &Plan) -> Vec<(Watched, Vec<f64>)> {
     let mut of_nodes: Vec<Vec<f64>> = vec![Vec::new(); plan.nodes.len()];
     let mut of_entries = Vec::new();
     for call in &plan.calls {
-        let ttl = call.cache.as_ref().map(|cache| cache.ttl).filter(|ttl| ttl.is_finite());
-        let holds = call.buffer.as_ref().map(|buffer| buffer.holds);
+        let ttl = call.cache().map(|cache| cache.ttl).filter(|ttl| ttl.is_finite());
+        let holds = call.buffer().map(|buffer| buffer.holds);
         let members = plan.members_of(call).iter().map(|member| member.node as usize);
         if let Some(ttl) = ttl {
             members.clone().for_each(|node| of_nodes[node].push(ttl));
         }
         if let Some(holds) = holds {
-            if call.waited == NONE {
+            if call.waited() == NONE {
                 members.for_each(|node| of_nodes[node].push(holds));
             } else {
-                of_entries.push((Watched::Entry(call.waited), vec![holds]));
+                of_entries.push((Watched::Entry(call.waited()), vec![holds]));
             }
         }
     }

@@ -225,7 +225,7 @@ impl World {
                 }
             }
         }
-        down |= mask(|lane| count - missing[lane] < service.needs);
+        down |= mask::<LANES>(|lane| count - missing[lane] < service.needs);
         (down, missing.map(|missing| f64::from(count - missing) / f64::from(count)))
     }
 

@@ -1,0 +1,208 @@
+//! One trial in words, step by step.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::outcome::DetectedBy;
+use crate::engine::tape::{Event, Moment, Tape};
+use crate::model::Topology;
+use crate::model::change::TargetRef;
+
+/// One trial, step by step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoryReport {
+    /// Which trial it is of all: `median`, `1 in 20`, or as asked for.
+    pub label: String,
+    /// Its number.
+    pub trial: u64,
+    /// Orders lost in it, where some flow has a rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_lost: Option<f64>,
+    /// What holds from one time to the next.
+    pub steps: Vec<StepReport>,
+}
+
+/// What holds from one time to the next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// From when, in seconds from the start of the rollout.
+    pub from_s: f64,
+    /// Until when.
+    pub until_s: f64,
+    /// The share that has the change.
+    pub exposure: f64,
+    /// What happened at `from_s`, in words.
+    pub events: Vec<String>,
+    /// Services that are not wholly ok, most failing first.
+    pub services: Vec<StateReport>,
+    /// Flows that are not wholly ok, most failing first.
+    pub flows: Vec<StateReport>,
+    /// Services with more load than they can serve.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overloads: Vec<OverloadReport>,
+    /// Orders lost in this step, where some flow has a rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_lost: Option<f64>,
+}
+
+/// Shares of requests by how they end; what is left is ok.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StateReport {
+    /// The service (`service/endpoint` for one of its endpoints) or flow.
+    pub name: String,
+    /// Hang.
+    pub slow: f64,
+    /// Fail fast.
+    pub down: f64,
+    /// Are wrong, and taken for right.
+    pub corrupt: f64,
+    /// Have something missing.
+    pub degraded: f64,
+}
+
+impl StateReport {
+    /// Slow, down or corrupt.
+    pub fn failing(&self) -> f64 {
+        self.slow + self.down + self.corrupt
+    }
+}
+
+/// A service with more load than it can serve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OverloadReport {
+    /// The service.
+    pub service: String,
+    /// Its load, as a multiple of normal.
+    pub load: f64,
+    /// What it can serve, as a multiple of normal.
+    pub capacity: f64,
+    /// The share of requests lost to it.
+    pub lost: f64,
+}
+
+/// Puts a tape into words.
+pub fn tell(
+    topology: &Topology,
+    targets: &[TargetRef],
+    tape: &Tape,
+    trial: u64,
+    label: &str,
+) -> StoryReport {
+    let has_rate = topology.flows.iter().any(|flow| flow.rate.is_some());
+    let names = Names::new(topology, targets);
+    let lost: f64 = tape.moments.iter().map(|moment| moment.lost).sum();
+    StoryReport {
+        label: label.to_owned(),
+        trial,
+        orders_lost: has_rate.then_some(lost),
+        steps: tape.moments.iter().map(|moment| names.step(moment, has_rate)).collect(),
+    }
+}
+
+/// The names of what a tape refers to by number.
+struct Names {
+    units: Vec<String>,
+    flows_from: usize,
+    services: Vec<String>,
+    targets: Vec<String>,
+}
+
+impl Names {
+    fn new(topology: &Topology, targets: &[TargetRef]) -> Self {
+        let services: Vec<String> = topology.services.iter().map(|it| it.name.clone()).collect();
+        let endpoints = topology.services.iter().flat_map(|service| {
+            service.endpoints.iter().map(move |it| format!("{}/{}", service.name, it.name))
+        });
+        let mut units: Vec<String> = services.iter().cloned().chain(endpoints).collect();
+        let flows_from = units.len();
+        units.extend(topology.flows.iter().map(|flow| flow.name.clone()));
+        let targets = targets
+            .iter()
+            .map(|target| match target {
+                TargetRef::Node(node) => topology.node_name(*node),
+                TargetRef::Domain(domain) => topology.domain(*domain).name.clone(),
+            })
+            .collect();
+        Self { units, flows_from, services, targets }
+    }
+
+    fn step(&self, moment: &Moment, has_rate: bool) -> StepReport {
+        let (mut services, mut flows) = (Vec::new(), Vec::new());
+        for (unit, state) in &moment.units {
+            let unit = *unit as usize;
+            let report = StateReport {
+                name: self.units[unit].clone(),
+                slow: state.slow,
+                down: state.down,
+                corrupt: state.corrupt,
+                degraded: state.degraded,
+            };
+            if unit >= self.flows_from { flows.push(report) } else { services.push(report) }
+        }
+        for states in [&mut services, &mut flows] {
+            states.sort_by(|a, b| {
+                let worse = b.failing().total_cmp(&a.failing());
+                worse.then(b.degraded.total_cmp(&a.degraded)).then_with(|| a.name.cmp(&b.name))
+            });
+        }
+        let overload = |(service, load, capacity, lost): &(u32, f64, f64, f64)| OverloadReport {
+            service: self.services[*service as usize].clone(),
+            load: *load,
+            capacity: *capacity,
+            lost: *lost,
+        };
+        StepReport {
+            from_s: moment.from,
+            until_s: moment.until,
+            exposure: moment.exposure,
+            events: moment.events.iter().map(|event| self.event(event, moment)).collect(),
+            services,
+            flows,
+            overloads: moment.overloads.iter().map(overload).collect(),
+            orders_lost: has_rate.then_some(moment.lost),
+        }
+    }
+
+    fn event(&self, event: &Event, moment: &Moment) -> String {
+        let percent = |share: f64| format!("{}%", (share * 1000.0).round() / 10.0);
+        match *event {
+            Event::Stage(stage) => {
+                format!("stage {} begins: {} have the change", stage + 1, percent(moment.exposure))
+            }
+            Event::GatePassed(stage) => format!("the gate after stage {} lets it pass", stage + 1),
+            Event::TargetFails(target, mode) => {
+                let how = ["is down", "hangs", "answers wrongly", "calls too often"];
+                format!("{} {}", self.targets[target as usize], how[mode as usize])
+            }
+            Event::AlertStarts(_) => "orders fail: the alert threshold is passed".to_owned(),
+            Event::WrongAnswersStart(_) => {
+                "orders go wrong: nothing shows but wrong results".to_owned()
+            }
+            Event::Detected(by) => match by {
+                DetectedBy::Gate => "the gate stops the rollout",
+                DetectedBy::Alert => "somebody notices, and the rollout stops",
+                DetectedBy::WrongAnswers => "somebody notices wrong results, and the rollout stops",
+                DetectedBy::Nobody => "nobody notices",
+            }
+            .to_owned(),
+            Event::RollbackStarts(at) if at.is_infinite() => {
+                "the rollback begins; it will not work".to_owned()
+            }
+            Event::RollbackStarts(_) => "the rollback begins".to_owned(),
+            Event::RollbackWorsened => {
+                "the rollback makes it worse: every broken target is down".to_owned()
+            }
+            Event::CauseEnds { by_switch: true } => "the kill switch ends the cause".to_owned(),
+            Event::CauseEnds { by_switch: false } => "the rollback is done".to_owned(),
+            Event::Restarts(service, at) if at.is_infinite() => {
+                format!("{} never comes back by itself", self.services[service as usize])
+            }
+            Event::Restarts(service, _) => {
+                format!("{} must restart", self.services[service as usize])
+            }
+            Event::Restarted(service) => {
+                format!("{} serves again", self.services[service as usize])
+            }
+            Event::Repaired => "the corrupt data are repaired".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What is wrong at a moment: broken targets, what they leave before a restart, and warm-ups.
+
+use std::collections::BTreeMap;
+
+use blastwave::model::Change;
+use blastwave::model::change::{Routing, TargetRef};
+use blastwave::model::topology::DomainId;
+
+use super::graph::Graph;
+use super::moment::{Cohort, Situation, State};
+use super::world::{Mode, World};
+
+/// Users by whether they meet changed instances: (their share of all, which share of their
+/// requests meets one).
+pub(crate) fn cohorts(routing: Routing, exposure: f64) -> Vec<(f64, f64)> {
+    if routing == Routing::Sticky {
+        // At exposure 0 or 1 one of the two has no weight, but keeps its clocks for later.
+        vec![(exposure, 1.0), (1.0 - exposure, 0.0)]
+    } else {
+        vec![(1.0, exposure)]
+    }
+}
+
+/// A service that restarts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Restart {
+    /// When it serves again, with no capacity at first.
+    pub(crate) ready: f64,
+    /// Over which its capacity then grows to all of it.
+    pub(crate) warmup: f64,
+    /// Whether a target domain took it down.
+    pub(crate) by_domain: bool,
+    /// What it keeps until then.
+    pub(crate) kept: Vec<Kept>,
+}
+
+/// A cause that outlives the cause of the incident.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Kept {
+    /// The nodes it hits.
+    pub(crate) nodes: Vec<usize>,
+    /// By cohort: what it does to them.
+    pub(crate) by_cohort: Vec<State>,
+}
+
+impl Restart {
+    fn is_waiting(&self, now: f64) -> bool {
+        !super::moment::reaches(now, self.ready)
+    }
+
+    /// The share of its capacity that it has.
+    pub(crate) fn ramp(&self, now: f64) -> f64 {
+        if self.is_waiting(now) || self.warmup <= 0.0 {
+            1.0
+        } else {
+            ((now - self.ready) / self.warmup).clamp(0.0, 1.0)
+        }
+    }
+}
+
+/// Everything wrong at a moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wrongs {
+    /// The targets in effect: their number, and whether they are wholly down whatever they drew.
+    pub(crate) targets: Vec<(usize, bool)>,
+    /// By service: its restart.
+    pub(crate) restarts: BTreeMap<usize, Restart>,
+    /// Users by whether they meet changed instances.
+    pub(crate) cohorts: Vec<(f64, f64)>,
+}
+
+impl Wrongs {
+    /// Nothing beyond the background.
+    pub(crate) fn none() -> Self {
+        Self { cohorts: cohorts(Routing::Random, 0.0), ..Self::default() }
+    }
+
+    /// All broken targets, wholly.
+    pub(crate) fn single_moment(world: &World) -> Self {
+        let broken = |(number, _): &(usize, _)| world.targets[*number].broken;
+        Self {
+            targets: (0..world.targets.len()).map(|n| (n, false)).filter(broken).collect(),
+            cohorts: cohorts(Routing::Random, 1.0),
+            ..Self::default()
+        }
+    }
+
+    /// The domains among the targets.
+    pub(crate) fn domains(&self, change: &Change) -> Vec<DomainId> {
+        let domain = |(number, _): &(usize, bool)| match change.targets[*number].on {
+            TargetRef::Domain(domain) => Some(domain),
+            TargetRef::Node(_) => None,
+        };
+        self.targets.iter().filter_map(domain).collect()
+    }
+
+    /// What this comes to for the arithmetic of a moment.
+    pub(crate) fn situation(
+        &self,
+        graph: &Graph,
+        world: &World,
+        change: &Change,
+        now: f64,
+    ) -> Situation {
+        let infrastructure = world.infrastructure(graph, change, &self.domains(change));
+        let (mut down, mut capacity) = (infrastructure.down, infrastructure.up);
+        for (service, restart) in &self.restarts {
+            down[*service] |= restart.by_domain && restart.is_waiting(now);
+            capacity[*service] *= restart.ramp(now);
+        }
+        let numbers = 0..self.cohorts.len();
+        let cohorts = numbers.map(|number| self.cohort(graph, world, change, now, number));
+        Situation { cohorts: cohorts.collect(), down, capacity }
+    }
+
+    fn cohort(
+        &self,
+        graph: &Graph,
+        world: &World,
+        change: &Change,
+        now: f64,
+        number: usize,
+    ) -> Cohort {
+        let (weight, share) = self.cohorts[number];
+        let mut cohort = Cohort {
+            weight,
+            causes: vec![Vec::new(); graph.nodes.len()],
+            surge: vec![1.0; graph.nodes.len()],
+            ..Cohort::default()
+        };
+        for &(target, wholly_down) in &self.targets {
+            let own = own_state(world, target, wholly_down, share);
+            let surge = surge(world, change, target, wholly_down, share);
+            for node in hit(graph, change.targets[target].on) {
+                cohort.causes[node].push(own);
+                cohort.surge[node] *= surge;
+            }
+        }
+        for restart in self.restarts.values().filter(|restart| restart.is_waiting(now)) {
+            for kept in &restart.kept {
+                for node in &kept.nodes {
+                    cohort.causes[*node].push(kept.by_cohort[number]);
+                }
+            }
+        }
+        cohort
+    }
+}
+
+/// The nodes whose health a target has a part in; a domain works through its services instead.
+pub(crate) fn hit(graph: &Graph, on: TargetRef) -> Vec<usize> {
+    match on {
+        TargetRef::Node(node) if node.endpoint.is_some() => vec![graph.node(node)],
+        TargetRef::Node(node) => graph.nodes_of(node.service.0 as usize),
+        TargetRef::Domain(_) => Vec::new(),
+    }
+}
+
+/// What a broken target brings by its own, when this share of requests meets changed instances.
+pub(crate) fn own_state(world: &World, target: usize, wholly_down: bool, share: f64) -> State {
+    if wholly_down {
+        return State::DOWN;
+    }
+    let drawn = world.targets[target];
+    let share = share * drawn.severity;
+    match drawn.mode {
+        Mode::Down => State { down: share, ..State::OK },
+        Mode::Slow => State { slow: share, ..State::OK },
+        Mode::Corrupt => State { corrupt: share, ..State::OK },
+        Mode::Surge => State::OK,
+    }
+}
+
+/// By how much a broken target multiplies its calls.
+fn surge(world: &World, change: &Change, target: usize, wholly_down: bool, share: f64) -> f64 {
+    let drawn = world.targets[target];
+    if wholly_down || drawn.mode != Mode::Surge {
+        return 1.0;
+    }
+    1.0 + share * drawn.severity * (change.targets[target].modes.surge_factor - 1.0)
+}

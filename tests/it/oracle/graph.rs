@@ -1,0 +1,226 @@
+//! The nodes and calls of a topology as plain lists, and which of them form cycles.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use blastwave::model::Topology;
+use blastwave::model::topology::{Dependency, NodeRef, Phase, ServiceId};
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The service with this number as such.
+    Service(usize),
+    /// An endpoint of the service with this number.
+    Endpoint(usize),
+    /// The flow with this number.
+    Flow(usize),
+}
+
+/// A service as such, an endpoint, or a flow.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    /// `service`, `service/endpoint` or the flow's name.
+    pub(crate) name: String,
+    /// What it is.
+    pub(crate) kind: Kind,
+    /// The dependencies it calls: indices of [`Graph::written`].
+    pub(crate) calls: Vec<usize>,
+}
+
+impl Node {
+    /// The service whose health and capacity it has; a flow has none.
+    pub(crate) fn service(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Service(service) | Kind::Endpoint(service) => Some(service),
+            Kind::Flow(_) => None,
+        }
+    }
+}
+
+/// A dependency as written: once, however many nodes make the call.
+#[derive(Clone, Debug)]
+pub(crate) struct Written<'a> {
+    /// `service`, `service/endpoint`, or `flow:` and the flow's name.
+    pub(crate) caller: String,
+    /// The name of the node, or those of the members joined by `|`; from the second of the same
+    /// name and caller on with `#2`, `#3` behind it.
+    pub(crate) name: String,
+    /// The name under which it is drawn: `caller>name`.
+    pub(crate) key: String,
+    /// What is written.
+    pub(crate) dependency: &'a Dependency,
+    /// What is called, as indices of [`Graph::nodes`]; several for an `any_of`.
+    pub(crate) on: Vec<usize>,
+    /// The node of the cache service.
+    pub(crate) cache_service: Option<usize>,
+    /// The node that is called instead.
+    pub(crate) fallback: Option<usize>,
+}
+
+impl Written<'_> {
+    /// Whether it is needed to serve, not only to start.
+    pub(crate) fn serves(&self) -> bool {
+        self.dependency.phase == Phase::Serve
+    }
+
+    /// All nodes it refers to.
+    fn refers_to(&self) -> impl Iterator<Item = usize> {
+        self.on.iter().copied().chain(self.cache_service).chain(self.fallback)
+    }
+}
+
+/// A topology as lists of nodes and dependencies.
+#[derive(Clone, Debug)]
+pub(crate) struct Graph<'a> {
+    /// What it is made of.
+    pub(crate) topology: &'a Topology,
+    /// The services with their endpoints, then the flows.
+    pub(crate) nodes: Vec<Node>,
+    /// The dependencies as written.
+    pub(crate) written: Vec<Written<'a>>,
+    /// The cycles, a node in no cycle being one alone; what is called comes before its callers.
+    pub(crate) cycles: Vec<Vec<usize>>,
+    /// For each node the nodes that it reaches by calls, itself included.
+    reach: Vec<BTreeSet<usize>>,
+}
+
+impl<'a> Graph<'a> {
+    /// The graph of a topology.
+    pub(crate) fn new(topology: &'a Topology) -> Self {
+        let mut graph = Self {
+            topology,
+            nodes: Vec::new(),
+            written: Vec::new(),
+            cycles: Vec::new(),
+            reach: Vec::new(),
+        };
+        graph.add_nodes();
+        graph.add_calls();
+        graph.reach = (0..graph.nodes.len()).map(|node| graph.reached_from(node)).collect();
+        graph.cycles = graph.find_cycles();
+        graph
+    }
+
+    fn add_nodes(&mut self) {
+        let node = |name: &str, kind| Node { name: name.to_owned(), kind, calls: Vec::new() };
+        for (number, service) in self.topology.services.iter().enumerate() {
+            self.nodes.push(node(&service.name, Kind::Service(number)));
+            for endpoint in &service.endpoints {
+                let name = format!("{}/{}", service.name, endpoint.name);
+                self.nodes.push(node(&name, Kind::Endpoint(number)));
+            }
+        }
+        for (number, flow) in self.topology.flows.iter().enumerate() {
+            self.nodes.push(node(&flow.name, Kind::Flow(number)));
+        }
+    }
+
+    fn add_calls(&mut self) {
+        let topology = self.topology;
+        for (number, service) in topology.services.iter().enumerate() {
+            // A service-level dependency is made by the plain node and by every endpoint.
+            let all = self.nodes_of(number);
+            self.add_dependencies(&service.name, &service.dependencies, &all);
+            for (endpoint, node) in service.endpoints.iter().zip(&all[1..]) {
+                let caller = self.nodes[*node].name.clone();
+                self.add_dependencies(&caller, &endpoint.dependencies, &[*node]);
+            }
+        }
+        for (number, flow) in topology.flows.iter().enumerate() {
+            let node = self.flow(number);
+            self.add_dependencies(&format!("flow:{}", flow.name), &flow.steps, &[node]);
+        }
+    }
+
+    fn add_dependencies(&mut self, caller: &str, list: &'a [Dependency], callers: &[usize]) {
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        for dependency in list {
+            let mut name = self.topology.dependency_name(dependency);
+            let count = seen.entry(name.clone()).or_default();
+            *count += 1;
+            if *count > 1 {
+                name = format!("{name}#{count}");
+            }
+            let cache_service = dependency.cache.and_then(|cache| cache.service);
+            for node in callers {
+                self.nodes[*node].calls.push(self.written.len());
+            }
+            self.written.push(Written {
+                caller: caller.to_owned(),
+                key: format!("{caller}>{name}"),
+                name,
+                dependency,
+                on: dependency.on.iter().map(|on| self.node(*on)).collect(),
+                cache_service: cache_service
+                    .map(|service| self.node(NodeRef { service, endpoint: None })),
+                fallback: dependency.fallback.and_then(|f| f.on).map(|on| self.node(on)),
+            });
+        }
+    }
+
+    fn reached_from(&self, start: usize) -> BTreeSet<usize> {
+        let mut reached = BTreeSet::from([start]);
+        let mut todo = vec![start];
+        while let Some(node) = todo.pop() {
+            for written in self.calls(node).filter(|written| written.serves()) {
+                for next in written.refers_to() {
+                    if reached.insert(next) {
+                        todo.push(next);
+                    }
+                }
+            }
+        }
+        reached
+    }
+
+    fn find_cycles(&self) -> Vec<Vec<usize>> {
+        // A caller reaches all that its dependency reaches, and itself besides unless they form a
+        // cycle: so the number of nodes reached puts what is called first.
+        let mut cycles: Vec<Vec<usize>> = Vec::new();
+        for node in 0..self.nodes.len() {
+            match cycles.iter_mut().find(|cycle| self.same_cycle(cycle[0], node)) {
+                Some(cycle) => cycle.push(node),
+                None => cycles.push(vec![node]),
+            }
+        }
+        cycles.sort_by_key(|cycle| self.reach[cycle[0]].len());
+        cycles
+    }
+
+    fn same_cycle(&self, a: usize, b: usize) -> bool {
+        self.reach[a].contains(&b) && self.reach[b].contains(&a)
+    }
+
+    /// Whether this call of `node` is inside a cycle: anything it refers to reaches `node` again.
+    pub(crate) fn is_inside(&self, node: usize, written: usize) -> bool {
+        let written = &self.written[written];
+        written.serves() && written.refers_to().any(|other| self.same_cycle(node, other))
+    }
+
+    /// The dependencies that a node calls.
+    pub(crate) fn calls(&self, node: usize) -> impl Iterator<Item = &Written<'a>> {
+        self.nodes[node].calls.iter().map(|written| &self.written[*written])
+    }
+
+    /// The index of what a reference points at.
+    pub(crate) fn node(&self, reference: NodeRef) -> usize {
+        let endpoint = reference.endpoint.map_or(0, |endpoint| endpoint as usize + 1);
+        self.nodes_of(reference.service.0 as usize)[endpoint]
+    }
+
+    /// The index of a flow's node.
+    pub(crate) fn flow(&self, flow: usize) -> usize {
+        self.nodes.len() - self.topology.flows.len() + flow
+    }
+
+    /// The nodes of a service: it as such, then its endpoints.
+    pub(crate) fn nodes_of(&self, service: usize) -> Vec<usize> {
+        let of = |node: &usize| self.nodes[*node].service() == Some(service);
+        (0..self.nodes.len()).filter(of).collect()
+    }
+
+    /// The name of a service.
+    pub(crate) fn service_name(&self, service: usize) -> &'a str {
+        &self.topology.service(ServiceId(service as u32)).name
+    }
+}

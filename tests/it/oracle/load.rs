@@ -1,0 +1,348 @@
+//! Load travels to dependencies: section "One moment: load travels to dependencies".
+
+use blastwave::model::Rate;
+use blastwave::model::topology::Overload;
+
+use super::graph::{Graph, Kind};
+use super::moment::{Contribution, Here, SETTLED, Situation, State};
+use super::world::World;
+
+/// From this round on each step goes only part of the way.
+const DAMPED_FROM: usize = 200;
+/// How far it then goes.
+const DAMPING: f64 = 0.3;
+/// After so many rounds it is given up.
+const GIVEN_UP: usize = 1_000;
+
+/// One way on which load comes to a node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Arrival {
+    /// The calling node.
+    from: usize,
+    /// The dependency as written.
+    written: usize,
+    /// The node called.
+    to: usize,
+    /// What it is called as.
+    role: Role,
+    /// Its normal traffic; `None` = unknown.
+    normal: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Role {
+    /// The dependency with this position among the members.
+    Member(usize),
+    /// What is called instead.
+    Fallback,
+}
+
+/// Who normally calls whom how much.
+#[derive(Clone, Debug)]
+pub(crate) struct Traffic {
+    arrivals: Vec<Arrival>,
+}
+
+impl Traffic {
+    /// The normal traffic of a topology.
+    pub(crate) fn new(graph: &Graph) -> Self {
+        let mut arrivals = Vec::new();
+        for from in (0..graph.nodes.len()).filter(|node| counts(graph, *node)) {
+            for &written in &graph.nodes[from].calls {
+                let call = &graph.written[written];
+                if graph.is_inside(from, written) || !call.serves() {
+                    continue;
+                }
+                let arrival = |to, role| Arrival { from, written, to, role, normal: None };
+                let members = call.on.iter().enumerate();
+                arrivals.extend(members.map(|(member, to)| arrival(*to, Role::Member(member))));
+                arrivals.extend(call.fallback.map(|to| arrival(to, Role::Fallback)));
+            }
+        }
+        let mut traffic = Self { arrivals };
+        traffic.follow_flows(graph);
+        traffic
+    }
+
+    /// Callers first: each node's traffic goes on to what it calls.
+    fn follow_flows(&mut self, graph: &Graph) {
+        for &node in graph.cycles.iter().rev().flatten() {
+            let traffic = match graph.nodes[node].kind {
+                Kind::Flow(flow) => graph.topology.flows[flow].rate.map(Rate::get),
+                Kind::Service(_) | Kind::Endpoint(_) => self.arriving(graph, node),
+            };
+            for arrival in self.arrivals.iter_mut().filter(|arrival| arrival.from == node) {
+                let call = graph.written[arrival.written].dependency;
+                let share = match arrival.role {
+                    Role::Member(_) if call.any_of => f64::from(call.needs) / call.on.len() as f64,
+                    Role::Member(_) | Role::Fallback => 1.0,
+                };
+                arrival.normal =
+                    traffic.map(|traffic| traffic * call.call_probability.get() * share);
+            }
+        }
+    }
+
+    /// The traffic of a service's node; unknown where nothing arrives.
+    fn arriving(&self, graph: &Graph, node: usize) -> Option<f64> {
+        let service = graph.nodes[node].service()?;
+        let normal: Vec<&Arrival> =
+            self.normal_of(graph, service).filter(|arrival| arrival.to == node).collect();
+        if normal.is_empty() {
+            return None;
+        }
+        normal.iter().map(|arrival| arrival.normal).sum()
+    }
+
+    /// What comes to the nodes of a service.
+    fn to_service(&self, graph: &Graph, service: usize) -> impl Iterator<Item = &Arrival> {
+        self.arrivals.iter().filter(move |a| graph.nodes[a.to].service() == Some(service))
+    }
+
+    /// What makes up the normal traffic of a service: its calls, or where it is called only as a
+    /// fallback what it gets when all its callers fall back.
+    fn normal_of(&self, graph: &Graph, service: usize) -> impl Iterator<Item = &Arrival> {
+        let only_fallback =
+            self.to_service(graph, service).all(|arrival| arrival.role == Role::Fallback);
+        self.to_service(graph, service)
+            .filter(move |arrival| only_fallback || arrival.role != Role::Fallback)
+    }
+}
+
+/// Whether the node's calls count: a service's plain node that nothing refers to and that has
+/// endpoints does not.
+fn counts(graph: &Graph, node: usize) -> bool {
+    let Kind::Service(service) = graph.nodes[node].kind else { return true };
+    graph.topology.services[service].endpoints.is_empty()
+        || graph.written.iter().any(|written| {
+            let others = written.cache_service.iter().chain(&written.fallback);
+            written.on.iter().chain(others).any(|other| *other == node)
+        })
+}
+
+/// What a moment came to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Moment {
+    /// By node: its state, over all cohorts.
+    pub(crate) states: Vec<State>,
+    /// By cohort: its share of all users.
+    pub(crate) weights: Vec<f64>,
+    /// By cohort: the states of its nodes.
+    pub(crate) by_cohort: Vec<Vec<State>>,
+    /// By cohort and dependency as written: what it contributes.
+    pub(crate) contributions: Vec<Vec<Contribution>>,
+    /// By service: its load, 1 being normal.
+    pub(crate) loads: Vec<f64>,
+    /// By service: the share lost to overload.
+    pub(crate) lost: Vec<f64>,
+    /// The services whose overload does not settle.
+    pub(crate) swinging: Vec<usize>,
+    /// Whether every cycle came to rest.
+    pub(crate) cycles_rest: bool,
+}
+
+/// Computes a moment, starting with the shares that the services lost to overload before.
+pub(crate) fn settle(
+    graph: &Graph,
+    world: &World,
+    situation: &Situation,
+    lost_before: &[f64],
+) -> Moment {
+    let has_load = graph.topology.services.iter().any(|service| service.utilization.is_some());
+    let traffic = Traffic::new(graph);
+    let mut lost = lost_before.to_vec();
+    let mut round = 1;
+    loop {
+        let mut moment = failure_at(graph, world, situation, &lost);
+        if !has_load {
+            return moment;
+        }
+        moment.loads = loads(graph, world, situation, &traffic, &moment);
+        let next = overload(graph, situation, &moment.loads);
+        let moves = |service: &usize| (next[*service] - lost[*service]).abs() > SETTLED;
+        let moving: Vec<usize> = (0..next.len()).filter(moves).collect();
+        let step = if round > DAMPED_FROM { DAMPING } else { 1.0 };
+        for (lost, next) in lost.iter_mut().zip(&next) {
+            *lost += step * (next - *lost);
+        }
+        // A cycle that does not come to rest gives no loads to go on from.
+        if moving.is_empty() || round == GIVEN_UP || !moment.cycles_rest {
+            moment.swinging = moving;
+            moment.lost = lost;
+            return moment;
+        }
+        round += 1;
+    }
+}
+
+/// Section "failure travels to callers" for every cohort.
+fn failure_at(graph: &Graph, world: &World, situation: &Situation, lost: &[f64]) -> Moment {
+    let mut moment = Moment {
+        states: vec![State::OK; graph.nodes.len()],
+        weights: situation.cohorts.iter().map(|cohort| cohort.weight).collect(),
+        by_cohort: Vec::new(),
+        contributions: Vec::new(),
+        loads: vec![1.0; graph.topology.services.len()],
+        lost: lost.to_vec(),
+        swinging: Vec::new(),
+        cycles_rest: true,
+    };
+    for cohort in &situation.cohorts {
+        let here = Here { graph, world, situation, cohort, lost };
+        let (states, rest) = here.failure();
+        moment.cycles_rest &= rest;
+        for (sum, state) in moment.states.iter_mut().zip(&states) {
+            *sum = sum.plus(state.times(cohort.weight));
+        }
+        let all = 0..graph.written.len();
+        moment.contributions.push(all.map(|w| here.contribution(w, &states)).collect());
+        moment.by_cohort.push(states);
+    }
+    moment
+}
+
+/// The load of every service: cohorts share capacity.
+fn loads(
+    graph: &Graph,
+    world: &World,
+    situation: &Situation,
+    traffic: &Traffic,
+    moment: &Moment,
+) -> Vec<f64> {
+    let mut sum = vec![0.0; graph.topology.services.len()];
+    for (number, cohort) in situation.cohorts.iter().enumerate() {
+        let here = Here { graph, world, situation, cohort, lost: &moment.lost };
+        let cohort_loads = CohortLoads {
+            here,
+            traffic,
+            states: &moment.by_cohort[number],
+            contributions: &moment.contributions[number],
+        };
+        for (sum, load) in sum.iter_mut().zip(cohort_loads.by_service()) {
+            *sum += cohort.weight * load;
+        }
+    }
+    sum
+}
+
+/// What decides the loads that one cohort brings.
+struct CohortLoads<'a> {
+    here: Here<'a>,
+    traffic: &'a Traffic,
+    states: &'a [State],
+    contributions: &'a [Contribution],
+}
+
+impl CohortLoads<'_> {
+    fn by_service(&self) -> Vec<f64> {
+        let graph = self.here.graph;
+        let mut of_nodes = vec![1.0; graph.nodes.len()];
+        for &node in graph.cycles.iter().rev().flatten() {
+            of_nodes[node] = match graph.nodes[node].kind {
+                Kind::Flow(flow) => self.flow_load(flow, node),
+                Kind::Service(service) | Kind::Endpoint(service) => {
+                    self.mean(service, &of_nodes, |arrival| arrival.to == node)
+                }
+            };
+        }
+        let services = 0..graph.topology.services.len();
+        services.map(|service| self.mean(service, &of_nodes, |_| true)).collect()
+    }
+
+    /// 1, and with users who try again 1 + the sum of (r p)^k for k = 1..n.
+    fn flow_load(&self, flow: usize, node: usize) -> f64 {
+        let failing = self.states[node].slow + self.states[node].down;
+        let Some(retry) = self.here.graph.topology.flows[flow].retry_by_users else { return 1.0 };
+        let again = retry.share.get() * failing;
+        1.0 + (1..=retry.attempts).map(|k| libm::pow(again, f64::from(k))).sum::<f64>()
+    }
+
+    /// The mean of the factors of some of a service's arrivals, weighted by normal traffic; what
+    /// falls back comes on top.
+    fn mean(&self, service: usize, of_nodes: &[f64], which: impl Fn(&Arrival) -> bool) -> f64 {
+        let graph = self.here.graph;
+        let arrivals: Vec<&Arrival> = self.traffic.to_service(graph, service).collect();
+        let all_known = arrivals.iter().all(|arrival| arrival.normal.is_some());
+        let weight = |arrival: &Arrival| if all_known { arrival.normal } else { Some(1.0) };
+        let chosen: Vec<&Arrival> = arrivals.into_iter().filter(|a| which(a)).collect();
+        let only_fallback = chosen.iter().all(|arrival| arrival.role == Role::Fallback);
+        let (mut now, mut normal) = (0.0, 0.0);
+        for arrival in chosen {
+            let weight = weight(arrival).expect("all are known");
+            now += weight * self.factor(arrival, of_nodes);
+            if only_fallback || arrival.role != Role::Fallback {
+                normal += weight;
+            }
+        }
+        if normal > 0.0 { now / normal } else { 1.0 }
+    }
+
+    /// By how much a call is multiplied.
+    fn factor(&self, arrival: &Arrival, of_nodes: &[f64]) -> f64 {
+        let health = self.here.own_health(arrival.from);
+        let not_lost: f64 = health.iter().map(|cause| 1.0 - cause.slow - cause.down).product();
+        let caller = of_nodes[arrival.from] * not_lost * self.here.cohort.surge[arrival.from];
+        let written = &self.here.graph.written[arrival.written];
+        let contribution = &self.contributions[arrival.written];
+        match arrival.role {
+            Role::Member(member) => {
+                let retries = contribution.members[member].retries;
+                let cache = self.cache_factor(arrival, member);
+                caller * (1.0 + retries) * cache * self.any_of_factor(arrival, member)
+            }
+            Role::Fallback if self.here.world.fallback_works[&written.key] => {
+                caller * contribution.falling_back
+            }
+            Role::Fallback => 0.0,
+        }
+    }
+
+    /// (1 - x h) / (1 - h) with a cache that answers x of what it usually does.
+    fn cache_factor(&self, arrival: &Arrival, member: usize) -> f64 {
+        let call = self.here.graph.written[arrival.written].dependency;
+        let Some(cache) = call.cache else { return 1.0 };
+        if cache.hit_ratio.is_one() {
+            return 1.0;
+        }
+        let hits = cache.hit_ratio.get();
+        let answers = self.contributions[arrival.written].members[member].cache_answers;
+        (1.0 - answers * hits) / (1.0 - hits)
+    }
+
+    /// Traffic moves to the members that are up.
+    fn any_of_factor(&self, arrival: &Arrival, member: usize) -> f64 {
+        let call = self.here.graph.written[arrival.written].dependency;
+        if !call.any_of {
+            return 1.0;
+        }
+        let members = &self.contributions[arrival.written].members;
+        let up = |number: usize| 1.0 - members[number].state.slow - members[number].state.down;
+        let all_up: f64 = (0..members.len()).map(up).sum();
+        if all_up <= SETTLED {
+            return 1.0;
+        }
+        let count = members.len() as f64;
+        (count * up(member) / all_up).min(count / f64::from(call.needs))
+    }
+}
+
+/// The share of requests that each service loses to more load than it can serve.
+fn overload(graph: &Graph, situation: &Situation, loads: &[f64]) -> Vec<f64> {
+    let of = |service: usize| {
+        let stated = &graph.topology.services[service];
+        let Some(utilization) = stated.utilization else { return 0.0 };
+        let capacity = situation.capacity[service] / utilization.get();
+        let load = loads[service];
+        if situation.down[service] || load <= capacity {
+            return 0.0;
+        }
+        let served = capacity / load;
+        match stated.overload.unwrap_or_default() {
+            Overload::Shed => 1.0 - served,
+            // The page's max(0, 2 - L/C), which is 0 where there is no capacity at all.
+            Overload::Collapse if load >= 2.0 * capacity => 1.0,
+            Overload::Collapse => 1.0 - served * (2.0 - load / capacity),
+        }
+    };
+    (0..loads.len()).map(of).collect()
+}

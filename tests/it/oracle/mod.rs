@@ -1,0 +1,101 @@
+//! The oracle: a second, plain implementation of `src/semantics.md`, one trial at a time.
+//!
+//! It shares nothing with the engines but the keyed draws and the model types, and is written to
+//! be read beside the page: names are the page's, nothing is clever, nothing is fast. Where the
+//! page leaves something open, the comment at the place says what was chosen.
+//!
+//! - [`moment()`]: a single moment, load included.
+//! - [`lasting`]: the moment after the break has lasted for some time.
+//! - [`story`]: a change with time, on a fixed grid.
+
+mod cause;
+mod graph;
+mod load;
+mod moment;
+mod outcome;
+mod time;
+mod walk;
+mod world;
+
+use blastwave::model::{Change, Topology};
+
+pub(crate) use moment::State;
+pub(crate) use outcome::{DetectedBy, Guard, Trial};
+
+use cause::Wrongs;
+use graph::Graph;
+use outcome::Recorder;
+use time::Story;
+use walk::Walk;
+use world::World;
+
+/// A single moment of a change that says nothing of rollout, detection and taking back: all broken
+/// targets are in effect, wholly. Peaks are those of that moment, and no time passes.
+pub(crate) fn moment(topology: &Topology, change: &Change, seed: u64, trial: u64) -> Trial {
+    lasting(topology, change, seed, trial, 0.0)
+}
+
+/// The moment after the break, and the background failures with it, have lasted `duration`
+/// seconds. Caches and buffers are used up one after the other on the way; only the last moment is
+/// counted.
+pub(crate) fn lasting(
+    topology: &Topology,
+    change: &Change,
+    seed: u64,
+    trial: u64,
+    duration: f64,
+) -> Trial {
+    assert!(change.is_moment(), "a change with a story has no single moment");
+    let graph = Graph::new(topology);
+    let world = World::draw(&graph, change, seed, trial);
+    let after = |wrongs: &Wrongs| {
+        let mut walk = Walk::new(&graph, &world);
+        let mut now = 0.0;
+        loop {
+            let moment = walk.go_to(now, wrongs.situation(&graph, &world, change, now)).clone();
+            if now >= duration {
+                return moment;
+            }
+            now = walk.next_overdue(now).map_or(duration, |due| due.min(duration));
+        }
+    };
+    let mut recorder = Recorder::new(&graph, &world);
+    let with = after(&Wrongs::single_moment(&world));
+    recorder.record(duration, 0.0, &with, &after(&Wrongs::none()));
+    recorder.finish()
+}
+
+/// A change with time, computed at every multiple of `step` seconds before the horizon, beside the
+/// same trial without the change. The change says how it is detected and taken back.
+pub(crate) fn story(
+    topology: &Topology,
+    change: &Change,
+    seed: u64,
+    trial: u64,
+    step: f64,
+) -> Trial {
+    assert!(step > 0.0, "time goes on");
+    let graph = Graph::new(topology);
+    let world = World::draw(&graph, change, seed, trial);
+    let mut story = Story::new(&graph, &world, change);
+    let (mut with, mut without) = (Walk::new(&graph, &world), Walk::new(&graph, &world));
+    let mut recorder = Recorder::new(&graph, &world);
+    let horizon = change.horizon.get();
+    for point in 0.. {
+        let now = f64::from(point) * step;
+        if now >= horizon {
+            break;
+        }
+        story.happen(now, with.last(), without.last());
+        let wrongs = story.wrongs(now);
+        let moment = with.go_to(now, wrongs.situation(&graph, &world, change, now));
+        let background = Wrongs::none().situation(&graph, &world, change, now);
+        let baseline = without.go_to(now, background);
+        recorder.record(now, step.min(horizon - now), moment, baseline);
+        story.start_clocks(now, moment, baseline);
+    }
+    if let (Some(last), Some(baseline)) = (with.last(), without.last()) {
+        recorder.conclude(&story.conclude(last, baseline));
+    }
+    recorder.finish()
+}

@@ -1,0 +1,408 @@
+//! Failure travels to callers: section "One moment: failure travels to callers".
+
+use std::collections::BTreeSet;
+
+use blastwave::model::topology::{Buffer, Overload, WhenFull};
+use blastwave::model::{Seconds, Share};
+
+use super::graph::Graph;
+use super::world::World;
+
+/// By how much comparisons with thresholds may be missed.
+pub(crate) const SLACK: f64 = 1e-9;
+/// By how much a fixed point may still move.
+pub(crate) const SETTLED: f64 = 1e-9;
+/// How often the nodes of a cycle are computed at most.
+const ROUNDS: u32 = 10_000;
+
+/// Whether a share or a time reaches a threshold.
+pub(crate) fn reaches(value: f64, threshold: f64) -> bool {
+    value >= threshold - SLACK
+}
+
+/// The shares of requests that end badly; the rest is ok.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct State {
+    /// The request hangs.
+    pub(crate) slow: f64,
+    /// It fails fast.
+    pub(crate) down: f64,
+    /// Its answer is wrong and taken for right.
+    pub(crate) corrupt: f64,
+    /// Its answer lacks something.
+    pub(crate) degraded: f64,
+}
+
+impl State {
+    /// Nothing ends badly.
+    pub(crate) const OK: Self = Self { slow: 0.0, down: 0.0, corrupt: 0.0, degraded: 0.0 };
+    /// Everything fails fast.
+    pub(crate) const DOWN: Self = Self { down: 1.0, ..Self::OK };
+
+    /// Slow, down or corrupt.
+    pub(crate) fn failing(self) -> f64 {
+        self.slow + self.down + self.corrupt
+    }
+
+    /// Slow, down, corrupt or degraded.
+    pub(crate) fn bad(self) -> f64 {
+        self.failing() + self.degraded
+    }
+
+    /// What is left at the four levels: not slow, nor down, nor corrupt, nor degraded.
+    fn levels(self) -> [f64; 4] {
+        let not_slow = 1.0 - self.slow;
+        let nor_down = not_slow - self.down;
+        let nor_corrupt = nor_down - self.corrupt;
+        // Rounding may leave less than nothing.
+        [not_slow, nor_down, nor_corrupt, nor_corrupt - self.degraded].map(|left| left.max(0.0))
+    }
+
+    /// The state of which `A1` to `A4` are left at the four levels.
+    fn of_levels([a1, a2, a3, a4]: [f64; 4]) -> Self {
+        Self { slow: 1.0 - a1, down: a1 - a2, corrupt: a2 - a3, degraded: a3 - a4 }
+    }
+
+    /// All four times a share.
+    pub(crate) fn times(self, share: f64) -> Self {
+        Self {
+            slow: self.slow * share,
+            down: self.down * share,
+            corrupt: self.corrupt * share,
+            degraded: self.degraded * share,
+        }
+    }
+
+    /// All four added.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            slow: self.slow + other.slow,
+            down: self.down + other.down,
+            corrupt: self.corrupt + other.corrupt,
+            degraded: self.degraded + other.degraded,
+        }
+    }
+
+    /// The most that any of the four differs.
+    pub(crate) fn distance(self, other: Self) -> f64 {
+        let away = self.plus(other.times(-1.0));
+        [away.slow, away.down, away.corrupt, away.degraded]
+            .into_iter()
+            .fold(0.0, |most, difference| most.max(difference.abs()))
+    }
+}
+
+/// Everything that decides a moment, but for the overload it starts with.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Situation {
+    /// One, or with sticky routing the exposed and the unexposed users.
+    pub(crate) cohorts: Vec<Cohort>,
+    /// By service: wholly down in the background or through domains or replicas.
+    pub(crate) down: Vec<bool>,
+    /// By service: the share of replicas that is up, times the ramp after a restart.
+    pub(crate) capacity: Vec<f64>,
+}
+
+/// Users who fare alike.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Cohort {
+    /// Their share of all users.
+    pub(crate) weight: f64,
+    /// By node: its broken targets, and what is left from before a restart.
+    pub(crate) causes: Vec<Vec<State>>,
+    /// By node: by how much broken targets multiply its calls.
+    pub(crate) surge: Vec<f64>,
+    /// (written, member): if the member is failing now, it has been for `ttl` or longer.
+    pub(crate) overdue_caches: BTreeSet<(usize, usize)>,
+    /// If what is behind the buffer is failing now, it has been for `holds` or longer.
+    pub(crate) overdue_buffers: BTreeSet<usize>,
+}
+
+/// One cohort at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Here<'a> {
+    /// The nodes and calls.
+    pub(crate) graph: &'a Graph<'a>,
+    /// The draws.
+    pub(crate) world: &'a World,
+    /// What decides the moment.
+    pub(crate) situation: &'a Situation,
+    /// The cohort.
+    pub(crate) cohort: &'a Cohort,
+    /// By service: the share lost to overload.
+    pub(crate) lost: &'a [f64],
+}
+
+/// One dependency of an `any_of`, or the only one of a call, after steps 0 to 4.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Member {
+    /// What is left of its state.
+    pub(crate) state: State,
+    /// Retries per call, `R` of step 3.
+    pub(crate) retries: f64,
+    /// Which share of what it usually does the cache answers; 1 without a cache.
+    pub(crate) cache_answers: f64,
+    /// Its failing share before, after step 3, and after step 4.
+    failing: [f64; 3],
+}
+
+/// The steps after which the failing share of a call is looked at.
+pub(crate) const STAGES: usize = 9;
+
+/// What a call contributes, and how it came to it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Contribution {
+    /// Each of what it calls after step 4.
+    pub(crate) members: Vec<Member>,
+    /// The call after step 4, the members of an `any_of` together.
+    pub(crate) together: State,
+    /// The share d that reaches step 6.
+    pub(crate) falling_back: f64,
+    /// What it contributes.
+    pub(crate) state: State,
+    /// The failing share: as it comes in; after retries, cache, `any_of`, buffer, fallback, soft,
+    /// `call_probability`; and in the end.
+    pub(crate) failing: [f64; STAGES],
+}
+
+impl Here<'_> {
+    /// The states of all nodes: the least fixed point from all-ok. The flag says whether every
+    /// cycle came to rest.
+    pub(crate) fn failure(&self) -> (Vec<State>, bool) {
+        let mut states = vec![State::OK; self.graph.nodes.len()];
+        let mut all_rest = true;
+        for cycle in &self.graph.cycles {
+            let mut rounds = 0;
+            loop {
+                let next: Vec<State> =
+                    cycle.iter().map(|node| self.state(*node, &states)).collect();
+                let mut moved: f64 = 0.0;
+                for (node, next) in cycle.iter().zip(next) {
+                    moved = moved.max(next.distance(states[*node]));
+                    states[*node] = next;
+                }
+                rounds += 1;
+                if moved <= SETTLED {
+                    break;
+                }
+                if rounds == ROUNDS {
+                    all_rest = false;
+                    break;
+                }
+            }
+        }
+        (states, all_rest)
+    }
+
+    /// The state of a node, given those of what it calls.
+    fn state(&self, node: usize, states: &[State]) -> State {
+        let mut products = [1.0; 4];
+        for cause in self.own_health(node) {
+            products = each(products, cause.levels(), |product, factor| product * factor);
+        }
+        let mut least_inside = [1.0; 4];
+        for written in &self.graph.nodes[node].calls {
+            let factors = self.contribution(*written, states).state.levels();
+            if self.graph.is_inside(node, *written) {
+                least_inside = each(least_inside, factors, f64::min);
+            } else {
+                products = each(products, factors, |product, factor| product * factor);
+            }
+        }
+        State::of_levels(each(products, least_inside, f64::min))
+    }
+
+    /// The causes in a node's own health, each as the state it alone would bring.
+    pub(crate) fn own_health(&self, node: usize) -> Vec<State> {
+        let Some(service) = self.graph.nodes[node].service() else { return Vec::new() };
+        let mut causes = self.cohort.causes[node].clone();
+        if self.situation.down[service] {
+            causes.push(State::DOWN);
+        }
+        let lost = self.lost[service];
+        causes.push(match self.graph.topology.services[service].overload.unwrap_or_default() {
+            Overload::Shed => State { down: lost, ..State::OK },
+            Overload::Collapse => State { slow: lost, ..State::OK },
+        });
+        causes
+    }
+
+    /// What a call contributes, given the states of the nodes.
+    pub(crate) fn contribution(&self, number: usize, states: &[State]) -> Contribution {
+        let written = &self.graph.written[number];
+        let call = written.dependency;
+        let members: Vec<Member> =
+            (0..written.on.len()).map(|member| self.member(number, member, states)).collect();
+        let worst = |stage: usize| members.iter().map(|m| m.failing[stage]).fold(0.0, f64::max);
+        let together =
+            if call.any_of { any_of(&members, call.needs as usize) } else { members[0].state };
+        let mut failing = [0.0; STAGES];
+        failing[..4].copy_from_slice(&[worst(0), worst(1), worst(2), together.failing()]);
+
+        // 5.
+        let behind = if call.any_of { together } else { states[written.on[0]] };
+        let buffer = call.buffer.map(|buffer| self.buffer(number, buffer, behind));
+        let mut state = if buffer == Some(Buffered::Held) { State::OK } else { together };
+        failing[4] = state.failing();
+        // 6.
+        let falling_back = state.down;
+        state = self.fall_back(number, state, states);
+        failing[5] = state.failing();
+        // 7.
+        let acts_soft = match buffer {
+            Some(Buffered::Dropped) => true,
+            Some(Buffered::Blocked) => false,
+            Some(Buffered::Held) | None => call.is_soft(),
+        };
+        if acts_soft {
+            state.degraded += state.down + state.corrupt;
+            (state.down, state.corrupt) = (0.0, 0.0);
+        }
+        failing[6] = state.failing();
+        // 8.
+        state = state.times(call.call_probability.get());
+        failing[7] = state.failing();
+        if !self.world.reaches[&written.key] || !written.serves() {
+            state = State::OK;
+        }
+        failing[8] = state.failing();
+        Contribution { members, together, falling_back, state, failing }
+    }
+
+    /// Steps 0 to 4 for one of what is called.
+    fn member(&self, number: usize, member: usize, states: &[State]) -> Member {
+        let written = &self.graph.written[number];
+        let call = written.dependency;
+        let node = written.on[member];
+        let State { slow: mut l, down: mut d, corrupt: mut c, degraded: mut g } = states[node];
+        let before = l + d + c;
+        let breaker = call.circuit_breaker == Some(true);
+        // 0.
+        if call.is_soft() {
+            g = 0.0;
+        }
+        // 1.
+        if call.timeout.is_set() || breaker || call.is_async() {
+            d += l;
+            l = 0.0;
+        }
+        // 2.
+        if call.validates == Some(true) {
+            d += c;
+            c = 0.0;
+        }
+        // 3.
+        let p = d;
+        // The page's (1-p^(n+1))/(1-p) - 1 is this sum, which needs no case for p = 1.
+        let all: f64 = (1..=call.retries.unwrap_or(0)).map(|k| libm::pow(p, f64::from(k))).sum();
+        let budget = call.retry_budget.map_or(f64::INFINITY, Share::get);
+        let retries = if breaker && reaches(p, 0.5) { 0.0 } else { all.min(budget) };
+        (l, c, g) = (l * (1.0 + retries), c * (1.0 + retries), g * (1.0 + retries));
+        d = p - retries * (1.0 - p);
+        let retried = l + d + c;
+        // 4.
+        let mut cache_answers = 1.0;
+        if let Some(cache) = call.cache {
+            let overdue = self.cohort.overdue_caches.contains(&(number, member));
+            let ttl = cache.ttl.map_or(f64::INFINITY, Seconds::get);
+            let serves = written.cache_service.map_or(1.0, |node| 1.0 - states[node].failing());
+            cache_answers = if self.is_over(before, overdue, ttl) { 0.0 } else { serves };
+            let rest = 1.0 - cache.hit_ratio.get() * cache_answers;
+            (l, d, c) = (l * rest, d * rest, c * rest);
+        }
+        Member {
+            state: State { slow: l, down: d, corrupt: c, degraded: g },
+            retries,
+            cache_answers,
+            failing: [before, retried, l + d + c],
+        }
+    }
+
+    /// Whether what has this failing share has been failing for at least `limit`.
+    fn is_over(&self, failing: f64, overdue: bool, limit: f64) -> bool {
+        // What is not failing has been so for no time at all.
+        if self.is_failing(failing) { overdue } else { reaches(0.0, limit) }
+    }
+
+    /// Whether this is a failing share to call failed.
+    fn is_failing(&self, failing: f64) -> bool {
+        reaches(failing, self.graph.topology.thresholds.failed.get())
+    }
+
+    fn buffer(&self, number: usize, buffer: Buffer, behind: State) -> Buffered {
+        let overdue = self.cohort.overdue_buffers.contains(&number);
+        match buffer.when_full {
+            _ if !self.is_over(behind.failing(), overdue, buffer.holds.get()) => Buffered::Held,
+            WhenFull::Drop => Buffered::Dropped,
+            WhenFull::Block => Buffered::Blocked,
+        }
+    }
+
+    /// Step 6.
+    fn fall_back(&self, number: usize, mut state: State, states: &[State]) -> State {
+        let written = &self.graph.written[number];
+        if !self.world.fallback_works[&written.key] {
+            return state;
+        }
+        let call = written.dependency;
+        let instead = written.fallback.map_or(State::OK, |node| states[node]);
+        let d = state.down;
+        state.degraded += d * (1.0 - instead.failing());
+        state.corrupt += d * instead.corrupt;
+        state.down = d * instead.down;
+        if call.timeout.is_set() || call.circuit_breaker == Some(true) {
+            state.down += d * instead.slow;
+        } else {
+            state.slow += d * instead.slow;
+        }
+        state
+    }
+}
+
+/// What a buffer does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Buffered {
+    /// Nothing is felt.
+    Held,
+    /// It is full: the call acts as soft.
+    Dropped,
+    /// It is full: the call acts as hard.
+    Blocked,
+}
+
+/// What the members of an `any_of` come to together.
+fn any_of(members: &[Member], needs: usize) -> State {
+    let sum = |of: fn(State) -> f64| members.iter().map(|member| of(member.state)).sum::<f64>();
+    let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+    let all_down: f64 = members.iter().map(|member| member.state.down).product();
+    let too_few = fewer_up_than(members, needs);
+    let slow = (1.0 - all_down) * share(sum(|m| m.slow), sum(|m| 1.0 - m.down));
+    let down = (too_few - slow).max(0.0);
+    let up = sum(|m| 1.0 - m.slow - m.down);
+    let served = 1.0 - slow - down;
+    State {
+        slow,
+        down,
+        corrupt: served * share(sum(|m| m.corrupt), up),
+        degraded: served * share(sum(|m| m.degraded), up),
+    }
+}
+
+/// The probability that fewer than `needs` members are neither slow nor down.
+fn fewer_up_than(members: &[Member], needs: usize) -> f64 {
+    // By number of members that are up: the probability of it among those looked at so far.
+    let mut chances = vec![0.0; members.len() + 1];
+    chances[0] = 1.0;
+    for member in members {
+        let up = 1.0 - member.state.slow - member.state.down;
+        for count in (0..chances.len()).rev() {
+            let one_less = if count > 0 { chances[count - 1] } else { 0.0 };
+            chances[count] = chances[count] * (1.0 - up) + one_less * up;
+        }
+    }
+    chances[..needs].iter().sum()
+}
+
+fn each(a: [f64; 4], b: [f64; 4], join: fn(f64, f64) -> f64) -> [f64; 4] {
+    std::array::from_fn(|level| join(a[level], b[level]))
+}

@@ -1,0 +1,381 @@
+//! The story of a change: section "Time", at the points of a fixed grid.
+//!
+//! Events have their own exact times, and take effect at the first point of the grid that is not
+//! before them; between two points nothing changes.
+
+use std::collections::BTreeMap;
+
+use blastwave::model::change::{Detection, Rollback, Routing, Stage, TargetRef};
+use blastwave::model::topology::{Phase, ServiceId};
+use blastwave::model::{Change, Seconds, Share};
+
+use super::cause::{Kept, Restart, Wrongs, cohorts, hit, own_state};
+use super::graph::Graph;
+use super::load::Moment;
+use super::moment::{SLACK, State, reaches};
+use super::outcome::{Conclusion, Detected, DetectedBy};
+use super::world::{Mode, World};
+
+/// What has an end at a time of its own; of what ends at one time, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Rollback,
+    KillSwitch,
+    OrdinaryClock,
+    CorruptClock,
+    Stage,
+}
+
+/// How far the story of a change has come.
+pub(crate) struct Story<'a> {
+    graph: &'a Graph<'a>,
+    world: &'a World,
+    change: &'a Change,
+    detection: &'a Detection,
+    rollback: &'a Rollback,
+    stages: Vec<Stage>,
+    routing: Routing,
+    stage: usize,
+    exposure: f64,
+    /// By target: the first time with exposure > 0 and >= `min_exposure`.
+    reached: Vec<Option<f64>>,
+    events: Vec<(f64, Event)>,
+    ordinary_runs: bool,
+    corrupt_runs: bool,
+    detected: Option<Detected>,
+    /// The rollback left every broken target wholly down.
+    worsened: bool,
+    cause_ended: Option<f64>,
+    /// When the last moment was computed.
+    moment_at: f64,
+    restarts: BTreeMap<usize, Restart>,
+}
+
+impl<'a> Story<'a> {
+    /// The story before it begins.
+    pub(crate) fn new(graph: &'a Graph<'a>, world: &'a World, change: &'a Change) -> Self {
+        let everything_at_once = Stage { exposure: Share::ONE, bake: None, gate: Share::ZERO };
+        let rollout = change.rollout.as_ref();
+        let stages = rollout.map_or(vec![everything_at_once], |rollout| rollout.stages.clone());
+        let detection = change.detection.as_ref().expect("the caller says how it is detected");
+        let rollback = change.rollback.as_ref().expect("the caller says how it is taken back");
+        assert!(detection.delay.is_some(), "the caller says how long detection takes");
+        assert!(rollback.delay.is_some(), "the caller says how long the rollback takes");
+        let mut story = Self {
+            graph,
+            world,
+            change,
+            detection,
+            rollback,
+            stages,
+            routing: rollout.map_or(Routing::Random, |rollout| rollout.routing),
+            stage: 0,
+            exposure: 0.0,
+            reached: vec![None; change.targets.len()],
+            events: Vec::new(),
+            ordinary_runs: false,
+            corrupt_runs: false,
+            detected: None,
+            worsened: false,
+            cause_ended: None,
+            moment_at: 0.0,
+            restarts: BTreeMap::new(),
+        };
+        story.enter_stage(0, 0.0);
+        story
+    }
+
+    /// Lets everything happen that is due, given the last moment with and without the change.
+    pub(crate) fn happen(&mut self, now: f64, last: Option<&Moment>, baseline: Option<&Moment>) {
+        loop {
+            self.events.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            if self.events.first().is_none_or(|(at, _)| !reaches(now, *at)) {
+                return;
+            }
+            let (at, event) = self.events.remove(0);
+            match event {
+                Event::Rollback if self.cause_ended.is_some() => {}
+                Event::Rollback if self.world.rollback_worsens => self.worsened = true,
+                Event::Rollback if !self.world.rollback_works => {}
+                Event::KillSwitch
+                    if self.cause_ended.is_some() || !self.world.kill_switch_works => {}
+                Event::Rollback | Event::KillSwitch => self.end_cause(at, last, baseline),
+                Event::OrdinaryClock => self.detect(at, DetectedBy::Ordinary, last),
+                Event::CorruptClock => self.detect(at, DetectedBy::Corrupt, last),
+                Event::Stage => self.end_stage(at, last),
+            }
+        }
+    }
+
+    fn enter_stage(&mut self, stage: usize, at: f64) {
+        self.stage = stage;
+        self.exposure = self.stages[stage].exposure.get();
+        for (reached, target) in self.reached.iter_mut().zip(&self.change.targets) {
+            let is_enough = reaches(self.exposure, target.min_exposure.get());
+            if reached.is_none() && self.exposure > 0.0 && is_enough {
+                *reached = Some(at);
+            }
+        }
+        let bake = self.stages[stage].bake.map_or(0.0, Seconds::get);
+        self.events.push((at + bake, Event::Stage));
+    }
+
+    fn end_stage(&mut self, at: f64, last: Option<&Moment>) {
+        if self.detected.is_some() {
+            return;
+        }
+        let has_gate = self.stages[self.stage].bake.is_some();
+        let seen = (0..self.change.targets.len()).any(|target| self.was_failing(target, at));
+        if has_gate && seen && self.world.gates[self.stage] {
+            self.detect(at, DetectedBy::Gate, last);
+        } else if self.stage + 1 < self.stages.len() {
+            self.enter_stage(self.stage + 1, at);
+        }
+    }
+
+    /// Whether a broken target had a failing share of its own before `at`.
+    fn was_failing(&self, target: usize, at: f64) -> bool {
+        let drawn = self.world.targets[target];
+        let began_before = self.begins(target).is_some_and(|begins| begins < at - SLACK);
+        drawn.broken && drawn.mode != Mode::Surge && drawn.severity > 0.0 && began_before
+    }
+
+    /// From when on a target is in effect if it is broken: exposure never goes down.
+    fn begins(&self, target: usize) -> Option<f64> {
+        self.reached[target].map(|reached| reached + self.world.targets[target].onset)
+    }
+
+    fn detect(&mut self, at: f64, by: DetectedBy, last: Option<&Moment>) {
+        if self.detected.is_some() {
+            return;
+        }
+        self.detected = Some(Detected { at, by, exposure: self.exposure });
+        let factor = |needs: &[ServiceId], factor: f64| {
+            if last.is_some_and(|last| self.any_failed(needs, last)) { factor } else { 1.0 }
+        };
+        let rollback =
+            self.world.rollback * factor(&self.rollback.needs, self.rollback.needs_factor);
+        let mut ends = vec![(at + rollback, Event::Rollback)];
+        if let Some(kill_switch) = &self.change.kill_switch {
+            let factor = factor(&kill_switch.needs, kill_switch.needs_factor);
+            ends.push((at + self.world.kill_switch * factor, Event::KillSwitch));
+        }
+        self.events.extend(ends);
+    }
+
+    /// Whether one of these services is failed: the worst of its nodes.
+    fn any_failed(&self, services: &[ServiceId], moment: &Moment) -> bool {
+        let mut nodes = services.iter().flat_map(|s| self.graph.nodes_of(s.0 as usize));
+        nodes.any(|node| self.is_failed(moment.states[node].failing()))
+    }
+
+    fn is_failed(&self, share: f64) -> bool {
+        reaches(share, self.graph.topology.thresholds.failed.get())
+    }
+
+    /// Starts the clocks of detection, after a moment has been computed.
+    pub(crate) fn start_clocks(&mut self, now: f64, moment: &Moment, baseline: &Moment) {
+        self.moment_at = now;
+        let needs_fail = self.any_failed(&self.detection.needs, moment);
+        let factor = if needs_fail { self.detection.needs_factor } else { 1.0 };
+        let threshold = self.detection.alert_threshold.get();
+        let exceeds = |of: fn(State) -> f64| {
+            let flows = 0..self.graph.topology.flows.len();
+            let nodes = flows.map(|flow| self.graph.flow(flow));
+            let charged = |node: usize| of(moment.states[node]) - of(baseline.states[node]);
+            nodes.into_iter().any(|node| charged(node) > threshold + SLACK)
+        };
+        if !self.ordinary_runs && exceeds(|state| state.slow + state.down) {
+            self.ordinary_runs = true;
+            self.events.push((now + self.world.detection * factor, Event::OrdinaryClock));
+        }
+        if !self.corrupt_runs && exceeds(State::failing) {
+            self.corrupt_runs = true;
+            self.events.push((now + self.world.detection_corrupt * factor, Event::CorruptClock));
+        }
+    }
+
+    /// What is wrong at `now`.
+    pub(crate) fn wrongs(&self, now: f64) -> Wrongs {
+        let all = 0..self.change.targets.len();
+        Wrongs {
+            targets: all
+                .filter(|target| self.in_effect(*target, now))
+                .map(|target| (target, self.worsened))
+                .collect(),
+            restarts: self.restarts.clone(),
+            cohorts: cohorts(self.routing, self.exposure),
+        }
+    }
+
+    fn in_effect(&self, target: usize, now: f64) -> bool {
+        let drawn = self.world.targets[target];
+        let begun = |by: f64| self.begins(target).is_some_and(|begins| reaches(by, begins));
+        let is_on = match self.cause_ended {
+            None => self.worsened || begun(now),
+            // Only corrupt data stays, until it is repaired.
+            Some(ended) => {
+                let repaired = self.world.repair.map_or(ended, |repair| ended + repair);
+                drawn.mode == Mode::Corrupt
+                    && !self.worsened
+                    && begun(ended)
+                    && !reaches(now, repaired)
+            }
+        };
+        drawn.broken && is_on
+    }
+
+    fn end_cause(&mut self, at: f64, last: Option<&Moment>, baseline: Option<&Moment>) {
+        let (last, baseline) = (last.expect("detected before"), baseline.expect("walks beside"));
+        let mut restarts = self.restarting_targets();
+        self.add_taken_down_by_domains(&mut restarts);
+        self.add_crashed(&mut restarts, last);
+        self.cause_ended = Some(at);
+        let ready = self.when_ready(at, &restarts.keys().copied().collect::<Vec<_>>(), baseline);
+        for (service, restart) in &mut restarts {
+            restart.ready = ready[service];
+        }
+        self.restarts = restarts;
+    }
+
+    fn restart(&self, service: usize) -> Restart {
+        let warmup = self.graph.topology.services[service].recovery.warmup.get();
+        Restart { ready: f64::INFINITY, warmup, by_domain: false, kept: Vec::new() }
+    }
+
+    /// Targets whose own slow + down share was failed in the last moment keep it.
+    fn restarting_targets(&self) -> BTreeMap<usize, Restart> {
+        let wrongs = self.wrongs(self.moment_at);
+        let mut restarts = BTreeMap::new();
+        for (target, wholly_down) in wrongs.targets {
+            let on = self.change.targets[target].on;
+            let TargetRef::Node(node) = on else { continue };
+            let share =
+                |(_, share): &(f64, f64)| own_state(self.world, target, wholly_down, *share);
+            let own: Vec<State> = wrongs.cohorts.iter().map(share).collect();
+            let weighted = wrongs.cohorts.iter().zip(&own);
+            let failing: f64 =
+                weighted.map(|((weight, _), own)| weight * (own.slow + own.down)).sum();
+            if self.is_failed(failing) {
+                // Corrupt data is not kept by a restart, but by the lack of repair.
+                let by_cohort = own.iter().map(|own| State { corrupt: 0.0, ..*own }).collect();
+                let service = node.service.0 as usize;
+                let restart = restarts.entry(service).or_insert_with(|| self.restart(service));
+                restart.kept.push(Kept { nodes: hit(self.graph, on), by_cohort });
+            }
+        }
+        restarts
+    }
+
+    fn add_taken_down_by_domains(&self, restarts: &mut BTreeMap<usize, Restart>) {
+        let domains = self.wrongs(self.moment_at).domains(self.change);
+        let with = self.world.infrastructure(self.graph, self.change, &domains);
+        let without = self.world.infrastructure(self.graph, self.change, &[]);
+        for service in 0..with.down.len() {
+            if with.down[service] && !without.down[service] {
+                restarts.entry(service).or_insert_with(|| self.restart(service)).by_domain = true;
+            }
+        }
+    }
+
+    /// Services that crash when they fail through their calls keep the state of the worst node.
+    fn add_crashed(&self, restarts: &mut BTreeMap<usize, Restart>, last: &Moment) {
+        for (service, stated) in self.graph.topology.services.iter().enumerate() {
+            if restarts.contains_key(&service) || !stated.recovery.crashes {
+                continue;
+            }
+            let nodes = self.graph.nodes_of(service);
+            let share = |node: usize| last.states[node].slow + last.states[node].down;
+            let mut worst = nodes[0];
+            for node in &nodes {
+                if share(*node) > share(worst) {
+                    worst = *node;
+                }
+            }
+            if self.is_failed(share(worst)) {
+                let slow_and_down = |states: &Vec<State>| {
+                    let State { slow, down, .. } = states[worst];
+                    State { slow, down, ..State::OK }
+                };
+                let by_cohort = last.by_cohort.iter().map(slow_and_down).collect();
+                let mut restart = self.restart(service);
+                restart.kept.push(Kept { nodes, by_cohort });
+                restarts.insert(service, restart);
+            }
+        }
+    }
+
+    /// When each of these services serves again: what waits for itself in a circle never does.
+    fn when_ready(&self, at: f64, services: &[usize], baseline: &Moment) -> BTreeMap<usize, f64> {
+        // From "never" down: a service gets a time once all it waits for has one.
+        let mut ready: BTreeMap<usize, f64> =
+            services.iter().map(|service| (*service, f64::INFINITY)).collect();
+        loop {
+            let next: BTreeMap<usize, f64> = services
+                .iter()
+                .map(|service| {
+                    let restart = self.graph.topology.services[*service].recovery.restart.get();
+                    (*service, self.dependencies_ready(at, *service, &ready, baseline) + restart)
+                })
+                .collect();
+            if next == ready {
+                return ready;
+            }
+            ready = next;
+        }
+    }
+
+    /// When the last of a service's hard dependencies of either phase is back.
+    fn dependencies_ready(
+        &self,
+        at: f64,
+        service: usize,
+        ready: &BTreeMap<usize, f64>,
+        baseline: &Moment,
+    ) -> f64 {
+        let nodes = self.graph.nodes_of(service);
+        let written = nodes.iter().flat_map(|node| self.graph.calls(*node));
+        let mut latest = at;
+        for written in written.filter(|written| !written.dependency.is_soft()) {
+            let mut members: Vec<f64> = written
+                .on
+                .iter()
+                .map(|node| {
+                    let other = self.graph.nodes[*node].service().expect("flows are not called");
+                    let starts = written.dependency.phase == Phase::Start;
+                    if starts && self.is_failed(baseline.states[*node].failing()) {
+                        f64::INFINITY
+                    } else if other == service {
+                        // Its own endpoints start with it.
+                        at
+                    } else {
+                        ready.get(&other).copied().unwrap_or(at)
+                    }
+                })
+                .collect();
+            members.sort_by(f64::total_cmp);
+            latest = latest.max(members[written.dependency.needs as usize - 1]);
+        }
+        latest
+    }
+
+    /// What only the story as a whole tells, given its last moment.
+    pub(crate) fn conclude(&self, last: &Moment, baseline: &Moment) -> Conclusion {
+        let never = |(service, restart): (&usize, &Restart)| {
+            restart.ready.is_infinite().then_some(*service)
+        };
+        let metastable = |service: &usize| {
+            let ramp = self.restarts.get(service).map_or(1.0, |r| r.ramp(self.moment_at));
+            last.lost[*service] > SLACK && baseline.lost[*service] <= SLACK && ramp >= 1.0
+        };
+        let all = 0..self.graph.topology.services.len();
+        Conclusion {
+            detected: self.detected,
+            cause_ended: self.cause_ended,
+            never_recover: self.restarts.iter().filter_map(never).collect(),
+            metastable: all
+                .filter(|service| self.cause_ended.is_some() && metastable(service))
+                .collect(),
+        }
+    }
+}

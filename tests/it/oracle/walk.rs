@@ -1,0 +1,139 @@
+//! One world from moment to moment: what is carried over, and since when things have been failing.
+
+use std::collections::BTreeSet;
+
+use super::graph::Graph;
+use super::load::{Moment, settle};
+use super::moment::{Cohort, Situation, State, reaches};
+use super::world::World;
+
+/// Since when things have been failing without a break, in one cohort.
+#[derive(Clone, Debug)]
+struct Clocks {
+    /// By node.
+    node: Vec<Option<f64>>,
+    /// By dependency as written: what its buffer has behind it.
+    behind_buffer: Vec<Option<f64>>,
+}
+
+/// A trial with the change, or without it, from moment to moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Walk<'a> {
+    graph: &'a Graph<'a>,
+    world: &'a World,
+    clocks: Vec<Clocks>,
+    last: Option<(Situation, Moment)>,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk that has not begun.
+    pub(crate) fn new(graph: &'a Graph<'a>, world: &'a World) -> Self {
+        Self { graph, world, clocks: Vec::new(), last: None }
+    }
+
+    /// The last moment computed.
+    pub(crate) fn last(&self) -> Option<&Moment> {
+        self.last.as_ref().map(|(_, moment)| moment)
+    }
+
+    /// Goes on to `now`; what is overdue in the situation is filled in here.
+    pub(crate) fn go_to(&mut self, now: f64, mut situation: Situation) -> &Moment {
+        let still = Clocks {
+            node: vec![None; self.graph.nodes.len()],
+            behind_buffer: vec![None; self.graph.written.len()],
+        };
+        self.clocks.resize(situation.cohorts.len(), still);
+        for (clocks, cohort) in self.clocks.iter().zip(&mut situation.cohorts) {
+            note_overdue(self.graph, clocks, now, cohort);
+        }
+        let moment = self.moment(&situation);
+        for (number, clocks) in self.clocks.iter_mut().enumerate() {
+            clocks.read(self.graph, now, &moment, number);
+        }
+        &self.last.insert((situation, moment)).1
+    }
+
+    /// Nothing changes while nothing that decides a moment does, not even what has not settled.
+    fn moment(&mut self, situation: &Situation) -> Moment {
+        match self.last.take() {
+            Some((before, moment)) if before == *situation => moment,
+            Some((_, moment)) => settle(self.graph, self.world, situation, &moment.lost),
+            None => {
+                let nothing = vec![0.0; self.graph.topology.services.len()];
+                settle(self.graph, self.world, situation, &nothing)
+            }
+        }
+    }
+
+    /// When the next cache or buffer is used up after `now`, if everything goes on like this.
+    pub(crate) fn next_overdue(&self, now: f64) -> Option<f64> {
+        let due = self.clocks.iter().flat_map(|clocks| clocks.due(self.graph));
+        due.map(|(since, limit, _)| since + limit)
+            .filter(|due| !reaches(now, *due))
+            .min_by(f64::total_cmp)
+    }
+}
+
+/// A cache (with the number of its member) or a buffer of a dependency as written.
+#[derive(Clone, Copy)]
+enum Store {
+    Cache(usize, usize),
+    Buffer(usize),
+}
+
+impl Clocks {
+    /// Since when what is behind each cache and buffer fails, and how long that lasts.
+    fn due(&self, graph: &Graph) -> Vec<(f64, f64, Store)> {
+        let mut due = Vec::new();
+        for (number, written) in graph.written.iter().enumerate() {
+            let call = written.dependency;
+            if let Some(ttl) = call.cache.and_then(|cache| cache.ttl) {
+                for (member, node) in written.on.iter().enumerate() {
+                    let cache = Store::Cache(number, member);
+                    due.extend(self.node[*node].map(|since| (since, ttl.get(), cache)));
+                }
+            }
+            if let Some(buffer) = call.buffer {
+                let since = self.behind_buffer[number];
+                let holds = buffer.holds.get();
+                due.extend(since.map(|since| (since, holds, Store::Buffer(number))));
+            }
+        }
+        due
+    }
+
+    /// Looks at what a moment came to.
+    fn read(&mut self, graph: &Graph, now: f64, moment: &Moment, cohort: usize) {
+        let failed = graph.topology.thresholds.failed.get();
+        let run_while = |clock: &mut Option<f64>, state: State| {
+            *clock = reaches(state.failing(), failed).then(|| clock.unwrap_or(now));
+        };
+        let states = &moment.by_cohort[cohort];
+        for (clock, state) in self.node.iter_mut().zip(states) {
+            run_while(clock, *state);
+        }
+        for (number, clock) in self.behind_buffer.iter_mut().enumerate() {
+            let written = &graph.written[number];
+            let together = moment.contributions[cohort][number].together;
+            let behind = if written.dependency.any_of { together } else { states[written.on[0]] };
+            run_while(clock, behind);
+        }
+    }
+}
+
+fn note_overdue(graph: &Graph, clocks: &Clocks, now: f64, cohort: &mut Cohort) {
+    cohort.overdue_caches = BTreeSet::new();
+    cohort.overdue_buffers = BTreeSet::new();
+    for (since, limit, store) in clocks.due(graph) {
+        if reaches(now - since, limit) {
+            match store {
+                Store::Cache(number, member) => {
+                    cohort.overdue_caches.insert((number, member));
+                }
+                Store::Buffer(number) => {
+                    cohort.overdue_buffers.insert(number);
+                }
+            }
+        }
+    }
+}

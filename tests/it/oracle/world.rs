@@ -1,0 +1,267 @@
+//! The draws of one trial: section "A trial".
+
+use std::collections::BTreeMap;
+
+use blastwave::compile::Key;
+use blastwave::engine::draws::{CHUNK, ChunkDraws, Draws};
+use blastwave::model::Change;
+use blastwave::model::change::{Component, Delay, Modes, Target, TargetRef};
+use blastwave::model::topology::{DomainId, Service};
+
+use super::graph::Graph;
+
+/// How a broken target breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Fails fast.
+    Down,
+    /// Hangs.
+    Slow,
+    /// Gives wrong answers that are taken for right.
+    Corrupt,
+    /// Works, but calls its dependencies more often.
+    Surge,
+}
+
+/// What a target drew.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct DrawnTarget {
+    /// Whether it breaks.
+    pub(crate) broken: bool,
+    /// How, if it does.
+    pub(crate) mode: Mode,
+    /// Which share of requests served by changed instances fails.
+    pub(crate) severity: f64,
+    /// From first exposure to first failure, in seconds.
+    pub(crate) onset: f64,
+}
+
+/// Everything that one trial draws. Delays are in seconds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct World {
+    /// By name of the domain: down for its own reasons.
+    pub(crate) domain_down: BTreeMap<String, bool>,
+    /// By name of the service: down for its own reasons.
+    pub(crate) service_down: BTreeMap<String, bool>,
+    /// By `service#i`: down for its own reasons.
+    pub(crate) replica_down: BTreeMap<String, bool>,
+    /// In the order of [`Change::targets`].
+    pub(crate) targets: Vec<DrawnTarget>,
+    /// By `caller>dependency`: failure reaches the caller at all.
+    pub(crate) reaches: BTreeMap<String, bool>,
+    /// By `caller>dependency`: the fallback works.
+    pub(crate) fallback_works: BTreeMap<String, bool>,
+    /// By stage: a failing target is caught at its end.
+    pub(crate) gates: Vec<bool>,
+    /// Of the ordinary clock.
+    pub(crate) detection: f64,
+    /// Of the corrupt clock.
+    pub(crate) detection_corrupt: f64,
+    /// Of the rollback.
+    pub(crate) rollback: f64,
+    /// Of the kill switch.
+    pub(crate) kill_switch: f64,
+    /// By which corrupt data outlives the cause; `None` = the change says nothing of it.
+    pub(crate) repair: Option<f64>,
+    /// The rollback ends the cause.
+    pub(crate) rollback_works: bool,
+    /// The rollback leaves every broken target wholly down.
+    pub(crate) rollback_worsens: bool,
+    /// The kill switch ends the cause.
+    pub(crate) kill_switch_works: bool,
+}
+
+/// Reads the draws of one trial.
+struct Dice {
+    draws: ChunkDraws,
+    lane: u32,
+}
+
+impl Dice {
+    fn new(seed: u64, trial: u64) -> Self {
+        let chunk = u64::from(CHUNK);
+        Self { draws: Draws::new(seed).chunk(trial / chunk), lane: (trial % chunk) as u32 }
+    }
+
+    fn happens(&self, what: &str, name: &str, probability: f64) -> bool {
+        self.draws.bernoulli(Key::new(what, name), probability) >> self.lane & 1 == 1
+    }
+
+    fn between(&self, what: &str, name: &str, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.draws.uniform(Key::new(what, name), self.lane)
+    }
+
+    /// A lognormal delay: `median * exp(sigma z)`.
+    fn delay(&self, what: &str, name: &str, delay: Delay) -> f64 {
+        let (median, p95) = (delay.median.get(), delay.p95.get());
+        if median <= 0.0 {
+            return 0.0;
+        }
+        let sigma = libm::log(p95 / median) / 1.644_853_626_951_472_2;
+        median * libm::exp(sigma * self.draws.normal(Key::new(what, name), self.lane))
+    }
+}
+
+impl World {
+    /// Draws trial number `trial`.
+    pub(crate) fn draw(graph: &Graph, change: &Change, seed: u64, trial: u64) -> Self {
+        let dice = Dice::new(seed, trial);
+        let topology = graph.topology;
+        let own_reasons = |what, name: &str, availability: Option<blastwave::model::Share>| {
+            let down = availability.map_or(0.0, |share| share.complement().get());
+            (name.to_owned(), dice.happens(what, name, down))
+        };
+        let mut replica_down = BTreeMap::new();
+        for service in &topology.services {
+            for replica in service.replicas.iter().flat_map(|replicas| 0..replicas.count) {
+                let availability = service.replicas.as_ref().and_then(|r| r.availability);
+                let name = replica_name(service, replica);
+                replica_down.extend([own_reasons("replica", &name, availability)]);
+            }
+        }
+        let by_dependency = |draw: &dyn Fn(&str, &super::graph::Written) -> bool| {
+            graph.written.iter().map(|w| (w.key.clone(), draw(&w.key, w))).collect()
+        };
+        let delay = |what, delay: Option<Delay>| dice.delay(what, "", delay.unwrap_or_default());
+        let detection = change.detection.as_ref();
+        let rollback = change.rollback.as_ref();
+        let kill_switch = change.kill_switch.as_ref();
+        Self {
+            domain_down: (topology.domains.iter())
+                .map(|domain| own_reasons("domain", &domain.name, domain.availability))
+                .collect(),
+            service_down: (topology.services.iter())
+                .map(|service| own_reasons("service", &service.name, service.availability))
+                .collect(),
+            replica_down,
+            targets: change.targets.iter().map(|t| draw_target(graph, &dice, t)).collect(),
+            reaches: by_dependency(&|key, written| {
+                dice.happens("propagation", key, written.dependency.propagation.get())
+            }),
+            fallback_works: by_dependency(&|key, written| {
+                let works = written.dependency.fallback.map_or(0.0, |f| f.works.get());
+                dice.happens("fallback", key, works)
+            }),
+            gates: (change.rollout.iter().flat_map(|rollout| &rollout.stages).enumerate())
+                .map(|(i, stage)| dice.happens("gate", &i.to_string(), stage.gate.get()))
+                .collect(),
+            detection: delay("detection", detection.and_then(|d| d.delay)),
+            detection_corrupt: delay(
+                "detection-corrupt",
+                detection.and_then(|d| d.corrupt.or(d.delay)),
+            ),
+            rollback: delay("rollback", rollback.and_then(|r| r.delay)),
+            kill_switch: delay("kill-switch", kill_switch.map(|k| k.delay)),
+            repair: change.repair.map(|repair| delay("repair", Some(repair))),
+            rollback_works: rollback
+                .is_some_and(|r| dice.happens("rollback-works", "", r.works.get())),
+            rollback_worsens: rollback
+                .is_some_and(|r| dice.happens("rollback-worsens", "", r.worsens.get())),
+            kill_switch_works: kill_switch
+                .is_some_and(|k| dice.happens("kill-switch-works", "", k.works.get())),
+        }
+    }
+}
+
+fn draw_target(graph: &Graph, dice: &Dice, target: &Target) -> DrawnTarget {
+    let name = match target.on {
+        TargetRef::Node(node) => graph.topology.node_name(node),
+        TargetRef::Domain(domain) => graph.topology.domain(domain).name.clone(),
+    };
+    let (low, high) = target.severity;
+    let is_domain = matches!(target.on, TargetRef::Domain(_));
+    DrawnTarget {
+        broken: dice.happens("target", &name, target.probability.get()),
+        mode: if is_domain { Mode::Down } else { draw_mode(dice, &name, &target.modes) },
+        severity: if is_domain {
+            1.0
+        } else {
+            dice.between("severity", &name, low.get(), high.get())
+        },
+        onset: dice.delay("onset", &name, target.onset),
+    }
+}
+
+/// Each mode with its chance given that the ones before were not drawn.
+fn draw_mode(dice: &Dice, name: &str, modes: &Modes) -> Mode {
+    let in_order = [
+        (Mode::Down, "mode-down", modes.down.get()),
+        (Mode::Slow, "mode-slow", modes.slow.get()),
+        (Mode::Corrupt, "mode-corrupt", modes.corrupt.get()),
+        (Mode::Surge, "", modes.surge.get()),
+    ];
+    let mut left = 1.0;
+    for (index, (mode, what, chance)) in in_order.into_iter().enumerate() {
+        // Certain when nothing else can follow, whatever rounding left of the rest.
+        let is_last = in_order[index + 1..].iter().all(|(_, _, later)| *later <= 0.0);
+        if is_last || dice.happens(what, name, chance / left) {
+            return mode;
+        }
+        left -= chance;
+    }
+    Mode::Surge
+}
+
+fn replica_name(service: &Service, replica: u32) -> String {
+    format!("{}#{replica}", service.name)
+}
+
+/// What the services have left of domains and replicas.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Infrastructure {
+    /// By service: wholly down for its own reasons, through `during`, its domains or its replicas.
+    pub(crate) down: Vec<bool>,
+    /// By service: the share of its replicas that is up.
+    pub(crate) up: Vec<f64>,
+}
+
+impl World {
+    /// What is up while these domains are down because they are targets.
+    pub(crate) fn infrastructure(
+        &self,
+        graph: &Graph,
+        change: &Change,
+        targets: &[DomainId],
+    ) -> Infrastructure {
+        let topology = graph.topology;
+        let own_reasons = |domain: DomainId| {
+            self.domain_down[&topology.domain(domain).name]
+                || change.during.contains(&Component::Domain(domain))
+                || targets.contains(&domain)
+        };
+        let domain_is_down = |domain: DomainId| {
+            let mut around = Some(domain);
+            while let Some(domain) = around {
+                if own_reasons(domain) {
+                    return true;
+                }
+                around = topology.domain(domain).within;
+            }
+            false
+        };
+        let replica_is_up = |service: &Service, replica: u32, domains: &[DomainId]| {
+            let domain = domains.get(replica as usize % domains.len().max(1));
+            !self.replica_down[&replica_name(service, replica)]
+                && !domain.is_some_and(|domain| domain_is_down(*domain))
+        };
+        let mut infrastructure = Infrastructure { down: Vec::new(), up: Vec::new() };
+        for service in &topology.services {
+            let id = topology.service_id(&service.name).expect("services are sorted by name");
+            let mut down = self.service_down[&service.name]
+                || change.during.contains(&Component::Service(id))
+                || (!service.domains.is_empty()
+                    && service.domains.iter().all(|domain| domain_is_down(*domain)));
+            let mut up = 1.0;
+            if let Some(replicas) = &service.replicas {
+                let count = (0..replicas.count)
+                    .filter(|replica| replica_is_up(service, *replica, &replicas.domains))
+                    .count();
+                down |= count < replicas.needs as usize;
+                up = count as f64 / f64::from(replicas.count);
+            }
+            infrastructure.down.push(down);
+            infrastructure.up.push(up);
+        }
+        infrastructure
+    }
+}
