@@ -1,0 +1,18 @@
+//! `blastwave schema`: the JSON Schemas that are compiled in.
+
+use super::Failure;
+use super::args::SchemaOf;
+use super::exit::Exit;
+use super::output::OutputError;
+use super::terminal::Terminal;
+use blastwave::report;
+
+/// Prints a schema.
+pub(crate) fn run(what: SchemaOf, terminal: Terminal) -> Result<Exit, Failure> {
+    let schema = match what {
+        SchemaOf::Result => report::RESULT_SCHEMA,
+        SchemaOf::Topology | SchemaOf::Change | SchemaOf::Scenario => "{}\n",
+    };
+    terminal.result(schema).map_err(OutputError::Stdout)?;
+    Ok(Exit::Done)
+}
