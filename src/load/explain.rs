@@ -64,7 +64,7 @@ const EXPLANATIONS: &[(&str, At, &str, &str)] = &[
         "mapping values are not allowed",
         At::Mark,
         "a `:` where none can be",
-        "put quotes around a text that contains `: `, and check the indentation of the line before",
+        "put quotes around a text that contains `: `; is the line before indented rightly, and are its brackets closed?",
     ),
     (
         "illegal placement of ':'",
@@ -158,6 +158,12 @@ const EXPLANATIONS: &[(&str, At, &str, &str)] = &[
         "write `- item`",
     ),
     (
+        "only valid inside a block",
+        At::Mark,
+        "a value inside brackets cannot be a bare `-`",
+        "put the value into quotes",
+    ),
+    (
         "cannot start with '-'",
         At::Mark,
         "a value inside brackets cannot be a bare `-`",
@@ -210,6 +216,9 @@ pub(super) fn syntax(info: &str, mark: usize, text: &str, source: SourceId) -> D
         // Brackets, of which the parser reads 255 before it tells of the first.
         return too_deep(place(At::Mark, mark, text, source));
     }
+    // A second colon in brackets is noticed as a comma that is missing before it.
+    let is_colon = info.contains("expected ','") && text[mark..].starts_with(':');
+    let info = if is_colon { "mapping values are not allowed" } else { info };
     let known = EXPLANATIONS.iter().find(|(part, ..)| info.contains(part));
     let at = known.map_or(At::Mark, |(_, at, ..)| *at);
     let place = place(at, mark, text, source);
@@ -274,7 +283,9 @@ mod tests {
         check("a: \"\\q\"\n", "\"", "a double-quoted text with an escape that YAML does not know");
         check("a: b: c\n", ":", "a `:` where none can be");
         check("a: [1, 2\nb: 3\n", ":", "a `:` where none can be");
-        check("a: {b: c\nd: e\n", ":", "a `{` is not closed before this, or a comma is missing");
+        check("a: {b: c\nd: e\n", ":", "a `:` where none can be");
+        check("a: {b: [c}\n", "}", "a `[` is not closed before this, or a comma is missing");
+        check("a: {b: -, c}\n", "-", "a value inside brackets cannot be a bare `-`");
         check("a: [b\n", "a: [b", "a `[` is not closed before this, or a comma is missing");
         check("a: b\nc d\n", "c d", "this is neither `key: value` nor a list item `- value`");
         check(

@@ -257,6 +257,14 @@ mod tests {
     }
 
     #[test]
+    fn a_collection_in_brackets_has_the_place_of_all_of_them() {
+        check(
+            "a: { b: [ c ] }\nd: &x [ # why\n  e ]\n",
+            "{a<a>: {b<b>: [\"c\"<c>]<[ c ]>}<{ b: [ c ] }>, d<d>: [\"e\"<e>]<&x [ # why>}<a>",
+        );
+    }
+
+    #[test]
     fn a_long_file_is_read_in_stretches_to_the_same_tree() {
         use std::fmt::Write as _;
         let mut text = String::from("version: 1\nservices:\n");

@@ -199,7 +199,7 @@ impl<'a> Builder<'a> {
         if self.open.len() == DEPTH_MAX {
             return Err(Box::new(explain::too_deep(place)));
         }
-        let is_flow = self.text[start..end].ends_with(['[', '{']);
+        let is_flow = starts_with_bracket(&self.text[start..end]);
         self.open.push(Open { place, anchor, is_flow, children });
         if anchor != 0 {
             // Known, but not complete: an alias to it from within would never end.
@@ -360,6 +360,15 @@ const NOTHING: Node =
 /// million services too, and fewer than `serde_yaml` refuses.
 fn expanded_max(written: usize) -> usize {
     (100 * written).min(1_000_000 + 2 * written)
+}
+
+/// Whether a collection is written in brackets; what the parser gives as its start includes its
+/// anchor before and space behind.
+fn starts_with_bracket(mut start: &str) -> bool {
+    while start.starts_with(['&', '!']) {
+        start = start.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim_start());
+    }
+    start.starts_with(['[', '{'])
 }
 
 fn is_nothing(node: &Node) -> bool {

@@ -10,6 +10,7 @@ mod decode;
 pub mod defaults;
 pub mod lint;
 pub mod scenario;
+pub mod schema;
 pub mod topology;
 pub mod units;
 

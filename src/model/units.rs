@@ -144,7 +144,7 @@ const TIME_UNITS: [(f64, &str); 5] =
 pub fn parse_share(text: &str) -> Result<Share, String> {
     let trimmed = text.trim();
     let value = match trimmed.strip_suffix('%') {
-        Some(number) => decimal(number.trim_end()).map(|percent| percent / 100.0),
+        Some(number) => percent(number.trim_end()),
         None => decimal(trimmed),
     };
     let value = value
@@ -230,6 +230,12 @@ fn decimal(text: &str) -> Option<f64> {
     (plain && has_digit).then(|| text.parse().ok()).flatten()
 }
 
+/// A number of percent, as the float nearest to a hundredth of it: a division would round twice, and
+/// make 0.9990000000000001 of 99.9%.
+fn percent(text: &str) -> Option<f64> {
+    decimal(text).and_then(|_| format!("{text}e-2").parse().ok())
+}
+
 /// A number with at most six digits after the point, and no trailing zeros.
 fn trimmed(value: f64) -> String {
     let fixed = format!("{value:.6}");
@@ -245,6 +251,9 @@ mod tests {
         assert_eq!(parse_share("2.5%").map(Share::get), Ok(0.025));
         assert_eq!(parse_share("0.025").map(Share::get), Ok(0.025));
         assert_eq!(parse_share("100 %").map(Share::get), Ok(1.0));
+        assert_eq!(parse_share("99.9%").map(Share::get), Ok(0.999));
+        assert_eq!(parse_share(".5%").map(Share::get), Ok(0.005));
+        assert_eq!(parse_share("5.%").map(Share::get), Ok(0.05));
         for wrong in ["", "%", "-1%", "101%", "1e-3", "half", "1.2.3%", "2,5%"] {
             assert!(parse_share(wrong).is_err(), "{wrong}");
         }

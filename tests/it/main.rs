@@ -1,5 +1,8 @@
-//! Everything that is tested from outside: one binary, a module for each idea.
+//! Everything that is tested from outside: one binary, a module for each subject.
 
+mod diagnostics;
+mod load;
+mod model;
 mod oracle;
 mod oracle_tests;
 mod random;

@@ -149,6 +149,10 @@ fn reviewers(field: &Field<'_>) -> Vec<String> {
     if field.is_list() {
         return field.items().filter_map(|item| item.title()).collect();
     }
+    if field.is_mapping() {
+        field.problems().push(field.wrong_type("a name or a list of names"));
+        return Vec::new();
+    }
     field.title().into_iter().collect()
 }
 
@@ -187,8 +191,8 @@ fn target<'a>(item: &Field<'a>, names: &Names<'_>) -> Option<(Target, Field<'a>)
     let mapping = item.mapping(&TARGET)?;
     mapping.not_both("service", "domain", "write two targets if both change");
     let (on, field) = match (mapping.get("service"), mapping.get("domain")) {
-        (Some(field), _) => (names.resolve_node(&field).map(TargetRef::Node), field),
-        (None, Some(field)) => (names.resolve_domain(&field).map(TargetRef::Domain), field),
+        (Some(field), _) => (target_service(&field, names), field),
+        (None, Some(field)) => (target_domain(&field, names), field),
         (None, None) => {
             mapping.need("service", "payments");
             return None;
@@ -212,6 +216,26 @@ fn target<'a>(item: &Field<'a>, names: &Names<'_>) -> Option<(Target, Field<'a>)
         ..Target::certain(on?, field.place())
     };
     Some((target, field))
+}
+
+fn target_service(field: &Field<'_>, names: &Names<'_>) -> Option<TargetRef> {
+    let name = field.str()?;
+    if names.domain(name).is_some() {
+        let message = format!("`{name}` is a failure domain, not a service");
+        field.report(Code::UnknownService, message, &format!("write `domain: {name}`"));
+        return None;
+    }
+    names.resolve_node(field).map(TargetRef::Node)
+}
+
+fn target_domain(field: &Field<'_>, names: &Names<'_>) -> Option<TargetRef> {
+    let name = field.str()?;
+    if names.service(name).is_some() {
+        let message = format!("`{name}` is a service, not a failure domain");
+        field.report(Code::UnknownDomain, message, &format!("write `service: {name}`"));
+        return None;
+    }
+    names.resolve_domain(field).map(TargetRef::Domain)
 }
 
 /// A failure domain has no instances that could be slow, or fail in part.

@@ -273,13 +273,16 @@ fn build(
     defaults: &Settings,
     place: Place,
 ) -> Dependency {
-    let default_fallback = defaults.fallback.this().filter(|fallback| {
-        // The default fallback itself, and what it depends on by default, go without.
-        fallback.on.is_none_or(|node| !on.contains(&node))
-    });
+    // What a default names is not guarded by itself, and nothing guards a start.
+    let serves = own.phase != Some(Phase::Start);
+    let default_fallback = defaults
+        .fallback
+        .this()
+        .filter(|fallback| serves && fallback.on.is_none_or(|node| !on.contains(&node)));
     let default_cache = defaults.cache.this().filter(|cache| {
-        cache.service.is_none_or(|service| on.iter().all(|n| n.service != service))
+        serves && cache.service.is_none_or(|service| on.iter().all(|node| node.service != service))
     });
+    let default_buffer = defaults.buffer.this().filter(|_| serves);
     Dependency {
         on,
         needs,
@@ -292,7 +295,7 @@ fn build(
         circuit_breaker: own.circuit_breaker.or(defaults.circuit_breaker),
         validates: own.validates.or(defaults.validates),
         cache: own.cache.or(default_cache),
-        buffer: own.buffer.or(defaults.buffer.this()),
+        buffer: own.buffer.or(default_buffer),
         fallback: own.fallback.or(default_fallback),
         call_probability: own.call_probability.or(defaults.call_probability).unwrap_or(Share::ONE),
         propagation: own.propagation.or(defaults.propagation).unwrap_or(Share::ONE),

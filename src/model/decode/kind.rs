@@ -90,8 +90,9 @@ fn wrong_kind(document: &Document, wanted: Kind) -> Option<Diagnostic> {
     if document.get(wanted.key()).is_none() {
         if let Some(other) = Kind::of(document) {
             let entry = document.get(other.key())?;
-            let problem = wrong(format!("this is {}, not {what}", other.describe()), root);
-            return Some(problem.other(entry.key.place, "this key tells"));
+            let message = format!("this is {}, not {what}", other.describe());
+            let problem = Diagnostic::error(Code::WrongKind, message, entry.key.place);
+            return Some(problem.label("this key tells"));
         }
         // With a slip in the key, or a version, it is meant to be one of ours: read on.
         let keys = root.entries().iter().map(|entry| &*entry.key.text);

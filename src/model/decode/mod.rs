@@ -1,4 +1,7 @@
 //! From documents to the checked model: everything wrong is reported, none of it twice.
+//!
+//! What is reported counts as not said, and reading goes on; whatever was read is thrown away in the
+//! end if anything was reported. So most functions need not tell what was wrong from what was absent.
 
 mod breaks;
 mod change;
@@ -9,3 +12,40 @@ mod names;
 pub(crate) mod read;
 mod rollout;
 mod topology;
+
+/// The mappings of topologies, changes and scenarios, for the test that holds the schemas to them.
+#[cfg(test)]
+pub(crate) const SHAPES: [&[&read::Shape]; 3] = [
+    &[
+        &topology::TOPOLOGY,
+        &topology::THRESHOLDS,
+        &topology::DEFAULTS,
+        &topology::DOMAIN,
+        &topology::SERVICE,
+        &topology::REPLICAS,
+        &topology::RECOVERY,
+        &topology::ENDPOINT,
+        &topology::FLOW,
+        &topology::USER_RETRIES,
+        &dependency::DEPENDENCY,
+        &dependency::DEFAULTS,
+        &dependency::CACHE,
+        &dependency::BUFFER,
+        &dependency::FALLBACK,
+    ],
+    &[
+        &change::CHANGE,
+        &change::RELIED_ON,
+        &change::TARGET,
+        &change::MODES,
+        &change::SURGE,
+        &change::SEVERITY,
+        &change::DETECTION,
+        &change::ROLLBACK,
+        &change::KILL_SWITCH,
+        &rollout::ROLLOUT,
+        &rollout::STAGE,
+        &delay::DELAY,
+    ],
+    &[&super::scenario::SCENARIO],
+];

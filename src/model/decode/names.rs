@@ -130,7 +130,7 @@ impl<'a> Names<'a> {
             field.problems().push(
                 Diagnostic::error(
                     Code::Conflict,
-                    format!("`{}` is a service, not an endpoint", field.name),
+                    format!("`{}` takes a service, not one of its endpoints", field.name),
                     field.place(),
                 )
                 .help(format!("write `{service}`"))

@@ -159,6 +159,13 @@ impl<'a> Mapping<'a> {
             entry.key.place,
         );
         let synonym = SYNONYMS.iter().find(|(theirs, ours)| *theirs == key && keys.contains(ours));
+        if let Some((known, value)) = key.split_once(':').filter(|(known, _)| keys.contains(known))
+        {
+            let meant = format!("{known}: {value}");
+            let help = "a space is missing behind the `:`";
+            self.problems.push(problem.help(help).replace_with(meant));
+            return;
+        }
         let problem = match synonym {
             Some((_, ours)) => problem.help(format!("did you mean `{ours}`?")),
             None => self.problems.suggest(problem, key, keys.iter().copied(), || {

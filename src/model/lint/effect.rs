@@ -122,11 +122,14 @@ fn of_service(service: &Service, findings: &mut Findings) {
     {
         note(
             format!(
-                "`{name}` has {} replicas, but names {} failure domains for them",
-                replicas.count,
-                replicas.domains.len()
+                "`{name}` names {} failure domains for {}",
+                replicas.domains.len(),
+                match replicas.count {
+                    1 => "1 replica".to_owned(),
+                    count => format!("{count} replicas"),
+                }
             ),
-            "replica i sits in domain i: the last ones stay empty",
+            "each replica sits in one of them, in the order written: the last ones stay empty",
         );
     }
 }
