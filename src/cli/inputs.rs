@@ -8,7 +8,6 @@ use blastwave::model::{Change, Kind, Scenario, Topology, lint};
 
 /// What was read for one question.
 pub(crate) struct Inputs {
-    pub(crate) sources: Sources,
     pub(crate) topology: Topology,
     pub(crate) change: Change,
     /// Whether the break happens for certain, because it was asked for.
@@ -138,7 +137,7 @@ impl Files<'_> {
         if !is_certain {
             warnings.extend(lint::change(&change, &topology));
         }
-        Ok(Inputs { sources, topology, change, is_certain, warnings, files: self.paths })
+        Ok(Inputs { topology, change, is_certain, warnings, files: self.paths })
     }
 }
 

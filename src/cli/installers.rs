@@ -45,7 +45,7 @@ fn subcommand(program: &Command, name: &str) -> Result<Command, Failure> {
             }
         }
     })?;
-    Ok(found.clone().name(format!("{PROGRAM}-{name}")))
+    Ok(found.clone())
 }
 
 fn print(text: &[u8], terminal: Terminal) -> Result<Exit, Failure> {

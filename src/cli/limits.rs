@@ -37,8 +37,7 @@ impl Reader<'_> {
     fn add(&mut self, flag: &str, limit: &FlowLimit, measure: Measure) {
         let topology = &self.inputs.topology;
         let found = topology.flows.iter().position(|flow| flow.name == limit.flow);
-        let source =
-            self.sources.add(Source { name: flag.to_owned(), text: limit.text.clone() });
+        let source = self.sources.add(Source { name: flag.to_owned(), text: limit.text.clone() });
         let end = limit.flow.len() as u32;
         let start = limit.text.find(&limit.flow).unwrap_or(0) as u32;
         let place = Place { source, start, end: start + end };
@@ -66,11 +65,13 @@ impl Reader<'_> {
             Some(Diagnostic::error(Code::Conflict, message, place).help(help))
         };
         if change.is_moment() {
-            let message = format!("`{}` is a single moment, in which no orders are counted", change.name);
+            let message =
+                format!("`{}` is a single moment, in which no orders are counted", change.name);
             return problem(message, "limit how likely the flow fails instead: `--max-failed`");
         }
         if flow.rate.is_none() {
-            let message = format!("flow `{}` has no rate, so its orders are not counted", flow.name);
+            let message =
+                format!("flow `{}` has no rate, so its orders are not counted", flow.name);
             return problem(message, "give it one in the topology: `rate: 1200/min`");
         }
         None

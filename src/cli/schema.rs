@@ -5,13 +5,16 @@ use super::args::SchemaOf;
 use super::exit::Exit;
 use super::output::OutputError;
 use super::terminal::Terminal;
+use blastwave::model::schema;
 use blastwave::report;
 
 /// Prints a schema.
 pub(crate) fn run(what: SchemaOf, terminal: Terminal) -> Result<Exit, Failure> {
     let schema = match what {
         SchemaOf::Result => report::RESULT_SCHEMA,
-        SchemaOf::Topology | SchemaOf::Change | SchemaOf::Scenario => "{}\n",
+        SchemaOf::Topology => schema::TOPOLOGY,
+        SchemaOf::Change => schema::CHANGE,
+        SchemaOf::Scenario => schema::SCENARIO,
     };
     terminal.result(schema).map_err(OutputError::Stdout)?;
     Ok(Exit::Done)

@@ -116,7 +116,8 @@ mod tests {
         let read = max_failed("a=b = 5%").unwrap();
         assert_eq!((read.flow.as_str(), read.at_most), ("a=b", 0.05));
         assert_eq!(max_lost("place-order=2,000").map(|limit| limit.at_most), Ok(2000.0));
-        for wrong in ["", "place-order", "=5%", "place-order=", "place-order=500%", "place-order=x"] {
+        for wrong in ["", "place-order", "=5%", "place-order=", "place-order=500%", "place-order=x"]
+        {
             assert!(max_failed(wrong).is_err(), "{wrong}");
         }
         for wrong in ["place-order=-1", "place-order=inf", "place-order=NaN", "place-order=5%"] {

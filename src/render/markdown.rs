@@ -14,6 +14,8 @@ const ROWS_MAX: usize = 20;
 const BAR: usize = 12;
 const DASH: &str = "–";
 const WORDING: Wording = Wording { name: code, arrow: "→" };
+/// For names inside sentences of others.
+const SENTENCES: Wording = Wording { name: prose, arrow: "→" };
 
 /// The report as a comment.
 pub fn render(report: &Report) -> String {
@@ -28,7 +30,7 @@ pub fn render(report: &Report) -> String {
     parts.extend(course(report));
     parts.extend(services(report));
     parts.extend(held(report));
-    let unknowns = report.unknowns.iter().map(|it| story::unknown(it, &WORDING));
+    let unknowns = story::unknowns(report).into_iter().map(|it| story::unknown(it, &WORDING));
     parts.extend(folded_list("Not stated, and it matters", unknowns.collect()));
     let assumptions = report.assumptions.iter().map(|it| prose(it));
     parts.extend(folded_list("Assumed", assumptions.collect()));
@@ -65,16 +67,18 @@ fn flows(report: &Report) -> Option<String> {
         let mut cells = unit(flow);
         if has_losses {
             cells.extend(match &flow.orders_lost {
-                Some(lost) => {
-                    [words::mean(lost), words::rough(lost.p95), words::rough(lost.max)]
-                }
+                Some(lost) => [words::mean(lost), words::rough(lost.p95), words::rough(lost.max)],
                 None => ["not known".to_owned(), String::new(), String::new()],
             });
         }
         table.rows.push(cells);
     }
     let more = report.flows.len().saturating_sub(ROWS_MAX);
-    let more = if more > 0 { format!("\n\nand {}", words::plural(more, "more flow")) } else { String::new() };
+    let more = if more > 0 {
+        format!("\n\nand {}", words::plural(more, "more flow"))
+    } else {
+        String::new()
+    };
     Some(format!("{}{more}", table.render()))
 }
 
@@ -96,7 +100,11 @@ fn course(report: &Report) -> Option<String> {
     let mut items = Vec::new();
     let mut add = |what: &str, spread: Option<crate::report::Spread>, show: fn(f64) -> String| {
         items.extend(spread.map(|spread| {
-            format!("{what}: {} in half of the worlds, {} in 19 of 20", show(spread.p50), show(spread.p95))
+            format!(
+                "{what}: {} in half of the worlds, {} in 19 of 20",
+                show(spread.p50),
+                show(spread.p95)
+            )
         }));
     };
     add("first loss after", course.impact_s, words::duration);
@@ -105,7 +113,12 @@ fn course(report: &Report) -> Option<String> {
     add("rolled out by the time it is noticed", course.exposure_at_detection, words::percent);
     items.extend(story::noticed(course).map(|by| format!("noticed by {by}")));
     items.extend(story::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
-    items.extend(story::worth(report, &WORDING).map(|worth| format!("the lost orders are {worth}")));
+    items.extend(report.stories.iter().map(|it| {
+        let label = prose(&it.label).replace(' ', "-");
+        format!("a {label} world (trial {}): {}", it.trial, story::trial(it, &SENTENCES))
+    }));
+    let worth = story::worth(report, &WORDING);
+    items.extend(worth.into_iter().map(|worth| format!("of the lost orders: {worth}")));
     folded_list("When, and what it costs", items)
 }
 
@@ -125,7 +138,11 @@ fn services(report: &Report) -> Option<String> {
         words::count((hit.len() - failing) as f64)
     );
     let more = hit.len().saturating_sub(ROWS_MAX);
-    let more = if more > 0 { format!("\n\nand {} more", words::count(more as f64)) } else { String::new() };
+    let more = if more > 0 {
+        format!("\n\nand {} more", words::count(more as f64))
+    } else {
+        String::new()
+    };
     Some(folded(&title, &format!("{}{more}", table.render())))
 }
 
@@ -163,9 +180,8 @@ impl Table {
         let row = |cells: &mut dyn Iterator<Item = &str>| {
             format!("| {} |", cells.collect::<Vec<_>>().join(" | "))
         };
-        let mut rules = (0..self.columns.len()).map(|column| {
-            if column < self.texts { "---" } else { "--:" }
-        });
+        let mut rules =
+            (0..self.columns.len()).map(|column| if column < self.texts { "---" } else { "--:" });
         let mut lines = vec![row(&mut self.columns.iter().copied()), row(&mut rules)];
         lines.extend(self.rows.iter().map(|cells| row(&mut cells.iter().map(String::as_str))));
         lines.join("\n")
@@ -230,13 +246,19 @@ mod tests {
         assert_eq!(code("@team"), "`@team`");
         assert_eq!(code("a|b"), "<code>a&#124;b</code>");
         assert_eq!(code("a`b"), "<code>a&#96;b</code>");
-        assert_eq!(code("</code><script>`"), "<code>&#60;&#47;code&#62;&#60;script&#62;&#96;</code>");
+        assert_eq!(
+            code("</code><script>`"),
+            "<code>&#60;&#47;code&#62;&#60;script&#62;&#96;</code>"
+        );
         assert_eq!(code("a\nb"), "<code>a&#92;u&#123;a&#125;b</code>");
     }
 
     #[test]
     fn sentences_keep_their_letters_and_lose_their_markup() {
-        assert_eq!(prose("ask @ops about *x* | `y` #12"), "ask @\u{200b}ops about &#42;x&#42; &#124; &#96;y&#96; #\u{200b}12");
+        assert_eq!(
+            prose("ask @ops about *x* | `y` #12"),
+            "ask @\u{200b}ops about &#42;x&#42; &#124; &#96;y&#96; #\u{200b}12"
+        );
         assert_eq!(prose("90.0% (89.0% to 91.0%)"), "90.0% (89.0% to 91.0%)");
     }
 }

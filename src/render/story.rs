@@ -2,7 +2,8 @@
 
 use super::words;
 use crate::report::{
-    CourseReport, DependencyReport, Quantiles, Report, TargetReport, UnitReport, Unknown,
+    CourseReport, DependencyReport, Interval, Quantiles, Report, StoryReport, TargetReport,
+    UnitReport, Unknown,
 };
 
 /// From this share of trials on something is worth a line of its own.
@@ -54,22 +55,21 @@ pub(super) fn essence(report: &Report, wording: &Wording) -> String {
     };
     let costs = lost.map_or_else(String::new, |lost| format!(" and loses {}", orders(lost)));
     let mut sentences = vec![format!("{cause}, {what}{costs}.")];
-    sentences.extend(others(report, flow));
     sentences.extend(together(report, flow));
+    sentences.extend(others(report, flow, wording));
     sentences.join(" ")
 }
 
-/// The flow to speak of: a critical one, unless another is far more likely to fail.
+/// The flow to speak of: the worst critical one that is hit, else the worst of all.
 fn headline_flow(flows: &[UnitReport]) -> Option<&UnitReport> {
-    let worst = flows.first()?;
     let is_hit = |flow: &&UnitReport| {
-        flow.failed.p * 2.0 >= worst.failed.p && flow.degraded.p * 2.0 >= worst.degraded.p
+        let loses = flow.orders_lost.is_some_and(|lost| lost.mean > 0.0);
+        flow.critical == Some(true) && (flow.degraded.p >= HIT || loses)
     };
-    let critical = |flow: &&UnitReport| flow.critical == Some(true);
-    Some(flows.iter().filter(is_hit).find(critical).unwrap_or(worst))
+    flows.iter().find(is_hit).or(flows.first())
 }
 
-fn often(estimate: &crate::report::Interval) -> String {
+fn often(estimate: &Interval) -> String {
     if estimate.exact.unwrap_or(estimate.p) >= 1.0 {
         return "in every world".to_owned();
     }
@@ -93,25 +93,26 @@ fn orders(lost: &Quantiles) -> String {
     }
 }
 
-fn others(report: &Report, headline: &UnitReport) -> Option<String> {
+/// Which other flows are hit: `Also failing: rewards (11%) and browse (3%).`
+fn others(report: &Report, headline: &UnitReport, wording: &Wording) -> Vec<String> {
     let others = || report.flows.iter().filter(|flow| !std::ptr::eq(*flow, headline));
-    let failing = others().filter(|flow| flow.failed.p >= HIT).count();
-    let degraded =
-        others().filter(|flow| flow.failed.p < HIT && flow.degraded.p >= HIT).count();
-    let more = |count: usize| {
-        let flows = if count == 1 { "flow" } else { "flows" };
-        format!("{} more {flows}", words::count(count as f64))
+    let named = |flows: Vec<&UnitReport>, of: fn(&UnitReport) -> &Interval| {
+        let named = |flow: &&UnitReport| {
+            format!("{} ({})", (wording.name)(&flow.name), words::estimate(of(flow)))
+        };
+        words::list(&flows.iter().map(named).collect::<Vec<_>>(), "and", 2)
     };
-    match (failing, degraded) {
-        (0, 0) => None,
-        (failing, 0) => Some(format!("{} can fail.", more(failing))),
-        (0, degraded) => Some(format!("{} can be degraded.", more(degraded))),
-        (failing, degraded) => Some(format!(
-            "{} can fail, and {} be degraded.",
-            more(failing),
-            words::count(degraded as f64)
-        )),
+    let failing: Vec<_> = others().filter(|flow| flow.failed.p >= HIT).collect();
+    let degraded: Vec<_> =
+        others().filter(|flow| flow.failed.p < HIT && flow.degraded.p >= HIT).collect();
+    let mut sentences = Vec::new();
+    if !failing.is_empty() {
+        sentences.push(format!("Also failing: {}.", named(failing, |flow| &flow.failed)));
     }
+    if !degraded.is_empty() {
+        sentences.push(format!("Only degraded: {}.", named(degraded, |flow| &flow.degraded)));
+    }
+    sentences
 }
 
 /// What all flows lose together, where that is more than what the headline says already.
@@ -218,9 +219,7 @@ pub(super) fn alarms(report: &Report, wording: &Wording) -> Vec<(&'static str, S
 
 /// Said first where fewer trials were run than asked for.
 pub(super) fn interruption(report: &Report) -> Option<String> {
-    report.partial.then(|| {
-        format!("Interrupted: these are the first {} only.", trials(report))
-    })
+    report.partial.then(|| format!("Interrupted: these are the first {} only.", trials(report)))
 }
 
 fn trials(report: &Report) -> String {
@@ -266,6 +265,12 @@ pub(super) fn unheld(report: &Report) -> Vec<&DependencyReport> {
     at
 }
 
+/// The unknowns that would show in a rounded figure.
+pub(super) fn unknowns(report: &Report) -> Vec<&Unknown> {
+    let matters = |it: &&Unknown| it.worst - it.best > it.worst * HIT;
+    report.unknowns.iter().filter(matters).collect()
+}
+
 /// `cart → search has no stated timeout: 120 to 5,100 orders lost on average`.
 pub(super) fn unknown(of: &Unknown, wording: &Wording) -> String {
     let subject = if of.dependency.is_empty() {
@@ -293,7 +298,7 @@ pub(super) fn noticed(course: &CourseReport) -> Option<String> {
             let who = match who.as_str() {
                 "gate" => "a gate",
                 "alert" => "an alert",
-                "wrong_answers" => "somebody who saw wrong answers",
+                "wrong_answers" => "wrong answers",
                 "nobody" => "nobody",
                 other => other,
             };
@@ -338,28 +343,59 @@ pub(super) fn rollout(course: &CourseReport, wording: &Wording) -> Option<String
     Some(format!("{strategy}{shown}{sticky}"))
 }
 
-/// What all orders that were lost are worth, and how many of them went wrong unnoticed.
-pub(super) fn worth(report: &Report, wording: &Wording) -> Option<String> {
-    let total = report.total.as_ref()?;
-    let mut parts: Vec<String> = total
-        .money_lost
-        .iter()
-        .filter(|money| money.mean > 0.0)
-        .take(3)
-        .map(|money| {
-            let currency = (wording.name)(&money.currency);
-            let mean = words::digits(money.mean, 3);
-            format!("worth {mean} {currency} on average")
-        })
-        .collect();
+/// How many of the lost orders went wrong unnoticed, and what all of them are worth.
+pub(super) fn worth(report: &Report, wording: &Wording) -> Vec<String> {
+    let Some(total) = &report.total else { return Vec::new() };
     let wrong = report.flows.iter().filter_map(|flow| flow.wrong_orders.as_ref());
     let wrong: f64 = wrong.map(|wrong| wrong.mean).sum();
+    let mut parts = Vec::new();
     if wrong > 0.0 {
-        let (orders, all) = (words::rough(wrong), total.orders_lost.mean);
-        let share = words::percent((wrong / all).min(1.0));
-        parts.push(format!("{share} of them ({orders}) went wrong unnoticed"));
+        let share = words::percent((wrong / total.orders_lost.mean).min(1.0));
+        parts.push(format!("{share} of them ({}) went wrong unnoticed", words::rough(wrong)));
     }
-    (!parts.is_empty()).then(|| parts.join("; "))
+    let money = total.money_lost.iter().filter(|money| money.mean > 0.0).take(3);
+    parts.extend(money.map(|money| {
+        let (mean, tail) = (words::rough(money.mean), words::rough(money.p95));
+        let currency = (wording.name)(&money.currency);
+        let tail = if money.p95 > money.mean * 1.05 {
+            format!(" (1 in 20: {tail} or more)")
+        } else {
+            String::new()
+        };
+        format!("worth {mean} {currency} on average{tail}")
+    }));
+    parts
+}
+
+/// A trial in one sentence: `payments hangs; noticed after 16 min with 25% rolled out; last loss
+/// after 1 h 40 min: 390 orders lost`.
+pub(super) fn trial(trial: &StoryReport, wording: &Wording) -> String {
+    let causes: Vec<String> = trial.causes.iter().map(|cause| (wording.name)(cause)).collect();
+    let first =
+        trial.steps.iter().find(|step| step.events.iter().any(|it| trial.causes.contains(it)));
+    let at = match first {
+        Some(step) if step.from_s > 0.0 => format!(" after {}", words::duration(step.from_s)),
+        _ => String::new(),
+    };
+    let cause = if causes.is_empty() {
+        "nothing breaks".to_owned()
+    } else {
+        words::list(&causes, "and", 2)
+    };
+    let noticed = match trial.detected_s {
+        Some(at) => {
+            let step = trial.steps.iter().find(|step| step.from_s >= at);
+            let exposure = step.map_or(0.0, |step| step.exposure);
+            let (at, exposure) = (words::duration(at), words::percent(exposure));
+            format!("noticed after {at} at {exposure} rolled out")
+        }
+        None => "never noticed".to_owned(),
+    };
+    let losing = trial.steps.iter().rev().find(|step| step.orders_lost.is_some_and(|it| it > 0.0));
+    let until = losing.map(|step| format!("losses until {}", words::duration(step.until_s)));
+    let lost = trial.orders_lost.map(|lost| format!("{} orders lost", words::rough(lost)));
+    let parts = [Some(format!("{cause}{at}")), Some(noticed), until, lost];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// What was simulated, so that somebody else can do it again.
@@ -367,8 +403,9 @@ pub(super) fn footer(report: &Report) -> String {
     let Report { seed, engine, tool_version, thresholds, .. } = report;
     let (failed, degraded) = (words::stated(thresholds.failed), words::stated(thresholds.degraded));
     format!(
-        "{} (worlds), seed {seed}, {engine} engine, blastwave {tool_version}. Fails: {failed} of requests or \
-         more; degraded: {degraded}. Simulated, not measured.",
+        "{} (worlds), seed {seed}, {engine} engine, blastwave {tool_version}: simulated, not measured. Fails: \
+         {failed} of requests or more; degraded: {degraded}. At peak: requests that fail at the worst \
+         moment, on average.",
         trials(report)
     )
 }

@@ -15,10 +15,11 @@ const POWERS: [f64; MOST + 1] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e
 
 /// A share without an interval, to two digits: `56%`, `2.5%`, `0.052%`.
 pub(super) fn percent(share: f64) -> String {
-    let smaller = share.min(1.0 - share) * 100.0;
-    let digits = match smaller {
-        _ if smaller <= 0.0 || smaller >= 9.95 => decimals_for(smaller, 0),
-        _ => decimals_for(smaller / 9.95, 1),
+    let (small, left) = (share * 100.0, (1.0 - share) * 100.0);
+    let digits = match () {
+        () if small < 9.95 => decimals_for(small / 9.95, 1),
+        () if left < 1.0 => decimals_for(left, 0),
+        () => 0,
     };
     percent_with(share, digits, Trim::Zeros)
 }
@@ -59,7 +60,9 @@ pub(super) fn interval(of: &Interval, dash: &str) -> String {
 /// fine as it takes to tell it from 0% and 100%.
 fn decimals(of: &Interval) -> usize {
     let smaller = of.p.min(1.0 - of.p) * 100.0;
-    let by_width = decimals_for((of.high - of.low) * 100.0, 0);
+    // Where little is left to 0% or 100%, half a digit more tells by how much.
+    let per_digit = if smaller < 1.0 { 50.0 } else { 200.0 };
+    let by_width = decimals_for((of.high - of.low) * per_digit, 0);
     by_width.max(decimals_for(smaller * 2.0, 0))
 }
 
@@ -94,9 +97,22 @@ fn percent_with(share: f64, digits: usize, trim: Trim) -> String {
 
 /// A number of orders that is the mean of a distribution, with the digits its interval allows.
 pub(super) fn mean(of: &Quantiles) -> String {
+    digits(of.mean, known(of))
+}
+
+/// The interval of a mean, one digit finer than the mean itself.
+pub(super) fn mean_interval(of: &Quantiles, dash: &str) -> String {
+    let end = |value: f64| digits(value, (known(of) + 1).min(4));
+    format!("{}{dash}{}", end(of.mean_low), end(of.mean_high))
+}
+
+/// How many digits of a mean are worth saying: two at least, four at most.
+fn known(of: &Quantiles) -> usize {
     let width = of.mean_high - of.mean_low;
     let known = if width > 0.0 { magnitude(of.mean) - magnitude(width) + 1 } else { 4 };
-    digits(of.mean, known.clamp(1, 4) as usize)
+    #[expect(clippy::cast_sign_loss, reason = "clamped to what is positive")]
+    let known = known.clamp(2, 4) as usize;
+    known
 }
 
 /// A number to two digits: `14,000`, `61`, `0.42`.
@@ -175,9 +191,8 @@ pub(super) fn duration(seconds: f64) -> String {
         _ => (1, 1),
     };
     let whole = (exact + finer / 2) / finer * finer;
-    let name = |wanted: u64| {
-        UNITS.iter().find(|(unit, _)| *unit == wanted).expect("one of the units").1
-    };
+    let name =
+        |wanted: u64| UNITS.iter().find(|(unit, _)| *unit == wanted).expect("one of the units").1;
     match (whole / unit, whole % unit / finer) {
         (large, 0) => format!("{} {}", grouped(&large.to_string()), name(unit)),
         (large, small) => {
@@ -281,7 +296,7 @@ mod tests {
         assert_eq!(mean(5_102.37, 80.0), "5,100");
         assert_eq!(mean(5_102.37, 3.0), "5,102");
         assert_eq!(mean(5_102.37, 0.0), "5,102");
-        assert_eq!(mean(12.4, 30.0), "10");
+        assert_eq!(mean(12.4, 30.0), "12");
         assert_eq!(mean(0.42, 0.02), "0.42");
         assert_eq!(mean(0.0, 0.0), "0");
     }

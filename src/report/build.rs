@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     CourseReport, DependencyReport, Exceedance, HistogramReport, Interval, MeanOnly, Money,
-    PerRollout, Quantiles, Report, SCHEMA, Spread, StageReport, TargetReport, TotalReport, UnitReport,
+    PerRollout, Quantiles, Report, SCHEMA, Spread, StageReport, TargetReport, TotalReport,
+    UnitReport,
 };
 use crate::engine::Guard;
 use crate::model::change::{Modes, Routing, Strategy, TargetRef};
@@ -244,7 +245,8 @@ fn total_report(
         exceedance: exceedance(&total.exceedance),
         histogram: summary.histogram.as_ref().map(|of| HistogramReport {
             none: of.none,
-            step: of.step,
+            ends: of.ends.clone(),
+            scale: if of.is_linear { "linear" } else { "logarithmic" }.to_owned(),
             shares: of.shares.clone(),
             beyond: of.beyond,
         }),

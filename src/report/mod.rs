@@ -4,9 +4,11 @@
 //! numbers from 0 to 1, durations are seconds, orders are numbers of orders.
 
 mod build;
+mod problem;
 pub mod story;
 
 pub use build::Context;
+pub use problem::{PlaceReport, Problem};
 pub use story::StoryReport;
 
 use std::collections::BTreeMap;
@@ -260,14 +262,16 @@ pub struct TotalReport {
     pub per_rollout: MeanOnly,
 }
 
-/// How trials spread over equal steps; the shares, with `none` and `beyond`, sum to 1.
+/// How trials spread over steps; the shares, with `none` and `beyond`, sum to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HistogramReport {
     /// The share of trials that lose nothing at all.
     pub none: f64,
-    /// How many orders one step is wide.
-    pub step: f64,
-    /// The share of trials in each step, the first from just above 0.
+    /// Up to how many orders each step reaches, rising; the first begins just above 0.
+    pub ends: Vec<f64>,
+    /// `linear` where the steps are equally wide, else `logarithmic`.
+    pub scale: String,
+    /// The share of trials in each step.
     pub shares: Vec<f64>,
     /// The share of trials that lose more than all steps.
     pub beyond: f64,

@@ -77,14 +77,7 @@ impl Glyphs {
 
     /// What the parts of a bar mean.
     pub(super) fn bar_legend(&self, cells: usize) -> Line {
-        let full = self.fills[self.fills.len() - 1];
-        let mut line = Line::of(Ink::Bad, full);
-        line.push(Ink::Faint, " fails");
-        if cells >= 18 {
-            line.push(Ink::Plain, " ").push(Ink::Doubtful, self.shade);
-            line.push(Ink::Faint, " degraded");
-        }
-        line
+        self.legend(cells, [["fails", "degraded"], ["fail", "deg"]])
     }
 
     /// The mark of something by how likely it fails or is degraded.
@@ -132,13 +125,24 @@ impl Glyphs {
 
     /// What the parts of a strip mean.
     pub(super) fn strip_legend(&self, cells: usize) -> Line {
+        self.legend(cells, [["unseen", "noticed"], ["blind", "seen"]])
+    }
+
+    /// Both parts in the longer words, in the shorter ones, or only the first, as there is room.
+    fn legend(&self, cells: usize, words: [[&str; 2]; 2]) -> Line {
         let full = self.fills[self.fills.len() - 1];
-        let mut line = Line::of(Ink::Bad, full);
-        line.push(Ink::Faint, " unseen");
-        if cells >= 18 {
-            line.push(Ink::Plain, " ").push(Ink::Doubtful, self.shade).push(Ink::Faint, " noticed");
-        }
-        line
+        let legend = |[first, second]: [&str; 2]| {
+            let mut line = Line::of(Ink::Bad, full);
+            line.push(Ink::Faint, format!(" {first} ")).push(Ink::Doubtful, self.shade);
+            line.push(Ink::Faint, format!(" {second}"));
+            line
+        };
+        let fitting = words.into_iter().map(legend).find(|line| line.columns() <= cells);
+        fitting.unwrap_or_else(|| {
+            let mut line = Line::of(Ink::Bad, full);
+            line.push(Ink::Faint, format!(" {}", words[1][0]));
+            line
+        })
     }
 }
 

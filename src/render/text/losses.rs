@@ -10,51 +10,62 @@ pub(super) fn add(page: &mut Page, report: &Report) {
     let Some(total) = report.total.as_ref().filter(|total| total.orders_lost.max > 0.0) else {
         return;
     };
-    page.head("Orders lost", &remark(total));
+    let remark = remark(page, total);
+    page.head("Orders lost", &remark);
     if let Some(histogram) = &total.histogram {
         curve(page, histogram);
     }
-    let figures = figures(page, total);
-    page.paragraph(Ink::Plain, "  ", &figures);
-    if let Some(worth) = story::worth(report, &page.wording) {
-        page.paragraph(Ink::Plain, "  ", &worth);
+    let figures = figures(total);
+    page.parts("  ", &figures);
+    let worth = story::worth(report, &page.wording);
+    if !worth.is_empty() {
+        page.parts("  ", &worth);
     }
 }
 
-fn remark(total: &TotalReport) -> String {
-    let none = total.histogram.as_ref().map_or(0.0, |histogram| histogram.none);
-    match none {
-        _ if none > 0.0 => format!("over all flows; none in {} of worlds", words::percent(none)),
-        _ => "over all flows".to_owned(),
+/// The mean and how sure it is, and how often nothing is lost.
+fn remark(page: &Page, total: &TotalReport) -> String {
+    let of = &total.orders_lost;
+    let mut remark = format!("{} on average", words::mean(of));
+    if of.mean_high > of.mean_low {
+        remark.push_str(&format!(" ({})", words::mean_interval(of, page.glyphs.dash)));
     }
+    remark.push_str(" over all flows");
+    if let Some(none) = total.histogram.as_ref().map(|it| it.none).filter(|none| *none > 0.0) {
+        remark.push_str(&format!("; none in {} of worlds", words::percent(none)));
+    }
+    remark
 }
 
 /// Each cell is a step, as high as it is likely; what is beyond the last step is counted.
 fn curve(page: &mut Page, histogram: &HistogramReport) {
-    let end = words::count(histogram.step * histogram.shares.len() as f64);
-    let beyond = histogram.beyond;
+    let (Some(first), Some(last)) = (histogram.ends.first(), histogram.ends.last()) else { return };
+    let is_linear = histogram.scale == "linear";
+    let from = if is_linear { "0".to_owned() } else { format!("under {}", words::count(*first)) };
     let mut line = Line::of(Ink::Plain, "  ");
-    line.push(Ink::Faint, "0 ").push(Ink::Doubtful, page.glyphs.curve(&histogram.shares));
-    line.push(Ink::Faint, format!(" {end}"));
-    if beyond > 0.0 {
-        let more = format!(", more in {} of worlds", words::percent(beyond));
-        if line.columns() + columns(&more) <= page.style.width {
-            line.push(Ink::Faint, more);
+    line.push(Ink::Faint, from).blank(1);
+    line.push(Ink::Doubtful, page.glyphs.curve(&histogram.shares)).blank(1);
+    line.push(Ink::Faint, words::count(*last));
+    let mut remarks = Vec::new();
+    if histogram.beyond > 0.0 {
+        remarks.push(format!("more in {} of worlds", words::percent(histogram.beyond)));
+    }
+    if !is_linear {
+        remarks.push("in steps of 1, 2, 5, 10".to_owned());
+    }
+    for remark in remarks {
+        let remark = format!(", {remark}");
+        if line.columns() + columns(&remark) <= page.style.width {
+            line.push(Ink::Faint, remark);
         }
     }
     page.line(&line);
 }
 
-fn figures(page: &Page, total: &TotalReport) -> String {
+fn figures(total: &TotalReport) -> Vec<String> {
     let of = &total.orders_lost;
-    let mut parts = vec![format!("mean {}", words::mean(of))];
-    if of.mean_high > of.mean_low {
-        let dash = page.glyphs.dash;
-        let (low, high) = (words::digits(of.mean_low, 3), words::digits(of.mean_high, 3));
-        parts[0].push_str(&format!(" ({low}{dash}{high})"));
-    }
     let tail = [("1 in 2", of.p50), ("1 in 20", of.p95), ("1 in 100", of.p99)];
-    parts.extend(tail.map(|(how_often, orders)| format!("{how_often}: {}", words::rough(orders))));
-    parts.push(format!("worst {}", words::rough(of.max)));
-    parts.join(&format!(" {} ", page.glyphs.dot))
+    let tail = tail.map(|(how_often, orders)| format!("{how_often}: {}", words::rough(orders)));
+    let worst = format!("worst {}", words::rough(of.max));
+    tail.into_iter().chain([worst]).collect()
 }

@@ -4,11 +4,15 @@
 //! not known, what was taken for granted. However large the topology, it stays on a page or two.
 
 mod glyphs;
+mod guards;
 mod ink;
 mod losses;
 mod table;
+mod trial;
 mod units;
 mod when;
+
+pub use trial::render_trial;
 
 use glyphs::Glyphs;
 use ink::{Ink, Line, clean, columns, wrap};
@@ -50,7 +54,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     losses::add(&mut page, report);
     when::add(&mut page, report);
     units::add_services(&mut page, report);
-    held(&mut page, report);
+    guards::add(&mut page, report);
     unknown(&mut page, report);
     assumed(&mut page, report);
     page.gap();
@@ -79,10 +83,6 @@ impl std::fmt::Display for ShareBar {
 pub(super) fn harmless(name: &str) -> String {
     clean(name, false)
 }
-
-/// How many lines the smaller sections may take.
-const HELD_MAX: usize = 5;
-const UNHELD_MAX: usize = 4;
 
 /// The text so far, and how to go on.
 struct Page {
@@ -124,11 +124,7 @@ impl Page {
     /// The head of a section, with a remark.
     fn head(&mut self, title: &str, remark: &str) {
         self.gap();
-        let mut line = Line::of(Ink::Strong, title);
-        if !remark.is_empty() {
-            line.blank(2).push(Ink::Faint, remark);
-        }
-        self.line(&line);
+        self.notice_in([Ink::Strong, Ink::Faint], title, remark);
     }
 
     /// A text over several lines, those after the first as far in as the first one's start.
@@ -137,19 +133,58 @@ impl Page {
         let text = if self.style.ascii { clean(text, true) } else { text.to_owned() };
         for (index, part) in wrap(&text, self.style.width - inset).into_iter().enumerate() {
             let mut line = Line::default();
-            if index == 0 { line.push(Ink::Plain, start) } else { line.blank(inset) };
+            if index == 0 {
+                line.push(Ink::Plain, start)
+            } else {
+                line.blank(inset)
+            };
             line.push(ink, part);
             self.line(&line);
         }
     }
 
+    /// Parts beside each other, with breaks only between them.
+    fn parts(&mut self, start: &str, parts: &[String]) {
+        let gap = format!(" {} ", self.glyphs.dot);
+        let mut line = start.to_owned();
+        for part in parts {
+            let is_first = columns(&line) == columns(start);
+            let used = columns(&line) + columns(&gap) + columns(part);
+            if columns(start) + columns(part) > self.style.width {
+                if !is_first {
+                    self.line(&Line::of(Ink::Plain, std::mem::take(&mut line)));
+                }
+                self.paragraph(Ink::Plain, start, part);
+                start.clone_into(&mut line);
+                continue;
+            }
+            if used > self.style.width && !is_first {
+                self.line(&Line::of(Ink::Plain, std::mem::replace(&mut line, start.to_owned())));
+            } else if !is_first {
+                line.push_str(&gap);
+            }
+            line.push_str(part);
+        }
+        if columns(&line) > columns(start) {
+            self.line(&Line::of(Ink::Plain, line));
+        }
+    }
+
     /// Words that must be seen, and what they say.
     fn notice(&mut self, ink: Ink, word: &str, text: &str) {
+        self.notice_in([ink, Ink::Plain], word, text);
+    }
+
+    fn notice_in(&mut self, [ink, plain]: [Ink; 2], word: &str, text: &str) {
         let inset = columns(word) + 2;
         for (index, part) in wrap(text, self.style.width - inset).into_iter().enumerate() {
             let mut line = Line::default();
-            if index == 0 { line.push(ink, word).blank(2) } else { line.blank(inset) };
-            line.push(Ink::Plain, part);
+            if index == 0 {
+                line.push(ink, word).blank(inset - columns(word))
+            } else {
+                line.blank(inset)
+            };
+            line.push(plain, part);
             self.line(&line);
         }
     }
@@ -191,44 +226,13 @@ fn verdict(page: &mut Page, report: &Report) {
     page.gap();
 }
 
-fn held(page: &mut Page, report: &Report) {
-    let held = story::held(report);
-    let unheld = story::unheld(report);
-    if held.is_empty() && unheld.is_empty() {
-        return;
-    }
-    page.head("What held", "in this share of worlds");
-    for it in held.iter().take(HELD_MAX) {
-        let call = page.wording.call(&it.at.caller, &it.at.dependency);
-        let through = super::words::percent(it.at.passed);
-        let dot = page.glyphs.dot;
-        let got_through =
-            if it.at.passed > 0.0 { format!(" {dot} got through {through}") } else { String::new() };
-        page.paragraph(Ink::Plain, "  ", &format!("{call}: {}{got_through}", it.guards));
-    }
-    if held.len() > HELD_MAX {
-        let more = format!("and at {} more", super::words::plural(held.len() - HELD_MAX, "call"));
-        page.paragraph(Ink::Faint, "  ", &more);
-    }
-    if !unheld.is_empty() {
-        let calls: Vec<String> = unheld
-            .iter()
-            .map(|it| {
-                let call = page.wording.call(&it.caller, &it.dependency);
-                format!("{call} {}", super::words::percent(it.passed))
-            })
-            .collect();
-        let calls = super::words::list(&calls, "and", UNHELD_MAX);
-        page.notice(Ink::Doubtful, "  nothing held at", &calls);
-    }
-}
-
 fn unknown(page: &mut Page, report: &Report) {
-    if report.unknowns.is_empty() {
+    let unknowns = story::unknowns(report);
+    if unknowns.is_empty() {
         return;
     }
-    page.head("Not stated", "and it matters: what the result would be at best and at worst");
-    for it in &report.unknowns {
+    page.head("Not stated", "and it matters: the result at best and at worst");
+    for it in unknowns {
         let text = story::unknown(it, &page.wording);
         page.paragraph(Ink::Plain, "  ", &text);
     }

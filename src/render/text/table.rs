@@ -29,7 +29,8 @@ pub(super) enum Bar {
 
 /// A row.
 pub(super) struct Row {
-    pub(super) mark: (Ink, &'static str),
+    /// Nothing for the head of a section, which then begins where marks do.
+    pub(super) mark: Option<(Ink, &'static str)>,
     pub(super) name: (Ink, String),
     pub(super) bar: Bar,
     pub(super) cells: Vec<Cell>,
@@ -55,6 +56,8 @@ const BAR: (usize, usize) = (10, 24);
 /// A name is cut before a bar gets shorter than its least, and a column is left out before a name
 /// gets shorter than the first of these; it never gets shorter than the second.
 const NAME: (usize, usize) = (16, 8);
+/// As wide as the names of all tables are that have few of their own, so that tables line up.
+const NAME_USUAL: usize = 12;
 /// No name takes more, however wide the page.
 const NAME_MAX: usize = 40;
 const GAP: usize = 2;
@@ -70,7 +73,7 @@ impl Widths {
             cells.map(|cell| columns(&cell.text)).max().unwrap_or(0)
         });
         let mut widths =
-            Self { name: name.clamp(NAME.1, NAME_MAX), bar: BAR.1, cells: cells.collect() };
+            Self { name: name.clamp(NAME_USUAL, NAME_MAX), bar: BAR.1, cells: cells.collect() };
         widths.shrink_bar(page);
         widths.shrink_name(page, NAME.0);
         for column in table.expendable {
@@ -130,11 +133,14 @@ impl Table {
 }
 
 fn line(row: &Row, widths: &Widths, glyphs: &Glyphs) -> Line {
-    let mut line = Line::of(row.mark.0, row.mark.1);
-    line.blank(MARK - columns(row.mark.1));
+    let mut line = Line::default();
+    if let Some((ink, mark)) = row.mark {
+        line.push(ink, mark).blank(MARK - columns(mark));
+    }
     let name = shorten(&row.name.1, widths.name, glyphs.ellipsis);
-    let rest = widths.name - columns(&name);
-    line.push(row.name.0, name).blank(rest + GAP);
+    line.push(row.name.0, name);
+    let rest = MARK + widths.name - line.columns();
+    line.blank(rest + GAP);
     let bar = match row.bar {
         Bar::ShareLegend => glyphs.bar_legend(widths.bar),
         Bar::StripLegend => glyphs.strip_legend(widths.bar),

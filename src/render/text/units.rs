@@ -18,7 +18,7 @@ const SHARE: usize = 3;
 const TAIL: usize = 5;
 
 /// The figures that are given up first where the page is narrow.
-const EXPENDABLE: &[usize] = &[SHARE, TAIL, INTERVAL, DEGRADED];
+const EXPENDABLE: &[usize] = &[SHARE, TAIL, DEGRADED, INTERVAL];
 
 /// The flows.
 pub(super) fn add(page: &mut Page, report: &Report) {
@@ -60,8 +60,10 @@ fn shown_flows(report: &Report) -> Vec<&UnitReport> {
 
 /// What is changed, and what is hit.
 fn shown_services(report: &Report) -> Vec<&UnitReport> {
-    let is_hit = |unit: &&UnitReport| unit.degraded.p >= HIT || is_target(report, unit);
-    report.services.iter().filter(is_hit).take(SERVICES_MAX).collect()
+    let (changed, others): (Vec<_>, Vec<_>) =
+        report.services.iter().partition(|unit| is_target(report, unit));
+    let hit = others.into_iter().filter(|unit| unit.degraded.p >= HIT);
+    changed.into_iter().chain(hit).take(SERVICES_MAX).collect()
 }
 
 fn is_target(report: &Report, service: &UnitReport) -> bool {
@@ -99,9 +101,9 @@ fn services(page: &Page, report: &Report) -> Vec<Row> {
 }
 
 fn head(title: &str, last: [&str; 2]) -> Row {
-    let heads = ["fails", "95% interval", "degraded", "failing share", last[0], last[1]];
+    let heads = ["fails", "interval", "degraded", "at peak", last[0], last[1]];
     Row {
-        mark: (Ink::Plain, ""),
+        mark: None,
         name: (Ink::Strong, title.to_owned()),
         bar: Bar::ShareLegend,
         cells: heads.into_iter().map(|head| Cell::new(Ink::Faint, head)).collect(),
@@ -124,7 +126,7 @@ fn row(page: &Page, unit: &UnitReport, is_target: bool, last: [Cell; 2]) -> Row 
     cells.extend(last);
     let name = if unit.critical == Some(true) { Ink::Strong } else { Ink::Plain };
     Row {
-        mark: page.glyphs.mark(unit, is_target),
+        mark: Some(page.glyphs.mark(unit, is_target)),
         name: (name, page.name(&unit.name)),
         bar: Bar::Shares(failed, unit.degraded.p.max(failed)),
         cells,
@@ -154,7 +156,7 @@ fn rest(page: &mut Page, all: &[UnitReport], shown: Vec<&UnitReport>, noun: &str
     if well > 0 {
         let under = words::percent(HIT);
         let verb = if well == 1 { "is" } else { "are" };
-        parts.push(format!("{} {verb} hit in under {under}", words::plural(well, noun)));
+        parts.push(format!("{} {verb} hit in under {under} of worlds", words::plural(well, noun)));
     }
     page.paragraph(Ink::Faint, "  ", &parts.join(", "));
 }

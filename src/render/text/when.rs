@@ -2,7 +2,7 @@
 //! far the rollout had come.
 
 use super::Page;
-use super::ink::Ink;
+use super::ink::{Ink, columns};
 use super::table::{Bar, Cell, Row, Table, Widths};
 use crate::render::{story, words};
 use crate::report::{CourseReport, Report, Spread};
@@ -29,45 +29,66 @@ pub(super) fn add(page: &mut Page, report: &Report) {
     for line in table.lines(&widths, page.glyphs) {
         page.line(&line);
     }
-    let remark = remark(page, course);
-    if !remark.is_empty() {
-        page.paragraph(Ink::Faint, "  ", &remark);
+    let remarks = remarks(page, course);
+    if !remarks.is_empty() {
+        page.parts("  ", &remarks);
+    }
+    stories(page, report);
+}
+
+/// A world in the middle and a bad one, each in a sentence; `--trial` tells the whole story.
+fn stories(page: &mut Page, report: &Report) {
+    let labels: Vec<String> = report
+        .stories
+        .iter()
+        .map(|it| format!("  a {} world:", page.name(&it.label).replace(' ', "-")))
+        .collect();
+    let width = labels.iter().map(|label| columns(label)).max().unwrap_or(0);
+    for (label, trial) in labels.iter().zip(&report.stories) {
+        let rest = " ".repeat(width - columns(label));
+        let number = trial.trial;
+        let text = story::trial(trial, &page.wording);
+        page.notice(Ink::Strong, &format!("{label}{rest}"), &format!("{text} (--trial {number})"));
     }
 }
 
 fn rows(course: &CourseReport) -> Vec<Row> {
     let heads = ["first loss", "noticed", "over", "rolled out"];
     let head = Row {
-        mark: (Ink::Plain, ""),
+        mark: None,
         name: (Ink::Strong, "When".to_owned()),
         bar: Bar::StripLegend,
         cells: heads.into_iter().map(|head| Cell::new(Ink::Faint, head)).collect(),
     };
     let scale = Scale::of(course);
     let row = |name: &str, of: fn(Spread) -> f64| Row {
-        mark: (Ink::Plain, ""),
+        mark: Some((Ink::Plain, "")),
         name: (Ink::Plain, name.to_owned()),
         bar: Bar::Strip(scale.ends(course, of)),
         cells: cells(course, of),
     };
-    vec![head, row("half of worlds by", |it| it.p50), row("19 of 20 by", |it| it.p95)]
+    vec![head, row("half by", |it| it.p50), row("19 of 20 by", |it| it.p95)]
 }
 
 fn cells(course: &CourseReport, of: fn(Spread) -> f64) -> Vec<Cell> {
-    let time = |spread: Option<Spread>, never: &str| {
+    let time = |spread: Option<Spread>| {
         Cell::new(
             Ink::Plain,
-            spread.map_or_else(|| never.to_owned(), |spread| words::duration(of(spread))),
+            spread.map_or_else(|| "never".to_owned(), |spread| in_words(of(spread))),
         )
     };
     let exposure = course.exposure_at_detection;
     let exposure = exposure.map_or_else(String::new, |exposure| words::percent(of(exposure)));
     vec![
-        time(course.impact_s, "never"),
-        time(course.detected_s, "never"),
-        time(course.over_s, "never"),
+        time(course.impact_s),
+        time(course.detected_s),
+        time(course.over_s),
         Cell::new(Ink::Plain, exposure),
     ]
+}
+
+fn in_words(time: f64) -> String {
+    if time <= 0.0 { "at once".to_owned() } else { words::duration(time) }
 }
 
 /// Times on a strip: logarithmic, since a minute matters at the start and an hour at the end.
@@ -93,10 +114,10 @@ impl Scale {
     }
 }
 
-fn remark(page: &Page, course: &CourseReport) -> String {
+fn remarks(page: &Page, course: &CourseReport) -> Vec<String> {
     let impact = course.impact.filter(|impact| impact.p < 1.0);
     let impact = impact.map(|it| format!("orders are lost in {} of worlds", words::estimate(&it)));
     let noticed = story::noticed(course).map(|by| format!("noticed by {by}"));
     let rollout = story::rollout(course, &page.wording).map(|it| format!("rollout {it}"));
-    [noticed, impact, rollout].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    [rollout, noticed, impact].into_iter().flatten().collect()
 }
