@@ -157,7 +157,7 @@ impl Question {
     }
 
     fn style(&self, args: &OutputArgs) -> render::text::Style {
-        let found = self.output.width(self.terminal);
+        let found = self.output.width();
         let width = args.width.or(found).unwrap_or(render::text::Style::USUAL);
         let color = self.output.has_color(self.terminal);
         render::text::Style { width, ascii: args.ascii, color }

@@ -62,9 +62,9 @@ impl Output {
     }
 
     /// The width of the terminal, where it goes to one.
-    pub(crate) fn width(&self, terminal: Terminal) -> Option<usize> {
+    pub(crate) fn width(&self) -> Option<usize> {
         match self {
-            Self::Stdout => terminal.width(),
+            Self::Stdout => Terminal::width(),
             Self::File(_) => None,
         }
     }
@@ -160,16 +160,20 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_keeps_the_file_and_leaves_nothing_beside_it() {
+    fn a_failure_keeps_the_file_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
-        // A directory that is not empty cannot be renamed over.
-        let path = folder.path().join("taken");
-        fs::create_dir_all(path.join("inside")).unwrap();
-        let (mut file, beside) = beside(&path).unwrap();
-        file.write_all(b"text").unwrap();
-        assert!(fs::rename(&beside, &path).is_err());
-        fs::remove_file(beside).unwrap();
-        assert_eq!(names(folder.path()), ["taken"]);
+        let path = folder.path().join("report.txt");
+        replace(&path, "first").unwrap();
+        // The place beside it is taken, so there is none to write to.
+        let (_, taken) = beside(&path).unwrap();
+        assert!(replace(&path, "second").is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+        fs::remove_file(taken).unwrap();
+        // A directory has come to be where the file was: it cannot be renamed over.
+        let folder_at = folder.path().join("folder");
+        fs::create_dir_all(folder_at.join("inside")).unwrap();
+        assert!(replace(&folder_at, "third").is_err());
+        assert_eq!(names(folder.path()).len(), 2);
     }
 
     #[test]

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A bar on standard error, if that is a terminal, and the ear for Ctrl-C.
 pub(crate) struct Bar {
-    bar: ProgressBar,
+    line: ProgressBar,
     is_wanted: bool,
     started: Instant,
     stop: Stop,
@@ -33,10 +33,10 @@ impl Bar {
             Stop::Trials(trials) => trials,
             Stop::Precision { max_trials, .. } => max_trials,
         };
-        let bar = ProgressBar::with_draw_target(Some(goal), ProgressDrawTarget::hidden());
-        bar.set_style(style());
+        let line = ProgressBar::with_draw_target(Some(goal), ProgressDrawTarget::hidden());
+        line.set_style(style());
         Self {
-            bar,
+            line,
             is_wanted: terminal.has_progress() && std::io::stderr().is_terminal(),
             started: Instant::now(),
             stop,
@@ -47,14 +47,14 @@ impl Bar {
 
     /// Takes the bar away.
     pub(crate) fn clear(&self) {
-        self.bar.finish_and_clear();
+        self.line.finish_and_clear();
     }
 
     /// Whether it shall be seen by now; the first time, it appears.
     fn is_seen(&self) -> bool {
         let is_seen = self.is_wanted && self.started.elapsed() >= PATIENCE;
-        if is_seen && self.bar.is_hidden() {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        if is_seen && self.line.is_hidden() {
+            self.line.set_draw_target(ProgressDrawTarget::stderr());
         }
         is_seen
     }
@@ -75,15 +75,15 @@ impl Progress for Bar {
     fn trials_done(&self, trials: u64) {
         // A gate that cannot tell goes on beyond the trials that were asked for.
         let goal = self.goal.load(Ordering::Relaxed);
-        self.bar.set_length(if trials > goal { trials.next_power_of_two() } else { goal });
-        self.bar.set_position(trials);
+        self.line.set_length(if trials > goal { trials.next_power_of_two() } else { goal });
+        self.line.set_position(trials);
     }
 
     fn counted(&self, tally: &Tally) {
         if self.is_seen() {
             let width = summary::widest_flow_interval(tally);
             self.foresee(tally.trials, width);
-            self.bar.set_message(format!("widest interval {:.2}%", width * 100.0));
+            self.line.set_message(format!("widest interval {:.2}%", width * 100.0));
         }
     }
 

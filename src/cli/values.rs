@@ -28,7 +28,7 @@ pub(crate) fn duration(text: &str) -> Result<Seconds, String> {
 
 /// `100000`, `100_000`, `100k`, `1M`.
 pub(crate) fn trials(text: &str) -> Result<u64, String> {
-    let wrong = || format!("not a number of trials; write for example `20000`, `20k` or `1M`");
+    let wrong = || "not a number of trials; write for example `20000`, `20k` or `1M`".to_owned();
     let (number, unit) = match text.strip_suffix(['k', 'K', 'M']) {
         Some(number) if text.ends_with('M') => (number, 1_000_000),
         Some(number) => (number, 1_000),
@@ -70,7 +70,7 @@ pub(crate) fn width(text: &str) -> Result<usize, String> {
 /// `place-order=5%`.
 pub(crate) fn max_failed(text: &str) -> Result<FlowLimit, String> {
     let (flow, value) = flow_and_value(text, "place-order=5%")?;
-    limit(text, flow, parse_share(value)?.get())
+    Ok(limit(text, flow, parse_share(value)?.get()))
 }
 
 /// `place-order=2000`.
@@ -78,7 +78,7 @@ pub(crate) fn max_lost(text: &str) -> Result<FlowLimit, String> {
     let (flow, value) = flow_and_value(text, "place-order=2000")?;
     let orders: Result<f64, _> = value.replace(['_', ','], "").parse();
     match orders {
-        Ok(orders) if orders.is_finite() && orders >= 0.0 => limit(text, flow, orders),
+        Ok(orders) if orders.is_finite() && orders >= 0.0 => Ok(limit(text, flow, orders)),
         _ => Err(format!("`{value}` is not a number of orders, 0 or more")),
     }
 }
@@ -91,8 +91,8 @@ fn flow_and_value<'a>(text: &'a str, example: &str) -> Result<(&'a str, &'a str)
     }
 }
 
-fn limit(text: &str, flow: &str, at_most: f64) -> Result<FlowLimit, String> {
-    Ok(FlowLimit { text: text.to_owned(), flow: flow.to_owned(), at_most })
+fn limit(text: &str, flow: &str, at_most: f64) -> FlowLimit {
+    FlowLimit { text: text.to_owned(), flow: flow.to_owned(), at_most }
 }
 
 #[cfg(test)]

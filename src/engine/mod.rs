@@ -79,7 +79,9 @@ impl<'a> Simulation<'a> {
     /// cancelled.
     pub fn run(&'a self, trials: Range<u64>, tally: &mut Tally, progress: &dyn Progress) {
         self.windows(trials, progress, |outcomes| {
-            outcomes.iter().for_each(|outcome| tally.add(outcome));
+            for outcome in outcomes {
+                tally.add(outcome);
+            }
             progress.counted(tally);
         });
         tally.settle();

@@ -49,9 +49,9 @@ fn verdict(verdict: &Verdict) -> String {
     };
     let mut reasons = verdict.reasons.iter().map(|reason| prose(reason));
     let first = reasons.next().map_or_else(String::new, |reason| format!(" {reason}"));
-    let rest: String = reasons.map(|reason| format!("\n- {reason}")).collect();
-    let gap = if rest.is_empty() { "" } else { "\n" };
-    format!("### {mark} {word}:{first}{gap}{rest}")
+    let head = format!("### {mark} {word}:{first}");
+    let rest: Vec<String> = reasons.map(|reason| format!("- {reason}")).collect();
+    if rest.is_empty() { head } else { format!("{head}\n\n{}", rest.join("\n")) }
 }
 
 fn flows(report: &Report) -> Option<String> {

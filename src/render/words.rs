@@ -181,6 +181,7 @@ pub(super) fn duration(seconds: f64) -> String {
     if seconds < 0.9995 {
         return if seconds <= 0.0 { "0 s".to_owned() } else { milliseconds(seconds) };
     }
+    #[expect(clippy::cast_sign_loss, reason = "what is below a second was dealt with")]
     let exact = seconds.round() as u64;
     // The second unit only where it says something: 1 h 40 min, but 16 min and not 16 min 12 s.
     let (unit, finer) = match exact {

@@ -51,6 +51,7 @@ fn count(sketch: &Sketch, ends: Vec<f64>, is_linear: bool) -> Histogram {
 
 fn equal_ends(reach: f64) -> Vec<f64> {
     let step = rounds().find(|step| step * STEPS_MAX as f64 >= reach).expect("rounds reach far");
+    #[expect(clippy::cast_sign_loss, reason = "clamped to what is positive")]
     let steps = (reach / step).ceil().clamp(1.0, STEPS_MAX as f64) as u32;
     (1..=steps).map(|index| f64::from(index) * step).collect()
 }

@@ -67,7 +67,7 @@ impl Glyphs {
         let degraded = part_of(degraded, cells).max(used);
         let mut line = Line::default();
         line.push(Ink::Bad, self.fills[parts - 1].repeat(failed / parts));
-        if failed % parts > 0 {
+        if !failed.is_multiple_of(parts) {
             line.push(Ink::Bad, self.fills[failed % parts - 1]);
         }
         line.push(Ink::Doubtful, self.shade.repeat(degraded - used));
@@ -115,7 +115,7 @@ impl Glyphs {
         // What takes time at all is seen.
         let impact = impact.min(cells.saturating_sub(1));
         let over = over.max(impact + usize::from(ends[2] > ends[0])).min(cells);
-        let noticed = noticed.clamp(impact, over);
+        let noticed = if ends[1] <= ends[0] { impact } else { noticed.clamp(impact, over) };
         let mut line = Line::of(Ink::Faint, self.track.repeat(impact));
         line.push(Ink::Bad, self.fills[self.fills.len() - 1].repeat(noticed - impact));
         line.push(Ink::Doubtful, self.shade.repeat(over - noticed));

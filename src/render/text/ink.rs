@@ -1,5 +1,7 @@
 //! Lines of text in colours, as wide as they look.
 
+use std::fmt::Write as _;
+
 use anstyle::{AnsiColor, Style as Ansi};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -80,7 +82,7 @@ impl Line {
             let piece = if index + 1 == pieces.len() { piece.trim_end() } else { piece };
             let style = ink.ansi();
             if has_color && *ink != Ink::Plain {
-                text.push_str(&format!("{style}{piece}{style:#}"));
+                write!(text, "{style}{piece}{style:#}").expect("memory takes any text");
             } else {
                 text.push_str(piece);
             }

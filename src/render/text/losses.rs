@@ -26,15 +26,19 @@ pub(super) fn add(page: &mut Page, report: &Report) {
 /// The mean and how sure it is, and how often nothing is lost.
 fn remark(page: &Page, total: &TotalReport) -> String {
     let of = &total.orders_lost;
-    let mut remark = format!("{} on average", words::mean(of));
-    if of.mean_high > of.mean_low {
-        remark.push_str(&format!(" ({})", words::mean_interval(of, page.glyphs.dash)));
-    }
-    remark.push_str(" over all flows");
-    if let Some(none) = total.histogram.as_ref().map(|it| it.none).filter(|none| *none > 0.0) {
-        remark.push_str(&format!("; none in {} of worlds", words::percent(none)));
-    }
-    remark
+    let mean = words::mean(of);
+    let interval = if of.mean_high > of.mean_low {
+        format!(" ({})", words::mean_interval(of, page.glyphs.dash))
+    } else {
+        String::new()
+    };
+    let none = total.histogram.as_ref().map_or(0.0, |histogram| histogram.none);
+    let none = if none > 0.0 {
+        format!("; none in {} of worlds", words::percent(none))
+    } else {
+        String::new()
+    };
+    format!("{mean} on average{interval} over all flows{none}")
 }
 
 /// Each cell is a step, as high as it is likely; what is beyond the last step is counted.

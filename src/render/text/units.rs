@@ -34,7 +34,7 @@ pub(super) fn add(page: &mut Page, report: &Report) {
         for line in &table.lines(&widths, page.glyphs)[..flow_rows] {
             page.line(line);
         }
-        rest(page, &report.flows, shown_flows(report), "flow");
+        rest(page, &report.flows, &shown_flows(report), "flow");
     }
     debug_assert!(service_rows > 0, "services have at least a head");
 }
@@ -51,7 +51,7 @@ pub(super) fn add_services(page: &mut Page, report: &Report) {
     for line in table.lines(&widths, page.glyphs) {
         page.line(&line);
     }
-    rest(page, &report.services, shown_services(report), "service");
+    rest(page, &report.services, &shown_services(report), "service");
 }
 
 fn shown_flows(report: &Report) -> Vec<&UnitReport> {
@@ -134,7 +134,7 @@ fn row(page: &Page, unit: &UnitReport, is_target: bool, last: [Cell; 2]) -> Row 
 }
 
 /// What is not in the table, counted.
-fn rest(page: &mut Page, all: &[UnitReport], shown: Vec<&UnitReport>, noun: &str) {
+fn rest(page: &mut Page, all: &[UnitReport], shown: &[&UnitReport], noun: &str) {
     let is_shown = |unit: &UnitReport| shown.iter().any(|it| std::ptr::eq(*it, unit));
     let left: Vec<&UnitReport> = all.iter().filter(|unit| !is_shown(unit)).collect();
     if left.is_empty() {
