@@ -29,7 +29,6 @@ pub(super) fn weigh(plan: &mut Plan) {
     for (service, indices) in of_service.iter().enumerate() {
         let all: Vec<Arrival> = indices.iter().map(|index| arrivals[*index as usize]).collect();
         let known = all.iter().all(|it| it.volume.is_some());
-        let known = known && total(&all, |it| it.volume).total > 0.0;
         let weight = |it: &Arrival| if known { it.volume } else { Some(1.0) };
         for it in &all {
             let weight = weight(it).unwrap_or(1.0);

@@ -1,5 +1,6 @@
 //! Everything that is tested from outside: one binary, a module for each subject.
 
+mod agreement;
 mod diagnostics;
 mod load;
 mod model;

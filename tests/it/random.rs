@@ -565,7 +565,7 @@ impl Builder {
             retry_budget: (retries && self.dice.chance(0.5)).then(|| self.dice.share()),
             circuit_breaker: breaker.then_some(true),
             validates: validates.then_some(true),
-            cache: has_cache.then(|| self.cache(candidates)),
+            cache: has_cache.then(|| self.cache(candidates, &services)),
             buffer: has_buffer.then(|| Buffer {
                 holds: self.dice.seconds(7200),
                 when_full: self.dice.pick(&[WhenFull::Drop, WhenFull::Block]),
@@ -578,21 +578,21 @@ impl Builder {
         }
     }
 
-    fn cache(&mut self, candidates: &[usize]) -> Cache {
+    fn cache(&mut self, candidates: &[usize], of: &[usize]) -> Cache {
         let hit_ratio = if self.features.whole_shares { Share::ONE } else { self.dice.share() };
         let for_ever = hit_ratio.is_one() || self.dice.chance(0.3);
-        let has_service = self.dice.chance(0.5);
+        let others = others(candidates, of);
+        let has_service = !others.is_empty() && self.dice.chance(0.5);
         Cache {
             ttl: (!for_ever).then(|| self.dice.seconds(7200)),
             hit_ratio,
-            service: has_service.then(|| ServiceId(self.dice.pick(candidates) as u32)),
+            service: has_service.then(|| ServiceId(self.dice.pick(&others) as u32)),
         }
     }
 
     /// Something other than what fails.
     fn fallback(&mut self, candidates: &[usize], instead_of: &[usize]) -> Fallback {
-        let others: Vec<usize> =
-            candidates.iter().copied().filter(|other| !instead_of.contains(other)).collect();
+        let others = others(candidates, instead_of);
         let is_static = !self.features.service_fallbacks
             || (self.features.static_fallbacks && self.dice.chance(0.4));
         let works = if self.dice.chance(0.5) { Share::ONE } else { self.dice.share() };
@@ -611,7 +611,10 @@ impl Builder {
         Flow {
             name: format!("flow-{number}"),
             title: None,
-            steps: (0..count).map(|_| self.dependency(&all)).collect(),
+            steps: (0..count)
+                // A flow does not start.
+                .map(|_| Dependency { phase: Phase::Serve, ..self.dependency(&all) })
+                .collect(),
             rate: if is_unknown { None } else { Rate::per_second(1.0 + 99.0 * self.dice.unit()) },
             value: None,
             critical: false,
@@ -768,6 +771,11 @@ impl Builder {
     }
 }
 
+/// The candidates that are not among these.
+fn others(candidates: &[usize], these: &[usize]) -> Vec<usize> {
+    candidates.iter().copied().filter(|other| !these.contains(other)).collect()
+}
+
 /// A call with nothing to it but what it calls.
 pub(crate) fn plain_call(on: Vec<NodeRef>) -> Dependency {
     Dependency {
@@ -823,4 +831,121 @@ fn can_degrade(call: &Dependency, degradable: &BTreeSet<ServiceId>) -> bool {
     call.is_soft()
         || call.fallback.is_some()
         || call.on.iter().any(|on| degradable.contains(&on.service))
+}
+
+/// The calls of each caller, with its service; flows have none.
+fn all_calls(topology: &Topology) -> Vec<(Option<ServiceId>, &Dependency)> {
+    let mut all = Vec::new();
+    for (number, service) in topology.services.iter().enumerate() {
+        let of_endpoints = service.endpoints.iter().flat_map(|e| &e.dependencies);
+        let caller = Some(ServiceId(number as u32));
+        all.extend(service.dependencies.iter().chain(of_endpoints).map(|call| (caller, call)));
+    }
+    all.extend(topology.flows.iter().flat_map(|flow| &flow.steps).map(|call| (None, call)));
+    all
+}
+
+/// A scenario in a few lines, to be read when a test fails.
+pub(crate) fn describe(topology: &Topology, change: &Change) -> String {
+    let mut lines = Vec::new();
+    for service in &topology.services {
+        lines.push(format!(
+            "{}: availability {:?} domains {:?} replicas {:?} utilization {:?} {:?}",
+            service.name,
+            service.availability,
+            service.domains,
+            service.replicas,
+            service.utilization,
+            service.overload
+        ));
+    }
+    for (caller, it) in topology.written() {
+        lines.push(format!(
+            "{} > {}: {:?} {:?} {:?} retries {:?} {:?} breaker {:?} validates {:?} {:?} {:?} {:?} needs {} q {} p {} {:?}",
+            topology.caller_name(caller),
+            topology.dependency_name(it),
+            it.criticality,
+            it.kind,
+            it.timeout,
+            it.retries,
+            it.retry_budget,
+            it.circuit_breaker,
+            it.validates,
+            it.cache,
+            it.buffer,
+            it.fallback,
+            it.needs,
+            it.call_probability,
+            it.propagation,
+            it.phase,
+        ));
+    }
+    lines.push(format!("{change:#?}").lines().take(60).collect::<Vec<_>>().join("\n"));
+    lines.join("\n")
+}
+
+#[test]
+fn random_scenarios_are_valid() {
+    for seed in 0..2000 {
+        let Scenario { topology, change } = scenario(seed, &Features::time());
+        assert!(topology.services.is_sorted_by(|a, b| a.name < b.name));
+        assert!(topology.domains.is_sorted_by(|a, b| a.name < b.name));
+        assert!(topology.flows.is_sorted_by(|a, b| a.name < b.name));
+        for service in &topology.services {
+            assert!(service.endpoints.is_sorted_by(|a, b| a.name < b.name));
+            assert!(service.domains.is_sorted_by(|a, b| a < b));
+        }
+        for (caller, call) in all_calls(&topology) {
+            let cache_service = call.cache.and_then(|cache| cache.service);
+            let fallback = call.fallback.and_then(|fallback| fallback.on);
+            let others = call.on.iter().copied().chain(fallback).map(|node| node.service);
+            assert!(others.chain(cache_service).all(|other| Some(other) != caller), "{seed}");
+            assert!((1..=call.on.len()).contains(&(call.needs as usize)), "{seed}");
+            assert!(call.any_of || call.on.len() == 1, "{seed}");
+            let members: BTreeSet<NodeRef> = call.on.iter().copied().collect();
+            assert_eq!(members.len(), call.on.len(), "{seed}");
+            assert!(call.cache.is_none_or(|c| !c.hit_ratio.is_one() || c.ttl.is_none()));
+        }
+        for target in &change.targets {
+            let Modes { down, slow, corrupt, surge, surge_factor } = target.modes;
+            let sum = down.get() + slow.get() + corrupt.get() + surge.get();
+            assert!((sum - 1.0).abs() < 1e-9 && surge_factor >= 1.0, "{seed}");
+            assert!(target.severity.0 <= target.severity.1, "{seed}");
+            assert!(target.onset.median <= target.onset.p95, "{seed}");
+        }
+        if let Some(rollout) = &change.rollout {
+            assert!(rollout.stages.is_sorted_by(|a, b| a.exposure <= b.exposure), "{seed}");
+        }
+    }
+}
+
+#[test]
+fn random_scenarios_use_everything_now_and_then() {
+    type IsUsed = fn(&Dependency) -> bool;
+    let uses: [(&str, IsUsed); 15] = [
+        ("soft", Dependency::is_soft),
+        ("async", Dependency::is_async),
+        ("a timeout", |call| call.timeout.is_set()),
+        ("retries", |call| call.retries.is_some()),
+        ("a retry budget", |call| call.retry_budget.is_some()),
+        ("a breaker", |call| call.circuit_breaker == Some(true)),
+        ("validation", |call| call.validates == Some(true)),
+        ("a cache", |call| call.cache.is_some_and(|cache| cache.service.is_none())),
+        ("a cache service", |call| call.cache.is_some_and(|cache| cache.service.is_some())),
+        ("a buffer", |call| call.buffer.is_some()),
+        ("a static fallback", |call| call.fallback.is_some_and(|f| f.on.is_none())),
+        ("a fallback service", |call| call.fallback.is_some_and(|f| f.on.is_some())),
+        ("any_of", |call| call.any_of && call.on.len() > 1),
+        ("call_probability", |call| !call.call_probability.is_one()),
+        ("a start phase", |call| call.phase == Phase::Start),
+    ];
+    let scenarios: Vec<Scenario> =
+        (0..1000).map(|seed| scenario(seed, &Features::time())).collect();
+    for (name, is_used) in uses {
+        let count = scenarios
+            .iter()
+            .filter(|s| all_calls(&s.topology).iter().any(|(_, call)| is_used(call)))
+            .count();
+        assert!(count > 100, "{name}: {count}");
+    }
 }

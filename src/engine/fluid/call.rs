@@ -345,7 +345,8 @@ fn moved_traffic<const W: usize>(members: &[Shares<W>], index: usize, needs: u32
     let count = members.len() as f64;
     for lane in 0..W {
         let up: f64 = members.iter().map(|it| 1.0 - it.unanswered(lane)).sum();
-        if up > 0.0 {
+        // What is left of shares by rounding is not something that is up.
+        if up > SLACK {
             let own = 1.0 - members[index].unanswered(lane);
             moved[lane] = (count * own / up).min(count / f64::from(needs));
         }

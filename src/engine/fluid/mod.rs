@@ -32,7 +32,7 @@ use super::tape::Tape;
 use crate::compile::Plan;
 
 /// Into how many steps a warm-up is cut, unless said otherwise.
-pub const RAMP_STEPS: u32 = 16;
+pub const RAMP_STEPS: u32 = 32;
 
 /// An engine for one plan.
 pub struct Fluid<'a> {

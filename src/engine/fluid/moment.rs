@@ -1,16 +1,30 @@
 //! One moment: failure travels to callers.
 
 use super::call::{SLACK, Unwatched};
+use std::ops::Range;
+
 use super::lanes::{Lanes, Left, Shares, all, every, has, mask};
 use super::setup::Setup;
 use crate::compile::plan::{Fallback, NONE, Plan};
 use crate::engine::simd::widest;
 use crate::model::topology::Overload;
 
-/// A fixed point is reached when nothing changes by more than this.
+/// Overload has settled when nothing changes by more than this.
 pub(super) const SETTLED: f64 = 1e-9;
-/// How many rounds inside a cycle are tried.
-const ROUNDS: u32 = 10_000;
+/// A cycle is at rest when nothing in it changes by more than this: changes that shrink slowly must
+/// not add up to 1e-9.
+const REST: f64 = 1e-12;
+/// How many rounds inside a cycle may go to and fro.
+const FREE_ROUNDS: u32 = 10_000;
+/// How many nodes may be computed in these rounds: large cycles are given up earlier.
+const FREE_NODES: usize = 640_000;
+/// How many rounds may follow in which nothing gets better again, so that a cycle without a fixed
+/// point comes to an end.
+const LAST_ROUNDS: u32 = 1_000;
+/// Cycles of more nodes are swept through in order instead of round by round: failure may take as
+/// many rounds to travel round as there are nodes, while a sweep carries it far. Both end at the
+/// same least fixed point, unless a wrong answer can turn into a failure that a fallback catches.
+const ROUND_BY_ROUND: usize = 4_096;
 
 /// The users that meet the change, or those that do not: at random routing there is one cohort.
 pub(super) struct Cohort<const W: usize> {
@@ -33,6 +47,9 @@ pub(super) struct Cohort<const W: usize> {
     pub(super) failed_over: Vec<Lanes<W>>,
     /// By node: by how much a surge multiplies its calls, where it does.
     pub(super) surge: Vec<(u32, Lanes<W>)>,
+    /// By node, for those that crashed and have not restarted: what is left at the most, whatever
+    /// their calls do by then.
+    pub(super) floors: Vec<(u32, Left<W>)>,
 }
 
 impl<const W: usize> Cohort<W> {
@@ -51,6 +68,7 @@ impl<const W: usize> Cohort<W> {
             traffic: vec![all(1.0); loaded_members],
             failed_over: vec![all(0.0); loaded_calls],
             surge: Vec::new(),
+            floors: Vec::new(),
         }
     }
 
@@ -65,6 +83,7 @@ impl<const W: usize> Cohort<W> {
         self.traffic.fill(all(1.0));
         self.failed_over.fill(all(0.0));
         self.surge.clear();
+        self.floors.clear();
     }
 
     /// What the own health of a node leaves, apart from overload.
@@ -95,6 +114,10 @@ pub(super) struct Moment<'a, const W: usize> {
     pub(super) sends_anew: Vec<Vec<bool>>,
     /// Room for the members of an `any_of`.
     pub(super) members: Vec<Shares<W>>,
+    /// By service: the lanes in which it is in a cycle that did not come to rest.
+    pub(super) restless: Vec<u8>,
+    /// By node: whether it is computed in the next round of a cycle.
+    awaited: Vec<bool>,
 }
 
 impl<'a, const W: usize> Moment<'a, W> {
@@ -111,6 +134,8 @@ impl<'a, const W: usize> Moment<'a, W> {
             computed: vec![false; plan.nodes.len()],
             sends_anew: vec![vec![true; plan.nodes.len()]; cohorts],
             members: Vec::new(),
+            restless: vec![0; plan.services.len()],
+            awaited: vec![false; plan.nodes.len()],
         }
     }
 
@@ -119,6 +144,7 @@ impl<'a, const W: usize> Moment<'a, W> {
         self.time = all(0.0);
         self.cohorts.iter_mut().for_each(Cohort::reset);
         self.overload.fill(all(0.0));
+        self.restless.fill(0);
         self.dirty.iter_mut().for_each(|dirty| dirty.fill(true));
         self.sends_anew.iter_mut().for_each(|sends| sends.fill(true));
     }
@@ -155,7 +181,7 @@ impl<'a, const W: usize> Moment<'a, W> {
                     self.cycle(group.nodes.clone(), cohort);
                 } else if self.take_dirty(group.nodes.start, cohort) {
                     let node = group.nodes.start as usize;
-                    let shares = self.node(node, cohort, false);
+                    let shares = self.node(node, cohort, false).shares();
                     if self.cohorts[cohort].shares[node] != shares {
                         self.cohorts[cohort].shares[node] = shares;
                         self.cohorts[cohort].quiet[node] = shares.is_ok();
@@ -182,7 +208,7 @@ impl<'a, const W: usize> Moment<'a, W> {
 
     /// The state of a node, given those of what it calls.
     #[inline(always)]
-    fn node(&mut self, node: usize, cohort: usize, in_cycle: bool) -> Shares<W> {
+    fn node(&mut self, node: usize, cohort: usize, in_cycle: bool) -> Left<W> {
         let plan = self.plan;
         self.computed[node] = true;
         self.sends_anew[cohort][node] = true;
@@ -209,7 +235,11 @@ impl<'a, const W: usize> Moment<'a, W> {
         if in_cycle {
             left.least(&inside);
         }
-        left.shares()
+        let floors = &self.cohorts[cohort].floors;
+        if let Some((_, floor)) = floors.iter().find(|(held, _)| *held as usize == node) {
+            left.least(floor);
+        }
+        left
     }
 
     /// A call at which nothing happens carries its normal traffic.
@@ -246,8 +276,7 @@ impl<'a, const W: usize> Moment<'a, W> {
 
     /// The least fixed point of a cycle, from all-ok. Each lane stops when it has settled, so that
     /// a trial's figures do not depend on its neighbours.
-    #[inline(always)]
-    fn cycle(&mut self, nodes: std::ops::Range<u32>, cohort: usize) {
+    fn cycle(&mut self, nodes: Range<u32>, cohort: usize) {
         let mut is_dirty = false;
         for node in nodes.clone() {
             is_dirty |= self.take_dirty(node, cohort);
@@ -261,30 +290,79 @@ impl<'a, const W: usize> Moment<'a, W> {
             self.cohorts[cohort].shares[node as usize] = Shares::OK;
             self.cohorts[cohort].quiet[node as usize] = true;
         }
-        let mut moving = every::<W>();
-        for _ in 0..ROUNDS {
-            let mut moved = 0;
-            for node in nodes.clone() {
-                let node = node as usize;
-                let new = self.node(node, cohort, true);
-                let cohort = &mut self.cohorts[cohort];
-                let old = cohort.shares[node];
-                moved |= mask::<W>(|lane| difference(&new, &old, lane) > SETTLED);
-                cohort.shares[node] = choose(moving, &new, &old);
-                cohort.quiet[node] = cohort.shares[node].is_ok();
-            }
-            moving &= moved;
-            if moving == 0 {
-                break;
-            }
-        }
-        for (node, before) in nodes.clone().zip(before) {
+        let moving = if nodes.len() > ROUND_BY_ROUND {
+            self.sweep_cycle(nodes.clone(), cohort)
+        } else {
+            self.rounds_of_cycle(nodes.clone(), cohort)
+        };
+        for (node, before) in nodes.zip(before) {
             if self.cohorts[cohort].shares[node as usize] != before {
                 self.touch_callers(node as usize, cohort);
             }
-        }
-        for node in nodes {
             self.dirty[cohort][node as usize] = false;
+            let service = self.plan.nodes[node as usize].service;
+            if moving != 0 && service != NONE {
+                self.restless[service as usize] |= moving;
+            }
+        }
+    }
+
+    /// Round by round: each from the states of the round before, and only where one of those
+    /// changed. Gives the lanes that do not come to rest.
+    fn rounds_of_cycle(&mut self, nodes: Range<u32>, cohort: usize) -> u8 {
+        let mut pace = Pace::new(every::<W>());
+        let mut turn: Vec<u32> = nodes.clone().collect();
+        let mut new: Vec<Shares<W>> = Vec::with_capacity(turn.len());
+        loop {
+            new.clear();
+            for node in &turn {
+                let left = self.node(*node as usize, cohort, true);
+                let old = &self.cohorts[cohort].shares[*node as usize];
+                new.push(pace.next_shares(left, old));
+            }
+            let mut moved = 0;
+            let mut next = Vec::new();
+            for (node, new) in turn.iter().zip(&new) {
+                let old = std::mem::replace(&mut self.cohorts[cohort].shares[*node as usize], *new);
+                if old != *new {
+                    moved |= mask::<W>(|lane| difference(new, &old, lane) > REST);
+                    self.cohorts[cohort].quiet[*node as usize] = new.is_ok();
+                    for caller in self.setup.callers_of(*node as usize) {
+                        let awaited = &mut self.awaited[*caller as usize];
+                        if nodes.contains(caller) && !std::mem::replace(awaited, true) {
+                            next.push(*caller);
+                        }
+                    }
+                }
+            }
+            for node in &next {
+                self.awaited[*node as usize] = false;
+            }
+            if pace.is_over(moved, turn.len()) {
+                return pace.restless;
+            }
+            next.sort_unstable();
+            turn = next;
+        }
+    }
+
+    /// Sweep after sweep in the order of evaluation. Gives the lanes that do not come to rest.
+    fn sweep_cycle(&mut self, nodes: Range<u32>, cohort: usize) -> u8 {
+        let mut pace = Pace::new(every::<W>());
+        loop {
+            let mut moved = 0;
+            for node in nodes.clone() {
+                let node = node as usize;
+                let left = self.node(node, cohort, true);
+                let cohort = &mut self.cohorts[cohort];
+                let old = cohort.shares[node];
+                cohort.shares[node] = pace.next_shares(left, &old);
+                cohort.quiet[node] = cohort.shares[node].is_ok();
+                moved |= mask::<W>(|lane| difference(&cohort.shares[node], &old, lane) > REST);
+            }
+            if pace.is_over(moved, nodes.len()) {
+                return pace.restless;
+            }
         }
     }
 
@@ -318,6 +396,50 @@ impl<'a, const W: usize> Moment<'a, W> {
             Fallback::Node(node) => Some(node as usize),
             Fallback::None | Fallback::Static => None,
         }
+    }
+}
+
+/// How far the rounds of a cycle have come.
+struct Pace {
+    /// The lanes in which the last round changed something.
+    moving: u8,
+    /// The lanes that did not come to rest by themselves.
+    restless: u8,
+    rounds: u32,
+    nodes: usize,
+    /// The rounds left, once nothing gets better again.
+    last: Option<u32>,
+}
+
+impl Pace {
+    fn new(moving: u8) -> Self {
+        Self { moving, restless: 0, rounds: 0, nodes: 0, last: None }
+    }
+
+    /// The state of a node after a round: unchanged where its lane is at rest, and in the last
+    /// rounds no better than before.
+    #[inline(always)]
+    fn next_shares<const W: usize>(&self, mut left: Left<W>, old: &Shares<W>) -> Shares<W> {
+        if self.last.is_some() {
+            left.least(&Left::of(old));
+        }
+        choose(self.moving, &left.shares(), old)
+    }
+
+    /// Whether that was the last round.
+    fn is_over(&mut self, moved: u8, nodes: usize) -> bool {
+        self.moving &= moved;
+        self.rounds += 1;
+        self.nodes += nodes;
+        if let Some(last) = &mut self.last {
+            *last -= 1;
+            return self.moving == 0 || *last == 0;
+        }
+        if self.rounds >= FREE_ROUNDS || self.nodes >= FREE_NODES {
+            self.restless = self.moving;
+            self.last = Some(LAST_ROUNDS);
+        }
+        self.moving == 0
     }
 }
 

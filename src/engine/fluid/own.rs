@@ -1,5 +1,6 @@
 //! What a node suffers for its own reasons at a moment: background, targets, restarts.
 
+use super::call::SLACK;
 use super::lanes::{LANES, Lanes, Left, Shares, all, has, mask, ones};
 use super::run::Run;
 use super::world::Mode;
@@ -50,12 +51,44 @@ impl Run<'_> {
                 }
             }
         }
+        self.update_floors();
         for node in &self.setup.waiting {
             self.moment.touch(*node);
         }
         if self.plan.has_load {
             self.update_capacities();
             self.update_surges();
+        }
+    }
+
+    /// What crashed services keep until they restart, at least.
+    fn update_floors(&mut self) {
+        for cohort in 0..self.moment.cohorts.len() {
+            let mut floors: Vec<(u32, Left)> = Vec::new();
+            for held in self.held.iter().filter(|held| held.crashed) {
+                if self.moment.time[held.lane] >= held.at {
+                    continue;
+                }
+                for node in self.plan.nodes_of(held.service) {
+                    let index = floors.iter().position(|(known, _)| *known == node);
+                    let index = index.unwrap_or_else(|| {
+                        floors.push((node, Left::ALL));
+                        floors.len() - 1
+                    });
+                    let (slow, down) = held.share_of(node, cohort);
+                    let levels = &mut floors[index].1.0;
+                    levels[0][held.lane] = 1.0 - slow;
+                    for level in &mut levels[1..] {
+                        level[held.lane] = 1.0 - slow - down;
+                    }
+                }
+            }
+            let before = std::mem::replace(&mut self.moment.cohorts[cohort].floors, floors.clone());
+            if before != floors {
+                for (node, _) in before.iter().chain(&floors) {
+                    self.moment.touch(*node);
+                }
+            }
         }
     }
 
@@ -139,16 +172,12 @@ impl Run<'_> {
             left.lose_down(&ones(down));
         }
         for target in &self.setup.targets_of[service] {
-            let hits = match self.plan.targets[*target as usize].hit {
-                Hit::Service(_) => true,
-                Hit::Endpoint { node: hit, .. } => hit == node,
-                Hit::Domain(_) => false,
-            };
-            if hits {
+            if self.hits(*target, node) {
                 left.times(&Left::of(&self.target_damage(*target as usize, cohort)));
             }
         }
-        for held in self.held.iter().filter(|held| held.service as usize == service) {
+        let held = self.held.iter().filter(|held| held.service as usize == service);
+        for held in held.filter(|held| !held.crashed) {
             if self.moment.time[held.lane] < held.at {
                 let mut shares = Shares::OK;
                 let (slow, down) = held.share_of(node, cohort);
@@ -176,29 +205,38 @@ impl Run<'_> {
         damage
     }
 
-    /// The slow and down shares of a node that come from targets alone, in one lane.
-    pub(super) fn target_harm(&self, node: u32, cohort: usize, lane: usize) -> (f64, f64) {
+    /// The slow and down shares of a node that come from targets which must restart, in one lane.
+    pub(super) fn lasting_harm(&self, node: u32, cohort: usize, lane: usize) -> (f64, f64) {
         let service = self.plan.nodes[node as usize].service as usize;
         let (mut not_slow, mut answered) = (1.0, 1.0);
         for target in &self.setup.targets_of[service] {
-            let hits = match self.plan.targets[*target as usize].hit {
-                Hit::Service(_) => true,
-                Hit::Endpoint { node: hit, .. } => hit == node,
-                Hit::Domain(_) => false,
-            };
-            let share = self.target_shares[*target as usize][cohort][lane];
-            if hits && share > 0.0 {
-                match self.mode(*target as usize, lane) {
-                    Mode::Slow => {
-                        not_slow *= 1.0 - share;
-                        answered *= 1.0 - share;
-                    }
-                    Mode::Down => answered *= 1.0 - share,
-                    Mode::Corrupt | Mode::Surge => {}
+            if self.hits(*target, node) && self.must_restart(*target, lane) {
+                let left = 1.0 - self.target_shares[*target as usize][cohort][lane];
+                answered *= left;
+                if self.mode(*target as usize, lane) == Mode::Slow {
+                    not_slow *= left;
                 }
             }
         }
         (1.0 - not_slow, not_slow - answered)
+    }
+
+    /// Whether a target hits a node of its service.
+    fn hits(&self, target: u32, node: u32) -> bool {
+        match self.plan.targets[target as usize].hit {
+            Hit::Service(_) => true,
+            Hit::Endpoint { node: hit, .. } => hit == node,
+            Hit::Domain(_) => false,
+        }
+    }
+
+    /// Whether a target's own slow + down share is failed, so that it does not come back at once.
+    pub(super) fn must_restart(&self, target: u32, lane: usize) -> bool {
+        let target = target as usize;
+        let share = self.over_cohorts(lane, |cohort| self.target_shares[target][cohort][lane]);
+        share > 0.0
+            && matches!(self.mode(target, lane), Mode::Down | Mode::Slow)
+            && share >= self.plan.failed - SLACK
     }
 
     /// Whether some target that fails rather than surges does so now.
@@ -224,6 +262,9 @@ impl Run<'_> {
                 self.ramp(held.at, self.plan.services[held.service as usize].warmup, held.lane);
             if ramp < 1.0 {
                 self.loads.capacity[held.service as usize][held.lane] *= ramp;
+            }
+            if held.fell && self.moment.time[held.lane] < held.at {
+                self.loads.exempt[held.service as usize] |= 1 << held.lane;
             }
         }
     }

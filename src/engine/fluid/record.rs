@@ -149,6 +149,10 @@ impl Run<'_> {
 
     /// What came in and what passed, at every dependency whose caller was computed anew.
     fn observe_dependencies(&mut self, lanes: u8) {
+        if self.plan.schedule.is_none() {
+            // Only the last moment counts, and lanes may come to it one after the other.
+            self.moment.computed.fill(true);
+        }
         for index in 0..self.plan.dependencies.len() {
             let it = &self.plan.dependencies[index];
             if it.call != NONE && self.moment.computed[it.caller as usize] {
@@ -164,12 +168,12 @@ impl Run<'_> {
 
     fn observe_dependency(&mut self, index: u32, call: &Call, lanes: u8) {
         let cohorts = self.moment.cohorts.len();
-        let mut watches: [Watch; 2] = [Watch::NEW; 2];
+        let degraded = self.plan.degraded - SLACK;
+        let mut watches = [Watch::NEW; 2];
         let mut out = [Shares::OK; 2];
         for cohort in 0..cohorts {
             out[cohort] = self.moment.call(call, cohort, &mut watches[cohort]).shares;
         }
-        let degraded = self.plan.degraded - SLACK;
         let record = &mut self.record.dependencies[index as usize];
         let was_untried = record.tried == 0;
         for lane in 0..LANES {
@@ -190,7 +194,7 @@ impl Run<'_> {
                 // The cohort that meets the change is where something has to be held.
                 let reaches = has(self.world.reaches[index as usize], lane);
                 record.guard[lane] =
-                    if reaches { watches[0].guard(call, lane) } else { Guard::Luck };
+                    if reaches { watches[0].guard(call, degraded, lane) } else { Guard::Luck };
             }
         }
         if was_untried && record.tried != 0 {
@@ -254,6 +258,9 @@ impl Run<'_> {
                 self.record.oddities[held.service as usize][1] |= 1 << held.lane;
             }
         }
+        for (oddities, restless) in self.record.oddities.iter_mut().zip(&self.moment.restless) {
+            oddities[2] |= restless;
+        }
         if !self.plan.has_load {
             return;
         }
@@ -272,38 +279,55 @@ impl Run<'_> {
                     && !self.baseline.is_overloaded(service, lane)
             });
             self.record.oddities[service][0] = metastable;
-            self.record.oddities[service][2] = self.loads.swings[service];
+            self.record.oddities[service][2] |= self.loads.swings[service];
         }
     }
 }
 
-/// What the steps of one call took away.
+/// What the steps of one call left over.
 struct Watch {
     /// The failing share that came in; the largest of an `any_of`.
     entered: Lanes,
     slow: Lanes,
     corrupt: Lanes,
-    /// The failing share before the step to come.
-    before: Lanes,
-    taken: [Lanes; Guard::ALL.len()],
+    /// The failing share after the step of each guard; the largest of an `any_of`.
+    left: [Lanes; Guard::ALL.len()],
+    has_acted: [bool; Guard::ALL.len()],
 }
+
+/// The guards whose steps may take failure away, in the order of the steps.
+const STEPS: [Guard; 8] = [
+    Guard::Retry,
+    Guard::Cache,
+    Guard::Redundancy,
+    Guard::Buffer,
+    Guard::Fallback,
+    Guard::Soft,
+    Guard::Rarity,
+    Guard::Luck,
+];
 
 impl Watch {
     const NEW: Self = Self {
         entered: all(0.0),
         slow: all(0.0),
         corrupt: all(0.0),
-        before: all(0.0),
-        taken: [all(0.0); Guard::ALL.len()],
+        left: [all(0.0); Guard::ALL.len()],
+        has_acted: [false; Guard::ALL.len()],
     };
 
-    /// What held: the step that took most away. What made it possible is named instead where
-    /// most of what came in was slow and the caller gave up, or wrong and the caller noticed.
-    fn guard(&self, call: &Call, lane: usize) -> Guard {
-        let most = (0..Guard::ALL.len()).reduce(|best, guard| {
-            if self.taken[guard][lane] > self.taken[best][lane] { guard } else { best }
-        });
-        let guard = Guard::ALL[most.expect("there are guards")];
+    /// What held: the step after which less than `degraded` was left for good. What made it
+    /// possible is named instead where most of what came in was slow and the caller gave up, or
+    /// wrong and the caller noticed.
+    fn guard(&self, call: &Call, degraded: f64, lane: usize) -> Guard {
+        let (mut guard, mut was_held) = (Guard::Luck, false);
+        for step in STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {
+            let is_held = self.left[step as usize][lane] < degraded;
+            if is_held && !was_held {
+                guard = step;
+            }
+            was_held = is_held;
+        }
         let half = 0.5 * self.entered[lane];
         match guard {
             Guard::Redundancy | Guard::Retry | Guard::Fallback | Guard::Soft => {
@@ -324,7 +348,6 @@ impl Steps<LANES> for Watch {
     fn enters(&mut self, shares: &Shares) {
         for lane in 0..LANES {
             let failing = shares.failing(lane);
-            self.before[lane] = failing;
             if failing > self.entered[lane] {
                 self.entered[lane] = failing;
                 self.slow[lane] = shares.slow[lane];
@@ -334,10 +357,10 @@ impl Steps<LANES> for Watch {
     }
 
     fn after(&mut self, guard: Guard, shares: &Shares) {
+        self.has_acted[guard as usize] = true;
+        let left = &mut self.left[guard as usize];
         for lane in 0..LANES {
-            let failing = shares.failing(lane);
-            self.taken[guard as usize][lane] += (self.before[lane] - failing).max(0.0);
-            self.before[lane] = failing;
+            left[lane] = left[lane].max(shares.failing(lane));
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The end of the cause: what comes back at once, what must restart, and when.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::call::SLACK;
-use super::lanes::has;
+use super::lanes::{Shares, has};
 use super::run::Run;
 use crate::compile::plan::StartNeed;
 use crate::engine::tape::Event;
@@ -16,6 +16,10 @@ pub(super) struct Held {
     pub(super) service: u32,
     /// When it serves again; infinite for never.
     pub(super) at: f64,
+    /// Whether it failed through its calls: then what it keeps does not add to what they do.
+    pub(super) crashed: bool,
+    /// Whether a target domain took it down: then it fails fast, and is not overloaded.
+    pub(super) fell: bool,
     /// For each of its nodes and each cohort the slow and the down share that it keeps.
     shares: Vec<(u32, Vec<(f64, f64)>)>,
 }
@@ -34,15 +38,16 @@ impl Run<'_> {
         let mut restarting: BTreeMap<u32, Held> = BTreeMap::new();
         for service in 0..self.plan.services.len() as u32 {
             let index = service as usize;
-            let is_target = !self.setup.targets_of[index].is_empty();
+            let mut targets = self.setup.targets_of[index].iter();
             let fell = has(self.fallen[index], lane);
-            if (is_target || fell) && self.hit_hard(service, lane) {
-                restarting.insert(service, self.hold(service, lane, false));
+            if fell || targets.any(|target| self.must_restart(*target, lane)) {
+                restarting.insert(service, self.hold_target(service, lane));
             }
         }
         for service in &self.setup.crashing {
-            if self.has_crashed(*service, lane) {
-                restarting.insert(*service, self.hold(*service, lane, true));
+            if let Some(node) = self.crashed_node(*service, lane) {
+                let hold = || self.hold_crash(*service, node, lane);
+                restarting.entry(*service).or_insert_with(hold);
             }
         }
         self.courses[lane].ended_at = time;
@@ -59,50 +64,45 @@ impl Run<'_> {
         }
     }
 
-    /// Whether targets, or target domains, took at least the `failed` share of a service.
-    fn hit_hard(&self, service: u32, lane: usize) -> bool {
-        has(self.fallen[service as usize], lane)
-            || self.plan.nodes_of(service).any(|node| {
-                let harm = self.over_cohorts(lane, |cohort| {
-                    let (slow, down) = self.target_harm(node, cohort, lane);
-                    slow + down
-                });
-                harm >= self.plan.failed - SLACK
-            })
+    /// The worst node of a service that crashes when its calls fail, if they have.
+    fn crashed_node(&self, service: u32, lane: usize) -> Option<u32> {
+        let unanswered = |node: u32| self.node_share(node, lane, Shares::unanswered);
+        let worst = self
+            .plan
+            .nodes_of(service)
+            .reduce(|worst, node| if unanswered(node) > unanswered(worst) { node } else { worst });
+        worst.filter(|node| {
+            let is_up = !has(self.world.down[service as usize], lane);
+            is_up && unanswered(*node) >= self.plan.failed - SLACK
+        })
     }
 
-    /// Whether a service that crashes when its calls fail has done so.
-    fn has_crashed(&self, service: u32, lane: usize) -> bool {
-        !has(self.world.down[service as usize], lane)
-            && self.plan.nodes_of(service).any(|node| {
-                let unanswered = self.over_cohorts(lane, |cohort| {
-                    self.moment.cohorts[cohort].shares[node as usize].unanswered(lane)
-                });
-                unanswered >= self.plan.failed - SLACK
-            })
-    }
-
-    /// What a service keeps until its restart: all that is slow and down if it crashed, else what
-    /// targets did to it.
-    fn hold(&self, service: u32, lane: usize, crashed: bool) -> Held {
+    /// What a service keeps that targets or their domains broke.
+    fn hold_target(&self, service: u32, lane: usize) -> Held {
         let fell = has(self.fallen[service as usize], lane);
-        let keeps = |node: u32, cohort: usize| {
-            if fell {
-                (0.0, 1.0)
-            } else if crashed {
-                let shares = &self.moment.cohorts[cohort].shares[node as usize];
-                (shares.slow[lane], shares.down[lane])
-            } else {
-                self.target_harm(node, cohort, lane)
-            }
+        let keeps = |node, cohort| {
+            if fell { (0.0, 1.0) } else { self.lasting_harm(node, cohort, lane) }
         };
+        Held { fell, ..self.hold(service, lane, keeps) }
+    }
+
+    /// What a crashed service keeps, in all its nodes: what was slow and down in the worst.
+    fn hold_crash(&self, service: u32, worst: u32, lane: usize) -> Held {
+        let keeps = |_, cohort: usize| {
+            let shares = &self.moment.cohorts[cohort].shares[worst as usize];
+            (shares.slow[lane], shares.down[lane])
+        };
+        Held { crashed: true, ..self.hold(service, lane, keeps) }
+    }
+
+    fn hold(&self, service: u32, lane: usize, keeps: impl Fn(u32, usize) -> (f64, f64)) -> Held {
         let cohorts = self.moment.cohorts.len();
         let shares = self
             .plan
             .nodes_of(service)
             .map(|node| (node, (0..cohorts).map(|cohort| keeps(node, cohort)).collect()))
             .collect();
-        Held { lane, service, at: f64::INFINITY, shares }
+        Held { lane, service, at: f64::INFINITY, crashed: false, fell: false, shares }
     }
 
     /// When each of these services serves again. One that waits for itself in a circle, or for
@@ -112,7 +112,7 @@ impl Run<'_> {
     /// which they come back, so the earliest members of an `any_of` are known when they are needed.
     fn restart_times(&self, restarting: &[u32], lane: usize, ended: f64) -> BTreeMap<u32, f64> {
         let mut open: BTreeMap<u32, Vec<(&StartNeed, u32)>> = BTreeMap::new();
-        let mut waited_for: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        let mut waited_for: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
         for service in restarting {
             let mut needs = Vec::new();
             for need in &self.plan.services[*service as usize].waits_for {
@@ -120,7 +120,7 @@ impl Run<'_> {
                 if still > 0 {
                     needs.push((need, still));
                     for (member, _) in &need.any_of {
-                        waited_for.entry(*member).or_default().push(*service);
+                        waited_for.entry(*member).or_default().insert(*service);
                     }
                 }
             }

@@ -37,6 +37,9 @@ impl<'a> Alone<'a> {
         for (mine, theirs) in self.moment.cohorts.iter_mut().zip(&from.cohorts) {
             copy(&mut mine.own_index, &theirs.own_index, |index| *index);
             copy(&mut mine.own, &theirs.own, |left| Left(left.0.map(|level| [level[lane]])));
+            copy(&mut mine.floors, &theirs.floors, |(node, left)| {
+                (*node, Left(left.0.map(|level| [level[lane]])))
+            });
             copy(&mut mine.surge, &theirs.surge, |(node, factor)| (*node, [factor[lane]]));
             for (watched, _) in &from.setup.limits {
                 match *watched {

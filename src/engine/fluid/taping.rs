@@ -84,7 +84,8 @@ impl Run<'_> {
         };
         let worst = |nodes: &[u32]| {
             let states = nodes.iter().map(|node| state(*node));
-            states.reduce(|a, b| if b.failing() > a.failing() { b } else { a })
+            let badness = |it: &State| (it.failing(), it.degraded);
+            states.reduce(|a, b| if badness(&b) > badness(&a) { b } else { a })
         };
         let units = self.record.unit_nodes().iter().map(|nodes| worst(nodes)).enumerate();
         units

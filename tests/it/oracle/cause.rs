@@ -41,6 +41,8 @@ pub(crate) struct Kept {
     pub(crate) nodes: Vec<usize>,
     /// By cohort: what it does to them.
     pub(crate) by_cohort: Vec<State>,
+    /// Whether a service crashed into it: then it does not add to what its calls do by now.
+    pub(crate) crashed: bool,
 }
 
 impl Restart {
@@ -125,6 +127,7 @@ impl Wrongs {
         let mut cohort = Cohort {
             weight,
             causes: vec![Vec::new(); graph.nodes.len()],
+            crashed: vec![Vec::new(); graph.nodes.len()],
             surge: vec![1.0; graph.nodes.len()],
             ..Cohort::default()
         };
@@ -139,7 +142,9 @@ impl Wrongs {
         for restart in self.restarts.values().filter(|restart| restart.is_waiting(now)) {
             for kept in &restart.kept {
                 for node in &kept.nodes {
-                    cohort.causes[*node].push(kept.by_cohort[number]);
+                    let of_node =
+                        if kept.crashed { &mut cohort.crashed } else { &mut cohort.causes };
+                    of_node[*node].push(kept.by_cohort[number]);
                 }
             }
         }

@@ -27,6 +27,9 @@ struct Arrival {
     role: Role,
     /// Its normal traffic; `None` = unknown.
     normal: Option<f64>,
+    /// Whether it comes only by way of a fallback: a fallback call, or a call of something that
+    /// only fallbacks reach. In normal times there is none of it.
+    extra: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,7 +56,8 @@ impl Traffic {
                 if graph.is_inside(from, written) || !call.serves() {
                     continue;
                 }
-                let arrival = |to, role| Arrival { from, written, to, role, normal: None };
+                let arrival =
+                    |to, role| Arrival { from, written, to, role, normal: None, extra: false };
                 let members = call.on.iter().enumerate();
                 arrivals.extend(members.map(|(member, to)| arrival(*to, Role::Member(member))));
                 arrivals.extend(call.fallback.map(|to| arrival(to, Role::Fallback)));
@@ -69,9 +73,11 @@ impl Traffic {
         for &node in graph.cycles.iter().rev().flatten() {
             let traffic = match graph.nodes[node].kind {
                 Kind::Flow(flow) => graph.topology.flows[flow].rate.map(Rate::get),
-                Kind::Service(_) | Kind::Endpoint(_) => self.arriving(graph, node),
+                Kind::Service(_) | Kind::Endpoint(_) => self.arriving(node),
             };
+            let only_fallback = self.is_only_fallback(node);
             for arrival in self.arrivals.iter_mut().filter(|arrival| arrival.from == node) {
+                arrival.extra = only_fallback || arrival.role == Role::Fallback;
                 let call = graph.written[arrival.written].dependency;
                 let share = match arrival.role {
                     Role::Member(_) if call.any_of => f64::from(call.needs) / call.on.len() as f64,
@@ -83,29 +89,30 @@ impl Traffic {
         }
     }
 
-    /// The traffic of a service's node; unknown where nothing arrives.
-    fn arriving(&self, graph: &Graph, node: usize) -> Option<f64> {
-        let service = graph.nodes[node].service()?;
-        let normal: Vec<&Arrival> =
-            self.normal_of(graph, service).filter(|arrival| arrival.to == node).collect();
-        if normal.is_empty() {
+    /// Whether something calls the node, and only by way of fallbacks.
+    fn is_only_fallback(&self, node: usize) -> bool {
+        let mut arriving = self.arrivals.iter().filter(|arrival| arrival.to == node).peekable();
+        arriving.peek().is_some() && arriving.all(|arrival| arrival.extra)
+    }
+
+    /// The traffic of a service's node; unknown where nothing arrives. What only fallbacks reach
+    /// has what it gets when all its callers fall back.
+    fn arriving(&self, node: usize) -> Option<f64> {
+        let only_fallback = self.is_only_fallback(node);
+        let counted: Vec<&Arrival> = self
+            .arrivals
+            .iter()
+            .filter(|arrival| arrival.to == node && arrival.extra == only_fallback)
+            .collect();
+        if counted.is_empty() {
             return None;
         }
-        normal.iter().map(|arrival| arrival.normal).sum()
+        counted.iter().map(|arrival| arrival.normal).sum()
     }
 
     /// What comes to the nodes of a service.
     fn to_service(&self, graph: &Graph, service: usize) -> impl Iterator<Item = &Arrival> {
         self.arrivals.iter().filter(move |a| graph.nodes[a.to].service() == Some(service))
-    }
-
-    /// What makes up the normal traffic of a service: its calls, or where it is called only as a
-    /// fallback what it gets when all its callers fall back.
-    fn normal_of(&self, graph: &Graph, service: usize) -> impl Iterator<Item = &Arrival> {
-        let only_fallback =
-            self.to_service(graph, service).all(|arrival| arrival.role == Role::Fallback);
-        self.to_service(graph, service)
-            .filter(move |arrival| only_fallback || arrival.role != Role::Fallback)
     }
 }
 
@@ -114,7 +121,7 @@ impl Traffic {
 fn counts(graph: &Graph, node: usize) -> bool {
     let Kind::Service(service) = graph.nodes[node].kind else { return true };
     graph.topology.services[service].endpoints.is_empty()
-        || graph.written.iter().any(|written| {
+        || graph.written.iter().filter(|written| written.serves()).any(|written| {
             let others = written.cache_service.iter().chain(&written.fallback);
             written.on.iter().chain(others).any(|other| *other == node)
         })
@@ -265,12 +272,12 @@ impl CohortLoads<'_> {
         let all_known = arrivals.iter().all(|arrival| arrival.normal.is_some());
         let weight = |arrival: &Arrival| if all_known { arrival.normal } else { Some(1.0) };
         let chosen: Vec<&Arrival> = arrivals.into_iter().filter(|a| which(a)).collect();
-        let only_fallback = chosen.iter().all(|arrival| arrival.role == Role::Fallback);
+        let only_fallback = chosen.iter().all(|arrival| arrival.extra);
         let (mut now, mut normal) = (0.0, 0.0);
         for arrival in chosen {
             let weight = weight(arrival).expect("all are known");
             now += weight * self.factor(arrival, of_nodes);
-            if only_fallback || arrival.role != Role::Fallback {
+            if arrival.extra == only_fallback {
                 normal += weight;
             }
         }

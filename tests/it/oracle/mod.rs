@@ -1,12 +1,23 @@
 //! The oracle: a second, plain implementation of `src/semantics.md`, one trial at a time.
 //!
 //! It shares nothing with the engines but the keyed draws and the model types, and is written to
-//! be read beside the page: names are the page's, nothing is clever, nothing is fast. Where the
-//! page leaves something open, the comment at the place says what was chosen.
+//! be read beside the page: names are the page's, nothing is clever, nothing is fast.
 //!
 //! - [`moment()`]: a single moment, load included.
 //! - [`lasting`]: the moment after the break has lasted for some time.
 //! - [`story`]: a change with time, on a fixed grid.
+//!
+//! Where the page leaves something open:
+//! - Failing-for is kept by each cohort of sticky users on its own.
+//! - A service named in a `needs` is failed if the worst of its nodes is.
+//! - A service that restarts as a target keeps the target's own share alone, whether it crashes or
+//!   not; one that crashes keeps, for all its nodes, the slow and down shares of the worst of them.
+//! - A rollback that worsens does so whether it works or not; a kill switch that works after it
+//!   still ends the cause.
+//! - The `needs` of rollback and kill switch look at the last moment before the detection.
+//! - Dependencies of a service on its own endpoints hold up no restart.
+//! - A dependency of several is tried as much as the worst of its members, and contained by the
+//!   step after which its failing share no longer reaches the `degraded` threshold.
 
 mod cause;
 mod graph;
@@ -20,7 +31,7 @@ mod world;
 use blastwave::model::{Change, Topology};
 
 pub(crate) use moment::State;
-pub(crate) use outcome::{DetectedBy, Guard, Trial};
+pub(crate) use outcome::{DetectedBy, Guard, Outcome, Trial};
 
 use cause::Wrongs;
 use graph::Graph;

@@ -14,6 +14,8 @@ pub(crate) const SLACK: f64 = 1e-9;
 pub(crate) const SETTLED: f64 = 1e-9;
 /// How often the nodes of a cycle are computed at most.
 const ROUNDS: u32 = 10_000;
+/// A cycle is at rest when no share in it moves by more than this in a round.
+const REST: f64 = 1e-12;
 
 /// Whether a share or a time reaches a threshold.
 pub(crate) fn reaches(value: f64, threshold: f64) -> bool {
@@ -110,6 +112,8 @@ pub(crate) struct Cohort {
     pub(crate) weight: f64,
     /// By node: its broken targets, and what is left from before a restart.
     pub(crate) causes: Vec<Vec<State>>,
+    /// By node: what it crashed into, if it has not restarted yet.
+    pub(crate) crashed: Vec<Vec<State>>,
     /// By node: by how much broken targets multiply its calls.
     pub(crate) surge: Vec<f64>,
     /// (written, member): if the member is failing now, it has been for `ttl` or longer.
@@ -182,7 +186,7 @@ impl Here<'_> {
                     states[*node] = next;
                 }
                 rounds += 1;
-                if moved <= SETTLED {
+                if moved <= REST {
                     break;
                 }
                 if rounds == ROUNDS {
@@ -209,7 +213,11 @@ impl Here<'_> {
                 products = each(products, factors, |product, factor| product * factor);
             }
         }
-        State::of_levels(each(products, least_inside, f64::min))
+        let mut levels = each(products, least_inside, f64::min);
+        for kept in &self.cohort.crashed[node] {
+            levels = each(levels, kept.levels(), f64::min);
+        }
+        State::of_levels(levels)
     }
 
     /// The causes in a node's own health, each as the state it alone would bring.

@@ -50,7 +50,7 @@ pub(crate) struct Outcome {
     pub(crate) state: State,
     /// The same without the change.
     pub(crate) baseline: State,
-    /// When its failing share first reached the `failed` threshold.
+    /// When its failing share first reached the `failed` threshold, among the moments counted.
     pub(crate) first_failed: Option<f64>,
     /// For how long it did in total.
     pub(crate) failed_for: f64,

@@ -185,11 +185,12 @@ impl<'a> Story<'a> {
             let charged = |node: usize| of(moment.states[node]) - of(baseline.states[node]);
             nodes.into_iter().any(|node| charged(node) > threshold + SLACK)
         };
-        if !self.ordinary_runs && exceeds(|state| state.slow + state.down) {
+        let unanswered = exceeds(|state| state.slow + state.down);
+        if !self.ordinary_runs && unanswered {
             self.ordinary_runs = true;
             self.events.push((now + self.world.detection * factor, Event::OrdinaryClock));
         }
-        if !self.corrupt_runs && exceeds(State::failing) {
+        if !self.corrupt_runs && !unanswered && exceeds(State::failing) {
             self.corrupt_runs = true;
             self.events.push((now + self.world.detection_corrupt * factor, Event::CorruptClock));
         }
@@ -261,7 +262,7 @@ impl<'a> Story<'a> {
                 let by_cohort = own.iter().map(|own| State { corrupt: 0.0, ..*own }).collect();
                 let service = node.service.0 as usize;
                 let restart = restarts.entry(service).or_insert_with(|| self.restart(service));
-                restart.kept.push(Kept { nodes: hit(self.graph, on), by_cohort });
+                restart.kept.push(Kept { nodes: hit(self.graph, on), by_cohort, crashed: false });
             }
         }
         restarts
@@ -299,7 +300,7 @@ impl<'a> Story<'a> {
                 };
                 let by_cohort = last.by_cohort.iter().map(slow_and_down).collect();
                 let mut restart = self.restart(service);
-                restart.kept.push(Kept { nodes, by_cohort });
+                restart.kept.push(Kept { nodes, by_cohort, crashed: true });
                 restarts.insert(service, restart);
             }
         }

@@ -348,16 +348,25 @@ fn edit_one(
 }
 
 #[test]
-fn a_soft_call_with_a_timeout_never_hurts() {
+fn a_soft_call_never_hurts() {
     assert_never_hurts(|scenario, dice| {
         edit_one(
             scenario,
             dice,
             |call| !call.is_soft(),
-            |call| {
-                call.criticality = Some(Criticality::Soft);
-                call.timeout = Timeout::After(seconds(1.0));
-            },
+            |call| call.criticality = Some(Criticality::Soft),
+        )
+    });
+}
+
+#[test]
+fn a_timeout_never_hurts() {
+    assert_never_hurts(|scenario, dice| {
+        edit_one(
+            scenario,
+            dice,
+            |call| !call.timeout.is_set(),
+            |call| call.timeout = Timeout::After(seconds(1.0)),
         )
     });
 }

@@ -1,0 +1,257 @@
+//! The engine and the oracle agree, trial by trial, share by share.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use blastwave::compile::{Plan, compile};
+use blastwave::engine::outcome::Outcome;
+use blastwave::engine::tape::Tape;
+use blastwave::engine::{Guard, Silent, Simulation};
+use blastwave::model::topology::{Caller, Dependency};
+use blastwave::model::{Change, Seconds, Topology};
+
+use crate::oracle;
+use crate::random::{Features, Scenario, describe, scenario};
+
+const SEED: u64 = 11;
+/// How far shares of the two may be apart, without load.
+const NEAR: f64 = 1e-9;
+/// With load: both stop when overload changes by less than 1e-9, each on its own side.
+const NEAR_WITH_LOAD: f64 = 1e-6;
+/// Trials that are looked at: of two chunks of 64, and several groups in them.
+const TRIALS: [u64; 7] = [0, 1, 2, 3, 64, 70, 127];
+
+/// Few services: what they do to each other is easy to read when a test fails.
+fn small(features: Features) -> Features {
+    Features { services: (1, 4), ..features }
+}
+
+/// The first 128 trials of a plan.
+fn outcomes(plan: &Plan) -> Vec<Outcome> {
+    let simulation = Simulation::new(plan, SEED);
+    let mut outcomes = Vec::new();
+    simulation.each(0..128, &Silent, |outcome| outcomes.push(outcome.clone()));
+    outcomes
+}
+
+/// Services, then endpoints, then flows, as the engine counts them.
+fn unit_names(topology: &Topology) -> Vec<String> {
+    let services = topology.services.iter().map(|it| it.name.clone());
+    let endpoints = topology.services.iter().flat_map(|service| {
+        service.endpoints.iter().map(move |it| format!("{}/{}", service.name, it.name))
+    });
+    let flows = topology.flows.iter().map(|it| format!("flow {}", it.name));
+    services.chain(endpoints).chain(flows).collect()
+}
+
+/// The outcomes of the oracle in the same order.
+fn oracle_units(topology: &Topology, trial: &oracle::Trial) -> Vec<oracle::Outcome> {
+    let of = |name: String| match name.strip_prefix("flow ") {
+        Some(flow) => trial.flows[flow].outcome.clone(),
+        None if name.contains('/') => trial.nodes[&name].clone(),
+        None => trial.services[&name].clone(),
+    };
+    unit_names(topology).into_iter().map(of).collect()
+}
+
+/// The peak of what fails, by unit.
+fn failing_peaks(units: usize, tape: &Tape) -> Vec<f64> {
+    let mut peaks = vec![0.0_f64; units];
+    for (unit, state) in tape.moments.iter().flat_map(|moment| &moment.units) {
+        let peak = &mut peaks[*unit as usize];
+        *peak = peak.max(state.failing());
+    }
+    peaks
+}
+
+/// Whether a share is too near to a threshold for the two to judge it alike.
+fn is_on_the_edge(topology: &Topology, outcome: &oracle::Outcome) -> bool {
+    let edge = |share: f64, threshold: f64| (share - threshold).abs() < NEAR_WITH_LOAD;
+    edge(outcome.peak_failing, topology.thresholds.failed.get())
+        || edge(outcome.peak_bad, topology.thresholds.degraded.get())
+}
+
+fn bit(mask: u64, trial: u64) -> bool {
+    mask >> (trial % 64) & 1 == 1
+}
+
+fn assert_moments_agree(features: &Features, lasting: f64, near: f64, seeds: Range<u64>) {
+    for seed in seeds {
+        let Scenario { topology, change } = scenario(seed, features);
+        let plan = compile(&topology, &change, Seconds::new(lasting).expect("a duration"));
+        let simulation = Simulation::new(&plan, SEED);
+        let outcomes = outcomes(&plan);
+        for trial in TRIALS {
+            let expected = oracle::lasting(&topology, &change, SEED, trial, lasting);
+            if expected.restless || !expected.unsettled.is_empty() {
+                continue;
+            }
+            let found = Found { topology: &topology, change: &change, seed, trial };
+            let peaks = failing_peaks(unit_names(&topology).len(), &simulation.tape(trial));
+            for (unit, expected) in oracle_units(&topology, &expected).iter().enumerate() {
+                let (peak, expected_peak) = (peaks[unit], expected.peak_failing);
+                found.assert((peak - expected_peak).abs() < near, unit, (peak, expected_peak));
+            }
+            let outcome = &outcomes[(trial / 64) as usize];
+            found.assert_units_agree(outcome, &expected);
+            found.assert_dependencies_agree(outcome, &expected);
+        }
+    }
+}
+
+/// A trial in which the two are compared.
+struct Found<'a> {
+    topology: &'a Topology,
+    change: &'a Change,
+    seed: u64,
+    trial: u64,
+}
+
+impl Found<'_> {
+    fn assert(&self, agrees: bool, unit: usize, values: impl std::fmt::Debug) {
+        let name = &unit_names(self.topology)[unit];
+        self.assert_for(agrees, name, values);
+    }
+
+    fn assert_for(&self, agrees: bool, name: &str, values: impl std::fmt::Debug) {
+        assert!(
+            agrees,
+            "scenario {}, trial {}, {name}: the engine and the oracle say {values:?}\n{}",
+            self.seed,
+            self.trial,
+            describe(self.topology, self.change)
+        );
+    }
+
+    fn assert_units_agree(&self, outcome: &Outcome, expected: &oracle::Trial) {
+        for (unit, expected) in oracle_units(self.topology, expected).iter().enumerate() {
+            if is_on_the_edge(self.topology, expected) {
+                continue;
+            }
+            let failed = bit(outcome.units[unit].failed, self.trial);
+            self.assert(failed == expected.fails, unit, (failed, expected.fails));
+            let degraded = bit(outcome.units[unit].degraded, self.trial);
+            self.assert(degraded == expected.is_degraded, unit, (degraded, expected.is_degraded));
+        }
+    }
+
+    /// Where failure came in, where it passed, and what held it.
+    fn assert_dependencies_agree(&self, outcome: &Outcome, expected: &oracle::Trial) {
+        let degraded = self.topology.thresholds.degraded.get();
+        let mut seen: BTreeMap<(String, String), u32> = BTreeMap::new();
+        for (number, (caller, it)) in self.topology.written().enumerate() {
+            let key = (drawn_caller(self.topology, caller), self.topology.dependency_name(it));
+            let times = seen.entry(key.clone()).or_default();
+            *times += 1;
+            let dependency = if *times == 1 { key.1 } else { format!("{}#{times}", key.1) };
+            let expected = &expected.dependencies[&(key.0.clone(), dependency.clone())];
+            let edge = |share: f64| (share - degraded).abs() < NEAR_WITH_LOAD;
+            if edge(expected.came_in) || edge(expected.went_on) {
+                continue;
+            }
+            let name = format!("{} > {dependency}", key.0);
+            let found = outcome.dependencies.iter().find(|it| it.dependency as usize == number);
+            let tried = found.is_some_and(|it| bit(it.tried, self.trial));
+            let is_called = it.phase == blastwave::model::topology::Phase::Serve;
+            self.assert_for(tried == (expected.tried && is_called), &name, (tried, expected));
+            if let Some(found) = found.filter(|_| tried) {
+                let passed = bit(found.passed, self.trial);
+                self.assert_for(passed == expected.passed, &name, (passed, expected.passed));
+                let held = found.held.iter().position(|held| bit(*held, self.trial));
+                let held = held.map(|guard| Guard::ALL[guard]);
+                self.assert_for(is_same_guard(it, held, expected.contained_by), &name, held);
+            }
+        }
+    }
+}
+
+fn drawn_caller(topology: &Topology, caller: Caller) -> String {
+    let prefix = if matches!(caller, Caller::Flow(_)) { "flow:" } else { "" };
+    format!("{prefix}{}", topology.caller_name(caller))
+}
+
+/// The oracle names the step that held; the engine may name what made that step possible.
+fn is_same_guard(it: &Dependency, found: Option<Guard>, expected: Option<oracle::Guard>) -> bool {
+    let Some(expected) = expected else { return found.is_none() };
+    let expected = match expected {
+        oracle::Guard::Luck => Guard::Luck,
+        oracle::Guard::Retry => Guard::Retry,
+        oracle::Guard::Cache => Guard::Cache,
+        oracle::Guard::Redundancy => Guard::Redundancy,
+        oracle::Guard::Buffer => Guard::Buffer,
+        oracle::Guard::Fallback => Guard::Fallback,
+        oracle::Guard::Soft => Guard::Soft,
+        oracle::Guard::Rarity => Guard::Rarity,
+        oracle::Guard::Start => return false,
+    };
+    let caught =
+        matches!(expected, Guard::Redundancy | Guard::Retry | Guard::Fallback | Guard::Soft);
+    match found {
+        Some(Guard::Timeout) => {
+            caught && (it.timeout.is_set() || it.is_async() || it.circuit_breaker == Some(true))
+        }
+        Some(Guard::Validation) => caught && it.validates == Some(true),
+        found => found == Some(expected),
+    }
+}
+
+#[test]
+fn single_moments_agree() {
+    assert_moments_agree(&small(Features::moment()), 0.0, NEAR, 0..600);
+    assert_moments_agree(&Features::moment(), 0.0, NEAR, 5_000..5_100);
+}
+
+#[test]
+fn moments_that_have_lasted_agree() {
+    for (index, lasting) in [60.0, 600.0, 3600.0, 36_000.0].into_iter().enumerate() {
+        let first = 1000 * (index as u64 + 1);
+        assert_moments_agree(&small(Features::moment()), lasting, NEAR, first..first + 100);
+    }
+}
+
+#[test]
+fn loads_agree() {
+    assert_moments_agree(&small(Features::load()), 0.0, NEAR_WITH_LOAD, 10_000..10_600);
+    assert_moments_agree(&Features::load(), 0.0, NEAR_WITH_LOAD, 15_000..15_100);
+}
+
+/// Into how many steps the oracle cuts a story.
+const STEPS: f64 = 2_000.0;
+/// An event of the oracle is late by up to a step: so many of them may come after one another.
+const EVENTS: f64 = 12.0;
+
+#[test]
+fn stories_agree() {
+    for seed in 20_000..20_300 {
+        let Scenario { topology, change } = scenario(seed, &small(Features::time()));
+        let plan = compile(&topology, &change, Seconds::ZERO);
+        let step = change.horizon.get() / STEPS;
+        let outcomes = outcomes(&plan);
+        let course = outcomes[0].course.as_ref().expect("there is time");
+        for trial in 0..3 {
+            let expected = oracle::story(&topology, &change, SEED, trial, step);
+            if expected.restless || !expected.unsettled.is_empty() {
+                continue;
+            }
+            let found = Found { topology: &topology, change: &change, seed, trial };
+            for (index, flow) in topology.flows.iter().enumerate() {
+                let lost = outcomes[0].flows[index].unserved[trial as usize];
+                let expected = expected.flows[&flow.name].lost_seconds;
+                let agrees = (lost - expected).abs() <= EVENTS * step;
+                found.assert_for(agrees, &flow.name, (lost, expected, step));
+            }
+            let detected = course.detected[trial as usize];
+            let expected_at = expected.detected.map_or(f64::INFINITY, |it| it.at);
+            let agrees = detected == expected_at || (detected - expected_at).abs() <= EVENTS * step;
+            found.assert_for(agrees, "detection", (detected, expected_at));
+            let stuck: Vec<&str> = outcomes[0]
+                .oddities
+                .iter()
+                .filter(|it| bit(it.stuck, trial))
+                .map(|it| topology.services[it.service as usize].name.as_str())
+                .collect();
+            let never: Vec<&str> = expected.never_recover.iter().map(String::as_str).collect();
+            found.assert_for(stuck == never, "services that never come back", (&stuck, &never));
+        }
+    }
+}
