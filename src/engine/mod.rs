@@ -31,6 +31,10 @@ pub trait Progress: Sync {
     /// So many trials are done.
     fn trials_done(&self, trials: u64);
 
+    /// This is what was counted so far, for whoever wants to show how certain it is by now. Called
+    /// before [`Progress::trials_done`] and as often; quantiles are not ready to be asked for.
+    fn counted(&self, _tally: &Tally) {}
+
     /// Whether the rest should be left undone.
     fn is_cancelled(&self) -> bool {
         false
@@ -74,7 +78,12 @@ impl<'a> Simulation<'a> {
     /// Adds the trials of a range to a tally; stops early, at a whole number of windows, when
     /// cancelled.
     pub fn run(&'a self, trials: Range<u64>, tally: &mut Tally, progress: &dyn Progress) {
-        self.each(trials, progress, |outcome| tally.add(outcome));
+        self.windows(trials, progress, |outcomes| {
+            for outcome in outcomes {
+                tally.add(outcome);
+            }
+            progress.counted(tally);
+        });
         tally.settle();
     }
 
@@ -84,6 +93,16 @@ impl<'a> Simulation<'a> {
         trials: Range<u64>,
         progress: &dyn Progress,
         mut take: impl FnMut(&Outcome),
+    ) {
+        self.windows(trials, progress, |outcomes| outcomes.iter().for_each(&mut take));
+    }
+
+    /// Gives the outcomes of a range of trials, many at a time, in their order.
+    fn windows(
+        &'a self,
+        trials: Range<u64>,
+        progress: &dyn Progress,
+        mut take: impl FnMut(&[Outcome]),
     ) {
         let width = TRIALS as u64;
         let chunks = trials.start / width..trials.end.div_ceil(width);
@@ -103,7 +122,7 @@ impl<'a> Simulation<'a> {
                     outcome
                 })
                 .collect();
-            outcomes.iter().for_each(&mut take);
+            take(&outcomes);
             let done = (window.end * width).min(trials.end) - trials.start;
             progress.trials_done(done);
             first = window.end;

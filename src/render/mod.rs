@@ -1,3 +1,11 @@
 //! Turns what the other rooms found into text for people and machines.
+//!
+//! A [`crate::report::Report`] comes in, text goes out: no clock, no terminal, no locale, so that equal
+//! reports give equal bytes.
 
 pub mod diagnostics;
+pub mod json;
+pub mod markdown;
+mod story;
+pub mod text;
+mod words;

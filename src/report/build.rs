@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CourseReport, DependencyReport, Exceedance, Interval, MeanOnly, Money, PerRollout, Quantiles,
-    Report, SCHEMA, Spread, StageReport, TargetReport, TotalReport, UnitReport,
+    CourseReport, DependencyReport, Exceedance, HistogramReport, Interval, MeanOnly, Money,
+    PerRollout, Quantiles, Report, SCHEMA, Spread, StageReport, TargetReport, TotalReport,
+    UnitReport,
 };
 use crate::engine::Guard;
 use crate::model::change::{Modes, Routing, Strategy, TargetRef};
@@ -49,6 +50,7 @@ impl Report {
             engine: context.engine.to_owned(),
             partial: false,
             failure_probability: probability,
+            thresholds: topology.thresholds.into(),
             course: course(context, summary),
             targets: change.targets.iter().map(|target| target_report(topology, target)).collect(),
             services: services(topology, summary, probability),
@@ -241,6 +243,13 @@ fn total_report(
     TotalReport {
         orders_lost: quantiles(&total.lost),
         exceedance: exceedance(&total.exceedance),
+        histogram: summary.histogram.as_ref().map(|of| HistogramReport {
+            none: of.none,
+            ends: of.ends.clone(),
+            scale: if of.is_linear { "linear" } else { "logarithmic" }.to_owned(),
+            shares: of.shares.clone(),
+            beyond: of.beyond,
+        }),
         money_lost: money
             .into_iter()
             .map(|(currency, (mean, p95))| Money { mean, p95, currency: currency.to_owned() })

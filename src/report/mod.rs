@@ -4,14 +4,18 @@
 //! numbers from 0 to 1, durations are seconds, orders are numbers of orders.
 
 mod build;
+mod problem;
 pub mod story;
 
 pub use build::Context;
+pub use problem::{PlaceReport, Problem};
 pub use story::StoryReport;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use crate::model::topology::Thresholds;
 
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/result/v1";
@@ -41,6 +45,9 @@ pub struct Report {
     pub partial: bool,
     /// The chance that the change breaks at all; 1 where a break was asked for.
     pub failure_probability: f64,
+    /// From which peak share of requests on something counts as failed, or as degraded.
+    #[serde(default)]
+    pub thresholds: ThresholdsReport,
     /// Whether there is time, or what moment is looked at.
     pub course: CourseReport,
     /// What is changed, and how it may break.
@@ -70,6 +77,27 @@ pub struct Report {
     /// The verdict of `check`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+}
+
+/// From which peak share of requests on something counts as failed, or as degraded.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdsReport {
+    /// Of requests that are slow, down or corrupt.
+    pub failed: f64,
+    /// Of requests that are any of these or degraded.
+    pub degraded: f64,
+}
+
+impl Default for ThresholdsReport {
+    fn default() -> Self {
+        Self::from(Thresholds::default())
+    }
+}
+
+impl From<Thresholds> for ThresholdsReport {
+    fn from(thresholds: Thresholds) -> Self {
+        Self { failed: thresholds.failed.get(), degraded: thresholds.degraded.get() }
+    }
 }
 
 /// A probability with its 95% interval.
@@ -225,10 +253,28 @@ pub struct TotalReport {
     pub orders_lost: Quantiles,
     /// How likely it is to lose at least so many.
     pub exceedance: Vec<Exceedance>,
+    /// How the trials spread; nothing where no trial loses any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<HistogramReport>,
     /// What they are worth, by currency.
     pub money_lost: Vec<Money>,
     /// Orders lost on average, multiplied by the chance that the change breaks at all.
     pub per_rollout: MeanOnly,
+}
+
+/// How trials spread over steps; the shares, with `none` and `beyond`, sum to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistogramReport {
+    /// The share of trials that lose nothing at all.
+    pub none: f64,
+    /// Up to how many orders each step reaches, rising; the first begins just above 0.
+    pub ends: Vec<f64>,
+    /// `linear` where the steps are equally wide, else `logarithmic`.
+    pub scale: String,
+    /// The share of trials in each step.
+    pub shares: Vec<f64>,
+    /// The share of trials that lose more than all steps.
+    pub beyond: f64,
 }
 
 /// Whether there is time, and its course.

@@ -17,6 +17,12 @@ pub struct StoryReport {
     /// Orders lost in it, where some flow has a rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_lost: Option<f64>,
+    /// How its targets break, in words, in the order in which they do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+    /// When it was noticed, in seconds from the start of the rollout; absent for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detected_s: Option<f64>,
     /// What holds from one time to the next.
     pub steps: Vec<StepReport>,
 }
@@ -94,8 +100,16 @@ pub fn tell(
         label: label.to_owned(),
         trial,
         orders_lost: has_rate.then_some(lost),
+        causes: names.causes(tape),
+        detected_s: tape.moments.iter().find(|moment| is_detected(moment)).map(|it| it.from),
         steps: tape.moments.iter().map(|moment| names.step(moment, has_rate)).collect(),
     }
+}
+
+fn is_detected(moment: &Moment) -> bool {
+    let is_notice =
+        |event: &Event| matches!(event, Event::Detected(by) if !matches!(by, DetectedBy::Nobody));
+    moment.events.iter().any(is_notice)
 }
 
 /// The names of what a tape refers to by number.
@@ -123,6 +137,15 @@ impl Names {
             })
             .collect();
         Self { units, flows_from, services, targets }
+    }
+
+    fn causes(&self, tape: &Tape) -> Vec<String> {
+        let events = tape
+            .moments
+            .iter()
+            .flat_map(|moment| moment.events.iter().map(move |event| (event, moment)));
+        let causes = events.filter(|(event, _)| matches!(event, Event::TargetFails(..)));
+        causes.map(|(event, moment)| self.event(event, moment)).collect()
     }
 
     fn step(&self, moment: &Moment, has_rate: bool) -> StepReport {

@@ -4,7 +4,7 @@ use crate::compile::{Plan, compile};
 use crate::engine::{Progress, Simulation, Tally};
 use crate::model::{Change, Seconds, Topology};
 use crate::report::{Context, Report, StoryReport, story};
-use crate::summary::{Summary, estimate, summarize};
+use crate::summary::{self, Summary, summarize};
 
 use super::unknowns;
 
@@ -121,7 +121,7 @@ pub(super) fn run<'a>(
                 let next = (tally.trials + STEP).min(max_trials);
                 let offset = Offset { progress, done: tally.trials };
                 simulation.run(tally.trials..next, &mut tally, &offset);
-                if widest_flow(plan, &tally) <= width {
+                if summary::widest_flow_interval(&tally) <= width {
                     break;
                 }
             }
@@ -135,13 +135,6 @@ pub(super) fn run<'a>(
     (tally, is_partial)
 }
 
-/// The width of the widest interval of any flow.
-fn widest_flow(plan: &Plan, tally: &Tally) -> f64 {
-    let first = tally.units.len() - plan.flows.len();
-    let widths = tally.units[first..].iter().flat_map(|flow| [flow.failed, flow.degraded]);
-    widths.map(|count| estimate::proportion(count, tally.trials).width()).fold(0.0, f64::max)
-}
-
 /// Progress of trials that follow others.
 pub(super) struct Offset<'a> {
     pub(super) progress: &'a dyn Progress,
@@ -151,6 +144,10 @@ pub(super) struct Offset<'a> {
 impl Progress for Offset<'_> {
     fn trials_done(&self, trials: u64) {
         self.progress.trials_done(self.done + trials);
+    }
+
+    fn counted(&self, tally: &Tally) {
+        self.progress.counted(tally);
     }
 
     fn is_cancelled(&self) -> bool {

@@ -3,8 +3,10 @@
 //! A [`Tally`] comes in, a [`Summary`] goes out: every figure with what is known of its error.
 
 pub mod estimate;
+mod histogram;
 
 pub use estimate::Estimate;
+pub use histogram::Histogram;
 
 use crate::engine::sketch::Sketch;
 use crate::engine::tally::{DependencyTally, Tally, UnitTally};
@@ -20,6 +22,8 @@ pub struct Summary {
     pub flows: Vec<Option<Losses>>,
     /// Over all flows with a rate.
     pub total: Option<Losses>,
+    /// How the trials spread over the orders lost in all; nothing where none loses any.
+    pub histogram: Option<Histogram>,
     /// By dependency, for those at which failure came in.
     pub dependencies: Vec<Option<Containment>>,
     /// By service: the shares of trials in which it is still overloaded at the end, never comes
@@ -122,6 +126,7 @@ pub fn summarize(tally: &Tally) -> Summary {
         units: tally.units.iter().map(|unit| summarize_unit(unit, trials)).collect(),
         flows: tally.flows.iter().map(|flow| losses(&flow.lost, Some(&flow.wrong))).collect(),
         total: losses(&tally.lost, None),
+        histogram: histogram::histogram(&tally.lost),
         dependencies: tally.dependencies.iter().map(|it| containment(it, trials)).collect(),
         oddities: tally.oddities.iter().map(|counts| counts.map(share)).collect(),
         course: tally.course.as_ref().map(|course| Course {
@@ -133,6 +138,13 @@ pub fn summarize(tally: &Tally) -> Summary {
             detected_by: course.detected_by.map(share),
         }),
     }
+}
+
+/// The width of the widest interval of any flow, as far as it was counted.
+pub fn widest_flow_interval(tally: &Tally) -> f64 {
+    let flows = &tally.units[tally.units.len() - tally.flows.len()..];
+    let counts = flows.iter().flat_map(|flow| [flow.failed, flow.degraded]);
+    counts.map(|count| estimate::proportion(count, tally.trials).width()).fold(0.0, f64::max)
 }
 
 fn summarize_unit(unit: &UnitTally, trials: u64) -> Unit {

@@ -1,4 +1,5 @@
 //! Everything that is tested from outside: one binary, a module for each idea.
+//! Everything that is tested from outside: one binary, a module for each subject.
 
 mod agreement;
 mod diagnostics;

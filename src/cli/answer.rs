@@ -1,0 +1,179 @@
+//! The commands that simulate: read, simulate, write.
+
+use rayon::ThreadPoolBuilder;
+
+use super::Failure;
+use super::args::{CheckArgs, FailOn, Format, OutputArgs, SamplingArgs, SimulateArgs};
+use super::exit::Exit;
+use super::inputs::{self, Inputs};
+use super::interrupt::Interrupt;
+use super::limits;
+use super::output::Output;
+use super::progress::Bar;
+use super::terminal::Terminal;
+use blastwave::engine::Progress;
+use blastwave::model::Seconds;
+use blastwave::render;
+use blastwave::report::Report;
+use blastwave::study::{self, Settings, Stop};
+
+/// The most trials that `--precision` may take: enough for an interval of 0.1%, wherever it lies.
+const PRECISION_TRIALS_MAX: u64 = 10_000_000;
+
+/// `blastwave simulate`.
+pub(crate) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let question = Question::new(&args.question, &args.sampling, &args.output, terminal)?;
+    if let Some(trial) = args.trial {
+        return question.replay(trial, &args.output);
+    }
+    let Question { inputs, settings, .. } = &question;
+    let report = question.simulate(&args.sampling, |progress| {
+        study::simulate(&inputs.topology, &inputs.change, settings, progress)
+    })?;
+    question.write(&report, &args.output)?;
+    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
+}
+
+/// `blastwave check`.
+pub(crate) fn check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let question = Question::new(&args.question, &args.sampling, &args.output, terminal)?;
+    let Question { inputs, settings, .. } = &question;
+    let limits = limits::read(&args.limits, inputs)?;
+    let report = question.simulate(&args.sampling, |progress| {
+        study::check(&inputs.topology, &inputs.change, &limits, settings, progress)
+    })?;
+    question.write(&report, &args.output)?;
+    Ok(if report.partial { Exit::Interrupted } else { status(&report, args.limits.fail_on) })
+}
+
+/// What a verdict means for a pipeline.
+fn status(report: &Report, fail_on: FailOn) -> Exit {
+    let decision = report.verdict.as_ref().map(|verdict| verdict.decision.as_str());
+    match decision.expect("a check gives a verdict") {
+        "proceed" => Exit::Done,
+        "caution" if fail_on == FailOn::Stop => Exit::Done,
+        "caution" => Exit::Caution,
+        _ => Exit::Stop,
+    }
+}
+
+/// What is to be simulated and where the result goes; all of it was found to be in order.
+struct Question {
+    inputs: Inputs,
+    settings: Settings,
+    output: Output,
+    terminal: Terminal,
+}
+
+impl Question {
+    fn new(
+        question: &super::args::QuestionArgs,
+        sampling: &SamplingArgs,
+        output: &OutputArgs,
+        terminal: Terminal,
+    ) -> Result<Self, Failure> {
+        let inputs = inputs::read(question)?;
+        if question.lasting.is_some() && !inputs.change.is_moment() {
+            let name = &inputs.change.name;
+            return Err(Failure::usage(format!(
+                "`--lasting` is for single moments, but `{name}` has a course in time"
+            ))
+            .help("its rollout, detection and rollback say how long it lasts"));
+        }
+        let settings = Settings {
+            seed: sampling.seed,
+            stop: stop(sampling),
+            lasting: question.lasting.unwrap_or(Seconds::ZERO),
+            is_certain: inputs.is_certain,
+        };
+        let output = Output::open(output.output.as_deref(), &inputs.files)?;
+        if let Some(line) = inputs.warning_line() {
+            terminal.note(&line);
+        }
+        Ok(Self { inputs, settings, output, terminal })
+    }
+
+    /// Simulates with a progress bar and an ear for Ctrl-C.
+    fn simulate(
+        &self,
+        sampling: &SamplingArgs,
+        study: impl FnOnce(&dyn Progress) -> Report + Send,
+    ) -> Result<Report, Failure> {
+        let mut threads = ThreadPoolBuilder::new();
+        if let Some(count) = sampling.threads {
+            threads = threads.num_threads(count);
+        }
+        let threads = threads.build().map_err(|error| {
+            Failure::usage(format!("cannot start {}", threads_in_words(sampling.threads)))
+                .help(error.to_string())
+        })?;
+        let interrupt = Interrupt::listen()
+            .map_err(|error| Failure::usage(format!("cannot listen for Ctrl-C: {error}")))?;
+        let bar = Bar::new(self.terminal, self.settings.stop, interrupt);
+        let report = threads.install(|| study(&bar));
+        bar.clear();
+        if report.partial && (!sampling.partial || report.trials == 0) {
+            return Err(Failure::Interrupted { trials: report.trials });
+        }
+        self.note_imprecision(&report);
+        Ok(report)
+    }
+
+    /// Says so where the wanted precision was not reached.
+    fn note_imprecision(&self, report: &Report) {
+        let Stop::Precision { width, max_trials } = self.settings.stop else { return };
+        let intervals = report.flows.iter().flat_map(|flow| [flow.failed, flow.degraded]);
+        let widest = intervals.map(|it| it.high - it.low).fold(0.0, f64::max);
+        if widest > width && report.trials >= max_trials {
+            self.terminal.note(&format!(
+                "the widest interval is {:.2}% after {max_trials} trials; more are never run\n",
+                widest * 100.0
+            ));
+        }
+    }
+
+    fn write(&self, report: &Report, args: &OutputArgs) -> Result<(), Failure> {
+        let text = match args.format {
+            Format::Text => render::text::render(report, &self.style(args)),
+            Format::Json => render::json::render(report),
+            Format::Markdown => render::markdown::render(report),
+        };
+        Ok(self.output.write(&text, self.terminal)?)
+    }
+
+    /// One trial instead of many.
+    fn replay(&self, trial: u64, args: &OutputArgs) -> Result<Exit, Failure> {
+        let Inputs { topology, change, .. } = &self.inputs;
+        let story = study::story(topology, change, &self.settings, trial);
+        let text = match args.format {
+            Format::Text => render::text::render_trial(&story, &self.style(args)),
+            Format::Json => render::json::render_trial(&story),
+            Format::Markdown => {
+                return Err(Failure::usage("one trial is written as `text` or `json`"));
+            }
+        };
+        self.output.write(&text, self.terminal)?;
+        Ok(Exit::Done)
+    }
+
+    fn style(&self, args: &OutputArgs) -> render::text::Style {
+        let found = self.output.width();
+        let width = args.width.or(found).unwrap_or(render::text::Style::USUAL);
+        let color = self.output.has_color(self.terminal);
+        render::text::Style { width, ascii: args.ascii, color }
+    }
+}
+
+fn stop(sampling: &SamplingArgs) -> Stop {
+    match (sampling.precision, sampling.trials) {
+        (Some(width), _) => {
+            Stop::Precision { width: width.get(), max_trials: PRECISION_TRIALS_MAX }
+        }
+        (None, Some(trials)) => Stop::Trials(trials),
+        (None, None) => Settings::default().stop,
+    }
+}
+
+fn threads_in_words(threads: Option<usize>) -> String {
+    threads.map_or_else(|| "threads".to_owned(), |threads| format!("{threads} threads"))
+}

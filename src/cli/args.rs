@@ -1,0 +1,373 @@
+//! What a user can type. First lines are imperative and short; every command ends with examples.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::exit::Exit;
+use super::values::{self, FlowLimit};
+use blastwave::model::{Seconds, Share};
+
+/// Simulate what fails, for how long and at what cost when a planned change breaks
+///
+/// A topology says which services call which, and which order flows run over them. A change says
+/// what is about to be shipped, and how it may break. Blastwave plays the change breaking in many
+/// possible worlds, and counts what fails.
+#[derive(Debug, Parser)]
+#[command(
+    name = "blastwave",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = TOP_EXAMPLES,
+    after_long_help = with_exit_statuses(TOP_EXAMPLES)
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// How to speak.
+    #[command(flatten)]
+    pub(crate) console: ConsoleArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Simulate a change and say whether to ship it
+    #[command(
+        override_usage = "blastwave check TOPOLOGY (--change FILE | --break TARGET[:MODE]...) [LIMITS] [OPTIONS]",
+        after_help = CHECK_EXAMPLES,
+        after_long_help = with_exit_statuses(CHECK_EXAMPLES)
+    )]
+    Check(CheckArgs),
+    /// Simulate a change and report the numbers
+    #[command(
+        override_usage = "blastwave simulate TOPOLOGY (--change FILE | --break TARGET[:MODE]...) [OPTIONS]",
+        after_help = SIMULATE_EXAMPLES,
+        after_long_help = with_exit_statuses(SIMULATE_EXAMPLES)
+    )]
+    Simulate(SimulateArgs),
+    /// Read files and print every problem in them
+    ///
+    /// Recognises topologies, changes and scenarios. A change is checked against the one topology
+    /// among the files, a scenario against the files it names.
+    #[command(
+        after_help = VALIDATE_EXAMPLES,
+        after_long_help = with_exit_statuses(VALIDATE_EXAMPLES)
+    )]
+    Validate(ValidateArgs),
+    /// Print the JSON Schema of a kind of file, or of the result
+    ///
+    /// Editors that know YAML schemas complete keys and show what they mean. Put the schema beside
+    /// the file and `# yaml-language-server: $schema=topology.schema.json` on its first line.
+    #[command(after_help = SCHEMA_EXAMPLES)]
+    Schema {
+        /// What to describe
+        #[arg(value_name = "WHAT")]
+        what: SchemaOf,
+    },
+    /// Print the completions of a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// Of which command; of the program when absent
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    #[command(flatten)]
+    pub(crate) question: QuestionArgs,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
+    /// Replay one trial step by step instead, in words
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Trials",
+        conflicts_with_all = ["trials", "precision", "partial"]
+    )]
+    pub(crate) trial: Option<u64>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) question: QuestionArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// What breaks, and where.
+#[derive(Debug, Args)]
+pub(crate) struct QuestionArgs {
+    /// The topology, or a scenario that names a topology and a change; `-` is standard input
+    // It may have been taken for a further value of `--break`: see `topology`.
+    #[arg(value_name = "TOPOLOGY")]
+    topology: Option<String>,
+
+    /// The planned change that breaks; `-` is standard input
+    #[arg(long, value_name = "FILE", help_heading = "What breaks", conflicts_with = "breaks")]
+    pub(crate) change: Option<String>,
+
+    /// What breaks for certain, wholly and at once: services, endpoints or failure domains
+    ///
+    /// `payments`, `storefront/checkout:slow`, `eu-west-1a`. Modes are `down` (fails fast; the
+    /// default), `slow` (hangs), `corrupt` (wrong answers) and `surge:FACTOR` (calls what it needs so
+    /// many times as often).
+    #[arg(
+        long = "break",
+        value_name = "TARGET[:MODE]",
+        num_args = 1..,
+        help_heading = "What breaks"
+    )]
+    breaks: Vec<String>,
+
+    /// Look at the moment after the break has lasted this long: `2h`, `10m`
+    ///
+    /// Caches and buffers hold for a while and then no more. Only for single moments: breaks, and
+    /// changes without rollout, detection and rollback.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = values::duration,
+        help_heading = "What breaks"
+    )]
+    pub(crate) lasting: Option<Seconds>,
+}
+
+impl QuestionArgs {
+    /// The topology and the breaks.
+    ///
+    /// `--break` takes several values, so in `--break payments shop.yaml` the parser takes the
+    /// topology for one of them: where none is left, the last value that is a file is meant.
+    pub(crate) fn topology_and_breaks(&self) -> Option<(&str, &[String])> {
+        if let Some(topology) = &self.topology {
+            return Some((topology, &self.breaks));
+        }
+        let (last, breaks) = self.breaks.split_last()?;
+        let is_file = last == "-" || std::path::Path::new(last).is_file();
+        (is_file && !breaks.is_empty()).then_some((last, breaks))
+    }
+}
+
+/// Limits that the change must hold.
+#[derive(Debug, Args)]
+pub(crate) struct LimitArgs {
+    /// Stop if a flow fails in more than this share of worlds; can be repeated
+    #[arg(
+        long,
+        value_name = "FLOW=SHARE",
+        value_parser = values::max_failed,
+        help_heading = "Limits"
+    )]
+    pub(crate) max_failed: Vec<FlowLimit>,
+
+    /// Stop if a flow loses more orders than this on average; can be repeated
+    #[arg(
+        long,
+        value_name = "FLOW=ORDERS",
+        value_parser = values::max_lost,
+        help_heading = "Limits"
+    )]
+    pub(crate) max_lost: Vec<FlowLimit>,
+
+    /// Which verdicts end with a status other than 0: `caution` means stop and caution
+    #[arg(long, value_name = "VERDICT", default_value = "caution", help_heading = "Limits")]
+    pub(crate) fail_on: FailOn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    Stop,
+    Caution,
+}
+
+/// How many trials, and how.
+#[derive(Debug, Args)]
+pub(crate) struct SamplingArgs {
+    /// How many possible worlds to simulate: `20000`, `20k`, `1M` [default: 10000]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = values::trials,
+        conflicts_with = "precision",
+        help_heading = "Trials"
+    )]
+    pub(crate) trials: Option<u64>,
+
+    /// Simulate until the 95% interval of every flow is this narrow: `1%`
+    #[arg(
+        long,
+        value_name = "SHARE",
+        value_parser = values::precision,
+        help_heading = "Trials"
+    )]
+    pub(crate) precision: Option<Share>,
+
+    /// Draw other worlds: equal seeds give equal results, on every machine
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Trials")]
+    pub(crate) seed: u64,
+
+    /// Use this many threads; changes no result [default: all]
+    #[arg(long, value_name = "N", value_parser = values::threads, help_heading = "Trials")]
+    pub(crate) threads: Option<usize>,
+
+    /// When interrupted, report what was simulated so far, marked as such
+    #[arg(long, help_heading = "Trials")]
+    pub(crate) partial: bool,
+}
+
+/// What to write, and where.
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Write a report for people, data for scripts, or a comment for a pull request
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    pub(crate) format: Format,
+
+    /// Write to a file, wholly or not at all; `-` is standard output
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<String>,
+
+    /// Make lines of text at most this wide [default: the terminal, or 100]
+    #[arg(long, value_name = "N", value_parser = values::width, help_heading = "Output")]
+    pub(crate) width: Option<usize>,
+
+    /// Use only ASCII characters in text
+    #[arg(long, help_heading = "Output")]
+    pub(crate) ascii: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// Topologies, changes and scenarios; `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<String>,
+
+    /// Take warnings for errors
+    #[arg(long)]
+    pub(crate) strict: bool,
+
+    /// Write problems beside the lines they speak of, or as a JSON list
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    pub(crate) format: ListFormat,
+
+    /// Write to a file, wholly or not at all; `-` is standard output
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    Topology,
+    Change,
+    Scenario,
+    Result,
+}
+
+/// How the program speaks to a person.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct ConsoleArgs {
+    /// Print only the result and errors: no warnings, no progress
+    #[arg(short, long, global = true, help_heading = "Console")]
+    pub(crate) quiet: bool,
+
+    /// Show no progress bar
+    #[arg(long, global = true, help_heading = "Console")]
+    pub(crate) no_progress: bool,
+
+    /// Use colours: `auto` means on a terminal, unless `NO_COLOR` is set
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        global = true,
+        hide_possible_values = false,
+        help_heading = "Console"
+    )]
+    pub(crate) color: ColorWhen,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+fn with_exit_statuses(examples: &str) -> String {
+    format!("{examples}\n\n{}", Exit::table())
+}
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  blastwave check shop.yaml --change payments-v4.yaml --max-failed place-order=5%
+  blastwave simulate shop.yaml --break payments
+  blastwave validate shop.yaml payments-v4.yaml";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  Ship only if placing orders fails in at most 5% of worlds, and loses 2,000 orders on average:
+    blastwave check shop.yaml --change v4.yaml --max-failed place-order=5% --max-lost place-order=2000
+  Comment on a pull request:
+    blastwave check shop.yaml --change v4.yaml --format markdown -o comment.md
+  Fail a pipeline only where a limit is exceeded for certain:
+    blastwave check shop.yaml --change v4.yaml --max-failed place-order=5% --fail-on stop";
+
+const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  What if payments goes down?
+    blastwave simulate shop.yaml --break payments
+  What if it hangs, while a zone is down, and that has lasted two hours?
+    blastwave simulate shop.yaml --break payments:slow eu-west-1a --lasting 2h
+  What would the planned change cost, to within half a percent, as data?
+    blastwave simulate shop.yaml --change v4.yaml --precision 0.5% --format json -o result.json
+  A topology from elsewhere:
+    make-topology | blastwave simulate - --change v4.yaml";
+
+const VALIDATE_EXAMPLES: &str = "\
+Examples:
+  A topology and a change to it:
+    blastwave validate shop.yaml payments-v4.yaml
+  In a pipeline, where doubts count too:
+    blastwave validate --strict --format json shop.yaml";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  blastwave schema topology > topology.schema.json
+  blastwave schema result";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  blastwave completions bash > ~/.local/share/bash-completion/completions/blastwave
+  blastwave completions zsh > ~/.zfunc/_blastwave";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  blastwave man > blastwave.1
+  blastwave man check > blastwave-check.1";

@@ -1,0 +1,177 @@
+//! From the files that a question names to a topology and a change.
+
+use super::Failure;
+use super::args::QuestionArgs;
+use blastwave::diagnostic::{Diagnostic, Sources};
+use blastwave::load::{self, Document};
+use blastwave::model::{Change, Kind, Scenario, Topology, lint};
+
+/// What was read for one question.
+pub(crate) struct Inputs {
+    pub(crate) topology: Topology,
+    pub(crate) change: Change,
+    /// Whether the break happens for certain, because it was asked for.
+    pub(crate) is_certain: bool,
+    /// What is doubtful in the files.
+    pub(crate) warnings: Vec<Diagnostic>,
+    /// The files, as the user or a scenario names them.
+    pub(crate) files: Vec<String>,
+}
+
+/// Where the change comes from.
+enum Cause<'a> {
+    File(String),
+    Breaks(&'a [String]),
+}
+
+/// Reads what a question names; all that is wrong with it is found before anything is simulated.
+pub(crate) fn read(question: &QuestionArgs) -> Result<Inputs, Failure> {
+    let (path, breaks) = question.topology_and_breaks().ok_or_else(|| {
+        Failure::usage("no topology is named")
+            .help("put it first: `blastwave simulate shop.yaml --break payments`")
+    })?;
+    let asked = match &question.change {
+        Some(file) => Some(Cause::File(file.clone())),
+        None if breaks.is_empty() => None,
+        None => Some(Cause::Breaks(breaks)),
+    };
+    if path == "-" && matches!(&asked, Some(Cause::File(file)) if file == "-") {
+        return Err(Failure::usage("standard input can be read only once")
+            .help("give the topology or the change as a file"));
+    }
+    let mut sources = Sources::default();
+    match files(path, asked, &mut sources) {
+        Ok(files) => files.check(sources),
+        Err(Wrong::Input(diagnostics)) => Err(Failure::Input { diagnostics, sources }),
+        Err(Wrong::Usage(failure)) => Err(failure),
+    }
+}
+
+enum Wrong {
+    Input(Vec<Diagnostic>),
+    Usage(Failure),
+}
+
+impl From<Vec<Diagnostic>> for Wrong {
+    fn from(diagnostics: Vec<Diagnostic>) -> Self {
+        Self::Input(diagnostics)
+    }
+}
+
+/// A topology as it was read, and what is to happen to it.
+struct Files<'a> {
+    topology: Document,
+    cause: Read<'a>,
+    paths: Vec<String>,
+}
+
+enum Read<'a> {
+    File(Document),
+    Breaks(&'a [String]),
+}
+
+fn files<'a>(
+    path: &str,
+    asked: Option<Cause<'a>>,
+    sources: &mut Sources,
+) -> Result<Files<'a>, Wrong> {
+    let first = load::read(path, sources)?;
+    let mut paths = vec![path.to_owned()];
+    let (topology, cause) = if Kind::of(&first) == Some(Kind::Scenario) {
+        let scenario = Scenario::from_document(&first, sources)?;
+        paths.push(scenario.topology.path.clone());
+        let topology = load::read(&scenario.topology.path, sources)?;
+        (topology, asked.map_or_else(|| only_change(path, &scenario), Ok)?)
+    } else {
+        (first, asked.ok_or_else(nothing_breaks)?)
+    };
+    let cause = match cause {
+        Cause::Breaks(breaks) => Read::Breaks(breaks),
+        Cause::File(file) => {
+            let document = load::read(&file, sources)?;
+            paths.push(file);
+            Read::File(document)
+        }
+    };
+    Ok(Files { topology, cause, paths })
+}
+
+fn nothing_breaks() -> Wrong {
+    Wrong::Usage(
+        Failure::usage("nothing is said to break")
+            .help("name a planned change with `--change FILE`, or a service with `--break NAME`"),
+    )
+}
+
+/// The change of a scenario that names one.
+fn only_change<'a>(path: &str, scenario: &Scenario) -> Result<Cause<'a>, Wrong> {
+    match scenario.changes.as_slice() {
+        [] => Err(nothing_breaks()),
+        [change] => Ok(Cause::File(change.path.clone())),
+        several => {
+            let names: Vec<&str> = several.iter().map(|change| &*change.path).collect();
+            Err(Wrong::Usage(
+                Failure::usage(format!("`{path}` names {} changes", several.len()))
+                    .help(format!("choose one with `--change`: {}", names.join(", "))),
+            ))
+        }
+    }
+}
+
+impl Files<'_> {
+    /// Checks the topology, and then the change against it.
+    fn check(self, mut sources: Sources) -> Result<Inputs, Failure> {
+        let checked = Topology::from_document(&self.topology).and_then(|topology| {
+            let change = match &self.cause {
+                Read::File(document) => Change::from_document(document, &topology)?,
+                Read::Breaks(breaks) => Change::from_breaks(breaks, &topology, &mut sources)?,
+            };
+            Ok((topology, change))
+        });
+        let (topology, change) = match checked {
+            Ok(checked) => checked,
+            Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
+        };
+        let is_certain = matches!(self.cause, Read::Breaks(_));
+        let mut warnings = lint::topology(&topology);
+        if !is_certain {
+            warnings.extend(lint::change(&change, &topology));
+        }
+        Ok(Inputs { topology, change, is_certain, warnings, files: self.paths })
+    }
+}
+
+impl Inputs {
+    /// One line for all warnings, and how to see them; nothing where there are none.
+    pub(crate) fn warning_line(&self) -> Option<String> {
+        let noun = match self.warnings.len() {
+            0 => return None,
+            1 => "warning",
+            _ => "warnings",
+        };
+        let files: Vec<String> = self.files.iter().map(|file| quoted(file)).collect();
+        let count = self.warnings.len();
+        Some(format!("{count} {noun}: run `blastwave validate {}`\n", files.join(" ")))
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,=@%:".contains(c);
+    if !path.is_empty() && path.chars().all(is_plain) {
+        return path.to_owned();
+    }
+    format!("'{}'", path.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_only_where_a_shell_needs_it() {
+        assert_eq!(quoted("a/b-c.yaml"), "a/b-c.yaml");
+        assert_eq!(quoted("my shop.yaml"), "'my shop.yaml'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+    }
+}

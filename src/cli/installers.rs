@@ -1,0 +1,54 @@
+//! What installers need: completions and manual pages, made from the definition of the arguments.
+
+use clap::{Command, CommandFactory as _};
+
+use super::Failure;
+use super::args::Cli;
+use super::exit::Exit;
+use super::output::OutputError;
+use super::terminal::Terminal;
+
+const PROGRAM: &str = "blastwave";
+
+/// Prints the completions of a shell.
+pub(crate) fn completions(
+    shell: clap_complete::Shell,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
+    // Into memory first: the generator panics where a pipe is closed.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
+    print(&script, terminal)
+}
+
+/// Prints a manual page: of the program, or of one command.
+pub(crate) fn man(command: Option<&str>, terminal: Terminal) -> Result<Exit, Failure> {
+    let mut program = Cli::command();
+    program.build();
+    let page = match command {
+        None => program,
+        Some(name) => subcommand(&program, name)?,
+    };
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text).expect("memory takes any text");
+    print(&text, terminal)
+}
+
+fn subcommand(program: &Command, name: &str) -> Result<Command, Failure> {
+    let known = || program.get_subcommands().map(Command::get_name);
+    let found = program.find_subcommand(name).ok_or_else(|| {
+        let failure = Failure::usage(format!("there is no command `{name}`"));
+        match blastwave::suggest::nearest(name, known()) {
+            Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
+            None => {
+                failure.help(format!("the commands are {}", known().collect::<Vec<_>>().join(", ")))
+            }
+        }
+    })?;
+    Ok(found.clone())
+}
+
+fn print(text: &[u8], terminal: Terminal) -> Result<Exit, Failure> {
+    terminal.result(&String::from_utf8_lossy(text)).map_err(OutputError::Stdout)?;
+    Ok(Exit::Done)
+}

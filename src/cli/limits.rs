@@ -1,0 +1,94 @@
+//! The limits of `check`, against the flows that there are.
+
+use super::Failure;
+use super::args::LimitArgs;
+use super::inputs::Inputs;
+use super::values::FlowLimit;
+use blastwave::diagnostic::{Code, Diagnostic, Place, Source, Sources};
+use blastwave::model::Topology;
+use blastwave::study::{Limit, Measure};
+use blastwave::suggest;
+
+/// The limits, or all that is wrong with them.
+pub(crate) fn read(args: &LimitArgs, inputs: &Inputs) -> Result<Vec<Limit>, Failure> {
+    let mut reader =
+        Reader { inputs, sources: Sources::default(), limits: Vec::new(), problems: Vec::new() };
+    for limit in &args.max_failed {
+        reader.add("--max-failed", limit, Measure::Failed);
+    }
+    for limit in &args.max_lost {
+        reader.add("--max-lost", limit, Measure::Lost);
+    }
+    let Reader { sources, limits, problems, .. } = reader;
+    if problems.is_empty() {
+        return Ok(limits);
+    }
+    Err(Failure::Input { diagnostics: problems, sources })
+}
+
+struct Reader<'a> {
+    inputs: &'a Inputs,
+    sources: Sources,
+    limits: Vec<Limit>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn add(&mut self, flag: &str, limit: &FlowLimit, measure: Measure) {
+        let topology = &self.inputs.topology;
+        let found = topology.flows.iter().position(|flow| flow.name == limit.flow);
+        let source = self.sources.add(Source { name: flag.to_owned(), text: limit.text.clone() });
+        let end = limit.flow.len() as u32;
+        let start = limit.text.find(&limit.flow).unwrap_or(0) as u32;
+        let place = Place { source, start, end: start + end };
+        let problem = match found {
+            None => Some(unknown_flow(&limit.flow, topology, place)),
+            Some(flow) if measure == Measure::Lost => self.uncounted(flow, place),
+            Some(_) => None,
+        };
+        match (problem, found) {
+            (Some(problem), _) => self.problems.push(problem),
+            (None, Some(flow)) => {
+                let flow = flow as u32;
+                self.limits.push(Limit { flow, measure, at_most: limit.at_most });
+            }
+            (None, None) => unreachable!("an unknown flow is a problem"),
+        }
+    }
+
+    /// Why the orders of a flow are not counted, if they are not: such a limit would never be
+    /// exceeded, and a gate that cannot close is none.
+    fn uncounted(&self, flow: usize, place: Place) -> Option<Diagnostic> {
+        let Inputs { topology, change, .. } = self.inputs;
+        let flow = &topology.flows[flow];
+        let problem = |message: String, help: &str| {
+            Some(Diagnostic::error(Code::Conflict, message, place).help(help))
+        };
+        if change.is_moment() {
+            let message =
+                format!("`{}` is a single moment, in which no orders are counted", change.name);
+            return problem(message, "limit how likely the flow fails instead: `--max-failed`");
+        }
+        if flow.rate.is_none() {
+            let message =
+                format!("flow `{}` has no rate, so its orders are not counted", flow.name);
+            return problem(message, "give it one in the topology: `rate: 1200/min`");
+        }
+        None
+    }
+}
+
+fn unknown_flow(name: &str, topology: &Topology, place: Place) -> Diagnostic {
+    let names = || topology.flows.iter().map(|flow| flow.name.as_str());
+    let problem = Diagnostic::error(Code::UnknownFlow, format!("there is no flow `{name}`"), place)
+        .label("no flow of this name");
+    if let Some(nearest) = suggest::nearest(name, names()) {
+        return problem.help(format!("did you mean `{nearest}`?")).replace_with(nearest);
+    }
+    let known: Vec<String> = names().take(10).map(|name| format!("`{name}`")).collect();
+    let more = if topology.flows.len() > known.len() { ", …" } else { "" };
+    match known.as_slice() {
+        [] => problem.help("the topology defines no flows"),
+        known => problem.help(format!("the flows are {}{more}", known.join(", "))),
+    }
+}

@@ -1,0 +1,125 @@
+//! The command line: arguments to calls of the library, results to streams and an exit status.
+//!
+//! **Invariant:** only here is anything printed, is a terminal asked for, is a process ended.
+
+mod answer;
+mod args;
+mod exit;
+mod inputs;
+mod installers;
+mod interrupt;
+mod limits;
+mod output;
+mod progress;
+mod schema;
+mod terminal;
+mod validate;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use blastwave::diagnostic::{Diagnostic, Sources};
+use blastwave::render::diagnostics;
+use exit::Exit;
+use output::OutputError;
+use terminal::Terminal;
+
+/// Does what the arguments say.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error).into(),
+    };
+    let terminal = Terminal::new(cli.console);
+    let exit = run(&cli.command, terminal).unwrap_or_else(|failure| failure.report(terminal));
+    exit.into()
+}
+
+fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
+    match command {
+        Command::Simulate(args) => answer::simulate(args, terminal),
+        Command::Check(args) => answer::check(args, terminal),
+        Command::Validate(args) => validate::run(args, terminal),
+        Command::Schema { what } => schema::run(*what, terminal),
+        Command::Completions { shell } => installers::completions(*shell, terminal),
+        Command::Man { command } => installers::man(command.as_deref(), terminal),
+    }
+}
+
+/// Why a command could not do what it was asked for.
+#[derive(Debug)]
+enum Failure {
+    /// The arguments make no sense together.
+    Usage { message: String, help: Option<String> },
+    /// Input files are wrong.
+    Input { diagnostics: Vec<Diagnostic>, sources: Sources },
+    /// The result cannot be written.
+    Output(OutputError),
+    /// The user wanted it to end.
+    Interrupted { trials: u64 },
+}
+
+impl Failure {
+    fn usage(message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), help: None }
+    }
+
+    /// Says what to do.
+    fn help(mut self, text: impl Into<String>) -> Self {
+        if let Self::Usage { help, .. } = &mut self {
+            *help = Some(text.into());
+        }
+        self
+    }
+
+    /// Tells the user, and gives the status to end with.
+    fn report(&self, terminal: Terminal) -> Exit {
+        match self {
+            Self::Usage { message, help } => {
+                terminal.error(message);
+                if let Some(help) = help {
+                    terminal.message(&format!("  help: {help}\n"));
+                }
+                Exit::Unusable
+            }
+            Self::Input { diagnostics, sources } => {
+                let style = diagnostics_style(terminal.colors_messages());
+                terminal.message(&diagnostics::render(diagnostics, sources, style));
+                Exit::Unusable
+            }
+            Self::Output(error) => {
+                terminal.error(&error.to_string());
+                Exit::Unusable
+            }
+            Self::Interrupted { trials } => {
+                let done = if *trials == 0 {
+                    "before the first trials were done".to_owned()
+                } else {
+                    format!("after {trials} trials; `--partial` would have reported them")
+                };
+                terminal.message(&format!("interrupted {done}: nothing was written\n"));
+                Exit::Interrupted
+            }
+        }
+    }
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Self {
+        Self::Output(error)
+    }
+}
+
+fn diagnostics_style(has_color: bool) -> diagnostics::Style {
+    if has_color { diagnostics::Style::Ansi } else { diagnostics::Style::Plain }
+}
+
+/// Help and version are results; anything else that the parser says is a message.
+fn usage(error: &clap::Error) -> Exit {
+    // A closed pipe takes nothing from the help that was read.
+    drop(error.print());
+    if error.use_stderr() { Exit::Unusable } else { Exit::Done }
+}

@@ -1,0 +1,197 @@
+//! Where a result goes: to standard output, or to a file that is written wholly or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::terminal::Terminal;
+
+/// Where a result goes.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Standard output.
+    Stdout,
+    /// A file.
+    File(PathBuf),
+}
+
+/// A result that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OutputError {
+    /// The file cannot be written.
+    #[error("cannot write `{path}`: {reason}")]
+    File {
+        /// Which file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// Standard output cannot be written.
+    #[error("cannot write the result: {0}")]
+    Stdout(io::Error),
+}
+
+impl Output {
+    /// The output of a path; tries whether it can be written, before anything is simulated.
+    ///
+    /// A result never takes the place of what it was made from.
+    pub(crate) fn open(path: Option<&str>, inputs: &[String]) -> Result<Self, OutputError> {
+        let Some(path) = path.filter(|path| *path != "-") else { return Ok(Self::Stdout) };
+        let fail = |reason: String| OutputError::File { path: path.to_owned(), reason };
+        let target = resolved(Path::new(path));
+        if target.is_dir() {
+            return Err(fail("it is a directory".to_owned()));
+        }
+        if inputs.iter().any(|input| is_same(Path::new(input), &target)) {
+            return Err(fail("it is one of the inputs".to_owned()));
+        }
+        if is_regular(&target) {
+            let (file, beside) = beside(&target).map_err(|error| fail(explain(&error)))?;
+            drop(file);
+            fs::remove_file(beside).map_err(|error| fail(explain(&error)))?;
+        }
+        Ok(Self::File(target))
+    }
+
+    /// Whether colours can be seen there.
+    pub(crate) fn has_color(&self, terminal: Terminal) -> bool {
+        match self {
+            Self::Stdout => terminal.colors_results(),
+            Self::File(_) => terminal.colors_files(),
+        }
+    }
+
+    /// The width of the terminal, where it goes to one.
+    pub(crate) fn width(&self) -> Option<usize> {
+        match self {
+            Self::Stdout => Terminal::width(),
+            Self::File(_) => None,
+        }
+    }
+
+    /// Writes a result.
+    pub(crate) fn write(&self, text: &str, terminal: Terminal) -> Result<(), OutputError> {
+        match self {
+            Self::Stdout => terminal.result(text).map_err(OutputError::Stdout),
+            Self::File(path) => replace(path, text).map_err(|error| OutputError::File {
+                path: path.display().to_string(),
+                reason: explain(&error),
+            }),
+        }
+    }
+}
+
+/// Where a path leads: renaming would otherwise put a file in the place of a link to it.
+fn resolved(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn is_same(input: &Path, target: &Path) -> bool {
+    fs::canonicalize(input).is_ok_and(|input| input == target)
+}
+
+/// A file, or nothing yet: not a device or a pipe, which cannot be replaced.
+fn is_regular(path: &Path) -> bool {
+    fs::metadata(path).map_or(true, |metadata| metadata.is_file())
+}
+
+/// Writes beside the file and then renames: whoever looks sees the old text or the new one, and a
+/// full disk or a lost machine leaves the old one.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    if !is_regular(path) {
+        return OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
+    }
+    let (mut file, beside) = beside(path)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| keep_permissions(path, &file))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // The first error tells what is wrong; that this one fails too would tell nothing more.
+        drop(fs::remove_file(&beside));
+    }
+    written
+}
+
+/// A new file in the same directory, since a rename cannot cross file systems.
+fn beside(path: &Path) -> io::Result<(File, PathBuf)> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let file = OpenOptions::new().write(true).create_new(true).open(&beside)?;
+    Ok((file, beside))
+}
+
+fn keep_permissions(path: &Path, file: &File) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(metadata) => file.set_permissions(metadata.permissions()),
+        Err(_) => Ok(()),
+    }
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::InvalidInput => "this cannot be the name of a file".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_stays_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.txt");
+        for text in ["first", "second"] {
+            replace(&path, text).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(names(folder.path()), ["report.txt"]);
+        }
+    }
+
+    #[test]
+    fn a_failure_keeps_the_file_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.txt");
+        replace(&path, "first").unwrap();
+        // The place beside it is taken, so there is none to write to.
+        let (_, taken) = beside(&path).unwrap();
+        assert!(replace(&path, "second").is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+        fs::remove_file(taken).unwrap();
+        // A directory has come to be where the file was: it cannot be renamed over.
+        let folder_at = folder.path().join("folder");
+        fs::create_dir_all(folder_at.join("inside")).unwrap();
+        assert!(replace(&folder_at, "third").is_err());
+        assert_eq!(names(folder.path()).len(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused_before_work_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().join("shop.yaml");
+        fs::write(&input, "x").unwrap();
+        let open = |path: &Path| {
+            let path = path.to_str().unwrap();
+            let inputs = [input.to_str().unwrap().to_owned()];
+            Output::open(Some(path), &inputs).map_err(|error| error.to_string())
+        };
+        assert!(open(folder.path()).unwrap_err().ends_with("it is a directory"));
+        assert!(open(&input).unwrap_err().ends_with("it is one of the inputs"));
+        let nowhere = folder.path().join("missing").join("report.txt");
+        assert!(open(&nowhere).unwrap_err().ends_with("there is no such directory"));
+        assert!(open(&folder.path().join("report.txt")).is_ok());
+        assert_eq!(names(folder.path()), ["shop.yaml"]);
+        assert!(matches!(Output::open(Some("-"), &[]), Ok(Output::Stdout)));
+    }
+}

@@ -1,0 +1,21 @@
+//! `blastwave schema`: the JSON Schemas that are compiled in.
+
+use super::Failure;
+use super::args::SchemaOf;
+use super::exit::Exit;
+use super::output::OutputError;
+use super::terminal::Terminal;
+use blastwave::model::schema;
+use blastwave::report;
+
+/// Prints a schema.
+pub(crate) fn run(what: SchemaOf, terminal: Terminal) -> Result<Exit, Failure> {
+    let schema = match what {
+        SchemaOf::Result => report::RESULT_SCHEMA,
+        SchemaOf::Topology => schema::TOPOLOGY,
+        SchemaOf::Change => schema::CHANGE,
+        SchemaOf::Scenario => schema::SCENARIO,
+    };
+    terminal.result(schema).map_err(OutputError::Stdout)?;
+    Ok(Exit::Done)
+}

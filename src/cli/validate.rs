@@ -1,0 +1,247 @@
+//! `blastwave validate`: every problem in some files.
+
+use std::collections::BTreeMap;
+
+use super::args::{ListFormat, ValidateArgs};
+use super::exit::Exit;
+use super::output::Output;
+use super::terminal::Terminal;
+use super::{Failure, diagnostics_style};
+use blastwave::diagnostic::{self, Code, Diagnostic, Severity, Sources};
+use blastwave::load::{self, Document};
+use blastwave::model::{Change, Kind, Scenario, Topology, lint};
+use blastwave::render::{diagnostics, json};
+use blastwave::report::Problem;
+
+/// Reads files, and writes everything that is wrong with them or doubtful.
+pub(crate) fn run(args: &ValidateArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    if args.files.iter().filter(|file| *file == "-").count() > 1 {
+        return Err(Failure::usage("standard input can be read only once"));
+    }
+    let output = Output::open(args.output.as_deref(), &args.files)?;
+    let mut found = Findings::default();
+    found.check(&args.files);
+    found.settle(args.strict);
+    let text = match args.format {
+        ListFormat::Text => found.text(diagnostics_style(output.has_color(terminal))),
+        ListFormat::Json => {
+            let problem = |it: &Diagnostic| Problem::new(it, &found.sources);
+            json::render_problems(&found.problems.iter().map(problem).collect::<Vec<_>>())
+        }
+    };
+    output.write(&text, terminal)?;
+    found.status()
+}
+
+/// What the files hold, and what is wrong with them.
+#[derive(Default)]
+struct Findings {
+    sources: Sources,
+    problems: Vec<Diagnostic>,
+    /// What was read by path, so that a file which several others name is read and judged once;
+    /// nothing for what cannot be read.
+    documents: BTreeMap<String, Option<Document>>,
+    topologies: BTreeMap<String, Option<Topology>>,
+    /// One line for each file that is in order.
+    facts: Vec<String>,
+    /// Changes that could not be checked, and why.
+    unchecked: Option<Unchecked>,
+}
+
+struct Unchecked {
+    change: String,
+    topologies: usize,
+}
+
+impl Findings {
+    fn check(&mut self, files: &[String]) {
+        for file in files {
+            self.read(file);
+        }
+        let of_kind = |found: &Self, wanted: Kind| -> Vec<String> {
+            let is_wanted = |file: &&String| found.kind(file) == Some(wanted);
+            files.iter().filter(is_wanted).cloned().collect()
+        };
+        let topologies = of_kind(self, Kind::Topology);
+        for file in &topologies {
+            self.topology(file);
+        }
+        for file in of_kind(self, Kind::Change) {
+            match topologies.as_slice() {
+                [topology] => self.change(&file, topology),
+                several => self.leave_unchecked(&file, several.len()),
+            }
+        }
+        for file in of_kind(self, Kind::Scenario) {
+            self.scenario(&file);
+        }
+        for file in files {
+            self.foreign(file);
+        }
+    }
+
+    /// Reads a file, if it was not yet.
+    fn read(&mut self, path: &str) {
+        if self.documents.contains_key(path) {
+            return;
+        }
+        let document = load::read(path, &mut self.sources);
+        let document = document.map_err(|problems| self.problems.extend(problems)).ok();
+        self.documents.insert(path.to_owned(), document);
+    }
+
+    fn document(&self, path: &str) -> Option<&Document> {
+        self.documents.get(path)?.as_ref()
+    }
+
+    fn kind(&self, path: &str) -> Option<Kind> {
+        Kind::of(self.document(path)?)
+    }
+
+    fn topology(&mut self, path: &str) {
+        if self.topologies.contains_key(path) {
+            return;
+        }
+        let Some(document) = self.document(path) else { return };
+        let topology = match Topology::from_document(document) {
+            Ok(topology) => {
+                self.problems.extend(lint::topology(&topology));
+                self.facts.push(format!("{path}: {}", describe(&topology)));
+                Some(topology)
+            }
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        };
+        self.topologies.insert(path.to_owned(), topology);
+    }
+
+    fn change(&mut self, path: &str, topology: &str) {
+        let Some(document) = self.document(path) else { return };
+        // With a topology that is wrong itself, every name in the change may be wrong or right.
+        let Some(Some(topology)) = self.topologies.get(topology) else {
+            let problems = document.problems.clone();
+            self.problems.extend(problems);
+            return;
+        };
+        match Change::from_document(document, topology) {
+            Ok(change) => {
+                let warnings = lint::change(&change, topology);
+                let count = counted(change.targets.len(), "target");
+                let fact = format!("{path}: change `{}` to {count}", change.name);
+                self.problems.extend(warnings);
+                self.facts.push(fact);
+            }
+            Err(problems) => self.problems.extend(problems),
+        }
+    }
+
+    fn leave_unchecked(&mut self, path: &str, topologies: usize) {
+        let problems = self.document(path).map(|document| document.problems.clone());
+        self.problems.extend(problems.into_iter().flatten());
+        self.unchecked.get_or_insert(Unchecked { change: path.to_owned(), topologies });
+    }
+
+    /// Checks a scenario, and the files it names.
+    fn scenario(&mut self, path: &str) {
+        let Some(document) = self.document(path) else { return };
+        let scenario = match Scenario::from_document(document, &self.sources) {
+            Ok(scenario) => scenario,
+            Err(problems) => return self.problems.extend(problems),
+        };
+        self.read(&scenario.topology.path);
+        self.topology(&scenario.topology.path);
+        for change in &scenario.changes {
+            self.read(&change.path);
+            self.change(&change.path, &scenario.topology.path);
+        }
+        let changes = counted(scenario.changes.len(), "change");
+        self.facts.push(format!("{path}: scenario `{}` of {changes}", scenario.name));
+    }
+
+    /// Says what a file is that is none of those which can be checked.
+    fn foreign(&mut self, path: &str) {
+        let checked = [Kind::Topology, Kind::Change, Kind::Scenario];
+        let Some(document) = self.document(path) else { return };
+        if Kind::of(document).is_some_and(|kind| checked.contains(&kind)) {
+            return;
+        }
+        // It tells best what is missing, and what the file is instead.
+        let problems = Topology::from_document(document).err().unwrap_or_default();
+        self.problems.extend(problems);
+    }
+
+    /// Puts the problems in order, and takes warnings for errors where that is wanted.
+    fn settle(&mut self, is_strict: bool) {
+        if is_strict {
+            for problem in &mut self.problems {
+                problem.severity = Severity::Error;
+            }
+        }
+        diagnostic::sort(&mut self.problems);
+    }
+
+    fn has_errors(&self) -> bool {
+        self.problems.iter().any(Diagnostic::is_error)
+    }
+
+    /// Facts where nothing is wrong, problems where something is, and how many.
+    fn text(&self, style: diagnostics::Style) -> String {
+        let mut text = String::new();
+        if !self.has_errors() {
+            for fact in &self.facts {
+                text.push_str(fact);
+                text.push('\n');
+            }
+        }
+        if self.problems.is_empty() {
+            if self.unchecked.is_none() {
+                text.push_str("no problems\n");
+            }
+            return text;
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&diagnostics::render(&self.problems, &self.sources, style));
+        text
+    }
+
+    fn status(&self) -> Result<Exit, Failure> {
+        if let Some(Unchecked { change, topologies }) = &self.unchecked {
+            let failure = Failure::usage(format!("`{change}` was not checked"));
+            return Err(match topologies {
+                0 => failure.help("a change is checked against its topology: name that file too"),
+                _ => failure.help(format!(
+                    "a change is checked against one topology, but {topologies} are named"
+                )),
+            });
+        }
+        let is_unread =
+            |problem: &Diagnostic| matches!(problem.code, Code::Unreadable | Code::TooLarge);
+        Ok(match () {
+            () if self.problems.iter().any(is_unread) => Exit::Unusable,
+            () if self.has_errors() => Exit::Stop,
+            () => Exit::Done,
+        })
+    }
+}
+
+/// What a topology holds.
+fn describe(topology: &Topology) -> String {
+    format!(
+        "topology `{}` of {}, {}, {}",
+        topology.name,
+        counted(topology.services.len(), "service"),
+        match topology.written().count() {
+            1 => "1 dependency".to_owned(),
+            count => format!("{count} dependencies"),
+        },
+        counted(topology.flows.len(), "flow")
+    )
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

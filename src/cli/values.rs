@@ -1,0 +1,137 @@
+//! Reads the values of flags. What is wrong with one is said in words; clap adds the name of the flag.
+
+use blastwave::model::units::{parse_duration, parse_share};
+use blastwave::model::{Seconds, Share};
+
+/// The most trials of one run: at a million trials per second, a quarter of an hour.
+const TRIALS_MAX: u64 = 1_000_000_000;
+/// More threads than this are a slip.
+const THREADS_MAX: usize = 1024;
+/// Narrower text cannot hold a name beside its figures.
+const WIDTH: std::ops::RangeInclusive<usize> = 60..=1000;
+
+/// A figure of one flow that must not be exceeded: `FLOW=SHARE` or `FLOW=ORDERS`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FlowLimit {
+    /// As written, to be shown in messages.
+    pub(crate) text: String,
+    /// The name of the flow.
+    pub(crate) flow: String,
+    /// At most this.
+    pub(crate) at_most: f64,
+}
+
+/// `2h`, `10m`.
+pub(crate) fn duration(text: &str) -> Result<Seconds, String> {
+    parse_duration(text)
+}
+
+/// `100000`, `100_000`, `100k`, `1M`.
+pub(crate) fn trials(text: &str) -> Result<u64, String> {
+    let wrong = || "not a number of trials; write for example `20000`, `20k` or `1M`".to_owned();
+    let (number, unit) = match text.strip_suffix(['k', 'K', 'M']) {
+        Some(number) if text.ends_with('M') => (number, 1_000_000),
+        Some(number) => (number, 1_000),
+        None => (text, 1),
+    };
+    let number: u64 = number.replace(['_', ','], "").parse().map_err(|_| wrong())?;
+    match number.checked_mul(unit) {
+        Some(0) => Err("at least one trial is needed".to_owned()),
+        Some(trials) if trials <= TRIALS_MAX => Ok(trials),
+        _ => Err("at most 1,000,000,000 trials can be run".to_owned()),
+    }
+}
+
+/// `1%`, `0.01`: above 0.
+pub(crate) fn precision(text: &str) -> Result<Share, String> {
+    let share = parse_share(text)?;
+    if share.is_zero() {
+        return Err("an interval always has some width; write for example `1%`".to_owned());
+    }
+    Ok(share)
+}
+
+/// `1` to [`THREADS_MAX`].
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads) if (1..=THREADS_MAX).contains(&threads) => Ok(threads),
+        _ => Err(format!("not a number of threads from 1 to {THREADS_MAX}")),
+    }
+}
+
+/// Columns of text.
+pub(crate) fn width(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(width) if WIDTH.contains(&width) => Ok(width),
+        _ => Err(format!("not a number of columns from {} to {}", WIDTH.start(), WIDTH.end())),
+    }
+}
+
+/// `place-order=5%`.
+pub(crate) fn max_failed(text: &str) -> Result<FlowLimit, String> {
+    let (flow, value) = flow_and_value(text, "place-order=5%")?;
+    Ok(limit(text, flow, parse_share(value)?.get()))
+}
+
+/// `place-order=2000`.
+pub(crate) fn max_lost(text: &str) -> Result<FlowLimit, String> {
+    let (flow, value) = flow_and_value(text, "place-order=2000")?;
+    let orders: Result<f64, _> = value.replace(['_', ','], "").parse();
+    match orders {
+        Ok(orders) if orders.is_finite() && orders >= 0.0 => Ok(limit(text, flow, orders)),
+        _ => Err(format!("`{value}` is not a number of orders, 0 or more")),
+    }
+}
+
+/// The last `=` divides: names may hold others.
+fn flow_and_value<'a>(text: &'a str, example: &str) -> Result<(&'a str, &'a str), String> {
+    match text.rsplit_once('=') {
+        Some((flow, value)) if !flow.trim().is_empty() => Ok((flow.trim(), value.trim())),
+        _ => Err(format!("not a flow and its limit; write for example `{example}`")),
+    }
+}
+
+fn limit(text: &str, flow: &str, at_most: f64) -> FlowLimit {
+    FlowLimit { text: text.to_owned(), flow: flow.to_owned(), at_most }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trials_are_written_as_people_write_large_numbers() {
+        for (text, trials_read) in
+            [("1", 1), ("20000", 20_000), ("20_000", 20_000), ("20k", 20_000), ("2M", 2_000_000)]
+        {
+            assert_eq!(trials(text), Ok(trials_read), "{text}");
+        }
+        for wrong in ["", "k", "0", "-1", "1.5", "1e6", "many", "2000M", "18446744073709551615k"] {
+            assert!(trials(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn limits_name_a_flow_and_a_figure() {
+        let read = max_failed("a=b = 5%").unwrap();
+        assert_eq!((read.flow.as_str(), read.at_most), ("a=b", 0.05));
+        assert_eq!(max_lost("place-order=2,000").map(|limit| limit.at_most), Ok(2000.0));
+        for wrong in ["", "place-order", "=5%", "place-order=", "place-order=500%", "place-order=x"]
+        {
+            assert!(max_failed(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["place-order=-1", "place-order=inf", "place-order=NaN", "place-order=5%"] {
+            assert!(max_lost(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn widths_threads_and_precisions_have_bounds() {
+        assert_eq!(width("60"), Ok(60));
+        assert!(width("59").is_err() && width("wide").is_err());
+        assert_eq!(threads("8"), Ok(8));
+        assert!(threads("0").is_err() && threads("1025").is_err());
+        assert!(precision("0%").is_err() && precision("101%").is_err());
+        assert_eq!(precision("0.5%").map(Share::get), Ok(0.005));
+    }
+}

@@ -1,0 +1,24 @@
+//! Data for scripts: reports as they are.
+
+use crate::report::{Problem, Report, StoryReport};
+
+/// The report as indented JSON with a newline at the end; keys are always in the same order.
+pub fn render(report: &Report) -> String {
+    pretty(report)
+}
+
+/// One trial, in the same form.
+pub fn render_trial(trial: &StoryReport) -> String {
+    pretty(trial)
+}
+
+/// A list of problems, in the same form.
+pub fn render_problems(problems: &[Problem]) -> String {
+    pretty(&problems)
+}
+
+fn pretty(value: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("texts, numbers, lists and maps");
+    text.push('\n');
+    text
+}

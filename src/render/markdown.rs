@@ -1,0 +1,264 @@
+//! The report for a pull request: a verdict, a table of flows, and the rest folded away.
+//!
+//! Written for GitHub's and GitLab's flavour. Names come from files that anybody may have written, so
+//! they stand in code, where they can neither mention people nor close a table.
+
+use super::story::{self, HIT, Wording};
+use super::text::ShareBar;
+use super::words;
+use crate::report::{Report, UnitReport, Verdict};
+
+/// How many rows a table may have.
+const ROWS_MAX: usize = 20;
+/// How many cells a bar has: it stands in a narrow column.
+const BAR: usize = 12;
+const DASH: &str = "–";
+const WORDING: Wording = Wording { name: code, arrow: "→" };
+/// For names inside sentences of others.
+const SENTENCES: Wording = Wording { name: prose, arrow: "→" };
+
+/// The report as a comment.
+pub fn render(report: &Report) -> String {
+    let mut parts = Vec::new();
+    parts.extend(story::interruption(report).map(|it| format!("> ⚠️ **{it}**")));
+    parts.extend(report.verdict.as_ref().map(verdict));
+    parts.push(format!("**{}**", story::essence(report, &WORDING)));
+    parts.extend(story::per_rollout(report, &WORDING));
+    let alarms = story::alarms(report, &WORDING);
+    parts.extend(alarms.into_iter().map(|(word, text)| format!("⚠️ **{word}:** {text}")));
+    parts.extend(flows(report));
+    parts.extend(course(report));
+    parts.extend(services(report));
+    parts.extend(held(report));
+    let unknowns = story::unknowns(report).into_iter().map(|it| story::unknown(it, &WORDING));
+    parts.extend(folded_list("Not stated, and it matters", unknowns.collect()));
+    let assumptions = report.assumptions.iter().map(|it| prose(it));
+    parts.extend(folded_list("Assumed", assumptions.collect()));
+    parts.push(format!("<sub>{}</sub>", prose(&story::footer(report))));
+    let mut text = parts.join("\n\n");
+    text.push('\n');
+    text
+}
+
+fn verdict(verdict: &Verdict) -> String {
+    let (mark, word) = match verdict.decision.as_str() {
+        "proceed" => ("✅", "Proceed"),
+        "caution" if verdict.undecided => ("⚠️", "Caution, undecided"),
+        "caution" => ("⚠️", "Caution"),
+        _ => ("⛔", "Stop"),
+    };
+    let mut reasons = verdict.reasons.iter().map(|reason| prose(reason));
+    let first = reasons.next().map_or_else(String::new, |reason| format!(" {reason}"));
+    let head = format!("### {mark} {word}:{first}");
+    let rest: Vec<String> = reasons.map(|reason| format!("- {reason}")).collect();
+    if rest.is_empty() { head } else { format!("{head}\n\n{}", rest.join("\n")) }
+}
+
+fn flows(report: &Report) -> Option<String> {
+    if report.flows.is_empty() {
+        return None;
+    }
+    let has_losses = report.flows.iter().any(|flow| flow.orders_lost.is_some());
+    let mut table = Table::new(&["flow", "", "fails", "95% interval", "degraded"], 2);
+    if has_losses {
+        table.columns.extend(["orders lost", "1 in 20", "worst"]);
+    }
+    for flow in report.flows.iter().take(ROWS_MAX) {
+        let mut cells = unit(flow);
+        if has_losses {
+            cells.extend(match &flow.orders_lost {
+                Some(lost) => [words::mean(lost), words::rough(lost.p95), words::rough(lost.max)],
+                None => ["not known".to_owned(), String::new(), String::new()],
+            });
+        }
+        table.rows.push(cells);
+    }
+    let more = report.flows.len().saturating_sub(ROWS_MAX);
+    let more = if more > 0 {
+        format!("\n\nand {}", words::plural(more, "more flow"))
+    } else {
+        String::new()
+    };
+    Some(format!("{}{more}", table.render()))
+}
+
+/// Name, bar, and the figures that flows and services share.
+fn unit(unit: &UnitReport) -> Vec<String> {
+    let failed = unit.failed.exact.unwrap_or(unit.failed.p);
+    let bar = ShareBar { failed, degraded: unit.degraded.p, cells: BAR };
+    vec![
+        code(&unit.name),
+        format!("`{bar}`"),
+        words::estimate(&unit.failed),
+        words::interval(&unit.failed, DASH),
+        words::estimate(&unit.degraded),
+    ]
+}
+
+fn course(report: &Report) -> Option<String> {
+    let course = &report.course;
+    let mut items = Vec::new();
+    let mut add = |what: &str, spread: Option<crate::report::Spread>, show: fn(f64) -> String| {
+        items.extend(spread.map(|spread| {
+            format!(
+                "{what}: {} in half of the worlds, {} in 19 of 20",
+                show(spread.p50),
+                show(spread.p95)
+            )
+        }));
+    };
+    add("first loss after", course.impact_s, words::duration);
+    add("noticed after", course.detected_s, words::duration);
+    add("over after", course.over_s, words::duration);
+    add("rolled out by the time it is noticed", course.exposure_at_detection, words::percent);
+    items.extend(story::noticed(course).map(|by| format!("noticed by {by}")));
+    items.extend(story::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
+    items.extend(report.stories.iter().map(|it| {
+        let label = prose(&it.label).replace(' ', "-");
+        format!("a {label} world (trial {}): {}", it.trial, story::trial(it, &SENTENCES))
+    }));
+    let worth = story::worth(report, &WORDING);
+    items.extend(worth.into_iter().map(|worth| format!("of the lost orders: {worth}")));
+    folded_list("When, and what it costs", items)
+}
+
+fn services(report: &Report) -> Option<String> {
+    let is_hit = |service: &&UnitReport| service.degraded.p >= HIT;
+    let hit: Vec<&UnitReport> = report.services.iter().filter(is_hit).collect();
+    if hit.is_empty() {
+        return None;
+    }
+    let mut table = Table::new(&["service", "", "fails", "95% interval", "degraded"], 2);
+    table.rows.extend(hit.iter().take(ROWS_MAX).map(|service| unit(service)));
+    let failing = hit.iter().filter(|service| service.failed.p >= HIT).count();
+    let all = words::plural(report.services.len(), "service");
+    let title = format!(
+        "Services: {} of {all} can fail, {} more can be degraded",
+        words::count(failing as f64),
+        words::count((hit.len() - failing) as f64)
+    );
+    let more = hit.len().saturating_sub(ROWS_MAX);
+    let more = if more > 0 {
+        format!("\n\nand {} more", words::count(more as f64))
+    } else {
+        String::new()
+    };
+    Some(folded(&title, &format!("{}{more}", table.render())))
+}
+
+fn held(report: &Report) -> Option<String> {
+    let held = story::held(report);
+    let mut items: Vec<String> = held
+        .iter()
+        .take(ROWS_MAX)
+        .map(|it| {
+            let call = WORDING.call(&it.at.caller, &it.at.dependency);
+            let passed = words::percent(it.at.passed);
+            format!("{call}: {}; got through {passed}", it.guards)
+        })
+        .collect();
+    items.extend(story::unheld(report).iter().take(ROWS_MAX).map(|it| {
+        let call = WORDING.call(&it.caller, &it.dependency);
+        format!("{call}: nothing held; got through {}", words::percent(it.passed))
+    }));
+    folded_list("What held, and what did not (shares of worlds)", items)
+}
+
+/// A table whose first columns are text and whose others are figures.
+struct Table {
+    columns: Vec<&'static str>,
+    texts: usize,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn new(columns: &[&'static str], texts: usize) -> Self {
+        Self { columns: columns.to_vec(), texts, rows: Vec::new() }
+    }
+
+    fn render(&self) -> String {
+        let row = |cells: &mut dyn Iterator<Item = &str>| {
+            format!("| {} |", cells.collect::<Vec<_>>().join(" | "))
+        };
+        let mut rules =
+            (0..self.columns.len()).map(|column| if column < self.texts { "---" } else { "--:" });
+        let mut lines = vec![row(&mut self.columns.iter().copied()), row(&mut rules)];
+        lines.extend(self.rows.iter().map(|cells| row(&mut cells.iter().map(String::as_str))));
+        lines.join("\n")
+    }
+}
+
+fn folded_list(title: &str, items: Vec<String>) -> Option<String> {
+    let list: Vec<String> = items.into_iter().map(|item| format!("- {item}")).collect();
+    (!list.is_empty()).then(|| folded(title, &list.join("\n")))
+}
+
+fn folded(title: &str, body: &str) -> String {
+    // Without the empty lines, the Markdown inside would be taken for HTML.
+    format!("<details><summary>{title}</summary>\n\n{body}\n\n</details>")
+}
+
+/// A name as code: no mention, no reference, no link, no markup.
+fn code(name: &str) -> String {
+    let name = super::text::harmless(name);
+    if name.contains(['`', '|', '\\']) {
+        let escaped: String = name
+            .chars()
+            .map(|c| if c.is_ascii_punctuation() { entity(c) } else { c.to_string() })
+            .collect();
+        return format!("<code>{escaped}</code>");
+    }
+    // Blanks at both ends would be stripped, and a name of blanks be none.
+    format!("`{}`", name.trim())
+}
+
+/// A sentence in which names may occur: its letters stay, its markup does not act.
+fn prose(text: &str) -> String {
+    let text = super::text::harmless(text);
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '@' | '#' => {
+                // An entity would be turned back before mentions are looked for.
+                escaped.push(c);
+                escaped.push('\u{200b}');
+            }
+            '`' | '|' | '<' | '>' | '&' | '*' | '_' | '[' | ']' | '~' | '\\' => {
+                escaped.push_str(&entity(c));
+            }
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn entity(c: char) -> String {
+    format!("&#{};", c as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_code_and_nothing_else() {
+        assert_eq!(code("payments"), "`payments`");
+        assert_eq!(code("@team"), "`@team`");
+        assert_eq!(code("a|b"), "<code>a&#124;b</code>");
+        assert_eq!(code("a`b"), "<code>a&#96;b</code>");
+        assert_eq!(
+            code("</code><script>`"),
+            "<code>&#60;&#47;code&#62;&#60;script&#62;&#96;</code>"
+        );
+        assert_eq!(code("a\nb"), "<code>a&#92;u&#123;a&#125;b</code>");
+    }
+
+    #[test]
+    fn sentences_keep_their_letters_and_lose_their_markup() {
+        assert_eq!(
+            prose("ask @ops about *x* | `y` #12"),
+            "ask @\u{200b}ops about &#42;x&#42; &#124; &#96;y&#96; #\u{200b}12"
+        );
+        assert_eq!(prose("90.0% (89.0% to 91.0%)"), "90.0% (89.0% to 91.0%)");
+    }
+}

@@ -1,0 +1,411 @@
+//! What a report says, in sentences: shared by everything that is read by people.
+
+use super::words;
+use crate::report::{
+    CourseReport, DependencyReport, Interval, Quantiles, Report, StoryReport, TargetReport,
+    UnitReport, Unknown,
+};
+
+/// From this share of trials on something is worth a line of its own.
+pub(super) const HIT: f64 = 0.01;
+
+/// How a form of text writes what differs between forms.
+pub(super) struct Wording {
+    /// A name made harmless.
+    pub(super) name: fn(&str) -> String,
+    /// From a caller to its dependency.
+    pub(super) arrow: &'static str,
+}
+
+impl Wording {
+    /// `caller → dependency`.
+    pub(super) fn call(&self, caller: &str, dependency: &str) -> String {
+        format!("{} {} {}", (self.name)(caller), self.arrow, (self.name)(dependency))
+    }
+
+    fn names(&self, names: &[String], joint: &str) -> String {
+        let names: Vec<String> = names.iter().map(|name| (self.name)(name)).collect();
+        words::list(&names, joint, 3)
+    }
+}
+
+/// What happens, in one sentence or two: the worst flow, what it costs, and how many more are hit.
+pub(super) fn essence(report: &Report, wording: &Wording) -> String {
+    let cause = cause(report, wording);
+    let Some(flow) = headline_flow(&report.flows) else {
+        let failing = report.services.iter().filter(|it| it.failed.p >= HIT).count();
+        let all = words::plural(report.services.len(), "service");
+        return format!("{cause}, {failing} of {all} can fail; no flow is defined.");
+    };
+    let name = (wording.name)(&flow.name);
+    let lost = flow.orders_lost.as_ref().filter(|lost| lost.mean > 0.0);
+    let what = match (flow.failed.p, flow.degraded.p) {
+        (_, degraded) if degraded <= 0.0 && lost.is_none() => {
+            return format!("{cause}, no flow fails and none is degraded.");
+        }
+        (failed, _) if failed <= 0.0 => {
+            format!("no flow fails, but {name} is degraded {}", often(&flow.degraded))
+        }
+        (failed, degraded) if failed < 0.05 && degraded >= 0.5 => format!(
+            "{name} is degraded {} (and fails in {})",
+            often(&flow.degraded),
+            words::estimate(&flow.failed)
+        ),
+        _ => format!("{name} fails {}", often(&flow.failed)),
+    };
+    let costs = lost.map_or_else(String::new, |lost| format!(" and loses {}", orders(lost)));
+    let mut sentences = vec![format!("{cause}, {what}{costs}.")];
+    sentences.extend(together(report, flow));
+    sentences.extend(others(report, flow, wording));
+    sentences.join(" ")
+}
+
+/// The flow to speak of: the worst critical one that is hit, else the worst of all.
+fn headline_flow(flows: &[UnitReport]) -> Option<&UnitReport> {
+    let is_hit = |flow: &&UnitReport| {
+        let loses = flow.orders_lost.is_some_and(|lost| lost.mean > 0.0);
+        flow.critical == Some(true) && (flow.degraded.p >= HIT || loses)
+    };
+    flows.iter().find(is_hit).or(flows.first())
+}
+
+fn often(estimate: &Interval) -> String {
+    if estimate.exact.unwrap_or(estimate.p) >= 1.0 {
+        return "in every world".to_owned();
+    }
+    format!("in {} of worlds", words::estimate(estimate))
+}
+
+/// `5,100 orders on average (1 in 20: 14,000 or more)`.
+fn orders(lost: &Quantiles) -> String {
+    let mean = words::mean(lost);
+    let noun = if mean == "1" { "order" } else { "orders" };
+    let tail = [("1 in 20", lost.p95), ("1 in 100", lost.p99), ("at worst", lost.max)];
+    let tail = tail.into_iter().find(|(_, orders)| *orders > lost.mean * 1.05);
+    match tail {
+        Some(("at worst", orders)) => {
+            format!("{mean} {noun} on average (at worst {})", words::rough(orders))
+        }
+        Some((how_often, orders)) => {
+            format!("{mean} {noun} on average ({how_often}: {} or more)", words::rough(orders))
+        }
+        None => format!("{mean} {noun}"),
+    }
+}
+
+/// Which other flows are hit: `Also failing: rewards (11%) and browse (3%).`
+fn others(report: &Report, headline: &UnitReport, wording: &Wording) -> Vec<String> {
+    let others = || report.flows.iter().filter(|flow| !std::ptr::eq(*flow, headline));
+    let named = |flows: Vec<&UnitReport>, of: fn(&UnitReport) -> &Interval| {
+        let named = |flow: &&UnitReport| {
+            format!("{} ({})", (wording.name)(&flow.name), words::estimate(of(flow)))
+        };
+        words::list(&flows.iter().map(named).collect::<Vec<_>>(), "and", 2)
+    };
+    let failing: Vec<_> = others().filter(|flow| flow.failed.p >= HIT).collect();
+    let degraded: Vec<_> =
+        others().filter(|flow| flow.failed.p < HIT && flow.degraded.p >= HIT).collect();
+    let mut sentences = Vec::new();
+    if !failing.is_empty() {
+        sentences.push(format!("Also failing: {}.", named(failing, |flow| &flow.failed)));
+    }
+    if !degraded.is_empty() {
+        sentences.push(format!("Only degraded: {}.", named(degraded, |flow| &flow.degraded)));
+    }
+    sentences
+}
+
+/// What all flows lose together, where that is more than what the headline says already.
+fn together(report: &Report, headline: &UnitReport) -> Option<String> {
+    let total = report.total.as_ref().filter(|total| total.orders_lost.mean > 0.0)?;
+    let own = headline.orders_lost.as_ref().map_or(0.0, |lost| lost.mean);
+    (total.orders_lost.mean > own * (1.0 + 1e-9))
+        .then(|| format!("All flows together lose {}.", orders(&total.orders_lost)))
+}
+
+fn cause(report: &Report, wording: &Wording) -> String {
+    let targets = &report.targets;
+    let is_certain = targets.iter().all(|target| target.probability >= 1.0);
+    let what = if targets.is_empty() || !is_certain {
+        format!("{} breaks", (wording.name)(&report.change))
+    } else {
+        let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
+        let verb = verb(targets, targets.len() == 1);
+        format!("{} {verb}", wording.names(&names, "and"))
+    };
+    match report.course.lasting_s {
+        Some(lasting) if lasting > 0.0 => {
+            format!("{} after {what}", words::duration(lasting))
+        }
+        _ => format!("If {what}"),
+    }
+}
+
+/// What targets do that all break in the same one way.
+fn verb(targets: &[TargetReport], is_one: bool) -> &'static str {
+    let mode_of = |target: &TargetReport| {
+        let mut modes = target.modes.keys();
+        let first = modes.next().cloned();
+        if modes.next().is_none() { first } else { None }
+    };
+    let mode = targets.first().and_then(mode_of);
+    let is_common = targets.iter().all(|target| mode_of(target) == mode);
+    let (one, many) = match mode.as_deref().filter(|_| is_common) {
+        Some("down") => ("goes down", "go down"),
+        Some("slow") => ("hangs", "hang"),
+        Some("corrupt") => ("gives wrong answers", "give wrong answers"),
+        Some("surge") => ("floods what it calls", "flood what they call"),
+        _ => ("breaks", "break"),
+    };
+    if is_one { one } else { many }
+}
+
+/// The same multiplied by the chance that the change breaks at all; nothing for a certain break.
+pub(super) fn per_rollout(report: &Report, wording: &Wording) -> Option<String> {
+    let probability = report.failure_probability;
+    if probability >= 1.0 {
+        return None;
+    }
+    let often = format!("The change breaks in {} of rollouts", words::stated(probability));
+    let flow = headline_flow(&report.flows);
+    let figures = flow.and_then(|flow| {
+        let of = flow.per_rollout.as_ref()?;
+        let lost = report.total.as_ref().map(|total| total.per_rollout.mean);
+        let lost = lost.filter(|lost| *lost > 0.0).map_or_else(String::new, |lost| {
+            let rough = words::rough(lost);
+            let (noun, is) = if rough == "1" { ("order", "is") } else { ("orders", "are") };
+            format!(" and {rough} {noun} {is} lost on average")
+        });
+        let name = (wording.name)(&flow.name);
+        let share = words::percent(of.failed.exact.unwrap_or(of.failed.p));
+        Some(format!("over all of them, {name} fails in {share}{lost}"))
+    });
+    Some(figures.map_or_else(|| format!("{often}."), |figures| format!("{often}: {figures}.")))
+}
+
+/// What must not be overlooked: a word, and what it is about.
+pub(super) fn alarms(report: &Report, wording: &Wording) -> Vec<(&'static str, String)> {
+    let about = |names: &[String], one: &str, many: &str| {
+        let verb = if names.len() == 1 { one } else { many };
+        let names: Vec<String> = names.iter().map(|name| (wording.name)(name)).collect();
+        format!("{} {verb}", words::list(&names, "and", 5))
+    };
+    let alarms = [
+        (
+            "Metastable",
+            &report.metastable,
+            "stays overloaded after the cause is gone, in some worlds.",
+            "stay overloaded after the cause is gone, in some worlds.",
+        ),
+        (
+            "Never recovers",
+            &report.never_recovers,
+            "does not come back without help, in some worlds.",
+            "do not come back without help, in some worlds.",
+        ),
+        (
+            "Unsettled",
+            &report.unsettled,
+            "swings between states in some worlds: do not trust its figures.",
+            "swing between states in some worlds: do not trust their figures.",
+        ),
+    ];
+    alarms
+        .into_iter()
+        .filter(|(_, names, ..)| !names.is_empty())
+        .map(|(word, names, one, many)| (word, about(names, one, many)))
+        .collect()
+}
+
+/// Said first where fewer trials were run than asked for.
+pub(super) fn interruption(report: &Report) -> Option<String> {
+    report.partial.then(|| format!("Interrupted: these are the first {} only.", trials(report)))
+}
+
+fn trials(report: &Report) -> String {
+    words::plural(usize::try_from(report.trials).unwrap_or(usize::MAX), "trial")
+}
+
+/// A dependency at which something was contained, strongest guard first.
+pub(super) struct Held<'a> {
+    pub(super) at: &'a DependencyReport,
+    /// `fallback held 56%, retry 5%`.
+    pub(super) guards: String,
+}
+
+/// Where failure was contained, most first.
+pub(super) fn held(report: &Report) -> Vec<Held<'_>> {
+    let strongest = |it: &DependencyReport| it.contained.values().copied().fold(0.0, f64::max);
+    let mut at: Vec<&DependencyReport> =
+        report.dependencies.iter().filter(|it| strongest(it) > 0.0).collect();
+    // The order as written decides between equals.
+    at.sort_by(|a, b| strongest(b).total_cmp(&strongest(a)));
+    at.into_iter().map(|at| Held { at, guards: guards(at) }).collect()
+}
+
+fn guards(at: &DependencyReport) -> String {
+    let mut guards: Vec<(&String, f64)> =
+        at.contained.iter().map(|(guard, share)| (guard, *share)).collect();
+    guards.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let shown = guards.iter().enumerate().map(|(index, (guard, share))| {
+        let verb = if index == 0 { " held" } else { "" };
+        format!("{guard}{verb} {}", words::percent(*share))
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// Where failure passed and nothing held it, most often first.
+pub(super) fn unheld(report: &Report) -> Vec<&DependencyReport> {
+    let mut at: Vec<&DependencyReport> = report
+        .dependencies
+        .iter()
+        .filter(|it| it.contained.is_empty() && it.passed >= HIT)
+        .collect();
+    at.sort_by(|a, b| b.passed.total_cmp(&a.passed));
+    at
+}
+
+/// The unknowns that would show in a rounded figure.
+pub(super) fn unknowns(report: &Report) -> Vec<&Unknown> {
+    let matters = |it: &&Unknown| it.worst - it.best > it.worst * HIT;
+    report.unknowns.iter().filter(matters).collect()
+}
+
+/// `cart → search has no stated timeout: 120 to 5,100 orders lost on average`.
+pub(super) fn unknown(of: &Unknown, wording: &Wording) -> String {
+    let subject = if of.dependency.is_empty() {
+        (wording.name)(&of.caller)
+    } else {
+        wording.call(&of.caller, &of.dependency)
+    };
+    let what = &of.what;
+    let range = if of.measure == "orders_lost" {
+        let (best, worst) = (words::digits(of.best, 3), words::digits(of.worst, 3));
+        format!("{best} to {worst} orders lost on average")
+    } else {
+        let (best, worst) = (words::percent(of.best), words::percent(of.worst));
+        format!("{best} to {worst} of requests fail, over all flows")
+    };
+    format!("{subject} has no stated {what}: {range}")
+}
+
+/// Who noticed, most often first: `an alert in 71% of worlds, a gate in 25%`.
+pub(super) fn noticed(course: &CourseReport) -> Option<String> {
+    let mut by: Vec<(&str, f64)> = course
+        .detected_by
+        .iter()
+        .map(|(who, share)| {
+            let who = match who.as_str() {
+                "gate" => "a gate",
+                "alert" => "an alert",
+                "wrong_answers" => "wrong answers",
+                "nobody" => "nobody",
+                other => other,
+            };
+            (who, *share)
+        })
+        .collect();
+    by.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let shown: Vec<String> = by
+        .into_iter()
+        .map(|(who, share)| match share {
+            _ if share >= 1.0 => who.to_owned(),
+            share => format!("{who} {}", words::percent(share)),
+        })
+        .collect();
+    (!shown.is_empty()).then(|| shown.join(", "))
+}
+
+/// The rollout as it was simulated: `canary: 1% for 10 min → 25% for 20 min → 100%`.
+pub(super) fn rollout(course: &CourseReport, wording: &Wording) -> Option<String> {
+    let stages: Vec<String> = course
+        .stages
+        .iter()
+        .map(|stage| {
+            let exposure = words::stated(stage.exposure);
+            match stage.bake_s {
+                Some(bake) => format!("{exposure} for {}", words::duration(bake)),
+                None => exposure,
+            }
+        })
+        .collect();
+    let shown = match stages.as_slice() {
+        [] => return None,
+        [first, second, .., last] if stages.len() > 5 => {
+            let more = format!("{} more", stages.len() - 3);
+            [first, second, &more, last].map(String::as_str).join(&format!(" {} ", wording.arrow))
+        }
+        all => all.join(&format!(" {} ", wording.arrow)),
+    };
+    let routing = course.routing.as_deref().filter(|routing| *routing == "sticky");
+    let sticky = routing.map_or("", |_| ", users stay where they are");
+    let strategy = course.strategy.as_ref().map_or_else(String::new, |it| format!("{it}: "));
+    Some(format!("{strategy}{shown}{sticky}"))
+}
+
+/// How many of the lost orders went wrong unnoticed, and what all of them are worth.
+pub(super) fn worth(report: &Report, wording: &Wording) -> Vec<String> {
+    let Some(total) = &report.total else { return Vec::new() };
+    let wrong = report.flows.iter().filter_map(|flow| flow.wrong_orders.as_ref());
+    let wrong: f64 = wrong.map(|wrong| wrong.mean).sum();
+    let mut parts = Vec::new();
+    if wrong > 0.0 {
+        let share = words::percent((wrong / total.orders_lost.mean).min(1.0));
+        parts.push(format!("{share} of them ({}) went wrong unnoticed", words::rough(wrong)));
+    }
+    let money = total.money_lost.iter().filter(|money| money.mean > 0.0).take(3);
+    parts.extend(money.map(|money| {
+        let (mean, tail) = (words::rough(money.mean), words::rough(money.p95));
+        let currency = (wording.name)(&money.currency);
+        let tail = if money.p95 > money.mean * 1.05 {
+            format!(" (1 in 20: {tail} or more)")
+        } else {
+            String::new()
+        };
+        format!("worth {mean} {currency} on average{tail}")
+    }));
+    parts
+}
+
+/// A trial in one sentence: `payments hangs; noticed after 16 min with 25% rolled out; last loss
+/// after 1 h 40 min: 390 orders lost`.
+pub(super) fn trial(trial: &StoryReport, wording: &Wording) -> String {
+    let causes: Vec<String> = trial.causes.iter().map(|cause| (wording.name)(cause)).collect();
+    let first =
+        trial.steps.iter().find(|step| step.events.iter().any(|it| trial.causes.contains(it)));
+    let at = match first {
+        Some(step) if step.from_s > 0.0 => format!(" after {}", words::duration(step.from_s)),
+        _ => String::new(),
+    };
+    let cause = if causes.is_empty() {
+        "nothing breaks".to_owned()
+    } else {
+        words::list(&causes, "and", 2)
+    };
+    let noticed = match trial.detected_s {
+        Some(at) => {
+            let step = trial.steps.iter().find(|step| step.from_s >= at);
+            let exposure = step.map_or(0.0, |step| step.exposure);
+            let (at, exposure) = (words::duration(at), words::percent(exposure));
+            format!("noticed after {at} at {exposure} rolled out")
+        }
+        None => "never noticed".to_owned(),
+    };
+    let losing = trial.steps.iter().rev().find(|step| step.orders_lost.is_some_and(|it| it > 0.0));
+    let until = losing.map(|step| format!("losses until {}", words::duration(step.until_s)));
+    let lost = trial.orders_lost.map(|lost| format!("{} orders lost", words::rough(lost)));
+    let parts = [Some(format!("{cause}{at}")), Some(noticed), until, lost];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// What was simulated, so that somebody else can do it again.
+pub(super) fn footer(report: &Report) -> String {
+    let Report { seed, engine, tool_version, thresholds, .. } = report;
+    let (failed, degraded) = (words::stated(thresholds.failed), words::stated(thresholds.degraded));
+    format!(
+        "{} (worlds), seed {seed}, {engine} engine, blastwave {tool_version}: simulated, not measured. Fails: \
+         {failed} of requests or more; degraded: {degraded}. At peak: requests that fail at the worst \
+         moment, on average.",
+        trials(report)
+    )
+}

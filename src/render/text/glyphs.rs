@@ -1,0 +1,201 @@
+//! The characters that draw bars, marks and curves, in Unicode and in ASCII.
+
+use super::ink::{Ink, Line};
+use crate::report::UnitReport;
+
+/// One set of characters.
+pub(super) struct Glyphs {
+    /// Parts of a cell from an eighth to all of it; the last one alone where there are no parts.
+    fills: &'static [&'static str],
+    /// Degraded, but not failed.
+    shade: &'static str,
+    /// The rest of a bar.
+    track: &'static str,
+    /// Heights from lowest to highest.
+    heights: &'static [&'static str],
+    /// The changed thing, likely to fail, may fail, degraded, well.
+    marks: [&'static str; 5],
+    pub(super) ellipsis: &'static str,
+    pub(super) dash: &'static str,
+    pub(super) arrow: &'static str,
+    pub(super) bullet: &'static str,
+    pub(super) dot: &'static str,
+    pub(super) warning: &'static str,
+}
+
+pub(super) static UNICODE: Glyphs = Glyphs {
+    fills: &["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
+    shade: "▒",
+    track: "░",
+    heights: &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+    marks: ["◉", "✖", "▲", "◐", "✓"],
+    ellipsis: "…",
+    dash: "–",
+    arrow: "→",
+    bullet: "•",
+    dot: "·",
+    warning: "▲",
+};
+
+pub(super) static ASCII: Glyphs = Glyphs {
+    fills: &["#"],
+    shade: "=",
+    track: ".",
+    heights: &[".", ":", "-", "=", "+", "*", "#", "@"],
+    marks: ["@", "x", "!", "~", " "],
+    ellipsis: "..",
+    dash: "-",
+    arrow: "->",
+    bullet: "*",
+    dot: "|",
+    warning: "!",
+};
+
+impl Glyphs {
+    /// The set.
+    pub(super) fn of(is_ascii: bool) -> &'static Self {
+        if is_ascii { &ASCII } else { &UNICODE }
+    }
+
+    /// A bar of so many cells: what fails, then what is only degraded, then the rest. What is above
+    /// 0 is always seen, and what is below 1 is never full.
+    pub(super) fn bar(&self, failed: f64, degraded: f64, cells: usize) -> Line {
+        let parts = self.fills.len();
+        let full = cells * parts;
+        let failed = part_of(failed, full);
+        let used = failed.div_ceil(parts);
+        let degraded = part_of(degraded, cells).max(used);
+        let mut line = Line::default();
+        line.push(Ink::Bad, self.fills[parts - 1].repeat(failed / parts));
+        if !failed.is_multiple_of(parts) {
+            line.push(Ink::Bad, self.fills[failed % parts - 1]);
+        }
+        line.push(Ink::Doubtful, self.shade.repeat(degraded - used));
+        line.push(Ink::Faint, self.track.repeat(cells - degraded));
+        line
+    }
+
+    /// What the parts of a bar mean.
+    pub(super) fn bar_legend(&self, cells: usize) -> Line {
+        self.legend(cells, [["fails", "degraded"], ["fail", "deg"]])
+    }
+
+    /// The mark of something by how likely it fails or is degraded.
+    pub(super) fn mark(&self, unit: &UnitReport, is_target: bool) -> (Ink, &'static str) {
+        let failed = unit.failed.exact.unwrap_or(unit.failed.p);
+        match () {
+            () if is_target => (Ink::Bad, self.marks[0]),
+            () if failed >= 0.5 => (Ink::Bad, self.marks[1]),
+            () if failed >= 0.1 => (Ink::Doubtful, self.marks[2]),
+            () if unit.degraded.p >= 0.1 || failed >= 0.01 => (Ink::Doubtful, self.marks[3]),
+            () => (Ink::Good, self.marks[4]),
+        }
+    }
+
+    /// A curve of heights: blank for nothing, and something for anything.
+    pub(super) fn curve(&self, values: &[f64]) -> String {
+        let highest = values.iter().copied().fold(0.0, f64::max);
+        let levels = self.heights.len();
+        let glyph = |value: &f64| match part_of(value / highest.max(f64::MIN_POSITIVE), levels) {
+            0 => " ",
+            level => self.heights[level - 1],
+        };
+        values.iter().map(glyph).collect()
+    }
+
+    /// The course of a trial as a strip: before the first loss, losing and not noticed, losing and
+    /// noticed, over. `ends` are where the first three end, as shares of the strip.
+    pub(super) fn strip(&self, ends: [f64; 3], cells: usize) -> Line {
+        let cell = |share: f64| {
+            #[expect(clippy::cast_sign_loss, reason = "a share is not negative")]
+            let cell = (share.clamp(0.0, 1.0) * cells as f64).round() as usize;
+            cell
+        };
+        let [impact, noticed, over] = ends.map(cell);
+        // What takes time at all is seen.
+        let impact = impact.min(cells.saturating_sub(1));
+        let over = over.max(impact + usize::from(ends[2] > ends[0])).min(cells);
+        let noticed = if ends[1] <= ends[0] { impact } else { noticed.clamp(impact, over) };
+        let mut line = Line::of(Ink::Faint, self.track.repeat(impact));
+        line.push(Ink::Bad, self.fills[self.fills.len() - 1].repeat(noticed - impact));
+        line.push(Ink::Doubtful, self.shade.repeat(over - noticed));
+        line.push(Ink::Faint, self.track.repeat(cells - over));
+        line
+    }
+
+    /// What the parts of a strip mean.
+    pub(super) fn strip_legend(&self, cells: usize) -> Line {
+        self.legend(cells, [["unseen", "noticed"], ["blind", "seen"]])
+    }
+
+    /// Both parts in the longer words, in the shorter ones, or only the first, as there is room.
+    fn legend(&self, cells: usize, words: [[&str; 2]; 2]) -> Line {
+        let full = self.fills[self.fills.len() - 1];
+        let legend = |[first, second]: [&str; 2]| {
+            let mut line = Line::of(Ink::Bad, full);
+            line.push(Ink::Faint, format!(" {first} ")).push(Ink::Doubtful, self.shade);
+            line.push(Ink::Faint, format!(" {second}"));
+            line
+        };
+        let fitting = words.into_iter().map(legend).find(|line| line.columns() <= cells);
+        fitting.unwrap_or_else(|| {
+            let mut line = Line::of(Ink::Bad, full);
+            line.push(Ink::Faint, format!(" {}", words[1][0]));
+            line
+        })
+    }
+}
+
+/// How many of so many parts a share fills: none only for 0, all only for 1.
+fn part_of(share: f64, parts: usize) -> usize {
+    match share {
+        _ if share.is_nan() || share <= 0.0 => 0,
+        _ if share >= 1.0 => parts,
+        _ => {
+            #[expect(clippy::cast_sign_loss, reason = "a share is not negative")]
+            let rounded = (share * parts as f64).round() as usize;
+            rounded.clamp(1, parts.saturating_sub(1).max(1))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(glyphs: &Glyphs, failed: f64, degraded: f64) -> String {
+        glyphs.bar(failed, degraded, 10).show(false)
+    }
+
+    #[test]
+    fn a_bar_shows_what_fails_and_what_is_degraded() {
+        assert_eq!(bar(&UNICODE, 0.56, 0.87), "█████▋▒▒▒░");
+        assert_eq!(bar(&ASCII, 0.56, 0.87), "######===.");
+        assert_eq!(bar(&UNICODE, 0.0, 0.0), "░░░░░░░░░░");
+        assert_eq!(bar(&UNICODE, 1.0, 1.0), "██████████");
+    }
+
+    #[test]
+    fn a_bar_is_neither_empty_nor_full_by_rounding() {
+        assert_eq!(bar(&UNICODE, 0.0001, 0.0001), "▏░░░░░░░░░");
+        assert_eq!(bar(&UNICODE, 0.9999, 0.9999), "█████████▉");
+        assert_eq!(bar(&ASCII, 0.9999, 1.0), "#########=");
+        assert_eq!(bar(&UNICODE, 0.0, 0.0001), "▒░░░░░░░░░");
+    }
+
+    #[test]
+    fn a_curve_is_as_high_as_its_highest_value() {
+        assert_eq!(UNICODE.curve(&[0.0, 0.001, 0.05, 0.1]), " ▁▄█");
+        assert_eq!(ASCII.curve(&[0.0, 0.001, 0.05, 0.1]), " .=@");
+        assert_eq!(UNICODE.curve(&[]), "");
+    }
+
+    #[test]
+    fn a_strip_tells_before_unseen_noticed_and_over() {
+        let strip = |ends| UNICODE.strip(ends, 10).show(false);
+        assert_eq!(strip([0.2, 0.5, 0.8]), "░░███▒▒▒░░");
+        assert_eq!(strip([0.0, 1.0, 1.0]), "██████████");
+        assert_eq!(strip([0.99, 0.99, 1.0]), "░░░░░░░░░▒");
+        assert_eq!(strip([0.1, 0.9, 0.3]), "░██░░░░░░░");
+    }
+}

@@ -1,0 +1,75 @@
+//! What kept failure from callers, and where nothing did.
+
+use super::Page;
+use super::ink::{Ink, Line, columns, shorten};
+use crate::render::story::{self, Held};
+use crate::render::words;
+use crate::report::Report;
+
+/// How many calls are shown of either kind.
+const HELD_MAX: usize = 5;
+const UNHELD_MAX: usize = 3;
+
+/// Adds the section where failure came to a call at all.
+pub(super) fn add(page: &mut Page, report: &Report) {
+    let held = story::held(report);
+    let unheld = story::unheld(report);
+    if held.is_empty() && unheld.is_empty() {
+        return;
+    }
+    page.head("What held", "as a share of worlds");
+    let rows: Vec<[String; 3]> = held.iter().take(HELD_MAX).map(|it| row(page, it)).collect();
+    add_rows(page, &rows);
+    if held.len() > HELD_MAX {
+        let more = words::plural(held.len() - HELD_MAX, "more call");
+        page.paragraph(Ink::Faint, "  ", &format!("and at {more}"));
+    }
+    if !unheld.is_empty() {
+        let calls: Vec<String> = unheld
+            .iter()
+            .map(|it| {
+                let call = page.wording.call(&it.caller, &it.dependency);
+                format!("{call} {}", words::percent(it.passed))
+            })
+            .collect();
+        let calls = words::list(&calls, "and", UNHELD_MAX);
+        page.notice(Ink::Doubtful, "  nothing held", &format!("at {calls}"));
+    }
+}
+
+fn row(page: &Page, held: &Held<'_>) -> [String; 3] {
+    let call = page.wording.call(&held.at.caller, &held.at.dependency);
+    let passed = held.at.passed;
+    let passed = if passed > 0.0 {
+        format!("got through {}", words::percent(passed))
+    } else {
+        String::new()
+    };
+    [call, held.guards.clone(), passed]
+}
+
+/// In columns where they fit, else one after the other.
+fn add_rows(page: &mut Page, rows: &[[String; 3]]) {
+    let width = |column: usize, most: usize| {
+        rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0).min(most)
+    };
+    let call = width(0, page.style.width / 2);
+    let guards = width(1, usize::MAX);
+    let passed = width(2, usize::MAX);
+    let fits = 2 + call + 2 + guards + 2 + passed <= page.style.width;
+    for [name, held, through] in rows {
+        if !fits {
+            let dot = page.glyphs.dot;
+            let gap = if through.is_empty() { String::new() } else { format!(" {dot} ") };
+            page.paragraph(Ink::Plain, "  ", &format!("{name}: {held}{gap}{through}"));
+            continue;
+        }
+        let name = shorten(name, call, page.glyphs.ellipsis);
+        let mut line = Line::of(Ink::Plain, "  ");
+        let rest = call - columns(&name);
+        line.push(Ink::Plain, name).blank(rest + 2);
+        line.push(Ink::Good, held.clone()).blank(guards - columns(held) + 2);
+        line.push(Ink::Faint, through.clone());
+        page.line(&line);
+    }
+}

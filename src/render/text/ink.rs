@@ -1,0 +1,216 @@
+//! Lines of text in colours, as wide as they look.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style as Ansi};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// What a piece of text means. The words and marks say it too: colour is never the only signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Ink {
+    #[default]
+    Plain,
+    Strong,
+    Faint,
+    Bad,
+    Doubtful,
+    Good,
+}
+
+impl Ink {
+    fn ansi(self) -> Ansi {
+        match self {
+            Self::Plain => Ansi::new(),
+            Self::Strong => Ansi::new().bold(),
+            Self::Faint => Ansi::new().dimmed(),
+            Self::Bad => AnsiColor::Red.on_default().bold(),
+            Self::Doubtful => AnsiColor::Yellow.on_default(),
+            Self::Good => AnsiColor::Green.on_default(),
+        }
+    }
+}
+
+/// A line of text in pieces.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Line {
+    pieces: Vec<(Ink, String)>,
+}
+
+impl Line {
+    /// A line of one piece.
+    pub(super) fn of(ink: Ink, text: impl Into<String>) -> Self {
+        let mut line = Self::default();
+        line.push(ink, text);
+        line
+    }
+
+    /// Adds a piece.
+    pub(super) fn push(&mut self, ink: Ink, text: impl Into<String>) -> &mut Self {
+        let text = text.into();
+        if !text.is_empty() {
+            self.pieces.push((ink, text));
+        }
+        self
+    }
+
+    /// Adds blanks.
+    pub(super) fn blank(&mut self, columns: usize) -> &mut Self {
+        self.push(Ink::Plain, " ".repeat(columns))
+    }
+
+    /// Adds all of another line.
+    pub(super) fn append(&mut self, other: Self) -> &mut Self {
+        self.pieces.extend(other.pieces);
+        self
+    }
+
+    /// How many columns it takes.
+    pub(super) fn columns(&self) -> usize {
+        self.pieces.iter().map(|(_, text)| columns(text)).sum()
+    }
+
+    /// The line with its colours, or without, and with no blanks at its end.
+    pub(super) fn show(&self, has_color: bool) -> String {
+        let mut text = String::new();
+        let mut pieces = self.pieces.as_slice();
+        while let Some(((_, last), rest)) = pieces.split_last()
+            && last.trim_end().is_empty()
+        {
+            pieces = rest;
+        }
+        for (index, (ink, piece)) in pieces.iter().enumerate() {
+            let piece = if index + 1 == pieces.len() { piece.trim_end() } else { piece };
+            let style = ink.ansi();
+            if has_color && *ink != Ink::Plain {
+                write!(text, "{style}{piece}{style:#}").expect("memory takes any text");
+            } else {
+                text.push_str(piece);
+            }
+        }
+        text
+    }
+}
+
+/// How many columns a text takes in a terminal.
+pub(super) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// A text that cannot move the cursor, turn the line around, or leave ASCII where only that is
+/// wanted.
+pub(super) fn clean(text: &str, is_ascii: bool) -> String {
+    let is_harmless = |c: char| {
+        let is_hidden = matches!(c, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}');
+        !c.is_control() && !is_hidden && (c.is_ascii() || !is_ascii)
+    };
+    let mut cleaned = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_harmless(c) {
+            cleaned.push(c);
+        } else {
+            cleaned.extend(c.escape_unicode());
+        }
+    }
+    if cleaned.is_empty() { "(no name)".to_owned() } else { cleaned }
+}
+
+/// A text in at most so many columns: what is too long loses its middle, since both ends of a name
+/// tell it from its neighbours.
+pub(super) fn shorten(text: &str, most: usize, ellipsis: &str) -> String {
+    if columns(text) <= most {
+        return text.to_owned();
+    }
+    let room = most.saturating_sub(columns(ellipsis));
+    let head = take(text.chars(), room - room / 2);
+    let tail: String = take(text.chars().rev(), room / 2).chars().rev().collect();
+    // A combining mark without its letter would hang on the ellipsis.
+    let tail = tail.trim_start_matches(|c: char| c.width() == Some(0));
+    format!("{head}{ellipsis}{tail}")
+}
+
+fn take(chars: impl Iterator<Item = char>, most: usize) -> String {
+    let mut used = 0;
+    chars
+        .take_while(|c| {
+            used += c.width().unwrap_or(0);
+            used <= most
+        })
+        .collect()
+}
+
+/// Breaks a text into lines of at most so many columns; a word that is longer is broken itself.
+pub(super) fn wrap(text: &str, most: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        for part in break_word(word, most.max(1)) {
+            let line = lines.last_mut().expect("at least one line");
+            let gap = usize::from(!line.is_empty());
+            if columns(line) + gap + columns(&part) > most && gap == 1 {
+                lines.push(part);
+            } else {
+                line.push_str(&" "[..gap]);
+                line.push_str(&part);
+            }
+        }
+    }
+    lines
+}
+
+fn break_word(word: &str, most: usize) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    for c in word.chars() {
+        let last = parts.last_mut().expect("at least one part");
+        if columns(last) + c.width().unwrap_or(0) > most && !last.is_empty() {
+            parts.push(c.to_string());
+        } else {
+            last.push(c);
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        assert_eq!(shorten("storefront", 10, "…"), "storefront");
+        assert_eq!(shorten("storefront-web-eu", 10, "…"), "store…b-eu");
+        assert_eq!(shorten("storefront-web-eu", 10, ".."), "stor..b-eu");
+        assert_eq!(shorten("", 10, "…"), "");
+    }
+
+    #[test]
+    fn wide_letters_count_twice_and_are_never_halved() {
+        assert_eq!(columns("支付服务"), 8);
+        let short = shorten("支付服务支付服务", 8, "…");
+        assert!(columns(&short) <= 8, "{short}");
+        assert_eq!(short, "支付…务");
+    }
+
+    #[test]
+    fn hostile_names_are_shown_rather_than_obeyed() {
+        assert_eq!(clean("a\u{1b}[2Jb\n", false), "a\\u{1b}[2Jb\\u{a}");
+        assert_eq!(clean("a\u{202e}b", false), "a\\u{202e}b");
+        assert_eq!(clean("Läden", false), "Läden");
+        assert_eq!(clean("Läden", true), "L\\u{e4}den");
+        assert_eq!(clean("", true), "(no name)");
+    }
+
+    #[test]
+    fn text_is_wrapped_at_words_and_inside_them_only_where_it_must() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefghij kl", 4), ["abcd", "efgh", "ij", "kl"]);
+        assert_eq!(wrap("", 7), [""]);
+    }
+
+    #[test]
+    fn colours_are_added_only_on_request_and_blanks_at_the_end_never() {
+        let mut line = Line::of(Ink::Bad, "fails");
+        line.blank(3);
+        assert_eq!(line.show(false), "fails");
+        assert_eq!(line.show(true), "\u{1b}[1m\u{1b}[31mfails\u{1b}[0m");
+    }
+}

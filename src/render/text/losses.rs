@@ -1,0 +1,75 @@
+//! Orders lost over all flows: how they spread, what is likely, what is possible.
+
+use super::Page;
+use super::ink::{Ink, Line, columns};
+use crate::render::{story, words};
+use crate::report::{HistogramReport, Report, TotalReport};
+
+/// Adds the section where orders are counted and some are lost.
+pub(super) fn add(page: &mut Page, report: &Report) {
+    let Some(total) = report.total.as_ref().filter(|total| total.orders_lost.max > 0.0) else {
+        return;
+    };
+    let remark = remark(page, total);
+    page.head("Orders lost", &remark);
+    if let Some(histogram) = &total.histogram {
+        curve(page, histogram);
+    }
+    let figures = figures(total);
+    page.parts("  ", &figures);
+    let worth = story::worth(report, &page.wording);
+    if !worth.is_empty() {
+        page.parts("  ", &worth);
+    }
+}
+
+/// The mean and how sure it is, and how often nothing is lost.
+fn remark(page: &Page, total: &TotalReport) -> String {
+    let of = &total.orders_lost;
+    let mean = words::mean(of);
+    let interval = if of.mean_high > of.mean_low {
+        format!(" ({})", words::mean_interval(of, page.glyphs.dash))
+    } else {
+        String::new()
+    };
+    let none = total.histogram.as_ref().map_or(0.0, |histogram| histogram.none);
+    let none = if none > 0.0 {
+        format!("; none in {} of worlds", words::percent(none))
+    } else {
+        String::new()
+    };
+    format!("{mean} on average{interval} over all flows{none}")
+}
+
+/// Each cell is a step, as high as it is likely; what is beyond the last step is counted.
+fn curve(page: &mut Page, histogram: &HistogramReport) {
+    let (Some(first), Some(last)) = (histogram.ends.first(), histogram.ends.last()) else { return };
+    let is_linear = histogram.scale == "linear";
+    let from = if is_linear { "0".to_owned() } else { format!("under {}", words::count(*first)) };
+    let mut line = Line::of(Ink::Plain, "  ");
+    line.push(Ink::Faint, from).blank(1);
+    line.push(Ink::Doubtful, page.glyphs.curve(&histogram.shares)).blank(1);
+    line.push(Ink::Faint, words::count(*last));
+    let mut remarks = Vec::new();
+    if histogram.beyond > 0.0 {
+        remarks.push(format!("more in {} of worlds", words::percent(histogram.beyond)));
+    }
+    if !is_linear {
+        remarks.push("in steps of 1, 2, 5, 10".to_owned());
+    }
+    for remark in remarks {
+        let remark = format!(", {remark}");
+        if line.columns() + columns(&remark) <= page.style.width {
+            line.push(Ink::Faint, remark);
+        }
+    }
+    page.line(&line);
+}
+
+fn figures(total: &TotalReport) -> Vec<String> {
+    let of = &total.orders_lost;
+    let tail = [("1 in 2", of.p50), ("1 in 20", of.p95), ("1 in 100", of.p99)];
+    let tail = tail.map(|(how_often, orders)| format!("{how_often}: {}", words::rough(orders)));
+    let worst = format!("worst {}", words::rough(of.max));
+    tail.into_iter().chain([worst]).collect()
+}

@@ -1,0 +1,251 @@
+//! The report for a terminal: what somebody on call reads in ten seconds.
+//!
+//! A sentence comes first, then the flows, what they lose and when, then services, what held, what is
+//! not known, what was taken for granted. However large the topology, it stays on a page or two.
+
+mod glyphs;
+mod guards;
+mod ink;
+mod losses;
+mod table;
+mod trial;
+mod units;
+mod when;
+
+pub use trial::render_trial;
+
+use glyphs::Glyphs;
+use ink::{Ink, Line, clean, columns, wrap};
+
+use super::story::{self, Wording};
+use crate::report::Report;
+
+/// How the text shall look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// How many columns a line may take; less than [`Style::NARROWEST`] is taken for that.
+    pub width: usize,
+    /// Only ASCII characters; others in names are written as `\u{…}`.
+    pub ascii: bool,
+    /// With ANSI escapes for colours.
+    pub color: bool,
+}
+
+impl Style {
+    /// The fewest columns with which lines keep to their width.
+    pub const NARROWEST: usize = 60;
+    /// Where the width of a terminal is not known.
+    pub const USUAL: usize = 100;
+    /// Wider lines are hard to read: nothing is drawn wider, whatever the terminal.
+    const WIDEST: usize = 120;
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { width: Self::USUAL, ascii: false, color: false }
+    }
+}
+
+/// The report as lines of text, the last one with its newline.
+pub fn render(report: &Report, style: &Style) -> String {
+    let mut page = Page::new(*style);
+    headline(&mut page, report);
+    units::add(&mut page, report);
+    losses::add(&mut page, report);
+    when::add(&mut page, report);
+    units::add_services(&mut page, report);
+    guards::add(&mut page, report);
+    unknown(&mut page, report);
+    assumed(&mut page, report);
+    page.gap();
+    page.paragraph(Ink::Faint, "", &story::footer(report));
+    page.text
+}
+
+/// A bar for other forms of text, in Unicode and without colour.
+pub(super) struct ShareBar {
+    /// The share that fails.
+    pub(super) failed: f64,
+    /// The share that is degraded or worse.
+    pub(super) degraded: f64,
+    /// How long the bar is.
+    pub(super) cells: usize,
+}
+
+impl std::fmt::Display for ShareBar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bar = Glyphs::of(false).bar(self.failed, self.degraded, self.cells);
+        f.write_str(&bar.show(false))
+    }
+}
+
+/// A name that cannot act on what shows it.
+pub(super) fn harmless(name: &str) -> String {
+    clean(name, false)
+}
+
+/// The text so far, and how to go on.
+struct Page {
+    style: Style,
+    glyphs: &'static Glyphs,
+    wording: Wording,
+    text: String,
+    /// The columns of the table of units, which others follow.
+    widths: Option<table::Widths>,
+}
+
+impl Page {
+    fn new(style: Style) -> Self {
+        let glyphs = Glyphs::of(style.ascii);
+        let name: fn(&str) -> String =
+            if style.ascii { |name| clean(name, true) } else { |name| clean(name, false) };
+        let style = Style { width: style.width.clamp(Style::NARROWEST, Style::WIDEST), ..style };
+        let wording = Wording { name, arrow: glyphs.arrow };
+        Self { style, glyphs, wording, text: String::new(), widths: None }
+    }
+
+    /// A name that is harmless.
+    fn name(&self, name: &str) -> String {
+        (self.wording.name)(name)
+    }
+
+    fn line(&mut self, line: &Line) {
+        self.text.push_str(&line.show(self.style.color));
+        self.text.push('\n');
+    }
+
+    /// An empty line between sections.
+    fn gap(&mut self) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+    }
+
+    /// The head of a section, with a remark.
+    fn head(&mut self, title: &str, remark: &str) {
+        self.gap();
+        self.notice_in([Ink::Strong, Ink::Faint], title, remark);
+    }
+
+    /// A text over several lines, those after the first as far in as the first one's start.
+    fn paragraph(&mut self, ink: Ink, start: &str, text: &str) {
+        let inset = columns(start);
+        let text = if self.style.ascii { clean(text, true) } else { text.to_owned() };
+        for (index, part) in wrap(&text, self.style.width - inset).into_iter().enumerate() {
+            let mut line = Line::default();
+            if index == 0 {
+                line.push(Ink::Plain, start)
+            } else {
+                line.blank(inset)
+            };
+            line.push(ink, part);
+            self.line(&line);
+        }
+    }
+
+    /// Parts beside each other, with breaks only between them.
+    fn parts(&mut self, start: &str, parts: &[String]) {
+        let gap = format!(" {} ", self.glyphs.dot);
+        let mut line = start.to_owned();
+        for part in parts {
+            let is_first = columns(&line) == columns(start);
+            let used = columns(&line) + columns(&gap) + columns(part);
+            if columns(start) + columns(part) > self.style.width {
+                if !is_first {
+                    self.line(&Line::of(Ink::Plain, std::mem::take(&mut line)));
+                }
+                self.paragraph(Ink::Plain, start, part);
+                start.clone_into(&mut line);
+                continue;
+            }
+            if used > self.style.width && !is_first {
+                self.line(&Line::of(Ink::Plain, std::mem::replace(&mut line, start.to_owned())));
+            } else if !is_first {
+                line.push_str(&gap);
+            }
+            line.push_str(part);
+        }
+        if columns(&line) > columns(start) {
+            self.line(&Line::of(Ink::Plain, line));
+        }
+    }
+
+    /// Words that must be seen, and what they say.
+    fn notice(&mut self, ink: Ink, word: &str, text: &str) {
+        self.notice_in([ink, Ink::Plain], word, text);
+    }
+
+    fn notice_in(&mut self, [ink, plain]: [Ink; 2], word: &str, text: &str) {
+        let inset = columns(word) + 2;
+        for (index, part) in wrap(text, self.style.width - inset).into_iter().enumerate() {
+            let mut line = Line::default();
+            if index == 0 {
+                line.push(ink, word).blank(inset - columns(word))
+            } else {
+                line.blank(inset)
+            };
+            line.push(plain, part);
+            self.line(&line);
+        }
+    }
+}
+
+fn headline(page: &mut Page, report: &Report) {
+    if let Some(interruption) = story::interruption(report) {
+        page.paragraph(Ink::Doubtful, "", &interruption);
+        page.gap();
+    }
+    verdict(page, report);
+    let essence = story::essence(report, &page.wording);
+    page.paragraph(Ink::Strong, "", &essence);
+    if let Some(per_rollout) = story::per_rollout(report, &page.wording) {
+        page.paragraph(Ink::Plain, "", &per_rollout);
+    }
+    for (word, text) in story::alarms(report, &page.wording) {
+        let word = format!("{} {word}:", page.glyphs.warning);
+        page.notice(Ink::Bad, &word, &text);
+    }
+}
+
+fn verdict(page: &mut Page, report: &Report) {
+    let Some(verdict) = &report.verdict else { return };
+    let ink = match verdict.decision.as_str() {
+        "proceed" => Ink::Good,
+        "caution" => Ink::Doubtful,
+        _ => Ink::Bad,
+    };
+    let word = format!("{}:", verdict.decision.to_uppercase());
+    let undecided = if verdict.undecided { "undecided. " } else { "" };
+    let reasons: Vec<String> = verdict.reasons.iter().map(|reason| page.name(reason)).collect();
+    let first = reasons.first().map_or("no reason was given", String::as_str);
+    page.notice(ink, &word, &format!("{undecided}{first}"));
+    let inset = " ".repeat(columns(&word) + 2);
+    for reason in reasons.iter().skip(1) {
+        page.paragraph(Ink::Plain, &inset, reason);
+    }
+    page.gap();
+}
+
+fn unknown(page: &mut Page, report: &Report) {
+    let unknowns = story::unknowns(report);
+    if unknowns.is_empty() {
+        return;
+    }
+    page.head("Not stated", "and it matters: the result at best and at worst");
+    for it in unknowns {
+        let text = story::unknown(it, &page.wording);
+        page.paragraph(Ink::Plain, "  ", &text);
+    }
+}
+
+fn assumed(page: &mut Page, report: &Report) {
+    if report.assumptions.is_empty() {
+        return;
+    }
+    page.head("Assumed", "");
+    for it in &report.assumptions {
+        let start = format!("  {} ", page.glyphs.bullet);
+        let text = page.name(it);
+        page.paragraph(Ink::Plain, &start, &text);
+    }
+}

@@ -1,0 +1,160 @@
+//! Rows whose columns line up: a mark, a name, a bar, and figures.
+
+use super::glyphs::Glyphs;
+use super::ink::{Ink, Line, columns, shorten};
+
+/// A figure, or the head of a column of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cell {
+    pub(super) ink: Ink,
+    pub(super) text: String,
+}
+
+impl Cell {
+    pub(super) fn new(ink: Ink, text: impl Into<String>) -> Self {
+        Self { ink, text: text.into() }
+    }
+}
+
+/// What stands in the column of bars.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bar {
+    ShareLegend,
+    StripLegend,
+    /// The shares that fail, and that are degraded or worse.
+    Shares(f64, f64),
+    /// Where impact, notice and end are on the strip, as shares of it.
+    Strip([f64; 3]),
+}
+
+/// A row.
+pub(super) struct Row {
+    /// Nothing for the head of a section, which then begins where marks do.
+    pub(super) mark: Option<(Ink, &'static str)>,
+    pub(super) name: (Ink, String),
+    pub(super) bar: Bar,
+    pub(super) cells: Vec<Cell>,
+}
+
+/// Rows, and which columns to give up first where the page is narrow.
+pub(super) struct Table {
+    pub(super) rows: Vec<Row>,
+    /// Numbers of columns, the least important first; others are always shown.
+    pub(super) expendable: &'static [usize],
+}
+
+/// How wide columns are; kept so that tables below each other line up.
+#[derive(Clone, Debug)]
+pub(super) struct Widths {
+    name: usize,
+    bar: usize,
+    /// By column; 0 for those that are left out.
+    cells: Vec<usize>,
+}
+
+const BAR: (usize, usize) = (10, 24);
+/// A name is cut before a bar gets shorter than its least, and a column is left out before a name
+/// gets shorter than the first of these; it never gets shorter than the second.
+const NAME: (usize, usize) = (16, 8);
+/// As wide as the names of all tables are that have few of their own, so that tables line up.
+const NAME_USUAL: usize = 12;
+/// No name takes more, however wide the page.
+const NAME_MAX: usize = 40;
+const GAP: usize = 2;
+const MARK: usize = 2;
+
+impl Widths {
+    /// Widths that fit on a page.
+    pub(super) fn fit(table: &Table, page: usize) -> Self {
+        let name = table.rows.iter().map(|row| columns(&row.name.1)).max().unwrap_or(0);
+        let count = table.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
+        let cells = (0..count).map(|column| {
+            let cells = table.rows.iter().filter_map(|row| row.cells.get(column));
+            cells.map(|cell| columns(&cell.text)).max().unwrap_or(0)
+        });
+        let mut widths =
+            Self { name: name.clamp(NAME_USUAL, NAME_MAX), bar: BAR.1, cells: cells.collect() };
+        widths.shrink_bar(page);
+        widths.shrink_name(page, NAME.0);
+        for column in table.expendable {
+            if widths.excess(page) > 0
+                && let Some(width) = widths.cells.get_mut(*column)
+            {
+                *width = 0;
+            }
+        }
+        widths.shrink_name(page, NAME.1);
+        // What was given up may have been more than was needed.
+        widths.grow(name.min(NAME_MAX), page);
+        widths
+    }
+
+    /// The same name and bar for a table with other cells.
+    pub(super) fn beside(&self, table: &Table, page: usize) -> Self {
+        let mut fitted = Self::fit(table, page);
+        fitted.name = fitted.name.max(self.name);
+        fitted.bar = fitted.bar.max(self.bar);
+        fitted.shrink_bar(page);
+        fitted.shrink_name(page, NAME.1);
+        fitted
+    }
+
+    fn total(&self) -> usize {
+        let cells: usize = self.cells.iter().filter(|width| **width > 0).map(|w| w + GAP).sum();
+        MARK + self.name + GAP + self.bar + cells
+    }
+
+    fn excess(&self, page: usize) -> usize {
+        self.total().saturating_sub(page)
+    }
+
+    fn shrink_bar(&mut self, page: usize) {
+        self.bar = self.bar.saturating_sub(self.excess(page)).max(BAR.0);
+    }
+
+    fn shrink_name(&mut self, page: usize, least: usize) {
+        let least = least.min(self.name);
+        self.name = self.name.saturating_sub(self.excess(page)).max(least);
+    }
+
+    fn grow(&mut self, name: usize, page: usize) {
+        let room = page.saturating_sub(self.total());
+        let more = room.min(name.saturating_sub(self.name));
+        self.name += more;
+        self.bar += (room - more).min(BAR.1 - self.bar);
+    }
+}
+
+impl Table {
+    /// The rows as lines.
+    pub(super) fn lines(&self, widths: &Widths, glyphs: &Glyphs) -> Vec<Line> {
+        self.rows.iter().map(|row| line(row, widths, glyphs)).collect()
+    }
+}
+
+fn line(row: &Row, widths: &Widths, glyphs: &Glyphs) -> Line {
+    let mut line = Line::default();
+    if let Some((ink, mark)) = row.mark {
+        line.push(ink, mark).blank(MARK - columns(mark));
+    }
+    let name = shorten(&row.name.1, widths.name, glyphs.ellipsis);
+    line.push(row.name.0, name);
+    let rest = MARK + widths.name - line.columns();
+    line.blank(rest + GAP);
+    let bar = match row.bar {
+        Bar::ShareLegend => glyphs.bar_legend(widths.bar),
+        Bar::StripLegend => glyphs.strip_legend(widths.bar),
+        Bar::Shares(failed, degraded) => glyphs.bar(failed, degraded, widths.bar),
+        Bar::Strip(ends) => glyphs.strip(ends, widths.bar),
+    };
+    let rest = widths.bar.saturating_sub(bar.columns());
+    line.append(bar).blank(rest);
+    for (cell, width) in row.cells.iter().zip(&widths.cells) {
+        if *width > 0 {
+            // Figures are read from their last digit.
+            line.blank(GAP + width - columns(&cell.text).min(*width));
+            line.push(cell.ink, cell.text.clone());
+        }
+    }
+    line
+}

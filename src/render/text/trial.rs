@@ -1,0 +1,81 @@
+//! One trial, step by step, in words.
+
+use super::ink::{Ink, Line};
+use super::{Page, Style};
+use crate::render::words;
+use crate::report::StoryReport;
+use crate::report::story::{StateReport, StepReport};
+
+/// How many states of services and of flows are shown of one step.
+const STATES_MAX: usize = 4;
+/// How wide a bar is that shows how requests end.
+const CELLS: usize = 12;
+
+/// The story of a trial as lines of text, the last one with its newline.
+pub fn render_trial(trial: &StoryReport, style: &Style) -> String {
+    let mut page = Page::new(*style);
+    let lost = trial
+        .orders_lost
+        .map_or_else(String::new, |lost| format!(": {} orders lost", words::digits(lost, 3)));
+    page.paragraph(Ink::Strong, "", &format!("Trial {}{lost}", words::count(trial.trial as f64)));
+    for step in &trial.steps {
+        page.gap();
+        add(&mut page, step);
+    }
+    page.text
+}
+
+fn add(page: &mut Page, step: &StepReport) {
+    let dash = page.glyphs.dash;
+    let (from, until) = (words::duration(step.from_s), words::duration(step.until_s));
+    let mut head = Line::of(Ink::Strong, format!("{from} {dash} {until}"));
+    let exposure = words::percent(step.exposure);
+    head.blank(2).push(Ink::Faint, format!("{exposure} have the change"));
+    if let Some(lost) = step.orders_lost.filter(|lost| *lost > 0.0) {
+        head.blank(2).push(Ink::Bad, format!("{} orders lost", words::digits(lost, 3)));
+    }
+    page.line(&head);
+    for event in &step.events {
+        let start = format!("  {} ", page.glyphs.bullet);
+        let event = page.name(event);
+        page.paragraph(Ink::Plain, &start, &event);
+    }
+    for states in [&step.flows, &step.services] {
+        for state in states.iter().take(STATES_MAX) {
+            add_state(page, state);
+        }
+        let more = states.len().saturating_sub(STATES_MAX);
+        if more > 0 {
+            page.paragraph(Ink::Faint, "    ", &format!("and {} more", words::count(more as f64)));
+        }
+    }
+    for it in &step.overloads {
+        let service = page.name(&it.service);
+        let (load, capacity) = (words::digits(it.load, 3), words::digits(it.capacity, 3));
+        let lost = words::percent(it.lost);
+        let text = format!(
+            "{service} gets {load} times its normal load and can serve {capacity}: {lost} is lost"
+        );
+        page.notice(Ink::Doubtful, "    overload", &text);
+    }
+}
+
+/// `    ████▒▒░░░░░░ place-order  40% down, 12% degraded`.
+fn add_state(page: &mut Page, state: &StateReport) {
+    let bad = state.failing().min(1.0);
+    let bar = page.glyphs.bar(bad, (bad + state.degraded).min(1.0), CELLS);
+    let shares = [
+        (state.slow, "slow"),
+        (state.down, "down"),
+        (state.corrupt, "wrong"),
+        (state.degraded, "degraded"),
+    ];
+    let shares = shares.into_iter().filter(|(share, _)| *share > 0.0);
+    let shares: Vec<String> =
+        shares.map(|(share, word)| format!("{} {word}", words::percent(share))).collect();
+    let name = page.name(&state.name);
+    let name = super::ink::shorten(&name, page.style.width / 2, page.glyphs.ellipsis);
+    let mut line = Line::of(Ink::Plain, "    ");
+    line.append(bar).blank(1).push(Ink::Plain, name).blank(2).push(Ink::Faint, shares.join(", "));
+    page.line(&line);
+}

@@ -1,0 +1,162 @@
+//! Flows and services with their bars and figures, in columns that line up.
+
+use super::Page;
+use super::ink::Ink;
+use super::table::{Bar, Cell, Row, Table, Widths};
+use crate::render::story::HIT;
+use crate::render::words;
+use crate::report::{Report, UnitReport};
+
+/// How many are shown at the most.
+const FLOWS_MAX: usize = 10;
+const SERVICES_MAX: usize = 10;
+
+/// Columns, of flows and (where they differ) of services.
+const INTERVAL: usize = 1;
+const DEGRADED: usize = 2;
+const SHARE: usize = 3;
+const TAIL: usize = 5;
+
+/// The figures that are given up first where the page is narrow.
+const EXPENDABLE: &[usize] = &[SHARE, TAIL, DEGRADED, INTERVAL];
+
+/// The flows.
+pub(super) fn add(page: &mut Page, report: &Report) {
+    let flows = flows(page, report);
+    let services = services(page, report);
+    // Both are measured together, so that their columns line up.
+    let (flow_rows, service_rows) = (flows.len(), services.len());
+    let table = Table { rows: flows.into_iter().chain(services).collect(), expendable: EXPENDABLE };
+    let widths = Widths::fit(&table, page.style.width);
+    page.widths = Some(widths.clone());
+    if flow_rows > 1 {
+        page.gap();
+        for line in &table.lines(&widths, page.glyphs)[..flow_rows] {
+            page.line(line);
+        }
+        rest(page, &report.flows, &shown_flows(report), "flow");
+    }
+    debug_assert!(service_rows > 0, "services have at least a head");
+}
+
+/// The services, once the flows have said how wide the columns are.
+pub(super) fn add_services(page: &mut Page, report: &Report) {
+    let rows = services(page, report);
+    if rows.len() < 2 {
+        return;
+    }
+    let table = Table { rows, expendable: EXPENDABLE };
+    let widths = page.widths.clone().expect("flows come first");
+    page.gap();
+    for line in table.lines(&widths, page.glyphs) {
+        page.line(&line);
+    }
+    rest(page, &report.services, &shown_services(report), "service");
+}
+
+fn shown_flows(report: &Report) -> Vec<&UnitReport> {
+    report.flows.iter().take(FLOWS_MAX).collect()
+}
+
+/// What is changed, and what is hit.
+fn shown_services(report: &Report) -> Vec<&UnitReport> {
+    let (changed, others): (Vec<_>, Vec<_>) =
+        report.services.iter().partition(|unit| is_target(report, unit));
+    let hit = others.into_iter().filter(|unit| unit.degraded.p >= HIT);
+    changed.into_iter().chain(hit).take(SERVICES_MAX).collect()
+}
+
+fn is_target(report: &Report, service: &UnitReport) -> bool {
+    let name = |target: &str| target.split('/').next() == Some(&service.name);
+    report.targets.iter().any(|target| name(&target.name))
+}
+
+fn flows(page: &Page, report: &Report) -> Vec<Row> {
+    let has_losses = report.flows.iter().any(|flow| flow.orders_lost.is_some());
+    let (lost, tail) = if has_losses { ("orders lost", "1 in 20") } else { ("", "") };
+    let head = head("Flows", [lost, tail]);
+    let body = shown_flows(report).into_iter().map(|flow| {
+        let (lost, tail) = match &flow.orders_lost {
+            Some(lost) => (words::mean(lost), words::rough(lost.p95)),
+            None if has_losses => ("not known".to_owned(), String::new()),
+            None => (String::new(), String::new()),
+        };
+        row(page, flow, false, [Cell::new(Ink::Strong, lost), Cell::new(Ink::Plain, tail)])
+    });
+    std::iter::once(head).chain(body).collect()
+}
+
+fn services(page: &Page, report: &Report) -> Vec<Row> {
+    let has_time = report.services.iter().any(|service| service.first_failed_s.is_some());
+    let (first, lasted) = if has_time { ("fails after", "for") } else { ("", "") };
+    let head = head("Services", [first, lasted]);
+    let body = shown_services(report).into_iter().map(|service| {
+        let time = |spread: Option<crate::report::Spread>| {
+            spread.map_or_else(String::new, |spread| words::duration(spread.p50))
+        };
+        let cells = [time(service.first_failed_s), time(service.failed_for_s)];
+        row(page, service, is_target(report, service), cells.map(|it| Cell::new(Ink::Plain, it)))
+    });
+    std::iter::once(head).chain(body).collect()
+}
+
+fn head(title: &str, last: [&str; 2]) -> Row {
+    let heads = ["fails", "interval", "degraded", "at peak", last[0], last[1]];
+    Row {
+        mark: None,
+        name: (Ink::Strong, title.to_owned()),
+        bar: Bar::ShareLegend,
+        cells: heads.into_iter().map(|head| Cell::new(Ink::Faint, head)).collect(),
+    }
+}
+
+fn row(page: &Page, unit: &UnitReport, is_target: bool, last: [Cell; 2]) -> Row {
+    let failed = unit.failed.exact.unwrap_or(unit.failed.p);
+    let ink = match failed {
+        _ if failed >= 0.5 => Ink::Bad,
+        _ if failed >= HIT => Ink::Doubtful,
+        _ => Ink::Plain,
+    };
+    let mut cells = vec![
+        Cell::new(ink, words::estimate(&unit.failed)),
+        Cell::new(Ink::Faint, words::interval(&unit.failed, page.glyphs.dash)),
+        Cell::new(Ink::Plain, words::estimate(&unit.degraded)),
+        Cell::new(Ink::Plain, words::percent(unit.failing_share)),
+    ];
+    cells.extend(last);
+    let name = if unit.critical == Some(true) { Ink::Strong } else { Ink::Plain };
+    Row {
+        mark: Some(page.glyphs.mark(unit, is_target)),
+        name: (name, page.name(&unit.name)),
+        bar: Bar::Shares(failed, unit.degraded.p.max(failed)),
+        cells,
+    }
+}
+
+/// What is not in the table, counted.
+fn rest(page: &mut Page, all: &[UnitReport], shown: &[&UnitReport], noun: &str) {
+    let is_shown = |unit: &UnitReport| shown.iter().any(|it| std::ptr::eq(*it, unit));
+    let left: Vec<&UnitReport> = all.iter().filter(|unit| !is_shown(unit)).collect();
+    if left.is_empty() {
+        return;
+    }
+    let count = |is: &dyn Fn(&UnitReport) -> bool| left.iter().filter(|unit| is(unit)).count();
+    let failing = count(&|unit| unit.failed.p >= HIT);
+    let degraded = count(&|unit| unit.failed.p < HIT && unit.degraded.p >= HIT);
+    let well = left.len() - failing - degraded;
+    let mut parts = Vec::new();
+    if failing > 0 {
+        let most = left.iter().map(|unit| unit.failed.p).fold(0.0, f64::max);
+        let each = format!("can fail (at most in {})", words::percent(most));
+        parts.push(format!("{} more {each}", words::plural(failing, noun)));
+    }
+    if degraded > 0 {
+        parts.push(format!("{} more can be degraded", words::plural(degraded, noun)));
+    }
+    if well > 0 {
+        let under = words::percent(HIT);
+        let verb = if well == 1 { "is" } else { "are" };
+        parts.push(format!("{} {verb} hit in under {under} of worlds", words::plural(well, noun)));
+    }
+    page.paragraph(Ink::Faint, "  ", &parts.join(", "));
+}

@@ -1,0 +1,123 @@
+//! The course of time: when the first orders are lost, when somebody notices, when it is over, and how
+//! far the rollout had come.
+
+use super::Page;
+use super::ink::{Ink, columns};
+use super::table::{Bar, Cell, Row, Table, Widths};
+use crate::render::{story, words};
+use crate::report::{CourseReport, Report, Spread};
+
+/// Columns that are given up where the page is narrow: how far the rollout had come.
+const EXPENDABLE: &[usize] = &[3];
+
+/// Adds the section where there is time, and something is lost in some trial.
+pub(super) fn add(page: &mut Page, report: &Report) {
+    let course = &report.course;
+    if course.kind != "time" {
+        return;
+    }
+    if course.impact_s.is_none() && course.detected_s.is_none() {
+        return;
+    }
+    let table = Table { rows: rows(course), expendable: EXPENDABLE };
+    let width = page.style.width;
+    let widths = match &page.widths {
+        Some(widths) => widths.beside(&table, width),
+        None => Widths::fit(&table, width),
+    };
+    page.gap();
+    for line in table.lines(&widths, page.glyphs) {
+        page.line(&line);
+    }
+    let remarks = remarks(page, course);
+    if !remarks.is_empty() {
+        page.parts("  ", &remarks);
+    }
+    stories(page, report);
+}
+
+/// A world in the middle and a bad one, each in a sentence; `--trial` tells the whole story.
+fn stories(page: &mut Page, report: &Report) {
+    let labels: Vec<String> = report
+        .stories
+        .iter()
+        .map(|it| format!("  a {} world:", page.name(&it.label).replace(' ', "-")))
+        .collect();
+    let width = labels.iter().map(|label| columns(label)).max().unwrap_or(0);
+    for (label, trial) in labels.iter().zip(&report.stories) {
+        let rest = " ".repeat(width - columns(label));
+        let number = trial.trial;
+        let text = story::trial(trial, &page.wording);
+        page.notice(Ink::Strong, &format!("{label}{rest}"), &format!("{text} (--trial {number})"));
+    }
+}
+
+fn rows(course: &CourseReport) -> Vec<Row> {
+    let heads = ["first loss", "noticed", "over", "rolled out"];
+    let head = Row {
+        mark: None,
+        name: (Ink::Strong, "When".to_owned()),
+        bar: Bar::StripLegend,
+        cells: heads.into_iter().map(|head| Cell::new(Ink::Faint, head)).collect(),
+    };
+    let scale = Scale::of(course);
+    let row = |name: &str, of: fn(Spread) -> f64| Row {
+        mark: Some((Ink::Plain, "")),
+        name: (Ink::Plain, name.to_owned()),
+        bar: Bar::Strip(scale.ends(course, of)),
+        cells: cells(course, of),
+    };
+    vec![head, row("half by", |it| it.p50), row("19 of 20 by", |it| it.p95)]
+}
+
+fn cells(course: &CourseReport, of: fn(Spread) -> f64) -> Vec<Cell> {
+    let time = |spread: Option<Spread>| {
+        Cell::new(
+            Ink::Plain,
+            spread.map_or_else(|| "never".to_owned(), |spread| in_words(of(spread))),
+        )
+    };
+    let exposure = course.exposure_at_detection;
+    let exposure = exposure.map_or_else(String::new, |exposure| words::percent(of(exposure)));
+    vec![
+        time(course.impact_s),
+        time(course.detected_s),
+        time(course.over_s),
+        Cell::new(Ink::Plain, exposure),
+    ]
+}
+
+fn in_words(time: f64) -> String {
+    if time <= 0.0 { "at once".to_owned() } else { words::duration(time) }
+}
+
+/// Times on a strip: logarithmic, since a minute matters at the start and an hour at the end.
+struct Scale {
+    unit: f64,
+    end: f64,
+}
+
+impl Scale {
+    fn of(course: &CourseReport) -> Self {
+        let times = [course.impact_s, course.detected_s, course.over_s];
+        let end = times.into_iter().flatten().map(|time| time.p95).fold(0.0, f64::max);
+        Self { unit: (end / 20.0).clamp(1e-3, 60.0), end: end.max(1e-3) }
+    }
+
+    fn at(&self, time: f64) -> f64 {
+        libm::log1p(time / self.unit) / libm::log1p(self.end / self.unit)
+    }
+
+    fn ends(&self, course: &CourseReport, of: fn(Spread) -> f64) -> [f64; 3] {
+        let at = |spread: Option<Spread>| spread.map_or(1.0, |spread| self.at(of(spread)));
+        [at(course.impact_s), at(course.detected_s), at(course.over_s)]
+    }
+}
+
+fn remarks(page: &Page, course: &CourseReport) -> Vec<String> {
+    let impact = course.impact.filter(|impact| impact.p < 1.0);
+    let impact = impact.map(|it| format!("orders are lost in {} of worlds", words::estimate(&it)));
+    let noticed = story::noticed(course).map(|by| format!("noticed by {by}"));
+    let rollout = story::rollout(course, &page.wording).map(|it| format!("rollout {it}"));
+    [rollout, noticed, impact].into_iter().flatten().collect()
+}
