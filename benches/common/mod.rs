@@ -217,3 +217,62 @@ pub fn broken(on: TargetRef) -> Target {
         place: Default::default(),
     }
 }
+
+/// A cascade graph: `services` in layers, each with `degree` dependencies on average, a few of them
+/// (`back`) anywhere, the others in a later layer, where popular services are chosen more often (Zipf
+/// with exponent 0.8). Failure crosses each with a chance between 10% and 30%, or of 30% where `high`.
+/// Popular services come first in their layer.
+pub fn cascade(services: u32, degree: u32, back: f64, high: bool) -> Topology {
+    let numbers = &mut Numbers::new(11);
+    let layers = 12;
+    let per_layer = services.div_ceil(layers);
+    let mut all: Vec<Service> = (0..services).map(service).collect();
+    for from in 0..services {
+        let layer = from / per_layer;
+        let mut called = std::collections::BTreeSet::new();
+        for _ in 0..degree {
+            let on = if numbers.chance(back) {
+                numbers.below(u64::from(services)) as u32
+            } else {
+                let further = if numbers.chance(0.7) { 0 } else { numbers.below(3) as u32 };
+                let first = (layer + 1 + further) * per_layer;
+                if first >= services {
+                    continue;
+                }
+                first + zipf(numbers, per_layer.min(services - first))
+            };
+            if on != from && called.insert(on) {
+                let mut edge = hard(on);
+                let spread = 0.2 * (numbers.below(1 << 20) as f64 / 1_048_576.0);
+                edge.propagation = share(if high { 0.3 } else { 0.1 + spread });
+                all[from as usize].dependencies.push(edge);
+            }
+        }
+    }
+    Topology {
+        name: format!("cascade-{services}"),
+        thresholds: Thresholds::default(),
+        domains: Vec::new(),
+        services: all,
+        flows: Vec::new(),
+    }
+}
+
+/// A rank from 0, by a power law of exponent 0.8.
+fn zipf(numbers: &mut Numbers, count: u32) -> u32 {
+    let unit = (numbers.next() >> 11) as f64 * (-53_f64).exp2();
+    let rank = f64::from(count) * unit.powf(5.0);
+    (rank as u32).min(count - 1)
+}
+
+/// The most popular service of the last layer is down, for certain.
+pub fn popular_down(topology: &Topology) -> Change {
+    let services = topology.services.len() as u32;
+    let per_layer = services.div_ceil(12);
+    let last = (services - 1) / per_layer * per_layer;
+    let on = TargetRef::Node(NodeRef { service: ServiceId(last), endpoint: None });
+    let mut target = broken(on);
+    target.modes = Modes::default();
+    target.severity = (Share::ONE, Share::ONE);
+    Change::certain("popular down", vec![target])
+}

@@ -12,8 +12,7 @@
 //! probability: exact to 2^-64, the same bits whether 64 or 512 trials are drawn at once, and
 //! nested: what happens at probability p happens at every larger one too.
 
-use aes::hazmat::cipher_round;
-
+use super::simd::aes_round;
 use crate::compile::Key;
 
 /// How many trials share a random word.
@@ -141,13 +140,6 @@ impl RoundKeys {
         }
         state
     }
-}
-
-/// One AES encryption round: by the processor's instruction where there is one.
-fn aes_round(state: u128, round_key: u128) -> u128 {
-    let mut block = state.to_le_bytes().into();
-    cipher_round(&mut block, &round_key.to_le_bytes().into());
-    u128::from_le_bytes(block.into())
 }
 
 /// The point that a standard normal number stays below with probability `p`.

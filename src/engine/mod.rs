@@ -1,12 +1,15 @@
 //! From a plan to counts: one semantics, several engines.
 //!
 //! A [`Plan`] and a seed come in, a [`Tally`] goes out. Nothing depends on the number of threads:
-//! every draw is addressed by seed, trial and name, and outcomes are added in the order of trials.
+//! every draw is addressed by seed, trial and name, and outcomes are added in the order of trials,
+//! or, where they are integers, in any order.
 
+pub mod boolean;
+mod cycles;
 pub mod draws;
 pub mod fluid;
 pub mod outcome;
-mod simd;
+pub mod simd;
 pub mod sketch;
 pub mod tally;
 pub mod tape;
@@ -17,14 +20,18 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use crate::compile::Plan;
+use boolean::{BLOCK, Boolean, Counts};
 use draws::Draws;
-use fluid::{Fluid, Scratch};
+use fluid::Fluid;
 use outcome::{Outcome, TRIALS};
+use simd::{Level, Word};
 pub use tally::{Guard, Tally};
 
 /// How many chunks of 64 trials are added up at a time: 4,096 trials keep all threads busy, and
 /// progress moves often enough to be looked at.
 const WINDOW: u64 = 64;
+/// How many blocks of 512 trials are counted at a time: they take microseconds each.
+const BLOCK_WINDOW: u64 = 128;
 
 /// Hears how far a simulation has come.
 pub trait Progress: Sync {
@@ -48,43 +55,131 @@ impl Progress for Silent {
     fn trials_done(&self, _trials: u64) {}
 }
 
+/// Which engine to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The Boolean one where the plan is Boolean, else the fluid one.
+    #[default]
+    Automatic,
+    /// The fluid one, whatever the plan.
+    Fluid,
+    /// The Boolean one with these instructions; the plan must be Boolean.
+    Boolean(Level),
+}
+
 /// Runs trials of one plan.
 pub struct Simulation<'a> {
-    engine: Fluid<'a>,
-    draws: Draws,
+    engine: Engine<'a>,
+    seed: u64,
+    ramp_steps: u32,
+    plan: &'a Plan,
+}
+
+enum Engine<'a> {
+    Fluid(Fluid<'a>),
+    Boolean(Boolean<'a>),
 }
 
 impl<'a> Simulation<'a> {
-    /// Trials of a plan under a seed.
+    /// Trials of a plan under a seed, by the engine that suits it.
     pub fn new(plan: &'a Plan, seed: u64) -> Self {
-        Self::with_ramp_steps(plan, seed, fluid::RAMP_STEPS)
+        Self::with(plan, seed, Choice::Automatic)
     }
 
-    /// The same with warm-ups cut into so many steps.
+    /// The same by a certain engine.
+    pub fn with(plan: &'a Plan, seed: u64, choice: Choice) -> Self {
+        let boolean = |level| Engine::Boolean(Boolean::new(plan, level, true));
+        let engine = match choice {
+            Choice::Fluid => Engine::Fluid(Fluid::new(plan, fluid::RAMP_STEPS)),
+            Choice::Boolean(level) => boolean(level),
+            Choice::Automatic => match boolean::obstacle(plan) {
+                None => boolean(Level::best()),
+                Some(_) => Engine::Fluid(Fluid::new(plan, fluid::RAMP_STEPS)),
+            },
+        };
+        Self { engine, seed, ramp_steps: fluid::RAMP_STEPS, plan }
+    }
+
+    /// The fluid engine with warm-ups cut into so many steps.
     pub fn with_ramp_steps(plan: &'a Plan, seed: u64, ramp_steps: u32) -> Self {
-        Self { engine: Fluid::new(plan, ramp_steps), draws: Draws::new(seed) }
+        Self { engine: Engine::Fluid(Fluid::new(plan, ramp_steps)), seed, ramp_steps, plan }
+    }
+
+    /// The same, counting only what fails and not what contained it: faster.
+    pub fn counting_failures(plan: &'a Plan, seed: u64, level: Level) -> Self {
+        let engine = match boolean::obstacle(plan) {
+            None => Engine::Boolean(Boolean::new(plan, level, false)),
+            Some(_) => Engine::Fluid(Fluid::new(plan, fluid::RAMP_STEPS)),
+        };
+        Self { engine, seed, ramp_steps: fluid::RAMP_STEPS, plan }
     }
 
     /// The name of the engine.
     pub fn engine(&self) -> &'static str {
-        "fluid"
+        match self.engine {
+            Engine::Fluid(_) => "fluid",
+            Engine::Boolean(_) => "boolean",
+        }
     }
 
     /// One trial, moment by moment.
-    pub fn tape(&'a self, trial: u64) -> tape::Tape {
-        self.engine.tape(self.draws, trial)
+    pub fn tape(&self, trial: u64) -> tape::Tape {
+        Fluid::new(self.plan, self.ramp_steps).tape(Draws::new(self.seed), trial)
     }
 
     /// Adds the trials of a range to a tally; stops early, at a whole number of windows, when
     /// cancelled.
     pub fn run(&'a self, trials: Range<u64>, tally: &mut Tally, progress: &dyn Progress) {
-        self.windows(trials, progress, |outcomes| {
-            for outcome in outcomes {
-                tally.add(outcome);
+        match &self.engine {
+            Engine::Fluid(_) => self.windows(trials, progress, |outcomes| {
+                outcomes.iter().flatten().for_each(|outcome| tally.add(outcome));
+                progress.counted(tally);
+            }),
+            Engine::Boolean(engine) => self.count(engine, trials, tally, progress),
+        }
+        tally.settle();
+    }
+
+    /// Counts the trials of a range.
+    fn count(
+        &'a self,
+        engine: &'a Boolean<'a>,
+        trials: Range<u64>,
+        tally: &mut Tally,
+        progress: &dyn Progress,
+    ) {
+        let pool = Pool::default();
+        for window in windows(&trials, BLOCK, BLOCK_WINDOW) {
+            if progress.is_cancelled() {
+                return;
+            }
+            let counts = window
+                .clone()
+                .into_par_iter()
+                .fold(
+                    || Counts::new(engine),
+                    |mut counts, block| {
+                        let valid = valid_word(block * BLOCK, &trials);
+                        pool.with(
+                            || engine.scratch(),
+                            |scratch| engine.count(scratch, self.seed, block, &valid, &mut counts),
+                        );
+                        counts
+                    },
+                )
+                .reduce_with(|mut all, more| {
+                    all.merge(&more);
+                    all
+                });
+            let done = (window.end * BLOCK).min(trials.end) - trials.start;
+            let counted =
+                done - (window.start * BLOCK).max(trials.start).saturating_sub(trials.start);
+            if let Some(counts) = counts {
+                counts.add_to(tally, counted);
             }
             progress.counted(tally);
-        });
-        tally.settle();
+            progress.trials_done(done);
+        }
     }
 
     /// Gives the outcomes of a range of trials one after the other, in their order.
@@ -94,7 +189,7 @@ impl<'a> Simulation<'a> {
         progress: &dyn Progress,
         mut take: impl FnMut(&Outcome),
     ) {
-        self.windows(trials, progress, |outcomes| outcomes.iter().for_each(&mut take));
+        self.windows(trials, progress, |outcomes| outcomes.iter().flatten().for_each(&mut take));
     }
 
     /// Gives the outcomes of a range of trials, many at a time, in their order.
@@ -102,32 +197,77 @@ impl<'a> Simulation<'a> {
         &'a self,
         trials: Range<u64>,
         progress: &dyn Progress,
-        mut take: impl FnMut(&[Outcome]),
+        take: impl FnMut(&[Vec<Outcome>]),
     ) {
-        let width = TRIALS as u64;
-        let chunks = trials.start / width..trials.end.div_ceil(width);
-        let scratches: Mutex<Vec<Scratch<'a>>> = Mutex::new(Vec::new());
-        let mut first = chunks.start;
-        while first < chunks.end && !progress.is_cancelled() {
-            let window = first..chunks.end.min(first + WINDOW);
-            let outcomes: Vec<Outcome> = window
-                .clone()
-                .into_par_iter()
-                .map(|chunk| {
-                    let free = scratches.lock().expect("no thread panics holding it").pop();
-                    let mut scratch = free.unwrap_or_else(|| self.engine.scratch());
-                    let valid = valid(chunk * width, &trials);
-                    let outcome = self.engine.chunk(&mut scratch, self.draws, chunk, valid);
-                    scratches.lock().expect("no thread panics holding it").push(scratch);
-                    outcome
-                })
-                .collect();
-            take(&outcomes);
-            let done = (window.end * width).min(trials.end) - trials.start;
-            progress.trials_done(done);
-            first = window.end;
+        match &self.engine {
+            Engine::Fluid(engine) => {
+                let (draws, pool) = (Draws::new(self.seed), Pool::default());
+                let outcomes = |chunk: u64| {
+                    let valid = valid(chunk * TRIALS as u64, &trials);
+                    let chunk = |scratch: &mut _| engine.chunk(scratch, draws, chunk, valid);
+                    vec![pool.with(|| engine.scratch(), chunk)]
+                };
+                in_order(&trials, TRIALS as u64, WINDOW, progress, outcomes, take);
+            }
+            Engine::Boolean(engine) => {
+                let pool = Pool::default();
+                let outcomes = |block: u64| {
+                    let valid = valid_word(block * BLOCK, &trials);
+                    let block =
+                        |scratch: &mut _| engine.outcomes(scratch, self.seed, block, &valid);
+                    pool.with(|| engine.scratch(), block)
+                };
+                let window = WINDOW * TRIALS as u64 / BLOCK;
+                in_order(&trials, BLOCK, window, progress, outcomes, take);
+            }
         }
     }
+}
+
+/// Room to work in that one thread leaves to the next.
+struct Pool<T>(Mutex<Vec<T>>);
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+}
+
+impl<T> Pool<T> {
+    fn with<R>(&self, new: impl Fn() -> T, work: impl FnOnce(&mut T) -> R) -> R {
+        let free = self.0.lock().expect("no thread panics holding it").pop();
+        let mut room = free.unwrap_or_else(new);
+        let result = work(&mut room);
+        self.0.lock().expect("no thread panics holding it").push(room);
+        result
+    }
+}
+
+/// Computes pieces of `width` trials in parallel, a window at a time, and hands on their outcomes
+/// in order.
+fn in_order(
+    trials: &Range<u64>,
+    width: u64,
+    window: u64,
+    progress: &dyn Progress,
+    outcomes: impl Fn(u64) -> Vec<Outcome> + Sync,
+    mut take: impl FnMut(&[Vec<Outcome>]),
+) {
+    for window in windows(trials, width, window) {
+        if progress.is_cancelled() {
+            return;
+        }
+        let all: Vec<Vec<Outcome>> = window.clone().into_par_iter().map(&outcomes).collect();
+        take(&all);
+        progress.trials_done((window.end * width).min(trials.end) - trials.start);
+    }
+}
+
+/// The pieces of `width` trials that a range touches, so many at a time.
+fn windows(trials: &Range<u64>, width: u64, window: u64) -> impl Iterator<Item = Range<u64>> {
+    let pieces = trials.start / width..trials.end.div_ceil(width);
+    let step = usize::try_from(window).expect("windows are small");
+    pieces.clone().step_by(step).map(move |first| first..pieces.end.min(first + window))
 }
 
 /// Which of the 64 trials from `first` on are in the range.
@@ -135,4 +275,9 @@ fn valid(first: u64, trials: &Range<u64>) -> u64 {
     (0..TRIALS as u64)
         .filter(|trial| trials.contains(&(first + trial)))
         .fold(0, |mask, trial| mask | 1 << trial)
+}
+
+/// Which of the 512 trials from `first` on are in the range.
+fn valid_word(first: u64, trials: &Range<u64>) -> Word {
+    Word(std::array::from_fn(|part| valid(first + (part * TRIALS) as u64, trials)))
 }

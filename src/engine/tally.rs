@@ -44,6 +44,18 @@ impl Guard {
         Self::Luck,
     ];
 
+    /// Those whose steps may take failure away, in the order of the steps.
+    pub(crate) const STEPS: [Self; 8] = [
+        Self::Retry,
+        Self::Cache,
+        Self::Redundancy,
+        Self::Buffer,
+        Self::Fallback,
+        Self::Soft,
+        Self::Rarity,
+        Self::Luck,
+    ];
+
     /// The word for it in reports.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod diagnostics;
+mod engines;
 mod load;
 mod model;
 mod oracle;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::lanes::{Lanes, Left, Shares, all, every, has, mask};
 use super::setup::Setup;
 use crate::compile::plan::{Fallback, NONE, Plan};
+use crate::engine::cycles::{LAST_ROUNDS, free_rounds};
 use crate::engine::simd::widest;
 use crate::model::topology::Overload;
 
@@ -14,13 +15,6 @@ pub(super) const SETTLED: f64 = 1e-9;
 /// A cycle is at rest when nothing in it changes by more than this: changes that shrink slowly must
 /// not add up to 1e-9.
 const REST: f64 = 1e-12;
-/// How many rounds inside a cycle may go to and fro.
-const FREE_ROUNDS: u32 = 10_000;
-/// How many nodes may be computed in these rounds: large cycles are given up earlier.
-const FREE_NODES: usize = 640_000;
-/// How many rounds may follow in which nothing gets better again, so that a cycle without a fixed
-/// point comes to an end.
-const LAST_ROUNDS: u32 = 1_000;
 /// Cycles of more nodes are swept through in order instead of round by round: failure may take as
 /// many rounds to travel round as there are nodes, while a sweep carries it far. Both end at the
 /// same least fixed point, unless a wrong answer can turn into a failure that a fallback catches.
@@ -310,7 +304,7 @@ impl<'a, const W: usize> Moment<'a, W> {
     /// Round by round: each from the states of the round before, and only where one of those
     /// changed. Gives the lanes that do not come to rest.
     fn rounds_of_cycle(&mut self, nodes: Range<u32>, cohort: usize) -> u8 {
-        let mut pace = Pace::new(every::<W>());
+        let mut pace = Pace::new(every::<W>(), nodes.len());
         let mut turn: Vec<u32> = nodes.clone().collect();
         let mut new: Vec<Shares<W>> = Vec::with_capacity(turn.len());
         loop {
@@ -338,7 +332,7 @@ impl<'a, const W: usize> Moment<'a, W> {
             for node in &next {
                 self.awaited[*node as usize] = false;
             }
-            if pace.is_over(moved, turn.len()) {
+            if pace.is_over(moved) {
                 return pace.restless;
             }
             next.sort_unstable();
@@ -348,7 +342,7 @@ impl<'a, const W: usize> Moment<'a, W> {
 
     /// Sweep after sweep in the order of evaluation. Gives the lanes that do not come to rest.
     fn sweep_cycle(&mut self, nodes: Range<u32>, cohort: usize) -> u8 {
-        let mut pace = Pace::new(every::<W>());
+        let mut pace = Pace::new(every::<W>(), nodes.len());
         loop {
             let mut moved = 0;
             for node in nodes.clone() {
@@ -360,7 +354,7 @@ impl<'a, const W: usize> Moment<'a, W> {
                 cohort.quiet[node] = cohort.shares[node].is_ok();
                 moved |= mask::<W>(|lane| difference(&cohort.shares[node], &old, lane) > REST);
             }
-            if pace.is_over(moved, nodes.len()) {
+            if pace.is_over(moved) {
                 return pace.restless;
             }
         }
@@ -405,15 +399,15 @@ struct Pace {
     moving: u8,
     /// The lanes that did not come to rest by themselves.
     restless: u8,
-    rounds: u32,
-    nodes: usize,
+    /// How many rounds may still go to and fro.
+    free: u32,
     /// The rounds left, once nothing gets better again.
     last: Option<u32>,
 }
 
 impl Pace {
-    fn new(moving: u8) -> Self {
-        Self { moving, restless: 0, rounds: 0, nodes: 0, last: None }
+    fn new(moving: u8, nodes: usize) -> Self {
+        Self { moving, restless: 0, free: free_rounds(nodes), last: None }
     }
 
     /// The state of a node after a round: unchanged where its lane is at rest, and in the last
@@ -427,15 +421,14 @@ impl Pace {
     }
 
     /// Whether that was the last round.
-    fn is_over(&mut self, moved: u8, nodes: usize) -> bool {
+    fn is_over(&mut self, moved: u8) -> bool {
         self.moving &= moved;
-        self.rounds += 1;
-        self.nodes += nodes;
         if let Some(last) = &mut self.last {
             *last -= 1;
             return self.moving == 0 || *last == 0;
         }
-        if self.rounds >= FREE_ROUNDS || self.nodes >= FREE_NODES {
+        self.free -= 1;
+        if self.free == 0 {
             self.restless = self.moving;
             self.last = Some(LAST_ROUNDS);
         }

@@ -295,18 +295,6 @@ struct Watch {
     has_acted: [bool; Guard::ALL.len()],
 }
 
-/// The guards whose steps may take failure away, in the order of the steps.
-const STEPS: [Guard; 8] = [
-    Guard::Retry,
-    Guard::Cache,
-    Guard::Redundancy,
-    Guard::Buffer,
-    Guard::Fallback,
-    Guard::Soft,
-    Guard::Rarity,
-    Guard::Luck,
-];
-
 impl Watch {
     const NEW: Self = Self {
         entered: all(0.0),
@@ -321,7 +309,7 @@ impl Watch {
     /// wrong and the caller noticed.
     fn guard(&self, call: &Call, degraded: f64, lane: usize) -> Guard {
         let (mut guard, mut was_held) = (Guard::Luck, false);
-        for step in STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {
+        for step in Guard::STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {
             let is_held = self.left[step as usize][lane] < degraded;
             if is_held && !was_held {
                 guard = step;
