@@ -262,10 +262,6 @@ pub(crate) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    #[expect(
-        clippy::wildcard_imports,
-        reason = "the names of intrinsics are their own prefix"
-    )]
     use std::arch::x86_64::*;
 
     use super::{Bits, Word};

@@ -62,9 +62,9 @@ pub(super) struct Rows<T> {
 }
 
 impl<T: Copy> Rows<T> {
-    fn new(rows: usize, pairs: Vec<(u32, T)>) -> Self {
+    fn new(rows: usize, pairs: &[(u32, T)]) -> Self {
         let mut starts = vec![0_u32; rows + 1];
-        for (row, _) in &pairs {
+        for (row, _) in pairs {
             starts[*row as usize + 1] += 1;
         }
         for row in 0..rows {
@@ -116,11 +116,11 @@ impl Wiring {
             observed.extend(members.map(|member| (member.node, dependency.call)));
         }
         Self {
-            outside: Rows::new(nodes, outside),
-            inside: Rows::new(nodes, inside),
-            wakes: Rows::new(nodes, wakes),
-            asked: Rows::new(nodes, asked),
-            observed: Rows::new(nodes, observed),
+            outside: Rows::new(nodes, &outside),
+            inside: Rows::new(nodes, &inside),
+            wakes: Rows::new(nodes, &wakes),
+            asked: Rows::new(nodes, &asked),
+            observed: Rows::new(nodes, &observed),
             ways,
         }
     }
