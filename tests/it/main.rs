@@ -1,7 +1,7 @@
-//! Everything that is tested from outside: one binary, a module for each idea.
 //! Everything that is tested from outside: one binary, a module for each subject.
 
 mod agreement;
+mod closed_forms;
 mod diagnostics;
 mod engines;
 mod load;

@@ -1,0 +1,223 @@
+//! The engine against arithmetic that fits on a page: where the answer is known, it must come out.
+
+use blastwave::compile::compile;
+use blastwave::diagnostic::Sources;
+use blastwave::engine::{Silent, Simulation};
+use blastwave::load;
+use blastwave::model::{Change, Seconds, Topology};
+use blastwave::report::{Quantiles, Report};
+use blastwave::study::{Settings, Stop, simulate};
+
+fn read(topology: &str, change: &str) -> (Topology, Change) {
+    let mut sources = Sources::default();
+    let mut document = |name: &str, text: &str| {
+        load::parse(name, text.as_bytes().to_vec(), &mut sources).expect("it is right")
+    };
+    let (topology, change) = (document("topology", topology), document("change", change));
+    let topology = Topology::from_document(&topology).expect("it is right");
+    let change = Change::from_document(&change, &topology).expect("it is right");
+    (topology, change)
+}
+
+fn report(topology: &str, change: &str, trials: u64) -> Report {
+    let (topology, change) = read(topology, change);
+    let settings = Settings { stop: Stop::Trials(trials), ..Settings::default() };
+    simulate(&topology, &change, &settings, &Silent)
+}
+
+fn lost(report: &Report) -> Quantiles {
+    report.total.as_ref().expect("there are rates and there is time").orders_lost
+}
+
+/// The standard error of the mean, from its 95% interval.
+fn standard_error(of: &Quantiles) -> f64 {
+    (of.mean_high - of.mean) / 1.959_964
+}
+
+#[track_caller]
+fn assert_near(found: f64, expected: f64) {
+    let within = 1e-9 * expected.abs().max(1.0);
+    assert!((found - expected).abs() <= within, "{found}, not {expected}");
+}
+
+const SHOP: &str = "
+version: 1
+topology: shop
+services:
+  web: {}
+flows:
+  order: { steps: [web], rate: 20/s }
+";
+
+/// The mean of a lognormal of this median and 95th percentile.
+fn lognormal_mean(median: f64, p95: f64) -> f64 {
+    let sigma = (p95 / median).ln() / 1.644_853_626_951_472_2;
+    median * (sigma * sigma / 2.0).exp()
+}
+
+#[test]
+fn a_constant_failure_costs_its_rate_times_its_share_times_the_time_to_end_it() {
+    let report = report(
+        SHOP,
+        "
+version: 1
+change: constant
+targets: [{ service: web, severity: 60% }]
+detection: { median: 5m, p95: 15m }
+rollback: { median: 15m, p95: 45m }
+horizon: 20d
+",
+        100_000,
+    );
+    let found = lost(&report);
+    let time = lognormal_mean(300.0, 900.0) + lognormal_mean(900.0, 2700.0);
+    let expected = 20.0 * 0.6 * time;
+    assert!(
+        (found.mean - expected).abs() < 3.0 * standard_error(&found),
+        "{} lost, not {expected}, at a standard error of {}",
+        found.mean,
+        standard_error(&found)
+    );
+    // The interval means something: it is as narrow as so many trials allow.
+    assert!(standard_error(&found) < 0.005 * expected);
+}
+
+#[test]
+fn a_canary_loses_what_arithmetic_says() {
+    // At 10% for 600 s: caught by the gate with 30%, then 120 s until it is back. Otherwise it goes
+    // on to everybody, is noticed after 300 s (alerts below 20% are not raised), and back after 120 s.
+    let report = report(
+        SHOP,
+        "
+version: 1
+change: canary
+targets: [{ service: web, severity: 80% }]
+rollout: { stages: [{ exposure: 10%, bake: 10m, gate: 30% }, { exposure: 100% }] }
+detection: { alert_threshold: 20%, median: 5m }
+rollback: { median: 2m }
+",
+        20_000,
+    );
+    let caught = 20.0 * 0.8 * 0.1 * (600.0 + 120.0);
+    let missed = 20.0 * 0.8 * (0.1 * 600.0 + 300.0 + 120.0);
+    let share = *report.course.detected_by.get("gate").expect("some are caught");
+    let found = lost(&report);
+    // With the share that was drawn it is exact; and the share is what the gate says.
+    let expected = share * caught + (1.0 - share) * missed;
+    assert!((found.mean - expected).abs() < 1e-6 * expected, "{} {expected}", found.mean);
+    let error = (0.3_f64 * 0.7 / 20_000.0).sqrt();
+    assert!((share - 0.3).abs() < 5.0 * error, "{share} are caught");
+    assert!((found.max - missed).abs() < 1e-4 * missed, "{} {missed}", found.max);
+}
+
+/// What is lost when a service that is reached through queues is down for this long.
+fn lost_behind(queues: &str, minutes: u32) -> f64 {
+    let topology = format!(
+        "
+version: 1
+topology: queues
+services:
+  front: {{ dependencies: [{{ service: middle, buffer: {queues} }}] }}
+  middle: {{ dependencies: [{{ service: back, buffer: {{ holds: 30m, when_full: block }} }}] }}
+  back: {{}}
+flows:
+  order: {{ steps: [front], rate: 1/s }}
+"
+    );
+    // Nobody notices: the alert is set so that only time ends it.
+    let change = format!(
+        "
+version: 1
+change: down
+targets: [{{ service: back }}]
+detection: {{ alert_threshold: 100% }}
+horizon: {minutes}m
+"
+    );
+    lost(&report(&topology, &change, 64)).mean
+}
+
+#[test]
+fn queues_lose_nothing_in_incidents_shorter_than_what_they_hold() {
+    let block = "{ holds: 60m, when_full: block }";
+    // The first queue holds 30 minutes, the second 60 more from when the first is full.
+    for (minutes, lost) in [(29, 0.0), (31, 0.0), (89, 0.0), (90, 0.0), (100, 600.0)] {
+        assert_near(lost_behind(block, minutes), lost);
+    }
+    // A queue that drops when it is full costs something else, but no orders.
+    assert_near(lost_behind("{ holds: 60m, when_full: drop }", 200), 0.0);
+}
+
+/// The failing share of the flow when `web` calls `store` so many times as often.
+fn overloaded(overload: &str, factor: f64) -> f64 {
+    let topology = format!(
+        "
+version: 1
+topology: surge
+services:
+  web: {{ dependencies: [{{ service: store, timeout: none }}] }}
+  store: {{ utilization: 50%, overload: {overload} }}
+flows:
+  order: {{ steps: [web], rate: 1/s }}
+"
+    );
+    let change = format!(
+        "
+version: 1
+change: surge
+targets: [{{ service: web, modes: {{ surge: {{ probability: 100%, factor: {factor} }} }} }}]
+"
+    );
+    report(&topology, &change, 64).flows[0].failing_share
+}
+
+#[test]
+fn shedding_and_collapse_follow_their_formulas() {
+    // Capacity is 1 / 50% = 2 times the normal load.
+    for factor in [1.5, 2.0, 2.5, 3.0, 3.9, 4.0, 8.0] {
+        let over: f64 = factor / 2.0;
+        let (shed, collapse) = if over <= 1.0 {
+            (0.0, 0.0)
+        } else {
+            (1.0 - 1.0 / over, 1.0 - (2.0 - over).max(0.0) / over)
+        };
+        assert_near(overloaded("shed", factor), shed);
+        assert_near(overloaded("collapse", factor), collapse);
+    }
+}
+
+#[test]
+fn retries_bring_as_much_load_as_attempts_that_fail_independently() {
+    // Little's law for retries: (1 - p^(n+1)) / (1 - p) attempts per call. A store that can serve a
+    // little more than that is not overloaded, one that can serve a little less is.
+    for (p, n) in [(0.5, 2_i32), (0.2, 3), (0.8, 1)] {
+        let attempts = (1.0 - f64::powi(p, n + 1)) / (1.0 - p);
+        for (slack, is_over) in [(1.001, false), (0.999, true)] {
+            let utilization = 1.0 / (attempts * slack);
+            let topology = format!(
+                "
+version: 1
+topology: retries
+services:
+  web: {{ dependencies: [{{ service: store, timeout: 1s, retries: {n} }}] }}
+  store: {{ utilization: {utilization}, overload: shed }}
+flows:
+  order: {{ steps: [web], rate: 1/s }}
+"
+            );
+            let change = format!(
+                "version: 1\nchange: flaky\ntargets: [{{ service: store, severity: {p} }}]\n"
+            );
+            let (topology, change) = read(&topology, &change);
+            let plan = compile(&topology, &change, Seconds::ZERO);
+            let tape = Simulation::new(&plan, 1).tape(0);
+            let moment = tape.moments.last().expect("there is a moment");
+            assert_eq!(
+                moment.overloads.iter().any(|(_, _, _, lost)| *lost > 1e-9),
+                is_over,
+                "p {p}, {n} retries, {attempts} attempts: {:?}",
+                moment.overloads
+            );
+        }
+    }
+}
