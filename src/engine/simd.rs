@@ -262,6 +262,10 @@ pub(crate) use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    #[cfg_attr(
+        not(test),
+        expect(clippy::wildcard_imports, reason = "the names of intrinsics are their own prefix")
+    )]
     use std::arch::x86_64::*;
 
     use super::{Bits, Word};
