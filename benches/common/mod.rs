@@ -1,5 +1,6 @@
 //! Topologies of any size for the benches: layered as real systems are, with few cycles.
 
+use blastwave::diagnostic::Place;
 use blastwave::model::change::{
     Change, Delay, Detection, Modes, Rollback, Rollout, Routing, Stage, Target, TargetRef,
 };
@@ -63,7 +64,7 @@ pub fn hard(on: u32) -> Dependency {
         phase: Phase::Serve,
         evidence: None,
         source: None,
-        place: Default::default(),
+        place: Place::default(),
     }
 }
 
@@ -83,7 +84,7 @@ pub fn service(number: u32) -> Service {
         recovery: Recovery::default(),
         dependencies: Vec::new(),
         endpoints: Vec::new(),
-        place: Default::default(),
+        place: Place::default(),
     }
 }
 
@@ -158,7 +159,7 @@ fn flow(number: u32) -> Flow {
         value: None,
         critical: false,
         retry_by_users: None,
-        place: Default::default(),
+        place: Place::default(),
     }
 }
 
@@ -214,7 +215,7 @@ pub fn broken(on: TargetRef) -> Target {
         severity: (share(0.6), Share::ONE),
         onset: Delay::default(),
         min_exposure: Share::ZERO,
-        place: Default::default(),
+        place: Place::default(),
     }
 }
 

@@ -1,0 +1,50 @@
+//! From counts to a report, and from a report to text, data and Markdown: by services.
+
+#[expect(
+    dead_code,
+    unreachable_pub,
+    clippy::cast_sign_loss,
+    reason = "every bench uses a part of it; its numbers are small and positive"
+)]
+mod common;
+
+use std::time::Duration;
+
+use blastwave::compile::compile;
+use blastwave::engine::{Silent, Simulation, Tally};
+use blastwave::model::Seconds;
+use blastwave::render;
+use blastwave::study::{Settings, Stop, simulate};
+use blastwave::summary::summarize;
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+
+fn reports(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("report");
+    group.sample_size(10).warm_up_time(Duration::from_millis(500));
+    for services in [100_u32, 1_000] {
+        let topology = common::layered(services, 5.6, 0.002, true);
+        let change = common::staged(&topology, services * 9 / 10);
+        let plan = compile(&topology, &change, Seconds::ZERO);
+        let mut tally = Tally::new(&plan);
+        Simulation::new(&plan, 1).run(0..256, &mut tally, &Silent);
+        group.bench_function(BenchmarkId::new("summarize", services), |bencher| {
+            bencher.iter(|| summarize(&tally).units.len());
+        });
+        let settings = Settings { stop: Stop::Trials(256), ..Settings::default() };
+        let report = simulate(&topology, &change, &settings, &Silent);
+        let style = render::text::Style { width: 100, ascii: false, color: false };
+        group.bench_function(BenchmarkId::new("text", services), |bencher| {
+            bencher.iter(|| render::text::render(&report, &style).len());
+        });
+        group.bench_function(BenchmarkId::new("json", services), |bencher| {
+            bencher.iter(|| render::json::render(&report).len());
+        });
+        group.bench_function(BenchmarkId::new("markdown", services), |bencher| {
+            bencher.iter(|| render::markdown::render(&report).len());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, reports);
+criterion_main!(benches);
