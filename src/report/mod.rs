@@ -5,10 +5,12 @@
 
 mod build;
 mod problem;
+pub mod rank;
 pub mod story;
 
 pub use build::Context;
 pub use problem::{PlaceReport, Problem};
+pub use rank::RankReport;
 pub use story::StoryReport;
 
 use std::collections::BTreeMap;

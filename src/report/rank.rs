@@ -1,0 +1,125 @@
+//! What each thing takes with it when it breaks: a ranking, and a matrix for a heat-map.
+
+use serde::{Deserialize, Serialize};
+
+use super::ThresholdsReport;
+
+/// The version of this shape.
+pub const SCHEMA: &str = "blastwave/rank/v1";
+
+/// The JSON Schema of [`RankReport`].
+pub const RANK_SCHEMA: &str = include_str!("rank.schema.json");
+
+/// Everything that can break, the worst first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankReport {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The version of the program.
+    pub tool_version: String,
+    /// The name of the topology.
+    pub topology: String,
+    /// What breaks: `service`, `endpoint`, `domain` or `dependency`.
+    pub by: String,
+    /// How it breaks: `down`, `slow` or `corrupt`.
+    pub mode: String,
+    /// For how long the break has lasted at the moment that is looked at, in seconds.
+    pub lasting_s: f64,
+    /// The seed of all draws.
+    pub seed: u64,
+    /// How many trials each origin was given.
+    pub trials: u64,
+    /// Which engine ran them.
+    pub engine: String,
+    /// Whether it was interrupted, so that fewer trials were run than asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// From which share of requests on something counts as failed, or as degraded.
+    pub thresholds: ThresholdsReport,
+    /// How many services the topology has.
+    pub services: u64,
+    /// The flows, in the order of the topology.
+    pub flows: Vec<RankFlow>,
+    /// What breaks, the worst first; with `--top`, so many of them.
+    pub origins: Vec<OriginReport>,
+    /// How many origins were left out.
+    pub left_out: u64,
+    /// Which flow fails how likely when which origin breaks.
+    pub matrix: MatrixReport,
+    /// What was taken for granted, in sentences.
+    pub assumptions: Vec<String>,
+}
+
+/// A flow that may be taken down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankFlow {
+    /// Its name.
+    pub name: String,
+    /// A longer name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Whether the business stands on it.
+    pub critical: bool,
+    /// Orders per second, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_per_s: Option<f64>,
+}
+
+/// Something that breaks, and what it takes with it beyond what fails in the same trials anyway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OriginReport {
+    /// From 1 on; origins that take equally much have the same.
+    pub rank: u64,
+    /// Its name; of a dependency `caller > dependency`.
+    pub name: String,
+    /// A longer name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What it is, where stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Who owns it, where stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// How much it matters, 1 most, where stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<u32>,
+    /// Other services that fail.
+    pub services: Toll,
+    /// Flows that fail.
+    pub flows: Toll,
+    /// Orders per minute of the requests that fail, over flows whose rate is known; nothing where
+    /// no rate is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_per_min: Option<Toll>,
+    /// The flows for which it is a single point of failure: they fail in every trial in which it
+    /// breaks, and would not have failed in all of them anyway.
+    pub single_point_of: Vec<String>,
+}
+
+/// A number that differs from trial to trial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Toll {
+    /// The mean over trials.
+    pub mean: f64,
+    /// The lower end of its 95% interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+    /// The worst trial.
+    pub worst: f64,
+}
+
+/// Shares of trials by origin and flow. Rows are in the order of [`RankReport::origins`], columns in
+/// that of [`RankReport::flows`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MatrixReport {
+    /// The names of the rows.
+    pub origins: Vec<String>,
+    /// The names of the columns.
+    pub flows: Vec<String>,
+    /// The share of trials in which the flow fails and would not have failed anyway.
+    pub failed: Vec<Vec<f64>>,
+    /// The same for degraded or worse.
+    pub degraded: Vec<Vec<f64>>,
+}
