@@ -4,11 +4,13 @@
 //! numbers from 0 to 1, durations are seconds, orders are numbers of orders.
 
 mod build;
+pub mod explain;
 mod problem;
 pub mod rank;
 pub mod story;
 
 pub use build::Context;
+pub use explain::ExplainReport;
 pub use problem::{PlaceReport, Problem};
 pub use rank::RankReport;
 pub use story::StoryReport;

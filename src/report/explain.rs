@@ -1,0 +1,224 @@
+//! The shape of the answer of `explain`: why flows fail, through what, and what mattered.
+
+use serde::{Deserialize, Serialize};
+
+use super::{TargetReport, ThresholdsReport, UnitReport, Unknown};
+
+/// The version of this shape.
+pub const EXPLAIN_SCHEMA_NAME: &str = "blastwave/explain/v1";
+
+/// The JSON Schema of [`ExplainReport`].
+pub const EXPLAIN_SCHEMA: &str = include_str!("explain.schema.json");
+
+/// Why flows fail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExplainReport {
+    /// [`EXPLAIN_SCHEMA_NAME`].
+    pub schema: String,
+    /// The version of the program.
+    pub tool_version: String,
+    /// The name of the topology.
+    pub topology: String,
+    /// The name of the change; nothing where only what fails for its own reasons is looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
+    /// The seed of all draws.
+    pub seed: u64,
+    /// How many trials were run.
+    pub trials: u64,
+    /// Which engine ran them.
+    pub engine: String,
+    /// Whether it was interrupted, so that fewer trials were run than asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// Whether exact values were found, and why not.
+    pub exact: ExactReport,
+    /// From which peak share of requests on something counts as failed, or as degraded.
+    #[serde(default)]
+    pub thresholds: ThresholdsReport,
+    /// What is changed, and how it may break.
+    pub targets: Vec<TargetReport>,
+    /// Services, most likely to fail first.
+    pub services: Vec<UnitReport>,
+    /// Flows, most likely to fail first, each with what explains it.
+    pub flows: Vec<FlowExplained>,
+    /// What each protection did, the one that saved most first.
+    pub containment: Vec<ProtectionReport>,
+    /// What is not stated and matters, widest first.
+    pub unknowns: Vec<Unknown>,
+    /// What was taken for granted, in sentences.
+    pub assumptions: Vec<String>,
+}
+
+/// Whether exact values were found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ExactReport {
+    /// Whether `failed.exact` stands beside the intervals.
+    pub used: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A flow, and what explains it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FlowExplained {
+    /// Its name and figures.
+    #[serde(flatten)]
+    pub unit: UnitReport,
+    /// The smallest sets of failures that fail it; nothing where they could not be found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_sets: Option<CutSetsReport>,
+    /// Why there are no cut sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_cut_sets: Option<String>,
+    /// How much each part matters to it, most first.
+    pub importance: Vec<ImportanceReport>,
+    /// The ways that failure took in the trials, most frequent first.
+    pub paths: Vec<PathReport>,
+    /// Whether there were more ways than were followed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paths_incomplete: bool,
+}
+
+/// The minimal cut sets of a flow: sets of failures that together fail it, and none of whose parts
+/// does.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CutSetsReport {
+    /// `possible` where only what can happen in this scenario counts, `structural` where every
+    /// service and failure domain may be down, however unlikely.
+    pub events: String,
+    /// How many there are, as far as they are complete.
+    pub count: u64,
+    /// How many there are of each order, from 1 on; of order 0 there is one where the flow fails anyway.
+    pub by_order: Vec<OrderCount>,
+    /// Up to which order they are complete; nothing where all were found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete_to_order: Option<u32>,
+    /// The most likely ones, most likely first, then the smallest.
+    pub sets: Vec<CutSetReport>,
+}
+
+/// How many cut sets have so many events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCount {
+    /// How many events.
+    pub order: u32,
+    /// How many sets.
+    pub count: u64,
+}
+
+/// A smallest set of failures that fails a flow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CutSetReport {
+    /// What fails, all of it together.
+    pub events: Vec<CutEventReport>,
+    /// How many they are.
+    pub order: u32,
+    /// The probability that all of them happen.
+    pub probability: f64,
+    /// The same as a share of the probability that the flow fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
+/// Something that fails.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CutEventReport {
+    /// `service`, `endpoint`, `domain`, `replica`, `dependency` (failure passes through it) or
+    /// `fallback` (it does not work).
+    pub kind: String,
+    /// Its name; of dependencies and fallbacks the caller and what is called, joined by `>`; of
+    /// replicas the service and the number, joined by `#`.
+    pub name: String,
+    /// Of what the change breaks: how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+}
+
+/// How much a part matters to a flow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImportanceReport {
+    /// `service`, `domain`, `target`, `dependency`, `fallback` or `replicas`.
+    pub kind: String,
+    /// Its name, as in [`CutEventReport::name`].
+    pub name: String,
+    /// The probability that it fails by itself.
+    pub probability: f64,
+    /// `exact`, or `trials` where it was estimated from pairs of trials with the same draws.
+    pub method: String,
+    /// Birnbaum's: by how much the probability that the flow fails differs between the part failed
+    /// and the part working.
+    pub birnbaum: Measured,
+    /// Criticality: the probability that the part failed and is critical, given that the flow fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub criticality: Option<f64>,
+    /// Fussell and Vesely's: the probability that the part has failed, given that the flow fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fussell_vesely: Option<f64>,
+    /// Risk achievement worth: how many times as likely the flow fails when the part has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk_achievement_worth: Option<f64>,
+    /// Risk reduction worth: how many times less likely the flow fails when the part never does;
+    /// nothing where the flow then never fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk_reduction_worth: Option<f64>,
+    /// The probability that the flow fails, given that the part has.
+    pub failed_if_failed: f64,
+    /// The probability that the flow fails, given that the part works.
+    pub failed_if_works: f64,
+}
+
+/// A figure, with its 95% interval where it was estimated.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The figure.
+    pub value: f64,
+    /// The lower end of its interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// The upper end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+}
+
+/// A way that failure took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PathReport {
+    /// Where it began: `target`, `background` or `overload`.
+    pub origin: String,
+    /// The names of what it went through: from where it began to the flow, or to the caller whose
+    /// call held it.
+    pub through: Vec<String>,
+    /// The share of trials in which failure went this way; several ways may be open in one trial.
+    pub share: f64,
+    /// In how many trials.
+    pub trials: u64,
+    /// What held it at its last step; nothing where it reached the flow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<String>,
+}
+
+/// What a protection did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProtectionReport {
+    /// Who calls.
+    pub caller: String,
+    /// What is called.
+    pub dependency: String,
+    /// The protection: `timeout`, `validation`, `retry`, `cache`, `buffer`, `fallback`, `soft` or
+    /// `redundancy`.
+    pub protection: String,
+    /// The share of trials in which failure came to the call.
+    pub tried: f64,
+    /// The share of trials in which this protection held it.
+    pub held: f64,
+    /// The share of trials in which failure passed all the same.
+    pub leaked: f64,
+    /// What would be lost more, on average, without it, with the same draws; nothing where it was
+    /// not tried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<Measured>,
+    /// What `saved` is: `orders_lost`, or `failing_share` over flows.
+    pub measure: String,
+}
