@@ -66,6 +66,8 @@ impl Report {
             unknowns: Vec::new(),
             stories: Vec::new(),
             assumptions: context.assumptions(),
+            together: None,
+            baseline: None,
             verdict: None,
         }
     }

@@ -5,12 +5,17 @@
 
 mod build;
 pub mod explain;
+pub mod gate;
 mod problem;
 pub mod rank;
 pub mod story;
 
 pub use build::Context;
 pub use explain::ExplainReport;
+pub use gate::{
+    AloneReport, BaselineReport, DeltaReport, DifferenceReport, FigureReport, InteractionReport,
+    LimitReport, PolicyReport, RuleReport, TestReport, TogetherReport, Verdict,
+};
 pub use problem::{PlaceReport, Problem};
 pub use rank::RankReport;
 pub use story::StoryReport;
@@ -78,6 +83,12 @@ pub struct Report {
     pub stories: Vec<StoryReport>,
     /// What was taken for granted, in sentences.
     pub assumptions: Vec<String>,
+    /// Of several changes in one window: each alone, and all together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<TogetherReport>,
+    /// What is different from an earlier result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineReport>,
     /// The verdict of `check`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -374,34 +385,4 @@ pub struct Unknown {
     pub worst: f64,
     /// What `best` and `worst` are: `orders_lost` on average, or `failing_share` over flows.
     pub measure: String,
-}
-
-/// Whether to ship.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// `proceed`, `caution` or `stop`.
-    pub decision: String,
-    /// Why, in sentences, worst first.
-    pub reasons: Vec<String>,
-    /// Whether some limit could not be decided with the trials that were allowed.
-    pub undecided: bool,
-    /// Every limit, and what came of it.
-    pub limits: Vec<LimitReport>,
-}
-
-/// A limit of `check`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LimitReport {
-    /// What is limited, as the user wrote it.
-    pub name: String,
-    /// The limit.
-    pub limit: f64,
-    /// The estimate.
-    pub value: f64,
-    /// The lower end of its interval.
-    pub low: f64,
-    /// The upper end.
-    pub high: f64,
-    /// `held`, `exceeded` or `undecided`.
-    pub outcome: String,
 }

@@ -135,7 +135,15 @@ fn verdict(report: &Report, limits: Vec<LimitReport>) -> Verdict {
     if limits.is_empty() {
         reasons.push("no limit was given, so nothing can be exceeded".to_owned());
     }
-    Verdict { decision: decision.to_owned(), reasons, undecided, limits }
+    Verdict {
+        decision: decision.to_owned(),
+        reasons,
+        undecided,
+        limits,
+        policy: None,
+        rules: Vec::new(),
+        test: None,
+    }
 }
 
 fn reason(limit: &LimitReport) -> String {

@@ -1,0 +1,200 @@
+//! Whether to ship, and what the answer stands on: rules, figures, the test, the baseline.
+
+use serde::{Deserialize, Serialize};
+
+/// Whether to ship.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// `proceed`, `caution` or `stop`.
+    pub decision: String,
+    /// Why, in sentences, worst first.
+    pub reasons: Vec<String>,
+    /// Whether some rule or limit could not be decided, for lack of trials or of information.
+    pub undecided: bool,
+    /// Every limit of the command line, and what came of it.
+    pub limits: Vec<LimitReport>,
+    /// The policy that was applied; absent where only limits of the command line were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyReport>,
+    /// Every rule of the policy, in its order, and what came of it.
+    #[serde(default)]
+    pub rules: Vec<RuleReport>,
+    /// How figures were compared with limits; absent in results of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestReport>,
+}
+
+/// The policy of a check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolicyReport {
+    /// Its name.
+    pub name: String,
+    /// Whether it is the one that comes with the program.
+    pub is_default: bool,
+}
+
+/// A rule of the policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RuleReport {
+    /// Its name.
+    pub name: String,
+    /// What it asks for when it fires: `caution` or `stop`.
+    pub verdict: String,
+    /// `fired`, `held` or `undecided`.
+    pub outcome: String,
+    /// What it says to people.
+    pub message: String,
+    /// Its condition as written, on one line.
+    pub when: String,
+    /// Of an undecided rule: what is missing, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// The simulated figures that decided it, or that keep it from being decided.
+    pub figures: Vec<FigureReport>,
+    /// How unstated protections were taken: `worst`, `stated` or `best`.
+    pub unknown: String,
+    /// After how many trials it was decided, or given up.
+    pub trials: u64,
+    /// Where it is written; absent for the default policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<super::PlaceReport>,
+}
+
+/// A simulated figure, compared with a limit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FigureReport {
+    /// Which: `flows["place-order"].orders_lost.p95`.
+    pub name: String,
+    /// The estimate.
+    pub value: f64,
+    /// The lower end of its interval, which holds at every look at once.
+    pub low: f64,
+    /// The upper end; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+    /// How it was compared: `>`, `>=`, `<`, `<=`, `==`, `!=`.
+    pub comparison: String,
+    /// With what.
+    pub limit: f64,
+    /// `true`, `false` or `undecided`.
+    pub outcome: String,
+}
+
+/// The sequential test by which figures are compared with limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestReport {
+    /// What is tested, and by what, in a sentence.
+    pub method: String,
+    /// Where it is from.
+    pub citation: String,
+    /// The chance, per rule, that any of its intervals ever misses the truth.
+    pub error: f64,
+    /// After how many trials it was looked at.
+    pub looks: Vec<u64>,
+    /// How many trials were allowed.
+    pub max_trials: u64,
+}
+
+/// A limit of the command line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LimitReport {
+    /// What is limited, as the user wrote it.
+    pub name: String,
+    /// The limit.
+    pub limit: f64,
+    /// The estimate.
+    pub value: f64,
+    /// The lower end of its interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+    /// `held`, `exceeded` or `undecided`.
+    pub outcome: String,
+}
+
+/// What is different from an earlier result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BaselineReport {
+    /// The change of the earlier result.
+    pub change: String,
+    /// Its trials.
+    pub trials: u64,
+    /// Its seed.
+    pub seed: u64,
+    /// Flows that are in both, worst first.
+    pub flows: Vec<DeltaReport>,
+    /// Services that are in both and differ beyond chance, worst first.
+    pub services: Vec<DeltaReport>,
+    /// Services and flows that only this result has.
+    pub added: Vec<String>,
+    /// Services and flows that only the earlier one has.
+    pub removed: Vec<String>,
+    /// More orders lost on average over all flows; absent where either is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_lost: Option<DifferenceReport>,
+}
+
+/// A service or a flow in two results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeltaReport {
+    /// Its name.
+    pub name: String,
+    /// How much likelier it fails.
+    pub failed: DifferenceReport,
+    /// How many more orders it loses on average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_lost: Option<DifferenceReport>,
+}
+
+/// A figure in two results.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DifferenceReport {
+    /// In the earlier one.
+    pub before: f64,
+    /// In this one.
+    pub after: f64,
+    /// The lower end of the 95% interval of the difference.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// Several changes in one window: each alone and all together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TogetherReport {
+    /// The changes alone, in the order given.
+    pub alone: Vec<AloneReport>,
+    /// What they do to each flow.
+    pub flows: Vec<InteractionReport>,
+}
+
+/// One of several changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AloneReport {
+    /// Its name.
+    pub change: String,
+    /// The chance that it breaks.
+    pub failure_probability: f64,
+    /// How many trials it had.
+    pub trials: u64,
+}
+
+/// A flow under several changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InteractionReport {
+    /// The flow.
+    pub name: String,
+    /// How likely it fails under each change alone, in their order.
+    pub alone: Vec<super::Interval>,
+    /// How likely it would fail if they only happened to coincide: 1 minus the product of the
+    /// chances that each spares it.
+    pub apart: f64,
+    /// How likely it fails when all of them break.
+    pub together: super::Interval,
+    /// Orders lost on average under each alone, where known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders_lost_alone: Vec<f64>,
+    /// And when all of them break.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_lost_together: Option<f64>,
+}
