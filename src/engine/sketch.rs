@@ -139,6 +139,26 @@ impl Sketch {
         None
     }
 
+    /// Several quantiles at once, for rising shares; nothing where there are no values.
+    pub fn quantiles<const N: usize>(&self, shares: [f64; N]) -> Option<[f64; N]> {
+        debug_assert!(self.pending.is_empty(), "settled before it is asked");
+        if self.count == 0 {
+            return None;
+        }
+        let (mut buckets, mut below) = (self.buckets.iter(), 0);
+        let mut value = self.max;
+        Some(shares.map(|q| {
+            #[expect(clippy::cast_sign_loss, reason = "a rank is not negative")]
+            let rank = ((q * self.count as f64).ceil() as u64).clamp(1, self.count);
+            while below < rank {
+                let Some(bucket) = buckets.next() else { break };
+                below += u64::from(bucket.count);
+                value = (bucket.sum / f64::from(bucket.count)).clamp(self.min, self.max);
+            }
+            value
+        }))
+    }
+
     /// How many values are at least this large; buckets count as their mean.
     pub fn at_least(&self, limit: f64) -> u64 {
         debug_assert!(self.pending.is_empty(), "settled before it is asked");
@@ -162,6 +182,9 @@ mod tests {
             let found = sketch.quantile(q).expect("there are values");
             assert!((found - exact).abs() <= exact / 4096.0, "{q}: {found}");
         }
+        let shares = [0.0, 0.1, 0.1, 0.5, 0.95, 1.0];
+        let one_by_one = shares.map(|q| sketch.quantile(q).expect("there are values"));
+        assert_eq!(sketch.quantiles(shares), Some(one_by_one));
         assert_eq!(sketch.mean(), Some(5_000.5));
         assert_eq!(sketch.max(), Some(10_000.0));
         assert_eq!(sketch.at_least(0.0), 10_000);
@@ -176,6 +199,7 @@ mod tests {
         sketch.settle();
         assert_eq!(sketch.quantile(0.5), Some(1234.567));
         assert_eq!(Sketch::new(9).quantile(0.5), None);
+        assert_eq!(Sketch::new(9).quantiles([0.5]), None);
     }
 
     #[test]

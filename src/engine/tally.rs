@@ -146,6 +146,8 @@ pub struct CourseTally {
     pub detected_by: [u64; 4],
     /// The exposure at detection, over the same trials.
     pub exposure: Sketch,
+    /// When the cause ended, over the trials in which it did.
+    pub ended: Sketch,
     /// When the last flow stopped losing, over the trials with an impact.
     pub over: Sketch,
 }
@@ -176,6 +178,7 @@ impl Tally {
                 detected: Sketch::new(ORDER_DIGITS),
                 detected_by: [0; 4],
                 exposure: Sketch::new(ORDER_DIGITS),
+                ended: Sketch::new(ORDER_DIGITS),
                 over: Sketch::new(ORDER_DIGITS),
             }),
             costs: Vec::new(),
@@ -265,9 +268,13 @@ impl Tally {
         }
         self.lost.settle();
         if let Some(course) = &mut self.course {
-            for sketch in
-                [&mut course.impact, &mut course.detected, &mut course.exposure, &mut course.over]
-            {
+            for sketch in [
+                &mut course.impact,
+                &mut course.detected,
+                &mut course.exposure,
+                &mut course.ended,
+                &mut course.over,
+            ] {
                 sketch.settle();
             }
         }
@@ -280,6 +287,9 @@ impl CourseTally {
         if course.detected[trial].is_finite() {
             self.detected.add(course.detected[trial]);
             self.exposure.add(course.exposure[trial]);
+        }
+        if course.ended[trial].is_finite() {
+            self.ended.add(course.ended[trial]);
         }
         if course.impact[trial].is_finite() {
             self.impact.add(course.impact[trial]);

@@ -6,6 +6,7 @@
 pub mod diagnostics;
 pub mod json;
 pub mod markdown;
+pub mod picture;
 mod story;
 pub mod text;
 mod words;

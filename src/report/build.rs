@@ -109,7 +109,8 @@ fn times(interval: Interval, factor: f64) -> Interval {
 }
 
 fn spread(spread: summary::Spread) -> Spread {
-    Spread { p50: spread.p50, p95: spread.p95 }
+    let summary::Spread { p10, p25, p50, p75, p90, p95 } = spread;
+    Spread { p10, p25, p50, p75, p90, p95 }
 }
 
 fn quantiles(of: &summary::Quantiles) -> Quantiles {
@@ -288,6 +289,7 @@ fn course(context: &Context<'_>, summary: &Summary) -> CourseReport {
         impact: Some(interval(&course.impact)),
         impact_s: course.impact_at.map(spread),
         detected_s: course.detected_at.map(spread),
+        ended_s: course.ended_at.map(spread),
         over_s: course.over_at.map(spread),
         exposure_at_detection: course.exposure.map(spread),
         detected_by: noticed

@@ -5,17 +5,21 @@
 
 mod build;
 pub mod explain;
+pub mod focus;
 pub mod gate;
+pub mod observed;
 mod problem;
 pub mod rank;
 pub mod story;
 
 pub use build::Context;
 pub use explain::ExplainReport;
+pub use focus::FocusReport;
 pub use gate::{
     AloneReport, BaselineReport, DeltaReport, DifferenceReport, FigureReport, InteractionReport,
     LimitReport, PolicyReport, RuleReport, TestReport, TogetherReport, Verdict,
 };
+pub use observed::ObservedReport;
 pub use problem::{PlaceReport, Problem};
 pub use rank::RankReport;
 pub use story::StoryReport;
@@ -190,11 +194,19 @@ impl Default for Interval {
     }
 }
 
-/// A median and what 19 of 20 do not exceed.
+/// How a figure spreads over trials: quantiles, each not exceeded by its share of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
+    /// The 10th percentile.
+    pub p10: f64,
+    /// The 25th percentile.
+    pub p25: f64,
     /// The median.
     pub p50: f64,
+    /// The 75th percentile.
+    pub p75: f64,
+    /// The 90th percentile.
+    pub p90: f64,
     /// The 95th percentile.
     pub p95: f64,
 }
@@ -321,6 +333,9 @@ pub struct CourseReport {
     /// When the change is detected, over the trials in which it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detected_s: Option<Spread>,
+    /// When the cause ends, by a rollback, a switch or by itself, over the trials in which it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_s: Option<Spread>,
     /// When the last flow stops losing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_s: Option<Spread>,

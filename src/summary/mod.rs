@@ -48,12 +48,20 @@ pub struct Unit {
     pub failed_for: Option<Spread>,
 }
 
-/// A median and what 19 of 20 do not exceed, in seconds.
+/// How times spread over trials, in seconds: quantiles, each not exceeded by its share of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// Half of the trials do not exceed it.
+    /// 1 in 10 trials does not exceed it.
+    pub p10: f64,
+    /// 1 in 4 does not.
+    pub p25: f64,
+    /// Half of the trials do not.
     pub p50: f64,
-    /// 19 of 20 do not.
+    /// 3 in 4 do not.
+    pub p75: f64,
+    /// 9 in 10 do not.
+    pub p90: f64,
+    /// 19 in 20 do not.
     pub p95: f64,
 }
 
@@ -105,6 +113,8 @@ pub struct Course {
     pub impact_at: Option<Spread>,
     /// When the change is detected, over the trials in which it is.
     pub detected_at: Option<Spread>,
+    /// When the cause ends, over the trials in which it does.
+    pub ended_at: Option<Spread>,
     /// When the last flow stops losing, over the trials with an impact.
     pub over_at: Option<Spread>,
     /// The exposure at detection: median and 19 of 20.
@@ -133,6 +143,7 @@ pub fn summarize(tally: &Tally) -> Summary {
             impact: estimate::proportion(course.impact.count(), trials),
             impact_at: spread(&course.impact),
             detected_at: spread(&course.detected),
+            ended_at: spread(&course.ended),
             over_at: spread(&course.over),
             exposure: spread(&course.exposure),
             detected_by: course.detected_by.map(share),
@@ -158,7 +169,8 @@ fn summarize_unit(unit: &UnitTally, trials: u64) -> Unit {
 }
 
 fn spread(sketch: &Sketch) -> Option<Spread> {
-    Some(Spread { p50: sketch.quantile(0.5)?, p95: sketch.quantile(0.95)? })
+    let [p10, p25, p50, p75, p90, p95] = sketch.quantiles([0.1, 0.25, 0.5, 0.75, 0.9, 0.95])?;
+    Some(Spread { p10, p25, p50, p75, p90, p95 })
 }
 
 fn losses(lost: &Sketch, wrong: Option<&Sketch>) -> Option<Losses> {

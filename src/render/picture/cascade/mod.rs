@@ -1,0 +1,135 @@
+//! The cascade: which services failure reaches from what breaks, in what order, and where it stops.
+//!
+//! Every link points the way failure travels, from a dependency to its caller. Zones and teams are
+//! words in the boxes: boxes around boxes would push the columns apart.
+
+mod boxes;
+mod legend;
+mod links;
+mod sayings;
+
+pub(super) use boxes::badge;
+pub(super) use sayings::{counts, state};
+
+use super::font::Weight;
+use super::frame::{MARGIN, Sheet, provenance};
+use super::ink::Ink;
+use super::layout::{Direction, Graph, Layered, Layout as _, Link, Placement, Point};
+use super::svg::Type;
+use super::{Size, Style};
+use crate::report::FocusReport;
+
+/// How wide the list of flows is, where it stands beside the picture.
+const FLOWS: f64 = 250.0;
+
+/// The widest that a picture for a column of text may be.
+const DOC: f64 = 900.0;
+
+/// Draws the cascade.
+pub fn cascade(focus: &FocusReport, style: &Style<'_>) -> String {
+    let sheet = Sheet::new(style, 0.0);
+    let plan = plan(focus, &sheet);
+    draw(focus, sheet, &plan)
+}
+
+/// How the boxes and links are placed, and what they say.
+struct Plan {
+    direction: Direction,
+    boxes: Vec<boxes::Content>,
+    labels: Vec<links::Label>,
+    placement: Placement,
+}
+
+/// Finds places for everything: from left to right, unless a column of text is too narrow for that.
+fn plan(focus: &FocusReport, sheet: &Sheet<'_>) -> Plan {
+    let right = place(focus, sheet, Direction::Right, usize::MAX);
+    if sheet.style.size != Size::Doc || right.placement.size.width <= DOC - 2.0 * MARGIN {
+        return right;
+    }
+    let widths = (1..=6).rev().map(|row_max| place(focus, sheet, Direction::Down, row_max));
+    let mut narrowest: Option<Plan> = None;
+    for plan in widths {
+        if plan.placement.size.width <= DOC - 2.0 * MARGIN {
+            return plan;
+        }
+        let is_narrower = |it: &Plan| plan.placement.size.width < it.placement.size.width;
+        if narrowest.as_ref().is_none_or(is_narrower) {
+            narrowest = Some(plan);
+        }
+    }
+    narrowest.unwrap_or(right)
+}
+
+fn place(focus: &FocusReport, sheet: &Sheet<'_>, direction: Direction, row_max: usize) -> Plan {
+    let boxes: Vec<boxes::Content> =
+        focus.boxes.iter().map(|it| boxes::Content::new(it, focus, sheet)).collect();
+    let labels: Vec<links::Label> =
+        focus.edges.iter().map(|it| links::Label::new(it, focus, sheet, direction)).collect();
+    let layout = Layered {
+        direction,
+        row_max,
+        box_gap: if direction == Direction::Right { 20.0 } else { 16.0 },
+        link_gap: 8.0,
+        row_gap: if direction == Direction::Right { 26.0 } else { 18.0 },
+    };
+    let links = focus.edges.iter().zip(&labels).map(|(edge, label)| Link {
+        from: edge.from,
+        to: edge.to,
+        label: label.size(),
+        weight: 1.0 + 4.0 * edge.passed,
+    });
+    let graph = Graph {
+        boxes: boxes.iter().map(boxes::Content::size).collect(),
+        is_first: focus.boxes.iter().map(|it| it.state == "origin").collect(),
+        links: links.collect(),
+    };
+    Plan { direction, placement: layout.place(&graph), boxes, labels }
+}
+
+fn draw(focus: &FocusReport, mut sheet: Sheet<'_>, plan: &Plan) -> String {
+    let size = plan.placement.size;
+    let is_doc = sheet.style.size == Size::Doc;
+    let has_flows = !focus.flows.is_empty();
+    let beside = if is_doc || !has_flows { 0.0 } else { FLOWS + 36.0 };
+    let least = if is_doc { 640.0 } else { 860.0 };
+    sheet.width = (size.width + beside + 2.0 * MARGIN + 8.0).max(least);
+    let title = sayings::title(focus);
+    sheet.head(&title, &notes(focus));
+    // Badges reach out of their boxes.
+    let from = Point { x: MARGIN + 8.0, y: sheet.top + 8.0 };
+    let top = sheet.top;
+    links::draw(&mut sheet, focus, plan, from);
+    boxes::draw(&mut sheet, focus, plan, from);
+    sheet.top = from.y + size.height + 14.0;
+    if has_flows && is_doc {
+        sheet.top += 6.0;
+        let columns = ((sheet.room() + 24.0) / (FLOWS + 24.0)).floor().max(1.0);
+        let at = Point { x: MARGIN, y: sheet.top };
+        legend::flows(&mut sheet, focus, at, columns as usize);
+    } else if has_flows {
+        let at = Point { x: sheet.width - MARGIN - FLOWS, y: top };
+        let drawn = sheet.top;
+        legend::flows(&mut sheet, focus, at, 1);
+        sheet.top = sheet.top.max(drawn);
+    }
+    legend::draw(&mut sheet, focus, plan);
+    if let Some(left_out) = sayings::left_out(focus) {
+        sheet.top += 2.0;
+        let how = Type::new(sheet.letters.small, Ink::Soft);
+        sheet.paragraph(&left_out, how);
+    }
+    sheet.finish("cascade", &title, &sayings::description(focus))
+}
+
+fn notes(focus: &FocusReport) -> Vec<String> {
+    vec![
+        format!("{} · {}", provenance(focus.trials, focus.seed), counts(focus)),
+        "Arrows point the way failure spreads: from a dependency to its caller.".to_owned(),
+    ]
+}
+
+/// A heading within the picture.
+fn heading(sheet: &mut Sheet<'_>, at: Point, text: &str) {
+    let how = Type { weight: Weight::Bold, ..Type::new(sheet.letters.plain, Ink::Text) };
+    sheet.svg.text(at, how, text);
+}

@@ -1,0 +1,178 @@
+//! The numbers of a picture, for those who draw their own: one line for each thing, commas between.
+
+use super::losses::curve;
+use super::timeline::Unable;
+use crate::report::{FocusReport, Report, Spread};
+
+/// The boxes and links of a cascade.
+pub fn cascade_csv(focus: &FocusReport) -> String {
+    let mut table = Table::new(&[
+        "what",
+        "name",
+        "to",
+        "state",
+        "order",
+        "fails",
+        "fails_low",
+        "fails_high",
+        "degraded",
+        "first_failed_s_p50",
+        "passed",
+        "guard",
+        "held",
+    ]);
+    for it in &focus.boxes {
+        let first = it.first_failed_s.map_or_else(String::new, |first| first.p50.to_string());
+        table.row(&[
+            "service",
+            &it.name,
+            "",
+            &it.state,
+            &it.rank.to_string(),
+            &it.failed.p.to_string(),
+            &it.failed.low.to_string(),
+            &it.failed.high.to_string(),
+            &it.degraded.p.to_string(),
+            &first,
+        ]);
+    }
+    for edge in &focus.edges {
+        let (from, to) = (&focus.boxes[edge.from].name, &focus.boxes[edge.to].name);
+        let passed = edge.passed.to_string();
+        let none = ("".to_owned(), "".to_owned());
+        let held: Vec<(String, String)> =
+            edge.held.iter().map(|it| (it.guard.clone(), it.share.to_string())).collect();
+        for (guard, share) in if held.is_empty() { vec![none] } else { held } {
+            let kind = edge.kind.as_str();
+            table.row(&[kind, from, to, "", "", "", "", "", "", "", &passed, &guard, &share]);
+        }
+    }
+    for flow in &focus.flows {
+        table.row(&[
+            "flow",
+            &flow.name,
+            "",
+            "",
+            "",
+            &flow.failed.p.to_string(),
+            &flow.failed.low.to_string(),
+            &flow.failed.high.to_string(),
+            &flow.degraded.p.to_string(),
+        ]);
+    }
+    table.text
+}
+
+/// When things fail, and the course of the change.
+///
+/// # Errors
+/// Where there is no time.
+pub fn timeline_csv(report: &Report, focus: &FocusReport) -> Result<String, Unable> {
+    if report.course.kind != "time" {
+        return Err(Unable::Moment);
+    }
+    let mut table = Table::new(&[
+        "what",
+        "name",
+        "fails",
+        "p10_s",
+        "p25_s",
+        "p50_s",
+        "p75_s",
+        "p90_s",
+        "p95_s",
+        "failed_for_p50_s",
+    ]);
+    let course = &report.course;
+    let events = [
+        ("first_loss", course.impact_s),
+        ("noticed", course.detected_s),
+        ("cause_ends", course.ended_s),
+        ("over", course.over_s),
+    ];
+    for (name, spread) in events {
+        if let Some(spread) = spread {
+            table.times("change", name, "", spread, "");
+        }
+    }
+    let mut add =
+        |what: &str, name: &str, p: f64, first: Option<Spread>, lasted: Option<Spread>| {
+            if let Some(first) = first {
+                let lasted = lasted.map_or_else(String::new, |lasted| lasted.p50.to_string());
+                table.times(what, name, &p.to_string(), first, &lasted);
+            }
+        };
+    for it in &focus.boxes {
+        add("service", &it.name, it.failed.p, it.first_failed_s, it.failed_for_s);
+    }
+    for it in &report.flows {
+        add("flow", &it.name, it.failed.p, it.first_failed_s, it.failed_for_s);
+    }
+    Ok(table.text)
+}
+
+/// The distribution of lost orders and its exceedance curve.
+///
+/// # Errors
+/// Where none are counted, or none are lost.
+pub fn losses_csv(report: &Report) -> Result<String, Unable> {
+    let total = report.total.as_ref().ok_or(Unable::NoRates)?;
+    let histogram = total.histogram.as_ref().ok_or(Unable::NothingLost)?;
+    let mut table = Table::new(&["what", "orders", "p", "low", "high"]);
+    table.row(&["share_losing_none", "0", &histogram.none.to_string()]);
+    for (end, share) in histogram.ends.iter().zip(&histogram.shares) {
+        table.row(&["share_up_to", &end.to_string(), &share.to_string()]);
+    }
+    table.row(&["share_beyond", "", &histogram.beyond.to_string()]);
+    for it in curve(report, total) {
+        table.row(&[
+            "at_least",
+            &it.orders.to_string(),
+            &it.p.to_string(),
+            &it.low.to_string(),
+            &it.high.to_string(),
+        ]);
+    }
+    Ok(table.text)
+}
+
+/// Lines of values.
+pub(super) struct Table {
+    pub(super) text: String,
+    columns: usize,
+}
+
+impl Table {
+    /// With these heads.
+    pub(super) fn new(heads: &[&str]) -> Self {
+        let mut table = Self { text: String::new(), columns: heads.len() };
+        table.row(heads);
+        table
+    }
+
+    /// Adds a line; what is missing at its end is empty.
+    pub(super) fn row(&mut self, values: &[&str]) {
+        let none = std::iter::repeat_n(&"", self.columns.saturating_sub(values.len()));
+        let values: Vec<String> = values.iter().chain(none).map(|value| quoted(value)).collect();
+        self.text.push_str(&values.join(","));
+        self.text.push('\n');
+    }
+
+    fn times(&mut self, what: &str, name: &str, p: &str, spread: Spread, lasted: &str) {
+        let Spread { p10, p25, p50, p75, p90, p95 } = spread;
+        let [p10, p25, p50, p75, p90, p95] =
+            [p10, p25, p50, p75, p90, p95].map(|it| it.to_string());
+        self.row(&[what, name, p, &p10, &p25, &p50, &p75, &p90, &p95, lasted]);
+    }
+}
+
+/// A value as RFC 4180 wants it. What a spreadsheet would take for a formula gets an apostrophe.
+fn quoted(value: &str) -> String {
+    let is_number = value.parse::<f64>().is_ok();
+    let is_formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number;
+    let value = if is_formula { format!("'{value}") } else { value.to_owned() };
+    if value.contains([',', '"', '\n', '\r']) {
+        return format!("\"{}\"", value.replace('"', "\"\""));
+    }
+    value
+}

@@ -1,0 +1,197 @@
+//! Colours by what they mean, for light and dark paper.
+//!
+//! Contrast was checked for text on each, and the states differ in brightness, so that print in grey
+//! keeps their order; a state is never told by its colour alone.
+
+/// What something is painted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ink {
+    Paper,
+    Text,
+    Soft,
+    Faint,
+    Lane,
+    Origin,
+    OnOrigin,
+    Fails,
+    OnFails,
+    MayFail,
+    OnMayFail,
+    Degrades,
+    OnDegrades,
+    Holds,
+    OnHolds,
+    Outline,
+    BarFails,
+    BarDegrades,
+    BarEmpty,
+    Spread,
+    SpreadText,
+    Guard,
+    GuardText,
+    Range,
+    Heat(u8),
+}
+
+/// How many steps of heat there are: white to darkest.
+pub(super) const HEATS: u8 = 8;
+
+const HEAT: [(&str, &str); HEATS as usize] = [
+    ("#FFFFFF", "#16191D"),
+    ("#FDF0E2", "#2B211A"),
+    ("#FAD9B2", "#43301F"),
+    ("#F5B87A", "#623F20"),
+    ("#EA9348", "#7A4722"),
+    ("#D06A24", "#9A5420"),
+    ("#A23C0A", "#DB7430"),
+    ("#5C1E04", "#FF9A52"),
+];
+
+impl Ink {
+    /// All of them.
+    const ALL: [Self; 24] = [
+        Self::Paper,
+        Self::Text,
+        Self::Soft,
+        Self::Faint,
+        Self::Lane,
+        Self::Origin,
+        Self::OnOrigin,
+        Self::Fails,
+        Self::OnFails,
+        Self::MayFail,
+        Self::OnMayFail,
+        Self::Degrades,
+        Self::OnDegrades,
+        Self::Holds,
+        Self::OnHolds,
+        Self::Outline,
+        Self::BarFails,
+        Self::BarDegrades,
+        Self::BarEmpty,
+        Self::Spread,
+        Self::SpreadText,
+        Self::Guard,
+        Self::GuardText,
+        Self::Range,
+    ];
+
+    /// The colours on light and on dark paper, and the word for it in classes.
+    fn entry(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Paper => ("#FFFFFF", "#16191D", "paper"),
+            Self::Text => ("#1A1A1A", "#ECEEF0", "text"),
+            Self::Soft => ("#50575E", "#B4BCC4", "soft"),
+            Self::Faint => ("#C3C9CF", "#4A525A", "faint"),
+            Self::Lane => ("#F5F7F9", "#1E2328", "lane"),
+            Self::Origin => ("#1A1A1A", "#F4F5F6", "origin"),
+            Self::OnOrigin => ("#FFFFFF", "#111111", "on-origin"),
+            Self::Fails => ("#B2420A", "#E8662A", "fails"),
+            Self::OnFails => ("#FFFFFF", "#111111", "on-fails"),
+            Self::MayFail => ("#F0A45D", "#B9742F", "may-fail"),
+            Self::OnMayFail => ("#1A1A1A", "#111111", "on-may-fail"),
+            Self::Degrades => ("#FBE3C4", "#4A3A29", "degrades"),
+            Self::OnDegrades => ("#1A1A1A", "#F6E8D6", "on-degrades"),
+            Self::Holds => ("#FFFFFF", "#16191D", "holds"),
+            Self::OnHolds => ("#1A1A1A", "#ECEEF0", "on-holds"),
+            Self::Outline => ("#5A5A5A", "#9AA3AB", "outline"),
+            Self::BarFails => ("#5C1E04", "#FFB07A", "bar-fails"),
+            Self::BarDegrades => ("#D9A25F", "#8F6238", "bar-degrades"),
+            Self::BarEmpty => ("#FFFFFF", "#24292E", "bar-empty"),
+            Self::Spread => ("#B2420A", "#F0803F", "spread"),
+            Self::SpreadText => ("#8A3206", "#F5A06B", "spread-text"),
+            Self::Guard => ("#0072B2", "#56B4E9", "guard"),
+            Self::GuardText => ("#005A8E", "#7CC4EF", "guard-text"),
+            Self::Range => ("#C9CED4", "#4C545C", "range"),
+            Self::Heat(step) => {
+                let names = ["h0", "h1", "h2", "h3", "h4", "h5", "h6", "h7"];
+                let step = usize::from(step.min(HEATS - 1));
+                (HEAT[step].0, HEAT[step].1, names[step])
+            }
+        }
+    }
+
+    /// The colour on light paper.
+    pub(super) fn light(self) -> &'static str {
+        self.entry().0
+    }
+
+    /// The colour on dark paper.
+    pub(super) fn dark(self) -> &'static str {
+        self.entry().1
+    }
+
+    /// The word for it in classes.
+    pub(super) fn word(self) -> &'static str {
+        self.entry().2
+    }
+
+    /// What text on a step of heat is painted as.
+    pub(super) fn on_heat(step: u8) -> Self {
+        // The steps run from light to dark on light paper and the other way on dark: so does the text.
+        if step >= 6 { Self::Paper } else { Self::Text }
+    }
+
+    /// The rules that turn a picture dark, one per line.
+    pub(super) fn dark_rules() -> String {
+        let heats = (0..HEATS).map(Self::Heat);
+        let rule = |ink: Self| {
+            let (word, dark) = (ink.word(), ink.dark());
+            format!(".bw-f-{word}{{fill:{dark}}}.bw-s-{word}{{stroke:{dark}}}\n")
+        };
+        Self::ALL.into_iter().chain(heats).map(rule).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative luminance (WCAG 2.1).
+    fn luminance(color: &str) -> f64 {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&color[at..at + 2], 16).unwrap()) / 255.0;
+            if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+    }
+
+    fn contrast(a: &str, b: &str) -> f64 {
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn all_text_can_be_read_on_light_and_on_dark_paper() {
+        let mut pairs = vec![
+            (Ink::Text, Ink::Paper),
+            (Ink::Soft, Ink::Paper),
+            (Ink::Text, Ink::Lane),
+            (Ink::Soft, Ink::Lane),
+            (Ink::SpreadText, Ink::Paper),
+            (Ink::GuardText, Ink::Paper),
+            (Ink::OnOrigin, Ink::Origin),
+            (Ink::OnFails, Ink::Fails),
+            (Ink::OnMayFail, Ink::MayFail),
+            (Ink::OnDegrades, Ink::Degrades),
+            (Ink::OnHolds, Ink::Holds),
+        ];
+        pairs.extend((0..HEATS).map(|step| (Ink::on_heat(step), Ink::Heat(step))));
+        for (text, paper) in pairs {
+            for contrast in
+                [contrast(text.light(), paper.light()), contrast(text.dark(), paper.dark())]
+            {
+                assert!(contrast >= 4.5, "{text:?} on {paper:?}: {contrast:.1}");
+            }
+        }
+    }
+
+    #[test]
+    fn states_keep_their_order_in_grey() {
+        let states = [Ink::Origin, Ink::Fails, Ink::MayFail, Ink::Degrades, Ink::Holds];
+        let light: Vec<f64> = states.iter().map(|ink| luminance(ink.light())).collect();
+        assert!(light.windows(2).all(|pair| pair[1] > pair[0] + 0.1), "{light:?}");
+        let dark: Vec<f64> = states.iter().map(|ink| luminance(ink.dark())).collect();
+        assert!(dark.windows(2).all(|pair| pair[1] < pair[0]), "{dark:?}");
+    }
+}

@@ -1,0 +1,67 @@
+//! Which links must be turned around so that no cycle is left.
+
+use super::Graph;
+
+/// Marks the links that close a cycle in a walk from the first boxes, so that these stay first.
+pub(super) fn returns(graph: &Graph) -> Vec<bool> {
+    let mut out: Vec<Vec<usize>> = vec![Vec::new(); graph.boxes.len()];
+    let mut has_in = vec![false; graph.boxes.len()];
+    for (index, link) in graph.links.iter().enumerate() {
+        out[link.from].push(index);
+        has_in[link.to] = true;
+    }
+    let is_first = |node: usize| graph.is_first.get(node).copied().unwrap_or(false);
+    let mut starts: Vec<usize> = (0..graph.boxes.len()).collect();
+    starts.sort_by_key(|node| (!is_first(*node), has_in[*node], *node));
+    let mut walk = Walk {
+        graph,
+        out: &out,
+        state: vec![State::New; graph.boxes.len()],
+        returns: vec![false; graph.links.len()],
+    };
+    for start in starts {
+        walk.from(start);
+    }
+    walk.returns
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    New,
+    Open,
+    Done,
+}
+
+struct Walk<'a> {
+    graph: &'a Graph,
+    out: &'a [Vec<usize>],
+    state: Vec<State>,
+    returns: Vec<bool>,
+}
+
+impl Walk<'_> {
+    /// Depth first, with a stack of its own: a chain may be long.
+    fn from(&mut self, start: usize) {
+        if self.state[start] != State::New {
+            return;
+        }
+        self.state[start] = State::Open;
+        let mut stack = vec![(start, 0)];
+        while let Some((node, next)) = stack.pop() {
+            let Some(link) = self.out[node].get(next).copied() else {
+                self.state[node] = State::Done;
+                continue;
+            };
+            stack.push((node, next + 1));
+            let to = self.graph.links[link].to;
+            match self.state[to] {
+                State::Open => self.returns[link] = true,
+                State::Done => {}
+                State::New => {
+                    self.state[to] = State::Open;
+                    stack.push((to, 0));
+                }
+            }
+        }
+    }
+}

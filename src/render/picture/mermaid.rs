@@ -1,0 +1,232 @@
+//! The cascade and the timeline as text for Mermaid, as GitHub and wikis draw it.
+//!
+//! Versions 11 and 12 lay out and color differently unless the layout, theme and look are named, so
+//! they are. Both refuse more than 500 links or 50,000 letters, and are unreadable long before: what
+//! is larger than [`BOXES_MAX`], [`LINKS_MAX`] or [`BYTES_MAX`] is refused here, with what to do.
+
+use std::fmt::Write as _;
+
+use super::dot::percent;
+use super::frame::{cause, provenance};
+use super::ink::Ink;
+use super::shapes::State;
+use super::timeline::Unable;
+use crate::render::words;
+use crate::report::{FocusReport, Report};
+
+/// At most so many boxes.
+pub const BOXES_MAX: usize = 60;
+/// At most so many links.
+pub const LINKS_MAX: usize = 100;
+/// At most so many bytes.
+pub const BYTES_MAX: usize = 20_000;
+
+const STRING: &str = "a string takes all text";
+
+/// Why a diagram is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} are too many for a Mermaid diagram: {count}, and at most {limit}")]
+pub struct TooLarge {
+    /// What there are too many of.
+    pub what: &'static str,
+    /// How many there are.
+    pub count: usize,
+    /// How many there may be.
+    pub limit: usize,
+}
+
+fn limited(what: &'static str, count: usize, limit: usize) -> Result<(), TooLarge> {
+    if count > limit { Err(TooLarge { what, count, limit }) } else { Ok(()) }
+}
+
+/// The cascade as a flowchart.
+///
+/// # Errors
+/// Where it is too large to be drawn.
+pub fn flowchart(focus: &FocusReport) -> Result<String, TooLarge> {
+    limited("boxes", focus.boxes.len(), BOXES_MAX)?;
+    let title = cause(&focus.targets, focus.mode.as_deref(), &focus.change);
+    let note = provenance(focus.trials, focus.seed);
+    let mut text = format!(
+        "---\ntitle: \"{}\"\nconfig:\n  layout: dagre\n  theme: base\n  look: classic\n  themeVariables:\n    \
+         edgeLabelBackground: \"#ffffff\"\n  flowchart:\n    curve: basis\n    nodeSpacing: 24\n    rankSpacing: 60\n---\n\
+         flowchart LR\n  accTitle: {}\n  accDescr: {}\n",
+        yaml(&format!("{title} ({note})")),
+        plain(&title),
+        plain(&super::cascade::counts(focus))
+    );
+    for (index, it) in focus.boxes.iter().enumerate() {
+        let said = super::cascade::state(it, focus);
+        let sign = ["⚡ ", "✕ ", "▲ ", "◐ ", "✓ "][State::ALL
+            .iter()
+            .position(|state| *state == State::of(&it.state))
+            .expect("one of all states")];
+        let (open, close) = if it.state == "origin" { ("([", "])") } else { ("(", ")") };
+        writeln!(
+            text,
+            "  n{index}{open}\"{sign}{} {}<br/>{}\"{close}:::{}",
+            it.rank,
+            label(&it.name),
+            label(&said),
+            it.state.replace('_', "")
+        )
+        .expect(STRING);
+    }
+    let (mut passed, mut held) = (Vec::new(), Vec::new());
+    let mut count = 0;
+    for edge in &focus.edges {
+        if edge.passed >= focus.threshold {
+            let share = match edge.kind.as_str() {
+                "runs_in" => "runs here".to_owned(),
+                "load" => "floods".to_owned(),
+                _ => percent(edge.passed),
+            };
+            writeln!(text, "  n{} ==>|\"{share}\"| n{}", edge.from, edge.to).expect(STRING);
+            passed.push(count.to_string());
+            count += 1;
+        }
+        if let Some(guard) = edge.guard(focus.threshold) {
+            let said = format!("{} held {}", label(&guard.guard), percent(guard.share));
+            writeln!(text, "  n{} -.-x|\"{said}\"| n{}", edge.from, edge.to).expect(STRING);
+            held.push(count.to_string());
+            count += 1;
+        }
+    }
+    limited("links", count, LINKS_MAX)?;
+    for state in State::ALL {
+        let width = if state == State::Origin { 3 } else { 1 };
+        let dash = if state == State::Degrades { ",stroke-dasharray:5 3" } else { "" };
+        let word = match state {
+            State::Origin => "origin",
+            State::Fails => "fails",
+            State::MayFail => "mayfail",
+            State::Degrades => "degrades",
+            State::Holds => "holds",
+        };
+        writeln!(
+            text,
+            "  classDef {word} fill:{},color:{},stroke:{},stroke-width:{width}px{dash}",
+            state.fill().light(),
+            state.text().light(),
+            Ink::Outline.light()
+        )
+        .expect(STRING);
+    }
+    for (links, ink, width) in [(passed, Ink::Spread, 3), (held, Ink::Guard, 2)] {
+        if !links.is_empty() {
+            let links = links.join(",");
+            writeln!(text, "  linkStyle {links} stroke:{},stroke-width:{width}px", ink.light())
+                .expect(STRING);
+        }
+    }
+    limited("bytes", text.len(), BYTES_MAX)?;
+    Ok(text)
+}
+
+/// The timeline as a Gantt chart: from the median first failure, for the median time of failing.
+///
+/// # Errors
+/// Where there is no time, or nothing fails; `Ok(Err(..))` where it is too large.
+pub fn gantt(report: &Report, focus: &FocusReport) -> Result<Result<String, TooLarge>, Unable> {
+    if report.course.kind != "time" {
+        return Err(Unable::Moment);
+    }
+    let rows: Vec<_> = focus.boxes.iter().filter(|it| it.first_failed_s.is_some()).collect();
+    if rows.is_empty() {
+        return Err(Unable::NothingFails);
+    }
+    if let Err(error) = limited("services", rows.len(), BOXES_MAX) {
+        return Ok(Err(error));
+    }
+    let title = cause(&focus.targets, focus.mode.as_deref(), &focus.change);
+    let note = provenance(focus.trials, focus.seed);
+    let mut text = format!(
+        "---\nconfig:\n  theme: base\n  look: classic\n---\ngantt\n  title {}\n  dateFormat x\n  axisFormat %H:%M:%S\n",
+        task(&format!("{title} ({note}; medians)"))
+    );
+    let mut lanes: Vec<&str> = Vec::new();
+    for it in &rows {
+        let lane = it.team.as_deref().unwrap_or("services");
+        if !lanes.contains(&lane) {
+            lanes.push(lane);
+        }
+    }
+    let course = &report.course;
+    let milestones =
+        [("noticed", course.detected_s), ("cause ends", course.ended_s), ("over", course.over_s)];
+    writeln!(text, "  section the change").expect(STRING);
+    for (name, spread) in milestones {
+        if let Some(spread) = spread {
+            writeln!(text, "  {name} :milestone, {}, 0ms", milliseconds(spread.p50)).expect(STRING);
+        }
+    }
+    for lane in lanes {
+        writeln!(text, "  section {}", task(lane)).expect(STRING);
+        for it in rows.iter().filter(|it| it.team.as_deref().unwrap_or("services") == lane) {
+            let from = it.first_failed_s.map_or(0.0, |first| first.p50);
+            let lasted = it.failed_for_s.map_or(0.0, |lasted| lasted.p50).max(1.0);
+            let tag = match it.failed.p {
+                p if p >= 0.5 => "crit, ",
+                p if p >= 0.1 => "active, ",
+                _ => "",
+            };
+            let share = words::percent((it.failed.p * 1000.0).round() / 1000.0);
+            writeln!(
+                text,
+                "  {} {} fails {share} :{tag}{}, {}",
+                it.rank,
+                task(&it.name),
+                milliseconds(from),
+                milliseconds(from + lasted)
+            )
+            .expect(STRING);
+        }
+    }
+    Ok(limited("bytes", text.len(), BYTES_MAX).map(|()| text))
+}
+
+fn milliseconds(seconds: f64) -> String {
+    format!("{:.0}", seconds * 1000.0)
+}
+
+/// A name within a label: markup and quotes as the entities that Mermaid knows.
+fn label(text: &str) -> String {
+    let mut safe = String::new();
+    for letter in text.chars() {
+        match letter {
+            '"' => safe.push_str("#quot;"),
+            '&' => safe.push_str("#amp;"),
+            '<' => safe.push_str("#lt;"),
+            '>' => safe.push_str("#gt;"),
+            '#' => safe.push_str("#35;"),
+            '`' | '|' | '\\' | '[' | ']' | '{' | '}' => {
+                write!(safe, "#{};", u32::from(letter)).expect(STRING);
+            }
+            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => safe.push('\u{FFFD}'),
+            letter if letter.is_control() => safe.push(' '),
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}
+
+/// A text in a quoted YAML scalar.
+fn yaml(text: &str) -> String {
+    let keep = |letter: char| if letter.is_control() { ' ' } else { letter };
+    text.chars().map(keep).collect::<String>().replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// A text that ends with its line and holds no markup.
+fn plain(text: &str) -> String {
+    let keep = |letter: char| match letter {
+        '<' | '>' | '{' | '}' | '#' | ';' | '"' => ' ',
+        letter if letter.is_control() => ' ',
+        letter => letter,
+    };
+    text.chars().map(keep).collect()
+}
+
+/// The name of a task or section of a Gantt chart, which ends at a colon.
+fn task(text: &str) -> String {
+    plain(text).replace([':', ','], " ")
+}

@@ -1,0 +1,56 @@
+//! A picture as PNG.
+
+use std::sync::Arc;
+
+use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::{Options, Tree, fontdb::Database};
+
+use super::font::{BOLD, REGULAR};
+
+/// The longest side in pixels: a larger picture takes seconds and hundreds of megabytes.
+pub(super) const SIDE_MAX: f32 = 16_000.0;
+
+/// Why a picture cannot be made.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PngError {
+    /// It would be too large.
+    #[error(
+        "the picture would be {width:.0} by {height:.0} pixels, and at most {SIDE_MAX:.0} can be drawn"
+    )]
+    TooLarge {
+        /// Its width in pixels.
+        width: f32,
+        /// Its height in pixels.
+        height: f32,
+    },
+    /// It is no picture of ours, or there is no memory.
+    #[error("the picture cannot be drawn: {0}")]
+    Undrawable(String),
+}
+
+/// Draws an SVG of this room as PNG, so many pixels for each of its own. A further font serves for
+/// letters that the usual one lacks.
+///
+/// # Errors
+/// Where it would be too large, or is no SVG.
+pub fn png(svg: &str, scale: f32, further: Option<&[u8]>) -> Result<Vec<u8>, PngError> {
+    let mut fonts = Database::new();
+    fonts.load_font_data(REGULAR.to_vec());
+    fonts.load_font_data(BOLD.to_vec());
+    if let Some(further) = further {
+        fonts.load_font_data(further.to_vec());
+    }
+    fonts.set_sans_serif_family("DejaVu Sans");
+    let options = Options { fontdb: Arc::new(fonts), ..Options::default() };
+    let wrong = |error: &dyn std::fmt::Display| PngError::Undrawable(error.to_string());
+    let tree = Tree::from_str(svg, &options).map_err(|error| wrong(&error))?;
+    let (width, height) = (tree.size().width() * scale, tree.size().height() * scale);
+    if !(width <= SIDE_MAX && height <= SIDE_MAX) {
+        return Err(PngError::TooLarge { width, height });
+    }
+    #[expect(clippy::cast_sign_loss, reason = "sizes are not negative")]
+    let (width, height) = (width.ceil().max(1.0) as u32, height.ceil().max(1.0) as u32);
+    let mut pixels = Pixmap::new(width, height).ok_or_else(|| wrong(&"no memory"))?;
+    resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
+    pixels.encode_png().map_err(|error| wrong(&error))
+}
