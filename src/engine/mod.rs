@@ -7,6 +7,7 @@
 pub mod boolean;
 mod cycles;
 pub mod draws;
+pub mod exact;
 pub mod fluid;
 pub mod outcome;
 pub mod simd;

@@ -58,6 +58,7 @@ pub fn check(
         summary = summarize(&tally);
     }
     let mut report = simulate::report(topology, change, settings, &simulation, &summary);
+    simulate::add_exact(topology, &plan, &mut report);
     report.partial = is_partial || progress.is_cancelled();
     report.unknowns = super::unknowns::find(topology, change, settings, &summary);
     report.stories = simulate::stories(topology, change, &simulation, &tally);

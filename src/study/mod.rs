@@ -1,6 +1,7 @@
 //! The questions people ask, each a function over the rooms before it. No printing, no files.
 
 pub mod check;
+mod exact;
 pub mod simulate;
 mod unknowns;
 

@@ -1,12 +1,13 @@
 //! What happens when a change breaks: the numbers, without a verdict.
 
 use crate::compile::{Plan, compile};
+use crate::engine::exact::Limits;
 use crate::engine::{Progress, Simulation, Tally};
 use crate::model::{Change, Seconds, Topology};
 use crate::report::{Context, Report, StoryReport, story};
 use crate::summary::{self, Summary, summarize};
 
-use super::unknowns;
+use super::{exact, unknowns};
 
 /// How to simulate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,6 +57,7 @@ pub fn simulate(
     let (tally, is_partial) = run(&plan, &simulation, settings.stop, progress);
     let summary = summarize(&tally);
     let mut report = report(topology, change, settings, &simulation, &summary);
+    add_exact(topology, &plan, &mut report);
     report.partial = is_partial;
     report.unknowns = unknowns::find(topology, change, settings, &summary);
     report.stories = stories(topology, change, &simulation, &tally);
@@ -104,6 +106,14 @@ pub(super) fn report(
         engine: simulation.engine(),
     };
     Report::new(&context, summary)
+}
+
+/// Adds exact values where they are cheap.
+pub(super) fn add_exact(topology: &Topology, plan: &Plan, report: &mut Report) {
+    if let Ok(values) = exact::values(plan, Limits::CHEAP) {
+        let Report { services, flows, failure_probability, .. } = report;
+        exact::put(topology, &values, services, flows, *failure_probability);
+    }
 }
 
 /// Runs trials until it is time to stop; says whether it was cancelled before.

@@ -4,6 +4,7 @@ mod agreement;
 mod closed_forms;
 mod diagnostics;
 mod engines;
+mod exact;
 mod load;
 mod model;
 mod oracle;

@@ -51,6 +51,25 @@ pub fn obstacle(plan: &Plan) -> Option<&'static str> {
     suits::obstacle(plan, &suits::states(plan))
 }
 
+/// What another engine for Boolean plans needs to know of one.
+pub(super) struct Shape {
+    /// By group: whether it is a cycle in which things only get worse, so that any order of
+    /// computing it ends at the same least fixed point.
+    pub(super) only_worsens: Vec<bool>,
+}
+
+/// The shape of a plan, or why it is not Boolean.
+pub(super) fn shape(plan: &Plan) -> Result<Shape, &'static str> {
+    let can = suits::states(plan);
+    if let Some(obstacle) = suits::obstacle(plan, &can) {
+        return Err(obstacle);
+    }
+    let planes = planes(plan, &can);
+    let groups = 0..plan.groups.len();
+    let only_worsens = groups.map(|group| wiring::way(plan, group, planes) == wiring::Way::Spread);
+    Ok(Shape { only_worsens: only_worsens.collect() })
+}
+
 /// How many planes a plan needs.
 fn planes(plan: &Plan, can: &[Can]) -> usize {
     let any = |is: fn(&Can) -> bool| can.iter().any(is) && !plan.nodes.is_empty();

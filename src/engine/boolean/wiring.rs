@@ -158,7 +158,8 @@ fn is_plain(call: &Call) -> bool {
     !call.any_of && !is_guarded
 }
 
-fn way(plan: &Plan, group: usize, planes: usize) -> Way {
+/// How a group of a plan with so many planes is computed.
+pub(super) fn way(plan: &Plan, group: usize, planes: usize) -> Way {
     let group = &plan.groups[group];
     if !group.cyclic {
         return Way::Single;

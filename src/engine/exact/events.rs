@@ -1,0 +1,214 @@
+//! What may happen in a trial, as the variables of a decision diagram.
+
+use std::collections::BTreeMap;
+
+use crate::compile::Plan;
+use crate::compile::plan::{Fallback, Hit, NONE, Target};
+
+/// Something that happens in a trial or not, independently of everything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    /// This domain is down for its own reasons, or the whole time.
+    Domain(u32),
+    /// This service is down for its own reasons, or the whole time.
+    Service(u32),
+    /// This replica, in [`Plan::replicas`], is down for its own reasons.
+    Replica(u32),
+    /// This target breaks.
+    Target(u32),
+    /// This target breaks in this mode (down, slow, corrupt: 0 to 2), given that it breaks in none
+    /// of the modes before.
+    Mode(u32, u8),
+    /// Failure reaches the caller of this dependency.
+    Reaches(u32),
+    /// The fallback of this dependency does not work.
+    NoFallback(u32),
+}
+
+/// Which events are variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Those that happen in some trials and not in others, and the targets; the rest is settled
+    /// beforehand.
+    Drawn,
+    /// All of them, also what never happens or always does: for asking what would be if it did.
+    Everything,
+}
+
+/// The events that are variables, in the order of the diagram, with their probabilities.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variables {
+    /// By place in the order.
+    pub events: Vec<Event>,
+    /// How likely each is.
+    pub chances: Vec<f64>,
+    /// By target: how likely it is down, slow or corrupt, given that it breaks.
+    pub modes: Vec<[f64; 3]>,
+    places: BTreeMap<Event, u16>,
+    detail: Detail,
+}
+
+/// The crate numbers variables with 16 bits and keeps one number for the ends.
+const MOST: usize = u16::MAX as usize - 1;
+
+impl Variables {
+    /// The events of a plan in the order in which a walk from the flows first meets them, depth
+    /// first: what stands together in the graph stands together in the diagram. Nothing where there
+    /// are too many.
+    pub(super) fn new(plan: &Plan, detail: Detail) -> Option<Self> {
+        let mut it = Self {
+            events: Vec::new(),
+            chances: Vec::new(),
+            modes: plan.targets.iter().map(modes).collect(),
+            places: BTreeMap::new(),
+            detail,
+        };
+        Walk { plan, seen: vec![false; plan.nodes.len()], into: &mut it }.all();
+        (it.events.len() <= MOST).then_some(it)
+    }
+
+    /// The place of an event, where it is a variable.
+    pub fn place(&self, event: Event) -> Option<u16> {
+        self.places.get(&event).copied()
+    }
+
+    /// Adds an event where it is to be a variable.
+    fn add(&mut self, event: Event, chance: f64) {
+        let is_drawn = chance > 0.0 && chance < 1.0;
+        let is_target = matches!(event, Event::Target(_));
+        let wanted = is_drawn || is_target || self.detail == Detail::Everything;
+        if wanted && self.events.len() <= MOST && !self.places.contains_key(&event) {
+            self.places.insert(event, self.events.len() as u16);
+            self.events.push(event);
+            self.chances.push(chance.clamp(0.0, 1.0));
+        }
+    }
+}
+
+/// How likely a broken target is down, slow or corrupt. A domain can only be down.
+fn modes(target: &Target) -> [f64; 3] {
+    if matches!(target.hit, Hit::Domain(_)) {
+        return [1.0, 0.0, 0.0];
+    }
+    let mut left = 1.0;
+    target.modes.map(|chance| {
+        let share = left * chance;
+        left *= 1.0 - chance;
+        share
+    })
+}
+
+/// How likely an event is.
+pub(super) fn chance(plan: &Plan, event: Event) -> f64 {
+    let sure = |is_sure: bool, chance: f64| if is_sure { 1.0 } else { chance };
+    match event {
+        Event::Domain(it) => {
+            let it = &plan.domains[it as usize];
+            sure(it.during, it.unavailability)
+        }
+        Event::Service(it) => {
+            let it = &plan.services[it as usize];
+            sure(it.during, it.unavailability)
+        }
+        Event::Replica(it) => plan.replicas[it as usize].unavailability,
+        Event::Target(it) => plan.targets[it as usize].probability,
+        Event::Mode(target, mode) => plan.targets[target as usize].modes[mode as usize],
+        Event::Reaches(it) => plan.dependencies[it as usize].propagation,
+        Event::NoFallback(it) => 1.0 - plan.dependencies[it as usize].works,
+    }
+}
+
+struct Walk<'a> {
+    plan: &'a Plan,
+    seen: Vec<bool>,
+    into: &'a mut Variables,
+}
+
+impl Walk<'_> {
+    fn all(&mut self) {
+        for flow in 0..self.plan.flows.len() {
+            self.from(self.plan.flows[flow].node);
+        }
+        // What no flow reaches has probabilities too.
+        for node in (0..self.plan.nodes.len()).rev() {
+            self.from(node as u32);
+        }
+    }
+
+    /// Without recursion: chains may be as long as the topology.
+    fn from(&mut self, root: u32) {
+        let mut stack = vec![(root, NONE)];
+        while let Some((node, by)) = stack.pop() {
+            if by != NONE {
+                self.call_events(by);
+            }
+            if std::mem::replace(&mut self.seen[node as usize], true) {
+                continue;
+            }
+            let it = &self.plan.nodes[node as usize];
+            self.own_events(node, it.service);
+            for index in it.calls.clone().rev() {
+                let call = &self.plan.calls[index as usize];
+                let referred: Vec<u32> = self.plan.referred(call).collect();
+                stack.extend(referred.into_iter().rev().map(|node| (node, index)));
+            }
+        }
+    }
+
+    fn call_events(&mut self, index: u32) {
+        let call = &self.plan.calls[index as usize];
+        let dependency = call.dependency;
+        self.add(Event::Reaches(dependency));
+        if call.fallback() != Fallback::None {
+            self.add(Event::NoFallback(dependency));
+        }
+    }
+
+    fn own_events(&mut self, node: u32, service: u32) {
+        if service == NONE {
+            return;
+        }
+        self.add(Event::Service(service));
+        for target in 0..self.plan.targets.len() {
+            match self.plan.targets[target].hit {
+                Hit::Service(hit) if hit == service => self.target(target as u32),
+                Hit::Endpoint { node: hit, .. } if hit == node => self.target(target as u32),
+                _ => {}
+            }
+        }
+        let it = &self.plan.services[service as usize];
+        for domain in &it.domains {
+            self.domain(*domain);
+        }
+        for replica in it.replicas.clone() {
+            self.domain(self.plan.replicas[replica as usize].domain);
+            self.add(Event::Replica(replica));
+        }
+    }
+
+    fn domain(&mut self, mut domain: u32) {
+        while domain != NONE {
+            self.add(Event::Domain(domain));
+            for target in 0..self.plan.targets.len() {
+                if self.plan.targets[target].hit == Hit::Domain(domain) {
+                    self.add(Event::Target(target as u32));
+                }
+            }
+            domain = self.plan.domains[domain as usize].within;
+        }
+    }
+
+    /// A target and its modes stand in a row: [`super::solutions`] takes them together.
+    fn target(&mut self, target: u32) {
+        self.add(Event::Target(target));
+        for (mode, chance) in self.plan.targets[target as usize].modes.into_iter().enumerate() {
+            if chance > 0.0 && chance < 1.0 {
+                self.add(Event::Mode(target, mode as u8));
+            }
+        }
+    }
+
+    fn add(&mut self, event: Event) {
+        self.into.add(event, chance(self.plan, event));
+    }
+}

@@ -1,0 +1,155 @@
+//! The engine for exact probabilities in plans in which every share is 0 or 1.
+//!
+//! What a node does in a trial is a Boolean function of what was drawn. This engine writes the
+//! functions down as binary decision diagrams (Bryant, "Graph-based algorithms for Boolean function
+//! manipulation", 1986), by the steps that the Boolean engine takes on single trials; on cycles it
+//! takes the same least fixed point. A probability is then a sum over the diagram. Diagrams may grow
+//! beyond any bound, so that there is a limit on nodes and steps: beyond it the answer is a reason,
+//! and trials are the way to go.
+
+mod diagram;
+mod events;
+pub mod solutions;
+mod system;
+mod weigh;
+
+pub use diagram::{Function, Limits};
+pub use events::{Detail, Event, Variables};
+pub use solutions::{Families, Solutions};
+
+use diagram::{Exhausted, Workshop};
+use system::{Planes, System};
+
+use super::boolean;
+use crate::compile::Plan;
+
+/// Why there are no exact values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Some shares are neither 0 nor 1.
+    NotBoolean(&'static str),
+    /// More events than can be numbered.
+    TooMany,
+    /// The diagrams grow beyond the limit.
+    TooLarge(Limits),
+    /// A cycle of dependencies does not come to rest.
+    Swings,
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotBoolean(why) => f.write_str(why),
+            Self::TooMany => f.write_str("more than 65,534 things may fail on their own"),
+            Self::TooLarge(limits) => write!(
+                f,
+                "the decision diagrams grow beyond {} steps or {} nodes in one",
+                limits.steps, limits.nodes
+            ),
+            Self::Swings => f.write_str("a cycle of dependencies does not come to rest"),
+        }
+    }
+}
+
+/// Plans of which each node has fewer steps than this are not tried.
+const STEPS_PER_NODE: usize = 10;
+
+/// The functions of all units of a plan.
+pub struct Exact {
+    /// By unit, in the order of [`super::outcome::Outcome::units`].
+    pub units: Vec<Unit>,
+    /// What the functions are functions of.
+    pub variables: Variables,
+}
+
+/// A service, an endpoint or a flow.
+pub struct Unit {
+    /// Where it fails.
+    pub failed: Function,
+    /// Where it is degraded or worse.
+    pub degraded: Function,
+}
+
+impl Exact {
+    /// Finds the functions of a plan.
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub fn solve(plan: &Plan, detail: Detail, limits: Limits) -> Result<Self, Obstacle> {
+        if plan.nodes.len() > limits.steps / STEPS_PER_NODE {
+            return Err(Obstacle::TooLarge(limits));
+        }
+        let shape = match detail {
+            Detail::Drawn => boolean::shape(plan),
+            Detail::Everything => boolean::shape(&all_may_fail(plan)),
+        };
+        let shape = shape.map_err(Obstacle::NotBoolean)?;
+        let variables = Variables::new(plan, detail).ok_or(Obstacle::TooMany)?;
+        let workshop = Workshop::new(variables.events.len(), limits);
+        let solved = System::solve(plan, &shape, &variables, workshop);
+        let units = solved.and_then(|mut system| Ok(units(plan, &mut system)?));
+        let units = units.map_err(|obstacle| match obstacle {
+            Obstacle::TooLarge(_) => Obstacle::TooLarge(limits),
+            other => other,
+        })?;
+        Ok(Self { units, variables })
+    }
+
+    /// The probability that a function is true.
+    pub fn probability(&self, of: &Function) -> f64 {
+        weigh::probability(of, |place| self.variables.chances[place])
+    }
+
+    /// The same where some events are certain, or certain not to happen.
+    pub fn conditional(&self, of: &Function, events: &[u16], happen: bool) -> f64 {
+        let mut chances = self.variables.chances.clone();
+        for place in events {
+            chances[usize::from(*place)] = if happen { 1.0 } else { 0.0 };
+        }
+        weigh::probability(of, |place| chances[place])
+    }
+
+    /// By event: how much more likely a function is true where it happens than where it does not.
+    pub fn derivatives(&self, of: &Function) -> Vec<f64> {
+        weigh::derivatives(of, &self.variables.chances)
+    }
+}
+
+impl From<Exhausted> for Obstacle {
+    fn from(_: Exhausted) -> Self {
+        // The limits are put in where they are known.
+        Self::TooLarge(Limits { steps: 0, nodes: 0 })
+    }
+}
+
+/// The plan in which all that may be asked about may happen.
+fn all_may_fail(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    let maybe = |chance: &mut f64| *chance = if *chance > 0.0 { *chance } else { 0.5 };
+    plan.services.iter_mut().for_each(|it| maybe(&mut it.unavailability));
+    plan.domains.iter_mut().for_each(|it| maybe(&mut it.unavailability));
+    plan.replicas.iter_mut().for_each(|it| maybe(&mut it.unavailability));
+    plan
+}
+
+/// Services as the worst of their nodes, then endpoints, then flows.
+fn units(plan: &Plan, system: &mut System<'_>) -> Result<Vec<Unit>, Exhausted> {
+    let unit =
+        |planes: &Planes| Unit { failed: planes.failing().clone(), degraded: planes.any().clone() };
+    let mut units = Vec::new();
+    for service in 0..plan.services.len() as u32 {
+        let mut nodes = plan.nodes_of(service);
+        let plain = nodes.next().expect("every service has a plain node");
+        let mut worst = unit(&system.nodes[plain as usize]);
+        for node in nodes {
+            let it = unit(&system.nodes[node as usize]);
+            worst.failed = system.workshop.or(&worst.failed, &it.failed)?;
+            worst.degraded = system.workshop.or(&worst.degraded, &it.degraded)?;
+        }
+        units.push(worst);
+    }
+    let endpoints = plan.services.iter().flat_map(|service| &service.endpoints);
+    units.extend(endpoints.map(|node| unit(&system.nodes[*node as usize])));
+    units.extend(plan.flows.iter().map(|flow| unit(&system.nodes[flow.node as usize])));
+    Ok(units)
+}

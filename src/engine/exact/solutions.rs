@@ -1,0 +1,468 @@
+//! Minimal cut sets: the smallest sets of events that make a function true.
+//!
+//! They are the minimal elements of the sets of events for which the function is true, found node by
+//! node of its diagram: those without the first event, and those with it that contain none of the
+//! former (Rauzy, "New algorithms for fault trees analysis", 1993). Families of sets are kept as
+//! zero-suppressed diagrams (Minato, "Zero-suppressed BDDs for set manipulation in combinatorial
+//! problems", 1993), in which hundreds of thousands of sets take a few nodes, and are counted
+//! without being listed.
+//!
+//! Where one failure may hide another (a service that fails fast no longer lies), more failures may
+//! mean that the function is false again. A set is then still the least that makes it true with
+//! nothing else failing; nothing is said of its supersets.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use biodivine_lib_bdd::{Bdd, BddPointer};
+
+use super::diagram::Function;
+use super::events::{Event, Variables};
+
+/// A family of sets: a node of [`Families`].
+pub type Family = u32;
+
+/// No set at all.
+const NONE: Family = 0;
+/// The empty set alone.
+const EMPTY: Family = 1;
+/// How many orders are counted apart; all larger ones are counted together.
+pub const ORDERS: usize = 12;
+
+/// What becomes of an event when cut sets are sought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It may be part of a set.
+    Event,
+    /// It does not happen.
+    Never,
+    /// It always happens, and is not worth saying.
+    Always,
+}
+
+/// What a set is made of: an event, or a target in one of its modes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    /// The event; of a target, [`Event::Target`].
+    pub event: Event,
+    /// Of a target: its mode, down, slow or corrupt (0 to 2).
+    pub mode: Option<u8>,
+    /// How likely it is.
+    pub chance: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Node {
+    part: u32,
+    /// The sets without the part.
+    without: Family,
+    /// Those with it, it taken out.
+    with: Family,
+}
+
+/// Families of sets, shared among each other.
+pub struct Families {
+    nodes: Vec<Node>,
+    known: BTreeMap<(u32, Family, Family), Family>,
+    minus: BTreeMap<(Family, Family), Family>,
+    cut: BTreeMap<(Family, u32), Family>,
+    limit: usize,
+}
+
+/// There are more sets than fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany;
+
+/// The minimal cut sets of a function.
+pub struct Solutions {
+    /// What sets are made of.
+    pub parts: Vec<Part>,
+    /// How many sets there are of each order, from 0 on; the last counts all larger ones.
+    pub by_order: [u64; ORDERS + 1],
+    /// Up to which order they are complete; nothing where all were found.
+    pub complete_to: Option<u32>,
+    families: Families,
+    root: Family,
+}
+
+impl Families {
+    fn new(limit: usize) -> Self {
+        let end = Node { part: u32::MAX, without: NONE, with: NONE };
+        Self {
+            nodes: vec![end; 2],
+            known: BTreeMap::new(),
+            minus: BTreeMap::new(),
+            cut: BTreeMap::new(),
+            limit,
+        }
+    }
+
+    fn node(&mut self, part: u32, without: Family, with: Family) -> Result<Family, TooMany> {
+        if with == NONE {
+            return Ok(without);
+        }
+        let key = (part, without, with);
+        if let Some(known) = self.known.get(&key) {
+            return Ok(*known);
+        }
+        // Results of operations are kept too: all of it together stays below the limit.
+        if self.nodes.len() + self.minus.len() + self.cut.len() >= self.limit {
+            return Err(TooMany);
+        }
+        let new = self.nodes.len() as Family;
+        self.nodes.push(Node { part, without, with });
+        self.known.insert(key, new);
+        Ok(new)
+    }
+
+    /// The sets of a family that contain none of another's; both hold no two sets one within the
+    /// other. Without recursion, since diagrams are as deep as there are events.
+    fn minus(&mut self, a: Family, b: Family) -> Result<Family, TooMany> {
+        let mut open = vec![(a, b)];
+        while let Some(&(a, b)) = open.last() {
+            if self.minus_known(a, b).is_some() {
+                open.pop();
+                continue;
+            }
+            let (left, right) = (self.nodes[a as usize], self.nodes[b as usize]);
+            let needs: [(Family, Family); 2] = match left.part.cmp(&right.part) {
+                Ordering::Less => [(left.without, b), (left.with, b)],
+                Ordering::Greater => [(a, right.without); 2],
+                Ordering::Equal => [(left.without, right.without), (left.with, right.with)],
+            };
+            let known = needs.map(|(a, b)| self.minus_known(a, b));
+            let [Some(first), Some(second)] = known else {
+                let missing = needs.iter().zip(known).filter(|(_, known)| known.is_none());
+                open.extend(missing.map(|(need, _)| *need));
+                continue;
+            };
+            let result = match left.part.cmp(&right.part) {
+                Ordering::Less => self.node(left.part, first, second)?,
+                Ordering::Greater => first,
+                Ordering::Equal => match self.minus_known(second, right.without) {
+                    Some(with) => self.node(left.part, first, with)?,
+                    None => {
+                        open.push((second, right.without));
+                        continue;
+                    }
+                },
+            };
+            if self.nodes.len() + self.minus.len() + self.cut.len() >= self.limit {
+                return Err(TooMany);
+            }
+            self.minus.insert((a, b), result);
+        }
+        Ok(self.minus_known(a, b).expect("it was just computed"))
+    }
+
+    fn minus_known(&self, a: Family, b: Family) -> Option<Family> {
+        match (a, b) {
+            (NONE, _) | (_, EMPTY) => Some(NONE),
+            (_, NONE) => Some(a),
+            _ if a == b => Some(NONE),
+            // The empty set contains no set but itself.
+            (EMPTY, _) => Some(EMPTY),
+            _ => self.minus.get(&(a, b)).copied(),
+        }
+    }
+
+    /// The sets of at most so many events.
+    fn at_most(&mut self, family: Family, order: u32) -> Result<Family, TooMany> {
+        let mut open = vec![(family, order)];
+        while let Some(&(family, order)) = open.last() {
+            if self.at_most_known(family, order).is_some() {
+                open.pop();
+                continue;
+            }
+            let node = self.nodes[family as usize];
+            let without = self.at_most_known(node.without, order);
+            let with =
+                if order == 0 { Some(NONE) } else { self.at_most_known(node.with, order - 1) };
+            match (without, with) {
+                (Some(without), Some(with)) => {
+                    let result = self.node(node.part, without, with)?;
+                    self.cut.insert((family, order), result);
+                }
+                (None, _) => open.push((node.without, order)),
+                (_, None) => open.push((node.with, order - 1)),
+            }
+        }
+        Ok(self.at_most_known(family, order).expect("it was just computed"))
+    }
+
+    fn at_most_known(&self, family: Family, order: u32) -> Option<Family> {
+        if family <= EMPTY { Some(family) } else { self.cut.get(&(family, order)).copied() }
+    }
+}
+
+/// Finds the minimal cut sets of a function, those of at most `max_order` events, with at most
+/// `limit` nodes at work.
+///
+/// # Errors
+/// If there are too many to be kept.
+pub fn find(
+    function: &Function,
+    variables: &Variables,
+    role: impl Fn(Event, f64) -> Role,
+    max_order: Option<u32>,
+    limit: usize,
+) -> Result<Solutions, TooMany> {
+    let mut finder = Finder {
+        function,
+        variables,
+        role: &role,
+        families: Families::new(limit),
+        parts: Vec::new(),
+        numbers: BTreeMap::new(),
+        found: vec![NONE, EMPTY],
+        max_order,
+    };
+    finder.number_parts();
+    for pointer in function.pointers().skip(2) {
+        let family = finder.at(pointer)?;
+        finder.found.push(family);
+    }
+    let root = if function.is_false() { NONE } else { *finder.found.last().unwrap_or(&NONE) };
+    let (families, parts) = (finder.families, finder.parts);
+    let mut it =
+        Solutions { parts, by_order: [0; ORDERS + 1], complete_to: max_order, families, root };
+    it.by_order = it.count();
+    Ok(it)
+}
+
+struct Finder<'a, R> {
+    function: &'a Bdd,
+    variables: &'a Variables,
+    role: &'a R,
+    families: Families,
+    parts: Vec<Part>,
+    /// By event and mode the number of the part.
+    numbers: BTreeMap<(Event, Option<u8>), u32>,
+    /// By node of the function: its solutions. Of nodes that only lie within the modes of a target
+    /// nothing is asked.
+    found: Vec<Family>,
+    max_order: Option<u32>,
+}
+
+impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
+    /// Gives every part its number, in the order of the events.
+    fn number_parts(&mut self) {
+        for (place, event) in self.variables.events.iter().enumerate() {
+            let chance = self.variables.chances[place];
+            match event {
+                Event::Target(target) => {
+                    for (mode, share) in self.variables.modes[*target as usize].iter().enumerate() {
+                        let mode = Some(mode as u8);
+                        self.number(Part { event: *event, mode, chance: chance * share });
+                    }
+                }
+                Event::Mode(..) => {}
+                _ => self.number(Part { event: *event, mode: None, chance }),
+            }
+        }
+    }
+
+    fn number(&mut self, part: Part) {
+        self.numbers.insert((part.event, part.mode), self.parts.len() as u32);
+        self.parts.push(part);
+    }
+
+    fn solutions_of(&self, pointer: BddPointer) -> Family {
+        self.found[pointer.to_index()]
+    }
+
+    /// The solutions at a node whose ends have theirs.
+    fn at(&mut self, pointer: BddPointer) -> Result<Family, TooMany> {
+        let place = self.function.var_of(pointer).to_index();
+        let event = self.variables.events[place];
+        let (low, high) = (self.function.low_link_of(pointer), self.function.high_link_of(pointer));
+        match (event, (self.role)(event, self.variables.chances[place])) {
+            // Only reached through the target, which looks through them itself.
+            (Event::Mode(..), _) => Ok(NONE),
+            (_, Role::Never) => Ok(self.solutions_of(low)),
+            (_, Role::Always) => Ok(self.solutions_of(high)),
+            (Event::Target(target), Role::Event) => self.target(target, low, high),
+            (_, Role::Event) => {
+                let without = self.solutions_of(low);
+                let with = self.families.minus(self.solutions_of(high), without)?;
+                let number = self.numbers[&(event, None)];
+                self.join(number, without, with)
+            }
+        }
+    }
+
+    fn join(&mut self, number: u32, without: Family, with: Family) -> Result<Family, TooMany> {
+        let joined = self.families.node(number, without, with)?;
+        match self.max_order {
+            Some(order) => self.families.at_most(joined, order),
+            None => Ok(joined),
+        }
+    }
+
+    /// A target does nothing, or breaks in one mode; the modes exclude each other.
+    fn target(
+        &mut self,
+        target: u32,
+        low: BddPointer,
+        high: BddPointer,
+    ) -> Result<Family, TooMany> {
+        // One node for each mode, the last mode innermost, as parts are numbered.
+        let mut all = self.solutions_of(low);
+        let spared = all;
+        for mode in (0..3).rev() {
+            if self.variables.modes[target as usize][usize::from(mode)] <= 0.0 {
+                continue;
+            }
+            let broken = self.in_mode(high, target, mode);
+            let with = self.families.minus(self.solutions_of(broken), spared)?;
+            let number = self.numbers[&(Event::Target(target), Some(mode))];
+            all = self.join(number, all, with)?;
+        }
+        Ok(all)
+    }
+
+    /// Where a function goes on when a target breaks in a mode: through the nodes of its modes.
+    fn in_mode(&self, mut at: BddPointer, target: u32, mode: u8) -> BddPointer {
+        while !at.is_terminal() {
+            match self.variables.events[self.function.var_of(at).to_index()] {
+                Event::Mode(it, drawn) if it == target => {
+                    let is_drawn = drawn == mode;
+                    at = if is_drawn {
+                        self.function.high_link_of(at)
+                    } else {
+                        self.function.low_link_of(at)
+                    };
+                }
+                _ => break,
+            }
+        }
+        at
+    }
+}
+
+impl Solutions {
+    /// How many sets there are.
+    pub fn total(&self) -> u64 {
+        self.by_order.iter().fold(0, |all, count| all.saturating_add(*count))
+    }
+
+    fn count(&self) -> [u64; ORDERS + 1] {
+        let mut counts = vec![[0_u64; ORDERS + 1]; self.root as usize + 1];
+        if let Some(empty) = counts.get_mut(EMPTY as usize) {
+            empty[0] = 1;
+        }
+        for family in 2..counts.len() {
+            let node = self.families.nodes[family];
+            let (without, with) = (counts[node.without as usize], counts[node.with as usize]);
+            let here = &mut counts[family];
+            *here = without;
+            for order in 0..=ORDERS {
+                let more = (order + 1).min(ORDERS);
+                here[more] = here[more].saturating_add(with[order]);
+            }
+        }
+        counts[self.root as usize]
+    }
+
+    /// The most likely sets, most likely first, then the smallest: so many at the most, each as
+    /// numbers of [`Solutions::parts`] and its probability.
+    ///
+    /// Best first: what a family holds at best is known beforehand, so nothing else is looked at.
+    pub fn most_likely(&self, most: usize) -> Vec<(Vec<u32>, f64)> {
+        let best = self.best();
+        let mut trail: Vec<(u32, usize)> = Vec::new();
+        let mut open = BinaryHeap::new();
+        let mut found = Vec::new();
+        let state = |family: Family, chance: f64, order: u32, from: usize, serial: u64| {
+            let (at_best, smallest) = best[family as usize];
+            Open {
+                bound: chance * at_best,
+                order: order + smallest,
+                serial,
+                family,
+                chance,
+                size: order,
+                from,
+            }
+        };
+        if self.root != NONE {
+            open.push(state(self.root, 1.0, 0, usize::MAX, 0));
+        }
+        let mut serial = 0;
+        while let Some(it) = open.pop() {
+            if it.family == EMPTY {
+                found.push((parts_of(&trail, it.from), it.chance));
+                if found.len() >= most {
+                    break;
+                }
+                continue;
+            }
+            let node = self.families.nodes[it.family as usize];
+            if node.without != NONE {
+                serial += 1;
+                open.push(state(node.without, it.chance, it.size, it.from, serial));
+            }
+            trail.push((node.part, it.from));
+            serial += 1;
+            let chance = it.chance * self.parts[node.part as usize].chance;
+            open.push(state(node.with, chance, it.size + 1, trail.len() - 1, serial));
+        }
+        found
+    }
+
+    /// By family: the probability of its likeliest set, and the order of its smallest.
+    fn best(&self) -> Vec<(f64, u32)> {
+        let mut best = vec![(0.0_f64, u32::MAX / 2), (1.0, 0)];
+        for node in self.families.nodes.iter().take(self.root as usize + 1).skip(2) {
+            let (without, with) = (best[node.without as usize], best[node.with as usize]);
+            let chance = self.parts[node.part as usize].chance;
+            best.push((without.0.max(with.0 * chance), without.1.min(with.1 + 1)));
+        }
+        best
+    }
+}
+
+fn parts_of(trail: &[(u32, usize)], mut from: usize) -> Vec<u32> {
+    let mut parts = Vec::new();
+    while let Some((part, before)) = trail.get(from) {
+        parts.push(*part);
+        from = *before;
+    }
+    parts.reverse();
+    parts
+}
+
+/// Sets that begin alike and are not finished.
+struct Open {
+    /// None of them is likelier
+    bound: f64,
+    /// or smaller.
+    order: u32,
+    serial: u64,
+    family: Family,
+    chance: f64,
+    size: u32,
+    from: usize,
+}
+
+impl Ord for Open {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_bound = self.bound.total_cmp(&other.bound);
+        // Of equal ones the latest, so that sets get finished.
+        by_bound.then(other.order.cmp(&self.order)).then(self.serial.cmp(&other.serial))
+    }
+}
+
+impl PartialOrd for Open {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Open {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Open {}
