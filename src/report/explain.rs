@@ -97,6 +97,10 @@ pub struct CutSetsReport {
     pub complete_to_order: Option<u32>,
     /// The most likely ones, most likely first, then the smallest.
     pub sets: Vec<CutSetReport>,
+    /// Why they are those of a simpler scenario, in which every failure is all or nothing, at one
+    /// moment, without load; nothing where they are those of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simplified: Option<String>,
 }
 
 /// How many cut sets have so many events.

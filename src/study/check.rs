@@ -60,7 +60,8 @@ pub fn check(
     let mut report = simulate::report(topology, change, settings, &simulation, &summary);
     simulate::add_exact(topology, &plan, &mut report);
     report.partial = is_partial || progress.is_cancelled();
-    report.unknowns = super::unknowns::find(topology, change, settings, &summary);
+    report.unknowns =
+        super::unknowns::find(topology, change, settings, &summary, super::unknowns::REPORTED);
     report.stories = simulate::stories(topology, change, &simulation, &tally);
     report.verdict = Some(verdict(&report, outcomes(topology, &tally, &summary, limits)));
     report

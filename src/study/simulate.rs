@@ -59,7 +59,7 @@ pub fn simulate(
     let mut report = report(topology, change, settings, &simulation, &summary);
     add_exact(topology, &plan, &mut report);
     report.partial = is_partial;
-    report.unknowns = unknowns::find(topology, change, settings, &summary);
+    report.unknowns = unknowns::find(topology, change, settings, &summary, unknowns::REPORTED);
     report.stories = stories(topology, change, &simulation, &tally);
     report
 }

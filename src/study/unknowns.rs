@@ -2,6 +2,7 @@
 
 use crate::compile::compile;
 use crate::engine::{Silent, Simulation, Tally};
+use crate::model::change::TargetRef;
 use crate::model::topology::{Caller, Dependency, Fallback, Phase, Timeout};
 use crate::model::{Change, Share, Topology};
 use crate::report::Unknown;
@@ -13,18 +14,21 @@ use super::simulate::{Settings, Stop};
 const CANDIDATES: usize = 8;
 /// How many trials each gets at the most.
 const TRIALS: u64 = 2_048;
-/// How many are reported.
-const REPORTED: usize = 5;
+/// How many a simulation reports.
+pub(super) const REPORTED: usize = 5;
 
-/// The unstated timeouts and fallbacks through which failure passed, widest first.
+/// The unstated timeouts and fallbacks through which failure passed, and the unstated capacities of
+/// services that get more than their normal load when it does: widest first, so many at the most.
 pub(super) fn find(
     topology: &Topology,
     change: &Change,
     settings: &Settings,
     summary: &Summary,
+    most: usize,
 ) -> Vec<Unknown> {
     let candidates = candidates(topology, summary);
-    if candidates.is_empty() {
+    let capacities = capacities(topology, change, summary);
+    if candidates.is_empty() && capacities.is_empty() {
         return Vec::new();
     }
     let trials = match settings.stop {
@@ -55,15 +59,28 @@ pub(super) fn find(
                 measure: name.to_owned(),
             }
         })
-        .filter(|unknown| unknown.worst - unknown.best > 1e-9)
         .collect();
+    unknowns.extend(capacities.into_iter().map(|service| {
+        let mut limited = topology.clone();
+        limited.services[service].utilization = Some(Share::ONE);
+        let (worst, _) = measured(&limited);
+        Unknown {
+            caller: topology.services[service].name.clone(),
+            dependency: String::new(),
+            what: "capacity".to_owned(),
+            best: stated.min(worst),
+            worst: worst.max(stated),
+            measure: name.to_owned(),
+        }
+    }));
+    unknowns.retain(|unknown| unknown.worst - unknown.best > 1e-9);
     unknowns.sort_by(|a, b| {
         let width = |it: &Unknown| it.worst - it.best;
         width(b).total_cmp(&width(a)).then_with(|| {
             (&a.caller, &a.dependency, &a.what).cmp(&(&b.caller, &b.dependency, &b.what))
         })
     });
-    unknowns.truncate(REPORTED);
+    unknowns.truncate(most);
     unknowns
 }
 
@@ -80,6 +97,31 @@ impl What {
             Self::Fallback => "fallback",
         }
     }
+}
+
+/// Services that do not state their utilization and that get more than usual when something fails:
+/// by calls that are tried again, as a fallback, as one of several, or from a target that surges. At
+/// worst they serve no more than their normal load.
+fn capacities(topology: &Topology, change: &Change, summary: &Summary) -> Vec<usize> {
+    let mut more = vec![false; topology.services.len()];
+    for ((caller, it), seen) in topology.written().zip(&summary.dependencies) {
+        let surges = change.targets.iter().any(|target| {
+            let Caller::Node(caller) = caller else { return false };
+            let hits = matches!(target.on, TargetRef::Node(on) if on.service == caller.service);
+            hits && !target.modes.surge.is_zero()
+        });
+        let came = seen.is_some();
+        let is_tried_again = it.retries.is_some_and(|retries| retries > 0);
+        if surges || (came && (is_tried_again || it.any_of || it.cache.is_some())) {
+            it.on.iter().for_each(|on| more[on.service.0 as usize] = true);
+        }
+        if let (true, Some(on)) = (came, it.fallback.and_then(|fallback| fallback.on)) {
+            more[on.service.0 as usize] = true;
+        }
+    }
+    let is_unstated = |service: &usize| topology.services[*service].utilization.is_none();
+    let candidates = (0..more.len()).filter(|service| more[*service]).filter(is_unstated);
+    candidates.take(CANDIDATES).collect()
 }
 
 /// Dependencies through which failure passed and that do not state a protection, most often first.
@@ -126,7 +168,7 @@ fn measure(
 }
 
 /// The dependency with this number in the order of [`Topology::written`].
-fn dependency_mut(topology: &mut Topology, index: usize) -> &mut Dependency {
+pub(super) fn dependency_mut(topology: &mut Topology, index: usize) -> &mut Dependency {
     let of_services = topology.services.iter_mut().flat_map(|service| {
         let own = service.dependencies.iter_mut();
         own.chain(service.endpoints.iter_mut().flat_map(|it| it.dependencies.iter_mut()))

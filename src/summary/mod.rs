@@ -4,6 +4,7 @@
 
 pub mod estimate;
 mod histogram;
+pub mod paired;
 
 pub use estimate::Estimate;
 pub use histogram::Histogram;

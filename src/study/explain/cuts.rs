@@ -1,0 +1,95 @@
+//! The minimal cut sets of a flow, with names and probabilities.
+
+use super::analysis::Analysis;
+use super::names::Names;
+use crate::engine::exact::Event;
+use crate::engine::exact::solutions::{self, ORDERS, Role, Solutions};
+use crate::report::explain::{CutSetReport, CutSetsReport, OrderCount};
+
+/// How many nodes the families of sets may take: below some hundred megabytes.
+const NODES_MAX: usize = 400_000;
+/// The orders that are tried where all sets are too many.
+const ORDERS_TRIED: [u32; 5] = [6, 4, 3, 2, 1];
+/// How many sets are listed.
+const LISTED: usize = 50;
+
+/// The minimal cut sets of a unit.
+///
+/// `is_structural` lets every service and domain be down, however unlikely; otherwise only what can
+/// happen is part of a set. Where there are too many, only those of the smaller orders are given.
+pub(super) fn find(
+    analysis: &Analysis,
+    names: &Names<'_>,
+    unit: usize,
+    max_order: Option<u32>,
+    is_structural: bool,
+) -> Result<CutSetsReport, String> {
+    let exact = &analysis.exact;
+    let function = &exact.units[unit].failed;
+    let role = |event, chance| role(event, chance, is_structural);
+    let tried: Vec<Option<u32>> = match max_order {
+        Some(most) => {
+            let smaller = ORDERS_TRIED.into_iter().filter(|order| *order < most);
+            [most].into_iter().chain(smaller).map(Some).collect()
+        }
+        None => [None].into_iter().chain(ORDERS_TRIED.map(Some)).collect(),
+    };
+    let mut found = tried.into_iter().filter_map(|order| {
+        solutions::find(function, &exact.variables, role, order, NODES_MAX).ok()
+    });
+    let found = found.next().ok_or_else(|| {
+        format!("even the smallest sets take more than {NODES_MAX} nodes of a decision diagram")
+    })?;
+    let total = exact.probability(function);
+    Ok(CutSetsReport {
+        events: if is_structural { "structural" } else { "possible" }.to_owned(),
+        count: found.total(),
+        by_order: by_order(&found),
+        complete_to_order: found.complete_to,
+        sets: list(&found, names, total),
+        simplified: analysis.simplified.clone(),
+    })
+}
+
+/// What never happens is left out, unless services and domains are asked about as such; what always
+/// does is left out too, unless it is a cause.
+fn role(event: Event, chance: f64, is_structural: bool) -> Role {
+    let possible = |is_possible| if is_possible { Role::Event } else { Role::Never };
+    match event {
+        Event::Domain(_) | Event::Service(_) => possible(is_structural || chance > 0.0),
+        Event::Target(_) | Event::Mode(..) | Event::Replica(_) => possible(chance > 0.0),
+        Event::Reaches(_) | Event::NoFallback(_) if chance >= 1.0 => Role::Always,
+        Event::Reaches(_) | Event::NoFallback(_) => possible(chance > 0.0),
+    }
+}
+
+fn by_order(found: &Solutions) -> Vec<OrderCount> {
+    let counts = (0..=ORDERS as u32).zip(found.by_order);
+    counts
+        .filter(|(_, count)| *count > 0)
+        .map(|(order, count)| OrderCount { order, count })
+        .collect()
+}
+
+fn list(found: &Solutions, names: &Names<'_>, total: f64) -> Vec<CutSetReport> {
+    let mut sets: Vec<CutSetReport> = found
+        .most_likely(LISTED)
+        .into_iter()
+        .map(|(parts, probability)| {
+            let mut events: Vec<_> =
+                parts.iter().map(|part| names.part(&found.parts[*part as usize])).collect();
+            events.sort();
+            CutSetReport {
+                order: events.len() as u32,
+                events,
+                probability,
+                share: (total > 0.0).then(|| probability / total),
+            }
+        })
+        .collect();
+    sets.sort_by(|a, b| {
+        let by_chance = b.probability.total_cmp(&a.probability);
+        by_chance.then(a.order.cmp(&b.order)).then_with(|| a.events.cmp(&b.events))
+    });
+    sets
+}

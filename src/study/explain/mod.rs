@@ -1,0 +1,179 @@
+//! Why a flow fails: smallest sets of failures, importance, the ways that failure took, what
+//! protections did, what is not known.
+
+mod analysis;
+mod cuts;
+mod importance;
+mod names;
+mod origins;
+mod paths;
+mod trials;
+
+use crate::compile::{Plan, compile};
+use crate::engine::exact::{Limits, Obstacle};
+use crate::engine::{Progress, Simulation};
+use crate::model::{Change, Topology};
+use crate::report::explain::{
+    EXPLAIN_SCHEMA_NAME, ExactReport, ExplainReport, FlowExplained, ImportanceReport,
+};
+use crate::report::{Report, UnitReport};
+use crate::summary::{Summary, summarize};
+
+use super::simulate::{self, Settings};
+use super::{exact, unknowns};
+use analysis::Analysis;
+use names::Names;
+use trials::World;
+
+/// What is to be explained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Only the flow of this number in the topology.
+    pub flow: Option<u32>,
+    /// Exact values, or nothing.
+    pub exact: bool,
+    /// Cut sets of at most so many events.
+    pub max_order: Option<u32>,
+    /// Whether there is a change at all; without one, services and domains may be down however
+    /// unlikely that is, since it is the structure that is asked about.
+    pub has_change: bool,
+}
+
+/// What is spent on exact values without their being demanded.
+const USUAL: Limits = Limits { steps: 4_000_000, nodes: 400_000 };
+/// How many trials are followed step by step at the most.
+const FOLLOWED: u64 = 10_000;
+/// How many unknowns are reported.
+const UNKNOWNS: usize = 20;
+
+/// Explains why flows fail.
+///
+/// # Errors
+/// Why there are no exact values, where they are demanded.
+pub fn explain(
+    topology: &Topology,
+    change: &Change,
+    settings: &Settings,
+    asked: &Asked,
+    progress: &dyn Progress,
+) -> Result<ExplainReport, Obstacle> {
+    let plan = compile(topology, change, settings.lasting);
+    let limits = if asked.exact { Limits::THOROUGH } else { USUAL };
+    let values = exact::values(&plan, limits);
+    let values = match values {
+        Err(obstacle) if asked.exact => return Err(obstacle),
+        values => values,
+    };
+    let simulation = Simulation::new(&plan, settings.seed);
+    let (tally, is_partial) = simulate::run(&plan, &simulation, settings.stop, progress);
+    let summary = summarize(&tally);
+    let mut report = simulate::report(topology, change, settings, &simulation, &summary);
+    if let Ok(values) = &values {
+        let Report { services, flows, failure_probability, .. } = &mut report;
+        exact::put(topology, values, services, flows, *failure_probability);
+    }
+    report.partial = is_partial;
+    let flows: Vec<u32> = match asked.flow {
+        Some(flow) => vec![flow],
+        None => (0..topology.flows.len() as u32).collect(),
+    };
+    let inquiry = Inquiry { topology, change, settings, asked, plan: &plan, summary: &summary };
+    let found = inquiry.flows(&simulation, &flows, limits, progress);
+    let world = World { topology: topology.clone(), change: change.clone() };
+    let containment = trials::containment(&world, settings, &summary);
+    let unknowns = unknowns::find(topology, change, settings, &summary, UNKNOWNS);
+    let explained = |unit: UnitReport| {
+        let place =
+            flows.iter().position(|flow| topology.flows[*flow as usize].name == unit.name)?;
+        Some(FlowExplained { unit, ..found[place].clone() })
+    };
+    Ok(ExplainReport {
+        schema: EXPLAIN_SCHEMA_NAME.to_owned(),
+        tool_version: report.tool_version,
+        topology: report.topology,
+        change: asked.has_change.then_some(report.change),
+        seed: report.seed,
+        trials: report.trials,
+        engine: report.engine,
+        partial: report.partial,
+        exact: ExactReport {
+            used: values.is_ok(),
+            reason: values.err().map(|obstacle| obstacle.to_string()),
+        },
+        thresholds: report.thresholds,
+        targets: report.targets,
+        services: report.services,
+        flows: report.flows.into_iter().filter_map(explained).collect(),
+        containment,
+        unknowns,
+        assumptions: if asked.has_change { report.assumptions } else { Vec::new() },
+    })
+}
+
+/// What all parts of an explanation are about.
+struct Inquiry<'a> {
+    topology: &'a Topology,
+    change: &'a Change,
+    settings: &'a Settings,
+    asked: &'a Asked,
+    plan: &'a Plan,
+    summary: &'a Summary,
+}
+
+impl Inquiry<'_> {
+    /// What explains each of these flows, without their figures.
+    fn flows<'a>(
+        &'a self,
+        simulation: &'a Simulation<'a>,
+        flows: &[u32],
+        limits: Limits,
+        progress: &dyn Progress,
+    ) -> Vec<FlowExplained> {
+        let names = Names::new(self.topology, self.change, self.plan);
+        let analysis = Analysis::new(self.plan, limits);
+        let trials = self.summary.trials.min(FOLLOWED);
+        let ways = paths::trace(self.plan, simulation, self.settings.seed, trials, flows, progress);
+        let mut importance = self.importance(analysis.as_ref().ok(), &names, flows);
+        let first = self.plan.services.len()
+            + self.plan.services.iter().map(|it| it.endpoints.len()).sum::<usize>();
+        let explained = flows.iter().zip(&ways).enumerate().map(|(place, (flow, ways))| {
+            let cut_sets = match &analysis {
+                Ok(analysis) => {
+                    let is_structural = !self.asked.has_change && analysis.has_everything;
+                    let unit = first + *flow as usize;
+                    cuts::find(analysis, &names, unit, self.asked.max_order, is_structural)
+                }
+                Err(obstacle) => Err(obstacle.to_string()),
+            };
+            let (paths, paths_incomplete) = ways.report(&names, trials);
+            FlowExplained {
+                unit: UnitReport::default(),
+                no_cut_sets: cut_sets.as_ref().err().cloned(),
+                cut_sets: cut_sets.ok(),
+                importance: std::mem::take(&mut importance[place]),
+                paths,
+                paths_incomplete,
+            }
+        });
+        explained.collect()
+    }
+
+    /// By flow: exact where the functions of this very scenario are known with everything in them,
+    /// else from trials.
+    fn importance(
+        &self,
+        analysis: Option<&Analysis>,
+        names: &Names<'_>,
+        flows: &[u32],
+    ) -> Vec<Vec<ImportanceReport>> {
+        let exact = analysis.filter(|it| it.simplified.is_none() && it.has_everything);
+        if let Some(analysis) = exact {
+            let first = self.plan.services.len()
+                + self.plan.services.iter().map(|it| it.endpoints.len()).sum::<usize>();
+            let units = flows.iter().map(|flow| first + *flow as usize);
+            return units.map(|unit| importance::exact(self.plan, analysis, names, unit)).collect();
+        }
+        let world = World { topology: self.topology.clone(), change: self.change.clone() };
+        trials::importance(&world, self.settings, self.summary, flows)
+    }
+}

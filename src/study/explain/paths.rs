@@ -1,0 +1,297 @@
+//! The ways that failure took: in every trial, every chain of dependencies that it passed through,
+//! from where it began to the flow, or to the call that held it.
+//!
+//! A trial in which failure came by two ways counts for both: nothing is chosen among them. What is
+//! counted are the dependencies that the engine saw failure pass through, and the origins that it
+//! drew.
+
+use std::collections::BTreeMap;
+
+use super::names::Names;
+use super::origins::{self, Origins};
+use crate::compile::Plan;
+use crate::compile::plan::NONE;
+use crate::engine::outcome::Outcome;
+use crate::engine::{Guard, Progress, Simulation};
+use crate::report::explain::PathReport;
+
+/// How many ways are kept for a flow, and how many are reported.
+const KEPT: usize = 10_000;
+const REPORTED: usize = 40;
+/// How many ways are followed in one trial, and how many steps that may take.
+const WAYS: usize = 32;
+const STEPS: usize = 4_000;
+/// How many dependencies a way may have.
+const LENGTH: usize = 1_000;
+/// How many kinds of trials are remembered, so that alike ones are followed once.
+const REMEMBERED: usize = 20_000;
+
+/// Where a way begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    Target,
+    Background,
+    Overload,
+}
+
+/// A way: from its first node to its last; held there by the guard of this number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    origin: Origin,
+    nodes: Vec<u32>,
+    held_by: Option<usize>,
+}
+
+/// The ways to one flow.
+#[derive(Default)]
+pub(super) struct Ways {
+    numbers: BTreeMap<Way, usize>,
+    ways: Vec<Way>,
+    counts: Vec<u64>,
+    is_incomplete: bool,
+}
+
+/// Follows failure in so many trials, for these flows.
+pub(super) fn trace<'a>(
+    plan: &'a Plan,
+    simulation: &'a Simulation<'a>,
+    seed: u64,
+    trials: u64,
+    flows: &[u32],
+    progress: &dyn Progress,
+) -> Vec<Ways> {
+    let mut all: Vec<Ways> = flows.iter().map(|_| Ways::default()).collect();
+    let nodes: Vec<u32> = flows.iter().map(|flow| plan.flows[*flow as usize].node).collect();
+    let leading: Vec<Vec<bool>> = nodes.iter().map(|node| reached_by(plan, *node)).collect();
+    let first_flow = plan.services.len()
+        + plan.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
+    let mut remembered: Vec<BTreeMap<Vec<u32>, Vec<usize>>> = vec![BTreeMap::new(); flows.len()];
+    let mut chunk = 0;
+    simulation.each(0..trials, progress, |outcome| {
+        let chunk_of = Chunk::new(plan, outcome, origins::of(plan, seed, chunk));
+        chunk += 1;
+        for (place, flow) in flows.iter().enumerate() {
+            let fails = outcome.units[first_flow + *flow as usize].failed;
+            for trial in (0..64).filter(|trial| outcome.valid >> trial & 1 == 1) {
+                let is_failed = fails >> trial & 1 == 1;
+                let key = chunk_of.key(trial, is_failed);
+                if key.is_empty() {
+                    continue;
+                }
+                let ways = &mut all[place];
+                let known = &mut remembered[place];
+                if let Some(known) = known.get(&key) {
+                    known.iter().for_each(|way| ways.counts[*way] += 1);
+                    continue;
+                }
+                let root = is_failed.then_some(nodes[place]);
+                let found = chunk_of.ways(trial, root, &leading[place], ways);
+                found.iter().for_each(|way| ways.counts[*way] += 1);
+                if known.len() < REMEMBERED {
+                    known.insert(key, found);
+                }
+            }
+        }
+    });
+    all
+}
+
+/// Which nodes a node refers to, through whatever is between.
+fn reached_by(plan: &Plan, root: u32) -> Vec<bool> {
+    let mut reached = vec![false; plan.nodes.len()];
+    let mut open = vec![root];
+    while let Some(node) = open.pop() {
+        if !std::mem::replace(&mut reached[node as usize], true) {
+            let calls = plan.calls_of(&plan.nodes[node as usize]);
+            open.extend(calls.iter().flat_map(|call| plan.referred(call)));
+        }
+    }
+    reached
+}
+
+/// What was seen in 64 trials.
+struct Chunk<'a> {
+    plan: &'a Plan,
+    outcome: &'a Outcome,
+    origins: Origins,
+    /// By dependency: in which trials failure passed.
+    passed: Vec<u64>,
+    /// By node without an origin, through which nothing passed, but which fails all the same.
+    overloaded: Vec<u64>,
+}
+
+impl<'a> Chunk<'a> {
+    fn new(plan: &'a Plan, outcome: &'a Outcome, origins: Origins) -> Self {
+        let mut passed = vec![0; plan.dependencies.len()];
+        for it in &outcome.dependencies {
+            passed[it.dependency as usize] = it.passed;
+        }
+        let mut overloaded = vec![0; plan.nodes.len()];
+        if plan.has_load {
+            for (service, unit) in outcome.units.iter().take(plan.services.len()).enumerate() {
+                for node in plan.nodes_of(service as u32) {
+                    let through = plan.calls_of(&plan.nodes[node as usize]).iter();
+                    let through = through.fold(0, |all, it| all | passed[it.dependency as usize]);
+                    overloaded[node as usize] = (unit.failed | unit.degraded) & !through;
+                }
+            }
+        }
+        Self { plan, outcome, origins, passed, overloaded }
+    }
+
+    /// What tells one trial from another here; nothing where nothing happened.
+    fn key(&self, trial: u32, is_failed: bool) -> Vec<u32> {
+        let bit = |mask: u64| mask >> trial & 1 == 1;
+        let mut key = Vec::new();
+        for it in self.outcome.dependencies.iter().filter(|it| bit(it.tried)) {
+            let held = it.held.iter().position(|held| bit(*held)).map_or(0, |guard| guard + 1);
+            key.extend([it.dependency, held as u32 * 2 + u32::from(bit(it.passed))]);
+        }
+        if key.is_empty() {
+            return key;
+        }
+        key.push(u32::from(is_failed));
+        let kinds = [&self.origins.target, &self.origins.background, &self.overloaded];
+        for (kind, masks) in (0..).zip(kinds) {
+            let nodes = masks.iter().enumerate().filter(|(_, mask)| bit(**mask));
+            key.extend(nodes.flat_map(|(node, _)| [NONE - kind, node as u32]));
+        }
+        key
+    }
+
+    /// Where a way through this node begins, if here.
+    fn origin(&self, trial: u32, node: u32) -> Option<Origin> {
+        let has = |masks: &[u64]| masks[node as usize] >> trial & 1 == 1;
+        match () {
+            () if has(&self.origins.target) => Some(Origin::Target),
+            () if has(&self.origins.background) => Some(Origin::Background),
+            () if has(&self.overloaded) => Some(Origin::Overload),
+            () => None,
+        }
+    }
+
+    /// The ways of one trial, by number.
+    fn ways(
+        &self,
+        trial: u32,
+        root: Option<u32>,
+        is_leading: &[bool],
+        into: &mut Ways,
+    ) -> Vec<usize> {
+        let mut search = Search { chunk: self, trial, found: Vec::new(), steps: 0, was_cut: false };
+        if let Some(root) = root {
+            search.from(root, &mut vec![], None);
+        }
+        for it in &self.outcome.dependencies {
+            let guard = it.held.iter().position(|held| held >> trial & 1 == 1);
+            let (Some(guard), known) = (guard, &self.plan.dependencies[it.dependency as usize])
+            else {
+                continue;
+            };
+            if known.caller == NONE || !is_leading[known.caller as usize] {
+                continue;
+            }
+            let call = &self.plan.calls[known.call as usize];
+            for member in self.plan.members_of(call) {
+                search.from(member.node, &mut vec![known.caller], Some(guard));
+            }
+        }
+        into.is_incomplete |= search.was_cut;
+        let mut numbers: Vec<usize> =
+            search.found.into_iter().filter_map(|way| into.number(way)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+}
+
+struct Search<'a> {
+    chunk: &'a Chunk<'a>,
+    trial: u32,
+    found: Vec<Way>,
+    steps: usize,
+    was_cut: bool,
+}
+
+impl Search<'_> {
+    /// Follows failure back from a node; `after` is what comes after it, the end first.
+    fn from(&mut self, node: u32, after: &mut Vec<u32>, held_by: Option<usize>) {
+        self.steps += 1;
+        if self.steps > STEPS || self.found.len() >= WAYS || after.len() >= LENGTH {
+            self.was_cut = true;
+            return;
+        }
+        after.push(node);
+        if let Some(origin) = self.chunk.origin(self.trial, node) {
+            let nodes = after.iter().rev().copied().collect();
+            self.found.push(Way { origin, nodes, held_by });
+            after.pop();
+            return;
+        }
+        let plan = self.chunk.plan;
+        for call in plan.calls_of(&plan.nodes[node as usize]) {
+            if self.chunk.passed[call.dependency as usize] >> self.trial & 1 == 0 {
+                continue;
+            }
+            for member in plan.members_of(call) {
+                if !after.contains(&member.node) {
+                    self.from(member.node, after, held_by);
+                }
+            }
+        }
+        after.pop();
+    }
+}
+
+impl Ways {
+    /// The number of a way; nothing where there are too many already.
+    fn number(&mut self, way: Way) -> Option<usize> {
+        if let Some(known) = self.numbers.get(&way) {
+            return Some(*known);
+        }
+        if self.ways.len() >= KEPT {
+            self.is_incomplete = true;
+            return None;
+        }
+        let number = self.ways.len();
+        self.numbers.insert(way.clone(), number);
+        self.ways.push(way);
+        self.counts.push(0);
+        Some(number)
+    }
+
+    /// The most frequent ways with names, and whether some were not followed.
+    pub(super) fn report(&self, names: &Names<'_>, trials: u64) -> (Vec<PathReport>, bool) {
+        let mut reports: Vec<PathReport> = self
+            .ways
+            .iter()
+            .zip(&self.counts)
+            .map(|(way, count)| PathReport {
+                origin: match way.origin {
+                    Origin::Target => "target",
+                    Origin::Background => "background",
+                    Origin::Overload => "overload",
+                }
+                .to_owned(),
+                through: way.nodes.iter().map(|node| names.node(*node).to_owned()).collect(),
+                share: *count as f64 / trials.max(1) as f64,
+                trials: *count,
+                held_by: way.held_by.map(|guard| Guard::ALL[guard].as_str().to_owned()),
+            })
+            .collect();
+        reports.sort_by(|a, b| {
+            b.trials
+                .cmp(&a.trials)
+                .then_with(|| (&a.through, &a.held_by).cmp(&(&b.through, &b.held_by)))
+        });
+        // Both kinds have a place, however frequent the other is.
+        let (mut through, mut held): (Vec<_>, Vec<_>) =
+            reports.into_iter().partition(|it| it.held_by.is_none());
+        let is_incomplete = self.is_incomplete || through.len() > REPORTED || held.len() > REPORTED;
+        through.truncate(REPORTED);
+        held.truncate(REPORTED);
+        through.extend(held);
+        through.sort_by(|a, b| b.trials.cmp(&a.trials));
+        (through, is_incomplete)
+    }
+}
