@@ -9,6 +9,7 @@ mod cycles;
 pub mod draws;
 pub mod exact;
 pub mod fluid;
+pub mod origins;
 pub mod outcome;
 pub mod simd;
 pub mod sketch;

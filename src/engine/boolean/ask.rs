@@ -1,8 +1,11 @@
 //! What a call brings to its caller, for 512 trials: the steps of the pipeline on bits.
 
-use super::lab::{Apart, Draws, Lab, apart, failing, planes_of};
+use super::chances::Chances;
+use super::counter::Counter;
+use super::lab::Lab;
+use super::planes::{Apart, apart, failing, fails_now, planes_of};
 use crate::compile::plan::{Call, Fallback, NONE};
-use crate::engine::simd::{Bits, Word};
+use crate::engine::simd::Bits;
 use crate::engine::tally::Guard;
 
 /// What the steps of a call leave, for those who want to know.
@@ -21,9 +24,9 @@ impl<B: Bits> Steps<B> for Unwatched {}
 impl<const P: usize> Lab<'_, P> {
     /// The planes that a call brings to its caller.
     #[inline(always)]
-    pub(super) fn answer<B: Bits>(&self, draws: Draws<B>, index: u32) -> [B::V; P] {
-        let it = self.steps(draws, &self.plan.calls[index as usize], &mut Unwatched);
-        planes_of(draws.bits, it)
+    pub(super) fn answer<B: Bits>(&self, chances: impl Chances<B>, index: u32) -> [B::V; P] {
+        let it = self.steps(chances, &self.plan.calls[index as usize], &mut Unwatched);
+        planes_of(chances.bits(), it)
     }
 
     /// The state of a node, taken apart.
@@ -37,27 +40,28 @@ impl<const P: usize> Lab<'_, P> {
     #[inline(always)]
     pub(super) fn steps<B: Bits>(
         &self,
-        draws: Draws<B>,
+        chances: impl Chances<B>,
         call: &Call,
         steps: &mut impl Steps<B>,
     ) -> Apart<B::V> {
-        let bits = draws.bits;
+        let bits = chances.bits();
         let mut it = if call.any_of {
-            self.any_of(bits, call, steps)
+            self.any_of(chances, call, steps)
         } else {
-            self.member(bits, call, self.plan.members_of(call)[0].node, steps)
+            self.member(chances, call, self.plan.members_of(call)[0].node, steps)
         };
         let mut soft = call.soft;
         if let Some(buffer) = call.buffer() {
             // In a single moment a failing dependency has been failing for no time at all.
-            let felt = if buffer.holds > 0.0 { bits.none() } else { self.fails(bits, call, &it) };
+            let felt =
+                if buffer.holds > 0.0 { bits.none() } else { self.fails(chances, call, &it) };
             for plane in [&mut it.slow, &mut it.down, &mut it.corrupt, &mut it.degraded] {
                 *plane = bits.and(*plane, felt);
             }
             steps.after(bits, Guard::Buffer, fails_now(bits, &it));
             soft = buffer.drops;
         }
-        self.fall_back(draws, call, &mut it);
+        self.fall_back(chances, call, &mut it);
         steps.after(bits, Guard::Fallback, fails_now(bits, &it));
         if soft {
             it.degraded = bits.or(it.degraded, bits.or(it.down, it.corrupt));
@@ -71,7 +75,7 @@ impl<const P: usize> Lab<'_, P> {
         let dependency = &self.plan.dependencies[call.dependency as usize];
         if dependency.propagation < 1.0 {
             let any = bits.or(fails_now(bits, &it), it.degraded);
-            let reaches = draws.chance(dependency.propagation_key.0, dependency.propagation, any);
+            let reaches = chances.reaches(call.dependency, dependency, any);
             for plane in [&mut it.slow, &mut it.down, &mut it.corrupt, &mut it.degraded] {
                 *plane = bits.and(*plane, reaches);
             }
@@ -82,12 +86,36 @@ impl<const P: usize> Lab<'_, P> {
 
     /// What the guards that wait look at: the dependency itself, or an `any_of` as a whole.
     #[inline(always)]
-    fn fails<B: Bits>(&self, bits: B, call: &Call, together: &Apart<B::V>) -> B::V {
+    fn fails<B: Bits>(
+        &self,
+        chances: impl Chances<B>,
+        call: &Call,
+        together: &Apart<B::V>,
+    ) -> B::V {
         if call.any_of {
-            fails_now(bits, together)
+            fails_now(chances.bits(), together)
         } else {
             let node = self.plan.members_of(call)[0].node;
-            bits.load(&self.state[node as usize][failing::<P>()])
+            fails_now(chances.bits(), &self.called(chances, call, node))
+        }
+    }
+
+    /// The state of a node as a call of it finds it.
+    #[inline(always)]
+    fn called<B: Bits>(&self, chances: impl Chances<B>, call: &Call, node: u32) -> Apart<B::V> {
+        let bits = chances.bits();
+        let it = self.state_of(bits, node);
+        let Some((lanes, [slow, down, corrupt])) = chances.breaks(call.dependency) else {
+            return it;
+        };
+        let or = |plane: B::V, broken: B::V| {
+            bits.or(bits.without(plane, lanes), bits.and(broken, lanes))
+        };
+        Apart {
+            slow: or(it.slow, slow),
+            down: or(it.down, down),
+            corrupt: or(it.corrupt, corrupt),
+            degraded: bits.without(it.degraded, lanes),
         }
     }
 
@@ -95,12 +123,13 @@ impl<const P: usize> Lab<'_, P> {
     #[inline(always)]
     fn member<B: Bits>(
         &self,
-        bits: B,
+        chances: impl Chances<B>,
         call: &Call,
         node: u32,
         steps: &mut impl Steps<B>,
     ) -> Apart<B::V> {
-        let raw = self.state_of(bits, node);
+        let bits = chances.bits();
+        let raw = self.called(chances, call, node);
         let mut it = raw;
         steps.enters(bits, &raw);
         if call.soft {
@@ -140,12 +169,18 @@ impl<const P: usize> Lab<'_, P> {
 
     /// Whether fewer than `needs` members are up; members of a Boolean plan fail fast or not at all.
     #[inline(always)]
-    fn any_of<B: Bits>(&self, bits: B, call: &Call, steps: &mut impl Steps<B>) -> Apart<B::V> {
+    fn any_of<B: Bits>(
+        &self,
+        chances: impl Chances<B>,
+        call: &Call,
+        steps: &mut impl Steps<B>,
+    ) -> Apart<B::V> {
+        let bits = chances.bits();
         let members = self.plan.members_of(call);
         let allowed = members.len() as u32 - call.needs;
-        let mut lost = super::lab::Counter::new(bits);
+        let mut lost = Counter::new(bits);
         for member in members {
-            let it = self.member(bits, call, member.node, steps);
+            let it = self.member(chances, call, member.node, steps);
             lost.add(bits, it.down);
         }
         let down = lost.at_least(bits, allowed + 1);
@@ -155,13 +190,13 @@ impl<const P: usize> Lab<'_, P> {
 
     /// Step 6.
     #[inline(always)]
-    fn fall_back<B: Bits>(&self, draws: Draws<B>, call: &Call, it: &mut Apart<B::V>) {
-        let bits = draws.bits;
+    fn fall_back<B: Bits>(&self, chances: impl Chances<B>, call: &Call, it: &mut Apart<B::V>) {
+        let bits = chances.bits();
         if call.fallback() == Fallback::None {
             return;
         }
         let dependency = &self.plan.dependencies[call.dependency as usize];
-        let caught = draws.chance(dependency.works_key.0, dependency.works, it.down);
+        let caught = chances.works(call.dependency, dependency, it.down);
         it.down = bits.without(it.down, caught);
         let Fallback::Node(node) = call.fallback() else {
             it.degraded = bits.or(it.degraded, caught);
@@ -178,121 +213,5 @@ impl<const P: usize> Lab<'_, P> {
         } else {
             it.slow = bits.or(it.slow, hangs);
         }
-    }
-
-    /// At every dependency that something came in at: in which trials, where it passed, and what
-    /// held it.
-    #[inline(always)]
-    pub(super) fn observe<B: Bits>(&self, draws: Draws<B>, mut see: impl FnMut(u32, &Seen)) {
-        let bits = draws.bits;
-        let mut calls: Vec<u32> =
-            self.touched.iter().flat_map(|node| self.wiring.observed(*node)).copied().collect();
-        calls.sort_unstable();
-        calls.dedup();
-        for index in calls {
-            let call = &self.plan.calls[index as usize];
-            let mut watch = Watch::new(bits);
-            let passed = fails_now(bits, &self.steps(draws, call, &mut watch));
-            if !bits.is_none(watch.entered) {
-                let it = &self.plan.dependencies[call.dependency as usize];
-                let reaches = draws.chance(it.propagation_key.0, it.propagation, watch.entered);
-                let unlucky = bits.without(watch.entered, reaches);
-                see(call.dependency, &watch.seen(bits, call, passed, unlucky));
-            }
-        }
-    }
-}
-
-/// Slow, down or corrupt.
-#[inline(always)]
-fn fails_now<B: Bits>(bits: B, it: &Apart<B::V>) -> B::V {
-    bits.or(bits.or(it.slow, it.down), it.corrupt)
-}
-
-/// What came of failure at a dependency.
-pub(super) struct Seen {
-    pub(super) tried: Word,
-    pub(super) passed: Word,
-    pub(super) held: [Word; Guard::ALL.len()],
-}
-
-/// Follows the steps of one call, as the fluid engine does.
-struct Watch<B: Bits> {
-    entered: B::V,
-    slow: B::V,
-    corrupt: B::V,
-    left: [B::V; Guard::ALL.len()],
-    has_acted: [bool; Guard::ALL.len()],
-}
-
-impl<B: Bits> Watch<B> {
-    fn new(bits: B) -> Self {
-        let none = bits.none();
-        Self {
-            entered: none,
-            slow: none,
-            corrupt: none,
-            left: [none; Guard::ALL.len()],
-            has_acted: [false; Guard::ALL.len()],
-        }
-    }
-
-    #[inline(always)]
-    fn seen(&self, bits: B, call: &Call, passed: B::V, unlucky: B::V) -> Seen {
-        let mut held = [bits.none(); Guard::ALL.len()];
-        let mut was_held = bits.none();
-        for step in Guard::STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {
-            let is_held = bits.without(self.entered, self.left[step as usize]);
-            let now = bits.without(is_held, was_held);
-            for by in &mut held {
-                *by = bits.without(*by, now);
-            }
-            held[step as usize] = bits.or(held[step as usize], now);
-            was_held = is_held;
-        }
-        let mut rename = |enabler: Guard, which: B::V| {
-            for guard in [Guard::Redundancy, Guard::Retry, Guard::Fallback, Guard::Soft] {
-                let renamed = bits.and(held[guard as usize], which);
-                held[guard as usize] = bits.without(held[guard as usize], renamed);
-                held[enabler as usize] = bits.or(held[enabler as usize], renamed);
-            }
-        };
-        if call.gives_up {
-            rename(Guard::Timeout, self.slow);
-        }
-        if call.validates {
-            rename(Guard::Validation, self.corrupt);
-        }
-        for by in &mut held {
-            *by = bits.without(*by, unlucky);
-        }
-        held[Guard::Luck as usize] = unlucky;
-        let word = |v: B::V| {
-            let mut word = Word::NONE;
-            bits.store(&mut word, v);
-            word
-        };
-        let contained = bits.without(self.entered, passed);
-        Seen {
-            tried: word(self.entered),
-            passed: word(bits.and(self.entered, passed)),
-            held: held.map(|by| word(bits.and(by, contained))),
-        }
-    }
-}
-
-impl<B: Bits> Steps<B> for Watch<B> {
-    #[inline(always)]
-    fn enters(&mut self, bits: B, raw: &Apart<B::V>) {
-        // Of several members the first one that fails is looked at.
-        self.slow = bits.or(self.slow, bits.without(raw.slow, self.entered));
-        self.corrupt = bits.or(self.corrupt, bits.without(raw.corrupt, self.entered));
-        self.entered = bits.or(self.entered, fails_now(bits, raw));
-    }
-
-    #[inline(always)]
-    fn after(&mut self, bits: B, guard: Guard, failing: B::V) {
-        self.has_acted[guard as usize] = true;
-        self.left[guard as usize] = bits.or(self.left[guard as usize], failing);
     }
 }

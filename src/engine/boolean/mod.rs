@@ -5,15 +5,25 @@
 //! are more than an edge are asked when something they refer to changed.
 
 mod ask;
-
+mod chances;
+mod counter;
+mod fall;
 mod lab;
+mod origins;
+mod planes;
 mod suits;
+mod watch;
 mod wiring;
+mod world;
 
-use lab::{Draws, Lab, failing};
+use chances::Draws;
+use lab::Lab;
+pub use origins::LANES;
+use planes::failing;
 use suits::Can;
 use wiring::Wiring;
 
+use super::origins::{Mode, Origin, Toll};
 use super::outcome::{self, Flow, Oddity, Outcome, TRIALS, Unit};
 use super::simd::{self, Bits, Level, Task, Word};
 use super::tally::{Guard, Tally};
@@ -70,6 +80,11 @@ pub(super) fn shape(plan: &Plan) -> Result<Shape, &'static str> {
     Ok(Shape { only_worsens: only_worsens.collect() })
 }
 
+/// Why a plan is not Boolean when one of these origins breaks; nothing if it is.
+pub fn obstacle_with(plan: &Plan, origins: &[Origin], mode: Mode) -> Option<&'static str> {
+    suits::obstacle(plan, &suits::states_with(plan, origins, mode))
+}
+
 /// How many planes a plan needs.
 fn planes(plan: &Plan, can: &[Can]) -> usize {
     let any = |is: fn(&Can) -> bool| can.iter().any(is) && !plan.nodes.is_empty();
@@ -83,8 +98,16 @@ fn planes(plan: &Plan, can: &[Can]) -> usize {
 impl<'a> Boolean<'a> {
     /// An engine for a plan without an [`obstacle`].
     pub fn new(plan: &'a Plan, level: Level, observes: bool) -> Self {
-        let can = suits::states(plan);
-        debug_assert!(suits::obstacle(plan, &can).is_none(), "the plan is Boolean");
+        Self::of(plan, &suits::states(plan), level, observes)
+    }
+
+    /// An engine in which any of these origins may break, each alone.
+    pub fn for_origins(plan: &'a Plan, level: Level, origins: &[Origin], mode: Mode) -> Self {
+        Self::of(plan, &suits::states_with(plan, origins, mode), level, false)
+    }
+
+    fn of(plan: &'a Plan, can: &[Can], level: Level, observes: bool) -> Self {
+        debug_assert!(suits::obstacle(plan, can).is_none(), "the plan is Boolean");
         let ailing = (0..plan.services.len() as u32).filter(|service| {
             // Targets strike by themselves; what else can bring a service down?
             let it = &plan.services[*service as usize];
@@ -97,8 +120,8 @@ impl<'a> Boolean<'a> {
         });
         Self {
             plan,
-            wiring: Wiring::new(plan, &can),
-            planes: planes(plan, &can),
+            wiring: Wiring::new(plan, can),
+            planes: planes(plan, can),
             ailing: ailing.collect(),
             units: Units::new(plan),
             level,
@@ -146,6 +169,54 @@ impl<'a> Boolean<'a> {
         }
         outcomes.retain(|outcome| outcome.valid != 0);
         outcomes
+    }
+
+    /// What each of up to [`LANES`] origins takes with it in the trials of a block, of the 512 those
+    /// in `valid`.
+    pub fn tolls(
+        &'a self,
+        seed: u64,
+        block: u64,
+        valid: &Word,
+        origins: &[Origin],
+        mode: Mode,
+    ) -> Vec<Toll> {
+        let engine = self;
+        // One plane serves as two: a ranking is not worth another copy of everything.
+        if self.planes < 4 {
+            let lab = &mut Lab::<2>::new(self.plan, &self.wiring, &self.ailing);
+            let task = origins::OneBlock { engine, lab, seed, block, valid, origins, mode };
+            simd::run(self.level, task)
+        } else {
+            let lab = &mut Lab::<4>::new(self.plan, &self.wiring, &self.ailing);
+            let task = origins::OneBlock { engine, lab, seed, block, valid, origins, mode };
+            simd::run(self.level, task)
+        }
+    }
+
+    /// Of every unit that something may have come to: where it failed, and where it was degraded or
+    /// worse.
+    #[inline(always)]
+    fn each_unit<B: Bits, const P: usize>(
+        &self,
+        lab: &Lab<'_, P>,
+        bits: B,
+        mut see: impl FnMut(u32, B::V, B::V),
+    ) {
+        for node in &lab.touched {
+            let unit = self.units.alone[*node as usize];
+            if unit != NONE {
+                let state = &lab.state[*node as usize];
+                see(unit, bits.load(&state[failing::<P>()]), bits.load(&state[P - 1]));
+            }
+        }
+        for (service, nodes) in &self.units.several {
+            let worst = |plane: usize| {
+                let words = nodes.iter().map(|node| bits.load(&lab.state[*node as usize][plane]));
+                words.fold(bits.none(), |all, word| bits.or(all, word))
+            };
+            see(*service, worst(failing::<P>()), worst(P - 1));
+        }
     }
 
     fn empty_outcome(&self, valid: u64) -> Outcome {
@@ -224,7 +295,7 @@ trait Sink {
     /// What came of a unit: in which trials it failed, and in which it was degraded or worse.
     fn unit(&mut self, unit: u32, failed: &Word, degraded: &Word);
     /// What came of failure at a dependency.
-    fn dependency(&mut self, dependency: u32, seen: &ask::Seen);
+    fn dependency(&mut self, dependency: u32, seen: &watch::Seen);
     /// In which trials a service is in a cycle that did not come to rest.
     fn restless(&mut self, service: u32, lanes: &Word);
 }
@@ -275,7 +346,7 @@ impl<const P: usize, S: Sink> Task for OneBlock<'_, '_, P, S> {
         if engine.observes {
             let draws = Draws::new(bits, &lab.keys);
             lab.observe(draws, |dependency, seen| {
-                let seen = ask::Seen {
+                let seen = watch::Seen {
                     tried: masked(&seen.tried),
                     passed: masked(&seen.passed),
                     held: std::array::from_fn(|guard| masked(&seen.held[guard])),
@@ -359,7 +430,7 @@ impl Sink for Counts {
     }
 
     #[inline(always)]
-    fn dependency(&mut self, dependency: u32, seen: &ask::Seen) {
+    fn dependency(&mut self, dependency: u32, seen: &watch::Seen) {
         let [tried, passed, held @ ..] = &mut self.dependencies[dependency as usize];
         *tried += u64::from(seen.tried.count());
         *passed += u64::from(seen.passed.count());
@@ -386,7 +457,7 @@ impl Sink for Vec<Outcome> {
         }
     }
 
-    fn dependency(&mut self, dependency: u32, seen: &ask::Seen) {
+    fn dependency(&mut self, dependency: u32, seen: &watch::Seen) {
         for (part, outcome) in self.iter_mut().enumerate() {
             outcome.dependencies.push(outcome::Dependency {
                 dependency,

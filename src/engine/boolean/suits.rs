@@ -1,6 +1,9 @@
 //! Whether every share in every trial is 0 or 1, so that a trial fits into bits.
 
+use std::collections::BTreeSet;
+
 use crate::compile::plan::{Call, Fallback, Hit, NONE, Plan};
+use crate::engine::origins::{Mode, Origin};
 
 /// Which states a node can be in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +73,44 @@ fn obstacle_of(plan: &Plan, call: &Call, can: &[Can]) -> Option<&'static str> {
 
 /// Which states every node can be in, in whatever trial.
 pub(super) fn states(plan: &Plan) -> Vec<Can> {
-    let mut can = own_states(plan);
+    spread(plan, own_states(plan, &|_| false))
+}
+
+/// The same where, beside what the plan says, these origins may break.
+pub(super) fn states_with(plan: &Plan, origins: &[Origin], mode: Mode) -> Vec<Can> {
+    let fallen: BTreeSet<u32> = origins
+        .iter()
+        .filter_map(|origin| match origin {
+            Origin::Domain(domain) => Some(*domain),
+            _ => None,
+        })
+        .collect();
+    let mut can = own_states(plan, &|domain| fallen.contains(&domain));
+    let states = Can {
+        slow: mode == Mode::Slow,
+        down: mode == Mode::Down,
+        corrupt: mode == Mode::Corrupt,
+        degraded: false,
+    };
+    let mut add = |node: u32| can[node as usize] = can[node as usize].or(states);
+    for origin in origins {
+        match *origin {
+            Origin::Service(service) => plan.nodes_of(service).for_each(&mut add),
+            Origin::Endpoint { node, .. } => add(node),
+            Origin::Domain(_) => {}
+            Origin::Dependency(number) => {
+                // A call that finds what it calls broken is as one of something that breaks.
+                let call = plan.dependencies[number as usize].call;
+                if let Some(call) = plan.calls.get(call as usize) {
+                    plan.members_of(call).iter().for_each(|member| add(member.node));
+                }
+            }
+        }
+    }
+    spread(plan, can)
+}
+
+fn spread(plan: &Plan, mut can: Vec<Can>) -> Vec<Can> {
     for group in &plan.groups {
         loop {
             let mut changed = false;
@@ -91,12 +131,12 @@ pub(super) fn states(plan: &Plan) -> Vec<Can> {
 }
 
 /// The states that come from a node's own health.
-fn own_states(plan: &Plan) -> Vec<Can> {
+fn own_states(plan: &Plan, breaks: &dyn Fn(u32) -> bool) -> Vec<Can> {
     let mut can = vec![Can::default(); plan.nodes.len()];
     for (index, service) in plan.services.iter().enumerate() {
         let replicas =
             &plan.replicas[service.replicas.start as usize..service.replicas.end as usize];
-        let can_fall = |domain: u32| domain != NONE && can_domain_fall(plan, domain);
+        let can_fall = |domain: u32| domain != NONE && can_domain_fall(plan, domain, breaks);
         let down = service.unavailability > 0.0
             || service.during
             || service.domains.iter().any(|domain| can_fall(*domain))
@@ -126,11 +166,11 @@ fn own_states(plan: &Plan) -> Vec<Can> {
     can
 }
 
-fn can_domain_fall(plan: &Plan, mut domain: u32) -> bool {
+fn can_domain_fall(plan: &Plan, mut domain: u32, breaks: &dyn Fn(u32) -> bool) -> bool {
     while domain != NONE {
         let it = &plan.domains[domain as usize];
         let is_target = plan.targets.iter().any(|target| target.hit == Hit::Domain(domain));
-        if it.unavailability > 0.0 || it.during || is_target {
+        if it.unavailability > 0.0 || it.during || is_target || breaks(domain) {
             return true;
         }
         domain = it.within;

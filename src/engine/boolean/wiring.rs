@@ -83,6 +83,12 @@ impl<T: Copy> Rows<T> {
     pub(super) fn row(&self, row: u32) -> &[T] {
         &self.entries[self.starts[row as usize] as usize..self.starts[row as usize + 1] as usize]
     }
+
+    /// The entries of a row with their places among all.
+    #[inline(always)]
+    fn placed(&self, row: u32) -> impl Iterator<Item = (u32, &T)> {
+        (self.starts[row as usize]..).zip(self.row(row))
+    }
 }
 
 impl Wiring {
@@ -126,13 +132,29 @@ impl Wiring {
     }
 
     #[inline(always)]
-    pub(super) fn outside(&self, node: u32) -> &[Edge] {
-        self.outside.row(node)
+    pub(super) fn outside(&self, node: u32) -> impl Iterator<Item = (u32, &Edge)> {
+        self.outside.placed(node)
     }
 
     #[inline(always)]
-    pub(super) fn inside(&self, node: u32) -> &[Edge] {
-        self.inside.row(node)
+    pub(super) fn inside(&self, node: u32) -> impl Iterator<Item = (u32, &Edge)> {
+        let outside = self.outside.entries.len() as u32;
+        self.inside.placed(node).map(move |(place, edge)| (outside + place, edge))
+    }
+
+    /// All edges by their places.
+    pub(super) fn edges(&self) -> Vec<Edge> {
+        self.outside.entries.iter().chain(&self.inside.entries).copied().collect()
+    }
+
+    /// Whether any call is more than an edge.
+    pub(super) fn has_asked(&self) -> bool {
+        !self.asked.entries.is_empty()
+    }
+
+    /// All calls that are more than an edge.
+    pub(super) fn all_asked(&self) -> impl Iterator<Item = u32> + '_ {
+        self.asked.entries.iter().copied()
     }
 
     #[inline(always)]
