@@ -58,9 +58,9 @@ fn status(report: &Report, fail_on: FailOn) -> Exit {
 }
 
 /// What is to be simulated and where the result goes; all of it was found to be in order.
-struct Question {
-    inputs: Inputs,
-    settings: Settings,
+pub(super) struct Question {
+    pub(super) inputs: Inputs,
+    pub(super) settings: Settings,
     output: Output,
     terminal: Terminal,
 }
@@ -72,7 +72,17 @@ impl Question {
         output: &OutputArgs,
         terminal: Terminal,
     ) -> Result<Self, Failure> {
-        let inputs = inputs::read(question)?;
+        Self::of(inputs::read(question)?, question, sampling, output, terminal)
+    }
+
+    /// The same about what was read already.
+    pub(super) fn of(
+        inputs: Inputs,
+        question: &super::args::QuestionArgs,
+        sampling: &SamplingArgs,
+        output: &OutputArgs,
+        terminal: Terminal,
+    ) -> Result<Self, Failure> {
         if question.lasting.is_some() && !inputs.change.is_moment() {
             let name = &inputs.change.name;
             return Err(Failure::usage(format!(
@@ -99,6 +109,20 @@ impl Question {
         sampling: &SamplingArgs,
         study: impl FnOnce(&dyn Progress) -> Report + Send,
     ) -> Result<Report, Failure> {
+        let report = self.run(sampling, study)?;
+        if report.partial && (!sampling.partial || report.trials == 0) {
+            return Err(Failure::Interrupted { trials: report.trials });
+        }
+        self.note_imprecision(&report);
+        Ok(report)
+    }
+
+    /// Does something in the wanted number of threads, with a progress bar and an ear for Ctrl-C.
+    pub(super) fn run<T: Send>(
+        &self,
+        sampling: &SamplingArgs,
+        study: impl FnOnce(&dyn Progress) -> T + Send,
+    ) -> Result<T, Failure> {
         let mut threads = ThreadPoolBuilder::new();
         if let Some(count) = sampling.threads {
             threads = threads.num_threads(count);
@@ -112,10 +136,6 @@ impl Question {
         let bar = Bar::new(self.terminal, self.settings.stop, interrupt);
         let report = threads.install(|| study(&bar));
         bar.clear();
-        if report.partial && (!sampling.partial || report.trials == 0) {
-            return Err(Failure::Interrupted { trials: report.trials });
-        }
-        self.note_imprecision(&report);
         Ok(report)
     }
 
@@ -138,7 +158,12 @@ impl Question {
             Format::Json => render::json::render(report),
             Format::Markdown => render::markdown::render(report),
         };
-        Ok(self.output.write(&text, self.terminal)?)
+        self.write_text(&text)
+    }
+
+    /// Writes a result where it was asked for.
+    pub(super) fn write_text(&self, text: &str) -> Result<(), Failure> {
+        Ok(self.output.write(text, self.terminal)?)
     }
 
     /// One trial instead of many.
@@ -156,7 +181,7 @@ impl Question {
         Ok(Exit::Done)
     }
 
-    fn style(&self, args: &OutputArgs) -> render::text::Style {
+    pub(super) fn style(&self, args: &OutputArgs) -> render::text::Style {
         let found = self.output.width();
         let width = args.width.or(found).unwrap_or(render::text::Style::USUAL);
         let color = self.output.has_color(self.terminal);

@@ -45,6 +45,16 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(SIMULATE_EXAMPLES)
     )]
     Simulate(SimulateArgs),
+    /// Say why flows fail: smallest sets of failures, importance, ways, protections, unknowns
+    ///
+    /// Without a change, only what fails for its own reasons is looked at, and what would fail a
+    /// flow however unlikely it is.
+    #[command(
+        override_usage = "blastwave explain TOPOLOGY [--change FILE | --break TARGET[:MODE]...] [OPTIONS]",
+        after_help = super::explain::EXAMPLES,
+        after_long_help = with_exit_statuses(super::explain::EXAMPLES)
+    )]
+    Explain(super::explain::ExplainArgs),
     /// Read files and print every problem in them
     ///
     /// Recognises topologies, changes and scenarios. A change is checked against the one topology
@@ -288,6 +298,7 @@ pub(crate) enum SchemaOf {
     Change,
     Scenario,
     Result,
+    Explain,
 }
 
 /// How the program speaks to a person.

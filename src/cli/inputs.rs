@@ -26,6 +26,18 @@ enum Cause<'a> {
 
 /// Reads what a question names; all that is wrong with it is found before anything is simulated.
 pub(crate) fn read(question: &QuestionArgs) -> Result<Inputs, Failure> {
+    read_with(question, nothing_breaks)
+}
+
+/// The same, where nothing need break: then only what fails for its own reasons does.
+pub(crate) fn read_with_or_without_change(question: &QuestionArgs) -> Result<Inputs, Failure> {
+    read_with(question, || Ok(Cause::Breaks(&[])))
+}
+
+fn read_with<'a>(
+    question: &'a QuestionArgs,
+    without: impl Fn() -> Result<Cause<'a>, Wrong>,
+) -> Result<Inputs, Failure> {
     let (path, breaks) = question.topology_and_breaks().ok_or_else(|| {
         Failure::usage("no topology is named")
             .help("put it first: `blastwave simulate shop.yaml --break payments`")
@@ -40,7 +52,7 @@ pub(crate) fn read(question: &QuestionArgs) -> Result<Inputs, Failure> {
             .help("give the topology or the change as a file"));
     }
     let mut sources = Sources::default();
-    match files(path, asked, &mut sources) {
+    match files(path, asked, without, &mut sources) {
         Ok(files) => files.check(sources),
         Err(Wrong::Input(diagnostics)) => Err(Failure::Input { diagnostics, sources }),
         Err(Wrong::Usage(failure)) => Err(failure),
@@ -73,6 +85,7 @@ enum Read<'a> {
 fn files<'a>(
     path: &str,
     asked: Option<Cause<'a>>,
+    without: impl Fn() -> Result<Cause<'a>, Wrong>,
     sources: &mut Sources,
 ) -> Result<Files<'a>, Wrong> {
     let first = load::read(path, sources)?;
@@ -81,9 +94,9 @@ fn files<'a>(
         let scenario = Scenario::from_document(&first, sources)?;
         paths.push(scenario.topology.path.clone());
         let topology = load::read(&scenario.topology.path, sources)?;
-        (topology, asked.map_or_else(|| only_change(path, &scenario), Ok)?)
+        (topology, asked.map_or_else(|| only_change(path, &scenario, &without), Ok)?)
     } else {
-        (first, asked.ok_or_else(nothing_breaks)?)
+        (first, asked.map_or_else(&without, Ok)?)
     };
     let cause = match cause {
         Cause::Breaks(breaks) => Read::Breaks(breaks),
@@ -96,17 +109,21 @@ fn files<'a>(
     Ok(Files { topology, cause, paths })
 }
 
-fn nothing_breaks() -> Wrong {
-    Wrong::Usage(
+fn nothing_breaks<'a>() -> Result<Cause<'a>, Wrong> {
+    Err(Wrong::Usage(
         Failure::usage("nothing is said to break")
             .help("name a planned change with `--change FILE`, or a service with `--break NAME`"),
-    )
+    ))
 }
 
 /// The change of a scenario that names one.
-fn only_change<'a>(path: &str, scenario: &Scenario) -> Result<Cause<'a>, Wrong> {
+fn only_change<'a>(
+    path: &str,
+    scenario: &Scenario,
+    without: impl Fn() -> Result<Cause<'a>, Wrong>,
+) -> Result<Cause<'a>, Wrong> {
     match scenario.changes.as_slice() {
-        [] => Err(nothing_breaks()),
+        [] => without(),
         [change] => Ok(Cause::File(change.path.clone())),
         several => {
             let names: Vec<&str> = several.iter().map(|change| &*change.path).collect();
@@ -124,6 +141,7 @@ impl Files<'_> {
         let checked = Topology::from_document(&self.topology).and_then(|topology| {
             let change = match &self.cause {
                 Read::File(document) => Change::from_document(document, &topology)?,
+                Read::Breaks([]) => Change::certain("nothing", Vec::new()),
                 Read::Breaks(breaks) => Change::from_breaks(breaks, &topology, &mut sources)?,
             };
             Ok((topology, change))

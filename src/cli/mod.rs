@@ -5,6 +5,7 @@
 mod answer;
 mod args;
 mod exit;
+mod explain;
 mod inputs;
 mod installers;
 mod interrupt;
@@ -42,6 +43,7 @@ fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
     match command {
         Command::Simulate(args) => answer::simulate(args, terminal),
         Command::Check(args) => answer::check(args, terminal),
+        Command::Explain(args) => explain::run(args, terminal),
         Command::Validate(args) => validate::run(args, terminal),
         Command::Schema { what } => schema::run(*what, terminal),
         Command::Completions { shell } => installers::completions(*shell, terminal),

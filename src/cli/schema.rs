@@ -12,6 +12,7 @@ use blastwave::report;
 pub(crate) fn run(what: SchemaOf, terminal: Terminal) -> Result<Exit, Failure> {
     let schema = match what {
         SchemaOf::Result => report::RESULT_SCHEMA,
+        SchemaOf::Explain => report::explain::EXPLAIN_SCHEMA,
         SchemaOf::Topology => schema::TOPOLOGY,
         SchemaOf::Change => schema::CHANGE,
         SchemaOf::Scenario => schema::SCENARIO,

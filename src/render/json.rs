@@ -1,9 +1,14 @@
 //! Data for scripts: reports as they are.
 
-use crate::report::{Problem, Report, StoryReport};
+use crate::report::{ExplainReport, Problem, Report, StoryReport};
 
 /// The report as indented JSON with a newline at the end; keys are always in the same order.
 pub fn render(report: &Report) -> String {
+    pretty(report)
+}
+
+/// An explanation, in the same form.
+pub fn render_explanation(report: &ExplainReport) -> String {
     pretty(report)
 }
 

@@ -5,8 +5,8 @@
 
 use super::story::{self, HIT, Wording};
 use super::text::ShareBar;
-use super::words;
-use crate::report::{Report, UnitReport, Verdict};
+use super::{explanation, words};
+use crate::report::{ExplainReport, Report, UnitReport, Verdict};
 
 /// How many rows a table may have.
 const ROWS_MAX: usize = 20;
@@ -35,6 +35,27 @@ pub fn render(report: &Report) -> String {
     let assumptions = report.assumptions.iter().map(|it| prose(it));
     parts.extend(folded_list("Assumed", assumptions.collect()));
     parts.push(format!("<sub>{}</sub>", prose(&story::footer(report))));
+    let mut text = parts.join("\n\n");
+    text.push('\n');
+    text
+}
+
+/// An explanation as a comment.
+pub fn render_explanation(report: &ExplainReport) -> String {
+    let mut parts: Vec<String> = explanation::essence(report, &WORDING)
+        .into_iter()
+        .map(|said| format!("**{said}**"))
+        .collect();
+    for section in explanation::sections(report, &WORDING) {
+        let remark = if section.remark.is_empty() {
+            String::new()
+        } else {
+            format!(" <sub>{}</sub>", prose(&section.remark))
+        };
+        let lines: Vec<String> = section.lines.iter().map(|line| format!("- {line}")).collect();
+        parts.push(format!("#### {}{remark}\n\n{}", section.title, lines.join("\n")));
+    }
+    parts.push(format!("<sub>{}</sub>", prose(&explanation::footer(report))));
     let mut text = parts.join("\n\n");
     text.push('\n');
     text

@@ -4,6 +4,7 @@
 //! reports give equal bytes.
 
 pub mod diagnostics;
+mod explanation;
 pub mod json;
 pub mod markdown;
 pub mod picture;

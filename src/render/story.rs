@@ -23,6 +23,11 @@ impl Wording {
         format!("{} {} {}", (self.name)(caller), self.arrow, (self.name)(dependency))
     }
 
+    /// Between the ends of an interval: a plain one where arrows are.
+    pub(super) fn dash(&self) -> &'static str {
+        if self.arrow == "->" { "-" } else { "–" }
+    }
+
     fn names(&self, names: &[String], joint: &str) -> String {
         let names: Vec<String> = names.iter().map(|name| (self.name)(name)).collect();
         words::list(&names, joint, 3)

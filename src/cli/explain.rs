@@ -1,0 +1,93 @@
+//! `blastwave explain`: why flows fail.
+
+use clap::Args;
+
+use super::Failure;
+use super::answer::Question;
+use super::args::{Format, OutputArgs, QuestionArgs, SamplingArgs};
+use super::exit::Exit;
+use super::inputs;
+use super::terminal::Terminal;
+use blastwave::render;
+use blastwave::study;
+use blastwave::study::explain::Asked;
+use blastwave::suggest;
+
+/// What `blastwave explain` can be asked.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    question: QuestionArgs,
+
+    /// Explain only this flow
+    #[arg(long, value_name = "NAME", help_heading = "Explanation")]
+    flow: Option<String>,
+
+    /// Demand exact probabilities, and fail with the reason where there are none
+    #[arg(long, help_heading = "Explanation")]
+    exact: bool,
+
+    /// Look only for sets of at most so many failures
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        help_heading = "Explanation"
+    )]
+    max_order: Option<u32>,
+
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  What can fail placing an order at all, and what matters most?
+    blastwave explain shop.yaml --flow place-order
+  Through what would a break of payments reach the flows, and what would hold it?
+    blastwave explain shop.yaml --break payments
+  Exact probabilities of what fails for its own reasons, as data:
+    blastwave explain shop.yaml --exact --format json";
+
+/// Explains.
+pub(super) fn run(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let inputs = inputs::read_with_or_without_change(&args.question)?;
+    let flow = args.flow.as_deref().map(|name| {
+        let flows = || inputs.topology.flows.iter().map(|flow| flow.name.as_str());
+        let known = flows().position(|flow| flow == name).map(|flow| flow as u32);
+        known.ok_or_else(|| {
+            let failure = Failure::usage(format!("there is no flow `{name}`"));
+            match suggest::nearest(name, flows()) {
+                Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
+                None => failure.help("the topology has no flow of that name"),
+            }
+        })
+    });
+    let asked = Asked {
+        flow: flow.transpose()?,
+        exact: args.exact,
+        max_order: args.max_order,
+        has_change: !inputs.change.targets.is_empty(),
+    };
+    let question = Question::of(inputs, &args.question, &args.sampling, &args.output, terminal)?;
+    let report = question.run(&args.sampling, |progress| {
+        let inputs = &question.inputs;
+        study::explain(&inputs.topology, &inputs.change, &question.settings, &asked, progress)
+    })?;
+    let report = report.map_err(|obstacle| {
+        Failure::usage(format!("exact probabilities are not to be had: {obstacle}"))
+            .help("without `--exact`, they are estimated from trials")
+    })?;
+    if report.partial && (!args.sampling.partial || report.trials == 0) {
+        return Err(Failure::Interrupted { trials: report.trials });
+    }
+    let text = match args.output.format {
+        Format::Text => render::text::render_explanation(&report, &question.style(&args.output)),
+        Format::Json => render::json::render_explanation(&report),
+        Format::Markdown => render::markdown::render_explanation(&report),
+    };
+    question.write_text(&text)?;
+    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
+}
