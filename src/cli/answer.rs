@@ -61,7 +61,7 @@ fn status(report: &Report, fail_on: FailOn) -> Exit {
 pub(super) struct Question {
     pub(super) inputs: Inputs,
     pub(super) settings: Settings,
-    output: Output,
+    pub(super) output: Output,
     terminal: Terminal,
 }
 
@@ -83,6 +83,17 @@ impl Question {
         output: &OutputArgs,
         terminal: Terminal,
     ) -> Result<Self, Failure> {
+        Self::with_output(inputs, question, sampling, output.output.as_deref(), terminal)
+    }
+
+    /// The same for a command with a way of its own to write.
+    pub(super) fn with_output(
+        inputs: Inputs,
+        question: &super::args::QuestionArgs,
+        sampling: &SamplingArgs,
+        output: Option<&str>,
+        terminal: Terminal,
+    ) -> Result<Self, Failure> {
         if question.lasting.is_some() && !inputs.change.is_moment() {
             let name = &inputs.change.name;
             return Err(Failure::usage(format!(
@@ -96,7 +107,7 @@ impl Question {
             lasting: question.lasting.unwrap_or(Seconds::ZERO),
             is_certain: inputs.is_certain,
         };
-        let output = Output::open(output.output.as_deref(), &inputs.files)?;
+        let output = Output::open(output, &inputs.files)?;
         if let Some(line) = inputs.warning_line() {
             terminal.note(&line);
         }
@@ -104,7 +115,7 @@ impl Question {
     }
 
     /// Simulates with a progress bar and an ear for Ctrl-C.
-    fn simulate(
+    pub(super) fn simulate(
         &self,
         sampling: &SamplingArgs,
         study: impl FnOnce(&dyn Progress) -> Report + Send,

@@ -55,6 +55,16 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::explain::EXAMPLES)
     )]
     Explain(super::explain::ExplainArgs),
+    /// Draw what fails, in what order, when, and what it costs
+    ///
+    /// A picture for an incident review or a change request, made of a simulation: as SVG or PNG, or
+    /// as text for Graphviz, Mermaid or a spreadsheet.
+    #[command(
+        override_usage = "blastwave diagram TOPOLOGY (--change FILE | --break TARGET[:MODE]...) [-o FILE] [OPTIONS]",
+        after_help = super::diagram::EXAMPLES,
+        after_long_help = with_exit_statuses(super::diagram::EXAMPLES)
+    )]
+    Diagram(super::diagram::DiagramArgs),
     /// Read files and print every problem in them
     ///
     /// Recognises topologies, changes and scenarios. A change is checked against the one topology

@@ -4,6 +4,7 @@
 
 mod answer;
 mod args;
+mod diagram;
 mod exit;
 mod explain;
 mod inputs;
@@ -44,6 +45,7 @@ fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Simulate(args) => answer::simulate(args, terminal),
         Command::Check(args) => answer::check(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
+        Command::Diagram(args) => diagram::run(args, terminal),
         Command::Validate(args) => validate::run(args, terminal),
         Command::Schema { what } => schema::run(*what, terminal),
         Command::Completions { shell } => installers::completions(*shell, terminal),

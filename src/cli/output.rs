@@ -71,9 +71,14 @@ impl Output {
 
     /// Writes a result.
     pub(crate) fn write(&self, text: &str, terminal: Terminal) -> Result<(), OutputError> {
+        self.write_bytes(text.as_bytes(), terminal)
+    }
+
+    /// Writes a result that may be no text.
+    pub(crate) fn write_bytes(&self, bytes: &[u8], terminal: Terminal) -> Result<(), OutputError> {
         match self {
-            Self::Stdout => terminal.result(text).map_err(OutputError::Stdout),
-            Self::File(path) => replace(path, text).map_err(|error| OutputError::File {
+            Self::Stdout => terminal.result_bytes(bytes).map_err(OutputError::Stdout),
+            Self::File(path) => replace(path, bytes).map_err(|error| OutputError::File {
                 path: path.display().to_string(),
                 reason: explain(&error),
             }),
@@ -97,13 +102,13 @@ fn is_regular(path: &Path) -> bool {
 
 /// Writes beside the file and then renames: whoever looks sees the old text or the new one, and a
 /// full disk or a lost machine leaves the old one.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if !is_regular(path) {
-        return OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
+        return OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
     let (mut file, beside) = beside(path)?;
     let written = file
-        .write_all(text.as_bytes())
+        .write_all(bytes)
         .and_then(|()| keep_permissions(path, &file))
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&beside, path));
@@ -153,7 +158,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.txt");
         for text in ["first", "second"] {
-            replace(&path, text).unwrap();
+            replace(&path, text.as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
             assert_eq!(names(folder.path()), ["report.txt"]);
         }
@@ -163,16 +168,16 @@ mod tests {
     fn a_failure_keeps_the_file_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.txt");
-        replace(&path, "first").unwrap();
+        replace(&path, b"first").unwrap();
         // The place beside it is taken, so there is none to write to.
         let (_, taken) = beside(&path).unwrap();
-        assert!(replace(&path, "second").is_err());
+        assert!(replace(&path, b"second").is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "first");
         fs::remove_file(taken).unwrap();
         // A directory has come to be where the file was: it cannot be renamed over.
         let folder_at = folder.path().join("folder");
         fs::create_dir_all(folder_at.join("inside")).unwrap();
-        assert!(replace(&folder_at, "third").is_err());
+        assert!(replace(&folder_at, b"third").is_err());
         assert_eq!(names(folder.path()).len(), 2);
     }
 

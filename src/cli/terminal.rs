@@ -62,9 +62,14 @@ impl Terminal {
     ///
     /// A reader that has seen enough and closed the pipe is no failure: the verdict stands.
     pub(crate) fn result(self, text: &str) -> io::Result<()> {
+        self.result_bytes(text.as_bytes())
+    }
+
+    /// The same of a result that may be no text.
+    pub(crate) fn result_bytes(self, bytes: &[u8]) -> io::Result<()> {
         let choice = if self.colors_results() { ColorChoice::Always } else { ColorChoice::Never };
         let mut stream = AutoStream::new(io::stdout().lock(), choice);
-        let written = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+        let written = stream.write_all(bytes).and_then(|()| stream.flush());
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             written => written,

@@ -19,6 +19,14 @@ pub use file::{BYTES_MAX, STDIN};
 
 use crate::diagnostic::{Code, Diagnostic, Place, SourceId, Sources};
 
+/// All bytes of a file that is no YAML, such as a font; `-` is standard input.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn bytes(path: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
+    file::bytes(path)
+}
+
 /// How deeply values may be nested.
 pub const DEPTH_MAX: usize = 64;
 

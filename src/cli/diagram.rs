@@ -1,0 +1,285 @@
+//! `blastwave diagram`: pictures of what a simulation says.
+
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use super::answer::Question;
+use super::args::{QuestionArgs, SamplingArgs};
+use super::exit::Exit;
+use super::terminal::Terminal;
+use super::values;
+use blastwave::load;
+use blastwave::model::Share;
+use blastwave::render::picture::{self, Lanes, Size, Style, Theme, Unable, mermaid};
+use blastwave::report::Report;
+use blastwave::report::focus::{FocusReport, Lens};
+use blastwave::study;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  Who fails, in what order, and what holds:
+    blastwave diagram shop.yaml --change v4.yaml -o cascade.svg
+  When, in lanes by team, for a column of text:
+    blastwave diagram shop.yaml --change v4.yaml --kind timeline --size doc -o timeline.png
+  For a wiki or an issue that draws Mermaid:
+    blastwave diagram shop.yaml --break payments -o cascade.mmd
+  The numbers of the curve of lost orders:
+    blastwave diagram shop.yaml --change v4.yaml --kind losses -o losses.csv";
+
+#[derive(Debug, Args)]
+pub(crate) struct DiagramArgs {
+    #[command(flatten)]
+    question: QuestionArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    picture: PictureArgs,
+}
+
+/// What to draw, and how.
+#[derive(Debug, Args)]
+struct PictureArgs {
+    /// Draw who fails and what holds, when, or what it costs
+    #[arg(long, value_name = "KIND", default_value = "cascade", help_heading = "Picture")]
+    kind: Kind,
+
+    /// Write to a file, wholly or not at all; its ending says how: svg, png, dot, mmd or csv
+    ///
+    /// Without it, or as `-`, an SVG goes to standard output.
+    #[arg(short, long, value_name = "FILE", help_heading = "Picture")]
+    output: Option<String>,
+
+    /// Draw for a column of text (readable at 650 pixels), a slide, or as large as it takes
+    #[arg(long, value_name = "SIZE", default_value = "slide", help_heading = "Picture")]
+    size: SizeArg,
+
+    /// Draw on light or dark paper; `auto` follows the reader, and is light in a PNG
+    #[arg(long, value_name = "THEME", default_value = "auto", help_heading = "Picture")]
+    theme: ThemeArg,
+
+    /// Show what is hit in at least this share of trials; raised where too much would be shown
+    #[arg(
+        long,
+        value_name = "SHARE",
+        value_parser = values::precision,
+        default_value = "5%",
+        help_heading = "Picture"
+    )]
+    threshold: Share,
+
+    /// Make the lanes of a timeline of teams, zones or tiers
+    #[arg(long, value_name = "BY", default_value = "team", help_heading = "Picture")]
+    lanes: LanesArg,
+
+    /// Use this font for letters that the built-in one lacks: TrueType or OpenType
+    #[arg(long, value_name = "FILE", help_heading = "Picture")]
+    font: Option<String>,
+
+    /// Draw a PNG this many times as large
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        default_value = "2",
+        value_parser = scale,
+        help_heading = "Picture"
+    )]
+    scale: f32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Who fails, in what order, and what holds
+    Cascade,
+    /// When each fails, and for how long
+    Timeline,
+    /// How many orders are lost
+    Losses,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SizeArg {
+    Doc,
+    Slide,
+    Full,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ThemeArg {
+    Light,
+    Dark,
+    Auto,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LanesArg {
+    Team,
+    Zone,
+    Tier,
+}
+
+/// `2`, `1.5`.
+fn scale(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(scale) if (0.1..=20.0).contains(&scale) => Ok(scale),
+        _ => Err("not a factor from 0.1 to 20".to_owned()),
+    }
+}
+
+/// As what a picture is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Svg,
+    Png,
+    Dot,
+    Mermaid,
+    Csv,
+}
+
+impl Form {
+    const ALL: [(&'static str, Self); 6] = [
+        ("svg", Self::Svg),
+        ("png", Self::Png),
+        ("dot", Self::Dot),
+        ("mmd", Self::Mermaid),
+        ("mermaid", Self::Mermaid),
+        ("csv", Self::Csv),
+    ];
+
+    /// By the ending of a file.
+    fn of(path: Option<&str>) -> Result<Self, Failure> {
+        let Some(path) = path.filter(|path| *path != "-") else { return Ok(Self::Svg) };
+        let ending = Path::new(path).extension().and_then(|it| it.to_str()).unwrap_or("");
+        let ending = ending.to_ascii_lowercase();
+        let found = Self::ALL.iter().find(|(known, _)| *known == ending);
+        let form = found.map(|(_, form)| *form).ok_or_else(|| {
+            Failure::usage(format!("`{path}` does not say what to write"))
+                .help("end its name with .svg, .png, .dot, .mmd or .csv")
+        })?;
+        if form == Self::Png && !cfg!(feature = "png") {
+            return Err(Failure::usage("this program was built without PNG")
+                .help("write an SVG, or build it with the feature `png`"));
+        }
+        Ok(form)
+    }
+}
+
+/// Simulates, and draws what came of it.
+pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let picture = &args.picture;
+    let form = Form::of(picture.output.as_deref())?;
+    possible(picture.kind, form)?;
+    let font = picture.font.as_deref().map(font).transpose()?;
+    let output = picture.output.as_deref();
+    let question = Question::with_output(&args.question, &args.sampling, output, terminal)?;
+    let inputs = &question.inputs;
+    let report = question.simulate(&args.sampling, |progress| {
+        study::simulate(&inputs.topology, &inputs.change, &question.settings, progress)
+    })?;
+    let style = picture.style(form, font.as_deref());
+    let lens =
+        Lens { threshold: picture.threshold.get(), boxes_max: picture.size.page().boxes_max() };
+    let focus = FocusReport::new(&inputs.topology, &report, &lens);
+    let bytes = picture.draw(form, &report, &focus, &style)?;
+    question.output.write_bytes(&bytes, terminal)?;
+    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
+}
+
+/// Refuses what no kind of file can show, before anything is simulated.
+fn possible(kind: Kind, form: Form) -> Result<(), Failure> {
+    let refuse = |what: &str, forms: &str| {
+        Err(Failure::usage(format!("{what} cannot be written like that"))
+            .help(format!("end the name of the file with {forms}")))
+    };
+    match (kind, form) {
+        (Kind::Timeline, Form::Dot) => refuse("a timeline", ".svg, .png, .mmd or .csv"),
+        (Kind::Losses, Form::Dot | Form::Mermaid) => refuse("losses", ".svg, .png or .csv"),
+        _ => Ok(()),
+    }
+}
+
+fn font(path: &str) -> Result<Vec<u8>, Failure> {
+    let bytes = load::bytes(path).map_err(|problem| Failure::usage(problem.message.clone()))?;
+    if !picture::is_font(&bytes) {
+        return Err(Failure::usage(format!("`{path}` is not a TrueType or OpenType font")));
+    }
+    Ok(bytes)
+}
+
+impl SizeArg {
+    fn page(self) -> Size {
+        match self {
+            Self::Doc => Size::Doc,
+            Self::Slide => Size::Slide,
+            Self::Full => Size::Full,
+        }
+    }
+}
+
+impl PictureArgs {
+    fn style<'a>(&self, form: Form, font: Option<&'a [u8]>) -> Style<'a> {
+        let theme = match self.theme {
+            ThemeArg::Dark => Theme::Dark,
+            ThemeArg::Light => Theme::Light,
+            // A PNG cannot ask who looks at it.
+            ThemeArg::Auto if form == Form::Png => Theme::Light,
+            ThemeArg::Auto => Theme::Auto,
+        };
+        Style { size: self.size.page(), theme, font }
+    }
+
+    fn draw(
+        &self,
+        form: Form,
+        report: &Report,
+        focus: &FocusReport,
+        style: &Style<'_>,
+    ) -> Result<Vec<u8>, Failure> {
+        let text = match (self.kind, form) {
+            (Kind::Cascade, Form::Dot) => picture::dot(focus),
+            (Kind::Cascade, Form::Mermaid) => mermaid::flowchart(focus).map_err(too_large)?,
+            (Kind::Cascade, Form::Csv) => picture::cascade_csv(focus),
+            (Kind::Timeline, Form::Mermaid) => {
+                mermaid::gantt(report, focus).map_err(unable)?.map_err(too_large)?
+            }
+            (Kind::Timeline, Form::Csv) => picture::timeline_csv(report, focus).map_err(unable)?,
+            (Kind::Losses, Form::Csv) => picture::losses_csv(report).map_err(unable)?,
+            (Kind::Cascade, _) => picture::cascade(focus, style),
+            (Kind::Timeline, _) => {
+                let lanes = match self.lanes {
+                    LanesArg::Team => Lanes::Team,
+                    LanesArg::Zone => Lanes::Zone,
+                    LanesArg::Tier => Lanes::Tier,
+                };
+                picture::timeline(report, focus, lanes, None, style).map_err(unable)?
+            }
+            (Kind::Losses, _) => picture::losses(report, style).map_err(unable)?,
+        };
+        match form {
+            Form::Png => self.png(&text, style),
+            _ => Ok(text.into_bytes()),
+        }
+    }
+
+    #[cfg(feature = "png")]
+    fn png(&self, svg: &str, style: &Style<'_>) -> Result<Vec<u8>, Failure> {
+        picture::png(svg, self.scale, style.font).map_err(|error| {
+            Failure::usage(error.to_string()).help("lower `--scale`, or raise `--threshold`")
+        })
+    }
+
+    #[cfg(not(feature = "png"))]
+    fn png(&self, _: &str, _: &Style<'_>) -> Result<Vec<u8>, Failure> {
+        Err(Failure::usage("this program was built without PNG"))
+    }
+}
+
+fn unable(why: Unable) -> Failure {
+    Failure::usage(format!("this cannot be drawn: {why}"))
+}
+
+fn too_large(error: mermaid::TooLarge) -> Failure {
+    Failure::usage(error.to_string())
+        .help("raise `--threshold`, or write an SVG: it has no such limit")
+}
