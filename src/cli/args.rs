@@ -307,6 +307,7 @@ pub(crate) enum SchemaOf {
     Topology,
     Change,
     Scenario,
+    Incident,
     Result,
     Explain,
 }

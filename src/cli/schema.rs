@@ -16,6 +16,7 @@ pub(crate) fn run(what: SchemaOf, terminal: Terminal) -> Result<Exit, Failure> {
         SchemaOf::Topology => schema::TOPOLOGY,
         SchemaOf::Change => schema::CHANGE,
         SchemaOf::Scenario => schema::SCENARIO,
+        SchemaOf::Incident => schema::INCIDENT,
     };
     terminal.result(schema).map_err(OutputError::Stdout)?;
     Ok(Exit::Done)

@@ -9,7 +9,7 @@ use super::terminal::Terminal;
 use super::{Failure, diagnostics_style};
 use blastwave::diagnostic::{self, Code, Diagnostic, Severity, Sources};
 use blastwave::load::{self, Document};
-use blastwave::model::{Change, Kind, Scenario, Topology, lint};
+use blastwave::model::{Change, Incident, Kind, Scenario, Topology, lint};
 use blastwave::render::{diagnostics, json};
 use blastwave::report::Problem;
 
@@ -74,6 +74,9 @@ impl Findings {
         }
         for file in of_kind(self, Kind::Scenario) {
             self.scenario(&file);
+        }
+        for file in of_kind(self, Kind::Incident) {
+            self.incident(&file, &topologies);
         }
         for file in files {
             self.foreign(file);
@@ -160,9 +163,34 @@ impl Findings {
         self.facts.push(format!("{path}: scenario `{}` of {changes}", scenario.name));
     }
 
+    /// Checks an incident against the topology it names, or the only one there is.
+    fn incident(&mut self, path: &str, topologies: &[String]) {
+        let Some(document) = self.document(path) else { return };
+        let named = match Incident::files(document, &self.sources) {
+            Ok(files) => files.topology.map(|file| file.path),
+            Err(problems) => return self.problems.extend(problems),
+        };
+        let topology = match (named, topologies) {
+            (Some(named), _) => named,
+            (None, [one]) => one.clone(),
+            (None, several) => return self.leave_unchecked(path, several.len()),
+        };
+        self.read(&topology);
+        self.topology(&topology);
+        let Some(Some(topology)) = self.topologies.get(&topology) else { return };
+        let Some(document) = self.document(path) else { return };
+        match Incident::from_document(document, topology, &self.sources) {
+            Ok(incident) => {
+                let count = counted(incident.observed.len(), "observation");
+                self.facts.push(format!("{path}: incident `{}` with {count}", incident.name));
+            }
+            Err(problems) => self.problems.extend(problems),
+        }
+    }
+
     /// Says what a file is that is none of those which can be checked.
     fn foreign(&mut self, path: &str) {
-        let checked = [Kind::Topology, Kind::Change, Kind::Scenario];
+        let checked = [Kind::Topology, Kind::Change, Kind::Scenario, Kind::Incident];
         let Some(document) = self.document(path) else { return };
         if Kind::of(document).is_some_and(|kind| checked.contains(&kind)) {
             return;
@@ -212,9 +240,9 @@ impl Findings {
         if let Some(Unchecked { change, topologies }) = &self.unchecked {
             let failure = Failure::usage(format!("`{change}` was not checked"));
             return Err(match topologies {
-                0 => failure.help("a change is checked against its topology: name that file too"),
+                0 => failure.help("it is checked against its topology: name that file too"),
                 _ => failure.help(format!(
-                    "a change is checked against one topology, but {topologies} are named"
+                    "it is checked against one topology, but {topologies} are named"
                 )),
             });
         }

@@ -8,6 +8,7 @@
 pub mod change;
 mod decode;
 pub mod defaults;
+pub mod incident;
 pub mod lint;
 pub mod scenario;
 pub mod schema;
@@ -16,6 +17,7 @@ pub mod units;
 
 pub use change::Change;
 pub use decode::kind::Kind;
+pub use incident::Incident;
 pub use scenario::Scenario;
 pub use topology::Topology;
 pub use units::{Money, Rate, Seconds, Share};

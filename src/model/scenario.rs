@@ -64,7 +64,7 @@ fn scenario(mapping: &Mapping<'_>, folder: &Path) -> Option<Scenario> {
     Some(Scenario { name: name?, topology: topology?, changes, policy })
 }
 
-fn file_ref(field: &Field<'_>, folder: &Path) -> Option<FileRef> {
+pub(super) fn file_ref(field: &Field<'_>, folder: &Path) -> Option<FileRef> {
     let path = folder.join(field.title()?);
     // Texts in, texts out.
     let path = path.to_str().expect("joined from two texts").to_owned();

@@ -115,10 +115,11 @@ pub struct EdgeReport {
     pub from: usize,
     /// The box that feels it.
     pub to: usize,
-    /// `call` (from a dependency to its caller), `runs_in` (from a domain to what runs in it) or
-    /// `load` (from what floods to what is flooded).
+    /// `call` (failure from a dependency to its caller), `degraded` (from a dependency that is only
+    /// degraded to a caller that is then too), `runs_in` (from a domain to what runs in it) or `load`
+    /// (from what floods to what is flooded).
     pub kind: String,
-    /// The share of trials in which it passed.
+    /// The share of trials in which failure passed; of other kinds, in which the box is hit.
     pub passed: f64,
     /// The share of trials in which it was contained, by guard, strongest first.
     pub held: Vec<HeldReport>,
@@ -167,10 +168,14 @@ impl FocusReport {
         let mut shown = whole.shown(threshold);
         while shown.len() > lens.boxes_max.max(1) && threshold < 1.0 {
             // In steps of a quarter, from 1% on: a few dozen at the most.
-            threshold = (threshold.max(0.01) * 1.25).min(1.0);
+            let higher = (threshold.max(0.01) * 1.2).min(1.0);
+            // A whole percentage, since it is told.
+            threshold = (higher * 100.0).ceil() / 100.0;
             shown = whole.shown(threshold);
         }
         let shown = whole.in_order(shown, lens.boxes_max.max(1));
+        // A state keeps its meaning however much is left out.
+        let states_from = lens.threshold.min(threshold);
         let is_hit = |it: &&UnitReport| it.degraded.p >= threshold || it.failed.p >= threshold;
         let targets: Vec<String> = report.targets.iter().map(|it| it.name.clone()).collect();
         let drawn: BTreeSet<Part> = shown.iter().copied().collect();
@@ -193,7 +198,7 @@ impl FocusReport {
             threshold,
             threshold_asked: (threshold > lens.threshold).then_some(lens.threshold),
             edges: whole.edges(&shown, threshold),
-            boxes: whole.boxes(&shown, threshold),
+            boxes: whole.boxes(&shown, states_from),
             flows: report.flows.iter().filter(is_hit).map(flow_hit).collect(),
             flows_left_out: report.flows.iter().filter(|it| !is_hit(it)).count(),
             rarely_hit,
@@ -431,9 +436,48 @@ impl<'a> Whole<'a> {
             (share >= threshold).then_some(())?;
             Some(edge(place(from)?, place(to)?, kind, share, &none))
         });
-        let mut edges: Vec<EdgeReport> = calls.chain(others).collect();
+        let mut edges: Vec<EdgeReport> = calls.collect();
+        let is_reached = |edges: &[EdgeReport], to: usize| {
+            edges.iter().any(|it| it.to == to && (it.passed >= threshold || !it.held.is_empty()))
+        };
+        // Where a box runs explains it only if nothing else does.
+        for edge in others {
+            if edge.kind == "load" || !is_reached(&edges, edge.to) {
+                edges.push(edge);
+            }
+        }
+        for (index, part) in shown.iter().enumerate() {
+            if !self.origins.contains(part) && !is_reached(&edges, index) {
+                let from = self.degraded_by(*part, &at, threshold);
+                edges.extend(from.map(|(from, share)| edge(from, index, "degraded", share, &none)));
+            }
+        }
         edges.sort_by_key(|edge| (edge.from, edge.to));
         edges
+    }
+
+    /// The drawn dependencies of a service whose degraded answers degrade it too. A soft call does not
+    /// feel them.
+    fn degraded_by(
+        &self,
+        part: Part,
+        at: &BTreeMap<Part, usize>,
+        threshold: f64,
+    ) -> impl Iterator<Item = (usize, f64)> {
+        let mut found: BTreeMap<usize, f64> = BTreeMap::new();
+        if let Part::Service(index) = part {
+            let service = &self.topology.services[index];
+            let own = service.dependencies.iter();
+            let calls = own.chain(service.endpoints.iter().flat_map(|it| &it.dependencies));
+            for node in calls.filter(|it| !it.is_soft()).flat_map(|it| &it.on) {
+                let from = Part::Service(node.service.0 as usize);
+                let share = self.chance(from).min(self.chance(part));
+                if let Some(place) = at.get(&from).filter(|_| from != part && share >= threshold) {
+                    found.insert(*place, share);
+                }
+            }
+        }
+        found.into_iter()
     }
 
     /// From target domains to the services in them, with the chance that these are hit.

@@ -13,9 +13,9 @@ pub(crate) mod read;
 mod rollout;
 mod topology;
 
-/// The mappings of topologies, changes and scenarios, for the test that holds the schemas to them.
+/// The mappings of topologies, changes, scenarios and incidents, for the test that holds the schemas to them.
 #[cfg(test)]
-pub(crate) const SHAPES: [&[&read::Shape]; 3] = [
+pub(crate) const SHAPES: [&[&read::Shape]; 4] = [
     &[
         &topology::TOPOLOGY,
         &topology::THRESHOLDS,
@@ -48,4 +48,5 @@ pub(crate) const SHAPES: [&[&read::Shape]; 3] = [
         &delay::DELAY,
     ],
     &[&super::scenario::SCENARIO],
+    &[&super::incident::INCIDENT, &super::incident::OBSERVED],
 ];

@@ -13,6 +13,9 @@ pub const CHANGE: &str = include_str!("change.json");
 /// The JSON Schema (2020-12) of a scenario file.
 pub const SCENARIO: &str = include_str!("scenario.json");
 
+/// The JSON Schema (2020-12) of an incident file.
+pub const INCIDENT: &str = include_str!("incident.json");
+
 #[cfg(test)]
 mod tests {
     use jsonschema::Validator;
@@ -61,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_schemas_are_schemas() {
-        for schema in [TOPOLOGY, CHANGE, SCENARIO] {
+        for schema in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT] {
             assert!(jsonschema::meta::is_valid(&parsed(schema)));
         }
     }
@@ -71,6 +74,7 @@ mod tests {
         accepts(TOPOLOGY, include_str!("../../../tests/it/files/full-topology.yaml"));
         accepts(CHANGE, include_str!("../../../tests/it/files/full-change.yaml"));
         accepts(SCENARIO, include_str!("../../../tests/it/files/full-scenario.yaml"));
+        accepts(INCIDENT, include_str!("../../../tests/it/files/full-incident.yaml"));
     }
 
     #[test]
@@ -101,7 +105,7 @@ mod tests {
 
     #[test]
     fn every_mapping_has_the_keys_that_the_decoder_knows() {
-        for (schema, shapes) in [TOPOLOGY, CHANGE, SCENARIO].into_iter().zip(SHAPES) {
+        for (schema, shapes) in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT].into_iter().zip(SHAPES) {
             let schema = parsed(schema);
             for shape in shapes {
                 let mapping =
@@ -119,7 +123,7 @@ mod tests {
 
     #[test]
     fn every_mapping_of_the_schemas_is_known_to_the_decoder() {
-        for (schema, shapes) in [TOPOLOGY, CHANGE, SCENARIO].into_iter().zip(SHAPES) {
+        for (schema, shapes) in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT].into_iter().zip(SHAPES) {
             let count = schema.matches("\"additionalProperties\": false").count();
             assert_eq!(count, shapes.len());
         }
@@ -127,7 +131,7 @@ mod tests {
 
     #[test]
     fn every_key_is_described() {
-        for schema in [TOPOLOGY, CHANGE, SCENARIO] {
+        for schema in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT] {
             undescribed("", &parsed(schema));
         }
     }

@@ -82,6 +82,7 @@ enum Sign {
     Spread,
     Held,
     Both,
+    Degraded,
     Returns,
     Badge,
     Bar,
@@ -95,11 +96,12 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, focus: &FocusReport, plan: &Plan) {
             entries.push((Sign::Box(state), meaning(state, focus)));
         }
     }
-    let passed = |index: usize| focus.edges[index].passed >= focus.threshold;
+    let is_degraded = |index: usize| focus.edges[index].kind == "degraded";
+    let passed = |index: usize| !is_degraded(index) && focus.edges[index].passed >= focus.threshold;
     let held = |index: usize| focus.edges[index].guard(focus.threshold).is_some();
     let any = |test: &dyn Fn(usize) -> bool| (0..focus.edges.len()).any(test);
     if any(&passed) {
-        entries.push((Sign::Spread, "failure passed (width and number: share of trials)".into()));
+        entries.push((Sign::Spread, "failure passed, wholly or in part (share of trials)".into()));
     }
     if any(&held) {
         entries.push((Sign::Held, "guard held (share of trials)".into()));
@@ -107,7 +109,10 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, focus: &FocusReport, plan: &Plan) {
     if any(&|index| passed(index) && held(index)) {
         entries.push((Sign::Both, "passed in some trials, held in others".into()));
     }
-    if plan.placement.routes.iter().any(|route| route.is_return) {
+    if any(&is_degraded) {
+        entries.push((Sign::Degraded, "degraded answers passed on".into()));
+    }
+    if any(&|index| passed(index) && plan.placement.routes[index].is_return) {
         entries.push((Sign::Returns, "closes a cycle".into()));
     }
     let order = if focus.has_time {
@@ -135,7 +140,8 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, focus: &FocusReport, plan: &Plan) {
 }
 
 fn meaning(state: State, focus: &FocusReport) -> String {
-    let share = words::stated((focus.threshold * 1000.0).round() / 1000.0);
+    let share = focus.threshold_asked.unwrap_or(focus.threshold);
+    let share = words::stated((share * 1000.0).round() / 1000.0);
     match state {
         State::Origin => "breaks".to_owned(),
         State::Fails => "fails in 50% of trials or more".to_owned(),
@@ -171,6 +177,13 @@ fn sign_at(sheet: &mut Sheet<'_>, sign: &Sign, at: Point) {
         Sign::Both => {
             held(svg, at.y + 3.0, 2.0);
             spread(svg, at.y - 2.0, Line::new(Ink::Spread, 2.0));
+        }
+        Sign::Degraded => {
+            let to = Point { x: right.x - 7.0, ..right };
+            svg.line(left, to, Line::new(Ink::Outline, 1.4).dashed("2 3"));
+            let (x, y) = (right.x, right.y);
+            let head = [(x, y), (x - 9.0, y - 4.0), (x - 9.0, y + 4.0)];
+            svg.path(&Path::polygon(&head), Some(Ink::Outline), None);
         }
         Sign::Returns => spread(svg, at.y, Line::new(Ink::Spread, 2.4).dashed("9 3")),
         Sign::Badge => badge(sheet, 2, Point { x: at.x + 20.0, y: at.y }),

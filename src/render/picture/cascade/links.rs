@@ -30,8 +30,8 @@ impl Label {
     ) -> Self {
         let is_doc = sheet.style.size == Page::Doc;
         let share = |share: f64| words::percent((share * 100.0).round() / 100.0);
-        let passed = (edge.passed >= focus.threshold).then(|| match edge.kind.as_str() {
-            "runs_in" if is_doc => "runs here".to_owned(),
+        let is_failure = edge.kind != "degraded" && edge.passed >= focus.threshold;
+        let passed = is_failure.then(|| match edge.kind.as_str() {
             "runs_in" => "runs here".to_owned(),
             "load" if is_doc => "load".to_owned(),
             "load" => "floods".to_owned(),
@@ -49,7 +49,8 @@ impl Label {
             .map(|text| sheet.measure(text, size, Weight::Bold))
             .fold(0.0, f64::max);
         let lines = [&passed, &held].into_iter().flatten().count() as f64;
-        let size = Size { width: widest + 14.0, height: lines * (size + 4.0) };
+        // What says nothing keeps its neighbours apart all the same.
+        let size = Size { width: widest.max(6.0) + 14.0, height: lines * (size + 4.0) };
         Self { passed, held, size }
     }
 
@@ -89,6 +90,12 @@ fn one(
     route: &Route,
     direction: Direction,
 ) {
+    if edge.kind == "degraded" {
+        let line = Line::new(Ink::Outline, 1.4).dashed("2 3");
+        sheet.svg.path(&path(route, direction, 8.0), None, Some(line));
+        sheet.svg.path(&head(route, direction, 4.0), Some(Ink::Outline), None);
+        return;
+    }
     let both = label.passed.is_some() && label.held.is_some();
     let apart = if both { APART / 2.0 } else { 0.0 };
     if label.held.is_some() {
@@ -212,6 +219,7 @@ fn hint(edge: &EdgeReport, focus: &FocusReport) -> String {
     let (from, to) = (&focus.boxes[edge.from].name, &focus.boxes[edge.to].name);
     match edge.kind.as_str() {
         "runs_in" => return format!("{to} runs in {from}"),
+        "degraded" => return format!("degraded answers of {from} degrade {to}"),
         "load" => return format!("{from} calls {to} more often than it can serve"),
         _ => {}
     }

@@ -45,8 +45,11 @@ pub(in crate::render::picture) fn counts(focus: &FocusReport) -> String {
         parts.push(format!("{} {verb} in at least half of the trials", services(fails)));
     }
     if may > 0 {
-        let noun = if fails > 0 { format!("{may} more") } else { services(may) };
-        parts.push(format!("{noun} in fewer"));
+        parts.push(match (fails, may) {
+            (1.., _) => format!("{may} more in fewer"),
+            (_, 1) => "1 service fails in fewer than half of the trials".to_owned(),
+            _ => format!("{} fail in fewer than half of the trials", services(may)),
+        });
     }
     if degrades > 0 {
         let noun = if fails + may > 0 { degrades.to_string() } else { services(degrades) };
@@ -131,7 +134,7 @@ pub(in crate::render::picture) fn state(it: &BoxReport, focus: &FocusReport) -> 
         _ => "holds".to_owned(),
     };
     match it.first_failed_s.filter(|_| focus.has_time && it.state != "origin") {
-        Some(first) if it.state != "degrades" && it.state != "holds" => {
+        Some(first) if it.state != "degrades" && it.state != "holds" && first.p50 > 0.0 => {
             format!("{what} · +{}", words::duration(first.p50))
         }
         _ => what,
