@@ -8,13 +8,14 @@ use super::Failure;
 use super::answer::Question;
 use super::args::{QuestionArgs, SamplingArgs};
 use super::exit::Exit;
+use super::inputs;
 use super::terminal::Terminal;
 use super::values;
 use blastwave::load;
 use blastwave::model::Share;
 use blastwave::render::picture::{self, Lanes, Size, Style, Theme, Unable, mermaid};
-use blastwave::report::Report;
 use blastwave::report::focus::{FocusReport, Lens};
+use blastwave::report::{ObservedReport, Report};
 use blastwave::study;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -25,6 +26,8 @@ Examples:
     blastwave diagram shop.yaml --change v4.yaml --kind timeline --size doc -o timeline.png
   For a wiki or an issue that draws Mermaid:
     blastwave diagram shop.yaml --break payments -o cascade.mmd
+  What was observed in an incident over what is simulated:
+    blastwave diagram --incident friday.yaml --kind timeline -o review.svg
   The numbers of the curve of lost orders:
     blastwave diagram shop.yaml --change v4.yaml --kind losses -o losses.csv";
 
@@ -72,6 +75,10 @@ struct PictureArgs {
     /// Make the lanes of a timeline of teams, zones or tiers
     #[arg(long, value_name = "BY", default_value = "team", help_heading = "Picture")]
     lanes: LanesArg,
+
+    /// Lay what was observed in an incident over the timeline; it may name the topology and the change
+    #[arg(long, value_name = "FILE", help_heading = "What breaks")]
+    incident: Option<String>,
 
     /// Use this font for letters that the built-in one lacks: TrueType or OpenType
     #[arg(long, value_name = "FILE", help_heading = "Picture")]
@@ -172,7 +179,15 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
     possible(picture.kind, form)?;
     let font = picture.font.as_deref().map(font).transpose()?;
     let output = picture.output.as_deref();
-    let question = Question::with_output(&args.question, &args.sampling, output, terminal)?;
+    let (inputs, incident) = match picture.incident.as_deref() {
+        None => (inputs::read(&args.question)?, None),
+        Some(path) => {
+            let (inputs, incident) = inputs::read_with_incident(&args.question, path)?;
+            (inputs, Some(incident))
+        }
+    };
+    let observed = incident.map(|incident| ObservedReport::new(&incident, &inputs.topology));
+    let question = Question::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
     let inputs = &question.inputs;
     let report = question.simulate(&args.sampling, |progress| {
         study::simulate(&inputs.topology, &inputs.change, &question.settings, progress)
@@ -181,7 +196,7 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
     let lens =
         Lens { threshold: picture.threshold.get(), boxes_max: picture.size.page().boxes_max() };
     let focus = FocusReport::new(&inputs.topology, &report, &lens);
-    let bytes = picture.draw(form, &report, &focus, &style)?;
+    let bytes = picture.draw(form, &report, &focus, observed.as_ref(), &style)?;
     question.output.write_bytes(&bytes, terminal)?;
     Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
 }
@@ -234,6 +249,7 @@ impl PictureArgs {
         form: Form,
         report: &Report,
         focus: &FocusReport,
+        observed: Option<&ObservedReport>,
         style: &Style<'_>,
     ) -> Result<Vec<u8>, Failure> {
         let text = match (self.kind, form) {
@@ -252,7 +268,7 @@ impl PictureArgs {
                     LanesArg::Zone => Lanes::Zone,
                     LanesArg::Tier => Lanes::Tier,
                 };
-                picture::timeline(report, focus, lanes, None, style).map_err(unable)?
+                picture::timeline(report, focus, lanes, observed, style).map_err(unable)?
             }
             (Kind::Losses, _) => picture::losses(report, style).map_err(unable)?,
         };

@@ -4,7 +4,8 @@ use super::Failure;
 use super::args::QuestionArgs;
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load::{self, Document};
-use blastwave::model::{Change, Kind, Scenario, Topology, lint};
+use blastwave::model::incident::IncidentFiles;
+use blastwave::model::{Change, Incident, Kind, Scenario, Topology, lint};
 
 /// What was read for one question.
 pub(crate) struct Inputs {
@@ -34,34 +35,79 @@ pub(crate) fn read_with_or_without_change(question: &QuestionArgs) -> Result<Inp
     read_with(question, || Ok(Cause::Breaks(&[])))
 }
 
-fn read_with<'a>(
-    question: &'a QuestionArgs,
-    without: impl Fn() -> Result<Cause<'a>, Wrong>,
+fn read_with(
+    question: &QuestionArgs,
+    without: impl Fn() -> Result<Cause<'static>, Wrong>,
 ) -> Result<Inputs, Failure> {
-    let (path, breaks) = question.topology_and_breaks().ok_or_else(|| {
-        Failure::usage("no topology is named")
-            .help("put it first: `blastwave simulate shop.yaml --break payments`")
+    let mut sources = Sources::default();
+    let inputs = gather(question, &IncidentFiles::default(), without, &mut sources);
+    inputs.map_err(|wrong| wrong.into_failure(sources))
+}
+
+/// The same with an incident, which may say what the question leaves open.
+pub(crate) fn read_with_incident(
+    question: &QuestionArgs,
+    path: &str,
+) -> Result<(Inputs, Incident), Failure> {
+    let mut sources = Sources::default();
+    let both = incident(question, path, &mut sources);
+    both.map_err(|wrong| wrong.into_failure(sources))
+}
+
+fn incident(
+    question: &QuestionArgs,
+    path: &str,
+    sources: &mut Sources,
+) -> Result<(Inputs, Incident), Wrong> {
+    let document = load::read(path, sources)?;
+    let named = Incident::files(&document, sources)?;
+    let mut inputs = gather(question, &named, nothing_breaks, sources)?;
+    let incident = Incident::from_document(&document, &inputs.topology, sources)?;
+    inputs.files.push(path.to_owned());
+    Ok((inputs, incident))
+}
+
+fn gather(
+    question: &QuestionArgs,
+    named: &IncidentFiles,
+    without: impl Fn() -> Result<Cause<'static>, Wrong>,
+    sources: &mut Sources,
+) -> Result<Inputs, Wrong> {
+    let by_incident = named.topology.as_ref().map(|file| (file.path.as_str(), [].as_slice()));
+    let (path, breaks) = question.topology_and_breaks().or(by_incident).ok_or_else(|| {
+        Wrong::Usage(
+            Failure::usage("no topology is named")
+                .help("put it first: `blastwave simulate shop.yaml --break payments`"),
+        )
     })?;
-    let asked = match &question.change {
+    let by_incident = named.change.as_ref().filter(|_| breaks.is_empty());
+    let breaks = if breaks.is_empty() { named.breaks.as_slice() } else { breaks };
+    let asked = match question.change.as_ref().or(by_incident.map(|file| &file.path)) {
         Some(file) => Some(Cause::File(file.clone())),
         None if breaks.is_empty() => None,
         None => Some(Cause::Breaks(breaks)),
     };
     if path == "-" && matches!(&asked, Some(Cause::File(file)) if file == "-") {
-        return Err(Failure::usage("standard input can be read only once")
-            .help("give the topology or the change as a file"));
+        return Err(Wrong::Usage(
+            Failure::usage("standard input can be read only once")
+                .help("give the topology or the change as a file"),
+        ));
     }
-    let mut sources = Sources::default();
-    match files(path, asked, without, &mut sources) {
-        Ok(files) => files.check(sources),
-        Err(Wrong::Input(diagnostics)) => Err(Failure::Input { diagnostics, sources }),
-        Err(Wrong::Usage(failure)) => Err(failure),
-    }
+    Ok(files(path, asked, without, sources)?.check(sources)?)
 }
 
 enum Wrong {
     Input(Vec<Diagnostic>),
     Usage(Failure),
+}
+
+impl Wrong {
+    fn into_failure(self, sources: Sources) -> Failure {
+        match self {
+            Self::Input(diagnostics) => Failure::Input { diagnostics, sources },
+            Self::Usage(failure) => failure,
+        }
+    }
 }
 
 impl From<Vec<Diagnostic>> for Wrong {
@@ -85,7 +131,7 @@ enum Read<'a> {
 fn files<'a>(
     path: &str,
     asked: Option<Cause<'a>>,
-    without: impl Fn() -> Result<Cause<'a>, Wrong>,
+    without: impl Fn() -> Result<Cause<'static>, Wrong>,
     sources: &mut Sources,
 ) -> Result<Files<'a>, Wrong> {
     let first = load::read(path, sources)?;
@@ -96,7 +142,7 @@ fn files<'a>(
         let topology = load::read(&scenario.topology.path, sources)?;
         (topology, asked.map_or_else(|| only_change(path, &scenario, &without), Ok)?)
     } else {
-        (first, asked.map_or_else(&without, Ok)?)
+        (first, asked.map_or_else(|| without(), Ok)?)
     };
     let cause = match cause {
         Cause::Breaks(breaks) => Read::Breaks(breaks),
@@ -109,7 +155,7 @@ fn files<'a>(
     Ok(Files { topology, cause, paths })
 }
 
-fn nothing_breaks<'a>() -> Result<Cause<'a>, Wrong> {
+fn nothing_breaks() -> Result<Cause<'static>, Wrong> {
     Err(Wrong::Usage(
         Failure::usage("nothing is said to break")
             .help("name a planned change with `--change FILE`, or a service with `--break NAME`"),
@@ -120,7 +166,7 @@ fn nothing_breaks<'a>() -> Result<Cause<'a>, Wrong> {
 fn only_change<'a>(
     path: &str,
     scenario: &Scenario,
-    without: impl Fn() -> Result<Cause<'a>, Wrong>,
+    without: impl Fn() -> Result<Cause<'static>, Wrong>,
 ) -> Result<Cause<'a>, Wrong> {
     match scenario.changes.as_slice() {
         [] => without(),
@@ -137,18 +183,12 @@ fn only_change<'a>(
 
 impl Files<'_> {
     /// Checks the topology, and then the change against it.
-    fn check(self, mut sources: Sources) -> Result<Inputs, Failure> {
-        let checked = Topology::from_document(&self.topology).and_then(|topology| {
-            let change = match &self.cause {
-                Read::File(document) => Change::from_document(document, &topology)?,
-                Read::Breaks([]) => Change::certain("nothing", Vec::new()),
-                Read::Breaks(breaks) => Change::from_breaks(breaks, &topology, &mut sources)?,
-            };
-            Ok((topology, change))
-        });
-        let (topology, change) = match checked {
-            Ok(checked) => checked,
-            Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
+    fn check(self, sources: &mut Sources) -> Result<Inputs, Vec<Diagnostic>> {
+        let topology = Topology::from_document(&self.topology)?;
+        let change = match &self.cause {
+            Read::File(document) => Change::from_document(document, &topology)?,
+            Read::Breaks([]) => Change::certain("nothing", Vec::new()),
+            Read::Breaks(breaks) => Change::from_breaks(breaks, &topology, sources)?,
         };
         let is_certain = matches!(self.cause, Read::Breaks(_));
         let mut warnings = lint::topology(&topology);

@@ -103,6 +103,8 @@ pub struct IncidentFiles {
     pub topology: Option<FileRef>,
     /// The change.
     pub change: Option<FileRef>,
+    /// What broke, where no change is known.
+    pub breaks: Vec<String>,
 }
 
 impl Incident {
@@ -137,7 +139,12 @@ fn files(mapping: &Mapping<'_>, document: &Document, sources: &Sources) -> Incid
     let folder = Path::new(&sources.get(document.source).name).parent();
     let folder = folder.unwrap_or(Path::new(""));
     let file = |key| mapping.get(key).and_then(|field| file_ref(&field, folder));
-    IncidentFiles { topology: file("topology"), change: file("change") }
+    let breaks = mapping.get("breaks").map(|field| field.items().filter_map(|it| it.title()));
+    IncidentFiles {
+        topology: file("topology"),
+        change: file("change"),
+        breaks: breaks.map(Iterator::collect).unwrap_or_default(),
+    }
 }
 
 fn incident(mapping: &Mapping<'_>, files: IncidentFiles, topology: &Topology) -> Option<Incident> {
@@ -158,7 +165,7 @@ fn incident(mapping: &Mapping<'_>, files: IncidentFiles, topology: &Topology) ->
         date: mapping.get("date").and_then(|field| field.date()),
         topology: files.topology,
         change: files.change,
-        breaks: texts("breaks"),
+        breaks: files.breaks,
         observed: observed?,
         detected: duration("detected"),
         mitigated: duration("mitigated"),

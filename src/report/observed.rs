@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::incident::{Observed, ObservedOn, ObservedState};
+use crate::model::{Incident, Seconds, Topology};
+
 /// What was observed in an incident. Times are seconds from its start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObservedReport {
@@ -42,4 +45,46 @@ pub struct Observation {
     /// Until when, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_s: Option<f64>,
+}
+
+impl ObservedReport {
+    /// Puts names to what was observed.
+    pub fn new(incident: &Incident, topology: &Topology) -> Self {
+        let mut observed: Vec<Observation> =
+            incident.observed.iter().map(|it| Observation::new(it, topology)).collect();
+        observed.sort_by(|a, b| {
+            let from = |it: &Observation| it.from_s.unwrap_or(f64::INFINITY);
+            from(a).total_cmp(&from(b)).then_with(|| a.name.cmp(&b.name))
+        });
+        Self {
+            incident: incident.name.clone(),
+            date: incident.date.map(|date| date.to_string()),
+            observed,
+            detected_s: incident.detected.map(Seconds::get),
+            mitigated_s: incident.mitigated.map(Seconds::get),
+            what_held: incident.what_held.clone(),
+            notes: incident.notes.clone(),
+        }
+    }
+}
+
+impl Observation {
+    fn new(of: &Observed, topology: &Topology) -> Self {
+        let (name, is_flow) = match of.on {
+            ObservedOn::Service(id) => (topology.service(id).name.clone(), false),
+            ObservedOn::Flow(flow) => (topology.flows[flow as usize].name.clone(), true),
+        };
+        let state = match of.state {
+            ObservedState::Failed => "failed",
+            ObservedState::Degraded => "degraded",
+            ObservedState::Unaffected => "unaffected",
+        };
+        Self {
+            name,
+            is_flow,
+            state: state.to_owned(),
+            from_s: of.from.map(Seconds::get),
+            until_s: of.to.map(Seconds::get),
+        }
+    }
 }

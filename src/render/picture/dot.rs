@@ -39,7 +39,10 @@ pub fn dot(focus: &FocusReport) -> String {
     }
     for edge in &focus.edges {
         let (from, to) = (edge.from, edge.to);
-        if edge.passed >= focus.threshold {
+        if edge.kind == "degraded" {
+            let color = Ink::Outline.light();
+            writeln!(text, "  n{from} -> n{to} [style=dotted, color=\"{color}\"]").expect(STRING);
+        } else if edge.passed >= focus.threshold {
             let label = quoted(&match edge.kind.as_str() {
                 "runs_in" => "runs here".to_owned(),
                 "load" => "floods".to_owned(),

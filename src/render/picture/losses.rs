@@ -172,8 +172,11 @@ impl Plot {
         for mark in marks {
             let x = self.at.x + self.x.at(mark);
             sheet.svg.line(Point { x, y }, Point { x, y: y + 5.0 }, Line::new(Ink::Faint, 1.4));
+            let text = words::count(mark);
+            let half = sheet.measure(&text, size, Weight::Regular) / 2.0;
+            let middle = x.min(sheet.width - 4.0 - half);
             let how = Type::new(size, Ink::Soft).at(Anchor::Middle);
-            sheet.svg.text(Point { x, y: y + 8.0 + size }, how, &words::count(mark));
+            sheet.svg.text(Point { x: middle, y: y + 8.0 + size }, how, &text);
         }
         let how = Type::new(size, Ink::Text).at(Anchor::Middle);
         let at = Point { x: self.at.x + self.width / 2.0, y: y + 14.0 + size * 2.0 };
@@ -246,7 +249,8 @@ impl Plot {
             let width = sheet.measure(&text, size, Weight::Bold);
             let right = self.at.x + self.width;
             let x = (point.x + 9.0).min(right - width);
-            let mut y = point.y - 12.0;
+            // A text that reaches back over the curve stands higher.
+            let mut y = point.y - if x < point.x { 34.0 } else { 12.0 };
             while taken.iter().any(|(from, to, at)| {
                 x < *to + 8.0 && x + width > *from - 8.0 && (at - y).abs() < size + 4.0
             }) {

@@ -75,7 +75,10 @@ pub fn flowchart(focus: &FocusReport) -> Result<String, TooLarge> {
     let (mut passed, mut held) = (Vec::new(), Vec::new());
     let mut count = 0;
     for edge in &focus.edges {
-        if edge.passed >= focus.threshold {
+        if edge.kind == "degraded" {
+            writeln!(text, "  n{} -.-> n{}", edge.from, edge.to).expect(STRING);
+            count += 1;
+        } else if edge.passed >= focus.threshold {
             let share = match edge.kind.as_str() {
                 "runs_in" => "runs here".to_owned(),
                 "load" => "floods".to_owned(),

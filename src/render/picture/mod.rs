@@ -11,6 +11,7 @@ mod csv;
 mod dot;
 mod font;
 mod frame;
+mod heatmap;
 mod ink;
 mod layout;
 mod losses;
@@ -25,6 +26,7 @@ pub use cascade::cascade;
 pub use csv::{cascade_csv, losses_csv, timeline_csv};
 pub use dot::dot;
 pub use font::is_font;
+pub use heatmap::{heatmap, heatmap_csv};
 pub use losses::losses;
 #[cfg(feature = "png")]
 pub use png::{PngError, png};

@@ -253,7 +253,7 @@ impl Chart {
             .min(most);
         let shares = sheet.measure("fails 100%", sheet.letters.small, Weight::Regular) + 8.0;
         let left = MARGIN + 34.0 + names + 10.0 + shares + 14.0;
-        let length = sheet.width - MARGIN - left - 46.0;
+        let length = sheet.width - MARGIN - left - 92.0;
         let course = &report.course;
         let spreads = [course.impact_s, course.detected_s, course.ended_s, course.over_s];
         let ends = spreads.into_iter().flatten().map(|it| it.p90);

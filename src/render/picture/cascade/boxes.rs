@@ -29,7 +29,7 @@ impl Content {
     pub(super) fn new(it: &BoxReport, focus: &FocusReport, sheet: &Sheet<'_>) -> Self {
         let is_doc = sheet.style.size == Page::Doc;
         let letters = sheet.letters;
-        let room = if is_doc { 122.0 } else { 190.0 };
+        let room = if is_doc { 148.0 } else { 190.0 };
         let fit = |text: &str, size: f64, weight| sheet.ruler.fit(text, size, weight, room);
         let name = fit(&it.name, letters.plain, Weight::Bold);
         let state = fit(&sayings::state(it, focus), letters.small, Weight::Regular);
@@ -54,7 +54,11 @@ impl Content {
 
 /// Where it belongs: `payments team · eu-west-1a`.
 fn tag(it: &BoxReport) -> Option<String> {
-    let parts: Vec<&str> = [it.team.as_deref(), it.zone.as_deref()].into_iter().flatten().collect();
+    let zone = it.zone.as_ref().map(|zones| match zones.split(", ").count() {
+        1 => zones.clone(),
+        several => format!("{several} zones"),
+    });
+    let parts: Vec<&str> = [it.team.as_deref(), zone.as_deref()].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
