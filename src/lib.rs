@@ -13,3 +13,6 @@ pub mod summary;
 
 #[doc = include_str!("semantics.md")]
 pub mod semantics {}
+
+#[doc = include_str!("architecture.md")]
+pub mod architecture {}

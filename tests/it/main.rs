@@ -10,3 +10,5 @@ mod model;
 mod oracle;
 mod oracle_tests;
 mod random;
+mod readme;
+mod tidy;

@@ -1,0 +1,180 @@
+//! The README tells the truth: every command in it is run, and its whole output compared.
+//!
+//! Commands are the lines of `console` blocks that begin with `$ blastwave`; a line may go on after a
+//! `\`. `| head -N` keeps the first lines, `> FILE` writes them to a file, `$ cat FILE` shows one, and
+//! `$ echo $?` the exit status of the command before. All run one after the other in a copy of what is shipped, without a terminal.
+//! `UPDATE=1 cargo test --test it readme` writes what is said now into the README: read the difference
+//! before you commit it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use blastwave::diagnostic::Sources;
+use blastwave::load;
+use blastwave::model::{Change, Topology};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).expect("the README is there")
+}
+
+/// Where blastwave is not run: for these a reader needs a checkout.
+const NOT_RUN: &[&str] = &["$ cargo "];
+
+#[test]
+fn every_console_block_is_true() {
+    let text = readme();
+    let place = tempfile::tempdir().expect("a folder of our own");
+    copy(&root().join("topologies"), &place.path().join("topologies"));
+    copy(&root().join("tests/it"), &place.path().join("tests/it"));
+    let told = retold(&text, place.path());
+    if told == text {
+        return;
+    }
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(root().join("README.md"), told).expect("the README can be written");
+        return;
+    }
+    let first = text.lines().zip(told.lines()).position(|(says, is)| says != is);
+    let first = first.unwrap_or_else(|| text.lines().count().min(told.lines().count()));
+    panic!(
+        "README.md is not true from line {} on: it says\n{}\nand this is so (UPDATE=1 writes it):\n{}",
+        first + 1,
+        excerpt(&text, first),
+        excerpt(&told, first)
+    );
+}
+
+#[test]
+fn every_yaml_block_is_right() {
+    let text = readme();
+    let mut sources = Sources::default();
+    let mut topology = None;
+    let mut blocks = 0;
+    for block in text.split("```yaml\n").skip(1) {
+        let yaml = block.split("```").next().expect("the start of a text");
+        let document = load::parse("README.md", yaml.as_bytes().to_vec(), &mut sources)
+            .expect("a block of YAML that can be read");
+        blocks += 1;
+        if yaml.contains("\ntopology:") {
+            topology = Some(Topology::from_document(&document).expect("a right topology"));
+        } else if yaml.contains("\nchange:") {
+            let topology = topology.as_ref().expect("the topology comes first");
+            Change::from_document(&document, topology).expect("a right change");
+        }
+    }
+    assert!(blocks >= 2, "the README shows a topology and a change");
+}
+
+fn excerpt(text: &str, from: usize) -> String {
+    text.lines().skip(from).take(60).collect::<Vec<_>>().join("\n")
+}
+
+/// The README with what its commands print now.
+fn retold(text: &str, place: &Path) -> String {
+    let mut told = String::new();
+    let mut lines = text.lines().peekable();
+    let mut is_console = false;
+    let mut status = None;
+    while let Some(line) = lines.next() {
+        told.push_str(line);
+        told.push('\n');
+        if let Some(language) = line.strip_prefix("```") {
+            is_console = !is_console && language == "console";
+            continue;
+        }
+        if !is_console || !line.starts_with("$ ") || NOT_RUN.iter().any(|it| line.starts_with(it)) {
+            continue;
+        }
+        let mut command = line[2..].to_owned();
+        while command.ends_with('\\') {
+            command.pop();
+            let more = lines.next().expect("a command goes on after a `\\`");
+            told.push_str(more);
+            told.push('\n');
+            command.push_str(more.trim_start().trim_start_matches("> "));
+        }
+        while lines.next_if(|line| !line.starts_with("$ ") && !line.starts_with("```")).is_some() {}
+        told.push_str(&run(&command, place, &mut status));
+    }
+    told
+}
+
+/// What a command prints: what it found, and then what it had to say about it.
+fn run(command: &str, place: &Path, status: &mut Option<i32>) -> String {
+    let words = split(command);
+    let at = |mark: &str| words.iter().position(|word| word == mark);
+    let (pipe, file) = (at("|"), at(">"));
+    let end = pipe.or(file).unwrap_or(words.len());
+    let mut printed = match words[0].as_str() {
+        "blastwave" => {
+            let output = Command::new(env!("CARGO_BIN_EXE_blastwave"))
+                .args(&words[1..end])
+                .current_dir(place)
+                .env_remove("CLICOLOR_FORCE")
+                .env("NO_COLOR", "1")
+                .stdin(Stdio::null())
+                .output()
+                .expect("the program runs");
+            *status = output.status.code();
+            let text = |bytes| String::from_utf8(bytes).expect("text");
+            let said = text(output.stderr);
+            let mut found = text(output.stdout);
+            if let Some(file) = file {
+                fs::write(place.join(&words[file + 1]), &found).expect("the file can be written");
+                found.clear();
+            }
+            if !found.is_empty() && !said.is_empty() {
+                found.push('\n');
+            }
+            found + &said
+        }
+        "cat" => fs::read_to_string(place.join(&words[1])).expect("the file is there"),
+        "echo" if words[1] == "$?" => format!("{}\n", status.expect("a command came before")),
+        other => panic!("the README runs `{other}`, which this test does not know"),
+    };
+    if let Some(pipe) = pipe {
+        assert_eq!(words[pipe + 1], "head", "`| head -N` is the only pipe this test knows");
+        let most = words[pipe + 2].trim_start_matches("-n").trim_start_matches('-');
+        let most = most.parse().expect("a number of lines");
+        printed = printed.lines().take(most).fold(String::new(), |text, line| text + line + "\n");
+    }
+    printed
+}
+
+/// Words as a shell splits them, single and double quotes included.
+fn split(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for character in command.chars() {
+        match (quote, character) {
+            (Some(open), it) if it == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            (None, ' ') => words.extend(word.take()),
+            (_, it) => word.get_or_insert_default().push(it),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder can be made");
+    for entry in fs::read_dir(from).expect("the folder is there") {
+        let entry = entry.expect("it can be listed");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a file or a folder").is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("the file can be copied");
+        }
+    }
+}
