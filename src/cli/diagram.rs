@@ -17,6 +17,7 @@ use blastwave::render::picture::{self, Lanes, Size, Style, Theme, Unable, mermai
 use blastwave::report::focus::{FocusReport, Lens};
 use blastwave::report::{ObservedReport, Report};
 use blastwave::study;
+use blastwave::study::explain::Asked;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -103,6 +104,8 @@ enum Kind {
     Timeline,
     /// How many orders are lost
     Losses,
+    /// What would change the loss most: protections taken away, things not stated
+    Tornado,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -188,17 +191,99 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
     };
     let observed = incident.map(|incident| ObservedReport::new(&incident, &inputs.topology));
     let question = Question::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
-    let inputs = &question.inputs;
-    let report = question.simulate(&args.sampling, |progress| {
-        study::simulate(&inputs.topology, &inputs.change, &question.settings, progress)
-    })?;
     let style = picture.style(form, font.as_deref());
-    let lens =
-        Lens { threshold: picture.threshold.get(), boxes_max: picture.size.page().boxes_max() };
-    let focus = FocusReport::new(&inputs.topology, &report, &lens);
-    let bytes = picture.draw(form, &report, &focus, observed.as_ref(), &style)?;
+    let job = Job { args, question: &question, form, style, observed };
+    let (text, is_partial) = match picture.kind {
+        Kind::Cascade => job.cascade()?,
+        Kind::Timeline => job.timeline()?,
+        Kind::Losses => job.losses()?,
+        Kind::Tornado => job.tornado()?,
+    };
+    let bytes = match form {
+        Form::Png => picture.png(&text, &style)?,
+        _ => text.into_bytes(),
+    };
     question.output.write_bytes(&bytes, terminal)?;
-    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
+    Ok(if is_partial { Exit::Interrupted } else { Exit::Done })
+}
+
+/// A picture to be made: each of these gives its text, and whether the simulation was interrupted.
+struct Job<'a> {
+    args: &'a DiagramArgs,
+    question: &'a Question,
+    form: Form,
+    style: Style<'a>,
+    observed: Option<ObservedReport>,
+}
+
+impl Job<'_> {
+    fn simulated(&self) -> Result<(Report, FocusReport), Failure> {
+        let inputs = &self.question.inputs;
+        let report = self.question.simulate(&self.args.sampling, |progress| {
+            study::simulate(&inputs.topology, &inputs.change, &self.question.settings, progress)
+        })?;
+        let picture = &self.args.picture;
+        let lens =
+            Lens { threshold: picture.threshold.get(), boxes_max: picture.size.page().boxes_max() };
+        let focus = FocusReport::new(&inputs.topology, &report, &lens);
+        Ok((report, focus))
+    }
+
+    fn cascade(&self) -> Result<(String, bool), Failure> {
+        let (report, focus) = self.simulated()?;
+        let text = match self.form {
+            Form::Dot => picture::dot(&focus),
+            Form::Mermaid => mermaid::flowchart(&focus).map_err(too_large)?,
+            Form::Csv => picture::cascade_csv(&focus),
+            Form::Svg | Form::Png => picture::cascade(&focus, &self.style),
+        };
+        Ok((text, report.partial))
+    }
+
+    fn timeline(&self) -> Result<(String, bool), Failure> {
+        let (report, focus) = self.simulated()?;
+        let text = match self.form {
+            Form::Mermaid => mermaid::gantt(&report, &focus).map_err(unable)?.map_err(too_large)?,
+            Form::Csv => picture::timeline_csv(&report, &focus).map_err(unable)?,
+            _ => {
+                let lanes = match self.args.picture.lanes {
+                    LanesArg::Team => Lanes::Team,
+                    LanesArg::Zone => Lanes::Zone,
+                    LanesArg::Tier => Lanes::Tier,
+                };
+                let observed = self.observed.as_ref();
+                picture::timeline(&report, &focus, lanes, observed, &self.style).map_err(unable)?
+            }
+        };
+        Ok((text, report.partial))
+    }
+
+    fn losses(&self) -> Result<(String, bool), Failure> {
+        let (report, _) = self.simulated()?;
+        let text = match self.form {
+            Form::Csv => picture::losses_csv(&report),
+            _ => picture::losses(&report, &self.style),
+        };
+        Ok((text.map_err(unable)?, report.partial))
+    }
+
+    fn tornado(&self) -> Result<(String, bool), Failure> {
+        let (inputs, sampling) = (&self.question.inputs, &self.args.sampling);
+        let asked = Asked { has_change: true, ..Asked::default() };
+        let settings = &self.question.settings;
+        let explained = self.question.run(sampling, |progress| {
+            study::explain(&inputs.topology, &inputs.change, settings, &asked, progress)
+        })?;
+        let explained = explained.map_err(|obstacle| Failure::usage(obstacle.to_string()))?;
+        if explained.partial && (!sampling.partial || explained.trials == 0) {
+            return Err(Failure::Interrupted { trials: explained.trials });
+        }
+        let text = match self.form {
+            Form::Csv => picture::tornado_csv(&explained),
+            _ => picture::tornado(&explained, &self.style).map_err(unable)?,
+        };
+        Ok((text, explained.partial))
+    }
 }
 
 /// Refuses what no kind of file can show, before anything is simulated.
@@ -209,7 +294,9 @@ fn possible(kind: Kind, form: Form) -> Result<(), Failure> {
     };
     match (kind, form) {
         (Kind::Timeline, Form::Dot) => refuse("a timeline", ".svg, .png, .mmd or .csv"),
-        (Kind::Losses, Form::Dot | Form::Mermaid) => refuse("losses", ".svg, .png or .csv"),
+        (Kind::Losses | Kind::Tornado, Form::Dot | Form::Mermaid) => {
+            refuse("a plot", ".svg, .png or .csv")
+        }
         _ => Ok(()),
     }
 }
@@ -242,40 +329,6 @@ impl PictureArgs {
             ThemeArg::Auto => Theme::Auto,
         };
         Style { size: self.size.page(), theme, font }
-    }
-
-    fn draw(
-        &self,
-        form: Form,
-        report: &Report,
-        focus: &FocusReport,
-        observed: Option<&ObservedReport>,
-        style: &Style<'_>,
-    ) -> Result<Vec<u8>, Failure> {
-        let text = match (self.kind, form) {
-            (Kind::Cascade, Form::Dot) => picture::dot(focus),
-            (Kind::Cascade, Form::Mermaid) => mermaid::flowchart(focus).map_err(too_large)?,
-            (Kind::Cascade, Form::Csv) => picture::cascade_csv(focus),
-            (Kind::Timeline, Form::Mermaid) => {
-                mermaid::gantt(report, focus).map_err(unable)?.map_err(too_large)?
-            }
-            (Kind::Timeline, Form::Csv) => picture::timeline_csv(report, focus).map_err(unable)?,
-            (Kind::Losses, Form::Csv) => picture::losses_csv(report).map_err(unable)?,
-            (Kind::Cascade, _) => picture::cascade(focus, style),
-            (Kind::Timeline, _) => {
-                let lanes = match self.lanes {
-                    LanesArg::Team => Lanes::Team,
-                    LanesArg::Zone => Lanes::Zone,
-                    LanesArg::Tier => Lanes::Tier,
-                };
-                picture::timeline(report, focus, lanes, observed, style).map_err(unable)?
-            }
-            (Kind::Losses, _) => picture::losses(report, style).map_err(unable)?,
-        };
-        match form {
-            Form::Png => self.png(&text, style),
-            _ => Ok(text.into_bytes()),
-        }
     }
 
     #[cfg(feature = "png")]

@@ -9,6 +9,7 @@ mod load;
 mod model;
 mod oracle;
 mod oracle_tests;
+mod pictures;
 mod random;
 mod readme;
 mod tidy;

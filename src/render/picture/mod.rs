@@ -21,6 +21,7 @@ mod png;
 mod shapes;
 mod svg;
 mod timeline;
+mod tornado;
 
 pub use cascade::cascade;
 pub use csv::{cascade_csv, losses_csv, timeline_csv};
@@ -31,6 +32,7 @@ pub use losses::losses;
 #[cfg(feature = "png")]
 pub use png::{PngError, png};
 pub use timeline::{Lanes, Unable, timeline};
+pub use tornado::{tornado, tornado_csv};
 
 /// How pictures are drawn.
 #[derive(Clone, Copy, Debug, Default)]

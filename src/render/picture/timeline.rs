@@ -30,6 +30,9 @@ pub enum Unable {
     /// There is no order flow with a rate, or no time.
     #[error("no orders are counted: no flow has a rate, or the change is a single moment")]
     NoRates,
+    /// Nothing changes the result by more than chance.
+    #[error("no protection or unknown makes a difference that can be told from chance")]
+    NoDifference,
     /// No trial loses an order.
     #[error("no trial loses any order")]
     NothingLost,
