@@ -131,7 +131,7 @@ pub(crate) struct CheckArgs {
 }
 
 /// What breaks, and where.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct QuestionArgs {
     /// The topology, or a scenario that names a topology and a change; `-` is standard input
     // It may have been taken for a further value of `--break`: see `topology`.
@@ -169,6 +169,12 @@ pub(crate) struct QuestionArgs {
 }
 
 impl QuestionArgs {
+    /// The same question about another topology.
+    pub(crate) fn with_topology(&self, topology: Option<&str>) -> Self {
+        let breaks = self.topology_and_breaks().map_or(&[][..], |(_, breaks)| breaks).to_vec();
+        Self { topology: topology.map(str::to_owned), breaks, ..self.clone() }
+    }
+
     /// The topology and the breaks.
     ///
     /// `--break` takes several values, so in `--break payments shop.yaml` the parser takes the

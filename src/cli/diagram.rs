@@ -29,6 +29,8 @@ Examples:
     blastwave diagram shop.yaml --break payments -o cascade.mmd
   What was observed in an incident over what is simulated:
     blastwave diagram --incident friday.yaml --kind timeline -o review.svg
+  What a fallback would change, everything in the same place:
+    blastwave diagram shop.yaml --after shop-v2.yaml --break payments --kind before-after -o pair.svg
   The numbers of the curve of lost orders:
     blastwave diagram shop.yaml --change v4.yaml --kind losses -o losses.csv";
 
@@ -81,6 +83,10 @@ struct PictureArgs {
     #[arg(long, value_name = "FILE", help_heading = "What breaks")]
     incident: Option<String>,
 
+    /// The topology after a change of the architecture, for `--kind before-after`
+    #[arg(long, value_name = "TOPOLOGY", help_heading = "Picture")]
+    after: Option<String>,
+
     /// Use this font for letters that the built-in one lacks: TrueType or OpenType
     #[arg(long, value_name = "FILE", help_heading = "Picture")]
     font: Option<String>,
@@ -106,6 +112,8 @@ enum Kind {
     Losses,
     /// What would change the loss most: protections taken away, things not stated
     Tornado,
+    /// The cascade in two topologies, everything in the same place
+    BeforeAfter,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -180,6 +188,9 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
     let picture = &args.picture;
     let form = Form::of(picture.output.as_deref())?;
     possible(picture.kind, form)?;
+    if (picture.kind == Kind::BeforeAfter) != picture.after.is_some() {
+        return Err(Failure::usage("`--kind before-after` and `--after TOPOLOGY` belong together"));
+    }
     let font = picture.font.as_deref().map(font).transpose()?;
     let output = picture.output.as_deref();
     let (inputs, incident) = match picture.incident.as_deref() {
@@ -198,6 +209,7 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
         Kind::Timeline => job.timeline()?,
         Kind::Losses => job.losses()?,
         Kind::Tornado => job.tornado()?,
+        Kind::BeforeAfter => job.before_after(terminal)?,
     };
     let bytes = match form {
         Form::Png => picture.png(&text, &style)?,
@@ -227,6 +239,19 @@ impl Job<'_> {
             Lens { threshold: picture.threshold.get(), boxes_max: picture.size.page().boxes_max() };
         let focus = FocusReport::new(&inputs.topology, &report, &lens);
         Ok((report, focus))
+    }
+
+    fn before_after(&self, terminal: Terminal) -> Result<(String, bool), Failure> {
+        let (report, before) = self.simulated()?;
+        let question = self.args.question.with_topology(self.args.picture.after.as_deref());
+        let inputs = inputs::read(&question)?;
+        let sampling = &self.args.sampling;
+        let second = Question::with_output(inputs, &question, sampling, None, terminal)?;
+        let Self { args, form, style, .. } = *self;
+        let second = Job { args, question: &second, form, style, observed: None };
+        let (later, after) = second.simulated()?;
+        let text = picture::before_after(&before, &after, &self.style);
+        Ok((text, report.partial || later.partial))
     }
 
     fn cascade(&self) -> Result<(String, bool), Failure> {
@@ -296,6 +321,9 @@ fn possible(kind: Kind, form: Form) -> Result<(), Failure> {
         (Kind::Timeline, Form::Dot) => refuse("a timeline", ".svg, .png, .mmd or .csv"),
         (Kind::Losses | Kind::Tornado, Form::Dot | Form::Mermaid) => {
             refuse("a plot", ".svg, .png or .csv")
+        }
+        (Kind::BeforeAfter, Form::Dot | Form::Mermaid | Form::Csv) => {
+            refuse("a comparison", ".svg or .png")
         }
         _ => Ok(()),
     }

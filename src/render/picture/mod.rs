@@ -23,7 +23,7 @@ mod svg;
 mod timeline;
 mod tornado;
 
-pub use cascade::cascade;
+pub use cascade::{before_after, cascade};
 pub use csv::{cascade_csv, losses_csv, timeline_csv};
 pub use dot::dot;
 pub use font::is_font;

@@ -50,6 +50,17 @@ impl Content {
     pub(super) fn size(&self) -> Size {
         self.size
     }
+
+    /// Gives both the room of the larger.
+    pub(super) fn share_room(&mut self, other: &mut Self) {
+        share_room(&mut self.size, &mut other.size);
+    }
+}
+
+/// Makes both sizes that of the larger.
+pub(super) fn share_room(a: &mut Size, b: &mut Size) {
+    let larger = Size { width: a.width.max(b.width), height: a.height.max(b.height) };
+    (*a, *b) = (larger, larger);
 }
 
 /// Where it belongs: `payments team · eu-west-1a`.

@@ -58,6 +58,11 @@ impl Label {
     pub(super) fn size(&self) -> Size {
         self.size
     }
+
+    /// Gives both the room of the larger.
+    pub(super) fn share_room(&mut self, other: &mut Self) {
+        super::boxes::share_room(&mut self.size, &mut other.size);
+    }
 }
 
 /// Draws all links, what passed above what was held, and then their labels.

@@ -6,9 +6,11 @@
 mod boxes;
 mod legend;
 mod links;
+mod pair;
 mod sayings;
 
 pub(super) use boxes::badge;
+pub use pair::before_after;
 pub(super) use sayings::{counts, state};
 
 use super::font::Weight;
@@ -65,6 +67,18 @@ fn place(focus: &FocusReport, sheet: &Sheet<'_>, direction: Direction, row_max: 
         focus.boxes.iter().map(|it| boxes::Content::new(it, focus, sheet)).collect();
     let labels: Vec<links::Label> =
         focus.edges.iter().map(|it| links::Label::new(it, focus, sheet, direction)).collect();
+    let placement = lay_out(focus, &boxes, &labels, direction, row_max);
+    Plan { direction, placement, boxes, labels }
+}
+
+/// Finds places for contents and labels of these sizes.
+fn lay_out(
+    focus: &FocusReport,
+    boxes: &[boxes::Content],
+    labels: &[links::Label],
+    direction: Direction,
+    row_max: usize,
+) -> Placement {
     let layout = Layered {
         direction,
         row_max,
@@ -72,7 +86,7 @@ fn place(focus: &FocusReport, sheet: &Sheet<'_>, direction: Direction, row_max: 
         link_gap: 8.0,
         row_gap: if direction == Direction::Right { 26.0 } else { 18.0 },
     };
-    let links = focus.edges.iter().zip(&labels).map(|(edge, label)| Link {
+    let links = focus.edges.iter().zip(labels).map(|(edge, label)| Link {
         from: edge.from,
         to: edge.to,
         label: label.size(),
@@ -83,7 +97,7 @@ fn place(focus: &FocusReport, sheet: &Sheet<'_>, direction: Direction, row_max: 
         is_first: focus.boxes.iter().map(|it| it.state == "origin").collect(),
         links: links.collect(),
     };
-    Plan { direction, placement: layout.place(&graph), boxes, labels }
+    layout.place(&graph)
 }
 
 fn draw(focus: &FocusReport, mut sheet: Sheet<'_>, plan: &Plan) -> String {
