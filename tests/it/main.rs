@@ -9,7 +9,6 @@ mod load;
 mod model;
 mod oracle;
 mod oracle_tests;
-mod pictures;
 mod random;
 mod readme;
 mod tidy;
