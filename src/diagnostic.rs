@@ -375,6 +375,15 @@ codes! {
     DelayOrder = "delay-order",
     /// Keys that exclude one another, or one that needs another.
     Conflict = "conflict",
+    // Rules.
+    /// A condition that is not CEL.
+    RuleSyntax = "rule-syntax",
+    /// A condition whose types do not fit.
+    RuleType = "rule-type",
+    /// A condition that speaks of a variable, field or function that does not exist.
+    UnknownName = "unknown-name",
+    /// A condition that is too long, too deep or too much work.
+    RuleTooLarge = "rule-too-large",
     // Doubts.
     /// Hard dependencies in a circle.
     DependencyCycle = "dependency-cycle",

@@ -312,6 +312,7 @@ pub(crate) enum ListFormat {
 pub(crate) enum SchemaOf {
     Topology,
     Change,
+    Policy,
     Scenario,
     Incident,
     Result,

@@ -128,6 +128,12 @@ impl Sketch {
         debug_assert!(self.pending.is_empty(), "settled before it is asked");
         #[expect(clippy::cast_sign_loss, reason = "a rank is not negative")]
         let rank = ((q * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
+        self.ranked(rank)
+    }
+
+    /// The value of this rank, 1 for the smallest; nothing beyond the last.
+    pub fn ranked(&self, rank: u64) -> Option<f64> {
+        debug_assert!(self.pending.is_empty(), "settled before it is asked");
         let mut below = 0;
         for bucket in &self.buckets {
             below += u64::from(bucket.count);

@@ -1,7 +1,7 @@
 //! The checked model: what the input files mean.
 //!
 //! Documents come in from [`crate::load`], checked values go out: a [`Topology`], a [`Change`], a
-//! [`Scenario`]. After this room nothing is checked again, and no later room sees YAML. Everything
+//! [`Policy`], a [`Scenario`]. After this room nothing is checked again, and no later room sees YAML. Everything
 //! named in the model is sorted by name, so that the order of keys in a file changes nothing. What is
 //! doubtful rather than wrong, [`lint`] says of what was checked.
 
@@ -10,6 +10,8 @@ mod decode;
 pub mod defaults;
 pub mod incident;
 pub mod lint;
+pub mod policy;
+pub mod rule;
 pub mod scenario;
 pub mod schema;
 pub mod topology;
@@ -18,6 +20,7 @@ pub mod units;
 pub use change::Change;
 pub use decode::kind::Kind;
 pub use incident::Incident;
+pub use policy::Policy;
 pub use scenario::Scenario;
 pub use topology::Topology;
 pub use units::{Money, Rate, Seconds, Share};

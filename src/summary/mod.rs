@@ -5,6 +5,7 @@
 pub mod estimate;
 mod histogram;
 pub mod paired;
+pub mod sequential;
 
 pub use estimate::Estimate;
 pub use histogram::Histogram;

@@ -13,9 +13,10 @@ pub(crate) mod read;
 mod rollout;
 mod topology;
 
-/// The mappings of topologies, changes, scenarios and incidents, for the test that holds the schemas to them.
+/// The mappings of topologies, changes, scenarios, incidents and policies, for the
+/// test that holds the schemas to them.
 #[cfg(test)]
-pub(crate) const SHAPES: [&[&read::Shape]; 4] = [
+pub(crate) const SHAPES: [&[&read::Shape]; 5] = [
     &[
         &topology::TOPOLOGY,
         &topology::THRESHOLDS,
@@ -49,4 +50,5 @@ pub(crate) const SHAPES: [&[&read::Shape]; 4] = [
     ],
     &[&super::scenario::SCENARIO],
     &[&super::incident::INCIDENT, &super::incident::OBSERVED],
+    &[&super::policy::POLICY, &super::policy::RULE],
 ];

@@ -16,6 +16,9 @@ pub const SCENARIO: &str = include_str!("scenario.json");
 /// The JSON Schema (2020-12) of an incident file.
 pub const INCIDENT: &str = include_str!("incident.json");
 
+/// The JSON Schema (2020-12) of a policy file.
+pub const POLICY: &str = include_str!("policy.json");
+
 #[cfg(test)]
 mod tests {
     use jsonschema::Validator;
@@ -64,7 +67,7 @@ mod tests {
 
     #[test]
     fn the_schemas_are_schemas() {
-        for schema in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT] {
+        for schema in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY] {
             assert!(jsonschema::meta::is_valid(&parsed(schema)));
         }
     }
@@ -75,6 +78,7 @@ mod tests {
         accepts(CHANGE, include_str!("../../../tests/it/files/full-change.yaml"));
         accepts(SCENARIO, include_str!("../../../tests/it/files/full-scenario.yaml"));
         accepts(INCIDENT, include_str!("../../../tests/it/files/full-incident.yaml"));
+        accepts(POLICY, crate::model::policy::DEFAULT);
     }
 
     #[test]
@@ -99,13 +103,14 @@ mod tests {
             TOPOLOGY,
             "{version: 1, topology: t, services: {a: {dependencies: [{service: b, timeout: 5}]}}}"
         ));
+        assert!(wrong(POLICY, "{version: 1, policy: p, rules: [{name: a, when: b, verdict: no}]}"));
         assert!(wrong(CHANGE, "{version: 1, change: c, targets: []}"));
         assert!(wrong(CHANGE, "{version: 1, change: c, targets: [a], rollout: cannary}"));
     }
 
     #[test]
     fn every_mapping_has_the_keys_that_the_decoder_knows() {
-        for (schema, shapes) in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT].into_iter().zip(SHAPES) {
+        for (schema, shapes) in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY].into_iter().zip(SHAPES) {
             let schema = parsed(schema);
             for shape in shapes {
                 let mapping =
@@ -123,7 +128,7 @@ mod tests {
 
     #[test]
     fn every_mapping_of_the_schemas_is_known_to_the_decoder() {
-        for (schema, shapes) in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT].into_iter().zip(SHAPES) {
+        for (schema, shapes) in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY].into_iter().zip(SHAPES) {
             let count = schema.matches("\"additionalProperties\": false").count();
             assert_eq!(count, shapes.len());
         }
@@ -131,7 +136,7 @@ mod tests {
 
     #[test]
     fn every_key_is_described() {
-        for schema in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT] {
+        for schema in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY] {
             undescribed("", &parsed(schema));
         }
     }

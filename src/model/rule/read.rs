@@ -1,0 +1,698 @@
+//! From the text of a condition to its checked tree: everything wrong is reported with its place.
+
+use std::rc::Rc;
+
+use cel::common::ast::{CallExpr, ComprehensionExpr, Expr as Cel, LiteralValue, SourceInfo};
+use cel::parser::{Expression, Parser};
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::places::Places;
+use super::types::{Names, Record, Type, VARIABLES};
+use super::{DEPTH_MAX, Expr, MACROS_MAX, Macro, MacroKind, Node, Operator, Part, TEXT_MAX};
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::model::Topology;
+use crate::model::decode::read::{Problems, ticked};
+use crate::model::units::parse_duration;
+
+/// Reads a condition; with a topology, flows and services that it names must be there.
+pub(crate) fn read(
+    text: &str,
+    file: &str,
+    whole: Place,
+    topology: Option<&Topology>,
+    problems: &Problems,
+) -> Option<Node> {
+    let places = Places::new(text, file, whole);
+    if let Some((code, message, help)) = too_large(text) {
+        problems.push(Diagnostic::error(code, message, whole).help(help));
+        return None;
+    }
+    let parsed = Parser::new().max_recursion_depth(64).parse_with_source_info(text);
+    let (tree, info) = match parsed {
+        Ok(parsed) => parsed,
+        Err(wrong) => {
+            for error in wrong.errors.iter().take(1) {
+                let (at, message) = syntax(error, text);
+                let place = places.of(at, at + 1);
+                let message = format!("this is not a condition: {message}");
+                problems.push(Diagnostic::error(Code::RuleSyntax, message, place).help(
+                    "conditions are written in CEL: `flows[\"checkout\"].failed.p > 0.2 && total.orders_lost.mean > 500`",
+                ));
+            }
+            return None;
+        }
+    };
+    let mut reader =
+        Reader { text, info: &info, places: &places, topology, problems, scope: Vec::new() };
+    let (node, of) = reader.node(&tree)?;
+    if !of.is(&Type::Bool) {
+        reader.wrong_type(&node, "a condition is a yes or no", &of);
+        return None;
+    }
+    Some(node)
+}
+
+fn too_large(text: &str) -> Option<(Code, String, String)> {
+    if text.len() > TEXT_MAX {
+        let message = format!("this condition is {} bytes long", text.len());
+        let help = format!("a condition has at most {TEXT_MAX} bytes: make several rules of it");
+        return Some((Code::RuleTooLarge, message, help));
+    }
+    // What nests: brackets, and signs before others. Operators of one level do not.
+    let (mut depth, mut deepest, mut signs) = (0_usize, 0, 0_usize);
+    let mut quote = None;
+    let mut questions = 0;
+    for c in text.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => continue,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
+            (None, '!' | '-') => signs += 1,
+            (None, '?') => questions += 1,
+            _ => {}
+        }
+        if c != '!' && c != '-' && !c.is_whitespace() {
+            signs = 0;
+        }
+        deepest = deepest.max(depth + signs).max(questions);
+    }
+    (deepest > DEPTH_MAX).then(|| {
+        let message = format!("this condition is nested {deepest} deep");
+        (Code::RuleTooLarge, message, format!("a condition is nested at most {DEPTH_MAX} deep"))
+    })
+}
+
+/// Where the parser stopped, as a byte, and why, without its list of everything else.
+fn syntax(error: &cel::ParseError, text: &str) -> (usize, String) {
+    let (line, column) = error.pos;
+    let line = usize::try_from(line).unwrap_or(1).max(1) - 1;
+    let column = usize::try_from(column).unwrap_or(1).max(1) - 1;
+    let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+    let rest = text.get(start..).unwrap_or_default();
+    let at = start + rest.char_indices().nth(column).map_or(rest.trim_end().len(), |(at, _)| at);
+    let message = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
+    let message = message.split(" expecting ").next().unwrap_or(message);
+    let message = message.lines().next().unwrap_or_default().replace("<EOF>", "its end");
+    (at.min(text.len().saturating_sub(1)), message)
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    info: &'a SourceInfo,
+    places: &'a Places,
+    topology: Option<&'a Topology>,
+    problems: &'a Problems,
+    /// The names that macros give to items, outermost first.
+    scope: Vec<(String, Type)>,
+}
+
+type Typed = (Node, Type);
+
+impl Reader<'_> {
+    fn node(&mut self, tree: &Expression) -> Option<Typed> {
+        let own = self.token(tree.id);
+        match &tree.expr {
+            Cel::Literal(literal) => self.literal(literal, own),
+            Cel::Ident(name) => self.name(name, own),
+            Cel::Select(select) => {
+                let of = self.node(&select.operand)?;
+                self.field(of, &select.field, select.test, own)
+            }
+            Cel::List(list) => {
+                let mut items = Vec::new();
+                let mut kind: Option<Type> = None;
+                for item in &list.elements {
+                    let (node, of) = self.node(item)?;
+                    if let Some(first) = &kind
+                        && !first.is(&of)
+                    {
+                        let message = format!("this list holds {} first", first.describe());
+                        self.wrong_type(&node, &message, &of);
+                        return None;
+                    }
+                    kind.get_or_insert(of);
+                    items.push(node);
+                }
+                let of = Type::List(Rc::new(kind.unwrap_or(Type::Any)));
+                Some((Node { place: own, expr: Expr::List(items) }, of))
+            }
+            Cel::Call(call) => self.call(call, own),
+            Cel::Comprehension(it) => self.macro_(it, own),
+            Cel::Map(_) | Cel::Struct(_) | Cel::Unspecified => {
+                self.refuse(own, "this part of CEL has no use in a rule", "compare figures");
+                None
+            }
+        }
+    }
+
+    /// Where the token of a part is.
+    fn token(&self, id: u64) -> Place {
+        let (start, stop) = self.info.offset_for(id).unwrap_or((0, 0));
+        let byte = |character: u32| {
+            let found = self.text.char_indices().nth(character as usize);
+            found.map_or(self.text.len(), |(byte, _)| byte)
+        };
+        self.places.of(byte(start), byte(stop + 1))
+    }
+
+    fn literal(&self, literal: &LiteralValue, place: Place) -> Option<Typed> {
+        let (expr, of) = match literal {
+            LiteralValue::Boolean(it) => (Expr::Bool(**it), Type::Bool),
+            LiteralValue::Double(it) => (Expr::Number(**it), Type::Number),
+            LiteralValue::Int(it) => (Expr::Number(**it as f64), Type::Number),
+            LiteralValue::UInt(it) => (Expr::Number(**it as f64), Type::Number),
+            LiteralValue::String(it) => (Expr::Text((**it).to_owned()), Type::Text),
+            LiteralValue::Null | LiteralValue::Bytes(_) => {
+                let help = "ask with `has(..)` whether something is known";
+                self.refuse(place, "nothing in a rule is null or bytes", help);
+                return None;
+            }
+        };
+        Some((Node { expr, place }, of))
+    }
+
+    fn name(&self, name: &str, place: Place) -> Option<Typed> {
+        let bound = self.scope.iter().rev().find(|(known, _)| known == name);
+        let known = || VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, of)| of());
+        if let Some(of) = bound.map(|(_, of)| of.clone()).or_else(known) {
+            return Some((Node { expr: Expr::Name(name.to_owned()), place }, of));
+        }
+        let names = self.scope.iter().map(|(name, _)| &**name);
+        let names: Vec<&str> = names.chain(VARIABLES.iter().map(|(name, _)| *name)).collect();
+        let problem =
+            Diagnostic::error(Code::UnknownName, format!("there is no variable `{name}`"), place);
+        let all = || Some(format!("there are {}", ticked(names.iter(), "and")));
+        self.push(self.problems.suggest(problem, name, names.iter().copied(), all));
+        None
+    }
+
+    fn field(&self, of: Typed, field: &str, is_test: bool, dot: Place) -> Option<Typed> {
+        let (node, kind) = of;
+        let place = Place { start: node.place.start, ..self.after(dot, field) };
+        let own = self.after(dot, field);
+        // CEL reads `flows.checkout` as `flows["checkout"]`.
+        if let Type::Map(names, inner) = &kind
+            && !is_test
+        {
+            self.known(*names, field, own)?;
+            let key = Node { expr: Expr::Text(field.to_owned()), place: own };
+            let expr = Expr::Item(Box::new(node), Box::new(key));
+            return Some((Node { expr, place }, (**inner).clone()));
+        }
+        let Type::Record(record) = &kind else {
+            let message = format!("{} has no fields", kind.describe());
+            self.refuse(own, &message, "only records such as flows and services have fields");
+            return None;
+        };
+        let Some((name, of)) = record.field(field) else {
+            self.unknown_field(record, field, own);
+            return None;
+        };
+        let expr = if is_test {
+            Expr::Has(Box::new(node), name)
+        } else {
+            Expr::Field(Box::new(node), name)
+        };
+        Some((Node { expr, place }, if is_test { Type::Bool } else { of }))
+    }
+
+    /// Where a name behind a dot is.
+    fn after(&self, dot: Place, name: &str) -> Place {
+        let end = dot.end + name.len() as u32;
+        Place { start: dot.end.min(end), end, ..dot }
+    }
+
+    fn unknown_field(&self, record: &Record, field: &str, place: Place) {
+        let message = format!("{} has no field `{field}`", record.what);
+        let problem = Diagnostic::error(Code::UnknownName, message, place);
+        if let Some((_, hint)) = record.hints.iter().find(|(name, _)| *name == field) {
+            self.push(problem.help(*hint));
+            return;
+        }
+        let names = || record.fields.iter().map(|(name, _)| *name);
+        let all = || {
+            let (verb, noun) =
+                if record.fields.len() == 1 { ("is", "field") } else { ("are", "fields") };
+            Some(format!("its {noun} {verb} {}", ticked(names(), "and")))
+        };
+        self.push(self.problems.suggest(problem, field, names(), all));
+    }
+
+    /// Whether there is a flow or service of this name; reports when not.
+    fn known(&self, names: Names, name: &str, place: Place) -> Option<()> {
+        let Some(topology) = self.topology else { return Some(()) };
+        let (code, what, all): (_, _, Vec<&str>) = match names {
+            Names::Flow => {
+                (Code::UnknownFlow, "flow", topology.flows.iter().map(|it| &*it.name).collect())
+            }
+            Names::Service => (
+                Code::UnknownService,
+                "service",
+                topology.services.iter().map(|it| &*it.name).collect(),
+            ),
+        };
+        if all.contains(&name) {
+            return Some(());
+        }
+        let problem = Diagnostic::error(
+            code,
+            format!("there is no {what} `{name}` in `{}`", topology.name),
+            place,
+        );
+        let mut problem = self.problems.suggest(problem, name, all.iter().copied(), || {
+            (all.len() <= 12).then(|| format!("there are {}", ticked(all.iter(), "and")))
+        });
+        // The place is that of a text in a text: what would replace it is said, not offered.
+        problem.fix = None;
+        self.push(problem);
+        None
+    }
+
+    fn call(&mut self, call: &CallExpr, own: Place) -> Option<Typed> {
+        let mut operands = Vec::new();
+        for operand in call.target.as_deref().into_iter().chain(&call.args) {
+            operands.push(self.node(operand)?);
+        }
+        let name = call.func_name.as_str();
+        let operator = operator(name);
+        let place = operands.iter().fold(own, |all, (node, _)| union(all, node.place));
+        match (operator, operands.len(), name) {
+            (Some(operator), 2, _) => self.two(operator, operands, place),
+            (_, 2, "_[_]") => self.item(operands, place),
+            (_, 1, "!_") => {
+                let [(node, of)] = take(operands);
+                self.must(&node, &of, &Type::Bool, "`!` negates a yes or no")?;
+                Some((Node { expr: Expr::Not(Box::new(node)), place }, Type::Bool))
+            }
+            (_, 1, "-_") => {
+                let [(node, of)] = take(operands);
+                if !of.is(&Type::Span) {
+                    self.must(&node, &of, &Type::Number, "`-` negates a number")?;
+                }
+                Some((Node { expr: Expr::Minus(Box::new(node)), place }, of))
+            }
+            (_, 3, "_?_:_") => {
+                let [(condition, of), (yes, yes_of), (no, no_of)] = take(operands);
+                self.must(&condition, &of, &Type::Bool, "before `?` stands a yes or no")?;
+                if !yes_of.is(&no_of) {
+                    let message = format!("before `:` stands {}", yes_of.describe());
+                    self.wrong_type(&no, &message, &no_of);
+                    return None;
+                }
+                let expr = Expr::If(Box::new([condition, yes, no]));
+                Some((Node { expr, place }, yes_of))
+            }
+            (_, 1, "size") => {
+                let [(node, of)] = take(operands);
+                if !matches!(of, Type::List(_) | Type::Map(..) | Type::Text) {
+                    self.wrong_type(
+                        &node,
+                        "`size` counts the items of a list or the letters of a text",
+                        &of,
+                    );
+                    return None;
+                }
+                Some((Node { expr: Expr::Size(Box::new(node)), place }, Type::Number))
+            }
+            (_, 1, "timestamp" | "duration") => self.constant(name, operands, place),
+            (_, 1 | 2, _) if part(name).is_some() => {
+                self.part(part(name).expect("just asked"), operands, place)
+            }
+            _ => {
+                let known = [
+                    "size",
+                    "has",
+                    "exists",
+                    "all",
+                    "exists_one",
+                    "filter",
+                    "map",
+                    "startsWith",
+                    "endsWith",
+                    "contains",
+                    "timestamp",
+                    "duration",
+                    "getFullYear",
+                    "getMonth",
+                    "getDate",
+                    "getDayOfMonth",
+                    "getDayOfWeek",
+                    "getHours",
+                    "getMinutes",
+                ];
+                let before = Place { start: own.start.saturating_sub(name.len() as u32), ..own };
+                let before = if call.target.is_some() { before } else { own };
+                let is_known = known.contains(&name);
+                let message = if is_known {
+                    format!("`{name}` is used wrongly")
+                } else {
+                    format!("there is no function `{name}`")
+                };
+                let problem = Diagnostic::error(Code::UnknownName, message, before);
+                self.push(if is_known {
+                    problem.help(usage(name))
+                } else {
+                    self.problems.suggest(problem, name, known, || {
+                        Some(format!("there are {}", ticked(known, "and")))
+                    })
+                });
+                None
+            }
+        }
+    }
+
+    fn two(&self, operator: Operator, operands: Vec<Typed>, place: Place) -> Option<Typed> {
+        use Operator as Op;
+        let [(left, a), (right, b)] = take(operands);
+        let sign = operator.as_str();
+        let of = match operator {
+            Op::And | Op::Or => {
+                let rule = format!("`{sign}` joins a yes or no");
+                self.must(&left, &a, &Type::Bool, &rule)?;
+                self.must(&right, &b, &Type::Bool, &rule)?;
+                Type::Bool
+            }
+            Op::Equal | Op::Unequal => {
+                let is_plain =
+                    |of: &Type| !matches!(of, Type::Record(_) | Type::Map(..) | Type::List(_));
+                for (node, of) in [(&left, &a), (&right, &b)] {
+                    if !is_plain(of) {
+                        self.wrong_type(node, &format!("`{sign}` compares single values"), of);
+                        return None;
+                    }
+                }
+                self.must(&right, &b, &a, &format!("`{sign}` compares it with {}", a.describe()))?;
+                Type::Bool
+            }
+            Op::Less | Op::AtMost | Op::More | Op::AtLeast => {
+                if !matches!(a, Type::Number | Type::Moment | Type::Span | Type::Text) {
+                    self.wrong_type(&left, &format!("`{sign}` compares numbers"), &a);
+                    return None;
+                }
+                self.must(&right, &b, &a, &format!("`{sign}` compares it with {}", a.describe()))?;
+                Type::Bool
+            }
+            Op::Plus | Op::Minus | Op::Times | Op::By | Op::Modulo => {
+                let found = match (operator, &a, &b) {
+                    (_, Type::Number, Type::Number) => Some(Type::Number),
+                    (Op::Plus, Type::Text, Type::Text) => Some(Type::Text),
+                    (Op::Plus | Op::Minus, Type::Span, Type::Span) => Some(Type::Span),
+                    (Op::Plus | Op::Minus, Type::Moment, Type::Span) => Some(Type::Moment),
+                    (Op::Minus, Type::Moment, Type::Moment) => Some(Type::Span),
+                    _ => None,
+                };
+                let Some(of) = found else {
+                    let message = format!("`{sign}` cannot follow {}", a.describe());
+                    self.wrong_type(&right, &message, &b);
+                    return None;
+                };
+                of
+            }
+            Op::In => match &b {
+                Type::List(of) => {
+                    self.must(&left, &a, of, &format!("the list holds {}", of.describe()))?;
+                    Type::Bool
+                }
+                Type::Map(..) => {
+                    self.must(&left, &a, &Type::Text, "names are texts")?;
+                    Type::Bool
+                }
+                _ => {
+                    self.wrong_type(&right, "behind `in` stands a list", &b);
+                    return None;
+                }
+            },
+            Op::StartsWith | Op::EndsWith | Op::Contains => {
+                let rule = format!("`{sign}` is asked of a text about a text");
+                self.must(&left, &a, &Type::Text, &rule)?;
+                self.must(&right, &b, &Type::Text, &rule)?;
+                Type::Bool
+            }
+        };
+        Some((Node { expr: Expr::Two(operator, Box::new([left, right])), place }, of))
+    }
+
+    fn item(&self, operands: Vec<Typed>, place: Place) -> Option<Typed> {
+        let [(of, kind), (at, at_kind)] = take(operands);
+        let inner = match &kind {
+            Type::List(inner) => {
+                self.must(&at, &at_kind, &Type::Number, "items of a list have numbers from 0")?;
+                (**inner).clone()
+            }
+            Type::Map(names, inner) => {
+                let help = format!("{} take a name in quotes", kind.describe());
+                self.must(&at, &at_kind, &Type::Text, &help)?;
+                if let Expr::Text(name) = &at.expr {
+                    self.known(*names, name, at.place)?;
+                }
+                (**inner).clone()
+            }
+            _ => {
+                self.wrong_type(&of, "only lists, `flows` and `services` have items", &kind);
+                return None;
+            }
+        };
+        let place = Place { end: place.end.max(at.place.end + 1), ..place };
+        Some((Node { expr: Expr::Item(Box::new(of), Box::new(at)), place }, inner))
+    }
+
+    fn constant(&self, name: &str, operands: Vec<Typed>, place: Place) -> Option<Typed> {
+        let [(node, _)] = take(operands);
+        let Expr::Text(text) = &node.expr else {
+            self.refuse(node.place, &format!("`{name}` takes a text in quotes"), usage(name));
+            return None;
+        };
+        let found = if name == "timestamp" {
+            moment(text).map(|at| (Expr::Moment(at), Type::Moment))
+        } else {
+            parse_duration(text).ok().map(|it| (Expr::Span(it.get()), Type::Span))
+        };
+        let Some((expr, of)) = found else {
+            self.refuse(node.place, &format!("`{text}` is not a {name}"), usage(name));
+            return None;
+        };
+        Some((Node { expr, place }, of))
+    }
+
+    fn part(&self, part: Part, operands: Vec<Typed>, place: Place) -> Option<Typed> {
+        let mut operands = operands.into_iter();
+        let (node, of) = operands.next()?;
+        self.must(&node, &of, &Type::Moment, "this is asked of a moment, such as `now`")?;
+        let mut east = 0.0;
+        if let Some((zone, _)) = operands.next() {
+            let Expr::Text(text) = &zone.expr else {
+                self.refuse(zone.place, "a time zone is a text", usage("getHours"));
+                return None;
+            };
+            let Some(found) = offset(text) else {
+                let message = format!("`{text}` is not an offset from UTC");
+                self.refuse(
+                    zone.place,
+                    &message,
+                    "write for example `+01:00`: rules know no zones by name",
+                );
+                return None;
+            };
+            east = found;
+        }
+        Some((Node { expr: Expr::Part(part, Box::new(node), east), place }, Type::Number))
+    }
+
+    fn macro_(&mut self, it: &ComprehensionExpr, own: Place) -> Option<Typed> {
+        let (list, kind) = self.node(&it.iter_range)?;
+        let Some(item) = kind.items() else {
+            self.wrong_type(&list, "a macro goes over a list, `flows` or `services`", &kind);
+            return None;
+        };
+        if self.scope.len() == MACROS_MAX {
+            let message = format!("more than {MACROS_MAX} macros inside one another");
+            self.push(
+                Diagnostic::error(Code::RuleTooLarge, message, own)
+                    .help("the work would grow without bound: make several rules of it"),
+            );
+            return None;
+        }
+        let Some(parts) = parts(it) else {
+            self.refuse(own, "this macro has no use in a rule", usage("exists"));
+            return None;
+        };
+        self.scope.push((it.iter_var.clone(), item.clone()));
+        let read = self.node(parts.body);
+        let then = parts.then.map(|then| self.node(then));
+        self.scope.pop();
+        let (body, of) = read?;
+        if parts.kind != MacroKind::Map || then.is_some() {
+            self.must(&body, &of, &Type::Bool, "it is a yes or no that is asked of each item")?;
+        }
+        let then = match then {
+            Some(then) => Some(then?),
+            None => None,
+        };
+        let of = match (parts.kind, &then) {
+            (MacroKind::Filter, _) => Type::List(Rc::new(item)),
+            (MacroKind::Map, Some((_, of))) => Type::List(Rc::new(of.clone())),
+            (MacroKind::Map, None) => Type::List(Rc::new(of)),
+            _ => Type::Bool,
+        };
+        let place = union(union(own, list.place), body.place);
+        let (kind, name) = (parts.kind, it.iter_var.clone());
+        let made = Macro { kind, list, name, body, then: then.map(|(node, _)| node) };
+        Some((Node { expr: Expr::Macro(Box::new(made)), place }, of))
+    }
+
+    fn must(&self, node: &Node, of: &Type, wanted: &Type, rule: &str) -> Option<()> {
+        if of.is(wanted) {
+            return Some(());
+        }
+        self.wrong_type(node, rule, of);
+        None
+    }
+
+    fn wrong_type(&self, node: &Node, rule: &str, given: &Type) {
+        let message = format!("{rule}, but this is {}", given.describe());
+        let problem = Diagnostic::error(Code::RuleType, message, node.place);
+        self.push(match given {
+            Type::Record(record) if record.field("p").is_some() => {
+                problem.help("compare its `p`, the probability")
+            }
+            Type::Record(record) if record.field("p95").is_some() => {
+                problem.help("compare its `p95`, or another of its fields")
+            }
+            Type::Record(record) if record.field("mean").is_some() => {
+                problem.help("compare its `mean`")
+            }
+            _ => problem,
+        });
+    }
+
+    fn refuse(&self, place: Place, message: &str, help: &str) {
+        self.push(Diagnostic::error(Code::RuleType, message, place).help(help));
+    }
+
+    fn push(&self, problem: Diagnostic) {
+        self.problems.push(problem);
+    }
+}
+
+fn take<const N: usize>(operands: Vec<Typed>) -> [Typed; N] {
+    operands.try_into().expect("as many as were matched")
+}
+
+fn union(a: Place, b: Place) -> Place {
+    Place { start: a.start.min(b.start), end: a.end.max(b.end), ..a }
+}
+
+/// The parts of a macro that the parser has written out as a loop.
+struct Parts<'a> {
+    kind: MacroKind,
+    body: &'a Expression,
+    then: Option<&'a Expression>,
+}
+
+fn parts(it: &ComprehensionExpr) -> Option<Parts<'_>> {
+    let Cel::Call(step) = &it.loop_step.expr else { return None };
+    let plain = |kind, body| Some(Parts { kind, body, then: None });
+    match (&it.accu_init.expr, step.func_name.as_str(), step.args.as_slice()) {
+        (Cel::Literal(LiteralValue::Boolean(_)), "_||_", [_, body]) => {
+            plain(MacroKind::Exists, body)
+        }
+        (Cel::Literal(LiteralValue::Boolean(_)), "_&&_", [_, body]) => plain(MacroKind::All, body),
+        (Cel::Literal(LiteralValue::Int(_)), _, [body, ..]) => plain(MacroKind::ExistsOne, body),
+        (Cel::List(_), "_+_", [_, made]) => plain(MacroKind::Map, only(made)?),
+        (Cel::List(_), "_?_:_", [body, added, _]) => {
+            let Cel::Call(added) = &added.expr else { return None };
+            let made = only(added.args.get(1)?)?;
+            if matches!(&made.expr, Cel::Ident(name) if *name == it.iter_var) {
+                return plain(MacroKind::Filter, body);
+            }
+            Some(Parts { kind: MacroKind::Map, body, then: Some(made) })
+        }
+        _ => None,
+    }
+}
+
+fn only(list: &Expression) -> Option<&Expression> {
+    match &list.expr {
+        Cel::List(list) => list.elements.first(),
+        _ => None,
+    }
+}
+
+fn operator(name: &str) -> Option<Operator> {
+    Some(match name {
+        "_&&_" => Operator::And,
+        "_||_" => Operator::Or,
+        "_==_" => Operator::Equal,
+        "_!=_" => Operator::Unequal,
+        "_<_" => Operator::Less,
+        "_<=_" => Operator::AtMost,
+        "_>_" => Operator::More,
+        "_>=_" => Operator::AtLeast,
+        "_+_" => Operator::Plus,
+        "_-_" => Operator::Minus,
+        "_*_" => Operator::Times,
+        "_/_" => Operator::By,
+        "_%_" => Operator::Modulo,
+        "@in" => Operator::In,
+        "startsWith" => Operator::StartsWith,
+        "endsWith" => Operator::EndsWith,
+        "contains" => Operator::Contains,
+        _ => return None,
+    })
+}
+
+fn part(name: &str) -> Option<Part> {
+    Some(match name {
+        "getFullYear" => Part::FullYear,
+        "getMonth" => Part::Month,
+        "getDate" => Part::Date,
+        "getDayOfMonth" => Part::DayOfMonth,
+        "getDayOfWeek" => Part::DayOfWeek,
+        "getHours" => Part::Hours,
+        "getMinutes" => Part::Minutes,
+        _ => return None,
+    })
+}
+
+fn usage(name: &str) -> &'static str {
+    match name {
+        "timestamp" => "write for example `timestamp(\"2026-12-20T00:00:00Z\")`",
+        "duration" => "write for example `duration(\"36h\")`",
+        "size" => "write for example `size(change.reviewed_by)`",
+        "startsWith" | "endsWith" | "contains" => {
+            "write for example `change.name.startsWith(\"hotfix\")`"
+        }
+        "has" => "write for example `has(change.rollback)`",
+        "exists" | "all" | "exists_one" | "filter" | "map" => {
+            "write for example `services.exists(s, s.tier == 1 && s.failed.p > 0.2)`"
+        }
+        _ => "write for example `now.getHours(\"+01:00\") >= 17`",
+    }
+}
+
+/// `2026-12-20T00:00:00Z`, or a day, which starts at midnight UTC, in seconds since 1970.
+pub fn moment(text: &str) -> Option<f64> {
+    let at = text.parse::<Timestamp>().ok().or_else(|| {
+        let day: Date = (text.len() == 10).then(|| text.parse().ok()).flatten()?;
+        format!("{day}T00:00:00Z").parse().ok()
+    })?;
+    Some(at.as_second() as f64)
+}
+
+/// `+01:00` in seconds.
+fn offset(text: &str) -> Option<f64> {
+    if text == "UTC" {
+        return Some(0.0);
+    }
+    let (sign, rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let number = |text: &str| (text.len() == 2).then(|| text.parse::<u32>().ok()).flatten();
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    (hours < 24 && minutes < 60).then(|| sign * f64::from(hours * 3600 + minutes * 60))
+}

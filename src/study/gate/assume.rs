@@ -1,0 +1,72 @@
+//! What is not stated, at its worst or at its best.
+//!
+//! | not stated | at worst | as simulated otherwise | at best |
+//! |---|---|---|---|
+//! | `timeout` of a dependency | waits for ever | waits for ever | gives up |
+//! | `fallback` of a hard dependency | none | none | `static` |
+//! | `utilization` of a service | no more headroom than its `needs` promises: the replicas it needs carry the normal load and no more; without `replicas`, none at all | no limit | no limit |
+//!
+//! A step of a flow has neither a timeout nor a fallback that could be unknown: customers wait.
+
+use std::borrow::Cow;
+
+use crate::model::topology::{Dependency, Fallback, Phase, Timeout};
+use crate::model::{Seconds, Share, Topology};
+
+/// How to take protections that are not stated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unknown {
+    /// At their worst for rules and limits that stop; as stated for the others.
+    #[default]
+    Worst,
+    /// As the simulation takes them: no timeout, no fallback, no limit of capacity.
+    Stated,
+    /// At their best, for all rules.
+    Best,
+}
+
+impl Unknown {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Worst => "worst",
+            Self::Stated => "stated",
+            Self::Best => "best",
+        }
+    }
+}
+
+/// The topology with what it does not state at its worst or best.
+pub(super) fn assume(topology: &Topology, unknown: Unknown) -> Cow<'_, Topology> {
+    let changes = match unknown {
+        Unknown::Stated => false,
+        Unknown::Worst => topology.services.iter().any(|it| it.utilization.is_none()),
+        Unknown::Best => true,
+    };
+    if !changes {
+        return Cow::Borrowed(topology);
+    }
+    let mut assumed = topology.clone();
+    for service in &mut assumed.services {
+        if unknown == Unknown::Worst {
+            let promised = service
+                .replicas
+                .as_ref()
+                .map_or(1.0, |it| f64::from(it.needs) / f64::from(it.count));
+            service.utilization = service.utilization.or(Share::new(promised));
+            continue;
+        }
+        let endpoints = service.endpoints.iter_mut().flat_map(|it| &mut it.dependencies);
+        service.dependencies.iter_mut().chain(endpoints).for_each(at_best);
+    }
+    Cow::Owned(assumed)
+}
+
+fn at_best(it: &mut Dependency) {
+    if it.timeout == Timeout::Unstated {
+        it.timeout = Timeout::After(Seconds::whole(1));
+    }
+    if it.fallback.is_none() && !it.is_soft() && it.phase == Phase::Serve {
+        it.fallback = Some(Fallback { on: None, works: Share::ONE });
+    }
+}

@@ -1,0 +1,341 @@
+//! Whether to ship: a policy and limits, sampled until every rule is decided or it is known that it
+//! cannot be.
+//!
+//! A rule is evaluated with every figure at its interval (see [`crate::summary::sequential`]), in three
+//! values: it fires, it holds, or it cannot be told. Where more trials may tell, more are run; where
+//! something was never said that it takes to tell, the rule is undecided at once. What is undecided at
+//! the end asks for caution.
+
+mod assume;
+mod baseline;
+mod evaluate;
+mod together;
+mod value;
+mod verdict;
+mod world;
+
+pub use assume::Unknown;
+pub use together::merge;
+
+use crate::compile::{Plan, compile};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::engine::{Progress, Simulation, Tally};
+use crate::model::policy::{Rule, Severity};
+use crate::model::rule::{Expr, Node, Operator};
+use crate::model::{Change, Policy, Topology, defaults};
+use crate::report::{Report, TestReport};
+use crate::summary::{sequential, summarize};
+
+use super::simulate::{self, Offset, Settings, Stop};
+use evaluate::{Found, asks_for_some, evaluate, speaks_of};
+use value::Truth;
+use world::World;
+
+/// A limit that a figure of a flow must not exceed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limit {
+    /// The number of the flow in the topology.
+    pub flow: u32,
+    /// Which figure.
+    pub measure: Measure,
+    /// At most this.
+    pub at_most: f64,
+}
+
+/// A figure of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// The probability that it fails.
+    Failed,
+    /// Orders lost on average.
+    Lost,
+}
+
+/// What a change must hold, and what is known beside.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate<'a> {
+    /// The policy, and whether it is the one that comes with the program.
+    pub policy: Option<(&'a Policy, bool)>,
+    /// Limits beside it; each stops.
+    pub limits: &'a [Limit],
+    /// How protections that are not stated are taken.
+    pub unknown: Unknown,
+    /// What time it is, in seconds since 1970.
+    pub now: Option<f64>,
+    /// An earlier result to compare with.
+    pub baseline: Option<&'a Report>,
+    /// The changes of which the one that is checked was made; empty for a single one.
+    pub changes: &'a [Change],
+    /// The trials that a rule which is hard to decide may cost at the most.
+    pub max_trials: u64,
+}
+
+/// The chance, per rule, that an interval ever misses.
+const ERROR: f64 = 0.05;
+/// What `--max-trials` is where it is not said.
+pub const MAX_TRIALS: u64 = 1_000_000;
+
+impl Default for Gate<'_> {
+    fn default() -> Self {
+        Self {
+            policy: None,
+            limits: &[],
+            unknown: Unknown::default(),
+            now: None,
+            baseline: None,
+            changes: &[],
+            max_trials: MAX_TRIALS,
+        }
+    }
+}
+
+/// A rule, and what is known of it so far.
+struct Asked {
+    rule: Rule,
+    unknown: Unknown,
+    /// The chance that an interval of one of its figures misses.
+    error: f64,
+    /// Whether more trials can change what is decided.
+    is_firm: bool,
+    found: Option<Found>,
+    trials: u64,
+}
+
+impl Asked {
+    fn is_open(&self) -> bool {
+        self.found.as_ref().is_none_or(|found| found.truth == Truth::Open)
+    }
+}
+
+/// The trials of a topology as stated, or as assumed.
+struct Run<'a> {
+    topology: &'a Topology,
+    simulation: &'a Simulation<'a>,
+    tally: Tally,
+}
+
+/// Which rules take too much work, before anything is simulated.
+///
+/// # Errors
+/// One diagnostic for each of them.
+pub fn affordable(
+    topology: &Topology,
+    change: &Change,
+    gate: &Gate<'_>,
+) -> Result<(), Vec<Diagnostic>> {
+    let plan = compile(topology, change, crate::model::Seconds::ZERO);
+    let tally = Tally::new(&plan);
+    let world = world(topology, change, gate, &tally, 1, &[], false);
+    let too_much = gate.policy.iter().flat_map(|(policy, _)| &policy.rules).filter_map(|rule| {
+        evaluate(&rule.when, &world, ERROR).is_too_much.then(|| {
+            let message = format!(
+                "the rule `{}` takes more than {} steps for this topology",
+                rule.name,
+                evaluate::STEPS_MAX
+            );
+            Diagnostic::error(Code::RuleTooLarge, message, rule.when.place)
+                .help("macros inside one another multiply: ask for less at once")
+        })
+    });
+    let too_much: Vec<Diagnostic> = too_much.collect();
+    if too_much.is_empty() { Ok(()) } else { Err(too_much) }
+}
+
+/// Simulates a change and says whether to ship it.
+pub fn check(
+    topology: &Topology,
+    change: &Change,
+    gate: &Gate<'_>,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Report {
+    let mut asked = asked(topology, change, gate, settings);
+    let other = if gate.unknown == Unknown::Stated
+        || !asked.iter().any(|it| it.unknown != Unknown::Stated && is_simulated(&it.rule.when))
+    {
+        None
+    } else {
+        Some(assume::assume(topology, gate.unknown)).filter(|it| **it != *topology)
+    };
+    let plan = compile(topology, change, settings.lasting);
+    let other_plan = other.as_ref().map(|it| compile(it, change, settings.lasting));
+    let simulation = Simulation::new(&plan, settings.seed);
+    let other_simulation = other_plan.as_ref().map(|it| Simulation::new(it, settings.seed));
+    let (tally, mut is_partial) = simulate::run(&plan, &simulation, settings.stop, progress);
+    let first = tally.trials;
+    let unknowns = super::unknowns::find(
+        topology,
+        change,
+        settings,
+        &summarize(&tally),
+        super::unknowns::REPORTED,
+    );
+    let mut runs = vec![Run { topology, simulation: &simulation, tally }];
+    if let (Some(topology), Some(plan), Some(simulation)) =
+        (other.as_deref(), &other_plan, &other_simulation)
+    {
+        let (tally, cut) = run(plan, simulation, first, progress);
+        is_partial |= cut;
+        runs.push(Run { topology, simulation, tally });
+    }
+    let max_trials = gate.max_trials.max(first);
+    let mut looks = vec![first];
+    loop {
+        for it in &mut asked {
+            let run = which(&runs, it.unknown);
+            let look = looks.len() as u32;
+            let run = &runs[run];
+            let world =
+                world(run.topology, change, gate, &run.tally, look, &unknowns, settings.is_certain);
+            look_at(it, &world);
+        }
+        let trials = *looks.last().expect("the first look");
+        let is_open = asked.iter().any(Asked::is_open);
+        if !is_open || trials >= max_trials || progress.is_cancelled() {
+            break;
+        }
+        let next = (trials * 2).clamp(1, max_trials);
+        for run in 0..runs.len() {
+            if asked.iter().any(|it| it.is_open() && which(&runs, it.unknown) == run) {
+                let Run { simulation, tally, .. } = &mut runs[run];
+                let done = tally.trials;
+                simulation.run(done..next, tally, &Offset { progress, done });
+            }
+        }
+        looks.push(next);
+    }
+    let tally = &runs[0].tally;
+    let summary = summarize(tally);
+    let mut report = simulate::report(topology, change, settings, &simulation, &summary);
+    simulate::add_exact(topology, &plan, &mut report);
+    report.partial = is_partial || progress.is_cancelled();
+    report.unknowns = unknowns;
+    report.stories = simulate::stories(topology, change, &simulation, tally);
+    report.baseline = gate.baseline.map(|it| baseline::compare(topology, &report, it));
+    if gate.changes.len() > 1 {
+        report.together =
+            Some(together::compare(topology, gate.changes, settings, &report, progress));
+        report.assumptions.extend(together::assumptions(gate.changes));
+    }
+    let is_tested = asked.iter().any(|it| it.found.as_ref().is_some_and(|it| it.comparisons > 0));
+    let test = is_tested.then(|| TestReport {
+        method: sequential::METHOD.to_owned(),
+        citation: sequential::CITATION.to_owned(),
+        error: ERROR,
+        looks,
+        max_trials,
+    });
+    report.verdict = Some(verdict::verdict(gate, &asked, report.partial, test));
+    report
+}
+
+/// The number of the run whose figures a rule is about.
+fn which(runs: &[Run<'_>], unknown: Unknown) -> usize {
+    usize::from(unknown != Unknown::Stated && runs.len() > 1)
+}
+
+fn run<'a>(
+    plan: &'a Plan,
+    simulation: &'a Simulation<'a>,
+    trials: u64,
+    progress: &dyn Progress,
+) -> (Tally, bool) {
+    simulate::run(plan, simulation, Stop::Trials(trials), progress)
+}
+
+fn world<'a>(
+    topology: &'a Topology,
+    change: &'a Change,
+    gate: &'a Gate<'_>,
+    tally: &'a Tally,
+    look: u32,
+    unknowns: &'a [crate::report::Unknown],
+    is_certain: bool,
+) -> World<'a> {
+    let stated = change.failure_probability;
+    let stated = stated.unwrap_or_else(|| defaults::failure_probability(change.kind)).get();
+    World {
+        topology,
+        change,
+        failure_probability: if is_certain { 1.0 } else { stated },
+        tally,
+        look,
+        unknowns,
+        now: gate.now,
+        baseline: gate.baseline,
+    }
+}
+
+/// Evaluates a rule, unless it is decided for good.
+fn look_at(it: &mut Asked, world: &World<'_>) {
+    let is_decided = it.found.as_ref().is_some_and(|found| found.truth != Truth::Open);
+    let is_fired = it.found.as_ref().is_some_and(|found| found.truth == Truth::Yes);
+    if is_fired || (is_decided && it.is_firm) {
+        return;
+    }
+    it.found = Some(evaluate(&it.rule.when, world, it.error));
+    it.trials = world.tally.trials;
+}
+
+/// Whether a condition speaks of what is simulated.
+fn is_simulated(when: &Node) -> bool {
+    speaks_of(
+        when,
+        &["flows", "services", "dependencies", "total", "metastable", "never_recovers", "delta"],
+    )
+}
+
+/// The limits, as rules, and then the rules of the policy.
+fn asked(topology: &Topology, change: &Change, gate: &Gate<'_>, settings: &Settings) -> Vec<Asked> {
+    let plan = compile(topology, change, settings.lasting);
+    let tally = Tally::new(&plan);
+    let world = world(topology, change, gate, &tally, 1, &[], settings.is_certain);
+    let limits = gate.limits.iter().map(|limit| of_limit(topology, limit));
+    let rules = gate.policy.iter().flat_map(|(policy, _)| policy.rules.iter().cloned());
+    limits
+        .chain(rules)
+        .map(|rule| {
+            let found = evaluate(&rule.when, &world, ERROR);
+            let figures = if asks_for_some(&rule.when) {
+                found.places.len() as u64
+            } else {
+                found.comparisons
+            };
+            let unknown = match (gate.unknown, rule.verdict) {
+                (Unknown::Worst, Severity::Caution) => Unknown::Stated,
+                (unknown, _) => unknown,
+            };
+            Asked {
+                error: ERROR / figures.max(1) as f64,
+                is_firm: !speaks_of(&rule.when, &["metastable", "never_recovers"]),
+                unknown: if is_simulated(&rule.when) { unknown } else { Unknown::Stated },
+                rule,
+                found: None,
+                trials: 0,
+            }
+        })
+        .collect()
+}
+
+fn of_limit(topology: &Topology, limit: &Limit) -> Rule {
+    let flow = &topology.flows[limit.flow as usize].name;
+    let node = |expr| Node { expr, place: crate::diagnostic::Place::default() };
+    let of = |inner, name| node(Expr::Field(Box::new(inner), name));
+    let item = node(Expr::Item(
+        Box::new(node(Expr::Name("flows".to_owned()))),
+        Box::new(node(Expr::Text(flow.clone()))),
+    ));
+    let (name, figure) = match limit.measure {
+        Measure::Failed => (format!("{flow} fails"), of(of(item, "failed"), "p")),
+        Measure::Lost => (format!("{flow} loses orders"), of(of(item, "orders_lost"), "mean")),
+    };
+    let at_most = node(Expr::Number(limit.at_most));
+    Rule {
+        name,
+        text: String::new(),
+        when: node(Expr::Two(Operator::More, Box::new([figure, at_most]))),
+        verdict: Severity::Stop,
+        message: String::new(),
+        place: crate::diagnostic::Place::default(),
+    }
+}
