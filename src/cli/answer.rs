@@ -3,11 +3,10 @@
 use rayon::ThreadPoolBuilder;
 
 use super::Failure;
-use super::args::{CheckArgs, FailOn, Format, OutputArgs, SamplingArgs, SimulateArgs};
+use super::args::{Format, OutputArgs, SamplingArgs, SimulateArgs};
 use super::exit::Exit;
 use super::inputs::{self, Inputs};
 use super::interrupt::Interrupt;
-use super::limits;
 use super::output::Output;
 use super::progress::Bar;
 use super::terminal::Terminal;
@@ -34,29 +33,6 @@ pub(crate) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Exit, 
     Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
 }
 
-/// `blastwave check`.
-pub(crate) fn check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure> {
-    let question = Question::new(&args.question, &args.sampling, &args.output, terminal)?;
-    let Question { inputs, settings, .. } = &question;
-    let limits = limits::read(&args.limits, inputs)?;
-    let report = question.simulate(&args.sampling, |progress| {
-        study::check(&inputs.topology, &inputs.change, &limits, settings, progress)
-    })?;
-    question.write(&report, &args.output)?;
-    Ok(if report.partial { Exit::Interrupted } else { status(&report, args.limits.fail_on) })
-}
-
-/// What a verdict means for a pipeline.
-fn status(report: &Report, fail_on: FailOn) -> Exit {
-    let decision = report.verdict.as_ref().map(|verdict| verdict.decision.as_str());
-    match decision.expect("a check gives a verdict") {
-        "proceed" => Exit::Done,
-        "caution" if fail_on == FailOn::Stop => Exit::Done,
-        "caution" => Exit::Caution,
-        _ => Exit::Stop,
-    }
-}
-
 /// What is to be simulated and where the result goes; all of it was found to be in order.
 pub(super) struct Question {
     pub(super) inputs: Inputs,
@@ -66,7 +42,7 @@ pub(super) struct Question {
 }
 
 impl Question {
-    fn new(
+    pub(crate) fn new(
         question: &super::args::QuestionArgs,
         sampling: &SamplingArgs,
         output: &OutputArgs,
@@ -163,7 +139,7 @@ impl Question {
         }
     }
 
-    fn write(&self, report: &Report, args: &OutputArgs) -> Result<(), Failure> {
+    pub(crate) fn write(&self, report: &Report, args: &OutputArgs) -> Result<(), Failure> {
         let text = match args.format {
             Format::Text => render::text::render(report, &self.style(args)),
             Format::Json => render::json::render(report),

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::check::GateArgs;
 use super::exit::Exit;
 use super::values::{self, FlowLimit};
 use blastwave::model::{Seconds, Share};
@@ -33,7 +34,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Simulate a change and say whether to ship it
     #[command(
-        override_usage = "blastwave check TOPOLOGY (--change FILE | --break TARGET[:MODE]...) [LIMITS] [OPTIONS]",
+        override_usage = "blastwave check TOPOLOGY (--change FILE... | --break TARGET[:MODE]...) [--policy FILE] [LIMITS] [OPTIONS]",
         after_help = CHECK_EXAMPLES,
         after_long_help = with_exit_statuses(CHECK_EXAMPLES)
     )]
@@ -67,8 +68,9 @@ pub(crate) enum Command {
     Diagram(super::diagram::DiagramArgs),
     /// Read files and print every problem in them
     ///
-    /// Recognises topologies, changes and scenarios. A change is checked against the one topology
-    /// among the files, a scenario against the files it names.
+    /// Recognises topologies, changes, policies and scenarios. A change is checked against the one
+    /// topology among the files, and so is a policy where there is one, a scenario against the files it
+    /// names.
     #[command(
         after_help = VALIDATE_EXAMPLES,
         after_long_help = with_exit_statuses(VALIDATE_EXAMPLES)
@@ -83,6 +85,13 @@ pub(crate) enum Command {
         /// What to describe
         #[arg(value_name = "WHAT")]
         what: SchemaOf,
+    },
+    /// Print the policy that `check` applies where none is named
+    #[command(after_help = POLICY_EXAMPLES)]
+    Policy {
+        /// Which policy
+        #[arg(value_name = "WHICH")]
+        which: PolicyName,
     },
     /// Print the completions of a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
@@ -123,6 +132,8 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) question: QuestionArgs,
     #[command(flatten)]
+    pub(crate) gate: GateArgs,
+    #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
@@ -139,8 +150,10 @@ pub(crate) struct QuestionArgs {
     topology: Option<String>,
 
     /// The planned change that breaks; `-` is standard input
+    ///
+    /// Several, each with its own `--change`, are shipped in one window: all of them break.
     #[arg(long, value_name = "FILE", help_heading = "What breaks", conflicts_with = "breaks")]
-    pub(crate) change: Option<String>,
+    pub(crate) change: Vec<String>,
 
     /// What breaks for certain, wholly and at once: services, endpoints or failure domains
     ///
@@ -285,7 +298,7 @@ pub(crate) enum Format {
 
 #[derive(Debug, Args)]
 pub(crate) struct ValidateArgs {
-    /// Topologies, changes and scenarios; `-` is standard input
+    /// Topologies, changes, policies and scenarios; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<String>,
 
@@ -306,6 +319,11 @@ pub(crate) struct ValidateArgs {
 pub(crate) enum ListFormat {
     Text,
     Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyName {
+    Default,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -361,6 +379,10 @@ Examples:
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
+  Apply a policy; without one, and without limits, that of `blastwave policy default`:
+    blastwave check shop.yaml --change v4.yaml --policy policy.yaml --now 2026-12-18T16:00:00+01:00
+  Two changes in one window, compared with the last release:
+    blastwave check shop.yaml --change v4.yaml --change search.yaml --baseline last.json
   Ship only if placing orders fails in at most 5% of worlds, and loses 2,000 orders on average:
     blastwave check shop.yaml --change v4.yaml --max-failed place-order=5% --max-lost place-order=2000
   Comment on a pull request:
@@ -390,6 +412,12 @@ const SCHEMA_EXAMPLES: &str = "\
 Examples:
   blastwave schema topology > topology.schema.json
   blastwave schema result";
+
+const POLICY_EXAMPLES: &str = "\
+Examples:
+  Start a policy of your own:
+    blastwave policy default > policy.yaml
+    blastwave check shop.yaml --change v4.yaml --policy policy.yaml";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

@@ -6,11 +6,17 @@ use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load::{self, Document};
 use blastwave::model::incident::IncidentFiles;
 use blastwave::model::{Change, Incident, Kind, Scenario, Topology, lint};
+use blastwave::study;
 
 /// What was read for one question.
 pub(crate) struct Inputs {
     pub(crate) topology: Topology,
+    /// What breaks; of several changes, all of them as one.
     pub(crate) change: Change,
+    /// The changes of which it was made; empty for a single one.
+    pub(crate) changes: Vec<Change>,
+    /// The policy that the scenario names.
+    pub(crate) policy: Option<String>,
     /// Whether the break happens for certain, because it was asked for.
     pub(crate) is_certain: bool,
     /// What is doubtful in the files.
@@ -21,7 +27,7 @@ pub(crate) struct Inputs {
 
 /// Where the change comes from.
 enum Cause<'a> {
-    File(String),
+    Files(Vec<String>),
     Breaks(&'a [String]),
 }
 
@@ -82,17 +88,20 @@ fn gather(
     })?;
     let by_incident = named.change.as_ref().filter(|_| breaks.is_empty());
     let breaks = if breaks.is_empty() { named.breaks.as_slice() } else { breaks };
-    let asked = match question.change.as_ref().or(by_incident.map(|file| &file.path)) {
-        Some(file) => Some(Cause::File(file.clone())),
-        None if breaks.is_empty() => None,
-        None => Some(Cause::Breaks(breaks)),
-    };
-    if path == "-" && matches!(&asked, Some(Cause::File(file)) if file == "-") {
+    let named = by_incident.map(|file| vec![file.path.clone()]).unwrap_or_default();
+    let changes = if question.change.is_empty() { named } else { question.change.clone() };
+    let stdin = changes.iter().filter(|file| *file == "-").count();
+    if stdin + usize::from(path == "-") > 1 {
         return Err(Wrong::Usage(
             Failure::usage("standard input can be read only once")
                 .help("give the topology or the change as a file"),
         ));
     }
+    let asked = match (changes.is_empty(), breaks) {
+        (false, _) => Some(Cause::Files(changes)),
+        (true, []) => None,
+        (true, breaks) => Some(Cause::Breaks(breaks)),
+    };
     Ok(files(path, asked, without, sources)?.check(sources)?)
 }
 
@@ -120,11 +129,12 @@ impl From<Vec<Diagnostic>> for Wrong {
 struct Files<'a> {
     topology: Document,
     cause: Read<'a>,
+    policy: Option<String>,
     paths: Vec<String>,
 }
 
 enum Read<'a> {
-    File(Document),
+    Files(Vec<Document>),
     Breaks(&'a [String]),
 }
 
@@ -136,9 +146,11 @@ fn files<'a>(
 ) -> Result<Files<'a>, Wrong> {
     let first = load::read(path, sources)?;
     let mut paths = vec![path.to_owned()];
+    let mut policy = None;
     let (topology, cause) = if Kind::of(&first) == Some(Kind::Scenario) {
         let scenario = Scenario::from_document(&first, sources)?;
         paths.push(scenario.topology.path.clone());
+        policy = scenario.policy.as_ref().map(|policy| policy.path.clone());
         let topology = load::read(&scenario.topology.path, sources)?;
         (topology, asked.map_or_else(|| only_change(path, &scenario, &without), Ok)?)
     } else {
@@ -146,13 +158,16 @@ fn files<'a>(
     };
     let cause = match cause {
         Cause::Breaks(breaks) => Read::Breaks(breaks),
-        Cause::File(file) => {
-            let document = load::read(&file, sources)?;
-            paths.push(file);
-            Read::File(document)
+        Cause::Files(files) => {
+            let mut documents = Vec::new();
+            for file in files {
+                documents.push(load::read(&file, sources)?);
+                paths.push(file);
+            }
+            Read::Files(documents)
         }
     };
-    Ok(Files { topology, cause, paths })
+    Ok(Files { topology, cause, policy, paths })
 }
 
 fn nothing_breaks() -> Result<Cause<'static>, Wrong> {
@@ -170,7 +185,7 @@ fn only_change<'a>(
 ) -> Result<Cause<'a>, Wrong> {
     match scenario.changes.as_slice() {
         [] => without(),
-        [change] => Ok(Cause::File(change.path.clone())),
+        [change] => Ok(Cause::Files(vec![change.path.clone()])),
         several => {
             let names: Vec<&str> = several.iter().map(|change| &*change.path).collect();
             Err(Wrong::Usage(
@@ -185,18 +200,36 @@ impl Files<'_> {
     /// Checks the topology, and then the change against it.
     fn check(self, sources: &mut Sources) -> Result<Inputs, Vec<Diagnostic>> {
         let topology = Topology::from_document(&self.topology)?;
-        let change = match &self.cause {
-            Read::File(document) => Change::from_document(document, &topology)?,
-            Read::Breaks([]) => Change::certain("nothing", Vec::new()),
-            Read::Breaks(breaks) => Change::from_breaks(breaks, &topology, sources)?,
+        let mut changes = match &self.cause {
+            Read::Files(documents) => changes(documents, &topology)?,
+            Read::Breaks([]) => vec![Change::certain("nothing", Vec::new())],
+            Read::Breaks(breaks) => vec![Change::from_breaks(breaks, &topology, sources)?],
         };
         let is_certain = matches!(self.cause, Read::Breaks(_));
         let mut warnings = lint::topology(&topology);
         if !is_certain {
-            warnings.extend(lint::change(&change, &topology));
+            warnings.extend(changes.iter().flat_map(|change| lint::change(change, &topology)));
         }
-        Ok(Inputs { topology, change, is_certain, warnings, files: self.paths })
+        let change = study::merge(&changes).expect("a question has a cause");
+        if changes.len() == 1 {
+            changes.clear();
+        }
+        let Self { policy, paths: files, .. } = self;
+        Ok(Inputs { topology, change, changes, policy, is_certain, warnings, files })
     }
+}
+
+/// The changes, or everything that is wrong with any of them.
+fn changes(documents: &[Document], topology: &Topology) -> Result<Vec<Change>, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    let mut changes = Vec::new();
+    for document in documents {
+        match Change::from_document(document, topology) {
+            Ok(change) => changes.push(change),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(changes) } else { Err(problems) }
 }
 
 impl Inputs {

@@ -4,6 +4,7 @@
 
 mod answer;
 mod args;
+mod check;
 mod diagram;
 mod exit;
 mod explain;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command};
+use args::{Cli, Command, PolicyName};
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::render::diagnostics;
 use exit::Exit;
@@ -43,11 +44,12 @@ pub(crate) fn main() -> ExitCode {
 fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
     match command {
         Command::Simulate(args) => answer::simulate(args, terminal),
-        Command::Check(args) => answer::check(args, terminal),
+        Command::Check(args) => check::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
         Command::Diagram(args) => diagram::run(args, terminal),
         Command::Validate(args) => validate::run(args, terminal),
         Command::Schema { what } => schema::run(*what, terminal),
+        Command::Policy { which: PolicyName::Default } => check::default_policy(terminal),
         Command::Completions { shell } => installers::completions(*shell, terminal),
         Command::Man { command } => installers::man(command.as_deref(), terminal),
     }

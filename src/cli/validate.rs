@@ -9,7 +9,7 @@ use super::terminal::Terminal;
 use super::{Failure, diagnostics_style};
 use blastwave::diagnostic::{self, Code, Diagnostic, Severity, Sources};
 use blastwave::load::{self, Document};
-use blastwave::model::{Change, Incident, Kind, Scenario, Topology, lint};
+use blastwave::model::{Change, Incident, Kind, Policy, Scenario, Topology, lint};
 use blastwave::render::{diagnostics, json};
 use blastwave::report::Problem;
 
@@ -71,6 +71,9 @@ impl Findings {
                 [topology] => self.change(&file, topology),
                 several => self.leave_unchecked(&file, several.len()),
             }
+        }
+        for file in of_kind(self, Kind::Policy) {
+            self.policy(&file, topologies.first().filter(|_| topologies.len() == 1));
         }
         for file in of_kind(self, Kind::Scenario) {
             self.scenario(&file);
@@ -140,6 +143,19 @@ impl Findings {
         }
     }
 
+    /// Checks a policy, and the names in it where there is one topology.
+    fn policy(&mut self, path: &str, topology: Option<&String>) {
+        let Some(document) = self.document(path) else { return };
+        let topology = topology.and_then(|path| self.topologies.get(path)?.as_ref());
+        match Policy::from_document(document, &self.sources, topology) {
+            Ok(policy) => {
+                let rules = counted(policy.rules.len(), "rule");
+                self.facts.push(format!("{path}: policy `{}` of {rules}", policy.name));
+            }
+            Err(problems) => self.problems.extend(problems),
+        }
+    }
+
     fn leave_unchecked(&mut self, path: &str, topologies: usize) {
         let problems = self.document(path).map(|document| document.problems.clone());
         self.problems.extend(problems.into_iter().flatten());
@@ -158,6 +174,10 @@ impl Findings {
         for change in &scenario.changes {
             self.read(&change.path);
             self.change(&change.path, &scenario.topology.path);
+        }
+        if let Some(policy) = &scenario.policy {
+            self.read(&policy.path);
+            self.policy(&policy.path, Some(&scenario.topology.path));
         }
         let changes = counted(scenario.changes.len(), "change");
         self.facts.push(format!("{path}: scenario `{}` of {changes}", scenario.name));
@@ -190,7 +210,7 @@ impl Findings {
 
     /// Says what a file is that is none of those which can be checked.
     fn foreign(&mut self, path: &str) {
-        let checked = [Kind::Topology, Kind::Change, Kind::Scenario, Kind::Incident];
+        let checked = [Kind::Topology, Kind::Change, Kind::Policy, Kind::Scenario, Kind::Incident];
         let Some(document) = self.document(path) else { return };
         if Kind::of(document).is_some_and(|kind| checked.contains(&kind)) {
             return;

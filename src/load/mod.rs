@@ -149,6 +149,16 @@ pub fn read(path: &str, sources: &mut Sources) -> Result<Document, Vec<Diagnosti
     parse(if path == "-" { STDIN } else { path }, bytes, sources)
 }
 
+/// Reads the text of a file that is not YAML, such as an earlier result; `-` is standard input.
+///
+/// # Errors
+/// All that keeps it from being read as text.
+pub fn read_text(path: &str, sources: &mut Sources) -> Result<SourceId, Vec<Diagnostic>> {
+    let bytes = file::bytes(path).map_err(|problem| vec![*problem])?;
+    let name = if path == "-" { STDIN } else { path };
+    text::add(name, bytes, sources).map_err(|problem| vec![*problem])
+}
+
 /// Reads what is in memory already, under a name for messages.
 ///
 /// # Errors

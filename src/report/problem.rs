@@ -63,7 +63,8 @@ impl Problem {
 }
 
 impl PlaceReport {
-    fn new(label: &Label, sources: &Sources) -> Self {
+    /// A labelled place in the words of its sources.
+    pub fn new(label: &Label, sources: &Sources) -> Self {
         let place = label.place;
         let (line, column) = sources.line_column(place);
         let end = crate::diagnostic::Place { start: place.end, ..place };

@@ -110,7 +110,9 @@ mod tests {
 
     #[test]
     fn every_mapping_has_the_keys_that_the_decoder_knows() {
-        for (schema, shapes) in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY].into_iter().zip(SHAPES) {
+        for (schema, shapes) in
+            [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY].into_iter().zip(SHAPES)
+        {
             let schema = parsed(schema);
             for shape in shapes {
                 let mapping =
@@ -128,7 +130,9 @@ mod tests {
 
     #[test]
     fn every_mapping_of_the_schemas_is_known_to_the_decoder() {
-        for (schema, shapes) in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY].into_iter().zip(SHAPES) {
+        for (schema, shapes) in
+            [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY].into_iter().zip(SHAPES)
+        {
             let count = schema.matches("\"additionalProperties\": false").count();
             assert_eq!(count, shapes.len());
         }

@@ -99,14 +99,6 @@ impl Number {
         }
     }
 
-    pub(super) fn at_least(&self, other: &Self) -> Truth {
-        match () {
-            () if self.low >= other.high => Truth::Yes,
-            () if self.high < other.low => Truth::No,
-            () => Truth::Open,
-        }
-    }
-
     pub(super) fn equal(&self, other: &Self) -> Truth {
         match () {
             () if self.low > other.high || self.high < other.low => Truth::No,
@@ -236,7 +228,6 @@ mod tests {
         assert_eq!(number(2.5, 3.0).more(&limit), Truth::Yes);
         assert_eq!(number(1.0, 2.0).more(&limit), Truth::No);
         assert_eq!(number(1.0, 2.5).more(&limit), Truth::Open);
-        assert_eq!(number(2.0, 2.5).at_least(&limit), Truth::Yes);
         assert_eq!(number(1.0, 2.5).equal(&limit), Truth::Open);
         assert_eq!(Number::exact(2.0).equal(&limit), Truth::Yes);
         let product = number(-1.0, 2.0).with("*", &number(3.0, 4.0), |a, b| a * b);

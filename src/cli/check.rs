@@ -1,0 +1,209 @@
+//! `blastwave check`: the gate.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use super::answer::Question;
+use super::args::{CheckArgs, FailOn};
+use super::exit::Exit;
+use super::limits;
+use super::output::OutputError;
+use super::terminal::Terminal;
+use super::values;
+use blastwave::diagnostic::{Code, Diagnostic, Label, Place, Sources};
+use blastwave::load;
+use blastwave::model::{Policy, Topology, policy, rule};
+use blastwave::report::{self, PlaceReport, Report};
+use blastwave::study::{self, Gate, MAX_TRIALS, Unknown};
+
+/// What the change must hold, and what is known beside.
+#[derive(Debug, Args)]
+pub(crate) struct GateArgs {
+    /// The policy: rules that stop the change or ask for a person [default: `blastwave policy default`]
+    ///
+    /// Without a policy and without limits the default policy is applied; with limits alone, only those.
+    #[arg(long, value_name = "FILE", help_heading = "Policy")]
+    pub(crate) policy: Option<String>,
+
+    /// Say what time it is, for rules over `now` and the age of sources: a day, a moment, or `clock`
+    ///
+    /// `2026-12-18`, `2026-12-18T16:00:00+01:00`. Without it a rule that asks for the time is undecided:
+    /// results never depend on the clock unless `clock` is asked for.
+    #[arg(long, value_name = "TIME", value_parser = now, help_heading = "Policy")]
+    pub(crate) now: Option<f64>,
+
+    /// Compare with an earlier result in JSON, for rules over `delta` and in reports
+    #[arg(long, value_name = "RESULT", help_heading = "Policy")]
+    pub(crate) baseline: Option<String>,
+
+    /// How to take protections that are not stated
+    ///
+    /// `worst`: rules and limits that stop see a service without `utilization` with no more headroom
+    /// than its `needs` promises (the replicas it needs carry the normal load; without replicas, none),
+    /// an unstated timeout as waiting for ever, an unstated fallback as none. Rules that ask for caution
+    /// see what is stated. `stated`: all rules see no limit of capacity, no timeout, no fallback. `best`:
+    /// all rules see unstated timeouts as giving up and unstated fallbacks as static. What matters most
+    /// of it is always reported.
+    #[arg(long, value_name = "HOW", default_value = "worst", help_heading = "Policy")]
+    pub(crate) unknown: UnknownArg,
+
+    /// Run at most this many trials for rules that are close to their limit [default: 1M]
+    #[arg(long, value_name = "N", value_parser = values::trials, help_heading = "Trials")]
+    pub(crate) max_trials: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnknownArg {
+    Worst,
+    Stated,
+    Best,
+}
+
+/// Simulates a change and gives a verdict.
+pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let question = Question::new(&args.question, &args.sampling, &args.output, terminal)?;
+    let inputs = &question.inputs;
+    let limits = limits::read(&args.limits, inputs)?;
+    let mut sources = Sources::default();
+    let policy = policy(args, inputs.policy.as_deref(), &inputs.topology, &mut sources)?;
+    let baseline = args.gate.baseline.as_deref();
+    let baseline = baseline.map(|path| read_baseline(path, &inputs.topology)).transpose()?;
+    let gate = Gate {
+        policy: policy.as_ref().map(|(policy, is_default)| (policy, *is_default)),
+        limits: &limits,
+        unknown: match args.gate.unknown {
+            UnknownArg::Worst => Unknown::Worst,
+            UnknownArg::Stated => Unknown::Stated,
+            UnknownArg::Best => Unknown::Best,
+        },
+        now: args.gate.now,
+        baseline: baseline.as_ref(),
+        changes: &inputs.changes,
+        max_trials: args.gate.max_trials.unwrap_or(MAX_TRIALS),
+    };
+    if let Err(diagnostics) = study::affordable(&inputs.topology, &inputs.change, &gate) {
+        return Err(Failure::Input { diagnostics, sources });
+    }
+    let mut report = question.simulate(&args.sampling, |progress| {
+        study::check(&inputs.topology, &inputs.change, &gate, &question.settings, progress)
+    })?;
+    if let (Some((policy, false)), Some(verdict)) = (&policy, &mut report.verdict) {
+        for (report, rule) in verdict.rules.iter_mut().zip(&policy.rules) {
+            let label = Label { place: rule.when.place, text: String::new() };
+            report.place = Some(PlaceReport::new(&label, &sources));
+        }
+    }
+    question.write(&report, &args.output)?;
+    Ok(if report.partial { Exit::Interrupted } else { status(&report, args.limits.fail_on) })
+}
+
+/// Prints the default policy.
+pub(crate) fn default_policy(terminal: Terminal) -> Result<Exit, Failure> {
+    terminal.result(policy::DEFAULT).map_err(OutputError::Stdout)?;
+    Ok(Exit::Done)
+}
+
+/// What a verdict means for a pipeline.
+fn status(report: &Report, fail_on: FailOn) -> Exit {
+    let decision = report.verdict.as_ref().map(|verdict| verdict.decision.as_str());
+    match decision.expect("a check gives a verdict") {
+        "proceed" => Exit::Done,
+        "caution" if fail_on == FailOn::Stop => Exit::Done,
+        "caution" => Exit::Caution,
+        _ => Exit::Stop,
+    }
+}
+
+/// The policy to apply, and whether it is the default one.
+fn policy(
+    args: &CheckArgs,
+    of_scenario: Option<&str>,
+    topology: &Topology,
+    sources: &mut Sources,
+) -> Result<Option<(Policy, bool)>, Failure> {
+    let Some(path) = args.gate.policy.as_deref().or(of_scenario) else {
+        let has_limits = !args.limits.max_failed.is_empty() || !args.limits.max_lost.is_empty();
+        return Ok((!has_limits).then(|| (Policy::default_policy(sources), true)));
+    };
+    let read = load::read(path, sources)
+        .and_then(|document| Policy::from_document(&document, sources, Some(topology)));
+    match read {
+        Ok(policy) => Ok(Some((policy, false))),
+        Err(diagnostics) => Err(Failure::Input { diagnostics, sources: std::mem::take(sources) }),
+    }
+}
+
+/// An earlier result; one that is none, or of another topology, cannot be compared with.
+fn read_baseline(path: &str, topology: &Topology) -> Result<Report, Failure> {
+    let mut sources = Sources::default();
+    let fail = |diagnostics, sources| Failure::Input { diagnostics, sources };
+    let source = match load::read_text(path, &mut sources) {
+        Ok(source) => source,
+        Err(diagnostics) => return Err(fail(diagnostics, sources)),
+    };
+    let text = &sources.get(source).text;
+    let kind: Result<Kind, _> = serde_json::from_str(text);
+    let wrong = match kind {
+        Err(error) => Err(not_a_result(&error, text, source)),
+        Ok(Kind { schema: Some(schema) }) if schema != report::SCHEMA => {
+            let message = format!("`{path}` is `{schema}`, not `{}`", report::SCHEMA);
+            Err(Diagnostic::file_error(Code::WrongKind, message))
+        }
+        Ok(_) => serde_json::from_str(text).map_err(|error| not_a_result(&error, text, source)),
+    };
+    let report: Report = match wrong {
+        Ok(report) => report,
+        Err(problem) => {
+            let help = "make one with `blastwave check .. --format json -o RESULT`";
+            return Err(fail(vec![problem.help(help)], sources));
+        }
+    };
+    if report.topology != topology.name {
+        let message = format!(
+            "the baseline `{path}` is of topology `{}`, not of `{}`",
+            report.topology, topology.name
+        );
+        let problem = Diagnostic::file_error(Code::Conflict, message)
+            .help("compare with a result of the same topology");
+        return Err(fail(vec![problem], sources));
+    }
+    Ok(report)
+}
+
+/// What tells a result from other data.
+#[derive(serde::Deserialize)]
+struct Kind {
+    schema: Option<String>,
+}
+
+fn not_a_result(
+    error: &serde_json::Error,
+    text: &str,
+    source: blastwave::diagnostic::SourceId,
+) -> Diagnostic {
+    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+    let start = lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
+    let mut start = start.min(text.len().saturating_sub(1));
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    let end = text[start..].chars().next().map_or(start, |c| start + c.len_utf8());
+    let place = Place { source, start: start as u32, end: end as u32 };
+    let said = error.to_string();
+    let said = said.split(" at line ").next().unwrap_or(&said);
+    Diagnostic::error(Code::WrongKind, format!("this is not a result: {said}"), place)
+}
+
+/// A day, a moment, or `clock`, in seconds since 1970.
+fn now(text: &str) -> Result<f64, String> {
+    if text == "clock" {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        return Ok(since.map_or(0.0, |since| since.as_secs_f64().floor()));
+    }
+    rule::moment(text).ok_or_else(|| {
+        "not a time; write for example `2026-12-18`, `2026-12-18T16:00:00+01:00`, or `clock`"
+            .to_owned()
+    })
+}
