@@ -405,6 +405,13 @@ codes! {
     RepeatedDependency = "repeated-dependency",
     /// A key that has no effect as written.
     NoEffect = "no-effect",
+    // Imports.
+    /// A part of a foreign file that cannot be understood, and is left out.
+    NotUnderstood = "not-understood",
+    /// A foreign file names something that is not in it.
+    Dangling = "dangling",
+    /// Two sources, or a source and a topology, contradict each other.
+    ImportConflict = "import-conflict",
 }
 
 impl fmt::Display for Code {

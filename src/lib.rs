@@ -3,6 +3,7 @@
 pub mod compile;
 pub mod diagnostic;
 pub mod engine;
+pub mod import;
 pub mod load;
 pub mod model;
 pub mod render;

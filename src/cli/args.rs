@@ -66,6 +66,16 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::diagram::EXAMPLES)
     )]
     Diagram(super::diagram::DiagramArgs),
+    /// Make a topology from what you already have
+    ///
+    /// Reads Compose files, Kubernetes manifests, catalogs, traces, metrics, drawings and tables. Every
+    /// dependency says how it is known. Several sources, and a topology that is there already, become one.
+    #[command(
+        override_usage = "blastwave import FORMAT FILE... [-o TOPOLOGY] [OPTIONS]",
+        after_help = super::import::EXAMPLES,
+        after_long_help = with_exit_statuses(super::import::EXAMPLES)
+    )]
+    Import(super::import::ImportArgs),
     /// Read files and print every problem in them
     ///
     /// Recognises topologies, changes, policies and scenarios. A change is checked against the one

@@ -8,6 +8,7 @@ mod check;
 mod diagram;
 mod exit;
 mod explain;
+mod import;
 mod inputs;
 mod installers;
 mod interrupt;
@@ -47,6 +48,7 @@ fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
         Command::Diagram(args) => diagram::run(args, terminal),
+        Command::Import(args) => import::run(args, terminal),
         Command::Validate(args) => validate::run(args, terminal),
         Command::Schema { what } => schema::run(*what, terminal),
         Command::Policy { which: PolicyName::Default } => check::default_policy(terminal),

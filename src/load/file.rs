@@ -12,6 +12,54 @@ pub const BYTES_MAX: u64 = 400 * 1024 * 1024;
 /// What standard input is called in messages.
 pub const STDIN: &str = "<stdin>";
 
+/// The most files that are looked for below one directory.
+const FILES_MAX: usize = 10_000;
+
+/// The files below a directory, sorted by path, without hidden ones; the path itself when it is no
+/// directory.
+pub fn files_below(path: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![(std::path::PathBuf::from(path), 0)];
+    if !std::path::Path::new(path).is_dir() {
+        return vec![path.to_owned()];
+    }
+    while let Some((folder, depth)) = open.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with('.') || name == "node_modules" || found.len() >= FILES_MAX {
+                continue;
+            }
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() && depth < 16 => open.push((entry.path(), depth + 1)),
+                Ok(kind) if kind.is_file() => {
+                    found.push(entry.path().to_string_lossy().into_owned());
+                }
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The first bytes of a file, to see what it is.
+///
+/// # Errors
+/// It cannot be read.
+pub fn head(path: &str, count: usize) -> Result<Vec<u8>, Box<Diagnostic>> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let mut bytes = Vec::new();
+    file.take(count as u64).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    Ok(bytes)
+}
+
+/// Whether there is a file at this path.
+pub fn is_file(path: &str) -> bool {
+    std::path::Path::new(path).is_file()
+}
+
 /// All bytes of a file; `-` is standard input.
 pub(super) fn bytes(path: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
     if path == "-" {
@@ -37,7 +85,7 @@ fn limited(name: &str, stream: impl io::Read) -> Result<Vec<u8>, Box<Diagnostic>
     if bytes.len() as u64 > BYTES_MAX { Err(too_large(name, None)) } else { Ok(bytes) }
 }
 
-fn too_large(name: &str, size: Option<u64>) -> Box<Diagnostic> {
+pub(super) fn too_large(name: &str, size: Option<u64>) -> Box<Diagnostic> {
     let mebibytes = |bytes: u64| bytes.div_ceil(1024 * 1024);
     let limit = mebibytes(BYTES_MAX);
     let message = match size {
@@ -47,7 +95,7 @@ fn too_large(name: &str, size: Option<u64>) -> Box<Diagnostic> {
     Box::new(Diagnostic::file_error(Code::TooLarge, message).help("is this the right file?"))
 }
 
-fn unreadable(path: &str, error: &io::Error) -> Box<Diagnostic> {
+pub(super) fn unreadable(path: &str, error: &io::Error) -> Box<Diagnostic> {
     let reason = match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),

@@ -10,12 +10,16 @@
 
 mod explain;
 mod file;
+mod foreign;
+mod lines;
 mod offsets;
 mod outline;
 mod text;
 mod values;
 
-pub use file::{BYTES_MAX, STDIN};
+pub use file::{BYTES_MAX, STDIN, files_below, head, is_file};
+pub use foreign::{FOREIGN_DEPTH_MAX, parse_foreign, read_foreign, read_text};
+pub use lines::{LINE_MAX, Lines};
 
 use crate::diagnostic::{Code, Diagnostic, Place, SourceId, Sources};
 

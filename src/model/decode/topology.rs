@@ -17,6 +17,7 @@ pub(crate) const TOPOLOGY: Shape = Shape {
     keys: &[
         "version",
         "topology",
+        "aliases",
         "thresholds",
         "failure_domains",
         "defaults",
@@ -122,7 +123,26 @@ fn topology(mapping: &Mapping<'_>) -> Option<Topology> {
         .zip(&flow_entries)
         .map(|(index, entry)| flow(index, entry, &names, problems))
         .collect();
+    if let Some(field) = mapping.get("aliases") {
+        check_aliases(&field, &names);
+    }
     Some(Topology { name: name?, thresholds: thresholds?, domains, services, flows })
+}
+
+/// Other names of services, which may look like anything, since other programs gave them. Only imports
+/// use them, and find them in the document.
+fn check_aliases(field: &Field<'_>, names: &Names<'_>) {
+    for entry in field.named() {
+        let alias = &entry.key.text;
+        if names.service(alias).is_some() || names.domain(alias).is_some() {
+            let message = format!("the alias `{alias}` is the name of something else");
+            field.problems().push(
+                Diagnostic::error(Code::DuplicateName, message, entry.key.place)
+                    .help("an alias is a name that only other programs use; remove it"),
+            );
+        }
+        names.resolve_service(&Field::of_entry(entry, field.problems()));
+    }
 }
 
 fn thresholds(field: &Field<'_>) -> Option<Thresholds> {

@@ -1,0 +1,31 @@
+//! `linkerd viz edges deploy -o json`.
+
+use super::graph::Graph;
+use super::{Format, Input, edges, not_of};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::topology::Evidence;
+
+/// Reads edges.
+pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
+    for (path, document) in input.documents(graph)? {
+        let list = edges::list_of(&document.root);
+        let list =
+            list.ok_or_else(|| not_of(Format::Linkerd, &path, "it is no list of `{src, dst}`"))?;
+        for (index, item) in list.iter().enumerate() {
+            let side = |name: &str| {
+                let namespace =
+                    item.scalar_at(&format!("{name}_namespace")).filter(|it| !it.is_empty());
+                let name = item.scalar_at(name)?;
+                Some(namespace.map_or(name.to_owned(), |namespace| format!("{namespace}/{name}")))
+            };
+            let (Some(caller), Some(callee)) = (side("src"), side("dst")) else {
+                let message = format!("entry {} of `{path}` has no `src` and `dst`", index + 1);
+                graph.warn(Code::NotUnderstood, message, item.place);
+                continue;
+            };
+            let source = format!("{path}: entry {}", index + 1);
+            graph.depend(&caller, &callee, Evidence::Observed, source);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! Files of other programs to a topology: one file per format, one shared graph of evidence.
+//!
+//! Paths and options come in, a [`Graph`] is filled, and [`write::topology`] makes a topology file of
+//! it that [`crate::model`] accepts. What a source does not say stays unsaid; a part that cannot be
+//! understood is a warning; a file that is not what it should be is an error. Values of environment
+//! variables are only searched for names of hosts and are never copied: they hold secrets.
+
+mod aspire;
+mod auto;
+mod backstage;
+mod bering;
+mod compose;
+mod csv;
+mod dot;
+mod edges;
+mod environment;
+mod flows;
+mod graph;
+mod graphml;
+mod hosts;
+mod interpolate;
+mod isotope;
+mod jaeger;
+mod kiali;
+mod kinds;
+mod kubernetes;
+mod linkerd;
+mod mapping;
+mod merge;
+mod mubench;
+mod nais;
+mod names;
+mod otlp;
+mod prometheus;
+mod spans;
+mod spigo;
+mod structurizr;
+mod structurizr_dsl;
+mod summary;
+mod traces;
+mod write;
+mod zipkin;
+
+pub use auto::detect;
+pub use graph::{Dependency, Flow, Graph, Service};
+pub use mapping::Paths;
+pub use merge::{Merged, aliases_of, merge};
+pub use prometheus::Metric;
+pub use summary::summary;
+pub use write::topology;
+
+use crate::diagnostic::{Code, Diagnostic, Sources};
+use crate::load::{self, Document};
+
+/// What can be imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// Docker Compose files, or what `docker compose config --format json` prints.
+    Compose,
+    /// Rendered Kubernetes manifests.
+    Kubernetes,
+    /// A Backstage catalog.
+    Backstage,
+    /// OpenTelemetry traces as JSON or lines of JSON.
+    Otlp,
+    /// Jaeger traces or dependencies.
+    Jaeger,
+    /// Zipkin traces or dependencies.
+    Zipkin,
+    /// Service graph metrics.
+    Prometheus,
+    /// A table of callers and dependencies.
+    Csv,
+    /// The same as JSON objects.
+    Json,
+    /// Graphviz.
+    Dot,
+    /// `GraphML`.
+    Graphml,
+    /// A graph of Kiali.
+    Kiali,
+    /// `linkerd viz edges -o json`.
+    Linkerd,
+    /// A Structurizr workspace, as JSON or in its own language.
+    Structurizr,
+    /// A Bering model or snapshot.
+    Bering,
+    /// A topology of Isotope.
+    Isotope,
+    /// A work model of µBench.
+    Mubench,
+    /// A manifest of .NET Aspire.
+    Aspire,
+    /// An architecture of Spigo.
+    Spigo,
+    /// Applications of NAIS.
+    Nais,
+    /// Any YAML or JSON, by paths that the user gives.
+    Mapping,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 21] = [
+        Self::Compose,
+        Self::Kubernetes,
+        Self::Backstage,
+        Self::Otlp,
+        Self::Jaeger,
+        Self::Zipkin,
+        Self::Prometheus,
+        Self::Csv,
+        Self::Json,
+        Self::Dot,
+        Self::Graphml,
+        Self::Kiali,
+        Self::Linkerd,
+        Self::Structurizr,
+        Self::Bering,
+        Self::Isotope,
+        Self::Mubench,
+        Self::Aspire,
+        Self::Spigo,
+        Self::Nais,
+        Self::Mapping,
+    ];
+
+    /// What it is called on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Compose => "compose",
+            Self::Kubernetes => "kubernetes",
+            Self::Backstage => "backstage",
+            Self::Otlp => "otlp",
+            Self::Jaeger => "jaeger",
+            Self::Zipkin => "zipkin",
+            Self::Prometheus => "prometheus",
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Dot => "dot",
+            Self::Graphml => "graphml",
+            Self::Kiali => "kiali",
+            Self::Linkerd => "linkerd",
+            Self::Structurizr => "structurizr",
+            Self::Bering => "bering",
+            Self::Isotope => "isotope",
+            Self::Mubench => "mubench",
+            Self::Aspire => "aspire",
+            Self::Spigo => "spigo",
+            Self::Nais => "nais",
+            Self::Mapping => "mapping",
+        }
+    }
+
+    /// When to distrust what is imported from it.
+    fn caution(self) -> &'static str {
+        match self {
+            Self::Compose | Self::Kubernetes | Self::Nais | Self::Aspire => {
+                "Distrust what is missing: calls in code or in service discovery are not in such files."
+            }
+            Self::Otlp | Self::Jaeger | Self::Zipkin | Self::Prometheus => {
+                "Distrust what is missing: only journeys that ran while it was recorded are in it."
+            }
+            Self::Kiali | Self::Linkerd => {
+                "Distrust what is missing: only traffic of the recorded time is in it."
+            }
+            Self::Isotope | Self::Mubench | Self::Spigo => {
+                "This describes a simulated system: it is as true as whoever wrote it meant it."
+            }
+            _ => "Distrust what is old: someone wrote it down, and nothing keeps it true.",
+        }
+    }
+}
+
+/// What a dashed or dotted line in a drawing means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dashed {
+    /// The same as any other.
+    #[default]
+    Plain,
+    /// The caller does not wait.
+    Async,
+    /// The caller lives without it.
+    Soft,
+}
+
+/// What the user says about the files.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Arrows point from the dependency to its caller.
+    pub reverse: bool,
+    /// What dashed lines mean.
+    pub dashed: Dashed,
+    /// Over how many seconds the calls were recorded, for rates.
+    pub window: Option<f64>,
+    /// The metric and its labels.
+    pub metric: Option<Metric>,
+    /// Where a mapped file says what.
+    pub paths: Paths,
+}
+
+/// What an importer works with.
+pub(crate) struct Input<'a> {
+    pub(crate) files: &'a [String],
+    pub(crate) options: &'a Options,
+    pub(crate) sources: &'a mut Sources,
+    /// Told how many bytes of how many were read.
+    pub(crate) progress: &'a dyn Fn(u64, Option<u64>),
+}
+
+impl Input<'_> {
+    /// The documents of all files, each with the path it came from.
+    pub(crate) fn documents(
+        &mut self,
+        graph: &mut Graph,
+    ) -> Result<Vec<(String, Document)>, Vec<Diagnostic>> {
+        let mut all = Vec::new();
+        for path in self.files {
+            for mut document in load::read_foreign(path, self.sources)? {
+                graph.warn_all(std::mem::take(&mut document.problems));
+                all.push((path.clone(), document));
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Adds what some files of one format say to a graph.
+///
+/// # Errors
+/// A file cannot be read, or is not what it should be.
+pub fn read(
+    format: Format,
+    files: &[String],
+    options: &Options,
+    graph: &mut Graph,
+    sources: &mut Sources,
+    progress: &dyn Fn(u64, Option<u64>),
+) -> Result<(), Vec<Diagnostic>> {
+    let files: Vec<String> = match format {
+        Format::Compose => files.to_vec(),
+        _ => files.iter().flat_map(|path| below(path, format)).collect(),
+    };
+    let before = graph.services.len() + graph.dependencies.len();
+    let input = &mut Input { files: &files, options, sources, progress };
+    match format {
+        Format::Compose => compose::read(input, graph),
+        Format::Kubernetes => kubernetes::read(input, graph),
+        Format::Backstage => backstage::read(input, graph),
+        Format::Otlp => otlp::read(input, graph),
+        Format::Jaeger => jaeger::read(input, graph),
+        Format::Zipkin => zipkin::read(input, graph),
+        Format::Prometheus => prometheus::read(input, graph),
+        Format::Csv => csv::read(input, graph),
+        Format::Json => edges::read(input, graph),
+        Format::Dot => dot::read(input, graph),
+        Format::Graphml => graphml::read(input, graph),
+        Format::Kiali => kiali::read(input, graph),
+        Format::Linkerd => linkerd::read(input, graph),
+        Format::Structurizr => structurizr::read(input, graph),
+        Format::Bering => bering::read(input, graph),
+        Format::Isotope => isotope::read(input, graph),
+        Format::Mubench => mubench::read(input, graph),
+        Format::Aspire => aspire::read(input, graph),
+        Format::Spigo => spigo::read(input, graph),
+        Format::Nais => nais::read(input, graph),
+        Format::Mapping => mapping::read(input, graph),
+    }?;
+    let shown: Vec<&str> = files.iter().map(String::as_str).take(4).collect();
+    let more =
+        if files.len() > 4 { format!(" and {} more", files.len() - 4) } else { String::new() };
+    graph.origins.push(format!("{}{more} ({})", shown.join(", "), format.name()));
+    let caution = format.caution().to_owned();
+    if !graph.remarks.contains(&caution) {
+        graph.remarks.push(caution);
+    }
+    if before == 0 && graph.services.is_empty() {
+        let message = format!("no service was found in {} ({})", shown.join(", "), format.name());
+        return Err(vec![Diagnostic::file_error(Code::Empty, message).help(
+            "is this the right format? `blastwave import auto` tells what a file looks like",
+        )]);
+    }
+    Ok(())
+}
+
+/// Settles what can be said only when all sources are read: shares of calls, kinds, flows.
+pub fn settle(graph: &mut Graph) {
+    edges::probabilities(graph);
+    kinds::soften(graph);
+    graph.warn_of_similar_names();
+    flows::derive(graph);
+    graph.remarks.push(
+        "No source says what a caller does without a dependency: everything is taken for hard unless \
+         marked; review `criticality`, timeouts and fallbacks."
+            .to_owned(),
+    );
+}
+
+/// The files of a directory that can be of a format; the path itself when it is none.
+fn below(path: &str, format: Format) -> Vec<String> {
+    let wanted: &[&str] = match format {
+        Format::Dot => &[".dot", ".gv"],
+        Format::Graphml => &[".graphml", ".xml"],
+        Format::Csv => &[".csv", ".tsv"],
+        _ => &[".yaml", ".yml", ".json", ".jsonl", ".dsl", ".prom", ".txt"],
+    };
+    if path == "-" || load::is_file(path) {
+        return vec![path.to_owned()];
+    }
+    let mut files = load::files_below(path);
+    if files.as_slice() != [path.to_owned()] {
+        files.retain(|file| wanted.iter().any(|end| file.to_lowercase().ends_with(end)));
+    }
+    files
+}
+
+/// An error about a file that is not of the format it should be.
+fn not_of(format: Format, path: &str, expected: &str) -> Vec<Diagnostic> {
+    let message = format!("`{path}` is not of the format `{}`: {expected}", format.name());
+    vec![
+        Diagnostic::file_error(Code::WrongKind, message)
+            .help("`blastwave import auto FILE` tells what a file looks like"),
+    ]
+}

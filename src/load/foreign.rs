@@ -1,0 +1,551 @@
+//! Files of other programs: YAML in all its forms, or JSON, as trees of values.
+//!
+//! Unlike our own files they may hold several documents, merge keys and tags. Limits are the same in
+//! kind: depth, values, and how many values aliases may stand for. A value of YAML has its place; JSON
+//! has none, and its values the empty place at the start of the file.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::offsets::Offsets;
+use super::{Document, Entry, Key, Node, Number, Value, explain, file, text};
+use crate::diagnostic::{Code, Diagnostic, Findings, Place, SourceId, Sources};
+
+/// How deeply the values of foreign files may be nested.
+pub const FOREIGN_DEPTH_MAX: usize = 100;
+
+/// How many keys and values a foreign file may hold.
+const VALUES_MAX: usize = 10_000_000;
+
+const PROBLEMS_PER_CODE: usize = 20;
+
+/// Reads a foreign file, YAML or JSON; `-` is standard input.
+///
+/// # Errors
+/// What keeps it from being read. What is doubtful but can be read stands in the documents' problems.
+pub fn read_foreign(path: &str, sources: &mut Sources) -> Result<Vec<Document>, Vec<Diagnostic>> {
+    let bytes = file::bytes(path).map_err(|problem| vec![*problem])?;
+    parse_foreign(if path == "-" { super::STDIN } else { path }, bytes, sources)
+}
+
+/// Reads a foreign file that is in memory already, under a name for messages.
+///
+/// # Errors
+/// What keeps it from being read.
+pub fn parse_foreign(
+    name: &str,
+    bytes: Vec<u8>,
+    sources: &mut Sources,
+) -> Result<Vec<Document>, Vec<Diagnostic>> {
+    let source = text::add(name, bytes, sources).map_err(|problem| vec![*problem])?;
+    let text = &sources.get(source).text;
+    if text.trim_start().starts_with(['{', '[']) {
+        match json(text, source) {
+            Ok(document) => return Ok(vec![document]),
+            // Flow-style YAML starts with a bracket too.
+            Err(problem) => return yaml(text, source).map_err(|_| vec![*problem]),
+        }
+    }
+    yaml(text, source).map_err(|problem| vec![*problem])
+}
+
+/// Reads any text file, for formats that are neither YAML nor JSON; `-` is standard input.
+///
+/// # Errors
+/// It cannot be read, or is not text.
+pub fn read_text(path: &str, sources: &mut Sources) -> Result<SourceId, Vec<Diagnostic>> {
+    let bytes = file::bytes(path).map_err(|problem| vec![*problem])?;
+    let name = if path == "-" { super::STDIN } else { path };
+    text::add(name, bytes, sources).map_err(|problem| vec![*problem])
+}
+
+impl Node {
+    /// The value of a key of a mapping.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.entries().iter().find(|entry| &*entry.key.text == key).map(|entry| &entry.value)
+    }
+
+    /// The value at a path of keys separated by dots.
+    pub fn at(&self, path: &str) -> Option<&Self> {
+        path.split('.').try_fold(self, |node, key| node.get(key))
+    }
+
+    /// A scalar as it is written; nothing for lists, mappings and what is not written.
+    pub fn scalar(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            Value::Number(number) => Some(&number.text),
+            Value::Bool(true) => Some("true"),
+            Value::Bool(false) => Some("false"),
+            _ => None,
+        }
+    }
+
+    /// A number, also where it is written as a text.
+    pub fn number(&self) -> Option<f64> {
+        match &self.value {
+            Value::Number(number) => Some(number.value),
+            Value::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The scalar at a path of keys.
+    pub fn scalar_at(&self, path: &str) -> Option<&str> {
+        self.at(path)?.scalar()
+    }
+}
+
+/// Reads one JSON value.
+fn json(text: &str, source: SourceId) -> Result<Document, Box<Diagnostic>> {
+    let place = Place { source, start: 0, end: 0 };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let mut count = 0;
+    let read = Json { place, count: &mut count, depth: 0 }
+        .deserialize(&mut deserializer)
+        .and_then(|root| deserializer.end().map(|()| root));
+    read.map(|root| Document { source, root, problems: Vec::new() }).map_err(|error| {
+        let start = offset(text, error.line(), error.column());
+        let words = error.to_string();
+        let words = words.rsplit_once(" at line ").map_or(&*words, |(words, _)| words);
+        let message = format!("this is not JSON: {words}");
+        let place = Place { source, start: start as u32, end: start as u32 };
+        Box::new(Diagnostic::error(Code::Syntax, message, place))
+    })
+}
+
+/// The byte of a line and a column in bytes, both from 1.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.max(1) - 1).map(str::len).sum();
+    let mut at = (start + column.max(1) - 1).min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+struct Json<'c> {
+    place: Place,
+    count: &'c mut usize,
+    depth: usize,
+}
+
+impl Json<'_> {
+    fn node<E: Error>(self, value: Value) -> Result<Node, E> {
+        *self.count += 1;
+        if *self.count > VALUES_MAX {
+            return Err(E::custom(format!("more than {VALUES_MAX} values")));
+        }
+        Ok(Node { place: self.place, value })
+    }
+
+    fn numeric<E: Error>(self, value: f64, text: String) -> Result<Node, E> {
+        self.node(Value::Number(Box::new(Number { value, text: text.into() })))
+    }
+
+    fn inner<E: Error>(&mut self) -> Result<Json<'_>, E> {
+        if self.depth >= FOREIGN_DEPTH_MAX {
+            return Err(E::custom(format!("nested more than {FOREIGN_DEPTH_MAX} deep")));
+        }
+        Ok(Json { place: self.place, count: &mut *self.count, depth: self.depth + 1 })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Json<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Json<'_> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Node, E> {
+        self.node(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
+        self.node(Value::Bool(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
+        self.numeric(value as f64, value.to_string())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
+        self.numeric(value as f64, value.to_string())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
+        self.numeric(value, value.to_string())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
+        self.node(Value::Text(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Node, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element_seed(self.inner()?)? {
+            items.push(item);
+        }
+        self.node(Value::Sequence(items.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut mapping: A) -> Result<Node, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(text) = mapping.next_key::<String>()? {
+            let value = mapping.next_value_seed(self.inner()?)?;
+            entries.push(Entry { key: Key { text: text.into(), place: self.place }, value });
+        }
+        self.node(Value::Mapping(entries.into()))
+    }
+}
+
+/// A problem after which nothing more can be read.
+type Fatal = Box<Diagnostic>;
+
+fn yaml(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> {
+    let mut builder = Builder {
+        text,
+        source,
+        offsets: Offsets::new(text),
+        open: Vec::new(),
+        anchors: Vec::new(),
+        written: 0,
+        expanded: 0,
+        documents: Vec::new(),
+        problems: Findings::new(PROBLEMS_PER_CODE),
+    };
+    for event in Parser::new_from_str(text) {
+        match event {
+            Ok((event, span)) => builder.event(event, span)?,
+            Err(error) => {
+                let start = builder.offsets.byte(error.marker().index());
+                return Err(Box::new(explain::syntax(error.info(), start, text, source)));
+            }
+        }
+    }
+    let mut documents = builder.documents;
+    match documents.first_mut() {
+        Some(first) => first.problems = builder.problems.finish(),
+        None => {
+            return Err(Box::new(Diagnostic::file_error(
+                Code::Empty,
+                "the file holds nothing that can be imported",
+            )));
+        }
+    }
+    Ok(documents)
+}
+
+struct Builder<'a> {
+    text: &'a str,
+    source: SourceId,
+    offsets: Offsets<'a>,
+    open: Vec<Open>,
+    /// The values behind anchors by number, with their sizes; `None` while they are being read.
+    anchors: Vec<(usize, Option<(Node, usize)>)>,
+    written: usize,
+    expanded: usize,
+    documents: Vec<Document>,
+    problems: Findings,
+}
+
+struct Open {
+    place: Place,
+    anchor: usize,
+    /// `!override` and `!reset`, which mean something to Compose.
+    tag: Option<Key>,
+    children: Children,
+}
+
+enum Children {
+    Items(Vec<Node>),
+    Entries(Vec<Entry>, Option<Key>),
+}
+
+impl Builder<'_> {
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
+        let (start, end) =
+            (self.offsets.byte(span.start.index()), self.offsets.byte(span.end.index()));
+        let place = self.place(start, end);
+        if self.written > VALUES_MAX {
+            let message = format!("the file holds more than {VALUES_MAX} keys and values");
+            return Err(Box::new(Diagnostic::error(Code::TooLarge, message, place)));
+        }
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.written += 1;
+                if let Some(Open { children: Children::Entries(_, key @ None), .. }) =
+                    self.open.last_mut()
+                {
+                    let key_text = Key { text: text.as_ref().into(), place };
+                    *key = Some(key_text);
+                    let value = Value::Text(text.into());
+                    self.remember(anchor, &Node { place, value });
+                    return Ok(());
+                }
+                let is_text = tag.as_deref().is_some_and(|tag| tag.suffix == "str");
+                let value = if style == ScalarStyle::Plain && !is_text {
+                    plain(&text)
+                } else {
+                    Value::Text(text.into())
+                };
+                let node = tagged(Node { place, value }, compose_tag(tag.as_deref(), place));
+                self.remember(anchor, &node);
+                self.add(node);
+            }
+            Event::SequenceStart(anchor, tag) => {
+                let tag = compose_tag(tag.as_deref(), place);
+                self.start(Children::Items(Vec::new()), anchor, tag, place)?;
+            }
+            Event::MappingStart(anchor, tag) => {
+                let tag = compose_tag(tag.as_deref(), place);
+                self.start(Children::Entries(Vec::new(), None), anchor, tag, place)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::Alias(anchor) => self.alias(anchor, place)?,
+            Event::DocumentEnd => self.anchors.clear(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn start(
+        &mut self,
+        children: Children,
+        anchor: usize,
+        tag: Option<Key>,
+        place: Place,
+    ) -> Result<(), Fatal> {
+        self.written += 1;
+        if let Some(Open { children: Children::Entries(_, None), .. }) = self.open.last() {
+            return Err(Box::new(
+                Diagnostic::error(Code::Syntax, "a list or a mapping cannot be a key", place).help(
+                    "if this is a template (`{{ name }}`), render it first and import the result",
+                ),
+            ));
+        }
+        if self.open.len() == FOREIGN_DEPTH_MAX {
+            return Err(Box::new(explain::too_deep(place)));
+        }
+        self.open.push(Open { place, anchor, tag, children });
+        if anchor != 0 {
+            self.anchors.push((anchor, None));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        let Some(Open { place, anchor, tag, children }) = self.open.pop() else { return };
+        let value = match children {
+            Children::Items(items) => Value::Sequence(items.into()),
+            Children::Entries(entries, _) => Value::Mapping(self.merged(entries).into()),
+        };
+        let node = tagged(Node { place, value }, tag);
+        self.remember(anchor, &node);
+        self.add(node);
+    }
+
+    /// Resolves merge keys: what is written here counts first, then what is merged first. Of equal keys
+    /// the last counts, as most readers have it.
+    fn merged(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
+        let has_merge = entries.iter().any(|entry| &*entry.key.text == "<<");
+        let mut seen = BTreeSet::new();
+        let mut kept = Vec::with_capacity(entries.len());
+        let mut merges = Vec::new();
+        for entry in entries.into_iter().rev() {
+            if has_merge && &*entry.key.text == "<<" {
+                merges.push(entry.value);
+            } else if seen.insert(entry.key.text.clone()) {
+                kept.push(entry);
+            } else {
+                let message = format!("`{}` is written twice; the last one counts", entry.key.text);
+                self.problems.push(Diagnostic::warning(
+                    Code::DuplicateKey,
+                    message,
+                    entry.key.place,
+                ));
+            }
+        }
+        kept.reverse();
+        for merge in merges.into_iter().rev() {
+            let maps = match &merge.value {
+                Value::Sequence(items) => &items[..],
+                _ => std::slice::from_ref(&merge),
+            };
+            for entry in maps.iter().flat_map(Node::entries) {
+                if seen.insert(entry.key.text.clone()) {
+                    kept.push(entry.clone());
+                }
+            }
+        }
+        kept
+    }
+
+    fn alias(&mut self, anchor: usize, place: Place) -> Result<(), Fatal> {
+        self.written += 1;
+        let known = self.anchors.iter().rev().find(|(known, _)| *known == anchor);
+        let Some((_, Some((node, size)))) = known else {
+            let message = "an alias stands for itself, or for nothing";
+            return Err(Box::new(Diagnostic::error(Code::AliasBomb, message, place)));
+        };
+        self.expanded += size;
+        if self.expanded > (200 * self.written).min(1_000_000 + 2 * self.written) {
+            return Err(Box::new(
+                Diagnostic::error(Code::AliasBomb, "aliases stand for too many values", place)
+                    .label(format!("this makes it {}", self.expanded))
+                    .help("write the values out, or generate the file"),
+            ));
+        }
+        let node = node.clone();
+        if let Some(Open { children: Children::Entries(_, key @ None), .. }) = self.open.last_mut()
+        {
+            *key = Some(Key { text: node.scalar().unwrap_or_default().into(), place });
+            return Ok(());
+        }
+        if depth(&node) + self.open.len() > FOREIGN_DEPTH_MAX {
+            return Err(Box::new(explain::too_deep(place)));
+        }
+        self.add(node);
+        Ok(())
+    }
+
+    fn remember(&mut self, anchor: usize, node: &Node) {
+        if anchor == 0 {
+            return;
+        }
+        let value = Some((node.clone(), size(node)));
+        match self.anchors.iter_mut().rev().find(|(known, _)| *known == anchor) {
+            Some(known) => known.1 = value,
+            None => self.anchors.push((anchor, value)),
+        }
+    }
+
+    fn add(&mut self, node: Node) {
+        match self.open.last_mut().map(|open| &mut open.children) {
+            None => {
+                if node.value != Value::Null {
+                    let source = self.source;
+                    self.documents.push(Document { source, root: node, problems: Vec::new() });
+                }
+            }
+            Some(Children::Items(items)) => items.push(node),
+            Some(Children::Entries(entries, key)) => {
+                let key = key.take().expect("a value follows its key");
+                entries.push(Entry { key, value: node });
+            }
+        }
+    }
+
+    fn place(&self, start: usize, end: usize) -> Place {
+        let text = &self.text[start..end.max(start)];
+        let line = text.split(['\n', '\r']).next().unwrap_or_default().trim_end();
+        Place { source: self.source, start: start as u32, end: (start + line.len()) as u32 }
+    }
+}
+
+fn compose_tag(tag: Option<&Tag>, place: Place) -> Option<Key> {
+    let suffix = &*tag?.suffix;
+    matches!(suffix, "override" | "reset").then(|| Key { text: format!("!{suffix}").into(), place })
+}
+
+/// A value under one of Compose's tags, as a mapping with the tag as its only key.
+fn tagged(node: Node, tag: Option<Key>) -> Node {
+    match tag {
+        None => node,
+        Some(key) => {
+            Node { place: node.place, value: Value::Mapping([Entry { key, value: node }].into()) }
+        }
+    }
+}
+
+/// What a plain scalar means in the core schema of YAML 1.2.
+fn plain(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        _ => {}
+    }
+    let numeric = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+        && text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
+    match text.parse::<f64>() {
+        Ok(value) if numeric => Value::Number(Box::new(Number { value, text: text.into() })),
+        _ => Value::Text(text.into()),
+    }
+}
+
+fn size(node: &Node) -> usize {
+    match &node.value {
+        Value::Sequence(items) => 1 + items.iter().map(size).sum::<usize>(),
+        Value::Mapping(entries) => {
+            1 + entries.iter().map(|entry| size(&entry.value)).sum::<usize>()
+        }
+        _ => 1,
+    }
+}
+
+fn depth(node: &Node) -> usize {
+    match &node.value {
+        Value::Sequence(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Mapping(entries) => {
+            1 + entries.iter().map(|entry| depth(&entry.value)).max().unwrap_or(0)
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Document>, Vec<Diagnostic>> {
+        parse_foreign("x", text.as_bytes().to_vec(), &mut Sources::default())
+    }
+
+    #[test]
+    fn merge_keys_and_lists_of_them_are_resolved() {
+        let text = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {<<: [*a, *b], x: 3}\n";
+        let documents = read(text).unwrap();
+        let at = |path| documents[0].root.scalar_at(path);
+        assert_eq!([at("c.x"), at("c.y"), at("c.z")], [Some("3"), Some("1"), Some("2")]);
+    }
+
+    #[test]
+    fn several_documents_and_json_are_read() {
+        assert_eq!(read("a: 1\n---\n---\nb: 2\n").unwrap().len(), 2);
+        assert_eq!(read("{\"a\": [1, {\"b\": \"x\"}]}").unwrap().len(), 1);
+        let problem = read("{\"a\":\n [1, oops}").unwrap_err().remove(0);
+        assert!(problem.message.starts_with("this is not JSON"), "{}", problem.message);
+    }
+
+    #[test]
+    fn what_would_take_too_much_is_refused() {
+        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..10 {
+            let alias = format!("*a{}", level - 1);
+            bomb += &format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 10].join(", "));
+        }
+        assert_eq!(read(&bomb).unwrap_err()[0].code, Code::AliasBomb);
+        assert_eq!(read(&"[".repeat(5000)).unwrap_err()[0].code, Code::Syntax);
+        assert_eq!(read(&"- ".repeat(5000)).unwrap_err()[0].code, Code::TooDeep);
+        assert_eq!(read("a: &a [*a]\n").unwrap_err()[0].code, Code::AliasBomb);
+    }
+
+    #[test]
+    fn a_template_is_not_taken_for_a_mapping() {
+        let problem = read("image: {{image}}\n").unwrap_err().remove(0);
+        assert!(problem.help.unwrap().contains("render"));
+    }
+}
