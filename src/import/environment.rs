@@ -1,6 +1,6 @@
 //! From variables that hold addresses to dependencies: for Compose, Kubernetes and NAIS.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph::Graph;
 use super::hosts;
@@ -28,11 +28,20 @@ pub(super) fn connect(
     graph: &mut Graph,
 ) {
     let mut holders: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+
+    let keys: BTreeSet<(&str, &str)> =
+        variables.iter().map(|variable| (&*variable.caller, &*variable.key)).collect();
     for variable in variables {
         *holders.entry((&variable.key, &variable.value)).or_default() += 1;
     }
     for variable in variables {
-        let found = hosts::in_variable(&variable.key, &variable.value);
+        // What is only asked for its health is no dependency, unless the service has its address too:
+        // `IdentityUrlHC` beside `IdentityUrl` tells which service that address leads to.
+        let base = variable
+            .key
+            .strip_suffix("HC")
+            .filter(|base| keys.contains(&(variable.caller.as_str(), *base)));
+        let found = hosts::in_variable(base.unwrap_or(&variable.key), &variable.value);
         let count = holders[&(variable.key.as_str(), variable.value.as_str())];
         let is_common = services >= COMMON_MIN && 2 * count > services;
         let evidence = if is_common { Evidence::Assumed } else { Evidence::Inferred };

@@ -52,16 +52,6 @@ pub fn parse_foreign(
     yaml(text, source).map_err(|problem| vec![*problem])
 }
 
-/// Reads any text file, for formats that are neither YAML nor JSON; `-` is standard input.
-///
-/// # Errors
-/// It cannot be read, or is not text.
-pub fn read_text(path: &str, sources: &mut Sources) -> Result<SourceId, Vec<Diagnostic>> {
-    let bytes = file::bytes(path).map_err(|problem| vec![*problem])?;
-    let name = if path == "-" { super::STDIN } else { path };
-    text::add(name, bytes, sources).map_err(|problem| vec![*problem])
-}
-
 impl Node {
     /// The value of a key of a mapping.
     pub fn get(&self, key: &str) -> Option<&Self> {
@@ -214,7 +204,35 @@ impl<'de> Visitor<'de> for Json<'_> {
 /// A problem after which nothing more can be read.
 type Fatal = Box<Diagnostic>;
 
+/// Reads YAML; where the parser refuses it, once more with closing brackets moved to the line before: many
+/// programs accept them further left than the standard does, and so many people write them there.
 fn yaml(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> {
+    let strict = documents(text, source);
+    if strict.is_ok() {
+        return strict;
+    }
+    let moved = with_brackets_moved(text);
+    let lenient = if moved == text { None } else { documents(&moved, source).ok() };
+    lenient.map_or(strict, Ok)
+}
+
+/// The same text with every bracket that stands first on a line at the end of the line before; all else
+/// stays at its place. Behind a comment it would be lost, and stays.
+fn with_brackets_moved(text: &str) -> String {
+    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    for index in 1..lines.len() {
+        let trimmed = lines[index].trim_start();
+        if !trimmed.starts_with([']', '}']) || lines[index - 1].contains('#') {
+            continue;
+        }
+        let at = lines[index].len() - trimmed.len();
+        let bracket = lines[index].remove(at);
+        lines[index - 1].push(bracket);
+    }
+    lines.join("\n")
+}
+
+fn documents(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> {
     let mut builder = Builder {
         text,
         source,
@@ -541,6 +559,13 @@ mod tests {
         assert_eq!(read(&"[".repeat(5000)).unwrap_err()[0].code, Code::Syntax);
         assert_eq!(read(&"- ".repeat(5000)).unwrap_err()[0].code, Code::TooDeep);
         assert_eq!(read("a: &a [*a]\n").unwrap_err()[0].code, Code::AliasBomb);
+    }
+
+    #[test]
+    fn brackets_may_close_as_far_left_as_their_key() {
+        let documents = read("a:\n  b: [\n    1,\n    2\n  ]\n  c: 3\n").unwrap();
+        assert_eq!(documents[0].root.at("a.b").unwrap().items().len(), 2);
+        assert_eq!(documents[0].root.scalar_at("a.c"), Some("3"));
     }
 
     #[test]
