@@ -82,7 +82,11 @@ impl Question {
             stop: stop(sampling),
             lasting: question.lasting.unwrap_or(Seconds::ZERO),
             is_certain: inputs.is_certain,
+            engine: sampling.engine.choice(),
         };
+        if let Some(reason) = study::engine_obstacle(&inputs.topology, &inputs.change, &settings) {
+            return Err(not_boolean(reason));
+        }
         let output = Output::open(output, &inputs.files)?;
         if let Some(line) = inputs.warning_line() {
             terminal.note(&line);
@@ -110,20 +114,7 @@ impl Question {
         sampling: &SamplingArgs,
         study: impl FnOnce(&dyn Progress) -> T + Send,
     ) -> Result<T, Failure> {
-        let mut threads = ThreadPoolBuilder::new();
-        if let Some(count) = sampling.threads {
-            threads = threads.num_threads(count);
-        }
-        let threads = threads.build().map_err(|error| {
-            Failure::usage(format!("cannot start {}", threads_in_words(sampling.threads)))
-                .help(error.to_string())
-        })?;
-        let interrupt = Interrupt::listen()
-            .map_err(|error| Failure::usage(format!("cannot listen for Ctrl-C: {error}")))?;
-        let bar = Bar::new(self.terminal, self.settings.stop, interrupt);
-        let report = threads.install(|| study(&bar));
-        bar.clear();
-        Ok(report)
+        Runner { terminal: self.terminal, stop: self.settings.stop }.run(sampling, study)
     }
 
     /// Says so where the wanted precision was not reached.
@@ -176,7 +167,44 @@ impl Question {
     }
 }
 
-fn stop(sampling: &SamplingArgs) -> Stop {
+/// What runs a study on its threads, with a progress bar and an ear for Ctrl-C.
+pub(crate) struct Runner {
+    pub(crate) terminal: Terminal,
+    /// When the study ends, for the bar.
+    pub(crate) stop: Stop,
+}
+
+impl Runner {
+    /// Runs a study.
+    pub(crate) fn run<T: Send>(
+        &self,
+        sampling: &SamplingArgs,
+        study: impl FnOnce(&dyn Progress) -> T + Send,
+    ) -> Result<T, Failure> {
+        let mut threads = ThreadPoolBuilder::new();
+        if let Some(count) = sampling.threads {
+            threads = threads.num_threads(count);
+        }
+        let threads = threads.build().map_err(|error| {
+            Failure::usage(format!("cannot start {}", threads_in_words(sampling.threads)))
+                .help(error.to_string())
+        })?;
+        let interrupt = Interrupt::listen()
+            .map_err(|error| Failure::usage(format!("cannot listen for Ctrl-C: {error}")))?;
+        let bar = Bar::new(self.terminal, self.stop, interrupt);
+        let found = threads.install(|| study(&bar));
+        bar.clear();
+        Ok(found)
+    }
+}
+
+/// Says why the Boolean engine was refused.
+pub(crate) fn not_boolean(reason: &str) -> Failure {
+    Failure::usage(format!("the Boolean engine is not for this: {reason}"))
+        .help("leave `--engine` out, and the engine that suits is chosen")
+}
+
+pub(crate) fn stop(sampling: &SamplingArgs) -> Stop {
     match (sampling.precision, sampling.trials) {
         (Some(width), _) => {
             Stop::Precision { width: width.get(), max_trials: PRECISION_TRIALS_MAX }

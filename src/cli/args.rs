@@ -5,6 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::check::GateArgs;
 use super::exit::Exit;
 use super::values::{self, FlowLimit};
+use blastwave::engine::Choice;
+use blastwave::engine::simd::Level;
 use blastwave::model::{Seconds, Share};
 
 /// Simulate what fails, for how long and at what cost when a planned change breaks
@@ -76,6 +78,16 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::import::EXAMPLES)
     )]
     Import(super::import::ImportArgs),
+    /// Let everything break in turn, and order it by what it takes with it
+    ///
+    /// Every service (or endpoint, failure domain or dependency) breaks alone, for certain and
+    /// wholly. What fails anyway is not charged to it. What alone takes a flow down in every world is
+    /// named as a single point of failure.
+    #[command(
+        after_help = super::rank::EXAMPLES,
+        after_long_help = with_exit_statuses(super::rank::EXAMPLES)
+    )]
+    Rank(super::rank::RankArgs),
     /// Read files and print every problem in them
     ///
     /// Recognises topologies, changes, policies and scenarios. A change is checked against the one
@@ -274,9 +286,32 @@ pub(crate) struct SamplingArgs {
     #[arg(long, value_name = "N", value_parser = values::threads, help_heading = "Trials")]
     pub(crate) threads: Option<usize>,
 
+    /// Use this engine: `boolean` counts 512 worlds at a time where every share is 0 or 1
+    #[arg(long, value_name = "ENGINE", default_value = "auto", help_heading = "Trials")]
+    pub(crate) engine: EngineOf,
+
     /// When interrupted, report what was simulated so far, marked as such
     #[arg(long, help_heading = "Trials")]
     pub(crate) partial: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineOf {
+    /// The Boolean one where it suits, else the fluid one.
+    Auto,
+    Fluid,
+    Boolean,
+}
+
+impl EngineOf {
+    /// What the library calls it.
+    pub(crate) fn choice(self) -> Choice {
+        match self {
+            Self::Auto => Choice::Automatic,
+            Self::Fluid => Choice::Fluid,
+            Self::Boolean => Choice::Boolean(Level::best()),
+        }
+    }
 }
 
 /// What to write, and where.
@@ -345,6 +380,7 @@ pub(crate) enum SchemaOf {
     Incident,
     Result,
     Explain,
+    Rank,
 }
 
 /// How the program speaks to a person.

@@ -15,6 +15,7 @@ mod interrupt;
 mod limits;
 mod output;
 mod progress;
+mod rank;
 mod schema;
 mod terminal;
 mod validate;
@@ -49,6 +50,7 @@ fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(args, terminal),
         Command::Diagram(args) => diagram::run(args, terminal),
         Command::Import(args) => import::run(args, terminal),
+        Command::Rank(args) => rank::run(args, terminal),
         Command::Validate(args) => validate::run(args, terminal),
         Command::Schema { what } => schema::run(*what, terminal),
         Command::Policy { which: PolicyName::Default } => check::default_policy(terminal),

@@ -106,6 +106,18 @@ impl Toll {
         Self { failed: none.clone(), degraded: none.clone(), anyway: none, ..Self::default() }
     }
 
+    /// Takes its one trial for so many that are all the same.
+    pub fn repeat(&mut self, trials: u64) {
+        self.trials *= trials;
+        for moments in [&mut self.services, &mut self.flows, &mut self.orders] {
+            moments.sum *= trials as f64;
+            moments.squares *= trials as f64;
+        }
+        for counts in [&mut self.failed, &mut self.degraded, &mut self.anyway] {
+            counts.iter_mut().for_each(|count| *count *= trials);
+        }
+    }
+
     /// Adds later trials.
     pub fn merge(&mut self, other: &Self) {
         self.trials += other.trials;

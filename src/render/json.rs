@@ -1,6 +1,6 @@
 //! Data for scripts: reports as they are.
 
-use crate::report::{ExplainReport, Problem, Report, StoryReport};
+use crate::report::{ExplainReport, Problem, RankReport, Report, StoryReport};
 
 /// The report as indented JSON with a newline at the end; keys are always in the same order.
 pub fn render(report: &Report) -> String {
@@ -15,6 +15,11 @@ pub fn render_explanation(report: &ExplainReport) -> String {
 /// One trial, in the same form.
 pub fn render_trial(trial: &StoryReport) -> String {
     pretty(trial)
+}
+
+/// A ranking, in the same form.
+pub fn render_rank(ranking: &RankReport) -> String {
+    pretty(ranking)
 }
 
 /// A list of problems, in the same form.

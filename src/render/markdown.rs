@@ -186,18 +186,18 @@ fn held(report: &Report) -> Option<String> {
 }
 
 /// A table whose first columns are text and whose others are figures.
-struct Table {
+pub(super) struct Table {
     columns: Vec<&'static str>,
     texts: usize,
-    rows: Vec<Vec<String>>,
+    pub(super) rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    fn new(columns: &[&'static str], texts: usize) -> Self {
+    pub(super) fn new(columns: &[&'static str], texts: usize) -> Self {
         Self { columns: columns.to_vec(), texts, rows: Vec::new() }
     }
 
-    fn render(&self) -> String {
+    pub(super) fn render(&self) -> String {
         let row = |cells: &mut dyn Iterator<Item = &str>| {
             format!("| {} |", cells.collect::<Vec<_>>().join(" | "))
         };
@@ -209,7 +209,7 @@ impl Table {
     }
 }
 
-fn folded_list(title: &str, items: Vec<String>) -> Option<String> {
+pub(super) fn folded_list(title: &str, items: Vec<String>) -> Option<String> {
     let list: Vec<String> = items.into_iter().map(|item| format!("- {item}")).collect();
     (!list.is_empty()).then(|| folded(title, &list.join("\n")))
 }
@@ -220,7 +220,7 @@ fn folded(title: &str, body: &str) -> String {
 }
 
 /// A name as code: no mention, no reference, no link, no markup.
-fn code(name: &str) -> String {
+pub(super) fn code(name: &str) -> String {
     let name = super::text::harmless(name);
     if name.contains(['`', '|', '\\']) {
         let escaped: String = name
@@ -234,7 +234,7 @@ fn code(name: &str) -> String {
 }
 
 /// A sentence in which names may occur: its letters stay, its markup does not act.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let text = super::text::harmless(text);
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

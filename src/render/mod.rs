@@ -8,6 +8,7 @@ mod explanation;
 pub mod json;
 pub mod markdown;
 pub mod picture;
+pub mod rank;
 mod story;
 pub mod text;
 mod words;

@@ -3,9 +3,11 @@
 mod exact;
 pub mod explain;
 pub mod gate;
+pub mod rank;
 pub mod simulate;
 mod unknowns;
 
 pub use explain::explain;
 pub use gate::{Gate, Limit, MAX_TRIALS, Measure, Unknown, affordable, check, merge};
-pub use simulate::{Settings, Stop, simulate, story};
+pub use rank::rank;
+pub use simulate::{Settings, Stop, engine_obstacle, simulate, story};

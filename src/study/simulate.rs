@@ -2,7 +2,7 @@
 
 use crate::compile::{Plan, compile};
 use crate::engine::exact::Limits;
-use crate::engine::{Progress, Simulation, Tally};
+use crate::engine::{Choice, Progress, Simulation, Tally, boolean};
 use crate::model::{Change, Seconds, Topology};
 use crate::report::{Context, Report, StoryReport, story};
 use crate::summary::{self, Summary, summarize};
@@ -20,11 +20,31 @@ pub struct Settings {
     pub lasting: Seconds,
     /// Whether the break happens for certain, because it was asked for.
     pub is_certain: bool,
+    /// Which engine; one that does not suit the question is refused by [`engine_obstacle`].
+    pub engine: Choice,
+}
+
+/// Why the engine that is asked for is not for this change; nothing if it is.
+pub fn engine_obstacle(
+    topology: &Topology,
+    change: &Change,
+    settings: &Settings,
+) -> Option<&'static str> {
+    match settings.engine {
+        Choice::Automatic | Choice::Fluid => None,
+        Choice::Boolean(_) => boolean::obstacle(&compile(topology, change, settings.lasting)),
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { seed: 1, stop: Stop::Trials(10_000), lasting: Seconds::ZERO, is_certain: false }
+        Self {
+            seed: 1,
+            stop: Stop::Trials(10_000),
+            lasting: Seconds::ZERO,
+            is_certain: false,
+            engine: Choice::Automatic,
+        }
     }
 }
 
@@ -53,7 +73,7 @@ pub fn simulate(
     progress: &dyn Progress,
 ) -> Report {
     let plan = compile(topology, change, settings.lasting);
-    let simulation = Simulation::new(&plan, settings.seed);
+    let simulation = Simulation::with(&plan, settings.seed, settings.engine);
     let (tally, is_partial) = run(&plan, &simulation, settings.stop, progress);
     let summary = summarize(&tally);
     let mut report = report(topology, change, settings, &simulation, &summary);
@@ -67,7 +87,7 @@ pub fn simulate(
 /// One trial, step by step.
 pub fn story(topology: &Topology, change: &Change, settings: &Settings, trial: u64) -> StoryReport {
     let plan = compile(topology, change, settings.lasting);
-    let simulation = Simulation::new(&plan, settings.seed);
+    let simulation = Simulation::with(&plan, settings.seed, settings.engine);
     let targets: Vec<_> = change.targets.iter().map(|target| target.on).collect();
     story::tell(topology, &targets, &simulation.tape(trial), trial, "as asked for")
 }

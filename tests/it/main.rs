@@ -10,5 +10,6 @@ mod model;
 mod oracle;
 mod oracle_tests;
 mod random;
+mod ranking;
 mod readme;
 mod tidy;

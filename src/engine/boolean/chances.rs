@@ -50,27 +50,45 @@ impl<B: Bits> Draws<B> {
 
     /// The same by the binary digits of the probability; see [`crate::engine::draws`].
     #[inline(always)]
-    pub(super) fn draw(self, key: u128, mut digits: u64, relevant: B::V) -> B::V {
+    pub(super) fn draw(self, key: u128, digits: u64, relevant: B::V) -> B::V {
         let bits = self.bits;
-        let mut states = bits.number(bits.splat(key));
-        let (mut below, mut undecided) = (bits.none(), relevant);
-        // Eight words at a time keep the AES units busy, and most trials are decided by then.
-        for _ in 0..8 {
-            for _ in 0..8 {
-                let word = self.word(states);
-                let digit = bits.fill(digits.cast_signed());
-                // Where the digit is 1, a 0 decides for, where it is 0, a 1 decides against.
-                let decides = bits.xor(word, digit);
-                below = bits.or(below, bits.and(bits.and(undecided, decides), digit));
-                undecided = bits.without(undecided, decides);
-                digits <<= 1;
-                states = bits.step(states);
-            }
-            if digits == 0 || bits.is_none(undecided) {
+        let mut open = Open {
+            states: bits.number(bits.splat(key)),
+            digits,
+            below: bits.none(),
+            undecided: relevant,
+        };
+        // Several words at a time keep the AES units busy. A few trials are decided by four, most
+        // of 512 by eight, and the rest needs about one word more for each halving.
+        self.compare::<4>(&mut open);
+        if open.is_decided(bits) {
+            return open.below;
+        }
+        self.compare::<4>(&mut open);
+        for _ in 0..28 {
+            if open.is_decided(bits) {
                 break;
             }
+            self.compare::<2>(&mut open);
         }
-        below
+        open.below
+    }
+
+    /// Compares so many words with the next digits.
+    #[inline(always)]
+    fn compare<const WORDS: usize>(self, open: &mut Open<B>) {
+        let bits = self.bits;
+        for _ in 0..WORDS {
+            let word = self.word(open.states);
+            let digit = bits.fill(open.digits.cast_signed());
+            // Where the digit is 1, a 0 decides for, where it is 0, a 1 decides against.
+            let decides = bits.xor(word, digit);
+            let decides_for = bits.and(bits.and(open.undecided, decides), digit);
+            open.below = bits.or(open.below, decides_for);
+            open.undecided = bits.without(open.undecided, decides);
+            open.digits <<= 1;
+            open.states = bits.step(open.states);
+        }
     }
 
     #[inline(always)]
@@ -108,5 +126,21 @@ impl<B: Bits> Chances<B> for Draws<B> {
     #[inline(always)]
     fn breaks(self, _number: u32) -> Option<(B::V, [B::V; 3])> {
         None
+    }
+}
+
+/// A comparison under way.
+struct Open<B: Bits> {
+    states: B::V,
+    /// Those that are left, the next one first.
+    digits: u64,
+    below: B::V,
+    undecided: B::V,
+}
+
+impl<B: Bits> Open<B> {
+    #[inline(always)]
+    fn is_decided(&self, bits: B) -> bool {
+        self.digits == 0 || bits.is_none(self.undecided)
     }
 }

@@ -72,7 +72,7 @@ impl<const P: usize> Task for OneBlock<'_, '_, P> {
             }
             strikes.strike(lab, chances, does);
             lab.sweep(chances);
-            counts.add(engine, lab, chances, &anyway);
+            counts.add(engine, lab, chances, &anyway, &strikes.own);
         }
         lab.clear();
         counts.tolls(plan, origins, &anyway, valid)
@@ -138,6 +138,8 @@ impl Anyway {
 
 /// What breaks in which lane.
 struct Strikes<const P: usize> {
+    /// By service: the lanes in which it is what breaks.
+    own: Vec<Word>,
     nodes: Vec<(u32, Word)>,
     domains: Vec<(u32, Word)>,
     /// Edges that bring failure in some lane, with their places.
@@ -157,7 +159,12 @@ impl<const P: usize> Strikes<P> {
         let mark = |words: &mut BTreeMap<u32, Word>, of: u32, lane: usize| {
             words.entry(of).or_insert(Word::NONE).0[lane / 64] |= 1 << (lane % 64);
         };
+        let mut own = Vec::new();
         for (lane, origin) in origins.iter().enumerate() {
+            if let Some(service) = origin.own() {
+                own.resize(plan.services.len(), Word::NONE);
+                own[service as usize].0[lane / 64] |= 1 << (lane % 64);
+            }
             match *origin {
                 Origin::Service(service) => {
                     for node in plan.nodes_of(service) {
@@ -175,6 +182,7 @@ impl<const P: usize> Strikes<P> {
             }
         }
         let mut it = Self {
+            own,
             nodes: nodes.into_iter().collect(),
             domains: domains.into_iter().collect(),
             edges: Vec::new(),
@@ -315,6 +323,7 @@ impl LaneCounts {
         lab: &Lab<'_, P>,
         chances: OneTrial<'_, B>,
         anyway: &Anyway,
+        own: &[Word],
     ) {
         let (bits, trial) = (chances.bits, chances.trial);
         let plan = engine.plan;
@@ -326,7 +335,8 @@ impl LaneCounts {
         engine.each_unit(lab, bits, |unit, failed, degraded| {
             let [fails_anyway, is_degraded_anyway] = anyway.of(unit, trial);
             if unit < services && !fails_anyway {
-                failing.add(bits, failed);
+                let own = own.get(unit as usize).map_or(bits.none(), |lanes| bits.load(lanes));
+                failing.add(bits, bits.without(failed, own));
             }
             let Some(flow) = unit.checked_sub(first_flow) else { return };
             let flow = flow as usize;

@@ -8,12 +8,14 @@ mod glyphs;
 mod guards;
 mod ink;
 mod losses;
+mod rank;
 mod table;
 mod trial;
 mod units;
 mod when;
 
 pub use explain::render_explanation;
+pub use rank::render_rank;
 pub use trial::render_trial;
 
 use glyphs::Glyphs;

@@ -21,6 +21,8 @@ impl Cell {
 pub(super) enum Bar {
     ShareLegend,
     StripLegend,
+    /// Nothing.
+    Blank,
     /// The shares that fail, and that are degraded or worse.
     Shares(f64, f64),
     /// Where impact, notice and end are on the strip, as shares of it.
@@ -144,6 +146,7 @@ fn line(row: &Row, widths: &Widths, glyphs: &Glyphs) -> Line {
     let bar = match row.bar {
         Bar::ShareLegend => glyphs.bar_legend(widths.bar),
         Bar::StripLegend => glyphs.strip_legend(widths.bar),
+        Bar::Blank => Line::default(),
         Bar::Shares(failed, degraded) => glyphs.bar(failed, degraded, widths.bar),
         Bar::Strip(ends) => glyphs.strip(ends, widths.bar),
     };

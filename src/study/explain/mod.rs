@@ -64,7 +64,7 @@ pub fn explain(
         Err(obstacle) if asked.exact => return Err(obstacle),
         values => values,
     };
-    let simulation = Simulation::new(&plan, settings.seed);
+    let simulation = Simulation::with(&plan, settings.seed, settings.engine);
     let (tally, is_partial) = simulate::run(&plan, &simulation, settings.stop, progress);
     let summary = summarize(&tally);
     let mut report = simulate::report(topology, change, settings, &simulation, &summary);

@@ -33,7 +33,7 @@ pub(super) struct World {
 impl World {
     fn each(&self, settings: &Settings, trials: u64, take: impl FnMut(&Outcome)) {
         let plan = compile(&self.topology, &self.change, settings.lasting);
-        Simulation::new(&plan, settings.seed).each(0..trials, &Silent, take);
+        Simulation::with(&plan, settings.seed, settings.engine).each(0..trials, &Silent, take);
     }
 
     /// By flow, in which trials it fails: 64 in each mask.

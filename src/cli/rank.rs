@@ -1,0 +1,182 @@
+//! `blastwave rank`: everything that can break, the worst first.
+
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use super::answer::{self, Runner};
+use super::args::SamplingArgs;
+use super::exit::Exit;
+use super::output::Output;
+use super::terminal::Terminal;
+use super::values;
+use blastwave::diagnostic::Sources;
+use blastwave::engine::origins::Mode;
+use blastwave::load;
+use blastwave::model::{Kind, Scenario, Seconds, Topology, lint};
+use blastwave::render;
+use blastwave::study::rank::{self, By, Ranking};
+use blastwave::study::{Settings, Stop};
+
+#[derive(Debug, Args)]
+pub(crate) struct RankArgs {
+    /// The topology, or a scenario that names one; `-` is standard input
+    #[arg(value_name = "TOPOLOGY")]
+    topology: String,
+
+    /// What breaks in turn
+    #[arg(long, value_name = "WHAT", default_value = "service", help_heading = "What breaks")]
+    by: ByWhat,
+
+    /// How it breaks: it fails fast, hangs, or gives wrong answers
+    #[arg(long, value_name = "MODE", default_value = "down", help_heading = "What breaks")]
+    mode: How,
+
+    /// Look at the moment after the break has lasted this long: `2h`, `10m`
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = values::duration,
+        help_heading = "What breaks"
+    )]
+    lasting: Option<Seconds>,
+
+    #[command(flatten)]
+    sampling: SamplingArgs,
+
+    /// Report only the worst so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    top: Option<u32>,
+
+    /// Write a report for people, data for scripts, a comment, or the matrix of origins and flows
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    format: RankFormat,
+
+    /// Write to a file, wholly or not at all; `-` is standard output
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    output: Option<String>,
+
+    /// Make lines of text at most this wide [default: the terminal, or 100]
+    #[arg(long, value_name = "N", value_parser = values::width, help_heading = "Output")]
+    width: Option<usize>,
+
+    /// Use only ASCII characters in text
+    #[arg(long, help_heading = "Output")]
+    ascii: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ByWhat {
+    Service,
+    Endpoint,
+    Domain,
+    Dependency,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum How {
+    Down,
+    Slow,
+    Corrupt,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RankFormat {
+    Text,
+    Json,
+    Markdown,
+    Csv,
+}
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  What would hurt most if it went down?
+    blastwave rank shop.yaml
+  The ten worst to hang:
+    blastwave rank shop.yaml --mode slow --top 10
+  Which calls would hurt most if they failed?
+    blastwave rank shop.yaml --by dependency
+  The heat-map of services and flows for a spreadsheet:
+    blastwave rank shop.yaml --format csv -o heat.csv";
+
+/// Ranks.
+pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    if args.sampling.precision.is_some() {
+        return Err(Failure::usage("a ranking runs the same trials for everything that breaks")
+            .help("say how many with `--trials`"));
+    }
+    let ranking = Ranking {
+        by: match args.by {
+            ByWhat::Service => By::Service,
+            ByWhat::Endpoint => By::Endpoint,
+            ByWhat::Domain => By::Domain,
+            ByWhat::Dependency => By::Dependency,
+        },
+        mode: match args.mode {
+            How::Down => Mode::Down,
+            How::Slow => Mode::Slow,
+            How::Corrupt => Mode::Corrupt,
+        },
+        top: args.top.map(|top| top as usize),
+    };
+    if ranking.by == By::Domain && ranking.mode != Mode::Down {
+        return Err(Failure::usage("a failure domain can only be down"));
+    }
+    let (topology, files) = read(&args.topology)?;
+    let settings = Settings {
+        seed: args.sampling.seed,
+        stop: answer::stop(&args.sampling),
+        lasting: args.lasting.unwrap_or(Seconds::ZERO),
+        is_certain: true,
+        engine: args.sampling.engine.choice(),
+    };
+    if args.sampling.engine == super::args::EngineOf::Boolean
+        && let Some(reason) = rank::obstacle(&topology, ranking, &settings)
+    {
+        return Err(answer::not_boolean(reason));
+    }
+    let output = Output::open(args.output.as_deref(), &files)?;
+    if !lint::topology(&topology).is_empty() {
+        terminal.note(&format!("warnings: run `blastwave validate {}`\n", args.topology));
+    }
+    let origins = rank::origins(&topology, ranking.by) as u64;
+    let (Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. }) = settings.stop;
+    let runner = Runner { terminal, stop: Stop::Trials(trials.saturating_mul(origins)) };
+    let report = runner
+        .run(&args.sampling, |progress| rank::rank(&topology, ranking, &settings, progress))?;
+    if report.partial && (!args.sampling.partial || report.trials == 0) {
+        return Err(Failure::Interrupted { trials: report.trials });
+    }
+    let text = match args.format {
+        RankFormat::Text => {
+            let width = args.width.or(output.width()).unwrap_or(render::text::Style::USUAL);
+            let color = output.has_color(terminal);
+            let style = render::text::Style { width, ascii: args.ascii, color };
+            render::text::render_rank(&report, &style)
+        }
+        RankFormat::Json => render::json::render_rank(&report),
+        RankFormat::Markdown => render::rank::markdown(&report),
+        RankFormat::Csv => render::rank::csv(&report),
+    };
+    output.write(&text, terminal)?;
+    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
+}
+
+/// The topology of a path, or that of a scenario, and the files that were read.
+fn read(path: &str) -> Result<(Topology, Vec<String>), Failure> {
+    let mut sources = Sources::default();
+    let mut files = vec![path.to_owned()];
+    let mut topology = || {
+        let first = load::read(path, &mut sources)?;
+        if Kind::of(&first) != Some(Kind::Scenario) {
+            return Topology::from_document(&first);
+        }
+        let scenario = Scenario::from_document(&first, &mut sources)?;
+        files.push(scenario.topology.path.clone());
+        Topology::from_document(&load::read(&scenario.topology.path, &mut sources)?)
+    };
+    let found = topology();
+    match found {
+        Ok(topology) => Ok((topology, files)),
+        Err(diagnostics) => Err(Failure::Input { diagnostics, sources }),
+    }
+}

@@ -1,0 +1,195 @@
+//! A ranking as sentences, as Markdown, and its matrix as CSV.
+
+use super::markdown::{Table, code, folded_list, prose};
+use super::words;
+use crate::report::RankReport;
+use crate::report::rank::{OriginReport, Toll};
+
+/// How many rows a table may have.
+const ROWS_MAX: usize = 20;
+/// How many names stand in a line.
+const NAMES_MAX: usize = 12;
+
+/// What breaks, in one word and in several.
+pub(super) fn nouns(report: &RankReport) -> [&'static str; 2] {
+    match report.by.as_str() {
+        "endpoint" => ["endpoint", "endpoints"],
+        "domain" => ["failure domain", "failure domains"],
+        "dependency" => ["dependency", "dependencies"],
+        _ => ["service", "services"],
+    }
+}
+
+/// The worst, in a sentence.
+pub(super) fn essence(report: &RankReport, name: fn(&str) -> String) -> String {
+    let [noun, nouns] = nouns(report);
+    let Some(worst) = report.origins.first() else {
+        return format!("{} has no {nouns} that could break", name(&report.topology));
+    };
+    let how = match report.mode.as_str() {
+        "slow" => "hangs",
+        "corrupt" => "gives wrong answers",
+        _ => "is down",
+    };
+    let orders = worst
+        .orders_per_min
+        .map_or_else(String::new, |orders| format!(", {} orders a minute", amount(orders.mean)));
+    format!(
+        "The worst {noun} to lose is {}: when it {how}, it takes {} of {} and {} with it{orders}",
+        name(&worst.name),
+        amount(worst.flows.mean),
+        words::plural(report.flows.len(), "flow"),
+        services(worst),
+    )
+}
+
+fn services(origin: &OriginReport) -> String {
+    let mean = amount(origin.services.mean);
+    let noun = if mean == "1" { "service" } else { "services" };
+    format!("{mean} other {noun}")
+}
+
+/// By flow, what alone takes it down.
+pub(super) fn single_points(report: &RankReport, name: fn(&str) -> String) -> Vec<[String; 2]> {
+    let of_flow = |flow: &crate::report::rank::RankFlow| {
+        let points = report.origins.iter().filter(|it| it.single_point_of.contains(&flow.name));
+        let names: Vec<String> = points.map(|it| name(&it.name)).collect();
+        (!names.is_empty()).then(|| [name(&flow.name), words::list(&names, "and", NAMES_MAX)])
+    };
+    report.flows.iter().filter_map(of_flow).collect()
+}
+
+/// How it was found out.
+pub(super) fn footer(report: &RankReport) -> String {
+    let [_, nouns] = nouns(report);
+    let shown = report.origins.len() as u64;
+    let left_out = match report.left_out {
+        0 => String::new(),
+        more => format!(", {} not shown", words::count(more as f64)),
+    };
+    format!(
+        "{}: {} {nouns}{left_out}, {} trials each, seed {}, {} engine, blastwave {}",
+        report.topology,
+        words::count(shown as f64),
+        words::count(report.trials as f64),
+        report.seed,
+        report.engine,
+        report.tool_version,
+    )
+}
+
+/// Says that fewer trials were run than asked for.
+pub(super) fn interruption(report: &RankReport) -> Option<String> {
+    let trials = words::count(report.trials as f64);
+    report.partial.then(|| format!("Interrupted: {trials} trials of each were run"))
+}
+
+/// A mean of things that are counted.
+pub(super) fn amount(value: f64) -> String {
+    if value == value.round() { words::count(value) } else { words::digits(value, 3) }
+}
+
+/// A mean with its worst trial, where that is another.
+pub(super) fn toll(of: &Toll) -> String {
+    let mean = amount(of.mean);
+    let worst = amount(of.worst);
+    if mean == worst { mean } else { format!("{mean} (worst {worst})") }
+}
+
+/// The 95% interval of a mean.
+pub(super) fn interval(of: &Toll, dash: &str) -> String {
+    if of.low == of.high {
+        return "exact".to_owned();
+    }
+    format!("{}{dash}{}", amount(of.low), amount(of.high))
+}
+
+/// The ranking as a comment.
+pub fn markdown(report: &RankReport) -> String {
+    let mut parts = Vec::new();
+    parts.extend(interruption(report).map(|it| format!("> ⚠️ **{it}**")));
+    parts.push(format!("**{}**", essence(report, code)));
+    let has_orders = report.origins.iter().any(|it| it.orders_per_min.is_some());
+    let mut columns = vec![nouns(report)[0], "flows", "other services"];
+    if has_orders {
+        columns.extend(["orders per minute", "95% interval"]);
+    }
+    let mut table = Table::new(&columns, 1);
+    for origin in report.origins.iter().take(ROWS_MAX) {
+        let mark = if origin.single_point_of.is_empty() { "" } else { "⚠️ " };
+        let mut cells = vec![
+            format!("{mark}{}", code(&origin.name)),
+            toll(&origin.flows),
+            toll(&origin.services),
+        ];
+        if let Some(orders) = &origin.orders_per_min {
+            cells.extend([toll(orders), interval(orders, "–")]);
+        }
+        table.rows.push(cells);
+    }
+    if !table.rows.is_empty() {
+        parts.push(table.render());
+    }
+    let points = single_points(report, code).into_iter();
+    let points = points.map(|[flow, names]| format!("{flow}: {names}")).collect();
+    parts.extend(folded_list("⚠️ Single points of failure", points));
+    let assumptions = report.assumptions.iter().map(|it| prose(it)).collect();
+    parts.extend(folded_list("Assumed", assumptions));
+    parts.push(format!("<sub>{}</sub>", prose(&footer(report))));
+    let mut text = parts.join("\n\n");
+    text.push('\n');
+    text
+}
+
+/// The matrix: a row for each origin, a column for each flow, the share of trials in which the flow
+/// fails. Comma-separated with a header, quoted where needed (RFC 4180, but lines end in `\n`).
+pub fn csv(report: &RankReport) -> String {
+    let mut text = String::from("origin");
+    for flow in &report.matrix.flows {
+        text.push(',');
+        text.push_str(&quoted(flow));
+    }
+    text.push('\n');
+    for (origin, shares) in report.matrix.origins.iter().zip(&report.matrix.failed) {
+        text.push_str(&quoted(origin));
+        for share in shares {
+            text.push_str(&format!(",{share}"));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// A field; one that a spreadsheet would take for a formula starts with an apostrophe.
+fn quoted(field: &str) -> String {
+    let field = if field.starts_with(['=', '+', '-', '@']) {
+        format!("'{field}")
+    } else {
+        field.to_owned()
+    };
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_where_they_must_be() {
+        assert_eq!(quoted("payments"), "payments");
+        assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(quoted("=1+1"), "'=1+1");
+    }
+
+    #[test]
+    fn amounts_are_whole_where_they_can_be() {
+        assert_eq!(amount(3.0), "3");
+        let toll = Toll { mean: 2.0, low: 2.0, high: 2.0, worst: 2.0 };
+        assert_eq!(super::toll(&toll), "2");
+        assert_eq!(interval(&toll, "–"), "exact");
+    }
+}

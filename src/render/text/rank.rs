@@ -1,0 +1,110 @@
+//! A ranking for a terminal.
+
+use super::ink::Ink;
+use super::table::{Bar, Cell, Row, Table, Widths};
+use super::{Page, Style, clean};
+use crate::render::rank::{
+    amount, essence, footer, interruption, interval, nouns, single_points, toll,
+};
+use crate::report::RankReport;
+use crate::report::rank::OriginReport;
+
+/// How many are shown where nothing else is asked for: more stand in the data.
+const ROWS_MAX: usize = 25;
+/// What is given up first where the page is narrow: the interval, then other services.
+const EXPENDABLE: &[usize] = &[3, 1];
+
+/// The ranking as lines of text, the last one with its newline.
+pub fn render_rank(report: &RankReport, style: &Style) -> String {
+    let mut page = Page::new(*style);
+    if let Some(interruption) = interruption(report) {
+        page.paragraph(Ink::Doubtful, "", &interruption);
+        page.gap();
+    }
+    let name: fn(&str) -> String =
+        if style.ascii { |name| clean(name, true) } else { |name| clean(name, false) };
+    let essence = essence(report, name);
+    page.paragraph(Ink::Strong, "", &essence);
+    table(&mut page, report);
+    let points = single_points(report, name);
+    if !points.is_empty() {
+        page.head("Single points of failure", "each takes the flow down in every trial");
+        for [flow, names] in points {
+            let start = format!("  {} ", page.glyphs.bullet);
+            page.paragraph(Ink::Plain, &start, &format!("{flow}: {names}"));
+        }
+    }
+    if !report.assumptions.is_empty() {
+        page.head("Assumed", "");
+        for it in &report.assumptions {
+            let start = format!("  {} ", page.glyphs.bullet);
+            page.paragraph(Ink::Plain, &start, it);
+        }
+    }
+    page.gap();
+    page.paragraph(Ink::Faint, "", &name(&footer(report)));
+    page.text
+}
+
+fn table(page: &mut Page, report: &RankReport) {
+    if report.origins.is_empty() {
+        return;
+    }
+    let has_orders = report.origins.iter().any(|it| it.orders_per_min.is_some());
+    let mut heads = vec!["flows", "services"];
+    if has_orders {
+        heads.extend(["orders/min", "95% interval"]);
+    }
+    let noun = nouns(report)[1];
+    let mut title = noun.to_owned();
+    title[..1].make_ascii_uppercase();
+    let head = Row {
+        mark: None,
+        name: (Ink::Strong, title),
+        bar: Bar::Blank,
+        cells: heads.into_iter().map(|head| Cell::new(Ink::Faint, head)).collect(),
+    };
+    let body = report.origins.iter().take(ROWS_MAX).map(|origin| row(page, report, origin));
+    let table = Table { rows: std::iter::once(head).chain(body).collect(), expendable: EXPENDABLE };
+    let widths = Widths::fit(&table, page.style.width);
+    page.gap();
+    for line in table.lines(&widths, page.glyphs) {
+        page.line(&line);
+    }
+    let more = report.origins.len().saturating_sub(ROWS_MAX);
+    if more > 0 {
+        let text = format!("and {} more {noun}", amount(more as f64));
+        page.paragraph(Ink::Faint, "  ", &text);
+    }
+}
+
+fn row(page: &Page, report: &RankReport, origin: &OriginReport) -> Row {
+    let share = at_stake(report, origin);
+    let (ink, mark) = if origin.single_point_of.is_empty() {
+        (Ink::Plain, " ")
+    } else {
+        (Ink::Bad, page.glyphs.warning)
+    };
+    let plain = |text: String| Cell::new(Ink::Plain, text);
+    let mut cells = vec![plain(toll(&origin.flows)), plain(toll(&origin.services))];
+    if let Some(orders) = &origin.orders_per_min {
+        cells.push(plain(toll(orders)));
+        cells.push(Cell::new(Ink::Faint, interval(orders, page.glyphs.dash)));
+    }
+    Row {
+        mark: Some((ink, mark)),
+        name: (Ink::Plain, page.name(&origin.name)),
+        bar: Bar::Shares(share, share),
+        cells,
+    }
+}
+
+/// The share of all orders, or where no rate is known of all flows, that is lost.
+fn at_stake(report: &RankReport, origin: &OriginReport) -> f64 {
+    let rates = report.flows.iter().filter_map(|flow| flow.rate_per_s);
+    let all = rates.sum::<f64>() * 60.0;
+    match origin.orders_per_min {
+        Some(orders) if all > 0.0 => (orders.mean / all).min(1.0),
+        _ => origin.flows.mean / (report.flows.len() as f64).max(1.0),
+    }
+}

@@ -1,0 +1,318 @@
+//! What each thing takes with it when it breaks: every service, endpoint, failure domain or
+//! dependency in turn.
+
+mod boolean;
+mod fluid;
+
+use crate::compile::Plan;
+use crate::compile::compile;
+use crate::compile::plan::NONE;
+use crate::engine::boolean as engine;
+use crate::engine::origins::{Mode, Moments, Origin, Toll, is_random};
+use crate::engine::{Choice, Progress};
+use crate::model::topology::{Caller, Dependency, DomainId, NodeRef, Phase, ServiceId};
+use crate::model::{Change, Topology};
+use crate::report::rank::{self, MatrixReport, OriginReport, RankFlow, RankReport, SCHEMA};
+use crate::summary::estimate::Z975;
+
+use super::simulate::{Settings, Stop};
+
+/// What breaks in turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// Services, with all their endpoints.
+    #[default]
+    Service,
+    /// Endpoints.
+    Endpoint,
+    /// Failure domains.
+    Domain,
+    /// Dependencies as written: their calls fail, whatever they call.
+    Dependency,
+}
+
+impl By {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Endpoint => "endpoint",
+            Self::Domain => "domain",
+            Self::Dependency => "dependency",
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ranking {
+    /// What breaks in turn.
+    pub by: By,
+    /// How; failure domains are always down.
+    pub mode: Mode,
+    /// How many are reported at the most.
+    pub top: Option<usize>,
+}
+
+/// What may break, in the order of the topology.
+pub fn origins(topology: &Topology, by: By) -> usize {
+    all(topology, &compile_calm(topology, &Settings::default()), by).len()
+}
+
+/// Why a ranking is not for the Boolean engine; nothing if it is.
+pub fn obstacle(
+    topology: &Topology,
+    ranking: Ranking,
+    settings: &Settings,
+) -> Option<&'static str> {
+    let plan = compile_calm(topology, settings);
+    engine::obstacle_with(&plan, &all(topology, &plan, ranking.by), ranking.mode)
+}
+
+/// Lets everything break in turn, and orders it by what it takes with it: orders per minute first,
+/// then flows, then services.
+///
+/// What fails in the same trial anyway is not charged to an origin, nor is the failure of its own
+/// service.
+pub fn rank(
+    topology: &Topology,
+    ranking: Ranking,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> RankReport {
+    let plan = compile_calm(topology, settings);
+    let origins = all(topology, &plan, ranking.by);
+    let obstacle = engine::obstacle_with(&plan, &origins, ranking.mode);
+    let is_boolean = obstacle.is_none() && settings.engine != Choice::Fluid;
+    let trials = match settings.stop {
+        Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. } => trials,
+    };
+    let is_random = is_random(&plan);
+    let work = Work {
+        topology,
+        plan: &plan,
+        origins: &origins,
+        mode: ranking.mode,
+        settings,
+        // Where chance decides nothing, one trial is as good as all of them.
+        trials: if is_random { trials } else { trials.min(1) },
+        progress,
+    };
+    let mut tolls = if is_boolean { boolean::tolls(&work) } else { fluid::tolls(&work) };
+    let done = tolls.iter().map(|toll| toll.trials).min().unwrap_or(work.trials);
+    let is_partial = done < work.trials;
+    let done = if is_random { done } else { done * trials };
+    if !is_random {
+        tolls.iter_mut().for_each(|toll| toll.repeat(trials));
+    }
+    let names = Names { topology, plan: &plan, written: topology.written().collect() };
+    let scale = Scale { topology, is_random };
+    let mut reports: Vec<(OriginReport, &Toll)> = (origins.iter().zip(&tolls))
+        .map(|(origin, toll)| (scale.report(&names, *origin, toll), toll))
+        .collect();
+    let weight = |it: &OriginReport| {
+        [it.orders_per_min.map_or(0.0, |orders| orders.mean), it.flows.mean, it.services.mean]
+    };
+    // A stable sort: equals stay in the order of the topology.
+    reports.sort_by(|(a, _), (b, _)| {
+        let pairs = weight(b).into_iter().zip(weight(a));
+        pairs.fold(std::cmp::Ordering::Equal, |so_far, (b, a)| so_far.then(b.total_cmp(&a)))
+    });
+    for index in 0..reports.len() {
+        let same = index > 0 && weight(&reports[index].0) == weight(&reports[index - 1].0);
+        reports[index].0.rank = if same { reports[index - 1].0.rank } else { index as u64 + 1 };
+    }
+    let shown = ranking.top.unwrap_or(usize::MAX).min(reports.len());
+    let left_out = (reports.len() - shown) as u64;
+    reports.truncate(shown);
+    RankReport {
+        schema: SCHEMA.to_owned(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        topology: topology.name.clone(),
+        by: ranking.by.as_str().to_owned(),
+        mode: ranking.mode.as_str().to_owned(),
+        lasting_s: settings.lasting.get(),
+        seed: settings.seed,
+        trials: done,
+        engine: if is_boolean { "boolean" } else { "fluid" }.to_owned(),
+        partial: is_partial,
+        thresholds: topology.thresholds.into(),
+        services: topology.services.len() as u64,
+        flows: flows(topology),
+        left_out,
+        matrix: matrix(topology, &reports),
+        assumptions: assumptions(topology, is_random),
+        origins: reports.into_iter().map(|(report, _)| report).collect(),
+    }
+}
+
+/// What has to be done.
+struct Work<'a> {
+    topology: &'a Topology,
+    /// Nothing breaks in it but by itself.
+    plan: &'a Plan,
+    origins: &'a [Origin],
+    mode: Mode,
+    settings: &'a Settings,
+    trials: u64,
+    progress: &'a dyn Progress,
+}
+
+/// A plan in which nothing breaks but by itself.
+fn compile_calm(topology: &Topology, settings: &Settings) -> Plan {
+    compile(topology, &Change::certain("nothing", Vec::new()), settings.lasting)
+}
+
+fn all(topology: &Topology, plan: &Plan, by: By) -> Vec<Origin> {
+    let services = 0..topology.services.len() as u32;
+    match by {
+        By::Service => services.map(Origin::Service).collect(),
+        By::Endpoint => services
+            .flat_map(|service| {
+                let nodes = plan.services[service as usize].endpoints.iter();
+                nodes.map(move |node| Origin::Endpoint { service, node: *node })
+            })
+            .collect(),
+        By::Domain => (0..topology.domains.len() as u32).map(Origin::Domain).collect(),
+        By::Dependency => (topology.written().zip(0..))
+            .filter(|((_, it), number)| {
+                it.phase == Phase::Serve && plan.dependencies[*number as usize].call != NONE
+            })
+            .map(|(_, number)| Origin::Dependency(number))
+            .collect(),
+    }
+}
+
+/// What origins are called.
+struct Names<'a> {
+    topology: &'a Topology,
+    plan: &'a Plan,
+    written: Vec<(Caller, &'a Dependency)>,
+}
+
+impl Names<'_> {
+    fn of(&self, origin: Origin) -> String {
+        let topology = self.topology;
+        match origin {
+            Origin::Service(service) => topology.service(ServiceId(service)).name.clone(),
+            Origin::Endpoint { service, node } => {
+                let endpoints = &self.plan.services[service as usize].endpoints;
+                let endpoint = endpoints.iter().position(|it| *it == node);
+                topology.node_name(NodeRef {
+                    service: ServiceId(service),
+                    endpoint: endpoint.map(|number| number as u32),
+                })
+            }
+            Origin::Domain(domain) => topology.domain(DomainId(domain)).name.clone(),
+            Origin::Dependency(number) => {
+                let (caller, it) = self.written[number as usize];
+                let prefix = if matches!(caller, Caller::Flow(_)) { "flow " } else { "" };
+                let caller = topology.caller_name(caller);
+                format!("{prefix}{caller} > {}", topology.dependency_name(it))
+            }
+        }
+    }
+}
+
+/// Turns sums into means with intervals.
+struct Scale<'a> {
+    topology: &'a Topology,
+    is_random: bool,
+}
+
+impl Scale<'_> {
+    fn report(&self, names: &Names<'_>, origin: Origin, toll: &Toll) -> OriginReport {
+        let topology = self.topology;
+        let service = match origin {
+            Origin::Service(service) => Some(topology.service(ServiceId(service))),
+            _ => None,
+        };
+        let kind = match origin {
+            Origin::Domain(domain) => topology.domain(DomainId(domain)).kind.clone(),
+            _ => service.map(|it| it.kind.clone()),
+        };
+        let others = topology.services.len() as f64 - f64::from(u8::from(origin.own().is_some()));
+        let rates = topology.flows.iter().filter_map(|flow| flow.rate);
+        let per_min = rates.clone().map(crate::model::Rate::get).sum::<f64>() * 60.0;
+        OriginReport {
+            rank: 0,
+            name: names.of(origin),
+            title: service.and_then(|it| it.title.clone()),
+            kind,
+            team: service.and_then(|it| it.team.clone()),
+            tier: service.and_then(|it| it.tier),
+            services: self.toll(&toll.services, toll.trials, 1.0, others),
+            flows: self.toll(&toll.flows, toll.trials, 1.0, topology.flows.len() as f64),
+            orders_per_min: (rates.count() > 0)
+                .then(|| self.toll(&toll.orders, toll.trials, 60.0, per_min)),
+            single_point_of: single_point_of(topology, toll),
+        }
+    }
+
+    /// A mean with a normal interval, and at the least as wide as the rule of three has it: what was
+    /// not seen in n trials has a chance of at most 3/n (Hanley and Lippman-Hand, 1983).
+    fn toll(&self, of: &Moments, trials: u64, factor: f64, limit: f64) -> rank::Toll {
+        let n = (trials as f64).max(1.0);
+        let mean = of.sum / n;
+        let variance = (of.squares / n - mean * mean).max(0.0) / (n - 1.0).max(1.0);
+        let reach = Z975 * libm::sqrt(variance);
+        let unseen = if self.is_random { (3.0 / n).min(1.0) } else { 0.0 };
+        let (mean, reach) = (mean * factor, reach * factor);
+        let low = (mean - reach).min(mean - mean * unseen);
+        let high = (mean + reach).max(mean + (limit - mean) * unseen);
+        rank::Toll {
+            mean,
+            low: low.max(0.0),
+            high: high.min(limit).max(mean),
+            worst: of.worst * factor,
+        }
+    }
+}
+
+fn single_point_of(topology: &Topology, toll: &Toll) -> Vec<String> {
+    let counts = toll.failed.iter().zip(&toll.anyway);
+    let flows = topology.flows.iter().zip(counts);
+    flows
+        .filter(|(_, (failed, anyway))| **failed > 0 && *failed + *anyway == toll.trials)
+        .map(|(flow, _)| flow.name.clone())
+        .collect()
+}
+
+fn flows(topology: &Topology) -> Vec<RankFlow> {
+    let flow = |it: &crate::model::topology::Flow| RankFlow {
+        name: it.name.clone(),
+        title: it.title.clone(),
+        critical: it.critical,
+        rate_per_s: it.rate.map(crate::model::Rate::get),
+    };
+    topology.flows.iter().map(flow).collect()
+}
+
+fn matrix(topology: &Topology, reports: &[(OriginReport, &Toll)]) -> MatrixReport {
+    let shares = |counts: &[u64], trials: u64| {
+        counts.iter().map(|count| *count as f64 / trials.max(1) as f64).collect()
+    };
+    MatrixReport {
+        origins: reports.iter().map(|(report, _)| report.name.clone()).collect(),
+        flows: topology.flows.iter().map(|flow| flow.name.clone()).collect(),
+        failed: reports.iter().map(|(_, toll)| shares(&toll.failed, toll.trials)).collect(),
+        degraded: reports.iter().map(|(_, toll)| shares(&toll.degraded, toll.trials)).collect(),
+    }
+}
+
+fn assumptions(topology: &Topology, is_random: bool) -> Vec<String> {
+    let mut said = Vec::new();
+    let unknown = topology.flows.iter().filter(|flow| flow.rate.is_none()).count();
+    if unknown > 0 && unknown < topology.flows.len() {
+        let verb = if unknown == 1 {
+            "flow states no rate and adds"
+        } else {
+            "flows state no rate and add"
+        };
+        said.push(format!("{unknown} {verb} nothing to the orders per minute"));
+    }
+    if !is_random {
+        said.push("nothing is left to chance in this topology: every trial is the same".to_owned());
+    }
+    said
+}

@@ -1,0 +1,186 @@
+//! All origins by the fluid engine, one after the other.
+
+use rayon::prelude::*;
+
+use super::Work;
+use crate::compile::{Plan, compile};
+use crate::diagnostic::Place;
+use crate::engine::boolean::BLOCK;
+use crate::engine::origins::{Mode, Origin, Toll};
+use crate::engine::outcome::{Outcome, TRIALS};
+use crate::engine::{Choice, Silent, Simulation};
+use crate::model::change::{Modes, Target, TargetRef};
+use crate::model::topology::{Dependency, DomainId, NodeRef, Service, ServiceId};
+use crate::model::{Change, Share};
+
+/// So many trials of all origins are run before the next: what fails anyway is kept meanwhile.
+const WINDOW: u64 = 8 * BLOCK;
+
+/// What each origin takes with it.
+pub(super) fn tolls(work: &Work<'_>) -> Vec<Toll> {
+    let mut tolls = vec![Toll::new(work.plan.flows.len()); work.origins.len()];
+    let mut first = 0;
+    while first < work.trials && !work.progress.is_cancelled() {
+        let trials = first..work.trials.min(first + WINDOW);
+        let anyway = outcomes(work.plan, work, &trials);
+        let of_origin = |origin: &Origin| {
+            if work.progress.is_cancelled() {
+                return Toll::default();
+            }
+            let plan = plan(work, *origin);
+            toll(&plan, origin.own(), &outcomes(&plan, work, &trials), &anyway)
+        };
+        let found: Vec<Toll> = work.origins.par_iter().map(of_origin).collect();
+        if found.iter().any(|toll| toll.trials == 0) {
+            break;
+        }
+        for (all, toll) in tolls.iter_mut().zip(&found) {
+            all.merge(toll);
+        }
+        first = trials.end;
+        work.progress.trials_done(first * work.origins.len() as u64);
+    }
+    tolls
+}
+
+fn outcomes(plan: &Plan, work: &Work<'_>, trials: &std::ops::Range<u64>) -> Vec<Outcome> {
+    let simulation = Simulation::with(plan, work.settings.seed, Choice::Fluid);
+    let mut outcomes = Vec::new();
+    simulation.each(trials.clone(), &Silent, |outcome| outcomes.push(outcome.clone()));
+    outcomes
+}
+
+/// The plan in which an origin breaks.
+fn plan(work: &Work<'_>, origin: Origin) -> Plan {
+    let topology = work.topology;
+    let lasting = work.settings.lasting;
+    let node =
+        |service: u32, endpoint| TargetRef::Node(NodeRef { service: ServiceId(service), endpoint });
+    let broken = |on, mode| Change::certain("rank", vec![target(on, mode)]);
+    match origin {
+        Origin::Service(service) => {
+            compile(topology, &broken(node(service, None), work.mode), lasting)
+        }
+        Origin::Endpoint { service, node: at } => {
+            let endpoints = &work.plan.services[service as usize].endpoints;
+            let endpoint = endpoints.iter().position(|it| *it == at).map(|number| number as u32);
+            compile(topology, &broken(node(service, endpoint), work.mode), lasting)
+        }
+        Origin::Domain(domain) => {
+            let on = TargetRef::Domain(DomainId(domain));
+            compile(topology, &broken(on, Mode::Down), lasting)
+        }
+        Origin::Dependency(number) => {
+            // The calls go to something in between that is broken, and no further.
+            let mut topology = topology.clone();
+            let between = topology.services.len() as u32;
+            topology.services.push(nothing_but_broken());
+            let it = dependency_mut(&mut topology, number as usize);
+            let on = NodeRef { service: ServiceId(between), endpoint: None };
+            it.on = vec![on; it.on.len()];
+            let mut plan = compile(&topology, &broken(TargetRef::Node(on), work.mode), lasting);
+            // Another name would draw otherwise.
+            for (it, drawn) in plan.dependencies.iter_mut().zip(&work.plan.dependencies) {
+                it.propagation_key = drawn.propagation_key;
+                it.works_key = drawn.works_key;
+            }
+            plan
+        }
+    }
+}
+
+fn target(on: TargetRef, mode: Mode) -> Target {
+    let mut target = Target::certain(on, Place::default());
+    let share = |it| if it == mode { Share::ONE } else { Share::ZERO };
+    target.modes = Modes {
+        down: share(Mode::Down),
+        slow: share(Mode::Slow),
+        corrupt: share(Mode::Corrupt),
+        ..Modes::default()
+    };
+    target
+}
+
+/// A service without a name of its own: no file can hold this one.
+fn nothing_but_broken() -> Service {
+    Service {
+        name: "/".to_owned(),
+        title: None,
+        kind: String::new(),
+        team: None,
+        tier: None,
+        paths: Vec::new(),
+        availability: None,
+        domains: Vec::new(),
+        replicas: None,
+        utilization: None,
+        overload: None,
+        recovery: crate::model::topology::Recovery::default(),
+        dependencies: Vec::new(),
+        endpoints: Vec::new(),
+        place: Place::default(),
+    }
+}
+
+/// The dependency of this number among all that are written.
+fn dependency_mut(topology: &mut crate::model::Topology, number: usize) -> &mut Dependency {
+    let of_services = topology.services.iter_mut().flat_map(|service| {
+        let of_endpoints = service.endpoints.iter_mut().flat_map(|it| &mut it.dependencies);
+        service.dependencies.iter_mut().chain(of_endpoints)
+    });
+    let of_flows = topology.flows.iter_mut().flat_map(|flow| &mut flow.steps);
+    of_services.chain(of_flows).nth(number).expect("origins are dependencies as written")
+}
+
+/// What is lost in some trials, beyond what is lost anyway.
+fn toll(plan: &Plan, own: Option<u32>, outcomes: &[Outcome], anyway: &[Outcome]) -> Toll {
+    let mut toll = Toll::new(plan.flows.len());
+    // Summed block by block, as the Boolean engine does it, so that both give the same bits.
+    let per_block = BLOCK as usize / TRIALS;
+    for (outcomes, anyway) in outcomes.chunks(per_block).zip(anyway.chunks(per_block)) {
+        let mut block = Toll::new(plan.flows.len());
+        for (outcome, anyway) in outcomes.iter().zip(anyway) {
+            add(&mut block, plan, own, outcome, anyway);
+        }
+        toll.merge(&block);
+    }
+    toll
+}
+
+fn add(toll: &mut Toll, plan: &Plan, own: Option<u32>, outcome: &Outcome, anyway: &Outcome) {
+    let valid = outcome.valid;
+    toll.trials += u64::from(valid.count_ones());
+    // What stands between a caller and its broken dependency is the last service, and not real.
+    let services = anyway.units.len() - anyway.flows.len();
+    let services = services.min(plan.services.len());
+    let first = |outcome: &Outcome| outcome.units.len() - outcome.flows.len();
+    for flow in 0..plan.flows.len() {
+        let with = &outcome.units[first(outcome) + flow];
+        let without = &anyway.units[first(anyway) + flow];
+        let count = |mask: u64| u64::from((mask & valid).count_ones());
+        toll.failed[flow] += count(with.failed & !without.failed);
+        toll.degraded[flow] += count(with.degraded & !without.degraded);
+        toll.anyway[flow] += count(without.failed);
+    }
+    for trial in (0..TRIALS).filter(|trial| valid >> trial & 1 == 1) {
+        let is_new = |with: u64, without: u64| (with & !without) >> trial & 1 == 1;
+        let lost = (0..services).filter(|service| {
+            Some(*service as u32) != own
+                && is_new(outcome.units[*service].failed, anyway.units[*service].failed)
+        });
+        toll.services.add(lost.count() as f64, 1.0);
+        let (mut flows, mut orders) = (0.0, 0.0);
+        for (flow, it) in plan.flows.iter().enumerate() {
+            let with = outcome.units[first(outcome) + flow].failed;
+            if is_new(with, anyway.units[first(anyway) + flow].failed) {
+                flows += 1.0;
+            }
+            let share = outcome.flows[flow].share[trial] - anyway.flows[flow].share[trial];
+            if !it.rate.is_nan() && share > 0.0 {
+                orders += it.rate * share;
+            }
+        }
+        toll.flows.add(flows, 1.0);
+        toll.orders.add(orders, 1.0);
+    }
+}

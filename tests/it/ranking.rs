@@ -1,0 +1,101 @@
+//! Rankings: both engines agree, whatever breaks, and what they say has the published shape.
+
+use blastwave::engine::origins::Mode;
+use blastwave::engine::simd::Level;
+use blastwave::engine::{Choice, Silent};
+use blastwave::report::RankReport;
+use blastwave::report::rank::RANK_SCHEMA;
+use blastwave::study::rank::{By, Ranking, obstacle, rank};
+use blastwave::study::{Settings, Stop};
+use blastwave::{model::Topology, render};
+
+use crate::random::{Features, Scenario, scenario};
+
+const ALL: [By; 4] = [By::Service, By::Endpoint, By::Domain, By::Dependency];
+
+fn settings(trials: u64, engine: Choice) -> Settings {
+    Settings { stop: Stop::Trials(trials), seed: 3, engine, ..Settings::default() }
+}
+
+fn ranked(topology: &Topology, ranking: Ranking, trials: u64, engine: Choice) -> RankReport {
+    let mut report = rank(topology, ranking, &settings(trials, engine), &Silent);
+    report.engine.clear();
+    report
+}
+
+#[test]
+fn both_engines_rank_alike_whatever_breaks() {
+    let mut compared = [0; 4];
+    for seed in 0..160 {
+        let Scenario { topology, .. } = scenario(seed, &Features::boolean());
+        for (number, by) in ALL.into_iter().enumerate() {
+            for mode in [Mode::Down, Mode::Slow, Mode::Corrupt] {
+                let ranking = Ranking { by, mode, top: None };
+                let asked = settings(70, Choice::Automatic);
+                let is_domain = by == By::Domain && mode != Mode::Down;
+                if is_domain || obstacle(&topology, ranking, &asked).is_some() {
+                    continue;
+                }
+                let expected = ranked(&topology, ranking, 70, Choice::Fluid);
+                if expected.origins.is_empty() {
+                    continue;
+                }
+                compared[number] += 1;
+                let found = ranked(&topology, ranking, 70, Choice::Boolean(Level::best()));
+                assert_eq!(found, expected, "scenario {seed} by {by:?} {mode:?}");
+            }
+        }
+    }
+    assert!(compared.iter().all(|count| *count > 40), "too few were Boolean: {compared:?}");
+}
+
+#[test]
+fn all_instructions_rank_alike() {
+    for seed in 0..40 {
+        let Scenario { topology, .. } = scenario(seed, &Features::boolean());
+        let ranking = Ranking::default();
+        if obstacle(&topology, ranking, &settings(1, Choice::Automatic)).is_some() {
+            continue;
+        }
+        let portable = ranked(&topology, ranking, 600, Choice::Boolean(Level::Portable));
+        for level in [Level::Avx2, Level::Avx512] {
+            assert_eq!(ranked(&topology, ranking, 600, Choice::Boolean(level)), portable);
+        }
+    }
+}
+
+#[test]
+fn rankings_do_not_depend_on_the_number_of_threads() {
+    let Scenario { topology, .. } = scenario(7, &Features::boolean());
+    for engine in [Choice::Automatic, Choice::Fluid] {
+        let with = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let ranking = Ranking::default();
+            let report =
+                pool.install(|| rank(&topology, ranking, &settings(1_500, engine), &Silent));
+            render::json::render_rank(&report)
+        };
+        let alone = with(1);
+        for threads in [2, 3, 8] {
+            assert_eq!(with(threads), alone);
+        }
+    }
+}
+
+#[test]
+fn rankings_have_the_published_shape() {
+    let schema: serde_json::Value = serde_json::from_str(RANK_SCHEMA).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for seed in 0..20 {
+        let Scenario { topology, .. } = scenario(seed, &Features::boolean());
+        for by in ALL {
+            let ranking = Ranking { by, top: Some(3), ..Ranking::default() };
+            let report = ranked(&topology, ranking, 64, Choice::Automatic);
+            let report = RankReport { engine: "boolean".to_owned(), ..report };
+            let value = serde_json::to_value(&report).unwrap();
+            let errors: Vec<String> =
+                validator.iter_errors(&value).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "scenario {seed} by {by:?}: {errors:?}");
+        }
+    }
+}
