@@ -1,6 +1,8 @@
 //! Topologies of any size for the benches: layered as real systems are, with few cycles.
 
 use blastwave::diagnostic::Place;
+pub mod production;
+
 use blastwave::model::change::{
     Change, Delay, Detection, Modes, Rollback, Rollout, Routing, Stage, Target, TargetRef,
 };
@@ -24,6 +26,11 @@ impl Numbers {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// Between 0 and 1.
+    pub fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 * (-53_f64).exp2()
     }
 
     /// Below `limit`.

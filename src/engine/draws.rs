@@ -256,6 +256,25 @@ mod tests {
     }
 
     #[test]
+    fn the_random_source_has_known_answers() {
+        // By a program of its own in C with the processor's AES instruction.
+        let keys = RoundKeys::new(1, 0);
+        let states =
+            [0, 1, 2, 3].map(|counter| keys.encrypt(Key::new("propagation", "a>b"), counter));
+        let expected: [u128; 4] = [
+            0x4a1d_841d_5ef1_0cba_c0b9_54bc_a1c9_c209,
+            0x9318_8e8c_fe1d_d87b_012b_18e1_8411_aae9,
+            0xd8f1_3047_e16d_0129_5cb7_88b6_0101_cb76,
+            0xab6d_64a0_3e52_822a_ed27_8ed9_18f9_3505,
+        ];
+        assert_eq!(states, expected);
+        // The first word of the chunks of the block are these states, low halves first.
+        let draws = |chunk| Draws::new(1).chunk(chunk).word(Key::new("propagation", "a>b"), 0);
+        assert_eq!(draws(0), expected[0] as u64);
+        assert_eq!(draws(7), (expected[3] >> 64) as u64);
+    }
+
+    #[test]
     fn events_are_nested_and_as_frequent_as_they_should_be() {
         let draws = Draws::new(1);
         let key = Key::new("test", "event");

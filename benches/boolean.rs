@@ -1,0 +1,186 @@
+//! The Boolean engine beside one search per trial, and rankings. See `benches/README.md`.
+
+#[expect(
+    dead_code,
+    unreachable_pub,
+    clippy::cast_sign_loss,
+    reason = "every bench uses a part of it; its numbers are small and positive"
+)]
+mod common;
+
+use std::time::Duration;
+
+use blastwave::compile::compile;
+use blastwave::engine::simd::Level;
+use blastwave::engine::{Silent, Simulation, Tally};
+use blastwave::model::change::{Modes, TargetRef};
+use blastwave::model::topology::{NodeRef, ServiceId};
+use blastwave::model::{Change, Seconds, Share, Topology};
+use blastwave::study::rank::{Ranking, rank};
+use blastwave::study::{Settings, Stop};
+use common::production::{JAEGER, META, production};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef as _;
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+use rayon::prelude::*;
+
+/// Whether benches are only run once, to see that they still run.
+fn is_test() -> bool {
+    std::env::args().any(|argument| argument == "--test")
+}
+
+/// A graph, what breaks in it, and how many trials the engine and the searches get.
+struct Case {
+    name: &'static str,
+    topology: Topology,
+    origin: u32,
+    trials: [u64; 2],
+}
+
+fn cases() -> Vec<Case> {
+    let cascade = |name, services, back, high, trials| {
+        let services = if is_test() { 200 } else { services };
+        let topology = common::cascade(services, 5, back, high);
+        let per_layer = services.div_ceil(12);
+        Case { name, topology, origin: (services - 1) / per_layer * per_layer, trials }
+    };
+    let production = |shape: &common::production::Shape, trials| {
+        let services = if is_test() { 200 } else { shape.services };
+        let topology = production(shape, services, 0.1);
+        let origin = most_called(&topology);
+        Case { name: shape.name, topology, origin, trials }
+    };
+    vec![
+        cascade("1k", 1_000, 0.002, false, [512_000, 20_000]),
+        cascade("1k-high", 1_000, 0.002, true, [256_000, 10_000]),
+        cascade("1k-stress", 1_000, 0.03, false, [128_000, 10_000]),
+        cascade("10k", 10_000, 0.000_2, false, [128_000, 10_000]),
+        cascade("100k", 100_000, 0.000_02, false, [10_240, 2_000]),
+        production(&JAEGER, [256_000, 20_000]),
+        production(&META, [10_240, 1_000]),
+    ]
+}
+
+/// The service with the most callers.
+fn most_called(topology: &Topology) -> u32 {
+    let mut callers = vec![0_u32; topology.services.len()];
+    for dependency in topology.services.iter().flat_map(|service| &service.dependencies) {
+        callers[dependency.on[0].service.0 as usize] += 1;
+    }
+    let most = callers.iter().enumerate().max_by_key(|(_, count)| **count);
+    most.map_or(0, |(service, _)| service as u32)
+}
+
+fn down(origin: u32) -> Change {
+    let on = TargetRef::Node(NodeRef { service: ServiceId(origin), endpoint: None });
+    let mut target = common::broken(on);
+    target.modes = Modes::default();
+    target.severity = (Share::ONE, Share::ONE);
+    Change::certain("down", vec![target])
+}
+
+/// One search per trial, as a good engineer would write it: a generator for each piece of work, no
+/// allocation within, a stamp instead of clearing what was seen. Gives the mean reach.
+fn searches(graph: &DiGraph<(), f32>, origin: NodeIndex, trials: u64) -> f64 {
+    const PIECE: u64 = 500;
+    let room = || (vec![0_u32; graph.node_count()], 0_u32, Vec::new());
+    let piece = |(seen, stamp, stack): &mut (Vec<u32>, u32, Vec<NodeIndex>), number: u64| {
+        let mut random = SmallRng::seed_from_u64(number);
+        let mut count = 0_u64;
+        for _ in 0..PIECE {
+            *stamp += 1;
+            seen[origin.index()] = *stamp;
+            stack.push(origin);
+            while let Some(node) = stack.pop() {
+                count += 1;
+                for edge in graph.edges(node) {
+                    let caller = edge.target();
+                    if seen[caller.index()] != *stamp && random.random::<f32>() < *edge.weight() {
+                        seen[caller.index()] = *stamp;
+                        stack.push(caller);
+                    }
+                }
+            }
+        }
+        count
+    };
+    let pieces = trials.div_ceil(PIECE);
+    let reached: u64 = (0..pieces).into_par_iter().map_init(room, piece).sum();
+    reached as f64 / (pieces * PIECE) as f64
+}
+
+/// From what is called to its callers.
+fn turned(topology: &Topology) -> DiGraph<(), f32> {
+    let mut graph = DiGraph::new();
+    for _ in &topology.services {
+        graph.add_node(());
+    }
+    for (caller, service) in topology.services.iter().enumerate() {
+        for it in &service.dependencies {
+            let called = NodeIndex::new(it.on[0].service.0 as usize);
+            graph.add_edge(called, NodeIndex::new(caller), it.propagation.get() as f32);
+        }
+    }
+    graph
+}
+
+fn simulate<'a>(simulation: &'a Simulation<'a>, mut tally: Tally, trials: u64) -> Tally {
+    simulation.run(0..trials, &mut tally, &Silent);
+    tally
+}
+
+/// One thing breaks: trials per second, by the searches and by every kind of instructions.
+fn one_origin(criterion: &mut Criterion) {
+    for case in cases() {
+        let mut group = criterion.benchmark_group(format!("boolean/{}", case.name));
+        group.sample_size(10).warm_up_time(Duration::from_millis(500));
+        let [trials, searched] = if is_test() { [512, 500] } else { case.trials };
+        let graph = turned(&case.topology);
+        let origin = NodeIndex::new(case.origin as usize);
+        let plan = compile(&case.topology, &down(case.origin), Seconds::ZERO);
+        let simulation = Simulation::counting_failures(&plan, 1, Level::best());
+        let tally = simulate(&simulation, Tally::new(&plan), trials);
+        let failed: u64 = tally.units.iter().map(|unit| unit.failed).sum();
+        eprintln!(
+            "{}: {} services, {} dependencies; reach {:.1}, by searches {:.1}",
+            case.name,
+            plan.services.len(),
+            plan.dependencies.len(),
+            failed as f64 / trials as f64,
+            searches(&graph, origin, searched)
+        );
+        group.throughput(Throughput::Elements(searched));
+        group.bench_function("petgraph", |bencher| {
+            bencher.iter(|| searches(&graph, origin, searched));
+        });
+        group.throughput(Throughput::Elements(trials));
+        for level in [Level::Avx512, Level::Avx2, Level::Portable] {
+            let simulation = Simulation::counting_failures(&plan, 1, level);
+            group.bench_function(BenchmarkId::new("engine", format!("{level:?}")), |bencher| {
+                bencher.iter(|| simulate(&simulation, Tally::new(&plan), trials).trials);
+            });
+        }
+        group.finish();
+    }
+}
+
+/// Everything breaks in turn: 1,000 services with 10,000 trials each, 10,000 with 1,000.
+fn rankings(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("rank");
+    group.sample_size(10).warm_up_time(Duration::from_millis(500));
+    for (services, trials) in [(1_000, 10_000), (10_000, 1_000)] {
+        let (small, few) = if is_test() { (100, 64) } else { (services, trials) };
+        let topology = common::cascade(small, 5, 0.002, false);
+        let settings = Settings { stop: Stop::Trials(few), ..Settings::default() };
+        group.throughput(Throughput::Elements(few * u64::from(small)));
+        group.bench_function(BenchmarkId::from_parameter(services), |bencher| {
+            bencher.iter(|| rank(&topology, Ranking::default(), &settings, &Silent).origins.len());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, one_origin, rankings);
+criterion_main!(benches);
