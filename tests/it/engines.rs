@@ -1,28 +1,33 @@
 //! On a Boolean scenario both engines count the same, trial for trial.
 
-use blastwave::compile::compile;
+use blastwave::compile::plan::Fallback;
+use blastwave::compile::{Plan, compile};
+use blastwave::diagnostic::{Place, Sources};
 use blastwave::engine::simd::Level;
 use blastwave::engine::{Choice, Silent, Simulation, Tally, boolean};
-use blastwave::model::Seconds;
+use blastwave::load;
+use blastwave::model::change::{Target, TargetRef};
+use blastwave::model::topology::{Cache, NodeRef, ServiceId};
+use blastwave::model::{Change, Seconds, Share, Topology};
 
 use crate::random::{Features, Scenario, describe, scenario};
 
 #[test]
 fn both_engines_count_the_same() {
     let mut compared = 0;
+    let mut covered = [0; FEATURES.len()];
     for seed in 0..1_500 {
         let Scenario { topology, change } = scenario(seed, &Features::boolean());
-        let plan = compile(&topology, &change, Seconds::ZERO);
+        let lasting = if seed % 3 == 0 { Seconds::hours(2) } else { Seconds::ZERO };
+        let plan = compile(&topology, &change, lasting);
         if boolean::obstacle(&plan).is_some() {
             continue;
         }
         compared += 1;
-        let tally = |choice| {
-            let simulation = Simulation::with(&plan, 5, choice);
-            let mut tally = Tally::new(&plan);
-            simulation.run(0..700, &mut tally, &Silent);
-            tally
-        };
+        for (count, (_, has)) in covered.iter_mut().zip(FEATURES) {
+            *count += u32::from(has(&plan));
+        }
+        let tally = |choice| counted(&plan, choice, 700);
         let expected = tally(Choice::Fluid);
         for level in [Level::Portable, Level::Avx2, Level::Avx512] {
             let found = tally(Choice::Boolean(level));
@@ -35,6 +40,94 @@ fn both_engines_count_the_same() {
         }
     }
     assert!(compared > 1_000, "only {compared} scenarios were Boolean");
+    for (count, (name, _)) in covered.iter().zip(FEATURES) {
+        assert!(*count > 20, "only {count} scenarios had {name}");
+    }
+}
+
+/// What must have been among the scenarios.
+type Feature = (&'static str, fn(&Plan) -> bool);
+const FEATURES: [Feature; 16] = [
+    ("hanging targets", |plan| {
+        plan.targets.iter().any(|it| it.modes[0] < 1.0 && it.modes[1] > 0.0)
+    }),
+    ("lying targets", |plan| {
+        plan.targets.iter().any(|it| it.modes[0] < 1.0 && it.modes[1] < 1.0 && it.modes[2] > 0.0)
+    }),
+    ("soft calls", |plan| plan.calls.iter().any(|it| it.soft)),
+    ("timeouts", |plan| plan.calls.iter().any(|it| it.timed)),
+    ("validation", |plan| plan.calls.iter().any(|it| it.validates)),
+    ("retries", |plan| plan.calls.iter().any(|it| it.retries > 0)),
+    ("caches", |plan| plan.calls.iter().any(|it| it.cache().is_some())),
+    ("buffers", |plan| plan.calls.iter().any(|it| it.buffer().is_some())),
+    ("static fallbacks", |plan| plan.calls.iter().any(|it| it.fallback() == Fallback::Static)),
+    ("other services as fallbacks", |plan| {
+        plan.calls.iter().any(|it| matches!(it.fallback(), Fallback::Node(_)))
+    }),
+    ("any_of", |plan| plan.calls.iter().any(|it| it.any_of)),
+    ("doubtful edges", |plan| {
+        plan.dependencies.iter().any(|it| it.propagation > 0.0 && it.propagation < 1.0)
+    }),
+    ("cycles", |plan| plan.groups.iter().any(|it| it.nodes.len() > 1)),
+    ("domains and replicas", |plan| !plan.domains.is_empty() && !plan.replicas.is_empty()),
+    ("something down during the change", |plan| {
+        plan.services.iter().any(|it| it.during) || plan.domains.iter().any(|it| it.during)
+    }),
+    ("a break that has lasted", |plan| plan.lasting > 0.0),
+];
+
+fn counted(plan: &Plan, choice: Choice, trials: u64) -> Tally {
+    let simulation = Simulation::with(plan, 5, choice);
+    let mut tally = Tally::new(plan);
+    simulation.run(0..trials, &mut tally, &Silent);
+    tally
+}
+
+/// The shipped topologies, and each again with every share made whole.
+fn shipped() -> Vec<Topology> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies");
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let mut all = Vec::new();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|it| it == "yaml")) {
+        let mut sources = Sources::default();
+        let document = load::read(path.to_str().unwrap(), &mut sources).unwrap();
+        let Ok(topology) = Topology::from_document(&document) else { continue };
+        let mut whole = topology.clone();
+        for service in &mut whole.services {
+            service.utilization = None;
+            let of_endpoints = service.endpoints.iter_mut().flat_map(|it| &mut it.dependencies);
+            for it in service.dependencies.iter_mut().chain(of_endpoints) {
+                it.call_probability = Share::ONE;
+                it.cache = it.cache.map(|cache| Cache { hit_ratio: Share::ONE, ..cache });
+            }
+        }
+        for step in whole.flows.iter_mut().flat_map(|flow| &mut flow.steps) {
+            step.call_probability = Share::ONE;
+        }
+        all.extend([topology, whole]);
+    }
+    all
+}
+
+#[test]
+fn both_engines_count_the_same_over_every_shipped_topology() {
+    let mut compared = 0;
+    for topology in shipped() {
+        for service in 0..topology.services.len() as u32 {
+            let on = TargetRef::Node(NodeRef { service: ServiceId(service), endpoint: None });
+            let target = Target::certain(on, Place::default());
+            let change = Change::certain("break", vec![target]);
+            let plan = compile(&topology, &change, Seconds::ZERO);
+            if boolean::obstacle(&plan).is_none() {
+                compared += 1;
+                let found = counted(&plan, Choice::Boolean(Level::best()), 600);
+                assert_eq!(difference(&found, &counted(&plan, Choice::Fluid, 600)), None);
+            }
+        }
+    }
+    assert!(compared > 10, "only {compared} scenarios were Boolean");
 }
 
 /// What two tallies do not agree on.

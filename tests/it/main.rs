@@ -12,4 +12,5 @@ mod oracle_tests;
 mod random;
 mod ranking;
 mod readme;
+mod statistics;
 mod tidy;

@@ -28,7 +28,7 @@ pub(super) fn tolls(work: &Work<'_>) -> Vec<Toll> {
                 return Toll::default();
             }
             let plan = plan(work, *origin);
-            toll(&plan, origin.own(), &outcomes(&plan, work, &trials), &anyway)
+            toll(work, origin.own(), &outcomes(&plan, work, &trials), &anyway)
         };
         let found: Vec<Toll> = work.origins.par_iter().map(of_origin).collect();
         if found.iter().any(|toll| toll.trials == 0) {
@@ -133,14 +133,14 @@ fn dependency_mut(topology: &mut crate::model::Topology, number: usize) -> &mut 
 }
 
 /// What is lost in some trials, beyond what is lost anyway.
-fn toll(plan: &Plan, own: Option<u32>, outcomes: &[Outcome], anyway: &[Outcome]) -> Toll {
-    let mut toll = Toll::new(plan.flows.len());
+fn toll(work: &Work<'_>, own: Option<u32>, outcomes: &[Outcome], anyway: &[Outcome]) -> Toll {
+    let mut toll = Toll::new(work.plan.flows.len());
     // Summed block by block, as the Boolean engine does it, so that both give the same bits.
     let per_block = BLOCK as usize / TRIALS;
     for (outcomes, anyway) in outcomes.chunks(per_block).zip(anyway.chunks(per_block)) {
-        let mut block = Toll::new(plan.flows.len());
+        let mut block = Toll::new(work.plan.flows.len());
         for (outcome, anyway) in outcomes.iter().zip(anyway) {
-            add(&mut block, plan, own, outcome, anyway);
+            add(&mut block, work.plan, own, outcome, anyway);
         }
         toll.merge(&block);
     }
@@ -150,9 +150,6 @@ fn toll(plan: &Plan, own: Option<u32>, outcomes: &[Outcome], anyway: &[Outcome])
 fn add(toll: &mut Toll, plan: &Plan, own: Option<u32>, outcome: &Outcome, anyway: &Outcome) {
     let valid = outcome.valid;
     toll.trials += u64::from(valid.count_ones());
-    // What stands between a caller and its broken dependency is the last service, and not real.
-    let services = anyway.units.len() - anyway.flows.len();
-    let services = services.min(plan.services.len());
     let first = |outcome: &Outcome| outcome.units.len() - outcome.flows.len();
     for flow in 0..plan.flows.len() {
         let with = &outcome.units[first(outcome) + flow];
@@ -164,7 +161,7 @@ fn add(toll: &mut Toll, plan: &Plan, own: Option<u32>, outcome: &Outcome, anyway
     }
     for trial in (0..TRIALS).filter(|trial| valid >> trial & 1 == 1) {
         let is_new = |with: u64, without: u64| (with & !without) >> trial & 1 == 1;
-        let lost = (0..services).filter(|service| {
+        let lost = (0..plan.services.len()).filter(|service| {
             Some(*service as u32) != own
                 && is_new(outcome.units[*service].failed, anyway.units[*service].failed)
         });
