@@ -159,7 +159,7 @@ pub fn check(
     };
     let plan = compile(topology, change, settings.lasting);
     let other_plan = other.as_ref().map(|it| compile(it, change, settings.lasting));
-    let simulation = Simulation::new(&plan, settings.seed);
+    let simulation = Simulation::with(&plan, settings.seed, settings.engine);
     let other_simulation = other_plan.as_ref().map(|it| Simulation::new(it, settings.seed));
     let (tally, mut is_partial) = simulate::run(&plan, &simulation, settings.stop, progress);
     let first = tally.trials;
