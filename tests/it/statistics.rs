@@ -41,7 +41,8 @@ impl Graph {
     fn yaml(&self) -> String {
         let mut text = "version: 1\ntopology: small\nservices:\n".to_owned();
         for service in 0..SERVICES {
-            writeln!(text, "  s{service}:\n    availability: {}", 1.0 - self.own[service]).unwrap();
+            let up = 100.0 * (1.0 - self.own[service]);
+            writeln!(text, "  s{service}:\n    availability: {up}%").unwrap();
             writeln!(text, "    dependencies:").unwrap();
             for (_, to, chance) in self.edges.iter().filter(|edge| edge.0 == service) {
                 writeln!(text, "      - {{ service: s{to}, propagation: {chance} }}").unwrap();
