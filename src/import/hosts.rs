@@ -101,6 +101,8 @@ pub(super) fn in_arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> 
 /// The hosts in a text; bare words count only where they must be addresses.
 pub(super) fn in_text(text: &str, bare_words: bool, only_urls: bool) -> Vec<String> {
     let mut found = Vec::new();
+    // The values of a connection string may hold several words.
+    let bare_words = bare_words && !(text.contains(';') && text.contains('='));
     let separators =
         |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'' | '[' | ']' | '|');
     for token in text.split(separators).filter(|token| !token.is_empty()).take(10_000) {

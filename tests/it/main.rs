@@ -5,6 +5,7 @@ mod closed_forms;
 mod diagnostics;
 mod engines;
 mod exact;
+mod imports;
 mod load;
 mod model;
 mod oracle;
