@@ -49,7 +49,7 @@ pub(crate) struct GateArgs {
     #[arg(long, value_name = "HOW", default_value = "worst", help_heading = "Policy")]
     pub(crate) unknown: UnknownArg,
 
-    /// Run at most this many trials for rules that are close to their limit [default: 1M]
+    /// Run at most this many trials for rules that are close to their limit [default: 200k]
     #[arg(long, value_name = "N", value_parser = values::trials, help_heading = "Trials")]
     pub(crate) max_trials: Option<u64>,
 }

@@ -73,7 +73,7 @@ pub struct Gate<'a> {
 /// The chance, per rule, that an interval ever misses.
 const ERROR: f64 = 0.05;
 /// What `--max-trials` is where it is not said.
-pub const MAX_TRIALS: u64 = 1_000_000;
+pub const MAX_TRIALS: u64 = 200_000;
 
 impl Default for Gate<'_> {
     fn default() -> Self {

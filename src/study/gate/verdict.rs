@@ -174,6 +174,9 @@ fn rule_reason(rule: &RuleReport) -> String {
         FIRED => {
             let decides = rule.figures.iter().find(|it| it.outcome == "true");
             let figure = decides.map(|it| format!(": {}", said(it))).unwrap_or_default();
+            if figure.is_empty() && message.is_empty() {
+                return format!("{}: {}", rule.name, rule.when);
+            }
             let told = if message.is_empty() { String::new() } else { format!(". {message}") };
             format!("{}{figure}{}{told}", rule.name, at(&rule.unknown))
         }
