@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::load;
-use blastwave::model::{Change, Scenario, Topology, lint};
+use blastwave::model::{Change, Policy, Scenario, Topology, lint};
 use blastwave::render::diagnostics::{Style, render};
 
 /// Codes whose files are too large or too strange to be kept; `load.rs` makes them.
@@ -68,6 +68,12 @@ fn problems(name: &str, text: &str, sources: &mut Sources) -> Vec<Diagnostic> {
         "scenario" => parse(sources)
             .and_then(|document| Scenario::from_document(&document, sources))
             .map(|_| Vec::new()),
+        "policy" => {
+            let topology = full_topology(sources);
+            parse(sources)
+                .and_then(|document| Policy::from_document(&document, sources, Some(&topology)))
+                .map(|_| Vec::new())
+        }
         "break" => {
             let topology = full_topology(sources);
             let specs: Vec<String> = text.lines().map(str::to_owned).collect();

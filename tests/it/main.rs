@@ -1,6 +1,7 @@
 //! Everything that is tested from outside: one binary, a module for each subject.
 
 mod agreement;
+mod check;
 mod closed_forms;
 mod diagnostics;
 mod engines;
