@@ -70,7 +70,7 @@ fn policy_reason(name: &str, is_default: bool, held: usize, all: usize) -> Strin
     };
     match (held, all) {
         (_, 0) => format!("{which} has no rules"),
-        (held, all) if held == all => format!("all {all} rules of {which} hold"),
+        (held, all) if held == all => format!("all rules of {which} hold"),
         (held, all) => format!("{held} of {all} rules of {which} hold"),
     }
 }
