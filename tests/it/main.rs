@@ -16,3 +16,4 @@ mod ranking;
 mod readme;
 mod statistics;
 mod tidy;
+mod topologies;
