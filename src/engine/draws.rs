@@ -10,7 +10,7 @@
 //! These words, in the order of 8 indices within 64 names within blocks, were piped into dieharder
 //! 3.31.1 (`dieharder -g 200 -d N`, its standard sizes). Birthdays (`-d 0`), ranks of matrices (2, 3),
 //! counts of ones in a stream and in bytes (8, 9), runs (15) and monobit (100) passed, with p-values
-//! from 0.30 to 0.82; the rest of its tests, and PractRand and `TestU01`, were not run.
+//! from 0.30 to 0.82; the rest of its tests, and `PractRand` and `TestU01`, were not run.
 //!
 //! A chance event compares such words, most significant first, with the binary digits of its
 //! probability: exact to 2^-64, the same bits whether 64 or 512 trials are drawn at once, and

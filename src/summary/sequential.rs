@@ -6,12 +6,12 @@
 //! - Shares of trials, means of shares, and quantiles: the mixture of binomial likelihood ratios over a
 //!   Beta(1/2, 1/2) prior is a martingale at the true share, and by Ville's inequality exceeds `1/error`
 //!   at any time with a chance of at most `error` (Robbins, "Statistical methods related to the law of
-//!   the iterated logarithm", 1970; the beta-binomial boundary of Howard, Ramdas, McAuliffe and Sekhon,
+//!   the iterated logarithm", 1970; the beta-binomial boundary of Howard, Ramdas, `McAuliffe` and Sekhon,
 //!   "Time-uniform, nonparametric, nonasymptotic confidence sequences", Annals of Statistics, 2021). For
 //!   means of shares it is a supermartingale, since a share spreads at most as a yes or no does. For
 //!   quantiles it bounds their ranks.
 //! - Means of orders: look `j` of those at doubling numbers of trials spends `error / (j (j + 1))`, which
-//!   sums to `error` over any number of looks (a spending function in the sense of Lan and DeMets,
+//!   sums to `error` over any number of looks (a spending function in the sense of Lan and `DeMets`,
 //!   "Discrete sequential boundaries for clinical trials", 1983), on an interval by the normal
 //!   approximation, which the thousands of trials of the first look allow.
 

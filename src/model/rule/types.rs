@@ -12,9 +12,9 @@ pub(super) enum Type {
     Span,
     /// The items of an empty list: any type.
     Any,
-    List(Rc<Type>),
+    List(Rc<Self>),
     /// By name.
-    Map(Names, Rc<Type>),
+    Map(Names, Rc<Self>),
     Record(&'static Record),
 }
 

@@ -39,7 +39,7 @@ pub fn cascade_csv(focus: &FocusReport) -> String {
     for edge in &focus.edges {
         let (from, to) = (&focus.boxes[edge.from].name, &focus.boxes[edge.to].name);
         let passed = edge.passed.to_string();
-        let none = ("".to_owned(), "".to_owned());
+        let none = (String::new(), String::new());
         let held: Vec<(String, String)> =
             edge.held.iter().map(|it| (it.guard.clone(), it.share.to_string())).collect();
         for (guard, share) in if held.is_empty() { vec![none] } else { held } {

@@ -1,13 +1,13 @@
 //! How wide text is: measured with the font that a PNG is drawn with.
 //!
-//! DejaVu Sans is as wide as Verdana, which takes its place where it is not installed, and wider than
+//! `DejaVu` Sans is as wide as Verdana, which takes its place where it is not installed, and wider than
 //! most others: text that fits here fits elsewhere.
 
 use ttf_parser::Face;
 
-/// Latin, Greek, Cyrillic, punctuation and arrows of DejaVu Sans; its licence lies beside it.
+/// Latin, Greek, Cyrillic, punctuation and arrows of `DejaVu` Sans; its licence lies beside it.
 pub(super) const REGULAR: &[u8] = include_bytes!("font/DejaVuSans.ttf");
-/// The same of DejaVu Sans Bold.
+/// The same of `DejaVu` Sans Bold.
 pub(super) const BOLD: &[u8] = include_bytes!("font/DejaVuSans-Bold.ttf");
 
 /// The families that text is set in.

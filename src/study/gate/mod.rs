@@ -126,8 +126,7 @@ pub fn affordable(
     let plan = compile(topology, change, crate::model::Seconds::ZERO);
     let tally = Tally::new(&plan);
     let world = world(topology, change, gate, &tally, 1, &[], false);
-    let too_much = gate.policy.iter().flat_map(|(policy, _)| &policy.rules).filter_map(|rule| {
-        evaluate(&rule.when, &world, ERROR).is_too_much.then(|| {
+    let too_much = gate.policy.iter().flat_map(|(policy, _)| &policy.rules).filter(|&rule| evaluate(&rule.when, &world, ERROR).is_too_much).map(|rule| {
             let message = format!(
                 "the rule `{}` takes more than {} steps for this topology",
                 rule.name,
@@ -135,8 +134,7 @@ pub fn affordable(
             );
             Diagnostic::error(Code::RuleTooLarge, message, rule.when.place)
                 .help("macros inside one another multiply: ask for less at once")
-        })
-    });
+        });
     let too_much: Vec<Diagnostic> = too_much.collect();
     if too_much.is_empty() { Ok(()) } else { Err(too_much) }
 }

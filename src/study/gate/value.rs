@@ -121,7 +121,7 @@ pub(super) enum Value {
     /// Seconds.
     Span(f64),
     /// Items, and whether each is in it.
-    List(Rc<[(Truth, Value)]>),
+    List(Rc<[(Truth, Self)]>),
     Item(Item),
 }
 

@@ -447,7 +447,7 @@ impl World<'_> {
         let stage = self.change.rollout.as_ref().and_then(|it| it.stages.get(index));
         Value::number(match (name, stage) {
             ("exposure", stage) => stage.map_or(1.0, |it| it.exposure.get()),
-            ("bake_s", stage) => stage.and_then(|it| it.bake).map_or(0.0, |bake| bake.get()),
+            ("bake_s", stage) => stage.and_then(|it| it.bake).map_or(0.0, crate::model::units::Seconds::get),
             (_, stage) => stage.map_or(0.0, |it| it.gate.get()),
         })
     }
@@ -487,15 +487,12 @@ impl World<'_> {
     /// A service or flow in the earlier result.
     fn before(&self, unit: usize) -> Option<&crate::report::UnitReport> {
         let baseline = self.baseline?;
-        match unit.checked_sub(self.flow_unit(0)) {
-            Some(flow) => {
-                let name = &self.topology.flows[flow].name;
-                baseline.flows.iter().find(|it| it.name == *name)
-            }
-            None => {
-                let name = &self.topology.services.get(unit)?.name;
-                baseline.services.iter().find(|it| it.name == *name)
-            }
+        if let Some(flow) = unit.checked_sub(self.flow_unit(0)) {
+            let name = &self.topology.flows[flow].name;
+            baseline.flows.iter().find(|it| it.name == *name)
+        } else {
+            let name = &self.topology.services.get(unit)?.name;
+            baseline.services.iter().find(|it| it.name == *name)
         }
     }
 

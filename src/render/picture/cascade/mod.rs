@@ -68,7 +68,7 @@ fn place(focus: &FocusReport, sheet: &Sheet<'_>, direction: Direction, row_max: 
     let labels: Vec<links::Label> =
         focus.edges.iter().map(|it| links::Label::new(it, focus, sheet, direction)).collect();
     let placement = lay_out(focus, &boxes, &labels, direction, row_max);
-    Plan { direction, placement, boxes, labels }
+    Plan { direction, boxes, labels, placement }
 }
 
 /// Finds places for contents and labels of these sizes.
