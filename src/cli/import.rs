@@ -171,7 +171,7 @@ pub(crate) fn run(args: &ImportArgs, terminal: Terminal) -> Result<Exit, Failure
     // The topology that is added to may be the one that is written.
     let output = Output::open(args.output.as_deref(), &args.files)?;
     if args.diff {
-        let changes: String = imported.changes.iter().map(|line| format!("{line}\n")).collect();
+        let changes = joined(&imported.changes);
         output.write(
             if changes.is_empty() { "nothing would change\n" } else { &changes },
             terminal,
@@ -180,10 +180,13 @@ pub(crate) fn run(args: &ImportArgs, terminal: Terminal) -> Result<Exit, Failure
     }
     output.write(&imported.text, terminal)?;
     let path = args.output.as_deref().unwrap_or("-");
-    let lines: String =
-        import::summary(&imported.graph, path).iter().map(|line| format!("{line}\n")).collect();
-    terminal.note(&lines);
+    terminal.note(&joined(&import::summary(&imported.graph, path)));
     Ok(Exit::Done)
+}
+
+/// Lines, each with its end.
+fn joined(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 struct Imported {

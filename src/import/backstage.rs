@@ -30,7 +30,7 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
     for (path, document) in &documents {
         match &document.root.value {
             Value::Sequence(items) => {
-                items.iter().for_each(|it| add(path, it, &mut entities, graph))
+                items.iter().for_each(|it| add(path, it, &mut entities, graph));
             }
             _ => match document.root.get("items").map(|it| &it.value) {
                 Some(Value::Sequence(items)) => {
@@ -174,19 +174,15 @@ fn relations(
         }
     }
     for (api, place) in references(entity, "consumesApis", Some("api"), graph) {
-        match providers.get(&api) {
-            Some(list) => {
-                for provider in list {
-                    graph.depend(own, provider, Evidence::Declared, source("consumesApis"));
-                }
+        if let Some(list) = providers.get(&api) {
+            for provider in list {
+                graph.depend(own, provider, Evidence::Declared, source("consumesApis"));
             }
-            None => {
-                let message =
-                    format!("nothing in the catalog provides `{api}`, which `{own}` uses");
-                graph.warn(Code::Dangling, message, place);
-                graph.service(&api).kind = Some("external".to_owned());
-                graph.depend(own, &api, Evidence::Declared, source("consumesApis"));
-            }
+        } else {
+            let message = format!("nothing in the catalog provides `{api}`, which `{own}` uses");
+            graph.warn(Code::Dangling, message, place);
+            graph.service(&api).kind = Some("external".to_owned());
+            graph.depend(own, &api, Evidence::Declared, source("consumesApis"));
         }
     }
     for relation in entity.node.get("relations").map(Node::items).unwrap_or_default() {

@@ -61,7 +61,7 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
 
 /// What Compose would read in a directory; environment files are found by themselves.
 fn expand_directory(path: &str) -> Vec<String> {
-    if path.ends_with(".env") {
+    if path.rsplit('.').next() == Some("env") {
         return Vec::new();
     }
     if path == "-" || load::is_file(path) {
@@ -137,10 +137,13 @@ impl Reader<'_, '_> {
             );
             return Ok(());
         }
-        let paths = node.scalar().map(|path| vec![path]).unwrap_or_else(|| {
-            let paths = node.get("path");
-            paths.map(|paths| texts(paths).collect()).unwrap_or_default()
-        });
+        let paths = node.scalar().map_or_else(
+            || {
+                let paths = node.get("path");
+                paths.map(|paths| texts(paths).collect()).unwrap_or_default()
+            },
+            |path| vec![path],
+        );
         for named in paths {
             let file = beside(path, &expand(named, &self.known));
             if !load::is_file(&file) {

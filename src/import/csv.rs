@@ -32,24 +32,18 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
                 continue;
             }
             let cells = cells(line, separator);
-            let columns = match &columns {
-                Some(columns) => columns,
-                None => {
-                    let header = header(&cells);
-                    let is_header = header.is_some();
-                    let first = Columns {
-                        caller: 0,
-                        callee: 1,
-                        kind: Some(2),
-                        criticality: None,
-                        count: None,
-                    };
-                    let columns = &*columns.insert(header.unwrap_or(first));
-                    if is_header {
-                        continue;
-                    }
-                    columns
+            let columns = if let Some(columns) = &columns {
+                columns
+            } else {
+                let header = header(&cells);
+                let is_header = header.is_some();
+                let first =
+                    Columns { caller: 0, callee: 1, kind: Some(2), criticality: None, count: None };
+                let columns = &*columns.insert(header.unwrap_or(first));
+                if is_header {
+                    continue;
                 }
+                columns
             };
             let cell =
                 |at: usize| cells.get(at).map(|cell| cell.trim()).filter(|cell| !cell.is_empty());

@@ -150,10 +150,10 @@ impl<'a> Parser<'a> {
         let mut is_graph = false;
         loop {
             match self.next()? {
-                Some((Token::Id(word), at)) => {
+                Some((Token::Id(word), _at)) => {
                     let lower = word.to_lowercase();
                     if !is_graph && !matches!(lower.as_str(), "strict" | "graph" | "digraph") {
-                        return Err((at.min(0), "it does not start with `digraph` or `graph`"));
+                        return Err((0, "it does not start with `digraph` or `graph`"));
                     }
                     is_graph |= lower != "strict";
                 }

@@ -48,7 +48,9 @@ pub(super) fn derive(graph: &mut Graph) {
     // What is left lies in circles that nothing outside calls: start at the one that calls most.
     let mut rest: Vec<&str> = callees.keys().copied().filter(|name| can_start(name)).collect();
     rest.sort_by_key(|name| (std::cmp::Reverse(callees[name].len()), *name));
-    entries.iter().for_each(|name| reach(name, &callees, &mut known));
+    for name in &entries {
+        reach(name, &callees, &mut known);
+    }
     for name in rest {
         if !known.contains(name) && entries.len() < FLOWS_MAX {
             entries.push(name);

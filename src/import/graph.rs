@@ -178,7 +178,9 @@ impl Graph {
 
     /// Takes over warnings of a reader.
     pub fn warn_all(&mut self, warnings: Vec<Diagnostic>) {
-        warnings.into_iter().for_each(|warning| self.warnings.push(warning));
+        for warning in warnings {
+            self.warnings.push(warning);
+        }
     }
 
     /// All warnings, sorted.
@@ -209,7 +211,9 @@ impl Graph {
                 )
             })
             .collect();
-        similar.into_iter().for_each(|message| self.warn_of_file(Code::ImportConflict, message));
+        for message in similar {
+            self.warn_of_file(Code::ImportConflict, message);
+        }
     }
 
     /// What a service depends on to serve.

@@ -1,4 +1,4 @@
-//! `GraphML`, as yEd, Gephi and NetworkX write it. Names of elements count without their namespace.
+//! `GraphML`, as yEd, Gephi and `NetworkX` write it. Names of elements count without their namespace.
 
 use std::collections::BTreeMap;
 

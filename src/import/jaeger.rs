@@ -17,7 +17,7 @@ use crate::model::topology::Evidence;
 #[serde(rename_all = "camelCase")]
 struct Item<'a> {
     #[serde(borrow, default)]
-    data: Option<Vec<Item<'a>>>,
+    data: Option<Vec<Self>>,
     #[serde(borrow, default)]
     spans: Vec<Span<'a>>,
     #[serde(borrow, default)]
@@ -43,7 +43,7 @@ struct Span<'a> {
     #[serde(borrow, default, rename = "traceID")]
     trace_id: Cow<'a, str>,
     #[serde(borrow, default, rename = "spanID")]
-    span_id: Cow<'a, str>,
+    id: Cow<'a, str>,
     #[serde(borrow, default, rename = "parentSpanID")]
     parent_span_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -138,7 +138,7 @@ fn add(span: &Span<'_>, trace: &Item<'_>, linker: &mut Linker) {
     let peer = if kind == SpanKind::Client { tag("peer.service").or(database) } else { None };
     linker.add(Given {
         trace: id(&span.trace_id),
-        id: id(&span.span_id),
+        id: id(&span.id),
         parent: parent.map(|parent| &*parent.span_id).or(old).map_or(0, id),
         kind,
         service,

@@ -90,7 +90,7 @@ pub(super) fn of_image(image: &str) -> Option<&'static str> {
     let fits = |word: &&str| {
         if word.contains('/') { path.ends_with(*word) } else { last.starts_with(*word) }
     };
-    BY_IMAGE.iter().find(|(_, words)| words.iter().any(|word| fits(&word))).map(|(kind, _)| *kind)
+    BY_IMAGE.iter().find(|(_, words)| words.iter().any(&fits)).map(|(kind, _)| *kind)
 }
 
 /// The kind of a service with this name, for the few that names tell for sure.

@@ -396,7 +396,7 @@ fn virtual_service(object: &Node, cluster: &Cluster<'_>, graph: &mut Graph) {
                 }
                 let to_it = graph.dependencies.iter_mut().filter(|((_, to), _)| *to == callee);
                 for (_, dependency) in to_it.filter(|_| is_general) {
-                    dependency.timeout = timeout.map(|it| it.get()).or(dependency.timeout);
+                    dependency.timeout = timeout.map(units::Seconds::get).or(dependency.timeout);
                     dependency.retries = retries.and_then(whole).or(dependency.retries);
                 }
             }

@@ -2,6 +2,7 @@
 //! All else, comments and spaces too, stays as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use super::graph::{Dependency, Graph, strength, word};
 use super::write::{dependency_line, flow_block, scalar, service_block};
@@ -47,12 +48,11 @@ pub fn merge(document: &Document, text: &str, graph: &Graph) -> Merged {
             .take_while(|((caller, _), _)| caller == name)
             .map(|((_, callee), dependency)| (callee.as_str(), dependency))
             .collect();
-        match known.get(name.as_str()) {
-            Some(entry) => merger.service(entry, &own, service.replicas),
-            None => {
-                new.push_str(&service_block(name, service, &own));
-                merger.changes.push(format!("+ service {name} ({} dependencies)", own.len()));
-            }
+        if let Some(entry) = known.get(name.as_str()) {
+            merger.service(entry, &own, service.replicas);
+        } else {
+            new.push_str(&service_block(name, service, &own));
+            merger.changes.push(format!("+ service {name} ({} dependencies)", own.len()));
         }
     }
     merger.append("services", services, document, &new);
@@ -178,7 +178,10 @@ impl Merger<'_> {
         let value = &entry.value;
         let indent = self.column(entry.key.place.start as usize);
         let list = |indent: usize, lines: &[String]| -> String {
-            lines.iter().map(|line| format!("{:indent$}- {line}\n", "")).collect()
+            lines.iter().fold(String::new(), |mut out, line| {
+                let _ = writeln!(out, "{:indent$}- {line}", "");
+                out
+            })
         };
         let Some(dependencies) = value.entries().iter().find(|it| &*it.key.text == "dependencies")
         else {
@@ -281,7 +284,7 @@ impl Merger<'_> {
             let line = &self.text[next..after];
             let own = line.chars().take_while(|c| *c == ' ').count();
             let content = line.trim();
-            if !content.is_empty() && own <= indent && !(content.starts_with('#') && own > indent) {
+            if !content.is_empty() && own <= indent {
                 break;
             }
             if !content.is_empty() && own > indent {
@@ -312,10 +315,11 @@ impl Merger<'_> {
         };
         let indent = self.column(first.key.place.start as usize);
         let at = self.block_end(entry.key.place.start as usize, 0);
-        let body: String = blocks
-            .lines()
-            .map(|line| format!("{:indent$}{}\n", "", line.strip_prefix("  ").unwrap_or(line)))
-            .collect();
+        let mut body = String::new();
+        for line in blocks.lines() {
+            let line = line.strip_prefix("  ").unwrap_or(line);
+            let _ = writeln!(body, "{:indent$}{line}", "");
+        }
         self.insert(at, body);
     }
 
@@ -346,7 +350,7 @@ impl Merger<'_> {
         let mut new = String::new();
         for (alias, name) in graph.aliases() {
             if !known.contains(alias) && !is_service(alias) {
-                new += &format!("  {}: {}\n", scalar(alias), scalar(name));
+                let _ = writeln!(new, "  {}: {}", scalar(alias), scalar(name));
                 self.changes.push(format!("+ alias {alias} of {name}"));
             }
         }

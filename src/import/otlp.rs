@@ -18,7 +18,7 @@ struct Request<'a> {
     resource_spans: Vec<ResourceSpans<'a>>,
     /// Tempo wraps what it answers.
     #[serde(borrow, default)]
-    trace: Option<Box<Request<'a>>>,
+    trace: Option<Box<Self>>,
 }
 
 #[derive(Deserialize)]
@@ -47,8 +47,8 @@ struct ScopeSpans<'a> {
 struct Span<'a> {
     #[serde(borrow, default, alias = "trace_id")]
     trace_id: Cow<'a, str>,
-    #[serde(borrow, default, alias = "span_id")]
-    span_id: Cow<'a, str>,
+    #[serde(borrow, default, rename = "spanId", alias = "span_id")]
+    id: Cow<'a, str>,
     #[serde(borrow, default, alias = "parent_span_id")]
     parent_span_id: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -163,7 +163,7 @@ fn resource(spans: &ResourceSpans<'_>, linker: &mut Linker) {
         };
         linker.add(Given {
             trace: id(&span.trace_id),
-            id: id(&span.span_id),
+            id: id(&span.id),
             parent: id(&span.parent_span_id),
             kind,
             service,

@@ -105,14 +105,11 @@ fn lines(
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        match parse(line) {
-            Some((name, read)) => {
-                found += usize::from(sample(&read, Some(name), path, metrics, graph))
-            }
-            None => {
-                let place = Place { source, start: start as u32, end: (start + line.len()) as u32 };
-                graph.warn(Code::NotUnderstood, "this is no sample of a metric", place);
-            }
+        if let Some((name, read)) = parse(line) {
+            found += usize::from(sample(&read, Some(name), path, metrics, graph));
+        } else {
+            let place = Place { source, start: start as u32, end: (start + line.len()) as u32 };
+            graph.warn(Code::NotUnderstood, "this is no sample of a metric", place);
         }
     }
     found

@@ -438,7 +438,9 @@ pub(super) fn id(text: &str) -> u64 {
     let number = match bytes {
         Some(bytes) if bytes.iter().all(|byte| *byte == 0) => return 0,
         Some(bytes) => {
-            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+            let digits: String =
+                bytes.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 0xF)]).collect();
             hash(digits.as_bytes())
         }
         None => hash(text.to_ascii_lowercase().as_bytes()),

@@ -157,7 +157,7 @@ impl Reader<'_> {
             return Block::Other;
         }
         if let Some(arrow) =
-            words.iter().position(|word| word.starts_with("-") && word.ends_with("->"))
+            words.iter().position(|word| word.starts_with('-') && word.ends_with("->"))
         {
             self.relation(&words[..arrow], &words[arrow + 1..], number, place);
             return Block::Other;
@@ -217,7 +217,7 @@ impl Reader<'_> {
             "container" => Level::Container,
             "component" => Level::Component,
             "group" => {
-                let name = id.map_or_else(|| texts.first().copied().unwrap_or_default(), |id| id);
+                let name = id.unwrap_or_else(|| texts.first().copied().unwrap_or_default());
                 return Block::Group(name.to_owned());
             }
             _ => return Block::Other,
@@ -249,10 +249,11 @@ impl Reader<'_> {
             .unwrap_or_default()
             .to_owned();
         if level == Level::Container {
-            tags += &format!(",{}", texts.get(2).copied().unwrap_or_default());
+            tags.push(',');
+            tags.push_str(texts.get(2).copied().unwrap_or_default());
         }
         if let Some(archetype) = self.archetypes.get(keyword) {
-            tags += &format!(",{keyword},{}", archetype.tags);
+            tags.extend([",", keyword, ",", &archetype.tags]);
         }
         let name = id.map_or_else(|| self.unnamed(&title, &tags), str::to_owned);
         let number = self.model.elements.len();
@@ -371,13 +372,12 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            match pending.journey {
-                Some(journey) => self.model.journeys[journey].1.push((from, to)),
-                None => {
-                    let source = format!("{}: line {}", self.path, pending.line);
-                    let is_async = pending.is_async;
-                    self.model.relations.push(Relation { from, to, source, is_async });
-                }
+            if let Some(journey) = pending.journey {
+                self.model.journeys[journey].1.push((from, to));
+            } else {
+                let source = format!("{}: line {}", self.path, pending.line);
+                let is_async = pending.is_async;
+                self.model.relations.push(Relation { from, to, source, is_async });
             }
         }
         self.model.journeys.retain(|(_, steps)| !steps.is_empty());

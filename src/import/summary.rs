@@ -92,7 +92,9 @@ fn cycles(graph: &Graph) -> String {
         .filter(|cycle| cycle.len() > 1)
         .map(|cycle| cycle.into_iter().map(|node| calls[node]).collect())
         .collect();
-    cycles.iter_mut().for_each(|cycle| cycle.sort_unstable());
+    for cycle in &mut cycles {
+        cycle.sort_unstable();
+    }
     cycles.sort_by_key(|cycle| (std::cmp::Reverse(cycle.len()), cycle[0]));
     match cycles.first() {
         None => "cycles:       none".to_owned(),

@@ -23,8 +23,7 @@ pub(super) fn each(
         let size = lines.size();
         let mut taken = 0_u64;
         let mut whole = false;
-        loop {
-            let Some(line) = lines.next_line().map_err(|problem| vec![*problem])? else { break };
+        while let Some(line) = lines.next_line().map_err(|problem| vec![*problem])? {
             if line.is_empty() {
                 continue;
             }
@@ -42,7 +41,7 @@ pub(super) fn each(
                     graph.warn_of_file(Code::NotUnderstood, message);
                 }
             }
-            if taken % PROGRESS_LINES == 0 {
+            if taken.is_multiple_of(PROGRESS_LINES) {
                 (input.progress)(lines.bytes_read(), size);
             }
         }

@@ -15,7 +15,7 @@ use crate::model::topology::Evidence;
 #[serde(untagged)]
 enum Item<'a> {
     Trace(#[serde(borrow)] Vec<Span<'a>>),
-    One(#[serde(borrow)] Span<'a>),
+    One(#[serde(borrow)] Box<Span<'a>>),
 }
 
 #[derive(Deserialize)]
@@ -67,7 +67,7 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
         for item in &items {
             let spans = match item {
                 Item::Trace(spans) => &spans[..],
-                Item::One(span) => std::slice::from_ref(span),
+                Item::One(span) => std::slice::from_ref(&**span),
             };
             for span in spans {
                 if let (Some(parent), Some(child)) = (&span.parent, &span.child) {
