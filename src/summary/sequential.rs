@@ -114,7 +114,7 @@ pub fn mean(of: &Sketch, error: f64, look: u32) -> (f64, f64) {
 mod tests {
     use super::*;
 
-    /// SplitMix64: enough for tests.
+    /// `SplitMix64`: enough for tests.
     struct Random(u64);
 
     impl Random {

@@ -139,10 +139,14 @@ impl Families {
             let result = match left.part.cmp(&right.part) {
                 Ordering::Less => self.node(left.part, first, second)?,
                 Ordering::Greater => first,
-                Ordering::Equal => if let Some(with) = self.minus_known(second, right.without) { self.node(left.part, first, with)? } else {
-                    open.push((second, right.without));
-                    continue;
-                },
+                Ordering::Equal => {
+                    if let Some(with) = self.minus_known(second, right.without) {
+                        self.node(left.part, first, with)?
+                    } else {
+                        open.push((second, right.without));
+                        continue;
+                    }
+                }
             };
             if self.nodes.len() + self.minus.len() + self.cut.len() >= self.limit {
                 return Err(TooMany);

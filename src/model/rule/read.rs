@@ -191,8 +191,8 @@ impl Reader<'_> {
 
     fn field(&self, of: Typed, field: &str, is_test: bool, dot: Place) -> Option<Typed> {
         let (node, kind) = of;
-        let place = Place { start: node.place.start, ..self.after(dot, field) };
-        let own = self.after(dot, field);
+        let place = Place { start: node.place.start, ..after(dot, field) };
+        let own = after(dot, field);
         // CEL reads `flows.checkout` as `flows["checkout"]`.
         if let Type::Map(names, inner) = &kind
             && !is_test
@@ -217,12 +217,6 @@ impl Reader<'_> {
             Expr::Field(Box::new(node), name)
         };
         Some((Node { expr, place }, if is_test { Type::Bool } else { of }))
-    }
-
-    /// Where a name behind a dot is.
-    fn after(&self, dot: Place, name: &str) -> Place {
-        let end = dot.end + name.len() as u32;
-        Place { start: dot.end.min(end), end, ..dot }
     }
 
     fn unknown_field(&self, record: &Record, field: &str, place: Place) {
@@ -695,4 +689,10 @@ fn offset(text: &str) -> Option<f64> {
     let number = |text: &str| (text.len() == 2).then(|| text.parse::<u32>().ok()).flatten();
     let (hours, minutes) = (number(hours)?, number(minutes)?);
     (hours < 24 && minutes < 60).then(|| sign * f64::from(hours * 3600 + minutes * 60))
+}
+
+/// Where a name behind a dot is.
+fn after(dot: Place, name: &str) -> Place {
+    let end = dot.end + name.len() as u32;
+    Place { start: dot.end.min(end), end, ..dot }
 }

@@ -25,12 +25,15 @@ pub(super) enum Names {
     Service,
 }
 
+/// A name and what is behind it.
+pub(super) type Named = (&'static str, fn() -> Type);
+
 /// A type with fields.
 #[derive(Debug)]
 pub(super) struct Record {
     /// With its article.
     pub(super) what: &'static str,
-    pub(super) fields: &'static [(&'static str, fn() -> Type)],
+    pub(super) fields: &'static [Named],
     /// What people may look for in it, and what to tell them.
     pub(super) hints: &'static [(&'static str, &'static str)],
 }
@@ -84,7 +87,7 @@ fn list(of: Type) -> Type {
 }
 
 /// The variables.
-pub(super) const VARIABLES: &[(&str, fn() -> Type)] = &[
+pub(super) const VARIABLES: &[Named] = &[
     ("flows", || Type::Map(Names::Flow, Rc::new(Type::Record(&FLOW)))),
     ("services", || Type::Map(Names::Service, Rc::new(Type::Record(&SERVICE)))),
     ("dependencies", || list(Type::Record(&DEPENDENCY))),

@@ -228,7 +228,7 @@ impl Plot {
         let mut path = Path::new();
         for (index, it) in points.iter().enumerate() {
             let point = self.point(it.orders, it.p);
-            path = if index == 0 { path.to_start(point) } else { path.line(point) };
+            path = if index == 0 { path.jump(point) } else { path.line(point) };
         }
         sheet.svg.path(&path, None, Some(Line::new(Ink::Spread, 2.6)));
     }

@@ -75,9 +75,9 @@ impl State {
             }
             Self::Fails => {
                 let cross = Path::new()
-                    .to_start(at(-5.0, -5.0))
+                    .jump(at(-5.0, -5.0))
                     .line(at(5.0, 5.0))
-                    .to_start(at(5.0, -5.0))
+                    .jump(at(5.0, -5.0))
                     .line(at(-5.0, 5.0));
                 svg.path(&cross, None, Some(Line::new(ink, 2.6)));
             }
@@ -87,7 +87,7 @@ impl State {
             }
             Self::Degrades => {
                 svg.circle(middle, 5.4, None, Some(Line::new(ink, 1.6)));
-                let half = Path::new().to_start(at(0.0, -5.4)).curve(
+                let half = Path::new().jump(at(0.0, -5.4)).curve(
                     at(-7.2, -5.4),
                     at(-7.2, 5.4),
                     at(0.0, 5.4),
@@ -96,7 +96,7 @@ impl State {
             }
             Self::Holds => {
                 let tick =
-                    Path::new().to_start(at(-5.5, 0.5)).line(at(-1.5, 4.5)).line(at(5.5, -4.5));
+                    Path::new().jump(at(-5.5, 0.5)).line(at(-1.5, 4.5)).line(at(5.5, -4.5));
                 svg.path(&tick, None, Some(Line::new(ink, 2.6)));
             }
         }

@@ -82,7 +82,7 @@ impl Svg {
     }
 
     /// Draws what another one holds.
-    pub(super) fn append(&mut self, other: Self) {
+    pub(super) fn append(&mut self, other: &Self) {
         self.body.push_str(&other.body);
     }
 
@@ -146,7 +146,7 @@ impl Svg {
 
     /// A straight line.
     pub(super) fn line(&mut self, from: Point, to: Point, line: Line) {
-        self.path(&Path::new().to_start(from).line(to), None, Some(line));
+        self.path(&Path::new().jump(from).line(to), None, Some(line));
     }
 
     /// Text on its baseline.
@@ -220,7 +220,7 @@ impl Path {
 
     /// Goes somewhere without drawing.
     #[must_use]
-    pub(super) fn to_start(self, to: Point) -> Self {
+    pub(super) fn jump(self, to: Point) -> Self {
         self.with("M", &[to])
     }
 
@@ -248,7 +248,7 @@ impl Path {
         let mut path = Self::new();
         for (index, (x, y)) in points.iter().enumerate() {
             let to = Point { x: *x, y: *y };
-            path = if index == 0 { path.to_start(to) } else { path.line(to) };
+            path = if index == 0 { path.jump(to) } else { path.line(to) };
         }
         path.closed()
     }

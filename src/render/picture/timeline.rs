@@ -304,7 +304,7 @@ impl Chart {
         let body = std::mem::replace(&mut sheet.svg, above);
         self.lanes_behind(sheet, lanes, top, &report.course);
         self.grid(sheet, top, bottom);
-        sheet.svg.append(body);
+        sheet.svg.append(&body);
         sheet.top = bottom + 6.0;
     }
 
@@ -319,7 +319,7 @@ impl Chart {
             .chain(lanes.iter().map(|lane| lane.rows.len()));
         let mut y = top;
         for count in counts.filter(|count| *count > 0) {
-            let height = self.head(sheet) + count as f64 * ROW + 6.0;
+            let height = head(sheet) + count as f64 * ROW + 6.0;
             let at = Point { x: MARGIN, y };
             sheet.svg.rect(
                 at,
@@ -330,10 +330,6 @@ impl Chart {
             );
             y += height + 8.0;
         }
-    }
-
-    fn head(&self, sheet: &Sheet<'_>) -> f64 {
-        sheet.letters.small + 8.0
     }
 
     fn grid(&self, sheet: &mut Sheet<'_>, top: f64, bottom: f64) {
@@ -370,7 +366,7 @@ impl Chart {
         let letters = sheet.letters;
         self.name_lane(sheet, "the change");
         self.stages(sheet, course);
-        sheet.top += self.head(sheet);
+        sheet.top += head(sheet);
         for (name, spread, observed) in rows {
             let Some(spread) = spread else { continue };
             let y = sheet.top + ROW / 2.0;
@@ -390,12 +386,7 @@ impl Chart {
                 Some(Ink::Guard),
                 Some(Line::new(Ink::Paper, 1.0)),
             );
-            self.say(
-                sheet,
-                &format!("+{}", words::duration(spread.p50)),
-                x.max(self.x(spread.p90)),
-                y,
-            );
+            say(sheet, &format!("+{}", words::duration(spread.p50)), x.max(self.x(spread.p90)), y);
             if let Some(time) = observed {
                 self.diamond(sheet, time, y, "failed");
             }
@@ -444,7 +435,7 @@ impl Chart {
 
     fn lane(&self, sheet: &mut Sheet<'_>, lane: &Lane) {
         self.name_lane(sheet, &lane.name);
-        sheet.top += self.head(sheet);
+        sheet.top += head(sheet);
         for row in &lane.rows {
             let share = words::percent(round(row.failed));
             let hint = format!("{} fails in {share} of trials", row.name);
@@ -483,7 +474,7 @@ impl Chart {
             self.range(sheet, first, y);
             marker(&mut sheet.svg, row.state, Point { x: self.x(first.p50), y });
             if let Some(lasted) = row.lasted.filter(|it| it.p50 > 0.0 && row.observed.is_empty()) {
-                self.say(sheet, &format!("for {}", words::duration(lasted.p50)), end, y);
+                say(sheet, &format!("for {}", words::duration(lasted.p50)), end, y);
             }
         }
         for it in &row.observed {
@@ -516,16 +507,6 @@ impl Chart {
             Point { x: to, y: y + 6.0 },
             Line::new(Ink::Spread, 2.4),
         );
-    }
-
-    /// A few words to the right of a mark, or not at all where there is no room.
-    fn say(&self, sheet: &mut Sheet<'_>, text: &str, x: f64, y: f64) {
-        let size = sheet.letters.tiny;
-        let width = sheet.measure(text, size, Weight::Regular);
-        if x + 10.0 + width <= sheet.width - MARGIN - 2.0 {
-            let at = Point { x: x + 10.0, y: y + size * 0.36 };
-            sheet.svg.text(at, Type::new(size, Ink::Soft), text);
-        }
     }
 
     fn diamond(&self, sheet: &mut Sheet<'_>, time: f64, y: f64, state: &str) {
@@ -676,4 +657,19 @@ fn description(title: &str, report: &Report, lanes: &[Lane]) -> String {
     });
     let said: Vec<String> = said.take(40).collect();
     format!("{title}. {}. {}", provenance(report.trials, report.seed), said.join(" "))
+}
+
+/// The room above the first line of a lane.
+fn head(sheet: &Sheet<'_>) -> f64 {
+    sheet.letters.small + 8.0
+}
+
+/// A few words to the right of a mark, or not at all where there is no room.
+fn say(sheet: &mut Sheet<'_>, text: &str, x: f64, y: f64) {
+    let size = sheet.letters.tiny;
+    let width = sheet.measure(text, size, Weight::Regular);
+    if x + 10.0 + width <= sheet.width - MARGIN - 2.0 {
+        let at = Point { x: x + 10.0, y: y + size * 0.36 };
+        sheet.svg.text(at, Type::new(size, Ink::Soft), text);
+    }
 }

@@ -291,7 +291,7 @@ impl Ways {
         through.truncate(REPORTED);
         held.truncate(REPORTED);
         through.extend(held);
-        through.sort_by(|a, b| b.trials.cmp(&a.trials));
+        through.sort_by_key(|it| std::cmp::Reverse(it.trials));
         (through, is_incomplete)
     }
 }

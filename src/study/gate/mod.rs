@@ -126,7 +126,12 @@ pub fn affordable(
     let plan = compile(topology, change, crate::model::Seconds::ZERO);
     let tally = Tally::new(&plan);
     let world = world(topology, change, gate, &tally, 1, &[], false);
-    let too_much = gate.policy.iter().flat_map(|(policy, _)| &policy.rules).filter(|&rule| evaluate(&rule.when, &world, ERROR).is_too_much).map(|rule| {
+    let too_much = gate
+        .policy
+        .iter()
+        .flat_map(|(policy, _)| &policy.rules)
+        .filter(|&rule| evaluate(&rule.when, &world, ERROR).is_too_much)
+        .map(|rule| {
             let message = format!(
                 "the rule `{}` takes more than {} steps for this topology",
                 rule.name,

@@ -68,7 +68,8 @@ fn bolder(a: Option<Rollout>, b: Option<Rollout>) -> Option<Rollout> {
     let (a, b) = (a?, b?);
     let boldness = |it: &Rollout| {
         let first = it.stages.first();
-        let bake = first.and_then(|stage| stage.bake).map_or(0.0, crate::model::units::Seconds::get);
+        let bake =
+            first.and_then(|stage| stage.bake).map_or(0.0, crate::model::units::Seconds::get);
         (first.map_or(1.0, |stage| stage.exposure.get()), -bake)
     };
     Some(if boldness(&b) > boldness(&a) { b } else { a })

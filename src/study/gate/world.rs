@@ -171,7 +171,7 @@ impl World<'_> {
                 if self.change.is_moment() {
                     return Value::missing("a single moment has no times");
                 }
-                self.quantile(sketch, name, error, format!("{}.{name}", self.path(of)))
+                quantile(sketch, name, error, format!("{}.{name}", self.path(of)))
             }
             Item::Losses { flow, wrong } => self.losses(flow, wrong, name, error, &self.path(of)),
             Item::MeanPerRollout(flow) => match self.losses(flow, false, "mean", error, "") {
@@ -273,17 +273,6 @@ impl World<'_> {
         Number { low, value, high, figure: Some(path.into()) }
     }
 
-    fn quantile(&self, of: &Sketch, name: &str, error: f64, path: String) -> Value {
-        let q = match name {
-            "p50" => 0.5,
-            "p95" => 0.95,
-            _ => 0.99,
-        };
-        let (low, high) = sequential::quantile(of, q, error);
-        let value = of.quantile(q).unwrap_or(0.0);
-        Value::Number(Number { low, value, high, figure: Some(path.into()) })
-    }
-
     /// Whether orders can be counted.
     fn counts_orders(&self, flow: Option<usize>) -> bool {
         let flows = &self.topology.flows;
@@ -329,7 +318,7 @@ impl World<'_> {
             let figure = Some(format!("{path}.mean").into());
             return Value::Number(Number { low, value, high, figure });
         }
-        self.quantile(sketch, name, error, format!("{path}.{name}"))
+        quantile(sketch, name, error, format!("{path}.{name}"))
     }
 
     fn money(&self, flow: usize, name: &str, error: f64) -> Value {
@@ -447,7 +436,9 @@ impl World<'_> {
         let stage = self.change.rollout.as_ref().and_then(|it| it.stages.get(index));
         Value::number(match (name, stage) {
             ("exposure", stage) => stage.map_or(1.0, |it| it.exposure.get()),
-            ("bake_s", stage) => stage.and_then(|it| it.bake).map_or(0.0, crate::model::units::Seconds::get),
+            ("bake_s", stage) => {
+                stage.and_then(|it| it.bake).map_or(0.0, crate::model::units::Seconds::get)
+            }
             (_, stage) => stage.map_or(0.0, |it| it.gate.get()),
         })
     }
@@ -589,4 +580,15 @@ fn author(author: Author) -> &'static str {
         Author::Ai => "ai",
         Author::Mixed => "mixed",
     }
+}
+
+fn quantile(of: &Sketch, name: &str, error: f64, path: String) -> Value {
+    let q = match name {
+        "p50" => 0.5,
+        "p95" => 0.95,
+        _ => 0.99,
+    };
+    let (low, high) = sequential::quantile(of, q, error);
+    let value = of.quantile(q).unwrap_or(0.0);
+    Value::Number(Number { low, value, high, figure: Some(path.into()) })
 }

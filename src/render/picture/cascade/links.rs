@@ -179,7 +179,7 @@ fn with_end(stroke: Stroke, end: Point) -> Stroke {
 
 /// The line of a route, ending a little before its end.
 fn path(route: &Route, direction: Direction, before: f64) -> Path {
-    let mut path = Path::new().to_start(route.start);
+    let mut path = Path::new().jump(route.start);
     let mut at = route.start;
     let last = route.strokes.len().saturating_sub(1);
     let short = if route.is_return { -before } else { before };

@@ -380,7 +380,7 @@ impl Drawn<'_> {
                 label: point(path.label),
                 is_return: *is_return,
             };
-            into.routes[*index] = if *is_return { reversed(route) } else { route };
+            into.routes[*index] = if *is_return { reversed(&route) } else { route };
         }
         let across = self
             .part
@@ -398,12 +398,12 @@ impl Drawn<'_> {
 }
 
 /// The same way, the other way round.
-fn reversed(route: Route) -> Route {
+fn reversed(route: &Route) -> Route {
     let mut points = vec![route.start];
     points.extend(route.strokes.iter().map(|stroke| stroke.end()));
     let strokes = route.strokes.iter().zip(&points).rev().map(|(stroke, before)| match stroke {
         Stroke::Line(_) => Stroke::Line(*before),
         Stroke::Curve(_) => Stroke::Curve(*before),
     });
-    Route { start: route.end(), strokes: strokes.collect(), ..route }
+    Route { start: route.end(), strokes: strokes.collect(), ..route.clone() }
 }
