@@ -360,6 +360,41 @@ fn published_fault_trees_come_out_as_published() {
     assert!((found - 0.021_153_8).abs() < 5e-8, "{found}");
 }
 
+/// Checkout over two payment providers, and what all of it stands on; with a network for each
+/// provider, or one for both. The parts multiply to the published successes.
+fn checkout(providers: &str) -> String {
+    format!(
+        "
+version: 1
+topology: checkout
+services:
+  checkout: {{ availability: 99.9%, dependencies: [orders, database, {{ any_of: [card, wallet] }}] }}
+  orders: {{ availability: 99.9% }}
+  database: {{ availability: 99.95% }}
+{providers}
+flows:
+  pay: {{ steps: [checkout] }}
+"
+    )
+}
+
+#[test]
+fn a_shared_network_takes_both_providers() {
+    let alone = "  card: { dependencies: [network-a] }
+  wallet: { dependencies: [network-b] }
+  network-a: { availability: 99.5% }
+  network-b: { availability: 99.5% }";
+    let shared = "  card: { dependencies: [network] }
+  wallet: { dependencies: [network] }
+  network: { availability: 99.5% }";
+    let (alone, shared) = (flow_fails(&checkout(alone)), flow_fails(&checkout(shared)));
+    let parts = 0.999 * 0.999 * 0.9995;
+    assert_near(alone, 1.0 - parts * (1.0 - 0.005 * 0.005), 1e-9);
+    assert_near(shared, 1.0 - parts * 0.995, 1e-9);
+    assert!((1.0 - alone - 0.997_477_06).abs() < 5e-9, "{alone}");
+    assert!((1.0 - shared - 0.992_514_49).abs() < 5e-9, "{shared}");
+}
+
 #[test]
 fn a_very_small_probability_has_all_its_digits() {
     let text = "

@@ -7,6 +7,7 @@ mod diagnostics;
 mod engines;
 mod exact;
 mod imports;
+mod explain;
 mod load;
 mod model;
 mod oracle;

@@ -25,7 +25,7 @@ impl Limits {
     /// What may be spent without being asked: some hundredths of a second.
     pub const CHEAP: Self = Self { steps: 300_000, nodes: 30_000 };
     /// What may be spent on being asked: some seconds.
-    pub const THOROUGH: Self = Self { steps: 12_000_000, nodes: 1_000_000 };
+    pub const THOROUGH: Self = Self { steps: 40_000_000, nodes: 1_000_000 };
 }
 
 /// Makes functions, and counts what that takes.

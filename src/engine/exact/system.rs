@@ -195,11 +195,25 @@ impl<'a> System<'a> {
 
     /// Adds planes to a node.
     fn join(&mut self, node: u32, planes: &Planes) -> Made<()> {
-        for plane in 0..4 {
-            let old = self.nodes[node as usize].0[plane].clone();
-            self.nodes[node as usize].0[plane] = self.workshop.or(&old, &planes.0[plane])?;
-        }
+        let old = self.nodes[node as usize].clone();
+        self.nodes[node as usize] = self.both(&old, planes)?;
         Ok(())
+    }
+
+    /// The planes of two things together; planes that are the same function are joined once.
+    fn both(&mut self, a: &Planes, b: &Planes) -> Made<Planes> {
+        let mut joined = a.clone();
+        for plane in 0..4 {
+            let is_same = plane > 0
+                && Function::ptr_eq(&a.0[plane], &a.0[plane - 1])
+                && Function::ptr_eq(&b.0[plane], &b.0[plane - 1]);
+            joined.0[plane] = if is_same {
+                joined.0[plane - 1].clone()
+            } else {
+                self.workshop.or(&a.0[plane], &b.0[plane])?
+            };
+        }
+        Ok(joined)
     }
 
     /// Adds what some calls of a node bring.
@@ -275,9 +289,7 @@ impl<'a> System<'a> {
         for call in plan.calls_of(&plan.nodes[node as usize]).iter().filter(|call| call.inside) {
             let brought = self.steps(call)?;
             let planes = self.planes(&brought)?;
-            for plane in 0..4 {
-                new.0[plane] = self.workshop.or(&new.0[plane].clone(), &planes.0[plane])?;
-            }
+            new = self.both(&new, &planes)?;
         }
         Ok(new)
     }

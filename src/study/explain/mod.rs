@@ -40,7 +40,7 @@ pub struct Asked {
 }
 
 /// What is spent on exact values without their being demanded.
-const USUAL: Limits = Limits { steps: 4_000_000, nodes: 400_000 };
+const USUAL: Limits = Limits { steps: 16_000_000, nodes: 400_000 };
 /// How many trials are followed step by step at the most.
 const FOLLOWED: u64 = 10_000;
 /// How many unknowns are reported.

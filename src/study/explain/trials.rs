@@ -96,7 +96,7 @@ pub(super) fn importance(
     flows: &[u32],
 ) -> Vec<Vec<ImportanceReport>> {
     let trials = pairs(settings, PAIRS);
-    let base = world.failures(settings, trials);
+    let first = summary.units.len() - world.topology.flows.len();
     let mut reports = vec![Vec::new(); flows.len()];
     for part in parts(world, summary) {
         let failed = part.failed.failures(settings, trials);
@@ -116,7 +116,8 @@ pub(super) fn importance(
             }
             let share = |count: u64| count as f64 / trials.max(1) as f64;
             let figures = Figures {
-                p: share(count(&base)),
+                // Of all trials: the pairs are too few to see what is rare.
+                p: summary.units[first + flow].failed.p,
                 if_failed: share(count(&failed)),
                 if_works: share(count(&works)),
                 q: part.q,
