@@ -35,7 +35,7 @@ pub(super) fn essence(report: &ExplainReport, wording: &Wording) -> Vec<String> 
             format!("{name} fails in {} of worlds ({certainty}).", words::estimate(failed))
         })
         .collect();
-    if let (true, Some(reason)) = (report.exact.reason.is_some(), &report.exact.reason) {
+    if let Some(reason) = &report.exact.reason {
         said.push(format!("Figures are estimated from trials: {reason}."));
     }
     said

@@ -41,8 +41,9 @@ pub struct Asked {
 
 /// What is spent on exact values without their being demanded.
 const USUAL: Limits = Limits { steps: 16_000_000, nodes: 400_000 };
-/// How many trials are followed step by step at the most.
+/// How many trials are followed step by step at the most, and how many nodes in all of them.
 const FOLLOWED: u64 = 10_000;
+const FOLLOWED_NODES: u64 = 1_000_000_000;
 /// How many unknowns are reported.
 const UNKNOWNS: usize = 20;
 
@@ -131,7 +132,8 @@ impl Inquiry<'_> {
     ) -> Vec<FlowExplained> {
         let names = Names::new(self.topology, self.change, self.plan);
         let analysis = Analysis::new(self.plan, limits);
-        let trials = self.summary.trials.min(FOLLOWED);
+        let most = (FOLLOWED_NODES / self.plan.nodes.len().max(1) as u64).clamp(256, FOLLOWED);
+        let trials = self.summary.trials.min(most);
         let ways = paths::trace(self.plan, simulation, self.settings.seed, trials, flows, progress);
         let mut importance = self.importance(analysis.as_ref().ok(), &names, flows);
         let first = self.plan.services.len()

@@ -118,6 +118,8 @@ struct Chunk<'a> {
     passed: Vec<u64>,
     /// By node without an origin, through which nothing passed, but which fails all the same.
     overloaded: Vec<u64>,
+    /// Where something begins in some trial: its kind, its node, and in which trials.
+    marks: Vec<(u32, u32, u64)>,
 }
 
 impl<'a> Chunk<'a> {
@@ -136,7 +138,13 @@ impl<'a> Chunk<'a> {
                 }
             }
         }
-        Self { plan, outcome, origins, passed, overloaded }
+        let kinds = [&origins.target, &origins.background, &overloaded];
+        let marks = (0..).zip(kinds).flat_map(|(kind, masks)| {
+            let nodes = masks.iter().enumerate().filter(|(_, mask)| **mask != 0);
+            nodes.map(move |(node, mask)| (kind, node as u32, *mask))
+        });
+        let marks = marks.collect();
+        Self { plan, outcome, origins, passed, overloaded, marks }
     }
 
     /// What tells one trial from another here; nothing where nothing happened.
@@ -151,11 +159,8 @@ impl<'a> Chunk<'a> {
             return key;
         }
         key.push(u32::from(is_failed));
-        let kinds = [&self.origins.target, &self.origins.background, &self.overloaded];
-        for (kind, masks) in (0..).zip(kinds) {
-            let nodes = masks.iter().enumerate().filter(|(_, mask)| bit(**mask));
-            key.extend(nodes.flat_map(|(node, _)| [NONE - kind, node as u32]));
-        }
+        let here = self.marks.iter().filter(|(.., mask)| bit(*mask));
+        key.extend(here.flat_map(|(kind, node, _)| [NONE - kind, *node]));
         key
     }
 

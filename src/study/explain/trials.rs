@@ -4,13 +4,14 @@
 use super::importance::Figures;
 use crate::compile::compile;
 use crate::engine::outcome::Outcome;
-use crate::engine::{Silent, Simulation};
+use crate::engine::{Guard, Silent, Simulation};
 use crate::model::change::{Component, TargetRef};
-use crate::model::topology::{Criticality, Fallback, Phase, ServiceId, Timeout};
+use crate::model::topology::{Criticality, Dependency, Phase, ServiceId, Timeout};
 use crate::model::{Change, Share, Topology};
 use crate::report::explain::{ImportanceReport, Measured, ProtectionReport};
 use crate::study::Settings;
 use crate::study::simulate::Stop;
+use crate::study::unknowns::dependency_mut;
 use crate::summary::Summary;
 use crate::summary::paired::{self, Difference};
 
@@ -79,13 +80,14 @@ fn pairs(settings: &Settings, most: u64) -> u64 {
     }
 }
 
-/// Something that may fail, and the worlds in which it does for certain, and never.
-struct Part {
-    kind: &'static str,
-    name: String,
-    q: f64,
-    failed: World,
-    works: World,
+/// Something that may fail, by its number in the change, the topology, or among dependencies.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Target(usize),
+    Service(usize),
+    Replicas(usize),
+    Dependency(usize),
+    Fallback(usize),
 }
 
 /// By flow, the importance of every part that failure came to, most first.
@@ -99,8 +101,9 @@ pub(super) fn importance(
     let first = summary.units.len() - world.topology.flows.len();
     let mut reports = vec![Vec::new(); flows.len()];
     for part in parts(world, summary) {
-        let failed = part.failed.failures(settings, trials);
-        let works = part.works.failures(settings, trials);
+        let failed = part.world(world, true).failures(settings, trials);
+        let works = part.world(world, false).failures(settings, trials);
+        let (kind, name, q) = part.told(world);
         for (reports, flow) in reports.iter_mut().zip(flows) {
             let flow = *flow as usize;
             let count = |masks: &[Vec<u64>]| {
@@ -120,10 +123,10 @@ pub(super) fn importance(
                 p: summary.units[first + flow].failed.p,
                 if_failed: share(count(&failed)),
                 if_works: share(count(&works)),
-                q: part.q,
+                q,
             };
             let birnbaum = measured(paired::proportions(more, less, trials));
-            reports.push(figures.report(part.kind, part.name.clone(), birnbaum));
+            reports.push(figures.report(kind, name.clone(), birnbaum));
         }
     }
     reports.iter_mut().for_each(|reports| super::importance::most_first(reports));
@@ -136,89 +139,112 @@ fn measured(of: Difference) -> Measured {
 
 /// The parts worth trying, those that failure came to most often first.
 fn parts(world: &World, summary: &Summary) -> Vec<Part> {
-    let mut parts: Vec<(f64, Part)> = Vec::new();
-    let topology = &world.topology;
-    for (number, target) in world.change.targets.iter().enumerate() {
-        let with = |probability: Share| {
-            let mut world = world.clone();
-            world.change.targets[number].probability = probability;
-            world
-        };
-        let name = match target.on {
-            TargetRef::Node(node) => topology.node_name(node),
-            TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
-        };
-        let (failed, works) = (with(Share::ONE), with(Share::ZERO));
-        parts
-            .push((2.0, Part { kind: "target", name, q: target.probability.get(), failed, works }));
-    }
-    for (number, service) in topology.services.iter().enumerate() {
-        // As often as it fails; the others come last, since they matter only if they did.
+    // The change comes before everything.
+    let targets = 0..world.change.targets.len();
+    let mut parts: Vec<(f64, Part)> = targets.map(|number| (2.0, Part::Target(number))).collect();
+    for (number, service) in world.topology.services.iter().enumerate() {
         let often = summary.units[number].failed.p;
-        parts.push((often, service_part(world, number)));
+        parts.push((often, Part::Service(number)));
         if service.replicas.is_some() {
-            parts.push((often, replicas_part(world, number)));
+            parts.push((often, Part::Replicas(number)));
         }
     }
-    for (number, (caller, it)) in topology.written().enumerate() {
+    for (number, (_, it)) in world.topology.written().enumerate() {
         let Some(seen) = &summary.dependencies[number] else { continue };
         if it.phase != Phase::Serve {
             continue;
         }
-        let name = format!("{}>{}", topology.caller_name(caller), topology.dependency_name(it));
-        let with = |propagation: Share| {
-            let mut world = world.clone();
-            super::super::unknowns::dependency_mut(&mut world.topology, number).propagation =
-                propagation;
-            world
-        };
-        let (failed, works) = (with(Share::ONE), with(Share::ZERO));
-        let q = it.propagation.get();
-        parts.push((seen.tried, Part { kind: "dependency", name: name.clone(), q, failed, works }));
-        let Some(fallback) = it.fallback else { continue };
-        let with = |works: Share| {
-            let mut world = world.clone();
-            let it = super::super::unknowns::dependency_mut(&mut world.topology, number);
-            it.fallback = Some(Fallback { works, ..fallback });
-            world
-        };
-        let (failed, works) = (with(Share::ZERO), with(Share::ONE));
-        let q = fallback.works.complement().get();
-        parts.push((seen.tried, Part { kind: "fallback", name, q, failed, works }));
+        parts.push((seen.tried, Part::Dependency(number)));
+        if it.fallback.is_some() {
+            parts.push((seen.tried, Part::Fallback(number)));
+        }
     }
     parts.sort_by(|a, b| b.0.total_cmp(&a.0));
     parts.into_iter().take(PARTS).map(|(_, part)| part).collect()
 }
 
-fn service_part(world: &World, number: usize) -> Part {
-    let service = &world.topology.services[number];
-    let component = Component::Service(ServiceId(number as u32));
-    let (mut failed, mut works) = (world.clone(), world.clone());
-    failed.change.during.push(component);
-    works.change.during.retain(|it| *it != component);
-    works.topology.services[number].availability = None;
-    let is_during = world.change.during.contains(&component);
-    let q = service.availability.map_or(0.0, |share| share.complement().get());
-    let q = if is_during { 1.0 } else { q };
-    Part { kind: "service", name: service.name.clone(), q, failed, works }
-}
-
-fn replicas_part(world: &World, number: usize) -> Part {
-    let with = |availability: Share| {
+impl Part {
+    /// The world in which it fails for certain, or never by itself.
+    fn world(self, world: &World, fails: bool) -> World {
         let mut world = world.clone();
-        if let Some(replicas) = &mut world.topology.services[number].replicas {
-            replicas.availability = Some(availability);
+        let (chance, contrary) =
+            if fails { (Share::ONE, Share::ZERO) } else { (Share::ZERO, Share::ONE) };
+        match self {
+            Self::Target(number) => world.change.targets[number].probability = chance,
+            Self::Service(number) => {
+                let component = Component::Service(ServiceId(number as u32));
+                world.change.during.retain(|it| *it != component);
+                world.topology.services[number].availability = None;
+                if fails {
+                    world.change.during.push(component);
+                }
+            }
+            Self::Replicas(number) => {
+                if let Some(replicas) = &mut world.topology.services[number].replicas {
+                    replicas.availability = Some(contrary);
+                }
+            }
+            Self::Dependency(number) => {
+                dependency_mut(&mut world.topology, number).propagation = chance;
+            }
+            Self::Fallback(number) => {
+                if let Some(fallback) = &mut dependency_mut(&mut world.topology, number).fallback {
+                    fallback.works = contrary;
+                }
+            }
         }
         world
-    };
-    let service = &world.topology.services[number];
-    let q = service.replicas.as_ref().map_or(0.0, |replicas| {
-        let one = replicas.availability.map_or(0.0, |share| share.complement().get());
-        let chances = (0..replicas.count).map(|_| one);
-        super::importance::at_least((replicas.count - replicas.needs) as usize + 1, chances)
-    });
-    let (failed, works) = (with(Share::ZERO), with(Share::ONE));
-    Part { kind: "replicas", name: service.name.clone(), q, failed, works }
+    }
+
+    /// Its kind, its name, and how likely it fails by itself.
+    fn told(self, world: &World) -> (&'static str, String, f64) {
+        let topology = &world.topology;
+        let down = |availability: Option<Share>| {
+            availability.map_or(0.0, |share| share.complement().get())
+        };
+        let written = |number: usize| {
+            let (caller, it) = topology.written().nth(number).expect("found among those written");
+            let name = format!("{}>{}", topology.caller_name(caller), topology.dependency_name(it));
+            (name, it)
+        };
+        match self {
+            Self::Target(number) => {
+                let target = &world.change.targets[number];
+                let name = match target.on {
+                    TargetRef::Node(node) => topology.node_name(node),
+                    TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
+                };
+                ("target", name, target.probability.get())
+            }
+            Self::Service(number) => {
+                let service = &topology.services[number];
+                let component = Component::Service(ServiceId(number as u32));
+                let is_during = world.change.during.contains(&component);
+                let q = if is_during { 1.0 } else { down(service.availability) };
+                ("service", service.name.clone(), q)
+            }
+            Self::Replicas(number) => {
+                let service = &topology.services[number];
+                let q = service.replicas.as_ref().map_or(0.0, |replicas| {
+                    let one = down(replicas.availability);
+                    let chances = (0..replicas.count).map(|_| one);
+                    super::importance::at_least(
+                        (replicas.count - replicas.needs) as usize + 1,
+                        chances,
+                    )
+                });
+                ("replicas", service.name.clone(), q)
+            }
+            Self::Dependency(number) => {
+                let (name, it) = written(number);
+                ("dependency", name, it.propagation.get())
+            }
+            Self::Fallback(number) => {
+                let (name, it) = written(number);
+                ("fallback", name, it.fallback.map_or(0.0, |it| it.works.complement().get()))
+            }
+        }
+    }
 }
 
 /// What each stated protection did, and what it saved, the one that saved most first.
@@ -251,8 +277,7 @@ pub(super) fn containment(
                 .expect("one of them");
             let saved = (place < PROTECTIONS).then(|| {
                 let mut without = world.clone();
-                protection
-                    .remove(super::super::unknowns::dependency_mut(&mut without.topology, number));
+                protection.remove(dependency_mut(&mut without.topology, number));
                 let lost = without.losses(settings, trials);
                 measured(paired::mean(lost.iter().zip(&base).map(|(a, b)| a - b)))
             });
@@ -300,12 +325,11 @@ impl Protection {
     ];
 
     fn as_str(self) -> &'static str {
-        crate::engine::Guard::ALL[self.guard()].as_str()
+        Guard::ALL[self.guard()].as_str()
     }
 
     /// The number of the guard that the engine names.
     fn guard(self) -> usize {
-        use crate::engine::Guard;
         (match self {
             Self::Timeout => Guard::Timeout,
             Self::Validation => Guard::Validation,
@@ -318,7 +342,7 @@ impl Protection {
         }) as usize
     }
 
-    fn is_stated(self, it: &crate::model::topology::Dependency) -> bool {
+    fn is_stated(self, it: &Dependency) -> bool {
         match self {
             Self::Timeout => it.timeout.is_set() || it.circuit_breaker == Some(true),
             Self::Validation => it.validates == Some(true),
@@ -331,7 +355,7 @@ impl Protection {
         }
     }
 
-    fn remove(self, it: &mut crate::model::topology::Dependency) {
+    fn remove(self, it: &mut Dependency) {
         match self {
             Self::Timeout => (it.timeout, it.circuit_breaker) = (Timeout::None, None),
             Self::Validation => it.validates = None,
