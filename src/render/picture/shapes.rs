@@ -95,8 +95,7 @@ impl State {
                 svg.path(&half.closed(), Some(ink), None);
             }
             Self::Holds => {
-                let tick =
-                    Path::new().jump(at(-5.5, 0.5)).line(at(-1.5, 4.5)).line(at(5.5, -4.5));
+                let tick = Path::new().jump(at(-5.5, 0.5)).line(at(-1.5, 4.5)).line(at(5.5, -4.5));
                 svg.path(&tick, None, Some(Line::new(ink, 2.6)));
             }
         }

@@ -302,7 +302,7 @@ impl Chart {
         }
         let bottom = sheet.top;
         let body = std::mem::replace(&mut sheet.svg, above);
-        self.lanes_behind(sheet, lanes, top, &report.course);
+        Self::lanes_behind(sheet, lanes, top, &report.course);
         self.grid(sheet, top, bottom);
         sheet.svg.append(&body);
         sheet.top = bottom + 6.0;
@@ -313,7 +313,7 @@ impl Chart {
     }
 
     /// The pale boxes that hold the lines of a lane together.
-    fn lanes_behind(&self, sheet: &mut Sheet<'_>, lanes: &[Lane], top: f64, course: &CourseReport) {
+    fn lanes_behind(sheet: &mut Sheet<'_>, lanes: &[Lane], top: f64, course: &CourseReport) {
         let width = sheet.width - 2.0 * MARGIN;
         let counts = std::iter::once(Self::course_rows(course))
             .chain(lanes.iter().map(|lane| lane.rows.len()));

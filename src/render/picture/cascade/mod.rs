@@ -118,8 +118,10 @@ fn draw(focus: &FocusReport, mut sheet: Sheet<'_>, plan: &Plan) -> String {
     if has_flows && is_doc {
         sheet.top += 6.0;
         let room = sheet.room() + 24.0;
-        let columns =
-            (1..=8_u32).take_while(|columns| f64::from(*columns) * (FLOWS + 24.0) <= room).count().max(1);
+        let columns = (1..=8_u32)
+            .take_while(|columns| f64::from(*columns) * (FLOWS + 24.0) <= room)
+            .count()
+            .max(1);
         let at = Point { x: MARGIN, y: sheet.top };
         legend::flows(&mut sheet, focus, at, columns);
     } else if has_flows {
