@@ -133,6 +133,7 @@ fn simulate<'a>(simulation: &'a Simulation<'a>, mut tally: Tally, trials: u64) -
 }
 
 /// One thing breaks: trials per second, by the searches and by every kind of instructions.
+#[expect(clippy::print_stderr, reason = "a bench speaks to the one who runs it")]
 fn one_origin(criterion: &mut Criterion) {
     for case in cases() {
         let mut group = criterion.benchmark_group(format!("boolean/{}", case.name));

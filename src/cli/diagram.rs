@@ -258,7 +258,7 @@ impl Job<'_> {
         let (report, focus) = self.simulated()?;
         let text = match self.form {
             Form::Dot => picture::dot(&focus),
-            Form::Mermaid => mermaid::flowchart(&focus).map_err(too_large)?,
+            Form::Mermaid => mermaid::flowchart(&focus).map_err(|error| too_large(&error))?,
             Form::Csv => picture::cascade_csv(&focus),
             Form::Svg | Form::Png => picture::cascade(&focus, &self.style),
         };
@@ -268,7 +268,9 @@ impl Job<'_> {
     fn timeline(&self) -> Result<(String, bool), Failure> {
         let (report, focus) = self.simulated()?;
         let text = match self.form {
-            Form::Mermaid => mermaid::gantt(&report, &focus).map_err(unable)?.map_err(too_large)?,
+            Form::Mermaid => mermaid::gantt(&report, &focus)
+                .map_err(unable)?
+                .map_err(|error| too_large(&error))?,
             Form::Csv => picture::timeline_csv(&report, &focus).map_err(unable)?,
             _ => {
                 let lanes = match self.args.picture.lanes {
@@ -376,7 +378,7 @@ fn unable(why: Unable) -> Failure {
     Failure::usage(format!("this cannot be drawn: {why}"))
 }
 
-fn too_large(error: mermaid::TooLarge) -> Failure {
+fn too_large(error: &mermaid::TooLarge) -> Failure {
     Failure::usage(error.to_string())
         .help("raise `--threshold`, or write an SVG: it has no such limit")
 }

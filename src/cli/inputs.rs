@@ -154,7 +154,11 @@ fn files<'a>(
         let topology = load::read(&scenario.topology.path, sources)?;
         (topology, asked.map_or_else(|| only_change(path, &scenario, &without), Ok)?)
     } else {
-        (first, asked.map_or_else(|| without(), Ok)?)
+        let cause = match asked {
+            Some(asked) => asked,
+            None => without()?,
+        };
+        (first, cause)
     };
     let cause = match cause {
         Cause::Breaks(breaks) => Read::Breaks(breaks),

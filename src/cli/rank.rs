@@ -170,7 +170,7 @@ fn read(path: &str) -> Result<(Topology, Vec<String>), Failure> {
         if Kind::of(&first) != Some(Kind::Scenario) {
             return Topology::from_document(&first);
         }
-        let scenario = Scenario::from_document(&first, &mut sources)?;
+        let scenario = Scenario::from_document(&first, &sources)?;
         files.push(scenario.topology.path.clone());
         Topology::from_document(&load::read(&scenario.topology.path, &mut sources)?)
     };

@@ -261,12 +261,18 @@ impl Scale<'_> {
         let low = (mean - reach).min(mean - mean * unseen);
         let high = (mean + reach).max(mean + (limit - mean) * unseen);
         rank::Toll {
-            mean,
-            low: low.max(0.0),
-            high: high.min(limit).max(mean),
-            worst: of.worst * factor,
+            mean: nine_digits(mean),
+            low: nine_digits(low.max(0.0)),
+            high: nine_digits(high.min(limit).max(mean)),
+            worst: nine_digits(of.worst * factor),
         }
     }
+}
+
+/// A figure to nine significant digits: the engines add up rates in different orders, and what lies
+/// behind those digits is the order of addition.
+fn nine_digits(figure: f64) -> f64 {
+    format!("{figure:.8e}").parse().expect("a number as it was written")
 }
 
 fn single_point_of(topology: &Topology, toll: &Toll) -> Vec<String> {

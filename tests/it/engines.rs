@@ -86,8 +86,10 @@ fn counted(plan: &Plan, choice: Choice, trials: u64) -> Tally {
 /// The shipped topologies, and each again with every share made whole.
 fn shipped() -> Vec<Topology> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies");
-    let mut paths: Vec<_> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .expect("it is there")
+        .map(|entry| entry.expect("it can be listed").path())
+        .collect();
     paths.sort();
     let mut all = Vec::new();
     for path in paths.iter().filter(|path| path.extension().is_some_and(|it| it == "yaml")) {

@@ -1,6 +1,6 @@
 //! The exact engine against enumeration, published values and trials.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use blastwave::compile::{Plan, compile};
 use blastwave::diagnostic::Sources;
@@ -63,8 +63,11 @@ fn world(plan: &Plan) -> Vec<(bool, bool)> {
     units
 }
 
+/// What happens in a world, and what each unit then is: failed, degraded.
+type World = (BTreeSet<Event>, Vec<(bool, bool)>);
+
 /// Every world that the events make, with the sets of what happens in it.
-fn worlds(plan: &Plan, events: &[Event]) -> Vec<(BTreeSet<Event>, Vec<(bool, bool)>)> {
+fn worlds(plan: &Plan, events: &[Event]) -> Vec<World> {
     let mut plan = plan.clone();
     (0..1_u32 << events.len())
         .map(|bits| {
@@ -258,7 +261,7 @@ fn importance_by_differentiation_is_importance_by_conditioning() {
     }
 }
 
-/// OpenFTA's example of a power supply, as it stands in SCRAM's inputs.
+/// `OpenFTA`'s example of a power supply, as it stands in SCRAM's inputs.
 const THEATRE: &str = "
 version: 1
 topology: theatre
@@ -298,7 +301,7 @@ flows:
   top: { steps: [{ any_of: [a, b, c], needs: 2 }] }
 ";
 
-/// OpenFTA's example of three motors, as it stands in SCRAM's inputs: a gate is a service that needs
+/// `OpenFTA`'s example of three motors, as it stands in SCRAM's inputs: a gate is a service that needs
 /// what its `or` takes, or any one of what its `and` takes. Basic events fail in 2% of trials, house
 /// events always.
 const THREE_MOTORS: &str = "
@@ -439,9 +442,9 @@ pub(crate) fn dense(services: usize) -> Topology {
             format!("{{ any_of: [s{to:03}, s{:03}], propagation: 90% }}", (to * 7 + 3) % services)
         });
         let calls: Vec<String> = calls.filter(|it| !it.contains(&format!("s{from:03}"))).collect();
-        let calls: BTreeMap<String, ()> = calls.into_iter().map(|it| (it, ())).collect();
+        let calls: BTreeSet<String> = calls.into_iter().collect();
         let calls: Vec<String> = calls
-            .into_keys()
+            .into_iter()
             .filter(|it| {
                 let names: Vec<&str> = it.split(['[', ',', ']']).collect();
                 names[1].trim() != names[2].trim()

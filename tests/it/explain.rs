@@ -295,10 +295,10 @@ fn a_dense_topology_ends_by_its_limit_and_says_so() {
     let flow = only_flow(&report);
     let reason = report.exact.reason.as_ref().expect("it is too large");
     assert!(reason.contains("the decision diagrams grow beyond"), "{reason}");
-    assert_eq!(
-        flow.no_cut_sets.as_deref(),
-        Some(reason.as_str()).filter(|_| flow.cut_sets.is_none())
-    );
+    // The probabilities and the cut sets have limits of their own.
+    let said = flow.no_cut_sets.as_deref();
+    assert_eq!(said.is_some(), flow.cut_sets.is_none());
+    assert!(said.is_none_or(|said| said.contains("the decision diagrams grow beyond")), "{said:?}");
     assert!(flow.unit.failed.exact.is_none());
 }
 

@@ -1,5 +1,7 @@
 //! Everything that is tested from outside: one binary, a module for each subject.
 
+#![expect(clippy::unwrap_used, reason = "what a test unwraps, it takes for granted")]
+
 mod agreement;
 mod check;
 mod closed_forms;
