@@ -26,16 +26,27 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 /// Dependencies per service in the layered topologies; the last layers have fewer.
 const DEGREE: f64 = 5.6;
 
+/// Whether this is measured, rather than run once as a test.
+fn is_bench() -> bool {
+    std::env::args().any(|arg| arg == "--bench")
+}
+
+/// All sizes where they are measured, the smallest where the bench is only run once.
+fn sizes(all: &[u32]) -> Vec<u32> {
+    if is_bench() { all.to_vec() } else { all[..1].to_vec() }
+}
+
 fn rollouts(criterion: &mut Criterion) {
     for with_load in [false, true] {
         let name = if with_load { "rollout with load" } else { "rollout" };
         let mut group = criterion.benchmark_group(name);
         group.sample_size(10).warm_up_time(Duration::from_millis(500));
-        for services in [100_u32, 1_000, 10_000] {
+        for services in sizes(&[100, 1_000, 10_000]) {
             let topology = common::layered(services, DEGREE, 0.002, with_load);
             let change = common::staged(&topology, services * 9 / 10);
             let plan = compile(&topology, &change, Seconds::ZERO);
-            let trials = u64::from(640_000 / services).div_ceil(64) * 64;
+            let trials =
+                if is_bench() { u64::from(640_000 / services).div_ceil(64) * 64 } else { 64 };
             group.throughput(Throughput::Elements(trials));
             let id = BenchmarkId::new("engine", services);
             group.bench_function(id, |bencher| {
@@ -54,7 +65,7 @@ fn rollouts(criterion: &mut Criterion) {
 fn plain(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rollout");
     group.sample_size(10).warm_up_time(Duration::from_millis(100));
-    for services in [100_u32, 1_000] {
+    for services in sizes(&[100, 1_000]) {
         let topology = common::layered(services, DEGREE, 0.002, false);
         let change = common::staged(&topology, services * 9 / 10);
         let step = change.horizon.get() / 100.0;
@@ -75,12 +86,12 @@ fn plain(criterion: &mut Criterion) {
 fn questions(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("10,000 trials");
     group.sample_size(10).warm_up_time(Duration::from_millis(100));
-    for services in [100_u32, 1_000] {
+    for services in sizes(&[100, 1_000]) {
         let topology = common::layered(services, DEGREE, 0.002, true);
         let change = common::staged(&topology, services * 9 / 10);
         let plan = compile(&topology, &change, Seconds::ZERO);
         // Once, as a test, a few trials show as much as many.
-        let trials = if std::env::args().any(|arg| arg == "--bench") { 10_000 } else { 64 };
+        let trials = if is_bench() { 10_000 } else { 64 };
         group.bench_function(BenchmarkId::from_parameter(services), |bencher| {
             bencher.iter(|| {
                 let mut tally = Tally::new(&plan);

@@ -14,6 +14,7 @@ mod load;
 mod model;
 mod oracle;
 mod oracle_tests;
+mod pictures;
 mod random;
 mod ranking;
 mod readme;

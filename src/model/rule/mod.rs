@@ -1,6 +1,6 @@
 //! The conditions of a policy: CEL, the Common Expression Language, checked before anything is run.
 //!
-//! The `cel` crate reads the text. [`read`] turns its tree into a [`Node`], in which every name,
+//! The `cel` crate reads the text. [`read()`] turns its tree into a [`Node`], in which every name,
 //! field and type is known to be right, and which is evaluated where the figures are. Of CEL there
 //! are all operators, `has`, `size`, `in`, the macros `exists`, `all`, `exists_one`, `filter` and
 //! `map`, the texts' `startsWith`, `endsWith` and `contains`, and `timestamp` and `duration` with the

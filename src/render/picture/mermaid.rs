@@ -213,9 +213,14 @@ fn label(text: &str) -> String {
     safe
 }
 
-/// A text in a quoted YAML scalar.
+/// A text in a quoted YAML scalar: titles know no entities, so markup is spelled with other marks.
 fn yaml(text: &str) -> String {
-    let keep = |letter: char| if letter.is_control() { ' ' } else { letter };
+    let keep = |letter: char| match letter {
+        '<' => '‹',
+        '>' => '›',
+        letter if letter.is_control() => ' ',
+        letter => letter,
+    };
     text.chars().map(keep).collect::<String>().replace('\\', "\\\\").replace('"', "\\\"")
 }
 

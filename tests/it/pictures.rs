@@ -1,0 +1,303 @@
+//! Pictures: they can be read by any XML parser whatever things are called, and stay the same.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use blastwave::diagnostic::Sources;
+use blastwave::engine::Silent;
+use blastwave::load;
+use blastwave::model::{Change, Incident, Topology};
+use blastwave::render::picture::{
+    self, Lanes, Size, Style, Theme, cascade, cascade_csv, dot, losses, mermaid, timeline,
+};
+use blastwave::report::focus::{
+    BoxReport, EdgeReport, FOCUS_SCHEMA, FlowHit, FocusReport, HeldReport, Lens,
+};
+use blastwave::report::{Interval, ObservedReport, Report};
+use blastwave::study::{Settings, Stop, simulate};
+use roxmltree::Document;
+
+use crate::random::{Dice, Features, scenario};
+
+/// Names that break what is put together from text.
+const HOSTILE: [&str; 12] = [
+    "payments",
+    "</script><script>alert(1)</script>",
+    "\"quoted\" & 'single'",
+    "<b>bold</b>",
+    "a\u{202E}evil\u{2066}",
+    "שירות-תשלומים",
+    "خدمة",
+    "漢字サービス",
+    "🔥💥 service",
+    "line\nbreak\ttab\u{0}\u{1b}[31m",
+    "]]>--><!--",
+    "a-very-long-name-that-goes-on-and-on-and-on-and-on-and-on-and-on",
+];
+
+const STATES: [&str; 4] = ["fails", "may_fail", "degrades", "holds"];
+
+fn interval(p: f64) -> Interval {
+    Interval { p, low: p * 0.9, high: (p * 1.1).min(1.0), exact: None }
+}
+
+/// A picture's data with cycles, several parts and hostile names.
+fn random_focus(seed: u64) -> FocusReport {
+    let mut dice = Dice::new(seed);
+    let count = 1 + dice.below(if seed.is_multiple_of(50) { 400 } else { 30 });
+    let name =
+        |dice: &mut Dice, index: usize| format!("{}{index}", HOSTILE[dice.below(HOSTILE.len())]);
+    let boxes = (0..count).map(|index| {
+        let failed = dice.unit();
+        BoxReport {
+            name: name(&mut dice, index),
+            title: dice.chance(0.3).then(|| HOSTILE[dice.below(HOSTILE.len())].to_owned()),
+            state: if index == 0 { "origin" } else { STATES[dice.below(4)] }.to_owned(),
+            rank: index,
+            hops: None,
+            failed: interval(failed),
+            degraded: interval(failed.midpoint(1.0)),
+            first_failed_s: None,
+            failed_for_s: None,
+            team: dice.chance(0.5).then(|| HOSTILE[dice.below(HOSTILE.len())].to_owned()),
+            zone: dice.chance(0.5).then(|| "zone-a, zone-b".to_owned()),
+            tier: None,
+            kind: None,
+            flows: Vec::new(),
+        }
+    });
+    let boxes: Vec<BoxReport> = boxes.collect();
+    let mut edges = Vec::new();
+    for _ in 0..dice.below(count * 2 + 1) {
+        let from = dice.below(count);
+        let to = (from + 1 + dice.below(5)) % count;
+        let is_new = |it: &EdgeReport| it.from != from || it.to != to;
+        if from != to && edges.iter().all(is_new) {
+            let held = dice.chance(0.5).then(|| HeldReport {
+                guard: HOSTILE[dice.below(HOSTILE.len())].to_owned(),
+                share: dice.unit(),
+            });
+            edges.push(EdgeReport {
+                from,
+                to,
+                kind: ["call", "call", "call", "runs_in", "load", "degraded"][dice.below(6)]
+                    .to_owned(),
+                passed: dice.unit(),
+                held: held.into_iter().collect(),
+            });
+        }
+    }
+    let flows = (0..dice.below(15)).map(|index| FlowHit {
+        name: name(&mut dice, index),
+        title: None,
+        critical: index == 1,
+        failed: interval(0.2),
+        degraded: interval(0.4),
+        orders_lost: Some(120.0),
+    });
+    let flows: Vec<FlowHit> = flows.collect();
+    FocusReport {
+        schema: FOCUS_SCHEMA.to_owned(),
+        topology: "shop".to_owned(),
+        change: HOSTILE[1].to_owned(),
+        targets: vec![boxes[0].name.clone()],
+        mode: dice.chance(0.5).then(|| "down".to_owned()),
+        seed,
+        trials: 1000,
+        has_time: false,
+        threshold: 0.05,
+        threshold_asked: None,
+        flows,
+        boxes,
+        edges,
+        flows_left_out: 2,
+        rarely_hit: 3,
+        untouched: 4,
+    }
+}
+
+/// What an XML parser makes of a picture; fails where it is none, or holds what it must not.
+fn parsed(svg: &str) -> Document<'_> {
+    let document = Document::parse(svg).unwrap_or_else(|error| panic!("{error}\n{svg}"));
+    let root = document.root_element();
+    assert_eq!(root.attribute("role"), Some("img"));
+    let titles = ["title", "desc"];
+    for wanted in titles {
+        let found =
+            root.children().find(|it| it.has_tag_name(("http://www.w3.org/2000/svg", wanted)));
+        assert!(found.is_some_and(|it| it.text().is_some_and(|text| !text.is_empty())), "{wanted}");
+    }
+    for node in document.descendants().filter(roxmltree::Node::is_element) {
+        assert_ne!(node.tag_name().name(), "script");
+        for attribute in node.attributes() {
+            let name = attribute.name();
+            assert!(!name.starts_with("on") && name != "style" && name != "href", "{name}");
+        }
+        let is_colored = ["rect", "path", "circle", "text"].contains(&node.tag_name().name());
+        let has_spans = node.children().any(|it| it.has_tag_name("tspan"));
+        if is_colored && !has_spans {
+            assert!(node.attribute("fill").is_some(), "colors stand in attributes: {node:?}");
+        }
+    }
+    document
+}
+
+fn names(document: &Document<'_>, class: &str, of: &str) -> Vec<String> {
+    let groups = document.descendants().filter(|it| it.attribute("class") == Some(class));
+    groups.map(|it| it.attribute(of).unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn pictures_are_well_formed_whatever_things_are_called() {
+    for seed in 0..150 {
+        let focus = random_focus(seed);
+        let size = [Size::Doc, Size::Slide, Size::Full][seed as usize % 3];
+        let theme = [Theme::Auto, Theme::Light, Theme::Dark, Theme::Embedded][seed as usize % 4];
+        let style = Style { size, theme, font: None };
+        let svg = cascade(&focus, &style);
+        let document = parsed(&svg);
+        assert_eq!(names(&document, "bw-box", "data-name").len(), focus.boxes.len());
+        assert_eq!(names(&document, "bw-edge", "data-from").len(), focus.edges.len());
+        assert_eq!(cascade(&focus, &style), svg, "equal data give equal bytes");
+    }
+}
+
+#[test]
+fn other_texts_hold_hostile_names_too() {
+    for seed in 0..60 {
+        let focus = random_focus(seed);
+        let graph = dot(&focus);
+        let lines = 4 + focus.boxes.len() + 1;
+        assert!(graph.lines().count() >= lines, "every box has a line");
+        // Outside of quotes there is nothing but our own words.
+        for line in graph.lines() {
+            let bare = line.replace("\\\\", "").replace("\\\"", "");
+            assert_eq!(bare.matches('"').count() % 2, 0, "{line}");
+        }
+        if let Ok(chart) = mermaid::flowchart(&focus) {
+            assert!(!chart.contains("<script") && !chart.contains("<b>"), "{chart}");
+            assert!(chart.len() <= mermaid::BYTES_MAX);
+        }
+        let table = cascade_csv(&focus);
+        assert!(table.starts_with("what,name,"), "{table}");
+    }
+}
+
+#[test]
+fn a_flowchart_that_mermaid_would_refuse_is_refused_here() {
+    let focus = random_focus(50);
+    assert!(focus.boxes.len() > mermaid::BOXES_MAX);
+    let error = mermaid::flowchart(&focus).unwrap_err();
+    assert_eq!((error.what, error.limit), ("boxes", mermaid::BOXES_MAX));
+}
+
+#[test]
+fn random_simulations_can_be_drawn() {
+    for seed in 0..10 {
+        let features = if seed % 2 == 0 { Features::time() } else { Features::load() };
+        let it = scenario(seed, &features);
+        let settings = Settings { stop: Stop::Trials(128), ..Settings::default() };
+        let report = simulate(&it.topology, &it.change, &settings, &Silent);
+        let focus = FocusReport::new(&it.topology, &report, &Lens::default());
+        assert_eq!(focus.boxes.len() + focus.rarely_hit + focus.untouched, {
+            let domains =
+                focus.boxes.iter().filter(|it| report.services.iter().all(|of| of.name != it.name));
+            report.services.len() + domains.count()
+        });
+        parsed(&cascade(&focus, &Style::default()));
+        for lanes in [Lanes::Team, Lanes::Zone, Lanes::Tier] {
+            if let Ok(svg) = timeline(&report, &focus, lanes, None, &Style::default()) {
+                parsed(&svg);
+            }
+        }
+        if let Ok(svg) = losses(&report, &Style::default()) {
+            parsed(&svg);
+        }
+    }
+}
+
+#[test]
+fn the_threshold_rises_until_all_boxes_fit() {
+    let (topology, report) = shop("zone-upgrade.yaml", 500);
+    let lens = Lens { threshold: 0.01, boxes_max: 6 };
+    let focus = FocusReport::new(&topology, &report, &lens);
+    assert!(focus.boxes.len() <= 6);
+    assert_eq!(focus.threshold_asked, Some(0.01));
+    assert!(focus.threshold > 0.01);
+}
+
+#[test]
+fn what_was_observed_is_laid_over_the_timeline() {
+    let (topology, report) = shop("payments-v4.yaml", 500);
+    let focus = FocusReport::new(&topology, &report, &Lens::default());
+    let text = "version: 1\nincident: friday\nobserved:\n- { service: payments, from: 5m, to: 50m }\n\
+                - { service: search, state: degraded, from: 8m }\ndetected: 9m\nmitigated: 40m\n";
+    let mut sources = Sources::default();
+    let document = load::parse("friday.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
+    let incident = Incident::from_document(&document, &topology, &sources).unwrap();
+    let observed = ObservedReport::new(&incident, &topology);
+    let style = Style::default();
+    let svg = timeline(&report, &focus, Lanes::Team, Some(&observed), &style).unwrap();
+    let rows = names(&parsed(&svg), "bw-row", "data-name");
+    assert!(rows.contains(&"search".to_owned()), "it is shown though it hardly fails: {rows:?}");
+    assert!(svg.contains("friday"));
+}
+
+#[cfg(feature = "png")]
+#[test]
+fn a_png_has_the_size_it_should_and_is_refused_where_it_would_be_huge() {
+    let svg = cascade(&random_focus(3), &Style { theme: Theme::Light, ..Style::default() });
+    let document = parsed(&svg);
+    let width: f64 = document.root_element().attribute("width").unwrap().parse().unwrap();
+    let bytes = picture::png(&svg, 2.0, None).unwrap();
+    assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+    let wide = u32::from_be_bytes(bytes[16..20].try_into().unwrap());
+    assert_eq!(f64::from(wide), (width * 2.0).ceil());
+    assert_eq!(picture::png(&svg, 2.0, None).unwrap(), bytes, "equal pictures give equal bytes");
+    assert!(picture::png(&svg, 20.0, None).is_err());
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+/// The web shop, and what a change does to it.
+fn shop(change: &str, trials: u64) -> (Topology, Report) {
+    let mut sources = Sources::default();
+    let mut read = |path: &str| {
+        let text = fs::read(root().join("topologies").join(path)).unwrap();
+        load::parse(path, text, &mut sources).unwrap()
+    };
+    let topology = Topology::from_document(&read("webshop.yaml")).unwrap();
+    let document = read(&format!("changes/webshop/{change}"));
+    let change = Change::from_document(&document, &topology).unwrap();
+    let settings = Settings { stop: Stop::Trials(trials), ..Settings::default() };
+    let report = simulate(&topology, &change, &settings, &Silent);
+    (topology, report)
+}
+
+/// The pictures that the README shows, and how they are made again:
+/// `UPDATE=1 cargo test --test it pictures::`, or the command beside them in the README.
+#[test]
+fn the_pictures_of_the_readme_are_current() {
+    let (topology, report) = shop("zone-upgrade.yaml", 10_000);
+    let style = Style { size: Size::Doc, ..Style::default() };
+    let lens = Lens { threshold: 0.05, boxes_max: Size::Doc.boxes_max() };
+    let focus = FocusReport::new(&topology, &report, &lens);
+    let drawn = [
+        ("cascade.svg", cascade(&focus, &style)),
+        ("timeline.svg", timeline(&report, &focus, Lanes::Team, None, &style).unwrap()),
+    ];
+    for (name, svg) in drawn {
+        let path = root().join(".github/pictures").join(name);
+        if std::env::var_os("UPDATE").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &svg).unwrap();
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            kept == svg,
+            "{name} is out of date: run `UPDATE=1 cargo test --test it pictures::`"
+        );
+    }
+}
