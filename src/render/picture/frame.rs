@@ -7,6 +7,7 @@ use super::layout::Point;
 use super::svg::{Svg, Type, escaped, number};
 use super::{Size, Style, Theme};
 use crate::render::words;
+use crate::report::FocusReport;
 
 /// The room around everything.
 pub(super) const MARGIN: f64 = 18.0;
@@ -122,6 +123,24 @@ impl<'a> Sheet<'a> {
 pub(super) fn provenance(trials: u64, seed: u64) -> String {
     let trials = words::plural(usize::try_from(trials).unwrap_or(usize::MAX), "trial");
     format!("{trials}, seed {seed} · simulated, not measured")
+}
+
+/// The share of trials from which on things are drawn.
+pub(super) fn threshold(focus: &FocusReport) -> String {
+    words::stated((focus.threshold * 1000.0).round() / 1000.0)
+}
+
+/// The services that are hit too seldom to be drawn, or never.
+pub(super) fn services_left_out(focus: &FocusReport) -> Vec<String> {
+    let mut parts = Vec::new();
+    if focus.rarely_hit > 0 {
+        let services = words::plural(focus.rarely_hit, "service");
+        parts.push(format!("{services} hit in under {} of trials", threshold(focus)));
+    }
+    if focus.untouched > 0 {
+        parts.push(format!("{} never touched", words::plural(focus.untouched, "service")));
+    }
+    parts
 }
 
 /// `If payments goes down`.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::axis::{Scale, time_marks};
 use super::cascade::badge as cascade_badge;
 use super::font::Weight;
-use super::frame::{MARGIN, Sheet, cause, provenance};
+use super::frame::{MARGIN, Sheet, cause, provenance, services_left_out};
 use super::ink::Ink;
 use super::layout::Point;
 use super::shapes::State;
@@ -628,20 +628,11 @@ fn legend(sheet: &mut Sheet<'_>, lanes: &[Lane], has_observed: bool) {
 fn left_out(sheet: &mut Sheet<'_>, focus: &FocusReport, lanes: &[Lane]) {
     let drawn = |name: &str| lanes.iter().flat_map(|lane| &lane.rows).any(|row| row.name == name);
     let timeless = focus.boxes.iter().filter(|it| !drawn(&it.name)).count();
-    let share = words::stated((focus.threshold * 1000.0).round() / 1000.0);
     let mut parts = Vec::new();
     if timeless > 0 {
         parts.push(format!("{} only degraded, or holding", words::plural(timeless, "service")));
     }
-    if focus.rarely_hit > 0 {
-        parts.push(format!(
-            "{} hit in under {share} of trials",
-            words::plural(focus.rarely_hit, "service")
-        ));
-    }
-    if focus.untouched > 0 {
-        parts.push(format!("{} never touched", words::plural(focus.untouched, "service")));
-    }
+    parts.extend(services_left_out(focus));
     if !parts.is_empty() {
         let how = Type::new(sheet.letters.small, Ink::Soft);
         sheet.paragraph(&format!("Not drawn: {}.", words::list(&parts, "and", 3)), how);

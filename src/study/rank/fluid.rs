@@ -135,7 +135,8 @@ fn dependency_mut(topology: &mut crate::model::Topology, number: usize) -> &mut 
 /// What is lost in some trials, beyond what is lost anyway.
 fn toll(work: &Work<'_>, own: Option<u32>, outcomes: &[Outcome], anyway: &[Outcome]) -> Toll {
     let mut toll = Toll::new(work.plan.flows.len());
-    // Summed block by block, as the Boolean engine does it, so that both give the same bits.
+    // Summed block by block, as the Boolean engine does it: rates are still added in other orders,
+    // which is why figures are given to nine digits.
     let per_block = BLOCK as usize / TRIALS;
     for (outcomes, anyway) in outcomes.chunks(per_block).zip(anyway.chunks(per_block)) {
         let mut block = Toll::new(work.plan.flows.len());

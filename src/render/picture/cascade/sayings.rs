@@ -1,6 +1,6 @@
 //! What a cascade says in words.
 
-use super::super::frame::cause;
+use super::super::frame::{cause, services_left_out, threshold};
 use crate::render::words;
 use crate::report::focus::{BoxReport, FocusReport};
 
@@ -69,17 +69,8 @@ pub(in crate::render::picture) fn counts(focus: &FocusReport) -> String {
 
 /// What was left out, and why.
 pub(super) fn left_out(focus: &FocusReport) -> Option<String> {
-    let mut parts = Vec::new();
-    let share = words::stated((focus.threshold * 1000.0).round() / 1000.0);
-    if focus.rarely_hit > 0 {
-        parts.push(format!(
-            "{} hit in under {share} of trials",
-            words::plural(focus.rarely_hit, "service")
-        ));
-    }
-    if focus.untouched > 0 {
-        parts.push(format!("{} never touched", words::plural(focus.untouched, "service")));
-    }
+    let share = threshold(focus);
+    let mut parts = services_left_out(focus);
     if focus.flows_left_out > 0 {
         let flows = words::plural(focus.flows_left_out, "order flow");
         parts.push(format!("{flows} hit in under {share} of trials or never"));
