@@ -173,7 +173,8 @@ pub(crate) struct QuestionArgs {
 
     /// The planned change that breaks; `-` is standard input
     ///
-    /// Several, each with its own `--change`, are shipped in one window: all of them break.
+    /// Several, each with its own `--change` or named by a scenario, are shipped in one window: all of
+    /// them break.
     #[arg(long, value_name = "FILE", help_heading = "What breaks", conflicts_with = "breaks")]
     pub(crate) change: Vec<String>,
 

@@ -36,6 +36,14 @@ pub(crate) fn read(question: &QuestionArgs) -> Result<Inputs, Failure> {
     read_with(question, nothing_breaks)
 }
 
+/// The topology of a path, or that of a scenario, and the files that were read.
+pub(crate) fn read_topology(path: &str) -> Result<(Topology, Vec<String>), Failure> {
+    let mut sources = Sources::default();
+    let read = topology_document(path, &mut sources)
+        .and_then(|(document, _, files)| Ok((Topology::from_document(&document)?, files)));
+    read.map_err(|diagnostics| Failure::Input { diagnostics, sources })
+}
+
 /// The same, where nothing need break: then only what fails for its own reasons does.
 pub(crate) fn read_with_or_without_change(question: &QuestionArgs) -> Result<Inputs, Failure> {
     read_with(question, || Ok(Cause::Breaks(&[])))
@@ -144,34 +152,52 @@ fn files<'a>(
     without: impl Fn() -> Result<Cause<'static>, Wrong>,
     sources: &mut Sources,
 ) -> Result<Files<'a>, Wrong> {
-    let first = load::read(path, sources)?;
-    let mut paths = vec![path.to_owned()];
-    let mut policy = None;
-    let (topology, cause) = if Kind::of(&first) == Some(Kind::Scenario) {
-        let scenario = Scenario::from_document(&first, sources)?;
-        paths.push(scenario.topology.path.clone());
-        policy = scenario.policy.as_ref().map(|policy| policy.path.clone());
-        let topology = load::read(&scenario.topology.path, sources)?;
-        (topology, asked.map_or_else(|| only_change(path, &scenario, &without), Ok)?)
-    } else {
-        let cause = match asked {
-            Some(asked) => asked,
-            None => without()?,
-        };
-        (first, cause)
+    let (topology, scenario, mut paths) = topology_document(path, sources)?;
+    let named = scenario.as_ref().map_or(&[][..], |scenario| &scenario.changes);
+    let cause = match asked {
+        Some(asked) => asked,
+        None if named.is_empty() => without()?,
+        None => Cause::Files(named.iter().map(|change| change.path.clone()).collect()),
     };
     let cause = match cause {
         Cause::Breaks(breaks) => Read::Breaks(breaks),
         Cause::Files(files) => {
-            let mut documents = Vec::new();
-            for file in files {
-                documents.push(load::read(&file, sources)?);
-                paths.push(file);
-            }
+            let documents = documents(&files, sources)?;
+            paths.extend(files);
             Read::Files(documents)
         }
     };
+    let policy = scenario.and_then(|scenario| scenario.policy).map(|policy| policy.path);
     Ok(Files { topology, cause, policy, paths })
+}
+
+/// The topology of a path, or the one that a scenario there names, and that scenario; and the files
+/// that were read.
+fn topology_document(
+    path: &str,
+    sources: &mut Sources,
+) -> Result<(Document, Option<Scenario>, Vec<String>), Vec<Diagnostic>> {
+    let first = load::read(path, sources)?;
+    if Kind::of(&first) != Some(Kind::Scenario) {
+        return Ok((first, None, vec![path.to_owned()]));
+    }
+    let scenario = Scenario::from_document(&first, sources)?;
+    let topology = load::read(&scenario.topology.path, sources)?;
+    let paths = vec![path.to_owned(), scenario.topology.path.clone()];
+    Ok((topology, Some(scenario), paths))
+}
+
+/// The documents of some files, or why any of them cannot be read.
+fn documents(files: &[String], sources: &mut Sources) -> Result<Vec<Document>, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    let mut documents = Vec::new();
+    for file in files {
+        match load::read(file, sources) {
+            Ok(document) => documents.push(document),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(documents) } else { Err(problems) }
 }
 
 fn nothing_breaks() -> Result<Cause<'static>, Wrong> {
@@ -181,29 +207,16 @@ fn nothing_breaks() -> Result<Cause<'static>, Wrong> {
     ))
 }
 
-/// The change of a scenario that names one.
-fn only_change<'a>(
-    path: &str,
-    scenario: &Scenario,
-    without: impl Fn() -> Result<Cause<'static>, Wrong>,
-) -> Result<Cause<'a>, Wrong> {
-    match scenario.changes.as_slice() {
-        [] => without(),
-        [change] => Ok(Cause::Files(vec![change.path.clone()])),
-        several => {
-            let names: Vec<&str> = several.iter().map(|change| &*change.path).collect();
-            Err(Wrong::Usage(
-                Failure::usage(format!("`{path}` names {} changes", several.len()))
-                    .help(format!("choose one with `--change`: {}", names.join(", "))),
-            ))
-        }
-    }
-}
-
 impl Files<'_> {
     /// Checks the topology, and then the change against it.
     fn check(self, sources: &mut Sources) -> Result<Inputs, Vec<Diagnostic>> {
-        let topology = Topology::from_document(&self.topology)?;
+        let topology = Topology::from_document(&self.topology).map_err(|mut problems| {
+            // Names in the changes may be wrong or right; what is wrong with them anyway is said too.
+            if let Read::Files(documents) = &self.cause {
+                problems.extend(documents.iter().flat_map(|it| it.problems.clone()));
+            }
+            problems
+        })?;
         let mut changes = match &self.cause {
             Read::Files(documents) => changes(documents, &topology)?,
             Read::Breaks([]) => vec![Change::certain("nothing", Vec::new())],

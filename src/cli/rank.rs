@@ -6,13 +6,12 @@ use super::Failure;
 use super::answer::{self, Runner};
 use super::args::SamplingArgs;
 use super::exit::Exit;
+use super::inputs;
 use super::output::Output;
 use super::terminal::Terminal;
 use super::values;
-use blastwave::diagnostic::Sources;
 use blastwave::engine::origins::Mode;
-use blastwave::load;
-use blastwave::model::{Kind, Scenario, Seconds, Topology, lint};
+use blastwave::model::{Seconds, lint};
 use blastwave::render;
 use blastwave::study::rank::{self, By, Ranking};
 use blastwave::study::{Settings, Stop};
@@ -121,7 +120,7 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
     if ranking.by == By::Domain && ranking.mode != Mode::Down {
         return Err(Failure::usage("a failure domain can only be down"));
     }
-    let (topology, files) = read(&args.topology)?;
+    let (topology, files) = inputs::read_topology(&args.topology)?;
     let settings = Settings {
         seed: args.sampling.seed,
         stop: answer::stop(&args.sampling),
@@ -159,24 +158,4 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
     };
     output.write(&text, terminal)?;
     Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
-}
-
-/// The topology of a path, or that of a scenario, and the files that were read.
-fn read(path: &str) -> Result<(Topology, Vec<String>), Failure> {
-    let mut sources = Sources::default();
-    let mut files = vec![path.to_owned()];
-    let mut topology = || {
-        let first = load::read(path, &mut sources)?;
-        if Kind::of(&first) != Some(Kind::Scenario) {
-            return Topology::from_document(&first);
-        }
-        let scenario = Scenario::from_document(&first, &sources)?;
-        files.push(scenario.topology.path.clone());
-        Topology::from_document(&load::read(&scenario.topology.path, &mut sources)?)
-    };
-    let found = topology();
-    match found {
-        Ok(topology) => Ok((topology, files)),
-        Err(diagnostics) => Err(Failure::Input { diagnostics, sources }),
-    }
 }

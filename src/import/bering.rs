@@ -34,7 +34,9 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
             // An endpoint that others call is a part of their flows.
             let id = endpoint.scalar_at("id").unwrap_or(entry);
             let step = graph.name(entry);
-            let name = super::names::allowed(&id.replace(['/', ':'], " "));
+            let words = id.replace(['/', ':'], " ");
+            let words: Vec<&str> = words.split_whitespace().collect();
+            let name = super::names::allowed(&words.join(" "));
             let title = Some(super::names::one_line(id));
             graph
                 .flows

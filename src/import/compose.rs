@@ -29,11 +29,17 @@ const USUAL_NAMES: [(&str, &str); 4] = [
 struct Service {
     image: String,
     replicas: Option<u32>,
+    /// Where it must run: names of domains with their kinds.
+    domains: Vec<(String, &'static str)>,
     /// Values and where they stand.
-    environment: BTreeMap<String, (String, String, Place)>,
+    environment: BTreeMap<String, (String, String)>,
     arguments: BTreeMap<&'static str, (Vec<String>, String)>,
     /// Services to start first, and where that stands.
     start: BTreeMap<String, (String, Place)>,
+    /// Those of them that must have done their work before.
+    completed: BTreeSet<String>,
+    /// Those of them that it starts without where they are not there.
+    optional: BTreeSet<String>,
     /// Services that share a network name with it, or whose network it uses.
     linked: BTreeMap<String, (String, Place)>,
     other_names: BTreeSet<String>,
@@ -174,18 +180,16 @@ impl Reader<'_, '_> {
         for file in get("env_file").into_iter().flat_map(texts) {
             for (key, value) in env_file(&beside(path, &expand(file, &self.known)), self.input) {
                 let source = at(&format!("env_file.{key}"));
-                service.environment.insert(key, (value, source, node.place));
+                service.environment.insert(key, (value, source));
             }
         }
-        for (key, value, place) in get("environment").map(pairs).unwrap_or_default() {
+        for (key, value, _) in get("environment").map(pairs).unwrap_or_default() {
             // Without a value it is passed through from the environment of the caller.
             let value = match value {
                 Some(value) => expand(value, &self.known),
                 None => self.known.get(key).cloned().unwrap_or_default(),
             };
-            service
-                .environment
-                .insert(key.to_owned(), (value, at(&format!("environment.{key}")), place));
+            service.environment.insert(key.to_owned(), (value, at(&format!("environment.{key}"))));
         }
         for key in ["command", "entrypoint"] {
             if let Some(value) = get(key) {
@@ -194,7 +198,19 @@ impl Reader<'_, '_> {
             }
         }
         let dependencies = get("depends_on").map(pairs).unwrap_or_default();
+        let is_optional = |callee: &str| {
+            get("depends_on")?.get(callee)?.scalar_at("required").map(|it| it == "false")
+        };
         for (callee, _, place) in dependencies {
+            let condition = get("depends_on").and_then(|it| it.get(callee)?.scalar_at("condition"));
+            if condition == Some("service_completed_successfully") {
+                service.completed.insert(callee.to_owned());
+            }
+            if is_optional(callee) == Some(true) {
+                service.optional.insert(callee.to_owned());
+            } else {
+                service.optional.remove(callee);
+            }
             service.start.insert(callee.to_owned(), (at(&format!("depends_on.{callee}")), place));
         }
         for key in ["links", "volumes_from", "network_mode", "pid", "ipc"] {
@@ -219,6 +235,9 @@ impl Reader<'_, '_> {
         if let Some(count) = count.and_then(|text| expand(text, &self.known).parse::<u32>().ok()) {
             service.replicas = Some(count);
         }
+        for constraint in node.at("deploy.placement.constraints").into_iter().flat_map(texts) {
+            service.domains.extend(place(&expand(constraint, &self.known)));
+        }
         service.other_names.extend(
             ["hostname", "container_name"]
                 .iter()
@@ -242,7 +261,12 @@ impl Reader<'_, '_> {
                 extends.scalar_at("service").unwrap_or_default(),
             ),
         };
-        if depth >= INCLUDES_MAX || !load::is_file(&file) {
+        if depth >= INCLUDES_MAX {
+            let message = format!("services that `{name}` extends extend one another without end");
+            self.graph.warn(Code::NotUnderstood, message, extends.place);
+            return Service::default();
+        }
+        if !load::is_file(&file) {
             let message = format!("`{name}` of `{file}` is extended, but cannot be read");
             self.graph.warn(Code::Dangling, message, extends.place);
             return Service::default();
@@ -276,16 +300,35 @@ impl Service {
             self.start.clear();
         }
         self.environment.extend(later.environment);
+        self.completed.extend(later.completed);
+        self.optional.retain(|callee| !later.start.contains_key(callee));
+        self.optional.extend(later.optional);
         self.start.extend(later.start);
         self.linked.extend(later.linked);
         self.arguments.extend(later.arguments);
         self.other_names.extend(later.other_names);
         self.profiles.extend(later.profiles);
         self.replicas = later.replicas.or(self.replicas);
+        self.domains.extend(later.domains);
         if !later.image.is_empty() {
             self.image = later.image;
         }
     }
+}
+
+/// Where a constraint wants a service to run: `node.labels.zone == eu-1a`.
+fn place(constraint: &str) -> Option<(String, &'static str)> {
+    let (key, name) = constraint.split_once("==")?;
+    let key = key.trim().to_lowercase();
+    let kind = match key.rsplit('.').next()? {
+        "zone" | "az" | "availability_zone" | "availability-zone" => "zone",
+        "region" => "region",
+        "datacenter" | "dc" => "datacenter",
+        "rack" => "rack",
+        "hostname" if key == "node.hostname" => "host",
+        _ => return None,
+    };
+    Some((name.trim().to_owned(), kind))
 }
 
 /// The services of a file; of one in the first edition, which has no `services`, its outermost keys.
@@ -361,17 +404,34 @@ fn finish(services: &Services, graph: &mut Graph) {
         let known = graph.service(name);
         known.kind = kinds::of_image(&service.image).map(str::to_owned).or(known.kind.take());
         known.replicas = service.replicas.filter(|count| *count > 0).or(known.replicas);
+        let domains: BTreeSet<String> =
+            service.domains.iter().map(|(domain, kind)| graph.domain(domain, kind)).collect();
+        // A node is in one zone, one region and one rack: to be down with any of them, it is enough to
+        // name the smallest; of several it is not known which.
+        if let (1, Some(domain)) = (domains.len(), domains.into_iter().next()) {
+            graph.service(name).domains = vec![domain];
+        }
         service.profiles.iter().for_each(|profile| *profiles.entry(profile).or_default() += 1);
         for (list, is_start) in [(&service.start, true), (&service.linked, false)] {
             for (callee, (source, place)) in list {
+                let is_optional = is_start && service.optional.contains(callee);
                 let Some(callee) = by_name.get(callee.as_str()) else {
+                    if is_optional {
+                        continue;
+                    }
                     let message =
                         format!("`{name}` names `{callee}`, which is not among the services");
                     graph.warn(Code::Dangling, message, *place);
                     continue;
                 };
+                if is_start && service.completed.contains(*callee) {
+                    graph.service(callee).kind.get_or_insert_with(|| "job".to_owned());
+                }
                 if is_start {
-                    graph.depend_to_start(name, callee, source.clone());
+                    let known = graph.depend_to_start(name, callee, source.clone());
+                    if let Some(dependency) = known {
+                        dependency.is_soft |= is_optional;
+                    }
                 } else {
                     graph.depend(name, callee, Evidence::Declared, source.clone());
                 }
@@ -384,9 +444,9 @@ fn finish(services: &Services, graph: &mut Graph) {
                 }
             }
         }
-        for (key, (value, source, place)) in &service.environment {
+        for (key, (value, source)) in &service.environment {
             let (caller, key, value) = (name.clone(), key.clone(), value.clone());
-            all.push(Variable { caller, key, value, source: source.clone(), place: *place });
+            all.push(Variable { caller, key, value, source: source.clone() });
         }
     }
     let resolve = |_: &str, host: &str| {

@@ -87,7 +87,8 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
 
 /// The separator that the first line holds most of.
 fn separator(text: &str) -> char {
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let first = first.unwrap_or_default();
     let count = |c: char| first.matches(c).count();
     [',', '\t', ';'].into_iter().rev().max_by_key(|c| count(*c)).unwrap_or(',')
 }
@@ -137,6 +138,7 @@ mod tests {
     fn the_separator_is_the_most_frequent() {
         assert_eq!(separator("a;b;c\n"), ';');
         assert_eq!(separator("a\tb,c\td\n"), '\t');
+        assert_eq!(separator("# a, b\na;b"), ';');
         assert_eq!(separator("a,b"), ',');
     }
 }

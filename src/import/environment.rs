@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph::Graph;
 use super::hosts;
-use crate::diagnostic::{Code, Place};
+use crate::diagnostic::Code;
 use crate::model::topology::Evidence;
 
 /// A variable of a service. The value is searched for hosts and goes nowhere else.
@@ -13,7 +13,6 @@ pub(super) struct Variable {
     pub(super) key: String,
     pub(super) value: String,
     pub(super) source: String,
-    pub(super) place: Place,
 }
 
 /// Below so many services nothing is called common to most of them.
@@ -48,11 +47,12 @@ pub(super) fn connect(
         for host in &found.hosts {
             let callees = resolve(&variable.caller, host);
             if callees.is_empty() && found.is_address && is_local_name(host) {
+                // Without the line itself: what else stands there may be a secret.
                 let message = format!(
-                    "`{}` of `{}` names `{host}`, which is not among the services",
-                    variable.key, variable.caller
+                    "`{}` of `{}` names `{host}`, which is not among the services ({})",
+                    variable.key, variable.caller, variable.source
                 );
-                graph.warn(Code::Dangling, message, variable.place);
+                graph.warn_of_file(Code::Dangling, message);
             }
             let share = 1.0 / callees.len().max(1) as f64;
             for callee in &callees {

@@ -1,6 +1,6 @@
 //! The graph of evidence that all importers fill: what depends on what, and how that is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::Names;
 use crate::diagnostic::{Code, Diagnostic, Findings, Place};
@@ -8,6 +8,9 @@ use crate::model::topology::Evidence;
 
 /// Of each kind of warning so many are told one by one.
 const WARNINGS_PER_CODE: usize = 8;
+
+/// What stands between a name and its number.
+const MARKS: [char; 4] = ['-', '_', '.', '@'];
 
 /// Of the places where a dependency was found, so many are kept.
 const SOURCES_KEPT: usize = 2;
@@ -21,6 +24,8 @@ pub struct Graph {
     pub dependencies: BTreeMap<(String, String), Dependency>,
     /// Order flows by name.
     pub flows: BTreeMap<String, Flow>,
+    /// Failure domains by name, with their kind.
+    pub domains: BTreeMap<String, String>,
     /// Where it all came from, one line each.
     pub origins: Vec<String>,
     /// When to distrust it, one line each.
@@ -42,6 +47,8 @@ pub struct Service {
     pub team: Option<String>,
     /// How many copies run.
     pub replicas: Option<u32>,
+    /// The failure domains that it is in: of several, its replicas are spread over them.
+    pub domains: Vec<String>,
     /// Requests from outside arrive here, the source says.
     pub is_entry: bool,
 }
@@ -97,6 +104,7 @@ impl Graph {
             services: BTreeMap::new(),
             dependencies: BTreeMap::new(),
             flows: BTreeMap::new(),
+            domains: BTreeMap::new(),
             origins: Vec::new(),
             remarks: Vec::new(),
             self_calls: 0,
@@ -121,6 +129,34 @@ impl Graph {
         name
     }
 
+    /// The name in the topology of a failure domain in a source; made when it is new.
+    pub fn domain(&mut self, original: &str, kind: &str) -> String {
+        let name = super::names::allowed(original);
+        self.domains.entry(name.clone()).or_insert_with(|| kind.to_owned());
+        name
+    }
+
+    /// Gives failure domains that are called like services another name: a topology has one space of
+    /// names for both.
+    pub(crate) fn part_domains_from_services(&mut self) {
+        let is_taken = |name: &String| self.services.contains_key(name);
+        let taken: Vec<String> =
+            self.domains.keys().filter(|name| is_taken(name)).cloned().collect();
+        for name in taken {
+            let kind = self.domains.remove(&name).expect("it is one of them");
+            let mut other = format!("{kind}.{name}");
+            while self.services.contains_key(&other) || self.domains.contains_key(&other) {
+                other.push_str("-2");
+            }
+            for service in self.services.values_mut() {
+                for domain in service.domains.iter_mut().filter(|domain| **domain == name) {
+                    domain.clone_from(&other);
+                }
+            }
+            self.domains.insert(other, kind);
+        }
+    }
+
     /// A dependency of two services, made when it is new; nothing for a service on itself.
     pub fn depend(
         &mut self,
@@ -133,8 +169,13 @@ impl Graph {
     }
 
     /// A dependency that is needed to start; it becomes one for serving as soon as anything says so.
-    pub fn depend_to_start(&mut self, caller: &str, callee: &str, source: impl Into<String>) {
-        self.add(caller, callee, Evidence::Declared, true, source.into());
+    pub fn depend_to_start(
+        &mut self,
+        caller: &str,
+        callee: &str,
+        source: impl Into<String>,
+    ) -> Option<&mut Dependency> {
+        self.add(caller, callee, Evidence::Declared, true, source.into())
     }
 
     fn add(
@@ -180,6 +221,49 @@ impl Graph {
     pub fn warn_all(&mut self, warnings: Vec<Diagnostic>) {
         for warning in warnings {
             self.warnings.push(warning);
+        }
+    }
+
+    /// Warns of services whose names differ only in their number: they may be replicas of one.
+    pub(crate) fn warn_of_numbered_names(&mut self) {
+        let mut numbered: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for name in self.services.keys() {
+            let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+            if !base.is_empty() && base.len() < name.len() {
+                numbered.entry(base).or_default().push(name);
+            }
+        }
+        let mut callees: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (caller, callee) in self.dependencies.keys() {
+            callees.entry(caller).or_default().insert(callee);
+        }
+        // What is the same thing several times depends on the same, apart from one another.
+        let traits = |names: &[&str]| {
+            let own = |name: &&str| {
+                let others = callees.get(*name).into_iter().flatten();
+                let others = others.filter(|callee| !names.contains(*callee));
+                (&self.services[*name].kind, others.collect::<Vec<_>>())
+            };
+            names.iter().map(own).collect::<BTreeSet<_>>().len()
+        };
+        let alike = numbered.values().filter(|names| names.len() > 1 && traits(names) == 1);
+        let messages: Vec<String> = alike
+            .map(|names| {
+                let base = names[0].trim_end_matches(|c: char| c.is_ascii_digit());
+                // `reviews-v1` is a version of `reviews`.
+                let base = base.strip_suffix('v').filter(|it| it.ends_with(MARKS)).unwrap_or(base);
+                let base = base.trim_end_matches(MARKS);
+                format!(
+                    "`{}` and `{}` may be replicas of one service, and losing one no outage; if so, use \
+                     `--alias {}={base}` for each, and say how many `replicas` are needed",
+                    names[0],
+                    names[names.len() - 1],
+                    names[0],
+                )
+            })
+            .collect();
+        for message in messages {
+            self.warn_of_file(Code::ImportConflict, message);
         }
     }
 

@@ -1,6 +1,6 @@
 //! `GraphML`, as yEd, Gephi and `NetworkX` write it. Names of elements count without their namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -53,9 +53,18 @@ fn add(path: &str, document: &Document<'_>, reverse: bool, graph: &mut Graph) {
             keys.insert(id, name);
         }
     }
+    let edges = document.descendants().filter(|node| is(node, "edge"));
+    let ends: BTreeSet<&str> = edges
+        .flat_map(|edge| [edge.attribute("source"), edge.attribute("target")])
+        .flatten()
+        .collect();
     let mut names: BTreeMap<&str, String> = BTreeMap::new();
     for node in document.descendants().filter(|node| is(node, "node")) {
         let Some(id) = node.attribute("id") else { continue };
+        // What only holds others is a group, and no service.
+        if !ends.contains(id) && node.children().any(|child| is(&child, "graph")) {
+            continue;
+        }
         let label = label(&node, &keys);
         let is_made_up = id.starts_with(['n', 'N'])
             && id[1..].chars().all(|c| c.is_ascii_digit() || c == ':' || c == 'n');

@@ -132,11 +132,25 @@ pub(super) fn in_text(text: &str, bare_words: bool, only_urls: bool) -> Vec<Stri
 /// The host of what follows `://`, and those among the parameters of its query.
 fn url(rest: &str, found: &mut Vec<String>) {
     let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let authority = address.split('/').next().unwrap_or_default();
+    let authority = match address.split_once('/') {
+        // A password with a slash in it: what stands before the slash is a user and no host.
+        Some((before, after)) if has_password(before) && after.contains('@') => {
+            let host = after.rsplit('@').next().unwrap_or_default();
+            host.split('/').next().unwrap_or_default()
+        }
+        Some((before, _)) => before,
+        None => address,
+    };
     found.extend(host_of(authority.rsplit('@').next().unwrap_or_default(), true));
     for (_, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         found.extend(host_of(value, false));
     }
+}
+
+/// Whether this is `user:password` and not `host:port`.
+fn has_password(text: &str) -> bool {
+    let after = text.split_once(':').map(|(_, after)| after);
+    !text.contains('@') && after.is_some_and(|it| !it.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The host of `host`, `host:port`, `1@host:port` or `host:port/path`; without a port only where a bare
@@ -200,6 +214,7 @@ mod tests {
         check("DB", "Host=astronomy-db;Username=otelu;Password=otelp", &[]);
         check("DB_CONNECTION_STRING", "Host=astronomy-db;Username=u", &["astronomy-db"]);
         check("URL", "postgres://u:p@db:5432/x", &["db"]);
+        check("URL", "amqp://user:pa/ss@mq:5672/v", &["mq"]);
         check("X", "jdbc:postgresql://db/x?endpoint=seaweedfs:8333", &["db", "seaweedfs"]);
         check("B", "SASL_SSL://kafka1:10091,SASL_SSL://kafka2:10092", &["kafka1", "kafka2"]);
         check("V", "1@kafka1:13091", &["kafka1"]);

@@ -32,6 +32,10 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
                 continue;
             }
             let name = name_of(node, clusters.len() > 1);
+            if let Some(cluster) = node.scalar_at("cluster").filter(|_| clusters.len() > 1) {
+                let domain = graph.domain(cluster, "cluster");
+                graph.service(&name).domains = vec![domain];
+            }
             let service = graph.service(&name);
             service.is_entry |= node.scalar_at("isRoot") == Some("true");
             if node.get("isServiceEntry").is_some() {

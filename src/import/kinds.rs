@@ -2,6 +2,7 @@
 
 use super::graph::Graph;
 
+/// Starts of the last part of an image; with a slash its end, and with `$` at their end its first word.
 const BY_IMAGE: &[(&str, &[&str])] = &[
     (
         "database",
@@ -42,7 +43,7 @@ const BY_IMAGE: &[(&str, &[&str])] = &[
             "statsd",
             "logstash",
             "kibana",
-            "tempo",
+            "tempo$",
             "pyroscope",
         ],
     ),
@@ -87,8 +88,10 @@ pub(super) fn of_image(image: &str) -> Option<&'static str> {
         _ => path,
     };
     let last = path.rsplit('/').next().unwrap_or_default();
-    let fits = |word: &&str| {
-        if word.contains('/') { path.ends_with(*word) } else { last.starts_with(*word) }
+    let fits = |word: &&str| match word.strip_suffix('$') {
+        Some(word) => last.split(['-', '_']).next() == Some(word),
+        None if word.contains('/') => path.ends_with(*word),
+        None => last.starts_with(*word),
     };
     BY_IMAGE.iter().find(|(_, words)| words.iter().any(&fits)).map(|(kind, _)| *kind)
 }
@@ -131,6 +134,9 @@ mod tests {
         assert_eq!(of_image("registry:5000/library/postgres:17@sha256:00"), Some("database"));
         assert_eq!(of_image("docker.io/bitnami/redis"), Some("cache"));
         assert_eq!(of_image("acme/shop:nginx"), None);
+        assert_eq!(of_image("grafana/tempo:2.6"), Some("telemetry"));
+        assert_eq!(of_image("temporalio/auto-setup"), None);
+        assert_eq!(of_image("acme/temporal"), None);
         assert_eq!(of_name("emojivoto.vote-bot"), Some("load generator"));
         assert_eq!(of_name("checkout"), None);
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::environment::{Variable, connect};
 use super::graph::Graph;
 use super::{Format, Input, hosts, kinds, not_of};
-use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::load::{Node, Value};
 use crate::model::topology::Evidence;
 use crate::model::units;
@@ -67,9 +67,15 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
     let variables = variables(&cluster, graph);
     let count = cluster.workloads.len();
     connect(&variables, count, |caller, host| cluster.resolve(caller, host), graph);
-    for (path, object) in &objects {
+    let of_kind = |wanted: &'static str| {
+        objects.iter().filter(move |(_, it)| it.scalar_at("kind") == Some(wanted))
+    };
+    // Before the routes, which say more of dependencies that are there.
+    for (path, object) in of_kind("NetworkPolicy") {
+        policy(path, object, &cluster, graph);
+    }
+    for (_, object) in &objects {
         match object.scalar_at("kind").unwrap_or_default() {
-            "NetworkPolicy" => policy(path, object, &cluster, graph),
             "VirtualService" => virtual_service(object, &cluster, graph),
             "Ingress" => ingress(object, &cluster, graph),
             "HorizontalPodAutoscaler" => autoscaler(object, &cluster, graph),
@@ -105,6 +111,7 @@ fn labels_of(node: Option<&Node>) -> Labels {
 fn workloads<'a>(objects: &[(&'a str, &'a Node)], cluster: &mut Cluster<'a>, graph: &mut Graph) {
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     let mut repeated = Vec::new();
+    let mut unnamed_zones = 0;
     let is_workload = |object: &Node| {
         let kind = object.scalar_at("kind")?;
         WORKLOADS.iter().find(|(known, _)| *known == kind).copied()
@@ -141,10 +148,62 @@ fn workloads<'a>(objects: &[(&'a str, &'a Node)], cluster: &mut Cluster<'a>, gra
             _ => image.and_then(kinds::of_image).map(str::to_owned),
         };
         service.team = object.scalar_at("metadata.labels.team").map(str::to_owned);
+        let zones = zones(pod);
+        let is_spread = is_spread_over_zones(pod);
         let replicas = object.at("spec.replicas").and_then(Node::number);
         service.replicas = replicas.and_then(whole);
+        // Of several zones without a rule that spreads its pods, all may be in one.
+        if zones.len() == 1 || is_spread {
+            let named: Vec<String> = zones.iter().map(|zone| graph.domain(zone, "zone")).collect();
+            graph.service(&name).domains = named;
+        }
+        unnamed_zones += usize::from(is_spread && zones.is_empty());
         cluster.workloads.push(Workload { name, namespace, labels, pod, path, kind });
     }
+    if unnamed_zones > 0 {
+        let are = if unnamed_zones == 1 { "workload is" } else { "workloads are" };
+        graph.remarks.push(format!(
+            "{unnamed_zones} {are} spread over zones that no manifest names: add `failure_domains`, \
+             and `domains` to the replicas."
+        ));
+    }
+}
+
+/// Labels of nodes that say in which zone they are.
+const ZONES: &[&str] = &["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"];
+
+/// The zones in which the pods must run, as far as they are named.
+fn zones(pod: &Node) -> Vec<&str> {
+    let selected = pod
+        .get("nodeSelector")
+        .and_then(|labels| ZONES.iter().find_map(|zone| labels.get(zone)?.scalar()));
+    if let Some(zone) = selected {
+        return vec![zone];
+    }
+    let terms =
+        "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
+    let terms = pod.at(terms).map(Node::items).unwrap_or_default();
+    let expressions = terms
+        .iter()
+        .flat_map(|term| term.get("matchExpressions").map(Node::items).unwrap_or_default())
+        .filter(|it| it.scalar_at("key").is_some_and(|key| ZONES.contains(&key)))
+        .filter(|it| it.scalar_at("operator") == Some("In"));
+    let values = expressions.flat_map(|it| it.get("values").map(Node::items).unwrap_or_default());
+    let mut zones: Vec<&str> = values.filter_map(Node::scalar).collect();
+    zones.sort_unstable();
+    zones.dedup();
+    zones
+}
+
+/// Whether a rule keeps the pods from all being in one zone.
+fn is_spread_over_zones(pod: &Node) -> bool {
+    let is_of_zones =
+        |it: &Node| it.scalar_at("topologyKey").is_some_and(|key| ZONES.contains(&key));
+    let spread = pod.get("topologySpreadConstraints").map(Node::items).unwrap_or_default();
+    let apart = "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution";
+    let apart = pod.at(apart).map(Node::items).unwrap_or_default();
+    let must = |it: &&Node| it.scalar_at("whenUnsatisfiable") != Some("ScheduleAnyway");
+    spread.iter().filter(must).chain(apart).any(is_of_zones)
 }
 
 fn whole(number: f64) -> Option<u32> {
@@ -245,7 +304,7 @@ fn variables(cluster: &Cluster<'_>, graph: &mut Graph) -> Vec<Variable> {
                 };
                 if let Some(value) = variable.scalar_at("value").or_else(referred) {
                     let source = at(&format!("env {key}"));
-                    all.push(variable_of(caller, key, value, source, variable.place));
+                    all.push(variable_of(caller, key, value, source));
                 }
             }
             for from in container.get("envFrom").map(Node::items).unwrap_or_default() {
@@ -253,7 +312,7 @@ fn variables(cluster: &Cluster<'_>, graph: &mut Graph) -> Vec<Variable> {
                 for entry in config(name).map(Node::entries).unwrap_or_default() {
                     let source = at(&format!("envFrom {name}.{}", entry.key.text));
                     let value = entry.value.scalar().unwrap_or_default();
-                    all.push(variable_of(caller, &entry.key.text, value, source, from.place));
+                    all.push(variable_of(caller, &entry.key.text, value, source));
                 }
             }
             add_arguments(container, caller, &at("args"), cluster, graph, false);
@@ -277,9 +336,9 @@ fn variables(cluster: &Cluster<'_>, graph: &mut Graph) -> Vec<Variable> {
     all
 }
 
-fn variable_of(caller: &str, key: &str, value: &str, source: String, place: Place) -> Variable {
+fn variable_of(caller: &str, key: &str, value: &str, source: String) -> Variable {
     let (caller, key, value) = (caller.to_owned(), key.to_owned(), value.to_owned());
-    Variable { caller, key, value, source, place }
+    Variable { caller, key, value, source }
 }
 
 fn add_arguments(
@@ -334,8 +393,8 @@ fn policy(path: &str, object: &Node, cluster: &Cluster<'_>, graph: &mut Graph) {
             rules.iter().flat_map(|rule| rule.get(side).map(Node::items).unwrap_or_default());
         peers
             .filter_map(|peer| {
-                let other =
-                    peer.scalar_at("namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name");
+                let labels = peer.at("namespaceSelector.matchLabels");
+                let other = labels.and_then(|it| it.get("kubernetes.io/metadata.name")?.scalar());
                 selected(peer.get("podSelector"), other.unwrap_or(namespace), cluster)
             })
             .flatten()

@@ -15,7 +15,7 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
             let side = |name: &str| {
                 let namespace =
                     item.scalar_at(&format!("{name}_namespace")).filter(|it| !it.is_empty());
-                let name = item.scalar_at(name)?;
+                let name = item.scalar_at(name).filter(|it| !it.is_empty())?;
                 Some(namespace.map_or(name.to_owned(), |namespace| format!("{namespace}/{name}")))
             };
             let (Some(caller), Some(callee)) = (side("src"), side("dst")) else {

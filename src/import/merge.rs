@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::graph::{Dependency, Graph, strength, word};
-use super::write::{dependency_line, flow_block, scalar, service_block};
+use super::graph::{Dependency, Graph, Service, strength, word};
+use super::write::{dependency_line, domain_block, flow_block, scalar, service_block};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Document, Entry, Node, Value};
 use crate::model::topology::Evidence;
@@ -51,14 +51,22 @@ pub fn merge(document: &Document, text: &str, graph: &Graph) -> Merged {
         if let Some(entry) = known.get(name.as_str()) {
             merger.service(entry, &own, service.replicas);
         } else {
-            new.push_str(&service_block(name, service, &own));
+            new.push_str(&service_block(name, &placed(service, &known), &own));
             merger.changes.push(format!("+ service {name} ({} dependencies)", own.len()));
         }
     }
+    merger.domains(document, graph, &known);
     merger.append("services", services, document, &new);
     merger.flows(document, graph);
     merger.aliases(document, graph);
     merger.finish()
+}
+
+/// A service without the domains that are called like services of the topology.
+fn placed(service: &Service, known: &BTreeMap<&str, &Entry>) -> Service {
+    let mut service = service.clone();
+    service.domains.retain(|domain| !known.contains_key(domain.as_str()));
+    service
 }
 
 struct Merger<'a> {
@@ -321,6 +329,28 @@ impl Merger<'_> {
             let _ = writeln!(body, "{:indent$}{line}", "");
         }
         self.insert(at, body);
+    }
+
+    /// The failure domains that are new.
+    fn domains(&mut self, document: &Document, graph: &Graph, services: &BTreeMap<&str, &Entry>) {
+        let node = document.root.get("failure_domains");
+        let mut new = String::new();
+        for (name, kind) in &graph.domains {
+            let is_known = node.is_some_and(|node| node.get(name).is_some());
+            // A domain matters only to the services that are new: those that are there stay as they are.
+            let is_of = |service: &String| {
+                !services.contains_key(service.as_str())
+                    && graph.services[service].domains.contains(name)
+            };
+            if !is_known
+                && !services.contains_key(name.as_str())
+                && graph.services.keys().any(is_of)
+            {
+                new.push_str(&domain_block(name, kind));
+                self.changes.push(format!("+ failure domain {name}"));
+            }
+        }
+        self.append("failure_domains", node, document, &new);
     }
 
     /// Flows of a person come before those that are only derived.

@@ -288,6 +288,8 @@ pub fn settle(graph: &mut Graph) {
     edges::probabilities(graph);
     kinds::soften(graph);
     graph.warn_of_similar_names();
+    graph.warn_of_numbered_names();
+    graph.part_domains_from_services();
     flows::derive(graph);
     graph.remarks.push(
         "No source says what a caller does without a dependency: everything is taken for hard unless \

@@ -256,7 +256,10 @@ impl Linker {
             {
                 call(self, None, *producer, span.service, true);
             }
+            // What goes on from a span of another trace begins nothing.
+            let goes_on = linked.contains_key(&span.link);
             match parents[index] {
+                None if span.parent == 0 && goes_on => {}
                 None if span.parent == 0 => self.root(span),
                 None if !span.is_shared => self.orphans += 1,
                 _ => {}

@@ -99,7 +99,8 @@ fn json(path: &str, root: &Node) -> Model {
             let Some(to) = relation.scalar_at("destinationId") else { continue };
             let is_async = relation.scalar_at("interactionStyle") == Some("Asynchronous")
                 || relation.scalar_at("tags").is_some_and(|tags| tags.contains("Asynchronous"));
-            pending.push((number, to.to_owned(), is_async));
+            let relation_id = relation.scalar_at("id").map(str::to_owned);
+            pending.push((number, to.to_owned(), is_async, relation_id));
         }
         let below = [("containers", Level::Container), ("components", Level::Component)];
         for (key, level) in below {
@@ -107,8 +108,10 @@ fn json(path: &str, root: &Node) -> Model {
             open.extend(children.iter().map(|child| (child, level, Some(number))));
         }
     }
-    for (from, to, is_async) in pending {
+    let mut ends = BTreeMap::new();
+    for (from, to, is_async, id) in pending {
         if let Some(to) = numbers.get(&to) {
+            ends.extend(id.map(|id| (id, (from, *to))));
             let source = format!("{path}: relationships of {}", model.elements[from].name);
             model.relations.push(Relation { from, to: *to, source, is_async });
         }
@@ -118,10 +121,13 @@ fn json(path: &str, root: &Node) -> Model {
         let name = view.scalar_at("title").or(view.scalar_at("key")).unwrap_or("journey");
         let steps = view.get("relationships").map(Node::items).unwrap_or_default();
         let by_id = |id: Option<&str>| numbers.get(id?).copied();
+        // A step names the relationship that it follows, or both of its ends.
         let steps = steps.iter().filter_map(|step| {
             let own = (by_id(step.scalar_at("sourceId")), by_id(step.scalar_at("destinationId")));
-            let (Some(from), Some(to)) = own else { return None };
-            Some((from, to))
+            match own {
+                (Some(from), Some(to)) => Some((from, to)),
+                _ => ends.get(step.scalar_at("id")?).copied(),
+            }
         });
         model.journeys.push((name.to_owned(), steps.collect()));
     }

@@ -22,6 +22,12 @@ pub fn topology(name: &str, graph: &Graph) -> String {
             let _ = writeln!(out, "  {}: {}", scalar(alias), scalar(name));
         }
     }
+    if !graph.domains.is_empty() {
+        out.push_str("failure_domains:\n");
+        for (name, kind) in &graph.domains {
+            out.push_str(&domain_block(name, kind));
+        }
+    }
     out.push_str("services:\n");
     let mut dependencies = graph.dependencies.iter().peekable();
     for (name, service) in &graph.services {
@@ -46,6 +52,11 @@ pub fn topology(name: &str, graph: &Graph) -> String {
     out
 }
 
+/// A failure domain, indented as below `failure_domains:`.
+pub(super) fn domain_block(name: &str, kind: &str) -> String {
+    format!("  {}: {{ kind: {} }}\n", scalar(name), scalar(kind))
+}
+
 /// A service with its dependencies, indented as below `services:`.
 pub(super) fn service_block(
     name: &str,
@@ -66,8 +77,21 @@ pub(super) fn service_block(
     if let Some(team) = &service.team {
         line("team", &scalar(team));
     }
-    if let Some(replicas) = service.replicas {
-        line("replicas", &replicas.clamp(1, 10_000).to_string());
+    let domains: Vec<String> = service.domains.iter().map(|domain| scalar(domain)).collect();
+    let domains = format!("[{}]", domains.join(", "));
+    let replicas = service.replicas.map(|count| count.clamp(1, 10_000));
+    match (replicas, service.domains.len()) {
+        (Some(count), 2..) => {
+            line("replicas", &format!("{{ count: {count}, domains: {domains} }}"))
+        }
+        (count, number) => {
+            if let Some(count) = count {
+                line("replicas", &count.to_string());
+            }
+            if number > 0 {
+                line("domains", &domains);
+            }
+        }
     }
     if !dependencies.is_empty() {
         line("dependencies", "");
@@ -83,6 +107,9 @@ pub(super) fn service_block(
     out
 }
 
+/// Of several sources only the first is written where all take more characters than this.
+const SOURCE_MAX: usize = 180;
+
 /// A dependency as a mapping on one line.
 pub(super) fn dependency_line(callee: &str, dependency: &Dependency) -> String {
     let mut out = format!("{{ service: {}", scalar(callee));
@@ -92,10 +119,11 @@ pub(super) fn dependency_line(callee: &str, dependency: &Dependency) -> String {
     };
     if dependency.is_start {
         key("phase: start".to_owned());
-    } else {
-        if dependency.is_soft {
-            key("criticality: soft".to_owned());
-        }
+    }
+    if dependency.is_soft {
+        key("criticality: soft".to_owned());
+    }
+    if !dependency.is_start {
         if dependency.is_async == Some(true) {
             key("kind: async".to_owned());
         }
@@ -114,7 +142,10 @@ pub(super) fn dependency_line(callee: &str, dependency: &Dependency) -> String {
     }
     key(format!("evidence: {}", word(dependency.evidence)));
     if !dependency.sources.is_empty() {
-        key(format!("source: {}", quoted(&super::names::one_line(&dependency.sources.join("; ")))));
+        // As many as can be read on one line; a path that is cut leads nowhere.
+        let all = dependency.sources.join("; ");
+        let told = if all.len() > SOURCE_MAX { &dependency.sources[0] } else { &all };
+        key(format!("source: {}", quoted(&super::names::one_line(told))));
     }
     out.push_str(" }");
     out

@@ -328,6 +328,8 @@ impl Builder<'_> {
                 self.start(Children::Items(Vec::new()), anchor, tag, place)?;
             }
             Event::MappingStart(anchor, tag) => {
+                // One without brackets has no mark of its own: its first line stands for it.
+                let place = if start == end { self.place(start, self.text.len()) } else { place };
                 let tag = compose_tag(tag.as_deref(), place);
                 self.start(Children::Entries(Vec::new(), None), anchor, tag, place)?;
             }

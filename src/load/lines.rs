@@ -55,10 +55,12 @@ impl Lines {
     /// The next line, without its end; nothing at the end of the file.
     ///
     /// # Errors
-    /// It cannot be read, or is longer than [`LINE_MAX`].
+    /// It cannot be read, or is longer than [`LINE_MAX`]; the first may be as long as any file that is
+    /// read as a whole, since it may be all of it.
     pub fn next_line(&mut self) -> Result<Option<&[u8]>, Box<Diagnostic>> {
         self.buffer.clear();
-        let limit = self.line_max as u64 + 1;
+        let whole = self.size.filter(|size| self.number == 0 && *size <= BYTES_MAX);
+        let limit = whole.unwrap_or(0).max(self.line_max as u64) + 1;
         let count = (&mut self.reader)
             .take(limit)
             .read_until(b'\n', &mut self.buffer)
@@ -92,7 +94,12 @@ impl Lines {
             .read_to_end(&mut bytes)
             .map_err(|error| file::unreadable(&self.name, &error))?;
         if bytes.len() as u64 > BYTES_MAX {
-            return Err(file::too_large(&self.name, self.size));
+            let problem = file::too_large(&self.name, self.size);
+            return Err(Box::new(problem.help(
+                "it is one JSON value, which is read as a whole; with one on each line a file may have any \
+                 size: `jq -c '.resourceSpans[] | {resourceSpans: [.]}'` writes such lines, or for Jaeger \
+                 `jq -c '.data[]'`",
+            )));
         }
         Ok(bytes)
     }

@@ -10,6 +10,9 @@ use crate::report::explain::{
 /// How many lines a section has at the most.
 const LINES: usize = 8;
 
+/// A part in failures below this is not worth a number: one in a hundred thousand.
+const NEGLIGIBLE: f64 = 1e-5;
+
 /// A head and what stands below it.
 pub(super) struct Section {
     pub(super) title: String,
@@ -142,7 +145,8 @@ fn event(it: &CutEventReport, wording: &Wording) -> String {
         ("dependency", _) => format!("failure passes {name}"),
         ("fallback", _) => format!("no fallback at {name}"),
         ("replica", _) => format!("replica {name}"),
-        (_, Some(mode)) if mode != "down" => format!("{name} ({mode})"),
+        // Only what the change breaks has a mode; without one it is down for its own reasons.
+        (_, Some(mode)) => format!("change to {name} ({mode})"),
         _ => name,
     }
 }
@@ -175,7 +179,7 @@ fn importance(it: &ImportanceReport, wording: &Wording) -> String {
         _ => String::new(),
     };
     let mut said = format!("{what}{name}: {}{interval}", signed(birnbaum.value));
-    if let Some(share) = it.criticality.filter(|share| *share > 0.0) {
+    if let Some(share) = it.criticality.filter(|share| *share >= NEGLIGIBLE) {
         said.push_str(&format!("; the cause of {} of failures", words::percent(share.min(1.0))));
     }
     if let Some(worth) = it.risk_achievement_worth.filter(|worth| *worth > 1.0) {

@@ -88,7 +88,11 @@ fn flows(report: &Report) -> Option<String> {
         let mut cells = unit(flow);
         if has_losses {
             cells.extend(match &flow.orders_lost {
-                Some(lost) => [words::mean(lost), words::rough(lost.p95), words::rough(lost.max)],
+                Some(lost) => [
+                    words::mean(lost),
+                    words::quantile(lost.p95, lost),
+                    words::quantile(lost.max, lost),
+                ],
                 None => ["not known".to_owned(), String::new(), String::new()],
             });
         }

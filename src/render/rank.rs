@@ -44,6 +44,9 @@ pub(super) fn essence(report: &RankReport, name: fn(&str) -> String) -> String {
 }
 
 fn services(origin: &OriginReport) -> String {
+    if origin.services.mean <= 0.0 {
+        return "no other service".to_owned();
+    }
     let mean = amount(origin.services.mean);
     let noun = if mean == "1" { "service" } else { "services" };
     format!("{mean} other {noun}")

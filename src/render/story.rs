@@ -89,10 +89,13 @@ fn orders(lost: &Quantiles) -> String {
     let tail = tail.into_iter().find(|(_, orders)| *orders > lost.mean * 1.05);
     match tail {
         Some(("at worst", orders)) => {
-            format!("{mean} {noun} on average (at worst {})", words::rough(orders))
+            format!("{mean} {noun} on average (at worst {})", words::quantile(orders, lost))
         }
         Some((how_often, orders)) => {
-            format!("{mean} {noun} on average ({how_often}: {} or more)", words::rough(orders))
+            format!(
+                "{mean} {noun} on average ({how_often}: {} or more)",
+                words::quantile(orders, lost)
+            )
         }
         None => format!("{mean} {noun}"),
     }
@@ -409,8 +412,7 @@ pub(super) fn footer(report: &Report) -> String {
     let (failed, degraded) = (words::stated(thresholds.failed), words::stated(thresholds.degraded));
     format!(
         "{} (worlds), seed {seed}, {engine} engine, blastwave {tool_version}: simulated, not measured. Fails: \
-         {failed} of requests or more; degraded: {degraded}. At peak: requests that fail at the worst \
-         moment, on average.",
+         {failed} of requests or more; degraded: {degraded}.",
         trials(report)
     )
 }

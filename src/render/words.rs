@@ -120,6 +120,13 @@ pub(super) fn rough(value: f64) -> String {
     digits(value, 2)
 }
 
+/// A quantile to two digits; to those of the mean where it is near that, since of two numbers rounded
+/// differently the larger could look like the smaller.
+pub(super) fn quantile(value: f64, of: &Quantiles) -> String {
+    let is_near = (value - of.mean).abs() <= 0.1 * of.mean;
+    if is_near { digits(value, known(of).min(3)) } else { rough(value) }
+}
+
 /// A number to so many digits.
 pub(super) fn digits(value: f64, digits: usize) -> String {
     let rounded = format!("{value:.*e}", digits - 1).parse();

@@ -221,3 +221,88 @@ flows:
         }
     }
 }
+
+/// Eleven services; posting needs all of them, reading home four, reading a user's posts three.
+const NETWORK: &str = "
+version: 1
+topology: network
+services:
+  gateway: { availability: 100% }
+  storage: { availability: 100% }
+  user-timeline: { availability: 100%, dependencies: [storage] }
+  home-timeline: { availability: 100%, dependencies: [storage] }
+  compose:
+    availability: 100%
+    dependencies: [user-timeline, home-timeline, id, media, user, text, links, mentions]
+  id: { availability: 100% }
+  media: { availability: 100% }
+  user: { availability: 100% }
+  text: { availability: 100% }
+  links: { availability: 100% }
+  mentions: { availability: 100% }
+flows:
+  post: { steps: [gateway, compose] }
+  read-home: { steps: [gateway, home-timeline, user-timeline] }
+  read-user: { steps: [gateway, user-timeline] }
+";
+
+/// In which shares people do it, in the order of the flows' names.
+const MIX: [(&str, f64); 3] = [("post", 0.375), ("read-home", 0.4), ("read-user", 0.225)];
+
+/// The share of requests that work, where this fails for certain, or by itself.
+fn network_success(topology: &str, broken: &[String]) -> f64 {
+    let mut sources = Sources::default();
+    let document = load::parse("network", topology.as_bytes().to_vec(), &mut sources).unwrap();
+    let topology = Topology::from_document(&document).unwrap();
+    let change = match broken {
+        [] => Change::certain("nothing", Vec::new()),
+        broken => Change::from_breaks(broken, &topology, &mut sources).unwrap(),
+    };
+    let trials = if broken.is_empty() { 512 } else { 1 };
+    let settings = Settings { stop: Stop::Trials(trials), ..Settings::default() };
+    let report = simulate(&topology, &change, &settings, &Silent);
+    let works = |name: &str| {
+        let flow = report.flows.iter().find(|flow| flow.name == name).expect("it has this flow");
+        1.0 - flow.failed.exact.unwrap_or(flow.failed.p)
+    };
+    MIX.iter().map(|(name, share)| share * works(name)).sum()
+}
+
+/// All sets of `count` of the first `of` numbers, as bits.
+fn sets(of: u32, count: u32) -> impl Iterator<Item = u32> {
+    (0..1_u32 << of).filter(move |set| set.count_ones() == count)
+}
+
+/// What was published for the social network of DeathStarBench at failure probabilities of 10, 30, 50
+/// and 70% is no independent failure of each service: it is the mean over all sets of exactly 1, 3, 5
+/// and 8 failed services of eleven (about the probability times eleven), for requests of which 22.5%
+/// need three services, 40% four and 37.5% all.
+#[test]
+fn the_published_social_network_fails_by_exact_counts_and_not_independently() {
+    let (topology, _) = read(NETWORK, "version: 1\nchange: c\ntargets: [id]\n");
+    let names: Vec<String> = topology.services.iter().map(|it| it.name.clone()).collect();
+    assert_eq!(names.len(), 11);
+    let published = [
+        (0.1, 1, 0.418_182, 0.544_144),
+        (0.3, 3, 0.161_212, 0.180_630),
+        (0.5, 5, 0.045_455, 0.053_308),
+        (0.7, 8, 0.001_364, 0.009_316),
+    ];
+    for (p, failed, mean, independent) in published {
+        let of_each: Vec<f64> = sets(11, failed)
+            .map(|set| {
+                let is_in = |service: &usize| set >> service & 1 == 1;
+                let broken: Vec<String> =
+                    (0..11).filter(is_in).map(|it| names[it].clone()).collect();
+                network_success(NETWORK, &broken)
+            })
+            .collect();
+        let found = of_each.iter().sum::<f64>() / of_each.len() as f64;
+        assert!((found - mean).abs() < 1e-6, "{failed} of 11 fail: {found}, not {mean}");
+        // The same services failing independently, each with this probability, would give:
+        let independently = NETWORK.replace("100%", &format!("{}%", (1.0 - p) * 100.0));
+        let found = network_success(&independently, &[]);
+        let is_near = (found - independent).abs() < 1e-6;
+        assert!(is_near, "independently at {p}: {found}, not {independent}");
+    }
+}

@@ -4,6 +4,7 @@
 
 mod agreement;
 mod check;
+mod cli;
 mod closed_forms;
 mod diagnostics;
 mod engines;

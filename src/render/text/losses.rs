@@ -69,7 +69,8 @@ fn curve(page: &mut Page, histogram: &HistogramReport) {
 fn figures(total: &TotalReport) -> Vec<String> {
     let of = &total.orders_lost;
     let tail = [("1 in 2", of.p50), ("1 in 20", of.p95), ("1 in 100", of.p99)];
-    let tail = tail.map(|(how_often, orders)| format!("{how_often}: {}", words::rough(orders)));
-    let worst = format!("worst {}", words::rough(of.max));
+    let tail =
+        tail.map(|(how_often, orders)| format!("{how_often}: {}", words::quantile(orders, of)));
+    let worst = format!("worst {}", words::quantile(of.max, of));
     tail.into_iter().chain([worst]).collect()
 }

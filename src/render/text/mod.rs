@@ -62,7 +62,11 @@ pub fn render(report: &Report, style: &Style) -> String {
     unknown(&mut page, report);
     assumed(&mut page, report);
     page.gap();
-    page.paragraph(Ink::Faint, "", &story::footer(report));
+    let mut footer = story::footer(report);
+    if page.widths.as_ref().is_some_and(|widths| widths.has(units::SHARE)) {
+        footer.push_str(" At peak: requests that fail at the worst moment, on average.");
+    }
+    page.paragraph(Ink::Faint, "", &footer);
     page.text
 }
 
@@ -219,13 +223,14 @@ fn verdict(page: &mut Page, report: &Report) {
         _ => Ink::Bad,
     };
     let word = format!("{}:", verdict.decision.to_uppercase());
-    let undecided = if verdict.undecided { "undecided. " } else { "" };
     let reasons: Vec<String> = verdict.reasons.iter().map(|reason| page.name(reason)).collect();
     let first = reasons.first().map_or("no reason was given", String::as_str);
+    let is_said = first.contains("undecided");
+    let undecided = if verdict.undecided && !is_said { "undecided. " } else { "" };
     page.notice(ink, &word, &format!("{undecided}{first}"));
-    let inset = " ".repeat(columns(&word) + 2);
+    let start = format!("  {} ", page.glyphs.bullet);
     for reason in reasons.iter().skip(1) {
-        page.paragraph(Ink::Plain, &inset, reason);
+        page.paragraph(Ink::Plain, &start, reason);
     }
     page.gap();
 }

@@ -66,6 +66,11 @@ const GAP: usize = 2;
 const MARK: usize = 2;
 
 impl Widths {
+    /// Whether there is room for this column.
+    pub(super) fn has(&self, column: usize) -> bool {
+        self.cells.get(column).is_some_and(|width| *width > 0)
+    }
+
     /// Widths that fit on a page.
     pub(super) fn fit(table: &Table, page: usize) -> Self {
         let name = table.rows.iter().map(|row| columns(&row.name.1)).max().unwrap_or(0);

@@ -14,7 +14,7 @@ const SERVICES_MAX: usize = 10;
 /// Columns, of flows and (where they differ) of services.
 const INTERVAL: usize = 1;
 const DEGRADED: usize = 2;
-const SHARE: usize = 3;
+pub(super) const SHARE: usize = 3;
 const TAIL: usize = 5;
 
 /// The figures that are given up first where the page is narrow.
@@ -77,7 +77,7 @@ fn flows(page: &Page, report: &Report) -> Vec<Row> {
     let head = head("Flows", [lost, tail]);
     let body = shown_flows(report).into_iter().map(|flow| {
         let (lost, tail) = match &flow.orders_lost {
-            Some(lost) => (words::mean(lost), words::rough(lost.p95)),
+            Some(lost) => (words::mean(lost), words::quantile(lost.p95, lost)),
             None if has_losses => ("not known".to_owned(), String::new()),
             None => (String::new(), String::new()),
         };

@@ -1,6 +1,9 @@
 //! Files of other programs: each trap of their formats in a small file of our own, with the whole topology
 //! that it must become; and that no file can make the importers panic.
 
+mod hostile;
+mod traps;
+
 use std::fs;
 use std::path::Path;
 
