@@ -160,10 +160,13 @@ impl Question {
     }
 
     pub(super) fn style(&self, args: &OutputArgs) -> render::text::Style {
-        let found = self.output.width();
-        let width = args.width.or(found).unwrap_or(render::text::Style::USUAL);
-        let color = self.output.has_color(self.terminal);
-        render::text::Style { width, ascii: args.ascii, color }
+        self.style_of(args.width, args.ascii)
+    }
+
+    /// How text shall look, where it is so wide or as wide as the terminal.
+    pub(super) fn style_of(&self, width: Option<usize>, ascii: bool) -> render::text::Style {
+        let width = width.or(self.output.width()).unwrap_or(render::text::Style::USUAL);
+        render::text::Style { width, ascii, color: self.output.has_color(self.terminal) }
     }
 }
 

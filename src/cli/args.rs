@@ -2,7 +2,8 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::check::GateArgs;
+use super::check::{CheckOutputArgs, GateArgs};
+use super::diff::DiffArgs;
 use super::exit::Exit;
 use super::values::{self, FlowLimit};
 use blastwave::engine::Choice;
@@ -36,7 +37,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Simulate a change and say whether to ship it
     #[command(
-        override_usage = "blastwave check TOPOLOGY (--change FILE... | --break TARGET[:MODE]...) [--policy FILE] [LIMITS] [OPTIONS]",
+        override_usage = "blastwave check TOPOLOGY (--change FILE... | --changed-files FILE | --git-range A..B | --break TARGET[:MODE]...) [--policy FILE] [LIMITS] [OPTIONS]",
         after_help = CHECK_EXAMPLES,
         after_long_help = with_exit_statuses(CHECK_EXAMPLES)
     )]
@@ -154,13 +155,15 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) question: QuestionArgs,
     #[command(flatten)]
+    pub(crate) diff: DiffArgs,
+    #[command(flatten)]
     pub(crate) gate: GateArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) output: CheckOutputArgs,
 }
 
 /// What breaks, and where.
@@ -352,7 +355,7 @@ pub(crate) struct ValidateArgs {
     #[arg(long)]
     pub(crate) strict: bool,
 
-    /// Write problems beside the lines they speak of, or as a JSON list
+    /// Write problems beside the lines they speak of, as a JSON list, or for a code host
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
     pub(crate) format: ListFormat,
 
@@ -365,6 +368,10 @@ pub(crate) struct ValidateArgs {
 pub(crate) enum ListFormat {
     Text,
     Json,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// Annotations of a GitHub workflow.
+    Github,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -432,8 +439,12 @@ Examples:
     blastwave check shop.yaml --change v4.yaml --change search.yaml --baseline last.json
   Ship only if placing orders fails in at most 5% of worlds, and loses 2,000 orders on average:
     blastwave check shop.yaml --change v4.yaml --max-failed place-order=5% --max-lost place-order=2000
-  Comment on a pull request:
+  What a pull request touches, by the `paths` of the services:
+    blastwave check shop.yaml --git-range origin/main...HEAD --ignore-files 'docs/**'
+    git diff --name-only -z --cached | blastwave check shop.yaml --changed-files - -z
+  Comment on a pull request, and put what was found beside the lines of its files:
     blastwave check shop.yaml --change v4.yaml --format markdown -o comment.md
+    blastwave check shop.yaml --change v4.yaml --format github
   Fail a pipeline only where a limit is exceeded for certain:
     blastwave check shop.yaml --change v4.yaml --max-failed place-order=5% --fail-on stop";
 

@@ -8,13 +8,14 @@ use super::Failure;
 use super::answer::Question;
 use super::args::{CheckArgs, FailOn};
 use super::exit::Exit;
-use super::limits;
-use super::output::OutputError;
+use super::output::{Output, OutputError};
 use super::terminal::Terminal;
 use super::values;
+use super::{inputs, limits};
 use blastwave::diagnostic::{Code, Diagnostic, Label, Place, Sources};
 use blastwave::load;
 use blastwave::model::{Policy, Topology, policy, rule};
+use blastwave::render;
 use blastwave::report::{self, PlaceReport, Report};
 use blastwave::study::{self, Gate, MAX_TRIALS, Unknown};
 
@@ -54,6 +55,42 @@ pub(crate) struct GateArgs {
     pub(crate) max_trials: Option<u64>,
 }
 
+/// What to write, and where.
+#[derive(Debug, Args)]
+pub(crate) struct CheckOutputArgs {
+    /// Write a report for people, data for scripts, or what a code host shows
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    pub(crate) format: CheckFormat,
+
+    /// Write to a file, wholly or not at all; `-` is standard output
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<String>,
+
+    /// Make lines of text at most this wide [default: the terminal, or 100]
+    #[arg(long, value_name = "N", value_parser = values::width, help_heading = "Output")]
+    pub(crate) width: Option<usize>,
+
+    /// Use only ASCII characters in text
+    #[arg(long, help_heading = "Output")]
+    pub(crate) ascii: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    Text,
+    /// One line.
+    Short,
+    Json,
+    /// A comment for a pull request; a hidden marker in it tells it from others.
+    Markdown,
+    /// SARIF 2.1.0, with places in the change and the topology.
+    Sarif,
+    /// JUnit XML: a test case for each rule and limit.
+    Junit,
+    /// Annotations of a GitHub workflow.
+    Github,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum UnknownArg {
     Worst,
@@ -63,16 +100,26 @@ pub(crate) enum UnknownArg {
 
 /// Simulates a change and gives a verdict.
 pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure> {
-    let question = Question::new(&args.question, &args.sampling, &args.output, terminal)?;
+    let inputs = inputs::read_with_diff(&args.question, &args.diff)?;
+    let others: Vec<String> =
+        args.gate.policy.iter().chain(&args.diff.changed_files).cloned().collect();
+    let output = args.output.output.as_deref();
+    Output::open(output, &others)?;
+    let question = Question::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
     let inputs = &question.inputs;
     let limits = limits::read(&args.limits, inputs)?;
     let mut sources = Sources::default();
     let policy = policy(args, inputs.policy.as_deref(), &inputs.topology, &mut sources)?;
     let baseline = args.gate.baseline.as_deref();
     let baseline = baseline.map(|path| read_baseline(path, &inputs.topology)).transpose()?;
+    // Where no service is touched there is nothing that rules could be asked about.
+    let is_asked = !inputs.change.targets.is_empty() || inputs.diff.is_none();
     let gate = Gate {
-        policy: policy.as_ref().map(|(policy, is_default)| (policy, *is_default)),
-        limits: &limits,
+        policy: policy
+            .as_ref()
+            .filter(|_| is_asked)
+            .map(|(policy, is_default)| (policy, *is_default)),
+        limits: if is_asked { &limits } else { &[] },
         unknown: match args.gate.unknown {
             UnknownArg::Worst => Unknown::Worst,
             UnknownArg::Stated => Unknown::Stated,
@@ -81,6 +128,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
         now: args.gate.now,
         baseline: baseline.as_ref(),
         changes: &inputs.changes,
+        diff: inputs.diff.as_ref(),
         max_trials: args.gate.max_trials.unwrap_or(MAX_TRIALS),
     };
     if let Err(diagnostics) = study::affordable(&inputs.topology, &inputs.change, &gate) {
@@ -95,8 +143,24 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
             report.place = Some(PlaceReport::new(&label, &sources));
         }
     }
-    question.write(&report, &args.output)?;
+    report::add_places(&mut report, &inputs.topology, &inputs.change, &inputs.sources);
+    question.write_text(&written(&report, &question, &args.output))?;
     Ok(if report.partial { Exit::Interrupted } else { status(&report, args.limits.fail_on) })
+}
+
+/// The report in the form that was asked for.
+fn written(report: &Report, question: &Question, args: &CheckOutputArgs) -> String {
+    match args.format {
+        CheckFormat::Text => {
+            render::text::render(report, &question.style_of(args.width, args.ascii))
+        }
+        CheckFormat::Short => render::short::render(report),
+        CheckFormat::Json => render::json::render(report),
+        CheckFormat::Markdown => render::markdown::render(report),
+        CheckFormat::Sarif => render::sarif::render(report),
+        CheckFormat::Junit => render::junit::render(report),
+        CheckFormat::Github => render::github::render(report),
+    }
 }
 
 /// Prints the default policy.

@@ -2,10 +2,11 @@
 
 use super::Failure;
 use super::args::QuestionArgs;
+use super::diff::{DiffArgs, List, NoList};
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load::{self, Document};
 use blastwave::model::incident::IncidentFiles;
-use blastwave::model::{Change, Incident, Kind, Scenario, Topology, lint};
+use blastwave::model::{Change, Diff, Incident, Kind, Scenario, Topology, lint};
 use blastwave::study;
 
 /// What was read for one question.
@@ -15,6 +16,10 @@ pub(crate) struct Inputs {
     pub(crate) change: Change,
     /// The changes of which it was made; empty for a single one.
     pub(crate) changes: Vec<Change>,
+    /// The diff that the change was made from.
+    pub(crate) diff: Option<Diff>,
+    /// The text of all files, to show places in it.
+    pub(crate) sources: Sources,
     /// The policy that the scenario names.
     pub(crate) policy: Option<String>,
     /// Whether the break happens for certain, because it was asked for.
@@ -28,6 +33,7 @@ pub(crate) struct Inputs {
 /// Where the change comes from.
 enum Cause<'a> {
     Files(Vec<String>),
+    Diff(List),
     Breaks(&'a [String]),
 }
 
@@ -49,12 +55,23 @@ pub(crate) fn read_with_or_without_change(question: &QuestionArgs) -> Result<Inp
     read_with(question, || Ok(Cause::Breaks(&[])))
 }
 
+/// The same, where the change may be made from a diff.
+pub(crate) fn read_with_diff(question: &QuestionArgs, diff: &DiffArgs) -> Result<Inputs, Failure> {
+    let mut sources = Sources::default();
+    let named = IncidentFiles::default();
+    match gather(question, diff, &named, nothing_breaks, &mut sources) {
+        Ok(inputs) => Ok(Inputs { sources, ..inputs }),
+        Err(wrong) => Err(wrong.into_failure(sources)),
+    }
+}
+
 fn read_with(
     question: &QuestionArgs,
     without: impl Fn() -> Result<Cause<'static>, Wrong>,
 ) -> Result<Inputs, Failure> {
     let mut sources = Sources::default();
-    let inputs = gather(question, &IncidentFiles::default(), without, &mut sources);
+    let (diff, named) = (DiffArgs::default(), IncidentFiles::default());
+    let inputs = gather(question, &diff, &named, without, &mut sources);
     inputs.map_err(|wrong| wrong.into_failure(sources))
 }
 
@@ -75,7 +92,7 @@ fn incident(
 ) -> Result<(Inputs, Incident), Wrong> {
     let document = load::read(path, sources)?;
     let named = Incident::files(&document, sources)?;
-    let mut inputs = gather(question, &named, nothing_breaks, sources)?;
+    let mut inputs = gather(question, &DiffArgs::default(), &named, nothing_breaks, sources)?;
     let incident = Incident::from_document(&document, &inputs.topology, sources)?;
     inputs.files.push(path.to_owned());
     Ok((inputs, incident))
@@ -83,6 +100,7 @@ fn incident(
 
 fn gather(
     question: &QuestionArgs,
+    diff: &DiffArgs,
     named: &IncidentFiles,
     without: impl Fn() -> Result<Cause<'static>, Wrong>,
     sources: &mut Sources,
@@ -98,12 +116,19 @@ fn gather(
     let breaks = if breaks.is_empty() { named.breaks.as_slice() } else { breaks };
     let named = by_incident.map(|file| vec![file.path.clone()]).unwrap_or_default();
     let changes = if question.change.is_empty() { named } else { question.change.clone() };
-    let stdin = changes.iter().filter(|file| *file == "-").count();
+    let stdin = changes.iter().chain(&diff.changed_files).filter(|file| *file == "-").count();
     if stdin + usize::from(path == "-") > 1 {
         return Err(Wrong::Usage(
             Failure::usage("standard input can be read only once")
                 .help("give the topology or the change as a file"),
         ));
+    }
+    let list = diff.list().map_err(|none| match none {
+        NoList::Unreadable(problem) => Wrong::Input(vec![*problem]),
+        NoList::Failure(failure) => Wrong::Usage(failure),
+    })?;
+    if let Some(list) = list {
+        return Ok(files(path, Some(Cause::Diff(list)), without, sources)?.check(sources)?);
     }
     let asked = match (changes.is_empty(), breaks) {
         (false, _) => Some(Cause::Files(changes)),
@@ -143,6 +168,7 @@ struct Files<'a> {
 
 enum Read<'a> {
     Files(Vec<Document>),
+    Diff(List),
     Breaks(&'a [String]),
 }
 
@@ -161,6 +187,7 @@ fn files<'a>(
     };
     let cause = match cause {
         Cause::Breaks(breaks) => Read::Breaks(breaks),
+        Cause::Diff(list) => Read::Diff(list),
         Cause::Files(files) => {
             let documents = documents(&files, sources)?;
             paths.extend(files);
@@ -217,14 +244,22 @@ impl Files<'_> {
             }
             problems
         })?;
+        let diff = match &self.cause {
+            Read::Diff(List { bytes, is_null, ignored }) => {
+                Some(Diff::read(bytes, *is_null, &topology, ignored)?)
+            }
+            _ => None,
+        };
         let mut changes = match &self.cause {
             Read::Files(documents) => changes(documents, &topology)?,
+            Read::Diff(_) => diff.iter().map(|diff| diff.change(&topology)).collect(),
             Read::Breaks([]) => vec![Change::certain("nothing", Vec::new())],
             Read::Breaks(breaks) => vec![Change::from_breaks(breaks, &topology, sources)?],
         };
         let is_certain = matches!(self.cause, Read::Breaks(_));
         let mut warnings = lint::topology(&topology);
-        if !is_certain {
+        // What is made from a diff was not written by anybody, and holds nothing to be doubted.
+        if matches!(self.cause, Read::Files(_)) {
             warnings.extend(changes.iter().flat_map(|change| lint::change(change, &topology)));
         }
         let change = study::merge(&changes).expect("a question has a cause");
@@ -232,7 +267,8 @@ impl Files<'_> {
             changes.clear();
         }
         let Self { policy, paths: files, .. } = self;
-        Ok(Inputs { topology, change, changes, policy, is_certain, warnings, files })
+        let sources = Sources::default();
+        Ok(Inputs { topology, change, changes, diff, sources, policy, is_certain, warnings, files })
     }
 }
 

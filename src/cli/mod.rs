@@ -6,6 +6,7 @@ mod answer;
 mod args;
 mod check;
 mod diagram;
+mod diff;
 mod exit;
 mod explain;
 mod import;

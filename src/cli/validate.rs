@@ -10,7 +10,7 @@ use super::{Failure, diagnostics_style};
 use blastwave::diagnostic::{self, Code, Diagnostic, Severity, Sources};
 use blastwave::load::{self, Document};
 use blastwave::model::{Change, Incident, Kind, Policy, Scenario, Topology, lint};
-use blastwave::render::{diagnostics, json};
+use blastwave::render::{diagnostics, github, json, sarif};
 use blastwave::report::Problem;
 
 /// Reads files, and writes everything that is wrong with them or doubtful.
@@ -24,10 +24,9 @@ pub(crate) fn run(args: &ValidateArgs, terminal: Terminal) -> Result<Exit, Failu
     found.settle(args.strict);
     let text = match args.format {
         ListFormat::Text => found.text(diagnostics_style(output.has_color(terminal))),
-        ListFormat::Json => {
-            let problem = |it: &Diagnostic| Problem::new(it, &found.sources);
-            json::render_problems(&found.problems.iter().map(problem).collect::<Vec<_>>())
-        }
+        ListFormat::Json => json::render_problems(&found.reports()),
+        ListFormat::Sarif => sarif::render_problems(&found.reports()),
+        ListFormat::Github => github::render_problems(&found.reports()),
     };
     output.write(&text, terminal)?;
     found.status()
@@ -54,6 +53,11 @@ struct Unchecked {
 }
 
 impl Findings {
+    /// The problems as data.
+    fn reports(&self) -> Vec<Problem> {
+        self.problems.iter().map(|it| Problem::new(it, &self.sources)).collect()
+    }
+
     fn check(&mut self, files: &[String]) {
         for file in files {
             self.read(file);

@@ -8,6 +8,7 @@
 pub mod change;
 mod decode;
 pub mod defaults;
+pub mod diff;
 pub mod incident;
 pub mod lint;
 pub mod policy;
@@ -19,6 +20,7 @@ pub mod units;
 
 pub use change::Change;
 pub use decode::kind::Kind;
+pub use diff::Diff;
 pub use incident::Incident;
 pub use policy::Policy;
 pub use scenario::Scenario;

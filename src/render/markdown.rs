@@ -5,7 +5,7 @@
 
 use super::story::{self, HIT, Wording};
 use super::text::ShareBar;
-use super::{explanation, words};
+use super::{differences, explanation, words};
 use crate::report::{ExplainReport, Report, UnitReport, Verdict};
 
 /// How many rows a table may have.
@@ -21,13 +21,20 @@ const SENTENCES: Wording = Wording { name: prose, arrow: "→" };
 pub fn render(report: &Report) -> String {
     let mut parts = Vec::new();
     parts.extend(story::interruption(report).map(|it| format!("> ⚠️ **{it}**")));
+    parts.extend(report.verdict.as_ref().map(|_| marker(report)));
     parts.extend(report.verdict.as_ref().map(verdict));
     parts.push(format!("**{}**", story::essence(report, &WORDING)));
     parts.extend(story::per_rollout(report, &WORDING));
+    parts.extend(story::files(report, &WORDING));
     let alarms = story::alarms(report, &WORDING);
     parts.extend(alarms.into_iter().map(|(word, text)| format!("⚠️ **{word}:** {text}")));
     parts.extend(flows(report));
     parts.extend(course(report));
+    let together = differences::together(report, &WORDING);
+    parts.extend(list("Together", &together));
+    let since = differences::baseline(report, &WORDING);
+    let earlier = report.baseline.as_ref().map_or_else(String::new, |it| code(&it.change));
+    parts.extend(list(&format!("Since {earlier}"), &since));
     parts.extend(services(report));
     parts.extend(held(report));
     let unknowns = story::unknowns(report).into_iter().map(|it| story::unknown(it, &WORDING));
@@ -59,6 +66,19 @@ pub fn render_explanation(report: &ExplainReport) -> String {
     let mut text = parts.join("\n\n");
     text.push('\n');
     text
+}
+
+/// What a bot finds an earlier comment by, to update it in place: the same for every check of a topology.
+fn marker(report: &Report) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '/');
+    let name: String =
+        report.topology.chars().map(|it| if is_plain(it) { it } else { '_' }).collect();
+    format!("<!-- blastwave:check:{name} -->")
+}
+
+fn list(title: &str, lines: &[String]) -> Option<String> {
+    let items: Vec<String> = lines.iter().map(|line| format!("- {line}")).collect();
+    (!items.is_empty()).then(|| format!("**{title}**\n\n{}", items.join("\n")))
 }
 
 fn verdict(verdict: &Verdict) -> String {

@@ -4,11 +4,18 @@
 //! reports give equal bytes.
 
 pub mod diagnostics;
+mod differences;
 mod explanation;
+mod findings;
+pub mod github;
 pub mod json;
+pub mod junit;
 pub mod markdown;
 pub mod picture;
 pub mod rank;
+pub mod sarif;
+pub mod short;
 mod story;
 pub mod text;
+mod uri;
 mod words;

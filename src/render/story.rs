@@ -8,6 +8,10 @@ use crate::report::{
 
 /// From this share of trials on something is worth a line of its own.
 pub(super) const HIT: f64 = 0.01;
+/// How many services are named that changed files belong to.
+const SERVICES_OF_FILES: usize = 6;
+/// How many changed files are named that belong to no service.
+const UNMATCHED: usize = 3;
 
 /// How a form of text writes what differs between forms.
 pub(super) struct Wording {
@@ -223,6 +227,38 @@ pub(super) fn alarms(report: &Report, wording: &Wording) -> Vec<(&'static str, S
         .filter(|(_, names, ..)| !names.is_empty())
         .map(|(word, names, one, many)| (word, about(names, one, many)))
         .collect()
+}
+
+/// Which services the changed files belong to.
+pub(super) fn files(report: &Report, wording: &Wording) -> Option<String> {
+    let files = report.files.as_ref()?;
+    let all = words::plural(files.files as usize, "changed file");
+    let mut parts: Vec<String> = files
+        .services
+        .iter()
+        .take(SERVICES_OF_FILES)
+        .map(|it| format!("{} of {}", words::count(it.files as f64), (wording.name)(&it.name)))
+        .collect();
+    let more = files.services.len().saturating_sub(SERVICES_OF_FILES);
+    if more > 0 {
+        parts.push(format!("others of {}", words::plural(more, "more service")));
+    }
+    if files.ignored > 0 {
+        let count = words::count(files.ignored as f64);
+        parts.push(format!("{count} said to belong to no service"));
+    }
+    if files.unmatched > 0 {
+        let first = files.first_unmatched.iter().take(UNMATCHED).map(|it| (wording.name)(it));
+        let mut names: Vec<String> = first.collect();
+        if files.unmatched > names.len() as u64 {
+            names.push("..".to_owned());
+        }
+        let count = words::count(files.unmatched as f64);
+        parts.push(format!("{count} of no service ({})", names.join(", ")));
+    }
+    let kind = files.guessed_kind.as_ref();
+    let kind = kind.map_or_else(String::new, |kind| format!("; kind {kind}, guessed"));
+    Some(if parts.is_empty() { all } else { format!("{all}: {}{kind}", parts.join(", ")) })
 }
 
 /// Said first where fewer trials were run than asked for.

@@ -66,6 +66,7 @@ impl Report {
             unknowns: Vec::new(),
             stories: Vec::new(),
             assumptions: context.assumptions(),
+            files: None,
             together: None,
             baseline: None,
             verdict: None,

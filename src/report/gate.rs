@@ -58,6 +58,12 @@ pub struct RuleReport {
     /// Where it is written; absent for the default policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<super::PlaceReport>,
+    /// What came of it, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Unless it holds: what could be edited, in the change and in the topology.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at: Vec<super::PlaceReport>,
 }
 
 /// A simulated figure, compared with a limit.
@@ -110,6 +116,12 @@ pub struct LimitReport {
     pub high: f64,
     /// `held`, `exceeded` or `undecided`.
     pub outcome: String,
+    /// What came of it, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Unless it holds: what could be edited, in the change and in the topology.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at: Vec<super::PlaceReport>,
 }
 
 /// What is different from an earlier result.
@@ -129,6 +141,9 @@ pub struct BaselineReport {
     pub added: Vec<String>,
     /// Services and flows that only the earlier one has.
     pub removed: Vec<String>,
+    /// What else differs, in sentences: seeds, thresholds, what the two topologies and changes are of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
     /// More orders lost on average over all flows; absent where either is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_lost: Option<DifferenceReport>,
@@ -144,6 +159,18 @@ pub struct DeltaReport {
     /// How many more orders it loses on average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_lost: Option<DifferenceReport>,
+    /// What 1 in 20 worlds exceeds, in orders lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_lost_p95: Option<PairReport>,
+}
+
+/// A figure in two results, without an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PairReport {
+    /// In the earlier one.
+    pub before: f64,
+    /// In this one.
+    pub after: f64,
 }
 
 /// A figure in two results.

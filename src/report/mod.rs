@@ -5,21 +5,25 @@
 
 mod build;
 pub mod explain;
+mod files;
 pub mod focus;
 pub mod gate;
 pub mod observed;
+mod places;
 mod problem;
 pub mod rank;
 pub mod story;
 
 pub use build::Context;
 pub use explain::ExplainReport;
+pub use files::{FilesReport, TouchedReport};
 pub use focus::FocusReport;
 pub use gate::{
     AloneReport, BaselineReport, DeltaReport, DifferenceReport, FigureReport, InteractionReport,
-    LimitReport, PolicyReport, RuleReport, TestReport, TogetherReport, Verdict,
+    LimitReport, PairReport, PolicyReport, RuleReport, TestReport, TogetherReport, Verdict,
 };
 pub use observed::ObservedReport;
+pub use places::add_places;
 pub use problem::{PlaceReport, Problem};
 pub use rank::RankReport;
 pub use story::StoryReport;
@@ -87,6 +91,9 @@ pub struct Report {
     pub stories: Vec<StoryReport>,
     /// What was taken for granted, in sentences.
     pub assumptions: Vec<String>,
+    /// Of a change that was made from a diff: its files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FilesReport>,
     /// Of several changes in one window: each alone, and all together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub together: Option<TogetherReport>,
@@ -400,4 +407,7 @@ pub struct Unknown {
     pub worst: f64,
     /// What `best` and `worst` are: `orders_lost` on average, or `failing_share` over flows.
     pub measure: String,
+    /// Where it could be stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<PlaceReport>,
 }

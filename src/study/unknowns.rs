@@ -57,6 +57,7 @@ pub(super) fn find(
                 best: best.min(stated),
                 worst: stated.max(best),
                 measure: name.to_owned(),
+                place: None,
             }
         })
         .collect();
@@ -71,6 +72,7 @@ pub(super) fn find(
             best: stated.min(worst),
             worst: worst.max(stated),
             measure: name.to_owned(),
+            place: None,
         }
     }));
     unknowns.retain(|unknown| unknown.worst - unknown.best > 1e-9);

@@ -10,6 +10,7 @@ mod diagnostics;
 mod engines;
 mod exact;
 mod explain;
+mod gate_cli;
 mod imports;
 mod load;
 mod model;

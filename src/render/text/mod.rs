@@ -4,6 +4,7 @@
 //! not known, what was taken for granted. However large the topology, it stays on a page or two.
 
 mod explain;
+mod gate;
 mod glyphs;
 mod guards;
 mod ink;
@@ -57,6 +58,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     units::add(&mut page, report);
     losses::add(&mut page, report);
     when::add(&mut page, report);
+    gate::add(&mut page, report);
     units::add_services(&mut page, report);
     guards::add(&mut page, report);
     unknown(&mut page, report);
@@ -209,6 +211,9 @@ fn headline(page: &mut Page, report: &Report) {
     if let Some(per_rollout) = story::per_rollout(report, &page.wording) {
         page.paragraph(Ink::Plain, "", &per_rollout);
     }
+    if let Some(files) = story::files(report, &page.wording) {
+        page.paragraph(Ink::Plain, "", &files);
+    }
     for (word, text) in story::alarms(report, &page.wording) {
         let word = format!("{} {word}:", page.glyphs.warning);
         page.notice(Ink::Bad, &word, &text);
@@ -226,7 +231,8 @@ fn verdict(page: &mut Page, report: &Report) {
     let reasons: Vec<String> = verdict.reasons.iter().map(|reason| page.name(reason)).collect();
     let first = reasons.first().map_or("no reason was given", String::as_str);
     let is_said = first.contains("undecided");
-    let undecided = if verdict.undecided && !is_said { "undecided. " } else { "" };
+    let is_open = verdict.undecided && verdict.decision == "caution" && !is_said;
+    let undecided = if is_open { "undecided. " } else { "" };
     page.notice(ink, &word, &format!("{undecided}{first}"));
     let start = format!("  {} ", page.glyphs.bullet);
     for reason in reasons.iter().skip(1) {

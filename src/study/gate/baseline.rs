@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::model::Topology;
 use crate::report::{
-    BaselineReport, DeltaReport, DifferenceReport, Interval, Quantiles, Report, UnitReport,
+    BaselineReport, DeltaReport, DifferenceReport, Interval, PairReport, Quantiles, Report,
+    UnitReport,
 };
 
 /// What the earlier result does not have, and what only it has.
@@ -31,12 +32,38 @@ pub(super) fn compare(topology: &Topology, report: &Report, baseline: &Report) -
         seed: baseline.seed,
         flows: deltas(&report.flows, &baseline.flows),
         services,
+        differs: differs(report, baseline, added.len() + removed.len()),
         added,
         removed,
         orders_lost: total(baseline)
             .zip(total(report))
             .map(|(before, after)| of_means(&before, &after)),
     }
+}
+
+/// What keeps two results from being about the same thing but for the change.
+fn differs(now: &Report, then: &Report, names: usize) -> Vec<String> {
+    let mut said = Vec::new();
+    if names > 0 {
+        said.push(format!(
+            "the two topologies are not the same: {names} services or flows are in one of them only"
+        ));
+    }
+    if now.thresholds != then.thresholds {
+        said.push("what counts as failed or degraded is not the same in the two".to_owned());
+    }
+    if now.course.kind != then.course.kind {
+        said.push("one has a course in time and the other is a single moment".to_owned());
+    }
+    let targets = |of: &Report| of.targets.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
+    if targets(now) != targets(then) {
+        said.push("the two changes do not have the same targets".to_owned());
+    }
+    if now.tool_version != then.tool_version {
+        let (now, then) = (&now.tool_version, &then.tool_version);
+        said.push(format!("they were simulated by different versions: {then} and {now}"));
+    }
+    said
 }
 
 fn deltas(now: &[UnitReport], then: &[UnitReport]) -> Vec<DeltaReport> {
@@ -49,6 +76,8 @@ fn deltas(now: &[UnitReport], then: &[UnitReport]) -> Vec<DeltaReport> {
                 name: after.name.clone(),
                 failed: of_shares(&before.failed, &after.failed),
                 orders_lost: lost.map(|(before, after)| of_means(before, after)),
+                orders_lost_p95: lost
+                    .map(|(before, after)| PairReport { before: before.p95, after: after.p95 }),
             })
         })
         .collect();

@@ -8,6 +8,7 @@
 
 mod assume;
 mod baseline;
+mod diff;
 mod evaluate;
 mod together;
 mod value;
@@ -22,8 +23,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{Progress, Simulation, Tally};
 use crate::model::policy::{Rule, Severity};
 use crate::model::rule::{Expr, Node, Operator};
-use crate::model::{Change, Policy, Topology, defaults};
-use crate::report::{Report, TestReport};
+use crate::model::{Change, Diff, Policy, Topology, defaults};
+use crate::report::{FilesReport, Report, TestReport};
 use crate::summary::{sequential, summarize};
 
 use super::simulate::{self, Offset, Settings, Stop};
@@ -66,6 +67,8 @@ pub struct Gate<'a> {
     pub baseline: Option<&'a Report>,
     /// The changes of which the one that is checked was made; empty for a single one.
     pub changes: &'a [Change],
+    /// The diff that the change was made from.
+    pub diff: Option<&'a Diff>,
     /// The trials that a rule which is hard to decide may cost at the most.
     pub max_trials: u64,
 }
@@ -84,6 +87,7 @@ impl Default for Gate<'_> {
             now: None,
             baseline: None,
             changes: &[],
+            diff: None,
             max_trials: MAX_TRIALS,
         }
     }
@@ -214,6 +218,8 @@ pub fn check(
     report.partial = is_partial || progress.is_cancelled();
     report.unknowns = unknowns;
     report.stories = simulate::stories(topology, change, &simulation, tally);
+    report.files = gate.diff.map(|it| FilesReport::new(it, topology));
+    report.assumptions.extend(gate.diff.filter(|it| !it.services.is_empty()).map(diff::assumption));
     report.baseline = gate.baseline.map(|it| baseline::compare(topology, &report, it));
     if gate.changes.len() > 1 {
         report.together =

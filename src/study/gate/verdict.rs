@@ -2,7 +2,7 @@
 
 use super::evaluate::Compared;
 use super::value::Truth;
-use super::{Asked, Gate, Measure, Unknown};
+use super::{Asked, Gate, Measure, Unknown, diff};
 use crate::model::policy::Severity;
 use crate::report::{FigureReport, LimitReport, PolicyReport, RuleReport, TestReport, Verdict};
 
@@ -22,20 +22,35 @@ pub(super) fn verdict(
     let (limits, rules) = asked.split_at(gate.limits.len());
     let is = |it: &Asked, wanted: Truth| it.found.as_ref().is_some_and(|it| it.truth == wanted);
     let fired = |severity| asked.iter().any(|it| is(it, Truth::Yes) && it.rule.verdict == severity);
-    let undecided = is_partial || asked.iter().any(|it| !is(it, Truth::Yes) && !is(it, Truth::No));
+    let doubt = gate.diff.and_then(diff::doubt);
+    let undecided = is_partial
+        || doubt.is_some()
+        || asked.iter().any(|it| !is(it, Truth::Yes) && !is(it, Truth::No));
     let decision = match () {
         () if fired(Severity::Stop) => "stop",
         () if undecided || fired(Severity::Caution) => "caution",
         () => "proceed",
     };
-    let limit_reports: Vec<LimitReport> =
+    let mut limit_reports: Vec<LimitReport> =
         limits.iter().zip(gate.limits).map(|(it, limit)| limit_report(it, limit.at_most)).collect();
-    let rule_reports: Vec<RuleReport> = rules.iter().map(rule_report).collect();
-    let by_limit = limits.iter().zip(&limit_reports).zip(gate.limits);
-    let mut said: Vec<(u8, String)> = by_limit
-        .map(|((it, report), limit)| (rank(it), limit_reason(it, report, limit.measure)))
-        .chain(rules.iter().zip(&rule_reports).map(|(it, report)| (rank(it), rule_reason(report))))
+    let mut rule_reports: Vec<RuleReport> = rules.iter().map(rule_report).collect();
+    for ((it, report), limit) in limits.iter().zip(&mut limit_reports).zip(gate.limits) {
+        report.reason = limit_reason(it, report, limit.measure);
+    }
+    for report in &mut rule_reports {
+        report.reason = rule_reason(report);
+    }
+    let mut said: Vec<(u8, String)> = limits
+        .iter()
+        .zip(&limit_reports)
+        .map(|(it, report)| (rank(it), report.reason.clone()))
+        .chain(
+            rules.iter().zip(&rule_reports).map(|(it, report)| (rank(it), report.reason.clone())),
+        )
         .collect();
+    said.extend(doubt.map(|text| (1, text)));
+    let harmless = gate.diff.and_then(diff::harmless);
+    said.extend(harmless.map(|text| (3, text)));
     // Held rules say nothing one by one; held limits were asked about.
     let held = rules.iter().filter(|it| is(it, Truth::No)).count();
     said.retain(|(_, text)| !text.is_empty());
@@ -46,7 +61,7 @@ pub(super) fn verdict(
     }
     if let Some((policy, is_default)) = gate.policy {
         reasons.push(policy_reason(&policy.name, is_default, held, rules.len()));
-    } else if limits.is_empty() {
+    } else if limits.is_empty() && gate.diff.is_none_or(|it| !it.services.is_empty()) {
         reasons.push("no limit was given, so nothing can be exceeded".to_owned());
     }
     Verdict {
@@ -108,6 +123,8 @@ fn limit_report(it: &Asked, at_most: f64) -> LimitReport {
             other => other,
         }
         .to_owned(),
+        reason: String::new(),
+        at: Vec::new(),
     }
 }
 
@@ -146,6 +163,8 @@ fn rule_report(it: &Asked) -> RuleReport {
         unknown: it.unknown.as_str().to_owned(),
         trials: it.trials,
         place: None,
+        reason: String::new(),
+        at: Vec::new(),
     }
 }
 

@@ -1,0 +1,91 @@
+//! Annotations of a GitHub workflow: one command on each line, which the runner puts beside the code.
+//!
+//! `::error file=F,line=L,endLine=M,col=C,endColumn=D,title=T::MESSAGE`. In a message `%`, CR and LF are
+//! escaped, in a property also `:` and `,`.
+
+use super::findings::{self, Finding, Level};
+use super::text::harmless;
+use super::{short, uri};
+use crate::report::{Problem, Report};
+
+/// A check as annotations; the verdict last.
+pub fn render(report: &Report) -> String {
+    let mut text: String = findings::of_report(report).iter().map(line).collect();
+    let decision = report.verdict.as_ref().map_or("done", |verdict| verdict.decision.as_str());
+    let command = match decision {
+        "stop" => "error",
+        "caution" => "warning",
+        _ => "notice",
+    };
+    let title = property(&format!("blastwave: {decision}"));
+    let said = short::render(report);
+    text.push_str(&format!("::{command} title={title}::{}\n", message(said.trim_end())));
+    text
+}
+
+/// Problems of input files as annotations.
+pub fn render_problems(problems: &[Problem]) -> String {
+    findings::of_problems(problems).iter().map(line).collect()
+}
+
+fn line(it: &Finding) -> String {
+    let command = match it.level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Note => "notice",
+    };
+    let mut properties = Vec::new();
+    if let Some(place) = it.places.iter().find(|place| uri::is_file(&place.file)) {
+        let file = place.file.strip_prefix("./").unwrap_or(&place.file);
+        properties.push(format!("file={}", property(file)));
+        properties.push(format!("line={}", place.line));
+        properties.push(format!("endLine={}", place.end_line));
+        // Columns mean something only within a line.
+        if place.line == place.end_line {
+            properties.push(format!("col={}", place.column));
+            properties.push(format!("endColumn={}", place.end_column));
+        }
+    }
+    properties.push(format!("title={}", property(&harmless(&it.title))));
+    format!("::{command} {}::{}\n", properties.join(","), message(&harmless(&it.text)))
+}
+
+fn message(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    message(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::PlaceReport;
+
+    #[test]
+    fn what_would_end_a_command_or_a_property_is_escaped() {
+        let place = PlaceReport {
+            file: "./a,b:c.yaml".to_owned(),
+            line: 3,
+            column: 1,
+            end_line: 3,
+            end_column: 5,
+            text: String::new(),
+        };
+        let finding = Finding {
+            id: "x".to_owned(),
+            title: "50%: a, b".to_owned(),
+            level: Level::Error,
+            text: "100% of a::b, c".to_owned(),
+            key: String::new(),
+            places: vec![place],
+        };
+        assert_eq!(
+            line(&finding),
+            "::error file=a%2Cb%3Ac.yaml,line=3,endLine=3,col=1,endColumn=5,\
+             title=50%25%3A a%2C b::100%25 of a::b, c\n"
+        );
+        assert_eq!(message("a\r\nb"), "a%0D%0Ab");
+    }
+}

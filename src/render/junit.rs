@@ -1,0 +1,97 @@
+//! JUnit XML, in the form of Jenkins: every rule and limit is a test case, and so is the verdict.
+//!
+//! What stops the change and what asks for a person both fail, so that no reader of such files takes
+//! what is undecided for a success; `type` tells them apart.
+
+use super::text::harmless;
+use crate::report::Report;
+
+/// A check as JUnit XML.
+pub fn render(report: &Report) -> String {
+    let cases = cases(report);
+    let failures = cases.iter().filter(|it| it.failure.is_some()).count();
+    let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", cases.len());
+    let name = escaped(&format!("{}: {}", report.topology, report.change));
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"blastwave\" {counts}>\n  \
+         <testsuite name=\"{name}\" {counts} skipped=\"0\">\n"
+    );
+    for it in cases {
+        let start = format!(
+            "    <testcase classname=\"blastwave.{}\" name=\"{}\"",
+            it.class,
+            escaped(&it.name)
+        );
+        match it.failure {
+            None => xml.push_str(&format!("{start}/>\n")),
+            Some((kind, text)) => {
+                let text = escaped(&text);
+                xml.push_str(&format!(
+                    "{start}>\n      <failure type=\"{kind}\" message=\"{text}\">{text}</failure>\n    \
+                     </testcase>\n"
+                ));
+            }
+        }
+    }
+    xml.push_str("  </testsuite>\n</testsuites>\n");
+    xml
+}
+
+struct Case {
+    class: &'static str,
+    name: String,
+    /// `stop`, `caution` or `undecided`, and why.
+    failure: Option<(&'static str, String)>,
+}
+
+fn cases(report: &Report) -> Vec<Case> {
+    let Some(verdict) = &report.verdict else { return Vec::new() };
+    let mut cases = Vec::new();
+    cases.extend(verdict.limits.iter().map(|it| Case {
+        class: "limits",
+        name: it.name.clone(),
+        failure: match it.outcome.as_str() {
+            "held" => None,
+            "exceeded" => Some(("stop", it.reason.clone())),
+            _ => Some(("undecided", it.reason.clone())),
+        },
+    }));
+    cases.extend(verdict.rules.iter().map(|it| Case {
+        class: "policy",
+        name: it.name.clone(),
+        failure: match (it.outcome.as_str(), it.verdict.as_str()) {
+            ("held", _) => None,
+            ("fired", "stop") => Some(("stop", it.reason.clone())),
+            ("fired", _) => Some(("caution", it.reason.clone())),
+            _ => Some(("undecided", it.reason.clone())),
+        },
+    }));
+    let why = || verdict.reasons.join("; ");
+    cases.push(Case {
+        class: "gate",
+        name: "verdict".to_owned(),
+        failure: match verdict.decision.as_str() {
+            "proceed" => None,
+            "stop" => Some(("stop", why())),
+            _ if verdict.undecided => Some(("undecided", why())),
+            _ => Some(("caution", why())),
+        },
+    });
+    cases
+}
+
+/// Text for XML 1.0; characters that it cannot hold were made visible before.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in harmless(text).chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
+            _ => safe.push(c),
+        }
+    }
+    safe
+}

@@ -1,0 +1,111 @@
+//! SARIF 2.1.0, the format in which tools tell code hosts what they found and where.
+//!
+//! Static Analysis Results Interchange Format, OASIS Standard with errata 01 (2023). Every rule or
+//! limit that does not hold is a result at the line that could be edited, every protection that is not
+//! stated a note. Columns count Unicode code points, as all places here do.
+
+use serde_json::{Map, Value, json};
+
+use super::text::harmless;
+use super::{findings, uri};
+use crate::report::{PlaceReport, Problem, Report};
+use findings::{Finding, Level};
+
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// A check as SARIF.
+pub fn render(report: &Report) -> String {
+    let found = findings::of_report(report);
+    let decision = report.verdict.as_ref().map(|verdict| verdict.decision.clone());
+    let properties = json!({
+        "topology": report.topology,
+        "change": report.change,
+        "decision": decision,
+        "trials": report.trials,
+        "seed": report.seed,
+    });
+    log(&found, &report.tool_version, Some(properties))
+}
+
+/// Problems of input files as SARIF.
+pub fn render_problems(problems: &[Problem]) -> String {
+    log(&findings::of_problems(problems), env!("CARGO_PKG_VERSION"), None)
+}
+
+fn log(found: &[Finding], version: &str, properties: Option<Value>) -> String {
+    let mut ids: Vec<&Finding> = Vec::new();
+    for it in found {
+        if ids.iter().all(|known| known.id != it.id) {
+            ids.push(it);
+        }
+    }
+    let rules: Vec<Value> = ids
+        .iter()
+        .map(|it| json!({ "id": it.id, "shortDescription": { "text": harmless(&it.title) } }))
+        .collect();
+    let results: Vec<Value> = found
+        .iter()
+        .map(|it| {
+            let index = ids.iter().position(|known| known.id == it.id);
+            result(it, index.expect("every finding has its id among them"))
+        })
+        .collect();
+    let mut run = json!({
+        "tool": { "driver": { "name": "blastwave", "version": version, "rules": rules } },
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    });
+    if let (Some(properties), Some(run)) = (properties, run.as_object_mut()) {
+        run.insert("properties".to_owned(), properties);
+    }
+    let log = json!({ "$schema": SCHEMA, "version": "2.1.0", "runs": [run] });
+    let mut text = serde_json::to_string_pretty(&log).expect("texts and numbers can be written");
+    text.push('\n');
+    text
+}
+
+fn result(it: &Finding, index: usize) -> Value {
+    let level = match it.level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Note => "note",
+    };
+    let mut places = it.places.iter().filter_map(|place| location(place));
+    let first: Vec<Value> = places.next().into_iter().collect();
+    let related: Vec<Value> = places.collect();
+    let mut result = json!({
+        "ruleId": it.id,
+        "ruleIndex": index,
+        "level": level,
+        "message": { "text": harmless(&it.text) },
+        "locations": first,
+        "partialFingerprints": { "blastwave/v1": it.key },
+    });
+    if let (false, Some(result)) = (related.is_empty(), result.as_object_mut()) {
+        result.insert("relatedLocations".to_owned(), related.into());
+    }
+    result
+}
+
+/// A place in a file; standard input and arguments are none.
+fn location(place: &PlaceReport) -> Option<Value> {
+    let uri = uri::of_file(&place.file)?;
+    let mut location = Map::new();
+    location.insert(
+        "physicalLocation".to_owned(),
+        json!({
+            "artifactLocation": { "uri": uri },
+            "region": {
+                "startLine": place.line,
+                "startColumn": place.column,
+                "endLine": place.end_line,
+                "endColumn": place.end_column,
+            },
+        }),
+    );
+    if !place.text.is_empty() {
+        location.insert("message".to_owned(), json!({ "text": harmless(&place.text) }));
+    }
+    Some(location.into())
+}

@@ -1,0 +1,24 @@
+//! A verdict on one line, for logs and chats.
+
+use super::story::{self, Wording};
+use super::text::harmless;
+use crate::report::Report;
+
+const WORDING: Wording = Wording { name: harmless, arrow: "→" };
+
+/// The verdict, what was checked, the first reason, and what happens.
+pub fn render(report: &Report) -> String {
+    let (topology, change) = (harmless(&report.topology), harmless(&report.change));
+    let essence = story::essence(report, &WORDING);
+    let Some(verdict) = &report.verdict else {
+        return format!("{topology}, {change}: {essence}\n");
+    };
+    let undecided =
+        if verdict.undecided && verdict.decision == "caution" { ", undecided" } else { "" };
+    let reason =
+        verdict.reasons.first().map_or_else(String::new, |it| format!(" {}.", harmless(it)));
+    format!(
+        "{}{undecided}: {topology}, {change}:{reason} {essence}\n",
+        verdict.decision.to_uppercase()
+    )
+}

@@ -1,0 +1,57 @@
+//! Which services a diff touches, as data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::change::ChangeKind;
+use crate::model::{Diff, Topology};
+
+/// The files of a diff, and to whom they belong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilesReport {
+    /// How many files were named.
+    pub files: u64,
+    /// The services that some of them belong to.
+    pub services: Vec<TouchedReport>,
+    /// How many belong to no service, and nobody said that they do not.
+    pub unmatched: u64,
+    /// The first few of these.
+    pub first_unmatched: Vec<String>,
+    /// How many are said to belong to no service.
+    pub ignored: u64,
+    /// What sort of change it looks like, guessed from the names of the files: `code`, `config` or
+    /// `schema`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guessed_kind: Option<String>,
+}
+
+/// A service that changed files belong to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TouchedReport {
+    /// Its name.
+    pub name: String,
+    /// How many files.
+    pub files: u64,
+}
+
+impl FilesReport {
+    /// Puts names to the services of a diff.
+    pub fn new(diff: &Diff, topology: &Topology) -> Self {
+        let service = |it: &crate::model::diff::Touched| TouchedReport {
+            name: topology.services[it.service.0 as usize].name.clone(),
+            files: it.files,
+        };
+        let kind = |kind: ChangeKind| match kind {
+            ChangeKind::Schema => "schema",
+            ChangeKind::Config => "config",
+            _ => "code",
+        };
+        Self {
+            files: diff.files,
+            services: diff.services.iter().map(service).collect(),
+            unmatched: diff.unmatched,
+            first_unmatched: diff.first_unmatched.clone(),
+            ignored: diff.ignored,
+            guessed_kind: diff.kind.map(|it| kind(it).to_owned()),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Where in the files what a verdict says could be edited.
+
+use super::{PlaceReport, Report};
+use crate::diagnostic::{Label, Place, Sources};
+use crate::model::change::TargetRef;
+use crate::model::{Change, Topology};
+
+/// How many places are kept with a rule.
+const KEPT: usize = 8;
+
+/// Adds to every rule and limit that does not hold, and to every protection that is not stated, where
+/// it could be edited: first the targets of the change, where that is a file, else the services
+/// themselves; then what the figures are about. `sources` are the files of the topology and the change.
+pub fn add_places(report: &mut Report, topology: &Topology, change: &Change, sources: &Sources) {
+    let places = Places { topology, sources };
+    let targets: Vec<PlaceReport> = change.targets.iter().map(|it| places.target(it)).collect();
+    let at = |figures: &mut dyn Iterator<Item = &str>| {
+        let mut found: Vec<PlaceReport> = targets.iter().take(KEPT).cloned().collect();
+        found.extend(figures.filter_map(|name| places.subject(name)).take(KEPT));
+        found.dedup();
+        found
+    };
+    for it in &mut report.unknowns {
+        it.place = places.protection(&it.caller, &it.dependency);
+    }
+    let Some(verdict) = &mut report.verdict else { return };
+    for it in verdict.rules.iter_mut().filter(|it| it.outcome != "held") {
+        it.at = at(&mut it.figures.iter().map(|figure| &*figure.name));
+    }
+    for it in verdict.limits.iter_mut().filter(|it| it.outcome != "held") {
+        it.at = at(&mut std::iter::once(&*it.name));
+    }
+}
+
+struct Places<'a> {
+    topology: &'a Topology,
+    sources: &'a Sources,
+}
+
+impl Places<'_> {
+    fn report(&self, place: Place, text: &str) -> PlaceReport {
+        PlaceReport::new(&Label { place, text: text.to_owned() }, self.sources)
+    }
+
+    /// Where a target is written; one of the command line is edited where it is defined.
+    fn target(&self, target: &crate::model::change::Target) -> PlaceReport {
+        let (name, defined) = match target.on {
+            TargetRef::Node(node) => {
+                let service = &self.topology.services[node.service.0 as usize];
+                (&service.name, service.place)
+            }
+            TargetRef::Domain(domain) => {
+                let domain = &self.topology.domains[domain.0 as usize];
+                (&domain.name, domain.place)
+            }
+        };
+        let is_argument = self.sources.get(target.place.source).name.starts_with("--");
+        self.report(if is_argument { defined } else { target.place }, name)
+    }
+
+    /// What a figure is about: `flows["place-order"].failed.p` is about that flow, and so is what a
+    /// limit of the command line calls `place-order ..`.
+    fn subject(&self, figure: &str) -> Option<PlaceReport> {
+        let quoted = figure.split_once("[\"").and_then(|(_, rest)| rest.split_once("\"]"));
+        let name = quoted.map_or_else(|| figure.split(' ').next().unwrap_or_default(), |it| it.0);
+        let flow = || self.topology.flows.iter().find(|it| it.name == name).map(|it| it.place);
+        let services = &self.topology.services;
+        let service = || services.iter().find(|it| it.name == name).map(|it| it.place);
+        let place = if figure.starts_with("services") { service() } else { flow() };
+        Some(self.report(place?, name))
+    }
+
+    /// Where a protection would be stated: at the dependency, or at the service for its capacity.
+    fn protection(&self, caller: &str, dependency: &str) -> Option<PlaceReport> {
+        if dependency.is_empty() {
+            let service = self.topology.services.iter().find(|it| it.name == caller)?;
+            return Some(self.report(service.place, caller));
+        }
+        let mut written = self.topology.written();
+        let (_, it) = written.find(|(by, it)| {
+            self.topology.dependency_name(it) == dependency
+                && self.topology.caller_name(*by) == caller
+        })?;
+        Some(self.report(it.place, dependency))
+    }
+}

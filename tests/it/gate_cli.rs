@@ -1,0 +1,183 @@
+//! The gate as pipelines use it: from the files of a diff to a verdict and its exit status.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const SHOP: &str = "\
+version: 1
+topology: shop
+services:
+  web:
+    paths: [web/**, '*.proto']
+    tier: 1
+    utilization: 50%
+    dependencies: [{ service: pay, timeout: 1s, fallback: { static: true, works: 70% } }]
+  pay: { paths: [pay/], utilization: 50% }
+  log: { paths: ['log/**'], utilization: 50% }
+flows:
+  order: { steps: [web], rate: 60/min, critical: true }
+";
+
+fn shop() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("shop.yaml"), SHOP).unwrap();
+    folder
+}
+
+/// Runs `check shop.yaml`, with a list of files on standard input.
+fn check(folder: &Path, more: &[&str], list: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_blastwave"))
+        .current_dir(folder)
+        .args(["check", "shop.yaml", "--trials", "500", "--quiet"])
+        .args(more)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that ends before it reads, as on wrong usage, leaves a broken pipe.
+    drop(child.stdin.take().unwrap().write_all(list));
+    child.wait_with_output().unwrap()
+}
+
+fn of_files(list: &[u8], more: &[&str]) -> Output {
+    check(shop().path(), &[&["--changed-files", "-"], more].concat(), list)
+}
+
+fn said(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(output)))
+}
+
+#[test]
+fn each_verdict_on_a_diff_has_its_status() {
+    assert_eq!(of_files(b"log/a.rs\n", &[]).status.code(), Some(0));
+    assert_eq!(of_files(b"web/a.rs\n", &[]).status.code(), Some(1));
+    assert_eq!(of_files(b"pay/a.rs\n", &["--fail-on", "stop"]).status.code(), Some(0));
+    assert_eq!(of_files(b"pay/a.rs\n", &[]).status.code(), Some(3));
+    for wrong in
+        [&["-z", "--change", "v2.yaml"][..], &["--ignore-files", "[a"], &["--break", "pay"]]
+    {
+        let output = of_files(b"web/a.rs\n", wrong);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_diff_that_touches_no_service_never_proceeds_unless_it_is_said_that_it_may() {
+    let output = of_files(b"docs/a.md\nREADME.md\n", &[]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(said(&output).contains("2 changed files belong to no service"), "{}", said(&output));
+    assert!(said(&output).contains("`docs/a.md`, `README.md`"));
+    let docs = ["--ignore-files", "docs/**"];
+    assert_eq!(of_files(b"docs/a.md\nREADME.md\n", &docs).status.code(), Some(3));
+    let output = of_files(b"docs/a.md\n", &docs);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(said(&output).contains("no service is touched"), "{}", said(&output));
+    assert_eq!(of_files(b"", &docs).status.code(), Some(3), "the list may never have been made");
+    let output = of_files(b"log/a\nREADME.md\n", &[]);
+    assert_eq!(output.status.code(), Some(3), "what is known does not excuse what is not");
+}
+
+#[test]
+fn a_wrong_policy_is_an_error_whatever_the_diff() {
+    let folder = shop();
+    fs::write(folder.path().join("p.yaml"), "version: 1\npolicy: p\nrules: [{ name: a }]\n")
+        .unwrap();
+    let more = ["--changed-files", "-", "--policy", "p.yaml", "--ignore-files", "docs/"];
+    for list in [&b"docs/x\n"[..], b"log/a\n"] {
+        assert_eq!(check(folder.path(), &more, list).status.code(), Some(2));
+    }
+}
+
+#[test]
+fn several_services_are_one_change_whose_kind_is_guessed() {
+    let output = of_files(b"pay/db/migrations/1.sql\nlog/a.rs\nlog/b.rs\n", &["--format", "json"]);
+    let report = json(&output);
+    let names: Vec<_> =
+        report["targets"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["log", "pay"]);
+    assert_eq!(report["files"]["guessed_kind"], "schema");
+    assert_eq!(report["files"]["services"][0]["files"], 2);
+    let said = report["assumptions"].to_string();
+    assert!(said.contains("kind (schema) is guessed"), "{said}");
+}
+
+#[test]
+fn names_may_hold_anything() {
+    let quoted = b"\"web/na\\303\\257ve \\\"x\\\"\\n.rs\"\nweb/a b'c.rs\n\xff\xfe\n";
+    let report = json(&of_files(quoted, &["--format", "json"]));
+    assert_eq!(report["files"]["services"][0]["files"], 2);
+    assert_eq!(report["files"]["first_unmatched"][0], "\\xff\\xfe");
+    let report = json(&of_files(b"web/a\nb\0web/\xff\0\"x\"\0", &["-z", "--format", "json"]));
+    assert_eq!(report["files"]["services"][0]["files"], 2);
+    assert_eq!(report["files"]["first_unmatched"][0], "\"x\"");
+    let output = of_files(b"web/a\0", &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("--null"));
+}
+
+#[test]
+fn a_million_files_are_counted_and_few_are_named() {
+    let list: String = (0..1_000_000).map(|it| format!("pay/{it}\nother {it}\n")).collect();
+    let report = json(&of_files(list.as_bytes(), &["--format", "json"]));
+    assert_eq!(report["files"]["unmatched"], 1_000_000);
+    assert_eq!(report["files"]["services"][0]["files"], 1_000_000);
+    assert_eq!(report["files"]["first_unmatched"].as_array().unwrap().len(), 5);
+}
+
+fn git(folder: &Path, args: &[&str]) {
+    let output = Command::new("git")
+        .current_dir(folder)
+        .args(["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false"])
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn a_range_of_git_is_read_from_the_root_of_the_repository() {
+    let folder = shop();
+    let at = folder.path();
+    git(at, &["init", "-q", "."]);
+    git(at, &["add", "."]);
+    git(at, &["commit", "-qm", "one"]);
+    fs::create_dir_all(at.join("web/deep")).unwrap();
+    fs::write(at.join("web/deep/na\u{ef}ve \"file\".rs"), "x").unwrap();
+    git(at, &["add", "."]);
+    git(at, &["commit", "-qm", "two"]);
+    let range = ["--git-range", "HEAD~1..HEAD", "--format", "json"];
+    assert_eq!(json(&check(at, &range, b""))["files"]["services"][0]["name"], "web");
+    fs::write(at.join("web/deep/shop.yaml"), SHOP).unwrap();
+    let deep = check(&at.join("web/deep"), &range, b"");
+    assert_eq!(json(&deep)["files"]["services"][0]["name"], "web");
+    for wrong in ["nowhere..HEAD", "--output=x", ""] {
+        let output = check(at, &[&format!("--git-range={wrong}")], b"");
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+        assert!(output.stdout.is_empty());
+    }
+    assert!(!at.join("x").exists());
+}
+
+#[test]
+fn without_git_or_a_repository_a_range_is_an_error() {
+    let folder = shop();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blastwave"));
+    command.current_dir(folder.path()).args(["check", "shop.yaml", "--git-range", "A..B"]);
+    let output = command.env("GIT_CEILING_DIRECTORIES", folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("git says:"), "{}", said(&output));
+    let output = command.env("PATH", "").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("cannot run `git`"), "{}", said(&output));
+}
