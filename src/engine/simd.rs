@@ -157,6 +157,9 @@ pub(crate) trait Bits: Copy {
     fn step(self, states: Self::V) -> Self::V;
     /// One AES encryption round of each 128-bit state; the round key must be the same in all four.
     fn aes_round(self, states: Self::V, round_key: Self::V) -> Self::V;
+    /// Does some work in a function of its own, compiled for these instructions: for what is used in
+    /// several places, or not hot enough to be worth a copy in each.
+    fn apart<R>(self, work: impl FnOnce() -> R) -> R;
 }
 
 /// Plain code that runs everywhere.
@@ -248,9 +251,16 @@ impl Bits for Portable {
         }
         states
     }
+
+    #[inline(never)]
+    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
 }
 
-/// One AES encryption round of one state: by the processor's instruction where there is one.
+/// One AES encryption round of one state: by the processor's instruction where there is one. It is
+/// long where there is none, and used in many places.
+#[inline(never)]
 pub(crate) fn aes_round(state: u128, round_key: u128) -> u128 {
     let mut block = state.to_le_bytes().into();
     cipher_round(&mut block, &round_key.to_le_bytes().into());
@@ -380,6 +390,12 @@ mod x86 {
         fn aes_round(self, states: __m512i, round_key: __m512i) -> __m512i {
             // SAFETY: see above.
             unsafe { _mm512_aesenc_epi128(states, round_key) }
+        }
+
+        #[inline(never)]
+        fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+            // SAFETY: see above.
+            unsafe { super::with_avx512(work) }
         }
     }
 
@@ -511,6 +527,12 @@ mod x86 {
                 };
                 [half(states[0], round_key[0]), half(states[1], round_key[1])]
             }
+        }
+
+        #[inline(never)]
+        fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+            // SAFETY: see above.
+            unsafe { super::with_avx2(work) }
         }
     }
 }

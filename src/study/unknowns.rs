@@ -1,24 +1,29 @@
 //! What is not stated and matters: the result at its best and at its worst, with the same draws.
 
 use crate::compile::compile;
-use crate::engine::{Silent, Simulation, Tally};
+use crate::engine::{Choice, Silent, Simulation, Tally};
 use crate::model::change::TargetRef;
 use crate::model::topology::{Caller, Dependency, Fallback, Phase, Timeout};
-use crate::model::{Change, Share, Topology};
+use crate::model::{Change, Seconds, Share, Topology};
 use crate::report::Unknown;
 use crate::summary::{Summary, summarize};
 
-use super::simulate::{Settings, Stop};
+use super::simulate::{Settings, Stop, engine_obstacle};
 
-/// How many are looked into, most often passed first.
+/// How many of each kind are looked into, most often passed first.
 const CANDIDATES: usize = 8;
-/// How many trials each gets at the most.
-const TRIALS: u64 = 2_048;
+/// In how many trials, at the most, each shows whether it matters...
+const SCREENED: u64 = 128;
+/// ...and in how many those that matter most are measured.
+const MEASURED: u64 = 512;
 /// How many a simulation reports.
 pub(super) const REPORTED: usize = 5;
 
 /// The unstated timeouts and fallbacks through which failure passed, and the unstated capacities of
 /// services that get more than their normal load when it does: widest first, so many at the most.
+///
+/// What each makes of the result is the mean of all trials plus the difference that it makes in the
+/// first few of them, with the same draws: a difference is known well from far fewer.
 pub(super) fn find(
     topology: &Topology,
     change: &Change,
@@ -28,62 +33,113 @@ pub(super) fn find(
 ) -> Vec<Unknown> {
     let candidates = candidates(topology, summary);
     let capacities = capacities(topology, change, summary);
-    if candidates.is_empty() && capacities.is_empty() {
+    let all: Vec<Candidate> = (candidates.into_iter())
+        .map(|(index, what)| Candidate::Guard(index, what))
+        .chain(capacities.into_iter().map(Candidate::Capacity))
+        .collect();
+    if all.is_empty() {
         return Vec::new();
     }
-    let trials = match settings.stop {
-        Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. } => trials.min(TRIALS),
+    let question = Question { topology, change, settings };
+    let mut found = question.differences(all, SCREENED);
+    found.truncate(most);
+    let found =
+        question.differences(found.into_iter().map(|(candidate, _)| candidate).collect(), MEASURED);
+    let (stated, name) = result(summary, topology);
+    let unknown = |(candidate, difference): (Candidate, f64)| {
+        let (caller, dependency, what) = candidate.names(topology);
+        let other = (stated + difference).max(0.0);
+        let (best, worst) = (stated.min(other), stated.max(other));
+        let what = what.to_owned();
+        let measure = name.to_owned();
+        Unknown { caller, dependency, what, best, worst, measure, place: None }
     };
-    let measured = |topology: &Topology| measure(topology, change, settings, trials);
-    let (stated, name) = measured(topology);
-    let mut unknowns: Vec<Unknown> = candidates
-        .into_iter()
-        .map(|(index, what)| {
-            let mut guarded = topology.clone();
-            let it = dependency_mut(&mut guarded, index);
-            match what {
-                What::Timeout => {
-                    it.timeout = Timeout::After(crate::model::Seconds::whole(1));
-                }
-                What::Fallback => it.fallback = Some(Fallback { on: None, works: Share::ONE }),
+    found.into_iter().map(unknown).collect()
+}
+
+/// Something that is not stated: at its best a protection, at its worst a capacity.
+#[derive(Clone, Copy)]
+enum Candidate {
+    /// A protection of a dependency as written.
+    Guard(usize, What),
+    /// How much a service can serve.
+    Capacity(usize),
+}
+
+impl Candidate {
+    /// The topology that states it.
+    fn stated_in(self, topology: &Topology) -> Topology {
+        let mut other = topology.clone();
+        match self {
+            Self::Guard(index, What::Timeout) => {
+                dependency_mut(&mut other, index).timeout = Timeout::After(Seconds::whole(1));
             }
-            let (best, _) = measured(&guarded);
-            let (caller, written) =
-                topology.written().nth(index).expect("candidates are dependencies as written");
-            Unknown {
-                caller: topology.caller_name(caller),
-                dependency: topology.dependency_name(written),
-                what: what.as_str().to_owned(),
-                best: best.min(stated),
-                worst: stated.max(best),
-                measure: name.to_owned(),
-                place: None,
+            Self::Guard(index, What::Fallback) => {
+                let everything = Fallback { on: None, works: Share::ONE };
+                dependency_mut(&mut other, index).fallback = Some(everything);
             }
-        })
-        .collect();
-    unknowns.extend(capacities.into_iter().map(|service| {
-        let mut limited = topology.clone();
-        limited.services[service].utilization = Some(Share::ONE);
-        let (worst, _) = measured(&limited);
-        Unknown {
-            caller: topology.services[service].name.clone(),
-            dependency: String::new(),
-            what: "capacity".to_owned(),
-            best: stated.min(worst),
-            worst: worst.max(stated),
-            measure: name.to_owned(),
-            place: None,
+            Self::Capacity(service) => other.services[service].utilization = Some(Share::ONE),
         }
-    }));
-    unknowns.retain(|unknown| unknown.worst - unknown.best > 1e-9);
-    unknowns.sort_by(|a, b| {
-        let width = |it: &Unknown| it.worst - it.best;
-        width(b).total_cmp(&width(a)).then_with(|| {
-            (&a.caller, &a.dependency, &a.what).cmp(&(&b.caller, &b.dependency, &b.what))
-        })
-    });
-    unknowns.truncate(most);
-    unknowns
+        other
+    }
+
+    /// The caller or service, the dependency, and what is not stated.
+    fn names(self, topology: &Topology) -> (String, String, &'static str) {
+        match self {
+            Self::Guard(index, what) => {
+                let (caller, written) =
+                    topology.written().nth(index).expect("candidates are dependencies as written");
+                let dependency = topology.dependency_name(written);
+                (topology.caller_name(caller), dependency, what.as_str())
+            }
+            Self::Capacity(service) => {
+                (topology.services[service].name.clone(), String::new(), "capacity")
+            }
+        }
+    }
+}
+
+/// What is asked.
+struct Question<'a> {
+    topology: &'a Topology,
+    change: &'a Change,
+    settings: &'a Settings,
+}
+
+impl Question<'_> {
+    /// The difference that each makes to the result in so many trials, at the most: those that
+    /// matter, widest first.
+    fn differences(&self, candidates: Vec<Candidate>, most_trials: u64) -> Vec<(Candidate, f64)> {
+        let trials = match self.settings.stop {
+            Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. } => trials,
+        };
+        let trials = trials.min(most_trials);
+        let stated = self.measure(self.topology, trials);
+        let difference = |candidate: Candidate| {
+            let other = self.measure(&candidate.stated_in(self.topology), trials);
+            (candidate, other - stated)
+        };
+        let mut all: Vec<_> = candidates.into_iter().map(difference).collect();
+        all.retain(|(_, difference)| difference.abs() > 1e-9);
+        let names = |candidate: &Candidate| candidate.names(self.topology);
+        all.sort_by(|(a, one), (b, other)| {
+            other.abs().total_cmp(&one.abs()).then_with(|| names(a).cmp(&names(b)))
+        });
+        all
+    }
+
+    fn measure(&self, topology: &Topology, trials: u64) -> f64 {
+        let plan = compile(topology, self.change, self.settings.lasting);
+        // What is stated in the end may ask for another engine than what was asked.
+        let engine = match engine_obstacle(topology, self.change, self.settings) {
+            None => self.settings.engine,
+            Some(_) => Choice::Automatic,
+        };
+        let simulation = Simulation::with(&plan, self.settings.seed, engine);
+        let mut tally = Tally::new(&plan);
+        simulation.run(0..trials, &mut tally, &Silent);
+        result(&summarize(&tally), topology).0
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,17 +206,7 @@ fn candidates(topology: &Topology, summary: &Summary) -> Vec<(usize, What)> {
 }
 
 /// Orders lost on average, or else the failing share over all flows.
-fn measure(
-    topology: &Topology,
-    change: &Change,
-    settings: &Settings,
-    trials: u64,
-) -> (f64, &'static str) {
-    let plan = compile(topology, change, settings.lasting);
-    let simulation = Simulation::new(&plan, settings.seed);
-    let mut tally = Tally::new(&plan);
-    simulation.run(0..trials, &mut tally, &Silent);
-    let summary = summarize(&tally);
+fn result(summary: &Summary, topology: &Topology) -> (f64, &'static str) {
     if let Some(total) = &summary.total {
         return (total.lost.mean, "orders_lost");
     }

@@ -25,8 +25,13 @@ impl<const P: usize> Lab<'_, P> {
     /// The planes that a call brings to its caller.
     #[inline(always)]
     pub(super) fn answer<B: Bits>(&self, chances: impl Chances<B>, index: u32) -> [B::V; P] {
-        let it = self.steps(chances, &self.plan.calls[index as usize], &mut Unwatched);
-        planes_of(chances.bits(), it)
+        chances.bits().apart(
+            #[inline(always)]
+            || {
+                let it = self.steps(chances, &self.plan.calls[index as usize], &mut Unwatched);
+                planes_of(chances.bits(), it)
+            },
+        )
     }
 
     /// The state of a node, taken apart.

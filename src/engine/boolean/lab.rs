@@ -220,6 +220,14 @@ impl<'a, const P: usize> Lab<'a, P> {
     /// Passes on what the nodes of a group do to everything outside it.
     #[inline(always)]
     fn leave<B: Bits>(&mut self, chances: impl Chances<B>, first_touched: usize) {
+        chances.bits().apart(
+            #[inline(always)]
+            || self.pass_out(chances, first_touched),
+        );
+    }
+
+    #[inline(always)]
+    fn pass_out<B: Bits>(&mut self, chances: impl Chances<B>, first_touched: usize) {
         for index in first_touched..self.touched.len() {
             let node = self.touched[index];
             let group = self.plan.nodes[node as usize].group;

@@ -154,7 +154,7 @@ impl<'a> Boolean<'a> {
         valid: &Word,
         counts: &mut Counts,
     ) {
-        self.block(scratch, seed, block, valid, counts);
+        self.block(scratch, seed, block, valid, Sink::Counts(counts));
     }
 
     /// The outcomes of a block, 64 trials each.
@@ -167,7 +167,7 @@ impl<'a> Boolean<'a> {
     ) -> Vec<Outcome> {
         let mut outcomes: Vec<Outcome> =
             valid.0.iter().map(|valid| self.empty_outcome(*valid)).collect();
-        self.block(scratch, seed, block, valid, &mut outcomes);
+        self.block(scratch, seed, block, valid, Sink::Outcomes(&mut outcomes));
         for outcome in &mut outcomes {
             outcome.dependencies.retain(|it| it.tried != 0);
             outcome.dependencies.sort_unstable_by_key(|it| it.dependency);
@@ -245,7 +245,7 @@ impl<'a> Boolean<'a> {
         seed: u64,
         block: u64,
         valid: &Word,
-        sink: &mut impl Sink,
+        sink: Sink<'_>,
     ) {
         match &mut scratch.planes {
             Planes::One(lab) => {
@@ -296,31 +296,62 @@ enum Planes<'a> {
     Four(Lab<'a, 4>),
 }
 
-/// Where the results of a block go.
-trait Sink {
-    /// What came of a unit: in which trials it failed, and in which it was degraded or worse.
-    fn unit(&mut self, unit: u32, failed: &Word, degraded: &Word);
-    /// What came of failure at a dependency.
-    fn dependency(&mut self, dependency: u32, seen: &watch::Seen);
-    /// In which trials a service is in a cycle that did not come to rest.
-    fn restless(&mut self, service: u32, lanes: &Word);
+/// Where the results of a block go. Both at once in the same code: a copy of the engine for each
+/// would double what is compiled.
+enum Sink<'s> {
+    Counts(&'s mut Counts),
+    Outcomes(&'s mut [Outcome]),
 }
 
-struct OneBlock<'t, 'a, const P: usize, S> {
+impl Sink<'_> {
+    /// What came of a unit: in which trials it failed, and in which it was degraded or worse.
+    #[inline(always)]
+    fn unit(&mut self, unit: u32, failed: &Word, degraded: &Word) {
+        match self {
+            Self::Counts(counts) => counts.unit(unit, failed, degraded),
+            Self::Outcomes(outcomes) => note_unit(outcomes, unit, failed, degraded),
+        }
+    }
+
+    /// What came of failure at a dependency.
+    #[inline(always)]
+    fn dependency(&mut self, dependency: u32, seen: &watch::Seen) {
+        match self {
+            Self::Counts(counts) => counts.dependency(dependency, seen),
+            Self::Outcomes(outcomes) => note_dependency(outcomes, dependency, seen),
+        }
+    }
+
+    /// In which trials a service is in a cycle that did not come to rest.
+    fn restless(&mut self, service: u32, lanes: &Word) {
+        match self {
+            Self::Counts(counts) => {
+                counts.restless[service as usize] += u64::from(lanes.count());
+            }
+            Self::Outcomes(outcomes) => {
+                for (outcome, swings) in outcomes.iter_mut().zip(lanes.0) {
+                    outcome.oddities.push(Oddity { service, metastable: 0, stuck: 0, swings });
+                }
+            }
+        }
+    }
+}
+
+struct OneBlock<'t, 'a, const P: usize> {
     engine: &'t Boolean<'a>,
     lab: &'t mut Lab<'a, P>,
     seed: u64,
     block: u64,
     valid: &'t Word,
-    sink: &'t mut S,
+    sink: Sink<'t>,
 }
 
-impl<const P: usize, S: Sink> Task for OneBlock<'_, '_, P, S> {
+impl<const P: usize> Task for OneBlock<'_, '_, P> {
     type Output = ();
 
     #[inline(always)]
     fn run<B: Bits>(self, bits: B) {
-        let Self { engine, lab, seed, block, valid, sink } = self;
+        let Self { engine, lab, seed, block, valid, mut sink } = self;
         lab.block(bits, seed, block);
         let counted = bits.load(valid);
         let masked = |word: &Word| {
@@ -425,7 +456,7 @@ impl Counts {
     }
 }
 
-impl Sink for Counts {
+impl Counts {
     #[inline(always)]
     fn unit(&mut self, unit: u32, failed: &Word, degraded: &Word) {
         let counts = &mut self.units[unit as usize];
@@ -444,39 +475,27 @@ impl Sink for Counts {
             *all += u64::from(word.count());
         }
     }
+}
 
-    fn restless(&mut self, service: u32, lanes: &Word) {
-        self.restless[service as usize] += u64::from(lanes.count());
+fn note_unit(outcomes: &mut [Outcome], unit: u32, failed: &Word, degraded: &Word) {
+    for (outcome, (failed, degraded)) in outcomes.iter_mut().zip(failed.0.iter().zip(degraded.0)) {
+        let share = f64::from(failed.count_ones());
+        outcome.units[unit as usize] = Unit { failed: *failed, degraded, share };
+        let first_flow = outcome.units.len() - outcome.flows.len();
+        if let Some(flow) = (unit as usize).checked_sub(first_flow) {
+            outcome.flows[flow].share =
+                std::array::from_fn(|trial| f64::from((failed >> trial & 1) as u8));
+        }
     }
 }
 
-impl Sink for Vec<Outcome> {
-    fn unit(&mut self, unit: u32, failed: &Word, degraded: &Word) {
-        for (outcome, (failed, degraded)) in self.iter_mut().zip(failed.0.iter().zip(degraded.0)) {
-            let share = f64::from(failed.count_ones());
-            outcome.units[unit as usize] = Unit { failed: *failed, degraded, share };
-            let first_flow = outcome.units.len() - outcome.flows.len();
-            if let Some(flow) = (unit as usize).checked_sub(first_flow) {
-                outcome.flows[flow].share =
-                    std::array::from_fn(|trial| f64::from((failed >> trial & 1) as u8));
-            }
-        }
-    }
-
-    fn dependency(&mut self, dependency: u32, seen: &watch::Seen) {
-        for (part, outcome) in self.iter_mut().enumerate() {
-            outcome.dependencies.push(outcome::Dependency {
-                dependency,
-                tried: seen.tried.0[part],
-                passed: seen.passed.0[part],
-                held: seen.held.map(|word| word.0[part]),
-            });
-        }
-    }
-
-    fn restless(&mut self, service: u32, lanes: &Word) {
-        for (outcome, swings) in self.iter_mut().zip(lanes.0) {
-            outcome.oddities.push(Oddity { service, metastable: 0, stuck: 0, swings });
-        }
+fn note_dependency(outcomes: &mut [Outcome], dependency: u32, seen: &watch::Seen) {
+    for (part, outcome) in outcomes.iter_mut().enumerate() {
+        outcome.dependencies.push(outcome::Dependency {
+            dependency,
+            tried: seen.tried.0[part],
+            passed: seen.passed.0[part],
+            held: seen.held.map(|word| word.0[part]),
+        });
     }
 }

@@ -6,6 +6,8 @@
 
 use std::array::from_fn;
 
+use crate::engine::simd::widest;
+
 /// How many trials are computed side by side; the few that take long to settle go alone.
 pub(crate) const LANES: usize = 8;
 
@@ -15,6 +17,13 @@ pub(crate) type Lanes<const W: usize = LANES> = [f64; W];
 /// All lanes the same.
 pub(super) const fn all<const W: usize>(value: f64) -> Lanes<W> {
     [value; W]
+}
+
+/// Does some work on so many lanes with the widest vectors that the machine has, unless one lane
+/// leaves nothing to be done side by side.
+#[inline(always)]
+pub(super) fn for_lanes<const W: usize, R>(work: impl FnOnce() -> R) -> R {
+    if W == 1 { work() } else { widest(work) }
 }
 
 /// One bit per lane, as numbers: 1 where it is set.

@@ -1,14 +1,18 @@
 //! One moment: load travels to dependencies, and overload makes it fail in turn.
 
-use super::lanes::{Lanes, all, every, has, mask};
+use super::lanes::{Lanes, all, every, for_lanes, has, mask};
 use super::moment::{Moment, SETTLED};
 use super::setup::Arrival;
 use crate::compile::plan::{NONE, Plan, Traffic};
-use crate::engine::simd::widest;
 use crate::model::topology::Overload;
 
-/// From this round on, overload goes only part of the way to what the loads ask for.
+/// From this round on, overload goes only part of the way to what the loads ask for...
 const DAMPED_FROM: u32 = 200;
+/// ...and from this one on where it has begun to swing...
+const SWINGS_FROM: u32 = 7;
+/// ...which it does once it is this many times nearer to what it was two rounds before than to what
+/// it was one round before.
+const SWINGS: f64 = 4.0;
 /// Which part.
 const DAMPING: f64 = 0.3;
 /// When a moment is given up.
@@ -30,6 +34,10 @@ pub(super) struct Loads<const W: usize> {
     pub(super) load: Vec<Lanes<W>>,
     /// By service: the lanes in which it is down for reasons that are no overload.
     pub(super) exempt: Vec<u8>,
+    /// By service: the share lost to overload one round before.
+    pub(super) before: Vec<Lanes<W>>,
+    /// The lanes in which overload has begun to swing.
+    pub(super) damped: u8,
     /// By service: the lanes in which it still swings when the moment was given up.
     pub(super) swings: Vec<u8>,
     /// How the users were split over the cohorts at the last round.
@@ -51,6 +59,8 @@ impl<const W: usize> Loads<W> {
             capacity: vec![all(f64::INFINITY); services],
             load: vec![all(1.0); services],
             exempt: vec![0; services],
+            before: vec![all(0.0); services],
+            damped: 0,
             swings: vec![0; services],
             users: Vec::new(),
         }
@@ -100,7 +110,9 @@ impl<const W: usize> Moment<'_, W> {
     ) -> (u32, u8) {
         let mut moving = every::<W>();
         let mut round = first;
-        let mut before: [Vec<Lanes<W>>; 2] = [Vec::new(), Vec::new()];
+        if first == 0 {
+            loads.damped = 0;
+        }
         while round < ROUNDS {
             self.refresh_load(loads, shares_of_users);
             moving &= self.overload(loads, moving, round);
@@ -112,14 +124,6 @@ impl<const W: usize> Moment<'_, W> {
             if enough(round, moving) {
                 return (round, moving);
             }
-            if round < DAMPED_FROM {
-                let [last, one_before] = &mut before;
-                if *one_before == self.overload {
-                    round = same_phase(round);
-                }
-                std::mem::swap(last, one_before);
-                last.clone_from(&self.overload);
-            }
         }
         self.note_swings(loads, moving);
         (ROUNDS, moving)
@@ -127,7 +131,7 @@ impl<const W: usize> Moment<'_, W> {
 
     /// Brings loads up to the present state.
     pub(super) fn refresh_load(&mut self, loads: &mut Loads<W>, shares_of_users: &[Lanes<W>]) {
-        widest(
+        for_lanes::<W, _>(
             #[inline(always)]
             || self.spread_load(loads, shares_of_users),
         );
@@ -278,8 +282,10 @@ impl<const W: usize> Moment<'_, W> {
     }
 
     /// Sets overload from the loads; gives the lanes in which it still changes.
-    fn overload(&mut self, loads: &Loads<W>, moving: u8, round: u32) -> u8 {
+    fn overload(&mut self, loads: &mut Loads<W>, moving: u8, round: u32) -> u8 {
         let mut moved = 0;
+        let damped = if round < DAMPED_FROM { loads.damped } else { u8::MAX };
+        let (mut from_last, mut from_one_before): (Lanes<W>, Lanes<W>) = (all(0.0), all(0.0));
         for (index, service) in self.plan.services.iter().enumerate() {
             if service.utilization <= 0.0 {
                 continue;
@@ -296,17 +302,25 @@ impl<const W: usize> Moment<'_, W> {
                 } else {
                     lost_share(service.overload, load[lane], capacity[lane])
                 };
-                let step = if round < DAMPED_FROM { 1.0 } else { DAMPING };
                 if (asked - old[lane]).abs() > SETTLED {
                     moved |= 1 << lane;
-                    new[lane] =
-                        if step < 1.0 { old[lane] + step * (asked - old[lane]) } else { asked };
+                    new[lane] = if has(damped, lane) {
+                        old[lane] + DAMPING * (asked - old[lane])
+                    } else {
+                        asked
+                    };
                 }
+                let before = std::mem::replace(&mut loads.before[index][lane], old[lane]);
+                from_last[lane] = from_last[lane].max((new[lane] - old[lane]).abs());
+                from_one_before[lane] = from_one_before[lane].max((new[lane] - before).abs());
             }
             if new != old {
                 self.overload[index] = new;
                 self.touch_service(index as u32);
             }
+        }
+        if round >= SWINGS_FROM {
+            loads.damped |= mask::<W>(|lane| SWINGS * from_one_before[lane] <= from_last[lane]);
         }
         moved
     }
@@ -329,11 +343,6 @@ impl<const W: usize> Moment<'_, W> {
             loads.swings[index] |= swings;
         }
     }
-}
-
-/// The last round before damping at which a state that swings between two has the same phase.
-fn same_phase(round: u32) -> u32 {
-    DAMPED_FROM - (DAMPED_FROM - round) % 2
 }
 
 /// The share of requests that a service loses when `load` arrives and it can serve `capacity`.

@@ -3,11 +3,10 @@
 use super::call::{SLACK, Unwatched};
 use std::ops::Range;
 
-use super::lanes::{Lanes, Left, Shares, all, every, has, mask};
+use super::lanes::{Lanes, Left, Shares, all, every, for_lanes, has, mask};
 use super::setup::Setup;
 use crate::compile::plan::{Fallback, NONE, Plan};
 use crate::engine::cycles::{LAST_ROUNDS, free_rounds};
-use crate::engine::simd::widest;
 use crate::model::topology::Overload;
 
 /// Overload has settled when nothing changes by more than this.
@@ -15,9 +14,8 @@ pub(super) const SETTLED: f64 = 1e-9;
 /// A cycle is at rest when nothing in it changes by more than this: changes that shrink slowly must
 /// not add up to 1e-9.
 const REST: f64 = 1e-12;
-/// Cycles of more nodes are swept through in order instead of round by round: failure may take as
-/// many rounds to travel round as there are nodes, while a sweep carries it far. Both end at the
-/// same least fixed point, unless a wrong answer can turn into a failure that a fallback catches.
+/// Cycles in which things may get better as they get worse elsewhere are computed round by round,
+/// as the semantics say, up to so many nodes: failure may take as many rounds to travel round.
 const ROUND_BY_ROUND: usize = 4_096;
 
 /// The users that meet the change, or those that do not: at random routing there is one cohort.
@@ -161,21 +159,15 @@ impl<'a, const W: usize> Moment<'a, W> {
 
     /// Computes failure anew wherever something may have changed.
     pub(super) fn sweep(&mut self) {
-        widest(
-            #[inline(always)]
-            || self.sweep_nodes(),
-        );
-    }
-
-    #[inline(always)]
-    fn sweep_nodes(&mut self) {
         for cohort in 0..self.cohorts.len() {
-            for group in &self.plan.groups {
+            for (index, group) in self.plan.groups.iter().enumerate() {
                 if group.cyclic {
-                    self.cycle(group.nodes.clone(), cohort);
+                    let sweeps =
+                        self.setup.only_worsens[index] || group.nodes.len() > ROUND_BY_ROUND;
+                    self.cycle(group.nodes.clone(), cohort, sweeps);
                 } else if self.take_dirty(group.nodes.start, cohort) {
                     let node = group.nodes.start as usize;
-                    let shares = self.node(node, cohort, false).shares();
+                    let shares = self.next_shares(node, cohort, None);
                     if self.cohorts[cohort].shares[node] != shares {
                         self.cohorts[cohort].shares[node] = shares;
                         self.cohorts[cohort].quiet[node] = shares.is_ok();
@@ -187,20 +179,32 @@ impl<'a, const W: usize> Moment<'a, W> {
     }
 
     /// Whether a node must be computed anew; it is then taken as done.
-    #[inline(always)]
     fn take_dirty(&mut self, node: u32, cohort: usize) -> bool {
         std::mem::take(&mut self.dirty[cohort][node as usize])
     }
 
     /// Whatever refers to a node that changed must be computed anew.
-    #[inline(always)]
     fn touch_callers(&mut self, node: usize, cohort: usize) {
         for caller in self.setup.callers_of(node) {
             self.dirty[cohort][*caller as usize] = true;
         }
     }
 
-    /// The state of a node, given those of what it calls.
+    /// The state of a node, given those of what it calls; in a cycle, as far as its pace lets it.
+    fn next_shares(&mut self, node: usize, cohort: usize, pace: Option<&Pace>) -> Shares<W> {
+        for_lanes::<W, _>(
+            #[inline(always)]
+            || {
+                let left = self.node(node, cohort, pace.is_some());
+                match pace {
+                    None => left.shares(),
+                    Some(pace) => pace.next_shares(left, &self.cohorts[cohort].shares[node]),
+                }
+            },
+        )
+    }
+
+    /// What is left at a node, given the states of what it calls.
     #[inline(always)]
     fn node(&mut self, node: usize, cohort: usize, in_cycle: bool) -> Left<W> {
         let plan = self.plan;
@@ -270,7 +274,7 @@ impl<'a, const W: usize> Moment<'a, W> {
 
     /// The least fixed point of a cycle, from all-ok. Each lane stops when it has settled, so that
     /// a trial's figures do not depend on its neighbours.
-    fn cycle(&mut self, nodes: Range<u32>, cohort: usize) {
+    fn cycle(&mut self, nodes: Range<u32>, cohort: usize, sweeps: bool) {
         let mut is_dirty = false;
         for node in nodes.clone() {
             is_dirty |= self.take_dirty(node, cohort);
@@ -284,7 +288,7 @@ impl<'a, const W: usize> Moment<'a, W> {
             self.cohorts[cohort].shares[node as usize] = Shares::OK;
             self.cohorts[cohort].quiet[node as usize] = true;
         }
-        let moving = if nodes.len() > ROUND_BY_ROUND {
+        let moving = if sweeps {
             self.sweep_cycle(nodes.clone(), cohort)
         } else {
             self.rounds_of_cycle(nodes.clone(), cohort)
@@ -310,9 +314,7 @@ impl<'a, const W: usize> Moment<'a, W> {
         loop {
             new.clear();
             for node in &turn {
-                let left = self.node(*node as usize, cohort, true);
-                let old = &self.cohorts[cohort].shares[*node as usize];
-                new.push(pace.next_shares(left, old));
+                new.push(self.next_shares(*node as usize, cohort, Some(&pace)));
             }
             let mut moved = 0;
             let mut next = Vec::new();
@@ -340,21 +342,39 @@ impl<'a, const W: usize> Moment<'a, W> {
         }
     }
 
-    /// Sweep after sweep in the order of evaluation. Gives the lanes that do not come to rest.
+    /// Sweep after sweep in the order of evaluation, each only through nodes of which something that
+    /// they refer to changed. Gives the lanes that do not come to rest.
+    ///
+    /// A sweep carries a failure as far as the order allows. Where things only get worse it ends
+    /// where the rounds end, at the least fixed point.
     fn sweep_cycle(&mut self, nodes: Range<u32>, cohort: usize) -> u8 {
         let mut pace = Pace::new(every::<W>(), nodes.len());
+        for node in nodes.clone() {
+            self.awaited[node as usize] = true;
+        }
         loop {
             let mut moved = 0;
             for node in nodes.clone() {
                 let node = node as usize;
-                let left = self.node(node, cohort, true);
+                if !std::mem::take(&mut self.awaited[node]) {
+                    continue;
+                }
+                let new = self.next_shares(node, cohort, Some(&pace));
                 let cohort = &mut self.cohorts[cohort];
                 let old = cohort.shares[node];
-                cohort.shares[node] = pace.next_shares(left, &old);
-                cohort.quiet[node] = cohort.shares[node].is_ok();
-                moved |= mask::<W>(|lane| difference(&cohort.shares[node], &old, lane) > REST);
+                if new != old {
+                    cohort.shares[node] = new;
+                    cohort.quiet[node] = new.is_ok();
+                    moved |= mask::<W>(|lane| difference(&new, &old, lane) > REST);
+                    for caller in self.setup.callers_of(node) {
+                        self.awaited[*caller as usize] |= nodes.contains(caller);
+                    }
+                }
             }
             if pace.is_over(moved) {
+                for node in nodes {
+                    self.awaited[node as usize] = false;
+                }
                 return pace.restless;
             }
         }

@@ -55,6 +55,8 @@ impl<'a> Alone<'a> {
         }
         copy(&mut self.loads.capacity, &loads.capacity, |capacity| [capacity[lane]]);
         copy(&mut self.loads.exempt, &loads.exempt, bit);
+        copy(&mut self.loads.before, &loads.before, |share| [share[lane]]);
+        self.loads.damped = bit(&loads.damped);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::compile::plan::{Fallback, Hit, NONE, Plan};
+use crate::compile::plan::{Call, Fallback, Group, Hit, NONE, Plan};
 
 /// Something whose failing time is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub(crate) struct Setup {
     pub(super) targets_of: Vec<Vec<u32>>,
     /// Nodes that some restart waits for in vain if they are failed without the change.
     pub(super) start_nodes: Vec<u32>,
+    /// By group: whether it is a cycle in which things only get worse as others do, so that any
+    /// order of computing it ends at the same least fixed point.
+    pub(super) only_worsens: Vec<bool>,
     /// Services that may crash.
     pub(super) crashing: Vec<u32>,
     /// Who refers to a node.
@@ -92,6 +95,7 @@ impl Setup {
             in_target_domains: services().filter(|it| is_in_target_domain(plan, *it)).collect(),
             targets_of,
             start_nodes: start_nodes.into_iter().collect(),
+            only_worsens: only_worsens(plan),
             crashing: services().filter(|it| plan.services[*it as usize].crashes).collect(),
             callers: callers(plan),
             arrivals: arrivals(plan),
@@ -107,6 +111,27 @@ impl Setup {
     pub(super) fn arrivals_at(&self, node: usize) -> &[Arrival] {
         self.arrivals.row(node)
     }
+}
+
+/// Inside a cycle, a breaker that opens takes retries away, members that stand in for each other
+/// hide what one of them does, and a wrong answer that nobody notices may turn into a failure that
+/// is caught. Everything else lets through at least as much the more comes in.
+fn only_worsens(plan: &Plan) -> Vec<bool> {
+    let may_lie = plan.targets.iter().any(|target| target.modes[2] > 0.0);
+    let hides = |call: &Call| {
+        let catches = call.retries > 0
+            || call.soft
+            || call.fallback() != Fallback::None
+            || call.buffer().is_some();
+        call.any_of || (call.breaker && call.retries > 0) || (may_lie && catches && !call.validates)
+    };
+    let only_worsens = |group: &Group| {
+        let nodes = &plan.nodes[group.nodes.start as usize..group.nodes.end as usize];
+        let refers = |call: &Call| plan.referred(call).any(|node| group.nodes.contains(&node));
+        let mut calls = nodes.iter().flat_map(|node| plan.calls_of(node));
+        calls.all(|call| !refers(call) || !hides(call))
+    };
+    plan.groups.iter().map(only_worsens).collect()
 }
 
 fn callers(plan: &Plan) -> Rows<u32> {

@@ -7,8 +7,10 @@ use super::graph::{Graph, Kind};
 use super::moment::{Contribution, Here, SETTLED, Situation, State};
 use super::world::World;
 
-/// From this round on each step goes only part of the way.
+/// After this round each step goes only part of the way...
 const DAMPED_FROM: usize = 200;
+/// ...and from this one on once it swings.
+const SWINGS_FROM: usize = 8;
 /// How far it then goes.
 const DAMPING: f64 = 0.3;
 /// After so many rounds it is given up.
@@ -158,6 +160,8 @@ pub(crate) fn settle(
     let has_load = graph.topology.services.iter().any(|service| service.utilization.is_some());
     let traffic = Traffic::new(graph);
     let mut lost = lost_before.to_vec();
+    let mut before = lost.clone();
+    let mut swings = false;
     let mut round = 1;
     loop {
         let mut moment = failure_at(graph, world, situation, &lost);
@@ -168,10 +172,11 @@ pub(crate) fn settle(
         let next = overload(graph, situation, &moment.loads);
         let moves = |service: &usize| (next[*service] - lost[*service]).abs() > SETTLED;
         let moving: Vec<usize> = (0..next.len()).filter(moves).collect();
-        let step = if round > DAMPED_FROM { DAMPING } else { 1.0 };
-        for (lost, next) in lost.iter_mut().zip(&next) {
-            *lost += step * (next - *lost);
-        }
+        let step = if swings || round > DAMPED_FROM { DAMPING } else { 1.0 };
+        let now: Vec<f64> =
+            lost.iter().zip(&next).map(|(lost, next)| lost + step * (next - lost)).collect();
+        swings |= round >= SWINGS_FROM && 4.0 * farthest(&now, &before) <= farthest(&now, &lost);
+        before = std::mem::replace(&mut lost, now);
         // A cycle that does not come to rest gives no loads to go on from.
         if moving.is_empty() || round == GIVEN_UP || !moment.cycles_rest {
             moment.swinging = moving;
@@ -180,6 +185,11 @@ pub(crate) fn settle(
         }
         round += 1;
     }
+}
+
+/// The largest difference of two lists.
+fn farthest(some: &[f64], others: &[f64]) -> f64 {
+    some.iter().zip(others).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max)
 }
 
 /// Section "failure travels to callers" for every cohort.
