@@ -4,6 +4,7 @@
 //! numbers from 0 to 1, durations are seconds, orders are numbers of orders.
 
 mod build;
+pub mod compare;
 pub mod explain;
 pub mod focus;
 pub mod gate;
@@ -13,6 +14,7 @@ pub mod rank;
 pub mod story;
 
 pub use build::Context;
+pub use compare::CompareReport;
 pub use explain::ExplainReport;
 pub use focus::FocusReport;
 pub use gate::{
