@@ -11,7 +11,7 @@ use super::output::Output;
 use super::progress::Bar;
 use super::terminal::Terminal;
 use blastwave::engine::Progress;
-use blastwave::model::Seconds;
+use blastwave::model::{Change, Seconds};
 use blastwave::render;
 use blastwave::report::Report;
 use blastwave::study::{self, Settings, Stop};
@@ -70,17 +70,22 @@ impl Question {
         output: Option<&str>,
         terminal: Terminal,
     ) -> Result<Self, Failure> {
-        if question.lasting.is_some() && !inputs.change.is_moment() {
-            let name = &inputs.change.name;
-            return Err(Failure::usage(format!(
-                "`--lasting` is for single moments, but `{name}` has a course in time"
-            ))
-            .help("its rollout, detection and rollback say how long it lasts"));
-        }
+        Self::lasting(inputs, question.lasting, sampling, output, terminal)
+    }
+
+    /// The same for a command that asks in a way of its own.
+    pub(super) fn lasting(
+        inputs: Inputs,
+        lasting: Option<Seconds>,
+        sampling: &SamplingArgs,
+        output: Option<&str>,
+        terminal: Terminal,
+    ) -> Result<Self, Failure> {
+        check_lasting(lasting, &inputs.change)?;
         let settings = Settings {
             seed: sampling.seed,
             stop: stop(sampling),
-            lasting: question.lasting.unwrap_or(Seconds::ZERO),
+            lasting: lasting.unwrap_or(Seconds::ZERO),
             is_certain: inputs.is_certain,
             engine: sampling.engine.choice(),
         };
@@ -199,6 +204,16 @@ impl Runner {
         bar.clear();
         Ok(found)
     }
+}
+
+/// A change with a course in time says itself how long it lasts.
+pub(crate) fn check_lasting(lasting: Option<Seconds>, change: &Change) -> Result<(), Failure> {
+    if lasting.is_none() || change.is_moment() {
+        return Ok(());
+    }
+    let name = &change.name;
+    let said = format!("`--lasting` is for single moments, but `{name}` has a course in time");
+    Err(Failure::usage(said).help("its rollout, detection and rollback say how long it lasts"))
 }
 
 /// Says why the Boolean engine was refused.

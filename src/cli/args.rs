@@ -89,6 +89,16 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::rank::EXAMPLES)
     )]
     Rank(super::rank::RankArgs),
+    /// Compare architectures, or plans, under the same trials
+    ///
+    /// The same worlds are played on every topology, or with every change, so that only what differs
+    /// between them shows.
+    #[command(
+        override_usage = "blastwave compare TOPOLOGY TOPOLOGY... (--change FILE | --break TARGET[:MODE]...) [OPTIONS]\n       blastwave compare TOPOLOGY --changes FILE FILE... [OPTIONS]",
+        after_help = super::compare::EXAMPLES,
+        after_long_help = with_exit_statuses(super::compare::EXAMPLES)
+    )]
+    Compare(super::compare::CompareArgs),
     /// Read files and print every problem in them
     ///
     /// Recognises topologies, changes, policies and scenarios. A change is checked against the one
@@ -389,6 +399,7 @@ pub(crate) enum SchemaOf {
     Result,
     Explain,
     Rank,
+    Compare,
 }
 
 /// How the program speaks to a person.

@@ -5,6 +5,7 @@
 mod answer;
 mod args;
 mod check;
+mod compare;
 mod diagram;
 mod diff;
 mod exit;
@@ -49,6 +50,7 @@ fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Simulate(args) => answer::simulate(args, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
+        Command::Compare(args) => compare::run(args, terminal),
         Command::Diagram(args) => diagram::run(args, terminal),
         Command::Import(args) => import::run(args, terminal),
         Command::Rank(args) => rank::run(args, terminal),

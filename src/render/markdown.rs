@@ -3,10 +3,11 @@
 //! Written for GitHub's and GitLab's flavour. Names come from files that anybody may have written, so
 //! they stand in code, where they can neither mention people nor close a table.
 
+use super::explanation::Section;
 use super::story::{self, HIT, Wording};
 use super::text::ShareBar;
-use super::{differences, explanation, words};
-use crate::report::{ExplainReport, Report, UnitReport, Verdict};
+use super::{comparison, differences, explanation, words};
+use crate::report::{CompareReport, ExplainReport, Report, UnitReport, Verdict};
 
 /// How many rows a table may have.
 const ROWS_MAX: usize = 20;
@@ -49,11 +50,20 @@ pub fn render(report: &Report) -> String {
 
 /// An explanation as a comment.
 pub fn render_explanation(report: &ExplainReport) -> String {
-    let mut parts: Vec<String> = explanation::essence(report, &WORDING)
-        .into_iter()
-        .map(|said| format!("**{said}**"))
-        .collect();
-    for section in explanation::sections(report, &WORDING) {
+    let essence = explanation::essence(report, &WORDING);
+    listed(&essence, &explanation::sections(report, &WORDING), &explanation::footer(report))
+}
+
+/// A comparison as a comment.
+pub fn render_comparison(report: &CompareReport) -> String {
+    let essence = comparison::essence(report, &SENTENCES);
+    listed(&essence, &comparison::sections(report, &SENTENCES), &comparison::footer(report))
+}
+
+/// A headline and lists.
+fn listed(essence: &[String], sections: &[Section], footer: &str) -> String {
+    let mut parts: Vec<String> = essence.iter().map(|said| format!("**{said}**")).collect();
+    for section in sections {
         let remark = if section.remark.is_empty() {
             String::new()
         } else {
@@ -62,7 +72,7 @@ pub fn render_explanation(report: &ExplainReport) -> String {
         let lines: Vec<String> = section.lines.iter().map(|line| format!("- {line}")).collect();
         parts.push(format!("#### {}{remark}\n\n{}", section.title, lines.join("\n")));
     }
-    parts.push(format!("<sub>{}</sub>", prose(&explanation::footer(report))));
+    parts.push(format!("<sub>{}</sub>", prose(footer)));
     let mut text = parts.join("\n\n");
     text.push('\n');
     text

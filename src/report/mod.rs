@@ -4,6 +4,7 @@
 //! numbers from 0 to 1, durations are seconds, orders are numbers of orders.
 
 mod build;
+pub mod compare;
 pub mod explain;
 mod files;
 pub mod focus;
@@ -15,6 +16,7 @@ pub mod rank;
 pub mod story;
 
 pub use build::Context;
+pub use compare::CompareReport;
 pub use explain::ExplainReport;
 pub use files::{FilesReport, TouchedReport};
 pub use focus::FocusReport;

@@ -2,6 +2,7 @@
 //!
 //! A [`Tally`] comes in, a [`Summary`] goes out: every figure with what is known of its error.
 
+pub mod difference;
 pub mod estimate;
 mod histogram;
 pub mod paired;

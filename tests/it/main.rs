@@ -6,6 +6,7 @@ mod agreement;
 mod check;
 mod cli;
 mod closed_forms;
+mod compare;
 mod diagnostics;
 mod engines;
 mod exact;

@@ -3,20 +3,20 @@
 //! A sentence comes first, then the flows, what they lose and when, then services, what held, what is
 //! not known, what was taken for granted. However large the topology, it stays on a page or two.
 
-mod explain;
 mod gate;
 mod glyphs;
 mod guards;
 mod ink;
 mod losses;
 mod rank;
+mod sections;
 mod table;
 mod trial;
 mod units;
 mod when;
 
-pub use explain::render_explanation;
 pub use rank::render_rank;
+pub use sections::{render_comparison, render_explanation};
 pub use trial::render_trial;
 
 use glyphs::Glyphs;

@@ -1,0 +1,42 @@
+//! Answers that are a headline and lists, for a terminal.
+
+use super::ink::Ink;
+use super::{Page, Style};
+use crate::render::explanation::Section;
+use crate::render::{comparison, explanation};
+use crate::report::{CompareReport, ExplainReport};
+
+/// An explanation as lines of text, the last one with its newline.
+pub fn render_explanation(report: &ExplainReport, style: &Style) -> String {
+    let mut page = Page::new(*style);
+    let essence = explanation::essence(report, &page.wording);
+    let sections = explanation::sections(report, &page.wording);
+    page.fill(&essence, &sections, &explanation::footer(report));
+    page.text
+}
+
+/// A comparison as lines of text, the last one with its newline.
+pub fn render_comparison(report: &CompareReport, style: &Style) -> String {
+    let mut page = Page::new(*style);
+    let essence = comparison::essence(report, &page.wording);
+    let sections = comparison::sections(report, &page.wording);
+    page.fill(&essence, &sections, &comparison::footer(report));
+    page.text
+}
+
+impl Page {
+    fn fill(&mut self, essence: &[String], sections: &[Section], footer: &str) {
+        for said in essence {
+            self.paragraph(Ink::Strong, "", said);
+        }
+        for section in sections {
+            self.head(&section.title, &section.remark);
+            let start = format!("  {} ", self.glyphs.bullet);
+            for line in &section.lines {
+                self.paragraph(Ink::Plain, &start, line);
+            }
+        }
+        self.gap();
+        self.paragraph(Ink::Faint, "", footer);
+    }
+}

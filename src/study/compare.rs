@@ -1,0 +1,451 @@
+//! Two or more architectures, or plans, under the same trials.
+
+use std::collections::BTreeMap;
+
+use crate::compile::compile;
+use crate::engine::outcome::{Outcome, TRIALS};
+use crate::engine::{Guard, Progress, Silent, Simulation, Tally};
+use crate::model::{Change, Topology};
+use crate::report::Interval as Probability;
+use crate::report::compare::{
+    CompareReport, Difference, FlowDifference, LossDifference, OnlyContained, PairReport, SCHEMA,
+    SideReport, UnitDifference,
+};
+use crate::summary::difference::{Paired, PairedEvent};
+use crate::summary::estimate::proportion;
+use crate::summary::paired;
+use crate::summary::{self, summarize};
+
+use super::simulate::{self, Settings, Stop};
+use super::single_points;
+
+/// One of the things compared.
+pub struct Side<'a> {
+    /// What it is called in the report.
+    pub name: String,
+    /// Its topology.
+    pub topology: &'a Topology,
+    /// What happens to it.
+    pub change: &'a Change,
+}
+
+/// How many trials are played on every side before the next are.
+const WINDOW: u64 = 4096;
+/// Losses that differ by less than this share are equal.
+const SLACK: f64 = 1e-9;
+
+/// Plays the same trials on every side; there must be at least two.
+///
+/// Services, flows and calls of equal names are the same thing. `of` says what differs:
+/// `topologies` or `changes`.
+pub fn compare(
+    sides: &[Side<'_>],
+    of: &str,
+    renames: &[[String; 2]],
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> CompareReport {
+    let plans: Vec<_> =
+        sides.iter().map(|it| compile(it.topology, it.change, settings.lasting)).collect();
+    let simulations: Vec<_> =
+        plans.iter().map(|plan| Simulation::with(plan, settings.seed, settings.engine)).collect();
+    let mut tallies: Vec<_> = plans.iter().map(Tally::new).collect();
+    let measure = measure(sides);
+    let mut pairs: Vec<Pair> =
+        sides[1..].iter().map(|side| Pair::new(&sides[0], side, measure)).collect();
+    let (most, width) = match settings.stop {
+        Stop::Trials(trials) => (trials, None),
+        Stop::Precision { width, max_trials } => (max_trials, Some(width)),
+    };
+    let mut done = 0;
+    while done < most && !progress.is_cancelled() {
+        let next = (done + WINDOW).min(most);
+        let played: Vec<Vec<Outcome>> = simulations
+            .iter()
+            .map(|simulation| {
+                let mut all = Vec::new();
+                simulation.each(done..next, &Silent, |outcome| all.push(outcome.clone()));
+                all
+            })
+            .collect();
+        for (tally, outcomes) in tallies.iter_mut().zip(&played) {
+            outcomes.iter().for_each(|outcome| tally.add(outcome));
+        }
+        for (pair, outcomes) in pairs.iter_mut().zip(&played[1..]) {
+            played[0].iter().zip(outcomes).for_each(|(a, b)| pair.add(a, b));
+        }
+        done = next;
+        progress.trials_done(done);
+        let widest = tallies.iter().map(summary::widest_flow_interval).fold(0.0, f64::max);
+        if width.is_some_and(|width| widest <= width) {
+            break;
+        }
+    }
+    tallies.iter_mut().for_each(Tally::settle);
+    let results: Vec<SideReport> = sides
+        .iter()
+        .zip(simulations.iter().zip(&tallies))
+        .map(|(side, (simulation, tally))| SideReport {
+            name: side.name.clone(),
+            result: simulate::report(
+                side.topology,
+                side.change,
+                settings,
+                simulation,
+                &summarize(tally),
+            ),
+            single_points: single_points::find(side.topology, settings.lasting),
+        })
+        .collect();
+    let pairs = pairs.iter().enumerate().map(|(index, pair)| {
+        let identical = plans[0] == plans[index + 1]
+            && sides[0].topology.flows.iter().map(|it| &it.name).eq(sides[index + 1]
+                .topology
+                .flows
+                .iter()
+                .map(|it| &it.name));
+        pair.report([&sides[0], &sides[index + 1]], [&results[0], &results[index + 1]], identical)
+    });
+    let pairs = pairs.collect();
+    CompareReport {
+        schema: SCHEMA.to_owned(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        of: of.to_owned(),
+        seed: settings.seed,
+        trials: done,
+        partial: progress.is_cancelled(),
+        measure: measure.to_owned(),
+        renames: renames.to_vec(),
+        sides: results,
+        pairs,
+    }
+}
+
+const ORDERS: &str = "orders_lost";
+const SHARE: &str = "failing_share";
+
+fn measure(sides: &[Side<'_>]) -> &'static str {
+    let counts = |side: &Side<'_>| {
+        !side.change.is_moment() && side.topology.flows.iter().any(|flow| flow.rate.is_some())
+    };
+    if sides.iter().all(counts) { ORDERS } else { SHARE }
+}
+
+/// What is counted of two sides.
+struct Pair {
+    measure: &'static str,
+    flows: Vec<Flow>,
+    services: Vec<Service>,
+    calls: Vec<Call>,
+    total: Loss,
+}
+
+#[derive(Default)]
+struct Loss {
+    paired: Paired,
+    a_more: u64,
+    b_more: u64,
+    trials: u64,
+}
+
+struct Flow {
+    name: String,
+    at: [usize; 2],
+    unit: [usize; 2],
+    failed: PairedEvent,
+    degraded: PairedEvent,
+    share: Paired,
+    lost: Option<Loss>,
+}
+
+struct Service {
+    name: String,
+    at: [usize; 2],
+    failed: PairedEvent,
+    shares: [f64; 2],
+}
+
+/// A call by where it is on either side, and in how many trials only one of them contains failure.
+struct Call {
+    caller: String,
+    dependency: String,
+    at: [Option<usize>; 2],
+    only: [u64; 2],
+    by: [[u64; Guard::ALL.len()]; 2],
+}
+
+impl Loss {
+    fn add(&mut self, a: f64, b: f64) {
+        self.paired.add(a, b);
+        self.trials += 1;
+        let slack = SLACK * a.abs().max(b.abs());
+        self.a_more += u64::from(a > b + slack);
+        self.b_more += u64::from(b > a + slack);
+    }
+
+    fn report(&self, identical: bool) -> LossDifference {
+        let (a, b) = self.paired.means();
+        let share = |count| {
+            let it = proportion(count, self.trials);
+            let (low, high) = if identical { (0.0, 0.0) } else { (it.low, it.high) };
+            Probability { p: it.p, low, high, exact: None }
+        };
+        LossDifference {
+            a,
+            b,
+            difference: difference(self.paired.difference()),
+            relative: self.paired.relative().map(difference),
+            a_loses_more: share(self.a_more),
+            b_loses_more: share(self.b_more),
+        }
+    }
+}
+
+fn difference(of: paired::Difference) -> Difference {
+    Difference { value: of.value, low: of.low, high: of.high }
+}
+
+/// What is exactly nothing where nothing that is simulated differs.
+fn event(of: &PairedEvent, identical: bool) -> Difference {
+    if identical { Difference::default() } else { difference(of.difference()) }
+}
+
+/// The places of calls by their names; further ones of the same name are numbered.
+fn calls(topology: &Topology) -> BTreeMap<(String, String, u32), usize> {
+    let mut places = BTreeMap::new();
+    for (index, (caller, it)) in topology.written().enumerate() {
+        let (caller, on) = (topology.caller_name(caller), topology.dependency_name(it));
+        let number = (0..).find(|n| !places.contains_key(&(caller.clone(), on.clone(), *n)));
+        places.insert((caller, on, number.expect("numbers do not end")), index);
+    }
+    places
+}
+
+impl Pair {
+    fn new(a: &Side<'_>, b: &Side<'_>, measure: &'static str) -> Self {
+        let units = |it: &Topology| {
+            it.services.len() + it.services.iter().map(|it| it.endpoints.len()).sum::<usize>()
+        };
+        let first = [units(a.topology), units(b.topology)];
+        let has_time = !a.change.is_moment() && !b.change.is_moment();
+        let flows = a.topology.flows.iter().enumerate().filter_map(|(index, flow)| {
+            let other = b.topology.flows.iter().position(|it| it.name == flow.name)?;
+            let has_rates = flow.rate.is_some() && b.topology.flows[other].rate.is_some();
+            Some(Flow {
+                name: flow.name.clone(),
+                at: [index, other],
+                unit: [first[0] + index, first[1] + other],
+                failed: PairedEvent::default(),
+                degraded: PairedEvent::default(),
+                share: Paired::default(),
+                lost: (has_time && has_rates).then(Loss::default),
+            })
+        });
+        let services = a.topology.services.iter().enumerate().filter_map(|(index, service)| {
+            let other = b.topology.service_id(&service.name)?.0 as usize;
+            Some(Service {
+                name: service.name.clone(),
+                at: [index, other],
+                failed: PairedEvent::default(),
+                shares: [0.0; 2],
+            })
+        });
+        let (of_a, of_b) = (calls(a.topology), calls(b.topology));
+        let mut names: Vec<_> = of_a.keys().chain(of_b.keys()).collect();
+        names.sort();
+        names.dedup();
+        let call = |name: &(String, String, u32)| Call {
+            caller: name.0.clone(),
+            dependency: name.1.clone(),
+            at: [of_a.get(name).copied(), of_b.get(name).copied()],
+            only: [0; 2],
+            by: [[0; Guard::ALL.len()]; 2],
+        };
+        Self {
+            measure,
+            flows: flows.collect(),
+            services: services.collect(),
+            calls: names.into_iter().map(call).collect(),
+            total: Loss::default(),
+        }
+    }
+
+    fn add(&mut self, a: &Outcome, b: &Outcome) {
+        let valid = a.valid & b.valid;
+        for flow in &mut self.flows {
+            let (x, y) = (&a.units[flow.unit[0]], &b.units[flow.unit[1]]);
+            flow.failed.add(valid, x.failed, y.failed);
+            flow.degraded.add(valid, x.degraded, y.degraded);
+        }
+        for service in &mut self.services {
+            let (x, y) = (&a.units[service.at[0]], &b.units[service.at[1]]);
+            service.failed.add(valid, x.failed, y.failed);
+            service.shares[0] += x.share;
+            service.shares[1] += y.share;
+        }
+        for trial in (0..TRIALS).filter(|trial| valid >> trial & 1 == 1) {
+            let mut all = [0.0; 2];
+            let count = self.flows.len().max(1) as f64;
+            for flow in &mut self.flows {
+                let (x, y) = (&a.flows[flow.at[0]], &b.flows[flow.at[1]]);
+                flow.share.add(x.share[trial], y.share[trial]);
+                if let Some(lost) = &mut flow.lost {
+                    lost.add(x.lost[trial], y.lost[trial]);
+                }
+                if self.measure == SHARE {
+                    all[0] += x.share[trial] / count;
+                    all[1] += y.share[trial] / count;
+                } else if flow.lost.is_some() {
+                    all[0] += x.lost[trial];
+                    all[1] += y.lost[trial];
+                }
+            }
+            self.total.add(all[0], all[1]);
+        }
+        self.add_calls(valid, [a, b]);
+    }
+
+    fn add_calls(&mut self, valid: u64, outcomes: [&Outcome; 2]) {
+        let seen = outcomes.map(|it| {
+            it.dependencies
+                .iter()
+                .map(|it| (it.dependency as usize, it))
+                .collect::<BTreeMap<_, _>>()
+        });
+        for call in &mut self.calls {
+            for (side, other) in [(0, 1), (1, 0)] {
+                let Some(here) = call.at[side].and_then(|at| seen[side].get(&at)) else { continue };
+                let there = match call.at[other] {
+                    None => u64::MAX,
+                    Some(at) => seen[other].get(&at).map_or(0, |it| it.passed),
+                };
+                for (count, held) in call.by[side].iter_mut().zip(here.held) {
+                    let trials = u64::from((held & there & valid).count_ones());
+                    *count += trials;
+                    call.only[side] += trials;
+                }
+            }
+        }
+    }
+
+    fn report(
+        &self,
+        sides: [&Side<'_>; 2],
+        results: [&SideReport; 2],
+        identical: bool,
+    ) -> PairReport {
+        let trials = self.total.trials.max(1) as f64;
+        let flows = self.flows.iter().map(|flow| FlowDifference {
+            name: flow.name.clone(),
+            failed: event(&flow.failed, identical),
+            degraded: event(&flow.degraded, identical),
+            failing_share: difference(flow.share.difference()),
+            orders_lost: flow.lost.as_ref().map(|lost| lost.report(identical)),
+        });
+        let differing = self.services.iter().filter(|service| service.failed.differs());
+        let mut services: Vec<UnitDifference> = differing
+            .map(|service| UnitDifference {
+                name: service.name.clone(),
+                failed: event(&service.failed, identical),
+                failing_share: (service.shares[1] - service.shares[0]) / trials,
+            })
+            .collect();
+        services.sort_by(|a, b| {
+            b.failed.value.abs().total_cmp(&a.failed.value.abs()).then_with(|| a.name.cmp(&b.name))
+        });
+        let points = |from: usize, to: usize| -> Vec<String> {
+            let names = results[from].single_points.iter().map(|it| it.name.clone());
+            names
+                .filter(|name| results[to].single_points.iter().all(|it| it.name != *name))
+                .collect()
+        };
+        let mut report = PairReport {
+            a: sides[0].name.clone(),
+            b: sides[1].name.clone(),
+            identical,
+            verdict: String::new(),
+            total: self.total.report(identical),
+            flows: flows.collect(),
+            services,
+            only_a_contains: self.only(0, trials),
+            only_b_contains: self.only(1, trials),
+            single_points_gained: points(1, 0),
+            single_points_lost: points(0, 1),
+            only_in_a: only_in(sides[0].topology, sides[1].topology),
+            only_in_b: only_in(sides[1].topology, sides[0].topology),
+        };
+        report.verdict = verdict(&report, self.measure);
+        report
+    }
+
+    /// The calls at which only one side contains failure, most often first.
+    fn only(&self, side: usize, trials: f64) -> Vec<OnlyContained> {
+        let mut found: Vec<OnlyContained> = self
+            .calls
+            .iter()
+            .filter(|call| call.only[side] > 0)
+            .map(|call| OnlyContained {
+                caller: call.caller.clone(),
+                dependency: call.dependency.clone(),
+                share: call.only[side] as f64 / trials,
+                in_both: call.at[1 - side].is_some(),
+                by: Guard::ALL
+                    .iter()
+                    .zip(call.by[side])
+                    .filter(|(_, count)| *count > 0)
+                    .map(|(guard, count)| (guard.as_str().to_owned(), count as f64 / trials))
+                    .collect(),
+            })
+            .collect();
+        found.sort_by(|a, b| b.share.total_cmp(&a.share));
+        found
+    }
+}
+
+/// Services and flows that only the first topology has.
+fn only_in(a: &Topology, b: &Topology) -> Vec<String> {
+    let services = a.services.iter().filter(|it| b.service_id(&it.name).is_none());
+    let flows = a.flows.iter().filter(|flow| b.flows.iter().all(|other| other.name != flow.name));
+    services.map(|it| it.name.clone()).chain(flows.map(|it| it.name.clone())).collect()
+}
+
+/// The difference in a sentence.
+fn verdict(report: &PairReport, measure: &str) -> String {
+    let (a, b) = (&report.a, &report.b);
+    if report.identical {
+        return format!("{b} is identical to {a}: no trial can differ.");
+    }
+    let mut said = losses(report, measure);
+    for (verb, points) in
+        [("adds", &report.single_points_gained), ("removes", &report.single_points_lost)]
+    {
+        let noun = match points.len() {
+            0 => continue,
+            1 => "one single point of failure".to_owned(),
+            many => format!("{many} single points of failure"),
+        };
+        said.push_str(&format!("; it {verb} {noun}: {}", points.join(", ")));
+    }
+    said.push('.');
+    said
+}
+
+/// How much more or less the second side loses.
+fn losses(report: &PairReport, measure: &str) -> String {
+    let (a, b, total) = (&report.a, &report.b, &report.total);
+    let (fewer, what) =
+        if measure == ORDERS { ("fewer", "orders") } else { ("less", "of its flows") };
+    if !total.difference.is_clear() {
+        return format!(
+            "{b} loses neither more nor {fewer} {what} than {a}, as far as can be told"
+        );
+    }
+    let Some(by) = total.relative else {
+        return format!("{b} loses {what} where {a} loses next to none");
+    };
+    let percent = |share: f64| format!("{:.0}", share.abs() * 100.0);
+    let (word, near, far) =
+        if by.value < 0.0 { (fewer, by.high, by.low) } else { ("more", by.low, by.high) };
+    let (value, near, far) = (percent(by.value), percent(near), percent(far));
+    format!("{b} loses {value}% {word} {what} than {a} ({near} to {far}%)")
+}

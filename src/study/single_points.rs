@@ -1,0 +1,52 @@
+//! What fails a flow all by itself.
+
+use crate::engine::Silent;
+use crate::model::{Seconds, Share, Topology};
+use crate::report::compare::SinglePoint;
+
+use super::rank::{By, Ranking, rank};
+use super::simulate::{Settings, Stop};
+
+/// Services and failure domains that fail some flow when they alone are wholly down, by name.
+///
+/// Nothing else is down for its own reasons, failure travels over every dependency it may travel
+/// over, and fallbacks that can work do.
+pub(super) fn find(topology: &Topology, lasting: Seconds) -> Vec<SinglePoint> {
+    let bare = without_chance(topology);
+    let settings = Settings { stop: Stop::Trials(1), lasting, ..Settings::default() };
+    let of = |by: By| {
+        let found = rank(&bare, Ranking { by, ..Ranking::default() }, &settings, &Silent);
+        let points = found.origins.into_iter().filter(|it| !it.single_point_of.is_empty());
+        points.map(move |it| SinglePoint {
+            name: it.name,
+            kind: by.as_str().to_owned(),
+            flows: it.single_point_of,
+        })
+    };
+    let mut found: Vec<SinglePoint> = of(By::Service).chain(of(By::Domain)).collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+fn without_chance(topology: &Topology) -> Topology {
+    let mut bare = topology.clone();
+    for domain in &mut bare.domains {
+        domain.availability = None;
+    }
+    for service in &mut bare.services {
+        service.availability = None;
+        if let Some(replicas) = &mut service.replicas {
+            replicas.availability = None;
+        }
+    }
+    for index in 0..topology.written().count() {
+        let it = super::unknowns::dependency_mut(&mut bare, index);
+        it.propagation = Share::ONE;
+        if let Some(fallback) = &mut it.fallback
+            && !fallback.works.is_zero()
+        {
+            fallback.works = Share::ONE;
+        }
+    }
+    bare
+}

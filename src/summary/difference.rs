@@ -1,0 +1,172 @@
+//! Differences between two simulations of the same trials.
+//!
+//! Draws are keyed by name, so trial `i` is the same world on both sides, and what both have in
+//! common cancels in the difference within a trial: the common random numbers of the simulation
+//! literature (Law, "Simulation Modeling and Analysis", 5th edition, section 11.2). Intervals are
+//! for the mean of those differences.
+
+use super::estimate::Z975;
+use super::paired::{self, Difference};
+
+/// A number on either side, trial by trial: means, and how they vary together.
+///
+/// Sums are kept by the method of Welford (1962), in the order of trials.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Paired {
+    count: u64,
+    mean_a: f64,
+    mean_b: f64,
+    squares_a: f64,
+    squares_b: f64,
+    products: f64,
+    mean_difference: f64,
+    squares_difference: f64,
+}
+
+impl Paired {
+    /// Adds a trial.
+    pub fn add(&mut self, a: f64, b: f64) {
+        self.count += 1;
+        let n = self.count as f64;
+        let (from_a, from_b, from_d) =
+            (a - self.mean_a, b - self.mean_b, b - a - self.mean_difference);
+        self.mean_a += from_a / n;
+        self.mean_b += from_b / n;
+        self.mean_difference += from_d / n;
+        self.squares_a += from_a * (a - self.mean_a);
+        self.squares_b += from_b * (b - self.mean_b);
+        self.products += from_a * (b - self.mean_b);
+        self.squares_difference += from_d * (b - a - self.mean_difference);
+    }
+
+    /// The means of the two sides.
+    pub fn means(&self) -> (f64, f64) {
+        (self.mean_a, self.mean_b)
+    }
+
+    /// The mean of the second minus the first, with the 95% interval of Student's paired test.
+    /// There must be two trials at least.
+    pub fn difference(&self) -> Difference {
+        let error = libm::sqrt(self.variance(self.squares_difference) / self.count.max(1) as f64);
+        self.around(error)
+    }
+
+    /// The same for what the two sides would give from trials of their own, as a measure of what
+    /// pairing gains.
+    pub fn unpaired_difference(&self) -> Difference {
+        let sum = self.variance(self.squares_a) + self.variance(self.squares_b);
+        self.around(libm::sqrt(sum / self.count.max(1) as f64))
+    }
+
+    /// The mean difference as a share of the mean of the first side; nothing where that mean is not
+    /// clearly above 0.
+    ///
+    /// The interval is Fieller's (1954), "Some problems in interval estimation", for a ratio of
+    /// means that vary together.
+    pub fn relative(&self) -> Option<Difference> {
+        let n = self.count as f64;
+        let t2 = self.student() * self.student();
+        let (aa, bb) = (self.variance(self.squares_a) / n, self.variance(self.squares_b) / n);
+        let ab = self.variance(self.products) / n;
+        let scale = self.mean_a * self.mean_a - t2 * aa;
+        if self.count < 2 || self.mean_a <= 0.0 || scale <= 0.0 {
+            return None;
+        }
+        let middle = self.mean_a * self.mean_b - t2 * ab;
+        let under = middle * middle - scale * (self.mean_b * self.mean_b - t2 * bb);
+        let reach = libm::sqrt(under.max(0.0));
+        Some(Difference {
+            value: self.mean_b / self.mean_a - 1.0,
+            low: (middle - reach) / scale - 1.0,
+            high: (middle + reach) / scale - 1.0,
+        })
+    }
+
+    fn around(&self, error: f64) -> Difference {
+        let (value, reach) = (self.mean_difference, self.student() * error);
+        Difference { value, low: value - reach, high: value + reach }
+    }
+
+    fn variance(&self, squares: f64) -> f64 {
+        if self.count < 2 { 0.0 } else { squares.max(0.0) / (self.count - 1) as f64 }
+    }
+
+    /// Student's quantile that belongs to the normal one: Abramowitz and Stegun (1964), 26.7.5.
+    fn student(&self) -> f64 {
+        let z = Z975;
+        let freedom = self.count.saturating_sub(1).max(1) as f64;
+        let z3 = z * z * z;
+        z + (z3 + z) / (4.0 * freedom)
+            + (5.0 * z3 * z * z + 16.0 * z3 + 3.0 * z) / (96.0 * freedom * freedom)
+    }
+}
+
+/// Something that happens or not on either side, trial by trial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PairedEvent {
+    trials: u64,
+    only_a: u64,
+    only_b: u64,
+}
+
+impl PairedEvent {
+    /// Adds 64 trials: those that count, and those in which it happens on either side.
+    pub fn add(&mut self, valid: u64, a: u64, b: u64) {
+        self.trials += u64::from(valid.count_ones());
+        self.only_a += u64::from((valid & a & !b).count_ones());
+        self.only_b += u64::from((valid & b & !a).count_ones());
+    }
+
+    /// Whether it happens on one side only in some trial.
+    pub fn differs(&self) -> bool {
+        self.only_a + self.only_b > 0
+    }
+
+    /// The probability on the second side minus that on the first, with the 95% interval of
+    /// [`paired::proportions`].
+    pub fn difference(&self) -> Difference {
+        paired::proportions(self.only_b, self.only_a, self.trials)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_has_the_interval_of_the_paired_t_test() {
+        // By hand: differences 1, 2, 3, 4; mean 2.5, standard error 0.6455, t(3) = 3.182.
+        let mut paired = Paired::default();
+        for (a, b) in [(10.0, 11.0), (20.0, 22.0), (30.0, 33.0), (40.0, 44.0)] {
+            paired.add(a, b);
+        }
+        let it = paired.difference();
+        assert!((it.value - 2.5).abs() < 1e-12);
+        assert!((it.high - it.value - 3.182 * 0.6455).abs() < 0.05, "{it:?}");
+        let relative = paired.relative().expect("the first mean is above 0");
+        assert!((relative.value - 0.1).abs() < 1e-12 && relative.low <= 0.1 + 1e-9);
+    }
+
+    #[test]
+    fn equal_sides_differ_by_exactly_nothing() {
+        let mut paired = Paired::default();
+        for trial in 0..100 {
+            let value = f64::from(trial).sqrt();
+            paired.add(value, value);
+        }
+        assert_eq!(paired.difference(), Difference { value: 0.0, low: 0.0, high: 0.0 });
+    }
+
+    #[test]
+    fn events_that_never_differ_keep_some_doubt() {
+        let mut event = PairedEvent::default();
+        event.add(u64::MAX, 7, 7);
+        let it = event.difference();
+        assert!(it.low < 0.0 && it.high > 0.0 && it.value == 0.0);
+        // 20 of 64 only on the second side.
+        event = PairedEvent::default();
+        event.add(u64::MAX, 0, (1 << 20) - 1);
+        let it = event.difference();
+        assert!(it.low > 0.15 && it.high < 0.45 && (it.value - 0.3125).abs() < 1e-12, "{it:?}");
+    }
+}
