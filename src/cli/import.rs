@@ -68,6 +68,13 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Reading")]
     window: Option<Seconds>,
 
+    /// Give the operations with which requests enter, in traces, dependencies of their own
+    ///
+    /// Then each flow calls what its own requests called, as often as they did. Only for services at which
+    /// all recorded requests begin.
+    #[arg(long, help_heading = "Reading")]
+    endpoints: bool,
+
     /// Arrows of drawings and tables point from the dependency to its caller
     #[arg(long, help_heading = "Reading")]
     reverse: bool,
@@ -268,6 +275,7 @@ fn read(
             DashedArg::Soft => Dashed::Soft,
         },
         window: args.window.map(Seconds::get).filter(|window| *window > 0.0),
+        endpoints: args.endpoints,
         metric: args.metric.clone(),
         paths: Paths {
             items: args.items_at.clone(),

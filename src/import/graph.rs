@@ -49,6 +49,9 @@ pub struct Service {
     pub replicas: Option<u32>,
     /// The failure domains that it is in: of several, its replicas are spread over them.
     pub domains: Vec<String>,
+    /// Operations with dependencies of their own: by name, what each calls and in which share of its
+    /// requests. All of them are among the dependencies of the service too.
+    pub endpoints: BTreeMap<String, BTreeMap<String, f64>>,
     /// Requests from outside arrive here, the source says.
     pub is_entry: bool,
 }

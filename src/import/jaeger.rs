@@ -108,7 +108,7 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
     if linker.total() == 0 && links == 0 {
         return Err(not_of(Format::Jaeger, &path, "it holds neither spans nor `{parent, child}`"));
     }
-    linker.finish(&path, input.options.window, graph);
+    linker.finish(&path, input.options, graph);
     Ok(())
 }
 

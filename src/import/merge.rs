@@ -55,10 +55,11 @@ pub fn merge(document: &Document, text: &str, graph: &Graph) -> Merged {
             merger.changes.push(format!("+ service {name} ({} dependencies)", own.len()));
         }
     }
-    merger.domains(document, graph, &known);
     merger.append("services", services, document, &new);
     merger.flows(document, graph);
     merger.aliases(document, graph);
+    // Last: what is put at the end of the text would otherwise come before what still belongs there.
+    merger.domains(document, graph, &known);
     merger.finish()
 }
 
@@ -365,7 +366,18 @@ impl Merger<'_> {
         let mut new = String::new();
         for (name, flow) in &graph.flows {
             if !known.contains(name.as_str()) && (known.is_empty() || !flow.is_derived) {
-                new.push_str(&flow_block(name, flow));
+                // A service that is there keeps its dependencies together unless it has the endpoint.
+                let mut flow = flow.clone();
+                for step in &mut flow.steps {
+                    if let Some((service, endpoint)) = step.split_once('/')
+                        && let Some(node) =
+                            document.root.get("services").and_then(|it| it.get(service))
+                        && node.get("endpoints").and_then(|it| it.get(endpoint)).is_none()
+                    {
+                        *step = service.to_owned();
+                    }
+                }
+                new.push_str(&flow_block(name, &flow));
                 self.changes.push(format!("+ flow {name}"));
             }
         }

@@ -193,6 +193,8 @@ pub struct Options {
     pub dashed: Dashed,
     /// Over how many seconds the calls were recorded, for rates.
     pub window: Option<f64>,
+    /// Tell the operations apart with which requests enter, each with dependencies of its own.
+    pub endpoints: bool,
     /// The metric and its labels.
     pub metric: Option<Metric>,
     /// Where a mapped file says what.

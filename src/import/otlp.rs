@@ -125,7 +125,7 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
             "it holds no `resourceSpans` with spans of a service",
         ));
     }
-    linker.finish(path, input.options.window, graph);
+    linker.finish(path, input.options, graph);
     Ok(())
 }
 

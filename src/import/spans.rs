@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Options;
 use super::graph::{Flow, Graph};
 use super::names::{hash, one_line};
 use crate::model::topology::Evidence;
@@ -93,6 +94,8 @@ pub(super) struct Linker {
     calls: BTreeMap<(u32, u32), Calls>,
     requests: BTreeMap<u32, u64>,
     roots: BTreeMap<(u32, u32), u64>,
+    /// Of the requests that begin with an operation, how many call what.
+    calls_of_roots: BTreeMap<(u32, u32), BTreeMap<u32, u64>>,
     total: u64,
     orphans: u64,
     self_calls: u64,
@@ -112,6 +115,7 @@ impl Linker {
             calls: BTreeMap::new(),
             requests: BTreeMap::new(),
             roots: BTreeMap::new(),
+            calls_of_roots: BTreeMap::new(),
             total: 0,
             orphans: 0,
             self_calls: 0,
@@ -212,6 +216,7 @@ impl Linker {
             }
         }
         let entries = entries(spans, &parents);
+        let mut is_root = vec![false; spans.len()];
         let mut made: BTreeSet<(usize, u32)> = BTreeSet::new();
         for (index, span) in spans.iter().enumerate() {
             if entries[index] == index {
@@ -260,12 +265,19 @@ impl Linker {
             let goes_on = linked.contains_key(&span.link);
             match parents[index] {
                 None if span.parent == 0 && goes_on => {}
-                None if span.parent == 0 => self.root(span),
+                None if span.parent == 0 => {
+                    is_root[index] = true;
+                    self.root(span);
+                }
                 None if !span.is_shared => self.orphans += 1,
                 _ => {}
             }
         }
         for (entry, callee) in made {
+            let root = (spans[entry].service, spans[entry].operation);
+            if is_root[entry] && self.roots.contains_key(&root) && root.0 != callee {
+                *self.calls_of_roots.entry(root).or_default().entry(callee).or_default() += 1;
+            }
             self.calls.entry((spans[entry].service, callee)).or_default().requests += 1;
         }
     }
@@ -287,8 +299,8 @@ impl Linker {
         }
     }
 
-    /// Adds everything seen to the graph; `window` in seconds gives the flows their rates.
-    pub(super) fn finish(mut self, source: &str, window: Option<f64>, graph: &mut Graph) {
+    /// Adds everything seen to the graph; a window gives the flows their rates.
+    pub(super) fn finish(mut self, source: &str, options: &Options, graph: &mut Graph) {
         let rest = std::mem::take(&mut self.spans);
         self.link(rest);
         let name = |number: &u32| self.names[*number as usize].as_str();
@@ -332,11 +344,23 @@ impl Linker {
                 self.orphans, self.total
             ));
         }
-        self.flows(window, graph);
+        self.flows(options, graph);
+    }
+
+    /// The services at which all requests begin a trace, each with a known operation: only those can be
+    /// told apart by operations wholly. What others call, too, keeps its dependencies for all.
+    fn entries_only(&self, shown: &BTreeSet<(u32, u32)>) -> BTreeSet<u32> {
+        let mut begun: BTreeMap<u32, u64> = BTreeMap::new();
+        for ((service, _), count) in self.roots.iter().filter(|(root, _)| shown.contains(root)) {
+            *begun.entry(*service).or_default() += count;
+        }
+        let all =
+            begun.into_iter().filter(|(service, count)| self.requests.get(service) == Some(count));
+        all.map(|(service, _)| service).collect()
     }
 
     /// One flow for each operation that begins traces.
-    fn flows(&self, window: Option<f64>, graph: &mut Graph) {
+    fn flows(&self, options: &Options, graph: &mut Graph) {
         let mut roots: Vec<(&(u32, u32), &u64)> = self.roots.iter().collect();
         roots.sort_by_key(|(key, count)| (std::cmp::Reverse(**count), **key));
         if roots.len() > FLOWS_MAX {
@@ -345,14 +369,46 @@ impl Linker {
                 roots.len()
             ));
         }
-        for ((service, operation), count) in roots.into_iter().take(FLOWS_MAX) {
+        roots.truncate(FLOWS_MAX);
+        let shown: BTreeSet<(u32, u32)> = roots.iter().map(|(root, _)| **root).collect();
+        let entries_only = self.entries_only(&shown);
+        let of_several: BTreeSet<u32> = shown
+            .iter()
+            .map(|(service, _)| *service)
+            .filter(|service| shown.iter().filter(|(it, _)| it == service).count() > 1)
+            .collect();
+        if !options.endpoints && !of_several.is_empty() {
+            let names: Vec<&str> =
+                of_several.iter().take(3).map(|it| self.names[*it as usize].as_str()).collect();
+            graph.remarks.push(format!(
+                "Several flows enter at {}: each call_probability there is that of all its requests; \
+                 `--endpoints` tells its operations apart.",
+                names.join(", ")
+            ));
+        }
+        for ((service, number), count) in roots {
             let step = graph.name(&self.names[*service as usize]);
-            let operation = one_line(&self.names[*operation as usize]);
+            let is_apart = options.endpoints && entries_only.contains(service);
+            let operation = one_line(&self.names[*number as usize]);
             let base = super::names::allowed(&format!("{step} {operation}"));
-            let rate = window.map(|window| *count as f64 / window);
+            let rate = options.window.map(|window| *count as f64 / window);
+            let mut node = step.clone();
+            if is_apart {
+                let endpoint = super::names::allowed(&operation);
+                let calls = self.calls_of_roots.get(&(*service, *number));
+                let calls: BTreeMap<String, f64> = calls
+                    .into_iter()
+                    .flatten()
+                    .map(|(callee, times)| {
+                        (graph.name(&self.names[*callee as usize]), *times as f64 / *count as f64)
+                    })
+                    .collect();
+                node = format!("{step}/{endpoint}");
+                graph.service(&step).endpoints.entry(endpoint).or_default().extend(calls);
+            }
             let flow = graph.flows.entry(base).or_insert_with(|| Flow {
                 title: Some(format!("{operation} at {step}")),
-                steps: vec![step],
+                steps: vec![node],
                 rate: None,
                 is_derived: false,
             });
@@ -486,7 +542,8 @@ mod tests {
         let mut linker = Linker::new();
         spans.iter().for_each(|span| linker.add(*span));
         let mut graph = Graph::default();
-        linker.finish("t", Some(60.0), &mut graph);
+        let options = Options { window: Some(60.0), ..Options::default() };
+        linker.finish("t", &options, &mut graph);
         graph
     }
 

@@ -82,7 +82,7 @@ pub(super) fn service_block(
     let replicas = service.replicas.map(|count| count.clamp(1, 10_000));
     match (replicas, service.domains.len()) {
         (Some(count), 2..) => {
-            line("replicas", &format!("{{ count: {count}, domains: {domains} }}"))
+            line("replicas", &format!("{{ count: {count}, domains: {domains} }}"));
         }
         (count, number) => {
             if let Some(count) = count {
@@ -93,11 +93,32 @@ pub(super) fn service_block(
             }
         }
     }
-    if !dependencies.is_empty() {
+    let is_apart =
+        |callee: &str| service.endpoints.values().any(|calls| calls.contains_key(callee));
+    let (apart, common): (Vec<_>, Vec<_>) =
+        dependencies.iter().copied().partition(|(callee, _)| is_apart(callee));
+    if !common.is_empty() {
         line("dependencies", "");
         out.truncate(out.trim_end().len());
-        for (callee, dependency) in dependencies {
+        for (callee, dependency) in common {
             let _ = write!(out, "\n      - {}", dependency_line(callee, dependency));
+        }
+    }
+    if !service.endpoints.is_empty() {
+        out.push_str("\n    endpoints:");
+    }
+    for (endpoint, calls) in &service.endpoints {
+        let _ = write!(out, "\n      {}:", scalar(endpoint));
+        if calls.is_empty() {
+            out.push_str(" {}");
+        } else {
+            out.push_str("\n        dependencies:");
+        }
+        for (callee, dependency) in &apart {
+            if let Some(share) = calls.get(*callee) {
+                let own = Dependency { call_probability: Some(*share), ..(*dependency).clone() };
+                let _ = write!(out, "\n          - {}", dependency_line(callee, &own));
+            }
         }
     }
     if out.len() == start {

@@ -144,4 +144,12 @@ mod tests {
         assert!(lines.next_line().unwrap().is_some());
         assert!(lines.next_line().unwrap_err().message.starts_with("line 2 of `x`"));
     }
+
+    #[test]
+    fn the_first_line_may_be_all_of_a_file() {
+        let mut lines = Lines::new("x", Box::new(&b"aaaaaaaa\nbbbbbbbb\n"[..]), Some(18));
+        lines.line_max = 4;
+        assert_eq!(lines.next_line().unwrap(), Some(&b"aaaaaaaa"[..]));
+        assert!(lines.next_line().is_err());
+    }
 }

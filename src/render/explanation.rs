@@ -106,6 +106,7 @@ fn cuts(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
             "{} of at most {order}: larger ones were not looked for",
             words::plural(usize::try_from(of.count).unwrap_or(usize::MAX), "smallest set")
         ),
+        None if of.count == 1 => "the only smallest set".to_owned(),
         None => format!(
             "all {}",
             words::plural(usize::try_from(of.count).unwrap_or(usize::MAX), "smallest set")

@@ -92,9 +92,10 @@ fn list(title: &str, lines: &[String]) -> Option<String> {
 }
 
 fn verdict(verdict: &Verdict) -> String {
+    let is_said = verdict.reasons.first().is_some_and(|reason| reason.contains("undecided"));
     let (mark, word) = match verdict.decision.as_str() {
         "proceed" => ("✅", "Proceed"),
-        "caution" if verdict.undecided => ("⚠️", "Caution, undecided"),
+        "caution" if verdict.undecided && !is_said => ("⚠️", "Caution, undecided"),
         "caution" => ("⚠️", "Caution"),
         _ => ("⛔", "Stop"),
     };
@@ -173,7 +174,10 @@ fn course(report: &Report) -> Option<String> {
         format!("a {label} world (trial {}): {}", it.trial, story::trial(it, &SENTENCES))
     }));
     let worth = story::worth(report, &WORDING);
-    items.extend(worth.into_iter().map(|worth| format!("of the lost orders: {worth}")));
+    items.extend(worth.into_iter().map(|worth| match worth.strip_prefix("worth ") {
+        Some(money) => format!("the lost orders are worth {money}"),
+        None => worth.replace(" of them ", " of the lost orders "),
+    }));
     folded_list("When, and what it costs", items)
 }
 
@@ -187,11 +191,13 @@ fn services(report: &Report) -> Option<String> {
     table.rows.extend(hit.iter().take(ROWS_MAX).map(|service| unit(service)));
     let failing = hit.iter().filter(|service| service.failed.p >= HIT).count();
     let all = words::plural(report.services.len(), "service");
-    let title = format!(
-        "Services: {} of {all} can fail, {} more can be degraded",
-        words::count(failing as f64),
-        words::count((hit.len() - failing) as f64)
-    );
+    let degraded = hit.len() - failing;
+    let degraded = if degraded > 0 {
+        format!(", {} more can be degraded", words::count(degraded as f64))
+    } else {
+        String::new()
+    };
+    let title = format!("Services: {} of {all} can fail{degraded}", words::count(failing as f64));
     let more = hit.len().saturating_sub(ROWS_MAX);
     let more = if more > 0 {
         format!("\n\nand {} more", words::count(more as f64))
@@ -208,8 +214,12 @@ fn held(report: &Report) -> Option<String> {
         .take(ROWS_MAX)
         .map(|it| {
             let call = WORDING.call(&it.at.caller, &it.at.dependency);
-            let passed = words::percent(it.at.passed);
-            format!("{call}: {}; got through {passed}", it.guards)
+            let passed = if it.at.passed > 0.0 {
+                format!("; got through {}", words::percent(it.at.passed))
+            } else {
+                String::new()
+            };
+            format!("{call}: {}{passed}", it.guards)
         })
         .collect();
     items.extend(story::unheld(report).iter().take(ROWS_MAX).map(|it| {

@@ -131,7 +131,10 @@ fn others(report: &Report, headline: &UnitReport, wording: &Wording) -> Vec<Stri
 fn together(report: &Report, headline: &UnitReport) -> Option<String> {
     let total = report.total.as_ref().filter(|total| total.orders_lost.mean > 0.0)?;
     let own = headline.orders_lost.as_ref().map_or(0.0, |lost| lost.mean);
-    (total.orders_lost.mean > own * (1.0 + 1e-9))
+    // Where the other flows lose so little that the figures look the same, they would only be repeated.
+    let is_said =
+        headline.orders_lost.as_ref().is_some_and(|it| orders(it) == orders(&total.orders_lost));
+    (total.orders_lost.mean > own * (1.0 + 1e-9) && !is_said)
         .then(|| format!("All flows together lose {}.", orders(&total.orders_lost)))
 }
 

@@ -495,3 +495,54 @@ fn the_order_of_keys_changes_no_byte() {
         }
     }
 }
+
+const COMPOSE: &str = "\
+services:
+  web: { image: acme/web, depends_on: [db], environment: { DB_HOST: db, PAY_URL: 'http://pay:80' } }
+  pay: { image: acme/pay }
+  db: { image: postgres }
+";
+
+#[test]
+fn an_import_is_written_whole_says_what_it_found_and_can_be_used_at_once() {
+    let folder = folder();
+    fs::write(folder.path().join("compose.yaml"), COMPOSE).unwrap();
+    let made = run(folder.path(), "import compose compose.yaml -o made.yaml");
+    assert_eq!(made.status.code(), Some(0), "{}", said(&made));
+    assert!(made.stdout.is_empty());
+    assert!(said(&made).lines().count() <= 10, "{}", said(&made));
+    for word in [
+        "services:     3",
+        "dependencies: 2",
+        "flows:        1",
+        "next:         blastwave simulate",
+    ] {
+        assert!(said(&made).contains(word), "no `{word}` in\n{}", said(&made));
+    }
+    let status = |arguments: &str| run(folder.path(), arguments).status.code();
+    assert_eq!(status("validate made.yaml"), Some(0));
+    assert_eq!(status("simulate made.yaml --break db --trials 64"), Some(0));
+    let text = fs::read_to_string(folder.path().join("made.yaml")).unwrap();
+    // From standard input it is the same, but for where it came from.
+    let piped = run_with_input(folder.path(), "import compose - --name made --quiet", COMPOSE);
+    assert!(piped.stderr.is_empty(), "{}", said(&piped));
+    let below = |text: &str| text[text.find("services:").expect("it has services")..].to_owned();
+    assert_eq!(
+        below(&found(&piped))
+            .replace("<stdin>", "compose.yaml")
+            .replace("\"-:", "\"compose.yaml:")
+            .replace("; -:", "; compose.yaml:"),
+        below(&text)
+    );
+    let auto = run(folder.path(), "import auto compose.yaml shop.yaml");
+    assert!(said(&auto).contains("compose.yaml: compose"), "{}", said(&auto));
+    // Again, into itself: nothing is new.
+    let diff = run(folder.path(), "import compose compose.yaml --merge made.yaml --diff");
+    assert_eq!(found(&diff), "nothing would change\n");
+    assert_eq!(status("import compose compose.yaml --merge made.yaml -o made.yaml"), Some(0));
+    assert_eq!(fs::read_to_string(folder.path().join("made.yaml")).unwrap(), text);
+    // Neither what is no such file nor what is no topology writes anything.
+    assert_eq!(status("import compose v2.yaml -o new.yaml"), Some(2));
+    assert_eq!(status("import compose compose.yaml --merge v2.yaml -o new.yaml"), Some(2));
+    assert!(!folder.path().join("new.yaml").exists());
+}

@@ -273,7 +273,7 @@ fn sets(of: u32, count: u32) -> impl Iterator<Item = u32> {
     (0..1_u32 << of).filter(move |set| set.count_ones() == count)
 }
 
-/// What was published for the social network of DeathStarBench at failure probabilities of 10, 30, 50
+/// What was published for the social network of `DeathStarBench` at failure probabilities of 10, 30, 50
 /// and 70% is no independent failure of each service: it is the mean over all sets of exactly 1, 3, 5
 /// and 8 failed services of eleven (about the probability times eleven), for requests of which 22.5%
 /// need three services, 40% four and 37.5% all.

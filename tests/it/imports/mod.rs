@@ -247,6 +247,35 @@ fn what_a_source_no_longer_has_is_told_and_kept() {
     assert_eq!(merged.conflicts[0].code, Code::ImportConflict);
 }
 
+#[test]
+fn domains_come_with_new_services_and_steps_keep_to_the_endpoints_that_are_there() {
+    let mut sources = Sources::default();
+    let document = load::parse("t", EDITED.as_bytes().to_vec(), &mut sources).unwrap();
+    let mut graph = Graph::default();
+    for (service, zone) in [("web", "old"), ("new", "eu-1a"), ("other", "cart")] {
+        let domain = graph.domain(zone, "zone");
+        graph.service(service).domains = vec![domain];
+    }
+    let flow = |step: &str| import::Flow {
+        title: None,
+        steps: vec![step.to_owned()],
+        rate: None,
+        is_derived: false,
+    };
+    graph.service("new").endpoints.insert("op".to_owned(), [("web".to_owned(), 0.5)].into());
+    graph.depend("new", "web", blastwave::model::topology::Evidence::Observed, "traces");
+    graph.flows.insert("a".to_owned(), flow("web/op"));
+    graph.flows.insert("b".to_owned(), flow("new/op"));
+    import::settle(&mut graph);
+    let merged = import::merge(&document, EDITED, &graph);
+    let topology = valid(&merged.text);
+    // `cart` is a service here, and `web` is as a person wrote it.
+    assert_eq!(topology.domains.iter().map(|it| &*it.name).collect::<Vec<_>>(), ["eu-1a"]);
+    assert!(merged.text.contains("  a: { steps: [web] }"), "{}", merged.text);
+    assert!(merged.text.contains("  b: { steps: [\"new/op\"] }"), "{}", merged.text);
+    assert!(merged.text.contains("call_probability: 50%"), "{}", merged.text);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

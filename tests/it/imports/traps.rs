@@ -39,6 +39,7 @@ fn options(folder: &Path) -> Options {
         let (key, value) = line.split_once(' ').unwrap_or((line, ""));
         let value = value.to_owned();
         match key {
+            "endpoints" => options.endpoints = true,
             "reverse" => options.reverse = true,
             "dashed" if value == "async" => options.dashed = Dashed::Async,
             "window" => options.window = value.parse().ok(),
