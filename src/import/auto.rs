@@ -75,6 +75,10 @@ pub fn detect(path: &str) -> Result<Option<Format>, Vec<Diagnostic>> {
 /// What the keys of a document tell.
 fn by_keys(root: &Node) -> Option<Format> {
     let has = |path: &str| root.at(path).is_some();
+    // A topology of ours has services too; it is there to be merged into.
+    if has("version") && has("topology") {
+        return None;
+    }
     let kind = root.scalar_at("kind").or_else(|| root.items().first()?.scalar_at("kind"));
     let version = root
         .scalar_at("apiVersion")
