@@ -118,6 +118,8 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         topology,
         change,
         changes: Vec::new(),
+        diff: None,
+        sources,
         policy: None,
         is_certain: !args.breaks.is_empty(),
         warnings: Vec::new(),
