@@ -481,9 +481,10 @@ fn the_order_of_keys_changes_no_byte() {
         fs::write(folder.path().join(name), text).expect("written");
     };
     let (topology, change) = ("webshop.yaml", "changes/webshop/payments-v4.yaml");
-    let how = "--trials 500 --max-trials 1000 --quiet --format";
+    // A verdict also says where in the files its causes stand, which is elsewhere then.
+    let how = "--trials 500 --quiet --format";
     let told = |topology: &str, change: &str, format: &str| {
-        found(&run(folder.path(), &format!("check {topology} --change {change} {how} {format}")))
+        found(&run(folder.path(), &format!("simulate {topology} --change {change} {how} {format}")))
     };
     for by in [0, 2, 5] {
         rewrite(topology, "t.yaml", by);
