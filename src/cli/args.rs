@@ -273,7 +273,7 @@ pub(crate) enum FailOn {
 /// How many trials, and how.
 #[derive(Debug, Args)]
 pub(crate) struct SamplingArgs {
-    /// How many possible worlds to simulate: `20000`, `20k`, `1M` [default: 10000]
+    /// How many possible worlds to simulate: `20000`, `20k`, `1M` [default: 10000; `check` starts with 1000]
     #[arg(
         long,
         value_name = "N",

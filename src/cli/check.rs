@@ -17,7 +17,10 @@ use blastwave::load;
 use blastwave::model::{Policy, Topology, policy, rule};
 use blastwave::render;
 use blastwave::report::{self, PlaceReport, Report};
-use blastwave::study::{self, Gate, MAX_TRIALS, Unknown};
+use blastwave::study::{self, Gate, MAX_TRIALS, Stop, Unknown};
+
+/// After how many trials rules are first looked at, where nobody says: enough for what is clear.
+const FIRST_LOOK: u64 = 1_000;
 
 /// What the change must hold, and what is known beside.
 #[derive(Debug, Args)]
@@ -105,7 +108,11 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
         args.gate.policy.iter().chain(&args.diff.changed_files).cloned().collect();
     let output = args.output.output.as_deref();
     Output::open(output, &others)?;
-    let question = Question::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
+    let mut question =
+        Question::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
+    if args.sampling.trials.is_none() && args.sampling.precision.is_none() {
+        question.settings.stop = Stop::Trials(FIRST_LOOK);
+    }
     let inputs = &question.inputs;
     let limits = limits::read(&args.limits, inputs)?;
     let mut sources = Sources::default();

@@ -71,7 +71,7 @@ fn result(it: &Finding, index: usize) -> Value {
         Level::Warning => "warning",
         Level::Note => "note",
     };
-    let mut places = it.places.iter().filter_map(|place| location(place));
+    let mut places = it.places.iter().filter_map(location);
     let first: Vec<Value> = places.next().into_iter().collect();
     let related: Vec<Value> = places.collect();
     let mut result = json!({
