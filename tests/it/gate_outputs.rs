@@ -70,7 +70,9 @@ fn sarif(text: &str) -> Value {
     let schema = fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/files/sarif-schema-2.1.0.json"),
     );
-    let schema: Value = serde_json::from_str(&schema.unwrap()).unwrap();
+    // One pattern of the published schema (of languages) has a bracket too many for strict readers.
+    let schema = schema.unwrap().replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}\\\\]?$");
+    let schema: Value = serde_json::from_str(&schema).unwrap();
     let validator = jsonschema::draft7::new(&schema).unwrap();
     let log: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("{text}"));
     let wrong: Vec<String> = validator.iter_errors(&log).map(|it| it.to_string()).collect();
@@ -125,7 +127,7 @@ fn sarif_of_breaks_diffs_limits_and_problems_is_as_published() {
     )
     .unwrap();
     let output =
-        self::run(folder.path(), &["validate", "bad.yaml", "my shop.yaml", "--format", "sarif"]);
+        run(folder.path(), &["validate", "bad.yaml", "my shop.yaml", "--format", "sarif"]);
     assert_eq!(output.status.code(), Some(1));
     let log = sarif(&String::from_utf8(output.stdout).unwrap());
     let first = &log["runs"][0]["results"][0];
@@ -199,7 +201,7 @@ fn annotations_are_commands_that_names_cannot_end() {
     let with_policy = ["--change", "pay.yaml", "--policy", "policy.yaml", "--format", "github"];
     let (text, _) = check(folder.path(), &with_policy);
     let first = text.lines().next().unwrap();
-    let start = "::error file=pay.yaml,line=4,endLine=4,col=5,endColumn=";
+    let start = "::error file=pay.yaml,line=4,endLine=4,col=14,endColumn=17,";
     assert!(first.starts_with(start), "{first}");
     assert!(first.contains(",title=50%25%3A orders%2C all::"), "{first}");
     assert!(first.contains("a <b> & 100%25"), "{first}");
