@@ -126,8 +126,7 @@ fn sarif_of_breaks_diffs_limits_and_problems_is_as_published() {
         "version: 1\ntopology: a\nservices: { a: { tear: 1 } }\n",
     )
     .unwrap();
-    let output =
-        run(folder.path(), &["validate", "bad.yaml", "my shop.yaml", "--format", "sarif"]);
+    let output = run(folder.path(), &["validate", "bad.yaml", "my shop.yaml", "--format", "sarif"]);
     assert_eq!(output.status.code(), Some(1));
     let log = sarif(&String::from_utf8(output.stdout).unwrap());
     let first = &log["runs"][0]["results"][0];
