@@ -283,7 +283,7 @@ mod tests {
         let mut sources = Sources::default();
         let text = "services:\n  soft: {}\n  shop:\n    kind: soft\n    dependencies:\n      \
                     - { service: soft, criticality: soft }\n      - soft/read\n";
-        let mut document = load::parse("t.yaml", text.as_bytes(), &mut sources).unwrap();
+        let mut document = load::parse("t.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
         let mut renamed = BTreeSet::new();
         let renames = [["soft".to_owned(), "hard".to_owned()]];
         rename_all(&mut document.root, "", &renames, &mut renamed);
