@@ -12,8 +12,9 @@ use super::progress::Bar;
 use super::terminal::Terminal;
 use blastwave::engine::Progress;
 use blastwave::model::{Change, Seconds};
-use blastwave::render;
-use blastwave::report::Report;
+use blastwave::render::{self, html};
+use blastwave::report::focus::Lens;
+use blastwave::report::{FocusReport, PageReport, Report};
 use blastwave::study::{self, Settings, Stop};
 
 /// The most trials that `--precision` may take: enough for an interval of 0.1%, wherever it lies.
@@ -140,8 +141,19 @@ impl Question {
             Format::Text => render::text::render(report, &self.style(args)),
             Format::Json => render::json::render(report),
             Format::Markdown => render::markdown::render(report),
+            Format::Html => self.page(report),
         };
         self.write_text(&text)
+    }
+
+    /// A report to open in a browser.
+    pub(super) fn page(&self, report: &Report) -> String {
+        let topology = &self.inputs.topology;
+        let focus = FocusReport::new(topology, report, &Lens::default());
+        let data = PageReport::new(topology, report);
+        let command = command();
+        let made = html::Made { command: &command, inputs: &self.inputs.files };
+        html::simulated(report, &focus, &data, &made)
     }
 
     /// Writes a result where it was asked for.
@@ -156,7 +168,7 @@ impl Question {
         let text = match args.format {
             Format::Text => render::text::render_trial(&story, &self.style(args)),
             Format::Json => render::json::render_trial(&story),
-            Format::Markdown => {
+            Format::Markdown | Format::Html => {
                 return Err(Failure::usage("one trial is written as `text` or `json`"));
             }
         };
@@ -220,6 +232,19 @@ pub(crate) fn check_lasting(lasting: Option<Seconds>, change: &Change) -> Result
 pub(crate) fn not_boolean(reason: &str) -> Failure {
     Failure::usage(format!("the Boolean engine is not for this: {reason}"))
         .help("leave `--engine` out, and the engine that suits is chosen")
+}
+
+/// Says which formats there are instead.
+pub(crate) fn no_html(what: &str) -> Failure {
+    Failure::usage(format!("{what} is written as `text`, `json` or `markdown`"))
+        .help("`blastwave simulate .. --format html` shows what fails and what holds")
+}
+
+/// The command that runs, as a shell takes it.
+pub(crate) fn command() -> String {
+    let mut words = vec!["blastwave".to_owned()];
+    words.extend(std::env::args_os().skip(1).map(|it| inputs::quoted(&it.to_string_lossy())));
+    words.join(" ")
 }
 
 pub(crate) fn stop(sampling: &SamplingArgs) -> Stop {

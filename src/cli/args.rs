@@ -353,6 +353,8 @@ pub(crate) enum Format {
     Text,
     Json,
     Markdown,
+    /// One file to open in a browser: pictures, tables, filters; fetches nothing.
+    Html,
 }
 
 #[derive(Debug, Args)]
@@ -468,7 +470,9 @@ Examples:
   What would the planned change cost, to within half a percent, as data?
     blastwave simulate shop.yaml --change v4.yaml --precision 0.5% --format json -o result.json
   A topology from elsewhere:
-    make-topology | blastwave simulate - --change v4.yaml";
+    make-topology | blastwave simulate - --change v4.yaml
+  A report for people to open in a browser:
+    blastwave simulate shop.yaml --change v4.yaml --format html -o report.html";
 
 const VALIDATE_EXAMPLES: &str = "\
 Examples:

@@ -92,6 +92,8 @@ pub(crate) enum CheckFormat {
     Junit,
     /// Annotations of a GitHub workflow.
     Github,
+    /// One file to open in a browser: pictures, tables, filters; fetches nothing.
+    Html,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -167,6 +169,7 @@ fn written(report: &Report, question: &Question, args: &CheckOutputArgs) -> Stri
         CheckFormat::Sarif => render::sarif::render(report),
         CheckFormat::Junit => render::junit::render(report),
         CheckFormat::Github => render::github::render(report),
+        CheckFormat::Html => question.page(report),
     }
 }
 

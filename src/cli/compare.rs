@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::Failure;
-use super::answer::{Question, check_lasting, not_boolean};
+use super::answer::{Question, check_lasting, no_html, not_boolean};
 use super::args::{Format, OutputArgs, SamplingArgs};
 use super::exit::Exit;
 use super::inputs::Inputs;
@@ -98,6 +98,9 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         }
         _ => {}
     }
+    if args.output.format == Format::Html {
+        return Err(no_html("a comparison"));
+    }
     let mut sources = Sources::default();
     let read = match read(args, &mut sources) {
         Ok(read) => read,
@@ -152,6 +155,7 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         Format::Text => render::text::render_comparison(&report, &question.style(&args.output)),
         Format::Json => render::json::render_comparison(&report),
         Format::Markdown => render::markdown::render_comparison(&report),
+        Format::Html => return Err(no_html("a comparison")),
     };
     question.write_text(&text)?;
     Ok(if report.partial { Exit::Interrupted } else { Exit::Done })

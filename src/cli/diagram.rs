@@ -5,19 +5,22 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 
 use super::Failure;
-use super::answer::Question;
+use super::answer::{self, Question, Runner};
 use super::args::{QuestionArgs, SamplingArgs};
 use super::exit::Exit;
 use super::inputs;
+use super::output::Output;
 use super::terminal::Terminal;
 use super::values;
+use blastwave::engine::origins::Mode;
 use blastwave::load;
-use blastwave::model::Share;
+use blastwave::model::{Seconds, Share};
 use blastwave::render::picture::{self, Lanes, Size, Style, Theme, Unable, mermaid};
 use blastwave::report::focus::{FocusReport, Lens};
 use blastwave::report::{ObservedReport, Report};
-use blastwave::study;
 use blastwave::study::explain::Asked;
+use blastwave::study::rank::{self, By, Ranking};
+use blastwave::study::{self, Settings, Stop};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +34,8 @@ Examples:
     blastwave diagram --incident friday.yaml --kind timeline -o review.svg
   What a fallback would change, everything in the same place:
     blastwave diagram shop.yaml --after shop-v2.yaml --break payments --kind before-after -o pair.svg
+  Which flows fail when which service is down:
+    blastwave diagram shop.yaml --kind heatmap -o heat.svg
   The numbers of the curve of lost orders:
     blastwave diagram shop.yaml --change v4.yaml --kind losses -o losses.csv";
 
@@ -112,6 +117,8 @@ enum Kind {
     Losses,
     /// What would change the loss most: protections taken away, things not stated
     Tornado,
+    /// Which flow fails how likely when which service breaks: of the topology alone
+    Heatmap,
     /// The cascade in two topologies, everything in the same place
     BeforeAfter,
 }
@@ -192,6 +199,9 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
         return Err(Failure::usage("`--kind before-after` and `--after TOPOLOGY` belong together"));
     }
     let font = picture.font.as_deref().map(font).transpose()?;
+    if picture.kind == Kind::Heatmap {
+        return heatmap(args, form, font.as_deref(), terminal);
+    }
     let output = picture.output.as_deref();
     let (inputs, incident) = match picture.incident.as_deref() {
         None => (inputs::read(&args.question)?, None),
@@ -210,6 +220,7 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
         Kind::Losses => job.losses()?,
         Kind::Tornado => job.tornado()?,
         Kind::BeforeAfter => job.before_after(terminal)?,
+        Kind::Heatmap => unreachable!("it asks no question about a change"),
     };
     let bytes = match form {
         Form::Png => picture.png(&text, &style)?,
@@ -217,6 +228,60 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
     };
     question.output.write_bytes(&bytes, terminal)?;
     Ok(if is_partial { Exit::Interrupted } else { Exit::Done })
+}
+
+/// Lets every service break in turn, and draws which flows fail then.
+fn heatmap(
+    args: &DiagramArgs,
+    form: Form,
+    font: Option<&[u8]>,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
+    let (question, sampling, picture) = (&args.question, &args.sampling, &args.picture);
+    let asked = question.topology_and_breaks();
+    let has_cause = !question.change.is_empty() || picture.incident.is_some();
+    let Some((path, [])) = asked.filter(|_| !has_cause) else {
+        return Err(Failure::usage("a heat-map is of a topology alone")
+            .help("in it every service breaks in turn: leave out what breaks"));
+    };
+    if sampling.precision.is_some() {
+        return Err(Failure::usage("a heat-map runs the same trials for every service")
+            .help("say how many with `--trials`"));
+    }
+    let (topology, files) = inputs::read_topology(path)?;
+    let output = Output::open(picture.output.as_deref(), &files)?;
+    let settings = Settings {
+        seed: sampling.seed,
+        stop: answer::stop(sampling),
+        lasting: question.lasting.unwrap_or(Seconds::ZERO),
+        is_certain: true,
+        engine: sampling.engine.choice(),
+    };
+    let ranking = Ranking { by: By::Service, mode: Mode::Down, top: None };
+    if sampling.engine == super::args::EngineOf::Boolean
+        && let Some(reason) = rank::obstacle(&topology, ranking, &settings)
+    {
+        return Err(answer::not_boolean(reason));
+    }
+    let origins = rank::origins(&topology, ranking.by) as u64;
+    let (Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. }) = settings.stop;
+    let runner = Runner { terminal, stop: Stop::Trials(trials.saturating_mul(origins)) };
+    let report =
+        runner.run(sampling, |progress| rank::rank(&topology, ranking, &settings, progress))?;
+    if report.partial && (!sampling.partial || report.trials == 0) {
+        return Err(Failure::Interrupted { trials: report.trials });
+    }
+    let style = picture.style(form, font);
+    let text = match form {
+        Form::Csv => picture::heatmap_csv(&report),
+        _ => picture::heatmap(&report, &style),
+    };
+    let bytes = match form {
+        Form::Png => picture.png(&text, &style)?,
+        _ => text.into_bytes(),
+    };
+    output.write_bytes(&bytes, terminal)?;
+    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
 }
 
 /// A picture to be made: each of these gives its text, and whether the simulation was interrupted.
@@ -321,7 +386,7 @@ fn possible(kind: Kind, form: Form) -> Result<(), Failure> {
     };
     match (kind, form) {
         (Kind::Timeline, Form::Dot) => refuse("a timeline", ".svg, .png, .mmd or .csv"),
-        (Kind::Losses | Kind::Tornado, Form::Dot | Form::Mermaid) => {
+        (Kind::Losses | Kind::Tornado | Kind::Heatmap, Form::Dot | Form::Mermaid) => {
             refuse("a plot", ".svg, .png or .csv")
         }
         (Kind::BeforeAfter, Form::Dot | Form::Mermaid | Form::Csv) => {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Failure;
-use super::answer::Question;
+use super::answer::{Question, no_html};
 use super::args::{Format, OutputArgs, QuestionArgs, SamplingArgs};
 use super::exit::Exit;
 use super::inputs;
@@ -53,6 +53,9 @@ Examples:
 
 /// Explains.
 pub(super) fn run(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    if args.output.format == Format::Html {
+        return Err(no_html("an explanation"));
+    }
     let inputs = inputs::read_with_or_without_change(&args.question)?;
     let flow = args.flow.as_deref().map(|name| {
         let flows = || inputs.topology.flows.iter().map(|flow| flow.name.as_str());
@@ -87,6 +90,7 @@ pub(super) fn run(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failur
         Format::Text => render::text::render_explanation(&report, &question.style(&args.output)),
         Format::Json => render::json::render_explanation(&report),
         Format::Markdown => render::markdown::render_explanation(&report),
+        Format::Html => return Err(no_html("an explanation")),
     };
     question.write_text(&text)?;
     Ok(if report.partial { Exit::Interrupted } else { Exit::Done })

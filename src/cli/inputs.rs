@@ -300,7 +300,7 @@ impl Inputs {
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &str) -> String {
+pub(crate) fn quoted(path: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+,=@%:".contains(c);
     if !path.is_empty() && path.chars().all(is_plain) {
         return path.to_owned();

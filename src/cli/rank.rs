@@ -46,7 +46,7 @@ pub(crate) struct RankArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     top: Option<u32>,
 
-    /// Write a report for people, data for scripts, a comment, or the matrix of origins and flows
+    /// Write a report for people, data for scripts, a comment, the matrix, or a page for a browser
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
     format: RankFormat,
 
@@ -84,6 +84,7 @@ enum RankFormat {
     Json,
     Markdown,
     Csv,
+    Html,
 }
 
 pub(crate) const EXAMPLES: &str = "\
@@ -155,6 +156,11 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
         RankFormat::Json => render::json::render_rank(&report),
         RankFormat::Markdown => render::rank::markdown(&report),
         RankFormat::Csv => render::rank::csv(&report),
+        RankFormat::Html => {
+            let command = answer::command();
+            let made = render::html::Made { command: &command, inputs: &files };
+            render::html::rank(&report, &made)
+        }
     };
     output.write(&text, terminal)?;
     Ok(if report.partial { Exit::Interrupted } else { Exit::Done })

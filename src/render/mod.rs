@@ -9,6 +9,7 @@ mod differences;
 mod explanation;
 mod findings;
 pub mod github;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;

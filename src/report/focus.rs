@@ -592,7 +592,7 @@ fn passages(topology: &Topology, report: &Report) -> BTreeMap<(usize, usize), Pa
 }
 
 /// By service: the names of the flows that run over it, directly or through others.
-fn flows_over(topology: &Topology) -> Vec<Vec<String>> {
+pub fn flows_over(topology: &Topology) -> Vec<Vec<String>> {
     let mut over = vec![Vec::new(); topology.services.len()];
     for flow in &topology.flows {
         let mut seen = vec![false; topology.services.len()];

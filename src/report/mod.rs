@@ -10,6 +10,7 @@ mod files;
 pub mod focus;
 pub mod gate;
 pub mod observed;
+pub mod page;
 mod places;
 mod problem;
 pub mod rank;
@@ -25,6 +26,7 @@ pub use gate::{
     LimitReport, PairReport, PolicyReport, RuleReport, TestReport, TogetherReport, Verdict,
 };
 pub use observed::ObservedReport;
+pub use page::PageReport;
 pub use places::add_places;
 pub use problem::{PlaceReport, Problem};
 pub use rank::RankReport;

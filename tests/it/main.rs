@@ -14,6 +14,7 @@ mod explain;
 mod gate_ci;
 mod gate_cli;
 mod gate_outputs;
+mod html;
 mod imports;
 mod load;
 mod model;

@@ -31,6 +31,7 @@ pub use heatmap::{heatmap, heatmap_csv};
 pub use losses::losses;
 #[cfg(feature = "png")]
 pub use png::{PngError, png};
+pub(super) use svg::escaped;
 pub use timeline::{Lanes, Unable, timeline};
 pub use tornado::{tornado, tornado_csv};
 

@@ -271,7 +271,7 @@ pub(super) fn number(value: f64) -> String {
 
 /// Text that stands for itself in XML: markup is escaped, and what XML cannot hold, or what would turn
 /// the text around it, becomes a sign for the unknown.
-pub(super) fn escaped(text: &str) -> String {
+pub(in crate::render) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

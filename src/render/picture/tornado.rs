@@ -17,6 +17,8 @@ use crate::report::explain::ProtectionReport;
 /// At most so many bars.
 const BARS_MAX: usize = 15;
 const ROW: f64 = 30.0;
+/// At least so far are marks of the scale from each other.
+const MARKS_APART: f64 = 84.0;
 
 /// What changes the result, and by how much.
 struct Bar {
@@ -97,8 +99,12 @@ fn bars(explained: &ExplainReport) -> Bars {
     }
     for it in explained.unknowns.iter().filter(|it| it.measure == measure) {
         let base = base.unwrap_or(it.best);
-        let (less, more) = ((it.best - base).min(0.0), (it.worst - base).max(0.0));
-        if more - less > 1e-9 * base.max(1.0) {
+        // The two are sums of the same trials as the base: what differs by less is rounding.
+        let noise = 1e-9 * base.abs().max(it.worst.abs());
+        let beyond = |difference: f64| if difference.abs() <= noise { 0.0 } else { difference };
+        let less = beyond((it.best - base).min(0.0));
+        let more = beyond((it.worst - base).max(0.0));
+        if more - less > 0.0 {
             let place = if it.dependency.is_empty() {
                 it.caller.clone()
             } else {
@@ -176,12 +182,15 @@ fn draw(sheet: &mut Sheet<'_>, all: &Bars) {
     let middle = left + scale.at(-least);
     let top = sheet.top + letters.small + 8.0;
     let bottom = top + shown.len() as f64 * ROW;
-    for mark in marks(most, 4.0) {
-        let x = middle + scale.at(mark);
+    for mark in marks_between(least, most, room / MARKS_APART) {
+        let x = left + scale.at(mark - least);
         let line = Line::new(Ink::Faint, 0.8);
         sheet.svg.line(Point { x, y: top }, Point { x, y: bottom }, line);
-        let text =
-            if mark == 0.0 { "as it is".to_owned() } else { format!("+{}", amount(mark, all)) };
+        let text = match mark {
+            0.0 => "as it is".to_owned(),
+            more if more > 0.0 => format!("+{}", amount(more, all)),
+            less => format!("−{}", amount(-less, all)),
+        };
         let how = Type::new(letters.tiny, Ink::Soft).at(Anchor::Middle);
         sheet.svg.text(Point { x, y: top - 6.0 }, how, &text);
     }
@@ -216,6 +225,18 @@ fn draw(sheet: &mut Sheet<'_>, all: &Bars) {
     let line = Line::new(Ink::Text, 2.0);
     sheet.svg.line(Point { x: middle, y: top }, Point { x: middle, y: bottom }, line);
     sheet.top = bottom + 10.0;
+}
+
+/// Round marks on both sides of 0, at most so many steps.
+fn marks_between(least: f64, most: f64, steps: f64) -> Vec<f64> {
+    let step = marks(most - least, steps.max(1.0)).get(1).copied().unwrap_or(f64::INFINITY);
+    let sides =
+        |end: f64| (1..64).map(f64::from).map(move |it| it * step).take_while(move |it| *it <= end);
+    let mut between: Vec<f64> = sides(-least).map(|mark| -mark).collect();
+    between.reverse();
+    between.push(0.0);
+    between.extend(sides(most));
+    between
 }
 
 fn amount(value: f64, all: &Bars) -> String {
@@ -253,5 +274,17 @@ fn legend(sheet: &mut Sheet<'_>, all: &Bars) {
     if !left_out.is_empty() {
         let how = Type::new(size, Ink::Soft);
         sheet.paragraph(&format!("Not drawn: {}.", words::list(&left_out, "and", 2)), how);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_stand_on_both_sides_and_apart() {
+        assert_eq!(marks_between(-900.0, 4200.0, 6.0), [0.0, 1000.0, 2000.0, 3000.0, 4000.0]);
+        assert_eq!(marks_between(-2100.0, 1200.0, 4.0), [-2000.0, -1000.0, 0.0, 1000.0]);
+        assert_eq!(marks_between(0.0, 0.0, 4.0), [0.0]);
     }
 }

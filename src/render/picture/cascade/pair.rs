@@ -63,6 +63,14 @@ fn title(before: &FocusReport, after: &FocusReport) -> String {
     };
     let then = after.flows.iter().find(|it| it.name == flow.name);
     let share = |it: &Interval| words::estimate(it);
+    let is_apart = then.is_none_or(|it| apart(&flow.failed, &it.failed));
+    if !is_apart
+        && let (Some(now), Some(then)) = (flow.orders_lost, then.and_then(|it| it.orders_lost))
+    {
+        // Equally likely to fail, it may still lose much less: then that is the news.
+        let (now, then) = (words::digits(now, 3), words::digits(then, 3));
+        return format!("{cause}, {} loses {now} orders before and {then} after", flow.name);
+    }
     let now = share(&flow.failed);
     let then = then.map_or_else(
         || format!("under {}", words::stated(after.threshold)),
@@ -137,8 +145,11 @@ fn at_rest(other: &BoxReport) -> BoxReport {
 
 /// Whether the intervals of one of the two figures lie apart.
 fn differs(a: &BoxReport, b: &BoxReport) -> bool {
-    let apart = |a: &Interval, b: &Interval| a.high < b.low || b.high < a.low;
     apart(&a.failed, &b.failed) || apart(&a.degraded, &b.degraded)
+}
+
+fn apart(a: &Interval, b: &Interval) -> bool {
+    a.high < b.low || b.high < a.low
 }
 
 fn plan(focus: &FocusReport, sheet: &Sheet<'_>) -> Plan {

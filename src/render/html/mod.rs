@@ -1,0 +1,63 @@
+//! Reports as one HTML file: read by people, opened from a disk or from where a pipeline keeps it.
+//!
+//! It can be read without its script and without its style. The script makes it answer: a service's
+//! own figures, filters, a replay over time, sorting and searching. Nothing is fetched from anywhere.
+
+mod rank;
+mod sha256;
+mod shell;
+mod simulated;
+mod table;
+
+pub use rank::rank;
+pub use simulated::simulated;
+
+/// How a report was made, so that it can be made again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Made<'a> {
+    /// The command, as a shell takes it.
+    pub command: &'a str,
+    /// The files that were read, as the user names them.
+    pub inputs: &'a [String],
+}
+
+impl Made<'_> {
+    /// The section that says so; `facts` are further lines of it.
+    fn section(&self, facts: &[(&str, String)]) -> String {
+        let mut lines = String::new();
+        if !self.inputs.is_empty() {
+            let files: Vec<String> = self.inputs.iter().map(|it| shell::bare(it)).collect();
+            lines.push_str(&format!("<dt>files</dt><dd>{}</dd>\n", files.join(", ")));
+        }
+        for (what, said) in facts {
+            lines.push_str(&format!("<dt>{what}</dt><dd>{}</dd>\n", shell::sentence(said)));
+        }
+        let command = shell::text(self.command);
+        let again = if command.is_empty() {
+            String::new()
+        } else {
+            format!("<p>To run it again:</p>\n<pre>{command}</pre>\n")
+        };
+        section("inputs", "Inputs", &format!("<dl>\n{lines}</dl>\n{again}"))
+    }
+}
+
+/// A section with its heading; nothing where there is nothing to say.
+fn section(id: &str, title: &str, body: &str) -> String {
+    if body.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<section aria-labelledby=\"{id}-h\" id=\"{id}\">\n<h2 id=\"{id}-h\">{title}</h2>\n{body}</section>\n"
+    )
+}
+
+/// Sentences as a list.
+fn list(items: &[String]) -> String {
+    if items.is_empty() {
+        return String::new();
+    }
+    let items: String =
+        items.iter().map(|it| format!("<li>{}</li>\n", shell::sentence(it))).collect();
+    format!("<ul>\n{items}</ul>\n")
+}

@@ -1,0 +1,97 @@
+//! What surrounds a page: its policy, its style, its data and its script.
+
+use super::sha256;
+use crate::render::picture;
+use crate::report::PageReport;
+
+const SCRIPT: &str = include_str!("report.js");
+const STYLE: &str = include_str!("report.css");
+
+/// Marks around a name within a sentence; no name holds them, since [`name`] takes them out.
+const MARKS: [char; 2] = ['\u{E000}', '\u{E001}'];
+
+/// A whole page. `body` is markup; the title and the data are not.
+///
+/// The policy lets through this one script and this one style by their digests, and nothing else: no
+/// further script whatever stands in the body, no request to anywhere.
+pub(super) fn page(title: &str, body: &str, data: &PageReport) -> String {
+    let style =
+        format!("{STYLE}@media (prefers-color-scheme: dark) {{\n{}}}\n", picture::dark_rules());
+    let (script_is, style_is) = (sha256::source(SCRIPT), sha256::source(&style));
+    let title = text(title);
+    let data = json(data);
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+         script-src '{script_is}'; style-src '{style_is}'; base-uri 'none'; form-action 'none'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\
+         <script type=\"application/json\" id=\"bw-data\">{data}</script>\n\
+         <script>{SCRIPT}</script>\n</body>\n</html>\n"
+    )
+}
+
+/// Text that stands for itself in HTML.
+pub(super) fn text(text: &str) -> String {
+    picture::escaped(text)
+}
+
+/// A name by itself: its letters may run from right to left, and turn nothing around it.
+pub(super) fn bare(name: &str) -> String {
+    format!("<bdi>{}</bdi>", text(name))
+}
+
+/// A name within a sentence that [`sentence`] makes markup of.
+pub(super) fn name(name: &str) -> String {
+    let [open, close] = MARKS;
+    format!("{open}{}{close}", name.replace(MARKS, "\u{FFFD}"))
+}
+
+/// A sentence whose names are marked.
+pub(super) fn sentence(said: &str) -> String {
+    text(said).replace(MARKS[0], "<b><bdi>").replace(MARKS[1], "</bdi></b>")
+}
+
+/// The same where no markup can stand.
+pub(super) fn plain(said: &str) -> String {
+    said.replace(MARKS, "")
+}
+
+/// Data that cannot end the element it stands in.
+fn json(data: &PageReport) -> String {
+    let json = serde_json::to_string(data).expect("plain data is always written");
+    let mut safe = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match letter {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            }
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leaves_its_place() {
+        let hostile = "</script><script>alert(1)</script>\u{E001}<b onclick='x'>";
+        let data = PageReport { flows: vec![hostile.to_owned()], ..PageReport::default() };
+        let body = format!("<p>{}</p>", sentence(&format!("If {} breaks", name(hostile))));
+        let page = page(hostile, &body, &data);
+        assert_eq!(page.matches("<script").count(), 2);
+        assert_eq!(page.matches("</script").count(), 2);
+        assert!(!page.contains("<b onclick"));
+        assert!(body.ends_with("</bdi></b> breaks</p>"), "{body}");
+    }
+
+    #[test]
+    fn the_script_stays_small() {
+        assert!(SCRIPT.len() < 20_000, "{} bytes", SCRIPT.len());
+        assert!(!SCRIPT.contains("</") && !SCRIPT.contains('\r') && !STYLE.contains('\r'));
+    }
+}

@@ -1,0 +1,241 @@
+//! The report of a simulation, with its verdict where it has one.
+
+use super::shell::{bare, name, page, plain, sentence, text};
+use super::table::{Cell, Table};
+use super::{Made, list, section};
+use crate::render::picture::{self, Lanes, Size, Style, Theme};
+use crate::render::story::{self, Wording};
+use crate::render::words;
+use crate::report::{FocusReport, Interval, PageReport, Report, Spread, UnitReport, Verdict};
+
+const WORDING: Wording = Wording { name, arrow: "→" };
+const DASH: &str = "–";
+/// Above so many services the cascade is left to its threshold and the table says the rest.
+const STYLE: Style<'static> = Style { size: Size::Slide, theme: Theme::Embedded, font: None };
+
+/// The report of a simulation as one HTML file. All three are of the same one.
+pub fn simulated(
+    report: &Report,
+    focus: &FocusReport,
+    data: &PageReport,
+    made: &Made<'_>,
+) -> String {
+    let essence = story::essence(report, &WORDING);
+    let mut body = head(report, &essence);
+    body.push_str(&controls(report, data));
+    body.push_str("<main>\n");
+    body.push_str(&section("flows", "Flows", &flows(report)));
+    let cascade = figure(&picture::cascade(focus, &STYLE));
+    body.push_str(&section("cascade", "Who fails, and what holds", &cascade));
+    body.push_str(&section("when", "When", &when(report, focus)));
+    let losses = picture::losses(report, &STYLE).ok();
+    let losses = losses.map_or_else(String::new, |svg| figure(&svg));
+    body.push_str(&section(
+        "losses",
+        "Orders lost",
+        &(losses + &list(&story::worth(report, &WORDING))),
+    ));
+    body.push_str(&section("services", "Services", &services(report)));
+    body.push_str(&section("held", "What held, and what did not", &held(report)));
+    let unknowns = story::unknowns(report).into_iter().map(|it| story::unknown(it, &WORDING));
+    let unknowns: Vec<String> = unknowns.collect();
+    body.push_str(&section("unknowns", "Not stated, and it matters", &list(&unknowns)));
+    body.push_str(&section("assumed", "Assumed", &list(&report.assumptions)));
+    body.push_str(&made.section(&facts(report)));
+    body.push_str("</main>\n");
+    body.push_str(&format!("<footer><p>{}</p></footer>\n", text(&story::footer(report))));
+    page(&plain(&essence), &body, data)
+}
+
+fn head(report: &Report, essence: &str) -> String {
+    let mut head = String::from("<header>\n");
+    if let Some(verdict) = &report.verdict {
+        head.push_str(&decision(verdict));
+        head.push_str(&format!("<p class=\"lead\">{}</p>\n", sentence(essence)));
+    } else {
+        head.push_str(&format!("<h1>{}</h1>\n", sentence(essence)));
+    }
+    if let Some(said) = story::per_rollout(report, &WORDING) {
+        head.push_str(&format!("<p>{}</p>\n", sentence(&said)));
+    }
+    if let Some(said) = story::interruption(report) {
+        head.push_str(&format!("<p class=\"alarm\"><strong>{}</strong></p>\n", sentence(&said)));
+    }
+    for (word, said) in story::alarms(report, &WORDING) {
+        let said = sentence(&said);
+        head.push_str(&format!("<p class=\"alarm\"><strong>{word}:</strong> {said}</p>\n"));
+    }
+    head.push_str("<p class=\"soft\">Simulated, not measured.</p>\n</header>\n");
+    head
+}
+
+fn decision(verdict: &Verdict) -> String {
+    let (class, word) = match verdict.decision.as_str() {
+        "proceed" => ("proceed", "Proceed"),
+        "caution" if verdict.undecided => ("caution", "Caution, undecided"),
+        "caution" => ("caution", "Caution"),
+        _ => ("stop", "Stop"),
+    };
+    format!("<h1 class=\"{class}\">{word}</h1>\n{}", list(&verdict.reasons))
+}
+
+/// Shown by the script, since they do nothing without it.
+fn controls(report: &Report, data: &PageReport) -> String {
+    let options: String = data
+        .flows
+        .iter()
+        .enumerate()
+        .map(|(index, flow)| format!("<option value=\"{index}\">{}</option>", text(flow)))
+        .collect();
+    let replay = if report.course.kind == "time" && data.until_s > 0.0 {
+        "<span class=\"ctl\"><button type=\"button\" id=\"bw-play\">Play</button> \
+         <label for=\"bw-t\">time</label> <input id=\"bw-t\" type=\"range\" min=\"0\" max=\"1000\" \
+         value=\"1000\"> <output id=\"bw-t-out\" for=\"bw-t\">all of it</output></span>\n"
+    } else {
+        ""
+    };
+    format!(
+        "<div id=\"bw-controls\" role=\"group\" aria-label=\"What to show\" hidden>\n\
+         <span class=\"ctl\"><label for=\"bw-min\">fails in at least</label> \
+         <input id=\"bw-min\" type=\"range\" min=\"0\" max=\"100\" value=\"0\"> \
+         <output id=\"bw-min-out\" for=\"bw-min\">0%</output></span>\n\
+         <span class=\"ctl\"><label for=\"bw-flow\">flow</label> <select id=\"bw-flow\">\
+         <option value=\"\">all</option>{options}</select></span>\n{replay}\
+         <span class=\"ctl\"><label for=\"bw-q\">search</label> \
+         <input id=\"bw-q\" type=\"search\"></span>\n\
+         <p id=\"bw-status\" role=\"status\"></p>\n</div>\n\
+         <aside id=\"bw-panel\" aria-label=\"Selected service\" tabindex=\"-1\" hidden></aside>\n"
+    )
+}
+
+fn figure(svg: &str) -> String {
+    format!("<div class=\"fig\">{svg}</div>\n")
+}
+
+fn share(of: &Interval) -> Cell {
+    let shown = format!("{} ({})", words::estimate(of), words::interval(of, DASH));
+    Cell::Figure(of.exact.unwrap_or(of.p), shown)
+}
+
+fn flows(report: &Report) -> String {
+    let has_losses = report.flows.iter().any(|flow| flow.orders_lost.is_some());
+    let mut columns = vec!["flow:", "fails:", "fails (95% interval)", "degraded or worse"];
+    if has_losses {
+        columns.extend(["orders lost", "1 in 20 loses", "worst"]);
+    }
+    let mut table = Table::new("bw-flows", &columns);
+    for flow in &report.flows {
+        let failed = flow.failed.exact.unwrap_or(flow.failed.p);
+        let meter = format!(
+            "<meter min=\"0\" max=\"1\" value=\"{failed}\">{}</meter>",
+            words::percent(failed)
+        );
+        let mut cells = vec![Cell::Markup(meter), share(&flow.failed), share(&flow.degraded)];
+        if has_losses {
+            match &flow.orders_lost {
+                Some(lost) => cells.extend([
+                    Cell::Figure(lost.mean, words::mean(lost)),
+                    Cell::Figure(lost.p95, words::quantile(lost.p95, lost)),
+                    Cell::Figure(lost.max, words::quantile(lost.max, lost)),
+                ]),
+                None => cells.extend([Cell::Unknown, Cell::Unknown, Cell::Unknown]),
+            }
+        }
+        table.row(&called(flow), &cells);
+    }
+    table.render().unwrap_or_default()
+}
+
+fn called(unit: &UnitReport) -> String {
+    match &unit.title {
+        Some(title) => format!("{} <small>{}</small>", bare(&unit.name), bare(title)),
+        None => bare(&unit.name),
+    }
+}
+
+fn services(report: &Report) -> String {
+    let has_time = report.course.kind == "time";
+    let mut columns = vec!["service:", "team:", "tier", "fails", "degraded or worse"];
+    if has_time {
+        columns.extend(["first fails after (median)", "fails for (median)"]);
+    }
+    let mut table = Table::new("bw-services", &columns);
+    let time = |spread: Option<Spread>| match spread {
+        Some(spread) => Cell::Figure(spread.p50, words::duration(spread.p50)),
+        None => Cell::Unknown,
+    };
+    for service in &report.services {
+        let team = service.team.as_deref().map_or_else(String::new, bare);
+        let tier = service
+            .tier
+            .map_or(Cell::Unknown, |tier| Cell::Figure(f64::from(tier), tier.to_string()));
+        let figure = |of: &Interval| Cell::Figure(of.exact.unwrap_or(of.p), words::estimate(of));
+        let mut cells =
+            vec![Cell::Markup(team), tier, figure(&service.failed), figure(&service.degraded)];
+        if has_time {
+            cells.extend([time(service.first_failed_s), time(service.failed_for_s)]);
+        }
+        table.row(&bare(&service.name), &cells);
+    }
+    table.render().unwrap_or_default()
+}
+
+fn held(report: &Report) -> String {
+    let columns = ["caller:", "dependency:", "failure came in", "got through", "held:"];
+    let mut table = Table::new("bw-held", &columns);
+    let held = story::held(report).into_iter().map(|it| (it.at, it.guards));
+    let unheld = story::unheld(report).into_iter().map(|it| (it, "nothing held".to_owned()));
+    for (at, guards) in held.chain(unheld) {
+        let cells = [
+            Cell::Markup(bare(&at.dependency)),
+            Cell::Figure(at.tried, words::percent(at.tried)),
+            Cell::Figure(at.passed, words::percent(at.passed)),
+            Cell::Markup(text(&guards)),
+        ];
+        table.row(&bare(&at.caller), &cells);
+    }
+    table.render().unwrap_or_default()
+}
+
+fn when(report: &Report, focus: &FocusReport) -> String {
+    let course = &report.course;
+    let drawn = picture::timeline(report, focus, Lanes::Team, None, &STYLE).ok();
+    let mut body = drawn.map_or_else(String::new, |svg| figure(&svg));
+    let mut items = Vec::new();
+    let mut add = |what: &str, spread: Option<Spread>| {
+        items.extend(spread.map(|spread| {
+            let (half, most) = (words::duration(spread.p50), words::duration(spread.p95));
+            format!("{what}: {half} in half of the worlds, {most} in 19 of 20")
+        }));
+    };
+    add("first loss after", course.impact_s);
+    add("noticed after", course.detected_s);
+    add("over after", course.over_s);
+    items.extend(story::noticed(course).map(|by| format!("noticed by {by}")));
+    items.extend(story::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
+    items.extend(report.stories.iter().map(|it| {
+        let label = it.label.replace(' ', "-");
+        format!("a {label} world (trial {}): {}", it.trial, story::trial(it, &WORDING))
+    }));
+    body.push_str(&list(&items));
+    body
+}
+
+fn facts(report: &Report) -> Vec<(&'static str, String)> {
+    let targets = report.targets.iter().map(|target| {
+        let modes = target.modes.iter().map(|(mode, p)| format!("{mode} {}", words::stated(*p)));
+        let modes: Vec<String> = modes.collect();
+        let chance = words::stated(target.probability);
+        format!("{} breaks in {chance}: {}", name(&target.name), modes.join(", "))
+    });
+    let targets: Vec<String> = targets.collect();
+    let trials = words::count(report.trials as f64);
+    vec![
+        ("topology", name(&report.topology)),
+        ("change", name(&report.change)),
+        ("what breaks", targets.join("; ")),
+        ("chance that the change breaks", words::stated(report.failure_probability)),
+        ("trials", format!("{trials}, seed {}, {} engine", report.seed, report.engine)),
+        ("program", format!("blastwave {}", report.tool_version)),
+    ]
+}

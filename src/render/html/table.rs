@@ -1,0 +1,64 @@
+//! Tables that can be read without the script, and sorted and searched with it.
+
+use super::shell::text;
+
+/// A table in the making.
+pub(super) struct Table {
+    id: &'static str,
+    head: String,
+    rows: String,
+    is_empty: bool,
+}
+
+impl Table {
+    /// Columns are text where their name ends with a `:`, else figures.
+    pub(super) fn new(id: &'static str, columns: &[&str]) -> Self {
+        let mut head = String::new();
+        for column in columns {
+            match column.strip_suffix(':') {
+                Some(name) => head.push_str(&format!("<th scope=\"col\">{}</th>", text(name))),
+                None => {
+                    head.push_str(&format!("<th scope=\"col\" class=\"n\">{}</th>", text(column)));
+                }
+            }
+        }
+        Self { id, head, rows: String::new(), is_empty: true }
+    }
+
+    /// A row: what it is called, as markup, and its cells.
+    pub(super) fn row(&mut self, name: &str, cells: &[Cell]) {
+        self.is_empty = false;
+        self.rows.push_str(&format!("<tr><th scope=\"row\">{name}</th>"));
+        for cell in cells {
+            match cell {
+                Cell::Markup(markup) => self.rows.push_str(&format!("<td>{markup}</td>")),
+                Cell::Figure(value, shown) => self
+                    .rows
+                    .push_str(&format!("<td class=\"n\" data-v=\"{value}\">{}</td>", text(shown))),
+                Cell::Unknown => self.rows.push_str("<td class=\"n\" data-v=\"-1\">–</td>"),
+            }
+        }
+        self.rows.push_str("</tr>\n");
+    }
+
+    /// The whole table, or nothing where it has no row.
+    pub(super) fn render(self) -> Option<String> {
+        let Self { id, head, rows, .. } = &self;
+        (!self.is_empty).then(|| {
+            format!(
+                "<div class=\"wide\"><table id=\"{id}\"><thead><tr>{head}</tr></thead>\n\
+                 <tbody>\n{rows}</tbody></table></div>\n"
+            )
+        })
+    }
+}
+
+/// What stands in a table.
+pub(super) enum Cell {
+    /// Markup.
+    Markup(String),
+    /// A figure, by which rows are sorted, and how it is shown.
+    Figure(f64, String),
+    /// A figure that is not there.
+    Unknown,
+}

@@ -1,0 +1,130 @@
+//! The HTML report: whole, harmless whatever things are called, small, and the same each time.
+
+use blastwave::diagnostic::Sources;
+use blastwave::engine::Silent;
+use blastwave::load;
+use blastwave::model::{Change, Seconds, Topology};
+use blastwave::render::html::{self, Made};
+use blastwave::report::focus::Lens;
+use blastwave::report::{FocusReport, PageReport};
+use blastwave::study::rank::{By, Ranking, rank};
+use blastwave::study::{Settings, Stop, simulate};
+
+/// Names that break what is put together from text.
+const HOSTILE: [&str; 6] = [
+    "</script><script>alert(1)</script>",
+    "\"quoted\" & 'single'",
+    "<img src=x onerror=alert(1)>",
+    "שירות-תשלומים",
+    "a\u{202E}evil\u{E001}",
+    "🔥💥",
+];
+
+/// A chain of services with a guard here and there; names that are hostile come first.
+fn topology(services: usize) -> Topology {
+    let name = |index: usize| {
+        let name =
+            HOSTILE.get(index).map_or_else(|| format!("service-{index}"), |it| (*it).to_owned());
+        serde_json::to_string(&name).unwrap()
+    };
+    let mut yaml = String::from("version: 1\ntopology: shop\nservices:\n");
+    for index in 0..services {
+        let calls: Vec<String> = [index / 2, index / 3]
+            .into_iter()
+            .filter(|it| *it != index && index > 0)
+            .enumerate()
+            .map(|(place, on)| match place {
+                0 => format!("{{ service: {} }}", name(on)),
+                _ => {
+                    format!("{{ service: {}, fallback: {{ static: true, works: 60% }} }}", name(on))
+                }
+            })
+            .collect();
+        let calls =
+            if index / 2 == index / 3 { calls.into_iter().take(1).collect() } else { calls };
+        yaml.push_str(&format!("  {}: {{ dependencies: [{}] }}\n", name(index), calls.join(", ")));
+    }
+    yaml.push_str(&format!(
+        "flows:\n  order: {{ steps: [{}], rate: 60/min }}\n",
+        name(services - 1)
+    ));
+    let mut sources = Sources::default();
+    let document = load::parse("shop.yaml", yaml.into_bytes(), &mut sources).unwrap();
+    Topology::from_document(&document).unwrap()
+}
+
+fn change(topology: &Topology) -> Change {
+    let target = serde_json::to_string(HOSTILE[0]).unwrap();
+    let yaml = format!(
+        "version: 1\nchange: v2\nkind: code\ntargets: [{{ service: {target} }}]\n\
+         rollout: {{ stages: [{{ exposure: 100% }}] }}\n\
+         detection: {{ delay: {{ median: 5m, p95: 20m }} }}\n\
+         rollback: {{ delay: {{ median: 5m, p95: 20m }} }}\n"
+    );
+    let mut sources = Sources::default();
+    let document = load::parse("v2.yaml", yaml.into_bytes(), &mut sources).unwrap();
+    Change::from_document(&document, topology).unwrap()
+}
+
+fn settings() -> Settings {
+    Settings {
+        seed: 1,
+        stop: Stop::Trials(64),
+        lasting: Seconds::ZERO,
+        is_certain: false,
+        ..Settings::default()
+    }
+}
+
+fn page(services: usize) -> String {
+    let topology = topology(services);
+    let report = simulate(&topology, &change(&topology), &settings(), &Silent);
+    let focus = FocusReport::new(&topology, &report, &Lens::default());
+    let data = PageReport::new(&topology, &report);
+    let files = ["shop.yaml".to_owned()];
+    let made = Made { command: "blastwave simulate '</pre><b>'", inputs: &files };
+    html::simulated(&report, &focus, &data, &made)
+}
+
+/// Markup that no name can have brought in, and nothing that a strict policy refuses.
+fn assert_harmless(page: &str) {
+    assert_eq!(page.matches("</script").count(), 2);
+    assert_eq!(page.matches("<script").count(), 2);
+    for refused in ["<img", " style=\"", " onclick", "http-equiv=\"refresh", "src=\"", "unsafe-"] {
+        assert!(!page.contains(refused), "{refused}");
+    }
+    let links = page.matches("http").count();
+    let known = page.matches("http://www.w3.org/2000/svg").count() + 1;
+    assert_eq!(links, known, "something may be fetched");
+    assert!(page.contains("default-src 'none'; script-src 'sha256-"));
+}
+
+#[test]
+fn a_report_is_whole_harmless_and_the_same_each_time() {
+    let once = page(40);
+    assert_harmless(&once);
+    for id in ["flows", "cascade", "when", "losses", "services", "held", "inputs", "bw-data"] {
+        assert!(once.contains(&format!("id=\"{id}\"")), "{id}");
+    }
+    assert!(once.contains("<pre>blastwave simulate &#39;&lt;/pre&gt;&lt;b&gt;&#39;</pre>"));
+    assert!(once == page(40), "two runs differ");
+}
+
+#[test]
+fn a_report_of_300_services_stays_under_500_kilobytes() {
+    let page = page(300);
+    assert!(page.len() < 500_000, "{} bytes", page.len());
+    assert!(page.matches("<th scope=\"row\"><bdi>service-").count() >= 294);
+}
+
+#[test]
+fn a_ranking_is_whole_and_harmless() {
+    let topology = topology(12);
+    let ranking =
+        Ranking { by: By::Service, mode: blastwave::engine::origins::Mode::Down, top: None };
+    let settings = Settings { is_certain: true, ..settings() };
+    let report = rank(&topology, ranking, &settings, &Silent);
+    let page = html::rank(&report, &Made::default());
+    assert_harmless(&page);
+    assert!(page.contains("id=\"heat\"") && page.contains("id=\"bw-services\""));
+}
