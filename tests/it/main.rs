@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test unwraps, it takes for granted")]
 
 mod agreement;
+mod browser;
 mod check;
 mod cli;
 mod closed_forms;

@@ -203,7 +203,7 @@
     if (controls.min) byId("bw-min-out").textContent = state.min + "%";
     if (controls.t) byId("bw-t-out").textContent = isReplay ? "+" + duration(t) : "all of it";
     let said = shown + " of " + rows.length + " rows shown";
-    if (isReplay) said += "; by +" + duration(t) + ", " + likely + " services have failed in at least half of the trials";
+    if (isReplay) said += "; failed by +" + duration(t) + " in at least half of the trials: " + likely + " of " + services.length + " services";
     if (status && status.textContent !== said) status.textContent = said;
     for (const key of ["min", "flow", "t", "q"]) {
       if (controls[key] && controls[key].value !== String(state[key])) controls[key].value = state[key];
