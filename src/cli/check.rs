@@ -88,7 +88,7 @@ pub(crate) enum CheckFormat {
     Markdown,
     /// SARIF 2.1.0, with places in the change and the topology.
     Sarif,
-    /// JUnit XML: a test case for each rule and limit.
+    /// `JUnit` XML: a test case for each rule and limit.
     Junit,
     /// Annotations of a GitHub workflow.
     Github,

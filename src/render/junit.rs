@@ -1,4 +1,4 @@
-//! JUnit XML, in the form of Jenkins: every rule and limit is a test case, and so is the verdict.
+//! `JUnit` XML, in the form of Jenkins: every rule and limit is a test case, and so is the verdict.
 //!
 //! What stops the change and what asks for a person both fail, so that no reader of such files takes
 //! what is undecided for a success; `type` tells them apart.
@@ -6,7 +6,7 @@
 use super::text::harmless;
 use crate::report::Report;
 
-/// A check as JUnit XML.
+/// A check as `JUnit` XML.
 pub fn render(report: &Report) -> String {
     let cases = cases(report);
     let failures = cases.iter().filter(|it| it.failure.is_some()).count();
