@@ -10,7 +10,7 @@ use crate::report::{FocusReport, Interval, PageReport, Report, Spread, UnitRepor
 
 const WORDING: Wording = Wording { name, arrow: "→" };
 const DASH: &str = "–";
-/// Above so many services the cascade is left to its threshold and the table says the rest.
+/// Pictures take the colours of the page.
 const STYLE: Style<'static> = Style { size: Size::Slide, theme: Theme::Embedded, font: None };
 
 /// The report of a simulation as one HTML file. All three are of the same one.
@@ -127,7 +127,7 @@ fn flows(report: &Report) -> String {
     for flow in &report.flows {
         let failed = flow.failed.exact.unwrap_or(flow.failed.p);
         let meter = format!(
-            "<meter min=\"0\" max=\"1\" value=\"{failed}\">{}</meter>",
+            "<meter min=\"0\" max=\"1\" low=\"0.01\" high=\"0.5\" optimum=\"0\" value=\"{failed}\">{}</meter>",
             words::percent(failed)
         );
         let mut cells = vec![Cell::Markup(meter), share(&flow.failed), share(&flow.degraded)];
