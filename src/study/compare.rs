@@ -215,7 +215,8 @@ fn calls(topology: &Topology) -> BTreeMap<(String, String, u32), usize> {
     let mut places = BTreeMap::new();
     for (index, (caller, it)) in topology.written().enumerate() {
         let (caller, on) = (topology.caller_name(caller), topology.dependency_name(it));
-        let number = (0..).find(|n| !places.contains_key(&(caller.clone(), on.clone(), *n)));
+        let number =
+            (0..=u32::MAX).find(|n| !places.contains_key(&(caller.clone(), on.clone(), *n)));
         places.insert((caller, on, number.expect("numbers do not end")), index);
     }
     places
