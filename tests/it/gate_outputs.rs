@@ -133,9 +133,13 @@ fn sarif_of_breaks_diffs_limits_and_problems_is_as_published() {
     assert_eq!(first["locations"][0]["physicalLocation"]["region"]["startLine"], 3);
 }
 
+/// An element: its name, the attributes that it must and may have, and its children.
+type Element =
+    (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
 /// What the XML Schema of Jenkins (`junit-10.xsd` of its xUnit plugin) allows: for each element its
 /// attributes, those that must be there first, and its children.
-const JUNIT: [(&str, &[&str], &[&str], &[&str]); 4] = [
+const JUNIT: [Element; 4] = [
     ("testsuites", &[], &["name", "time", "tests", "failures", "errors"], &["testsuite"]),
     (
         "testsuite",
