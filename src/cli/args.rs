@@ -89,6 +89,16 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::rank::EXAMPLES)
     )]
     Rank(super::rank::RankArgs),
+    /// Try protections, and order them by what they save
+    ///
+    /// One at a time, then together, all in the same worlds. What cannot be told from noise is not
+    /// recommended.
+    #[command(
+        override_usage = "blastwave advise TOPOLOGY (--change FILE | --break TARGET[:MODE]...) [OPTIONS]",
+        after_help = super::advise::EXAMPLES,
+        after_long_help = with_exit_statuses(super::advise::EXAMPLES)
+    )]
+    Advise(super::advise::AdviseArgs),
     /// Compare architectures, or plans, under the same trials
     ///
     /// The same worlds are played on every topology, or with every change, so that only what differs
@@ -402,6 +412,7 @@ pub(crate) enum SchemaOf {
     Explain,
     Rank,
     Compare,
+    Advise,
 }
 
 /// How the program speaks to a person.

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** only here is anything printed, is a terminal asked for, is a process ended.
 
+mod advise;
 mod answer;
 mod args;
 mod check;
@@ -50,6 +51,7 @@ fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Simulate(args) => answer::simulate(args, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
+        Command::Advise(args) => advise::run(args, terminal),
         Command::Compare(args) => compare::run(args, terminal),
         Command::Diagram(args) => diagram::run(args, terminal),
         Command::Import(args) => import::run(args, terminal),

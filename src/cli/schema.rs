@@ -14,6 +14,7 @@ pub(crate) fn run(what: SchemaOf, terminal: Terminal) -> Result<Exit, Failure> {
         SchemaOf::Result => report::RESULT_SCHEMA,
         SchemaOf::Explain => report::explain::EXPLAIN_SCHEMA,
         SchemaOf::Rank => report::rank::RANK_SCHEMA,
+        SchemaOf::Advise => report::advise::ADVISE_SCHEMA,
         SchemaOf::Compare => report::compare::COMPARE_SCHEMA,
         SchemaOf::Topology => schema::TOPOLOGY,
         SchemaOf::Change => schema::CHANGE,

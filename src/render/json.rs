@@ -1,6 +1,8 @@
 //! Data for scripts: reports as they are.
 
-use crate::report::{CompareReport, ExplainReport, Problem, RankReport, Report, StoryReport};
+use crate::report::{
+    AdviseReport, CompareReport, ExplainReport, Problem, RankReport, Report, StoryReport,
+};
 
 /// The report as indented JSON with a newline at the end; keys are always in the same order.
 pub fn render(report: &Report) -> String {
@@ -9,6 +11,11 @@ pub fn render(report: &Report) -> String {
 
 /// An explanation, in the same form.
 pub fn render_explanation(report: &ExplainReport) -> String {
+    pretty(report)
+}
+
+/// Advice, in the same form.
+pub fn render_advice(report: &AdviseReport) -> String {
     pretty(report)
 }
 

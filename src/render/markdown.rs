@@ -6,8 +6,8 @@
 use super::explanation::Section;
 use super::story::{self, HIT, Wording};
 use super::text::ShareBar;
-use super::{comparison, differences, explanation, words};
-use crate::report::{CompareReport, ExplainReport, Report, UnitReport, Verdict};
+use super::{advice, comparison, differences, explanation, words};
+use crate::report::{AdviseReport, CompareReport, ExplainReport, Report, UnitReport, Verdict};
 
 /// How many rows a table may have.
 const ROWS_MAX: usize = 20;
@@ -52,6 +52,12 @@ pub fn render(report: &Report) -> String {
 pub fn render_explanation(report: &ExplainReport) -> String {
     let essence = explanation::essence(report, &WORDING);
     listed(&essence, &explanation::sections(report, &WORDING), &explanation::footer(report))
+}
+
+/// Advice as a comment.
+pub fn render_advice(report: &AdviseReport) -> String {
+    let essence = advice::essence(report, &SENTENCES);
+    listed(&essence, &advice::sections(report, &SENTENCES), &advice::footer(report))
 }
 
 /// A comparison as a comment.

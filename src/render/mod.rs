@@ -3,6 +3,7 @@
 //! A [`crate::report::Report`] comes in, text goes out: no clock, no terminal, no locale, so that equal
 //! reports give equal bytes.
 
+mod advice;
 mod comparison;
 pub mod diagnostics;
 mod differences;

@@ -3,6 +3,7 @@
 //! Names and meanings are fixed: fields are added, never renamed. Shares and probabilities are
 //! numbers from 0 to 1, durations are seconds, orders are numbers of orders.
 
+pub mod advise;
 mod build;
 pub mod compare;
 pub mod explain;
@@ -16,6 +17,7 @@ mod problem;
 pub mod rank;
 pub mod story;
 
+pub use advise::AdviseReport;
 pub use build::Context;
 pub use compare::CompareReport;
 pub use explain::ExplainReport;

@@ -1,5 +1,6 @@
 //! The questions people ask, each a function over the rooms before it. No printing, no files.
 
+pub mod advise;
 pub mod compare;
 mod exact;
 pub mod explain;
@@ -9,6 +10,7 @@ pub mod simulate;
 mod single_points;
 mod unknowns;
 
+pub use advise::advise;
 pub use compare::compare;
 pub use explain::explain;
 pub use gate::{Gate, Limit, MAX_TRIALS, Measure, Unknown, affordable, check, merge};

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test unwraps, it takes for granted")]
 
+mod advise;
 mod agreement;
 mod browser;
 mod check;

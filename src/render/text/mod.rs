@@ -16,7 +16,7 @@ mod units;
 mod when;
 
 pub use rank::render_rank;
-pub use sections::{render_comparison, render_explanation};
+pub use sections::{render_advice, render_comparison, render_explanation};
 pub use trial::render_trial;
 
 use glyphs::Glyphs;

@@ -3,8 +3,8 @@
 use super::ink::Ink;
 use super::{Page, Style};
 use crate::render::explanation::Section;
-use crate::render::{comparison, explanation};
-use crate::report::{CompareReport, ExplainReport};
+use crate::render::{advice, comparison, explanation};
+use crate::report::{AdviseReport, CompareReport, ExplainReport};
 
 /// An explanation as lines of text, the last one with its newline.
 pub fn render_explanation(report: &ExplainReport, style: &Style) -> String {
@@ -21,6 +21,15 @@ pub fn render_comparison(report: &CompareReport, style: &Style) -> String {
     let essence = comparison::essence(report, &page.wording);
     let sections = comparison::sections(report, &page.wording);
     page.fill(&essence, &sections, &comparison::footer(report));
+    page.text
+}
+
+/// Advice as lines of text, the last one with its newline.
+pub fn render_advice(report: &AdviseReport, style: &Style) -> String {
+    let mut page = Page::new(*style);
+    let essence = advice::essence(report, &page.wording);
+    let sections = advice::sections(report, &page.wording);
+    page.fill(&essence, &sections, &advice::footer(report));
     page.text
 }
 

@@ -1,0 +1,63 @@
+//! `blastwave advise`: what would help.
+
+use clap::Args;
+
+use super::Failure;
+use super::answer::Question;
+use super::args::{Format, OutputArgs, QuestionArgs, SamplingArgs};
+use super::exit::Exit;
+use super::inputs;
+use super::terminal::Terminal;
+use blastwave::render;
+use blastwave::study::{self, Stop};
+
+/// How many trials estimate a saving where nothing else is said: there are many to estimate.
+const TRIALS: u64 = 4096;
+
+/// What `blastwave advise` can be asked.
+#[derive(Debug, Args)]
+pub(crate) struct AdviseArgs {
+    #[command(flatten)]
+    question: QuestionArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  What would help most against this change breaking?
+    blastwave advise shop.yaml --change payments-v4.yaml
+  And against payments hanging, as data?
+    blastwave advise shop.yaml --break payments:slow --format json";
+
+/// Advises.
+pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let inputs = inputs::read(&args.question)?;
+    let mut question =
+        Question::of(inputs, &args.question, &args.sampling, &args.output, terminal)?;
+    if args.sampling.precision.is_some() {
+        return Err(Failure::usage("`--precision` is for `simulate` and `compare`")
+            .help("say how many trials estimate each saving with `--trials`"));
+    }
+    if args.sampling.trials == Some(1) {
+        return Err(Failure::usage("one trial says nothing of how sure a saving is")
+            .help("leave `--trials` out, or give at least 2"));
+    }
+    question.settings.stop = Stop::Trials(args.sampling.trials.unwrap_or(TRIALS));
+    let report = question.run(&args.sampling, |progress| {
+        let inputs = &question.inputs;
+        study::advise(&inputs.topology, &inputs.change, &question.settings, progress)
+    })?;
+    if report.partial && !args.sampling.partial {
+        return Err(Failure::Interrupted { trials: report.trials });
+    }
+    let text = match args.output.format {
+        Format::Text => render::text::render_advice(&report, &question.style(&args.output)),
+        Format::Json => render::json::render_advice(&report),
+        Format::Markdown => render::markdown::render_advice(&report),
+    };
+    question.write_text(&text)?;
+    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
+}

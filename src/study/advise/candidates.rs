@@ -1,0 +1,190 @@
+//! What could be tried: at dependencies through which failure passed, at services that failed, and
+//! in the course of the change.
+
+use super::protection::{Protection, Step};
+use crate::engine::Tally;
+use crate::model::topology::{Caller, DomainId, Overload, Phase, Service, ServiceId};
+use crate::model::{Change, Topology};
+
+/// How many dependencies are looked at, most often passed first.
+const PLACES: usize = 64;
+/// How many services are, most often failed first.
+const SERVICES: usize = 8;
+
+/// The dependencies of services through which failure passed, most often first.
+pub(super) fn passed(topology: &Topology, tally: &Tally) -> Vec<usize> {
+    let written = topology.written().zip(&tally.dependencies).enumerate();
+    let mut found: Vec<(u64, usize)> = written
+        .filter(|(_, ((caller, it), seen))| {
+            let is_step = matches!(caller, Caller::Flow(_));
+            seen.passed > 0 && it.phase == Phase::Serve && !is_step
+        })
+        .map(|(index, (_, seen))| (seen.passed, index))
+        .collect();
+    found.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    found.into_iter().take(PLACES).map(|(_, index)| index).collect()
+}
+
+/// Everything to try.
+pub(super) fn all(
+    topology: &Topology,
+    change: &Change,
+    tally: &Tally,
+    places: &[usize],
+) -> Vec<Protection> {
+    let mut found = Vec::new();
+    for at in places {
+        at_dependency(topology, *at, &mut found);
+    }
+    at_services(topology, tally, &mut found);
+    if !change.is_moment() {
+        of_change(change, &mut found);
+    }
+    found
+}
+
+fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
+    let (caller, it) = topology.written().nth(at).expect("a dependency as written");
+    let (caller, on) = (topology.caller_name(caller), topology.dependency_name(it));
+    let can_hang = !it.timeout.is_set() && it.circuit_breaker != Some(true) && !it.is_async();
+    let can_lie = it.validates != Some(true);
+    let mut add = |kind, what: String, steps: Vec<Step>| {
+        found.push(Protection { kind, at: format!("{caller} > {on}"), what, steps });
+    };
+    if can_hang {
+        add("timeout", format!("let {caller} give up on {on} after 2 s"), vec![Step::Timeout(at)]);
+    }
+    if can_lie {
+        let what = format!("let {caller} check what {on} answers");
+        add("validation", what, vec![Step::Validate(at)]);
+    }
+    if it.circuit_breaker != Some(true) && !it.is_async() {
+        let what = format!("put a circuit breaker between {caller} and {on}");
+        add("circuit-breaker", what, vec![Step::Breaker(at)]);
+    }
+    if it.retries.unwrap_or(0) == 0 {
+        let what = format!("let {caller} call {on} up to twice more, within a budget of 20%");
+        add("retry", what, vec![Step::Retry(at)]);
+    }
+    if it.cache.is_none() {
+        let what = format!("keep answers of {on} in {caller} for 10 min");
+        add("cache", what, vec![Step::Cache(at)]);
+    }
+    // What only catches calls that fail fast may need them to fail fast, and wrong answers noticed.
+    for with in helpers(at, can_hang, can_lie) {
+        let and = |step: Step| [with.as_slice(), &[step]].concat();
+        let also = also(&with);
+        if it.fallback.is_none() && !it.is_soft() {
+            let what = format!("give {caller} something to answer without {on}{also}");
+            add("fallback", what, and(Step::Fallback(at)));
+        }
+        if !it.is_soft() {
+            let what = format!("let {caller} do without {on}{also}");
+            add("soft", what, and(Step::Soft(at)));
+        }
+    }
+}
+
+/// Which steps may have to go before another.
+fn helpers(at: usize, can_hang: bool, can_lie: bool) -> Vec<Vec<Step>> {
+    let mut all = vec![Vec::new()];
+    if can_hang {
+        all.push(vec![Step::Timeout(at)]);
+    }
+    if can_lie {
+        all.push(vec![Step::Validate(at)]);
+    }
+    if can_hang && can_lie {
+        all.push(vec![Step::Timeout(at), Step::Validate(at)]);
+    }
+    all
+}
+
+fn also(steps: &[Step]) -> &'static str {
+    match steps {
+        [] => "",
+        [Step::Timeout(_)] => ", and give up on it after 2 s",
+        [Step::Validate(_)] => ", and check what it answers",
+        _ => ", give up on it after 2 s, and check what it answers",
+    }
+}
+
+fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<Protection>) {
+    let mut failed: Vec<(u64, usize)> = (0..topology.services.len())
+        .map(|index| (tally.units[index].failed, index))
+        .filter(|(failed, _)| *failed > 0)
+        .collect();
+    failed.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    let (mut moved, mut shedding) = (0, 0);
+    for (_, index) in failed {
+        let (id, service) = (ServiceId(index as u32), &topology.services[index]);
+        let name = &service.name;
+        if let Some(domain) = second_domain(topology, service)
+            && moved < SERVICES
+        {
+            moved += 1;
+            found.push(Protection {
+                kind: "second-domain",
+                at: name.clone(),
+                what: format!("run {name} in {} too", topology.domain(domain).name),
+                steps: vec![Step::SecondDomain(id, domain)],
+            });
+        }
+        let collapses = service.overload.unwrap_or_default() == Overload::Collapse;
+        if service.utilization.is_some() && collapses && shedding < SERVICES {
+            shedding += 1;
+            found.push(Protection {
+                kind: "shed",
+                at: name.clone(),
+                what: format!("let {name} refuse at once what it cannot serve"),
+                steps: vec![Step::Shed(id)],
+            });
+        }
+    }
+}
+
+/// Another failure domain of the same kind for a service that has only one.
+fn second_domain(topology: &Topology, service: &Service) -> Option<DomainId> {
+    let replicas = service.replicas.as_ref().map_or(&[][..], |it| &it.domains);
+    let only = match (service.domains.as_slice(), replicas) {
+        ([one], _) | ([], [one]) => *one,
+        _ => return None,
+    };
+    let kind = &topology.domain(only).kind;
+    let others = (0..topology.domains.len() as u32).map(DomainId).filter(|it| *it != only);
+    let mut alike = others.filter(|it| topology.domain(*it).kind == *kind);
+    alike.find(|it| !lies_within(topology, *it, only) && !lies_within(topology, only, *it))
+}
+
+/// Whether a failure domain lies within another, however deep; no domain lies within itself.
+fn lies_within(topology: &Topology, inner: DomainId, outer: DomainId) -> bool {
+    let outside = |id: &DomainId| topology.domain(*id).within;
+    std::iter::successors(outside(&inner), outside)
+        .take(topology.domains.len())
+        .any(|id| id == outer)
+}
+
+fn of_change(change: &Change, found: &mut Vec<Protection>) {
+    let mut add = |kind, what: &str, step| {
+        let (at, what) = ("the change".to_owned(), what.to_owned());
+        found.push(Protection { kind, at, what, steps: vec![step] });
+    };
+    if change.kill_switch.is_none() {
+        let what = "put the change behind a switch that takes 2 min to turn off";
+        add("kill-switch", what, Step::KillSwitch);
+    }
+    let stages = change.rollout.as_ref().map_or(&[][..], |rollout| &rollout.stages);
+    if stages.first().is_none_or(|first| first.exposure.get() > 0.01) {
+        let what = "let 1% have the change first, and wait 10 min";
+        add("smaller-first-stage", what, Step::SmallerFirst);
+    }
+    if stages.len() > 1 {
+        add("longer-bake", "wait three times as long between stages", Step::LongerBake);
+    }
+    if stages.iter().any(|stage| stage.bake.is_some() && stage.gate.get() < 0.5) {
+        let what = "compare old and new at the end of each stage, and stop what is worse";
+        add("gate", what, Step::Gate);
+    }
+    add("faster-detection", "notice it twice as fast", Step::FasterDetection);
+    add("faster-rollback", "take it back twice as fast", Step::FasterRollback);
+}
