@@ -57,6 +57,9 @@ pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
         Format::Text => render::text::render_advice(&report, &question.style(&args.output)),
         Format::Json => render::json::render_advice(&report),
         Format::Markdown => render::markdown::render_advice(&report),
+        Format::Html => {
+            return Err(Failure::usage("advice is written as `text`, `json` or `markdown`"));
+        }
     };
     question.write_text(&text)?;
     Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
