@@ -1,6 +1,8 @@
 //! Data for scripts: reports as they are.
 
-use crate::report::{CompareReport, ExplainReport, Problem, RankReport, Report, StoryReport};
+use crate::report::{
+    CompareReport, ExplainReport, Problem, RankReport, ReplayReport, Report, StoryReport,
+};
 
 /// The report as indented JSON with a newline at the end; keys are always in the same order.
 pub fn render(report: &Report) -> String {
@@ -25,6 +27,11 @@ pub fn render_trial(trial: &StoryReport) -> String {
 /// A ranking, in the same form.
 pub fn render_rank(ranking: &RankReport) -> String {
     pretty(ranking)
+}
+
+/// Replayed incidents, in the same form.
+pub fn render_replay(report: &ReplayReport) -> String {
+    pretty(report)
 }
 
 /// A list of problems, in the same form.
