@@ -192,11 +192,10 @@ impl Findings {
     /// Checks an incident against the topology it names, or the only one there is.
     fn incident(&mut self, path: &str, topologies: &[String]) {
         let Some(document) = self.document(path) else { return };
-        let mut has_change = false;
-        let named = match Incident::files(document, &self.sources) {
+        let (named, has_change) = match Incident::files(document, &self.sources) {
             Ok(files) => {
-                has_change = files.change.is_some_and(|file| file.path == path);
-                files.topology.map(|file| file.path)
+                let has_change = files.change.is_some_and(|file| file.path == path);
+                (files.topology.map(|file| file.path), has_change)
             }
             Err(problems) => return self.problems.extend(problems),
         };
