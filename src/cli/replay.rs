@@ -105,6 +105,9 @@ pub(super) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure
         }
         Format::Json => render::json::render_replay(&report),
         Format::Markdown => render::replay::markdown(&report),
+        Format::Html => {
+            return Err(Failure::usage("a replay is written as `text`, `json` or `markdown`"));
+        }
     };
     output.write(&text, terminal)?;
     let missed = missed(args, &report);
