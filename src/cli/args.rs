@@ -109,6 +109,12 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::compare::EXAMPLES)
     )]
     Compare(super::compare::CompareArgs),
+    /// Simulate incidents that happened, and compare with what was seen
+    #[command(
+        after_help = super::replay::EXAMPLES,
+        after_long_help = with_exit_statuses(super::replay::EXAMPLES)
+    )]
+    Replay(super::replay::ReplayArgs),
     /// Read files and print every problem in them
     ///
     /// Recognises topologies, changes, policies and scenarios. A change is checked against the one
@@ -413,6 +419,7 @@ pub(crate) enum SchemaOf {
     Rank,
     Compare,
     Advise,
+    Replay,
 }
 
 /// How the program speaks to a person.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Done; for `check`: proceed.
     Done = 0,
-    /// `check`: stop. `validate`: there are problems.
+    /// `check`: stop. `validate`: there are problems. `replay`: a score is below its limit.
     Stop = 1,
     /// Bad usage, or input that cannot be used: nothing was simulated, nothing was written.
     Unusable = 2,
@@ -25,7 +25,7 @@ impl Exit {
     fn meaning(self) -> &'static str {
         match self {
             Self::Done => "Done; `check`: proceed",
-            Self::Stop => "`check`: stop; `validate`: there are problems",
+            Self::Stop => "`check`: stop; `validate`: there are problems; `replay`: below a limit",
             Self::Unusable => {
                 "Bad usage, unreadable or invalid input: nothing was simulated or written"
             }

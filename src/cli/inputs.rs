@@ -3,11 +3,12 @@
 use super::Failure;
 use super::args::QuestionArgs;
 use super::diff::{DiffArgs, List, NoList};
-use blastwave::diagnostic::{Diagnostic, Sources};
+use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::load::{self, Document};
-use blastwave::model::incident::IncidentFiles;
+use blastwave::model::incident::{IncidentFiles, held_within};
 use blastwave::model::{Change, Diff, Incident, Kind, Scenario, Topology, lint};
 use blastwave::study;
+use blastwave::study::replay::Case;
 
 /// What was read for one question.
 pub(crate) struct Inputs {
@@ -83,6 +84,60 @@ pub(crate) fn read_with_incident(
     let mut sources = Sources::default();
     let both = incident(question, path, &mut sources);
     both.map_err(|wrong| wrong.into_failure(sources))
+}
+
+/// Incidents, each with the topology and the change that it names or holds, and the files that
+/// were read; all that is wrong with any of them.
+pub(crate) fn read_cases(paths: &[String]) -> Result<(Vec<Case>, Vec<String>), Failure> {
+    let mut sources = Sources::default();
+    let mut cases = Vec::new();
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        match case(path, &mut sources) {
+            Ok((case, read)) => {
+                cases.push(case);
+                files.extend(read);
+            }
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() {
+        return Ok((cases, files));
+    }
+    Err(Failure::Input { diagnostics: problems, sources })
+}
+
+fn case(path: &str, sources: &mut Sources) -> Result<(Case, Vec<String>), Vec<Diagnostic>> {
+    let document = load::read(path, sources)?;
+    let named = Incident::files(&document, sources)?;
+    let place = document.root.place;
+    let lacks = |what: &str, help: &str| {
+        vec![
+            Diagnostic::error(Code::MissingKey, format!("{path} names no {what}"), place)
+                .help(help),
+        ]
+    };
+    let topology = named.topology.ok_or_else(|| lacks("topology", "add `topology: shop.yaml`"))?;
+    let changes: Vec<String> = named.change.into_iter().map(|file| file.path).collect();
+    let cause = match (changes.is_empty(), named.breaks.as_slice()) {
+        (false, _) => Cause::Files(changes),
+        (true, []) => {
+            return Err(lacks("cause", "add `change: change.yaml` or `breaks: [payments]`"));
+        }
+        (true, breaks) => Cause::Breaks(breaks),
+    };
+    let nothing = || Ok(Cause::Breaks(&[]));
+    let read =
+        files(&topology.path, Some(cause), nothing, sources).map_err(|wrong| match wrong {
+            Wrong::Input(problems) => problems,
+            Wrong::Usage(_) => Vec::new(),
+        })?;
+    let inputs = read.check(sources)?;
+    let incident = Incident::from_document(&document, &inputs.topology, sources)?;
+    let Inputs { topology, change, mut files, .. } = inputs;
+    files.push(path.to_owned());
+    Ok((Case { topology, change, incident }, files))
 }
 
 fn incident(
@@ -206,7 +261,7 @@ fn topology_document(
 ) -> Result<(Document, Option<Scenario>, Vec<String>), Vec<Diagnostic>> {
     let first = load::read(path, sources)?;
     if Kind::of(&first) != Some(Kind::Scenario) {
-        return Ok((first, None, vec![path.to_owned()]));
+        return Ok((held_within(first, "topology"), None, vec![path.to_owned()]));
     }
     let scenario = Scenario::from_document(&first, sources)?;
     let topology = load::read(&scenario.topology.path, sources)?;
@@ -220,7 +275,7 @@ fn documents(files: &[String], sources: &mut Sources) -> Result<Vec<Document>, V
     let mut documents = Vec::new();
     for file in files {
         match load::read(file, sources) {
-            Ok(document) => documents.push(document),
+            Ok(document) => documents.push(held_within(document, "change")),
             Err(found) => problems.extend(found),
         }
     }

@@ -19,6 +19,7 @@ mod limits;
 mod output;
 mod progress;
 mod rank;
+mod replay;
 mod schema;
 mod terminal;
 mod validate;
@@ -56,6 +57,7 @@ fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Diagram(args) => diagram::run(args, terminal),
         Command::Import(args) => import::run(args, terminal),
         Command::Rank(args) => rank::run(args, terminal),
+        Command::Replay(args) => replay::run(args, terminal),
         Command::Validate(args) => validate::run(args, terminal),
         Command::Schema { what } => schema::run(*what, terminal),
         Command::Policy { which: PolicyName::Default } => check::default_policy(terminal),

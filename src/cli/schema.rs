@@ -16,6 +16,7 @@ pub(crate) fn run(what: SchemaOf, terminal: Terminal) -> Result<Exit, Failure> {
         SchemaOf::Rank => report::rank::RANK_SCHEMA,
         SchemaOf::Advise => report::advise::ADVISE_SCHEMA,
         SchemaOf::Compare => report::compare::COMPARE_SCHEMA,
+        SchemaOf::Replay => report::replay::REPLAY_SCHEMA,
         SchemaOf::Topology => schema::TOPOLOGY,
         SchemaOf::Change => schema::CHANGE,
         SchemaOf::Policy => schema::POLICY,

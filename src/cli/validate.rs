@@ -9,6 +9,7 @@ use super::terminal::Terminal;
 use super::{Failure, diagnostics_style};
 use blastwave::diagnostic::{self, Code, Diagnostic, Severity, Sources};
 use blastwave::load::{self, Document};
+use blastwave::model::incident::held_within;
 use blastwave::model::{Change, Incident, Kind, Policy, Scenario, Topology, lint};
 use blastwave::render::{diagnostics, github, json, sarif};
 use blastwave::report::Problem;
@@ -113,7 +114,8 @@ impl Findings {
             return;
         }
         let Some(document) = self.document(path) else { return };
-        let topology = match Topology::from_document(document) {
+        let document = held_within(document.clone(), "topology");
+        let topology = match Topology::from_document(&document) {
             Ok(topology) => {
                 self.problems.extend(lint::topology(&topology));
                 self.facts.push(format!("{path}: {}", describe(&topology)));
@@ -135,7 +137,7 @@ impl Findings {
             self.problems.extend(problems);
             return;
         };
-        match Change::from_document(document, topology) {
+        match Change::from_document(&held_within(document.clone(), "change"), topology) {
             Ok(change) => {
                 let warnings = lint::change(&change, topology);
                 let count = counted(change.targets.len(), "target");
@@ -190,8 +192,11 @@ impl Findings {
     /// Checks an incident against the topology it names, or the only one there is.
     fn incident(&mut self, path: &str, topologies: &[String]) {
         let Some(document) = self.document(path) else { return };
-        let named = match Incident::files(document, &self.sources) {
-            Ok(files) => files.topology.map(|file| file.path),
+        let (named, has_change) = match Incident::files(document, &self.sources) {
+            Ok(files) => {
+                let has_change = files.change.is_some_and(|file| file.path == path);
+                (files.topology.map(|file| file.path), has_change)
+            }
             Err(problems) => return self.problems.extend(problems),
         };
         let topology = match (named, topologies) {
@@ -201,6 +206,9 @@ impl Findings {
         };
         self.read(&topology);
         self.topology(&topology);
+        if has_change {
+            self.change(path, &topology);
+        }
         let Some(Some(topology)) = self.topologies.get(&topology) else { return };
         let Some(document) = self.document(path) else { return };
         match Incident::from_document(document, topology, &self.sources) {

@@ -67,6 +67,11 @@ pub(crate) fn width(text: &str) -> Result<usize, String> {
     }
 }
 
+/// `70%` or `0.7`.
+pub(crate) fn share(text: &str) -> Result<Share, String> {
+    parse_share(text)
+}
+
 /// `place-order=5%`.
 pub(crate) fn max_failed(text: &str) -> Result<FlowLimit, String> {
     let (flow, value) = flow_and_value(text, "place-order=5%")?;

@@ -9,9 +9,9 @@ use super::decode::names::Names;
 use super::decode::read::{Field, Mapping, Problems, Shape};
 use super::scenario::{FileRef, file_ref};
 use super::topology::{ServiceId, Topology};
-use super::units::Seconds;
+use super::units::{Seconds, Share};
 use crate::diagnostic::{Code, Diagnostic, Sources};
-use crate::load::Document;
+use crate::load::{Document, Value};
 use crate::model::Kind;
 
 /// What happened once. Times count from its start.
@@ -21,12 +21,22 @@ pub struct Incident {
     pub name: String,
     /// The day on which it began.
     pub date: Option<Date>,
-    /// The file of the topology at that time.
+    /// The file of the topology at that time; the incident's own where it holds the topology itself.
     pub topology: Option<FileRef>,
-    /// The file of the change that set it off.
+    /// The file of the change that set it off; the incident's own where it holds the change itself.
     pub change: Option<FileRef>,
     /// What broke, as for `--break`, where no change is known.
     pub breaks: Vec<String>,
+    /// Whether a back-test counts it; false for mere illustrations.
+    pub scored: bool,
+    /// What operators did, in the order written.
+    pub actions: Vec<Action>,
+    /// How long it lasted, from the first impact to the last.
+    pub duration: Option<Seconds>,
+    /// What stopped the spread, and what it kept from failing.
+    pub containment: Vec<Containment>,
+    /// Where the facts are from.
+    pub sources: Vec<String>,
     /// What was seen to happen, in the order written.
     pub observed: Vec<Observed>,
     /// When somebody noticed.
@@ -40,7 +50,7 @@ pub struct Incident {
 }
 
 /// What was seen to happen to a service or flow.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
     /// What it happened to.
     pub on: ObservedOn,
@@ -50,6 +60,79 @@ pub struct Observed {
     pub from: Option<Seconds>,
     /// Until when, where known.
     pub to: Option<Seconds>,
+    /// The share of requests affected, where known.
+    pub severity: Option<Share>,
+    /// Where this is from, or the words of the source.
+    pub source: Option<String>,
+}
+
+/// Something that operators did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Action {
+    /// When, from the start of the incident.
+    pub at: Seconds,
+    /// What they did.
+    pub action: ActionKind,
+    /// To which service, where it was a certain one.
+    pub target: Option<ServiceId>,
+    /// To which share of it or of its traffic.
+    pub share: Option<Share>,
+}
+
+/// What operators can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActionKind {
+    /// Lead calls around a service.
+    Bypass,
+    /// Turn a share of the traffic away.
+    Shed,
+    /// Start a service anew.
+    Restart,
+    /// Give a service more instances.
+    AddCapacity,
+    /// Switch something off.
+    Disable,
+    /// Take the change back.
+    Rollback,
+    /// Mend what is broken.
+    Fix,
+}
+
+impl ActionKind {
+    /// Every one of them, with its word in files.
+    pub const ALL: [(&'static str, Self); 7] = [
+        ("bypass", Self::Bypass),
+        ("shed", Self::Shed),
+        ("restart", Self::Restart),
+        ("add_capacity", Self::AddCapacity),
+        ("disable", Self::Disable),
+        ("rollback", Self::Rollback),
+        ("fix", Self::Fix),
+    ];
+
+    /// Its word in files.
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, it)| *it == self).expect("all of them are there").0
+    }
+
+    /// Whether it takes the cause away.
+    pub fn ends_cause(self) -> bool {
+        matches!(self, Self::Rollback | Self::Fix)
+    }
+}
+
+/// Something that stopped the spread.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Containment {
+    /// What it was, in words.
+    pub what: String,
+    /// Whose protected calls it consists in: without it they are hard, and nothing stands in for
+    /// what they call. Nothing where no call of the topology expresses it.
+    pub caller: Option<ServiceId>,
+    /// Only its calls to this service; nothing = all its protected calls.
+    pub dependency: Option<ServiceId>,
+    /// What it kept from failing.
+    pub stopped: Vec<ServiceId>,
 }
 
 /// A service or flow.
@@ -81,6 +164,11 @@ pub(crate) const INCIDENT: Shape = Shape {
         "topology",
         "change",
         "breaks",
+        "scored",
+        "actions",
+        "duration",
+        "containment",
+        "sources",
         "observed",
         "detected",
         "mitigated",
@@ -92,8 +180,20 @@ pub(crate) const INCIDENT: Shape = Shape {
 
 pub(crate) const OBSERVED: Shape = Shape {
     what: "an observation",
-    keys: &["service", "flow", "state", "from", "to"],
+    keys: &["service", "flow", "state", "from", "to", "until", "severity", "source"],
     schema: "/$defs/observation",
+};
+
+pub(crate) const ACTION: Shape = Shape {
+    what: "an action",
+    keys: &["at", "action", "target", "share"],
+    schema: "/$defs/action",
+};
+
+pub(crate) const CONTAINMENT: Shape = Shape {
+    what: "a containment",
+    keys: &["what", "caller", "dependency", "stopped"],
+    schema: "/$defs/containment",
 };
 
 /// The files that an incident names: what is needed to read it against its topology.
@@ -135,10 +235,30 @@ impl Incident {
     }
 }
 
+/// The topology or the change that a document holds within an incident; the document itself where
+/// it is no incident.
+pub fn held_within(document: Document, key: &'static str) -> Document {
+    if Kind::of(&document) != Some(Kind::Incident) {
+        return document;
+    }
+    let held = document.get(key).filter(|it| matches!(it.value.value, Value::Mapping(_)));
+    match held.map(|entry| entry.value.clone()) {
+        Some(root) => Document { root, ..document },
+        None => document,
+    }
+}
+
 fn files(mapping: &Mapping<'_>, document: &Document, sources: &Sources) -> IncidentFiles {
     let folder = Path::new(&sources.get(document.source).name).parent();
     let folder = folder.unwrap_or(Path::new(""));
-    let file = |key| mapping.get(key).and_then(|field| file_ref(&field, folder));
+    let file = |key| {
+        let field: Field<'_> = mapping.get(key)?;
+        if field.is_mapping() {
+            let path = sources.get(document.source).name.clone();
+            return Some(FileRef { path, place: field.place() });
+        }
+        file_ref(&field, folder)
+    };
     let breaks = mapping.get("breaks").map(|field| field.items().filter_map(|it| it.title()));
     IncidentFiles {
         topology: file("topology"),
@@ -160,7 +280,20 @@ fn incident(mapping: &Mapping<'_>, files: IncidentFiles, topology: &Topology) ->
         let items = field.items().filter_map(|item| one(&item, &names, topology));
         items.collect::<Vec<_>>()
     });
+    let mut actions = Vec::new();
+    for item in mapping.get("actions").iter().flat_map(|field| field.items()) {
+        actions.extend(action(&item, &names));
+    }
+    let mut contained = Vec::new();
+    for item in mapping.get("containment").iter().flat_map(|field| field.items()) {
+        contained.extend(containment(&item, &names));
+    }
     Some(Incident {
+        scored: mapping.get("scored").and_then(|field| field.flag()).unwrap_or(true),
+        actions,
+        duration: mapping.get("duration").and_then(|field| field.positive_duration()),
+        containment: contained,
+        sources: texts("sources"),
         name: mapping.get("incident").and_then(|field| field.title())?,
         date: mapping.get("date").and_then(|field| field.date()),
         topology: files.topology,
@@ -190,7 +323,8 @@ fn one(item: &Field<'_>, names: &Names<'_>, topology: &Topology) -> Option<Obser
     let state =
         mapping.get("state").map_or(Some(ObservedState::Failed), |field| field.word(&words));
     let from = mapping.get("from").and_then(|field| field.duration());
-    let to_field = mapping.get("to");
+    mapping.not_both("to", "until", "they are the same");
+    let to_field = mapping.get("to").or_else(|| mapping.get("until"));
     let to = to_field.and_then(|field| field.duration());
     if let (Some(from), Some(to), Some(field)) = (from, to, to_field)
         && to < from
@@ -205,7 +339,34 @@ fn one(item: &Field<'_>, names: &Names<'_>, topology: &Topology) -> Option<Obser
         (None, Some(field)) => resolve_flow(&field, topology).map(ObservedOn::Flow),
         (None, None) => None,
     };
-    Some(Observed { on: on?, state: state?, from, to })
+    let severity = mapping.get("severity").and_then(|field| field.share());
+    let source = mapping.get("source").and_then(|field| field.title());
+    Some(Observed { on: on?, state: state?, from, to, severity, source })
+}
+
+fn action(item: &Field<'_>, names: &Names<'_>) -> Option<Action> {
+    let mapping = item.mapping(&ACTION)?;
+    let at = mapping.need("at", "90m").and_then(|field| field.duration());
+    let kind = mapping.need("action", "rollback").and_then(|field| field.word(&ActionKind::ALL));
+    let target = mapping.get("target").and_then(|field| names.resolve_service(&field));
+    let share = mapping.get("share").and_then(|field| field.share());
+    Some(Action { at: at?, action: kind?, target, share })
+}
+
+fn containment(item: &Field<'_>, names: &Names<'_>) -> Option<Containment> {
+    let mapping = item.mapping(&CONTAINMENT)?;
+    let service = |field: Field<'_>| names.resolve_service(&field);
+    if mapping.get("dependency").is_some() && mapping.get("caller").is_none() {
+        mapping.missing("needs `caller` with `dependency`", "caller: storefront");
+    }
+    let what = mapping.need("what", "the product page served from its cache");
+    let stopped = mapping.get("stopped").map(|field| field.items().filter_map(service).collect());
+    Some(Containment {
+        what: what.and_then(|field| field.title())?,
+        caller: mapping.get("caller").and_then(service),
+        dependency: mapping.get("dependency").and_then(service),
+        stopped: stopped.unwrap_or_default(),
+    })
 }
 
 fn resolve_flow(field: &Field<'_>, topology: &Topology) -> Option<u32> {
@@ -254,6 +415,38 @@ mod tests {
     }
 
     #[test]
+    fn what_people_did_and_what_held_is_read() {
+        let incident = read(
+            "breaks: [payments]\nscored: false\nduration: 2h\nsources: [a page]\nobserved:\n\
+             - { service: payments, until: 90m, severity: 55%, source: said so }\nactions:\n\
+             - { at: 80m, action: rollback }\n- { at: 90m, action: shed, target: cart, share: 30% }\n\
+             containment: [{ what: a cache, caller: cart, dependency: payments, stopped: [cart] }]\n",
+        )
+        .unwrap();
+        assert!(!incident.scored);
+        assert_eq!(incident.observed[0].severity.map(Share::get), Some(0.55));
+        assert_eq!(incident.observed[0].to.map(Seconds::get), Some(5400.0));
+        assert!(incident.actions[0].action.ends_cause());
+        assert_eq!(incident.actions[1].action.word(), "shed");
+        assert_eq!(incident.containment[0].stopped, [ServiceId(0)]);
+    }
+
+    #[test]
+    fn a_topology_and_a_change_may_be_within() {
+        let mut sources = Sources::default();
+        let text = "version: 1\nincident: i\ntopology: { version: 1, topology: t, services: {a: {}} }\n\
+                    change: { version: 1, change: c, targets: [a] }\nobserved: [{ service: a }]\n";
+        let document = load::parse("i.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
+        let files = Incident::files(&document, &sources).unwrap();
+        assert_eq!(files.topology.unwrap().path, "i.yaml");
+        let topology = held_within(document.clone(), "topology");
+        let topology = Topology::from_document(&topology).unwrap();
+        let change = held_within(document.clone(), "change");
+        assert!(crate::model::Change::from_document(&change, &topology).is_ok());
+        assert!(Incident::from_document(&document, &topology, &sources).is_ok());
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         let code = |text: &str| read(text).unwrap_err()[0].code;
         assert_eq!(code("detected: 4m"), Code::MissingKey);
@@ -262,5 +455,11 @@ mod tests {
         assert_eq!(code("observed: [{ service: cart, from: 2h, to: 1h }]"), Code::OutOfRange);
         assert_eq!(code("observed: [{ service: cart, state: dead }]"), Code::UnknownWord);
         assert_eq!(code("observed: [{ from: 2h }]"), Code::MissingKey);
+        assert_eq!(code("observed: []\nactions: [{ action: fix }]"), Code::MissingKey);
+        assert_eq!(code("observed: []\nactions: [{ at: 1m, action: pray }]"), Code::UnknownWord);
+        assert_eq!(
+            code("observed: []\ncontainment: [{ what: luck, dependency: cart }]"),
+            Code::MissingKey
+        );
     }
 }

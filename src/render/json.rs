@@ -1,7 +1,8 @@
 //! Data for scripts: reports as they are.
 
 use crate::report::{
-    AdviseReport, CompareReport, ExplainReport, Problem, RankReport, Report, StoryReport,
+    AdviseReport, CompareReport, ExplainReport, Problem, RankReport, ReplayReport, Report,
+    StoryReport,
 };
 
 /// The report as indented JSON with a newline at the end; keys are always in the same order.
@@ -32,6 +33,11 @@ pub fn render_trial(trial: &StoryReport) -> String {
 /// A ranking, in the same form.
 pub fn render_rank(ranking: &RankReport) -> String {
     pretty(ranking)
+}
+
+/// Replayed incidents, in the same form.
+pub fn render_replay(report: &ReplayReport) -> String {
+    pretty(report)
 }
 
 /// A list of problems, in the same form.

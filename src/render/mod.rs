@@ -16,6 +16,7 @@ pub mod junit;
 pub mod markdown;
 pub mod picture;
 pub mod rank;
+pub mod replay;
 pub mod sarif;
 pub mod short;
 mod story;

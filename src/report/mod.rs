@@ -15,6 +15,7 @@ pub mod page;
 mod places;
 mod problem;
 pub mod rank;
+pub mod replay;
 pub mod story;
 
 pub use advise::AdviseReport;
@@ -32,6 +33,7 @@ pub use page::PageReport;
 pub use places::add_places;
 pub use problem::{PlaceReport, Problem};
 pub use rank::RankReport;
+pub use replay::ReplayReport;
 pub use story::StoryReport;
 
 use std::collections::BTreeMap;

@@ -31,6 +31,7 @@ pub(crate) const DEPENDENCY: Shape = Shape {
         "propagation",
         "phase",
         "evidence",
+        "basis",
         "source",
     ],
     schema: "/$defs/dependency_settings",
@@ -54,6 +55,7 @@ pub(crate) const DEFAULTS: Shape = Shape {
         "call_probability",
         "propagation",
         "evidence",
+        "basis",
         "source",
     ],
     schema: "/$defs/dependency_defaults",
@@ -309,6 +311,7 @@ fn build(
 fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
     let get = |key| mapping.get(key);
     mapping.not_both("criticality", "required", "`required: false` is `criticality: soft`");
+    mapping.not_both("evidence", "basis", "`basis: stated` is `evidence: declared`");
     Settings {
         criticality: get("criticality")
             .and_then(|field| {
@@ -335,10 +338,16 @@ fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
             .then(|| get("phase"))
             .flatten()
             .and_then(|field| field.word(&[("serve", Phase::Serve), ("start", Phase::Start)])),
-        evidence: get("evidence").and_then(|field| field.word(EVIDENCE)),
+        evidence: get("evidence")
+            .and_then(|field| field.word(EVIDENCE))
+            .or_else(|| get("basis").and_then(|field| field.word(BASIS))),
         source: get("source").and_then(|field| field.text()),
     }
 }
+
+/// The words of incident reviews.
+const BASIS: &[(&str, Evidence)] =
+    &[("stated", Evidence::Declared), ("inferred", Evidence::Inferred)];
 
 const EVIDENCE: &[(&str, Evidence)] = &[
     ("declared", Evidence::Declared),

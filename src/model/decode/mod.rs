@@ -49,6 +49,11 @@ pub(crate) const SHAPES: [&[&read::Shape]; 5] = [
         &delay::DELAY,
     ],
     &[&super::scenario::SCENARIO],
-    &[&super::incident::INCIDENT, &super::incident::OBSERVED],
+    &[
+        &super::incident::INCIDENT,
+        &super::incident::OBSERVED,
+        &super::incident::ACTION,
+        &super::incident::CONTAINMENT,
+    ],
     &[&super::policy::POLICY, &super::policy::RULE],
 ];

@@ -9,6 +9,7 @@ mod guards;
 mod ink;
 mod losses;
 mod rank;
+mod replay;
 mod sections;
 mod table;
 mod trial;
@@ -16,6 +17,7 @@ mod units;
 mod when;
 
 pub use rank::render_rank;
+pub use replay::render_replay;
 pub use sections::{render_advice, render_comparison, render_explanation};
 pub use trial::render_trial;
 

@@ -1,0 +1,145 @@
+//! `blastwave replay`: incidents that happened, simulated again and compared.
+
+use clap::Args;
+
+use super::Failure;
+use super::answer::{Runner, stop};
+use super::args::{Format, OutputArgs, SamplingArgs};
+use super::exit::Exit;
+use super::inputs;
+use super::output::Output;
+use super::terminal::Terminal;
+use super::values;
+use blastwave::model::Share;
+use blastwave::render;
+use blastwave::report::ReplayReport;
+use blastwave::study::replay::{Asked, replay};
+use blastwave::study::{Settings, Stop};
+
+/// What `blastwave replay` can be asked.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Incidents, each with its topology and what set it off
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<String>,
+
+    /// Leave each element of the model out in turn, and say what that costs
+    #[arg(long, help_heading = "Comparison")]
+    ablate: bool,
+
+    /// End with status 1 if the balanced accuracy is below this: `92%`
+    #[arg(long, value_name = "SHARE", value_parser = values::share, help_heading = "Limits")]
+    min_balanced: Option<Share>,
+
+    /// End with status 1 if the macro-F1 of failed, degraded, unaffected is below this
+    #[arg(long, value_name = "SHARE", value_parser = values::share, help_heading = "Limits")]
+    min_f1: Option<Share>,
+
+    /// End with status 1 if the order of failures has a lower tau than this
+    #[arg(long, value_name = "SHARE", value_parser = values::share, help_heading = "Limits")]
+    min_tau: Option<Share>,
+
+    /// End with status 1 if fewer durations than this are within a factor of 4
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    min_durations: Option<u64>,
+
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  Does the model agree with what happened?
+    blastwave replay friday.yaml
+  The back-test on published incidents, with a limit for CI:
+    blastwave replay topologies/incidents/*/incident.yaml --min-f1 50%
+  What does each element of the model contribute?
+    blastwave replay topologies/incidents/*/incident.yaml --ablate --format markdown";
+
+/// How many trials where nothing is said: incidents differ far more than trials.
+const TRIALS: u64 = 1000;
+
+/// Replays.
+pub(super) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    if args.sampling.precision.is_some() {
+        return Err(Failure::usage("every incident is given the same number of trials")
+            .help("say how many with `--trials`"));
+    }
+    let (cases, files) = inputs::read_cases(&args.files)?;
+    let trials = match stop(&args.sampling) {
+        Stop::Trials(trials) if args.sampling.trials.is_some() => trials,
+        _ => TRIALS,
+    };
+    let settings = Settings {
+        seed: args.sampling.seed,
+        stop: Stop::Trials(trials),
+        is_certain: true,
+        engine: args.sampling.engine.choice(),
+        ..Settings::default()
+    };
+    for case in &cases {
+        let (topology, change) = (&case.topology, &case.change);
+        if let Some(reason) = blastwave::study::engine_obstacle(topology, change, &settings) {
+            return Err(super::answer::not_boolean(reason));
+        }
+    }
+    let output = Output::open(args.output.output.as_deref(), &files)?;
+    let asked = Asked { ablate: args.ablate };
+    let runner = Runner { terminal, stop: settings.stop };
+    let report =
+        runner.run(&args.sampling, |progress| replay(&cases, asked, &settings, progress))?;
+    if report.partial && (!args.sampling.partial || report.trials == 0) {
+        return Err(Failure::Interrupted { trials: report.trials });
+    }
+    let text = match args.output.format {
+        Format::Text => {
+            let width = args.output.width.or(output.width());
+            let style = render::text::Style {
+                width: width.unwrap_or(render::text::Style::USUAL),
+                ascii: args.output.ascii,
+                color: output.has_color(terminal),
+            };
+            render::text::render_replay(&report, &style)
+        }
+        Format::Json => render::json::render_replay(&report),
+        Format::Markdown => render::replay::markdown(&report),
+        Format::Html => {
+            return Err(Failure::usage("a replay is written as `text`, `json` or `markdown`"));
+        }
+    };
+    output.write(&text, terminal)?;
+    let missed = missed(args, &report);
+    for line in &missed {
+        terminal.error(line);
+    }
+    Ok(match (report.partial, missed.is_empty()) {
+        (true, _) => Exit::Interrupted,
+        (false, true) => Exit::Done,
+        (false, false) => Exit::Stop,
+    })
+}
+
+/// The limits that are not held, in words; a score that cannot be had holds none.
+fn missed(args: &ReplayArgs, report: &ReplayReport) -> Vec<String> {
+    let score = &report.score;
+    let limits = [
+        ("balanced accuracy", args.min_balanced, score.balanced_accuracy),
+        ("macro-F1", args.min_f1, score.macro_f1),
+        ("tau", args.min_tau, score.tau),
+    ];
+    let mut missed = Vec::new();
+    for (what, limit, found) in limits {
+        let Some(limit) = limit.map(Share::get) else { continue };
+        if found.is_none_or(|found| found < limit) {
+            let found = found.map_or_else(|| "unknown".to_owned(), |found| format!("{found:.3}"));
+            missed.push(format!("{what} is {found}, below {limit:.3}"));
+        }
+    }
+    if let Some(limit) = args.min_durations.filter(|limit| score.duration_within_4 < *limit) {
+        let found = score.duration_within_4;
+        missed.push(format!("{found} durations are within a factor of 4, fewer than {limit}"));
+    }
+    missed
+}

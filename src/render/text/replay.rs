@@ -1,0 +1,51 @@
+//! Replayed incidents for a terminal.
+
+use super::ink::{Ink, Line, columns, shorten};
+use super::{Page, Style};
+use crate::render::replay::{HEADS, cells, essence, footer, lines, score_rows, title};
+use crate::report::ReplayReport;
+
+/// How wide a column of figures is, with the gap before it.
+const FIGURE: usize = 10;
+
+/// The comparison as lines of text, the last one with its newline.
+pub fn render_replay(report: &ReplayReport, style: &Style) -> String {
+    let mut page = Page::new(*style);
+    page.paragraph(Ink::Strong, "", &essence(report));
+    page.gap();
+    table(&mut page, report);
+    for incident in &report.incidents {
+        let head = page.name(&title(incident));
+        page.head(&head, "");
+        let start = format!("  {} ", page.glyphs.bullet);
+        for line in lines(incident) {
+            let line = page.name(&line);
+            page.paragraph(Ink::Plain, &start, &line);
+        }
+    }
+    page.gap();
+    page.paragraph(Ink::Faint, "", &footer(report));
+    page.text
+}
+
+/// The scores, with as many columns as the page has room for beside names of 24 columns.
+fn table(page: &mut Page, report: &ReplayReport) {
+    let rows: Vec<_> =
+        score_rows(report).into_iter().map(|(name, score)| (page.name(&name), score)).collect();
+    let longest = rows.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
+    let shown = (page.style.width.saturating_sub(24) / FIGURE).min(HEADS.len());
+    let width = longest.min(page.style.width - shown * FIGURE);
+    let mut row = |name: &str, ink: Ink, figures: &[String]| {
+        let name = shorten(name, width, page.glyphs.ellipsis);
+        let mut line = Line::default();
+        line.push(Ink::Plain, &name).blank(width - columns(&name));
+        for figure in &figures[..shown] {
+            line.push(ink, &format!("{figure:>FIGURE$}"));
+        }
+        page.line(&line);
+    };
+    row("", Ink::Faint, &HEADS.map(str::to_owned));
+    for (name, score) in &rows {
+        row(name, Ink::Plain, &cells(score));
+    }
+}

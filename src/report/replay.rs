@@ -1,0 +1,195 @@
+//! Simulated incidents beside what happened, and how well the two agree.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this shape.
+pub const SCHEMA: &str = "blastwave/replay/v1";
+
+/// The JSON Schema of [`ReplayReport`].
+pub const REPLAY_SCHEMA: &str = include_str!("replay.schema.json");
+
+/// Incidents, simulated and compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReplayReport {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The version of the program.
+    pub tool_version: String,
+    /// The seed of all draws.
+    pub seed: u64,
+    /// How many trials each simulation was given.
+    pub trials: u64,
+    /// Whether it was interrupted, so that some simulations have fewer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// Over all incidents that count.
+    pub score: ScoreReport,
+    /// The same without dependencies that are only inferred.
+    pub stated_only: ScoreReport,
+    /// What rules reach that simulate nothing.
+    pub baselines: Vec<BaselineReport>,
+    /// One by one, in the order given.
+    pub incidents: Vec<IncidentReport>,
+    /// What it costs to leave an element of the model out; only where asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ablation: Vec<AblationReport>,
+}
+
+/// How well a simulation agrees with what happened. What cannot be said of it is left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScoreReport {
+    /// How many incidents.
+    pub incidents: u64,
+    /// How many services and flows whose state was observed.
+    pub components: u64,
+    /// The mean of the share of the impacted that were predicted to be, and of the unaffected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balanced_accuracy: Option<f64>,
+    /// The mean F1 over failed, degraded and unaffected, of those that were observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macro_f1: Option<f64>,
+    /// The mean squared error of the probability to be impacted (Brier 1950); 0 is best.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brier: Option<f64>,
+    /// Kendall's tau of the order in which things failed: over pairs that failed at different
+    /// times, those in the right order minus those in the wrong one; ties count as neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tau: Option<f64>,
+    /// How many such pairs.
+    pub timed_pairs: u64,
+    /// How many incidents have both durations.
+    pub durations: u64,
+    /// In how many the longer is at most twice the shorter.
+    pub duration_within_2: u64,
+    /// In how many it is at most four times the shorter.
+    pub duration_within_4: u64,
+    /// How many containments that stopped something can be taken away.
+    pub containments: u64,
+    /// How many of them let more fail when they are.
+    pub containments_confirmed: u64,
+}
+
+/// A rule that simulates nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BaselineReport {
+    /// What it says, in words.
+    pub rule: String,
+    /// How well it agrees.
+    pub score: ScoreReport,
+}
+
+/// One incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IncidentReport {
+    /// Its name.
+    pub name: String,
+    /// The day on which it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
+    /// Whether it counts in the overall score.
+    pub scored: bool,
+    /// How well the simulation agrees.
+    pub score: ScoreReport,
+    /// The same without dependencies that are only inferred.
+    pub stated_only: ScoreReport,
+    /// What was observed, beside what was predicted.
+    pub components: Vec<ComponentReport>,
+    /// How long it lasted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<DurationReport>,
+    /// What stopped the spread, and what happens without it.
+    pub containment: Vec<ContainmentReport>,
+    /// What operators did, and whether the simulation can take it into account.
+    pub actions: Vec<ActionReport>,
+    /// Where the facts are from.
+    pub sources: Vec<String>,
+}
+
+/// A service or a flow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ComponentReport {
+    /// Its name.
+    pub name: String,
+    /// The worst state in which it was seen: `failed`, `degraded` or `unaffected`.
+    pub observed: String,
+    /// The state that is most likely by the simulation.
+    pub predicted: String,
+    /// The probability that it fails.
+    pub failed: f64,
+    /// The probability that it is degraded or worse.
+    pub degraded: f64,
+    /// From when it was impacted, in seconds, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_from_s: Option<f64>,
+    /// The median time of its first failure, in seconds from the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_failed_s: Option<f64>,
+}
+
+impl ComponentReport {
+    /// Whether the state was predicted rightly.
+    pub fn is_hit(&self) -> bool {
+        self.observed == self.predicted
+    }
+}
+
+/// How long an incident lasted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DurationReport {
+    /// In truth, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_s: Option<f64>,
+    /// The median by the simulation, in seconds, with the documented delays of detection and rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted_s: Option<f64>,
+    /// The same when the cause ends at the time at which operators took it away; left out where
+    /// that time is not known. It is told and not scored: most of it is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_actions_s: Option<f64>,
+    /// What was predicted over what was observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+}
+
+/// Something that stopped the spread.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContainmentReport {
+    /// What it was.
+    pub what: String,
+    /// What it kept from failing by the facts.
+    pub stopped: Vec<String>,
+    /// What is impacted without it by the simulation, and is not with it.
+    pub newly_impacted: Vec<String>,
+    /// Whether that includes something it stopped; nothing where no call of the topology expresses
+    /// it, or nothing is known that it stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<bool>,
+}
+
+/// Something that operators did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActionReport {
+    /// When, in seconds.
+    pub at_s: f64,
+    /// What.
+    pub action: String,
+    /// To what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// To which share of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// Whether `given_actions_s` takes it into account: what ends the cause does.
+    pub simulated: bool,
+}
+
+/// An element of the model that was left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AblationReport {
+    /// Which.
+    pub without: String,
+    /// How well the simulation agrees without it.
+    pub score: ScoreReport,
+    /// Whether any probability, time or duration changed at all.
+    pub changes_anything: bool,
+}

@@ -1,0 +1,386 @@
+//! Incidents that happened, simulated again: how well does the model agree with them?
+//!
+//! The structure that a review documents comes in, with the change that set it off and what was seen.
+//! What fails by the simulation is held against what failed, with the scores of rules that simulate
+//! nothing beside it.
+
+mod rules;
+mod score;
+mod without;
+
+use crate::compile::compile;
+use crate::engine::{Progress, Simulation};
+use crate::model::change::TargetRef;
+use crate::model::incident::{Incident, Observed, ObservedOn, ObservedState};
+use crate::model::{Change, Seconds, Topology};
+use crate::report::replay::{
+    AblationReport, ActionReport, BaselineReport, ComponentReport, ContainmentReport,
+    DurationReport, IncidentReport, ReplayReport, SCHEMA, ScoreReport,
+};
+use crate::summary::{Summary, summarize};
+
+use super::simulate::{Settings, Stop, run};
+use rules::Rule;
+use score::{Evidence, Pair};
+use without::Element;
+
+/// An incident with what it refers to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// The structure at that time.
+    pub topology: Topology,
+    /// What set it off.
+    pub change: Change,
+    /// What was seen.
+    pub incident: Incident,
+}
+
+/// What to look at besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Leave each element of the model out in turn.
+    pub ablate: bool,
+}
+
+/// Simulates incidents and compares.
+pub fn replay(
+    cases: &[Case],
+    asked: Asked,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> ReplayReport {
+    let with = |edit: &dyn Fn(&Case) -> (Topology, Change)| -> Vec<Prediction> {
+        let predict = |case: &Case| {
+            let (topology, change) = edit(case);
+            predict(&topology, &change, settings, progress)
+        };
+        cases.iter().map(predict).collect()
+    };
+    let full = with(&|case| (case.topology.clone(), case.change.clone()));
+    let stated = with(&|case| (without::inferred(&case.topology), case.change.clone()));
+    let examined: Vec<Examined> =
+        cases.iter().zip(&full).map(|(it, full)| examine(it, full, settings, progress)).collect();
+    let of_full: Vec<Evidence> = cases
+        .iter()
+        .zip(&full)
+        .zip(&examined)
+        .map(|((case, it), examined)| Evidence {
+            containments: examined.containment.iter().filter_map(|it| it.confirmed).collect(),
+            ..evidence(case, it)
+        })
+        .collect();
+    let of_stated: Vec<Evidence> =
+        cases.iter().zip(&stated).map(|(case, it)| evidence(case, it)).collect();
+    let incidents = cases.iter().zip(&full).zip(examined).enumerate();
+    ReplayReport {
+        schema: SCHEMA.to_owned(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        seed: settings.seed,
+        trials: full.iter().map(|it| it.trials).min().unwrap_or(0),
+        partial: full.iter().chain(&stated).any(|it| it.trials < wanted(settings)),
+        score: overall(cases, &of_full),
+        stated_only: overall(cases, &of_stated),
+        baselines: baselines(cases),
+        incidents: incidents
+            .map(|(index, ((case, full), examined))| IncidentReport {
+                name: case.incident.name.clone(),
+                date: case.incident.date.map(|date| date.to_string()),
+                scored: case.incident.scored,
+                score: score::score([&of_full[index]]),
+                stated_only: score::score([&of_stated[index]]),
+                components: components(case, full),
+                duration: examined.duration,
+                containment: examined.containment,
+                actions: actions(case),
+                sources: case.incident.sources.clone(),
+            })
+            .collect(),
+        ablation: if asked.ablate { ablate(cases, &full, &with) } else { Vec::new() },
+    }
+}
+
+fn wanted(settings: &Settings) -> u64 {
+    let (Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. }) = settings.stop;
+    trials
+}
+
+/// The services that a change breaks: its targets, and all that is in the domains among them.
+fn targets(topology: &Topology, change: &Change) -> Vec<usize> {
+    let mut found = Vec::new();
+    for target in &change.targets {
+        match target.on {
+            TargetRef::Node(node) => found.push(node.service.0 as usize),
+            TargetRef::Domain(domain) => {
+                let within = |it: &crate::model::topology::Service| it.domains == [domain];
+                let all = topology.services.iter().enumerate();
+                found.extend(all.filter(|(_, it)| within(it)).map(|(index, _)| index));
+            }
+        }
+    }
+    found
+}
+
+/// What a simulation says of one incident: by service, then by flow.
+#[derive(Clone, Debug, PartialEq)]
+struct Prediction {
+    trials: u64,
+    failed: Vec<f64>,
+    degraded: Vec<f64>,
+    /// The median time of the first failure, seconds.
+    first: Vec<Option<f64>>,
+    /// The median from the first impact to the last, seconds.
+    duration: Option<f64>,
+}
+
+fn predict(
+    topology: &Topology,
+    change: &Change,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Prediction {
+    let plan = compile(topology, change, settings.lasting);
+    let simulation = Simulation::with(&plan, settings.seed, settings.engine);
+    let stop = Stop::Trials(wanted(settings));
+    let (tally, _) = run(&plan, &simulation, stop, progress);
+    let summary = summarize(&tally);
+    let (services, flows) = (topology.services.len(), topology.flows.len());
+    let units = &summary.units;
+    let wanted = || units[..services].iter().chain(&units[units.len() - flows..]);
+    Prediction {
+        trials: summary.trials,
+        failed: wanted().map(|it| it.failed.p).collect(),
+        degraded: wanted().map(|it| it.degraded.p).collect(),
+        first: wanted().map(|it| it.first_failed.map(|it| it.p50)).collect(),
+        duration: duration(&summary),
+    }
+}
+
+fn duration(summary: &Summary) -> Option<f64> {
+    let course = summary.course.as_ref()?;
+    Some((course.over_at?.p50 - course.impact_at?.p50).max(0.0))
+}
+
+impl Prediction {
+    /// The state that is most likely: of a probability of half, the worse.
+    fn state(&self, unit: usize) -> ObservedState {
+        if self.failed[unit] >= 0.5 {
+            ObservedState::Failed
+        } else if self.degraded[unit] >= 0.5 {
+            ObservedState::Degraded
+        } else {
+            ObservedState::Unaffected
+        }
+    }
+}
+
+/// What was observed of each service or flow: its worst state, and from when it was impacted.
+fn observed(case: &Case) -> Vec<(usize, ObservedState, Option<f64>)> {
+    let mut found: Vec<(usize, ObservedState, Option<f64>)> = Vec::new();
+    for it in &case.incident.observed {
+        let unit = unit(case, it);
+        let from = it.from.map(Seconds::get);
+        match found.iter_mut().find(|(known, ..)| *known == unit) {
+            None => found.push((unit, it.state, from)),
+            Some((_, state, since)) => {
+                if badness(it.state) > badness(*state) {
+                    *state = it.state;
+                    // Only failures are compared in time.
+                    *since = from;
+                }
+            }
+        }
+    }
+    found
+}
+
+fn unit(case: &Case, it: &Observed) -> usize {
+    match it.on {
+        ObservedOn::Service(id) => id.0 as usize,
+        ObservedOn::Flow(flow) => case.topology.services.len() + flow as usize,
+    }
+}
+
+fn badness(state: ObservedState) -> u8 {
+    match state {
+        ObservedState::Unaffected => 0,
+        ObservedState::Degraded => 1,
+        ObservedState::Failed => 2,
+    }
+}
+
+fn evidence(case: &Case, prediction: &Prediction) -> Evidence {
+    let pairs = observed(case).into_iter().map(|(unit, state, from)| Pair {
+        observed: state,
+        predicted: prediction.state(unit),
+        impacted: prediction.degraded[unit],
+        times: from
+            .filter(|_| state == ObservedState::Failed)
+            .map(|from| (from, prediction.first[unit].unwrap_or(f64::INFINITY))),
+    });
+    Evidence {
+        pairs: pairs.collect(),
+        duration: case.incident.duration.map(Seconds::get).zip(prediction.duration),
+        containments: Vec::new(),
+    }
+}
+
+fn overall(cases: &[Case], evidence: &[Evidence]) -> ScoreReport {
+    let scored = cases.iter().zip(evidence).filter(|(case, _)| case.incident.scored);
+    score::score(scored.map(|(_, it)| it))
+}
+
+fn components(case: &Case, prediction: &Prediction) -> Vec<ComponentReport> {
+    let services = case.topology.services.len();
+    let name = |unit: usize| match unit.checked_sub(services) {
+        None => case.topology.services[unit].name.clone(),
+        Some(flow) => case.topology.flows[flow].name.clone(),
+    };
+    let component = |(unit, state, from)| ComponentReport {
+        name: name(unit),
+        observed: word(state).to_owned(),
+        predicted: word(prediction.state(unit)).to_owned(),
+        failed: prediction.failed[unit],
+        degraded: prediction.degraded[unit],
+        observed_from_s: from,
+        first_failed_s: prediction.first[unit],
+    };
+    observed(case).into_iter().map(component).collect()
+}
+
+fn word(state: ObservedState) -> &'static str {
+    match state {
+        ObservedState::Failed => "failed",
+        ObservedState::Degraded => "degraded",
+        ObservedState::Unaffected => "unaffected",
+    }
+}
+
+/// What is found out about one incident by itself.
+struct Examined {
+    duration: Option<DurationReport>,
+    containment: Vec<ContainmentReport>,
+}
+
+fn examine(
+    case: &Case,
+    full: &Prediction,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Examined {
+    let observed = case.incident.duration.map(Seconds::get);
+    let ended = case.incident.actions.iter().filter(|it| it.action.ends_cause()).map(|it| it.at);
+    let ended = ended.reduce(|a, b| if b < a { b } else { a });
+    let given = ended.and_then(|at| {
+        let change = without::ending_at(&case.change, at);
+        predict(&case.topology, &change, settings, progress).duration
+    });
+    let ratio = full.duration.zip(observed).map(|(predicted, observed)| predicted / observed);
+    let duration = DurationReport {
+        observed_s: observed,
+        predicted_s: full.duration,
+        given_actions_s: given,
+        ratio,
+    };
+    let contained = case.incident.containment.iter();
+    Examined {
+        duration: (observed.is_some() || full.duration.is_some()).then_some(duration),
+        containment: contained.map(|it| contain(case, it, full, settings, progress)).collect(),
+    }
+}
+
+fn contain(
+    case: &Case,
+    it: &crate::model::incident::Containment,
+    full: &Prediction,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> ContainmentReport {
+    let name = |service: usize| case.topology.services[service].name.clone();
+    let without = without::containment(&case.topology, it);
+    let newly = without.map(|topology| {
+        let found = predict(&topology, &case.change, settings, progress);
+        let is_new =
+            |service: &usize| badness(found.state(*service)) > badness(full.state(*service));
+        (0..case.topology.services.len()).filter(is_new).collect::<Vec<_>>()
+    });
+    let stopped = |newly: &Vec<usize>| {
+        let is_new =
+            |stopped: &crate::model::topology::ServiceId| newly.contains(&(stopped.0 as usize));
+        (!it.stopped.is_empty()).then(|| it.stopped.iter().any(is_new))
+    };
+    ContainmentReport {
+        what: it.what.clone(),
+        stopped: it.stopped.iter().map(|service| name(service.0 as usize)).collect(),
+        confirmed: newly.as_ref().and_then(stopped),
+        newly_impacted: newly.unwrap_or_default().into_iter().map(name).collect(),
+    }
+}
+
+fn actions(case: &Case) -> Vec<ActionReport> {
+    let action = |it: &crate::model::incident::Action| ActionReport {
+        at_s: it.at.get(),
+        action: it.action.word().to_owned(),
+        target: it.target.map(|target| case.topology.service(target).name.clone()),
+        share: it.share.map(crate::model::Share::get),
+        simulated: it.action.ends_cause(),
+    };
+    case.incident.actions.iter().map(action).collect()
+}
+
+fn baselines(cases: &[Case]) -> Vec<BaselineReport> {
+    let mut found: Vec<BaselineReport> =
+        Rule::ALL.map(|(rule, words)| baseline(cases, rule, words)).to_vec();
+    if let Some((constant, score)) = constant_duration(cases) {
+        let rule = format!("every incident lasts {:.0} min, the median of all", constant / 60.0);
+        found.push(BaselineReport { rule, score });
+    }
+    found
+}
+
+fn baseline(cases: &[Case], rule: Rule, words: &str) -> BaselineReport {
+    let evidence: Vec<Evidence> = cases
+        .iter()
+        .map(|case| {
+            let states = rule.predict(&case.topology, &case.change);
+            let pair = |(unit, state, _): (usize, _, _)| Pair {
+                observed: state,
+                predicted: states[unit],
+                impacted: if states[unit] == ObservedState::Unaffected { 0.0 } else { 1.0 },
+                times: None,
+            };
+            let pairs = observed(case).into_iter().map(pair).collect();
+            Evidence { pairs, ..Evidence::default() }
+        })
+        .collect();
+    BaselineReport { rule: words.to_owned(), score: overall(cases, &evidence) }
+}
+
+/// The median duration of the incidents that count, and how well it alone would do.
+fn constant_duration(cases: &[Case]) -> Option<(f64, ScoreReport)> {
+    let scored = cases.iter().filter(|it| it.incident.scored);
+    let mut all: Vec<f64> =
+        scored.filter_map(|it| it.incident.duration).map(Seconds::get).collect();
+    all.sort_by(f64::total_cmp);
+    let median = *all.get(all.len() / 2)?;
+    let of = |it: &f64| Evidence { duration: Some((*it, median)), ..Evidence::default() };
+    let evidence: Vec<Evidence> = all.iter().map(of).collect();
+    Some((median, score::score(&evidence)))
+}
+
+fn ablate(
+    cases: &[Case],
+    full: &[Prediction],
+    with: &dyn Fn(&dyn Fn(&Case) -> (Topology, Change)) -> Vec<Prediction>,
+) -> Vec<AblationReport> {
+    let one = |(element, words): (Element, &str)| {
+        let found = with(&|case| element.leave_out(&case.topology, &case.change));
+        let all = cases.iter().zip(&found);
+        let evidence: Vec<Evidence> = all.map(|(case, it)| evidence(case, it)).collect();
+        AblationReport {
+            without: words.to_owned(),
+            score: overall(cases, &evidence),
+            changes_anything: found != full,
+        }
+    };
+    Element::ALL.map(one).into()
+}

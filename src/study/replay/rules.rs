@@ -1,0 +1,79 @@
+//! Rules that simulate nothing, for comparison: who can reach whom.
+
+use crate::model::incident::ObservedState;
+use crate::model::topology::{Caller, Dependency, Phase};
+use crate::model::{Change, Topology};
+
+use super::targets;
+
+/// A rule, with what it says in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    Everything,
+    HardReach,
+    HardAndLoad,
+    EveryEdge,
+    EveryEdgeButStatic,
+}
+
+impl Rule {
+    pub(super) const ALL: [(Self, &'static str); 5] = [
+        (Self::Everything, "everything fails"),
+        (Self::HardReach, "reach over hard dependencies"),
+        (Self::HardAndLoad, "reach over hard dependencies and loads"),
+        (Self::EveryEdge, "reach over all dependencies and loads"),
+        (Self::EveryEdgeButStatic, "the same, stopping at static caches"),
+    ];
+
+    /// What the rule says of each service and then each flow: failed or unaffected.
+    pub(super) fn predict(self, topology: &Topology, change: &Change) -> Vec<ObservedState> {
+        let mut reached = vec![self == Self::Everything; topology.services.len()];
+        for service in targets(topology, change) {
+            reached[service] = true;
+        }
+        while self.spread(topology, &mut reached) {}
+        let flows = topology.flows.iter().map(|flow| {
+            let on = |it: &Dependency| it.on.iter().any(|on| reached[on.service.0 as usize]);
+            self == Self::Everything || flow.steps.iter().any(|it| self.follows(it) && on(it))
+        });
+        let flows: Vec<bool> = flows.collect();
+        reached.extend(flows);
+        let state = |it| if it { ObservedState::Failed } else { ObservedState::Unaffected };
+        reached.into_iter().map(state).collect()
+    }
+
+    /// One step from what is reached; says whether anything came in.
+    fn spread(self, topology: &Topology, reached: &mut [bool]) -> bool {
+        let mut moved = false;
+        for (caller, dependency) in topology.written() {
+            let Caller::Node(caller) = caller else { continue };
+            let caller = caller.service.0 as usize;
+            for on in &dependency.on {
+                let on = on.service.0 as usize;
+                let (from, to) = if is_load(dependency) { (caller, on) } else { (on, caller) };
+                if reached[from] && !reached[to] && self.follows(dependency) {
+                    reached[to] = true;
+                    moved = true;
+                }
+            }
+        }
+        moved
+    }
+
+    fn follows(self, dependency: &Dependency) -> bool {
+        let is_hard = !dependency.is_soft() && dependency.phase == Phase::Serve;
+        let is_static = dependency.cache.is_some_and(|cache| cache.ttl.is_none());
+        match self {
+            Self::Everything => true,
+            Self::HardReach => is_hard && !is_load(dependency),
+            Self::HardAndLoad => is_hard || is_load(dependency),
+            Self::EveryEdge => true,
+            Self::EveryEdgeButStatic => !is_static,
+        }
+    }
+}
+
+/// Whether only load runs along it: failure never reaches the caller.
+pub(super) fn is_load(dependency: &Dependency) -> bool {
+    dependency.propagation.is_zero()
+}

@@ -1,0 +1,175 @@
+//! How well what was predicted agrees with what happened.
+
+use crate::model::incident::ObservedState;
+use crate::report::replay::ScoreReport;
+
+/// The states, the worst first.
+const STATES: [ObservedState; 3] =
+    [ObservedState::Failed, ObservedState::Degraded, ObservedState::Unaffected];
+
+/// Something whose state was observed and predicted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pair {
+    pub(super) observed: ObservedState,
+    pub(super) predicted: ObservedState,
+    /// The probability to be degraded or worse.
+    pub(super) impacted: f64,
+    /// From when it was impacted, and the median time of its first failure; seconds.
+    pub(super) times: Option<(f64, f64)>,
+}
+
+/// One incident, as far as a score needs it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Evidence {
+    pub(super) pairs: Vec<Pair>,
+    /// Observed and predicted, in seconds.
+    pub(super) duration: Option<(f64, f64)>,
+    /// By containment that can be taken away: whether more failed without it.
+    pub(super) containments: Vec<bool>,
+}
+
+/// The score over some incidents.
+pub(super) fn score<'a>(incidents: impl IntoIterator<Item = &'a Evidence>) -> ScoreReport {
+    let mut score = ScoreReport::default();
+    let mut pairs: Vec<Pair> = Vec::new();
+    let mut order = 0_i64;
+    for it in incidents {
+        score.incidents += 1;
+        let (timed, sum) = in_order(&it.pairs);
+        score.timed_pairs += timed;
+        order += sum;
+        if let Some((observed, predicted)) = it.duration {
+            score.durations += 1;
+            score.duration_within_2 += u64::from(is_within(observed, predicted, 2.0));
+            score.duration_within_4 += u64::from(is_within(observed, predicted, 4.0));
+        }
+        score.containments += it.containments.len() as u64;
+        score.containments_confirmed += it.containments.iter().filter(|it| **it).count() as u64;
+        pairs.extend(&it.pairs);
+    }
+    score.components = pairs.len() as u64;
+    score.balanced_accuracy = balanced_accuracy(&pairs);
+    score.macro_f1 = macro_f1(&pairs);
+    score.brier = brier(&pairs);
+    score.tau = (score.timed_pairs > 0).then(|| order as f64 / score.timed_pairs as f64);
+    score
+}
+
+/// Whether two durations differ at most by a factor.
+pub(super) fn is_within(a: f64, b: f64, factor: f64) -> bool {
+    a <= b * factor && b <= a * factor
+}
+
+fn share(count: usize, of: usize) -> Option<f64> {
+    (of > 0).then(|| count as f64 / of as f64)
+}
+
+fn is_impacted(state: ObservedState) -> bool {
+    state != ObservedState::Unaffected
+}
+
+/// Recall and specificity in equal parts; where only one of them is to be had, that one.
+fn balanced_accuracy(pairs: &[Pair]) -> Option<f64> {
+    let right = |impacted: bool| {
+        let all = || pairs.iter().filter(|it| is_impacted(it.observed) == impacted);
+        share(all().filter(|it| is_impacted(it.predicted) == impacted).count(), all().count())
+    };
+    match (right(true), right(false)) {
+        (Some(recall), Some(specificity)) => Some(f64::midpoint(recall, specificity)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The mean over the states that were observed of 2 TP / (2 TP + FP + FN).
+fn macro_f1(pairs: &[Pair]) -> Option<f64> {
+    let mut sum = 0.0;
+    let mut states = 0;
+    for state in STATES {
+        let observed = pairs.iter().filter(|it| it.observed == state).count();
+        let predicted = pairs.iter().filter(|it| it.predicted == state).count();
+        let both = pairs.iter().filter(|it| it.observed == state && it.predicted == state).count();
+        if observed > 0 {
+            states += 1;
+            sum += 2.0 * both as f64 / (observed + predicted) as f64;
+        }
+    }
+    (states > 0).then(|| sum / f64::from(states))
+}
+
+fn brier(pairs: &[Pair]) -> Option<f64> {
+    let error = |it: &Pair| it.impacted - if is_impacted(it.observed) { 1.0 } else { 0.0 };
+    let sum: f64 = pairs.iter().map(|it| error(it) * error(it)).sum();
+    (!pairs.is_empty()).then(|| sum / pairs.len() as f64)
+}
+
+/// How many pairs were impacted at different times, and of these how many more are predicted in
+/// the right order than in the wrong one. Times within a second are equal.
+fn in_order(pairs: &[Pair]) -> (u64, i64) {
+    let times: Vec<(f64, f64)> = pairs.iter().filter_map(|it| it.times).collect();
+    let sign = |difference: f64| match difference {
+        it if it > 1.0 => 1,
+        it if it < -1.0 => -1,
+        _ => 0,
+    };
+    let (mut timed, mut sum) = (0, 0);
+    for (index, a) in times.iter().enumerate() {
+        for b in &times[..index] {
+            let observed = sign(a.0 - b.0);
+            if observed != 0 {
+                timed += 1;
+                // Both never fail by the simulation: infinite times have no difference.
+                let predicted =
+                    if a.1.is_infinite() && b.1.is_infinite() { 0.0 } else { a.1 - b.1 };
+                sum += observed * sign(predicted);
+            }
+        }
+    }
+    (timed, sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ObservedState::{Degraded, Failed, Unaffected};
+
+    fn pair(observed: ObservedState, predicted: ObservedState, impacted: f64) -> Pair {
+        Pair { observed, predicted, impacted, times: None }
+    }
+
+    #[test]
+    fn a_perfect_prediction_has_perfect_scores() {
+        let states = [Failed, Degraded, Unaffected];
+        let pairs = states.map(|it| pair(it, it, if it == Unaffected { 0.0 } else { 1.0 }));
+        let found = score(&[Evidence { pairs: pairs.to_vec(), ..Evidence::default() }]);
+        assert_eq!(found.balanced_accuracy, Some(1.0));
+        assert_eq!(found.macro_f1, Some(1.0));
+        assert_eq!(found.brier, Some(0.0));
+        assert_eq!(found.tau, None);
+    }
+
+    #[test]
+    fn everything_failed_is_half_right() {
+        let states = [Failed, Degraded, Unaffected, Unaffected];
+        let pairs = states.map(|it| pair(it, Failed, 1.0)).to_vec();
+        let found = score(&[Evidence { pairs, ..Evidence::default() }]);
+        assert_eq!(found.balanced_accuracy, Some(0.5));
+        assert!((found.macro_f1.unwrap() - 0.4 / 3.0).abs() < 1e-12);
+        assert_eq!(found.brier, Some(0.5));
+    }
+
+    #[test]
+    fn order_counts_right_minus_wrong_pairs_and_no_ties() {
+        let timed = |times| Pair { times: Some(times), ..pair(Failed, Failed, 1.0) };
+        let pairs = vec![timed((0.0, 5.0)), timed((60.0, 90.0)), timed((120.0, 90.0))];
+        let found = score(&[Evidence { pairs, ..Evidence::default() }]);
+        assert_eq!(found.timed_pairs, 3);
+        assert!((found.tau.unwrap() - 2.0 / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn durations_are_compared_both_ways() {
+        let of = |predicted| Evidence { duration: Some((60.0, predicted)), ..Evidence::default() };
+        let found = score(&[of(20.0), of(100.0), of(300.0)]);
+        assert_eq!((found.duration_within_2, found.duration_within_4), (1, 2));
+    }
+}

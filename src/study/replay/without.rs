@@ -1,0 +1,157 @@
+//! Topologies and changes with something taken out of them.
+
+use crate::model::incident::Containment;
+use crate::model::topology::{CallKind, Criticality, Dependency, Evidence, Phase, Timeout};
+use crate::model::{Change, Seconds, Share, Topology};
+
+use super::rules::is_load;
+
+/// An element of the model that can be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Element {
+    Softness,
+    Caches,
+    Buffers,
+    Fallbacks,
+    Timeouts,
+    Retries,
+    StartPhase,
+    Loads,
+    Redundancy,
+    Severity,
+    Onset,
+    Modes,
+    Recovery,
+}
+
+impl Element {
+    pub(super) const ALL: [(Self, &'static str); 13] = [
+        (Self::Softness, "soft dependencies"),
+        (Self::Caches, "caches"),
+        (Self::Buffers, "buffers"),
+        (Self::Fallbacks, "fallbacks"),
+        (Self::Timeouts, "time-outs and calls that are not waited for"),
+        (Self::Retries, "retries"),
+        (Self::StartPhase, "dependencies needed only to start"),
+        (Self::Loads, "load and capacity"),
+        (Self::Redundancy, "replicas and alternatives"),
+        (Self::Severity, "partial severity"),
+        (Self::Onset, "onset and staged rollout"),
+        (Self::Modes, "failure modes other than down"),
+        (Self::Recovery, "restart and warm-up"),
+    ];
+
+    /// The same topology and change without it.
+    pub(super) fn leave_out(self, topology: &Topology, change: &Change) -> (Topology, Change) {
+        let (mut topology, mut change) = (topology.clone(), change.clone());
+        for service in &mut topology.services {
+            match self {
+                Self::Loads => service.utilization = None,
+                Self::Redundancy => service.replicas = None,
+                Self::Recovery => service.recovery = Default::default(),
+                _ => {}
+            }
+        }
+        edit(&mut topology, |dependencies| {
+            if self == Self::Loads {
+                dependencies.retain(|it| !is_load(it));
+            }
+            dependencies.iter_mut().filter(|it| !is_load(it)).for_each(|it| self.strip(it));
+        });
+        for target in &mut change.targets {
+            match self {
+                Self::Severity => target.severity = (Share::ONE, Share::ONE),
+                Self::Onset => target.onset = Default::default(),
+                Self::Modes => target.modes = Default::default(),
+                _ => {}
+            }
+        }
+        if self == Self::Onset {
+            change.rollout = None;
+        }
+        (topology, change)
+    }
+
+    fn strip(self, it: &mut Dependency) {
+        match self {
+            Self::Softness => it.criticality = None,
+            Self::Caches => it.cache = None,
+            Self::Buffers => it.buffer = None,
+            Self::Fallbacks => it.fallback = None,
+            Self::Timeouts => (it.timeout, it.kind) = (Timeout::None, None),
+            Self::Retries => (it.retries, it.retry_budget) = (None, None),
+            Self::StartPhase => it.phase = Phase::Serve,
+            Self::Redundancy => it.needs = it.on.len() as u32,
+            _ => {}
+        }
+    }
+}
+
+/// The topology with stated dependencies only.
+pub(super) fn inferred(topology: &Topology) -> Topology {
+    let mut topology = topology.clone();
+    edit(&mut topology, |them| them.retain(|it| it.evidence != Some(Evidence::Inferred)));
+    topology
+}
+
+/// The topology without a containment: its calls are hard, and nothing stands in for what they
+/// call. Nothing where the containment consists in no call.
+pub(super) fn containment(topology: &Topology, containment: &Containment) -> Option<Topology> {
+    let caller = containment.caller?;
+    let mut topology = topology.clone();
+    let mut found = false;
+    let service = &mut topology.services[caller.0 as usize];
+    let own = std::iter::once(&mut service.dependencies);
+    for it in own.chain(service.endpoints.iter_mut().map(|it| &mut it.dependencies)).flatten() {
+        let is_meant =
+            containment.dependency.is_none_or(|on| it.on.iter().any(|it| it.service == on));
+        let is_protected = it.is_soft()
+            || it.cache.is_some()
+            || it.buffer.is_some()
+            || it.fallback.is_some()
+            || it.phase == Phase::Start
+            || it.on.len() > it.needs as usize;
+        if is_meant && is_protected && !is_load(it) {
+            found = true;
+            it.criticality = Some(Criticality::Hard);
+            it.kind = Some(CallKind::Sync);
+            (it.cache, it.buffer, it.fallback) = (None, None, None);
+            it.phase = Phase::Serve;
+            it.needs = it.on.len() as u32;
+        }
+    }
+    found.then_some(topology)
+}
+
+/// The change whose cause ends so long after its first impact, whatever anybody notices.
+pub(super) fn ending_at(change: &Change, at: Seconds) -> Change {
+    use crate::model::change::{Delay, Detection, Rollback};
+    let at_once = Some(Delay::default());
+    let detection = Detection {
+        alert_threshold: Share::ZERO,
+        delay: at_once,
+        corrupt: at_once,
+        needs: Vec::new(),
+        needs_factor: 2.0,
+    };
+    let rollback = Rollback {
+        delay: Some(Delay { median: at, p95: at }),
+        needs: Vec::new(),
+        needs_factor: 2.0,
+        works: Share::ONE,
+        worsens: Share::ZERO,
+    };
+    Change {
+        detection: Some(detection),
+        rollback: Some(rollback),
+        kill_switch: None,
+        ..change.clone()
+    }
+}
+
+fn edit(topology: &mut Topology, mut change: impl FnMut(&mut Vec<Dependency>)) {
+    for service in &mut topology.services {
+        change(&mut service.dependencies);
+        service.endpoints.iter_mut().for_each(|it| change(&mut it.dependencies));
+    }
+}
