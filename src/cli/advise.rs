@@ -19,6 +19,10 @@ const TRIALS: u64 = 4096;
 pub(crate) struct AdviseArgs {
     #[command(flatten)]
     question: QuestionArgs,
+    /// Try no protections of this kind, because they are out of the question; can be repeated
+    #[arg(long, value_name = "KIND", value_parser = study::advise::KINDS, help_heading = "Protections")]
+    leave_out: Vec<String>,
+
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
@@ -29,6 +33,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   What would help most against this change breaking?
     blastwave advise shop.yaml --change payments-v4.yaml
+  And where nobody can do without a call?
+    blastwave advise shop.yaml --change payments-v4.yaml --leave-out soft --leave-out fallback
   And against payments hanging, as data?
     blastwave advise shop.yaml --break payments:slow --format json";
 
@@ -48,7 +54,8 @@ pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
     question.settings.stop = Stop::Trials(args.sampling.trials.unwrap_or(TRIALS));
     let report = question.run(&args.sampling, |progress| {
         let inputs = &question.inputs;
-        study::advise(&inputs.topology, &inputs.change, &question.settings, progress)
+        let leave_out = &args.leave_out;
+        study::advise(&inputs.topology, &inputs.change, leave_out, &question.settings, progress)
     })?;
     if report.partial && !args.sampling.partial {
         return Err(Failure::Interrupted { trials: report.trials });

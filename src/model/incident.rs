@@ -281,11 +281,11 @@ fn incident(mapping: &Mapping<'_>, files: IncidentFiles, topology: &Topology) ->
         items.collect::<Vec<_>>()
     });
     let mut actions = Vec::new();
-    for item in mapping.get("actions").iter().flat_map(|field| field.items()) {
+    for item in mapping.get("actions").iter().flat_map(Field::items) {
         actions.extend(action(&item, &names));
     }
     let mut contained = Vec::new();
-    for item in mapping.get("containment").iter().flat_map(|field| field.items()) {
+    for item in mapping.get("containment").iter().flat_map(Field::items) {
         contained.extend(containment(&item, &names));
     }
     Some(Incident {

@@ -95,9 +95,10 @@ impl Paired {
     fn student(&self) -> f64 {
         let z = Z975;
         let freedom = self.count.saturating_sub(1).max(1) as f64;
-        let z3 = z * z * z;
+        let (z3, z5, z7) = (z * z * z, z * z * z * z * z, z * z * z * z * z * z * z);
         z + (z3 + z) / (4.0 * freedom)
-            + (5.0 * z3 * z * z + 16.0 * z3 + 3.0 * z) / (96.0 * freedom * freedom)
+            + (5.0 * z5 + 16.0 * z3 + 3.0 * z) / (96.0 * freedom * freedom)
+            + (3.0 * z7 + 19.0 * z5 + 17.0 * z3 - 15.0 * z) / (384.0 * freedom * freedom * freedom)
     }
 }
 

@@ -7,6 +7,7 @@ use blastwave::load;
 use blastwave::model::{Change, Topology};
 use blastwave::report::AdviseReport;
 use blastwave::report::advise::ADVISE_SCHEMA;
+use blastwave::study::advise::KINDS;
 use blastwave::study::{Settings, Stop, advise};
 
 fn webshop_without(protection: &str) -> Topology {
@@ -23,7 +24,7 @@ fn advised(topology: &Topology, broken: &str) -> AdviseReport {
     let breaks = [broken.to_owned()];
     let change = Change::from_breaks(&breaks, topology, &mut Sources::default()).unwrap();
     let settings = Settings { stop: Stop::Trials(512), is_certain: true, ..Settings::default() };
-    let report = advise(topology, &change, &settings, &Silent);
+    let report = advise(topology, &change, &[], &settings, &Silent);
     let json = serde_json::to_value(&report).unwrap();
     let schema = serde_json::from_str(ADVISE_SCHEMA).unwrap();
     if let Err(error) = jsonschema::validate(&schema, &json) {
@@ -57,5 +58,19 @@ fn nothing_is_recommended_that_its_interval_does_not_support() {
         let report = advised(&webshop_without(", validates: true"), broken);
         assert!(report.alone.iter().chain(&report.together).all(|it| it.saved.low > 0.0));
         assert!(report.after <= report.before);
+    }
+}
+
+#[test]
+fn what_is_left_out_is_not_recommended_and_every_kind_has_a_name() {
+    let shop = webshop_without(", validates: true");
+    let breaks = ["payments:slow".to_owned()];
+    let change = Change::from_breaks(&breaks, &shop, &mut Sources::default()).unwrap();
+    let settings = Settings { stop: Stop::Trials(512), is_certain: true, ..Settings::default() };
+    let left_out = ["soft", "fallback"].map(ToOwned::to_owned);
+    let report = advise(&shop, &change, &left_out, &settings, &Silent);
+    let kinds = report.alone.iter().chain(&report.together).map(|it| it.kind.as_str());
+    for kind in kinds {
+        assert!(KINDS.contains(&kind) && kind != "soft" && kind != "fallback", "{kind}");
     }
 }

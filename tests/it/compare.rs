@@ -72,7 +72,10 @@ fn a_changed_edge_is_seen_ten_times_more_sharply_in_the_same_worlds() {
     let before = shipped("webshop.yaml");
     let edge = "{ service: fraud-check, criticality: soft, timeout: 700ms";
     assert!(before.contains(edge), "the edge that is changed");
-    let after = before.replace(edge, "{ service: fraud-check, criticality: soft, timeout: none");
+    let after = before.replace(
+        edge,
+        "{ service: fraud-check, criticality: soft, timeout: none, propagation: 25%",
+    );
     let topologies = [topology(&before), topology(&after)];
     let text = shipped("changes/webshop/payments-v4.yaml");
     let plans = topologies.each_ref().map(|it| compile(it, &change(&text, it), Seconds::ZERO));

@@ -26,6 +26,7 @@ mod pictures;
 mod random;
 mod ranking;
 mod readme;
+mod replay;
 mod statistics;
 mod tidy;
 mod topologies;

@@ -19,7 +19,11 @@ fn root() -> &'static Path {
 }
 
 fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).expect("the README is there")
+    read("README.md")
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).expect("the README is there")
 }
 
 /// Where blastwave is not run: for these a reader needs a checkout.
@@ -27,7 +31,16 @@ const NOT_RUN: &[&str] = &["$ cargo "];
 
 #[test]
 fn every_console_block_is_true() {
-    let text = readme();
+    is_true("README.md");
+}
+
+#[test]
+fn the_table_of_incidents_is_what_the_simulation_says() {
+    is_true("topologies/incidents/README.md");
+}
+
+fn is_true(file: &str) {
+    let text = read(file);
     let place = tempfile::tempdir().expect("a folder of our own");
     copy(&root().join("topologies"), &place.path().join("topologies"));
     copy(&root().join("tests/it"), &place.path().join("tests/it"));
@@ -36,13 +49,13 @@ fn every_console_block_is_true() {
         return;
     }
     if std::env::var_os("UPDATE").is_some() {
-        fs::write(root().join("README.md"), told).expect("the README can be written");
+        fs::write(root().join(file), told).expect("the README can be written");
         return;
     }
     let first = text.lines().zip(told.lines()).position(|(says, is)| says != is);
     let first = first.unwrap_or_else(|| text.lines().count().min(told.lines().count()));
     panic!(
-        "README.md is not true from line {} on: it says\n{}\nand this is so (UPDATE=1 writes it):\n{}",
+        "{file} is not true from line {} on: it says\n{}\nand this is so (UPDATE=1 writes it):\n{}",
         first + 1,
         excerpt(&text, first),
         excerpt(&told, first)
@@ -104,9 +117,23 @@ fn retold(text: &str, place: &Path) -> String {
     told
 }
 
+/// The files that a path with `/*/` stands for, in order.
+fn expanded(word: String, place: &Path) -> Vec<String> {
+    let Some((folder, rest)) = word.split_once("/*/") else { return vec![word] };
+    let entries = fs::read_dir(place.join(folder)).expect("the folder is there");
+    let names = entries.map(|entry| entry.expect("it can be read").file_name());
+    let mut files: Vec<String> = names
+        .map(|name| format!("{folder}/{}/{rest}", name.to_str().expect("a plain name")))
+        .filter(|file| place.join(file).is_file())
+        .collect();
+    files.sort();
+    files
+}
+
 /// What a command prints: what it found, and then what it had to say about it.
 fn run(command: &str, place: &Path, status: &mut Option<i32>) -> String {
-    let words = split(command);
+    let words: Vec<String> =
+        split(command).into_iter().flat_map(|word| expanded(word, place)).collect();
     let at = |mark: &str| words.iter().position(|word| word == mark);
     let (pipe, file) = (at("|"), at(">"));
     let end = pipe.or(file).unwrap_or(words.len());

@@ -40,7 +40,7 @@ fn table(page: &mut Page, report: &ReplayReport) {
         let mut line = Line::default();
         line.push(Ink::Plain, &name).blank(width - columns(&name));
         for figure in &figures[..shown] {
-            line.push(ink, &format!("{figure:>FIGURE$}"));
+            line.push(ink, format!("{figure:>FIGURE$}"));
         }
         page.line(&line);
     };

@@ -80,10 +80,30 @@ enum Measure {
     Share,
 }
 
-/// Finds what would help against a change that breaks.
+/// The kinds of protections that are tried.
+pub const KINDS: [&str; 15] = [
+    "timeout",
+    "circuit-breaker",
+    "validation",
+    "retry",
+    "cache",
+    "fallback",
+    "soft",
+    "second-domain",
+    "shed",
+    "kill-switch",
+    "smaller-first-stage",
+    "longer-bake",
+    "gate",
+    "faster-detection",
+    "faster-rollback",
+];
+
+/// Finds what would help against a change that breaks; protections of some [`KINDS`] may be left out.
 pub fn advise(
     topology: &Topology,
     change: &Change,
+    leave_out: &[String],
     settings: &Settings,
     progress: &dyn Progress,
 ) -> AdviseReport {
@@ -97,8 +117,9 @@ pub fn advise(
     simulation.run(0..SCREEN, &mut tally, &Silent);
     let passed = candidates::passed(topology, &tally);
     let unseen = passed.len().saturating_sub(KEPT);
-    let places = study.places(passed);
-    let all = candidates::all(topology, change, &tally, &places);
+    let places = study.places(&passed);
+    let mut all = candidates::all(topology, change, &tally, &places);
+    all.retain(|it| leave_out.iter().all(|kind| kind != it.kind));
     let tried = all.len() as u64;
     let kept = study.screen(all);
     let comparisons = kept.len() + STEPS;
@@ -182,7 +203,7 @@ impl Study<'_> {
     }
 
     /// Of the dependencies that failure passed, those whose best protection would save most.
-    fn places(&self, passed: Vec<usize>) -> Vec<usize> {
+    fn places(&self, passed: &[usize]) -> Vec<usize> {
         let ideal: Vec<Vec<Step>> = passed
             .iter()
             .map(|at| vec![Step::Timeout(*at), Step::Validate(*at), Step::Soft(*at)])

@@ -367,11 +367,10 @@ fn constant_duration(cases: &[Case]) -> Option<(f64, ScoreReport)> {
     Some((median, score::score(&evidence)))
 }
 
-fn ablate(
-    cases: &[Case],
-    full: &[Prediction],
-    with: &dyn Fn(&dyn Fn(&Case) -> (Topology, Change)) -> Vec<Prediction>,
-) -> Vec<AblationReport> {
+/// Simulates every case as a function of it.
+type Simulate<'a> = dyn Fn(&dyn Fn(&Case) -> (Topology, Change)) -> Vec<Prediction> + 'a;
+
+fn ablate(cases: &[Case], full: &[Prediction], with: &Simulate<'_>) -> Vec<AblationReport> {
     let one = |(element, words): (Element, &str)| {
         let found = with(&|case| element.leave_out(&case.topology, &case.change));
         let all = cases.iter().zip(&found);

@@ -1,7 +1,10 @@
 //! Topologies and changes with something taken out of them.
 
+use crate::model::change::{Delay, Modes};
 use crate::model::incident::Containment;
-use crate::model::topology::{CallKind, Criticality, Dependency, Evidence, Phase, Timeout};
+use crate::model::topology::{
+    CallKind, Criticality, Dependency, Evidence, Phase, Recovery, Timeout,
+};
 use crate::model::{Change, Seconds, Share, Topology};
 
 use super::rules::is_load;
@@ -48,7 +51,7 @@ impl Element {
             match self {
                 Self::Loads => service.utilization = None,
                 Self::Redundancy => service.replicas = None,
-                Self::Recovery => service.recovery = Default::default(),
+                Self::Recovery => service.recovery = Recovery::default(),
                 _ => {}
             }
         }
@@ -61,8 +64,8 @@ impl Element {
         for target in &mut change.targets {
             match self {
                 Self::Severity => target.severity = (Share::ONE, Share::ONE),
-                Self::Onset => target.onset = Default::default(),
-                Self::Modes => target.modes = Default::default(),
+                Self::Onset => target.onset = Delay::default(),
+                Self::Modes => target.modes = Modes::default(),
                 _ => {}
             }
         }
@@ -125,7 +128,7 @@ pub(super) fn containment(topology: &Topology, containment: &Containment) -> Opt
 
 /// The change whose cause ends so long after its first impact, whatever anybody notices.
 pub(super) fn ending_at(change: &Change, at: Seconds) -> Change {
-    use crate::model::change::{Delay, Detection, Rollback};
+    use crate::model::change::{Detection, Rollback};
     let at_once = Some(Delay::default());
     let detection = Detection {
         alert_threshold: Share::ZERO,

@@ -1,0 +1,46 @@
+//! The back-test from outside: its answer as data, and its bar.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn replay(args: &[&str]) -> Output {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies/incidents");
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("incident.yaml"))
+        .filter(|file| file.is_file())
+        .collect();
+    files.sort();
+    assert_eq!(files.len(), 18, "sixteen that are scored and two illustrations");
+    Command::new(env!("CARGO_BIN_EXE_blastwave"))
+        .arg("replay")
+        .args(&files)
+        .args(["--trials", "256"])
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_answer_as_data_is_as_its_schema_says_and_beats_the_rules_in_telling_failed_from_degraded() {
+    let output = replay(&["--format", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let schema = serde_json::from_str(blastwave::report::replay::REPLAY_SCHEMA).unwrap();
+    if let Err(error) = jsonschema::validate(&schema, &answer) {
+        panic!("{error}");
+    }
+    let score = |of: &serde_json::Value, what: &str| of[what].as_f64().unwrap();
+    let simulated = &answer["score"];
+    // Better than chance, and than what follows hard dependencies alone.
+    assert!(score(simulated, "balanced_accuracy") > 0.75, "{simulated}");
+    assert!(score(simulated, "macro_f1") > 0.5, "{simulated}");
+    assert!(score(simulated, "duration_within_4") >= score(simulated, "duration_within_2"));
+}
+
+#[test]
+fn a_back_test_below_its_bar_ends_with_status_1() {
+    assert_eq!(replay(&["--min-f1", "30%", "--quiet"]).status.code(), Some(0));
+    assert_eq!(replay(&["--min-f1", "99%", "--quiet"]).status.code(), Some(1));
+    assert_eq!(replay(&["--min-balanced", "99%", "--quiet"]).status.code(), Some(1));
+}
