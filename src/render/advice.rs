@@ -16,7 +16,8 @@ pub(super) fn essence(report: &AdviseReport, wording: &Wording) -> Vec<String> {
             "Nothing that was tried saves anything that can be told from noise.".to_owned(),
         ];
     };
-    let share = words::percent(first.saved_share.min(1.0));
+    let share =
+        if first.left == 0.0 { "all".to_owned() } else { words::percent(first.saved_share) };
     let mut said =
         vec![format!("What helps most: {} (saves {share}).", (wording.name)(&first.what))];
     if report.together.len() > 1 {

@@ -55,9 +55,9 @@ fn flows(pair: &PairReport, report: &CompareReport, title: &str, wording: &Wordi
     };
     let line = |flow: &FlowDifference| {
         let [a, b] = [&pair.a, &pair.b].map(|side| failed(side, &flow.name).unwrap_or_default());
-        let lost = flow
-            .orders_lost
-            .map_or_else(String::new, |lost| format!("; orders lost {}", losses(&lost, wording)));
+        let lost = flow.orders_lost.map_or_else(String::new, |lost| {
+            format!("; orders lost {}", losses(&lost, [&pair.a, &pair.b], wording))
+        });
         let by = points(&flow.failed);
         format!(
             "{}: fails in {a} {} {b} of worlds ({by}){lost}",
@@ -72,8 +72,8 @@ fn flows(pair: &PairReport, report: &CompareReport, title: &str, wording: &Wordi
     }
 }
 
-/// `5,100 → 1,900 (-3,300 to -3,100), more before the arrow in 62% of worlds, after it in 3%`.
-fn losses(lost: &LossDifference, wording: &Wording) -> String {
+/// `5,100 → 1,900 (-3,300 to -3,100); now loses more in 62% of worlds, planned in 3%`.
+fn losses(lost: &LossDifference, sides: [&str; 2], wording: &Wording) -> String {
     let of = &lost.difference;
     let signed = |value: f64| {
         let sign = if value < 0.0 { "-" } else { "+" };
@@ -85,11 +85,13 @@ fn losses(lost: &LossDifference, wording: &Wording) -> String {
         format!("{} to {}", signed(of.low), signed(of.high))
     };
     format!(
-        "{} {} {} ({change}), more before the arrow in {} of worlds, after it in {}",
+        "{} {} {} ({change}); {} loses more in {} of worlds, {} in {}",
         words::digits(lost.a, 3),
         wording.arrow,
         words::digits(lost.b, 3),
+        (wording.name)(sides[0]),
         words::percent(lost.a_loses_more.p),
+        (wording.name)(sides[1]),
         words::percent(lost.b_loses_more.p),
     )
 }

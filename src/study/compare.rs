@@ -441,6 +441,9 @@ fn losses(report: &PairReport, measure: &str) -> String {
             "{b} loses neither more nor {fewer} {what} than {a}, as far as can be told"
         );
     }
+    if total.b == 0.0 {
+        return format!("{b} loses none of what {a} loses");
+    }
     let Some(by) = total.relative else {
         return format!("{b} loses {what} where {a} loses next to none");
     };
