@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Failure;
-use super::answer::Question;
+use super::answer::{Question, no_html};
 use super::args::{Format, OutputArgs, QuestionArgs, SamplingArgs};
 use super::exit::Exit;
 use super::inputs;
@@ -40,6 +40,9 @@ Examples:
 
 /// Advises.
 pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    if args.output.format == Format::Html {
+        return Err(no_html("advice"));
+    }
     let inputs = inputs::read(&args.question)?;
     let mut question =
         Question::of(inputs, &args.question, &args.sampling, &args.output, terminal)?;
@@ -64,9 +67,7 @@ pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
         Format::Text => render::text::render_advice(&report, &question.style(&args.output)),
         Format::Json => render::json::render_advice(&report),
         Format::Markdown => render::markdown::render_advice(&report),
-        Format::Html => {
-            return Err(Failure::usage("advice is written as `text`, `json` or `markdown`"));
-        }
+        Format::Html => return Err(no_html("advice")),
     };
     question.write_text(&text)?;
     Ok(if report.partial { Exit::Interrupted } else { Exit::Done })

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Failure;
-use super::answer::{Runner, stop};
+use super::answer::{Runner, no_html, stop};
 use super::args::{Format, OutputArgs, SamplingArgs};
 use super::exit::Exit;
 use super::inputs;
@@ -63,6 +63,9 @@ const TRIALS: u64 = 1000;
 
 /// Replays.
 pub(super) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    if args.output.format == Format::Html {
+        return Err(no_html("a replay"));
+    }
     if args.sampling.precision.is_some() {
         return Err(Failure::usage("every incident is given the same number of trials")
             .help("say how many with `--trials`"));
@@ -105,9 +108,7 @@ pub(super) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure
         }
         Format::Json => render::json::render_replay(&report),
         Format::Markdown => render::replay::markdown(&report),
-        Format::Html => {
-            return Err(Failure::usage("a replay is written as `text`, `json` or `markdown`"));
-        }
+        Format::Html => return Err(no_html("a replay")),
     };
     output.write(&text, terminal)?;
     let missed = missed(args, &report);

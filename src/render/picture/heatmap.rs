@@ -110,8 +110,11 @@ fn title(rank: &RankReport) -> String {
 
 fn notes(rank: &RankReport) -> Vec<String> {
     vec![
-        format!("{} for each {}", provenance(rank.trials, rank.seed), rank.by),
-        "Share of trials in which the flow fails because the thing at the left breaks.".to_owned(),
+        provenance(rank.trials, rank.seed),
+        format!(
+            "Each {} breaks alone in all of them: the share in which a flow then fails because of it.",
+            rank.by
+        ),
     ]
 }
 
