@@ -386,6 +386,13 @@ impl Linker {
                 names.join(", ")
             ));
         }
+        if options.window.is_some() && !roots.is_empty() {
+            graph.remarks.push(
+                "Rates count the traces that were recorded: where only some are kept (sampling), they \
+                 are too low by as much."
+                    .to_owned(),
+            );
+        }
         for ((service, number), count) in roots {
             let step = graph.name(&self.names[*service as usize]);
             let is_apart = options.endpoints && entries_only.contains(service);
