@@ -249,7 +249,9 @@ impl Graph {
             };
             names.iter().map(own).collect::<BTreeSet<_>>().len()
         };
-        let alike = numbered.values().filter(|names| names.len() > 1 && traits(names) == 1);
+        let alike = numbered
+            .values()
+            .filter(|names| names.len() > 1 && counts_up(names) && traits(names) == 1);
         let messages: Vec<String> = alike
             .map(|names| {
                 let base = names[0].trim_end_matches(|c: char| c.is_ascii_digit());
@@ -352,6 +354,21 @@ pub(crate) fn word(evidence: Evidence) -> &'static str {
         Evidence::Declared => "declared",
         Evidence::Observed => "observed",
     }
+}
+
+/// Whether names end in numbers without a gap, from 0 or 1: those of anonymized services have gaps.
+fn counts_up(names: &[&str]) -> bool {
+    let number = |name: &&str| {
+        let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        name[base.len()..].parse::<u64>().ok()
+    };
+    let numbers: Option<BTreeSet<u64>> = names.iter().map(number).collect();
+    numbers.is_some_and(|numbers| {
+        let first = numbers.first().copied().unwrap_or(0);
+        first <= 1
+            && numbers.len() == names.len()
+            && numbers.last().is_some_and(|last| last - first + 1 == numbers.len() as u64)
+    })
 }
 
 #[cfg(test)]
