@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::Failure;
-use super::answer::{Question, no_html};
-use super::args::{Format, OutputArgs, QuestionArgs, SamplingArgs};
+use super::answer::Question;
+use super::args::{OutputArgs, Pageless, QuestionArgs, SamplingArgs};
 use super::exit::Exit;
 use super::inputs;
 use super::terminal::Terminal;
@@ -40,9 +40,7 @@ Examples:
 
 /// Advises.
 pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure> {
-    if args.output.format == Format::Html {
-        return Err(no_html("advice"));
-    }
+    let format = args.output.pageless("advice")?;
     let inputs = inputs::read(&args.question)?;
     let mut question =
         Question::of(inputs, &args.question, &args.sampling, &args.output, terminal)?;
@@ -60,15 +58,12 @@ pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
         let leave_out = &args.leave_out;
         study::advise(&inputs.topology, &inputs.change, leave_out, &question.settings, progress)
     })?;
-    if report.partial && !args.sampling.partial {
-        return Err(Failure::Interrupted { trials: report.trials });
-    }
-    let text = match args.output.format {
-        Format::Text => render::text::render_advice(&report, &question.style(&args.output)),
-        Format::Json => render::json::render_advice(&report),
-        Format::Markdown => render::markdown::render_advice(&report),
-        Format::Html => return Err(no_html("advice")),
+    let exit = args.sampling.ended(report.partial, report.trials)?;
+    let text = match format {
+        Pageless::Text => render::text::render_advice(&report, &question.style(&args.output.to)),
+        Pageless::Json => render::json::render_advice(&report),
+        Pageless::Markdown => render::markdown::render_advice(&report),
     };
     question.write_text(&text)?;
-    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
+    Ok(exit)
 }

@@ -3,7 +3,7 @@
 use rayon::ThreadPoolBuilder;
 
 use super::Failure;
-use super::args::{Format, OutputArgs, SamplingArgs, SimulateArgs};
+use super::args::{Format, OutputArgs, SamplingArgs, SimulateArgs, WriteArgs};
 use super::exit::Exit;
 use super::inputs::{self, Inputs};
 use super::interrupt::Interrupt;
@@ -31,7 +31,7 @@ pub(crate) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Exit, 
         study::simulate(&inputs.topology, &inputs.change, settings, progress)
     })?;
     question.write(&report, &args.output)?;
-    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
+    args.sampling.ended(report.partial, report.trials)
 }
 
 /// What is to be simulated and where the result goes; all of it was found to be in order.
@@ -60,7 +60,7 @@ impl Question {
         output: &OutputArgs,
         terminal: Terminal,
     ) -> Result<Self, Failure> {
-        Self::with_output(inputs, question, sampling, output.output.as_deref(), terminal)
+        Self::with_output(inputs, question, sampling, output.to.output.as_deref(), terminal)
     }
 
     /// The same for a command with a way of its own to write.
@@ -107,9 +107,7 @@ impl Question {
         study: impl FnOnce(&dyn Progress) -> Report + Send,
     ) -> Result<Report, Failure> {
         let report = self.run(sampling, study)?;
-        if report.partial && (!sampling.partial || report.trials == 0) {
-            return Err(Failure::Interrupted { trials: report.trials });
-        }
+        sampling.ended(report.partial, report.trials)?;
         self.note_imprecision(&report);
         Ok(report)
     }
@@ -138,7 +136,7 @@ impl Question {
 
     pub(crate) fn write(&self, report: &Report, args: &OutputArgs) -> Result<(), Failure> {
         let text = match args.format {
-            Format::Text => render::text::render(report, &self.style(args)),
+            Format::Text => render::text::render(report, &self.style(&args.to)),
             Format::Json => render::json::render(report),
             Format::Markdown => render::markdown::render(report),
             Format::Html => self.page(report),
@@ -166,7 +164,7 @@ impl Question {
         let Inputs { topology, change, .. } = &self.inputs;
         let story = study::story(topology, change, &self.settings, trial);
         let text = match args.format {
-            Format::Text => render::text::render_trial(&story, &self.style(args)),
+            Format::Text => render::text::render_trial(&story, &self.style(&args.to)),
             Format::Json => render::json::render_trial(&story),
             Format::Markdown | Format::Html => {
                 return Err(Failure::usage("one trial is written as `text` or `json`"));
@@ -176,14 +174,8 @@ impl Question {
         Ok(Exit::Done)
     }
 
-    pub(super) fn style(&self, args: &OutputArgs) -> render::text::Style {
-        self.style_of(args.width, args.ascii)
-    }
-
-    /// How text shall look, where it is so wide or as wide as the terminal.
-    pub(super) fn style_of(&self, width: Option<usize>, ascii: bool) -> render::text::Style {
-        let width = width.or(self.output.width()).unwrap_or(render::text::Style::USUAL);
-        render::text::Style { width, ascii, color: self.output.has_color(self.terminal) }
+    pub(super) fn style(&self, args: &WriteArgs) -> render::text::Style {
+        self.output.style(args, self.terminal)
     }
 }
 
@@ -232,12 +224,6 @@ pub(crate) fn check_lasting(lasting: Option<Seconds>, change: &Change) -> Result
 pub(crate) fn not_boolean(reason: &str) -> Failure {
     Failure::usage(format!("the Boolean engine is not for this: {reason}"))
         .help("leave `--engine` out, and the engine that suits is chosen")
-}
-
-/// Says which formats there are instead.
-pub(crate) fn no_html(what: &str) -> Failure {
-    Failure::usage(format!("{what} is written as `text`, `json` or `markdown`"))
-        .help("`blastwave simulate .. --format html` shows what fails and what holds")
 }
 
 /// The command that runs, as a shell takes it.

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::Failure;
 use super::check::{CheckOutputArgs, GateArgs};
 use super::diff::DiffArgs;
 use super::exit::Exit;
@@ -350,7 +351,13 @@ pub(crate) struct OutputArgs {
     /// Write a report for people, data for scripts, or a comment for a pull request
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) to: WriteArgs,
+}
 
+/// Where to write, and what text looks like.
+#[derive(Debug, Args)]
+pub(crate) struct WriteArgs {
     /// Write to a file, wholly or not at all; `-` is standard output
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<String>,
@@ -362,6 +369,42 @@ pub(crate) struct OutputArgs {
     /// Use only ASCII characters in text
     #[arg(long, help_heading = "Output")]
     pub(crate) ascii: bool,
+}
+
+/// A format of an answer that has no page for a browser.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pageless {
+    Text,
+    Json,
+    Markdown,
+}
+
+impl OutputArgs {
+    /// The format of an answer that has no page for a browser, or which formats there are.
+    pub(crate) fn pageless(&self, what: &str) -> Result<Pageless, Failure> {
+        match self.format {
+            Format::Text => Ok(Pageless::Text),
+            Format::Json => Ok(Pageless::Json),
+            Format::Markdown => Ok(Pageless::Markdown),
+            Format::Html => {
+                let said = format!("{what} is written as `text`, `json` or `markdown`");
+                Err(Failure::usage(said)
+                    .help("`blastwave simulate .. --format html` shows what fails and what holds"))
+            }
+        }
+    }
+}
+
+impl SamplingArgs {
+    /// How a command ends whose answer is of so many trials: what was interrupted counts only where
+    /// that was asked for, and where there is something.
+    pub(crate) fn ended(&self, is_partial: bool, trials: u64) -> Result<Exit, Failure> {
+        match is_partial {
+            true if !self.partial || trials == 0 => Err(Failure::Interrupted { trials }),
+            true => Ok(Exit::Interrupted),
+            false => Ok(Exit::Done),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

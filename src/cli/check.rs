@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use super::answer::Question;
-use super::args::{CheckArgs, FailOn};
+use super::args::{CheckArgs, FailOn, WriteArgs};
 use super::exit::Exit;
 use super::output::{Output, OutputError};
 use super::terminal::Terminal;
@@ -64,18 +64,8 @@ pub(crate) struct CheckOutputArgs {
     /// Write a report for people, data for scripts, or what a code host shows
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
     pub(crate) format: CheckFormat,
-
-    /// Write to a file, wholly or not at all; `-` is standard output
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) output: Option<String>,
-
-    /// Make lines of text at most this wide [default: the terminal, or 100]
-    #[arg(long, value_name = "N", value_parser = values::width, help_heading = "Output")]
-    pub(crate) width: Option<usize>,
-
-    /// Use only ASCII characters in text
-    #[arg(long, help_heading = "Output")]
-    pub(crate) ascii: bool,
+    #[command(flatten)]
+    pub(crate) to: WriteArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -108,7 +98,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
     let inputs = inputs::read_with_diff(&args.question, &args.diff)?;
     let others: Vec<String> =
         args.gate.policy.iter().chain(&args.diff.changed_files).cloned().collect();
-    let output = args.output.output.as_deref();
+    let output = args.output.to.output.as_deref();
     Output::open(output, &others)?;
     let mut question =
         Question::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
@@ -160,9 +150,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
 /// The report in the form that was asked for.
 fn written(report: &Report, question: &Question, args: &CheckOutputArgs) -> String {
     match args.format {
-        CheckFormat::Text => {
-            render::text::render(report, &question.style_of(args.width, args.ascii))
-        }
+        CheckFormat::Text => render::text::render(report, &question.style(&args.to)),
         CheckFormat::Short => render::short::render(report),
         CheckFormat::Json => render::json::render(report),
         CheckFormat::Markdown => render::markdown::render(report),

@@ -6,8 +6,8 @@ use std::path::Path;
 use clap::Args;
 
 use super::Failure;
-use super::answer::{Question, check_lasting, no_html, not_boolean};
-use super::args::{Format, OutputArgs, SamplingArgs};
+use super::answer::{Question, check_lasting, not_boolean};
+use super::args::{OutputArgs, Pageless, SamplingArgs};
 use super::exit::Exit;
 use super::inputs::Inputs;
 use super::terminal::Terminal;
@@ -98,9 +98,7 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         }
         _ => {}
     }
-    if args.output.format == Format::Html {
-        return Err(no_html("a comparison"));
-    }
+    let format = args.output.pageless("a comparison")?;
     let mut sources = Sources::default();
     let read = match read(args, &mut sources) {
         Ok(read) => read,
@@ -128,7 +126,7 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         warnings: Vec::new(),
         files: read.files,
     };
-    let file = args.output.output.as_deref();
+    let file = args.output.to.output.as_deref();
     let question = Question::lasting(inputs, args.lasting, &args.sampling, file, terminal)?;
     for (topology, change) in &read.sides[1..] {
         check_lasting(args.lasting, change)?;
@@ -148,17 +146,16 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
     let report = question.run(&args.sampling, |progress| {
         study::compare(&sides, of, &args.rename, &question.settings, progress)
     })?;
-    if report.partial && (!args.sampling.partial || report.trials == 0) {
-        return Err(Failure::Interrupted { trials: report.trials });
-    }
-    let text = match args.output.format {
-        Format::Text => render::text::render_comparison(&report, &question.style(&args.output)),
-        Format::Json => render::json::render_comparison(&report),
-        Format::Markdown => render::markdown::render_comparison(&report),
-        Format::Html => return Err(no_html("a comparison")),
+    let exit = args.sampling.ended(report.partial, report.trials)?;
+    let text = match format {
+        Pageless::Text => {
+            render::text::render_comparison(&report, &question.style(&args.output.to))
+        }
+        Pageless::Json => render::json::render_comparison(&report),
+        Pageless::Markdown => render::markdown::render_comparison(&report),
     };
     question.write_text(&text)?;
-    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
+    Ok(exit)
 }
 
 /// The name of the topology or change, or the file where names repeat.

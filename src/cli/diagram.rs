@@ -268,9 +268,7 @@ fn heatmap(
     let runner = Runner { terminal, stop: Stop::Trials(trials.saturating_mul(origins)) };
     let report =
         runner.run(sampling, |progress| rank::rank(&topology, ranking, &settings, progress))?;
-    if report.partial && (!sampling.partial || report.trials == 0) {
-        return Err(Failure::Interrupted { trials: report.trials });
-    }
+    let exit = sampling.ended(report.partial, report.trials)?;
     let style = picture.style(form, font);
     let text = match form {
         Form::Csv => picture::heatmap_csv(&report),
@@ -281,7 +279,7 @@ fn heatmap(
         _ => text.into_bytes(),
     };
     output.write_bytes(&bytes, terminal)?;
-    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
+    Ok(exit)
 }
 
 /// A picture to be made: each of these gives its text, and whether the simulation was interrupted.
@@ -367,9 +365,7 @@ impl Job<'_> {
             study::explain(&inputs.topology, &inputs.change, settings, &asked, progress)
         })?;
         let explained = explained.map_err(|obstacle| Failure::usage(obstacle.to_string()))?;
-        if explained.partial && (!sampling.partial || explained.trials == 0) {
-            return Err(Failure::Interrupted { trials: explained.trials });
-        }
+        sampling.ended(explained.partial, explained.trials)?;
         let text = match self.form {
             Form::Csv => picture::tornado_csv(&explained),
             _ => picture::tornado(&explained, &self.style).map_err(unable)?,

@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::Failure;
-use super::answer::{Question, no_html};
-use super::args::{Format, OutputArgs, QuestionArgs, SamplingArgs};
+use super::answer::Question;
+use super::args::{OutputArgs, Pageless, QuestionArgs, SamplingArgs};
 use super::exit::Exit;
 use super::inputs;
 use super::terminal::Terminal;
@@ -53,9 +53,7 @@ Examples:
 
 /// Explains.
 pub(super) fn run(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failure> {
-    if args.output.format == Format::Html {
-        return Err(no_html("an explanation"));
-    }
+    let format = args.output.pageless("an explanation")?;
     let inputs = inputs::read_with_or_without_change(&args.question)?;
     let flow = args.flow.as_deref().map(|name| {
         let flows = || inputs.topology.flows.iter().map(|flow| flow.name.as_str());
@@ -83,15 +81,14 @@ pub(super) fn run(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failur
         Failure::usage(format!("exact probabilities are not to be had: {obstacle}"))
             .help("without `--exact`, they are estimated from trials")
     })?;
-    if report.partial && (!args.sampling.partial || report.trials == 0) {
-        return Err(Failure::Interrupted { trials: report.trials });
-    }
-    let text = match args.output.format {
-        Format::Text => render::text::render_explanation(&report, &question.style(&args.output)),
-        Format::Json => render::json::render_explanation(&report),
-        Format::Markdown => render::markdown::render_explanation(&report),
-        Format::Html => return Err(no_html("an explanation")),
+    let exit = args.sampling.ended(report.partial, report.trials)?;
+    let text = match format {
+        Pageless::Text => {
+            render::text::render_explanation(&report, &question.style(&args.output.to))
+        }
+        Pageless::Json => render::json::render_explanation(&report),
+        Pageless::Markdown => render::markdown::render_explanation(&report),
     };
     question.write_text(&text)?;
-    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
+    Ok(exit)
 }

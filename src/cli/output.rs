@@ -4,7 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::args::WriteArgs;
 use super::terminal::Terminal;
+use blastwave::render::text::Style;
 
 /// Where a result goes.
 #[derive(Debug)]
@@ -67,6 +69,12 @@ impl Output {
             Self::Stdout => Terminal::width(),
             Self::File(_) => None,
         }
+    }
+
+    /// How text shall look there: as wide as was asked for, or as the terminal.
+    pub(crate) fn style(&self, args: &WriteArgs, terminal: Terminal) -> Style {
+        let width = args.width.or(self.width()).unwrap_or(Style::USUAL);
+        Style { width, ascii: args.ascii, color: self.has_color(terminal) }
     }
 
     /// Writes a result.

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use super::answer::{self, Runner};
-use super::args::SamplingArgs;
+use super::args::{SamplingArgs, WriteArgs};
 use super::exit::Exit;
 use super::inputs;
 use super::output::Output;
@@ -49,18 +49,8 @@ pub(crate) struct RankArgs {
     /// Write a report for people, data for scripts, a comment, the matrix, or a page for a browser
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
     format: RankFormat,
-
-    /// Write to a file, wholly or not at all; `-` is standard output
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
-    output: Option<String>,
-
-    /// Make lines of text at most this wide [default: the terminal, or 100]
-    #[arg(long, value_name = "N", value_parser = values::width, help_heading = "Output")]
-    width: Option<usize>,
-
-    /// Use only ASCII characters in text
-    #[arg(long, help_heading = "Output")]
-    ascii: bool,
+    #[command(flatten)]
+    to: WriteArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -134,7 +124,7 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
     {
         return Err(answer::not_boolean(reason));
     }
-    let output = Output::open(args.output.as_deref(), &files)?;
+    let output = Output::open(args.to.output.as_deref(), &files)?;
     if !lint::topology(&topology).is_empty() {
         terminal.note(&format!("warnings: run `blastwave validate {}`\n", args.topology));
     }
@@ -143,16 +133,9 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
     let runner = Runner { terminal, stop: Stop::Trials(trials.saturating_mul(origins)) };
     let report = runner
         .run(&args.sampling, |progress| rank::rank(&topology, ranking, &settings, progress))?;
-    if report.partial && (!args.sampling.partial || report.trials == 0) {
-        return Err(Failure::Interrupted { trials: report.trials });
-    }
+    let exit = args.sampling.ended(report.partial, report.trials)?;
     let text = match args.format {
-        RankFormat::Text => {
-            let width = args.width.or(output.width()).unwrap_or(render::text::Style::USUAL);
-            let color = output.has_color(terminal);
-            let style = render::text::Style { width, ascii: args.ascii, color };
-            render::text::render_rank(&report, &style)
-        }
+        RankFormat::Text => render::text::render_rank(&report, &output.style(&args.to, terminal)),
         RankFormat::Json => render::json::render_rank(&report),
         RankFormat::Markdown => render::rank::markdown(&report),
         RankFormat::Csv => render::rank::csv(&report),
@@ -163,5 +146,5 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
         }
     };
     output.write(&text, terminal)?;
-    Ok(if report.partial { Exit::Interrupted } else { Exit::Done })
+    Ok(exit)
 }

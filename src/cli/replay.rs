@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::Failure;
-use super::answer::{Runner, no_html, stop};
-use super::args::{Format, OutputArgs, SamplingArgs};
+use super::answer::{Runner, stop};
+use super::args::{OutputArgs, Pageless, SamplingArgs};
 use super::exit::Exit;
 use super::inputs;
 use super::output::Output;
@@ -63,9 +63,7 @@ const TRIALS: u64 = 1000;
 
 /// Replays.
 pub(super) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure> {
-    if args.output.format == Format::Html {
-        return Err(no_html("a replay"));
-    }
+    let format = args.output.pageless("a replay")?;
     if args.sampling.precision.is_some() {
         return Err(Failure::usage("every incident is given the same number of trials")
             .help("say how many with `--trials`"));
@@ -88,37 +86,27 @@ pub(super) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure
             return Err(super::answer::not_boolean(reason));
         }
     }
-    let output = Output::open(args.output.output.as_deref(), &files)?;
+    let output = Output::open(args.output.to.output.as_deref(), &files)?;
     let asked = Asked { ablate: args.ablate };
     let runner = Runner { terminal, stop: settings.stop };
     let report =
         runner.run(&args.sampling, |progress| replay(&cases, asked, &settings, progress))?;
-    if report.partial && (!args.sampling.partial || report.trials == 0) {
-        return Err(Failure::Interrupted { trials: report.trials });
-    }
-    let text = match args.output.format {
-        Format::Text => {
-            let width = args.output.width.or(output.width());
-            let style = render::text::Style {
-                width: width.unwrap_or(render::text::Style::USUAL),
-                ascii: args.output.ascii,
-                color: output.has_color(terminal),
-            };
-            render::text::render_replay(&report, &style)
+    let exit = args.sampling.ended(report.partial, report.trials)?;
+    let text = match format {
+        Pageless::Text => {
+            render::text::render_replay(&report, &output.style(&args.output.to, terminal))
         }
-        Format::Json => render::json::render_replay(&report),
-        Format::Markdown => render::replay::markdown(&report),
-        Format::Html => return Err(no_html("a replay")),
+        Pageless::Json => render::json::render_replay(&report),
+        Pageless::Markdown => render::replay::markdown(&report),
     };
     output.write(&text, terminal)?;
     let missed = missed(args, &report);
     for line in &missed {
         terminal.error(line);
     }
-    Ok(match (report.partial, missed.is_empty()) {
-        (true, _) => Exit::Interrupted,
-        (false, true) => Exit::Done,
-        (false, false) => Exit::Stop,
+    Ok(match exit {
+        Exit::Done if !missed.is_empty() => Exit::Stop,
+        exit => exit,
     })
 }
 
