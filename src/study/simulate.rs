@@ -48,6 +48,14 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The engine for a question with something changed: that may take it beyond what is Boolean,
+    /// so the Boolean engine is taken where it suits.
+    pub(super) fn engine_of_variants(&self) -> Choice {
+        if self.engine == Choice::Fluid { Choice::Fluid } else { Choice::Automatic }
+    }
+}
+
 /// When to stop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Stop {

@@ -6,6 +6,7 @@ use crate::report::compare::SinglePoint;
 
 use super::rank::{By, Ranking, rank};
 use super::simulate::{Settings, Stop};
+use super::unknowns::dependencies_mut;
 
 /// Services and failure domains that fail some flow when they alone are wholly down, by name.
 ///
@@ -39,8 +40,7 @@ fn without_chance(topology: &Topology) -> Topology {
             replicas.availability = None;
         }
     }
-    for index in 0..topology.written().count() {
-        let it = super::unknowns::dependency_mut(&mut bare, index);
+    for it in dependencies_mut(&mut bare) {
         it.propagation = Share::ONE;
         if let Some(fallback) = &mut it.fallback
             && !fallback.works.is_zero()

@@ -1,14 +1,14 @@
 //! What is not stated and matters: the result at its best and at its worst, with the same draws.
 
 use crate::compile::compile;
-use crate::engine::{Choice, Silent, Simulation, Tally};
+use crate::engine::{Silent, Simulation, Tally};
 use crate::model::change::TargetRef;
 use crate::model::topology::{Caller, Dependency, Fallback, Phase, Timeout};
 use crate::model::{Change, Seconds, Share, Topology};
 use crate::report::Unknown;
 use crate::summary::{Summary, summarize};
 
-use super::simulate::{Settings, Stop, engine_obstacle};
+use super::simulate::{Settings, Stop};
 
 /// How many of each kind are looked into, most often passed first.
 const CANDIDATES: usize = 8;
@@ -130,12 +130,8 @@ impl Question<'_> {
 
     fn measure(&self, topology: &Topology, trials: u64) -> f64 {
         let plan = compile(topology, self.change, self.settings.lasting);
-        // What is stated in the end may ask for another engine than what was asked.
-        let engine = match engine_obstacle(topology, self.change, self.settings) {
-            None => self.settings.engine,
-            Some(_) => Choice::Automatic,
-        };
-        let simulation = Simulation::with(&plan, self.settings.seed, engine);
+        let simulation =
+            Simulation::with(&plan, self.settings.seed, self.settings.engine_of_variants());
         let mut tally = Tally::new(&plan);
         simulation.run(0..trials, &mut tally, &Silent);
         result(&summarize(&tally), topology).0
@@ -215,12 +211,16 @@ fn result(summary: &Summary, topology: &Topology) -> (f64, &'static str) {
     (mean, "failing_share")
 }
 
-/// The dependency with this number in the order of [`Topology::written`].
-pub(super) fn dependency_mut(topology: &mut Topology, index: usize) -> &mut Dependency {
+/// Every dependency as written, in the order of [`Topology::written`].
+pub(super) fn dependencies_mut(topology: &mut Topology) -> impl Iterator<Item = &mut Dependency> {
     let of_services = topology.services.iter_mut().flat_map(|service| {
         let own = service.dependencies.iter_mut();
         own.chain(service.endpoints.iter_mut().flat_map(|it| it.dependencies.iter_mut()))
     });
-    let of_flows = topology.flows.iter_mut().flat_map(|flow| flow.steps.iter_mut());
-    of_services.chain(of_flows).nth(index).expect("candidates are dependencies as written")
+    of_services.chain(topology.flows.iter_mut().flat_map(|flow| flow.steps.iter_mut()))
+}
+
+/// The dependency with this number among them.
+pub(super) fn dependency_mut(topology: &mut Topology, index: usize) -> &mut Dependency {
+    dependencies_mut(topology).nth(index).expect("candidates are dependencies as written")
 }

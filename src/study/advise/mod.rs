@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::compile::compile;
 use crate::engine::draws::normal_quantile;
 use crate::engine::outcome::TRIALS;
-use crate::engine::{Choice, Progress, Silent, Simulation, Tally};
+use crate::engine::{Progress, Silent, Simulation, Tally};
 use crate::model::{Change, Topology};
 use crate::report::advise::{AdviceReport, AdviseReport, SCHEMA};
 use crate::report::compare::Difference;
@@ -55,9 +55,7 @@ impl State {
     /// What each trial costs, in the order of trials.
     fn play(&self, settings: &Settings, from: u64, to: u64, measure: Measure) -> Vec<f64> {
         let plan = compile(&self.topology, &self.change, settings.lasting);
-        // A protection may take a plan beyond what is Boolean.
-        let engine =
-            if settings.engine == Choice::Fluid { Choice::Fluid } else { Choice::Automatic };
+        let engine = settings.engine_of_variants();
         let mut costs = Vec::new();
         Simulation::with(&plan, settings.seed, engine).each(from..to, &Silent, |outcome| {
             let count = outcome.flows.len().max(1) as f64;
