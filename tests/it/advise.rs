@@ -3,21 +3,20 @@
 
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
-use blastwave::load;
 use blastwave::model::{Change, Topology};
 use blastwave::report::AdviseReport;
 use blastwave::report::advise::ADVISE_SCHEMA;
 use blastwave::study::advise::KINDS;
 use blastwave::study::{Settings, Stop, advise};
 
+use crate::exact::topology;
+
 fn webshop_without(protection: &str) -> Topology {
     let path = format!("{}/topologies/webshop.yaml", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     assert!(text.contains(protection), "{protection} is not in the webshop");
     let text = text.replacen(protection, "", 1);
-    let mut sources = Sources::default();
-    let document = load::parse("t.yaml", text.into_bytes(), &mut sources).unwrap();
-    Topology::from_document(&document).unwrap()
+    topology(&text)
 }
 
 fn advised(topology: &Topology, broken: &str) -> AdviseReport {

@@ -2,10 +2,8 @@
 //! contains.
 
 use blastwave::compile::compile;
-use blastwave::diagnostic::Sources;
 use blastwave::engine::{Silent, Simulation};
-use blastwave::load;
-use blastwave::model::{Change, Seconds, Topology};
+use blastwave::model::Seconds;
 use blastwave::render;
 use blastwave::report::CompareReport;
 use blastwave::report::compare::COMPARE_SCHEMA;
@@ -13,22 +11,13 @@ use blastwave::study::compare::{Side, compare};
 use blastwave::study::{Settings, Stop};
 use blastwave::summary::difference::Paired;
 
+use crate::exact::topology;
+use crate::topologies::change;
+
 const TRIALS: u64 = 2_048;
 
 fn shipped(path: &str) -> String {
     std::fs::read_to_string(format!("{}/topologies/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-}
-
-fn topology(text: &str) -> Topology {
-    let mut sources = Sources::default();
-    let document = load::parse("t.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
-    Topology::from_document(&document).unwrap()
-}
-
-fn change(text: &str, topology: &Topology) -> Change {
-    let mut sources = Sources::default();
-    let document = load::parse("c.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
-    Change::from_document(&document, topology).unwrap()
 }
 
 fn settings() -> Settings {
@@ -38,7 +27,7 @@ fn settings() -> Settings {
 /// Compares two topologies under one change.
 fn under(texts: [&str; 2], change_text: &str) -> CompareReport {
     let topologies = texts.map(topology);
-    let changes = [0, 1].map(|side| change(change_text, &topologies[side]));
+    let changes = [0, 1].map(|side| change(&topologies[side], change_text));
     let side = |at: usize| Side {
         name: ["a", "b"][at].to_owned(),
         topology: &topologies[at],
@@ -78,7 +67,7 @@ fn a_changed_edge_is_seen_ten_times_more_sharply_in_the_same_worlds() {
     );
     let topologies = [topology(&before), topology(&after)];
     let text = shipped("changes/webshop/payments-v4.yaml");
-    let plans = topologies.each_ref().map(|it| compile(it, &change(&text, it), Seconds::ZERO));
+    let plans = topologies.each_ref().map(|it| compile(it, &change(it, &text), Seconds::ZERO));
     let lost = plans.each_ref().map(|plan| {
         let mut all = Vec::new();
         Simulation::new(plan, 1).each(0..TRIALS, &Silent, |outcome| {
@@ -147,7 +136,7 @@ fn plans_for_one_topology_are_compared_in_the_same_worlds() {
     let staged = format!(
         "{text}rollout: {{ stages: [{{ exposure: 5%, bake: 30m, gate: 80% }}, {{ exposure: 100% }}] }}\n"
     );
-    let changes = [change(&text, &shop), change(&staged, &shop)];
+    let changes = [change(&shop, &text), change(&shop, &staged)];
     let side = |at: usize| Side {
         name: ["at-once", "canary"][at].to_owned(),
         topology: &shop,

@@ -43,7 +43,8 @@ fn topology(name: &str) -> Topology {
     Topology::from_document(&read(&text).0).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-fn change(topology: &Topology, text: &str) -> Change {
+/// Reads a change that is right.
+pub(crate) fn change(topology: &Topology, text: &str) -> Change {
     let change = Change::from_document(&read(text).0, topology);
     change.unwrap_or_else(|problems| panic!("{problems:?}\n{text}"))
 }
