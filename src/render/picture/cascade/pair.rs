@@ -200,7 +200,8 @@ fn rings(sheet: &mut Sheet<'_>, plan: &Plan, from: Point, ringed: &[bool], befor
         };
         let small = sheet.letters.tiny;
         let width = sheet.measure(&was, small, Weight::Bold) + 8.0;
-        let at = Point { x: corner.x + room.0 - width - 6.0, y: corner.y - small * 0.6 };
+        // At the foot of the ring: at its head is the badge.
+        let at = Point { x: corner.x + room.0 - width - 6.0, y: corner.y + room.1 - 4.0 };
         sheet.svg.rect(at, (width, small + 4.0), 3.0, Some(Ink::Paper), None);
         let text = Point { x: at.x + 4.0, y: at.y + small };
         sheet.svg.text(text, Type::new(small, Ink::GuardText).bold(), &was);
