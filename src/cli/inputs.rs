@@ -97,7 +97,7 @@ pub(crate) fn read_cases(paths: &[String]) -> Result<(Vec<Case>, Vec<String>), F
         match case(path, &mut sources) {
             Ok((case, read)) => {
                 cases.push(case);
-                files.extend(read);
+                add_files(&mut files, read);
             }
             Err(found) => problems.extend(found),
         }
@@ -136,7 +136,7 @@ fn case(path: &str, sources: &mut Sources) -> Result<(Case, Vec<String>), Vec<Di
     let inputs = read.check(sources)?;
     let incident = Incident::from_document(&document, &inputs.topology, sources)?;
     let Inputs { topology, change, mut files, .. } = inputs;
-    files.push(path.to_owned());
+    add_files(&mut files, [path.to_owned()]);
     Ok((Case { topology, change, incident }, files))
 }
 
@@ -149,7 +149,7 @@ fn incident(
     let named = Incident::files(&document, sources)?;
     let mut inputs = gather(question, &DiffArgs::default(), &named, nothing_breaks, sources)?;
     let incident = Incident::from_document(&document, &inputs.topology, sources)?;
-    inputs.files.push(path.to_owned());
+    add_files(&mut inputs.files, [path.to_owned()]);
     Ok((inputs, incident))
 }
 
@@ -245,12 +245,21 @@ fn files<'a>(
         Cause::Diff(list) => Read::Diff(list),
         Cause::Files(files) => {
             let documents = documents(&files, sources)?;
-            paths.extend(files);
+            add_files(&mut paths, files);
             Read::Files(documents)
         }
     };
     let policy = scenario.and_then(|scenario| scenario.policy).map(|policy| policy.path);
     Ok(Files { topology, cause, policy, paths })
+}
+
+/// Names files, each once: one file may hold an incident with its topology and its change.
+fn add_files(files: &mut Vec<String>, more: impl IntoIterator<Item = String>) {
+    for file in more {
+        if !files.contains(&file) {
+            files.push(file);
+        }
+    }
 }
 
 /// The topology of a path, or the one that a scenario there names, and that scenario; and the files

@@ -44,3 +44,19 @@ fn a_back_test_below_its_bar_ends_with_status_1() {
     assert_eq!(replay(&["--min-f1", "99%", "--quiet"]).status.code(), Some(1));
     assert_eq!(replay(&["--min-balanced", "99%", "--quiet"]).status.code(), Some(1));
 }
+
+#[test]
+fn a_file_that_holds_an_incident_with_its_topology_and_change_is_named_once() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let incident = "topologies/incidents/cloudflare-botmgmt-2025-11-18/incident.yaml";
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_blastwave"))
+        .current_dir(root)
+        .args(["diagram", "--kind", "timeline", "--trials", "256", "--incident", incident, "-o"])
+        .arg(folder.path().join("timeline.svg"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(said.matches(incident).count(), 1, "{said}");
+}
