@@ -6,8 +6,8 @@ use std::path::Path;
 use clap::Args;
 
 use super::Failure;
-use super::answer::{Question, check_lasting, not_boolean};
-use super::args::{OutputArgs, Pageless, SamplingArgs};
+use super::answer::{self, Question, check_lasting, not_boolean};
+use super::args::{Format, OutputArgs, SamplingArgs};
 use super::exit::Exit;
 use super::inputs::Inputs;
 use super::terminal::Terminal;
@@ -15,7 +15,10 @@ use super::values;
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load::{self, Document, Node, Value};
 use blastwave::model::{Change, Seconds, Topology};
-use blastwave::render;
+use blastwave::render::{self, html::Made};
+use blastwave::report::compare::SideReport;
+use blastwave::report::focus::Lens;
+use blastwave::report::{CompareReport, FocusReport};
 use blastwave::study::{self, compare::Side};
 
 /// What `blastwave compare` can be asked.
@@ -68,7 +71,9 @@ Examples:
   The same where a thing has another name in the other:
     blastwave compare monolith.yaml split.yaml --break db --rename db=orders-db
   Which of two ways to roll out?
-    blastwave compare shop.yaml --changes at-once.yaml canary.yaml";
+    blastwave compare shop.yaml --changes at-once.yaml canary.yaml
+  A report for people to open in a browser:
+    blastwave compare now.yaml planned.yaml --change payments-v4.yaml --format html -o report.html";
 
 fn rename(text: &str) -> Result<[String; 2], String> {
     match text.split_once('=').map(|(old, new)| (old.trim(), new.trim())) {
@@ -98,7 +103,6 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         }
         _ => {}
     }
-    let format = args.output.pageless("a comparison")?;
     let mut sources = Sources::default();
     let read = match read(args, &mut sources) {
         Ok(read) => read,
@@ -147,15 +151,24 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         study::compare(&sides, of, &args.rename, &question.settings, progress)
     })?;
     let exit = args.sampling.ended(report.partial, report.trials)?;
-    let text = match format {
-        Pageless::Text => {
-            render::text::render_comparison(&report, &question.style(&args.output.to))
-        }
-        Pageless::Json => render::json::render_comparison(&report),
-        Pageless::Markdown => render::markdown::render_comparison(&report),
+    let text = match args.output.format {
+        Format::Text => render::text::render_comparison(&report, &question.style(&args.output.to)),
+        Format::Json => render::json::render_comparison(&report),
+        Format::Markdown => render::markdown::render_comparison(&report),
+        Format::Html => page(&report, &sides, &question.inputs.files),
     };
     question.write_text(&text)?;
     Ok(exit)
+}
+
+/// A report to open in a browser. Sides are those of the report, in its order.
+pub(super) fn page(report: &CompareReport, sides: &[Side<'_>], files: &[String]) -> String {
+    let focus = |(side, of): (&Side<'_>, &SideReport)| {
+        FocusReport::new(side.topology, &of.result, &Lens::default())
+    };
+    let focuses: Vec<FocusReport> = sides.iter().zip(&report.sides).map(focus).collect();
+    let command = answer::command();
+    render::html::comparison(report, &focuses, &Made { command: &command, inputs: files })
 }
 
 /// The name of the topology or change, or the file where names repeat.

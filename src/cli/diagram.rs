@@ -6,25 +6,31 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use super::answer::{self, Question, Runner};
-use super::args::{QuestionArgs, SamplingArgs};
+use super::args::{QuestionArgs, SamplingArgs, WriteArgs};
 use super::exit::Exit;
 use super::inputs;
 use super::output::Output;
+use super::review;
 use super::terminal::Terminal;
 use super::values;
 use blastwave::engine::origins::Mode;
 use blastwave::load;
-use blastwave::model::{Seconds, Share};
+use blastwave::model::{Incident, Seconds, Share};
+use blastwave::render::html::{self, Made};
 use blastwave::render::picture::{self, Lanes, Size, Style, Theme, Unable, mermaid};
+use blastwave::render::{self, review::Review};
 use blastwave::report::focus::{FocusReport, Lens};
-use blastwave::report::{ObservedReport, Report};
+use blastwave::report::{ExplainReport, ObservedReport, PageReport, Report};
+use blastwave::study::compare::Side;
 use blastwave::study::explain::Asked;
 use blastwave::study::rank::{self, By, Ranking};
 use blastwave::study::{self, Settings, Stop};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  Who fails, in what order, and what holds:
+  Who fails, in what order, and what holds, as a tree in the terminal:
+    blastwave diagram shop.yaml --change v4.yaml
+  The same as a picture:
     blastwave diagram shop.yaml --change v4.yaml -o cascade.svg
   When, in lanes by team, for a column of text:
     blastwave diagram shop.yaml --change v4.yaml --kind timeline --size doc -o timeline.png
@@ -32,6 +38,10 @@ Examples:
     blastwave diagram shop.yaml --break payments -o cascade.mmd
   What was observed in an incident over what is simulated:
     blastwave diagram --incident friday.yaml --kind timeline -o review.svg
+  An incident review to be pasted into a post-mortem:
+    blastwave diagram --incident friday.yaml -o review.md
+  Every picture on one page, to open in a browser:
+    blastwave diagram shop.yaml --change v4.yaml -o pictures.html
   What a fallback would change, everything in the same place:
     blastwave diagram shop.yaml --after shop-v2.yaml --break payments --kind before-after -o pair.svg
   Which flows fail when which service is down:
@@ -56,11 +66,20 @@ struct PictureArgs {
     #[arg(long, value_name = "KIND", default_value = "cascade", help_heading = "Picture")]
     kind: Kind,
 
-    /// Write to a file, wholly or not at all; its ending says how: svg, png, dot, mmd or csv
+    /// Write to a file, wholly or not at all; its ending says how: svg, png, html, dot, mmd, csv, txt, md
     ///
-    /// Without it, or as `-`, an SVG goes to standard output.
+    /// Without it, the cascade is printed as a tree; as `-`, an SVG goes to standard output. A page (html) has every
+    /// picture. With `--incident`, a page or Markdown (md) is a review of the incident.
     #[arg(short, long, value_name = "FILE", help_heading = "Picture")]
     output: Option<String>,
+
+    /// Make lines of text at most this wide [default: the terminal, or 100]
+    #[arg(long, value_name = "N", value_parser = values::width, help_heading = "Picture")]
+    width: Option<usize>,
+
+    /// Use only ASCII characters in text
+    #[arg(long, help_heading = "Picture")]
+    ascii: bool,
 
     /// Draw for a column of text (readable at 650 pixels), a slide, or as large as it takes
     #[arg(long, value_name = "SIZE", default_value = "slide", help_heading = "Picture")]
@@ -160,27 +179,39 @@ enum Form {
     Dot,
     Mermaid,
     Csv,
+    Html,
+    Markdown,
+    Text,
 }
 
 impl Form {
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 11] = [
         ("svg", Self::Svg),
         ("png", Self::Png),
         ("dot", Self::Dot),
         ("mmd", Self::Mermaid),
         ("mermaid", Self::Mermaid),
         ("csv", Self::Csv),
+        ("html", Self::Html),
+        ("htm", Self::Html),
+        ("md", Self::Markdown),
+        ("markdown", Self::Markdown),
+        ("txt", Self::Text),
     ];
 
     /// By the ending of a file.
     fn of(path: Option<&str>) -> Result<Self, Failure> {
-        let Some(path) = path.filter(|path| *path != "-") else { return Ok(Self::Svg) };
+        let path = match path {
+            None => return Ok(Self::Text),
+            Some("-") => return Ok(Self::Svg),
+            Some(path) => path,
+        };
         let ending = Path::new(path).extension().and_then(|it| it.to_str()).unwrap_or("");
         let ending = ending.to_ascii_lowercase();
         let found = Self::ALL.iter().find(|(known, _)| *known == ending);
         let form = found.map(|(_, form)| *form).ok_or_else(|| {
             Failure::usage(format!("`{path}` does not say what to write"))
-                .help("end its name with .svg, .png, .dot, .mmd or .csv")
+                .help("end its name with .svg, .png, .html, .dot, .mmd, .csv, .txt or .md")
         })?;
         if form == Self::Png && !cfg!(feature = "png") {
             return Err(Failure::usage("this program was built without PNG")
@@ -194,7 +225,7 @@ impl Form {
 pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let picture = &args.picture;
     let form = Form::of(picture.output.as_deref())?;
-    possible(picture.kind, form)?;
+    possible(picture.kind, form, picture.incident.is_some())?;
     if (picture.kind == Kind::BeforeAfter) != picture.after.is_some() {
         return Err(Failure::usage("`--kind before-after` and `--after TOPOLOGY` belong together"));
     }
@@ -210,17 +241,22 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
             (inputs, Some(incident))
         }
     };
-    let observed = incident.map(|incident| ObservedReport::new(&incident, &inputs.topology));
     let question = Question::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
     let style = picture.style(form, font.as_deref());
-    let job = Job { args, question: &question, form, style, observed };
-    let (text, is_partial) = match picture.kind {
-        Kind::Cascade => job.cascade()?,
-        Kind::Timeline => job.timeline()?,
-        Kind::Losses => job.losses()?,
-        Kind::Tornado => job.tornado()?,
-        Kind::BeforeAfter => job.before_after(terminal)?,
-        Kind::Heatmap => unreachable!("it asks no question about a change"),
+    let observed = incident.as_ref().map(|it| ObservedReport::new(it, &question.inputs.topology));
+    let job = Job { args, question: &question, form, style, observed, terminal };
+    let (text, is_partial) = match (picture.kind, incident) {
+        (_, Some(incident)) if matches!(form, Form::Html | Form::Markdown) => {
+            job.review(incident)?
+        }
+        (Kind::BeforeAfter, _) if form == Form::Html => job.comparison()?,
+        _ if form == Form::Html => job.page()?,
+        (Kind::Cascade, _) => job.cascade()?,
+        (Kind::Timeline, _) => job.timeline()?,
+        (Kind::Losses, _) => job.losses()?,
+        (Kind::Tornado, _) => job.tornado()?,
+        (Kind::BeforeAfter, _) => job.before_after()?,
+        (Kind::Heatmap, _) => unreachable!("it asks no question about a change"),
     };
     let bytes = match form {
         Form::Png => picture.png(&text, &style)?,
@@ -272,6 +308,7 @@ fn heatmap(
     let style = picture.style(form, font);
     let text = match form {
         Form::Csv => picture::heatmap_csv(&report),
+        Form::Html => html::rank(&report, &Made { command: &answer::command(), inputs: &files }),
         _ => picture::heatmap(&report, &style),
     };
     let bytes = match form {
@@ -289,6 +326,7 @@ struct Job<'a> {
     form: Form,
     style: Style<'a>,
     observed: Option<ObservedReport>,
+    terminal: Terminal,
 }
 
 impl Job<'_> {
@@ -297,24 +335,100 @@ impl Job<'_> {
         let report = self.question.simulate(&self.args.sampling, |progress| {
             study::simulate(&inputs.topology, &inputs.change, &self.question.settings, progress)
         })?;
-        let picture = &self.args.picture;
-        let lens =
-            Lens { threshold: picture.threshold.get(), boxes_max: picture.size.page().boxes_max() };
-        let focus = FocusReport::new(&inputs.topology, &report, &lens);
+        let focus = self.focus(&report, self.args.picture.size.page().boxes_max());
         Ok((report, focus))
     }
 
-    fn before_after(&self, terminal: Terminal) -> Result<(String, bool), Failure> {
-        let (report, before) = self.simulated()?;
-        let question = self.args.question.with_topology(self.args.picture.after.as_deref());
-        let inputs = inputs::read(&question)?;
+    fn focus(&self, report: &Report, boxes_max: usize) -> FocusReport {
+        let lens = Lens { threshold: self.args.picture.threshold.get(), boxes_max };
+        FocusReport::new(&self.question.inputs.topology, report, &lens)
+    }
+
+    fn explained(&self) -> Result<ExplainReport, Failure> {
+        let inputs = &self.question.inputs;
+        let asked = Asked { has_change: true, ..Asked::default() };
+        let settings = &self.question.settings;
+        let explained = self.question.run(&self.args.sampling, |progress| {
+            study::explain(&inputs.topology, &inputs.change, settings, &asked, progress)
+        })?;
+        explained.map_err(|obstacle| Failure::usage(obstacle.to_string()))
+    }
+
+    /// The inputs with the topology that is compared with.
+    fn after(&self) -> Result<(Question, QuestionArgs), Failure> {
+        let args = self.args.question.with_topology(self.args.picture.after.as_deref());
+        let inputs = inputs::read(&args)?;
         let sampling = &self.args.sampling;
-        let second = Question::with_output(inputs, &question, sampling, None, terminal)?;
-        let Self { args, form, style, .. } = *self;
-        let second = Job { args, question: &second, form, style, observed: None };
+        let question = Question::with_output(inputs, &args, sampling, None, self.terminal)?;
+        Ok((question, args))
+    }
+
+    fn before_after(&self) -> Result<(String, bool), Failure> {
+        let (report, before) = self.simulated()?;
+        let (question, _) = self.after()?;
+        let Self { args, form, style, terminal, .. } = *self;
+        let second = Job { args, question: &question, form, style, observed: None, terminal };
         let (later, after) = second.simulated()?;
         let text = picture::before_after(&before, &after, &self.style);
         Ok((text, report.partial || later.partial))
+    }
+
+    /// Both on a page, under the same trials.
+    fn comparison(&self) -> Result<(String, bool), Failure> {
+        let (after, _) = self.after()?;
+        let first = &self.question.inputs;
+        let sides = [("before", first), ("after", &after.inputs)].map(|(name, inputs)| Side {
+            name: if first.topology.name == after.inputs.topology.name {
+                format!("{} ({name})", inputs.topology.name)
+            } else {
+                inputs.topology.name.clone()
+            },
+            topology: &inputs.topology,
+            change: &inputs.change,
+        });
+        let settings = &self.question.settings;
+        let report = self.question.run(&self.args.sampling, |progress| {
+            study::compare(&sides, "topologies", &[], settings, progress)
+        })?;
+        let mut files = first.files.clone();
+        files.extend(after.inputs.files.iter().filter(|it| !first.files.contains(it)).cloned());
+        Ok((super::compare::page(&report, &sides, &files), report.partial))
+    }
+
+    /// Every picture on a page.
+    fn page(&self) -> Result<(String, bool), Failure> {
+        let (report, focus) = self.simulated()?;
+        let explained = self.explained()?;
+        let data = PageReport::new(&self.question.inputs.topology, &report);
+        let command = answer::command();
+        let made = Made { command: &command, inputs: &self.question.inputs.files };
+        let page = html::diagrams(&report, &focus, &data, Some(&explained), None, &made);
+        Ok((page, report.partial || explained.partial))
+    }
+
+    /// The review of an incident, as a page or as Markdown.
+    fn review(&self, incident: Incident) -> Result<(String, bool), Failure> {
+        let (report, mut focus) = self.simulated()?;
+        let studied = review::study(self.question, &self.args.sampling, incident, &report)?;
+        let observed = self.observed.as_ref().expect("there is an incident");
+        let review::Studied { replayed, advice, is_partial } = &studied;
+        let command = answer::command();
+        let is_partial = report.partial || *is_partial;
+        let write = |focus: &FocusReport| {
+            let review = Review { report: &report, focus, observed, replayed, advice };
+            if self.form == Form::Markdown {
+                return render::review::markdown(&review, &command);
+            }
+            let data = PageReport::new(&self.question.inputs.topology, &report);
+            let made = Made { command: &command, inputs: &self.question.inputs.files };
+            Ok(html::review(&review, &data, &made))
+        };
+        // Mermaid takes so much and no more: the threshold rises until it fits.
+        while write(&focus).is_err() && focus.boxes.len() > 1 {
+            focus = self.focus(&report, focus.boxes.len() * 2 / 3);
+        }
+        let text = write(&focus).map_err(|error| too_large(&error))?;
+        Ok((text, is_partial))
     }
 
     fn cascade(&self) -> Result<(String, bool), Failure> {
@@ -323,7 +437,13 @@ impl Job<'_> {
             Form::Dot => picture::dot(&focus),
             Form::Mermaid => mermaid::flowchart(&focus).map_err(|error| too_large(&error))?,
             Form::Csv => picture::cascade_csv(&focus),
-            Form::Svg | Form::Png => picture::cascade(&focus, &self.style),
+            Form::Text => {
+                let PictureArgs { width, ascii, .. } = self.args.picture;
+                let to = WriteArgs { output: None, width, ascii };
+                let style = self.question.output.style(&to, self.terminal);
+                render::text::render_tree(&report, &focus, &style)
+            }
+            _ => picture::cascade(&focus, &self.style),
         };
         Ok((text, report.partial))
     }
@@ -331,7 +451,7 @@ impl Job<'_> {
     fn timeline(&self) -> Result<(String, bool), Failure> {
         let (report, focus) = self.simulated()?;
         let text = match self.form {
-            Form::Mermaid => mermaid::gantt(&report, &focus)
+            Form::Mermaid => mermaid::gantt(&report, &focus, self.observed.as_ref())
                 .map_err(unable)?
                 .map_err(|error| too_large(&error))?,
             Form::Csv => picture::timeline_csv(&report, &focus).map_err(unable)?,
@@ -358,14 +478,8 @@ impl Job<'_> {
     }
 
     fn tornado(&self) -> Result<(String, bool), Failure> {
-        let (inputs, sampling) = (&self.question.inputs, &self.args.sampling);
-        let asked = Asked { has_change: true, ..Asked::default() };
-        let settings = &self.question.settings;
-        let explained = self.question.run(sampling, |progress| {
-            study::explain(&inputs.topology, &inputs.change, settings, &asked, progress)
-        })?;
-        let explained = explained.map_err(|obstacle| Failure::usage(obstacle.to_string()))?;
-        sampling.ended(explained.partial, explained.trials)?;
+        let explained = self.explained()?;
+        self.args.sampling.ended(explained.partial, explained.trials)?;
         let text = match self.form {
             Form::Csv => picture::tornado_csv(&explained),
             _ => picture::tornado(&explained, &self.style).map_err(unable)?,
@@ -375,18 +489,25 @@ impl Job<'_> {
 }
 
 /// Refuses what no kind of file can show, before anything is simulated.
-fn possible(kind: Kind, form: Form) -> Result<(), Failure> {
+fn possible(kind: Kind, form: Form, has_incident: bool) -> Result<(), Failure> {
     let refuse = |what: &str, forms: &str| {
         Err(Failure::usage(format!("{what} cannot be written like that"))
             .help(format!("end the name of the file with {forms}")))
     };
     match (kind, form) {
-        (Kind::Timeline, Form::Dot) => refuse("a timeline", ".svg, .png, .mmd or .csv"),
+        (Kind::Cascade, Form::Text) => Ok(()),
+        (_, Form::Text) => Err(Failure::usage("only the cascade is printed as text")
+            .help("name a file with `-o`: .svg, .png, .html or .csv; or `-o -` for an SVG")),
+        (_, Form::Markdown) if !has_incident => Err(Failure::usage(
+            "Markdown is for the review of an incident",
+        )
+        .help("name the incident with `--incident`; `simulate --format markdown` writes a report")),
+        (Kind::Timeline, Form::Dot) => refuse("a timeline", ".svg, .png, .html, .mmd or .csv"),
         (Kind::Losses | Kind::Tornado | Kind::Heatmap, Form::Dot | Form::Mermaid) => {
-            refuse("a plot", ".svg, .png or .csv")
+            refuse("a plot", ".svg, .png, .html or .csv")
         }
         (Kind::BeforeAfter, Form::Dot | Form::Mermaid | Form::Csv) => {
-            refuse("a comparison", ".svg or .png")
+            refuse("a comparison", ".svg, .png or .html")
         }
         _ => Ok(()),
     }

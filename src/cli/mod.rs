@@ -20,6 +20,7 @@ mod output;
 mod progress;
 mod rank;
 mod replay;
+mod review;
 mod schema;
 mod terminal;
 mod validate;

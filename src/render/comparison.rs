@@ -115,7 +115,7 @@ fn services(pair: &PairReport, title: &str, wording: &Wording) -> Section {
     }
 }
 
-fn contained(it: &OnlyContained, wording: &Wording) -> String {
+pub(super) fn contained(it: &OnlyContained, wording: &Wording) -> String {
     let by: Vec<String> =
         it.by.iter().map(|(by, share)| format!("{by} {}", words::percent(*share))).collect();
     let other = if it.in_both { "" } else { " (the other has no such call)" };

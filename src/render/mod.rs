@@ -17,6 +17,7 @@ pub mod markdown;
 pub mod picture;
 pub mod rank;
 pub mod replay;
+pub mod review;
 pub mod sarif;
 pub mod short;
 mod story;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::incident::{Observed, ObservedOn, ObservedState};
-use crate::model::{Incident, Seconds, Topology};
+use crate::model::{Incident, Seconds, Share, Topology};
 
 /// What was observed in an incident. Times are seconds from its start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,12 @@ pub struct Observation {
     /// Until when, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_s: Option<f64>,
+    /// The share of requests affected, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<f64>,
+    /// Where this is from, or the words of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 impl ObservedReport {
@@ -85,6 +91,8 @@ impl Observation {
             state: state.to_owned(),
             from_s: of.from.map(Seconds::get),
             until_s: of.to.map(Seconds::get),
+            severity: of.severity.map(Share::get),
+            source: of.source.clone(),
         }
     }
 }

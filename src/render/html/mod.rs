@@ -3,14 +3,18 @@
 //! It can be read without its script and without its style. The script makes it answer: a service's
 //! own figures, filters, a replay over time, sorting and searching. Nothing is fetched from anywhere.
 
+mod comparison;
 mod rank;
+mod review;
 mod sha256;
 mod shell;
 mod simulated;
 mod table;
 
+pub use comparison::comparison;
 pub use rank::rank;
-pub use simulated::simulated;
+pub use review::review;
+pub use simulated::{diagrams, simulated};
 
 /// How a report was made, so that it can be made again.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +54,11 @@ fn section(id: &str, title: &str, body: &str) -> String {
     format!(
         "<section aria-labelledby=\"{id}-h\" id=\"{id}\">\n<h2 id=\"{id}-h\">{title}</h2>\n{body}</section>\n"
     )
+}
+
+/// A picture that may be wider than the page.
+fn figure(svg: &str) -> String {
+    format!("<div class=\"fig\">{svg}</div>\n")
 }
 
 /// Sentences as a list.

@@ -299,7 +299,8 @@
   document.querySelectorAll("table").forEach(sortable);
   if (rows.length > 30) table.parentElement.classList.add("tall");
   addEventListener("hashchange", () => { read(); apply(); });
-  byId("bw-controls").hidden = false;
+  const bar = byId("bw-controls");
+  if (bar) bar.hidden = false;
   read();
   apply();
 })();

@@ -48,9 +48,36 @@ pub(super) fn name(name: &str) -> String {
     format!("{open}{}{close}", name.replace(MARKS, "\u{FFFD}"))
 }
 
-/// A sentence whose names are marked.
+/// A sentence whose names are marked; what stands between backticks is code.
 pub(super) fn sentence(said: &str) -> String {
-    text(said).replace(MARKS[0], "<b><bdi>").replace(MARKS[1], "</bdi></b>")
+    let mut markup = String::with_capacity(said.len() + 32);
+    let mut rest = said;
+    // Backticks within a name are letters of it.
+    while let Some((before, marked)) = rest.split_once(MARKS[0]) {
+        let (name, after) = marked.split_once(MARKS[1]).unwrap_or((marked, ""));
+        markup.push_str(&with_code(before));
+        markup.push_str(&format!("<b><bdi>{}</bdi></b>", text(name)));
+        rest = after;
+    }
+    markup + &with_code(rest)
+}
+
+/// Text in which what stands between two backticks is code; one without its pair stays.
+fn with_code(said: &str) -> String {
+    let mut parts: Vec<&str> = said.split('`').collect();
+    let unpaired = if parts.len().is_multiple_of(2) { parts.pop() } else { None };
+    let mut markup = String::new();
+    for (index, part) in parts.into_iter().enumerate() {
+        if index.is_multiple_of(2) {
+            markup.push_str(&text(part));
+        } else {
+            markup.push_str(&format!("<bdi><code>{}</code></bdi>", text(part)));
+        }
+    }
+    if let Some(unpaired) = unpaired {
+        markup.push_str(&format!("`{}", text(unpaired)));
+    }
+    markup
 }
 
 /// The same where no markup can stand.
@@ -87,6 +114,17 @@ mod tests {
         assert_eq!(page.matches("</script").count(), 2);
         assert!(!page.contains("<b onclick"));
         assert!(body.ends_with("</bdi></b> breaks</p>"), "{body}");
+    }
+
+    #[test]
+    fn what_stands_between_backticks_is_code() {
+        assert_eq!(
+            sentence("rule `a < b` fires for `x`"),
+            "rule <bdi><code>a &lt; b</code></bdi> fires for <bdi><code>x</code></bdi>"
+        );
+        assert_eq!(sentence("one ` alone"), "one ` alone");
+        let marked = format!("{} and `b`", name("a`b`c"));
+        assert_eq!(sentence(&marked), "<b><bdi>a`b`c</bdi></b> and <bdi><code>b</code></bdi>");
     }
 
     #[test]

@@ -2,22 +2,38 @@
 
 use super::shell::{bare, name, page, plain, sentence, text};
 use super::table::{Cell, Table};
-use super::{Made, list, section};
+use super::{Made, figure, list, section};
 use crate::render::picture::{self, Lanes, Size, Style, Theme};
 use crate::render::story::{self, Wording};
 use crate::render::words;
-use crate::report::{FocusReport, Interval, PageReport, Report, Spread, UnitReport, Verdict};
+use crate::report::{
+    ExplainReport, FocusReport, Interval, ObservedReport, PageReport, Report, Spread, UnitReport,
+    Verdict,
+};
 
 const WORDING: Wording = Wording { name, arrow: "→" };
 const DASH: &str = "–";
 /// Pictures take the colours of the page.
-const STYLE: Style<'static> = Style { size: Size::Slide, theme: Theme::Embedded, font: None };
+pub(super) const STYLE: Style<'static> =
+    Style { size: Size::Slide, theme: Theme::Embedded, font: None };
 
 /// The report of a simulation as one HTML file. All three are of the same one.
 pub fn simulated(
     report: &Report,
     focus: &FocusReport,
     data: &PageReport,
+    made: &Made<'_>,
+) -> String {
+    diagrams(report, focus, data, None, None, made)
+}
+
+/// The same with a tornado of what matters most, and what was observed in an incident over the timeline.
+pub fn diagrams(
+    report: &Report,
+    focus: &FocusReport,
+    data: &PageReport,
+    explained: Option<&ExplainReport>,
+    observed: Option<&ObservedReport>,
     made: &Made<'_>,
 ) -> String {
     let essence = story::essence(report, &WORDING);
@@ -27,7 +43,7 @@ pub fn simulated(
     body.push_str(&section("flows", "Flows", &flows(report)));
     let cascade = figure(&picture::cascade(focus, &STYLE));
     body.push_str(&section("cascade", "Who fails, and what holds", &cascade));
-    body.push_str(&section("when", "When", &when(report, focus)));
+    body.push_str(&section("when", "When", &when(report, focus, observed)));
     let losses = picture::losses(report, &STYLE).ok();
     let losses = losses.map_or_else(String::new, |svg| figure(&svg));
     body.push_str(&section(
@@ -35,6 +51,9 @@ pub fn simulated(
         "Orders lost",
         &(losses + &list(&story::worth(report, &WORDING))),
     ));
+    let tornado = explained.and_then(|it| picture::tornado(it, &STYLE).ok());
+    let tornado = tornado.map_or_else(String::new, |svg| figure(&svg));
+    body.push_str(&section("tornado", "What matters most", &tornado));
     body.push_str(&section("services", "Services", &services(report)));
     body.push_str(&section("held", "What held, and what did not", &held(report)));
     let unknowns = story::unknowns(report).into_iter().map(|it| story::unknown(it, &WORDING));
@@ -80,7 +99,7 @@ fn decision(verdict: &Verdict) -> String {
 }
 
 /// Shown by the script, since they do nothing without it.
-fn controls(report: &Report, data: &PageReport) -> String {
+pub(super) fn controls(report: &Report, data: &PageReport) -> String {
     let options: String = data
         .flows
         .iter()
@@ -106,10 +125,6 @@ fn controls(report: &Report, data: &PageReport) -> String {
          <p id=\"bw-status\" role=\"status\"></p>\n</div>\n\
          <aside id=\"bw-panel\" aria-label=\"Selected service\" tabindex=\"-1\" hidden></aside>\n"
     )
-}
-
-fn figure(svg: &str) -> String {
-    format!("<div class=\"fig\">{svg}</div>\n")
 }
 
 fn share(of: &Interval) -> Cell {
@@ -197,9 +212,9 @@ fn held(report: &Report) -> String {
     table.render().unwrap_or_default()
 }
 
-fn when(report: &Report, focus: &FocusReport) -> String {
+fn when(report: &Report, focus: &FocusReport, observed: Option<&ObservedReport>) -> String {
     let course = &report.course;
-    let drawn = picture::timeline(report, focus, Lanes::Team, None, &STYLE).ok();
+    let drawn = picture::timeline(report, focus, Lanes::Team, observed, &STYLE).ok();
     let mut body = drawn.map_or_else(String::new, |svg| figure(&svg));
     let mut items = Vec::new();
     let mut add = |what: &str, spread: Option<Spread>| {

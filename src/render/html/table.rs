@@ -3,16 +3,16 @@
 use super::shell::text;
 
 /// A table in the making.
-pub(super) struct Table {
-    id: &'static str,
+pub(super) struct Table<'a> {
+    id: &'a str,
     head: String,
     rows: String,
     is_empty: bool,
 }
 
-impl Table {
+impl<'a> Table<'a> {
     /// Columns are text where their name ends with a `:`, else figures.
-    pub(super) fn new(id: &'static str, columns: &[&str]) -> Self {
+    pub(super) fn new(id: &'a str, columns: &[&str]) -> Self {
         let mut head = String::new();
         for column in columns {
             match column.strip_suffix(':') {

@@ -12,7 +12,7 @@ use super::ink::Ink;
 use super::shapes::State;
 use super::timeline::Unable;
 use crate::render::words;
-use crate::report::{FocusReport, Report};
+use crate::report::{FocusReport, ObservedReport, Report};
 
 /// At most so many boxes.
 pub const BOXES_MAX: usize = 60;
@@ -126,27 +126,41 @@ pub fn flowchart(focus: &FocusReport) -> Result<String, TooLarge> {
     Ok(text)
 }
 
-/// The timeline as a Gantt chart: from the median first failure, for the median time of failing.
+/// The timeline as a Gantt chart: from the median first failure, for the median time of failing; after
+/// what was observed in an incident, where there was one.
 ///
 /// # Errors
 /// Where there is no time, or nothing fails; `Ok(Err(..))` where it is too large.
-pub fn gantt(report: &Report, focus: &FocusReport) -> Result<Result<String, TooLarge>, Unable> {
+pub fn gantt(
+    report: &Report,
+    focus: &FocusReport,
+    observed: Option<&ObservedReport>,
+) -> Result<Result<String, TooLarge>, Unable> {
     if report.course.kind != "time" {
         return Err(Unable::Moment);
     }
     let rows: Vec<_> = focus.boxes.iter().filter(|it| it.first_failed_s.is_some()).collect();
-    if rows.is_empty() {
+    let seen = observed.map_or_else(String::new, observations);
+    if rows.is_empty() && seen.is_empty() {
         return Err(Unable::NothingFails);
     }
-    if let Err(error) = limited("services", rows.len(), BOXES_MAX) {
+    if let Err(error) = limited("services", rows.len() + seen.lines().count(), BOXES_MAX) {
         return Ok(Err(error));
     }
     let title = cause(&focus.targets, focus.mode.as_deref(), &focus.change);
     let note = provenance(focus.trials, focus.seed);
     let mut text = format!(
-        "---\nconfig:\n  theme: base\n  look: classic\n---\ngantt\n  title {}\n  dateFormat x\n  axisFormat %H:%M:%S\n",
-        task(&format!("{title} ({note}; medians)"))
+        "---\nconfig:\n  theme: base\n  look: classic\n  themeVariables:\n    critBkgColor: \"{}\"\n    \
+         critBorderColor: \"{}\"\n    activeTaskBkgColor: \"{}\"\n    activeTaskBorderColor: \"{}\"\n---\ngantt\n  \
+         title {}\n  dateFormat YYYY-MM-DD HH:mm:ss.SSS\n  axisFormat {}\n",
+        Ink::MayFail.light(),
+        Ink::Fails.light(),
+        Ink::Degrades.light(),
+        Ink::MayFail.light(),
+        task(&format!("{title} ({note}; medians)")),
+        axis(report, observed)
     );
+    text.push_str(&seen);
     let mut lanes: Vec<&str> = Vec::new();
     for it in &rows {
         let lane = it.team.as_deref().unwrap_or("services");
@@ -157,10 +171,11 @@ pub fn gantt(report: &Report, focus: &FocusReport) -> Result<Result<String, TooL
     let course = &report.course;
     let milestones =
         [("noticed", course.detected_s), ("cause ends", course.ended_s), ("over", course.over_s)];
-    writeln!(text, "  section the change").expect(STRING);
+    let of = if seen.is_empty() { "the change" } else { "the change (simulated)" };
+    writeln!(text, "  section {of}").expect(STRING);
     for (name, spread) in milestones {
         if let Some(spread) = spread {
-            writeln!(text, "  {name} :milestone, {}, 0ms", milliseconds(spread.p50)).expect(STRING);
+            writeln!(text, "  {name} :milestone, {}, 0ms", clock(spread.p50)).expect(STRING);
         }
     }
     for lane in lanes {
@@ -179,8 +194,8 @@ pub fn gantt(report: &Report, focus: &FocusReport) -> Result<Result<String, TooL
                 "  {} {} fails {share} :{tag}{}, {}",
                 it.rank,
                 task(&it.name),
-                milliseconds(from),
-                milliseconds(from + lasted)
+                clock(from),
+                clock(from + lasted)
             )
             .expect(STRING);
         }
@@ -188,8 +203,54 @@ pub fn gantt(report: &Report, focus: &FocusReport) -> Result<Result<String, TooL
     Ok(limited("bytes", text.len(), BYTES_MAX).map(|()| text))
 }
 
-fn milliseconds(seconds: f64) -> String {
-    format!("{:.0}", seconds * 1000.0)
+/// What was observed, as a section; nothing where no time is known.
+fn observations(observed: &ObservedReport) -> String {
+    let mut text = String::new();
+    for it in &observed.observed {
+        let Some(from) = it.from_s.filter(|_| it.state != "unaffected") else { continue };
+        let (name, state, at) = (task(&it.name), &it.state, clock(from));
+        match it.until_s.filter(|until| *until > from) {
+            Some(until) => {
+                let tag = if it.state == "failed" { "crit" } else { "active" };
+                writeln!(text, "  {name} {state} :{tag}, {at}, {}", clock(until))
+            }
+            None => writeln!(text, "  {name} {state} :milestone, {at}, 0ms"),
+        }
+        .expect(STRING);
+    }
+    for (what, at) in [("noticed", observed.detected_s), ("cause ends", observed.mitigated_s)] {
+        if let Some(at) = at {
+            writeln!(text, "  {what} :milestone, {}, 0ms", clock(at)).expect(STRING);
+        }
+    }
+    if text.is_empty() { text } else { format!("  section observed\n{text}") }
+}
+
+/// A time as a day and hour of a January without change of clocks: as a number of seconds, it would
+/// be shifted by the zone of whoever reads it.
+fn clock(seconds: f64) -> String {
+    let all = (seconds.max(0.0) * 1000.0).round().min(DAYS_MAX * 86_400_000.0);
+    #[expect(clippy::cast_sign_loss, reason = "it was clamped to what is positive")]
+    let all = all as u64;
+    let (days, hours) = (all / 86_400_000, all / 3_600_000 % 24);
+    let (minutes, seconds, rest) = (all / 60_000 % 60, all / 1000 % 60, all % 1000);
+    format!("2000-01-{:02} {hours:02}:{minutes:02}:{seconds:02}.{rest:03}", days + 1)
+}
+
+/// Later times are drawn at the end of this many days.
+const DAYS_MAX: f64 = 30.0;
+
+/// How times are written: with the day where there is more than one.
+fn axis(report: &Report, observed: Option<&ObservedReport>) -> &'static str {
+    let course = &report.course;
+    let ends =
+        [course.detected_s, course.ended_s, course.over_s].into_iter().flatten().map(|it| it.p50);
+    let seen = observed.into_iter().flat_map(|it| {
+        let all = it.observed.iter().flat_map(|it| [it.from_s, it.until_s]);
+        all.chain([it.detected_s, it.mitigated_s]).flatten()
+    });
+    let last = ends.chain(seen).fold(0.0, f64::max);
+    if last >= 86_400.0 { "day %d %H:%M" } else { "%H:%M:%S" }
 }
 
 /// A name within a label: markup and quotes as the entities that Mermaid knows.

@@ -15,6 +15,9 @@ pub(super) struct Glyphs {
     heights: &'static [&'static str],
     /// The changed thing, likely to fail, may fail, degraded, well.
     marks: [&'static str; 5],
+    /// To what is below in a tree: to one of several where failure got through, where it was held; to
+    /// the last one, likewise; past those above the last; past none.
+    branches: [&'static str; 6],
     pub(super) ellipsis: &'static str,
     pub(super) dash: &'static str,
     pub(super) arrow: &'static str,
@@ -29,6 +32,7 @@ pub(super) static UNICODE: Glyphs = Glyphs {
     track: "░",
     heights: &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
     marks: ["◉", "✖", "▲", "◐", "✓"],
+    branches: ["├▶ ", "├┤ ", "└▶ ", "└┤ ", "│  ", "   "],
     ellipsis: "…",
     dash: "–",
     arrow: "→",
@@ -43,6 +47,7 @@ pub(super) static ASCII: Glyphs = Glyphs {
     track: ".",
     heights: &[".", ":", "-", "=", "+", "*", "#", "@"],
     marks: ["@", "x", "!", "~", " "],
+    branches: ["|-> ", "|-| ", "`-> ", "`-| ", "|   ", "    "],
     ellipsis: "..",
     dash: "-",
     arrow: "->",
@@ -90,6 +95,28 @@ impl Glyphs {
             () if unit.degraded.p >= 0.1 || failed >= 0.01 => (Ink::Doubtful, self.marks[3]),
             () => (Ink::Good, self.marks[4]),
         }
+    }
+
+    /// The mark of a box of a picture by its state.
+    pub(super) fn state(&self, state: &str) -> (Ink, &'static str) {
+        match state {
+            "origin" => (Ink::Bad, self.marks[0]),
+            "fails" => (Ink::Bad, self.marks[1]),
+            "may_fail" => (Ink::Doubtful, self.marks[2]),
+            "degrades" => (Ink::Doubtful, self.marks[3]),
+            _ => (Ink::Good, self.marks[4]),
+        }
+    }
+
+    /// What leads to something in a tree, and what leads to those below it.
+    pub(super) fn branch(&self, is_last: bool, spreads: bool) -> [&'static str; 2] {
+        let corner = 2 * usize::from(is_last) + usize::from(!spreads);
+        [self.branches[corner], self.branches[4 + usize::from(is_last)]]
+    }
+
+    /// The signs of failure that got through, and of failure that was held.
+    pub(super) fn branches(&self) -> [&'static str; 2] {
+        [self.branches[0], self.branches[1]].map(|it| it.trim_end())
     }
 
     /// A curve of heights: blank for nothing, and something for anything.

@@ -12,6 +12,7 @@ mod rank;
 mod replay;
 mod sections;
 mod table;
+mod tree;
 mod trial;
 mod units;
 mod when;
@@ -19,6 +20,7 @@ mod when;
 pub use rank::render_rank;
 pub use replay::render_replay;
 pub use sections::{render_advice, render_comparison, render_explanation};
+pub use tree::render_tree;
 pub use trial::render_trial;
 
 use glyphs::Glyphs;

@@ -1,0 +1,45 @@
+//! What the review of an incident is made of besides a simulation: the comparison, and the advice.
+
+use super::Failure;
+use super::answer::Question;
+use super::args::SamplingArgs;
+use blastwave::model::Incident;
+use blastwave::report::replay::IncidentReport;
+use blastwave::report::{AdviseReport, Report};
+use blastwave::study::replay::{Asked, Case, replay};
+use blastwave::study::{Settings, Stop, advise};
+
+/// How many trials estimate what would have helped: there are many protections to try.
+const ADVICE_TRIALS: u64 = 4096;
+
+/// What was found out about an incident.
+pub(super) struct Studied {
+    /// What was seen beside what is most likely.
+    pub(super) replayed: IncidentReport,
+    /// What would have helped.
+    pub(super) advice: AdviseReport,
+    /// Whether it was interrupted.
+    pub(super) is_partial: bool,
+}
+
+/// Studies an incident in as many worlds as its simulation was given.
+pub(super) fn study(
+    question: &Question,
+    sampling: &SamplingArgs,
+    incident: Incident,
+    simulated: &Report,
+) -> Result<Studied, Failure> {
+    let inputs = &question.inputs;
+    let (topology, change) = (&inputs.topology, &inputs.change);
+    let with = |trials| Settings { stop: Stop::Trials(trials), ..question.settings };
+    let cases = [Case { topology: topology.clone(), change: change.clone(), incident }];
+    let settings = with(simulated.trials);
+    let mut report =
+        question.run(sampling, |progress| replay(&cases, Asked::default(), &settings, progress))?;
+    let settings = with(simulated.trials.clamp(2, ADVICE_TRIALS));
+    let advice =
+        question.run(sampling, |progress| advise(topology, change, &[], &settings, progress))?;
+    let is_partial = report.partial || advice.partial;
+    let replayed = report.incidents.pop().expect("one incident is asked about");
+    Ok(Studied { replayed, advice, is_partial })
+}

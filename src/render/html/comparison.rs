@@ -1,0 +1,274 @@
+//! The report of a comparison.
+
+use super::shell::{bare, name, page, plain, sentence, text};
+use super::simulated::STYLE;
+use super::table::{Cell, Table};
+use super::{Made, figure, list, section};
+use crate::render::comparison as said;
+use crate::render::picture;
+use crate::render::story::Wording;
+use crate::render::words;
+use crate::report::compare::{Difference, FlowDifference, LossDifference, PairReport, SideReport};
+use crate::report::{CompareReport, FocusReport, Interval, PageReport};
+
+const WORDING: Wording = Wording { name, arrow: "→" };
+
+/// A comparison as one HTML file; `focuses` are what of each side fits into a picture, in their order.
+pub fn comparison(report: &CompareReport, focuses: &[FocusReport], made: &Made<'_>) -> String {
+    let verdicts = said::essence(report, &Wording { name: str::to_owned, arrow: "→" });
+    let first = verdicts.first().map_or("There is nothing to compare.", String::as_str);
+    let mut body = format!("<header>\n<h1>{}</h1>\n", sentence(first));
+    for verdict in verdicts.iter().skip(1) {
+        body.push_str(&format!("<p class=\"lead\">{}</p>\n", sentence(verdict)));
+    }
+    if report.partial {
+        let trials = words::count(report.trials as f64);
+        body.push_str(&format!(
+            "<p class=\"alarm\"><strong>Interrupted: these are the first {trials} trials only.</strong></p>\n"
+        ));
+    }
+    body.push_str(
+        "<p class=\"soft\">The same worlds on each side. Simulated, not measured.</p>\n</header>\n<main>\n",
+    );
+    for (index, pair) in report.pairs.iter().enumerate() {
+        body.push_str(&pair_sections(report, pair, index, focuses));
+    }
+    body.push_str(&section("points", "Single points of failure", &list(&points(report))));
+    body.push_str(&section("assumed", "Assumed", &list(&assumptions(report))));
+    body.push_str(&made.section(&facts(report)));
+    body.push_str(&format!("</main>\n<footer><p>{}</p></footer>\n", text(&said::footer(report))));
+    page(&plain(first), &body, &PageReport::default())
+}
+
+/// What differs between two sides.
+fn pair_sections(
+    report: &CompareReport,
+    pair: &PairReport,
+    index: usize,
+    focuses: &[FocusReport],
+) -> String {
+    let sides = format!("{} → {}", bare(&pair.a), bare(&pair.b));
+    let id =
+        |what: &str| if index == 0 { what.to_owned() } else { format!("{what}-{}", index + 1) };
+    let mut body =
+        section(&id("flows"), &format!("Flows: {sides}"), &flows(report, pair, &id("bw-flows")));
+    let picture = picture_of(report, pair, index, focuses);
+    body.push_str(&section(&id("cascade"), &format!("Before and after: {sides}"), &picture));
+    let services = services(pair, &id("bw-services"));
+    body.push_str(&section(
+        &id("services"),
+        &format!("Services that fail more or less often: {sides}"),
+        &services,
+    ));
+    let only = |what: &str, side: &str, items: &[String]| {
+        section(
+            &id(what),
+            &format!("Only {} {}", bare(side), WORDS[usize::from(what.starts_with("has"))]),
+            &list(items),
+        )
+    };
+    let contained = |held: &[_]| -> Vec<String> {
+        held.iter().map(|it| said::contained(it, &WORDING)).collect()
+    };
+    body.push_str(&only("holds-a", &pair.a, &contained(&pair.only_a_contains)));
+    body.push_str(&only("holds-b", &pair.b, &contained(&pair.only_b_contains)));
+    let named = |names: &[String]| -> Vec<String> { names.iter().map(|it| name(it)).collect() };
+    body.push_str(&only("has-a", &pair.a, &named(&pair.only_in_a)));
+    body.push_str(&only("has-b", &pair.b, &named(&pair.only_in_b)));
+    let gained = named(&pair.single_points_gained);
+    let lost = named(&pair.single_points_lost);
+    body.push_str(&section(
+        &id("points-gained"),
+        &format!("Single points of failure that {} adds", bare(&pair.b)),
+        &list(&gained),
+    ));
+    body.push_str(&section(
+        &id("points-lost"),
+        &format!("Single points of failure that {} takes away", bare(&pair.b)),
+        &list(&lost),
+    ));
+    body
+}
+
+/// What one side alone does.
+const WORDS: [&str; 2] = ["contains failure (as shares of worlds)", "has"];
+
+/// Both in the same places; of sides that are the same, one would say as much.
+fn picture_of(
+    report: &CompareReport,
+    pair: &PairReport,
+    index: usize,
+    focuses: &[FocusReport],
+) -> String {
+    let of = |side: &str| {
+        let place = report.sides.iter().position(|it| it.name == side)?;
+        focuses.get(place)
+    };
+    let (Some(a), Some(b)) = (of(&pair.a), of(&pair.b)) else { return String::new() };
+    if pair.identical {
+        return figure(
+            &picture::cascade(a, &STYLE).replace("bw-cascade-", &format!("bw-cascade-{index}-")),
+        );
+    }
+    // Every picture of a page has names of its own for its title and its description.
+    let svg = picture::before_after(a, b, &STYLE);
+    figure(&svg.replace("bw-before-after-", &format!("bw-before-after-{index}-")))
+}
+
+fn side<'a>(report: &'a CompareReport, name: &str) -> Option<&'a SideReport> {
+    report.sides.iter().find(|it| it.name == name)
+}
+
+fn flows(report: &CompareReport, pair: &PairReport, id: &str) -> String {
+    let [a, b] = [&pair.a, &pair.b];
+    let has_losses = pair.flows.iter().any(|it| it.orders_lost.is_some());
+    let mut columns = vec![
+        "flow:".to_owned(),
+        format!("fails: {a}"),
+        format!("fails: {b}"),
+        "points more or fewer".to_owned(),
+    ];
+    if has_losses {
+        columns.extend([
+            format!("orders lost: {a}"),
+            format!("orders lost: {b}"),
+            "orders more or fewer".to_owned(),
+            format!("{a} loses more in"),
+            format!("{b} loses more in"),
+        ]);
+    }
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut table = Table::new(id, &columns);
+    for flow in &pair.flows {
+        let mut cells: Vec<Cell> = [a, b].map(|it| failed(report, it, &flow.name)).into();
+        cells.push(points_of(&flow.failed));
+        if has_losses {
+            cells.extend(losses(flow));
+        }
+        table.row(&bare(&flow.name), &cells);
+    }
+    let total = total(&pair.total, &report.measure);
+    let note = "Points are percentage points; in brackets are 95% intervals, from differences within \
+                each world.";
+    let note = format!("<p>{}</p>\n<p class=\"soft\">{note}</p>\n", text(&total));
+    table.render().unwrap_or_default() + &note
+}
+
+fn failed(report: &CompareReport, of: &str, flow: &str) -> Cell {
+    let found = side(report, of).and_then(|it| it.result.flows.iter().find(|it| it.name == flow));
+    found.map_or(Cell::Unknown, |it| share(&it.failed))
+}
+
+fn share(of: &Interval) -> Cell {
+    Cell::Figure(of.exact.unwrap_or(of.p), words::estimate(of))
+}
+
+/// A difference of probabilities, in percentage points.
+fn points_of(of: &Difference) -> Cell {
+    let shown = if of.low == 0.0 && of.high == 0.0 {
+        "none".to_owned()
+    } else {
+        format!("{:+.2} ({:+.2} to {:+.2})", of.value * 100.0, of.low * 100.0, of.high * 100.0)
+    };
+    Cell::Figure(of.value, shown)
+}
+
+fn losses(flow: &FlowDifference) -> Vec<Cell> {
+    let Some(lost) = &flow.orders_lost else { return (0..5).map(|_| Cell::Unknown).collect() };
+    let orders = |value: f64| Cell::Figure(value, words::digits(value, 3));
+    vec![
+        orders(lost.a),
+        orders(lost.b),
+        Cell::Figure(lost.difference.value, range(&lost.difference)),
+        share(&lost.a_loses_more),
+        share(&lost.b_loses_more),
+    ]
+}
+
+/// `-3,200 (-3,300 to -3,100)`.
+fn range(of: &Difference) -> String {
+    if of.low == 0.0 && of.high == 0.0 {
+        return "none".to_owned();
+    }
+    let signed = |value: f64| {
+        let sign = if value < 0.0 { "-" } else { "+" };
+        format!("{sign}{}", words::digits(value.abs(), 3))
+    };
+    format!("{} ({} to {})", signed(of.value), signed(of.low), signed(of.high))
+}
+
+fn total(of: &LossDifference, measure: &str) -> String {
+    let (what, show): (_, fn(f64) -> String) = if measure == "orders_lost" {
+        ("orders lost on average", |value| words::digits(value, 3))
+    } else {
+        ("of requests fail at peak", words::percent)
+    };
+    let change = match measure {
+        "orders_lost" => range(&of.difference),
+        _ => format!(
+            "{:+.2} percentage points, from {:+.2} to {:+.2}",
+            of.difference.value * 100.0,
+            of.difference.low * 100.0,
+            of.difference.high * 100.0
+        ),
+    };
+    format!("Over all flows that both have: {} → {} {what}: {change}.", show(of.a), show(of.b))
+}
+
+fn services(pair: &PairReport, id: &str) -> String {
+    let columns = ["service:", "points more or fewer"];
+    let mut table = Table::new(id, &columns);
+    for it in pair.services.iter().filter(|it| it.failed.is_clear()) {
+        table.row(&bare(&it.name), &[points_of(&it.failed)]);
+    }
+    table.render().unwrap_or_default()
+}
+
+/// What alone takes flows down, side by side.
+fn points(report: &CompareReport) -> Vec<String> {
+    let of = |side: &SideReport| {
+        let points = side.single_points.iter().map(|it| {
+            let flows: Vec<String> = it.flows.iter().map(|it| name(it)).collect();
+            format!("{} ({})", name(&it.name), words::list(&flows, "and", 4))
+        });
+        let points: Vec<String> = points.collect();
+        let said =
+            if points.is_empty() { "none".to_owned() } else { words::list(&points, "and", 12) };
+        format!("{}: {said}", name(&side.name))
+    };
+    report.sides.iter().map(of).collect()
+}
+
+/// Of all sides, each once.
+fn assumptions(report: &CompareReport) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for said in report.sides.iter().flat_map(|side| &side.result.assumptions) {
+        if !all.contains(said) {
+            all.push(said.clone());
+        }
+    }
+    all
+}
+
+fn facts(report: &CompareReport) -> Vec<(&'static str, String)> {
+    let sides: Vec<String> = report.sides.iter().map(|it| name(&it.name)).collect();
+    let what = if report.of == "changes" { "changes" } else { "topologies" };
+    let mut facts = vec![(what, words::list(&sides, "and", 12))];
+    if let Some(first) = report.sides.first() {
+        facts.push(match what {
+            "changes" => ("topology", name(&first.result.topology)),
+            _ => ("change", name(&first.result.change)),
+        });
+    }
+    let renames: Vec<String> =
+        report.renames.iter().map(|[old, new]| format!("{} is {}", name(old), name(new))).collect();
+    if !renames.is_empty() {
+        facts.push(("taken for the same", words::list(&renames, "and", 12)));
+    }
+    facts.push((
+        "trials",
+        format!("{} on each side, seed {}", words::count(report.trials as f64), report.seed),
+    ));
+    facts.push(("program", format!("blastwave {}", report.tool_version)));
+    facts
+}

@@ -1,0 +1,96 @@
+//! A review as Markdown: one file, pictures as Mermaid, ready to be pasted.
+
+use super::{Block, Review};
+use crate::render::markdown::{code, prose};
+use crate::render::picture::mermaid;
+use crate::render::story::Wording;
+
+/// A review as one Markdown document. `command` makes it again.
+///
+/// # Errors
+/// Where the cascade is too large for Mermaid: a focus of fewer boxes is wanted.
+pub fn markdown(review: &Review<'_>, command: &str) -> Result<String, mermaid::TooLarge> {
+    let cascade = mermaid::flowchart(review.focus)?;
+    // A timeline that is too large is in the table above it.
+    let gantt = mermaid::gantt(review.report, review.focus, Some(review.observed));
+    let gantt = gantt.ok().and_then(Result::ok);
+    let date = review.observed.date.as_ref().map_or_else(String::new, |date| format!("{date} · "));
+    let mut parts = vec![
+        format!("# {}", prose(&review.title())),
+        format!(
+            "{date}simulated beside what was seen; of the simulated part, nothing was measured."
+        ),
+    ];
+    for part in review.parts(&WORDING) {
+        parts.push(format!("## {}", part.title));
+        for block in part.blocks {
+            parts.extend(match block {
+                Block::Said(said) => Some(said),
+                Block::List(items) => Some(list("- ", &items)),
+                Block::Tasks(items) => Some(list("- [ ] ", &items)),
+                Block::Table(rows) => Some(table(&rows)),
+                Block::Cascade => Some(mermaid_block(&cascade)),
+                Block::Timeline => gantt.as_deref().map(mermaid_block),
+            });
+        }
+    }
+    if !command.is_empty() {
+        parts.push(format!("Made by\n\n```sh\n{}\n```", fenced(command)));
+    }
+    Ok(parts.join("\n\n") + "\n")
+}
+
+const WORDING: Wording = Wording { name, arrow: "→" };
+
+/// A name of a thing as code; a whole sentence, which has blanks, as it is.
+fn name(text: &str) -> String {
+    if !text.contains(' ') && !text.contains("://") {
+        return code(text);
+    }
+    // An underscore within a word acts on nothing, and is easier to edit than its entity.
+    let mut plain = String::new();
+    for (index, part) in prose(text).split("&#95;").enumerate() {
+        let is_word = |it: Option<char>| it.is_some_and(char::is_alphanumeric);
+        if index > 0 {
+            let is_within = is_word(plain.chars().next_back()) && is_word(part.chars().next());
+            plain.push_str(if is_within { "_" } else { "&#95;" });
+        }
+        plain.push_str(part);
+    }
+    plain
+}
+
+fn list(mark: &str, items: &[String]) -> String {
+    items.iter().map(|it| format!("{mark}{it}")).collect::<Vec<_>>().join("\n")
+}
+
+fn table(rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |", cells.join(" | "));
+    let mut lines: Vec<String> = rows.iter().map(|row| line(row)).collect();
+    if let Some(head) = rows.first() {
+        lines.insert(1, format!("|{}", "---|".repeat(head.len())));
+    }
+    lines.join("\n")
+}
+
+/// Mermaid's own text holds no fence: labels and titles spell backticks as entities or not at all.
+fn mermaid_block(text: &str) -> String {
+    format!("```mermaid\n{}```", text.replace("```", "'''"))
+}
+
+fn fenced(command: &str) -> String {
+    command.replace("```", "'''").replace(['\n', '\r'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_code_and_sentences_are_words_without_markup() {
+        assert_eq!(name("core_proxy"), "`core_proxy`");
+        assert_eq!(name("let core_proxy rest"), "let core_proxy rest");
+        assert_eq!(name("_all_ of <b>"), "&#95;all&#95; of &#60;b&#62;");
+        assert_eq!(name("https://example.com/a_b"), "https://example.com/a_b");
+    }
+}

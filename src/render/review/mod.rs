@@ -1,0 +1,70 @@
+//! An incident review: what happened, what a simulation of it says, where the two differ, what held,
+//! and what would have helped; to be pasted into a post-mortem.
+//!
+//! What it says stands in [`said`]; how it looks, in a file for each form.
+
+mod markdown;
+mod said;
+mod timeline;
+
+pub use markdown::markdown;
+
+use super::story::Wording;
+use crate::report::replay::IncidentReport;
+use crate::report::{AdviseReport, FocusReport, ObservedReport, Report};
+
+/// An incident, and what was simulated of it. All are of the same topology and change.
+#[derive(Clone, Copy, Debug)]
+pub struct Review<'a> {
+    /// The simulation.
+    pub report: &'a Report,
+    /// The part of it that fits into a picture.
+    pub focus: &'a FocusReport,
+    /// What was seen, and when.
+    pub observed: &'a ObservedReport,
+    /// What was seen beside what the simulation finds most likely.
+    pub replayed: &'a IncidentReport,
+    /// What would have helped.
+    pub advice: &'a AdviseReport,
+}
+
+/// A section of a review.
+pub(super) struct Part {
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    pub(super) blocks: Vec<Block>,
+}
+
+/// What a section consists of; texts are in the wording that was asked for.
+pub(super) enum Block {
+    Said(String),
+    List(Vec<String>),
+    /// What somebody could do.
+    Tasks(Vec<String>),
+    /// The first row is the head.
+    Table(Vec<Vec<String>>),
+    Cascade,
+    Timeline,
+}
+
+impl Review<'_> {
+    /// Its title, as plain text.
+    pub(super) fn title(&self) -> String {
+        format!("Incident review: {}", self.observed.incident)
+    }
+
+    /// All sections that say something.
+    pub(super) fn parts(&self, wording: &Wording) -> Vec<Part> {
+        let parts = [
+            ("summary", "Summary", said::summary(self, wording)),
+            ("timeline", "Timeline", timeline::blocks(self, wording)),
+            ("cascade", "Cascade", said::cascade(self)),
+            ("compared", "Seen and simulated", said::compared(self, wording)),
+            ("held", "What held", said::held(self, wording)),
+            ("advice", "What would have helped", said::advice(self, wording)),
+            ("assumed", "What this rests on", said::grounds(self, wording)),
+        ];
+        let parts = parts.map(|(id, title, blocks)| Part { id, title, blocks });
+        parts.into_iter().filter(|part| !part.blocks.is_empty()).collect()
+    }
+}

@@ -1,0 +1,325 @@
+//! What a review says, section by section.
+
+use super::{Block, Review};
+use crate::render::story::{self, Wording};
+use crate::render::{advice as advised, words};
+use crate::report::replay::{ComponentReport, ContainmentReport, DurationReport};
+
+/// How many names a sentence holds.
+const NAMES: usize = 6;
+/// How many guards are named.
+const GUARDS: usize = 8;
+/// How many protections are named one at a time.
+const ALONE: usize = 6;
+/// A duration is told as missed where it is further off than by this factor.
+const NEAR: f64 = 2.0;
+
+/// What happened, what set it off, what the simulation says against it.
+pub(super) fn summary(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+    let mut items = vec![format!("What happened: {}", happened(review, wording))];
+    items.extend(course(review).map(|said| format!("When: {said}")));
+    items.push(format!("What the simulation says: {}", story::essence(review.report, wording)));
+    items.push(format!("How well it agrees: {}", agreement(review)));
+    let advice = advised::essence(review.advice, wording).join(" ");
+    let advice = advice.strip_prefix("What helps most: ").unwrap_or(&advice);
+    items.push(format!("What would have helped: {advice}"));
+    vec![Block::List(items)]
+}
+
+fn happened(review: &Review<'_>, wording: &Wording) -> String {
+    let of = |state: &str| -> Vec<String> {
+        let all = review.replayed.components.iter().filter(|it| it.observed == state);
+        all.map(|it| (wording.name)(&it.name)).collect()
+    };
+    let (failed, degraded, well) = (of("failed"), of("degraded"), of("unaffected"));
+    let mut parts = Vec::new();
+    if !failed.is_empty() {
+        parts.push(format!("{} failed", words::list(&failed, "and", NAMES)));
+    }
+    if !degraded.is_empty() {
+        let verb = if degraded.len() == 1 { "was" } else { "were" };
+        parts.push(format!("{} {verb} degraded", words::list(&degraded, "and", NAMES)));
+    }
+    if !well.is_empty() {
+        let verb = if well.len() == 1 { "was" } else { "were" };
+        parts.push(format!("{} {verb} not affected", words::list(&well, "and", NAMES)));
+    }
+    if parts.is_empty() { "nothing is written down.".to_owned() } else { parts.join("; ") + "." }
+}
+
+/// When it was noticed, when the cause was gone, how long it lasted, as far as known.
+fn course(review: &Review<'_>) -> Option<String> {
+    let seen = review.observed;
+    let lasted = review.replayed.duration.and_then(|it| it.observed_s);
+    let parts = [
+        seen.detected_s.map(|at| format!("noticed after {}", words::duration(at))),
+        seen.mitigated_s.map(|at| format!("the cause gone after {}", words::duration(at))),
+        lasted.map(|it| format!("{} from the first impact to the last", words::duration(it))),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", ") + ".")
+}
+
+fn agreement(review: &Review<'_>) -> String {
+    let all = &review.replayed.components;
+    let hits = all.iter().filter(|it| it.is_hit()).count();
+    let known = words::plural(all.len(), "component");
+    let misses = all.len() - hits;
+    let verdict = match (all.len(), misses) {
+        (0, _) => "nothing was written down to hold it against".to_owned(),
+        (1, 0) => "the one component whose state is known is in the state that is most likely by \
+                   the simulation"
+            .to_owned(),
+        (_, 0) => {
+            format!(
+                "all {known} whose state is known are in the state that is most likely by the simulation"
+            )
+        }
+        _ => format!(
+            "{hits} of {known} are in the state that is most likely by the simulation, {misses} {} not",
+            if misses == 1 { "is" } else { "are" }
+        ),
+    };
+    let lasted = review.replayed.duration.and_then(duration);
+    lasted.map_or_else(|| format!("{verdict}."), |lasted| format!("{verdict}; {lasted}."))
+}
+
+fn duration(it: DurationReport) -> Option<String> {
+    let (observed, predicted) = (it.observed_s?, it.predicted_s?);
+    let mut said = format!(
+        "it took {}, and takes {} (median) by the simulation",
+        words::duration(observed),
+        words::duration(predicted)
+    );
+    if let Some(given) = it.given_actions_s {
+        let given = words::duration(given);
+        said.push_str(&format!(", {given} if the cause ends when it was ended in truth"));
+    }
+    Some(said)
+}
+
+/// The picture, and how to read it.
+pub(super) fn cascade(review: &Review<'_>) -> Vec<Block> {
+    let shares = if review.report.trials == 1 { "the trial" } else { "trials" };
+    vec![
+        Block::Said(format!(
+            "Simulated. Arrows point the way failure spreads, from a dependency to its caller; beside \
+             them stands in which share of {shares} it got through, or a guard held."
+        )),
+        Block::Cascade,
+    ]
+}
+
+/// Every component of known state, then every miss in words.
+pub(super) fn compared(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+    let all = &review.replayed.components;
+    let mut blocks = Vec::new();
+    if !all.is_empty() {
+        let heads = ["component", "seen", "most likely", "fails", "degraded or worse", ""];
+        let mut rows = vec![heads.map(str::to_owned).to_vec()];
+        let (hits, misses): (Vec<_>, Vec<_>) = all.iter().partition(|it| it.is_hit());
+        rows.extend(misses.into_iter().chain(hits).map(|it| row(it, wording)));
+        blocks.push(Block::Table(rows));
+    }
+    let mut misses: Vec<String> =
+        all.iter().filter(|it| !it.is_hit()).map(|it| miss(it, wording)).collect();
+    misses.extend(review.replayed.duration.and_then(missed_duration));
+    misses.extend(unseen(review, wording));
+    misses.extend(not_simulated(review, wording));
+    if misses.is_empty() {
+        blocks.push(Block::Said("They agree wherever something is known.".to_owned()));
+    } else {
+        blocks.push(Block::Said("Where they differ, or cannot be compared:".to_owned()));
+        blocks.push(Block::List(misses));
+    }
+    blocks
+}
+
+fn row(it: &ComponentReport, wording: &Wording) -> Vec<String> {
+    vec![
+        (wording.name)(&it.name),
+        it.observed.clone(),
+        it.predicted.clone(),
+        words::percent(rounded(it.failed)),
+        words::percent(rounded(it.degraded)),
+        if it.is_hit() { "agrees" } else { "miss" }.to_owned(),
+    ]
+}
+
+fn miss(it: &ComponentReport, wording: &Wording) -> String {
+    let name = (wording.name)(&it.name);
+    let was = state(&it.observed);
+    let by = match it.predicted.as_str() {
+        "failed" => format!("fails in {} of trials", words::percent(rounded(it.failed))),
+        "degraded" => format!(
+            "is degraded in {} of trials, and fails in {}",
+            words::percent(rounded(it.degraded)),
+            words::percent(rounded(it.failed))
+        ),
+        _ => format!("is hit in {} of trials", words::percent(rounded(it.degraded))),
+    };
+    format!("{name} {was}; by the simulation it {by}.")
+}
+
+fn state(observed: &str) -> &'static str {
+    match observed {
+        "failed" => "failed",
+        "degraded" => "was degraded",
+        _ => "was not affected",
+    }
+}
+
+fn missed_duration(it: DurationReport) -> Option<String> {
+    let (observed, predicted) = (it.observed_s?, it.predicted_s?);
+    let is_near = observed <= predicted * NEAR && predicted <= observed * NEAR;
+    (!is_near).then(|| {
+        format!(
+            "It took {}; by the simulation {} (median), with the delays of detection and rollback \
+             that are stated or else documented defaults.",
+            words::duration(observed),
+            words::duration(predicted)
+        )
+    })
+}
+
+/// What fails by the simulation and of which nobody wrote down anything.
+fn unseen(review: &Review<'_>, wording: &Wording) -> Option<String> {
+    let known = |name: &str| review.replayed.components.iter().any(|it| it.name == name);
+    let failing = review.report.services.iter().filter(|it| it.failed.p >= 0.5 && !known(&it.name));
+    let names: Vec<String> = failing.map(|it| (wording.name)(&it.name)).collect();
+    let verb = if names.len() == 1 { "fails" } else { "fail" };
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} {verb} by the simulation, and nothing is written down of what they did.",
+            words::list(&names, "and", NAMES)
+        )
+        .replace("of what they did", if names.len() == 1 { "of it" } else { "of them" })
+    })
+}
+
+/// What operators did that is not part of the simulation.
+fn not_simulated(review: &Review<'_>, wording: &Wording) -> Option<String> {
+    let left = review.replayed.actions.iter().filter(|it| !it.simulated);
+    let said: Vec<String> = left
+        .map(|it| {
+            let target = it.target.as_ref().map(|it| format!(" {}", (wording.name)(it)));
+            let (action, at) = (it.action.replace('_', " "), words::duration(it.at_s));
+            format!("{action}{} after {at}", target.unwrap_or_default())
+        })
+        .collect();
+    (!said.is_empty()).then(|| {
+        format!("Operators did what is not simulated: {}.", words::list(&said, "and", NAMES))
+    })
+}
+
+/// What held: by those who were there, by taking it away, and by the simulation.
+pub(super) fn held(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let told = &review.observed.what_held;
+    if !told.is_empty() {
+        blocks.push(Block::Said("By the facts:".to_owned()));
+        blocks.push(Block::List(told.iter().map(|it| (wording.name)(it)).collect()));
+    }
+    let taken: Vec<String> =
+        review.replayed.containment.iter().map(|it| contained(it, wording)).collect();
+    if !taken.is_empty() {
+        blocks.push(Block::Said("Taken away in the simulation, one at a time:".to_owned()));
+        blocks.push(Block::List(taken));
+    }
+    let guards = story::held(review.report);
+    let count = guards.len();
+    let mut items: Vec<String> = guards
+        .into_iter()
+        .take(GUARDS)
+        .map(|it| {
+            let call = wording.call(&it.at.caller, &it.at.dependency);
+            let through = match it.at.passed {
+                passed if passed > 0.0 => format!("; got through in {}", words::percent(passed)),
+                _ => String::new(),
+            };
+            format!("{call}: {}{through}", it.guards)
+        })
+        .collect();
+    if count > GUARDS {
+        items.push(format!("and at {}", words::plural(count - GUARDS, "more call")));
+    }
+    if !items.is_empty() {
+        blocks.push(Block::Said("By the simulation, as shares of trials:".to_owned()));
+        blocks.push(Block::List(items));
+    }
+    let open: Vec<String> = story::unheld(review.report)
+        .into_iter()
+        .map(|it| wording.call(&it.caller, &it.dependency))
+        .collect();
+    if !open.is_empty() {
+        let calls = words::list(&open, "and", NAMES);
+        blocks.push(Block::Said(format!("Failure came in and nothing held at {calls}.")));
+    }
+    blocks
+}
+
+fn contained(it: &ContainmentReport, wording: &Wording) -> String {
+    let what = (wording.name)(&it.what);
+    let names = |names: &[String]| {
+        let names: Vec<String> = names.iter().map(|it| (wording.name)(it)).collect();
+        words::list(&names, "and", NAMES)
+    };
+    match it.confirmed {
+        Some(true) => {
+            format!("{what}: without it, {} would have been worse", names(&it.newly_impacted))
+        }
+        Some(false) => format!(
+            "{what}: it kept {} from failing by the facts, and makes no difference to them in the \
+             simulation",
+            names(&it.stopped)
+        ),
+        None => format!("{what}: the topology has no call to take it away from"),
+    }
+}
+
+/// What would have helped, as something to decide on.
+pub(super) fn advice(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+    let it = review.advice;
+    let mut blocks = vec![Block::Said(advised::essence(it, wording).join(" "))];
+    let mut sections = advised::sections(it, wording);
+    if let Some(at) = sections.iter().position(|it| it.title == "Together") {
+        let together = sections.remove(at);
+        blocks.push(Block::Said(format!("To decide on ({}):", together.remark)));
+        blocks.push(Block::Tasks(together.lines));
+    }
+    if let Some(alone) = sections.iter_mut().find(|it| it.title == "One at a time") {
+        blocks.push(Block::Said(format!("Each by itself ({}):", alone.remark)));
+        let mut lines = std::mem::take(&mut alone.lines);
+        lines.truncate(ALONE);
+        blocks.push(Block::List(lines));
+    }
+    let assumed: Vec<String> = it.assumptions.iter().map(|it| (wording.name)(it)).collect();
+    if !assumed.is_empty() {
+        blocks.push(Block::Said(format!("Taken for granted: {}.", assumed.join("; "))));
+    }
+    blocks
+}
+
+/// Sources, what is not known, and how it was simulated.
+pub(super) fn grounds(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+    let mut items = Vec::new();
+    let sources: Vec<String> =
+        review.replayed.sources.iter().map(|it| (wording.name)(it)).collect();
+    if !sources.is_empty() {
+        items.push(format!("Sources: {}", sources.join(", ")));
+    }
+    items.extend(review.observed.notes.as_ref().map(|it| (wording.name)(it)));
+    let unknowns = story::unknowns(review.report).into_iter();
+    items.extend(
+        unknowns.map(|it| format!("Not stated, and it matters: {}", story::unknown(it, wording))),
+    );
+    let assumed = review.report.assumptions.iter();
+    items.extend(assumed.map(|it| format!("Assumed: {}", (wording.name)(it))));
+    items.push(story::footer(review.report));
+    vec![Block::List(items)]
+}
+
+/// No more than a tenth of a percent.
+fn rounded(share: f64) -> f64 {
+    if (0.001..=0.999).contains(&share) { (share * 1000.0).round() / 1000.0 } else { share }
+}

@@ -1,0 +1,123 @@
+//! What was seen in the order of time, with what the simulation says of each beside it.
+
+use super::{Block, Review};
+use crate::render::story::Wording;
+use crate::render::words;
+use crate::report::observed::Observation;
+use crate::report::replay::ActionReport;
+use crate::report::{Spread, UnitReport};
+
+/// How many lines are written out.
+const ROWS: usize = 60;
+
+/// The table, and the picture where there is time.
+pub(super) fn blocks(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+    let mut events = events(review, wording);
+    if events.is_empty() {
+        return Vec::new();
+    }
+    // What has no time stands last, in the order written.
+    events.sort_by(|a, b| a.at.unwrap_or(f64::INFINITY).total_cmp(&b.at.unwrap_or(f64::INFINITY)));
+    let left_out = events.len().saturating_sub(ROWS);
+    let mut rows = vec![["time", "what was seen", "by the simulation"].map(str::to_owned).to_vec()];
+    rows.extend(events.into_iter().take(ROWS).map(|it| {
+        let at =
+            it.at.map_or_else(|| "not known".to_owned(), |at| format!("+{}", words::duration(at)));
+        vec![at, it.seen, it.simulated]
+    }));
+    let mut blocks = vec![
+        Block::Said(
+            "Times seen count from the start of the incident, simulated ones from the start of the \
+             change: the median, and what 8 of 10 trials lie within."
+                .to_owned(),
+        ),
+        Block::Table(rows),
+    ];
+    if left_out > 0 {
+        blocks.push(Block::Said(format!("And {} more.", words::count(left_out as f64))));
+    }
+    if review.report.course.kind == "time" {
+        blocks.push(Block::Timeline);
+    }
+    blocks
+}
+
+struct Event {
+    at: Option<f64>,
+    seen: String,
+    simulated: String,
+}
+
+fn events(review: &Review<'_>, wording: &Wording) -> Vec<Event> {
+    let course = &review.report.course;
+    let mut events: Vec<Event> = review
+        .observed
+        .observed
+        .iter()
+        .filter(|it| it.state != "unaffected")
+        .map(|it| observation(review, it, wording))
+        .collect();
+    let moments = [
+        (review.observed.detected_s, "noticed", course.detected_s),
+        (review.observed.mitigated_s, "the cause is gone", course.ended_s),
+    ];
+    for (at, what, spread) in moments {
+        if at.is_some() {
+            let simulated = spread.map_or_else(|| "–".to_owned(), |it| said(what, it));
+            events.push(Event { at, seen: what.to_owned(), simulated });
+        }
+    }
+    events.extend(review.replayed.actions.iter().map(|it| action(it, wording)));
+    events
+}
+
+fn observation(review: &Review<'_>, it: &Observation, wording: &Wording) -> Event {
+    let verb = if it.state == "failed" { "fails" } else { "is degraded" };
+    let share = it.severity.map(|it| format!(" for {} of requests", words::stated(it)));
+    let until = it.until_s.map(|it| format!(", until +{}", words::duration(it)));
+    let source = it.source.as_ref().map(|it| format!(": “{}”", (wording.name)(it)));
+    let parts = [share, until, source].map(Option::unwrap_or_default).concat();
+    let units = if it.is_flow { &review.report.flows } else { &review.report.services };
+    let unit = units.iter().find(|unit| unit.name == it.name);
+    Event {
+        at: it.from_s,
+        seen: format!("{} {verb}{parts}", (wording.name)(&it.name)),
+        simulated: unit.map_or_else(|| "–".to_owned(), simulated),
+    }
+}
+
+fn simulated(unit: &UnitReport) -> String {
+    let (failed, degraded) = (words::estimate(&unit.failed), words::estimate(&unit.degraded));
+    let what = match (unit.failed.p, unit.degraded.p) {
+        (failed, degraded) if failed <= 0.0 && degraded <= 0.0 => return "not hit".to_owned(),
+        (share, _) if share <= 0.0 => format!("degraded in {degraded} of trials"),
+        _ => format!("fails in {failed} of trials"),
+    };
+    unit.first_failed_s
+        .map_or_else(|| what.clone(), |first| format!("{what}, {}", said("first", first)))
+}
+
+/// `first after 45 s (12 s–3 min)`.
+fn said(what: &str, spread: Spread) -> String {
+    let [low, median, high] = [spread.p10, spread.p50, spread.p90].map(words::duration);
+    if low == high {
+        return if spread.p50 <= 0.0 {
+            format!("{what} at once")
+        } else {
+            format!("{what} after {median}")
+        };
+    }
+    format!("{what} after {median} ({low}–{high})")
+}
+
+fn action(it: &ActionReport, wording: &Wording) -> Event {
+    let target = it.target.as_ref().map(|it| format!(" {}", (wording.name)(it)));
+    let share = it.share.map(|it| format!(", {}", words::stated(it)));
+    let what = it.action.replace('_', " ");
+    let more = [target, share].map(Option::unwrap_or_default).concat();
+    Event {
+        at: Some(it.at_s),
+        seen: format!("operators: {what}{more}"),
+        simulated: if it.simulated { "ends the cause" } else { "not simulated" }.to_owned(),
+    }
+}

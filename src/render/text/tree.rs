@@ -1,0 +1,368 @@
+//! The cascade as a tree: what breaks, what it takes with it, where a guard held.
+
+use super::ink::{Ink, Line, columns, shorten};
+use super::{Page, Style, losses, units};
+use crate::render::{story, words};
+use crate::report::focus::{BoxReport, EdgeReport};
+use crate::report::{FocusReport, Report};
+
+/// The longest a bar gets, and the shortest.
+const BAR: (usize, usize) = (20, 8);
+/// The fewest columns for a name with what leads to it.
+const NAME_LEAST: usize = 18;
+
+/// The cascade as lines of text, the last one with its newline. Both are of the same simulation.
+pub fn render_tree(report: &Report, focus: &FocusReport, style: &Style) -> String {
+    let mut page = Page::new(*style);
+    super::headline(&mut page, report);
+    units::add(&mut page, report);
+    losses::add(&mut page, report);
+    page.head("Cascade", "from what breaks to what feels it; shares of worlds");
+    let rows = rows(&page, focus);
+    draw(&mut page, &rows);
+    legend(&mut page, focus);
+    page.gap();
+    page.paragraph(Ink::Faint, "", &story::footer(report));
+    page.text
+}
+
+/// A line of the tree.
+struct Row {
+    /// What leads to the name: the lines of the tree.
+    lead: String,
+    mark: (Ink, &'static str),
+    name: String,
+    failed: f64,
+    degraded: f64,
+    state: (Ink, String),
+    /// How failure came, or what held it.
+    came: (Ink, String),
+}
+
+fn rows(page: &Page, focus: &FocusReport) -> Vec<Row> {
+    let tree = Tree::new(focus);
+    let mut rows = Vec::new();
+    // What is still to be drawn: a box, what leads to it, and what leads to those below it.
+    let mut open: Vec<(usize, String, String)> = Vec::new();
+    open.extend(tree.roots.iter().rev().map(|root| (*root, String::new(), String::new())));
+    while let Some((at, lead, below)) = open.pop() {
+        rows.push(row(page, focus, &tree, at, lead));
+        let children = &tree.children[at];
+        for (index, child) in children.iter().enumerate().rev() {
+            let is_last = index + 1 == children.len();
+            let [corner, line] = page.glyphs.branch(is_last, tree.spreads(focus, *child));
+            open.push((*child, format!("{below}{corner}"), format!("{below}{line}")));
+        }
+    }
+    rows
+}
+
+/// Every box once, below the one from which most came to it.
+struct Tree {
+    roots: Vec<usize>,
+    children: Vec<Vec<usize>>,
+    /// The edge by which each box was reached, by its number.
+    by: Vec<Option<usize>>,
+}
+
+impl Tree {
+    /// Grows from what breaks, by the strongest edge that is left.
+    fn new(focus: &FocusReport) -> Self {
+        let count = focus.boxes.len();
+        let mut tree =
+            Self { roots: Vec::new(), children: vec![Vec::new(); count], by: vec![None; count] };
+        let mut is_placed = vec![false; count];
+        let (origins, others): (Vec<usize>, Vec<usize>) =
+            (0..count).partition(|it| focus.boxes[*it].state == "origin");
+        for origin in &origins {
+            is_placed[*origin] = true;
+        }
+        tree.roots = origins;
+        tree.grow(focus, &mut is_placed);
+        // What nothing drawn leads to stands by itself, after the rest.
+        for root in others {
+            if !std::mem::replace(&mut is_placed[root], true) {
+                tree.roots.push(root);
+                tree.grow(focus, &mut is_placed);
+            }
+        }
+        for children in &mut tree.children {
+            children.sort_by(|a, b| {
+                let failed = |it: &usize| focus.boxes[*it].failed.p;
+                failed(b).total_cmp(&failed(a)).then(a.cmp(b))
+            });
+        }
+        tree
+    }
+
+    fn grow(&mut self, focus: &FocusReport, is_placed: &mut [bool]) {
+        loop {
+            let next = focus
+                .edges
+                .iter()
+                .enumerate()
+                .filter(|(_, edge)| is_placed[edge.from] && !is_placed[edge.to])
+                .max_by(|(a, one), (b, other)| strength(one, other).then(b.cmp(a)));
+            let Some((index, edge)) = next else { break };
+            is_placed[edge.to] = true;
+            self.by[edge.to] = Some(index);
+            self.children[edge.from].push(edge.to);
+        }
+    }
+
+    fn edge<'a>(&self, focus: &'a FocusReport, at: usize) -> Option<&'a EdgeReport> {
+        self.by[at].map(|edge| &focus.edges[edge])
+    }
+
+    /// Whether failure got through on the way to a box.
+    fn spreads(&self, focus: &FocusReport, at: usize) -> bool {
+        self.edge(focus, at).is_none_or(|edge| edge.passed >= focus.threshold)
+    }
+}
+
+fn strength(one: &EdgeReport, other: &EdgeReport) -> std::cmp::Ordering {
+    let held = |it: &EdgeReport| it.held.first().map_or(0.0, |held| held.share);
+    one.passed.total_cmp(&other.passed).then(held(one).total_cmp(&held(other)))
+}
+
+fn row(page: &Page, focus: &FocusReport, tree: &Tree, at: usize, lead: String) -> Row {
+    let it = &focus.boxes[at];
+    let (ink, mark) = page.glyphs.state(&it.state);
+    Row {
+        lead,
+        mark: (ink, mark),
+        name: page.name(&it.name),
+        failed: it.failed.p,
+        degraded: it.degraded.p.max(it.failed.p),
+        state: (ink, state(it, focus)),
+        came: tree
+            .edge(focus, at)
+            .map_or((Ink::Faint, String::new()), |edge| came(page, focus, edge)),
+    }
+}
+
+fn state(it: &BoxReport, focus: &FocusReport) -> String {
+    let what = match it.state.as_str() {
+        "origin" => "breaks".to_owned(),
+        "fails" | "may_fail" => format!("fails {}", words::percent(rounded(it.failed.p))),
+        "degrades" => format!("degraded {}", words::percent(rounded(it.degraded.p))),
+        _ => "holds".to_owned(),
+    };
+    let fails = matches!(it.state.as_str(), "fails" | "may_fail");
+    match it.first_failed_s.filter(|first| focus.has_time && fails && first.p50 > 0.0) {
+        Some(first) => format!("{what} +{}", words::duration(first.p50)),
+        None => what,
+    }
+}
+
+fn came(page: &Page, focus: &FocusReport, edge: &EdgeReport) -> (Ink, String) {
+    let guard = edge.guard(focus.threshold);
+    let held = guard
+        .map(|it| format!("{} held {}", page.name(&it.guard), words::percent(rounded(it.share))));
+    let through = match edge.kind.as_str() {
+        "runs_in" => Some("runs there".to_owned()),
+        "load" => Some("is flooded".to_owned()),
+        "degraded" => Some("lacks its answers".to_owned()),
+        _ if edge.passed >= focus.threshold => {
+            Some(format!("got through {}", words::percent(rounded(edge.passed))))
+        }
+        _ => None,
+    };
+    match (through, held) {
+        (Some(through), Some(held)) => (Ink::Plain, format!("{through}, {held}")),
+        (Some(through), None) => (Ink::Plain, through),
+        (None, held) => (Ink::Good, held.unwrap_or_default()),
+    }
+}
+
+fn rounded(share: f64) -> f64 {
+    if (0.001..=0.999).contains(&share) { (share * 1000.0).round() / 1000.0 } else { share }
+}
+
+/// How wide columns are, so that the widest line fits.
+struct Fit {
+    name: usize,
+    bar: usize,
+    state: usize,
+    came: usize,
+}
+
+impl Fit {
+    fn new(rows: &[Row], page: usize) -> Self {
+        let widest = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
+        let name = widest(|row| columns(&row.lead) + 2 + columns(&row.name));
+        let state = widest(|row| columns(&row.state.1));
+        let came = widest(|row| columns(&row.came.1));
+        let mut fit = Self { name, bar: BAR.0, state, came };
+        let excess = |fit: &Self| (2 + fit.total()).saturating_sub(page);
+        fit.bar = fit.bar.saturating_sub(excess(&fit)).max(BAR.1);
+        fit.name = fit.name.saturating_sub(excess(&fit)).max(NAME_LEAST.min(fit.name));
+        fit.came = fit.came.saturating_sub(excess(&fit));
+        fit
+    }
+
+    fn total(&self) -> usize {
+        let came = if self.came > 0 { 2 + self.came } else { 0 };
+        self.name + 2 + self.bar + 2 + self.state + came
+    }
+}
+
+fn draw(page: &mut Page, rows: &[Row]) {
+    let fit = Fit::new(rows, page.style.width);
+    for row in rows {
+        // A deep tree leaves room for a name, whatever leads to it.
+        let lead = shorten(&row.lead, fit.name.saturating_sub(10), page.glyphs.ellipsis);
+        let room = fit.name.saturating_sub(columns(&lead) + 2);
+        let name = shorten(&row.name, room, page.glyphs.ellipsis);
+        let mut line = Line::of(Ink::Plain, "  ");
+        let used = columns(&lead) + 2 + columns(&name);
+        line.push(Ink::Faint, lead).push(row.mark.0, row.mark.1).blank(2 - columns(row.mark.1));
+        line.push(Ink::Plain, name).blank(fit.name.saturating_sub(used) + 2);
+        line.append(page.glyphs.bar(row.failed, row.degraded, fit.bar)).blank(2);
+        line.push(row.state.0, row.state.1.clone());
+        line.blank(fit.state - columns(&row.state.1) + 2);
+        line.push(row.came.0, shorten(&row.came.1, fit.came, page.glyphs.ellipsis));
+        page.line(&line);
+    }
+}
+
+fn legend(page: &mut Page, focus: &FocusReport) {
+    let [through, held] = page.glyphs.branches();
+    let mut parts = vec![format!("{through} failure got through"), format!("{held} a guard held")];
+    let mut left = Vec::new();
+    if focus.rarely_hit > 0 {
+        let share = words::stated((focus.threshold * 1000.0).round() / 1000.0);
+        let services = words::plural(focus.rarely_hit, "service");
+        left.push(format!("{services} hit in under {share} of worlds"));
+    }
+    if focus.untouched > 0 {
+        left.push(format!("{} never touched", words::plural(focus.untouched, "service")));
+    }
+    if !left.is_empty() {
+        parts.push(format!("not shown: {}", words::list(&left, "and", 3)));
+    }
+    page.parts("  ", &parts);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Interval;
+    use crate::report::focus::{FOCUS_SCHEMA, HeldReport};
+
+    fn interval(p: f64) -> Interval {
+        Interval { p, low: p, high: p, exact: None }
+    }
+
+    fn focus(boxes: &[(&str, &str, f64)], edges: &[(usize, usize, f64, f64)]) -> FocusReport {
+        let boxes = boxes.iter().enumerate().map(|(rank, (name, state, failed))| BoxReport {
+            name: (*name).to_owned(),
+            title: None,
+            state: (*state).to_owned(),
+            rank,
+            hops: None,
+            failed: interval(*failed),
+            degraded: interval(*failed),
+            first_failed_s: None,
+            failed_for_s: None,
+            team: None,
+            zone: None,
+            tier: None,
+            kind: None,
+            flows: Vec::new(),
+        });
+        let edges = edges.iter().map(|(from, to, passed, held)| EdgeReport {
+            from: *from,
+            to: *to,
+            kind: "call".to_owned(),
+            passed: *passed,
+            held: vec![HeldReport { guard: "cache".to_owned(), share: *held }],
+        });
+        FocusReport {
+            schema: FOCUS_SCHEMA.to_owned(),
+            topology: "shop".to_owned(),
+            change: "v2".to_owned(),
+            targets: vec!["db".to_owned()],
+            mode: None,
+            seed: 1,
+            trials: 100,
+            has_time: false,
+            threshold: 0.05,
+            threshold_asked: None,
+            boxes: boxes.collect(),
+            edges: edges.collect(),
+            flows: Vec::new(),
+            flows_left_out: 0,
+            rarely_hit: 0,
+            untouched: 0,
+        }
+    }
+
+    fn shown(focus: &FocusReport, style: Style) -> String {
+        let mut page = Page::new(style);
+        let rows = rows(&page, focus);
+        draw(&mut page, &rows);
+        page.text
+    }
+
+    fn shop() -> FocusReport {
+        let boxes = [
+            ("db", "origin", 1.0),
+            ("orders", "fails", 0.8),
+            ("web", "may_fail", 0.4),
+            ("catalog", "holds", 0.0),
+            ("lonely", "may_fail", 0.2),
+        ];
+        // A circle, a weaker way to what a stronger one leads to, and a guard.
+        let edges = [
+            (0, 1, 0.8, 0.0),
+            (0, 2, 0.1, 0.0),
+            (1, 2, 0.4, 0.3),
+            (2, 1, 0.2, 0.0),
+            (0, 3, 0.0, 0.9),
+        ];
+        focus(&boxes, &edges)
+    }
+
+    #[test]
+    fn every_box_stands_once_below_what_brought_most_to_it() {
+        let style = Style { width: 70, ..Style::default() };
+        assert_eq!(
+            shown(&shop(), style),
+            "\
+  ◉ db                ████████  breaks
+  ├▶ ✖ orders         ██████▍░  fails 80%  got through 80%
+  │  └▶ ▲ web         ███▏░░░░  fails 40%  got through …, cache held 30%
+  └┤ ✓ catalog        ░░░░░░░░  holds      cache held 90%
+  ▲ lonely            █▌░░░░░░  fails 20%
+"
+        );
+    }
+
+    #[test]
+    fn a_tree_can_be_drawn_in_ascii_and_keeps_to_its_width() {
+        for width in [60, 80, 120] {
+            for ascii in [false, true] {
+                let text = shown(&shop(), Style { width, ascii, color: false });
+                assert!(text.lines().all(|line| columns(line) <= width), "{width}:\n{text}");
+                assert!(!ascii || text.is_ascii(), "{text}");
+                assert_eq!(text.lines().count(), 5);
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_of_hundreds_still_fits() {
+        let names: Vec<String> = (0..400).map(|it| format!("service-{it}")).collect();
+        let boxes: Vec<(&str, &str, f64)> = names
+            .iter()
+            .enumerate()
+            .map(|(index, it)| (it.as_str(), if index == 0 { "origin" } else { "fails" }, 0.9))
+            .collect();
+        let edges: Vec<(usize, usize, f64, f64)> =
+            (0..399).map(|it| (it, it + 1, 0.9, 0.0)).collect();
+        let text = shown(&focus(&boxes, &edges), Style { width: 80, ..Style::default() });
+        assert_eq!(text.lines().count(), 400);
+        assert!(text.lines().all(|line| columns(line) <= 80), "{text}");
+    }
+}
