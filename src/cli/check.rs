@@ -64,6 +64,9 @@ pub(crate) struct CheckOutputArgs {
     /// Write a report for people, data for scripts, or what a code host shows
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
     pub(crate) format: CheckFormat,
+    /// Link to a picture, or to a page about it, in the comment: where `diagram` or `--format html` was put
+    #[arg(long, value_name = "URL", value_parser = url, help_heading = "Output")]
+    pub(crate) picture: Option<String>,
     #[command(flatten)]
     pub(crate) to: WriteArgs,
 }
@@ -142,6 +145,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
             report.place = Some(PlaceReport::new(&label, &sources));
         }
     }
+    report.picture.clone_from(&args.output.picture);
     report::add_places(&mut report, &inputs.topology, &inputs.change, &inputs.sources);
     question.write_text(&written(&report, &question, &args.output))?;
     Ok(if report.partial { Exit::Interrupted } else { status(&report, args.limits.fail_on) })
@@ -256,6 +260,19 @@ fn not_a_result(
     let said = error.to_string();
     let said = said.split(" at line ").next().unwrap_or(&said);
     Diagnostic::error(Code::WrongKind, format!("this is not a result: {said}"), place)
+}
+
+/// An address of the web, or a path from where the comment stands.
+fn url(text: &str) -> Result<String, String> {
+    let is_plain = |it: char| it.is_ascii_graphic() && !matches!(it, '<' | '>' | '"' | '\\' | '`');
+    let has_scheme = text.split(['/', '?', '#']).next().is_some_and(|it| it.contains(':'));
+    let is_web = ["https://", "http://"].iter().any(|it| text.starts_with(it));
+    if text.is_empty() || !text.chars().all(is_plain) || (has_scheme && !is_web) {
+        return Err("not a link; write for example `https://ci.example/runs/7/cascade.svg`, with \
+                    `%20` for a blank"
+            .to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// A day, a moment, or `clock`, in seconds since 1970.

@@ -95,5 +95,8 @@ fn names(it: &BaselineReport, wording: &Wording) -> Vec<String> {
     };
     let added = told(&it.added, "Only in this result:");
     let removed = told(&it.removed, "Only in the earlier one:");
-    added.into_iter().chain(removed).collect()
+    let points = |of: &Option<Vec<String>>, said| told(of.as_deref().unwrap_or_default(), said);
+    let gained = points(&it.single_points_gained, "New single points of failure:");
+    let lost = points(&it.single_points_lost, "No longer a single point of failure:");
+    gained.into_iter().chain(lost).chain(added).chain(removed).collect()
 }

@@ -30,6 +30,7 @@ pub fn render(report: &Report) -> String {
     let alarms = story::alarms(report, &WORDING);
     parts.extend(alarms.into_iter().map(|(word, text)| format!("⚠️ **{word}:** {text}")));
     parts.extend(flows(report));
+    parts.extend(report.picture.as_deref().map(picture));
     parts.extend(course(report));
     let together = differences::together(report, &WORDING);
     parts.extend(list("Together", &together));
@@ -142,6 +143,19 @@ fn flows(report: &Report) -> Option<String> {
         String::new()
     };
     Some(format!("{}{more}", table.render()))
+}
+
+/// A picture is shown, a page is linked.
+fn picture(url: &str) -> String {
+    // Parentheses would end the link.
+    let url = url.replace('(', "%28").replace(')', "%29");
+    let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let is_shown = [".svg", ".png", ".gif", ".jpg", ".jpeg", ".webp"];
+    if is_shown.iter().any(|end| path.ends_with(end)) {
+        format!("[![What fails with it, and what holds]({url})]({url})")
+    } else {
+        format!("[Pictures and details]({url})")
+    }
 }
 
 /// Name, bar, and the figures that flows and services share.
@@ -322,6 +336,14 @@ mod tests {
             "<code>&#60;&#47;code&#62;&#60;script&#62;&#96;</code>"
         );
         assert_eq!(code("a\nb"), "<code>a&#92;u&#123;a&#125;b</code>");
+    }
+
+    #[test]
+    fn pictures_are_shown_and_pages_linked() {
+        let shown = picture("https://ci.example/a(1).SVG?raw=true");
+        let url = "https://ci.example/a%281%29.SVG?raw=true";
+        assert_eq!(shown, format!("[![What fails with it, and what holds]({url})]({url})"));
+        assert_eq!(picture("https://ci.example/7"), "[Pictures and details](https://ci.example/7)");
     }
 
     #[test]

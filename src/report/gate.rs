@@ -144,6 +144,12 @@ pub struct BaselineReport {
     /// What else differs, in sentences: seeds, thresholds, what the two topologies and changes are of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
+    /// Single points of failure that are new; absent where the earlier result does not say its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub single_points_gained: Option<Vec<String>>,
+    /// Single points of failure that are no longer; absent where the earlier result does not say its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub single_points_lost: Option<Vec<String>>,
     /// More orders lost on average over all flows; absent where either is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_lost: Option<DifferenceReport>,

@@ -94,9 +94,15 @@ pub struct Report {
     pub unsettled: Vec<String>,
     /// What is not stated and matters, widest first.
     pub unknowns: Vec<Unknown>,
+    /// Of a check: services and failure domains that fail a flow when they alone are down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub single_points: Option<Vec<compare::SinglePoint>>,
     /// The median trial and a 1-in-20 trial, where there is time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stories: Vec<StoryReport>,
+    /// Where a picture of it, or a page about it, is to be found: a link for comments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
     /// What was taken for granted, in sentences.
     pub assumptions: Vec<String>,
     /// Of a change that was made from a diff: its files.

@@ -127,3 +127,54 @@ fn a_result_differs_from_itself_by_nothing_that_shows() {
     assert_eq!(status(&run(folder.path(), &["--format", "json", "-o", "last.json"])), Some(3));
     assert_eq!(status(&run(folder.path(), &["--baseline", "last.json"])), Some(0));
 }
+
+#[test]
+fn a_new_single_point_of_failure_shows_and_rules_can_ask_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write =
+        |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    let topology = |timeout: &str| {
+        format!(
+            "version: 1\ntopology: shop\nservices:\n  web: {{ dependencies: [pay, {{ service: look, timeout: 1s{timeout} }}] }}\n  pay: {{}}\n  look: {{}}\nflows: {{ order: {{ steps: [web] }} }}\n"
+        )
+    };
+    write("shop.yaml", &topology(", criticality: soft"));
+    write("v2.yaml", "version: 1\nchange: v2\ntargets: [pay]\n");
+    let rule = "{ name: points, when: 'size(delta.single_points_gained) > 0', verdict: stop, message: look }";
+    write("policy.yaml", &format!("version: 1\npolicy: p\nrules:\n  - {rule}\n"));
+    let earlier = run(folder.path(), &["--format", "json", "-o", "last.json"]);
+    assert_eq!(status(&earlier), Some(3), "nothing to compare with, so undecided");
+    let points = |text: &[u8]| -> serde_json::Value {
+        serde_json::from_slice::<serde_json::Value>(text).expect("JSON")["single_points"].clone()
+    };
+    let last = fs::read(folder.path().join("last.json")).expect("written");
+    let names = |of: &serde_json::Value| -> Vec<String> {
+        let of = of.as_array().expect("a list");
+        of.iter().map(|it| it["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(names(&points(&last)), ["pay", "web"]);
+    assert_eq!(status(&run(folder.path(), &["--baseline", "last.json"])), Some(0));
+    write("shop.yaml", &topology(""));
+    let output = run(folder.path(), &["--baseline", "last.json"]);
+    let said = String::from_utf8(output.stdout.clone()).expect("text");
+    assert_eq!(status(&output), Some(1), "{said}");
+    assert!(said.contains("New single points of failure: look."), "{said}");
+    write("shop.yaml", &topology(", criticality: soft"));
+    let mut without: serde_json::Value = serde_json::from_slice(&last).expect("JSON");
+    without.as_object_mut().expect("an object").remove("single_points");
+    write("last.json", &without.to_string());
+    let output = run(folder.path(), &["--baseline", "last.json"]);
+    assert_eq!(status(&output), Some(3), "what the earlier result does not say is not known");
+}
+
+#[test]
+fn a_comment_links_to_its_picture_and_refuses_what_is_no_link() {
+    let rule = "{ name: a, when: 'flows[\"order\"].failed.p > 2', verdict: stop }";
+    let url = "https://ci.example/runs/7/cascade.svg";
+    let output = check(rule, &["--format", "markdown", "--picture", url]);
+    let said = String::from_utf8(output.stdout).expect("text");
+    assert!(said.contains(&format!("]({url})")), "{said}");
+    for wrong in ["javascript:alert(1)", "a b", "https://a/<script>", ""] {
+        assert_eq!(status(&check(rule, &["--picture", wrong])), Some(2), "{wrong}");
+    }
+}

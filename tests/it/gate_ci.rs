@@ -102,6 +102,8 @@ fn action(repository: &Repository, inputs: &[(&str, &str)]) -> (i32, String) {
     let event = [
         ("github.token", "secret"),
         ("github.repository", "shop/shop"),
+        ("github.server_url", "https://code.example"),
+        ("github.run_id", "77"),
         ("github.event.pull_request.number", "7"),
     ];
     let mut values: BTreeMap<String, String> =
@@ -116,6 +118,14 @@ fn action(repository: &Repository, inputs: &[(&str, &str)]) -> (i32, String) {
     let mut log = String::new();
     let mut status = 0;
     for step in action["runs"]["steps"].as_sequence().unwrap() {
+        if let Some(uses) = step.get("uses") {
+            // What others wrote is not run; what it is given has to be there.
+            assert_eq!(text(uses), "actions/upload-artifact@v4");
+            let kept = filled(&text(&step["with"]["path"]), &values);
+            let page = fs::read_to_string(kept).expect("the page was written");
+            assert!(page.starts_with("<!DOCTYPE html>"), "{page:.80}");
+            continue;
+        }
         assert_eq!(text(&step["shell"]), "bash");
         let mut environment: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in step.get("env").and_then(Value::as_mapping).into_iter().flatten() {
@@ -160,6 +170,9 @@ fn the_action_comments_and_ends_with_the_status_of_the_verdict() {
         assert_eq!(ended, status, "{file}: {log}");
         let summary = fs::read_to_string(repository.path("github_step_summary")).unwrap();
         assert!(summary.starts_with("<!-- blastwave:check:shop -->\n"), "{summary}");
+        let link =
+            "[Pictures and details](https://code.example/shop/shop/actions/runs/77#artifacts)";
+        assert!(summary.contains(link), "{summary}");
         assert!(log.contains("title=blastwave%3A "), "{log}");
         assert!(repository.path("runner_temp/blastwave/check.sarif").exists());
         let asked = fs::read_to_string(repository.path("asked")).unwrap();

@@ -317,6 +317,8 @@ static DELTA: Record = Record {
         ("total", || Type::Record(&DELTA_TOTAL)),
         ("added", || list(Type::Text)),
         ("removed", || list(Type::Text)),
+        ("single_points_gained", || list(Type::Text)),
+        ("single_points_lost", || list(Type::Text)),
     ],
     hints: &[],
 };

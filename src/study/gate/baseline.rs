@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::Topology;
+use crate::report::compare::SinglePoint;
 use crate::report::{
     BaselineReport, DeltaReport, DifferenceReport, Interval, PairReport, Quantiles, Report,
     UnitReport,
@@ -20,11 +21,28 @@ pub(super) fn names(topology: &Topology, baseline: &Report) -> (Vec<String>, Vec
     (only(&now, &then), only(&then, &now))
 }
 
+/// Which single points of failure only this topology has, and which only the earlier one had;
+/// nothing where the earlier result does not say.
+pub(super) fn single_points(
+    now: &[SinglePoint],
+    baseline: &Report,
+) -> Option<(Vec<String>, Vec<String>)> {
+    let then = baseline.single_points.as_deref()?;
+    let only = |these: &[SinglePoint], those: &[SinglePoint]| {
+        let is_new = |it: &&SinglePoint| those.iter().all(|that| that.name != it.name);
+        these.iter().filter(is_new).map(|it| it.name.clone()).collect()
+    };
+    Some((only(now, then), only(then, now)))
+}
+
 /// Compares a result with an earlier one.
 pub(super) fn compare(topology: &Topology, report: &Report, baseline: &Report) -> BaselineReport {
     let (added, removed) = names(topology, baseline);
     let mut services = deltas(&report.services, &baseline.services);
     services.retain(|it| it.failed.low > 0.0 || it.failed.high < 0.0);
+    let points = report.single_points.as_deref();
+    let points = points.and_then(|now| single_points(now, baseline));
+    let (single_points_gained, single_points_lost) = points.unzip();
     let total = |of: &Report| of.total.as_ref().map(|it| it.orders_lost);
     BaselineReport {
         change: baseline.change.clone(),
@@ -35,6 +53,8 @@ pub(super) fn compare(topology: &Topology, report: &Report, baseline: &Report) -
         differs: differs(report, baseline, added.len() + removed.len()),
         added,
         removed,
+        single_points_gained,
+        single_points_lost,
         orders_lost: total(baseline)
             .zip(total(report))
             .map(|(before, after)| of_means(&before, &after)),

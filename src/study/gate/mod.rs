@@ -24,10 +24,12 @@ use crate::engine::{Progress, Simulation, Tally};
 use crate::model::policy::{Rule, Severity};
 use crate::model::rule::{Expr, Node, Operator};
 use crate::model::{Change, Diff, Policy, Topology, defaults};
+use crate::report::compare::SinglePoint;
 use crate::report::{FilesReport, Report, TestReport};
 use crate::summary::{sequential, summarize};
 
 use super::simulate::{self, Offset, Settings, Stop};
+use super::single_points;
 use evaluate::{Found, asks_for_some, evaluate, speaks_of};
 use value::Truth;
 use world::World;
@@ -129,7 +131,7 @@ pub fn affordable(
 ) -> Result<(), Vec<Diagnostic>> {
     let plan = compile(topology, change, crate::model::Seconds::ZERO);
     let tally = Tally::new(&plan);
-    let world = world(topology, change, gate, &tally, 1, &[], false);
+    let world = world(topology, change, gate, &tally, 1, &[], &[], false);
     let too_much = gate
         .policy
         .iter()
@@ -177,6 +179,7 @@ pub fn check(
         &summarize(&tally),
         super::unknowns::REPORTED,
     );
+    let points = single_points::find(topology, settings.lasting);
     let mut runs = vec![Run { topology, simulation: &simulation, tally }];
     if let (Some(topology), Some(plan), Some(simulation)) =
         (other.as_deref(), &other_plan, &other_simulation)
@@ -192,8 +195,10 @@ pub fn check(
             let run = which(&runs, it.unknown);
             let look = looks.len() as u32;
             let run = &runs[run];
+            let tally = &run.tally;
+            let is_certain = settings.is_certain;
             let world =
-                world(run.topology, change, gate, &run.tally, look, &unknowns, settings.is_certain);
+                world(run.topology, change, gate, tally, look, &unknowns, &points, is_certain);
             look_at(it, &world);
         }
         let trials = *looks.last().expect("the first look");
@@ -220,6 +225,7 @@ pub fn check(
     report.stories = simulate::stories(topology, change, &simulation, tally);
     report.files = gate.diff.map(|it| FilesReport::new(it, topology));
     report.assumptions.extend(gate.diff.filter(|it| !it.services.is_empty()).map(diff::assumption));
+    report.single_points = Some(points);
     report.baseline = gate.baseline.map(|it| baseline::compare(topology, &report, it));
     if gate.changes.len() > 1 {
         report.together =
@@ -259,6 +265,7 @@ fn world<'a>(
     tally: &'a Tally,
     look: u32,
     unknowns: &'a [crate::report::Unknown],
+    single_points: &'a [SinglePoint],
     is_certain: bool,
 ) -> World<'a> {
     let stated = change.failure_probability;
@@ -272,6 +279,7 @@ fn world<'a>(
         unknowns,
         now: gate.now,
         baseline: gate.baseline,
+        single_points,
     }
 }
 
@@ -298,7 +306,7 @@ fn is_simulated(when: &Node) -> bool {
 fn asked(topology: &Topology, change: &Change, gate: &Gate<'_>, settings: &Settings) -> Vec<Asked> {
     let plan = compile(topology, change, settings.lasting);
     let tally = Tally::new(&plan);
-    let world = world(topology, change, gate, &tally, 1, &[], settings.is_certain);
+    let world = world(topology, change, gate, &tally, 1, &[], &[], settings.is_certain);
     let limits = gate.limits.iter().map(|limit| of_limit(topology, limit));
     let rules = gate.policy.iter().flat_map(|(policy, _)| policy.rules.iter().cloned());
     limits

@@ -8,6 +8,7 @@ use crate::engine::Tally;
 use crate::engine::sketch::Sketch;
 use crate::model::change::{Author, ChangeKind, Component, Routing, TargetRef};
 use crate::model::{Change, Topology, defaults};
+use crate::report::compare::SinglePoint;
 use crate::report::{Interval, Report, Unknown};
 use crate::summary::sequential;
 
@@ -25,6 +26,8 @@ pub(super) struct World<'a> {
     /// Seconds since 1970, where the user says what time it is.
     pub(super) now: Option<f64>,
     pub(super) baseline: Option<&'a Report>,
+    /// The single points of failure of this topology.
+    pub(super) single_points: &'a [SinglePoint],
 }
 
 impl World<'_> {
@@ -467,6 +470,16 @@ impl World<'_> {
             "flows" => Value::Item(Item::DeltaFlows),
             "services" => Value::Item(Item::DeltaServices),
             "total" => Value::Item(Item::DeltaTotal),
+            "single_points_gained" | "single_points_lost" => {
+                let points = super::baseline::single_points(self.single_points, baseline);
+                let Some((gained, lost)) = points else {
+                    return Value::missing(
+                        "the earlier result does not say what its single points of failure are",
+                    );
+                };
+                let names = if name == "single_points_gained" { gained } else { lost };
+                Value::texts(names.iter().map(String::as_str))
+            }
             _ => {
                 let (added, removed) = super::baseline::names(self.topology, baseline);
                 let names = if name == "added" { added } else { removed };
