@@ -17,14 +17,15 @@ pub const FOCUS_SCHEMA: &str = "blastwave/focus/v1";
 pub struct Lens {
     /// From this share of trials on something is shown.
     pub threshold: f64,
-    /// At most so many boxes; the threshold rises until it holds.
+    /// At most so many boxes: the threshold rises until it holds, though not above a half; if that is
+    /// not enough, what fails least is left out.
     pub boxes_max: usize,
 }
 
 impl Default for Lens {
-    /// What is hit in 5% of trials, in at most 60 boxes.
+    /// What is hit in 5% of trials, in at most 40 boxes: a page has tables for the rest.
     fn default() -> Self {
-        Self { threshold: 0.05, boxes_max: 60 }
+        Self { threshold: 0.05, boxes_max: 40 }
     }
 }
 
@@ -61,6 +62,9 @@ pub struct FocusReport {
     pub flows: Vec<FlowHit>,
     /// How many flows are not hit in as many trials.
     pub flows_left_out: usize,
+    /// Services that are hit as often, and left out because more would not fit.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beyond: usize,
     /// Services that are hit more rarely.
     pub rarely_hit: usize,
     /// Services that nothing happens to in any trial.
@@ -166,24 +170,35 @@ impl FocusReport {
         let whole = Whole::new(topology, report);
         let mut threshold = lens.threshold;
         let mut shown = whole.shown(threshold);
-        while shown.len() > lens.boxes_max.max(1) && threshold < 1.0 {
-            // In steps of a quarter, from 1% on: a few dozen at the most.
-            let higher = (threshold.max(0.01) * 1.2).min(1.0);
+        while shown.len() > lens.boxes_max.max(1) && threshold < THRESHOLD_MOST {
+            // In steps of a fifth, from 1% on: a few dozen at the most.
+            let higher = (threshold.max(0.01) * 1.2).min(THRESHOLD_MOST);
             // A whole percentage, since it is told.
             threshold = (higher * 100.0).ceil() / 100.0;
             shown = whole.shown(threshold);
         }
+        if shown.len() > lens.boxes_max.max(1) {
+            // A higher one would hide how failure gets from one to the other, and still not tell apart
+            // what is hit in every trial.
+            threshold = lens.threshold;
+            shown = whole.shown(threshold);
+        }
+        let all = shown.clone();
         let shown = whole.in_order(shown, lens.boxes_max.max(1));
         // A state keeps its meaning however much is left out.
         let states_from = lens.threshold.min(threshold);
         let is_hit = |it: &&UnitReport| it.degraded.p >= threshold || it.failed.p >= threshold;
         let targets: Vec<String> = report.targets.iter().map(|it| it.name.clone()).collect();
         let drawn: BTreeSet<Part> = shown.iter().copied().collect();
-        let (mut rarely_hit, mut untouched) = (0, 0);
+        let (mut beyond, mut rarely_hit, mut untouched) = (0, 0, 0);
         for (index, unit) in whole.units.iter().enumerate() {
             if !drawn.contains(&Part::Service(index)) {
                 let is_touched = unit.degraded.p > 0.0 || unit.failed.p > 0.0;
-                *(if is_touched { &mut rarely_hit } else { &mut untouched }) += 1;
+                *match () {
+                    () if all.contains(&Part::Service(index)) => &mut beyond,
+                    () if is_touched => &mut rarely_hit,
+                    () => &mut untouched,
+                } += 1;
             }
         }
         Self {
@@ -201,10 +216,19 @@ impl FocusReport {
             boxes: whole.boxes(&shown, states_from),
             flows: report.flows.iter().filter(is_hit).map(flow_hit).collect(),
             flows_left_out: report.flows.iter().filter(|it| !is_hit(it)).count(),
+            beyond,
             rarely_hit,
             untouched,
         }
     }
+}
+
+/// The threshold rises no higher than this.
+const THRESHOLD_MOST: f64 = 0.5;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A service by its number in the topology, or a failure domain.
@@ -310,16 +334,18 @@ impl<'a> Whole<'a> {
     /// In the order of impact, and of these the most important ones.
     fn in_order(&self, shown: BTreeSet<Part>, most: usize) -> Vec<Part> {
         let mut parts: Vec<Part> = shown.into_iter().collect();
+        let hops = |part: &Part| self.hops.get(part).copied().unwrap_or(usize::MAX);
         if parts.len() > most {
             parts.sort_by(|a, b| {
                 let is_other = |part: &Part| !self.origins.contains(part);
-                let chance = |part: &Part| (self.chance(*part), self.failed(*part));
-                let by_chance = chance(b).partial_cmp(&chance(a)).expect("shares are numbers");
-                is_other(a).cmp(&is_other(b)).then(by_chance).then(a.cmp(b))
+                let failed = self.failed(*b).total_cmp(&self.failed(*a));
+                let chance = self.chance(*b).total_cmp(&self.chance(*a));
+                // Of what is hit alike, what is nearer: so the picture hangs together.
+                let near = hops(a).cmp(&hops(b));
+                is_other(a).cmp(&is_other(b)).then(failed).then(chance).then(near).then(a.cmp(b))
             });
             parts.truncate(most);
         }
-        let hops = |part: &Part| self.hops.get(part).copied().unwrap_or(usize::MAX);
         let is_other = |part: &Part| !self.origins.contains(part);
         parts.sort_by(|a, b| {
             let when = self.when(*a).total_cmp(&self.when(*b));

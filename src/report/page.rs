@@ -80,7 +80,8 @@ impl PageReport {
         let services: Vec<PageService> = report.services.iter().map(service).collect();
         let last = services.iter().filter_map(|it| it.first_s.last().copied());
         let until_s = last.fold(0.0, f64::max) * 1.25;
-        let calls = report.dependencies.iter().map(|it| PageCall {
+        let reached = report.dependencies.iter().filter(|it| it.tried > 0.0);
+        let calls = reached.map(|it| PageCall {
             caller: it.caller.clone(),
             dependency: it.dependency.clone(),
             passed: it.passed,

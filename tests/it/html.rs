@@ -7,8 +7,10 @@ use blastwave::model::{Change, Seconds, Topology};
 use blastwave::render::html::{self, Made};
 use blastwave::report::focus::Lens;
 use blastwave::report::{FocusReport, PageReport};
+use blastwave::study::compare::Side;
+use blastwave::study::explain::Asked;
 use blastwave::study::rank::{By, Ranking, rank};
-use blastwave::study::{Settings, Stop, simulate};
+use blastwave::study::{Settings, Stop, compare, explain, simulate};
 
 /// Names that break what is put together from text.
 const HOSTILE: [&str; 6] =
@@ -124,6 +126,43 @@ fn a_ranking_is_whole_and_harmless() {
     let page = html::rank(&report, &Made::default());
     assert_harmless(&page);
     assert!(page.contains("id=\"heat\"") && page.contains("id=\"bw-services\""));
+}
+
+#[test]
+fn a_comparison_is_whole_and_harmless() {
+    let (a, b) = (topology(12), topology(14));
+    let changes = [change(&a), change(&b)];
+    let sides = [("a </script>", &a, &changes[0]), ("b", &b, &changes[1])]
+        .map(|(name, topology, change)| Side { name: name.to_owned(), topology, change });
+    let report = compare(&sides, "topologies", &[], &settings(), &Silent);
+    let focuses: Vec<FocusReport> = sides
+        .iter()
+        .zip(&report.sides)
+        .map(|(side, of)| FocusReport::new(side.topology, &of.result, &Lens::default()))
+        .collect();
+    let page = html::comparison(&report, &focuses, &Made::default());
+    assert_harmless(&page);
+    for id in ["flows", "cascade", "has-b", "points", "inputs"] {
+        assert!(page.contains(&format!("id=\"{id}\"")), "{id}");
+    }
+    assert!(page.contains("<bdi>a &lt;/script&gt;</bdi>") && !page.contains("a </script>"));
+    assert!(page == html::comparison(&report, &focuses, &Made::default()), "two runs differ");
+}
+
+#[test]
+fn every_picture_of_a_change_stands_on_one_page() {
+    let topology = topology(20);
+    let change = change(&topology);
+    let report = simulate(&topology, &change, &settings(), &Silent);
+    let asked = Asked { has_change: true, ..Asked::default() };
+    let explained = explain(&topology, &change, &settings(), &asked, &Silent).unwrap();
+    let focus = FocusReport::new(&topology, &report, &Lens::default());
+    let data = PageReport::new(&topology, &report);
+    let page = html::diagrams(&report, &focus, &data, Some(&explained), None, &Made::default());
+    assert_harmless(&page);
+    for kind in ["cascade", "timeline", "losses", "tornado"] {
+        assert!(page.contains(&format!("id=\"bw-{kind}-title\"")), "{kind}");
+    }
 }
 
 #[test]

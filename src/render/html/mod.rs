@@ -56,10 +56,20 @@ fn section(id: &str, title: &str, body: &str) -> String {
     )
 }
 
-/// A picture that may be wider than the page.
+/// A picture. One that is much wider than a page keeps its size and is moved, since it could not be read
+/// if it were shrunk.
 fn figure(svg: &str) -> String {
+    let width =
+        svg.split_once("width=\"").and_then(|(_, rest)| rest.split_once('"')?.0.parse().ok());
+    if width.is_some_and(|width: f64| width > WIDE) {
+        let reach = "tabindex=\"0\" role=\"region\" aria-label=\"A wide picture\"";
+        return format!("<div class=\"fig big\" {reach}>{svg}</div>\n");
+    }
     format!("<div class=\"fig\">{svg}</div>\n")
 }
+
+/// Wider pictures are not shrunk to the page.
+const WIDE: f64 = 1500.0;
 
 /// Sentences as a list.
 fn list(items: &[String]) -> String {

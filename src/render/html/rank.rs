@@ -2,7 +2,7 @@
 
 use super::shell::{bare, name, page, plain, sentence, text};
 use super::table::{Cell, Table};
-use super::{Made, list, section};
+use super::{Made, figure, list, section};
 use crate::render::picture::{self, Size, Style, Theme};
 use crate::render::rank as said;
 use crate::render::words;
@@ -24,7 +24,7 @@ pub fn rank(report: &RankReport, made: &Made<'_>) -> String {
          <p id=\"bw-status\" role=\"status\"></p>\n</div>\n<main>\n",
     );
     let style = Style { size: Size::Slide, theme: Theme::Embedded, font: None };
-    let heat = format!("<div class=\"fig\">{}</div>\n", picture::heatmap(report, &style));
+    let heat = figure(&picture::heatmap(report, &style));
     body.push_str(&section("heat", "Which flow fails when which breaks", &heat));
     body.push_str(&section(
         "origins",

@@ -7,12 +7,14 @@ use crate::render::picture::{self, Lanes, Size, Style, Theme};
 use crate::render::story::{self, Wording};
 use crate::render::words;
 use crate::report::{
-    ExplainReport, FocusReport, Interval, ObservedReport, PageReport, Report, Spread, UnitReport,
-    Verdict,
+    DependencyReport, ExplainReport, FocusReport, Interval, ObservedReport, PageReport, Report,
+    Spread, UnitReport, Verdict,
 };
 
 const WORDING: Wording = Wording { name, arrow: "→" };
 const DASH: &str = "–";
+/// How many calls the table of guards names.
+const HELD_MAX: usize = 200;
 /// Pictures take the colours of the page.
 pub(super) const STYLE: Style<'static> =
     Style { size: Size::Slide, theme: Theme::Embedded, font: None };
@@ -200,7 +202,9 @@ fn held(report: &Report) -> String {
     let mut table = Table::new("bw-held", &columns);
     let held = story::held(report).into_iter().map(|it| (it.at, it.guards));
     let unheld = story::unheld(report).into_iter().map(|it| (it, "nothing held".to_owned()));
-    for (at, guards) in held.chain(unheld) {
+    let all: Vec<(&DependencyReport, String)> = held.chain(unheld).collect();
+    let more = all.len().saturating_sub(HELD_MAX);
+    for (at, guards) in all.into_iter().take(HELD_MAX) {
         let cells = [
             Cell::Markup(bare(&at.dependency)),
             Cell::Figure(at.tried, words::percent(at.tried)),
@@ -209,7 +213,15 @@ fn held(report: &Report) -> String {
         ];
         table.row(&bare(&at.caller), &cells);
     }
-    table.render().unwrap_or_default()
+    let more = if more > 0 {
+        let calls = words::plural(more, "more call");
+        format!(
+            "<p class=\"soft\">And {calls}: select a service to see those to it and from it.</p>\n"
+        )
+    } else {
+        String::new()
+    };
+    table.render().unwrap_or_default() + &more
 }
 
 fn when(report: &Report, focus: &FocusReport, observed: Option<&ObservedReport>) -> String {

@@ -133,6 +133,10 @@ pub(super) fn threshold(focus: &FocusReport) -> String {
 /// The services that are hit too seldom to be drawn, or never.
 pub(super) fn services_left_out(focus: &FocusReport) -> Vec<String> {
     let mut parts = Vec::new();
+    if focus.beyond > 0 {
+        let services = words::plural(focus.beyond, "service");
+        parts.push(format!("{services} hit too, which fail less often than those drawn"));
+    }
     if focus.rarely_hit > 0 {
         let services = words::plural(focus.rarely_hit, "service");
         parts.push(format!("{services} hit in under {} of trials", threshold(focus)));

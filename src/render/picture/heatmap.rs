@@ -1,6 +1,5 @@
 //! The heat-map: what breaks, by row, and how likely each flow then fails; the worst first.
 
-use super::Style;
 use super::csv::Table;
 use super::dot::percent;
 use super::font::Weight;
@@ -8,6 +7,7 @@ use super::frame::{MARGIN, Sheet, provenance};
 use super::ink::{HEATS, Ink};
 use super::layout::Point;
 use super::svg::{Anchor, Line, Type};
+use super::{Size, Style};
 use crate::render::words;
 use crate::report::RankReport;
 use crate::report::rank::OriginReport;
@@ -16,6 +16,8 @@ use crate::report::rank::OriginReport;
 const ROWS_MAX: usize = 20;
 /// At most so many columns.
 const COLUMNS_MAX: usize = 12;
+/// How much room the cells of a row have in a column of text.
+const DOC_CELLS: f64 = 480.0;
 
 /// Draws which flow fails how likely when which origin breaks.
 pub fn heatmap(rank: &RankReport, style: &Style<'_>) -> String {
@@ -23,20 +25,24 @@ pub fn heatmap(rank: &RankReport, style: &Style<'_>) -> String {
     let columns = rank.flows.len().min(COLUMNS_MAX);
     let mut sheet = Sheet::new(style, 0.0);
     let letters = sheet.letters;
+    let is_doc = style.size == Size::Doc;
     let name = |origin: &OriginReport| origin.name.clone();
     let names = rank.origins[..rows]
         .iter()
         .map(|it| sheet.measure(&name(it), letters.plain, Weight::Regular))
         .fold(80.0, f64::max)
-        .min(240.0);
+        .min(if is_doc { 150.0 } else { 240.0 });
     let cell = rank.flows[..columns]
         .iter()
         .map(|it| sheet.measure(&it.name, letters.small, Weight::Regular) + 14.0)
         .fold(64.0, f64::max)
-        .min(if columns > 6 { 92.0 } else { 130.0 });
+        .min(if columns > 6 || is_doc { 92.0 } else { 130.0 });
+    // All columns that there are, and the bars, in a column of text.
+    let cell = if is_doc { cell.min((DOC_CELLS / columns.max(1) as f64).max(46.0)) } else { cell };
     let left = MARGIN + names + 12.0;
     let bars = left + columns as f64 * cell + 24.0;
-    sheet.width = (bars + 250.0).max(640.0);
+    let length_most = if is_doc { 90.0 } else { 150.0 };
+    sheet.width = (bars + length_most + 100.0).max(640.0);
     let title = title(rank);
     sheet.head(&title, &notes(rank));
     let top = sheet.top + letters.small + 8.0;
@@ -60,7 +66,7 @@ pub fn heatmap(rank: &RankReport, style: &Style<'_>) -> String {
             cell_at(&mut sheet, at, cell - 2.0, share);
         }
         let (toll, _) = toll(origin);
-        let length = if most > 0.0 { 150.0 * toll / most } else { 0.0 };
+        let length = if most > 0.0 { length_most * toll / most } else { 0.0 };
         let at = Point { x: bars, y: y + 5.0 };
         sheet.svg.rect(at, (length, 15.0), 0.0, Some(Ink::Outline), None);
         let at = Point { x: bars + length + 6.0, y: middle };

@@ -158,7 +158,7 @@ pub fn gantt(
         Ink::Degrades.light(),
         Ink::MayFail.light(),
         task(&format!("{title} ({note}; medians)")),
-        axis(report, observed)
+        axis(report, focus, observed)
     );
     text.push_str(&seen);
     let mut lanes: Vec<&str> = Vec::new();
@@ -171,8 +171,10 @@ pub fn gantt(
     let course = &report.course;
     let milestones =
         [("noticed", course.detected_s), ("cause ends", course.ended_s), ("over", course.over_s)];
-    let of = if seen.is_empty() { "the change" } else { "the change (simulated)" };
-    writeln!(text, "  section {of}").expect(STRING);
+    if milestones.iter().any(|(_, spread)| spread.is_some()) {
+        let of = if seen.is_empty() { "the change" } else { "the change (simulated)" };
+        writeln!(text, "  section {of}").expect(STRING);
+    }
     for (name, spread) in milestones {
         if let Some(spread) = spread {
             writeln!(text, "  {name} :milestone, {}, 0ms", clock(spread.p50)).expect(STRING);
@@ -241,7 +243,7 @@ fn clock(seconds: f64) -> String {
 const DAYS_MAX: f64 = 30.0;
 
 /// How times are written: with the day where there is more than one.
-fn axis(report: &Report, observed: Option<&ObservedReport>) -> &'static str {
+fn axis(report: &Report, focus: &FocusReport, observed: Option<&ObservedReport>) -> &'static str {
     let course = &report.course;
     let ends =
         [course.detected_s, course.ended_s, course.over_s].into_iter().flatten().map(|it| it.p50);
@@ -249,7 +251,9 @@ fn axis(report: &Report, observed: Option<&ObservedReport>) -> &'static str {
         let all = it.observed.iter().flat_map(|it| [it.from_s, it.until_s]);
         all.chain([it.detected_s, it.mitigated_s]).flatten()
     });
-    let last = ends.chain(seen).fold(0.0, f64::max);
+    let rows =
+        focus.boxes.iter().filter_map(|it| Some(it.first_failed_s?.p50 + it.failed_for_s?.p50));
+    let last = ends.chain(seen).chain(rows).fold(0.0, f64::max);
     if last >= 86_400.0 { "day %d %H:%M" } else { "%H:%M:%S" }
 }
 

@@ -230,6 +230,9 @@ fn legend(page: &mut Page, focus: &FocusReport) {
     let [through, held] = page.glyphs.branches();
     let mut parts = vec![format!("{through} failure got through"), format!("{held} a guard held")];
     let mut left = Vec::new();
+    if focus.beyond > 0 {
+        left.push(format!("{} hit too", words::plural(focus.beyond, "service")));
+    }
     if focus.rarely_hit > 0 {
         let share = words::stated((focus.threshold * 1000.0).round() / 1000.0);
         let services = words::plural(focus.rarely_hit, "service");
@@ -293,6 +296,7 @@ mod tests {
             edges: edges.collect(),
             flows: Vec::new(),
             flows_left_out: 0,
+            beyond: 0,
             rarely_hit: 0,
             untouched: 0,
         }

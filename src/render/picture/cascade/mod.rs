@@ -27,6 +27,9 @@ const FLOWS: f64 = 250.0;
 /// The widest that a picture for a column of text may be.
 const DOC: f64 = 900.0;
 
+/// How high a page is on which such a picture may stand.
+const PAGE: f64 = 1100.0;
+
 /// Draws the cascade.
 pub fn cascade(focus: &FocusReport, style: &Style<'_>) -> String {
     let sheet = Sheet::new(style, 0.0);
@@ -42,24 +45,26 @@ struct Plan {
     placement: Placement,
 }
 
-/// Finds places for everything: from left to right, unless a column of text is too narrow for that.
+/// Finds places for everything: from left to right, unless in a column of text that is worse to read
+/// than from top to bottom with few boxes beside each other.
 fn plan(focus: &FocusReport, sheet: &Sheet<'_>) -> Plan {
     let right = place(focus, sheet, Direction::Right, usize::MAX);
     if sheet.style.size != Size::Doc || right.placement.size.width <= DOC - 2.0 * MARGIN {
         return right;
     }
-    let widths = (1..=6).rev().map(|row_max| place(focus, sheet, Direction::Down, row_max));
-    let mut narrowest: Option<Plan> = None;
-    for plan in widths {
-        if plan.placement.size.width <= DOC - 2.0 * MARGIN {
-            return plan;
-        }
-        let is_narrower = |it: &Plan| plan.placement.size.width < it.placement.size.width;
-        if narrowest.as_ref().is_none_or(is_narrower) {
-            narrowest = Some(plan);
-        }
-    }
-    narrowest.unwrap_or(right)
+    let down = (1..=6).rev().map(|row_max| place(focus, sheet, Direction::Down, row_max));
+    let plans = std::iter::once(right).chain(down);
+    let best = plans.min_by(|a, b| cost(a).total_cmp(&cost(b)));
+    best.expect("there is one from left to right")
+}
+
+/// How bad a plan is in a column of text: by how much it is shrunk there, squared since letters lose
+/// by both, and how many pages it then takes.
+fn cost(plan: &Plan) -> f64 {
+    let size = plan.placement.size;
+    let shrunk = (size.width / (DOC - 2.0 * MARGIN)).max(1.0);
+    let pages = (size.height / shrunk / PAGE).max(1.0);
+    shrunk * shrunk * pages
 }
 
 fn place(focus: &FocusReport, sheet: &Sheet<'_>, direction: Direction, row_max: usize) -> Plan {

@@ -1,0 +1,78 @@
+//! Pictures and pages: how long they take once a simulation is done, and whether that is within what is
+//! promised.
+
+#[expect(
+    dead_code,
+    unreachable_pub,
+    clippy::cast_sign_loss,
+    reason = "every bench uses a part of it; its numbers are small and positive"
+)]
+mod common;
+
+use std::time::{Duration, Instant};
+
+use blastwave::engine::Silent;
+use blastwave::model::Topology;
+use blastwave::render::html::{self, Made};
+use blastwave::render::picture::{self, Size, Style, Theme};
+use blastwave::report::focus::Lens;
+use blastwave::report::{FocusReport, PageReport, Report};
+use blastwave::study::{Settings, Stop, simulate};
+use criterion::{Criterion, criterion_group, criterion_main};
+
+const STYLE: Style<'static> = Style { size: Size::Slide, theme: Theme::Light, font: None };
+
+/// A simulation of so many services in which most are hit.
+fn simulated(services: u32) -> (Topology, Report) {
+    let topology = common::layered(services, 3.0, 0.002, false);
+    let change = common::staged(&topology, services * 9 / 10);
+    let settings = Settings { stop: Stop::Trials(256), ..Settings::default() };
+    let report = simulate(&topology, &change, &settings, &Silent);
+    (topology, report)
+}
+
+/// Fails where the middle of some runs takes longer than is promised.
+fn within(what: &str, promised: Duration, mut run: impl FnMut() -> usize) {
+    let mut times: Vec<Duration> = (0..11)
+        .map(|_| {
+            let start = Instant::now();
+            assert!(run() > 0);
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    let middle = times[times.len() / 2];
+    assert!(middle <= promised, "{what} takes {middle:?}, and {promised:?} is promised");
+}
+
+fn pictures(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("pictures");
+    group.sample_size(10).warm_up_time(Duration::from_millis(500));
+    let (topology, report) = simulated(300);
+    let focus = FocusReport::new(&topology, &report, &Lens { threshold: 0.01, boxes_max: 60 });
+    assert_eq!(focus.boxes.len(), 60);
+    let cascade = || picture::cascade(&focus, &STYLE).len();
+    let svg = picture::cascade(&focus, &STYLE);
+    #[cfg(feature = "png")]
+    let png = || picture::png(&svg, 2.0, None).expect("it is not too large").len();
+    let page = || {
+        let focus = FocusReport::new(&topology, &report, &Lens::default());
+        let data = PageReport::new(&topology, &report);
+        html::simulated(&report, &focus, &data, &Made::default()).len()
+    };
+    group.bench_function("cascade/60", |bencher| bencher.iter(cascade));
+    #[cfg(feature = "png")]
+    group.bench_function("png/60", |bencher| bencher.iter(png));
+    group.bench_function("html/300", |bencher| bencher.iter(page));
+    group.finish();
+    assert!(page() < 500_000, "{} bytes", page());
+    if std::env::args().any(|arg| arg == "--bench") {
+        within("a cascade of 60 services", Duration::from_millis(50), cascade);
+        #[cfg(feature = "png")]
+        within("its PNG", Duration::from_millis(300), png);
+        within("the page of 300 services", Duration::from_secs(1), page);
+    }
+}
+
+criterion_group!(benches, pictures);
+criterion_main!(benches);
