@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DependencyReport, Interval, Report, Spread, UnitReport};
 use crate::model::Topology;
-use crate::model::topology::{Caller, DomainId, Phase, Service};
+use crate::model::topology::{Caller, Dependency, DomainId, Phase, Service};
 
 /// The version of the shape of a [`FocusReport`].
 pub const FOCUS_SCHEMA: &str = "blastwave/focus/v1";
@@ -121,7 +121,7 @@ pub struct EdgeReport {
     pub to: usize,
     /// `call` (failure from a dependency to its caller), `degraded` (from a dependency that is only
     /// degraded to a caller that is then too), `runs_in` (from a domain to what runs in it) or `load`
-    /// (from what floods to what is flooded).
+    /// (from what floods, or a cache that is lost, to what is flooded).
     pub kind: String,
     /// The share of trials in which failure passed; of other kinds, in which the box is hit.
     pub passed: f64,
@@ -468,7 +468,8 @@ impl<'a> Whole<'a> {
         };
         // Where a box runs explains it only if nothing else does.
         for edge in others {
-            if edge.kind == "load" || !is_reached(&edges, edge.to) {
+            let is_surge = edge.kind == "load" && self.origins.contains(&shown[edge.from]);
+            if is_surge || !is_reached(&edges, edge.to) {
                 edges.push(edge);
             }
         }
@@ -493,9 +494,7 @@ impl<'a> Whole<'a> {
         let mut found: BTreeMap<usize, f64> = BTreeMap::new();
         if let Part::Service(index) = part {
             let service = &self.topology.services[index];
-            let own = service.dependencies.iter();
-            let calls = own.chain(service.endpoints.iter().flat_map(|it| &it.dependencies));
-            for node in calls.filter(|it| !it.is_soft()).flat_map(|it| &it.on) {
+            for node in calls(service).filter(|it| !it.is_soft()).flat_map(|it| &it.on) {
                 let from = Part::Service(node.service.0 as usize);
                 let share = self.chance(from).min(self.chance(part));
                 if let Some(place) = at.get(&from).filter(|_| from != part && share >= threshold) {
@@ -521,7 +520,8 @@ impl<'a> Whole<'a> {
         found
     }
 
-    /// From targets that may flood what they call to what they call, with the chance of its failure.
+    /// From targets that may flood what they call to what they call, and from caches whose loss sends all
+    /// calls on to what stands behind them; with the chance of its failure.
     fn flooded(&self) -> Vec<(Part, Part, f64)> {
         let mut found = BTreeMap::new();
         for target in &self.report.targets {
@@ -529,10 +529,7 @@ impl<'a> Whole<'a> {
                 continue;
             };
             if target.modes.contains_key("surge") {
-                let service = &self.topology.services[index];
-                let own = service.dependencies.iter();
-                let calls = own.chain(service.endpoints.iter().flat_map(|it| &it.dependencies));
-                for node in calls.flat_map(|it| &it.on) {
+                for node in calls(&self.topology.services[index]).flat_map(|it| &it.on) {
                     let to = Part::Service(node.service.0 as usize);
                     if to != from {
                         found.insert((from, to), self.chance(to));
@@ -540,8 +537,27 @@ impl<'a> Whole<'a> {
                 }
             }
         }
+        for call in self.topology.services.iter().flat_map(calls) {
+            let Some(cache) = call.cache.as_ref().and_then(|it| it.service) else { continue };
+            let from = Part::Service(cache.0 as usize);
+            for node in &call.on {
+                let to = Part::Service(node.service.0 as usize);
+                // What no limit is known of cannot be flooded.
+                let has_limit = self.topology.service(node.service).utilization.is_some();
+                if to != from && has_limit && self.failed(from) > 0.0 {
+                    let share = self.failed(from).min(self.chance(to));
+                    let known = found.entry((from, to)).or_insert(share);
+                    *known = known.max(share);
+                }
+            }
+        }
         found.into_iter().map(|((from, to), chance)| (from, to, chance)).collect()
     }
+}
+
+/// All calls of a service and of its endpoints.
+fn calls(service: &Service) -> impl Iterator<Item = &Dependency> {
+    service.dependencies.iter().chain(service.endpoints.iter().flat_map(|it| &it.dependencies))
 }
 
 fn edge(
@@ -628,10 +644,8 @@ pub fn flows_over(topology: &Topology) -> Vec<Vec<String>> {
             if std::mem::replace(&mut seen[index], true) {
                 continue;
             }
-            let service = &topology.services[index];
-            let own = service.dependencies.iter();
-            let calls = own.chain(service.endpoints.iter().flat_map(|it| &it.dependencies));
-            open.extend(calls.flat_map(|it| &it.on).map(|it| it.service.0 as usize));
+            let on = calls(&topology.services[index]).flat_map(|it| &it.on);
+            open.extend(on.map(|it| it.service.0 as usize));
         }
         for (names, _) in over.iter_mut().zip(&seen).filter(|(_, seen)| **seen) {
             names.push(flow.name.clone());

@@ -1,4 +1,4 @@
-//! A browser that is driven as a person would: Chromium without a window, by its DevTools protocol
+//! A browser that is driven as a person would: Chromium without a window, by its debugging protocol
 //! over a pipe, so that no port is opened.
 
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -97,8 +97,10 @@ sources: ["javascript:alert(1)"]
 fn names_do_nothing_in_a_review() {
     let folder = with_incident(HOSTILE);
     let text = review(folder.path(), "review.md");
+    // Within code nothing acts.
+    let bare: String = text.split('`').step_by(2).collect();
     for refused in ["<script", "<img", "<b ", "@team"] {
-        assert!(!text.contains(refused), "{refused} in\n{text}");
+        assert!(!bare.contains(refused), "{refused} in\n{text}");
     }
     assert!(
         text.lines().filter(|line| line.starts_with("```")).count().is_multiple_of(2),

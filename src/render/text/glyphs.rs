@@ -116,7 +116,7 @@ impl Glyphs {
 
     /// The signs of failure that got through, and of failure that was held.
     pub(super) fn branches(&self) -> [&'static str; 2] {
-        [self.branches[0], self.branches[1]].map(|it| it.trim_end())
+        [self.branches[0], self.branches[1]].map(str::trim_end)
     }
 
     /// A curve of heights: blank for nothing, and something for anything.
