@@ -10,6 +10,8 @@ use crate::report::{FocusReport, Report};
 const BAR: (usize, usize) = (20, 8);
 /// The fewest columns for a name with what leads to it.
 const NAME_LEAST: usize = 18;
+/// So much of a name is shown, whatever leads to it.
+const NAME_KEPT: usize = 8;
 
 /// The cascade as lines of text, the last one with its newline. Both are of the same simulation.
 pub fn render_tree(report: &Report, focus: &FocusReport, style: &Style) -> String {
@@ -211,7 +213,8 @@ fn draw(page: &mut Page, rows: &[Row]) {
     let fit = Fit::new(rows, page.style.width);
     for row in rows {
         // A deep tree leaves room for a name, whatever leads to it.
-        let lead = shorten(&row.lead, fit.name.saturating_sub(10), page.glyphs.ellipsis);
+        let kept = 2 + columns(&row.name).min(NAME_KEPT);
+        let lead = shorten(&row.lead, fit.name.saturating_sub(kept), page.glyphs.ellipsis);
         let room = fit.name.saturating_sub(columns(&lead) + 2);
         let name = shorten(&row.name, room, page.glyphs.ellipsis);
         let mut line = Line::of(Ink::Plain, "  ");
@@ -334,11 +337,11 @@ mod tests {
         assert_eq!(
             shown(&shop(), style),
             "\
-  ◉ db                ████████  breaks
-  ├▶ ✖ orders         ██████▍░  fails 80%  got through 80%
-  │  └▶ ▲ web         ███▏░░░░  fails 40%  got through …, cache held 30%
-  └┤ ✓ catalog        ░░░░░░░░  holds      cache held 90%
-  ▲ lonely            █▌░░░░░░  fails 20%
+  ◉ db          ██████████  breaks
+  ├▶ ✖ orders   ████████░░  fails 80%  got through 80%
+  │  └▶ ▲ web   ████░░░░░░  fails 40%  got through 40%, cache held 30%
+  └┤ ✓ catalog  ░░░░░░░░░░  holds      cache held 90%
+  ▲ lonely      ██░░░░░░░░  fails 20%
 "
         );
     }

@@ -21,12 +21,12 @@ pub(super) struct Label {
 }
 
 impl Label {
-    /// The label of an edge.
+    /// The label of an edge; a short one in a column of text is the share alone.
     pub(super) fn new(
         edge: &EdgeReport,
         focus: &FocusReport,
         sheet: &Sheet<'_>,
-        direction: Direction,
+        is_short: bool,
     ) -> Self {
         let is_doc = sheet.style.size == Page::Doc;
         let share = |share: f64| words::percent((share * 100.0).round() / 100.0);
@@ -37,9 +37,9 @@ impl Label {
             "load" => "floods".to_owned(),
             _ => share(edge.passed),
         });
-        let held = edge.guard(focus.threshold).map(|held| match (is_doc, direction) {
-            (true, Direction::Down) => share(held.share),
-            (true, Direction::Right) => format!("held {}", share(held.share)),
+        let held = edge.guard(focus.threshold).map(|held| match (is_doc, is_short) {
+            (true, true) => share(held.share),
+            (true, false) => format!("held {}", share(held.share)),
             (false, _) => format!("{} held {}", held.guard, share(held.share)),
         });
         let size = sheet.letters.tiny;

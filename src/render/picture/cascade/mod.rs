@@ -48,12 +48,12 @@ struct Plan {
 /// Finds places for everything: from left to right, unless in a column of text that is worse to read
 /// than from top to bottom with few boxes beside each other.
 fn plan(focus: &FocusReport, sheet: &Sheet<'_>) -> Plan {
-    let right = place(focus, sheet, Direction::Right, usize::MAX);
+    let right = place(focus, sheet, Way::Right);
     if sheet.style.size != Size::Doc || right.placement.size.width <= DOC - 2.0 * MARGIN {
         return right;
     }
-    let down = (1..=6).rev().map(|row_max| place(focus, sheet, Direction::Down, row_max));
-    let plans = std::iter::once(right).chain(down);
+    let others = std::iter::once(Way::Tight).chain((1..=6).rev().map(Way::Down));
+    let plans = std::iter::once(right).chain(others.map(|way| place(focus, sheet, way)));
     let best = plans.min_by(|a, b| cost(a).total_cmp(&cost(b)));
     best.expect("there is one from left to right")
 }
@@ -67,13 +67,53 @@ fn cost(plan: &Plan) -> f64 {
     shrunk * shrunk * pages
 }
 
-fn place(focus: &FocusReport, sheet: &Sheet<'_>, direction: Direction, row_max: usize) -> Plan {
+/// A way to lay out a cascade.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    /// From left to right.
+    Right,
+    /// The same with no more between columns than it takes.
+    Tight,
+    /// From top to bottom, with at most so many boxes beside each other.
+    Down(usize),
+}
+
+impl Way {
+    fn direction(self) -> Direction {
+        if matches!(self, Self::Down(_)) { Direction::Down } else { Direction::Right }
+    }
+
+    fn layout(self) -> Layered {
+        let right = Layered {
+            direction: Direction::Right,
+            row_max: usize::MAX,
+            box_gap: 20.0,
+            link_gap: 8.0,
+            row_gap: 26.0,
+            bend_most: 40.0,
+        };
+        match self {
+            Self::Right => right,
+            Self::Tight => Layered { row_gap: 16.0, bend_most: 14.0, box_gap: 16.0, ..right },
+            Self::Down(row_max) => Layered {
+                direction: Direction::Down,
+                row_max,
+                box_gap: 16.0,
+                row_gap: 18.0,
+                ..right
+            },
+        }
+    }
+}
+
+fn place(focus: &FocusReport, sheet: &Sheet<'_>, way: Way) -> Plan {
     let boxes: Vec<boxes::Content> =
         focus.boxes.iter().map(|it| boxes::Content::new(it, focus, sheet)).collect();
+    let is_short = way != Way::Right;
     let labels: Vec<links::Label> =
-        focus.edges.iter().map(|it| links::Label::new(it, focus, sheet, direction)).collect();
-    let placement = lay_out(focus, &boxes, &labels, direction, row_max);
-    Plan { direction, boxes, labels, placement }
+        focus.edges.iter().map(|it| links::Label::new(it, focus, sheet, is_short)).collect();
+    let placement = lay_out(focus, &boxes, &labels, way);
+    Plan { direction: way.direction(), boxes, labels, placement }
 }
 
 /// Finds places for contents and labels of these sizes.
@@ -81,16 +121,8 @@ fn lay_out(
     focus: &FocusReport,
     boxes: &[boxes::Content],
     labels: &[links::Label],
-    direction: Direction,
-    row_max: usize,
+    way: Way,
 ) -> Placement {
-    let layout = Layered {
-        direction,
-        row_max,
-        box_gap: if direction == Direction::Right { 20.0 } else { 16.0 },
-        link_gap: 8.0,
-        row_gap: if direction == Direction::Right { 26.0 } else { 18.0 },
-    };
     let links = focus.edges.iter().zip(labels).map(|(edge, label)| Link {
         from: edge.from,
         to: edge.to,
@@ -102,7 +134,7 @@ fn lay_out(
         is_first: focus.boxes.iter().map(|it| it.state == "origin").collect(),
         links: links.collect(),
     };
-    layout.place(&graph)
+    way.layout().place(&graph)
 }
 
 fn draw(focus: &FocusReport, mut sheet: Sheet<'_>, plan: &Plan) -> String {

@@ -8,7 +8,7 @@ use super::super::ink::Ink;
 use super::super::layout::{Direction, Point};
 use super::super::svg::{Line, Type};
 use super::super::{Size, Style};
-use super::{Plan, boxes, lay_out, legend, links, sayings};
+use super::{Plan, Way, boxes, lay_out, legend, links, sayings};
 use crate::render::words;
 use crate::report::FocusReport;
 use crate::report::Interval;
@@ -153,7 +153,7 @@ fn apart(a: &Interval, b: &Interval) -> bool {
 }
 
 fn plan(focus: &FocusReport, sheet: &Sheet<'_>) -> Plan {
-    super::place(focus, sheet, Direction::Right, usize::MAX)
+    super::place(focus, sheet, Way::Right)
 }
 
 /// Gives both the same places, with room for the larger of what each says.
@@ -172,10 +172,10 @@ fn in_places_of_both(
     let is_wide = |plan: &Plan| {
         sheet.style.size == Size::Doc && plan.placement.size.width > super::DOC - 2.0 * MARGIN
     };
-    first.placement = lay_out(focus, &first.boxes, &first.labels, Direction::Right, usize::MAX);
+    first.placement = lay_out(focus, &first.boxes, &first.labels, Way::Right);
     if is_wide(&first) {
         for row_max in (1..=6).rev() {
-            first.placement = lay_out(focus, &first.boxes, &first.labels, Direction::Down, row_max);
+            first.placement = lay_out(focus, &first.boxes, &first.labels, Way::Down(row_max));
             first.direction = Direction::Down;
             if !is_wide(&first) {
                 break;

@@ -22,6 +22,8 @@ pub(crate) struct Layered {
     pub(crate) link_gap: f64,
     /// The least room between rows, where links bend.
     pub(crate) row_gap: f64,
+    /// How much more room they are given at the most where they bend far.
+    pub(crate) bend_most: f64,
 }
 
 /// A box, or the place of a link in a row.
@@ -251,7 +253,8 @@ impl<'a> Part<'a> {
                     let middle = middles[*node];
                     self.things[*node].after.iter().map(move |it| (middles[it.0] - middle).abs())
                 });
-                at += self.layout.row_gap + (bends.fold(0.0, f64::max) * 0.05).min(40.0);
+                at += self.layout.row_gap
+                    + (bends.fold(0.0, f64::max) * 0.05).min(self.layout.bend_most);
             }
             let room = row.iter().map(|node| self.things[*node].along).fold(0.0, f64::max);
             spans.push((at, at + room));
