@@ -1,15 +1,23 @@
 //! `blastwave advise`: what would help.
 
-use clap::Args;
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
 
 use super::Failure;
 use super::answer::Question;
-use super::args::{OutputArgs, Pageless, QuestionArgs, SamplingArgs};
+use super::args::{QuestionArgs, SamplingArgs, WriteArgs};
+use super::check::{FIRST_LOOK, moment_or_clock};
 use super::exit::Exit;
-use super::inputs;
+use super::inputs::{self, Inputs};
+use super::output::Output;
 use super::terminal::Terminal;
-use blastwave::render;
-use blastwave::study::{self, Stop};
+use blastwave::diagnostic::{SourceId, Sources};
+use blastwave::load;
+use blastwave::model::{Costs, Policy};
+use blastwave::render::{self, patch};
+use blastwave::study::advise::{Advice, Texts, Until, Wanted};
+use blastwave::study::{self, Gate, Stop};
 
 /// How many trials estimate a saving where nothing else is said: there are many to estimate.
 const TRIALS: u64 = 4096;
@@ -23,10 +31,55 @@ pub(crate) struct AdviseArgs {
     #[arg(long, value_name = "KIND", value_parser = study::advise::KINDS, help_heading = "Protections")]
     leave_out: Vec<String>,
 
+    /// Order protections by what they save for what they cost: a file of costs
+    ///
+    /// `protections: [{ kind: fallback, cost: 5 }, { kind: cache, at: "cart > redis", cost: 2 }]`.
+    /// Without it, every step costs 1.
+    #[arg(long, value_name = "FILE", help_heading = "Protections")]
+    cost: Option<String>,
+
+    /// Find the smallest set with which `check` says to proceed: a policy file, or `default`
+    ///
+    /// What is not stated is taken at its worst, as `check` does.
+    #[arg(long, value_name = "POLICY", help_heading = "Protections")]
+    until: Option<String>,
+
+    /// Say what time it is, for rules of the policy over `now` and the age of sources
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = moment_or_clock,
+        requires = "until",
+        help_heading = "Protections"
+    )]
+    now: Option<f64>,
+
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
-    output: OutputArgs,
+    output: AdviseOutputArgs,
+}
+
+/// What to write, and where.
+#[derive(Debug, Args)]
+struct AdviseOutputArgs {
+    /// Write a report for people, data for scripts, a comment for a pull request, or a table
+    ///
+    /// `-o FILE.patch` (or `.diff`) writes what to change, as a unified diff that `git apply` takes,
+    /// and `-o FILE.yaml` the changed file itself, comments and order kept; the report then goes to
+    /// standard output.
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    format: AdviseFormat,
+    #[command(flatten)]
+    to: WriteArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum AdviseFormat {
+    Text,
+    Json,
+    Markdown,
+    Csv,
 }
 
 pub(super) const EXAMPLES: &str = "\
@@ -35,15 +88,21 @@ Examples:
     blastwave advise shop.yaml --change payments-v4.yaml
   And where nobody can do without a call?
     blastwave advise shop.yaml --change payments-v4.yaml --leave-out soft --leave-out fallback
-  And against payments hanging, as data?
-    blastwave advise shop.yaml --break payments:slow --format json";
+  What is the least that makes `check` let it through, by what it costs us?
+    blastwave advise shop.yaml --change payments-v4.yaml --until policy.yaml --cost days.yaml
+  Make the changes:
+    blastwave advise shop.yaml --break payments:slow -o help.patch && git apply help.patch";
+
+/// What `-o` makes of the advice.
+#[derive(Clone, Copy, PartialEq)]
+enum Edited {
+    Patch,
+    File,
+}
 
 /// Advises.
 pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure> {
-    let format = args.output.pageless("advice")?;
     let inputs = inputs::read(&args.question)?;
-    let mut question =
-        Question::of(inputs, &args.question, &args.sampling, &args.output, terminal)?;
     if args.sampling.precision.is_some() {
         return Err(Failure::usage("`--precision` is for `simulate` and `compare`")
             .help("say how many trials estimate each saving with `--trials`"));
@@ -52,18 +111,141 @@ pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
         return Err(Failure::usage("one trial says nothing of how sure a saving is")
             .help("leave `--trials` out, or give at least 2"));
     }
-    question.settings.stop = Stop::Trials(args.sampling.trials.unwrap_or(TRIALS));
-    let report = question.run(&args.sampling, |progress| {
-        let inputs = &question.inputs;
-        let leave_out = &args.leave_out;
-        study::advise(&inputs.topology, &inputs.change, leave_out, &question.settings, progress)
-    })?;
-    let exit = args.sampling.ended(report.partial, report.trials)?;
-    let text = match format {
-        Pageless::Text => render::text::render_advice(&report, &question.style(&args.output.to)),
-        Pageless::Json => render::json::render_advice(&report),
-        Pageless::Markdown => render::markdown::render_advice(&report),
+    let output = args.output.to.output.as_deref();
+    let edited = output.and_then(edited);
+    let others: Vec<String> =
+        args.cost.iter().chain(args.until.iter().filter(|it| *it != "default")).cloned().collect();
+    let edits = match edited {
+        Some(_) => Some(Output::open(output, &[inputs.files.as_slice(), &others].concat())?),
+        None => Output::open(output, &others).map(|_| None)?,
     };
+    let report_to = output.filter(|_| edited.is_none());
+    let mut question =
+        Question::with_output(inputs, &args.question, &args.sampling, report_to, terminal)?;
+    question.settings.stop = Stop::Trials(args.sampling.trials.unwrap_or(TRIALS));
+    let mut sources = Sources::default();
+    let read = read(args, &question.inputs, &mut sources);
+    let (costs, policy) = match read {
+        Ok(read) => read,
+        Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
+    };
+    let gate = Gate {
+        policy: policy.as_ref().map(|(policy, is_default)| (policy, *is_default)),
+        now: args.now,
+        ..Gate::default()
+    };
+    let inputs = &question.inputs;
+    if let Err(diagnostics) = study::affordable(&inputs.topology, &inputs.change, &gate) {
+        return Err(Failure::Input { diagnostics, sources });
+    }
+    let until = policy.is_some().then_some(Until { gate, first_look: FIRST_LOOK });
+    let wanted = Wanted { leave_out: &args.leave_out, costs: &costs, until };
+    let advice = question.run(&args.sampling, |progress| {
+        study::advise::find(&inputs.topology, &inputs.change, &wanted, &question.settings, progress)
+    })?;
+    let report = &advice.report;
+    let exit = args.sampling.ended(report.partial, report.trials)?;
+    let text = match args.output.format {
+        AdviseFormat::Text => render::text::render_advice(report, &question.style(&args.output.to)),
+        AdviseFormat::Json => render::json::render_advice(report),
+        AdviseFormat::Markdown => render::markdown::render_advice(report),
+        AdviseFormat::Csv => render::advice::csv(report),
+    };
+    if let (Some(edited), Some(edits)) = (edited, edits) {
+        write_edits(&advice, inputs, edited, &edits, terminal)?;
+    }
     question.write_text(&text)?;
     Ok(exit)
+}
+
+/// Whether a path asks for a patch or for the changed file.
+fn edited(path: &str) -> Option<Edited> {
+    let is = |ends: &[&str]| {
+        let end = Path::new(path).extension()?.to_str()?.to_lowercase();
+        ends.contains(&end.as_str()).then_some(())
+    };
+    is(&["patch", "diff"])
+        .map(|()| Edited::Patch)
+        .or_else(|| is(&["yaml", "yml"]).map(|()| Edited::File))
+}
+
+type Read = (Costs, Option<(Policy, bool)>);
+
+/// The costs and the policy, or everything that is wrong with them.
+fn read(
+    args: &AdviseArgs,
+    inputs: &Inputs,
+    sources: &mut Sources,
+) -> Result<Read, Vec<blastwave::diagnostic::Diagnostic>> {
+    let topology = Some(&inputs.topology);
+    let costs = match &args.cost {
+        Some(path) => {
+            load::read(path, sources).and_then(|document| Costs::from_document(&document, topology))
+        }
+        None => Ok(Costs::default()),
+    };
+    let policy = match args.until.as_deref() {
+        None => Ok(None),
+        Some("default") => Ok(Some((Policy::default_policy(sources), true))),
+        Some(path) => load::read(path, sources)
+            .and_then(|document| Policy::from_document(&document, sources, topology))
+            .map(|policy| Some((policy, false))),
+    };
+    match (costs, policy) {
+        (Ok(costs), Ok(policy)) => Ok((costs, policy)),
+        (costs, policy) => {
+            let problems = [costs.err(), policy.err()];
+            Err(problems.into_iter().flatten().flatten().collect())
+        }
+    }
+}
+
+/// Writes what the advice makes of the files, and says what could not be written.
+fn write_edits(
+    advice: &Advice,
+    inputs: &Inputs,
+    edited: Edited,
+    to: &Output,
+    terminal: Terminal,
+) -> Result<(), Failure> {
+    let source_of = |id: SourceId| {
+        let source = inputs.sources.get(id);
+        (source.name.as_str(), source.text.as_str())
+    };
+    let topology = inputs.topology.services.first().map(|it| source_of(it.place.source));
+    let has_file = !inputs.is_certain && inputs.changes.is_empty();
+    let change = inputs.change.targets.first().filter(|_| has_file);
+    let change = change.map(|it| source_of(it.place.source));
+    let texts = Texts { topology: topology.map(|it| it.1), change: change.map(|it| it.1) };
+    let written = advice.write(texts);
+    for (what, reason) in &written.left_out {
+        terminal.note(&format!("not written: {what}, because {reason}\n"));
+    }
+    let changed: Vec<(&str, &str, &str)> =
+        [(topology, &written.topology), (change, &written.change)]
+            .into_iter()
+            .filter_map(|(file, text)| {
+                let ((name, before), after) = (file?, text.as_ref()?);
+                Some((name, before, after.as_str()))
+            })
+            .collect();
+    if changed.is_empty() {
+        terminal.note("nothing was written: there is nothing to change\n");
+        return Ok(());
+    }
+    let text = match (edited, changed.as_slice()) {
+        (Edited::Patch, all) => {
+            all.iter().map(|(name, before, after)| patch::unified(name, before, after)).collect()
+        }
+        (Edited::File, [(name, _, after), rest @ ..]) => {
+            if let [(other, ..), ..] = rest {
+                terminal.note(&format!(
+                    "this is `{name}`; what is to change in `{other}` too is in a patch: `-o help.patch`\n"
+                ));
+            }
+            (*after).to_owned()
+        }
+        (Edited::File, []) => String::new(),
+    };
+    Ok(to.write(&text, terminal)?)
 }

@@ -71,7 +71,7 @@ impl Question {
         output: Option<&str>,
         terminal: Terminal,
     ) -> Result<Self, Failure> {
-        Self::lasting(inputs, question.lasting, sampling, output, terminal)
+        Self::lasting(inputs, question.lasting(), sampling, output, terminal)
     }
 
     /// The same for a command that asks in a way of its own.

@@ -110,6 +110,16 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::compare::EXAMPLES)
     )]
     Compare(super::compare::CompareArgs),
+    /// Say what may have broken, given what is seen to fail
+    ///
+    /// Every component breaks in every mode, and is as likely as what is then simulated agrees with
+    /// what is seen. What to look at next is what would tell most.
+    #[command(
+        override_usage = "blastwave diagnose TOPOLOGY --observed FILE [OPTIONS]\n       blastwave diagnose --incident FILE [OPTIONS]\n       blastwave diagnose --score FILE... [OPTIONS]",
+        after_help = super::diagnose::EXAMPLES,
+        after_long_help = with_exit_statuses(super::diagnose::EXAMPLES)
+    )]
+    Diagnose(super::diagnose::DiagnoseArgs),
     /// Simulate incidents that happened, and compare with what was seen
     #[command(
         after_help = super::replay::EXAMPLES,
@@ -221,20 +231,16 @@ pub(crate) struct QuestionArgs {
     )]
     breaks: Vec<String>,
 
-    /// Look at the moment after the break has lasted this long: `2h`, `10m`
-    ///
-    /// Caches and buffers hold for a while and then no more. Only for single moments: breaks, and
-    /// changes without rollout, detection and rollback.
-    #[arg(
-        long,
-        value_name = "DURATION",
-        value_parser = values::duration,
-        help_heading = "What breaks"
-    )]
-    pub(crate) lasting: Option<Seconds>,
+    #[command(flatten)]
+    moment: MomentArgs,
 }
 
 impl QuestionArgs {
+    /// For how long the break has lasted.
+    pub(crate) fn lasting(&self) -> Option<Seconds> {
+        self.moment.lasting
+    }
+
     /// The same question about another topology.
     pub(crate) fn with_topology(&self, topology: Option<&str>) -> Self {
         let breaks = self.topology_and_breaks().map_or(&[][..], |(_, breaks)| breaks).to_vec();
@@ -253,6 +259,22 @@ impl QuestionArgs {
         let is_file = last == "-" || std::path::Path::new(last).is_file();
         (is_file && !breaks.is_empty()).then_some((last, breaks))
     }
+}
+
+/// Which moment is looked at, where it is a single one.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct MomentArgs {
+    /// Look at the moment after the break has lasted this long: `2h`, `10m`
+    ///
+    /// Caches and buffers hold for a while and then no more. Only for single moments: breaks, and
+    /// changes without rollout, detection and rollback.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = values::duration,
+        help_heading = "What breaks"
+    )]
+    pub(crate) lasting: Option<Seconds>,
 }
 
 /// Limits that the change must hold.
@@ -457,12 +479,15 @@ pub(crate) enum SchemaOf {
     Policy,
     Scenario,
     Incident,
+    Cost,
+    Observed,
     Result,
     Explain,
     Rank,
     Compare,
     Advise,
     Replay,
+    Diagnosis,
 }
 
 /// How the program speaks to a person.

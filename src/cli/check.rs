@@ -20,7 +20,7 @@ use blastwave::report::{self, PlaceReport, Report};
 use blastwave::study::{self, Gate, MAX_TRIALS, Stop, Unknown};
 
 /// After how many trials rules are first looked at, where nobody says: enough for what is clear.
-const FIRST_LOOK: u64 = 1_000;
+pub(super) const FIRST_LOOK: u64 = 1_000;
 
 /// What the change must hold, and what is known beside.
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub(crate) struct GateArgs {
     ///
     /// `2026-12-18`, `2026-12-18T16:00:00+01:00`. Without it a rule that asks for the time is undecided:
     /// results never depend on the clock unless `clock` is asked for.
-    #[arg(long, value_name = "TIME", value_parser = now, help_heading = "Policy")]
+    #[arg(long, value_name = "TIME", value_parser = moment_or_clock, help_heading = "Policy")]
     pub(crate) now: Option<f64>,
 
     /// Compare with an earlier result in JSON, for rules over `delta` and in reports
@@ -276,7 +276,7 @@ fn url(text: &str) -> Result<String, String> {
 }
 
 /// A day, a moment, or `clock`, in seconds since 1970.
-fn now(text: &str) -> Result<f64, String> {
+pub(super) fn moment_or_clock(text: &str) -> Result<f64, String> {
     if text == "clock" {
         #[expect(
             clippy::disallowed_methods,

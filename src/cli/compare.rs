@@ -7,14 +7,13 @@ use clap::Args;
 
 use super::Failure;
 use super::answer::{self, Question, check_lasting, not_boolean};
-use super::args::{Format, OutputArgs, SamplingArgs};
+use super::args::{Format, MomentArgs, OutputArgs, SamplingArgs};
 use super::exit::Exit;
 use super::inputs::Inputs;
 use super::terminal::Terminal;
-use super::values;
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load::{self, Document, Node, Value};
-use blastwave::model::{Change, Seconds, Topology};
+use blastwave::model::{Change, Topology};
 use blastwave::render::{self, html::Made};
 use blastwave::report::compare::SideReport;
 use blastwave::report::focus::Lens;
@@ -49,14 +48,8 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "OLD=NEW", value_parser = rename, help_heading = "What breaks")]
     rename: Vec<[String; 2]>,
 
-    /// Look at the moment after the break has lasted this long: `2h`, `10m`
-    #[arg(
-        long,
-        value_name = "DURATION",
-        value_parser = values::duration,
-        help_heading = "What breaks"
-    )]
-    lasting: Option<Seconds>,
+    #[command(flatten)]
+    moment: MomentArgs,
 
     #[command(flatten)]
     sampling: SamplingArgs,
@@ -131,9 +124,9 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         files: read.files,
     };
     let file = args.output.to.output.as_deref();
-    let question = Question::lasting(inputs, args.lasting, &args.sampling, file, terminal)?;
+    let question = Question::lasting(inputs, args.moment.lasting, &args.sampling, file, terminal)?;
     for (topology, change) in &read.sides[1..] {
-        check_lasting(args.lasting, change)?;
+        check_lasting(args.moment.lasting, change)?;
         if let Some(reason) = study::engine_obstacle(topology, change, &question.settings) {
             return Err(not_boolean(reason));
         }

@@ -289,7 +289,7 @@ fn heatmap(
     let settings = Settings {
         seed: sampling.seed,
         stop: answer::stop(sampling),
-        lasting: question.lasting.unwrap_or(Seconds::ZERO),
+        lasting: question.lasting().unwrap_or(Seconds::ZERO),
         is_certain: true,
         engine: sampling.engine.choice(),
     };

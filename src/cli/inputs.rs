@@ -72,8 +72,10 @@ fn read_with(
 ) -> Result<Inputs, Failure> {
     let mut sources = Sources::default();
     let (diff, named) = (DiffArgs::default(), IncidentFiles::default());
-    let inputs = gather(question, &diff, &named, without, &mut sources);
-    inputs.map_err(|wrong| wrong.into_failure(sources))
+    match gather(question, &diff, &named, without, &mut sources) {
+        Ok(inputs) => Ok(Inputs { sources, ..inputs }),
+        Err(wrong) => Err(wrong.into_failure(sources)),
+    }
 }
 
 /// The same with an incident, which may say what the question leaves open.

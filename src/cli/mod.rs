@@ -7,6 +7,7 @@ mod answer;
 mod args;
 mod check;
 mod compare;
+mod diagnose;
 mod diagram;
 mod diff;
 mod exit;
@@ -55,6 +56,7 @@ fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Explain(args) => explain::run(args, terminal),
         Command::Advise(args) => advise::run(args, terminal),
         Command::Compare(args) => compare::run(args, terminal),
+        Command::Diagnose(args) => diagnose::run(args, terminal),
         Command::Diagram(args) => diagram::run(args, terminal),
         Command::Import(args) => import::run(args, terminal),
         Command::Rank(args) => rank::run(args, terminal),

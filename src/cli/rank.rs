@@ -4,12 +4,11 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use super::answer::{self, Runner};
-use super::args::{SamplingArgs, WriteArgs};
+use super::args::{MomentArgs, SamplingArgs, WriteArgs};
 use super::exit::Exit;
 use super::inputs;
 use super::output::Output;
 use super::terminal::Terminal;
-use super::values;
 use blastwave::engine::origins::Mode;
 use blastwave::model::{Seconds, lint};
 use blastwave::render;
@@ -30,14 +29,8 @@ pub(crate) struct RankArgs {
     #[arg(long, value_name = "MODE", default_value = "down", help_heading = "What breaks")]
     mode: How,
 
-    /// Look at the moment after the break has lasted this long: `2h`, `10m`
-    #[arg(
-        long,
-        value_name = "DURATION",
-        value_parser = values::duration,
-        help_heading = "What breaks"
-    )]
-    lasting: Option<Seconds>,
+    #[command(flatten)]
+    moment: MomentArgs,
 
     #[command(flatten)]
     sampling: SamplingArgs,
@@ -115,7 +108,7 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
     let settings = Settings {
         seed: args.sampling.seed,
         stop: answer::stop(&args.sampling),
-        lasting: args.lasting.unwrap_or(Seconds::ZERO),
+        lasting: args.moment.lasting.unwrap_or(Seconds::ZERO),
         is_certain: true,
         engine: args.sampling.engine.choice(),
     };

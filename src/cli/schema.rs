@@ -17,11 +17,14 @@ pub(crate) fn run(what: SchemaOf, terminal: Terminal) -> Result<Exit, Failure> {
         SchemaOf::Advise => report::advise::ADVISE_SCHEMA,
         SchemaOf::Compare => report::compare::COMPARE_SCHEMA,
         SchemaOf::Replay => report::replay::REPLAY_SCHEMA,
+        SchemaOf::Diagnosis => report::diagnosis::DIAGNOSIS_SCHEMA,
         SchemaOf::Topology => schema::TOPOLOGY,
         SchemaOf::Change => schema::CHANGE,
         SchemaOf::Policy => schema::POLICY,
         SchemaOf::Scenario => schema::SCENARIO,
         SchemaOf::Incident => schema::INCIDENT,
+        SchemaOf::Cost => schema::COST,
+        SchemaOf::Observed => schema::OBSERVED,
     };
     terminal.result(schema).map_err(OutputError::Stdout)?;
     Ok(Exit::Done)

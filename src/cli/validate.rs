@@ -10,7 +10,9 @@ use super::{Failure, diagnostics_style};
 use blastwave::diagnostic::{self, Code, Diagnostic, Severity, Sources};
 use blastwave::load::{self, Document};
 use blastwave::model::incident::held_within;
-use blastwave::model::{Change, Incident, Kind, Policy, Scenario, Topology, lint};
+use blastwave::model::{
+    Change, Costs, Incident, Kind, Observation, Policy, Scenario, Topology, lint,
+};
 use blastwave::render::{diagnostics, github, json, sarif};
 use blastwave::report::Problem;
 
@@ -85,6 +87,15 @@ impl Findings {
         }
         for file in of_kind(self, Kind::Incident) {
             self.incident(&file, &topologies);
+        }
+        for file in of_kind(self, Kind::Costs) {
+            self.costs(&file, topologies.first().filter(|_| topologies.len() == 1));
+        }
+        for file in of_kind(self, Kind::Observation) {
+            match topologies.as_slice() {
+                [topology] => self.observation(&file, topology),
+                several => self.leave_unchecked(&file, several.len()),
+            }
         }
         for file in files {
             self.foreign(file);
@@ -162,6 +173,31 @@ impl Findings {
         }
     }
 
+    /// Checks costs, and the places in them where there is one topology.
+    fn costs(&mut self, path: &str, topology: Option<&String>) {
+        let Some(document) = self.document(path) else { return };
+        let topology = topology.and_then(|path| self.topologies.get(path)?.as_ref());
+        match Costs::from_document(document, topology) {
+            Ok(costs) => {
+                let count = counted(costs.protections.len(), "cost");
+                self.facts.push(format!("{path}: costs `{}` of {count}", costs.name));
+            }
+            Err(problems) => self.problems.extend(problems),
+        }
+    }
+
+    fn observation(&mut self, path: &str, topology: &str) {
+        let Some(document) = self.document(path) else { return };
+        let Some(Some(topology)) = self.topologies.get(topology) else { return };
+        match Observation::from_document(document, topology) {
+            Ok(seen) => {
+                let count = counted(seen.observed.len(), "report");
+                self.facts.push(format!("{path}: observation `{}` of {count}", seen.name));
+            }
+            Err(problems) => self.problems.extend(problems),
+        }
+    }
+
     fn leave_unchecked(&mut self, path: &str, topologies: usize) {
         let problems = self.document(path).map(|document| document.problems.clone());
         self.problems.extend(problems.into_iter().flatten());
@@ -222,9 +258,8 @@ impl Findings {
 
     /// Says what a file is that is none of those which can be checked.
     fn foreign(&mut self, path: &str) {
-        let checked = [Kind::Topology, Kind::Change, Kind::Policy, Kind::Scenario, Kind::Incident];
         let Some(document) = self.document(path) else { return };
-        if Kind::of(document).is_some_and(|kind| checked.contains(&kind)) {
+        if Kind::of(document).is_some() {
             return;
         }
         // It tells best what is missing, and what the file is instead.

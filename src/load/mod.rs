@@ -8,6 +8,7 @@
 //! **Invariant:** no other room reads input files or knows about YAML; every value and every key has
 //! a place; nothing is nested deeper than [`DEPTH_MAX`].
 
+pub mod edit;
 mod explain;
 mod file;
 mod foreign;

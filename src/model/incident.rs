@@ -276,10 +276,7 @@ fn incident(mapping: &Mapping<'_>, files: IncidentFiles, topology: &Topology) ->
     };
     let duration = |key| mapping.get(key).and_then(|field: Field<'_>| field.duration());
     let observed = mapping.need("observed", "[{ service: payments, from: 4m, to: 2h }]");
-    let observed = observed.map(|field| {
-        let items = field.items().filter_map(|item| one(&item, &names, topology));
-        items.collect::<Vec<_>>()
-    });
+    let observed = observed.map(|field| observations(&field, &names, topology));
     let mut actions = Vec::new();
     for item in mapping.get("actions").iter().flat_map(Field::items) {
         actions.extend(action(&item, &names));
@@ -305,6 +302,15 @@ fn incident(mapping: &Mapping<'_>, files: IncidentFiles, topology: &Topology) ->
         what_held: texts("what_held"),
         notes: mapping.get("notes").and_then(|field| field.title()),
     })
+}
+
+/// What was seen, entry by entry.
+pub(super) fn observations(
+    field: &Field<'_>,
+    names: &Names<'_>,
+    topology: &Topology,
+) -> Vec<Observed> {
+    field.items().filter_map(|item| one(&item, names, topology)).collect()
 }
 
 fn one(item: &Field<'_>, names: &Names<'_>, topology: &Topology) -> Option<Observed> {

@@ -6,11 +6,13 @@
 //! doubtful rather than wrong, [`lint`] says of what was checked.
 
 pub mod change;
+pub mod cost;
 mod decode;
 pub mod defaults;
 pub mod diff;
 pub mod incident;
 pub mod lint;
+pub mod observation;
 pub mod policy;
 pub mod rule;
 pub mod scenario;
@@ -19,9 +21,12 @@ pub mod topology;
 pub mod units;
 
 pub use change::Change;
+pub use cost::Costs;
 pub use decode::kind::Kind;
+pub(crate) use decode::read::yaml_word;
 pub use diff::Diff;
 pub use incident::Incident;
+pub use observation::Observation;
 pub use policy::Policy;
 pub use scenario::Scenario;
 pub use topology::Topology;

@@ -1,29 +1,31 @@
 //! What advice says, in sentences: shared by everything that is read by people.
 
 use super::explanation::Section;
+use super::rank::quoted;
 use super::story::Wording;
 use super::words;
 use crate::report::AdviseReport;
-use crate::report::advise::AdviceReport;
+use crate::report::advise::{AdviceReport, UntilReport};
+use crate::report::compare::Difference;
 
 /// How many protections are named one at a time.
 const LINES: usize = 8;
 
 /// What helps most, and what all of it saves.
 pub(super) fn essence(report: &AdviseReport, wording: &Wording) -> Vec<String> {
+    let mut said: Vec<String> = report.until.iter().map(|until| verdict(until, report)).collect();
     let Some(first) = report.together.first() else {
-        return vec![
-            "Nothing that was tried saves anything that can be told from noise.".to_owned(),
-        ];
+        said.push("Nothing that was tried saves anything that can be told from noise.".to_owned());
+        return said;
     };
     let share =
         if first.left == 0.0 { "all".to_owned() } else { words::percent(first.saved_share) };
-    let mut said =
-        vec![format!("What helps most: {} (saves {share}).", (wording.name)(&first.what))];
+    let most = if report.costs.is_some() { "most for its cost" } else { "most" };
+    said.push(format!("What helps {most}: {} (saves {share}).", (wording.name)(&first.what)));
     if report.together.len() > 1 {
         let all = 1.0 - report.after / report.before;
         said.push(format!(
-            "All {} steps together save {}.",
+            "All {} protections together save {}.",
             report.together.len(),
             words::percent(all.clamp(0.0, 1.0))
         ));
@@ -31,25 +33,92 @@ pub(super) fn essence(report: &AdviseReport, wording: &Wording) -> Vec<String> {
     said
 }
 
+/// What turns the verdict.
+fn verdict(until: &UntilReport, report: &AdviseReport) -> String {
+    let policy = if until.policy.is_empty() {
+        String::new()
+    } else {
+        format!(" of the policy `{}`", until.policy)
+    };
+    let count = words::plural(until.steps.len(), "protection");
+    let cost = if report.costs.is_some() {
+        format!(" (cost {})", words::digits(until.cost, 3))
+    } else {
+        String::new()
+    };
+    match (until.reached, until.steps.is_empty()) {
+        (true, true) => format!("The verdict{policy} is to proceed as things are."),
+        (true, false) => {
+            let turn = if until.steps.len() == 1 { "turns" } else { "turn" };
+            format!("{count}{cost} {turn} the verdict{policy} from {} to proceed.", until.before)
+        }
+        (false, true) => format!(
+            "Nothing that was tried turns the verdict{policy} from {} to proceed, or brings it nearer.",
+            until.before
+        ),
+        (false, false) => format!(
+            "Nothing that was tried turns the verdict{policy} from {} to proceed; {count}{cost} come \
+             nearest ({}).",
+            until.before, until.after
+        ),
+    }
+}
+
 /// The advice, section by section.
 pub(super) fn sections(report: &AdviseReport, wording: &Wording) -> Vec<Section> {
     let noun = if report.measure == "orders_lost" { "orders saved" } else { "failing share saved" };
+    let per = if report.costs.is_some() { "per cost" } else { "per step" };
+    let lines = |all: &[AdviceReport]| all.iter().map(|it| line(it, report, wording)).collect();
+    let until = report.until.as_ref();
+    let turning = Section {
+        title: "To proceed".to_owned(),
+        remark: until.map_or_else(String::new, |it| {
+            format!(
+                "the smallest set found among {} that were judged",
+                words::plural(usize::try_from(it.judged).unwrap_or(0), "set")
+            )
+        }),
+        lines: until.filter(|it| it.reached).map(|it| lines(&it.steps)).unwrap_or_default(),
+    };
+    let nearest = Section {
+        title: "Nearest to the verdict to proceed".to_owned(),
+        remark: String::new(),
+        lines: until.filter(|it| !it.reached).map(|it| lines(&it.steps)).unwrap_or_default(),
+    };
+    let against = Section {
+        title: "What is still against it".to_owned(),
+        remark: String::new(),
+        lines: until
+            .map(|it| it.reasons.iter().map(|it| (wording.name)(it)).collect())
+            .unwrap_or_default(),
+    };
+    let shown = &report.alone[..report.alone.len().min(LINES)];
+    let mut alone: Vec<String> = lines(shown);
+    if report.alone.len() > LINES {
+        alone.push(format!("and {} more", report.alone.len() - LINES));
+    }
     let alone = Section {
         title: "One at a time".to_owned(),
-        remark: noun.to_owned(),
-        lines: report.alone.iter().take(LINES).map(|it| line(it, report, wording)).collect(),
+        remark: format!("{noun}, those that save most {per} first"),
+        lines: alone,
     };
     let together = Section {
         title: "Together".to_owned(),
         remark: format!("{noun} on top of the steps before"),
-        lines: report.together.iter().map(|it| line(it, report, wording)).collect(),
+        lines: lines(&report.together),
+    };
+    let noise = Section {
+        title: "Within noise".to_owned(),
+        remark: "tried, and not told from no saving at all".to_owned(),
+        lines: report.noise.iter().map(|it| (wording.name)(&it.what)).collect(),
     };
     let assumed = Section {
         title: "Assumed".to_owned(),
         remark: String::new(),
         lines: report.assumptions.iter().map(|it| (wording.name)(it)).collect(),
     };
-    [alone, together, assumed].into_iter().filter(|it| !it.lines.is_empty()).collect()
+    let all = [turning, nearest, against, alone, together, noise, assumed];
+    all.into_iter().filter(|it| !it.lines.is_empty()).collect()
 }
 
 /// What was tried, so that somebody else can do it again.
@@ -71,20 +140,68 @@ pub(super) fn footer(report: &AdviseReport) -> String {
 fn line(it: &AdviceReport, report: &AdviseReport, wording: &Wording) -> String {
     let show = |value: f64| match report.measure.as_str() {
         "orders_lost" => words::digits(value, 3),
+        _ if value < 0.0 => format!("-{}", words::percent(-value)),
         _ => words::percent(value),
+    };
+    let interval = |of: &Difference| {
+        format!("{} ({}{}{})", show(of.value), show(of.low), wording.dash(), show(of.high))
     };
     let edits: Vec<String> = it
         .edits
         .iter()
         .map(|edit| format!("{} at {}", (wording.name)(&edit.yaml), (wording.name)(&edit.path)))
         .collect();
+    // With one step of cost 1 the two figures are the same.
+    let per = if report.costs.is_some() {
+        format!("; {} per cost", interval(&it.saved_per_cost))
+    } else if it.steps > 1 {
+        format!("; {} per step", interval(&it.saved_per_cost))
+    } else {
+        String::new()
+    };
+    let cost = if report.costs.is_some() {
+        format!(" at a cost of {}", words::digits(it.cost, 3))
+    } else {
+        String::new()
+    };
     format!(
-        "{}: saves {} ({}{}{}); write {}",
+        "{}: saves {}{cost}{per}; write {}",
         (wording.name)(&it.what),
-        show(it.saved.value),
-        show(it.saved.low),
-        wording.dash(),
-        show(it.saved.high),
+        interval(&it.saved),
         edits.join(" and ")
     )
+}
+
+/// The advice as a table for spreadsheets: one row for each protection in each list.
+pub fn csv(report: &AdviseReport) -> String {
+    let mut text = "list,rank,kind,at,what,steps,cost,saved,saved_low,saved_high,saved_per_cost,\
+                    saved_per_cost_low,saved_per_cost_high,saved_share,left\n"
+        .to_owned();
+    let until = report.until.as_ref().map_or(&[][..], |it| it.steps.as_slice());
+    for (list, rows) in
+        [("alone", &report.alone[..]), ("together", &report.together), ("until", until)]
+    {
+        for (rank, it) in rows.iter().enumerate() {
+            let quoted = [list, &(rank + 1).to_string(), &it.kind, &it.at, &it.what].map(quoted);
+            let (saved, per) = (&it.saved, &it.saved_per_cost);
+            let numbers = [
+                it.cost,
+                saved.value,
+                saved.low,
+                saved.high,
+                per.value,
+                per.low,
+                per.high,
+                it.saved_share,
+                it.left,
+            ];
+            let numbers = numbers.map(|it| it.to_string()).join(",");
+            text.push_str(&format!("{},{},{numbers}\n", quoted.join(","), it.steps));
+        }
+    }
+    for (rank, it) in report.noise.iter().enumerate() {
+        let cells = ["noise", &(rank + 1).to_string(), &it.kind, &it.at, &it.what].map(quoted);
+        text.push_str(&format!("{},,,,,,,,,,\n", cells.join(",")));
+    }
+    text
 }

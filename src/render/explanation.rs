@@ -68,7 +68,10 @@ fn of_flow(flow: &FlowExplained, wording: &Wording) -> Vec<Section> {
     }
     sections.push(Section {
         title: format!("What matters most to {name}"),
-        remark: "how much more likely it fails when this has failed than when it works".to_owned(),
+        remark: format!(
+            "how much more likely it fails when this has failed than when it works{}",
+            left_out(flow.importance_left_out, "part", "that failure came to")
+        ),
         lines: capped(
             flow.importance.iter().map(|it| importance(it, wording)),
             flow.importance.len(),
@@ -98,6 +101,15 @@ fn capped(lines: impl Iterator<Item = String>, count: usize) -> Vec<String> {
         shown.push(format!("and {} more", words::count((count - LINES) as f64)));
     }
     shown
+}
+
+/// What was left out because it was too much, and by which order.
+fn left_out(number: u64, noun: &str, what: &str) -> String {
+    if number == 0 {
+        return String::new();
+    }
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    format!("; not tried: the {} {what} least often", words::plural(number, noun))
 }
 
 fn cuts(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
@@ -209,7 +221,10 @@ fn protections(report: &ExplainReport, wording: &Wording) -> Section {
     let lines = report.containment.iter().map(|it| protection(it, wording));
     Section {
         title: "What protections did".to_owned(),
-        remark: "and what would be lost more without each, with the same draws".to_owned(),
+        remark: format!(
+            "and what would be lost more without each, with the same draws{}",
+            left_out(report.containment_left_out, "protection", "that held")
+        ),
         lines: capped(lines, report.containment.len()),
     }
 }

@@ -1,8 +1,8 @@
 //! Data for scripts: reports as they are.
 
 use crate::report::{
-    AdviseReport, CompareReport, ExplainReport, Problem, RankReport, ReplayReport, Report,
-    StoryReport,
+    AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, Problem,
+    RankReport, ReplayReport, Report, StoryReport,
 };
 
 /// The report as indented JSON with a newline at the end; keys are always in the same order.
@@ -22,6 +22,16 @@ pub fn render_advice(report: &AdviseReport) -> String {
 
 /// A comparison, in the same form.
 pub fn render_comparison(report: &CompareReport) -> String {
+    pretty(report)
+}
+
+/// A diagnosis, in the same form.
+pub fn render_diagnosis(report: &DiagnosisReport) -> String {
+    pretty(report)
+}
+
+/// The places of what set incidents off, in the same form.
+pub fn render_diagnosis_score(report: &DiagnosisScoreReport) -> String {
     pretty(report)
 }
 

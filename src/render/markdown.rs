@@ -6,8 +6,11 @@
 use super::explanation::Section;
 use super::story::{self, HIT, Wording};
 use super::text::ShareBar;
-use super::{advice, comparison, differences, explanation, words};
-use crate::report::{AdviseReport, CompareReport, ExplainReport, Report, UnitReport, Verdict};
+use super::{advice, comparison, diagnosis, differences, explanation, words};
+use crate::report::{
+    AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, Report,
+    UnitReport, Verdict,
+};
 
 /// How many rows a table may have.
 const ROWS_MAX: usize = 20;
@@ -65,6 +68,18 @@ pub fn render_advice(report: &AdviseReport) -> String {
 pub fn render_comparison(report: &CompareReport) -> String {
     let essence = comparison::essence(report, &SENTENCES);
     listed(&essence, &comparison::sections(report, &SENTENCES), &comparison::footer(report))
+}
+
+/// A diagnosis as a comment.
+pub fn render_diagnosis(report: &DiagnosisReport) -> String {
+    let essence = diagnosis::essence(report, &SENTENCES);
+    listed(&essence, &diagnosis::sections(report, &SENTENCES), &diagnosis::footer(report))
+}
+
+/// The places of what set incidents off as a comment.
+pub fn render_diagnosis_score(report: &DiagnosisScoreReport) -> String {
+    let sections = diagnosis::score_sections(report, &SENTENCES);
+    listed(&diagnosis::score_essence(report), &sections, &diagnosis::score_footer(report))
 }
 
 /// A headline and lists.

@@ -3,8 +3,9 @@
 //! A [`crate::report::Report`] comes in, text goes out: no clock, no terminal, no locale, so that equal
 //! reports give equal bytes.
 
-mod advice;
+pub mod advice;
 mod comparison;
+mod diagnosis;
 pub mod diagnostics;
 mod differences;
 mod explanation;
@@ -14,6 +15,7 @@ pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod patch;
 pub mod picture;
 pub mod rank;
 pub mod replay;

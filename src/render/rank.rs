@@ -164,7 +164,7 @@ pub fn csv(report: &RankReport) -> String {
 }
 
 /// A field; one that a spreadsheet would take for a formula starts with an apostrophe.
-fn quoted(field: &str) -> String {
+pub(super) fn quoted(field: &str) -> String {
     let field = if field.starts_with(['=', '+', '-', '@']) {
         format!("'{field}")
     } else {

@@ -33,6 +33,9 @@ pub struct AdviseReport {
     /// What is saved: `orders_lost`, or `failing_share` (the mean over flows of the peak failing
     /// share) for single moments and where no flow has a rate.
     pub measure: String,
+    /// The name of the list of costs that counts; nothing where every step costs 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub costs: Option<String>,
     /// Its mean as things are.
     pub before: f64,
     /// How many protections were tried in all.
@@ -41,14 +44,21 @@ pub struct AdviseReport {
     /// steps: every interval is as wide as it takes for all of so many to hold at once in 95% of
     /// cases (Bonferroni). What was to be estimated was chosen by other trials.
     pub comparisons: u64,
-    /// Protections one at a time, best first: only those whose interval lies above 0.
+    /// Protections one at a time, those that save most for their cost first: only those whose interval
+    /// lies above 0.
     pub alone: Vec<AdviceReport>,
     /// How many others saved nothing that can be told from noise.
     pub within_noise: u64,
+    /// Which those are.
+    #[serde(default)]
+    pub noise: Vec<NoiseReport>,
     /// Protections together: each is the best addition to those before it.
     pub together: Vec<AdviceReport>,
     /// What is left of the measure with all of `together`.
     pub after: f64,
+    /// What turns the verdict of a gate, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<UntilReport>,
     /// What was taken for granted, in sentences.
     pub assumptions: Vec<String>,
 }
@@ -68,10 +78,53 @@ pub struct AdviceReport {
     pub edits: Vec<EditReport>,
     /// How much of the measure it saves: alone, or on top of the steps before it.
     pub saved: Difference,
-    /// The same as a share of the measure before anything was done.
+    /// How many things are to be changed for it.
+    #[serde(default)]
+    pub steps: u64,
+    /// What it costs: the number of steps where nothing else is said.
+    #[serde(default)]
+    pub cost: f64,
+    /// What it saves for each unit of cost.
+    #[serde(default)]
+    pub saved_per_cost: Difference,
+    /// What it saves as a share of the measure before anything was done.
     pub saved_share: f64,
     /// What is left of the measure after it.
     pub left: f64,
+}
+
+/// A protection whose saving cannot be told from noise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoiseReport {
+    /// As in [`AdviceReport::kind`].
+    pub kind: String,
+    /// As in [`AdviceReport::at`].
+    pub at: String,
+    /// What was tried, in a sentence.
+    pub what: String,
+}
+
+/// The smallest set of protections found with which a gate lets the change through.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UntilReport {
+    /// The name of the policy.
+    pub policy: String,
+    /// The verdict as things are.
+    pub before: String,
+    /// The verdict with `steps`.
+    pub after: String,
+    /// Whether that is to proceed, with the draws of this seed and with others.
+    pub reached: bool,
+    /// The protections, each on top of those before it; where no set passes, the set that comes
+    /// nearest. Here a saving may lie within noise: it is the verdict that counts.
+    pub steps: Vec<AdviceReport>,
+    /// What they cost together.
+    pub cost: f64,
+    /// How many sets were judged. Not every set was, so a smaller one may exist.
+    pub judged: u64,
+    /// Why the verdict is not to proceed, where it is not.
+    #[serde(default)]
+    pub reasons: Vec<String>,
 }
 
 /// Keys to set in one place of a file.

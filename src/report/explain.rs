@@ -44,6 +44,10 @@ pub struct ExplainReport {
     pub flows: Vec<FlowExplained>,
     /// What each protection did, the one that saved most first.
     pub containment: Vec<ProtectionReport>,
+    /// How many of those were not removed for a trial, so that they have no `saved`: those that held
+    /// failure least often.
+    #[serde(default)]
+    pub containment_left_out: u64,
     /// What is not stated and matters, widest first.
     pub unknowns: Vec<Unknown>,
     /// What was taken for granted, in sentences.
@@ -76,6 +80,10 @@ pub struct FlowExplained {
     pub importance: Vec<ImportanceReport>,
     /// The ways that failure took in the trials, most frequent first.
     pub paths: Vec<PathReport>,
+    /// How many parts were not tried for `importance`: those that failure came to least often. Only
+    /// where it comes from trials.
+    #[serde(default)]
+    pub importance_left_out: u64,
     /// Whether there were more ways than were followed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paths_incomplete: bool,

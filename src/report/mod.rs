@@ -6,6 +6,7 @@
 pub mod advise;
 mod build;
 pub mod compare;
+pub mod diagnosis;
 pub mod explain;
 mod files;
 pub mod focus;
@@ -21,6 +22,7 @@ pub mod story;
 pub use advise::AdviseReport;
 pub use build::Context;
 pub use compare::CompareReport;
+pub use diagnosis::{DiagnosisReport, DiagnosisScoreReport};
 pub use explain::ExplainReport;
 pub use files::{FilesReport, TouchedReport};
 pub use focus::FocusReport;

@@ -2,6 +2,7 @@
 
 pub mod advise;
 pub mod compare;
+pub mod diagnose;
 mod exact;
 pub mod explain;
 pub mod gate;
@@ -13,6 +14,7 @@ mod unknowns;
 
 pub use advise::advise;
 pub use compare::compare;
+pub use diagnose::diagnose;
 pub use explain::explain;
 pub use gate::{Gate, Limit, MAX_TRIALS, Measure, Unknown, affordable, check, merge};
 pub use rank::rank;

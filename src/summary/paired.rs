@@ -31,24 +31,6 @@ pub fn proportions(more: u64, less: u64, trials: u64) -> Difference {
     Difference { value, low: low.min(value), high: high.max(value) }
 }
 
-/// The mean of differences, with its interval by their spread.
-pub fn mean(differences: impl IntoIterator<Item = f64>) -> Difference {
-    // Welford's recurrence, in the order of the trials.
-    let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
-    for it in differences {
-        count += 1.0;
-        let off = it - mean;
-        mean += off / count;
-        squares += off * (it - mean);
-    }
-    if count == 0.0 {
-        return Difference { value: 0.0, low: f64::NEG_INFINITY, high: f64::INFINITY };
-    }
-    let variance = if count > 1.0 { squares / (count - 1.0) } else { 0.0 };
-    let reach = Z975 * libm::sqrt(variance / count);
-    Difference { value: mean, low: mean - reach, high: mean + reach }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,8 +48,5 @@ mod tests {
         assert_eq!(it.value, 0.02);
         // By hand: b = 30.5, c = 10.5, n = 1002.
         assert!((it.low - 0.007_5).abs() < 1e-3 && (it.high - 0.032_4).abs() < 1e-3, "{it:?}");
-        let all = mean([1.0, 3.0]);
-        assert_eq!(all.value, 2.0);
-        assert!((all.high - 2.0 - Z975).abs() < 1e-12);
     }
 }

@@ -1,7 +1,5 @@
 //! Explanations: cut sets and importance with names, the ways that failure took, protections.
 
-use std::time::Instant;
-
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::model::{Change, Topology};
@@ -274,19 +272,15 @@ fn chain(services: usize) -> Topology {
 }
 
 #[test]
-fn a_chain_of_500_services_is_explained_wholly_and_quickly() {
+fn a_chain_of_500_services_is_explained_wholly() {
     let chain = chain(500);
-    let start = Instant::now();
     let report = asked(&chain, &[], Asked::default());
-    let seconds = start.elapsed().as_secs_f64();
     let flow = only_flow(&report);
     let cut_sets = flow.cut_sets.as_ref().unwrap();
     assert_eq!(cut_sets.complete_to_order, None);
     assert!(cut_sets.count >= 500, "{}", cut_sets.count);
     assert!(report.exact.used);
     assert!(flow.importance.iter().all(|it| it.method == "exact"));
-    // Two seconds when optimized; this build is not, and its machine may be busy.
-    assert!(seconds < 30.0, "{seconds} s");
 }
 
 #[test]

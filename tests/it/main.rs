@@ -10,6 +10,7 @@ mod chromium;
 mod cli;
 mod closed_forms;
 mod compare;
+mod diagnose;
 mod diagnostics;
 mod engines;
 mod exact;

@@ -21,12 +21,23 @@ pub enum Kind {
     Incident,
     /// A topology, changes and a policy that belong together.
     Scenario,
+    /// What protections cost.
+    Costs,
+    /// What is seen to fail.
+    Observation,
 }
 
 impl Kind {
     /// All of them. Scenarios and incidents may also have the keys of the others, so they are first.
-    pub const ALL: [Self; 5] =
-        [Self::Scenario, Self::Incident, Self::Policy, Self::Change, Self::Topology];
+    pub const ALL: [Self; 7] = [
+        Self::Scenario,
+        Self::Incident,
+        Self::Policy,
+        Self::Costs,
+        Self::Observation,
+        Self::Change,
+        Self::Topology,
+    ];
 
     /// The kind of a document; `None` if it is none of ours.
     pub fn of(document: &Document) -> Option<Self> {
@@ -41,6 +52,8 @@ impl Kind {
             Self::Policy => "policy",
             Self::Incident => "incident",
             Self::Scenario => "scenario",
+            Self::Costs => "costs",
+            Self::Observation => "observation",
         }
     }
 
@@ -52,6 +65,8 @@ impl Kind {
             Self::Policy => "a policy",
             Self::Incident => "an incident",
             Self::Scenario => "a scenario",
+            Self::Costs => "a list of costs",
+            Self::Observation => "an observation",
         }
     }
 }

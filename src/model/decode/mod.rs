@@ -13,10 +13,10 @@ pub(crate) mod read;
 mod rollout;
 mod topology;
 
-/// The mappings of topologies, changes, scenarios, incidents and policies, for the
-/// test that holds the schemas to them.
+/// The mappings of topologies, changes, scenarios, incidents, policies, costs and
+/// observations, for the test that holds the schemas to them.
 #[cfg(test)]
-pub(crate) const SHAPES: [&[&read::Shape]; 5] = [
+pub(crate) const SHAPES: [&[&read::Shape]; 7] = [
     &[
         &topology::TOPOLOGY,
         &topology::THRESHOLDS,
@@ -56,4 +56,6 @@ pub(crate) const SHAPES: [&[&read::Shape]; 5] = [
         &super::incident::CONTAINMENT,
     ],
     &[&super::policy::POLICY, &super::policy::RULE],
+    &[&super::cost::COSTS, &super::cost::COST],
+    &[&super::observation::OBSERVATION, &super::incident::OBSERVED],
 ];

@@ -19,6 +19,12 @@ pub const INCIDENT: &str = include_str!("incident.json");
 /// The JSON Schema (2020-12) of a policy file.
 pub const POLICY: &str = include_str!("policy.json");
 
+/// The JSON Schema (2020-12) of a file of costs.
+pub const COST: &str = include_str!("cost.json");
+
+/// The JSON Schema (2020-12) of an observation file.
+pub const OBSERVED: &str = include_str!("observed.json");
+
 #[cfg(test)]
 mod tests {
     use jsonschema::Validator;
@@ -28,6 +34,8 @@ mod tests {
     use crate::diagnostic::Sources;
     use crate::load::{self, Node};
     use crate::model::decode::SHAPES;
+
+    const ALL: [&str; 7] = [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY, COST, OBSERVED];
 
     fn parsed(schema: &str) -> Value {
         serde_json::from_str(schema).expect("JSON")
@@ -67,7 +75,7 @@ mod tests {
 
     #[test]
     fn the_schemas_are_schemas() {
-        for schema in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY] {
+        for schema in ALL {
             assert!(jsonschema::meta::is_valid(&parsed(schema)));
         }
     }
@@ -79,6 +87,8 @@ mod tests {
         accepts(SCENARIO, include_str!("../../../tests/it/files/full-scenario.yaml"));
         accepts(INCIDENT, include_str!("../../../tests/it/files/full-incident.yaml"));
         accepts(POLICY, crate::model::policy::DEFAULT);
+        accepts(COST, include_str!("../../../tests/it/files/full-cost.yaml"));
+        accepts(OBSERVED, include_str!("../../../tests/it/files/full-observed.yaml"));
     }
 
     #[test]
@@ -110,9 +120,7 @@ mod tests {
 
     #[test]
     fn every_mapping_has_the_keys_that_the_decoder_knows() {
-        for (schema, shapes) in
-            [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY].into_iter().zip(SHAPES)
-        {
+        for (schema, shapes) in ALL.into_iter().zip(SHAPES) {
             let schema = parsed(schema);
             for shape in shapes {
                 let mapping =
@@ -130,9 +138,7 @@ mod tests {
 
     #[test]
     fn every_mapping_of_the_schemas_is_known_to_the_decoder() {
-        for (schema, shapes) in
-            [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY].into_iter().zip(SHAPES)
-        {
+        for (schema, shapes) in ALL.into_iter().zip(SHAPES) {
             let count = schema.matches("\"additionalProperties\": false").count();
             assert_eq!(count, shapes.len());
         }
@@ -140,7 +146,7 @@ mod tests {
 
     #[test]
     fn every_key_is_described() {
-        for schema in [TOPOLOGY, CHANGE, SCENARIO, INCIDENT, POLICY] {
+        for schema in ALL {
             undescribed("", &parsed(schema));
         }
     }

@@ -19,7 +19,9 @@ mod when;
 
 pub use rank::render_rank;
 pub use replay::render_replay;
-pub use sections::{render_advice, render_comparison, render_explanation};
+pub use sections::{
+    render_advice, render_comparison, render_diagnosis, render_diagnosis_score, render_explanation,
+};
 pub use tree::render_tree;
 pub use trial::render_trial;
 

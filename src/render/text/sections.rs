@@ -3,8 +3,10 @@
 use super::ink::Ink;
 use super::{Page, Style};
 use crate::render::explanation::Section;
-use crate::render::{advice, comparison, explanation};
-use crate::report::{AdviseReport, CompareReport, ExplainReport};
+use crate::render::{advice, comparison, diagnosis, explanation};
+use crate::report::{
+    AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport,
+};
 
 /// An explanation as lines of text, the last one with its newline.
 pub fn render_explanation(report: &ExplainReport, style: &Style) -> String {
@@ -30,6 +32,23 @@ pub fn render_advice(report: &AdviseReport, style: &Style) -> String {
     let essence = advice::essence(report, &page.wording);
     let sections = advice::sections(report, &page.wording);
     page.fill(&essence, &sections, &advice::footer(report));
+    page.text
+}
+
+/// A diagnosis as lines of text, the last one with its newline.
+pub fn render_diagnosis(report: &DiagnosisReport, style: &Style) -> String {
+    let mut page = Page::new(*style);
+    let essence = diagnosis::essence(report, &page.wording);
+    let sections = diagnosis::sections(report, &page.wording);
+    page.fill(&essence, &sections, &diagnosis::footer(report));
+    page.text
+}
+
+/// The places of what set incidents off as lines of text, the last one with its newline.
+pub fn render_diagnosis_score(report: &DiagnosisScoreReport, style: &Style) -> String {
+    let mut page = Page::new(*style);
+    let sections = diagnosis::score_sections(report, &page.wording);
+    page.fill(&diagnosis::score_essence(report), &sections, &diagnosis::score_footer(report));
     page.text
 }
 

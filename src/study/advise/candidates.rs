@@ -3,6 +3,7 @@
 
 use super::protection::{Protection, Step};
 use crate::engine::Tally;
+use crate::model::cost::THE_CHANGE;
 use crate::model::topology::{Caller, DomainId, Overload, Phase, Service, ServiceId};
 use crate::model::{Change, Topology};
 
@@ -166,7 +167,7 @@ fn lies_within(topology: &Topology, inner: DomainId, outer: DomainId) -> bool {
 
 fn of_change(change: &Change, found: &mut Vec<Protection>) {
     let mut add = |kind, what: &str, step| {
-        let (at, what) = ("the change".to_owned(), what.to_owned());
+        let (at, what) = (THE_CHANGE.to_owned(), what.to_owned());
         found.push(Protection { kind, at, what, steps: vec![step] });
     };
     if change.kill_switch.is_none() {

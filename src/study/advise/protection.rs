@@ -1,6 +1,7 @@
 //! Protections as steps that edit a topology or a change.
 
 use crate::model::change::{Delay, Detection, KillSwitch, Rollback, Rollout, Routing, Stage};
+use crate::model::cost::Costs;
 use crate::model::topology::{
     Cache, Caller, Criticality, DomainId, Fallback, Overload, ServiceId, Timeout,
 };
@@ -17,6 +18,13 @@ pub(super) struct Protection {
     /// In a sentence.
     pub(super) what: String,
     pub(super) steps: Vec<Step>,
+}
+
+impl Protection {
+    /// What all its steps cost.
+    pub(super) fn cost(&self, costs: &Costs) -> f64 {
+        self.steps.iter().map(|step| costs.of(step.kind(), &self.at)).sum()
+    }
 }
 
 /// One thing to change; dependencies by their number as written.
@@ -43,22 +51,49 @@ fn share(value: f64) -> Share {
     Share::new(value).expect("a constant between 0 and 1")
 }
 
-fn half(delay: Delay) -> Delay {
-    let half = |it: Seconds| Seconds::new(it.get() / 2.0).expect("half of a duration is one");
+/// Half of a delay, in whole seconds or milliseconds: so it is written in a file as it is simulated.
+pub(super) fn half(delay: Delay) -> Delay {
+    let half = |it: Seconds| {
+        let half = it.get() / 2.0;
+        let rounded = if half >= 10.0 { half.round() } else { (half * 1e3).round() / 1e3 };
+        Seconds::new(rounded).expect("half of a duration is one")
+    };
     Delay { median: half(delay.median), p95: half(delay.p95) }
 }
 
-fn delay_yaml(delay: Delay) -> String {
+pub(super) fn delay_yaml(delay: Delay) -> String {
     format!("median: {}, p95: {}", delay.median, delay.p95)
 }
 
-const KILL_SWITCH: Delay = Delay { median: Seconds::minutes(2), p95: Seconds::minutes(5) };
+pub(super) const KILL_SWITCH: Delay =
+    Delay { median: Seconds::minutes(2), p95: Seconds::minutes(5) };
 /// A first stage that shows most breaks and costs little.
-const FIRST: (f64, Seconds) = (0.01, Seconds::minutes(10));
+pub(super) const FIRST: (f64, Seconds) = (0.01, Seconds::minutes(10));
 /// An automatic comparison at the end of a bake sees so many failing targets.
-const GATE: f64 = 0.5;
+pub(super) const GATE: f64 = 0.5;
 
 impl Step {
+    /// The kind of protection that this step alone is.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Timeout(_) => "timeout",
+            Self::Breaker(_) => "circuit-breaker",
+            Self::Validate(_) => "validation",
+            Self::Soft(_) => "soft",
+            Self::Fallback(_) => "fallback",
+            Self::Retry(_) => "retry",
+            Self::Cache(_) => "cache",
+            Self::SecondDomain(..) => "second-domain",
+            Self::Shed(_) => "shed",
+            Self::KillSwitch => "kill-switch",
+            Self::SmallerFirst => "smaller-first-stage",
+            Self::LongerBake => "longer-bake",
+            Self::Gate => "gate",
+            Self::FasterDetection => "faster-detection",
+            Self::FasterRollback => "faster-rollback",
+        }
+    }
+
     /// Makes the change.
     pub(super) fn apply(self, topology: &mut Topology, change: &mut Change) {
         match self {
@@ -143,7 +178,7 @@ impl Step {
     }
 
     /// The rollout with other stages.
-    fn rollout(self, change: &Change) -> Rollout {
+    pub(super) fn rollout(self, change: &Change) -> Rollout {
         let whole = Stage { exposure: Share::ONE, bake: None, gate: Share::ZERO };
         let mut rollout = change.rollout.clone().unwrap_or(Rollout {
             routing: Routing::default(),
@@ -240,20 +275,25 @@ impl Step {
 }
 
 /// Whether a target may give wrong answers, so that it matters how long these go unnoticed.
-fn lies(change: &Change) -> bool {
+pub(super) fn lies(change: &Change) -> bool {
     change.targets.iter().any(|target| !target.modes.corrupt.is_zero())
 }
 
-fn stage_yaml(stage: &Stage) -> String {
+pub(super) fn stage_yaml(stage: &Stage) -> String {
     let bake = stage.bake.map_or_else(String::new, |bake| format!(", bake: {bake}"));
     let gate = if stage.gate.is_zero() { String::new() } else { format!(", gate: {}", stage.gate) };
     format!("{{ exposure: {}{bake}{gate} }}", stage.exposure)
 }
 
+/// Who wrote a dependency, and the how manieth of its own it is.
+pub(super) fn written_at(topology: &Topology, at: usize) -> (Caller, usize) {
+    let (caller, _) = topology.written().nth(at).expect("a dependency as written");
+    (caller, topology.written().take(at).filter(|(other, _)| *other == caller).count())
+}
+
 /// Where a dependency is written, as a path of keys and an index.
 fn path_of(topology: &Topology, at: usize) -> String {
-    let (caller, _) = topology.written().nth(at).expect("a dependency as written");
-    let first = topology.written().take(at).filter(|(other, _)| *other == caller).count();
+    let (caller, first) = written_at(topology, at);
     match caller {
         Caller::Flow(flow) => {
             format!("flows.{}.steps[{first}]", topology.flows[flow as usize].name)

@@ -81,7 +81,7 @@ pub fn explain(
     let inquiry = Inquiry { topology, change, settings, asked, plan: &plan, summary: &summary };
     let found = inquiry.flows(&simulation, &flows, limits, progress);
     let world = World { topology: topology.clone(), change: change.clone() };
-    let containment = trials::containment(&world, settings, &summary);
+    let (containment, containment_left_out) = trials::containment(&world, settings, &summary);
     let unknowns = unknowns::find(topology, change, settings, &summary, UNKNOWNS);
     let explained = |unit: UnitReport| {
         let place =
@@ -106,6 +106,7 @@ pub fn explain(
         services: report.services,
         flows: report.flows.into_iter().filter_map(explained).collect(),
         containment,
+        containment_left_out,
         unknowns,
         assumptions: if asked.has_change { report.assumptions } else { Vec::new() },
     })
@@ -135,7 +136,8 @@ impl Inquiry<'_> {
         let most = (FOLLOWED_NODES / self.plan.nodes.len().max(1) as u64).clamp(256, FOLLOWED);
         let trials = self.summary.trials.min(most);
         let ways = paths::trace(self.plan, simulation, self.settings.seed, trials, flows, progress);
-        let mut importance = self.importance(analysis.as_ref().ok(), &names, flows);
+        let (mut importance, importance_left_out) =
+            self.importance(analysis.as_ref().ok(), &names, flows);
         let first = self.plan.services.len()
             + self.plan.services.iter().map(|it| it.endpoints.len()).sum::<usize>();
         let explained = flows.iter().zip(&ways).enumerate().map(|(place, (flow, ways))| {
@@ -153,6 +155,7 @@ impl Inquiry<'_> {
                 no_cut_sets: cut_sets.as_ref().err().cloned(),
                 cut_sets: cut_sets.ok(),
                 importance: std::mem::take(&mut importance[place]),
+                importance_left_out,
                 paths,
                 paths_incomplete,
             }
@@ -161,19 +164,20 @@ impl Inquiry<'_> {
     }
 
     /// By flow: exact where the functions of this very scenario are known with everything in them,
-    /// else from trials.
+    /// else from trials; and how many parts were left out.
     fn importance(
         &self,
         analysis: Option<&Analysis>,
         names: &Names<'_>,
         flows: &[u32],
-    ) -> Vec<Vec<ImportanceReport>> {
+    ) -> (Vec<Vec<ImportanceReport>>, u64) {
         let exact = analysis.filter(|it| it.simplified.is_none() && it.has_everything);
         if let Some(analysis) = exact {
             let first = self.plan.services.len()
                 + self.plan.services.iter().map(|it| it.endpoints.len()).sum::<usize>();
             let units = flows.iter().map(|flow| first + *flow as usize);
-            return units.map(|unit| importance::exact(self.plan, analysis, names, unit)).collect();
+            let of = |unit| importance::exact(self.plan, analysis, names, unit);
+            return (units.map(of).collect(), 0);
         }
         let world = World { topology: self.topology.clone(), change: self.change.clone() };
         trials::importance(&world, self.settings, self.summary, flows)

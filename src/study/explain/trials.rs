@@ -13,16 +13,20 @@ use crate::study::Settings;
 use crate::study::simulate::Stop;
 use crate::study::unknowns::dependency_mut;
 use crate::summary::Summary;
+use crate::summary::difference::Paired;
 use crate::summary::paired::{self, Difference};
 
 /// How many pairs of trials a part gets at the most.
 const PAIRS: u64 = 512;
 /// How many pairs a protection gets at the most.
 const PROTECTION_PAIRS: u64 = 1_024;
-/// How many parts are looked at, those that failure came to most often first.
+/// How many parts are looked at in any case, those that failure came to most often first.
 const PARTS: usize = 40;
-/// How many protections are removed for a trial.
+/// How many protections are removed for a trial in any case, those that held most often first.
 const PROTECTIONS: usize = 24;
+/// How many services, flows and calls may be computed for either in all trials together: what is small
+/// is looked at whole.
+const WORK: u64 = 100_000_000;
 
 /// A topology and a change to it.
 #[derive(Clone)]
@@ -90,17 +94,30 @@ enum Part {
     Fallback(usize),
 }
 
-/// By flow, the importance of every part that failure came to, most first.
+/// How many variants of a world are affordable, each of so many trials.
+fn affordable(world: &World, trials: u64, least: usize) -> usize {
+    let endpoints = world.topology.services.iter().map(|it| it.endpoints.len()).sum::<usize>();
+    let nodes = world.topology.services.len() + endpoints + world.topology.flows.len();
+    let size = (nodes + world.topology.written().count()) as u64;
+    usize::try_from(WORK / (size * trials).max(1)).unwrap_or(usize::MAX).max(least)
+}
+
+/// By flow, the importance of every part that failure came to, most first; and how many parts were
+/// left out, those that it came to least often.
 pub(super) fn importance(
     world: &World,
     settings: &Settings,
     summary: &Summary,
     flows: &[u32],
-) -> Vec<Vec<ImportanceReport>> {
+) -> (Vec<Vec<ImportanceReport>>, u64) {
     let trials = pairs(settings, PAIRS);
     let first = summary.units.len() - world.topology.flows.len();
     let mut reports = vec![Vec::new(); flows.len()];
-    for part in parts(world, summary) {
+    let mut parts = parts(world, summary);
+    let left_out = parts.len();
+    parts.truncate(affordable(world, 2 * trials, PARTS));
+    let left_out = (left_out - parts.len()) as u64;
+    for part in parts {
         let failed = part.world(world, true).failures(settings, trials);
         let works = part.world(world, false).failures(settings, trials);
         let (kind, name, q) = part.told(world);
@@ -130,7 +147,7 @@ pub(super) fn importance(
         }
     }
     reports.iter_mut().for_each(|reports| super::importance::most_first(reports));
-    reports
+    (reports, left_out)
 }
 
 fn measured(of: Difference) -> Measured {
@@ -160,7 +177,7 @@ fn parts(world: &World, summary: &Summary) -> Vec<Part> {
         }
     }
     parts.sort_by(|a, b| b.0.total_cmp(&a.0));
-    parts.into_iter().take(PARTS).map(|(_, part)| part).collect()
+    parts.into_iter().map(|(_, part)| part).collect()
 }
 
 impl Part {
@@ -247,12 +264,13 @@ impl Part {
     }
 }
 
-/// What each stated protection did, and what it saved, the one that saved most first.
+/// What each stated protection did, and what it saved, the one that saved most first; and of how many
+/// what they saved was left out, those that held least often.
 pub(super) fn containment(
     world: &World,
     settings: &Settings,
     summary: &Summary,
-) -> Vec<ProtectionReport> {
+) -> (Vec<ProtectionReport>, u64) {
     let trials = pairs(settings, PROTECTION_PAIRS);
     let base = world.losses(settings, trials);
     let measure = if summary.total.is_some() { "orders_lost" } else { "failing_share" };
@@ -264,6 +282,8 @@ pub(super) fn containment(
         }
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+    let most = affordable(world, trials, PROTECTIONS);
+    let left_out = found.len().saturating_sub(most) as u64;
     let mut reports: Vec<ProtectionReport> = found
         .into_iter()
         .enumerate()
@@ -275,11 +295,13 @@ pub(super) fn containment(
                 .into_iter()
                 .find(|it| it.as_str() == protection)
                 .expect("one of them");
-            let saved = (place < PROTECTIONS).then(|| {
+            let saved = (place < most).then(|| {
                 let mut without = world.clone();
                 protection.remove(dependency_mut(&mut without.topology, number));
                 let lost = without.losses(settings, trials);
-                measured(paired::mean(lost.iter().zip(&base).map(|(a, b)| a - b)))
+                let mut difference = Paired::default();
+                base.iter().zip(&lost).for_each(|(with, without)| difference.add(*with, *without));
+                measured(difference.difference())
             });
             ProtectionReport {
                 caller: world.topology.caller_name(caller),
@@ -296,7 +318,7 @@ pub(super) fn containment(
     let value = |it: &ProtectionReport| it.saved.map_or(f64::NEG_INFINITY, |saved| saved.value);
     // Those that were not tried out stay last, those that held most first.
     reports.sort_by(|a, b| value(b).total_cmp(&value(a)));
-    reports
+    (reports, left_out)
 }
 
 /// A protection that a dependency may state.

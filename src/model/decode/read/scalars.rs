@@ -81,6 +81,16 @@ impl Field<'_> {
         None
     }
 
+    /// An amount of anything, above 0.
+    pub(crate) fn amount(&self) -> Option<f64> {
+        let number = self.number("a number")?;
+        if number > 0.0 && number <= 1e9 {
+            return Some(number);
+        }
+        self.problems.push(self.out_of_range("above 0 and at most 1000000000"));
+        None
+    }
+
     fn number(&self, what: &str) -> Option<f64> {
         if let Value::Number(number) = &self.node.value {
             return Some(number.value);

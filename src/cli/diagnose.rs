@@ -1,0 +1,187 @@
+//! `blastwave diagnose`: what may have broken, given what is seen.
+
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use super::answer::{Runner, stop};
+use super::args::{MomentArgs, OutputArgs, Pageless, SamplingArgs};
+use super::exit::Exit;
+use super::inputs;
+use super::output::Output;
+use super::terminal::Terminal;
+use blastwave::diagnostic::{Diagnostic, Sources};
+use blastwave::load;
+use blastwave::model::incident::{Observed, held_within};
+use blastwave::model::{Incident, Kind, Observation, Topology};
+use blastwave::render;
+use blastwave::study::diagnose::{MISREPORT, Prior, Question, TRIALS, diagnose, score};
+use blastwave::study::{Settings, Stop};
+
+/// What `blastwave diagnose` can be asked.
+#[derive(Debug, Args)]
+pub(crate) struct DiagnoseArgs {
+    /// The topology; an incident says itself which
+    #[arg(value_name = "TOPOLOGY")]
+    topology: Option<String>,
+
+    /// What is seen: an observation file, or an incident
+    #[arg(long, visible_alias = "incident", value_name = "FILE", help_heading = "What is seen")]
+    observed: Option<String>,
+
+    /// Say how likely components are before anything is seen
+    ///
+    /// `equal`: all alike. `stated`: by the share of time for which each is down by its stated
+    /// availability; those that state none as the mean of those that do.
+    #[arg(long, value_name = "PRIOR", default_value = "equal", help_heading = "What is seen")]
+    prior: PriorArg,
+
+    /// Say instead at which place it puts what set these incidents off
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all = ["topology", "observed"],
+        help_heading = "What is seen"
+    )]
+    score: Vec<String>,
+
+    #[command(flatten)]
+    moment: MomentArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PriorArg {
+    Equal,
+    Stated,
+}
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  Payments and orders fail, the catalog does not: what broke, and what to look at next?
+    blastwave diagnose shop.yaml --observed seen.yaml
+  The same of an incident, as data:
+    blastwave diagnose --incident incident.yaml --format json
+  Would it have found what set published incidents off?
+    blastwave diagnose --score topologies/incidents/*/incident.yaml";
+
+/// Diagnoses.
+pub(super) fn run(args: &DiagnoseArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let format = args.output.pageless("a diagnosis")?;
+    if args.sampling.precision.is_some() {
+        return Err(Failure::usage("`--precision` is for `simulate` and `compare`")
+            .help("say how many trials each component gets in each mode with `--trials`"));
+    }
+    let settings = Settings {
+        seed: args.sampling.seed,
+        stop: args.sampling.trials.map_or(Stop::Trials(TRIALS), |_| stop(&args.sampling)),
+        engine: args.sampling.engine.choice(),
+        ..Settings::default()
+    };
+    let runner = Runner { terminal, stop: settings.stop };
+    let style = |output: &Output| output.style(&args.output.to, terminal);
+    let path = args.output.to.output.as_deref();
+    if !args.score.is_empty() {
+        let (cases, files) = inputs::read_cases(&args.score)?;
+        let output = Output::open(path, &files)?;
+        let report = runner.run(&args.sampling, |progress| score(&cases, &settings, progress))?;
+        let exit = args.sampling.ended(report.partial, 1)?;
+        let text = match format {
+            Pageless::Text => render::text::render_diagnosis_score(&report, &style(&output)),
+            Pageless::Json => render::json::render_diagnosis_score(&report),
+            Pageless::Markdown => render::markdown::render_diagnosis_score(&report),
+        };
+        output.write(&text, terminal)?;
+        return Ok(exit);
+    }
+    let read = read(args)?;
+    let output = Output::open(path, &read.files)?;
+    let question = Question {
+        name: &read.name,
+        observed: &read.observed,
+        misreport: read.misreport,
+        prior: match args.prior {
+            PriorArg::Equal => Prior::Equal,
+            PriorArg::Stated => Prior::Stated,
+        },
+        lasting: args.moment.lasting,
+    };
+    let report = runner
+        .run(&args.sampling, |progress| diagnose(&read.topology, &question, &settings, progress))?;
+    let exit = args.sampling.ended(report.partial, 1)?;
+    let text = match format {
+        Pageless::Text => render::text::render_diagnosis(&report, &style(&output)),
+        Pageless::Json => render::json::render_diagnosis(&report),
+        Pageless::Markdown => render::markdown::render_diagnosis(&report),
+    };
+    output.write(&text, terminal)?;
+    Ok(exit)
+}
+
+/// What was read.
+struct Read {
+    topology: Topology,
+    name: String,
+    observed: Vec<Observed>,
+    misreport: f64,
+    files: Vec<String>,
+}
+
+fn read(args: &DiagnoseArgs) -> Result<Read, Failure> {
+    let Some(seen) = args.observed.as_deref() else {
+        return Err(Failure::usage("nothing is said to be seen")
+            .help("name an observation or an incident with `--observed FILE`"));
+    };
+    if args.topology.as_deref() == Some("-") && seen == "-" {
+        return Err(Failure::usage("standard input can be read only once")
+            .help("give the topology or the observation as a file"));
+    }
+    let mut sources = Sources::default();
+    let fail =
+        |diagnostics: Vec<Diagnostic>, sources: Sources| Failure::Input { diagnostics, sources };
+    let document = match load::read(seen, &mut sources) {
+        Ok(document) => document,
+        Err(problems) => return Err(fail(problems, sources)),
+    };
+    let is_incident = Kind::of(&document) == Some(Kind::Incident);
+    let named = match &args.topology {
+        Some(path) => Some(path.clone()),
+        None if is_incident => match Incident::files(&document, &sources) {
+            Ok(files) => files.topology.map(|it| it.path),
+            Err(problems) => return Err(fail(problems, sources)),
+        },
+        None => None,
+    };
+    let Some(path) = named else {
+        return Err(Failure::usage("no topology is named")
+            .help("put it first: `blastwave diagnose shop.yaml --observed seen.yaml`"));
+    };
+    // An incident that holds its topology was read already; it may be standard input.
+    let (topology, mut files) = if path == seen {
+        match Topology::from_document(&held_within(document.clone(), "topology")) {
+            Ok(topology) => (topology, vec![path]),
+            Err(problems) => return Err(fail(problems, sources)),
+        }
+    } else {
+        inputs::read_topology(&path)?
+    };
+    if !files.iter().any(|it| it == seen) {
+        files.push(seen.to_owned());
+    }
+    let read = if is_incident {
+        Incident::from_document(&document, &topology, &sources)
+            .map(|it| (it.name, it.observed, MISREPORT))
+    } else {
+        Observation::from_document(&document, &topology).map(|it| {
+            let misreport = it.misreport.map_or(MISREPORT, blastwave::model::Share::get);
+            (it.name, it.observed, misreport)
+        })
+    };
+    match read {
+        Ok((name, observed, misreport)) => Ok(Read { topology, name, observed, misreport, files }),
+        Err(problems) => Err(fail(problems, sources)),
+    }
+}

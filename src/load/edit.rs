@@ -1,0 +1,484 @@
+//! Edits of a YAML text that leave everything else as it is: comments, order, style.
+//!
+//! A text and what to set come in, the edited text goes out. Every edit is checked by reading the
+//! result: it must be the tree that was there with that one thing set, or the edit is refused. So an
+//! anchor that others refer to, or a form that is not understood, can do no harm.
+
+use super::{Document, Entry, Key, Node, Value, parse};
+use crate::diagnostic::{Place, Sources};
+
+/// A step of a path into a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The value of a key.
+    Key(String),
+    /// An item of a list, counted from 0.
+    Item(usize),
+}
+
+/// What to do at the end of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Sets a key of a mapping, whether it is there or not.
+    Set {
+        /// The key.
+        key: String,
+        /// Its value, as YAML on one line.
+        value: String,
+        /// The key that a scalar stands for where there is no mapping yet: `service` where
+        /// `payments` is short for `{ service: payments }`.
+        short: Option<&'static str>,
+    },
+    /// Puts an item, as YAML on one line, before the first of a list.
+    First(String),
+    /// Puts an item, as YAML on one line, behind the last of a list.
+    Last(String),
+}
+
+/// One edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// Where.
+    pub path: Vec<At>,
+    /// What.
+    pub action: Action,
+}
+
+/// Why a text cannot be edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The path leads nowhere.
+    #[error("there is no such place in the file")]
+    Nowhere,
+    /// It is written once and referred to from several places.
+    #[error("it is written through an alias or behind an anchor")]
+    Alias,
+    /// It is written in a way that cannot be edited without touching more than that.
+    #[error("it is written in a form that cannot be edited on its own")]
+    Form,
+}
+
+/// A text with some edits made, one after the other.
+///
+/// # Errors
+/// Why one of them cannot be made.
+pub fn apply(text: &str, edits: &[Edit]) -> Result<String, Refusal> {
+    let mut text = text.to_owned();
+    for edit in edits {
+        text = one(&text, edit)?;
+    }
+    Ok(text)
+}
+
+/// A stretch of bytes and what stands there instead.
+struct Splice {
+    start: usize,
+    end: usize,
+    new: String,
+}
+
+fn one(text: &str, edit: &Edit) -> Result<String, Refusal> {
+    let document = read(text).ok_or(Refusal::Nowhere)?;
+    let node = find(&document.root, &edit.path, text)?;
+    let mut wanted = document.root.clone();
+    set(&mut wanted, &edit.path, &edit.action).ok_or(Refusal::Form)?;
+    let editor = Editor { text, newline: if text.contains("\r\n") { "\r\n" } else { "\n" } };
+    for splice in editor.splices(node, &edit.action)? {
+        let mut edited = text.to_owned();
+        edited.replace_range(splice.start..splice.end, &splice.new);
+        let reread = read(&edited).filter(|it| it.problems.len() == document.problems.len());
+        if reread.is_some_and(|it| is_same(&it.root, &wanted)) {
+            return Ok(edited);
+        }
+    }
+    // What an anchor names changes wherever it is referred to.
+    Err(if text.contains('&') { Refusal::Alias } else { Refusal::Form })
+}
+
+fn read(text: &str) -> Option<Document> {
+    parse("edited", text.as_bytes().to_vec(), &mut Sources::default()).ok()
+}
+
+/// What stands at a path.
+fn find<'a>(root: &'a Node, path: &[At], text: &str) -> Result<&'a Node, Refusal> {
+    let mut node = root;
+    for at in path {
+        let next = match at {
+            At::Key(key) => {
+                node.entries().iter().find(|it| *it.key.text == **key).map(|it| &it.value)
+            }
+            At::Item(index) => node.items().get(*index),
+        };
+        node = next.ok_or(Refusal::Nowhere)?;
+        if text[node.place.span()].starts_with('*') {
+            return Err(Refusal::Alias);
+        }
+    }
+    Ok(node)
+}
+
+/// Makes the edit in the tree; nothing where the tree has no such place.
+fn set(root: &mut Node, path: &[At], action: &Action) -> Option<()> {
+    let mut node = root;
+    for at in path {
+        node = match (at, &mut node.value) {
+            (At::Key(key), Value::Mapping(entries)) => {
+                &mut entries.iter_mut().find(|it| *it.key.text == **key)?.value
+            }
+            (At::Item(index), Value::Sequence(items)) => items.get_mut(*index)?,
+            _ => return None,
+        };
+    }
+    let value = |text: &str| Some(read(&format!("it: {text}"))?.get("it")?.value.clone());
+    let entry = |key: &str, value: Node| Entry {
+        key: Key { text: key.into(), place: Place::default() },
+        value,
+    };
+    match (action, &mut node.value) {
+        (Action::Set { key, value: new, .. }, Value::Mapping(entries)) => {
+            let new = value(new)?;
+            if let Some(entry) = entries.iter_mut().find(|it| *it.key.text == **key) {
+                entry.value = new;
+            } else {
+                let mut all = std::mem::take(entries).into_vec();
+                all.push(entry(key, new));
+                *entries = all.into();
+            }
+        }
+        (Action::Set { key, value: new, short }, old) => {
+            let mut entries = vec![entry(key, value(new)?)];
+            match (&*old, short) {
+                (Value::Null, _) => {}
+                (Value::Sequence(_), _) | (_, None) => return None,
+                (_, Some(short)) if **short == **key => {}
+                (_, Some(short)) => {
+                    let scalar = Node { place: Place::default(), value: old.clone() };
+                    entries.insert(0, entry(short, scalar));
+                }
+            }
+            *old = Value::Mapping(entries.into());
+        }
+        (Action::First(item), Value::Sequence(items)) => {
+            let mut all = std::mem::take(items).into_vec();
+            all.insert(0, value(item)?);
+            *items = all.into();
+        }
+        (Action::Last(item), Value::Sequence(items)) => {
+            let mut all = std::mem::take(items).into_vec();
+            all.push(value(item)?);
+            *items = all.into();
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// Whether two trees say the same: the order of keys does not matter.
+fn is_same(a: &Node, b: &Node) -> bool {
+    match (&a.value, &b.value) {
+        (Value::Sequence(a), Value::Sequence(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
+        }
+        (Value::Mapping(a), Value::Mapping(b)) => {
+            let sorted = |entries: &[Entry]| {
+                let mut order: Vec<usize> = (0..entries.len()).collect();
+                order.sort_by(|x, y| entries[*x].key.text.cmp(&entries[*y].key.text));
+                order
+            };
+            a.len() == b.len()
+                && sorted(a).into_iter().zip(sorted(b)).all(|(x, y)| {
+                    a[x].key.text == b[y].key.text && is_same(&a[x].value, &b[y].value)
+                })
+        }
+        (a, b) => a == b,
+    }
+}
+
+struct Editor<'a> {
+    text: &'a str,
+    newline: &'static str,
+}
+
+impl Editor<'_> {
+    /// Ways to make an edit, best first.
+    fn splices(&self, node: &Node, action: &Action) -> Result<Vec<Splice>, Refusal> {
+        match (action, &node.value) {
+            (Action::Set { key, value, .. }, Value::Mapping(entries)) => {
+                match entries.iter().find(|it| *it.key.text == **key) {
+                    Some(entry) => Ok(vec![self.replaced(entry, value)?]),
+                    None => self.added(node, entries, &format!("{key}: {value}")),
+                }
+            }
+            (Action::Set { key, value, short }, _) => {
+                Ok(vec![self.unfolded(node, key, value, *short)?])
+            }
+            (Action::First(item), Value::Sequence(items)) => self.listed(node, items, item, true),
+            (Action::Last(item), Value::Sequence(items)) => self.listed(node, items, item, false),
+            _ => Err(Refusal::Form),
+        }
+    }
+
+    /// The value of a key replaced by another.
+    fn replaced(&self, entry: &Entry, value: &str) -> Result<Splice, Refusal> {
+        let node = &entry.value;
+        if node.place == entry.key.place {
+            return self.behind_colon(node.place, value);
+        }
+        let (start, end) = self.range(node).ok_or(Refusal::Form)?;
+        if self.text[start..end].starts_with('*') {
+            return Err(Refusal::Alias);
+        }
+        if is_flow(self.text, node) || !matches!(node.value, Value::Mapping(_) | Value::Sequence(_))
+        {
+            return Ok(Splice { start, end, new: value.to_owned() });
+        }
+        // A block stands on lines of its own; with comments in it, it is not ours to replace.
+        let colon = self.colon(entry.key.place.end as usize).ok_or(Refusal::Form)?;
+        if self.text[colon..end].contains('#') {
+            return Err(Refusal::Form);
+        }
+        Ok(Splice { start: colon, end, new: format!(" {value}") })
+    }
+
+    /// A key more in a mapping.
+    fn added(&self, node: &Node, entries: &[Entry], pair: &str) -> Result<Vec<Splice>, Refusal> {
+        let start = node.place.start as usize;
+        if is_flow(self.text, node) {
+            let at = match entries.last() {
+                None => {
+                    let (start, end) = self.range(node).ok_or(Refusal::Form)?;
+                    return Ok(vec![Splice { start, end, new: format!("{{ {pair} }}") }]);
+                }
+                Some(last) => self.range(&last.value).ok_or(Refusal::Form)?.1,
+            };
+            return Ok(vec![Splice { start: at, end: at, new: format!(", {pair}") }]);
+        }
+        if self.text[start..].starts_with('&') {
+            return Err(Refusal::Alias);
+        }
+        let indent = self.indent(start);
+        // Behind the last key whose end can be told, else before the first.
+        let mut ways: Vec<Splice> = entries
+            .iter()
+            .rev()
+            .filter(|it| it.value.place != it.key.place)
+            .filter_map(|it| self.end_of_line(self.range(&it.value)?.1))
+            .map(|at| Splice { start: at, end: at, new: format!("{}{indent}{pair}", self.newline) })
+            .collect();
+        let new = format!("{pair}{}{indent}", self.newline);
+        ways.push(Splice { start, end: start, new });
+        Ok(ways)
+    }
+
+    /// A mapping in the place of a scalar, or of nothing.
+    fn unfolded(
+        &self,
+        node: &Node,
+        key: &str,
+        value: &str,
+        short: Option<&'static str>,
+    ) -> Result<Splice, Refusal> {
+        let (start, end) = (node.place.start as usize, node.place.end as usize);
+        let written = &self.text[start..end];
+        if matches!(node.value, Value::Null) {
+            let new = format!("{{ {key}: {value} }}");
+            return match written {
+                "~" | "null" | "Null" | "NULL" => Ok(Splice { start, end, new }),
+                _ => self.behind_colon(node.place, &new),
+            };
+        }
+        let short = short.ok_or(Refusal::Form)?;
+        let new = if short == key {
+            format!("{{ {key}: {value} }}")
+        } else {
+            format!("{{ {short}: {written}, {key}: {value} }}")
+        };
+        Ok(Splice { start, end, new })
+    }
+
+    /// An item more in a list.
+    fn listed(
+        &self,
+        node: &Node,
+        items: &[Node],
+        item: &str,
+        is_first: bool,
+    ) -> Result<Vec<Splice>, Refusal> {
+        let (first, last) = match items {
+            [] => {
+                let (start, end) = self.range(node).ok_or(Refusal::Form)?;
+                return Ok(vec![Splice { start, end, new: format!("[{item}]") }]);
+            }
+            [only] => (only, only),
+            [first, .., last] => (first, last),
+        };
+        let at = first.place.start as usize;
+        if is_flow(self.text, node) {
+            let end = self.range(last).ok_or(Refusal::Form)?.1;
+            return Ok(vec![if is_first {
+                Splice { start: at, end: at, new: format!("{item}, ") }
+            } else {
+                Splice { start: end, end, new: format!(", {item}") }
+            }]);
+        }
+        let line = self.text[..at].rfind('\n').map_or(0, |it| it + 1);
+        let dash = line + self.text[line..at].rfind('-').ok_or(Refusal::Form)?;
+        let indent = self.indent(dash);
+        Ok(vec![if is_first {
+            Splice { start: dash, end: dash, new: format!("- {item}{}{indent}", self.newline) }
+        } else {
+            let end = self.range(last).and_then(|(_, end)| self.end_of_line(end));
+            let end = end.ok_or(Refusal::Form)?;
+            Splice { start: end, end, new: format!("{}{indent}- {item}", self.newline) }
+        }])
+    }
+
+    fn behind_colon(&self, key: Place, value: &str) -> Result<Splice, Refusal> {
+        let colon = self.colon(key.end as usize).ok_or(Refusal::Form)?;
+        Ok(Splice { start: colon, end: colon, new: format!(" {value}") })
+    }
+
+    /// Where the `:` behind a key ends.
+    fn colon(&self, end_of_key: usize) -> Option<usize> {
+        let rest = &self.text[end_of_key..];
+        let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        rest[blank..].starts_with(':').then_some(end_of_key + blank + 1)
+    }
+
+    /// The white space that brings a line to the column of a place.
+    fn indent(&self, at: usize) -> String {
+        let line = self.text[..at].rfind('\n').map_or(0, |it| it + 1);
+        self.text[line..at].chars().map(|_| ' ').collect()
+    }
+
+    /// The end of the line, where nothing but a comment follows.
+    fn end_of_line(&self, from: usize) -> Option<usize> {
+        let rest = &self.text[from..];
+        let line = rest.split('\n').next().unwrap_or(rest);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let said = line.trim_start();
+        (said.is_empty() || said.starts_with('#')).then_some(from + line.len())
+    }
+
+    /// From where to where a value is written; nothing where that cannot be told.
+    fn range(&self, node: &Node) -> Option<(usize, usize)> {
+        let start = node.place.start as usize;
+        let inner = match &node.value {
+            Value::Sequence(items) => items.last(),
+            Value::Mapping(entries) => match entries.last() {
+                Some(last) if last.value.place == last.key.place => return None,
+                last => last.map(|last| &last.value),
+            },
+            Value::Text(_) if self.text[start..].starts_with(['|', '>']) => return None,
+            _ => return Some((start, node.place.end as usize)),
+        };
+        let end = match inner {
+            Some(last) => self.range(last)?.1,
+            None => start + 1,
+        };
+        if !is_flow(self.text, node) {
+            return (!self.text[start..].starts_with('&')).then_some((start, end));
+        }
+        let mut rest = &self.text[end..];
+        loop {
+            rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+            match rest.strip_prefix('#') {
+                Some(comment) => rest = &comment[comment.find('\n')?..],
+                None => break,
+            }
+        }
+        rest.starts_with([']', '}']).then(|| (start, self.text.len() - rest.len() + 1))
+    }
+}
+
+/// Whether a list or mapping is written in brackets.
+fn is_flow(text: &str, node: &Node) -> bool {
+    let is_collection = matches!(node.value, Value::Sequence(_) | Value::Mapping(_));
+    is_collection && text[node.place.start as usize..].starts_with(['[', '{']) && {
+        // The first key or item of a block may be a bracket itself: then it has the place of the block.
+        let first = match &node.value {
+            Value::Sequence(items) => items.first().map(|it| it.place.start),
+            Value::Mapping(entries) => entries.first().map(|it| it.key.place.start),
+            _ => None,
+        };
+        first != Some(node.place.start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> Vec<At> {
+        let step = |it: &str| it.parse().map_or_else(|_| At::Key(it.to_owned()), At::Item);
+        text.split('.').filter(|it| !it.is_empty()).map(step).collect()
+    }
+
+    fn setting(at: &str, key: &str, value: &str) -> Edit {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        Edit { path: path(at), action: Action::Set { key, value, short: Some("service") } }
+    }
+
+    #[track_caller]
+    fn check(text: &str, edit: Edit, expected: &str) {
+        assert_eq!(apply(text, &[edit]).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn a_short_form_becomes_a_mapping() {
+        check(
+            "a: # one\n  - x # why\n  - 'y'\n",
+            setting("a.1", "timeout", "2s"),
+            "a: # one\n  - x # why\n  - { service: 'y', timeout: 2s }\n",
+        );
+        check("a:\nb: 1\n", setting("a", "k", "v"), "a: { k: v }\nb: 1\n");
+        check("a: ~ # none\n", setting("a", "k", "v"), "a: { k: v } # none\n");
+    }
+
+    #[test]
+    fn a_key_is_added_in_the_style_of_the_mapping() {
+        check(
+            "a: { b: [1, 2], # two\n  c: 3 } # end\n",
+            setting("a", "k", "v"),
+            "a: { b: [1, 2], # two\n  c: 3, k: v } # end\n",
+        );
+        check(
+            "a:\n  - service: x # why\n    more:\n      z: 1\n  - y\n",
+            setting("a.0", "k", "v"),
+            "a:\n  - service: x # why\n    more:\n      z: 1\n    k: v\n  - y\n",
+        );
+        check("a:\n  b:\n    c: 1\n", setting("a", "k", "v"), "a:\n  k: v\n  b:\n    c: 1\n");
+        check("a: {}\r\nb: 1\r\n", setting("a", "k", "v"), "a: { k: v }\r\nb: 1\r\n");
+        check("a: 1\r\nb: 2", setting("", "k", "v"), "a: 1\r\nb: 2\r\nk: v");
+    }
+
+    #[test]
+    fn a_value_that_is_there_is_replaced() {
+        check("a: { k: none, b: 1 }\n", setting("a", "k", "v"), "a: { k: v, b: 1 }\n");
+        check("k: { a: [1,\n 2] } # c\nb: 1\n", setting("", "k", "v"), "k: v # c\nb: 1\n");
+        check("k:\n  a: 1\n  b: 2\nc: 3\n", setting("", "k", "v"), "k: v\nc: 3\n");
+        check("k:\nc: 3\n", setting("", "k", "v"), "k: v\nc: 3\n");
+    }
+
+    #[test]
+    fn items_are_added_at_both_ends_of_a_list() {
+        let first =
+            |at: &str| Edit { path: path(at), action: Action::First("{ x: 1 }".to_owned()) };
+        let last = |at: &str| Edit { path: path(at), action: Action::Last("z".to_owned()) };
+        check("a: [b, c]\n", first("a"), "a: [{ x: 1 }, b, c]\n");
+        check("a: [b, c] # d\n", last("a"), "a: [b, c, z] # d\n");
+        check("a: []\n", last("a"), "a: [z]\n");
+        check("a:\n- { b: 1 }\n- c\n", first("a"), "a:\n- { x: 1 }\n- { b: 1 }\n- c\n");
+        check("a:\n  - b # c\nd: 1\n", last("a"), "a:\n  - b # c\n  - z\nd: 1\n");
+    }
+
+    #[test]
+    fn what_would_change_more_than_was_asked_for_is_refused() {
+        let refused = |text: &str, edit: Edit| apply(text, &[edit]).unwrap_err();
+        assert_eq!(refused("a: &x { b: 1 }\nc: *x\n", setting("c", "k", "v")), Refusal::Alias);
+        assert_eq!(refused("a: &x\n  b: 1\nc: *x\n", setting("a", "k", "v")), Refusal::Alias);
+        assert_eq!(refused("k:\n  a: 1 # why\n  b: 2\n", setting("", "k", "v")), Refusal::Form);
+        assert_eq!(refused("a: 1\n", setting("b", "k", "v")), Refusal::Nowhere);
+        assert_eq!(refused("a: [1]\n", setting("a", "k", "v")), Refusal::Form);
+    }
+}

@@ -1,0 +1,214 @@
+//! What protections cost: weights that advice is ordered by.
+
+use super::decode::kind::{self, Kind};
+use super::decode::read::{Field, Mapping, Problems, Shape};
+use super::topology::Topology;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::load::Document;
+
+/// The kinds of protections that can be tried.
+pub const KINDS: [&str; 15] = [
+    "timeout",
+    "circuit-breaker",
+    "validation",
+    "retry",
+    "cache",
+    "fallback",
+    "soft",
+    "second-domain",
+    "shed",
+    "kill-switch",
+    "smaller-first-stage",
+    "longer-bake",
+    "gate",
+    "faster-detection",
+    "faster-rollback",
+];
+
+/// Where a protection is that is in the course of the change.
+pub const THE_CHANGE: &str = "the change";
+
+/// More entries than this are a generated file.
+const COSTS_MAX: usize = 10_000;
+
+/// What protections cost, in any unit: days of work, money.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Costs {
+    /// Its name.
+    pub name: String,
+    /// What a protection costs of which nothing is said; above 0, 1 where it is not said.
+    pub default: f64,
+    /// What some cost, in the order written.
+    pub protections: Vec<Cost>,
+}
+
+/// What a protection costs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cost {
+    /// Which kind: one of [`KINDS`].
+    pub kind: String,
+    /// Only the one at this place: `caller > dependency`, a service, or [`THE_CHANGE`].
+    pub at: Option<String>,
+    /// How much, above 0.
+    pub cost: f64,
+}
+
+pub(crate) const COSTS: Shape = Shape {
+    what: "a list of costs",
+    keys: &["version", "costs", "default", "protections"],
+    schema: "",
+};
+
+pub(crate) const COST: Shape =
+    Shape { what: "a cost", keys: &["kind", "at", "cost"], schema: "/$defs/cost" };
+
+impl Default for Costs {
+    /// Every step costs 1.
+    fn default() -> Self {
+        Self { name: String::new(), default: 1.0, protections: Vec::new() }
+    }
+}
+
+impl Costs {
+    /// What a file of costs means; the places that it names must be in the topology.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, sorted by place.
+    pub fn from_document(
+        document: &Document,
+        topology: Option<&Topology>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let problems = Problems::of(document);
+        let costs = kind::open(document, Kind::Costs, &COSTS, &problems)
+            .and_then(|mapping| costs(&mapping, topology));
+        problems.finish(costs)
+    }
+
+    /// What a protection of a kind costs at a place: what is said of that place, else of the kind,
+    /// else what any costs.
+    pub fn of(&self, kind: &str, at: &str) -> f64 {
+        let here = |it: &&Cost| it.kind == kind && it.at.as_deref() == Some(at);
+        let anywhere = |it: &&Cost| it.kind == kind && it.at.is_none();
+        let found = self.protections.iter().find(here);
+        let found = found.or_else(|| self.protections.iter().find(anywhere));
+        found.map_or(self.default, |it| it.cost)
+    }
+}
+
+fn costs(mapping: &Mapping<'_>, topology: Option<&Topology>) -> Option<Costs> {
+    let name = mapping.get("costs").and_then(|field| field.title());
+    let default = mapping.get("default").map_or(Some(1.0), |field| field.amount());
+    let example = "[{ kind: fallback, cost: 5 }]";
+    let items: Vec<Field<'_>> = mapping.need("protections", example)?.items().collect();
+    if items.len() > COSTS_MAX {
+        let message = format!("this file has {} entries", items.len());
+        let place = items[COSTS_MAX].place();
+        let problem = Diagnostic::error(Code::TooLarge, message, place);
+        mapping.problems().push(problem.help("costs have at most 10000 entries"));
+        return None;
+    }
+    let places = topology.map(places);
+    let read: Vec<Option<Cost>> = items.iter().map(|item| cost(item, places.as_deref())).collect();
+    let mut named: Vec<_> = read
+        .iter()
+        .zip(&items)
+        .filter_map(|(cost, item)| cost.as_ref().map(|it| ((&it.kind, &it.at), item)))
+        .collect();
+    named.sort_by_key(|(name, _)| *name);
+    for pair in named.windows(2) {
+        if let [(name, _), (again, field)] = pair
+            && name == again
+        {
+            let at = name.1.as_ref().map_or_else(String::new, |at| format!(" at `{at}`"));
+            let message = format!("the cost of `{}`{at} is given twice", name.0);
+            field.report(Code::DuplicateName, message, "remove one of them");
+        }
+    }
+    Some(Costs {
+        name: name?,
+        default: default?,
+        protections: read.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+fn cost(item: &Field<'_>, places: Option<&[String]>) -> Option<Cost> {
+    let mapping = item.mapping(&COST)?;
+    let words: Vec<(&str, &str)> = KINDS.iter().map(|kind| (*kind, *kind)).collect();
+    let kind = mapping.need("kind", "fallback").and_then(|field| field.word(&words));
+    let cost = mapping.need("cost", "5").and_then(|field| field.amount());
+    let at = match mapping.get("at") {
+        None => None,
+        Some(field) => Some(place(&field, places)?),
+    };
+    Some(Cost { kind: kind?.to_owned(), at, cost: cost? })
+}
+
+/// A place with single blanks around the `>`.
+fn place(field: &Field<'_>, places: Option<&[String]>) -> Option<String> {
+    let text = field.str()?;
+    let named: Vec<&str> = text.split('>').map(str::trim).collect();
+    let named = named.join(" > ");
+    if let Some(places) = places
+        && !places.contains(&named)
+    {
+        let message = format!("there is no place `{named}` for a protection");
+        let problem = Diagnostic::error(Code::UnknownName, message, field.place());
+        let names = places.iter().map(String::as_str);
+        field.problems().push(field.problems().suggest(problem, &named, names, || {
+            Some("write `CALLER > DEPENDENCY`, a service, or `the change`".to_owned())
+        }));
+        return None;
+    }
+    Some(named)
+}
+
+/// Where protections may be in a topology.
+fn places(topology: &Topology) -> Vec<String> {
+    let calls = topology.written().map(|(caller, it)| {
+        format!("{} > {}", topology.caller_name(caller), topology.dependency_name(it))
+    });
+    let services = topology.services.iter().map(|service| service.name.clone());
+    calls.chain(services).chain([THE_CHANGE.to_owned()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Sources;
+    use crate::load;
+
+    fn read(text: &str) -> Result<Costs, Vec<Diagnostic>> {
+        let mut sources = Sources::default();
+        let shop =
+            "version: 1\ntopology: shop\nservices: {cart: {dependencies: [redis]}, redis: {}}\n";
+        let shop = load::parse("shop", shop.as_bytes().to_vec(), &mut sources).unwrap();
+        let topology = Topology::from_document(&shop).unwrap();
+        let text = format!("version: 1\ncosts: ours\n{text}");
+        let document = load::parse("cost", text.into_bytes(), &mut sources).unwrap();
+        Costs::from_document(&document, Some(&topology))
+    }
+
+    #[test]
+    fn the_nearest_cost_counts() {
+        let costs = read(
+            "default: 2\nprotections: [{kind: cache, cost: 3}, {kind: cache, at: cart>redis, cost: 0.5}]",
+        )
+        .unwrap();
+        assert_eq!(costs.of("timeout", "cart > redis"), 2.0);
+        assert_eq!(costs.of("cache", "a > b"), 3.0);
+        assert_eq!(costs.of("cache", "cart > redis"), 0.5);
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_at_its_place() {
+        let problems = read(
+            "default: 0\nprotections: [{kind: cash, cost: 3}, {kind: soft, at: cart > reddis, cost: -1}]",
+        )
+        .unwrap_err();
+        let codes: Vec<Code> = problems.iter().map(|it| it.code).collect();
+        let range = Code::OutOfRange;
+        assert_eq!(codes, [range, Code::UnknownWord, Code::UnknownName, range], "{problems:#?}");
+        let twice = "protections: [{kind: soft, cost: 3}, {kind: soft, cost: 1}]";
+        assert_eq!(read(twice).unwrap_err().len(), 1);
+    }
+}

@@ -1,0 +1,98 @@
+//! An observation: what is seen to fail, before anybody knows why.
+
+use super::decode::kind::{self, Kind};
+use super::decode::names::Names;
+use super::decode::read::{Mapping, Problems, Shape};
+use super::incident::{Observed, observations};
+use super::topology::Topology;
+use super::units::Share;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::load::Document;
+
+/// What is seen. Times count from when it began.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// Its name.
+    pub name: String,
+    /// The chance that one of the entries is wrong.
+    pub misreport: Option<Share>,
+    /// What is seen, in the order written; at least one entry.
+    pub observed: Vec<Observed>,
+}
+
+pub(crate) const OBSERVATION: Shape = Shape {
+    what: "an observation",
+    keys: &["version", "observation", "misreport", "observed"],
+    schema: "",
+};
+
+impl Observation {
+    /// What an observation file means, the names in it being those of a topology.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, sorted by place.
+    pub fn from_document(
+        document: &Document,
+        topology: &Topology,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let problems = Problems::of(document);
+        let read = kind::open(document, Kind::Observation, &OBSERVATION, &problems)
+            .and_then(|mapping| observation(&mapping, topology));
+        problems.finish(read)
+    }
+}
+
+fn observation(mapping: &Mapping<'_>, topology: &Topology) -> Option<Observation> {
+    let names = Names::of(topology);
+    let name = mapping.get("observation").and_then(|field| field.title());
+    let misreport = mapping.get("misreport").and_then(|field| {
+        let share = field.positive_share()?;
+        if share.get() < 0.5 {
+            return Some(share);
+        }
+        let message = format!("`misreport` is {share}, but must be below 50%");
+        field.report(Code::OutOfRange, message, "what is wrong every second time says nothing");
+        None
+    });
+    let field = mapping.need("observed", "[{ service: payments, state: failed }]")?;
+    let observed = observations(&field, &names, topology);
+    if field.is_list() && field.node.items().is_empty() {
+        let help = "write for example `[{ service: payments, state: failed }]`";
+        field.report(Code::OutOfRange, "nothing is observed", help);
+    }
+    Some(Observation { name: name?, misreport, observed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Sources;
+    use crate::load;
+
+    fn read(text: &str) -> Result<Observation, Vec<Diagnostic>> {
+        let mut sources = Sources::default();
+        let shop =
+            "version: 1\ntopology: shop\nservices: {cart: {}}\nflows: {buy: {steps: [cart]}}\n";
+        let shop = load::parse("shop", shop.as_bytes().to_vec(), &mut sources).unwrap();
+        let topology = Topology::from_document(&shop).unwrap();
+        let text = format!("version: 1\nobservation: friday\n{text}");
+        let document = load::parse("seen", text.into_bytes(), &mut sources).unwrap();
+        Observation::from_document(&document, &topology)
+    }
+
+    #[test]
+    fn what_is_seen_is_read() {
+        let text =
+            "misreport: 2%\nobserved: [{flow: buy, state: degraded, from: 2m}, {service: cart}]";
+        let seen = read(text).unwrap();
+        assert_eq!((seen.observed.len(), seen.misreport.map(Share::get)), (2, Some(0.02)));
+    }
+
+    #[test]
+    fn what_says_nothing_is_refused() {
+        let codes = |text| read(text).unwrap_err().iter().map(|it| it.code).collect::<Vec<_>>();
+        assert_eq!(codes("misreport: 60%\nobserved: []"), [Code::OutOfRange, Code::OutOfRange]);
+        assert_eq!(codes("observed: [{service: card}]"), [Code::UnknownService]);
+        assert_eq!(codes("misreport: 1%"), [Code::MissingKey]);
+    }
+}

@@ -1,0 +1,184 @@
+//! The shape of a diagnosis: what may have broken, most likely first, and what to look at next.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this shape.
+pub const SCHEMA: &str = "blastwave/diagnosis/v1";
+
+/// The version of [`DiagnosisScoreReport`].
+pub const SCORE_SCHEMA: &str = "blastwave/diagnosis-score/v1";
+
+/// The JSON Schema of [`DiagnosisReport`] and [`DiagnosisScoreReport`].
+pub const DIAGNOSIS_SCHEMA: &str = include_str!("diagnosis.schema.json");
+
+/// What may have broken, given what is seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DiagnosisReport {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The version of the program.
+    pub tool_version: String,
+    /// The name of the topology.
+    pub topology: String,
+    /// The name of the observation.
+    pub observation: String,
+    /// The seed of all draws.
+    pub seed: u64,
+    /// How many trials each component had in each mode.
+    pub trials: u64,
+    /// Whether it was interrupted, so that not all were simulated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// The chance that a report is wrong.
+    pub misreport: f64,
+    /// What was likely before anything was seen: `equal`, or `stated` availability.
+    pub prior: String,
+    /// For how long the break has lasted, in seconds, where a single moment is looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasting_s: Option<f64>,
+    /// What is seen.
+    pub observed: Vec<SeenReport>,
+    /// All components, most likely first; their posteriors sum to 1.
+    pub candidates: Vec<CandidateReport>,
+    /// What to look at next, that which tells most first.
+    pub look_at: Vec<LookReport>,
+    /// What was taken for granted, in sentences.
+    pub assumptions: Vec<String>,
+}
+
+/// Something that is seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeenReport {
+    /// Its name.
+    pub name: String,
+    /// `service` or `flow`.
+    pub kind: String,
+    /// `failed`, `degraded` or `unaffected`: the worst that was seen of it.
+    pub state: String,
+    /// From when, in seconds, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_s: Option<f64>,
+}
+
+/// A component that may have broken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CandidateReport {
+    /// Its place: 1 more than there are that are more likely.
+    pub rank: u64,
+    /// How many others are exactly as likely: nothing that is seen tells them apart.
+    pub tied: u64,
+    /// Its name.
+    pub name: String,
+    /// `service` or `domain`.
+    pub kind: String,
+    /// How likely it is that it broke, in any mode.
+    pub posterior: f64,
+    /// The same by mode, most likely first.
+    pub modes: Vec<ModeReport>,
+    /// How much of what is seen is what its likeliest break does; only for the first few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agrees: Option<u64>,
+    /// The rest of what is seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub misses: Vec<MissReport>,
+}
+
+/// A way to break.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModeReport {
+    /// `down`, `slow`, `corrupt` or `surge`.
+    pub mode: String,
+    /// How likely it is that the component broke so.
+    pub posterior: f64,
+}
+
+/// Something seen that is not what a break does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissReport {
+    /// Its name.
+    pub name: String,
+    /// The state that is seen.
+    pub observed: String,
+    /// The state that is most likely by the simulation.
+    pub predicted: String,
+}
+
+/// Something to look at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LookReport {
+    /// Its name.
+    pub name: String,
+    /// `service` or `flow`.
+    pub kind: String,
+    /// By how many bits its state is expected to narrow down which component broke.
+    pub bits: f64,
+    /// What each answer would mean.
+    pub answers: Vec<AnswerReport>,
+}
+
+/// What it means if something is found in a state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AnswerReport {
+    /// `failed`, `degraded` or `unaffected`.
+    pub state: String,
+    /// How likely that answer is.
+    pub chance: f64,
+    /// Which component would then be the most likely one.
+    pub leader: String,
+    /// How likely it would then be, among those that are told apart.
+    pub posterior: f64,
+}
+
+/// At which place diagnoses put what set incidents off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DiagnosisScoreReport {
+    /// [`SCORE_SCHEMA`].
+    pub schema: String,
+    /// The version of the program.
+    pub tool_version: String,
+    /// The seed of all draws.
+    pub seed: u64,
+    /// How many trials each component had in each mode.
+    pub trials: u64,
+    /// Whether it was interrupted, so that not all were simulated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// How many incidents count.
+    pub scored: u64,
+    /// In how many of them the trigger is first, ties counted against it.
+    pub first: u64,
+    /// In how many of them it is among the first three, ties counted against it.
+    pub first_three: u64,
+    /// In how many it would be by chance.
+    pub by_chance: f64,
+    /// One by one, in the order given.
+    pub incidents: Vec<RankedReport>,
+}
+
+/// The place of what set an incident off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankedReport {
+    /// The name of the incident.
+    pub incident: String,
+    /// Whether it counts.
+    pub scored: bool,
+    /// What set it off; of several, the one found first counts.
+    pub trigger: Vec<String>,
+    /// Its place among the candidates.
+    pub rank: u64,
+    /// How many others are exactly as likely.
+    pub tied: u64,
+    /// How many candidates there are.
+    pub candidates: u64,
+    /// How likely it is by the diagnosis.
+    pub posterior: f64,
+    /// What is first.
+    pub first: String,
+}
+
+impl RankedReport {
+    /// Whether the trigger is among the first few even if all that tie with it come before it.
+    pub fn is_within(&self, few: u64) -> bool {
+        self.rank + self.tied <= few
+    }
+}

@@ -1,0 +1,126 @@
+//! What may have broken: every service in every mode, every failure domain down.
+
+use super::Prior;
+use crate::diagnostic::Place;
+use crate::model::change::{Detection, Modes, Rollback, Target, TargetRef};
+use crate::model::topology::{DomainId, NodeRef, ServiceId};
+use crate::model::{Change, Seconds, Share, Topology};
+
+/// How much more often a service that surges calls what it needs.
+const SURGE: f64 = 10.0;
+
+/// How something broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Down,
+    Slow,
+    Corrupt,
+    Surge,
+}
+
+impl Mode {
+    const ALL: [Self; 4] = [Self::Down, Self::Slow, Self::Corrupt, Self::Surge];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Slow => "slow",
+            Self::Corrupt => "corrupt",
+            Self::Surge => "surge",
+        }
+    }
+}
+
+/// Something that may have broken, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) on: TargetRef,
+    pub(super) mode: Mode,
+}
+
+/// All candidates, those of one component side by side.
+pub(super) fn all(topology: &Topology) -> Vec<Candidate> {
+    let services = (0..topology.services.len() as u32).flat_map(|service| {
+        let on = TargetRef::Node(NodeRef { service: ServiceId(service), endpoint: None });
+        // A surge of what calls nothing does nothing.
+        let calls = calls_something(topology, service as usize);
+        Mode::ALL
+            .into_iter()
+            .filter(move |mode| *mode != Mode::Surge || calls)
+            .map(move |mode| Candidate { on, mode })
+    });
+    let domains = (0..topology.domains.len() as u32)
+        .map(|domain| Candidate { on: TargetRef::Domain(DomainId(domain)), mode: Mode::Down });
+    services.chain(domains).collect()
+}
+
+fn calls_something(topology: &Topology, service: usize) -> bool {
+    let it = &topology.services[service];
+    !it.dependencies.is_empty() || it.endpoints.iter().any(|it| !it.dependencies.is_empty())
+}
+
+/// What a component is called.
+pub(super) fn name_of(topology: &Topology, on: TargetRef) -> String {
+    match on {
+        TargetRef::Node(node) => topology.service(node.service).name.clone(),
+        TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
+    }
+}
+
+/// How likely each candidate is before anything is seen; the modes of a component share what it has.
+pub(super) fn priors(topology: &Topology, all: &[Candidate], prior: Prior) -> Vec<f64> {
+    let stated = |on: TargetRef| {
+        let availability = match on {
+            TargetRef::Node(node) => topology.service(node.service).availability,
+            TargetRef::Domain(domain) => topology.domain(domain).availability,
+        };
+        availability.map(|it| it.complement().get()).filter(|it| *it > 0.0)
+    };
+    let known: Vec<f64> = all.iter().filter_map(|it| stated(it.on)).collect();
+    let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
+    let weight = |candidate: &Candidate| {
+        let modes = all.iter().filter(|it| it.on == candidate.on).count() as f64;
+        let component = match prior {
+            Prior::Stated if !known.is_empty() => stated(candidate.on).unwrap_or(mean),
+            Prior::Stated | Prior::Equal => 1.0,
+        };
+        component / modes
+    };
+    all.iter().map(weight).collect()
+}
+
+impl Candidate {
+    /// The change that is this break: a single moment, or a course with the default delays.
+    pub(super) fn change(self, lasting: Option<Seconds>) -> Change {
+        let mut target = Target::certain(self.on, Place::default());
+        let share = |mode| if mode == self.mode { Share::ONE } else { Share::ZERO };
+        target.modes = Modes {
+            down: share(Mode::Down),
+            slow: share(Mode::Slow),
+            corrupt: share(Mode::Corrupt),
+            surge: share(Mode::Surge),
+            surge_factor: if self.mode == Mode::Surge { SURGE } else { 1.0 },
+        };
+        let moment = Change::certain("diagnosis", vec![target]);
+        if lasting.is_some() {
+            return moment;
+        }
+        Change {
+            detection: Some(Detection {
+                alert_threshold: Share::new(0.01).expect("a share"),
+                delay: None,
+                corrupt: None,
+                needs: Vec::new(),
+                needs_factor: 2.0,
+            }),
+            rollback: Some(Rollback {
+                delay: None,
+                needs: Vec::new(),
+                needs_factor: 2.0,
+                works: Share::ONE,
+                worsens: Share::ZERO,
+            }),
+            ..moment
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! What broke, given what is seen to fail: every component in every mode, by how well its simulated
+//! break agrees with what is seen.
+//!
+//! By Bayes' rule: a component and mode is as likely as its prior times the chance of what is seen,
+//! given that it broke. That chance is the mean over simulated trials of the product over what is seen,
+//! each report being wrong with a stated probability; what hangs together in a trial hangs together
+//! in it. One more trial, in which every state is equally likely, is added to the simulated ones
+//! (Laplace's rule of succession), so that nothing is impossible only because it was not simulated.
+//!
+//! What to look at next is told by expected information (Lindley, "On a measure of the information
+//! provided by an experiment", 1956): by how many bits, on average, the state of something not yet seen
+//! narrows down which component it was.
+
+mod candidates;
+mod likelihood;
+mod next;
+
+use rayon::prelude::*;
+
+use crate::engine::Progress;
+use crate::model::change::TargetRef;
+use crate::model::incident::{Observed, ObservedOn, ObservedState};
+use crate::model::{Seconds, Topology};
+use crate::report::diagnosis::{
+    CandidateReport, DiagnosisReport, DiagnosisScoreReport, MissReport, ModeReport, RankedReport,
+    SCHEMA, SCORE_SCHEMA, SeenReport,
+};
+
+use super::replay::Case;
+use super::simulate::{Settings, Stop};
+use candidates::Candidate;
+use likelihood::{Evidence, Seen};
+
+/// The chance that a report is wrong, where nobody says: people on call misread one dashboard in
+/// twenty (an assumption: no published figure was found).
+pub const MISREPORT: f64 = 0.05;
+/// How many trials each candidate gets, where nobody says.
+pub const TRIALS: u64 = 256;
+/// Posteriors that differ by less than this share are equal.
+const SLACK: f64 = 1e-9;
+/// Of how many components it is told how they agree with what is seen.
+const LEADING: usize = 5;
+
+/// How likely each component is to break before anything is seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prior {
+    /// All components alike.
+    #[default]
+    Equal,
+    /// By the share of time for which it is down by its stated availability; those that state none as
+    /// the mean of those that do.
+    Stated,
+}
+
+impl Prior {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "equal",
+            Self::Stated => "stated",
+        }
+    }
+}
+
+/// What is seen, and how it is to be taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// What the observation is called.
+    pub name: &'a str,
+    /// What is seen.
+    pub observed: &'a [Observed],
+    /// The chance that a report is wrong, above 0 and below a half.
+    pub misreport: f64,
+    /// What is likely before anything is seen.
+    pub prior: Prior,
+    /// For how long a break has lasted, where a single moment is looked at; nothing for a break with
+    /// the documented delays of detection and rollback, of which the worst moments count.
+    pub lasting: Option<Seconds>,
+}
+
+/// Ranks what may have broken.
+pub fn diagnose(
+    topology: &Topology,
+    question: &Question<'_>,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> DiagnosisReport {
+    let seen = seen(topology, question.observed);
+    let evidence = Evidence { topology, question, seen: &seen, settings, trials: trials(settings) };
+    let ranked = rank(topology, &evidence, question.prior, progress);
+    let leading: Vec<&Component> = ranked.iter().take(LEADING).collect();
+    let agreeing = leading.iter().map(|it| evidence.agreement(it.best())).collect::<Vec<_>>();
+    let told = ranked.iter().enumerate().map(|(place, component)| CandidateReport {
+        rank: component.rank,
+        tied: component.tied,
+        name: component.name.clone(),
+        kind: component.kind.to_owned(),
+        posterior: component.posterior,
+        modes: component.modes(),
+        agrees: agreeing.get(place).map(|it| it.agrees),
+        misses: agreeing.get(place).map(|it| misses(topology, &seen, it)).unwrap_or_default(),
+    });
+    DiagnosisReport {
+        schema: SCHEMA.to_owned(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        topology: topology.name.clone(),
+        observation: question.name.to_owned(),
+        seed: settings.seed,
+        trials: evidence.trials,
+        partial: progress.is_cancelled(),
+        misreport: question.misreport,
+        prior: question.prior.as_str().to_owned(),
+        lasting_s: question.lasting.map(Seconds::get),
+        observed: seen.iter().map(|it| it.report(topology)).collect(),
+        candidates: told.collect(),
+        look_at: next::find(topology, &evidence, &ranked, progress),
+        assumptions: assumptions(question),
+    }
+}
+
+/// At which place diagnoses of incidents put what set them off.
+pub fn score(cases: &[Case], settings: &Settings, progress: &dyn Progress) -> DiagnosisScoreReport {
+    let one = |case: &Case| {
+        let question = Question {
+            name: &case.incident.name,
+            observed: &case.incident.observed,
+            misreport: MISREPORT,
+            prior: Prior::Equal,
+            lasting: None,
+        };
+        let topology = &case.topology;
+        let seen = seen(topology, question.observed);
+        let trials = trials(settings);
+        let evidence = Evidence { topology, question: &question, seen: &seen, settings, trials };
+        let ranked = rank(topology, &evidence, question.prior, progress);
+        let triggers: Vec<String> =
+            case.change.targets.iter().map(|it| candidates::name_of(topology, it.on)).collect();
+        // Of several, the one that is found first.
+        let found = ranked.iter().find(|it| triggers.contains(&it.name));
+        let (rank, tied) = found.map_or((ranked.len() as u64 + 1, 0), |it| (it.rank, it.tied));
+        RankedReport {
+            incident: case.incident.name.clone(),
+            scored: case.incident.scored,
+            trigger: triggers,
+            rank,
+            tied,
+            candidates: ranked.len() as u64,
+            posterior: found.map_or(0.0, |it| it.posterior),
+            first: ranked.first().map_or_else(String::new, |it| it.name.clone()),
+        }
+    };
+    let incidents: Vec<RankedReport> = cases.iter().map(one).collect();
+    let counted = || incidents.iter().filter(|it| it.scored);
+    DiagnosisScoreReport {
+        schema: SCORE_SCHEMA.to_owned(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        seed: settings.seed,
+        trials: trials(settings),
+        partial: progress.is_cancelled(),
+        scored: counted().count() as u64,
+        first: counted().filter(|it| it.is_within(1)).count() as u64,
+        first_three: counted().filter(|it| it.is_within(3)).count() as u64,
+        by_chance: counted().map(|it| (3.0 / it.candidates.max(1) as f64).min(1.0)).sum(),
+        incidents,
+    }
+}
+
+fn trials(settings: &Settings) -> u64 {
+    let (Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. }) = settings.stop;
+    trials
+}
+
+/// What was seen of each unit: its worst state, and from when.
+fn seen(topology: &Topology, observed: &[Observed]) -> Vec<Seen> {
+    let mut found: Vec<Seen> = Vec::new();
+    for it in observed {
+        let unit = match it.on {
+            ObservedOn::Service(id) => id.0 as usize,
+            ObservedOn::Flow(flow) => topology.services.len() + flow as usize,
+        };
+        let one = Seen { unit, state: badness(it.state), from: it.from.map(Seconds::get) };
+        match found.iter_mut().find(|known| known.unit == unit) {
+            None => found.push(one),
+            Some(known) if one.state > known.state => *known = one,
+            Some(_) => {}
+        }
+    }
+    found
+}
+
+fn badness(state: ObservedState) -> usize {
+    match state {
+        ObservedState::Unaffected => 0,
+        ObservedState::Degraded => 1,
+        ObservedState::Failed => 2,
+    }
+}
+
+/// The words for states, the mildest first.
+const STATES: [&str; 3] = ["unaffected", "degraded", "failed"];
+
+fn unit_name(topology: &Topology, unit: usize) -> String {
+    match unit.checked_sub(topology.services.len()) {
+        None => topology.services[unit].name.clone(),
+        Some(flow) => topology.flows[flow].name.clone(),
+    }
+}
+
+fn unit_kind(topology: &Topology, unit: usize) -> String {
+    let is_service = unit < topology.services.len();
+    if is_service { "service" } else { "flow" }.to_owned()
+}
+
+impl Seen {
+    fn report(&self, topology: &Topology) -> SeenReport {
+        SeenReport {
+            name: unit_name(topology, self.unit),
+            kind: unit_kind(topology, self.unit),
+            state: STATES[self.state].to_owned(),
+            from_s: self.from,
+        }
+    }
+}
+
+/// A component that may have broken, in each of its modes.
+struct Component {
+    name: String,
+    kind: &'static str,
+    rank: u64,
+    tied: u64,
+    posterior: f64,
+    candidates: Vec<(Candidate, f64)>,
+}
+
+impl Component {
+    /// The mode in which it most likely broke.
+    fn best(&self) -> Candidate {
+        let most = self.candidates.iter().reduce(|a, b| if b.1 > a.1 { b } else { a });
+        most.expect("a component has a mode").0
+    }
+
+    fn modes(&self) -> Vec<ModeReport> {
+        let mut modes: Vec<ModeReport> = self
+            .candidates
+            .iter()
+            .map(|(candidate, posterior)| ModeReport {
+                mode: candidate.mode.as_str().to_owned(),
+                posterior: *posterior,
+            })
+            .collect();
+        modes.sort_by(|a, b| b.posterior.total_cmp(&a.posterior));
+        modes
+    }
+}
+
+/// All components, most likely first.
+fn rank(
+    topology: &Topology,
+    evidence: &Evidence<'_>,
+    prior: Prior,
+    progress: &dyn Progress,
+) -> Vec<Component> {
+    let all = candidates::all(topology);
+    let priors = candidates::priors(topology, &all, prior);
+    let logs: Vec<f64> = all
+        .par_iter()
+        .zip(&priors)
+        .map(|(candidate, prior)| {
+            if progress.is_cancelled() {
+                return f64::NEG_INFINITY;
+            }
+            let likelihood = evidence.log_likelihood(*candidate);
+            libm::log(*prior) + likelihood
+        })
+        .collect();
+    let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> =
+        logs.iter().map(|it| if top.is_finite() { libm::exp(it - top) } else { 0.0 }).collect();
+    let sum: f64 = weights.iter().sum();
+    let mut components: Vec<Component> = Vec::new();
+    for (candidate, weight) in all.iter().zip(&weights) {
+        let posterior = if sum > 0.0 { weight / sum } else { 0.0 };
+        let name = candidates::name_of(topology, candidate.on);
+        match components.last_mut().filter(|it| it.name == name) {
+            Some(known) => {
+                known.posterior += posterior;
+                known.candidates.push((*candidate, posterior));
+            }
+            None => components.push(Component {
+                name,
+                kind: if matches!(candidate.on, TargetRef::Domain(_)) {
+                    "domain"
+                } else {
+                    "service"
+                },
+                rank: 0,
+                tied: 0,
+                posterior,
+                candidates: vec![(*candidate, posterior)],
+            }),
+        }
+    }
+    components.sort_by(|a, b| b.posterior.total_cmp(&a.posterior).then(a.name.cmp(&b.name)));
+    let posteriors: Vec<f64> = components.iter().map(|it| it.posterior).collect();
+    for component in &mut components {
+        let own = component.posterior;
+        let near = |other: &&f64| (**other - own).abs() <= SLACK * own.max(**other);
+        let above = posteriors.iter().filter(|other| **other > own && !near(other)).count();
+        component.rank = above as u64 + 1;
+        component.tied = posteriors.iter().filter(near).count() as u64 - 1;
+    }
+    components
+}
+
+fn misses(
+    topology: &Topology,
+    seen: &[Seen],
+    agreement: &likelihood::Agreement,
+) -> Vec<MissReport> {
+    let both = seen.iter().zip(&agreement.predicted);
+    both.filter(|(seen, predicted)| seen.state != **predicted)
+        .map(|(seen, predicted)| MissReport {
+            name: unit_name(topology, seen.unit),
+            observed: STATES[seen.state].to_owned(),
+            predicted: STATES[*predicted].to_owned(),
+        })
+        .collect()
+}
+
+fn assumptions(question: &Question<'_>) -> Vec<String> {
+    let mut said = vec![
+        "exactly one component broke, wholly and at once; a surge is tenfold".to_owned(),
+        match question.prior {
+            Prior::Equal => "before anything is seen, all components and their modes are alike",
+            Prior::Stated => {
+                "before anything is seen, a component is as likely as it is down by its stated \
+                 availability, and its modes are alike"
+            }
+        }
+        .to_owned(),
+        "the posterior is of this model: where the topology lacks a component or a call, it cannot \
+         know"
+            .to_owned(),
+    ];
+    if question.observed.iter().any(|it| it.from.is_some()) && question.lasting.is_none() {
+        said.push(
+            "of two things seen to fail at different times, one time in five is told wrongly"
+                .to_owned(),
+        );
+    }
+    said
+}

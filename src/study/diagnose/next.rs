@@ -1,0 +1,103 @@
+//! What to look at next: what is expected to tell most about which component it was.
+
+use rayon::prelude::*;
+
+use super::likelihood::Evidence;
+use super::{Component, STATES, unit_kind, unit_name};
+use crate::engine::Progress;
+use crate::model::Topology;
+use crate::report::diagnosis::{AnswerReport, LookReport};
+
+/// How many components are told apart, most likely first.
+const COMPONENTS: usize = 12;
+/// What is told of: so many things.
+const LOOKS: usize = 5;
+/// Less than this is nothing: a thousandth of a bit.
+const NOTHING: f64 = 1e-3;
+
+/// What to look at, that which tells most first.
+pub(super) fn find(
+    topology: &Topology,
+    evidence: &Evidence<'_>,
+    ranked: &[Component],
+    progress: &dyn Progress,
+) -> Vec<LookReport> {
+    let leading = &ranked[..ranked.len().min(COMPONENTS)];
+    let sum: f64 = leading.iter().map(|it| it.posterior).sum();
+    if leading.len() < 2 || sum <= 0.0 || progress.is_cancelled() {
+        return Vec::new();
+    }
+    let chances: Vec<f64> = leading.iter().map(|it| it.posterior / sum).collect();
+    // What a report would say of each unit, given each component in its likeliest mode.
+    let reports: Vec<Vec<[f64; 3]>> = leading
+        .par_iter()
+        .map(|it| evidence.states(it.best()).iter().map(|it| said(evidence, it)).collect())
+        .collect();
+    let units = topology.services.len() + topology.flows.len();
+    let unseen = (0..units).filter(|unit| evidence.seen.iter().all(|it| it.unit != *unit));
+    let mut looks: Vec<(f64, usize)> = unseen
+        .map(|unit| (information(&chances, &reports, unit), unit))
+        .filter(|(bits, _)| *bits > NOTHING)
+        .collect();
+    looks.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    looks.truncate(LOOKS);
+    let answer = |unit: usize, state: usize| {
+        let weights: Vec<f64> =
+            chances.iter().zip(&reports).map(|(chance, it)| chance * it[unit][state]).collect();
+        let total: f64 = weights.iter().sum();
+        let best = (0..weights.len()).reduce(|a, b| if weights[b] > weights[a] { b } else { a });
+        let best = best.expect("two at least");
+        AnswerReport {
+            state: STATES[state].to_owned(),
+            chance: total,
+            leader: leading[best].name.clone(),
+            posterior: if total > 0.0 { weights[best] / total } else { 0.0 },
+        }
+    };
+    looks
+        .into_iter()
+        .map(|(bits, unit)| LookReport {
+            name: unit_name(topology, unit),
+            kind: unit_kind(topology, unit),
+            bits,
+            answers: (0..STATES.len()).rev().map(|state| answer(unit, state)).collect(),
+        })
+        .collect()
+}
+
+/// What a report says, given how likely each state is.
+fn said(evidence: &Evidence<'_>, states: &[f64; 3]) -> [f64; 3] {
+    let chance = |said: usize| {
+        states.iter().enumerate().map(|(truth, p)| p * evidence.report(said, truth)).sum::<f64>()
+    };
+    [chance(0), chance(1), chance(2)]
+}
+
+/// The mutual information of which component it was and what is said of a unit, in bits.
+fn information(chances: &[f64], reports: &[Vec<[f64; 3]>], unit: usize) -> f64 {
+    let mut marginal = [0.0; 3];
+    let mut within = 0.0;
+    for (chance, of_units) in chances.iter().zip(reports) {
+        within += chance * entropy(of_units[unit]);
+        marginal.iter_mut().zip(of_units[unit]).for_each(|(sum, it)| *sum += chance * it);
+    }
+    (entropy(marginal) - within).max(0.0)
+}
+
+fn entropy(of: [f64; 3]) -> f64 {
+    of.into_iter().filter(|it| *it > 0.0).map(|it| -it * libm::log2(it)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_splits_two_equals_tells_one_bit_and_what_does_not_tells_nothing() {
+        let reports =
+            [vec![[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]], vec![[0.0, 0.0, 1.0], [0.5, 0.5, 0.0]]];
+        let chances = [0.5, 0.5];
+        assert!((information(&chances, &reports, 0) - 1.0).abs() < 1e-12);
+        assert!(information(&chances, &reports, 1).abs() < 1e-12);
+    }
+}

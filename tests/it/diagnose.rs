@@ -1,0 +1,168 @@
+//! Diagnoses: posteriors by hand, ties that are told, what to look at, and how often the trigger of a
+//! published incident is found.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use blastwave::diagnostic::Sources;
+use blastwave::engine::Silent;
+use blastwave::load;
+use blastwave::model::Observation;
+use blastwave::report::DiagnosisReport;
+use blastwave::report::diagnosis::DIAGNOSIS_SCHEMA;
+use blastwave::study::diagnose::{Prior, Question, diagnose};
+use blastwave::study::{Settings, Stop};
+
+use crate::exact::topology;
+
+fn diagnosed(text: &str, seen: &str, prior: Prior) -> DiagnosisReport {
+    let topology = topology(text);
+    let text = format!("{{ version: 1, observation: now, observed: {seen} }}");
+    let document = load::parse("seen", text.into_bytes(), &mut Sources::default()).unwrap();
+    let seen = Observation::from_document(&document, &topology).unwrap();
+    let question = Question {
+        name: &seen.name,
+        observed: &seen.observed,
+        misreport: 0.05,
+        prior,
+        lasting: None,
+    };
+    let settings = Settings { stop: Stop::Trials(64), ..Settings::default() };
+    let report = diagnose(&topology, &question, &settings, &Silent);
+    validate(&serde_json::to_value(&report).unwrap());
+    report
+}
+
+fn validate(answer: &serde_json::Value) {
+    let schema = serde_json::from_str(DIAGNOSIS_SCHEMA).unwrap();
+    if let Err(error) = jsonschema::validate(&schema, answer) {
+        panic!("{error}");
+    }
+}
+
+const CHAIN: &str = "
+version: 1
+topology: chain
+services:
+  top: { dependencies: [mid] }
+  mid: { dependencies: [leaf] }
+  leaf:
+flows:
+  buy: { steps: [top] }
+";
+
+#[test]
+fn posteriors_are_those_of_bayes_rule() {
+    let seen = "[{ service: mid, state: failed }, { service: leaf, state: unaffected }]";
+    let report = diagnosed(CHAIN, seen, Prior::Equal);
+    // All 64 trials are alike, and one more has every state with equal chance.
+    let chance = |product: f64| (64.0 * product + 1.0 / 9.0) / 65.0;
+    let (right, far) = (0.95, 0.05 * 0.25);
+    let mid = 0.25 * (3.0 * chance(right * right) + chance(far * right));
+    let top = chance(far * right);
+    let leaf = chance(right * far);
+    let sum = mid + top + leaf;
+    for (name, expected) in [("mid", mid), ("top", top), ("leaf", leaf)] {
+        let found = report.candidates.iter().find(|it| it.name == name).unwrap();
+        assert!((found.posterior - expected / sum).abs() < 1e-12, "{name}: {found:?}");
+    }
+    assert_eq!((report.candidates[0].name.as_str(), report.candidates[0].agrees), ("mid", Some(2)));
+    assert_eq!(report.candidates[1].rank, 2);
+    assert_eq!(report.candidates[1].tied, 1, "top and leaf are exactly as likely");
+}
+
+const TWINS: &str = "
+version: 1
+topology: twins
+services:
+  top: { dependencies: [left, right] }
+  left: { availability: 99% }
+  right: { availability: 99.9% }
+flows:
+  buy: { steps: [top] }
+";
+
+#[test]
+fn ties_are_told_and_the_observation_that_breaks_them_is_named() {
+    let without = TWINS.replace("{ availability: 99% }", "").replace("{ availability: 99.9% }", "");
+    let report = diagnosed(&without, "[{ flow: buy }, { service: top }]", Prior::Equal);
+    let twins: Vec<_> = report.candidates.iter().filter(|it| it.name != "top").collect();
+    assert!(twins.iter().all(|it| it.tied >= 1 && it.rank == twins[0].rank), "{twins:#?}");
+    let look = &report.look_at[0];
+    assert!(["left", "right"].contains(&look.name.as_str()) && look.bits > 0.2, "{look:?}");
+    let failed = &look.answers[0];
+    assert_eq!((failed.state.as_str(), &failed.leader), ("failed", &look.name));
+    let chances: f64 = look.answers.iter().map(|it| it.chance).sum();
+    assert!((chances - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn stated_availability_weighs_where_it_is_asked_to() {
+    let seen = "[{ flow: buy }, { service: top }]";
+    let report = diagnosed(TWINS, seen, Prior::Stated);
+    let posterior = |name: &str| {
+        report.candidates.iter().find(|it| it.name == name).map(|it| it.posterior).unwrap()
+    };
+    assert!(posterior("left") > 8.0 * posterior("right"), "{:#?}", report.candidates);
+}
+
+fn blastwave(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_blastwave"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn observations_and_incidents_are_taken_and_answers_are_as_their_schema_says() {
+    let seen = "tests/it/files/full-observed.yaml";
+    let incident = "topologies/incidents/roblox-2021-10-28/incident.yaml";
+    for args in [
+        ["diagnose", "topologies/webshop.yaml", "--observed", seen],
+        ["diagnose", incident, "--incident", incident],
+    ] {
+        let output = blastwave(&[&args[..], &["--trials", "64", "--format", "json"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        validate(&answer);
+        let sum: f64 = answer["candidates"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["posterior"].as_f64().unwrap())
+            .sum();
+        assert!((sum - 1.0).abs() < 1e-9);
+    }
+    let alone = blastwave(&["diagnose", "--incident", incident, "--trials", "64"]);
+    assert_eq!(alone.status.code(), Some(0));
+    let wrong = blastwave(&["diagnose", "topologies/retry-storm.yaml", "--observed", seen]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&wrong.stderr).contains("full-observed.yaml:6"),
+        "places are told"
+    );
+}
+
+#[test]
+fn the_trigger_of_a_published_incident_is_mostly_among_the_first_three() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies/incidents");
+    let mut files: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("incident.yaml"))
+        .filter(|file| file.is_file())
+        .map(|file| file.display().to_string())
+        .collect();
+    files.sort();
+    let mut args = vec!["diagnose", "--trials", "64", "--format", "json", "--score"];
+    args.extend(files.iter().map(String::as_str));
+    let output = blastwave(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    validate(&answer);
+    assert_eq!(answer["scored"], 16);
+    let found = answer["first_three"].as_u64().unwrap();
+    assert!(found >= 8, "{found}");
+    assert!(found as f64 > 1.5 * answer["by_chance"].as_f64().unwrap());
+}
