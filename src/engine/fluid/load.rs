@@ -13,8 +13,14 @@ const SWINGS_FROM: u32 = 7;
 /// ...which it does once it is this many times nearer to what it was two rounds before than to what
 /// it was one round before.
 const SWINGS: f64 = 4.0;
-/// Which part.
+/// Which part, as long as nothing tells...
 const DAMPING: f64 = 0.3;
+/// ...and again from this round on, should what was told have led nowhere...
+const FIXED_FROM: u32 = 100;
+/// ...for shorter steps tell nothing...
+const TELLING: f64 = 1e-6;
+/// ...and the least part that is ever gone.
+const PART_LEAST: f64 = 0.05;
 /// When a moment is given up.
 pub(super) const ROUNDS: u32 = 1_000;
 
@@ -36,6 +42,10 @@ pub(super) struct Loads<const W: usize> {
     pub(super) exempt: Vec<u8>,
     /// By service: the share lost to overload one round before.
     pub(super) before: Vec<Lanes<W>>,
+    /// By service: how much more the loads asked for than was lost, one round before.
+    pub(super) gap: Vec<Lanes<W>>,
+    /// By service: which part of the way it goes once overload has begun to swing.
+    pub(super) part: Vec<Lanes<W>>,
     /// The lanes in which overload has begun to swing.
     pub(super) damped: u8,
     /// By service: the lanes in which it still swings when the moment was given up.
@@ -60,6 +70,8 @@ impl<const W: usize> Loads<W> {
             load: vec![all(1.0); services],
             exempt: vec![0; services],
             before: vec![all(0.0); services],
+            gap: vec![all(0.0); services],
+            part: vec![all(DAMPING); services],
             damped: 0,
             swings: vec![0; services],
             users: Vec::new(),
@@ -112,6 +124,7 @@ impl<const W: usize> Moment<'_, W> {
         let mut round = first;
         if first == 0 {
             loads.damped = 0;
+            loads.part.fill(all(DAMPING));
         }
         while round < ROUNDS {
             self.refresh_load(loads, shares_of_users);
@@ -302,10 +315,19 @@ impl<const W: usize> Moment<'_, W> {
                 } else {
                     lost_share(service.overload, load[lane], capacity[lane])
                 };
-                if (asked - old[lane]).abs() > SETTLED {
+                let gap = asked - old[lane];
+                let gap_before = std::mem::replace(&mut loads.gap[index][lane], gap);
+                if gap.abs() > SETTLED {
                     moved |= 1 << lane;
                     new[lane] = if has(damped, lane) {
-                        old[lane] + DAMPING * (asked - old[lane])
+                        let part = &mut loads.part[index][lane];
+                        let step = old[lane] - loads.before[index][lane];
+                        if round >= FIXED_FROM {
+                            *part = DAMPING;
+                        } else if step.abs() > TELLING {
+                            *part = part_of_the_way(step, gap_before - gap);
+                        }
+                        old[lane] + *part * gap
                     } else {
                         asked
                     };
@@ -343,6 +365,13 @@ impl<const W: usize> Moment<'_, W> {
             loads.swings[index] |= swings;
         }
     }
+}
+
+/// Which part of the way closes the gap between what is asked for and what is lost, if it goes on
+/// closing as it did by the last step: the secant method.
+fn part_of_the_way(step: f64, closed: f64) -> f64 {
+    let slope = closed / step;
+    if slope > 1.0 { (1.0 / slope).max(PART_LEAST) } else { 1.0 }
 }
 
 /// The share of requests that a service loses when `load` arrives and it can serve `capacity`.

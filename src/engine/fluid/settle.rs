@@ -56,6 +56,8 @@ impl<'a> Alone<'a> {
         copy(&mut self.loads.capacity, &loads.capacity, |capacity| [capacity[lane]]);
         copy(&mut self.loads.exempt, &loads.exempt, bit);
         copy(&mut self.loads.before, &loads.before, |share| [share[lane]]);
+        copy(&mut self.loads.gap, &loads.gap, |share| [share[lane]]);
+        copy(&mut self.loads.part, &loads.part, |share| [share[lane]]);
         self.loads.damped = bit(&loads.damped);
     }
 }

@@ -11,7 +11,7 @@ use super::world::World;
 const DAMPED_FROM: usize = 200;
 /// ...and from this one on once it swings.
 const SWINGS_FROM: usize = 8;
-/// How far it then goes.
+/// How far it then goes at first, and always after a hundred rounds.
 const DAMPING: f64 = 0.3;
 /// After so many rounds it is given up.
 const GIVEN_UP: usize = 1_000;
@@ -161,6 +161,8 @@ pub(crate) fn settle(
     let traffic = Traffic::new(graph);
     let mut lost = lost_before.to_vec();
     let mut before = lost.clone();
+    let mut gaps = vec![0.0; lost.len()];
+    let mut parts = vec![DAMPING; lost.len()];
     let mut swings = false;
     let mut round = 1;
     loop {
@@ -172,9 +174,21 @@ pub(crate) fn settle(
         let next = overload(graph, situation, &moment.loads);
         let moves = |service: &usize| (next[*service] - lost[*service]).abs() > SETTLED;
         let moving: Vec<usize> = (0..next.len()).filter(moves).collect();
-        let step = if swings || round > DAMPED_FROM { DAMPING } else { 1.0 };
-        let now: Vec<f64> =
-            lost.iter().zip(&next).map(|(lost, next)| lost + step * (next - lost)).collect();
+        let is_damped = swings || round > DAMPED_FROM;
+        let mut now = lost.clone();
+        for service in 0..lost.len() {
+            let gap = next[service] - lost[service];
+            let gap_before = std::mem::replace(&mut gaps[service], gap);
+            if is_damped && gap.abs() > SETTLED {
+                parts[service] = part_of_the_way(
+                    round,
+                    lost[service] - before[service],
+                    [gap_before, gap],
+                    parts[service],
+                );
+            }
+            now[service] += if is_damped { parts[service] * gap } else { gap };
+        }
         swings |= round >= SWINGS_FROM && 4.0 * farthest(&now, &before) <= farthest(&now, &lost);
         before = std::mem::replace(&mut lost, now);
         // A cycle that does not come to rest gives no loads to go on from.
@@ -185,6 +199,19 @@ pub(crate) fn settle(
         }
         round += 1;
     }
+}
+
+/// How much of the gap between what is asked for and what is lost is gone: what closes it, if the
+/// gap closes by the next step as fast as it did by the last.
+fn part_of_the_way(round: usize, step: f64, [before, gap]: [f64; 2], part: f64) -> f64 {
+    if round > 100 {
+        return DAMPING;
+    }
+    if step.abs() <= 1e-6 {
+        return part;
+    }
+    let slope = (before - gap) / step;
+    if slope > 1.0 { f64::max(1.0 / slope, 0.05) } else { 1.0 }
 }
 
 /// The largest difference of two lists.
