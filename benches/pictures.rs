@@ -50,7 +50,7 @@ fn pictures(criterion: &mut Criterion) {
     group.sample_size(10).warm_up_time(Duration::from_millis(500));
     let (topology, report) = simulated(300);
     let focus = FocusReport::new(&topology, &report, &Lens { threshold: 0.01, boxes_max: 60 });
-    assert_eq!(focus.boxes.len(), 60);
+    assert!((50..=60).contains(&focus.boxes.len()), "{} boxes", focus.boxes.len());
     let cascade = || picture::cascade(&focus, &STYLE).len();
     let svg = picture::cascade(&focus, &STYLE);
     #[cfg(feature = "png")]

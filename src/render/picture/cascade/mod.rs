@@ -16,7 +16,7 @@ pub(super) use sayings::{counts, state};
 use super::font::Weight;
 use super::frame::{MARGIN, Sheet, provenance};
 use super::ink::Ink;
-use super::layout::{Direction, Graph, Layered, Layout as _, Link, Placement, Point};
+use super::layout::{self, Direction, Graph, Layered, Layout as _, Link, Placement, Point};
 use super::svg::Type;
 use super::{Size, Style};
 use crate::report::FocusReport;
@@ -54,14 +54,14 @@ fn plan(focus: &FocusReport, sheet: &Sheet<'_>) -> Plan {
     }
     let others = std::iter::once(Way::Tight).chain((1..=6).rev().map(Way::Down));
     let plans = std::iter::once(right).chain(others.map(|way| place(focus, sheet, way)));
+    let cost = |plan: &Plan| cost(plan.placement.size);
     let best = plans.min_by(|a, b| cost(a).total_cmp(&cost(b)));
     best.expect("there is one from left to right")
 }
 
-/// How bad a plan is in a column of text: by how much it is shrunk there, squared since letters lose
-/// by both, and how many pages it then takes.
-fn cost(plan: &Plan) -> f64 {
-    let size = plan.placement.size;
+/// How bad a picture of some size is in a column of text: by how much it is shrunk there, squared since
+/// letters lose by both, and how many pages it then takes.
+fn cost(size: layout::Size) -> f64 {
     let shrunk = (size.width / (DOC - 2.0 * MARGIN)).max(1.0);
     let pages = (size.height / shrunk / PAGE).max(1.0);
     shrunk * shrunk * pages
@@ -94,7 +94,7 @@ impl Way {
         };
         match self {
             Self::Right => right,
-            Self::Tight => Layered { row_gap: 16.0, bend_most: 14.0, box_gap: 16.0, ..right },
+            Self::Tight => Layered { row_gap: 12.0, bend_most: 8.0, box_gap: 16.0, ..right },
             Self::Down(row_max) => Layered {
                 direction: Direction::Down,
                 row_max,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::font::Weight;
 use super::super::frame::{MARGIN, Sheet, cause, provenance};
 use super::super::ink::Ink;
-use super::super::layout::{Direction, Point};
+use super::super::layout::{Placement, Point, Size as Room};
 use super::super::svg::{Line, Type};
 use super::super::{Size, Style};
 use super::{Plan, Way, boxes, lay_out, legend, links, sayings};
@@ -169,19 +169,16 @@ fn in_places_of_both(
     for (a, b) in first.labels.iter_mut().zip(&mut second.labels) {
         a.share_room(b);
     }
-    let is_wide = |plan: &Plan| {
-        sheet.style.size == Size::Doc && plan.placement.size.width > super::DOC - 2.0 * MARGIN
+    let ways: &[Way] = match sheet.style.size {
+        Size::Doc => &[Way::Right, Way::Down(6), Way::Down(4), Way::Down(3), Way::Down(2)],
+        Size::Slide | Size::Full => &[Way::Right],
     };
-    first.placement = lay_out(focus, &first.boxes, &first.labels, Way::Right);
-    if is_wide(&first) {
-        for row_max in (1..=6).rev() {
-            first.placement = lay_out(focus, &first.boxes, &first.labels, Way::Down(row_max));
-            first.direction = Direction::Down;
-            if !is_wide(&first) {
-                break;
-            }
-        }
-    }
+    let placed = ways.iter().map(|way| (*way, lay_out(focus, &first.boxes, &first.labels, *way)));
+    // Both stand below each other.
+    let cost = |it: &Placement| super::cost(Room { height: it.size.height * 2.0, ..it.size });
+    let best = placed.min_by(|a, b| cost(&a.1).total_cmp(&cost(&b.1)));
+    let (way, placement) = best.expect("there is one from left to right");
+    (first.placement, first.direction) = (placement, way.direction());
     second.placement = first.placement.clone();
     second.direction = first.direction;
     (first, second)

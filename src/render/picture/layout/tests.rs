@@ -57,7 +57,7 @@ fn layouts() -> [Layered; 3] {
         row_gap: 26.0,
         bend_most: 40.0,
     };
-    let tight = Layered { row_gap: 16.0, bend_most: 14.0, box_gap: 16.0, ..right };
+    let tight = Layered { row_gap: 12.0, bend_most: 8.0, box_gap: 16.0, ..right };
     [right, Layered { direction: Direction::Down, row_max: 5, ..right }, tight]
 }
 
