@@ -169,7 +169,7 @@ fn every_picture_of_a_change_stands_on_one_page() {
 fn answers_without_a_page_say_so_before_anything_is_simulated() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("page.html");
-    for command in ["explain", "advise", "replay"] {
+    for command in ["explain", "replay"] {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_blastwave"))
             .args([command, "not-there.yaml", "--format", "html", "-o"])
             .arg(&page)
