@@ -447,7 +447,7 @@ mod tests {
             setting("a.0", "k", "v"),
             "a:\n  - service: x # why\n    more:\n      z: 1\n    k: v\n  - y\n",
         );
-        check("a:\n  b:\n    c: 1\n", setting("a", "k", "v"), "a:\n  k: v\n  b:\n    c: 1\n");
+        check("a:\n  b:\n    c: 1\n", setting("a", "k", "v"), "a:\n  b:\n    c: 1\n  k: v\n");
         check("a: {}\r\nb: 1\r\n", setting("a", "k", "v"), "a: { k: v }\r\nb: 1\r\n");
         check("a: 1\r\nb: 2", setting("", "k", "v"), "a: 1\r\nb: 2\r\nk: v");
     }
