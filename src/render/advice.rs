@@ -57,9 +57,11 @@ fn verdict(until: &UntilReport, report: &AdviseReport) -> String {
             until.before
         ),
         (false, false) => format!(
-            "Nothing that was tried turns the verdict{policy} from {} to proceed; {count}{cost} come \
+            "Nothing that was tried turns the verdict{policy} from {} to proceed; {count}{cost} {} \
              nearest ({}).",
-            until.before, until.after
+            until.before,
+            if until.steps.len() == 1 { "comes" } else { "come" },
+            until.after
         ),
     }
 }

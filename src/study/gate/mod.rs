@@ -120,6 +120,24 @@ struct Run<'a> {
     tally: Tally,
 }
 
+/// What is known at a look, beside what was simulated.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    /// Which look it is, from 1.
+    look: u32,
+    unknowns: &'a [crate::report::Unknown],
+    single_points: &'a [SinglePoint],
+    /// Whether the change is sure to break.
+    is_certain: bool,
+}
+
+impl Known<'_> {
+    /// Before anything is simulated.
+    fn at_first(is_certain: bool) -> Self {
+        Self { look: 1, unknowns: &[], single_points: &[], is_certain }
+    }
+}
+
 /// Which rules take too much work, before anything is simulated.
 ///
 /// # Errors
@@ -131,7 +149,7 @@ pub fn affordable(
 ) -> Result<(), Vec<Diagnostic>> {
     let plan = compile(topology, change, crate::model::Seconds::ZERO);
     let tally = Tally::new(&plan);
-    let world = world(topology, change, gate, &tally, 1, &[], &[], false);
+    let world = world(topology, change, gate, &tally, Known::at_first(false));
     let too_much = gate
         .policy
         .iter()
@@ -193,12 +211,14 @@ pub fn check(
     loop {
         for it in &mut asked {
             let run = which(&runs, it.unknown);
-            let look = looks.len() as u32;
             let run = &runs[run];
-            let tally = &run.tally;
-            let is_certain = settings.is_certain;
-            let world =
-                world(run.topology, change, gate, tally, look, &unknowns, &points, is_certain);
+            let known = Known {
+                look: looks.len() as u32,
+                unknowns: &unknowns,
+                single_points: &points,
+                is_certain: settings.is_certain,
+            };
+            let world = world(run.topology, change, gate, &run.tally, known);
             look_at(it, &world);
         }
         let trials = *looks.last().expect("the first look");
@@ -263,23 +283,20 @@ fn world<'a>(
     change: &'a Change,
     gate: &'a Gate<'_>,
     tally: &'a Tally,
-    look: u32,
-    unknowns: &'a [crate::report::Unknown],
-    single_points: &'a [SinglePoint],
-    is_certain: bool,
+    known: Known<'a>,
 ) -> World<'a> {
     let stated = change.failure_probability;
     let stated = stated.unwrap_or_else(|| defaults::failure_probability(change.kind)).get();
     World {
         topology,
         change,
-        failure_probability: if is_certain { 1.0 } else { stated },
+        failure_probability: if known.is_certain { 1.0 } else { stated },
         tally,
-        look,
-        unknowns,
+        look: known.look,
+        unknowns: known.unknowns,
         now: gate.now,
         baseline: gate.baseline,
-        single_points,
+        single_points: known.single_points,
     }
 }
 
@@ -306,7 +323,8 @@ fn is_simulated(when: &Node) -> bool {
 fn asked(topology: &Topology, change: &Change, gate: &Gate<'_>, settings: &Settings) -> Vec<Asked> {
     let plan = compile(topology, change, settings.lasting);
     let tally = Tally::new(&plan);
-    let world = world(topology, change, gate, &tally, 1, &[], &[], settings.is_certain);
+    let known = Known::at_first(settings.is_certain);
+    let world = world(topology, change, gate, &tally, known);
     let limits = gate.limits.iter().map(|limit| of_limit(topology, limit));
     let rules = gate.policy.iter().flat_map(|(policy, _)| policy.rules.iter().cloned());
     limits
