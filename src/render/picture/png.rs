@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use png::{BitDepth, ColorType, DeflateCompression, Encoder, EncodingError, Filter};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb::Database};
 
@@ -52,5 +53,29 @@ pub fn png(svg: &str, scale: f32, further: Option<&[u8]>) -> Result<Vec<u8>, Png
     let (width, height) = (width.ceil().max(1.0) as u32, height.ceil().max(1.0) as u32);
     let mut pixels = Pixmap::new(width, height).ok_or_else(|| wrong(&"no memory"))?;
     resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
-    pixels.encode_png().map_err(|error| wrong(&error))
+    encode(&pixels).map_err(|error| wrong(&error))
+}
+
+/// Pictures have a ground, so that nothing shines through. Most rows are as the one above, and
+/// looking for anything else takes longer than drawing.
+fn encode(pixels: &Pixmap) -> Result<Vec<u8>, EncodingError> {
+    let is_opaque = pixels.pixels().iter().all(|it| it.alpha() == u8::MAX);
+    let mut bytes = Vec::with_capacity(pixels.data().len());
+    for it in pixels.pixels() {
+        let it = it.demultiply();
+        bytes.extend([it.red(), it.green(), it.blue()]);
+        if !is_opaque {
+            bytes.push(it.alpha());
+        }
+    }
+    let mut file = Vec::new();
+    let mut encoder = Encoder::new(&mut file, pixels.width(), pixels.height());
+    encoder.set_color(if is_opaque { ColorType::Rgb } else { ColorType::Rgba });
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_deflate_compression(DeflateCompression::FdeflateUltraFast);
+    encoder.set_filter(Filter::Up);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&bytes)?;
+    writer.finish()?;
+    Ok(file)
 }

@@ -336,8 +336,8 @@ mod tests {
         let style = Style { width: 70, ..Style::default() };
         assert_eq!(
             shown(&shop(), style),
-            "\
-  ◉ db          ██████████  breaks
+            // A line that is gone on with would lose its blanks.
+            "  ◉ db          ██████████  breaks
   ├▶ ✖ orders   ████████░░  fails 80%  got through 80%
   │  └▶ ▲ web   ████░░░░░░  fails 40%  got through 40%, cache held 30%
   └┤ ✓ catalog  ░░░░░░░░░░  holds      cache held 90%
