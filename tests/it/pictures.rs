@@ -312,6 +312,40 @@ fn shop(change: &str, trials: u64) -> (Topology, Report) {
     (topology, report)
 }
 
+/// Two architectures of which the second loses less, of a flow that nobody called critical.
+#[test]
+fn before_and_after_are_headed_by_what_differs() {
+    let flow = |name: &str, critical: bool, failed: f64, lost: f64| FlowHit {
+        name: name.to_owned(),
+        title: None,
+        critical,
+        failed: interval(failed),
+        degraded: interval(failed),
+        orders_lost: Some(lost),
+    };
+    let of = |flows: Vec<FlowHit>| FocusReport {
+        targets: vec!["db".to_owned()],
+        mode: Some("down".to_owned()),
+        flows,
+        ..random_focus(7)
+    };
+    let drawn = |before: Vec<FlowHit>, after: Vec<FlowHit>| {
+        let svg = picture::before_after(&of(before), &of(after), &Style::default());
+        let document = parsed(&svg);
+        let is_title = |it: &roxmltree::Node<'_, '_>| it.tag_name().name() == "title";
+        let title = document.root_element().children().find(is_title);
+        title.and_then(|it| it.text()).unwrap_or_default().to_owned()
+    };
+    let order = || flow("order", true, 0.5, 100.0);
+    let title = drawn(vec![order(), flow("find", false, 0.9, 7.0)], vec![order()]);
+    assert!(title.ends_with("find fails in 90% of trials before and under 5% after"), "{title}");
+    let dear = |lost| vec![flow("find", false, 0.9, lost), order()];
+    let title = drawn(dear(7.0), dear(3.0));
+    assert!(title.ends_with("find loses 7 orders before and 3 after"), "{title}");
+    let title = drawn(vec![order()], vec![order()]);
+    assert!(title.ends_with("order loses 100 orders in both"), "{title}");
+}
+
 /// The pictures that the README shows, and how they are made again:
 /// `UPDATE=1 cargo test --test it pictures::`, or the command beside them in the README.
 #[test]

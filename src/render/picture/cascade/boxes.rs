@@ -114,7 +114,10 @@ fn one(sheet: &mut Sheet<'_>, it: &BoxReport, content: &Content, at: Point) {
     if state != State::Origin {
         bar(svg, bar_at, (width - 16.0, 4.0), it.failed.p, it.degraded.p);
     }
-    badge(sheet, it.rank, Point { x: at.x, y: at.y });
+    // What is never hit has no place in the order.
+    if state != State::Holds || it.degraded.p > 0.0 {
+        badge(sheet, it.rank, Point { x: at.x, y: at.y });
+    }
 }
 
 /// The place in the order of impact.

@@ -12,7 +12,7 @@ use super::{Plan, Way, boxes, lay_out, legend, links, sayings};
 use crate::render::words;
 use crate::report::FocusReport;
 use crate::report::Interval;
-use crate::report::focus::{BoxReport, EdgeReport};
+use crate::report::focus::{BoxReport, EdgeReport, FlowHit};
 
 /// Draws what one change does to two architectures, everything in the same place, and marks what
 /// differs.
@@ -30,7 +30,8 @@ pub fn before_after(before: &FocusReport, after: &FocusReport, style: &Style<'_>
     let title = title(&before, &after);
     let notes = [
         format!("{} · the same trials for both", provenance(before.trials, before.seed)),
-        "Ringed: fails or degrades clearly more or less often than before.".to_owned(),
+        "Ringed: fails or degrades clearly more or less often than before; how often it failed then."
+            .to_owned(),
     ];
     sheet.head(&title, &notes);
     for (word, focus, plan, ringed) in
@@ -57,7 +58,16 @@ pub fn before_after(before: &FocusReport, after: &FocusReport, style: &Style<'_>
 
 fn title(before: &FocusReport, after: &FocusReport) -> String {
     let cause = cause(&before.targets, before.mode.as_deref(), &before.change);
-    let flow = before.flows.iter().find(|flow| flow.critical).or(before.flows.first());
+    // What differs is the news, and of that what the business stands on.
+    let changes = |flow: &&FlowHit| {
+        let then = after.flows.iter().find(|it| it.name == flow.name);
+        then.is_none_or(|it| apart(&flow.failed, &it.failed) || loses_other(flow, it))
+    };
+    let differing = || before.flows.iter().filter(changes);
+    let flow = (differing().find(|flow| flow.critical))
+        .or_else(|| differing().next())
+        .or_else(|| before.flows.iter().find(|flow| flow.critical))
+        .or(before.flows.first());
     let Some(flow) = flow else {
         return format!("{cause}: {} before, {} after", before.topology, after.topology);
     };
@@ -69,6 +79,9 @@ fn title(before: &FocusReport, after: &FocusReport) -> String {
     {
         // Equally likely to fail, it may still lose much less: then that is the news.
         let (now, then) = (words::digits(now, 3), words::digits(then, 3));
+        if now == then {
+            return format!("{cause}, {} loses {now} orders in both", flow.name);
+        }
         return format!("{cause}, {} loses {now} orders before and {then} after", flow.name);
     }
     let now = share(&flow.failed);
@@ -77,6 +90,12 @@ fn title(before: &FocusReport, after: &FocusReport) -> String {
         |it| share(&it.failed),
     );
     format!("{cause}, {} fails in {now} of trials before and {then} after", flow.name)
+}
+
+/// Whether a flow loses other orders on average, as they are written.
+fn loses_other(a: &FlowHit, b: &FlowHit) -> bool {
+    let written = |it: &FlowHit| it.orders_lost.map(|lost| words::digits(lost, 3));
+    written(a) != written(b)
 }
 
 /// Both with the same boxes and edges in the same order; what one lacks holds in it.
@@ -191,10 +210,9 @@ fn rings(sheet: &mut Sheet<'_>, plan: &Plan, from: Point, ringed: &[bool], befor
         let corner = Point { x: from.x + at.x - 5.0, y: from.y + at.y - 5.0 };
         let room = (size.width + 10.0, size.height + 10.0);
         sheet.svg.rect(corner, room, 10.0, None, Some(Line::new(Ink::Guard, 2.4)));
-        let was = match before.boxes[index].failed.p {
-            0.0 => "held before".to_owned(),
-            p => format!("failed {} before", words::percent((p * 1000.0).round() / 1000.0)),
-        };
+        // Short, for at the left is the badge of the box below.
+        let was = before.boxes[index].failed.p;
+        let was = format!("was {}", words::percent((was * 1000.0).round() / 1000.0));
         let small = sheet.letters.tiny;
         let width = sheet.measure(&was, small, Weight::Bold) + 8.0;
         // At the foot of the ring: at its head is the badge.
