@@ -129,6 +129,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
         },
         now: args.gate.now,
         baseline: baseline.as_ref(),
+        single_points: args.output.format == CheckFormat::Json,
         changes: &inputs.changes,
         diff: inputs.diff.as_ref(),
         max_trials: args.gate.max_trials.unwrap_or(MAX_TRIALS),

@@ -354,11 +354,8 @@ impl Pair {
         services.sort_by(|a, b| {
             b.failed.value.abs().total_cmp(&a.failed.value.abs()).then_with(|| a.name.cmp(&b.name))
         });
-        let points = |from: usize, to: usize| -> Vec<String> {
-            let names = results[from].single_points.iter().map(|it| it.name.clone());
-            names
-                .filter(|name| results[to].single_points.iter().all(|it| it.name != *name))
-                .collect()
+        let points = |of: usize, but: usize| {
+            single_points::only_in(&results[of].single_points, &results[but].single_points)
         };
         let mut report = PairReport {
             a: sides[0].name.clone(),

@@ -29,6 +29,12 @@ pub(super) fn find(topology: &Topology, lasting: Seconds) -> Vec<SinglePoint> {
     found
 }
 
+/// The names of those that are not among others.
+pub(super) fn only_in(these: &[SinglePoint], others: &[SinglePoint]) -> Vec<String> {
+    let is_new = |it: &&SinglePoint| others.iter().all(|other| other.name != it.name);
+    these.iter().filter(is_new).map(|it| it.name.clone()).collect()
+}
+
 fn without_chance(topology: &Topology) -> Topology {
     let mut bare = topology.clone();
     for domain in &mut bare.domains {

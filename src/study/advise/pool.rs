@@ -1,7 +1,5 @@
 //! Choosing among protections by few trials, and taking the best together.
 
-use std::cmp::Ordering;
-
 use rayon::prelude::*;
 
 use super::protection::{Protection, Step};
@@ -69,11 +67,12 @@ impl Pool<'_> {
             .zip(all)
             .map(|(saved, it)| (if saved > SLACK { saved / it.cost(self.costs) } else { 0.0 }, it))
             .collect();
-        rated.sort_by(|a, b| {
-            let near = (a.0 - b.0).abs() <= SLACK * a.0.max(b.0);
-            let by_saving = if near { Ordering::Equal } else { b.0.total_cmp(&a.0) };
-            by_saving.then(a.1.steps.len().cmp(&b.1.steps.len()))
-        });
+        rated.sort_by(|a, b| b.0.total_cmp(&a.0));
+        // To be near is no order of its own: a may be near b and b near c, and a not near c.
+        let is_near = |a: &(f64, Protection), b: &(f64, Protection)| a.0 - b.0 <= SLACK * a.0;
+        for near in rated.chunk_by_mut(is_near) {
+            near.sort_by_key(|it| it.1.steps.len());
+        }
         let mut kept: Vec<Protection> = Vec::new();
         let mut saving = 0;
         for (worth, protection) in rated {

@@ -8,6 +8,7 @@ use crate::report::{
     BaselineReport, DeltaReport, DifferenceReport, Interval, PairReport, Quantiles, Report,
     UnitReport,
 };
+use crate::study::single_points::only_in;
 
 /// What the earlier result does not have, and what only it has.
 pub(super) fn names(topology: &Topology, baseline: &Report) -> (Vec<String>, Vec<String>) {
@@ -28,11 +29,7 @@ pub(super) fn single_points(
     baseline: &Report,
 ) -> Option<(Vec<String>, Vec<String>)> {
     let then = baseline.single_points.as_deref()?;
-    let only = |these: &[SinglePoint], those: &[SinglePoint]| {
-        let is_new = |it: &&SinglePoint| those.iter().all(|that| that.name != it.name);
-        these.iter().filter(is_new).map(|it| it.name.clone()).collect()
-    };
-    Some((only(now, then), only(then, now)))
+    Some((only_in(now, then), only_in(then, now)))
 }
 
 /// Compares a result with an earlier one.

@@ -67,6 +67,9 @@ pub struct Gate<'a> {
     pub now: Option<f64>,
     /// An earlier result to compare with.
     pub baseline: Option<&'a Report>,
+    /// Whether to look for single points of failure without one too, for what compares later: it
+    /// takes a simulation of every service.
+    pub single_points: bool,
     /// The changes of which the one that is checked was made; empty for a single one.
     pub changes: &'a [Change],
     /// The diff that the change was made from.
@@ -88,6 +91,7 @@ impl Default for Gate<'_> {
             unknown: Unknown::default(),
             now: None,
             baseline: None,
+            single_points: false,
             changes: &[],
             diff: None,
             max_trials: MAX_TRIALS,
@@ -197,7 +201,8 @@ pub fn check(
         &summarize(&tally),
         super::unknowns::REPORTED,
     );
-    let points = single_points::find(topology, settings.lasting);
+    let is_compared = gate.single_points || gate.baseline.is_some();
+    let points = is_compared.then(|| single_points::find(topology, settings.lasting));
     let mut runs = vec![Run { topology, simulation: &simulation, tally }];
     if let (Some(topology), Some(plan), Some(simulation)) =
         (other.as_deref(), &other_plan, &other_simulation)
@@ -215,7 +220,7 @@ pub fn check(
             let known = Known {
                 look: looks.len() as u32,
                 unknowns: &unknowns,
-                single_points: &points,
+                single_points: points.as_deref().unwrap_or_default(),
                 is_certain: settings.is_certain,
             };
             let world = world(run.topology, change, gate, &run.tally, known);
@@ -245,7 +250,7 @@ pub fn check(
     report.stories = simulate::stories(topology, change, &simulation, tally);
     report.files = gate.diff.map(|it| FilesReport::new(it, topology));
     report.assumptions.extend(gate.diff.filter(|it| !it.services.is_empty()).map(diff::assumption));
-    report.single_points = Some(points);
+    report.single_points = points;
     report.baseline = gate.baseline.map(|it| baseline::compare(topology, &report, it));
     if gate.changes.len() > 1 {
         report.together =
