@@ -1,5 +1,7 @@
 //! From counts to a report, and from a report to text, data and Markdown: by services.
 
+#[path = "../tests/it/chain.rs"]
+mod chain;
 #[expect(
     dead_code,
     unreachable_pub,
@@ -11,10 +13,8 @@ mod common;
 use std::time::Duration;
 
 use blastwave::compile::compile;
-use blastwave::diagnostic::Sources;
 use blastwave::engine::{Silent, Simulation, Tally};
-use blastwave::load;
-use blastwave::model::{Change, Seconds, Topology};
+use blastwave::model::{Change, Seconds};
 use blastwave::render;
 use blastwave::study::explain::Asked;
 use blastwave::study::{Settings, Stop, explain, simulate};
@@ -51,33 +51,13 @@ fn reports(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A chain with a spare beside every tenth service: everything about it is found exactly.
-fn chain(services: usize) -> Topology {
-    let mut text = "version: 1\ntopology: chain\nservices:\n".to_owned();
-    for number in 0..services {
-        let next = number + 1;
-        let calls = match number {
-            _ if next == services => String::new(),
-            _ if number % 10 == 0 => format!("{{ any_of: [s{next:03}, spare{number:03}] }}"),
-            _ => format!("s{next:03}"),
-        };
-        text += &format!("  s{number:03}: {{ availability: 99.99%, dependencies: [{calls}] }}\n");
-        if number % 10 == 0 {
-            text += &format!("  spare{number:03}: {{ availability: 99% }}\n");
-        }
-    }
-    text += "flows:\n  order: { steps: [s000] }\n";
-    let document = load::parse("chain", text.into_bytes(), &mut Sources::default());
-    Topology::from_document(&document.expect("YAML")).expect("a topology")
-}
-
 /// Two seconds are the bar for 500 services.
 fn explanations(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("explain");
     group.sample_size(10).warm_up_time(Duration::from_millis(500));
     let is_bench = std::env::args().any(|arg| arg == "--bench");
     let services = if is_bench { 500 } else { 50 };
-    let topology = chain(services);
+    let topology = chain::chain(services);
     let nothing = Change::certain("nothing", Vec::new());
     let settings = Settings { is_certain: true, ..Settings::default() };
     group.bench_function(BenchmarkId::new("chain", services), |bencher| {

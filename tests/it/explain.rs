@@ -9,6 +9,7 @@ use blastwave::report::explain::{EXPLAIN_SCHEMA, FlowExplained, PathReport};
 use blastwave::study::explain::Asked;
 use blastwave::study::{Settings, Stop, explain};
 
+use crate::chain::chain;
 use crate::exact::{dense, topology};
 
 const SHOP: &str = "
@@ -250,25 +251,6 @@ fn every_explanation_validates_and_does_not_depend_on_threads() {
         assert_eq!(render::json::render_explanation(&read), json);
         assert!(render::markdown::render_explanation(&read).contains("fails in"));
     }
-}
-
-/// A long chain with a spare beside every tenth service.
-fn chain(services: usize) -> Topology {
-    let mut text = "version: 1\ntopology: chain\nservices:\n".to_owned();
-    for number in 0..services {
-        let next = number + 1;
-        let calls = match number {
-            _ if next == services => String::new(),
-            _ if number % 10 == 0 => format!("{{ any_of: [s{next:03}, spare{number:03}] }}"),
-            _ => format!("s{next:03}"),
-        };
-        text += &format!("  s{number:03}: {{ availability: 99.99%, dependencies: [{calls}] }}\n");
-        if number % 10 == 0 {
-            text += &format!("  spare{number:03}: {{ availability: 99% }}\n");
-        }
-    }
-    text += "flows:\n  order: { steps: [s000] }\n";
-    topology(&text)
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod advise;
 mod agreement;
 mod browser;
+mod chain;
 mod check;
 mod chromium;
 mod cli;

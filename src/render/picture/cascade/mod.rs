@@ -84,14 +84,7 @@ impl Way {
     }
 
     fn layout(self) -> Layered {
-        let right = Layered {
-            direction: Direction::Right,
-            row_max: usize::MAX,
-            box_gap: 20.0,
-            link_gap: 8.0,
-            row_gap: 26.0,
-            bend_most: 40.0,
-        };
+        let right = Layered::default();
         match self {
             Self::Right => right,
             Self::Tight => Layered { row_gap: 12.0, bend_most: 8.0, box_gap: 16.0, ..right },

@@ -26,6 +26,20 @@ pub(crate) struct Layered {
     pub(crate) bend_most: f64,
 }
 
+impl Default for Layered {
+    /// From left to right, with room to read by.
+    fn default() -> Self {
+        Self {
+            direction: Direction::Right,
+            row_max: usize::MAX,
+            box_gap: 20.0,
+            link_gap: 8.0,
+            row_gap: 26.0,
+            bend_most: 40.0,
+        }
+    }
+}
+
 /// A box, or the place of a link in a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Thing {

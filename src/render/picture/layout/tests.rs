@@ -49,14 +49,7 @@ fn random(seed: u64, most: usize) -> Graph {
 }
 
 fn layouts() -> [Layered; 3] {
-    let right = Layered {
-        direction: Direction::Right,
-        row_max: usize::MAX,
-        box_gap: 20.0,
-        link_gap: 8.0,
-        row_gap: 26.0,
-        bend_most: 40.0,
-    };
+    let right = Layered::default();
     let tight = Layered { row_gap: 12.0, bend_most: 8.0, box_gap: 16.0, ..right };
     [right, Layered { direction: Direction::Down, row_max: 5, ..right }, tight]
 }
