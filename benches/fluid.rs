@@ -101,16 +101,9 @@ fn questions(criterion: &mut Criterion) {
         });
     }
     group.finish();
-    if let Some(peak) = peak_memory() {
+    if let Some(peak) = common::peak_memory() {
         eprintln!("the most memory in use so far: {peak}");
     }
-}
-
-/// The most memory that the process had, where the system tells.
-fn peak_memory() -> Option<String> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().to_owned())
 }
 
 criterion_group!(benches, questions, rollouts, plain);

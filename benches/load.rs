@@ -1,5 +1,8 @@
 //! From YAML to a checked topology, its lints and a plan: by services, with five dependencies each.
 //! Cost should grow as the text does.
+//!
+//! `cargo bench --bench load -- growth` goes up to a million services and five million dependencies,
+//! once: it says how long they take to load, to compile, and for 512 trials.
 
 #[expect(
     dead_code,
@@ -10,12 +13,16 @@
 mod common;
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blastwave::compile::compile;
 use blastwave::diagnostic::Sources;
+use blastwave::engine::simd::Level;
+use blastwave::engine::{Silent, Simulation, Tally};
 use blastwave::load;
-use blastwave::model::{Seconds, Topology, lint};
+use blastwave::model::change::{Modes, TargetRef};
+use blastwave::model::topology::{NodeRef, ServiceId};
+use blastwave::model::{Change, Seconds, Share, Topology, lint};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// A topology as people write it.
@@ -83,5 +90,54 @@ fn loading(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, loading);
+/// From text to 512 trials of one origin, once by size.
+#[expect(clippy::print_stderr, reason = "a bench speaks to the one who runs it")]
+fn growth(_: &mut Criterion) {
+    let has = |flag: &str| std::env::args().any(|argument| argument == flag);
+    let sizes: &[u32] = match () {
+        () if !has("--bench") => &[100],
+        () if has("growth") => &[10_000, 100_000, 1_000_000],
+        () => return,
+    };
+    for services in sizes {
+        let text = yaml(*services);
+        let (topology, loaded) = timed(|| read(&text));
+        drop(text);
+        let (plan, compiled) =
+            timed(|| compile(&topology, &down(services / 10 * 9), Seconds::ZERO));
+        let (tally, run) = timed(|| {
+            let simulation = Simulation::counting_failures(&plan, 1, Level::best());
+            assert_eq!(simulation.engine(), "boolean");
+            let mut tally = Tally::new(&plan);
+            simulation.run(0..512, &mut tally, &Silent);
+            tally
+        });
+        let failed: u64 = tally.units[..*services as usize].iter().map(|unit| unit.failed).sum();
+        eprintln!(
+            "{services} services, {} dependencies: loaded in {loaded:.2} s, compiled in {compiled:.2} s, \
+             512 trials in {run:.3} s; reach {:.0}; {:.2} s per 100,000 services; memory {}",
+            plan.dependencies.len(),
+            failed as f64 / 512.0,
+            (loaded + compiled + run) / f64::from(*services) * 1e5,
+            common::peak_memory().unwrap_or_else(|| "unknown".to_owned()),
+        );
+    }
+}
+
+fn timed<R>(work: impl FnOnce() -> R) -> (R, f64) {
+    let started = Instant::now();
+    let result = work();
+    (result, started.elapsed().as_secs_f64())
+}
+
+/// A service is down, for certain.
+fn down(service: u32) -> Change {
+    let on = TargetRef::Node(NodeRef { service: ServiceId(service), endpoint: None });
+    let mut target = common::broken(on);
+    target.modes = Modes::default();
+    target.severity = (Share::ONE, Share::ONE);
+    Change::certain("down", vec![target])
+}
+
+criterion_group!(benches, loading, growth);
 criterion_main!(benches);

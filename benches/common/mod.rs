@@ -284,3 +284,10 @@ pub fn popular_down(topology: &Topology) -> Change {
     target.severity = (Share::ONE, Share::ONE);
     Change::certain("popular down", vec![target])
 }
+
+/// The most memory that the process had, where the system tells.
+pub fn peak_memory() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().to_owned())
+}

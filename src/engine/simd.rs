@@ -110,6 +110,15 @@ unsafe fn with_avx2<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// # Safety
+/// The machine must have these features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,aes,vaes,popcnt,bmi1,bmi2")]
+#[inline(never)]
+unsafe fn with_avx2_and_wide_aes<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
 /// 512 bits in memory: bit `i % 64` of word `i / 64` belongs to trial `i`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(64))]
@@ -149,17 +158,30 @@ pub(crate) trait Bits: Copy {
     fn is_none(self, v: Self::V) -> bool;
     /// Every trial where the number is negative, else none.
     fn fill(self, negative: i64) -> Self::V;
+    /// A byte of eight digits made ready for [`Bits::digit`].
+    fn digits(self, byte: u8) -> Self::V;
+    /// Every trial where the digit at this place, 0 being the most significant, is 1; else none.
+    fn digit(self, digits: Self::V, place: u8) -> Self::V;
     /// Four 128-bit states, all the same.
     fn splat(self, state: u128) -> Self::V;
     /// Adds to the low half of each 128-bit state its number, 0 to 3.
     fn number(self, states: Self::V) -> Self::V;
-    /// Adds 4 to the low half of each 128-bit state.
-    fn step(self, states: Self::V) -> Self::V;
+    /// Adds 4 for each of so many words to the low half of each 128-bit state.
+    fn step(self, states: Self::V, words: u32) -> Self::V;
     /// One AES encryption round of each 128-bit state; the round key must be the same in all four.
     fn aes_round(self, states: Self::V, round_key: Self::V) -> Self::V;
     /// Does some work in a function of its own, compiled for these instructions: for what is used in
     /// several places, or not hot enough to be worth a copy in each.
     fn apart<R>(self, work: impl FnOnce() -> R) -> R;
+    /// Does work that is mostly AES rounds in a function of its own, with the widest ones that the
+    /// machine has.
+    fn with_wide_aes<W: Wide<Self::V>>(self, work: &W) -> Self::V;
+}
+
+/// Work that is generic over instructions with the same registers.
+pub(crate) trait Wide<V> {
+    /// Does it.
+    fn run<B: Bits<V = V>>(&self, bits: B) -> V;
 }
 
 /// Plain code that runs everywhere.
@@ -225,6 +247,16 @@ impl Bits for Portable {
     }
 
     #[inline(always)]
+    fn digits(self, byte: u8) -> Self::V {
+        std::array::from_fn(|place| u64::from(byte << place >> 7).wrapping_neg())
+    }
+
+    #[inline(always)]
+    fn digit(self, digits: Self::V, place: u8) -> Self::V {
+        [digits[usize::from(place % 8)]; 8]
+    }
+
+    #[inline(always)]
     fn number(self, mut states: Self::V) -> Self::V {
         for number in 0..4 {
             states[2 * number] = states[2 * number].wrapping_add(number as u64);
@@ -233,9 +265,9 @@ impl Bits for Portable {
     }
 
     #[inline(always)]
-    fn step(self, mut states: Self::V) -> Self::V {
+    fn step(self, mut states: Self::V, words: u32) -> Self::V {
         for number in 0..4 {
-            states[2 * number] = states[2 * number].wrapping_add(4);
+            states[2 * number] = states[2 * number].wrapping_add(4 * u64::from(words));
         }
         states
     }
@@ -255,6 +287,11 @@ impl Bits for Portable {
     #[inline(never)]
     fn apart<R>(self, work: impl FnOnce() -> R) -> R {
         work()
+    }
+
+    #[inline(never)]
+    fn with_wide_aes<W: Wide<Self::V>>(self, work: &W) -> Self::V {
+        work.run(self)
     }
 }
 
@@ -278,7 +315,10 @@ mod x86 {
     )]
     use std::arch::x86_64::*;
 
-    use super::{Bits, Word};
+    use super::{Bits, Wide, Word};
+
+    /// In byte `i` the bit of digit `i`.
+    const PLACES: i64 = 0x0102_0408_1020_4080;
 
     /// A machine with AVX-512 and wide AES.
     #[derive(Clone, Copy, Debug)]
@@ -375,15 +415,32 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn digits(self, byte: u8) -> __m512i {
+            // SAFETY: see above.
+            unsafe {
+                let places = _mm512_set1_epi64(PLACES);
+                let ones = _mm512_test_epi8_mask(_mm512_set1_epi8(byte.cast_signed()), places);
+                _mm512_movm_epi8(ones)
+            }
+        }
+
+        #[inline(always)]
+        fn digit(self, digits: __m512i, place: u8) -> __m512i {
+            // SAFETY: see above.
+            unsafe { _mm512_shuffle_epi8(digits, _mm512_set1_epi8(place.cast_signed())) }
+        }
+
+        #[inline(always)]
         fn number(self, states: __m512i) -> __m512i {
             // SAFETY: see above.
             unsafe { _mm512_add_epi64(states, _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0)) }
         }
 
         #[inline(always)]
-        fn step(self, states: __m512i) -> __m512i {
+        fn step(self, states: __m512i, words: u32) -> __m512i {
+            let by = 4 * i64::from(words);
             // SAFETY: see above.
-            unsafe { _mm512_add_epi64(states, _mm512_set_epi64(0, 4, 0, 4, 0, 4, 0, 4)) }
+            unsafe { _mm512_add_epi64(states, _mm512_set_epi64(0, by, 0, by, 0, by, 0, by)) }
         }
 
         #[inline(always)]
@@ -397,11 +454,22 @@ mod x86 {
             // SAFETY: see above.
             unsafe { super::with_avx512(work) }
         }
+
+        #[inline(always)]
+        fn with_wide_aes<W: Wide<Self::V>>(self, work: &W) -> __m512i {
+            self.apart(
+                #[inline(always)]
+                || work.run(self),
+            )
+        }
     }
 
-    /// A machine with AVX2 and AES.
+    /// A machine with AVX2 and AES; where `WIDE`, with AES for two states at a time.
     #[derive(Clone, Copy, Debug)]
-    pub(crate) struct Avx2(());
+    pub(crate) struct Avx2<const WIDE: bool = false> {
+        /// The same machine, where it has wide AES.
+        is_wide: bool,
+    }
 
     impl Avx2 {
         #[inline]
@@ -411,13 +479,19 @@ mod x86 {
                 && is_x86_feature_detected!("popcnt")
                 && is_x86_feature_detected!("bmi1")
                 && is_x86_feature_detected!("bmi2");
-            has.then_some(Self(()))
+            has.then(|| Self { is_wide: is_x86_feature_detected!("vaes") })
+        }
+
+        /// The same machine, as if it had no wide AES.
+        #[cfg(test)]
+        pub(crate) fn narrow(self) -> Self {
+            Self { is_wide: false }
         }
     }
 
     // SAFETY of every block below: as for `Avx512`; a `Word` holds two vectors of 256 bits, each
     // aligned as it must be.
-    impl Bits for Avx2 {
+    impl<const WIDE: bool> Bits for Avx2<WIDE> {
         type V = [__m256i; 2];
 
         #[inline(always)]
@@ -499,6 +573,25 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn digits(self, byte: u8) -> Self::V {
+            // SAFETY: see above.
+            unsafe {
+                let places = _mm256_set1_epi64x(PLACES);
+                let byte = _mm256_set1_epi8(byte.cast_signed());
+                [_mm256_cmpeq_epi8(_mm256_and_si256(byte, places), places); 2]
+            }
+        }
+
+        #[inline(always)]
+        fn digit(self, digits: Self::V, place: u8) -> Self::V {
+            // SAFETY: see above.
+            unsafe {
+                let place = _mm256_set1_epi8(place.cast_signed());
+                digits.map(|half| _mm256_shuffle_epi8(half, place))
+            }
+        }
+
+        #[inline(always)]
         fn number(self, states: Self::V) -> Self::V {
             // SAFETY: see above.
             unsafe {
@@ -510,13 +603,23 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn step(self, states: Self::V) -> Self::V {
+        fn step(self, states: Self::V, words: u32) -> Self::V {
+            let by = 4 * i64::from(words);
             // SAFETY: see above.
-            unsafe { states.map(|half| _mm256_add_epi64(half, _mm256_set_epi64x(0, 4, 0, 4))) }
+            unsafe { states.map(|half| _mm256_add_epi64(half, _mm256_set_epi64x(0, by, 0, by))) }
         }
 
         #[inline(always)]
         fn aes_round(self, states: Self::V, round_key: Self::V) -> Self::V {
+            if WIDE {
+                // SAFETY: see above; where `WIDE`, wide AES was found as well.
+                return unsafe {
+                    [
+                        _mm256_aesenc_epi128(states[0], round_key[0]),
+                        _mm256_aesenc_epi128(states[1], round_key[1]),
+                    ]
+                };
+            }
             // SAFETY: see above.
             unsafe {
                 let half = |states: __m256i, key: __m256i| {
@@ -534,6 +637,24 @@ mod x86 {
             // SAFETY: see above.
             unsafe { super::with_avx2(work) }
         }
+
+        #[inline(always)]
+        fn with_wide_aes<W: Wide<Self::V>>(self, work: &W) -> Self::V {
+            if self.is_wide {
+                let bits = Avx2::<true> { is_wide: true };
+                // SAFETY: see above; wide AES was found as well.
+                return unsafe {
+                    super::with_avx2_and_wide_aes(
+                        #[inline(always)]
+                        || work.run(bits),
+                    )
+                };
+            }
+            self.apart(
+                #[inline(always)]
+                || work.run(self),
+            )
+        }
     }
 }
 
@@ -543,6 +664,15 @@ mod tests {
 
     /// Every operation on pseudo-random words, folded into one.
     struct Everything;
+
+    /// AES rounds of one of them.
+    struct Rounds<V>(V);
+
+    impl<V: Copy> Wide<V> for Rounds<V> {
+        fn run<B: Bits<V = V>>(&self, bits: B) -> V {
+            bits.aes_round(bits.aes_round(self.0, bits.splat(77 << 70)), bits.splat(5))
+        }
+    }
 
     impl Task for Everything {
         type Output = (Word, bool);
@@ -557,11 +687,15 @@ mod tests {
             }
             let [a, b, c] = [0, 1, 2].map(|number| bits.load(&words[number]));
             let mixed = bits.xor(bits.without(a, b), bits.or(bits.and(b, c), bits.none()));
-            let counted = bits.step(bits.number(bits.splat(u128::MAX - 5)));
+            let counted = bits.step(bits.number(bits.splat(u128::MAX - 5)), 3);
             let rounded =
                 bits.aes_round(bits.xor(counted, mixed), bits.splat(0x0123_4567_89ab_cdef));
+            let rounded = bits.with_wide_aes(&Rounds(rounded));
+            let digits = bits.digits(0b1000_1001);
+            let digits = bits.xor(bits.digit(digits, 0), bits.and(bits.digit(digits, 4), b));
+            let digits = bits.xor(digits, bits.and(bits.digit(bits.digits(1), 7), c));
             let mut out = Word::NONE;
-            bits.store(&mut out, bits.xor(rounded, bits.all()));
+            bits.store(&mut out, bits.xor(rounded, bits.xor(bits.all(), digits)));
             let fills = bits.is_none(bits.fill(5)) && !bits.is_none(bits.fill(-1));
             (out, bits.is_none(bits.none()) && !bits.is_none(a) && fills)
         }
@@ -572,6 +706,10 @@ mod tests {
         let portable = run(Level::Portable, Everything);
         assert!(portable.1);
         assert_eq!(run(Level::Avx2, Everything), portable);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(bits) = Avx2::new() {
+            assert_eq!(Everything.run(bits.narrow()), portable);
+        }
         assert_eq!(run(Level::Avx512, Everything), portable);
     }
 }

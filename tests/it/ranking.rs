@@ -11,8 +11,7 @@ use blastwave::{model::Topology, render};
 
 use crate::random::{Features, Scenario, scenario};
 
-/// What both engines can let break.
-const ALL: [By; 3] = [By::Service, By::Endpoint, By::Domain];
+const ALL: [By; 4] = [By::Service, By::Endpoint, By::Domain, By::Dependency];
 
 fn settings(trials: u64, engine: Choice) -> Settings {
     Settings { stop: Stop::Trials(trials), seed: 3, engine, ..Settings::default() }
@@ -26,7 +25,7 @@ fn ranked(topology: &Topology, ranking: Ranking, trials: u64, engine: Choice) ->
 
 #[test]
 fn both_engines_rank_alike_whatever_breaks() {
-    let mut compared = [0; 3];
+    let mut compared = [0; ALL.len()];
     for seed in 0..160 {
         let Scenario { topology, .. } = scenario(seed, &Features::boolean());
         for (number, by) in ALL.into_iter().enumerate() {

@@ -3,7 +3,7 @@
 use super::wiring::Edge;
 use crate::compile::plan::Dependency;
 use crate::engine::draws::{RoundKeys, digits};
-use crate::engine::simd::Bits;
+use crate::engine::simd::{Bits, Wide};
 
 /// What chance decides about calls.
 pub(super) trait Chances<B: Bits>: Copy {
@@ -21,15 +21,14 @@ pub(super) trait Chances<B: Bits>: Copy {
 
 /// The draws of a block.
 #[derive(Clone, Copy)]
-pub(super) struct Draws<B: Bits> {
+pub(super) struct Draws<'k, B: Bits> {
     pub(super) bits: B,
-    round_keys: [B::V; 5],
+    keys: &'k RoundKeys,
 }
 
-impl<B: Bits> Draws<B> {
-    #[inline(always)]
-    pub(super) fn new(bits: B, keys: &RoundKeys) -> Self {
-        Self { bits, round_keys: keys.0.map(|key| bits.splat(key)) }
+impl<'k, B: Bits> Draws<'k, B> {
+    pub(super) fn new(bits: B, keys: &'k RoundKeys) -> Self {
+        Self { bits, keys }
     }
 
     /// Everything where it is sure, else an event of this probability.
@@ -51,58 +50,96 @@ impl<B: Bits> Draws<B> {
     /// The same by the binary digits of the probability; see [`crate::engine::draws`].
     #[inline(always)]
     pub(super) fn draw(self, key: u128, digits: u64, relevant: B::V) -> B::V {
-        let bits = self.bits;
-        let mut open = Open {
-            states: bits.number(bits.splat(key)),
-            digits,
-            below: bits.none(),
-            undecided: relevant,
-        };
-        // Several words at a time keep the AES units busy. A few trials are decided by four, most
-        // of 512 by eight, and the rest needs about one word more for each halving.
-        self.compare::<4>(&mut open);
-        if open.is_decided(bits) {
-            return open.below;
-        }
-        self.compare::<4>(&mut open);
-        for _ in 0..28 {
-            if open.is_decided(bits) {
-                break;
-            }
-            self.compare::<2>(&mut open);
-        }
-        open.below
-    }
-
-    /// Compares so many words with the next digits.
-    #[inline(always)]
-    fn compare<const WORDS: usize>(self, open: &mut Open<B>) {
-        let bits = self.bits;
-        for _ in 0..WORDS {
-            let word = self.word(open.states);
-            let digit = bits.fill(open.digits.cast_signed());
-            // Where the digit is 1, a 0 decides for, where it is 0, a 1 decides against.
-            let decides = bits.xor(word, digit);
-            let decides_for = bits.and(bits.and(open.undecided, decides), digit);
-            open.below = bits.or(open.below, decides_for);
-            open.undecided = bits.without(open.undecided, decides);
-            open.digits <<= 1;
-            open.states = bits.step(open.states);
-        }
-    }
-
-    #[inline(always)]
-    fn word(self, states: B::V) -> B::V {
-        let bits = self.bits;
-        let mut state = bits.xor(states, self.round_keys[0]);
-        for round_key in &self.round_keys[1..] {
-            state = bits.aes_round(state, *round_key);
-        }
-        state
+        self.bits.with_wide_aes(&Below { keys: self.keys, key, digits, relevant })
     }
 }
 
-impl<B: Bits> Chances<B> for Draws<B> {
+/// A comparison of random numbers with the binary digits of a probability.
+struct Below<'k, V> {
+    keys: &'k RoundKeys,
+    key: u128,
+    digits: u64,
+    relevant: V,
+}
+
+/// So many words are compared in any case: they decide some fifty trials more often than not, and
+/// their AES rounds, which do not wait for each other, keep the units busy.
+const AT_ONCE: u32 = 8;
+
+impl<V: Copy> Wide<V> for Below<'_, V> {
+    /// From the last of the first words back: a trial is below if its number differs first where the
+    /// digit is 1, so that each word overrules those after it.
+    #[inline(always)]
+    fn run<B: Bits<V = V>>(&self, bits: B) -> V {
+        let first = (self.digits >> 56) as u8;
+        let digits = bits.digits(first);
+        // `other` is whether what is known differs from the last digit, and goes from digit to digit
+        // by where they change: one operation in four less than by the digits themselves.
+        let changes = bits.digits(first ^ first << 1);
+        let states = bits.number(bits.splat(self.key));
+        let (mut other, mut differs) = (bits.none(), bits.none());
+        macro_rules! word {
+            ($place:literal) => {
+                let digit = bits.digit(digits, $place);
+                let decides = self.word(bits, bits.step(states, $place), digit);
+                other = bits.without(bits.xor(other, bits.digit(changes, $place)), decides);
+                differs = bits.or(differs, decides);
+            };
+        }
+        word!(7);
+        word!(6);
+        word!(5);
+        word!(4);
+        word!(3);
+        word!(2);
+        word!(1);
+        word!(0);
+        let below = bits.and(bits.xor(other, bits.digit(digits, 0)), self.relevant);
+        let undecided = bits.without(self.relevant, differs);
+        if bits.is_none(undecided) {
+            return below;
+        }
+        bits.or(below, self.rest(bits, bits.step(states, AT_ONCE), undecided))
+    }
+}
+
+impl<V: Copy> Below<'_, V> {
+    /// The trials that are below by the digits after the first ones.
+    #[inline(always)]
+    fn rest<B: Bits<V = V>>(&self, bits: B, mut states: V, mut undecided: V) -> V {
+        let mut digits = self.digits << AT_ONCE;
+        let mut below = bits.none();
+        // Each word leaves one in two.
+        while digits != 0 && !bits.is_none(undecided) {
+            for _ in 0..2 {
+                let digit = bits.fill(digits.cast_signed());
+                let decides = self.word(bits, states, digit);
+                below = bits.or(below, bits.and(bits.and(undecided, decides), digit));
+                undecided = bits.without(undecided, decides);
+                digits <<= 1;
+                states = bits.step(states, 1);
+            }
+        }
+        below
+    }
+
+    /// Where a random word differs from a digit.
+    #[inline(always)]
+    fn word<B: Bits<V = V>>(&self, bits: B, states: V, digit: V) -> V {
+        let [first, rounds @ .., last] = self.keys.0.map(
+            #[inline(always)]
+            |key| bits.splat(key),
+        );
+        let mut state = bits.xor(states, first);
+        for round_key in rounds {
+            state = bits.aes_round(state, round_key);
+        }
+        // A round ends by adding its key.
+        bits.aes_round(state, bits.xor(last, digit))
+    }
+}
+
+impl<B: Bits> Chances<B> for Draws<'_, B> {
     #[inline(always)]
     fn bits(self) -> B {
         self.bits
@@ -126,21 +163,5 @@ impl<B: Bits> Chances<B> for Draws<B> {
     #[inline(always)]
     fn breaks(self, _number: u32) -> Option<(B::V, [B::V; 3])> {
         None
-    }
-}
-
-/// A comparison under way.
-struct Open<B: Bits> {
-    states: B::V,
-    /// Those that are left, the next one first.
-    digits: u64,
-    below: B::V,
-    undecided: B::V,
-}
-
-impl<B: Bits> Open<B> {
-    #[inline(always)]
-    fn is_decided(&self, bits: B) -> bool {
-        self.digits == 0 || bits.is_none(self.undecided)
     }
 }

@@ -15,7 +15,7 @@ pub(super) trait Background<B: Bits>: Copy {
     fn replica(self, number: u32, replica: &Replica) -> B::V;
 }
 
-impl<B: Bits> Background<B> for Draws<B> {
+impl<B: Bits> Background<B> for Draws<'_, B> {
     #[inline(always)]
     fn service(self, _number: u32, it: &Service) -> B::V {
         self.unless_sure(it.key.0, it.unavailability, it.during)
@@ -30,7 +30,7 @@ impl<B: Bits> Background<B> for Draws<B> {
 impl<const P: usize> Lab<'_, P> {
     /// What is down, slow or corrupt by itself.
     #[inline(always)]
-    pub(super) fn fall<B: Bits>(&mut self, draws: Draws<B>) {
+    pub(super) fn fall<B: Bits>(&mut self, draws: Draws<'_, B>) {
         let bits = draws.bits;
         for index in 0..self.plan.domains.len() {
             let it = &self.plan.domains[index];
@@ -75,7 +75,7 @@ impl<const P: usize> Lab<'_, P> {
 
     /// What a broken target does by itself.
     #[inline(always)]
-    fn strike<B: Bits>(&mut self, draws: Draws<B>, target: usize) {
+    fn strike<B: Bits>(&mut self, draws: Draws<'_, B>, target: usize) {
         let (bits, it) = (draws.bits, &self.plan.targets[target]);
         let broken = draws.chance(it.key.0, it.probability, bits.all());
         if let Hit::Domain(domain) = it.hit {

@@ -55,8 +55,9 @@ impl<'a, const P: usize> Lab<'a, P> {
     #[inline(always)]
     pub(super) fn block<B: Bits>(&mut self, bits: B, seed: u64, block: u64) {
         self.clear();
-        self.keys = RoundKeys::new(seed, block);
-        let draws = Draws::new(bits, &self.keys);
+        let keys = RoundKeys::new(seed, block);
+        self.keys = keys;
+        let draws = Draws::new(bits, &keys);
         self.fall(draws);
         self.sweep(draws);
     }

@@ -81,13 +81,7 @@ pub(super) fn shape(plan: &Plan) -> Result<Shape, &'static str> {
 }
 
 /// Why a plan is not Boolean when one of these origins breaks; nothing if it is.
-///
-/// Dependencies that break one at a time are left to the fluid engine: in cycles, the two do not
-/// agree in every trial on what is merely degraded.
 pub fn obstacle_with(plan: &Plan, origins: &[Origin], mode: Mode) -> Option<&'static str> {
-    if origins.iter().any(|origin| matches!(origin, Origin::Dependency(_))) {
-        return Some("it is dependencies that break, one at a time");
-    }
     suits::obstacle(plan, &suits::states_with(plan, origins, mode))
 }
 

@@ -40,7 +40,8 @@ impl<const P: usize> Task for OneBlock<'_, '_, P> {
         let Self { engine, lab, seed, block, valid, origins, mode } = self;
         let plan = engine.plan;
         let anyway = Anyway::new(engine, lab, bits, seed, block);
-        let draws = Draws::new(bits, &RoundKeys::new(seed, block));
+        let keys = RoundKeys::new(seed, block);
+        let draws = Draws::new(bits, &keys);
         let world = World::new(plan, &engine.wiring, draws);
         let strikes = Strikes::<P>::new(engine, origins);
         let does = does(bits, mode);
@@ -105,7 +106,8 @@ impl Anyway {
         block: u64,
     ) -> Self {
         lab.block(bits, seed, block);
-        let draws = Draws::new(bits, &RoundKeys::new(seed, block));
+        let keys = RoundKeys::new(seed, block);
+        let draws = Draws::new(bits, &keys);
         let mut fallen = vec![Vec::new(); LANES];
         let mut any = false;
         for service in lab.ailing {

@@ -12,7 +12,7 @@ impl<const P: usize> Lab<'_, P> {
     /// At every dependency that something came in at: in which trials, where it passed, and what
     /// held it.
     #[inline(always)]
-    pub(super) fn observe<B: Bits>(&self, draws: Draws<B>, mut see: impl FnMut(u32, &Seen)) {
+    pub(super) fn observe<B: Bits>(&self, draws: Draws<'_, B>, mut see: impl FnMut(u32, &Seen)) {
         let bits = draws.bits;
         let mut calls: Vec<u32> =
             self.touched.iter().flat_map(|node| self.wiring.observed(*node)).copied().collect();

@@ -25,7 +25,7 @@ pub(super) struct World {
 impl World {
     /// Draws what may be asked for.
     #[inline(always)]
-    pub(super) fn new<B: Bits>(plan: &Plan, wiring: &Wiring, draws: Draws<B>) -> Self {
+    pub(super) fn new<B: Bits>(plan: &Plan, wiring: &Wiring, draws: Draws<'_, B>) -> Self {
         let bits = draws.bits;
         let word = |v: B::V| {
             let mut word = Word::NONE;

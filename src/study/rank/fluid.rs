@@ -71,21 +71,35 @@ fn plan(work: &Work<'_>, origin: Origin) -> Plan {
             compile(topology, &broken(on, Mode::Down), lasting)
         }
         Origin::Dependency(number) => {
-            // The calls go to something in between that is broken, and no further.
+            // The calls go to something in between that is broken, and no further. Nothing else
+            // may change: cycles stay what they are, and draws keep their names. So the plan is that
+            // of the topology as it is, in which the calls are turned aside; a call that nobody makes
+            // has what is in between come before its caller.
             let mut topology = topology.clone();
             let between = topology.services.len() as u32;
             topology.services.push(nothing_but_broken());
-            let it = dependency_mut(&mut topology, number as usize);
             let on = NodeRef { service: ServiceId(between), endpoint: None };
-            it.on = vec![on; it.on.len()];
+            let (all, at) = written_beside(&mut topology, number as usize);
+            let mut unused = all[at].clone();
+            (unused.on, unused.needs, unused.any_of) = (vec![on], 1, false);
+            (unused.cache, unused.buffer, unused.fallback) = (None, None, None);
+            unused.call_probability = Share::ZERO;
+            all.push(unused);
             let mut plan = compile(&topology, &broken(TargetRef::Node(on), work.mode), lasting);
-            // Another name would draw otherwise.
-            for (it, drawn) in plan.dependencies.iter_mut().zip(&work.plan.dependencies) {
-                it.propagation_key = drawn.propagation_key;
-                it.works_key = drawn.works_key;
-            }
+            turn_aside(&mut plan, number, between);
             plan
         }
+    }
+}
+
+/// Lets all calls of a dependency go to a service.
+fn turn_aside(plan: &mut Plan, dependency: u32, to: u32) {
+    let node = plan.services[to as usize].node;
+    let calls = plan.calls.iter().filter(|call| call.dependency == dependency);
+    for member in calls.flat_map(|call| call.members.clone()) {
+        let member = &mut plan.members[member as usize];
+        let before = std::mem::replace(&mut member.node, node);
+        plan.nodes[node as usize].is_waited_for |= plan.nodes[before as usize].is_waited_for;
     }
 }
 
@@ -122,14 +136,24 @@ fn nothing_but_broken() -> Service {
     }
 }
 
-/// The dependency of this number among all that are written.
-fn dependency_mut(topology: &mut crate::model::Topology, number: usize) -> &mut Dependency {
+/// What is written where the dependency of this number among all stands, and its place there.
+fn written_beside(
+    topology: &mut crate::model::Topology,
+    number: usize,
+) -> (&mut Vec<Dependency>, usize) {
     let of_services = topology.services.iter_mut().flat_map(|service| {
-        let of_endpoints = service.endpoints.iter_mut().flat_map(|it| &mut it.dependencies);
-        service.dependencies.iter_mut().chain(of_endpoints)
+        let of_endpoints = service.endpoints.iter_mut().map(|it| &mut it.dependencies);
+        std::iter::once(&mut service.dependencies).chain(of_endpoints)
     });
-    let of_flows = topology.flows.iter_mut().flat_map(|flow| &mut flow.steps);
-    of_services.chain(of_flows).nth(number).expect("origins are dependencies as written")
+    let of_flows = topology.flows.iter_mut().map(|flow| &mut flow.steps);
+    let mut left = number;
+    for all in of_services.chain(of_flows) {
+        if left < all.len() {
+            return (all, left);
+        }
+        left -= all.len();
+    }
+    unreachable!("origins are dependencies as written")
 }
 
 /// What is lost in some trials, beyond what is lost anyway.
