@@ -43,7 +43,10 @@ fn yaml(services: u32) -> String {
         }
         for (index, on) in later_ones(numbers, service, later).into_iter().enumerate() {
             let _ = if index % 2 == 0 {
-                writeln!(text, "      - {{ service: service-{on:07}, timeout: 300ms, retries: 1 }}")
+                writeln!(
+                    text,
+                    "      - {{ service: service-{on:07}, timeout: 300ms, propagation: 30% }}"
+                )
             } else {
                 writeln!(text, "      - service-{on:07}")
             };

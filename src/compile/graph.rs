@@ -35,6 +35,7 @@ pub(super) fn compile(topology: &Topology) -> Plan {
         domain_order: domain_order(topology),
         replicas: Vec::new(),
         targets: Vec::new(),
+        in_turn: false,
         routing: Routing::Random,
         schedule: None,
         lasting: 0.0,

@@ -42,6 +42,8 @@ pub struct Plan {
     pub replicas: Vec<Replica>,
     /// The things changed.
     pub targets: Vec<Target>,
+    /// Whether the targets break in turn, each in one of 64 trials: for a ranking by the fluid engine.
+    pub in_turn: bool,
     /// Whether some users always meet the change and the others never.
     pub routing: Routing,
     /// The course of rollout, detection and rollback; `None` for a single moment.

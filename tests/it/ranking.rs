@@ -1,5 +1,7 @@
 //! Rankings: both engines agree, whatever breaks, and what they say has the published shape.
 
+use std::collections::BTreeMap;
+
 use blastwave::engine::origins::Mode;
 use blastwave::engine::simd::Level;
 use blastwave::engine::{Choice, Silent};
@@ -7,7 +9,10 @@ use blastwave::report::RankReport;
 use blastwave::report::rank::RANK_SCHEMA;
 use blastwave::study::rank::{By, Ranking, obstacle, rank};
 use blastwave::study::{Settings, Stop};
-use blastwave::{model::Topology, render};
+use blastwave::{
+    model::{Share, Topology},
+    render,
+};
 
 use crate::random::{Features, Scenario, scenario};
 
@@ -47,6 +52,59 @@ fn both_engines_rank_alike_whatever_breaks() {
         }
     }
     assert!(compared.iter().all(|count| *count > 40), "too few were Boolean: {compared:?}");
+}
+
+/// Something apart that may be down by itself: with it, not all trials are the same.
+fn with_chance(topology: &Topology) -> Topology {
+    let mut with = topology.clone();
+    let mut apart = with.services[0].clone();
+    "~apart".clone_into(&mut apart.name);
+    (apart.dependencies, apart.endpoints, apart.domains) = (Vec::new(), Vec::new(), Vec::new());
+    (apart.replicas, apart.utilization) = (None, None);
+    apart.availability = Some(Share::new(0.5).expect("a share"));
+    with.services.push(apart);
+    with
+}
+
+/// By origin what is not an interval, and its row of the matrix.
+fn figures(report: &RankReport) -> BTreeMap<String, Vec<f64>> {
+    let of = |number: usize| {
+        let it = &report.origins[number];
+        let tolls = [Some(&it.services), Some(&it.flows), it.orders_per_min.as_ref()];
+        let own = tolls.into_iter().flatten().flat_map(|toll| [toll.mean, toll.worst]);
+        let rows = [&report.matrix.failed[number], &report.matrix.degraded[number]];
+        let row = rows.into_iter().flatten().copied();
+        (it.name.clone(), own.chain(row).collect())
+    };
+    (0..report.origins.len()).map(of).collect()
+}
+
+#[test]
+fn a_trial_for_each_origin_tells_what_many_tell() {
+    let mut compared = 0;
+    for seed in 0..60 {
+        let calm = Features {
+            availability: false,
+            propagation: false,
+            services: (4, 12),
+            ..Features::load()
+        };
+        let Scenario { topology, .. } = scenario(seed, &calm);
+        for by in [By::Service, By::Endpoint, By::Domain] {
+            let ranking = Ranking { by, ..Ranking::default() };
+            let found = ranked(&topology, ranking, 8, Choice::Fluid);
+            let is_random =
+                !found.assumptions.iter().any(|it| it.contains("every trial is the same"));
+            if is_random || found.origins.is_empty() {
+                continue;
+            }
+            compared += 1;
+            let mut expected = figures(&ranked(&with_chance(&topology), ranking, 8, Choice::Fluid));
+            expected.remove("~apart");
+            assert_eq!(figures(&found), expected, "scenario {seed} by {by:?}");
+        }
+    }
+    assert!(compared > 20, "in only {compared} nothing was left to chance");
 }
 
 #[test]

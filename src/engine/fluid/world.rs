@@ -69,7 +69,14 @@ impl ChunkWorld {
                 .iter()
                 .map(|it| draws.bernoulli(it.works_key, it.works))
                 .collect(),
-            targets: plan.targets.iter().map(|it| target(&draws, it)).collect(),
+            targets: (plan.targets.iter().enumerate())
+                .map(|(number, it)| {
+                    target(&draws, it).map(|mask| {
+                        // The trial of its own, or all that are drawn.
+                        if plan.in_turn { mask & 1 << (number % CHUNK as usize) } else { mask }
+                    })
+                })
+                .collect(),
             gates: schedule.map_or_else(Vec::new, |it| {
                 it.stages.iter().map(|stage| draws.bernoulli(stage.gate_key, stage.gate)).collect()
             }),

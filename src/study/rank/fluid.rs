@@ -1,4 +1,4 @@
-//! All origins by the fluid engine, one after the other.
+//! All origins by the fluid engine: one after the other, or where chance decides nothing, a trial each.
 
 use rayon::prelude::*;
 
@@ -6,7 +6,7 @@ use super::Work;
 use crate::compile::{Plan, compile};
 use crate::diagnostic::Place;
 use crate::engine::boolean::BLOCK;
-use crate::engine::origins::{Mode, Origin, Toll};
+use crate::engine::origins::{Mode, Origin, Toll, is_random};
 use crate::engine::outcome::{Outcome, TRIALS};
 use crate::engine::{Choice, Silent, Simulation};
 use crate::model::change::{Modes, Target, TargetRef};
@@ -15,9 +15,58 @@ use crate::model::{Change, Share};
 
 /// So many trials of all origins are run before the next: what fails anyway is kept meanwhile.
 const WINDOW: u64 = 8 * BLOCK;
+/// So many times as many origins as there are trials at once are computed between interruptions.
+const WIDE: usize = 8;
 
 /// What each origin takes with it.
 pub(super) fn tolls(work: &Work<'_>) -> Vec<Toll> {
+    let has_own_plan = |origin: &Origin| matches!(origin, Origin::Dependency(_));
+    if is_random(work.plan) || work.origins.iter().any(has_own_plan) {
+        one_by_one(work)
+    } else {
+        in_turn(work)
+    }
+}
+
+/// Where all trials of an origin are the same, the trials that are computed at once are an origin
+/// each.
+fn in_turn(work: &Work<'_>) -> Vec<Toll> {
+    let mut tolls = vec![Toll::new(work.plan.flows.len()); work.origins.len()];
+    if work.trials == 0 {
+        return tolls;
+    }
+    let anyway = outcomes(work.plan, work, &(0..TRIALS as u64));
+    let tolls_of = |origins: &[Origin]| -> Vec<Toll> {
+        let targets = origins.iter().map(|origin| target(on(work, *origin), mode(work, *origin)));
+        let change = Change::certain("rank", targets.collect());
+        let mut plan = compile(work.topology, &change, work.settings.lasting);
+        plan.in_turn = true;
+        let outcomes = outcomes(&plan, work, &(0..origins.len() as u64));
+        let toll = |(trial, origin): (usize, &Origin)| {
+            let mut toll = Toll::new(plan.flows.len());
+            add(&mut toll, &plan, origin.own(), &outcomes[0], &anyway[0], 1 << trial);
+            toll
+        };
+        origins.iter().enumerate().map(toll).collect()
+    };
+    let mut done = 0;
+    let windows = work.origins.chunks(TRIALS * WIDE).zip(tolls.chunks_mut(TRIALS * WIDE));
+    for (origins, tolls) in windows {
+        if work.progress.is_cancelled() {
+            break;
+        }
+        let found: Vec<Vec<Toll>> = origins.par_chunks(TRIALS).map(tolls_of).collect();
+        for (toll, found) in tolls.iter_mut().zip(found.into_iter().flatten()) {
+            *toll = found;
+        }
+        done += origins.len() as u64;
+        work.progress.trials_done(done);
+    }
+    tolls
+}
+
+/// One origin after the other, in as many trials as are asked for.
+fn one_by_one(work: &Work<'_>) -> Vec<Toll> {
     let mut tolls = vec![Toll::new(work.plan.flows.len()); work.origins.len()];
     let mut first = 0;
     while first < work.trials && !work.progress.is_cancelled() {
@@ -50,32 +99,38 @@ fn outcomes(plan: &Plan, work: &Work<'_>, trials: &std::ops::Range<u64>) -> Vec<
     outcomes
 }
 
-/// The plan in which an origin breaks.
-fn plan(work: &Work<'_>, origin: Origin) -> Plan {
-    let topology = work.topology;
-    let lasting = work.settings.lasting;
+/// What is broken where an origin breaks that has no plan of its own.
+fn on(work: &Work<'_>, origin: Origin) -> TargetRef {
     let node =
         |service: u32, endpoint| TargetRef::Node(NodeRef { service: ServiceId(service), endpoint });
-    let broken = |on, mode| Change::certain("rank", vec![target(on, mode)]);
     match origin {
-        Origin::Service(service) => {
-            compile(topology, &broken(node(service, None), work.mode), lasting)
-        }
+        Origin::Service(service) => node(service, None),
         Origin::Endpoint { service, node: at } => {
             let endpoints = &work.plan.services[service as usize].endpoints;
             let endpoint = endpoints.iter().position(|it| *it == at).map(|number| number as u32);
-            compile(topology, &broken(node(service, endpoint), work.mode), lasting)
+            node(service, endpoint)
         }
-        Origin::Domain(domain) => {
-            let on = TargetRef::Domain(DomainId(domain));
-            compile(topology, &broken(on, Mode::Down), lasting)
-        }
+        Origin::Domain(domain) => TargetRef::Domain(DomainId(domain)),
+        Origin::Dependency(_) => unreachable!("calls are turned aside in a plan of their own"),
+    }
+}
+
+/// How an origin breaks: domains are always down.
+fn mode(work: &Work<'_>, origin: Origin) -> Mode {
+    if matches!(origin, Origin::Domain(_)) { Mode::Down } else { work.mode }
+}
+
+/// The plan in which an origin breaks.
+fn plan(work: &Work<'_>, origin: Origin) -> Plan {
+    let lasting = work.settings.lasting;
+    let broken = |on| Change::certain("rank", vec![target(on, mode(work, origin))]);
+    match origin {
         Origin::Dependency(number) => {
             // The calls go to something in between that is broken, and no further. Nothing else
             // may change: cycles stay what they are, and draws keep their names. So the plan is that
             // of the topology as it is, in which the calls are turned aside; a call that nobody makes
             // has what is in between come before its caller.
-            let mut topology = topology.clone();
+            let mut topology = work.topology.clone();
             let between = topology.services.len() as u32;
             topology.services.push(nothing_but_broken());
             let on = NodeRef { service: ServiceId(between), endpoint: None };
@@ -85,10 +140,11 @@ fn plan(work: &Work<'_>, origin: Origin) -> Plan {
             (unused.cache, unused.buffer, unused.fallback) = (None, None, None);
             unused.call_probability = Share::ZERO;
             all.push(unused);
-            let mut plan = compile(&topology, &broken(TargetRef::Node(on), work.mode), lasting);
+            let mut plan = compile(&topology, &broken(TargetRef::Node(on)), lasting);
             turn_aside(&mut plan, number, between);
             plan
         }
+        _ => compile(work.topology, &broken(on(work, origin)), lasting),
     }
 }
 
@@ -165,15 +221,22 @@ fn toll(work: &Work<'_>, own: Option<u32>, outcomes: &[Outcome], anyway: &[Outco
     for (outcomes, anyway) in outcomes.chunks(per_block).zip(anyway.chunks(per_block)) {
         let mut block = Toll::new(work.plan.flows.len());
         for (outcome, anyway) in outcomes.iter().zip(anyway) {
-            add(&mut block, work.plan, own, outcome, anyway);
+            add(&mut block, work.plan, own, outcome, anyway, outcome.valid);
         }
         toll.merge(&block);
     }
     toll
 }
 
-fn add(toll: &mut Toll, plan: &Plan, own: Option<u32>, outcome: &Outcome, anyway: &Outcome) {
-    let valid = outcome.valid;
+/// Adds those trials of an outcome that count.
+fn add(
+    toll: &mut Toll,
+    plan: &Plan,
+    own: Option<u32>,
+    outcome: &Outcome,
+    anyway: &Outcome,
+    valid: u64,
+) {
     toll.trials += u64::from(valid.count_ones());
     let first = |outcome: &Outcome| outcome.units.len() - outcome.flows.len();
     for flow in 0..plan.flows.len() {
