@@ -89,6 +89,7 @@ pub fn service(number: u32) -> Service {
         utilization: None,
         overload: None,
         recovery: Recovery::default(),
+        automations: Vec::new(),
         dependencies: Vec::new(),
         endpoints: Vec::new(),
         place: Place::default(),

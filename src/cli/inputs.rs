@@ -139,6 +139,7 @@ fn case(path: &str, sources: &mut Sources) -> Result<(Case, Vec<String>), Vec<Di
     let incident = Incident::from_document(&document, &inputs.topology, sources)?;
     let Inputs { topology, change, mut files, .. } = inputs;
     add_files(&mut files, [path.to_owned()]);
+    let change = incident.acted_on(&change);
     Ok((Case { topology, change, incident }, files))
 }
 
@@ -151,6 +152,7 @@ fn incident(
     let named = Incident::files(&document, sources)?;
     let mut inputs = gather(question, &DiffArgs::default(), &named, nothing_breaks, sources)?;
     let incident = Incident::from_document(&document, &inputs.topology, sources)?;
+    inputs.change = incident.acted_on(&inputs.change);
     add_files(&mut inputs.files, [path.to_owned()]);
     Ok((inputs, incident))
 }

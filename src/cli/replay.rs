@@ -27,6 +27,10 @@ pub(crate) struct ReplayArgs {
     #[arg(long, help_heading = "Comparison")]
     ablate: bool,
 
+    /// Say at which place a diagnosis puts what set each incident off
+    #[arg(long, help_heading = "Comparison")]
+    diagnose: bool,
+
     /// End with status 1 if the balanced accuracy is below this: `92%`
     #[arg(long, value_name = "SHARE", value_parser = values::share, help_heading = "Limits")]
     min_balanced: Option<Share>,
@@ -55,6 +59,8 @@ Examples:
     blastwave replay friday.yaml
   The back-test on published incidents, with a limit for CI:
     blastwave replay topologies/incidents/*/incident.yaml --min-f1 50%
+  Would a diagnosis have found what set each of them off?
+    blastwave replay topologies/incidents/*/incident.yaml --diagnose
   What does each element of the model contribute?
     blastwave replay topologies/incidents/*/incident.yaml --ablate --format markdown";
 
@@ -87,7 +93,7 @@ pub(super) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure
         }
     }
     let output = Output::open(args.output.to.output.as_deref(), &files)?;
-    let asked = Asked { ablate: args.ablate };
+    let asked = Asked { ablate: args.ablate, diagnose: args.diagnose };
     let runner = Runner { terminal, stop: settings.stop };
     let report =
         runner.run(&args.sampling, |progress| replay(&cases, asked, &settings, progress))?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::acts::Acts;
 use super::key::Key;
 use super::order::{self, Component};
 use super::plan::{
@@ -10,7 +11,7 @@ use super::plan::{
     Plan, Replica, Service, StartNeed, Traffic,
 };
 use crate::model::change::Routing;
-use crate::model::topology::{self as model, Caller, NodeRef, Phase, WhenFull};
+use crate::model::topology::{self as model, CallKind, Caller, NodeRef, Phase, WhenFull};
 use crate::model::{Share, Topology};
 
 /// A plan without any change: what may fail for its own reasons, and how failure travels.
@@ -38,6 +39,7 @@ pub(super) fn compile(topology: &Topology) -> Plan {
         in_turn: false,
         routing: Routing::Random,
         schedule: None,
+        acts: Acts::default(),
         lasting: 0.0,
         has_load: topology.services.iter().any(|service| service.utilization.is_some()),
         has_background: false,
@@ -133,7 +135,8 @@ fn dependencies(topology: &Topology) -> Vec<Dependency> {
             );
             let name = unrepeated(&mut repeats, name);
             Dependency {
-                propagation: it.propagation.get(),
+                propagation: if it.is_load() { 0.0 } else { it.propagation.get() },
+                is_load: it.kind == Some(CallKind::Load),
                 propagation_key: Key::new("propagation", &name),
                 works: it.fallback.map_or(1.0, |fallback| fallback.works.get()),
                 works_key: Key::new("fallback", &name),
@@ -329,6 +332,7 @@ fn start_needs(
 ) -> Vec<StartNeed> {
     let of_endpoints = service.endpoints.iter().flat_map(|endpoint| &endpoint.dependencies);
     let hard = service.dependencies.iter().chain(of_endpoints).filter(|it| !it.is_soft());
+    let hard = hard.filter(|it| it.kind != Some(CallKind::Load));
     hard.filter(|it| it.on.iter().all(|on| on.service.0 != own))
         .map(|it| StartNeed {
             any_of: it

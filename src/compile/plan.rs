@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::acts::Acts;
 use super::key::Key;
 use crate::model::change::Routing;
 use crate::model::topology::Overload;
@@ -48,6 +49,8 @@ pub struct Plan {
     pub routing: Routing,
     /// The course of rollout, detection and rollback; `None` for a single moment.
     pub schedule: Option<Schedule>,
+    /// What operators and automations do meanwhile.
+    pub acts: Acts,
     /// For a single moment: how long the break has lasted, in seconds.
     pub lasting: f64,
     /// Whether some service states what it can serve, so that loads matter.
@@ -213,6 +216,8 @@ pub enum Fallback {
 pub struct Dependency {
     /// The chance that failure reaches the caller at all.
     pub propagation: f64,
+    /// Whether it is there for the load that it carries.
+    pub is_load: bool,
     /// The draw of that.
     pub propagation_key: Key,
     /// The chance that its fallback works.

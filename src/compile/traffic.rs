@@ -11,6 +11,8 @@ struct Arrival {
     volume: Option<f64>,
     /// Whether it comes only by way of a fallback.
     extra: bool,
+    /// Whether it is there for its load.
+    is_load: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -29,7 +31,12 @@ pub(super) fn weigh(plan: &mut Plan) {
     for (service, indices) in of_service.iter().enumerate() {
         let all: Vec<Arrival> = indices.iter().map(|index| arrivals[*index as usize]).collect();
         let known = all.iter().all(|it| it.volume.is_some());
-        let weight = |it: &Arrival| if known { it.volume } else { Some(1.0) };
+        let of_load = load_weight(&all);
+        let weight = |it: &Arrival| match () {
+            () if known => it.volume,
+            () if it.is_load => Some(of_load),
+            () => Some(1.0),
+        };
         for it in &all {
             let weight = weight(it).unwrap_or(1.0);
             match it.from {
@@ -50,6 +57,14 @@ pub(super) fn weigh(plan: &mut Plan) {
             plan.nodes[node as usize].traffic = total(&own, weight);
         }
     }
+}
+
+/// What each dependency that is there for its load weighs where traffic is not known: all of them
+/// together as much as the other callers, for it is written down because it can overload.
+fn load_weight(arrivals: &[Arrival]) -> f64 {
+    let loads = arrivals.iter().filter(|it| it.is_load).count();
+    let others = arrivals.iter().filter(|it| !it.is_load && !it.extra).count();
+    if loads == 0 || others == 0 { 1.0 } else { others as f64 / loads as f64 }
 }
 
 /// The sum of what counts as normal: all that is not extra, or everything if all is.
@@ -87,10 +102,11 @@ fn arrivals(plan: &Plan) -> Vec<Arrival> {
                 continue;
             }
             let calls = volume[node].map(|volume| volume * it.probability);
+            let is_load = plan.dependencies[it.dependency as usize].is_load;
             let each = f64::from(it.needs) / it.members.len() as f64;
             let mut arrive = |from, to: u32, volume, extra| {
                 into[to as usize].push(arrivals.len() as u32);
-                arrivals.push(Arrival { from, node: to, volume, extra });
+                arrivals.push(Arrival { from, node: to, volume, extra, is_load });
             };
             for member in it.members.clone() {
                 let to = plan.members[member as usize].node;

@@ -1,6 +1,7 @@
 //! One trial, moment by moment, for those who want to see how it went.
 
 use super::outcome::DetectedBy;
+use crate::compile::acts::Does;
 
 /// A trial from beginning to end.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,4 +80,15 @@ pub enum Event {
     Restarted(u32),
     /// Corrupt data are mended.
     Repaired,
+    /// Operators or an automation do something.
+    Acted {
+        /// The automation; [`crate::compile::plan::NONE`] for operators.
+        by: u32,
+        /// What they do.
+        does: Does,
+        /// To which service; [`crate::compile::plan::NONE`] for all orders, or all that is broken.
+        service: u32,
+        /// To which share.
+        share: f64,
+    },
 }

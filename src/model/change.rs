@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 
+use super::action::Action;
 use super::topology::{DomainId, NodeRef, ServiceId};
 use super::units::{Seconds, Share};
 use crate::diagnostic::Place;
@@ -36,6 +37,8 @@ pub struct Change {
     pub repair: Option<Delay>,
     /// Nothing is counted after it; default 24 hours.
     pub horizon: Seconds,
+    /// What operators do at certain times, in the order written.
+    pub actions: Vec<Action>,
     /// What is down the whole time, besides; sorted.
     pub during: Vec<Component>,
     /// Where some of this is written, for warnings.
@@ -285,6 +288,7 @@ impl Change {
             kill_switch: None,
             repair: None,
             horizon: Self::DEFAULT_HORIZON,
+            actions: Vec::new(),
             during: Vec::new(),
             places: ChangePlaces::default(),
         }
@@ -293,11 +297,13 @@ impl Change {
     /// What is counted when a change does not say: one day.
     pub const DEFAULT_HORIZON: Seconds = Seconds::hours(24);
 
-    /// Whether it is a single moment: it says nothing of rollout, detection or rollback.
+    /// Whether it is a single moment: it says nothing of rollout, detection, rollback or
+    /// what operators do.
     pub fn is_moment(&self) -> bool {
         self.rollout.is_none()
             && self.detection.is_none()
             && self.rollback.is_none()
             && self.kill_switch.is_none()
+            && self.actions.is_empty()
     }
 }

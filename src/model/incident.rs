@@ -4,6 +4,8 @@ use std::path::Path;
 
 use jiff::civil::Date;
 
+use super::action::{Action, actions};
+use super::change::Change;
 use super::decode::kind;
 use super::decode::names::Names;
 use super::decode::read::{Field, Mapping, Problems, Shape};
@@ -64,61 +66,6 @@ pub struct Observed {
     pub severity: Option<Share>,
     /// Where this is from, or the words of the source.
     pub source: Option<String>,
-}
-
-/// Something that operators did.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Action {
-    /// When, from the start of the incident.
-    pub at: Seconds,
-    /// What they did.
-    pub action: ActionKind,
-    /// To which service, where it was a certain one.
-    pub target: Option<ServiceId>,
-    /// To which share of it or of its traffic.
-    pub share: Option<Share>,
-}
-
-/// What operators can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActionKind {
-    /// Lead calls around a service.
-    Bypass,
-    /// Turn a share of the traffic away.
-    Shed,
-    /// Start a service anew.
-    Restart,
-    /// Give a service more instances.
-    AddCapacity,
-    /// Switch something off.
-    Disable,
-    /// Take the change back.
-    Rollback,
-    /// Mend what is broken.
-    Fix,
-}
-
-impl ActionKind {
-    /// Every one of them, with its word in files.
-    pub const ALL: [(&'static str, Self); 7] = [
-        ("bypass", Self::Bypass),
-        ("shed", Self::Shed),
-        ("restart", Self::Restart),
-        ("add_capacity", Self::AddCapacity),
-        ("disable", Self::Disable),
-        ("rollback", Self::Rollback),
-        ("fix", Self::Fix),
-    ];
-
-    /// Its word in files.
-    pub fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(_, it)| *it == self).expect("all of them are there").0
-    }
-
-    /// Whether it takes the cause away.
-    pub fn ends_cause(self) -> bool {
-        matches!(self, Self::Rollback | Self::Fix)
-    }
 }
 
 /// Something that stopped the spread.
@@ -184,12 +131,6 @@ pub(crate) const OBSERVED: Shape = Shape {
     schema: "/$defs/observation",
 };
 
-pub(crate) const ACTION: Shape = Shape {
-    what: "an action",
-    keys: &["at", "action", "target", "share"],
-    schema: "/$defs/action",
-};
-
 pub(crate) const CONTAINMENT: Shape = Shape {
     what: "a containment",
     keys: &["what", "caller", "dependency", "stopped"],
@@ -217,6 +158,13 @@ impl Incident {
         let files = kind::open(document, Kind::Incident, &INCIDENT, &problems)
             .map(|mapping| files(&mapping, document, sources));
         problems.finish(files)
+    }
+
+    /// The change that set it off, with what operators did.
+    pub fn acted_on(&self, change: &Change) -> Change {
+        let mut change = change.clone();
+        change.actions.extend(self.actions.iter().cloned());
+        change
     }
 
     /// What an incident file means, the names in it being those of a topology.
@@ -277,17 +225,13 @@ fn incident(mapping: &Mapping<'_>, files: IncidentFiles, topology: &Topology) ->
     let duration = |key| mapping.get(key).and_then(|field: Field<'_>| field.duration());
     let observed = mapping.need("observed", "[{ service: payments, from: 4m, to: 2h }]");
     let observed = observed.map(|field| observations(&field, &names, topology));
-    let mut actions = Vec::new();
-    for item in mapping.get("actions").iter().flat_map(Field::items) {
-        actions.extend(action(&item, &names));
-    }
     let mut contained = Vec::new();
     for item in mapping.get("containment").iter().flat_map(Field::items) {
         contained.extend(containment(&item, &names));
     }
     Some(Incident {
         scored: mapping.get("scored").and_then(|field| field.flag()).unwrap_or(true),
-        actions,
+        actions: actions(mapping.get("actions"), &names),
         duration: mapping.get("duration").and_then(|field| field.positive_duration()),
         containment: contained,
         sources: texts("sources"),
@@ -348,15 +292,6 @@ fn one(item: &Field<'_>, names: &Names<'_>, topology: &Topology) -> Option<Obser
     let severity = mapping.get("severity").and_then(|field| field.share());
     let source = mapping.get("source").and_then(|field| field.title());
     Some(Observed { on: on?, state: state?, from, to, severity, source })
-}
-
-fn action(item: &Field<'_>, names: &Names<'_>) -> Option<Action> {
-    let mapping = item.mapping(&ACTION)?;
-    let at = mapping.need("at", "90m").and_then(|field| field.duration());
-    let kind = mapping.need("action", "rollback").and_then(|field| field.word(&ActionKind::ALL));
-    let target = mapping.get("target").and_then(|field| names.resolve_service(&field));
-    let share = mapping.get("share").and_then(|field| field.share());
-    Some(Action { at: at?, action: kind?, target, share })
 }
 
 fn containment(item: &Field<'_>, names: &Names<'_>) -> Option<Containment> {

@@ -5,6 +5,7 @@
 //! named in the model is sorted by name, so that the order of keys in a file changes nothing. What is
 //! doubtful rather than wrong, [`lint`] says of what was checked.
 
+pub mod action;
 pub mod change;
 pub mod cost;
 mod decode;

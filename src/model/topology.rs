@@ -1,5 +1,6 @@
 //! The checked topology: services, what they depend on, and the order flows that run over them.
 
+use super::action::Automation;
 use super::units::{Money, Rate, Seconds, Share};
 use crate::diagnostic::Place;
 
@@ -93,6 +94,8 @@ pub struct Service {
     pub overload: Option<Overload>,
     /// How it comes back.
     pub recovery: Recovery,
+    /// What it does by itself when something fails.
+    pub automations: Vec<Automation>,
     /// What every request to it needs.
     pub dependencies: Vec<Dependency>,
     /// Operations with dependencies of their own; sorted by name.
@@ -229,6 +232,11 @@ impl Dependency {
     pub fn is_async(&self) -> bool {
         self.kind == Some(CallKind::Async)
     }
+
+    /// Whether only load runs along it: failure never reaches the caller.
+    pub fn is_load(&self) -> bool {
+        self.kind == Some(CallKind::Load) || self.propagation.is_zero()
+    }
 }
 
 /// Whether a caller fails without its dependency.
@@ -247,6 +255,8 @@ pub enum CallKind {
     Sync,
     /// It goes on: what is slow is as good as down.
     Async,
+    /// It puts load on the other and needs no answer: failure does not travel along.
+    Load,
 }
 
 /// How long a caller waits.

@@ -1,20 +1,32 @@
 //! Replayed incidents as sentences, and as Markdown.
 
+use crate::report::diagnosis::RankedReport;
 use crate::report::replay::{
-    ComponentReport, ContainmentReport, IncidentReport, ReplayReport, ScoreReport,
+    ActionReport, ComponentReport, ContainmentReport, IncidentReport, ReplayReport, ScoreReport,
 };
 
 /// The comparison in Markdown.
 pub fn markdown(report: &ReplayReport) -> String {
     let mut out = format!("{}\n\n", essence(report));
-    out.push_str(&format!("| | {} |\n|---|{}\n", HEADS.join(" | "), "---:|".repeat(HEADS.len())));
-    for (name, score) in score_rows(report) {
-        out.push_str(&format!("| {} | {} |\n", cell(&name), cells(&score).join(" | ")));
+    let heads = heads(report);
+    out.push_str(&format!("| | {} |\n|---|{}\n", heads.join(" | "), "---:|".repeat(heads.len())));
+    for row in score_rows(report) {
+        out.push_str(&format!("| {} | {} |\n", cell(&row.name), row.cells.join(" | ")));
     }
     for incident in &report.incidents {
         out.push_str(&format!("\n### {}\n\n", cell(&title(incident))));
         for line in lines(incident) {
             out.push_str(&format!("- {}\n", cell(&line)));
+        }
+        let times = timeline(incident);
+        if !times.is_empty() {
+            out.push_str(
+                "\n| failing or degraded | seen | fails by the simulation |\n|---|---|---|\n",
+            );
+        }
+        for time in times {
+            let [seen, simulated] = [&time.seen, &time.simulated];
+            out.push_str(&format!("| {} | {seen} | {simulated} |\n", cell(time.name)));
         }
     }
     out.push_str(&format!("\n{}\n", footer(report)));
@@ -39,21 +51,50 @@ pub(super) fn cells(score: &ScoreReport) -> [String; 7] {
     ]
 }
 
-pub(super) fn score_rows(report: &ReplayReport) -> Vec<(String, ScoreReport)> {
-    let mut rows = vec![
-        ("simulated".to_owned(), report.score.clone()),
-        ("simulated, stated dependencies only".to_owned(), report.stated_only.clone()),
-    ];
-    rows.extend(report.baselines.iter().map(|it| (it.rule.clone(), it.score.clone())));
+/// The heads of the columns; the last, where it was asked for, is the place of what set an incident
+/// off among what a diagnosis finds.
+pub(super) fn heads(report: &ReplayReport) -> Vec<String> {
+    let trigger = report.diagnosis.as_ref().map(|_| "trigger");
+    HEADS.into_iter().chain(trigger).map(str::to_owned).collect()
+}
+
+/// A line of the table of scores.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) cells: Vec<String>,
+}
+
+pub(super) fn score_rows(report: &ReplayReport) -> Vec<Row> {
+    let of_all = report.diagnosis.as_ref().map(|it| format!("{}/{}", it.first_three, it.scored));
+    let row = |name: String, score: &ScoreReport, trigger: Option<String>| {
+        let trigger = of_all.as_ref().map(|_| trigger.unwrap_or_else(|| "-".to_owned()));
+        Row { name, cells: cells(score).into_iter().chain(trigger).collect() }
+    };
+    let named = |name: &str, score: &ScoreReport| row(name.to_owned(), score, None);
+    let mut rows = vec![row("simulated".to_owned(), &report.score, of_all.clone())];
+    rows.push(named("the same, told when the cause ended", &report.told_of_the_end));
+    rows.push(named("simulated, operators do nothing", &report.nothing_done));
+    rows.push(named("simulated, stated dependencies only", &report.stated_only));
+    rows.extend(report.baselines.iter().map(|it| named(&it.rule, &it.score)));
     rows.extend(report.ablation.iter().map(|it| {
         let remark = if it.changes_anything { "" } else { " (changes nothing)" };
-        (format!("without {}{remark}", it.without), it.score.clone())
+        row(format!("without {}{remark}", it.without), &it.score, None)
     }));
-    rows.extend(report.incidents.iter().map(|it| {
+    let places = report.diagnosis.iter().flat_map(|it| it.incidents.iter().map(place));
+    let places = places.map(Some).chain(std::iter::repeat(None));
+    rows.extend(report.incidents.iter().zip(places).map(|(it, place)| {
         let remark = if it.scored { "" } else { " (not scored)" };
-        (format!("{}{remark}", it.name), it.score.clone())
+        row(format!("{}{remark}", it.name), &it.score, place)
     }));
     rows
+}
+
+/// `2`, or `2-4` where others are exactly as likely.
+fn place(it: &RankedReport) -> String {
+    match it.tied {
+        0 => it.rank.to_string(),
+        tied => format!("{}-{}", it.rank, it.rank + tied),
+    }
 }
 
 pub(super) fn essence(report: &ReplayReport) -> String {
@@ -75,7 +116,7 @@ pub(super) fn title(incident: &IncidentReport) -> String {
     format!("{}{date}: {hits} of {} right", incident.name, incident.components.len())
 }
 
-/// Every miss, the duration, the containments, and what was done.
+/// Every miss, the duration, the containments, and what was done with what it changed.
 pub(super) fn lines(incident: &IncidentReport) -> Vec<String> {
     let misses = incident.components.iter().filter(|it| !it.is_hit()).map(miss);
     let mut lines: Vec<String> = misses.collect();
@@ -92,17 +133,75 @@ pub(super) fn lines(incident: &IncidentReport) -> Vec<String> {
         ));
     }
     lines.extend(incident.containment.iter().map(contained));
-    let left = incident.actions.iter().filter(|it| !it.simulated);
-    let left: Vec<String> = left
-        .map(|it| {
-            let target = it.target.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
-            format!("{}{target} at {}", it.action.replace('_', " "), minutes(it.at_s))
-        })
-        .collect();
-    if !left.is_empty() {
-        lines.push(format!("done by operators and not simulated: {}", left.join(", ")));
-    }
+    lines.extend(incident.actions.iter().map(done));
     lines
+}
+
+/// What operators did, and what it changed.
+fn done(it: &ActionReport) -> String {
+    let target = it.target.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
+    let share = it.share.map(|it| format!(" ({:.0}%)", it * 100.0)).unwrap_or_default();
+    let what = format!("{}{target}{share} at {}", it.action.replace('_', " "), minutes(it.at_s));
+    format!("done: {what}; {}", difference(it))
+}
+
+/// What is different by the simulation without something that operators did.
+fn difference(it: &ActionReport) -> String {
+    let mut parts = Vec::new();
+    if !it.spared.is_empty() {
+        parts.push(format!("worse without it: {}", it.spared.join(", ")));
+    }
+    if !it.made_worse.is_empty() {
+        parts.push(format!("better without it: {}", it.made_worse.join(", ")));
+    }
+    if let (Some(with), Some(without)) = (it.with_s, it.without_s)
+        && (with - without).abs() >= 30.0
+    {
+        parts.push(format!("it lasts {} with it, {} without", minutes(with), minutes(without)));
+    }
+    if parts.is_empty() {
+        return "by the simulation it changes neither what fails nor for how long".to_owned();
+    }
+    parts.join("; ")
+}
+
+/// When something was impacted, beside when it fails by the simulation.
+pub(super) struct Times<'a> {
+    pub(super) name: &'a str,
+    pub(super) seen: String,
+    pub(super) simulated: String,
+}
+
+/// All whose times are known, the first one first.
+pub(super) fn timeline(incident: &IncidentReport) -> Vec<Times<'_>> {
+    let mut timed: Vec<&ComponentReport> = incident
+        .components
+        .iter()
+        .filter(|it| it.observed_from_s.is_some() || it.observed_until_s.is_some())
+        .collect();
+    timed.sort_by(|a, b| {
+        let from = |it: &ComponentReport| it.observed_from_s.unwrap_or(f64::INFINITY);
+        from(a).total_cmp(&from(b))
+    });
+    let span = |from: Option<f64>, until: Option<f64>| match (from, until) {
+        (Some(from), Some(until)) => format!("+{} to +{}", minutes(from), minutes(until)),
+        (Some(from), None) => format!("from +{}", minutes(from)),
+        (None, Some(until)) => format!("until +{}", minutes(until)),
+        (None, None) => "not".to_owned(),
+    };
+    let times = |it: &'_ ComponentReport| {
+        let until = it.first_failed_s.zip(it.failed_for_s).map(|(from, lasted)| from + lasted);
+        let first = it.first_failed_s.filter(|_| it.failed >= 0.5);
+        (
+            span(it.observed_from_s, it.observed_until_s),
+            span(first, until.filter(|_| first.is_some())),
+        )
+    };
+    let all = timed.into_iter().map(|it| {
+        let (seen, simulated) = times(it);
+        Times { name: &it.name, seen, simulated }
+    });
+    all.collect()
 }
 
 fn miss(it: &ComponentReport) -> String {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::diagnosis::DiagnosisScoreReport;
+
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/replay/v1";
 
@@ -26,6 +28,14 @@ pub struct ReplayReport {
     pub score: ScoreReport,
     /// The same without dependencies that are only inferred.
     pub stated_only: ScoreReport,
+    /// The same where the duration that counts is that of a simulation which is told when operators
+    /// ended the cause: most of it is given.
+    pub told_of_the_end: ScoreReport,
+    /// The same without anything that operators did.
+    pub nothing_done: ScoreReport,
+    /// At which place a diagnosis puts what set the incidents off; only where asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<DiagnosisScoreReport>,
     /// What rules reach that simulate nothing.
     pub baselines: Vec<BaselineReport>,
     /// One by one, in the order given.
@@ -99,7 +109,7 @@ pub struct IncidentReport {
     pub duration: Option<DurationReport>,
     /// What stopped the spread, and what happens without it.
     pub containment: Vec<ContainmentReport>,
-    /// What operators did, and whether the simulation can take it into account.
+    /// What operators did, and what it changed by the simulation.
     pub actions: Vec<ActionReport>,
     /// Where the facts are from.
     pub sources: Vec<String>,
@@ -121,9 +131,15 @@ pub struct ComponentReport {
     /// From when it was impacted, in seconds, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_from_s: Option<f64>,
+    /// Until when it was impacted, in seconds, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_until_s: Option<f64>,
     /// The median time of its first failure, in seconds from the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_failed_s: Option<f64>,
+    /// The median of how long it failed in all, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_for_s: Option<f64>,
 }
 
 impl ComponentReport {
@@ -139,7 +155,8 @@ pub struct DurationReport {
     /// In truth, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_s: Option<f64>,
-    /// The median by the simulation, in seconds, with the documented delays of detection and rollback.
+    /// The median by the simulation, in seconds, which is not told when operators ended the cause:
+    /// detection and rollback have the documented delays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted_s: Option<f64>,
     /// The same when the cause ends at the time at which operators took it away; left out where
@@ -179,8 +196,16 @@ pub struct ActionReport {
     /// To which share of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
-    /// Whether `given_actions_s` takes it into account: what ends the cause does.
-    pub simulated: bool,
+    /// What is worse without it by the simulation.
+    pub spared: Vec<String>,
+    /// What is better without it by the simulation.
+    pub made_worse: Vec<String>,
+    /// The median duration with it, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with_s: Option<f64>,
+    /// The median duration without it, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_s: Option<f64>,
 }
 
 /// An element of the model that was left out.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::compile::acts::Does;
 use crate::engine::outcome::DetectedBy;
 use crate::engine::tape::{Event, Moment, Tape};
 use crate::model::Topology;
@@ -185,8 +186,34 @@ impl Names {
         }
     }
 
+    fn acted(&self, by: u32, does: Does, service: u32, share: f64) -> String {
+        let name = |service: u32| self.services.get(service as usize).map(String::as_str);
+        let who = name(by).unwrap_or("somebody");
+        let part = if share < 1.0 { format!("{} of ", percent(share)) } else { String::new() };
+        match (does, name(service)) {
+            (Does::LeadAround, on) => {
+                format!("{who} leads {part}the calls around {}", on.unwrap_or("everything"))
+            }
+            (Does::TurnAway, Some(on)) => {
+                format!("{who} turns away {part}the requests to {on}")
+            }
+            (Does::TurnAway, None) => format!("{who} turns away {part}the orders"),
+            (Does::Restart, on) => format!("{who} restarts {part}{}", on.unwrap_or("everything")),
+            (Does::AddCapacity, on) => {
+                let more = percent(share);
+                format!("{who} gives {} {more} more capacity", on.unwrap_or("everything"))
+            }
+            (Does::TakeCapacity, on) => {
+                format!("{who} takes {part}the capacity of {} away", on.unwrap_or("everything"))
+            }
+            (Does::SwitchOff, on) => {
+                format!("{who} switches {part}{} off", on.unwrap_or("everything"))
+            }
+            (Does::EndCause, on) => format!("{who} mends {part}{}", on.unwrap_or("the cause")),
+        }
+    }
+
     fn event(&self, event: &Event, moment: &Moment) -> String {
-        let percent = |share: f64| format!("{}%", (share * 1000.0).round() / 10.0);
         match *event {
             Event::Stage(stage) => {
                 format!("stage {} begins: {} have the change", stage + 1, percent(moment.exposure))
@@ -226,6 +253,11 @@ impl Names {
                 format!("{} serves again", self.services[service as usize])
             }
             Event::Repaired => "the corrupt data are repaired".to_owned(),
+            Event::Acted { by, does, service, share } => self.acted(by, does, service, share),
         }
     }
+}
+
+fn percent(share: f64) -> String {
+    format!("{}%", (share * 1000.0).round() / 10.0)
 }

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use blastwave::compile::{Plan, compile};
+use blastwave::diagnostic::Place;
 use blastwave::engine::outcome::Outcome;
 use blastwave::engine::tape::Tape;
 use blastwave::engine::{Guard, Silent, Simulation};
-use blastwave::model::topology::{Caller, Dependency};
-use blastwave::model::{Change, Seconds, Topology};
+use blastwave::model::action::{Action, ActionKind, Automation};
+use blastwave::model::topology::{CallKind, Caller, Dependency, ServiceId};
+use blastwave::model::{Change, Seconds, Share, Topology};
 
 use crate::oracle;
-use crate::random::{Features, Scenario, describe, scenario};
+use crate::random::{Dice, Features, Scenario, describe, scenario};
 
 const SEED: u64 = 11;
 /// How far shares of the two may be apart, without load.
@@ -223,35 +225,103 @@ const EVENTS: f64 = 12.0;
 #[test]
 fn stories_agree() {
     for seed in 20_000..20_300 {
-        let Scenario { topology, change } = scenario(seed, &small(Features::time()));
-        let plan = compile(&topology, &change, Seconds::ZERO);
-        let step = change.horizon.get() / STEPS;
-        let outcomes = outcomes(&plan);
-        let course = outcomes[0].course.as_ref().expect("there is time");
-        for trial in 0..3 {
-            let expected = oracle::story(&topology, &change, SEED, trial, step);
-            if expected.restless || !expected.unsettled.is_empty() {
-                continue;
-            }
-            let found = Found { topology: &topology, change: &change, seed, trial };
-            for (index, flow) in topology.flows.iter().enumerate() {
-                let lost = outcomes[0].flows[index].unserved[trial as usize];
-                let expected = expected.flows[&flow.name].lost_seconds;
-                let agrees = (lost - expected).abs() <= EVENTS * step;
-                found.assert_for(agrees, &flow.name, (lost, expected, step));
-            }
-            let detected = course.detected[trial as usize];
-            let expected_at = expected.detected.map_or(f64::INFINITY, |it| it.at);
-            let agrees = detected == expected_at || (detected - expected_at).abs() <= EVENTS * step;
-            found.assert_for(agrees, "detection", (detected, expected_at));
-            let stuck: Vec<&str> = outcomes[0]
-                .oddities
-                .iter()
-                .filter(|it| bit(it.stuck, trial))
-                .map(|it| topology.services[it.service as usize].name.as_str())
-                .collect();
-            let never: Vec<&str> = expected.never_recover.iter().map(String::as_str).collect();
-            found.assert_for(stuck == never, "services that never come back", (&stuck, &never));
+        assert_story_agrees(seed, &scenario(seed, &small(Features::time())));
+    }
+}
+
+#[test]
+fn stories_in_which_somebody_acts_agree() {
+    for seed in 30_000..30_400 {
+        let mut scenario = scenario(seed, &small(Features::time()));
+        let mut dice = Dice::new(seed);
+        if dice.chance(0.7) {
+            add_actions(&mut scenario, &mut dice);
+        }
+        if scenario.change.actions.is_empty() || dice.chance(0.5) {
+            add_automations(&mut scenario.topology, &mut dice);
+        }
+        if dice.chance(0.3) {
+            make_some_loads(&mut scenario.topology, &mut dice);
+        }
+        assert_story_agrees(seed, &scenario);
+    }
+}
+
+fn assert_story_agrees(seed: u64, scenario: &Scenario) {
+    let Scenario { topology, change } = scenario;
+    let plan = compile(topology, change, Seconds::ZERO);
+    let step = change.horizon.get() / STEPS;
+    let outcomes = outcomes(&plan);
+    let course = outcomes[0].course.as_ref().expect("there is time");
+    for trial in 0..3 {
+        let expected = oracle::story(topology, change, SEED, trial, step);
+        if expected.restless || !expected.unsettled.is_empty() {
+            continue;
+        }
+        let found = Found { topology, change, seed, trial };
+        for (index, flow) in topology.flows.iter().enumerate() {
+            let lost = outcomes[0].flows[index].unserved[trial as usize];
+            let expected = expected.flows[&flow.name].lost_seconds;
+            let agrees = (lost - expected).abs() <= EVENTS * step;
+            found.assert_for(agrees, &flow.name, (lost, expected, step));
+        }
+        let detected = course.detected[trial as usize];
+        let expected_at = expected.detected.map_or(f64::INFINITY, |it| it.at);
+        let agrees = detected == expected_at || (detected - expected_at).abs() <= EVENTS * step;
+        found.assert_for(agrees, "detection", (detected, expected_at));
+        let stuck: Vec<&str> = outcomes[0]
+            .oddities
+            .iter()
+            .filter(|it| bit(it.stuck, trial))
+            .map(|it| topology.services[it.service as usize].name.as_str())
+            .collect();
+        let never: Vec<&str> = expected.never_recover.iter().map(String::as_str).collect();
+        found.assert_for(stuck == never, "services that never come back", (&stuck, &never));
+    }
+}
+
+/// One to four things that operators do before the horizon.
+fn add_actions(scenario: &mut Scenario, dice: &mut Dice) {
+    let Scenario { topology, change } = scenario;
+    let horizon = change.horizon.get();
+    for _ in 0..=dice.below(4) {
+        change.actions.push(Action {
+            at: Seconds::new(1.0 + (horizon * dice.unit()).floor()).expect("a duration"),
+            action: dice.pick(&ActionKind::ALL).1,
+            target: dice.chance(0.7).then(|| some_service(topology, dice)),
+            share: dice.chance(0.6).then(|| dice.share()),
+            place: Place::default(),
+        });
+    }
+}
+
+fn some_service(topology: &Topology, dice: &mut Dice) -> ServiceId {
+    ServiceId(dice.below(topology.services.len()) as u32)
+}
+
+fn add_automations(topology: &mut Topology, dice: &mut Dice) {
+    for _ in 0..=dice.below(2) {
+        let [owner, watches, target] = [0; 3].map(|_| some_service(topology, dice));
+        let minutes = |count: usize| Seconds::new(60.0 * count as f64).expect("a duration");
+        let again = dice.chance(0.5);
+        topology.services[owner.0 as usize].automations.push(Automation {
+            watches,
+            failing: Share::new(0.05 + 0.9 * dice.unit()).expect("a share"),
+            lasting: minutes(dice.below(20)),
+            action: dice.pick(&ActionKind::ALL).1,
+            target,
+            share: dice.chance(0.6).then(|| dice.share()),
+            every: minutes(if again { 5 + dice.below(20) } else { 0 }),
+            at_most: if again { 1 + dice.below(3) as u32 } else { 1 },
+        });
+    }
+}
+
+/// Turns some calls into those that are there for the load.
+fn make_some_loads(topology: &mut Topology, dice: &mut Dice) {
+    for service in &mut topology.services {
+        for it in service.dependencies.iter_mut().filter(|_| dice.chance(0.4)) {
+            it.kind = Some(CallKind::Load);
         }
     }
 }

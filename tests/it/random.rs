@@ -470,6 +470,7 @@ impl Builder {
                 .then(|| Share::new(0.2 + 0.8 * self.dice.unit()).expect("a share")),
             overload: self.dice.pick(&[None, Some(Overload::Collapse), Some(Overload::Shed)]),
             recovery: self.recovery(),
+            automations: Vec::new(),
             dependencies: self.dependencies(&candidates, 4),
             endpoints: (0..self.endpoints[number])
                 .map(|endpoint| Endpoint {

@@ -76,8 +76,14 @@ impl Run<'_> {
         let mut from = all(0.0);
         let mut alive = [true; LANES];
         while alive.contains(&true) {
+            for lane in (0..LANES).filter(|lane| alive[*lane]) {
+                self.act(lane);
+            }
             self.update_own();
             self.settle();
+            for lane in (0..LANES).filter(|lane| alive[*lane]) {
+                self.watch(lane);
+            }
             baseline.steps.push(self.baseline_step(from));
             for lane in 0..LANES {
                 if alive[lane] {

@@ -37,6 +37,7 @@ impl<const W: usize> Moment<'_, W> {
         let quiet = &self.cohorts[cohort].quiet;
         let members = self.plan.members_of(call).iter().all(|member| quiet[member.node as usize]);
         members
+            && !self.is_led_around(call)
             && (!self.plan.has_load
                 || call.cache().is_none_or(|it| it.node == NONE || quiet[it.node as usize]))
     }
@@ -81,6 +82,11 @@ impl<const W: usize> Moment<'_, W> {
             }
             steps.after(Guard::Rarity, &shares);
         }
+        let off = self.switched_off.iter().find(|(known, _)| *known == call.dependency);
+        if let Some((_, off)) = off {
+            scale(&mut shares, &off.map(|off| 1.0 - off));
+            steps.after(Guard::Rarity, &shares);
+        }
         let reaches = self.reaches[call.dependency as usize];
         if reaches != u8::MAX {
             silence(&mut shares, !reaches);
@@ -101,7 +107,11 @@ impl<const W: usize> Moment<'_, W> {
         let node = self.plan.members[member as usize].node;
         let raw = self.cohorts[cohort].shares[node as usize];
         let mut shares = raw;
-        steps.enters(&raw);
+        let made = self.made(node);
+        if let Some(made) = &made {
+            scale(&mut shares, made);
+        }
+        steps.enters(&shares);
         if call.soft {
             shares.degraded = all(0.0);
         }
@@ -144,6 +154,11 @@ impl<const W: usize> Moment<'_, W> {
             steps.after(Guard::Cache, &shares);
         }
         if self.plan.has_load {
+            if let Some(made) = &made {
+                for lane in 0..W {
+                    factor[lane] *= made[lane];
+                }
+            }
             self.cohorts[cohort].traffic[member as usize] = factor;
         }
         shares
@@ -171,6 +186,21 @@ impl<const W: usize> Moment<'_, W> {
         }
         self.members = members;
         shares
+    }
+
+    /// Which share of the calls to a node is made, where some are led around it.
+    #[inline(always)]
+    fn made(&self, node: u32) -> Option<Lanes<W>> {
+        let led = self.led_around.iter().find(|(known, _)| *known == node);
+        led.map(|(_, led)| led.map(|share| 1.0 - share))
+    }
+
+    /// Whether some of these calls are led around what they call.
+    #[inline(always)]
+    fn is_led_around(&self, call: &Call) -> bool {
+        let led = |node| self.led_around.iter().any(|(known, _)| *known == node);
+        !self.led_around.is_empty()
+            && self.plan.members_of(call).iter().any(|member| led(member.node))
     }
 
     /// In which lanes a node has not been failing for as long as this.
@@ -235,6 +265,16 @@ impl<const W: usize> Moment<'_, W> {
                 shares.down[lane] = down;
                 shares.slow[lane] += slow;
             }
+        }
+    }
+}
+
+/// All four shares times a share.
+#[inline(always)]
+fn scale<const W: usize>(shares: &mut Shares<W>, by: &Lanes<W>) {
+    for share in [&mut shares.slow, &mut shares.down, &mut shares.corrupt, &mut shares.degraded] {
+        for lane in 0..W {
+            share[lane] *= by[lane];
         }
     }
 }

@@ -85,6 +85,7 @@ impl Run<'_> {
     /// Everything that happens at the present time of a lane, before its moment is computed.
     pub(super) fn events(&mut self, lane: usize) {
         let time = self.moment.time[lane];
+        self.act(lane);
         if let Some(schedule) = &self.plan.schedule
             && !self.courses[lane].without_change
         {
@@ -119,6 +120,13 @@ impl Run<'_> {
             } else if has(self.world.rollback_works, lane) {
                 self.end(lane, time, schedule, false);
             }
+        }
+    }
+
+    /// Ends the cause by hand.
+    pub(super) fn cause_taken_away(&mut self, lane: usize) {
+        if let Some(schedule) = &self.plan.schedule {
+            self.end(lane, self.moment.time[lane], schedule, false);
         }
     }
 
@@ -231,6 +239,7 @@ impl Run<'_> {
                 due(course.kill_at);
             }
         }
+        due(self.acts.next_time(self.plan, lane, course.without_change));
         let mut later = |at: f64| {
             if at > time {
                 next = next.min(at);
@@ -244,6 +253,8 @@ impl Run<'_> {
             }
         }
         later(course.repair_at);
+        later(self.next_added(lane, time));
+        later(self.next_repair(lane, time));
         for held in self.held.iter().filter(|held| held.lane == lane) {
             let warmup = self.plan.services[held.service as usize].warmup;
             later(self.next_ramp(held.at, warmup, time));

@@ -4,6 +4,7 @@
 //! lane has a clock of its own and goes from event to event; between events nothing changes but
 //! capacity during a warm-up, which is cut into steps.
 
+mod acts;
 mod baseline;
 mod call;
 mod course;

@@ -104,6 +104,10 @@ pub(super) struct Moment<'a, const W: usize> {
     pub(super) computed: Vec<bool>,
     /// By node: whether what it sends to its dependencies may have changed. For each cohort.
     pub(super) sends_anew: Vec<Vec<bool>>,
+    /// By node, for those that calls are led around: the share of them.
+    pub(super) led_around: Vec<(u32, Lanes<W>)>,
+    /// By dependency, for those of services that are switched off: the share that is not called.
+    pub(super) switched_off: Vec<(u32, Lanes<W>)>,
     /// Room for the members of an `any_of`.
     pub(super) members: Vec<Shares<W>>,
     /// By service: the lanes in which it is in a cycle that did not come to rest.
@@ -125,6 +129,8 @@ impl<'a, const W: usize> Moment<'a, W> {
             dirty: vec![vec![true; plan.nodes.len()]; cohorts],
             computed: vec![false; plan.nodes.len()],
             sends_anew: vec![vec![true; plan.nodes.len()]; cohorts],
+            led_around: Vec::new(),
+            switched_off: Vec::new(),
             members: Vec::new(),
             restless: vec![0; plan.services.len()],
             awaited: vec![false; plan.nodes.len()],
@@ -135,6 +141,8 @@ impl<'a, const W: usize> Moment<'a, W> {
     pub(super) fn reset(&mut self) {
         self.time = all(0.0);
         self.cohorts.iter_mut().for_each(Cohort::reset);
+        self.led_around.clear();
+        self.switched_off.clear();
         self.overload.fill(all(0.0));
         self.restless.fill(0);
         self.dirty.iter_mut().for_each(|dirty| dirty.fill(true));

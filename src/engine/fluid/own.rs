@@ -21,17 +21,23 @@ impl Run<'_> {
                 self.afflict(service);
             }
         }
+        self.find_acted_on();
     }
 
     /// Gives the nodes of a service a place to note what they suffer.
     pub(super) fn afflict(&mut self, service: u32) {
         for node in self.plan.nodes_of(service) {
-            if self.moment.cohorts[0].own_index[node as usize] == NONE {
-                self.afflicted.push(node);
-                for cohort in &mut self.moment.cohorts {
-                    cohort.own_index[node as usize] = cohort.own.len() as u32;
-                    cohort.own.push(Left::ALL);
-                }
+            self.afflict_node(node);
+        }
+    }
+
+    /// Gives a node a place to note what it suffers.
+    pub(super) fn afflict_node(&mut self, node: u32) {
+        if self.moment.cohorts[0].own_index[node as usize] == NONE {
+            self.afflicted.push(node);
+            for cohort in &mut self.moment.cohorts {
+                cohort.own_index[node as usize] = cohort.own.len() as u32;
+                cohort.own.push(Left::ALL);
             }
         }
     }
@@ -103,8 +109,9 @@ impl Run<'_> {
                     Some(severity) if sticky => (severity, 0.0),
                     Some(severity) => (severity * self.courses[lane].exposure, 0.0),
                 };
-                self.target_shares[target][0][lane] = exposed;
-                self.target_shares[target][1][lane] = other;
+                let still = self.still_broken(target, lane);
+                self.target_shares[target][0][lane] = exposed * still;
+                self.target_shares[target][1][lane] = other * still;
             }
         }
     }
@@ -117,9 +124,17 @@ impl Run<'_> {
             return None;
         }
         let from = self.fails_from[target][lane];
-        if course.ended_at.is_finite() {
-            let outlives = broken.mode[lane] == Mode::Corrupt && time < course.repair_at;
-            return (outlives && from <= course.ended_at).then_some(broken.severity[lane]);
+        let by_itself = self.acts.ended_at(target, lane);
+        let (ended, repaired) = if by_itself.is_finite() {
+            (by_itself, self.repaired_at(by_itself, lane))
+        } else {
+            (course.ended_at, course.repair_at)
+        };
+        if ended.is_finite() {
+            let outlives = broken.mode[lane] == Mode::Corrupt
+                && time < repaired
+                && !(course.worsened && by_itself.is_finite());
+            return (outlives && from <= ended).then_some(broken.severity[lane]);
         }
         if course.worsened {
             return Some(1.0);
@@ -165,9 +180,13 @@ impl Run<'_> {
     }
 
     fn own_left(&self, node: u32, cohort: usize) -> Left {
+        if self.plan.nodes[node as usize].service == NONE {
+            return self.left_of_orders();
+        }
         let service = self.plan.nodes[node as usize].service as usize;
         let down = self.world.down[service] | self.fallen[service];
         let mut left = Left::ALL;
+        self.leave_on_purpose(service, &mut left);
         if down != 0 {
             left.lose_down(&ones(down));
         }
@@ -261,16 +280,18 @@ impl Run<'_> {
             let ramp =
                 self.ramp(held.at, self.plan.services[held.service as usize].warmup, held.lane);
             if ramp < 1.0 {
-                self.loads.capacity[held.service as usize][held.lane] *= ramp;
+                self.loads.capacity[held.service as usize][held.lane] *=
+                    1.0 - held.part + held.part * ramp;
             }
             if held.fell && self.moment.time[held.lane] < held.at {
                 self.loads.exempt[held.service as usize] |= 1 << held.lane;
             }
         }
+        self.change_capacities();
     }
 
     /// The share of its capacity that a restarted service has, at the middle of the present step.
-    fn ramp(&self, at: f64, warmup: f64, lane: usize) -> f64 {
+    pub(super) fn ramp(&self, at: f64, warmup: f64, lane: usize) -> f64 {
         let time = self.moment.time[lane];
         if time < at || warmup <= 0.0 || time >= at + warmup {
             return 1.0;
@@ -305,19 +326,15 @@ impl Run<'_> {
                 if factor == all(1.0) {
                     continue;
                 }
-                let mut add = |node| match surges.iter_mut().find(|(known, _)| *known == node) {
-                    Some((_, known)) => {
-                        for lane in 0..LANES {
-                            known[lane] *= factor[lane];
-                        }
-                    }
-                    None => surges.push((node, factor)),
-                };
+                let mut add = |node| multiply(&mut surges, node, &factor);
                 match it.hit {
                     Hit::Service(service) => self.plan.nodes_of(service).for_each(&mut add),
                     Hit::Endpoint { node, .. } => add(node),
                     Hit::Domain(_) => {}
                 }
+            }
+            for (node, factor) in self.hushed() {
+                multiply(&mut surges, node, &factor);
             }
             let before = std::mem::replace(&mut self.moment.cohorts[cohort].surge, surges.clone());
             if before != surges {
@@ -335,5 +352,17 @@ impl Run<'_> {
             let surges = share > 0.0 && self.mode(target, lane) == Mode::Surge;
             if surges { 1.0 + share * more } else { 1.0 }
         })
+    }
+}
+
+/// Multiplies an entry of a short list.
+fn multiply(list: &mut Vec<(u32, Lanes)>, node: u32, factor: &Lanes) {
+    match list.iter_mut().find(|(known, _)| *known == node) {
+        Some((_, known)) => {
+            for lane in 0..LANES {
+                known[lane] *= factor[lane];
+            }
+        }
+        None => list.push((node, *factor)),
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Held {
     pub(super) crashed: bool,
     /// Whether a target domain took it down: then it fails fast, and is not overloaded.
     pub(super) fell: bool,
+    /// The share of it that restarts: 1 but for what operators start anew in part.
+    pub(super) part: f64,
     /// For each of its nodes and each cohort the slow and the down share that it keeps.
     shares: Vec<(u32, Vec<(f64, f64)>)>,
 }
@@ -51,17 +53,55 @@ impl Run<'_> {
             }
         }
         self.courses[lane].ended_at = time;
+        self.hold_all(restarting, lane, time);
+    }
+
+    /// The same for one service alone, while others are still broken.
+    pub(super) fn end_cause_at(&mut self, service: u32, lane: usize, time: f64) {
+        let mut targets = self.setup.targets_of[service as usize].iter();
+        if targets.any(|target| self.must_restart(*target, lane)) {
+            let held = self.hold_target(service, lane);
+            self.hold_all(BTreeMap::from([(service, held)]), lane, time);
+        }
+    }
+
+    /// Starts a share of a service anew, or lets it wait for nothing any more.
+    pub(super) fn restart(&mut self, service: u32, lane: usize, share: f64) {
+        let time = self.moment.time[lane];
+        let at = time + self.plan.services[service as usize].restart;
+        let overload = &mut self.moment.overload[service as usize][lane];
+        *overload *= 1.0 - share;
+        self.moment.touch_service(service);
+        let waiting = self
+            .held
+            .iter_mut()
+            .find(|it| it.lane == lane && it.service == service && time < it.at);
+        if let Some(held) = waiting {
+            held.at = held.at.min(at);
+            return;
+        }
+        let held = self.hold(service, lane, |_, _| (0.0, share));
+        self.afflict(service);
+        self.replace(Held { at, fell: share >= 1.0, part: share, ..held });
+    }
+
+    fn hold_all(&mut self, restarting: BTreeMap<u32, Held>, lane: usize, time: f64) {
         if restarting.is_empty() {
             return;
         }
-        let services: Vec<u32> = restarting.keys().copied().collect();
-        let at = self.restart_times(&services, lane, time);
+        let at = self.restart_times(&restarting, lane, time);
         for (service, mut held) in restarting {
             held.at = at.get(&service).copied().unwrap_or(f64::INFINITY);
             self.afflict(service);
             self.note(lane, Event::Restarts(service, held.at));
-            self.held.push(held);
+            self.replace(held);
         }
+    }
+
+    /// Holds a service, whatever held it before.
+    fn replace(&mut self, held: Held) {
+        self.held.retain(|it| it.lane != held.lane || it.service != held.service);
+        self.held.push(held);
     }
 
     /// The worst node of a service that crashes when its calls fail, if they have.
@@ -102,7 +142,8 @@ impl Run<'_> {
             .nodes_of(service)
             .map(|node| (node, (0..cohorts).map(|cohort| keeps(node, cohort)).collect()))
             .collect();
-        Held { lane, service, at: f64::INFINITY, crashed: false, fell: false, shares }
+        let (at, part) = (f64::INFINITY, 1.0);
+        Held { lane, service, at, crashed: false, fell: false, part, shares }
     }
 
     /// When each of these services serves again. One that waits for itself in a circle, or for
@@ -110,13 +151,24 @@ impl Run<'_> {
     ///
     /// Knuth, "A generalization of Dijkstra's algorithm" (1977): services are fixed in the order in
     /// which they come back, so the earliest members of an `any_of` are known when they are needed.
-    fn restart_times(&self, restarting: &[u32], lane: usize, ended: f64) -> BTreeMap<u32, f64> {
+    fn restart_times(
+        &self,
+        restarting: &BTreeMap<u32, Held>,
+        lane: usize,
+        ended: f64,
+    ) -> BTreeMap<u32, f64> {
+        // What restarts already has its time.
+        let waits =
+            |it: &&Held| it.lane == lane && ended < it.at && !restarting.contains_key(&it.service);
+        let waiting: BTreeMap<u32, f64> =
+            self.held.iter().filter(waits).map(|it| (it.service, it.at)).collect();
+        let not_there: BTreeSet<u32> = restarting.keys().chain(waiting.keys()).copied().collect();
         let mut open: BTreeMap<u32, Vec<(&StartNeed, u32)>> = BTreeMap::new();
         let mut waited_for: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
-        for service in restarting {
+        for service in restarting.keys() {
             let mut needs = Vec::new();
             for need in &self.plan.services[*service as usize].waits_for {
-                let still = self.still_needed(need, restarting, lane);
+                let still = self.still_needed(need, &not_there, lane);
                 if still > 0 {
                     needs.push((need, still));
                     for (member, _) in &need.any_of {
@@ -134,6 +186,9 @@ impl Run<'_> {
             if needs.is_empty() {
                 coming.push(restart(*service, ended));
             }
+        }
+        for (service, at) in waiting.into_iter().filter(|(_, at)| at.is_finite()) {
+            coming.push(Reverse((OrderedTime(at), service)));
         }
         let mut at = BTreeMap::new();
         while let Some(Reverse((OrderedTime(time), service))) = coming.pop() {
@@ -157,10 +212,10 @@ impl Run<'_> {
     }
 
     /// How many members of a need must still come back.
-    fn still_needed(&self, need: &StartNeed, restarting: &[u32], lane: usize) -> u32 {
+    fn still_needed(&self, need: &StartNeed, not_there: &BTreeSet<u32>, lane: usize) -> u32 {
         let there = need.any_of.iter().filter(|(service, node)| {
             let fails_anyway = need.start_only && self.baseline.start_failed(*node, lane, self);
-            restarting.binary_search(service).is_err() && !fails_anyway
+            !not_there.contains(service) && !fails_anyway
         });
         need.needs.saturating_sub(there.count() as u32)
     }

@@ -1,5 +1,6 @@
 //! Eight trials from beginning to end.
 
+use super::acts::Acts;
 use super::baseline::Baseline;
 use super::call::SLACK;
 use super::course::Course;
@@ -36,6 +37,7 @@ pub(crate) struct Run<'a> {
     /// By service: the share of its replicas that target domains leave up.
     pub(super) replicas_up: Vec<Lanes>,
     pub(super) held: Vec<Held>,
+    pub(super) acts: Acts,
     pub(super) baseline: Baseline,
     pub(super) record: Record,
     /// When nothing is followed any more.
@@ -65,6 +67,7 @@ impl<'a> Run<'a> {
             fallen: vec![0; plan.services.len()],
             replicas_up: vec![all(1.0); plan.services.len()],
             held: Vec::new(),
+            acts: Acts::new(plan),
             baseline: Baseline::default(),
             record: Record::new(plan),
             end: plan.schedule.as_ref().map_or(plan.lasting, |schedule| schedule.horizon),
@@ -100,6 +103,7 @@ impl<'a> Run<'a> {
         self.target_shares.resize(self.plan.targets.len(), [all(0.0); 2]);
         self.fallen.fill(0);
         self.held.clear();
+        self.acts.reset();
         self.find_afflicted();
     }
 
@@ -120,6 +124,7 @@ impl<'a> Run<'a> {
             self.tape_moment(alive & seen);
             for lane in 0..LANES {
                 if self.courses[lane].alive {
+                    self.watch(lane);
                     self.clocks(lane);
                     self.step(lane, is_timed);
                 }

@@ -7,6 +7,7 @@ use super::read::{Field, Mapping, Problems, Shape, distinct, report_repeats};
 use super::rollout::rollout;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::{Document, Value};
+use crate::model::action::actions;
 use crate::model::change::{
     Author, Change, ChangeKind, ChangePlaces, Delay, Detection, KillSwitch, Modes, ReliedOn,
     Rollback, Target, TargetRef,
@@ -31,6 +32,7 @@ pub(crate) const CHANGE: Shape = Shape {
         "kill_switch",
         "repair",
         "horizon",
+        "actions",
         "during",
     ],
     schema: "",
@@ -138,6 +140,7 @@ fn change(mapping: &Mapping<'_>, names: &Names<'_>) -> Option<Change> {
         horizon: get("horizon")
             .and_then(|field| field.positive_duration())
             .unwrap_or(Change::DEFAULT_HORIZON),
+        actions: actions(get("actions"), names),
         during,
         places,
         ..Change::certain(name?, targets)

@@ -318,8 +318,7 @@ fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
                 field.word(&[("hard", Criticality::Hard), ("soft", Criticality::Soft)])
             })
             .or_else(|| get("required").and_then(|field| field.flag()).map(of_required)),
-        kind: get("kind")
-            .and_then(|field| field.word(&[("sync", CallKind::Sync), ("async", CallKind::Async)])),
+        kind: get("kind").and_then(|field| field.word(KINDS)),
         timeout: get("timeout").and_then(|field| timeout(&field)),
         retries: get("retries").and_then(|field| field.whole(0..=RETRIES_MAX)),
         retry_budget: Said::read(get("retry_budget"), Field::share),
@@ -344,6 +343,9 @@ fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
         source: get("source").and_then(|field| field.text()),
     }
 }
+
+const KINDS: &[(&str, CallKind)] =
+    &[("sync", CallKind::Sync), ("async", CallKind::Async), ("load", CallKind::Load)];
 
 /// The words of incident reviews.
 const BASIS: &[(&str, Evidence)] =

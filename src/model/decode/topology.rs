@@ -6,6 +6,7 @@ use super::names::{Names, ServiceName, check_name};
 use super::read::{Field, Mapping, Problems, Shape, distinct};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::{Document, Entry, Key};
+use crate::model::action::automations;
 use crate::model::topology::{
     Caller, Dependency, Domain, DomainId, Endpoint, Flow, NodeRef, Overload, Recovery, Replicas,
     Service, ServiceId, Thresholds, Topology, UserRetries,
@@ -49,6 +50,7 @@ pub(crate) const SERVICE: Shape = Shape {
         "utilization",
         "overload",
         "recovery",
+        "automation",
         "dependencies",
         "endpoints",
     ],
@@ -290,6 +292,7 @@ fn service(
             field.word(&[("collapse", Overload::Collapse), ("shed", Overload::Shed)])
         }),
         recovery: get("recovery").map(|field| recovery(&field)).unwrap_or_default(),
+        automations: get("automation").map(|it| automations(&it, names)).unwrap_or_default(),
         dependencies: get("dependencies")
             .map(|field| dependencies(&field, Caller::Node(plain), defaults, names))
             .unwrap_or_default(),

@@ -3,7 +3,7 @@
 use super::{Block, Review};
 use crate::render::story::{self, Wording};
 use crate::render::{advice as advised, words};
-use crate::report::replay::{ComponentReport, ContainmentReport, DurationReport};
+use crate::report::replay::{ActionReport, ComponentReport, ContainmentReport, DurationReport};
 
 /// How many names a sentence holds.
 const NAMES: usize = 6;
@@ -125,7 +125,6 @@ pub(super) fn compared(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
         all.iter().filter(|it| !it.is_hit()).map(|it| miss(it, wording)).collect();
     misses.extend(review.replayed.duration.and_then(missed_duration));
     misses.extend(unseen(review, wording));
-    misses.extend(not_simulated(review, wording));
     if misses.is_empty() {
         blocks.push(Block::Said("They agree wherever something is known.".to_owned()));
     } else {
@@ -197,19 +196,26 @@ fn unseen(review: &Review<'_>, wording: &Wording) -> Option<String> {
     })
 }
 
-/// What operators did that is not part of the simulation.
-fn not_simulated(review: &Review<'_>, wording: &Wording) -> Option<String> {
-    let left = review.replayed.actions.iter().filter(|it| !it.simulated);
-    let said: Vec<String> = left
-        .map(|it| {
-            let target = it.target.as_ref().map(|it| format!(" {}", (wording.name)(it)));
-            let (action, at) = (it.action.replace('_', " "), words::duration(it.at_s));
-            format!("{action}{} after {at}", target.unwrap_or_default())
-        })
-        .collect();
-    (!said.is_empty()).then(|| {
-        format!("Operators did what is not simulated: {}.", words::list(&said, "and", NAMES))
-    })
+/// What is different by the simulation without something that operators did.
+pub(super) fn difference(it: &ActionReport, wording: &Wording) -> String {
+    let names = |all: &[String]| {
+        let all: Vec<String> = all.iter().map(|it| (wording.name)(it)).collect();
+        words::list(&all, "and", NAMES)
+    };
+    let mut parts = Vec::new();
+    if !it.spared.is_empty() {
+        parts.push(format!("without it worse: {}", names(&it.spared)));
+    }
+    if !it.made_worse.is_empty() {
+        parts.push(format!("without it better: {}", names(&it.made_worse)));
+    }
+    if let (Some(with), Some(without)) = (it.with_s, it.without_s)
+        && (with - without).abs() >= 30.0
+    {
+        let [with, without] = [with, without].map(words::duration);
+        parts.push(format!("it lasts {with} with it, {without} without"));
+    }
+    if parts.is_empty() { "changes nothing".to_owned() } else { parts.join("; ") }
 }
 
 /// What held: by those who were there, by taking it away, and by the simulation.

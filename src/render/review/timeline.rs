@@ -1,5 +1,6 @@
 //! What was seen in the order of time, with what the simulation says of each beside it.
 
+use super::said::difference;
 use super::{Block, Review};
 use crate::render::story::Wording;
 use crate::render::words;
@@ -118,6 +119,6 @@ fn action(it: &ActionReport, wording: &Wording) -> Event {
     Event {
         at: Some(it.at_s),
         seen: format!("operators: {what}{more}"),
-        simulated: if it.simulated { "ends the cause" } else { "not simulated" }.to_owned(),
+        simulated: difference(it, wording),
     }
 }

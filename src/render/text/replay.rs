@@ -2,8 +2,9 @@
 
 use super::ink::{Ink, Line, columns, shorten};
 use super::{Page, Style};
-use crate::render::replay::{HEADS, cells, essence, footer, lines, score_rows, title};
+use crate::render::replay::{essence, footer, heads, lines, score_rows, timeline, title};
 use crate::report::ReplayReport;
+use crate::report::replay::IncidentReport;
 
 /// How wide a column of figures is, with the gap before it.
 const FIGURE: usize = 10;
@@ -22,18 +23,30 @@ pub fn render_replay(report: &ReplayReport, style: &Style) -> String {
             let line = page.name(&line);
             page.paragraph(Ink::Plain, &start, &line);
         }
+        times(&mut page, incident);
     }
     page.gap();
     page.paragraph(Ink::Faint, "", &footer(report));
     page.text
 }
 
+/// When what was impacted, and when it fails by the simulation; on narrow pages one below the other.
+fn times(page: &mut Page, incident: &IncidentReport) {
+    for time in timeline(incident) {
+        let name = page.name(time.name);
+        let start = format!("  {} ", page.glyphs.bullet);
+        let said = format!("{name}: seen {}; simulated {}", time.seen, time.simulated);
+        page.paragraph(Ink::Faint, &start, &said);
+    }
+}
+
 /// The scores, with as many columns as the page has room for beside names of 24 columns.
 fn table(page: &mut Page, report: &ReplayReport) {
+    let heads = heads(report);
     let rows: Vec<_> =
-        score_rows(report).into_iter().map(|(name, score)| (page.name(&name), score)).collect();
+        score_rows(report).into_iter().map(|row| (page.name(&row.name), row.cells)).collect();
     let longest = rows.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
-    let shown = (page.style.width.saturating_sub(24) / FIGURE).min(HEADS.len());
+    let shown = (page.style.width.saturating_sub(24) / FIGURE).min(heads.len());
     let width = longest.min(page.style.width - shown * FIGURE);
     let mut row = |name: &str, ink: Ink, figures: &[String]| {
         let name = shorten(name, width, page.glyphs.ellipsis);
@@ -44,8 +57,8 @@ fn table(page: &mut Page, report: &ReplayReport) {
         }
         page.line(&line);
     };
-    row("", Ink::Faint, &HEADS.map(str::to_owned));
-    for (name, score) in &rows {
-        row(name, Ink::Plain, &cells(score));
+    row("", Ink::Faint, &heads);
+    for (name, cells) in &rows {
+        row(name, Ink::Plain, cells);
     }
 }

@@ -51,6 +51,7 @@ pub fn merge(changes: &[Change]) -> Option<Change> {
             (Some(a), Some(b)) => Some(if b.median > a.median { b } else { a }),
             (a, b) => a.or(b),
         };
+        all.actions.extend(it.actions.iter().cloned());
         all.horizon = if it.horizon > all.horizon { it.horizon } else { all.horizon };
     }
     all.during.sort();

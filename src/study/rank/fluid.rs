@@ -186,6 +186,7 @@ fn nothing_but_broken() -> Service {
         utilization: None,
         overload: None,
         recovery: crate::model::topology::Recovery::default(),
+        automations: Vec::new(),
         dependencies: Vec::new(),
         endpoints: Vec::new(),
         place: Place::default(),

@@ -4,6 +4,7 @@
 //! What fails by the simulation is held against what failed, with the scores of rules that simulate
 //! nothing beside it.
 
+mod actions;
 mod rules;
 mod score;
 mod without;
@@ -19,6 +20,7 @@ use crate::report::replay::{
 };
 use crate::summary::{Summary, summarize};
 
+use super::diagnose;
 use super::simulate::{Settings, Stop, run};
 use rules::Rule;
 use score::{Evidence, Pair};
@@ -29,7 +31,7 @@ use without::Element;
 pub struct Case {
     /// The structure at that time.
     pub topology: Topology,
-    /// What set it off.
+    /// What set it off, with what operators did.
     pub change: Change,
     /// What was seen.
     pub incident: Incident,
@@ -40,6 +42,8 @@ pub struct Case {
 pub struct Asked {
     /// Leave each element of the model out in turn.
     pub ablate: bool,
+    /// At which place a diagnosis puts what set each off.
+    pub diagnose: bool,
 }
 
 /// Simulates incidents and compares.
@@ -57,20 +61,23 @@ pub fn replay(
         cases.iter().map(predict).collect()
     };
     let full = with(&|case| (case.topology.clone(), case.change.clone()));
+    let untold = with(&|case| (case.topology.clone(), actions::untold(&case.change)));
+    let undone = with(&|case| (case.topology.clone(), actions::undone(&case.change)));
     let stated = with(&|case| (without::inferred(&case.topology), case.change.clone()));
-    let examined: Vec<Examined> =
-        cases.iter().zip(&full).map(|(it, full)| examine(it, full, settings, progress)).collect();
-    let of_full: Vec<Evidence> = cases
+    let examined: Vec<Examined> = cases
         .iter()
-        .zip(&full)
-        .zip(&examined)
-        .map(|((case, it), examined)| Evidence {
-            containments: examined.containment.iter().filter_map(|it| it.confirmed).collect(),
-            ..evidence(case, it)
-        })
+        .zip(full.iter().zip(&untold))
+        .map(|(it, (full, untold))| examine(it, full, untold, settings, progress))
         .collect();
-    let of_stated: Vec<Evidence> =
-        cases.iter().zip(&stated).map(|(case, it)| evidence(case, it)).collect();
+    let of = |found: &[Prediction], timed: &[Prediction]| -> Vec<Evidence> {
+        let both = cases.iter().zip(found.iter().zip(timed));
+        both.map(|(case, (it, timed))| evidence(case, it, timed)).collect()
+    };
+    let mut of_full = of(&full, &untold);
+    for (it, examined) in of_full.iter_mut().zip(&examined) {
+        it.containments = examined.containment.iter().filter_map(|it| it.confirmed).collect();
+    }
+    let of_stated = of(&stated, &stated);
     let incidents = cases.iter().zip(&full).zip(examined).enumerate();
     ReplayReport {
         schema: SCHEMA.to_owned(),
@@ -80,6 +87,12 @@ pub fn replay(
         partial: full.iter().chain(&stated).any(|it| it.trials < wanted(settings)),
         score: overall(cases, &of_full),
         stated_only: overall(cases, &of_stated),
+        told_of_the_end: overall(cases, &of(&full, &full)),
+        nothing_done: overall(cases, &of(&undone, &undone)),
+        diagnosis: asked.diagnose.then(|| {
+            let trials = Stop::Trials(wanted(settings).min(diagnose::TRIALS));
+            diagnose::score(cases, &Settings { stop: trials, ..*settings }, progress)
+        }),
         baselines: baselines(cases),
         incidents: incidents
             .map(|(index, ((case, full), examined))| IncidentReport {
@@ -91,11 +104,11 @@ pub fn replay(
                 components: components(case, full),
                 duration: examined.duration,
                 containment: examined.containment,
-                actions: actions(case),
+                actions: examined.actions,
                 sources: case.incident.sources.clone(),
             })
             .collect(),
-        ablation: if asked.ablate { ablate(cases, &full, &with) } else { Vec::new() },
+        ablation: if asked.ablate { ablate(cases, &untold, &with) } else { Vec::new() },
     }
 }
 
@@ -128,6 +141,8 @@ struct Prediction {
     degraded: Vec<f64>,
     /// The median time of the first failure, seconds.
     first: Vec<Option<f64>>,
+    /// The median of how long it failed in all, seconds.
+    lasted: Vec<Option<f64>>,
     /// The median from the first impact to the last, seconds.
     duration: Option<f64>,
 }
@@ -151,6 +166,7 @@ fn predict(
         failed: wanted().map(|it| it.failed.p).collect(),
         degraded: wanted().map(|it| it.degraded.p).collect(),
         first: wanted().map(|it| it.first_failed.map(|it| it.p50)).collect(),
+        lasted: wanted().map(|it| it.failed_for.map(|it| it.p50)).collect(),
         duration: duration(&summary),
     }
 }
@@ -208,7 +224,8 @@ fn badness(state: ObservedState) -> u8 {
     }
 }
 
-fn evidence(case: &Case, prediction: &Prediction) -> Evidence {
+/// `timed` is the simulation whose duration counts: one that is not told when the cause ended.
+fn evidence(case: &Case, prediction: &Prediction, timed: &Prediction) -> Evidence {
     let pairs = observed(case).into_iter().map(|(unit, state, from)| Pair {
         observed: state,
         predicted: prediction.state(unit),
@@ -219,7 +236,7 @@ fn evidence(case: &Case, prediction: &Prediction) -> Evidence {
     });
     Evidence {
         pairs: pairs.collect(),
-        duration: case.incident.duration.map(Seconds::get).zip(prediction.duration),
+        duration: case.incident.duration.map(Seconds::get).zip(timed.duration),
         containments: Vec::new(),
     }
 }
@@ -242,9 +259,18 @@ fn components(case: &Case, prediction: &Prediction) -> Vec<ComponentReport> {
         failed: prediction.failed[unit],
         degraded: prediction.degraded[unit],
         observed_from_s: from,
+        observed_until_s: until(case, unit),
         first_failed_s: prediction.first[unit],
+        failed_for_s: prediction.lasted[unit],
     };
     observed(case).into_iter().map(component).collect()
+}
+
+/// Until when something was impacted; nothing where the end of one of its states is not known.
+fn until(case: &Case, of: usize) -> Option<f64> {
+    let all = case.incident.observed.iter().filter(|it| unit(case, it) == of);
+    let ends: Option<Vec<f64>> = all.map(|it| it.to.map(Seconds::get)).collect();
+    ends?.into_iter().reduce(f64::max)
 }
 
 fn word(state: ObservedState) -> &'static str {
@@ -259,32 +285,30 @@ fn word(state: ObservedState) -> &'static str {
 struct Examined {
     duration: Option<DurationReport>,
     containment: Vec<ContainmentReport>,
+    actions: Vec<ActionReport>,
 }
 
 fn examine(
     case: &Case,
     full: &Prediction,
+    untold: &Prediction,
     settings: &Settings,
     progress: &dyn Progress,
 ) -> Examined {
     let observed = case.incident.duration.map(Seconds::get);
-    let ended = case.incident.actions.iter().filter(|it| it.action.ends_cause()).map(|it| it.at);
-    let ended = ended.reduce(|a, b| if b < a { b } else { a });
-    let given = ended.and_then(|at| {
-        let change = without::ending_at(&case.change, at);
-        predict(&case.topology, &change, settings, progress).duration
-    });
-    let ratio = full.duration.zip(observed).map(|(predicted, observed)| predicted / observed);
+    let is_told = case.change.actions.iter().any(actions::takes_cause_away);
+    let ratio = untold.duration.zip(observed).map(|(predicted, observed)| predicted / observed);
     let duration = DurationReport {
         observed_s: observed,
-        predicted_s: full.duration,
-        given_actions_s: given,
+        predicted_s: untold.duration,
+        given_actions_s: full.duration.filter(|_| is_told),
         ratio,
     };
     let contained = case.incident.containment.iter();
     Examined {
-        duration: (observed.is_some() || full.duration.is_some()).then_some(duration),
+        duration: (observed.is_some() || untold.duration.is_some()).then_some(duration),
         containment: contained.map(|it| contain(case, it, full, settings, progress)).collect(),
+        actions: actions::differences(case, full, settings, progress),
     }
 }
 
@@ -314,17 +338,6 @@ fn contain(
         confirmed: newly.as_ref().and_then(stopped),
         newly_impacted: newly.unwrap_or_default().into_iter().map(name).collect(),
     }
-}
-
-fn actions(case: &Case) -> Vec<ActionReport> {
-    let action = |it: &crate::model::incident::Action| ActionReport {
-        at_s: it.at.get(),
-        action: it.action.word().to_owned(),
-        target: it.target.map(|target| case.topology.service(target).name.clone()),
-        share: it.share.map(crate::model::Share::get),
-        simulated: it.action.ends_cause(),
-    };
-    case.incident.actions.iter().map(action).collect()
 }
 
 fn baselines(cases: &[Case]) -> Vec<BaselineReport> {
@@ -370,15 +383,15 @@ fn constant_duration(cases: &[Case]) -> Option<(f64, ScoreReport)> {
 /// Simulates every case as a function of it.
 type Simulate<'a> = dyn Fn(&dyn Fn(&Case) -> (Topology, Change)) -> Vec<Prediction> + 'a;
 
-fn ablate(cases: &[Case], full: &[Prediction], with: &Simulate<'_>) -> Vec<AblationReport> {
+fn ablate(cases: &[Case], untold: &[Prediction], with: &Simulate<'_>) -> Vec<AblationReport> {
     let one = |(element, words): (Element, &str)| {
-        let found = with(&|case| element.leave_out(&case.topology, &case.change));
+        let found = with(&|case| element.leave_out(&case.topology, &actions::untold(&case.change)));
         let all = cases.iter().zip(&found);
-        let evidence: Vec<Evidence> = all.map(|(case, it)| evidence(case, it)).collect();
+        let evidence: Vec<Evidence> = all.map(|(case, it)| evidence(case, it, it)).collect();
         AblationReport {
             without: words.to_owned(),
             score: overall(cases, &evidence),
-            changes_anything: found != full,
+            changes_anything: found != untold,
         }
     };
     Element::ALL.map(one).into()

@@ -50,7 +50,7 @@ impl Rule {
             let caller = caller.service.0 as usize;
             for on in &dependency.on {
                 let on = on.service.0 as usize;
-                let (from, to) = if is_load(dependency) { (caller, on) } else { (on, caller) };
+                let (from, to) = if dependency.is_load() { (caller, on) } else { (on, caller) };
                 if reached[from] && !reached[to] && self.follows(dependency) {
                     reached[to] = true;
                     moved = true;
@@ -65,15 +65,10 @@ impl Rule {
         let is_static = dependency.cache.is_some_and(|cache| cache.ttl.is_none());
         match self {
             Self::Everything => true,
-            Self::HardReach => is_hard && !is_load(dependency),
-            Self::HardAndLoad => is_hard || is_load(dependency),
+            Self::HardReach => is_hard && !dependency.is_load(),
+            Self::HardAndLoad => is_hard || dependency.is_load(),
             Self::EveryEdge => true,
             Self::EveryEdgeButStatic => !is_static,
         }
     }
-}
-
-/// Whether only load runs along it: failure never reaches the caller.
-pub(super) fn is_load(dependency: &Dependency) -> bool {
-    dependency.propagation.is_zero()
 }

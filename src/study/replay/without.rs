@@ -5,9 +5,7 @@ use crate::model::incident::Containment;
 use crate::model::topology::{
     CallKind, Criticality, Dependency, Evidence, Phase, Recovery, Timeout,
 };
-use crate::model::{Change, Seconds, Share, Topology};
-
-use super::rules::is_load;
+use crate::model::{Change, Share, Topology};
 
 /// An element of the model that can be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +23,12 @@ pub(super) enum Element {
     Onset,
     Modes,
     Recovery,
+    Automations,
+    Actions,
 }
 
 impl Element {
-    pub(super) const ALL: [(Self, &'static str); 13] = [
+    pub(super) const ALL: [(Self, &'static str); 15] = [
         (Self::Softness, "soft dependencies"),
         (Self::Caches, "caches"),
         (Self::Buffers, "buffers"),
@@ -42,6 +42,8 @@ impl Element {
         (Self::Onset, "onset and staged rollout"),
         (Self::Modes, "failure modes other than down"),
         (Self::Recovery, "restart and warm-up"),
+        (Self::Automations, "automations"),
+        (Self::Actions, "what operators did"),
     ];
 
     /// The same topology and change without it.
@@ -52,14 +54,15 @@ impl Element {
                 Self::Loads => service.utilization = None,
                 Self::Redundancy => service.replicas = None,
                 Self::Recovery => service.recovery = Recovery::default(),
+                Self::Automations => service.automations.clear(),
                 _ => {}
             }
         }
         edit(&mut topology, |dependencies| {
             if self == Self::Loads {
-                dependencies.retain(|it| !is_load(it));
+                dependencies.retain(|it| !it.is_load());
             }
-            dependencies.iter_mut().filter(|it| !is_load(it)).for_each(|it| self.strip(it));
+            dependencies.iter_mut().filter(|it| !it.is_load()).for_each(|it| self.strip(it));
         });
         for target in &mut change.targets {
             match self {
@@ -71,6 +74,9 @@ impl Element {
         }
         if self == Self::Onset {
             change.rollout = None;
+        }
+        if self == Self::Actions {
+            change.actions.clear();
         }
         (topology, change)
     }
@@ -114,7 +120,7 @@ pub(super) fn containment(topology: &Topology, containment: &Containment) -> Opt
             || it.fallback.is_some()
             || it.phase == Phase::Start
             || it.on.len() > it.needs as usize;
-        if is_meant && is_protected && !is_load(it) {
+        if is_meant && is_protected && !it.is_load() {
             found = true;
             it.criticality = Some(Criticality::Hard);
             it.kind = Some(CallKind::Sync);
@@ -124,32 +130,6 @@ pub(super) fn containment(topology: &Topology, containment: &Containment) -> Opt
         }
     }
     found.then_some(topology)
-}
-
-/// The change whose cause ends so long after its first impact, whatever anybody notices.
-pub(super) fn ending_at(change: &Change, at: Seconds) -> Change {
-    use crate::model::change::{Detection, Rollback};
-    let at_once = Some(Delay::default());
-    let detection = Detection {
-        alert_threshold: Share::ZERO,
-        delay: at_once,
-        corrupt: at_once,
-        needs: Vec::new(),
-        needs_factor: 2.0,
-    };
-    let rollback = Rollback {
-        delay: Some(Delay { median: at, p95: at }),
-        needs: Vec::new(),
-        needs_factor: 2.0,
-        works: Share::ONE,
-        worsens: Share::ZERO,
-    };
-    Change {
-        detection: Some(detection),
-        rollback: Some(rollback),
-        kill_switch: None,
-        ..change.clone()
-    }
 }
 
 fn edit(topology: &mut Topology, mut change: impl FnMut(&mut Vec<Dependency>)) {

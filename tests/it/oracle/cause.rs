@@ -6,6 +6,7 @@ use blastwave::model::Change;
 use blastwave::model::change::{Routing, TargetRef};
 use blastwave::model::topology::DomainId;
 
+use super::acts::Effects;
 use super::graph::Graph;
 use super::moment::{Cohort, Situation, State};
 use super::world::{Mode, World};
@@ -30,6 +31,8 @@ pub(crate) struct Restart {
     pub(crate) warmup: f64,
     /// Whether a target domain took it down.
     pub(crate) by_domain: bool,
+    /// The share of it that restarts.
+    pub(crate) part: f64,
     /// What it keeps until then.
     pub(crate) kept: Vec<Kept>,
 }
@@ -46,7 +49,7 @@ pub(crate) struct Kept {
 }
 
 impl Restart {
-    fn is_waiting(&self, now: f64) -> bool {
+    pub(crate) fn is_waiting(&self, now: f64) -> bool {
         !super::moment::reaches(now, self.ready)
     }
 
@@ -55,7 +58,7 @@ impl Restart {
         if self.is_waiting(now) || self.warmup <= 0.0 {
             1.0
         } else {
-            ((now - self.ready) / self.warmup).clamp(0.0, 1.0)
+            1.0 - self.part + self.part * ((now - self.ready) / self.warmup).clamp(0.0, 1.0)
         }
     }
 }
@@ -69,6 +72,10 @@ pub(crate) struct Wrongs {
     pub(crate) restarts: BTreeMap<usize, Restart>,
     /// Users by whether they meet changed instances.
     pub(crate) cohorts: Vec<(f64, f64)>,
+    /// By target: the share of it that is still broken; all of it where nothing is said.
+    pub(crate) still: Vec<f64>,
+    /// What was done on purpose.
+    pub(crate) effects: Option<Effects>,
 }
 
 impl Wrongs {
@@ -110,9 +117,16 @@ impl Wrongs {
             down[*service] |= restart.by_domain && restart.is_waiting(now);
             capacity[*service] *= restart.ramp(now);
         }
+        if let Some(effects) = &self.effects {
+            for (service, capacity) in capacity.iter_mut().enumerate() {
+                let warmup = graph.topology.services[service].recovery.warmup.get();
+                *capacity *= effects.capacity(service, warmup, now);
+            }
+        }
         let numbers = 0..self.cohorts.len();
         let cohorts = numbers.map(|number| self.cohort(graph, world, change, now, number));
-        Situation { cohorts: cohorts.collect(), down, capacity }
+        let effects = self.effects.clone();
+        Situation { cohorts: cohorts.collect(), down, capacity, effects }
     }
 
     fn cohort(
@@ -132,8 +146,9 @@ impl Wrongs {
             ..Cohort::default()
         };
         for &(target, wholly_down) in &self.targets {
-            let own = own_state(world, target, wholly_down, share);
-            let surge = surge(world, change, target, wholly_down, share);
+            let still = self.still.get(target).copied().unwrap_or(1.0);
+            let own = own_state(world, target, wholly_down, share).times(still);
+            let surge = surge(world, change, target, wholly_down, share * still);
             for node in hit(graph, change.targets[target].on) {
                 cohort.causes[node].push(own);
                 cohort.surge[node] *= surge;
@@ -183,4 +198,30 @@ fn surge(world: &World, change: &Change, target: usize, wholly_down: bool, share
         return 1.0;
     }
     1.0 + share * drawn.severity * (change.targets[target].modes.surge_factor - 1.0)
+}
+
+/// Operators or an automation start a share of a service anew, or what waits needs not wait longer.
+pub(crate) fn by_hand(
+    restarts: &mut BTreeMap<usize, Restart>,
+    graph: &Graph,
+    service: usize,
+    at: f64,
+    share: f64,
+) {
+    let recovery = graph.topology.services[service].recovery;
+    let ready = at + recovery.restart.get();
+    if let Some(restart) = restarts.get_mut(&service).filter(|it| it.is_waiting(at)) {
+        restart.ready = restart.ready.min(ready);
+        return;
+    }
+    let down = State { down: share, ..State::OK };
+    let kept = Kept { nodes: graph.nodes_of(service), by_cohort: vec![down; 2], crashed: false };
+    let restart = Restart {
+        ready,
+        warmup: recovery.warmup.get(),
+        by_domain: share >= 1.0,
+        part: share,
+        kept: vec![kept],
+    };
+    restarts.insert(service, restart);
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use blastwave::model::Topology;
-use blastwave::model::topology::{Dependency, NodeRef, Phase, ServiceId};
+use blastwave::model::topology::{CallKind, Dependency, NodeRef, Phase, ServiceId};
 
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,11 @@ impl Written<'_> {
     /// Whether it is needed to serve, not only to start.
     pub(crate) fn serves(&self) -> bool {
         self.dependency.phase == Phase::Serve
+    }
+
+    /// Whether it is there for the load that it carries.
+    pub(crate) fn is_for_load(&self) -> bool {
+        self.dependency.kind == Some(CallKind::Load)
     }
 
     /// All nodes it refers to.

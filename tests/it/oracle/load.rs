@@ -307,7 +307,16 @@ impl CohortLoads<'_> {
         let graph = self.here.graph;
         let arrivals: Vec<&Arrival> = self.traffic.to_service(graph, service).collect();
         let all_known = arrivals.iter().all(|arrival| arrival.normal.is_some());
-        let weight = |arrival: &Arrival| if all_known { arrival.normal } else { Some(1.0) };
+        let is_for_load = |arrival: &Arrival| graph.written[arrival.written].is_for_load();
+        let loads = arrivals.iter().filter(|a| is_for_load(a)).count();
+        let others = arrivals.iter().filter(|a| !is_for_load(a) && !a.extra).count();
+        // All that is there for its load weighs as much as the others together.
+        let of_load = if others == 0 { 1.0 } else { others as f64 / loads as f64 };
+        let weight = |arrival: &Arrival| match arrival.normal {
+            normal if all_known => normal,
+            _ if is_for_load(arrival) => Some(of_load),
+            _ => Some(1.0),
+        };
         let chosen: Vec<&Arrival> = arrivals.into_iter().filter(|a| which(a)).collect();
         let only_fallback = chosen.iter().all(|arrival| arrival.extra);
         let (mut now, mut normal) = (0.0, 0.0);
@@ -323,16 +332,23 @@ impl CohortLoads<'_> {
 
     /// By how much a call is multiplied.
     fn factor(&self, arrival: &Arrival, of_nodes: &[f64]) -> f64 {
+        let graph = self.here.graph;
         let health = self.here.own_health(arrival.from);
         let not_lost: f64 = health.iter().map(|cause| 1.0 - cause.slow - cause.down).product();
-        let caller = of_nodes[arrival.from] * not_lost * self.here.cohort.surge[arrival.from];
-        let written = &self.here.graph.written[arrival.written];
+        let effects = self.here.situation.effects.as_ref();
+        let is_on = effects
+            .zip(graph.nodes[arrival.from].service())
+            .map_or(1.0, |(effects, service)| 1.0 - effects.off[service]);
+        let surge = self.here.cohort.surge[arrival.from] * is_on;
+        let caller = of_nodes[arrival.from] * not_lost * surge;
+        let written = &graph.written[arrival.written];
         let contribution = &self.contributions[arrival.written];
         match arrival.role {
             Role::Member(member) => {
                 let retries = contribution.members[member].retries;
                 let cache = self.cache_factor(arrival, member);
-                caller * (1.0 + retries) * cache * self.any_of_factor(arrival, member)
+                let made = 1.0 - self.here.led_around(arrival.to);
+                caller * made * (1.0 + retries) * cache * self.any_of_factor(arrival, member)
             }
             Role::Fallback if self.here.world.fallback_works[&written.key] => {
                 caller * contribution.falling_back
@@ -376,7 +392,8 @@ fn overload(graph: &Graph, situation: &Situation, loads: &[f64]) -> Vec<f64> {
         let stated = &graph.topology.services[service];
         let Some(utilization) = stated.utilization else { return 0.0 };
         let capacity = situation.capacity[service] / utilization.get();
-        let load = loads[service];
+        let turned_away = situation.effects.as_ref().map_or(0.0, |it| it.turned_away[service]);
+        let load = loads[service] * (1.0 - turned_away);
         if situation.down[service] || load <= capacity {
             return 0.0;
         }

@@ -19,6 +19,7 @@
 //! - A dependency of several is tried as much as the worst of its members, and contained by the
 //!   step after which its failing share no longer reaches the `degraded` threshold.
 
+mod acts;
 mod cause;
 mod graph;
 mod load;
@@ -33,6 +34,7 @@ use blastwave::model::{Change, Topology};
 pub(crate) use moment::State;
 pub(crate) use outcome::{DetectedBy, Guard, Outcome, Trial};
 
+use acts::Acts;
 use cause::Wrongs;
 use graph::Graph;
 use outcome::Recorder;
@@ -90,6 +92,7 @@ pub(crate) fn story(
     let world = World::draw(&graph, change, seed, trial);
     let mut story = Story::new(&graph, &world, change);
     let (mut with, mut without) = (Walk::new(&graph, &world), Walk::new(&graph, &world));
+    let mut anyway = Anyway::new(&graph, change);
     let mut recorder = Recorder::new(&graph, &world);
     let horizon = change.horizon.get();
     for point in 0.. {
@@ -97,16 +100,58 @@ pub(crate) fn story(
         if now >= horizon {
             break;
         }
+        for (service, share) in story.act(now, with.last(), without.last()) {
+            with.forget(service, share);
+        }
         story.happen(now, with.last(), without.last());
         let wrongs = story.wrongs(now);
         let moment = with.go_to(now, wrongs.situation(&graph, &world, change, now));
-        let background = Wrongs::none().situation(&graph, &world, change, now);
+        for (service, share) in anyway.act(now) {
+            without.forget(service, share);
+        }
+        let background = anyway.wrongs().situation(&graph, &world, change, now);
         let baseline = without.go_to(now, background);
+        anyway.acts.watch(now, baseline);
         recorder.record(now, step.min(horizon - now), moment, baseline);
+        story.acts.watch(now, moment);
         story.start_clocks(now, moment, baseline);
     }
     if let (Some(last), Some(baseline)) = (with.last(), without.last()) {
         recorder.conclude(&story.conclude(last, baseline));
     }
     recorder.finish()
+}
+
+/// What automations do without the change.
+struct Anyway<'a> {
+    graph: &'a Graph<'a>,
+    acts: Acts<'a>,
+    restarts: std::collections::BTreeMap<usize, cause::Restart>,
+}
+
+impl<'a> Anyway<'a> {
+    fn new(graph: &'a Graph<'a>, change: &Change) -> Self {
+        let restarts = std::collections::BTreeMap::new();
+        Self { graph, acts: Acts::new(graph, change, false), restarts }
+    }
+
+    /// Does what is due; gives the shares of the services that start anew.
+    fn act(&mut self, now: f64) -> Vec<(usize, f64)> {
+        let mut anew = Vec::new();
+        for deed in self.acts.due(now) {
+            if let acts::Rest::Restart(service) = self.acts.perform(deed) {
+                cause::by_hand(&mut self.restarts, self.graph, service, deed.at, deed.share);
+                anew.push((service, deed.share));
+            }
+        }
+        anew
+    }
+
+    fn wrongs(&self) -> Wrongs {
+        Wrongs {
+            restarts: self.restarts.clone(),
+            effects: Some(self.acts.effects.clone()),
+            ..Wrongs::none()
+        }
+    }
 }

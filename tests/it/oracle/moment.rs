@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use blastwave::model::topology::{Buffer, Overload, WhenFull};
 use blastwave::model::{Seconds, Share};
 
+use super::acts::{Acts, Effects};
 use super::graph::Graph;
 use super::world::World;
 
@@ -103,6 +104,8 @@ pub(crate) struct Situation {
     pub(crate) down: Vec<bool>,
     /// By service: the share of replicas that is up, times the ramp after a restart.
     pub(crate) capacity: Vec<f64>,
+    /// What was done on purpose.
+    pub(crate) effects: Option<Effects>,
 }
 
 /// Users who fare alike.
@@ -222,8 +225,16 @@ impl Here<'_> {
 
     /// The causes in a node's own health, each as the state it alone would bring.
     pub(crate) fn own_health(&self, node: usize) -> Vec<State> {
-        let Some(service) = self.graph.nodes[node].service() else { return Vec::new() };
+        let effects = self.situation.effects.as_ref();
+        let Some(service) = self.graph.nodes[node].service() else {
+            let orders = effects.map(|it| State { down: it.orders_turned_away, ..State::OK });
+            return orders.into_iter().collect();
+        };
         let mut causes = self.cohort.causes[node].clone();
+        if let Some(effects) = effects {
+            causes.push(State { down: effects.turned_away[service], ..State::OK });
+            causes.push(State { degraded: effects.off[service], ..State::OK });
+        }
         if self.situation.down[service] {
             causes.push(State::DOWN);
         }
@@ -269,8 +280,13 @@ impl Here<'_> {
         failing[6] = state.failing();
         // 8.
         state = state.times(call.call_probability.get());
+        if let Some(effects) = &self.situation.effects {
+            let makes = |node: &&super::graph::Node| node.calls.contains(&number);
+            let caller = self.graph.nodes.iter().find(makes).and_then(super::graph::Node::service);
+            state = Acts::after_call(effects, caller, state);
+        }
         failing[7] = state.failing();
-        if !self.world.reaches[&written.key] || !written.serves() {
+        if !self.world.reaches[&written.key] || !written.serves() || written.is_for_load() {
             state = State::OK;
         }
         failing[8] = state.failing();
@@ -282,8 +298,10 @@ impl Here<'_> {
         let written = &self.graph.written[number];
         let call = written.dependency;
         let node = written.on[member];
-        let State { slow: mut l, down: mut d, corrupt: mut c, degraded: mut g } = states[node];
-        let before = l + d + c;
+        let before = states[node].failing();
+        let State { slow: mut l, down: mut d, corrupt: mut c, degraded: mut g } =
+            states[node].times(1.0 - self.led_around(node));
+        let comes_in = l + d + c;
         let breaker = call.circuit_breaker == Some(true);
         // 0.
         if call.is_soft() {
@@ -322,8 +340,14 @@ impl Here<'_> {
             state: State { slow: l, down: d, corrupt: c, degraded: g },
             retries,
             cache_answers,
-            failing: [before, retried, l + d + c],
+            failing: [comes_in, retried, l + d + c],
         }
+    }
+
+    /// The share of calls to a node that goes around it.
+    pub(crate) fn led_around(&self, node: usize) -> f64 {
+        let effects = self.situation.effects.as_ref().zip(self.graph.nodes[node].service());
+        effects.map_or(0.0, |(effects, service)| effects.led_around[service])
     }
 
     /// Whether what has this failing share has been failing for at least `limit`.

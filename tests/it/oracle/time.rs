@@ -9,7 +9,8 @@ use blastwave::model::change::{Detection, Rollback, Routing, Stage, TargetRef};
 use blastwave::model::topology::{Phase, ServiceId};
 use blastwave::model::{Change, Seconds, Share};
 
-use super::cause::{Kept, Restart, Wrongs, cohorts, hit, own_state};
+use super::acts::{Acts, Rest};
+use super::cause::{Kept, Restart, Wrongs, by_hand, cohorts, hit, own_state};
 use super::graph::Graph;
 use super::load::Moment;
 use super::moment::{SLACK, State, reaches};
@@ -49,6 +50,12 @@ pub(crate) struct Story<'a> {
     /// When the last moment was computed.
     moment_at: f64,
     restarts: BTreeMap<usize, Restart>,
+    /// What operators and automations do.
+    pub(crate) acts: Acts<'a>,
+    /// By target: when it ended by itself.
+    ended: Vec<Option<f64>>,
+    /// By target: the share that is mended.
+    mended: Vec<f64>,
 }
 
 impl<'a> Story<'a> {
@@ -80,9 +87,84 @@ impl<'a> Story<'a> {
             cause_ended: None,
             moment_at: 0.0,
             restarts: BTreeMap::new(),
+            acts: Acts::new(graph, change, true),
+            ended: vec![None; change.targets.len()],
+            mended: vec![0.0; change.targets.len()],
         };
         story.enter_stage(0, 0.0);
         story
+    }
+
+    /// Lets operators and automations do what is due; gives the shares of services started anew.
+    pub(crate) fn act(
+        &mut self,
+        now: f64,
+        last: Option<&Moment>,
+        baseline: Option<&Moment>,
+    ) -> Vec<(usize, f64)> {
+        let mut anew = Vec::new();
+        for deed in self.acts.due(now) {
+            // What ends is what was broken before.
+            let still = self.still();
+            match self.acts.perform(deed) {
+                Rest::Nothing => {}
+                Rest::Restart(service) => {
+                    by_hand(&mut self.restarts, self.graph, service, deed.at, deed.share);
+                    anew.push((service, deed.share));
+                }
+                Rest::End(service) if deed.share < 1.0 => {
+                    for target in 0..self.mended.len() {
+                        if service.is_none_or(|service| self.is_of(target, service)) {
+                            self.mended[target] = deed.share;
+                        }
+                    }
+                }
+                Rest::End(service) => self.mend(service, deed.at, last, baseline, &still),
+            }
+        }
+        anew
+    }
+
+    fn still(&self) -> Vec<f64> {
+        let off = |target: usize| match self.change.targets[target].on {
+            TargetRef::Node(node) => self.acts.effects.off[node.service.0 as usize],
+            TargetRef::Domain(_) => 0.0,
+        };
+        let all = self.mended.iter().enumerate();
+        all.map(|(target, mended)| (1.0 - mended) * (1.0 - off(target))).collect()
+    }
+
+    fn is_of(&self, target: usize, service: usize) -> bool {
+        let on = self.change.targets[target].on;
+        matches!(on, TargetRef::Node(node) if node.service.0 as usize == service)
+    }
+
+    /// Ends the cause at a service, or everywhere if nothing else is broken.
+    fn mend(
+        &mut self,
+        service: Option<usize>,
+        at: f64,
+        last: Option<&Moment>,
+        baseline: Option<&Moment>,
+        still: &[f64],
+    ) {
+        if self.cause_ended.is_some() {
+            return;
+        }
+        let open =
+            |target: &usize| self.world.targets[*target].broken && self.ended[*target].is_none();
+        let mut open = (0..self.ended.len()).filter(open);
+        let Some(service) = service.filter(|it| !open.all(|target| self.is_of(target, *it))) else {
+            return self.end_cause(at, last, baseline);
+        };
+        let mut restarts = self.restarting_targets(still);
+        restarts.retain(|it, _| *it == service);
+        self.hold(at, restarts, baseline);
+        for target in 0..self.ended.len() {
+            if self.is_of(target, service) {
+                self.ended[target] = self.ended[target].or(Some(at));
+            }
+        }
     }
 
     /// Lets everything happen that is due, given the last moment with and without the change.
@@ -206,13 +288,16 @@ impl<'a> Story<'a> {
                 .collect(),
             restarts: self.restarts.clone(),
             cohorts: cohorts(self.routing, self.exposure),
+            still: self.still(),
+            effects: Some(self.acts.effects.clone()),
         }
     }
 
     fn in_effect(&self, target: usize, now: f64) -> bool {
         let drawn = self.world.targets[target];
         let begun = |by: f64| self.begins(target).is_some_and(|begins| reaches(by, begins));
-        let is_on = match self.cause_ended {
+        let ended = self.ended[target].filter(|at| reaches(now, *at)).or(self.cause_ended);
+        let is_on = match ended {
             None => self.worsened || begun(now),
             // Only corrupt data stays, until it is repaired.
             Some(ended) => {
@@ -227,25 +312,33 @@ impl<'a> Story<'a> {
     }
 
     fn end_cause(&mut self, at: f64, last: Option<&Moment>, baseline: Option<&Moment>) {
-        let (last, baseline) = (last.expect("detected before"), baseline.expect("walks beside"));
-        let mut restarts = self.restarting_targets();
-        self.add_taken_down_by_domains(&mut restarts);
-        self.add_crashed(&mut restarts, last);
+        let mut restarts = BTreeMap::new();
+        if let Some(last) = last {
+            restarts = self.restarting_targets(&self.still());
+            self.add_taken_down_by_domains(&mut restarts);
+            self.add_crashed(&mut restarts, last);
+        }
         self.cause_ended = Some(at);
+        self.hold(at, restarts, baseline);
+    }
+
+    /// Holds services until they restart, whatever held them before.
+    fn hold(&mut self, at: f64, mut restarts: BTreeMap<usize, Restart>, baseline: Option<&Moment>) {
+        let Some(baseline) = baseline else { return };
         let ready = self.when_ready(at, &restarts.keys().copied().collect::<Vec<_>>(), baseline);
         for (service, restart) in &mut restarts {
             restart.ready = ready[service];
         }
-        self.restarts = restarts;
+        self.restarts.extend(restarts);
     }
 
     fn restart(&self, service: usize) -> Restart {
         let warmup = self.graph.topology.services[service].recovery.warmup.get();
-        Restart { ready: f64::INFINITY, warmup, by_domain: false, kept: Vec::new() }
+        Restart { ready: f64::INFINITY, warmup, by_domain: false, part: 1.0, kept: Vec::new() }
     }
 
     /// Targets whose own slow + down share was failed in the last moment keep it.
-    fn restarting_targets(&self) -> BTreeMap<usize, Restart> {
+    fn restarting_targets(&self, still: &[f64]) -> BTreeMap<usize, Restart> {
         let wrongs = self.wrongs(self.moment_at);
         let mut restarts = BTreeMap::new();
         for (target, wholly_down) in wrongs.targets {
@@ -253,7 +346,8 @@ impl<'a> Story<'a> {
             let TargetRef::Node(node) = on else { continue };
             let share =
                 |(_, share): &(f64, f64)| own_state(self.world, target, wholly_down, *share);
-            let own: Vec<State> = wrongs.cohorts.iter().map(share).collect();
+            let own: Vec<State> =
+                wrongs.cohorts.iter().map(share).map(|own| own.times(still[target])).collect();
             let weighted = wrongs.cohorts.iter().zip(&own);
             let failing: f64 =
                 weighted.map(|((weight, _), own)| weight * (own.slow + own.down)).sum();
@@ -337,7 +431,10 @@ impl<'a> Story<'a> {
         let nodes = self.graph.nodes_of(service);
         let written = nodes.iter().flat_map(|node| self.graph.calls(*node));
         let mut latest = at;
-        for written in written.filter(|written| !written.dependency.is_soft()) {
+        let needed = |written: &&super::graph::Written| {
+            !written.dependency.is_soft() && !written.is_for_load()
+        };
+        for written in written.filter(needed) {
             let mut members: Vec<f64> = written
                 .on
                 .iter()
@@ -350,7 +447,9 @@ impl<'a> Story<'a> {
                         // Its own endpoints start with it.
                         at
                     } else {
-                        ready.get(&other).copied().unwrap_or(at)
+                        let waiting = self.restarts.get(&other).filter(|it| it.is_waiting(at));
+                        let waiting = waiting.map_or(at, |it| it.ready);
+                        ready.get(&other).copied().unwrap_or(waiting)
                     }
                 })
                 .collect();

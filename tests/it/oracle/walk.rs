@@ -36,6 +36,15 @@ impl<'a> Walk<'a> {
         self.last.as_ref().map(|(_, moment)| moment)
     }
 
+    /// Forgets a share of what a service loses to overload.
+    pub(crate) fn forget(&mut self, service: usize, share: f64) {
+        if let Some((situation, moment)) = &mut self.last {
+            moment.lost[service] *= 1.0 - share;
+            // Whatever comes next is not the same.
+            situation.cohorts.clear();
+        }
+    }
+
     /// Goes on to `now`; what is overdue in the situation is filled in here.
     pub(crate) fn go_to(&mut self, now: f64, mut situation: Situation) -> &Moment {
         let still = Clocks {

@@ -242,6 +242,7 @@ fn plain_service(name: &str) -> Service {
         utilization: None,
         overload: None,
         recovery: Recovery::default(),
+        automations: Vec::new(),
         dependencies: Vec::new(),
         endpoints: Vec::new(),
         place: Place::default(),

@@ -1,0 +1,370 @@
+//! What operators and automations do in the course of a trial.
+//!
+//! A plan without any of it keeps all of this empty, and pays for a test here and there.
+
+use super::call::SLACK;
+use super::lanes::{LANES, Lanes, Left, Shares, all, has};
+use super::run::Run;
+use crate::compile::acts::{Deed, Does};
+use crate::compile::plan::{Hit, NONE, Plan};
+use crate::engine::tape::Event;
+
+/// What has been done so far.
+#[derive(Default)]
+pub(super) struct Acts {
+    /// Whether anything is ever done.
+    is_used: bool,
+    /// By lane: the next of what operators do.
+    next: [usize; LANES],
+    /// By service: the share of calls that is led around it.
+    led_around: Vec<Lanes>,
+    /// By service: the share of requests that is turned away.
+    turned_away: Vec<Lanes>,
+    /// The share of orders that is turned away.
+    orders_turned_away: Lanes,
+    /// By service: the share of it that is switched off.
+    off: Vec<Lanes>,
+    /// By service: the share of its capacity that is gone.
+    taken: Vec<Lanes>,
+    added: Vec<Added>,
+    /// By target: the share that is mended.
+    mended: Vec<Lanes>,
+    /// By target: when it was mended or switched off by itself; infinite where it was not.
+    ended: Vec<Lanes>,
+    /// By automation and lane.
+    rules: Vec<[RuleState; LANES]>,
+}
+
+/// Capacity that a service got.
+struct Added {
+    lane: usize,
+    service: u32,
+    at: f64,
+    share: f64,
+}
+
+/// How far an automation has come.
+#[derive(Clone, Copy)]
+struct RuleState {
+    /// Since when what it looks at has been failing.
+    since: f64,
+    /// When it acts next, if nothing changes.
+    due: f64,
+    /// Before this it does not act again.
+    rests_until: f64,
+    times: u32,
+}
+
+const IDLE: RuleState =
+    RuleState { since: f64::INFINITY, due: f64::INFINITY, rests_until: 0.0, times: 0 };
+
+impl Acts {
+    pub(super) fn new(plan: &Plan) -> Self {
+        if plan.acts.is_empty() {
+            return Self::default();
+        }
+        let of_services = || vec![all(0.0); plan.services.len()];
+        Self {
+            is_used: true,
+            led_around: of_services(),
+            turned_away: of_services(),
+            off: of_services(),
+            taken: of_services(),
+            mended: vec![all(0.0); plan.targets.len()],
+            ended: vec![all(f64::INFINITY); plan.targets.len()],
+            rules: vec![[IDLE; LANES]; plan.acts.automations.len()],
+            ..Self::default()
+        }
+    }
+
+    /// Nothing has been done yet.
+    pub(super) fn reset(&mut self) {
+        if !self.is_used {
+            return;
+        }
+        self.next = [0; LANES];
+        self.orders_turned_away = all(0.0);
+        self.added.clear();
+        for shares in [&mut self.led_around, &mut self.turned_away, &mut self.off] {
+            shares.fill(all(0.0));
+        }
+        self.taken.fill(all(0.0));
+        self.mended.fill(all(0.0));
+        self.ended.fill(all(f64::INFINITY));
+        self.rules.fill([IDLE; LANES]);
+    }
+
+    /// When a target was mended or switched off by itself.
+    pub(super) fn ended_at(&self, target: usize, lane: usize) -> f64 {
+        if self.is_used { self.ended[target][lane] } else { f64::INFINITY }
+    }
+
+    /// When the next thing happens that is known by now.
+    pub(super) fn next_time(&self, plan: &Plan, lane: usize, without_change: bool) -> f64 {
+        let mut next = f64::INFINITY;
+        if !self.is_used {
+            return next;
+        }
+        if let (Some(action), false) = (plan.acts.actions.get(self.next[lane]), without_change) {
+            next = action.at;
+        }
+        self.rules.iter().fold(next, |next, rule| next.min(rule[lane].due))
+    }
+}
+
+impl Run<'_> {
+    /// Gives places to note what they suffer to all that may be turned away or switched off.
+    pub(super) fn find_acted_on(&mut self) {
+        let plan = self.plan;
+        for deed in plan.acts.deeds() {
+            if !matches!(deed.does, Does::TurnAway | Does::SwitchOff) {
+                continue;
+            }
+            deed.services.iter().for_each(|service| self.afflict(*service));
+            if deed.services.is_empty() {
+                plan.flows.iter().for_each(|flow| self.afflict_node(flow.node));
+            }
+        }
+    }
+
+    /// Does what is due in a lane: operators first.
+    pub(super) fn act(&mut self, lane: usize) {
+        if !self.acts.is_used {
+            return;
+        }
+        let (plan, time) = (self.plan, self.moment.time[lane]);
+        while !self.courses[lane].without_change
+            && let Some(action) = plan.acts.actions.get(self.acts.next[lane])
+            && action.at <= time
+        {
+            self.acts.next[lane] += 1;
+            self.perform(lane, &action.deed, NONE);
+        }
+        for (index, rule) in plan.acts.automations.iter().enumerate() {
+            let state = &mut self.acts.rules[index][lane];
+            if state.due <= time {
+                state.due = f64::INFINITY;
+                state.times += 1;
+                state.rests_until = time + rule.every;
+                self.perform(lane, &rule.deed, rule.service);
+            }
+        }
+    }
+
+    /// Lets automations look at the moment.
+    pub(super) fn watch(&mut self, lane: usize) {
+        if !self.acts.is_used {
+            return;
+        }
+        let time = self.moment.time[lane];
+        for (index, rule) in self.plan.acts.automations.iter().enumerate() {
+            let failing = self
+                .plan
+                .nodes_of(rule.watches)
+                .map(|node| self.node_share(node, lane, Shares::failing))
+                .fold(0.0, f64::max);
+            let is_able = self.acts.off[rule.service as usize][lane] < 1.0
+                && !self.is_failed(rule.service, lane);
+            let state = &mut self.acts.rules[index][lane];
+            let holds = failing >= rule.failing - SLACK;
+            state.since = if holds { state.since.min(time) } else { f64::INFINITY };
+            let acts = holds && is_able && state.times < rule.at_most;
+            let due = (state.since + rule.lasting).max(state.rests_until).max(time);
+            state.due = if acts { due } else { f64::INFINITY };
+        }
+    }
+
+    fn perform(&mut self, lane: usize, deed: &Deed, by: u32) {
+        let named = deed.services.iter().copied();
+        let is_for_all = matches!(deed.does, Does::TurnAway | Does::EndCause);
+        let nobody = (is_for_all && deed.services.is_empty()).then_some(NONE);
+        for service in named.chain(nobody) {
+            let Deed { does, share, .. } = *deed;
+            if !self.courses[lane].without_change {
+                self.note(lane, Event::Acted { by, does, service, share });
+            }
+            self.perform_on(lane, does, service, share);
+        }
+    }
+
+    fn perform_on(&mut self, lane: usize, does: Does, service: u32, share: f64) {
+        let (index, at) = (service as usize, self.moment.time[lane]);
+        match does {
+            Does::LeadAround => {
+                self.acts.led_around[index][lane] = share;
+                self.lead_around(service);
+            }
+            Does::TurnAway if service == NONE => self.acts.orders_turned_away[lane] = share,
+            Does::TurnAway => self.acts.turned_away[index][lane] = share,
+            Does::Restart => self.restart(service, lane, share),
+            Does::AddCapacity => self.acts.added.push(Added { lane, service, at, share }),
+            Does::TakeCapacity => self.acts.taken[index][lane] += share,
+            Does::SwitchOff => {
+                if share >= 1.0 {
+                    self.mend(service, lane);
+                }
+                self.acts.off[index][lane] = share;
+                self.switch_off(service);
+            }
+            Does::EndCause if share >= 1.0 => self.mend(service, lane),
+            Does::EndCause => {
+                for target in 0..self.plan.targets.len() {
+                    if service == NONE || self.is_of(target, service) {
+                        self.acts.mended[target][lane] = share;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the moment about calls that are led around a service.
+    fn lead_around(&mut self, service: u32) {
+        let (plan, shares) = (self.plan, self.acts.led_around[service as usize]);
+        for node in plan.nodes_of(service) {
+            put(&mut self.moment.led_around, node, shares);
+            for caller in self.setup.callers_of(node as usize) {
+                self.moment.touch(*caller);
+            }
+        }
+    }
+
+    /// Tells the moment about the dependencies of a service that is switched off.
+    fn switch_off(&mut self, service: u32) {
+        let (plan, shares) = (self.plan, self.acts.off[service as usize]);
+        for (dependency, it) in plan.dependencies.iter().enumerate() {
+            if it.caller != NONE && plan.nodes[it.caller as usize].service == service {
+                put(&mut self.moment.switched_off, dependency as u32, shares);
+            }
+        }
+        self.moment.touch_service(service);
+    }
+
+    /// Ends the cause at a service, or everywhere; if nothing else is broken, altogether.
+    fn mend(&mut self, service: u32, lane: usize) {
+        if self.courses[lane].ended_at.is_finite() || self.courses[lane].without_change {
+            return;
+        }
+        let is_open = |target: &usize| {
+            has(self.world.targets[*target].broken, lane)
+                && self.acts.ended[*target][lane].is_infinite()
+        };
+        let mut open = (0..self.plan.targets.len()).filter(is_open);
+        let is_all = service == NONE || open.all(|target| self.is_of(target, service));
+        if is_all {
+            self.cause_taken_away(lane);
+            return;
+        }
+        let time = self.moment.time[lane];
+        self.end_cause_at(service, lane, time);
+        for target in 0..self.plan.targets.len() {
+            if self.is_of(target, service) {
+                let ended = &mut self.acts.ended[target][lane];
+                *ended = ended.min(time);
+            }
+        }
+    }
+
+    fn is_of(&self, target: usize, service: u32) -> bool {
+        match self.plan.targets[target].hit {
+            Hit::Service(hit) | Hit::Endpoint { service: hit, .. } => hit == service,
+            Hit::Domain(_) => false,
+        }
+    }
+
+    /// When what a target corrupted is repaired, if it ended by itself at this time.
+    pub(super) fn repaired_at(&self, ended: f64, lane: usize) -> f64 {
+        let repair = self.plan.schedule.as_ref().is_some_and(|it| it.repair.is_some());
+        if repair { ended + self.world.repair[lane] } else { ended }
+    }
+
+    /// When data are repaired next that a target corrupted which ended by itself.
+    pub(super) fn next_repair(&self, lane: usize, time: f64) -> f64 {
+        let ended = self.acts.ended.iter().map(|ended| ended[lane]).filter(|it| it.is_finite());
+        let repaired = ended.map(|ended| self.repaired_at(ended, lane));
+        repaired.filter(|at| *at > time).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The part of a target's failing share that is neither mended nor switched off.
+    pub(super) fn still_broken(&self, target: usize, lane: usize) -> f64 {
+        if !self.acts.is_used {
+            return 1.0;
+        }
+        let off = match self.plan.targets[target].hit {
+            Hit::Service(service) | Hit::Endpoint { service, .. } => {
+                self.acts.off[service as usize][lane]
+            }
+            Hit::Domain(_) => 0.0,
+        };
+        (1.0 - self.acts.mended[target][lane]) * (1.0 - off)
+    }
+
+    /// What is left of a flow where orders are turned away.
+    pub(super) fn left_of_orders(&self) -> Left {
+        let mut left = Left::ALL;
+        if self.acts.is_used {
+            left.lose_down(&self.acts.orders_turned_away);
+        }
+        left
+    }
+
+    /// What is left of a service after what was done to it on purpose.
+    pub(super) fn leave_on_purpose(&self, service: usize, left: &mut Left) {
+        if !self.acts.is_used {
+            return;
+        }
+        left.lose_down(&self.acts.turned_away[service]);
+        let off = self.acts.off[service];
+        if off != all(0.0) {
+            left.times(&Left::of(&Shares { degraded: off, ..Shares::OK }));
+        }
+    }
+
+    /// Brings capacities in line with what was done.
+    pub(super) fn change_capacities(&mut self) {
+        if !self.acts.is_used {
+            return;
+        }
+        for index in 0..self.plan.services.len() {
+            let acts = &self.acts;
+            let mut factors: Lanes =
+                std::array::from_fn(|lane| (1.0 - acts.taken[index][lane]).max(0.0));
+            for added in acts.added.iter().filter(|it| it.service as usize == index) {
+                let warmup = self.plan.services[index].warmup;
+                factors[added.lane] += added.share * self.ramp(added.at, warmup, added.lane);
+            }
+            for lane in 0..LANES {
+                // What is turned away does not arrive: that is as good as more capacity.
+                let arrives = 1.0 - acts.turned_away[index][lane];
+                let capacity = &mut self.loads.capacity[index][lane];
+                *capacity =
+                    if arrives > 0.0 { *capacity * factors[lane] / arrives } else { f64::INFINITY };
+            }
+        }
+    }
+
+    /// When added capacity changes next after a time.
+    pub(super) fn next_added(&self, lane: usize, time: f64) -> f64 {
+        let added = self.acts.added.iter().filter(|it| it.lane == lane);
+        let next = |it: &Added| {
+            self.next_ramp(it.at, self.plan.services[it.service as usize].warmup, time)
+        };
+        added.map(next).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The factor on the calls of nodes that are switched off, where some are.
+    pub(super) fn hushed(&self) -> impl Iterator<Item = (u32, Lanes)> + '_ {
+        let services = self.acts.off.iter().enumerate().filter(|(_, off)| **off != all(0.0));
+        services.flat_map(|(service, off)| {
+            let factor = off.map(|off| 1.0 - off);
+            self.plan.nodes_of(service as u32).map(move |node| (node, factor))
+        })
+    }
+}
+
+/// Sets an entry of a short list.
+fn put(list: &mut Vec<(u32, Lanes)>, key: u32, shares: Lanes) {
+    match list.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, known)) => *known = shares,
+        None => list.push((key, shares)),
+    }
+}

@@ -1,0 +1,155 @@
+//! What operators and automations do in the course of an incident.
+
+use super::decode::names::Names;
+use super::decode::read::{Field, Shape};
+use super::topology::ServiceId;
+use super::units::{Seconds, Share};
+use crate::diagnostic::Place;
+
+/// Something that operators do at a time that is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Action {
+    /// When, from the start: of the incident, or of the rollout.
+    pub at: Seconds,
+    /// What they do.
+    pub action: ActionKind,
+    /// To which service; `None` = to what the change breaks, or as [`ActionKind`] says.
+    pub target: Option<ServiceId>,
+    /// To which share of it, of its traffic or of its capacity; `None` = all of it.
+    pub share: Option<Share>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// What operators and automations can do. The arithmetic is in [`crate::semantics`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActionKind {
+    /// Lead calls around a service: to something that the topology does not show.
+    Bypass,
+    /// The same, as an automation calls it.
+    FailOver,
+    /// Turn a share of the requests away; without a target, of all orders.
+    Shed,
+    /// Start a service anew.
+    Restart,
+    /// Give a service more capacity; without a target, all that state their utilization.
+    AddCapacity,
+    /// Take instances of a service away.
+    Remove,
+    /// Switch a service off, which then calls nothing; without a target, the change.
+    Disable,
+    /// Take the change back; without a target, all of it.
+    Rollback,
+    /// Mend what is broken; without a target, all of it.
+    Fix,
+}
+
+impl ActionKind {
+    /// Every one of them, with its word in files.
+    pub const ALL: [(&'static str, Self); 9] = [
+        ("bypass", Self::Bypass),
+        ("fail_over", Self::FailOver),
+        ("shed", Self::Shed),
+        ("restart", Self::Restart),
+        ("add_capacity", Self::AddCapacity),
+        ("remove", Self::Remove),
+        ("disable", Self::Disable),
+        ("rollback", Self::Rollback),
+        ("fix", Self::Fix),
+    ];
+
+    /// Its word in files.
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, it)| *it == self).expect("all of them are there").0
+    }
+
+    /// Whether it takes the cause away.
+    pub fn ends_cause(self) -> bool {
+        matches!(self, Self::Rollback | Self::Fix)
+    }
+}
+
+/// What a service of `kind: automation` does by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Automation {
+    /// The service that it looks at.
+    pub watches: ServiceId,
+    /// It acts once this share of the requests to it fails, above 0...
+    pub failing: Share,
+    /// ...and has done so for this long without a break.
+    pub lasting: Seconds,
+    /// What it does.
+    pub action: ActionKind,
+    /// To which service: by default the one that it looks at.
+    pub target: ServiceId,
+    /// To which share of it; `None` = all of it.
+    pub share: Option<Share>,
+    /// From one time to the next, at least.
+    pub every: Seconds,
+    /// How often in all, at least 1.
+    pub at_most: u32,
+}
+
+pub(crate) const ACTION: Shape = Shape {
+    what: "an action",
+    keys: &["at", "action", "target", "share"],
+    schema: "/$defs/action",
+};
+
+pub(crate) const AUTOMATION: Shape = Shape {
+    what: "an automation",
+    keys: &["watches", "failing", "for", "action", "target", "share", "every", "at_most"],
+    schema: "/$defs/automation",
+};
+
+/// How often an automation acts at the most.
+const AT_MOST: u32 = 1000;
+/// From which share on what it looks at counts as failing, when it does not say.
+const FAILING: f64 = 0.5;
+
+/// The actions of a list, in the order written.
+pub(crate) fn actions(field: Option<Field<'_>>, names: &Names<'_>) -> Vec<Action> {
+    field.iter().flat_map(Field::items).filter_map(|item| action(&item, names)).collect()
+}
+
+fn action(item: &Field<'_>, names: &Names<'_>) -> Option<Action> {
+    let mapping = item.mapping(&ACTION)?;
+    let at = mapping.need("at", "90m").and_then(|field| field.duration());
+    let kind = mapping.need("action", "rollback").and_then(|field| field.word(&ActionKind::ALL));
+    let target = mapping.get("target").and_then(|field| names.resolve_service(&field));
+    let share = mapping.get("share").and_then(|field| field.share());
+    Some(Action { at: at?, action: kind?, target, share, place: item.place() })
+}
+
+/// The rules of an automation: one, or a list of them.
+pub(crate) fn automations(field: &Field<'_>, names: &Names<'_>) -> Vec<Automation> {
+    field.items().filter_map(|item| automation(&item, names)).collect()
+}
+
+fn automation(item: &Field<'_>, names: &Names<'_>) -> Option<Automation> {
+    let mapping = item.mapping(&AUTOMATION)?;
+    let watches = mapping.need("watches", "storage").and_then(|it| names.resolve_service(&it));
+    let kind = mapping.need("action", "restart").and_then(|field| field.word(&ActionKind::ALL));
+    let target = match mapping.get("target") {
+        Some(field) => names.resolve_service(&field),
+        None => watches,
+    };
+    if mapping.get("at_most").is_some() && mapping.get("every").is_none() {
+        mapping.missing("needs `every` with `at_most`", "every: 5m");
+    }
+    let every = mapping.get("every").and_then(|field| field.positive_duration());
+    let times = mapping.get("at_most").and_then(|field| field.whole(1..=AT_MOST));
+    Some(Automation {
+        failing: mapping
+            .get("failing")
+            .and_then(|field| field.positive_share())
+            .unwrap_or_else(|| Share::new(FAILING).expect("a share")),
+        lasting: mapping.get("for").and_then(|field| field.duration()).unwrap_or_default(),
+        share: mapping.get("share").and_then(|field| field.share()),
+        at_most: times.unwrap_or(if every.is_some() { AT_MOST } else { 1 }),
+        every: every.unwrap_or_default(),
+        watches: watches?,
+        action: kind?,
+        target: target?,
+    })
+}

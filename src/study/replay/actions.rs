@@ -1,0 +1,56 @@
+//! What operators did: simulated with it and without it.
+
+use super::{Case, Prediction, badness, predict};
+use crate::engine::Progress;
+use crate::model::Change;
+use crate::model::action::{Action, ActionKind};
+use crate::report::replay::ActionReport;
+use crate::study::simulate::Settings;
+
+/// Whether it ends the cause, so that most of the duration is given with it.
+pub(super) fn takes_cause_away(it: &Action) -> bool {
+    it.action.ends_cause() || (it.action == ActionKind::Disable && it.target.is_none())
+}
+
+/// The change without what operators did to end its cause: detection and rollback take what they
+/// take by their delays.
+pub(super) fn untold(change: &Change) -> Change {
+    let mut change = change.clone();
+    change.actions.retain(|it| !takes_cause_away(it));
+    change
+}
+
+/// The change without anything that operators did.
+pub(super) fn undone(change: &Change) -> Change {
+    Change { actions: Vec::new(), ..change.clone() }
+}
+
+/// Each of the things that operators did, and what is different without it.
+pub(super) fn differences(
+    case: &Case,
+    full: &Prediction,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Vec<ActionReport> {
+    let one = |(index, it): (usize, &Action)| {
+        let mut change = case.change.clone();
+        change.actions.remove(index);
+        let without = predict(&case.topology, &change, settings, progress);
+        let worse = |a: &Prediction, b: &Prediction| {
+            let is_worse = |unit: &usize| badness(a.state(*unit)) > badness(b.state(*unit));
+            let units = (0..case.topology.services.len()).filter(is_worse);
+            units.map(|unit| case.topology.services[unit].name.clone()).collect()
+        };
+        ActionReport {
+            at_s: it.at.get(),
+            action: it.action.word().to_owned(),
+            target: it.target.map(|target| case.topology.service(target).name.clone()),
+            share: it.share.map(crate::model::Share::get),
+            spared: worse(&without, full),
+            made_worse: worse(full, &without),
+            with_s: full.duration,
+            without_s: without.duration,
+        }
+    };
+    case.change.actions.iter().enumerate().map(one).collect()
+}

@@ -1,0 +1,213 @@
+//! What operators and automations do: section "Actions and automations".
+
+use blastwave::model::action::ActionKind;
+use blastwave::model::change::TargetRef;
+use blastwave::model::{Change, Share};
+
+use super::graph::Graph;
+use super::load::Moment;
+use super::moment::{State, reaches};
+
+/// What was done so far, as it bears on a moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Effects {
+    /// By service: the share of calls that goes around it.
+    pub(crate) led_around: Vec<f64>,
+    /// By service: the share of requests turned away.
+    pub(crate) turned_away: Vec<f64>,
+    /// The share of orders turned away.
+    pub(crate) orders_turned_away: f64,
+    /// By service: the share of it that is switched off.
+    pub(crate) off: Vec<f64>,
+    /// By service: the share of its capacity that is gone.
+    taken: Vec<f64>,
+    /// By service: when it got capacity, and how much.
+    added: Vec<Vec<(f64, f64)>>,
+}
+
+impl Effects {
+    fn none(services: usize) -> Self {
+        let zeros = || vec![0.0; services];
+        Self {
+            led_around: zeros(),
+            turned_away: zeros(),
+            orders_turned_away: 0.0,
+            off: zeros(),
+            taken: zeros(),
+            added: vec![Vec::new(); services],
+        }
+    }
+
+    /// What remains of, and comes to, the capacity of a service.
+    pub(crate) fn capacity(&self, service: usize, warmup: f64, now: f64) -> f64 {
+        let warm = |at: f64| if warmup > 0.0 { ((now - at) / warmup).clamp(0.0, 1.0) } else { 1.0 };
+        let added: f64 = self.added[service].iter().map(|(at, share)| share * warm(*at)).sum();
+        (1.0 - self.taken[service]).max(0.0) + added
+    }
+}
+
+/// Something to be done, at its own time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deed {
+    pub(crate) at: f64,
+    kind: ActionKind,
+    service: Option<usize>,
+    pub(crate) share: f64,
+}
+
+/// What the story has to do about a deed, beyond its effects on a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rest {
+    /// Nothing.
+    Nothing,
+    /// Restart a service.
+    Restart(usize),
+    /// End the cause at a service, or everywhere.
+    End(Option<usize>),
+}
+
+/// What is done in one walk.
+#[derive(Clone, Debug)]
+pub(crate) struct Acts<'a> {
+    graph: &'a Graph<'a>,
+    targets: Vec<usize>,
+    actions: Vec<Deed>,
+    rules: Vec<RuleState>,
+    pub(crate) effects: Effects,
+}
+
+#[derive(Clone, Debug)]
+struct RuleState {
+    owner: usize,
+    number: usize,
+    since: Option<f64>,
+    due: Option<f64>,
+    rests_until: f64,
+    times: u32,
+}
+
+impl<'a> Acts<'a> {
+    /// With what operators do, or only with the automations.
+    pub(crate) fn new(graph: &'a Graph<'a>, change: &Change, with_operators: bool) -> Self {
+        let targets = change.targets.iter().filter_map(|target| match target.on {
+            TargetRef::Node(node) => Some(node.service.0 as usize),
+            TargetRef::Domain(_) => None,
+        });
+        let mut acts = Self {
+            graph,
+            targets: targets.collect(),
+            actions: Vec::new(),
+            rules: Vec::new(),
+            effects: Effects::none(graph.topology.services.len()),
+        };
+        if with_operators {
+            for action in &change.actions {
+                let at = action.at.get();
+                let target = action.target.map(|target| target.0 as usize);
+                acts.actions.extend(acts.deeds(at, action.action, target, action.share));
+            }
+            acts.actions.sort_by(|a, b| a.at.total_cmp(&b.at));
+        }
+        for (owner, service) in graph.topology.services.iter().enumerate() {
+            for number in 0..service.automations.len() {
+                let (since, due, rests_until, times) = (None, None, 0.0, 0);
+                acts.rules.push(RuleState { owner, number, since, due, rests_until, times });
+            }
+        }
+        acts
+    }
+
+    /// One deed for each service that is meant.
+    fn deeds(
+        &self,
+        at: f64,
+        kind: ActionKind,
+        target: Option<usize>,
+        share: Option<Share>,
+    ) -> Vec<Deed> {
+        use ActionKind::{AddCapacity, Disable, Fix, Rollback, Shed};
+        let services: Vec<Option<usize>> = match (kind, target) {
+            (Rollback | Fix, Some(target)) if !self.targets.contains(&target) => vec![None],
+            (_, Some(target)) => vec![Some(target)],
+            (Rollback | Fix | Disable | Shed, None) => vec![None],
+            (AddCapacity, None) => {
+                let all = self.graph.topology.services.iter().enumerate();
+                all.filter(|(_, it)| it.utilization.is_some()).map(|(it, _)| Some(it)).collect()
+            }
+            (_, None) => {
+                let mut targets: Vec<Option<usize>> =
+                    self.targets.iter().map(|it| Some(*it)).collect();
+                targets.sort_unstable();
+                targets.dedup();
+                targets
+            }
+        };
+        let share = share.map_or(1.0, Share::get);
+        services.into_iter().map(|service| Deed { at, kind, service, share }).collect()
+    }
+
+    /// What is due, operators first; each must then be [done](Self::perform).
+    pub(crate) fn due(&mut self, now: f64) -> Vec<Deed> {
+        let count = self.actions.iter().filter(|deed| reaches(now, deed.at)).count();
+        let mut due: Vec<Deed> = self.actions.drain(..count).collect();
+        for index in 0..self.rules.len() {
+            let RuleState { owner, number, due: at, .. } = self.rules[index];
+            let Some(at) = at.filter(|at| reaches(now, *at)) else { continue };
+            let rule = &self.graph.topology.services[owner].automations[number];
+            let state = &mut self.rules[index];
+            (state.due, state.times) = (None, state.times + 1);
+            state.rests_until = at + rule.every.get();
+            let target = Some(rule.target.0 as usize);
+            due.extend(self.deeds(at, rule.action, target, rule.share));
+        }
+        due
+    }
+
+    /// Lets the automations look at a moment.
+    pub(crate) fn watch(&mut self, now: f64, moment: &Moment) {
+        let graph = self.graph;
+        let worst = |service: usize| {
+            let nodes = graph.nodes_of(service).into_iter();
+            nodes.map(|node| moment.states[node].failing()).fold(0.0, f64::max)
+        };
+        for state in &mut self.rules {
+            let rule = &graph.topology.services[state.owner].automations[state.number];
+            let holds = reaches(worst(rule.watches.0 as usize), rule.failing.get());
+            state.since = holds.then(|| state.since.unwrap_or(now));
+            let failed = graph.topology.thresholds.failed.get();
+            let is_able =
+                self.effects.off[state.owner] < 1.0 && !reaches(worst(state.owner), failed);
+            let may = is_able && state.times < rule.at_most;
+            let due = |since: f64| (since + rule.lasting.get()).max(state.rests_until).max(now);
+            state.due = state.since.filter(|_| may).map(due);
+        }
+    }
+
+    /// Puts a deed into effect; gives what is left to do.
+    pub(crate) fn perform(&mut self, deed: Deed) -> Rest {
+        let Deed { at, kind, service, share } = deed;
+        match (kind, service) {
+            (ActionKind::Bypass | ActionKind::FailOver, Some(it)) => {
+                self.effects.led_around[it] = share;
+            }
+            (ActionKind::Shed, Some(it)) => self.effects.turned_away[it] = share,
+            (ActionKind::Shed, None) => self.effects.orders_turned_away = share,
+            (ActionKind::AddCapacity, Some(it)) => self.effects.added[it].push((at, share)),
+            (ActionKind::Remove, Some(it)) => self.effects.taken[it] += share,
+            (ActionKind::Restart, Some(it)) => return Rest::Restart(it),
+            (ActionKind::Disable, Some(it)) => {
+                self.effects.off[it] = share;
+                if share >= 1.0 {
+                    return Rest::End(Some(it));
+                }
+            }
+            (_, service) => return Rest::End(service),
+        }
+        Rest::Nothing
+    }
+
+    /// What is left of a state at the end of a call by this service.
+    pub(crate) fn after_call(effects: &Effects, caller: Option<usize>, state: State) -> State {
+        state.times(1.0 - caller.map_or(0.0, |caller| effects.off[caller]))
+    }
+}
