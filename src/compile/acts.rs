@@ -1,6 +1,6 @@
 //! What operators and automations do, as numbers.
 
-use super::plan::{Hit, Plan, Schedule};
+use super::plan::{Hit, NONE, Plan, Schedule};
 use crate::model::action::{Action, ActionKind, Automation};
 use crate::model::{Change, Seconds, Share, Topology};
 
@@ -62,6 +62,8 @@ pub struct Deed {
     /// To which services; empty = to all orders ([`Does::TurnAway`]), to all that is broken
     /// ([`Does::EndCause`]).
     pub services: Vec<u32>,
+    /// Whose calls alone are led around; [`super::plan::NONE`] = everybody's.
+    pub caller: u32,
     /// To which share.
     pub share: f64,
 }
@@ -91,7 +93,7 @@ pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change) {
     let mut actions: Vec<Timed> = change.actions.iter().map(|it| timed(plan, it)).collect();
     actions.sort_by(|a, b| a.at.total_cmp(&b.at));
     let Some(schedule) = &mut plan.schedule else { return };
-    if change.actions.iter().any(|it| it.action.ends_cause()) {
+    if change.actions.iter().any(Action::ends_cause) {
         never_taken_back(schedule);
     }
     let owned = topology.services.iter().zip(0_u32..);
@@ -108,7 +110,9 @@ fn never_taken_back(schedule: &mut Schedule) {
 
 fn timed(plan: &Plan, it: &Action) -> Timed {
     let target = it.target.map(|target| target.0);
-    Timed { at: it.at.get(), deed: deed(plan, it.action, target, it.share) }
+    let caller = it.caller.map_or(NONE, |caller| caller.0);
+    let deed = deed(plan, it.action, target, it.share);
+    Timed { at: it.at.get(), deed: Deed { caller, ..deed } }
 }
 
 fn rule(plan: &Plan, service: u32, it: &Automation) -> Rule {
@@ -146,7 +150,7 @@ fn deed(plan: &Plan, kind: ActionKind, target: Option<u32>, share: Option<Share>
         }
         (_, None) => broken,
     };
-    Deed { does, services, share: share.map_or(1.0, Share::get) }
+    Deed { does, services, caller: NONE, share: share.map_or(1.0, Share::get) }
 }
 
 /// The services that targets hit.

@@ -15,10 +15,24 @@ pub struct Action {
     pub action: ActionKind,
     /// To which service; `None` = to what the change breaks, or as [`ActionKind`] says.
     pub target: Option<ServiceId>,
+    /// Whose calls alone are led around the target; `None` = everybody's. Only for a bypass.
+    pub caller: Option<ServiceId>,
     /// To which share of it, of its traffic or of its capacity; `None` = all of it.
     pub share: Option<Share>,
     /// Where it is written.
     pub place: Place,
+}
+
+impl Action {
+    /// Whether it takes the cause away, so that nothing is drawn for that: a rollback, a fix, or the
+    /// change switched off.
+    pub fn ends_cause(&self) -> bool {
+        match self.action {
+            ActionKind::Rollback | ActionKind::Fix => true,
+            ActionKind::Disable => self.target.is_none(),
+            _ => false,
+        }
+    }
 }
 
 /// What operators and automations can do. The arithmetic is in [`crate::semantics`].
@@ -62,11 +76,6 @@ impl ActionKind {
     pub fn word(self) -> &'static str {
         Self::ALL.iter().find(|(_, it)| *it == self).expect("all of them are there").0
     }
-
-    /// Whether it takes the cause away.
-    pub fn ends_cause(self) -> bool {
-        matches!(self, Self::Rollback | Self::Fix)
-    }
 }
 
 /// What a service of `kind: automation` does by itself.
@@ -92,7 +101,7 @@ pub struct Automation {
 
 pub(crate) const ACTION: Shape = Shape {
     what: "an action",
-    keys: &["at", "action", "target", "share"],
+    keys: &["at", "action", "target", "caller", "share"],
     schema: "/$defs/action",
 };
 
@@ -118,7 +127,20 @@ fn action(item: &Field<'_>, names: &Names<'_>) -> Option<Action> {
     let kind = mapping.need("action", "rollback").and_then(|field| field.word(&ActionKind::ALL));
     let target = mapping.get("target").and_then(|field| names.resolve_service(&field));
     let share = mapping.get("share").and_then(|field| field.share());
-    Some(Action { at: at?, action: kind?, target, share, place: item.place() })
+    let caller = mapping.get("caller").and_then(|field| names.resolve_service(&field));
+    if mapping.get("caller").is_some() {
+        if !matches!(kind, None | Some(ActionKind::Bypass | ActionKind::FailOver)) {
+            mapping.refuse(
+                "caller",
+                "`caller` with an action that is no bypass",
+                "only calls can be led around by one caller alone",
+            );
+        }
+        if mapping.get("target").is_none() {
+            mapping.missing("needs `target` with `caller`", "target: payments");
+        }
+    }
+    Some(Action { at: at?, action: kind?, target, caller, share, place: item.place() })
 }
 
 /// The rules of an automation: one, or a list of them.

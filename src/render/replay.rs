@@ -141,7 +141,9 @@ pub(super) fn lines(incident: &IncidentReport) -> Vec<String> {
 fn done(it: &ActionReport) -> String {
     let target = it.target.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
     let share = it.share.map(|it| format!(" ({:.0}%)", it * 100.0)).unwrap_or_default();
-    let what = format!("{}{target}{share} at {}", it.action.replace('_', " "), minutes(it.at_s));
+    let caller = it.caller.as_ref().map(|it| format!(" for {it}")).unwrap_or_default();
+    let what =
+        format!("{}{target}{caller}{share} at {}", it.action.replace('_', " "), minutes(it.at_s));
     format!("done: {what}; {}", difference(it))
 }
 

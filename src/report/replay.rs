@@ -193,6 +193,9 @@ pub struct ActionReport {
     /// To what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Whose calls alone were led around it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
     /// To which share of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,

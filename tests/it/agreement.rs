@@ -289,6 +289,7 @@ fn add_actions(scenario: &mut Scenario, dice: &mut Dice) {
             at: Seconds::new(1.0 + (horizon * dice.unit()).floor()).expect("a duration"),
             action: dice.pick(&ActionKind::ALL).1,
             target: dice.chance(0.7).then(|| some_service(topology, dice)),
+            caller: dice.chance(0.3).then(|| some_service(topology, dice)),
             share: dice.chance(0.6).then(|| dice.share()),
             place: Place::default(),
         });

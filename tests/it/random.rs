@@ -881,6 +881,9 @@ pub(crate) fn describe(topology: &Topology, change: &Change) -> String {
             it.phase,
         ));
     }
+    lines.extend(change.actions.iter().map(|it| format!("{it:?}")));
+    let automations = topology.services.iter().flat_map(|it| &it.automations);
+    lines.extend(automations.map(|it| format!("{it:?}")));
     lines.push(format!("{change:#?}").lines().take(60).collect::<Vec<_>>().join("\n"));
     lines.join("\n")
 }

@@ -16,8 +16,6 @@ pub(super) struct Acts {
     is_used: bool,
     /// By lane: the next of what operators do.
     next: [usize; LANES],
-    /// By service: the share of calls that is led around it.
-    led_around: Vec<Lanes>,
     /// By service: the share of requests that is turned away.
     turned_away: Vec<Lanes>,
     /// The share of orders that is turned away.
@@ -66,7 +64,6 @@ impl Acts {
         let of_services = || vec![all(0.0); plan.services.len()];
         Self {
             is_used: true,
-            led_around: of_services(),
             turned_away: of_services(),
             off: of_services(),
             taken: of_services(),
@@ -85,7 +82,7 @@ impl Acts {
         self.next = [0; LANES];
         self.orders_turned_away = all(0.0);
         self.added.clear();
-        for shares in [&mut self.led_around, &mut self.turned_away, &mut self.off] {
+        for shares in [&mut self.turned_away, &mut self.off] {
             shares.fill(all(0.0));
         }
         self.taken.fill(all(0.0));
@@ -179,21 +176,19 @@ impl Run<'_> {
         let is_for_all = matches!(deed.does, Does::TurnAway | Does::EndCause);
         let nobody = (is_for_all && deed.services.is_empty()).then_some(NONE);
         for service in named.chain(nobody) {
-            let Deed { does, share, .. } = *deed;
             if !self.courses[lane].without_change {
+                let Deed { does, share, .. } = *deed;
                 self.note(lane, Event::Acted { by, does, service, share });
             }
-            self.perform_on(lane, does, service, share);
+            self.perform_on(lane, deed, service);
         }
     }
 
-    fn perform_on(&mut self, lane: usize, does: Does, service: u32, share: f64) {
+    fn perform_on(&mut self, lane: usize, deed: &Deed, service: u32) {
         let (index, at) = (service as usize, self.moment.time[lane]);
+        let Deed { does, share, caller, .. } = *deed;
         match does {
-            Does::LeadAround => {
-                self.acts.led_around[index][lane] = share;
-                self.lead_around(service);
-            }
+            Does::LeadAround => self.lead_around(lane, service, caller, share),
             Does::TurnAway if service == NONE => self.acts.orders_turned_away[lane] = share,
             Does::TurnAway => self.acts.turned_away[index][lane] = share,
             Does::Restart => self.restart(service, lane, share),
@@ -217,11 +212,24 @@ impl Run<'_> {
         }
     }
 
-    /// Tells the moment about calls that are led around a service.
-    fn lead_around(&mut self, service: u32) {
-        let (plan, shares) = (self.plan, self.acts.led_around[service as usize]);
+    /// Tells the moment about calls that are led around a service: everybody's, or one caller's.
+    fn lead_around(&mut self, lane: usize, service: u32, by: u32, share: f64) {
+        let plan = self.plan;
+        for (dependency, it) in plan.dependencies.iter().enumerate() {
+            let is_meant =
+                it.caller != NONE && (by == NONE || plan.nodes[it.caller as usize].service == by);
+            if !is_meant {
+                continue;
+            }
+            let members = plan.members_of(&plan.calls[it.call as usize]).iter();
+            for node in members.map(|member| member.node) {
+                if plan.nodes[node as usize].service == service {
+                    let key = (dependency as u32, node);
+                    entry(&mut self.moment.led_around, key)[lane] = share;
+                }
+            }
+        }
         for node in plan.nodes_of(service) {
-            put(&mut self.moment.led_around, node, shares);
             for caller in self.setup.callers_of(node as usize) {
                 self.moment.touch(*caller);
             }
@@ -233,7 +241,7 @@ impl Run<'_> {
         let (plan, shares) = (self.plan, self.acts.off[service as usize]);
         for (dependency, it) in plan.dependencies.iter().enumerate() {
             if it.caller != NONE && plan.nodes[it.caller as usize].service == service {
-                put(&mut self.moment.switched_off, dependency as u32, shares);
+                *entry(&mut self.moment.switched_off, dependency as u32) = shares;
             }
         }
         self.moment.touch_service(service);
@@ -361,10 +369,12 @@ impl Run<'_> {
     }
 }
 
-/// Sets an entry of a short list.
-fn put(list: &mut Vec<(u32, Lanes)>, key: u32, shares: Lanes) {
-    match list.iter_mut().find(|(known, _)| *known == key) {
-        Some((_, known)) => *known = shares,
-        None => list.push((key, shares)),
-    }
+/// An entry of a short list; a new one is 0 in every lane.
+fn entry<K: PartialEq>(list: &mut Vec<(K, Lanes)>, key: K) -> &mut Lanes {
+    let index = list.iter().position(|(known, _)| *known == key);
+    let index = index.unwrap_or_else(|| {
+        list.push((key, all(0.0)));
+        list.len() - 1
+    });
+    &mut list[index].1
 }

@@ -107,7 +107,7 @@ impl<const W: usize> Moment<'_, W> {
         let node = self.plan.members[member as usize].node;
         let raw = self.cohorts[cohort].shares[node as usize];
         let mut shares = raw;
-        let made = self.made(node);
+        let made = self.made(call, node);
         if let Some(made) = &made {
             scale(&mut shares, made);
         }
@@ -188,19 +188,19 @@ impl<const W: usize> Moment<'_, W> {
         shares
     }
 
-    /// Which share of the calls to a node is made, where some are led around it.
+    /// Which share of a dependency's calls to a node is made, where some are led around it.
     #[inline(always)]
-    fn made(&self, node: u32) -> Option<Lanes<W>> {
-        let led = self.led_around.iter().find(|(known, _)| *known == node);
+    fn made(&self, call: &Call, node: u32) -> Option<Lanes<W>> {
+        let key = (call.dependency, node);
+        let led = self.led_around.iter().find(|(known, _)| *known == key);
         led.map(|(_, led)| led.map(|share| 1.0 - share))
     }
 
     /// Whether some of these calls are led around what they call.
     #[inline(always)]
     fn is_led_around(&self, call: &Call) -> bool {
-        let led = |node| self.led_around.iter().any(|(known, _)| *known == node);
-        !self.led_around.is_empty()
-            && self.plan.members_of(call).iter().any(|member| led(member.node))
+        let led = |known: u32| known == call.dependency;
+        self.led_around.iter().any(|((dependency, _), _)| led(*dependency))
     }
 
     /// In which lanes a node has not been failing for as long as this.

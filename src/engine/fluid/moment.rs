@@ -104,8 +104,8 @@ pub(super) struct Moment<'a, const W: usize> {
     pub(super) computed: Vec<bool>,
     /// By node: whether what it sends to its dependencies may have changed. For each cohort.
     pub(super) sends_anew: Vec<Vec<bool>>,
-    /// By node, for those that calls are led around: the share of them.
-    pub(super) led_around: Vec<(u32, Lanes<W>)>,
+    /// By dependency and node, for those that calls are led around: the share of them.
+    pub(super) led_around: Vec<((u32, u32), Lanes<W>)>,
     /// By dependency, for those of services that are switched off: the share that is not called.
     pub(super) switched_off: Vec<(u32, Lanes<W>)>,
     /// Room for the members of an `any_of`.

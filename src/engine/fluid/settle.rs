@@ -35,7 +35,7 @@ impl<'a> Alone<'a> {
         copy(&mut self.moment.works, &from.works, bit);
         copy(&mut self.moment.overload, &from.overload, |share| [share[lane]]);
         let entry = |(key, share): &(u32, Lanes)| (*key, [share[lane]]);
-        copy(&mut self.moment.led_around, &from.led_around, entry);
+        copy(&mut self.moment.led_around, &from.led_around, |(key, share)| (*key, [share[lane]]));
         copy(&mut self.moment.switched_off, &from.switched_off, entry);
         for (mine, theirs) in self.moment.cohorts.iter_mut().zip(&from.cohorts) {
             copy(&mut mine.own_index, &theirs.own_index, |index| *index);

@@ -113,9 +113,10 @@ fn said(what: &str, spread: Spread) -> String {
 
 fn action(it: &ActionReport, wording: &Wording) -> Event {
     let target = it.target.as_ref().map(|it| format!(" {}", (wording.name)(it)));
+    let caller = it.caller.as_ref().map(|it| format!(" for {}", (wording.name)(it)));
     let share = it.share.map(|it| format!(", {}", words::stated(it)));
     let what = it.action.replace('_', " ");
-    let more = [target, share].map(Option::unwrap_or_default).concat();
+    let more = [target, caller, share].map(Option::unwrap_or_default).concat();
     Event {
         at: Some(it.at_s),
         seen: format!("operators: {what}{more}"),

@@ -3,20 +3,15 @@
 use super::{Case, Prediction, badness, predict};
 use crate::engine::Progress;
 use crate::model::Change;
-use crate::model::action::{Action, ActionKind};
+use crate::model::action::Action;
 use crate::report::replay::ActionReport;
 use crate::study::simulate::Settings;
-
-/// Whether it ends the cause, so that most of the duration is given with it.
-pub(super) fn takes_cause_away(it: &Action) -> bool {
-    it.action.ends_cause() || (it.action == ActionKind::Disable && it.target.is_none())
-}
 
 /// The change without what operators did to end its cause: detection and rollback take what they
 /// take by their delays.
 pub(super) fn untold(change: &Change) -> Change {
     let mut change = change.clone();
-    change.actions.retain(|it| !takes_cause_away(it));
+    change.actions.retain(|it| !it.ends_cause());
     change
 }
 
@@ -45,6 +40,7 @@ pub(super) fn differences(
             at_s: it.at.get(),
             action: it.action.word().to_owned(),
             target: it.target.map(|target| case.topology.service(target).name.clone()),
+            caller: it.caller.map(|caller| case.topology.service(caller).name.clone()),
             share: it.share.map(crate::model::Share::get),
             spared: worse(&without, full),
             made_worse: worse(full, &without),

@@ -11,6 +11,7 @@ mod without;
 
 use crate::compile::compile;
 use crate::engine::{Progress, Simulation};
+use crate::model::action::Action;
 use crate::model::change::TargetRef;
 use crate::model::incident::{Incident, Observed, ObservedOn, ObservedState};
 use crate::model::{Change, Seconds, Topology};
@@ -296,7 +297,7 @@ fn examine(
     progress: &dyn Progress,
 ) -> Examined {
     let observed = case.incident.duration.map(Seconds::get);
-    let is_told = case.change.actions.iter().any(actions::takes_cause_away);
+    let is_told = case.change.actions.iter().any(Action::ends_cause);
     let ratio = untold.duration.zip(observed).map(|(predicted, observed)| predicted / observed);
     let duration = DurationReport {
         observed_s: observed,

@@ -1,5 +1,7 @@
 //! What operators and automations do: section "Actions and automations".
 
+use std::collections::BTreeMap;
+
 use blastwave::model::action::ActionKind;
 use blastwave::model::change::TargetRef;
 use blastwave::model::{Change, Share};
@@ -11,8 +13,8 @@ use super::moment::{State, reaches};
 /// What was done so far, as it bears on a moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Effects {
-    /// By service: the share of calls that goes around it.
-    pub(crate) led_around: Vec<f64>,
+    /// By dependency as written and service: the share of calls that goes around it.
+    pub(crate) led_around: BTreeMap<(usize, usize), f64>,
     /// By service: the share of requests turned away.
     pub(crate) turned_away: Vec<f64>,
     /// The share of orders turned away.
@@ -29,7 +31,7 @@ impl Effects {
     fn none(services: usize) -> Self {
         let zeros = || vec![0.0; services];
         Self {
-            led_around: zeros(),
+            led_around: BTreeMap::new(),
             turned_away: zeros(),
             orders_turned_away: 0.0,
             off: zeros(),
@@ -52,6 +54,7 @@ pub(crate) struct Deed {
     pub(crate) at: f64,
     kind: ActionKind,
     service: Option<usize>,
+    caller: Option<usize>,
     pub(crate) share: f64,
 }
 
@@ -104,7 +107,9 @@ impl<'a> Acts<'a> {
             for action in &change.actions {
                 let at = action.at.get();
                 let target = action.target.map(|target| target.0 as usize);
-                acts.actions.extend(acts.deeds(at, action.action, target, action.share));
+                let caller = action.caller.map(|caller| caller.0 as usize);
+                let deeds = acts.deeds(at, action.action, target, action.share);
+                acts.actions.extend(deeds.into_iter().map(|deed| Deed { caller, ..deed }));
             }
             acts.actions.sort_by(|a, b| a.at.total_cmp(&b.at));
         }
@@ -143,7 +148,10 @@ impl<'a> Acts<'a> {
             }
         };
         let share = share.map_or(1.0, Share::get);
-        services.into_iter().map(|service| Deed { at, kind, service, share }).collect()
+        services
+            .into_iter()
+            .map(|service| Deed { at, kind, service, caller: None, share })
+            .collect()
     }
 
     /// What is due, operators first; each must then be [done](Self::perform).
@@ -185,10 +193,16 @@ impl<'a> Acts<'a> {
 
     /// Puts a deed into effect; gives what is left to do.
     pub(crate) fn perform(&mut self, deed: Deed) -> Rest {
-        let Deed { at, kind, service, share } = deed;
+        let Deed { at, kind, service, caller, share } = deed;
         match (kind, service) {
             (ActionKind::Bypass | ActionKind::FailOver, Some(it)) => {
-                self.effects.led_around[it] = share;
+                for (written, dependency) in self.graph.written.iter().enumerate() {
+                    let by = self.graph.caller_of(written);
+                    let calls = dependency.on.iter().any(|on| self.graph.is_of(*on, it));
+                    if calls && caller.is_none_or(|caller| by == Some(caller)) {
+                        self.effects.led_around.insert((written, it), share);
+                    }
+                }
             }
             (ActionKind::Shed, Some(it)) => self.effects.turned_away[it] = share,
             (ActionKind::Shed, None) => self.effects.orders_turned_away = share,

@@ -202,6 +202,17 @@ impl<'a> Graph<'a> {
         written.serves() && written.refers_to().any(|other| self.same_cycle(node, other))
     }
 
+    /// The service that wrote a dependency; a flow is none.
+    pub(crate) fn caller_of(&self, written: usize) -> Option<usize> {
+        let caller = self.nodes.iter().find(|node| node.calls.contains(&written));
+        caller.and_then(Node::service)
+    }
+
+    /// Whether a node is one of a service.
+    pub(crate) fn is_of(&self, node: usize, service: usize) -> bool {
+        self.nodes[node].service() == Some(service)
+    }
+
     /// The dependencies that a node calls.
     pub(crate) fn calls(&self, node: usize) -> impl Iterator<Item = &Written<'a>> {
         self.nodes[node].calls.iter().map(|written| &self.written[*written])

@@ -347,7 +347,7 @@ impl CohortLoads<'_> {
             Role::Member(member) => {
                 let retries = contribution.members[member].retries;
                 let cache = self.cache_factor(arrival, member);
-                let made = 1.0 - self.here.led_around(arrival.to);
+                let made = 1.0 - self.here.led_around(arrival.written, arrival.to);
                 caller * made * (1.0 + retries) * cache * self.any_of_factor(arrival, member)
             }
             Role::Fallback if self.here.world.fallback_works[&written.key] => {

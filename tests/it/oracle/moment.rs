@@ -281,9 +281,7 @@ impl Here<'_> {
         // 8.
         state = state.times(call.call_probability.get());
         if let Some(effects) = &self.situation.effects {
-            let makes = |node: &&super::graph::Node| node.calls.contains(&number);
-            let caller = self.graph.nodes.iter().find(makes).and_then(super::graph::Node::service);
-            state = Acts::after_call(effects, caller, state);
+            state = Acts::after_call(effects, self.graph.caller_of(number), state);
         }
         failing[7] = state.failing();
         if !self.world.reaches[&written.key] || !written.serves() || written.is_for_load() {
@@ -300,7 +298,7 @@ impl Here<'_> {
         let node = written.on[member];
         let before = states[node].failing();
         let State { slow: mut l, down: mut d, corrupt: mut c, degraded: mut g } =
-            states[node].times(1.0 - self.led_around(node));
+            states[node].times(1.0 - self.led_around(number, node));
         let comes_in = l + d + c;
         let breaker = call.circuit_breaker == Some(true);
         // 0.
@@ -344,10 +342,11 @@ impl Here<'_> {
         }
     }
 
-    /// The share of calls to a node that goes around it.
-    pub(crate) fn led_around(&self, node: usize) -> f64 {
+    /// The share of a dependency's calls to a node that goes around it.
+    pub(crate) fn led_around(&self, written: usize, node: usize) -> f64 {
         let effects = self.situation.effects.as_ref().zip(self.graph.nodes[node].service());
-        effects.map_or(0.0, |(effects, service)| effects.led_around[service])
+        let led = effects.and_then(|(it, service)| it.led_around.get(&(written, service)));
+        led.copied().unwrap_or(0.0)
     }
 
     /// Whether what has this failing share has been failing for at least `limit`.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use blastwave::model::action::Action;
 use blastwave::model::change::{Detection, Rollback, Routing, Stage, TargetRef};
 use blastwave::model::topology::{Phase, ServiceId};
 use blastwave::model::{Change, Seconds, Share};
@@ -176,6 +177,9 @@ impl<'a> Story<'a> {
             }
             let (at, event) = self.events.remove(0);
             match event {
+                // Where operators end the cause, nothing is drawn for that.
+                Event::Rollback | Event::KillSwitch
+                    if self.change.actions.iter().any(Action::ends_cause) => {}
                 Event::Rollback if self.cause_ended.is_some() => {}
                 Event::Rollback if self.world.rollback_worsens => self.worsened = true,
                 Event::Rollback if !self.world.rollback_works => {}
