@@ -175,3 +175,68 @@ fn automation(item: &Field<'_>, names: &Names<'_>) -> Option<Automation> {
         target: target?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnostic::{Diagnostic, Sources};
+    use crate::load;
+    use crate::model::action::ActionKind;
+    use crate::model::{Change, Topology};
+
+    const SHOP: &str = "version: 1\ntopology: shop\nservices: {cart: {}, stock: {}}\n\
+                        flows: {buy: {steps: [cart]}}\n";
+
+    fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
+        let document = load::parse("shop", text.as_bytes().to_vec(), &mut Sources::default());
+        Topology::from_document(&document.unwrap())
+    }
+
+    fn change(actions: &str) -> Result<Change, Vec<Diagnostic>> {
+        let text = format!("version: 1\nchange: c\ntargets: [cart]\nactions: {actions}\n");
+        let document = load::parse("change", text.into_bytes(), &mut Sources::default());
+        Change::from_document(&document.unwrap(), &topology(SHOP).unwrap())
+    }
+
+    #[test]
+    fn a_change_with_actions_has_a_course_in_time() {
+        let change = change(
+            "[{ at: 5m, action: bypass, target: stock, caller: cart }, { at: 1h, action: disable }]",
+        )
+        .unwrap();
+        assert!(!change.is_moment());
+        assert_eq!(change.actions[0].action, ActionKind::Bypass);
+        assert!(change.actions[0].caller.is_some());
+        let ends: Vec<bool> = change.actions.iter().map(super::Action::ends_cause).collect();
+        assert_eq!(ends, [false, true], "without a target it is the change that is switched off");
+    }
+
+    #[test]
+    fn only_a_bypass_of_something_has_a_caller() {
+        let said = |actions: &str| change(actions).unwrap_err()[0].message.clone();
+        assert_eq!(
+            said("[{ at: 5m, action: shed, target: stock, caller: cart }]"),
+            "`caller` with an action that is no bypass"
+        );
+        assert_eq!(
+            said("[{ at: 5m, action: bypass, caller: cart }]"),
+            "an action needs `target` with `caller`"
+        );
+    }
+
+    #[test]
+    fn an_automation_acts_once_unless_it_says_how_often() {
+        let with = |rule: &str| {
+            topology(&format!(
+                "version: 1\ntopology: shop\nservices:\n  cart: {{}}\n  keeper: {{ kind: automation, \
+                 automation: {{ watches: cart, action: restart{rule} }} }}\nflows: {{buy: {{steps: [cart]}}}}\n"
+            ))
+        };
+        let rule = |text: &str| with(text).unwrap().services[1].automations[0].clone();
+        let once = rule("");
+        assert_eq!((once.at_most, once.target), (1, once.watches));
+        assert_eq!(rule(", every: 5m").at_most, super::AT_MOST);
+        assert_eq!(rule(", every: 5m, at_most: 3").at_most, 3);
+        let wrong = with(", at_most: 3").unwrap_err();
+        assert_eq!(wrong[0].message, "an automation needs `every` with `at_most`");
+    }
+}

@@ -367,7 +367,7 @@ mod tests {
         assert!(!incident.scored);
         assert_eq!(incident.observed[0].severity.map(Share::get), Some(0.55));
         assert_eq!(incident.observed[0].to.map(Seconds::get), Some(5400.0));
-        assert!(incident.actions[0].action.ends_cause());
+        assert!(incident.actions[0].ends_cause());
         assert_eq!(incident.actions[1].action.word(), "shed");
         assert_eq!(incident.containment[0].stopped, [ServiceId(0)]);
     }
@@ -383,7 +383,7 @@ mod tests {
         let topology = held_within(document.clone(), "topology");
         let topology = Topology::from_document(&topology).unwrap();
         let change = held_within(document.clone(), "change");
-        assert!(crate::model::Change::from_document(&change, &topology).is_ok());
+        assert!(Change::from_document(&change, &topology).is_ok());
         assert!(Incident::from_document(&document, &topology, &sources).is_ok());
     }
 

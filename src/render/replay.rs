@@ -72,7 +72,7 @@ pub(super) fn score_rows(report: &ReplayReport) -> Vec<Row> {
     };
     let named = |name: &str, score: &ScoreReport| row(name.to_owned(), score, None);
     let mut rows = vec![row("simulated".to_owned(), &report.score, of_all.clone())];
-    rows.push(named("the same, told when the cause ended", &report.told_of_the_end));
+    rows.push(named("the same, durations told", &report.durations_told));
     rows.push(named("simulated, operators do nothing", &report.nothing_done));
     rows.push(named("simulated, stated dependencies only", &report.stated_only));
     rows.extend(report.baselines.iter().map(|it| named(&it.rule, &it.score)));
@@ -122,9 +122,8 @@ pub(super) fn lines(incident: &IncidentReport) -> Vec<String> {
     let mut lines: Vec<String> = misses.collect();
     if let Some(it) = incident.duration {
         let time = |it: Option<f64>| it.map_or_else(|| "unknown".to_owned(), minutes);
-        let given = it
-            .given_actions_s
-            .map(|it| format!("; {} when the cause ends when operators ended it", minutes(it)));
+        let given =
+            it.given_actions_s.map(|it| format!("; {} with what operators did", minutes(it)));
         lines.push(format!(
             "lasted {}, {} by the simulation{}",
             time(it.observed_s),
@@ -189,7 +188,7 @@ pub(super) fn timeline(incident: &IncidentReport) -> Vec<Times<'_>> {
         (Some(from), Some(until)) => format!("+{} to +{}", minutes(from), minutes(until)),
         (Some(from), None) => format!("from +{}", minutes(from)),
         (None, Some(until)) => format!("until +{}", minutes(until)),
-        (None, None) => "not".to_owned(),
+        (None, None) => "never".to_owned(),
     };
     let times = |it: &'_ ComponentReport| {
         let until = it.first_failed_s.zip(it.failed_for_s).map(|(from, lasted)| from + lasted);

@@ -28,9 +28,9 @@ pub struct ReplayReport {
     pub score: ScoreReport,
     /// The same without dependencies that are only inferred.
     pub stated_only: ScoreReport,
-    /// The same where the duration that counts is that of a simulation which is told when operators
-    /// ended the cause: most of it is given.
-    pub told_of_the_end: ScoreReport,
+    /// The same where the duration that counts is that of a simulation which is told what operators
+    /// did, and when: most of it is given.
+    pub durations_told: ScoreReport,
     /// The same without anything that operators did.
     pub nothing_done: ScoreReport,
     /// At which place a diagnosis puts what set the incidents off; only where asked for.
@@ -155,12 +155,12 @@ pub struct DurationReport {
     /// In truth, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_s: Option<f64>,
-    /// The median by the simulation, in seconds, which is not told when operators ended the cause:
+    /// The median by the simulation, in seconds, which is not told what operators did:
     /// detection and rollback have the documented delays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted_s: Option<f64>,
-    /// The same when the cause ends at the time at which operators took it away; left out where
-    /// that time is not known. It is told and not scored: most of it is given.
+    /// The same with what operators did, when they did it; left out where nothing is known of that.
+    /// It is told and not scored: most of it is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_actions_s: Option<f64>,
     /// What was predicted over what was observed.

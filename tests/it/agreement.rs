@@ -219,6 +219,8 @@ fn loads_agree() {
 
 /// Into how many steps the oracle cuts a story.
 const STEPS: f64 = 2_000.0;
+/// How much finer the grid is where the first one is not fine enough.
+const FINER: f64 = 8.0;
 /// An event of the oracle is late by up to a step: so many of them may come after one another.
 const EVENTS: f64 = 12.0;
 
@@ -254,13 +256,27 @@ fn assert_story_agrees(seed: u64, scenario: &Scenario) {
     let outcomes = outcomes(&plan);
     let course = outcomes[0].course.as_ref().expect("there is time");
     for trial in 0..3 {
-        let expected = oracle::story(topology, change, SEED, trial, step);
+        let lost = |flow: usize| outcomes[0].flows[flow].unserved[trial as usize];
+        let near = |expected: &oracle::Trial, step: f64| {
+            let mut flows = topology.flows.iter().enumerate();
+            flows.all(|(index, flow)| {
+                let expected = expected.flows[&flow.name].lost_seconds;
+                (lost(index) - expected).abs() <= EVENTS * step
+            })
+        };
+        let mut step = step;
+        let mut expected = oracle::story(topology, change, SEED, trial, step);
         if expected.restless || !expected.unsettled.is_empty() {
             continue;
         }
+        if !near(&expected, step) {
+            // More events than usual may be late: on a finer grid they are less so.
+            step /= FINER;
+            expected = oracle::story(topology, change, SEED, trial, step);
+        }
         let found = Found { topology, change, seed, trial };
         for (index, flow) in topology.flows.iter().enumerate() {
-            let lost = outcomes[0].flows[index].unserved[trial as usize];
+            let lost = lost(index);
             let expected = expected.flows[&flow.name].lost_seconds;
             let agrees = (lost - expected).abs() <= EVENTS * step;
             found.assert_for(agrees, &flow.name, (lost, expected, step));

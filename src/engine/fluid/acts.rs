@@ -3,7 +3,7 @@
 //! A plan without any of it keeps all of this empty, and pays for a test here and there.
 
 use super::call::SLACK;
-use super::lanes::{LANES, Lanes, Left, Shares, all, has};
+use super::lanes::{LANES, Lanes, Left, Shares, all, has, mask, ones};
 use super::run::Run;
 use crate::compile::acts::{Deed, Does};
 use crate::compile::plan::{Hit, NONE, Plan};
@@ -35,6 +35,8 @@ pub(super) struct Acts {
 
 /// Capacity that a service got.
 struct Added {
+    /// The automation that gave it; [`NONE`] for operators.
+    by: u32,
     lane: usize,
     service: u32,
     at: f64,
@@ -48,13 +50,23 @@ struct RuleState {
     since: f64,
     /// When it acts next, if nothing changes.
     due: f64,
+    /// When it takes back what it did, if nothing changes.
+    undo: f64,
+    /// The sum of the shares that it has not taken back.
+    done: f64,
     /// Before this it does not act again.
     rests_until: f64,
     times: u32,
 }
 
-const IDLE: RuleState =
-    RuleState { since: f64::INFINITY, due: f64::INFINITY, rests_until: 0.0, times: 0 };
+const IDLE: RuleState = RuleState {
+    since: f64::INFINITY,
+    due: f64::INFINITY,
+    undo: f64::INFINITY,
+    done: 0.0,
+    rests_until: 0.0,
+    times: 0,
+};
 
 impl Acts {
     pub(super) fn new(plan: &Plan) -> Self {
@@ -91,6 +103,11 @@ impl Acts {
         self.rules.fill([IDLE; LANES]);
     }
 
+    /// The lanes in which nothing is left of a service.
+    fn gone(&self, service: usize) -> u8 {
+        mask::<LANES>(|lane| self.taken[service][lane] >= 1.0 - SLACK)
+    }
+
     /// When a target was mended or switched off by itself.
     pub(super) fn ended_at(&self, target: usize, lane: usize) -> f64 {
         if self.is_used { self.ended[target][lane] } else { f64::INFINITY }
@@ -105,7 +122,7 @@ impl Acts {
         if let (Some(action), false) = (plan.acts.actions.get(self.next[lane]), without_change) {
             next = action.at;
         }
-        self.rules.iter().fold(next, |next, rule| next.min(rule[lane].due))
+        self.rules.iter().fold(next, |next, rule| next.min(rule[lane].due).min(rule[lane].undo))
     }
 }
 
@@ -114,7 +131,7 @@ impl Run<'_> {
     pub(super) fn find_acted_on(&mut self) {
         let plan = self.plan;
         for deed in plan.acts.deeds() {
-            if !matches!(deed.does, Does::TurnAway | Does::SwitchOff) {
+            if !matches!(deed.does, Does::TurnAway | Does::SwitchOff | Does::TakeCapacity) {
                 continue;
             }
             deed.services.iter().for_each(|service| self.afflict(*service));
@@ -135,15 +152,20 @@ impl Run<'_> {
             && action.at <= time
         {
             self.acts.next[lane] += 1;
-            self.perform(lane, &action.deed, NONE);
+            self.perform(lane, &action.deed, NONE, NONE);
         }
         for (index, rule) in plan.acts.automations.iter().enumerate() {
             let state = &mut self.acts.rules[index][lane];
-            if state.due <= time {
+            if state.undo <= time {
+                state.undo = f64::INFINITY;
+                let done = std::mem::take(&mut state.done);
+                self.take_back(lane, &rule.deed, index as u32, done);
+            } else if state.due <= time {
                 state.due = f64::INFINITY;
                 state.times += 1;
+                state.done += rule.deed.share;
                 state.rests_until = time + rule.every;
-                self.perform(lane, &rule.deed, rule.service);
+                self.perform(lane, &rule.deed, rule.service, index as u32);
             }
         }
     }
@@ -168,10 +190,11 @@ impl Run<'_> {
             let acts = holds && is_able && state.times < rule.at_most;
             let due = (state.since + rule.lasting).max(state.rests_until).max(time);
             state.due = if acts { due } else { f64::INFINITY };
+            state.undo = if !holds && state.done > 0.0 { time } else { f64::INFINITY };
         }
     }
 
-    fn perform(&mut self, lane: usize, deed: &Deed, by: u32) {
+    fn perform(&mut self, lane: usize, deed: &Deed, by: u32, rule: u32) {
         let named = deed.services.iter().copied();
         let is_for_all = matches!(deed.does, Does::TurnAway | Does::EndCause);
         let nobody = (is_for_all && deed.services.is_empty()).then_some(NONE);
@@ -180,11 +203,11 @@ impl Run<'_> {
                 let Deed { does, share, .. } = *deed;
                 self.note(lane, Event::Acted { by, does, service, share });
             }
-            self.perform_on(lane, deed, service);
+            self.perform_on(lane, deed, service, rule);
         }
     }
 
-    fn perform_on(&mut self, lane: usize, deed: &Deed, service: u32) {
+    fn perform_on(&mut self, lane: usize, deed: &Deed, service: u32, by: u32) {
         let (index, at) = (service as usize, self.moment.time[lane]);
         let Deed { does, share, caller, .. } = *deed;
         match does {
@@ -192,7 +215,7 @@ impl Run<'_> {
             Does::TurnAway if service == NONE => self.acts.orders_turned_away[lane] = share,
             Does::TurnAway => self.acts.turned_away[index][lane] = share,
             Does::Restart => self.restart(service, lane, share),
-            Does::AddCapacity => self.acts.added.push(Added { lane, service, at, share }),
+            Does::AddCapacity => self.acts.added.push(Added { by, lane, service, at, share }),
             Does::TakeCapacity => self.acts.taken[index][lane] += share,
             Does::SwitchOff => {
                 if share >= 1.0 {
@@ -208,6 +231,29 @@ impl Run<'_> {
                         self.acts.mended[target][lane] = share;
                     }
                 }
+            }
+        }
+    }
+
+    /// Takes back what an automation did, so much in all.
+    fn take_back(&mut self, lane: usize, deed: &Deed, rule: u32, done: f64) {
+        for service in deed.services.iter().copied() {
+            let index = service as usize;
+            match deed.does {
+                Does::LeadAround => self.lead_around(lane, service, deed.caller, 0.0),
+                Does::TurnAway => self.acts.turned_away[index][lane] = 0.0,
+                Does::TakeCapacity => {
+                    let left = self.acts.taken[index][lane] - done;
+                    self.acts.taken[index][lane] = if left > SLACK { left } else { 0.0 };
+                }
+                Does::AddCapacity => {
+                    self.acts.added.retain(|it| it.lane != lane || it.by != rule);
+                }
+                Does::SwitchOff => {
+                    self.acts.off[index][lane] = 0.0;
+                    self.switch_off(service);
+                }
+                Does::Restart | Does::EndCause => {}
             }
         }
     }
@@ -321,6 +367,10 @@ impl Run<'_> {
             return;
         }
         left.lose_down(&self.acts.turned_away[service]);
+        let gone = self.acts.gone(service);
+        if gone != 0 {
+            left.lose_down(&ones(gone));
+        }
         let off = self.acts.off[service];
         if off != all(0.0) {
             left.times(&Left::of(&Shares { degraded: off, ..Shares::OK }));
@@ -332,7 +382,9 @@ impl Run<'_> {
         if !self.acts.is_used {
             return;
         }
-        for index in 0..self.plan.services.len() {
+        let limited = self.plan.services.iter().enumerate().filter(|(_, it)| it.utilization > 0.0);
+        for index in limited.map(|(index, _)| index) {
+            self.loads.exempt[index] |= self.acts.gone(index);
             let acts = &self.acts;
             let mut factors: Lanes =
                 std::array::from_fn(|lane| (1.0 - acts.taken[index][lane]).max(0.0));

@@ -14,6 +14,7 @@ pub fn change(change: &Change, topology: &Topology) -> Vec<Diagnostic> {
     }
     of_times(change, &mut findings);
     of_gates(change, &mut findings);
+    of_actions(change, &mut findings);
     findings.finish()
 }
 
@@ -105,6 +106,13 @@ fn of_times(change: &Change, findings: &mut Findings) {
             let fact = format!("the rollout is not complete at the horizon of {}", change.horizon);
             findings.push(no_effect(place, fact, "raise `horizon`, or shorten the bakes"));
         }
+    }
+}
+
+fn of_actions(change: &Change, findings: &mut Findings) {
+    for it in change.actions.iter().filter(|it| it.at >= change.horizon) {
+        let fact = format!("nothing is counted any more at {}, after the horizon", it.at);
+        findings.push(no_effect(it.place, fact, "raise `horizon`, or remove the action"));
     }
 }
 

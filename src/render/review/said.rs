@@ -93,7 +93,7 @@ fn duration(it: DurationReport) -> Option<String> {
     );
     if let Some(given) = it.given_actions_s {
         let given = words::duration(given);
-        said.push_str(&format!(", {given} if the cause ends when it was ended in truth"));
+        said.push_str(&format!(", {given} with what operators did"));
     }
     Some(said)
 }

@@ -7,15 +7,8 @@ use crate::model::action::Action;
 use crate::report::replay::ActionReport;
 use crate::study::simulate::Settings;
 
-/// The change without what operators did to end its cause: detection and rollback take what they
-/// take by their delays.
-pub(super) fn untold(change: &Change) -> Change {
-    let mut change = change.clone();
-    change.actions.retain(|it| !it.ends_cause());
-    change
-}
-
-/// The change without anything that operators did.
+/// The change without anything that operators did: detection and rollback take what they take by
+/// their delays.
 pub(super) fn undone(change: &Change) -> Change {
     Change { actions: Vec::new(), ..change.clone() }
 }

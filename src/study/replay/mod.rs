@@ -11,7 +11,6 @@ mod without;
 
 use crate::compile::compile;
 use crate::engine::{Progress, Simulation};
-use crate::model::action::Action;
 use crate::model::change::TargetRef;
 use crate::model::incident::{Incident, Observed, ObservedOn, ObservedState};
 use crate::model::{Change, Seconds, Topology};
@@ -62,23 +61,24 @@ pub fn replay(
         cases.iter().map(predict).collect()
     };
     let full = with(&|case| (case.topology.clone(), case.change.clone()));
-    let untold = with(&|case| (case.topology.clone(), actions::untold(&case.change)));
     let undone = with(&|case| (case.topology.clone(), actions::undone(&case.change)));
     let stated = with(&|case| (without::inferred(&case.topology), case.change.clone()));
+    let stated_undone =
+        with(&|case| (without::inferred(&case.topology), actions::undone(&case.change)));
     let examined: Vec<Examined> = cases
         .iter()
-        .zip(full.iter().zip(&untold))
-        .map(|(it, (full, untold))| examine(it, full, untold, settings, progress))
+        .zip(full.iter().zip(&undone))
+        .map(|(it, (full, undone))| examine(it, full, undone, settings, progress))
         .collect();
     let of = |found: &[Prediction], timed: &[Prediction]| -> Vec<Evidence> {
         let both = cases.iter().zip(found.iter().zip(timed));
         both.map(|(case, (it, timed))| evidence(case, it, timed)).collect()
     };
-    let mut of_full = of(&full, &untold);
+    let mut of_full = of(&full, &undone);
     for (it, examined) in of_full.iter_mut().zip(&examined) {
         it.containments = examined.containment.iter().filter_map(|it| it.confirmed).collect();
     }
-    let of_stated = of(&stated, &stated);
+    let of_stated = of(&stated, &stated_undone);
     let incidents = cases.iter().zip(&full).zip(examined).enumerate();
     ReplayReport {
         schema: SCHEMA.to_owned(),
@@ -88,7 +88,7 @@ pub fn replay(
         partial: full.iter().chain(&stated).any(|it| it.trials < wanted(settings)),
         score: overall(cases, &of_full),
         stated_only: overall(cases, &of_stated),
-        told_of_the_end: overall(cases, &of(&full, &full)),
+        durations_told: overall(cases, &of(&full, &full)),
         nothing_done: overall(cases, &of(&undone, &undone)),
         diagnosis: asked.diagnose.then(|| {
             let trials = Stop::Trials(wanted(settings).min(diagnose::TRIALS));
@@ -109,7 +109,7 @@ pub fn replay(
                 sources: case.incident.sources.clone(),
             })
             .collect(),
-        ablation: if asked.ablate { ablate(cases, &untold, &with) } else { Vec::new() },
+        ablation: if asked.ablate { ablate(cases, &full, &with) } else { Vec::new() },
     }
 }
 
@@ -225,7 +225,7 @@ fn badness(state: ObservedState) -> u8 {
     }
 }
 
-/// `timed` is the simulation whose duration counts: one that is not told when the cause ended.
+/// `timed` is the simulation whose duration counts: one that is not told what operators did.
 fn evidence(case: &Case, prediction: &Prediction, timed: &Prediction) -> Evidence {
     let pairs = observed(case).into_iter().map(|(unit, state, from)| Pair {
         observed: state,
@@ -292,22 +292,22 @@ struct Examined {
 fn examine(
     case: &Case,
     full: &Prediction,
-    untold: &Prediction,
+    undone: &Prediction,
     settings: &Settings,
     progress: &dyn Progress,
 ) -> Examined {
     let observed = case.incident.duration.map(Seconds::get);
-    let is_told = case.change.actions.iter().any(Action::ends_cause);
-    let ratio = untold.duration.zip(observed).map(|(predicted, observed)| predicted / observed);
+    let is_told = !case.change.actions.is_empty();
+    let ratio = undone.duration.zip(observed).map(|(predicted, observed)| predicted / observed);
     let duration = DurationReport {
         observed_s: observed,
-        predicted_s: untold.duration,
+        predicted_s: undone.duration,
         given_actions_s: full.duration.filter(|_| is_told),
         ratio,
     };
     let contained = case.incident.containment.iter();
     Examined {
-        duration: (observed.is_some() || untold.duration.is_some()).then_some(duration),
+        duration: (observed.is_some() || undone.duration.is_some()).then_some(duration),
         containment: contained.map(|it| contain(case, it, full, settings, progress)).collect(),
         actions: actions::differences(case, full, settings, progress),
     }
@@ -384,15 +384,17 @@ fn constant_duration(cases: &[Case]) -> Option<(f64, ScoreReport)> {
 /// Simulates every case as a function of it.
 type Simulate<'a> = dyn Fn(&dyn Fn(&Case) -> (Topology, Change)) -> Vec<Prediction> + 'a;
 
-fn ablate(cases: &[Case], untold: &[Prediction], with: &Simulate<'_>) -> Vec<AblationReport> {
+fn ablate(cases: &[Case], full: &[Prediction], with: &Simulate<'_>) -> Vec<AblationReport> {
     let one = |(element, words): (Element, &str)| {
-        let found = with(&|case| element.leave_out(&case.topology, &actions::untold(&case.change)));
-        let all = cases.iter().zip(&found);
-        let evidence: Vec<Evidence> = all.map(|(case, it)| evidence(case, it, it)).collect();
+        let found = with(&|case| element.leave_out(&case.topology, &case.change));
+        let timed = with(&|case| element.leave_out(&case.topology, &actions::undone(&case.change)));
+        let all = cases.iter().zip(found.iter().zip(&timed));
+        let evidence: Vec<Evidence> =
+            all.map(|(case, (it, timed))| evidence(case, it, timed)).collect();
         AblationReport {
             without: words.to_owned(),
             score: overall(cases, &evidence),
-            changes_anything: found != untold,
+            changes_anything: found != full,
         }
     };
     Element::ALL.map(one).into()

@@ -24,7 +24,7 @@ pub(crate) struct Effects {
     /// By service: the share of its capacity that is gone.
     taken: Vec<f64>,
     /// By service: when it got capacity, and how much.
-    added: Vec<Vec<(f64, f64)>>,
+    added: Vec<Vec<(f64, f64, Option<usize>)>>,
 }
 
 impl Effects {
@@ -40,10 +40,15 @@ impl Effects {
         }
     }
 
+    /// Whether nothing is left of a service.
+    pub(crate) fn is_gone(&self, service: usize) -> bool {
+        reaches(self.taken[service], 1.0)
+    }
+
     /// What remains of, and comes to, the capacity of a service.
     pub(crate) fn capacity(&self, service: usize, warmup: f64, now: f64) -> f64 {
         let warm = |at: f64| if warmup > 0.0 { ((now - at) / warmup).clamp(0.0, 1.0) } else { 1.0 };
-        let added: f64 = self.added[service].iter().map(|(at, share)| share * warm(*at)).sum();
+        let added: f64 = self.added[service].iter().map(|(at, share, _)| share * warm(*at)).sum();
         (1.0 - self.taken[service]).max(0.0) + added
     }
 }
@@ -55,6 +60,8 @@ pub(crate) struct Deed {
     kind: ActionKind,
     service: Option<usize>,
     caller: Option<usize>,
+    /// The automation that does it, by its number among all rules.
+    rule: Option<usize>,
     pub(crate) share: f64,
 }
 
@@ -85,6 +92,8 @@ struct RuleState {
     number: usize,
     since: Option<f64>,
     due: Option<f64>,
+    undo: bool,
+    done: f64,
     rests_until: f64,
     times: u32,
 }
@@ -116,7 +125,16 @@ impl<'a> Acts<'a> {
         for (owner, service) in graph.topology.services.iter().enumerate() {
             for number in 0..service.automations.len() {
                 let (since, due, rests_until, times) = (None, None, 0.0, 0);
-                acts.rules.push(RuleState { owner, number, since, due, rests_until, times });
+                acts.rules.push(RuleState {
+                    owner,
+                    number,
+                    since,
+                    due,
+                    undo: false,
+                    done: 0.0,
+                    rests_until,
+                    times,
+                });
             }
         }
         acts
@@ -150,7 +168,7 @@ impl<'a> Acts<'a> {
         let share = share.map_or(1.0, Share::get);
         services
             .into_iter()
-            .map(|service| Deed { at, kind, service, caller: None, share })
+            .map(|service| Deed { at, kind, service, caller: None, rule: None, share })
             .collect()
     }
 
@@ -159,16 +177,46 @@ impl<'a> Acts<'a> {
         let count = self.actions.iter().filter(|deed| reaches(now, deed.at)).count();
         let mut due: Vec<Deed> = self.actions.drain(..count).collect();
         for index in 0..self.rules.len() {
-            let RuleState { owner, number, due: at, .. } = self.rules[index];
+            let RuleState { owner, number, due: at, undo, .. } = self.rules[index];
+            if undo {
+                self.take_back(index);
+                continue;
+            }
             let Some(at) = at.filter(|at| reaches(now, *at)) else { continue };
             let rule = &self.graph.topology.services[owner].automations[number];
             let state = &mut self.rules[index];
             (state.due, state.times) = (None, state.times + 1);
             state.rests_until = at + rule.every.get();
+            state.done += rule.share.map_or(1.0, Share::get);
             let target = Some(rule.target.0 as usize);
-            due.extend(self.deeds(at, rule.action, target, rule.share));
+            let deeds = self.deeds(at, rule.action, target, rule.share);
+            due.extend(deeds.into_iter().map(|deed| Deed { rule: Some(index), ..deed }));
         }
         due
+    }
+
+    /// Takes back what an automation did, but for restarts and mending.
+    fn take_back(&mut self, index: usize) {
+        let state = &mut self.rules[index];
+        let rule = &self.graph.topology.services[state.owner].automations[state.number];
+        let target = rule.target.0 as usize;
+        let done = std::mem::take(&mut state.done);
+        state.undo = false;
+        match rule.action {
+            ActionKind::Bypass | ActionKind::FailOver => {
+                self.effects.led_around.retain(|(_, service), _| *service != target);
+            }
+            ActionKind::Shed => self.effects.turned_away[target] = 0.0,
+            ActionKind::Remove => {
+                let left = self.effects.taken[target] - done;
+                self.effects.taken[target] = if reaches(0.0, left) { 0.0 } else { left };
+            }
+            ActionKind::AddCapacity => {
+                self.effects.added[target].retain(|(_, _, by)| *by != Some(index));
+            }
+            ActionKind::Disable => self.effects.off[target] = 0.0,
+            ActionKind::Restart | ActionKind::Rollback | ActionKind::Fix => {}
+        }
     }
 
     /// Lets the automations look at a moment.
@@ -188,12 +236,13 @@ impl<'a> Acts<'a> {
             let may = is_able && state.times < rule.at_most;
             let due = |since: f64| (since + rule.lasting.get()).max(state.rests_until).max(now);
             state.due = state.since.filter(|_| may).map(due);
+            state.undo = !holds && state.done > 0.0;
         }
     }
 
     /// Puts a deed into effect; gives what is left to do.
     pub(crate) fn perform(&mut self, deed: Deed) -> Rest {
-        let Deed { at, kind, service, caller, share } = deed;
+        let Deed { at, kind, service, caller, rule, share } = deed;
         match (kind, service) {
             (ActionKind::Bypass | ActionKind::FailOver, Some(it)) => {
                 for (written, dependency) in self.graph.written.iter().enumerate() {
@@ -206,7 +255,7 @@ impl<'a> Acts<'a> {
             }
             (ActionKind::Shed, Some(it)) => self.effects.turned_away[it] = share,
             (ActionKind::Shed, None) => self.effects.orders_turned_away = share,
-            (ActionKind::AddCapacity, Some(it)) => self.effects.added[it].push((at, share)),
+            (ActionKind::AddCapacity, Some(it)) => self.effects.added[it].push((at, share, rule)),
             (ActionKind::Remove, Some(it)) => self.effects.taken[it] += share,
             (ActionKind::Restart, Some(it)) => return Rest::Restart(it),
             (ActionKind::Disable, Some(it)) => {

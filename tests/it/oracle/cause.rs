@@ -121,6 +121,7 @@ impl Wrongs {
             for (service, capacity) in capacity.iter_mut().enumerate() {
                 let warmup = graph.topology.services[service].recovery.warmup.get();
                 *capacity *= effects.capacity(service, warmup, now);
+                down[service] |= effects.is_gone(service);
             }
         }
         let numbers = 0..self.cohorts.len();

@@ -222,7 +222,9 @@ impl<'a> Story<'a> {
     /// Whether a broken target had a failing share of its own before `at`.
     fn was_failing(&self, target: usize, at: f64) -> bool {
         let drawn = self.world.targets[target];
-        let began_before = self.begins(target).is_some_and(|begins| begins < at - SLACK);
+        let ended = self.ended[target].or(self.cause_ended).unwrap_or(at);
+        let until = at.min(ended);
+        let began_before = self.begins(target).is_some_and(|begins| begins < until - SLACK);
         drawn.broken && drawn.mode != Mode::Surge && drawn.severity > 0.0 && began_before
     }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::float_cmp, reason = "whole shares and certain times are exact")]
 
+mod acts;
 mod laws;
 mod load;
 mod small;
