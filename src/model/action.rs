@@ -145,6 +145,9 @@ fn action(item: &Field<'_>, names: &Names<'_>) -> Option<Action> {
 
 /// The rules of an automation: one, or a list of them.
 pub(crate) fn automations(field: &Field<'_>, names: &Names<'_>) -> Vec<Automation> {
+    if field.is_mapping() {
+        return automation(field, names).into_iter().collect();
+    }
     field.items().filter_map(|item| automation(&item, names)).collect()
 }
 

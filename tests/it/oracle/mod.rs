@@ -14,6 +14,7 @@
 //!   not; one that crashes keeps, for all its nodes, the slow and down shares of the worst of them.
 //! - A rollback that worsens does so whether it works or not; a kill switch that works after it
 //!   still ends the cause.
+//! - Of a rollback and a kill switch that are done at one time, the kill switch is first.
 //! - The `needs` of rollback and kill switch look at the last moment before the detection.
 //! - Dependencies of a service on its own endpoints hold up no restart.
 //! - A dependency of several is tried as much as the worst of its members, and contained by the

@@ -21,8 +21,8 @@ use super::world::{Mode, World};
 /// What has an end at a time of its own; of what ends at one time, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    Rollback,
     KillSwitch,
+    Rollback,
     OrdinaryClock,
     CorruptClock,
     Stage,
