@@ -32,9 +32,9 @@ fn the_answer_as_data_is_as_its_schema_says_and_beats_the_rules_in_telling_faile
     }
     let score = |of: &serde_json::Value, what: &str| of[what].as_f64().unwrap();
     let simulated = &answer["score"];
-    // Better than chance, and than what follows hard dependencies alone.
-    assert!(score(simulated, "balanced_accuracy") > 0.75, "{simulated}");
-    assert!(score(simulated, "macro_f1") > 0.5, "{simulated}");
+    // No worse than any rule at what was hit, and far better at telling how badly.
+    assert!(score(simulated, "balanced_accuracy") > 0.9, "{simulated}");
+    assert!(score(simulated, "macro_f1") > 0.7, "{simulated}");
     assert!(score(simulated, "duration_within_4") >= score(simulated, "duration_within_2"));
 }
 
