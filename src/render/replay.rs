@@ -161,7 +161,8 @@ fn difference(it: &ActionReport) -> String {
         parts.push(format!("it lasts {} with it, {} without", minutes(with), minutes(without)));
     }
     if parts.is_empty() {
-        return "by the simulation it changes neither what fails nor how long it all lasts".to_owned();
+        return "by the simulation it changes neither what fails nor how long it all lasts"
+            .to_owned();
     }
     parts.join("; ")
 }

@@ -215,7 +215,11 @@ pub(super) fn difference(it: &ActionReport, wording: &Wording) -> String {
         let [with, without] = [with, without].map(words::duration);
         parts.push(format!("it lasts {with} with it, {without} without"));
     }
-    if parts.is_empty() { "changes neither what fails nor how long it all lasts".to_owned() } else { parts.join("; ") }
+    if parts.is_empty() {
+        "changes neither what fails nor how long it all lasts".to_owned()
+    } else {
+        parts.join("; ")
+    }
 }
 
 /// What held: by those who were there, by taking it away, and by the simulation.

@@ -46,7 +46,9 @@ fn table(page: &mut Page, report: &ReplayReport) {
     let rows: Vec<_> =
         score_rows(report).into_iter().map(|row| (page.name(&row.name), row.cells)).collect();
     let longest = rows.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
-    let shown = (page.style.width.saturating_sub(24) / FIGURE).min(heads.len());
+    // One column more takes its room from the names.
+    let names = if report.diagnosis.is_some() { 20 } else { 24 };
+    let shown = (page.style.width.saturating_sub(names) / FIGURE).min(heads.len());
     let width = longest.min(page.style.width - shown * FIGURE);
     let mut row = |name: &str, ink: Ink, figures: &[String]| {
         let name = shorten(name, width, page.glyphs.ellipsis);
