@@ -377,14 +377,15 @@ impl Run<'_> {
         }
     }
 
-    /// Brings capacities in line with what was done.
-    pub(super) fn change_capacities(&mut self) {
+    /// Brings capacities, and the lanes in which services are down without overload, in line with what
+    /// was done.
+    pub(super) fn change_capacities(&self, capacities: &mut [(Lanes, u8)]) {
         if !self.acts.is_used {
             return;
         }
         let limited = self.plan.services.iter().enumerate().filter(|(_, it)| it.utilization > 0.0);
         for index in limited.map(|(index, _)| index) {
-            self.loads.exempt[index] |= self.acts.gone(index);
+            capacities[index].1 |= self.acts.gone(index);
             let acts = &self.acts;
             let mut factors: Lanes =
                 std::array::from_fn(|lane| (1.0 - acts.taken[index][lane]).max(0.0));
@@ -395,7 +396,7 @@ impl Run<'_> {
             for lane in 0..LANES {
                 // What is turned away does not arrive: that is as good as more capacity.
                 let arrives = 1.0 - acts.turned_away[index][lane];
-                let capacity = &mut self.loads.capacity[index][lane];
+                let capacity = &mut capacities[index].0[lane];
                 *capacity =
                     if arrives > 0.0 { *capacity * factors[lane] / arrives } else { f64::INFINITY };
             }

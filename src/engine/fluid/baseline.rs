@@ -63,11 +63,11 @@ impl Baseline {
 }
 
 impl Run<'_> {
-    /// Walks the trials without the change, if anything in them fails by itself.
-    pub(super) fn walk_baseline(&mut self) {
+    /// Walks the trials without the change, if anything in them fails by itself; says whether it did.
+    pub(super) fn walk_baseline(&mut self) -> bool {
         self.baseline.clear();
         if !self.world.is_troubled {
-            return;
+            return false;
         }
         let mut baseline = Baseline::default();
         for course in &mut self.courses {
@@ -102,6 +102,7 @@ impl Run<'_> {
             })
             .collect();
         self.baseline = baseline;
+        true
     }
 
     fn baseline_step(&self, from: Lanes) -> Step {

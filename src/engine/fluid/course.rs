@@ -3,7 +3,6 @@
 use super::call::SLACK;
 use super::lanes::has;
 use super::run::Run;
-use super::setup::Watched;
 use crate::compile::plan::{Delay, Schedule};
 use crate::engine::outcome::DetectedBy;
 use crate::engine::tape::Event;
@@ -259,14 +258,11 @@ impl Run<'_> {
             let warmup = self.plan.services[held.service as usize].warmup;
             later(self.next_ramp(held.at, warmup, time));
         }
-        for (watched, limits) in &self.setup.limits {
+        for limits in &self.setup.limits {
             for cohort in &self.moment.cohorts {
-                let since = match watched {
-                    Watched::Node(node) => cohort.since[*node as usize][lane],
-                    Watched::Entry(entry) => cohort.entries_since[*entry as usize][lane],
-                };
-                for limit in limits {
-                    later(since + limit);
+                let since = cohort.failing_since(limits.watched)[lane];
+                if since.is_finite() {
+                    limits.after.iter().for_each(|after| later(since + after));
                 }
             }
         }

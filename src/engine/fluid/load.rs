@@ -1,6 +1,7 @@
 //! One moment: load travels to dependencies, and overload makes it fail in turn.
 
 use super::lanes::{Lanes, all, every, for_lanes, has, mask};
+use super::marks::Marks;
 use super::moment::{Moment, SETTLED};
 use super::setup::Arrival;
 use crate::compile::plan::{NONE, Plan, Traffic};
@@ -29,11 +30,14 @@ pub(super) struct Loads<const W: usize> {
     /// For each cohort, by slot (members, then the fallbacks of calls): traffic beyond normal.
     sent: Vec<Vec<Lanes<W>>>,
     /// For each cohort, by node: whether what arrives at it changed.
-    arrives_anew: Vec<Vec<bool>>,
+    arrives_anew: Vec<Marks>,
     /// For each cohort, by node: its load; nothing where it is normal in every lane.
     node_load: Vec<Vec<Option<Lanes<W>>>>,
     /// By service: whether what arrives at one of its nodes changed.
-    service_anew: Vec<bool>,
+    service_anew: Marks,
+    /// By service: whether the share lost to overload may change: its load did, or what it can serve,
+    /// or that share itself in the last round.
+    stirred: Marks,
     /// By service: what it can serve, as a multiple of normal load; infinite where not known.
     pub(super) capacity: Vec<Lanes<W>>,
     /// By service: load relative to normal at the last round.
@@ -63,9 +67,10 @@ impl<const W: usize> Loads<W> {
         };
         Self {
             sent: vec![vec![all(0.0); slots]; cohorts],
-            arrives_anew: vec![vec![true; nodes]; cohorts],
+            arrives_anew: vec![Marks::new(nodes, true); cohorts],
             node_load: vec![vec![None; nodes]; cohorts],
-            service_anew: vec![true; services],
+            service_anew: Marks::new(services, true),
+            stirred: Marks::new(services, true),
             capacity: vec![all(f64::INFINITY); services],
             load: vec![all(1.0); services],
             exempt: vec![0; services],
@@ -83,8 +88,23 @@ impl<const W: usize> Loads<W> {
         self.sent.iter_mut().for_each(|sent| sent.fill(all(0.0)));
         self.arrives_anew.iter_mut().for_each(|anew| anew.fill(true));
         self.service_anew.fill(true);
+        self.stirred.fill(true);
         self.swings.fill(0);
         self.users.clear();
+    }
+
+    /// What a service can serve from now on, and the lanes in which it is down for reasons that are
+    /// no overload.
+    pub(super) fn serve(&mut self, service: usize, capacity: &Lanes<W>, exempt: u8) {
+        if self.capacity[service] != *capacity || self.exempt[service] != exempt {
+            (self.capacity[service], self.exempt[service]) = (*capacity, exempt);
+            self.stirred.mark(service);
+        }
+    }
+
+    /// Has every service looked at again.
+    pub(super) fn stir_all(&mut self) {
+        self.stirred.fill(true);
     }
 }
 
@@ -159,18 +179,26 @@ impl<const W: usize> Moment<'_, W> {
             loads.service_anew.fill(true);
         }
         for cohort in 0..self.cohorts.len() {
-            for node in (0..self.plan.nodes.len()).rev() {
-                let arrives = std::mem::take(&mut loads.arrives_anew[cohort][node]);
-                let sends = std::mem::take(&mut self.sends_anew[cohort][node]);
+            let mut next = self.plan.nodes.len();
+            while let Some(node) =
+                loads.arrives_anew[cohort].last_before(&self.sends_anew[cohort], next)
+            {
+                next = node;
+                let arrives = loads.arrives_anew[cohort].take(node);
+                let sends = self.sends_anew[cohort].take(node);
                 let is_anew = arrives && self.take_load(loads, node, cohort);
                 if is_anew || sends {
                     self.pass_on_load(loads, node, cohort);
                 }
             }
         }
-        for service in 0..self.plan.services.len() {
-            if std::mem::take(&mut loads.service_anew[service]) {
-                loads.load[service] = self.service_load(loads, service);
+        let mut next = 0;
+        while let Some(service) = loads.service_anew.first_from(next) {
+            loads.service_anew.clear(service);
+            next = service + 1;
+            let load = self.service_load(loads, service);
+            if std::mem::replace(&mut loads.load[service], load) != load {
+                loads.stirred.mark(service);
             }
         }
     }
@@ -256,8 +284,8 @@ impl<const W: usize> Moment<'_, W> {
         let sent = &mut loads.sent[cohort][slot];
         if sent != more {
             *sent = *more;
-            loads.arrives_anew[cohort][to as usize] = true;
-            loads.service_anew[self.plan.nodes[to as usize].service as usize] = true;
+            loads.arrives_anew[cohort].mark(to as usize);
+            loads.service_anew.mark(self.plan.nodes[to as usize].service as usize);
         }
     }
 
@@ -299,13 +327,18 @@ impl<const W: usize> Moment<'_, W> {
         let mut moved = 0;
         let damped = if round < DAMPED_FROM { loads.damped } else { u8::MAX };
         let (mut from_last, mut from_one_before): (Lanes<W>, Lanes<W>) = (all(0.0), all(0.0));
-        for (index, service) in self.plan.services.iter().enumerate() {
+        let mut next = 0;
+        while let Some(index) = loads.stirred.first_from(next) {
+            loads.stirred.clear(index);
+            next = index + 1;
+            let service = &self.plan.services[index];
             if service.utilization <= 0.0 {
                 continue;
             }
             let (load, capacity) = (&loads.load[index], &loads.capacity[index]);
             let old = self.overload[index];
             let mut new = old;
+            let mut is_stirred = false;
             for lane in 0..W {
                 if !has(moving, lane) {
                     continue;
@@ -319,6 +352,7 @@ impl<const W: usize> Moment<'_, W> {
                 let gap_before = std::mem::replace(&mut loads.gap[index][lane], gap);
                 if gap.abs() > SETTLED {
                     moved |= 1 << lane;
+                    is_stirred = true;
                     new[lane] = if has(damped, lane) {
                         let part = &mut loads.part[index][lane];
                         let step = old[lane] - loads.before[index][lane];
@@ -333,12 +367,16 @@ impl<const W: usize> Moment<'_, W> {
                     };
                 }
                 let before = std::mem::replace(&mut loads.before[index][lane], old[lane]);
+                is_stirred |= before != old[lane];
                 from_last[lane] = from_last[lane].max((new[lane] - old[lane]).abs());
                 from_one_before[lane] = from_one_before[lane].max((new[lane] - before).abs());
             }
             if new != old {
                 self.overload[index] = new;
                 self.touch_service(index as u32);
+            }
+            if is_stirred {
+                loads.stirred.mark(index);
             }
         }
         if round >= SWINGS_FROM {

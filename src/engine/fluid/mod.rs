@@ -10,7 +10,9 @@ mod call;
 mod course;
 mod lanes;
 mod load;
+mod marks;
 mod moment;
+mod order;
 mod own;
 mod record;
 mod recovery;
@@ -23,7 +25,7 @@ mod world;
 use lanes::LANES;
 use record::Record;
 use run::Run;
-use setup::Setup;
+use setup::{OnlyWorsens, Setup};
 use taping::Taped;
 use world::ChunkWorld;
 
@@ -60,11 +62,12 @@ impl<'a> Fluid<'a> {
 
     /// One trial, moment by moment.
     pub fn tape(&'a self, draws: Draws, trial: u64) -> Tape {
-        let (width, lanes) = (TRIALS as u64, LANES as u64);
-        let world = ChunkWorld::new(self.plan, draws, trial / width);
+        let width = TRIALS as u64;
+        let world = self.world(draws, trial / width);
+        let place = world.order().place((trial % width) as u8);
         let mut run = Run::new(self.plan, &self.setup, self.ramp_steps);
-        run.taped = Some(Taped::new((trial % lanes) as usize));
-        run.trials(&world, (trial % width / lanes) as u32);
+        run.taped = Some(Taped::new(place % LANES));
+        run.trials(&world, (place / LANES) as u32);
         run.taped.map(|taped| taped.tape).expect("it was put there")
     }
 
@@ -76,16 +79,22 @@ impl<'a> Fluid<'a> {
         chunk: u64,
         valid: u64,
     ) -> Outcome {
-        let world = ChunkWorld::new(self.plan, draws, chunk);
+        let world = self.world(draws, chunk);
+        let places = world.order().arranged(valid);
         let mut collector = Collector::new(self.plan, valid);
         for group in 0..(TRIALS / LANES) as u32 {
-            let lanes = (valid >> (group * LANES as u32)) as u8;
+            let lanes = (places >> (group * LANES as u32)) as u8;
             if lanes != 0 {
                 scratch.run.trials(&world, group);
-                collector.collect(&scratch.run, group as usize * LANES, lanes);
+                collector.collect(&scratch.run, world.order().eight(group), lanes);
             }
         }
         collector.finish()
+    }
+
+    fn world(&self, draws: Draws, chunk: u64) -> ChunkWorld {
+        let is_cheaper = self.setup.only_worsens.contains(&OnlyWorsens::WithoutLies);
+        ChunkWorld::new(self.plan, draws, chunk, is_cheaper)
     }
 }
 
@@ -123,42 +132,44 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn collect(&mut self, run: &Run<'_>, first: usize, lanes: u8) {
+    /// Adds what was seen of these trials in these lanes.
+    fn collect(&mut self, run: &Run<'_>, trials: [u8; LANES], lanes: u8) {
         let record = &run.record;
+        let at = trials.map(usize::from);
         let counted = |lane: &usize| lanes >> *lane & 1 == 1;
-        self.collect_units(record, first, lanes);
+        self.collect_units(record, trials, lanes);
         let first_flow = self.outcome.units.len() - self.plan.flows.len();
         for (index, flow) in self.outcome.flows.iter_mut().enumerate() {
             for lane in (0..LANES).filter(counted) {
-                flow.share[first + lane] = record.units[first_flow + index].failing[lane];
+                flow.share[at[lane]] = record.units[first_flow + index].failing[lane];
                 if self.plan.schedule.is_some() {
-                    flow.lost[first + lane] = record.flows[index].lost[lane];
-                    flow.wrong[first + lane] = record.flows[index].wrong[lane];
-                    flow.unserved[first + lane] = record.flows[index].unserved[lane];
+                    flow.lost[at[lane]] = record.flows[index].lost[lane];
+                    flow.wrong[at[lane]] = record.flows[index].wrong[lane];
+                    flow.unserved[at[lane]] = record.flows[index].unserved[lane];
                 }
             }
         }
-        self.collect_dependencies(record, first, lanes);
+        self.collect_dependencies(record, trials, lanes);
         for (all, masks) in self.oddities.iter_mut().zip(&record.oddities) {
             for (all, mask) in all.iter_mut().zip(masks) {
-                *all |= u64::from(mask & lanes) << first;
+                *all |= of_trials(mask & lanes, trials);
             }
         }
         if let Some(course) = &mut self.outcome.course {
             for lane in (0..LANES).filter(counted) {
-                collect_course(course, run, lane, first + lane);
+                collect_course(course, run, lane, at[lane]);
             }
         }
     }
 
-    fn collect_units(&mut self, record: &Record, first: usize, lanes: u8) {
+    fn collect_units(&mut self, record: &Record, trials: [u8; LANES], lanes: u8) {
         let (failed, degraded) = (self.plan.failed - call::SLACK, self.plan.degraded - call::SLACK);
         for (index, (unit, seen)) in self.outcome.units.iter_mut().zip(&record.units).enumerate() {
             if seen.any == lanes::all(0.0) {
                 continue;
             }
             for lane in (0..LANES).filter(|lane| lanes >> *lane & 1 == 1) {
-                let bit = 1 << (first + lane);
+                let bit = 1 << trials[lane];
                 unit.share += seen.failing[lane];
                 unit.degraded |= if seen.any[lane] >= degraded { bit } else { 0 };
                 if seen.failing[lane] >= failed {
@@ -175,7 +186,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn collect_dependencies(&mut self, record: &Record, first: usize, lanes: u8) {
+    fn collect_dependencies(&mut self, record: &Record, trials: [u8; LANES], lanes: u8) {
         for index in &record.tried {
             let seen = &record.dependencies[*index as usize];
             let place = &mut self.dependencies[*index as usize];
@@ -187,11 +198,11 @@ impl<'a> Collector<'a> {
                     held: [0; super::tally::Guard::ALL.len()],
                 })
             });
-            it.tried |= u64::from(seen.tried & lanes) << first;
-            it.passed |= u64::from(seen.passed & lanes) << first;
+            it.tried |= of_trials(seen.tried & lanes, trials);
+            it.passed |= of_trials(seen.passed & lanes, trials);
             let held = seen.tried & !seen.passed & lanes;
             for lane in (0..LANES).filter(|lane| held >> *lane & 1 == 1) {
-                it.held[seen.guard[lane] as usize] |= 1 << (first + lane);
+                it.held[seen.guard[lane] as usize] |= 1 << trials[lane];
             }
         }
     }
@@ -208,6 +219,12 @@ impl<'a> Collector<'a> {
         }
         self.outcome
     }
+}
+
+/// A mask of lanes as one of the trials in them.
+fn of_trials(lanes: u8, trials: [u8; LANES]) -> u64 {
+    let lane = |lane: usize| u64::from(lanes >> lane & 1) << trials[lane];
+    if lanes == 0 { 0 } else { (0..LANES).map(lane).sum() }
 }
 
 fn collect_course(course: &mut Course, run: &Run<'_>, lane: usize, trial: usize) {

@@ -4,7 +4,8 @@ use super::call::{SLACK, Unwatched};
 use std::ops::Range;
 
 use super::lanes::{Lanes, Left, Shares, all, every, for_lanes, has, mask};
-use super::setup::Setup;
+use super::marks::Marks;
+use super::setup::{OnlyWorsens, Setup, Watched};
 use crate::compile::plan::{Fallback, NONE, Plan};
 use crate::engine::cycles::{LAST_ROUNDS, free_rounds};
 use crate::model::topology::Overload;
@@ -33,6 +34,8 @@ pub(super) struct Cohort<const W: usize> {
     pub(super) own_index: Vec<u32>,
     /// What own health leaves, apart from overload.
     pub(super) own: Vec<Left<W>>,
+    /// For each limit of what is watched: the lanes in which it has passed.
+    expired: Vec<u8>,
     /// By member: how its traffic grows by retries, lost caches, moved traffic.
     pub(super) traffic: Vec<Lanes<W>>,
     /// By call: the share of it that goes to the fallback.
@@ -45,7 +48,7 @@ pub(super) struct Cohort<const W: usize> {
 }
 
 impl<const W: usize> Cohort<W> {
-    fn new(plan: &Plan) -> Self {
+    fn new(plan: &Plan, setup: &Setup) -> Self {
         let entries = plan.calls.iter().filter(|call| call.waited() != NONE).count();
         let (loaded_members, loaded_calls) =
             if plan.has_load { (plan.members.len(), plan.calls.len()) } else { (0, 0) };
@@ -55,6 +58,7 @@ impl<const W: usize> Cohort<W> {
             since: vec![all(f64::INFINITY); plan.nodes.len()],
             entries: vec![Shares::OK; entries],
             entries_since: vec![all(f64::INFINITY); entries],
+            expired: vec![0; setup.limits.iter().map(|limits| limits.after.len()).sum()],
             own_index: vec![NONE; plan.nodes.len()],
             own: Vec::new(),
             traffic: vec![all(1.0); loaded_members],
@@ -64,18 +68,34 @@ impl<const W: usize> Cohort<W> {
         }
     }
 
-    fn reset(&mut self) {
-        self.shares.fill(Shares::OK);
-        self.quiet.fill(true);
-        self.since.fill(all(f64::INFINITY));
+    fn reset(&mut self, setup: &Setup) {
+        for (shares, quiet) in self.shares.iter_mut().zip(&mut self.quiet) {
+            if !std::mem::replace(quiet, true) {
+                *shares = Shares::OK;
+            }
+        }
+        for limits in &setup.limits {
+            if let Watched::Node(node) = limits.watched {
+                self.since[node as usize] = all(f64::INFINITY);
+            }
+        }
         self.entries.fill(Shares::OK);
         self.entries_since.fill(all(f64::INFINITY));
+        self.expired.fill(0);
         self.own_index.fill(NONE);
         self.own.clear();
         self.traffic.fill(all(1.0));
         self.failed_over.fill(all(0.0));
         self.surge.clear();
         self.floors.clear();
+    }
+
+    /// Since when something watched has been failing; infinite where it is not.
+    pub(super) fn failing_since(&self, watched: Watched) -> &Lanes<W> {
+        match watched {
+            Watched::Node(node) => &self.since[node as usize],
+            Watched::Entry(entry) => &self.entries_since[entry as usize],
+        }
     }
 
     /// What the own health of a node leaves, apart from overload.
@@ -92,6 +112,8 @@ pub(super) struct Moment<'a, const W: usize> {
     pub(super) reaches: Vec<u8>,
     /// By dependency: the lanes in which the fallback works.
     pub(super) works: Vec<u8>,
+    /// The lanes in which something may answer wrongly.
+    pub(super) lies: u8,
     pub(super) time: Lanes<W>,
     /// One at random routing, two (exposed, not exposed) at sticky routing.
     pub(super) cohorts: Vec<Cohort<W>>,
@@ -99,11 +121,11 @@ pub(super) struct Moment<'a, const W: usize> {
     pub(super) overload: Vec<Lanes<W>>,
     /// By node: whether something that its state follows from changed: its own trouble, a guard
     /// that waits, or what it refers to. For each cohort.
-    dirty: Vec<Vec<bool>>,
+    dirty: Vec<Marks>,
     /// By node: whether it was computed anew since this was last cleared.
     pub(super) computed: Vec<bool>,
     /// By node: whether what it sends to its dependencies may have changed. For each cohort.
-    pub(super) sends_anew: Vec<Vec<bool>>,
+    pub(super) sends_anew: Vec<Marks>,
     /// By dependency and node, for those that calls are led around: the share of them.
     pub(super) led_around: Vec<((u32, u32), Lanes<W>)>,
     /// By dependency, for those of services that are switched off: the share that is not called.
@@ -123,12 +145,13 @@ impl<'a, const W: usize> Moment<'a, W> {
             setup,
             reaches: vec![u8::MAX; plan.dependencies.len()],
             works: vec![u8::MAX; plan.dependencies.len()],
+            lies: every::<W>(),
             time: all(0.0),
-            cohorts: (0..cohorts).map(|_| Cohort::new(plan)).collect(),
+            cohorts: (0..cohorts).map(|_| Cohort::new(plan, setup)).collect(),
             overload: vec![all(0.0); plan.services.len()],
-            dirty: vec![vec![true; plan.nodes.len()]; cohorts],
+            dirty: vec![Marks::new(plan.nodes.len(), true); cohorts],
             computed: vec![false; plan.nodes.len()],
-            sends_anew: vec![vec![true; plan.nodes.len()]; cohorts],
+            sends_anew: vec![Marks::new(plan.nodes.len(), true); cohorts],
             led_around: Vec::new(),
             switched_off: Vec::new(),
             members: Vec::new(),
@@ -137,23 +160,29 @@ impl<'a, const W: usize> Moment<'a, W> {
         }
     }
 
-    /// Forgets everything but the draws.
+    /// Forgets everything but the draws: all is ok, as it would be computed where nothing has trouble
+    /// of its own.
     pub(super) fn reset(&mut self) {
         self.time = all(0.0);
-        self.cohorts.iter_mut().for_each(Cohort::reset);
+        self.cohorts.iter_mut().for_each(|cohort| cohort.reset(self.setup));
         self.led_around.clear();
         self.switched_off.clear();
         self.overload.fill(all(0.0));
         self.restless.fill(0);
-        self.dirty.iter_mut().for_each(|dirty| dirty.fill(true));
+        self.dirty.iter_mut().for_each(|dirty| dirty.fill(false));
         self.sends_anew.iter_mut().for_each(|sends| sends.fill(true));
+    }
+
+    /// Has every node computed anew.
+    pub(super) fn touch_all(&mut self) {
+        self.dirty.iter_mut().for_each(|dirty| dirty.fill(true));
     }
 
     /// Notes that the own health of a node, or a guard of its that waits, may have changed.
     pub(super) fn touch(&mut self, node: u32) {
         for cohort in 0..self.cohorts.len() {
-            self.dirty[cohort][node as usize] = true;
-            self.sends_anew[cohort][node as usize] = true;
+            self.dirty[cohort].mark(node as usize);
+            self.sends_anew[cohort].mark(node as usize);
         }
     }
 
@@ -165,36 +194,66 @@ impl<'a, const W: usize> Moment<'a, W> {
         }
     }
 
-    /// Computes failure anew wherever something may have changed.
-    pub(super) fn sweep(&mut self) {
-        for cohort in 0..self.cohorts.len() {
-            for (index, group) in self.plan.groups.iter().enumerate() {
-                if group.cyclic {
-                    let sweeps =
-                        self.setup.only_worsens[index] || group.nodes.len() > ROUND_BY_ROUND;
-                    self.cycle(group.nodes.clone(), cohort, sweeps);
-                } else if self.take_dirty(group.nodes.start, cohort) {
-                    let node = group.nodes.start as usize;
-                    let shares = self.next_shares(node, cohort, None);
-                    if self.cohorts[cohort].shares[node] != shares {
-                        self.cohorts[cohort].shares[node] = shares;
-                        self.cohorts[cohort].quiet[node] = shares.is_ok();
-                        self.touch_callers(node, cohort);
+    /// Notes where a guard that waits has come to an end, or begins again.
+    pub(super) fn touch_expired(&mut self) {
+        let time = self.time;
+        for (cohort, it) in self.cohorts.iter_mut().enumerate() {
+            let mut next = 0;
+            for limits in &self.setup.limits {
+                let since = *it.failing_since(limits.watched);
+                for after in &limits.after {
+                    let expired = mask::<W>(|lane| time[lane] >= since[lane] + after);
+                    if std::mem::replace(&mut it.expired[next], expired) != expired {
+                        for node in &limits.by {
+                            self.dirty[cohort].mark(*node as usize);
+                            self.sends_anew[cohort].mark(*node as usize);
+                        }
                     }
+                    next += 1;
                 }
             }
         }
     }
 
-    /// Whether a node must be computed anew; it is then taken as done.
-    fn take_dirty(&mut self, node: u32, cohort: usize) -> bool {
-        std::mem::take(&mut self.dirty[cohort][node as usize])
+    /// Computes failure anew wherever something may have changed.
+    pub(super) fn sweep(&mut self) {
+        let plan = self.plan;
+        for cohort in 0..self.cohorts.len() {
+            let mut next = 0;
+            // Whatever refers to a node comes later, or is in the same cycle.
+            while let Some(node) = self.dirty[cohort].first_from(next) {
+                let index = self.setup.group_of[node] as usize;
+                let group = &plan.groups[index];
+                next = group.nodes.end as usize;
+                if group.cyclic {
+                    self.cycle(group.nodes.clone(), cohort, self.in_any_order(index));
+                    continue;
+                }
+                self.dirty[cohort].clear(node);
+                let shares = self.next_shares(node, cohort, None);
+                if self.cohorts[cohort].shares[node] != shares {
+                    self.cohorts[cohort].shares[node] = shares;
+                    self.cohorts[cohort].quiet[node] = shares.is_ok();
+                    self.touch_callers(node, cohort);
+                }
+            }
+        }
+    }
+
+    /// The lanes in which a cycle may be computed in any order.
+    fn in_any_order(&self, group: usize) -> u8 {
+        match self.setup.only_worsens[group] {
+            _ if self.plan.groups[group].nodes.len() > ROUND_BY_ROUND => every::<W>(),
+            OnlyWorsens::Always => every::<W>(),
+            OnlyWorsens::WithoutLies => every::<W>() & !self.lies,
+            OnlyWorsens::Never => 0,
+        }
     }
 
     /// Whatever refers to a node that changed must be computed anew.
     fn touch_callers(&mut self, node: usize, cohort: usize) {
         for caller in self.setup.callers_of(node) {
-            self.dirty[cohort][*caller as usize] = true;
+            self.dirty[cohort].mark(*caller as usize);
         }
     }
 
@@ -217,7 +276,7 @@ impl<'a, const W: usize> Moment<'a, W> {
     fn node(&mut self, node: usize, cohort: usize, in_cycle: bool) -> Left<W> {
         let plan = self.plan;
         self.computed[node] = true;
-        self.sends_anew[cohort][node] = true;
+        self.sends_anew[cohort].mark(node);
         let mut left = self.own_health(node, cohort);
         let mut inside = Left::ALL;
         let calls = plan.nodes[node].calls.clone();
@@ -281,31 +340,27 @@ impl<'a, const W: usize> Moment<'a, W> {
     }
 
     /// The least fixed point of a cycle, from all-ok. Each lane stops when it has settled, so that
-    /// a trial's figures do not depend on its neighbours.
-    fn cycle(&mut self, nodes: Range<u32>, cohort: usize, sweeps: bool) {
-        let mut is_dirty = false;
-        for node in nodes.clone() {
-            is_dirty |= self.take_dirty(node, cohort);
-        }
-        if !is_dirty {
-            return;
-        }
+    /// a trial's figures do not depend on its neighbours. In some lanes any order leads there.
+    fn cycle(&mut self, nodes: Range<u32>, cohort: usize, in_any_order: u8) {
         let before: Vec<Shares<W>> =
             nodes.clone().map(|node| self.cohorts[cohort].shares[node as usize]).collect();
         for node in nodes.clone() {
             self.cohorts[cohort].shares[node as usize] = Shares::OK;
             self.cohorts[cohort].quiet[node as usize] = true;
         }
-        let moving = if sweeps {
-            self.sweep_cycle(nodes.clone(), cohort)
-        } else {
-            self.rounds_of_cycle(nodes.clone(), cohort)
-        };
+        let mut moving = 0;
+        if in_any_order != 0 {
+            moving |= self.sweep_cycle(nodes.clone(), cohort, in_any_order);
+        }
+        if in_any_order != every::<W>() {
+            let lanes = every::<W>() & !in_any_order;
+            moving |= self.rounds_of_cycle(nodes.clone(), cohort, lanes);
+        }
         for (node, before) in nodes.zip(before) {
             if self.cohorts[cohort].shares[node as usize] != before {
                 self.touch_callers(node as usize, cohort);
             }
-            self.dirty[cohort][node as usize] = false;
+            self.dirty[cohort].clear(node as usize);
             let service = self.plan.nodes[node as usize].service;
             if moving != 0 && service != NONE {
                 self.restless[service as usize] |= moving;
@@ -315,8 +370,8 @@ impl<'a, const W: usize> Moment<'a, W> {
 
     /// Round by round: each from the states of the round before, and only where one of those
     /// changed. Gives the lanes that do not come to rest.
-    fn rounds_of_cycle(&mut self, nodes: Range<u32>, cohort: usize) -> u8 {
-        let mut pace = Pace::new(every::<W>(), nodes.len());
+    fn rounds_of_cycle(&mut self, nodes: Range<u32>, cohort: usize, lanes: u8) -> u8 {
+        let mut pace = Pace::new(lanes, nodes.len());
         let mut turn: Vec<u32> = nodes.clone().collect();
         let mut new: Vec<Shares<W>> = Vec::with_capacity(turn.len());
         loop {
@@ -355,8 +410,8 @@ impl<'a, const W: usize> Moment<'a, W> {
     ///
     /// A sweep carries a failure as far as the order allows. Where things only get worse it ends
     /// where the rounds end, at the least fixed point.
-    fn sweep_cycle(&mut self, nodes: Range<u32>, cohort: usize) -> u8 {
-        let mut pace = Pace::new(every::<W>(), nodes.len());
+    fn sweep_cycle(&mut self, nodes: Range<u32>, cohort: usize, lanes: u8) -> u8 {
+        let mut pace = Pace::new(lanes, nodes.len());
         for node in nodes.clone() {
             self.awaited[node as usize] = true;
         }

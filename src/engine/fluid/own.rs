@@ -58,9 +58,7 @@ impl Run<'_> {
             }
         }
         self.update_floors();
-        for node in &self.setup.waiting {
-            self.moment.touch(*node);
-        }
+        self.moment.touch_expired();
         if self.plan.has_load {
             self.update_capacities();
             self.update_surges();
@@ -267,27 +265,33 @@ impl Run<'_> {
     }
 
     fn update_capacities(&mut self) {
+        let mut now = std::mem::take(&mut self.capacities);
+        now.clear();
         for (index, service) in self.plan.services.iter().enumerate() {
             if service.utilization <= 0.0 {
+                now.push((all(f64::INFINITY), 0));
                 continue;
             }
             let touched = self.setup.in_target_domains.binary_search(&(index as u32)).is_ok();
             let up = if touched { self.replicas_up[index] } else { self.world.capacity[index] };
-            self.loads.capacity[index] = up.map(|up| up / service.utilization);
-            self.loads.exempt[index] = self.world.down[index] | self.fallen[index];
+            let exempt = self.world.down[index] | self.fallen[index];
+            now.push((up.map(|up| up / service.utilization), exempt));
         }
         for held in &self.held {
-            let ramp =
-                self.ramp(held.at, self.plan.services[held.service as usize].warmup, held.lane);
+            let service = held.service as usize;
+            let ramp = self.ramp(held.at, self.plan.services[service].warmup, held.lane);
             if ramp < 1.0 {
-                self.loads.capacity[held.service as usize][held.lane] *=
-                    1.0 - held.part + held.part * ramp;
+                now[service].0[held.lane] *= 1.0 - held.part + held.part * ramp;
             }
             if held.fell && self.moment.time[held.lane] < held.at {
-                self.loads.exempt[held.service as usize] |= 1 << held.lane;
+                now[service].1 |= 1 << held.lane;
             }
         }
-        self.change_capacities();
+        self.change_capacities(&mut now);
+        for (service, (capacity, exempt)) in now.iter().enumerate() {
+            self.loads.serve(service, capacity, *exempt);
+        }
+        self.capacities = now;
     }
 
     /// The share of its capacity that a restarted service has, at the middle of the present step.
@@ -339,7 +343,7 @@ impl Run<'_> {
             let before = std::mem::replace(&mut self.moment.cohorts[cohort].surge, surges.clone());
             if before != surges {
                 for (node, _) in before.iter().chain(&surges) {
-                    self.moment.sends_anew[cohort][*node as usize] = true;
+                    self.moment.sends_anew[cohort].mark(*node as usize);
                 }
             }
         }

@@ -16,6 +16,8 @@ pub(crate) struct Record {
     pub(crate) dependencies: Vec<DependencyRecord>,
     /// Those at which something came in.
     pub(crate) tried: Vec<u32>,
+    /// The units to which something came.
+    touched: Vec<u32>,
     /// By service: still overloaded at the end; never back; swinging.
     pub(crate) oddities: Vec<[u8; 3]>,
     pub(crate) impact: Lanes,
@@ -74,6 +76,7 @@ impl Record {
             flows: vec![NO_LOSS; plan.flows.len()],
             dependencies: vec![UNTRIED; plan.dependencies.len()],
             tried: Vec::new(),
+            touched: Vec::new(),
             oddities: vec![[0; 3]; plan.services.len()],
             impact: all(f64::INFINITY),
             over: all(0.0),
@@ -88,10 +91,13 @@ impl Record {
     }
 
     pub(super) fn clear(&mut self) {
-        self.units.fill(UNTOUCHED);
+        for unit in self.touched.drain(..) {
+            self.units[unit as usize] = UNTOUCHED;
+        }
         self.flows.fill(NO_LOSS);
-        self.dependencies.fill(UNTRIED);
-        self.tried.clear();
+        for dependency in self.tried.drain(..) {
+            self.dependencies[dependency as usize] = UNTRIED;
+        }
         self.oddities.fill([0; 3]);
         self.impact = all(f64::INFINITY);
         self.over = all(0.0);
@@ -133,6 +139,9 @@ impl Run<'_> {
         let failed = self.plan.failed - SLACK;
         let failed_now = lanes & mask::<LANES>(|lane| failing[lane] >= failed);
         let record = &mut self.record.units[unit];
+        if record.any == all(0.0) {
+            self.record.touched.push(unit as u32);
+        }
         for lane in 0..LANES {
             if has(lanes, lane) {
                 record.failing[lane] = record.failing[lane].max(failing[lane]);
@@ -149,8 +158,9 @@ impl Run<'_> {
 
     /// What came in and what passed, at every dependency whose caller was computed anew.
     fn observe_dependencies(&mut self, lanes: u8) {
-        if self.plan.schedule.is_none() {
-            // Only the last moment counts, and lanes may come to it one after the other.
+        if self.plan.schedule.is_none() || self.moment.cohorts.len() > 1 {
+            // Only the last moment counts, and lanes may come to it one after the other; and how many
+            // users are in each cohort changes what comes in where nothing else does.
             self.moment.computed.fill(true);
         }
         for index in 0..self.plan.dependencies.len() {

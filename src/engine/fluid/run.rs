@@ -38,6 +38,8 @@ pub(crate) struct Run<'a> {
     pub(super) replicas_up: Vec<Lanes>,
     pub(super) held: Vec<Held>,
     pub(super) acts: Acts,
+    /// Room for what services can serve now, and the lanes in which they are down without overload.
+    pub(super) capacities: Vec<(Lanes, u8)>,
     pub(super) baseline: Baseline,
     pub(super) record: Record,
     /// When nothing is followed any more.
@@ -68,6 +70,7 @@ impl<'a> Run<'a> {
             replicas_up: vec![all(1.0); plan.services.len()],
             held: Vec::new(),
             acts: Acts::new(plan),
+            capacities: Vec::new(),
             baseline: Baseline::default(),
             record: Record::new(plan),
             end: plan.schedule.as_ref().map_or(plan.lasting, |schedule| schedule.horizon),
@@ -81,9 +84,9 @@ impl<'a> Run<'a> {
         self.world.take(self.plan, chunk, group);
         self.moment.reaches.clone_from(&self.world.reaches);
         self.moment.works.clone_from(&self.world.works);
+        self.moment.lies = self.world.lies();
         self.begin();
-        if self.plan.schedule.is_some() {
-            self.walk_baseline();
+        if self.plan.schedule.is_some() && self.walk_baseline() {
             self.begin();
         }
         self.record.clear();

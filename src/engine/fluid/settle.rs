@@ -30,6 +30,7 @@ impl<'a> Alone<'a> {
         self.moment.reset();
         self.loads.reset();
         self.moment.time = [from.time[lane]];
+        self.moment.lies = u8::from(has(from.lies, lane));
         let bit = |mask: &u8| u8::from(has(*mask, lane));
         copy(&mut self.moment.reaches, &from.reaches, bit);
         copy(&mut self.moment.works, &from.works, bit);
@@ -44,8 +45,8 @@ impl<'a> Alone<'a> {
                 (*node, Left(left.0.map(|level| [level[lane]])))
             });
             copy(&mut mine.surge, &theirs.surge, |(node, factor)| (*node, [factor[lane]]));
-            for (watched, _) in &from.setup.limits {
-                match *watched {
+            for limits in &from.setup.limits {
+                match limits.watched {
                     Watched::Node(node) => {
                         mine.since[node as usize] = [theirs.since[node as usize][lane]];
                     }
@@ -90,6 +91,7 @@ impl<'a> Moment<'a, LANES> {
         }
         for lane in (0..LANES).filter(|lane| has(moving, *lane)) {
             alone.take(self, loads, lane);
+            alone.moment.touch_all();
             alone.moment.sweep();
             let users: Vec<[f64; 1]> = shares_of_users.iter().map(|users| [users[lane]]).collect();
             alone.moment.rounds(&mut alone.loads, &users, round, |_, _| false);
@@ -101,6 +103,8 @@ impl<'a> Moment<'a, LANES> {
                 loads.swings[service] |= alone.loads.swings[service] << lane;
             }
         }
+        // What the lanes that went alone remember of their last rounds is not known here.
+        loads.stir_all();
         self.sweep();
         self.refresh_load(loads, shares_of_users);
     }

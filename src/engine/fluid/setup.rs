@@ -11,21 +11,39 @@ pub(super) enum Watched {
     Entry(u32),
 }
 
+/// Something that is watched by guards that wait.
+pub(super) struct Limits {
+    pub(super) watched: Watched,
+    /// After how long of failing something happens, each once, in order.
+    pub(super) after: Vec<f64>,
+    /// The nodes whose calls have those guards.
+    pub(super) by: Vec<u32>,
+}
+
+/// In which trials things in a cycle only get worse as others do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnlyWorsens {
+    Always,
+    /// In those in which nothing answers wrongly.
+    WithoutLies,
+    Never,
+}
+
 /// What a run needs to know about a plan.
 pub(crate) struct Setup {
-    /// Nodes with a guard that waits: they must be computed anew at every moment.
-    pub(super) waiting: Vec<u32>,
     /// What guards watch, and after how long of failing something happens.
-    pub(super) limits: Vec<(Watched, Vec<f64>)>,
+    pub(super) limits: Vec<Limits>,
     /// Services whose health a target domain can change.
     pub(super) in_target_domains: Vec<u32>,
     /// By service: the targets that hit it or one of its endpoints.
     pub(super) targets_of: Vec<Vec<u32>>,
     /// Nodes that some restart waits for in vain if they are failed without the change.
     pub(super) start_nodes: Vec<u32>,
-    /// By group: whether it is a cycle in which things only get worse as others do, so that any
-    /// order of computing it ends at the same least fixed point.
-    pub(super) only_worsens: Vec<bool>,
+    /// By group: in which trials it is a cycle in which things only get worse as others do, so that
+    /// any order of computing it ends at the same least fixed point.
+    pub(super) only_worsens: Vec<OnlyWorsens>,
+    /// By node: the number of its group.
+    pub(super) group_of: Vec<u32>,
     /// Services that may crash.
     pub(super) crashing: Vec<u32>,
     /// Who refers to a node.
@@ -88,14 +106,15 @@ impl Setup {
             .flat_map(|need| need.any_of.iter().map(|(_, node)| *node))
             .collect();
         Self {
-            waiting: (0..plan.nodes.len() as u32)
-                .filter(|node| plan.nodes[*node as usize].waits)
-                .collect(),
             limits: limits(plan),
             in_target_domains: services().filter(|it| is_in_target_domain(plan, *it)).collect(),
             targets_of,
             start_nodes: start_nodes.into_iter().collect(),
             only_worsens: only_worsens(plan),
+            group_of: (0..)
+                .zip(&plan.groups)
+                .flat_map(|(index, group)| group.nodes.clone().map(move |_| index))
+                .collect(),
             crashing: services().filter(|it| plan.services[*it as usize].crashes).collect(),
             callers: callers(plan),
             arrivals: arrivals(plan),
@@ -114,24 +133,34 @@ impl Setup {
 }
 
 /// Inside a cycle, a breaker that opens takes retries away, members that stand in for each other
-/// hide what one of them does, and a wrong answer that nobody notices may turn into a failure that
+/// hide what one of them does, a cache hides a dependency that fails and not one that is degraded,
+/// and a wrong answer that nobody notices may turn into a failure that
 /// is caught. Everything else lets through at least as much the more comes in.
-fn only_worsens(plan: &Plan) -> Vec<bool> {
+fn only_worsens(plan: &Plan) -> Vec<OnlyWorsens> {
     let may_lie = plan.targets.iter().any(|target| target.modes[2] > 0.0);
-    let hides = |call: &Call| {
-        let catches = call.retries > 0
+    let catches = |call: &Call| {
+        call.retries > 0
             || call.soft
             || call.fallback() != Fallback::None
-            || call.buffer().is_some();
-        call.any_of || (call.breaker && call.retries > 0) || (may_lie && catches && !call.validates)
+            || call.buffer().is_some()
     };
-    let only_worsens = |group: &Group| {
+    let of_group = |group: &Group| {
         let nodes = &plan.nodes[group.nodes.start as usize..group.nodes.end as usize];
         let refers = |call: &Call| plan.referred(call).any(|node| group.nodes.contains(&node));
-        let mut calls = nodes.iter().flat_map(|node| plan.calls_of(node));
-        calls.all(|call| !refers(call) || !hides(call))
+        let calls =
+            || nodes.iter().flat_map(|node| plan.calls_of(node)).filter(|call| refers(call));
+        let hides = |call: &Call| {
+            call.any_of || call.cache().is_some() || (call.breaker && call.retries > 0)
+        };
+        if calls().any(hides) {
+            OnlyWorsens::Never
+        } else if may_lie && calls().any(|call| catches(call) && !call.validates) {
+            OnlyWorsens::WithoutLies
+        } else {
+            OnlyWorsens::Always
+        }
     };
-    plan.groups.iter().map(only_worsens).collect()
+    plan.groups.iter().map(of_group).collect()
 }
 
 fn callers(plan: &Plan) -> Rows<u32> {
@@ -166,29 +195,38 @@ fn arrivals(plan: &Plan) -> Rows<Arrival> {
     Rows::new(plan.nodes.len(), pairs)
 }
 
-fn limits(plan: &Plan) -> Vec<(Watched, Vec<f64>)> {
-    let mut of_nodes: Vec<Vec<f64>> = vec![Vec::new(); plan.nodes.len()];
+fn limits(plan: &Plan) -> Vec<Limits> {
+    let mut of_nodes: Vec<(Vec<f64>, Vec<u32>)> = vec![Default::default(); plan.nodes.len()];
     let mut of_entries = Vec::new();
-    for call in &plan.calls {
-        let ttl = call.cache().map(|cache| cache.ttl).filter(|ttl| ttl.is_finite());
-        let holds = call.buffer().map(|buffer| buffer.holds);
-        let members = plan.members_of(call).iter().map(|member| member.node as usize);
-        if let Some(ttl) = ttl {
-            members.clone().for_each(|node| of_nodes[node].push(ttl));
-        }
-        if let Some(holds) = holds {
-            if call.waited() == NONE {
-                members.for_each(|node| of_nodes[node].push(holds));
-            } else {
-                of_entries.push((Watched::Entry(call.waited()), vec![holds]));
+    for (caller, node) in plan.nodes.iter().enumerate() {
+        let caller = caller as u32;
+        for call in plan.calls_of(node) {
+            let mut watch_members = |limit: f64| {
+                for member in plan.members_of(call) {
+                    let (after, by) = &mut of_nodes[member.node as usize];
+                    after.push(limit);
+                    by.push(caller);
+                }
+            };
+            if let Some(ttl) = call.cache().map(|cache| cache.ttl).filter(|ttl| ttl.is_finite()) {
+                watch_members(ttl);
+            }
+            if let Some(holds) = call.buffer().map(|buffer| buffer.holds) {
+                if call.waited() == NONE {
+                    watch_members(holds);
+                } else {
+                    let watched = Watched::Entry(call.waited());
+                    of_entries.push(Limits { watched, after: vec![holds], by: vec![caller] });
+                }
             }
         }
     }
-    let nodes = of_nodes.into_iter().enumerate().filter(|(_, limits)| !limits.is_empty());
-    let nodes = nodes.map(|(node, mut limits)| {
-        limits.sort_by(f64::total_cmp);
-        limits.dedup();
-        (Watched::Node(node as u32), limits)
+    let nodes = (0..).zip(of_nodes).filter(|(_, (after, _))| !after.is_empty());
+    let nodes = nodes.map(|(node, (mut after, mut by))| {
+        after.sort_by(f64::total_cmp);
+        after.dedup();
+        by.dedup();
+        Limits { watched: Watched::Node(node), after, by }
     });
     nodes.chain(of_entries).collect()
 }

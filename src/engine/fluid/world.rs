@@ -1,6 +1,8 @@
 //! One possible world: everything that is drawn for a trial, for eight of them at a time.
 
 use super::lanes::{LANES, Lanes, all, has, mask};
+use super::order::Order;
+use crate::compile::Key;
 use crate::compile::plan::{Hit, Lognormal, NONE, Plan, Target};
 use crate::engine::draws::{CHUNK, ChunkDraws, Draws};
 
@@ -13,9 +15,10 @@ pub(super) enum Mode {
     Surge,
 }
 
-/// The draws of 64 trials; bit `i` of a mask belongs to the `i`-th.
+/// The draws of 64 trials; bit `i` of a mask belongs to the `i`-th in the order of [`Order`].
 pub(crate) struct ChunkWorld {
     draws: ChunkDraws,
+    order: Order,
     /// By service: down for its own reasons or `during`.
     services: Vec<u64>,
     /// By domain: down for its own reasons, `during`, or with the one it is within.
@@ -36,11 +39,20 @@ pub(crate) struct ChunkWorld {
 }
 
 impl ChunkWorld {
-    /// Draws 64 trials.
-    pub(crate) fn new(plan: &Plan, draws: Draws, chunk: u64) -> Self {
+    /// Draws 64 trials; `liars_last` puts those in which something answers wrongly side by side.
+    pub(crate) fn new(plan: &Plan, draws: Draws, chunk: u64, liars_last: bool) -> Self {
         let draws = draws.chunk(chunk);
+        let target_of = |(number, it): (usize, &Target)| {
+            // The trial of its own, or all that are drawn.
+            let turn = if plan.in_turn { 1 << (number % CHUNK as usize) } else { u64::MAX };
+            target(&draws, it).map(|mask| mask & turn)
+        };
+        let targets: Vec<[u64; 4]> = plan.targets.iter().enumerate().map(target_of).collect();
+        let lies = targets.iter().fold(0, |all, [.., corrupt]| all | corrupt);
+        let order = if liars_last { Order::with_last(lies) } else { Order::plain() };
+        let bernoulli = |key, probability| order.arranged(draws.bernoulli(key, probability));
         let down = |key, unavailability, during| {
-            if during { u64::MAX } else { draws.bernoulli(key, unavailability) }
+            if during { u64::MAX } else { bernoulli(key, unavailability) }
         };
         let services =
             plan.services.iter().map(|it| down(it.key, it.unavailability, it.during)).collect();
@@ -49,7 +61,7 @@ impl ChunkWorld {
         close_domains(plan, &mut domains);
         let schedule = plan.schedule.as_ref();
         let certain = |what, probability: Option<f64>| {
-            probability.map_or(0, |p| draws.bernoulli(crate::compile::Key::new(what, ""), p))
+            probability.map_or(0, |p| bernoulli(Key::new(what, ""), p))
         };
         Self {
             services,
@@ -62,23 +74,12 @@ impl ChunkWorld {
             reaches: plan
                 .dependencies
                 .iter()
-                .map(|it| draws.bernoulli(it.propagation_key, it.propagation))
+                .map(|it| bernoulli(it.propagation_key, it.propagation))
                 .collect(),
-            works: plan
-                .dependencies
-                .iter()
-                .map(|it| draws.bernoulli(it.works_key, it.works))
-                .collect(),
-            targets: (plan.targets.iter().enumerate())
-                .map(|(number, it)| {
-                    target(&draws, it).map(|mask| {
-                        // The trial of its own, or all that are drawn.
-                        if plan.in_turn { mask & 1 << (number % CHUNK as usize) } else { mask }
-                    })
-                })
-                .collect(),
+            works: plan.dependencies.iter().map(|it| bernoulli(it.works_key, it.works)).collect(),
+            targets: targets.iter().map(|masks| masks.map(|mask| order.arranged(mask))).collect(),
             gates: schedule.map_or_else(Vec::new, |it| {
-                it.stages.iter().map(|stage| draws.bernoulli(stage.gate_key, stage.gate)).collect()
+                it.stages.iter().map(|stage| bernoulli(stage.gate_key, stage.gate)).collect()
             }),
             rollback_works: certain("rollback-works", schedule.map(|it| it.rollback_works)),
             rollback_worsens: certain("rollback-worsens", schedule.map(|it| it.rollback_worsens)),
@@ -86,8 +87,14 @@ impl ChunkWorld {
                 "kill-switch-works",
                 schedule.map(|it| it.kill_switch_works),
             ),
+            order,
             draws,
         }
+    }
+
+    /// In which order the trials of the chunk are computed.
+    pub(super) fn order(&self) -> &Order {
+        &self.order
     }
 }
 
@@ -187,12 +194,21 @@ impl World {
         self.rollback_worsens = (chunk.rollback_worsens >> shift) as u8;
         self.kill_switch_works = (chunk.kill_switch_works >> shift) as u8;
         self.take_background(plan);
+        let eight = Eight { draws: &chunk.draws, trials: chunk.order.eight(group) };
         self.targets.clear();
         for (it, masks) in plan.targets.iter().zip(&chunk.targets) {
             let masks = masks.map(|mask| (mask >> shift) as u8);
-            self.targets.push(broken_target(it, &chunk.draws, masks, shift));
+            self.targets.push(broken_target(it, eight, masks));
         }
-        self.take_delays(plan, &chunk.draws, shift);
+        self.take_delays(plan, eight);
+    }
+
+    /// The lanes in which something that is broken answers wrongly.
+    pub(super) fn lies(&self) -> u8 {
+        let lies = |target: &BrokenTarget| {
+            target.broken & mask::<LANES>(|lane| target.mode[lane] == Mode::Corrupt)
+        };
+        self.targets.iter().fold(0, |all, target| all | lies(target))
     }
 
     fn take_background(&mut self, plan: &Plan) {
@@ -236,9 +252,15 @@ impl World {
         (down, missing.map(|missing| f64::from(count - missing) / f64::from(count)))
     }
 
-    fn take_delays(&mut self, plan: &Plan, draws: &ChunkDraws, shift: u32) {
+    fn take_delays(&mut self, plan: &Plan, eight: Eight<'_>) {
         let Some(schedule) = &plan.schedule else { return };
-        let delays = |what, delay: Lognormal| delays(draws, what, delay, shift);
+        let delays = |what, delay: Lognormal| {
+            if delay.sigma == 0.0 {
+                return all(delay.median);
+            }
+            let key = Key::new(what, "");
+            eight.normals(key).map(|normal| delay.at(normal))
+        };
         self.detection = delays("detection", schedule.detection.delay);
         self.detection_corrupt = delays("detection-corrupt", schedule.detection_corrupt.delay);
         self.rollback = delays("rollback", schedule.rollback.delay);
@@ -251,20 +273,24 @@ impl World {
     }
 }
 
-fn delays(draws: &ChunkDraws, what: &str, delay: Lognormal, shift: u32) -> Lanes {
-    let key = crate::compile::Key::new(what, "");
-    lanes(
-        shift,
-        |lane| if delay.sigma == 0.0 { delay.median } else { delay.at(draws.normal(key, lane)) },
-    )
+/// Draws that are numbers, for eight trials of a chunk.
+#[derive(Clone, Copy)]
+struct Eight<'a> {
+    draws: &'a ChunkDraws,
+    trials: [u8; LANES],
 }
 
-fn lanes(shift: u32, value: impl Fn(u32) -> f64) -> Lanes {
-    debug_assert!(shift < CHUNK);
-    std::array::from_fn(|lane| value(shift + lane as u32))
+impl Eight<'_> {
+    fn uniforms(self, key: Key) -> Lanes {
+        self.trials.map(|trial| self.draws.uniform(key, u32::from(trial)))
+    }
+
+    fn normals(self, key: Key) -> Lanes {
+        self.trials.map(|trial| self.draws.normal(key, u32::from(trial)))
+    }
 }
 
-fn broken_target(it: &Target, draws: &ChunkDraws, masks: [u8; 4], shift: u32) -> BrokenTarget {
+fn broken_target(it: &Target, eight: Eight<'_>, masks: [u8; 4]) -> BrokenTarget {
     let [broken, down, slow, corrupt] = masks;
     let is_domain = matches!(it.hit, Hit::Domain(_));
     let mode = std::array::from_fn(|lane| match () {
@@ -275,14 +301,14 @@ fn broken_target(it: &Target, draws: &ChunkDraws, masks: [u8; 4], shift: u32) ->
     });
     let (min, max) = (it.severity_min, it.severity_max);
     let severity = if min < max {
-        lanes(shift, |lane| min + (max - min) * draws.uniform(it.severity_key, lane))
+        eight.uniforms(it.severity_key).map(|uniform| min + (max - min) * uniform)
     } else {
         all(min)
     };
     let onset = if it.onset.sigma == 0.0 {
         all(it.onset.median)
     } else {
-        lanes(shift, |lane| it.onset.at(draws.normal(it.onset_key, lane)))
+        eight.normals(it.onset_key).map(|normal| it.onset.at(normal))
     };
     BrokenTarget { broken, mode, severity, onset }
 }
