@@ -97,6 +97,9 @@ pub struct TestReport {
     pub error: f64,
     /// After how many trials it was looked at.
     pub looks: Vec<u64>,
+    /// The same for the topology with what it does not state assumed, where rules ask for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks_assumed: Vec<u64>,
     /// How many trials were allowed.
     pub max_trials: u64,
 }

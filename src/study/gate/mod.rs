@@ -82,6 +82,9 @@ pub struct Gate<'a> {
 const ERROR: f64 = 0.05;
 /// What `--max-trials` is where it is not said.
 pub const MAX_TRIALS: u64 = 200_000;
+/// How many trials of a topology as assumed are looked at first, at the most: nothing but rules is read
+/// from them, most are decided at once, and overload everywhere makes them the dearest of all.
+const ASSUMED_FIRST: u64 = 1_000;
 
 impl Default for Gate<'_> {
     fn default() -> Self {
@@ -115,6 +118,11 @@ impl Asked {
     fn is_open(&self) -> bool {
         self.found.as_ref().is_none_or(|found| found.truth == Truth::Open)
     }
+
+    /// Whether it did not fire only because no trial has shown yet what it looks for.
+    fn may_yet_be_seen(&self) -> bool {
+        !self.is_firm && self.found.as_ref().is_some_and(|found| found.truth == Truth::No)
+    }
 }
 
 /// The trials of a topology as stated, or as assumed.
@@ -122,6 +130,23 @@ struct Run<'a> {
     topology: &'a Topology,
     simulation: &'a Simulation<'a>,
     tally: Tally,
+    /// After how many trials it was looked at.
+    looks: Vec<u64>,
+}
+
+impl<'a> Run<'a> {
+    fn new(topology: &'a Topology, simulation: &'a Simulation<'a>, tally: Tally) -> Self {
+        let looks = vec![tally.trials];
+        Self { topology, simulation, tally, looks }
+    }
+
+    /// Doubles the trials, up to so many, and has them looked at again.
+    fn grow(&mut self, max_trials: u64, progress: &dyn Progress) {
+        let done = self.tally.trials;
+        let next = (done * 2).clamp(1, max_trials);
+        self.simulation.run(done..next, &mut self.tally, &Offset { progress, done });
+        self.looks.push(next);
+    }
 }
 
 /// What is known at a look, beside what was simulated.
@@ -203,43 +228,44 @@ pub fn check(
     );
     let is_compared = gate.single_points || gate.baseline.is_some();
     let points = is_compared.then(|| single_points::find(topology, settings.lasting));
-    let mut runs = vec![Run { topology, simulation: &simulation, tally }];
+    let mut runs = vec![Run::new(topology, &simulation, tally)];
     if let (Some(topology), Some(plan), Some(simulation)) =
         (other.as_deref(), &other_plan, &other_simulation)
     {
-        let (tally, cut) = run(plan, simulation, first, progress);
+        let (tally, cut) = run(plan, simulation, first.min(ASSUMED_FIRST), progress);
         is_partial |= cut;
-        runs.push(Run { topology, simulation, tally });
+        runs.push(Run::new(topology, simulation, tally));
     }
     let max_trials = gate.max_trials.max(first);
-    let mut looks = vec![first];
     loop {
         for it in &mut asked {
-            let run = which(&runs, it.unknown);
-            let run = &runs[run];
-            let known = Known {
-                look: looks.len() as u32,
-                unknowns: &unknowns,
-                single_points: points.as_deref().unwrap_or_default(),
-                is_certain: settings.is_certain,
+            let seen_in = |run: &Run<'_>, it: &mut Asked| {
+                let known = Known {
+                    look: run.looks.len() as u32,
+                    unknowns: &unknowns,
+                    single_points: points.as_deref().unwrap_or_default(),
+                    is_certain: settings.is_certain,
+                };
+                look_at(it, &world(run.topology, change, gate, &run.tally, known));
             };
-            let world = world(run.topology, change, gate, &run.tally, known);
-            look_at(it, &world);
-        }
-        let trials = *looks.last().expect("the first look");
-        let is_open = asked.iter().any(Asked::is_open);
-        if !is_open || trials >= max_trials || progress.is_cancelled() {
-            break;
-        }
-        let next = (trials * 2).clamp(1, max_trials);
-        for run in 0..runs.len() {
-            if asked.iter().any(|it| it.is_open() && which(&runs, it.unknown) == run) {
-                let Run { simulation, tally, .. } = &mut runs[run];
-                let done = tally.trials;
-                simulation.run(done..next, tally, &Offset { progress, done });
+            let run = which(&runs, it.unknown);
+            seen_in(&runs[run], it);
+            // What is not seen as assumed may be seen in the more numerous trials as stated.
+            if run != 0 && it.may_yet_be_seen() {
+                seen_in(&runs[0], it);
             }
         }
-        looks.push(next);
+        let mut has_grown = false;
+        for index in 0..runs.len() {
+            let is_open = asked.iter().any(|it| it.is_open() && which(&runs, it.unknown) == index);
+            if is_open && runs[index].tally.trials < max_trials && !progress.is_cancelled() {
+                runs[index].grow(max_trials, progress);
+                has_grown = true;
+            }
+        }
+        if !has_grown {
+            break;
+        }
     }
     let tally = &runs[0].tally;
     let summary = summarize(tally);
@@ -262,7 +288,8 @@ pub fn check(
         method: sequential::METHOD.to_owned(),
         citation: sequential::CITATION.to_owned(),
         error: ERROR,
-        looks,
+        looks: runs[0].looks.clone(),
+        looks_assumed: runs.get(1).map(|run| run.looks.clone()).unwrap_or_default(),
         max_trials,
     });
     report.verdict = Some(verdict::verdict(gate, &asked, report.partial, test));
