@@ -3,12 +3,12 @@
 //! `DejaVu` Sans is as wide as Verdana, which takes its place where it is not installed, and wider than
 //! most others: text that fits here fits elsewhere.
 
-use ttf_parser::Face;
+use ttf_parser::{Face, GlyphId};
 
 /// Latin, Greek, Cyrillic, punctuation and arrows of `DejaVu` Sans; its licence lies beside it.
-pub(super) const REGULAR: &[u8] = include_bytes!("font/DejaVuSans.ttf");
+const REGULAR: &[u8] = include_bytes!("font/DejaVuSans.ttf");
 /// The same of `DejaVu` Sans Bold.
-pub(super) const BOLD: &[u8] = include_bytes!("font/DejaVuSans-Bold.ttf");
+const BOLD: &[u8] = include_bytes!("font/DejaVuSans-Bold.ttf");
 
 /// The families that text is set in.
 pub(super) const FAMILIES: &str = "DejaVu Sans, Verdana, Geneva, sans-serif";
@@ -43,8 +43,14 @@ impl<'a> Ruler<'a> {
         text.chars().map(|letter| self.advance(letter, weight)).sum::<f64>() * size
     }
 
-    /// As a share of the size.
+    /// The advance of a letter as a share of the size.
     fn advance(&self, letter: char, weight: Weight) -> f64 {
+        self.glyph(letter, weight).2
+    }
+
+    /// The font that has a letter, its number there, and its advance as a share of the size; no number
+    /// where none has it.
+    pub(super) fn glyph(&self, letter: char, weight: Weight) -> (&Face<'a>, Option<GlyphId>, f64) {
         let own = match weight {
             Weight::Regular => &self.regular,
             Weight::Bold => &self.bold,
@@ -53,13 +59,14 @@ impl<'a> Ruler<'a> {
             .into_iter()
             .flatten()
             .find_map(|face| {
-                let advance = face.glyph_hor_advance(face.glyph_index(letter)?)?;
-                Some(f64::from(advance) / f64::from(face.units_per_em()))
+                let glyph = face.glyph_index(letter)?;
+                let advance = f64::from(face.glyph_hor_advance(glyph)?);
+                Some((face, Some(glyph), advance / f64::from(face.units_per_em())))
             })
             // Some other font has it, or draws a box in its place: an em at the most.
             .unwrap_or_else(|| match unicode_width::UnicodeWidthChar::width(letter) {
-                Some(0) => 0.0,
-                _ => 1.05,
+                Some(0) => (own, None, 0.0),
+                _ => (own, None, 1.05),
             })
     }
 

@@ -17,6 +17,8 @@ mod layout;
 mod losses;
 pub mod mermaid;
 #[cfg(feature = "png")]
+mod outline;
+#[cfg(feature = "png")]
 mod png;
 mod shapes;
 mod svg;

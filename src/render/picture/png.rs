@@ -1,12 +1,11 @@
 //! A picture as PNG.
 
-use std::sync::Arc;
-
 use png::{BitDepth, ColorType, DeflateCompression, Encoder, EncodingError, Filter};
 use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::{Options, Tree, fontdb::Database};
+use resvg::usvg::{Options, Tree};
 
-use super::font::{BOLD, REGULAR};
+use super::font::Ruler;
+use super::outline::outlined;
 
 /// The longest side in pixels: a larger picture takes seconds and hundreds of megabytes.
 pub(super) const SIDE_MAX: f32 = 16_000.0;
@@ -35,16 +34,9 @@ pub enum PngError {
 /// # Errors
 /// Where it would be too large, or is no SVG.
 pub fn png(svg: &str, scale: f32, further: Option<&[u8]>) -> Result<Vec<u8>, PngError> {
-    let mut fonts = Database::new();
-    fonts.load_font_data(REGULAR.to_vec());
-    fonts.load_font_data(BOLD.to_vec());
-    if let Some(further) = further {
-        fonts.load_font_data(further.to_vec());
-    }
-    fonts.set_sans_serif_family("DejaVu Sans");
-    let options = Options { fontdb: Arc::new(fonts), ..Options::default() };
     let wrong = |error: &dyn std::fmt::Display| PngError::Undrawable(error.to_string());
-    let tree = Tree::from_str(svg, &options).map_err(|error| wrong(&error))?;
+    let svg = outlined(svg, &Ruler::new(further)).map_err(|error| wrong(&error))?;
+    let tree = Tree::from_str(&svg, &Options::default()).map_err(|error| wrong(&error))?;
     let (width, height) = (tree.size().width() * scale, tree.size().height() * scale);
     if !(width <= SIDE_MAX && height <= SIDE_MAX) {
         return Err(PngError::TooLarge { width, height });
