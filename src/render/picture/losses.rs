@@ -239,7 +239,7 @@ impl Plot {
         let size = sheet.letters.small;
         let marks =
             [("median", lost.p50, 0.5), ("1 in 20", lost.p95, 0.05), ("1 in 100", lost.p99, 0.01)];
-        let mut taken: Vec<(f64, f64, f64)> = Vec::new();
+        let mut placed: Vec<Label> = Vec::new();
         for (name, orders, p) in marks.into_iter().rev() {
             if orders <= 0.0 {
                 continue;
@@ -251,24 +251,37 @@ impl Plot {
             let x = (point.x + 9.0).min(right - width);
             // A text that reaches back over the curve stands higher.
             let mut y = point.y - if x < point.x { 34.0 } else { 12.0 };
-            while taken.iter().any(|(from, to, at)| {
-                x < *to + 8.0 && x + width > *from - 8.0 && (at - y).abs() < size + 4.0
+            while placed.iter().any(|it| {
+                x < it.at.x + it.width + 8.0
+                    && x + width > it.at.x - 8.0
+                    && (it.at.y - y).abs() < size + 4.0
             }) {
                 y -= size + 6.0;
             }
-            taken.push((x, x + width, y));
-            let foot = Point { y: self.at.y + self.height, ..point };
-            sheet.svg.line(
-                Point { y: y + 4.0, ..point },
-                foot,
-                Line::new(Ink::Text, 1.1).dashed("3 3"),
-            );
-            sheet.svg.circle(point, 4.5, Some(Ink::Text), Some(Line::new(Ink::Paper, 1.2)));
-            let back = Point { x: x - 3.0, y: y - size };
-            sheet.svg.rect(back, (width + 6.0, size + 4.0), 2.0, Some(Ink::Paper), None);
-            sheet.svg.text(Point { x, y }, Type::new(size, Ink::Text).bold(), &text);
+            placed.push(Label { point, text, width, at: Point { x, y } });
+        }
+        for it in &placed {
+            let foot = Point { y: self.at.y + self.height, ..it.point };
+            let top = Point { y: it.at.y + 4.0, ..it.point };
+            sheet.svg.line(top, foot, Line::new(Ink::Text, 1.1).dashed("3 3"));
+        }
+        // Over all of the lines, so that none crosses a text.
+        for it in &placed {
+            sheet.svg.circle(it.point, 4.5, Some(Ink::Text), Some(Line::new(Ink::Paper, 1.2)));
+            let back = Point { x: it.at.x - 3.0, y: it.at.y - size };
+            sheet.svg.rect(back, (it.width + 6.0, size + 4.0), 2.0, Some(Ink::Paper), None);
+            sheet.svg.text(it.at, Type::new(size, Ink::Text).bold(), &it.text);
         }
     }
+}
+
+/// A point of the curve that is named.
+struct Label {
+    point: Point,
+    text: String,
+    width: f64,
+    /// Where the text begins, on its baseline.
+    at: Point,
 }
 
 fn legend(sheet: &mut Sheet<'_>) {
