@@ -78,6 +78,27 @@ fn what_stays_on_its_limit_is_undecided() {
 }
 
 #[test]
+fn what_is_assumed_is_looked_at_by_itself_and_after_fewer_trials() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("shop.yaml", &TOPOLOGY.replace("tier: 2, utilization: 50%", "tier: 2"));
+    write("v2.yaml", CHANGE);
+    let rule = "{ name: a, when: 'flows[\"order\"].failed.p > 0.9', verdict: stop }";
+    write("policy.yaml", &format!("version: 1\npolicy: p\nrules:\n  - {rule}\n"));
+    let output = Command::new(env!("CARGO_BIN_EXE_blastwave"))
+        .current_dir(folder.path())
+        .args(["check", "shop.yaml", "--change", "v2.yaml", "--policy", "policy.yaml", "--quiet"])
+        .args(["--trials", "3000", "--format", "json"])
+        .output()
+        .expect("it runs");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let test = &report["verdict"]["test"];
+    assert_eq!(test["looks"], serde_json::json!([3000]));
+    assert_eq!(test["looks_assumed"], serde_json::json!([1000]));
+    assert_eq!(report["trials"], 3000);
+}
+
+#[test]
 fn what_nobody_said_is_undecided_and_never_no() {
     let rule = "{ name: a, when: 'change.sources.exists(s, s.age_days > 180)', verdict: stop }";
     let output = check(rule, &[]);
