@@ -13,9 +13,7 @@ use std::time::Duration;
 use blastwave::compile::compile;
 use blastwave::engine::simd::Level;
 use blastwave::engine::{Silent, Simulation, Tally};
-use blastwave::model::change::{Modes, TargetRef};
-use blastwave::model::topology::{NodeRef, ServiceId};
-use blastwave::model::{Change, Seconds, Share, Topology};
+use blastwave::model::{Seconds, Topology};
 use blastwave::study::rank::{Ranking, rank};
 use blastwave::study::{Settings, Stop};
 use common::production::{JAEGER, META, production};
@@ -72,14 +70,6 @@ fn most_called(topology: &Topology) -> u32 {
     }
     let most = callers.iter().enumerate().max_by_key(|(_, count)| **count);
     most.map_or(0, |(service, _)| service as u32)
-}
-
-fn down(origin: u32) -> Change {
-    let on = TargetRef::Node(NodeRef { service: ServiceId(origin), endpoint: None });
-    let mut target = common::broken(on);
-    target.modes = Modes::default();
-    target.severity = (Share::ONE, Share::ONE);
-    Change::certain("down", vec![target])
 }
 
 /// One search per trial, as a good engineer would write it: a generator for each piece of work, no
@@ -141,7 +131,7 @@ fn one_origin(criterion: &mut Criterion) {
         let [trials, searched] = if is_test() { [512, 500] } else { case.trials };
         let graph = turned(&case.topology);
         let origin = NodeIndex::new(case.origin as usize);
-        let plan = compile(&case.topology, &down(case.origin), Seconds::ZERO);
+        let plan = compile(&case.topology, &common::down(case.origin), Seconds::ZERO);
         let simulation = Simulation::counting_failures(&plan, 1, Level::best());
         let tally = simulate(&simulation, Tally::new(&plan), trials);
         let failed: u64 = tally.units.iter().map(|unit| unit.failed).sum();

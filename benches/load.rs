@@ -20,9 +20,7 @@ use blastwave::diagnostic::Sources;
 use blastwave::engine::simd::Level;
 use blastwave::engine::{Silent, Simulation, Tally};
 use blastwave::load;
-use blastwave::model::change::{Modes, TargetRef};
-use blastwave::model::topology::{NodeRef, ServiceId};
-use blastwave::model::{Change, Seconds, Share, Topology, lint};
+use blastwave::model::{Seconds, Topology, lint};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// A topology as people write it.
@@ -107,7 +105,7 @@ fn growth(_: &mut Criterion) {
         let (topology, loaded) = timed(|| read(&text));
         drop(text);
         let (plan, compiled) =
-            timed(|| compile(&topology, &down(services / 10 * 9), Seconds::ZERO));
+            timed(|| compile(&topology, &common::down(services / 10 * 9), Seconds::ZERO));
         let (tally, run) = timed(|| {
             let simulation = Simulation::counting_failures(&plan, 1, Level::best());
             assert_eq!(simulation.engine(), "boolean");
@@ -131,15 +129,6 @@ fn timed<R>(work: impl FnOnce() -> R) -> (R, f64) {
     let started = Instant::now();
     let result = work();
     (result, started.elapsed().as_secs_f64())
-}
-
-/// A service is down, for certain.
-fn down(service: u32) -> Change {
-    let on = TargetRef::Node(NodeRef { service: ServiceId(service), endpoint: None });
-    let mut target = common::broken(on);
-    target.modes = Modes::default();
-    target.severity = (Share::ONE, Share::ONE);
-    Change::certain("down", vec![target])
 }
 
 criterion_group!(benches, loading, growth);

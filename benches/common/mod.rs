@@ -227,6 +227,15 @@ pub fn broken(on: TargetRef) -> Target {
     }
 }
 
+/// A service is down, for certain.
+pub fn down(service: u32) -> Change {
+    let on = TargetRef::Node(NodeRef { service: ServiceId(service), endpoint: None });
+    let mut target = broken(on);
+    target.modes = Modes::default();
+    target.severity = (Share::ONE, Share::ONE);
+    Change::certain("down", vec![target])
+}
+
 /// A cascade graph: `services` in layers, each with `degree` dependencies on average, a few of them
 /// (`back`) anywhere, the others in a later layer, where popular services are chosen more often (Zipf
 /// with exponent 0.8). Failure crosses each with a chance between 10% and 30%, or of 30% where `high`.
@@ -279,11 +288,7 @@ pub fn popular_down(topology: &Topology) -> Change {
     let services = topology.services.len() as u32;
     let per_layer = services.div_ceil(12);
     let last = (services - 1) / per_layer * per_layer;
-    let on = TargetRef::Node(NodeRef { service: ServiceId(last), endpoint: None });
-    let mut target = broken(on);
-    target.modes = Modes::default();
-    target.severity = (Share::ONE, Share::ONE);
-    Change::certain("popular down", vec![target])
+    down(last)
 }
 
 /// The most memory that the process had, where the system tells.

@@ -155,9 +155,7 @@ fn difference(it: &ActionReport) -> String {
     if !it.made_worse.is_empty() {
         parts.push(format!("better without it: {}", it.made_worse.join(", ")));
     }
-    if let (Some(with), Some(without)) = (it.with_s, it.without_s)
-        && (with - without).abs() >= 30.0
-    {
+    if let Some([with, without]) = it.durations() {
         parts.push(format!("it lasts {} with it, {} without", minutes(with), minutes(without)));
     }
     if parts.is_empty() {

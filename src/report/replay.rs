@@ -211,6 +211,14 @@ pub struct ActionReport {
     pub without_s: Option<f64>,
 }
 
+impl ActionReport {
+    /// The durations with it and without it, in seconds, where they differ by half a minute or more.
+    pub(crate) fn durations(&self) -> Option<[f64; 2]> {
+        let both = [self.with_s?, self.without_s?];
+        ((both[0] - both[1]).abs() >= 30.0).then_some(both)
+    }
+}
+
 /// An element of the model that was left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AblationReport {

@@ -73,13 +73,7 @@ impl<const W: usize> Moment<'_, W> {
             steps.after(Guard::Soft, &shares);
         }
         if call.probability < 1.0 {
-            for share in
-                [&mut shares.slow, &mut shares.down, &mut shares.corrupt, &mut shares.degraded]
-            {
-                for it in share.iter_mut() {
-                    *it *= call.probability;
-                }
-            }
+            scale(&mut shares, &all(call.probability));
             steps.after(Guard::Rarity, &shares);
         }
         let off = self.switched_off.iter().find(|(known, _)| *known == call.dependency);
@@ -199,8 +193,7 @@ impl<const W: usize> Moment<'_, W> {
     /// Whether some of these calls are led around what they call.
     #[inline(always)]
     fn is_led_around(&self, call: &Call) -> bool {
-        let led = |known: u32| known == call.dependency;
-        self.led_around.iter().any(|((dependency, _), _)| led(*dependency))
+        self.led_around.iter().any(|((dependency, _), _)| *dependency == call.dependency)
     }
 
     /// In which lanes a node has not been failing for as long as this.

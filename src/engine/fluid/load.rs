@@ -193,8 +193,7 @@ impl<const W: usize> Moment<'_, W> {
             }
         }
         let mut next = 0;
-        while let Some(service) = loads.service_anew.first_from(next) {
-            loads.service_anew.clear(service);
+        while let Some(service) = loads.service_anew.take_first_from(next) {
             next = service + 1;
             let load = self.service_load(loads, service);
             if std::mem::replace(&mut loads.load[service], load) != load {
@@ -328,8 +327,7 @@ impl<const W: usize> Moment<'_, W> {
         let damped = if round < DAMPED_FROM { loads.damped } else { u8::MAX };
         let (mut from_last, mut from_one_before): (Lanes<W>, Lanes<W>) = (all(0.0), all(0.0));
         let mut next = 0;
-        while let Some(index) = loads.stirred.first_from(next) {
-            loads.stirred.clear(index);
+        while let Some(index) = loads.stirred.take_first_from(next) {
             next = index + 1;
             let service = &self.plan.services[index];
             if service.utilization <= 0.0 {

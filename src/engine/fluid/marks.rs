@@ -46,7 +46,7 @@ impl Marks {
 
     /// The first marked one from this one on.
     #[inline(always)]
-    pub(super) fn first_from(&self, index: usize) -> Option<usize> {
+    fn first_from(&self, index: usize) -> Option<usize> {
         let mut at = index / 64;
         let mut word = *self.words.get(at)? & (u64::MAX << (index % 64));
         while word == 0 {
@@ -54,6 +54,14 @@ impl Marks {
             word = *self.words.get(at)?;
         }
         Some(at * 64 + word.trailing_zeros() as usize)
+    }
+
+    /// Clears the first mark from this one on; says where it was.
+    #[inline(always)]
+    pub(super) fn take_first_from(&mut self, index: usize) -> Option<usize> {
+        let first = self.first_from(index)?;
+        self.clear(first);
+        Some(first)
     }
 
     /// The last marked one before this one, in either of two sets of the same size.
@@ -92,6 +100,16 @@ mod tests {
             found.reverse();
             assert_eq!(found, some);
         }
+    }
+
+    #[test]
+    fn what_is_taken_is_gone() {
+        let mut marks = Marks::new(130, false);
+        marks.mark(3);
+        marks.mark(129);
+        assert_eq!(marks.take_first_from(4), Some(129));
+        assert_eq!(marks.take_first_from(0), Some(3));
+        assert_eq!(marks.take_first_from(0), None);
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod world;
 use lanes::LANES;
 use record::Record;
 use run::Run;
-use setup::{OnlyWorsens, Setup};
+use setup::Setup;
 use taping::Taped;
 use world::ChunkWorld;
 
@@ -93,8 +93,7 @@ impl<'a> Fluid<'a> {
     }
 
     fn world(&self, draws: Draws, chunk: u64) -> ChunkWorld {
-        let is_cheaper = self.setup.only_worsens.contains(&OnlyWorsens::WithoutLies);
-        ChunkWorld::new(self.plan, draws, chunk, is_cheaper)
+        ChunkWorld::new(self.plan, draws, chunk, self.setup.liars_last)
     }
 }
 

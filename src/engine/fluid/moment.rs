@@ -75,12 +75,9 @@ impl<const W: usize> Cohort<W> {
             }
         }
         for limits in &setup.limits {
-            if let Watched::Node(node) = limits.watched {
-                self.since[node as usize] = all(f64::INFINITY);
-            }
+            *self.failing_since_mut(limits.watched) = all(f64::INFINITY);
         }
         self.entries.fill(Shares::OK);
-        self.entries_since.fill(all(f64::INFINITY));
         self.expired.fill(0);
         self.own_index.fill(NONE);
         self.own.clear();
@@ -95,6 +92,14 @@ impl<const W: usize> Cohort<W> {
         match watched {
             Watched::Node(node) => &self.since[node as usize],
             Watched::Entry(entry) => &self.entries_since[entry as usize],
+        }
+    }
+
+    /// The same, to be set.
+    pub(super) fn failing_since_mut(&mut self, watched: Watched) -> &mut Lanes<W> {
+        match watched {
+            Watched::Node(node) => &mut self.since[node as usize],
+            Watched::Entry(entry) => &mut self.entries_since[entry as usize],
         }
     }
 
@@ -221,7 +226,7 @@ impl<'a, const W: usize> Moment<'a, W> {
         for cohort in 0..self.cohorts.len() {
             let mut next = 0;
             // Whatever refers to a node comes later, or is in the same cycle.
-            while let Some(node) = self.dirty[cohort].first_from(next) {
+            while let Some(node) = self.dirty[cohort].take_first_from(next) {
                 let index = self.setup.group_of[node] as usize;
                 let group = &plan.groups[index];
                 next = group.nodes.end as usize;
@@ -229,7 +234,6 @@ impl<'a, const W: usize> Moment<'a, W> {
                     self.cycle(group.nodes.clone(), cohort, self.in_any_order(index));
                     continue;
                 }
-                self.dirty[cohort].clear(node);
                 let shares = self.next_shares(node, cohort, None);
                 if self.cohorts[cohort].shares[node] != shares {
                     self.cohorts[cohort].shares[node] = shares;

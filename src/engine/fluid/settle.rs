@@ -6,7 +6,7 @@
 use super::lanes::{LANES, Lanes, Left, has};
 use super::load::Loads;
 use super::moment::Moment;
-use super::setup::{Setup, Watched};
+use super::setup::Setup;
 use crate::compile::Plan;
 
 /// So few lanes, or fewer, go on alone...
@@ -46,15 +46,8 @@ impl<'a> Alone<'a> {
             });
             copy(&mut mine.surge, &theirs.surge, |(node, factor)| (*node, [factor[lane]]));
             for limits in &from.setup.limits {
-                match limits.watched {
-                    Watched::Node(node) => {
-                        mine.since[node as usize] = [theirs.since[node as usize][lane]];
-                    }
-                    Watched::Entry(entry) => {
-                        mine.entries_since[entry as usize] =
-                            [theirs.entries_since[entry as usize][lane]];
-                    }
-                }
+                *mine.failing_since_mut(limits.watched) =
+                    [theirs.failing_since(limits.watched)[lane]];
             }
         }
         copy(&mut self.loads.capacity, &loads.capacity, |capacity| [capacity[lane]]);

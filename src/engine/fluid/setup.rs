@@ -42,6 +42,9 @@ pub(crate) struct Setup {
     /// By group: in which trials it is a cycle in which things only get worse as others do, so that
     /// any order of computing it ends at the same least fixed point.
     pub(super) only_worsens: Vec<OnlyWorsens>,
+    /// Whether some cycle is such a one in trials in which nothing answers wrongly, and in no others:
+    /// then trials of either sort are computed side by side.
+    pub(super) liars_last: bool,
     /// By node: the number of its group.
     pub(super) group_of: Vec<u32>,
     /// Services that may crash.
@@ -105,12 +108,14 @@ impl Setup {
             .filter(|need| need.start_only)
             .flat_map(|need| need.any_of.iter().map(|(_, node)| *node))
             .collect();
+        let only_worsens = only_worsens(plan);
         Self {
             limits: limits(plan),
             in_target_domains: services().filter(|it| is_in_target_domain(plan, *it)).collect(),
             targets_of,
             start_nodes: start_nodes.into_iter().collect(),
-            only_worsens: only_worsens(plan),
+            liars_last: only_worsens.contains(&OnlyWorsens::WithoutLies),
+            only_worsens,
             group_of: (0..)
                 .zip(&plan.groups)
                 .flat_map(|(index, group)| group.nodes.clone().map(move |_| index))

@@ -209,9 +209,7 @@ pub(super) fn difference(it: &ActionReport, wording: &Wording) -> String {
     if !it.made_worse.is_empty() {
         parts.push(format!("without it better: {}", names(&it.made_worse)));
     }
-    if let (Some(with), Some(without)) = (it.with_s, it.without_s)
-        && (with - without).abs() >= 30.0
-    {
+    if let Some([with, without]) = it.durations() {
         let [with, without] = [with, without].map(words::duration);
         parts.push(format!("it lasts {with} with it, {without} without"));
     }

@@ -53,32 +53,36 @@ pub fn replay(
     settings: &Settings,
     progress: &dyn Progress,
 ) -> ReplayReport {
-    let with = |edit: &dyn Fn(&Case) -> (Topology, Change)| -> Vec<Prediction> {
-        let predict = |case: &Case| {
-            let (topology, change) = edit(case);
+    let with = |edit: &Edit<'_>| -> (Vec<Prediction>, Vec<Prediction>) {
+        let predict = |topology: &Topology, change: &Change| {
+            let (topology, change) = edit(topology, change);
             predict(&topology, &change, settings, progress)
         };
-        cases.iter().map(predict).collect()
+        let both = cases.iter().map(|case| {
+            let told = predict(&case.topology, &case.change);
+            // Where nobody did anything it is the same.
+            let undone = if case.change.actions.is_empty() {
+                told.clone()
+            } else {
+                predict(&case.topology, &actions::undone(&case.change))
+            };
+            (told, undone)
+        });
+        both.unzip()
     };
-    let full = with(&|case| (case.topology.clone(), case.change.clone()));
-    let undone = with(&|case| (case.topology.clone(), actions::undone(&case.change)));
-    let stated = with(&|case| (without::inferred(&case.topology), case.change.clone()));
-    let stated_undone =
-        with(&|case| (without::inferred(&case.topology), actions::undone(&case.change)));
+    let (full, undone) = with(&|topology, change| (topology.clone(), change.clone()));
+    let (stated, stated_undone) =
+        with(&|topology, change| (without::inferred(topology), change.clone()));
     let examined: Vec<Examined> = cases
         .iter()
         .zip(full.iter().zip(&undone))
         .map(|(it, (full, undone))| examine(it, full, undone, settings, progress))
         .collect();
-    let of = |found: &[Prediction], timed: &[Prediction]| -> Vec<Evidence> {
-        let both = cases.iter().zip(found.iter().zip(timed));
-        both.map(|(case, (it, timed))| evidence(case, it, timed)).collect()
-    };
-    let mut of_full = of(&full, &undone);
+    let mut of_full = all_evidence(cases, &full, &undone);
     for (it, examined) in of_full.iter_mut().zip(&examined) {
         it.containments = examined.containment.iter().filter_map(|it| it.confirmed).collect();
     }
-    let of_stated = of(&stated, &stated_undone);
+    let of_stated = all_evidence(cases, &stated, &stated_undone);
     let incidents = cases.iter().zip(&full).zip(examined).enumerate();
     ReplayReport {
         schema: SCHEMA.to_owned(),
@@ -88,8 +92,8 @@ pub fn replay(
         partial: full.iter().chain(&stated).any(|it| it.trials < wanted(settings)),
         score: overall(cases, &of_full),
         stated_only: overall(cases, &of_stated),
-        durations_told: overall(cases, &of(&full, &full)),
-        nothing_done: overall(cases, &of(&undone, &undone)),
+        durations_told: overall(cases, &all_evidence(cases, &full, &full)),
+        nothing_done: overall(cases, &all_evidence(cases, &undone, &undone)),
         diagnosis: asked.diagnose.then(|| {
             let trials = Stop::Trials(wanted(settings).min(diagnose::TRIALS));
             diagnose::score(cases, &Settings { stop: trials, ..*settings }, progress)
@@ -223,6 +227,12 @@ fn badness(state: ObservedState) -> u8 {
         ObservedState::Degraded => 1,
         ObservedState::Failed => 2,
     }
+}
+
+/// What all cases show; `timed` as for [`evidence`].
+fn all_evidence(cases: &[Case], found: &[Prediction], timed: &[Prediction]) -> Vec<Evidence> {
+    let all = cases.iter().zip(found.iter().zip(timed));
+    all.map(|(case, (it, timed))| evidence(case, it, timed)).collect()
 }
 
 /// `timed` is the simulation whose duration counts: one that is not told what operators did.
@@ -381,19 +391,18 @@ fn constant_duration(cases: &[Case]) -> Option<(f64, ScoreReport)> {
     Some((median, score::score(&evidence)))
 }
 
-/// Simulates every case as a function of it.
-type Simulate<'a> = dyn Fn(&dyn Fn(&Case) -> (Topology, Change)) -> Vec<Prediction> + 'a;
+/// Another topology and change in the place of a case's.
+type Edit<'a> = dyn Fn(&Topology, &Change) -> (Topology, Change) + 'a;
+
+/// Simulates every case so edited: as it was, and without what operators did.
+type Simulate<'a> = dyn Fn(&Edit<'_>) -> (Vec<Prediction>, Vec<Prediction>) + 'a;
 
 fn ablate(cases: &[Case], full: &[Prediction], with: &Simulate<'_>) -> Vec<AblationReport> {
     let one = |(element, words): (Element, &str)| {
-        let found = with(&|case| element.leave_out(&case.topology, &case.change));
-        let timed = with(&|case| element.leave_out(&case.topology, &actions::undone(&case.change)));
-        let all = cases.iter().zip(found.iter().zip(&timed));
-        let evidence: Vec<Evidence> =
-            all.map(|(case, (it, timed))| evidence(case, it, timed)).collect();
+        let (found, timed) = with(&|topology, change| element.leave_out(topology, change));
         AblationReport {
             without: words.to_owned(),
-            score: overall(cases, &evidence),
+            score: overall(cases, &all_evidence(cases, &found, &timed)),
             changes_anything: found != full,
         }
     };

@@ -9,7 +9,7 @@ use blastwave::model::{Change, Seconds, Topology};
 
 use super::small::{
     Broken::{Down, Surge},
-    Small, assert_close, breaks, call, id, seconds, share, with_time,
+    assert_close, breaks, id, seconds, share, shop, with_time,
 };
 use crate::oracle::story;
 
@@ -24,15 +24,6 @@ fn lost(topology: &Topology, change: &Change) -> f64 {
     // What follows from a moment is done a step later by the oracle.
     assert!((found - expected).abs() <= STEP, "the engine says {found}, the oracle {expected}");
     found
-}
-
-/// Orders to `a`, which calls `b`.
-fn shop() -> Topology {
-    Small::new()
-        .service("a", &[call("b")])
-        .service("b", &[])
-        .flow("order", 2.0, &[call("a")])
-        .build()
 }
 
 /// A change that nobody notices before its horizon of 7200 s.

@@ -30,6 +30,15 @@ pub(super) fn delay(value: f64) -> Delay {
     Delay { median: seconds(value), p95: seconds(value) }
 }
 
+/// A flow of 2 orders a second to `a`, which calls `b`.
+pub(super) fn shop() -> Topology {
+    Small::new()
+        .service("a", &[call("b")])
+        .service("b", &[])
+        .flow("order", 2.0, &[call("a")])
+        .build()
+}
+
 /// A dependency whose nodes are still names.
 #[derive(Clone)]
 pub(super) struct Call {

@@ -8,7 +8,7 @@ use blastwave::model::{Share, Topology};
 use super::small::{
     Broken::{Corrupt, Down, Slow, Surge},
     Small, any_of, assert_close, assert_state, breaks, call, component, delay, id, plain, rollout,
-    seconds, share, with_time,
+    seconds, share, shop, with_time,
 };
 use crate::oracle::{DetectedBy, Trial, lasting, moment, story};
 use crate::random::{Features, scenario};
@@ -19,15 +19,6 @@ const STAYS: f64 = f64::INFINITY;
 
 fn told(topology: &Topology, change: &Change) -> Trial {
     story(topology, change, 1, 0, STEP)
-}
-
-/// A flow of 2 orders a second to `a`, which calls `b`.
-fn shop() -> Topology {
-    Small::new()
-        .service("a", &[call("b")])
-        .service("b", &[])
-        .flow("order", 2.0, &[call("a")])
-        .build()
 }
 
 #[test]
