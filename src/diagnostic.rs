@@ -3,6 +3,7 @@
 //! A [`Diagnostic`] is data only: rooms collect them, all of them rather than the first, and
 //! [`crate::render::diagnostics`] shows them beside the lines they speak of.
 
+use crate::sort::Arrange as _;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -190,7 +191,7 @@ impl Diagnostic {
 
 /// Sorts by file and place, file-wide ones first, so that the order never depends on the checks'.
 pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
-    diagnostics.sort_by(|a, b| {
+    diagnostics.arrange_by(|a, b| {
         let place = |d: &Diagnostic| {
             d.primary.as_ref().map(|label| (label.place.source, label.place.start))
         };

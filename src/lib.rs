@@ -8,6 +8,7 @@ pub mod load;
 pub mod model;
 pub mod render;
 pub mod report;
+mod sort;
 pub mod study;
 pub mod suggest;
 pub mod summary;

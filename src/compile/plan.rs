@@ -144,26 +144,31 @@ pub struct Guards {
 
 impl Call {
     /// Retries per call at most; infinite without a budget.
+    #[inline]
     pub fn budget(&self) -> f64 {
         self.guards.as_ref().map_or(f64::INFINITY, |guards| guards.budget)
     }
 
     /// Answers kept.
+    #[inline]
     pub fn cache(&self) -> Option<&Cache> {
         self.guards.as_ref().and_then(|guards| guards.cache.as_ref())
     }
 
     /// A queue.
+    #[inline]
     pub fn buffer(&self) -> Option<&Buffer> {
         self.guards.as_ref().and_then(|guards| guards.buffer.as_ref())
     }
 
     /// What happens instead.
+    #[inline]
     pub fn fallback(&self) -> Fallback {
         self.guards.as_ref().map_or(Fallback::None, |guards| guards.fallback)
     }
 
     /// Its number among the calls whose own failing time is kept; [`NONE`] mostly.
+    #[inline]
     pub fn waited(&self) -> u32 {
         self.guards.as_ref().map_or(NONE, |guards| guards.waited)
     }
@@ -371,6 +376,7 @@ pub struct Lognormal {
 
 impl Lognormal {
     /// The delay at this standard normal number.
+    #[inline]
     pub fn at(self, z: f64) -> f64 {
         if self.sigma == 0.0 { self.median } else { self.median * libm::exp(self.sigma * z) }
     }
@@ -429,22 +435,26 @@ pub struct Delay {
 
 impl Plan {
     /// The calls of a node.
+    #[inline]
     pub fn calls_of(&self, node: &Node) -> &[Call] {
         &self.calls[node.calls.start as usize..node.calls.end as usize]
     }
 
     /// What a call points at.
+    #[inline]
     pub fn members_of(&self, call: &Call) -> &[Member] {
         &self.members[call.members.start as usize..call.members.end as usize]
     }
 
     /// The nodes of a service: the plain one, then its endpoints.
+    #[inline]
     pub fn nodes_of(&self, service: u32) -> impl Iterator<Item = u32> + '_ {
         let service = &self.services[service as usize];
         std::iter::once(service.node).chain(service.endpoints.iter().copied())
     }
 
     /// Everything a call refers to: its members, its fallback, and what holds its cache.
+    #[inline]
     pub fn referred<'a>(&'a self, call: &'a Call) -> impl Iterator<Item = u32> + 'a {
         let fallback = match call.fallback() {
             Fallback::Node(node) => Some(node),

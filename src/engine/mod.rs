@@ -11,6 +11,7 @@ pub mod exact;
 pub mod fluid;
 pub mod origins;
 pub mod outcome;
+pub(crate) mod parallel;
 pub mod simd;
 pub mod sketch;
 pub mod tally;
@@ -18,8 +19,6 @@ pub mod tape;
 
 use std::ops::Range;
 use std::sync::Mutex;
-
-use rayon::prelude::*;
 
 use crate::compile::Plan;
 use boolean::{BLOCK, Boolean, Counts};
@@ -155,29 +154,30 @@ impl<'a> Simulation<'a> {
             if progress.is_cancelled() {
                 return;
             }
-            let counts = window
-                .clone()
-                .into_par_iter()
-                .fold(
-                    || Counts::new(engine),
-                    |mut counts, block| {
-                        let valid = valid_word(block * BLOCK, &trials);
-                        pool.with(
-                            || engine.scratch(),
-                            |scratch| engine.count(scratch, self.seed, block, &valid, &mut counts),
-                        );
-                        counts
+            let blocks = usize::try_from(window.end - window.start).expect("windows are small");
+            let counted = Pool::default();
+            parallel::each(blocks, |block| {
+                let block = window.start + block as u64;
+                let valid = valid_word(block * BLOCK, &trials);
+                pool.with(
+                    || engine.scratch(),
+                    |scratch| {
+                        let count = |counts: &mut Counts| {
+                            engine.count(scratch, self.seed, block, &valid, counts);
+                        };
+                        counted.with(|| Counts::new(engine), count);
                     },
-                )
-                .reduce_with(|mut all, more| {
-                    all.merge(&more);
-                    all
-                });
+                );
+            });
             let done = (window.end * BLOCK).min(trials.end) - trials.start;
-            let counted =
+            let trials_counted =
                 done - (window.start * BLOCK).max(trials.start).saturating_sub(trials.start);
+            let counts = counted.into_all().into_iter().reduce(|mut all, more| {
+                all.merge(&more);
+                all
+            });
             if let Some(counts) = counts {
-                counts.add_to(tally, counted);
+                counts.add_to(tally, trials_counted);
             }
             progress.counted(tally);
             progress.trials_done(done);
@@ -236,6 +236,11 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T> Pool<T> {
+    /// All rooms, when nobody works any more.
+    fn into_all(self) -> Vec<T> {
+        self.0.into_inner().expect("no thread panics holding it")
+    }
+
     fn with<R>(&self, new: impl Fn() -> T, work: impl FnOnce(&mut T) -> R) -> R {
         let free = self.0.lock().expect("no thread panics holding it").pop();
         let mut room = free.unwrap_or_else(new);
@@ -259,7 +264,8 @@ fn in_order(
         if progress.is_cancelled() {
             return;
         }
-        let all: Vec<Vec<Outcome>> = window.clone().into_par_iter().map(&outcomes).collect();
+        let pieces = usize::try_from(window.end - window.start).expect("windows are small");
+        let all = parallel::each(pieces, |piece| outcomes(window.start + piece as u64));
         take(&all);
         progress.trials_done((window.end * width).min(trials.end) - trials.start);
     }

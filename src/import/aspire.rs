@@ -7,6 +7,7 @@ use super::{Format, Input, kinds, not_of};
 use crate::diagnostic::Diagnostic;
 use crate::load::Node;
 use crate::model::topology::Evidence;
+use crate::sort::Gather as _;
 
 /// Reads manifests.
 pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
@@ -16,7 +17,7 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
             return Err(not_of(Format::Aspire, &path, "it has no `resources`"));
         }
         let all: BTreeMap<&str, &Node> =
-            resources.iter().map(|entry| (&*entry.key.text, &entry.value)).collect();
+            resources.iter().map(|entry| (&*entry.key.text, &entry.value)).into_map();
         for (name, node) in all.iter().filter(|(_, node)| is_service(node)) {
             let service = graph.service(name);
             service.kind = node.scalar_at("image").and_then(kinds::of_image).map(str::to_owned);

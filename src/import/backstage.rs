@@ -7,6 +7,7 @@ use super::{Format, Input, not_of};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Node, Value};
 use crate::model::topology::Evidence;
+use crate::sort::Gather as _;
 
 /// Keys that look like relations but are not, and what was probably meant.
 const MISSPELLED: &[(&str, &str)] = &[
@@ -54,7 +55,7 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
             providers.entry(api.0).or_default().push(entity.reference.clone());
         }
     }
-    let known: BTreeSet<&str> = entities.iter().map(|entity| &*entity.reference).collect();
+    let known: BTreeSet<&str> = entities.iter().map(|entity| &*entity.reference).into_set();
     for entity in &entities {
         relations(entity, &providers, &known, graph);
     }

@@ -7,6 +7,7 @@ use super::{Format, Input, not_of};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::Node;
 use crate::model::topology::Evidence;
+use crate::sort::Gather as _;
 
 /// Reads models and snapshots.
 pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
@@ -50,7 +51,7 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
 fn support(root: &Node) -> BTreeMap<&str, bool> {
     let edges = root.at("discovery.edges").map(Node::items).unwrap_or_default();
     let seen = |edge: &Node| edge.at("support.trace_count").and_then(Node::number) > Some(0.0);
-    edges.iter().filter_map(|edge| Some((edge.scalar_at("id")?, seen(edge)))).collect()
+    edges.iter().filter_map(|edge| Some((edge.scalar_at("id")?, seen(edge)))).into_map()
 }
 
 fn edge(path: &str, edge: &Node, support: &BTreeMap<&str, bool>, graph: &mut Graph) {

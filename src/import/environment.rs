@@ -6,6 +6,7 @@ use super::graph::Graph;
 use super::hosts;
 use crate::diagnostic::Code;
 use crate::model::topology::Evidence;
+use crate::sort::Gather as _;
 
 /// A variable of a service. The value is searched for hosts and goes nowhere else.
 pub(super) struct Variable {
@@ -29,7 +30,7 @@ pub(super) fn connect(
     let mut holders: BTreeMap<(&str, &str), usize> = BTreeMap::new();
 
     let keys: BTreeSet<(&str, &str)> =
-        variables.iter().map(|variable| (&*variable.caller, &*variable.key)).collect();
+        variables.iter().map(|variable| (&*variable.caller, &*variable.key)).into_set();
     for variable in variables {
         *holders.entry((&variable.key, &variable.value)).or_default() += 1;
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph::{Flow, Graph};
+use crate::sort::Arrange as _;
 
 /// More flows than this nobody reads.
 const FLOWS_MAX: usize = 400;
@@ -47,7 +48,7 @@ pub(super) fn derive(graph: &mut Graph) {
     }
     // What is left lies in circles that nothing outside calls: start at the one that calls most.
     let mut rest: Vec<&str> = callees.keys().copied().filter(|name| can_start(name)).collect();
-    rest.sort_by_key(|name| (std::cmp::Reverse(callees[name].len()), *name));
+    rest.arrange_by_key(|name| (std::cmp::Reverse(callees[name].len()), *name));
     for name in &entries {
         reach(name, &callees, &mut known);
     }

@@ -9,6 +9,7 @@ use super::{Format, Input, not_of};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load;
 use crate::model::topology::Evidence;
+use crate::sort::Gather as _;
 
 /// More elements than this are refused: each takes some hundred bytes.
 const NODES_MAX: u32 = 5_000_000;
@@ -57,7 +58,7 @@ fn add(path: &str, document: &Document<'_>, reverse: bool, graph: &mut Graph) {
     let ends: BTreeSet<&str> = edges
         .flat_map(|edge| [edge.attribute("source"), edge.attribute("target")])
         .flatten()
-        .collect();
+        .into_set();
     let mut names: BTreeMap<&str, String> = BTreeMap::new();
     for node in document.descendants().filter(|node| is(node, "node")) {
         let Some(id) = node.attribute("id") else { continue };

@@ -7,6 +7,7 @@ use super::{Format, Input, not_of};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::Node;
 use crate::model::topology::Evidence;
+use crate::sort::Gather as _;
 
 /// Reads graphs.
 pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
@@ -23,7 +24,7 @@ pub(super) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
             .iter()
             .filter_map(|node| node.scalar_at("cluster"))
             .filter(|it| *it != "unknown")
-            .collect();
+            .into_set();
         let mut names = BTreeMap::new();
         for node in &nodes {
             let Some(id) = node.scalar_at("id") else { continue };

@@ -9,6 +9,7 @@ use super::write::{dependency_line, domain_block, flow_block, scalar, service_bl
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Document, Entry, Node, Value};
 use crate::model::topology::Evidence;
+use crate::sort::Gather as _;
 
 /// A topology with what was imported.
 #[derive(Debug)]
@@ -386,7 +387,7 @@ impl Merger<'_> {
 
     fn aliases(&mut self, document: &Document, graph: &Graph) {
         let known: BTreeSet<String> =
-            aliases_of(document).into_iter().map(|(alias, _)| alias).collect();
+            aliases_of(document).into_iter().map(|(alias, _)| alias).into_set();
         let services = document.root.get("services");
         let is_service = |name: &str| services.is_some_and(|it| it.get(name).is_some());
         let mut new = String::new();

@@ -12,6 +12,7 @@ use super::Options;
 use super::graph::{Flow, Graph};
 use super::names::{hash, one_line};
 use crate::model::topology::Evidence;
+use crate::sort::Gather as _;
 
 /// So many spans are kept until their traces are linked.
 const SPANS_KEPT: usize = 1_000_000;
@@ -190,9 +191,9 @@ impl Linker {
         spans.sort_by_key(|span| span.trace);
         let by_id: BTreeMap<u64, u32> = {
             let wanted: BTreeSet<u64> =
-                spans.iter().map(|span| span.link).filter(|link| *link != 0).collect();
+                spans.iter().map(|span| span.link).filter(|link| *link != 0).into_set();
             let linked = spans.iter().filter(|span| wanted.contains(&span.id));
-            linked.map(|span| (span.id, span.service)).collect()
+            linked.map(|span| (span.id, span.service)).into_map()
         };
         for trace in spans.chunk_by(|a, b| a.trace == b.trace) {
             self.trace(trace, &by_id);
@@ -331,7 +332,7 @@ impl Linker {
                 dependency.retries = Some(u32::from(calls.resends));
             }
         }
-        let called: BTreeSet<u32> = self.calls.keys().map(|(_, callee)| *callee).collect();
+        let called: BTreeSet<u32> = self.calls.keys().map(|(_, callee)| *callee).into_set();
         for (number, kind) in &self.kinds {
             if called.contains(number) && !self.services.contains(number) {
                 graph.service(name(number)).kind.get_or_insert_with(|| (*kind).to_owned());
@@ -370,7 +371,7 @@ impl Linker {
             ));
         }
         roots.truncate(FLOWS_MAX);
-        let shown: BTreeSet<(u32, u32)> = roots.iter().map(|(root, _)| **root).collect();
+        let shown: BTreeSet<(u32, u32)> = roots.iter().map(|(root, _)| **root).into_set();
         let entries_only = self.entries_only(&shown);
         let of_several: BTreeSet<u32> = shown
             .iter()

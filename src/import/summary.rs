@@ -7,6 +7,7 @@ use petgraph::graph::DiGraph;
 
 use super::graph::Graph;
 use crate::model::topology::Evidence;
+use crate::sort::{Arrange as _, Gather as _};
 
 /// The lines for a person; `path` is where the topology goes.
 pub fn summary(graph: &Graph, path: &str) -> Vec<String> {
@@ -38,7 +39,7 @@ fn services(graph: &Graph) -> String {
         }
     }
     let mut kinds: Vec<(&str, usize)> = kinds.into_iter().collect();
-    kinds.sort_by_key(|(kind, count)| (std::cmp::Reverse(*count), *kind));
+    kinds.arrange_by_key(|(kind, count)| (std::cmp::Reverse(*count), *kind));
     let shown: Vec<String> =
         kinds.iter().take(4).map(|(kind, count)| format!("{count} {kind}")).collect();
     let among =
@@ -83,7 +84,7 @@ fn flows(graph: &Graph) -> String {
 fn cycles(graph: &Graph) -> String {
     let mut calls = DiGraph::<&str, ()>::new();
     let nodes: BTreeMap<&str, _> =
-        graph.services.keys().map(|name| (name.as_str(), calls.add_node(name))).collect();
+        graph.services.keys().map(|name| (name.as_str(), calls.add_node(name))).into_map();
     for (caller, callee) in graph.serving() {
         calls.add_edge(nodes[caller], nodes[callee], ());
     }
@@ -95,7 +96,7 @@ fn cycles(graph: &Graph) -> String {
     for cycle in &mut cycles {
         cycle.sort_unstable();
     }
-    cycles.sort_by_key(|cycle| (std::cmp::Reverse(cycle.len()), cycle[0]));
+    cycles.arrange_by_key(|cycle| (std::cmp::Reverse(cycle.len()), cycle[0]));
     match cycles.first() {
         None => "cycles:       none".to_owned(),
         Some(largest) => format!(
@@ -109,7 +110,7 @@ fn cycles(graph: &Graph) -> String {
 
 fn unknown(graph: &Graph) -> String {
     let touched: BTreeSet<&str> =
-        graph.dependencies.keys().flat_map(|(caller, callee)| [&**caller, &**callee]).collect();
+        graph.dependencies.keys().flat_map(|(caller, callee)| [&**caller, &**callee]).into_set();
     let without: Vec<&str> =
         graph.services.keys().map(String::as_str).filter(|name| !touched.contains(name)).collect();
     let no_timeout =

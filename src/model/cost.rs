@@ -5,6 +5,7 @@ use super::decode::read::{Field, Mapping, Problems, Shape};
 use super::topology::Topology;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::Document;
+use crate::sort::Arrange as _;
 
 /// The kinds of protections that can be tried.
 pub const KINDS: [&str; 15] = [
@@ -114,7 +115,7 @@ fn costs(mapping: &Mapping<'_>, topology: Option<&Topology>) -> Option<Costs> {
         .zip(&items)
         .filter_map(|(cost, item)| cost.as_ref().map(|it| ((&it.kind, &it.at), item)))
         .collect();
-    named.sort_by_key(|(name, _)| *name);
+    named.arrange_by_key(|(name, _)| *name);
     for pair in named.windows(2) {
         if let [(name, _), (again, field)] = pair
             && name == again

@@ -14,6 +14,7 @@ pub mod diff;
 pub mod incident;
 pub mod lint;
 pub mod observation;
+mod path_pattern;
 pub mod policy;
 pub mod rule;
 pub mod scenario;

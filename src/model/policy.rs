@@ -6,6 +6,7 @@ use super::rule::{self, Node};
 use super::topology::Topology;
 use crate::diagnostic::{Code, Diagnostic, Place, Sources};
 use crate::load::{self, Document};
+use crate::sort::Arrange as _;
 
 /// The policy that is applied where none is named, as YAML.
 pub const DEFAULT: &str = include_str!("default-policy.yaml");
@@ -105,7 +106,7 @@ fn policy(mapping: &Mapping<'_>, file: &str, topology: Option<&Topology>) -> Opt
     let rules: Vec<Rule> = items.iter().filter_map(|item| rule(item, file, topology)).collect();
     let mut names: Vec<(&str, &Field<'_>)> =
         rules.iter().map(|rule| &*rule.name).zip(&items).collect();
-    names.sort_by_key(|(name, _)| *name);
+    names.arrange_by_key(|(name, _)| *name);
     for pair in names.windows(2) {
         if let [(name, _), (again, field)] = pair
             && name == again

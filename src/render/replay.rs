@@ -4,6 +4,7 @@ use crate::report::diagnosis::RankedReport;
 use crate::report::replay::{
     ActionReport, ComponentReport, ContainmentReport, IncidentReport, ReplayReport, ScoreReport,
 };
+use crate::sort::Arrange as _;
 
 /// The comparison in Markdown.
 pub fn markdown(report: &ReplayReport) -> String {
@@ -179,7 +180,7 @@ pub(super) fn timeline(incident: &IncidentReport) -> Vec<Times<'_>> {
         .iter()
         .filter(|it| it.observed_from_s.is_some() || it.observed_until_s.is_some())
         .collect();
-    timed.sort_by(|a, b| {
+    timed.arrange_by(|a, b| {
         let from = |it: &ComponentReport| it.observed_from_s.unwrap_or(f64::INFINITY);
         from(a).total_cmp(&from(b))
     });

@@ -11,6 +11,7 @@ use crate::engine::Guard;
 use crate::model::change::{Modes, Routing, Strategy, TargetRef};
 use crate::model::topology::Phase;
 use crate::model::{Change, Seconds, Topology, defaults};
+use crate::sort::Arrange as _;
 use crate::summary::{self, Estimate, Losses, Summary};
 
 /// What was simulated, beside the numbers.
@@ -225,7 +226,7 @@ fn add_losses(
 
 /// Most likely to fail first, then by failing share, then by name.
 fn worst_first(reports: &mut [UnitReport]) {
-    reports.sort_by(|a, b| {
+    reports.arrange_by(|a, b| {
         let key = |it: &UnitReport| (it.failed.p, it.degraded.p, it.failing_share);
         let (a_key, b_key) = (key(a), key(b));
         b_key.partial_cmp(&a_key).expect("shares are numbers").then_with(|| a.name.cmp(&b.name))

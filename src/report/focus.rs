@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{DependencyReport, Interval, Report, Spread, UnitReport};
 use crate::model::Topology;
 use crate::model::topology::{Caller, Dependency, DomainId, Phase, Service};
+use crate::sort::{Arrange as _, Gather as _};
 
 /// The version of the shape of a [`FocusReport`].
 pub const FOCUS_SCHEMA: &str = "blastwave/focus/v1";
@@ -189,7 +190,7 @@ impl FocusReport {
         let states_from = lens.threshold.min(threshold);
         let is_hit = |it: &&UnitReport| it.degraded.p >= threshold || it.failed.p >= threshold;
         let targets: Vec<String> = report.targets.iter().map(|it| it.name.clone()).collect();
-        let drawn: BTreeSet<Part> = shown.iter().copied().collect();
+        let drawn: BTreeSet<Part> = shown.iter().copied().into_set();
         let (mut beyond, mut rarely_hit, mut untouched) = (0, 0, 0);
         for (index, unit) in whole.units.iter().enumerate() {
             if !drawn.contains(&Part::Service(index)) {
@@ -263,7 +264,7 @@ struct Whole<'a> {
 impl<'a> Whole<'a> {
     fn new(topology: &'a Topology, report: &'a Report) -> Self {
         let by_name: BTreeMap<&str, &UnitReport> =
-            report.services.iter().map(|it| (it.name.as_str(), it)).collect();
+            report.services.iter().map(|it| (it.name.as_str(), it)).into_map();
         let units: Vec<&UnitReport> = topology
             .services
             .iter()
@@ -294,7 +295,7 @@ impl<'a> Whole<'a> {
         for (from, to, _) in self.hosted().into_iter().chain(self.flooded()) {
             next.entry(from).or_default().push(to);
         }
-        let mut hops: BTreeMap<Part, usize> = self.origins.iter().map(|it| (*it, 0)).collect();
+        let mut hops: BTreeMap<Part, usize> = self.origins.iter().map(|it| (*it, 0)).into_map();
         let mut queue: VecDeque<Part> = self.origins.iter().copied().collect();
         while let Some(part) = queue.pop_front() {
             let further = hops[&part] + 1;
@@ -319,7 +320,7 @@ impl<'a> Whole<'a> {
     fn shown(&self, threshold: f64) -> BTreeSet<Part> {
         let services = (0..self.units.len()).map(Part::Service);
         let mut shown: BTreeSet<Part> =
-            services.filter(|it| self.chance(*it) >= threshold).collect();
+            services.filter(|it| self.chance(*it) >= threshold).into_set();
         shown.extend(self.origins.iter().copied());
         let hit = shown.clone();
         for ((dependency, caller), passage) in &self.passages {
@@ -336,7 +337,7 @@ impl<'a> Whole<'a> {
         let mut parts: Vec<Part> = shown.into_iter().collect();
         let hops = |part: &Part| self.hops.get(part).copied().unwrap_or(usize::MAX);
         if parts.len() > most {
-            parts.sort_by(|a, b| {
+            parts.arrange_by(|a, b| {
                 let is_other = |part: &Part| !self.origins.contains(part);
                 let failed = self.failed(*b).total_cmp(&self.failed(*a));
                 let chance = self.chance(*b).total_cmp(&self.chance(*a));
@@ -347,7 +348,7 @@ impl<'a> Whole<'a> {
             parts.truncate(most);
         }
         let is_other = |part: &Part| !self.origins.contains(part);
-        parts.sort_by(|a, b| {
+        parts.arrange_by(|a, b| {
             let when = self.when(*a).total_cmp(&self.when(*b));
             let often = self.failed(*b).total_cmp(&self.failed(*a));
             let order = is_other(a).cmp(&is_other(b)).then(when);
@@ -446,7 +447,7 @@ impl<'a> Whole<'a> {
 
     fn edges(&self, shown: &[Part], threshold: f64) -> Vec<EdgeReport> {
         let at: BTreeMap<Part, usize> =
-            shown.iter().enumerate().map(|(index, part)| (*part, index)).collect();
+            shown.iter().enumerate().map(|(index, part)| (*part, index)).into_map();
         let place = |part: Part| at.get(&part).copied();
         let calls = self.passages.iter().filter_map(|((dependency, caller), passage)| {
             let (from, to) = (place(Part::Service(*dependency))?, place(Part::Service(*caller))?);
@@ -479,7 +480,7 @@ impl<'a> Whole<'a> {
                 edges.extend(from.map(|(from, share)| edge(from, index, "degraded", share, &none)));
             }
         }
-        edges.sort_by_key(|edge| (edge.from, edge.to));
+        edges.arrange_by_key(|edge| (edge.from, edge.to));
         edges
     }
 
@@ -571,7 +572,7 @@ fn edge(
         .iter()
         .map(|(guard, share)| HeldReport { guard: guard.clone(), share: *share })
         .collect();
-    held.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.guard.cmp(&b.guard)));
+    held.arrange_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.guard.cmp(&b.guard)));
     EdgeReport { from, to, kind: kind.to_owned(), passed, held }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::incident::{Observed, ObservedOn, ObservedState};
 use crate::model::{Incident, Seconds, Share, Topology};
+use crate::sort::Arrange as _;
 
 /// What was observed in an incident. Times are seconds from its start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,7 +59,7 @@ impl ObservedReport {
     pub fn new(incident: &Incident, topology: &Topology) -> Self {
         let mut observed: Vec<Observation> =
             incident.observed.iter().map(|it| Observation::new(it, topology)).collect();
-        observed.sort_by(|a, b| {
+        observed.arrange_by(|a, b| {
             let from = |it: &Observation| it.from_s.unwrap_or(f64::INFINITY);
             from(a).total_cmp(&from(b)).then_with(|| a.name.cmp(&b.name))
         });

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Report, UnitReport, focus};
 use crate::model::Topology;
+use crate::sort::Gather as _;
 
 /// The data of an HTML report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -57,10 +58,10 @@ impl PageReport {
     pub fn new(topology: &Topology, report: &Report) -> Self {
         let over = focus::flows_over(topology);
         let places: BTreeMap<&str, usize> =
-            topology.services.iter().enumerate().map(|(i, it)| (it.name.as_str(), i)).collect();
+            topology.services.iter().enumerate().map(|(i, it)| (it.name.as_str(), i)).into_map();
         let flows: Vec<String> = report.flows.iter().map(|it| it.name.clone()).collect();
         let numbers: BTreeMap<&str, usize> =
-            flows.iter().enumerate().map(|(i, it)| (it.as_str(), i)).collect();
+            flows.iter().enumerate().map(|(i, it)| (it.as_str(), i)).into_map();
         let service = |unit: &UnitReport| {
             let names = places.get(unit.name.as_str()).map_or(&[][..], |place| &over[*place]);
             let mut flows: Vec<usize> =

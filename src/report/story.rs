@@ -7,6 +7,7 @@ use crate::engine::outcome::DetectedBy;
 use crate::engine::tape::{Event, Moment, Tape};
 use crate::model::Topology;
 use crate::model::change::TargetRef;
+use crate::sort::Arrange as _;
 
 /// One trial, step by step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -163,7 +164,7 @@ impl Names {
             if unit >= self.flows_from { flows.push(report) } else { services.push(report) }
         }
         for states in [&mut services, &mut flows] {
-            states.sort_by(|a, b| {
+            states.arrange_by(|a, b| {
                 let worse = b.failing().total_cmp(&a.failing());
                 worse.then(b.degraded.total_cmp(&a.degraded)).then_with(|| a.name.cmp(&b.name))
             });

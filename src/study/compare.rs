@@ -11,6 +11,7 @@ use crate::report::compare::{
     CompareReport, Difference, FlowDifference, LossDifference, OnlyContained, PairReport, SCHEMA,
     SideReport, UnitDifference,
 };
+use crate::sort::Arrange as _;
 use crate::summary::difference::{Paired, PairedEvent};
 use crate::summary::estimate::proportion;
 use crate::summary::paired;
@@ -351,7 +352,7 @@ impl Pair {
                 failing_share: (service.shares[1] - service.shares[0]) / trials,
             })
             .collect();
-        services.sort_by(|a, b| {
+        services.arrange_by(|a, b| {
             b.failed.value.abs().total_cmp(&a.failed.value.abs()).then_with(|| a.name.cmp(&b.name))
         });
         let points = |of: usize, but: usize| {
@@ -395,7 +396,7 @@ impl Pair {
                     .collect(),
             })
             .collect();
-        found.sort_by(|a, b| b.share.total_cmp(&a.share));
+        found.arrange_by(|a, b| b.share.total_cmp(&a.share));
         found
     }
 }

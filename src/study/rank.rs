@@ -13,6 +13,7 @@ use crate::engine::{Choice, Progress};
 use crate::model::topology::{Caller, Dependency, DomainId, NodeRef, Phase, ServiceId};
 use crate::model::{Change, Topology};
 use crate::report::rank::{self, MatrixReport, OriginReport, RankFlow, RankReport, SCHEMA};
+use crate::sort::Arrange as _;
 use crate::summary::estimate::Z975;
 
 use super::simulate::{Settings, Stop};
@@ -114,7 +115,7 @@ pub fn rank(
         [it.orders_per_min.map_or(0.0, |orders| orders.mean), it.flows.mean, it.services.mean]
     };
     // A stable sort: equals stay in the order of the topology.
-    reports.sort_by(|(a, _), (b, _)| {
+    reports.arrange_by(|(a, _), (b, _)| {
         let pairs = weight(b).into_iter().zip(weight(a));
         pairs.fold(std::cmp::Ordering::Equal, |so_far, (b, a)| so_far.then(b.total_cmp(&a)))
     });

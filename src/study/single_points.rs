@@ -3,6 +3,7 @@
 use crate::engine::Silent;
 use crate::model::{Seconds, Share, Topology};
 use crate::report::compare::SinglePoint;
+use crate::sort::Arrange as _;
 
 use super::rank::{By, Ranking, rank};
 use super::simulate::{Settings, Stop};
@@ -25,7 +26,7 @@ pub(super) fn find(topology: &Topology, lasting: Seconds) -> Vec<SinglePoint> {
         })
     };
     let mut found: Vec<SinglePoint> = of(By::Service).chain(of(By::Domain)).collect();
-    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found.arrange_by(|a, b| a.name.cmp(&b.name));
     found
 }
 

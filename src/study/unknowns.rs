@@ -6,6 +6,7 @@ use crate::model::change::TargetRef;
 use crate::model::topology::{Caller, Dependency, Fallback, Phase, Timeout};
 use crate::model::{Change, Seconds, Share, Topology};
 use crate::report::Unknown;
+use crate::sort::Arrange as _;
 use crate::summary::{Summary, summarize};
 
 use super::simulate::{Settings, Stop};
@@ -122,7 +123,7 @@ impl Question<'_> {
         let mut all: Vec<_> = candidates.into_iter().map(difference).collect();
         all.retain(|(_, difference)| difference.abs() > 1e-9);
         let names = |candidate: &Candidate| candidate.names(self.topology);
-        all.sort_by(|(a, one), (b, other)| {
+        all.arrange_by(|(a, one), (b, other)| {
             other.abs().total_cmp(&one.abs()).then_with(|| names(a).cmp(&names(b)))
         });
         all
@@ -197,7 +198,7 @@ fn candidates(topology: &Topology, summary: &Summary) -> Vec<(usize, What)> {
             found.push((passed, index, What::Fallback));
         }
     }
-    found.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2 as u8).cmp(&(b.1, b.2 as u8))));
+    found.arrange_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2 as u8).cmp(&(b.1, b.2 as u8))));
     found.into_iter().take(CANDIDATES).map(|(_, index, what)| (index, what)).collect()
 }
 

@@ -1,6 +1,7 @@
 //! 512 trials of one plan: what is down, what that takes with it, until nothing is new.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::chances::{Chances, Draws};
 use super::planes::bent;
@@ -319,10 +320,15 @@ impl<'a, const P: usize> Lab<'a, P> {
             }
         }
         if !restless.is_none() {
-            let services = nodes.map(|node| self.plan.nodes[node as usize].service);
-            let services: BTreeSet<u32> = services.filter(|it| *it != NONE).collect();
-            self.restless.extend(services.into_iter().map(|it| (it, restless)));
+            self.note_restless(nodes, restless);
         }
         self.leave(chances, first_touched);
+    }
+
+    #[inline(never)]
+    fn note_restless(&mut self, nodes: Range<u32>, restless: Word) {
+        let services = nodes.map(|node| self.plan.nodes[node as usize].service);
+        let services: BTreeSet<u32> = services.filter(|it| *it != NONE).collect();
+        self.restless.extend(services.into_iter().map(|it| (it, restless)));
     }
 }

@@ -48,7 +48,7 @@ pub struct Variables {
     detail: Detail,
 }
 
-/// The crate numbers variables with 16 bits and keeps one number for the ends.
+/// Diagrams number variables with 16 bits, and keep one number for their ends.
 const MOST: usize = u16::MAX as usize - 1;
 
 impl Variables {

@@ -7,17 +7,21 @@
 //! beyond any bound, so that there is a limit on nodes and steps: beyond it the answer is a reason,
 //! and trials are the way to go.
 
+mod bdd;
 mod diagram;
 mod events;
 pub mod solutions;
 mod system;
+mod table;
 mod weigh;
 
+pub use bdd::{Bdd, Node};
 pub use diagram::{Function, Limits};
 pub use events::{Detail, Event, Variables};
 pub use solutions::{Families, Solutions};
 
-use diagram::{Exhausted, Workshop};
+use bdd::Exhausted;
+use diagram::Workshop;
 use system::{Planes, System};
 
 use super::boolean;
@@ -85,7 +89,7 @@ impl Exact {
         };
         let shape = shape.map_err(Obstacle::NotBoolean)?;
         let variables = Variables::new(plan, detail).ok_or(Obstacle::TooMany)?;
-        let workshop = Workshop::new(variables.events.len(), limits);
+        let workshop = Workshop::new(limits);
         let solved = System::solve(plan, &shape, &variables, workshop);
         let units = solved.and_then(|mut system| Ok(units(plan, &mut system)?));
         let units = units.map_err(|obstacle| match obstacle {

@@ -14,8 +14,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use biodivine_lib_bdd::{Bdd, BddPointer};
-
+use super::bdd::{Bdd, Node as Decision, YES};
 use super::diagram::Function;
 use super::events::{Event, Variables};
 
@@ -219,8 +218,8 @@ pub fn find(
         max_order,
     };
     finder.number_parts();
-    for pointer in function.pointers().skip(2) {
-        let family = finder.at(pointer)?;
+    for decision in function.nodes().iter().skip(2) {
+        let family = finder.at(*decision)?;
         finder.found.push(family);
     }
     let root = if function.is_false() { NONE } else { *finder.found.last().unwrap_or(&NONE) };
@@ -268,15 +267,15 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
         self.parts.push(part);
     }
 
-    fn solutions_of(&self, pointer: BddPointer) -> Family {
-        self.found[pointer.to_index()]
+    fn solutions_of(&self, at: u32) -> Family {
+        self.found[at as usize]
     }
 
     /// The solutions at a node whose ends have theirs.
-    fn at(&mut self, pointer: BddPointer) -> Result<Family, TooMany> {
-        let place = self.function.var_of(pointer).to_index();
+    fn at(&mut self, decision: Decision) -> Result<Family, TooMany> {
+        let Decision { variable, low, high } = decision;
+        let place = usize::from(variable);
         let event = self.variables.events[place];
-        let (low, high) = (self.function.low_link_of(pointer), self.function.high_link_of(pointer));
         match (event, (self.role)(event, self.variables.chances[place])) {
             // Only reached through the target, which looks through them itself.
             (Event::Mode(..), _) => Ok(NONE),
@@ -301,12 +300,7 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
     }
 
     /// A target does nothing, or breaks in one mode; the modes exclude each other.
-    fn target(
-        &mut self,
-        target: u32,
-        low: BddPointer,
-        high: BddPointer,
-    ) -> Result<Family, TooMany> {
+    fn target(&mut self, target: u32, low: u32, high: u32) -> Result<Family, TooMany> {
         // One node for each mode, the last mode innermost, as parts are numbered.
         let mut all = self.solutions_of(low);
         let spared = all;
@@ -323,16 +317,12 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
     }
 
     /// Where a function goes on when a target breaks in a mode: through the nodes of its modes.
-    fn in_mode(&self, mut at: BddPointer, target: u32, mode: u8) -> BddPointer {
-        while !at.is_terminal() {
-            match self.variables.events[self.function.var_of(at).to_index()] {
+    fn in_mode(&self, mut at: u32, target: u32, mode: u8) -> u32 {
+        while at > YES {
+            let decision = self.function.nodes()[at as usize];
+            match self.variables.events[usize::from(decision.variable)] {
                 Event::Mode(it, drawn) if it == target => {
-                    let is_drawn = drawn == mode;
-                    at = if is_drawn {
-                        self.function.high_link_of(at)
-                    } else {
-                        self.function.low_link_of(at)
-                    };
+                    at = if drawn == mode { decision.high } else { decision.low };
                 }
                 _ => break,
             }

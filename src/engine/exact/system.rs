@@ -1,7 +1,8 @@
 //! What every node does as functions of the events: the steps of the Boolean engine, on diagrams.
 
 use super::Obstacle;
-use super::diagram::{Exhausted, Function, Workshop};
+use super::bdd::Exhausted;
+use super::diagram::{Function, Workshop};
 use super::events::{Event, Variables, chance};
 use crate::compile::Plan;
 use crate::compile::plan::{Call, Fallback, Hit, NONE};
@@ -84,7 +85,7 @@ impl<'a> System<'a> {
     /// What an event is: a variable, or settled.
     fn event(&self, event: Event) -> Function {
         match self.variables.place(event) {
-            Some(place) => self.workshop.variable(place),
+            Some(place) => Workshop::variable(place),
             None => self.workshop.constant(chance(self.plan, event) >= 1.0),
         }
     }

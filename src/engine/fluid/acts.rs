@@ -3,7 +3,7 @@
 //! A plan without any of it keeps all of this empty, and pays for a test here and there.
 
 use super::call::SLACK;
-use super::lanes::{LANES, Lanes, Left, Shares, all, has, mask, ones};
+use super::lanes::{LANES, Lanes, Left, Shares, all, each, has, mask, ones, same};
 use super::run::Run;
 use crate::compile::acts::{Deed, Does};
 use crate::compile::plan::{Hit, NONE, Plan};
@@ -372,7 +372,7 @@ impl Run<'_> {
             left.lose_down(&ones(gone));
         }
         let off = self.acts.off[service];
-        if off != all(0.0) {
+        if !same(&off, &all(0.0)) {
             left.times(&Left::of(&Shares { degraded: off, ..Shares::OK }));
         }
     }
@@ -387,8 +387,7 @@ impl Run<'_> {
         for index in limited.map(|(index, _)| index) {
             capacities[index].1 |= self.acts.gone(index);
             let acts = &self.acts;
-            let mut factors: Lanes =
-                std::array::from_fn(|lane| (1.0 - acts.taken[index][lane]).max(0.0));
+            let mut factors: Lanes = each(|lane| (1.0 - acts.taken[index][lane]).max(0.0));
             for added in acts.added.iter().filter(|it| it.service as usize == index) {
                 let warmup = self.plan.services[index].warmup;
                 factors[added.lane] += added.share * self.ramp(added.at, warmup, added.lane);
@@ -414,7 +413,7 @@ impl Run<'_> {
 
     /// The factor on the calls of nodes that are switched off, where some are.
     pub(super) fn hushed(&self) -> impl Iterator<Item = (u32, Lanes)> + '_ {
-        let services = self.acts.off.iter().enumerate().filter(|(_, off)| **off != all(0.0));
+        let services = self.acts.off.iter().enumerate().filter(|(_, off)| !same(off, &all(0.0)));
         services.flat_map(|(service, off)| {
             let factor = off.map(|off| 1.0 - off);
             self.plan.nodes_of(service as u32).map(move |node| (node, factor))

@@ -4,8 +4,6 @@
 //! instructions. Lanes never mix, and additions keep their order, so a trial's figures depend
 //! neither on its neighbours nor on the width of the machine's vectors.
 
-use std::array::from_fn;
-
 use crate::engine::simd::widest;
 
 /// How many trials are computed side by side; the few that take long to settle go alone.
@@ -26,9 +24,29 @@ pub(super) fn for_lanes<const W: usize, R>(work: impl FnOnce() -> R) -> R {
     if W == 1 { work() } else { widest(work) }
 }
 
+/// A number for each lane.
+#[inline(always)]
+pub(super) fn each<const W: usize>(number: impl Fn(usize) -> f64) -> Lanes<W> {
+    let mut lanes = all(0.0);
+    for lane in 0..W {
+        lanes[lane] = number(lane);
+    }
+    lanes
+}
+
+/// Whether all lanes are equal, with no branch between them.
+#[inline(always)]
+pub(super) fn same<const W: usize>(a: &Lanes<W>, b: &Lanes<W>) -> bool {
+    let mut differ = false;
+    for lane in 0..W {
+        differ |= a[lane] != b[lane];
+    }
+    !differ
+}
+
 /// One bit per lane, as numbers: 1 where it is set.
 pub(super) fn ones(mask: u8) -> Lanes {
-    from_fn(|lane| f64::from(mask >> lane & 1))
+    each(|lane| f64::from(mask >> lane & 1))
 }
 
 /// The lanes in which the test holds, as bits.
@@ -53,12 +71,22 @@ pub(super) fn has(mask: u8, lane: usize) -> bool {
 }
 
 /// Shares of requests by how they end; what is left is ok.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Shares<const W: usize = LANES> {
     pub(super) slow: Lanes<W>,
     pub(super) down: Lanes<W>,
     pub(super) corrupt: Lanes<W>,
     pub(super) degraded: Lanes<W>,
+}
+
+impl<const W: usize> PartialEq for Shares<W> {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        same(&self.slow, &other.slow)
+            && same(&self.down, &other.down)
+            && same(&self.corrupt, &other.corrupt)
+            && same(&self.degraded, &other.degraded)
+    }
 }
 
 impl<const W: usize> Shares<W> {
@@ -75,7 +103,7 @@ impl<const W: usize> Shares<W> {
             sum[lane] =
                 self.slow[lane] + self.down[lane] + self.corrupt[lane] + self.degraded[lane];
         }
-        sum == all(0.0)
+        same(&sum, &all(0.0))
     }
 
     /// Slow, down or corrupt.
@@ -92,8 +120,15 @@ impl<const W: usize> Shares<W> {
 }
 
 /// What is left after independent causes: the four products A1 to A4 of the semantics.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Left<const W: usize = LANES>(pub(super) [Lanes<W>; 4]);
+
+impl<const W: usize> PartialEq for Left<W> {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        (0..4).all(|level| same(&self.0[level], &other.0[level]))
+    }
+}
 
 impl<const W: usize> Left<W> {
     /// Nothing went wrong.

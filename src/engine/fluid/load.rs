@@ -1,6 +1,6 @@
 //! One moment: load travels to dependencies, and overload makes it fail in turn.
 
-use super::lanes::{Lanes, all, every, for_lanes, has, mask};
+use super::lanes::{Lanes, all, each, every, for_lanes, has, mask, same};
 use super::marks::Marks;
 use super::moment::{Moment, SETTLED};
 use super::setup::Arrival;
@@ -31,6 +31,8 @@ pub(super) struct Loads<const W: usize> {
     sent: Vec<Vec<Lanes<W>>>,
     /// For each cohort, by node: whether what arrives at it changed.
     arrives_anew: Vec<Marks>,
+    /// For each cohort, by node: the sum of what arrives, beyond normal, by weight.
+    excess: Vec<Vec<Lanes<W>>>,
     /// For each cohort, by node: its load; nothing where it is normal in every lane.
     node_load: Vec<Vec<Option<Lanes<W>>>>,
     /// By service: whether what arrives at one of its nodes changed.
@@ -68,6 +70,7 @@ impl<const W: usize> Loads<W> {
         Self {
             sent: vec![vec![all(0.0); slots]; cohorts],
             arrives_anew: vec![Marks::new(nodes, true); cohorts],
+            excess: vec![vec![all(0.0); nodes]; cohorts],
             node_load: vec![vec![None; nodes]; cohorts],
             service_anew: Marks::new(services, true),
             stirred: Marks::new(services, true),
@@ -96,7 +99,7 @@ impl<const W: usize> Loads<W> {
     /// What a service can serve from now on, and the lanes in which it is down for reasons that are
     /// no overload.
     pub(super) fn serve(&mut self, service: usize, capacity: &Lanes<W>, exempt: u8) {
-        if self.capacity[service] != *capacity || self.exempt[service] != exempt {
+        if !same(&self.capacity[service], capacity) || self.exempt[service] != exempt {
             (self.capacity[service], self.exempt[service]) = (*capacity, exempt);
             self.stirred.mark(service);
         }
@@ -127,7 +130,7 @@ fn relative<const W: usize>(excess: &Lanes<W>, traffic: Traffic) -> Lanes<W> {
         return all(1.0);
     }
     let base = if traffic.only_fallback { 0.0 } else { 1.0 };
-    std::array::from_fn(|lane| base + excess[lane] / traffic.total)
+    each(|lane| base + excess[lane] / traffic.total)
 }
 
 impl<const W: usize> Moment<'_, W> {
@@ -196,7 +199,7 @@ impl<const W: usize> Moment<'_, W> {
         while let Some(service) = loads.service_anew.take_first_from(next) {
             next = service + 1;
             let load = self.service_load(loads, service);
-            if std::mem::replace(&mut loads.load[service], load) != load {
+            if !same(&std::mem::replace(&mut loads.load[service], load), &load) {
                 loads.stirred.mark(service);
             }
         }
@@ -208,9 +211,10 @@ impl<const W: usize> Moment<'_, W> {
         let traffic = self.plan.nodes[node].traffic;
         let excess = excess(&loads.sent[cohort], self.setup.arrivals_at(node));
         let load = relative(&excess, traffic);
-        let load = (load != all(1.0)).then_some(load);
-        let changed = loads.node_load[cohort][node] != load;
-        loads.node_load[cohort][node] = load;
+        loads.excess[cohort][node] = excess;
+        let kept = &mut loads.node_load[cohort][node];
+        let changed = !same(&kept.unwrap_or(all(1.0)), &load);
+        *kept = (!same(&load, &all(1.0))).then_some(load);
         changed
     }
 
@@ -218,9 +222,10 @@ impl<const W: usize> Moment<'_, W> {
     #[inline(always)]
     fn service_load(&self, loads: &Loads<W>, service: usize) -> Lanes<W> {
         let mut sum: Lanes<W> = all(0.0);
-        for (sent, users) in loads.sent.iter().zip(&loads.users) {
+        for cohort in 0..loads.users.len() {
+            let users = &loads.users[cohort];
             for node in self.plan.nodes_of(service as u32) {
-                let excess = excess(sent, self.setup.arrivals_at(node as usize));
+                let excess = &loads.excess[cohort][node as usize];
                 for lane in 0..W {
                     sum[lane] += users[lane] * excess[lane];
                 }
@@ -281,7 +286,7 @@ impl<const W: usize> Moment<'_, W> {
     #[inline(always)]
     fn send(&self, loads: &mut Loads<W>, slot: usize, to: u32, more: &Lanes<W>, cohort: usize) {
         let sent = &mut loads.sent[cohort][slot];
-        if sent != more {
+        if !same(sent, more) {
             *sent = *more;
             loads.arrives_anew[cohort].mark(to as usize);
             loads.service_anew.mark(self.plan.nodes[to as usize].service as usize);
@@ -295,7 +300,7 @@ impl<const W: usize> Moment<'_, W> {
             return None;
         }
         let shares = &self.cohorts[cohort].shares[node];
-        Some(std::array::from_fn(|lane| {
+        Some(each(|lane| {
             let again = flow.retry_share * shares.unanswered(lane);
             let mut sum = 0.0;
             for _ in 0..flow.retry_attempts {
@@ -314,11 +319,11 @@ impl<const W: usize> Moment<'_, W> {
             return own;
         }
         let lost = &self.overload[service as usize];
-        if *lost == all(0.0) {
+        if same(lost, &all(0.0)) {
             return own;
         }
         let own = own.unwrap_or(all(1.0));
-        Some(std::array::from_fn(|lane| own[lane] * (1.0 - lost[lane])))
+        Some(each(|lane| own[lane] * (1.0 - lost[lane])))
     }
 
     /// Sets overload from the loads; gives the lanes in which it still changes.
@@ -369,7 +374,7 @@ impl<const W: usize> Moment<'_, W> {
                 from_last[lane] = from_last[lane].max((new[lane] - old[lane]).abs());
                 from_one_before[lane] = from_one_before[lane].max((new[lane] - before).abs());
             }
-            if new != old {
+            if !same(&new, &old) {
                 self.overload[index] = new;
                 self.touch_service(index as u32);
             }

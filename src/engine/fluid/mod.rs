@@ -164,7 +164,7 @@ impl<'a> Collector<'a> {
     fn collect_units(&mut self, record: &Record, trials: [u8; LANES], lanes: u8) {
         let (failed, degraded) = (self.plan.failed - call::SLACK, self.plan.degraded - call::SLACK);
         for (index, (unit, seen)) in self.outcome.units.iter_mut().zip(&record.units).enumerate() {
-            if seen.any == lanes::all(0.0) {
+            if lanes::same(&seen.any, &lanes::all(0.0)) {
                 continue;
             }
             for lane in (0..LANES).filter(|lane| lanes >> *lane & 1 == 1) {

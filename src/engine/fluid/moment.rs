@@ -3,7 +3,7 @@
 use super::call::{SLACK, Unwatched};
 use std::ops::Range;
 
-use super::lanes::{Lanes, Left, Shares, all, every, for_lanes, has, mask};
+use super::lanes::{Lanes, Left, Shares, all, each, every, for_lanes, has, mask, same};
 use super::marks::Marks;
 use super::setup::{OnlyWorsens, Setup, Watched};
 use crate::compile::plan::{Fallback, NONE, Plan};
@@ -333,7 +333,7 @@ impl<'a, const W: usize> Moment<'a, W> {
         let service = self.plan.nodes[node].service;
         if self.plan.has_load && service != NONE {
             let lost = &self.overload[service as usize];
-            if *lost != all(0.0) {
+            if !same(lost, &all(0.0)) {
                 match self.plan.services[service as usize].overload {
                     Overload::Shed => left.lose_down(lost),
                     Overload::Collapse => left.lose_slow(lost),
@@ -536,7 +536,7 @@ fn difference<const W: usize>(new: &Shares<W>, old: &Shares<W>, lane: usize) -> 
 #[inline(always)]
 fn choose<const W: usize>(lanes: u8, new: &Shares<W>, old: &Shares<W>) -> Shares<W> {
     let pick = |new: &Lanes<W>, old: &Lanes<W>| -> Lanes<W> {
-        std::array::from_fn(|lane| if has(lanes, lane) { new[lane] } else { old[lane] })
+        each(|lane| if has(lanes, lane) { new[lane] } else { old[lane] })
     };
     Shares {
         slow: pick(&new.slow, &old.slow),

@@ -1,7 +1,7 @@
 //! What a node suffers for its own reasons at a moment: background, targets, restarts.
 
 use super::call::SLACK;
-use super::lanes::{LANES, Lanes, Left, Shares, all, has, mask, ones};
+use super::lanes::{LANES, Lanes, Left, Shares, all, each, has, mask, ones, same};
 use super::run::Run;
 use super::world::Mode;
 use crate::compile::plan::{Hit, NONE};
@@ -275,7 +275,7 @@ impl Run<'_> {
             let touched = self.setup.in_target_domains.binary_search(&(index as u32)).is_ok();
             let up = if touched { self.replicas_up[index] } else { self.world.capacity[index] };
             let exempt = self.world.down[index] | self.fallen[index];
-            now.push((up.map(|up| up / service.utilization), exempt));
+            now.push((each(|lane| up[lane] / service.utilization), exempt));
         }
         for held in &self.held {
             let service = held.service as usize;
@@ -327,7 +327,7 @@ impl Run<'_> {
             let mut surges: Vec<(u32, Lanes)> = Vec::new();
             for (target, it) in self.plan.targets.iter().enumerate() {
                 let factor = self.surge(target, cohort);
-                if factor == all(1.0) {
+                if same(&factor, &all(1.0)) {
                     continue;
                 }
                 let mut add = |node| multiply(&mut surges, node, &factor);
@@ -351,7 +351,7 @@ impl Run<'_> {
 
     fn surge(&self, target: usize, cohort: usize) -> Lanes {
         let more = self.plan.targets[target].surge_factor - 1.0;
-        std::array::from_fn(|lane| {
+        each(|lane| {
             let share = self.target_shares[target][cohort][lane];
             let surges = share > 0.0 && self.mode(target, lane) == Mode::Surge;
             if surges { 1.0 + share * more } else { 1.0 }

@@ -4,7 +4,7 @@ use super::acts::Acts;
 use super::baseline::Baseline;
 use super::call::SLACK;
 use super::course::Course;
-use super::lanes::{LANES, Lanes, Shares, all};
+use super::lanes::{LANES, Lanes, Shares, all, each};
 use super::load::Loads;
 use super::moment::Moment;
 use super::record::Record;
@@ -165,11 +165,12 @@ impl<'a> Run<'a> {
         if self.moment.cohorts.len() == 1 {
             return vec![all(1.0)];
         }
-        let exposed: Lanes = std::array::from_fn(|lane| self.courses[lane].exposure);
-        vec![exposed, exposed.map(|share| 1.0 - share)]
+        let exposed: Lanes = each(|lane| self.courses[lane].exposure);
+        vec![exposed, each(|lane| 1.0 - exposed[lane])]
     }
 
     /// A figure of one lane over the cohorts, weighted by users.
+    #[inline]
     pub(super) fn over_cohorts(&self, lane: usize, figure: impl Fn(usize) -> f64) -> f64 {
         if self.moment.cohorts.len() == 1 {
             return figure(0);
@@ -179,6 +180,7 @@ impl<'a> Run<'a> {
     }
 
     /// A share of a node in one lane, over the cohorts.
+    #[inline]
     pub(super) fn node_share(
         &self,
         node: u32,

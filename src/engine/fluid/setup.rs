@@ -84,6 +84,7 @@ impl<T> Rows<T> {
         Self { starts, entries: pairs.into_iter().map(|(_, entry)| entry).collect() }
     }
 
+    #[inline]
     fn row(&self, row: usize) -> &[T] {
         &self.entries[self.starts[row] as usize..self.starts[row + 1] as usize]
     }
@@ -127,11 +128,13 @@ impl Setup {
     }
 
     /// Who refers to a node.
+    #[inline]
     pub(super) fn callers_of(&self, node: usize) -> &[u32] {
         self.callers.row(node)
     }
 
     /// What brings traffic to a node.
+    #[inline]
     pub(super) fn arrivals_at(&self, node: usize) -> &[Arrival] {
         self.arrivals.row(node)
     }

@@ -7,6 +7,7 @@ use super::read::{Field, Mapping, Problems, Shape, distinct};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::{Document, Entry, Key};
 use crate::model::action::automations;
+use crate::model::path_pattern::PathPattern;
 use crate::model::topology::{
     Caller, Dependency, Domain, DomainId, Endpoint, Flow, NodeRef, Overload, Recovery, Replicas,
     Service, ServiceId, Thresholds, Topology, UserRetries,
@@ -306,8 +307,8 @@ fn service(
 fn paths(field: &Field<'_>) -> Vec<String> {
     let glob = |item: Field<'_>| {
         let glob = item.title()?;
-        if let Err(error) = globset::Glob::new(&glob) {
-            let message = format!("`{glob}` is not a path pattern: {}", error.kind());
+        if let Err(error) = PathPattern::new(&glob) {
+            let message = format!("`{glob}` is not a path pattern: {error}");
             item.report(Code::BadName, message, "write for example `services/payments/**`");
         }
         Some(glob)

@@ -68,7 +68,7 @@ impl Diff {
         topology: &Topology,
         ignored: &[String],
     ) -> Result<Self, Vec<Diagnostic>> {
-        let mut owners = Owners::new(topology, ignored)?;
+        let owners = Owners::new(topology, ignored)?;
         let mut counts = vec![0_u64; topology.services.len()];
         let mut sorts = Sorts::default();
         let mut diff = Self {

@@ -6,6 +6,7 @@ use crate::model::topology::{
     Dependency, Domain, DomainId, NodeRef, Phase, Service, Topology, WhenFull,
 };
 use crate::model::units::Seconds;
+use crate::sort::Arrange as _;
 
 pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
     let topology = graph.topology;
@@ -30,7 +31,7 @@ fn no_effect(place: Place, fact: impl Into<String>, help: &str) -> Diagnostic {
 /// The same thing called twice by one caller.
 fn repeated(topology: &Topology, list: &[Dependency], findings: &mut Findings) {
     let mut sorted: Vec<&Dependency> = list.iter().collect();
-    sorted.sort_by(|a, b| same_call(a).cmp(&same_call(b)));
+    sorted.arrange_by(|a, b| same_call(a).cmp(&same_call(b)));
     for same in sorted.chunk_by(|a, b| same_call(a) == same_call(b)) {
         for again in &same[1..] {
             let message = format!("`{}` is called twice", topology.dependency_name(again));

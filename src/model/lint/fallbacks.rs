@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::graph::{Graph, is_hard};
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::model::topology::{Dependency, NodeRef};
+use crate::sort::Arrange as _;
 
 /// How many nodes may be looked at in all. Each fallback needs two walks; where a default gives one
 /// to each of a million dependencies, those that come after this are not checked.
@@ -23,7 +24,7 @@ pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
         .filter_map(|dep| dep.fallback.and_then(|fallback| fallback.on).map(|on| (on, dep)))
         .collect();
     // Those with the same fallback one after the other: what it needs is then found once.
-    guarded.sort_by_key(|(on, dep)| (*on, dep.place));
+    guarded.arrange_by_key(|(on, dep)| (*on, dep.place));
     for (fallback, dependency) in guarded {
         if let Some(shared) = walks.shared(fallback, dependency) {
             findings.push(report(graph, fallback, dependency, shared));

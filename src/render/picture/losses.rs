@@ -10,6 +10,7 @@ use super::timeline::Unable;
 use super::{Size, Style};
 use crate::render::words;
 use crate::report::{Report, TotalReport, focus};
+use crate::sort::Arrange as _;
 use crate::summary::estimate::{Z975, wilson};
 
 /// A point of the exceedance curve: at least so many orders, how likely, and its 95% interval.
@@ -126,7 +127,7 @@ pub(super) fn curve(report: &Report, total: &TotalReport) -> Vec<Exceeds> {
     });
     points.extend(stated);
     points.push(with_interval(total.orders_lost.max, 1.0 / n.max(1.0)));
-    points.sort_by(|a, b| a.orders.total_cmp(&b.orders).then(b.p.total_cmp(&a.p)));
+    points.arrange_by(|a, b| a.orders.total_cmp(&b.orders).then(b.p.total_cmp(&a.p)));
     // Points of both kinds may differ by the width of a bucket: the curve never rises.
     let mut least = 1.0_f64;
     for point in &mut points {

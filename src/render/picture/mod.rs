@@ -17,9 +17,9 @@ mod layout;
 mod losses;
 pub mod mermaid;
 #[cfg(feature = "png")]
-mod outline;
-#[cfg(feature = "png")]
 mod png;
+#[cfg(feature = "png")]
+mod raster;
 mod shapes;
 mod svg;
 mod timeline;

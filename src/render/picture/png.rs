@@ -1,11 +1,11 @@
 //! A picture as PNG.
 
 use png::{BitDepth, ColorType, DeflateCompression, Encoder, EncodingError, Filter};
-use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::{Options, Tree};
+use roxmltree::Document;
+use tiny_skia::Pixmap;
 
 use super::font::Ruler;
-use super::outline::outlined;
+use super::raster::{Raster, size};
 
 /// The longest side in pixels: a larger picture takes seconds and hundreds of megabytes.
 pub(super) const SIDE_MAX: f32 = 16_000.0;
@@ -35,16 +35,16 @@ pub enum PngError {
 /// Where it would be too large, or is no SVG.
 pub fn png(svg: &str, scale: f32, further: Option<&[u8]>) -> Result<Vec<u8>, PngError> {
     let wrong = |error: &dyn std::fmt::Display| PngError::Undrawable(error.to_string());
-    let svg = outlined(svg, &Ruler::new(further)).map_err(|error| wrong(&error))?;
-    let tree = Tree::from_str(&svg, &Options::default()).map_err(|error| wrong(&error))?;
-    let (width, height) = (tree.size().width() * scale, tree.size().height() * scale);
+    let picture = Document::parse(svg).map_err(|error| wrong(&error))?;
+    let (width, height) = size(&picture).ok_or_else(|| wrong(&"it has no size"))?;
+    let (width, height) = (width * scale, height * scale);
     if !(width <= SIDE_MAX && height <= SIDE_MAX) {
         return Err(PngError::TooLarge { width, height });
     }
     #[expect(clippy::cast_sign_loss, reason = "sizes are not negative")]
     let (width, height) = (width.ceil().max(1.0) as u32, height.ceil().max(1.0) as u32);
     let mut pixels = Pixmap::new(width, height).ok_or_else(|| wrong(&"no memory"))?;
-    resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
+    Raster::new(&mut pixels, &Ruler::new(further), scale).draw(&picture);
     encode(&pixels).map_err(|error| wrong(&error))
 }
 

@@ -15,6 +15,7 @@ use super::{Size, Style};
 use crate::render::words;
 use crate::report::observed::Observation;
 use crate::report::{CourseReport, FocusReport, ObservedReport, Report, Spread, UnitReport, focus};
+use crate::sort::Arrange as _;
 
 /// Why a picture cannot be drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -560,7 +561,7 @@ fn held(sheet: &mut Sheet<'_>, focus: &FocusReport) {
             Some((guard.share, format!("{} at {to} → {from} in {share} of trials", guard.guard)))
         })
         .collect();
-    held.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    held.arrange_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     if held.is_empty() {
         return;
     }

@@ -13,6 +13,7 @@ use super::timeline::Unable;
 use crate::render::words;
 use crate::report::ExplainReport;
 use crate::report::explain::ProtectionReport;
+use crate::sort::Arrange as _;
 
 /// At most so many bars.
 const BARS_MAX: usize = 15;
@@ -114,7 +115,7 @@ fn bars(explained: &ExplainReport) -> Bars {
             bars.push(Bar { place, what, less, more, is_unknown: true });
         }
     }
-    bars.sort_by(|a, b| (b.more - b.less).total_cmp(&(a.more - a.less)));
+    bars.arrange_by(|a, b| (b.more - b.less).total_cmp(&(a.more - a.less)));
     Bars { base, has_orders, bars, unclear }
 }
 

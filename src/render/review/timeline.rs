@@ -7,6 +7,7 @@ use crate::render::words;
 use crate::report::observed::Observation;
 use crate::report::replay::ActionReport;
 use crate::report::{Spread, UnitReport};
+use crate::sort::Arrange as _;
 
 /// How many lines are written out.
 const ROWS: usize = 60;
@@ -18,7 +19,8 @@ pub(super) fn blocks(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
         return Vec::new();
     }
     // What has no time stands last, in the order written.
-    events.sort_by(|a, b| a.at.unwrap_or(f64::INFINITY).total_cmp(&b.at.unwrap_or(f64::INFINITY)));
+    events
+        .arrange_by(|a, b| a.at.unwrap_or(f64::INFINITY).total_cmp(&b.at.unwrap_or(f64::INFINITY)));
     let left_out = events.len().saturating_sub(ROWS);
     let mut rows = vec![["time", "what was seen", "by the simulation"].map(str::to_owned).to_vec()];
     rows.extend(events.into_iter().take(ROWS).map(|it| {

@@ -5,6 +5,7 @@ use super::{Page, Style, losses, units};
 use crate::render::{story, words};
 use crate::report::focus::{BoxReport, EdgeReport};
 use crate::report::{FocusReport, Report};
+use crate::sort::Arrange as _;
 
 /// The longest a bar gets, and the shortest.
 const BAR: (usize, usize) = (20, 8);
@@ -89,7 +90,7 @@ impl Tree {
             }
         }
         for children in &mut tree.children {
-            children.sort_by(|a, b| {
+            children.arrange_by(|a, b| {
                 let failed = |it: &usize| focus.boxes[*it].failed.p;
                 failed(b).total_cmp(&failed(a)).then(a.cmp(b))
             });

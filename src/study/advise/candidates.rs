@@ -6,6 +6,7 @@ use crate::engine::Tally;
 use crate::model::cost::THE_CHANGE;
 use crate::model::topology::{Caller, DomainId, Overload, Phase, Service, ServiceId};
 use crate::model::{Change, Topology};
+use crate::sort::Arrange as _;
 
 /// How many dependencies are looked at, most often passed first.
 const PLACES: usize = 64;
@@ -22,7 +23,7 @@ pub(super) fn passed(topology: &Topology, tally: &Tally) -> Vec<usize> {
         })
         .map(|(index, (_, seen))| (seen.passed, index))
         .collect();
-    found.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    found.arrange_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     found.into_iter().take(PLACES).map(|(_, index)| index).collect()
 }
 
@@ -115,7 +116,7 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<Protection>) 
         .map(|index| (tally.units[index].failed, index))
         .filter(|(failed, _)| *failed > 0)
         .collect();
-    failed.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    failed.arrange_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     let (mut moved, mut shedding) = (0, 0);
     for (_, index) in failed {
         let (id, service) = (ServiceId(index as u32), &topology.services[index]);

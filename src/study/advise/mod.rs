@@ -19,6 +19,7 @@ use crate::engine::{Progress, Silent, Simulation, Tally};
 use crate::model::{Change, Costs, Topology};
 use crate::report::advise::{AdviceReport, AdviseReport, NoiseReport, SCHEMA};
 use crate::report::compare::Difference;
+use crate::sort::Arrange as _;
 use crate::summary::difference::Paired;
 use crate::summary::estimate::Z975;
 
@@ -160,7 +161,7 @@ pub fn find(
     let noise: Vec<NoiseReport> =
         alone.iter().filter(|it| it.saved.low <= 0.0).map(noise).collect();
     alone.retain(|it| it.saved.low > 0.0);
-    alone.sort_by(|a, b| b.saved_per_cost.value.total_cmp(&a.saved_per_cost.value));
+    alone.arrange_by(|a, b| b.saved_per_cost.value.total_cmp(&a.saved_per_cost.value));
     let (taken, after) = pool.together(kept, &before, &estimate);
     let (together, mut steps): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
     let mut report = AdviseReport {

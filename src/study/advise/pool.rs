@@ -1,12 +1,12 @@
 //! Choosing among protections by few trials, and taking the best together.
 
-use rayon::prelude::*;
-
 use super::protection::{Protection, Step};
 use super::{Estimate, Measure, SCREEN, SLACK, STEPS, State, mean};
 use crate::engine::Progress;
+use crate::engine::parallel;
 use crate::model::Costs;
 use crate::report::advise::AdviceReport;
+use crate::sort::Arrange as _;
 use crate::study::Settings;
 
 /// How many trials tell which dependencies matter at all.
@@ -39,7 +39,7 @@ impl Pool<'_> {
             let after = from.with(steps).play(self.settings, 0, trials, self.measure);
             (before - after.iter().sum::<f64>()) / trials as f64
         };
-        all.par_iter().map(saved).collect()
+        parallel::each_of(all, saved)
     }
 
     /// Of the dependencies that failure passed, those whose best protection would save most; a gate may
@@ -52,7 +52,7 @@ impl Pool<'_> {
         let saved = self.glance(self.base, &ideal, GLANCE);
         let mut order: Vec<usize> =
             (0..passed.len()).filter(|it| is_gated || saved[*it] > SLACK).collect();
-        order.sort_by(|a, b| saved[*b].total_cmp(&saved[*a]).then(a.cmp(b)));
+        order.arrange_by(|a, b| saved[*b].total_cmp(&saved[*a]).then(a.cmp(b)));
         order.into_iter().take(KEPT).map(|it| passed[it]).collect()
     }
 
@@ -67,11 +67,11 @@ impl Pool<'_> {
             .zip(all)
             .map(|(saved, it)| (if saved > SLACK { saved / it.cost(self.costs) } else { 0.0 }, it))
             .collect();
-        rated.sort_by(|a, b| b.0.total_cmp(&a.0));
+        rated.arrange_by(|a, b| b.0.total_cmp(&a.0));
         // To be near is no order of its own: a may be near b and b near c, and a not near c.
         let is_near = |a: &(f64, Protection), b: &(f64, Protection)| a.0 - b.0 <= SLACK * a.0;
         for near in rated.chunk_by_mut(is_near) {
-            near.sort_by_key(|it| it.1.steps.len());
+            near.arrange_by_key(|it| it.1.steps.len());
         }
         let mut kept: Vec<Protection> = Vec::new();
         let mut saving = 0;

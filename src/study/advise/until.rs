@@ -7,14 +7,14 @@
 //! if the gate lets it through twice: with the draws of the question, as `check` would, and with
 //! others, since the best of many sets may have been lucky.
 
-use rayon::prelude::*;
-
 use super::pool::Pool;
 use super::protection::{Protection, Step};
 use super::{Estimate, SCREEN, STEPS, State};
 use crate::engine::Silent;
+use crate::engine::parallel;
 use crate::report::Verdict;
 use crate::report::advise::UntilReport;
+use crate::sort::Arrange as _;
 use crate::study::gate::{Gate, check};
 use crate::study::{Settings, Stop};
 
@@ -107,7 +107,7 @@ impl Search<'_> {
         if let Some((set, verdict)) = self.confirmed(&singles, &mut judged) {
             return (set, verdict, judged);
         }
-        singles.sort_by_key(|it| self.nearness(it));
+        singles.arrange_by_key(|it| self.nearness(it));
         let best: Vec<usize> = singles.iter().take(PAIRED).map(|(set, _)| set[0]).collect();
         let pairs = best
             .iter()
@@ -120,7 +120,7 @@ impl Search<'_> {
         }
         pairs.extend(singles);
         pairs.push((Vec::new(), at_first.clone()));
-        pairs.sort_by_key(|it| self.nearness(it));
+        pairs.arrange_by_key(|it| self.nearness(it));
         let mut now = pairs.swap_remove(0);
         while now.0.len() < STEPS && !self.pool.progress.is_cancelled() {
             let more = (0..self.offered.len()).filter(|at| !now.0.contains(at));
@@ -131,7 +131,7 @@ impl Search<'_> {
                 let (set, verdict) = self.pruned(set, verdict, &mut judged);
                 return (set, verdict, judged);
             }
-            grown.sort_by_key(|it| self.nearness(it));
+            grown.arrange_by_key(|it| self.nearness(it));
             match grown.into_iter().next() {
                 Some(next) if distance(&next.1) < distance(&now.1) => now = next,
                 _ => break,
@@ -144,7 +144,7 @@ impl Search<'_> {
     fn confirmed(&self, all: &[Judged], judged: &mut u64) -> Option<Judged> {
         let mut passing: Vec<&Judged> =
             all.iter().filter(|(_, verdict)| verdict.decision == "proceed").collect();
-        passing.sort_by(|a, b| self.cost(&a.0).total_cmp(&self.cost(&b.0)).then(a.0.cmp(&b.0)));
+        passing.arrange_by(|a, b| self.cost(&a.0).total_cmp(&self.cost(&b.0)).then(a.0.cmp(&b.0)));
         for (set, _) in passing.into_iter().take(CONFIRMED) {
             *judged += 1;
             if let Some(verdict) = self.passes(set) {
@@ -169,7 +169,7 @@ impl Search<'_> {
         judged: &mut u64,
     ) -> (Vec<usize>, Verdict) {
         let mut order = set.clone();
-        order.sort_by(|a, b| self.cost(&[*b]).total_cmp(&self.cost(&[*a])).then(a.cmp(b)));
+        order.arrange_by(|a, b| self.cost(&[*b]).total_cmp(&self.cost(&[*a])).then(a.cmp(b)));
         for at in order {
             let fewer: Vec<usize> = set.iter().copied().filter(|it| *it != at).collect();
             *judged += 1;
@@ -182,13 +182,11 @@ impl Search<'_> {
 
     fn all(&self, sets: Vec<Vec<usize>>) -> Vec<Judged> {
         let most = self.until.gate.max_trials.min(ROUGH);
-        sets.into_par_iter()
-            .filter(|_| !self.pool.progress.is_cancelled())
-            .map(|set| {
-                let verdict = self.judge(&set, self.pool.settings.seed, most);
-                (set, verdict)
-            })
-            .collect()
+        let verdicts = parallel::each_of(&sets, |set| {
+            let is_wanted = !self.pool.progress.is_cancelled();
+            is_wanted.then(|| self.judge(set, self.pool.settings.seed, most))
+        });
+        sets.into_iter().zip(verdicts).filter_map(|(set, verdict)| Some((set, verdict?))).collect()
     }
 
     fn judge(&self, set: &[usize], seed: u64, max_trials: u64) -> Verdict {

@@ -6,6 +6,7 @@ use crate::compile::compile;
 use crate::engine::outcome::{Outcome, TRIALS};
 use crate::engine::{Silent, Simulation};
 use crate::model::{Seconds, Topology};
+use crate::sort::Arrange as _;
 use crate::study::Settings;
 
 /// The chance that of two things the wrong one is said to have failed first.
@@ -110,7 +111,7 @@ impl Evidence<'_> {
     fn timed(&self) -> Vec<Seen> {
         let is_timed = |it: &&Seen| it.state == 2 && it.from.is_some();
         let mut timed: Vec<Seen> = self.seen.iter().filter(is_timed).copied().collect();
-        timed.sort_by(|a, b| a.from.unwrap_or(0.0).total_cmp(&b.from.unwrap_or(0.0)));
+        timed.arrange_by(|a, b| a.from.unwrap_or(0.0).total_cmp(&b.from.unwrap_or(0.0)));
         timed
     }
 

@@ -15,9 +15,8 @@ mod candidates;
 mod likelihood;
 mod next;
 
-use rayon::prelude::*;
-
 use crate::engine::Progress;
+use crate::engine::parallel;
 use crate::model::change::TargetRef;
 use crate::model::incident::{Observed, ObservedOn, ObservedState};
 use crate::model::{Seconds, Topology};
@@ -25,6 +24,7 @@ use crate::report::diagnosis::{
     CandidateReport, DiagnosisReport, DiagnosisScoreReport, MissReport, ModeReport, RankedReport,
     SCHEMA, SCORE_SCHEMA, SeenReport,
 };
+use crate::sort::Arrange as _;
 
 use super::replay::Case;
 use super::simulate::{Settings, Stop};
@@ -248,7 +248,7 @@ impl Component {
                 posterior: *posterior,
             })
             .collect();
-        modes.sort_by(|a, b| b.posterior.total_cmp(&a.posterior));
+        modes.arrange_by(|a, b| b.posterior.total_cmp(&a.posterior));
         modes
     }
 }
@@ -262,17 +262,12 @@ fn rank(
 ) -> Vec<Component> {
     let all = candidates::all(topology);
     let priors = candidates::priors(topology, &all, prior);
-    let logs: Vec<f64> = all
-        .par_iter()
-        .zip(&priors)
-        .map(|(candidate, prior)| {
-            if progress.is_cancelled() {
-                return f64::NEG_INFINITY;
-            }
-            let likelihood = evidence.log_likelihood(*candidate);
-            libm::log(*prior) + likelihood
-        })
-        .collect();
+    let logs = parallel::each(all.len(), |it| {
+        if progress.is_cancelled() {
+            return f64::NEG_INFINITY;
+        }
+        libm::log(priors[it]) + evidence.log_likelihood(all[it])
+    });
     let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> =
         logs.iter().map(|it| if top.is_finite() { libm::exp(it - top) } else { 0.0 }).collect();
@@ -300,7 +295,7 @@ fn rank(
             }),
         }
     }
-    components.sort_by(|a, b| b.posterior.total_cmp(&a.posterior).then(a.name.cmp(&b.name)));
+    components.arrange_by(|a, b| b.posterior.total_cmp(&a.posterior).then(a.name.cmp(&b.name)));
     let posteriors: Vec<f64> = components.iter().map(|it| it.posterior).collect();
     for component in &mut components {
         let own = component.posterior;

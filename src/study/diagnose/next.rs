@@ -1,12 +1,12 @@
 //! What to look at next: what is expected to tell most about which component it was.
 
-use rayon::prelude::*;
-
 use super::likelihood::Evidence;
 use super::{Component, STATES, unit_kind, unit_name};
 use crate::engine::Progress;
+use crate::engine::parallel;
 use crate::model::Topology;
 use crate::report::diagnosis::{AnswerReport, LookReport};
+use crate::sort::Arrange as _;
 
 /// How many components are told apart, most likely first.
 const COMPONENTS: usize = 12;
@@ -29,17 +29,16 @@ pub(super) fn find(
     }
     let chances: Vec<f64> = leading.iter().map(|it| it.posterior / sum).collect();
     // What a report would say of each unit, given each component in its likeliest mode.
-    let reports: Vec<Vec<[f64; 3]>> = leading
-        .par_iter()
-        .map(|it| evidence.states(it.best()).iter().map(|it| said(evidence, it)).collect())
-        .collect();
+    let reports: Vec<Vec<[f64; 3]>> = parallel::each_of(leading, |it| {
+        evidence.states(it.best()).iter().map(|it| said(evidence, it)).collect()
+    });
     let units = topology.services.len() + topology.flows.len();
     let unseen = (0..units).filter(|unit| evidence.seen.iter().all(|it| it.unit != *unit));
     let mut looks: Vec<(f64, usize)> = unseen
         .map(|unit| (information(&chances, &reports, unit), unit))
         .filter(|(bits, _)| *bits > NOTHING)
         .collect();
-    looks.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    looks.arrange_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     looks.truncate(LOOKS);
     let answer = |unit: usize, state: usize| {
         let weights: Vec<f64> =

@@ -5,6 +5,7 @@ use super::names::Names;
 use crate::engine::exact::Event;
 use crate::engine::exact::solutions::{self, ORDERS, Role, Solutions};
 use crate::report::explain::{CutSetReport, CutSetsReport, OrderCount};
+use crate::sort::Arrange as _;
 
 /// How many nodes the families of sets may take: below some hundred megabytes.
 const NODES_MAX: usize = 400_000;
@@ -87,7 +88,7 @@ fn list(found: &Solutions, names: &Names<'_>, total: f64) -> Vec<CutSetReport> {
             }
         })
         .collect();
-    sets.sort_by(|a, b| {
+    sets.arrange_by(|a, b| {
         let by_chance = b.probability.total_cmp(&a.probability);
         by_chance.then(a.order.cmp(&b.order)).then_with(|| a.events.cmp(&b.events))
     });

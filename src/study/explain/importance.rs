@@ -22,6 +22,7 @@ use super::names::Names;
 use crate::compile::Plan;
 use crate::engine::exact::{Event, Exact, Function};
 use crate::report::explain::{ImportanceReport, Measured};
+use crate::sort::Arrange as _;
 
 /// How many nodes conditioning may look at; beyond that P1 and P0 come from the derivative, with
 /// fewer right digits where they are very small.
@@ -71,7 +72,7 @@ pub(super) fn exact(
     let function = &exact.units[unit].failed;
     let p = exact.probability(function);
     let derivatives = exact.derivatives(function);
-    let is_small = function.size().saturating_mul(derivatives.len()) <= CONDITIONED_MAX;
+    let is_small = function.nodes().len().saturating_mul(derivatives.len()) <= CONDITIONED_MAX;
     let mut reports = Vec::new();
     let mut replicas: BTreeMap<u32, Vec<u16>> = BTreeMap::new();
     for (place, event) in exact.variables.events.iter().enumerate() {
@@ -138,7 +139,7 @@ pub(super) fn at_least(limit: usize, chances: impl Iterator<Item = f64>) -> f64 
 
 /// By Birnbaum's importance, then by name.
 pub(super) fn most_first(reports: &mut [ImportanceReport]) {
-    reports.sort_by(|a, b| {
+    reports.arrange_by(|a, b| {
         let by_value = b.birnbaum.value.total_cmp(&a.birnbaum.value);
         by_value.then_with(|| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)))
     });

@@ -14,6 +14,7 @@ use crate::compile::plan::NONE;
 use crate::engine::outcome::Outcome;
 use crate::engine::{Guard, Progress, Simulation};
 use crate::report::explain::PathReport;
+use crate::sort::Arrange as _;
 
 /// How many ways are kept for a flow, and how many are reported.
 const KEPT: usize = 10_000;
@@ -284,7 +285,7 @@ impl Ways {
                 held_by: way.held_by.map(|guard| Guard::ALL[guard].as_str().to_owned()),
             })
             .collect();
-        reports.sort_by(|a, b| {
+        reports.arrange_by(|a, b| {
             b.trials
                 .cmp(&a.trials)
                 .then_with(|| (&a.through, &a.held_by).cmp(&(&b.through, &b.held_by)))
@@ -296,7 +297,7 @@ impl Ways {
         through.truncate(REPORTED);
         held.truncate(REPORTED);
         through.extend(held);
-        through.sort_by_key(|it| std::cmp::Reverse(it.trials));
+        through.arrange_by_key(|it| std::cmp::Reverse(it.trials));
         (through, is_incomplete)
     }
 }

@@ -9,6 +9,7 @@ use crate::model::change::{Component, TargetRef};
 use crate::model::topology::{Criticality, Dependency, Phase, ServiceId, Timeout};
 use crate::model::{Change, Share, Topology};
 use crate::report::explain::{ImportanceReport, Measured, ProtectionReport};
+use crate::sort::Arrange as _;
 use crate::study::Settings;
 use crate::study::simulate::Stop;
 use crate::study::unknowns::dependency_mut;
@@ -176,7 +177,7 @@ fn parts(world: &World, summary: &Summary) -> Vec<Part> {
             parts.push((seen.tried, Part::Fallback(number)));
         }
     }
-    parts.sort_by(|a, b| b.0.total_cmp(&a.0));
+    parts.arrange_by(|a, b| b.0.total_cmp(&a.0));
     parts.into_iter().map(|(_, part)| part).collect()
 }
 
@@ -281,7 +282,7 @@ pub(super) fn containment(
             found.push((seen.held[protection.guard()], number, protection.as_str()));
         }
     }
-    found.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+    found.arrange_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
     let most = affordable(world, trials, PROTECTIONS);
     let left_out = found.len().saturating_sub(most) as u64;
     let mut reports: Vec<ProtectionReport> = found
@@ -317,7 +318,7 @@ pub(super) fn containment(
         .collect();
     let value = |it: &ProtectionReport| it.saved.map_or(f64::NEG_INFINITY, |saved| saved.value);
     // Those that were not tried out stay last, those that held most first.
-    reports.sort_by(|a, b| value(b).total_cmp(&value(a)));
+    reports.arrange_by(|a, b| value(b).total_cmp(&value(a)));
     (reports, left_out)
 }
 

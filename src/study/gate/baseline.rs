@@ -8,14 +8,15 @@ use crate::report::{
     BaselineReport, DeltaReport, DifferenceReport, Interval, PairReport, Quantiles, Report,
     UnitReport,
 };
+use crate::sort::{Arrange as _, Gather as _};
 use crate::study::single_points::only_in;
 
 /// What the earlier result does not have, and what only it has.
 pub(super) fn names(topology: &Topology, baseline: &Report) -> (Vec<String>, Vec<String>) {
     let flows = topology.flows.iter().map(|it| &*it.name);
-    let now: BTreeSet<&str> = topology.services.iter().map(|it| &*it.name).chain(flows).collect();
+    let now: BTreeSet<&str> = topology.services.iter().map(|it| &*it.name).chain(flows).into_set();
     let flows = baseline.flows.iter().map(|it| &*it.name);
-    let then: BTreeSet<&str> = baseline.services.iter().map(|it| &*it.name).chain(flows).collect();
+    let then: BTreeSet<&str> = baseline.services.iter().map(|it| &*it.name).chain(flows).into_set();
     let only = |these: &BTreeSet<&str>, those: &BTreeSet<&str>| {
         these.difference(those).map(|name| (*name).to_owned()).collect()
     };
@@ -98,7 +99,7 @@ fn deltas(now: &[UnitReport], then: &[UnitReport]) -> Vec<DeltaReport> {
             })
         })
         .collect();
-    deltas.sort_by(|a, b| {
+    deltas.arrange_by(|a, b| {
         let worse = |it: &DeltaReport| it.failed.after - it.failed.before;
         worse(b).total_cmp(&worse(a)).then_with(|| a.name.cmp(&b.name))
     });

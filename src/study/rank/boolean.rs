@@ -1,11 +1,10 @@
 //! All origins by the Boolean engine: 512 in each of its words.
 
-use rayon::prelude::*;
-
 use super::Work;
 use crate::engine::Choice;
 use crate::engine::boolean::{BLOCK, Boolean, LANES};
 use crate::engine::origins::Toll;
+use crate::engine::parallel;
 use crate::engine::simd::{Level, Word};
 
 /// How many pieces of work are handed out at a time: enough for all threads, and few enough to be
@@ -35,7 +34,7 @@ pub(super) fn tolls(work: &Work<'_>) -> Vec<Toll> {
             let origins = &work.origins[*first..end];
             engine.tolls(work.settings.seed, *block, &valid, origins, work.mode)
         };
-        let found: Vec<Vec<Toll>> = window.par_iter().map(piece).collect();
+        let found = parallel::each_of(window, piece);
         // In order, so that sums do not depend on which thread was first.
         for ((_, first), found) in window.iter().zip(&found) {
             for (all, toll) in tolls[*first..].iter_mut().zip(found) {

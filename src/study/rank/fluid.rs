@@ -1,13 +1,12 @@
 //! All origins by the fluid engine: one after the other, or where chance decides nothing, a trial each.
 
-use rayon::prelude::*;
-
 use super::Work;
 use crate::compile::{Plan, compile};
 use crate::diagnostic::Place;
 use crate::engine::boolean::BLOCK;
 use crate::engine::origins::{Mode, Origin, Toll, is_random};
 use crate::engine::outcome::{Outcome, TRIALS};
+use crate::engine::parallel;
 use crate::engine::{Choice, Silent, Simulation};
 use crate::model::change::{Modes, Target, TargetRef};
 use crate::model::topology::{Dependency, DomainId, NodeRef, Service, ServiceId};
@@ -55,7 +54,8 @@ fn in_turn(work: &Work<'_>) -> Vec<Toll> {
         if work.progress.is_cancelled() {
             break;
         }
-        let found: Vec<Vec<Toll>> = origins.par_chunks(TRIALS).map(tolls_of).collect();
+        let pieces: Vec<&[Origin]> = origins.chunks(TRIALS).collect();
+        let found = parallel::each_of(&pieces, |origins| tolls_of(origins));
         for (toll, found) in tolls.iter_mut().zip(found.into_iter().flatten()) {
             *toll = found;
         }
@@ -79,7 +79,7 @@ fn one_by_one(work: &Work<'_>) -> Vec<Toll> {
             let plan = plan(work, *origin);
             toll(work, origin.own(), &outcomes(&plan, work, &trials), &anyway)
         };
-        let found: Vec<Toll> = work.origins.par_iter().map(of_origin).collect();
+        let found = parallel::each_of(work.origins, of_origin);
         if found.iter().any(|toll| toll.trials == 0) {
             break;
         }

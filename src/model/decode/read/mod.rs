@@ -14,6 +14,7 @@ use std::fmt::Display;
 
 use crate::diagnostic::{Code, Diagnostic, Findings, Place};
 use crate::load::{Document, Entry, Node, Value};
+use crate::sort::Arrange as _;
 use crate::suggest::Suggester;
 
 /// More problems of one kind are only counted.
@@ -248,7 +249,7 @@ impl<'a> Field<'a> {
         let entries = self.node.entries();
         let mut named: Vec<&Entry> =
             entries.iter().filter(|entry| &*entry.key.text != "<<").collect();
-        named.sort_by(|a, b| a.key.text.cmp(&b.key.text));
+        named.arrange_by(|a, b| a.key.text.cmp(&b.key.text));
         named.dedup_by(|again, first| again.key.text == first.key.text);
         named
     }
@@ -277,7 +278,7 @@ pub(crate) fn distinct<'a, T: Ord + Copy>(
 
 /// Sorts, and reports what is there twice.
 pub(crate) fn report_repeats<T: Ord + Copy>(all: &mut [(T, Field<'_>)]) {
-    all.sort_by_key(|(thing, _)| *thing);
+    all.arrange_by_key(|(thing, _)| *thing);
     for pair in all.windows(2) {
         let [(first, _), (again, field)] = pair else { continue };
         if first == again {

@@ -9,6 +9,7 @@ use super::Plan;
 use crate::render::picture::Size as Page;
 use crate::render::words;
 use crate::report::focus::{EdgeReport, FocusReport};
+use crate::sort::Arrange as _;
 
 /// How far the two lines of a link lie apart where failure passes in some trials and not in others.
 const APART: f64 = 5.0;
@@ -68,7 +69,9 @@ impl Label {
 /// Draws all links, what passed above what was held, and then their labels.
 pub(super) fn draw(sheet: &mut Sheet<'_>, focus: &FocusReport, plan: &Plan, from: Point) {
     let mut order: Vec<usize> = (0..focus.edges.len()).collect();
-    order.sort_by(|a, b| focus.edges[*a].passed.total_cmp(&focus.edges[*b].passed).then(a.cmp(b)));
+    order.arrange_by(|a, b| {
+        focus.edges[*a].passed.total_cmp(&focus.edges[*b].passed).then(a.cmp(b))
+    });
     for index in order {
         let (edge, label) = (&focus.edges[index], &plan.labels[index]);
         let route = moved(&plan.placement.routes[index], from);

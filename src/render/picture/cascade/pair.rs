@@ -13,6 +13,7 @@ use crate::render::words;
 use crate::report::FocusReport;
 use crate::report::Interval;
 use crate::report::focus::{BoxReport, EdgeReport, FlowHit};
+use crate::sort::Gather as _;
 
 /// Draws what one change does to two architectures, everything in the same place, and marks what
 /// differs.
@@ -120,11 +121,11 @@ fn aligned(before: &FocusReport, after: &FocusReport) -> (FocusReport, FocusRepo
     edges.dedup();
     let of = |focus: &FocusReport, other: &FocusReport| {
         let own: BTreeMap<&str, &BoxReport> =
-            focus.boxes.iter().map(|it| (it.name.as_str(), it)).collect();
+            focus.boxes.iter().map(|it| (it.name.as_str(), it)).into_map();
         let others: BTreeMap<&str, &BoxReport> =
-            other.boxes.iter().map(|it| (it.name.as_str(), it)).collect();
+            other.boxes.iter().map(|it| (it.name.as_str(), it)).into_map();
         let found: BTreeMap<(usize, usize, String), &EdgeReport> =
-            focus.edges.iter().map(|edge| (pair(edge, focus), edge)).collect();
+            focus.edges.iter().map(|edge| (pair(edge, focus), edge)).into_map();
         FocusReport {
             boxes: names
                 .iter()

@@ -1,6 +1,7 @@
 //! Which links must be turned around so that no cycle is left.
 
 use super::Graph;
+use crate::sort::Arrange as _;
 
 /// Marks the links that close a cycle in a walk from the first boxes, so that these stay first.
 pub(super) fn returns(graph: &Graph) -> Vec<bool> {
@@ -12,7 +13,7 @@ pub(super) fn returns(graph: &Graph) -> Vec<bool> {
     }
     let is_first = |node: usize| graph.is_first.get(node).copied().unwrap_or(false);
     let mut starts: Vec<usize> = (0..graph.boxes.len()).collect();
-    starts.sort_by_key(|node| (!is_first(*node), has_in[*node], *node));
+    starts.arrange_by_key(|node| (!is_first(*node), has_in[*node], *node));
     let mut walk = Walk {
         graph,
         out: &out,

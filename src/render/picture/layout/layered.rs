@@ -8,6 +8,7 @@ use super::order::order;
 use super::ranks::ranks;
 use super::settle::settle;
 use super::{Direction, Graph, Layout, Placement, Point, Route, Size, Stroke};
+use crate::sort::Arrange as _;
 
 /// The layered layout.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -173,7 +174,7 @@ fn parts(graph: &Graph) -> Vec<Members> {
     parts.retain(|part| !part.links.is_empty());
     let has_first =
         |part: &Members| part.boxes.iter().any(|node| graph.is_first.get(*node) == Some(&true));
-    parts.sort_by_key(|part| (!has_first(part), usize::MAX - part.boxes.len(), part.boxes[0]));
+    parts.arrange_by_key(|part| (!has_first(part), usize::MAX - part.boxes.len(), part.boxes[0]));
     parts
 }
 
@@ -312,7 +313,7 @@ impl<'a> Part<'a> {
         }
         let mut ports = vec![0.0; self.chains.len()];
         for (node, mut links) in by_box.into_iter().enumerate() {
-            links.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            links.arrange_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             let count = links.len() as f64;
             let step = ((self.things[node].across - 14.0) / count).clamp(0.5, 11.0);
             for (place, (_, index)) in links.into_iter().enumerate() {

@@ -2,6 +2,7 @@
 //! are linked to, back and forth (Sugiyama, Tagawa and Toda 1981), and then by swapping neighbours.
 
 use super::layered::Thing;
+use crate::sort::Arrange as _;
 
 /// Beyond so many things neighbours are not swapped: it would take long, and show little.
 const SWAPPED_MAX: usize = 2000;
@@ -59,7 +60,7 @@ fn by_means<'a>(row: &mut [usize], at: &mut [usize], linked: impl Fn(usize) -> &
             (mean, at[*node], *node)
         })
         .collect();
-    keys.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    keys.arrange_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     for (place, (slot, (_, _, node))) in row.iter_mut().zip(keys).enumerate() {
         *slot = node;
         at[node] = place;

@@ -1,5 +1,7 @@
 //! In which row each box stands: after everything that leads to it.
 
+use crate::sort::Arrange as _;
+
 /// Rows for boxes of a graph without cycles, given as pairs; at most so many boxes in a row.
 ///
 /// A box stands right after the last of those that lead to it, or in the next row with room. A box
@@ -18,7 +20,7 @@ pub(super) fn ranks(boxes: usize, links: &[(usize, usize)], row_max: usize) -> V
     // Row by row, so that what could stand early is not pushed back by what could not.
     let mut ready: Vec<usize> = (0..boxes).filter(|node| missing[*node] == 0).collect();
     while !ready.is_empty() {
-        ready.sort_by_key(|node| (earliest[*node], *node));
+        ready.arrange_by_key(|node| (earliest[*node], *node));
         for node in std::mem::take(&mut ready) {
             let mut row = earliest[node];
             while counts.get(row).copied().unwrap_or(0) >= row_max.max(1) {

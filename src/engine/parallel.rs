@@ -1,0 +1,46 @@
+//! Pieces of work on all threads at once.
+//!
+//! One copy of rayon's splitting and stealing serves all pieces, which are tens of microseconds or
+//! more each; what each thread finds goes where its piece belongs, so that no order is lost.
+
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
+/// Does so many pieces of work, and gives what was found in their order.
+pub(crate) fn each<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let found: Vec<Mutex<Option<T>>> = (0..pieces).map(|_| Mutex::new(None)).collect();
+    spread(pieces, &|piece| {
+        let result = work(piece);
+        *found[piece].lock().expect("each is written once") = Some(result);
+    });
+    let found = found.into_iter().map(Mutex::into_inner);
+    found.map(|it| it.ok().flatten().expect("each piece was done")).collect()
+}
+
+/// The same for the things of a list.
+pub(crate) fn each_of<'a, I: Sync, T: Send>(
+    list: &'a [I],
+    work: impl Fn(&'a I) -> T + Sync,
+) -> Vec<T> {
+    each(list.len(), |piece| work(&list[piece]))
+}
+
+fn spread(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
+    (0..pieces).into_par_iter().for_each(work);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_keeps_its_order() {
+        assert_eq!(
+            each(1000, |piece| piece * piece),
+            (0..1000).map(|it| it * it).collect::<Vec<_>>()
+        );
+        assert_eq!(each_of(&["a", "bc", ""], |it| it.len()), [1, 2, 0]);
+        assert!(each(0, |piece| piece).is_empty());
+    }
+}
