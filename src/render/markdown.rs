@@ -117,11 +117,11 @@ fn verdict(verdict: &Verdict) -> String {
     let is_said = verdict.reasons.first().is_some_and(|reason| reason.contains("undecided"));
     let (mark, word) = match verdict.decision.as_str() {
         "proceed" => ("✅", "Proceed"),
-        "caution" if verdict.undecided && !is_said => ("⚠️", "Caution, undecided"),
+        "caution" if story::is_open(verdict) && !is_said => ("⚠️", "Caution, undecided"),
         "caution" => ("⚠️", "Caution"),
         _ => ("⛔", "Stop"),
     };
-    let mut reasons = verdict.reasons.iter().map(|reason| prose(reason));
+    let mut reasons = verdict.reasons.iter().map(|reason| marked(reason));
     let first = reasons.next().map_or_else(String::new, |reason| format!(" {reason}"));
     let head = format!("### {mark} {word}:{first}");
     let rest: Vec<String> = reasons.map(|reason| format!("- {reason}")).collect();
@@ -332,6 +332,17 @@ pub(super) fn prose(text: &str) -> String {
     escaped
 }
 
+/// The same, with what stands between backticks as code.
+fn marked(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return prose(text);
+    }
+    let part =
+        |(index, part): (usize, &&str)| if index % 2 == 1 { code(part) } else { prose(part) };
+    parts.iter().enumerate().map(part).collect()
+}
+
 fn entity(c: char) -> String {
     format!("&#{};", c as u32)
 }
@@ -368,5 +379,7 @@ mod tests {
             "ask @\u{200b}ops about &#42;x&#42; &#124; &#96;y&#96; #\u{200b}12"
         );
         assert_eq!(prose("90.0% (89.0% to 91.0%)"), "90.0% (89.0% to 91.0%)");
+        assert_eq!(marked("give `--now` @me"), "give `--now` @\u{200b}me");
+        assert_eq!(marked("a ` alone"), "a &#96; alone");
     }
 }

@@ -13,8 +13,7 @@ pub fn render(report: &Report) -> String {
     let Some(verdict) = &report.verdict else {
         return format!("{topology}, {change}: {essence}\n");
     };
-    let undecided =
-        if verdict.undecided && verdict.decision == "caution" { ", undecided" } else { "" };
+    let undecided = if story::is_open(verdict) { ", undecided" } else { "" };
     let reason =
         verdict.reasons.first().map_or_else(String::new, |it| format!(" {}.", harmless(it)));
     format!(

@@ -3,8 +3,9 @@
 use super::words;
 use crate::report::{
     CourseReport, DependencyReport, Interval, Quantiles, Report, StoryReport, TargetReport,
-    UnitReport, Unknown,
+    UnitReport, Unknown, Verdict,
 };
+use crate::sort::Arrange as _;
 
 /// From this share of trials on something is worth a line of its own.
 pub(super) const HIT: f64 = 0.01;
@@ -36,6 +37,12 @@ impl Wording {
         let names: Vec<String> = names.iter().map(|name| (self.name)(name)).collect();
         words::list(&names, joint, 3)
     }
+}
+
+/// Whether a verdict asks for caution only because something could not be told.
+pub(super) fn is_open(verdict: &Verdict) -> bool {
+    let fired = verdict.rules.iter().any(|rule| rule.outcome == "fired");
+    verdict.decision == "caution" && verdict.undecided && !fired
 }
 
 /// What happens, in one sentence or two: the worst flow, what it costs, and how many more are hit.
@@ -286,14 +293,14 @@ pub(super) fn held(report: &Report) -> Vec<Held<'_>> {
     let mut at: Vec<&DependencyReport> =
         report.dependencies.iter().filter(|it| strongest(it) > 0.0).collect();
     // The order as written decides between equals.
-    at.sort_by(|a, b| strongest(b).total_cmp(&strongest(a)));
+    at.arrange_by(|a, b| strongest(b).total_cmp(&strongest(a)));
     at.into_iter().map(|at| Held { at, guards: guards(at) }).collect()
 }
 
 fn guards(at: &DependencyReport) -> String {
     let mut guards: Vec<(&String, f64)> =
         at.contained.iter().map(|(guard, share)| (guard, *share)).collect();
-    guards.sort_by(|a, b| b.1.total_cmp(&a.1));
+    guards.arrange_by(|a, b| b.1.total_cmp(&a.1));
     let shown = guards.iter().enumerate().map(|(index, (guard, share))| {
         let verb = if index == 0 { " held" } else { "" };
         format!("{guard}{verb} {}", words::percent(*share))
@@ -308,7 +315,7 @@ pub(super) fn unheld(report: &Report) -> Vec<&DependencyReport> {
         .iter()
         .filter(|it| it.contained.is_empty() && it.passed >= HIT)
         .collect();
-    at.sort_by(|a, b| b.passed.total_cmp(&a.passed));
+    at.arrange_by(|a, b| b.passed.total_cmp(&a.passed));
     at
 }
 
@@ -352,7 +359,7 @@ pub(super) fn noticed(course: &CourseReport) -> Option<String> {
             (who, *share)
         })
         .collect();
-    by.sort_by(|a, b| b.1.total_cmp(&a.1));
+    by.arrange_by(|a, b| b.1.total_cmp(&a.1));
     let shown: Vec<String> = by
         .into_iter()
         .map(|(who, share)| match share {

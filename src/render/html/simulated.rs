@@ -93,7 +93,7 @@ fn head(report: &Report, essence: &str) -> String {
 fn decision(verdict: &Verdict) -> String {
     let (class, word) = match verdict.decision.as_str() {
         "proceed" => ("proceed", "Proceed"),
-        "caution" if verdict.undecided => ("caution", "Caution, undecided"),
+        "caution" if story::is_open(verdict) => ("caution", "Caution, undecided"),
         "caution" => ("caution", "Caution"),
         _ => ("stop", "Stop"),
     };

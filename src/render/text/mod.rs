@@ -140,7 +140,7 @@ impl Page {
     /// The head of a section, with a remark.
     fn head(&mut self, title: &str, remark: &str) {
         self.gap();
-        self.notice_in([Ink::Strong, Ink::Faint], title, remark);
+        self.notice_in([Ink::Strong, Ink::Faint], title, 2, remark);
     }
 
     /// A text over several lines, those after the first as far in as the first one's start.
@@ -188,11 +188,11 @@ impl Page {
 
     /// Words that must be seen, and what they say.
     fn notice(&mut self, ink: Ink, word: &str, text: &str) {
-        self.notice_in([ink, Ink::Plain], word, text);
+        self.notice_in([ink, Ink::Plain], word, 1, text);
     }
 
-    fn notice_in(&mut self, [ink, plain]: [Ink; 2], word: &str, text: &str) {
-        let inset = columns(word) + 2;
+    fn notice_in(&mut self, [ink, plain]: [Ink; 2], word: &str, gap: usize, text: &str) {
+        let inset = columns(word) + gap;
         for (index, part) in wrap(text, self.style.width - inset).into_iter().enumerate() {
             let mut line = Line::default();
             if index == 0 {
@@ -237,8 +237,7 @@ fn verdict(page: &mut Page, report: &Report) {
     let reasons: Vec<String> = verdict.reasons.iter().map(|reason| page.name(reason)).collect();
     let first = reasons.first().map_or("no reason was given", String::as_str);
     let is_said = first.contains("undecided");
-    let is_open = verdict.undecided && verdict.decision == "caution" && !is_said;
-    let undecided = if is_open { "undecided. " } else { "" };
+    let undecided = if story::is_open(verdict) && !is_said { "undecided. " } else { "" };
     page.notice(ink, &word, &format!("{undecided}{first}"));
     let start = format!("  {} ", page.glyphs.bullet);
     for reason in reasons.iter().skip(1) {

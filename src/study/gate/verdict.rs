@@ -5,6 +5,7 @@ use super::value::Truth;
 use super::{Asked, Gate, Measure, Unknown, diff};
 use crate::model::policy::Severity;
 use crate::report::{FigureReport, LimitReport, PolicyReport, RuleReport, TestReport, Verdict};
+use crate::sort::Arrange as _;
 
 /// How many figures of a rule are reported: those that decide it.
 const FIGURES: usize = 5;
@@ -50,11 +51,11 @@ pub(super) fn verdict(
         .collect();
     said.extend(doubt.map(|text| (1, text)));
     let harmless = gate.diff.and_then(diff::harmless);
-    said.extend(harmless.map(|text| (3, text)));
+    said.extend(harmless.map(|text| (4, text)));
     // Held rules say nothing one by one; held limits were asked about.
     let held = rules.iter().filter(|it| is(it, Truth::No)).count();
     said.retain(|(_, text)| !text.is_empty());
-    said.sort_by_key(|(rank, _)| *rank);
+    said.arrange_by_key(|(rank, _)| *rank);
     let mut reasons: Vec<String> = said.into_iter().map(|(_, text)| text).collect();
     if is_partial {
         reasons.push("the simulation was interrupted before it was certain".to_owned());
@@ -91,12 +92,14 @@ fn policy_reason(name: &str, is_default: bool, held: usize, all: usize) -> Strin
 }
 
 /// Worst first.
+/// What weighs most comes first; what could not be told may yet weigh as much as its rule does.
 fn rank(it: &Asked) -> u8 {
     match (it.found.as_ref().map(|it| it.truth), it.rule.verdict) {
         (Some(Truth::Yes), Severity::Stop) => 0,
         (Some(Truth::Yes), Severity::Caution) => 2,
-        (Some(Truth::No), _) => 3,
-        _ => 1,
+        (Some(Truth::No), _) => 4,
+        (_, Severity::Stop) => 1,
+        (_, Severity::Caution) => 3,
     }
 }
 
@@ -134,7 +137,7 @@ fn rule_report(it: &Asked) -> RuleReport {
     let mut figures: Vec<&Compared> = found.iter().flat_map(|it| &it.compared).collect();
     // Those that agree with the outcome explain it; among them the nearest to the limit, or furthest
     // beyond it.
-    figures.sort_by(|a, b| {
+    figures.arrange_by(|a, b| {
         let agrees = |it: &Compared| it.truth != truth;
         let beyond = |it: &Compared| {
             let gap = (it.figure.value - it.limit) / it.limit.abs().max(1e-9);
