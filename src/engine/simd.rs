@@ -146,6 +146,18 @@ impl Word {
     }
 }
 
+/// An array made place by place, for what runs with vector instructions: the standard library's
+/// `from_fn` and `map` call their closures through a function of their own, which knows nothing of the
+/// caller's instructions unless the whole crate is optimised once more.
+#[inline(always)]
+pub(crate) fn array<T: Copy, const N: usize>(mut at: impl FnMut(usize) -> T) -> [T; N] {
+    let mut array = [at(0); N];
+    for place in 1..N {
+        array[place] = at(place);
+    }
+    array
+}
+
 /// Operations on 512 trials at a time. A value of an implementing type proves that the machine has
 /// the instructions.
 pub(crate) trait Bits: Copy {
@@ -153,6 +165,13 @@ pub(crate) trait Bits: Copy {
     type V: Copy;
     fn load(self, word: &Word) -> Self::V;
     fn store(self, word: &mut Word, v: Self::V);
+    /// The bits in memory of their own.
+    #[inline(always)]
+    fn word(self, v: Self::V) -> Word {
+        let mut word = Word::NONE;
+        self.store(&mut word, v);
+        word
+    }
     fn none(self) -> Self::V;
     fn all(self) -> Self::V;
     fn and(self, a: Self::V, b: Self::V) -> Self::V;
@@ -222,25 +241,25 @@ impl Bits for Portable {
     #[cfg_attr(target_arch = "x86_64", inline(never))]
     #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
     fn and(self, a: Self::V, b: Self::V) -> Self::V {
-        std::array::from_fn(|i| a[i] & b[i])
+        array(|i| a[i] & b[i])
     }
 
     #[cfg_attr(target_arch = "x86_64", inline(never))]
     #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
     fn or(self, a: Self::V, b: Self::V) -> Self::V {
-        std::array::from_fn(|i| a[i] | b[i])
+        array(|i| a[i] | b[i])
     }
 
     #[cfg_attr(target_arch = "x86_64", inline(never))]
     #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
     fn xor(self, a: Self::V, b: Self::V) -> Self::V {
-        std::array::from_fn(|i| a[i] ^ b[i])
+        array(|i| a[i] ^ b[i])
     }
 
     #[cfg_attr(target_arch = "x86_64", inline(never))]
     #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
     fn without(self, a: Self::V, b: Self::V) -> Self::V {
-        std::array::from_fn(|i| a[i] & !b[i])
+        array(|i| a[i] & !b[i])
     }
 
     #[cfg_attr(target_arch = "x86_64", inline(never))]
@@ -251,7 +270,7 @@ impl Bits for Portable {
 
     #[inline(always)]
     fn splat(self, state: u128) -> Self::V {
-        std::array::from_fn(|i| (state >> (64 * (i % 2))) as u64)
+        array(|i| (state >> (64 * (i % 2))) as u64)
     }
 
     #[inline(always)]
@@ -262,7 +281,7 @@ impl Bits for Portable {
     #[cfg_attr(target_arch = "x86_64", inline(never))]
     #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
     fn digits(self, byte: u8) -> Self::V {
-        std::array::from_fn(|place| u64::from(byte << place >> 7).wrapping_neg())
+        array(|place| u64::from(byte << place >> 7).wrapping_neg())
     }
 
     #[cfg_attr(target_arch = "x86_64", inline(never))]
@@ -605,7 +624,7 @@ mod x86 {
             // SAFETY: see above.
             unsafe {
                 let place = _mm256_set1_epi8(place.cast_signed());
-                digits.map(|half| _mm256_shuffle_epi8(half, place))
+                [_mm256_shuffle_epi8(digits[0], place), _mm256_shuffle_epi8(digits[1], place)]
             }
         }
 
@@ -624,7 +643,10 @@ mod x86 {
         fn step(self, states: Self::V, words: u32) -> Self::V {
             let by = 4 * i64::from(words);
             // SAFETY: see above.
-            unsafe { states.map(|half| _mm256_add_epi64(half, _mm256_set_epi64x(0, by, 0, by))) }
+            unsafe {
+                let by = _mm256_set_epi64x(0, by, 0, by);
+                [_mm256_add_epi64(states[0], by), _mm256_add_epi64(states[1], by)]
+            }
         }
 
         #[inline(always)]

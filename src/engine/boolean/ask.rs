@@ -5,7 +5,7 @@ use super::counter::Counter;
 use super::lab::Lab;
 use super::planes::{Apart, apart, failing, fails_now, planes_of};
 use crate::compile::plan::{Call, Fallback, NONE};
-use crate::engine::simd::Bits;
+use crate::engine::simd::{Bits, array};
 use crate::engine::tally::Guard;
 
 /// What the steps of a call leave, for those who want to know.
@@ -38,7 +38,7 @@ impl<const P: usize> Lab<'_, P> {
     #[inline(always)]
     fn state_of<B: Bits>(&self, bits: B, node: u32) -> Apart<B::V> {
         let state = &self.state[node as usize];
-        apart(bits, std::array::from_fn::<_, P, _>(|plane| bits.load(&state[plane])))
+        apart(bits, array::<_, P>(|plane| bits.load(&state[plane])))
     }
 
     /// Steps 0 to 8.

@@ -126,16 +126,13 @@ impl<V: Copy> Below<'_, V> {
     /// Where a random word differs from a digit.
     #[inline(always)]
     fn word<B: Bits<V = V>>(&self, bits: B, states: V, digit: V) -> V {
-        let [first, rounds @ .., last] = self.keys.0.map(
-            #[inline(always)]
-            |key| bits.splat(key),
-        );
-        let mut state = bits.xor(states, first);
+        let [first, rounds @ .., last] = &self.keys.0;
+        let mut state = bits.xor(states, bits.splat(*first));
         for round_key in rounds {
-            state = bits.aes_round(state, round_key);
+            state = bits.aes_round(state, bits.splat(*round_key));
         }
         // A round ends by adding its key.
-        bits.aes_round(state, bits.xor(last, digit))
+        bits.aes_round(state, bits.xor(bits.splat(*last), digit))
     }
 }
 

@@ -5,7 +5,7 @@ use super::counter::Counter;
 use super::lab::Lab;
 use super::planes::{Apart, planes_of};
 use crate::compile::plan::{Hit, NONE, Replica, Service};
-use crate::engine::simd::Bits;
+use crate::engine::simd::{Bits, array};
 
 /// What is down for its own reasons.
 pub(super) trait Background<B: Bits>: Copy {
@@ -85,7 +85,7 @@ impl<const P: usize> Lab<'_, P> {
             return;
         }
         let mut left = broken;
-        let [down, slow, corrupt] = [0, 1, 2].map(|mode| {
+        let [down, slow, corrupt] = array(|mode| {
             let drawn = draws.chance(it.mode_keys[mode].0, it.modes[mode], left);
             left = bits.without(left, drawn);
             drawn

@@ -9,7 +9,7 @@ use super::wiring::{Edge, Way, Wiring};
 use crate::compile::plan::{NONE, Plan};
 use crate::engine::cycles::{LAST_ROUNDS, free_rounds};
 use crate::engine::draws::RoundKeys;
-use crate::engine::simd::{Bits, Word};
+use crate::engine::simd::{Bits, Word, array};
 
 /// Room for 512 trials.
 ///
@@ -135,7 +135,7 @@ impl<'a, const P: usize> Lab<'a, P> {
     fn pass_on<B: Bits>(&mut self, chances: impl Chances<B>, node: u32) {
         let wiring = self.wiring;
         let state = self.state[node as usize];
-        let planes: [B::V; P] = std::array::from_fn(|plane| chances.bits().load(&state[plane]));
+        let planes: [B::V; P] = array(|plane| chances.bits().load(&state[plane]));
         if chances.bits().is_none(planes[P - 1]) {
             return;
         }
@@ -161,7 +161,7 @@ impl<'a, const P: usize> Lab<'a, P> {
         let brought = bent(bits, edge.bend, planes);
         let state = &mut self.state[edge.caller as usize];
         let mut new: [B::V; P] =
-            std::array::from_fn(|plane| bits.without(brought[plane], bits.load(&state[plane])));
+            array(|plane| bits.without(brought[plane], bits.load(&state[plane])));
         let mut relevant = new[0];
         for plane in &new[1..] {
             relevant = bits.or(relevant, *plane);
@@ -198,7 +198,7 @@ impl<'a, const P: usize> Lab<'a, P> {
                 self.ask(chances, node);
                 let state = self.state[node as usize];
                 let passed = std::mem::replace(&mut self.passed_on[node as usize], state);
-                let new: [B::V; P] = std::array::from_fn(|plane| {
+                let new: [B::V; P] = array(|plane| {
                     bits.without(bits.load(&state[plane]), bits.load(&passed[plane]))
                 });
                 if state != passed {
@@ -234,7 +234,7 @@ impl<'a, const P: usize> Lab<'a, P> {
             let node = self.touched[index];
             let group = self.plan.nodes[node as usize].group;
             let state = self.state[node as usize];
-            let planes: [B::V; P] = std::array::from_fn(|plane| chances.bits().load(&state[plane]));
+            let planes: [B::V; P] = array(|plane| chances.bits().load(&state[plane]));
             for (place, edge) in self.wiring.outside(node) {
                 self.push(chances, place, edge, planes);
             }
@@ -287,8 +287,7 @@ impl<'a, const P: usize> Lab<'a, P> {
         for round in 0..free + LAST_ROUNDS {
             let mut moved = bits.none();
             for (place, node) in nodes.clone().enumerate() {
-                let mut planes: [B::V; P] =
-                    std::array::from_fn(|plane| bits.load(&base[place][plane]));
+                let mut planes: [B::V; P] = array(|plane| bits.load(&base[place][plane]));
                 for index in self.wiring.asked(node) {
                     let brought = self.answer(chances, *index);
                     for plane in 0..P {

@@ -25,7 +25,7 @@ use wiring::Wiring;
 
 use super::origins::{Mode, Origin, Toll};
 use super::outcome::{self, Flow, Oddity, Outcome, TRIALS, Unit};
-use super::simd::{self, Bits, Level, Task, Word};
+use super::simd::{self, Bits, Level, Task, Word, array};
 use super::tally::{Guard, Tally};
 use crate::compile::Plan;
 use crate::compile::plan::NONE;
@@ -348,11 +348,7 @@ impl<const P: usize> Task for OneBlock<'_, '_, P> {
         let Self { engine, lab, seed, block, valid, mut sink } = self;
         lab.block(bits, seed, block);
         let counted = bits.load(valid);
-        let masked = |word: &Word| {
-            let mut masked = Word::NONE;
-            bits.store(&mut masked, bits.and(bits.load(word), counted));
-            masked
-        };
+        let masked = |word: &Word| bits.word(bits.and(bits.load(word), counted));
         for node in &lab.touched {
             let unit = engine.units.alone[*node as usize];
             if unit != NONE {
@@ -380,7 +376,7 @@ impl<const P: usize> Task for OneBlock<'_, '_, P> {
                 let seen = watch::Seen {
                     tried: masked(&seen.tried),
                     passed: masked(&seen.passed),
-                    held: std::array::from_fn(|guard| masked(&seen.held[guard])),
+                    held: array(|guard| masked(&seen.held[guard])),
                 };
                 sink.dependency(dependency, &seen);
             });
@@ -477,8 +473,7 @@ fn note_unit(outcomes: &mut [Outcome], unit: u32, failed: &Word, degraded: &Word
         outcome.units[unit as usize] = Unit { failed: *failed, degraded, share };
         let first_flow = outcome.units.len() - outcome.flows.len();
         if let Some(flow) = (unit as usize).checked_sub(first_flow) {
-            outcome.flows[flow].share =
-                std::array::from_fn(|trial| f64::from((failed >> trial & 1) as u8));
+            outcome.flows[flow].share = array(|trial| f64::from((failed >> trial & 1) as u8));
         }
     }
 }
@@ -489,7 +484,7 @@ fn note_dependency(outcomes: &mut [Outcome], dependency: u32, seen: &watch::Seen
             dependency,
             tried: seen.tried.0[part],
             passed: seen.passed.0[part],
-            held: seen.held.map(|word| word.0[part]),
+            held: array(|by| seen.held[by].0[part]),
         });
     }
 }

@@ -16,7 +16,7 @@ use crate::compile::Plan;
 use crate::compile::plan::NONE;
 use crate::engine::draws::RoundKeys;
 use crate::engine::origins::{Mode, Moments, Origin, Toll};
-use crate::engine::simd::{Bits, Task, Word};
+use crate::engine::simd::{Bits, Task, Word, array};
 
 /// How many origins break at once.
 pub const LANES: usize = 512;
@@ -83,8 +83,8 @@ impl<const P: usize> Task for OneBlock<'_, '_, P> {
 /// Slow, down and corrupt in all lanes, as a mode has it.
 #[inline(always)]
 fn does<B: Bits>(bits: B, mode: Mode) -> [B::V; 3] {
-    [Mode::Slow, Mode::Down, Mode::Corrupt]
-        .map(|it| if it == mode { bits.all() } else { bits.none() })
+    let modes = [Mode::Slow, Mode::Down, Mode::Corrupt];
+    array(|it| if modes[it] == mode { bits.all() } else { bits.none() })
 }
 
 /// What fails without any origin, by the trials of a block.
@@ -231,11 +231,11 @@ impl<const P: usize> Strikes<P> {
             planes_of(bits, Apart { slow, down, corrupt, degraded: bits.none() });
         for (node, lanes) in &self.nodes {
             let lanes = bits.load(lanes);
-            lab.add(bits, *node, planes.map(|plane| bits.and(plane, lanes)));
+            lab.add(bits, *node, array(|plane| bits.and(planes[plane], lanes)));
         }
         for (place, edge, number) in &self.edges {
             let lanes = chances.draw_edge(*place, lane(bits, *number));
-            let brought = bent(bits, edge.bend, planes.map(|plane| bits.and(plane, lanes)));
+            let brought = bent(bits, edge.bend, array(|plane| bits.and(planes[plane], lanes)));
             lab.add(bits, edge.caller, brought);
         }
         for caller in &self.asked {

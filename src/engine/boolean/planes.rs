@@ -1,7 +1,7 @@
 //! What a node does in each trial, as planes of bits.
 
 use super::wiring::bend;
-use crate::engine::simd::Bits;
+use crate::engine::simd::{Bits, array};
 
 /// The plane of what fails.
 pub(super) const fn failing<const P: usize>() -> usize {
@@ -33,8 +33,8 @@ pub(super) fn planes_of<B: Bits, const P: usize>(bits: B, it: Apart<B::V>) -> [B
     let any = bits.or(failing, it.degraded);
     match P {
         1 => [failing; P],
-        2 => std::array::from_fn(|plane| if plane == 0 { failing } else { any }),
-        _ => std::array::from_fn(|plane| [it.slow, unanswered, failing, any][plane]),
+        2 => array(|plane| if plane == 0 { failing } else { any }),
+        _ => array(|plane| [it.slow, unanswered, failing, any][plane]),
     }
 }
 
@@ -63,13 +63,12 @@ pub(super) fn bent<B: Bits, const P: usize>(bits: B, how: u8, planes: [B::V; P])
     if P == 2 {
         let is_soft = how & bend::SOFT != 0;
         return if is_soft {
-            std::array::from_fn(|plane| if plane == 0 { bits.none() } else { planes[0] })
+            array(|plane| if plane == 0 { bits.none() } else { planes[0] })
         } else {
             planes
         };
     }
-    let [mut slow, mut unanswered, mut failing, mut any] =
-        [0, 1, 2, 3].map(|plane| planes[plane % P]);
+    let [mut slow, mut unanswered, mut failing, mut any] = array(|plane| planes[plane % P]);
     if how & bend::SOFT != 0 {
         any = failing;
     }
@@ -82,7 +81,7 @@ pub(super) fn bent<B: Bits, const P: usize>(bits: B, how: u8, planes: [B::V; P])
     if how & bend::SOFT != 0 {
         (unanswered, failing) = (slow, slow);
     }
-    std::array::from_fn(|plane| [slow, unanswered, failing, any][plane])
+    array(|plane| [slow, unanswered, failing, any][plane])
 }
 
 /// Slow, down or corrupt.

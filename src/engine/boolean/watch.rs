@@ -5,7 +5,7 @@ use super::chances::{Chances as _, Draws};
 use super::lab::Lab;
 use super::planes::{Apart, fails_now};
 use crate::compile::plan::Call;
-use crate::engine::simd::{Bits, Word};
+use crate::engine::simd::{Bits, Word, array};
 use crate::engine::tally::Guard;
 
 impl<const P: usize> Lab<'_, P> {
@@ -90,16 +90,14 @@ impl<B: Bits> Watch<B> {
             *by = bits.without(*by, unlucky);
         }
         held[Guard::Luck as usize] = unlucky;
-        let word = |v: B::V| {
-            let mut word = Word::NONE;
-            bits.store(&mut word, v);
-            word
-        };
         let contained = bits.without(self.entered, passed);
         Seen {
-            tried: word(self.entered),
-            passed: word(bits.and(self.entered, passed)),
-            held: held.map(|by| word(bits.and(by, contained))),
+            tried: bits.word(self.entered),
+            passed: bits.word(bits.and(self.entered, passed)),
+            held: array(
+                #[inline(always)]
+                |by| bits.word(bits.and(held[by], contained)),
+            ),
         }
     }
 }
