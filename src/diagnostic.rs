@@ -3,10 +3,11 @@
 //! A [`Diagnostic`] is data only: rooms collect them, all of them rather than the first, and
 //! [`crate::render::diagnostics`] shows them beside the lines they speak of.
 
-use crate::sort::Arrange as _;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+
+use crate::sort::Arrange as _;
 
 /// The number of an input file within one [`Sources`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -154,10 +154,8 @@ impl<'a> Simulation<'a> {
             if progress.is_cancelled() {
                 return;
             }
-            let blocks = usize::try_from(window.end - window.start).expect("windows are small");
             let counted = Pool::default();
-            parallel::each(blocks, |block| {
-                let block = window.start + block as u64;
+            parallel::each_in(window.clone(), |block| {
                 let valid = valid_word(block * BLOCK, &trials);
                 pool.with(
                     || engine.scratch(),
@@ -264,8 +262,7 @@ fn in_order(
         if progress.is_cancelled() {
             return;
         }
-        let pieces = usize::try_from(window.end - window.start).expect("windows are small");
-        let all = parallel::each(pieces, |piece| outcomes(window.start + piece as u64));
+        let all = parallel::each_in(window.clone(), &outcomes);
         take(&all);
         progress.trials_done((window.end * width).min(trials.end) - trials.start);
     }

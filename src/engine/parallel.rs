@@ -3,6 +3,7 @@
 //! One copy of rayon's splitting and stealing serves all pieces, which are tens of microseconds or
 //! more each; what each thread finds goes where its piece belongs, so that no order is lost.
 
+use std::ops::Range;
 use std::sync::Mutex;
 
 use rayon::prelude::*;
@@ -16,6 +17,12 @@ pub(crate) fn each<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> 
     });
     let found = found.into_iter().map(Mutex::into_inner);
     found.map(|it| it.ok().flatten().expect("each piece was done")).collect()
+}
+
+/// The same for the pieces of a window.
+pub(crate) fn each_in<T: Send>(window: Range<u64>, work: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let pieces = usize::try_from(window.end - window.start).expect("windows are small");
+    each(pieces, |piece| work(window.start + piece as u64))
 }
 
 /// The same for the things of a list.
@@ -41,6 +48,7 @@ mod tests {
             (0..1000).map(|it| it * it).collect::<Vec<_>>()
         );
         assert_eq!(each_of(&["a", "bc", ""], |it| it.len()), [1, 2, 0]);
+        assert_eq!(each_in(5..8, |piece| piece), [5, 6, 7]);
         assert!(each(0, |piece| piece).is_empty());
     }
 }

@@ -114,10 +114,9 @@ fn list(title: &str, lines: &[String]) -> Option<String> {
 }
 
 fn verdict(verdict: &Verdict) -> String {
-    let is_said = verdict.reasons.first().is_some_and(|reason| reason.contains("undecided"));
     let (mark, word) = match verdict.decision.as_str() {
         "proceed" => ("✅", "Proceed"),
-        "caution" if story::is_open(verdict) && !is_said => ("⚠️", "Caution, undecided"),
+        "caution" if story::is_silently_open(verdict) => ("⚠️", "Caution, undecided"),
         "caution" => ("⚠️", "Caution"),
         _ => ("⛔", "Stop"),
     };

@@ -45,6 +45,12 @@ pub(super) fn is_open(verdict: &Verdict) -> bool {
     verdict.decision == "caution" && verdict.undecided && !fired
 }
 
+/// Whether that is still to be said, since the first reason does not.
+pub(super) fn is_silently_open(verdict: &Verdict) -> bool {
+    let is_said = verdict.reasons.first().is_some_and(|reason| reason.contains("undecided"));
+    is_open(verdict) && !is_said
+}
+
 /// What happens, in one sentence or two: the worst flow, what it costs, and how many more are hit.
 pub(super) fn essence(report: &Report, wording: &Wording) -> String {
     let cause = cause(report, wording);

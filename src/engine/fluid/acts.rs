@@ -3,10 +3,11 @@
 //! A plan without any of it keeps all of this empty, and pays for a test here and there.
 
 use super::call::SLACK;
-use super::lanes::{LANES, Lanes, Left, Shares, all, each, has, mask, ones, same};
+use super::lanes::{LANES, Lanes, Left, Shares, all, has, mask, ones, same};
 use super::run::Run;
 use crate::compile::acts::{Deed, Does};
 use crate::compile::plan::{Hit, NONE, Plan};
+use crate::engine::simd::array;
 use crate::engine::tape::Event;
 
 /// What has been done so far.
@@ -387,7 +388,7 @@ impl Run<'_> {
         for index in limited.map(|(index, _)| index) {
             capacities[index].1 |= self.acts.gone(index);
             let acts = &self.acts;
-            let mut factors: Lanes = each(|lane| (1.0 - acts.taken[index][lane]).max(0.0));
+            let mut factors: Lanes = array(|lane| (1.0 - acts.taken[index][lane]).max(0.0));
             for added in acts.added.iter().filter(|it| it.service as usize == index) {
                 let warmup = self.plan.services[index].warmup;
                 factors[added.lane] += added.share * self.ramp(added.at, warmup, added.lane);

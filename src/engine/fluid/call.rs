@@ -1,8 +1,9 @@
 //! What one call contributes to its caller: the steps of the pipeline, in their order.
 
-use super::lanes::{Lanes, Shares, all, each, has, mask};
+use super::lanes::{Lanes, Shares, all, has, mask};
 use super::moment::Moment;
 use crate::compile::plan::{Call, Fallback, NONE};
+use crate::engine::simd::array;
 use crate::engine::tally::Guard;
 
 /// Comparisons with thresholds have this much slack.
@@ -368,7 +369,7 @@ fn too_few_up<const W: usize>(members: &[Shares<W>], needs: u32) -> Lanes<W> {
             }
         }
     }
-    chance.iter().fold(all(0.0), |sum, it| each(|lane| sum[lane] + it[lane]))
+    chance.iter().fold(all(0.0), |sum, it| array(|lane| sum[lane] + it[lane]))
 }
 
 /// How much of a member's normal traffic comes to it when traffic moves to those that are up.

@@ -4,7 +4,7 @@
 //! instructions. Lanes never mix, and additions keep their order, so a trial's figures depend
 //! neither on its neighbours nor on the width of the machine's vectors.
 
-use crate::engine::simd::widest;
+use crate::engine::simd::{array, widest};
 
 /// How many trials are computed side by side; the few that take long to settle go alone.
 pub(crate) const LANES: usize = 8;
@@ -24,16 +24,6 @@ pub(super) fn for_lanes<const W: usize, R>(work: impl FnOnce() -> R) -> R {
     if W == 1 { work() } else { widest(work) }
 }
 
-/// A number for each lane.
-#[inline(always)]
-pub(super) fn each<const W: usize>(number: impl Fn(usize) -> f64) -> Lanes<W> {
-    let mut lanes = all(0.0);
-    for lane in 0..W {
-        lanes[lane] = number(lane);
-    }
-    lanes
-}
-
 /// Whether all lanes are equal, with no branch between them.
 #[inline(always)]
 pub(super) fn same<const W: usize>(a: &Lanes<W>, b: &Lanes<W>) -> bool {
@@ -46,7 +36,7 @@ pub(super) fn same<const W: usize>(a: &Lanes<W>, b: &Lanes<W>) -> bool {
 
 /// One bit per lane, as numbers: 1 where it is set.
 pub(super) fn ones(mask: u8) -> Lanes {
-    each(|lane| f64::from(mask >> lane & 1))
+    array(|lane| f64::from(mask >> lane & 1))
 }
 
 /// The lanes in which the test holds, as bits.

@@ -1,10 +1,11 @@
 //! One moment: load travels to dependencies, and overload makes it fail in turn.
 
-use super::lanes::{Lanes, all, each, every, for_lanes, has, mask, same};
+use super::lanes::{Lanes, all, every, for_lanes, has, mask, same};
 use super::marks::Marks;
 use super::moment::{Moment, SETTLED};
 use super::setup::Arrival;
 use crate::compile::plan::{NONE, Plan, Traffic};
+use crate::engine::simd::array;
 use crate::model::topology::Overload;
 
 /// From this round on, overload goes only part of the way to what the loads ask for...
@@ -130,7 +131,7 @@ fn relative<const W: usize>(excess: &Lanes<W>, traffic: Traffic) -> Lanes<W> {
         return all(1.0);
     }
     let base = if traffic.only_fallback { 0.0 } else { 1.0 };
-    each(|lane| base + excess[lane] / traffic.total)
+    array(|lane| base + excess[lane] / traffic.total)
 }
 
 impl<const W: usize> Moment<'_, W> {
@@ -300,7 +301,7 @@ impl<const W: usize> Moment<'_, W> {
             return None;
         }
         let shares = &self.cohorts[cohort].shares[node];
-        Some(each(|lane| {
+        Some(array(|lane| {
             let again = flow.retry_share * shares.unanswered(lane);
             let mut sum = 0.0;
             for _ in 0..flow.retry_attempts {
@@ -323,7 +324,7 @@ impl<const W: usize> Moment<'_, W> {
             return own;
         }
         let own = own.unwrap_or(all(1.0));
-        Some(each(|lane| own[lane] * (1.0 - lost[lane])))
+        Some(array(|lane| own[lane] * (1.0 - lost[lane])))
     }
 
     /// Sets overload from the loads; gives the lanes in which it still changes.

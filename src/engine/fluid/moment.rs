@@ -3,11 +3,12 @@
 use super::call::{SLACK, Unwatched};
 use std::ops::Range;
 
-use super::lanes::{Lanes, Left, Shares, all, each, every, for_lanes, has, mask, same};
+use super::lanes::{Lanes, Left, Shares, all, every, for_lanes, has, mask, same};
 use super::marks::Marks;
 use super::setup::{OnlyWorsens, Setup, Watched};
 use crate::compile::plan::{Fallback, NONE, Plan};
 use crate::engine::cycles::{LAST_ROUNDS, free_rounds};
+use crate::engine::simd::array;
 use crate::model::topology::Overload;
 
 /// Overload has settled when nothing changes by more than this.
@@ -536,7 +537,7 @@ fn difference<const W: usize>(new: &Shares<W>, old: &Shares<W>, lane: usize) -> 
 #[inline(always)]
 fn choose<const W: usize>(lanes: u8, new: &Shares<W>, old: &Shares<W>) -> Shares<W> {
     let pick = |new: &Lanes<W>, old: &Lanes<W>| -> Lanes<W> {
-        each(|lane| if has(lanes, lane) { new[lane] } else { old[lane] })
+        array(|lane| if has(lanes, lane) { new[lane] } else { old[lane] })
     };
     Shares {
         slow: pick(&new.slow, &old.slow),

@@ -1,10 +1,11 @@
 //! What a node suffers for its own reasons at a moment: background, targets, restarts.
 
 use super::call::SLACK;
-use super::lanes::{LANES, Lanes, Left, Shares, all, each, has, mask, ones, same};
+use super::lanes::{LANES, Lanes, Left, Shares, all, has, mask, ones, same};
 use super::run::Run;
 use super::world::Mode;
 use crate::compile::plan::{Hit, NONE};
+use crate::engine::simd::array;
 use crate::model::change::Routing;
 
 impl Run<'_> {
@@ -275,7 +276,7 @@ impl Run<'_> {
             let touched = self.setup.in_target_domains.binary_search(&(index as u32)).is_ok();
             let up = if touched { self.replicas_up[index] } else { self.world.capacity[index] };
             let exempt = self.world.down[index] | self.fallen[index];
-            now.push((each(|lane| up[lane] / service.utilization), exempt));
+            now.push((array(|lane| up[lane] / service.utilization), exempt));
         }
         for held in &self.held {
             let service = held.service as usize;
@@ -351,7 +352,7 @@ impl Run<'_> {
 
     fn surge(&self, target: usize, cohort: usize) -> Lanes {
         let more = self.plan.targets[target].surge_factor - 1.0;
-        each(|lane| {
+        array(|lane| {
             let share = self.target_shares[target][cohort][lane];
             let surges = share > 0.0 && self.mode(target, lane) == Mode::Surge;
             if surges { 1.0 + share * more } else { 1.0 }

@@ -4,7 +4,7 @@ use super::acts::Acts;
 use super::baseline::Baseline;
 use super::call::SLACK;
 use super::course::Course;
-use super::lanes::{LANES, Lanes, Shares, all, each};
+use super::lanes::{LANES, Lanes, Shares, all};
 use super::load::Loads;
 use super::moment::Moment;
 use super::record::Record;
@@ -14,6 +14,7 @@ use super::setup::Setup;
 use super::taping::Taped;
 use super::world::{ChunkWorld, World};
 use crate::compile::Plan;
+use crate::engine::simd::array;
 use crate::model::change::Routing;
 
 /// Eight trials, each at a time of its own.
@@ -165,8 +166,8 @@ impl<'a> Run<'a> {
         if self.moment.cohorts.len() == 1 {
             return vec![all(1.0)];
         }
-        let exposed: Lanes = each(|lane| self.courses[lane].exposure);
-        vec![exposed, each(|lane| 1.0 - exposed[lane])]
+        let exposed: Lanes = array(|lane| self.courses[lane].exposure);
+        vec![exposed, array(|lane| 1.0 - exposed[lane])]
     }
 
     /// A figure of one lane over the cohorts, weighted by users.

@@ -236,8 +236,7 @@ fn verdict(page: &mut Page, report: &Report) {
     let word = format!("{}:", verdict.decision.to_uppercase());
     let reasons: Vec<String> = verdict.reasons.iter().map(|reason| page.name(reason)).collect();
     let first = reasons.first().map_or("no reason was given", String::as_str);
-    let is_said = first.contains("undecided");
-    let undecided = if story::is_open(verdict) && !is_said { "undecided. " } else { "" };
+    let undecided = if story::is_silently_open(verdict) { "undecided. " } else { "" };
     page.notice(ink, &word, &format!("{undecided}{first}"));
     let start = format!("  {} ", page.glyphs.bullet);
     for reason in reasons.iter().skip(1) {

@@ -91,8 +91,7 @@ fn policy_reason(name: &str, is_default: bool, held: usize, all: usize) -> Strin
     }
 }
 
-/// Worst first.
-/// What weighs most comes first; what could not be told may yet weigh as much as its rule does.
+/// Worst first; what could not be told may yet weigh as much as its rule does.
 fn rank(it: &Asked) -> u8 {
     match (it.found.as_ref().map(|it| it.truth), it.rule.verdict) {
         (Some(Truth::Yes), Severity::Stop) => 0,
