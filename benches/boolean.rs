@@ -10,12 +10,12 @@ mod common;
 
 use std::time::Duration;
 
+use blastwave::analysis::rank::{Ranking, rank};
+use blastwave::analysis::{Settings, Stop};
 use blastwave::compile::compile;
 use blastwave::engine::simd::Level;
 use blastwave::engine::{Silent, Simulation, Tally};
 use blastwave::model::{Seconds, Topology};
-use blastwave::study::rank::{Ranking, rank};
-use blastwave::study::{Settings, Stop};
 use common::production::{JAEGER, META, production};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use petgraph::graph::{DiGraph, NodeIndex};

@@ -11,13 +11,13 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use blastwave::analysis::{Settings, Stop, simulate};
+use blastwave::chart::{self, Size, Style, Theme};
 use blastwave::engine::Silent;
 use blastwave::model::Topology;
 use blastwave::render::html::{self, Made};
-use blastwave::render::picture::{self, Size, Style, Theme};
 use blastwave::report::focus::Lens;
 use blastwave::report::{FocusReport, PageReport, Report};
-use blastwave::study::{Settings, Stop, simulate};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const STYLE: Style<'static> = Style { size: Size::Slide, theme: Theme::Light, font: None };
@@ -51,10 +51,10 @@ fn pictures(criterion: &mut Criterion) {
     let (topology, report) = simulated(300);
     let focus = FocusReport::new(&topology, &report, &Lens { threshold: 0.01, boxes_max: 60 });
     assert!((50..=60).contains(&focus.boxes.len()), "{} boxes", focus.boxes.len());
-    let cascade = || picture::cascade(&focus, &STYLE).len();
-    let svg = picture::cascade(&focus, &STYLE);
+    let cascade = || chart::cascade(&focus, &STYLE).len();
+    let svg = chart::cascade(&focus, &STYLE);
     #[cfg(feature = "png")]
-    let png = || picture::png(&svg, 2.0, None).expect("it is not too large").len();
+    let png = || chart::png(&svg, 2.0, None).expect("it is not too large").len();
     let page = || {
         let focus = FocusReport::new(&topology, &report, &Lens::default());
         let data = PageReport::new(&topology, &report);

@@ -12,12 +12,12 @@ mod common;
 
 use std::time::Duration;
 
+use blastwave::analysis::explain::Asked;
+use blastwave::analysis::{Settings, Stop, explain, simulate};
 use blastwave::compile::compile;
 use blastwave::engine::{Silent, Simulation, Tally};
 use blastwave::model::{Change, Seconds};
 use blastwave::render;
-use blastwave::study::explain::Asked;
-use blastwave::study::{Settings, Stop, explain, simulate};
 use blastwave::summary::summarize;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 

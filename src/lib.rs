@@ -1,15 +1,18 @@
 //! blastwave: what fails, how likely, for how long and at what cost when a planned change breaks.
 
+pub mod analysis;
+pub mod chart;
 pub mod compile;
 pub mod diagnostic;
 pub mod engine;
 pub mod import;
 pub mod load;
 pub mod model;
+pub mod policy;
+mod prose;
 pub mod render;
 pub mod report;
 mod sort;
-pub mod study;
 pub mod suggest;
 pub mod summary;
 

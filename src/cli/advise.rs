@@ -12,12 +12,13 @@ use super::exit::Exit;
 use super::inputs::{self, Inputs};
 use super::output::Output;
 use super::terminal::Terminal;
+use blastwave::analysis::advise::{Advice, Texts, Until, Wanted};
+use blastwave::analysis::{self, Gate, Stop};
 use blastwave::diagnostic::{SourceId, Sources};
 use blastwave::load;
-use blastwave::model::{Costs, Policy};
+use blastwave::model::Costs;
+use blastwave::policy::Policy;
 use blastwave::render::{self, patch};
-use blastwave::study::advise::{Advice, Texts, Until, Wanted};
-use blastwave::study::{self, Gate, Stop};
 
 /// How many trials estimate a saving where nothing else is said: there are many to estimate.
 const TRIALS: u64 = 4096;
@@ -28,7 +29,7 @@ pub(crate) struct AdviseArgs {
     #[command(flatten)]
     question: QuestionArgs,
     /// Try no protections of this kind, because they are out of the question; can be repeated
-    #[arg(long, value_name = "KIND", value_parser = study::advise::KINDS, help_heading = "Protections")]
+    #[arg(long, value_name = "KIND", value_parser = analysis::advise::KINDS, help_heading = "Protections")]
     leave_out: Vec<String>,
 
     /// Order protections by what they save for what they cost: a file of costs
@@ -135,13 +136,19 @@ pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
         ..Gate::default()
     };
     let inputs = &question.inputs;
-    if let Err(diagnostics) = study::affordable(&inputs.topology, &inputs.change, &gate) {
+    if let Err(diagnostics) = analysis::affordable(&inputs.topology, &inputs.change, &gate) {
         return Err(Failure::Input { diagnostics, sources });
     }
     let until = policy.is_some().then_some(Until { gate, first_look: FIRST_LOOK });
     let wanted = Wanted { leave_out: &args.leave_out, costs: &costs, until };
     let advice = question.run(&args.sampling, |progress| {
-        study::advise::find(&inputs.topology, &inputs.change, &wanted, &question.settings, progress)
+        analysis::advise::find(
+            &inputs.topology,
+            &inputs.change,
+            &wanted,
+            &question.settings,
+            progress,
+        )
     })?;
     let report = &advice.report;
     let exit = args.sampling.ended(report.partial, report.trials)?;
@@ -149,7 +156,7 @@ pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
         AdviseFormat::Text => render::text::render_advice(report, &question.style(&args.output.to)),
         AdviseFormat::Json => render::json::render_advice(report),
         AdviseFormat::Markdown => render::markdown::render_advice(report),
-        AdviseFormat::Csv => render::advice::csv(report),
+        AdviseFormat::Csv => render::csv::advice(report),
     };
     if let (Some(edited), Some(edits)) = (edited, edits) {
         write_edits(&advice, inputs, edited, &edits, terminal)?;

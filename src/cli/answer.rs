@@ -10,12 +10,12 @@ use super::interrupt::Interrupt;
 use super::output::Output;
 use super::progress::Bar;
 use super::terminal::Terminal;
+use blastwave::analysis::{self, Settings, Stop};
 use blastwave::engine::Progress;
 use blastwave::model::{Change, Seconds};
 use blastwave::render::{self, html};
 use blastwave::report::focus::Lens;
 use blastwave::report::{FocusReport, PageReport, Report};
-use blastwave::study::{self, Settings, Stop};
 
 /// The most trials that `--precision` may take: enough for an interval of 0.1%, wherever it lies.
 const PRECISION_TRIALS_MAX: u64 = 10_000_000;
@@ -28,7 +28,7 @@ pub(crate) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Exit, 
     }
     let Question { inputs, settings, .. } = &question;
     let report = question.simulate(&args.sampling, |progress| {
-        study::simulate(&inputs.topology, &inputs.change, settings, progress)
+        analysis::simulate(&inputs.topology, &inputs.change, settings, progress)
     })?;
     question.write(&report, &args.output)?;
     args.sampling.ended(report.partial, report.trials)
@@ -90,7 +90,8 @@ impl Question {
             is_certain: inputs.is_certain,
             engine: sampling.engine.choice(),
         };
-        if let Some(reason) = study::engine_obstacle(&inputs.topology, &inputs.change, &settings) {
+        if let Some(reason) = analysis::engine_obstacle(&inputs.topology, &inputs.change, &settings)
+        {
             return Err(not_boolean(reason));
         }
         let output = Output::open(output, &inputs.files)?;
@@ -162,7 +163,7 @@ impl Question {
     /// One trial instead of many.
     fn replay(&self, trial: u64, args: &OutputArgs) -> Result<Exit, Failure> {
         let Inputs { topology, change, .. } = &self.inputs;
-        let story = study::story(topology, change, &self.settings, trial);
+        let story = analysis::story(topology, change, &self.settings, trial);
         let text = match args.format {
             Format::Text => render::text::render_trial(&story, &self.style(&args.to)),
             Format::Json => render::json::render_trial(&story),

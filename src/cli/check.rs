@@ -12,12 +12,15 @@ use super::output::{Output, OutputError};
 use super::terminal::Terminal;
 use super::values;
 use super::{inputs, limits};
+use blastwave::analysis::{self, Gate, MAX_TRIALS, Stop, Unknown};
 use blastwave::diagnostic::{Code, Diagnostic, Label, Place, Sources};
 use blastwave::load;
-use blastwave::model::{Policy, Topology, policy, rule};
+use blastwave::model::Topology;
+use blastwave::policy;
+use blastwave::policy::Policy;
+use blastwave::policy::expression as rule;
 use blastwave::render;
 use blastwave::report::{self, PlaceReport, Report};
-use blastwave::study::{self, Gate, MAX_TRIALS, Stop, Unknown};
 
 /// After how many trials rules are first looked at, where nobody says: enough for what is clear.
 pub(super) const FIRST_LOOK: u64 = 1_000;
@@ -134,11 +137,11 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
         diff: inputs.diff.as_ref(),
         max_trials: args.gate.max_trials.unwrap_or(MAX_TRIALS),
     };
-    if let Err(diagnostics) = study::affordable(&inputs.topology, &inputs.change, &gate) {
+    if let Err(diagnostics) = analysis::affordable(&inputs.topology, &inputs.change, &gate) {
         return Err(Failure::Input { diagnostics, sources });
     }
     let mut report = question.simulate(&args.sampling, |progress| {
-        study::check(&inputs.topology, &inputs.change, &gate, &question.settings, progress)
+        analysis::check(&inputs.topology, &inputs.change, &gate, &question.settings, progress)
     })?;
     if let (Some((policy, false)), Some(verdict)) = (&policy, &mut report.verdict) {
         for (report, rule) in verdict.rules.iter_mut().zip(&policy.rules) {

@@ -11,6 +11,7 @@ use super::args::{Format, MomentArgs, OutputArgs, SamplingArgs};
 use super::exit::Exit;
 use super::inputs::Inputs;
 use super::terminal::Terminal;
+use blastwave::analysis::{self, compare::Side};
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load::{self, Document, Node, Value};
 use blastwave::model::{Change, Topology};
@@ -18,7 +19,6 @@ use blastwave::render::{self, html::Made};
 use blastwave::report::compare::SideReport;
 use blastwave::report::focus::Lens;
 use blastwave::report::{CompareReport, FocusReport};
-use blastwave::study::{self, compare::Side};
 
 /// What `blastwave compare` can be asked.
 #[derive(Debug, Args)]
@@ -127,7 +127,7 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
     let question = Question::lasting(inputs, args.moment.lasting, &args.sampling, file, terminal)?;
     for (topology, change) in &read.sides[1..] {
         check_lasting(args.moment.lasting, change)?;
-        if let Some(reason) = study::engine_obstacle(topology, change, &question.settings) {
+        if let Some(reason) = analysis::engine_obstacle(topology, change, &question.settings) {
             return Err(not_boolean(reason));
         }
     }
@@ -141,7 +141,7 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         .collect();
     let of = if has_changes { "changes" } else { "topologies" };
     let report = question.run(&args.sampling, |progress| {
-        study::compare(&sides, of, &args.rename, &question.settings, progress)
+        analysis::compare(&sides, of, &args.rename, &question.settings, progress)
     })?;
     let exit = args.sampling.ended(report.partial, report.trials)?;
     let text = match args.output.format {

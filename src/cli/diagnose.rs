@@ -9,13 +9,13 @@ use super::exit::Exit;
 use super::inputs;
 use super::output::Output;
 use super::terminal::Terminal;
+use blastwave::analysis::diagnose::{MISREPORT, Prior, Question, TRIALS, diagnose, score};
+use blastwave::analysis::{Settings, Stop};
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load;
 use blastwave::model::incident::{Observed, held_within};
 use blastwave::model::{Incident, Kind, Observation, Topology};
 use blastwave::render;
-use blastwave::study::diagnose::{MISREPORT, Prior, Question, TRIALS, diagnose, score};
-use blastwave::study::{Settings, Stop};
 
 /// What `blastwave diagnose` can be asked.
 #[derive(Debug, Args)]

@@ -13,18 +13,18 @@ use super::output::Output;
 use super::review;
 use super::terminal::Terminal;
 use super::values;
+use blastwave::analysis::compare::Side;
+use blastwave::analysis::explain::Asked;
+use blastwave::analysis::rank::{self, By, Ranking};
+use blastwave::analysis::{self, Settings, Stop};
+use blastwave::chart::{self, Lanes, Size, Style, Theme, Unable, mermaid};
 use blastwave::engine::origins::Mode;
 use blastwave::load;
 use blastwave::model::{Incident, Seconds, Share};
 use blastwave::render::html::{self, Made};
-use blastwave::render::picture::{self, Lanes, Size, Style, Theme, Unable, mermaid};
 use blastwave::render::{self, review::Review};
 use blastwave::report::focus::{FocusReport, Lens};
 use blastwave::report::{ExplainReport, ObservedReport, PageReport, Report};
-use blastwave::study::compare::Side;
-use blastwave::study::explain::Asked;
-use blastwave::study::rank::{self, By, Ranking};
-use blastwave::study::{self, Settings, Stop};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -307,9 +307,9 @@ fn heatmap(
     let exit = sampling.ended(report.partial, report.trials)?;
     let style = picture.style(form, font);
     let text = match form {
-        Form::Csv => picture::heatmap_csv(&report),
+        Form::Csv => chart::heatmap_csv(&report),
         Form::Html => html::rank(&report, &Made { command: &answer::command(), inputs: &files }),
-        _ => picture::heatmap(&report, &style),
+        _ => chart::heatmap(&report, &style),
     };
     let bytes = match form {
         Form::Png => picture.png(&text, &style)?,
@@ -333,7 +333,7 @@ impl Job<'_> {
     fn simulated(&self) -> Result<(Report, FocusReport), Failure> {
         let inputs = &self.question.inputs;
         let report = self.question.simulate(&self.args.sampling, |progress| {
-            study::simulate(&inputs.topology, &inputs.change, &self.question.settings, progress)
+            analysis::simulate(&inputs.topology, &inputs.change, &self.question.settings, progress)
         })?;
         let focus = self.focus(&report, self.args.picture.size.page().boxes_max());
         Ok((report, focus))
@@ -349,7 +349,7 @@ impl Job<'_> {
         let asked = Asked { has_change: true, ..Asked::default() };
         let settings = &self.question.settings;
         let explained = self.question.run(&self.args.sampling, |progress| {
-            study::explain(&inputs.topology, &inputs.change, settings, &asked, progress)
+            analysis::explain(&inputs.topology, &inputs.change, settings, &asked, progress)
         })?;
         explained.map_err(|obstacle| Failure::usage(obstacle.to_string()))
     }
@@ -369,7 +369,7 @@ impl Job<'_> {
         let Self { args, form, style, terminal, .. } = *self;
         let second = Job { args, question: &question, form, style, observed: None, terminal };
         let (later, after) = second.simulated()?;
-        let text = picture::before_after(&before, &after, &self.style);
+        let text = chart::before_after(&before, &after, &self.style);
         Ok((text, report.partial || later.partial))
     }
 
@@ -388,7 +388,7 @@ impl Job<'_> {
         });
         let settings = &self.question.settings;
         let report = self.question.run(&self.args.sampling, |progress| {
-            study::compare(&sides, "topologies", &[], settings, progress)
+            analysis::compare(&sides, "topologies", &[], settings, progress)
         })?;
         let mut files = first.files.clone();
         files.extend(after.inputs.files.iter().filter(|it| !first.files.contains(it)).cloned());
@@ -434,16 +434,16 @@ impl Job<'_> {
     fn cascade(&self) -> Result<(String, bool), Failure> {
         let (report, focus) = self.simulated()?;
         let text = match self.form {
-            Form::Dot => picture::dot(&focus),
+            Form::Dot => chart::dot(&focus),
             Form::Mermaid => mermaid::flowchart(&focus).map_err(|error| too_large(&error))?,
-            Form::Csv => picture::cascade_csv(&focus),
+            Form::Csv => chart::cascade_csv(&focus),
             Form::Text => {
                 let PictureArgs { width, ascii, .. } = self.args.picture;
                 let to = WriteArgs { output: None, width, ascii };
                 let style = self.question.output.style(&to, self.terminal);
                 render::text::render_tree(&report, &focus, &style)
             }
-            _ => picture::cascade(&focus, &self.style),
+            _ => chart::cascade(&focus, &self.style),
         };
         Ok((text, report.partial))
     }
@@ -454,7 +454,7 @@ impl Job<'_> {
             Form::Mermaid => mermaid::gantt(&report, &focus, self.observed.as_ref())
                 .map_err(unable)?
                 .map_err(|error| too_large(&error))?,
-            Form::Csv => picture::timeline_csv(&report, &focus).map_err(unable)?,
+            Form::Csv => chart::timeline_csv(&report, &focus).map_err(unable)?,
             _ => {
                 let lanes = match self.args.picture.lanes {
                     LanesArg::Team => Lanes::Team,
@@ -462,7 +462,7 @@ impl Job<'_> {
                     LanesArg::Tier => Lanes::Tier,
                 };
                 let observed = self.observed.as_ref();
-                picture::timeline(&report, &focus, lanes, observed, &self.style).map_err(unable)?
+                chart::timeline(&report, &focus, lanes, observed, &self.style).map_err(unable)?
             }
         };
         Ok((text, report.partial))
@@ -471,8 +471,8 @@ impl Job<'_> {
     fn losses(&self) -> Result<(String, bool), Failure> {
         let (report, _) = self.simulated()?;
         let text = match self.form {
-            Form::Csv => picture::losses_csv(&report),
-            _ => picture::losses(&report, &self.style),
+            Form::Csv => chart::losses_csv(&report),
+            _ => chart::losses(&report, &self.style),
         };
         Ok((text.map_err(unable)?, report.partial))
     }
@@ -481,8 +481,8 @@ impl Job<'_> {
         let explained = self.explained()?;
         self.args.sampling.ended(explained.partial, explained.trials)?;
         let text = match self.form {
-            Form::Csv => picture::tornado_csv(&explained),
-            _ => picture::tornado(&explained, &self.style).map_err(unable)?,
+            Form::Csv => chart::tornado_csv(&explained),
+            _ => chart::tornado(&explained, &self.style).map_err(unable)?,
         };
         Ok((text, explained.partial))
     }
@@ -515,7 +515,7 @@ fn possible(kind: Kind, form: Form, has_incident: bool) -> Result<(), Failure> {
 
 fn font(path: &str) -> Result<Vec<u8>, Failure> {
     let bytes = load::bytes(path).map_err(|problem| Failure::usage(problem.message.clone()))?;
-    if !picture::is_font(&bytes) {
+    if !chart::is_font(&bytes) {
         return Err(Failure::usage(format!("`{path}` is not a TrueType or OpenType font")));
     }
     Ok(bytes)
@@ -545,7 +545,7 @@ impl PictureArgs {
 
     #[cfg(feature = "png")]
     fn png(&self, svg: &str, style: &Style<'_>) -> Result<Vec<u8>, Failure> {
-        picture::png(svg, self.scale, style.font).map_err(|error| {
+        chart::png(svg, self.scale, style.font).map_err(|error| {
             Failure::usage(error.to_string()).help("lower `--scale`, or raise `--threshold`")
         })
     }

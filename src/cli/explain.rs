@@ -8,9 +8,9 @@ use super::args::{OutputArgs, Pageless, QuestionArgs, SamplingArgs};
 use super::exit::Exit;
 use super::inputs;
 use super::terminal::Terminal;
+use blastwave::analysis;
+use blastwave::analysis::explain::Asked;
 use blastwave::render;
-use blastwave::study;
-use blastwave::study::explain::Asked;
 use blastwave::suggest;
 
 /// What `blastwave explain` can be asked.
@@ -75,7 +75,7 @@ pub(super) fn run(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failur
     let question = Question::of(inputs, &args.question, &args.sampling, &args.output, terminal)?;
     let report = question.run(&args.sampling, |progress| {
         let inputs = &question.inputs;
-        study::explain(&inputs.topology, &inputs.change, &question.settings, &asked, progress)
+        analysis::explain(&inputs.topology, &inputs.change, &question.settings, &asked, progress)
     })?;
     let report = report.map_err(|obstacle| {
         Failure::usage(format!("exact probabilities are not to be had: {obstacle}"))

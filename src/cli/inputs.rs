@@ -3,12 +3,12 @@
 use super::Failure;
 use super::args::QuestionArgs;
 use super::diff::{DiffArgs, List, NoList};
+use blastwave::analysis;
+use blastwave::analysis::replay::Case;
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::load::{self, Document};
 use blastwave::model::incident::{IncidentFiles, held_within};
 use blastwave::model::{Change, Diff, Incident, Kind, Scenario, Topology, lint};
-use blastwave::study;
-use blastwave::study::replay::Case;
 
 /// What was read for one question.
 pub(crate) struct Inputs {
@@ -330,7 +330,7 @@ impl Files<'_> {
         if matches!(self.cause, Read::Files(_)) {
             warnings.extend(changes.iter().flat_map(|change| lint::change(change, &topology)));
         }
-        let change = study::merge(&changes).expect("a question has a cause");
+        let change = analysis::merge(&changes).expect("a question has a cause");
         if changes.len() == 1 {
             changes.clear();
         }

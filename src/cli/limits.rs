@@ -4,9 +4,9 @@ use super::Failure;
 use super::args::LimitArgs;
 use super::inputs::Inputs;
 use super::values::FlowLimit;
+use blastwave::analysis::{Limit, Measure};
 use blastwave::diagnostic::{Code, Diagnostic, Place, Source, Sources};
 use blastwave::model::Topology;
-use blastwave::study::{Limit, Measure};
 use blastwave::suggest;
 
 /// The limits, or all that is wrong with them.

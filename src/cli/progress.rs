@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt::Interrupt;
 use super::terminal::Terminal;
+use blastwave::analysis::Stop;
 use blastwave::engine::{Progress, Tally};
-use blastwave::study::Stop;
 use blastwave::summary;
 
 /// What is done sooner needs no bar.

@@ -9,11 +9,11 @@ use super::exit::Exit;
 use super::inputs;
 use super::output::Output;
 use super::terminal::Terminal;
+use blastwave::analysis::rank::{self, By, Ranking};
+use blastwave::analysis::{Settings, Stop};
 use blastwave::engine::origins::Mode;
 use blastwave::model::{Seconds, lint};
 use blastwave::render;
-use blastwave::study::rank::{self, By, Ranking};
-use blastwave::study::{Settings, Stop};
 
 #[derive(Debug, Args)]
 pub(crate) struct RankArgs {
@@ -131,7 +131,7 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
         RankFormat::Text => render::text::render_rank(&report, &output.style(&args.to, terminal)),
         RankFormat::Json => render::json::render_rank(&report),
         RankFormat::Markdown => render::rank::markdown(&report),
-        RankFormat::Csv => render::rank::csv(&report),
+        RankFormat::Csv => render::csv::rank(&report),
         RankFormat::Html => {
             let command = answer::command();
             let made = render::html::Made { command: &command, inputs: &files };

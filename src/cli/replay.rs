@@ -10,11 +10,11 @@ use super::inputs;
 use super::output::Output;
 use super::terminal::Terminal;
 use super::values;
+use blastwave::analysis::replay::{Asked, replay};
+use blastwave::analysis::{Settings, Stop};
 use blastwave::model::Share;
 use blastwave::render;
 use blastwave::report::ReplayReport;
-use blastwave::study::replay::{Asked, replay};
-use blastwave::study::{Settings, Stop};
 
 /// What `blastwave replay` can be asked.
 #[derive(Debug, Args)]
@@ -88,7 +88,7 @@ pub(super) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure
     };
     for case in &cases {
         let (topology, change) = (&case.topology, &case.change);
-        if let Some(reason) = blastwave::study::engine_obstacle(topology, change, &settings) {
+        if let Some(reason) = blastwave::analysis::engine_obstacle(topology, change, &settings) {
             return Err(super::answer::not_boolean(reason));
         }
     }

@@ -3,11 +3,11 @@
 use super::Failure;
 use super::answer::Question;
 use super::args::SamplingArgs;
+use blastwave::analysis::replay::{Asked, Case, replay};
+use blastwave::analysis::{Settings, Stop, advise};
 use blastwave::model::Incident;
 use blastwave::report::replay::IncidentReport;
 use blastwave::report::{AdviseReport, Report};
-use blastwave::study::replay::{Asked, Case, replay};
-use blastwave::study::{Settings, Stop, advise};
 
 /// How many trials estimate what would have helped: there are many protections to try.
 const ADVICE_TRIALS: u64 = 4096;

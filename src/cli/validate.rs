@@ -10,9 +10,8 @@ use super::{Failure, diagnostics_style};
 use blastwave::diagnostic::{self, Code, Diagnostic, Severity, Sources};
 use blastwave::load::{self, Document};
 use blastwave::model::incident::held_within;
-use blastwave::model::{
-    Change, Costs, Incident, Kind, Observation, Policy, Scenario, Topology, lint,
-};
+use blastwave::model::{Change, Costs, Incident, Kind, Observation, Scenario, Topology, lint};
+use blastwave::policy::Policy;
 use blastwave::render::{diagnostics, github, json, sarif};
 use blastwave::report::Problem;
 

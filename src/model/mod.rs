@@ -1,22 +1,20 @@
 //! The checked model: what the input files mean.
 //!
 //! Documents come in from [`crate::load`], checked values go out: a [`Topology`], a [`Change`], a
-//! [`Policy`], a [`Scenario`]. After this room nothing is checked again, and no later room sees YAML. Everything
+//! [`Policy`](crate::policy::Policy), a [`Scenario`]. After this room nothing is checked again, and no later room sees YAML. Everything
 //! named in the model is sorted by name, so that the order of keys in a file changes nothing. What is
 //! doubtful rather than wrong, [`lint`] says of what was checked.
 
 pub mod action;
 pub mod change;
 pub mod cost;
-mod decode;
+pub(crate) mod decode;
 pub mod defaults;
 pub mod diff;
 pub mod incident;
 pub mod lint;
 pub mod observation;
 mod path_pattern;
-pub mod policy;
-pub mod rule;
 pub mod scenario;
 pub mod schema;
 pub mod topology;
@@ -29,7 +27,6 @@ pub(crate) use decode::read::yaml_word;
 pub use diff::Diff;
 pub use incident::Incident;
 pub use observation::Observation;
-pub use policy::Policy;
 pub use scenario::Scenario;
 pub use topology::Topology;
 pub use units::{Money, Rate, Seconds, Share};

@@ -1,7 +1,7 @@
 //! What is found wrong, one by one, for forms of text that put each beside a line.
 
-use super::story::{self, Wording};
 use super::text::harmless;
+use crate::prose::simulation::{self, Wording};
 use crate::report::{PlaceReport, Problem, Report};
 
 /// How bad it is.
@@ -69,7 +69,7 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
         id: "files/unmatched".to_owned(),
         title: "changed files belong to no service".to_owned(),
         level: Level::Warning,
-        text: story::files(report, &WORDING).unwrap_or_default(),
+        text: simulation::files(report, &WORDING).unwrap_or_default(),
         key: "files/unmatched".to_owned(),
         places: Vec::new(),
     }));
@@ -77,7 +77,7 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
         id: format!("unknown/{}", it.what),
         title: format!("{} is not stated", it.what),
         level: Level::Note,
-        text: story::unknown(it, &WORDING),
+        text: simulation::unknown(it, &WORDING),
         key: format!("unknown/{}/{}/{}", it.what, it.caller, it.dependency),
         places: it.place.iter().cloned().collect(),
     }));

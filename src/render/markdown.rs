@@ -3,10 +3,10 @@
 //! Written for GitHub's and GitLab's flavour. Names come from files that anybody may have written, so
 //! they stand in code, where they can neither mention people nor close a table.
 
-use super::explanation::Section;
-use super::story::{self, HIT, Wording};
 use super::text::ShareBar;
-use super::{advice, comparison, diagnosis, differences, explanation, words};
+use crate::prose::explanation::Section;
+use crate::prose::simulation::{self, HIT, Wording};
+use crate::prose::{advice, comparison, diagnosis, differences, explanation, format};
 use crate::report::{
     AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, Report,
     UnitReport, Verdict,
@@ -24,13 +24,13 @@ const SENTENCES: Wording = Wording { name: prose, arrow: "→" };
 /// The report as a comment.
 pub fn render(report: &Report) -> String {
     let mut parts = Vec::new();
-    parts.extend(story::interruption(report).map(|it| format!("> ⚠️ **{it}**")));
+    parts.extend(simulation::interruption(report).map(|it| format!("> ⚠️ **{it}**")));
     parts.extend(report.verdict.as_ref().map(|_| marker(report)));
     parts.extend(report.verdict.as_ref().map(verdict));
-    parts.push(format!("**{}**", story::essence(report, &WORDING)));
-    parts.extend(story::per_rollout(report, &WORDING));
-    parts.extend(story::files(report, &WORDING));
-    let alarms = story::alarms(report, &WORDING);
+    parts.push(format!("**{}**", simulation::essence(report, &WORDING)));
+    parts.extend(simulation::per_rollout(report, &WORDING));
+    parts.extend(simulation::files(report, &WORDING));
+    let alarms = simulation::alarms(report, &WORDING);
     parts.extend(alarms.into_iter().map(|(word, text)| format!("⚠️ **{word}:** {text}")));
     parts.extend(flows(report));
     parts.extend(report.picture.as_deref().map(picture));
@@ -42,11 +42,12 @@ pub fn render(report: &Report) -> String {
     parts.extend(list(&format!("Since {earlier}"), &since));
     parts.extend(services(report));
     parts.extend(held(report));
-    let unknowns = story::unknowns(report).into_iter().map(|it| story::unknown(it, &WORDING));
+    let unknowns =
+        simulation::unknowns(report).into_iter().map(|it| simulation::unknown(it, &WORDING));
     parts.extend(folded_list("Not stated, and it matters", unknowns.collect()));
     let assumptions = report.assumptions.iter().map(|it| prose(it));
     parts.extend(folded_list("Assumed", assumptions.collect()));
-    parts.push(format!("<sub>{}</sub>", prose(&story::footer(report))));
+    parts.push(format!("<sub>{}</sub>", prose(&simulation::footer(report))));
     let mut text = parts.join("\n\n");
     text.push('\n');
     text
@@ -116,7 +117,7 @@ fn list(title: &str, lines: &[String]) -> Option<String> {
 fn verdict(verdict: &Verdict) -> String {
     let (mark, word) = match verdict.decision.as_str() {
         "proceed" => ("✅", "Proceed"),
-        "caution" if story::is_silently_open(verdict) => ("⚠️", "Caution, undecided"),
+        "caution" if simulation::is_silently_open(verdict) => ("⚠️", "Caution, undecided"),
         "caution" => ("⚠️", "Caution"),
         _ => ("⛔", "Stop"),
     };
@@ -141,9 +142,9 @@ fn flows(report: &Report) -> Option<String> {
         if has_losses {
             cells.extend(match &flow.orders_lost {
                 Some(lost) => [
-                    words::mean(lost),
-                    words::quantile(lost.p95, lost),
-                    words::quantile(lost.max, lost),
+                    format::mean(lost),
+                    format::quantile(lost.p95, lost),
+                    format::quantile(lost.max, lost),
                 ],
                 None => ["not known".to_owned(), String::new(), String::new()],
             });
@@ -152,7 +153,7 @@ fn flows(report: &Report) -> Option<String> {
     }
     let more = report.flows.len().saturating_sub(ROWS_MAX);
     let more = if more > 0 {
-        format!("\n\nand {}", words::plural(more, "more flow"))
+        format!("\n\nand {}", format::plural(more, "more flow"))
     } else {
         String::new()
     };
@@ -179,9 +180,9 @@ fn unit(unit: &UnitReport) -> Vec<String> {
     vec![
         code(&unit.name),
         format!("`{bar}`"),
-        words::estimate(&unit.failed),
-        words::interval(&unit.failed, DASH),
-        words::estimate(&unit.degraded),
+        format::estimate(&unit.failed),
+        format::interval(&unit.failed, DASH),
+        format::estimate(&unit.degraded),
     ]
 }
 
@@ -197,17 +198,17 @@ fn course(report: &Report) -> Option<String> {
             )
         }));
     };
-    add("first loss after", course.impact_s, words::duration);
-    add("noticed after", course.detected_s, words::duration);
-    add("over after", course.over_s, words::duration);
-    add("rolled out by the time it is noticed", course.exposure_at_detection, words::percent);
-    items.extend(story::noticed(course).map(|by| format!("noticed by {by}")));
-    items.extend(story::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
+    add("first loss after", course.impact_s, format::duration);
+    add("noticed after", course.detected_s, format::duration);
+    add("over after", course.over_s, format::duration);
+    add("rolled out by the time it is noticed", course.exposure_at_detection, format::percent);
+    items.extend(simulation::noticed(course).map(|by| format!("noticed by {by}")));
+    items.extend(simulation::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
     items.extend(report.stories.iter().map(|it| {
         let label = prose(&it.label).replace(' ', "-");
-        format!("a {label} world (trial {}): {}", it.trial, story::trial(it, &SENTENCES))
+        format!("a {label} world (trial {}): {}", it.trial, simulation::trial(it, &SENTENCES))
     }));
-    let worth = story::worth(report, &WORDING);
+    let worth = simulation::worth(report, &WORDING);
     items.extend(worth.into_iter().map(|worth| match worth.strip_prefix("worth ") {
         Some(money) => format!("the lost orders are worth {money}"),
         None => worth.replace(" of them ", " of the lost orders "),
@@ -224,17 +225,17 @@ fn services(report: &Report) -> Option<String> {
     let mut table = Table::new(&["service", "", "fails", "95% interval", "degraded"], 2);
     table.rows.extend(hit.iter().take(ROWS_MAX).map(|service| unit(service)));
     let failing = hit.iter().filter(|service| service.failed.p >= HIT).count();
-    let all = words::plural(report.services.len(), "service");
+    let all = format::plural(report.services.len(), "service");
     let degraded = hit.len() - failing;
     let degraded = if degraded > 0 {
-        format!(", {} more can be degraded", words::count(degraded as f64))
+        format!(", {} more can be degraded", format::count(degraded as f64))
     } else {
         String::new()
     };
-    let title = format!("Services: {} of {all} can fail{degraded}", words::count(failing as f64));
+    let title = format!("Services: {} of {all} can fail{degraded}", format::count(failing as f64));
     let more = hit.len().saturating_sub(ROWS_MAX);
     let more = if more > 0 {
-        format!("\n\nand {} more", words::count(more as f64))
+        format!("\n\nand {} more", format::count(more as f64))
     } else {
         String::new()
     };
@@ -242,23 +243,23 @@ fn services(report: &Report) -> Option<String> {
 }
 
 fn held(report: &Report) -> Option<String> {
-    let held = story::held(report);
+    let held = simulation::held(report);
     let mut items: Vec<String> = held
         .iter()
         .take(ROWS_MAX)
         .map(|it| {
             let call = WORDING.call(&it.at.caller, &it.at.dependency);
             let passed = if it.at.passed > 0.0 {
-                format!("; got through {}", words::percent(it.at.passed))
+                format!("; got through {}", format::percent(it.at.passed))
             } else {
                 String::new()
             };
             format!("{call}: {}{passed}", it.guards)
         })
         .collect();
-    items.extend(story::unheld(report).iter().take(ROWS_MAX).map(|it| {
+    items.extend(simulation::unheld(report).iter().take(ROWS_MAX).map(|it| {
         let call = WORDING.call(&it.caller, &it.dependency);
-        format!("{call}: nothing held; got through {}", words::percent(it.passed))
+        format!("{call}: nothing held; got through {}", format::percent(it.passed))
     }));
     folded_list("What held, and what did not (shares of worlds)", items)
 }

@@ -1,7 +1,7 @@
 //! A ranking as sentences, as Markdown, and its matrix as CSV.
 
 use super::markdown::{Table, code, folded_list, prose};
-use super::words;
+use crate::prose::format;
 use crate::report::RankReport;
 use crate::report::rank::{OriginReport, Toll};
 
@@ -38,7 +38,7 @@ pub(super) fn essence(report: &RankReport, name: fn(&str) -> String) -> String {
         "The worst {noun} to lose is {}: when it {how}, it takes {} of {} and {} with it{orders}",
         name(&worst.name),
         amount(worst.flows.mean),
-        words::plural(report.flows.len(), "flow"),
+        format::plural(report.flows.len(), "flow"),
         services(worst),
     )
 }
@@ -57,7 +57,7 @@ pub(super) fn single_points(report: &RankReport, name: fn(&str) -> String) -> Ve
     let of_flow = |flow: &crate::report::rank::RankFlow| {
         let points = report.origins.iter().filter(|it| it.single_point_of.contains(&flow.name));
         let names: Vec<String> = points.map(|it| name(&it.name)).collect();
-        (!names.is_empty()).then(|| [name(&flow.name), words::list(&names, "and", NAMES_MAX)])
+        (!names.is_empty()).then(|| [name(&flow.name), format::list(&names, "and", NAMES_MAX)])
     };
     report.flows.iter().filter_map(of_flow).collect()
 }
@@ -68,13 +68,13 @@ pub(super) fn footer(report: &RankReport) -> String {
     let shown = report.origins.len() as u64;
     let left_out = match report.left_out {
         0 => String::new(),
-        more => format!(", {} not shown", words::count(more as f64)),
+        more => format!(", {} not shown", format::count(more as f64)),
     };
     format!(
         "{}: {} {nouns}{left_out}, {} trials each, seed {}, {} engine, blastwave {}",
         report.topology,
-        words::count(shown as f64),
-        words::count(report.trials as f64),
+        format::count(shown as f64),
+        format::count(report.trials as f64),
         report.seed,
         report.engine,
         report.tool_version,
@@ -83,13 +83,13 @@ pub(super) fn footer(report: &RankReport) -> String {
 
 /// Says that fewer trials were run than asked for.
 pub(super) fn interruption(report: &RankReport) -> Option<String> {
-    let trials = words::count(report.trials as f64);
+    let trials = format::count(report.trials as f64);
     report.partial.then(|| format!("Interrupted: {trials} trials of each were run"))
 }
 
 /// A mean of things that are counted.
 pub(super) fn amount(value: f64) -> String {
-    if value == value.round() { words::count(value) } else { words::digits(value, 3) }
+    if value == value.round() { format::count(value) } else { format::digits(value, 3) }
 }
 
 /// A mean with its worst trial, where that is another.
@@ -144,49 +144,9 @@ pub fn markdown(report: &RankReport) -> String {
     text
 }
 
-/// The matrix: a row for each origin, a column for each flow, the share of trials in which the flow
-/// fails. Comma-separated with a header, quoted where needed (RFC 4180, but lines end in `\n`).
-pub fn csv(report: &RankReport) -> String {
-    let mut text = String::from("origin");
-    for flow in &report.matrix.flows {
-        text.push(',');
-        text.push_str(&quoted(flow));
-    }
-    text.push('\n');
-    for (origin, shares) in report.matrix.origins.iter().zip(&report.matrix.failed) {
-        text.push_str(&quoted(origin));
-        for share in shares {
-            text.push_str(&format!(",{share}"));
-        }
-        text.push('\n');
-    }
-    text
-}
-
-/// A field; one that a spreadsheet would take for a formula starts with an apostrophe.
-pub(super) fn quoted(field: &str) -> String {
-    let field = if field.starts_with(['=', '+', '-', '@']) {
-        format!("'{field}")
-    } else {
-        field.to_owned()
-    };
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fields_are_quoted_where_they_must_be() {
-        assert_eq!(quoted("payments"), "payments");
-        assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(quoted("=1+1"), "'=1+1");
-    }
 
     #[test]
     fn amounts_are_whole_where_they_can_be() {

@@ -1,7 +1,7 @@
 //! A verdict on one line, for logs and chats.
 
-use super::story::{self, Wording};
 use super::text::harmless;
+use crate::prose::simulation::{self, Wording};
 use crate::report::Report;
 
 const WORDING: Wording = Wording { name: harmless, arrow: "→" };
@@ -9,11 +9,11 @@ const WORDING: Wording = Wording { name: harmless, arrow: "→" };
 /// The verdict, what was checked, the first reason, and what happens.
 pub fn render(report: &Report) -> String {
     let (topology, change) = (harmless(&report.topology), harmless(&report.change));
-    let essence = story::essence(report, &WORDING);
+    let essence = simulation::essence(report, &WORDING);
     let Some(verdict) = &report.verdict else {
         return format!("{topology}, {change}: {essence}\n");
     };
-    let undecided = if story::is_open(verdict) { ", undecided" } else { "" };
+    let undecided = if simulation::is_open(verdict) { ", undecided" } else { "" };
     let reason =
         verdict.reasons.first().map_or_else(String::new, |it| format!(" {}.", harmless(it)));
     format!(

@@ -1,15 +1,16 @@
 //! Advice: it finds a protection that was taken away, and recommends nothing that its own interval
 //! does not support.
 
+use blastwave::analysis::advise::{Advice, KINDS, Texts, Until, Wanted, find};
+use blastwave::analysis::{Gate, Settings, Stop, advise};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::load;
 use blastwave::model::cost::Cost;
-use blastwave::model::{Change, Costs, Policy, Topology};
+use blastwave::model::{Change, Costs, Topology};
+use blastwave::policy::Policy;
 use blastwave::report::AdviseReport;
 use blastwave::report::advise::ADVISE_SCHEMA;
-use blastwave::study::advise::{Advice, KINDS, Texts, Until, Wanted, find};
-use blastwave::study::{Gate, Settings, Stop, advise};
 
 use crate::exact::topology;
 use crate::topologies::change;

@@ -1,12 +1,12 @@
 //! The engine against arithmetic that fits on a page: where the answer is known, it must come out.
 
+use blastwave::analysis::{Settings, Stop, simulate};
 use blastwave::compile::compile;
 use blastwave::diagnostic::Sources;
 use blastwave::engine::{Silent, Simulation};
 use blastwave::load;
 use blastwave::model::{Change, Seconds, Topology};
 use blastwave::report::{Quantiles, Report};
-use blastwave::study::{Settings, Stop, simulate};
 
 fn read(topology: &str, change: &str) -> (Topology, Change) {
     let mut sources = Sources::default();

@@ -1,14 +1,14 @@
 //! Comparisons: the same trials on every side, differences with their intervals, what only one side
 //! contains.
 
+use blastwave::analysis::compare::{Side, compare};
+use blastwave::analysis::{Settings, Stop};
 use blastwave::compile::compile;
 use blastwave::engine::{Silent, Simulation};
 use blastwave::model::Seconds;
 use blastwave::render;
 use blastwave::report::CompareReport;
 use blastwave::report::compare::COMPARE_SCHEMA;
-use blastwave::study::compare::{Side, compare};
-use blastwave::study::{Settings, Stop};
 use blastwave::summary::difference::Paired;
 
 use crate::exact::topology;

@@ -4,14 +4,14 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use blastwave::analysis::diagnose::{Prior, Question, diagnose};
+use blastwave::analysis::{Settings, Stop};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::load;
 use blastwave::model::Observation;
 use blastwave::report::DiagnosisReport;
 use blastwave::report::diagnosis::DIAGNOSIS_SCHEMA;
-use blastwave::study::diagnose::{Prior, Question, diagnose};
-use blastwave::study::{Settings, Stop};
 
 use crate::exact::topology;
 

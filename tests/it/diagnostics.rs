@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::load;
-use blastwave::model::{Change, Policy, Scenario, Topology, lint};
+use blastwave::model::{Change, Scenario, Topology, lint};
+use blastwave::policy::Policy;
 use blastwave::render::diagnostics::{Style, render};
 
 /// Codes whose files are too large or too strange to be kept; `load.rs` makes them.

@@ -1,13 +1,13 @@
 //! Explanations: cut sets and importance with names, the ways that failure took, protections.
 
+use blastwave::analysis::explain::Asked;
+use blastwave::analysis::{Settings, Stop, explain};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::model::{Change, Topology};
 use blastwave::render;
 use blastwave::report::ExplainReport;
 use blastwave::report::explain::{EXPLAIN_SCHEMA, FlowExplained, PathReport};
-use blastwave::study::explain::Asked;
-use blastwave::study::{Settings, Stop, explain};
 
 use crate::chain::chain;
 use crate::exact::{dense, topology};

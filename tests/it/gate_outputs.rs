@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use blastwave::analysis::{self, Gate, Settings, Stop};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::load;
-use blastwave::model::{Change, Policy, Topology};
-use blastwave::study::{self, Gate, Settings, Stop};
+use blastwave::model::{Change, Topology};
+use blastwave::policy::Policy;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -288,7 +289,7 @@ fn exactly_on_the_limit_at_most_one_of_twenty_gates_proceeds() {
     let gate = Gate { policy: Some((&policy, false)), max_trials: 1600, ..Gate::default() };
     let decided = (1..=1000).map(|seed| {
         let settings = Settings { seed, stop: Stop::Trials(100), ..Settings::default() };
-        let report = study::check(&topology, &change, &gate, &settings, &Silent);
+        let report = analysis::check(&topology, &change, &gate, &settings, &Silent);
         report.verdict.unwrap().decision
     });
     let proceeded = decided.filter(|it| it == "proceed").count();

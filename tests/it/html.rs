@@ -1,5 +1,9 @@
 //! The HTML report: whole, harmless whatever things are called, small, and the same each time.
 
+use blastwave::analysis::compare::Side;
+use blastwave::analysis::explain::Asked;
+use blastwave::analysis::rank::{By, Ranking, rank};
+use blastwave::analysis::{Settings, Stop, compare, explain, simulate};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::load;
@@ -7,10 +11,6 @@ use blastwave::model::{Change, Seconds, Topology};
 use blastwave::render::html::{self, Made};
 use blastwave::report::focus::Lens;
 use blastwave::report::{FocusReport, PageReport};
-use blastwave::study::compare::Side;
-use blastwave::study::explain::Asked;
-use blastwave::study::rank::{By, Ranking, rank};
-use blastwave::study::{Settings, Stop, compare, explain, simulate};
 
 /// Names that break what is put together from text.
 const HOSTILE: [&str; 6] =

@@ -3,18 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use blastwave::analysis::{Settings, Stop, simulate};
+use blastwave::chart::{
+    self, Lanes, Size, Style, Theme, cascade, cascade_csv, dot, losses, mermaid, timeline,
+};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::load;
 use blastwave::model::{Change, Incident, Topology};
-use blastwave::render::picture::{
-    self, Lanes, Size, Style, Theme, cascade, cascade_csv, dot, losses, mermaid, timeline,
-};
 use blastwave::report::focus::{
     BoxReport, EdgeReport, FOCUS_SCHEMA, FlowHit, FocusReport, HeldReport, Lens,
 };
 use blastwave::report::{Interval, ObservedReport, Report};
-use blastwave::study::{Settings, Stop, simulate};
 use roxmltree::Document;
 
 use crate::random::{Dice, Features, scenario};
@@ -285,12 +285,12 @@ fn a_png_has_the_size_it_should_and_is_refused_where_it_would_be_huge() {
     let svg = cascade(&random_focus(3), &Style { theme: Theme::Light, ..Style::default() });
     let document = parsed(&svg);
     let width: f64 = document.root_element().attribute("width").unwrap().parse().unwrap();
-    let bytes = picture::png(&svg, 2.0, None).unwrap();
+    let bytes = chart::png(&svg, 2.0, None).unwrap();
     assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
     let wide = u32::from_be_bytes(bytes[16..20].try_into().unwrap());
     assert_eq!(f64::from(wide), (width * 2.0).ceil());
-    assert_eq!(picture::png(&svg, 2.0, None).unwrap(), bytes, "equal pictures give equal bytes");
-    assert!(picture::png(&svg, 20.0, None).is_err());
+    assert_eq!(chart::png(&svg, 2.0, None).unwrap(), bytes, "equal pictures give equal bytes");
+    assert!(chart::png(&svg, 20.0, None).is_err());
 }
 
 fn root() -> PathBuf {
@@ -330,7 +330,7 @@ fn before_and_after_are_headed_by_what_differs() {
         ..random_focus(7)
     };
     let drawn = |before: Vec<FlowHit>, after: Vec<FlowHit>| {
-        let svg = picture::before_after(&of(before), &of(after), &Style::default());
+        let svg = chart::before_after(&of(before), &of(after), &Style::default());
         let document = parsed(&svg);
         let is_title = |it: &roxmltree::Node<'_, '_>| it.tag_name().name() == "title";
         let title = document.root_element().children().find(is_title);

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use blastwave::analysis::rank::{By, Ranking, obstacle, rank};
+use blastwave::analysis::{Settings, Stop};
 use blastwave::engine::origins::Mode;
 use blastwave::engine::simd::Level;
 use blastwave::engine::{Choice, Silent};
 use blastwave::report::RankReport;
 use blastwave::report::rank::RANK_SCHEMA;
-use blastwave::study::rank::{By, Ranking, obstacle, rank};
-use blastwave::study::{Settings, Stop};
 use blastwave::{
     model::{Share, Topology},
     render,

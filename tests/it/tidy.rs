@@ -89,8 +89,10 @@ fn the_architecture_names_every_file_and_no_other() {
 
 #[test]
 fn a_room_uses_only_rooms_to_its_left() {
-    const ROOMS: [&str; 9] =
-        ["load", "model", "import", "compile", "engine", "summary", "report", "study", "render"];
+    const ROOMS: [&str; 12] = [
+        "load", "model", "policy", "import", "compile", "engine", "summary", "report", "analysis",
+        "prose", "chart", "render",
+    ];
     let mut found = Vec::new();
     for (path, text) in code() {
         let Some((room, _)) = path.strip_prefix("src/").and_then(|path| path.split_once('/'))
@@ -98,6 +100,8 @@ fn a_room_uses_only_rooms_to_its_left() {
             continue;
         };
         let own = ROOMS.iter().position(|name| *name == room);
+        // Tests of a room may hold it beside a later one: every file format has its schema in `model`.
+        let text = text.split_once("#[cfg(test)]").map_or(text.as_str(), |(code, _)| code);
         for (index, line) in text.lines().enumerate() {
             if line.trim_start().starts_with("//") {
                 continue;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use blastwave::analysis::{Settings, Stop, simulate};
 use blastwave::compile::compile;
 use blastwave::diagnostic::Sources;
 use blastwave::engine::{Silent, Simulation, Tally};
@@ -11,7 +12,6 @@ use blastwave::load;
 use blastwave::model::{Change, Topology};
 use blastwave::render;
 use blastwave::report::{Report, UnitReport};
-use blastwave::study::{Settings, Stop, simulate};
 
 const TRIALS: u64 = 4_096;
 

@@ -57,7 +57,7 @@ pub(crate) const SHAPES: [&[&read::Shape]; 7] = [
         &super::action::ACTION,
         &super::incident::CONTAINMENT,
     ],
-    &[&super::policy::POLICY, &super::policy::RULE],
+    &[&crate::policy::POLICY, &crate::policy::RULE],
     &[&super::cost::COSTS, &super::cost::COST],
     &[&super::observation::OBSERVATION, &super::incident::OBSERVED],
 ];

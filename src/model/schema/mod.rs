@@ -86,7 +86,7 @@ mod tests {
         accepts(CHANGE, include_str!("../../../tests/it/files/full-change.yaml"));
         accepts(SCENARIO, include_str!("../../../tests/it/files/full-scenario.yaml"));
         accepts(INCIDENT, include_str!("../../../tests/it/files/full-incident.yaml"));
-        accepts(POLICY, crate::model::policy::DEFAULT);
+        accepts(POLICY, crate::policy::DEFAULT);
         accepts(COST, include_str!("../../../tests/it/files/full-cost.yaml"));
         accepts(OBSERVED, include_str!("../../../tests/it/files/full-observed.yaml"));
     }

@@ -4,10 +4,10 @@ use super::shell::{bare, name, page, plain, sentence, text};
 use super::simulated::STYLE;
 use super::table::{Cell, Table};
 use super::{Made, figure, list, section};
-use crate::render::comparison as said;
-use crate::render::picture;
-use crate::render::story::Wording;
-use crate::render::words;
+use crate::chart;
+use crate::prose::comparison as said;
+use crate::prose::format;
+use crate::prose::simulation::Wording;
 use crate::report::compare::{Difference, FlowDifference, LossDifference, PairReport, SideReport};
 use crate::report::{CompareReport, FocusReport, Interval, PageReport};
 
@@ -22,7 +22,7 @@ pub fn comparison(report: &CompareReport, focuses: &[FocusReport], made: &Made<'
         body.push_str(&format!("<p class=\"lead\">{}</p>\n", sentence(verdict)));
     }
     if report.partial {
-        let trials = words::count(report.trials as f64);
+        let trials = format::count(report.trials as f64);
         body.push_str(&format!(
             "<p class=\"alarm\"><strong>Interrupted: these are the first {trials} trials only.</strong></p>\n"
         ));
@@ -107,11 +107,11 @@ fn picture_of(
     let (Some(a), Some(b)) = (of(&pair.a), of(&pair.b)) else { return String::new() };
     if pair.identical {
         return figure(
-            &picture::cascade(a, &STYLE).replace("bw-cascade-", &format!("bw-cascade-{index}-")),
+            &chart::cascade(a, &STYLE).replace("bw-cascade-", &format!("bw-cascade-{index}-")),
         );
     }
     // Every picture of a page has names of its own for its title and its description.
-    let svg = picture::before_after(a, b, &STYLE);
+    let svg = chart::before_after(a, b, &STYLE);
     figure(&svg.replace("bw-before-after-", &format!("bw-before-after-{index}-")))
 }
 
@@ -160,7 +160,7 @@ fn failed(report: &CompareReport, of: &str, flow: &str) -> Cell {
 }
 
 fn share(of: &Interval) -> Cell {
-    Cell::Figure(of.exact.unwrap_or(of.p), words::estimate(of))
+    Cell::Figure(of.exact.unwrap_or(of.p), format::estimate(of))
 }
 
 /// A difference of probabilities, in percentage points.
@@ -175,7 +175,7 @@ fn points_of(of: &Difference) -> Cell {
 
 fn losses(flow: &FlowDifference) -> Vec<Cell> {
     let Some(lost) = &flow.orders_lost else { return (0..5).map(|_| Cell::Unknown).collect() };
-    let orders = |value: f64| Cell::Figure(value, words::digits(value, 3));
+    let orders = |value: f64| Cell::Figure(value, format::digits(value, 3));
     vec![
         orders(lost.a),
         orders(lost.b),
@@ -192,16 +192,16 @@ fn range(of: &Difference) -> String {
     }
     let signed = |value: f64| {
         let sign = if value < 0.0 { "-" } else { "+" };
-        format!("{sign}{}", words::digits(value.abs(), 3))
+        format!("{sign}{}", format::digits(value.abs(), 3))
     };
     format!("{} ({} to {})", signed(of.value), signed(of.low), signed(of.high))
 }
 
 fn total(of: &LossDifference, measure: &str) -> String {
     let (what, show): (_, fn(f64) -> String) = if measure == "orders_lost" {
-        ("orders lost on average", |value| words::digits(value, 3))
+        ("orders lost on average", |value| format::digits(value, 3))
     } else {
-        ("of requests fail at peak", words::percent)
+        ("of requests fail at peak", format::percent)
     };
     let change = match measure {
         "orders_lost" => range(&of.difference),
@@ -229,11 +229,11 @@ fn points(report: &CompareReport) -> Vec<String> {
     let of = |side: &SideReport| {
         let points = side.single_points.iter().map(|it| {
             let flows: Vec<String> = it.flows.iter().map(|it| name(it)).collect();
-            format!("{} ({})", name(&it.name), words::list(&flows, "and", 4))
+            format!("{} ({})", name(&it.name), format::list(&flows, "and", 4))
         });
         let points: Vec<String> = points.collect();
         let said =
-            if points.is_empty() { "none".to_owned() } else { words::list(&points, "and", 12) };
+            if points.is_empty() { "none".to_owned() } else { format::list(&points, "and", 12) };
         format!("{}: {said}", name(&side.name))
     };
     report.sides.iter().map(of).collect()
@@ -253,7 +253,7 @@ fn assumptions(report: &CompareReport) -> Vec<String> {
 fn facts(report: &CompareReport) -> Vec<(&'static str, String)> {
     let sides: Vec<String> = report.sides.iter().map(|it| name(&it.name)).collect();
     let what = if report.of == "changes" { "changes" } else { "topologies" };
-    let mut facts = vec![(what, words::list(&sides, "and", 12))];
+    let mut facts = vec![(what, format::list(&sides, "and", 12))];
     if let Some(first) = report.sides.first() {
         facts.push(match what {
             "changes" => ("topology", name(&first.result.topology)),
@@ -263,11 +263,11 @@ fn facts(report: &CompareReport) -> Vec<(&'static str, String)> {
     let renames: Vec<String> =
         report.renames.iter().map(|[old, new]| format!("{} is {}", name(old), name(new))).collect();
     if !renames.is_empty() {
-        facts.push(("taken for the same", words::list(&renames, "and", 12)));
+        facts.push(("taken for the same", format::list(&renames, "and", 12)));
     }
     facts.push((
         "trials",
-        format!("{} on each side, seed {}", words::count(report.trials as f64), report.seed),
+        format!("{} on each side, seed {}", format::count(report.trials as f64), report.seed),
     ));
     facts.push(("program", format!("blastwave {}", report.tool_version)));
     facts

@@ -3,9 +3,9 @@
 use super::shell::{bare, name, page, plain, sentence, text};
 use super::table::{Cell, Table};
 use super::{Made, figure, list, section};
-use crate::render::picture::{self, Size, Style, Theme};
+use crate::chart::{self, Size, Style, Theme};
+use crate::prose::format;
 use crate::render::rank as said;
-use crate::render::words;
 use crate::report::rank::Toll;
 use crate::report::{PageReport, RankReport};
 
@@ -24,7 +24,7 @@ pub fn rank(report: &RankReport, made: &Made<'_>) -> String {
          <p id=\"bw-status\" role=\"status\"></p>\n</div>\n<main>\n",
     );
     let style = Style { size: Size::Slide, theme: Theme::Embedded, font: None };
-    let heat = figure(&picture::heatmap(report, &style));
+    let heat = figure(&chart::heatmap(report, &style));
     body.push_str(&section("heat", "Which flow fails when which breaks", &heat));
     body.push_str(&section(
         "origins",
@@ -41,7 +41,7 @@ pub fn rank(report: &RankReport, made: &Made<'_>) -> String {
     let facts = [
         ("topology", name(&report.topology)),
         ("what breaks", format!("each {}, which is then {}", said::nouns(report)[0], report.mode)),
-        ("trials", format!("{} each, seed {}", words::count(report.trials as f64), report.seed)),
+        ("trials", format!("{} each, seed {}", format::count(report.trials as f64), report.seed)),
         ("program", format!("blastwave {}", report.tool_version)),
     ];
     body.push_str(&made.section(&facts));
@@ -60,7 +60,7 @@ fn origins(report: &RankReport) -> String {
     let figure = |toll: &Toll| Cell::Figure(toll.mean, said::toll(toll));
     for origin in &report.origins {
         let mut cells = vec![
-            Cell::Figure(origin.rank as f64, words::count(origin.rank as f64)),
+            Cell::Figure(origin.rank as f64, format::count(origin.rank as f64)),
             Cell::Markup(origin.team.as_deref().map_or_else(String::new, bare)),
             figure(&origin.flows),
             figure(&origin.services),

@@ -3,9 +3,9 @@
 use super::shell::{bare, name, page, sentence, text};
 use super::simulated::{STYLE, controls};
 use super::{Made, figure, list, section};
-use crate::render::picture::{self, Lanes};
+use crate::chart::{self, Lanes};
+use crate::prose::simulation::Wording;
 use crate::render::review::{Block, Review};
-use crate::render::story::Wording;
 use crate::report::PageReport;
 
 const WORDING: Wording = Wording { name: marked, arrow: "→" };
@@ -43,10 +43,10 @@ fn markup(block: &Block, id: &str, review: &Review<'_>) -> String {
         Block::Said(said) => format!("<p>{}</p>\n", sentence(said)),
         Block::List(items) | Block::Tasks(items) => list(items),
         Block::Table(rows) => table(rows, id),
-        Block::Cascade => figure(&picture::cascade(review.focus, &STYLE)),
+        Block::Cascade => figure(&chart::cascade(review.focus, &STYLE)),
         Block::Timeline => {
             let Review { report, focus, observed, .. } = *review;
-            let drawn = picture::timeline(report, focus, Lanes::Team, Some(observed), &STYLE);
+            let drawn = chart::timeline(report, focus, Lanes::Team, Some(observed), &STYLE);
             drawn.map_or_else(|_| String::new(), |svg| figure(&svg))
         }
     }

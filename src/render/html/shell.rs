@@ -1,7 +1,7 @@
 //! What surrounds a page: its policy, its style, its data and its script.
 
 use super::sha256;
-use crate::render::picture;
+use crate::chart;
 use crate::report::PageReport;
 
 const SCRIPT: &str = include_str!("report.js");
@@ -16,7 +16,7 @@ const MARKS: [char; 2] = ['\u{E000}', '\u{E001}'];
 /// further script whatever stands in the body, no request to anywhere.
 pub(super) fn page(title: &str, body: &str, data: &PageReport) -> String {
     let style =
-        format!("{STYLE}@media (prefers-color-scheme: dark) {{\n{}}}\n", picture::dark_rules());
+        format!("{STYLE}@media (prefers-color-scheme: dark) {{\n{}}}\n", chart::dark_rules());
     let (script_is, style_is) = (sha256::source(SCRIPT), sha256::source(&style));
     let title = text(title);
     let data = json(data);
@@ -34,7 +34,7 @@ pub(super) fn page(title: &str, body: &str, data: &PageReport) -> String {
 
 /// Text that stands for itself in HTML.
 pub(super) fn text(text: &str) -> String {
-    picture::escaped(text)
+    chart::escaped(text)
 }
 
 /// A name by itself: its letters may run from right to left, and turn nothing around it.

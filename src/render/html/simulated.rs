@@ -3,9 +3,9 @@
 use super::shell::{bare, name, page, plain, sentence, text};
 use super::table::{Cell, Table};
 use super::{Made, figure, list, section};
-use crate::render::picture::{self, Lanes, Size, Style, Theme};
-use crate::render::story::{self, Wording};
-use crate::render::words;
+use crate::chart::{self, Lanes, Size, Style, Theme};
+use crate::prose::format;
+use crate::prose::simulation::{self, Wording};
 use crate::report::{
     DependencyReport, ExplainReport, FocusReport, Interval, ObservedReport, PageReport, Report,
     Spread, UnitReport, Verdict,
@@ -38,33 +38,34 @@ pub fn diagrams(
     observed: Option<&ObservedReport>,
     made: &Made<'_>,
 ) -> String {
-    let essence = story::essence(report, &WORDING);
+    let essence = simulation::essence(report, &WORDING);
     let mut body = head(report, &essence);
     body.push_str(&controls(report, data));
     body.push_str("<main>\n");
     body.push_str(&section("flows", "Flows", &flows(report)));
-    let cascade = figure(&picture::cascade(focus, &STYLE));
+    let cascade = figure(&chart::cascade(focus, &STYLE));
     body.push_str(&section("cascade", "Who fails, and what holds", &cascade));
     body.push_str(&section("when", "When", &when(report, focus, observed)));
-    let losses = picture::losses(report, &STYLE).ok();
+    let losses = chart::losses(report, &STYLE).ok();
     let losses = losses.map_or_else(String::new, |svg| figure(&svg));
     body.push_str(&section(
         "losses",
         "Orders lost",
-        &(losses + &list(&story::worth(report, &WORDING))),
+        &(losses + &list(&simulation::worth(report, &WORDING))),
     ));
-    let tornado = explained.and_then(|it| picture::tornado(it, &STYLE).ok());
+    let tornado = explained.and_then(|it| chart::tornado(it, &STYLE).ok());
     let tornado = tornado.map_or_else(String::new, |svg| figure(&svg));
     body.push_str(&section("tornado", "What matters most", &tornado));
     body.push_str(&section("services", "Services", &services(report)));
     body.push_str(&section("held", "What held, and what did not", &held(report)));
-    let unknowns = story::unknowns(report).into_iter().map(|it| story::unknown(it, &WORDING));
+    let unknowns =
+        simulation::unknowns(report).into_iter().map(|it| simulation::unknown(it, &WORDING));
     let unknowns: Vec<String> = unknowns.collect();
     body.push_str(&section("unknowns", "Not stated, and it matters", &list(&unknowns)));
     body.push_str(&section("assumed", "Assumed", &list(&report.assumptions)));
     body.push_str(&made.section(&facts(report)));
     body.push_str("</main>\n");
-    body.push_str(&format!("<footer><p>{}</p></footer>\n", text(&story::footer(report))));
+    body.push_str(&format!("<footer><p>{}</p></footer>\n", text(&simulation::footer(report))));
     page(&plain(&essence), &body, data)
 }
 
@@ -76,13 +77,13 @@ fn head(report: &Report, essence: &str) -> String {
     } else {
         head.push_str(&format!("<h1>{}</h1>\n", sentence(essence)));
     }
-    if let Some(said) = story::per_rollout(report, &WORDING) {
+    if let Some(said) = simulation::per_rollout(report, &WORDING) {
         head.push_str(&format!("<p>{}</p>\n", sentence(&said)));
     }
-    if let Some(said) = story::interruption(report) {
+    if let Some(said) = simulation::interruption(report) {
         head.push_str(&format!("<p class=\"alarm\"><strong>{}</strong></p>\n", sentence(&said)));
     }
-    for (word, said) in story::alarms(report, &WORDING) {
+    for (word, said) in simulation::alarms(report, &WORDING) {
         let said = sentence(&said);
         head.push_str(&format!("<p class=\"alarm\"><strong>{word}:</strong> {said}</p>\n"));
     }
@@ -93,7 +94,7 @@ fn head(report: &Report, essence: &str) -> String {
 fn decision(verdict: &Verdict) -> String {
     let (class, word) = match verdict.decision.as_str() {
         "proceed" => ("proceed", "Proceed"),
-        "caution" if story::is_open(verdict) => ("caution", "Caution, undecided"),
+        "caution" if simulation::is_open(verdict) => ("caution", "Caution, undecided"),
         "caution" => ("caution", "Caution"),
         _ => ("stop", "Stop"),
     };
@@ -130,7 +131,7 @@ pub(super) fn controls(report: &Report, data: &PageReport) -> String {
 }
 
 fn share(of: &Interval) -> Cell {
-    let shown = format!("{} ({})", words::estimate(of), words::interval(of, DASH));
+    let shown = format!("{} ({})", format::estimate(of), format::interval(of, DASH));
     Cell::Figure(of.exact.unwrap_or(of.p), shown)
 }
 
@@ -145,15 +146,15 @@ fn flows(report: &Report) -> String {
         let failed = flow.failed.exact.unwrap_or(flow.failed.p);
         let meter = format!(
             "<meter min=\"0\" max=\"1\" low=\"0.01\" high=\"0.5\" optimum=\"0\" value=\"{failed}\">{}</meter>",
-            words::percent(failed)
+            format::percent(failed)
         );
         let mut cells = vec![Cell::Markup(meter), share(&flow.failed), share(&flow.degraded)];
         if has_losses {
             match &flow.orders_lost {
                 Some(lost) => cells.extend([
-                    Cell::Figure(lost.mean, words::mean(lost)),
-                    Cell::Figure(lost.p95, words::quantile(lost.p95, lost)),
-                    Cell::Figure(lost.max, words::quantile(lost.max, lost)),
+                    Cell::Figure(lost.mean, format::mean(lost)),
+                    Cell::Figure(lost.p95, format::quantile(lost.p95, lost)),
+                    Cell::Figure(lost.max, format::quantile(lost.max, lost)),
                 ]),
                 None => cells.extend([Cell::Unknown, Cell::Unknown, Cell::Unknown]),
             }
@@ -178,7 +179,7 @@ fn services(report: &Report) -> String {
     }
     let mut table = Table::new("bw-services", &columns);
     let time = |spread: Option<Spread>| match spread {
-        Some(spread) => Cell::Figure(spread.p50, words::duration(spread.p50)),
+        Some(spread) => Cell::Figure(spread.p50, format::duration(spread.p50)),
         None => Cell::Unknown,
     };
     for service in &report.services {
@@ -186,7 +187,7 @@ fn services(report: &Report) -> String {
         let tier = service
             .tier
             .map_or(Cell::Unknown, |tier| Cell::Figure(f64::from(tier), tier.to_string()));
-        let figure = |of: &Interval| Cell::Figure(of.exact.unwrap_or(of.p), words::estimate(of));
+        let figure = |of: &Interval| Cell::Figure(of.exact.unwrap_or(of.p), format::estimate(of));
         let mut cells =
             vec![Cell::Markup(team), tier, figure(&service.failed), figure(&service.degraded)];
         if has_time {
@@ -200,21 +201,21 @@ fn services(report: &Report) -> String {
 fn held(report: &Report) -> String {
     let columns = ["caller:", "dependency:", "failure came in", "got through", "held:"];
     let mut table = Table::new("bw-held", &columns);
-    let held = story::held(report).into_iter().map(|it| (it.at, it.guards));
-    let unheld = story::unheld(report).into_iter().map(|it| (it, "nothing held".to_owned()));
+    let held = simulation::held(report).into_iter().map(|it| (it.at, it.guards));
+    let unheld = simulation::unheld(report).into_iter().map(|it| (it, "nothing held".to_owned()));
     let all: Vec<(&DependencyReport, String)> = held.chain(unheld).collect();
     let more = all.len().saturating_sub(HELD_MAX);
     for (at, guards) in all.into_iter().take(HELD_MAX) {
         let cells = [
             Cell::Markup(bare(&at.dependency)),
-            Cell::Figure(at.tried, words::percent(at.tried)),
-            Cell::Figure(at.passed, words::percent(at.passed)),
+            Cell::Figure(at.tried, format::percent(at.tried)),
+            Cell::Figure(at.passed, format::percent(at.passed)),
             Cell::Markup(text(&guards)),
         ];
         table.row(&bare(&at.caller), &cells);
     }
     let more = if more > 0 {
-        let calls = words::plural(more, "more call");
+        let calls = format::plural(more, "more call");
         format!(
             "<p class=\"soft\">And {calls}: select a service to see those to it and from it.</p>\n"
         )
@@ -226,23 +227,23 @@ fn held(report: &Report) -> String {
 
 fn when(report: &Report, focus: &FocusReport, observed: Option<&ObservedReport>) -> String {
     let course = &report.course;
-    let drawn = picture::timeline(report, focus, Lanes::Team, observed, &STYLE).ok();
+    let drawn = chart::timeline(report, focus, Lanes::Team, observed, &STYLE).ok();
     let mut body = drawn.map_or_else(String::new, |svg| figure(&svg));
     let mut items = Vec::new();
     let mut add = |what: &str, spread: Option<Spread>| {
         items.extend(spread.map(|spread| {
-            let (half, most) = (words::duration(spread.p50), words::duration(spread.p95));
+            let (half, most) = (format::duration(spread.p50), format::duration(spread.p95));
             format!("{what}: {half} in half of the worlds, {most} in 19 of 20")
         }));
     };
     add("first loss after", course.impact_s);
     add("noticed after", course.detected_s);
     add("over after", course.over_s);
-    items.extend(story::noticed(course).map(|by| format!("noticed by {by}")));
-    items.extend(story::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
+    items.extend(simulation::noticed(course).map(|by| format!("noticed by {by}")));
+    items.extend(simulation::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
     items.extend(report.stories.iter().map(|it| {
         let label = it.label.replace(' ', "-");
-        format!("a {label} world (trial {}): {}", it.trial, story::trial(it, &WORDING))
+        format!("a {label} world (trial {}): {}", it.trial, simulation::trial(it, &WORDING))
     }));
     body.push_str(&list(&items));
     body
@@ -250,18 +251,18 @@ fn when(report: &Report, focus: &FocusReport, observed: Option<&ObservedReport>)
 
 fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let targets = report.targets.iter().map(|target| {
-        let modes = target.modes.iter().map(|(mode, p)| format!("{mode} {}", words::stated(*p)));
+        let modes = target.modes.iter().map(|(mode, p)| format!("{mode} {}", format::stated(*p)));
         let modes: Vec<String> = modes.collect();
-        let chance = words::stated(target.probability);
+        let chance = format::stated(target.probability);
         format!("{} breaks in {chance}: {}", name(&target.name), modes.join(", "))
     });
     let targets: Vec<String> = targets.collect();
-    let trials = words::count(report.trials as f64);
+    let trials = format::count(report.trials as f64);
     vec![
         ("topology", name(&report.topology)),
         ("change", name(&report.change)),
         ("what breaks", targets.join("; ")),
-        ("chance that the change breaks", words::stated(report.failure_probability)),
+        ("chance that the change breaks", format::stated(report.failure_probability)),
         ("trials", format!("{trials}, seed {}, {} engine", report.seed, report.engine)),
         ("program", format!("blastwave {}", report.tool_version)),
     ]

@@ -1,9 +1,9 @@
 //! A review as Markdown: one file, pictures as Mermaid, ready to be pasted.
 
 use super::{Block, Review};
+use crate::chart::mermaid;
+use crate::prose::simulation::Wording;
 use crate::render::markdown::{code, prose};
-use crate::render::picture::mermaid;
-use crate::render::story::Wording;
 
 /// A review as one Markdown document. `command` makes it again.
 ///

@@ -9,7 +9,7 @@ mod timeline;
 
 pub use markdown::markdown;
 
-use super::story::Wording;
+use crate::prose::simulation::Wording;
 use crate::report::replay::IncidentReport;
 use crate::report::{AdviseReport, FocusReport, ObservedReport, Report};
 

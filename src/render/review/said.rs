@@ -1,8 +1,8 @@
 //! What a review says, section by section.
 
 use super::{Block, Review};
-use crate::render::story::{self, Wording};
-use crate::render::{advice as advised, words};
+use crate::prose::simulation::{self, Wording};
+use crate::prose::{advice as advised, format};
 use crate::report::replay::{ActionReport, ComponentReport, ContainmentReport, DurationReport};
 
 /// How many names a sentence holds.
@@ -18,7 +18,8 @@ const NEAR: f64 = 2.0;
 pub(super) fn summary(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let mut items = vec![format!("What happened: {}", happened(review, wording))];
     items.extend(course(review).map(|said| format!("When: {said}")));
-    items.push(format!("What the simulation says: {}", story::essence(review.report, wording)));
+    items
+        .push(format!("What the simulation says: {}", simulation::essence(review.report, wording)));
     items.push(format!("How well it agrees: {}", agreement(review)));
     let advice = advised::essence(review.advice, wording).join(" ");
     let advice = advice.strip_prefix("What helps most: ").unwrap_or(&advice);
@@ -34,15 +35,15 @@ fn happened(review: &Review<'_>, wording: &Wording) -> String {
     let (failed, degraded, well) = (of("failed"), of("degraded"), of("unaffected"));
     let mut parts = Vec::new();
     if !failed.is_empty() {
-        parts.push(format!("{} failed", words::list(&failed, "and", NAMES)));
+        parts.push(format!("{} failed", format::list(&failed, "and", NAMES)));
     }
     if !degraded.is_empty() {
         let verb = if degraded.len() == 1 { "was" } else { "were" };
-        parts.push(format!("{} {verb} degraded", words::list(&degraded, "and", NAMES)));
+        parts.push(format!("{} {verb} degraded", format::list(&degraded, "and", NAMES)));
     }
     if !well.is_empty() {
         let verb = if well.len() == 1 { "was" } else { "were" };
-        parts.push(format!("{} {verb} not affected", words::list(&well, "and", NAMES)));
+        parts.push(format!("{} {verb} not affected", format::list(&well, "and", NAMES)));
     }
     if parts.is_empty() { "nothing is written down.".to_owned() } else { parts.join("; ") + "." }
 }
@@ -52,9 +53,9 @@ fn course(review: &Review<'_>) -> Option<String> {
     let seen = review.observed;
     let lasted = review.replayed.duration.and_then(|it| it.observed_s);
     let parts = [
-        seen.detected_s.map(|at| format!("noticed after {}", words::duration(at))),
-        seen.mitigated_s.map(|at| format!("the cause gone after {}", words::duration(at))),
-        lasted.map(|it| format!("{} from the first impact to the last", words::duration(it))),
+        seen.detected_s.map(|at| format!("noticed after {}", format::duration(at))),
+        seen.mitigated_s.map(|at| format!("the cause gone after {}", format::duration(at))),
+        lasted.map(|it| format!("{} from the first impact to the last", format::duration(it))),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", ") + ".")
@@ -63,7 +64,7 @@ fn course(review: &Review<'_>) -> Option<String> {
 fn agreement(review: &Review<'_>) -> String {
     let all = &review.replayed.components;
     let hits = all.iter().filter(|it| it.is_hit()).count();
-    let known = words::plural(all.len(), "component");
+    let known = format::plural(all.len(), "component");
     let misses = all.len() - hits;
     let verdict = match (all.len(), misses) {
         (0, _) => "nothing was written down to hold it against".to_owned(),
@@ -88,11 +89,11 @@ fn duration(it: DurationReport) -> Option<String> {
     let (observed, predicted) = (it.observed_s?, it.predicted_s?);
     let mut said = format!(
         "it took {}, and takes {} (median) by the simulation",
-        words::duration(observed),
-        words::duration(predicted)
+        format::duration(observed),
+        format::duration(predicted)
     );
     if let Some(given) = it.given_actions_s {
-        let given = words::duration(given);
+        let given = format::duration(given);
         said.push_str(&format!(", {given} with what operators did"));
     }
     Some(said)
@@ -139,8 +140,8 @@ fn row(it: &ComponentReport, wording: &Wording) -> Vec<String> {
         (wording.name)(&it.name),
         it.observed.clone(),
         it.predicted.clone(),
-        words::percent(rounded(it.failed)),
-        words::percent(rounded(it.degraded)),
+        format::percent(rounded(it.failed)),
+        format::percent(rounded(it.degraded)),
         if it.is_hit() { "agrees" } else { "miss" }.to_owned(),
     ]
 }
@@ -149,13 +150,13 @@ fn miss(it: &ComponentReport, wording: &Wording) -> String {
     let name = (wording.name)(&it.name);
     let was = state(&it.observed);
     let by = match it.predicted.as_str() {
-        "failed" => format!("fails in {} of trials", words::percent(rounded(it.failed))),
+        "failed" => format!("fails in {} of trials", format::percent(rounded(it.failed))),
         "degraded" => format!(
             "is degraded in {} of trials, and fails in {}",
-            words::percent(rounded(it.degraded)),
-            words::percent(rounded(it.failed))
+            format::percent(rounded(it.degraded)),
+            format::percent(rounded(it.failed))
         ),
-        _ => format!("is hit in {} of trials", words::percent(rounded(it.degraded))),
+        _ => format!("is hit in {} of trials", format::percent(rounded(it.degraded))),
     };
     format!("{name} {was}; by the simulation it {by}.")
 }
@@ -175,8 +176,8 @@ fn missed_duration(it: DurationReport) -> Option<String> {
         format!(
             "It took {}; by the simulation {} (median), with the delays of detection and rollback \
              that are stated or else documented defaults.",
-            words::duration(observed),
-            words::duration(predicted)
+            format::duration(observed),
+            format::duration(predicted)
         )
     })
 }
@@ -190,7 +191,7 @@ fn unseen(review: &Review<'_>, wording: &Wording) -> Option<String> {
     (!names.is_empty()).then(|| {
         format!(
             "{} {verb} by the simulation, and nothing is written down of what they did.",
-            words::list(&names, "and", NAMES)
+            format::list(&names, "and", NAMES)
         )
         .replace("of what they did", if names.len() == 1 { "of it" } else { "of them" })
     })
@@ -200,7 +201,7 @@ fn unseen(review: &Review<'_>, wording: &Wording) -> Option<String> {
 pub(super) fn difference(it: &ActionReport, wording: &Wording) -> String {
     let names = |all: &[String]| {
         let all: Vec<String> = all.iter().map(|it| (wording.name)(it)).collect();
-        words::list(&all, "and", NAMES)
+        format::list(&all, "and", NAMES)
     };
     let mut parts = Vec::new();
     if !it.spared.is_empty() {
@@ -210,7 +211,7 @@ pub(super) fn difference(it: &ActionReport, wording: &Wording) -> String {
         parts.push(format!("without it better: {}", names(&it.made_worse)));
     }
     if let Some([with, without]) = it.durations() {
-        let [with, without] = [with, without].map(words::duration);
+        let [with, without] = [with, without].map(format::duration);
         parts.push(format!("it lasts {with} with it, {without} without"));
     }
     if parts.is_empty() {
@@ -234,7 +235,7 @@ pub(super) fn held(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
         blocks.push(Block::Said("Taken away in the simulation, one at a time:".to_owned()));
         blocks.push(Block::List(taken));
     }
-    let guards = story::held(review.report);
+    let guards = simulation::held(review.report);
     let count = guards.len();
     let mut items: Vec<String> = guards
         .into_iter()
@@ -242,25 +243,25 @@ pub(super) fn held(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
         .map(|it| {
             let call = wording.call(&it.at.caller, &it.at.dependency);
             let through = match it.at.passed {
-                passed if passed > 0.0 => format!("; got through in {}", words::percent(passed)),
+                passed if passed > 0.0 => format!("; got through in {}", format::percent(passed)),
                 _ => String::new(),
             };
             format!("{call}: {}{through}", it.guards)
         })
         .collect();
     if count > GUARDS {
-        items.push(format!("and at {}", words::plural(count - GUARDS, "more call")));
+        items.push(format!("and at {}", format::plural(count - GUARDS, "more call")));
     }
     if !items.is_empty() {
         blocks.push(Block::Said("By the simulation, as shares of trials:".to_owned()));
         blocks.push(Block::List(items));
     }
-    let open: Vec<String> = story::unheld(review.report)
+    let open: Vec<String> = simulation::unheld(review.report)
         .into_iter()
         .map(|it| wording.call(&it.caller, &it.dependency))
         .collect();
     if !open.is_empty() {
-        let calls = words::list(&open, "and", NAMES);
+        let calls = format::list(&open, "and", NAMES);
         blocks.push(Block::Said(format!("Failure came in and nothing held at {calls}.")));
     }
     blocks
@@ -270,7 +271,7 @@ fn contained(it: &ContainmentReport, wording: &Wording) -> String {
     let what = (wording.name)(&it.what);
     let names = |names: &[String]| {
         let names: Vec<String> = names.iter().map(|it| (wording.name)(it)).collect();
-        words::list(&names, "and", NAMES)
+        format::list(&names, "and", NAMES)
     };
     match it.confirmed {
         Some(true) => {
@@ -317,13 +318,14 @@ pub(super) fn grounds(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
         items.push(format!("Sources: {}", sources.join(", ")));
     }
     items.extend(review.observed.notes.as_ref().map(|it| (wording.name)(it)));
-    let unknowns = story::unknowns(review.report).into_iter();
+    let unknowns = simulation::unknowns(review.report).into_iter();
     items.extend(
-        unknowns.map(|it| format!("Not stated, and it matters: {}", story::unknown(it, wording))),
+        unknowns
+            .map(|it| format!("Not stated, and it matters: {}", simulation::unknown(it, wording))),
     );
     let assumed = review.report.assumptions.iter();
     items.extend(assumed.map(|it| format!("Assumed: {}", (wording.name)(it))));
-    items.push(story::footer(review.report));
+    items.push(simulation::footer(review.report));
     vec![Block::List(items)]
 }
 

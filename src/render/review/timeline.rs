@@ -2,8 +2,8 @@
 
 use super::said::difference;
 use super::{Block, Review};
-use crate::render::story::Wording;
-use crate::render::words;
+use crate::prose::format;
+use crate::prose::simulation::Wording;
 use crate::report::observed::Observation;
 use crate::report::replay::ActionReport;
 use crate::report::{Spread, UnitReport};
@@ -25,7 +25,7 @@ pub(super) fn blocks(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let mut rows = vec![["time", "what was seen", "by the simulation"].map(str::to_owned).to_vec()];
     rows.extend(events.into_iter().take(ROWS).map(|it| {
         let at =
-            it.at.map_or_else(|| "not known".to_owned(), |at| format!("+{}", words::duration(at)));
+            it.at.map_or_else(|| "not known".to_owned(), |at| format!("+{}", format::duration(at)));
         vec![at, it.seen, it.simulated]
     }));
     let mut blocks = vec![
@@ -37,7 +37,7 @@ pub(super) fn blocks(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
         Block::Table(rows),
     ];
     if left_out > 0 {
-        blocks.push(Block::Said(format!("And {} more.", words::count(left_out as f64))));
+        blocks.push(Block::Said(format!("And {} more.", format::count(left_out as f64))));
     }
     if review.report.course.kind == "time" {
         blocks.push(Block::Timeline);
@@ -76,8 +76,8 @@ fn events(review: &Review<'_>, wording: &Wording) -> Vec<Event> {
 
 fn observation(review: &Review<'_>, it: &Observation, wording: &Wording) -> Event {
     let verb = if it.state == "failed" { "fails" } else { "is degraded" };
-    let share = it.severity.map(|it| format!(" for {} of requests", words::stated(it)));
-    let until = it.until_s.map(|it| format!(", until +{}", words::duration(it)));
+    let share = it.severity.map(|it| format!(" for {} of requests", format::stated(it)));
+    let until = it.until_s.map(|it| format!(", until +{}", format::duration(it)));
     let source = it.source.as_ref().map(|it| format!(": “{}”", (wording.name)(it)));
     let parts = [share, until, source].map(Option::unwrap_or_default).concat();
     let units = if it.is_flow { &review.report.flows } else { &review.report.services };
@@ -90,7 +90,7 @@ fn observation(review: &Review<'_>, it: &Observation, wording: &Wording) -> Even
 }
 
 fn simulated(unit: &UnitReport) -> String {
-    let (failed, degraded) = (words::estimate(&unit.failed), words::estimate(&unit.degraded));
+    let (failed, degraded) = (format::estimate(&unit.failed), format::estimate(&unit.degraded));
     let what = match (unit.failed.p, unit.degraded.p) {
         (failed, degraded) if failed <= 0.0 && degraded <= 0.0 => return "not hit".to_owned(),
         (share, _) if share <= 0.0 => format!("degraded in {degraded} of trials"),
@@ -102,7 +102,7 @@ fn simulated(unit: &UnitReport) -> String {
 
 /// `first after 45 s (12 s–3 min)`.
 fn said(what: &str, spread: Spread) -> String {
-    let [low, median, high] = [spread.p10, spread.p50, spread.p90].map(words::duration);
+    let [low, median, high] = [spread.p10, spread.p50, spread.p90].map(format::duration);
     if low == high {
         return if spread.p50 <= 0.0 {
             format!("{what} at once")
@@ -116,7 +116,7 @@ fn said(what: &str, spread: Spread) -> String {
 fn action(it: &ActionReport, wording: &Wording) -> Event {
     let target = it.target.as_ref().map(|it| format!(" {}", (wording.name)(it)));
     let caller = it.caller.as_ref().map(|it| format!(" for {}", (wording.name)(it)));
-    let share = it.share.map(|it| format!(", {}", words::stated(it)));
+    let share = it.share.map(|it| format!(", {}", format::stated(it)));
     let what = it.action.replace('_', " ");
     let more = [target, caller, share].map(Option::unwrap_or_default).concat();
     Event {

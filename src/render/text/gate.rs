@@ -2,7 +2,7 @@
 
 use super::Page;
 use super::ink::Ink;
-use crate::render::differences;
+use crate::prose::differences;
 use crate::report::Report;
 
 /// Adds the sections for which there is something to say.

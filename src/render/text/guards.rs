@@ -2,8 +2,8 @@
 
 use super::Page;
 use super::ink::{Ink, Line, columns, shorten};
-use crate::render::story::{self, Held};
-use crate::render::words;
+use crate::prose::format;
+use crate::prose::simulation::{self, Held};
 use crate::report::Report;
 
 /// How many calls are shown of either kind.
@@ -12,8 +12,8 @@ const UNHELD_MAX: usize = 3;
 
 /// Adds the section where failure came to a call at all.
 pub(super) fn add(page: &mut Page, report: &Report) {
-    let held = story::held(report);
-    let unheld = story::unheld(report);
+    let held = simulation::held(report);
+    let unheld = simulation::unheld(report);
     if held.is_empty() && unheld.is_empty() {
         return;
     }
@@ -21,7 +21,7 @@ pub(super) fn add(page: &mut Page, report: &Report) {
     let rows: Vec<[String; 3]> = held.iter().take(HELD_MAX).map(|it| row(page, it)).collect();
     add_rows(page, &rows);
     if held.len() > HELD_MAX {
-        let more = words::plural(held.len() - HELD_MAX, "more call");
+        let more = format::plural(held.len() - HELD_MAX, "more call");
         page.paragraph(Ink::Faint, "  ", &format!("and at {more}"));
     }
     if !unheld.is_empty() {
@@ -29,10 +29,10 @@ pub(super) fn add(page: &mut Page, report: &Report) {
             .iter()
             .map(|it| {
                 let call = page.wording.call(&it.caller, &it.dependency);
-                format!("{call} {}", words::percent(it.passed))
+                format!("{call} {}", format::percent(it.passed))
             })
             .collect();
-        let calls = words::list(&calls, "and", UNHELD_MAX);
+        let calls = format::list(&calls, "and", UNHELD_MAX);
         page.notice(Ink::Doubtful, "  nothing held", &format!("at {calls}"));
     }
 }
@@ -41,7 +41,7 @@ fn row(page: &Page, held: &Held<'_>) -> [String; 3] {
     let call = page.wording.call(&held.at.caller, &held.at.dependency);
     let passed = held.at.passed;
     let passed = if passed > 0.0 {
-        format!("got through {}", words::percent(passed))
+        format!("got through {}", format::percent(passed))
     } else {
         String::new()
     };

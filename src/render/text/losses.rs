@@ -2,7 +2,7 @@
 
 use super::Page;
 use super::ink::{Ink, Line, columns};
-use crate::render::{story, words};
+use crate::prose::{format, simulation};
 use crate::report::{HistogramReport, Report, TotalReport};
 
 /// Adds the section where orders are counted and some are lost.
@@ -17,7 +17,7 @@ pub(super) fn add(page: &mut Page, report: &Report) {
     }
     let figures = figures(total);
     page.parts("  ", &figures);
-    let worth = story::worth(report, &page.wording);
+    let worth = simulation::worth(report, &page.wording);
     if !worth.is_empty() {
         page.parts("  ", &worth);
     }
@@ -26,15 +26,15 @@ pub(super) fn add(page: &mut Page, report: &Report) {
 /// The mean and how sure it is, and how often nothing is lost.
 fn remark(page: &Page, total: &TotalReport) -> String {
     let of = &total.orders_lost;
-    let mean = words::mean(of);
+    let mean = format::mean(of);
     let interval = if of.mean_high > of.mean_low {
-        format!(" ({})", words::mean_interval(of, page.glyphs.dash))
+        format!(" ({})", format::mean_interval(of, page.glyphs.dash))
     } else {
         String::new()
     };
     let none = total.histogram.as_ref().map_or(0.0, |histogram| histogram.none);
     let none = if none > 0.0 {
-        format!("; none in {} of worlds", words::percent(none))
+        format!("; none in {} of worlds", format::percent(none))
     } else {
         String::new()
     };
@@ -45,14 +45,14 @@ fn remark(page: &Page, total: &TotalReport) -> String {
 fn curve(page: &mut Page, histogram: &HistogramReport) {
     let (Some(first), Some(last)) = (histogram.ends.first(), histogram.ends.last()) else { return };
     let is_linear = histogram.scale == "linear";
-    let from = if is_linear { "0".to_owned() } else { format!("under {}", words::count(*first)) };
+    let from = if is_linear { "0".to_owned() } else { format!("under {}", format::count(*first)) };
     let mut line = Line::of(Ink::Plain, "  ");
     line.push(Ink::Faint, from).blank(1);
     line.push(Ink::Doubtful, page.glyphs.curve(&histogram.shares)).blank(1);
-    line.push(Ink::Faint, words::count(*last));
+    line.push(Ink::Faint, format::count(*last));
     let mut remarks = Vec::new();
     if histogram.beyond > 0.0 {
-        remarks.push(format!("more in {} of worlds", words::percent(histogram.beyond)));
+        remarks.push(format!("more in {} of worlds", format::percent(histogram.beyond)));
     }
     if !is_linear {
         remarks.push("in steps of 1, 2, 5, 10".to_owned());
@@ -70,7 +70,7 @@ fn figures(total: &TotalReport) -> Vec<String> {
     let of = &total.orders_lost;
     let tail = [("1 in 2", of.p50), ("1 in 20", of.p95), ("1 in 100", of.p99)];
     let tail =
-        tail.map(|(how_often, orders)| format!("{how_often}: {}", words::quantile(orders, of)));
-    let worst = format!("worst {}", words::quantile(of.max, of));
+        tail.map(|(how_often, orders)| format!("{how_often}: {}", format::quantile(orders, of)));
+    let worst = format!("worst {}", format::quantile(of.max, of));
     tail.into_iter().chain([worst]).collect()
 }

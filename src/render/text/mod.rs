@@ -28,7 +28,7 @@ pub use trial::render_trial;
 use glyphs::Glyphs;
 use ink::{Ink, Line, clean, columns, wrap};
 
-use super::story::{self, Wording};
+use crate::prose::simulation::{self, Wording};
 use crate::report::Report;
 
 /// How the text shall look.
@@ -70,7 +70,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     unknown(&mut page, report);
     assumed(&mut page, report);
     page.gap();
-    let mut footer = story::footer(report);
+    let mut footer = simulation::footer(report);
     if page.widths.as_ref().is_some_and(|widths| widths.has(units::SHARE)) {
         footer.push_str(" At peak: requests that fail at the worst moment, on average.");
     }
@@ -207,20 +207,20 @@ impl Page {
 }
 
 fn headline(page: &mut Page, report: &Report) {
-    if let Some(interruption) = story::interruption(report) {
+    if let Some(interruption) = simulation::interruption(report) {
         page.paragraph(Ink::Doubtful, "", &interruption);
         page.gap();
     }
     verdict(page, report);
-    let essence = story::essence(report, &page.wording);
+    let essence = simulation::essence(report, &page.wording);
     page.paragraph(Ink::Strong, "", &essence);
-    if let Some(per_rollout) = story::per_rollout(report, &page.wording) {
+    if let Some(per_rollout) = simulation::per_rollout(report, &page.wording) {
         page.paragraph(Ink::Plain, "", &per_rollout);
     }
-    if let Some(files) = story::files(report, &page.wording) {
+    if let Some(files) = simulation::files(report, &page.wording) {
         page.paragraph(Ink::Plain, "", &files);
     }
-    for (word, text) in story::alarms(report, &page.wording) {
+    for (word, text) in simulation::alarms(report, &page.wording) {
         let word = format!("{} {word}:", page.glyphs.warning);
         page.notice(Ink::Bad, &word, &text);
     }
@@ -236,7 +236,7 @@ fn verdict(page: &mut Page, report: &Report) {
     let word = format!("{}:", verdict.decision.to_uppercase());
     let reasons: Vec<String> = verdict.reasons.iter().map(|reason| page.name(reason)).collect();
     let first = reasons.first().map_or("no reason was given", String::as_str);
-    let undecided = if story::is_silently_open(verdict) { "undecided. " } else { "" };
+    let undecided = if simulation::is_silently_open(verdict) { "undecided. " } else { "" };
     page.notice(ink, &word, &format!("{undecided}{first}"));
     let start = format!("  {} ", page.glyphs.bullet);
     for reason in reasons.iter().skip(1) {
@@ -246,13 +246,13 @@ fn verdict(page: &mut Page, report: &Report) {
 }
 
 fn unknown(page: &mut Page, report: &Report) {
-    let unknowns = story::unknowns(report);
+    let unknowns = simulation::unknowns(report);
     if unknowns.is_empty() {
         return;
     }
     page.head("Not stated", "and it matters: the result at best and at worst");
     for it in unknowns {
-        let text = story::unknown(it, &page.wording);
+        let text = simulation::unknown(it, &page.wording);
         page.paragraph(Ink::Plain, "  ", &text);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::ink::Ink;
 use super::{Page, Style};
-use crate::render::explanation::Section;
-use crate::render::{advice, comparison, diagnosis, explanation};
+use crate::prose::explanation::Section;
+use crate::prose::{advice, comparison, diagnosis, explanation};
 use crate::report::{
     AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport,
 };

@@ -2,7 +2,7 @@
 
 use super::ink::{Ink, Line, columns, shorten};
 use super::{Page, Style, losses, units};
-use crate::render::{story, words};
+use crate::prose::{format, simulation};
 use crate::report::focus::{BoxReport, EdgeReport};
 use crate::report::{FocusReport, Report};
 use crate::sort::Arrange as _;
@@ -25,7 +25,7 @@ pub fn render_tree(report: &Report, focus: &FocusReport, style: &Style) -> Strin
     draw(&mut page, &rows);
     legend(&mut page, focus);
     page.gap();
-    page.paragraph(Ink::Faint, "", &story::footer(report));
+    page.paragraph(Ink::Faint, "", &simulation::footer(report));
     page.text
 }
 
@@ -147,13 +147,13 @@ fn row(page: &Page, focus: &FocusReport, tree: &Tree, at: usize, lead: String) -
 fn state(it: &BoxReport, focus: &FocusReport) -> String {
     let what = match it.state.as_str() {
         "origin" => "breaks".to_owned(),
-        "fails" | "may_fail" => format!("fails {}", words::percent(rounded(it.failed.p))),
-        "degrades" => format!("degraded {}", words::percent(rounded(it.degraded.p))),
+        "fails" | "may_fail" => format!("fails {}", format::percent(rounded(it.failed.p))),
+        "degrades" => format!("degraded {}", format::percent(rounded(it.degraded.p))),
         _ => "holds".to_owned(),
     };
     let fails = matches!(it.state.as_str(), "fails" | "may_fail");
     match it.first_failed_s.filter(|first| focus.has_time && fails && first.p50 > 0.0) {
-        Some(first) => format!("{what} +{}", words::duration(first.p50)),
+        Some(first) => format!("{what} +{}", format::duration(first.p50)),
         None => what,
     }
 }
@@ -161,13 +161,13 @@ fn state(it: &BoxReport, focus: &FocusReport) -> String {
 fn came(page: &Page, focus: &FocusReport, edge: &EdgeReport) -> (Ink, String) {
     let guard = edge.guard(focus.threshold);
     let held = guard
-        .map(|it| format!("{} held {}", page.name(&it.guard), words::percent(rounded(it.share))));
+        .map(|it| format!("{} held {}", page.name(&it.guard), format::percent(rounded(it.share))));
     let through = match edge.kind.as_str() {
         "runs_in" => Some("runs there".to_owned()),
         "load" => Some("is flooded".to_owned()),
         "degraded" => Some("lacks its answers".to_owned()),
         _ if edge.passed >= focus.threshold => {
-            Some(format!("got through {}", words::percent(rounded(edge.passed))))
+            Some(format!("got through {}", format::percent(rounded(edge.passed))))
         }
         _ => None,
     };
@@ -235,18 +235,18 @@ fn legend(page: &mut Page, focus: &FocusReport) {
     let mut parts = vec![format!("{through} failure got through"), format!("{held} a guard held")];
     let mut left = Vec::new();
     if focus.beyond > 0 {
-        left.push(format!("{} hit too", words::plural(focus.beyond, "service")));
+        left.push(format!("{} hit too", format::plural(focus.beyond, "service")));
     }
     if focus.rarely_hit > 0 {
-        let share = words::stated((focus.threshold * 1000.0).round() / 1000.0);
-        let services = words::plural(focus.rarely_hit, "service");
+        let share = format::stated((focus.threshold * 1000.0).round() / 1000.0);
+        let services = format::plural(focus.rarely_hit, "service");
         left.push(format!("{services} hit in under {share} of worlds"));
     }
     if focus.untouched > 0 {
-        left.push(format!("{} never touched", words::plural(focus.untouched, "service")));
+        left.push(format!("{} never touched", format::plural(focus.untouched, "service")));
     }
     if !left.is_empty() {
-        parts.push(format!("not shown: {}", words::list(&left, "and", 3)));
+        parts.push(format!("not shown: {}", format::list(&left, "and", 3)));
     }
     page.parts("  ", &parts);
 }

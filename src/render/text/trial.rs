@@ -2,7 +2,7 @@
 
 use super::ink::{Ink, Line};
 use super::{Page, Style};
-use crate::render::words;
+use crate::prose::format;
 use crate::report::StoryReport;
 use crate::report::story::{StateReport, StepReport};
 
@@ -16,8 +16,8 @@ pub fn render_trial(trial: &StoryReport, style: &Style) -> String {
     let mut page = Page::new(*style);
     let lost = trial
         .orders_lost
-        .map_or_else(String::new, |lost| format!(": {} orders lost", words::digits(lost, 3)));
-    page.paragraph(Ink::Strong, "", &format!("Trial {}{lost}", words::count(trial.trial as f64)));
+        .map_or_else(String::new, |lost| format!(": {} orders lost", format::digits(lost, 3)));
+    page.paragraph(Ink::Strong, "", &format!("Trial {}{lost}", format::count(trial.trial as f64)));
     for step in &trial.steps {
         page.gap();
         add(&mut page, step);
@@ -27,12 +27,12 @@ pub fn render_trial(trial: &StoryReport, style: &Style) -> String {
 
 fn add(page: &mut Page, step: &StepReport) {
     let dash = page.glyphs.dash;
-    let (from, until) = (words::duration(step.from_s), words::duration(step.until_s));
+    let (from, until) = (format::duration(step.from_s), format::duration(step.until_s));
     let mut head = Line::of(Ink::Strong, format!("{from} {dash} {until}"));
-    let exposure = words::percent(step.exposure);
+    let exposure = format::percent(step.exposure);
     head.blank(2).push(Ink::Faint, format!("{exposure} have the change"));
     if let Some(lost) = step.orders_lost.filter(|lost| *lost > 0.0) {
-        head.blank(2).push(Ink::Bad, format!("{} orders lost", words::digits(lost, 3)));
+        head.blank(2).push(Ink::Bad, format!("{} orders lost", format::digits(lost, 3)));
     }
     page.line(&head);
     for event in &step.events {
@@ -46,13 +46,13 @@ fn add(page: &mut Page, step: &StepReport) {
         }
         let more = states.len().saturating_sub(STATES_MAX);
         if more > 0 {
-            page.paragraph(Ink::Faint, "    ", &format!("and {} more", words::count(more as f64)));
+            page.paragraph(Ink::Faint, "    ", &format!("and {} more", format::count(more as f64)));
         }
     }
     for it in &step.overloads {
         let service = page.name(&it.service);
-        let (load, capacity) = (words::digits(it.load, 3), words::digits(it.capacity, 3));
-        let lost = words::percent(it.lost);
+        let (load, capacity) = (format::digits(it.load, 3), format::digits(it.capacity, 3));
+        let lost = format::percent(it.lost);
         let text = format!(
             "{service} gets {load} times its normal load and can serve {capacity}: {lost} is lost"
         );
@@ -72,7 +72,7 @@ fn add_state(page: &mut Page, state: &StateReport) {
     ];
     let shares = shares.into_iter().filter(|(share, _)| *share > 0.0);
     let shares: Vec<String> =
-        shares.map(|(share, word)| format!("{} {word}", words::percent(share))).collect();
+        shares.map(|(share, word)| format!("{} {word}", format::percent(share))).collect();
     let name = page.name(&state.name);
     let name = super::ink::shorten(&name, page.style.width / 2, page.glyphs.ellipsis);
     let mut line = Line::of(Ink::Plain, "    ");

@@ -3,8 +3,8 @@
 use super::Page;
 use super::ink::Ink;
 use super::table::{Bar, Cell, Row, Table, Widths};
-use crate::render::story::HIT;
-use crate::render::words;
+use crate::prose::format;
+use crate::prose::simulation::HIT;
 use crate::report::{Report, UnitReport};
 
 /// How many are shown at the most.
@@ -77,7 +77,7 @@ fn flows(page: &Page, report: &Report) -> Vec<Row> {
     let head = head("Flows", [lost, tail]);
     let body = shown_flows(report).into_iter().map(|flow| {
         let (lost, tail) = match &flow.orders_lost {
-            Some(lost) => (words::mean(lost), words::quantile(lost.p95, lost)),
+            Some(lost) => (format::mean(lost), format::quantile(lost.p95, lost)),
             None if has_losses => ("not known".to_owned(), String::new()),
             None => (String::new(), String::new()),
         };
@@ -92,7 +92,7 @@ fn services(page: &Page, report: &Report) -> Vec<Row> {
     let head = head("Services", [first, lasted]);
     let body = shown_services(report).into_iter().map(|service| {
         let time = |spread: Option<crate::report::Spread>| {
-            spread.map_or_else(String::new, |spread| words::duration(spread.p50))
+            spread.map_or_else(String::new, |spread| format::duration(spread.p50))
         };
         let cells = [time(service.first_failed_s), time(service.failed_for_s)];
         row(page, service, is_target(report, service), cells.map(|it| Cell::new(Ink::Plain, it)))
@@ -118,10 +118,10 @@ fn row(page: &Page, unit: &UnitReport, is_target: bool, last: [Cell; 2]) -> Row 
         _ => Ink::Plain,
     };
     let mut cells = vec![
-        Cell::new(ink, words::estimate(&unit.failed)),
-        Cell::new(Ink::Faint, words::interval(&unit.failed, page.glyphs.dash)),
-        Cell::new(Ink::Plain, words::estimate(&unit.degraded)),
-        Cell::new(Ink::Plain, words::percent(unit.failing_share)),
+        Cell::new(ink, format::estimate(&unit.failed)),
+        Cell::new(Ink::Faint, format::interval(&unit.failed, page.glyphs.dash)),
+        Cell::new(Ink::Plain, format::estimate(&unit.degraded)),
+        Cell::new(Ink::Plain, format::percent(unit.failing_share)),
     ];
     cells.extend(last);
     let name = if unit.critical == Some(true) { Ink::Strong } else { Ink::Plain };
@@ -147,16 +147,16 @@ fn rest(page: &mut Page, all: &[UnitReport], shown: &[&UnitReport], noun: &str) 
     let mut parts = Vec::new();
     if failing > 0 {
         let most = left.iter().map(|unit| unit.failed.p).fold(0.0, f64::max);
-        let each = format!("can fail (at most in {})", words::percent(most));
-        parts.push(format!("{} more {each}", words::plural(failing, noun)));
+        let each = format!("can fail (at most in {})", format::percent(most));
+        parts.push(format!("{} more {each}", format::plural(failing, noun)));
     }
     if degraded > 0 {
-        parts.push(format!("{} more can be degraded", words::plural(degraded, noun)));
+        parts.push(format!("{} more can be degraded", format::plural(degraded, noun)));
     }
     if well > 0 {
-        let under = words::percent(HIT);
+        let under = format::percent(HIT);
         let verb = if well == 1 { "is" } else { "are" };
-        parts.push(format!("{} {verb} hit in under {under} of worlds", words::plural(well, noun)));
+        parts.push(format!("{} {verb} hit in under {under} of worlds", format::plural(well, noun)));
     }
     page.paragraph(Ink::Faint, "  ", &parts.join(", "));
 }

@@ -4,7 +4,7 @@
 use super::Page;
 use super::ink::{Ink, columns};
 use super::table::{Bar, Cell, Row, Table, Widths};
-use crate::render::{story, words};
+use crate::prose::{format, simulation};
 use crate::report::{CourseReport, Report, Spread};
 
 /// Columns that are given up where the page is narrow: how far the rollout had come.
@@ -47,7 +47,7 @@ fn stories(page: &mut Page, report: &Report) {
     for (label, trial) in labels.iter().zip(&report.stories) {
         let rest = " ".repeat(width - columns(label));
         let number = trial.trial;
-        let text = story::trial(trial, &page.wording);
+        let text = simulation::trial(trial, &page.wording);
         page.notice(Ink::Strong, &format!("{label}{rest}"), &format!("{text} (--trial {number})"));
     }
 }
@@ -78,7 +78,7 @@ fn cells(course: &CourseReport, of: fn(Spread) -> f64) -> Vec<Cell> {
         )
     };
     let exposure = course.exposure_at_detection;
-    let exposure = exposure.map_or_else(String::new, |exposure| words::percent(of(exposure)));
+    let exposure = exposure.map_or_else(String::new, |exposure| format::percent(of(exposure)));
     vec![
         time(course.impact_s),
         time(course.detected_s),
@@ -88,7 +88,7 @@ fn cells(course: &CourseReport, of: fn(Spread) -> f64) -> Vec<Cell> {
 }
 
 fn in_words(time: f64) -> String {
-    if time <= 0.0 { "at once".to_owned() } else { words::duration(time) }
+    if time <= 0.0 { "at once".to_owned() } else { format::duration(time) }
 }
 
 /// Times on a strip: logarithmic, since a minute matters at the start and an hour at the end.
@@ -116,8 +116,8 @@ impl Scale {
 
 fn remarks(page: &Page, course: &CourseReport) -> Vec<String> {
     let impact = course.impact.filter(|impact| impact.p < 1.0);
-    let impact = impact.map(|it| format!("orders are lost in {} of worlds", words::estimate(&it)));
-    let noticed = story::noticed(course).map(|by| format!("noticed by {by}"));
-    let rollout = story::rollout(course, &page.wording).map(|it| format!("rollout {it}"));
+    let impact = impact.map(|it| format!("orders are lost in {} of worlds", format::estimate(&it)));
+    let noticed = simulation::noticed(course).map(|by| format!("noticed by {by}"));
+    let rollout = simulation::rollout(course, &page.wording).map(|it| format!("rollout {it}"));
     [rollout, noticed, impact].into_iter().flatten().collect()
 }

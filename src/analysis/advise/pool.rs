@@ -1,0 +1,123 @@
+//! Choosing among protections by few trials, and taking the best together.
+
+use super::protection::{Protection, Step};
+use super::{Estimate, Measure, SCREEN, SLACK, STEPS, State, mean};
+use crate::analysis::Settings;
+use crate::engine::Progress;
+use crate::engine::parallel;
+use crate::model::Costs;
+use crate::report::advise::AdviceReport;
+use crate::sort::Arrange as _;
+
+/// How many trials tell which dependencies matter at all.
+const GLANCE: u64 = 128;
+/// How many candidates are estimated.
+pub(super) const KEPT: usize = 16;
+/// How many a gate is offered.
+const OFFERED: usize = 24;
+
+/// What protections are chosen from, and by what.
+pub(super) struct Pool<'a> {
+    pub(super) base: &'a State,
+    pub(super) settings: &'a Settings,
+    pub(super) measure: Measure,
+    pub(super) costs: &'a Costs,
+    pub(super) progress: &'a dyn Progress,
+}
+
+/// Protections taken one after the other, each as it is told and as its steps.
+type Taken = Vec<(AdviceReport, (String, Vec<Step>))>;
+
+impl Pool<'_> {
+    /// The mean saving of each of some states, by few trials.
+    fn glance(&self, from: &State, all: &[Vec<Step>], trials: u64) -> Vec<f64> {
+        let before: f64 = from.play(self.settings, 0, trials, self.measure).iter().sum();
+        let saved = |steps: &Vec<Step>| {
+            if self.progress.is_cancelled() {
+                return 0.0;
+            }
+            let after = from.with(steps).play(self.settings, 0, trials, self.measure);
+            (before - after.iter().sum::<f64>()) / trials as f64
+        };
+        parallel::each_of(all, saved)
+    }
+
+    /// Of the dependencies that failure passed, those whose best protection would save most; a gate may
+    /// ask for what saves nothing by itself.
+    pub(super) fn places(&self, passed: &[usize], is_gated: bool) -> Vec<usize> {
+        let ideal: Vec<Vec<Step>> = passed
+            .iter()
+            .map(|at| vec![Step::Timeout(*at), Step::Validate(*at), Step::Soft(*at)])
+            .collect();
+        let saved = self.glance(self.base, &ideal, GLANCE);
+        let mut order: Vec<usize> =
+            (0..passed.len()).filter(|it| is_gated || saved[*it] > SLACK).collect();
+        order.arrange_by(|a, b| saved[*b].total_cmp(&saved[*a]).then(a.cmp(b)));
+        order.into_iter().take(KEPT).map(|it| passed[it]).collect()
+    }
+
+    /// The candidates that seem to save most for their cost: of those of one kind at one place, the
+    /// one that does, with the fewest steps where several do. Those that save nothing by themselves come
+    /// last, and how many do is told too.
+    pub(super) fn screen(&self, all: Vec<Protection>) -> (Vec<Protection>, usize) {
+        let steps: Vec<Vec<Step>> = all.iter().map(|it| it.steps.clone()).collect();
+        let saved = self.glance(self.base, &steps, SCREEN);
+        let mut rated: Vec<(f64, Protection)> = saved
+            .into_iter()
+            .zip(all)
+            .map(|(saved, it)| (if saved > SLACK { saved / it.cost(self.costs) } else { 0.0 }, it))
+            .collect();
+        rated.arrange_by(|a, b| b.0.total_cmp(&a.0));
+        // To be near is no order of its own: a may be near b and b near c, and a not near c.
+        let is_near = |a: &(f64, Protection), b: &(f64, Protection)| a.0 - b.0 <= SLACK * a.0;
+        for near in rated.chunk_by_mut(is_near) {
+            near.arrange_by_key(|it| it.1.steps.len());
+        }
+        let mut kept: Vec<Protection> = Vec::new();
+        let mut saving = 0;
+        for (worth, protection) in rated {
+            let is_known = |it: &Protection| it.kind == protection.kind && it.at == protection.at;
+            if kept.len() < OFFERED && !kept.iter().any(is_known) {
+                saving += usize::from(worth > 0.0);
+                kept.push(protection);
+            }
+        }
+        (kept, saving)
+    }
+
+    /// Takes what saves most for its cost one after the other, as long as each saves for certain.
+    pub(super) fn together(
+        &self,
+        mut left: Vec<Protection>,
+        before: &[f64],
+        estimate: &Estimate<'_>,
+    ) -> (Taken, f64) {
+        let (mut state, mut now) = (self.base.clone(), before.to_vec());
+        let mut taken = Taken::new();
+        let mut done: Vec<Step> = Vec::new();
+        while taken.len() < STEPS && !self.progress.is_cancelled() {
+            for protection in &mut left {
+                protection.steps.retain(|step| !done.contains(step));
+            }
+            left.retain(|protection| !protection.steps.is_empty());
+            let steps: Vec<Vec<Step>> = left.iter().map(|it| it.steps.clone()).collect();
+            let saved = self.glance(&state, &steps, SCREEN);
+            let worth = |at: usize| saved[at] / left[at].cost(self.costs);
+            let best = (0..left.len())
+                .filter(|it| saved[*it] > SLACK)
+                .max_by(|a, b| worth(*a).total_cmp(&worth(*b)).then(b.cmp(a)));
+            let Some(best) = best else { break };
+            let protection = left.remove(best);
+            let next = state.with(&protection.steps);
+            let losses = next.play(self.settings, SCREEN, estimate.end, self.measure);
+            let advice = estimate.advice(&state, &protection, &now, &losses);
+            if advice.saved.low <= 0.0 {
+                break;
+            }
+            done.extend(&protection.steps);
+            taken.push((advice, (protection.what, protection.steps)));
+            (state, now) = (next, losses);
+        }
+        (taken, mean(&now))
+    }
+}

@@ -1,0 +1,309 @@
+//! Protections as steps that edit a topology or a change.
+
+use crate::analysis::unknowns::dependency_mut;
+use crate::model::change::{Delay, Detection, KillSwitch, Rollback, Rollout, Routing, Stage};
+use crate::model::cost::Costs;
+use crate::model::topology::{
+    Cache, Caller, Criticality, DomainId, Fallback, Overload, ServiceId, Timeout,
+};
+use crate::model::{Change, Seconds, Share, Topology, defaults};
+use crate::report::advise::EditReport;
+
+/// Something to try.
+#[derive(Clone, Debug)]
+pub(super) struct Protection {
+    pub(super) kind: &'static str,
+    /// Whose.
+    pub(super) at: String,
+    /// In a sentence.
+    pub(super) what: String,
+    pub(super) steps: Vec<Step>,
+}
+
+impl Protection {
+    /// What all its steps cost.
+    pub(super) fn cost(&self, costs: &Costs) -> f64 {
+        self.steps.iter().map(|step| costs.of(step.kind(), &self.at)).sum()
+    }
+}
+
+/// One thing to change; dependencies by their number as written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Step {
+    Timeout(usize),
+    Breaker(usize),
+    Validate(usize),
+    Soft(usize),
+    Fallback(usize),
+    Retry(usize),
+    Cache(usize),
+    SecondDomain(ServiceId, DomainId),
+    Shed(ServiceId),
+    KillSwitch,
+    SmallerFirst,
+    LongerBake,
+    Gate,
+    FasterDetection,
+    FasterRollback,
+}
+
+fn share(value: f64) -> Share {
+    Share::new(value).expect("a constant between 0 and 1")
+}
+
+/// Half of a delay, in whole seconds or milliseconds: so it is written in a file as it is simulated.
+pub(super) fn half(delay: Delay) -> Delay {
+    let half = |it: Seconds| {
+        let half = it.get() / 2.0;
+        let rounded = if half >= 10.0 { half.round() } else { (half * 1e3).round() / 1e3 };
+        Seconds::new(rounded).expect("half of a duration is one")
+    };
+    Delay { median: half(delay.median), p95: half(delay.p95) }
+}
+
+pub(super) fn delay_yaml(delay: Delay) -> String {
+    format!("median: {}, p95: {}", delay.median, delay.p95)
+}
+
+pub(super) const KILL_SWITCH: Delay =
+    Delay { median: Seconds::minutes(2), p95: Seconds::minutes(5) };
+/// A first stage that shows most breaks and costs little.
+pub(super) const FIRST: (f64, Seconds) = (0.01, Seconds::minutes(10));
+/// An automatic comparison at the end of a bake sees so many failing targets.
+pub(super) const GATE: f64 = 0.5;
+
+impl Step {
+    /// The kind of protection that this step alone is.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Timeout(_) => "timeout",
+            Self::Breaker(_) => "circuit-breaker",
+            Self::Validate(_) => "validation",
+            Self::Soft(_) => "soft",
+            Self::Fallback(_) => "fallback",
+            Self::Retry(_) => "retry",
+            Self::Cache(_) => "cache",
+            Self::SecondDomain(..) => "second-domain",
+            Self::Shed(_) => "shed",
+            Self::KillSwitch => "kill-switch",
+            Self::SmallerFirst => "smaller-first-stage",
+            Self::LongerBake => "longer-bake",
+            Self::Gate => "gate",
+            Self::FasterDetection => "faster-detection",
+            Self::FasterRollback => "faster-rollback",
+        }
+    }
+
+    /// Makes the change.
+    pub(super) fn apply(self, topology: &mut Topology, change: &mut Change) {
+        match self {
+            Self::Timeout(at) => {
+                dependency_mut(topology, at).timeout = Timeout::After(Seconds::whole(2));
+            }
+            Self::Breaker(at) => dependency_mut(topology, at).circuit_breaker = Some(true),
+            Self::Validate(at) => dependency_mut(topology, at).validates = Some(true),
+            Self::Soft(at) => dependency_mut(topology, at).criticality = Some(Criticality::Soft),
+            Self::Fallback(at) => {
+                dependency_mut(topology, at).fallback =
+                    Some(Fallback { on: None, works: Share::ONE });
+            }
+            Self::Retry(at) => {
+                let it = dependency_mut(topology, at);
+                it.retries = Some(2);
+                it.retry_budget = Some(share(0.2));
+            }
+            Self::Cache(at) => {
+                dependency_mut(topology, at).cache = Some(Cache {
+                    ttl: Some(Seconds::minutes(10)),
+                    hit_ratio: share(0.9),
+                    service: None,
+                });
+            }
+            Self::SecondDomain(service, domain) => {
+                let service = &mut topology.services[service.0 as usize];
+                if !service.domains.is_empty() && !service.domains.contains(&domain) {
+                    service.domains.push(domain);
+                    service.domains.sort();
+                }
+                if let Some(replicas) = &mut service.replicas
+                    && replicas.domains.len() == 1
+                {
+                    replicas.domains.push(domain);
+                    replicas.count = replicas.count.saturating_mul(2);
+                }
+            }
+            Self::Shed(service) => {
+                topology.services[service.0 as usize].overload = Some(Overload::Shed);
+            }
+            Self::KillSwitch => {
+                change.kill_switch = Some(KillSwitch {
+                    delay: KILL_SWITCH,
+                    needs: Vec::new(),
+                    needs_factor: 2.0,
+                    works: Share::ONE,
+                });
+            }
+            Self::SmallerFirst | Self::LongerBake | Self::Gate => {
+                let rollout = self.rollout(change);
+                change.rollout = Some(rollout);
+            }
+            Self::FasterDetection => {
+                let (delay, corrupt) =
+                    (half(defaults::detection(change)), half(defaults::detection_corrupt(change)));
+                let lies = lies(change);
+                let it = change.detection.get_or_insert(Detection {
+                    alert_threshold: share(0.01),
+                    delay: None,
+                    corrupt: None,
+                    needs: Vec::new(),
+                    needs_factor: 2.0,
+                });
+                it.delay = Some(delay);
+                if lies {
+                    it.corrupt = Some(corrupt);
+                }
+            }
+            Self::FasterRollback => {
+                let delay = half(defaults::rollback(change));
+                let it = change.rollback.get_or_insert(Rollback {
+                    delay: None,
+                    needs: Vec::new(),
+                    needs_factor: 2.0,
+                    works: Share::ONE,
+                    worsens: Share::ZERO,
+                });
+                it.delay = Some(delay);
+            }
+        }
+    }
+
+    /// The rollout with other stages.
+    pub(super) fn rollout(self, change: &Change) -> Rollout {
+        let whole = Stage { exposure: Share::ONE, bake: None, gate: Share::ZERO };
+        let mut rollout = change.rollout.clone().unwrap_or(Rollout {
+            routing: Routing::default(),
+            stages: vec![whole],
+            strategy: None,
+        });
+        rollout.strategy = None;
+        let last = rollout.stages.len() - 1;
+        match self {
+            Self::SmallerFirst => rollout.stages.insert(
+                0,
+                Stage { exposure: share(FIRST.0), bake: Some(FIRST.1), gate: Share::ZERO },
+            ),
+            Self::Gate => {
+                for stage in rollout.stages.iter_mut().filter(|it| it.bake.is_some()) {
+                    if stage.gate < share(GATE) {
+                        stage.gate = share(GATE);
+                    }
+                }
+            }
+            _ => {
+                for stage in &mut rollout.stages[..last] {
+                    let bake = stage.bake.map_or(FIRST.1.get(), |it| it.get() * 3.0);
+                    stage.bake = Seconds::new(bake);
+                }
+            }
+        }
+        rollout
+    }
+
+    /// What to write, and where.
+    pub(super) fn edit(self, topology: &Topology, change: &Change) -> EditReport {
+        let of_change = |path: &str, yaml: String| EditReport {
+            file: "change".to_owned(),
+            path: path.to_owned(),
+            yaml,
+        };
+        let of_topology =
+            |path: String, yaml: String| EditReport { file: "topology".to_owned(), path, yaml };
+        let at_dependency = |at, yaml: &str| of_topology(path_of(topology, at), yaml.to_owned());
+        let service = |id: ServiceId| format!("services.{}", topology.service(id).name);
+        match self {
+            Self::Timeout(at) => at_dependency(at, "timeout: 2s"),
+            Self::Breaker(at) => at_dependency(at, "circuit_breaker: true"),
+            Self::Validate(at) => at_dependency(at, "validates: true"),
+            Self::Soft(at) => at_dependency(at, "criticality: soft"),
+            Self::Fallback(at) => at_dependency(at, "fallback: static"),
+            Self::Retry(at) => at_dependency(at, "retries: 2, retry_budget: 20%"),
+            Self::Cache(at) => at_dependency(at, "cache: { ttl: 10m, hit_ratio: 90% }"),
+            Self::SecondDomain(id, domain) => {
+                let it = topology.service(id);
+                let names = |ids: &[DomainId]| {
+                    let all = ids.iter().chain([&domain]).map(|it| &*topology.domain(*it).name);
+                    all.collect::<Vec<_>>().join(", ")
+                };
+                let mut keys = Vec::new();
+                if !it.domains.is_empty() {
+                    keys.push(format!("domains: [{}]", names(&it.domains)));
+                }
+                if let Some(replicas) = it.replicas.as_ref().filter(|it| it.domains.len() == 1) {
+                    let count = replicas.count.saturating_mul(2);
+                    let domains = names(&replicas.domains);
+                    let needs = replicas.needs;
+                    let availability = replicas
+                        .availability
+                        .map_or_else(String::new, |it| format!(", availability: {it}"));
+                    keys.push(format!(
+                        "replicas: {{ count: {count}, needs: {needs}{availability}, domains: [{domains}] }}"
+                    ));
+                }
+                of_topology(service(id), keys.join(", "))
+            }
+            Self::Shed(id) => of_topology(service(id), "overload: shed".to_owned()),
+            Self::KillSwitch => {
+                of_change("kill_switch", format!("{{ {} }}", delay_yaml(KILL_SWITCH)))
+            }
+            Self::SmallerFirst | Self::LongerBake | Self::Gate => {
+                let stages = self.rollout(change).stages;
+                let stages: Vec<String> = stages.iter().map(stage_yaml).collect();
+                of_change("rollout.stages", format!("[{}]", stages.join(", ")))
+            }
+            Self::FasterDetection => {
+                let corrupt = delay_yaml(half(defaults::detection_corrupt(change)));
+                let delay = delay_yaml(half(defaults::detection(change)));
+                let corrupt = format!(", corrupt: {{ {corrupt} }}");
+                let corrupt = if lies(change) { corrupt.as_str() } else { "" };
+                of_change("detection", format!("{delay}{corrupt}"))
+            }
+            Self::FasterRollback => {
+                of_change("rollback", delay_yaml(half(defaults::rollback(change))))
+            }
+        }
+    }
+}
+
+/// Whether a target may give wrong answers, so that it matters how long these go unnoticed.
+pub(super) fn lies(change: &Change) -> bool {
+    change.targets.iter().any(|target| !target.modes.corrupt.is_zero())
+}
+
+pub(super) fn stage_yaml(stage: &Stage) -> String {
+    let bake = stage.bake.map_or_else(String::new, |bake| format!(", bake: {bake}"));
+    let gate = if stage.gate.is_zero() { String::new() } else { format!(", gate: {}", stage.gate) };
+    format!("{{ exposure: {}{bake}{gate} }}", stage.exposure)
+}
+
+/// Who wrote a dependency, and the how manieth of its own it is.
+pub(super) fn written_at(topology: &Topology, at: usize) -> (Caller, usize) {
+    let (caller, _) = topology.written().nth(at).expect("a dependency as written");
+    (caller, topology.written().take(at).filter(|(other, _)| *other == caller).count())
+}
+
+/// Where a dependency is written, as a path of keys and an index.
+fn path_of(topology: &Topology, at: usize) -> String {
+    let (caller, first) = written_at(topology, at);
+    match caller {
+        Caller::Flow(flow) => {
+            format!("flows.{}.steps[{first}]", topology.flows[flow as usize].name)
+        }
+        Caller::Node(node) => {
+            let service = topology.service(node.service);
+            let endpoint = node.endpoint.map_or_else(String::new, |index| {
+                format!(".endpoints.{}", service.endpoints[index as usize].name)
+            });
+            format!("services.{}{endpoint}.dependencies[{first}]", service.name)
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! What turns a verdict: the smallest set of protections found with which a gate lets the change
+//! through.
+//!
+//! Sets of one are judged first, then of two of the most promising, and then the best so far grows by
+//! the best addition as long as that brings it nearer; of what grew, every part is left out again that
+//! is not needed. A set counts only
+//! if the gate lets it through twice: with the draws of the question, as `check` would, and with
+//! others, since the best of many sets may have been lucky.
+
+use super::pool::Pool;
+use super::protection::{Protection, Step};
+use super::{Estimate, SCREEN, STEPS, State};
+use crate::analysis::gate::{Gate, check};
+use crate::analysis::{Settings, Stop};
+use crate::engine::Silent;
+use crate::engine::parallel;
+use crate::report::Verdict;
+use crate::report::advise::UntilReport;
+use crate::sort::Arrange as _;
+
+/// How many of the most promising are tried in pairs.
+const PAIRED: usize = 10;
+/// How many sets that seem to pass are judged again, cheapest first.
+const CONFIRMED: usize = 4;
+/// Other draws for the second judgement.
+const OTHER: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The trials that a rule may cost while sets are compared.
+const ROUGH: u64 = 8_000;
+
+/// A gate that shall let the change through.
+#[derive(Clone, Copy, Debug)]
+pub struct Until<'a> {
+    /// The gate.
+    pub gate: Gate<'a>,
+    /// After how many trials it looks first.
+    pub first_look: u64,
+}
+
+/// What was found.
+pub(super) struct Found {
+    pub(super) report: UntilReport,
+    pub(super) steps: Vec<(String, Vec<Step>)>,
+}
+
+/// How far a set is from passing: fewer is better, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Distance {
+    decision: u8,
+    stops: usize,
+    others: usize,
+}
+
+/// Looks for a set that the gate lets through.
+pub(super) fn find(
+    pool: &Pool<'_>,
+    until: &Until<'_>,
+    offered: Vec<Protection>,
+    before: &[f64],
+    estimate: &Estimate<'_>,
+) -> Found {
+    let search = Search { pool, until, offered };
+    let at_first = search.judge(&[], pool.settings.seed, until.gate.max_trials);
+    let (set, verdict, judged) = if at_first.decision == "proceed" {
+        (Vec::new(), at_first.clone(), 1)
+    } else {
+        search.smallest(&at_first)
+    };
+    let is_reached = verdict.decision == "proceed";
+    let (mut steps, mut told) = (Vec::new(), Vec::new());
+    let (mut state, mut now) = (pool.base.clone(), before.to_vec());
+    for at in &set {
+        let protection = search.without(&set, *at);
+        let next = state.with(&protection.steps);
+        let losses = next.play(pool.settings, SCREEN, estimate.end, pool.measure);
+        told.push(estimate.advice(&state, &protection, &now, &losses));
+        steps.push((protection.what, protection.steps));
+        (state, now) = (next, losses);
+    }
+    let report = UntilReport {
+        policy: until.gate.policy.map_or_else(String::new, |(policy, _)| policy.name.clone()),
+        before: at_first.decision,
+        after: verdict.decision,
+        reached: is_reached,
+        cost: told.iter().map(|it| it.cost).sum(),
+        steps: told,
+        judged,
+        reasons: if is_reached { Vec::new() } else { verdict.reasons },
+    };
+    Found { report, steps }
+}
+
+struct Search<'a> {
+    pool: &'a Pool<'a>,
+    until: &'a Until<'a>,
+    offered: Vec<Protection>,
+}
+
+type Judged = (Vec<usize>, Verdict);
+
+impl Search<'_> {
+    /// The smallest set found, its verdict, and how many sets were judged; where none passes, the set
+    /// that comes nearest.
+    fn smallest(&self, at_first: &Verdict) -> (Vec<usize>, Verdict, u64) {
+        let mut judged = 1;
+        let mut singles = self.all((0..self.offered.len()).map(|at| vec![at]).collect());
+        judged += singles.len() as u64;
+        if let Some((set, verdict)) = self.confirmed(&singles, &mut judged) {
+            return (set, verdict, judged);
+        }
+        singles.arrange_by_key(|it| self.nearness(it));
+        let best: Vec<usize> = singles.iter().take(PAIRED).map(|(set, _)| set[0]).collect();
+        let pairs = best
+            .iter()
+            .enumerate()
+            .flat_map(|(place, a)| best[place + 1..].iter().map(|b| vec![*a, *b]));
+        let mut pairs = self.all(pairs.collect());
+        judged += pairs.len() as u64;
+        if let Some((set, verdict)) = self.confirmed(&pairs, &mut judged) {
+            return (set, verdict, judged);
+        }
+        pairs.extend(singles);
+        pairs.push((Vec::new(), at_first.clone()));
+        pairs.arrange_by_key(|it| self.nearness(it));
+        let mut now = pairs.swap_remove(0);
+        while now.0.len() < STEPS && !self.pool.progress.is_cancelled() {
+            let more = (0..self.offered.len()).filter(|at| !now.0.contains(at));
+            let grown = more.map(|at| [now.0.as_slice(), &[at]].concat());
+            let mut grown = self.all(grown.collect());
+            judged += grown.len() as u64;
+            if let Some((set, verdict)) = self.confirmed(&grown, &mut judged) {
+                let (set, verdict) = self.pruned(set, verdict, &mut judged);
+                return (set, verdict, judged);
+            }
+            grown.arrange_by_key(|it| self.nearness(it));
+            match grown.into_iter().next() {
+                Some(next) if distance(&next.1) < distance(&now.1) => now = next,
+                _ => break,
+            }
+        }
+        (now.0, now.1, judged)
+    }
+
+    /// The cheapest of those that pass, with all trials and with other draws.
+    fn confirmed(&self, all: &[Judged], judged: &mut u64) -> Option<Judged> {
+        let mut passing: Vec<&Judged> =
+            all.iter().filter(|(_, verdict)| verdict.decision == "proceed").collect();
+        passing.arrange_by(|a, b| self.cost(&a.0).total_cmp(&self.cost(&b.0)).then(a.0.cmp(&b.0)));
+        for (set, _) in passing.into_iter().take(CONFIRMED) {
+            *judged += 1;
+            if let Some(verdict) = self.passes(set) {
+                return Some((set.clone(), verdict));
+            }
+        }
+        None
+    }
+
+    fn passes(&self, set: &[usize]) -> Option<Verdict> {
+        let (seed, most) = (self.pool.settings.seed, self.until.gate.max_trials);
+        let verdict = self.judge(set, seed, most);
+        let again = || self.judge(set, seed ^ OTHER, most).decision == "proceed";
+        (verdict.decision == "proceed" && again()).then_some(verdict)
+    }
+
+    /// Leaves out what is not needed, dearest first.
+    fn pruned(
+        &self,
+        mut set: Vec<usize>,
+        mut verdict: Verdict,
+        judged: &mut u64,
+    ) -> (Vec<usize>, Verdict) {
+        let mut order = set.clone();
+        order.arrange_by(|a, b| self.cost(&[*b]).total_cmp(&self.cost(&[*a])).then(a.cmp(b)));
+        for at in order {
+            let fewer: Vec<usize> = set.iter().copied().filter(|it| *it != at).collect();
+            *judged += 1;
+            if let Some(passing) = self.passes(&fewer) {
+                (set, verdict) = (fewer, passing);
+            }
+        }
+        (set, verdict)
+    }
+
+    fn all(&self, sets: Vec<Vec<usize>>) -> Vec<Judged> {
+        let most = self.until.gate.max_trials.min(ROUGH);
+        let verdicts = parallel::each_of(&sets, |set| {
+            let is_wanted = !self.pool.progress.is_cancelled();
+            is_wanted.then(|| self.judge(set, self.pool.settings.seed, most))
+        });
+        sets.into_iter().zip(verdicts).filter_map(|(set, verdict)| Some((set, verdict?))).collect()
+    }
+
+    fn judge(&self, set: &[usize], seed: u64, max_trials: u64) -> Verdict {
+        let State { topology, change } = self.pool.base.with(&self.steps(set));
+        let gate = Gate { max_trials, ..self.until.gate };
+        let stop = Stop::Trials(self.until.first_look);
+        let settings = Settings { seed, stop, ..*self.pool.settings };
+        check(&topology, &change, &gate, &settings, &Silent)
+            .verdict
+            .expect("a check gives a verdict")
+    }
+
+    /// The steps of a set, each once.
+    fn steps(&self, set: &[usize]) -> Vec<Step> {
+        let mut steps: Vec<Step> = Vec::new();
+        for step in set.iter().flat_map(|at| &self.offered[*at].steps) {
+            if !steps.contains(step) {
+                steps.push(*step);
+            }
+        }
+        steps
+    }
+
+    /// A protection of a set without the steps of those before it.
+    fn without(&self, set: &[usize], at: usize) -> Protection {
+        let before = set.iter().position(|it| *it == at).unwrap_or(0);
+        let done = self.steps(&set[..before]);
+        let mut protection = self.offered[at].clone();
+        protection.steps.retain(|step| !done.contains(step));
+        protection
+    }
+
+    fn cost(&self, set: &[usize]) -> f64 {
+        (0..set.len()).map(|at| self.without(set, set[at]).cost(self.pool.costs)).sum()
+    }
+
+    /// The nearer to passing the smaller; of equal ones what is cheaper, by thousandths.
+    fn nearness(&self, judged: &Judged) -> (Distance, u64, Vec<usize>) {
+        #[expect(clippy::cast_sign_loss, reason = "costs are above 0")]
+        let cost = (self.cost(&judged.0) * 1e3) as u64;
+        (distance(&judged.1), cost, judged.0.clone())
+    }
+}
+
+fn distance(verdict: &Verdict) -> Distance {
+    let rules = verdict.rules.iter().map(|it| (it.verdict.as_str(), it.outcome.as_str()));
+    let open: Vec<&str> =
+        rules.filter(|(_, it)| *it != "held").map(|(severity, _)| severity).collect();
+    let stops = open.iter().filter(|it| **it == "stop").count();
+    Distance {
+        decision: match verdict.decision.as_str() {
+            "proceed" => 0,
+            "caution" => 1,
+            _ => 2,
+        },
+        stops,
+        others: open.len() - stops,
+    }
+}

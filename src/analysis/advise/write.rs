@@ -1,0 +1,319 @@
+//! Advice as edits of the files that it is about: comments and order stay, and what is written reads
+//! back as exactly what was simulated.
+
+use super::protection::{
+    FIRST, GATE, KILL_SWITCH, Step, delay_yaml, half, lies, stage_yaml, written_at,
+};
+use super::{Advice, State};
+use crate::analysis::unknowns::dependencies_mut;
+use crate::diagnostic::{Place, Sources};
+use crate::load::edit::{Action, At, Edit, Refusal, apply};
+use crate::load::{self, Value};
+use crate::model::change::{ChangePlaces, Delay, Routing};
+use crate::model::incident::held_within;
+use crate::model::topology::{Caller, DomainId, ServiceId};
+use crate::model::{Change, Topology, defaults, yaml_word};
+
+/// The texts of the files that advice is about; nothing where there is no file of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Texts<'a> {
+    /// The topology, or the incident that holds it.
+    pub topology: Option<&'a str>,
+    /// The change, or the incident that holds it.
+    pub change: Option<&'a str>,
+}
+
+/// Edited texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The topology, where the advice changes it.
+    pub topology: Option<String>,
+    /// The change, where the advice changes it. Where both are one file, all of it is in `topology`.
+    pub change: Option<String>,
+    /// What is not in them, and why not.
+    pub left_out: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum File {
+    Topology,
+    Change,
+}
+
+impl Advice {
+    /// What its steps make of the files. A step that cannot be written so that it reads back as what
+    /// was simulated is left out, and said.
+    pub fn write(&self, texts: Texts<'_>) -> Written {
+        let is_one = texts.topology.is_some() && texts.topology == texts.change;
+        let mut topology = Draft::new(texts.topology, "topology");
+        let mut change = Draft::new(texts.change.filter(|_| !is_one), "change");
+        let (mut state, mut left_out) = (self.base.clone(), Vec::new());
+        for (what, steps) in &self.steps {
+            match one(steps, &state, [&topology, &change], is_one) {
+                Ok((drafts, next)) => {
+                    ([topology, change], state) = (drafts, next);
+                }
+                Err(reason) => left_out.push((what.clone(), reason)),
+            }
+        }
+        let text = |draft: Draft| draft.text.filter(|_| draft.is_edited);
+        Written { topology: text(topology), change: text(change), left_out }
+    }
+}
+
+/// One protection written into both files, and what is simulated with it.
+fn one(
+    steps: &[Step],
+    state: &State,
+    drafts: [&Draft; 2],
+    is_one: bool,
+) -> Result<([Draft; 2], State), String> {
+    let [mut topology, mut change] = drafts.map(Clone::clone);
+    let mut next = state.clone();
+    for step in steps {
+        let (file, edits) = step.writes(&next.topology, &next.change);
+        let draft = if file == File::Topology || is_one { &mut topology } else { &mut change };
+        let held = if file == File::Topology { "topology" } else { "change" };
+        draft.edit(&edits, held).map_err(|refusal| refusal.to_string())?;
+        next = next.with(&[*step]);
+    }
+    let changes = if is_one { &topology } else { &change };
+    if topology.reads_as(&next.topology) && changes.reads_as_change(&next) {
+        return Ok(([topology, change], next));
+    }
+    Err("what is written would not be what was simulated".to_owned())
+}
+
+/// A text in the making.
+#[derive(Clone)]
+struct Draft {
+    text: Option<String>,
+    is_edited: bool,
+    /// What kind of file it is, for messages.
+    what: &'static str,
+}
+
+impl Draft {
+    fn new(text: Option<&str>, what: &'static str) -> Self {
+        Self { text: text.map(ToOwned::to_owned), is_edited: false, what }
+    }
+
+    fn edit(&mut self, edits: &[Edit], held: &'static str) -> Result<(), NoEdit> {
+        let text = self.text.as_ref().ok_or(NoEdit::NoFile(self.what))?;
+        // Within an incident, everything is one key deeper.
+        let within = load::parse("it", text.clone().into_bytes(), &mut Sources::default())
+            .is_ok_and(|it| {
+                it.get(held).is_some_and(|entry| matches!(entry.value.value, Value::Mapping(_)))
+            });
+        let placed = |edit: &Edit| {
+            let mut edit = edit.clone();
+            if within {
+                edit.path.insert(0, At::Key(held.to_owned()));
+            }
+            edit
+        };
+        let edits: Vec<Edit> = edits.iter().map(placed).collect();
+        self.text = Some(apply(text, &edits)?);
+        self.is_edited = true;
+        Ok(())
+    }
+
+    /// Whether it reads back as a topology, places aside.
+    fn reads_as(&self, wanted: &Topology) -> bool {
+        if !self.is_edited {
+            return true;
+        }
+        let read = self.document("topology").and_then(|it| Topology::from_document(&it).ok());
+        read.is_some_and(|read| unplaced(read) == unplaced(wanted.clone()))
+    }
+
+    /// Whether it reads back as a change to the topology, places aside.
+    fn reads_as_change(&self, wanted: &State) -> bool {
+        if !self.is_edited {
+            return true;
+        }
+        let read = self.document("change");
+        let read = read.and_then(|it| Change::from_document(&it, &wanted.topology).ok());
+        read.is_some_and(|read| unplaced_change(read) == unplaced_change(wanted.change.clone()))
+    }
+
+    fn document(&self, key: &'static str) -> Option<load::Document> {
+        let text = self.text.clone()?;
+        let document = load::parse("it", text.into_bytes(), &mut Sources::default()).ok()?;
+        Some(held_within(document, key))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum NoEdit {
+    #[error("there is no single file of the {0}")]
+    NoFile(&'static str),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// A topology without where it is written.
+fn unplaced(mut topology: Topology) -> Topology {
+    let nowhere = Place::default();
+    for service in &mut topology.services {
+        service.place = nowhere;
+        service.endpoints.iter_mut().for_each(|it| it.place = nowhere);
+    }
+    topology.domains.iter_mut().for_each(|it| it.place = nowhere);
+    topology.flows.iter_mut().for_each(|it| it.place = nowhere);
+    dependencies_mut(&mut topology).for_each(|it| it.place = nowhere);
+    topology
+}
+
+/// A change without where it is written.
+fn unplaced_change(mut change: Change) -> Change {
+    change.targets.iter_mut().for_each(|it| it.place = Place::default());
+    change.places = ChangePlaces::default();
+    change
+}
+
+fn key(text: &str) -> At {
+    At::Key(text.to_owned())
+}
+
+fn set(path: Vec<At>, key: &str, value: impl Into<String>, short: Option<&'static str>) -> Edit {
+    Edit { path, action: Action::Set { key: key.to_owned(), value: value.into(), short } }
+}
+
+impl Step {
+    /// What to write into which file, for a topology and a change that do not have it yet.
+    fn writes(self, topology: &Topology, change: &Change) -> (File, Vec<Edit>) {
+        let at_dependency = |at, pairs: &[(&str, &str)]| {
+            let path = dependency(topology, at);
+            let edits =
+                pairs.iter().map(|(key, value)| set(path.clone(), key, *value, Some("service")));
+            (File::Topology, edits.collect())
+        };
+        match self {
+            Self::Timeout(at) => at_dependency(at, &[("timeout", "2s")]),
+            Self::Breaker(at) => at_dependency(at, &[("circuit_breaker", "true")]),
+            Self::Validate(at) => at_dependency(at, &[("validates", "true")]),
+            Self::Soft(at) => at_dependency(at, &[("criticality", "soft")]),
+            Self::Fallback(at) => at_dependency(at, &[("fallback", "static")]),
+            Self::Retry(at) => at_dependency(at, &[("retries", "2"), ("retry_budget", "20%")]),
+            Self::Cache(at) => at_dependency(at, &[("cache", "{ ttl: 10m, hit_ratio: 90% }")]),
+            Self::SecondDomain(service, domain) => {
+                (File::Topology, second_domain(topology, service, domain))
+            }
+            Self::Shed(service) => {
+                let path = vec![key("services"), key(&topology.service(service).name)];
+                (File::Topology, vec![set(path, "overload", "shed", None)])
+            }
+            Self::KillSwitch => {
+                let delay = format!("{{ {} }}", delay_yaml(KILL_SWITCH));
+                (File::Change, vec![set(Vec::new(), "kill_switch", delay, None)])
+            }
+            Self::SmallerFirst | Self::LongerBake | Self::Gate => {
+                (File::Change, self.stages(change))
+            }
+            Self::FasterDetection => (File::Change, detection(change)),
+            Self::FasterRollback => {
+                let delay = half(defaults::rollback(change));
+                let stated = change.rollback.is_some();
+                (File::Change, delayed("rollback", stated, delay))
+            }
+        }
+    }
+
+    fn stages(self, change: &Change) -> Vec<Edit> {
+        let wanted = self.rollout(change);
+        let whole = || {
+            let stages: Vec<String> = wanted.stages.iter().map(stage_yaml).collect();
+            let routing = match wanted.routing {
+                Routing::Random => "",
+                Routing::Sticky => "routing: sticky, ",
+            };
+            let value = format!("{{ {routing}stages: [{}] }}", stages.join(", "));
+            vec![set(Vec::new(), "rollout", value, None)]
+        };
+        let Some(rollout) = change.rollout.as_ref().filter(|it| it.strategy.is_none()) else {
+            return whole();
+        };
+        let path = vec![key("rollout"), key("stages")];
+        if self == Self::SmallerFirst {
+            let share = format!("{}%", FIRST.0 * 100.0);
+            let item = format!("{{ exposure: {share}, bake: {} }}", FIRST.1);
+            return vec![Edit { path, action: Action::First(item) }];
+        }
+        let mut edits = Vec::new();
+        for (index, (stage, wanted)) in rollout.stages.iter().zip(&wanted.stages).enumerate() {
+            let at = || [path.as_slice(), &[At::Item(index)]].concat();
+            if let Some(bake) = wanted.bake.filter(|_| wanted.bake != stage.bake) {
+                edits.push(set(at(), "bake", bake.to_string(), Some("exposure")));
+            }
+            if wanted.gate != stage.gate {
+                edits.push(set(at(), "gate", format!("{}%", GATE * 100.0), Some("exposure")));
+            }
+        }
+        edits
+    }
+}
+
+/// Where a dependency is written.
+fn dependency(topology: &Topology, at: usize) -> Vec<At> {
+    let (caller, index) = written_at(topology, at);
+    let mut path = match caller {
+        Caller::Flow(flow) => {
+            vec![key("flows"), key(&topology.flows[flow as usize].name), key("steps")]
+        }
+        Caller::Node(node) => {
+            let service = topology.service(node.service);
+            let mut path = vec![key("services"), key(&service.name)];
+            if let Some(endpoint) = node.endpoint {
+                path.extend([key("endpoints"), key(&service.endpoints[endpoint as usize].name)]);
+            }
+            path.push(key("dependencies"));
+            path
+        }
+    };
+    path.push(At::Item(index));
+    path
+}
+
+fn second_domain(topology: &Topology, service: ServiceId, domain: DomainId) -> Vec<Edit> {
+    let it = topology.service(service);
+    let path = [key("services"), key(&it.name)];
+    let with = |more: &[&str]| {
+        let more = more.iter().map(|it| key(it));
+        path.iter().cloned().chain(more).collect::<Vec<_>>()
+    };
+    let name = yaml_word(&topology.domain(domain).name);
+    let mut edits = Vec::new();
+    if !it.domains.is_empty() && !it.domains.contains(&domain) {
+        edits.push(Edit { path: with(&["domains"]), action: Action::Last(name.clone()) });
+    }
+    if let Some(replicas) = it.replicas.as_ref().filter(|it| it.domains.len() == 1) {
+        let count = replicas.count.saturating_mul(2).to_string();
+        edits.push(set(with(&["replicas"]), "count", count, None));
+        edits.push(Edit { path: with(&["replicas", "domains"]), action: Action::Last(name) });
+    }
+    edits
+}
+
+fn detection(change: &Change) -> Vec<Edit> {
+    let delay = half(defaults::detection(change));
+    let stated = change.detection.is_some();
+    let mut edits = delayed("detection", stated, delay);
+    if lies(change) {
+        let corrupt = delay_yaml(half(defaults::detection_corrupt(change)));
+        edits.push(set(vec![key("detection")], "corrupt", format!("{{ {corrupt} }}"), None));
+    }
+    edits
+}
+
+/// A delay in a mapping that may be there, or be short for its median.
+fn delayed(name: &str, is_stated: bool, delay: Delay) -> Vec<Edit> {
+    if !is_stated {
+        return vec![set(Vec::new(), name, format!("{{ {} }}", delay_yaml(delay)), None)];
+    }
+    let path = || vec![key(name)];
+    vec![
+        set(path(), "median", delay.median.to_string(), Some("median")),
+        set(path(), "p95", delay.p95.to_string(), Some("median")),
+    ]
+}

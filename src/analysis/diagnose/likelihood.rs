@@ -1,0 +1,183 @@
+//! How likely what is seen is, given what broke.
+
+use super::Question;
+use super::candidates::Candidate;
+use crate::analysis::Settings;
+use crate::compile::compile;
+use crate::engine::outcome::{Outcome, TRIALS};
+use crate::engine::{Silent, Simulation};
+use crate::model::{Seconds, Topology};
+use crate::sort::Arrange as _;
+
+/// The chance that of two things the wrong one is said to have failed first.
+const WRONG_ORDER: f64 = 0.2;
+/// Of wrong reports, so many are of the neighbouring state where there is one.
+const NEIGHBOR: f64 = 0.75;
+
+/// What was seen of a unit: services first, then flows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Seen {
+    pub(super) unit: usize,
+    /// 0 for unaffected, 1 for degraded, 2 for failed.
+    pub(super) state: usize,
+    /// From when, in seconds.
+    pub(super) from: Option<f64>,
+}
+
+/// What is seen, and what it takes to weigh it.
+pub(super) struct Evidence<'a> {
+    pub(super) topology: &'a Topology,
+    pub(super) question: &'a Question<'a>,
+    pub(super) seen: &'a [Seen],
+    pub(super) settings: &'a Settings,
+    pub(super) trials: u64,
+}
+
+/// How well a break agrees with what is seen.
+pub(super) struct Agreement {
+    /// The state that is most likely, of each thing seen.
+    pub(super) predicted: Vec<usize>,
+    /// In how many of them that is what was seen.
+    pub(super) agrees: u64,
+}
+
+impl Evidence<'_> {
+    fn play(&self, candidate: Candidate, mut take: impl FnMut(&Outcome)) {
+        let change = candidate.change(self.question.lasting);
+        let lasting = self.question.lasting.unwrap_or(Seconds::ZERO);
+        let plan = compile(self.topology, &change, lasting);
+        let engine = self.settings.engine_of_variants();
+        let simulation = Simulation::with(&plan, self.settings.seed, engine);
+        simulation.each(0..self.trials, &Silent, |outcome| take(outcome));
+    }
+
+    /// The number of a unit in an outcome, where endpoints stand between services and flows.
+    fn at(&self, outcome: &Outcome, unit: usize) -> usize {
+        match unit.checked_sub(self.topology.services.len()) {
+            None => unit,
+            Some(flow) => outcome.units.len() - self.topology.flows.len() + flow,
+        }
+    }
+
+    /// The state of a unit in one of 64 trials.
+    pub(super) fn state(&self, outcome: &Outcome, unit: usize, trial: usize) -> usize {
+        let it = &outcome.units[self.at(outcome, unit)];
+        let failed = it.failed >> trial & 1 == 1;
+        let degraded = it.degraded >> trial & 1 == 1;
+        usize::from(degraded || failed) + usize::from(failed)
+    }
+
+    /// The chance of a report, given the true state.
+    pub(super) fn report(&self, said: usize, truth: usize) -> f64 {
+        let wrong = self.question.misreport;
+        match (said, truth) {
+            (said, truth) if said == truth => 1.0 - wrong,
+            // From the middle both others are neighbours.
+            (_, 1) => wrong / 2.0,
+            (1, _) => wrong * NEIGHBOR,
+            _ => wrong * (1.0 - NEIGHBOR),
+        }
+    }
+
+    /// The logarithm of the chance of all reports in one trial.
+    fn trial(&self, outcome: &Outcome, trial: usize) -> f64 {
+        let chance =
+            |seen: &Seen| libm::log(self.report(seen.state, self.state(outcome, seen.unit, trial)));
+        self.seen.iter().map(chance).sum()
+    }
+
+    /// The logarithm of the chance of what is seen, up to what is the same for all candidates.
+    pub(super) fn log_likelihood(&self, candidate: Candidate) -> f64 {
+        // One trial in which every state is as likely as any other.
+        let mut logs = vec![-(self.seen.len() as f64) * libm::log(3.0)];
+        let timed = self.timed();
+        let mut firsts: Vec<Vec<f64>> = vec![Vec::new(); timed.len()];
+        self.play(candidate, |outcome| {
+            for trial in valid(outcome) {
+                logs.push(self.trial(outcome, trial));
+            }
+            for (seen, firsts) in timed.iter().zip(&mut firsts) {
+                let unit = self.at(outcome, seen.unit) as u32;
+                let of_unit = outcome.times.iter().filter(|it| it.unit == unit);
+                firsts.extend(of_unit.map(|it| it.first));
+            }
+        });
+        let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mean = logs.iter().map(|it| libm::exp(it - top)).sum::<f64>() / logs.len() as f64;
+        top + libm::log(mean) + self.in_order(&timed, firsts)
+    }
+
+    /// What was seen to fail at a known time, in that order.
+    fn timed(&self) -> Vec<Seen> {
+        let is_timed = |it: &&Seen| it.state == 2 && it.from.is_some();
+        let mut timed: Vec<Seen> = self.seen.iter().filter(is_timed).copied().collect();
+        timed.arrange_by(|a, b| a.from.unwrap_or(0.0).total_cmp(&b.from.unwrap_or(0.0)));
+        timed
+    }
+
+    /// How well the order of failures agrees: by neighbours that failed at different times.
+    fn in_order(&self, timed: &[Seen], firsts: Vec<Vec<f64>>) -> f64 {
+        let medians: Vec<f64> = firsts.into_iter().map(|it| self.median(it)).collect();
+        let pairs = timed.windows(2).zip(medians.windows(2));
+        let differ = pairs.filter(|(seen, _)| seen[0].from != seen[1].from);
+        let chance = differ.map(|(_, medians)| match () {
+            () if medians[0] + 1.0 < medians[1] => 1.0 - WRONG_ORDER,
+            () if medians[1] + 1.0 < medians[0] => WRONG_ORDER,
+            () => 0.5,
+        });
+        chance.map(libm::log).sum()
+    }
+
+    /// The median of all trials; infinite where it does not fail in most.
+    fn median(&self, mut firsts: Vec<f64>) -> f64 {
+        firsts.sort_by(f64::total_cmp);
+        let middle = usize::try_from(self.trials / 2).unwrap_or(usize::MAX);
+        firsts.get(middle).copied().unwrap_or(f64::INFINITY)
+    }
+
+    /// How often each unit is in each state, given a break and what is seen.
+    pub(super) fn states(&self, candidate: Candidate) -> Vec<[f64; 3]> {
+        let units = self.topology.services.len() + self.topology.flows.len();
+        // Smoothed by one trial in which every state is as likely as any other.
+        let uniform = libm::exp(-(self.seen.len() as f64) * libm::log(3.0));
+        let mut sums = vec![[uniform / 3.0; 3]; units];
+        let mut total = uniform;
+        self.play(candidate, |outcome| {
+            for trial in valid(outcome) {
+                let weight = libm::exp(self.trial(outcome, trial));
+                total += weight;
+                for (unit, sums) in sums.iter_mut().enumerate() {
+                    sums[self.state(outcome, unit, trial)] += weight;
+                }
+            }
+        });
+        let scale =
+            |sums: [f64; 3]| sums.map(|it| if total > 0.0 { it / total } else { 1.0 / 3.0 });
+        sums.into_iter().map(scale).collect()
+    }
+
+    /// How well the break agrees with what is seen, without being told of it.
+    pub(super) fn agreement(&self, candidate: Candidate) -> Agreement {
+        let mut counts = vec![[0_u64; 3]; self.seen.len()];
+        self.play(candidate, |outcome| {
+            for trial in valid(outcome) {
+                for (seen, counts) in self.seen.iter().zip(&mut counts) {
+                    counts[self.state(outcome, seen.unit, trial)] += 1;
+                }
+            }
+        });
+        // Of equally likely states the worst.
+        let likeliest = |counts: &[u64; 3]| {
+            (0..3).max_by_key(|state| (counts[*state], *state)).expect("three states")
+        };
+        let predicted: Vec<usize> = counts.iter().map(likeliest).collect();
+        let both = self.seen.iter().zip(&predicted);
+        let agrees = both.filter(|(seen, predicted)| seen.state == **predicted).count() as u64;
+        Agreement { predicted, agrees }
+    }
+}
+
+fn valid(outcome: &Outcome) -> impl Iterator<Item = usize> + use<> {
+    let mask = outcome.valid;
+    (0..TRIALS).filter(move |trial| mask >> trial & 1 == 1)
+}

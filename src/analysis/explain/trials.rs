@@ -1,0 +1,393 @@
+//! What is not to be had exactly, from pairs of trials with the same draws: importance, and what
+//! protections save.
+
+use super::importance::Figures;
+use crate::analysis::Settings;
+use crate::analysis::simulate::Stop;
+use crate::analysis::unknowns::dependency_mut;
+use crate::compile::compile;
+use crate::engine::outcome::Outcome;
+use crate::engine::{Guard, Silent, Simulation};
+use crate::model::change::{Component, TargetRef};
+use crate::model::topology::{Criticality, Dependency, Phase, ServiceId, Timeout};
+use crate::model::{Change, Share, Topology};
+use crate::report::explain::{ImportanceReport, Measured, ProtectionReport};
+use crate::sort::Arrange as _;
+use crate::summary::Summary;
+use crate::summary::difference::Paired;
+use crate::summary::paired::{self, Difference};
+
+/// How many pairs of trials a part gets at the most.
+const PAIRS: u64 = 512;
+/// How many pairs a protection gets at the most.
+const PROTECTION_PAIRS: u64 = 1_024;
+/// How many parts are looked at in any case, those that failure came to most often first.
+const PARTS: usize = 40;
+/// How many protections are removed for a trial in any case, those that held most often first.
+const PROTECTIONS: usize = 24;
+/// How many services, flows and calls may be computed for either in all trials together: what is small
+/// is looked at whole.
+const WORK: u64 = 100_000_000;
+
+/// A topology and a change to it.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) topology: Topology,
+    pub(super) change: Change,
+}
+
+impl World {
+    fn each(&self, settings: &Settings, trials: u64, take: impl FnMut(&Outcome)) {
+        let plan = compile(&self.topology, &self.change, settings.lasting);
+        Simulation::with(&plan, settings.seed, settings.engine).each(0..trials, &Silent, take);
+    }
+
+    /// By flow, in which trials it fails: 64 in each mask.
+    fn failures(&self, settings: &Settings, trials: u64) -> Vec<Vec<u64>> {
+        let mut failures = vec![Vec::new(); self.topology.flows.len()];
+        self.each(settings, trials, |outcome| {
+            let first = outcome.units.len() - failures.len();
+            for (masks, unit) in failures.iter_mut().zip(&outcome.units[first..]) {
+                masks.push(unit.failed & outcome.valid);
+            }
+        });
+        failures
+    }
+
+    /// What each trial loses: orders where they are known, else the mean failing share of flows.
+    fn losses(&self, settings: &Settings, trials: u64) -> Vec<f64> {
+        let mut losses = Vec::new();
+        self.each(settings, trials, |outcome| {
+            let counts_orders = counts_orders(outcome);
+            for trial in (0..64).filter(|trial| outcome.valid >> trial & 1 == 1) {
+                losses.push(loss(outcome, trial, counts_orders));
+            }
+        });
+        losses
+    }
+}
+
+fn counts_orders(outcome: &Outcome) -> bool {
+    outcome.flows.iter().any(|flow| !flow.lost[0].is_nan())
+}
+
+fn loss(outcome: &Outcome, trial: usize, counts_orders: bool) -> f64 {
+    if counts_orders {
+        return outcome.flows.iter().map(|it| it.lost[trial]).filter(|it| !it.is_nan()).sum();
+    }
+    let shares = outcome.flows.iter().map(|flow| flow.share[trial]);
+    shares.sum::<f64>() / outcome.flows.len().max(1) as f64
+}
+
+fn pairs(settings: &Settings, most: u64) -> u64 {
+    match settings.stop {
+        Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. } => trials.min(most),
+    }
+}
+
+/// Something that may fail, by its number in the change, the topology, or among dependencies.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Target(usize),
+    Service(usize),
+    Replicas(usize),
+    Dependency(usize),
+    Fallback(usize),
+}
+
+/// How many variants of a world are affordable, each of so many trials.
+fn affordable(world: &World, trials: u64, least: usize) -> usize {
+    let endpoints = world.topology.services.iter().map(|it| it.endpoints.len()).sum::<usize>();
+    let nodes = world.topology.services.len() + endpoints + world.topology.flows.len();
+    let size = (nodes + world.topology.written().count()) as u64;
+    usize::try_from(WORK / (size * trials).max(1)).unwrap_or(usize::MAX).max(least)
+}
+
+/// By flow, the importance of every part that failure came to, most first; and how many parts were
+/// left out, those that it came to least often.
+pub(super) fn importance(
+    world: &World,
+    settings: &Settings,
+    summary: &Summary,
+    flows: &[u32],
+) -> (Vec<Vec<ImportanceReport>>, u64) {
+    let trials = pairs(settings, PAIRS);
+    let first = summary.units.len() - world.topology.flows.len();
+    let mut reports = vec![Vec::new(); flows.len()];
+    let mut parts = parts(world, summary);
+    let left_out = parts.len();
+    parts.truncate(affordable(world, 2 * trials, PARTS));
+    let left_out = (left_out - parts.len()) as u64;
+    for part in parts {
+        let failed = part.world(world, true).failures(settings, trials);
+        let works = part.world(world, false).failures(settings, trials);
+        let (kind, name, q) = part.told(world);
+        for (reports, flow) in reports.iter_mut().zip(flows) {
+            let flow = *flow as usize;
+            let count = |masks: &[Vec<u64>]| {
+                masks[flow].iter().map(|mask| u64::from(mask.count_ones())).sum::<u64>()
+            };
+            let only = |a: &[Vec<u64>], b: &[Vec<u64>]| {
+                let both = a[flow].iter().zip(&b[flow]);
+                both.map(|(a, b)| u64::from((a & !b).count_ones())).sum::<u64>()
+            };
+            let (more, less) = (only(&failed, &works), only(&works, &failed));
+            if more == 0 && less == 0 {
+                continue;
+            }
+            let share = |count: u64| count as f64 / trials.max(1) as f64;
+            let figures = Figures {
+                // Of all trials: the pairs are too few to see what is rare.
+                p: summary.units[first + flow].failed.p,
+                if_failed: share(count(&failed)),
+                if_works: share(count(&works)),
+                q,
+            };
+            let birnbaum = measured(paired::proportions(more, less, trials));
+            reports.push(figures.report(kind, name.clone(), birnbaum));
+        }
+    }
+    reports.iter_mut().for_each(|reports| super::importance::most_first(reports));
+    (reports, left_out)
+}
+
+fn measured(of: Difference) -> Measured {
+    Measured { value: of.value, low: Some(of.low), high: Some(of.high) }
+}
+
+/// The parts worth trying, those that failure came to most often first.
+fn parts(world: &World, summary: &Summary) -> Vec<Part> {
+    // The change comes before everything.
+    let targets = 0..world.change.targets.len();
+    let mut parts: Vec<(f64, Part)> = targets.map(|number| (2.0, Part::Target(number))).collect();
+    for (number, service) in world.topology.services.iter().enumerate() {
+        let often = summary.units[number].failed.p;
+        parts.push((often, Part::Service(number)));
+        if service.replicas.is_some() {
+            parts.push((often, Part::Replicas(number)));
+        }
+    }
+    for (number, (_, it)) in world.topology.written().enumerate() {
+        let Some(seen) = &summary.dependencies[number] else { continue };
+        if it.phase != Phase::Serve {
+            continue;
+        }
+        parts.push((seen.tried, Part::Dependency(number)));
+        if it.fallback.is_some() {
+            parts.push((seen.tried, Part::Fallback(number)));
+        }
+    }
+    parts.arrange_by(|a, b| b.0.total_cmp(&a.0));
+    parts.into_iter().map(|(_, part)| part).collect()
+}
+
+impl Part {
+    /// The world in which it fails for certain, or never by itself.
+    fn world(self, world: &World, fails: bool) -> World {
+        let mut world = world.clone();
+        let (chance, contrary) =
+            if fails { (Share::ONE, Share::ZERO) } else { (Share::ZERO, Share::ONE) };
+        match self {
+            Self::Target(number) => world.change.targets[number].probability = chance,
+            Self::Service(number) => {
+                let component = Component::Service(ServiceId(number as u32));
+                world.change.during.retain(|it| *it != component);
+                world.topology.services[number].availability = None;
+                if fails {
+                    world.change.during.push(component);
+                }
+            }
+            Self::Replicas(number) => {
+                if let Some(replicas) = &mut world.topology.services[number].replicas {
+                    replicas.availability = Some(contrary);
+                }
+            }
+            Self::Dependency(number) => {
+                dependency_mut(&mut world.topology, number).propagation = chance;
+            }
+            Self::Fallback(number) => {
+                if let Some(fallback) = &mut dependency_mut(&mut world.topology, number).fallback {
+                    fallback.works = contrary;
+                }
+            }
+        }
+        world
+    }
+
+    /// Its kind, its name, and how likely it fails by itself.
+    fn told(self, world: &World) -> (&'static str, String, f64) {
+        let topology = &world.topology;
+        let down = |availability: Option<Share>| {
+            availability.map_or(0.0, |share| share.complement().get())
+        };
+        let written = |number: usize| {
+            let (caller, it) = topology.written().nth(number).expect("found among those written");
+            let name = format!("{}>{}", topology.caller_name(caller), topology.dependency_name(it));
+            (name, it)
+        };
+        match self {
+            Self::Target(number) => {
+                let target = &world.change.targets[number];
+                let name = match target.on {
+                    TargetRef::Node(node) => topology.node_name(node),
+                    TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
+                };
+                ("target", name, target.probability.get())
+            }
+            Self::Service(number) => {
+                let service = &topology.services[number];
+                let component = Component::Service(ServiceId(number as u32));
+                let is_during = world.change.during.contains(&component);
+                let q = if is_during { 1.0 } else { down(service.availability) };
+                ("service", service.name.clone(), q)
+            }
+            Self::Replicas(number) => {
+                let service = &topology.services[number];
+                let q = service.replicas.as_ref().map_or(0.0, |replicas| {
+                    let one = down(replicas.availability);
+                    let chances = (0..replicas.count).map(|_| one);
+                    super::importance::at_least(
+                        (replicas.count - replicas.needs) as usize + 1,
+                        chances,
+                    )
+                });
+                ("replicas", service.name.clone(), q)
+            }
+            Self::Dependency(number) => {
+                let (name, it) = written(number);
+                ("dependency", name, it.propagation.get())
+            }
+            Self::Fallback(number) => {
+                let (name, it) = written(number);
+                ("fallback", name, it.fallback.map_or(0.0, |it| it.works.complement().get()))
+            }
+        }
+    }
+}
+
+/// What each stated protection did, and what it saved, the one that saved most first; and of how many
+/// what they saved was left out, those that held least often.
+pub(super) fn containment(
+    world: &World,
+    settings: &Settings,
+    summary: &Summary,
+) -> (Vec<ProtectionReport>, u64) {
+    let trials = pairs(settings, PROTECTION_PAIRS);
+    let base = world.losses(settings, trials);
+    let measure = if summary.total.is_some() { "orders_lost" } else { "failing_share" };
+    let mut found: Vec<(f64, usize, &'static str)> = Vec::new();
+    for (number, (_, it)) in world.topology.written().enumerate() {
+        let Some(seen) = &summary.dependencies[number] else { continue };
+        for protection in Protection::ALL.into_iter().filter(|them| them.is_stated(it)) {
+            found.push((seen.held[protection.guard()], number, protection.as_str()));
+        }
+    }
+    found.arrange_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+    let most = affordable(world, trials, PROTECTIONS);
+    let left_out = found.len().saturating_sub(most) as u64;
+    let mut reports: Vec<ProtectionReport> = found
+        .into_iter()
+        .enumerate()
+        .map(|(place, (held, number, protection))| {
+            let (caller, it) =
+                world.topology.written().nth(number).expect("found among those written");
+            let seen = summary.dependencies[number].as_ref().expect("found where failure came");
+            let protection = Protection::ALL
+                .into_iter()
+                .find(|it| it.as_str() == protection)
+                .expect("one of them");
+            let saved = (place < most).then(|| {
+                let mut without = world.clone();
+                protection.remove(dependency_mut(&mut without.topology, number));
+                let lost = without.losses(settings, trials);
+                let mut difference = Paired::default();
+                base.iter().zip(&lost).for_each(|(with, without)| difference.add(*with, *without));
+                measured(difference.difference())
+            });
+            ProtectionReport {
+                caller: world.topology.caller_name(caller),
+                dependency: world.topology.dependency_name(it),
+                protection: protection.as_str().to_owned(),
+                tried: seen.tried,
+                held,
+                leaked: seen.passed,
+                saved,
+                measure: measure.to_owned(),
+            }
+        })
+        .collect();
+    let value = |it: &ProtectionReport| it.saved.map_or(f64::NEG_INFINITY, |saved| saved.value);
+    // Those that were not tried out stay last, those that held most first.
+    reports.arrange_by(|a, b| value(b).total_cmp(&value(a)));
+    (reports, left_out)
+}
+
+/// A protection that a dependency may state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protection {
+    Timeout,
+    Validation,
+    Retry,
+    Cache,
+    Buffer,
+    Fallback,
+    Soft,
+    Redundancy,
+}
+
+impl Protection {
+    const ALL: [Self; 8] = [
+        Self::Timeout,
+        Self::Validation,
+        Self::Retry,
+        Self::Cache,
+        Self::Buffer,
+        Self::Fallback,
+        Self::Soft,
+        Self::Redundancy,
+    ];
+
+    fn as_str(self) -> &'static str {
+        Guard::ALL[self.guard()].as_str()
+    }
+
+    /// The number of the guard that the engine names.
+    fn guard(self) -> usize {
+        (match self {
+            Self::Timeout => Guard::Timeout,
+            Self::Validation => Guard::Validation,
+            Self::Retry => Guard::Retry,
+            Self::Cache => Guard::Cache,
+            Self::Buffer => Guard::Buffer,
+            Self::Fallback => Guard::Fallback,
+            Self::Soft => Guard::Soft,
+            Self::Redundancy => Guard::Redundancy,
+        }) as usize
+    }
+
+    fn is_stated(self, it: &Dependency) -> bool {
+        match self {
+            Self::Timeout => it.timeout.is_set() || it.circuit_breaker == Some(true),
+            Self::Validation => it.validates == Some(true),
+            Self::Retry => it.retries.is_some_and(|retries| retries > 0),
+            Self::Cache => it.cache.is_some(),
+            Self::Buffer => it.buffer.is_some(),
+            Self::Fallback => it.fallback.is_some(),
+            Self::Soft => it.is_soft(),
+            Self::Redundancy => it.any_of && (it.needs as usize) < it.on.len(),
+        }
+    }
+
+    fn remove(self, it: &mut Dependency) {
+        match self {
+            Self::Timeout => (it.timeout, it.circuit_breaker) = (Timeout::None, None),
+            Self::Validation => it.validates = None,
+            Self::Retry => (it.retries, it.retry_budget) = (None, None),
+            Self::Cache => it.cache = None,
+            Self::Buffer => it.buffer = None,
+            Self::Fallback => it.fallback = None,
+            Self::Soft => it.criticality = Some(Criticality::Hard),
+            Self::Redundancy => it.needs = it.on.len() as u32,
+        }
+    }
+}

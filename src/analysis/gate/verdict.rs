@@ -1,0 +1,275 @@
+//! From what came of the rules to the verdict, in words.
+
+use super::evaluate::Compared;
+use super::value::Truth;
+use super::{Asked, Gate, Measure, Unknown, diff};
+use crate::policy::Severity;
+use crate::report::{FigureReport, LimitReport, PolicyReport, RuleReport, TestReport, Verdict};
+use crate::sort::Arrange as _;
+
+/// How many figures of a rule are reported: those that decide it.
+const FIGURES: usize = 5;
+
+const FIRED: &str = "fired";
+const HELD: &str = "held";
+const UNDECIDED: &str = "undecided";
+
+pub(super) fn verdict(
+    gate: &Gate<'_>,
+    asked: &[Asked],
+    is_partial: bool,
+    test: Option<TestReport>,
+) -> Verdict {
+    let (limits, rules) = asked.split_at(gate.limits.len());
+    let is = |it: &Asked, wanted: Truth| it.found.as_ref().is_some_and(|it| it.truth == wanted);
+    let fired = |severity| asked.iter().any(|it| is(it, Truth::Yes) && it.rule.verdict == severity);
+    let doubt = gate.diff.and_then(diff::doubt);
+    let undecided = is_partial
+        || doubt.is_some()
+        || asked.iter().any(|it| !is(it, Truth::Yes) && !is(it, Truth::No));
+    let decision = match () {
+        () if fired(Severity::Stop) => "stop",
+        () if undecided || fired(Severity::Caution) => "caution",
+        () => "proceed",
+    };
+    let mut limit_reports: Vec<LimitReport> =
+        limits.iter().zip(gate.limits).map(|(it, limit)| limit_report(it, limit.at_most)).collect();
+    let mut rule_reports: Vec<RuleReport> = rules.iter().map(rule_report).collect();
+    for ((it, report), limit) in limits.iter().zip(&mut limit_reports).zip(gate.limits) {
+        report.reason = limit_reason(it, report, limit.measure);
+    }
+    for report in &mut rule_reports {
+        report.reason = rule_reason(report);
+    }
+    let mut said: Vec<(u8, String)> = limits
+        .iter()
+        .zip(&limit_reports)
+        .map(|(it, report)| (rank(it), report.reason.clone()))
+        .chain(
+            rules.iter().zip(&rule_reports).map(|(it, report)| (rank(it), report.reason.clone())),
+        )
+        .collect();
+    said.extend(doubt.map(|text| (1, text)));
+    let harmless = gate.diff.and_then(diff::harmless);
+    said.extend(harmless.map(|text| (4, text)));
+    // Held rules say nothing one by one; held limits were asked about.
+    let held = rules.iter().filter(|it| is(it, Truth::No)).count();
+    said.retain(|(_, text)| !text.is_empty());
+    said.arrange_by_key(|(rank, _)| *rank);
+    let mut reasons: Vec<String> = said.into_iter().map(|(_, text)| text).collect();
+    if is_partial {
+        reasons.push("the simulation was interrupted before it was certain".to_owned());
+    }
+    if let Some((policy, is_default)) = gate.policy {
+        reasons.push(policy_reason(&policy.name, is_default, held, rules.len()));
+    } else if limits.is_empty() && gate.diff.is_none_or(|it| !it.services.is_empty()) {
+        reasons.push("no limit was given, so nothing can be exceeded".to_owned());
+    }
+    Verdict {
+        decision: decision.to_owned(),
+        reasons,
+        undecided,
+        limits: limit_reports,
+        policy: gate
+            .policy
+            .map(|(policy, is_default)| PolicyReport { name: policy.name.clone(), is_default }),
+        rules: rule_reports,
+        test,
+    }
+}
+
+fn policy_reason(name: &str, is_default: bool, held: usize, all: usize) -> String {
+    let which = if is_default {
+        "the policy that comes with the program (none was named)".to_owned()
+    } else {
+        format!("the policy `{name}`")
+    };
+    match (held, all) {
+        (_, 0) => format!("{which} has no rules"),
+        (held, all) if held == all => format!("all rules of {which} hold"),
+        (held, all) => format!("{held} of {all} rules of {which} hold"),
+    }
+}
+
+/// Worst first; what could not be told may yet weigh as much as its rule does.
+fn rank(it: &Asked) -> u8 {
+    match (it.found.as_ref().map(|it| it.truth), it.rule.verdict) {
+        (Some(Truth::Yes), Severity::Stop) => 0,
+        (Some(Truth::Yes), Severity::Caution) => 2,
+        (Some(Truth::No), _) => 4,
+        (_, Severity::Stop) => 1,
+        (_, Severity::Caution) => 3,
+    }
+}
+
+fn outcome(it: &Asked) -> &'static str {
+    match it.found.as_ref().map(|it| it.truth) {
+        Some(Truth::Yes) => FIRED,
+        Some(Truth::No) => HELD,
+        _ => UNDECIDED,
+    }
+}
+
+fn limit_report(it: &Asked, at_most: f64) -> LimitReport {
+    let compared = it.found.as_ref().and_then(|it| it.compared.first());
+    let (value, low, high) = compared
+        .map_or((0.0, 0.0, f64::MAX), |it| (it.figure.value, it.figure.low, it.figure.high));
+    LimitReport {
+        name: it.rule.name.clone(),
+        limit: at_most,
+        value,
+        low,
+        high: high.min(f64::MAX),
+        outcome: match outcome(it) {
+            FIRED => "exceeded",
+            other => other,
+        }
+        .to_owned(),
+        reason: String::new(),
+        at: Vec::new(),
+    }
+}
+
+fn rule_report(it: &Asked) -> RuleReport {
+    let found = it.found.as_ref();
+    let truth = found.map_or(Truth::Open, |it| it.truth);
+    let mut figures: Vec<&Compared> = found.iter().flat_map(|it| &it.compared).collect();
+    // Those that agree with the outcome explain it; among them the nearest to the limit, or furthest
+    // beyond it.
+    figures.arrange_by(|a, b| {
+        let agrees = |it: &Compared| it.truth != truth;
+        let beyond = |it: &Compared| {
+            let gap = (it.figure.value - it.limit) / it.limit.abs().max(1e-9);
+            if matches!(it.sign, "<" | "<=") { gap } else { -gap }
+        };
+        agrees(a).cmp(&agrees(b)).then_with(|| beyond(a).total_cmp(&beyond(b)))
+    });
+    let mut reports: Vec<FigureReport> = figures.into_iter().map(figure_report).collect();
+    reports.dedup();
+    reports.truncate(FIGURES);
+    RuleReport {
+        name: it.rule.name.clone(),
+        verdict: it.rule.verdict.as_str().to_owned(),
+        outcome: outcome(it).to_owned(),
+        message: it.rule.message.clone(),
+        when: it.rule.text.clone(),
+        missing: match truth {
+            Truth::Missing | Truth::Open => found
+                .iter()
+                .flat_map(|it| it.missing.iter().take(FIGURES))
+                .map(ToString::to_string)
+                .collect(),
+            _ => Vec::new(),
+        },
+        figures: reports,
+        unknown: it.unknown.as_str().to_owned(),
+        trials: it.trials,
+        place: None,
+        reason: String::new(),
+        at: Vec::new(),
+    }
+}
+
+fn figure_report(it: &Compared) -> FigureReport {
+    let finite = |value: f64| value.clamp(f64::MIN, f64::MAX);
+    FigureReport {
+        name: it.figure.figure.as_deref().unwrap_or_default().to_owned(),
+        value: finite(it.figure.value),
+        low: finite(it.figure.low),
+        high: it.figure.high.is_finite().then_some(it.figure.high),
+        comparison: it.sign.to_owned(),
+        limit: finite(it.limit),
+        outcome: match it.truth {
+            Truth::Yes => "true",
+            Truth::No => "false",
+            _ => UNDECIDED,
+        }
+        .to_owned(),
+    }
+}
+
+fn rule_reason(rule: &RuleReport) -> String {
+    let message = rule.message.trim().trim_end_matches('.');
+    match rule.outcome.as_str() {
+        HELD => String::new(),
+        FIRED => {
+            let decides = rule.figures.iter().find(|it| it.outcome == "true");
+            let figure = decides.map(|it| format!(": {}", said(it))).unwrap_or_default();
+            if figure.is_empty() && message.is_empty() {
+                return format!("{}: {}", rule.name, rule.when);
+            }
+            let told = if message.is_empty() { String::new() } else { format!(". {message}") };
+            format!("{}{figure}{}{told}", rule.name, at(&rule.unknown))
+        }
+        _ => {
+            let open = rule.figures.iter().find(|it| it.outcome == UNDECIDED);
+            let why = match (open, rule.missing.first()) {
+                (Some(it), _) => {
+                    format!("{}, too close to tell after {} trials", said(it), rule.trials)
+                }
+                (None, Some(why)) => why.clone(),
+                (None, None) => "it could not be told".to_owned(),
+            };
+            format!("{}: undecided: {why}{}", rule.name, at(&rule.unknown))
+        }
+    }
+}
+
+/// How what is not stated was taken, where that is not as simulated.
+fn at(unknown: &str) -> &'static str {
+    match unknown {
+        "worst" => " (what is not stated at its worst)",
+        "best" => " (what is not stated at its best)",
+        _ => "",
+    }
+}
+
+/// `flows["place-order"].failed.p is 31% (30.2% to 31.9%), over 20%`.
+fn said(it: &FigureReport) -> String {
+    let is_share = it.name.ends_with(".p")
+        || it.name.ends_with("_share")
+        || it.name.ends_with(".tried")
+        || it.name.ends_with(".passed");
+    let show = |value: f64| number(value, is_share);
+    let high = it.high.map_or_else(|| "any number".to_owned(), show);
+    let interval = format!("{} is {} ({} to {high})", it.name, show(it.value), show(it.low));
+    format!("{interval}, limit {} {}", it.comparison, show(it.limit))
+}
+
+fn number(value: f64, is_share: bool) -> String {
+    let (value, unit) = if is_share { (value * 100.0, "%") } else { (value, "") };
+    let digits = match value.abs() {
+        0.0 => 0,
+        small if small < 1.0 => 3,
+        small if small < 100.0 => 1,
+        _ => 0,
+    };
+    let text = format!("{value:.digits$}");
+    let text =
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text}{unit}")
+}
+
+fn limit_reason(it: &Asked, limit: &LimitReport, measure: Measure) -> String {
+    let show = |value: f64| {
+        if value >= f64::MAX {
+            "any number".to_owned()
+        } else {
+            number(value, measure == Measure::Failed)
+        }
+    };
+    let (low, high) = (show(limit.low), show(limit.high));
+    let (value, at_most) = (show(limit.value), show(limit.limit));
+    let figure = format!("{}: {value} ({low} to {high})", limit.name);
+    let taken = if it.unknown == Unknown::Stated { "" } else { at(it.unknown.as_str()) };
+    match limit.outcome.as_str() {
+        "exceeded" => format!("{figure}, over the limit of {at_most}{taken}"),
+        HELD => format!("{figure}, within the limit of {at_most}{taken}"),
+        _ => match it.found.as_ref().and_then(|found| found.missing.first()) {
+            Some(why) => format!("{}: undecided: {why}", limit.name),
+            None => {
+                format!("{figure}, too close to the limit of {at_most} to tell: undecided{taken}")
+            }
+        },
+    }
+}

@@ -1,0 +1,45 @@
+//! What operators did: simulated with it and without it.
+
+use super::{Case, Prediction, badness, predict};
+use crate::analysis::simulate::Settings;
+use crate::engine::Progress;
+use crate::model::Change;
+use crate::model::action::Action;
+use crate::report::replay::ActionReport;
+
+/// The change without anything that operators did: detection and rollback take what they take by
+/// their delays.
+pub(super) fn undone(change: &Change) -> Change {
+    Change { actions: Vec::new(), ..change.clone() }
+}
+
+/// Each of the things that operators did, and what is different without it.
+pub(super) fn differences(
+    case: &Case,
+    full: &Prediction,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Vec<ActionReport> {
+    let one = |(index, it): (usize, &Action)| {
+        let mut change = case.change.clone();
+        change.actions.remove(index);
+        let without = predict(&case.topology, &change, settings, progress);
+        let worse = |a: &Prediction, b: &Prediction| {
+            let is_worse = |unit: &usize| badness(a.state(*unit)) > badness(b.state(*unit));
+            let units = (0..case.topology.services.len()).filter(is_worse);
+            units.map(|unit| case.topology.services[unit].name.clone()).collect()
+        };
+        ActionReport {
+            at_s: it.at.get(),
+            action: it.action.word().to_owned(),
+            target: it.target.map(|target| case.topology.service(target).name.clone()),
+            caller: it.caller.map(|caller| case.topology.service(caller).name.clone()),
+            share: it.share.map(crate::model::Share::get),
+            spared: worse(&without, full),
+            made_worse: worse(full, &without),
+            with_s: full.duration,
+            without_s: without.duration,
+        }
+    };
+    case.change.actions.iter().enumerate().map(one).collect()
+}

@@ -1,0 +1,240 @@
+//! The links of a cascade: failure that passed, as wide as it is frequent, and failure that was held.
+
+use super::super::font::Weight;
+use super::super::frame::Sheet;
+use super::super::ink::Ink;
+use super::super::layout::{Direction, Point, Route, Size, Stroke};
+use super::super::svg::{Anchor, Line, Path, Type};
+use super::Plan;
+use crate::chart::Size as Page;
+use crate::prose::format;
+use crate::report::focus::{EdgeReport, FocusReport};
+use crate::sort::Arrange as _;
+
+/// How far the two lines of a link lie apart where failure passes in some trials and not in others.
+const APART: f64 = 5.0;
+
+/// What a link says: what passed, and what held.
+pub(super) struct Label {
+    passed: Option<String>,
+    held: Option<String>,
+    size: Size,
+}
+
+impl Label {
+    /// The label of an edge; a short one in a column of text is the share alone.
+    pub(super) fn new(
+        edge: &EdgeReport,
+        focus: &FocusReport,
+        sheet: &Sheet<'_>,
+        is_short: bool,
+    ) -> Self {
+        let is_doc = sheet.style.size == Page::Doc;
+        let share = |share: f64| format::percent((share * 100.0).round() / 100.0);
+        let is_failure = edge.kind != "degraded" && edge.passed >= focus.threshold;
+        let passed = is_failure.then(|| match edge.kind.as_str() {
+            "runs_in" => "runs here".to_owned(),
+            "load" if is_doc => "load".to_owned(),
+            "load" => "floods".to_owned(),
+            _ => share(edge.passed),
+        });
+        let held = edge.guard(focus.threshold).map(|held| match (is_doc, is_short) {
+            (true, true) => share(held.share),
+            (true, false) => format!("held {}", share(held.share)),
+            (false, _) => format!("{} held {}", held.guard, share(held.share)),
+        });
+        let size = sheet.letters.tiny;
+        let widest = [&passed, &held]
+            .into_iter()
+            .flatten()
+            .map(|text| sheet.measure(text, size, Weight::Bold))
+            .fold(0.0, f64::max);
+        let lines = [&passed, &held].into_iter().flatten().count() as f64;
+        // What says nothing keeps its neighbours apart all the same.
+        let size = Size { width: widest.max(6.0) + 14.0, height: lines * (size + 4.0) };
+        Self { passed, held, size }
+    }
+
+    /// The room it takes.
+    pub(super) fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Gives both the room of the larger.
+    pub(super) fn share_room(&mut self, other: &mut Self) {
+        super::boxes::share_room(&mut self.size, &mut other.size);
+    }
+}
+
+/// Draws all links, what passed above what was held, and then their labels.
+pub(super) fn draw(sheet: &mut Sheet<'_>, focus: &FocusReport, plan: &Plan, from: Point) {
+    let mut order: Vec<usize> = (0..focus.edges.len()).collect();
+    order.arrange_by(|a, b| {
+        focus.edges[*a].passed.total_cmp(&focus.edges[*b].passed).then(a.cmp(b))
+    });
+    for index in order {
+        let (edge, label) = (&focus.edges[index], &plan.labels[index]);
+        let route = moved(&plan.placement.routes[index], from);
+        let (passed, held) =
+            (edge.passed.to_string(), edge.held.first().map_or(0.0, |it| it.share).to_string());
+        let attributes = [
+            ("class", "bw-edge"),
+            ("data-from", focus.boxes[edge.from].name.as_str()),
+            ("data-to", focus.boxes[edge.to].name.as_str()),
+            ("data-kind", edge.kind.as_str()),
+            ("data-passed", passed.as_str()),
+            ("data-held", held.as_str()),
+        ];
+        sheet.svg.open(&attributes, &hint(edge, focus));
+        one(sheet, edge, label, &route, plan.direction);
+        sheet.svg.close();
+    }
+}
+
+fn one(
+    sheet: &mut Sheet<'_>,
+    edge: &EdgeReport,
+    label: &Label,
+    route: &Route,
+    direction: Direction,
+) {
+    if edge.kind == "degraded" {
+        let line = Line::new(Ink::Outline, 1.4).dashed("2 3");
+        sheet.svg.path(&path(route, direction, 8.0), None, Some(line));
+        sheet.svg.path(&head(route, direction, 4.0), Some(Ink::Outline), None);
+        return;
+    }
+    let both = label.passed.is_some() && label.held.is_some();
+    let apart = if both { APART / 2.0 } else { 0.0 };
+    if label.held.is_some() {
+        let route = beside(route, direction, apart);
+        let line = Line::new(Ink::Guard, 1.8).dashed("6 4");
+        sheet.svg.path(&path(&route, direction, 3.0), None, Some(line));
+        let (end, across) = (route.end(), if both { 5.0 } else { 8.0 });
+        let back = if route.is_return { -3.0 } else { 3.0 };
+        let (a, b) = match direction {
+            Direction::Right => (
+                Point { x: end.x - back, y: end.y - if both { 2.0 } else { across } },
+                Point { x: end.x - back, y: end.y + across },
+            ),
+            Direction::Down => (
+                Point { x: end.x - if both { 2.0 } else { across }, y: end.y - back },
+                Point { x: end.x + across, y: end.y - back },
+            ),
+        };
+        sheet.svg.line(a, b, Line::new(Ink::Guard, 3.2));
+    }
+    if label.passed.is_some() {
+        let route = beside(route, direction, -apart);
+        let width = 1.2 + 3.2 * edge.passed;
+        let mut line = Line::new(Ink::Spread, width);
+        if route.is_return {
+            line = line.dashed("9 3");
+        }
+        sheet.svg.path(&path(&route, direction, 8.0), None, Some(line));
+        let head = head(&route, direction, 4.2 + width * 0.5);
+        sheet.svg.path(&head, Some(Ink::Spread), None);
+    }
+    write(sheet, label, route.label);
+}
+
+fn write(sheet: &mut Sheet<'_>, label: &Label, middle: Point) {
+    let size = sheet.letters.tiny;
+    let lines = [(&label.passed, Ink::SpreadText), (&label.held, Ink::GuardText)];
+    let height = size + 4.0;
+    let mut y = middle.y - label.size.height / 2.0;
+    for (text, ink) in lines {
+        let Some(text) = text else { continue };
+        let width = sheet.measure(text, size, Weight::Bold) + 6.0;
+        let at = Point { x: middle.x - width / 2.0, y };
+        sheet.svg.rect(at, (width, height), 0.0, Some(Ink::Paper), None);
+        let how = Type::new(size, ink).bold().at(Anchor::Middle);
+        sheet.svg.text(Point { x: middle.x, y: y + size * 0.96 + 0.6 }, how, text);
+        y += height;
+    }
+}
+
+fn moved(route: &Route, by: Point) -> Route {
+    let to = |point: Point| Point { x: point.x + by.x, y: point.y + by.y };
+    Route {
+        start: to(route.start),
+        strokes: route.strokes.iter().map(|stroke| with_end(*stroke, to(stroke.end()))).collect(),
+        label: to(route.label),
+        is_return: route.is_return,
+    }
+}
+
+/// The same route, so far beside itself.
+fn beside(route: &Route, direction: Direction, apart: f64) -> Route {
+    let by = match direction {
+        Direction::Right => Point { x: 0.0, y: apart },
+        Direction::Down => Point { x: apart, y: 0.0 },
+    };
+    if apart == 0.0 { route.clone() } else { moved(route, by) }
+}
+
+fn with_end(stroke: Stroke, end: Point) -> Stroke {
+    match stroke {
+        Stroke::Line(_) => Stroke::Line(end),
+        Stroke::Curve(_) => Stroke::Curve(end),
+    }
+}
+
+/// The line of a route, ending a little before its end.
+fn path(route: &Route, direction: Direction, before: f64) -> Path {
+    let mut path = Path::new().jump(route.start);
+    let mut at = route.start;
+    let last = route.strokes.len().saturating_sub(1);
+    let short = if route.is_return { -before } else { before };
+    for (index, stroke) in route.strokes.iter().enumerate() {
+        let mut end = stroke.end();
+        if index == last {
+            match direction {
+                Direction::Right => end.x -= short,
+                Direction::Down => end.y -= short,
+            }
+        }
+        path = match stroke {
+            Stroke::Line(_) => path.line(end),
+            Stroke::Curve(_) => match direction {
+                Direction::Right => {
+                    let x = at.x.midpoint(end.x);
+                    path.curve(Point { x, y: at.y }, Point { x, y: end.y }, end)
+                }
+                Direction::Down => {
+                    let y = at.y.midpoint(end.y);
+                    path.curve(Point { x: at.x, y }, Point { x: end.x, y }, end)
+                }
+            },
+        };
+        at = end;
+    }
+    path
+}
+
+/// An arrow head at the end of a route.
+fn head(route: &Route, direction: Direction, half: f64) -> Path {
+    let Point { x, y } = route.end();
+    let back = if route.is_return { 9.5 } else { -9.5 };
+    match direction {
+        Direction::Right => Path::polygon(&[(x, y), (x + back, y - half), (x + back, y + half)]),
+        Direction::Down => Path::polygon(&[(x, y), (x - half, y + back), (x + half, y + back)]),
+    }
+}
+
+/// What shows when a link is pointed at.
+fn hint(edge: &EdgeReport, focus: &FocusReport) -> String {
+    let (from, to) = (&focus.boxes[edge.from].name, &focus.boxes[edge.to].name);
+    match edge.kind.as_str() {
+        "runs_in" => return format!("{to} runs in {from}"),
+        "degraded" => return format!("degraded answers of {from} degrade {to}"),
+        "load" => return format!("{from} calls {to} more often than it can serve"),
+        _ => {}
+    }
+    let mut parts =
+        vec![format!("{to} calls {from}: failure passed in {}", format::percent(edge.passed))];
+    let held =
+        edge.held.iter().map(|it| format!("{} held in {}", it.guard, format::percent(it.share)));
+    parts.extend(held);
+    format!("{} of trials", parts.join(", "))
+}

@@ -1,0 +1,225 @@
+//! Two cascades in the same places: before and after something was changed about the architecture.
+
+use std::collections::BTreeMap;
+
+use super::super::font::Weight;
+use super::super::frame::{MARGIN, Sheet, cause, provenance};
+use super::super::ink::Ink;
+use super::super::layout::{Placement, Point, Size as Room};
+use super::super::svg::{Line, Type};
+use super::super::{Size, Style};
+use super::{Plan, Way, boxes, lay_out, legend, links, sayings};
+use crate::prose::format;
+use crate::report::FocusReport;
+use crate::report::Interval;
+use crate::report::focus::{BoxReport, EdgeReport, FlowHit};
+use crate::sort::Gather as _;
+
+/// Draws what one change does to two architectures, everything in the same place, and marks what
+/// differs.
+pub fn before_after(before: &FocusReport, after: &FocusReport, style: &Style<'_>) -> String {
+    let mut sheet = Sheet::new(style, 0.0);
+    let (before, after) = aligned(before, after);
+    let differing: Vec<bool> =
+        before.boxes.iter().zip(&after.boxes).map(|(a, b)| differs(a, b)).collect();
+    let first = plan(&before, &sheet);
+    let second = plan(&after, &sheet);
+    let (first, second) = in_places_of_both(first, second, &before, &sheet);
+    let size = first.placement.size;
+    let least = if style.size == Size::Doc { 640.0 } else { 860.0 };
+    sheet.width = (size.width + 2.0 * MARGIN + 8.0).max(least);
+    let title = title(&before, &after);
+    let notes = [
+        format!("{} · the same trials for both", provenance(before.trials, before.seed)),
+        "Ringed: fails or degrades clearly more or less often than before; how often it failed then."
+            .to_owned(),
+    ];
+    sheet.head(&title, &notes);
+    for (word, focus, plan, ringed) in
+        [("Before", &before, &first, &[][..]), ("After", &after, &second, differing.as_slice())]
+    {
+        sheet.top += sheet.letters.plain;
+        let text = format!("{word}: {} — {}", focus.topology, sayings::counts(focus));
+        let at = Point { x: MARGIN, y: sheet.top };
+        sheet.svg.text(at, Type::new(sheet.letters.plain, Ink::Text).bold(), &text);
+        let from = Point { x: MARGIN + 8.0, y: sheet.top + 20.0 };
+        links::draw(&mut sheet, focus, plan, from);
+        boxes::draw(&mut sheet, focus, plan, from);
+        rings(&mut sheet, plan, from, ringed, &before);
+        sheet.top = from.y + size.height + 34.0;
+    }
+    legend::draw(&mut sheet, &after, &second);
+    let description = format!(
+        "{title}. Before: {}. After: {}.",
+        sayings::counts(&before),
+        sayings::counts(&after)
+    );
+    sheet.finish("before-after", &title, &description)
+}
+
+fn title(before: &FocusReport, after: &FocusReport) -> String {
+    let cause = cause(&before.targets, before.mode.as_deref(), &before.change);
+    // What differs is the news, and of that what the business stands on.
+    let changes = |flow: &&FlowHit| {
+        let then = after.flows.iter().find(|it| it.name == flow.name);
+        then.is_none_or(|it| apart(&flow.failed, &it.failed) || loses_other(flow, it))
+    };
+    let differing = || before.flows.iter().filter(changes);
+    let flow = (differing().find(|flow| flow.critical))
+        .or_else(|| differing().next())
+        .or_else(|| before.flows.iter().find(|flow| flow.critical))
+        .or(before.flows.first());
+    let Some(flow) = flow else {
+        return format!("{cause}: {} before, {} after", before.topology, after.topology);
+    };
+    let then = after.flows.iter().find(|it| it.name == flow.name);
+    let share = |it: &Interval| format::estimate(it);
+    let is_apart = then.is_none_or(|it| apart(&flow.failed, &it.failed));
+    if !is_apart
+        && let (Some(now), Some(then)) = (flow.orders_lost, then.and_then(|it| it.orders_lost))
+    {
+        // Equally likely to fail, it may still lose much less: then that is the news.
+        let (now, then) = (format::digits(now, 3), format::digits(then, 3));
+        if now == then {
+            return format!("{cause}, {} loses {now} orders in both", flow.name);
+        }
+        return format!("{cause}, {} loses {now} orders before and {then} after", flow.name);
+    }
+    let now = share(&flow.failed);
+    let then = then.map_or_else(
+        || format!("under {}", format::stated(after.threshold)),
+        |it| share(&it.failed),
+    );
+    format!("{cause}, {} fails in {now} of trials before and {then} after", flow.name)
+}
+
+/// Whether a flow loses other orders on average, as they are written.
+fn loses_other(a: &FlowHit, b: &FlowHit) -> bool {
+    let written = |it: &FlowHit| it.orders_lost.map(|lost| format::digits(lost, 3));
+    written(a) != written(b)
+}
+
+/// Both with the same boxes and edges in the same order; what one lacks holds in it.
+fn aligned(before: &FocusReport, after: &FocusReport) -> (FocusReport, FocusReport) {
+    let mut names: Vec<String> = before.boxes.iter().map(|it| it.name.clone()).collect();
+    for it in &after.boxes {
+        if !names.contains(&it.name) {
+            names.push(it.name.clone());
+        }
+    }
+    let pair = |edge: &EdgeReport, of: &FocusReport| {
+        let place = |index: usize| {
+            let name = &of.boxes[index].name;
+            names.iter().position(|it| it == name).expect("all names are there")
+        };
+        (place(edge.from), place(edge.to), edge.kind.clone())
+    };
+    let mut edges: Vec<(usize, usize, String)> =
+        before.edges.iter().map(|edge| pair(edge, before)).collect();
+    edges.extend(after.edges.iter().map(|edge| pair(edge, after)));
+    edges.sort();
+    edges.dedup();
+    let of = |focus: &FocusReport, other: &FocusReport| {
+        let own: BTreeMap<&str, &BoxReport> =
+            focus.boxes.iter().map(|it| (it.name.as_str(), it)).into_map();
+        let others: BTreeMap<&str, &BoxReport> =
+            other.boxes.iter().map(|it| (it.name.as_str(), it)).into_map();
+        let found: BTreeMap<(usize, usize, String), &EdgeReport> =
+            focus.edges.iter().map(|edge| (pair(edge, focus), edge)).into_map();
+        FocusReport {
+            boxes: names
+                .iter()
+                .map(|name| match own.get(name.as_str()) {
+                    Some(it) => (*it).clone(),
+                    None => at_rest(others[name.as_str()]),
+                })
+                .collect(),
+            edges: edges
+                .iter()
+                .map(|key| EdgeReport {
+                    from: key.0,
+                    to: key.1,
+                    kind: key.2.clone(),
+                    passed: found.get(key).map_or(0.0, |it| it.passed),
+                    held: found.get(key).map_or_else(Vec::new, |it| it.held.clone()),
+                })
+                .collect(),
+            ..focus.clone()
+        }
+    };
+    (of(before, after), of(after, before))
+}
+
+/// A box that is hit in the other picture only.
+fn at_rest(other: &BoxReport) -> BoxReport {
+    let nothing = Interval { p: 0.0, low: 0.0, high: 0.0, exact: None };
+    BoxReport {
+        state: "holds".to_owned(),
+        failed: nothing,
+        degraded: nothing,
+        first_failed_s: None,
+        failed_for_s: None,
+        ..other.clone()
+    }
+}
+
+/// Whether the intervals of one of the two figures lie apart.
+fn differs(a: &BoxReport, b: &BoxReport) -> bool {
+    apart(&a.failed, &b.failed) || apart(&a.degraded, &b.degraded)
+}
+
+fn apart(a: &Interval, b: &Interval) -> bool {
+    a.high < b.low || b.high < a.low
+}
+
+fn plan(focus: &FocusReport, sheet: &Sheet<'_>) -> Plan {
+    super::place(focus, sheet, Way::Right)
+}
+
+/// Gives both the same places, with room for the larger of what each says.
+fn in_places_of_both(
+    mut first: Plan,
+    mut second: Plan,
+    focus: &FocusReport,
+    sheet: &Sheet<'_>,
+) -> (Plan, Plan) {
+    for (a, b) in first.boxes.iter_mut().zip(&mut second.boxes) {
+        a.share_room(b);
+    }
+    for (a, b) in first.labels.iter_mut().zip(&mut second.labels) {
+        a.share_room(b);
+    }
+    let ways: &[Way] = match sheet.style.size {
+        Size::Doc => &[Way::Right, Way::Down(6), Way::Down(4), Way::Down(3), Way::Down(2)],
+        Size::Slide | Size::Full => &[Way::Right],
+    };
+    let placed = ways.iter().map(|way| (*way, lay_out(focus, &first.boxes, &first.labels, *way)));
+    // Both stand below each other.
+    let cost = |it: &Placement| super::cost(Room { height: it.size.height * 2.0, ..it.size });
+    let best = placed.min_by(|a, b| cost(&a.1).total_cmp(&cost(&b.1)));
+    let (way, placement) = best.expect("there is one from left to right");
+    (first.placement, first.direction) = (placement, way.direction());
+    second.placement = first.placement.clone();
+    second.direction = first.direction;
+    (first, second)
+}
+
+/// Rings around what differs, and how often it failed before.
+fn rings(sheet: &mut Sheet<'_>, plan: &Plan, from: Point, ringed: &[bool], before: &FocusReport) {
+    for (index, _) in ringed.iter().enumerate().filter(|(_, is_ringed)| **is_ringed) {
+        let (at, size) = (plan.placement.boxes[index], plan.boxes[index].size());
+        let corner = Point { x: from.x + at.x - 5.0, y: from.y + at.y - 5.0 };
+        let room = (size.width + 10.0, size.height + 10.0);
+        sheet.svg.rect(corner, room, 10.0, None, Some(Line::new(Ink::Guard, 2.4)));
+        // Short, for at the left is the badge of the box below.
+        let was = before.boxes[index].failed.p;
+        let was = format!("was {}", format::percent((was * 1000.0).round() / 1000.0));
+        let small = sheet.letters.tiny;
+        let width = sheet.measure(&was, small, Weight::Bold) + 8.0;
+        // At the foot of the ring: at its head is the badge.
+        let at = Point { x: corner.x + room.0 - width - 6.0, y: corner.y + room.1 - 4.0 };
+        sheet.svg.rect(at, (width, small + 4.0), 3.0, Some(Ink::Paper), None);
+        let text = Point { x: at.x + 4.0, y: at.y + small };
+        sheet.svg.text(text, Type::new(small, Ink::GuardText).bold(), &was);
+    }
+}

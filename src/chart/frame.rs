@@ -1,0 +1,170 @@
+//! What surrounds every picture: its title, what it rests on, and the words for those who cannot see
+//! it.
+
+use super::font::{FAMILIES, Ruler, Weight};
+use super::ink::Ink;
+use super::layout::Point;
+use super::svg::{Svg, Type, escaped, number};
+use super::{Size, Style, Theme};
+use crate::prose::format;
+use crate::report::FocusReport;
+
+/// The room around everything.
+pub(super) const MARGIN: f64 = 18.0;
+
+/// Sizes of letters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Letters {
+    pub(super) title: f64,
+    pub(super) plain: f64,
+    pub(super) small: f64,
+    pub(super) tiny: f64,
+}
+
+impl Letters {
+    /// For a kind of page: what is shrunk to a column must be larger before.
+    pub(super) fn of(size: Size) -> Self {
+        match size {
+            Size::Doc => Self { title: 18.0, plain: 13.5, small: 12.5, tiny: 11.5 },
+            Size::Slide | Size::Full => Self { title: 19.0, plain: 13.0, small: 11.5, tiny: 10.5 },
+        }
+    }
+}
+
+/// A sheet that is drawn on from top to bottom.
+pub(super) struct Sheet<'a> {
+    pub(super) svg: Svg,
+    pub(super) ruler: Ruler<'a>,
+    pub(super) letters: Letters,
+    pub(super) style: Style<'a>,
+    /// How wide it is.
+    pub(super) width: f64,
+    /// How far it is filled.
+    pub(super) top: f64,
+}
+
+impl<'a> Sheet<'a> {
+    /// An empty one. Its width may still grow.
+    pub(super) fn new(style: &Style<'a>, width: f64) -> Self {
+        Self {
+            svg: Svg::new(style.theme),
+            ruler: Ruler::new(style.font),
+            letters: Letters::of(style.size),
+            style: *style,
+            width,
+            top: MARGIN,
+        }
+    }
+
+    /// The room within the margins.
+    pub(super) fn room(&self) -> f64 {
+        self.width - 2.0 * MARGIN
+    }
+
+    /// The title, a sentence, and below it what it rests on.
+    pub(super) fn head(&mut self, title: &str, notes: &[String]) {
+        let letters = self.letters;
+        self.paragraph(title, Type::new(letters.title, Ink::Text).bold());
+        self.top += 2.0;
+        for note in notes {
+            self.paragraph(note, Type::new(letters.small, Ink::Soft));
+        }
+        self.top += 12.0;
+    }
+
+    /// A text in as many lines as it takes.
+    pub(super) fn paragraph(&mut self, text: &str, how: Type) {
+        for line in self.ruler.wrap(text, how.size, how.weight, self.room()) {
+            self.top += how.size * 1.12;
+            self.svg.text(Point { x: MARGIN, y: self.top }, how, &line);
+            self.top += how.size * 0.28;
+        }
+    }
+
+    /// The width of a text.
+    pub(super) fn measure(&self, text: &str, size: f64, weight: Weight) -> f64 {
+        self.ruler.width(text, size, weight)
+    }
+
+    /// The whole picture. `kind` tells it apart from others on a page.
+    pub(super) fn finish(self, kind: &str, title: &str, description: &str) -> String {
+        let (width, height) = (number(self.width.ceil()), number((self.top + MARGIN).ceil()));
+        let theme = self.style.theme;
+        let style = match theme {
+            Theme::Auto => format!(
+                "<style>@media (prefers-color-scheme: dark) {{\n{}}}</style>\n",
+                Ink::dark_rules()
+            ),
+            _ => String::new(),
+        };
+        let mut paper = Svg::new(theme);
+        paper.rect(
+            Point::default(),
+            (self.width.ceil(), (self.top + MARGIN).ceil()),
+            0.0,
+            Some(Ink::Paper),
+            None,
+        );
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+             viewBox=\"0 0 {width} {height}\" role=\"img\" \
+             aria-labelledby=\"bw-{kind}-title bw-{kind}-desc\" font-family=\"{FAMILIES}\">\n\
+             <title id=\"bw-{kind}-title\">{}</title>\n<desc id=\"bw-{kind}-desc\">{}</desc>\n\
+             {style}{}{}</svg>\n",
+            escaped(title),
+            escaped(description),
+            paper.into_body(),
+            self.svg.into_body()
+        )
+    }
+}
+
+/// `10,000 trials, seed 1 · simulated, not measured`.
+pub(super) fn provenance(trials: u64, seed: u64) -> String {
+    let trials = format::plural(usize::try_from(trials).unwrap_or(usize::MAX), "trial");
+    format!("{trials}, seed {seed} · simulated, not measured")
+}
+
+/// The share of trials from which on things are drawn.
+pub(super) fn threshold(focus: &FocusReport) -> String {
+    format::stated((focus.threshold * 1000.0).round() / 1000.0)
+}
+
+/// The services that are hit too seldom to be drawn, or never.
+pub(super) fn services_left_out(focus: &FocusReport) -> Vec<String> {
+    let mut parts = Vec::new();
+    if focus.beyond > 0 {
+        let services = format::plural(focus.beyond, "service");
+        parts.push(format!("{services} hit too, which fail less often than those drawn"));
+    }
+    if focus.rarely_hit > 0 {
+        let services = format::plural(focus.rarely_hit, "service");
+        parts.push(format!("{services} hit in under {} of trials", threshold(focus)));
+    }
+    if focus.untouched > 0 {
+        parts.push(format!("{} never touched", format::plural(focus.untouched, "service")));
+    }
+    parts
+}
+
+/// `If payments goes down`.
+pub(super) fn cause(targets: &[String], mode: Option<&str>, change: &str) -> String {
+    let is_few = (1..=3).contains(&targets.len());
+    let Some(mode) = mode.filter(|_| is_few) else {
+        return format!("If {change} breaks");
+    };
+    let is_one = targets.len() == 1;
+    let verb = match (mode, is_one) {
+        ("down", true) => "goes down",
+        ("down", false) => "go down",
+        ("slow", true) => "hangs",
+        ("slow", false) => "hang",
+        ("corrupt", true) => "gives wrong answers",
+        ("corrupt", false) => "give wrong answers",
+        ("surge", true) => "floods what it calls",
+        ("surge", false) => "flood what they call",
+        (_, true) => "breaks",
+        (_, false) => "break",
+    };
+    format!("If {} {verb}", format::list(targets, "and", 3))
+}

@@ -1,0 +1,190 @@
+//! The heat-map: what breaks, by row, and how likely each flow then fails; the worst first.
+
+use super::csv::Table;
+use super::dot::percent;
+use super::font::Weight;
+use super::frame::{MARGIN, Sheet, provenance};
+use super::ink::{HEATS, Ink};
+use super::layout::Point;
+use super::svg::{Anchor, Line, Type};
+use super::{Size, Style};
+use crate::prose::format;
+use crate::report::RankReport;
+use crate::report::rank::OriginReport;
+
+/// At most so many rows: more cannot be read.
+const ROWS_MAX: usize = 20;
+/// At most so many columns.
+const COLUMNS_MAX: usize = 12;
+/// How much room the cells of a row have in a column of text.
+const DOC_CELLS: f64 = 480.0;
+
+/// Draws which flow fails how likely when which origin breaks.
+pub fn heatmap(rank: &RankReport, style: &Style<'_>) -> String {
+    let rows = rank.origins.len().min(ROWS_MAX);
+    let columns = rank.flows.len().min(COLUMNS_MAX);
+    let mut sheet = Sheet::new(style, 0.0);
+    let letters = sheet.letters;
+    let is_doc = style.size == Size::Doc;
+    let name = |origin: &OriginReport| origin.name.clone();
+    let names = rank.origins[..rows]
+        .iter()
+        .map(|it| sheet.measure(&name(it), letters.plain, Weight::Regular))
+        .fold(80.0, f64::max)
+        .min(if is_doc { 150.0 } else { 240.0 });
+    let cell = rank.flows[..columns]
+        .iter()
+        .map(|it| sheet.measure(&it.name, letters.small, Weight::Regular) + 14.0)
+        .fold(64.0, f64::max)
+        .min(if columns > 6 || is_doc { 92.0 } else { 130.0 });
+    // All columns that there are, and the bars, in a column of text.
+    let cell = if is_doc { cell.min((DOC_CELLS / columns.max(1) as f64).max(46.0)) } else { cell };
+    let left = MARGIN + names + 12.0;
+    let bars = left + columns as f64 * cell + 24.0;
+    let length_most = if is_doc { 90.0 } else { 150.0 };
+    sheet.width = (bars + length_most + 100.0).max(640.0);
+    let title = title(rank);
+    sheet.head(&title, &notes(rank));
+    let top = sheet.top + letters.small + 8.0;
+    for (column, flow) in rank.flows[..columns].iter().enumerate() {
+        let x = left + (column as f64 + 0.5) * cell;
+        let text = sheet.ruler.fit(&flow.name, letters.small, Weight::Regular, cell - 4.0);
+        let how = Type::new(letters.small, Ink::Text).at(Anchor::Middle);
+        sheet.svg.text(Point { x, y: top - 7.0 }, how, &text);
+    }
+    let (what, most) = bar_scale(rank, rows);
+    sheet.svg.text(Point { x: bars, y: top - 7.0 }, Type::new(letters.small, Ink::Text), what);
+    for (row, origin) in rank.origins[..rows].iter().enumerate() {
+        let y = top + row as f64 * 27.0;
+        let middle = y + 12.5 + letters.plain * 0.36;
+        let text = sheet.ruler.fit(&name(origin), letters.plain, Weight::Regular, names);
+        let how = Type::new(letters.plain, Ink::Text).at(Anchor::End);
+        sheet.svg.text(Point { x: left - 10.0, y: middle }, how, &text);
+        for column in 0..columns {
+            let share = share(rank, row, column);
+            let at = Point { x: left + column as f64 * cell + 1.0, y };
+            cell_at(&mut sheet, at, cell - 2.0, share);
+        }
+        let (toll, _) = toll(origin);
+        let length = if most > 0.0 { length_most * toll / most } else { 0.0 };
+        let at = Point { x: bars, y: y + 5.0 };
+        sheet.svg.rect(at, (length, 15.0), 0.0, Some(Ink::Outline), None);
+        let at = Point { x: bars + length + 6.0, y: middle };
+        sheet.svg.text(at, Type::new(letters.small, Ink::Text), &format::digits(toll, 3));
+    }
+    sheet.top = top + rows as f64 * 27.0 + 10.0;
+    legend(&mut sheet, left);
+    left_out(&mut sheet, rank, rows, columns);
+    let description = format!("{title}. {}", notes(rank).join(" "));
+    sheet.finish("heatmap", &title, &description)
+}
+
+/// The numbers of a heat-map.
+pub fn heatmap_csv(rank: &RankReport) -> String {
+    let mut table = Table::new(&["origin", "flow", "fails", "degraded", "orders_per_min"]);
+    for (row, origin) in rank.origins.iter().enumerate() {
+        let orders = origin.orders_per_min.map_or_else(String::new, |it| it.mean.to_string());
+        for (column, flow) in rank.flows.iter().enumerate() {
+            let degraded = rank.matrix.degraded.get(row).and_then(|it| it.get(column));
+            let degraded = degraded.map_or_else(String::new, f64::to_string);
+            let share = share(rank, row, column).to_string();
+            table.row(&[&origin.name, &flow.name, &share, &degraded, &orders]);
+        }
+    }
+    table.text
+}
+
+fn title(rank: &RankReport) -> String {
+    let Some(worst) = rank.origins.first() else { return "Nothing can break".to_owned() };
+    match toll(worst) {
+        (orders, true) if orders > 0.0 => format!(
+            "{} takes most with it: {} orders a minute when it is {}",
+            worst.name,
+            format::digits(orders, 3),
+            rank.mode
+        ),
+        (flows, false) if flows > 0.0 => format!(
+            "{} takes most with it: {} of {} when it is {}",
+            worst.name,
+            format::digits(flows, 2),
+            format::plural(rank.flows.len(), "flow"),
+            rank.mode
+        ),
+        _ => format!("No {} takes an order flow with it", rank.by),
+    }
+}
+
+fn notes(rank: &RankReport) -> Vec<String> {
+    vec![
+        provenance(rank.trials, rank.seed),
+        format!(
+            "Each {} breaks alone in all of them: the share in which a flow then fails because of it.",
+            rank.by
+        ),
+    ]
+}
+
+/// Orders per minute where rates are known, else flows; and which of the two.
+fn toll(origin: &OriginReport) -> (f64, bool) {
+    origin.orders_per_min.map_or((origin.flows.mean, false), |toll| (toll.mean, true))
+}
+
+fn bar_scale(rank: &RankReport, rows: usize) -> (&'static str, f64) {
+    let tolls = rank.origins[..rows].iter().map(toll);
+    let has_orders = rank.origins.first().is_some_and(|it| toll(it).1);
+    let most = tolls.map(|it| it.0).fold(0.0, f64::max);
+    (if has_orders { "orders lost a minute" } else { "flows that fail" }, most)
+}
+
+fn share(rank: &RankReport, row: usize, column: usize) -> f64 {
+    rank.matrix.failed.get(row).and_then(|it| it.get(column)).copied().unwrap_or(0.0)
+}
+
+fn cell_at(sheet: &mut Sheet<'_>, at: Point, width: f64, share: f64) {
+    let step = heat(share);
+    let line = Some(Line::new(Ink::Faint, 0.8));
+    sheet.svg.rect(at, (width, 25.0), 1.5, Some(Ink::Heat(step)), line);
+    let size = sheet.letters.small;
+    let how = Type::new(size, Ink::on_heat(step)).at(Anchor::Middle);
+    let text = if share < 0.005 { "·".to_owned() } else { percent(share) };
+    sheet.svg.text(Point { x: at.x + width / 2.0, y: at.y + 12.5 + size * 0.36 }, how, &text);
+}
+
+/// The step of heat of a share: the first for next to nothing, the last for nearly always.
+fn heat(share: f64) -> u8 {
+    if share < 0.005 {
+        return 0;
+    }
+    #[expect(clippy::cast_sign_loss, reason = "shares are not negative")]
+    let step = 1 + (share.clamp(0.0, 1.0) * f64::from(HEATS - 1)) as u8;
+    step.min(HEATS - 1)
+}
+
+fn legend(sheet: &mut Sheet<'_>, left: f64) {
+    let size = sheet.letters.small;
+    for step in 0..HEATS {
+        let at = Point { x: left + f64::from(step) * 26.0, y: sheet.top };
+        let line = Some(Line::new(Ink::Faint, 0.8));
+        sheet.svg.rect(at, (26.0, 12.0), 0.0, Some(Ink::Heat(step)), line);
+    }
+    let right = left + f64::from(HEATS) * 26.0 + 10.0;
+    let text = "never to always (· = under 0.5%)";
+    sheet.svg.text(Point { x: right, y: sheet.top + 10.0 }, Type::new(size, Ink::Soft), text);
+    sheet.top += 24.0;
+}
+
+fn left_out(sheet: &mut Sheet<'_>, rank: &RankReport, rows: usize, columns: usize) {
+    let hidden = (rank.origins.len() - rows) as u64 + rank.left_out;
+    let mut parts = Vec::new();
+    if hidden > 0 {
+        let hidden = usize::try_from(hidden).unwrap_or(usize::MAX);
+        parts.push(format!("{} that take less with them", format::plural(hidden, "row")));
+    }
+    if rank.flows.len() > columns {
+        parts.push(format::plural(rank.flows.len() - columns, "flow"));
+    }
+    if !parts.is_empty() {
+        let how = Type::new(sheet.letters.small, Ink::Soft);
+        sheet.paragraph(&format!("Not drawn: {}.", format::list(&parts, "and", 2)), how);
+    }
+}

@@ -1,0 +1,327 @@
+//! Orders lost: how the trials spread, and how likely it is to lose at least so many.
+
+use super::axis::{Scale, bent_marks, marks};
+use super::font::Weight;
+use super::frame::{MARGIN, Sheet, cause, provenance};
+use super::ink::Ink;
+use super::layout::Point;
+use super::svg::{Anchor, Line, Path, Type};
+use super::timeline::Unable;
+use super::{Size, Style};
+use crate::prose::format;
+use crate::report::{Report, TotalReport, focus};
+use crate::sort::Arrange as _;
+use crate::summary::estimate::{Z975, wilson};
+
+/// A point of the exceedance curve: at least so many orders, how likely, and its 95% interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Exceeds {
+    pub(super) orders: f64,
+    pub(super) p: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+/// Draws the distribution of orders lost and its exceedance curve.
+///
+/// # Errors
+/// Where no flow has a rate, or no trial loses any order.
+pub fn losses(report: &Report, style: &Style<'_>) -> Result<String, Unable> {
+    let total = report.total.as_ref().ok_or(Unable::NoRates)?;
+    let histogram = total.histogram.as_ref().ok_or(Unable::NothingLost)?;
+    let width = if style.size == Size::Doc { 880.0 } else { 1200.0 };
+    let mut sheet = Sheet::new(style, width);
+    let title = title(report, total);
+    sheet.head(&title, &notes(report, total));
+    let left = MARGIN + 52.0;
+    let plot = Plot {
+        at: Point { x: left, y: sheet.top + 8.0 },
+        width: width - left - MARGIN - 8.0,
+        height: if style.size == Size::Doc { 300.0 } else { 380.0 },
+        x: scale(total, width - left - MARGIN - 8.0),
+    };
+    plot.grid(&mut sheet, histogram.scale == "linear");
+    plot.bars(&mut sheet, total);
+    let points = curve(report, total);
+    plot.curve(&mut sheet, &points);
+    plot.labels(&mut sheet, total);
+    sheet.top = plot.at.y + plot.height + 48.0;
+    legend(&mut sheet);
+    let description = format!("{}. {}", title, notes(report, total).join(" "));
+    Ok(sheet.finish("losses", &title, &description))
+}
+
+fn title(report: &Report, total: &TotalReport) -> String {
+    let targets: Vec<String> = report.targets.iter().map(|it| it.name.clone()).collect();
+    let cause = cause(&targets, focus::common_mode(report).as_deref(), &report.change);
+    let lost = &total.orders_lost;
+    let orders = |value: f64| format::digits(value, 3);
+    if lost.p50 > 0.0 {
+        let (half, tail) = (orders(lost.p50), orders(lost.p95));
+        return format!(
+            "{cause}, half of the trials lose {half} orders or more, 1 in 20 loses {tail}"
+        );
+    }
+    let some = total.histogram.as_ref().map_or(0.0, |it| 1.0 - it.none);
+    format!(
+        "{cause}, orders are lost in {} of trials, {} at worst",
+        format::percent(some),
+        orders(lost.max)
+    )
+}
+
+fn notes(report: &Report, total: &TotalReport) -> Vec<String> {
+    let lost = &total.orders_lost;
+    let mut notes = vec![
+        provenance(report.trials, report.seed),
+        format!(
+            "On average {} orders are lost (95% interval {}); the worst trial loses {}.",
+            format::mean(lost),
+            format::mean_interval(lost, " to "),
+            format::digits(lost.max, 3)
+        ),
+    ];
+    if let Some(none) = total.histogram.as_ref().map(|it| it.none).filter(|none| *none > 0.0) {
+        notes.push(format!("{} of trials lose none.", format::percent(none)));
+    }
+    notes
+}
+
+fn scale(total: &TotalReport, length: f64) -> Scale {
+    let lost = &total.orders_lost;
+    let histogram = total.histogram.as_ref();
+    let last = histogram.and_then(|it| it.ends.last()).copied().unwrap_or(lost.max);
+    // A little more than the bars, so that the tail beyond 1 in 100 shows.
+    let max = lost.max.min(last * 1.25).max(lost.p99);
+    match histogram {
+        Some(it) if it.scale != "linear" => {
+            let bend = it.ends.first().copied().unwrap_or(max);
+            Scale::bent(length, lost.max.max(last), bend)
+        }
+        _ => Scale::even(length, max),
+    }
+}
+
+/// The points of the curve, from none to the worst: those of the report, and the ends of the bars.
+pub(super) fn curve(report: &Report, total: &TotalReport) -> Vec<Exceeds> {
+    let n = report.trials as f64;
+    #[expect(clippy::cast_sign_loss, reason = "shares are not negative")]
+    let with_interval = |orders: f64, p: f64| {
+        let (low, high) = wilson((p * n).round() as u64, report.trials, Z975);
+        Exceeds { orders, p, low, high }
+    };
+    let mut points = Vec::new();
+    if let Some(histogram) = &total.histogram {
+        let mut left = 1.0 - histogram.none;
+        points.push(with_interval(0.0, left.clamp(0.0, 1.0)));
+        for (end, share) in histogram.ends.iter().zip(&histogram.shares) {
+            left -= share;
+            points.push(with_interval(*end, left.clamp(0.0, 1.0)));
+        }
+    }
+    let stated = total.exceedance.iter().map(|it| Exceeds {
+        orders: it.orders,
+        p: it.p,
+        low: it.low,
+        high: it.high,
+    });
+    points.extend(stated);
+    points.push(with_interval(total.orders_lost.max, 1.0 / n.max(1.0)));
+    points.arrange_by(|a, b| a.orders.total_cmp(&b.orders).then(b.p.total_cmp(&a.p)));
+    // Points of both kinds may differ by the width of a bucket: the curve never rises.
+    let mut least = 1.0_f64;
+    for point in &mut points {
+        least = least.min(point.p);
+        point.p = least;
+    }
+    points
+}
+
+struct Plot {
+    at: Point,
+    width: f64,
+    height: f64,
+    x: Scale,
+}
+
+impl Plot {
+    fn point(&self, orders: f64, p: f64) -> Point {
+        Point { x: self.at.x + self.x.at(orders), y: self.y(p) }
+    }
+
+    fn y(&self, p: f64) -> f64 {
+        self.at.y + self.height * (1.0 - p.clamp(0.0, 1.0))
+    }
+
+    fn grid(&self, sheet: &mut Sheet<'_>, is_even: bool) {
+        let size = sheet.letters.small;
+        for step in 0_u8..=4 {
+            let p = f64::from(step) / 4.0;
+            let from = Point { x: self.at.x, y: self.y(p) };
+            let to = Point { x: self.at.x + self.width, ..from };
+            sheet.svg.line(from, to, Line::new(Ink::Faint, if step == 0 { 1.4 } else { 0.8 }));
+            let how = Type::new(size, Ink::Soft).at(Anchor::End);
+            let at = Point { x: from.x - 8.0, y: from.y + size * 0.36 };
+            sheet.svg.text(at, how, &format::percent(p));
+        }
+        let marks = if is_even {
+            marks(self.x.max(), if self.width > 900.0 { 8.0 } else { 6.0 })
+        } else {
+            bent_marks(self.x, 62.0)
+        };
+        let y = self.at.y + self.height;
+        for mark in marks {
+            let x = self.at.x + self.x.at(mark);
+            sheet.svg.line(Point { x, y }, Point { x, y: y + 5.0 }, Line::new(Ink::Faint, 1.4));
+            let text = format::count(mark);
+            let half = sheet.measure(&text, size, Weight::Regular) / 2.0;
+            let middle = x.min(sheet.width - 4.0 - half);
+            let how = Type::new(size, Ink::Soft).at(Anchor::Middle);
+            sheet.svg.text(Point { x: middle, y: y + 8.0 + size }, how, &text);
+        }
+        let how = Type::new(size, Ink::Text).at(Anchor::Middle);
+        let at = Point { x: self.at.x + self.width / 2.0, y: y + 14.0 + size * 2.0 };
+        sheet.svg.text(at, how, "orders lost in one incident");
+    }
+
+    /// The bars: as high as their share of the highest, to half the height of the plot.
+    fn bars(&self, sheet: &mut Sheet<'_>, total: &TotalReport) {
+        let Some(histogram) = &total.histogram else { return };
+        let highest = histogram.shares.iter().copied().fold(0.0, f64::max);
+        if highest <= 0.0 {
+            return;
+        }
+        let mut start = 0.0;
+        for (end, share) in histogram.ends.iter().zip(&histogram.shares) {
+            let (from, to) = (self.x.at(start), self.x.at(*end));
+            let height = self.height * 0.5 * share / highest;
+            start = *end;
+            if height < 0.05 {
+                continue;
+            }
+            let at = Point { x: self.at.x + from + 0.8, y: self.at.y + self.height - height };
+            let size = ((to - from - 1.6).max(0.6), height);
+            sheet.svg.open(
+                &[("class", "bw-bar")],
+                &format!(
+                    "{} of trials lose up to {} orders",
+                    format::percent(*share),
+                    format::count(*end)
+                ),
+            );
+            sheet.svg.rect(at, size, 0.0, Some(Ink::Range), None);
+            sheet.svg.close();
+        }
+    }
+
+    fn curve(&self, sheet: &mut Sheet<'_>, points: &[Exceeds]) {
+        let band: Vec<(f64, f64)> = points
+            .iter()
+            .map(|it| self.point(it.orders, it.high))
+            .chain(points.iter().rev().map(|it| self.point(it.orders, it.low)))
+            .map(|point| (point.x, point.y))
+            .collect();
+        sheet.svg.path(
+            &Path::polygon(&band),
+            Some(Ink::Degrades),
+            Some(Line::new(Ink::BarDegrades, 0.6)),
+        );
+        let mut path = Path::new();
+        for (index, it) in points.iter().enumerate() {
+            let point = self.point(it.orders, it.p);
+            path = if index == 0 { path.jump(point) } else { path.line(point) };
+        }
+        sheet.svg.path(&path, None, Some(Line::new(Ink::Spread, 2.6)));
+    }
+
+    /// Marks the median, 1 in 20 and 1 in 100; what would overlap moves up.
+    fn labels(&self, sheet: &mut Sheet<'_>, total: &TotalReport) {
+        let lost = &total.orders_lost;
+        let size = sheet.letters.small;
+        let marks =
+            [("median", lost.p50, 0.5), ("1 in 20", lost.p95, 0.05), ("1 in 100", lost.p99, 0.01)];
+        let mut placed: Vec<Label> = Vec::new();
+        for (name, orders, p) in marks.into_iter().rev() {
+            if orders <= 0.0 {
+                continue;
+            }
+            let point = self.point(orders, p);
+            let text = format!("{name}: {} or more", format::digits(orders, 3));
+            let width = sheet.measure(&text, size, Weight::Bold);
+            let right = self.at.x + self.width;
+            let x = (point.x + 9.0).min(right - width);
+            // A text that reaches back over the curve stands higher.
+            let mut y = point.y - if x < point.x { 34.0 } else { 12.0 };
+            while placed.iter().any(|it| {
+                x < it.at.x + it.width + 8.0
+                    && x + width > it.at.x - 8.0
+                    && (it.at.y - y).abs() < size + 4.0
+            }) {
+                y -= size + 6.0;
+            }
+            placed.push(Label { point, text, width, at: Point { x, y } });
+        }
+        for it in &placed {
+            let foot = Point { y: self.at.y + self.height, ..it.point };
+            let top = Point { y: it.at.y + 4.0, ..it.point };
+            sheet.svg.line(top, foot, Line::new(Ink::Text, 1.1).dashed("3 3"));
+        }
+        // Over all of the lines, so that none crosses a text.
+        for it in &placed {
+            sheet.svg.circle(it.point, 4.5, Some(Ink::Text), Some(Line::new(Ink::Paper, 1.2)));
+            let back = Point { x: it.at.x - 3.0, y: it.at.y - size };
+            sheet.svg.rect(back, (it.width + 6.0, size + 4.0), 2.0, Some(Ink::Paper), None);
+            sheet.svg.text(it.at, Type::new(size, Ink::Text).bold(), &it.text);
+        }
+    }
+}
+
+/// A point of the curve that is named.
+struct Label {
+    point: Point,
+    text: String,
+    width: f64,
+    /// Where the text begins, on its baseline.
+    at: Point,
+}
+
+fn legend(sheet: &mut Sheet<'_>) {
+    let size = sheet.letters.small;
+    let y = sheet.top + 8.0;
+    let mut x = MARGIN;
+    let entries = [
+        "chance of losing at least so many (left scale)",
+        "its 95% interval",
+        "how the trials spread (heights compare bars only)",
+    ];
+    for (index, text) in entries.into_iter().enumerate() {
+        let width = 42.0 + sheet.measure(text, size, Weight::Regular) + 22.0;
+        if x > MARGIN && x + width > sheet.width {
+            x = MARGIN;
+            sheet.top += size + 12.0;
+        }
+        let y = y.max(sheet.top + 8.0);
+        let svg = &mut sheet.svg;
+        match index {
+            0 => svg.line(Point { x, y }, Point { x: x + 32.0, y }, Line::new(Ink::Spread, 2.6)),
+            1 => svg.rect(
+                Point { x, y: y - 6.0 },
+                (32.0, 12.0),
+                0.0,
+                Some(Ink::Degrades),
+                Some(Line::new(Ink::BarDegrades, 0.6)),
+            ),
+            _ => svg.rect(
+                Point { x: x + 8.0, y: y - 9.0 },
+                (16.0, 18.0),
+                0.0,
+                Some(Ink::Range),
+                None,
+            ),
+        }
+        let at = Point { x: x + 40.0, y: y + size * 0.36 };
+        sheet.svg.text(at, Type::new(size, Ink::Text), text);
+        x += width;
+    }
+    sheet.top += size + 8.0;
+}

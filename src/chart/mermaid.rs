@@ -1,0 +1,305 @@
+//! The cascade and the timeline as text for Mermaid, as GitHub and wikis draw it.
+//!
+//! Versions 11 and 12 lay out and color differently unless the layout, theme and look are named, so
+//! they are. Both refuse more than 500 links or 50,000 letters, and are unreadable long before: what
+//! is larger than [`BOXES_MAX`], [`LINKS_MAX`] or [`BYTES_MAX`] is refused here, with what to do.
+
+use std::fmt::Write as _;
+
+use super::dot::percent;
+use super::frame::{cause, provenance};
+use super::ink::Ink;
+use super::shapes::State;
+use super::timeline::Unable;
+use crate::prose::format;
+use crate::report::{FocusReport, ObservedReport, Report};
+
+/// At most so many boxes.
+pub const BOXES_MAX: usize = 60;
+/// At most so many links.
+pub const LINKS_MAX: usize = 100;
+/// At most so many bytes.
+pub const BYTES_MAX: usize = 20_000;
+
+const STRING: &str = "a string takes all text";
+
+/// Why a diagram is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} are too many for a Mermaid diagram: {count}, and at most {limit}")]
+pub struct TooLarge {
+    /// What there are too many of.
+    pub what: &'static str,
+    /// How many there are.
+    pub count: usize,
+    /// How many there may be.
+    pub limit: usize,
+}
+
+fn limited(what: &'static str, count: usize, limit: usize) -> Result<(), TooLarge> {
+    if count > limit { Err(TooLarge { what, count, limit }) } else { Ok(()) }
+}
+
+/// The cascade as a flowchart.
+///
+/// # Errors
+/// Where it is too large to be drawn.
+pub fn flowchart(focus: &FocusReport) -> Result<String, TooLarge> {
+    limited("boxes", focus.boxes.len(), BOXES_MAX)?;
+    let title = cause(&focus.targets, focus.mode.as_deref(), &focus.change);
+    let note = provenance(focus.trials, focus.seed);
+    let mut text = format!(
+        "---\ntitle: \"{}\"\nconfig:\n  layout: dagre\n  theme: base\n  look: classic\n  themeVariables:\n    \
+         edgeLabelBackground: \"#ffffff\"\n  flowchart:\n    curve: basis\n    nodeSpacing: 24\n    rankSpacing: 60\n---\n\
+         flowchart LR\n  accTitle: {}\n  accDescr: {}\n",
+        yaml(&format!("{title} ({note})")),
+        plain(&title),
+        plain(&super::cascade::counts(focus))
+    );
+    for (index, it) in focus.boxes.iter().enumerate() {
+        let said = super::cascade::state(it, focus);
+        let sign = ["⚡ ", "✕ ", "▲ ", "◐ ", "✓ "][State::ALL
+            .iter()
+            .position(|state| *state == State::of(&it.state))
+            .expect("one of all states")];
+        let (open, close) = if it.state == "origin" { ("([", "])") } else { ("(", ")") };
+        writeln!(
+            text,
+            "  n{index}{open}\"{sign}{} {}<br/>{}\"{close}:::{}",
+            it.rank,
+            label(&it.name),
+            label(&said),
+            it.state.replace('_', "")
+        )
+        .expect(STRING);
+    }
+    let (mut passed, mut held) = (Vec::new(), Vec::new());
+    let mut count = 0;
+    for edge in &focus.edges {
+        if edge.kind == "degraded" {
+            writeln!(text, "  n{} -.-> n{}", edge.from, edge.to).expect(STRING);
+            count += 1;
+        } else if edge.passed >= focus.threshold {
+            let share = match edge.kind.as_str() {
+                "runs_in" => "runs here".to_owned(),
+                "load" => "floods".to_owned(),
+                _ => percent(edge.passed),
+            };
+            writeln!(text, "  n{} ==>|\"{share}\"| n{}", edge.from, edge.to).expect(STRING);
+            passed.push(count.to_string());
+            count += 1;
+        }
+        if let Some(guard) = edge.guard(focus.threshold) {
+            let said = format!("{} held {}", label(&guard.guard), percent(guard.share));
+            writeln!(text, "  n{} -.-x|\"{said}\"| n{}", edge.from, edge.to).expect(STRING);
+            held.push(count.to_string());
+            count += 1;
+        }
+    }
+    limited("links", count, LINKS_MAX)?;
+    for state in State::ALL {
+        let width = if state == State::Origin { 3 } else { 1 };
+        let dash = if state == State::Degrades { ",stroke-dasharray:5 3" } else { "" };
+        let word = match state {
+            State::Origin => "origin",
+            State::Fails => "fails",
+            State::MayFail => "mayfail",
+            State::Degrades => "degrades",
+            State::Holds => "holds",
+        };
+        writeln!(
+            text,
+            "  classDef {word} fill:{},color:{},stroke:{},stroke-width:{width}px{dash}",
+            state.fill().light(),
+            state.text().light(),
+            Ink::Outline.light()
+        )
+        .expect(STRING);
+    }
+    for (links, ink, width) in [(passed, Ink::Spread, 3), (held, Ink::Guard, 2)] {
+        if !links.is_empty() {
+            let links = links.join(",");
+            writeln!(text, "  linkStyle {links} stroke:{},stroke-width:{width}px", ink.light())
+                .expect(STRING);
+        }
+    }
+    limited("bytes", text.len(), BYTES_MAX)?;
+    Ok(text)
+}
+
+/// The timeline as a Gantt chart: from the median first failure, for the median time of failing; after
+/// what was observed in an incident, where there was one.
+///
+/// # Errors
+/// Where there is no time, or nothing fails; `Ok(Err(..))` where it is too large.
+pub fn gantt(
+    report: &Report,
+    focus: &FocusReport,
+    observed: Option<&ObservedReport>,
+) -> Result<Result<String, TooLarge>, Unable> {
+    if report.course.kind != "time" {
+        return Err(Unable::Moment);
+    }
+    let rows: Vec<_> = focus.boxes.iter().filter(|it| it.first_failed_s.is_some()).collect();
+    let seen = observed.map_or_else(String::new, observations);
+    if rows.is_empty() && seen.is_empty() {
+        return Err(Unable::NothingFails);
+    }
+    if let Err(error) = limited("services", rows.len() + seen.lines().count(), BOXES_MAX) {
+        return Ok(Err(error));
+    }
+    let title = cause(&focus.targets, focus.mode.as_deref(), &focus.change);
+    let note = provenance(focus.trials, focus.seed);
+    let mut text = format!(
+        "---\nconfig:\n  theme: base\n  look: classic\n  themeVariables:\n    critBkgColor: \"{}\"\n    \
+         critBorderColor: \"{}\"\n    activeTaskBkgColor: \"{}\"\n    activeTaskBorderColor: \"{}\"\n---\ngantt\n  \
+         title {}\n  dateFormat YYYY-MM-DD HH:mm:ss.SSS\n  axisFormat {}\n",
+        Ink::MayFail.light(),
+        Ink::Fails.light(),
+        Ink::Degrades.light(),
+        Ink::MayFail.light(),
+        task(&format!("{title} ({note}; medians)")),
+        axis(report, focus, observed)
+    );
+    text.push_str(&seen);
+    let mut lanes: Vec<&str> = Vec::new();
+    for it in &rows {
+        let lane = it.team.as_deref().unwrap_or("services");
+        if !lanes.contains(&lane) {
+            lanes.push(lane);
+        }
+    }
+    let course = &report.course;
+    let milestones =
+        [("noticed", course.detected_s), ("cause ends", course.ended_s), ("over", course.over_s)];
+    if milestones.iter().any(|(_, spread)| spread.is_some()) {
+        let of = if seen.is_empty() { "the change" } else { "the change (simulated)" };
+        writeln!(text, "  section {of}").expect(STRING);
+    }
+    for (name, spread) in milestones {
+        if let Some(spread) = spread {
+            writeln!(text, "  {name} :milestone, {}, 0ms", clock(spread.p50)).expect(STRING);
+        }
+    }
+    for lane in lanes {
+        writeln!(text, "  section {}", task(lane)).expect(STRING);
+        for it in rows.iter().filter(|it| it.team.as_deref().unwrap_or("services") == lane) {
+            let from = it.first_failed_s.map_or(0.0, |first| first.p50);
+            let lasted = it.failed_for_s.map_or(0.0, |lasted| lasted.p50).max(1.0);
+            let tag = match it.failed.p {
+                p if p >= 0.5 => "crit, ",
+                p if p >= 0.1 => "active, ",
+                _ => "",
+            };
+            let share = format::percent((it.failed.p * 1000.0).round() / 1000.0);
+            writeln!(
+                text,
+                "  {} {} fails {share} :{tag}{}, {}",
+                it.rank,
+                task(&it.name),
+                clock(from),
+                clock(from + lasted)
+            )
+            .expect(STRING);
+        }
+    }
+    Ok(limited("bytes", text.len(), BYTES_MAX).map(|()| text))
+}
+
+/// What was observed, as a section; nothing where no time is known.
+fn observations(observed: &ObservedReport) -> String {
+    let mut text = String::new();
+    for it in &observed.observed {
+        let Some(from) = it.from_s.filter(|_| it.state != "unaffected") else { continue };
+        let (name, state, at) = (task(&it.name), &it.state, clock(from));
+        match it.until_s.filter(|until| *until > from) {
+            Some(until) => {
+                let tag = if it.state == "failed" { "crit" } else { "active" };
+                writeln!(text, "  {name} {state} :{tag}, {at}, {}", clock(until))
+            }
+            None => writeln!(text, "  {name} {state} :milestone, {at}, 0ms"),
+        }
+        .expect(STRING);
+    }
+    for (what, at) in [("noticed", observed.detected_s), ("cause ends", observed.mitigated_s)] {
+        if let Some(at) = at {
+            writeln!(text, "  {what} :milestone, {}, 0ms", clock(at)).expect(STRING);
+        }
+    }
+    if text.is_empty() { text } else { format!("  section observed\n{text}") }
+}
+
+/// A time as a day and hour of a January without change of clocks: as a number of seconds, it would
+/// be shifted by the zone of whoever reads it.
+fn clock(seconds: f64) -> String {
+    let all = (seconds.max(0.0) * 1000.0).round().min(DAYS_MAX * 86_400_000.0);
+    #[expect(clippy::cast_sign_loss, reason = "it was clamped to what is positive")]
+    let all = all as u64;
+    let (days, hours) = (all / 86_400_000, all / 3_600_000 % 24);
+    let (minutes, seconds, rest) = (all / 60_000 % 60, all / 1000 % 60, all % 1000);
+    format!("2000-01-{:02} {hours:02}:{minutes:02}:{seconds:02}.{rest:03}", days + 1)
+}
+
+/// Later times are drawn at the end of this many days.
+const DAYS_MAX: f64 = 30.0;
+
+/// How times are written: with the day where there is more than one.
+fn axis(report: &Report, focus: &FocusReport, observed: Option<&ObservedReport>) -> &'static str {
+    let course = &report.course;
+    let ends =
+        [course.detected_s, course.ended_s, course.over_s].into_iter().flatten().map(|it| it.p50);
+    let seen = observed.into_iter().flat_map(|it| {
+        let all = it.observed.iter().flat_map(|it| [it.from_s, it.until_s]);
+        all.chain([it.detected_s, it.mitigated_s]).flatten()
+    });
+    let rows =
+        focus.boxes.iter().filter_map(|it| Some(it.first_failed_s?.p50 + it.failed_for_s?.p50));
+    let last = ends.chain(seen).chain(rows).fold(0.0, f64::max);
+    if last >= 86_400.0 { "day %d %H:%M" } else { "%H:%M:%S" }
+}
+
+/// A name within a label: markup and quotes as the entities that Mermaid knows.
+fn label(text: &str) -> String {
+    let mut safe = String::new();
+    for letter in text.chars() {
+        match letter {
+            '"' => safe.push_str("#quot;"),
+            '&' => safe.push_str("#amp;"),
+            '<' => safe.push_str("#lt;"),
+            '>' => safe.push_str("#gt;"),
+            '#' => safe.push_str("#35;"),
+            '`' | '|' | '\\' | '[' | ']' | '{' | '}' => {
+                write!(safe, "#{};", u32::from(letter)).expect(STRING);
+            }
+            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => safe.push('\u{FFFD}'),
+            letter if letter.is_control() => safe.push(' '),
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}
+
+/// A text in a quoted YAML scalar: titles know no entities, so markup is spelled with other marks.
+fn yaml(text: &str) -> String {
+    let keep = |letter: char| match letter {
+        '<' => '‹',
+        '>' => '›',
+        letter if letter.is_control() => ' ',
+        letter => letter,
+    };
+    text.chars().map(keep).collect::<String>().replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// A text that ends with its line and holds no markup.
+fn plain(text: &str) -> String {
+    let keep = |letter: char| match letter {
+        '<' | '>' | '{' | '}' | '#' | ';' | '"' => ' ',
+        letter if letter.is_control() => ' ',
+        letter => letter,
+    };
+    text.chars().map(keep).collect()
+}
+
+/// The name of a task or section of a Gantt chart, which ends at a colon.
+fn task(text: &str) -> String {
+    plain(text).replace([':', ','], " ")
+}

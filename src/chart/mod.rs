@@ -1,0 +1,91 @@
+//! Pictures as SVG, to be put into a document: who fails, in what order, when, what holds, what it
+//! costs.
+//!
+//! Part of a report comes in, text goes out: equal reports give equal bytes. No scripts, no ids but
+//! those of title and description, colours as attributes; an `img` element shows them, and PNG is
+//! made of them.
+
+mod axis;
+mod cascade;
+mod csv;
+mod dot;
+mod font;
+mod frame;
+mod heatmap;
+mod ink;
+mod layout;
+mod losses;
+pub mod mermaid;
+#[cfg(feature = "png")]
+mod png;
+#[cfg(feature = "png")]
+mod raster;
+mod shapes;
+mod svg;
+mod timeline;
+mod tornado;
+
+pub use cascade::{before_after, cascade};
+pub use csv::{cascade_csv, losses_csv, timeline_csv};
+pub use dot::dot;
+pub use font::is_font;
+pub use heatmap::{heatmap, heatmap_csv};
+pub use losses::losses;
+#[cfg(feature = "png")]
+pub use png::{PngError, png};
+pub(crate) use svg::escaped;
+pub use timeline::{Lanes, Unable, timeline};
+pub use tornado::{tornado, tornado_csv};
+
+/// How pictures are drawn.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Style<'a> {
+    /// For what kind of page.
+    pub size: Size,
+    /// On what paper.
+    pub theme: Theme,
+    /// A font for letters that the usual one lacks, by which text is measured.
+    pub font: Option<&'a [u8]>,
+}
+
+/// For what kind of page a picture is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Size {
+    /// A column of text: at most 900 pixels wide, readable at 650.
+    Doc,
+    /// A slide or a wide screen.
+    #[default]
+    Slide,
+    /// As large as it takes.
+    Full,
+}
+
+impl Size {
+    /// At most so many boxes fit.
+    pub fn boxes_max(self) -> usize {
+        match self {
+            Self::Doc => 25,
+            Self::Slide => 60,
+            Self::Full => 400,
+        }
+    }
+}
+
+/// On what paper a picture is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Theme {
+    /// White.
+    Light,
+    /// Dark.
+    Dark,
+    /// White, or dark where the reader prefers it: within an `img` element too.
+    #[default]
+    Auto,
+    /// As `Auto`, but without rules of its own: the page that it is put into has [`dark_rules`].
+    Embedded,
+}
+
+/// The rules of style by which embedded pictures turn dark.
+pub fn dark_rules() -> String {
+    ink::Ink::dark_rules()
+}

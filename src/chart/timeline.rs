@@ -1,0 +1,667 @@
+//! When things fail, and for how long: a line for each service, in lanes by who owns it or where it
+//! is, under the course of the change; what was observed in a real incident is laid over it.
+
+use std::collections::BTreeMap;
+
+use super::axis::{Scale, time_marks};
+use super::cascade::badge as cascade_badge;
+use super::font::Weight;
+use super::frame::{MARGIN, Sheet, cause, provenance, services_left_out};
+use super::ink::Ink;
+use super::layout::Point;
+use super::shapes::State;
+use super::svg::{Anchor, Line, Path, Svg, Type};
+use super::{Size, Style};
+use crate::prose::format;
+use crate::report::observed::Observation;
+use crate::report::{CourseReport, FocusReport, ObservedReport, Report, Spread, UnitReport, focus};
+use crate::sort::Arrange as _;
+
+/// Why a picture cannot be drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unable {
+    /// There is no time.
+    #[error(
+        "a single moment has no course of time: the change says nothing of rollout, detection or rollback"
+    )]
+    Moment,
+    /// Nothing fails, and nothing was observed.
+    #[error("nothing fails in any trial, so there is nothing to show over time")]
+    NothingFails,
+    /// There is no order flow with a rate, or no time.
+    #[error("no orders are counted: no flow has a rate, or the change is a single moment")]
+    NoRates,
+    /// Nothing changes the result by more than chance.
+    #[error("no protection or unknown makes a difference that can be told from chance")]
+    NoDifference,
+    /// No trial loses an order.
+    #[error("no trial loses any order")]
+    NothingLost,
+}
+
+/// What the lanes of a timeline are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lanes {
+    /// Who owns a service.
+    #[default]
+    Team,
+    /// Where it runs.
+    Zone,
+    /// How much it matters.
+    Tier,
+}
+
+/// Draws when things fail.
+///
+/// # Errors
+/// Where there is no time, or nothing to show.
+pub fn timeline(
+    report: &Report,
+    focus: &FocusReport,
+    lanes: Lanes,
+    observed: Option<&ObservedReport>,
+    style: &Style<'_>,
+) -> Result<String, Unable> {
+    if report.course.kind != "time" {
+        return Err(Unable::Moment);
+    }
+    let lanes = rows(report, focus, lanes, observed);
+    if lanes.iter().all(|lane| lane.rows.is_empty()) {
+        return Err(Unable::NothingFails);
+    }
+    let mut sheet = Sheet::new(style, if style.size == Size::Doc { 890.0 } else { 1280.0 });
+    let title = title(report, focus, observed);
+    let mut notes = vec![provenance(report.trials, report.seed)];
+    notes.push(
+        "Time runs from the start of the rollout, on a scale that gives early minutes more room."
+            .to_owned(),
+    );
+    if let Some(observed) = observed {
+        let date = observed.date.as_ref().map_or_else(String::new, |date| format!(" of {date}"));
+        notes.push(format!("Hollow diamonds: what was observed in {}{date}.", observed.incident));
+    }
+    sheet.head(&title, &notes);
+    let chart = Chart::new(&sheet, report, &lanes, observed);
+    chart.draw(&mut sheet, report, &lanes, observed);
+    held(&mut sheet, focus);
+    legend(&mut sheet, &lanes, observed.is_some());
+    left_out(&mut sheet, focus, &lanes);
+    let description = description(&title, report, &lanes);
+    Ok(sheet.finish("timeline", &title, &description))
+}
+
+fn title(report: &Report, focus: &FocusReport, observed: Option<&ObservedReport>) -> String {
+    let cause = cause(&focus.targets, focus::common_mode(report).as_deref(), &focus.change);
+    let course = &report.course;
+    let noticed =
+        course.detected_s.map(|it| format!("it is noticed after {}", format::duration(it.p50)));
+    let over = course.over_s.map(|it| format!("over after {}", format::duration(it.p50)));
+    let said: Vec<String> = [noticed, over].into_iter().flatten().collect();
+    let what = if said.is_empty() {
+        "nobody notices and nothing is lost".to_owned()
+    } else {
+        format!("{} (medians)", said.join(" and "))
+    };
+    match observed {
+        Some(observed) => format!("{}: observed, and simulated: {what}", observed.incident),
+        None => format!("{cause}, {what}"),
+    }
+}
+
+/// Lines that belong together.
+struct Lane {
+    name: String,
+    rows: Vec<Row>,
+}
+
+/// A service or flow over time.
+struct Row {
+    name: String,
+    rank: Option<usize>,
+    state: State,
+    failed: f64,
+    first: Option<Spread>,
+    lasted: Option<Spread>,
+    observed: Vec<Observation>,
+}
+
+fn rows(
+    report: &Report,
+    focus: &FocusReport,
+    lanes: Lanes,
+    observed: Option<&ObservedReport>,
+) -> Vec<Lane> {
+    let seen = |name: &str, is_flow: bool| -> Vec<Observation> {
+        let of = observed.into_iter().flat_map(|it| &it.observed);
+        of.filter(|it| it.name == name && it.is_flow == is_flow).cloned().collect()
+    };
+    let mut by_name: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    let mut order: Vec<String> = Vec::new();
+    let mut add = |lane: String, row: Row| {
+        if !by_name.contains_key(&lane) {
+            order.push(lane.clone());
+        }
+        by_name.entry(lane).or_default().push(row);
+    };
+    for it in &focus.boxes {
+        let observed = seen(&it.name, false);
+        if it.first_failed_s.is_none() && observed.is_empty() {
+            continue;
+        }
+        let lane = match lanes {
+            Lanes::Team => it.team.clone().unwrap_or_else(|| "no team".to_owned()),
+            Lanes::Zone => it.zone.clone().unwrap_or_else(|| "no zone".to_owned()),
+            Lanes::Tier => {
+                it.tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"))
+            }
+        };
+        add(
+            lane,
+            Row {
+                name: it.name.clone(),
+                rank: Some(it.rank),
+                state: State::of(&it.state),
+                failed: it.failed.p,
+                first: it.first_failed_s,
+                lasted: it.failed_for_s,
+                observed,
+            },
+        );
+    }
+    // What was observed counts even where the simulation hardly touches it.
+    let drawn = |name: &str| focus.boxes.iter().any(|it| it.name == name);
+    for it in report.services.iter().filter(|it| !drawn(&it.name)) {
+        let observed = seen(&it.name, false);
+        if observed.iter().any(|it| it.state != "unaffected") {
+            let lane = match lanes {
+                Lanes::Team => it.team.clone().unwrap_or_else(|| "no team".to_owned()),
+                Lanes::Zone => "no zone".to_owned(),
+                Lanes::Tier => {
+                    it.tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"))
+                }
+            };
+            add(lane, unit_row(it, observed));
+        }
+    }
+    let flows: Vec<Row> = report
+        .flows
+        .iter()
+        .filter(|it| {
+            focus.flows.iter().any(|hit| hit.name == it.name) || !seen(&it.name, true).is_empty()
+        })
+        .map(|it| unit_row(it, seen(&it.name, true)))
+        .filter(|row| row.first.is_some() || !row.observed.is_empty())
+        .collect();
+    let mut all: Vec<Lane> = order
+        .into_iter()
+        .map(|name| {
+            let rows = by_name.remove(&name).expect("every lane has lines");
+            Lane { name, rows }
+        })
+        .collect();
+    if all.len() == 1 && all[0].name.starts_with("no ") {
+        "services".clone_into(&mut all[0].name);
+    }
+    if !flows.is_empty() {
+        all.push(Lane { name: "order flows".to_owned(), rows: flows });
+    }
+    all
+}
+
+fn unit_row(it: &UnitReport, observed: Vec<Observation>) -> Row {
+    let state = match () {
+        () if it.failed.p >= 0.5 => State::Fails,
+        () if it.failed.p > 0.0 => State::MayFail,
+        () if it.degraded.p > 0.0 => State::Degrades,
+        () => State::Holds,
+    };
+    Row {
+        name: it.name.clone(),
+        rank: None,
+        state,
+        failed: it.failed.p,
+        first: it.first_failed_s,
+        lasted: it.failed_for_s,
+        observed,
+    }
+}
+
+const ROW: f64 = 25.0;
+
+/// Where things stand.
+struct Chart {
+    names: f64,
+    shares: f64,
+    left: f64,
+    scale: Scale,
+}
+
+impl Chart {
+    fn new(
+        sheet: &Sheet<'_>,
+        report: &Report,
+        lanes: &[Lane],
+        observed: Option<&ObservedReport>,
+    ) -> Self {
+        let is_doc = sheet.style.size == Size::Doc;
+        let most = if is_doc { 150.0 } else { 230.0 };
+        let rows = || lanes.iter().flat_map(|lane| &lane.rows);
+        let names = rows()
+            .map(|row| sheet.measure(&row.name, sheet.letters.plain, Weight::Bold))
+            .chain(
+                lanes
+                    .iter()
+                    .map(|lane| sheet.measure(&lane.name, sheet.letters.small, Weight::Bold)),
+            )
+            .fold(110.0, f64::max)
+            .min(most);
+        let shares = sheet.measure("fails 100%", sheet.letters.small, Weight::Regular) + 8.0;
+        let left = MARGIN + 34.0 + names + 10.0 + shares + 14.0;
+        let length = sheet.width - MARGIN - left - 92.0;
+        let course = &report.course;
+        let spreads = [course.impact_s, course.detected_s, course.ended_s, course.over_s];
+        let ends = spreads.into_iter().flatten().map(|it| it.p90);
+        let lasting = rows().filter_map(|row| Some(row.first?.p50 + row.lasted?.p50));
+        let firsts = rows().filter_map(|row| Some(row.first?.p90));
+        let seen = rows()
+            .flat_map(|row| &row.observed)
+            .flat_map(|it| [it.from_s, it.until_s])
+            .chain(observed.into_iter().flat_map(|it| [it.detected_s, it.mitigated_s]))
+            .flatten();
+        let all: Vec<f64> =
+            ends.chain(lasting).chain(firsts).chain(seen).filter(|it| it.is_finite()).collect();
+        let max = all.iter().copied().fold(0.0, f64::max).max(1.0);
+        // Half of the room for what comes before a hundredth of the whole time.
+        let least = all.iter().copied().filter(|it| *it > 0.0).fold(max, f64::min);
+        let scale = Scale::bent(length, max * 1.05, (least / 2.0).clamp(max / 300.0, max / 8.0));
+        Self { names, shares, left, scale }
+    }
+
+    fn x(&self, time: f64) -> f64 {
+        self.left + self.scale.at(time)
+    }
+
+    fn right(&self) -> f64 {
+        self.x(f64::MAX)
+    }
+
+    fn draw(
+        &self,
+        sheet: &mut Sheet<'_>,
+        report: &Report,
+        lanes: &[Lane],
+        observed: Option<&ObservedReport>,
+    ) {
+        let letters = sheet.letters;
+        let top = sheet.top + letters.small + 8.0;
+        let body = Svg::new(sheet.style.theme);
+        let above = std::mem::replace(&mut sheet.svg, body);
+        sheet.top = top;
+        self.course(sheet, &report.course, observed);
+        for lane in lanes {
+            self.lane(sheet, lane);
+        }
+        let bottom = sheet.top;
+        let body = std::mem::replace(&mut sheet.svg, above);
+        Self::lanes_behind(sheet, lanes, top, &report.course);
+        self.grid(sheet, top, bottom);
+        sheet.svg.append(&body);
+        sheet.top = bottom + 6.0;
+    }
+
+    fn course_rows(course: &CourseReport) -> usize {
+        [course.impact_s, course.detected_s, course.ended_s, course.over_s].iter().flatten().count()
+    }
+
+    /// The pale boxes that hold the lines of a lane together.
+    fn lanes_behind(sheet: &mut Sheet<'_>, lanes: &[Lane], top: f64, course: &CourseReport) {
+        let width = sheet.width - 2.0 * MARGIN;
+        let counts = std::iter::once(Self::course_rows(course))
+            .chain(lanes.iter().map(|lane| lane.rows.len()));
+        let mut y = top;
+        for count in counts.filter(|count| *count > 0) {
+            let height = head(sheet) + count as f64 * ROW + 6.0;
+            let at = Point { x: MARGIN, y };
+            sheet.svg.rect(
+                at,
+                (width, height),
+                6.0,
+                Some(Ink::Lane),
+                Some(Line::new(Ink::Faint, 0.8)),
+            );
+            y += height + 8.0;
+        }
+    }
+
+    fn grid(&self, sheet: &mut Sheet<'_>, top: f64, bottom: f64) {
+        let size = sheet.letters.small;
+        for (time, text) in time_marks(self.scale, 74.0) {
+            let x = self.x(time);
+            sheet.svg.line(
+                Point { x, y: top - 4.0 },
+                Point { x, y: bottom - 8.0 },
+                Line::new(Ink::Faint, 0.9).dashed("2 4"),
+            );
+            let how = Type::new(size, Ink::Soft).at(Anchor::Middle);
+            sheet.svg.text(Point { x, y: top - 8.0 }, how, &text);
+        }
+    }
+
+    /// The course of the change: its stages, and when it is noticed and over.
+    fn course(
+        &self,
+        sheet: &mut Sheet<'_>,
+        course: &CourseReport,
+        observed: Option<&ObservedReport>,
+    ) {
+        let seen = |of: fn(&ObservedReport) -> Option<f64>| observed.and_then(of);
+        let rows = [
+            ("orders first lost", course.impact_s, None),
+            ("noticed", course.detected_s, seen(|it| it.detected_s)),
+            ("cause ends (rollback)", course.ended_s, seen(|it| it.mitigated_s)),
+            ("no more orders lost", course.over_s, None),
+        ];
+        if Self::course_rows(course) == 0 {
+            return;
+        }
+        let letters = sheet.letters;
+        self.name_lane(sheet, "the change");
+        self.stages(sheet, course);
+        sheet.top += head(sheet);
+        for (name, spread, observed) in rows {
+            let Some(spread) = spread else { continue };
+            let y = sheet.top + ROW / 2.0;
+            let how = Type::new(letters.plain, Ink::Text);
+            let room = self.names + self.shares + 8.0;
+            let text = sheet.ruler.fit(name, letters.plain, Weight::Regular, room);
+            sheet.svg.text(Point { x: MARGIN + 34.0, y: y + letters.plain * 0.36 }, how, &text);
+            self.range(sheet, spread, y);
+            let x = self.x(spread.p50);
+            sheet.svg.path(
+                &Path::polygon(&[
+                    (x - 4.0, y - 8.0),
+                    (x + 4.0, y - 8.0),
+                    (x + 4.0, y + 8.0),
+                    (x - 4.0, y + 8.0),
+                ]),
+                Some(Ink::Guard),
+                Some(Line::new(Ink::Paper, 1.0)),
+            );
+            say(sheet, &format!("+{}", format::duration(spread.p50)), x.max(self.x(spread.p90)), y);
+            if let Some(time) = observed {
+                self.diamond(sheet, time, y, "failed");
+            }
+            sheet.top += ROW;
+        }
+        sheet.top += 14.0;
+    }
+
+    /// From when on which share has the change.
+    fn stages(&self, sheet: &mut Sheet<'_>, course: &CourseReport) {
+        let letters = sheet.letters;
+        let y = sheet.top + letters.small + 3.0;
+        let (mut start, mut free) = (0.0, self.left);
+        for stage in &course.stages {
+            let x = self.x(start);
+            let text = format::stated(stage.exposure);
+            let width = sheet.measure(&text, letters.tiny, Weight::Bold);
+            if x >= free && x + width < self.right() + 40.0 {
+                sheet.svg.line(
+                    Point { x, y: y - letters.tiny },
+                    Point { x, y: y + 3.0 },
+                    Line::new(Ink::Text, 1.6),
+                );
+                sheet.svg.text(
+                    Point { x: x + 4.0, y },
+                    Type::new(letters.tiny, Ink::Text).bold(),
+                    &text,
+                );
+                free = x + width + 12.0;
+            }
+            let Some(bake) = stage.bake_s else { break };
+            start += bake;
+        }
+        if !course.stages.is_empty() {
+            let how = Type::new(letters.tiny, Ink::Soft).at(Anchor::End);
+            sheet.svg.text(Point { x: self.left - 12.0, y }, how, "rolled out to");
+        }
+    }
+
+    fn name_lane(&self, sheet: &mut Sheet<'_>, name: &str) {
+        let letters = sheet.letters;
+        let name = sheet.ruler.fit(name, letters.small, Weight::Bold, self.names + 24.0);
+        let at = Point { x: MARGIN + 10.0, y: sheet.top + letters.small + 3.0 };
+        sheet.svg.text(at, Type::new(letters.small, Ink::Soft).bold(), &name);
+    }
+
+    fn lane(&self, sheet: &mut Sheet<'_>, lane: &Lane) {
+        self.name_lane(sheet, &lane.name);
+        sheet.top += head(sheet);
+        for row in &lane.rows {
+            let share = format::percent(round(row.failed));
+            let hint = format!("{} fails in {share} of trials", row.name);
+            sheet.svg.open(&[("class", "bw-row"), ("data-name", row.name.as_str())], &hint);
+            self.row(sheet, row, &share);
+            sheet.svg.close();
+            sheet.top += ROW;
+        }
+        sheet.top += 14.0;
+    }
+
+    fn row(&self, sheet: &mut Sheet<'_>, row: &Row, share: &str) {
+        let letters = sheet.letters;
+        let y = sheet.top + ROW / 2.0;
+        let base = y + letters.plain * 0.36;
+        if let Some(rank) = row.rank {
+            cascade_badge(sheet, rank, Point { x: MARGIN + 18.0, y });
+        }
+        let name = sheet.ruler.fit(&row.name, letters.plain, Weight::Bold, self.names);
+        sheet.svg.text(
+            Point { x: MARGIN + 34.0, y: base },
+            Type::new(letters.plain, Ink::Text).bold(),
+            &name,
+        );
+        let how = Type::new(letters.small, Ink::Soft).at(Anchor::End);
+        let said =
+            if row.failed > 0.0 { format!("fails {share}") } else { "never fails".to_owned() };
+        sheet.svg.text(Point { x: self.left - 12.0, y: base }, how, &said);
+        if let Some(first) = row.first {
+            let mut end = self.x(first.p90);
+            if let Some(lasted) = row.lasted {
+                let until = first.p50 + lasted.p50;
+                self.outage(sheet, first.p50, until, y);
+                end = end.max(self.x(until));
+            }
+            self.range(sheet, first, y);
+            marker(&mut sheet.svg, row.state, Point { x: self.x(first.p50), y });
+            if let Some(lasted) = row.lasted.filter(|it| it.p50 > 0.0 && row.observed.is_empty()) {
+                say(sheet, &format!("for {}", format::duration(lasted.p50)), end, y);
+            }
+        }
+        for it in &row.observed {
+            let Some(from) = it.from_s else { continue };
+            if let Some(until) = it.until_s {
+                let (a, b) =
+                    (Point { x: self.x(from), y: y + 6.0 }, Point { x: self.x(until), y: y + 6.0 });
+                sheet.svg.line(a, b, Line::new(Ink::Text, 1.4).dashed("4 3"));
+            }
+            self.diamond(sheet, from, y, &it.state);
+        }
+    }
+
+    /// From the 10th to the 90th percentile.
+    fn range(&self, sheet: &mut Sheet<'_>, spread: Spread, y: f64) {
+        let (from, to) = (self.x(spread.p10), self.x(spread.p90));
+        let at = Point { x: from - 2.0, y: y - 4.5 };
+        sheet.svg.rect(at, (to - from + 4.0, 9.0), 4.5, Some(Ink::Range), None);
+    }
+
+    /// For how long it is failing in the middle trial.
+    fn outage(&self, sheet: &mut Sheet<'_>, from: f64, until: f64, y: f64) {
+        let (from, to) = (self.x(from), self.x(until));
+        if to - from < 1.0 {
+            return;
+        }
+        sheet.svg.line(Point { x: from, y }, Point { x: to, y }, Line::new(Ink::Spread, 2.4));
+        sheet.svg.line(
+            Point { x: to, y: y - 6.0 },
+            Point { x: to, y: y + 6.0 },
+            Line::new(Ink::Spread, 2.4),
+        );
+    }
+
+    fn diamond(&self, sheet: &mut Sheet<'_>, time: f64, y: f64, state: &str) {
+        diamond(&mut sheet.svg, Point { x: self.x(time), y }, state == "degraded");
+    }
+}
+
+fn diamond(svg: &mut Svg, at: Point, is_dashed: bool) {
+    let Point { x, y } = at;
+    let points = [(x, y - 9.0), (x + 8.0, y), (x, y + 9.0), (x - 8.0, y)];
+    let line = Line::new(Ink::Text, 2.0);
+    svg.path(
+        &Path::polygon(&points),
+        Some(Ink::Paper),
+        Some(if is_dashed { line.dashed("3 2") } else { line }),
+    );
+}
+
+/// The mark of a state.
+fn marker(svg: &mut Svg, state: State, at: Point) {
+    let Point { x, y } = at;
+    let line = Some(match state {
+        State::Degrades => Line::new(Ink::Outline, 1.4).dashed("3 2"),
+        _ => Line::new(Ink::Outline, 1.2),
+    });
+    match state {
+        State::Origin | State::Fails => {
+            svg.rect(Point { x: x - 7.0, y: y - 7.0 }, (14.0, 14.0), 1.5, Some(state.fill()), line);
+        }
+        State::MayFail => {
+            let points = [(x, y - 8.0), (x + 8.5, y + 7.0), (x - 8.5, y + 7.0)];
+            svg.path(&Path::polygon(&points), Some(state.fill()), line);
+        }
+        State::Degrades | State::Holds => svg.circle(at, 6.5, Some(state.fill()), line),
+    }
+}
+
+fn round(share: f64) -> f64 {
+    if (0.001..=0.999).contains(&share) { (share * 1000.0).round() / 1000.0 } else { share }
+}
+
+/// The strongest guards, in a sentence.
+fn held(sheet: &mut Sheet<'_>, focus: &FocusReport) {
+    let mut held: Vec<(f64, String)> = focus
+        .edges
+        .iter()
+        .filter_map(|edge| {
+            let guard = edge.guard(focus.threshold)?;
+            let (from, to) = (&focus.boxes[edge.from].name, &focus.boxes[edge.to].name);
+            let share = format::percent(round(guard.share));
+            Some((guard.share, format!("{} at {to} → {from} in {share} of trials", guard.guard)))
+        })
+        .collect();
+    held.arrange_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    if held.is_empty() {
+        return;
+    }
+    let names: Vec<String> = held.into_iter().map(|(_, text)| text).collect();
+    let how = Type::new(sheet.letters.small, Ink::GuardText);
+    sheet.paragraph(&format!("What held: {}.", format::list(&names, "and", 4)), how);
+    sheet.top += 4.0;
+}
+
+fn legend(sheet: &mut Sheet<'_>, lanes: &[Lane], has_observed: bool) {
+    let size = sheet.letters.small;
+    let uses = |state: State| {
+        lanes
+            .iter()
+            .flat_map(|lane| &lane.rows)
+            .any(|row| row.state == state && row.first.is_some())
+    };
+    let mut entries: Vec<(u8, State, &str)> = Vec::new();
+    if uses(State::Origin) {
+        entries.push((0, State::Origin, "breaks itself"));
+    }
+    if uses(State::Fails) {
+        entries.push((0, State::Fails, "fails in 50% of trials or more"));
+    }
+    if uses(State::MayFail) {
+        entries.push((0, State::MayFail, "fails in fewer"));
+    }
+    if uses(State::Degrades) || uses(State::Holds) {
+        entries.push((0, State::Degrades, "mostly only degraded"));
+    }
+    entries.push((1, State::Fails, "first failure: 10th to 90th percentile (mark: median)"));
+    entries.push((2, State::Fails, "failing for (median)"));
+    if has_observed {
+        entries.push((3, State::Fails, "observed (dashed: degraded)"));
+    }
+    sheet.top += 4.0;
+    let (mut x, mut y) = (MARGIN, sheet.top + 9.0);
+    for (kind, state, text) in entries {
+        let sign = if kind == 0 || kind == 3 { 24.0 } else { 44.0 };
+        let width = sign + sheet.measure(text, size, Weight::Regular) + 22.0;
+        if x > MARGIN && x + width > sheet.width {
+            x = MARGIN;
+            y += size + 13.0;
+        }
+        let svg = &mut sheet.svg;
+        match kind {
+            0 => marker(svg, state, Point { x: x + 9.0, y }),
+            1 => svg.rect(Point { x, y: y - 4.5 }, (36.0, 9.0), 4.5, Some(Ink::Range), None),
+            2 => {
+                svg.line(Point { x, y }, Point { x: x + 34.0, y }, Line::new(Ink::Spread, 2.4));
+                svg.line(
+                    Point { x: x + 34.0, y: y - 6.0 },
+                    Point { x: x + 34.0, y: y + 6.0 },
+                    Line::new(Ink::Spread, 2.4),
+                );
+            }
+            _ => diamond(svg, Point { x: x + 9.0, y }, false),
+        }
+        sheet.svg.text(Point { x: x + sign, y: y + size * 0.36 }, Type::new(size, Ink::Text), text);
+        x += width;
+    }
+    sheet.top = y + 14.0;
+}
+
+fn left_out(sheet: &mut Sheet<'_>, focus: &FocusReport, lanes: &[Lane]) {
+    let drawn = |name: &str| lanes.iter().flat_map(|lane| &lane.rows).any(|row| row.name == name);
+    let timeless = focus.boxes.iter().filter(|it| !drawn(&it.name)).count();
+    let mut parts = Vec::new();
+    if timeless > 0 {
+        parts.push(format!("{} only degraded, or holding", format::plural(timeless, "service")));
+    }
+    parts.extend(services_left_out(focus));
+    if !parts.is_empty() {
+        let how = Type::new(sheet.letters.small, Ink::Soft);
+        sheet.paragraph(&format!("Not drawn: {}.", format::list(&parts, "and", 3)), how);
+    }
+}
+
+fn description(title: &str, report: &Report, lanes: &[Lane]) -> String {
+    let rows = lanes.iter().flat_map(|lane| &lane.rows);
+    let said = rows.filter_map(|row| {
+        let first = row.first?;
+        let (share, after) = (format::percent(round(row.failed)), format::duration(first.p50));
+        Some(format!("{} fails in {share} of trials, first after {after} (median).", row.name))
+    });
+    let said: Vec<String> = said.take(40).collect();
+    format!("{title}. {}. {}", provenance(report.trials, report.seed), said.join(" "))
+}
+
+/// The room above the first line of a lane.
+fn head(sheet: &Sheet<'_>) -> f64 {
+    sheet.letters.small + 8.0
+}
+
+/// A few words to the right of a mark, or not at all where there is no room.
+fn say(sheet: &mut Sheet<'_>, text: &str, x: f64, y: f64) {
+    let size = sheet.letters.tiny;
+    let width = sheet.measure(text, size, Weight::Regular);
+    if x + 10.0 + width <= sheet.width - MARGIN - 2.0 {
+        let at = Point { x: x + 10.0, y: y + size * 0.36 };
+        sheet.svg.text(at, Type::new(size, Ink::Soft), text);
+    }
+}

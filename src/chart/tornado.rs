@@ -1,0 +1,291 @@
+//! The tornado: what would change the result most, widest first. To the right what protections keep
+//! away, which was measured with the same draws; to both sides what is not known.
+
+use super::Style;
+use super::axis::{Scale, marks};
+use super::csv::Table;
+use super::font::Weight;
+use super::frame::{MARGIN, Sheet, cause, provenance};
+use super::ink::Ink;
+use super::layout::Point;
+use super::svg::{Anchor, Line, Type};
+use super::timeline::Unable;
+use crate::prose::format;
+use crate::report::ExplainReport;
+use crate::report::explain::ProtectionReport;
+use crate::sort::Arrange as _;
+
+/// At most so many bars.
+const BARS_MAX: usize = 15;
+const ROW: f64 = 30.0;
+/// At least so far are marks of the scale from each other.
+const MARKS_APART: f64 = 84.0;
+
+/// What changes the result, and by how much.
+struct Bar {
+    /// Where: a call, or a service.
+    place: String,
+    /// What is changed there.
+    what: String,
+    /// How much less at the best, 0 or below.
+    less: f64,
+    /// How much more at the worst, 0 or above.
+    more: f64,
+    is_unknown: bool,
+}
+
+/// The bars, in one measure.
+struct Bars {
+    base: Option<f64>,
+    has_orders: bool,
+    bars: Vec<Bar>,
+    /// Protections whose effect cannot be told from chance.
+    unclear: usize,
+}
+
+/// Draws what protections save and what unknowns may cost.
+///
+/// # Errors
+/// Where nothing makes a difference that can be told from chance.
+pub fn tornado(explained: &ExplainReport, style: &Style<'_>) -> Result<String, Unable> {
+    let all = bars(explained);
+    if all.bars.is_empty() {
+        return Err(Unable::NoDifference);
+    }
+    let is_doc = style.size == super::Size::Doc;
+    let mut sheet = Sheet::new(style, if is_doc { 890.0 } else { 1200.0 });
+    let title = title(explained, &all);
+    sheet.head(&title, &notes(explained, &all));
+    draw(&mut sheet, &all);
+    legend(&mut sheet, &all);
+    let description = format!("{title}. {}", notes(explained, &all).join(" "));
+    Ok(sheet.finish("tornado", &title, &description))
+}
+
+/// The numbers of a tornado.
+pub fn tornado_csv(explained: &ExplainReport) -> String {
+    let all = bars(explained);
+    let measure = if all.has_orders { "orders_lost" } else { "failing_share" };
+    let mut table = Table::new(&["where", "what", "kind", "less", "more", "measure"]);
+    for bar in &all.bars {
+        let kind = if bar.is_unknown { "unknown" } else { "protection" };
+        let (less, more) = (bar.less.to_string(), bar.more.to_string());
+        table.row(&[&bar.place, &bar.what, kind, &less, &more, measure]);
+    }
+    table.text
+}
+
+fn bars(explained: &ExplainReport) -> Bars {
+    let lost = explained.flows.iter().filter_map(|flow| flow.unit.orders_lost);
+    let means: Vec<f64> = lost.map(|lost| lost.mean).collect();
+    let has_orders = !means.is_empty();
+    let base = has_orders.then(|| means.iter().sum::<f64>());
+    let measure = if has_orders { "orders_lost" } else { "failing_share" };
+    let mut bars = Vec::new();
+    let mut unclear = 0;
+    for it in explained.containment.iter().filter(|it| it.measure == measure) {
+        let Some(saved) = it.saved else { continue };
+        let is_clear = saved.low.unwrap_or(saved.value) > 0.0;
+        if is_clear {
+            bars.push(Bar {
+                place: format!("{} → {}", it.caller, it.dependency),
+                what: protection(it),
+                less: 0.0,
+                more: saved.value,
+                is_unknown: false,
+            });
+        } else {
+            unclear += 1;
+        }
+    }
+    for it in explained.unknowns.iter().filter(|it| it.measure == measure) {
+        let base = base.unwrap_or(it.best);
+        // The two are sums of the same trials as the base: what differs by less is rounding.
+        let noise = 1e-9 * base.abs().max(it.worst.abs());
+        let beyond = |difference: f64| if difference.abs() <= noise { 0.0 } else { difference };
+        let less = beyond((it.best - base).min(0.0));
+        let more = beyond((it.worst - base).max(0.0));
+        if more - less > 0.0 {
+            let place = if it.dependency.is_empty() {
+                it.caller.clone()
+            } else {
+                format!("{} → {}", it.caller, it.dependency)
+            };
+            let what = format!("{} not stated", it.what);
+            bars.push(Bar { place, what, less, more, is_unknown: true });
+        }
+    }
+    bars.arrange_by(|a, b| (b.more - b.less).total_cmp(&(a.more - a.less)));
+    Bars { base, has_orders, bars, unclear }
+}
+
+fn protection(it: &ProtectionReport) -> String {
+    if it.protection == "soft" {
+        "made hard".to_owned()
+    } else {
+        format!("without {}", it.protection)
+    }
+}
+
+fn title(explained: &ExplainReport, all: &Bars) -> String {
+    let bar = &all.bars[0];
+    let size = figure(bar.more.max(-bar.less), all);
+    let targets: Vec<String> = explained.targets.iter().map(|it| it.name.clone()).collect();
+    let cause = match &explained.change {
+        Some(change) if !targets.is_empty() => format!("{}, ", cause(&targets, None, change)),
+        _ => String::new(),
+    };
+    let matters = format!("{cause}{} matters most", bar.place);
+    if bar.is_unknown {
+        format!("{matters}: {}, which may cost {size}", bar.what)
+    } else {
+        format!("{matters}: {}, {size} more would be lost", bar.what)
+    }
+}
+
+fn figure(value: f64, all: &Bars) -> String {
+    if all.has_orders {
+        format!("{} orders", format::digits(value, 3))
+    } else {
+        format!("{} of requests", format::percent(value))
+    }
+}
+
+fn notes(explained: &ExplainReport, all: &Bars) -> Vec<String> {
+    let mut notes = vec![provenance(explained.trials, explained.seed)];
+    if let Some(base) = all.base {
+        notes.push(format!("As it is, {} orders are lost on average.", format::digits(base, 3)));
+    }
+    notes.push(
+        "Each bar changes one thing and plays the same trials again: how much more or less is lost."
+            .to_owned(),
+    );
+    notes
+}
+
+fn draw(sheet: &mut Sheet<'_>, all: &Bars) {
+    let letters = sheet.letters;
+    let shown = &all.bars[..all.bars.len().min(BARS_MAX)];
+    let names = shown
+        .iter()
+        .map(|bar| {
+            sheet.measure(&bar.place, letters.small, Weight::Bold)
+                + sheet.measure(&bar.what, letters.small, Weight::Regular)
+                + 8.0
+        })
+        .fold(120.0, f64::max)
+        .min(sheet.width * 0.45);
+    let least = shown.iter().map(|bar| bar.less).fold(0.0, f64::min);
+    let most = shown.iter().map(|bar| bar.more).fold(0.0, f64::max);
+    let room = sheet.width - MARGIN * 2.0 - names - 170.0;
+    let scale = Scale::even(room, most - least);
+    let left = MARGIN + names + 80.0;
+    let middle = left + scale.at(-least);
+    let top = sheet.top + letters.small + 8.0;
+    let bottom = top + shown.len() as f64 * ROW;
+    for mark in marks_between(least, most, room / MARKS_APART) {
+        let x = left + scale.at(mark - least);
+        let line = Line::new(Ink::Faint, 0.8);
+        sheet.svg.line(Point { x, y: top }, Point { x, y: bottom }, line);
+        let text = match mark {
+            0.0 => "as it is".to_owned(),
+            more if more > 0.0 => format!("+{}", amount(more, all)),
+            less => format!("−{}", amount(-less, all)),
+        };
+        let how = Type::new(letters.tiny, Ink::Soft).at(Anchor::Middle);
+        sheet.svg.text(Point { x, y: top - 6.0 }, how, &text);
+    }
+    for (row, bar) in shown.iter().enumerate() {
+        let y = top + row as f64 * ROW + 4.0;
+        let base = y + 11.0 + letters.small * 0.36;
+        let what = sheet.measure(&bar.what, letters.small, Weight::Regular) + 8.0;
+        let place = sheet.ruler.fit(&bar.place, letters.small, Weight::Bold, names - what);
+        let parts = [
+            (Weight::Bold, Ink::Text, place.as_str()),
+            (Weight::Regular, Ink::Soft, "  "),
+            (Weight::Regular, Ink::Soft, bar.what.as_str()),
+        ];
+        let how = Type::new(letters.small, Ink::Text).at(Anchor::End);
+        sheet.svg.spans(Point { x: MARGIN + names, y: base }, how, &parts);
+        let ink = if bar.is_unknown { Ink::Degrades } else { Ink::Spread };
+        let outline = Line::new(Ink::Outline, 1.0);
+        let outline = if bar.is_unknown { outline.dashed("4 3") } else { outline };
+        let from = middle - scale.at(-bar.less);
+        let size = (scale.at(-bar.less) + scale.at(bar.more), 22.0);
+        sheet.svg.rect(Point { x: from, y }, size, 1.0, Some(ink), Some(outline));
+        let how = Type::new(letters.small, Ink::Text);
+        if bar.more > 0.0 {
+            let at = Point { x: middle + scale.at(bar.more) + 6.0, y: base };
+            sheet.svg.text(at, how, &format!("+{}", amount(bar.more, all)));
+        }
+        if bar.less < 0.0 {
+            let at = Point { x: from - 6.0, y: base };
+            sheet.svg.text(at, how.at(Anchor::End), &format!("−{}", amount(-bar.less, all)));
+        }
+    }
+    let line = Line::new(Ink::Text, 2.0);
+    sheet.svg.line(Point { x: middle, y: top }, Point { x: middle, y: bottom }, line);
+    sheet.top = bottom + 10.0;
+}
+
+/// Round marks on both sides of 0, at most so many steps.
+fn marks_between(least: f64, most: f64, steps: f64) -> Vec<f64> {
+    let step = marks(most - least, steps.max(1.0)).get(1).copied().unwrap_or(f64::INFINITY);
+    let sides =
+        |end: f64| (1..64).map(f64::from).map(move |it| it * step).take_while(move |it| *it <= end);
+    let mut between: Vec<f64> = sides(-least).map(|mark| -mark).collect();
+    between.reverse();
+    between.push(0.0);
+    between.extend(sides(most));
+    between
+}
+
+fn amount(value: f64, all: &Bars) -> String {
+    if all.has_orders { format::digits(value, 3) } else { format::percent(value) }
+}
+
+fn legend(sheet: &mut Sheet<'_>, all: &Bars) {
+    let size = sheet.letters.small;
+    let y = sheet.top + 8.0;
+    let mut x = MARGIN;
+    let entries =
+        [(false, "a protection taken away"), (true, "something not stated, best to worst")];
+    for (is_unknown, text) in entries {
+        if all.bars.iter().all(|bar| bar.is_unknown != is_unknown) {
+            continue;
+        }
+        let ink = if is_unknown { Ink::Degrades } else { Ink::Spread };
+        let line = Line::new(Ink::Outline, 1.0);
+        let line = if is_unknown { line.dashed("4 3") } else { line };
+        sheet.svg.rect(Point { x, y: y - 7.0 }, (30.0, 14.0), 1.0, Some(ink), Some(line));
+        let at = Point { x: x + 38.0, y: y + size * 0.36 };
+        sheet.svg.text(at, Type::new(size, Ink::Text), text);
+        x += 38.0 + sheet.measure(text, size, Weight::Regular) + 24.0;
+    }
+    sheet.top = y + 12.0;
+    let mut left_out = Vec::new();
+    if all.bars.len() > BARS_MAX {
+        left_out
+            .push(format!("{} that matter less", format::plural(all.bars.len() - BARS_MAX, "bar")));
+    }
+    if all.unclear > 0 {
+        let many = format::plural(all.unclear, "protection");
+        left_out.push(format!("{many} whose effect cannot be told from chance"));
+    }
+    if !left_out.is_empty() {
+        let how = Type::new(size, Ink::Soft);
+        sheet.paragraph(&format!("Not drawn: {}.", format::list(&left_out, "and", 2)), how);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_stand_on_both_sides_and_apart() {
+        assert_eq!(marks_between(-900.0, 4200.0, 6.0), [0.0, 1000.0, 2000.0, 3000.0, 4000.0]);
+        assert_eq!(marks_between(-2100.0, 1200.0, 4.0), [-2000.0, -1000.0, 0.0, 1000.0]);
+        assert_eq!(marks_between(0.0, 0.0, 4.0), [0.0]);
+    }
+}

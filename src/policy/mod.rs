@@ -1,0 +1,139 @@
+//! The policy: when a change must stop, and when a person must look.
+
+use crate::diagnostic::{Code, Diagnostic, Place, Sources};
+use crate::load::{self, Document};
+use crate::model::decode::kind::{self, Kind};
+use crate::model::decode::read::{Field, Mapping, Problems, Shape};
+use crate::model::topology::Topology;
+use crate::sort::Arrange as _;
+use expression::{self as rule, Node};
+
+pub mod expression;
+
+/// The policy that is applied where none is named, as YAML.
+pub const DEFAULT: &str = include_str!("default-policy.yaml");
+
+/// The name under which [`DEFAULT`] stands in messages.
+const DEFAULT_NAME: &str = "default-policy.yaml";
+
+/// More rules than this are a generated file, and a check would take long.
+const RULES_MAX: usize = 1000;
+
+/// What a change must hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// In the order written; the worst of those that fire decides.
+    pub rules: Vec<Rule>,
+}
+
+/// One condition, and what follows if it is true.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Its name, unique in the policy.
+    pub name: String,
+    /// The condition, as written, on one line.
+    pub text: String,
+    /// The condition.
+    pub when: Node,
+    /// What follows.
+    pub verdict: Severity,
+    /// What people are told.
+    pub message: String,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// What follows if a rule fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// A person must look.
+    Caution,
+    /// The change must not ship.
+    Stop,
+}
+
+impl Severity {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caution => "caution",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+pub(crate) const POLICY: Shape =
+    Shape { what: "a policy", keys: &["version", "policy", "rules"], schema: "" };
+
+pub(crate) const RULE: Shape =
+    Shape { what: "a rule", keys: &["name", "when", "verdict", "message"], schema: "/$defs/rule" };
+
+impl Policy {
+    /// What a policy file means. With a topology, the flows and services that its rules name must be
+    /// there.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, sorted by place: also unknown names and wrong types in rules.
+    pub fn from_document(
+        document: &Document,
+        sources: &Sources,
+        topology: Option<&Topology>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let problems = Problems::of(document);
+        let file = &sources.get(document.source).text;
+        let policy = kind::open(document, Kind::Policy, &POLICY, &problems)
+            .and_then(|mapping| policy(&mapping, file, topology));
+        problems.finish(policy)
+    }
+
+    /// The policy that comes with the program.
+    pub fn default_policy(sources: &mut Sources) -> Self {
+        let document = load::parse(DEFAULT_NAME, DEFAULT.as_bytes().to_vec(), sources)
+            .expect("the default policy is YAML");
+        Self::from_document(&document, sources, None).expect("the default policy is in order")
+    }
+}
+
+fn policy(mapping: &Mapping<'_>, file: &str, topology: Option<&Topology>) -> Option<Policy> {
+    let name = mapping.get("policy").and_then(|field| field.title());
+    let rules = mapping.need("rules", "[{ name: tier 1, when: .., verdict: stop }]")?;
+    let items: Vec<Field<'_>> = rules.items().collect();
+    if items.len() > RULES_MAX {
+        let message = format!("this policy has {} rules", items.len());
+        rules.report(Code::RuleTooLarge, message, "a policy has at most 1000 rules");
+        return None;
+    }
+    let rules: Vec<Rule> = items.iter().filter_map(|item| rule(item, file, topology)).collect();
+    let mut names: Vec<(&str, &Field<'_>)> =
+        rules.iter().map(|rule| &*rule.name).zip(&items).collect();
+    names.arrange_by_key(|(name, _)| *name);
+    for pair in names.windows(2) {
+        if let [(name, _), (again, field)] = pair
+            && name == again
+        {
+            let message = format!("two rules are called `{name}`");
+            field.report(Code::DuplicateName, message, "give one of them another name");
+        }
+    }
+    Some(Policy { name: name?, rules })
+}
+
+fn rule(field: &Field<'_>, file: &str, topology: Option<&Topology>) -> Option<Rule> {
+    let mapping = field.mapping(&RULE)?;
+    let name = mapping.need("name", "tier 1 services").and_then(|field| field.title());
+    let verdict = mapping
+        .need("verdict", "stop")
+        .and_then(|field| field.word(&[("caution", Severity::Caution), ("stop", Severity::Stop)]));
+    let message = mapping.get("message").map(|field| field.text());
+    let when = mapping.need("when", "services.exists(s, s.tier == 1 && s.failed.p > 0.2)");
+    let when = when.and_then(|field| {
+        let text = field.str()?;
+        let node = rule::read(text, file, field.place(), topology, field.problems())?;
+        Some((text.split_whitespace().collect::<Vec<_>>().join(" "), node))
+    });
+    let message = message.unwrap_or_else(|| Some(String::new()))?;
+    let (text, when) = when?;
+    Some(Rule { name: name?, text, when, verdict: verdict?, message, place: field.place() })
+}

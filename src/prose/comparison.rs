@@ -1,0 +1,133 @@
+//! What a comparison says, in sentences: shared by everything that is read by people.
+
+use super::explanation::Section;
+use super::format;
+use super::simulation::Wording;
+use crate::report::CompareReport;
+use crate::report::compare::{
+    Difference, FlowDifference, LossDifference, OnlyContained, PairReport,
+};
+
+/// How many lines a section has at the most.
+const LINES: usize = 8;
+
+/// The verdict of every pair.
+pub(crate) fn essence(report: &CompareReport, wording: &Wording) -> Vec<String> {
+    report.pairs.iter().map(|pair| (wording.name)(&pair.verdict)).collect()
+}
+
+/// The whole comparison, section by section.
+pub(crate) fn sections(report: &CompareReport, wording: &Wording) -> Vec<Section> {
+    let all = report.pairs.iter().flat_map(|pair| {
+        let [a, b] = [&pair.a, &pair.b].map(|name| (wording.name)(name));
+        let only = |name: &str, held: &[OnlyContained]| Section {
+            title: format!("Only {name} contains"),
+            remark: "as a share of worlds".to_owned(),
+            lines: held.iter().take(LINES).map(|it| contained(it, wording)).collect(),
+        };
+        [
+            flows(pair, report, &format!("{a} {} {b}", wording.arrow), wording),
+            services(pair, &format!("{a} {} {b}", wording.arrow), wording),
+            only(&a, &pair.only_a_contains),
+            only(&b, &pair.only_b_contains),
+            missing(&a, &pair.only_in_a, wording),
+            missing(&b, &pair.only_in_b, wording),
+        ]
+    });
+    all.filter(|section| !section.lines.is_empty()).collect()
+}
+
+/// What was simulated, so that somebody else can do it again.
+pub(crate) fn footer(report: &CompareReport) -> String {
+    let trials = format::plural(usize::try_from(report.trials).unwrap_or(usize::MAX), "trial");
+    format!(
+        "The same {trials} (worlds) on each side, seed {}, blastwave {}: simulated, not measured. \
+         Intervals are 95%, from differences within each world.",
+        report.seed, report.tool_version
+    )
+}
+
+fn flows(pair: &PairReport, report: &CompareReport, title: &str, wording: &Wording) -> Section {
+    let failed = |side: &str, flow: &str| {
+        let side = report.sides.iter().find(|it| it.name == side)?;
+        let flow = side.result.flows.iter().find(|it| it.name == flow)?;
+        Some(format::estimate(&flow.failed))
+    };
+    let line = |flow: &FlowDifference| {
+        let [a, b] = [&pair.a, &pair.b].map(|side| failed(side, &flow.name).unwrap_or_default());
+        let lost = flow.orders_lost.map_or_else(String::new, |lost| {
+            format!("; orders lost {}", losses(&lost, [&pair.a, &pair.b], wording))
+        });
+        let by = points(&flow.failed);
+        format!(
+            "{}: fails in {a} {} {b} of worlds ({by}){lost}",
+            (wording.name)(&flow.name),
+            wording.arrow
+        )
+    };
+    Section {
+        title: format!("Flows, {title}"),
+        remark: "percentage points more or fewer".to_owned(),
+        lines: pair.flows.iter().take(2 * LINES).map(line).collect(),
+    }
+}
+
+/// `5,100 → 1,900 (-3,300 to -3,100); now loses more in 62% of worlds, planned in 3%`.
+fn losses(lost: &LossDifference, sides: [&str; 2], wording: &Wording) -> String {
+    let of = &lost.difference;
+    let signed = |value: f64| {
+        let sign = if value < 0.0 { "-" } else { "+" };
+        format!("{sign}{}", format::digits(value.abs(), 3))
+    };
+    let change = if of.low == 0.0 && of.high == 0.0 {
+        "no difference".to_owned()
+    } else {
+        format!("{} to {}", signed(of.low), signed(of.high))
+    };
+    format!(
+        "{} {} {} ({change}); {} loses more in {} of worlds, {} in {}",
+        format::digits(lost.a, 3),
+        wording.arrow,
+        format::digits(lost.b, 3),
+        (wording.name)(sides[0]),
+        format::percent(lost.a_loses_more.p),
+        (wording.name)(sides[1]),
+        format::percent(lost.b_loses_more.p),
+    )
+}
+
+/// A difference of probabilities in percentage points.
+fn points(of: &Difference) -> String {
+    if of.low == 0.0 && of.high == 0.0 {
+        return "no difference".to_owned();
+    }
+    format!("{:+.2}, from {:+.2} to {:+.2}", of.value * 100.0, of.low * 100.0, of.high * 100.0)
+}
+
+fn services(pair: &PairReport, title: &str, wording: &Wording) -> Section {
+    let clear = pair.services.iter().filter(|it| it.failed.is_clear()).take(LINES);
+    Section {
+        title: format!("Services that fail more or less often, {title}"),
+        remark: "percentage points".to_owned(),
+        lines: clear
+            .map(|it| format!("{}: {}", (wording.name)(&it.name), points(&it.failed)))
+            .collect(),
+    }
+}
+
+pub(crate) fn contained(it: &OnlyContained, wording: &Wording) -> String {
+    let by: Vec<String> =
+        it.by.iter().map(|(by, share)| format!("{by} {}", format::percent(*share))).collect();
+    let other = if it.in_both { "" } else { " (the other has no such call)" };
+    let call = wording.call(&it.caller, &it.dependency);
+    format!("{call}: {}{other}", format::list(&by, "and", 4))
+}
+
+fn missing(name: &str, only: &[String], wording: &Wording) -> Section {
+    let names: Vec<String> = only.iter().map(|it| (wording.name)(it)).collect();
+    Section {
+        title: format!("Only {name} has"),
+        remark: String::new(),
+        lines: if names.is_empty() { Vec::new() } else { vec![format::list(&names, "and", 12)] },
+    }
+}

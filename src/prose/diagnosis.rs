@@ -1,0 +1,172 @@
+//! What a diagnosis says, in sentences: shared by everything that is read by people.
+
+use super::explanation::Section;
+use super::format;
+use super::simulation::Wording;
+use crate::report::diagnosis::{
+    CandidateReport, DiagnosisReport, DiagnosisScoreReport, LookReport, RankedReport,
+};
+
+/// How many candidates are named.
+const LINES: usize = 8;
+
+/// What is most likely to have broken.
+pub(crate) fn essence(report: &DiagnosisReport, wording: &Wording) -> Vec<String> {
+    let Some(first) = report.candidates.first() else {
+        return vec!["There is nothing that may have broken.".to_owned()];
+    };
+    let leading: Vec<String> = report
+        .candidates
+        .iter()
+        .take_while(|it| it.rank == 1)
+        .map(|it| (wording.name)(&it.name))
+        .collect();
+    let share = format::percent(first.posterior);
+    let said = if leading.len() == 1 {
+        let mode = first.modes.first().map_or("down", |it| it.mode.as_str());
+        format!("Most likely {} broke ({mode}): {share}.", leading[0])
+    } else {
+        let names = format::list(&leading, "or", 4);
+        format!("Nothing that is seen tells {names} apart: each is {share} likely.")
+    };
+    vec![said]
+}
+
+/// The diagnosis, section by section.
+pub(crate) fn sections(report: &DiagnosisReport, wording: &Wording) -> Vec<Section> {
+    let seen = report.observed.len();
+    let shown = report.candidates.iter().take(LINES);
+    let mut lines: Vec<String> = shown.map(|it| candidate(it, seen, wording)).collect();
+    if report.candidates.len() > LINES {
+        let rest: f64 = report.candidates[LINES..].iter().map(|it| it.posterior).sum();
+        let count = report.candidates.len() - LINES;
+        lines.push(format!("and {count} more, {} together", format::percent(rest.min(1.0))));
+    }
+    let broke = Section {
+        title: "What may have broken".to_owned(),
+        remark: format!("each report wrong in {} of cases", format::percent(report.misreport)),
+        lines,
+    };
+    let look = Section {
+        title: "Look at this next".to_owned(),
+        remark: "what is expected to tell most".to_owned(),
+        lines: report.look_at.iter().map(|it| look(it, wording)).collect(),
+    };
+    let assumed = Section {
+        title: "Assumed".to_owned(),
+        remark: String::new(),
+        lines: report.assumptions.clone(),
+    };
+    [broke, look, assumed].into_iter().filter(|it| !it.lines.is_empty()).collect()
+}
+
+fn candidate(it: &CandidateReport, seen: usize, wording: &Wording) -> String {
+    let modes: Vec<String> = it
+        .modes
+        .iter()
+        .filter(|mode| mode.posterior >= 0.05 * it.posterior && it.posterior > 0.0)
+        .map(|mode| format!("{} {}", mode.mode, format::percent(mode.posterior)))
+        .collect();
+    let tied = if it.tied > 0 { format!(", tied with {} more", it.tied) } else { String::new() };
+    let agrees = it.agrees.map_or_else(String::new, |agrees| {
+        format!("; explains {agrees} of {} seen", format::count(seen as f64))
+    });
+    let misses: Vec<String> = it
+        .misses
+        .iter()
+        .map(|miss| {
+            format!("{} {}, not {}", (wording.name)(&miss.name), miss.predicted, miss.observed)
+        })
+        .collect();
+    let misses = if misses.is_empty() {
+        String::new()
+    } else {
+        format!(" (by it {})", format::list(&misses, "and", 3))
+    };
+    format!(
+        "{}. {}: {}{tied} ({}){agrees}{misses}",
+        it.rank,
+        (wording.name)(&it.name),
+        format::percent(it.posterior),
+        if modes.is_empty() { "no mode".to_owned() } else { modes.join(", ") },
+    )
+}
+
+fn look(it: &LookReport, wording: &Wording) -> String {
+    let answers: Vec<String> = it
+        .answers
+        .iter()
+        .filter(|answer| answer.chance >= 0.01)
+        .map(|answer| {
+            format!(
+                "{} ({}) would point at {} ({})",
+                answer.state,
+                format::percent(answer.chance),
+                (wording.name)(&answer.leader),
+                format::percent(answer.posterior)
+            )
+        })
+        .collect();
+    format!("{} {}, {:.2} bits: {}", it.kind, (wording.name)(&it.name), it.bits, answers.join("; "))
+}
+
+/// What was simulated, so that somebody else can do it again.
+pub(crate) fn footer(report: &DiagnosisReport) -> String {
+    let count = |number: u64, noun| format::plural(usize::try_from(number).unwrap_or(0), noun);
+    format!(
+        "{} with {} seen; {} in each mode. Seed {}, blastwave {}: simulated, not measured.",
+        count(report.candidates.len() as u64, "component"),
+        count(report.observed.len() as u64, "report"),
+        count(report.trials, "trial"),
+        report.seed,
+        report.tool_version
+    )
+}
+
+/// How often what set incidents off is found.
+pub(crate) fn score_essence(report: &DiagnosisScoreReport) -> Vec<String> {
+    vec![format!(
+        "What set it off is among the first three in {} of {} incidents that count (first in {}); by \
+         chance in {:.1}.",
+        report.first_three, report.scored, report.first, report.by_chance
+    )]
+}
+
+/// The incidents, one by one.
+pub(crate) fn score_sections(report: &DiagnosisScoreReport, wording: &Wording) -> Vec<Section> {
+    vec![Section {
+        title: "The place of what set it off".to_owned(),
+        remark: "ties count against it".to_owned(),
+        lines: report.incidents.iter().map(|it| ranked(it, wording)).collect(),
+    }]
+}
+
+fn ranked(it: &RankedReport, wording: &Wording) -> String {
+    let place = match it.tied {
+        0 => format!("place {}", it.rank),
+        tied => format!("places {} to {}", it.rank, it.rank + tied),
+    };
+    let triggers: Vec<String> = it.trigger.iter().map(|name| (wording.name)(name)).collect();
+    let first = if it.rank == 1 {
+        String::new()
+    } else {
+        format!("; first is {}", (wording.name)(&it.first))
+    };
+    let remark = if it.scored { "" } else { " (not scored)" };
+    format!(
+        "{}{remark}: {place} of {} for {} ({}){first}",
+        (wording.name)(&it.incident),
+        it.candidates,
+        format::list(&triggers, "and", 3),
+        format::percent(it.posterior)
+    )
+}
+
+/// What was simulated, so that somebody else can do it again.
+pub(crate) fn score_footer(report: &DiagnosisScoreReport) -> String {
+    let trials = format::plural(usize::try_from(report.trials).unwrap_or(0), "trial");
+    format!(
+        "{trials} for each component in each mode, seed {}, blastwave {}: simulated, not measured.",
+        report.seed, report.tool_version
+    )
+}

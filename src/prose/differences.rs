@@ -1,0 +1,102 @@
+//! What is different from an earlier result, and what several changes do together, in sentences.
+
+use super::format;
+use super::simulation::Wording;
+use crate::report::{BaselineReport, DeltaReport, DifferenceReport, InteractionReport, Report};
+
+/// How many services, and how many names, are told.
+const TOLD: usize = 5;
+
+/// What got worse or better since an earlier result, and what keeps the two from being compared.
+pub(crate) fn baseline(report: &Report, wording: &Wording) -> Vec<String> {
+    let Some(it) = &report.baseline else { return Vec::new() };
+    let mut lines: Vec<String> = it.differs.iter().map(|text| format!("{text}.")).collect();
+    let flows: Vec<&DeltaReport> = it.flows.iter().filter(|it| is_real(&it.failed)).collect();
+    if flows.is_empty() && !it.flows.is_empty() {
+        lines.push("No flow fails more or less often, beyond what chance explains.".to_owned());
+    }
+    lines.extend(flows.iter().map(|it| share(it, wording)));
+    lines.extend(it.flows.iter().filter_map(|it| lost(it, wording)));
+    lines.extend(it.services.iter().take(TOLD).map(|it| share(it, wording)));
+    let more = it.services.len().saturating_sub(TOLD);
+    if more > 0 {
+        lines.push(format!("So do {} more often or less.", format::plural(more, "more service")));
+    }
+    lines.extend(names(it, wording));
+    lines
+}
+
+/// What each flow does under each of several changes alone, and under all of them.
+pub(crate) fn together(report: &Report, wording: &Wording) -> Vec<String> {
+    let Some(it) = &report.together else { return Vec::new() };
+    let names: Vec<String> = it.alone.iter().map(|it| (wording.name)(&it.change)).collect();
+    it.flows.iter().take(TOLD * 2).map(|flow| interaction(flow, &names, wording)).collect()
+}
+
+fn interaction(flow: &InteractionReport, changes: &[String], wording: &Wording) -> String {
+    let alone: Vec<String> = changes
+        .iter()
+        .zip(&flow.alone)
+        .map(|(name, it)| format!("{} by {name}", format::percent(it.p)))
+        .collect();
+    let joint = format!(
+        "{} by all of them, {} if they only coincided",
+        format::percent(flow.together.p),
+        format::percent(flow.apart)
+    );
+    let lost = flow.orders_lost_together.filter(|_| !flow.orders_lost_alone.is_empty());
+    let lost = lost.map_or_else(String::new, |all| {
+        let sum = flow.orders_lost_alone.iter().sum();
+        let (all, sum) = (format::rough(all), format::rough(sum));
+        format!("; {all} orders lost on average, {sum} by each alone in sum")
+    });
+    format!("{} fails: {}; {joint}{lost}.", (wording.name)(&flow.name), alone.join(", "))
+}
+
+/// Whether the interval of a difference is clear of nothing.
+fn is_real(it: &DifferenceReport) -> bool {
+    it.low > 0.0 || it.high < 0.0
+}
+
+fn share(it: &DeltaReport, wording: &Wording) -> String {
+    let (low, high) = (it.failed.low, it.failed.high);
+    let points = |share: f64| format!("{:+.1}", share * 100.0);
+    format!(
+        "{} fails {} often: {} {} {} ({} to {} points).",
+        (wording.name)(&it.name),
+        if low > 0.0 { "more" } else { "less" },
+        format::percent(it.failed.before),
+        wording.arrow,
+        format::percent(it.failed.after),
+        points(low),
+        points(high)
+    )
+}
+
+fn lost(it: &DeltaReport, wording: &Wording) -> Option<String> {
+    let lost = it.orders_lost.filter(is_real)?;
+    let word = if lost.low > 0.0 { "more" } else { "fewer" };
+    let tail = it.orders_lost_p95.map_or_else(String::new, |it| {
+        let (before, after) = (format::rough(it.before), format::rough(it.after));
+        format!("; 1 in 20: {before} {} {after}", wording.arrow)
+    });
+    let (before, after) = (format::rough(lost.before), format::rough(lost.after));
+    Some(format!(
+        "{} loses {word} orders on average: {before} {} {after}{tail}.",
+        (wording.name)(&it.name),
+        wording.arrow
+    ))
+}
+
+fn names(it: &BaselineReport, wording: &Wording) -> Vec<String> {
+    let told = |names: &[String], where_| {
+        let list: Vec<String> = names.iter().map(|name| (wording.name)(name)).collect();
+        (!list.is_empty()).then(|| format!("{where_} {}.", format::list(&list, "and", TOLD)))
+    };
+    let added = told(&it.added, "Only in this result:");
+    let removed = told(&it.removed, "Only in the earlier one:");
+    let points = |of: &Option<Vec<String>>, said| told(of.as_deref().unwrap_or_default(), said);
+    let gained = points(&it.single_points_gained, "New single points of failure:");
+    let lost = points(&it.single_points_lost, "No longer a single point of failure:");
+    gained.into_iter().chain(lost).chain(added).chain(removed).collect()
+}

@@ -1,0 +1,267 @@
+//! What an explanation says, in sentences: shared by everything that is read by people.
+
+use super::format;
+use super::simulation::Wording;
+use crate::report::ExplainReport;
+use crate::report::explain::{
+    CutEventReport, CutSetsReport, FlowExplained, ImportanceReport, PathReport, ProtectionReport,
+};
+
+/// How many lines a section has at the most.
+const LINES: usize = 8;
+
+/// A part in failures below this is not worth a number: one in a hundred thousand.
+const NEGLIGIBLE: f64 = 1e-5;
+
+/// A head and what stands below it.
+pub(crate) struct Section {
+    pub(crate) title: String,
+    pub(crate) remark: String,
+    pub(crate) lines: Vec<String>,
+}
+
+/// The whole explanation, section by section.
+pub(crate) fn sections(report: &ExplainReport, wording: &Wording) -> Vec<Section> {
+    let flows = report.flows.iter().flat_map(|flow| of_flow(flow, wording));
+    let all = flows.chain([protections(report, wording), unknowns(report, wording)]);
+    all.filter(|section| !section.lines.is_empty()).collect()
+}
+
+/// How likely each flow fails.
+pub(crate) fn essence(report: &ExplainReport, wording: &Wording) -> Vec<String> {
+    let mut said: Vec<String> = report
+        .flows
+        .iter()
+        .map(|flow| {
+            let (name, failed) = ((wording.name)(&flow.unit.name), &flow.unit.failed);
+            let certainty = format::interval(failed, wording.dash());
+            format!("{name} fails in {} of worlds ({certainty}).", format::estimate(failed))
+        })
+        .collect();
+    if let Some(reason) = &report.exact.reason {
+        said.push(format!("Figures are estimated from trials: {reason}."));
+    }
+    said
+}
+
+/// What was simulated, so that somebody else can do it again.
+pub(crate) fn footer(report: &ExplainReport) -> String {
+    let trials = format::plural(usize::try_from(report.trials).unwrap_or(usize::MAX), "trial");
+    format!(
+        "{trials} (worlds), seed {}, {} engine, blastwave {}: simulated, not measured.",
+        report.seed, report.engine, report.tool_version
+    )
+}
+
+fn of_flow(flow: &FlowExplained, wording: &Wording) -> Vec<Section> {
+    let name = (wording.name)(&flow.unit.name);
+    let mut sections = Vec::new();
+    if let Some(reason) = &flow.no_cut_sets {
+        sections.push(Section {
+            title: format!("What fails {name}"),
+            remark: String::new(),
+            lines: vec![format!("cut sets could not be found: {reason}")],
+        });
+    }
+    if let Some(cut_sets) = &flow.cut_sets {
+        sections.push(cuts(&name, cut_sets, wording));
+    }
+    sections.push(Section {
+        title: format!("What matters most to {name}"),
+        remark: format!(
+            "how much more likely it fails when this has failed than when it works{}",
+            left_out(flow.importance_left_out, "part", "that failure came to")
+        ),
+        lines: capped(
+            flow.importance.iter().map(|it| importance(it, wording)),
+            flow.importance.len(),
+        ),
+    });
+    let through: Vec<&PathReport> = flow.paths.iter().filter(|it| it.held_by.is_none()).collect();
+    let held: Vec<&PathReport> = flow.paths.iter().filter(|it| it.held_by.is_some()).collect();
+    let more = if flow.paths_incomplete { "; not all were followed" } else { "" };
+    let remark = format!("as a share of worlds; several may be open at once{more}");
+    sections.push(Section {
+        title: format!("Ways that failure took to {name}"),
+        remark: remark.clone(),
+        lines: capped(through.iter().map(|it| path(it, wording)), through.len()),
+    });
+    sections.push(Section {
+        title: format!("Ways to {name} on which failure was held"),
+        remark,
+        lines: capped(held.iter().map(|it| path(it, wording)), held.len()),
+    });
+    sections
+}
+
+/// So many lines, and how many more there are.
+fn capped(lines: impl Iterator<Item = String>, count: usize) -> Vec<String> {
+    let mut shown: Vec<String> = lines.take(LINES).collect();
+    if count > LINES {
+        shown.push(format!("and {} more", format::count((count - LINES) as f64)));
+    }
+    shown
+}
+
+/// What was left out because it was too much, and by which order.
+fn left_out(number: u64, noun: &str, what: &str) -> String {
+    if number == 0 {
+        return String::new();
+    }
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    format!("; not tried: the {} {what} least often", format::plural(number, noun))
+}
+
+fn cuts(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
+    let mut remark = match of.complete_to_order {
+        Some(order) => format!(
+            "{} of at most {order}: larger ones were not looked for",
+            format::plural(usize::try_from(of.count).unwrap_or(usize::MAX), "smallest set")
+        ),
+        None if of.count == 1 => "the only smallest set".to_owned(),
+        None => format!(
+            "all {}",
+            format::plural(usize::try_from(of.count).unwrap_or(usize::MAX), "smallest set")
+        ),
+    };
+    if of.events == "structural" {
+        remark.push_str(", with services and domains however unlikely");
+    }
+    if let Some(reason) = &of.simplified {
+        remark.push_str(&format!("; taken as all or nothing at one moment, since {reason}"));
+    }
+    let lines = of.sets.iter().enumerate().map(|(place, set)| {
+        let joint = if place == 0 { "if" } else { "or" };
+        let events: Vec<String> = set.events.iter().map(|it| event(it, wording)).collect();
+        let events = if events.is_empty() {
+            "nothing more happens".to_owned()
+        } else {
+            events.join(" and ")
+        };
+        let share = set.share.map_or_else(String::new, |share| {
+            format!(", {} of its failures", format::percent(share.min(1.0)))
+        });
+        let chance = if set.probability > 0.0 {
+            format!(" ({}{share})", format::percent(set.probability))
+        } else {
+            String::new()
+        };
+        format!("{joint} {events}{chance}")
+    });
+    let count = usize::try_from(of.count).unwrap_or(usize::MAX);
+    Section { title: format!("{name} fails"), remark, lines: capped(lines, count) }
+}
+
+fn event(it: &CutEventReport, wording: &Wording) -> String {
+    let name = part(&it.kind, &it.name, wording);
+    match (it.kind.as_str(), it.mode.as_deref()) {
+        ("dependency", _) => format!("failure passes {name}"),
+        ("fallback", _) => format!("no fallback at {name}"),
+        ("replica", _) => format!("replica {name}"),
+        // Only what the change breaks has a mode; without one it is down for its own reasons.
+        (_, Some(mode)) => format!("change to {name} ({mode})"),
+        _ => name,
+    }
+}
+
+/// A name; of a dependency both ends.
+fn part(kind: &str, name: &str, wording: &Wording) -> String {
+    match (kind, name.split_once('>')) {
+        ("dependency" | "fallback", Some((caller, on))) => wording.call(caller, on),
+        _ => (wording.name)(name),
+    }
+}
+
+fn importance(it: &ImportanceReport, wording: &Wording) -> String {
+    let name = part(&it.kind, &it.name, wording);
+    let what = match it.kind.as_str() {
+        "dependency" => "call ",
+        "fallback" => "fallback of ",
+        "replicas" => "replicas of ",
+        "domain" => "domain ",
+        "target" => "change to ",
+        _ => "",
+    };
+    let birnbaum = &it.birnbaum;
+    let interval = match (birnbaum.low, birnbaum.high) {
+        (Some(low), Some(high)) => {
+            let dash = wording.dash();
+            let end = |value: f64| format::percent(value.max(0.0));
+            format!(" ({}{dash}{})", end(low), end(high))
+        }
+        _ => String::new(),
+    };
+    let mut said = format!("{what}{name}: {}{interval}", signed(birnbaum.value));
+    if let Some(share) = it.criticality.filter(|share| *share >= NEGLIGIBLE) {
+        said.push_str(&format!("; the cause of {} of failures", format::percent(share.min(1.0))));
+    }
+    if let Some(worth) = it.risk_achievement_worth.filter(|worth| *worth > 1.0) {
+        said.push_str(&format!("; {} times as likely when failed", format::rough(worth)));
+    }
+    said
+}
+
+fn signed(share: f64) -> String {
+    if share < 0.0 { format!("-{}", format::percent(-share)) } else { format::percent(share) }
+}
+
+fn path(it: &PathReport, wording: &Wording) -> String {
+    let names: Vec<String> = it.through.iter().map(|name| (wording.name)(name)).collect();
+    let way = names.join(&format!(" {} ", wording.arrow));
+    let origin = match it.origin.as_str() {
+        "background" => ", down for its own reasons",
+        "overload" => ", overloaded",
+        _ => "",
+    };
+    let held = it.held_by.as_ref().map_or_else(String::new, |by| format!(", held there by {by}"));
+    format!("{} {way}{origin}{held}", format::percent(it.share))
+}
+
+fn protections(report: &ExplainReport, wording: &Wording) -> Section {
+    let lines = report.containment.iter().map(|it| protection(it, wording));
+    Section {
+        title: "What protections did".to_owned(),
+        remark: format!(
+            "and what would be lost more without each, with the same draws{}",
+            left_out(report.containment_left_out, "protection", "that held")
+        ),
+        lines: capped(lines, report.containment.len()),
+    }
+}
+
+fn protection(it: &ProtectionReport, wording: &Wording) -> String {
+    let call = wording.call(&it.caller, &it.dependency);
+    let saved = it.saved.map_or_else(String::new, |saved| {
+        let low = saved.low.unwrap_or(saved.value);
+        let high = saved.high.unwrap_or(saved.value);
+        let dash = wording.dash();
+        let is_noise = low <= 0.0 && high >= 0.0;
+        match (is_noise, it.measure.as_str()) {
+            (true, _) => ", saved nothing that shows".to_owned(),
+            (_, "orders_lost") => {
+                let [value, low, high] = [saved.value, low, high].map(format::rough);
+                format!(", saved {value} orders on average ({low}{dash}{high})")
+            }
+            _ => {
+                let [value, low, high] = [saved.value, low, high].map(signed);
+                format!(", saved {value} of requests ({low}{dash}{high})")
+            }
+        }
+    });
+    format!(
+        "{} at {call}: held {} of {}, passed {}{saved}",
+        it.protection,
+        format::percent(it.held),
+        format::percent(it.tried),
+        format::percent(it.leaked)
+    )
+}
+
+fn unknowns(report: &ExplainReport, wording: &Wording) -> Section {
+    let lines = report.unknowns.iter().map(|it| super::simulation::unknown(it, wording));
+    Section {
+        title: "Measure this first".to_owned(),
+        remark: "what is not stated and matters: the result at best and at worst".to_owned(),
+        lines: capped(lines, report.unknowns.len()),
+    }
+}

@@ -1,0 +1,11 @@
+//! Sentences about results, shared by every format that people read, and the one formatter of numbers.
+//!
+//! **Invariant:** equal reports give equal sentences; no clock, no terminal, no locale.
+
+pub(crate) mod advice;
+pub(crate) mod comparison;
+pub(crate) mod diagnosis;
+pub(crate) mod differences;
+pub(crate) mod explanation;
+pub(crate) mod format;
+pub(crate) mod simulation;
