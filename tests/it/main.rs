@@ -16,6 +16,7 @@ mod diagnostics;
 mod engines;
 mod exact;
 mod explain;
+mod figures;
 mod gate_ci;
 mod gate_cli;
 mod gate_outputs;
