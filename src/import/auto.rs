@@ -1,6 +1,7 @@
 //! What a file looks like.
 
 use super::Format;
+use super::formats::edges;
 use crate::diagnostic::{Code, Diagnostic, Sources};
 use crate::load::{self, Node};
 
@@ -114,7 +115,7 @@ fn by_keys(root: &Node) -> Option<Format> {
             return Some(Format::Isotope);
         }
     }
-    let first = super::edges::list_of(root).and_then(<[Node]>::first)?;
+    let first = edges::list_of(root).and_then(<[Node]>::first)?;
     let names = |keys: &[&str]| keys.iter().any(|key| first.get(key).is_some());
-    (names(super::edges::CALLERS) && names(super::edges::CALLEES)).then_some(Format::Json)
+    (names(edges::CALLERS) && names(edges::CALLEES)).then_some(Format::Json)
 }

@@ -1,53 +1,27 @@
 //! Files of other programs to a topology: one file per format, one shared graph of evidence.
 //!
-//! Paths and options come in, a [`Graph`] is filled, and [`write::topology`] makes a topology file of
+//! Paths and options come in, a [`Graph`] is filled, and [`topology`] makes a topology file of
 //! it that [`crate::model`] accepts. What a source does not say stays unsaid; a part that cannot be
 //! understood is a warning; a file that is not what it should be is an error. Values of environment
 //! variables are only searched for names of hosts and are never copied: they hold secrets.
 
-mod aspire;
 mod auto;
-mod backstage;
-mod bering;
-mod compose;
-mod csv;
-mod dot;
-mod edges;
-mod environment;
-mod flows;
+mod formats;
 mod graph;
-mod graphml;
-mod hosts;
-mod interpolate;
-mod isotope;
-mod jaeger;
-mod kiali;
-mod kinds;
-mod kubernetes;
-mod linkerd;
-mod mapping;
-mod merge;
-mod mubench;
-mod nais;
-mod names;
-mod otlp;
-mod prometheus;
-mod spans;
-mod spigo;
-mod structurizr;
-mod structurizr_dsl;
-mod summary;
-mod traces;
-mod write;
-mod zipkin;
 
 pub use auto::detect;
+pub use formats::mapping::Paths;
+pub use formats::prometheus::Metric;
+pub use graph::merge::{Merged, aliases_of, merge};
+pub use graph::summary::summary;
+pub use graph::write::topology;
 pub use graph::{Dependency, Flow, Graph, Service};
-pub use mapping::Paths;
-pub use merge::{Merged, aliases_of, merge};
-pub use prometheus::Metric;
-pub use summary::summary;
-pub use write::topology;
+
+use formats::{
+    aspire, backstage, bering, compose, csv, dot, edges, graphml, isotope, jaeger, kiali,
+    kubernetes, linkerd, mapping, mubench, nais, otlp, prometheus, spigo, structurizr, zipkin,
+};
+use graph::{flows, kinds};
 
 use crate::diagnostic::{Code, Diagnostic, Sources};
 use crate::load::{self, Document};

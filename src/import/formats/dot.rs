@@ -1,0 +1,469 @@
+//! Graphviz: an arrow means that its tail depends on its head, unless the user says otherwise.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostic::{Code, Diagnostic, Place, SourceId};
+use crate::import::graph::Graph;
+use crate::import::{Dashed, Format, Input, not_of};
+use crate::load;
+use crate::model::topology::Evidence;
+
+/// How deeply subgraphs may be nested.
+const DEPTH_MAX: usize = 100;
+
+/// One arrow may join groups; so many pairs of them are made at most.
+const EDGES_MAX: usize = 5_000_000;
+
+#[derive(Clone, Debug, PartialEq)]
+enum Token {
+    Id(String),
+    /// `->` or `--`.
+    Arrow,
+    Mark(char),
+}
+
+type Attributes = BTreeMap<String, String>;
+
+#[derive(Default)]
+struct Drawing {
+    nodes: BTreeMap<String, Attributes>,
+    /// From, to, attributes, and the byte where it stands.
+    edges: Vec<(String, String, Attributes, usize)>,
+    /// The label of the innermost cluster of each node.
+    clusters: BTreeMap<String, String>,
+}
+
+/// Reads drawings.
+pub(in crate::import) fn read(
+    input: &mut Input<'_>,
+    graph: &mut Graph,
+) -> Result<(), Vec<Diagnostic>> {
+    for path in input.files {
+        let source = load::read_text(path, input.sources)?;
+        let text = &input.sources.get(source).text;
+        let drawing = Parser::new(text).graph().map_err(|(at, message)| {
+            if at == 0 {
+                return not_of(Format::Dot, path, message);
+            }
+            let place = Place { source, start: at as u32, end: at as u32 };
+            vec![Diagnostic::error(Code::Syntax, format!("this is not Graphviz: {message}"), place)]
+        })?;
+        add(path, source, text, &drawing, input, graph);
+    }
+    Ok(())
+}
+
+fn add(
+    path: &str,
+    source: SourceId,
+    text: &str,
+    drawing: &Drawing,
+    input: &Input<'_>,
+    graph: &mut Graph,
+) {
+    let mut names = BTreeMap::new();
+    for (id, attributes) in &drawing.nodes {
+        let Some(name) = terraform(id) else { continue };
+        let label = attributes.get("label").filter(|label| {
+            !label.is_empty() && *label != id && !label.starts_with('<') && *label != "\\N"
+        });
+        let label = label.map(|label| label.replace("\\n", " ").replace("\\l", " "));
+        let is_made_up = id.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let is_made_up = !is_made_up.is_empty()
+            && is_made_up.bytes().all(|byte| byte.is_ascii_digit())
+            && id.len() <= is_made_up.len() + 4;
+        let name = match &label {
+            Some(label) if is_made_up => label.clone(),
+            _ => name,
+        };
+        let service = graph.service(&name);
+        if let Some(label) = label.filter(|label| *label != name) {
+            service.title.get_or_insert_with(|| crate::import::graph::names::one_line(&label));
+        }
+        if let Some(cluster) = drawing.clusters.get(id).filter(|cluster| !cluster.is_empty()) {
+            service.team.get_or_insert_with(|| crate::import::graph::names::one_line(cluster));
+        }
+        names.insert(id.as_str(), name);
+    }
+    let mut both = 0;
+    for (from, to, attributes, at) in &drawing.edges {
+        let (Some(from), Some(to)) = (names.get(from.as_str()), names.get(to.as_str())) else {
+            continue;
+        };
+        let get = |key: &str| attributes.get(key).map(String::as_str).unwrap_or_default();
+        both += usize::from(get("dir") == "both");
+        let is_back = get("dir") == "back";
+        let (caller, callee) =
+            if is_back == input.options.reverse { (from, to) } else { (to, from) };
+        let line = text[..*at].matches('\n').count() + 1;
+        let known =
+            graph.depend(caller, callee, Evidence::Declared, format!("{path}: line {line}"));
+        let Some(dependency) = known else { continue };
+        let is_dashed = get("style").contains("dashed") || get("style").contains("dotted");
+        match input.options.dashed {
+            Dashed::Async if is_dashed => dependency.saw(true),
+            Dashed::Soft if is_dashed => dependency.is_soft = true,
+            _ => {}
+        }
+    }
+    if both > 0 {
+        let message = format!(
+            "{both} edges of `{path}` have arrows at both ends; each was taken for one dependency, of its \
+             tail on its head"
+        );
+        let place = Place { source, start: 0, end: 0 };
+        graph.warn(Code::NotUnderstood, message, place);
+    }
+}
+
+/// What `terraform graph` prints around names is taken away; nothing for what is no resource.
+fn terraform(id: &str) -> Option<String> {
+    let Some(inner) = id.strip_prefix("[root] ") else { return Some(id.to_owned()) };
+    if inner.starts_with("provider") || inner.ends_with("(close)") || inner == "root" {
+        return None;
+    }
+    Some(inner.trim_end_matches(" (expand)").to_owned())
+}
+
+type Problem = (usize, &'static str);
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    peeked: Option<(Token, usize)>,
+    drawing: Drawing,
+}
+
+/// What holds within a subgraph.
+#[derive(Clone, Default)]
+struct Scope {
+    edge: Attributes,
+    node: Attributes,
+    label: String,
+    members: BTreeSet<String>,
+    is_cluster: bool,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, at: 0, peeked: None, drawing: Drawing::default() }
+    }
+
+    fn graph(mut self) -> Result<Drawing, Problem> {
+        let mut is_graph = false;
+        loop {
+            match self.next()? {
+                Some((Token::Id(word), _at)) => {
+                    let lower = word.to_lowercase();
+                    if !is_graph && !matches!(lower.as_str(), "strict" | "graph" | "digraph") {
+                        return Err((0, "it does not start with `digraph` or `graph`"));
+                    }
+                    is_graph |= lower != "strict";
+                }
+                Some((Token::Mark('{'), _)) if is_graph => break,
+                _ => return Err((0, "it does not start with `digraph` or `graph`")),
+            }
+        }
+        self.body(Scope::default(), 0)?;
+        Ok(self.drawing)
+    }
+
+    /// Statements up to the closing brace; gives the nodes that were named.
+    fn body(&mut self, mut scope: Scope, depth: usize) -> Result<BTreeSet<String>, Problem> {
+        if depth > DEPTH_MAX {
+            return Err((self.at, "subgraphs are nested too deeply"));
+        }
+        loop {
+            match self.next()? {
+                None => return Err((self.at, "a brace is not closed")),
+                Some((Token::Mark('}'), _)) => break,
+                Some((Token::Mark(';' | ','), _)) => {}
+                Some((token, at)) => self.statement(token, at, &mut scope, depth)?,
+            }
+        }
+        if scope.is_cluster && !scope.label.is_empty() {
+            for member in &scope.members {
+                self.drawing.clusters.entry(member.clone()).or_insert_with(|| scope.label.clone());
+            }
+        }
+        Ok(scope.members)
+    }
+
+    fn statement(
+        &mut self,
+        token: Token,
+        at: usize,
+        scope: &mut Scope,
+        depth: usize,
+    ) -> Result<(), Problem> {
+        if let Token::Id(word) = &token {
+            let next = self.peek()?.cloned();
+            let is_default = matches!(next, Some((Token::Mark('['), _)));
+            match word.to_lowercase().as_str() {
+                "edge" if is_default => {
+                    let attributes = self.attributes()?;
+                    scope.edge.extend(attributes);
+                    return Ok(());
+                }
+                "node" if is_default => {
+                    let attributes = self.attributes()?;
+                    scope.node.extend(attributes);
+                    return Ok(());
+                }
+                "graph" if is_default => {
+                    let attributes = self.attributes()?;
+                    if let Some(label) = attributes.get("label") {
+                        scope.label.clone_from(label);
+                    }
+                    return Ok(());
+                }
+                _ => {}
+            }
+            if matches!(next, Some((Token::Mark('='), _))) {
+                self.next()?;
+                if let Some((Token::Id(value), _)) = self.next()?
+                    && word == "label"
+                {
+                    scope.label = value;
+                }
+                return Ok(());
+            }
+        }
+        let mut ends = vec![self.end_of(token, at, scope, depth)?];
+        while matches!(self.peek()?, Some((Token::Arrow, _))) {
+            self.next()?;
+            let Some((token, at)) = self.next()? else {
+                return Err((self.at, "an arrow leads nowhere"));
+            };
+            ends.push(self.end_of(token, at, scope, depth)?);
+        }
+        let own = if matches!(self.peek()?, Some((Token::Mark('['), _))) {
+            self.attributes()?
+        } else {
+            Attributes::new()
+        };
+        if let [(only, is_subgraph)] = ends.as_slice() {
+            if !is_subgraph {
+                for node in only {
+                    let known = self.drawing.nodes.entry(node.clone()).or_default();
+                    known.extend(scope.node.clone());
+                    known.extend(own.clone());
+                }
+            }
+            return Ok(());
+        }
+        let mut attributes = scope.edge.clone();
+        attributes.extend(own);
+        for pair in ends.windows(2) {
+            let [(from, _), (to, _)] = pair else { continue };
+            for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (from, to))) {
+                if self.drawing.edges.len() >= EDGES_MAX {
+                    return Err((at, "it has too many edges"));
+                }
+                self.drawing.edges.push((from.clone(), to.clone(), attributes.clone(), at));
+            }
+        }
+        Ok(())
+    }
+
+    /// A node with its port, or a subgraph: the nodes it means, and whether it is a subgraph.
+    fn end_of(
+        &mut self,
+        token: Token,
+        at: usize,
+        scope: &mut Scope,
+        depth: usize,
+    ) -> Result<(BTreeSet<String>, bool), Problem> {
+        let inner = |scope: &Scope, is_cluster| Scope {
+            edge: scope.edge.clone(),
+            node: scope.node.clone(),
+            label: String::new(),
+            members: BTreeSet::new(),
+            is_cluster,
+        };
+        match token {
+            Token::Mark('{') => {
+                let members = self.body(inner(scope, false), depth + 1)?;
+                scope.members.extend(members.clone());
+                Ok((members, true))
+            }
+            Token::Id(word) if word.eq_ignore_ascii_case("subgraph") => {
+                let mut name = String::new();
+                loop {
+                    match self.next()? {
+                        Some((Token::Id(word), _)) => name = word,
+                        Some((Token::Mark('{'), _)) => break,
+                        _ => return Err((at, "`subgraph` without a body")),
+                    }
+                }
+                let is_cluster = name.starts_with("cluster");
+                let members = self.body(inner(scope, is_cluster), depth + 1)?;
+                scope.members.extend(members.clone());
+                Ok((members, true))
+            }
+            Token::Id(name) => {
+                while matches!(self.peek()?, Some((Token::Mark(':'), _))) {
+                    self.next()?;
+                    self.next()?;
+                }
+                self.drawing.nodes.entry(name.clone()).or_default();
+                scope.members.insert(name.clone());
+                Ok((BTreeSet::from([name]), false))
+            }
+            Token::Arrow | Token::Mark(_) => Err((at, "a name was expected here")),
+        }
+    }
+
+    fn attributes(&mut self) -> Result<Attributes, Problem> {
+        let mut found = Attributes::new();
+        while matches!(self.peek()?, Some((Token::Mark('['), _))) {
+            self.next()?;
+            loop {
+                match self.next()? {
+                    None => return Err((self.at, "a bracket is not closed")),
+                    Some((Token::Mark(']'), _)) => break,
+                    Some((Token::Id(key), _)) => {
+                        if matches!(self.peek()?, Some((Token::Mark('='), _))) {
+                            self.next()?;
+                            if let Some((Token::Id(value), _)) = self.next()? {
+                                found.insert(key.to_lowercase(), value);
+                            }
+                        }
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn peek(&mut self) -> Result<Option<&(Token, usize)>, Problem> {
+        if self.peeked.is_none() {
+            self.peeked = self.token()?;
+        }
+        Ok(self.peeked.as_ref())
+    }
+
+    fn next(&mut self) -> Result<Option<(Token, usize)>, Problem> {
+        match self.peeked.take() {
+            Some(token) => Ok(Some(token)),
+            None => self.token(),
+        }
+    }
+
+    fn token(&mut self) -> Result<Option<(Token, usize)>, Problem> {
+        self.skip();
+        let start = self.at;
+        let rest = &self.text[start..];
+        let Some(first) = rest.chars().next() else { return Ok(None) };
+        let (token, length) = match first {
+            '"' => {
+                let (text, length) = quoted(rest).ok_or((start, "a quoted text does not end"))?;
+                (Token::Id(text), length)
+            }
+            '<' => {
+                let length = html(rest).ok_or((start, "an HTML label does not end"))?;
+                (Token::Id(rest[..length].to_owned()), length)
+            }
+            '-' if rest.starts_with("->") || rest.starts_with("--") => (Token::Arrow, 2),
+            c if c.is_alphanumeric() || c == '_' || c == '.' || c == '-' || !c.is_ascii() => {
+                let inner = |c: char| c.is_alphanumeric() || c == '_' || c == '.' || !c.is_ascii();
+                let skip = first.len_utf8();
+                let length = rest[skip..].find(|c| !inner(c)).map_or(rest.len(), |end| end + skip);
+                (Token::Id(rest[..length].to_owned()), length)
+            }
+            c => (Token::Mark(c), c.len_utf8()),
+        };
+        self.at += length;
+        Ok(Some((token, start)))
+    }
+
+    /// Skips space, comments, and the lines of a preprocessor.
+    fn skip(&mut self) {
+        loop {
+            let rest = &self.text[self.at..];
+            let trimmed = rest.trim_start();
+            self.at += rest.len() - trimmed.len();
+            let at_line_start =
+                self.text[..self.at].rsplit('\n').next().is_none_or(|it| it.trim().is_empty());
+            let length = if trimmed.starts_with("//") || trimmed.starts_with('#') && at_line_start {
+                trimmed.find('\n').unwrap_or(trimmed.len())
+            } else if let Some(inner) = trimmed.strip_prefix("/*") {
+                inner.find("*/").map_or(trimmed.len(), |end| end + 4)
+            } else {
+                return;
+            };
+            self.at += length;
+        }
+    }
+}
+
+/// A text in quotes, and how long it is with them.
+fn quoted(rest: &str) -> Option<(String, usize)> {
+    let mut text = String::new();
+    let mut characters = rest.char_indices().skip(1).peekable();
+    while let Some((at, c)) = characters.next() {
+        match c {
+            '"' => return Some((text, at + 1)),
+            '\\' => match characters.peek() {
+                Some((_, '"')) => {
+                    text.push('"');
+                    characters.next();
+                }
+                Some((_, '\n')) => {
+                    characters.next();
+                }
+                _ => text.push('\\'),
+            },
+            c => text.push(c),
+        }
+    }
+    None
+}
+
+/// How long an HTML label is, whose angle brackets are balanced.
+fn html(rest: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, c) in rest.char_indices() {
+        match c {
+            '<' => depth += 1,
+            '>' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edges(text: &str) -> Vec<String> {
+        let drawing = Parser::new(text).graph().expect("a graph");
+        drawing.edges.iter().map(|(from, to, ..)| format!("{from}>{to}")).collect()
+    }
+
+    #[test]
+    fn chains_groups_ports_and_comments_are_read() {
+        assert_eq!(edges("strict digraph{a:p:n->b->c;}"), ["a>b", "b>c"]);
+        assert_eq!(
+            edges("digraph g { {a b} -> subgraph x { c; d } }"),
+            ["a>c", "a>d", "b>c", "b>d"]
+        );
+        assert_eq!(edges("# line 1\ndigraph { /* x */ \"a b\" -> c // d\n}"), ["a b>c"]);
+        assert_eq!(edges("graph { a -- b [label=<<b>x</b>>] }"), ["a>b"]);
+    }
+
+    #[test]
+    fn what_is_no_graph_is_refused_with_its_place() {
+        assert!(Parser::new("hello").graph().is_err());
+        assert!(Parser::new("digraph { a ->").graph().is_err());
+        assert!(Parser::new(&format!("digraph {}", "{".repeat(5000))).graph().is_err());
+        assert!(Parser::new("digraph { \"a").graph().is_err());
+    }
+}

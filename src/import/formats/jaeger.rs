@@ -1,0 +1,155 @@
+//! Jaeger: traces as its page and its API give them, and dependencies.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::spans::{Given, Linker, SpanKind, id};
+use super::traces::each;
+use crate::diagnostic::Diagnostic;
+use crate::import::graph::Graph;
+use crate::import::{Format, Input, not_of};
+use crate::model::topology::Evidence;
+
+/// An answer of the API, a trace, or a link: the keys tell.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    #[serde(borrow, default)]
+    data: Option<Vec<Self>>,
+    #[serde(borrow, default)]
+    spans: Vec<Span<'a>>,
+    #[serde(borrow, default)]
+    processes: BTreeMap<Cow<'a, str>, Process<'a>>,
+    #[serde(borrow, default)]
+    parent: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    child: Option<Cow<'a, str>>,
+    #[serde(default, alias = "call_count")]
+    call_count: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Process<'a> {
+    #[serde(borrow, default)]
+    service_name: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Span<'a> {
+    #[serde(borrow, default, rename = "traceID")]
+    trace_id: Cow<'a, str>,
+    #[serde(borrow, default, rename = "spanID")]
+    id: Cow<'a, str>,
+    #[serde(borrow, default, rename = "parentSpanID")]
+    parent_span_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    operation_name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    references: Option<Vec<Reference<'a>>>,
+    #[serde(borrow, default)]
+    tags: Option<Vec<Tag<'a>>>,
+    #[serde(borrow, default, rename = "processID")]
+    process_id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    process: Option<Process<'a>>,
+}
+
+/// Browsers save the whole chain of ancestors below `span`, which is not looked at.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reference<'a> {
+    #[serde(borrow, default)]
+    ref_type: Cow<'a, str>,
+    #[serde(borrow, default, rename = "traceID")]
+    trace_id: Cow<'a, str>,
+    #[serde(borrow, default, rename = "spanID")]
+    span_id: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Tag<'a> {
+    #[serde(borrow, default)]
+    key: Cow<'a, str>,
+    #[serde(default)]
+    value: serde_json::Value,
+}
+
+/// Reads traces or dependencies.
+pub(in crate::import) fn read(
+    input: &mut Input<'_>,
+    graph: &mut Graph,
+) -> Result<(), Vec<Diagnostic>> {
+    let mut linker = Linker::new();
+    let path = input.files.first().cloned().unwrap_or_default();
+    let mut links = 0_u64;
+    each(Format::Jaeger, input, graph, |bytes, graph| {
+        let items: Vec<Item<'_>> = if bytes.starts_with(b"{") {
+            vec![serde_json::from_slice(bytes)?]
+        } else {
+            serde_json::from_slice(bytes)?
+        };
+        for item in &items {
+            let inner = item.data.as_deref().unwrap_or(std::slice::from_ref(item));
+            for item in inner {
+                if let (Some(parent), Some(child)) = (&item.parent, &item.child) {
+                    links += 1;
+                    let source = format!("{path}: entry {links}");
+                    let known = graph.depend(parent, child, Evidence::Observed, source);
+                    if let Some(dependency) = known {
+                        dependency.calls += item.call_count.filter(|it| *it > 0.0).unwrap_or(0.0);
+                    }
+                }
+                item.spans.iter().for_each(|span| add(span, item, &mut linker));
+            }
+        }
+        Ok(())
+    })?;
+    if linker.total() == 0 && links == 0 {
+        return Err(not_of(Format::Jaeger, &path, "it holds neither spans nor `{parent, child}`"));
+    }
+    linker.finish(&path, input.options, graph);
+    Ok(())
+}
+
+fn add(span: &Span<'_>, trace: &Item<'_>, linker: &mut Linker) {
+    let process = span.process.as_ref().or_else(|| trace.processes.get(&span.process_id));
+    let service = process.map_or("unknown", |process| &process.service_name);
+    let tag = |key: &str| {
+        let tags = span.tags.as_deref().unwrap_or_default();
+        tags.iter().find(|tag| tag.key == key).and_then(|tag| tag.value.as_str())
+    };
+    let kind = match tag("span.kind").map(str::to_ascii_lowercase).as_deref() {
+        Some("client") => SpanKind::Client,
+        Some("server") => SpanKind::Server,
+        Some("producer") => SpanKind::Producer,
+        Some("consumer") => SpanKind::Consumer,
+        _ => SpanKind::Local,
+    };
+    let references = span.references.as_deref().unwrap_or_default();
+    let same_trace = |it: &&Reference<'_>| it.trace_id.is_empty() || it.trace_id == span.trace_id;
+    let parent = references
+        .iter()
+        .filter(same_trace)
+        .min_by_key(|reference| u8::from(reference.ref_type != "CHILD_OF"));
+    let other = references.iter().find(|reference| !same_trace(reference));
+    let old = span.parent_span_id.as_deref();
+    let database = tag("db.instance").or(tag("db.name")).or(tag("db.type")).or(tag("db.system"));
+    let peer = if kind == SpanKind::Client { tag("peer.service").or(database) } else { None };
+    linker.add(Given {
+        trace: id(&span.trace_id),
+        id: id(&span.id),
+        parent: parent.map(|parent| &*parent.span_id).or(old).map_or(0, id),
+        kind,
+        service,
+        operation: &span.operation_name,
+        peer: peer.unwrap_or_default(),
+        peer_kind: peer.map(|_| if database.is_some() { "database" } else { "external" }),
+        is_detached: parent.is_some_and(|parent| parent.ref_type == "FOLLOWS_FROM"),
+        link: other.map_or(0, |other| id(&other.span_id)),
+        ..Given::default()
+    });
+}

@@ -1,0 +1,200 @@
+//! OpenTelemetry traces: the JSON of the protocol, with ids in hexadecimal digits or base64, and enums
+//! as numbers or words; one object for a file, or one on each line, which is read in a stream.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::spans::{Given, Linker, SpanKind, id};
+use super::traces::each;
+use crate::diagnostic::Diagnostic;
+use crate::import::graph::Graph;
+use crate::import::{Format, Input, not_of};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    #[serde(borrow, default, alias = "batches", alias = "resource_spans")]
+    resource_spans: Vec<ResourceSpans<'a>>,
+    /// Tempo wraps what it answers.
+    #[serde(borrow, default)]
+    trace: Option<Box<Self>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ResourceSpans<'a> {
+    #[serde(borrow, default)]
+    resource: Resource<'a>,
+    #[serde(borrow, default, alias = "scope_spans", alias = "instrumentationLibrarySpans")]
+    scope_spans: Vec<ScopeSpans<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Resource<'a> {
+    #[serde(borrow, default)]
+    attributes: Vec<Attribute<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ScopeSpans<'a> {
+    #[serde(borrow, default)]
+    spans: Vec<Span<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Span<'a> {
+    #[serde(borrow, default, alias = "trace_id")]
+    trace_id: Cow<'a, str>,
+    #[serde(borrow, default, rename = "spanId", alias = "span_id")]
+    id: Cow<'a, str>,
+    #[serde(borrow, default, alias = "parent_span_id")]
+    parent_span_id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    kind: Kind<'a>,
+    #[serde(borrow, default)]
+    attributes: Vec<Attribute<'a>>,
+    #[serde(borrow, default)]
+    links: Vec<Link<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Link<'a> {
+    #[serde(borrow, default, alias = "span_id")]
+    span_id: Cow<'a, str>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(untagged)]
+enum Kind<'a> {
+    Number(i64),
+    Word(#[serde(borrow)] Cow<'a, str>),
+    #[default]
+    None,
+}
+
+#[derive(Deserialize)]
+struct Attribute<'a> {
+    #[serde(borrow, default)]
+    key: Cow<'a, str>,
+    #[serde(borrow, default)]
+    value: AnyValue<'a>,
+}
+
+/// Only texts and whole numbers are looked at.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AnyValue<'a> {
+    #[serde(borrow, default, alias = "string_value")]
+    string_value: Option<Cow<'a, str>>,
+    #[serde(borrow, default, alias = "int_value")]
+    int_value: Option<Whole<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Whole<'a> {
+    Number(i64),
+    Text(#[serde(borrow)] Cow<'a, str>),
+}
+
+/// Which attribute names the other side, the best first.
+const PEERS: &[&str] = &["peer.service", "server.address", "net.peer.name", "network.peer.address"];
+const DATABASES: &[&str] = &["db.namespace", "db.name", "db.system", "db.system.name"];
+
+/// Reads traces.
+pub(in crate::import) fn read(
+    input: &mut Input<'_>,
+    graph: &mut Graph,
+) -> Result<(), Vec<Diagnostic>> {
+    let mut linker = Linker::new();
+    each(Format::Otlp, input, graph, |bytes, _| {
+        let mut request: Request<'_> = serde_json::from_slice(bytes)?;
+        let inner = request.trace.take();
+        for it in std::iter::once(&request).chain(inner.as_deref()) {
+            it.resource_spans.iter().for_each(|spans| resource(spans, &mut linker));
+        }
+        Ok(())
+    })?;
+    let path = input.files.first().map_or("", String::as_str);
+    if linker.total() == 0 {
+        return Err(not_of(
+            Format::Otlp,
+            path,
+            "it holds no `resourceSpans` with spans of a service",
+        ));
+    }
+    linker.finish(path, input.options, graph);
+    Ok(())
+}
+
+fn text<'a>(attributes: &'a [Attribute<'_>], key: &str) -> Option<&'a str> {
+    let found = attributes.iter().find(|attribute| attribute.key == key)?;
+    found.value.string_value.as_deref().filter(|text| !text.trim().is_empty())
+}
+
+fn whole(attributes: &[Attribute<'_>], key: &str) -> Option<i64> {
+    match attributes.iter().find(|attribute| attribute.key == key)?.value.int_value.as_ref()? {
+        Whole::Number(number) => Some(*number),
+        Whole::Text(text) => text.parse().ok(),
+    }
+}
+
+fn resource(spans: &ResourceSpans<'_>, linker: &mut Linker) {
+    let service = text(&spans.resource.attributes, "service.name").unwrap_or("unknown_service");
+    for span in spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
+        let find = |keys: &[&str]| keys.iter().find_map(|key| text(&span.attributes, key));
+        let database = find(DATABASES);
+        let messaging = find(&["messaging.system"]);
+        let kind = kind_of(&span.kind);
+        let peer = match kind {
+            SpanKind::Client => find(PEERS).or(database),
+            // The address of a caller is none that a service could be told by.
+            SpanKind::Producer | SpanKind::Consumer => find(&PEERS[..1]),
+            _ => None,
+        };
+        let peer_kind = if database.is_some() {
+            "database"
+        } else if messaging.is_some() {
+            "queue"
+        } else {
+            "external"
+        };
+        linker.add(Given {
+            trace: id(&span.trace_id),
+            id: id(&span.id),
+            parent: id(&span.parent_span_id),
+            kind,
+            service,
+            operation: &span.name,
+            peer: peer.unwrap_or_default(),
+            peer_kind: peer.map(|_| peer_kind),
+            resends: whole(&span.attributes, "http.request.resend_count")
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or(0),
+            link: span.links.first().map_or(0, |link| id(&link.span_id)),
+            ..Given::default()
+        });
+    }
+}
+
+fn kind_of(kind: &Kind<'_>) -> SpanKind {
+    match kind {
+        Kind::Number(2) => SpanKind::Server,
+        Kind::Number(3) => SpanKind::Client,
+        Kind::Number(4) => SpanKind::Producer,
+        Kind::Number(5) => SpanKind::Consumer,
+        Kind::Word(word) => match word.trim_start_matches("SPAN_KIND_") {
+            "SERVER" => SpanKind::Server,
+            "CLIENT" => SpanKind::Client,
+            "PRODUCER" => SpanKind::Producer,
+            "CONSUMER" => SpanKind::Consumer,
+            _ => SpanKind::Local,
+        },
+        _ => SpanKind::Local,
+    }
+}

@@ -1,0 +1,60 @@
+//! JSON values one after the other: one on each line, or one for the whole file.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::import::graph::Graph;
+use crate::import::{Format, Input, not_of};
+use crate::load::Lines;
+
+/// How often progress is told, in lines.
+const PROGRESS_LINES: u64 = 64;
+
+/// Gives every JSON value of the files to `take`, which says what is wrong with it.
+///
+/// # Errors
+/// A file cannot be read, or holds nothing that `take` can use.
+pub(in crate::import) fn each(
+    format: Format,
+    input: &mut Input<'_>,
+    graph: &mut Graph,
+    mut take: impl FnMut(&[u8], &mut Graph) -> Result<(), serde_json::Error>,
+) -> Result<(), Vec<Diagnostic>> {
+    for path in input.files {
+        let mut lines = Lines::open(path).map_err(|problem| vec![*problem])?;
+        let size = lines.size();
+        let mut taken = 0_u64;
+        let mut whole = false;
+        while let Some(line) = lines.next_line().map_err(|problem| vec![*problem])? {
+            if line.is_empty() {
+                continue;
+            }
+            let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+            match take(line, graph) {
+                Ok(()) => taken += 1,
+                // The value goes on behind the first line: it is one for the whole file.
+                Err(error) if taken == 0 && error.is_eof() => {
+                    whole = true;
+                    break;
+                }
+                Err(error) if taken == 0 => return Err(wrong(format, path, &error)),
+                Err(error) => {
+                    let message = format!("line {} of `{path}`: {error}", lines.number());
+                    graph.warn_of_file(Code::NotUnderstood, message);
+                }
+            }
+            if taken.is_multiple_of(PROGRESS_LINES) {
+                (input.progress)(lines.bytes_read(), size);
+            }
+        }
+        if whole {
+            let bytes = lines.rest().map_err(|problem| vec![*problem])?;
+            take(&bytes, graph).map_err(|error| wrong(format, path, &error))?;
+        } else if taken == 0 {
+            return Err(not_of(format, path, "it holds nothing"));
+        }
+    }
+    Ok(())
+}
+
+fn wrong(format: Format, path: &str, error: &serde_json::Error) -> Vec<Diagnostic> {
+    not_of(format, path, &error.to_string())
+}

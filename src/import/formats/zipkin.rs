@@ -1,0 +1,125 @@
+//! Zipkin: traces of the second edition, as a list or a list of lists, and dependencies.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::spans::{Given, Linker, SpanKind, id};
+use super::traces::each;
+use crate::diagnostic::Diagnostic;
+use crate::import::graph::Graph;
+use crate::import::{Format, Input, not_of};
+use crate::model::topology::Evidence;
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Item<'a> {
+    Trace(#[serde(borrow)] Vec<Span<'a>>),
+    One(#[serde(borrow)] Box<Span<'a>>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Span<'a> {
+    #[serde(borrow, default)]
+    trace_id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    parent_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    local_endpoint: Option<Endpoint<'a>>,
+    #[serde(borrow, default)]
+    remote_endpoint: Option<Endpoint<'a>>,
+    #[serde(default)]
+    shared: bool,
+    // What a link of dependencies has.
+    #[serde(borrow, default)]
+    parent: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    child: Option<Cow<'a, str>>,
+    #[serde(default)]
+    call_count: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Endpoint<'a> {
+    #[serde(borrow, default)]
+    service_name: Option<Cow<'a, str>>,
+}
+
+/// Reads traces or dependencies.
+pub(in crate::import) fn read(
+    input: &mut Input<'_>,
+    graph: &mut Graph,
+) -> Result<(), Vec<Diagnostic>> {
+    let mut linker = Linker::new();
+    let path = input.files.first().cloned().unwrap_or_default();
+    let mut links = 0_u64;
+    each(Format::Zipkin, input, graph, |bytes, graph| {
+        let items: Vec<Item<'_>> = if bytes.starts_with(b"{") {
+            vec![serde_json::from_slice(bytes)?]
+        } else {
+            serde_json::from_slice(bytes)?
+        };
+        for item in &items {
+            let spans = match item {
+                Item::Trace(spans) => &spans[..],
+                Item::One(span) => std::slice::from_ref(&**span),
+            };
+            for span in spans {
+                if let (Some(parent), Some(child)) = (&span.parent, &span.child) {
+                    links += 1;
+                    let source = format!("{path}: entry {links}");
+                    let known = graph.depend(parent, child, Evidence::Observed, source);
+                    if let Some(dependency) = known {
+                        dependency.calls += span.call_count.filter(|it| *it > 0.0).unwrap_or(0.0);
+                    }
+                } else {
+                    add(span, &mut linker);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    if linker.total() == 0 && links == 0 {
+        return Err(not_of(Format::Zipkin, &path, "it holds neither spans nor `{parent, child}`"));
+    }
+    linker.finish(&path, input.options, graph);
+    Ok(())
+}
+
+fn add(span: &Span<'_>, linker: &mut Linker) {
+    let name = |endpoint: &Option<Endpoint<'_>>| -> String {
+        let name = endpoint.as_ref().and_then(|endpoint| endpoint.service_name.as_deref());
+        name.unwrap_or_default().to_owned()
+    };
+    let (service, peer) = (name(&span.local_endpoint), name(&span.remote_endpoint));
+    let kind = match span.kind.as_deref() {
+        Some("CLIENT") => SpanKind::Client,
+        Some("SERVER") => SpanKind::Server,
+        Some("PRODUCER") => SpanKind::Producer,
+        Some("CONSUMER") => SpanKind::Consumer,
+        // Without a kind but with both ends it is a call.
+        _ if !service.is_empty() && !peer.is_empty() => SpanKind::Client,
+        _ => SpanKind::Local,
+    };
+    let is_message = matches!(kind, SpanKind::Producer | SpanKind::Consumer);
+    linker.add(Given {
+        trace: id(&span.trace_id),
+        id: id(&span.id),
+        parent: span.parent_id.as_deref().map_or(0, id),
+        is_shared: span.shared,
+        kind,
+        service: &service,
+        operation: span.name.as_deref().unwrap_or_default(),
+        peer: &peer,
+        peer_kind: is_message.then_some("queue"),
+        ..Given::default()
+    });
+}

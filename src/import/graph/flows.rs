@@ -1,0 +1,117 @@
+//! Order flows where no source gives any: from the services that requests from outside reach.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Flow, Graph};
+use crate::sort::Arrange as _;
+
+/// More flows than this nobody reads.
+const FLOWS_MAX: usize = 400;
+
+/// What services that face users are often called.
+const FACES: &[&str] =
+    &["front", "gateway", "edge", "web", "portal", "page", "ingress", "ui", "proxy", "nginx"];
+
+/// Kinds of services that no order starts at.
+const BEHIND: &[&str] =
+    &["database", "cache", "queue", "telemetry", "job", "load generator", "library", "external"];
+
+/// Adds flows until every service that calls another is reached by one, if there is no flow yet.
+pub(in crate::import) fn derive(graph: &mut Graph) {
+    if !graph.flows.is_empty() {
+        return;
+    }
+    let mut callees: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut called = BTreeSet::new();
+    for (caller, callee) in graph.serving() {
+        callees.entry(caller).or_default().push(callee);
+        if !is_generator(graph, caller) && !is_kind(graph, caller, "telemetry") {
+            called.insert(callee);
+        }
+    }
+    let can_start = |name: &str| {
+        let kind = graph.services.get(name).and_then(|service| service.kind.as_deref());
+        !kind.is_some_and(|kind| BEHIND.contains(&kind)) && !is_generator(graph, name)
+    };
+    let mut entries: Vec<&str> = Vec::new();
+    let mut known = BTreeSet::new();
+    let stated = graph.services.iter().filter(|(_, service)| service.is_entry);
+    for (name, _) in stated {
+        entries.push(name);
+    }
+    for name in graph.services.keys() {
+        let name = name.as_str();
+        let starts = !called.contains(name) && callees.contains_key(name) && can_start(name);
+        if starts && entries.len() < FLOWS_MAX && !graph.services[name].is_entry {
+            entries.push(name);
+        }
+    }
+    // What is left lies in circles that nothing outside calls: start at the one that calls most.
+    let mut rest: Vec<&str> = callees.keys().copied().filter(|name| can_start(name)).collect();
+    rest.arrange_by_key(|name| (std::cmp::Reverse(callees[name].len()), *name));
+    for name in &entries {
+        reach(name, &callees, &mut known);
+    }
+    for name in rest {
+        if !known.contains(name) && entries.len() < FLOWS_MAX {
+            entries.push(name);
+            reach(name, &callees, &mut known);
+        }
+    }
+    if entries.is_empty() {
+        entries = faces(graph, can_start);
+    }
+    let flows: Vec<(String, Flow)> = entries
+        .into_iter()
+        .map(|name| {
+            let flow = Flow {
+                title: Some(format!("requests that enter at {name}")),
+                steps: vec![name.to_owned()],
+                rate: None,
+                is_derived: true,
+            };
+            (name.to_owned(), flow)
+        })
+        .collect();
+    graph.flows.extend(flows);
+}
+
+/// Whether it only makes load, and is no part of what users need.
+pub(in crate::import) fn is_generator(graph: &Graph, name: &str) -> bool {
+    is_kind(graph, name, "load generator")
+}
+
+fn is_kind(graph: &Graph, name: &str, kind: &str) -> bool {
+    graph.services.get(name).is_some_and(|service| service.kind.as_deref() == Some(kind))
+}
+
+/// Where nothing is known of dependencies: what is called like something that users see, or else all.
+fn faces(graph: &Graph, can_start: impl Fn(&str) -> bool) -> Vec<&str> {
+    let all = || graph.services.keys().map(String::as_str);
+    let named = all().filter(|name| {
+        let lower = name.to_lowercase();
+        can_start(name)
+            && lower
+                .split(['-', '_', '.'])
+                .any(|part| FACES.iter().any(|face| part.starts_with(face)))
+    });
+    let found: Vec<&str> = named.take(FLOWS_MAX).collect();
+    if !found.is_empty() {
+        return found;
+    }
+    let starting: Vec<&str> = all().filter(|name| can_start(name)).take(FLOWS_MAX).collect();
+    if starting.is_empty() { all().take(FLOWS_MAX).collect() } else { starting }
+}
+
+fn reach<'a>(
+    from: &'a str,
+    callees: &BTreeMap<&'a str, Vec<&'a str>>,
+    reached: &mut BTreeSet<&'a str>,
+) {
+    let mut open = vec![from];
+    while let Some(name) = open.pop() {
+        if reached.insert(name) {
+            open.extend(callees.get(name).into_iter().flatten().copied());
+        }
+    }
+}

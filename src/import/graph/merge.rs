@@ -1,0 +1,413 @@
+//! Into a topology that a person may have edited: only what is new is written, at its place in the text.
+//! All else, comments and spaces too, stays as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::write::{dependency_line, domain_block, flow_block, scalar, service_block};
+use super::{Dependency, Graph, Service, strength, word};
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::load::{Document, Entry, Node, Value};
+use crate::model::topology::Evidence;
+use crate::sort::Gather as _;
+
+/// A topology with what was imported.
+#[derive(Debug)]
+pub struct Merged {
+    /// The new text.
+    pub text: String,
+    /// What was changed, one line each: `+` for what was added, `~` for what is known better now.
+    pub changes: Vec<String>,
+    /// Where the topology and the sources contradict each other; the topology was kept.
+    pub conflicts: Vec<Diagnostic>,
+}
+
+/// The table of other names in a topology.
+pub fn aliases_of(document: &Document) -> Vec<(String, String)> {
+    let entries = document.root.get("aliases").map(Node::entries).unwrap_or_default();
+    let pair = |entry: &Entry| Some((entry.key.text.to_string(), entry.value.scalar()?.to_owned()));
+    entries.iter().filter_map(pair).collect()
+}
+
+/// Adds to a topology what a graph has more.
+pub fn merge(document: &Document, text: &str, graph: &Graph) -> Merged {
+    let ended = if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
+    let text = &*ended;
+    let mut merger = Merger { text, edits: Vec::new(), changes: Vec::new(), conflicts: Vec::new() };
+    let services = document.root.get("services");
+    let known: BTreeMap<&str, &Entry> = services
+        .map(Node::entries)
+        .unwrap_or_default()
+        .iter()
+        .map(|entry| (&*entry.key.text, entry))
+        .collect();
+    let mut new = String::new();
+    for (name, service) in &graph.services {
+        let own: Vec<(&str, &Dependency)> = graph
+            .dependencies
+            .range((name.clone(), String::new())..)
+            .take_while(|((caller, _), _)| caller == name)
+            .map(|((_, callee), dependency)| (callee.as_str(), dependency))
+            .collect();
+        if let Some(entry) = known.get(name.as_str()) {
+            merger.service(entry, &own, service.replicas);
+        } else {
+            new.push_str(&service_block(name, &placed(service, &known), &own));
+            merger.changes.push(format!("+ service {name} ({} dependencies)", own.len()));
+        }
+    }
+    merger.append("services", services, document, &new);
+    merger.flows(document, graph);
+    merger.aliases(document, graph);
+    // Last: what is put at the end of the text would otherwise come before what still belongs there.
+    merger.domains(document, graph, &known);
+    merger.finish()
+}
+
+/// A service without the domains that are called like services of the topology.
+fn placed(service: &Service, known: &BTreeMap<&str, &Entry>) -> Service {
+    let mut service = service.clone();
+    service.domains.retain(|domain| !known.contains_key(domain.as_str()));
+    service
+}
+
+struct Merger<'a> {
+    text: &'a str,
+    /// Where, how many bytes to take out, and what to put there.
+    edits: Vec<(usize, usize, String)>,
+    changes: Vec<String>,
+    conflicts: Vec<Diagnostic>,
+}
+
+impl Merger<'_> {
+    fn conflict(&mut self, message: String, place: Place) {
+        self.conflicts.push(Diagnostic::warning(Code::ImportConflict, message, place));
+    }
+
+    /// What is new of a service that is there.
+    fn service(&mut self, entry: &Entry, own: &[(&str, &Dependency)], replicas: Option<u32>) {
+        let name = &*entry.key.text;
+        let stated = entry.value.get("replicas");
+        let stated_count =
+            stated.and_then(|node| node.number().or_else(|| node.get("count")?.number()));
+        if let (Some(stated), Some(node), Some(found)) = (stated_count, stated, replicas)
+            && stated != f64::from(found)
+        {
+            let message =
+                format!("`{name}` has {stated} replicas here, but {found} in the source; kept");
+            self.conflict(message, node.place);
+        }
+        let mut written = BTreeSet::new();
+        let endpoints = entry.value.get("endpoints").map(Node::entries).unwrap_or_default();
+        let lists = std::iter::once(&entry.value).chain(endpoints.iter().map(|it| &it.value));
+        for item in
+            lists.flat_map(|node| node.get("dependencies").map(Node::items).unwrap_or_default())
+        {
+            let members = item.get("any_of").map(Node::items).unwrap_or_default();
+            let named = item.scalar().or_else(|| item.scalar_at("service"));
+            for callee in named.into_iter().chain(members.iter().filter_map(Node::scalar)) {
+                let callee = callee.split('/').next().unwrap_or(callee);
+                written.insert(callee.to_owned());
+                match own.iter().find(|(known, _)| *known == callee) {
+                    Some((_, found)) => self.confirm(name, callee, item, found),
+                    None if item.get("evidence").is_some() && !own.is_empty() => {
+                        let message = format!(
+                            "`{name}` depends on `{callee}` here, but no longer in the source; kept"
+                        );
+                        self.conflict(message, item.place);
+                    }
+                    None => {}
+                }
+            }
+        }
+        let new: Vec<&(&str, &Dependency)> =
+            own.iter().filter(|(callee, _)| !written.contains(*callee)).collect();
+        if new.is_empty() {
+            return;
+        }
+        let lines: Vec<String> =
+            new.iter().map(|(callee, it)| dependency_line(callee, it)).collect();
+        if self.insert_dependencies(entry, &lines) {
+            for (callee, dependency) in new {
+                self.changes.push(format!("+ {name} -> {callee} ({})", word(dependency.evidence)));
+            }
+        } else {
+            let message = format!(
+                "`{name}` is written in a way that nothing can be added to; add its dependencies by hand: {}",
+                new.iter().map(|(callee, _)| *callee).collect::<Vec<_>>().join(", ")
+            );
+            self.conflict(message, entry.key.place);
+        }
+    }
+
+    /// What was imported once may be known better now. What a person wrote without evidence stays.
+    fn confirm(&mut self, caller: &str, callee: &str, item: &Node, found: &Dependency) {
+        let Some(evidence) = item.get("evidence") else { return };
+        let before = match evidence.scalar() {
+            Some("assumed") => Evidence::Assumed,
+            Some("inferred") => Evidence::Inferred,
+            Some("declared") => Evidence::Declared,
+            _ => return,
+        };
+        if strength(found.evidence) > strength(before) {
+            self.replace(evidence.place, word(found.evidence));
+            self.changes.push(format!(
+                "~ {caller} -> {callee} ({}, before {})",
+                word(found.evidence),
+                word(before)
+            ));
+        }
+        if let Some(phase) = item.get("phase")
+            && phase.scalar() == Some("start")
+            && !found.is_start
+        {
+            self.replace(phase.place, "serve");
+            self.changes
+                .push(format!("~ {caller} -> {callee} is needed to serve, not only to start"));
+        }
+        let stated = item.scalar_at("kind");
+        if stated == Some("async") && found.is_async == Some(false) {
+            let message = format!(
+                "`{caller}` does not wait for `{callee}` here, but does in the source; kept"
+            );
+            self.conflict(message, item.place);
+        }
+    }
+
+    fn replace(&mut self, place: Place, text: &str) {
+        let span = place.span();
+        self.edits.push((span.start, span.len(), text.to_owned()));
+    }
+
+    fn insert(&mut self, at: usize, text: String) {
+        self.edits.push((at, 0, text));
+    }
+
+    /// Adds lines to the dependencies of a service; whether there was a place for them.
+    fn insert_dependencies(&mut self, entry: &Entry, lines: &[String]) -> bool {
+        let value = &entry.value;
+        let indent = self.column(entry.key.place.start as usize);
+        let list = |indent: usize, lines: &[String]| -> String {
+            lines.iter().fold(String::new(), |mut out, line| {
+                let _ = writeln!(out, "{:indent$}- {line}", "");
+                out
+            })
+        };
+        let Some(dependencies) = value.entries().iter().find(|it| &*it.key.text == "dependencies")
+        else {
+            return match &value.value {
+                Value::Null => {
+                    let at = self.next_line(entry.key.place.end as usize);
+                    let rest = &self.text[entry.key.place.end as usize..at];
+                    if rest.trim_start_matches(':').trim().starts_with(['~', 'n']) {
+                        return false;
+                    }
+                    let body = list(indent + 4, lines);
+                    self.insert(at, format!("{:1$}dependencies:\n{body}", "", indent + 2));
+                    true
+                }
+                Value::Mapping(entries) if self.is_flow(value) => {
+                    let comma = if entries.is_empty() { "" } else { ", " };
+                    self.before_closing(
+                        value,
+                        '}',
+                        &format!("{comma}dependencies: [{}]", lines.join(", ")),
+                    )
+                }
+                Value::Mapping(entries) => {
+                    let Some(first) = entries.first() else { return false };
+                    let own = self.column(first.key.place.start as usize);
+                    let at = self.block_end(entry.key.place.start as usize, indent);
+                    self.insert(at, format!("{:own$}dependencies:\n{}", "", list(own + 2, lines)));
+                    true
+                }
+                _ => false,
+            };
+        };
+        let key = dependencies.key.place;
+        let own = self.column(key.start as usize);
+        match &dependencies.value.value {
+            Value::Null => {
+                let at = self.next_line(key.end as usize);
+                self.insert(at, list(own + 2, lines));
+                true
+            }
+            Value::Sequence(items) if self.is_flow(&dependencies.value) => {
+                let comma = if items.is_empty() { "" } else { ", " };
+                self.before_closing(
+                    &dependencies.value,
+                    ']',
+                    &format!("{comma}{}", lines.join(", ")),
+                )
+            }
+            Value::Sequence(items) => {
+                let Some(first) = items.first() else { return false };
+                let start = self.line_start(first.place.start as usize);
+                let dash = self.text[start..].chars().take_while(|c| *c == ' ').count();
+                if !self.text[start + dash..].starts_with('-') {
+                    return false;
+                }
+                let last = items.last().map_or(first.place, |item| item.place);
+                let at = self.block_end(last.start as usize, dash);
+                self.insert(at, list(dash, lines));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn is_flow(&self, node: &Node) -> bool {
+        self.text[node.place.start as usize..].starts_with(['{', '['])
+    }
+
+    /// Puts text before the bracket that closes a value written on one line.
+    fn before_closing(&mut self, node: &Node, bracket: char, text: &str) -> bool {
+        let span = node.place.span();
+        let written = &self.text[span.clone()];
+        if !written.ends_with(bracket) {
+            return false;
+        }
+        let inner = written[..written.len() - 1].trim_end();
+        self.insert(span.start + inner.len(), text.to_owned());
+        true
+    }
+
+    fn line_start(&self, at: usize) -> usize {
+        self.text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+    }
+
+    fn column(&self, at: usize) -> usize {
+        at - self.line_start(at)
+    }
+
+    fn next_line(&self, at: usize) -> usize {
+        self.text[at..].find('\n').map_or(self.text.len(), |newline| at + newline + 1)
+    }
+
+    /// Where the block ends that starts on this line: before the next line that is not deeper. Comments
+    /// and empty lines at its end belong to what follows.
+    fn block_end(&self, at: usize, indent: usize) -> usize {
+        let mut end = self.next_line(at);
+        let mut next = end;
+        while next < self.text.len() {
+            let after = self.next_line(next);
+            let line = &self.text[next..after];
+            let own = line.chars().take_while(|c| *c == ' ').count();
+            let content = line.trim();
+            if !content.is_empty() && own <= indent {
+                break;
+            }
+            if !content.is_empty() && own > indent {
+                end = after;
+            }
+            next = after;
+        }
+        end
+    }
+
+    /// Adds blocks, written for an indent of 2, at the end of one of the outermost mappings.
+    fn append(&mut self, key: &str, node: Option<&Node>, document: &Document, blocks: &str) {
+        if blocks.is_empty() {
+            return;
+        }
+        let Some(node) = node else {
+            let end = self.text.len();
+            self.insert(end, format!("{key}:\n{blocks}"));
+            return;
+        };
+        let entry = document.get(key).expect("the node is its value");
+        let Some(first) = node.entries().first().filter(|_| !self.is_flow(node)) else {
+            let message = format!(
+                "`{key}` is written in a way that nothing can be added to; write one below the other"
+            );
+            self.conflict(message, entry.key.place);
+            return;
+        };
+        let indent = self.column(first.key.place.start as usize);
+        let at = self.block_end(entry.key.place.start as usize, 0);
+        let mut body = String::new();
+        for line in blocks.lines() {
+            let line = line.strip_prefix("  ").unwrap_or(line);
+            let _ = writeln!(body, "{:indent$}{line}", "");
+        }
+        self.insert(at, body);
+    }
+
+    /// The failure domains that are new.
+    fn domains(&mut self, document: &Document, graph: &Graph, services: &BTreeMap<&str, &Entry>) {
+        let node = document.root.get("failure_domains");
+        let mut new = String::new();
+        for (name, kind) in &graph.domains {
+            let is_known = node.is_some_and(|node| node.get(name).is_some());
+            // A domain matters only to the services that are new: those that are there stay as they are.
+            let is_of = |service: &String| {
+                !services.contains_key(service.as_str())
+                    && graph.services[service].domains.contains(name)
+            };
+            if !is_known
+                && !services.contains_key(name.as_str())
+                && graph.services.keys().any(is_of)
+            {
+                new.push_str(&domain_block(name, kind));
+                self.changes.push(format!("+ failure domain {name}"));
+            }
+        }
+        self.append("failure_domains", node, document, &new);
+    }
+
+    /// Flows of a person come before those that are only derived.
+    fn flows(&mut self, document: &Document, graph: &Graph) {
+        let node = document.root.get("flows");
+        let known: BTreeSet<&str> = node
+            .map(Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .map(|entry| &*entry.key.text)
+            .collect();
+        let mut new = String::new();
+        for (name, flow) in &graph.flows {
+            if !known.contains(name.as_str()) && (known.is_empty() || !flow.is_derived) {
+                // A service that is there keeps its dependencies together unless it has the endpoint.
+                let mut flow = flow.clone();
+                for step in &mut flow.steps {
+                    if let Some((service, endpoint)) = step.split_once('/')
+                        && let Some(node) =
+                            document.root.get("services").and_then(|it| it.get(service))
+                        && node.get("endpoints").and_then(|it| it.get(endpoint)).is_none()
+                    {
+                        *step = service.to_owned();
+                    }
+                }
+                new.push_str(&flow_block(name, &flow));
+                self.changes.push(format!("+ flow {name}"));
+            }
+        }
+        self.append("flows", node, document, &new);
+    }
+
+    fn aliases(&mut self, document: &Document, graph: &Graph) {
+        let known: BTreeSet<String> =
+            aliases_of(document).into_iter().map(|(alias, _)| alias).into_set();
+        let services = document.root.get("services");
+        let is_service = |name: &str| services.is_some_and(|it| it.get(name).is_some());
+        let mut new = String::new();
+        for (alias, name) in graph.aliases() {
+            if !known.contains(alias) && !is_service(alias) {
+                let _ = writeln!(new, "  {}: {}", scalar(alias), scalar(name));
+                self.changes.push(format!("+ alias {alias} of {name}"));
+            }
+        }
+        self.append("aliases", document.root.get("aliases"), document, &new);
+    }
+
+    fn finish(mut self) -> Merged {
+        let mut text = self.text.to_owned();
+        // From the end, so that the offsets of those before stay right; of equal ones the first made
+        // comes to stand first.
+        self.edits.sort_by_key(|(at, ..)| *at);
+        for (at, length, new) in self.edits.iter().rev() {
+            text.replace_range(*at..at + length, new);
+        }
+        Merged { text, changes: self.changes, conflicts: self.conflicts }
+    }
+}

@@ -1,0 +1,418 @@
+//! The graph of evidence that all importers fill: what depends on what, and how that is known.
+
+pub(super) mod environment;
+pub(super) mod flows;
+pub(super) mod hosts;
+pub(super) mod kinds;
+pub(super) mod merge;
+pub(super) mod names;
+pub(super) mod summary;
+pub(super) mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::names::Names;
+use crate::diagnostic::{Code, Diagnostic, Findings, Place};
+use crate::model::topology::Evidence;
+
+/// Of each kind of warning so many are told one by one.
+const WARNINGS_PER_CODE: usize = 8;
+
+/// What stands between a name and its number.
+const MARKS: [char; 4] = ['-', '_', '.', '@'];
+
+/// Of the places where a dependency was found, so many are kept.
+const SOURCES_KEPT: usize = 2;
+
+/// Services and dependencies with the evidence for them.
+#[derive(Debug)]
+pub struct Graph {
+    /// Services by the name that they have in the topology.
+    pub services: BTreeMap<String, Service>,
+    /// Dependencies by caller and callee.
+    pub dependencies: BTreeMap<(String, String), Dependency>,
+    /// Order flows by name.
+    pub flows: BTreeMap<String, Flow>,
+    /// Failure domains by name, with their kind.
+    pub domains: BTreeMap<String, String>,
+    /// Where it all came from, one line each.
+    pub origins: Vec<String>,
+    /// When to distrust it, one line each.
+    pub remarks: Vec<String>,
+    /// Calls of services to themselves, which say nothing about failure.
+    pub self_calls: u64,
+    names: Names,
+    warnings: Findings,
+}
+
+/// What is known of a service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Service {
+    /// The name it has in the source, where a topology does not allow that.
+    pub title: Option<String>,
+    /// What it is.
+    pub kind: Option<String>,
+    /// Who owns it.
+    pub team: Option<String>,
+    /// How many copies run.
+    pub replicas: Option<u32>,
+    /// The failure domains that it is in: of several, its replicas are spread over them.
+    pub domains: Vec<String>,
+    /// Operations with dependencies of their own: by name, what each calls and in which share of its
+    /// requests. All of them are among the dependencies of the service too.
+    pub endpoints: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Requests from outside arrive here, the source says.
+    pub is_entry: bool,
+}
+
+/// What is known of a dependency.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dependency {
+    /// The best evidence for it.
+    pub evidence: Evidence,
+    /// Where it was found: file and key.
+    pub sources: Vec<String>,
+    /// Needed only to start, as far as is known.
+    pub is_start: bool,
+    /// The caller lives without it.
+    pub is_soft: bool,
+    /// A call that is waited for was seen or is stated, or one that is not; `None` = nobody says.
+    pub is_async: Option<bool>,
+    /// How long the caller waits, in seconds.
+    pub timeout: Option<f64>,
+    /// How often the caller tries again.
+    pub retries: Option<u32>,
+    /// The caller has a circuit breaker.
+    pub circuit_breaker: bool,
+    /// The share of the caller's requests that make the call.
+    pub call_probability: Option<f64>,
+    /// How many calls were counted.
+    pub calls: f64,
+}
+
+/// An order flow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flow {
+    /// What it is called in the source, or how it was derived.
+    pub title: Option<String>,
+    /// The services that one order calls.
+    pub steps: Vec<String>,
+    /// Orders per second.
+    pub rate: Option<f64>,
+    /// Made from the graph, since no source says what the flows are.
+    pub is_derived: bool,
+}
+
+impl Default for Graph {
+    fn default() -> Self {
+        Self::new(&[])
+    }
+}
+
+impl Graph {
+    /// Nothing yet; every first name of a pair is taken for the second.
+    pub fn new(aliases: &[(String, String)]) -> Self {
+        Self {
+            services: BTreeMap::new(),
+            dependencies: BTreeMap::new(),
+            flows: BTreeMap::new(),
+            domains: BTreeMap::new(),
+            origins: Vec::new(),
+            remarks: Vec::new(),
+            self_calls: 0,
+            names: Names::new(aliases),
+            warnings: Findings::new(WARNINGS_PER_CODE),
+        }
+    }
+
+    /// The service of a name in a source; made when it is new.
+    pub fn service(&mut self, original: &str) -> &mut Service {
+        let name = self.name(original);
+        self.services.entry(name).or_default()
+    }
+
+    /// The name in the topology of a name in a source; the service is made when it is new.
+    pub fn name(&mut self, original: &str) -> String {
+        let (name, differs) = self.names.of(original);
+        let service = self.services.entry(name.clone()).or_default();
+        if differs && service.title.is_none() {
+            service.title = Some(names::one_line(original));
+        }
+        name
+    }
+
+    /// The name in the topology of a failure domain in a source; made when it is new.
+    pub fn domain(&mut self, original: &str, kind: &str) -> String {
+        let name = names::allowed(original);
+        self.domains.entry(name.clone()).or_insert_with(|| kind.to_owned());
+        name
+    }
+
+    /// Gives failure domains that are called like services another name: a topology has one space of
+    /// names for both.
+    pub(crate) fn part_domains_from_services(&mut self) {
+        let is_taken = |name: &String| self.services.contains_key(name);
+        let taken: Vec<String> =
+            self.domains.keys().filter(|name| is_taken(name)).cloned().collect();
+        for name in taken {
+            let kind = self.domains.remove(&name).expect("it is one of them");
+            let mut other = format!("{kind}.{name}");
+            while self.services.contains_key(&other) || self.domains.contains_key(&other) {
+                other.push_str("-2");
+            }
+            for service in self.services.values_mut() {
+                for domain in service.domains.iter_mut().filter(|domain| **domain == name) {
+                    domain.clone_from(&other);
+                }
+            }
+            self.domains.insert(other, kind);
+        }
+    }
+
+    /// A dependency of two services, made when it is new; nothing for a service on itself.
+    pub fn depend(
+        &mut self,
+        caller: &str,
+        callee: &str,
+        evidence: Evidence,
+        source: impl Into<String>,
+    ) -> Option<&mut Dependency> {
+        self.add(caller, callee, evidence, false, source.into())
+    }
+
+    /// A dependency that is needed to start; it becomes one for serving as soon as anything says so.
+    pub fn depend_to_start(
+        &mut self,
+        caller: &str,
+        callee: &str,
+        source: impl Into<String>,
+    ) -> Option<&mut Dependency> {
+        self.add(caller, callee, Evidence::Declared, true, source.into())
+    }
+
+    fn add(
+        &mut self,
+        caller: &str,
+        callee: &str,
+        evidence: Evidence,
+        is_start: bool,
+        source: String,
+    ) -> Option<&mut Dependency> {
+        let (caller, callee) = (self.name(caller), self.name(callee));
+        if caller == callee {
+            self.self_calls += 1;
+            return None;
+        }
+        let new = || Dependency::new(evidence, is_start);
+        let known = self.dependencies.entry((caller, callee)).or_insert_with(new);
+        known.is_start &= is_start;
+        if strength(evidence) > strength(known.evidence) {
+            known.evidence = evidence;
+        }
+        if known.sources.len() < SOURCES_KEPT && !known.sources.contains(&source) {
+            known.sources.push(source);
+        }
+        Some(known)
+    }
+
+    /// Something doubtful in a foreign file; the empty place stands for none.
+    pub fn warn(&mut self, code: Code, message: impl Into<String>, place: Place) {
+        let mut problem = Diagnostic::warning(code, message, place);
+        if place.start == place.end {
+            problem.primary = None;
+        }
+        self.warnings.push(problem);
+    }
+
+    /// Like [`Self::warn`], where no place is known.
+    pub fn warn_of_file(&mut self, code: Code, message: impl Into<String>) {
+        self.warn(code, message, Place::default());
+    }
+
+    /// Takes over warnings of a reader.
+    pub fn warn_all(&mut self, warnings: Vec<Diagnostic>) {
+        for warning in warnings {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Warns of services whose names differ only in their number: they may be replicas of one.
+    pub(crate) fn warn_of_numbered_names(&mut self) {
+        let mut numbered: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for name in self.services.keys() {
+            let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+            if !base.is_empty() && base.len() < name.len() {
+                numbered.entry(base).or_default().push(name);
+            }
+        }
+        let mut callees: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (caller, callee) in self.dependencies.keys() {
+            callees.entry(caller).or_default().insert(callee);
+        }
+        // What is the same thing several times depends on the same, apart from one another.
+        let traits = |names: &[&str]| {
+            let own = |name: &&str| {
+                let others = callees.get(*name).into_iter().flatten();
+                let others = others.filter(|callee| !names.contains(*callee));
+                (&self.services[*name].kind, others.collect::<Vec<_>>())
+            };
+            names.iter().map(own).collect::<BTreeSet<_>>().len()
+        };
+        let alike = numbered
+            .values()
+            .filter(|names| names.len() > 1 && counts_up(names) && traits(names) == 1);
+        let messages: Vec<String> = alike
+            .map(|names| {
+                let base = names[0].trim_end_matches(|c: char| c.is_ascii_digit());
+                // `reviews-v1` is a version of `reviews`.
+                let base = base.strip_suffix('v').filter(|it| it.ends_with(MARKS)).unwrap_or(base);
+                let base = base.trim_end_matches(MARKS);
+                format!(
+                    "`{}` and `{}` may be replicas of one service, and losing one no outage; if so, use \
+                     `--alias {}={base}` for each, and say how many `replicas` are needed",
+                    names[0],
+                    names[names.len() - 1],
+                    names[0],
+                )
+            })
+            .collect();
+        for message in messages {
+            self.warn_of_file(Code::ImportConflict, message);
+        }
+    }
+
+    /// All warnings, sorted.
+    pub fn take_warnings(&mut self) -> Vec<Diagnostic> {
+        std::mem::replace(&mut self.warnings, Findings::new(WARNINGS_PER_CODE)).finish()
+    }
+
+    /// The table of other names that was given, for names that are services by now.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names.aliases().filter(|(_, name)| self.services.contains_key(*name))
+    }
+
+    /// Warns of names that differ only in case or punctuation: they may be one service.
+    pub fn warn_of_similar_names(&mut self) {
+        let mut by_plain: BTreeMap<String, Vec<&String>> = BTreeMap::new();
+        for name in self.services.keys() {
+            let plain = name.chars().filter(|c| c.is_alphanumeric());
+            by_plain.entry(plain.flat_map(char::to_lowercase).collect()).or_default().push(name);
+        }
+        let similar: Vec<String> = by_plain
+            .values()
+            .filter(|names| names.len() > 1)
+            .map(|names| {
+                let (first, second) = (names[0], names[1]);
+                format!(
+                    "`{first}` and `{second}` differ only in case or punctuation; if they are one \
+                     service, use `--alias {second}={first}`"
+                )
+            })
+            .collect();
+        for message in similar {
+            self.warn_of_file(Code::ImportConflict, message);
+        }
+    }
+
+    /// What a service depends on to serve.
+    pub fn serving(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.dependencies
+            .iter()
+            .filter(|(_, dependency)| !dependency.is_start)
+            .map(|((caller, callee), _)| (&**caller, &**callee))
+    }
+}
+
+impl Dependency {
+    fn new(evidence: Evidence, is_start: bool) -> Self {
+        Self {
+            evidence,
+            sources: Vec::new(),
+            is_start,
+            is_soft: false,
+            is_async: None,
+            timeout: None,
+            retries: None,
+            circuit_breaker: false,
+            call_probability: None,
+            calls: 0.0,
+        }
+    }
+
+    /// Takes note of a call that is waited for, or not; one that is waited for decides.
+    pub fn saw(&mut self, is_async: bool) {
+        self.is_async = Some(is_async && self.is_async.unwrap_or(true));
+    }
+}
+
+/// What was seen counts more than what is written down, and that more than what is concluded.
+pub(crate) fn strength(evidence: Evidence) -> u8 {
+    match evidence {
+        Evidence::Assumed => 0,
+        Evidence::Inferred => 1,
+        Evidence::Declared => 2,
+        Evidence::Observed => 3,
+    }
+}
+
+/// How evidence is written in a topology.
+pub(crate) fn word(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Assumed => "assumed",
+        Evidence::Inferred => "inferred",
+        Evidence::Declared => "declared",
+        Evidence::Observed => "observed",
+    }
+}
+
+/// Whether names end in numbers without a gap, from 0 or 1: those of anonymized services have gaps.
+fn counts_up(names: &[&str]) -> bool {
+    let number = |name: &&str| {
+        let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        name[base.len()..].parse::<u64>().ok()
+    };
+    let numbers: Option<BTreeSet<u64>> = names.iter().map(number).collect();
+    numbers.is_some_and(|numbers| {
+        let first = numbers.first().copied().unwrap_or(0);
+        first <= 1
+            && numbers.len() == names.len()
+            && numbers.last().is_some_and(|last| last - first + 1 == numbers.len() as u64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_order_becomes_a_dependency_when_anything_confirms_it() {
+        let mut graph = Graph::default();
+        graph.depend_to_start("a", "b", "f: depends_on");
+        let key = ("a".to_owned(), "b".to_owned());
+        assert!(graph.dependencies[&key].is_start);
+        graph.depend("a", "b", Evidence::Inferred, "f: environment");
+        let dependency = &graph.dependencies[&key];
+        assert!(!dependency.is_start);
+        assert_eq!(dependency.evidence, Evidence::Declared);
+        graph.depend_to_start("a", "b", "g: depends_on");
+        assert!(!graph.dependencies[&key].is_start);
+    }
+
+    #[test]
+    fn a_call_that_is_waited_for_decides() {
+        let mut graph = Graph::default();
+        let dependency = graph.depend("a", "b", Evidence::Observed, "t").unwrap();
+        dependency.saw(true);
+        assert_eq!(dependency.is_async, Some(true));
+        dependency.saw(false);
+        dependency.saw(true);
+        assert_eq!(dependency.is_async, Some(false));
+    }
+
+    #[test]
+    fn a_service_does_not_depend_on_itself() {
+        let mut graph = Graph::default();
+        assert!(graph.depend("a", "a", Evidence::Observed, "t").is_none());
+        assert_eq!(graph.self_calls, 1);
+    }
+}

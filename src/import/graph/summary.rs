@@ -1,0 +1,138 @@
+//! What was found, in about ten lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::algo::kosaraju_scc;
+use petgraph::graph::DiGraph;
+
+use super::Graph;
+use crate::model::topology::Evidence;
+use crate::sort::{Arrange as _, Gather as _};
+
+/// The lines for a person; `path` is where the topology goes.
+pub fn summary(graph: &Graph, path: &str) -> Vec<String> {
+    let mut lines = vec![services(graph), dependencies(graph), flows(graph), cycles(graph)];
+    lines.push(unknown(graph));
+    let guessed = graph.dependencies.values().filter(|it| it.is_soft && !it.is_start).count();
+    if guessed > 0 {
+        lines.push(format!(
+            "soft:         {guessed} dependencies, most of them on telemetry; review them"
+        ));
+    }
+    if graph.self_calls > 0 {
+        lines.push(format!("left out:     {} calls of services to themselves", graph.self_calls));
+    }
+    let victim = busiest(graph).unwrap_or_else(|| "SERVICE".to_owned());
+    if path == "-" {
+        lines.push("next:         write it to a file with `-o shop.yaml`, then `blastwave validate shop.yaml`".to_owned());
+    } else {
+        lines.push(format!("next:         blastwave simulate {path} --break {victim}"));
+    }
+    lines
+}
+
+fn services(graph: &Graph) -> String {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for service in graph.services.values() {
+        if let Some(kind) = &service.kind {
+            *kinds.entry(kind).or_default() += 1;
+        }
+    }
+    let mut kinds: Vec<(&str, usize)> = kinds.into_iter().collect();
+    kinds.arrange_by_key(|(kind, count)| (std::cmp::Reverse(*count), *kind));
+    let shown: Vec<String> =
+        kinds.iter().take(4).map(|(kind, count)| format!("{count} {kind}")).collect();
+    let among =
+        if shown.is_empty() { String::new() } else { format!(", among them {}", shown.join(", ")) };
+    format!("services:     {}{among}", graph.services.len())
+}
+
+fn dependencies(graph: &Graph) -> String {
+    let count = |wanted| graph.dependencies.values().filter(|it| it.evidence == wanted).count();
+    let start = graph.dependencies.values().filter(|it| it.is_start).count();
+    let mut parts = Vec::new();
+    for (evidence, word) in [
+        (Evidence::Observed, "observed"),
+        (Evidence::Declared, "declared"),
+        (Evidence::Inferred, "inferred"),
+        (Evidence::Assumed, "assumed"),
+    ] {
+        if count(evidence) > 0 {
+            parts.push(format!("{} {word}", count(evidence)));
+        }
+    }
+    if start > 0 {
+        parts.push(format!("{start} of them only to start"));
+    }
+    let parts = if parts.is_empty() { "no source names any".to_owned() } else { parts.join(", ") };
+    format!("dependencies: {} ({parts})", graph.dependencies.len())
+}
+
+fn flows(graph: &Graph) -> String {
+    let derived = graph.flows.values().filter(|flow| flow.is_derived).count();
+    let rated = graph.flows.values().filter(|flow| flow.rate.is_some()).count();
+    let how = match (derived, rated) {
+        (0, 0) => "without rates: `--window` gives those of traces".to_owned(),
+        (0, rated) => format!("{rated} with a rate"),
+        _ => {
+            "derived from where requests enter; no source says what the order flows are".to_owned()
+        }
+    };
+    format!("flows:        {} ({how})", graph.flows.len())
+}
+
+fn cycles(graph: &Graph) -> String {
+    let mut calls = DiGraph::<&str, ()>::new();
+    let nodes: BTreeMap<&str, _> =
+        graph.services.keys().map(|name| (name.as_str(), calls.add_node(name))).into_map();
+    for (caller, callee) in graph.serving() {
+        calls.add_edge(nodes[caller], nodes[callee], ());
+    }
+    let mut cycles: Vec<Vec<&str>> = kosaraju_scc(&calls)
+        .into_iter()
+        .filter(|cycle| cycle.len() > 1)
+        .map(|cycle| cycle.into_iter().map(|node| calls[node]).collect())
+        .collect();
+    for cycle in &mut cycles {
+        cycle.sort_unstable();
+    }
+    cycles.arrange_by_key(|cycle| (std::cmp::Reverse(cycle.len()), cycle[0]));
+    match cycles.first() {
+        None => "cycles:       none".to_owned(),
+        Some(largest) => format!(
+            "cycles:       {}, the largest of {} services with {}",
+            cycles.len(),
+            largest.len(),
+            largest.iter().take(3).copied().collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+fn unknown(graph: &Graph) -> String {
+    let touched: BTreeSet<&str> =
+        graph.dependencies.keys().flat_map(|(caller, callee)| [&**caller, &**callee]).into_set();
+    let without: Vec<&str> =
+        graph.services.keys().map(String::as_str).filter(|name| !touched.contains(name)).collect();
+    let no_timeout =
+        graph.dependencies.values().filter(|it| it.timeout.is_none() && !it.is_start).count();
+    let alone = match without.as_slice() {
+        [] => String::new(),
+        some => format!(
+            "any dependency of {} services ({}{}), ",
+            some.len(),
+            some.iter().take(3).copied().collect::<Vec<_>>().join(", "),
+            if some.len() > 3 { ", …" } else { "" }
+        ),
+    };
+    format!("unknown:      {alone}timeouts of {no_timeout} dependencies, fallbacks of all")
+}
+
+/// The service that most others call.
+fn busiest(graph: &Graph) -> Option<String> {
+    let mut callers: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, callee) in graph.serving() {
+        *callers.entry(callee).or_default() += 1;
+    }
+    let most = callers.into_iter().max_by_key(|(name, count)| (*count, std::cmp::Reverse(*name)));
+    most.map(|(name, _)| name.to_owned()).or_else(|| graph.services.keys().next().cloned())
+}

@@ -1,0 +1,298 @@
+//! The graph of evidence as a topology file: the same graph, the same bytes.
+
+use std::fmt::Write as _;
+
+use super::names::allowed;
+use super::{Dependency, Flow, Graph, Service, word};
+
+/// Names that a topology does not allow in its title are replaced; the rest stays.
+pub fn topology(name: &str, graph: &Graph) -> String {
+    let mut out = String::new();
+    for origin in &graph.origins {
+        let _ = writeln!(out, "# Imported from {}.", comment(origin));
+    }
+    for remark in &graph.remarks {
+        let _ = writeln!(out, "# {}", comment(remark));
+    }
+    let _ = writeln!(out, "version: 1\ntopology: {}", scalar(&allowed(name)));
+    let aliases: Vec<_> = graph.aliases().collect();
+    if !aliases.is_empty() {
+        out.push_str("aliases:\n");
+        for (alias, name) in aliases {
+            let _ = writeln!(out, "  {}: {}", scalar(alias), scalar(name));
+        }
+    }
+    if !graph.domains.is_empty() {
+        out.push_str("failure_domains:\n");
+        for (name, kind) in &graph.domains {
+            out.push_str(&domain_block(name, kind));
+        }
+    }
+    out.push_str("services:\n");
+    let mut dependencies = graph.dependencies.iter().peekable();
+    for (name, service) in &graph.services {
+        let mut own = Vec::new();
+        while let Some(((caller, callee), dependency)) = dependencies.peek() {
+            if caller > name {
+                break;
+            }
+            if caller == name {
+                own.push((callee.as_str(), *dependency));
+            }
+            dependencies.next();
+        }
+        out.push_str(&service_block(name, service, &own));
+    }
+    if !graph.flows.is_empty() {
+        out.push_str("flows:\n");
+        for (name, flow) in &graph.flows {
+            out.push_str(&flow_block(name, flow));
+        }
+    }
+    out
+}
+
+/// A failure domain, indented as below `failure_domains:`.
+pub(in crate::import) fn domain_block(name: &str, kind: &str) -> String {
+    format!("  {}: {{ kind: {} }}\n", scalar(name), scalar(kind))
+}
+
+/// A service with its dependencies, indented as below `services:`.
+pub(in crate::import) fn service_block(
+    name: &str,
+    service: &Service,
+    dependencies: &[(&str, &Dependency)],
+) -> String {
+    let mut out = format!("  {}:", scalar(name));
+    let start = out.len();
+    let mut line = |key: &str, value: &str| {
+        let _ = write!(out, "\n    {key}: {value}");
+    };
+    if let Some(title) = &service.title {
+        line("title", &scalar(title));
+    }
+    if let Some(kind) = &service.kind {
+        line("kind", &scalar(kind));
+    }
+    if let Some(team) = &service.team {
+        line("team", &scalar(team));
+    }
+    let domains: Vec<String> = service.domains.iter().map(|domain| scalar(domain)).collect();
+    let domains = format!("[{}]", domains.join(", "));
+    let replicas = service.replicas.map(|count| count.clamp(1, 10_000));
+    match (replicas, service.domains.len()) {
+        (Some(count), 2..) => {
+            line("replicas", &format!("{{ count: {count}, domains: {domains} }}"));
+        }
+        (count, number) => {
+            if let Some(count) = count {
+                line("replicas", &count.to_string());
+            }
+            if number > 0 {
+                line("domains", &domains);
+            }
+        }
+    }
+    let is_apart =
+        |callee: &str| service.endpoints.values().any(|calls| calls.contains_key(callee));
+    let (apart, common): (Vec<_>, Vec<_>) =
+        dependencies.iter().copied().partition(|(callee, _)| is_apart(callee));
+    if !common.is_empty() {
+        line("dependencies", "");
+        out.truncate(out.trim_end().len());
+        for (callee, dependency) in common {
+            let _ = write!(out, "\n      - {}", dependency_line(callee, dependency));
+        }
+    }
+    if !service.endpoints.is_empty() {
+        out.push_str("\n    endpoints:");
+    }
+    for (endpoint, calls) in &service.endpoints {
+        let _ = write!(out, "\n      {}:", scalar(endpoint));
+        if calls.is_empty() {
+            out.push_str(" {}");
+        } else {
+            out.push_str("\n        dependencies:");
+        }
+        for (callee, dependency) in &apart {
+            if let Some(share) = calls.get(*callee) {
+                let own = Dependency { call_probability: Some(*share), ..(*dependency).clone() };
+                let _ = write!(out, "\n          - {}", dependency_line(callee, &own));
+            }
+        }
+    }
+    if out.len() == start {
+        out.push_str(" {}");
+    }
+    out.push('\n');
+    out
+}
+
+/// Of several sources only the first is written where all take more characters than this.
+const SOURCE_MAX: usize = 180;
+
+/// A dependency as a mapping on one line.
+pub(in crate::import) fn dependency_line(callee: &str, dependency: &Dependency) -> String {
+    let mut out = format!("{{ service: {}", scalar(callee));
+    let mut key = |text: String| {
+        out.push_str(", ");
+        out.push_str(&text);
+    };
+    if dependency.is_start {
+        key("phase: start".to_owned());
+    }
+    if dependency.is_soft {
+        key("criticality: soft".to_owned());
+    }
+    if !dependency.is_start {
+        if dependency.is_async == Some(true) {
+            key("kind: async".to_owned());
+        }
+        if let Some(timeout) = dependency.timeout {
+            key(format!("timeout: {}", duration(timeout)));
+        }
+        if let Some(retries) = dependency.retries {
+            key(format!("retries: {}", retries.min(100)));
+        }
+        if dependency.circuit_breaker {
+            key("circuit_breaker: true".to_owned());
+        }
+        if let Some(share) = dependency.call_probability.and_then(percent) {
+            key(format!("call_probability: {share}"));
+        }
+    }
+    key(format!("evidence: {}", word(dependency.evidence)));
+    if !dependency.sources.is_empty() {
+        // As many as can be read on one line; a path that is cut leads nowhere.
+        let all = dependency.sources.join("; ");
+        let told = if all.len() > SOURCE_MAX { &dependency.sources[0] } else { &all };
+        key(format!("source: {}", quoted(&super::names::one_line(told))));
+    }
+    out.push_str(" }");
+    out
+}
+
+/// A flow, indented as below `flows:`.
+pub(in crate::import) fn flow_block(name: &str, flow: &Flow) -> String {
+    let mut out = String::new();
+    if flow.is_derived {
+        out.push_str("  # Derived: no source says what the order flows are.\n");
+    }
+    let _ = write!(out, "  {}: {{ ", scalar(&allowed(name)));
+    if let Some(title) = &flow.title {
+        let _ = write!(out, "title: {}, ", scalar(title));
+    }
+    let steps: Vec<String> = flow.steps.iter().map(|step| scalar(step)).collect();
+    let _ = write!(out, "steps: [{}]", steps.join(", "));
+    if let Some(rate) = flow.rate.and_then(rate) {
+        let _ = write!(out, ", rate: {rate}");
+    }
+    out.push_str(" }\n");
+    out
+}
+
+/// A share as a percentage of four digits; nothing for all, which needs not be said.
+fn percent(share: f64) -> Option<String> {
+    let rounded = digits(share.clamp(0.0, 1.0) * 100.0, 4);
+    (rounded != "100").then(|| format!("{rounded}%"))
+}
+
+fn rate(per_second: f64) -> Option<String> {
+    if !(per_second > 0.0 && per_second.is_finite()) {
+        return None;
+    }
+    Some(if per_second >= 1.0 {
+        format!("{}/s", digits(per_second, 6))
+    } else if per_second * 60.0 >= 1.0 {
+        format!("{}/min", digits(per_second * 60.0, 6))
+    } else {
+        format!("{}/h", digits(per_second * 3600.0, 6))
+    })
+}
+
+/// Seconds as a duration of a topology.
+fn duration(seconds: f64) -> String {
+    let milliseconds = (seconds * 1000.0).round().max(1.0);
+    if milliseconds % 1000.0 == 0.0 {
+        format!("{}s", milliseconds / 1000.0)
+    } else {
+        format!("{milliseconds}ms")
+    }
+}
+
+/// A number with so many digits that count, and no zeros behind the point.
+fn digits(value: f64, count: i32) -> String {
+    if value <= 0.0 {
+        return "0".to_owned();
+    }
+    let magnitude = libm::floor(libm::log10(value)) as i32;
+    let decimals = usize::try_from((count - 1 - magnitude).clamp(0, 12)).unwrap_or(0);
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// A text as a YAML scalar: plain only where no reader could take it for anything else.
+pub(in crate::import) fn scalar(text: &str) -> String {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic());
+    let other_meaning = matches!(
+        text.to_ascii_lowercase().as_str(),
+        "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n" | "none" | "static"
+    );
+    if starts_well && !other_meaning && text.chars().all(inner) {
+        text.to_owned()
+    } else {
+        quoted(text)
+    }
+}
+
+/// A text in double quotes.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn comment(text: &str) -> String {
+    super::names::one_line(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_be_taken_for_something_else_is_quoted() {
+        assert_eq!(scalar("web-1.x"), "web-1.x");
+        for text in ["1e5", "yes", "a: b", "a #b", "", "~", "*a", "- a", "0x10", "ä", "none"] {
+            assert_eq!(scalar(text), format!("\"{text}\""));
+        }
+        assert_eq!(scalar("a\"b\\\n"), "\"a\\\"b\\\\\\u000a\"");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(percent(0.5).as_deref(), Some("50%"));
+        assert_eq!(percent(1.0 / 3.0).as_deref(), Some("33.33%"));
+        assert_eq!(percent(0.000_012_34).as_deref(), Some("0.001234%"));
+        assert_eq!(percent(1.0), None);
+        assert_eq!(rate(0.5).as_deref(), Some("30/min"));
+        assert_eq!(rate(20.0).as_deref(), Some("20/s"));
+        assert_eq!(duration(0.3), "300ms");
+        assert_eq!(duration(2.0), "2s");
+    }
+}
