@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::Failure;
-use super::check::{CheckOutputArgs, GateArgs};
+use super::commands::check::{CheckOutputArgs, GateArgs};
 use super::diff::DiffArgs;
 use super::exit::Exit;
 use super::values::{self, FlowLimit};
@@ -56,76 +56,76 @@ pub(crate) enum Command {
     /// flow however unlikely it is.
     #[command(
         override_usage = "blastwave explain TOPOLOGY [--change FILE | --break TARGET[:MODE]...] [OPTIONS]",
-        after_help = super::explain::EXAMPLES,
-        after_long_help = with_exit_statuses(super::explain::EXAMPLES)
+        after_help = super::commands::explain::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::explain::EXAMPLES)
     )]
-    Explain(super::explain::ExplainArgs),
+    Explain(super::commands::explain::ExplainArgs),
     /// Draw what fails, in what order, when, and what it costs
     ///
     /// A picture for an incident review or a change request, made of a simulation: as SVG or PNG, or
     /// as text for Graphviz, Mermaid or a spreadsheet.
     #[command(
         override_usage = "blastwave diagram TOPOLOGY (--change FILE | --break TARGET[:MODE]...) [-o FILE] [OPTIONS]",
-        after_help = super::diagram::EXAMPLES,
-        after_long_help = with_exit_statuses(super::diagram::EXAMPLES)
+        after_help = super::commands::diagram::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::diagram::EXAMPLES)
     )]
-    Diagram(super::diagram::DiagramArgs),
+    Diagram(super::commands::diagram::DiagramArgs),
     /// Make a topology from what you already have
     ///
     /// Reads Compose files, Kubernetes manifests, catalogs, traces, metrics, drawings and tables. Every
     /// dependency says how it is known. Several sources, and a topology that is there already, become one.
     #[command(
         override_usage = "blastwave import FORMAT FILE... [-o TOPOLOGY] [OPTIONS]",
-        after_help = super::import::EXAMPLES,
-        after_long_help = with_exit_statuses(super::import::EXAMPLES)
+        after_help = super::commands::import::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::import::EXAMPLES)
     )]
-    Import(super::import::ImportArgs),
+    Import(super::commands::import::ImportArgs),
     /// Let everything break in turn, and order it by what it takes with it
     ///
     /// Every service (or endpoint, failure domain or dependency) breaks alone, for certain and
     /// wholly. What fails anyway is not charged to it. What alone takes a flow down in every world is
     /// named as a single point of failure.
     #[command(
-        after_help = super::rank::EXAMPLES,
-        after_long_help = with_exit_statuses(super::rank::EXAMPLES)
+        after_help = super::commands::rank::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::rank::EXAMPLES)
     )]
-    Rank(super::rank::RankArgs),
+    Rank(super::commands::rank::RankArgs),
     /// Try protections, and order them by what they save
     ///
     /// One at a time, then together, all in the same worlds. What cannot be told from noise is not
     /// recommended.
     #[command(
         override_usage = "blastwave advise TOPOLOGY (--change FILE | --break TARGET[:MODE]...) [OPTIONS]",
-        after_help = super::advise::EXAMPLES,
-        after_long_help = with_exit_statuses(super::advise::EXAMPLES)
+        after_help = super::commands::advise::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::advise::EXAMPLES)
     )]
-    Advise(super::advise::AdviseArgs),
+    Advise(super::commands::advise::AdviseArgs),
     /// Compare architectures, or plans, under the same trials
     ///
     /// The same worlds are played on every topology, or with every change, so that only what differs
     /// between them shows.
     #[command(
         override_usage = "blastwave compare TOPOLOGY TOPOLOGY... (--change FILE | --break TARGET[:MODE]...) [OPTIONS]\n       blastwave compare TOPOLOGY --changes FILE FILE... [OPTIONS]",
-        after_help = super::compare::EXAMPLES,
-        after_long_help = with_exit_statuses(super::compare::EXAMPLES)
+        after_help = super::commands::compare::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::compare::EXAMPLES)
     )]
-    Compare(super::compare::CompareArgs),
+    Compare(super::commands::compare::CompareArgs),
     /// Say what may have broken, given what is seen to fail
     ///
     /// Every component breaks in every mode, and is as likely as what is then simulated agrees with
     /// what is seen. What to look at next is what would tell most.
     #[command(
         override_usage = "blastwave diagnose TOPOLOGY --observed FILE [OPTIONS]\n       blastwave diagnose --incident FILE [OPTIONS]\n       blastwave diagnose --score FILE... [OPTIONS]",
-        after_help = super::diagnose::EXAMPLES,
-        after_long_help = with_exit_statuses(super::diagnose::EXAMPLES)
+        after_help = super::commands::diagnose::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::diagnose::EXAMPLES)
     )]
-    Diagnose(super::diagnose::DiagnoseArgs),
+    Diagnose(super::commands::diagnose::DiagnoseArgs),
     /// Simulate incidents that happened, and compare with what was seen
     #[command(
-        after_help = super::replay::EXAMPLES,
-        after_long_help = with_exit_statuses(super::replay::EXAMPLES)
+        after_help = super::commands::replay::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::replay::EXAMPLES)
     )]
-    Replay(super::replay::ReplayArgs),
+    Replay(super::commands::replay::ReplayArgs),
     /// Read files and print every problem in them
     ///
     /// Recognises topologies, changes, policies and scenarios. A change is checked against the one

@@ -2,29 +2,17 @@
 //!
 //! **Invariant:** only here is anything printed, is a terminal asked for, is a process ended.
 
-mod advise;
-mod answer;
 mod args;
-mod check;
-mod compare;
-mod diagnose;
-mod diagram;
+mod commands;
 mod diff;
 mod exit;
-mod explain;
-mod import;
 mod inputs;
-mod installers;
 mod interrupt;
 mod limits;
 mod output;
 mod progress;
-mod rank;
-mod replay;
-mod review;
-mod schema;
+mod run;
 mod terminal;
-mod validate;
 mod values;
 
 use std::process::ExitCode;
@@ -51,21 +39,21 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
     match command {
-        Command::Simulate(args) => answer::simulate(args, terminal),
-        Command::Check(args) => check::run(args, terminal),
-        Command::Explain(args) => explain::run(args, terminal),
-        Command::Advise(args) => advise::run(args, terminal),
-        Command::Compare(args) => compare::run(args, terminal),
-        Command::Diagnose(args) => diagnose::run(args, terminal),
-        Command::Diagram(args) => diagram::run(args, terminal),
-        Command::Import(args) => import::run(args, terminal),
-        Command::Rank(args) => rank::run(args, terminal),
-        Command::Replay(args) => replay::run(args, terminal),
-        Command::Validate(args) => validate::run(args, terminal),
-        Command::Schema { what } => schema::run(*what, terminal),
-        Command::Policy { which: PolicyName::Default } => check::default_policy(terminal),
-        Command::Completions { shell } => installers::completions(*shell, terminal),
-        Command::Man { command } => installers::man(command.as_deref(), terminal),
+        Command::Simulate(args) => commands::simulate::run(args, terminal),
+        Command::Check(args) => commands::check::run(args, terminal),
+        Command::Explain(args) => commands::explain::run(args, terminal),
+        Command::Advise(args) => commands::advise::run(args, terminal),
+        Command::Compare(args) => commands::compare::run(args, terminal),
+        Command::Diagnose(args) => commands::diagnose::run(args, terminal),
+        Command::Diagram(args) => commands::diagram::run(args, terminal),
+        Command::Import(args) => commands::import::run(args, terminal),
+        Command::Rank(args) => commands::rank::run(args, terminal),
+        Command::Replay(args) => commands::replay::run(args, terminal),
+        Command::Validate(args) => commands::validate::run(args, terminal),
+        Command::Schema { what } => commands::schema::run(*what, terminal),
+        Command::Policy { which: PolicyName::Default } => commands::check::default_policy(terminal),
+        Command::Completions { shell } => commands::installers::completions(*shell, terminal),
+        Command::Man { command } => commands::installers::man(command.as_deref(), terminal),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use clap::{Command, CommandFactory as _};
 
-use super::Failure;
-use super::args::Cli;
-use super::exit::Exit;
-use super::output::OutputError;
-use super::terminal::Terminal;
+use crate::cli::Failure;
+use crate::cli::args::Cli;
+use crate::cli::exit::Exit;
+use crate::cli::output::OutputError;
+use crate::cli::terminal::Terminal;
 
 const PROGRAM: &str = "blastwave";
 

@@ -4,14 +4,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 
-use super::Failure;
-use super::answer::Question;
-use super::args::{CheckArgs, FailOn, WriteArgs};
-use super::exit::Exit;
-use super::output::{Output, OutputError};
-use super::terminal::Terminal;
-use super::values;
-use super::{inputs, limits};
+use crate::cli::Failure;
+use crate::cli::args::{CheckArgs, FailOn, WriteArgs};
+use crate::cli::exit::Exit;
+use crate::cli::output::{Output, OutputError};
+use crate::cli::run::SimulationRequest;
+use crate::cli::terminal::Terminal;
+use crate::cli::values;
+use crate::cli::{inputs, limits};
 use blastwave::analysis::{self, Gate, MAX_TRIALS, Stop, Unknown};
 use blastwave::diagnostic::{Code, Diagnostic, Label, Place, Sources};
 use blastwave::load;
@@ -23,7 +23,7 @@ use blastwave::render;
 use blastwave::report::{self, PlaceReport, Report};
 
 /// After how many trials rules are first looked at, where nobody says: enough for what is clear.
-pub(super) const FIRST_LOOK: u64 = 1_000;
+pub(crate) const FIRST_LOOK: u64 = 1_000;
 
 /// What the change must hold, and what is known beside.
 #[derive(Debug, Args)]
@@ -107,7 +107,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
     let output = args.output.to.output.as_deref();
     Output::open(output, &others)?;
     let mut question =
-        Question::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
+        SimulationRequest::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
     if args.sampling.trials.is_none() && args.sampling.precision.is_none() {
         question.settings.stop = Stop::Trials(FIRST_LOOK);
     }
@@ -156,7 +156,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
 }
 
 /// The report in the form that was asked for.
-fn written(report: &Report, question: &Question, args: &CheckOutputArgs) -> String {
+fn written(report: &Report, question: &SimulationRequest, args: &CheckOutputArgs) -> String {
     match args.format {
         CheckFormat::Text => render::text::render(report, &question.style(&args.to)),
         CheckFormat::Short => render::short::render(report),
@@ -165,7 +165,7 @@ fn written(report: &Report, question: &Question, args: &CheckOutputArgs) -> Stri
         CheckFormat::Sarif => render::sarif::render(report),
         CheckFormat::Junit => render::junit::render(report),
         CheckFormat::Github => render::github::render(report),
-        CheckFormat::Html => question.page(report),
+        CheckFormat::Html => question.html_page(report),
     }
 }
 
@@ -280,7 +280,7 @@ fn url(text: &str) -> Result<String, String> {
 }
 
 /// A day, a moment, or `clock`, in seconds since 1970.
-pub(super) fn moment_or_clock(text: &str) -> Result<f64, String> {
+pub(crate) fn moment_or_clock(text: &str) -> Result<f64, String> {
     if text == "clock" {
         #[expect(
             clippy::disallowed_methods,

@@ -2,13 +2,13 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Failure;
-use super::answer::{self, Runner};
-use super::args::{MomentArgs, SamplingArgs, WriteArgs};
-use super::exit::Exit;
-use super::inputs;
-use super::output::Output;
-use super::terminal::Terminal;
+use crate::cli::Failure;
+use crate::cli::args::{MomentArgs, SamplingArgs, WriteArgs};
+use crate::cli::exit::Exit;
+use crate::cli::inputs;
+use crate::cli::output::Output;
+use crate::cli::run::{self, Runner};
+use crate::cli::terminal::Terminal;
 use blastwave::analysis::rank::{self, By, Ranking};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::engine::origins::Mode;
@@ -107,15 +107,15 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
     let (topology, files) = inputs::read_topology(&args.topology)?;
     let settings = Settings {
         seed: args.sampling.seed,
-        stop: answer::stop(&args.sampling),
+        stop: run::stop_rule(&args.sampling),
         lasting: args.moment.lasting.unwrap_or(Seconds::ZERO),
         is_certain: true,
         engine: args.sampling.engine.choice(),
     };
-    if args.sampling.engine == super::args::EngineOf::Boolean
+    if args.sampling.engine == crate::cli::args::EngineOf::Boolean
         && let Some(reason) = rank::obstacle(&topology, ranking, &settings)
     {
-        return Err(answer::not_boolean(reason));
+        return Err(run::not_boolean(reason));
     }
     let output = Output::open(args.to.output.as_deref(), &files)?;
     if !lint::topology(&topology).is_empty() {
@@ -133,7 +133,7 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
         RankFormat::Markdown => render::rank::markdown(&report),
         RankFormat::Csv => render::csv::rank(&report),
         RankFormat::Html => {
-            let command = answer::command();
+            let command = run::command_line();
             let made = render::html::Made { command: &command, inputs: &files };
             render::html::rank(&report, &made)
         }

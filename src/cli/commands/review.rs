@@ -1,8 +1,8 @@
 //! What the review of an incident is made of besides a simulation: the comparison, and the advice.
 
-use super::Failure;
-use super::answer::Question;
-use super::args::SamplingArgs;
+use crate::cli::Failure;
+use crate::cli::args::SamplingArgs;
+use crate::cli::run::SimulationRequest;
 use blastwave::analysis::replay::{Asked, Case, replay};
 use blastwave::analysis::{Settings, Stop, advise};
 use blastwave::model::Incident;
@@ -13,18 +13,18 @@ use blastwave::report::{AdviseReport, Report};
 const ADVICE_TRIALS: u64 = 4096;
 
 /// What was found out about an incident.
-pub(super) struct Studied {
+pub(crate) struct Studied {
     /// What was seen beside what is most likely.
-    pub(super) replayed: IncidentReport,
+    pub(crate) replayed: IncidentReport,
     /// What would have helped.
-    pub(super) advice: AdviseReport,
+    pub(crate) advice: AdviseReport,
     /// Whether it was interrupted.
-    pub(super) is_partial: bool,
+    pub(crate) is_partial: bool,
 }
 
 /// Studies an incident in as many worlds as its simulation was given.
-pub(super) fn study(
-    question: &Question,
+pub(crate) fn study(
+    question: &SimulationRequest,
     sampling: &SamplingArgs,
     incident: Incident,
     simulated: &Report,

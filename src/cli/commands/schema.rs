@@ -1,10 +1,10 @@
 //! `blastwave schema`: the JSON Schemas that are compiled in.
 
-use super::Failure;
-use super::args::SchemaOf;
-use super::exit::Exit;
-use super::output::OutputError;
-use super::terminal::Terminal;
+use crate::cli::Failure;
+use crate::cli::args::SchemaOf;
+use crate::cli::exit::Exit;
+use crate::cli::output::OutputError;
+use crate::cli::terminal::Terminal;
 use blastwave::model::schema;
 use blastwave::report;
 

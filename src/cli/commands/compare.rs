@@ -5,12 +5,12 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::Failure;
-use super::answer::{self, Question, check_lasting, not_boolean};
-use super::args::{Format, MomentArgs, OutputArgs, SamplingArgs};
-use super::exit::Exit;
-use super::inputs::Inputs;
-use super::terminal::Terminal;
+use crate::cli::Failure;
+use crate::cli::args::{Format, MomentArgs, OutputArgs, SamplingArgs};
+use crate::cli::exit::Exit;
+use crate::cli::inputs::Inputs;
+use crate::cli::run::{self, SimulationRequest, check_lasting, not_boolean};
+use crate::cli::terminal::Terminal;
 use blastwave::analysis::{self, compare::Side};
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load::{self, Document, Node, Value};
@@ -57,7 +57,7 @@ pub(crate) struct CompareArgs {
     output: OutputArgs,
 }
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   Which of two architectures takes a broken change better?
     blastwave compare now.yaml planned.yaml --change payments-v4.yaml
@@ -78,7 +78,7 @@ fn rename(text: &str) -> Result<[String; 2], String> {
 }
 
 /// Compares.
-pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let has_changes = !args.changes.is_empty();
     match (args.topologies.len(), has_changes) {
         (1, false) => {
@@ -124,7 +124,13 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         files: read.files,
     };
     let file = args.output.to.output.as_deref();
-    let question = Question::lasting(inputs, args.moment.lasting, &args.sampling, file, terminal)?;
+    let question = SimulationRequest::with_duration(
+        inputs,
+        args.moment.lasting,
+        &args.sampling,
+        file,
+        terminal,
+    )?;
     for (topology, change) in &read.sides[1..] {
         check_lasting(args.moment.lasting, change)?;
         if let Some(reason) = analysis::engine_obstacle(topology, change, &question.settings) {
@@ -155,12 +161,12 @@ pub(super) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
 }
 
 /// A report to open in a browser. Sides are those of the report, in its order.
-pub(super) fn page(report: &CompareReport, sides: &[Side<'_>], files: &[String]) -> String {
+pub(crate) fn page(report: &CompareReport, sides: &[Side<'_>], files: &[String]) -> String {
     let focus = |(side, of): (&Side<'_>, &SideReport)| {
         FocusReport::new(side.topology, &of.result, &Lens::default())
     };
     let focuses: Vec<FocusReport> = sides.iter().zip(&report.sides).map(focus).collect();
-    let command = answer::command();
+    let command = run::command_line();
     render::html::comparison(report, &focuses, &Made { command: &command, inputs: files })
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::args::{ListFormat, ValidateArgs};
-use super::exit::Exit;
-use super::output::Output;
-use super::terminal::Terminal;
-use super::{Failure, diagnostics_style};
+use crate::cli::args::{ListFormat, ValidateArgs};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::terminal::Terminal;
+use crate::cli::{Failure, diagnostics_style};
 use blastwave::diagnostic::{self, Code, Diagnostic, Severity, Sources};
 use blastwave::load::{self, Document};
 use blastwave::model::incident::held_within;

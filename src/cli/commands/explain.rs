@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use super::Failure;
-use super::answer::Question;
-use super::args::{OutputArgs, Pageless, QuestionArgs, SamplingArgs};
-use super::exit::Exit;
-use super::inputs;
-use super::terminal::Terminal;
+use crate::cli::Failure;
+use crate::cli::args::{OutputArgs, Pageless, QuestionArgs, SamplingArgs};
+use crate::cli::exit::Exit;
+use crate::cli::inputs;
+use crate::cli::run::SimulationRequest;
+use crate::cli::terminal::Terminal;
 use blastwave::analysis;
 use blastwave::analysis::explain::Asked;
 use blastwave::render;
@@ -42,7 +42,7 @@ pub(crate) struct ExplainArgs {
     output: OutputArgs,
 }
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   What can fail placing an order at all, and what matters most?
     blastwave explain shop.yaml --flow place-order
@@ -52,7 +52,7 @@ Examples:
     blastwave explain shop.yaml --exact --format json";
 
 /// Explains.
-pub(super) fn run(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let format = args.output.pageless("an explanation")?;
     let inputs = inputs::read_with_or_without_change(&args.question)?;
     let flow = args.flow.as_deref().map(|name| {
@@ -72,7 +72,13 @@ pub(super) fn run(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failur
         max_order: args.max_order,
         has_change: !inputs.change.targets.is_empty(),
     };
-    let question = Question::of(inputs, &args.question, &args.sampling, &args.output, terminal)?;
+    let question = SimulationRequest::from_inputs(
+        inputs,
+        &args.question,
+        &args.sampling,
+        &args.output,
+        terminal,
+    )?;
     let report = question.run(&args.sampling, |progress| {
         let inputs = &question.inputs;
         analysis::explain(&inputs.topology, &inputs.change, &question.settings, &asked, progress)

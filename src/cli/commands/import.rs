@@ -7,10 +7,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::exit::Exit;
-use super::output::Output;
-use super::terminal::Terminal;
-use super::{Failure, diagnostics_style, values};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::terminal::Terminal;
+use crate::cli::{Failure, diagnostics_style, values};
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::import::{self, Dashed, Format, Graph, Metric, Options, Paths};
 use blastwave::load::{self, Document};

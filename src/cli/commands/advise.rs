@@ -4,14 +4,14 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
-use super::Failure;
-use super::answer::Question;
-use super::args::{QuestionArgs, SamplingArgs, WriteArgs};
 use super::check::{FIRST_LOOK, moment_or_clock};
-use super::exit::Exit;
-use super::inputs::{self, Inputs};
-use super::output::Output;
-use super::terminal::Terminal;
+use crate::cli::Failure;
+use crate::cli::args::{QuestionArgs, SamplingArgs, WriteArgs};
+use crate::cli::exit::Exit;
+use crate::cli::inputs::{self, Inputs};
+use crate::cli::output::Output;
+use crate::cli::run::SimulationRequest;
+use crate::cli::terminal::Terminal;
 use blastwave::analysis::advise::{Advice, Texts, Until, Wanted};
 use blastwave::analysis::{self, Gate, Stop};
 use blastwave::diagnostic::{SourceId, Sources};
@@ -83,7 +83,7 @@ enum AdviseFormat {
     Csv,
 }
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   What would help most against this change breaking?
     blastwave advise shop.yaml --change payments-v4.yaml
@@ -102,7 +102,7 @@ enum Edited {
 }
 
 /// Advises.
-pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let inputs = inputs::read(&args.question)?;
     if args.sampling.precision.is_some() {
         return Err(Failure::usage("`--precision` is for `simulate` and `compare`")
@@ -121,8 +121,13 @@ pub(super) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
         None => Output::open(output, &others).map(|_| None)?,
     };
     let report_to = output.filter(|_| edited.is_none());
-    let mut question =
-        Question::with_output(inputs, &args.question, &args.sampling, report_to, terminal)?;
+    let mut question = SimulationRequest::with_output(
+        inputs,
+        &args.question,
+        &args.sampling,
+        report_to,
+        terminal,
+    )?;
     question.settings.stop = Stop::Trials(args.sampling.trials.unwrap_or(TRIALS));
     let mut sources = Sources::default();
     let read = read(args, &question.inputs, &mut sources);

@@ -2,13 +2,13 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Failure;
-use super::answer::{Runner, stop};
-use super::args::{MomentArgs, OutputArgs, Pageless, SamplingArgs};
-use super::exit::Exit;
-use super::inputs;
-use super::output::Output;
-use super::terminal::Terminal;
+use crate::cli::Failure;
+use crate::cli::args::{MomentArgs, OutputArgs, Pageless, SamplingArgs};
+use crate::cli::exit::Exit;
+use crate::cli::inputs;
+use crate::cli::output::Output;
+use crate::cli::run::{Runner, stop_rule};
+use crate::cli::terminal::Terminal;
 use blastwave::analysis::diagnose::{MISREPORT, Prior, Question, TRIALS, diagnose, score};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::diagnostic::{Diagnostic, Sources};
@@ -59,7 +59,7 @@ enum PriorArg {
     Stated,
 }
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   Payments and orders fail, the catalog does not: what broke, and what to look at next?
     blastwave diagnose shop.yaml --observed seen.yaml
@@ -69,7 +69,7 @@ Examples:
     blastwave diagnose --score topologies/incidents/*/incident.yaml";
 
 /// Diagnoses.
-pub(super) fn run(args: &DiagnoseArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &DiagnoseArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let format = args.output.pageless("a diagnosis")?;
     if args.sampling.precision.is_some() {
         return Err(Failure::usage("`--precision` is for `simulate` and `compare`")
@@ -77,7 +77,7 @@ pub(super) fn run(args: &DiagnoseArgs, terminal: Terminal) -> Result<Exit, Failu
     }
     let settings = Settings {
         seed: args.sampling.seed,
-        stop: args.sampling.trials.map_or(Stop::Trials(TRIALS), |_| stop(&args.sampling)),
+        stop: args.sampling.trials.map_or(Stop::Trials(TRIALS), |_| stop_rule(&args.sampling)),
         engine: args.sampling.engine.choice(),
         ..Settings::default()
     };

@@ -4,15 +4,15 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
-use super::Failure;
-use super::answer::{self, Question, Runner};
-use super::args::{QuestionArgs, SamplingArgs, WriteArgs};
-use super::exit::Exit;
-use super::inputs;
-use super::output::Output;
 use super::review;
-use super::terminal::Terminal;
-use super::values;
+use crate::cli::Failure;
+use crate::cli::args::{QuestionArgs, SamplingArgs, WriteArgs};
+use crate::cli::exit::Exit;
+use crate::cli::inputs;
+use crate::cli::output::Output;
+use crate::cli::run::{self, Runner, SimulationRequest};
+use crate::cli::terminal::Terminal;
+use crate::cli::values;
 use blastwave::analysis::compare::Side;
 use blastwave::analysis::explain::Asked;
 use blastwave::analysis::rank::{self, By, Ranking};
@@ -241,7 +241,8 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
             (inputs, Some(incident))
         }
     };
-    let question = Question::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
+    let question =
+        SimulationRequest::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
     let style = picture.style(form, font.as_deref());
     let observed = incident.as_ref().map(|it| ObservedReport::new(it, &question.inputs.topology));
     let job = Job { args, question: &question, form, style, observed, terminal };
@@ -288,16 +289,16 @@ fn heatmap(
     let output = Output::open(picture.output.as_deref(), &files)?;
     let settings = Settings {
         seed: sampling.seed,
-        stop: answer::stop(sampling),
+        stop: run::stop_rule(sampling),
         lasting: question.lasting().unwrap_or(Seconds::ZERO),
         is_certain: true,
         engine: sampling.engine.choice(),
     };
     let ranking = Ranking { by: By::Service, mode: Mode::Down, top: None };
-    if sampling.engine == super::args::EngineOf::Boolean
+    if sampling.engine == crate::cli::args::EngineOf::Boolean
         && let Some(reason) = rank::obstacle(&topology, ranking, &settings)
     {
-        return Err(answer::not_boolean(reason));
+        return Err(run::not_boolean(reason));
     }
     let origins = rank::origins(&topology, ranking.by) as u64;
     let (Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. }) = settings.stop;
@@ -308,7 +309,7 @@ fn heatmap(
     let style = picture.style(form, font);
     let text = match form {
         Form::Csv => chart::heatmap_csv(&report),
-        Form::Html => html::rank(&report, &Made { command: &answer::command(), inputs: &files }),
+        Form::Html => html::rank(&report, &Made { command: &run::command_line(), inputs: &files }),
         _ => chart::heatmap(&report, &style),
     };
     let bytes = match form {
@@ -322,7 +323,7 @@ fn heatmap(
 /// A picture to be made: each of these gives its text, and whether the simulation was interrupted.
 struct Job<'a> {
     args: &'a DiagramArgs,
-    question: &'a Question,
+    question: &'a SimulationRequest,
     form: Form,
     style: Style<'a>,
     observed: Option<ObservedReport>,
@@ -355,11 +356,12 @@ impl Job<'_> {
     }
 
     /// The inputs with the topology that is compared with.
-    fn after(&self) -> Result<(Question, QuestionArgs), Failure> {
+    fn after(&self) -> Result<(SimulationRequest, QuestionArgs), Failure> {
         let args = self.args.question.with_topology(self.args.picture.after.as_deref());
         let inputs = inputs::read(&args)?;
         let sampling = &self.args.sampling;
-        let question = Question::with_output(inputs, &args, sampling, None, self.terminal)?;
+        let question =
+            SimulationRequest::with_output(inputs, &args, sampling, None, self.terminal)?;
         Ok((question, args))
     }
 
@@ -400,7 +402,7 @@ impl Job<'_> {
         let (report, focus) = self.simulated()?;
         let explained = self.explained()?;
         let data = PageReport::new(&self.question.inputs.topology, &report);
-        let command = answer::command();
+        let command = run::command_line();
         let made = Made { command: &command, inputs: &self.question.inputs.files };
         let page = html::diagrams(&report, &focus, &data, Some(&explained), None, &made);
         Ok((page, report.partial || explained.partial))
@@ -412,7 +414,7 @@ impl Job<'_> {
         let studied = review::study(self.question, &self.args.sampling, incident, &report)?;
         let observed = self.observed.as_ref().expect("there is an incident");
         let review::Studied { replayed, advice, is_partial } = &studied;
-        let command = answer::command();
+        let command = run::command_line();
         let is_partial = report.partial || *is_partial;
         let write = |focus: &FocusReport| {
             let review = Review { report: &report, focus, observed, replayed, advice };

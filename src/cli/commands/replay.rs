@@ -2,14 +2,14 @@
 
 use clap::Args;
 
-use super::Failure;
-use super::answer::{Runner, stop};
-use super::args::{OutputArgs, Pageless, SamplingArgs};
-use super::exit::Exit;
-use super::inputs;
-use super::output::Output;
-use super::terminal::Terminal;
-use super::values;
+use crate::cli::Failure;
+use crate::cli::args::{OutputArgs, Pageless, SamplingArgs};
+use crate::cli::exit::Exit;
+use crate::cli::inputs;
+use crate::cli::output::Output;
+use crate::cli::run::{Runner, stop_rule};
+use crate::cli::terminal::Terminal;
+use crate::cli::values;
 use blastwave::analysis::replay::{Asked, replay};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::model::Share;
@@ -53,7 +53,7 @@ pub(crate) struct ReplayArgs {
     output: OutputArgs,
 }
 
-pub(super) const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   Does the model agree with what happened?
     blastwave replay friday.yaml
@@ -68,14 +68,14 @@ Examples:
 const TRIALS: u64 = 1000;
 
 /// Replays.
-pub(super) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let format = args.output.pageless("a replay")?;
     if args.sampling.precision.is_some() {
         return Err(Failure::usage("every incident is given the same number of trials")
             .help("say how many with `--trials`"));
     }
     let (cases, files) = inputs::read_cases(&args.files)?;
-    let trials = match stop(&args.sampling) {
+    let trials = match stop_rule(&args.sampling) {
         Stop::Trials(trials) if args.sampling.trials.is_some() => trials,
         _ => TRIALS,
     };
@@ -89,7 +89,7 @@ pub(super) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure
     for case in &cases {
         let (topology, change) = (&case.topology, &case.change);
         if let Some(reason) = blastwave::analysis::engine_obstacle(topology, change, &settings) {
-            return Err(super::answer::not_boolean(reason));
+            return Err(crate::cli::run::not_boolean(reason));
         }
     }
     let output = Output::open(args.output.to.output.as_deref(), &files)?;

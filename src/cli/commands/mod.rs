@@ -1,0 +1,16 @@
+//! The commands, one file each: read, ask the library, write.
+
+pub(super) mod advise;
+pub(super) mod check;
+pub(super) mod compare;
+pub(super) mod diagnose;
+pub(super) mod diagram;
+pub(super) mod explain;
+pub(super) mod import;
+pub(super) mod installers;
+pub(super) mod rank;
+pub(super) mod replay;
+pub(super) mod review;
+pub(super) mod schema;
+pub(super) mod simulate;
+pub(super) mod validate;

@@ -1,0 +1,41 @@
+//! `blastwave simulate`: the figures of a break or a change, without a verdict.
+
+use crate::cli::Failure;
+use crate::cli::args::{Format, OutputArgs, SimulateArgs};
+use crate::cli::exit::Exit;
+use crate::cli::run::SimulationRequest;
+use crate::cli::terminal::Terminal;
+use blastwave::{analysis, render};
+
+/// Simulates, and writes the result.
+pub(crate) fn run(args: &SimulateArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let request = SimulationRequest::new(&args.question, &args.sampling, &args.output, terminal)?;
+    if let Some(trial) = args.trial {
+        return write_trial(&request, trial, &args.output);
+    }
+    let SimulationRequest { inputs, settings, .. } = &request;
+    let report = request.simulate(&args.sampling, |progress| {
+        analysis::simulate(&inputs.topology, &inputs.change, settings, progress)
+    })?;
+    request.write(&report, &args.output)?;
+    args.sampling.ended(report.partial, report.trials)
+}
+
+/// Writes one trial, step by step, instead of figures over many.
+fn write_trial(
+    request: &SimulationRequest,
+    trial: u64,
+    args: &OutputArgs,
+) -> Result<Exit, Failure> {
+    let inputs = &request.inputs;
+    let story = analysis::story(&inputs.topology, &inputs.change, &request.settings, trial);
+    let text = match args.format {
+        Format::Text => render::text::render_trial(&story, &request.style(&args.to)),
+        Format::Json => render::json::render_trial(&story),
+        Format::Markdown | Format::Html => {
+            return Err(Failure::usage("one trial is written as `text` or `json`"));
+        }
+    };
+    request.write_text(&text)?;
+    Ok(Exit::Done)
+}
