@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::compile::compile;
 use crate::engine::outcome::{Outcome, TRIALS};
-use crate::engine::{Guard, Progress, Silent, Simulation, Tally};
+use crate::engine::{Progress, Protection, Silent, Simulation, Tally};
 use crate::model::{Change, Topology};
 use crate::report::Interval as Probability;
 use crate::report::compare::{
@@ -172,7 +172,7 @@ struct Call {
     dependency: String,
     at: [Option<usize>; 2],
     only: [u64; 2],
-    by: [[u64; Guard::ALL.len()]; 2],
+    by: [[u64; Protection::ALL.len()]; 2],
 }
 
 impl Loss {
@@ -261,7 +261,7 @@ impl Pair {
             dependency: name.1.clone(),
             at: [of_a.get(name).copied(), of_b.get(name).copied()],
             only: [0; 2],
-            by: [[0; Guard::ALL.len()]; 2],
+            by: [[0; Protection::ALL.len()]; 2],
         };
         Self {
             measure,
@@ -388,7 +388,7 @@ impl Pair {
                 dependency: call.dependency.clone(),
                 share: call.only[side] as f64 / trials,
                 in_both: call.at[1 - side].is_some(),
-                by: Guard::ALL
+                by: Protection::ALL
                     .iter()
                     .zip(call.by[side])
                     .filter(|(_, count)| *count > 0)

@@ -97,7 +97,7 @@ pub fn story(topology: &Topology, change: &Change, settings: &Settings, trial: u
     let plan = compile(topology, change, settings.lasting);
     let simulation = Simulation::with(&plan, settings.seed, settings.engine);
     let targets: Vec<_> = change.targets.iter().map(|target| target.on).collect();
-    story::tell(topology, &targets, &simulation.tape(trial), trial, "as asked for")
+    story::tell(topology, &targets, &simulation.trace(trial), trial, "as asked for")
 }
 
 /// The median trial and a 1-in-20 trial.
@@ -112,7 +112,7 @@ pub(super) fn stories<'a>(
         .into_iter()
         .filter_map(|(label, q)| {
             let trial = tally.trial_at(q)?;
-            Some(story::tell(topology, &targets, &simulation.tape(trial), trial, label))
+            Some(story::tell(topology, &targets, &simulation.trace(trial), trial, label))
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::acts::Acts;
+use super::interventions::Interventions;
 use super::key::Key;
 use super::order::{self, Component};
 use super::plan::{
@@ -36,10 +36,10 @@ pub(super) fn compile(topology: &Topology) -> Plan {
         domain_order: domain_order(topology),
         replicas: Vec::new(),
         targets: Vec::new(),
-        in_turn: false,
+        rotate_targets: false,
         routing: Routing::Random,
         schedule: None,
-        acts: Acts::default(),
+        interventions: Interventions::default(),
         lasting: 0.0,
         has_load: topology.services.iter().any(|service| service.utilization.is_some()),
         has_background: false,
@@ -205,14 +205,14 @@ fn add_nodes(
                 service: written.nodes[*node as usize].unwrap_or(NONE),
                 calls: first_call..plan.calls.len() as u32,
                 group: group as u32,
-                waits: false,
-                is_waited_for: false,
+                has_timed_guard: false,
+                tracks_failing_since: false,
                 traffic: Traffic::default(),
             });
         }
         let nodes = first..plan.nodes.len() as u32;
         plan.groups.push(Group { nodes: nodes.clone(), cyclic: component.cyclic });
-        mark_inside(plan, nodes);
+        mark_intra_cycle(plan, nodes);
     }
 }
 
@@ -228,7 +228,7 @@ fn add_call(
     let member = |on: &NodeRef| Member { node: node(*on), weight: 0.0, extra: false };
     plan.members.extend(it.on.iter().map(member));
     let breaker = it.circuit_breaker == Some(true);
-    let timed = it.timeout.is_set() || breaker;
+    let has_deadline = it.timeout.is_set() || breaker;
     let cache = it.cache.map(|cache| Cache {
         ttl: cache.ttl.map_or(f64::INFINITY, super::super::model::units::Seconds::get),
         hit_ratio: cache.hit_ratio.get(),
@@ -249,7 +249,7 @@ fn add_call(
         buffer,
         fallback,
         fallback_weight: 0.0,
-        waited: NONE,
+        buffer_slot: NONE,
     };
     let is_guarded = it.retry_budget.is_some()
         || guards.cache.is_some()
@@ -261,25 +261,25 @@ fn add_call(
         needs: it.needs,
         any_of: it.any_of,
         soft: it.is_soft(),
-        gives_up: timed || it.is_async(),
-        timed,
+        gives_up: has_deadline || it.is_async(),
+        has_deadline,
         breaker,
         validates: it.validates == Some(true),
         retries: it.retries.unwrap_or(0),
         probability: it.call_probability.get(),
-        inside: false,
+        intra_cycle: false,
         guards: is_guarded.then(|| Box::new(guards)),
     });
 }
 
 /// Marks the calls of these nodes that refer to one of them.
-fn mark_inside(plan: &mut Plan, group: Range<u32>) {
+fn mark_intra_cycle(plan: &mut Plan, group: Range<u32>) {
     for node in group.clone() {
         let calls = plan.nodes[node as usize].calls.clone();
         for call in calls {
             let it = &plan.calls[call as usize];
-            let inside = plan.referred(it).any(|node| group.contains(&node));
-            plan.calls[call as usize].inside = inside;
+            let intra_cycle = plan.referred(it).any(|node| group.contains(&node));
+            plan.calls[call as usize].intra_cycle = intra_cycle;
         }
     }
 }
@@ -314,7 +314,7 @@ fn add_services(plan: &mut Plan, topology: &Topology, written: &Written, place: 
             restart: it.recovery.restart.get(),
             warmup: it.recovery.warmup.get(),
             crashes: it.recovery.crashes,
-            waits_for: start_needs(index as u32, it, written, place),
+            start_needs: start_needs(index as u32, it, written, place),
         });
         observe(plan, place_of(0));
         for endpoint in 1..=it.endpoints.len() {
@@ -373,7 +373,7 @@ fn add_flows(plan: &mut Plan, topology: &Topology, written: &Written, place: &[u
 
 /// Notes which nodes and calls are watched for how long they have been failing.
 fn mark_waiting(plan: &mut Plan) {
-    let mut waited = 0;
+    let mut buffer_slot = 0;
     for node in 0..plan.nodes.len() {
         for call in plan.nodes[node].calls.clone() {
             let it = &mut plan.calls[call as usize];
@@ -383,17 +383,17 @@ fn mark_waiting(plan: &mut Plan) {
                 && it.any_of
                 && let Some(guards) = &mut it.guards
             {
-                guards.waited = waited;
-                waited += 1;
+                guards.buffer_slot = buffer_slot;
+                buffer_slot += 1;
             }
             if !has_ttl && !has_buffer {
                 continue;
             }
             let members = it.members.clone();
-            plan.nodes[node].waits = true;
+            plan.nodes[node].has_timed_guard = true;
             for member in members {
                 let node = plan.members[member as usize].node;
-                plan.nodes[node as usize].is_waited_for = true;
+                plan.nodes[node as usize].tracks_failing_since = true;
             }
         }
     }

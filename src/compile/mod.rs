@@ -3,8 +3,8 @@
 //! A checked [`Topology`] and [`Change`] come in, a [`Plan`] goes out. It cannot fail: what could go
 //! wrong was refused by [`crate::model`].
 
-pub mod acts;
 mod graph;
+pub mod interventions;
 pub mod key;
 mod order;
 pub mod plan;
@@ -24,7 +24,7 @@ use crate::model::{Change, Seconds, Topology};
 pub fn compile(topology: &Topology, change: &Change, lasting: Seconds) -> Plan {
     let mut plan = graph::compile(topology);
     scenario::add(&mut plan, topology, change, lasting);
-    acts::add(&mut plan, topology, change);
+    interventions::add(&mut plan, topology, change);
     traffic::weigh(&mut plan);
     plan
 }

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::acts::Acts;
+use super::interventions::Interventions;
 use super::key::Key;
 use crate::model::change::Routing;
 use crate::model::topology::Overload;
@@ -44,13 +44,13 @@ pub struct Plan {
     /// The things changed.
     pub targets: Vec<Target>,
     /// Whether the targets break in turn, each in one of 64 trials: for a ranking by the fluid engine.
-    pub in_turn: bool,
+    pub rotate_targets: bool,
     /// Whether some users always meet the change and the others never.
     pub routing: Routing,
     /// The course of rollout, detection and rollback; `None` for a single moment.
     pub schedule: Option<Schedule>,
     /// What operators and automations do meanwhile.
-    pub acts: Acts,
+    pub interventions: Interventions,
     /// For a single moment: how long the break has lasted, in seconds.
     pub lasting: f64,
     /// Whether some service states what it can serve, so that loads matter.
@@ -69,9 +69,9 @@ pub struct Node {
     /// Its component, in [`Plan::groups`].
     pub group: u32,
     /// Whether some call has a guard that depends on for how long its dependency has been failing.
-    pub waits: bool,
+    pub has_timed_guard: bool,
     /// Whether some call's guard asks for how long this node has been failing.
-    pub is_waited_for: bool,
+    pub tracks_failing_since: bool,
     /// Its normal traffic from calls that count as normal, and whether those are fallbacks' only.
     pub traffic: Traffic,
 }
@@ -110,7 +110,7 @@ pub struct Call {
     /// Has a timeout, a breaker, or nobody waits: what hangs fails.
     pub gives_up: bool,
     /// Has a timeout or a breaker: a fallback that hangs fails.
-    pub timed: bool,
+    pub has_deadline: bool,
     /// Has a breaker: no retries when half of the calls fail.
     pub breaker: bool,
     /// Notices wrong answers.
@@ -120,7 +120,7 @@ pub struct Call {
     /// The share of requests that make the call.
     pub probability: f64,
     /// Whether it stays inside the cycle of its caller.
-    pub inside: bool,
+    pub intra_cycle: bool,
     /// What few calls have, apart from the others so that those stay small.
     pub guards: Option<Box<Guards>>,
 }
@@ -139,7 +139,7 @@ pub struct Guards {
     /// The weight of its fallback traffic at the fallback's node and service.
     pub fallback_weight: f64,
     /// Its number among the calls whose own failing time is kept; [`NONE`] mostly.
-    pub waited: u32,
+    pub buffer_slot: u32,
 }
 
 impl Call {
@@ -169,8 +169,8 @@ impl Call {
 
     /// Its number among the calls whose own failing time is kept; [`NONE`] mostly.
     #[inline]
-    pub fn waited(&self) -> u32 {
-        self.guards.as_ref().map_or(NONE, |guards| guards.waited)
+    pub fn buffer_slot(&self) -> u32 {
+        self.guards.as_ref().map_or(NONE, |guards| guards.buffer_slot)
     }
 }
 
@@ -268,7 +268,7 @@ pub struct Service {
     /// Whether it must restart when it failed only through its calls.
     pub crashes: bool,
     /// What a restart waits for.
-    pub waits_for: Vec<StartNeed>,
+    pub start_needs: Vec<StartNeed>,
 }
 
 /// Services that a restart waits for: as many of them as are needed.

@@ -98,7 +98,7 @@ fn arrivals(plan: &Plan) -> Vec<Arrival> {
         }
         for call in plan.nodes[node].calls.clone() {
             let it = &plan.calls[call as usize];
-            if it.inside {
+            if it.intra_cycle {
                 continue;
             }
             let calls = volume[node].map(|volume| volume * it.probability);

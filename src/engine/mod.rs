@@ -15,7 +15,7 @@ pub(crate) mod parallel;
 pub mod simd;
 pub mod sketch;
 pub mod tally;
-pub mod tape;
+pub mod trace;
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -26,7 +26,7 @@ use draws::Draws;
 use fluid::Fluid;
 use outcome::{Outcome, TRIALS};
 use simd::{Level, Word};
-pub use tally::{Guard, Tally};
+pub use tally::{Protection, Tally};
 
 /// How many chunks of 64 trials are added up at a time: 4,096 trials keep all threads busy, and
 /// progress moves often enough to be looked at.
@@ -124,8 +124,8 @@ impl<'a> Simulation<'a> {
     }
 
     /// One trial, moment by moment.
-    pub fn tape(&self, trial: u64) -> tape::Tape {
-        Fluid::new(self.plan, self.ramp_steps).tape(Draws::new(self.seed), trial)
+    pub fn trace(&self, trial: u64) -> trace::Trace {
+        Fluid::new(self.plan, self.ramp_steps).trace(Draws::new(self.seed), trial)
     }
 
     /// Adds the trials of a range to a tally; stops early, at a whole number of windows, when

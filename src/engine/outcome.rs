@@ -1,7 +1,7 @@
 //! What an engine gives for 64 trials; bit `i` of a mask and entry `i` of an array belong to the
 //! `i`-th of them.
 
-use super::tally::Guard;
+use super::tally::Protection;
 
 /// How many trials an outcome is about.
 pub const TRIALS: usize = 64;
@@ -24,9 +24,9 @@ pub struct Outcome {
     /// For dependencies at which something came in.
     pub dependencies: Vec<Dependency>,
     /// For services to which something unusual happened.
-    pub oddities: Vec<Oddity>,
+    pub anomalies: Vec<Anomaly>,
     /// The course of the trials, where there is time.
-    pub course: Option<Box<Course>>,
+    pub course: Option<Box<Timeline>>,
 }
 
 /// A service, an endpoint or a flow.
@@ -74,20 +74,39 @@ pub struct Dependency {
     /// In which it passed.
     pub passed: u64,
     /// In which it was contained, by guard.
-    pub held: [u64; Guard::ALL.len()],
+    pub held: [u64; Protection::ALL.len()],
 }
 
-/// What is unusual about a service.
+/// What is unusual about a service, for each kind of anomaly: a mask of lanes or trials, a count of
+/// trials, or a share of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Anomalies<T> {
+    /// It is still overloaded at the end, though the cause is gone.
+    pub metastable: T,
+    /// It never comes back by itself.
+    pub never_recovers: T,
+    /// Its load and its failure did not settle.
+    pub unsettled: T,
+}
+
+impl<T> Anomalies<T> {
+    /// Converts each entry.
+    pub fn map<U>(&self, convert: impl Fn(&T) -> U) -> Anomalies<U> {
+        Anomalies {
+            metastable: convert(&self.metastable),
+            never_recovers: convert(&self.never_recovers),
+            unsettled: convert(&self.unsettled),
+        }
+    }
+}
+
+/// What is unusual about a service, as masks of trials.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Oddity {
+pub struct Anomaly {
     /// The service.
     pub service: u32,
-    /// It is still overloaded at the end, though the cause is gone.
-    pub metastable: u64,
-    /// It never comes back by itself.
-    pub stuck: u64,
-    /// Its load and its failure did not settle.
-    pub swings: u64,
+    /// The trials of each kind.
+    pub trials: Anomalies<u64>,
 }
 
 /// Who noticed.
@@ -105,7 +124,7 @@ pub enum DetectedBy {
 
 /// The course of 64 trials, in seconds from the start of the rollout; infinite for never.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Course {
+pub struct Timeline {
     /// When some flow first lost something to the change.
     pub impact: Each,
     /// When it was detected.
@@ -120,7 +139,7 @@ pub struct Course {
     pub over: Each,
 }
 
-impl Course {
+impl Timeline {
     /// Nothing happened yet.
     pub fn new() -> Self {
         Self {
@@ -134,7 +153,7 @@ impl Course {
     }
 }
 
-impl Default for Course {
+impl Default for Timeline {
     fn default() -> Self {
         Self::new()
     }

@@ -1,12 +1,12 @@
 //! What an engine counts: integers and sums, added up in a fixed order.
 
-use super::outcome::{Course, Outcome, TRIALS};
+use super::outcome::{Anomalies, Outcome, TRIALS, Timeline};
 use super::sketch::Sketch;
 use crate::compile::Plan;
 
 /// What kept a failure from a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Guard {
+pub enum Protection {
     /// Several stand in for each other.
     Redundancy,
     /// Trying again.
@@ -24,12 +24,12 @@ pub enum Guard {
     /// The caller noticed wrong answers, so that another guard could act on them.
     Validation,
     /// Few requests make the call.
-    Rarity,
+    CallProbability,
     /// The draw said that failure does not reach the caller.
-    Luck,
+    Propagation,
 }
 
-impl Guard {
+impl Protection {
     /// All of them, in the order of their numbers.
     pub const ALL: [Self; 10] = [
         Self::Redundancy,
@@ -40,8 +40,8 @@ impl Guard {
         Self::Soft,
         Self::Timeout,
         Self::Validation,
-        Self::Rarity,
-        Self::Luck,
+        Self::CallProbability,
+        Self::Propagation,
     ];
 
     /// Those whose steps may take failure away, in the order of the steps.
@@ -52,8 +52,8 @@ impl Guard {
         Self::Buffer,
         Self::Fallback,
         Self::Soft,
-        Self::Rarity,
-        Self::Luck,
+        Self::CallProbability,
+        Self::Propagation,
     ];
 
     /// The word for it in reports.
@@ -67,8 +67,8 @@ impl Guard {
             Self::Soft => "soft",
             Self::Timeout => "timeout",
             Self::Validation => "validation",
-            Self::Rarity => "rarity",
-            Self::Luck => "luck",
+            Self::CallProbability => "rarity",
+            Self::Propagation => "luck",
         }
     }
 }
@@ -91,10 +91,10 @@ pub struct Tally {
     pub lost: Sketch,
     /// By dependency as written.
     pub dependencies: Vec<DependencyTally>,
-    /// By service: still overloaded at the end, never back, swinging.
-    pub oddities: Vec<[u64; 3]>,
+    /// By service: in how many trials each kind of anomaly occurred.
+    pub anomalies: Vec<Anomalies<u64>>,
     /// The course of the trials, where there is time.
-    pub course: Option<CourseTally>,
+    pub course: Option<TimelineTally>,
     /// What each trial cost, in the order of trials, where there is time: orders lost, or where no
     /// flow has a rate, seconds' worth of orders.
     pub costs: Vec<f32>,
@@ -132,12 +132,12 @@ pub struct DependencyTally {
     /// In how many it passed.
     pub passed: u64,
     /// In how many it was contained, by guard.
-    pub held: [u64; Guard::ALL.len()],
+    pub held: [u64; Protection::ALL.len()],
 }
 
 /// The course of the trials.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CourseTally {
+pub struct TimelineTally {
     /// When some flow first lost something, over the trials in which one did.
     pub impact: Sketch,
     /// When it was detected, over the trials in which it was.
@@ -172,8 +172,8 @@ impl Tally {
             flows: plan.flows.iter().map(|_| flow()).collect(),
             lost: Sketch::new(ORDER_DIGITS),
             dependencies: vec![DependencyTally::default(); plan.dependencies.len()],
-            oddities: vec![[0; 3]; plan.services.len()],
-            course: plan.schedule.as_ref().map(|_| CourseTally {
+            anomalies: vec![Anomalies::default(); plan.services.len()],
+            course: plan.schedule.as_ref().map(|_| TimelineTally {
                 impact: Sketch::new(ORDER_DIGITS),
                 detected: Sketch::new(ORDER_DIGITS),
                 detected_by: [0; 4],
@@ -205,11 +205,12 @@ impl Tally {
                 *all += u64::from(held.count_ones());
             }
         }
-        for it in &outcome.oddities {
-            let all = &mut self.oddities[it.service as usize];
-            for (all, one) in all.iter_mut().zip([it.metastable, it.stuck, it.swings]) {
-                *all += u64::from(one.count_ones());
-            }
+        for anomaly in &outcome.anomalies {
+            let all = &mut self.anomalies[anomaly.service as usize];
+            let counts = anomaly.trials.map(|trials| u64::from(trials.count_ones()));
+            all.metastable += counts.metastable;
+            all.never_recovers += counts.never_recovers;
+            all.unsettled += counts.unsettled;
         }
         for trial in (0..TRIALS).filter(|trial| outcome.valid >> trial & 1 == 1) {
             self.add_orders(outcome, trial);
@@ -281,8 +282,8 @@ impl Tally {
     }
 }
 
-impl CourseTally {
-    fn add(&mut self, course: &Course, trial: usize) {
+impl TimelineTally {
+    fn add(&mut self, course: &Timeline, trial: usize) {
         self.detected_by[course.detected_by[trial] as usize] += 1;
         if course.detected[trial].is_finite() {
             self.detected.add(course.detected[trial]);

@@ -7,7 +7,8 @@ use super::{
     PerRollout, Quantiles, Report, SCHEMA, Spread, StageReport, TargetReport, TotalReport,
     UnitReport,
 };
-use crate::engine::Guard;
+use crate::engine::Protection;
+use crate::engine::outcome::Anomalies;
 use crate::model::change::{Modes, Routing, Strategy, TargetRef};
 use crate::model::topology::Phase;
 use crate::model::{Change, Seconds, Topology, defaults};
@@ -35,9 +36,10 @@ impl Report {
     pub fn new(context: &Context<'_>, summary: &Summary) -> Self {
         let Context { topology, change, .. } = context;
         let probability = context.failure_probability();
-        let names = |oddity: usize| {
-            let odd = topology.services.iter().zip(&summary.oddities);
-            odd.filter(|(_, shares)| shares[oddity] > 0.0)
+        let names = |share_of: fn(&Anomalies<f64>) -> f64| {
+            let services = topology.services.iter().zip(&summary.anomalies);
+            services
+                .filter(|(_, shares)| share_of(shares) > 0.0)
                 .map(|(service, _)| service.name.clone())
                 .collect::<Vec<_>>()
         };
@@ -61,9 +63,9 @@ impl Report {
                 .as_ref()
                 .map(|total| total_report(topology, summary, total, probability)),
             dependencies: dependencies(topology, summary),
-            metastable: names(0),
-            never_recovers: names(1),
-            unsettled: names(2),
+            metastable: names(|shares| shares.metastable),
+            never_recovers: names(|shares| shares.never_recovers),
+            unsettled: names(|shares| shares.unsettled),
             unknowns: Vec::new(),
             single_points: None,
             stories: Vec::new(),
@@ -350,7 +352,8 @@ fn dependencies(topology: &Topology, summary: &Summary) -> Vec<DependencyReport>
         .filter(|((_, it), _)| it.phase == Phase::Serve)
         .filter_map(|((caller, it), containment)| {
             let containment = containment.as_ref()?;
-            let held = Guard::ALL.iter().zip(&containment.held).filter(|(_, share)| **share > 0.0);
+            let held =
+                Protection::ALL.iter().zip(&containment.held).filter(|(_, share)| **share > 0.0);
             Some(DependencyReport {
                 caller: topology.caller_name(caller),
                 dependency: topology.dependency_name(it),

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::compile::acts::Does;
+use crate::compile::interventions::InterventionKind;
 use crate::engine::outcome::DetectedBy;
-use crate::engine::tape::{Event, Moment, Tape};
+use crate::engine::trace::{Event, Trace, TraceStep};
 use crate::model::Topology;
 use crate::model::change::TargetRef;
 use crate::sort::Arrange as _;
@@ -91,24 +91,24 @@ pub struct OverloadReport {
 pub fn tell(
     topology: &Topology,
     targets: &[TargetRef],
-    tape: &Tape,
+    trace: &Trace,
     trial: u64,
     label: &str,
 ) -> StoryReport {
     let has_rate = topology.flows.iter().any(|flow| flow.rate.is_some());
     let names = Names::new(topology, targets);
-    let lost: f64 = tape.moments.iter().map(|moment| moment.lost).sum();
+    let lost: f64 = trace.steps.iter().map(|moment| moment.lost).sum();
     StoryReport {
         label: label.to_owned(),
         trial,
         orders_lost: has_rate.then_some(lost),
-        causes: names.causes(tape),
-        detected_s: tape.moments.iter().find(|moment| is_detected(moment)).map(|it| it.from),
-        steps: tape.moments.iter().map(|moment| names.step(moment, has_rate)).collect(),
+        causes: names.causes(trace),
+        detected_s: trace.steps.iter().find(|moment| is_detected(moment)).map(|it| it.from),
+        steps: trace.steps.iter().map(|moment| names.step(moment, has_rate)).collect(),
     }
 }
 
-fn is_detected(moment: &Moment) -> bool {
+fn is_detected(moment: &TraceStep) -> bool {
     let is_notice =
         |event: &Event| matches!(event, Event::Detected(by) if !matches!(by, DetectedBy::Nobody));
     moment.events.iter().any(is_notice)
@@ -141,16 +141,16 @@ impl Names {
         Self { units, flows_from, services, targets }
     }
 
-    fn causes(&self, tape: &Tape) -> Vec<String> {
-        let events = tape
-            .moments
+    fn causes(&self, trace: &Trace) -> Vec<String> {
+        let events = trace
+            .steps
             .iter()
             .flat_map(|moment| moment.events.iter().map(move |event| (event, moment)));
         let causes = events.filter(|(event, _)| matches!(event, Event::TargetFails(..)));
         causes.map(|(event, moment)| self.event(event, moment)).collect()
     }
 
-    fn step(&self, moment: &Moment, has_rate: bool) -> StepReport {
+    fn step(&self, moment: &TraceStep, has_rate: bool) -> StepReport {
         let (mut services, mut flows) = (Vec::new(), Vec::new());
         for (unit, state) in &moment.units {
             let unit = *unit as usize;
@@ -187,34 +187,38 @@ impl Names {
         }
     }
 
-    fn acted(&self, by: u32, does: Does, service: u32, share: f64) -> String {
+    fn acted(&self, by: u32, kind: InterventionKind, service: u32, share: f64) -> String {
         let name = |service: u32| self.services.get(service as usize).map(String::as_str);
         let who = name(by).unwrap_or("somebody");
         let part = if share < 1.0 { format!("{} of ", percent(share)) } else { String::new() };
-        match (does, name(service)) {
-            (Does::LeadAround, on) => {
+        match (kind, name(service)) {
+            (InterventionKind::Bypass, on) => {
                 format!("{who} leads {part}the calls around {}", on.unwrap_or("everything"))
             }
-            (Does::TurnAway, Some(on)) => {
+            (InterventionKind::Shed, Some(on)) => {
                 format!("{who} turns away {part}the requests to {on}")
             }
-            (Does::TurnAway, None) => format!("{who} turns away {part}the orders"),
-            (Does::Restart, on) => format!("{who} restarts {part}{}", on.unwrap_or("everything")),
-            (Does::AddCapacity, on) => {
+            (InterventionKind::Shed, None) => format!("{who} turns away {part}the orders"),
+            (InterventionKind::Restart, on) => {
+                format!("{who} restarts {part}{}", on.unwrap_or("everything"))
+            }
+            (InterventionKind::AddCapacity, on) => {
                 let more = percent(share);
                 format!("{who} gives {} {more} more capacity", on.unwrap_or("everything"))
             }
-            (Does::TakeCapacity, on) => {
+            (InterventionKind::RemoveCapacity, on) => {
                 format!("{who} takes {part}the capacity of {} away", on.unwrap_or("everything"))
             }
-            (Does::SwitchOff, on) => {
+            (InterventionKind::Disable, on) => {
                 format!("{who} switches {part}{} off", on.unwrap_or("everything"))
             }
-            (Does::EndCause, on) => format!("{who} mends {part}{}", on.unwrap_or("the cause")),
+            (InterventionKind::Fix, on) => {
+                format!("{who} mends {part}{}", on.unwrap_or("the cause"))
+            }
         }
     }
 
-    fn event(&self, event: &Event, moment: &Moment) -> String {
+    fn event(&self, event: &Event, moment: &TraceStep) -> String {
         match *event {
             Event::Stage(stage) => {
                 format!("stage {} begins: {} have the change", stage + 1, percent(moment.exposure))
@@ -254,7 +258,7 @@ impl Names {
                 format!("{} serves again", self.services[service as usize])
             }
             Event::Repaired => "the corrupt data are repaired".to_owned(),
-            Event::Acted { by, does, service, share } => self.acted(by, does, service, share),
+            Event::Acted { by, kind, service, share } => self.acted(by, kind, service, share),
         }
     }
 }

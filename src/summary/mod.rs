@@ -11,6 +11,7 @@ pub mod sequential;
 pub use estimate::Estimate;
 pub use histogram::Histogram;
 
+use crate::engine::outcome::Anomalies;
 use crate::engine::sketch::Sketch;
 use crate::engine::tally::{DependencyTally, Tally, UnitTally};
 
@@ -31,9 +32,9 @@ pub struct Summary {
     pub dependencies: Vec<Option<Containment>>,
     /// By service: the shares of trials in which it is still overloaded at the end, never comes
     /// back, does not settle.
-    pub oddities: Vec<[f64; 3]>,
+    pub anomalies: Vec<Anomalies<f64>>,
     /// The course of the trials, where there is time.
-    pub course: Option<Course>,
+    pub course: Option<TimelineSummary>,
 }
 
 /// A service, an endpoint or a flow.
@@ -103,13 +104,13 @@ pub struct Containment {
     pub tried: f64,
     /// It passed to the caller.
     pub passed: f64,
-    /// It was contained, by guard in the order of [`crate::engine::Guard::ALL`].
+    /// It was contained, by guard in the order of [`crate::engine::Protection::ALL`].
     pub held: Vec<f64>,
 }
 
 /// The course of the trials.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Course {
+pub struct TimelineSummary {
     /// The probability that some flow loses anything.
     pub impact: Estimate,
     /// When it first does, over those trials.
@@ -141,8 +142,8 @@ pub fn summarize(tally: &Tally) -> Summary {
         total: losses(&tally.lost, None),
         histogram: histogram::histogram(&tally.lost),
         dependencies: tally.dependencies.iter().map(|it| containment(it, trials)).collect(),
-        oddities: tally.oddities.iter().map(|counts| counts.map(share)).collect(),
-        course: tally.course.as_ref().map(|course| Course {
+        anomalies: tally.anomalies.iter().map(|counts| counts.map(|count| share(*count))).collect(),
+        course: tally.course.as_ref().map(|course| TimelineSummary {
             impact: estimate::proportion(course.impact.count(), trials),
             impact_at: spread(&course.impact),
             detected_at: spread(&course.detected),

@@ -6,8 +6,8 @@ use std::ops::Range;
 use blastwave::compile::{Plan, compile};
 use blastwave::diagnostic::Place;
 use blastwave::engine::outcome::Outcome;
-use blastwave::engine::tape::Tape;
-use blastwave::engine::{Guard, Silent, Simulation};
+use blastwave::engine::trace::Trace;
+use blastwave::engine::{Protection, Silent, Simulation};
 use blastwave::model::action::{Action, ActionKind, Automation};
 use blastwave::model::topology::{CallKind, Caller, Dependency, ServiceId};
 use blastwave::model::{Change, Seconds, Share, Topology};
@@ -57,9 +57,9 @@ fn oracle_units(topology: &Topology, trial: &oracle::Trial) -> Vec<oracle::Outco
 }
 
 /// The peak of what fails, by unit.
-fn failing_peaks(units: usize, tape: &Tape) -> Vec<f64> {
+fn failing_peaks(units: usize, trace: &Trace) -> Vec<f64> {
     let mut peaks = vec![0.0_f64; units];
-    for (unit, state) in tape.moments.iter().flat_map(|moment| &moment.units) {
+    for (unit, state) in trace.steps.iter().flat_map(|moment| &moment.units) {
         let peak = &mut peaks[*unit as usize];
         *peak = peak.max(state.failing());
     }
@@ -89,7 +89,7 @@ fn assert_moments_agree(features: &Features, lasting: f64, near: f64, seeds: Ran
                 continue;
             }
             let found = Found { topology: &topology, change: &change, seed, trial };
-            let peaks = failing_peaks(unit_names(&topology).len(), &simulation.tape(trial));
+            let peaks = failing_peaks(unit_names(&topology).len(), &simulation.trace(trial));
             for (unit, expected) in oracle_units(&topology, &expected).iter().enumerate() {
                 let (peak, expected_peak) = (peaks[unit], expected.peak_failing);
                 found.assert((peak - expected_peak).abs() < near, unit, (peak, expected_peak));
@@ -160,7 +160,7 @@ impl Found<'_> {
                 let passed = bit(found.passed, self.trial);
                 self.assert_for(passed == expected.passed, &name, (passed, expected.passed));
                 let held = found.held.iter().position(|held| bit(*held, self.trial));
-                let held = held.map(|guard| Guard::ALL[guard]);
+                let held = held.map(|guard| Protection::ALL[guard]);
                 self.assert_for(is_same_guard(it, held, expected.contained_by), &name, held);
             }
         }
@@ -173,26 +173,32 @@ fn drawn_caller(topology: &Topology, caller: Caller) -> String {
 }
 
 /// The oracle names the step that held; the engine may name what made that step possible.
-fn is_same_guard(it: &Dependency, found: Option<Guard>, expected: Option<oracle::Guard>) -> bool {
+fn is_same_guard(
+    it: &Dependency,
+    found: Option<Protection>,
+    expected: Option<oracle::Guard>,
+) -> bool {
     let Some(expected) = expected else { return found.is_none() };
     let expected = match expected {
-        oracle::Guard::Luck => Guard::Luck,
-        oracle::Guard::Retry => Guard::Retry,
-        oracle::Guard::Cache => Guard::Cache,
-        oracle::Guard::Redundancy => Guard::Redundancy,
-        oracle::Guard::Buffer => Guard::Buffer,
-        oracle::Guard::Fallback => Guard::Fallback,
-        oracle::Guard::Soft => Guard::Soft,
-        oracle::Guard::Rarity => Guard::Rarity,
+        oracle::Guard::Luck => Protection::Propagation,
+        oracle::Guard::Retry => Protection::Retry,
+        oracle::Guard::Cache => Protection::Cache,
+        oracle::Guard::Redundancy => Protection::Redundancy,
+        oracle::Guard::Buffer => Protection::Buffer,
+        oracle::Guard::Fallback => Protection::Fallback,
+        oracle::Guard::Soft => Protection::Soft,
+        oracle::Guard::Rarity => Protection::CallProbability,
         oracle::Guard::Start => return false,
     };
-    let caught =
-        matches!(expected, Guard::Redundancy | Guard::Retry | Guard::Fallback | Guard::Soft);
+    let caught = matches!(
+        expected,
+        Protection::Redundancy | Protection::Retry | Protection::Fallback | Protection::Soft
+    );
     match found {
-        Some(Guard::Timeout) => {
+        Some(Protection::Timeout) => {
             caught && (it.timeout.is_set() || it.is_async() || it.circuit_breaker == Some(true))
         }
-        Some(Guard::Validation) => caught && it.validates == Some(true),
+        Some(Protection::Validation) => caught && it.validates == Some(true),
         found => found == Some(expected),
     }
 }
@@ -285,14 +291,18 @@ fn assert_story_agrees(seed: u64, scenario: &Scenario) {
         let expected_at = expected.detected.map_or(f64::INFINITY, |it| it.at);
         let agrees = detected == expected_at || (detected - expected_at).abs() <= EVENTS * step;
         found.assert_for(agrees, "detection", (detected, expected_at));
-        let stuck: Vec<&str> = outcomes[0]
-            .oddities
+        let never_recovers: Vec<&str> = outcomes[0]
+            .anomalies
             .iter()
-            .filter(|it| bit(it.stuck, trial))
+            .filter(|it| bit(it.trials.never_recovers, trial))
             .map(|it| topology.services[it.service as usize].name.as_str())
             .collect();
         let never: Vec<&str> = expected.never_recover.iter().map(String::as_str).collect();
-        found.assert_for(stuck == never, "services that never come back", (&stuck, &never));
+        found.assert_for(
+            never_recovers == never,
+            "services that never come back",
+            (&never_recovers, &never),
+        );
     }
 }
 

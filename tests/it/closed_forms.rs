@@ -210,8 +210,8 @@ flows:
             );
             let (topology, change) = read(&topology, &change);
             let plan = compile(&topology, &change, Seconds::ZERO);
-            let tape = Simulation::new(&plan, 1).tape(0);
-            let moment = tape.moments.last().expect("there is a moment");
+            let trace = Simulation::new(&plan, 1).trace(0);
+            let moment = trace.steps.last().expect("there is a moment");
             assert_eq!(
                 moment.overloads.iter().any(|(_, _, _, lost)| *lost > 1e-9),
                 is_over,

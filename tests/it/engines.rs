@@ -55,7 +55,7 @@ const FEATURES: [Feature; 16] = [
         plan.targets.iter().any(|it| it.modes[0] < 1.0 && it.modes[1] < 1.0 && it.modes[2] > 0.0)
     }),
     ("soft calls", |plan| plan.calls.iter().any(|it| it.soft)),
-    ("timeouts", |plan| plan.calls.iter().any(|it| it.timed)),
+    ("timeouts", |plan| plan.calls.iter().any(|it| it.has_deadline)),
     ("validation", |plan| plan.calls.iter().any(|it| it.validates)),
     ("retries", |plan| plan.calls.iter().any(|it| it.retries > 0)),
     ("caches", |plan| plan.calls.iter().any(|it| it.cache().is_some())),
@@ -143,5 +143,5 @@ fn difference(found: &Tally, expected: &Tally) -> Option<String> {
     if let Some((index, (a, b))) = differs {
         return Some(format!("dependency {index}: {a:?} {b:?}"));
     }
-    (found.oddities != expected.oddities).then(|| "oddities".to_owned())
+    (found.anomalies != expected.anomalies).then(|| "anomalies".to_owned())
 }

@@ -145,7 +145,7 @@ fn exact_probabilities_lie_within_five_standard_errors_of_trials() {
         let exact = solve(&plan, Detail::Drawn);
         let mut tally = Tally::new(&plan);
         Simulation::new(&plan, 11).run(0..trials, &mut tally, &Silent);
-        if tally.oddities.iter().any(|it| it[2] > 0) {
+        if tally.anomalies.iter().any(|it| it.unsettled > 0) {
             continue;
         }
         for (unit, counted) in exact.units.iter().zip(&tally.units) {

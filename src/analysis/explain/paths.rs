@@ -12,7 +12,7 @@ use super::origins::{self, Origins};
 use crate::compile::Plan;
 use crate::compile::plan::NONE;
 use crate::engine::outcome::Outcome;
-use crate::engine::{Guard, Progress, Simulation};
+use crate::engine::{Progress, Protection, Simulation};
 use crate::report::explain::PathReport;
 use crate::sort::Arrange as _;
 
@@ -282,7 +282,7 @@ impl Ways {
                 through: way.nodes.iter().map(|node| names.node(*node).to_owned()).collect(),
                 share: *count as f64 / trials.max(1) as f64,
                 trials: *count,
-                held_by: way.held_by.map(|guard| Guard::ALL[guard].as_str().to_owned()),
+                held_by: way.held_by.map(|guard| Protection::ALL[guard].as_str().to_owned()),
             })
             .collect();
         reports.arrange_by(|a, b| {

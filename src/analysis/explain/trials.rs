@@ -7,7 +7,7 @@ use crate::analysis::simulate::Stop;
 use crate::analysis::unknowns::dependency_mut;
 use crate::compile::compile;
 use crate::engine::outcome::Outcome;
-use crate::engine::{Guard, Silent, Simulation};
+use crate::engine::{self, Silent, Simulation};
 use crate::model::change::{Component, TargetRef};
 use crate::model::topology::{Criticality, Dependency, Phase, ServiceId, Timeout};
 use crate::model::{Change, Share, Topology};
@@ -348,20 +348,20 @@ impl Protection {
     ];
 
     fn as_str(self) -> &'static str {
-        Guard::ALL[self.guard()].as_str()
+        engine::Protection::ALL[self.guard()].as_str()
     }
 
     /// The number of the guard that the engine names.
     fn guard(self) -> usize {
         (match self {
-            Self::Timeout => Guard::Timeout,
-            Self::Validation => Guard::Validation,
-            Self::Retry => Guard::Retry,
-            Self::Cache => Guard::Cache,
-            Self::Buffer => Guard::Buffer,
-            Self::Fallback => Guard::Fallback,
-            Self::Soft => Guard::Soft,
-            Self::Redundancy => Guard::Redundancy,
+            Self::Timeout => engine::Protection::Timeout,
+            Self::Validation => engine::Protection::Validation,
+            Self::Retry => engine::Protection::Retry,
+            Self::Cache => engine::Protection::Cache,
+            Self::Buffer => engine::Protection::Buffer,
+            Self::Fallback => engine::Protection::Fallback,
+            Self::Soft => engine::Protection::Soft,
+            Self::Redundancy => engine::Protection::Redundancy,
         }) as usize
     }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::evaluate::all_of;
 use super::value::{Item, Number, Truth, Value};
 use crate::engine::Tally;
+use crate::engine::outcome::Anomalies;
 use crate::engine::sketch::Sketch;
 use crate::model::change::{Author, ChangeKind, Component, Routing, TargetRef};
 use crate::model::{Change, Topology, defaults};
@@ -39,8 +40,8 @@ impl World<'_> {
             "total" => Value::Item(Item::Total),
             "change" => Value::Item(Item::Change),
             "unknowns" => Value::items(self.unknowns.len(), Item::Unknown),
-            "metastable" => self.odd(0),
-            "never_recovers" => self.odd(1),
+            "metastable" => self.anomalous(|counts| counts.metastable),
+            "never_recovers" => self.anomalous(|counts| counts.never_recovers),
             "delta" if self.baseline.is_none() => Value::missing(
                 "there is nothing to compare with: name an earlier result with `--baseline`",
             ),
@@ -50,10 +51,10 @@ impl World<'_> {
         }
     }
 
-    /// The names of the services with an oddity in some trial.
-    fn odd(&self, which: usize) -> Value {
-        let all = self.topology.services.iter().zip(&self.tally.oddities);
-        Value::texts(all.filter(|(_, counts)| counts[which] > 0).map(|(it, _)| &*it.name))
+    /// The names of the services with this kind of anomaly in some trial.
+    fn anomalous(&self, count_of: fn(&Anomalies<u64>) -> u64) -> Value {
+        let all = self.topology.services.iter().zip(&self.tally.anomalies);
+        Value::texts(all.filter(|(_, counts)| count_of(counts) > 0).map(|(it, _)| &*it.name))
     }
 
     pub(super) fn items(&self, of: Item) -> Rc<[(Truth, Value)]> {

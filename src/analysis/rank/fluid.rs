@@ -39,7 +39,7 @@ fn in_turn(work: &Work<'_>) -> Vec<Toll> {
         let targets = origins.iter().map(|origin| target(on(work, *origin), mode(work, *origin)));
         let change = Change::certain("rank", targets.collect());
         let mut plan = compile(work.topology, &change, work.settings.lasting);
-        plan.in_turn = true;
+        plan.rotate_targets = true;
         let outcomes = outcomes(&plan, work, &(0..origins.len() as u64));
         let toll = |(trial, origin): (usize, &Origin)| {
             let mut toll = Toll::new(plan.flows.len());
@@ -155,7 +155,8 @@ fn turn_aside(plan: &mut Plan, dependency: u32, to: u32) {
     for member in calls.flat_map(|call| call.members.clone()) {
         let member = &mut plan.members[member as usize];
         let before = std::mem::replace(&mut member.node, node);
-        plan.nodes[node as usize].is_waited_for |= plan.nodes[before as usize].is_waited_for;
+        plan.nodes[node as usize].tracks_failing_since |=
+            plan.nodes[before as usize].tracks_failing_since;
     }
 }
 

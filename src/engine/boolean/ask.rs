@@ -6,14 +6,14 @@ use super::lab::Lab;
 use super::planes::{Apart, apart, failing, fails_now, planes_of};
 use crate::compile::plan::{Call, Fallback, NONE};
 use crate::engine::simd::{Bits, array};
-use crate::engine::tally::Guard;
+use crate::engine::tally::Protection;
 
 /// What the steps of a call leave, for those who want to know.
 pub(super) trait Steps<B: Bits> {
     /// A dependency, or one of several, before any step.
     fn enters(&mut self, _bits: B, _raw: &Apart<B::V>) {}
     /// What still fails after a step that is the work of this guard.
-    fn after(&mut self, _bits: B, _guard: Guard, _failing: B::V) {}
+    fn after(&mut self, _bits: B, _guard: Protection, _failing: B::V) {}
 }
 
 /// Nobody wants to know.
@@ -63,19 +63,19 @@ impl<const P: usize> Lab<'_, P> {
             for plane in [&mut it.slow, &mut it.down, &mut it.corrupt, &mut it.degraded] {
                 *plane = bits.and(*plane, felt);
             }
-            steps.after(bits, Guard::Buffer, fails_now(bits, &it));
+            steps.after(bits, Protection::Buffer, fails_now(bits, &it));
             soft = buffer.drops;
         }
         self.fall_back(chances, call, &mut it);
-        steps.after(bits, Guard::Fallback, fails_now(bits, &it));
+        steps.after(bits, Protection::Fallback, fails_now(bits, &it));
         if soft {
             it.degraded = bits.or(it.degraded, bits.or(it.down, it.corrupt));
             (it.down, it.corrupt) = (bits.none(), bits.none());
-            steps.after(bits, Guard::Soft, fails_now(bits, &it));
+            steps.after(bits, Protection::Soft, fails_now(bits, &it));
         }
         if call.probability < 1.0 {
             it = Apart::ok(bits);
-            steps.after(bits, Guard::Rarity, bits.none());
+            steps.after(bits, Protection::CallProbability, bits.none());
         }
         let dependency = &self.plan.dependencies[call.dependency as usize];
         if dependency.propagation < 1.0 {
@@ -84,7 +84,7 @@ impl<const P: usize> Lab<'_, P> {
             for plane in [&mut it.slow, &mut it.down, &mut it.corrupt, &mut it.degraded] {
                 *plane = bits.and(*plane, reaches);
             }
-            steps.after(bits, Guard::Luck, fails_now(bits, &it));
+            steps.after(bits, Protection::Propagation, fails_now(bits, &it));
         }
         it
     }
@@ -147,7 +147,7 @@ impl<const P: usize> Lab<'_, P> {
             (it.down, it.corrupt) = (bits.or(it.down, it.corrupt), bits.none());
         }
         if call.retries > 0 {
-            steps.after(bits, Guard::Retry, fails_now(bits, &it));
+            steps.after(bits, Protection::Retry, fails_now(bits, &it));
         }
         if let Some(cache) = call.cache() {
             let answers = if cache.hit_ratio < 1.0 {
@@ -167,7 +167,7 @@ impl<const P: usize> Lab<'_, P> {
             for plane in [&mut it.slow, &mut it.down, &mut it.corrupt] {
                 *plane = bits.without(*plane, answers);
             }
-            steps.after(bits, Guard::Cache, fails_now(bits, &it));
+            steps.after(bits, Protection::Cache, fails_now(bits, &it));
         }
         it
     }
@@ -189,7 +189,7 @@ impl<const P: usize> Lab<'_, P> {
             lost.add(bits, it.down);
         }
         let down = lost.at_least(bits, allowed + 1);
-        steps.after(bits, Guard::Redundancy, down);
+        steps.after(bits, Protection::Redundancy, down);
         Apart { down, ..Apart::ok(bits) }
     }
 
@@ -213,7 +213,7 @@ impl<const P: usize> Lab<'_, P> {
         it.corrupt = bits.or(it.corrupt, bits.and(caught, instead.corrupt));
         it.down = bits.or(it.down, bits.and(caught, instead.down));
         let hangs = bits.and(caught, instead.slow);
-        if call.timed {
+        if call.has_deadline {
             it.down = bits.or(it.down, hangs);
         } else {
             it.slow = bits.or(it.slow, hangs);

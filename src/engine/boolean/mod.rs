@@ -24,9 +24,9 @@ use suits::Can;
 use wiring::Wiring;
 
 use super::origins::{Mode, Origin, Toll};
-use super::outcome::{self, Flow, Oddity, Outcome, TRIALS, Unit};
+use super::outcome::{self, Anomalies, Anomaly, Flow, Outcome, TRIALS, Unit};
 use super::simd::{self, Bits, Level, Task, Word, array};
-use super::tally::{Guard, Tally};
+use super::tally::{Protection, Tally};
 use crate::compile::Plan;
 use crate::compile::plan::NONE;
 
@@ -165,7 +165,7 @@ impl<'a> Boolean<'a> {
         for outcome in &mut outcomes {
             outcome.dependencies.retain(|it| it.tried != 0);
             outcome.dependencies.sort_unstable_by_key(|it| it.dependency);
-            outcome.oddities.retain(|it| it.swings != 0);
+            outcome.anomalies.retain(|it| it.trials.unsettled != 0);
         }
         outcomes.retain(|outcome| outcome.valid != 0);
         outcomes
@@ -228,7 +228,7 @@ impl<'a> Boolean<'a> {
             times: Vec::new(),
             flows: self.plan.flows.iter().map(|_| flow()).collect(),
             dependencies: Vec::new(),
-            oddities: Vec::new(),
+            anomalies: Vec::new(),
             course: None,
         }
     }
@@ -323,8 +323,9 @@ impl Sink<'_> {
                 counts.restless[service as usize] += u64::from(lanes.count());
             }
             Self::Outcomes(outcomes) => {
-                for (outcome, swings) in outcomes.iter_mut().zip(lanes.0) {
-                    outcome.oddities.push(Oddity { service, metastable: 0, stuck: 0, swings });
+                for (outcome, unsettled) in outcomes.iter_mut().zip(lanes.0) {
+                    let trials = Anomalies { unsettled, ..Anomalies::default() };
+                    outcome.anomalies.push(Anomaly { service, trials });
                 }
             }
         }
@@ -393,7 +394,7 @@ pub struct Counts {
     /// By unit: failed; degraded or worse.
     pub units: Vec<[u64; 2]>,
     /// By dependency: tried, passed, and held by each guard.
-    pub dependencies: Vec<[u64; 2 + Guard::ALL.len()]>,
+    pub dependencies: Vec<[u64; 2 + Protection::ALL.len()]>,
     /// By service: in a cycle that did not come to rest.
     pub restless: Vec<u64>,
 }
@@ -404,7 +405,7 @@ impl Counts {
         let dependencies = if engine.observes { engine.plan.dependencies.len() } else { 0 };
         Self {
             units: vec![[0; 2]; engine.units.count],
-            dependencies: vec![[0; 2 + Guard::ALL.len()]; dependencies],
+            dependencies: vec![[0; 2 + Protection::ALL.len()]; dependencies],
             restless: vec![0; engine.plan.services.len()],
         }
     }
@@ -440,8 +441,8 @@ impl Counts {
                 *all += held;
             }
         }
-        for (all, restless) in tally.oddities.iter_mut().zip(&self.restless) {
-            all[2] += restless;
+        for (all, restless) in tally.anomalies.iter_mut().zip(&self.restless) {
+            all.unsettled += restless;
         }
     }
 }

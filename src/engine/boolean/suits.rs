@@ -30,7 +30,7 @@ pub(super) fn obstacle(plan: &Plan, can: &[Can]) -> Option<&'static str> {
     if plan.schedule.is_some() {
         return Some("the change has a course in time");
     }
-    if plan.lasting > 0.0 && plan.nodes.iter().any(|node| node.waits) {
+    if plan.lasting > 0.0 && plan.nodes.iter().any(|node| node.has_timed_guard) {
         return Some("caches or buffers run out while the break lasts");
     }
     if plan.has_load {
@@ -198,7 +198,7 @@ fn contributes(plan: &Plan, call: &Call, can: &[Can]) -> Can {
                 let instead = can[node as usize];
                 state.degraded = true;
                 state.corrupt |= instead.corrupt;
-                state.slow |= instead.slow && !call.timed;
+                state.slow |= instead.slow && !call.has_deadline;
             }
         }
     }

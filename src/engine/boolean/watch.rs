@@ -6,7 +6,7 @@ use super::lab::Lab;
 use super::planes::{Apart, fails_now};
 use crate::compile::plan::Call;
 use crate::engine::simd::{Bits, Word, array};
-use crate::engine::tally::Guard;
+use crate::engine::tally::Protection;
 
 impl<const P: usize> Lab<'_, P> {
     /// At every dependency that something came in at: in which trials, where it passed, and what
@@ -36,7 +36,7 @@ impl<const P: usize> Lab<'_, P> {
 pub(super) struct Seen {
     pub(super) tried: Word,
     pub(super) passed: Word,
-    pub(super) held: [Word; Guard::ALL.len()],
+    pub(super) held: [Word; Protection::ALL.len()],
 }
 
 /// Follows the steps of one call, as the fluid engine does.
@@ -44,8 +44,8 @@ struct Watch<B: Bits> {
     entered: B::V,
     slow: B::V,
     corrupt: B::V,
-    left: [B::V; Guard::ALL.len()],
-    has_acted: [bool; Guard::ALL.len()],
+    left: [B::V; Protection::ALL.len()],
+    has_acted: [bool; Protection::ALL.len()],
 }
 
 impl<B: Bits> Watch<B> {
@@ -55,16 +55,16 @@ impl<B: Bits> Watch<B> {
             entered: none,
             slow: none,
             corrupt: none,
-            left: [none; Guard::ALL.len()],
-            has_acted: [false; Guard::ALL.len()],
+            left: [none; Protection::ALL.len()],
+            has_acted: [false; Protection::ALL.len()],
         }
     }
 
     #[inline(always)]
     fn seen(&self, bits: B, call: &Call, passed: B::V, unlucky: B::V) -> Seen {
-        let mut held = [bits.none(); Guard::ALL.len()];
+        let mut held = [bits.none(); Protection::ALL.len()];
         let mut was_held = bits.none();
-        for step in Guard::STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {
+        for step in Protection::STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {
             let is_held = bits.without(self.entered, self.left[step as usize]);
             let now = bits.without(is_held, was_held);
             for by in &mut held {
@@ -73,23 +73,25 @@ impl<B: Bits> Watch<B> {
             held[step as usize] = bits.or(held[step as usize], now);
             was_held = is_held;
         }
-        let mut rename = |enabler: Guard, which: B::V| {
-            for guard in [Guard::Redundancy, Guard::Retry, Guard::Fallback, Guard::Soft] {
+        let mut rename = |enabler: Protection, which: B::V| {
+            for guard in
+                [Protection::Redundancy, Protection::Retry, Protection::Fallback, Protection::Soft]
+            {
                 let renamed = bits.and(held[guard as usize], which);
                 held[guard as usize] = bits.without(held[guard as usize], renamed);
                 held[enabler as usize] = bits.or(held[enabler as usize], renamed);
             }
         };
         if call.gives_up {
-            rename(Guard::Timeout, self.slow);
+            rename(Protection::Timeout, self.slow);
         }
         if call.validates {
-            rename(Guard::Validation, self.corrupt);
+            rename(Protection::Validation, self.corrupt);
         }
         for by in &mut held {
             *by = bits.without(*by, unlucky);
         }
-        held[Guard::Luck as usize] = unlucky;
+        held[Protection::Propagation as usize] = unlucky;
         let contained = bits.without(self.entered, passed);
         Seen {
             tried: bits.word(self.entered),
@@ -112,7 +114,7 @@ impl<B: Bits> Steps<B> for Watch<B> {
     }
 
     #[inline(always)]
-    fn after(&mut self, bits: B, guard: Guard, failing: B::V) {
+    fn after(&mut self, bits: B, guard: Protection, failing: B::V) {
         self.has_acted[guard as usize] = true;
         self.left[guard as usize] = bits.or(self.left[guard as usize], failing);
     }

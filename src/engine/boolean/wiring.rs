@@ -104,11 +104,11 @@ impl Wiring {
                 if call.probability == 0.0 {
                     continue;
                 }
-                let is_inside = call.inside && ways[node.group as usize] == Way::Rounds;
+                let is_inside = call.intra_cycle && ways[node.group as usize] == Way::Rounds;
                 if is_plain(call) && !is_inside {
                     if let Some(edge) = edge(plan, call, caller as u32) {
                         let on = plan.members_of(call)[0].node;
-                        if call.inside { &mut inside } else { &mut outside }.push((on, edge));
+                        if call.intra_cycle { &mut inside } else { &mut outside }.push((on, edge));
                     }
                 } else {
                     asked.push((caller as u32, index));
@@ -194,7 +194,7 @@ pub(super) fn way(plan: &Plan, group: usize, planes: usize) -> Way {
         _ => is_plain(call),
     };
     let calls = group.nodes.clone().flat_map(|node| plan.calls_of(&plan.nodes[node as usize]));
-    let all = calls.filter(|call| call.inside).all(only_worse);
+    let all = calls.filter(|call| call.intra_cycle).all(only_worse);
     if all { Way::Spread } else { Way::Rounds }
 }
 

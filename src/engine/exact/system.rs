@@ -67,7 +67,7 @@ impl<'a> System<'a> {
         for group in 0..plan.groups.len() {
             let nodes = plan.groups[group].nodes.clone();
             for node in nodes.clone() {
-                it.join_calls(node, |call| !call.inside)?;
+                it.join_calls(node, |call| !call.intra_cycle)?;
             }
             if !plan.groups[group].cyclic {
                 continue;
@@ -249,7 +249,7 @@ impl<'a> System<'a> {
                     continue;
                 }
                 let before = self.nodes[nodes[place] as usize].clone();
-                self.join_calls(nodes[place], |call| call.inside)?;
+                self.join_calls(nodes[place], |call| call.intra_cycle)?;
                 if self.nodes[nodes[place] as usize] != before {
                     callers[place].iter().for_each(|caller| is_stale[*caller] = true);
                 }
@@ -287,7 +287,8 @@ impl<'a> System<'a> {
     /// A node's state after a round, given what comes from outside its cycle.
     fn round(&mut self, node: u32, mut new: Planes) -> Made<Planes> {
         let plan = self.plan;
-        for call in plan.calls_of(&plan.nodes[node as usize]).iter().filter(|call| call.inside) {
+        for call in plan.calls_of(&plan.nodes[node as usize]).iter().filter(|call| call.intra_cycle)
+        {
             let brought = self.steps(call)?;
             let planes = self.planes(&brought)?;
             new = self.both(&new, &planes)?;
@@ -404,7 +405,7 @@ impl<'a> System<'a> {
         let fails_too = self.workshop.and(&caught, &instead.down)?;
         it.down = self.workshop.or(&it.down, &fails_too)?;
         let hangs = self.workshop.and(&caught, &instead.slow)?;
-        if call.timed {
+        if call.has_deadline {
             it.down = self.workshop.or(&it.down, &hangs)?;
         } else {
             it.slow = self.workshop.or(&it.slow, &hangs)?;

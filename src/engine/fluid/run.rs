@@ -1,91 +1,91 @@
 //! Eight trials from beginning to end.
 
-use super::acts::Acts;
-use super::baseline::Baseline;
-use super::call::SLACK;
-use super::course::Course;
-use super::lanes::{LANES, Lanes, Shares, all};
-use super::load::Loads;
-use super::moment::Moment;
-use super::record::Record;
-use super::recovery::Held;
-use super::settle::Alone;
-use super::setup::Setup;
-use super::taping::Taped;
-use super::world::{ChunkWorld, World};
+use super::load::fixed_point::Alone;
+use super::load::spread::Loads;
+use super::observe::record::Record;
+use super::observe::tracing::TracedLane;
+use super::propagation::call_pipeline::SLACK;
+use super::propagation::step_state::StepState;
+use super::state::lanes::{LANES, Lanes, Shares, all};
+use super::state::plan_index::PlanIndex;
+use super::state::sampled_trials::{SampledChunk, SampledTrials};
+use super::timeline::baseline::Baseline;
+use super::timeline::interventions::AppliedInterventions;
+use super::timeline::progress::TrialProgress;
+use super::timeline::recovery::PendingRestart;
 use crate::compile::Plan;
 use crate::engine::simd::array;
 use crate::model::change::Routing;
 
 /// Eight trials, each at a time of its own.
 pub(crate) struct Run<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) setup: &'a Setup,
-    pub(super) world: World,
-    pub(super) moment: Moment<'a, LANES>,
-    pub(super) loads: Loads<LANES>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) index_of_plan: &'a PlanIndex,
+    pub(crate) sampled: SampledTrials,
+    pub(crate) state: StepState<'a, LANES>,
+    pub(crate) loads: Loads<LANES>,
     alone: Alone<'a>,
-    pub(super) courses: Vec<Course>,
+    pub(crate) progress: Vec<TrialProgress>,
     /// By target: from when it fails; infinite until it is exposed.
-    pub(super) fails_from: Vec<Lanes>,
+    pub(crate) fails_from: Vec<Lanes>,
     /// By target: the share with which it fails now, in each cohort.
-    pub(super) target_shares: Vec<[Lanes; 2]>,
+    pub(crate) target_shares: Vec<[Lanes; 2]>,
     /// Nodes with a place for own health, in the order of those places.
-    pub(super) afflicted: Vec<u32>,
-    pub(super) domains_now: Vec<u8>,
+    pub(crate) affected: Vec<u32>,
+    pub(crate) domains_now: Vec<u8>,
     /// By service: the lanes in which target domains take it down.
-    pub(super) fallen: Vec<u8>,
+    pub(crate) fallen: Vec<u8>,
     /// By service: the share of its replicas that target domains leave up.
-    pub(super) replicas_up: Vec<Lanes>,
-    pub(super) held: Vec<Held>,
-    pub(super) acts: Acts,
+    pub(crate) replicas_up: Vec<Lanes>,
+    pub(crate) pending_restarts: Vec<PendingRestart>,
+    pub(crate) interventions: AppliedInterventions,
     /// Room for what services can serve now, and the lanes in which they are down without overload.
-    pub(super) capacities: Vec<(Lanes, u8)>,
-    pub(super) baseline: Baseline,
-    pub(super) record: Record,
+    pub(crate) capacities: Vec<(Lanes, u8)>,
+    pub(crate) baseline: Baseline,
+    pub(crate) record: Record,
     /// When nothing is followed any more.
-    pub(super) end: f64,
+    pub(crate) end: f64,
     /// Into how many steps a warm-up is cut.
-    pub(super) ramp_steps: u32,
+    pub(crate) ramp_steps: u32,
     /// One lane of which everything is taken down.
-    pub(super) taped: Option<Taped>,
+    pub(crate) traced: Option<TracedLane>,
 }
 
 impl<'a> Run<'a> {
     /// Room for eight trials of a plan.
-    pub(crate) fn new(plan: &'a Plan, setup: &'a Setup, ramp_steps: u32) -> Self {
+    pub(crate) fn new(plan: &'a Plan, index_of_plan: &'a PlanIndex, ramp_steps: u32) -> Self {
         let cohorts = if plan.routing == Routing::Sticky { 2 } else { 1 };
         Self {
             plan,
-            setup,
-            world: World::new(plan),
-            moment: Moment::new(plan, setup, cohorts),
+            index_of_plan,
+            sampled: SampledTrials::new(plan),
+            state: StepState::new(plan, index_of_plan, cohorts),
             loads: Loads::new(plan, cohorts),
-            alone: Alone::new(plan, setup, cohorts),
-            courses: Vec::new(),
+            alone: Alone::new(plan, index_of_plan, cohorts),
+            progress: Vec::new(),
             fails_from: Vec::new(),
             target_shares: Vec::new(),
-            afflicted: Vec::new(),
+            affected: Vec::new(),
             domains_now: Vec::new(),
             fallen: vec![0; plan.services.len()],
             replicas_up: vec![all(1.0); plan.services.len()],
-            held: Vec::new(),
-            acts: Acts::new(plan),
+            pending_restarts: Vec::new(),
+            interventions: AppliedInterventions::new(plan),
             capacities: Vec::new(),
             baseline: Baseline::default(),
             record: Record::new(plan),
             end: plan.schedule.as_ref().map_or(plan.lasting, |schedule| schedule.horizon),
             ramp_steps,
-            taped: None,
+            traced: None,
         }
     }
 
     /// Follows eight trials of a chunk; gives what was seen of them.
-    pub(crate) fn trials(&mut self, chunk: &ChunkWorld, group: u32) -> &Record {
-        self.world.take(self.plan, chunk, group);
-        self.moment.reaches.clone_from(&self.world.reaches);
-        self.moment.works.clone_from(&self.world.works);
-        self.moment.lies = self.world.lies();
+    pub(crate) fn trials(&mut self, chunk: &SampledChunk, group: u32) -> &Record {
+        self.sampled.take(self.plan, chunk, group);
+        self.state.reaches.clone_from(&self.sampled.reaches);
+        self.state.works.clone_from(&self.sampled.works);
+        self.state.corrupt_lanes = self.sampled.corrupt_lanes();
         self.begin();
         if self.plan.schedule.is_some() && self.walk_baseline() {
             self.begin();
@@ -97,37 +97,38 @@ impl<'a> Run<'a> {
     }
 
     fn begin(&mut self) {
-        self.moment.reset();
+        self.state.reset();
         self.loads.reset();
-        self.courses.clear();
-        self.courses.resize(LANES, Course::start(self.plan.schedule.as_ref()));
+        self.progress.clear();
+        self.progress.resize(LANES, TrialProgress::start(self.plan.schedule.as_ref()));
         self.fails_from.clear();
         self.fails_from.resize(self.plan.targets.len(), all(f64::INFINITY));
         self.target_shares.clear();
         self.target_shares.resize(self.plan.targets.len(), [all(0.0); 2]);
         self.fallen.fill(0);
-        self.held.clear();
-        self.acts.reset();
-        self.find_afflicted();
+        self.pending_restarts.clear();
+        self.interventions.reset();
+        self.register_all_affected();
     }
 
     fn walk(&mut self) {
         let is_timed = self.plan.schedule.is_some();
-        while self.courses.iter().any(|course| course.alive) {
+        while self.progress.iter().any(|course| course.alive) {
             for lane in 0..LANES {
-                if self.courses[lane].alive {
+                if self.progress[lane].alive {
                     self.events(lane);
                 }
             }
             self.update_own();
             self.settle();
-            let alive = super::lanes::mask::<LANES>(|lane| self.courses[lane].alive);
-            let seen =
-                super::lanes::mask::<LANES>(|lane| is_timed || self.moment.time[lane] >= self.end);
+            let alive = super::state::lanes::mask::<LANES>(|lane| self.progress[lane].alive);
+            let seen = super::state::lanes::mask::<LANES>(|lane| {
+                is_timed || self.state.time[lane] >= self.end
+            });
             self.observe(alive & seen);
-            self.tape_moment(alive & seen);
+            self.trace_step(alive & seen);
             for lane in 0..LANES {
-                if self.courses[lane].alive {
+                if self.progress[lane].alive {
                     self.watch(lane);
                     self.clocks(lane);
                     self.step(lane, is_timed);
@@ -137,63 +138,63 @@ impl<'a> Run<'a> {
     }
 
     /// Failure, load and overload of the present moment, and since when what has been failing.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let users = self.users();
-        self.moment.settle(&mut self.loads, &mut self.alone, &users);
-        self.moment.note_since();
+        self.state.settle(&mut self.loads, &mut self.alone, &users);
+        self.state.note_since();
     }
 
     /// Goes to the next time of a lane, counting what is lost until then.
     fn step(&mut self, lane: usize, is_timed: bool) {
-        let (time, next) = (self.moment.time[lane], self.next_time(lane, self.end));
+        let (time, next) = (self.state.time[lane], self.next_time(lane, self.end));
         if is_timed {
             self.count_until(lane, next);
-            self.tape_until(lane, next);
-            self.courses[lane].has_shown |= next > time && self.shows_failure(lane);
+            self.trace_until(lane, next);
+            self.progress[lane].has_shown |= next > time && self.shows_failure(lane);
             if next >= self.end {
-                self.courses[lane].alive = false;
+                self.progress[lane].alive = false;
                 return;
             }
         } else if time >= self.end {
-            self.courses[lane].alive = false;
+            self.progress[lane].alive = false;
             return;
         }
-        self.moment.time[lane] = next;
+        self.state.time[lane] = next;
     }
 
     /// How the users are split over the cohorts.
     fn users(&self) -> Vec<Lanes> {
-        if self.moment.cohorts.len() == 1 {
+        if self.state.cohorts.len() == 1 {
             return vec![all(1.0)];
         }
-        let exposed: Lanes = array(|lane| self.courses[lane].exposure);
+        let exposed: Lanes = array(|lane| self.progress[lane].exposure);
         vec![exposed, array(|lane| 1.0 - exposed[lane])]
     }
 
     /// A figure of one lane over the cohorts, weighted by users.
     #[inline]
-    pub(super) fn over_cohorts(&self, lane: usize, figure: impl Fn(usize) -> f64) -> f64 {
-        if self.moment.cohorts.len() == 1 {
+    pub(crate) fn over_cohorts(&self, lane: usize, figure: impl Fn(usize) -> f64) -> f64 {
+        if self.state.cohorts.len() == 1 {
             return figure(0);
         }
-        let exposed = self.courses[lane].exposure;
+        let exposed = self.progress[lane].exposure;
         exposed * figure(0) + (1.0 - exposed) * figure(1)
     }
 
     /// A share of a node in one lane, over the cohorts.
     #[inline]
-    pub(super) fn node_share(
+    pub(crate) fn node_share(
         &self,
         node: u32,
         lane: usize,
         share: impl Fn(&Shares, usize) -> f64,
     ) -> f64 {
-        let of = |cohort: usize| share(&self.moment.cohorts[cohort].shares[node as usize], lane);
+        let of = |cohort: usize| share(&self.state.cohorts[cohort].shares[node as usize], lane);
         self.over_cohorts(lane, of)
     }
 
     /// Whether a service, or one of its endpoints, is failed now.
-    pub(super) fn is_failed(&self, service: u32, lane: usize) -> bool {
+    pub(crate) fn is_failed(&self, service: u32, lane: usize) -> bool {
         self.plan
             .nodes_of(service)
             .any(|node| self.node_share(node, lane, Shares::failing) >= self.plan.failed - SLACK)

@@ -6,8 +6,8 @@ use blastwave::model::Change;
 use blastwave::model::change::{Routing, TargetRef};
 use blastwave::model::topology::DomainId;
 
-use super::acts::Effects;
 use super::graph::Graph;
+use super::interventions::Effects;
 use super::moment::{Cohort, Situation, State};
 use super::world::{Mode, World};
 

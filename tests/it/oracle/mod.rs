@@ -20,9 +20,9 @@
 //! - A dependency of several is tried as much as the worst of its members, and contained by the
 //!   step after which its failing share no longer reaches the `degraded` threshold.
 
-mod acts;
 mod cause;
 mod graph;
+mod interventions;
 mod load;
 mod moment;
 mod outcome;
@@ -35,9 +35,9 @@ use blastwave::model::{Change, Topology};
 pub(crate) use moment::State;
 pub(crate) use outcome::{DetectedBy, Guard, Outcome, Trial};
 
-use acts::Acts;
 use cause::Wrongs;
 use graph::Graph;
+use interventions::Acts;
 use outcome::Recorder;
 use time::Story;
 use walk::Walk;
@@ -140,7 +140,7 @@ impl<'a> Anyway<'a> {
     fn act(&mut self, now: f64) -> Vec<(usize, f64)> {
         let mut anew = Vec::new();
         for deed in self.acts.due(now) {
-            if let acts::Rest::Restart(service) = self.acts.perform(deed) {
+            if let interventions::Rest::Restart(service) = self.acts.perform(deed) {
                 cause::by_hand(&mut self.restarts, self.graph, service, deed.at, deed.share);
                 anew.push((service, deed.share));
             }

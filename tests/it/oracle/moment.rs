@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use blastwave::model::topology::{Buffer, Overload, WhenFull};
 use blastwave::model::{Seconds, Share};
 
-use super::acts::{Acts, Effects};
 use super::graph::Graph;
+use super::interventions::{Acts, Effects};
 use super::world::World;
 
 /// By how much comparisons with thresholds may be missed.

@@ -10,9 +10,9 @@ use blastwave::model::change::{Detection, Rollback, Routing, Stage, TargetRef};
 use blastwave::model::topology::{Phase, ServiceId};
 use blastwave::model::{Change, Seconds, Share};
 
-use super::acts::{Acts, Rest};
 use super::cause::{Kept, Restart, Wrongs, by_hand, cohorts, hit, own_state};
 use super::graph::Graph;
+use super::interventions::{Acts, Rest};
 use super::load::Moment;
 use super::moment::{SLACK, State, reaches};
 use super::outcome::{Conclusion, Detected, DetectedBy};

@@ -2,7 +2,7 @@
 
 #![expect(clippy::float_cmp, reason = "whole shares and certain times are exact")]
 
-mod acts;
+mod interventions;
 mod laws;
 mod load;
 mod small;

@@ -1,18 +1,20 @@
 //! One moment: failure travels to callers.
 
-use super::call::{SLACK, Unwatched};
+use crate::engine::fluid::propagation::call_pipeline::{NoObserver, SLACK};
 use std::ops::Range;
 
-use super::lanes::{Lanes, Left, Shares, all, every, for_lanes, has, mask, same};
-use super::marks::Marks;
-use super::setup::{OnlyWorsens, Setup, Watched};
 use crate::compile::plan::{Fallback, NONE, Plan};
 use crate::engine::cycles::{LAST_ROUNDS, free_rounds};
+use crate::engine::fluid::state::index_set::IndexSet;
+use crate::engine::fluid::state::lanes::{
+    Lanes, Shares, SurvivalProducts, all, every, for_lanes, has, mask, same,
+};
+use crate::engine::fluid::state::plan_index::{OnlyWorsens, PlanIndex, Watched};
 use crate::engine::simd::array;
 use crate::model::topology::Overload;
 
 /// Overload has settled when nothing changes by more than this.
-pub(super) const SETTLED: f64 = 1e-9;
+pub(crate) const SETTLED: f64 = 1e-9;
 /// A cycle is at rest when nothing in it changes by more than this: changes that shrink slowly must
 /// not add up to 1e-9.
 const REST: f64 = 1e-12;
@@ -21,36 +23,36 @@ const REST: f64 = 1e-12;
 const ROUND_BY_ROUND: usize = 4_096;
 
 /// The users that meet the change, or those that do not: at random routing there is one cohort.
-pub(super) struct Cohort<const W: usize> {
+pub(crate) struct Cohort<const W: usize> {
     /// By node.
-    pub(super) shares: Vec<Shares<W>>,
+    pub(crate) shares: Vec<Shares<W>>,
     /// By node: ok in every lane.
-    pub(super) quiet: Vec<bool>,
+    pub(crate) quiet: Vec<bool>,
     /// By node: since when it has been failing; infinite where it is not.
-    pub(super) since: Vec<Lanes<W>>,
+    pub(crate) since: Vec<Lanes<W>>,
     /// Of every `any_of` with a buffer: what it gives before the buffer, and since when it fails.
-    pub(super) entries: Vec<Shares<W>>,
-    pub(super) entries_since: Vec<Lanes<W>>,
+    pub(crate) entries: Vec<Shares<W>>,
+    pub(crate) entries_since: Vec<Lanes<W>>,
     /// By node, for those with trouble of their own: its index in `own`.
-    pub(super) own_index: Vec<u32>,
+    pub(crate) own_index: Vec<u32>,
     /// What own health leaves, apart from overload.
-    pub(super) own: Vec<Left<W>>,
+    pub(crate) own: Vec<SurvivalProducts<W>>,
     /// For each limit of what is watched: the lanes in which it has passed.
     expired: Vec<u8>,
     /// By member: how its traffic grows by retries, lost caches, moved traffic.
-    pub(super) traffic: Vec<Lanes<W>>,
+    pub(crate) traffic: Vec<Lanes<W>>,
     /// By call: the share of it that goes to the fallback.
-    pub(super) failed_over: Vec<Lanes<W>>,
+    pub(crate) failed_over: Vec<Lanes<W>>,
     /// By node: by how much a surge multiplies its calls, where it does.
-    pub(super) surge: Vec<(u32, Lanes<W>)>,
+    pub(crate) surge: Vec<(u32, Lanes<W>)>,
     /// By node, for those that crashed and have not restarted: what is left at the most, whatever
     /// their calls do by then.
-    pub(super) floors: Vec<(u32, Left<W>)>,
+    pub(crate) floors: Vec<(u32, SurvivalProducts<W>)>,
 }
 
 impl<const W: usize> Cohort<W> {
-    fn new(plan: &Plan, setup: &Setup) -> Self {
-        let entries = plan.calls.iter().filter(|call| call.waited() != NONE).count();
+    fn new(plan: &Plan, index_of_plan: &PlanIndex) -> Self {
+        let entries = plan.calls.iter().filter(|call| call.buffer_slot() != NONE).count();
         let (loaded_members, loaded_calls) =
             if plan.has_load { (plan.members.len(), plan.calls.len()) } else { (0, 0) };
         Self {
@@ -59,7 +61,7 @@ impl<const W: usize> Cohort<W> {
             since: vec![all(f64::INFINITY); plan.nodes.len()],
             entries: vec![Shares::OK; entries],
             entries_since: vec![all(f64::INFINITY); entries],
-            expired: vec![0; setup.limits.iter().map(|limits| limits.after.len()).sum()],
+            expired: vec![0; index_of_plan.limits.iter().map(|limits| limits.after.len()).sum()],
             own_index: vec![NONE; plan.nodes.len()],
             own: Vec::new(),
             traffic: vec![all(1.0); loaded_members],
@@ -69,13 +71,13 @@ impl<const W: usize> Cohort<W> {
         }
     }
 
-    fn reset(&mut self, setup: &Setup) {
+    fn reset(&mut self, index_of_plan: &PlanIndex) {
         for (shares, quiet) in self.shares.iter_mut().zip(&mut self.quiet) {
             if !std::mem::replace(quiet, true) {
                 *shares = Shares::OK;
             }
         }
-        for limits in &setup.limits {
+        for limits in &index_of_plan.limits {
             *self.failing_since_mut(limits.watched) = all(f64::INFINITY);
         }
         self.entries.fill(Shares::OK);
@@ -89,7 +91,7 @@ impl<const W: usize> Cohort<W> {
     }
 
     /// Since when something watched has been failing; infinite where it is not.
-    pub(super) fn failing_since(&self, watched: Watched) -> &Lanes<W> {
+    pub(crate) fn failing_since(&self, watched: Watched) -> &Lanes<W> {
         match watched {
             Watched::Node(node) => &self.since[node as usize],
             Watched::Entry(entry) => &self.entries_since[entry as usize],
@@ -97,7 +99,7 @@ impl<const W: usize> Cohort<W> {
     }
 
     /// The same, to be set.
-    pub(super) fn failing_since_mut(&mut self, watched: Watched) -> &mut Lanes<W> {
+    pub(crate) fn failing_since_mut(&mut self, watched: Watched) -> &mut Lanes<W> {
         match watched {
             Watched::Node(node) => &mut self.since[node as usize],
             Watched::Entry(entry) => &mut self.entries_since[entry as usize],
@@ -105,87 +107,87 @@ impl<const W: usize> Cohort<W> {
     }
 
     /// What the own health of a node leaves, apart from overload.
-    pub(super) fn own_of(&self, node: usize) -> Option<&Left<W>> {
+    pub(crate) fn own_of(&self, node: usize) -> Option<&SurvivalProducts<W>> {
         self.own.get(self.own_index[node] as usize)
     }
 }
 
 /// The state of eight trials at a time of their own each.
-pub(super) struct Moment<'a, const W: usize> {
-    pub(super) plan: &'a Plan,
-    pub(super) setup: &'a Setup,
+pub(crate) struct StepState<'a, const W: usize> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) index_of_plan: &'a PlanIndex,
     /// By dependency: the lanes in which failure reaches the caller.
-    pub(super) reaches: Vec<u8>,
+    pub(crate) reaches: Vec<u8>,
     /// By dependency: the lanes in which the fallback works.
-    pub(super) works: Vec<u8>,
+    pub(crate) works: Vec<u8>,
     /// The lanes in which something may answer wrongly.
-    pub(super) lies: u8,
-    pub(super) time: Lanes<W>,
+    pub(crate) corrupt_lanes: u8,
+    pub(crate) time: Lanes<W>,
     /// One at random routing, two (exposed, not exposed) at sticky routing.
-    pub(super) cohorts: Vec<Cohort<W>>,
+    pub(crate) cohorts: Vec<Cohort<W>>,
     /// By service: the share of requests lost to overload.
-    pub(super) overload: Vec<Lanes<W>>,
+    pub(crate) overload: Vec<Lanes<W>>,
     /// By node: whether something that its state follows from changed: its own trouble, a guard
     /// that waits, or what it refers to. For each cohort.
-    dirty: Vec<Marks>,
+    dirty: Vec<IndexSet>,
     /// By node: whether it was computed anew since this was last cleared.
-    pub(super) computed: Vec<bool>,
+    pub(crate) computed: Vec<bool>,
     /// By node: whether what it sends to its dependencies may have changed. For each cohort.
-    pub(super) sends_anew: Vec<Marks>,
+    pub(crate) sends_anew: Vec<IndexSet>,
     /// By dependency and node, for those that calls are led around: the share of them.
-    pub(super) led_around: Vec<((u32, u32), Lanes<W>)>,
+    pub(crate) led_around: Vec<((u32, u32), Lanes<W>)>,
     /// By dependency, for those of services that are switched off: the share that is not called.
-    pub(super) switched_off: Vec<(u32, Lanes<W>)>,
+    pub(crate) switched_off: Vec<(u32, Lanes<W>)>,
     /// Room for the members of an `any_of`.
-    pub(super) members: Vec<Shares<W>>,
+    pub(crate) members: Vec<Shares<W>>,
     /// By service: the lanes in which it is in a cycle that did not come to rest.
-    pub(super) restless: Vec<u8>,
+    pub(crate) unsettled: Vec<u8>,
     /// By node: whether it is computed in the next round of a cycle.
     awaited: Vec<bool>,
 }
 
-impl<'a, const W: usize> Moment<'a, W> {
-    pub(super) fn new(plan: &'a Plan, setup: &'a Setup, cohorts: usize) -> Self {
+impl<'a, const W: usize> StepState<'a, W> {
+    pub(crate) fn new(plan: &'a Plan, index_of_plan: &'a PlanIndex, cohorts: usize) -> Self {
         Self {
             plan,
-            setup,
+            index_of_plan,
             reaches: vec![u8::MAX; plan.dependencies.len()],
             works: vec![u8::MAX; plan.dependencies.len()],
-            lies: every::<W>(),
+            corrupt_lanes: every::<W>(),
             time: all(0.0),
-            cohorts: (0..cohorts).map(|_| Cohort::new(plan, setup)).collect(),
+            cohorts: (0..cohorts).map(|_| Cohort::new(plan, index_of_plan)).collect(),
             overload: vec![all(0.0); plan.services.len()],
-            dirty: vec![Marks::new(plan.nodes.len(), true); cohorts],
+            dirty: vec![IndexSet::new(plan.nodes.len(), true); cohorts],
             computed: vec![false; plan.nodes.len()],
-            sends_anew: vec![Marks::new(plan.nodes.len(), true); cohorts],
+            sends_anew: vec![IndexSet::new(plan.nodes.len(), true); cohorts],
             led_around: Vec::new(),
             switched_off: Vec::new(),
             members: Vec::new(),
-            restless: vec![0; plan.services.len()],
+            unsettled: vec![0; plan.services.len()],
             awaited: vec![false; plan.nodes.len()],
         }
     }
 
     /// Forgets everything but the draws: all is ok, as it would be computed where nothing has trouble
     /// of its own.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.time = all(0.0);
-        self.cohorts.iter_mut().for_each(|cohort| cohort.reset(self.setup));
+        self.cohorts.iter_mut().for_each(|cohort| cohort.reset(self.index_of_plan));
         self.led_around.clear();
         self.switched_off.clear();
         self.overload.fill(all(0.0));
-        self.restless.fill(0);
+        self.unsettled.fill(0);
         self.dirty.iter_mut().for_each(|dirty| dirty.fill(false));
         self.sends_anew.iter_mut().for_each(|sends| sends.fill(true));
     }
 
     /// Has every node computed anew.
-    pub(super) fn touch_all(&mut self) {
+    pub(crate) fn touch_all(&mut self) {
         self.dirty.iter_mut().for_each(|dirty| dirty.fill(true));
     }
 
     /// Notes that the own health of a node, or a guard of its that waits, may have changed.
-    pub(super) fn touch(&mut self, node: u32) {
+    pub(crate) fn touch(&mut self, node: u32) {
         for cohort in 0..self.cohorts.len() {
             self.dirty[cohort].mark(node as usize);
             self.sends_anew[cohort].mark(node as usize);
@@ -193,7 +195,7 @@ impl<'a, const W: usize> Moment<'a, W> {
     }
 
     /// The same for all nodes of a service.
-    pub(super) fn touch_service(&mut self, service: u32) {
+    pub(crate) fn touch_service(&mut self, service: u32) {
         let plan = self.plan;
         for node in plan.nodes_of(service) {
             self.touch(node);
@@ -201,11 +203,11 @@ impl<'a, const W: usize> Moment<'a, W> {
     }
 
     /// Notes where a guard that waits has come to an end, or begins again.
-    pub(super) fn touch_expired(&mut self) {
+    pub(crate) fn touch_expired(&mut self) {
         let time = self.time;
         for (cohort, it) in self.cohorts.iter_mut().enumerate() {
             let mut next = 0;
-            for limits in &self.setup.limits {
+            for limits in &self.index_of_plan.limits {
                 let since = *it.failing_since(limits.watched);
                 for after in &limits.after {
                     let expired = mask::<W>(|lane| time[lane] >= since[lane] + after);
@@ -222,13 +224,13 @@ impl<'a, const W: usize> Moment<'a, W> {
     }
 
     /// Computes failure anew wherever something may have changed.
-    pub(super) fn sweep(&mut self) {
+    pub(crate) fn sweep(&mut self) {
         let plan = self.plan;
         for cohort in 0..self.cohorts.len() {
             let mut next = 0;
             // Whatever refers to a node comes later, or is in the same cycle.
             while let Some(node) = self.dirty[cohort].take_first_from(next) {
-                let index = self.setup.group_of[node] as usize;
+                let index = self.index_of_plan.group_of[node] as usize;
                 let group = &plan.groups[index];
                 next = group.nodes.end as usize;
                 if group.cyclic {
@@ -247,17 +249,17 @@ impl<'a, const W: usize> Moment<'a, W> {
 
     /// The lanes in which a cycle may be computed in any order.
     fn in_any_order(&self, group: usize) -> u8 {
-        match self.setup.only_worsens[group] {
+        match self.index_of_plan.only_worsens[group] {
             _ if self.plan.groups[group].nodes.len() > ROUND_BY_ROUND => every::<W>(),
             OnlyWorsens::Always => every::<W>(),
-            OnlyWorsens::WithoutLies => every::<W>() & !self.lies,
+            OnlyWorsens::UnlessCorrupting => every::<W>() & !self.corrupt_lanes,
             OnlyWorsens::Never => 0,
         }
     }
 
     /// Whatever refers to a node that changed must be computed anew.
     fn touch_callers(&mut self, node: usize, cohort: usize) {
-        for caller in self.setup.callers_of(node) {
+        for caller in self.index_of_plan.callers_of(node) {
             self.dirty[cohort].mark(*caller as usize);
         }
     }
@@ -278,12 +280,12 @@ impl<'a, const W: usize> Moment<'a, W> {
 
     /// What is left at a node, given the states of what it calls.
     #[inline(always)]
-    fn node(&mut self, node: usize, cohort: usize, in_cycle: bool) -> Left<W> {
+    fn node(&mut self, node: usize, cohort: usize, in_cycle: bool) -> SurvivalProducts<W> {
         let plan = self.plan;
         self.computed[node] = true;
         self.sends_anew[cohort].mark(node);
         let mut left = self.own_health(node, cohort);
-        let mut inside = Left::ALL;
+        let mut inside = SurvivalProducts::ALL;
         let calls = plan.nodes[node].calls.clone();
         for index in calls {
             let call = &plan.calls[index as usize];
@@ -291,23 +293,23 @@ impl<'a, const W: usize> Moment<'a, W> {
                 self.note_quiet(index, cohort);
                 continue;
             }
-            let called = self.call(call, cohort, &mut Unwatched);
+            let called = self.call(call, cohort, &mut NoObserver);
             if plan.has_load {
                 self.cohorts[cohort].failed_over[index as usize] = called.failed_over;
             }
-            let call_left = Left::of(&called.shares);
-            if in_cycle && call.inside {
-                inside.least(&call_left);
+            let call_left = SurvivalProducts::of(&called.shares);
+            if in_cycle && call.intra_cycle {
+                inside.min_with(&call_left);
             } else {
                 left.times(&call_left);
             }
         }
         if in_cycle {
-            left.least(&inside);
+            left.min_with(&inside);
         }
         let floors = &self.cohorts[cohort].floors;
         if let Some((_, floor)) = floors.iter().find(|(held, _)| *held as usize == node) {
-            left.least(floor);
+            left.min_with(floor);
         }
         left
     }
@@ -316,8 +318,8 @@ impl<'a, const W: usize> Moment<'a, W> {
     #[inline(always)]
     fn note_quiet(&mut self, index: u32, cohort: usize) {
         let call = &self.plan.calls[index as usize];
-        if call.waited() != NONE {
-            self.cohorts[cohort].entries[call.waited() as usize] = Shares::OK;
+        if call.buffer_slot() != NONE {
+            self.cohorts[cohort].entries[call.buffer_slot() as usize] = Shares::OK;
         }
         if self.plan.has_load {
             let cohort = &mut self.cohorts[cohort];
@@ -329,15 +331,15 @@ impl<'a, const W: usize> Moment<'a, W> {
     }
 
     #[inline(always)]
-    fn own_health(&self, node: usize, cohort: usize) -> Left<W> {
-        let mut left = self.cohorts[cohort].own_of(node).copied().unwrap_or(Left::ALL);
+    fn own_health(&self, node: usize, cohort: usize) -> SurvivalProducts<W> {
+        let mut left = self.cohorts[cohort].own_of(node).copied().unwrap_or(SurvivalProducts::ALL);
         let service = self.plan.nodes[node].service;
         if self.plan.has_load && service != NONE {
             let lost = &self.overload[service as usize];
             if !same(lost, &all(0.0)) {
                 match self.plan.services[service as usize].overload {
-                    Overload::Shed => left.lose_down(lost),
-                    Overload::Collapse => left.lose_slow(lost),
+                    Overload::Shed => left.apply_down(lost),
+                    Overload::Collapse => left.apply_slow(lost),
                 }
             }
         }
@@ -368,7 +370,7 @@ impl<'a, const W: usize> Moment<'a, W> {
             self.dirty[cohort].clear(node as usize);
             let service = self.plan.nodes[node as usize].service;
             if moving != 0 && service != NONE {
-                self.restless[service as usize] |= moving;
+                self.unsettled[service as usize] |= moving;
             }
         }
     }
@@ -391,7 +393,7 @@ impl<'a, const W: usize> Moment<'a, W> {
                 if old != *new {
                     moved |= mask::<W>(|lane| difference(new, &old, lane) > REST);
                     self.cohorts[cohort].quiet[*node as usize] = new.is_ok();
-                    for caller in self.setup.callers_of(*node as usize) {
+                    for caller in self.index_of_plan.callers_of(*node as usize) {
                         let awaited = &mut self.awaited[*caller as usize];
                         if nodes.contains(caller) && !std::mem::replace(awaited, true) {
                             next.push(*caller);
@@ -403,7 +405,7 @@ impl<'a, const W: usize> Moment<'a, W> {
                 self.awaited[*node as usize] = false;
             }
             if pace.is_over(moved) {
-                return pace.restless;
+                return pace.unsettled;
             }
             next.sort_unstable();
             turn = next;
@@ -434,7 +436,7 @@ impl<'a, const W: usize> Moment<'a, W> {
                     cohort.shares[node] = new;
                     cohort.quiet[node] = new.is_ok();
                     moved |= mask::<W>(|lane| difference(&new, &old, lane) > REST);
-                    for caller in self.setup.callers_of(node) {
+                    for caller in self.index_of_plan.callers_of(node) {
                         self.awaited[*caller as usize] |= nodes.contains(caller);
                     }
                 }
@@ -443,13 +445,13 @@ impl<'a, const W: usize> Moment<'a, W> {
                 for node in nodes {
                     self.awaited[node as usize] = false;
                 }
-                return pace.restless;
+                return pace.unsettled;
             }
         }
     }
 
     /// Notes since when nodes, and the `any_of`s with a buffer, have been failing.
-    pub(super) fn note_since(&mut self) {
+    pub(crate) fn note_since(&mut self) {
         let (time, failed) = (self.time, self.plan.failed - SLACK);
         for cohort in &mut self.cohorts {
             let note = |since: &mut Lanes<W>, shares: &Shares<W>| {
@@ -462,7 +464,7 @@ impl<'a, const W: usize> Moment<'a, W> {
                 }
             };
             for (node, it) in self.plan.nodes.iter().enumerate() {
-                if it.is_waited_for {
+                if it.tracks_failing_since {
                     note(&mut cohort.since[node], &cohort.shares[node]);
                 }
             }
@@ -473,7 +475,7 @@ impl<'a, const W: usize> Moment<'a, W> {
     }
 
     /// Whether the fallback of a call is one that can get load.
-    pub(super) fn fallback_node(&self, call: usize) -> Option<usize> {
+    pub(crate) fn fallback_node(&self, call: usize) -> Option<usize> {
         match self.plan.calls[call].fallback() {
             Fallback::Node(node) => Some(node as usize),
             Fallback::None | Fallback::Static => None,
@@ -486,7 +488,7 @@ struct Pace {
     /// The lanes in which the last round changed something.
     moving: u8,
     /// The lanes that did not come to rest by themselves.
-    restless: u8,
+    unsettled: u8,
     /// How many rounds may still go to and fro.
     free: u32,
     /// The rounds left, once nothing gets better again.
@@ -495,15 +497,19 @@ struct Pace {
 
 impl Pace {
     fn new(moving: u8, nodes: usize) -> Self {
-        Self { moving, restless: 0, free: free_rounds(nodes), last: None }
+        Self { moving, unsettled: 0, free: free_rounds(nodes), last: None }
     }
 
     /// The state of a node after a round: unchanged where its lane is at rest, and in the last
     /// rounds no better than before.
     #[inline(always)]
-    fn next_shares<const W: usize>(&self, mut left: Left<W>, old: &Shares<W>) -> Shares<W> {
+    fn next_shares<const W: usize>(
+        &self,
+        mut left: SurvivalProducts<W>,
+        old: &Shares<W>,
+    ) -> Shares<W> {
         if self.last.is_some() {
-            left.least(&Left::of(old));
+            left.min_with(&SurvivalProducts::of(old));
         }
         choose(self.moving, &left.shares(), old)
     }
@@ -517,7 +523,7 @@ impl Pace {
         }
         self.free -= 1;
         if self.free == 0 {
-            self.restless = self.moving;
+            self.unsettled = self.moving;
             self.last = Some(LAST_ROUNDS);
         }
         self.moving == 0

@@ -1,40 +1,40 @@
 //! What one call contributes to its caller: the steps of the pipeline, in their order.
 
-use super::lanes::{Lanes, Shares, all, has, mask};
-use super::moment::Moment;
 use crate::compile::plan::{Call, Fallback, NONE};
+use crate::engine::fluid::propagation::step_state::StepState;
+use crate::engine::fluid::state::lanes::{Lanes, Shares, all, has, mask};
 use crate::engine::simd::array;
-use crate::engine::tally::Guard;
+use crate::engine::tally::Protection;
 
 /// Comparisons with thresholds have this much slack.
-pub(super) const SLACK: f64 = 1e-9;
+pub(crate) const SLACK: f64 = 1e-9;
 /// A breaker opens when this share of attempts fails.
 const BREAKER_OPENS: f64 = 0.5;
 
 /// What happened to a call, beside what it contributes.
-pub(super) struct Called<const W: usize> {
-    pub(super) shares: Shares<W>,
+pub(crate) struct Called<const W: usize> {
+    pub(crate) shares: Shares<W>,
     /// The share that reached the fallback, whether it worked or not.
-    pub(super) failed_over: Lanes<W>,
+    pub(crate) failed_over: Lanes<W>,
 }
 
 /// What the steps of a call took away, for those who want to know.
-pub(super) trait Steps<const W: usize> {
+pub(crate) trait CallObserver<const W: usize> {
     /// The raw state of a dependency, or of each member, before any step.
     fn enters(&mut self, _shares: &Shares<W>) {}
     /// The shares after a step that is the work of this guard.
-    fn after(&mut self, _guard: Guard, _shares: &Shares<W>) {}
+    fn after(&mut self, _guard: Protection, _shares: &Shares<W>) {}
 }
 
 /// Nobody wants to know.
-pub(super) struct Unwatched;
+pub(crate) struct NoObserver;
 
-impl<const W: usize> Steps<W> for Unwatched {}
+impl<const W: usize> CallObserver<W> for NoObserver {}
 
-impl<const W: usize> Moment<'_, W> {
+impl<const W: usize> StepState<'_, W> {
     /// Whether nothing at all happens at a call: everything that it refers to is ok.
     #[inline(always)]
-    pub(super) fn is_quiet(&self, call: &Call, cohort: usize) -> bool {
+    pub(crate) fn is_quiet(&self, call: &Call, cohort: usize) -> bool {
         let quiet = &self.cohorts[cohort].quiet;
         let members = self.plan.members_of(call).iter().all(|member| quiet[member.node as usize]);
         members
@@ -45,11 +45,11 @@ impl<const W: usize> Moment<'_, W> {
 
     /// Steps 0 to 8.
     #[inline(always)]
-    pub(super) fn call(
+    pub(crate) fn call(
         &mut self,
         call: &Call,
         cohort: usize,
-        steps: &mut impl Steps<W>,
+        steps: &mut impl CallObserver<W>,
     ) -> Called<W> {
         let mut shares = if call.any_of {
             self.any_of(call, cohort, steps)
@@ -60,32 +60,32 @@ impl<const W: usize> Moment<'_, W> {
         if let Some(buffer) = call.buffer() {
             let holding = self.buffer_holds(call, &shares, buffer.holds, cohort);
             silence(&mut shares, holding);
-            steps.after(Guard::Buffer, &shares);
+            steps.after(Protection::Buffer, &shares);
             soft = buffer.drops;
         }
         let failed_over = shares.down;
         self.fall_back(call, cohort, &mut shares);
-        steps.after(Guard::Fallback, &shares);
+        steps.after(Protection::Fallback, &shares);
         if soft {
             for lane in 0..W {
                 shares.degraded[lane] += shares.down[lane] + shares.corrupt[lane];
             }
             (shares.down, shares.corrupt) = (all(0.0), all(0.0));
-            steps.after(Guard::Soft, &shares);
+            steps.after(Protection::Soft, &shares);
         }
         if call.probability < 1.0 {
             scale(&mut shares, &all(call.probability));
-            steps.after(Guard::Rarity, &shares);
+            steps.after(Protection::CallProbability, &shares);
         }
         let off = self.switched_off.iter().find(|(known, _)| *known == call.dependency);
         if let Some((_, off)) = off {
             scale(&mut shares, &off.map(|off| 1.0 - off));
-            steps.after(Guard::Rarity, &shares);
+            steps.after(Protection::CallProbability, &shares);
         }
         let reaches = self.reaches[call.dependency as usize];
         if reaches != u8::MAX {
             silence(&mut shares, !reaches);
-            steps.after(Guard::Luck, &shares);
+            steps.after(Protection::Propagation, &shares);
         }
         Called { shares, failed_over }
     }
@@ -97,7 +97,7 @@ impl<const W: usize> Moment<'_, W> {
         call: &Call,
         member: u32,
         cohort: usize,
-        steps: &mut impl Steps<W>,
+        steps: &mut impl CallObserver<W>,
     ) -> Shares<W> {
         let node = self.plan.members[member as usize].node;
         let raw = self.cohorts[cohort].shares[node as usize];
@@ -125,7 +125,7 @@ impl<const W: usize> Moment<'_, W> {
         let mut factor = all(1.0);
         if call.retries > 0 {
             factor = retry(call, &mut shares);
-            steps.after(Guard::Retry, &shares);
+            steps.after(Protection::Retry, &shares);
         }
         if let Some(cache) = call.cache() {
             let holding = if cache.ttl.is_finite() {
@@ -146,7 +146,7 @@ impl<const W: usize> Moment<'_, W> {
                     factor[lane] *= rest / (1.0 - cache.hit_ratio);
                 }
             }
-            steps.after(Guard::Cache, &shares);
+            steps.after(Protection::Cache, &shares);
         }
         if self.plan.has_load {
             if let Some(made) = &made {
@@ -161,7 +161,12 @@ impl<const W: usize> Moment<'_, W> {
 
     /// Steps 0 to 4 for every member of an `any_of`, and what comes of them together.
     #[inline(always)]
-    fn any_of(&mut self, call: &Call, cohort: usize, steps: &mut impl Steps<W>) -> Shares<W> {
+    fn any_of(
+        &mut self,
+        call: &Call,
+        cohort: usize,
+        steps: &mut impl CallObserver<W>,
+    ) -> Shares<W> {
         let mut members = std::mem::take(&mut self.members);
         members.clear();
         for member in call.members.clone() {
@@ -169,7 +174,7 @@ impl<const W: usize> Moment<'_, W> {
             members.push(shares);
         }
         let shares = together(&members, call.needs);
-        steps.after(Guard::Redundancy, &shares);
+        steps.after(Protection::Redundancy, &shares);
         if self.plan.has_load {
             for (index, member) in call.members.clone().enumerate() {
                 let moved = moved_traffic(&members, index, call.needs);
@@ -205,12 +210,12 @@ impl<const W: usize> Moment<'_, W> {
 
     #[inline(always)]
     fn buffer_holds(&mut self, call: &Call, shares: &Shares<W>, limit: f64, cohort: usize) -> u8 {
-        if call.waited() == NONE {
+        if call.buffer_slot() == NONE {
             let node = self.plan.members[call.members.start as usize].node;
             let raw = self.cohorts[cohort].shares[node as usize];
             return self.holds(node, &raw, limit, cohort);
         }
-        let entry = call.waited() as usize;
+        let entry = call.buffer_slot() as usize;
         self.cohorts[cohort].entries[entry] = *shares;
         self.not_failing_for(shares, &self.cohorts[cohort].entries_since[entry], limit)
     }
@@ -253,7 +258,7 @@ impl<const W: usize> Moment<'_, W> {
             );
             shares.degraded[lane] += failed * (1.0 - instead.failing(lane));
             shares.corrupt[lane] += corrupt;
-            if call.timed {
+            if call.has_deadline {
                 shares.down[lane] = down + slow;
             } else {
                 shares.down[lane] = down;

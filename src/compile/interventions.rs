@@ -6,38 +6,38 @@ use crate::model::{Change, Seconds, Share, Topology};
 
 /// What is done in the course of a change besides detection and rollback; empty mostly.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Acts {
+pub struct Interventions {
     /// What operators do, in order of time.
-    pub actions: Vec<Timed>,
+    pub actions: Vec<ScheduledIntervention>,
     /// What automations do; empty for a single moment.
-    pub automations: Vec<Rule>,
+    pub automations: Vec<AutomationRule>,
 }
 
-impl Acts {
+impl Interventions {
     /// Whether nothing is ever done.
     pub fn is_empty(&self) -> bool {
         self.actions.is_empty() && self.automations.is_empty()
     }
 
     /// Everything that may be done.
-    pub fn deeds(&self) -> impl Iterator<Item = &Deed> {
-        let actions = self.actions.iter().map(|it| &it.deed);
-        actions.chain(self.automations.iter().map(|it| &it.deed))
+    pub fn iter(&self) -> impl Iterator<Item = &Intervention> {
+        let actions = self.actions.iter().map(|it| &it.intervention);
+        actions.chain(self.automations.iter().map(|it| &it.intervention))
     }
 }
 
 /// Something done at a known time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Timed {
+pub struct ScheduledIntervention {
     /// Seconds from the start of the rollout.
     pub at: f64,
     /// What is done.
-    pub deed: Deed,
+    pub intervention: Intervention,
 }
 
 /// Something done while a condition holds.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rule {
+pub struct AutomationRule {
     /// Who does it: nothing happens while that is failed, or switched off.
     pub service: u32,
     /// What it looks at.
@@ -47,7 +47,7 @@ pub struct Rule {
     /// For how many seconds without a break.
     pub lasting: f64,
     /// What is done.
-    pub deed: Deed,
+    pub intervention: Intervention,
     /// Seconds from one time to the next, at least.
     pub every: f64,
     /// How often at the most.
@@ -56,11 +56,11 @@ pub struct Rule {
 
 /// Something done to services.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Deed {
+pub struct Intervention {
     /// What.
-    pub does: Does,
-    /// To which services; empty = to all orders ([`Does::TurnAway`]), to all that is broken
-    /// ([`Does::EndCause`]).
+    pub kind: InterventionKind,
+    /// To which services; empty = to all orders ([`InterventionKind::Shed`]), to all that is broken
+    /// ([`InterventionKind::Fix`]).
     pub services: Vec<u32>,
     /// Whose calls alone are led around; [`super::plan::NONE`] = everybody's.
     pub caller: u32,
@@ -70,27 +70,28 @@ pub struct Deed {
 
 /// What can be done to services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Does {
+pub enum InterventionKind {
     /// Calls are led around them.
-    LeadAround,
+    Bypass,
     /// Requests are turned away.
-    TurnAway,
+    Shed,
     /// They start anew.
     Restart,
     /// They get capacity.
     AddCapacity,
     /// They lose capacity.
-    TakeCapacity,
+    RemoveCapacity,
     /// They call nothing, and what is broken about them is switched off.
-    SwitchOff,
+    Disable,
     /// What is broken about them is mended.
-    EndCause,
+    Fix,
 }
 
 /// Adds what is done to a plan that has its targets. Where operators take the cause away, nothing
 /// is drawn for that.
 pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change) {
-    let mut actions: Vec<Timed> = change.actions.iter().map(|it| timed(plan, it)).collect();
+    let mut actions: Vec<ScheduledIntervention> =
+        change.actions.iter().map(|it| scheduled(plan, it)).collect();
     actions.sort_by(|a, b| a.at.total_cmp(&b.at));
     let Some(schedule) = &mut plan.schedule else { return };
     if change.actions.iter().any(Action::ends_cause) {
@@ -98,8 +99,9 @@ pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change) {
     }
     let owned = topology.services.iter().zip(0_u32..);
     let rules = owned.flat_map(|(it, service)| it.automations.iter().map(move |it| (service, it)));
-    let rules: Vec<Rule> = rules.map(|(service, it)| rule(plan, service, it)).collect();
-    plan.acts = Acts { actions, automations: rules };
+    let rules: Vec<AutomationRule> =
+        rules.map(|(service, it)| automation_rule(plan, service, it)).collect();
+    plan.interventions = Interventions { actions, automations: rules };
 }
 
 fn never_taken_back(schedule: &mut Schedule) {
@@ -108,53 +110,58 @@ fn never_taken_back(schedule: &mut Schedule) {
     schedule.kill_switch = None;
 }
 
-fn timed(plan: &Plan, it: &Action) -> Timed {
+fn scheduled(plan: &Plan, it: &Action) -> ScheduledIntervention {
     let target = it.target.map(|target| target.0);
     let caller = it.caller.map_or(NONE, |caller| caller.0);
-    let deed = deed(plan, it.action, target, it.share);
-    Timed { at: it.at.get(), deed: Deed { caller, ..deed } }
+    let intervention = intervention(plan, it.action, target, it.share);
+    ScheduledIntervention { at: it.at.get(), intervention: Intervention { caller, ..intervention } }
 }
 
-fn rule(plan: &Plan, service: u32, it: &Automation) -> Rule {
-    Rule {
+fn automation_rule(plan: &Plan, service: u32, it: &Automation) -> AutomationRule {
+    AutomationRule {
         service,
         watches: it.watches.0,
         failing: it.failing.get(),
         lasting: it.lasting.get(),
-        deed: deed(plan, it.action, Some(it.target.0), it.share),
+        intervention: intervention(plan, it.action, Some(it.target.0), it.share),
         every: Seconds::get(it.every),
         at_most: it.at_most,
     }
 }
 
-fn deed(plan: &Plan, kind: ActionKind, target: Option<u32>, share: Option<Share>) -> Deed {
-    let broken = broken(plan);
-    let does = match kind {
-        ActionKind::Bypass | ActionKind::FailOver => Does::LeadAround,
-        ActionKind::Shed => Does::TurnAway,
-        ActionKind::Restart => Does::Restart,
-        ActionKind::AddCapacity => Does::AddCapacity,
-        ActionKind::Remove => Does::TakeCapacity,
+fn intervention(
+    plan: &Plan,
+    action: ActionKind,
+    target: Option<u32>,
+    share: Option<Share>,
+) -> Intervention {
+    let broken = target_services(plan);
+    let kind = match action {
+        ActionKind::Bypass | ActionKind::FailOver => InterventionKind::Bypass,
+        ActionKind::Shed => InterventionKind::Shed,
+        ActionKind::Restart => InterventionKind::Restart,
+        ActionKind::AddCapacity => InterventionKind::AddCapacity,
+        ActionKind::Remove => InterventionKind::RemoveCapacity,
         // Without a target it is the change that is switched off.
-        ActionKind::Disable if target.is_some() => Does::SwitchOff,
-        ActionKind::Disable | ActionKind::Rollback | ActionKind::Fix => Does::EndCause,
+        ActionKind::Disable if target.is_some() => InterventionKind::Disable,
+        ActionKind::Disable | ActionKind::Rollback | ActionKind::Fix => InterventionKind::Fix,
     };
-    let services = match (does, target) {
+    let services = match (kind, target) {
         // What was mended need not be what is named as changed.
-        (Does::EndCause, Some(target)) if broken.contains(&target) => vec![target],
-        (Does::EndCause, _) | (Does::TurnAway, None) => Vec::new(),
+        (InterventionKind::Fix, Some(target)) if broken.contains(&target) => vec![target],
+        (InterventionKind::Fix, _) | (InterventionKind::Shed, None) => Vec::new(),
         (_, Some(target)) => vec![target],
-        (Does::AddCapacity, None) => {
+        (InterventionKind::AddCapacity, None) => {
             let is_limited = |it: &u32| plan.services[*it as usize].utilization > 0.0;
             (0..plan.services.len() as u32).filter(is_limited).collect()
         }
         (_, None) => broken,
     };
-    Deed { does, services, caller: NONE, share: share.map_or(1.0, Share::get) }
+    Intervention { kind, services, caller: NONE, share: share.map_or(1.0, Share::get) }
 }
 
 /// The services that targets hit.
-fn broken(plan: &Plan) -> Vec<u32> {
+fn target_services(plan: &Plan) -> Vec<u32> {
     let services = plan.targets.iter().filter_map(|it| match it.hit {
         Hit::Service(service) | Hit::Endpoint { service, .. } => Some(service),
         Hit::Domain(_) => None,

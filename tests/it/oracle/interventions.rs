@@ -55,7 +55,7 @@ impl Effects {
 
 /// Something to be done, at its own time.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deed {
+pub(crate) struct Intervention {
     pub(crate) at: f64,
     kind: ActionKind,
     service: Option<usize>,
@@ -81,7 +81,7 @@ pub(crate) enum Rest {
 pub(crate) struct Acts<'a> {
     graph: &'a Graph<'a>,
     targets: Vec<usize>,
-    actions: Vec<Deed>,
+    actions: Vec<Intervention>,
     rules: Vec<RuleState>,
     pub(crate) effects: Effects,
 }
@@ -118,7 +118,7 @@ impl<'a> Acts<'a> {
                 let target = action.target.map(|target| target.0 as usize);
                 let caller = action.caller.map(|caller| caller.0 as usize);
                 let deeds = acts.deeds(at, action.action, target, action.share);
-                acts.actions.extend(deeds.into_iter().map(|deed| Deed { caller, ..deed }));
+                acts.actions.extend(deeds.into_iter().map(|deed| Intervention { caller, ..deed }));
             }
             acts.actions.sort_by(|a, b| a.at.total_cmp(&b.at));
         }
@@ -147,7 +147,7 @@ impl<'a> Acts<'a> {
         kind: ActionKind,
         target: Option<usize>,
         share: Option<Share>,
-    ) -> Vec<Deed> {
+    ) -> Vec<Intervention> {
         use ActionKind::{AddCapacity, Disable, Fix, Rollback, Shed};
         let services: Vec<Option<usize>> = match (kind, target) {
             (Rollback | Fix, Some(target)) if !self.targets.contains(&target) => vec![None],
@@ -168,14 +168,14 @@ impl<'a> Acts<'a> {
         let share = share.map_or(1.0, Share::get);
         services
             .into_iter()
-            .map(|service| Deed { at, kind, service, caller: None, rule: None, share })
+            .map(|service| Intervention { at, kind, service, caller: None, rule: None, share })
             .collect()
     }
 
     /// What is due, operators first; each must then be [done](Self::perform).
-    pub(crate) fn due(&mut self, now: f64) -> Vec<Deed> {
+    pub(crate) fn due(&mut self, now: f64) -> Vec<Intervention> {
         let count = self.actions.iter().filter(|deed| reaches(now, deed.at)).count();
-        let mut due: Vec<Deed> = self.actions.drain(..count).collect();
+        let mut due: Vec<Intervention> = self.actions.drain(..count).collect();
         for index in 0..self.rules.len() {
             let RuleState { owner, number, due: at, undo, .. } = self.rules[index];
             if undo {
@@ -190,7 +190,7 @@ impl<'a> Acts<'a> {
             state.done += rule.share.map_or(1.0, Share::get);
             let target = Some(rule.target.0 as usize);
             let deeds = self.deeds(at, rule.action, target, rule.share);
-            due.extend(deeds.into_iter().map(|deed| Deed { rule: Some(index), ..deed }));
+            due.extend(deeds.into_iter().map(|deed| Intervention { rule: Some(index), ..deed }));
         }
         due
     }
@@ -241,8 +241,8 @@ impl<'a> Acts<'a> {
     }
 
     /// Puts a deed into effect; gives what is left to do.
-    pub(crate) fn perform(&mut self, deed: Deed) -> Rest {
-        let Deed { at, kind, service, caller, rule, share } = deed;
+    pub(crate) fn perform(&mut self, deed: Intervention) -> Rest {
+        let Intervention { at, kind, service, caller, rule, share } = deed;
         match (kind, service) {
             (ActionKind::Bypass | ActionKind::FailOver, Some(it)) => {
                 for (written, dependency) in self.graph.written.iter().enumerate() {

@@ -1,20 +1,20 @@
 //! One moment: load travels to dependencies, and overload makes it fail in turn.
 
-use super::lanes::{Lanes, all, every, for_lanes, has, mask, same};
-use super::marks::Marks;
-use super::moment::{Moment, SETTLED};
-use super::setup::Arrival;
 use crate::compile::plan::{NONE, Plan, Traffic};
+use crate::engine::fluid::propagation::step_state::{SETTLED, StepState};
+use crate::engine::fluid::state::index_set::IndexSet;
+use crate::engine::fluid::state::lanes::{Lanes, all, every, for_lanes, has, mask, same};
+use crate::engine::fluid::state::plan_index::Arrival;
 use crate::engine::simd::array;
 use crate::model::topology::Overload;
 
 /// From this round on, overload goes only part of the way to what the loads ask for...
 const DAMPED_FROM: u32 = 200;
 /// ...and from this one on where it has begun to swing...
-const SWINGS_FROM: u32 = 7;
+const OSCILLATION_FROM: u32 = 7;
 /// ...which it does once it is this many times nearer to what it was two rounds before than to what
 /// it was one round before.
-const SWINGS: f64 = 4.0;
+const OSCILLATION_RATIO: f64 = 4.0;
 /// Which part, as long as nothing tells...
 const DAMPING: f64 = 0.3;
 /// ...and again from this round on, should what was told have led nowhere...
@@ -24,45 +24,45 @@ const TELLING: f64 = 1e-6;
 /// ...and the least part that is ever gone.
 const PART_LEAST: f64 = 0.05;
 /// When a moment is given up.
-pub(super) const ROUNDS: u32 = 1_000;
+pub(crate) const ROUNDS: u32 = 1_000;
 
 /// The loads of a moment, kept so that only what changes is computed anew.
-pub(super) struct Loads<const W: usize> {
+pub(crate) struct Loads<const W: usize> {
     /// For each cohort, by slot (members, then the fallbacks of calls): traffic beyond normal.
     sent: Vec<Vec<Lanes<W>>>,
     /// For each cohort, by node: whether what arrives at it changed.
-    arrives_anew: Vec<Marks>,
+    arrives_anew: Vec<IndexSet>,
     /// For each cohort, by node: the sum of what arrives, beyond normal, by weight.
     excess: Vec<Vec<Lanes<W>>>,
     /// For each cohort, by node: its load; nothing where it is normal in every lane.
     node_load: Vec<Vec<Option<Lanes<W>>>>,
     /// By service: whether what arrives at one of its nodes changed.
-    service_anew: Marks,
+    service_anew: IndexSet,
     /// By service: whether the share lost to overload may change: its load did, or what it can serve,
     /// or that share itself in the last round.
-    stirred: Marks,
+    dirty: IndexSet,
     /// By service: what it can serve, as a multiple of normal load; infinite where not known.
-    pub(super) capacity: Vec<Lanes<W>>,
+    pub(crate) capacity: Vec<Lanes<W>>,
     /// By service: load relative to normal at the last round.
-    pub(super) load: Vec<Lanes<W>>,
+    pub(crate) load: Vec<Lanes<W>>,
     /// By service: the lanes in which it is down for reasons that are no overload.
-    pub(super) exempt: Vec<u8>,
+    pub(crate) exempt: Vec<u8>,
     /// By service: the share lost to overload one round before.
-    pub(super) before: Vec<Lanes<W>>,
+    pub(crate) before: Vec<Lanes<W>>,
     /// By service: how much more the loads asked for than was lost, one round before.
-    pub(super) gap: Vec<Lanes<W>>,
+    pub(crate) gap: Vec<Lanes<W>>,
     /// By service: which part of the way it goes once overload has begun to swing.
-    pub(super) part: Vec<Lanes<W>>,
+    pub(crate) part: Vec<Lanes<W>>,
     /// The lanes in which overload has begun to swing.
-    pub(super) damped: u8,
+    pub(crate) damped: u8,
     /// By service: the lanes in which it still swings when the moment was given up.
-    pub(super) swings: Vec<u8>,
+    pub(crate) oscillates: Vec<u8>,
     /// How the users were split over the cohorts at the last round.
     users: Vec<Lanes<W>>,
 }
 
 impl<const W: usize> Loads<W> {
-    pub(super) fn new(plan: &Plan, cohorts: usize) -> Self {
+    pub(crate) fn new(plan: &Plan, cohorts: usize) -> Self {
         let (nodes, services, slots) = if plan.has_load {
             (plan.nodes.len(), plan.services.len(), plan.members.len() + plan.calls.len())
         } else {
@@ -70,11 +70,11 @@ impl<const W: usize> Loads<W> {
         };
         Self {
             sent: vec![vec![all(0.0); slots]; cohorts],
-            arrives_anew: vec![Marks::new(nodes, true); cohorts],
+            arrives_anew: vec![IndexSet::new(nodes, true); cohorts],
             excess: vec![vec![all(0.0); nodes]; cohorts],
             node_load: vec![vec![None; nodes]; cohorts],
-            service_anew: Marks::new(services, true),
-            stirred: Marks::new(services, true),
+            service_anew: IndexSet::new(services, true),
+            dirty: IndexSet::new(services, true),
             capacity: vec![all(f64::INFINITY); services],
             load: vec![all(1.0); services],
             exempt: vec![0; services],
@@ -82,33 +82,33 @@ impl<const W: usize> Loads<W> {
             gap: vec![all(0.0); services],
             part: vec![all(DAMPING); services],
             damped: 0,
-            swings: vec![0; services],
+            oscillates: vec![0; services],
             users: Vec::new(),
         }
     }
 
     /// Forgets all loads.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.sent.iter_mut().for_each(|sent| sent.fill(all(0.0)));
         self.arrives_anew.iter_mut().for_each(|anew| anew.fill(true));
         self.service_anew.fill(true);
-        self.stirred.fill(true);
-        self.swings.fill(0);
+        self.dirty.fill(true);
+        self.oscillates.fill(0);
         self.users.clear();
     }
 
     /// What a service can serve from now on, and the lanes in which it is down for reasons that are
     /// no overload.
-    pub(super) fn serve(&mut self, service: usize, capacity: &Lanes<W>, exempt: u8) {
+    pub(crate) fn serve(&mut self, service: usize, capacity: &Lanes<W>, exempt: u8) {
         if !same(&self.capacity[service], capacity) || self.exempt[service] != exempt {
             (self.capacity[service], self.exempt[service]) = (*capacity, exempt);
-            self.stirred.mark(service);
+            self.dirty.mark(service);
         }
     }
 
     /// Has every service looked at again.
-    pub(super) fn stir_all(&mut self) {
-        self.stirred.fill(true);
+    pub(crate) fn mark_all_dirty(&mut self) {
+        self.dirty.fill(true);
     }
 }
 
@@ -134,10 +134,10 @@ fn relative<const W: usize>(excess: &Lanes<W>, traffic: Traffic) -> Lanes<W> {
     array(|lane| base + excess[lane] / traffic.total)
 }
 
-impl<const W: usize> Moment<'_, W> {
+impl<const W: usize> StepState<'_, W> {
     /// Failure, then loads, then overload, round after round from this one on, until every lane has
     /// settled or `enough` says so; gives the round and the lanes that still move.
-    pub(super) fn rounds(
+    pub(crate) fn rounds(
         &mut self,
         loads: &mut Loads<W>,
         shares_of_users: &[Lanes<W>],
@@ -162,12 +162,12 @@ impl<const W: usize> Moment<'_, W> {
                 return (round, moving);
             }
         }
-        self.note_swings(loads, moving);
+        self.record_oscillations(loads, moving);
         (ROUNDS, moving)
     }
 
     /// Brings loads up to the present state.
-    pub(super) fn refresh_load(&mut self, loads: &mut Loads<W>, shares_of_users: &[Lanes<W>]) {
+    pub(crate) fn refresh_load(&mut self, loads: &mut Loads<W>, shares_of_users: &[Lanes<W>]) {
         for_lanes::<W, _>(
             #[inline(always)]
             || self.spread_load(loads, shares_of_users),
@@ -201,7 +201,7 @@ impl<const W: usize> Moment<'_, W> {
             next = service + 1;
             let load = self.service_load(loads, service);
             if !same(&std::mem::replace(&mut loads.load[service], load), &load) {
-                loads.stirred.mark(service);
+                loads.dirty.mark(service);
             }
         }
     }
@@ -210,7 +210,7 @@ impl<const W: usize> Moment<'_, W> {
     #[inline(always)]
     fn take_load(&self, loads: &mut Loads<W>, node: usize, cohort: usize) -> bool {
         let traffic = self.plan.nodes[node].traffic;
-        let excess = excess(&loads.sent[cohort], self.setup.arrivals_at(node));
+        let excess = excess(&loads.sent[cohort], self.index_of_plan.arrivals_at(node));
         let load = relative(&excess, traffic);
         loads.excess[cohort][node] = excess;
         let kept = &mut loads.node_load[cohort][node];
@@ -257,7 +257,7 @@ impl<const W: usize> Moment<'_, W> {
         }
         for index in it.calls.clone() {
             let call = &plan.calls[index as usize];
-            if call.inside {
+            if call.intra_cycle {
                 continue;
             }
             for slot in call.members.clone() {
@@ -333,7 +333,7 @@ impl<const W: usize> Moment<'_, W> {
         let damped = if round < DAMPED_FROM { loads.damped } else { u8::MAX };
         let (mut from_last, mut from_one_before): (Lanes<W>, Lanes<W>) = (all(0.0), all(0.0));
         let mut next = 0;
-        while let Some(index) = loads.stirred.take_first_from(next) {
+        while let Some(index) = loads.dirty.take_first_from(next) {
             next = index + 1;
             let service = &self.plan.services[index];
             if service.utilization <= 0.0 {
@@ -342,7 +342,7 @@ impl<const W: usize> Moment<'_, W> {
             let (load, capacity) = (&loads.load[index], &loads.capacity[index]);
             let old = self.overload[index];
             let mut new = old;
-            let mut is_stirred = false;
+            let mut is_dirty = false;
             for lane in 0..W {
                 if !has(moving, lane) {
                     continue;
@@ -356,7 +356,7 @@ impl<const W: usize> Moment<'_, W> {
                 let gap_before = std::mem::replace(&mut loads.gap[index][lane], gap);
                 if gap.abs() > SETTLED {
                     moved |= 1 << lane;
-                    is_stirred = true;
+                    is_dirty = true;
                     new[lane] = if has(damped, lane) {
                         let part = &mut loads.part[index][lane];
                         let step = old[lane] - loads.before[index][lane];
@@ -371,7 +371,7 @@ impl<const W: usize> Moment<'_, W> {
                     };
                 }
                 let before = std::mem::replace(&mut loads.before[index][lane], old[lane]);
-                is_stirred |= before != old[lane];
+                is_dirty |= before != old[lane];
                 from_last[lane] = from_last[lane].max((new[lane] - old[lane]).abs());
                 from_one_before[lane] = from_one_before[lane].max((new[lane] - before).abs());
             }
@@ -379,23 +379,24 @@ impl<const W: usize> Moment<'_, W> {
                 self.overload[index] = new;
                 self.touch_service(index as u32);
             }
-            if is_stirred {
-                loads.stirred.mark(index);
+            if is_dirty {
+                loads.dirty.mark(index);
             }
         }
-        if round >= SWINGS_FROM {
-            loads.damped |= mask::<W>(|lane| SWINGS * from_one_before[lane] <= from_last[lane]);
+        if round >= OSCILLATION_FROM {
+            loads.damped |=
+                mask::<W>(|lane| OSCILLATION_RATIO * from_one_before[lane] <= from_last[lane]);
         }
         moved
     }
 
     /// Notes which services still change in the lanes that did not settle.
-    fn note_swings(&self, loads: &mut Loads<W>, moving: u8) {
+    fn record_oscillations(&self, loads: &mut Loads<W>, moving: u8) {
         for (index, service) in self.plan.services.iter().enumerate() {
             if service.utilization <= 0.0 {
                 continue;
             }
-            let swings = mask::<W>(|lane| {
+            let oscillates = mask::<W>(|lane| {
                 let exempt = has(loads.exempt[index], lane);
                 let asked = lost_share(
                     service.overload,
@@ -404,7 +405,7 @@ impl<const W: usize> Moment<'_, W> {
                 );
                 has(moving, lane) && !exempt && (asked - self.overload[index][lane]).abs() > SETTLED
             });
-            loads.swings[index] |= swings;
+            loads.oscillates[index] |= oscillates;
         }
     }
 }

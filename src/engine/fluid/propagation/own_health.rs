@@ -1,65 +1,67 @@
 //! What a node suffers for its own reasons at a moment: background, targets, restarts.
 
-use super::call::SLACK;
-use super::lanes::{LANES, Lanes, Left, Shares, all, has, mask, ones, same};
-use super::run::Run;
-use super::world::Mode;
 use crate::compile::plan::{Hit, NONE};
+use crate::engine::fluid::propagation::call_pipeline::SLACK;
+use crate::engine::fluid::run::Run;
+use crate::engine::fluid::state::lanes::{
+    LANES, Lanes, Shares, SurvivalProducts, all, has, mask, ones, same,
+};
+use crate::engine::fluid::state::sampled_trials::Mode;
 use crate::engine::simd::array;
 use crate::model::change::Routing;
 
 impl Run<'_> {
     /// Gives every node that may suffer for its own reasons in these trials a place to note it.
-    pub(super) fn find_afflicted(&mut self) {
-        self.afflicted.clear();
+    pub(crate) fn register_all_affected(&mut self) {
+        self.affected.clear();
         let plan = self.plan;
         for service in 0..plan.services.len() as u32 {
             let index = service as usize;
-            let afflicted = self.world.down[index] != 0
-                || !self.setup.targets_of[index].is_empty()
-                || self.setup.in_target_domains.binary_search(&service).is_ok();
-            if afflicted {
-                self.afflict(service);
+            let affected = self.sampled.down[index] != 0
+                || !self.index_of_plan.targets_of[index].is_empty()
+                || self.index_of_plan.in_target_domains.binary_search(&service).is_ok();
+            if affected {
+                self.register_affected(service);
             }
         }
-        self.find_acted_on();
+        self.register_intervention_targets();
     }
 
     /// Gives the nodes of a service a place to note what they suffer.
-    pub(super) fn afflict(&mut self, service: u32) {
+    pub(crate) fn register_affected(&mut self, service: u32) {
         for node in self.plan.nodes_of(service) {
-            self.afflict_node(node);
+            self.register_affected_node(node);
         }
     }
 
     /// Gives a node a place to note what it suffers.
-    pub(super) fn afflict_node(&mut self, node: u32) {
-        if self.moment.cohorts[0].own_index[node as usize] == NONE {
-            self.afflicted.push(node);
-            for cohort in &mut self.moment.cohorts {
+    pub(crate) fn register_affected_node(&mut self, node: u32) {
+        if self.state.cohorts[0].own_index[node as usize] == NONE {
+            self.affected.push(node);
+            for cohort in &mut self.state.cohorts {
                 cohort.own_index[node as usize] = cohort.own.len() as u32;
-                cohort.own.push(Left::ALL);
+                cohort.own.push(SurvivalProducts::ALL);
             }
         }
     }
 
     /// Brings own health, capacities and surges up to the present moment.
-    pub(super) fn update_own(&mut self) {
+    pub(crate) fn update_own(&mut self) {
         self.update_target_shares();
         self.update_domains();
-        for index in 0..self.afflicted.len() {
-            let node = self.afflicted[index];
-            for cohort in 0..self.moment.cohorts.len() {
+        for index in 0..self.affected.len() {
+            let node = self.affected[index];
+            for cohort in 0..self.state.cohorts.len() {
                 let left = self.own_left(node, cohort);
-                let place = &mut self.moment.cohorts[cohort].own[index];
+                let place = &mut self.state.cohorts[cohort].own[index];
                 if *place != left {
                     *place = left;
-                    self.moment.touch(node);
+                    self.state.touch(node);
                 }
             }
         }
         self.update_floors();
-        self.moment.touch_expired();
+        self.state.touch_expired();
         if self.plan.has_load {
             self.update_capacities();
             self.update_surges();
@@ -68,16 +70,16 @@ impl Run<'_> {
 
     /// What crashed services keep until they restart, at least.
     fn update_floors(&mut self) {
-        for cohort in 0..self.moment.cohorts.len() {
-            let mut floors: Vec<(u32, Left)> = Vec::new();
-            for held in self.held.iter().filter(|held| held.crashed) {
-                if self.moment.time[held.lane] >= held.at {
+        for cohort in 0..self.state.cohorts.len() {
+            let mut floors: Vec<(u32, SurvivalProducts)> = Vec::new();
+            for held in self.pending_restarts.iter().filter(|held| held.crashed) {
+                if self.state.time[held.lane] >= held.at {
                     continue;
                 }
                 for node in self.plan.nodes_of(held.service) {
                     let index = floors.iter().position(|(known, _)| *known == node);
                     let index = index.unwrap_or_else(|| {
-                        floors.push((node, Left::ALL));
+                        floors.push((node, SurvivalProducts::ALL));
                         floors.len() - 1
                     });
                     let (slow, down) = held.share_of(node, cohort);
@@ -88,10 +90,10 @@ impl Run<'_> {
                     }
                 }
             }
-            let before = std::mem::replace(&mut self.moment.cohorts[cohort].floors, floors.clone());
+            let before = std::mem::replace(&mut self.state.cohorts[cohort].floors, floors.clone());
             if before != floors {
                 for (node, _) in before.iter().chain(&floors) {
-                    self.moment.touch(*node);
+                    self.state.touch(*node);
                 }
             }
         }
@@ -104,9 +106,9 @@ impl Run<'_> {
             for lane in 0..LANES {
                 let (exposed, other) = match self.target_severity(target, lane) {
                     None => (0.0, 0.0),
-                    Some(severity) if self.courses[lane].worsened => (severity, severity),
+                    Some(severity) if self.progress[lane].worsened => (severity, severity),
                     Some(severity) if sticky => (severity, 0.0),
-                    Some(severity) => (severity * self.courses[lane].exposure, 0.0),
+                    Some(severity) => (severity * self.progress[lane].exposure, 0.0),
                 };
                 let still = self.still_broken(target, lane);
                 self.target_shares[target][0][lane] = exposed * still;
@@ -117,13 +119,13 @@ impl Run<'_> {
 
     /// The share of requests on changed instances that a broken target fails now, if it acts.
     fn target_severity(&self, target: usize, lane: usize) -> Option<f64> {
-        let broken = self.world.targets.get(target).filter(|it| has(it.broken, lane))?;
-        let (time, course) = (self.moment.time[lane], &self.courses[lane]);
+        let broken = self.sampled.targets.get(target).filter(|it| has(it.broken, lane))?;
+        let (time, course) = (self.state.time[lane], &self.progress[lane]);
         if course.without_change {
             return None;
         }
         let from = self.fails_from[target][lane];
-        let by_itself = self.acts.ended_at(target, lane);
+        let by_itself = self.interventions.ended_at(target, lane);
         let (ended, repaired) = if by_itself.is_finite() {
             (by_itself, self.repaired_at(by_itself, lane))
         } else {
@@ -145,19 +147,19 @@ impl Run<'_> {
 
     /// How a target fails now: a rollback that made it worse takes it down.
     fn mode(&self, target: usize, lane: usize) -> Mode {
-        if self.courses[lane].worsened && self.courses[lane].ended_at.is_infinite() {
+        if self.progress[lane].worsened && self.progress[lane].ended_at.is_infinite() {
             Mode::Down
         } else {
-            self.world.targets[target].mode[lane]
+            self.sampled.targets[target].mode[lane]
         }
     }
 
     /// Which services target domains take down, and how many replicas they leave.
     fn update_domains(&mut self) {
-        if self.setup.in_target_domains.is_empty() {
+        if self.index_of_plan.in_target_domains.is_empty() {
             return;
         }
-        self.domains_now.clone_from(&self.world.domains);
+        self.domains_now.clone_from(&self.sampled.domains);
         for (target, it) in self.plan.targets.iter().enumerate() {
             if let Hit::Domain(domain) = it.hit {
                 let shares = &self.target_shares[target][0];
@@ -170,37 +172,37 @@ impl Run<'_> {
                 self.domains_now[*domain as usize] |= self.domains_now[within as usize];
             }
         }
-        for service in &self.setup.in_target_domains {
+        for service in &self.index_of_plan.in_target_domains {
             let index = *service as usize;
-            let (down, up) = self.world.health(self.plan, index, &self.domains_now);
-            self.fallen[index] = down & !self.world.down[index];
+            let (down, up) = self.sampled.health(self.plan, index, &self.domains_now);
+            self.fallen[index] = down & !self.sampled.down[index];
             self.replicas_up[index] = up;
         }
     }
 
-    fn own_left(&self, node: u32, cohort: usize) -> Left {
+    fn own_left(&self, node: u32, cohort: usize) -> SurvivalProducts {
         if self.plan.nodes[node as usize].service == NONE {
             return self.left_of_orders();
         }
         let service = self.plan.nodes[node as usize].service as usize;
-        let down = self.world.down[service] | self.fallen[service];
-        let mut left = Left::ALL;
+        let down = self.sampled.down[service] | self.fallen[service];
+        let mut left = SurvivalProducts::ALL;
         self.leave_on_purpose(service, &mut left);
         if down != 0 {
-            left.lose_down(&ones(down));
+            left.apply_down(&ones(down));
         }
-        for target in &self.setup.targets_of[service] {
+        for target in &self.index_of_plan.targets_of[service] {
             if self.hits(*target, node) {
-                left.times(&Left::of(&self.target_damage(*target as usize, cohort)));
+                left.times(&SurvivalProducts::of(&self.target_damage(*target as usize, cohort)));
             }
         }
-        let held = self.held.iter().filter(|held| held.service as usize == service);
+        let held = self.pending_restarts.iter().filter(|held| held.service as usize == service);
         for held in held.filter(|held| !held.crashed) {
-            if self.moment.time[held.lane] < held.at {
+            if self.state.time[held.lane] < held.at {
                 let mut shares = Shares::OK;
                 let (slow, down) = held.share_of(node, cohort);
                 (shares.slow[held.lane], shares.down[held.lane]) = (slow, down);
-                left.times(&Left::of(&shares));
+                left.times(&SurvivalProducts::of(&shares));
             }
         }
         left
@@ -224,10 +226,10 @@ impl Run<'_> {
     }
 
     /// The slow and down shares of a node that come from targets which must restart, in one lane.
-    pub(super) fn lasting_harm(&self, node: u32, cohort: usize, lane: usize) -> (f64, f64) {
+    pub(crate) fn lasting_harm(&self, node: u32, cohort: usize, lane: usize) -> (f64, f64) {
         let service = self.plan.nodes[node as usize].service as usize;
         let (mut not_slow, mut answered) = (1.0, 1.0);
-        for target in &self.setup.targets_of[service] {
+        for target in &self.index_of_plan.targets_of[service] {
             if self.hits(*target, node) && self.must_restart(*target, lane) {
                 let left = 1.0 - self.target_shares[*target as usize][cohort][lane];
                 answered *= left;
@@ -249,7 +251,7 @@ impl Run<'_> {
     }
 
     /// Whether a target's own slow + down share is failed, so that it does not come back at once.
-    pub(super) fn must_restart(&self, target: u32, lane: usize) -> bool {
+    pub(crate) fn must_restart(&self, target: u32, lane: usize) -> bool {
         let target = target as usize;
         let share = self.over_cohorts(lane, |cohort| self.target_shares[target][cohort][lane]);
         share > 0.0
@@ -258,7 +260,7 @@ impl Run<'_> {
     }
 
     /// Whether some target that fails rather than surges does so now.
-    pub(super) fn shows_failure(&self, lane: usize) -> bool {
+    pub(crate) fn shows_failure(&self, lane: usize) -> bool {
         (0..self.plan.targets.len()).any(|target| {
             let fails = self.target_shares[target].iter().any(|shares| shares[lane] > 0.0);
             fails && self.mode(target, lane) != Mode::Surge
@@ -273,18 +275,19 @@ impl Run<'_> {
                 now.push((all(f64::INFINITY), 0));
                 continue;
             }
-            let touched = self.setup.in_target_domains.binary_search(&(index as u32)).is_ok();
-            let up = if touched { self.replicas_up[index] } else { self.world.capacity[index] };
-            let exempt = self.world.down[index] | self.fallen[index];
+            let touched =
+                self.index_of_plan.in_target_domains.binary_search(&(index as u32)).is_ok();
+            let up = if touched { self.replicas_up[index] } else { self.sampled.capacity[index] };
+            let exempt = self.sampled.down[index] | self.fallen[index];
             now.push((array(|lane| up[lane] / service.utilization), exempt));
         }
-        for held in &self.held {
+        for held in &self.pending_restarts {
             let service = held.service as usize;
             let ramp = self.ramp(held.at, self.plan.services[service].warmup, held.lane);
             if ramp < 1.0 {
                 now[service].0[held.lane] *= 1.0 - held.part + held.part * ramp;
             }
-            if held.fell && self.moment.time[held.lane] < held.at {
+            if held.fell && self.state.time[held.lane] < held.at {
                 now[service].1 |= 1 << held.lane;
             }
         }
@@ -296,8 +299,8 @@ impl Run<'_> {
     }
 
     /// The share of its capacity that a restarted service has, at the middle of the present step.
-    pub(super) fn ramp(&self, at: f64, warmup: f64, lane: usize) -> f64 {
-        let time = self.moment.time[lane];
+    pub(crate) fn ramp(&self, at: f64, warmup: f64, lane: usize) -> f64 {
+        let time = self.state.time[lane];
         if time < at || warmup <= 0.0 || time >= at + warmup {
             return 1.0;
         }
@@ -312,7 +315,7 @@ impl Run<'_> {
     }
 
     /// The next boundary of a ramp after a time, if it is not over.
-    pub(super) fn next_ramp(&self, at: f64, warmup: f64, time: f64) -> f64 {
+    pub(crate) fn next_ramp(&self, at: f64, warmup: f64, time: f64) -> f64 {
         if time < at {
             return at;
         }
@@ -324,7 +327,7 @@ impl Run<'_> {
     }
 
     fn update_surges(&mut self) {
-        for cohort in 0..self.moment.cohorts.len() {
+        for cohort in 0..self.state.cohorts.len() {
             let mut surges: Vec<(u32, Lanes)> = Vec::new();
             for (target, it) in self.plan.targets.iter().enumerate() {
                 let factor = self.surge(target, cohort);
@@ -338,13 +341,13 @@ impl Run<'_> {
                     Hit::Domain(_) => {}
                 }
             }
-            for (node, factor) in self.hushed() {
+            for (node, factor) in self.suppressed() {
                 multiply(&mut surges, node, &factor);
             }
-            let before = std::mem::replace(&mut self.moment.cohorts[cohort].surge, surges.clone());
+            let before = std::mem::replace(&mut self.state.cohorts[cohort].surge, surges.clone());
             if before != surges {
                 for (node, _) in before.iter().chain(&surges) {
-                    self.moment.sends_anew[cohort].mark(*node as usize);
+                    self.state.sends_anew[cohort].mark(*node as usize);
                 }
             }
         }

@@ -1,10 +1,11 @@
 //! What is seen of eight trials as they go: peaks, times, losses, and what contained failure.
 
-use super::call::{SLACK, Steps};
-use super::lanes::{LANES, Lanes, Shares, all, has, mask};
-use super::run::Run;
 use crate::compile::plan::{Call, NONE, Plan};
-use crate::engine::tally::Guard;
+use crate::engine::fluid::propagation::call_pipeline::{CallObserver, SLACK};
+use crate::engine::fluid::run::Run;
+use crate::engine::fluid::state::lanes::{LANES, Lanes, Shares, all, has, mask};
+use crate::engine::outcome::Anomalies;
+use crate::engine::tally::Protection;
 
 /// What was seen of eight trials.
 pub(crate) struct Record {
@@ -18,8 +19,8 @@ pub(crate) struct Record {
     pub(crate) tried: Vec<u32>,
     /// The units to which something came.
     touched: Vec<u32>,
-    /// By service: still overloaded at the end; never back; swinging.
-    pub(crate) oddities: Vec<[u8; 3]>,
+    /// By service: the lanes of each kind of anomaly.
+    pub(crate) anomalies: Vec<Anomalies<u8>>,
     pub(crate) impact: Lanes,
     pub(crate) over: Lanes,
     /// The nodes of every unit.
@@ -53,7 +54,7 @@ pub(crate) struct FlowRecord {
 pub(crate) struct DependencyRecord {
     pub(crate) tried: u8,
     pub(crate) passed: u8,
-    pub(crate) guard: [Guard; LANES],
+    pub(crate) guard: [Protection; LANES],
     /// How much came in at the moment of `guard`.
     most: Lanes,
 }
@@ -61,11 +62,15 @@ pub(crate) struct DependencyRecord {
 const UNTOUCHED: UnitRecord =
     UnitRecord { failing: all(0.0), any: all(0.0), first: all(f64::INFINITY), lasted: all(0.0) };
 const NO_LOSS: FlowRecord = FlowRecord { unserved: all(0.0), lost: all(0.0), wrong: all(0.0) };
-const UNTRIED: DependencyRecord =
-    DependencyRecord { tried: 0, passed: 0, guard: [Guard::Luck; LANES], most: all(0.0) };
+const UNTRIED: DependencyRecord = DependencyRecord {
+    tried: 0,
+    passed: 0,
+    guard: [Protection::Propagation; LANES],
+    most: all(0.0),
+};
 
 impl Record {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan) -> Self {
         let services = (0..plan.services.len() as u32).map(|it| plan.nodes_of(it).collect());
         let endpoints =
             plan.services.iter().flat_map(|it| it.endpoints.iter().map(|node| vec![*node]));
@@ -77,7 +82,7 @@ impl Record {
             dependencies: vec![UNTRIED; plan.dependencies.len()],
             tried: Vec::new(),
             touched: Vec::new(),
-            oddities: vec![[0; 3]; plan.services.len()],
+            anomalies: vec![Anomalies::default(); plan.services.len()],
             impact: all(f64::INFINITY),
             over: all(0.0),
             nodes,
@@ -86,11 +91,11 @@ impl Record {
     }
 
     /// The nodes of every unit.
-    pub(super) fn unit_nodes(&self) -> &[Vec<u32>] {
+    pub(crate) fn unit_nodes(&self) -> &[Vec<u32>] {
         &self.nodes
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         for unit in self.touched.drain(..) {
             self.units[unit as usize] = UNTOUCHED;
         }
@@ -98,7 +103,7 @@ impl Record {
         for dependency in self.tried.drain(..) {
             self.dependencies[dependency as usize] = UNTRIED;
         }
-        self.oddities.fill([0; 3]);
+        self.anomalies.fill(Anomalies::default());
         self.impact = all(f64::INFINITY);
         self.over = all(0.0);
     }
@@ -106,7 +111,7 @@ impl Record {
 
 impl Run<'_> {
     /// Takes down the peaks of the present moment in these lanes.
-    pub(super) fn observe(&mut self, lanes: u8) {
+    pub(crate) fn observe(&mut self, lanes: u8) {
         self.record.failed_now.clear();
         if lanes == 0 {
             return;
@@ -122,7 +127,7 @@ impl Run<'_> {
         let mut is_quiet = true;
         for node in &self.record.nodes[unit] {
             let node = *node as usize;
-            if self.moment.cohorts.iter().all(|cohort| cohort.quiet[node]) {
+            if self.state.cohorts.iter().all(|cohort| cohort.quiet[node]) {
                 continue;
             }
             is_quiet = false;
@@ -148,7 +153,7 @@ impl Run<'_> {
                 record.any[lane] = record.any[lane].max(any[lane]);
             }
             if has(failed_now, lane) {
-                record.first[lane] = record.first[lane].min(self.moment.time[lane]);
+                record.first[lane] = record.first[lane].min(self.state.time[lane]);
             }
         }
         if failed_now != 0 {
@@ -158,36 +163,36 @@ impl Run<'_> {
 
     /// What came in and what passed, at every dependency whose caller was computed anew.
     fn observe_dependencies(&mut self, lanes: u8) {
-        if self.plan.schedule.is_none() || self.moment.cohorts.len() > 1 {
+        if self.plan.schedule.is_none() || self.state.cohorts.len() > 1 {
             // Only the last moment counts, and lanes may come to it one after the other; and how many
             // users are in each cohort changes what comes in where nothing else does.
-            self.moment.computed.fill(true);
+            self.state.computed.fill(true);
         }
         for index in 0..self.plan.dependencies.len() {
             let it = &self.plan.dependencies[index];
-            if it.call != NONE && self.moment.computed[it.caller as usize] {
+            if it.call != NONE && self.state.computed[it.caller as usize] {
                 let call = &self.plan.calls[it.call as usize];
-                let cohorts = self.moment.cohorts.len();
-                if (0..cohorts).any(|cohort| !self.moment.is_quiet(call, cohort)) {
+                let cohorts = self.state.cohorts.len();
+                if (0..cohorts).any(|cohort| !self.state.is_quiet(call, cohort)) {
                     self.observe_dependency(index as u32, call, lanes);
                 }
             }
         }
-        self.moment.computed.fill(false);
+        self.state.computed.fill(false);
     }
 
     fn observe_dependency(&mut self, index: u32, call: &Call, lanes: u8) {
-        let cohorts = self.moment.cohorts.len();
+        let cohorts = self.state.cohorts.len();
         let degraded = self.plan.degraded - SLACK;
         let mut watches = [Watch::NEW; 2];
         let mut out = [Shares::OK; 2];
         for cohort in 0..cohorts {
-            out[cohort] = self.moment.call(call, cohort, &mut watches[cohort]).shares;
+            out[cohort] = self.state.call(call, cohort, &mut watches[cohort]).shares;
         }
         let record = &mut self.record.dependencies[index as usize];
         let was_untried = record.tried == 0;
         for lane in 0..LANES {
-            let exposed = self.courses[lane].exposure;
+            let exposed = self.progress[lane].exposure;
             let weigh = |of: &dyn Fn(usize) -> f64| {
                 if cohorts == 1 { of(0) } else { exposed * of(0) + (1.0 - exposed) * of(1) }
             };
@@ -202,9 +207,12 @@ impl Run<'_> {
             } else if came > record.most[lane] {
                 record.most[lane] = came;
                 // The cohort that meets the change is where something has to be held.
-                let reaches = has(self.world.reaches[index as usize], lane);
-                record.guard[lane] =
-                    if reaches { watches[0].guard(call, degraded, lane) } else { Guard::Luck };
+                let reaches = has(self.sampled.reaches[index as usize], lane);
+                record.guard[lane] = if reaches {
+                    watches[0].guard(call, degraded, lane)
+                } else {
+                    Protection::Propagation
+                };
             }
         }
         if was_untried && record.tried != 0 {
@@ -213,8 +221,8 @@ impl Run<'_> {
     }
 
     /// Counts what is lost from now until a later time.
-    pub(super) fn count_until(&mut self, lane: usize, until: f64) {
-        let time = self.moment.time[lane];
+    pub(crate) fn count_until(&mut self, lane: usize, until: f64) {
+        let time = self.state.time[lane];
         let duration = until - time;
         if duration <= 0.0 {
             return;
@@ -239,12 +247,12 @@ impl Run<'_> {
     }
 
     /// What a flow loses to the change now: slow + down, with corrupt, and corrupt alone.
-    pub(super) fn charged(&self, flow: usize, lane: usize) -> [f64; 3] {
+    pub(crate) fn charged(&self, flow: usize, lane: usize) -> [f64; 3] {
         let node = self.plan.flows[flow].node;
-        if self.moment.cohorts.iter().all(|cohort| cohort.quiet[node as usize]) {
+        if self.state.cohorts.iter().all(|cohort| cohort.quiet[node as usize]) {
             return [0.0; 3];
         }
-        let anyway = self.baseline.flow(flow, &self.courses[lane], lane);
+        let anyway = self.baseline.flow(flow, &self.progress[lane], lane);
         let now = [
             self.node_share(node, lane, Shares::unanswered),
             self.node_share(node, lane, Shares::failing),
@@ -254,7 +262,7 @@ impl Run<'_> {
     }
 
     /// The most that any flow loses now: slow + down, and with corrupt.
-    pub(super) fn charged_peak(&self, lane: usize) -> (f64, f64) {
+    pub(crate) fn charged_peak(&self, lane: usize) -> (f64, f64) {
         (0..self.plan.flows.len()).fold((0.0, 0.0), |(unanswered, failing), flow| {
             let charged = self.charged(flow, lane);
             (charged[0].max(unanswered), charged[1].max(failing))
@@ -262,34 +270,34 @@ impl Run<'_> {
     }
 
     /// What can only be said at the end.
-    pub(super) fn finish(&mut self) {
-        for held in &self.held {
+    pub(crate) fn finish(&mut self) {
+        for held in &self.pending_restarts {
             if held.at.is_infinite() {
-                self.record.oddities[held.service as usize][1] |= 1 << held.lane;
+                self.record.anomalies[held.service as usize].never_recovers |= 1 << held.lane;
             }
         }
-        for (oddities, restless) in self.record.oddities.iter_mut().zip(&self.moment.restless) {
-            oddities[2] |= restless;
+        for (anomalies, unsettled) in self.record.anomalies.iter_mut().zip(&self.state.unsettled) {
+            anomalies.unsettled |= unsettled;
         }
         if !self.plan.has_load {
             return;
         }
         for service in 0..self.plan.services.len() {
             let metastable = mask::<LANES>(|lane| {
-                let (course, time) = (&self.courses[lane], self.moment.time[lane]);
+                let (course, time) = (&self.progress[lane], self.state.time[lane]);
                 let is_held = self
-                    .held
+                    .pending_restarts
                     .iter()
                     .any(|it| it.lane == lane && it.service as usize == service && time < it.at);
                 course.ended_at.is_finite()
                     && time >= course.repair_at
-                    && self.moment.overload[service][lane] > SLACK
+                    && self.state.overload[service][lane] > SLACK
                     && !is_held
                     && self.is_failed(service as u32, lane)
                     && !self.baseline.is_overloaded(service, lane)
             });
-            self.record.oddities[service][0] = metastable;
-            self.record.oddities[service][2] |= self.loads.swings[service];
+            self.record.anomalies[service].metastable = metastable;
+            self.record.anomalies[service].unsettled |= self.loads.oscillates[service];
         }
     }
 }
@@ -301,8 +309,8 @@ struct Watch {
     slow: Lanes,
     corrupt: Lanes,
     /// The failing share after the step of each guard; the largest of an `any_of`.
-    left: [Lanes; Guard::ALL.len()],
-    has_acted: [bool; Guard::ALL.len()],
+    left: [Lanes; Protection::ALL.len()],
+    has_acted: [bool; Protection::ALL.len()],
 }
 
 impl Watch {
@@ -310,16 +318,16 @@ impl Watch {
         entered: all(0.0),
         slow: all(0.0),
         corrupt: all(0.0),
-        left: [all(0.0); Guard::ALL.len()],
-        has_acted: [false; Guard::ALL.len()],
+        left: [all(0.0); Protection::ALL.len()],
+        has_acted: [false; Protection::ALL.len()],
     };
 
     /// What held: the step after which less than `degraded` was left for good. What made it
     /// possible is named instead where most of what came in was slow and the caller gave up, or
     /// wrong and the caller noticed.
-    fn guard(&self, call: &Call, degraded: f64, lane: usize) -> Guard {
-        let (mut guard, mut was_held) = (Guard::Luck, false);
-        for step in Guard::STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {
+    fn guard(&self, call: &Call, degraded: f64, lane: usize) -> Protection {
+        let (mut guard, mut was_held) = (Protection::Propagation, false);
+        for step in Protection::STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {
             let is_held = self.left[step as usize][lane] < degraded;
             if is_held && !was_held {
                 guard = step;
@@ -328,11 +336,14 @@ impl Watch {
         }
         let half = 0.5 * self.entered[lane];
         match guard {
-            Guard::Redundancy | Guard::Retry | Guard::Fallback | Guard::Soft => {
+            Protection::Redundancy
+            | Protection::Retry
+            | Protection::Fallback
+            | Protection::Soft => {
                 if call.gives_up && self.slow[lane] > half {
-                    Guard::Timeout
+                    Protection::Timeout
                 } else if call.validates && self.corrupt[lane] > half {
-                    Guard::Validation
+                    Protection::Validation
                 } else {
                     guard
                 }
@@ -342,7 +353,7 @@ impl Watch {
     }
 }
 
-impl Steps<LANES> for Watch {
+impl CallObserver<LANES> for Watch {
     fn enters(&mut self, shares: &Shares) {
         for lane in 0..LANES {
             let failing = shares.failing(lane);
@@ -354,7 +365,7 @@ impl Steps<LANES> for Watch {
         }
     }
 
-    fn after(&mut self, guard: Guard, shares: &Shares) {
+    fn after(&mut self, guard: Protection, shares: &Shares) {
         self.has_acted[guard as usize] = true;
         let left = &mut self.left[guard as usize];
         for lane in 0..LANES {

@@ -6,49 +6,49 @@ use crate::compile::plan::{Call, Fallback, Group, Hit, NONE, Plan};
 
 /// Something whose failing time is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Watched {
+pub(crate) enum Watched {
     Node(u32),
     Entry(u32),
 }
 
 /// Something that is watched by guards that wait.
-pub(super) struct Limits {
-    pub(super) watched: Watched,
+pub(crate) struct Limits {
+    pub(crate) watched: Watched,
     /// After how long of failing something happens, each once, in order.
-    pub(super) after: Vec<f64>,
+    pub(crate) after: Vec<f64>,
     /// The nodes whose calls have those guards.
-    pub(super) by: Vec<u32>,
+    pub(crate) by: Vec<u32>,
 }
 
 /// In which trials things in a cycle only get worse as others do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OnlyWorsens {
+pub(crate) enum OnlyWorsens {
     Always,
     /// In those in which nothing answers wrongly.
-    WithoutLies,
+    UnlessCorrupting,
     Never,
 }
 
 /// What a run needs to know about a plan.
-pub(crate) struct Setup {
+pub(crate) struct PlanIndex {
     /// What guards watch, and after how long of failing something happens.
-    pub(super) limits: Vec<Limits>,
+    pub(crate) limits: Vec<Limits>,
     /// Services whose health a target domain can change.
-    pub(super) in_target_domains: Vec<u32>,
+    pub(crate) in_target_domains: Vec<u32>,
     /// By service: the targets that hit it or one of its endpoints.
-    pub(super) targets_of: Vec<Vec<u32>>,
+    pub(crate) targets_of: Vec<Vec<u32>>,
     /// Nodes that some restart waits for in vain if they are failed without the change.
-    pub(super) start_nodes: Vec<u32>,
+    pub(crate) start_nodes: Vec<u32>,
     /// By group: in which trials it is a cycle in which things only get worse as others do, so that
     /// any order of computing it ends at the same least fixed point.
-    pub(super) only_worsens: Vec<OnlyWorsens>,
+    pub(crate) only_worsens: Vec<OnlyWorsens>,
     /// Whether some cycle is such a one in trials in which nothing answers wrongly, and in no others:
     /// then trials of either sort are computed side by side.
-    pub(super) liars_last: bool,
+    pub(crate) corrupting_last: bool,
     /// By node: the number of its group.
-    pub(super) group_of: Vec<u32>,
+    pub(crate) group_of: Vec<u32>,
     /// Services that may crash.
-    pub(super) crashing: Vec<u32>,
+    pub(crate) crashing: Vec<u32>,
     /// Who refers to a node.
     callers: Rows<u32>,
     /// What brings traffic to a node.
@@ -57,11 +57,11 @@ pub(crate) struct Setup {
 
 /// A call that brings traffic to a node.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Arrival {
+pub(crate) struct Arrival {
     /// Where its traffic is kept: a member's, or, behind all members, a fallback's.
-    pub(super) slot: u32,
+    pub(crate) slot: u32,
     /// Its weight.
-    pub(super) weight: f64,
+    pub(crate) weight: f64,
 }
 
 /// Lists by number, in one piece of memory.
@@ -90,8 +90,8 @@ impl<T> Rows<T> {
     }
 }
 
-impl Setup {
-    pub(super) fn new(plan: &Plan) -> Self {
+impl PlanIndex {
+    pub(crate) fn new(plan: &Plan) -> Self {
         let mut targets_of = vec![Vec::new(); plan.services.len()];
         for (index, target) in plan.targets.iter().enumerate() {
             match target.hit {
@@ -105,7 +105,7 @@ impl Setup {
         let start_nodes: BTreeSet<u32> = plan
             .services
             .iter()
-            .flat_map(|service| &service.waits_for)
+            .flat_map(|service| &service.start_needs)
             .filter(|need| need.start_only)
             .flat_map(|need| need.any_of.iter().map(|(_, node)| *node))
             .collect();
@@ -115,7 +115,7 @@ impl Setup {
             in_target_domains: services().filter(|it| is_in_target_domain(plan, *it)).collect(),
             targets_of,
             start_nodes: start_nodes.into_iter().collect(),
-            liars_last: only_worsens.contains(&OnlyWorsens::WithoutLies),
+            corrupting_last: only_worsens.contains(&OnlyWorsens::UnlessCorrupting),
             only_worsens,
             group_of: (0..)
                 .zip(&plan.groups)
@@ -129,13 +129,13 @@ impl Setup {
 
     /// Who refers to a node.
     #[inline]
-    pub(super) fn callers_of(&self, node: usize) -> &[u32] {
+    pub(crate) fn callers_of(&self, node: usize) -> &[u32] {
         self.callers.row(node)
     }
 
     /// What brings traffic to a node.
     #[inline]
-    pub(super) fn arrivals_at(&self, node: usize) -> &[Arrival] {
+    pub(crate) fn arrivals_at(&self, node: usize) -> &[Arrival] {
         self.arrivals.row(node)
     }
 }
@@ -145,7 +145,7 @@ impl Setup {
 /// and a wrong answer that nobody notices may turn into a failure that
 /// is caught. Everything else lets through at least as much the more comes in.
 fn only_worsens(plan: &Plan) -> Vec<OnlyWorsens> {
-    let may_lie = plan.targets.iter().any(|target| target.modes[2] > 0.0);
+    let may_corrupt = plan.targets.iter().any(|target| target.modes[2] > 0.0);
     let catches = |call: &Call| {
         call.retries > 0
             || call.soft
@@ -162,8 +162,8 @@ fn only_worsens(plan: &Plan) -> Vec<OnlyWorsens> {
         };
         if calls().any(hides) {
             OnlyWorsens::Never
-        } else if may_lie && calls().any(|call| catches(call) && !call.validates) {
-            OnlyWorsens::WithoutLies
+        } else if may_corrupt && calls().any(|call| catches(call) && !call.validates) {
+            OnlyWorsens::UnlessCorrupting
         } else {
             OnlyWorsens::Always
         }
@@ -220,10 +220,10 @@ fn limits(plan: &Plan) -> Vec<Limits> {
                 watch_members(ttl);
             }
             if let Some(holds) = call.buffer().map(|buffer| buffer.holds) {
-                if call.waited() == NONE {
+                if call.buffer_slot() == NONE {
                     watch_members(holds);
                 } else {
-                    let watched = Watched::Entry(call.waited());
+                    let watched = Watched::Entry(call.buffer_slot());
                     of_entries.push(Limits { watched, after: vec![holds], by: vec![caller] });
                 }
             }

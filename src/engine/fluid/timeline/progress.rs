@@ -1,24 +1,24 @@
 //! The course of a trial: rollout, gates, detection, rollback, and what comes next.
 
-use super::call::SLACK;
-use super::lanes::has;
-use super::run::Run;
 use crate::compile::plan::{Delay, Schedule};
+use crate::engine::fluid::propagation::call_pipeline::SLACK;
+use crate::engine::fluid::run::Run;
+use crate::engine::fluid::state::lanes::has;
 use crate::engine::outcome::DetectedBy;
-use crate::engine::tape::Event;
+use crate::engine::trace::Event;
 
 /// Where one trial stands.
 #[derive(Clone, Debug)]
-pub(super) struct Course {
+pub(crate) struct TrialProgress {
     /// Whether it is still being followed.
-    pub(super) alive: bool,
+    pub(crate) alive: bool,
     /// Whether this is the same trial without the change.
-    pub(super) without_change: bool,
-    pub(super) exposure: f64,
+    pub(crate) without_change: bool,
+    pub(crate) exposure: f64,
     stage: usize,
     stage_end: f64,
-    pub(super) detected_at: f64,
-    pub(super) detected_by: DetectedBy,
+    pub(crate) detected_at: f64,
+    pub(crate) detected_by: DetectedBy,
     /// When the clock that started will have run; infinite before it starts.
     ordinary_at: f64,
     corrupt_at: f64,
@@ -26,21 +26,21 @@ pub(super) struct Course {
     rollback_at: f64,
     kill_at: f64,
     /// When the cause ended.
-    pub(super) ended_at: f64,
-    pub(super) repair_at: f64,
+    pub(crate) ended_at: f64,
+    pub(crate) repair_at: f64,
     /// Whether a rollback took every broken target down.
-    pub(super) worsened: bool,
+    pub(crate) worsened: bool,
     /// Whether some target has been failing for some time: what a gate can see.
-    pub(super) has_shown: bool,
+    pub(crate) has_shown: bool,
     /// The step of the baseline that holds now.
-    pub(super) base_step: usize,
+    pub(crate) base_step: usize,
 }
 
 const NEVER: f64 = f64::INFINITY;
 
-impl Course {
+impl TrialProgress {
     /// The start of a trial.
-    pub(super) fn start(schedule: Option<&Schedule>) -> Self {
+    pub(crate) fn start(schedule: Option<&Schedule>) -> Self {
         let first = schedule.map(|schedule| schedule.stages[0]);
         Self {
             alive: true,
@@ -82,14 +82,14 @@ fn stage_end(schedule: &Schedule, stage: usize, now: f64) -> f64 {
 
 impl Run<'_> {
     /// Everything that happens at the present time of a lane, before its moment is computed.
-    pub(super) fn events(&mut self, lane: usize) {
-        let time = self.moment.time[lane];
+    pub(crate) fn events(&mut self, lane: usize) {
+        let time = self.state.time[lane];
         self.act(lane);
         if let Some(schedule) = &self.plan.schedule
-            && !self.courses[lane].without_change
+            && !self.progress[lane].without_change
         {
             self.end_cause_if_due(lane, time, schedule);
-            let course = &mut self.courses[lane];
+            let course = &mut self.progress[lane];
             if !course.is_detected() && time >= course.ordinary_at.min(course.corrupt_at) {
                 let by = if course.ordinary_at <= course.corrupt_at {
                     DetectedBy::Alert
@@ -102,45 +102,45 @@ impl Run<'_> {
             self.gates_and_stages(lane, time, schedule);
         }
         self.arm_targets(lane, time);
-        self.baseline.advance(&mut self.courses[lane], lane, time);
+        self.baseline.advance(&mut self.progress[lane], lane, time);
     }
 
     fn end_cause_if_due(&mut self, lane: usize, time: f64, schedule: &Schedule) {
-        if self.courses[lane].ended_at.is_finite() {
+        if self.progress[lane].ended_at.is_finite() {
             return;
         }
-        if time >= self.courses[lane].kill_at {
+        if time >= self.progress[lane].kill_at {
             self.end(lane, time, schedule, true);
-        } else if time >= self.courses[lane].rollback_at {
-            self.courses[lane].rollback_at = NEVER;
-            if has(self.world.rollback_worsens, lane) {
-                self.courses[lane].worsened = true;
+        } else if time >= self.progress[lane].rollback_at {
+            self.progress[lane].rollback_at = NEVER;
+            if has(self.sampled.rollback_worsens, lane) {
+                self.progress[lane].worsened = true;
                 self.note(lane, Event::RollbackWorsened);
-            } else if has(self.world.rollback_works, lane) {
+            } else if has(self.sampled.rollback_works, lane) {
                 self.end(lane, time, schedule, false);
             }
         }
     }
 
     /// Ends the cause by hand.
-    pub(super) fn cause_taken_away(&mut self, lane: usize) {
+    pub(crate) fn cause_taken_away(&mut self, lane: usize) {
         if let Some(schedule) = &self.plan.schedule {
-            self.end(lane, self.moment.time[lane], schedule, false);
+            self.end(lane, self.state.time[lane], schedule, false);
         }
     }
 
     fn end(&mut self, lane: usize, time: f64, schedule: &Schedule, by_switch: bool) {
         self.note(lane, Event::CauseEnds { by_switch });
-        let delay = self.world.repair[lane];
-        self.courses[lane].repair_at = if schedule.repair.is_some() { time + delay } else { time };
+        let delay = self.sampled.repair[lane];
+        self.progress[lane].repair_at = if schedule.repair.is_some() { time + delay } else { time };
         self.end_cause(lane, time);
     }
 
     fn gates_and_stages(&mut self, lane: usize, time: f64, schedule: &Schedule) {
-        while !self.courses[lane].is_detected() && time >= self.courses[lane].stage_end {
-            let course = &mut self.courses[lane];
+        while !self.progress[lane].is_detected() && time >= self.progress[lane].stage_end {
+            let course = &mut self.progress[lane];
             let stage = course.stage;
-            if course.has_shown && has(self.world.gates[stage], lane) {
+            if course.has_shown && has(self.sampled.gates[stage], lane) {
                 course.detect(time, DetectedBy::Gate);
                 self.note(lane, Event::Detected(DetectedBy::Gate));
                 continue;
@@ -163,55 +163,55 @@ impl Run<'_> {
 
     /// Starts the onset of targets that the exposure has reached.
     fn arm_targets(&mut self, lane: usize, time: f64) {
-        let exposure = self.courses[lane].exposure;
+        let exposure = self.progress[lane].exposure;
         for (target, it) in self.plan.targets.iter().enumerate() {
             let from = &mut self.fails_from[target][lane];
             if from.is_infinite() && exposure > 0.0 && exposure >= it.min_exposure {
-                let onset = self.world.targets[target].onset[lane];
+                let onset = self.sampled.targets[target].onset[lane];
                 *from = if self.plan.schedule.is_some() { time + onset } else { time };
             }
         }
     }
 
     /// Starts clocks by what the moment shows, and plans the way back once detected.
-    pub(super) fn clocks(&mut self, lane: usize) {
+    pub(crate) fn clocks(&mut self, lane: usize) {
         let Some(schedule) = &self.plan.schedule else { return };
-        let time = self.moment.time[lane];
-        if !self.courses[lane].is_detected() {
+        let time = self.state.time[lane];
+        if !self.progress[lane].is_detected() {
             let limit = schedule.alert_threshold + SLACK;
             let (unanswered, failing) = self.charged_peak(lane);
             let (ordinary, corrupt) = (unanswered > limit, failing > limit && unanswered <= limit);
-            if ordinary && self.courses[lane].ordinary_at.is_infinite() {
-                let delay = self.delay(&schedule.detection, self.world.detection[lane], lane);
-                self.courses[lane].ordinary_at = time + delay;
+            if ordinary && self.progress[lane].ordinary_at.is_infinite() {
+                let delay = self.delay(&schedule.detection, self.sampled.detection[lane], lane);
+                self.progress[lane].ordinary_at = time + delay;
                 self.note(lane, Event::AlertStarts(time + delay));
             }
-            if corrupt && self.courses[lane].corrupt_at.is_infinite() {
-                let drawn = self.world.detection_corrupt[lane];
+            if corrupt && self.progress[lane].corrupt_at.is_infinite() {
+                let drawn = self.sampled.detection_corrupt[lane];
                 let delay = self.delay(&schedule.detection_corrupt, drawn, lane);
-                self.courses[lane].corrupt_at = time + delay;
+                self.progress[lane].corrupt_at = time + delay;
                 self.note(lane, Event::WrongAnswersStart(time + delay));
             }
         }
-        if self.courses[lane].is_detected() && !self.courses[lane].is_rollback_planned {
+        if self.progress[lane].is_detected() && !self.progress[lane].is_rollback_planned {
             self.plan_rollback(lane, time, schedule);
         }
     }
 
     fn plan_rollback(&mut self, lane: usize, time: f64, schedule: &Schedule) {
-        let world = &self.world;
-        self.courses[lane].is_rollback_planned = true;
-        if has(world.rollback_works | world.rollback_worsens, lane) {
-            let delay = self.delay(&schedule.rollback, world.rollback[lane], lane);
-            self.courses[lane].rollback_at = time + delay;
+        let sampled = &self.sampled;
+        self.progress[lane].is_rollback_planned = true;
+        if has(sampled.rollback_works | sampled.rollback_worsens, lane) {
+            let delay = self.delay(&schedule.rollback, sampled.rollback[lane], lane);
+            self.progress[lane].rollback_at = time + delay;
         }
         if let Some(kill_switch) = &schedule.kill_switch
-            && has(world.kill_switch_works, lane)
+            && has(sampled.kill_switch_works, lane)
         {
-            let delay = self.delay(kill_switch, world.kill_switch[lane], lane);
-            self.courses[lane].kill_at = time + delay;
+            let delay = self.delay(kill_switch, sampled.kill_switch[lane], lane);
+            self.progress[lane].kill_at = time + delay;
         }
-        let planned = self.courses[lane].rollback_at.min(self.courses[lane].kill_at);
+        let planned = self.progress[lane].rollback_at.min(self.progress[lane].kill_at);
         self.note(lane, Event::RollbackStarts(planned));
     }
 
@@ -222,8 +222,8 @@ impl Run<'_> {
     }
 
     /// The next time at which something may change in a lane.
-    pub(super) fn next_time(&self, lane: usize, end: f64) -> f64 {
-        let (time, course) = (self.moment.time[lane], &self.courses[lane]);
+    pub(crate) fn next_time(&self, lane: usize, end: f64) -> f64 {
+        let (time, course) = (self.state.time[lane], &self.progress[lane]);
         let mut next = end;
         // What is due is taken even if it is due now: it was not known when this moment began.
         let mut due = |at: f64| next = next.min(at.max(time));
@@ -238,14 +238,14 @@ impl Run<'_> {
                 due(course.kill_at);
             }
         }
-        due(self.acts.next_time(self.plan, lane, course.without_change));
+        due(self.interventions.next_time(self.plan, lane, course.without_change));
         let mut later = |at: f64| {
             if at > time {
                 next = next.min(at);
             }
         };
         if !course.without_change && course.ended_at.is_infinite() {
-            for (from, it) in self.fails_from.iter().zip(&self.world.targets) {
+            for (from, it) in self.fails_from.iter().zip(&self.sampled.targets) {
                 if has(it.broken, lane) {
                     later(from[lane]);
                 }
@@ -254,12 +254,12 @@ impl Run<'_> {
         later(course.repair_at);
         later(self.next_added(lane, time));
         later(self.next_repair(lane, time));
-        for held in self.held.iter().filter(|held| held.lane == lane) {
+        for held in self.pending_restarts.iter().filter(|held| held.lane == lane) {
             let warmup = self.plan.services[held.service as usize].warmup;
             later(self.next_ramp(held.at, warmup, time));
         }
-        for limits in &self.setup.limits {
-            for cohort in &self.moment.cohorts {
+        for limits in &self.index_of_plan.limits {
+            for cohort in &self.state.cohorts {
                 let since = cohort.failing_since(limits.watched)[lane];
                 if since.is_finite() {
                     limits.after.iter().for_each(|after| later(since + after));

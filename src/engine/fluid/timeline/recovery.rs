@@ -3,32 +3,32 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use super::call::SLACK;
-use super::lanes::{Shares, has};
-use super::run::Run;
 use crate::compile::plan::StartNeed;
-use crate::engine::tape::Event;
+use crate::engine::fluid::propagation::call_pipeline::SLACK;
+use crate::engine::fluid::run::Run;
+use crate::engine::fluid::state::lanes::{Shares, has};
+use crate::engine::trace::Event;
 
 /// A service that must restart in one trial, and what it suffers until then.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
-    pub(super) lane: usize,
-    pub(super) service: u32,
+pub(crate) struct PendingRestart {
+    pub(crate) lane: usize,
+    pub(crate) service: u32,
     /// When it serves again; infinite for never.
-    pub(super) at: f64,
+    pub(crate) at: f64,
     /// Whether it failed through its calls: then what it keeps does not add to what they do.
-    pub(super) crashed: bool,
+    pub(crate) crashed: bool,
     /// Whether a target domain took it down: then it fails fast, and is not overloaded.
-    pub(super) fell: bool,
+    pub(crate) fell: bool,
     /// The share of it that restarts: 1 but for what operators start anew in part.
-    pub(super) part: f64,
+    pub(crate) part: f64,
     /// For each of its nodes and each cohort the slow and the down share that it keeps.
     shares: Vec<(u32, Vec<(f64, f64)>)>,
 }
 
-impl Held {
+impl PendingRestart {
     /// The slow and down share that a node keeps until the restart.
-    pub(super) fn share_of(&self, node: u32, cohort: usize) -> (f64, f64) {
+    pub(crate) fn share_of(&self, node: u32, cohort: usize) -> (f64, f64) {
         let kept = self.shares.iter().find(|(held, _)| *held == node);
         kept.map_or((0.0, 0.0), |(_, shares)| shares[cohort])
     }
@@ -36,29 +36,29 @@ impl Held {
 
 impl Run<'_> {
     /// Ends the cause in one lane: decides from the last moment what must restart, and when.
-    pub(super) fn end_cause(&mut self, lane: usize, time: f64) {
-        let mut restarting: BTreeMap<u32, Held> = BTreeMap::new();
+    pub(crate) fn end_cause(&mut self, lane: usize, time: f64) {
+        let mut restarting: BTreeMap<u32, PendingRestart> = BTreeMap::new();
         for service in 0..self.plan.services.len() as u32 {
             let index = service as usize;
-            let mut targets = self.setup.targets_of[index].iter();
+            let mut targets = self.index_of_plan.targets_of[index].iter();
             let fell = has(self.fallen[index], lane);
             if fell || targets.any(|target| self.must_restart(*target, lane)) {
                 restarting.insert(service, self.hold_target(service, lane));
             }
         }
-        for service in &self.setup.crashing {
+        for service in &self.index_of_plan.crashing {
             if let Some(node) = self.crashed_node(*service, lane) {
                 let hold = || self.hold_crash(*service, node, lane);
                 restarting.entry(*service).or_insert_with(hold);
             }
         }
-        self.courses[lane].ended_at = time;
+        self.progress[lane].ended_at = time;
         self.hold_all(restarting, lane, time);
     }
 
     /// The same for one service alone, while others are still broken.
-    pub(super) fn end_cause_at(&mut self, service: u32, lane: usize, time: f64) {
-        let mut targets = self.setup.targets_of[service as usize].iter();
+    pub(crate) fn end_cause_at(&mut self, service: u32, lane: usize, time: f64) {
+        let mut targets = self.index_of_plan.targets_of[service as usize].iter();
         if targets.any(|target| self.must_restart(*target, lane)) {
             let held = self.hold_target(service, lane);
             self.hold_all(BTreeMap::from([(service, held)]), lane, time);
@@ -66,14 +66,14 @@ impl Run<'_> {
     }
 
     /// Starts a share of a service anew, or lets it wait for nothing any more.
-    pub(super) fn restart(&mut self, service: u32, lane: usize, share: f64) {
-        let time = self.moment.time[lane];
+    pub(crate) fn restart(&mut self, service: u32, lane: usize, share: f64) {
+        let time = self.state.time[lane];
         let at = time + self.plan.services[service as usize].restart;
-        let overload = &mut self.moment.overload[service as usize][lane];
+        let overload = &mut self.state.overload[service as usize][lane];
         *overload *= 1.0 - share;
-        self.moment.touch_service(service);
+        self.state.touch_service(service);
         let waiting = self
-            .held
+            .pending_restarts
             .iter_mut()
             .find(|it| it.lane == lane && it.service == service && time < it.at);
         if let Some(held) = waiting {
@@ -81,27 +81,27 @@ impl Run<'_> {
             return;
         }
         let held = self.hold(service, lane, |_, _| (0.0, share));
-        self.afflict(service);
-        self.replace(Held { at, fell: share >= 1.0, part: share, ..held });
+        self.register_affected(service);
+        self.replace(PendingRestart { at, fell: share >= 1.0, part: share, ..held });
     }
 
-    fn hold_all(&mut self, restarting: BTreeMap<u32, Held>, lane: usize, time: f64) {
+    fn hold_all(&mut self, restarting: BTreeMap<u32, PendingRestart>, lane: usize, time: f64) {
         if restarting.is_empty() {
             return;
         }
         let at = self.restart_times(&restarting, lane, time);
         for (service, mut held) in restarting {
             held.at = at.get(&service).copied().unwrap_or(f64::INFINITY);
-            self.afflict(service);
+            self.register_affected(service);
             self.note(lane, Event::Restarts(service, held.at));
             self.replace(held);
         }
     }
 
     /// Holds a service, whatever held it before.
-    fn replace(&mut self, held: Held) {
-        self.held.retain(|it| it.lane != held.lane || it.service != held.service);
-        self.held.push(held);
+    fn replace(&mut self, held: PendingRestart) {
+        self.pending_restarts.retain(|it| it.lane != held.lane || it.service != held.service);
+        self.pending_restarts.push(held);
     }
 
     /// The worst node of a service that crashes when its calls fail, if they have.
@@ -112,38 +112,43 @@ impl Run<'_> {
             .nodes_of(service)
             .reduce(|worst, node| if unanswered(node) > unanswered(worst) { node } else { worst });
         worst.filter(|node| {
-            let is_up = !has(self.world.down[service as usize], lane);
+            let is_up = !has(self.sampled.down[service as usize], lane);
             is_up && unanswered(*node) >= self.plan.failed - SLACK
         })
     }
 
     /// What a service keeps that targets or their domains broke.
-    fn hold_target(&self, service: u32, lane: usize) -> Held {
+    fn hold_target(&self, service: u32, lane: usize) -> PendingRestart {
         let fell = has(self.fallen[service as usize], lane);
         let keeps = |node, cohort| {
             if fell { (0.0, 1.0) } else { self.lasting_harm(node, cohort, lane) }
         };
-        Held { fell, ..self.hold(service, lane, keeps) }
+        PendingRestart { fell, ..self.hold(service, lane, keeps) }
     }
 
     /// What a crashed service keeps, in all its nodes: what was slow and down in the worst.
-    fn hold_crash(&self, service: u32, worst: u32, lane: usize) -> Held {
+    fn hold_crash(&self, service: u32, worst: u32, lane: usize) -> PendingRestart {
         let keeps = |_, cohort: usize| {
-            let shares = &self.moment.cohorts[cohort].shares[worst as usize];
+            let shares = &self.state.cohorts[cohort].shares[worst as usize];
             (shares.slow[lane], shares.down[lane])
         };
-        Held { crashed: true, ..self.hold(service, lane, keeps) }
+        PendingRestart { crashed: true, ..self.hold(service, lane, keeps) }
     }
 
-    fn hold(&self, service: u32, lane: usize, keeps: impl Fn(u32, usize) -> (f64, f64)) -> Held {
-        let cohorts = self.moment.cohorts.len();
+    fn hold(
+        &self,
+        service: u32,
+        lane: usize,
+        keeps: impl Fn(u32, usize) -> (f64, f64),
+    ) -> PendingRestart {
+        let cohorts = self.state.cohorts.len();
         let shares = self
             .plan
             .nodes_of(service)
             .map(|node| (node, (0..cohorts).map(|cohort| keeps(node, cohort)).collect()))
             .collect();
         let (at, part) = (f64::INFINITY, 1.0);
-        Held { lane, service, at, crashed: false, fell: false, part, shares }
+        PendingRestart { lane, service, at, crashed: false, fell: false, part, shares }
     }
 
     /// When each of these services serves again. One that waits for itself in a circle, or for
@@ -153,21 +158,22 @@ impl Run<'_> {
     /// which they come back, so the earliest members of an `any_of` are known when they are needed.
     fn restart_times(
         &self,
-        restarting: &BTreeMap<u32, Held>,
+        restarting: &BTreeMap<u32, PendingRestart>,
         lane: usize,
         ended: f64,
     ) -> BTreeMap<u32, f64> {
         // What restarts already has its time.
-        let waits =
-            |it: &&Held| it.lane == lane && ended < it.at && !restarting.contains_key(&it.service);
+        let waits = |it: &&PendingRestart| {
+            it.lane == lane && ended < it.at && !restarting.contains_key(&it.service)
+        };
         let waiting: BTreeMap<u32, f64> =
-            self.held.iter().filter(waits).map(|it| (it.service, it.at)).collect();
+            self.pending_restarts.iter().filter(waits).map(|it| (it.service, it.at)).collect();
         let not_there: BTreeSet<u32> = restarting.keys().chain(waiting.keys()).copied().collect();
         let mut open: BTreeMap<u32, Vec<(&StartNeed, u32)>> = BTreeMap::new();
         let mut waited_for: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
         for service in restarting.keys() {
             let mut needs = Vec::new();
-            for need in &self.plan.services[*service as usize].waits_for {
+            for need in &self.plan.services[*service as usize].start_needs {
                 let still = self.still_needed(need, &not_there, lane);
                 if still > 0 {
                     needs.push((need, still));

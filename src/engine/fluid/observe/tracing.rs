@@ -1,69 +1,70 @@
 //! Takes down everything that happens in one lane.
 
-use super::lanes::has;
-use super::run::Run;
-use super::world::Mode;
-use crate::engine::tape::{Event, Moment, State, Tape};
+use crate::engine::fluid::run::Run;
+use crate::engine::fluid::state::lanes::has;
+use crate::engine::fluid::state::sampled_trials::Mode;
+use crate::engine::trace::{Event, State, Trace, TraceStep};
 
 /// A lane of which everything is taken down.
-pub(super) struct Taped {
-    pub(super) lane: usize,
-    pub(super) tape: Tape,
+pub(crate) struct TracedLane {
+    pub(crate) lane: usize,
+    pub(crate) trace: Trace,
     /// Events since the last moment.
     events: Vec<Event>,
     /// Targets that were failing at the last moment.
     failing: Vec<bool>,
 }
 
-impl Taped {
-    pub(super) fn new(lane: usize) -> Self {
-        Self { lane, tape: Tape::default(), events: Vec::new(), failing: Vec::new() }
+impl TracedLane {
+    pub(crate) fn new(lane: usize) -> Self {
+        Self { lane, trace: Trace::default(), events: Vec::new(), failing: Vec::new() }
     }
 }
 
 impl Run<'_> {
     /// Takes down an event, if somebody wants to know of this lane.
-    pub(super) fn note(&mut self, lane: usize, event: Event) {
-        if let Some(taped) = self.taped.as_mut().filter(|taped| taped.lane == lane) {
-            taped.events.push(event);
+    pub(crate) fn note(&mut self, lane: usize, event: Event) {
+        if let Some(traced) = self.traced.as_mut().filter(|traced| traced.lane == lane) {
+            traced.events.push(event);
         }
     }
 
     /// Takes down the present moment.
-    pub(super) fn tape_moment(&mut self, lanes: u8) {
-        let Some(mut taped) = self.taped.take() else { return };
-        let lane = taped.lane;
+    pub(crate) fn trace_step(&mut self, lanes: u8) {
+        let Some(mut traced) = self.traced.take() else { return };
+        let lane = traced.lane;
         if has(lanes, lane) {
-            let time = self.moment.time[lane];
-            let mut events = std::mem::take(&mut taped.events);
-            self.tape_targets(&mut taped, &mut events);
-            let restarted = self.held.iter().filter(|held| held.lane == lane && held.at == time);
+            let time = self.state.time[lane];
+            let mut events = std::mem::take(&mut traced.events);
+            self.trace_targets(&mut traced, &mut events);
+            let restarted =
+                self.pending_restarts.iter().filter(|held| held.lane == lane && held.at == time);
             events.extend(restarted.map(|held| Event::Restarted(held.service)));
-            if self.courses[lane].repair_at == time && time > self.courses[lane].ended_at {
+            if self.progress[lane].repair_at == time && time > self.progress[lane].ended_at {
                 events.push(Event::Repaired);
             }
-            let moment = Moment {
+            let step = TraceStep {
                 from: time,
                 until: time,
-                exposure: self.courses[lane].exposure,
+                exposure: self.progress[lane].exposure,
                 events,
                 units: self.units_now(lane),
                 overloads: self.overloads_now(lane),
                 lost: 0.0,
             };
-            taped.tape.moments.push(moment);
+            traced.trace.steps.push(step);
         }
-        self.taped = Some(taped);
+        self.traced = Some(traced);
     }
 
     /// Notes which targets have begun to fail since the last moment.
-    fn tape_targets(&self, taped: &mut Taped, events: &mut Vec<Event>) {
-        let lane = taped.lane;
-        taped.failing.resize(self.plan.targets.len(), false);
-        for (target, was_failing) in taped.failing.iter_mut().enumerate() {
+    fn trace_targets(&self, traced: &mut TracedLane, events: &mut Vec<Event>) {
+        let lane = traced.lane;
+        traced.failing.resize(self.plan.targets.len(), false);
+        for (target, was_failing) in traced.failing.iter_mut().enumerate() {
             let fails = self.target_shares[target].iter().any(|shares| shares[lane] > 0.0);
             if fails && !*was_failing {
-                let mode = match self.world.targets[target].mode[lane] {
+                let mode = match self.sampled.targets[target].mode[lane] {
                     Mode::Down => 0,
                     Mode::Slow => 1,
                     Mode::Corrupt => 2,
@@ -99,28 +100,28 @@ impl Run<'_> {
             return Vec::new();
         }
         (0..self.plan.services.len())
-            .filter(|service| self.moment.overload[*service][lane] > 0.0)
+            .filter(|service| self.state.overload[*service][lane] > 0.0)
             .map(|service| {
                 let (load, capacity) =
                     (self.loads.load[service][lane], self.loads.capacity[service][lane]);
-                (service as u32, load, capacity, self.moment.overload[service][lane])
+                (service as u32, load, capacity, self.state.overload[service][lane])
             })
             .collect()
     }
 
     /// Takes down until when the present moment holds, and what is lost in it.
-    pub(super) fn tape_until(&mut self, lane: usize, until: f64) {
-        if self.taped.as_ref().is_none_or(|taped| taped.lane != lane) {
+    pub(crate) fn trace_until(&mut self, lane: usize, until: f64) {
+        if self.traced.as_ref().is_none_or(|traced| traced.lane != lane) {
             return;
         }
-        let duration = until - self.moment.time[lane];
+        let duration = until - self.state.time[lane];
         let rates = self.plan.flows.iter().map(|flow| flow.rate).enumerate();
         let lost = rates.filter(|(_, rate)| !rate.is_nan());
         let lost: f64 =
             lost.map(|(flow, rate)| rate * self.charged(flow, lane)[1] * duration).sum();
-        let taped = self.taped.as_mut().expect("just looked at");
-        if let Some(moment) = taped.tape.moments.last_mut() {
-            (moment.until, moment.lost) = (until, lost);
+        let traced = self.traced.as_mut().expect("just looked at");
+        if let Some(step) = traced.trace.steps.last_mut() {
+            (step.until, step.lost) = (until, lost);
         }
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! A plan without any of it keeps all of this empty, and pays for a test here and there.
 
-use super::call::SLACK;
-use super::lanes::{LANES, Lanes, Left, Shares, all, has, mask, ones, same};
-use super::run::Run;
-use crate::compile::acts::{Deed, Does};
+use crate::compile::interventions::{Intervention, InterventionKind};
 use crate::compile::plan::{Hit, NONE, Plan};
+use crate::engine::fluid::propagation::call_pipeline::SLACK;
+use crate::engine::fluid::run::Run;
+use crate::engine::fluid::state::lanes::{
+    LANES, Lanes, Shares, SurvivalProducts, all, has, mask, ones, same,
+};
 use crate::engine::simd::array;
-use crate::engine::tape::Event;
+use crate::engine::trace::Event;
 
 /// What has been done so far.
 #[derive(Default)]
-pub(super) struct Acts {
+pub(crate) struct AppliedInterventions {
     /// Whether anything is ever done.
     is_used: bool,
     /// By lane: the next of what operators do.
@@ -69,9 +71,9 @@ const IDLE: RuleState = RuleState {
     times: 0,
 };
 
-impl Acts {
-    pub(super) fn new(plan: &Plan) -> Self {
-        if plan.acts.is_empty() {
+impl AppliedInterventions {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        if plan.interventions.is_empty() {
             return Self::default();
         }
         let of_services = || vec![all(0.0); plan.services.len()];
@@ -82,13 +84,13 @@ impl Acts {
             taken: of_services(),
             mended: vec![all(0.0); plan.targets.len()],
             ended: vec![all(f64::INFINITY); plan.targets.len()],
-            rules: vec![[IDLE; LANES]; plan.acts.automations.len()],
+            rules: vec![[IDLE; LANES]; plan.interventions.automations.len()],
             ..Self::default()
         }
     }
 
     /// Nothing has been done yet.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         if !self.is_used {
             return;
         }
@@ -110,17 +112,19 @@ impl Acts {
     }
 
     /// When a target was mended or switched off by itself.
-    pub(super) fn ended_at(&self, target: usize, lane: usize) -> f64 {
+    pub(crate) fn ended_at(&self, target: usize, lane: usize) -> f64 {
         if self.is_used { self.ended[target][lane] } else { f64::INFINITY }
     }
 
     /// When the next thing happens that is known by now.
-    pub(super) fn next_time(&self, plan: &Plan, lane: usize, without_change: bool) -> f64 {
+    pub(crate) fn next_time(&self, plan: &Plan, lane: usize, without_change: bool) -> f64 {
         let mut next = f64::INFINITY;
         if !self.is_used {
             return next;
         }
-        if let (Some(action), false) = (plan.acts.actions.get(self.next[lane]), without_change) {
+        if let (Some(action), false) =
+            (plan.interventions.actions.get(self.next[lane]), without_change)
+        {
             next = action.at;
         }
         self.rules.iter().fold(next, |next, rule| next.min(rule[lane].due).min(rule[lane].undo))
@@ -129,63 +133,68 @@ impl Acts {
 
 impl Run<'_> {
     /// Gives places to note what they suffer to all that may be turned away or switched off.
-    pub(super) fn find_acted_on(&mut self) {
+    pub(crate) fn register_intervention_targets(&mut self) {
         let plan = self.plan;
-        for deed in plan.acts.deeds() {
-            if !matches!(deed.does, Does::TurnAway | Does::SwitchOff | Does::TakeCapacity) {
+        for intervention in plan.interventions.iter() {
+            if !matches!(
+                intervention.kind,
+                InterventionKind::Shed
+                    | InterventionKind::Disable
+                    | InterventionKind::RemoveCapacity
+            ) {
                 continue;
             }
-            deed.services.iter().for_each(|service| self.afflict(*service));
-            if deed.services.is_empty() {
-                plan.flows.iter().for_each(|flow| self.afflict_node(flow.node));
+            intervention.services.iter().for_each(|service| self.register_affected(*service));
+            if intervention.services.is_empty() {
+                plan.flows.iter().for_each(|flow| self.register_affected_node(flow.node));
             }
         }
     }
 
     /// Does what is due in a lane: operators first.
-    pub(super) fn act(&mut self, lane: usize) {
-        if !self.acts.is_used {
+    pub(crate) fn act(&mut self, lane: usize) {
+        if !self.interventions.is_used {
             return;
         }
-        let (plan, time) = (self.plan, self.moment.time[lane]);
-        while !self.courses[lane].without_change
-            && let Some(action) = plan.acts.actions.get(self.acts.next[lane])
+        let (plan, time) = (self.plan, self.state.time[lane]);
+        while !self.progress[lane].without_change
+            && let Some(action) = plan.interventions.actions.get(self.interventions.next[lane])
             && action.at <= time
         {
-            self.acts.next[lane] += 1;
-            self.perform(lane, &action.deed, NONE, NONE);
+            self.interventions.next[lane] += 1;
+            self.perform(lane, &action.intervention, NONE, NONE);
         }
-        for (index, rule) in plan.acts.automations.iter().enumerate() {
-            let state = &mut self.acts.rules[index][lane];
+        for (index, rule) in plan.interventions.automations.iter().enumerate() {
+            let state = &mut self.interventions.rules[index][lane];
             if state.undo <= time {
                 state.undo = f64::INFINITY;
                 let done = std::mem::take(&mut state.done);
-                self.take_back(lane, &rule.deed, index as u32, done);
+                self.take_back(lane, &rule.intervention, index as u32, done);
             } else if state.due <= time {
                 state.due = f64::INFINITY;
                 state.times += 1;
-                state.done += rule.deed.share;
+                state.done += rule.intervention.share;
                 state.rests_until = time + rule.every;
-                self.perform(lane, &rule.deed, rule.service, index as u32);
+                self.perform(lane, &rule.intervention, rule.service, index as u32);
             }
         }
     }
 
     /// Lets automations look at the moment.
-    pub(super) fn watch(&mut self, lane: usize) {
-        if !self.acts.is_used {
+    pub(crate) fn watch(&mut self, lane: usize) {
+        if !self.interventions.is_used {
             return;
         }
-        let time = self.moment.time[lane];
-        for (index, rule) in self.plan.acts.automations.iter().enumerate() {
+        let time = self.state.time[lane];
+        for (index, rule) in self.plan.interventions.automations.iter().enumerate() {
             let failing = self
                 .plan
                 .nodes_of(rule.watches)
                 .map(|node| self.node_share(node, lane, Shares::failing))
                 .fold(0.0, f64::max);
-            let is_able = self.acts.off[rule.service as usize][lane] < 1.0
+            let is_able = self.interventions.off[rule.service as usize][lane] < 1.0
                 && !self.is_failed(rule.service, lane);
-            let state = &mut self.acts.rules[index][lane];
+            let state = &mut self.interventions.rules[index][lane];
             let holds = failing >= rule.failing - SLACK;
             state.since = if holds { state.since.min(time) } else { f64::INFINITY };
             let acts = holds && is_able && state.times < rule.at_most;
@@ -195,41 +204,46 @@ impl Run<'_> {
         }
     }
 
-    fn perform(&mut self, lane: usize, deed: &Deed, by: u32, rule: u32) {
-        let named = deed.services.iter().copied();
-        let is_for_all = matches!(deed.does, Does::TurnAway | Does::EndCause);
-        let nobody = (is_for_all && deed.services.is_empty()).then_some(NONE);
+    fn perform(&mut self, lane: usize, intervention: &Intervention, by: u32, rule: u32) {
+        let named = intervention.services.iter().copied();
+        let is_for_all =
+            matches!(intervention.kind, InterventionKind::Shed | InterventionKind::Fix);
+        let nobody = (is_for_all && intervention.services.is_empty()).then_some(NONE);
         for service in named.chain(nobody) {
-            if !self.courses[lane].without_change {
-                let Deed { does, share, .. } = *deed;
-                self.note(lane, Event::Acted { by, does, service, share });
+            if !self.progress[lane].without_change {
+                let Intervention { kind, share, .. } = *intervention;
+                self.note(lane, Event::Acted { by, kind, service, share });
             }
-            self.perform_on(lane, deed, service, rule);
+            self.perform_on(lane, intervention, service, rule);
         }
     }
 
-    fn perform_on(&mut self, lane: usize, deed: &Deed, service: u32, by: u32) {
-        let (index, at) = (service as usize, self.moment.time[lane]);
-        let Deed { does, share, caller, .. } = *deed;
-        match does {
-            Does::LeadAround => self.lead_around(lane, service, caller, share),
-            Does::TurnAway if service == NONE => self.acts.orders_turned_away[lane] = share,
-            Does::TurnAway => self.acts.turned_away[index][lane] = share,
-            Does::Restart => self.restart(service, lane, share),
-            Does::AddCapacity => self.acts.added.push(Added { by, lane, service, at, share }),
-            Does::TakeCapacity => self.acts.taken[index][lane] += share,
-            Does::SwitchOff => {
+    fn perform_on(&mut self, lane: usize, intervention: &Intervention, service: u32, by: u32) {
+        let (index, at) = (service as usize, self.state.time[lane]);
+        let Intervention { kind, share, caller, .. } = *intervention;
+        match kind {
+            InterventionKind::Bypass => self.lead_around(lane, service, caller, share),
+            InterventionKind::Shed if service == NONE => {
+                self.interventions.orders_turned_away[lane] = share;
+            }
+            InterventionKind::Shed => self.interventions.turned_away[index][lane] = share,
+            InterventionKind::Restart => self.restart(service, lane, share),
+            InterventionKind::AddCapacity => {
+                self.interventions.added.push(Added { by, lane, service, at, share });
+            }
+            InterventionKind::RemoveCapacity => self.interventions.taken[index][lane] += share,
+            InterventionKind::Disable => {
                 if share >= 1.0 {
                     self.mend(service, lane);
                 }
-                self.acts.off[index][lane] = share;
+                self.interventions.off[index][lane] = share;
                 self.switch_off(service);
             }
-            Does::EndCause if share >= 1.0 => self.mend(service, lane),
-            Does::EndCause => {
+            InterventionKind::Fix if share >= 1.0 => self.mend(service, lane),
+            InterventionKind::Fix => {
                 for target in 0..self.plan.targets.len() {
                     if service == NONE || self.is_of(target, service) {
-                        self.acts.mended[target][lane] = share;
+                        self.interventions.mended[target][lane] = share;
                     }
                 }
             }
@@ -237,24 +251,26 @@ impl Run<'_> {
     }
 
     /// Takes back what an automation did, so much in all.
-    fn take_back(&mut self, lane: usize, deed: &Deed, rule: u32, done: f64) {
-        for service in deed.services.iter().copied() {
+    fn take_back(&mut self, lane: usize, intervention: &Intervention, rule: u32, done: f64) {
+        for service in intervention.services.iter().copied() {
             let index = service as usize;
-            match deed.does {
-                Does::LeadAround => self.lead_around(lane, service, deed.caller, 0.0),
-                Does::TurnAway => self.acts.turned_away[index][lane] = 0.0,
-                Does::TakeCapacity => {
-                    let left = self.acts.taken[index][lane] - done;
-                    self.acts.taken[index][lane] = if left > SLACK { left } else { 0.0 };
+            match intervention.kind {
+                InterventionKind::Bypass => {
+                    self.lead_around(lane, service, intervention.caller, 0.0);
                 }
-                Does::AddCapacity => {
-                    self.acts.added.retain(|it| it.lane != lane || it.by != rule);
+                InterventionKind::Shed => self.interventions.turned_away[index][lane] = 0.0,
+                InterventionKind::RemoveCapacity => {
+                    let left = self.interventions.taken[index][lane] - done;
+                    self.interventions.taken[index][lane] = if left > SLACK { left } else { 0.0 };
                 }
-                Does::SwitchOff => {
-                    self.acts.off[index][lane] = 0.0;
+                InterventionKind::AddCapacity => {
+                    self.interventions.added.retain(|it| it.lane != lane || it.by != rule);
+                }
+                InterventionKind::Disable => {
+                    self.interventions.off[index][lane] = 0.0;
                     self.switch_off(service);
                 }
-                Does::Restart | Does::EndCause => {}
+                InterventionKind::Restart | InterventionKind::Fix => {}
             }
         }
     }
@@ -272,36 +288,36 @@ impl Run<'_> {
             for node in members.map(|member| member.node) {
                 if plan.nodes[node as usize].service == service {
                     let key = (dependency as u32, node);
-                    entry(&mut self.moment.led_around, key)[lane] = share;
+                    entry(&mut self.state.led_around, key)[lane] = share;
                 }
             }
         }
         for node in plan.nodes_of(service) {
-            for caller in self.setup.callers_of(node as usize) {
-                self.moment.touch(*caller);
+            for caller in self.index_of_plan.callers_of(node as usize) {
+                self.state.touch(*caller);
             }
         }
     }
 
     /// Tells the moment about the dependencies of a service that is switched off.
     fn switch_off(&mut self, service: u32) {
-        let (plan, shares) = (self.plan, self.acts.off[service as usize]);
+        let (plan, shares) = (self.plan, self.interventions.off[service as usize]);
         for (dependency, it) in plan.dependencies.iter().enumerate() {
             if it.caller != NONE && plan.nodes[it.caller as usize].service == service {
-                *entry(&mut self.moment.switched_off, dependency as u32) = shares;
+                *entry(&mut self.state.switched_off, dependency as u32) = shares;
             }
         }
-        self.moment.touch_service(service);
+        self.state.touch_service(service);
     }
 
     /// Ends the cause at a service, or everywhere; if nothing else is broken, altogether.
     fn mend(&mut self, service: u32, lane: usize) {
-        if self.courses[lane].ended_at.is_finite() || self.courses[lane].without_change {
+        if self.progress[lane].ended_at.is_finite() || self.progress[lane].without_change {
             return;
         }
         let is_open = |target: &usize| {
-            has(self.world.targets[*target].broken, lane)
-                && self.acts.ended[*target][lane].is_infinite()
+            has(self.sampled.targets[*target].broken, lane)
+                && self.interventions.ended[*target][lane].is_infinite()
         };
         let mut open = (0..self.plan.targets.len()).filter(is_open);
         let is_all = service == NONE || open.all(|target| self.is_of(target, service));
@@ -309,11 +325,11 @@ impl Run<'_> {
             self.cause_taken_away(lane);
             return;
         }
-        let time = self.moment.time[lane];
+        let time = self.state.time[lane];
         self.end_cause_at(service, lane, time);
         for target in 0..self.plan.targets.len() {
             if self.is_of(target, service) {
-                let ended = &mut self.acts.ended[target][lane];
+                let ended = &mut self.interventions.ended[target][lane];
                 *ended = ended.min(time);
             }
         }
@@ -327,67 +343,68 @@ impl Run<'_> {
     }
 
     /// When what a target corrupted is repaired, if it ended by itself at this time.
-    pub(super) fn repaired_at(&self, ended: f64, lane: usize) -> f64 {
+    pub(crate) fn repaired_at(&self, ended: f64, lane: usize) -> f64 {
         let repair = self.plan.schedule.as_ref().is_some_and(|it| it.repair.is_some());
-        if repair { ended + self.world.repair[lane] } else { ended }
+        if repair { ended + self.sampled.repair[lane] } else { ended }
     }
 
     /// When data are repaired next that a target corrupted which ended by itself.
-    pub(super) fn next_repair(&self, lane: usize, time: f64) -> f64 {
-        let ended = self.acts.ended.iter().map(|ended| ended[lane]).filter(|it| it.is_finite());
+    pub(crate) fn next_repair(&self, lane: usize, time: f64) -> f64 {
+        let ended =
+            self.interventions.ended.iter().map(|ended| ended[lane]).filter(|it| it.is_finite());
         let repaired = ended.map(|ended| self.repaired_at(ended, lane));
         repaired.filter(|at| *at > time).fold(f64::INFINITY, f64::min)
     }
 
     /// The part of a target's failing share that is neither mended nor switched off.
-    pub(super) fn still_broken(&self, target: usize, lane: usize) -> f64 {
-        if !self.acts.is_used {
+    pub(crate) fn still_broken(&self, target: usize, lane: usize) -> f64 {
+        if !self.interventions.is_used {
             return 1.0;
         }
         let off = match self.plan.targets[target].hit {
             Hit::Service(service) | Hit::Endpoint { service, .. } => {
-                self.acts.off[service as usize][lane]
+                self.interventions.off[service as usize][lane]
             }
             Hit::Domain(_) => 0.0,
         };
-        (1.0 - self.acts.mended[target][lane]) * (1.0 - off)
+        (1.0 - self.interventions.mended[target][lane]) * (1.0 - off)
     }
 
     /// What is left of a flow where orders are turned away.
-    pub(super) fn left_of_orders(&self) -> Left {
-        let mut left = Left::ALL;
-        if self.acts.is_used {
-            left.lose_down(&self.acts.orders_turned_away);
+    pub(crate) fn left_of_orders(&self) -> SurvivalProducts {
+        let mut left = SurvivalProducts::ALL;
+        if self.interventions.is_used {
+            left.apply_down(&self.interventions.orders_turned_away);
         }
         left
     }
 
     /// What is left of a service after what was done to it on purpose.
-    pub(super) fn leave_on_purpose(&self, service: usize, left: &mut Left) {
-        if !self.acts.is_used {
+    pub(crate) fn leave_on_purpose(&self, service: usize, left: &mut SurvivalProducts) {
+        if !self.interventions.is_used {
             return;
         }
-        left.lose_down(&self.acts.turned_away[service]);
-        let gone = self.acts.gone(service);
+        left.apply_down(&self.interventions.turned_away[service]);
+        let gone = self.interventions.gone(service);
         if gone != 0 {
-            left.lose_down(&ones(gone));
+            left.apply_down(&ones(gone));
         }
-        let off = self.acts.off[service];
+        let off = self.interventions.off[service];
         if !same(&off, &all(0.0)) {
-            left.times(&Left::of(&Shares { degraded: off, ..Shares::OK }));
+            left.times(&SurvivalProducts::of(&Shares { degraded: off, ..Shares::OK }));
         }
     }
 
     /// Brings capacities, and the lanes in which services are down without overload, in line with what
     /// was done.
-    pub(super) fn change_capacities(&self, capacities: &mut [(Lanes, u8)]) {
-        if !self.acts.is_used {
+    pub(crate) fn change_capacities(&self, capacities: &mut [(Lanes, u8)]) {
+        if !self.interventions.is_used {
             return;
         }
         let limited = self.plan.services.iter().enumerate().filter(|(_, it)| it.utilization > 0.0);
         for index in limited.map(|(index, _)| index) {
-            capacities[index].1 |= self.acts.gone(index);
-            let acts = &self.acts;
+            capacities[index].1 |= self.interventions.gone(index);
+            let acts = &self.interventions;
             let mut factors: Lanes = array(|lane| (1.0 - acts.taken[index][lane]).max(0.0));
             for added in acts.added.iter().filter(|it| it.service as usize == index) {
                 let warmup = self.plan.services[index].warmup;
@@ -404,8 +421,8 @@ impl Run<'_> {
     }
 
     /// When added capacity changes next after a time.
-    pub(super) fn next_added(&self, lane: usize, time: f64) -> f64 {
-        let added = self.acts.added.iter().filter(|it| it.lane == lane);
+    pub(crate) fn next_added(&self, lane: usize, time: f64) -> f64 {
+        let added = self.interventions.added.iter().filter(|it| it.lane == lane);
         let next = |it: &Added| {
             self.next_ramp(it.at, self.plan.services[it.service as usize].warmup, time)
         };
@@ -413,8 +430,9 @@ impl Run<'_> {
     }
 
     /// The factor on the calls of nodes that are switched off, where some are.
-    pub(super) fn hushed(&self) -> impl Iterator<Item = (u32, Lanes)> + '_ {
-        let services = self.acts.off.iter().enumerate().filter(|(_, off)| !same(off, &all(0.0)));
+    pub(crate) fn suppressed(&self) -> impl Iterator<Item = (u32, Lanes)> + '_ {
+        let services =
+            self.interventions.off.iter().enumerate().filter(|(_, off)| !same(off, &all(0.0)));
         services.flat_map(|(service, off)| {
             let factor = off.map(|off| 1.0 - off);
             self.plan.nodes_of(service as u32).map(move |node| (node, factor))

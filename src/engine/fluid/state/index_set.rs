@@ -3,21 +3,21 @@
 
 /// A set of small numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Marks {
+pub(crate) struct IndexSet {
     words: Vec<u64>,
     count: usize,
 }
 
-impl Marks {
+impl IndexSet {
     /// All of so many, or none of them.
-    pub(super) fn new(count: usize, marked: bool) -> Self {
+    pub(crate) fn new(count: usize, marked: bool) -> Self {
         let mut marks = Self { words: vec![0; count.div_ceil(64)], count };
         marks.fill(marked);
         marks
     }
 
     /// Marks all, or none.
-    pub(super) fn fill(&mut self, marked: bool) {
+    pub(crate) fn fill(&mut self, marked: bool) {
         self.words.fill(if marked { u64::MAX } else { 0 });
         let rest = self.count % 64;
         if marked && rest > 0 {
@@ -26,18 +26,18 @@ impl Marks {
     }
 
     #[inline(always)]
-    pub(super) fn mark(&mut self, index: usize) {
+    pub(crate) fn mark(&mut self, index: usize) {
         self.words[index / 64] |= 1 << (index % 64);
     }
 
     #[inline(always)]
-    pub(super) fn clear(&mut self, index: usize) {
+    pub(crate) fn clear(&mut self, index: usize) {
         self.words[index / 64] &= !(1 << (index % 64));
     }
 
     /// Clears a mark; says whether it was there.
     #[inline(always)]
-    pub(super) fn take(&mut self, index: usize) -> bool {
+    pub(crate) fn take(&mut self, index: usize) -> bool {
         let word = &mut self.words[index / 64];
         let was = *word >> (index % 64) & 1 == 1;
         *word &= !(1 << (index % 64));
@@ -58,7 +58,7 @@ impl Marks {
 
     /// Clears the first mark from this one on; says where it was.
     #[inline(always)]
-    pub(super) fn take_first_from(&mut self, index: usize) -> Option<usize> {
+    pub(crate) fn take_first_from(&mut self, index: usize) -> Option<usize> {
         let first = self.first_from(index)?;
         self.clear(first);
         Some(first)
@@ -66,7 +66,7 @@ impl Marks {
 
     /// The last marked one before this one, in either of two sets of the same size.
     #[inline(always)]
-    pub(super) fn last_before(&self, other: &Self, index: usize) -> Option<usize> {
+    pub(crate) fn last_before(&self, other: &Self, index: usize) -> Option<usize> {
         let mut at = index / 64;
         let below = (1_u64 << (index % 64)) - 1;
         let both = |at: usize| self.words.get(at).map_or(0, |word| word | other.words[at]);
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn marks_are_found_from_both_ends() {
         for count in [0, 1, 63, 64, 65, 200] {
-            let (mut marks, none) = (Marks::new(count, false), Marks::new(count, false));
+            let (mut marks, none) = (IndexSet::new(count, false), IndexSet::new(count, false));
             assert_eq!(marks.first_from(0), None);
             assert_eq!(marks.last_before(&none, count), None);
             let some: Vec<usize> = (0..count).filter(|index| index % 61 == 0).collect();
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_is_gone() {
-        let mut marks = Marks::new(130, false);
+        let mut marks = IndexSet::new(130, false);
         marks.mark(3);
         marks.mark(129);
         assert_eq!(marks.take_first_from(4), Some(129));
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn all_are_marked_and_no_more() {
-        let mut marks = Marks::new(70, true);
+        let mut marks = IndexSet::new(70, true);
         assert_eq!((0..70).filter(|index| marks.take(*index)).count(), 70);
         assert_eq!(marks.first_from(0), None);
         marks.mark(69);

@@ -1,14 +1,14 @@
 //! One possible world: everything that is drawn for a trial, for eight of them at a time.
 
-use super::lanes::{LANES, Lanes, all, has, mask};
-use super::order::Order;
 use crate::compile::Key;
 use crate::compile::plan::{Hit, Lognormal, NONE, Plan, Target};
 use crate::engine::draws::{CHUNK, ChunkDraws, Draws};
+use crate::engine::fluid::state::lanes::{LANES, Lanes, all, has, mask};
+use crate::engine::fluid::state::trial_order::TrialOrder;
 
 /// How a broken target breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     Down,
     Slow,
     Corrupt,
@@ -16,9 +16,9 @@ pub(super) enum Mode {
 }
 
 /// The draws of 64 trials; bit `i` of a mask belongs to the `i`-th in the order of [`Order`].
-pub(crate) struct ChunkWorld {
+pub(crate) struct SampledChunk {
     draws: ChunkDraws,
-    order: Order,
+    order: TrialOrder,
     /// By service: down for its own reasons or `during`.
     services: Vec<u64>,
     /// By domain: down for its own reasons, `during`, or with the one it is within.
@@ -38,18 +38,22 @@ pub(crate) struct ChunkWorld {
     kill_switch_works: u64,
 }
 
-impl ChunkWorld {
+impl SampledChunk {
     /// Draws 64 trials; `liars_last` puts those in which something answers wrongly side by side.
-    pub(crate) fn new(plan: &Plan, draws: Draws, chunk: u64, liars_last: bool) -> Self {
+    pub(crate) fn new(plan: &Plan, draws: Draws, chunk: u64, corrupting_last: bool) -> Self {
         let draws = draws.chunk(chunk);
         let target_of = |(number, it): (usize, &Target)| {
             // The trial of its own, or all that are drawn.
-            let turn = if plan.in_turn { 1 << (number % CHUNK as usize) } else { u64::MAX };
+            let turn = if plan.rotate_targets { 1 << (number % CHUNK as usize) } else { u64::MAX };
             target(&draws, it).map(|mask| mask & turn)
         };
         let targets: Vec<[u64; 4]> = plan.targets.iter().enumerate().map(target_of).collect();
-        let lies = targets.iter().fold(0, |all, [.., corrupt]| all | corrupt);
-        let order = if liars_last { Order::with_last(lies) } else { Order::plain() };
+        let corrupt_lanes = targets.iter().fold(0, |all, [.., corrupt]| all | corrupt);
+        let order = if corrupting_last {
+            TrialOrder::with_last(corrupt_lanes)
+        } else {
+            TrialOrder::plain()
+        };
         let bernoulli = |key, probability| order.arranged(draws.bernoulli(key, probability));
         let down = |key, unavailability, during| {
             if during { u64::MAX } else { bernoulli(key, unavailability) }
@@ -93,7 +97,7 @@ impl ChunkWorld {
     }
 
     /// In which order the trials of the chunk are computed.
-    pub(super) fn order(&self) -> &Order {
+    pub(crate) fn order(&self) -> &TrialOrder {
         &self.order
     }
 }
@@ -117,44 +121,44 @@ fn target(draws: &ChunkDraws, it: &Target) -> [u64; 4] {
 
 /// What is broken about a target in eight trials.
 #[derive(Clone, Debug)]
-pub(super) struct BrokenTarget {
-    pub(super) broken: u8,
-    pub(super) mode: [Mode; LANES],
-    pub(super) severity: Lanes,
-    pub(super) onset: Lanes,
+pub(crate) struct BrokenTarget {
+    pub(crate) broken: u8,
+    pub(crate) mode: [Mode; LANES],
+    pub(crate) severity: Lanes,
+    pub(crate) onset: Lanes,
 }
 
 /// The draws of eight trials.
-pub(super) struct World {
+pub(crate) struct SampledTrials {
     /// By service: wholly down without the change.
-    pub(super) down: Vec<u8>,
+    pub(crate) down: Vec<u8>,
     /// By service: the share of its replicas that are up without the change.
-    pub(super) capacity: Vec<Lanes>,
+    pub(crate) capacity: Vec<Lanes>,
     /// By domain: down without the change.
-    pub(super) domains: Vec<u8>,
+    pub(crate) domains: Vec<u8>,
     /// By replica: down for its own reasons.
     replicas: Vec<u8>,
     /// By service: down for its own reasons.
     own: Vec<u8>,
-    pub(super) reaches: Vec<u8>,
-    pub(super) works: Vec<u8>,
-    pub(super) targets: Vec<BrokenTarget>,
-    pub(super) gates: Vec<u8>,
-    pub(super) rollback_works: u8,
-    pub(super) rollback_worsens: u8,
-    pub(super) kill_switch_works: u8,
-    pub(super) detection: Lanes,
-    pub(super) detection_corrupt: Lanes,
-    pub(super) rollback: Lanes,
-    pub(super) kill_switch: Lanes,
-    pub(super) repair: Lanes,
+    pub(crate) reaches: Vec<u8>,
+    pub(crate) works: Vec<u8>,
+    pub(crate) targets: Vec<BrokenTarget>,
+    pub(crate) gates: Vec<u8>,
+    pub(crate) rollback_works: u8,
+    pub(crate) rollback_worsens: u8,
+    pub(crate) kill_switch_works: u8,
+    pub(crate) detection: Lanes,
+    pub(crate) detection_corrupt: Lanes,
+    pub(crate) rollback: Lanes,
+    pub(crate) kill_switch: Lanes,
+    pub(crate) repair: Lanes,
     /// Whether anything at all is down, or a replica is, without the change.
-    pub(super) is_troubled: bool,
+    pub(crate) is_troubled: bool,
 }
 
-impl World {
+impl SampledTrials {
     /// A world in which nothing is down and nothing breaks.
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             down: vec![0; plan.services.len()],
             capacity: vec![all(1.0); plan.services.len()],
@@ -178,7 +182,7 @@ impl World {
     }
 
     /// Takes the draws of group `group` (0 to 7) of a chunk.
-    pub(super) fn take(&mut self, plan: &Plan, chunk: &ChunkWorld, group: u32) {
+    pub(crate) fn take(&mut self, plan: &Plan, chunk: &SampledChunk, group: u32) {
         let shift = group * LANES as u32;
         let slice = |into: &mut Vec<u8>, from: &[u64]| {
             into.clear();
@@ -204,11 +208,11 @@ impl World {
     }
 
     /// The lanes in which something that is broken answers wrongly.
-    pub(super) fn lies(&self) -> u8 {
-        let lies = |target: &BrokenTarget| {
+    pub(crate) fn corrupt_lanes(&self) -> u8 {
+        let corrupt_lanes = |target: &BrokenTarget| {
             target.broken & mask::<LANES>(|lane| target.mode[lane] == Mode::Corrupt)
         };
-        self.targets.iter().fold(0, |all, target| all | lies(target))
+        self.targets.iter().fold(0, |all, target| all | corrupt_lanes(target))
     }
 
     fn take_background(&mut self, plan: &Plan) {
@@ -225,7 +229,7 @@ impl World {
 
     /// In which lanes a service is wholly down, and the share of its replicas that are up, when
     /// these domains are down.
-    pub(super) fn health(&self, plan: &Plan, index: usize, domains: &[u8]) -> (u8, Lanes) {
+    pub(crate) fn health(&self, plan: &Plan, index: usize, domains: &[u8]) -> (u8, Lanes) {
         let service = &plan.services[index];
         let mut down = self.own[index];
         if !service.domains.is_empty() {

@@ -3,27 +3,27 @@
 //! A trial's figures do not depend on its neighbours, but its cost does: in trials without wrong
 //! answers most cycles are computed far sooner, if all eight are such trials.
 
-use super::lanes::LANES;
+use crate::engine::fluid::state::lanes::LANES;
 
 /// How many halvings it takes to bring any of 64 bits to its place.
 const STEPS: usize = 6;
 
 /// An order of 64 trials.
-pub(crate) struct Order {
+pub(crate) struct TrialOrder {
     /// The trial at each place.
     trials: [u8; 64],
     /// How many come first, and how masks are taken apart; nothing where places are trials.
     moves: Option<(u32, Moves, Moves)>,
 }
 
-impl Order {
+impl TrialOrder {
     /// Each trial in its own place.
-    pub(super) fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         Self { trials: std::array::from_fn(|place| place as u8), moves: None }
     }
 
     /// Those of a mask behind all others.
-    pub(super) fn with_last(last: u64) -> Self {
+    pub(crate) fn with_last(last: u64) -> Self {
         if last == 0 || last == u64::MAX {
             return Self::plain();
         }
@@ -37,19 +37,19 @@ impl Order {
     }
 
     /// The trials of the eight places from `8 * group` on.
-    pub(super) fn eight(&self, group: u32) -> [u8; LANES] {
+    pub(crate) fn eight(&self, group: u32) -> [u8; LANES] {
         let first = group as usize * LANES;
         std::array::from_fn(|lane| self.trials[first + lane])
     }
 
     /// The place of a trial.
-    pub(super) fn place(&self, trial: u8) -> usize {
+    pub(crate) fn place(&self, trial: u8) -> usize {
         let place = self.trials.iter().position(|it| *it == trial);
         place.expect("every trial of a chunk has a place")
     }
 
     /// A mask of trials as one of places.
-    pub(super) fn arranged(&self, mask: u64) -> u64 {
+    pub(crate) fn arranged(&self, mask: u64) -> u64 {
         match &self.moves {
             None => mask,
             Some((first, others, last)) => others.gathered(mask) | last.gathered(mask) << first,
@@ -109,7 +109,7 @@ mod tests {
                 1 => last & (word(2 * number) >> 64) as u64 & mask.rotate_left(9),
                 _ => last | (word(2 * number) >> 64) as u64 | mask.rotate_left(9),
             };
-            let order = Order::with_last(last);
+            let order = TrialOrder::with_last(last);
             let arranged = order.arranged(mask);
             for place in 0..64 {
                 let trial = order.eight(place / 8)[place as usize % 8];
@@ -118,7 +118,7 @@ mod tests {
             }
             assert_eq!(order.arranged(last).leading_ones(), last.count_ones());
         }
-        assert_eq!(Order::with_last(0).arranged(5), 5);
-        assert_eq!(Order::with_last(u64::MAX).arranged(5), 5);
+        assert_eq!(TrialOrder::with_last(0).arranged(5), 5);
+        assert_eq!(TrialOrder::with_last(u64::MAX).arranged(5), 5);
     }
 }

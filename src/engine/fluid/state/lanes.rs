@@ -13,20 +13,20 @@ pub(crate) const LANES: usize = 8;
 pub(crate) type Lanes<const W: usize = LANES> = [f64; W];
 
 /// All lanes the same.
-pub(super) const fn all<const W: usize>(value: f64) -> Lanes<W> {
+pub(crate) const fn all<const W: usize>(value: f64) -> Lanes<W> {
     [value; W]
 }
 
 /// Does some work on so many lanes with the widest vectors that the machine has, unless one lane
 /// leaves nothing to be done side by side.
 #[inline(always)]
-pub(super) fn for_lanes<const W: usize, R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn for_lanes<const W: usize, R>(work: impl FnOnce() -> R) -> R {
     if W == 1 { work() } else { widest(work) }
 }
 
 /// Whether all lanes are equal, with no branch between them.
 #[inline(always)]
-pub(super) fn same<const W: usize>(a: &Lanes<W>, b: &Lanes<W>) -> bool {
+pub(crate) fn same<const W: usize>(a: &Lanes<W>, b: &Lanes<W>) -> bool {
     let mut differ = false;
     for lane in 0..W {
         differ |= a[lane] != b[lane];
@@ -35,13 +35,13 @@ pub(super) fn same<const W: usize>(a: &Lanes<W>, b: &Lanes<W>) -> bool {
 }
 
 /// One bit per lane, as numbers: 1 where it is set.
-pub(super) fn ones(mask: u8) -> Lanes {
+pub(crate) fn ones(mask: u8) -> Lanes {
     array(|lane| f64::from(mask >> lane & 1))
 }
 
 /// The lanes in which the test holds, as bits.
 #[inline(always)]
-pub(super) fn mask<const W: usize>(test: impl Fn(usize) -> bool) -> u8 {
+pub(crate) fn mask<const W: usize>(test: impl Fn(usize) -> bool) -> u8 {
     let mut mask = 0;
     for lane in 0..W {
         mask |= u8::from(test(lane)) << lane;
@@ -50,23 +50,23 @@ pub(super) fn mask<const W: usize>(test: impl Fn(usize) -> bool) -> u8 {
 }
 
 /// A mask of all lanes.
-pub(super) const fn every<const W: usize>() -> u8 {
+pub(crate) const fn every<const W: usize>() -> u8 {
     u8::MAX >> (8 - W)
 }
 
 /// Whether a bit of a mask is set.
 #[inline(always)]
-pub(super) fn has(mask: u8, lane: usize) -> bool {
+pub(crate) fn has(mask: u8, lane: usize) -> bool {
     mask >> lane & 1 == 1
 }
 
 /// Shares of requests by how they end; what is left is ok.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shares<const W: usize = LANES> {
-    pub(super) slow: Lanes<W>,
-    pub(super) down: Lanes<W>,
-    pub(super) corrupt: Lanes<W>,
-    pub(super) degraded: Lanes<W>,
+pub(crate) struct Shares<const W: usize = LANES> {
+    pub(crate) slow: Lanes<W>,
+    pub(crate) down: Lanes<W>,
+    pub(crate) corrupt: Lanes<W>,
+    pub(crate) degraded: Lanes<W>,
 }
 
 impl<const W: usize> PartialEq for Shares<W> {
@@ -81,12 +81,12 @@ impl<const W: usize> PartialEq for Shares<W> {
 
 impl<const W: usize> Shares<W> {
     /// Everything ok.
-    pub(super) const OK: Self =
+    pub(crate) const OK: Self =
         Self { slow: all(0.0), down: all(0.0), corrupt: all(0.0), degraded: all(0.0) };
 
     /// Whether everything is ok in every lane.
     #[inline(always)]
-    pub(super) fn is_ok(&self) -> bool {
+    pub(crate) fn is_ok(&self) -> bool {
         // Shares are never negative, so their sum is 0 only where all of them are.
         let mut sum: Lanes<W> = all(0.0);
         for lane in 0..W {
@@ -98,35 +98,35 @@ impl<const W: usize> Shares<W> {
 
     /// Slow, down or corrupt.
     #[inline(always)]
-    pub(super) fn failing(&self, lane: usize) -> f64 {
+    pub(crate) fn failing(&self, lane: usize) -> f64 {
         self.slow[lane] + self.down[lane] + self.corrupt[lane]
     }
 
     /// Slow or down.
     #[inline(always)]
-    pub(super) fn unanswered(&self, lane: usize) -> f64 {
+    pub(crate) fn unanswered(&self, lane: usize) -> f64 {
         self.slow[lane] + self.down[lane]
     }
 }
 
 /// What is left after independent causes: the four products A1 to A4 of the semantics.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Left<const W: usize = LANES>(pub(super) [Lanes<W>; 4]);
+pub(crate) struct SurvivalProducts<const W: usize = LANES>(pub(crate) [Lanes<W>; 4]);
 
-impl<const W: usize> PartialEq for Left<W> {
+impl<const W: usize> PartialEq for SurvivalProducts<W> {
     #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
         (0..4).all(|level| same(&self.0[level], &other.0[level]))
     }
 }
 
-impl<const W: usize> Left<W> {
+impl<const W: usize> SurvivalProducts<W> {
     /// Nothing went wrong.
-    pub(super) const ALL: Self = Self([all(1.0); 4]);
+    pub(crate) const ALL: Self = Self([all(1.0); 4]);
 
     /// What one call leaves.
     #[inline(always)]
-    pub(super) fn of(shares: &Shares<W>) -> Self {
+    pub(crate) fn of(shares: &Shares<W>) -> Self {
         let mut left = [all(0.0); 4];
         for lane in 0..W {
             let not_slow = 1.0 - shares.slow[lane];
@@ -142,7 +142,7 @@ impl<const W: usize> Left<W> {
 
     /// One cause after another.
     #[inline(always)]
-    pub(super) fn times(&mut self, other: &Self) {
+    pub(crate) fn times(&mut self, other: &Self) {
         for level in 0..4 {
             for lane in 0..W {
                 self.0[level][lane] *= other.0[level][lane];
@@ -152,7 +152,7 @@ impl<const W: usize> Left<W> {
 
     /// The worse of two causes, at each level.
     #[inline(always)]
-    pub(super) fn least(&mut self, other: &Self) {
+    pub(crate) fn min_with(&mut self, other: &Self) {
         for level in 0..4 {
             for lane in 0..W {
                 self.0[level][lane] = self.0[level][lane].min(other.0[level][lane]);
@@ -162,7 +162,7 @@ impl<const W: usize> Left<W> {
 
     /// A share of requests that fail fast.
     #[inline(always)]
-    pub(super) fn lose_down(&mut self, share: &Lanes<W>) {
+    pub(crate) fn apply_down(&mut self, share: &Lanes<W>) {
         for level in 1..4 {
             for lane in 0..W {
                 self.0[level][lane] *= 1.0 - share[lane];
@@ -172,7 +172,7 @@ impl<const W: usize> Left<W> {
 
     /// A share of requests that hang.
     #[inline(always)]
-    pub(super) fn lose_slow(&mut self, share: &Lanes<W>) {
+    pub(crate) fn apply_slow(&mut self, share: &Lanes<W>) {
         for level in 0..4 {
             for lane in 0..W {
                 self.0[level][lane] *= 1.0 - share[lane];
@@ -182,7 +182,7 @@ impl<const W: usize> Left<W> {
 
     /// The shares that these products mean.
     #[inline(always)]
-    pub(super) fn shares(&self) -> Shares<W> {
+    pub(crate) fn shares(&self) -> Shares<W> {
         let [a1, a2, a3, a4] = &self.0;
         let mut shares = Shares::OK;
         for lane in 0..W {

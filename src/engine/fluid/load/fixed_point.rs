@@ -3,11 +3,11 @@
 //! Most trials settle in a few rounds, and some take hundreds. Those go on alone, so that they do
 //! not keep seven others busy; a lane computed alone gives the same bits.
 
-use super::lanes::{LANES, Lanes, Left, has};
-use super::load::Loads;
-use super::moment::Moment;
-use super::setup::Setup;
 use crate::compile::Plan;
+use crate::engine::fluid::load::spread::Loads;
+use crate::engine::fluid::propagation::step_state::StepState;
+use crate::engine::fluid::state::lanes::{LANES, Lanes, SurvivalProducts, has};
+use crate::engine::fluid::state::plan_index::PlanIndex;
 
 /// So few lanes, or fewer, go on alone...
 const FEW: u32 = 3;
@@ -15,37 +15,42 @@ const FEW: u32 = 3;
 const LONG: u32 = 4;
 
 /// Room for one lane that takes long.
-pub(super) struct Alone<'a> {
-    moment: Moment<'a, 1>,
+pub(crate) struct Alone<'a> {
+    state: StepState<'a, 1>,
     loads: Loads<1>,
 }
 
 impl<'a> Alone<'a> {
-    pub(super) fn new(plan: &'a Plan, setup: &'a Setup, cohorts: usize) -> Self {
-        Self { moment: Moment::new(plan, setup, cohorts), loads: Loads::new(plan, cohorts) }
+    pub(crate) fn new(plan: &'a Plan, index_of_plan: &'a PlanIndex, cohorts: usize) -> Self {
+        Self {
+            state: StepState::new(plan, index_of_plan, cohorts),
+            loads: Loads::new(plan, cohorts),
+        }
     }
 
     /// Takes over a lane: all that its state follows from. The state itself is computed anew.
-    fn take(&mut self, from: &Moment<'a, LANES>, loads: &Loads<LANES>, lane: usize) {
-        self.moment.reset();
+    fn take(&mut self, from: &StepState<'a, LANES>, loads: &Loads<LANES>, lane: usize) {
+        self.state.reset();
         self.loads.reset();
-        self.moment.time = [from.time[lane]];
-        self.moment.lies = u8::from(has(from.lies, lane));
+        self.state.time = [from.time[lane]];
+        self.state.corrupt_lanes = u8::from(has(from.corrupt_lanes, lane));
         let bit = |mask: &u8| u8::from(has(*mask, lane));
-        copy(&mut self.moment.reaches, &from.reaches, bit);
-        copy(&mut self.moment.works, &from.works, bit);
-        copy(&mut self.moment.overload, &from.overload, |share| [share[lane]]);
+        copy(&mut self.state.reaches, &from.reaches, bit);
+        copy(&mut self.state.works, &from.works, bit);
+        copy(&mut self.state.overload, &from.overload, |share| [share[lane]]);
         let entry = |(key, share): &(u32, Lanes)| (*key, [share[lane]]);
-        copy(&mut self.moment.led_around, &from.led_around, |(key, share)| (*key, [share[lane]]));
-        copy(&mut self.moment.switched_off, &from.switched_off, entry);
-        for (mine, theirs) in self.moment.cohorts.iter_mut().zip(&from.cohorts) {
+        copy(&mut self.state.led_around, &from.led_around, |(key, share)| (*key, [share[lane]]));
+        copy(&mut self.state.switched_off, &from.switched_off, entry);
+        for (mine, theirs) in self.state.cohorts.iter_mut().zip(&from.cohorts) {
             copy(&mut mine.own_index, &theirs.own_index, |index| *index);
-            copy(&mut mine.own, &theirs.own, |left| Left(left.0.map(|level| [level[lane]])));
+            copy(&mut mine.own, &theirs.own, |left| {
+                SurvivalProducts(left.0.map(|level| [level[lane]]))
+            });
             copy(&mut mine.floors, &theirs.floors, |(node, left)| {
-                (*node, Left(left.0.map(|level| [level[lane]])))
+                (*node, SurvivalProducts(left.0.map(|level| [level[lane]])))
             });
             copy(&mut mine.surge, &theirs.surge, |(node, factor)| (*node, [factor[lane]]));
-            for limits in &from.setup.limits {
+            for limits in &from.index_of_plan.limits {
                 *mine.failing_since_mut(limits.watched) =
                     [theirs.failing_since(limits.watched)[lane]];
             }
@@ -64,10 +69,10 @@ fn copy<A, B>(into: &mut Vec<A>, from: &[B], one: impl Fn(&B) -> A) {
     into.extend(from.iter().map(one));
 }
 
-impl<'a> Moment<'a, LANES> {
+impl<'a> StepState<'a, LANES> {
     /// Failure, then loads, then overload, until nothing changes. Each lane stops when it has
     /// settled. `shares_of_users` weighs the cohorts.
-    pub(super) fn settle(
+    pub(crate) fn settle(
         &mut self,
         loads: &mut Loads<LANES>,
         alone: &mut Alone<'a>,
@@ -79,25 +84,25 @@ impl<'a> Moment<'a, LANES> {
         }
         let enough = |round, moving: u8| round >= LONG && moving.count_ones() <= FEW;
         let (round, moving) = self.rounds(loads, shares_of_users, 0, enough);
-        if moving == 0 || round == super::load::ROUNDS {
+        if moving == 0 || round == crate::engine::fluid::load::spread::ROUNDS {
             return;
         }
         for lane in (0..LANES).filter(|lane| has(moving, *lane)) {
             alone.take(self, loads, lane);
-            alone.moment.touch_all();
-            alone.moment.sweep();
+            alone.state.touch_all();
+            alone.state.sweep();
             let users: Vec<[f64; 1]> = shares_of_users.iter().map(|users| [users[lane]]).collect();
-            alone.moment.rounds(&mut alone.loads, &users, round, |_, _| false);
-            for (service, share) in alone.moment.overload.iter().enumerate() {
+            alone.state.rounds(&mut alone.loads, &users, round, |_, _| false);
+            for (service, share) in alone.state.overload.iter().enumerate() {
                 if self.overload[service][lane] != share[0] {
                     self.overload[service][lane] = share[0];
                     self.touch_service(service as u32);
                 }
-                loads.swings[service] |= alone.loads.swings[service] << lane;
+                loads.oscillates[service] |= alone.loads.oscillates[service] << lane;
             }
         }
         // What the lanes that went alone remember of their last rounds is not known here.
-        loads.stir_all();
+        loads.mark_all_dirty();
         self.sweep();
         self.refresh_load(loads, shares_of_users);
     }

@@ -1,18 +1,18 @@
 //! One trial, moment by moment, for those who want to see how it went.
 
 use super::outcome::DetectedBy;
-use crate::compile::acts::Does;
+use crate::compile::interventions::InterventionKind;
 
 /// A trial from beginning to end.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tape {
+pub struct Trace {
     /// Its moments in order of time.
-    pub moments: Vec<Moment>,
+    pub steps: Vec<TraceStep>,
 }
 
 /// What holds from one time to the next.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Moment {
+pub struct TraceStep {
     /// From when, in seconds from the start of the rollout.
     pub from: f64,
     /// Until when.
@@ -85,7 +85,7 @@ pub enum Event {
         /// The automation; [`crate::compile::plan::NONE`] for operators.
         by: u32,
         /// What they do.
-        does: Does,
+        kind: InterventionKind,
         /// To which service; [`crate::compile::plan::NONE`] for all orders, or all that is broken.
         service: u32,
         /// To which share.

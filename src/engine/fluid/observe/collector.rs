@@ -1,0 +1,151 @@
+//! Puts the records of eight times eight trials together into one outcome of 64.
+
+use super::record::Record;
+use crate::compile::Plan;
+use crate::engine::fluid::propagation::call_pipeline::SLACK;
+use crate::engine::fluid::run::Run;
+use crate::engine::fluid::state::lanes::{LANES, all, same};
+use crate::engine::outcome::{
+    Anomalies, Anomaly, Dependency, Each, FailedTime, Flow, Outcome, TRIALS, Timeline, Unit,
+};
+use crate::engine::tally::Protection;
+
+/// Puts the records of eight times eight trials together.
+pub(crate) struct Collector<'a> {
+    plan: &'a Plan,
+    outcome: Outcome,
+    dependencies: Vec<Option<Box<Dependency>>>,
+    anomalies: Vec<Anomalies<u64>>,
+}
+
+impl<'a> Collector<'a> {
+    pub(crate) fn new(plan: &'a Plan, valid: u64) -> Self {
+        let endpoints: usize = plan.services.iter().map(|service| service.endpoints.len()).sum();
+        let units = plan.services.len() + endpoints + plan.flows.len();
+        let flow = || Flow {
+            share: [0.0; TRIALS],
+            lost: [f64::NAN; TRIALS],
+            wrong: [f64::NAN; TRIALS],
+            unserved: [f64::NAN; TRIALS],
+        };
+        Self {
+            plan,
+            outcome: Outcome {
+                valid,
+                units: vec![Unit::default(); units],
+                times: Vec::new(),
+                flows: plan.flows.iter().map(|_| flow()).collect(),
+                dependencies: Vec::new(),
+                anomalies: Vec::new(),
+                course: plan.schedule.is_some().then(Box::default),
+            },
+            dependencies: vec![None; plan.dependencies.len()],
+            anomalies: vec![Anomalies::default(); plan.services.len()],
+        }
+    }
+
+    /// Adds what was seen of these trials in these lanes.
+    pub(crate) fn collect(&mut self, run: &Run<'_>, trials: [u8; LANES], lanes: u8) {
+        let record = &run.record;
+        let at = trials.map(usize::from);
+        let counted = |lane: &usize| lanes >> *lane & 1 == 1;
+        self.collect_units(record, trials, lanes);
+        let first_flow = self.outcome.units.len() - self.plan.flows.len();
+        for (index, flow) in self.outcome.flows.iter_mut().enumerate() {
+            for lane in (0..LANES).filter(counted) {
+                flow.share[at[lane]] = record.units[first_flow + index].failing[lane];
+                if self.plan.schedule.is_some() {
+                    flow.lost[at[lane]] = record.flows[index].lost[lane];
+                    flow.wrong[at[lane]] = record.flows[index].wrong[lane];
+                    flow.unserved[at[lane]] = record.flows[index].unserved[lane];
+                }
+            }
+        }
+        self.collect_dependencies(record, trials, lanes);
+        for (all, masks) in self.anomalies.iter_mut().zip(&record.anomalies) {
+            let seen = masks.map(|mask| of_trials(mask & lanes, trials));
+            all.metastable |= seen.metastable;
+            all.never_recovers |= seen.never_recovers;
+            all.unsettled |= seen.unsettled;
+        }
+        if let Some(course) = &mut self.outcome.course {
+            for lane in (0..LANES).filter(counted) {
+                collect_timeline(course, run, lane, at[lane]);
+            }
+        }
+    }
+
+    fn collect_units(&mut self, record: &Record, trials: [u8; LANES], lanes: u8) {
+        let (failed, degraded) = (self.plan.failed - SLACK, self.plan.degraded - SLACK);
+        for (index, (unit, seen)) in self.outcome.units.iter_mut().zip(&record.units).enumerate() {
+            if same(&seen.any, &all(0.0)) {
+                continue;
+            }
+            for lane in (0..LANES).filter(|lane| lanes >> *lane & 1 == 1) {
+                let bit = 1 << trials[lane];
+                unit.share += seen.failing[lane];
+                unit.degraded |= if seen.any[lane] >= degraded { bit } else { 0 };
+                if seen.failing[lane] >= failed {
+                    unit.failed |= bit;
+                    if self.plan.schedule.is_some() {
+                        self.outcome.times.push(FailedTime {
+                            unit: index as u32,
+                            first: seen.first[lane],
+                            lasted: seen.lasted[lane],
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    fn collect_dependencies(&mut self, record: &Record, trials: [u8; LANES], lanes: u8) {
+        for index in &record.tried {
+            let seen = &record.dependencies[*index as usize];
+            let place = &mut self.dependencies[*index as usize];
+            let it = place.get_or_insert_with(|| {
+                Box::new(Dependency {
+                    dependency: *index,
+                    tried: 0,
+                    passed: 0,
+                    held: [0; Protection::ALL.len()],
+                })
+            });
+            it.tried |= of_trials(seen.tried & lanes, trials);
+            it.passed |= of_trials(seen.passed & lanes, trials);
+            let held = seen.tried & !seen.passed & lanes;
+            for lane in (0..LANES).filter(|lane| held >> *lane & 1 == 1) {
+                it.held[seen.guard[lane] as usize] |= 1 << trials[lane];
+            }
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Outcome {
+        self.outcome.dependencies =
+            self.dependencies.into_iter().flatten().map(|boxed| *boxed).collect();
+        self.outcome.dependencies.retain(|it| it.tried != 0);
+        for (service, trials) in (0..).zip(self.anomalies) {
+            if trials != Anomalies::default() {
+                self.outcome.anomalies.push(Anomaly { service, trials });
+            }
+        }
+        self.outcome
+    }
+}
+
+/// A mask of lanes as one of the trials in them.
+fn of_trials(lanes: u8, trials: [u8; LANES]) -> u64 {
+    let lane = |lane: usize| u64::from(lanes >> lane & 1) << trials[lane];
+    if lanes == 0 { 0 } else { (0..LANES).map(lane).sum() }
+}
+
+fn collect_timeline(course: &mut Timeline, run: &Run<'_>, lane: usize, trial: usize) {
+    let set = |each: &mut Each, value: f64| each[trial] = value;
+    let it = &run.progress[lane];
+    set(&mut course.impact, run.record.impact[lane]);
+    set(&mut course.detected, it.detected_at);
+    course.detected_by[trial] = it.detected_by;
+    set(&mut course.exposure, it.exposure);
+    set(&mut course.ended, it.ended_at);
+    set(&mut course.over, run.record.over[lane]);
+}

@@ -1,0 +1,5 @@
+//! What is recorded of eight trials while they run.
+
+pub(crate) mod collector;
+pub(crate) mod record;
+pub(crate) mod tracing;

@@ -1,0 +1,5 @@
+//! Failure travels from dependencies to callers within one time step.
+
+pub(crate) mod call_pipeline;
+pub(crate) mod own_health;
+pub(crate) mod step_state;
