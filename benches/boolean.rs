@@ -13,7 +13,7 @@ use std::time::Duration;
 use blastwave::analysis::rank::{Ranking, rank};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::compile::compile;
-use blastwave::engine::simd::Level;
+use blastwave::engine::simd::InstructionSet;
 use blastwave::engine::{Silent, Simulation, Tally};
 use blastwave::model::{Seconds, Topology};
 use common::production::{JAEGER, META, production};
@@ -132,7 +132,7 @@ fn one_origin(criterion: &mut Criterion) {
         let graph = turned(&case.topology);
         let origin = NodeIndex::new(case.origin as usize);
         let plan = compile(&case.topology, &common::down(case.origin), Seconds::ZERO);
-        let simulation = Simulation::counting_failures(&plan, 1, Level::best());
+        let simulation = Simulation::counting_failures(&plan, 1, InstructionSet::best());
         let tally = simulate(&simulation, Tally::new(&plan), trials);
         let failed: u64 = tally.units.iter().map(|unit| unit.failed).sum();
         eprintln!(
@@ -148,7 +148,7 @@ fn one_origin(criterion: &mut Criterion) {
             bencher.iter(|| searches(&graph, origin, searched));
         });
         group.throughput(Throughput::Elements(trials));
-        for level in [Level::Avx512, Level::Avx2, Level::Portable] {
+        for level in [InstructionSet::Avx512, InstructionSet::Avx2, InstructionSet::Portable] {
             let simulation = Simulation::counting_failures(&plan, 1, level);
             group.bench_function(BenchmarkId::new("engine", format!("{level:?}")), |bencher| {
                 bencher.iter(|| simulate(&simulation, Tally::new(&plan), trials).trials);

@@ -8,7 +8,7 @@ use crate::compile::Plan;
 use crate::compile::compile;
 use crate::compile::plan::NONE;
 use crate::engine::boolean as engine;
-use crate::engine::origins::{Mode, Moments, Origin, Toll, is_random};
+use crate::engine::origins::{FailureMode, Impact, Moments, Origin, is_random};
 use crate::engine::{Choice, Progress};
 use crate::model::topology::{Caller, Dependency, DomainId, NodeRef, Phase, ServiceId};
 use crate::model::{Change, Topology};
@@ -50,7 +50,7 @@ pub struct Ranking {
     /// What breaks in turn.
     pub by: By,
     /// How; failure domains are always down.
-    pub mode: Mode,
+    pub mode: FailureMode,
     /// How many are reported at the most.
     pub top: Option<usize>,
 }
@@ -67,7 +67,7 @@ pub fn obstacle(
     settings: &Settings,
 ) -> Option<&'static str> {
     let plan = compile_calm(topology, settings);
-    engine::obstacle_with(&plan, &all(topology, &plan, ranking.by), ranking.mode)
+    engine::find_obstacle_with_origins(&plan, &all(topology, &plan, ranking.by), ranking.mode)
 }
 
 /// Lets everything break in turn, and orders it by what it takes with it: orders per minute first,
@@ -83,7 +83,7 @@ pub fn rank(
 ) -> RankReport {
     let plan = compile_calm(topology, settings);
     let origins = all(topology, &plan, ranking.by);
-    let obstacle = engine::obstacle_with(&plan, &origins, ranking.mode);
+    let obstacle = engine::find_obstacle_with_origins(&plan, &origins, ranking.mode);
     let is_boolean = obstacle.is_none() && settings.engine != Choice::Fluid;
     let trials = match settings.stop {
         Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. } => trials,
@@ -108,7 +108,7 @@ pub fn rank(
     }
     let names = Names { topology, plan: &plan, written: topology.written().collect() };
     let scale = Scale { topology, is_random };
-    let mut reports: Vec<(OriginReport, &Toll)> = (origins.iter().zip(&tolls))
+    let mut reports: Vec<(OriginReport, &Impact)> = (origins.iter().zip(&tolls))
         .map(|(origin, toll)| (scale.report(&names, *origin, toll), toll))
         .collect();
     let weight = |it: &OriginReport| {
@@ -153,7 +153,7 @@ struct Work<'a> {
     /// Nothing breaks in it but by itself.
     plan: &'a Plan,
     origins: &'a [Origin],
-    mode: Mode,
+    mode: FailureMode,
     settings: &'a Settings,
     trials: u64,
     progress: &'a dyn Progress,
@@ -222,7 +222,7 @@ struct Scale<'a> {
 }
 
 impl Scale<'_> {
-    fn report(&self, names: &Names<'_>, origin: Origin, toll: &Toll) -> OriginReport {
+    fn report(&self, names: &Names<'_>, origin: Origin, toll: &Impact) -> OriginReport {
         let topology = self.topology;
         let service = match origin {
             Origin::Service(service) => Some(topology.service(ServiceId(service))),
@@ -276,8 +276,8 @@ fn nine_digits(figure: f64) -> f64 {
     format!("{figure:.8e}").parse().expect("a number as it was written")
 }
 
-fn single_point_of(topology: &Topology, toll: &Toll) -> Vec<String> {
-    let counts = toll.failed.iter().zip(&toll.anyway);
+fn single_point_of(topology: &Topology, toll: &Impact) -> Vec<String> {
+    let counts = toll.failed.iter().zip(&toll.baseline);
     let flows = topology.flows.iter().zip(counts);
     flows
         .filter(|(_, (failed, anyway))| **failed > 0 && *failed + *anyway == toll.trials)
@@ -295,7 +295,7 @@ fn flows(topology: &Topology) -> Vec<RankFlow> {
     topology.flows.iter().map(flow).collect()
 }
 
-fn matrix(topology: &Topology, reports: &[(OriginReport, &Toll)]) -> MatrixReport {
+fn matrix(topology: &Topology, reports: &[(OriginReport, &Impact)]) -> MatrixReport {
     let shares = |counts: &[u64], trials: u64| {
         counts.iter().map(|count| *count as f64 / trials.max(1) as f64).collect()
     };

@@ -32,7 +32,7 @@ pub fn engine_obstacle(
 ) -> Option<&'static str> {
     match settings.engine {
         Choice::Automatic | Choice::Fluid => None,
-        Choice::Boolean(_) => boolean::obstacle(&compile(topology, change, settings.lasting)),
+        Choice::Boolean(_) => boolean::find_obstacle(&compile(topology, change, settings.lasting)),
     }
 }
 

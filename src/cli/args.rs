@@ -8,7 +8,7 @@ use super::diff::DiffArgs;
 use super::exit::Exit;
 use super::values::{self, FlowLimit};
 use blastwave::engine::Choice;
-use blastwave::engine::simd::Level;
+use blastwave::engine::simd::InstructionSet;
 use blastwave::model::{Seconds, Share};
 
 /// Simulate what fails, for how long and at what cost when a planned change breaks
@@ -362,7 +362,7 @@ impl EngineOf {
         match self {
             Self::Auto => Choice::Automatic,
             Self::Fluid => Choice::Fluid,
-            Self::Boolean => Choice::Boolean(Level::best()),
+            Self::Boolean => Choice::Boolean(InstructionSet::best()),
         }
     }
 }

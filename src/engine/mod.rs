@@ -21,11 +21,11 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use crate::compile::Plan;
-use boolean::{BLOCK, Boolean, Counts};
+use boolean::{BLOCK, BlockCounts, Boolean};
 use draws::Draws;
 use fluid::Fluid;
 use outcome::{Outcome, TRIALS};
-use simd::{Level, Word};
+use simd::{InstructionSet, LaneMask};
 pub use tally::{Protection, Tally};
 
 /// How many chunks of 64 trials are added up at a time: 4,096 trials keep all threads busy, and
@@ -65,7 +65,7 @@ pub enum Choice {
     /// The fluid one, whatever the plan.
     Fluid,
     /// The Boolean one with these instructions; the plan must be Boolean.
-    Boolean(Level),
+    Boolean(InstructionSet),
 }
 
 /// Runs trials of one plan.
@@ -93,8 +93,8 @@ impl<'a> Simulation<'a> {
         let engine = match choice {
             Choice::Fluid => Engine::Fluid(Fluid::new(plan, fluid::RAMP_STEPS)),
             Choice::Boolean(level) => boolean(level),
-            Choice::Automatic => match boolean::obstacle(plan) {
-                None => boolean(Level::best()),
+            Choice::Automatic => match boolean::find_obstacle(plan) {
+                None => boolean(InstructionSet::best()),
                 Some(_) => Engine::Fluid(Fluid::new(plan, fluid::RAMP_STEPS)),
             },
         };
@@ -107,8 +107,8 @@ impl<'a> Simulation<'a> {
     }
 
     /// The same, counting only what fails and not what contained it: faster.
-    pub fn counting_failures(plan: &'a Plan, seed: u64, level: Level) -> Self {
-        let engine = match boolean::obstacle(plan) {
+    pub fn counting_failures(plan: &'a Plan, seed: u64, level: InstructionSet) -> Self {
+        let engine = match boolean::find_obstacle(plan) {
             None => Engine::Boolean(Boolean::new(plan, level, false)),
             Some(_) => Engine::Fluid(Fluid::new(plan, fluid::RAMP_STEPS)),
         };
@@ -160,10 +160,10 @@ impl<'a> Simulation<'a> {
                 pool.with(
                     || engine.scratch(),
                     |scratch| {
-                        let count = |counts: &mut Counts| {
+                        let count = |counts: &mut BlockCounts| {
                             engine.count(scratch, self.seed, block, &valid, counts);
                         };
-                        counted.with(|| Counts::new(engine), count);
+                        counted.with(|| BlockCounts::new(engine), count);
                     },
                 );
             });
@@ -283,6 +283,6 @@ fn valid(first: u64, trials: &Range<u64>) -> u64 {
 }
 
 /// Which of the 512 trials from `first` on are in the range.
-fn valid_word(first: u64, trials: &Range<u64>) -> Word {
-    Word(std::array::from_fn(|part| valid(first + (part * TRIALS) as u64, trials)))
+fn valid_word(first: u64, trials: &Range<u64>) -> LaneMask {
+    LaneMask(std::array::from_fn(|part| valid(first + (part * TRIALS) as u64, trials)))
 }

@@ -1,9 +1,9 @@
-//! Things that break one at a time, and what each takes with it.
+//! Origins of failure that break one at a time, and the impact of each.
 
 use crate::compile::Plan;
 use crate::compile::plan::{Fallback, NONE};
 
-/// Something that breaks for certain, wholly and at once.
+/// Component that breaks with certainty, completely and at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// All nodes of a service.
@@ -15,14 +15,14 @@ pub enum Origin {
         /// Its node.
         node: u32,
     },
-    /// A failure domain; it can only be down.
+    /// A failure domain. It can only be down.
     Domain(u32),
-    /// A dependency as written: its calls find what they call broken, whatever that is doing.
+    /// A declared dependency: its calls see a broken member, whatever the state of that member.
     Dependency(u32),
 }
 
 impl Origin {
-    /// The service whose own failure is not counted.
+    /// Returns the service whose own failure is not part of the impact.
     pub fn own(self) -> Option<u32> {
         match self {
             Self::Service(service) | Self::Endpoint { service, .. } => Some(service),
@@ -31,9 +31,9 @@ impl Origin {
     }
 }
 
-/// How an origin breaks.
+/// Failure mode of an origin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
+pub enum FailureMode {
     /// Fails fast.
     #[default]
     Down,
@@ -43,8 +43,8 @@ pub enum Mode {
     Corrupt,
 }
 
-impl Mode {
-    /// The word for it.
+impl FailureMode {
+    /// Returns the name of the mode in YAML.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Down => "down",
@@ -54,19 +54,19 @@ impl Mode {
     }
 }
 
-/// A number that differs from trial to trial.
+/// Moments of a number that differs from trial to trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Moments {
-    /// The sum over trials.
+    /// Sum over all trials.
     pub sum: f64,
-    /// The sum of squares.
+    /// Sum of squares.
     pub squares: f64,
-    /// The greatest.
+    /// Greatest value.
     pub worst: f64,
 }
 
 impl Moments {
-    /// Adds what so many trials have.
+    /// Adds a value that this many trials have.
     pub fn add(&mut self, value: f64, trials: f64) {
         self.sum += value * trials;
         self.squares += value * value * trials;
@@ -80,45 +80,45 @@ impl Moments {
     }
 }
 
-/// What an origin takes with it, beyond what fails in the same trials anyway.
+/// What an origin takes with it, beyond what fails in the same trials baseline.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Toll {
-    /// How many trials.
+pub struct Impact {
+    /// Number of trials.
     pub trials: u64,
-    /// Other services that fail.
+    /// Number of other services that fail.
     pub services: Moments,
-    /// Flows that fail.
+    /// Number of flows that fail.
     pub flows: Moments,
     /// Orders per second of requests that fail, over flows whose rate is known.
     pub orders: Moments,
-    /// By flow: in how many trials it fails.
+    /// Trials in which the flow fails, by flow.
     pub failed: Vec<u64>,
-    /// By flow: in how many it is degraded or worse.
+    /// Trials in which the flow is degraded or worse, by flow.
     pub degraded: Vec<u64>,
-    /// By flow: in how many it fails without the origin.
-    pub anyway: Vec<u64>,
+    /// Trials in which the flow fails without the origin, by flow.
+    pub baseline: Vec<u64>,
 }
 
-impl Toll {
-    /// Nothing counted yet.
+impl Impact {
+    /// Creates the impact of no trials.
     pub fn new(flows: usize) -> Self {
         let none = vec![0; flows];
-        Self { failed: none.clone(), degraded: none.clone(), anyway: none, ..Self::default() }
+        Self { failed: none.clone(), degraded: none.clone(), baseline: none, ..Self::default() }
     }
 
-    /// Takes its one trial for so many that are all the same.
+    /// Scales the result of one deterministic trial to `trials` identical ones.
     pub fn repeat(&mut self, trials: u64) {
         self.trials *= trials;
         for moments in [&mut self.services, &mut self.flows, &mut self.orders] {
             moments.sum *= trials as f64;
             moments.squares *= trials as f64;
         }
-        for counts in [&mut self.failed, &mut self.degraded, &mut self.anyway] {
+        for counts in [&mut self.failed, &mut self.degraded, &mut self.baseline] {
             counts.iter_mut().for_each(|count| *count *= trials);
         }
     }
 
-    /// Adds later trials.
+    /// Adds the impact in other trials.
     pub fn merge(&mut self, other: &Self) {
         self.trials += other.trials;
         self.services.merge(&other.services);
@@ -127,7 +127,7 @@ impl Toll {
         let pairs = [
             (&mut self.failed, &other.failed),
             (&mut self.degraded, &other.degraded),
-            (&mut self.anyway, &other.anyway),
+            (&mut self.baseline, &other.baseline),
         ];
         for (all, more) in pairs {
             for (all, more) in all.iter_mut().zip(more) {
@@ -137,7 +137,7 @@ impl Toll {
     }
 }
 
-/// Whether chance decides anything: if not, all trials of a single moment are the same.
+/// Returns whether any event is random. If not, all trials of a snapshot are equal.
 pub fn is_random(plan: &Plan) -> bool {
     let is_open = |p: f64| p > 0.0 && p < 1.0;
     let is_fallible = |unavailability: f64| unavailability > 0.0;

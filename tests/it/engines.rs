@@ -3,7 +3,7 @@
 use blastwave::compile::plan::Fallback;
 use blastwave::compile::{Plan, compile};
 use blastwave::diagnostic::{Place, Sources};
-use blastwave::engine::simd::Level;
+use blastwave::engine::simd::InstructionSet;
 use blastwave::engine::{Choice, Silent, Simulation, Tally, boolean};
 use blastwave::load;
 use blastwave::model::change::{Target, TargetRef};
@@ -20,7 +20,7 @@ fn both_engines_count_the_same() {
         let Scenario { topology, change } = scenario(seed, &Features::boolean());
         let lasting = if seed % 3 == 0 { Seconds::hours(2) } else { Seconds::ZERO };
         let plan = compile(&topology, &change, lasting);
-        if boolean::obstacle(&plan).is_some() {
+        if boolean::find_obstacle(&plan).is_some() {
             continue;
         }
         compared += 1;
@@ -29,7 +29,7 @@ fn both_engines_count_the_same() {
         }
         let tally = |choice| counted(&plan, choice, 700);
         let expected = tally(Choice::Fluid);
-        for level in [Level::Portable, Level::Avx2, Level::Avx512] {
+        for level in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
             let found = tally(Choice::Boolean(level));
             let differ = difference(&found, &expected);
             assert!(
@@ -122,9 +122,9 @@ fn both_engines_count_the_same_over_every_shipped_topology() {
             let target = Target::certain(on, Place::default());
             let change = Change::certain("break", vec![target]);
             let plan = compile(&topology, &change, Seconds::ZERO);
-            if boolean::obstacle(&plan).is_none() {
+            if boolean::find_obstacle(&plan).is_none() {
                 compared += 1;
-                let found = counted(&plan, Choice::Boolean(Level::best()), 600);
+                let found = counted(&plan, Choice::Boolean(InstructionSet::best()), 600);
                 assert_eq!(difference(&found, &counted(&plan, Choice::Fluid, 600)), None);
             }
         }

@@ -90,7 +90,7 @@ fn small_plans(services: usize, events: usize) -> impl Iterator<Item = (u64, Sce
     (0..).filter_map(move |seed| {
         let scenario = scenario(seed, &small_features(services));
         let plan = compile(&scenario.topology, &scenario.change, Seconds::ZERO);
-        if boolean::obstacle(&plan).is_some() {
+        if boolean::find_obstacle(&plan).is_some() {
             return None;
         }
         let exact = Exact::solve(&plan, Detail::Drawn, Limits::THOROUGH);

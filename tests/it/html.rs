@@ -120,7 +120,7 @@ fn a_report_of_300_services_stays_under_500_kilobytes() {
 fn a_ranking_is_whole_and_harmless() {
     let topology = topology(12);
     let ranking =
-        Ranking { by: By::Service, mode: blastwave::engine::origins::Mode::Down, top: None };
+        Ranking { by: By::Service, mode: blastwave::engine::origins::FailureMode::Down, top: None };
     let settings = Settings { is_certain: true, ..settings() };
     let report = rank(&topology, ranking, &settings, &Silent);
     let page = html::rank(&report, &Made::default());

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use blastwave::analysis::rank::{By, Ranking, obstacle, rank};
 use blastwave::analysis::{Settings, Stop};
-use blastwave::engine::origins::Mode;
-use blastwave::engine::simd::Level;
+use blastwave::engine::origins::FailureMode;
+use blastwave::engine::simd::InstructionSet;
 use blastwave::engine::{Choice, Silent};
 use blastwave::report::RankReport;
 use blastwave::report::rank::RANK_SCHEMA;
@@ -34,10 +34,10 @@ fn both_engines_rank_alike_whatever_breaks() {
     for seed in 0..160 {
         let Scenario { topology, .. } = scenario(seed, &Features::boolean());
         for (number, by) in ALL.into_iter().enumerate() {
-            for mode in [Mode::Down, Mode::Slow, Mode::Corrupt] {
+            for mode in [FailureMode::Down, FailureMode::Slow, FailureMode::Corrupt] {
                 let ranking = Ranking { by, mode, top: None };
                 let asked = settings(70, Choice::Automatic);
-                let is_domain = by == By::Domain && mode != Mode::Down;
+                let is_domain = by == By::Domain && mode != FailureMode::Down;
                 if is_domain || obstacle(&topology, ranking, &asked).is_some() {
                     continue;
                 }
@@ -46,7 +46,7 @@ fn both_engines_rank_alike_whatever_breaks() {
                     continue;
                 }
                 compared[number] += 1;
-                let found = ranked(&topology, ranking, 70, Choice::Boolean(Level::best()));
+                let found = ranked(&topology, ranking, 70, Choice::Boolean(InstructionSet::best()));
                 assert_eq!(found, expected, "scenario {seed} by {by:?} {mode:?}");
             }
         }
@@ -115,8 +115,8 @@ fn all_instructions_rank_alike() {
         if obstacle(&topology, ranking, &settings(1, Choice::Automatic)).is_some() {
             continue;
         }
-        let portable = ranked(&topology, ranking, 600, Choice::Boolean(Level::Portable));
-        for level in [Level::Avx2, Level::Avx512] {
+        let portable = ranked(&topology, ranking, 600, Choice::Boolean(InstructionSet::Portable));
+        for level in [InstructionSet::Avx2, InstructionSet::Avx512] {
             assert_eq!(ranked(&topology, ranking, 600, Choice::Boolean(level)), portable);
         }
     }

@@ -3,22 +3,22 @@
 use super::Work;
 use crate::engine::Choice;
 use crate::engine::boolean::{BLOCK, Boolean, LANES};
-use crate::engine::origins::Toll;
+use crate::engine::origins::Impact;
 use crate::engine::parallel;
-use crate::engine::simd::{Level, Word};
+use crate::engine::simd::{InstructionSet, LaneMask};
 
 /// How many pieces of work are handed out at a time: enough for all threads, and few enough to be
 /// interrupted between.
 const WINDOW: usize = 32;
 
 /// What each origin takes with it.
-pub(super) fn tolls(work: &Work<'_>) -> Vec<Toll> {
+pub(super) fn tolls(work: &Work<'_>) -> Vec<Impact> {
     let level = match work.settings.engine {
         Choice::Boolean(level) => level,
-        Choice::Automatic | Choice::Fluid => Level::best(),
+        Choice::Automatic | Choice::Fluid => InstructionSet::best(),
     };
     let engine = Boolean::for_origins(work.plan, level, work.origins, work.mode);
-    let mut tolls = vec![Toll::new(work.plan.flows.len()); work.origins.len()];
+    let mut tolls = vec![Impact::new(work.plan.flows.len()); work.origins.len()];
     // Blocks outside, origins inside: when interrupted, all origins have had about as many trials.
     let pieces: Vec<(u64, usize)> = (0..work.trials.div_ceil(BLOCK))
         .flat_map(|block| (0..work.origins.len()).step_by(LANES).map(move |first| (block, first)))
@@ -32,7 +32,7 @@ pub(super) fn tolls(work: &Work<'_>) -> Vec<Toll> {
             let end = work.origins.len().min(first + LANES);
             let valid = valid(*block, work.trials);
             let origins = &work.origins[*first..end];
-            engine.tolls(work.settings.seed, *block, &valid, origins, work.mode)
+            engine.impacts(work.settings.seed, *block, &valid, origins, work.mode)
         };
         let found = parallel::each_of(window, piece);
         // In order, so that sums do not depend on which thread was first.
@@ -48,9 +48,9 @@ pub(super) fn tolls(work: &Work<'_>) -> Vec<Toll> {
 }
 
 /// Which trials of a block are wanted.
-fn valid(block: u64, trials: u64) -> Word {
+fn valid(block: u64, trials: u64) -> LaneMask {
     let left = (trials - block * BLOCK).min(BLOCK);
-    Word(std::array::from_fn(|part| match left.saturating_sub(part as u64 * 64) {
+    LaneMask(std::array::from_fn(|part| match left.saturating_sub(part as u64 * 64) {
         0 => 0,
         64.. => u64::MAX,
         few => (1 << few) - 1,

@@ -4,7 +4,7 @@ use super::Work;
 use crate::compile::{Plan, compile};
 use crate::diagnostic::Place;
 use crate::engine::boolean::BLOCK;
-use crate::engine::origins::{Mode, Origin, Toll, is_random};
+use crate::engine::origins::{FailureMode, Impact, Origin, is_random};
 use crate::engine::outcome::{Outcome, TRIALS};
 use crate::engine::parallel;
 use crate::engine::{Choice, Silent, Simulation};
@@ -18,7 +18,7 @@ const WINDOW: u64 = 8 * BLOCK;
 const WIDE: usize = 8;
 
 /// What each origin takes with it.
-pub(super) fn tolls(work: &Work<'_>) -> Vec<Toll> {
+pub(super) fn tolls(work: &Work<'_>) -> Vec<Impact> {
     let has_own_plan = |origin: &Origin| matches!(origin, Origin::Dependency(_));
     if is_random(work.plan) || work.origins.iter().any(has_own_plan) {
         one_by_one(work)
@@ -29,20 +29,20 @@ pub(super) fn tolls(work: &Work<'_>) -> Vec<Toll> {
 
 /// Where all trials of an origin are the same, the trials that are computed at once are an origin
 /// each.
-fn in_turn(work: &Work<'_>) -> Vec<Toll> {
-    let mut tolls = vec![Toll::new(work.plan.flows.len()); work.origins.len()];
+fn in_turn(work: &Work<'_>) -> Vec<Impact> {
+    let mut tolls = vec![Impact::new(work.plan.flows.len()); work.origins.len()];
     if work.trials == 0 {
         return tolls;
     }
     let anyway = outcomes(work.plan, work, &(0..TRIALS as u64));
-    let tolls_of = |origins: &[Origin]| -> Vec<Toll> {
+    let tolls_of = |origins: &[Origin]| -> Vec<Impact> {
         let targets = origins.iter().map(|origin| target(on(work, *origin), mode(work, *origin)));
         let change = Change::certain("rank", targets.collect());
         let mut plan = compile(work.topology, &change, work.settings.lasting);
         plan.rotate_targets = true;
         let outcomes = outcomes(&plan, work, &(0..origins.len() as u64));
         let toll = |(trial, origin): (usize, &Origin)| {
-            let mut toll = Toll::new(plan.flows.len());
+            let mut toll = Impact::new(plan.flows.len());
             add(&mut toll, &plan, origin.own(), &outcomes[0], &anyway[0], 1 << trial);
             toll
         };
@@ -66,15 +66,15 @@ fn in_turn(work: &Work<'_>) -> Vec<Toll> {
 }
 
 /// One origin after the other, in as many trials as are asked for.
-fn one_by_one(work: &Work<'_>) -> Vec<Toll> {
-    let mut tolls = vec![Toll::new(work.plan.flows.len()); work.origins.len()];
+fn one_by_one(work: &Work<'_>) -> Vec<Impact> {
+    let mut tolls = vec![Impact::new(work.plan.flows.len()); work.origins.len()];
     let mut first = 0;
     while first < work.trials && !work.progress.is_cancelled() {
         let trials = first..work.trials.min(first + WINDOW);
         let anyway = outcomes(work.plan, work, &trials);
         let of_origin = |origin: &Origin| {
             if work.progress.is_cancelled() {
-                return Toll::default();
+                return Impact::default();
             }
             let plan = plan(work, *origin);
             toll(work, origin.own(), &outcomes(&plan, work, &trials), &anyway)
@@ -116,8 +116,8 @@ fn on(work: &Work<'_>, origin: Origin) -> TargetRef {
 }
 
 /// How an origin breaks: domains are always down.
-fn mode(work: &Work<'_>, origin: Origin) -> Mode {
-    if matches!(origin, Origin::Domain(_)) { Mode::Down } else { work.mode }
+fn mode(work: &Work<'_>, origin: Origin) -> FailureMode {
+    if matches!(origin, Origin::Domain(_)) { FailureMode::Down } else { work.mode }
 }
 
 /// The plan in which an origin breaks.
@@ -160,13 +160,13 @@ fn turn_aside(plan: &mut Plan, dependency: u32, to: u32) {
     }
 }
 
-fn target(on: TargetRef, mode: Mode) -> Target {
+fn target(on: TargetRef, mode: FailureMode) -> Target {
     let mut target = Target::certain(on, Place::default());
     let share = |it| if it == mode { Share::ONE } else { Share::ZERO };
     target.modes = Modes {
-        down: share(Mode::Down),
-        slow: share(Mode::Slow),
-        corrupt: share(Mode::Corrupt),
+        down: share(FailureMode::Down),
+        slow: share(FailureMode::Slow),
+        corrupt: share(FailureMode::Corrupt),
         ..Modes::default()
     };
     target
@@ -215,13 +215,13 @@ fn written_beside(
 }
 
 /// What is lost in some trials, beyond what is lost anyway.
-fn toll(work: &Work<'_>, own: Option<u32>, outcomes: &[Outcome], anyway: &[Outcome]) -> Toll {
-    let mut toll = Toll::new(work.plan.flows.len());
+fn toll(work: &Work<'_>, own: Option<u32>, outcomes: &[Outcome], anyway: &[Outcome]) -> Impact {
+    let mut toll = Impact::new(work.plan.flows.len());
     // Summed block by block, as the Boolean engine does it: rates are still added in other orders,
     // which is why figures are given to nine digits.
     let per_block = BLOCK as usize / TRIALS;
     for (outcomes, anyway) in outcomes.chunks(per_block).zip(anyway.chunks(per_block)) {
-        let mut block = Toll::new(work.plan.flows.len());
+        let mut block = Impact::new(work.plan.flows.len());
         for (outcome, anyway) in outcomes.iter().zip(anyway) {
             add(&mut block, work.plan, own, outcome, anyway, outcome.valid);
         }
@@ -232,7 +232,7 @@ fn toll(work: &Work<'_>, own: Option<u32>, outcomes: &[Outcome], anyway: &[Outco
 
 /// Adds those trials of an outcome that count.
 fn add(
-    toll: &mut Toll,
+    toll: &mut Impact,
     plan: &Plan,
     own: Option<u32>,
     outcome: &Outcome,
@@ -247,7 +247,7 @@ fn add(
         let count = |mask: u64| u64::from((mask & valid).count_ones());
         toll.failed[flow] += count(with.failed & !without.failed);
         toll.degraded[flow] += count(with.degraded & !without.degraded);
-        toll.anyway[flow] += count(without.failed);
+        toll.baseline[flow] += count(without.failed);
     }
     for trial in (0..TRIALS).filter(|trial| valid >> trial & 1 == 1) {
         let is_new = |with: u64, without: u64| (with & !without) >> trial & 1 == 1;

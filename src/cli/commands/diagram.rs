@@ -18,7 +18,7 @@ use blastwave::analysis::explain::Asked;
 use blastwave::analysis::rank::{self, By, Ranking};
 use blastwave::analysis::{self, Settings, Stop};
 use blastwave::chart::{self, Lanes, Size, Style, Theme, Unable, mermaid};
-use blastwave::engine::origins::Mode;
+use blastwave::engine::origins::FailureMode;
 use blastwave::load;
 use blastwave::model::{Incident, Seconds, Share};
 use blastwave::render::html::{self, Made};
@@ -294,7 +294,7 @@ fn heatmap(
         is_certain: true,
         engine: sampling.engine.choice(),
     };
-    let ranking = Ranking { by: By::Service, mode: Mode::Down, top: None };
+    let ranking = Ranking { by: By::Service, mode: FailureMode::Down, top: None };
     if sampling.engine == crate::cli::args::EngineOf::Boolean
         && let Some(reason) = rank::obstacle(&topology, ranking, &settings)
     {

@@ -11,7 +11,7 @@ use crate::cli::run::{self, Runner};
 use crate::cli::terminal::Terminal;
 use blastwave::analysis::rank::{self, By, Ranking};
 use blastwave::analysis::{Settings, Stop};
-use blastwave::engine::origins::Mode;
+use blastwave::engine::origins::FailureMode;
 use blastwave::model::{Seconds, lint};
 use blastwave::render;
 
@@ -95,13 +95,13 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
             ByWhat::Dependency => By::Dependency,
         },
         mode: match args.mode {
-            How::Down => Mode::Down,
-            How::Slow => Mode::Slow,
-            How::Corrupt => Mode::Corrupt,
+            How::Down => FailureMode::Down,
+            How::Slow => FailureMode::Slow,
+            How::Corrupt => FailureMode::Corrupt,
         },
         top: args.top.map(|top| top as usize),
     };
-    if ranking.by == By::Domain && ranking.mode != Mode::Down {
+    if ranking.by == By::Domain && ranking.mode != FailureMode::Down {
         return Err(Failure::usage("a failure domain can only be down"));
     }
     let (topology, files) = inputs::read_topology(&args.topology)?;

@@ -1,115 +1,133 @@
-//! The engine for plans in which every share is 0 or 1: 512 trials in a machine word.
+//! Engine for plans in which every share is 0 or 1: simulates 512 trials per vector word.
 //!
-//! The same draws and the same answers as the fluid engine, trial by trial. What is new in some
-//! trial is pushed from a node to its callers, and only there and then is an edge drawn; calls that
-//! are more than an edge are asked when something they refer to changed.
+//! Uses the same draws and gives the same results as the fluid engine, trial by trial. New failures
+//! are pushed from a node to its callers, and an edge is drawn only where a new failure meets it.
+//! Calls that are more than an edge are evaluated when a node that they refer to has changed.
 
-mod ask;
-mod chances;
-mod counter;
-mod fall;
-mod lab;
-mod origins;
-mod planes;
-mod suits;
-mod watch;
-mod wiring;
-mod world;
+mod block;
+mod call_pipeline;
+mod containment;
+mod eligibility;
+mod impacts;
+mod lane_counter;
+mod own_failures;
+mod propagation_graph;
+mod random_source;
+mod sampled_block;
+mod state_planes;
 
-use chances::Draws;
-use lab::Lab;
-pub use origins::LANES;
-use planes::failing;
-use suits::Can;
-use wiring::Wiring;
+use block::BlockState;
+use containment::ContainmentLanes;
+use eligibility::PossibleStates;
+pub use impacts::LANES;
+use propagation_graph::PropagationGraph;
+use random_source::BlockDraws;
+use state_planes::failing_plane;
 
-use super::origins::{Mode, Origin, Toll};
+use super::origins::{FailureMode, Impact, Origin};
 use super::outcome::{self, Anomalies, Anomaly, Flow, Outcome, TRIALS, Unit};
-use super::simd::{self, Bits, Level, Task, Word, array};
+use super::simd::{self, Bits, InstructionSet, LaneMask, SimdTask, array};
 use super::tally::{Protection, Tally};
 use crate::compile::Plan;
 use crate::compile::plan::NONE;
 
-/// How many trials a block has.
+/// Number of trials in a block.
 pub const BLOCK: u64 = 512;
 
-/// An engine for one Boolean plan.
+/// Engine for one Boolean plan.
 pub struct Boolean<'a> {
     plan: &'a Plan,
-    wiring: Wiring,
+    graph: PropagationGraph,
     planes: usize,
     /// Services that may be down in the background or through a target domain.
-    ailing: Vec<u32>,
-    units: Units,
-    level: Level,
-    /// Whether it is counted what came of failure at each dependency.
+    may_be_down: Vec<u32>,
+    units: UnitNodes,
+    level: InstructionSet,
+    /// Whether containment is counted at each dependency.
     observes: bool,
 }
 
-/// Which nodes make up a unit.
-struct Units {
-    /// By node: the unit that it alone is, or [`NONE`].
-    alone: Vec<u32>,
-    /// Services with endpoints, and all their nodes.
-    several: Vec<(u32, Vec<u32>)>,
-    /// How many there are.
+/// Nodes that make up each unit.
+struct UnitNodes {
+    /// Unit by node where the node is a unit of its own, else [`NONE`].
+    single: Vec<u32>,
+    /// Services with endpoints, with all their nodes.
+    multi_node: Vec<(u32, Vec<u32>)>,
+    /// Number of units.
     count: usize,
 }
 
-/// Why a plan is not Boolean; nothing if it is.
-pub fn obstacle(plan: &Plan) -> Option<&'static str> {
-    suits::obstacle(plan, &suits::states(plan))
+/// Returns why a plan is not Boolean, or `None` if it is.
+pub fn find_obstacle(plan: &Plan) -> Option<&'static str> {
+    eligibility::find_obstacle(plan, &eligibility::possible_states(plan))
 }
 
-/// What another engine for Boolean plans needs to know of one.
-pub(super) struct Shape {
-    /// By group: whether it is a cycle in which things only get worse, so that any order of
-    /// computing it ends at the same least fixed point.
+/// Properties of the cycles of a Boolean plan that the exact engine needs.
+pub(super) struct CycleShape {
+    /// By group: whether it is a cycle in which states only get worse, so that every order of
+    /// evaluation ends at the same least fixed point.
     pub(super) only_worsens: Vec<bool>,
 }
 
-/// The shape of a plan, or why it is not Boolean.
-pub(super) fn shape(plan: &Plan) -> Result<Shape, &'static str> {
-    let can = suits::states(plan);
-    if let Some(obstacle) = suits::obstacle(plan, &can) {
+/// Returns the cycle properties of a plan, or why it is not Boolean.
+pub(super) fn cycle_shape(plan: &Plan) -> Result<CycleShape, &'static str> {
+    let possible = eligibility::possible_states(plan);
+    if let Some(obstacle) = eligibility::find_obstacle(plan, &possible) {
         return Err(obstacle);
     }
-    let planes = planes(plan, &can);
+    let planes = planes(plan, &possible);
     let groups = 0..plan.groups.len();
-    let only_worsens = groups.map(|group| wiring::way(plan, group, planes) == wiring::Way::Spread);
-    Ok(Shape { only_worsens: only_worsens.collect() })
+    let only_worsens = groups.map(|group| {
+        propagation_graph::cycle_strategy(plan, group, planes)
+            == propagation_graph::CycleStrategy::Worklist
+    });
+    Ok(CycleShape { only_worsens: only_worsens.collect() })
 }
 
-/// Why a plan is not Boolean when one of these origins breaks; nothing if it is.
-pub fn obstacle_with(plan: &Plan, origins: &[Origin], mode: Mode) -> Option<&'static str> {
-    suits::obstacle(plan, &suits::states_with(plan, origins, mode))
+/// Returns why a plan is not Boolean when one of these origins breaks, or `None` if it is.
+pub fn find_obstacle_with_origins(
+    plan: &Plan,
+    origins: &[Origin],
+    mode: FailureMode,
+) -> Option<&'static str> {
+    eligibility::find_obstacle(plan, &eligibility::possible_states_with(plan, origins, mode))
 }
 
-/// How many planes a plan needs.
-fn planes(plan: &Plan, can: &[Can]) -> usize {
-    let any = |is: fn(&Can) -> bool| can.iter().any(is) && !plan.nodes.is_empty();
+/// Returns the number of planes that a plan needs.
+fn planes(plan: &Plan, possible: &[PossibleStates]) -> usize {
+    let any = |is: fn(&PossibleStates) -> bool| possible.iter().any(is) && !plan.nodes.is_empty();
     match () {
-        () if any(|can| can.slow || can.corrupt) => 4,
-        () if any(|can| can.degraded) => 2,
+        () if any(|possible| possible.slow || possible.corrupt) => 4,
+        () if any(|possible| possible.degraded) => 2,
         () => 1,
     }
 }
 
 impl<'a> Boolean<'a> {
-    /// An engine for a plan without an [`obstacle`].
-    pub fn new(plan: &'a Plan, level: Level, observes: bool) -> Self {
-        Self::of(plan, &suits::states(plan), level, observes)
+    /// Creates an engine for a plan without an obstacle; see [`find_obstacle`].
+    pub fn new(plan: &'a Plan, level: InstructionSet, observes: bool) -> Self {
+        Self::of(plan, &eligibility::possible_states(plan), level, observes)
     }
 
-    /// An engine in which any of these origins may break, each alone.
-    pub fn for_origins(plan: &'a Plan, level: Level, origins: &[Origin], mode: Mode) -> Self {
-        Self::of(plan, &suits::states_with(plan, origins, mode), level, false)
+    /// Creates an engine in which any of these origins may break, one at a time.
+    pub fn for_origins(
+        plan: &'a Plan,
+        level: InstructionSet,
+        origins: &[Origin],
+        mode: FailureMode,
+    ) -> Self {
+        Self::of(plan, &eligibility::possible_states_with(plan, origins, mode), level, false)
     }
 
-    fn of(plan: &'a Plan, can: &[Can], level: Level, observes: bool) -> Self {
-        debug_assert!(suits::obstacle(plan, can).is_none(), "the plan is Boolean");
-        let ailing = (0..plan.services.len() as u32).filter(|service| {
-            // Targets strike by themselves; what else can bring a service down?
+    fn of(
+        plan: &'a Plan,
+        possible: &[PossibleStates],
+        level: InstructionSet,
+        observes: bool,
+    ) -> Self {
+        debug_assert!(eligibility::find_obstacle(plan, possible).is_none(), "the plan is Boolean");
+        let may_be_down = (0..plan.services.len() as u32).filter(|service| {
+            // Targets are applied separately; these are the other reasons to be down.
             let it = &plan.services[*service as usize];
             it.unavailability > 0.0
                 || it.during
@@ -120,48 +138,48 @@ impl<'a> Boolean<'a> {
         });
         Self {
             plan,
-            wiring: Wiring::new(plan, can),
-            planes: planes(plan, can),
-            ailing: ailing.collect(),
-            units: Units::new(plan),
+            graph: PropagationGraph::new(plan, possible),
+            planes: planes(plan, possible),
+            may_be_down: may_be_down.collect(),
+            units: UnitNodes::new(plan),
             level,
             observes,
         }
     }
 
-    /// Room for the blocks of one thread.
+    /// Returns scratch buffers for the blocks of one thread.
     pub fn scratch(&'a self) -> Scratch<'a> {
         let planes = match self.planes {
-            1 => Planes::One(Lab::new(self.plan, &self.wiring, &self.ailing)),
-            2 => Planes::Two(Lab::new(self.plan, &self.wiring, &self.ailing)),
-            _ => Planes::Four(Lab::new(self.plan, &self.wiring, &self.ailing)),
+            1 => Planes::One(BlockState::new(self.plan, &self.graph, &self.may_be_down)),
+            2 => Planes::Two(BlockState::new(self.plan, &self.graph, &self.may_be_down)),
+            _ => Planes::Four(BlockState::new(self.plan, &self.graph, &self.may_be_down)),
         };
         Scratch { planes }
     }
 
-    /// Adds the trials of a block to a count; of the 512 those in `valid`.
+    /// Adds those trials of a block to `counts` that are in `valid`.
     pub fn count(
         &'a self,
         scratch: &mut Scratch<'a>,
         seed: u64,
         block: u64,
-        valid: &Word,
-        counts: &mut Counts,
+        valid: &LaneMask,
+        counts: &mut BlockCounts,
     ) {
-        self.block(scratch, seed, block, valid, Sink::Counts(counts));
+        self.block(scratch, seed, block, valid, BlockSink::Counts(counts));
     }
 
-    /// The outcomes of a block, 64 trials each.
+    /// Returns the outcomes of a block, 64 trials each, of the trials in `valid`.
     pub fn outcomes(
         &'a self,
         scratch: &mut Scratch<'a>,
         seed: u64,
         block: u64,
-        valid: &Word,
+        valid: &LaneMask,
     ) -> Vec<Outcome> {
         let mut outcomes: Vec<Outcome> =
             valid.0.iter().map(|valid| self.empty_outcome(*valid)).collect();
-        self.block(scratch, seed, block, valid, Sink::Outcomes(&mut outcomes));
+        self.block(scratch, seed, block, valid, BlockSink::Outcomes(&mut outcomes));
         for outcome in &mut outcomes {
             outcome.dependencies.retain(|it| it.tried != 0);
             outcome.dependencies.sort_unstable_by_key(|it| it.dependency);
@@ -171,51 +189,54 @@ impl<'a> Boolean<'a> {
         outcomes
     }
 
-    /// What each of up to [`LANES`] origins takes with it in the trials of a block, of the 512 those
-    /// in `valid`.
-    pub fn tolls(
+    /// Returns the impact of each of up to [`LANES`] origins in the trials of a block that are in
+    /// `valid`.
+    pub fn impacts(
         &'a self,
         seed: u64,
         block: u64,
-        valid: &Word,
+        valid: &LaneMask,
         origins: &[Origin],
-        mode: Mode,
-    ) -> Vec<Toll> {
+        mode: FailureMode,
+    ) -> Vec<Impact> {
         let engine = self;
-        // One plane serves as two: a ranking is not worth another copy of everything.
+        // Plans with one plane use two here: one more compiled copy would not pay for rankings.
         if self.planes < 4 {
-            let lab = &mut Lab::<2>::new(self.plan, &self.wiring, &self.ailing);
-            let task = origins::OneBlock { engine, lab, seed, block, valid, origins, mode };
-            simd::run(self.level, task)
+            let block_state = &mut BlockState::<2>::new(self.plan, &self.graph, &self.may_be_down);
+            let task =
+                impacts::RankBlock { engine, block_state, seed, block, valid, origins, mode };
+            simd::run_task(self.level, task)
         } else {
-            let lab = &mut Lab::<4>::new(self.plan, &self.wiring, &self.ailing);
-            let task = origins::OneBlock { engine, lab, seed, block, valid, origins, mode };
-            simd::run(self.level, task)
+            let block_state = &mut BlockState::<4>::new(self.plan, &self.graph, &self.may_be_down);
+            let task =
+                impacts::RankBlock { engine, block_state, seed, block, valid, origins, mode };
+            simd::run_task(self.level, task)
         }
     }
 
-    /// Of every unit that something may have come to: where it failed, and where it was degraded or
-    /// worse.
+    /// Calls `see` for every unit that may be affected, with the failed lanes and the lanes that
+    /// are degraded or worse.
     #[inline(always)]
-    fn each_unit<B: Bits, const P: usize>(
+    fn for_each_unit<B: Bits, const P: usize>(
         &self,
-        lab: &Lab<'_, P>,
+        block_state: &BlockState<'_, P>,
         bits: B,
         mut see: impl FnMut(u32, B::V, B::V),
     ) {
-        for node in &lab.touched {
-            let unit = self.units.alone[*node as usize];
+        for node in &block_state.visited {
+            let unit = self.units.single[*node as usize];
             if unit != NONE {
-                let state = &lab.state[*node as usize];
-                see(unit, bits.load(&state[failing::<P>()]), bits.load(&state[P - 1]));
+                let state = &block_state.planes[*node as usize];
+                see(unit, bits.load(&state[failing_plane::<P>()]), bits.load(&state[P - 1]));
             }
         }
-        for (service, nodes) in &self.units.several {
+        for (service, nodes) in &self.units.multi_node {
             let worst = |plane: usize| {
-                let words = nodes.iter().map(|node| bits.load(&lab.state[*node as usize][plane]));
+                let words =
+                    nodes.iter().map(|node| bits.load(&block_state.planes[*node as usize][plane]));
                 words.fold(bits.none(), |all, word| bits.or(all, word))
             };
-            see(*service, worst(failing::<P>()), worst(P - 1));
+            see(*service, worst(failing_plane::<P>()), worst(P - 1));
         }
     }
 
@@ -238,89 +259,98 @@ impl<'a> Boolean<'a> {
         scratch: &mut Scratch<'a>,
         seed: u64,
         block: u64,
-        valid: &Word,
-        sink: Sink<'_>,
+        valid: &LaneMask,
+        sink: BlockSink<'_>,
     ) {
         match &mut scratch.planes {
-            Planes::One(lab) => {
-                simd::run(self.level, OneBlock { engine: self, lab, seed, block, valid, sink });
+            Planes::One(block_state) => {
+                simd::run_task(
+                    self.level,
+                    SimulateBlock { engine: self, block_state, seed, block, valid, sink },
+                );
             }
-            Planes::Two(lab) => {
-                simd::run(self.level, OneBlock { engine: self, lab, seed, block, valid, sink });
+            Planes::Two(block_state) => {
+                simd::run_task(
+                    self.level,
+                    SimulateBlock { engine: self, block_state, seed, block, valid, sink },
+                );
             }
-            Planes::Four(lab) => {
-                simd::run(self.level, OneBlock { engine: self, lab, seed, block, valid, sink });
+            Planes::Four(block_state) => {
+                simd::run_task(
+                    self.level,
+                    SimulateBlock { engine: self, block_state, seed, block, valid, sink },
+                );
             }
         }
     }
 }
 
-impl Units {
+impl UnitNodes {
     fn new(plan: &Plan) -> Self {
-        let mut alone = vec![NONE; plan.nodes.len()];
-        let mut several = Vec::new();
+        let mut single = vec![NONE; plan.nodes.len()];
+        let mut multi_node = Vec::new();
         let mut next = plan.services.len() as u32;
         for (service, it) in plan.services.iter().enumerate() {
             if it.endpoints.is_empty() {
-                alone[it.node as usize] = service as u32;
+                single[it.node as usize] = service as u32;
             } else {
-                several.push((service as u32, plan.nodes_of(service as u32).collect()));
+                multi_node.push((service as u32, plan.nodes_of(service as u32).collect()));
             }
             for endpoint in &it.endpoints {
-                alone[*endpoint as usize] = next;
+                single[*endpoint as usize] = next;
                 next += 1;
             }
         }
         for flow in &plan.flows {
-            alone[flow.node as usize] = next;
+            single[flow.node as usize] = next;
             next += 1;
         }
-        Self { alone, several, count: next as usize }
+        Self { single, multi_node, count: next as usize }
     }
 }
 
-/// Room for the blocks of one thread.
+/// Scratch buffers for the blocks of one thread.
 pub struct Scratch<'a> {
     planes: Planes<'a>,
 }
 
 enum Planes<'a> {
-    One(Lab<'a, 1>),
-    Two(Lab<'a, 2>),
-    Four(Lab<'a, 4>),
+    One(BlockState<'a, 1>),
+    Two(BlockState<'a, 2>),
+    Four(BlockState<'a, 4>),
 }
 
-/// Where the results of a block go. Both at once in the same code: a copy of the engine for each
-/// would double what is compiled.
-enum Sink<'s> {
-    Counts(&'s mut Counts),
+/// Destination of the results of a block. One type for both, since a generic sink would compile the
+/// engine twice.
+enum BlockSink<'s> {
+    Counts(&'s mut BlockCounts),
     Outcomes(&'s mut [Outcome]),
 }
 
-impl Sink<'_> {
-    /// What came of a unit: in which trials it failed, and in which it was degraded or worse.
+impl BlockSink<'_> {
+    /// Adds the lanes in which a unit failed, and those in which it was degraded or worse.
     #[inline(always)]
-    fn unit(&mut self, unit: u32, failed: &Word, degraded: &Word) {
+    fn unit(&mut self, unit: u32, failed: &LaneMask, degraded: &LaneMask) {
         match self {
             Self::Counts(counts) => counts.unit(unit, failed, degraded),
             Self::Outcomes(outcomes) => note_unit(outcomes, unit, failed, degraded),
         }
     }
 
-    /// What came of failure at a dependency.
+    /// Adds the containment at one dependency.
     #[inline(always)]
-    fn dependency(&mut self, dependency: u32, seen: &watch::Seen) {
+    fn dependency(&mut self, dependency: u32, seen: &ContainmentLanes) {
         match self {
             Self::Counts(counts) => counts.dependency(dependency, seen),
             Self::Outcomes(outcomes) => note_dependency(outcomes, dependency, seen),
         }
     }
 
-    /// In which trials a service is in a cycle that did not come to rest.
-    fn restless(&mut self, service: u32, lanes: &Word) {
+    /// Adds the lanes in which the cycle of a service did not settle.
+    fn unsettled(&mut self, service: u32, lanes: &LaneMask) {
         match self {
             Self::Counts(counts) => {
-                counts.restless[service as usize] += u64::from(lanes.count());
+                counts.unsettled[service as usize] += u64::from(lanes.count());
             }
             Self::Outcomes(outcomes) => {
                 for (outcome, unsettled) in outcomes.iter_mut().zip(lanes.0) {
@@ -332,49 +362,50 @@ impl Sink<'_> {
     }
 }
 
-struct OneBlock<'t, 'a, const P: usize> {
+struct SimulateBlock<'t, 'a, const P: usize> {
     engine: &'t Boolean<'a>,
-    lab: &'t mut Lab<'a, P>,
+    block_state: &'t mut BlockState<'a, P>,
     seed: u64,
     block: u64,
-    valid: &'t Word,
-    sink: Sink<'t>,
+    valid: &'t LaneMask,
+    sink: BlockSink<'t>,
 }
 
-impl<const P: usize> Task for OneBlock<'_, '_, P> {
+impl<const P: usize> SimdTask for SimulateBlock<'_, '_, P> {
     type Output = ();
 
     #[inline(always)]
     fn run<B: Bits>(self, bits: B) {
-        let Self { engine, lab, seed, block, valid, mut sink } = self;
-        lab.block(bits, seed, block);
+        let Self { engine, block_state, seed, block, valid, mut sink } = self;
+        block_state.block(bits, seed, block);
         let counted = bits.load(valid);
-        let masked = |word: &Word| bits.word(bits.and(bits.load(word), counted));
-        for node in &lab.touched {
-            let unit = engine.units.alone[*node as usize];
+        let masked = |word: &LaneMask| bits.to_mask(bits.and(bits.load(word), counted));
+        for node in &block_state.visited {
+            let unit = engine.units.single[*node as usize];
             if unit != NONE {
-                let state = &lab.state[*node as usize];
+                let state = &block_state.planes[*node as usize];
                 if P == 1 {
                     let failed = masked(&state[0]);
                     sink.unit(unit, &failed, &failed);
                 } else {
-                    sink.unit(unit, &masked(&state[failing::<P>()]), &masked(&state[P - 1]));
+                    sink.unit(unit, &masked(&state[failing_plane::<P>()]), &masked(&state[P - 1]));
                 }
             }
         }
-        for (service, nodes) in &engine.units.several {
+        for (service, nodes) in &engine.units.multi_node {
             let worst = |plane: usize| {
-                let words = nodes.iter().map(|node| bits.load(&lab.state[*node as usize][plane]));
-                let mut worst = Word::NONE;
+                let words =
+                    nodes.iter().map(|node| bits.load(&block_state.planes[*node as usize][plane]));
+                let mut worst = LaneMask::NONE;
                 bits.store(&mut worst, words.fold(bits.none(), |all, word| bits.or(all, word)));
                 masked(&worst)
             };
-            sink.unit(*service, &worst(failing::<P>()), &worst(P - 1));
+            sink.unit(*service, &worst(failing_plane::<P>()), &worst(P - 1));
         }
         if engine.observes {
-            let draws = Draws::new(bits, &lab.keys);
-            lab.observe(draws, |dependency, seen| {
-                let seen = watch::Seen {
+            let draws = BlockDraws::new(bits, &block_state.keys);
+            block_state.observe_containment(draws, |dependency, seen| {
+                let seen = ContainmentLanes {
                     tried: masked(&seen.tried),
                     passed: masked(&seen.passed),
                     held: array(|guard| masked(&seen.held[guard])),
@@ -382,35 +413,35 @@ impl<const P: usize> Task for OneBlock<'_, '_, P> {
                 sink.dependency(dependency, &seen);
             });
         }
-        for (service, lanes) in &lab.restless {
-            sink.restless(*service, &masked(lanes));
+        for (service, lanes) in &block_state.unsettled {
+            sink.unsettled(*service, &masked(lanes));
         }
     }
 }
 
-/// Counts of trials: integers, so that blocks may come in any order.
+/// Trial counts. They are integers, so that blocks may be added in any order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counts {
+pub struct BlockCounts {
     /// By unit: failed; degraded or worse.
     pub units: Vec<[u64; 2]>,
-    /// By dependency: tried, passed, and held by each guard.
+    /// By dependency: exposed, propagated, and contained by each protection.
     pub dependencies: Vec<[u64; 2 + Protection::ALL.len()]>,
-    /// By service: in a cycle that did not come to rest.
-    pub restless: Vec<u64>,
+    /// By service: in a cycle that did not settle.
+    pub unsettled: Vec<u64>,
 }
 
-impl Counts {
-    /// Nothing counted.
+impl BlockCounts {
+    /// Creates counts of zero.
     pub fn new(engine: &Boolean<'_>) -> Self {
         let dependencies = if engine.observes { engine.plan.dependencies.len() } else { 0 };
         Self {
             units: vec![[0; 2]; engine.units.count],
             dependencies: vec![[0; 2 + Protection::ALL.len()]; dependencies],
-            restless: vec![0; engine.plan.services.len()],
+            unsettled: vec![0; engine.plan.services.len()],
         }
     }
 
-    /// Adds what another counted.
+    /// Adds the counts of other blocks.
     pub fn merge(&mut self, other: &Self) {
         fn add<const N: usize>(all: &mut [[u64; N]], more: &[[u64; N]]) {
             for (all, more) in all.iter_mut().flatten().zip(more.iter().flatten()) {
@@ -419,12 +450,12 @@ impl Counts {
         }
         add(&mut self.units, &other.units);
         add(&mut self.dependencies, &other.dependencies);
-        for (all, more) in self.restless.iter_mut().zip(&other.restless) {
+        for (all, more) in self.unsettled.iter_mut().zip(&other.unsettled) {
             *all += more;
         }
     }
 
-    /// Adds them, of so many trials, to a tally.
+    /// Adds the counts of this many trials to a tally.
     pub fn add_to(&self, tally: &mut Tally, trials: u64) {
         tally.trials += trials;
         for (unit, [failed, degraded]) in tally.units.iter_mut().zip(&self.units) {
@@ -441,15 +472,15 @@ impl Counts {
                 *all += held;
             }
         }
-        for (all, restless) in tally.anomalies.iter_mut().zip(&self.restless) {
-            all.unsettled += restless;
+        for (all, unsettled) in tally.anomalies.iter_mut().zip(&self.unsettled) {
+            all.unsettled += unsettled;
         }
     }
 }
 
-impl Counts {
+impl BlockCounts {
     #[inline(always)]
-    fn unit(&mut self, unit: u32, failed: &Word, degraded: &Word) {
+    fn unit(&mut self, unit: u32, failed: &LaneMask, degraded: &LaneMask) {
         let counts = &mut self.units[unit as usize];
         let failures = u64::from(failed.count());
         counts[0] += failures;
@@ -458,7 +489,7 @@ impl Counts {
     }
 
     #[inline(always)]
-    fn dependency(&mut self, dependency: u32, seen: &watch::Seen) {
+    fn dependency(&mut self, dependency: u32, seen: &ContainmentLanes) {
         let [tried, passed, held @ ..] = &mut self.dependencies[dependency as usize];
         *tried += u64::from(seen.tried.count());
         *passed += u64::from(seen.passed.count());
@@ -468,7 +499,7 @@ impl Counts {
     }
 }
 
-fn note_unit(outcomes: &mut [Outcome], unit: u32, failed: &Word, degraded: &Word) {
+fn note_unit(outcomes: &mut [Outcome], unit: u32, failed: &LaneMask, degraded: &LaneMask) {
     for (outcome, (failed, degraded)) in outcomes.iter_mut().zip(failed.0.iter().zip(degraded.0)) {
         let share = f64::from(failed.count_ones());
         outcome.units[unit as usize] = Unit { failed: *failed, degraded, share };
@@ -479,7 +510,7 @@ fn note_unit(outcomes: &mut [Outcome], unit: u32, failed: &Word, degraded: &Word
     }
 }
 
-fn note_dependency(outcomes: &mut [Outcome], dependency: u32, seen: &watch::Seen) {
+fn note_dependency(outcomes: &mut [Outcome], dependency: u32, seen: &ContainmentLanes) {
     for (part, outcome) in outcomes.iter_mut().enumerate() {
         outcome.dependencies.push(outcome::Dependency {
             dependency,

@@ -84,8 +84,8 @@ impl Exact {
             return Err(Obstacle::TooLarge(limits));
         }
         let shape = match detail {
-            Detail::Drawn => boolean::shape(plan),
-            Detail::Everything => boolean::shape(&all_may_fail(plan)),
+            Detail::Drawn => boolean::cycle_shape(plan),
+            Detail::Everything => boolean::cycle_shape(&all_may_fail(plan)),
         };
         let shape = shape.map_err(Obstacle::NotBoolean)?;
         let variables = Variables::new(plan, detail).ok_or(Obstacle::TooMany)?;

@@ -6,7 +6,7 @@ use super::diagram::{Function, Workshop};
 use super::events::{Event, Variables, chance};
 use crate::compile::Plan;
 use crate::compile::plan::{Call, Fallback, Hit, NONE};
-use crate::engine::boolean::Shape;
+use crate::engine::boolean::CycleShape;
 
 /// What a node, or a call, does; no two at once.
 #[derive(Clone, PartialEq)]
@@ -51,7 +51,7 @@ impl<'a> System<'a> {
     /// Computes all nodes, dependencies before callers.
     pub(super) fn solve(
         plan: &'a Plan,
-        shape: &Shape,
+        shape: &CycleShape,
         variables: &'a Variables,
         workshop: Workshop,
     ) -> Result<Self, Obstacle> {

@@ -4,7 +4,7 @@
 //! instructions. Lanes never mix, and additions keep their order, so a trial's figures depend
 //! neither on its neighbours nor on the width of the machine's vectors.
 
-use crate::engine::simd::{array, widest};
+use crate::engine::simd::{array, run_with_widest};
 
 /// How many trials are computed side by side; the few that take long to settle go alone.
 pub(crate) const LANES: usize = 8;
@@ -21,7 +21,7 @@ pub(crate) const fn all<const W: usize>(value: f64) -> Lanes<W> {
 /// leaves nothing to be done side by side.
 #[inline(always)]
 pub(crate) fn for_lanes<const W: usize, R>(work: impl FnOnce() -> R) -> R {
-    if W == 1 { work() } else { widest(work) }
+    if W == 1 { work() } else { run_with_widest(work) }
 }
 
 /// Whether all lanes are equal, with no branch between them.

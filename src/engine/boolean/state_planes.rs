@@ -1,23 +1,23 @@
-//! What a node does in each trial, as planes of bits.
+//! States of a node in 512 lanes, as nested planes or as exclusive planes.
 
-use super::wiring::bend;
+use super::propagation_graph::transform;
 use crate::engine::simd::{Bits, array};
 
-/// The plane of what fails.
-pub(super) const fn failing<const P: usize>() -> usize {
+/// Returns the index of the plane that holds the failing lanes.
+pub(super) const fn failing_plane<const P: usize>() -> usize {
     if P == 4 { 2 } else { 0 }
 }
 
-/// What a node, or a call, does: four planes that exclude each other.
+/// State of a node or a call as four exclusive planes.
 #[derive(Clone, Copy)]
-pub(super) struct Apart<V> {
+pub(super) struct StatePlanes<V> {
     pub(super) slow: V,
     pub(super) down: V,
     pub(super) corrupt: V,
     pub(super) degraded: V,
 }
 
-impl<V: Copy> Apart<V> {
+impl<V: Copy> StatePlanes<V> {
     #[inline(always)]
     pub(super) fn ok<B: Bits<V = V>>(bits: B) -> Self {
         let none = bits.none();
@@ -25,9 +25,9 @@ impl<V: Copy> Apart<V> {
     }
 }
 
-/// The planes of a node that does these things.
+/// Packs exclusive planes into nested ones.
 #[inline(always)]
-pub(super) fn planes_of<B: Bits, const P: usize>(bits: B, it: Apart<B::V>) -> [B::V; P] {
+pub(super) fn pack_planes<B: Bits, const P: usize>(bits: B, it: StatePlanes<B::V>) -> [B::V; P] {
     let unanswered = bits.or(it.slow, it.down);
     let failing = bits.or(unanswered, it.corrupt);
     let any = bits.or(failing, it.degraded);
@@ -38,14 +38,16 @@ pub(super) fn planes_of<B: Bits, const P: usize>(bits: B, it: Apart<B::V>) -> [B
     }
 }
 
-/// What planes mean, taken apart.
+/// Unpacks nested planes into exclusive ones.
 #[inline(always)]
-pub(super) fn apart<B: Bits, const P: usize>(bits: B, planes: [B::V; P]) -> Apart<B::V> {
-    let ok = Apart::ok(bits);
+pub(super) fn unpack<B: Bits, const P: usize>(bits: B, planes: [B::V; P]) -> StatePlanes<B::V> {
+    let ok = StatePlanes::ok(bits);
     match P {
-        1 => Apart { down: planes[0], ..ok },
-        2 => Apart { down: planes[0], degraded: bits.without(planes[P - 1], planes[0]), ..ok },
-        _ => Apart {
+        1 => StatePlanes { down: planes[0], ..ok },
+        2 => {
+            StatePlanes { down: planes[0], degraded: bits.without(planes[P - 1], planes[0]), ..ok }
+        }
+        _ => StatePlanes {
             slow: planes[0],
             down: bits.without(planes[1 % P], planes[0]),
             corrupt: bits.without(planes[2 % P], planes[1 % P]),
@@ -54,14 +56,18 @@ pub(super) fn apart<B: Bits, const P: usize>(bits: B, planes: [B::V; P]) -> Apar
     }
 }
 
-/// What an edge makes of planes.
+/// Applies the transform of an edge to nested planes.
 #[inline(always)]
-pub(super) fn bent<B: Bits, const P: usize>(bits: B, how: u8, planes: [B::V; P]) -> [B::V; P] {
+pub(super) fn apply_transform<B: Bits, const P: usize>(
+    bits: B,
+    how: u8,
+    planes: [B::V; P],
+) -> [B::V; P] {
     if P == 1 || how == 0 {
         return planes;
     }
     if P == 2 {
-        let is_soft = how & bend::SOFT != 0;
+        let is_soft = how & transform::SOFT != 0;
         return if is_soft {
             array(|plane| if plane == 0 { bits.none() } else { planes[0] })
         } else {
@@ -69,23 +75,23 @@ pub(super) fn bent<B: Bits, const P: usize>(bits: B, how: u8, planes: [B::V; P])
         };
     }
     let [mut slow, mut unanswered, mut failing, mut any] = array(|plane| planes[plane % P]);
-    if how & bend::SOFT != 0 {
+    if how & transform::SOFT != 0 {
         any = failing;
     }
-    if how & bend::GIVES_UP != 0 {
+    if how & transform::GIVES_UP != 0 {
         slow = bits.none();
     }
-    if how & bend::VALIDATES != 0 {
+    if how & transform::VALIDATES != 0 {
         unanswered = failing;
     }
-    if how & bend::SOFT != 0 {
+    if how & transform::SOFT != 0 {
         (unanswered, failing) = (slow, slow);
     }
     array(|plane| [slow, unanswered, failing, any][plane])
 }
 
-/// Slow, down or corrupt.
+/// Returns the lanes that are slow, down or corrupt.
 #[inline(always)]
-pub(super) fn fails_now<B: Bits>(bits: B, it: &Apart<B::V>) -> B::V {
+pub(super) fn failing_lanes<B: Bits>(bits: B, it: &StatePlanes<B::V>) -> B::V {
     bits.or(bits.or(it.slow, it.down), it.corrupt)
 }

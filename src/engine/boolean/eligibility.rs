@@ -1,20 +1,20 @@
-//! Whether every share in every trial is 0 or 1, so that a trial fits into bits.
+//! Eligibility of a plan for the Boolean engine: every share in every trial must be 0 or 1.
 
 use std::collections::BTreeSet;
 
 use crate::compile::plan::{Call, Fallback, Hit, NONE, Plan};
-use crate::engine::origins::{Mode, Origin};
+use crate::engine::origins::{FailureMode, Origin};
 
-/// Which states a node can be in.
+/// States that a node can be in, in any trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Can {
+pub(super) struct PossibleStates {
     pub(super) slow: bool,
     pub(super) down: bool,
     pub(super) corrupt: bool,
     pub(super) degraded: bool,
 }
 
-impl Can {
+impl PossibleStates {
     fn or(self, other: Self) -> Self {
         Self {
             slow: self.slow || other.slow,
@@ -25,8 +25,8 @@ impl Can {
     }
 }
 
-/// Why a plan is not Boolean; nothing if it is.
-pub(super) fn obstacle(plan: &Plan, can: &[Can]) -> Option<&'static str> {
+/// Returns why a plan is not Boolean, or `None` if it is.
+pub(super) fn find_obstacle(plan: &Plan, possible: &[PossibleStates]) -> Option<&'static str> {
     if plan.schedule.is_some() {
         return Some("the change has a course in time");
     }
@@ -45,10 +45,10 @@ pub(super) fn obstacle(plan: &Plan, can: &[Can]) -> Option<&'static str> {
     if plan.targets.iter().find(is_partial).is_some() {
         return Some("a target may fail only a part of its requests (severity)");
     }
-    plan.calls.iter().find_map(|call| obstacle_of(plan, call, can))
+    plan.calls.iter().find_map(|call| call_obstacle(plan, call, possible))
 }
 
-fn obstacle_of(plan: &Plan, call: &Call, can: &[Can]) -> Option<&'static str> {
+fn call_obstacle(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> Option<&'static str> {
     let is_partial = |share: f64| share > 0.0 && share < 1.0;
     if is_partial(call.probability) {
         return Some("some call is made by a part of the requests only (call_probability)");
@@ -57,8 +57,8 @@ fn obstacle_of(plan: &Plan, call: &Call, can: &[Can]) -> Option<&'static str> {
         return Some("a cache answers a part of the calls only (hit_ratio)");
     }
     if call.any_of {
-        let members = plan.members_of(call).iter().map(|member| can[member.node as usize]);
-        let any = members.fold(Can::default(), Can::or);
+        let members = plan.members_of(call).iter().map(|member| possible[member.node as usize]);
+        let any = members.fold(PossibleStates::default(), PossibleStates::or);
         let hangs = any.slow && !call.gives_up;
         let lies = any.corrupt && !call.validates;
         let lacks = any.degraded && !call.soft;
@@ -71,35 +71,39 @@ fn obstacle_of(plan: &Plan, call: &Call, can: &[Can]) -> Option<&'static str> {
     None
 }
 
-/// Which states every node can be in, in whatever trial.
-pub(super) fn states(plan: &Plan) -> Vec<Can> {
-    spread(plan, own_states(plan, &|_| false))
+/// Returns the possible states of every node.
+pub(super) fn possible_states(plan: &Plan) -> Vec<PossibleStates> {
+    propagate_states(plan, own_possible_states(plan, &|_| false))
 }
 
-/// The same where, beside what the plan says, these origins may break.
-pub(super) fn states_with(plan: &Plan, origins: &[Origin], mode: Mode) -> Vec<Can> {
-    let fallen: BTreeSet<u32> = origins
+/// Returns the possible states of every node if, in addition, these origins may break.
+pub(super) fn possible_states_with(
+    plan: &Plan,
+    origins: &[Origin],
+    mode: FailureMode,
+) -> Vec<PossibleStates> {
+    let failed_domains: BTreeSet<u32> = origins
         .iter()
         .filter_map(|origin| match origin {
             Origin::Domain(domain) => Some(*domain),
             _ => None,
         })
         .collect();
-    let mut can = own_states(plan, &|domain| fallen.contains(&domain));
-    let states = Can {
-        slow: mode == Mode::Slow,
-        down: mode == Mode::Down,
-        corrupt: mode == Mode::Corrupt,
+    let mut possible = own_possible_states(plan, &|domain| failed_domains.contains(&domain));
+    let states = PossibleStates {
+        slow: mode == FailureMode::Slow,
+        down: mode == FailureMode::Down,
+        corrupt: mode == FailureMode::Corrupt,
         degraded: false,
     };
-    let mut add = |node: u32| can[node as usize] = can[node as usize].or(states);
+    let mut add = |node: u32| possible[node as usize] = possible[node as usize].or(states);
     for origin in origins {
         match *origin {
             Origin::Service(service) => plan.nodes_of(service).for_each(&mut add),
             Origin::Endpoint { node, .. } => add(node),
             Origin::Domain(_) => {}
             Origin::Dependency(number) => {
-                // A call that finds what it calls broken is as one of something that breaks.
+                // A broken dependency looks to its caller like a broken member.
                 let call = plan.dependencies[number as usize].call;
                 if let Some(call) = plan.calls.get(call as usize) {
                     plan.members_of(call).iter().for_each(|member| add(member.node));
@@ -107,47 +111,47 @@ pub(super) fn states_with(plan: &Plan, origins: &[Origin], mode: Mode) -> Vec<Ca
             }
         }
     }
-    spread(plan, can)
+    propagate_states(plan, possible)
 }
 
-fn spread(plan: &Plan, mut can: Vec<Can>) -> Vec<Can> {
+fn propagate_states(plan: &Plan, mut possible: Vec<PossibleStates>) -> Vec<PossibleStates> {
     for group in &plan.groups {
         loop {
             let mut changed = false;
             for node in group.nodes.clone() {
                 let calls = plan.calls_of(&plan.nodes[node as usize]);
-                let new = calls
-                    .iter()
-                    .fold(can[node as usize], |all, call| all.or(contributes(plan, call, &can)));
-                changed |= new != can[node as usize];
-                can[node as usize] = new;
+                let new = calls.iter().fold(possible[node as usize], |all, call| {
+                    all.or(states_from_call(plan, call, &possible))
+                });
+                changed |= new != possible[node as usize];
+                possible[node as usize] = new;
             }
             if !changed || !group.cyclic {
                 break;
             }
         }
     }
-    can
+    possible
 }
 
-/// The states that come from a node's own health.
-fn own_states(plan: &Plan, breaks: &dyn Fn(u32) -> bool) -> Vec<Can> {
-    let mut can = vec![Can::default(); plan.nodes.len()];
+/// Returns the states that follow from a node's own failures.
+fn own_possible_states(plan: &Plan, breaks: &dyn Fn(u32) -> bool) -> Vec<PossibleStates> {
+    let mut possible = vec![PossibleStates::default(); plan.nodes.len()];
     for (index, service) in plan.services.iter().enumerate() {
         let replicas =
             &plan.replicas[service.replicas.start as usize..service.replicas.end as usize];
-        let can_fall = |domain: u32| domain != NONE && can_domain_fall(plan, domain, breaks);
+        let can_fail = |domain: u32| domain != NONE && can_domain_fail(plan, domain, breaks);
         let down = service.unavailability > 0.0
             || service.during
-            || service.domains.iter().any(|domain| can_fall(*domain))
-            || replicas.iter().any(|it| it.unavailability > 0.0 || can_fall(it.domain));
+            || service.domains.iter().any(|domain| can_fail(*domain))
+            || replicas.iter().any(|it| it.unavailability > 0.0 || can_fail(it.domain));
         for node in plan.nodes_of(index as u32) {
-            can[node as usize].down |= down;
+            possible[node as usize].down |= down;
         }
     }
     for target in &plan.targets {
         let [down, slow, corrupt] = target.modes;
-        let states = Can {
+        let states = PossibleStates {
             down: down > 0.0,
             slow: down < 1.0 && slow > 0.0,
             corrupt: down < 1.0 && slow < 1.0 && corrupt > 0.0,
@@ -155,18 +159,20 @@ fn own_states(plan: &Plan, breaks: &dyn Fn(u32) -> bool) -> Vec<Can> {
         };
         match target.hit {
             Hit::Domain(_) => {}
-            Hit::Endpoint { node, .. } => can[node as usize] = can[node as usize].or(states),
+            Hit::Endpoint { node, .. } => {
+                possible[node as usize] = possible[node as usize].or(states);
+            }
             Hit::Service(service) => {
                 for node in plan.nodes_of(service) {
-                    can[node as usize] = can[node as usize].or(states);
+                    possible[node as usize] = possible[node as usize].or(states);
                 }
             }
         }
     }
-    can
+    possible
 }
 
-fn can_domain_fall(plan: &Plan, mut domain: u32, breaks: &dyn Fn(u32) -> bool) -> bool {
+fn can_domain_fail(plan: &Plan, mut domain: u32, breaks: &dyn Fn(u32) -> bool) -> bool {
     while domain != NONE {
         let it = &plan.domains[domain as usize];
         let is_target = plan.targets.iter().any(|target| target.hit == Hit::Domain(domain));
@@ -178,16 +184,16 @@ fn can_domain_fall(plan: &Plan, mut domain: u32, breaks: &dyn Fn(u32) -> bool) -
     false
 }
 
-/// The states that a call can bring to its caller.
-fn contributes(plan: &Plan, call: &Call, can: &[Can]) -> Can {
-    let members = plan.members_of(call).iter().map(|member| can[member.node as usize]);
-    let mut state = members.fold(Can::default(), Can::or);
+/// Returns the states that a call can cause at its caller.
+fn states_from_call(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> PossibleStates {
+    let members = plan.members_of(call).iter().map(|member| possible[member.node as usize]);
+    let mut state = members.fold(PossibleStates::default(), PossibleStates::or);
     state.degraded &= !call.soft;
     if call.gives_up {
-        state = Can { down: state.down || state.slow, slow: false, ..state };
+        state = PossibleStates { down: state.down || state.slow, slow: false, ..state };
     }
     if call.validates {
-        state = Can { down: state.down || state.corrupt, corrupt: false, ..state };
+        state = PossibleStates { down: state.down || state.corrupt, corrupt: false, ..state };
     }
     let drops = call.buffer().is_some_and(|buffer| buffer.drops);
     if state.down {
@@ -195,7 +201,7 @@ fn contributes(plan: &Plan, call: &Call, can: &[Can]) -> Can {
             Fallback::None => {}
             Fallback::Static => state.degraded = true,
             Fallback::Node(node) => {
-                let instead = can[node as usize];
+                let instead = possible[node as usize];
                 state.degraded = true;
                 state.corrupt |= instead.corrupt;
                 state.slow |= instead.slow && !call.has_deadline;

@@ -1,13 +1,13 @@
-//! Counting in many trials at once.
+//! Counters for many lanes at once.
 
-use crate::engine::simd::{Bits, Word};
+use crate::engine::simd::{Bits, LaneMask};
 
-/// Counts of trials, bit by bit: the plane `i` holds the binary digit `i` of each trial's count.
-pub(super) struct Counter<V> {
+/// Counts by lane in binary: plane `i` holds digit `i` of every lane's count.
+pub(super) struct LaneCounter<V> {
     digits: Vec<V>,
 }
 
-impl<V: Copy> Counter<V> {
+impl<V: Copy> LaneCounter<V> {
     pub(super) fn new<B: Bits<V = V>>(_bits: B) -> Self {
         Self { digits: Vec::new() }
     }
@@ -27,12 +27,12 @@ impl<V: Copy> Counter<V> {
         }
     }
 
-    /// The count of every lane.
+    /// Writes the count of every lane.
     #[inline(always)]
     pub(super) fn counts<B: Bits<V = V>>(&self, bits: B, counts: &mut [f64; 512]) {
         let mut whole = [0_u64; 512];
         for (place, digit) in self.digits.iter().enumerate() {
-            let mut word = Word::NONE;
+            let mut word = LaneMask::NONE;
             bits.store(&mut word, *digit);
             for (part, counts) in word.0.iter().zip(whole.chunks_exact_mut(64)) {
                 for (lane, count) in counts.iter_mut().enumerate() {
@@ -45,7 +45,7 @@ impl<V: Copy> Counter<V> {
         }
     }
 
-    /// The trials whose count is at least this.
+    /// Returns the lanes whose count is at least `limit`.
     #[inline(always)]
     pub(super) fn at_least<B: Bits<V = V>>(&self, bits: B, limit: u32) -> V {
         let (mut more, mut equal) = (bits.none(), bits.all());

@@ -1,51 +1,55 @@
-//! What is down, slow or corrupt by itself, for 512 lanes.
+//! Own failures of domains, services and targets, before anything propagates.
 
-use super::chances::Draws;
-use super::counter::Counter;
-use super::lab::Lab;
-use super::planes::{Apart, planes_of};
+use super::block::BlockState;
+use super::lane_counter::LaneCounter;
+use super::random_source::BlockDraws;
+use super::state_planes::{StatePlanes, pack_planes};
 use crate::compile::plan::{Hit, NONE, Replica, Service};
 use crate::engine::simd::{Bits, array};
 
-/// What is down for its own reasons.
-pub(super) trait Background<B: Bits>: Copy {
-    /// The lanes in which a service is.
+/// Source of background failures.
+pub(super) trait BackgroundFailures<B: Bits>: Copy {
+    /// Returns the lanes in which a service fails for its own reasons.
     fn service(self, number: u32, service: &Service) -> B::V;
-    /// The lanes in which a replica is.
+    /// Returns the lanes in which a replica fails for its own reasons.
     fn replica(self, number: u32, replica: &Replica) -> B::V;
 }
 
-impl<B: Bits> Background<B> for Draws<'_, B> {
+impl<B: Bits> BackgroundFailures<B> for BlockDraws<'_, B> {
     #[inline(always)]
     fn service(self, _number: u32, it: &Service) -> B::V {
-        self.unless_sure(it.key.0, it.unavailability, it.during)
+        self.draw_unless_certain(it.key.0, it.unavailability, it.during)
     }
 
     #[inline(always)]
     fn replica(self, _number: u32, it: &Replica) -> B::V {
-        self.chance(it.key.0, it.unavailability, self.bits.all())
+        self.draw_event(it.key.0, it.unavailability, self.bits.all())
     }
 }
 
-impl<const P: usize> Lab<'_, P> {
-    /// What is down, slow or corrupt by itself.
+impl<const P: usize> BlockState<'_, P> {
+    /// Applies the own failures of domains, targets and services.
     #[inline(always)]
-    pub(super) fn fall<B: Bits>(&mut self, draws: Draws<'_, B>) {
+    pub(super) fn apply_own_failures<B: Bits>(&mut self, draws: BlockDraws<'_, B>) {
         let bits = draws.bits;
         for index in 0..self.plan.domains.len() {
             let it = &self.plan.domains[index];
-            let down = draws.unless_sure(it.key.0, it.unavailability, it.during);
+            let down = draws.draw_unless_certain(it.key.0, it.unavailability, it.during);
             bits.store(&mut self.domains[index], down);
         }
         for target in 0..self.plan.targets.len() {
-            self.strike(draws, target);
+            self.apply_target(draws, target);
         }
-        self.fall_with_domains(bits, draws);
+        self.apply_domain_failures(bits, draws);
     }
 
-    /// Domains take down what is within them, and services that are down fall.
+    /// Propagates domain failures to inner domains, then marks the services that are down.
     #[inline(always)]
-    pub(super) fn fall_with_domains<B: Bits>(&mut self, bits: B, background: impl Background<B>) {
+    pub(super) fn apply_domain_failures<B: Bits>(
+        &mut self,
+        bits: B,
+        background: impl BackgroundFailures<B>,
+    ) {
         for domain in &self.plan.domain_order {
             let within = self.plan.domains[*domain as usize].within;
             if within != NONE {
@@ -56,28 +60,28 @@ impl<const P: usize> Lab<'_, P> {
                 bits.store(&mut self.domains[*domain as usize], both);
             }
         }
-        for service in self.ailing {
-            let down = self.service_down(bits, background, *service);
+        for service in self.may_be_down {
+            let down = self.service_failures(bits, background, *service);
             if !bits.is_none(down) {
-                self.bring_down(bits, *service, down);
+                self.mark_service_down(bits, *service, down);
             }
         }
     }
 
-    /// Takes down all nodes of a service.
+    /// Marks all nodes of a service as down.
     #[inline(always)]
-    pub(super) fn bring_down<B: Bits>(&mut self, bits: B, service: u32, down: B::V) {
-        let planes = planes_of(bits, Apart { down, ..Apart::ok(bits) });
+    pub(super) fn mark_service_down<B: Bits>(&mut self, bits: B, service: u32, down: B::V) {
+        let planes = pack_planes(bits, StatePlanes { down, ..StatePlanes::ok(bits) });
         for node in self.plan.nodes_of(service) {
-            self.add(bits, node, planes);
+            self.merge_planes(bits, node, planes);
         }
     }
 
-    /// What a broken target does by itself.
+    /// Applies a target: draws whether it breaks and in which mode.
     #[inline(always)]
-    fn strike<B: Bits>(&mut self, draws: Draws<'_, B>, target: usize) {
+    fn apply_target<B: Bits>(&mut self, draws: BlockDraws<'_, B>, target: usize) {
         let (bits, it) = (draws.bits, &self.plan.targets[target]);
-        let broken = draws.chance(it.key.0, it.probability, bits.all());
+        let broken = draws.draw_event(it.key.0, it.probability, bits.all());
         if let Hit::Domain(domain) = it.hit {
             let domain = &mut self.domains[domain as usize];
             let both = bits.or(bits.load(domain), broken);
@@ -86,28 +90,28 @@ impl<const P: usize> Lab<'_, P> {
         }
         let mut left = broken;
         let [down, slow, corrupt] = array(|mode| {
-            let drawn = draws.chance(it.mode_keys[mode].0, it.modes[mode], left);
+            let drawn = draws.draw_event(it.mode_keys[mode].0, it.modes[mode], left);
             left = bits.without(left, drawn);
             drawn
         });
-        let planes = planes_of(bits, Apart { slow, down, corrupt, degraded: bits.none() });
+        let planes = pack_planes(bits, StatePlanes { slow, down, corrupt, degraded: bits.none() });
         match it.hit {
-            Hit::Endpoint { node, .. } => self.add(bits, node, planes),
+            Hit::Endpoint { node, .. } => self.merge_planes(bits, node, planes),
             Hit::Service(service) => {
                 for node in self.plan.nodes_of(service) {
-                    self.add(bits, node, planes);
+                    self.merge_planes(bits, node, planes);
                 }
             }
             Hit::Domain(_) => {}
         }
     }
 
-    /// Where a service is down by itself or through its domains and replicas.
+    /// Returns the lanes in which a service is down by itself or through its domains and replicas.
     #[inline(always)]
-    pub(super) fn service_down<B: Bits>(
+    pub(super) fn service_failures<B: Bits>(
         &self,
         bits: B,
-        background: impl Background<B>,
+        background: impl BackgroundFailures<B>,
         service: u32,
     ) -> B::V {
         let it = &self.plan.services[service as usize];
@@ -121,7 +125,7 @@ impl<const P: usize> Lab<'_, P> {
         if count == 0 {
             return down;
         }
-        let mut lost = Counter::new(bits);
+        let mut lost = LaneCounter::new(bits);
         for number in it.replicas.clone() {
             let replica = &self.plan.replicas[number as usize];
             let mut fails = background.replica(number, replica);

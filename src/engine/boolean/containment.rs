@@ -1,30 +1,35 @@
-//! What came of failure at every dependency: where it passed, and what held it.
+//! Containment at every dependency: where failure propagated to the caller, and which protection
+//! contained it.
 
-use super::ask::Steps;
-use super::chances::{Chances as _, Draws};
-use super::lab::Lab;
-use super::planes::{Apart, fails_now};
+use super::block::BlockState;
+use super::call_pipeline::CallObserver;
+use super::random_source::{BlockDraws, RandomSource as _};
+use super::state_planes::{StatePlanes, failing_lanes};
 use crate::compile::plan::Call;
-use crate::engine::simd::{Bits, Word, array};
+use crate::engine::simd::{Bits, LaneMask, array};
 use crate::engine::tally::Protection;
 
-impl<const P: usize> Lab<'_, P> {
-    /// At every dependency that something came in at: in which trials, where it passed, and what
-    /// held it.
+impl<const P: usize> BlockState<'_, P> {
+    /// Calls `see` for every dependency that was exposed to failure, with the lanes of each
+    /// outcome.
     #[inline(always)]
-    pub(super) fn observe<B: Bits>(&self, draws: Draws<'_, B>, mut see: impl FnMut(u32, &Seen)) {
+    pub(super) fn observe_containment<B: Bits>(
+        &self,
+        draws: BlockDraws<'_, B>,
+        mut see: impl FnMut(u32, &ContainmentLanes),
+    ) {
         let bits = draws.bits;
         let mut calls: Vec<u32> =
-            self.touched.iter().flat_map(|node| self.wiring.observed(*node)).copied().collect();
+            self.visited.iter().flat_map(|node| self.graph.observed(*node)).copied().collect();
         calls.sort_unstable();
         calls.dedup();
         for index in calls {
             let call = &self.plan.calls[index as usize];
-            let mut watch = Watch::new(bits);
-            let passed = fails_now(bits, &self.steps(draws, call, &mut watch));
+            let mut watch = ContainmentObserver::new(bits);
+            let passed = failing_lanes(bits, &self.run_pipeline(draws, call, &mut watch));
             if !bits.is_none(watch.entered) {
                 let it = &self.plan.dependencies[call.dependency as usize];
-                let reaches = draws.reaches(call.dependency, it, watch.entered);
+                let reaches = draws.propagations(call.dependency, it, watch.entered);
                 let unlucky = bits.without(watch.entered, reaches);
                 see(call.dependency, &watch.seen(bits, call, passed, unlucky));
             }
@@ -32,15 +37,15 @@ impl<const P: usize> Lab<'_, P> {
     }
 }
 
-/// What came of failure at a dependency.
-pub(super) struct Seen {
-    pub(super) tried: Word,
-    pub(super) passed: Word,
-    pub(super) held: [Word; Protection::ALL.len()],
+/// Lanes of each outcome at one dependency.
+pub(super) struct ContainmentLanes {
+    pub(super) tried: LaneMask,
+    pub(super) passed: LaneMask,
+    pub(super) held: [LaneMask; Protection::ALL.len()],
 }
 
-/// Follows the steps of one call, as the fluid engine does.
-struct Watch<B: Bits> {
+/// Follows the steps of one call, with the same rules as the fluid engine.
+struct ContainmentObserver<B: Bits> {
     entered: B::V,
     slow: B::V,
     corrupt: B::V,
@@ -48,7 +53,7 @@ struct Watch<B: Bits> {
     has_acted: [bool; Protection::ALL.len()],
 }
 
-impl<B: Bits> Watch<B> {
+impl<B: Bits> ContainmentObserver<B> {
     fn new(bits: B) -> Self {
         let none = bits.none();
         Self {
@@ -61,7 +66,7 @@ impl<B: Bits> Watch<B> {
     }
 
     #[inline(always)]
-    fn seen(&self, bits: B, call: &Call, passed: B::V, unlucky: B::V) -> Seen {
+    fn seen(&self, bits: B, call: &Call, passed: B::V, unlucky: B::V) -> ContainmentLanes {
         let mut held = [bits.none(); Protection::ALL.len()];
         let mut was_held = bits.none();
         for step in Protection::STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {
@@ -93,28 +98,28 @@ impl<B: Bits> Watch<B> {
         }
         held[Protection::Propagation as usize] = unlucky;
         let contained = bits.without(self.entered, passed);
-        Seen {
-            tried: bits.word(self.entered),
-            passed: bits.word(bits.and(self.entered, passed)),
+        ContainmentLanes {
+            tried: bits.to_mask(self.entered),
+            passed: bits.to_mask(bits.and(self.entered, passed)),
             held: array(
                 #[inline(always)]
-                |by| bits.word(bits.and(held[by], contained)),
+                |by| bits.to_mask(bits.and(held[by], contained)),
             ),
         }
     }
 }
 
-impl<B: Bits> Steps<B> for Watch<B> {
+impl<B: Bits> CallObserver<B> for ContainmentObserver<B> {
     #[inline(always)]
-    fn enters(&mut self, bits: B, raw: &Apart<B::V>) {
-        // Of several members the first one that fails is looked at.
+    fn observe_member(&mut self, bits: B, raw: &StatePlanes<B::V>) {
+        // Among several members the first failing one decides which protection is credited.
         self.slow = bits.or(self.slow, bits.without(raw.slow, self.entered));
         self.corrupt = bits.or(self.corrupt, bits.without(raw.corrupt, self.entered));
-        self.entered = bits.or(self.entered, fails_now(bits, raw));
+        self.entered = bits.or(self.entered, failing_lanes(bits, raw));
     }
 
     #[inline(always)]
-    fn after(&mut self, bits: B, guard: Protection, failing: B::V) {
+    fn observe_step(&mut self, bits: B, guard: Protection, failing: B::V) {
         self.has_acted[guard as usize] = true;
         self.left[guard as usize] = bits.or(self.left[guard as usize], failing);
     }

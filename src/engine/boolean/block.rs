@@ -1,0 +1,342 @@
+//! State and propagation of one block: 512 trials of one plan, simulated until nothing changes.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::propagation_graph::{CycleStrategy, Edge, PropagationGraph};
+use super::random_source::{BlockDraws, RandomSource};
+use super::state_planes::apply_transform;
+use crate::compile::plan::{NONE, Plan};
+use crate::engine::cycles::{LAST_ROUNDS, free_rounds};
+use crate::engine::draws::RoundKeys;
+use crate::engine::simd::{Bits, LaneMask, array};
+
+/// State of one block of 512 trials, reused from block to block.
+///
+/// A node has `P` planes of lanes, each a superset of the one before. One plane: failed. Two:
+/// failed; degraded or worse. Four: slow; slow or down; slow, down or corrupt; any of these or
+/// degraded.
+pub(super) struct BlockState<'a, const P: usize> {
+    pub(super) plan: &'a Plan,
+    pub(super) graph: &'a PropagationGraph,
+    /// Planes by node.
+    pub(super) planes: Vec<[LaneMask; P]>,
+    /// Planes by node that were already propagated inside its cycle; empty in plans without cycles.
+    propagated: Vec<[LaneMask; P]>,
+    /// One bit per node: its planes grew since they were last propagated.
+    dirty: Vec<u64>,
+    /// Nodes whose planes were propagated in this block.
+    pub(super) visited: Vec<u32>,
+    /// Services in a cycle that did not settle, with the trials in which it did not.
+    pub(super) unsettled: Vec<(u32, LaneMask)>,
+    pub(super) keys: RoundKeys,
+    pub(super) domains: Vec<LaneMask>,
+    /// Services that may be down in the background or through a target domain.
+    pub(super) may_be_down: &'a [u32],
+}
+
+impl<'a, const P: usize> BlockState<'a, P> {
+    pub(super) fn new(plan: &'a Plan, graph: &'a PropagationGraph, may_be_down: &'a [u32]) -> Self {
+        let nodes = plan.nodes.len();
+        let has_cycles = graph.strategies.iter().any(|way| *way != CycleStrategy::Acyclic);
+        Self {
+            plan,
+            graph,
+            planes: vec![[LaneMask::NONE; P]; nodes],
+            propagated: vec![[LaneMask::NONE; P]; if has_cycles { nodes } else { 0 }],
+            dirty: vec![0; nodes.div_ceil(64)],
+            visited: Vec::new(),
+            unsettled: Vec::new(),
+            keys: RoundKeys::new(0, 0),
+            domains: vec![LaneMask::NONE; plan.domains.len()],
+            may_be_down,
+        }
+    }
+
+    /// Simulates block `block` of a seed: the trials from `512 * block` on.
+    #[inline(always)]
+    pub(super) fn block<B: Bits>(&mut self, bits: B, seed: u64, block: u64) {
+        self.clear();
+        let keys = RoundKeys::new(seed, block);
+        self.keys = keys;
+        let draws = BlockDraws::new(bits, &keys);
+        self.apply_own_failures(draws);
+        self.propagate(draws);
+    }
+
+    /// Propagates new failures until no node is dirty.
+    #[inline(always)]
+    pub(super) fn propagate<B: Bits>(&mut self, source: impl RandomSource<B>) {
+        let mut word = 0;
+        while word < self.dirty.len() {
+            if self.dirty[word] == 0 {
+                word += 1;
+                continue;
+            }
+            let node = word as u32 * 64 + self.dirty[word].trailing_zeros();
+            let group = self.plan.nodes[node as usize].group as usize;
+            match self.graph.strategies[group] {
+                CycleStrategy::Acyclic => {
+                    self.dirty[word] &= self.dirty[word] - 1;
+                    self.visited.push(node);
+                    self.evaluate_calls(source, node);
+                    self.propagate_outside(source, node);
+                }
+                CycleStrategy::Worklist => self.iterate_worklist(source, group),
+                CycleStrategy::Rounds => self.iterate_rounds(source, group),
+            }
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        for node in self.visited.drain(..) {
+            self.planes[node as usize] = [LaneMask::NONE; P];
+            if let Some(propagated) = self.propagated.get_mut(node as usize) {
+                *propagated = [LaneMask::NONE; P];
+            }
+        }
+        self.unsettled.clear();
+    }
+
+    #[inline(always)]
+    pub(super) fn mark_dirty(&mut self, node: u32) {
+        self.dirty[node as usize / 64] |= 1 << (node % 64);
+    }
+
+    /// Merges planes into those of a node and marks it dirty if they add a lane.
+    #[inline(always)]
+    pub(super) fn merge_planes<B: Bits>(&mut self, bits: B, node: u32, planes: [B::V; P]) {
+        let state = &mut self.planes[node as usize];
+        let mut any_new = bits.none();
+        for plane in 0..P {
+            let old = bits.load(&state[plane]);
+            any_new = bits.or(any_new, bits.without(planes[plane], old));
+            bits.store(&mut state[plane], bits.or(old, planes[plane]));
+        }
+        if !bits.is_none(any_new) {
+            self.mark_dirty(node);
+        }
+    }
+
+    /// Evaluates the calls of a node that are more than edges and merges the results.
+    #[inline(always)]
+    fn evaluate_calls<B: Bits>(&mut self, source: impl RandomSource<B>, node: u32) {
+        for index in self.graph.evaluated_calls(node) {
+            let planes = self.evaluate_call(source, *index);
+            let state = &mut self.planes[node as usize];
+            for plane in 0..P {
+                let old = source.bits().load(&state[plane]);
+                source.bits().store(&mut state[plane], source.bits().or(old, planes[plane]));
+            }
+        }
+    }
+
+    /// Propagates the state of a node to all callers outside its group.
+    #[inline(always)]
+    fn propagate_outside<B: Bits>(&mut self, source: impl RandomSource<B>, node: u32) {
+        let graph = self.graph;
+        let state = self.planes[node as usize];
+        let planes: [B::V; P] = array(|plane| source.bits().load(&state[plane]));
+        if source.bits().is_none(planes[P - 1]) {
+            return;
+        }
+        for (place, edge) in graph.outside(node) {
+            self.cross_edge(source, place, edge, planes);
+        }
+        for caller in graph.callers_to_evaluate(node) {
+            self.mark_dirty(*caller);
+        }
+    }
+
+    /// Propagates planes over an edge. Only lanes that are new to the caller are drawn, so that
+    /// each edge is drawn at most once per trial.
+    #[inline(always)]
+    fn cross_edge<B: Bits>(
+        &mut self,
+        source: impl RandomSource<B>,
+        place: u32,
+        edge: &Edge,
+        planes: [B::V; P],
+    ) {
+        let bits = source.bits();
+        let brought = apply_transform(bits, edge.transform, planes);
+        let state = &mut self.planes[edge.caller as usize];
+        let mut new: [B::V; P] =
+            array(|plane| bits.without(brought[plane], bits.load(&state[plane])));
+        let mut relevant = new[0];
+        for plane in &new[1..] {
+            relevant = bits.or(relevant, *plane);
+        }
+        if bits.is_none(relevant) {
+            return;
+        }
+        let reaches = source.edge_crossings(edge, place, relevant);
+        if bits.is_none(reaches) {
+            return;
+        }
+        for plane in &mut new {
+            *plane = bits.and(*plane, reaches);
+        }
+        for plane in 0..P {
+            let old = bits.load(&state[plane]);
+            bits.store(&mut state[plane], bits.or(old, new[plane]));
+        }
+        self.mark_dirty(edge.caller);
+    }
+
+    /// Solves a cycle in which states only get worse: sweeps forward while nodes are dirty, then
+    /// starts again from the front, until no node is.
+    #[inline(always)]
+    fn iterate_worklist<B: Bits>(&mut self, source: impl RandomSource<B>, group: usize) {
+        let (bits, graph) = (source.bits(), self.graph);
+        let nodes = self.plan.groups[group].nodes.clone();
+        let first_visited = self.visited.len();
+        while let Some(node) = self.next_dirty(nodes.start, nodes.end) {
+            let mut next = Some(node);
+            while let Some(node) = next {
+                self.dirty[node as usize / 64] &= !(1 << (node % 64));
+                self.visited.push(node);
+                self.evaluate_calls(source, node);
+                let state = self.planes[node as usize];
+                let passed = std::mem::replace(&mut self.propagated[node as usize], state);
+                let new: [B::V; P] = array(|plane| {
+                    bits.without(bits.load(&state[plane]), bits.load(&passed[plane]))
+                });
+                if state != passed {
+                    for (place, edge) in graph.inside(node) {
+                        self.cross_edge(source, place, edge, new);
+                    }
+                    for caller in
+                        graph.callers_to_evaluate(node).iter().filter(|it| nodes.contains(it))
+                    {
+                        self.mark_dirty(*caller);
+                    }
+                }
+                next = self.next_dirty(node + 1, nodes.end);
+            }
+        }
+        let mut visited = self.visited.split_off(first_visited);
+        visited.sort_unstable();
+        visited.dedup();
+        self.visited.append(&mut visited);
+        self.propagate_group_outside(source, first_visited);
+    }
+
+    /// Propagates the states of the visited nodes of a group to all callers outside it.
+    #[inline(always)]
+    fn propagate_group_outside<B: Bits>(
+        &mut self,
+        source: impl RandomSource<B>,
+        first_visited: usize,
+    ) {
+        source.bits().outline(
+            #[inline(always)]
+            || self.push_group_outside(source, first_visited),
+        );
+    }
+
+    #[inline(always)]
+    fn push_group_outside<B: Bits>(&mut self, source: impl RandomSource<B>, first_visited: usize) {
+        for index in first_visited..self.visited.len() {
+            let node = self.visited[index];
+            let group = self.plan.nodes[node as usize].group;
+            let state = self.planes[node as usize];
+            let planes: [B::V; P] = array(|plane| source.bits().load(&state[plane]));
+            for (place, edge) in self.graph.outside(node) {
+                self.cross_edge(source, place, edge, planes);
+            }
+            for caller in self.graph.callers_to_evaluate(node) {
+                if self.plan.nodes[*caller as usize].group != group {
+                    self.mark_dirty(*caller);
+                }
+            }
+        }
+    }
+
+    /// Returns the first dirty node in `from..to`.
+    #[inline(always)]
+    fn next_dirty(&self, from: u32, to: u32) -> Option<u32> {
+        let mut word = from as usize / 64;
+        let mut bits = self.dirty.get(word)? & (u64::MAX << (from % 64));
+        loop {
+            if bits != 0 {
+                let node = word as u32 * 64 + bits.trailing_zeros();
+                return (node < to).then_some(node);
+            }
+            word += 1;
+            if word * 64 >= to as usize {
+                return None;
+            }
+            bits = self.dirty[word];
+        }
+    }
+
+    /// Solves a cycle in which a failure may hide a wrong answer. Every round computes all nodes
+    /// from the states of the round before, beginning with all-ok, exactly as the fluid engine
+    /// does.
+    #[inline(always)]
+    fn iterate_rounds<B: Bits>(&mut self, source: impl RandomSource<B>, group: usize) {
+        let bits = source.bits();
+        let nodes = self.plan.groups[group].nodes.clone();
+        let first_visited = self.visited.len();
+        self.visited.extend(nodes.clone());
+        for node in nodes.clone() {
+            self.dirty[node as usize / 64] &= !(1 << (node % 64));
+        }
+        // Own failures and calls that leave the cycle are the same in every round.
+        let base: Vec<[LaneMask; P]> =
+            nodes.clone().map(|node| self.planes[node as usize]).collect();
+        for node in nodes.clone() {
+            self.planes[node as usize] = [LaneMask::NONE; P];
+        }
+        let free = free_rounds(nodes.len());
+        let mut moving = LaneMask::ALL;
+        let mut unsettled = LaneMask::NONE;
+        let mut new = base.clone();
+        for round in 0..free + LAST_ROUNDS {
+            let mut moved = bits.none();
+            for (place, node) in nodes.clone().enumerate() {
+                let mut planes: [B::V; P] = array(|plane| bits.load(&base[place][plane]));
+                for index in self.graph.evaluated_calls(node) {
+                    let brought = self.evaluate_call(source, *index);
+                    for plane in 0..P {
+                        planes[plane] = bits.or(planes[plane], brought[plane]);
+                    }
+                }
+                for plane in 0..P {
+                    let old = bits.load(&self.planes[node as usize][plane]);
+                    let mut plane_new = planes[plane];
+                    if round >= free {
+                        plane_new = bits.or(plane_new, old);
+                    }
+                    let live = bits.load(&moving);
+                    let chosen = bits.or(bits.and(plane_new, live), bits.without(old, live));
+                    moved = bits.or(moved, bits.xor(chosen, old));
+                    bits.store(&mut new[place][plane], chosen);
+                }
+            }
+            for (place, node) in nodes.clone().enumerate() {
+                self.planes[node as usize] = new[place];
+            }
+            let still = bits.and(bits.load(&moving), moved);
+            bits.store(&mut moving, still);
+            if moving.is_none() {
+                break;
+            }
+            if round + 1 == free {
+                unsettled = moving;
+            }
+        }
+        if !unsettled.is_none() {
+            self.record_unsettled(nodes, unsettled);
+        }
+        self.propagate_group_outside(source, first_visited);
+    }
+
+    #[inline(never)]
+    fn record_unsettled(&mut self, nodes: Range<u32>, unsettled: LaneMask) {
+        let services = nodes.map(|node| self.plan.nodes[node as usize].service);
+        let services: BTreeSet<u32> = services.filter(|it| *it != NONE).collect();
+        self.unsettled.extend(services.into_iter().map(|it| (it, unsettled)));
+    }
+}

@@ -1,0 +1,420 @@
+//! Impacts of up to 512 origins at once: each lane is an origin that breaks alone in the same
+//! trial.
+//!
+//! Every random event is drawn once per trial and shared by all lanes, so that ranking all services
+//! costs little more than simulating a few.
+
+use std::collections::BTreeMap;
+
+use super::Boolean;
+use super::block::BlockState;
+use super::lane_counter::LaneCounter;
+use super::propagation_graph::Edge;
+use super::random_source::BlockDraws;
+use super::sampled_block::{
+    BrokenDependencies, SampledBlock, SampledTrial, contains_trial, single_lane,
+};
+use super::state_planes::{StatePlanes, apply_transform, pack_planes};
+use crate::compile::Plan;
+use crate::compile::plan::NONE;
+use crate::engine::draws::RoundKeys;
+use crate::engine::origins::{FailureMode, Impact, Moments, Origin};
+use crate::engine::simd::{Bits, LaneMask, SimdTask, array};
+
+/// Number of origins that are simulated together.
+pub const LANES: usize = 512;
+
+/// Task that simulates the trials of one block for up to [`LANES`] origins.
+pub(super) struct RankBlock<'t, 'a, const P: usize> {
+    pub(super) engine: &'t Boolean<'a>,
+    pub(super) block_state: &'t mut BlockState<'a, P>,
+    pub(super) seed: u64,
+    pub(super) block: u64,
+    pub(super) valid: &'t LaneMask,
+    pub(super) origins: &'t [Origin],
+    pub(super) mode: FailureMode,
+}
+
+impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
+    type Output = Vec<Impact>;
+
+    #[inline(always)]
+    fn run<B: Bits>(self, bits: B) -> Vec<Impact> {
+        let Self { engine, block_state, seed, block, valid, origins, mode } = self;
+        let plan = engine.plan;
+        let baseline = Baseline::new(engine, block_state, bits, seed, block);
+        let keys = RoundKeys::new(seed, block);
+        let draws = BlockDraws::new(bits, &keys);
+        let world = SampledBlock::new(plan, &engine.graph, draws);
+        let targets = OriginTargets::<P>::new(engine, origins);
+        let forced = forced(bits, mode);
+        let mut counts = LaneCounts::new(plan);
+        for trial in (0..LANES as u32).filter(|trial| contains_trial(valid, *trial)) {
+            let broken = BrokenDependencies {
+                lanes: &targets.lanes_of_dependencies,
+                dependencies: &targets.dependencies_of_edges,
+                forced,
+            };
+            let has_broken = !targets.lanes_of_dependencies.is_empty();
+            let source =
+                SampledTrial { bits, world: &world, trial, broken: has_broken.then_some(broken) };
+            block_state.clear();
+            if targets.domains.is_empty() {
+                for service in &baseline.failed_domains[trial as usize] {
+                    block_state.mark_service_down(bits, *service, bits.all());
+                }
+            } else {
+                for (domain, word) in block_state.domains.iter_mut().zip(&world.domains) {
+                    bits.store(domain, source.lanes_in_trial(word));
+                }
+                for (domain, lanes) in &targets.domains {
+                    let domain = &mut block_state.domains[*domain as usize];
+                    let both = bits.or(bits.load(domain), bits.load(lanes));
+                    bits.store(domain, both);
+                }
+                block_state.apply_domain_failures(bits, source);
+            }
+            targets.apply_target(block_state, source, forced);
+            block_state.propagate(source);
+            counts.add(engine, block_state, source, &baseline, &targets.own);
+        }
+        block_state.clear();
+        counts.impacts(plan, origins, &baseline, valid)
+    }
+}
+
+/// Returns the slow, down and corrupt lanes that a failure mode sets: all or none.
+#[inline(always)]
+fn forced<B: Bits>(bits: B, mode: FailureMode) -> [B::V; 3] {
+    let modes = [FailureMode::Slow, FailureMode::Down, FailureMode::Corrupt];
+    array(|it| if modes[it] == mode { bits.all() } else { bits.none() })
+}
+
+/// Failures without any origin, by the trials of a block.
+struct Baseline {
+    /// Services that are down for their own reasons, by trial.
+    failed_domains: Vec<Vec<u32>>,
+    /// Failed trials by unit; empty where nothing fails by itself.
+    failed: Vec<LaneMask>,
+    degraded: Vec<LaneMask>,
+}
+
+impl Baseline {
+    #[inline(always)]
+    fn new<B: Bits, const P: usize>(
+        engine: &Boolean<'_>,
+        block_state: &mut BlockState<'_, P>,
+        bits: B,
+        seed: u64,
+        block: u64,
+    ) -> Self {
+        block_state.block(bits, seed, block);
+        let keys = RoundKeys::new(seed, block);
+        let draws = BlockDraws::new(bits, &keys);
+        let mut failed_domains = vec![Vec::new(); LANES];
+        let mut any = false;
+        for service in block_state.may_be_down {
+            let mut down = LaneMask::NONE;
+            bits.store(&mut down, block_state.service_failures(bits, draws, *service));
+            for trial in (0..LANES as u32).filter(|trial| contains_trial(&down, *trial)) {
+                failed_domains[trial as usize].push(*service);
+                any = true;
+            }
+        }
+        let units = if any { engine.units.count } else { 0 };
+        let mut it = Self {
+            failed_domains,
+            failed: vec![LaneMask::NONE; units],
+            degraded: vec![LaneMask::NONE; units],
+        };
+        if any {
+            engine.for_each_unit(block_state, bits, |unit, failed, degraded| {
+                bits.store(&mut it.failed[unit as usize], failed);
+                bits.store(&mut it.degraded[unit as usize], degraded);
+            });
+        }
+        it
+    }
+
+    /// Returns whether a unit fails, and whether it is degraded or worse, without any origin.
+    #[inline(always)]
+    fn of(&self, unit: u32, trial: u32) -> [bool; 2] {
+        let at = |words: &[LaneMask]| {
+            words.get(unit as usize).is_some_and(|word| contains_trial(word, trial))
+        };
+        [at(&self.failed), at(&self.degraded)]
+    }
+}
+
+/// Nodes, domains and edges that break, with the lanes in which they do.
+struct OriginTargets<const P: usize> {
+    /// Lanes whose origin belongs to the service, by service.
+    own: Vec<LaneMask>,
+    nodes: Vec<(u32, LaneMask)>,
+    domains: Vec<(u32, LaneMask)>,
+    /// Edges that transmit failure in some lane: place, edge and lane.
+    edges: Vec<(u32, Edge, u32)>,
+    /// Callers whose calls must be evaluated.
+    evaluated: Vec<u32>,
+    /// Lane by dependency, or [`NONE`]; empty where no dependency breaks.
+    lanes_of_dependencies: Vec<u32>,
+    dependencies_of_edges: Vec<u32>,
+}
+
+impl<const P: usize> OriginTargets<P> {
+    fn new(engine: &Boolean<'_>, origins: &[Origin]) -> Self {
+        let plan = engine.plan;
+        let (mut nodes, mut domains) = (BTreeMap::new(), BTreeMap::new());
+        let mut lanes_of_dependencies = Vec::new();
+        let mark = |words: &mut BTreeMap<u32, LaneMask>, of: u32, lane: usize| {
+            words.entry(of).or_insert(LaneMask::NONE).0[lane / 64] |= 1 << (lane % 64);
+        };
+        let mut own = Vec::new();
+        for (lane, origin) in origins.iter().enumerate() {
+            if let Some(service) = origin.own() {
+                own.resize(plan.services.len(), LaneMask::NONE);
+                own[service as usize].0[lane / 64] |= 1 << (lane % 64);
+            }
+            match *origin {
+                Origin::Service(service) => {
+                    for node in plan.nodes_of(service) {
+                        mark(&mut nodes, node, lane);
+                    }
+                }
+                Origin::Endpoint { node, .. } => mark(&mut nodes, node, lane),
+                Origin::Domain(domain) => mark(&mut domains, domain, lane),
+                Origin::Dependency(dependency) => {
+                    if lanes_of_dependencies.is_empty() {
+                        lanes_of_dependencies = vec![NONE; plan.dependencies.len()];
+                    }
+                    lanes_of_dependencies[dependency as usize] = lane as u32;
+                }
+            }
+        }
+        let mut it = Self {
+            own,
+            nodes: nodes.into_iter().collect(),
+            domains: domains.into_iter().collect(),
+            edges: Vec::new(),
+            evaluated: Vec::new(),
+            lanes_of_dependencies,
+            dependencies_of_edges: Vec::new(),
+        };
+        if !it.lanes_of_dependencies.is_empty() {
+            it.collect_edges(engine);
+        }
+        it
+    }
+
+    /// Collects the edges and evaluated calls of the dependencies that break.
+    fn collect_edges(&mut self, engine: &Boolean<'_>) {
+        let plan = engine.plan;
+        let numbers: BTreeMap<u128, u32> = (plan.dependencies.iter().zip(0..))
+            .map(|(dependency, number)| (dependency.propagation_key.0, number))
+            .collect();
+        for (edge, place) in engine.graph.edges().into_iter().zip(0..) {
+            let dependency = numbers[&edge.key];
+            self.dependencies_of_edges.push(dependency);
+            let lane = self.lanes_of_dependencies[dependency as usize];
+            if lane != NONE {
+                self.edges.push((place, edge, lane));
+            }
+        }
+        for node in 0..plan.nodes.len() as u32 {
+            let breaks = |call: &u32| {
+                let dependency = plan.calls[*call as usize].dependency;
+                self.lanes_of_dependencies[dependency as usize] != NONE
+            };
+            if engine.graph.evaluated_calls(node).iter().any(breaks) {
+                self.evaluated.push(node);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn apply_target<B: Bits>(
+        &self,
+        block_state: &mut BlockState<'_, P>,
+        source: SampledTrial<'_, B>,
+        forced: [B::V; 3],
+    ) {
+        let bits = source.bits;
+        let [slow, down, corrupt] = forced;
+        let planes: [B::V; P] =
+            pack_planes(bits, StatePlanes { slow, down, corrupt, degraded: bits.none() });
+        for (node, lanes) in &self.nodes {
+            let lanes = bits.load(lanes);
+            block_state.merge_planes(bits, *node, array(|plane| bits.and(planes[plane], lanes)));
+        }
+        for (place, edge, number) in &self.edges {
+            let lanes = source.edge_crossing_in_trial(*place, single_lane(bits, *number));
+            let brought = apply_transform(
+                bits,
+                edge.transform,
+                array(|plane| bits.and(planes[plane], lanes)),
+            );
+            block_state.merge_planes(bits, edge.caller, brought);
+        }
+        for caller in &self.evaluated {
+            block_state.mark_dirty(*caller);
+        }
+    }
+}
+
+/// Counts by lane.
+struct LaneCounts {
+    services: LaneMoments,
+    flows: LaneMoments,
+    orders: LaneMoments,
+    /// Trials by flow, in which it fails because of the origin.
+    failed: Vec<LaneTrialCounts>,
+    degraded: Vec<LaneTrialCounts>,
+}
+
+/// Moments of 512 lanes.
+struct LaneMoments {
+    sum: Vec<f64>,
+    squares: Vec<f64>,
+    worst: Vec<f64>,
+}
+
+impl LaneMoments {
+    fn new() -> Self {
+        let none = vec![0.0; LANES];
+        Self { sum: none.clone(), squares: none.clone(), worst: none }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, values: &[f64; LANES]) {
+        let sums = self.sum.iter_mut().zip(&mut self.squares).zip(&mut self.worst);
+        for (((sum, squares), worst), value) in sums.zip(values) {
+            *sum += value;
+            *squares += value * value;
+            *worst = if *value > *worst { *value } else { *worst };
+        }
+    }
+
+    fn of(&self, lane: usize) -> Moments {
+        Moments { sum: self.sum[lane], squares: self.squares[lane], worst: self.worst[lane] }
+    }
+}
+
+/// Trial counts of up to 512 in each lane, in binary across ten lane masks.
+#[derive(Clone)]
+struct LaneTrialCounts([LaneMask; 10]);
+
+impl LaneTrialCounts {
+    #[inline(always)]
+    fn add<B: Bits>(&mut self, bits: B, mut carry: B::V) {
+        for digit in &mut self.0 {
+            if bits.is_none(carry) {
+                return;
+            }
+            let old = bits.load(digit);
+            bits.store(digit, bits.xor(old, carry));
+            carry = bits.and(old, carry);
+        }
+    }
+
+    fn of(&self, lane: usize) -> u64 {
+        let digits = self.0.iter().enumerate();
+        digits.map(|(place, digit)| u64::from(contains_trial(digit, lane as u32)) << place).sum()
+    }
+}
+
+impl LaneCounts {
+    fn new(plan: &Plan) -> Self {
+        let trials = vec![LaneTrialCounts([LaneMask::NONE; 10]); plan.flows.len()];
+        Self {
+            services: LaneMoments::new(),
+            flows: LaneMoments::new(),
+            orders: LaneMoments::new(),
+            failed: trials.clone(),
+            degraded: trials,
+        }
+    }
+
+    /// Adds one trial.
+    #[inline(always)]
+    fn add<B: Bits, const P: usize>(
+        &mut self,
+        engine: &Boolean<'_>,
+        block_state: &BlockState<'_, P>,
+        source: SampledTrial<'_, B>,
+        baseline: &Baseline,
+        own: &[LaneMask],
+    ) {
+        let (bits, trial) = (source.bits, source.trial);
+        let plan = engine.plan;
+        let services = plan.services.len() as u32;
+        let first_flow = (engine.units.count - plan.flows.len()) as u32;
+        let mut failing = LaneCounter::new(bits);
+        let mut flows = [0.0; LANES];
+        let mut orders = [0.0; LANES];
+        engine.for_each_unit(block_state, bits, |unit, failed, degraded| {
+            let [fails_in_baseline, is_degraded_in_baseline] = baseline.of(unit, trial);
+            if unit < services && !fails_in_baseline {
+                let own = own.get(unit as usize).map_or(bits.none(), |lanes| bits.load(lanes));
+                failing.add(bits, bits.without(failed, own));
+            }
+            let Some(flow) = unit.checked_sub(first_flow) else { return };
+            let flow = flow as usize;
+            if !is_degraded_in_baseline {
+                self.degraded[flow].add(bits, degraded);
+            }
+            if !fails_in_baseline && !bits.is_none(failed) {
+                self.failed[flow].add(bits, failed);
+                let mut lanes = LaneMask::NONE;
+                bits.store(&mut lanes, failed);
+                let rate = plan.flows[flow].rate;
+                add_where(&lanes, &mut flows, 1.0);
+                if !rate.is_nan() {
+                    add_where(&lanes, &mut orders, rate);
+                }
+            }
+        });
+        let mut counted = [0.0; LANES];
+        failing.counts(bits, &mut counted);
+        self.services.add(&counted);
+        self.flows.add(&flows);
+        self.orders.add(&orders);
+    }
+
+    /// Returns the impact of each origin. The failure of its own service is not counted.
+    fn impacts(
+        self,
+        plan: &Plan,
+        origins: &[Origin],
+        baseline: &Baseline,
+        valid: &LaneMask,
+    ) -> Vec<Impact> {
+        let trials = u64::from(valid.count());
+        let first_flow = baseline.failed.len().saturating_sub(plan.flows.len());
+        let lost_in_baseline = |flow: usize| {
+            let word = baseline.failed.get(first_flow + flow);
+            word.map_or(0, |word| {
+                word.0.iter().zip(valid.0).map(|(a, b)| u64::from((a & b).count_ones())).sum()
+            })
+        };
+        let of_lane = |lane: usize| Impact {
+            trials,
+            services: self.services.of(lane),
+            flows: self.flows.of(lane),
+            orders: self.orders.of(lane),
+            failed: self.failed.iter().map(|it| it.of(lane)).collect(),
+            degraded: self.degraded.iter().map(|it| it.of(lane)).collect(),
+            baseline: (0..plan.flows.len()).map(lost_in_baseline).collect(),
+        };
+        (0..origins.len()).map(of_lane).collect()
+    }
+}
+
+/// Adds a number in the given lanes.
+#[inline(always)]
+fn add_where(lanes: &LaneMask, values: &mut [f64; LANES], number: f64) {
+    for (part, values) in lanes.0.iter().zip(values.chunks_exact_mut(64)) {
+        for (place, value) in values.iter_mut().enumerate() {
+            *value += if part >> place & 1 == 1 { number } else { 0.0 };
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The propagation graph of a plan: edges from each node to the callers that its failure reaches.
+
+use super::eligibility::PossibleStates;
+use crate::compile::Plan;
+use crate::compile::plan::{Call, Fallback, NONE};
+use crate::engine::draws::digits;
+
+/// Bits of an edge transform: how a call changes the state that it propagates.
+pub(super) mod transform {
+    /// Failing becomes degraded.
+    pub(in super::super) const SOFT: u8 = 1;
+    /// Slow becomes down.
+    pub(in super::super) const GIVES_UP: u8 = 2;
+    /// Corrupt becomes down.
+    pub(in super::super) const VALIDATES: u8 = 4;
+}
+
+/// A call without buffer, cache, fallback or `any_of`, seen from its member.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge {
+    /// Key of the Bernoulli draw for `propagation`.
+    pub(super) key: u128,
+    /// Binary digits of `propagation`; 0 where it is 1.
+    pub(super) digits: u64,
+    /// The calling node.
+    pub(super) caller: u32,
+    /// How the call changes the state; see [`transform`].
+    pub(super) transform: u8,
+}
+
+/// How the states of a group of nodes are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CycleStrategy {
+    /// One node, evaluated once.
+    Acyclic,
+    /// A cycle in which states only get worse: new lanes are propagated until there are none.
+    Worklist,
+    /// A cycle in which a failure may hide a wrong answer: computed in synchronous rounds.
+    Rounds,
+}
+
+/// A plan indexed by what fails.
+pub(super) struct PropagationGraph {
+    /// Edges to callers in other groups, by node.
+    outside: AdjacencyRows<Edge>,
+    /// Edges to callers in the same group, by node.
+    inside: AdjacencyRows<Edge>,
+    /// Callers whose calls must be evaluated when the node changes, by node.
+    callers_to_evaluate: AdjacencyRows<u32>,
+    /// Calls of the node that are more than an edge, by node.
+    evaluated: AdjacencyRows<u32>,
+    /// Calls of the node at which a dependency is observed, by node.
+    observed: AdjacencyRows<u32>,
+    /// Strategy by group.
+    pub(super) strategies: Vec<CycleStrategy>,
+}
+
+/// Rows of varying length in one allocation.
+pub(super) struct AdjacencyRows<T> {
+    starts: Vec<u32>,
+    entries: Vec<T>,
+}
+
+impl<T: Copy> AdjacencyRows<T> {
+    fn new(rows: usize, pairs: &[(u32, T)]) -> Self {
+        let mut starts = vec![0_u32; rows + 1];
+        for (row, _) in pairs {
+            starts[*row as usize + 1] += 1;
+        }
+        for row in 0..rows {
+            starts[row + 1] += starts[row];
+        }
+        let mut next = starts.clone();
+        let mut places = vec![0_u32; pairs.len()];
+        for (index, (row, _)) in pairs.iter().enumerate() {
+            places[next[*row as usize] as usize] = index as u32;
+            next[*row as usize] += 1;
+        }
+        Self { starts, entries: places.iter().map(|index| pairs[*index as usize].1).collect() }
+    }
+
+    #[inline(always)]
+    pub(super) fn row(&self, row: u32) -> &[T] {
+        &self.entries[self.starts[row as usize] as usize..self.starts[row as usize + 1] as usize]
+    }
+
+    /// Returns the entries of a row with their places among all entries.
+    #[inline(always)]
+    fn placed(&self, row: u32) -> impl Iterator<Item = (u32, &T)> {
+        (self.starts[row as usize]..).zip(self.row(row))
+    }
+}
+
+impl PropagationGraph {
+    pub(super) fn new(plan: &Plan, possible: &[PossibleStates]) -> Self {
+        let nodes = plan.nodes.len();
+        let planes = super::planes(plan, possible);
+        let strategies: Vec<CycleStrategy> =
+            (0..plan.groups.len()).map(|group| cycle_strategy(plan, group, planes)).collect();
+        let (mut outside, mut inside) = (Vec::new(), Vec::new());
+        let (mut callers_to_evaluate, mut evaluated, mut observed) =
+            (Vec::new(), Vec::new(), Vec::new());
+        for (caller, node) in plan.nodes.iter().enumerate() {
+            for index in node.calls.clone() {
+                let call = &plan.calls[index as usize];
+                if call.probability == 0.0 {
+                    continue;
+                }
+                let is_inside =
+                    call.intra_cycle && strategies[node.group as usize] == CycleStrategy::Rounds;
+                if is_plain_edge(call) && !is_inside {
+                    if let Some(edge) = propagation_edge(plan, call, caller as u32) {
+                        let on = plan.members_of(call)[0].node;
+                        if call.intra_cycle { &mut inside } else { &mut outside }.push((on, edge));
+                    }
+                } else {
+                    evaluated.push((caller as u32, index));
+                    callers_to_evaluate
+                        .extend(plan.referred(call).map(|node| (node, caller as u32)));
+                }
+            }
+        }
+        for dependency in plan.dependencies.iter().filter(|it| it.call != NONE) {
+            let call = &plan.calls[dependency.call as usize];
+            let members = plan.members_of(call).iter();
+            observed.extend(members.map(|member| (member.node, dependency.call)));
+        }
+        Self {
+            outside: AdjacencyRows::new(nodes, &outside),
+            inside: AdjacencyRows::new(nodes, &inside),
+            callers_to_evaluate: AdjacencyRows::new(nodes, &callers_to_evaluate),
+            evaluated: AdjacencyRows::new(nodes, &evaluated),
+            observed: AdjacencyRows::new(nodes, &observed),
+            strategies,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn outside(&self, node: u32) -> impl Iterator<Item = (u32, &Edge)> {
+        self.outside.placed(node)
+    }
+
+    #[inline(always)]
+    pub(super) fn inside(&self, node: u32) -> impl Iterator<Item = (u32, &Edge)> {
+        let outside = self.outside.entries.len() as u32;
+        self.inside.placed(node).map(move |(place, edge)| (outside + place, edge))
+    }
+
+    /// Returns all edges in the order of their places.
+    pub(super) fn edges(&self) -> Vec<Edge> {
+        self.outside.entries.iter().chain(&self.inside.entries).copied().collect()
+    }
+
+    /// Returns whether any call is more than an edge.
+    pub(super) fn has_evaluated(&self) -> bool {
+        !self.evaluated.entries.is_empty()
+    }
+
+    /// Returns all calls that are more than an edge.
+    pub(super) fn all_evaluated(&self) -> impl Iterator<Item = u32> + '_ {
+        self.evaluated.entries.iter().copied()
+    }
+
+    #[inline(always)]
+    pub(super) fn callers_to_evaluate(&self, node: u32) -> &[u32] {
+        self.callers_to_evaluate.row(node)
+    }
+
+    #[inline(always)]
+    pub(super) fn evaluated_calls(&self, node: u32) -> &[u32] {
+        self.evaluated.row(node)
+    }
+
+    pub(super) fn observed(&self, node: u32) -> &[u32] {
+        self.observed.row(node)
+    }
+}
+
+/// Returns whether a call is no more than an edge. Retries and breakers never change a share that
+/// is 0 or 1.
+fn is_plain_edge(call: &Call) -> bool {
+    let is_guarded =
+        call.cache().is_some() || call.buffer().is_some() || call.fallback() != Fallback::None;
+    !call.any_of && !is_guarded
+}
+
+/// Returns how a group is computed in a plan with this many planes.
+pub(super) fn cycle_strategy(plan: &Plan, group: usize, planes: usize) -> CycleStrategy {
+    let group = &plan.groups[group];
+    if !group.cyclic {
+        return CycleStrategy::Acyclic;
+    }
+    // Failing and degraded alone are monotone through every call but one with a cache, which hides
+    // a failing dependency and not a degraded one.
+    let only_worse = |call: &Call| match planes {
+        1 => true,
+        2 => call.cache().is_none(),
+        _ => is_plain_edge(call),
+    };
+    let calls = group.nodes.clone().flat_map(|node| plan.calls_of(&plan.nodes[node as usize]));
+    let all = calls.filter(|call| call.intra_cycle).all(only_worse);
+    if all { CycleStrategy::Worklist } else { CycleStrategy::Rounds }
+}
+
+fn propagation_edge(plan: &Plan, call: &Call, caller: u32) -> Option<Edge> {
+    let dependency = &plan.dependencies[call.dependency as usize];
+    let certain = dependency.propagation >= 1.0;
+    if dependency.propagation <= 0.0 {
+        return None;
+    }
+    let transform = [
+        (call.soft, transform::SOFT),
+        (call.gives_up, transform::GIVES_UP),
+        (call.validates, transform::VALIDATES),
+    ];
+    Some(Edge {
+        key: dependency.propagation_key.0,
+        digits: if certain { 0 } else { digits(dependency.propagation).expect("between 0 and 1") },
+        caller,
+        transform: transform.iter().filter(|(is, _)| *is).fold(0, |all, (_, bit)| all | bit),
+    })
+}

@@ -1,0 +1,167 @@
+//! Random decisions about calls, from the keyed draws of a block.
+
+use super::propagation_graph::Edge;
+use crate::compile::plan::Dependency;
+use crate::engine::draws::{RoundKeys, digits};
+use crate::engine::simd::{Bits, WideAesTask};
+
+/// Source of the random decisions about calls.
+pub(super) trait RandomSource<B: Bits>: Copy {
+    /// Returns the vector operations.
+    fn bits(self) -> B;
+    /// Returns the lanes of `relevant` in which failure crosses the edge, which has this place
+    /// among all edges.
+    fn edge_crossings(self, edge: &Edge, place: u32, relevant: B::V) -> B::V;
+    /// Returns the lanes of `relevant` in which failure of a dependency propagates to the caller.
+    fn propagations(self, number: u32, dependency: &Dependency, relevant: B::V) -> B::V;
+    /// Returns the lanes of `relevant` in which the fallback of a dependency works.
+    fn fallback_successes(self, number: u32, dependency: &Dependency, relevant: B::V) -> B::V;
+    /// Returns the lanes in which the dependency is the origin, and the slow, down and corrupt
+    /// lanes it then has.
+    fn forced_failure(self, number: u32) -> Option<(B::V, [B::V; 3])>;
+}
+
+/// Draws of one block.
+#[derive(Clone, Copy)]
+pub(super) struct BlockDraws<'k, B: Bits> {
+    pub(super) bits: B,
+    keys: &'k RoundKeys,
+}
+
+impl<'k, B: Bits> BlockDraws<'k, B> {
+    pub(super) fn new(bits: B, keys: &'k RoundKeys) -> Self {
+        Self { bits, keys }
+    }
+
+    /// Returns all lanes where the event is certain, else the lanes in which it is drawn.
+    #[inline(always)]
+    pub(super) fn draw_unless_certain(self, key: u128, probability: f64, is_sure: bool) -> B::V {
+        if is_sure { self.bits.all() } else { self.draw_event(key, probability, self.bits.all()) }
+    }
+
+    /// Draws the lanes of `relevant` in which an event of this probability happens.
+    #[inline(always)]
+    pub(super) fn draw_event(self, key: u128, probability: f64, relevant: B::V) -> B::V {
+        match digits(probability) {
+            Some(digits) => self.draw_digits(key, digits, relevant),
+            None if probability >= 1.0 => relevant,
+            None => self.bits.none(),
+        }
+    }
+
+    /// Draws by the binary digits of the probability; see [`crate::engine::draws`].
+    #[inline(always)]
+    pub(super) fn draw_digits(self, key: u128, digits: u64, relevant: B::V) -> B::V {
+        self.bits.with_wide_aes(&BernoulliComparison { keys: self.keys, key, digits, relevant })
+    }
+}
+
+/// Comparison of the random words of a key with the binary digits of a probability.
+struct BernoulliComparison<'k, V> {
+    keys: &'k RoundKeys,
+    key: u128,
+    digits: u64,
+    relevant: V,
+}
+
+/// Words that are always compared. They decide all but two of 512 lanes on average, and their AES
+/// rounds are independent, so that they overlap in the processor.
+const AT_ONCE: u32 = 8;
+
+impl<V: Copy> WideAesTask<V> for BernoulliComparison<'_, V> {
+    /// From the last of the first words back: a lane is below if its number first differs where the
+    /// digit is 1, so that each word overrules the ones after it.
+    #[inline(always)]
+    fn run<B: Bits<V = V>>(&self, bits: B) -> V {
+        let first = (self.digits >> 56) as u8;
+        let digits = bits.digits(first);
+        // `other` is whether the known result differs from the last digit. It follows the changes
+        // between digits, which saves one operation in four.
+        let changes = bits.digits(first ^ first << 1);
+        let states = bits.number_states(bits.broadcast_state(self.key));
+        let (mut other, mut differs) = (bits.none(), bits.none());
+        macro_rules! word {
+            ($place:literal) => {
+                let digit = bits.digit(digits, $place);
+                let decides =
+                    self.differing_lanes(bits, bits.advance_states(states, $place), digit);
+                other = bits.without(bits.xor(other, bits.digit(changes, $place)), decides);
+                differs = bits.or(differs, decides);
+            };
+        }
+        word!(7);
+        word!(6);
+        word!(5);
+        word!(4);
+        word!(3);
+        word!(2);
+        word!(1);
+        word!(0);
+        let below = bits.and(bits.xor(other, bits.digit(digits, 0)), self.relevant);
+        let undecided = bits.without(self.relevant, differs);
+        if bits.is_none(undecided) {
+            return below;
+        }
+        bits.or(below, self.compare_rest(bits, bits.advance_states(states, AT_ONCE), undecided))
+    }
+}
+
+impl<V: Copy> BernoulliComparison<'_, V> {
+    /// Returns the undecided lanes that are below by the digits after the first ones.
+    #[inline(always)]
+    fn compare_rest<B: Bits<V = V>>(&self, bits: B, mut states: V, mut undecided: V) -> V {
+        let mut digits = self.digits << AT_ONCE;
+        let mut below = bits.none();
+        // Each word leaves half of the lanes undecided, so two words per check.
+        while digits != 0 && !bits.is_none(undecided) {
+            for _ in 0..2 {
+                let digit = bits.fill_by_sign(digits.cast_signed());
+                let decides = self.differing_lanes(bits, states, digit);
+                below = bits.or(below, bits.and(bits.and(undecided, decides), digit));
+                undecided = bits.without(undecided, decides);
+                digits <<= 1;
+                states = bits.advance_states(states, 1);
+            }
+        }
+        below
+    }
+
+    /// Returns the lanes in which a random word differs from a digit.
+    #[inline(always)]
+    fn differing_lanes<B: Bits<V = V>>(&self, bits: B, states: V, digit: V) -> V {
+        let [first, rounds @ .., last] = &self.keys.0;
+        let mut state = bits.xor(states, bits.broadcast_state(*first));
+        for round_key in rounds {
+            state = bits.aes_round(state, bits.broadcast_state(*round_key));
+        }
+        // A round ends by adding its key, so the digit can be added to the key.
+        bits.aes_round(state, bits.xor(bits.broadcast_state(*last), digit))
+    }
+}
+
+impl<B: Bits> RandomSource<B> for BlockDraws<'_, B> {
+    #[inline(always)]
+    fn bits(self) -> B {
+        self.bits
+    }
+
+    #[inline(always)]
+    fn edge_crossings(self, edge: &Edge, _place: u32, relevant: B::V) -> B::V {
+        if edge.digits == 0 { relevant } else { self.draw_digits(edge.key, edge.digits, relevant) }
+    }
+
+    #[inline(always)]
+    fn propagations(self, _number: u32, it: &Dependency, relevant: B::V) -> B::V {
+        self.draw_event(it.propagation_key.0, it.propagation, relevant)
+    }
+
+    #[inline(always)]
+    fn fallback_successes(self, _number: u32, it: &Dependency, relevant: B::V) -> B::V {
+        self.draw_event(it.works_key.0, it.works, relevant)
+    }
+
+    #[inline(always)]
+    fn forced_failure(self, _number: u32) -> Option<(B::V, [B::V; 3])> {
+        None
+    }
+}

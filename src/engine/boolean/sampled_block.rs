@@ -1,0 +1,231 @@
+//! Random decisions of one block, stored so that a single trial can read them for all lanes.
+
+use super::own_failures::BackgroundFailures;
+use super::propagation_graph::{Edge, PropagationGraph};
+use super::random_source::{BlockDraws, RandomSource};
+use crate::compile::Plan;
+use crate::compile::plan::{Dependency, Fallback, Replica, Service};
+use crate::engine::simd::{Bits, LaneMask};
+
+/// Random decisions of the 512 trials of a block.
+pub(super) struct SampledBlock {
+    /// Edge crossings: one bit by trial and edge.
+    crossing: Vec<u64>,
+    /// Number of `u64` in `crossing` for each trial.
+    row: usize,
+    /// Propagation by dependency; drawn only for dependencies with evaluated calls.
+    reaches: Vec<LaneMask>,
+    works: Vec<LaneMask>,
+    services: Vec<LaneMask>,
+    replicas: Vec<LaneMask>,
+    /// Own failures by domain.
+    pub(super) domains: Vec<LaneMask>,
+}
+
+impl SampledBlock {
+    /// Draws all decisions that may be read.
+    #[inline(always)]
+    pub(super) fn new<B: Bits>(
+        plan: &Plan,
+        graph: &PropagationGraph,
+        draws: BlockDraws<'_, B>,
+    ) -> Self {
+        let bits = draws.bits;
+        let word = |v: B::V| {
+            let mut word = LaneMask::NONE;
+            bits.store(&mut word, v);
+            word
+        };
+        let edges = graph.edges();
+        let row = edges.len().div_ceil(64);
+        let mut crossing = vec![0_u64; row * 512];
+        for (group, edges) in edges.chunks(64).enumerate() {
+            let mut square = [[0_u64; 64]; 8];
+            for (place, edge) in edges.iter().enumerate() {
+                let drawn = word(draws.edge_crossings(edge, 0, bits.all()));
+                for part in 0..8 {
+                    square[part][place] = drawn.0[part];
+                }
+            }
+            for (part, square) in square.iter_mut().enumerate() {
+                transpose_square(square);
+                for (trial, edges) in square.iter().enumerate() {
+                    crossing[(part * 64 + trial) * row + group] = *edges;
+                }
+            }
+        }
+        let has_evaluated = graph.has_evaluated();
+        let of_dependencies = if has_evaluated { plan.dependencies.len() } else { 0 };
+        let mut reaches = vec![LaneMask::NONE; of_dependencies];
+        let mut works = vec![LaneMask::NONE; of_dependencies];
+        for call in graph.all_evaluated().map(|index| &plan.calls[index as usize]) {
+            let it = &plan.dependencies[call.dependency as usize];
+            let all = bits.all();
+            reaches[call.dependency as usize] = word(draws.propagations(call.dependency, it, all));
+            if call.fallback() != Fallback::None {
+                works[call.dependency as usize] =
+                    word(draws.fallback_successes(call.dependency, it, all));
+            }
+        }
+        let domain = |it: &crate::compile::plan::Domain| {
+            word(draws.draw_unless_certain(it.key.0, it.unavailability, it.during))
+        };
+        let numbered = |number: usize| number as u32;
+        Self {
+            crossing,
+            row,
+            reaches,
+            works,
+            services: (plan.services.iter().enumerate())
+                .map(|(number, it)| word(draws.service(numbered(number), it)))
+                .collect(),
+            replicas: (plan.replicas.iter().enumerate())
+                .map(|(number, it)| word(draws.replica(numbered(number), it)))
+                .collect(),
+            domains: plan.domains.iter().map(domain).collect(),
+        }
+    }
+}
+
+/// One trial of a block: every random decision is the same in all lanes.
+#[derive(Clone, Copy)]
+pub(super) struct SampledTrial<'w, B: Bits> {
+    pub(super) bits: B,
+    pub(super) world: &'w SampledBlock,
+    pub(super) trial: u32,
+    /// Dependencies that are origins.
+    pub(super) broken: Option<BrokenDependencies<'w, B>>,
+}
+
+/// Dependencies that are origins, one lane each.
+#[derive(Clone, Copy)]
+pub(super) struct BrokenDependencies<'w, B: Bits> {
+    /// Lane by dependency; 512 or more where it is no origin.
+    pub(super) lanes: &'w [u32],
+    /// Dependency by edge.
+    pub(super) dependencies: &'w [u32],
+    /// Slow, down and corrupt lanes of an origin.
+    pub(super) forced: [B::V; 3],
+}
+
+impl<B: Bits> SampledTrial<'_, B> {
+    /// Returns these lanes if failure crosses the edge in this trial, else none.
+    #[inline(always)]
+    pub(super) fn edge_crossing_in_trial(&self, place: u32, lanes: B::V) -> B::V {
+        let row = self.trial as usize * self.world.row;
+        let crosses = self.world.crossing[row + place as usize / 64] >> (place % 64) & 1 == 1;
+        self.bits.and(lanes, uniform_lanes(self.bits, crosses))
+    }
+
+    /// Returns all lanes if the mask contains this trial, else none.
+    #[inline(always)]
+    pub(super) fn lanes_in_trial(&self, word: &LaneMask) -> B::V {
+        uniform_lanes(self.bits, contains_trial(word, self.trial))
+    }
+}
+
+/// Returns whether a mask contains a trial.
+#[inline(always)]
+pub(super) fn contains_trial(word: &LaneMask, trial: u32) -> bool {
+    word.0[trial as usize / 64] >> (trial % 64) & 1 == 1
+}
+
+#[inline(always)]
+fn uniform_lanes<B: Bits>(bits: B, is: bool) -> B::V {
+    bits.fill_by_sign(-i64::from(is))
+}
+
+/// Returns one lane; none if the number is 512 or more.
+#[inline(always)]
+pub(super) fn single_lane<B: Bits>(bits: B, lane: u32) -> B::V {
+    let mut word = LaneMask::NONE;
+    if let Some(part) = word.0.get_mut(lane as usize / 64) {
+        *part = 1 << (lane % 64);
+    }
+    bits.load(&word)
+}
+
+impl<B: Bits> RandomSource<B> for SampledTrial<'_, B> {
+    #[inline(always)]
+    fn bits(self) -> B {
+        self.bits
+    }
+
+    #[inline(always)]
+    fn edge_crossings(self, _edge: &Edge, place: u32, relevant: B::V) -> B::V {
+        let crossing = self.edge_crossing_in_trial(place, relevant);
+        match self.broken {
+            None => crossing,
+            Some(broken) => {
+                let dependency = broken.dependencies[place as usize];
+                let its = single_lane(self.bits, broken.lanes[dependency as usize]);
+                self.bits.without(crossing, its)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn propagations(self, number: u32, _dependency: &Dependency, relevant: B::V) -> B::V {
+        self.bits.and(relevant, self.lanes_in_trial(&self.world.reaches[number as usize]))
+    }
+
+    #[inline(always)]
+    fn fallback_successes(self, number: u32, _dependency: &Dependency, relevant: B::V) -> B::V {
+        self.bits.and(relevant, self.lanes_in_trial(&self.world.works[number as usize]))
+    }
+
+    #[inline(always)]
+    fn forced_failure(self, number: u32) -> Option<(B::V, [B::V; 3])> {
+        let broken = self.broken?;
+        Some((single_lane(self.bits, broken.lanes[number as usize]), broken.forced))
+    }
+}
+
+impl<B: Bits> BackgroundFailures<B> for SampledTrial<'_, B> {
+    #[inline(always)]
+    fn service(self, number: u32, _service: &Service) -> B::V {
+        self.lanes_in_trial(&self.world.services[number as usize])
+    }
+
+    #[inline(always)]
+    fn replica(self, number: u32, _replica: &Replica) -> B::V {
+        self.lanes_in_trial(&self.world.replicas[number as usize])
+    }
+}
+
+/// Transposes a square of bits: bit `j` of row `i` becomes bit `i` of row `j`.
+///
+/// Warren, "Hacker's Delight" (2nd edition, 2012), section 7-3, with bits counted from the low end.
+fn transpose_square(square: &mut [u64; 64]) {
+    let mut mask = 0x0000_0000_ffff_ffff_u64;
+    let mut width = 32;
+    while width > 0 {
+        let mut row = 0;
+        while row < 64 {
+            let swapped = (square[row] >> width ^ square[row + width]) & mask;
+            square[row] ^= swapped << width;
+            square[row + width] ^= swapped;
+            row = (row + width + 1) & !width;
+        }
+        width >>= 1;
+        mask ^= mask << width;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::transpose_square;
+
+    #[test]
+    fn rows_become_columns() {
+        let mut square: [u64; 64] =
+            std::array::from_fn(|row| (row as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let before = square;
+        transpose_square(&mut square);
+        for row in 0..64 {
+            for column in 0..64 {
+                assert_eq!(square[row] >> column & 1, before[column] >> row & 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Vector instructions of the machine, chosen at run time: the only place with `unsafe` code.
+//!
+//! [`run_with_widest`] compiles plain loops for wide vectors. [`Bits`] are the operations on 512 trials
+//! that the Boolean engine consists of: by hand for AVX-512 and for AVX2, and once portable. All of them
+//! give the same bits: vector units round like scalar ones, the compiler neither reorders nor fuses
+//! floating-point operations, and AES rounds are standardised.
+//!
+//! `.ci/miri` runs the tests of this file and of the draws under Miri (`cargo +nightly miri test`), where
+//! it is installed: first the portable code, then AVX2 with and without wide AES (`-C
+//! target-feature=+avx2,+aes,+vaes,+popcnt,+bmi1,+bmi2`). Miri finds no undefined behaviour in either.
+//! It has no AVX-512, so that file is not covered.
+#![expect(unsafe_code, reason = "a processor's features are known only at run time")]
+
+use aes::hazmat::cipher_round;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+pub(crate) use portable::Portable;
+
+/// Vector instructions that an engine uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InstructionSet {
+    /// The baseline of the target architecture.
+    Portable,
+    /// AVX2 and AES.
+    Avx2,
+    /// AVX-512 with wide AES.
+    Avx512,
+}
+
+impl InstructionSet {
+    /// Returns the widest set that this machine has.
+    pub fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if Avx512::new().is_some() {
+                return Self::Avx512;
+            }
+            if Avx2::new().is_some() {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+}
+
+/// Runs `work` compiled for the widest vector instructions that this machine has.
+///
+/// Only code that is inlined into `work` is compiled so.
+#[inline]
+pub(crate) fn run_with_widest<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if Avx512::new().is_some() {
+            // SAFETY: the token proves that the machine has the features of the function.
+            return unsafe { with_avx512(work) };
+        }
+        if Avx2::new().is_some() {
+            // SAFETY: the token proves that the machine has the features of the function.
+            return unsafe { with_avx2(work) };
+        }
+    }
+    work()
+}
+
+/// Work that is generic over the vector instructions.
+pub(crate) trait SimdTask {
+    /// Result of the work.
+    type Output;
+    /// Runs the work with these instructions.
+    fn run<B: Bits>(self, bits: B) -> Self::Output;
+}
+
+/// Runs a task with an instruction set, or with the widest one below it that the machine has.
+pub(crate) fn run_task<T: SimdTask>(level: InstructionSet, task: T) -> T::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if level >= InstructionSet::Avx512
+            && let Some(bits) = Avx512::new()
+        {
+            // SAFETY: the token proves that the machine has the features of the function.
+            return unsafe {
+                with_avx512(
+                    #[inline(always)]
+                    || task.run(bits),
+                )
+            };
+        }
+        if level >= InstructionSet::Avx2
+            && let Some(bits) = Avx2::new()
+        {
+            // SAFETY: the token proves that the machine has the features of the function.
+            return unsafe {
+                with_avx2(
+                    #[inline(always)]
+                    || task.run(bits),
+                )
+            };
+        }
+    }
+    let _ = level;
+    task.run(Portable)
+}
+
+/// # Safety
+/// The machine must have these features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,vaes,aes,avx2,popcnt,bmi1,bmi2")]
+unsafe fn with_avx512<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+/// # Safety
+/// The machine must have these features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,aes,popcnt,bmi1,bmi2")]
+unsafe fn with_avx2<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+/// # Safety
+/// The machine must have these features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,aes,vaes,popcnt,bmi1,bmi2")]
+#[inline(never)]
+unsafe fn with_avx2_and_wide_aes<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+/// One bit for each of 512 lanes: bit `i % 64` of word `i / 64` belongs to lane `i`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub struct LaneMask(pub [u64; 8]);
+
+impl LaneMask {
+    /// No lane.
+    pub const NONE: Self = Self([0; 8]);
+    /// All lanes.
+    pub const ALL: Self = Self([u64::MAX; 8]);
+
+    /// Returns the number of lanes.
+    pub fn count(&self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Returns whether there is no lane.
+    pub fn is_none(&self) -> bool {
+        *self == Self::NONE
+    }
+}
+
+/// Builds an array place by place, for code that runs with vector instructions.
+///
+/// The standard library's `from_fn` and `map` call their closures through a function of their own. It is
+/// compiled without the caller's instructions, so that every operation in it would become a call.
+#[inline(always)]
+pub(crate) fn array<T: Copy, const N: usize>(mut at: impl FnMut(usize) -> T) -> [T; N] {
+    let mut array = [at(0); N];
+    for place in 1..N {
+        array[place] = at(place);
+    }
+    array
+}
+
+/// Operations on 512 lanes. A value of an implementing type proves that the machine has the
+/// instructions.
+pub(crate) trait Bits: Copy {
+    /// 512 bits in registers.
+    type V: Copy;
+    fn load(self, word: &LaneMask) -> Self::V;
+    fn store(self, word: &mut LaneMask, v: Self::V);
+    /// Stores the lanes in a new mask.
+    #[inline(always)]
+    fn to_mask(self, v: Self::V) -> LaneMask {
+        let mut word = LaneMask::NONE;
+        self.store(&mut word, v);
+        word
+    }
+    fn none(self) -> Self::V;
+    fn all(self) -> Self::V;
+    fn and(self, a: Self::V, b: Self::V) -> Self::V;
+    fn or(self, a: Self::V, b: Self::V) -> Self::V;
+    fn xor(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Returns the lanes of `a` that are not in `b`.
+    fn without(self, a: Self::V, b: Self::V) -> Self::V;
+    fn is_none(self, v: Self::V) -> bool;
+    /// Returns all lanes if the number is negative, else none.
+    fn fill_by_sign(self, negative: i64) -> Self::V;
+    /// Prepares a byte of eight binary digits for [`Bits::digit`].
+    fn digits(self, byte: u8) -> Self::V;
+    /// Returns all lanes if the digit at this place is 1, else none. Place 0 is the most significant.
+    fn digit(self, digits: Self::V, place: u8) -> Self::V;
+    /// Returns four equal 128-bit states.
+    fn broadcast_state(self, state: u128) -> Self::V;
+    /// Adds to the low half of each 128-bit state its number, 0 to 3.
+    fn number_states(self, states: Self::V) -> Self::V;
+    /// Adds `4 * words` to the low half of each 128-bit state: the states of a later word.
+    fn advance_states(self, states: Self::V, words: u32) -> Self::V;
+    /// Runs one AES encryption round on each 128-bit state. The round key must be the same in all four.
+    fn aes_round(self, states: Self::V, round_key: Self::V) -> Self::V;
+    /// Runs work in a function of its own, compiled for these instructions: for code that is used in
+    /// several places, or too cold to be worth a copy in each.
+    fn outline<R>(self, work: impl FnOnce() -> R) -> R;
+    /// Runs work that is mostly AES rounds in a function of its own, with the widest rounds that the
+    /// machine has.
+    fn with_wide_aes<W: WideAesTask<Self::V>>(self, work: &W) -> Self::V;
+}
+
+/// Work that is generic over instruction sets with the same registers.
+pub(crate) trait WideAesTask<V> {
+    /// Runs the work with these instructions.
+    fn run<B: Bits<V = V>>(&self, bits: B) -> V;
+}
+
+/// Bit of digit `i` in byte `i`.
+#[cfg(target_arch = "x86_64")]
+const PLACES: i64 = 0x0102_0408_1020_4080;
+
+/// Runs one AES encryption round on one state, by the processor's instruction where it has one.
+// Not inlined: without the instruction it is long, and it is used in many places.
+#[inline(never)]
+pub(crate) fn aes_round(state: u128, round_key: u128) -> u128 {
+    let mut block = state.to_le_bytes().into();
+    cipher_round(&mut block, &round_key.to_le_bytes().into());
+    u128::from_le_bytes(block.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Task that runs every operation on pseudo-random words and folds the results into one.
+    struct Everything;
+
+    /// Two AES rounds of one vector.
+    struct Rounds<V>(V);
+
+    impl<V: Copy> WideAesTask<V> for Rounds<V> {
+        fn run<B: Bits<V = V>>(&self, bits: B) -> V {
+            bits.aes_round(
+                bits.aes_round(self.0, bits.broadcast_state(77 << 70)),
+                bits.broadcast_state(5),
+            )
+        }
+    }
+
+    impl SimdTask for Everything {
+        type Output = (LaneMask, bool);
+
+        fn run<B: Bits>(self, bits: B) -> Self::Output {
+            let mut words = [LaneMask::NONE; 3];
+            for (number, word) in words.iter_mut().enumerate() {
+                for (place, part) in word.0.iter_mut().enumerate() {
+                    *part =
+                        (number as u64 * 8 + place as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                }
+            }
+            let [a, b, c] = [0, 1, 2].map(|number| bits.load(&words[number]));
+            let mixed = bits.xor(bits.without(a, b), bits.or(bits.and(b, c), bits.none()));
+            let counted =
+                bits.advance_states(bits.number_states(bits.broadcast_state(u128::MAX - 5)), 3);
+            let rounded = bits
+                .aes_round(bits.xor(counted, mixed), bits.broadcast_state(0x0123_4567_89ab_cdef));
+            let rounded = bits.with_wide_aes(&Rounds(rounded));
+            let digits = bits.digits(0b1000_1001);
+            let digits = bits.xor(bits.digit(digits, 0), bits.and(bits.digit(digits, 4), b));
+            let digits = bits.xor(digits, bits.and(bits.digit(bits.digits(1), 7), c));
+            let mut out = LaneMask::NONE;
+            bits.store(&mut out, bits.xor(rounded, bits.xor(bits.all(), digits)));
+            let fills = bits.is_none(bits.fill_by_sign(5)) && !bits.is_none(bits.fill_by_sign(-1));
+            (out, bits.is_none(bits.none()) && !bits.is_none(a) && fills)
+        }
+    }
+
+    #[test]
+    fn all_levels_give_the_same_bits() {
+        let portable = run_task(InstructionSet::Portable, Everything);
+        assert!(portable.1);
+        assert_eq!(run_task(InstructionSet::Avx2, Everything), portable);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(bits) = Avx2::narrow() {
+            assert_eq!(Everything.run(bits), portable);
+        }
+        // Missing instructions are not run, so Miri must have found what the compiler was told to use.
+        if cfg!(all(miri, target_feature = "avx2")) {
+            assert_eq!(InstructionSet::best(), InstructionSet::Avx2);
+        }
+        assert_eq!(run_task(InstructionSet::Avx512, Everything), portable);
+    }
+}

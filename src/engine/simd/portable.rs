@@ -1,0 +1,127 @@
+//! Operations on 512 trials in plain code, for machines without the instructions of the others.
+
+use super::{Bits, LaneMask, WideAesTask, aes_round, array};
+
+/// Plain code that runs everywhere.
+///
+/// Where better is nearly always to be had, on x86-64, its operations are calls: inlined they were an
+/// eighth of the whole program, for machines that are hardly left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Portable;
+
+impl Bits for Portable {
+    type V = [u64; 8];
+
+    #[inline(always)]
+    fn load(self, word: &LaneMask) -> Self::V {
+        word.0
+    }
+
+    #[inline(always)]
+    fn store(self, word: &mut LaneMask, v: Self::V) {
+        word.0 = v;
+    }
+
+    #[inline(always)]
+    fn none(self) -> Self::V {
+        [0; 8]
+    }
+
+    #[inline(always)]
+    fn all(self) -> Self::V {
+        [u64::MAX; 8]
+    }
+
+    #[cfg_attr(target_arch = "x86_64", inline(never))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    fn and(self, a: Self::V, b: Self::V) -> Self::V {
+        array(|i| a[i] & b[i])
+    }
+
+    #[cfg_attr(target_arch = "x86_64", inline(never))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    fn or(self, a: Self::V, b: Self::V) -> Self::V {
+        array(|i| a[i] | b[i])
+    }
+
+    #[cfg_attr(target_arch = "x86_64", inline(never))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    fn xor(self, a: Self::V, b: Self::V) -> Self::V {
+        array(|i| a[i] ^ b[i])
+    }
+
+    #[cfg_attr(target_arch = "x86_64", inline(never))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    fn without(self, a: Self::V, b: Self::V) -> Self::V {
+        array(|i| a[i] & !b[i])
+    }
+
+    #[cfg_attr(target_arch = "x86_64", inline(never))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    fn is_none(self, v: Self::V) -> bool {
+        v.iter().fold(0, |any, word| any | word) == 0
+    }
+
+    #[inline(always)]
+    fn broadcast_state(self, state: u128) -> Self::V {
+        array(|i| (state >> (64 * (i % 2))) as u64)
+    }
+
+    #[inline(always)]
+    fn fill_by_sign(self, negative: i64) -> Self::V {
+        [(negative >> 63).cast_unsigned(); 8]
+    }
+
+    #[cfg_attr(target_arch = "x86_64", inline(never))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    fn digits(self, byte: u8) -> Self::V {
+        array(|place| u64::from(byte << place >> 7).wrapping_neg())
+    }
+
+    #[cfg_attr(target_arch = "x86_64", inline(never))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    fn digit(self, digits: Self::V, place: u8) -> Self::V {
+        [digits[usize::from(place % 8)]; 8]
+    }
+
+    #[cfg_attr(target_arch = "x86_64", inline(never))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    fn number_states(self, mut states: Self::V) -> Self::V {
+        for number in 0..4 {
+            states[2 * number] = states[2 * number].wrapping_add(number as u64);
+        }
+        states
+    }
+
+    #[cfg_attr(target_arch = "x86_64", inline(never))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    fn advance_states(self, mut states: Self::V, words: u32) -> Self::V {
+        for number in 0..4 {
+            states[2 * number] = states[2 * number].wrapping_add(4 * u64::from(words));
+        }
+        states
+    }
+
+    #[cfg_attr(target_arch = "x86_64", inline(never))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    fn aes_round(self, mut states: Self::V, round_key: Self::V) -> Self::V {
+        for number in 0..4 {
+            let pair =
+                |v: &Self::V| u128::from(v[2 * number]) | u128::from(v[2 * number + 1]) << 64;
+            let state = aes_round(pair(&states), pair(&round_key));
+            states[2 * number] = state as u64;
+            states[2 * number + 1] = (state >> 64) as u64;
+        }
+        states
+    }
+
+    #[inline(never)]
+    fn outline<R>(self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
+
+    #[inline(never)]
+    fn with_wide_aes<W: WideAesTask<Self::V>>(self, work: &W) -> Self::V {
+        work.run(self)
+    }
+}
