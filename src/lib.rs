@@ -9,6 +9,7 @@ pub mod import;
 pub mod load;
 pub mod model;
 pub mod policy;
+pub mod project;
 mod prose;
 pub mod render;
 pub mod report;

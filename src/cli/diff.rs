@@ -9,6 +9,7 @@ use clap::Args;
 use super::Failure;
 use blastwave::diagnostic::Diagnostic;
 use blastwave::load;
+use blastwave::project::FileList;
 
 /// How much of what git complains about is read.
 const COMPLAINT_MAX: u64 = 16 * 1024;
@@ -51,15 +52,6 @@ pub(crate) struct DiffArgs {
     ignore_files: Vec<String>,
 }
 
-/// The names of changed files, as they were given.
-pub(crate) struct List {
-    pub(crate) bytes: Vec<u8>,
-    /// Whether names end with NUL bytes.
-    pub(crate) is_null: bool,
-    /// Patterns of files that belong to no service.
-    pub(crate) ignored: Vec<String>,
-}
-
 /// Why there is no list.
 pub(crate) enum NoList {
     Unreadable(Box<Diagnostic>),
@@ -74,7 +66,7 @@ impl From<Failure> for NoList {
 
 impl DiffArgs {
     /// The list of files; nothing where none was asked for.
-    pub(crate) fn list(&self) -> Result<Option<List>, NoList> {
+    pub(crate) fn list(&self) -> Result<Option<FileList>, NoList> {
         let (bytes, is_null) = match (&self.changed_files, &self.git_range) {
             (Some(path), _) => (load::bytes(path).map_err(NoList::Unreadable)?, self.null),
             (None, Some(range)) => (git(range)?, true),
@@ -88,7 +80,7 @@ impl DiffArgs {
             let message = "the list of changed files holds NUL bytes";
             return Err(Failure::usage(message).help("say `--null` if names end with them").into());
         }
-        Ok(Some(List { bytes, is_null, ignored: self.ignore_files.clone() }))
+        Ok(Some(FileList { bytes, is_null_separated: is_null, ignored: self.ignore_files.clone() }))
     }
 }
 

@@ -7,6 +7,7 @@ use super::values::FlowLimit;
 use blastwave::analysis::{Limit, Measure};
 use blastwave::diagnostic::{Code, Diagnostic, Place, Source, Sources};
 use blastwave::model::Topology;
+use blastwave::project::Project;
 use blastwave::suggest;
 
 /// The limits, or all that is wrong with them.
@@ -59,7 +60,7 @@ impl Reader<'_> {
     /// Why the orders of a flow are not counted, if they are not: such a limit would never be
     /// exceeded, and a gate that cannot close is none.
     fn uncounted(&self, flow: usize, place: Place) -> Option<Diagnostic> {
-        let Inputs { topology, change, .. } = self.inputs;
+        let Project { topology, change, .. } = &self.inputs.project;
         let flow = &topology.flows[flow];
         let problem = |message: String, help: &str| {
             Some(Diagnostic::error(Code::Conflict, message, place).help(help))

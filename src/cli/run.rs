@@ -80,7 +80,7 @@ impl SimulationRequest {
             return Err(not_boolean(reason));
         }
         let output = Output::open(output, &inputs.files)?;
-        if let Some(line) = inputs.warning_line() {
+        if let Some(line) = inputs::warning_line(&inputs) {
             terminal.note(&line);
         }
         Ok(Self { inputs, settings, output, terminal })
@@ -200,7 +200,7 @@ pub(crate) fn not_boolean(reason: &str) -> Failure {
 /// Returns the command line of this run, quoted for a shell.
 pub(crate) fn command_line() -> String {
     let mut words = vec!["blastwave".to_owned()];
-    words.extend(std::env::args_os().skip(1).map(|it| inputs::quoted(&it.to_string_lossy())));
+    words.extend(std::env::args_os().skip(1).map(|it| inputs::shell_quoted(&it.to_string_lossy())));
     words.join(" ")
 }
 

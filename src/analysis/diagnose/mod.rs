@@ -26,8 +26,8 @@ use crate::report::diagnosis::{
 };
 use crate::sort::Arrange as _;
 
-use super::replay::Case;
 use super::simulate::{Settings, Stop};
+use crate::project::IncidentCase;
 use candidates::Candidate;
 use likelihood::{Evidence, Seen};
 
@@ -119,8 +119,12 @@ pub fn diagnose(
 }
 
 /// At which place diagnoses of incidents put what set them off.
-pub fn score(cases: &[Case], settings: &Settings, progress: &dyn Progress) -> DiagnosisScoreReport {
-    let one = |case: &Case| {
+pub fn score(
+    cases: &[IncidentCase],
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> DiagnosisScoreReport {
+    let one = |case: &IncidentCase| {
         let question = Question {
             name: &case.incident.name,
             observed: &case.incident.observed,

@@ -16,7 +16,6 @@ mod verdict;
 mod world;
 
 pub use assume::Unknown;
-pub use together::merge;
 
 use crate::compile::{Plan, compile};
 use crate::diagnostic::{Code, Diagnostic};

@@ -1,6 +1,8 @@
 //! What operators did: simulated with it and without it.
 
-use super::{Case, Prediction, badness, predict};
+use crate::project::IncidentCase;
+
+use super::{Prediction, badness, predict};
 use crate::analysis::simulate::Settings;
 use crate::engine::Progress;
 use crate::model::Change;
@@ -15,7 +17,7 @@ pub(super) fn undone(change: &Change) -> Change {
 
 /// Each of the things that operators did, and what is different without it.
 pub(super) fn differences(
-    case: &Case,
+    case: &IncidentCase,
     full: &Prediction,
     settings: &Settings,
     progress: &dyn Progress,

@@ -12,8 +12,9 @@ mod without;
 use crate::compile::compile;
 use crate::engine::{Progress, Simulation};
 use crate::model::change::TargetRef;
-use crate::model::incident::{Incident, Observed, ObservedOn, ObservedState};
+use crate::model::incident::{Observed, ObservedOn, ObservedState};
 use crate::model::{Change, Seconds, Topology};
+use crate::project::IncidentCase;
 use crate::report::replay::{
     AblationReport, ActionReport, BaselineReport, ComponentReport, ContainmentReport,
     DurationReport, IncidentReport, ReplayReport, SCHEMA, ScoreReport,
@@ -26,17 +27,6 @@ use rules::Rule;
 use score::{Evidence, Pair};
 use without::Element;
 
-/// An incident with what it refers to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Case {
-    /// The structure at that time.
-    pub topology: Topology,
-    /// What set it off, with what operators did.
-    pub change: Change,
-    /// What was seen.
-    pub incident: Incident,
-}
-
 /// What to look at besides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
@@ -48,7 +38,7 @@ pub struct Asked {
 
 /// Simulates incidents and compares.
 pub fn replay(
-    cases: &[Case],
+    cases: &[IncidentCase],
     asked: Asked,
     settings: &Settings,
     progress: &dyn Progress,
@@ -195,7 +185,7 @@ impl Prediction {
 }
 
 /// What was observed of each service or flow: its worst state, and from when it was impacted.
-fn observed(case: &Case) -> Vec<(usize, ObservedState, Option<f64>)> {
+fn observed(case: &IncidentCase) -> Vec<(usize, ObservedState, Option<f64>)> {
     let mut found: Vec<(usize, ObservedState, Option<f64>)> = Vec::new();
     for it in &case.incident.observed {
         let unit = unit(case, it);
@@ -214,7 +204,7 @@ fn observed(case: &Case) -> Vec<(usize, ObservedState, Option<f64>)> {
     found
 }
 
-fn unit(case: &Case, it: &Observed) -> usize {
+fn unit(case: &IncidentCase, it: &Observed) -> usize {
     match it.on {
         ObservedOn::Service(id) => id.0 as usize,
         ObservedOn::Flow(flow) => case.topology.services.len() + flow as usize,
@@ -230,13 +220,17 @@ fn badness(state: ObservedState) -> u8 {
 }
 
 /// What all cases show; `timed` as for [`evidence`].
-fn all_evidence(cases: &[Case], found: &[Prediction], timed: &[Prediction]) -> Vec<Evidence> {
+fn all_evidence(
+    cases: &[IncidentCase],
+    found: &[Prediction],
+    timed: &[Prediction],
+) -> Vec<Evidence> {
     let all = cases.iter().zip(found.iter().zip(timed));
     all.map(|(case, (it, timed))| evidence(case, it, timed)).collect()
 }
 
 /// `timed` is the simulation whose duration counts: one that is not told what operators did.
-fn evidence(case: &Case, prediction: &Prediction, timed: &Prediction) -> Evidence {
+fn evidence(case: &IncidentCase, prediction: &Prediction, timed: &Prediction) -> Evidence {
     let pairs = observed(case).into_iter().map(|(unit, state, from)| Pair {
         observed: state,
         predicted: prediction.state(unit),
@@ -252,12 +246,12 @@ fn evidence(case: &Case, prediction: &Prediction, timed: &Prediction) -> Evidenc
     }
 }
 
-fn overall(cases: &[Case], evidence: &[Evidence]) -> ScoreReport {
+fn overall(cases: &[IncidentCase], evidence: &[Evidence]) -> ScoreReport {
     let scored = cases.iter().zip(evidence).filter(|(case, _)| case.incident.scored);
     score::score(scored.map(|(_, it)| it))
 }
 
-fn components(case: &Case, prediction: &Prediction) -> Vec<ComponentReport> {
+fn components(case: &IncidentCase, prediction: &Prediction) -> Vec<ComponentReport> {
     let services = case.topology.services.len();
     let name = |unit: usize| match unit.checked_sub(services) {
         None => case.topology.services[unit].name.clone(),
@@ -278,7 +272,7 @@ fn components(case: &Case, prediction: &Prediction) -> Vec<ComponentReport> {
 }
 
 /// Until when something was impacted; nothing where the end of one of its states is not known.
-fn until(case: &Case, of: usize) -> Option<f64> {
+fn until(case: &IncidentCase, of: usize) -> Option<f64> {
     let all = case.incident.observed.iter().filter(|it| unit(case, it) == of);
     let ends: Option<Vec<f64>> = all.map(|it| it.to.map(Seconds::get)).collect();
     ends?.into_iter().reduce(f64::max)
@@ -300,7 +294,7 @@ struct Examined {
 }
 
 fn examine(
-    case: &Case,
+    case: &IncidentCase,
     full: &Prediction,
     undone: &Prediction,
     settings: &Settings,
@@ -324,7 +318,7 @@ fn examine(
 }
 
 fn contain(
-    case: &Case,
+    case: &IncidentCase,
     it: &crate::model::incident::Containment,
     full: &Prediction,
     settings: &Settings,
@@ -351,7 +345,7 @@ fn contain(
     }
 }
 
-fn baselines(cases: &[Case]) -> Vec<BaselineReport> {
+fn baselines(cases: &[IncidentCase]) -> Vec<BaselineReport> {
     let mut found: Vec<BaselineReport> =
         Rule::ALL.map(|(rule, words)| baseline(cases, rule, words)).to_vec();
     if let Some((constant, score)) = constant_duration(cases) {
@@ -361,7 +355,7 @@ fn baselines(cases: &[Case]) -> Vec<BaselineReport> {
     found
 }
 
-fn baseline(cases: &[Case], rule: Rule, words: &str) -> BaselineReport {
+fn baseline(cases: &[IncidentCase], rule: Rule, words: &str) -> BaselineReport {
     let evidence: Vec<Evidence> = cases
         .iter()
         .map(|case| {
@@ -380,7 +374,7 @@ fn baseline(cases: &[Case], rule: Rule, words: &str) -> BaselineReport {
 }
 
 /// The median duration of the incidents that count, and how well it alone would do.
-fn constant_duration(cases: &[Case]) -> Option<(f64, ScoreReport)> {
+fn constant_duration(cases: &[IncidentCase]) -> Option<(f64, ScoreReport)> {
     let scored = cases.iter().filter(|it| it.incident.scored);
     let mut all: Vec<f64> =
         scored.filter_map(|it| it.incident.duration).map(Seconds::get).collect();
@@ -397,7 +391,7 @@ type Edit<'a> = dyn Fn(&Topology, &Change) -> (Topology, Change) + 'a;
 /// Simulates every case so edited: as it was, and without what operators did.
 type Simulate<'a> = dyn Fn(&Edit<'_>) -> (Vec<Prediction>, Vec<Prediction>) + 'a;
 
-fn ablate(cases: &[Case], full: &[Prediction], with: &Simulate<'_>) -> Vec<AblationReport> {
+fn ablate(cases: &[IncidentCase], full: &[Prediction], with: &Simulate<'_>) -> Vec<AblationReport> {
     let one = |(element, words): (Element, &str)| {
         let (found, timed) = with(&|topology, change| element.leave_out(topology, change));
         AblationReport {

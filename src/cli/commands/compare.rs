@@ -15,6 +15,7 @@ use blastwave::analysis::{self, compare::Side};
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load::{self, Document, Node, Value};
 use blastwave::model::{Change, Topology};
+use blastwave::project::Project;
 use blastwave::render::{self, html::Made};
 use blastwave::report::compare::SideReport;
 use blastwave::report::focus::Lens;
@@ -112,17 +113,18 @@ pub(crate) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
             .help("leave `--trials` out, or give at least 2"));
     }
     let (topology, change) = read.sides[0].clone();
-    let inputs = Inputs {
+    let project = Project {
         topology,
         change,
         changes: Vec::new(),
         diff: None,
-        sources,
+        incident: None,
         policy: None,
         is_certain: !args.breaks.is_empty(),
         warnings: Vec::new(),
         files: read.files,
     };
+    let inputs = Inputs { project, sources };
     let file = args.output.to.output.as_deref();
     let question = SimulationRequest::with_duration(
         inputs,

@@ -234,13 +234,11 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
         return heatmap(args, form, font.as_deref(), terminal);
     }
     let output = picture.output.as_deref();
-    let (inputs, incident) = match picture.incident.as_deref() {
-        None => (inputs::read(&args.question)?, None),
-        Some(path) => {
-            let (inputs, incident) = inputs::read_with_incident(&args.question, path)?;
-            (inputs, Some(incident))
-        }
+    let inputs = match picture.incident.as_deref() {
+        None => inputs::read(&args.question)?,
+        Some(path) => inputs::read_with_incident(&args.question, path)?,
     };
+    let incident = inputs.incident.clone();
     let question =
         SimulationRequest::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
     let style = picture.style(form, font.as_deref());

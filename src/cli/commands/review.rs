@@ -3,9 +3,10 @@
 use crate::cli::Failure;
 use crate::cli::args::SamplingArgs;
 use crate::cli::run::SimulationRequest;
-use blastwave::analysis::replay::{Asked, Case, replay};
+use blastwave::analysis::replay::{Asked, replay};
 use blastwave::analysis::{Settings, Stop, advise};
 use blastwave::model::Incident;
+use blastwave::project::IncidentCase;
 use blastwave::report::replay::IncidentReport;
 use blastwave::report::{AdviseReport, Report};
 
@@ -32,7 +33,7 @@ pub(crate) fn study(
     let inputs = &question.inputs;
     let (topology, change) = (&inputs.topology, &inputs.change);
     let with = |trials| Settings { stop: Stop::Trials(trials), ..question.settings };
-    let cases = [Case { topology: topology.clone(), change: change.clone(), incident }];
+    let cases = [IncidentCase { topology: topology.clone(), change: change.clone(), incident }];
     let settings = with(simulated.trials);
     let mut report =
         question.run(sampling, |progress| replay(&cases, Asked::default(), &settings, progress))?;

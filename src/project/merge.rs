@@ -1,0 +1,91 @@
+//! Merges several changes of one window into one change.
+
+use crate::model::change::{Delay, Detection, Rollback, Rollout};
+use crate::model::{Change, Share, defaults};
+
+/// Merges changes that ship in one window into one change in which all of them break; `None` without any.
+///
+/// What holds for the whole window is taken from the change that protects least: the rollout that
+/// exposes most at first, the slowest detection and rollback, the longest horizon. The window breaks when
+/// any of the changes does, each independently of the others.
+pub fn merged(changes: &[Change]) -> Option<Change> {
+    let (first, rest) = changes.split_first()?;
+    let mut all = first.clone();
+    for next in rest {
+        all.name = format!("{} + {}", all.name, next.name);
+        all.targets.extend(next.targets.iter().cloned());
+        all.sources.extend(next.sources.iter().cloned());
+        all.during.extend(&next.during);
+        all.kind = if all.kind == next.kind { all.kind } else { None };
+        // A machine had a hand in it where it had one in any; nobody reviewed it where any was not.
+        if all.authored_by != next.authored_by {
+            all.authored_by =
+                all.authored_by.and(next.authored_by).map(|_| crate::model::change::Author::Mixed);
+        }
+        all.reviewed_by = match (all.reviewed_by.take(), &next.reviewed_by) {
+            (Some(these), Some(those)) if !these.is_empty() && !those.is_empty() => {
+                Some(these.into_iter().chain(those.iter().cloned()).collect())
+            }
+            (Some(these), Some(_)) if these.is_empty() => Some(these),
+            (Some(_), Some(those)) => Some(those.clone()),
+            _ => None,
+        };
+        let spared = (1.0 - failure_probability(&all)) * (1.0 - failure_probability(next));
+        all.failure_probability = Share::new(1.0 - spared);
+        let is_moment = (all.is_moment(), next.is_moment());
+        all.rollout = match is_moment {
+            (true, false) => next.rollout.clone(),
+            (false, true) => all.rollout,
+            _ => bolder_rollout(all.rollout.take(), next.rollout.clone()),
+        };
+        all.detection = slower_of(all.detection.take(), next.detection.clone(), detection_delay);
+        all.rollback = slower_of(all.rollback.take(), next.rollback.clone(), rollback_delay);
+        all.kill_switch = all.kill_switch.filter(|_| next.kill_switch.is_some());
+        all.repair = match (all.repair, next.repair) {
+            (Some(a), Some(b)) => Some(if b.median > a.median { b } else { a }),
+            (a, b) => a.or(b),
+        };
+        all.actions.extend(next.actions.iter().cloned());
+        all.horizon = if next.horizon > all.horizon { next.horizon } else { all.horizon };
+    }
+    all.during.sort();
+    all.during.dedup();
+    Some(all)
+}
+
+/// Returns the probability that a change breaks: as declared, or the default for its kind.
+pub(crate) fn failure_probability(change: &Change) -> f64 {
+    let stated = change.failure_probability;
+    stated.unwrap_or_else(|| defaults::failure_probability(change.kind)).get()
+}
+
+/// Returns the rollout that exposes more at first, or as much for a shorter time; `None` is all at once.
+fn bolder_rollout(a: Option<Rollout>, b: Option<Rollout>) -> Option<Rollout> {
+    let (a, b) = (a?, b?);
+    let boldness = |it: &Rollout| {
+        let first = it.stages.first();
+        let bake =
+            first.and_then(|stage| stage.bake).map_or(0.0, crate::model::units::Seconds::get);
+        (first.map_or(1.0, |stage| stage.exposure.get()), -bake)
+    };
+    Some(if boldness(&b) > boldness(&a) { b } else { a })
+}
+
+/// Returns the one with the longer delay; one that is not declared has the documented default.
+fn slower_of<T>(a: Option<T>, b: Option<T>, delay: impl Fn(Option<&T>) -> Delay) -> Option<T> {
+    let is_slower = delay(b.as_ref()).median > delay(a.as_ref()).median;
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if is_slower { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+fn detection_delay(it: Option<&Detection>) -> Delay {
+    let usual = Delay { median: defaults::DETECTION.0, p95: defaults::DETECTION.1 };
+    it.and_then(|it| it.delay).unwrap_or(usual)
+}
+
+fn rollback_delay(it: Option<&Rollback>) -> Delay {
+    let usual = Delay { median: defaults::ROLLBACK.0, p95: defaults::ROLLBACK.1 };
+    it.and_then(|it| it.delay).unwrap_or(usual)
+}

@@ -1,0 +1,102 @@
+//! A question as it was asked: which topology, what happens to it, and which files say so.
+//!
+//! A [`Request`] comes in, a checked [`Project`] goes out, or everything that is wrong with its files.
+//! **Invariant:** nothing is simulated before all files of a request are found to be right.
+
+pub mod merge;
+mod read;
+
+use crate::diagnostic::Diagnostic;
+use crate::model::{Change, Diff, Incident, Topology};
+
+pub use read::{read_incident_cases, read_topology};
+
+/// What happens to a topology, as it was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cause {
+    /// Only background failures occur.
+    Nothing,
+    /// These change files, all of them in one window.
+    Changes(Vec<String>),
+    /// These targets break with certainty: `TARGET[:MODE]`.
+    Breaks(Vec<String>),
+    /// The services break to which changed files belong.
+    Diff(FileList),
+}
+
+/// Names of changed files, as a list or a version control system gave them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileList {
+    /// The list: names separated by line ends or NUL bytes.
+    pub bytes: Vec<u8>,
+    /// Whether names end with NUL bytes.
+    pub is_null_separated: bool,
+    /// Patterns of files that belong to no service on purpose.
+    pub ignored: Vec<String>,
+}
+
+/// A question: the files that it names, and what they leave open.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The path of a topology or of a scenario; an incident may name one instead.
+    pub topology: Option<String>,
+    /// What happens; `None` stands for what the incident or the scenario says.
+    pub cause: Option<Cause>,
+    /// What happens where none of these says it; without, that is an error.
+    pub default_cause: Option<Cause>,
+    /// The path of an incident.
+    pub incident: Option<String>,
+}
+
+/// A request whose files were read and found to be right.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Project {
+    /// The structure.
+    pub topology: Topology,
+    /// What breaks; several changes are merged into one.
+    pub change: Change,
+    /// The changes that were merged; empty for a single one.
+    pub changes: Vec<Change>,
+    /// The diff that the change was made from.
+    pub diff: Option<Diff>,
+    /// The incident, with what operators did already added to `change`.
+    pub incident: Option<Incident>,
+    /// The path of the policy that the scenario names.
+    pub policy: Option<String>,
+    /// Whether the break happens with certainty, because it was asked for.
+    pub is_certain: bool,
+    /// What is doubtful in the files.
+    pub warnings: Vec<Diagnostic>,
+    /// The paths that were read, as the request or a scenario names them, each once.
+    pub files: Vec<String>,
+}
+
+/// An incident with the topology and the change that it refers to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentCase {
+    /// The structure at that time.
+    pub topology: Topology,
+    /// The trigger, with what operators did.
+    pub change: Change,
+    /// What was observed.
+    pub incident: Incident,
+}
+
+/// Why a request is no project.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProjectError {
+    /// No topology is named, by the request or by its incident.
+    NoTopology,
+    /// Nothing is said to break.
+    NoCause,
+    /// Standard input is named more than once, but can be read only once.
+    RepeatedStdin,
+    /// Files are wrong: all that is wrong with any of them.
+    Input(Vec<Diagnostic>),
+}
+
+impl From<Vec<Diagnostic>> for ProjectError {
+    fn from(diagnostics: Vec<Diagnostic>) -> Self {
+        Self::Input(diagnostics)
+    }
+}

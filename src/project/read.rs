@@ -1,0 +1,285 @@
+//! Reads the files of a request, and checks each against the others.
+
+use std::slice;
+
+use super::merge::merged;
+use super::{Cause, FileList, IncidentCase, Project, ProjectError, Request};
+use crate::diagnostic::{Code, Diagnostic, Sources};
+use crate::load::{self, Document};
+use crate::model::incident::{IncidentFiles, held_within};
+use crate::model::{Change, Diff, Incident, Kind, Scenario, Topology, lint};
+
+impl Project {
+    /// Reads what a request names. The text of all files is added to `sources`, so that places in them
+    /// can be shown.
+    ///
+    /// # Errors
+    /// Returns all that is wrong with the request and its files.
+    pub fn read(request: &Request, sources: &mut Sources) -> Result<Self, ProjectError> {
+        let incident = match &request.incident {
+            Some(path) => Some((path, load::read(path, sources)?)),
+            None => None,
+        };
+        let named = match &incident {
+            Some((_, document)) => Incident::files(document, sources)?,
+            None => IncidentFiles::default(),
+        };
+        let topology =
+            request.topology.clone().or_else(|| Some(named.topology.as_ref()?.path.clone()));
+        let topology = topology.ok_or(ProjectError::NoTopology)?;
+        let cause = request.cause.clone().or_else(|| cause_of_incident(&named));
+        refuse_repeated_stdin(&topology, cause.as_ref())?;
+        let default = request.default_cause.clone();
+        let mut project = read_documents(&topology, cause, default, sources)?.checked(sources)?;
+        if let Some((path, document)) = incident {
+            let incident = Incident::from_document(&document, &project.topology, sources)?;
+            project.change = incident.acted_on(&project.change);
+            project.incident = Some(incident);
+            add_files(&mut project.files, slice::from_ref(path));
+        }
+        Ok(project)
+    }
+}
+
+/// Reads the topology of a path, or the one that a scenario there names; returns the paths that were read
+/// beside it.
+///
+/// # Errors
+/// Returns all that is wrong with the files.
+pub fn read_topology(
+    path: &str,
+    sources: &mut Sources,
+) -> Result<(Topology, Vec<String>), Vec<Diagnostic>> {
+    let (document, _, files) = topology_document(path, sources)?;
+    Ok((Topology::from_document(&document)?, files))
+}
+
+/// Reads incidents, each with the topology and the change that it names or holds; returns the paths that
+/// were read beside them.
+///
+/// # Errors
+/// Returns all that is wrong with any of them.
+pub fn read_incident_cases(
+    paths: &[String],
+    sources: &mut Sources,
+) -> Result<(Vec<IncidentCase>, Vec<String>), Vec<Diagnostic>> {
+    let mut cases = Vec::new();
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        match read_incident_case(path, sources) {
+            Ok((case, read)) => {
+                cases.push(case);
+                add_files(&mut files, &read);
+            }
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok((cases, files)) } else { Err(problems) }
+}
+
+fn read_incident_case(
+    path: &str,
+    sources: &mut Sources,
+) -> Result<(IncidentCase, Vec<String>), Vec<Diagnostic>> {
+    let document = load::read(path, sources)?;
+    let named = Incident::files(&document, sources)?;
+    let lacks = |what: &str, help: &str| {
+        let message = format!("{path} names no {what}");
+        vec![Diagnostic::error(Code::MissingKey, message, document.root.place).help(help)]
+    };
+    let cause = cause_of_incident(&named)
+        .ok_or_else(|| lacks("cause", "add `change: change.yaml` or `breaks: [payments]`"))?;
+    let topology = named.topology.ok_or_else(|| lacks("topology", "add `topology: shop.yaml`"))?;
+    let documents =
+        read_documents(&topology.path, Some(cause), None, sources).map_err(only_diagnostics)?;
+    let Project { topology, change, mut files, .. } = documents.checked(sources)?;
+    let incident = Incident::from_document(&document, &topology, sources)?;
+    add_files(&mut files, &[path.to_owned()]);
+    let change = incident.acted_on(&change);
+    Ok((IncidentCase { topology, change, incident }, files))
+}
+
+/// Returns the diagnostics of an error about a request that names its topology and its cause.
+fn only_diagnostics(error: ProjectError) -> Vec<Diagnostic> {
+    match error {
+        ProjectError::Input(diagnostics) => diagnostics,
+        ProjectError::NoTopology | ProjectError::NoCause | ProjectError::RepeatedStdin => {
+            Vec::new()
+        }
+    }
+}
+
+/// Returns what an incident says set it off: a change before breaks.
+fn cause_of_incident(named: &IncidentFiles) -> Option<Cause> {
+    match (&named.change, named.breaks.as_slice()) {
+        (Some(change), _) => Some(Cause::Changes(vec![change.path.clone()])),
+        (None, []) => None,
+        (None, breaks) => Some(Cause::Breaks(breaks.to_vec())),
+    }
+}
+
+/// Refuses a request that names standard input twice. A diff counts by its own bytes: they were read already.
+fn refuse_repeated_stdin(topology: &str, cause: Option<&Cause>) -> Result<(), ProjectError> {
+    let changes = match cause {
+        Some(Cause::Changes(files)) => files.as_slice(),
+        _ => &[],
+    };
+    let count =
+        changes.iter().map(String::as_str).chain([topology]).filter(|path| *path == "-").count();
+    if count > 1 { Err(ProjectError::RepeatedStdin) } else { Ok(()) }
+}
+
+/// The files of a request as trees of values, before they are checked.
+struct Documents {
+    topology: Document,
+    cause: CauseDocuments,
+    policy: Option<String>,
+    paths: Vec<String>,
+}
+
+enum CauseDocuments {
+    Changes(Vec<Document>),
+    Breaks(Vec<String>),
+    Diff(FileList),
+}
+
+/// Reads a topology or scenario and its changes. A cause that was asked for replaces the scenario's.
+fn read_documents(
+    path: &str,
+    asked: Option<Cause>,
+    default: Option<Cause>,
+    sources: &mut Sources,
+) -> Result<Documents, ProjectError> {
+    let (topology, scenario, mut paths) = topology_document(path, sources)?;
+    let cause = asked
+        .or_else(|| cause_of_scenario(scenario.as_ref()?))
+        .or(default)
+        .ok_or(ProjectError::NoCause)?;
+    let cause = match cause {
+        Cause::Nothing => CauseDocuments::Breaks(Vec::new()),
+        Cause::Breaks(breaks) => CauseDocuments::Breaks(breaks),
+        Cause::Diff(list) => CauseDocuments::Diff(list),
+        Cause::Changes(files) => {
+            let documents = change_documents(&files, sources)?;
+            add_files(&mut paths, &files);
+            CauseDocuments::Changes(documents)
+        }
+    };
+    let policy = scenario.and_then(|scenario| scenario.policy).map(|policy| policy.path);
+    Ok(Documents { topology, cause, policy, paths })
+}
+
+fn cause_of_scenario(scenario: &Scenario) -> Option<Cause> {
+    let changes: Vec<String> = scenario.changes.iter().map(|change| change.path.clone()).collect();
+    (!changes.is_empty()).then_some(Cause::Changes(changes))
+}
+
+/// Adds paths, each once: one file may hold an incident with its topology and its change.
+fn add_files(files: &mut Vec<String>, more: &[String]) {
+    for file in more {
+        if !files.contains(file) {
+            files.push(file.clone());
+        }
+    }
+}
+
+/// Reads the topology of a path, or the one that a scenario there names; returns that scenario and the
+/// paths that were read beside it.
+fn topology_document(
+    path: &str,
+    sources: &mut Sources,
+) -> Result<(Document, Option<Scenario>, Vec<String>), Vec<Diagnostic>> {
+    let first = load::read(path, sources)?;
+    if Kind::of(&first) != Some(Kind::Scenario) {
+        return Ok((held_within(first, "topology"), None, vec![path.to_owned()]));
+    }
+    let scenario = Scenario::from_document(&first, sources)?;
+    let topology = load::read(&scenario.topology.path, sources)?;
+    let paths = vec![path.to_owned(), scenario.topology.path.clone()];
+    Ok((topology, Some(scenario), paths))
+}
+
+fn change_documents(
+    files: &[String],
+    sources: &mut Sources,
+) -> Result<Vec<Document>, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    let mut documents = Vec::new();
+    for file in files {
+        match load::read(file, sources) {
+            Ok(document) => documents.push(held_within(document, "change")),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(documents) } else { Err(problems) }
+}
+
+impl Documents {
+    /// Checks the topology, and then the change against it.
+    fn checked(self, sources: &mut Sources) -> Result<Project, Vec<Diagnostic>> {
+        let topology = Topology::from_document(&self.topology).map_err(|mut problems| {
+            // Names in the changes cannot be checked without a topology; their form can.
+            if let CauseDocuments::Changes(documents) = &self.cause {
+                problems.extend(documents.iter().flat_map(|document| document.problems.clone()));
+            }
+            problems
+        })?;
+        let mut warnings = lint::topology(&topology);
+        let mut diff = None;
+        let mut changes = match &self.cause {
+            CauseDocuments::Changes(documents) => {
+                let changes = checked_changes(documents, &topology)?;
+                warnings.extend(changes.iter().flat_map(|change| lint::change(change, &topology)));
+                changes
+            }
+            // Nobody wrote a change that is made from a diff, so there is nothing to warn about.
+            CauseDocuments::Diff(FileList { bytes, is_null_separated, ignored }) => {
+                let read = Diff::read(bytes, *is_null_separated, &topology, ignored)?;
+                let change = read.change(&topology);
+                diff = Some(read);
+                vec![change]
+            }
+            CauseDocuments::Breaks(breaks) if breaks.is_empty() => {
+                vec![Change::certain("nothing", Vec::new())]
+            }
+            CauseDocuments::Breaks(breaks) => {
+                vec![Change::from_breaks(breaks, &topology, sources)?]
+            }
+        };
+        let change = merged(&changes).expect("every cause makes at least one change");
+        if changes.len() == 1 {
+            changes.clear();
+        }
+        let is_certain = matches!(self.cause, CauseDocuments::Breaks(_));
+        let Self { policy, paths: files, .. } = self;
+        let incident = None;
+        Ok(Project {
+            topology,
+            change,
+            changes,
+            diff,
+            incident,
+            policy,
+            is_certain,
+            warnings,
+            files,
+        })
+    }
+}
+
+/// Checks changes against their topology; returns everything that is wrong with any of them.
+fn checked_changes(
+    documents: &[Document],
+    topology: &Topology,
+) -> Result<Vec<Change>, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    let mut changes = Vec::new();
+    for document in documents {
+        match Change::from_document(document, topology) {
+            Ok(change) => changes.push(change),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(changes) } else { Err(problems) }
+}
