@@ -335,6 +335,8 @@ codes! {
     // Values.
     /// A key that has no meaning there.
     UnknownKey = "unknown-key",
+    /// A key or word of version 0.1 that has another name now.
+    Renamed = "renamed",
     /// A key that must be there is not.
     MissingKey = "missing-key",
     /// A value of another type than the key takes.

@@ -175,10 +175,10 @@ fn flow(number: u32) -> Flow {
 pub fn staged(topology: &Topology, target: u32) -> Change {
     let on = TargetRef::Node(NodeRef { service: ServiceId(target), endpoint: None });
     let delay = |median: f64, p95: f64| Delay { median: seconds(median), p95: seconds(p95) };
-    let stage = |exposure: f64, bake: Option<f64>, gate: f64| Stage {
+    let stage = |exposure: f64, bake: Option<f64>, catch_probability: f64| Stage {
         exposure: share(exposure),
         bake: bake.map(seconds),
-        gate: share(gate),
+        catch_probability: share(catch_probability),
     };
     assert!((target as usize) < topology.services.len());
     Change {
@@ -195,12 +195,12 @@ pub fn staged(topology: &Topology, target: u32) -> Change {
             alert_threshold: share(0.01),
             delay: Some(delay(300.0, 1800.0)),
             corrupt: None,
-            needs: Vec::new(),
+            depends_on: Vec::new(),
             needs_factor: 2.0,
         }),
         rollback: Some(Rollback {
             delay: Some(delay(900.0, 5400.0)),
-            needs: Vec::new(),
+            depends_on: Vec::new(),
             needs_factor: 2.0,
             works: share(0.95),
             worsens: Share::ZERO,

@@ -137,7 +137,7 @@ fn intervention(
 ) -> Intervention {
     let broken = target_services(plan);
     let kind = match action {
-        ActionKind::Bypass | ActionKind::FailOver => InterventionKind::Bypass,
+        ActionKind::Bypass => InterventionKind::Bypass,
         ActionKind::Shed => InterventionKind::Shed,
         ActionKind::Restart => InterventionKind::Restart,
         ActionKind::AddCapacity => InterventionKind::AddCapacity,

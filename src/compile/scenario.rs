@@ -87,14 +87,14 @@ fn schedule(change: &Change) -> Schedule {
     let everything = [model::Stage {
         exposure: crate::model::Share::ONE,
         bake: None,
-        gate: crate::model::Share::ZERO,
+        catch_probability: crate::model::Share::ZERO,
     }];
     let stages = change.rollout.as_ref().map_or(&everything[..], |rollout| &rollout.stages);
     let ids = |needs: &[ServiceId]| needs.iter().map(|service| service.0).collect::<Vec<_>>();
     let detection = change.detection.as_ref();
     let detected_by = |delay| Delay {
         delay: lognormal(delay),
-        needs: detection.map_or_else(Vec::new, |it| ids(&it.needs)),
+        needs: detection.map_or_else(Vec::new, |it| ids(&it.depends_on)),
         factor: detection.map_or(2.0, |it| it.needs_factor),
     };
     let rollback = change.rollback.as_ref();
@@ -106,14 +106,14 @@ fn schedule(change: &Change) -> Schedule {
         detection_corrupt: detected_by(defaults::detection_corrupt(change)),
         rollback: Delay {
             delay: lognormal(defaults::rollback(change)),
-            needs: rollback.map_or_else(Vec::new, |it| ids(&it.needs)),
+            needs: rollback.map_or_else(Vec::new, |it| ids(&it.depends_on)),
             factor: rollback.map_or(2.0, |it| it.needs_factor),
         },
         rollback_works: rollback.map_or(1.0, |it| it.works.get()),
         rollback_worsens: rollback.map_or(0.0, |it| it.worsens.get()),
         kill_switch: kill_switch.map(|it| Delay {
             delay: lognormal(it.delay),
-            needs: ids(&it.needs),
+            needs: ids(&it.depends_on),
             factor: it.needs_factor,
         }),
         kill_switch_works: kill_switch.map_or(1.0, |it| it.works.get()),
@@ -126,7 +126,7 @@ fn stage(index: usize, it: &model::Stage) -> Stage {
     Stage {
         exposure: it.exposure.get(),
         bake: it.bake.map_or(0.0, Seconds::get),
-        gate: if it.bake.is_some() { it.gate.get() } else { 0.0 },
+        gate: if it.bake.is_some() { it.catch_probability.get() } else { 0.0 },
         gate_key: Key::new("gate", &index.to_string()),
     }
 }

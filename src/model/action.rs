@@ -40,8 +40,6 @@ impl Action {
 pub enum ActionKind {
     /// Lead calls around a service: to something that the topology does not show.
     Bypass,
-    /// The same, as an automation calls it.
-    FailOver,
     /// Turn a share of the requests away; without a target, of all orders.
     Shed,
     /// Start a service anew.
@@ -60,12 +58,11 @@ pub enum ActionKind {
 
 impl ActionKind {
     /// Every one of them, with its word in files.
-    pub const ALL: [(&'static str, Self); 9] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("bypass", Self::Bypass),
-        ("fail_over", Self::FailOver),
         ("shed", Self::Shed),
         ("restart", Self::Restart),
-        ("add_capacity", Self::AddCapacity),
+        ("add-capacity", Self::AddCapacity),
         ("remove", Self::Remove),
         ("disable", Self::Disable),
         ("rollback", Self::Rollback),
@@ -129,7 +126,7 @@ fn action(item: &Field<'_>, names: &Names<'_>) -> Option<Action> {
     let share = mapping.get("share").and_then(|field| field.share());
     let caller = mapping.get("caller").and_then(|field| names.resolve_service(&field));
     if mapping.get("caller").is_some() {
-        if !matches!(kind, None | Some(ActionKind::Bypass | ActionKind::FailOver)) {
+        if !matches!(kind, None | Some(ActionKind::Bypass)) {
             mapping.refuse(
                 "caller",
                 "`caller` with an action that is no bypass",

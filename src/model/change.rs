@@ -210,7 +210,7 @@ pub struct Stage {
     /// How long it stays there; `None` = not at all, or for ever if it is the last.
     pub bake: Option<Seconds>,
     /// The chance that the check at the end of the bake sees a failing target; default 0.
-    pub gate: Share,
+    pub catch_probability: Share,
 }
 
 /// Shorthands for usual rollouts.
@@ -238,7 +238,7 @@ pub struct Detection {
     /// The same for wrong answers; `None` = `delay`.
     pub corrupt: Option<Delay>,
     /// Services without which it takes longer.
-    pub needs: Vec<ServiceId>,
+    pub depends_on: Vec<ServiceId>,
     /// By which factor; default 2.
     pub needs_factor: f64,
 }
@@ -249,7 +249,7 @@ pub struct Rollback {
     /// From detection until the cause is gone; `None` = the documented default.
     pub delay: Option<Delay>,
     /// Services without which it takes longer.
-    pub needs: Vec<ServiceId>,
+    pub depends_on: Vec<ServiceId>,
     /// By which factor; default 2.
     pub needs_factor: f64,
     /// The chance that it works; default 100%.
@@ -264,7 +264,7 @@ pub struct KillSwitch {
     /// From detection until the cause is gone.
     pub delay: Delay,
     /// Services without which it takes longer.
-    pub needs: Vec<ServiceId>,
+    pub depends_on: Vec<ServiceId>,
     /// By which factor; default 2.
     pub needs_factor: f64,
     /// The chance that it works; default 100%.

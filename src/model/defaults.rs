@@ -67,8 +67,8 @@ pub fn assumptions(change: &Change) -> Vec<String> {
         );
     }
     let needs = |needs: &[_], factor: f64| !needs.is_empty() && (factor - 2.0).abs() < 1e-12;
-    let detection = change.detection.as_ref().is_some_and(|d| needs(&d.needs, d.needs_factor));
-    let rollback = change.rollback.as_ref().is_some_and(|r| needs(&r.needs, r.needs_factor));
+    let detection = change.detection.as_ref().is_some_and(|d| needs(&d.depends_on, d.needs_factor));
+    let rollback = change.rollback.as_ref().is_some_and(|r| needs(&r.depends_on, r.needs_factor));
     if detection || rollback {
         said.push(
             "detection or rollback takes twice as long while a tool it needs is failed (no published figure)"

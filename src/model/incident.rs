@@ -61,7 +61,7 @@ pub struct Observed {
     /// From when, where known.
     pub from: Option<Seconds>,
     /// Until when, where known.
-    pub to: Option<Seconds>,
+    pub until: Option<Seconds>,
     /// The share of requests affected, where known.
     pub severity: Option<Share>,
     /// Where this is from, or the words of the source.
@@ -127,7 +127,7 @@ pub(crate) const INCIDENT: Shape = Shape {
 
 pub(crate) const OBSERVED: Shape = Shape {
     what: "an observation",
-    keys: &["service", "flow", "state", "from", "to", "until", "severity", "source"],
+    keys: &["service", "flow", "state", "from", "until", "severity", "source"],
     schema: "/$defs/observation",
 };
 
@@ -223,7 +223,7 @@ fn incident(mapping: &Mapping<'_>, files: IncidentFiles, topology: &Topology) ->
         items.map(Iterator::collect).unwrap_or_default()
     };
     let duration = |key| mapping.get(key).and_then(|field: Field<'_>| field.duration());
-    let observed = mapping.need("observed", "[{ service: payments, from: 4m, to: 2h }]");
+    let observed = mapping.need("observed", "[{ service: payments, from: 4m, until: 2h }]");
     let observed = observed.map(|field| observations(&field, &names, topology));
     let mut contained = Vec::new();
     for item in mapping.get("containment").iter().flat_map(Field::items) {
@@ -273,11 +273,10 @@ fn one(item: &Field<'_>, names: &Names<'_>, topology: &Topology) -> Option<Obser
     let state =
         mapping.get("state").map_or(Some(ObservedState::Failed), |field| field.word(&words));
     let from = mapping.get("from").and_then(|field| field.duration());
-    mapping.not_both("to", "until", "they are the same");
-    let to_field = mapping.get("to").or_else(|| mapping.get("until"));
-    let to = to_field.and_then(|field| field.duration());
-    if let (Some(from), Some(to), Some(field)) = (from, to, to_field)
-        && to < from
+    let until_field = mapping.get("until");
+    let until = until_field.and_then(|field| field.duration());
+    if let (Some(from), Some(until), Some(field)) = (from, until, until_field)
+        && until < from
     {
         field.problems().push(
             Diagnostic::error(Code::OutOfRange, "it ends before it begins", field.place())
@@ -291,7 +290,7 @@ fn one(item: &Field<'_>, names: &Names<'_>, topology: &Topology) -> Option<Obser
     };
     let severity = mapping.get("severity").and_then(|field| field.share());
     let source = mapping.get("source").and_then(|field| field.title());
-    Some(Observed { on: on?, state: state?, from, to, severity, source })
+    Some(Observed { on: on?, state: state?, from, until, severity, source })
 }
 
 fn containment(item: &Field<'_>, names: &Names<'_>) -> Option<Containment> {
@@ -344,7 +343,7 @@ mod tests {
     fn an_incident_says_what_was_seen_and_when() {
         let incident = read(
             "date: 2026-11-27\ntopology: ../shop.yaml\nbreaks: [payments:slow]\nobserved:\n\
-             - { service: payments, from: 0s, to: 90m }\n- { flow: buy, state: degraded, from: 4m }\n\
+             - { service: payments, from: 0s, until: 90m }\n- { flow: buy, state: degraded, from: 4m }\n\
              detected: 4m\nmitigated: 80m\nwhat_held: [the cache]\nnotes: a long night\n",
         )
         .unwrap();
@@ -366,7 +365,7 @@ mod tests {
         .unwrap();
         assert!(!incident.scored);
         assert_eq!(incident.observed[0].severity.map(Share::get), Some(0.55));
-        assert_eq!(incident.observed[0].to.map(Seconds::get), Some(5400.0));
+        assert_eq!(incident.observed[0].until.map(Seconds::get), Some(5400.0));
         assert!(incident.actions[0].ends_cause());
         assert_eq!(incident.actions[1].action.word(), "shed");
         assert_eq!(incident.containment[0].stopped, [ServiceId(0)]);
@@ -393,7 +392,7 @@ mod tests {
         assert_eq!(code("detected: 4m"), Code::MissingKey);
         assert_eq!(code("observed: [{ service: paymets }]"), Code::UnknownService);
         assert_eq!(code("observed: [{ flow: sell }]"), Code::UnknownFlow);
-        assert_eq!(code("observed: [{ service: cart, from: 2h, to: 1h }]"), Code::OutOfRange);
+        assert_eq!(code("observed: [{ service: cart, from: 2h, until: 1h }]"), Code::OutOfRange);
         assert_eq!(code("observed: [{ service: cart, state: dead }]"), Code::UnknownWord);
         assert_eq!(code("observed: [{ from: 2h }]"), Code::MissingKey);
         assert_eq!(code("observed: []\nactions: [{ action: fix }]"), Code::MissingKey);

@@ -288,7 +288,7 @@ fn course(context: &Context<'_>, summary: &Summary) -> CourseReport {
             let stage = |stage: &crate::model::change::Stage| StageReport {
                 exposure: stage.exposure.get(),
                 bake_s: stage.bake.map(Seconds::get),
-                gate: stage.gate.get(),
+                gate: stage.catch_probability.get(),
             };
             rollout.stages.iter().map(stage).collect()
         }),

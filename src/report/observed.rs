@@ -91,7 +91,7 @@ impl Observation {
             is_flow,
             state: state.to_owned(),
             from_s: of.from.map(Seconds::get),
-            until_s: of.to.map(Seconds::get),
+            until_s: of.until.map(Seconds::get),
             severity: of.severity.map(Share::get),
             source: of.source.clone(),
         }

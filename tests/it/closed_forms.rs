@@ -92,7 +92,7 @@ fn a_canary_loses_what_arithmetic_says() {
 version: 1
 change: canary
 targets: [{ service: web, severity: 80% }]
-rollout: { stages: [{ exposure: 10%, bake: 10m, gate: 30% }, { exposure: 100% }] }
+rollout: { stages: [{ exposure: 10%, bake: 10m, catch_probability: 30% }, { exposure: 100% }] }
 detection: { alert_threshold: 20%, median: 5m }
 rollback: { median: 2m }
 ",

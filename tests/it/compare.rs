@@ -134,7 +134,7 @@ fn plans_for_one_topology_are_compared_in_the_same_worlds() {
     let shop = topology(&shipped("comparisons/one-region.yaml"));
     let text = shipped("comparisons/changes/orders-v7.yaml");
     let staged = format!(
-        "{text}rollout: {{ stages: [{{ exposure: 5%, bake: 30m, gate: 80% }}, {{ exposure: 100% }}] }}\n"
+        "{text}rollout: {{ stages: [{{ exposure: 5%, bake: 30m, catch_probability: 80% }}, {{ exposure: 100% }}] }}\n"
     );
     let changes = [change(&shop, &text), change(&shop, &staged)];
     let side = |at: usize| Side {

@@ -131,7 +131,7 @@ fn strategies_stand_for_stages() {
             (
                 stage.exposure.to_string(),
                 stage.bake.map(blastwave::model::Seconds::get),
-                stage.gate.to_string(),
+                stage.catch_probability.to_string(),
             )
         };
         stages.into_iter().map(shown).collect()
@@ -141,7 +141,7 @@ fn strategies_stand_for_stages() {
     assert_eq!(stages("all-at-once"), std::slice::from_ref(&last));
     assert_eq!(stages("canary"), [stage("5%", Some(600.0), "50%"), last.clone()]);
     assert_eq!(
-        stages("{strategy: canary, first: 1%, bake: 1h, gate: 90%}"),
+        stages("{strategy: canary, first: 1%, bake: 1h, catch_probability: 90%}"),
         [stage("1%", Some(3600.0), "90%"), last.clone()]
     );
     assert_eq!(stages("blue-green"), [stage("100%", Some(600.0), "50%")]);

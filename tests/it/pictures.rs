@@ -266,7 +266,7 @@ fn a_picture_for_a_column_of_text_is_neither_wide_nor_endless() {
 fn what_was_observed_is_laid_over_the_timeline() {
     let (topology, report) = shop("payments-v4.yaml", 500);
     let focus = FocusReport::new(&topology, &report, &Lens::default());
-    let text = "version: 1\nincident: friday\nobserved:\n- { service: payments, from: 5m, to: 50m }\n\
+    let text = "version: 1\nincident: friday\nobserved:\n- { service: payments, from: 5m, until: 50m }\n\
                 - { service: search, state: degraded, from: 8m }\ndetected: 9m\nmitigated: 40m\n";
     let mut sources = Sources::default();
     let document = load::parse("friday.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();

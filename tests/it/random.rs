@@ -718,13 +718,13 @@ impl Builder {
             alert_threshold: Share::new(0.01 + 0.2 * self.dice.unit()).expect("a share"),
             delay: Some(self.dice.delay(1800)),
             corrupt: Some(self.dice.delay(5400)),
-            needs: self.needs(),
+            depends_on: self.depends_on(),
             needs_factor: 1.0 + 2.0 * self.dice.unit(),
         });
         let goes_wrong = features.bad_rollback && self.dice.chance(0.4);
         change.rollback = Some(Rollback {
             delay: Some(self.dice.delay(3600)),
-            needs: self.needs(),
+            depends_on: self.depends_on(),
             needs_factor: 1.0 + 2.0 * self.dice.unit(),
             works: if goes_wrong { self.dice.share() } else { Share::ONE },
             worsens: if goes_wrong { self.dice.share() } else { Share::ZERO },
@@ -732,7 +732,7 @@ impl Builder {
         if features.kill_switch && self.dice.chance(0.4) {
             change.kill_switch = Some(KillSwitch {
                 delay: self.dice.delay(600),
-                needs: self.needs(),
+                depends_on: self.depends_on(),
                 needs_factor: 1.0 + 2.0 * self.dice.unit(),
                 works: self.dice.share(),
             });
@@ -743,7 +743,7 @@ impl Builder {
         change.horizon = Seconds::new(3600.0 + self.dice.below(36_000) as f64).expect("a duration");
     }
 
-    fn needs(&mut self) -> Vec<ServiceId> {
+    fn depends_on(&mut self) -> Vec<ServiceId> {
         if self.dice.chance(0.6) {
             return Vec::new();
         }
@@ -762,7 +762,7 @@ impl Builder {
         let mut stage = |exposure: f64| Stage {
             exposure: Share::new(exposure).expect("a share"),
             bake: self.dice.chance(0.8).then(|| self.dice.seconds(2400)),
-            gate: if self.dice.chance(0.5) { Share::ZERO } else { self.dice.share() },
+            catch_probability: if self.dice.chance(0.5) { Share::ZERO } else { self.dice.share() },
         };
         Rollout {
             routing: if is_sticky { Routing::Sticky } else { Routing::Random },

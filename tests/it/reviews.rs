@@ -87,7 +87,7 @@ topology:
 breaks: ["a`c"]
 observed:
   - { service: "<b web", state: degraded, from: 5m, source: "``` | <img src=x> @team" }
-  - { flow: order, state: failed, from: 6m, to: 9m }
+  - { flow: order, state: failed, from: 6m, until: 9m }
 what_held: ["```", "<script>"]
 notes: "| a | b |"
 sources: ["javascript:alert(1)"]

@@ -183,7 +183,7 @@ fn of_change(change: &Change, found: &mut Vec<Protection>) {
     if stages.len() > 1 {
         add("longer-bake", "wait three times as long between stages", Step::LongerBake);
     }
-    if stages.iter().any(|stage| stage.bake.is_some() && stage.gate.get() < 0.5) {
+    if stages.iter().any(|stage| stage.bake.is_some() && stage.catch_probability.get() < 0.5) {
         let what = "compare old and new at the end of each stage, and stop what is worse";
         add("gate", what, Step::Gate);
     }

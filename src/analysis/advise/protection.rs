@@ -138,7 +138,7 @@ impl Step {
             Self::KillSwitch => {
                 change.kill_switch = Some(KillSwitch {
                     delay: KILL_SWITCH,
-                    needs: Vec::new(),
+                    depends_on: Vec::new(),
                     needs_factor: 2.0,
                     works: Share::ONE,
                 });
@@ -155,7 +155,7 @@ impl Step {
                     alert_threshold: share(0.01),
                     delay: None,
                     corrupt: None,
-                    needs: Vec::new(),
+                    depends_on: Vec::new(),
                     needs_factor: 2.0,
                 });
                 it.delay = Some(delay);
@@ -167,7 +167,7 @@ impl Step {
                 let delay = half(defaults::rollback(change));
                 let it = change.rollback.get_or_insert(Rollback {
                     delay: None,
-                    needs: Vec::new(),
+                    depends_on: Vec::new(),
                     needs_factor: 2.0,
                     works: Share::ONE,
                     worsens: Share::ZERO,
@@ -179,7 +179,7 @@ impl Step {
 
     /// The rollout with other stages.
     pub(super) fn rollout(self, change: &Change) -> Rollout {
-        let whole = Stage { exposure: Share::ONE, bake: None, gate: Share::ZERO };
+        let whole = Stage { exposure: Share::ONE, bake: None, catch_probability: Share::ZERO };
         let mut rollout = change.rollout.clone().unwrap_or(Rollout {
             routing: Routing::default(),
             stages: vec![whole],
@@ -190,12 +190,16 @@ impl Step {
         match self {
             Self::SmallerFirst => rollout.stages.insert(
                 0,
-                Stage { exposure: share(FIRST.0), bake: Some(FIRST.1), gate: Share::ZERO },
+                Stage {
+                    exposure: share(FIRST.0),
+                    bake: Some(FIRST.1),
+                    catch_probability: Share::ZERO,
+                },
             ),
             Self::Gate => {
                 for stage in rollout.stages.iter_mut().filter(|it| it.bake.is_some()) {
-                    if stage.gate < share(GATE) {
-                        stage.gate = share(GATE);
+                    if stage.catch_probability < share(GATE) {
+                        stage.catch_probability = share(GATE);
                     }
                 }
             }
@@ -281,7 +285,11 @@ pub(super) fn lies(change: &Change) -> bool {
 
 pub(super) fn stage_yaml(stage: &Stage) -> String {
     let bake = stage.bake.map_or_else(String::new, |bake| format!(", bake: {bake}"));
-    let gate = if stage.gate.is_zero() { String::new() } else { format!(", gate: {}", stage.gate) };
+    let gate = if stage.catch_probability.is_zero() {
+        String::new()
+    } else {
+        format!(", catch_probability: {}", stage.catch_probability)
+    };
     format!("{{ exposure: {}{bake}{gate} }}", stage.exposure)
 }
 

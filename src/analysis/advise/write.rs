@@ -246,8 +246,13 @@ impl Step {
             if let Some(bake) = wanted.bake.filter(|_| wanted.bake != stage.bake) {
                 edits.push(set(at(), "bake", bake.to_string(), Some("exposure")));
             }
-            if wanted.gate != stage.gate {
-                edits.push(set(at(), "gate", format!("{}%", GATE * 100.0), Some("exposure")));
+            if wanted.catch_probability != stage.catch_probability {
+                edits.push(set(
+                    at(),
+                    "catch_probability",
+                    format!("{}%", GATE * 100.0),
+                    Some("exposure"),
+                ));
             }
         }
         edits

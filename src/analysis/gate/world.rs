@@ -444,7 +444,7 @@ impl World<'_> {
             ("bake_s", stage) => {
                 stage.and_then(|it| it.bake).map_or(0.0, crate::model::units::Seconds::get)
             }
-            (_, stage) => stage.map_or(0.0, |it| it.gate.get()),
+            (_, stage) => stage.map_or(0.0, |it| it.catch_probability.get()),
         })
     }
 

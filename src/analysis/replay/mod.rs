@@ -274,7 +274,7 @@ fn components(case: &IncidentCase, prediction: &Prediction) -> Vec<ComponentRepo
 /// Until when something was impacted; nothing where the end of one of its states is not known.
 fn until(case: &IncidentCase, of: usize) -> Option<f64> {
     let all = case.incident.observed.iter().filter(|it| unit(case, it) == of);
-    let ends: Option<Vec<f64>> = all.map(|it| it.to.map(Seconds::get)).collect();
+    let ends: Option<Vec<f64>> = all.map(|it| it.until.map(Seconds::get)).collect();
     ends?.into_iter().reduce(f64::max)
 }
 

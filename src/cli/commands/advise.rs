@@ -43,14 +43,14 @@ pub(crate) struct AdviseArgs {
     ///
     /// What is not stated is taken at its worst, as `check` does.
     #[arg(long, value_name = "POLICY", help_heading = "Protections")]
-    until: Option<String>,
+    satisfy: Option<String>,
 
     /// Say what time it is, for rules of the policy over `now` and the age of sources
     #[arg(
         long,
         value_name = "TIME",
         value_parser = moment_or_clock,
-        requires = "until",
+        requires = "satisfy",
         help_heading = "Protections"
     )]
     now: Option<f64>,
@@ -90,7 +90,7 @@ Examples:
   And where nobody can do without a call?
     blastwave advise shop.yaml --change payments-v4.yaml --leave-out soft --leave-out fallback
   What is the least that makes `check` let it through, by what it costs us?
-    blastwave advise shop.yaml --change payments-v4.yaml --until policy.yaml --cost days.yaml
+    blastwave advise shop.yaml --change payments-v4.yaml --satisfy policy.yaml --cost days.yaml
   Make the changes:
     blastwave advise shop.yaml --break payments:slow -o help.patch && git apply help.patch";
 
@@ -114,8 +114,12 @@ pub(crate) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
     }
     let output = args.output.to.output.as_deref();
     let edited = output.and_then(edited);
-    let others: Vec<String> =
-        args.cost.iter().chain(args.until.iter().filter(|it| *it != "default")).cloned().collect();
+    let others: Vec<String> = args
+        .cost
+        .iter()
+        .chain(args.satisfy.iter().filter(|it| *it != "default"))
+        .cloned()
+        .collect();
     let edits = match edited {
         Some(_) => Some(Output::open(output, &[inputs.files.as_slice(), &others].concat())?),
         None => Output::open(output, &others).map(|_| None)?,
@@ -196,7 +200,7 @@ fn read(
         }
         None => Ok(Costs::default()),
     };
-    let policy = match args.until.as_deref() {
+    let policy = match args.satisfy.as_deref() {
         None => Ok(None),
         Some("default") => Ok(Some((Policy::default_policy(sources), true))),
         Some(path) => load::read(path, sources)

@@ -55,17 +55,17 @@ pub(crate) const SEVERITY: Shape =
     Shape { what: "a severity", keys: &["min", "max"], schema: "/$defs/severity_settings" };
 pub(crate) const DETECTION: Shape = Shape {
     what: "`detection`",
-    keys: &["alert_threshold", "median", "p95", "needs", "needs_factor", "corrupt"],
+    keys: &["alert_threshold", "median", "p95", "depends_on", "needs_factor", "corrupt"],
     schema: "/$defs/detection_settings",
 };
 pub(crate) const ROLLBACK: Shape = Shape {
     what: "`rollback`",
-    keys: &["median", "p95", "needs", "needs_factor", "works", "worsens"],
+    keys: &["median", "p95", "depends_on", "needs_factor", "works", "worsens"],
     schema: "/$defs/rollback_settings",
 };
 pub(crate) const KILL_SWITCH: Shape = Shape {
     what: "`kill_switch`",
-    keys: &["median", "p95", "needs", "needs_factor", "works"],
+    keys: &["median", "p95", "depends_on", "needs_factor", "works"],
     schema: "/$defs/kill_switch_settings",
 };
 
@@ -323,9 +323,9 @@ fn severity(field: &Field<'_>) -> Option<(Share, Share)> {
 }
 
 /// The services without which something takes longer.
-fn needs(mapping: &Mapping<'_>, names: &Names<'_>) -> Vec<ServiceId> {
+fn depends_on(mapping: &Mapping<'_>, names: &Names<'_>) -> Vec<ServiceId> {
     let read = |field: Field<'_>| distinct(&field, |item| names.resolve_service(item));
-    mapping.get("needs").map(read).unwrap_or_default()
+    mapping.get("depends_on").map(read).unwrap_or_default()
 }
 
 fn needs_factor(mapping: &Mapping<'_>) -> f64 {
@@ -337,7 +337,7 @@ fn detection(field: &Field<'_>, names: &Names<'_>) -> Option<Detection> {
         alert_threshold: Share::new(ALERT_THRESHOLD).expect("a share"),
         delay: None,
         corrupt: None,
-        needs: Vec::new(),
+        depends_on: Vec::new(),
         needs_factor: NEEDS_FACTOR,
     };
     if !field.is_mapping() {
@@ -354,7 +354,7 @@ fn detection(field: &Field<'_>, names: &Names<'_>) -> Option<Detection> {
             .unwrap_or(default.alert_threshold),
         delay: delay_of(&mapping),
         corrupt: mapping.get("corrupt").and_then(|field| delay(&field)),
-        needs: needs(&mapping, names),
+        depends_on: depends_on(&mapping, names),
         needs_factor: needs_factor(&mapping),
     })
 }
@@ -372,7 +372,7 @@ fn duration_or_mapping(field: &Field<'_>, what: &str) -> Option<Delay> {
 fn rollback(field: &Field<'_>, names: &Names<'_>) -> Option<Rollback> {
     let default = Rollback {
         delay: None,
-        needs: Vec::new(),
+        depends_on: Vec::new(),
         needs_factor: NEEDS_FACTOR,
         works: Share::ONE,
         worsens: Share::ZERO,
@@ -386,7 +386,7 @@ fn rollback(field: &Field<'_>, names: &Names<'_>) -> Option<Rollback> {
     };
     Some(Rollback {
         delay: delay_of(&mapping),
-        needs: needs(&mapping, names),
+        depends_on: depends_on(&mapping, names),
         needs_factor: needs_factor(&mapping),
         works: share("works", default.works),
         worsens: share("worsens", default.worsens),
@@ -397,17 +397,17 @@ fn kill_switch(field: &Field<'_>, names: &Names<'_>) -> Option<KillSwitch> {
     if !field.is_mapping() {
         return Some(KillSwitch {
             delay: duration_or_mapping(field, "kill_switch")?,
-            needs: Vec::new(),
+            depends_on: Vec::new(),
             needs_factor: NEEDS_FACTOR,
             works: Share::ONE,
         });
     }
     let mapping = field.mapping(&KILL_SWITCH)?;
-    let needs = needs(&mapping, names);
+    let depends_on = depends_on(&mapping, names);
     let works = mapping.get("works").map_or(Some(Share::ONE), |field| field.share());
     Some(KillSwitch {
         delay: needed_delay(&mapping)?,
-        needs,
+        depends_on,
         needs_factor: needs_factor(&mapping),
         works: works?,
     })

@@ -17,7 +17,6 @@ pub(crate) const DEPENDENCY: Shape = Shape {
         "any_of",
         "needs",
         "criticality",
-        "required",
         "kind",
         "timeout",
         "retries",
@@ -31,7 +30,6 @@ pub(crate) const DEPENDENCY: Shape = Shape {
         "propagation",
         "phase",
         "evidence",
-        "basis",
         "source",
     ],
     schema: "/$defs/dependency_settings",
@@ -42,7 +40,6 @@ pub(crate) const DEFAULTS: Shape = Shape {
     what: "a default for dependencies",
     keys: &[
         "criticality",
-        "required",
         "kind",
         "timeout",
         "retries",
@@ -55,7 +52,6 @@ pub(crate) const DEFAULTS: Shape = Shape {
         "call_probability",
         "propagation",
         "evidence",
-        "basis",
         "source",
     ],
     schema: "/$defs/dependency_defaults",
@@ -310,14 +306,8 @@ fn build(
 
 fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
     let get = |key| mapping.get(key);
-    mapping.not_both("criticality", "required", "`required: false` is `criticality: soft`");
-    mapping.not_both("evidence", "basis", "`basis: stated` is `evidence: declared`");
     Settings {
-        criticality: get("criticality")
-            .and_then(|field| {
-                field.word(&[("hard", Criticality::Hard), ("soft", Criticality::Soft)])
-            })
-            .or_else(|| get("required").and_then(|field| field.flag()).map(of_required)),
+        criticality: get("criticality").and_then(|field| field.word(CRITICALITIES)),
         kind: get("kind").and_then(|field| field.word(KINDS)),
         timeout: get("timeout").and_then(|field| timeout(&field)),
         retries: get("retries").and_then(|field| field.whole(0..=RETRIES_MAX)),
@@ -337,9 +327,7 @@ fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
             .then(|| get("phase"))
             .flatten()
             .and_then(|field| field.word(&[("serve", Phase::Serve), ("start", Phase::Start)])),
-        evidence: get("evidence")
-            .and_then(|field| field.word(EVIDENCE))
-            .or_else(|| get("basis").and_then(|field| field.word(BASIS))),
+        evidence: get("evidence").and_then(|field| field.word(EVIDENCE)),
         source: get("source").and_then(|field| field.text()),
     }
 }
@@ -347,9 +335,8 @@ fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
 const KINDS: &[(&str, CallKind)] =
     &[("sync", CallKind::Sync), ("async", CallKind::Async), ("load", CallKind::Load)];
 
-/// The words of incident reviews.
-const BASIS: &[(&str, Evidence)] =
-    &[("stated", Evidence::Declared), ("inferred", Evidence::Inferred)];
+const CRITICALITIES: &[(&str, Criticality)] =
+    &[("hard", Criticality::Hard), ("soft", Criticality::Soft)];
 
 const EVIDENCE: &[(&str, Evidence)] = &[
     ("declared", Evidence::Declared),
@@ -357,10 +344,6 @@ const EVIDENCE: &[(&str, Evidence)] = &[
     ("observed", Evidence::Observed),
     ("assumed", Evidence::Assumed),
 ];
-
-fn of_required(required: bool) -> Criticality {
-    if required { Criticality::Hard } else { Criticality::Soft }
-}
 
 fn timeout(field: &Field<'_>) -> Option<Timeout> {
     if field.is("none") {

@@ -10,6 +10,7 @@ mod dependency;
 pub(crate) mod kind;
 pub(crate) mod names;
 pub(crate) mod read;
+mod renamed;
 mod rollout;
 mod topology;
 

@@ -10,18 +10,30 @@ use crate::model::units::{Seconds, Share};
 
 pub(crate) const ROLLOUT: Shape = Shape {
     what: "a rollout",
-    keys: &["routing", "stages", "strategy", "first", "steps", "count", "bake", "gate"],
+    keys: &[
+        "routing",
+        "stages",
+        "strategy",
+        "first",
+        "steps",
+        "count",
+        "bake",
+        "catch_probability",
+    ],
     schema: "/$defs/rollout_settings",
 };
-pub(crate) const STAGE: Shape =
-    Shape { what: "a stage", keys: &["exposure", "bake", "gate"], schema: "/$defs/stage_settings" };
+pub(crate) const STAGE: Shape = Shape {
+    what: "a stage",
+    keys: &["exposure", "bake", "catch_probability"],
+    schema: "/$defs/stage_settings",
+};
 
 /// A canary gets 5% of the traffic, enough for a comparison and small enough to lose.
 const CANARY_FIRST: f64 = 0.05;
 /// A canary, a new fleet or a cell is watched for ten minutes before the next step.
 const BAKE: Seconds = Seconds::minutes(10);
 /// An automatic comparison sees every second failing target: it looks at a few metrics only.
-const GATE: f64 = 0.5;
+const CATCH_PROBABILITY: f64 = 0.5;
 /// A quarter of the instances at a time, as the default of Kubernetes (`maxUnavailable: 25%`).
 const ROLLING_STEPS: u32 = 4;
 /// A minute until a quarter of the instances is replaced and ready.
@@ -43,10 +55,10 @@ const STRATEGIES: &[(&str, Strategy)] = &[
 fn parameters(strategy: Strategy) -> &'static [&'static str] {
     match strategy {
         Strategy::AllAtOnce => &[],
-        Strategy::Canary => &["first", "bake", "gate"],
-        Strategy::BlueGreen => &["bake", "gate"],
-        Strategy::Rolling => &["steps", "bake", "gate"],
-        Strategy::Cells => &["count", "bake", "gate"],
+        Strategy::Canary => &["first", "bake", "catch_probability"],
+        Strategy::BlueGreen => &["bake", "catch_probability"],
+        Strategy::Rolling => &["steps", "bake", "catch_probability"],
+        Strategy::Cells => &["count", "bake", "catch_probability"],
     }
 }
 
@@ -66,7 +78,7 @@ pub(crate) fn rollout(field: &Field<'_>) -> Option<Rollout> {
             refuse_parameters(
                 &mapping,
                 &[],
-                "goes with a `strategy`; each stage has its own `bake` and `gate`",
+                "goes with a `strategy`; each stage has its own `bake` and `catch_probability`",
             );
             let stages = stages(&field)?;
             Rollout { routing: routing.unwrap_or_default(), stages, strategy: None }
@@ -85,7 +97,7 @@ pub(crate) fn rollout(field: &Field<'_>) -> Option<Rollout> {
 }
 
 fn refuse_parameters(mapping: &Mapping<'_>, allowed: &[&str], why: &str) {
-    for key in ["first", "steps", "count", "bake", "gate"] {
+    for key in ["first", "steps", "count", "bake", "catch_probability"] {
         if !allowed.contains(&key) {
             mapping.refuse(key, format!("`{key}` {why}"), "remove it");
         }
@@ -99,7 +111,7 @@ struct Parameters {
     steps: Option<u32>,
     count: Option<u32>,
     bake: Option<Seconds>,
-    gate: Option<Share>,
+    catch_probability: Option<Share>,
 }
 
 impl Parameters {
@@ -110,7 +122,7 @@ impl Parameters {
             steps: whole("steps"),
             count: whole("count"),
             bake: mapping.get("bake").and_then(|field| field.positive_duration()),
-            gate: mapping.get("gate").and_then(|field| field.share()),
+            catch_probability: mapping.get("catch_probability").and_then(|field| field.share()),
         }
     }
 }
@@ -119,22 +131,22 @@ impl Parameters {
 fn expand(strategy: Strategy, routing: Option<Routing>, parameters: &Parameters) -> Rollout {
     let share = |value| Share::new(value).expect("a constant between 0 and 1");
     let bake = parameters.bake.unwrap_or(BAKE);
-    let gate = parameters.gate.unwrap_or(share(GATE));
-    let whole = Stage { exposure: Share::ONE, bake: None, gate: Share::ZERO };
+    let catch_probability = parameters.catch_probability.unwrap_or(share(CATCH_PROBABILITY));
+    let whole = Stage { exposure: Share::ONE, bake: None, catch_probability: Share::ZERO };
     let stages = match strategy {
         Strategy::AllAtOnce => vec![whole],
         Strategy::Canary => {
             let first = parameters.first.unwrap_or(share(CANARY_FIRST));
-            vec![Stage { exposure: first, bake: Some(bake), gate }, whole]
+            vec![Stage { exposure: first, bake: Some(bake), catch_probability }, whole]
         }
-        Strategy::BlueGreen => vec![Stage { bake: Some(bake), gate, ..whole }],
+        Strategy::BlueGreen => vec![Stage { bake: Some(bake), catch_probability, ..whole }],
         Strategy::Rolling => {
             let bake = parameters.bake.unwrap_or(ROLLING_BAKE);
             // An orchestrator waits for readiness only, and a change that breaks seldom breaks that.
-            let gate = parameters.gate.unwrap_or(Share::ZERO);
-            equal_stages(parameters.steps.unwrap_or(ROLLING_STEPS), bake, gate)
+            let catch_probability = parameters.catch_probability.unwrap_or(Share::ZERO);
+            equal_stages(parameters.steps.unwrap_or(ROLLING_STEPS), bake, catch_probability)
         }
-        Strategy::Cells => equal_stages(parameters.count.unwrap_or(CELLS), bake, gate),
+        Strategy::Cells => equal_stages(parameters.count.unwrap_or(CELLS), bake, catch_probability),
     };
     // A cell has its own users; elsewhere each call may meet either.
     let usual = if strategy == Strategy::Cells { Routing::Sticky } else { Routing::Random };
@@ -142,13 +154,13 @@ fn expand(strategy: Strategy, routing: Option<Routing>, parameters: &Parameters)
 }
 
 /// Stages of equal size, each but the last with a bake.
-fn equal_stages(count: u32, bake: Seconds, gate: Share) -> Vec<Stage> {
+fn equal_stages(count: u32, bake: Seconds, catch_probability: Share) -> Vec<Stage> {
     let stage = |number: u32| {
         let exposure = Share::new(f64::from(number) / f64::from(count)).expect("at most count");
         if number == count {
-            Stage { exposure, bake: None, gate: Share::ZERO }
+            Stage { exposure, bake: None, catch_probability: Share::ZERO }
         } else {
-            Stage { exposure, bake: Some(bake), gate }
+            Stage { exposure, bake: Some(bake), catch_probability }
         }
     };
     (1..=count).map(stage).collect()
@@ -185,18 +197,23 @@ fn stages(field: &Field<'_>) -> Option<Vec<Stage>> {
 
 fn stage(field: &Field<'_>) -> Option<Stage> {
     if !field.is_mapping() {
-        return Some(Stage { exposure: field.share()?, bake: None, gate: Share::ZERO });
+        return Some(Stage {
+            exposure: field.share()?,
+            bake: None,
+            catch_probability: Share::ZERO,
+        });
     }
     let mapping = field.mapping(&STAGE)?;
     let exposure = mapping.need("exposure", "25%").and_then(|field| field.share());
     let bake = mapping.get("bake").map(|field| field.positive_duration());
-    let gate = mapping.get("gate").map_or(Some(Share::ZERO), |field| field.share());
+    let catch_probability =
+        mapping.get("catch_probability").map_or(Some(Share::ZERO), |field| field.share());
     if bake.is_none() {
         mapping.refuse(
-            "gate",
-            "a stage without `bake` has no gate",
-            "the gate looks at what failed during the bake: say how long it lasts",
+            "catch_probability",
+            "`catch_probability` without `bake`",
+            "the check looks at what fails during the bake: say how long it lasts",
         );
     }
-    Some(Stage { exposure: exposure?, bake: bake.flatten(), gate: gate? })
+    Some(Stage { exposure: exposure?, bake: bake.flatten(), catch_probability: catch_probability? })
 }

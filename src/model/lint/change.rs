@@ -119,7 +119,7 @@ fn of_actions(change: &Change, findings: &mut Findings) {
 /// A gate looks for failing requests, and a surge makes none by itself.
 fn of_gates(change: &Change, findings: &mut Findings) {
     let Some((rollout, place)) = change.rollout.as_ref().zip(change.places.rollout) else { return };
-    let has_gate = rollout.stages.iter().any(|stage| !stage.gate.is_zero());
+    let has_gate = rollout.stages.iter().any(|stage| !stage.catch_probability.is_zero());
     let only_surges = change.targets.iter().all(|target| target.modes.surge.is_one());
     if has_gate && only_surges {
         let fact = "the gates see nothing: no target fails by itself";

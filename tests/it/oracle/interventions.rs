@@ -203,7 +203,7 @@ impl<'a> Acts<'a> {
         let done = std::mem::take(&mut state.done);
         state.undo = false;
         match rule.action {
-            ActionKind::Bypass | ActionKind::FailOver => {
+            ActionKind::Bypass => {
                 self.effects.led_around.retain(|(_, service), _| *service != target);
             }
             ActionKind::Shed => self.effects.turned_away[target] = 0.0,
@@ -244,7 +244,7 @@ impl<'a> Acts<'a> {
     pub(crate) fn perform(&mut self, deed: Intervention) -> Rest {
         let Intervention { at, kind, service, caller, rule, share } = deed;
         match (kind, service) {
-            (ActionKind::Bypass | ActionKind::FailOver, Some(it)) => {
+            (ActionKind::Bypass, Some(it)) => {
                 for (written, dependency) in self.graph.written.iter().enumerate() {
                     let by = self.graph.caller_of(written);
                     let calls = dependency.on.iter().any(|on| self.graph.is_of(*on, it));

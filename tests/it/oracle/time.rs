@@ -62,7 +62,8 @@ pub(crate) struct Story<'a> {
 impl<'a> Story<'a> {
     /// The story before it begins.
     pub(crate) fn new(graph: &'a Graph<'a>, world: &'a World, change: &'a Change) -> Self {
-        let everything_at_once = Stage { exposure: Share::ONE, bake: None, gate: Share::ZERO };
+        let everything_at_once =
+            Stage { exposure: Share::ONE, bake: None, catch_probability: Share::ZERO };
         let rollout = change.rollout.as_ref();
         let stages = rollout.map_or(vec![everything_at_once], |rollout| rollout.stages.clone());
         let detection = change.detection.as_ref().expect("the caller says how it is detected");
@@ -242,10 +243,10 @@ impl<'a> Story<'a> {
             if last.is_some_and(|last| self.any_failed(needs, last)) { factor } else { 1.0 }
         };
         let rollback =
-            self.world.rollback * factor(&self.rollback.needs, self.rollback.needs_factor);
+            self.world.rollback * factor(&self.rollback.depends_on, self.rollback.needs_factor);
         let mut ends = vec![(at + rollback, Event::Rollback)];
         if let Some(kill_switch) = &self.change.kill_switch {
-            let factor = factor(&kill_switch.needs, kill_switch.needs_factor);
+            let factor = factor(&kill_switch.depends_on, kill_switch.needs_factor);
             ends.push((at + self.world.kill_switch * factor, Event::KillSwitch));
         }
         self.events.extend(ends);
@@ -264,7 +265,7 @@ impl<'a> Story<'a> {
     /// Starts the clocks of detection, after a moment has been computed.
     pub(crate) fn start_clocks(&mut self, now: f64, moment: &Moment, baseline: &Moment) {
         self.moment_at = now;
-        let needs_fail = self.any_failed(&self.detection.needs, moment);
+        let needs_fail = self.any_failed(&self.detection.depends_on, moment);
         let factor = if needs_fail { self.detection.needs_factor } else { 1.0 };
         let threshold = self.detection.alert_threshold.get();
         let exceeds = |of: fn(State) -> f64| {

@@ -143,7 +143,9 @@ impl World {
                 dice.happens("fallback", key, works)
             }),
             gates: (change.rollout.iter().flat_map(|rollout| &rollout.stages).enumerate())
-                .map(|(i, stage)| dice.happens("gate", &i.to_string(), stage.gate.get()))
+                .map(|(i, stage)| {
+                    dice.happens("gate", &i.to_string(), stage.catch_probability.get())
+                })
                 .collect(),
             detection: delay("detection", detection.and_then(|d| d.delay)),
             detection_corrupt: delay(

@@ -327,12 +327,12 @@ pub(super) fn with_time(mut change: Change, detection: f64, rollback: f64, horiz
         alert_threshold: share(0.01),
         delay: Some(delay(detection)),
         corrupt: Some(delay(detection)),
-        needs: Vec::new(),
+        depends_on: Vec::new(),
         needs_factor: 2.0,
     });
     change.rollback = Some(Rollback {
         delay: Some(delay(rollback)),
-        needs: Vec::new(),
+        depends_on: Vec::new(),
         needs_factor: 2.0,
         works: Share::ONE,
         worsens: Share::ZERO,
@@ -346,7 +346,7 @@ pub(super) fn rollout(routing: Routing, stages: &[(f64, f64, f64)]) -> Rollout {
     let stage = |(exposure, bake, gate): &(f64, f64, f64)| Stage {
         exposure: share(*exposure),
         bake: bake.is_finite().then(|| seconds(*bake)),
-        gate: share(*gate),
+        catch_probability: share(*gate),
     };
     Rollout { routing, stages: stages.iter().map(stage).collect(), strategy: None }
 }

@@ -141,9 +141,9 @@ fn sticky_cohorts_share_capacity() {
 fn delays_are_longer_while_what_they_need_is_failed() {
     let topology = shop();
     let mut change = with_time(breaks(&topology, &[("b", Down(1.0))]), 300.0, 600.0, 7200.0);
-    change.detection.as_mut().expect("stated").needs = vec![id(&topology, "a")];
+    change.detection.as_mut().expect("stated").depends_on = vec![id(&topology, "a")];
     let rollback = change.rollback.as_mut().expect("stated");
-    rollback.needs = vec![id(&topology, "b")];
+    rollback.depends_on = vec![id(&topology, "b")];
     rollback.needs_factor = 3.0;
     let trial = told(&topology, &change);
     assert_eq!(trial.detected.map(|detected| detected.at), Some(600.0));
@@ -169,7 +169,7 @@ fn a_kill_switch_ends_the_cause_if_it_works_first() {
     let topology = shop();
     let mut change = with_time(breaks(&topology, &[("b", Slow(0.2))]), 300.0, 900.0, 7200.0);
     let kill_switch =
-        |works| KillSwitch { delay: delay(60.0), needs: Vec::new(), needs_factor: 2.0, works };
+        |works| KillSwitch { delay: delay(60.0), depends_on: Vec::new(), needs_factor: 2.0, works };
     change.kill_switch = Some(kill_switch(Share::ONE));
     assert_eq!(told(&topology, &change).cause_ended, Some(360.0));
     change.kill_switch = Some(kill_switch(Share::ZERO));

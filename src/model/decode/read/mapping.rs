@@ -1,6 +1,7 @@
 //! Mappings: which keys they may have, and what is said when they have others.
 
-use super::{Field, Problems, ticked};
+use super::super::renamed::{self, RenamedKey};
+use super::{Field, Problems, scalar_text, ticked};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::Entry;
 
@@ -70,6 +71,10 @@ impl<'a> Mapping<'a> {
             format!("`{key}` is not a key of {what}"),
             entry.key.place,
         );
+        if let Some(renamed) = renamed::renamed_key(key, keys) {
+            self.problems.push(renamed_key(entry, renamed));
+            return;
+        }
         let synonym = SYNONYMS.iter().find(|(theirs, ours)| *theirs == key && keys.contains(ours));
         if let Some((known, value)) = key.split_once(':').filter(|(known, _)| keys.contains(known))
         {
@@ -141,5 +146,20 @@ impl<'a> Mapping<'a> {
 
     pub(crate) fn problems(&self) -> &'a Problems {
         self.problems
+    }
+}
+
+/// Names the new word for a key of version 0.1, and offers the entry as it is written today.
+fn renamed_key(entry: &Entry, renamed: &RenamedKey) -> Diagnostic {
+    let RenamedKey { was, now, .. } = renamed;
+    let message = format!("`{was}` is now `{now}`");
+    let problem = |place| Diagnostic::error(Code::Renamed, message, place);
+    // A scalar has its new word beside the new key, so both are replaced in one piece.
+    match scalar_text(&entry.value) {
+        Some(text) if renamed.new_value(text) != text => {
+            let place = Place { end: entry.value.place.end, ..entry.key.place };
+            problem(place).replace_with(format!("{now}: {}", renamed.new_value(text)))
+        }
+        _ => problem(entry.key.place).replace_with(*now),
     }
 }

@@ -142,13 +142,7 @@ impl<'a> Field<'a> {
 
     /// The text of a scalar, however it is meant.
     fn scalar_text(&self) -> Option<&'a str> {
-        match &self.node.value {
-            Value::Text(text) => Some(text),
-            Value::Number(number) => Some(&number.text),
-            Value::Bool(true) => Some("true"),
-            Value::Bool(false) => Some("false"),
-            _ => None,
-        }
+        scalar_text(self.node)
     }
 
     /// Whether the value is this plain word.
@@ -285,6 +279,17 @@ pub(crate) fn report_repeats<T: Ord + Copy>(all: &mut [(T, Field<'_>)]) {
             let message = format!("`{}` is listed twice", field.str().unwrap_or_default());
             field.report(Code::DuplicateName, message, "remove one of them");
         }
+    }
+}
+
+/// Returns the text of a scalar, however it is meant.
+fn scalar_text(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::Text(text) => Some(text),
+        Value::Number(number) => Some(&number.text),
+        Value::Bool(true) => Some("true"),
+        Value::Bool(false) => Some("false"),
+        Value::Null | Value::Sequence(_) | Value::Mapping(_) => None,
     }
 }
 

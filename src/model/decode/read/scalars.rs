@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use jiff::civil::Date;
 
+use super::super::renamed;
 use super::{Field, ticked};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::Value;
@@ -260,7 +261,13 @@ impl Field<'_> {
             return None;
         };
         let known = words.iter().find(|(name, _)| **name == **text);
-        if known.is_none() {
+        if known.is_none()
+            && let Some(now) = renamed::renamed_word(self.name, text)
+        {
+            let message = format!("`{}`: `{text}` is now `{now}`", self.name);
+            let problem = Diagnostic::error(Code::Renamed, message, self.place());
+            self.problems.push(problem.replace_with(now));
+        } else if known.is_none() {
             let message =
                 format!("`{}` cannot be `{text}`: it is {}", self.name, ticked(names(), "or"));
             let problem = Diagnostic::error(Code::UnknownWord, message, self.place());
