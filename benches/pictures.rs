@@ -12,12 +12,12 @@ mod common;
 use std::time::{Duration, Instant};
 
 use blastwave::analysis::{Settings, Stop, simulate};
+use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
 use blastwave::chart::{self, Size, Style, Theme};
 use blastwave::engine::Silent;
 use blastwave::model::Topology;
 use blastwave::render::html::{self, Made};
-use blastwave::report::focus::Lens;
-use blastwave::report::{FocusReport, PageReport, Report};
+use blastwave::report::Report;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const STYLE: Style<'static> = Style { size: Size::Slide, theme: Theme::Light, font: None };
@@ -49,25 +49,26 @@ fn pictures(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pictures");
     group.sample_size(10).warm_up_time(Duration::from_millis(500));
     let (topology, report) = simulated(300);
-    let focus = FocusReport::new(&topology, &report, &Lens { threshold: 0.01, boxes_max: 60 });
-    assert!((50..=60).contains(&focus.boxes.len()), "{} boxes", focus.boxes.len());
-    let cascade = || chart::cascade(&focus, &STYLE).len();
-    let svg = chart::cascade(&focus, &STYLE);
+    let cascade =
+        cascade_report(&topology, &report, &CascadeFilter { threshold: 0.01, boxes_max: 60 });
+    assert!((50..=60).contains(&cascade.boxes.len()), "{} boxes", cascade.boxes.len());
+    let draw_cascade = || chart::draw_cascade(&cascade, &STYLE).len();
+    let svg = chart::draw_cascade(&cascade, &STYLE);
     #[cfg(feature = "png")]
-    let png = || chart::png(&svg, 2.0, None).expect("it is not too large").len();
+    let png = || chart::render_png(&svg, 2.0, None).expect("it is not too large").len();
     let page = || {
-        let focus = FocusReport::new(&topology, &report, &Lens::default());
-        let data = PageReport::new(&topology, &report);
-        html::simulated(&report, &focus, &data, &Made::default()).len()
+        let cascade = cascade_report(&topology, &report, &CascadeFilter::default());
+        let data = page_report(&topology, &report);
+        html::simulated(&report, &cascade, &data, &Made::default()).len()
     };
-    group.bench_function("cascade/60", |bencher| bencher.iter(cascade));
+    group.bench_function("cascade/60", |bencher| bencher.iter(draw_cascade));
     #[cfg(feature = "png")]
     group.bench_function("png/60", |bencher| bencher.iter(png));
     group.bench_function("html/300", |bencher| bencher.iter(page));
     group.finish();
     assert!(page() < 500_000, "{} bytes", page());
     if std::env::args().any(|arg| arg == "--bench") {
-        within("a cascade of 60 services", Duration::from_millis(50), cascade);
+        within("a cascade of 60 services", Duration::from_millis(50), draw_cascade);
         #[cfg(feature = "png")]
         within("its PNG", Duration::from_millis(300), png);
         within("the page of 300 services", Duration::from_secs(1), page);

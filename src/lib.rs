@@ -1,6 +1,7 @@
 //! blastwave: what fails, how likely, for how long and at what cost when a planned change breaks.
 
 pub mod analysis;
+pub mod cascade;
 pub mod chart;
 pub mod compile;
 pub mod diagnostic;

@@ -2,10 +2,10 @@
 
 use super::losses::curve;
 use super::timeline::Unable;
-use crate::report::{FocusReport, Report, Spread};
+use crate::report::{CascadeReport, Report, Spread};
 
 /// The boxes and links of a cascade.
-pub fn cascade_csv(focus: &FocusReport) -> String {
+pub fn cascade_csv(cascade: &CascadeReport) -> String {
     let mut table = Table::new(&[
         "what",
         "name",
@@ -21,13 +21,13 @@ pub fn cascade_csv(focus: &FocusReport) -> String {
         "guard",
         "held",
     ]);
-    for it in &focus.boxes {
+    for it in &cascade.boxes {
         let first = it.first_failed_s.map_or_else(String::new, |first| first.p50.to_string());
         table.row(&[
             "service",
             &it.name,
             "",
-            &it.state,
+            it.state.code(),
             &it.rank.to_string(),
             &it.failed.p.to_string(),
             &it.failed.low.to_string(),
@@ -36,18 +36,18 @@ pub fn cascade_csv(focus: &FocusReport) -> String {
             &first,
         ]);
     }
-    for edge in &focus.edges {
-        let (from, to) = (&focus.boxes[edge.from].name, &focus.boxes[edge.to].name);
+    for edge in &cascade.edges {
+        let (from, to) = (&cascade.boxes[edge.from].name, &cascade.boxes[edge.to].name);
         let passed = edge.passed.to_string();
         let none = (String::new(), String::new());
         let held: Vec<(String, String)> =
             edge.held.iter().map(|it| (it.guard.clone(), it.share.to_string())).collect();
         for (guard, share) in if held.is_empty() { vec![none] } else { held } {
-            let kind = edge.kind.as_str();
+            let kind = edge.kind.code();
             table.row(&[kind, from, to, "", "", "", "", "", "", "", &passed, &guard, &share]);
         }
     }
-    for flow in &focus.flows {
+    for flow in &cascade.flows {
         table.row(&[
             "flow",
             &flow.name,
@@ -67,7 +67,7 @@ pub fn cascade_csv(focus: &FocusReport) -> String {
 ///
 /// # Errors
 /// Where there is no time.
-pub fn timeline_csv(report: &Report, focus: &FocusReport) -> Result<String, Unable> {
+pub fn timeline_csv(report: &Report, cascade: &CascadeReport) -> Result<String, Unable> {
     if report.course.kind != "time" {
         return Err(Unable::Moment);
     }
@@ -102,7 +102,7 @@ pub fn timeline_csv(report: &Report, focus: &FocusReport) -> Result<String, Unab
                 table.times(what, name, &p.to_string(), first, &lasted);
             }
         };
-    for it in &focus.boxes {
+    for it in &cascade.boxes {
         add("service", &it.name, it.failed.p, it.first_failed_s, it.failed_for_s);
     }
     for it in &report.flows {

@@ -3,28 +3,29 @@
 use std::fmt::Write as _;
 
 use super::frame::{cause, provenance};
-use super::ink::Ink;
-use super::shapes::State;
+use super::palette::Palette;
+use super::shapes::StateLook as _;
 use crate::prose::format;
-use crate::report::FocusReport;
+use crate::report::CascadeReport;
+use crate::report::cascade::{BoxState, EdgeKind};
 
 const STRING: &str = "a string takes all text";
 
 /// The cascade in the DOT language.
-pub fn dot(focus: &FocusReport) -> String {
-    let title = cause(&focus.targets, focus.mode.as_deref(), &focus.change);
-    let label = quoted(&format!("{title}\n{}", provenance(focus.trials, focus.seed)));
+pub fn cascade_dot(cascade: &CascadeReport) -> String {
+    let title = cause(&cascade.targets, cascade.mode.as_deref(), &cascade.change);
+    let label = quoted(&format!("{title}\n{}", provenance(cascade.trials, cascade.seed)));
     let mut text = format!(
         "digraph blastwave {{\n  graph [rankdir=LR, labelloc=t, label={label}, fontname=\"DejaVu Sans\", nodesep=0.25, ranksep=0.9]\n  \
          node [shape=box, style=\"filled,rounded\", fontname=\"DejaVu Sans\", fontsize=11]\n  \
          edge [fontname=\"DejaVu Sans\", fontsize=10]\n"
     );
-    for (index, it) in focus.boxes.iter().enumerate() {
-        let state = State::of(&it.state);
+    for (index, it) in cascade.boxes.iter().enumerate() {
+        let state = it.state;
         let style =
-            if state == State::Degrades { "filled,rounded,dashed" } else { "filled,rounded" };
-        let width = if state == State::Origin { 3 } else { 1 };
-        let said = super::cascade::state(it, focus);
+            if state == BoxState::Degrades { "filled,rounded,dashed" } else { "filled,rounded" };
+        let width = if state == BoxState::Origin { 3 } else { 1 };
+        let said = super::cascade::state(it, cascade);
         let label = quoted(&format!("{} {}\n{said}", it.rank, it.name));
         let hint = quoted(it.title.as_ref().unwrap_or(&it.name));
         writeln!(
@@ -33,37 +34,37 @@ pub fn dot(focus: &FocusReport) -> String {
              fillcolor=\"{}\", fontcolor=\"{}\", color=\"{}\"]",
             state.fill().light(),
             state.text().light(),
-            Ink::Outline.light()
+            Palette::Outline.light()
         )
         .expect(STRING);
     }
-    for edge in &focus.edges {
+    for edge in &cascade.edges {
         let (from, to) = (edge.from, edge.to);
-        if edge.kind == "degraded" {
-            let color = Ink::Outline.light();
+        if edge.kind == EdgeKind::Degraded {
+            let color = Palette::Outline.light();
             writeln!(text, "  n{from} -> n{to} [style=dotted, color=\"{color}\"]").expect(STRING);
-        } else if edge.passed >= focus.threshold {
-            let label = quoted(&match edge.kind.as_str() {
-                "runs_in" => "runs here".to_owned(),
-                "load" => "floods".to_owned(),
+        } else if edge.passed >= cascade.threshold {
+            let label = quoted(&match edge.kind {
+                EdgeKind::RunsIn => "runs here".to_owned(),
+                EdgeKind::Load => "floods".to_owned(),
                 _ => percent(edge.passed),
             });
             let width = format!("{:.1}", 1.0 + 3.0 * edge.passed);
             writeln!(
                 text,
                 "  n{from} -> n{to} [label={label}, penwidth={width}, color=\"{}\", fontcolor=\"{}\"]",
-                Ink::Spread.light(),
-                Ink::SpreadText.light()
+                Palette::Spread.light(),
+                Palette::SpreadText.light()
             )
             .expect(STRING);
         }
-        if let Some(held) = edge.guard(focus.threshold) {
+        if let Some(held) = edge.strongest_guard(cascade.threshold) {
             let label = quoted(&format!("{} held {}", held.guard, percent(held.share)));
             writeln!(
                 text,
                 "  n{from} -> n{to} [label={label}, style=dashed, arrowhead=tee, color=\"{}\", fontcolor=\"{}\"]",
-                Ink::Guard.light(),
-                Ink::GuardText.light()
+                Palette::Guard.light(),
+                Palette::GuardText.light()
             )
             .expect(STRING);
         }

@@ -2,12 +2,12 @@
 //! it.
 
 use super::font::{FAMILIES, Ruler, Weight};
-use super::ink::Ink;
 use super::layout::Point;
+use super::palette::Palette;
 use super::svg::{Svg, Type, escaped, number};
 use super::{Size, Style, Theme};
 use crate::prose::format;
-use crate::report::FocusReport;
+use crate::report::CascadeReport;
 
 /// The room around everything.
 pub(super) const MARGIN: f64 = 18.0;
@@ -64,10 +64,10 @@ impl<'a> Sheet<'a> {
     /// The title, a sentence, and below it what it rests on.
     pub(super) fn head(&mut self, title: &str, notes: &[String]) {
         let letters = self.letters;
-        self.paragraph(title, Type::new(letters.title, Ink::Text).bold());
+        self.paragraph(title, Type::new(letters.title, Palette::Text).bold());
         self.top += 2.0;
         for note in notes {
-            self.paragraph(note, Type::new(letters.small, Ink::Soft));
+            self.paragraph(note, Type::new(letters.small, Palette::Soft));
         }
         self.top += 12.0;
     }
@@ -93,7 +93,7 @@ impl<'a> Sheet<'a> {
         let style = match theme {
             Theme::Auto => format!(
                 "<style>@media (prefers-color-scheme: dark) {{\n{}}}</style>\n",
-                Ink::dark_rules()
+                Palette::dark_rules()
             ),
             _ => String::new(),
         };
@@ -102,7 +102,7 @@ impl<'a> Sheet<'a> {
             Point::default(),
             (self.width.ceil(), (self.top + MARGIN).ceil()),
             0.0,
-            Some(Ink::Paper),
+            Some(Palette::Paper),
             None,
         );
         format!(
@@ -126,23 +126,23 @@ pub(super) fn provenance(trials: u64, seed: u64) -> String {
 }
 
 /// The share of trials from which on things are drawn.
-pub(super) fn threshold(focus: &FocusReport) -> String {
-    format::stated((focus.threshold * 1000.0).round() / 1000.0)
+pub(super) fn threshold(cascade: &CascadeReport) -> String {
+    format::stated((cascade.threshold * 1000.0).round() / 1000.0)
 }
 
 /// The services that are hit too seldom to be drawn, or never.
-pub(super) fn services_left_out(focus: &FocusReport) -> Vec<String> {
+pub(super) fn services_left_out(cascade: &CascadeReport) -> Vec<String> {
     let mut parts = Vec::new();
-    if focus.beyond > 0 {
-        let services = format::plural(focus.beyond, "service");
+    if cascade.omitted > 0 {
+        let services = format::plural(cascade.omitted, "service");
         parts.push(format!("{services} hit too, which fail less often than those drawn"));
     }
-    if focus.rarely_hit > 0 {
-        let services = format::plural(focus.rarely_hit, "service");
-        parts.push(format!("{services} hit in under {} of trials", threshold(focus)));
+    if cascade.rarely_hit > 0 {
+        let services = format::plural(cascade.rarely_hit, "service");
+        parts.push(format!("{services} hit in under {} of trials", threshold(cascade)));
     }
-    if focus.untouched > 0 {
-        parts.push(format!("{} never touched", format::plural(focus.untouched, "service")));
+    if cascade.untouched > 0 {
+        parts.push(format!("{} never touched", format::plural(cascade.untouched, "service")));
     }
     parts
 }

@@ -4,8 +4,8 @@ use super::csv::Table;
 use super::dot::percent;
 use super::font::Weight;
 use super::frame::{MARGIN, Sheet, provenance};
-use super::ink::{HEATS, Ink};
 use super::layout::Point;
+use super::palette::{HEATS, Palette};
 use super::svg::{Anchor, Line, Type};
 use super::{Size, Style};
 use crate::prose::format;
@@ -20,7 +20,7 @@ const COLUMNS_MAX: usize = 12;
 const DOC_CELLS: f64 = 480.0;
 
 /// Draws which flow fails how likely when which origin breaks.
-pub fn heatmap(rank: &RankReport, style: &Style<'_>) -> String {
+pub fn draw_heatmap(rank: &RankReport, style: &Style<'_>) -> String {
     let rows = rank.origins.len().min(ROWS_MAX);
     let columns = rank.flows.len().min(COLUMNS_MAX);
     let mut sheet = Sheet::new(style, 0.0);
@@ -49,16 +49,16 @@ pub fn heatmap(rank: &RankReport, style: &Style<'_>) -> String {
     for (column, flow) in rank.flows[..columns].iter().enumerate() {
         let x = left + (column as f64 + 0.5) * cell;
         let text = sheet.ruler.fit(&flow.name, letters.small, Weight::Regular, cell - 4.0);
-        let how = Type::new(letters.small, Ink::Text).at(Anchor::Middle);
+        let how = Type::new(letters.small, Palette::Text).at(Anchor::Middle);
         sheet.svg.text(Point { x, y: top - 7.0 }, how, &text);
     }
     let (what, most) = bar_scale(rank, rows);
-    sheet.svg.text(Point { x: bars, y: top - 7.0 }, Type::new(letters.small, Ink::Text), what);
+    sheet.svg.text(Point { x: bars, y: top - 7.0 }, Type::new(letters.small, Palette::Text), what);
     for (row, origin) in rank.origins[..rows].iter().enumerate() {
         let y = top + row as f64 * 27.0;
         let middle = y + 12.5 + letters.plain * 0.36;
         let text = sheet.ruler.fit(&name(origin), letters.plain, Weight::Regular, names);
-        let how = Type::new(letters.plain, Ink::Text).at(Anchor::End);
+        let how = Type::new(letters.plain, Palette::Text).at(Anchor::End);
         sheet.svg.text(Point { x: left - 10.0, y: middle }, how, &text);
         for column in 0..columns {
             let share = share(rank, row, column);
@@ -68,9 +68,9 @@ pub fn heatmap(rank: &RankReport, style: &Style<'_>) -> String {
         let (toll, _) = toll(origin);
         let length = if most > 0.0 { length_most * toll / most } else { 0.0 };
         let at = Point { x: bars, y: y + 5.0 };
-        sheet.svg.rect(at, (length, 15.0), 0.0, Some(Ink::Outline), None);
+        sheet.svg.rect(at, (length, 15.0), 0.0, Some(Palette::Outline), None);
         let at = Point { x: bars + length + 6.0, y: middle };
-        sheet.svg.text(at, Type::new(letters.small, Ink::Text), &format::digits(toll, 3));
+        sheet.svg.text(at, Type::new(letters.small, Palette::Text), &format::digits(toll, 3));
     }
     sheet.top = top + rows as f64 * 27.0 + 10.0;
     legend(&mut sheet, left);
@@ -142,10 +142,10 @@ fn share(rank: &RankReport, row: usize, column: usize) -> f64 {
 
 fn cell_at(sheet: &mut Sheet<'_>, at: Point, width: f64, share: f64) {
     let step = heat(share);
-    let line = Some(Line::new(Ink::Faint, 0.8));
-    sheet.svg.rect(at, (width, 25.0), 1.5, Some(Ink::Heat(step)), line);
+    let line = Some(Line::new(Palette::Faint, 0.8));
+    sheet.svg.rect(at, (width, 25.0), 1.5, Some(Palette::Heat(step)), line);
     let size = sheet.letters.small;
-    let how = Type::new(size, Ink::on_heat(step)).at(Anchor::Middle);
+    let how = Type::new(size, Palette::on_heat(step)).at(Anchor::Middle);
     let text = if share < 0.005 { "·".to_owned() } else { percent(share) };
     sheet.svg.text(Point { x: at.x + width / 2.0, y: at.y + 12.5 + size * 0.36 }, how, &text);
 }
@@ -164,12 +164,12 @@ fn legend(sheet: &mut Sheet<'_>, left: f64) {
     let size = sheet.letters.small;
     for step in 0..HEATS {
         let at = Point { x: left + f64::from(step) * 26.0, y: sheet.top };
-        let line = Some(Line::new(Ink::Faint, 0.8));
-        sheet.svg.rect(at, (26.0, 12.0), 0.0, Some(Ink::Heat(step)), line);
+        let line = Some(Line::new(Palette::Faint, 0.8));
+        sheet.svg.rect(at, (26.0, 12.0), 0.0, Some(Palette::Heat(step)), line);
     }
     let right = left + f64::from(HEATS) * 26.0 + 10.0;
     let text = "never to always (· = under 0.5%)";
-    sheet.svg.text(Point { x: right, y: sheet.top + 10.0 }, Type::new(size, Ink::Soft), text);
+    sheet.svg.text(Point { x: right, y: sheet.top + 10.0 }, Type::new(size, Palette::Soft), text);
     sheet.top += 24.0;
 }
 
@@ -184,7 +184,7 @@ fn left_out(sheet: &mut Sheet<'_>, rank: &RankReport, rows: usize, columns: usiz
         parts.push(format::plural(rank.flows.len() - columns, "flow"));
     }
     if !parts.is_empty() {
-        let how = Type::new(sheet.letters.small, Ink::Soft);
+        let how = Type::new(sheet.letters.small, Palette::Soft);
         sheet.paragraph(&format!("Not drawn: {}.", format::list(&parts, "and", 2)), how);
     }
 }

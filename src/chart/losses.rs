@@ -3,13 +3,14 @@
 use super::axis::{Scale, bent_marks, marks};
 use super::font::Weight;
 use super::frame::{MARGIN, Sheet, cause, provenance};
-use super::ink::Ink;
 use super::layout::Point;
+use super::palette::Palette;
 use super::svg::{Anchor, Line, Path, Type};
 use super::timeline::Unable;
 use super::{Size, Style};
+use crate::cascade::common_mode;
 use crate::prose::format;
-use crate::report::{Report, TotalReport, focus};
+use crate::report::{Report, TotalReport};
 use crate::sort::Arrange as _;
 use crate::summary::estimate::{Z975, wilson};
 
@@ -26,7 +27,7 @@ pub(super) struct Exceeds {
 ///
 /// # Errors
 /// Where no flow has a rate, or no trial loses any order.
-pub fn losses(report: &Report, style: &Style<'_>) -> Result<String, Unable> {
+pub fn draw_losses(report: &Report, style: &Style<'_>) -> Result<String, Unable> {
     let total = report.total.as_ref().ok_or(Unable::NoRates)?;
     let histogram = total.histogram.as_ref().ok_or(Unable::NothingLost)?;
     let width = if style.size == Size::Doc { 880.0 } else { 1200.0 };
@@ -53,7 +54,7 @@ pub fn losses(report: &Report, style: &Style<'_>) -> Result<String, Unable> {
 
 fn title(report: &Report, total: &TotalReport) -> String {
     let targets: Vec<String> = report.targets.iter().map(|it| it.name.clone()).collect();
-    let cause = cause(&targets, focus::common_mode(report).as_deref(), &report.change);
+    let cause = cause(&targets, common_mode(report).as_deref(), &report.change);
     let lost = &total.orders_lost;
     let orders = |value: f64| format::digits(value, 3);
     if lost.p50 > 0.0 {
@@ -159,8 +160,8 @@ impl Plot {
             let p = f64::from(step) / 4.0;
             let from = Point { x: self.at.x, y: self.y(p) };
             let to = Point { x: self.at.x + self.width, ..from };
-            sheet.svg.line(from, to, Line::new(Ink::Faint, if step == 0 { 1.4 } else { 0.8 }));
-            let how = Type::new(size, Ink::Soft).at(Anchor::End);
+            sheet.svg.line(from, to, Line::new(Palette::Faint, if step == 0 { 1.4 } else { 0.8 }));
+            let how = Type::new(size, Palette::Soft).at(Anchor::End);
             let at = Point { x: from.x - 8.0, y: from.y + size * 0.36 };
             sheet.svg.text(at, how, &format::percent(p));
         }
@@ -172,14 +173,14 @@ impl Plot {
         let y = self.at.y + self.height;
         for mark in marks {
             let x = self.at.x + self.x.at(mark);
-            sheet.svg.line(Point { x, y }, Point { x, y: y + 5.0 }, Line::new(Ink::Faint, 1.4));
+            sheet.svg.line(Point { x, y }, Point { x, y: y + 5.0 }, Line::new(Palette::Faint, 1.4));
             let text = format::count(mark);
             let half = sheet.measure(&text, size, Weight::Regular) / 2.0;
             let middle = x.min(sheet.width - 4.0 - half);
-            let how = Type::new(size, Ink::Soft).at(Anchor::Middle);
+            let how = Type::new(size, Palette::Soft).at(Anchor::Middle);
             sheet.svg.text(Point { x: middle, y: y + 8.0 + size }, how, &text);
         }
-        let how = Type::new(size, Ink::Text).at(Anchor::Middle);
+        let how = Type::new(size, Palette::Text).at(Anchor::Middle);
         let at = Point { x: self.at.x + self.width / 2.0, y: y + 14.0 + size * 2.0 };
         sheet.svg.text(at, how, "orders lost in one incident");
     }
@@ -209,7 +210,7 @@ impl Plot {
                     format::count(*end)
                 ),
             );
-            sheet.svg.rect(at, size, 0.0, Some(Ink::Range), None);
+            sheet.svg.rect(at, size, 0.0, Some(Palette::Range), None);
             sheet.svg.close();
         }
     }
@@ -223,15 +224,15 @@ impl Plot {
             .collect();
         sheet.svg.path(
             &Path::polygon(&band),
-            Some(Ink::Degrades),
-            Some(Line::new(Ink::BarDegrades, 0.6)),
+            Some(Palette::Degrades),
+            Some(Line::new(Palette::BarDegrades, 0.6)),
         );
         let mut path = Path::new();
         for (index, it) in points.iter().enumerate() {
             let point = self.point(it.orders, it.p);
             path = if index == 0 { path.jump(point) } else { path.line(point) };
         }
-        sheet.svg.path(&path, None, Some(Line::new(Ink::Spread, 2.6)));
+        sheet.svg.path(&path, None, Some(Line::new(Palette::Spread, 2.6)));
     }
 
     /// Marks the median, 1 in 20 and 1 in 100; what would overlap moves up.
@@ -264,14 +265,19 @@ impl Plot {
         for it in &placed {
             let foot = Point { y: self.at.y + self.height, ..it.point };
             let top = Point { y: it.at.y + 4.0, ..it.point };
-            sheet.svg.line(top, foot, Line::new(Ink::Text, 1.1).dashed("3 3"));
+            sheet.svg.line(top, foot, Line::new(Palette::Text, 1.1).dashed("3 3"));
         }
         // Over all of the lines, so that none crosses a text.
         for it in &placed {
-            sheet.svg.circle(it.point, 4.5, Some(Ink::Text), Some(Line::new(Ink::Paper, 1.2)));
+            sheet.svg.circle(
+                it.point,
+                4.5,
+                Some(Palette::Text),
+                Some(Line::new(Palette::Paper, 1.2)),
+            );
             let back = Point { x: it.at.x - 3.0, y: it.at.y - size };
-            sheet.svg.rect(back, (it.width + 6.0, size + 4.0), 2.0, Some(Ink::Paper), None);
-            sheet.svg.text(it.at, Type::new(size, Ink::Text).bold(), &it.text);
+            sheet.svg.rect(back, (it.width + 6.0, size + 4.0), 2.0, Some(Palette::Paper), None);
+            sheet.svg.text(it.at, Type::new(size, Palette::Text).bold(), &it.text);
         }
     }
 }
@@ -303,24 +309,26 @@ fn legend(sheet: &mut Sheet<'_>) {
         let y = y.max(sheet.top + 8.0);
         let svg = &mut sheet.svg;
         match index {
-            0 => svg.line(Point { x, y }, Point { x: x + 32.0, y }, Line::new(Ink::Spread, 2.6)),
+            0 => {
+                svg.line(Point { x, y }, Point { x: x + 32.0, y }, Line::new(Palette::Spread, 2.6));
+            }
             1 => svg.rect(
                 Point { x, y: y - 6.0 },
                 (32.0, 12.0),
                 0.0,
-                Some(Ink::Degrades),
-                Some(Line::new(Ink::BarDegrades, 0.6)),
+                Some(Palette::Degrades),
+                Some(Line::new(Palette::BarDegrades, 0.6)),
             ),
             _ => svg.rect(
                 Point { x: x + 8.0, y: y - 9.0 },
                 (16.0, 18.0),
                 0.0,
-                Some(Ink::Range),
+                Some(Palette::Range),
                 None,
             ),
         }
         let at = Point { x: x + 40.0, y: y + size * 0.36 };
-        sheet.svg.text(at, Type::new(size, Ink::Text), text);
+        sheet.svg.text(at, Type::new(size, Palette::Text), text);
         x += width;
     }
     sheet.top += size + 8.0;

@@ -8,11 +8,12 @@ use std::fmt::Write as _;
 
 use super::dot::percent;
 use super::frame::{cause, provenance};
-use super::ink::Ink;
-use super::shapes::State;
+use super::palette::Palette;
+use super::shapes::StateLook as _;
 use super::timeline::Unable;
 use crate::prose::format;
-use crate::report::{FocusReport, ObservedReport, Report};
+use crate::report::cascade::{BoxState, EdgeKind};
+use crate::report::{CascadeReport, ObservedReport, Report};
 
 /// At most so many boxes.
 pub const BOXES_MAX: usize = 60;
@@ -43,52 +44,55 @@ fn limited(what: &'static str, count: usize, limit: usize) -> Result<(), TooLarg
 ///
 /// # Errors
 /// Where it is too large to be drawn.
-pub fn flowchart(focus: &FocusReport) -> Result<String, TooLarge> {
-    limited("boxes", focus.boxes.len(), BOXES_MAX)?;
-    let title = cause(&focus.targets, focus.mode.as_deref(), &focus.change);
-    let note = provenance(focus.trials, focus.seed);
+pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
+    limited("boxes", cascade.boxes.len(), BOXES_MAX)?;
+    let title = cause(&cascade.targets, cascade.mode.as_deref(), &cascade.change);
+    let note = provenance(cascade.trials, cascade.seed);
     let mut text = format!(
         "---\ntitle: \"{}\"\nconfig:\n  layout: dagre\n  theme: base\n  look: classic\n  themeVariables:\n    \
          edgeLabelBackground: \"#ffffff\"\n  flowchart:\n    curve: basis\n    nodeSpacing: 24\n    rankSpacing: 60\n---\n\
          flowchart LR\n  accTitle: {}\n  accDescr: {}\n",
         yaml(&format!("{title} ({note})")),
         plain(&title),
-        plain(&super::cascade::counts(focus))
+        plain(&super::cascade::counts(cascade))
     );
-    for (index, it) in focus.boxes.iter().enumerate() {
-        let said = super::cascade::state(it, focus);
-        let sign = ["⚡ ", "✕ ", "▲ ", "◐ ", "✓ "][State::ALL
-            .iter()
-            .position(|state| *state == State::of(&it.state))
-            .expect("one of all states")];
-        let (open, close) = if it.state == "origin" { ("([", "])") } else { ("(", ")") };
+    for (index, it) in cascade.boxes.iter().enumerate() {
+        let said = super::cascade::state(it, cascade);
+        let sign = match it.state {
+            BoxState::Origin => "⚡",
+            BoxState::Fails => "✕",
+            BoxState::MayFail => "▲",
+            BoxState::Degrades => "◐",
+            BoxState::Holds => "✓",
+        };
+        let (open, close) = if it.state == BoxState::Origin { ("([", "])") } else { ("(", ")") };
         writeln!(
             text,
-            "  n{index}{open}\"{sign}{} {}<br/>{}\"{close}:::{}",
+            "  n{index}{open}\"{sign} {} {}<br/>{}\"{close}:::{}",
             it.rank,
             label(&it.name),
             label(&said),
-            it.state.replace('_', "")
+            class_name(it.state)
         )
         .expect(STRING);
     }
     let (mut passed, mut held) = (Vec::new(), Vec::new());
     let mut count = 0;
-    for edge in &focus.edges {
-        if edge.kind == "degraded" {
+    for edge in &cascade.edges {
+        if edge.kind == EdgeKind::Degraded {
             writeln!(text, "  n{} -.-> n{}", edge.from, edge.to).expect(STRING);
             count += 1;
-        } else if edge.passed >= focus.threshold {
-            let share = match edge.kind.as_str() {
-                "runs_in" => "runs here".to_owned(),
-                "load" => "floods".to_owned(),
+        } else if edge.passed >= cascade.threshold {
+            let share = match edge.kind {
+                EdgeKind::RunsIn => "runs here".to_owned(),
+                EdgeKind::Load => "floods".to_owned(),
                 _ => percent(edge.passed),
             };
             writeln!(text, "  n{} ==>|\"{share}\"| n{}", edge.from, edge.to).expect(STRING);
             passed.push(count.to_string());
             count += 1;
         }
-        if let Some(guard) = edge.guard(focus.threshold) {
+        if let Some(guard) = edge.strongest_guard(cascade.threshold) {
             let said = format!("{} held {}", label(&guard.guard), percent(guard.share));
             writeln!(text, "  n{} -.-x|\"{said}\"| n{}", edge.from, edge.to).expect(STRING);
             held.push(count.to_string());
@@ -96,29 +100,23 @@ pub fn flowchart(focus: &FocusReport) -> Result<String, TooLarge> {
         }
     }
     limited("links", count, LINKS_MAX)?;
-    for state in State::ALL {
-        let width = if state == State::Origin { 3 } else { 1 };
-        let dash = if state == State::Degrades { ",stroke-dasharray:5 3" } else { "" };
-        let word = match state {
-            State::Origin => "origin",
-            State::Fails => "fails",
-            State::MayFail => "mayfail",
-            State::Degrades => "degrades",
-            State::Holds => "holds",
-        };
+    for state in BoxState::ALL {
+        let width = if state == BoxState::Origin { 3 } else { 1 };
+        let dash = if state == BoxState::Degrades { ",stroke-dasharray:5 3" } else { "" };
+        let word = class_name(state);
         writeln!(
             text,
             "  classDef {word} fill:{},color:{},stroke:{},stroke-width:{width}px{dash}",
             state.fill().light(),
             state.text().light(),
-            Ink::Outline.light()
+            Palette::Outline.light()
         )
         .expect(STRING);
     }
-    for (links, ink, width) in [(passed, Ink::Spread, 3), (held, Ink::Guard, 2)] {
+    for (links, color, width) in [(passed, Palette::Spread, 3), (held, Palette::Guard, 2)] {
         if !links.is_empty() {
             let links = links.join(",");
-            writeln!(text, "  linkStyle {links} stroke:{},stroke-width:{width}px", ink.light())
+            writeln!(text, "  linkStyle {links} stroke:{},stroke-width:{width}px", color.light())
                 .expect(STRING);
         }
     }
@@ -126,20 +124,24 @@ pub fn flowchart(focus: &FocusReport) -> Result<String, TooLarge> {
     Ok(text)
 }
 
+fn class_name(state: BoxState) -> String {
+    state.code().replace('_', "")
+}
+
 /// The timeline as a Gantt chart: from the median first failure, for the median time of failing; after
 /// what was observed in an incident, where there was one.
 ///
 /// # Errors
 /// Where there is no time, or nothing fails; `Ok(Err(..))` where it is too large.
-pub fn gantt(
+pub fn timeline_gantt(
     report: &Report,
-    focus: &FocusReport,
+    cascade: &CascadeReport,
     observed: Option<&ObservedReport>,
 ) -> Result<Result<String, TooLarge>, Unable> {
     if report.course.kind != "time" {
         return Err(Unable::Moment);
     }
-    let rows: Vec<_> = focus.boxes.iter().filter(|it| it.first_failed_s.is_some()).collect();
+    let rows: Vec<_> = cascade.boxes.iter().filter(|it| it.first_failed_s.is_some()).collect();
     let seen = observed.map_or_else(String::new, observations);
     if rows.is_empty() && seen.is_empty() {
         return Err(Unable::NothingFails);
@@ -147,18 +149,18 @@ pub fn gantt(
     if let Err(error) = limited("services", rows.len() + seen.lines().count(), BOXES_MAX) {
         return Ok(Err(error));
     }
-    let title = cause(&focus.targets, focus.mode.as_deref(), &focus.change);
-    let note = provenance(focus.trials, focus.seed);
+    let title = cause(&cascade.targets, cascade.mode.as_deref(), &cascade.change);
+    let note = provenance(cascade.trials, cascade.seed);
     let mut text = format!(
         "---\nconfig:\n  theme: base\n  look: classic\n  themeVariables:\n    critBkgColor: \"{}\"\n    \
          critBorderColor: \"{}\"\n    activeTaskBkgColor: \"{}\"\n    activeTaskBorderColor: \"{}\"\n---\ngantt\n  \
          title {}\n  dateFormat YYYY-MM-DD HH:mm:ss.SSS\n  axisFormat {}\n",
-        Ink::MayFail.light(),
-        Ink::Fails.light(),
-        Ink::Degrades.light(),
-        Ink::MayFail.light(),
+        Palette::MayFail.light(),
+        Palette::Fails.light(),
+        Palette::Degrades.light(),
+        Palette::MayFail.light(),
         task(&format!("{title} ({note}; medians)")),
-        axis(report, focus, observed)
+        axis(report, cascade, observed)
     );
     text.push_str(&seen);
     let mut lanes: Vec<&str> = Vec::new();
@@ -243,7 +245,11 @@ fn clock(seconds: f64) -> String {
 const DAYS_MAX: f64 = 30.0;
 
 /// How times are written: with the day where there is more than one.
-fn axis(report: &Report, focus: &FocusReport, observed: Option<&ObservedReport>) -> &'static str {
+fn axis(
+    report: &Report,
+    cascade: &CascadeReport,
+    observed: Option<&ObservedReport>,
+) -> &'static str {
     let course = &report.course;
     let ends =
         [course.detected_s, course.ended_s, course.over_s].into_iter().flatten().map(|it| it.p50);
@@ -252,7 +258,7 @@ fn axis(report: &Report, focus: &FocusReport, observed: Option<&ObservedReport>)
         all.chain([it.detected_s, it.mitigated_s]).flatten()
     });
     let rows =
-        focus.boxes.iter().filter_map(|it| Some(it.first_failed_s?.p50 + it.failed_for_s?.p50));
+        cascade.boxes.iter().filter_map(|it| Some(it.first_failed_s?.p50 + it.failed_for_s?.p50));
     let last = ends.chain(seen).chain(rows).fold(0.0, f64::max);
     if last >= 86_400.0 { "day %d %H:%M" } else { "%H:%M:%S" }
 }

@@ -12,10 +12,10 @@ mod dot;
 mod font;
 mod frame;
 mod heatmap;
-mod ink;
 mod layout;
 mod losses;
 pub mod mermaid;
+mod palette;
 #[cfg(feature = "png")]
 mod png;
 #[cfg(feature = "png")]
@@ -25,17 +25,17 @@ mod svg;
 mod timeline;
 mod tornado;
 
-pub use cascade::{before_after, cascade};
+pub use cascade::{draw_before_after, draw_cascade};
 pub use csv::{cascade_csv, losses_csv, timeline_csv};
-pub use dot::dot;
+pub use dot::cascade_dot;
 pub use font::is_font;
-pub use heatmap::{heatmap, heatmap_csv};
-pub use losses::losses;
+pub use heatmap::{draw_heatmap, heatmap_csv};
+pub use losses::draw_losses;
 #[cfg(feature = "png")]
-pub use png::{PngError, png};
+pub use png::{PngError, render_png};
 pub(crate) use svg::escaped;
-pub use timeline::{Lanes, Unable, timeline};
-pub use tornado::{tornado, tornado_csv};
+pub use timeline::{Lanes, Unable, draw_timeline};
+pub use tornado::{draw_tornado, tornado_csv};
 
 /// How pictures are drawn.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,5 +87,5 @@ pub enum Theme {
 
 /// The rules of style by which embedded pictures turn dark.
 pub fn dark_rules() -> String {
-    ink::Ink::dark_rules()
+    palette::Palette::dark_rules()
 }

@@ -33,7 +33,7 @@ pub enum PngError {
 ///
 /// # Errors
 /// Where it would be too large, or is no SVG.
-pub fn png(svg: &str, scale: f32, further: Option<&[u8]>) -> Result<Vec<u8>, PngError> {
+pub fn render_png(svg: &str, scale: f32, further: Option<&[u8]>) -> Result<Vec<u8>, PngError> {
     let wrong = |error: &dyn std::fmt::Display| PngError::Undrawable(error.to_string());
     let picture = Document::parse(svg).map_err(|error| wrong(&error))?;
     let (width, height) = size(&picture).ok_or_else(|| wrong(&"it has no size"))?;

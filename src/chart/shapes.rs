@@ -1,68 +1,55 @@
 //! The signs of states, as paths: fonts draw them differently, or not at all.
 
-use super::ink::Ink;
 use super::layout::Point;
+use super::palette::Palette;
 use super::svg::{Line, Path, Svg};
+use crate::report::cascade::BoxState;
 
-/// What state something is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Origin,
-    Fails,
-    MayFail,
-    Degrades,
-    Holds,
+/// The look of a state.
+pub(super) trait StateLook {
+    /// Returns the colour that fills a box.
+    fn fill(self) -> Palette;
+
+    /// Returns the colour of the text in a box.
+    fn text(self) -> Palette;
+
+    /// Returns the line around a box.
+    fn outline(self) -> Line;
+
+    /// Draws the sign of the state, about 14 pixels high, around a middle.
+    fn draw_sign(self, svg: &mut Svg, middle: Point, color: Palette);
 }
 
-impl State {
-    /// The state of a word in a report.
-    pub(super) fn of(word: &str) -> Self {
-        match word {
-            "origin" => Self::Origin,
-            "fails" => Self::Fails,
-            "may_fail" => Self::MayFail,
-            "degrades" => Self::Degrades,
-            _ => Self::Holds,
-        }
-    }
-
-    /// All of them, worst first.
-    pub(super) const ALL: [Self; 5] =
-        [Self::Origin, Self::Fails, Self::MayFail, Self::Degrades, Self::Holds];
-
-    /// What a box is filled with.
-    pub(super) fn fill(self) -> Ink {
+impl StateLook for BoxState {
+    fn fill(self) -> Palette {
         match self {
-            Self::Origin => Ink::Origin,
-            Self::Fails => Ink::Fails,
-            Self::MayFail => Ink::MayFail,
-            Self::Degrades => Ink::Degrades,
-            Self::Holds => Ink::Holds,
+            Self::Origin => Palette::Origin,
+            Self::Fails => Palette::Fails,
+            Self::MayFail => Palette::MayFail,
+            Self::Degrades => Palette::Degrades,
+            Self::Holds => Palette::Holds,
         }
     }
 
-    /// What is written in it.
-    pub(super) fn text(self) -> Ink {
+    fn text(self) -> Palette {
         match self {
-            Self::Origin => Ink::OnOrigin,
-            Self::Fails => Ink::OnFails,
-            Self::MayFail => Ink::OnMayFail,
-            Self::Degrades => Ink::OnDegrades,
-            Self::Holds => Ink::OnHolds,
+            Self::Origin => Palette::OnOrigin,
+            Self::Fails => Palette::OnFails,
+            Self::MayFail => Palette::OnMayFail,
+            Self::Degrades => Palette::OnDegrades,
+            Self::Holds => Palette::OnHolds,
         }
     }
 
-    /// The line around it.
-    pub(super) fn outline(self) -> Line {
+    fn outline(self) -> Line {
         match self {
-            Self::Origin => Line::new(Ink::Outline, 3.0),
-            Self::Degrades => Line::new(Ink::Outline, 1.3).dashed("5 3"),
-            _ => Line::new(Ink::Outline, 1.3),
+            Self::Origin => Line::new(Palette::Outline, 3.0),
+            Self::Degrades => Line::new(Palette::Outline, 1.3).dashed("5 3"),
+            _ => Line::new(Palette::Outline, 1.3),
         }
     }
 
-    /// Draws its sign, about 14 pixels high, around a middle.
-    pub(super) fn sign(self, svg: &mut Svg, middle: Point, ink: Ink) {
+    fn draw_sign(self, svg: &mut Svg, middle: Point, color: Palette) {
         let Point { x, y } = middle;
         let at = |dx: f64, dy: f64| Point { x: x + dx, y: y + dy };
         match self {
@@ -71,7 +58,7 @@ impl State {
                     [(1.5, -7.5), (-5.0, 1.0), (-0.8, 1.0), (-1.8, 7.5), (5.0, -1.8), (0.6, -1.8)];
                 let points: Vec<(f64, f64)> =
                     bolt.iter().map(|(dx, dy)| (x + dx, y + dy)).collect();
-                svg.path(&Path::polygon(&points), Some(ink), None);
+                svg.path(&Path::polygon(&points), Some(color), None);
             }
             Self::Fails => {
                 let cross = Path::new()
@@ -79,44 +66,50 @@ impl State {
                     .line(at(5.0, 5.0))
                     .jump(at(5.0, -5.0))
                     .line(at(-5.0, 5.0));
-                svg.path(&cross, None, Some(Line::new(ink, 2.6)));
+                svg.path(&cross, None, Some(Line::new(color, 2.6)));
             }
             Self::MayFail => {
                 let points = [(x, y - 6.5), (x + 7.0, y + 5.5), (x - 7.0, y + 5.5)];
-                svg.path(&Path::polygon(&points), Some(ink), None);
+                svg.path(&Path::polygon(&points), Some(color), None);
             }
             Self::Degrades => {
-                svg.circle(middle, 5.4, None, Some(Line::new(ink, 1.6)));
+                svg.circle(middle, 5.4, None, Some(Line::new(color, 1.6)));
                 let half = Path::new().jump(at(0.0, -5.4)).curve(
                     at(-7.2, -5.4),
                     at(-7.2, 5.4),
                     at(0.0, 5.4),
                 );
-                svg.path(&half.closed(), Some(ink), None);
+                svg.path(&half.closed(), Some(color), None);
             }
             Self::Holds => {
                 let tick = Path::new().jump(at(-5.5, 0.5)).line(at(-1.5, 4.5)).line(at(5.5, -4.5));
-                svg.path(&tick, None, Some(Line::new(ink, 2.6)));
+                svg.path(&tick, None, Some(Line::new(color, 2.6)));
             }
         }
     }
 }
 
-/// Two shares of something as a bar: what fails, and beyond it what is degraded.
-pub(super) fn bar(
+/// Draws two shares as a bar: that of failing, and beyond it that of being degraded.
+pub(super) fn draw_bar(
     svg: &mut Svg,
     at: Point,
     (width, height): (f64, f64),
     fails: f64,
     degrades: f64,
 ) {
-    svg.rect(at, (width, height), 0.0, Some(Ink::BarEmpty), Some(Line::new(Ink::Outline, 0.7)));
+    svg.rect(
+        at,
+        (width, height),
+        0.0,
+        Some(Palette::BarEmpty),
+        Some(Line::new(Palette::Outline, 0.7)),
+    );
     let degraded = width * degrades.max(fails).clamp(0.0, 1.0);
     if degraded > 0.05 {
-        svg.rect(at, (degraded, height), 0.0, Some(Ink::BarDegrades), None);
+        svg.rect(at, (degraded, height), 0.0, Some(Palette::BarDegrades), None);
     }
     let failed = width * fails.clamp(0.0, 1.0);
     if failed > 0.05 {
-        svg.rect(at, (failed, height), 0.0, Some(Ink::BarFails), None);
+        svg.rect(at, (failed, height), 0.0, Some(Palette::BarFails), None);
     }
 }

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 
 use super::Theme;
 use super::font::Weight;
-use super::ink::Ink;
 use super::layout::Point;
+use super::palette::Palette;
 
 /// A picture in the making.
 pub(super) struct Svg {
@@ -19,15 +19,15 @@ pub(super) struct Svg {
 /// The line around something.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Line {
-    pub(super) ink: Ink,
+    pub(super) color: Palette,
     pub(super) width: f64,
     pub(super) dash: Option<&'static str>,
 }
 
 impl Line {
     /// A solid one.
-    pub(super) fn new(ink: Ink, width: f64) -> Self {
-        Self { ink, width, dash: None }
+    pub(super) fn new(color: Palette, width: f64) -> Self {
+        Self { color, width, dash: None }
     }
 
     /// The same, dashed.
@@ -49,14 +49,14 @@ pub(super) enum Anchor {
 pub(super) struct Type {
     pub(super) size: f64,
     pub(super) weight: Weight,
-    pub(super) ink: Ink,
+    pub(super) color: Palette,
     pub(super) anchor: Anchor,
 }
 
 impl Type {
     /// Plain text that begins where it is put.
-    pub(super) fn new(size: f64, ink: Ink) -> Self {
-        Self { size, weight: Weight::Regular, ink, anchor: Anchor::Start }
+    pub(super) fn new(size: f64, color: Palette) -> Self {
+        Self { size, weight: Weight::Regular, color, anchor: Anchor::Start }
     }
 
     /// The same, bold.
@@ -86,24 +86,24 @@ impl Svg {
         self.body.push_str(&other.body);
     }
 
-    fn color(&self, ink: Ink) -> &'static str {
-        if self.theme == Theme::Dark { ink.dark() } else { ink.light() }
+    fn color(&self, color: Palette) -> &'static str {
+        if self.theme == Theme::Dark { color.dark() } else { color.light() }
     }
 
     /// The attributes of a fill and a line.
-    fn paint(&self, fill: Option<Ink>, line: Option<Line>) -> String {
-        let fill_color = fill.map_or("none", |ink| self.color(ink));
+    fn paint(&self, fill: Option<Palette>, line: Option<Line>) -> String {
+        let fill_color = fill.map_or("none", |color| self.color(color));
         let mut text = format!(" fill=\"{fill_color}\"");
         if let Some(line) = line {
-            let (color, width) = (self.color(line.ink), number(line.width));
+            let (color, width) = (self.color(line.color), number(line.width));
             write!(text, " stroke=\"{color}\" stroke-width=\"{width}\"").expect(STRING);
             if let Some(dash) = line.dash {
                 write!(text, " stroke-dasharray=\"{dash}\"").expect(STRING);
             }
         }
         if matches!(self.theme, Theme::Auto | Theme::Embedded) {
-            let fill = fill.map(|ink| format!("bw-f-{}", ink.word()));
-            let line = line.map(|line| format!("bw-s-{}", line.ink.word()));
+            let fill = fill.map(|color| format!("bw-f-{}", color.word()));
+            let line = line.map(|line| format!("bw-s-{}", line.color.word()));
             let classes: Vec<String> = [fill, line].into_iter().flatten().collect();
             if !classes.is_empty() {
                 write!(text, " class=\"{}\"", classes.join(" ")).expect(STRING);
@@ -118,7 +118,7 @@ impl Svg {
         at: Point,
         (width, height): (f64, f64),
         radius: f64,
-        fill: Option<Ink>,
+        fill: Option<Palette>,
         line: Option<Line>,
     ) {
         let (x, y, width, height) = (number(at.x), number(at.y), number(width), number(height));
@@ -132,14 +132,20 @@ impl Svg {
     }
 
     /// A circle.
-    pub(super) fn circle(&mut self, at: Point, radius: f64, fill: Option<Ink>, line: Option<Line>) {
+    pub(super) fn circle(
+        &mut self,
+        at: Point,
+        radius: f64,
+        fill: Option<Palette>,
+        line: Option<Line>,
+    ) {
         let (x, y, radius) = (number(at.x), number(at.y), number(radius));
         let paint = self.paint(fill, line);
         self.body.push_str(&format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"{paint}/>\n"));
     }
 
     /// A path.
-    pub(super) fn path(&mut self, path: &Path, fill: Option<Ink>, line: Option<Line>) {
+    pub(super) fn path(&mut self, path: &Path, fill: Option<Palette>, line: Option<Line>) {
         let paint = self.paint(fill, line);
         self.body.push_str(&format!("<path d=\"{}\"{paint}/>\n", path.0.trim_end()));
     }
@@ -151,11 +157,11 @@ impl Svg {
 
     /// Text on its baseline.
     pub(super) fn text(&mut self, at: Point, how: Type, text: &str) {
-        self.spans(at, how, &[(how.weight, how.ink, text)]);
+        self.spans(at, how, &[(how.weight, how.color, text)]);
     }
 
     /// Text whose parts are set differently.
-    pub(super) fn spans(&mut self, at: Point, how: Type, parts: &[(Weight, Ink, &str)]) {
+    pub(super) fn spans(&mut self, at: Point, how: Type, parts: &[(Weight, Palette, &str)]) {
         let (x, y, size) = (number(at.x), number(at.y), number(how.size));
         let anchor = match how.anchor {
             Anchor::Start => "",
@@ -168,11 +174,11 @@ impl Svg {
         };
         let mut inner = String::new();
         let is_one = parts.len() == 1;
-        for (of, ink, text) in parts {
+        for (of, color, text) in parts {
             if is_one {
                 inner.push_str(&escaped(text));
             } else {
-                let paint = self.paint(Some(*ink), None);
+                let paint = self.paint(Some(*color), None);
                 write!(inner, "<tspan{}{paint}>{}</tspan>", weight(*of), escaped(text))
                     .expect(STRING);
             }

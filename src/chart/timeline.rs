@@ -7,14 +7,16 @@ use super::axis::{Scale, time_marks};
 use super::cascade::badge as cascade_badge;
 use super::font::Weight;
 use super::frame::{MARGIN, Sheet, cause, provenance, services_left_out};
-use super::ink::Ink;
 use super::layout::Point;
-use super::shapes::State;
+use super::palette::Palette;
+use super::shapes::StateLook as _;
 use super::svg::{Anchor, Line, Path, Svg, Type};
 use super::{Size, Style};
+use crate::cascade::common_mode;
 use crate::prose::format;
+use crate::report::cascade::BoxState;
 use crate::report::observed::Observation;
-use crate::report::{CourseReport, FocusReport, ObservedReport, Report, Spread, UnitReport, focus};
+use crate::report::{CascadeReport, CourseReport, ObservedReport, Report, Spread, UnitReport};
 use crate::sort::Arrange as _;
 
 /// Why a picture cannot be drawn.
@@ -55,9 +57,9 @@ pub enum Lanes {
 ///
 /// # Errors
 /// Where there is no time, or nothing to show.
-pub fn timeline(
+pub fn draw_timeline(
     report: &Report,
-    focus: &FocusReport,
+    cascade: &CascadeReport,
     lanes: Lanes,
     observed: Option<&ObservedReport>,
     style: &Style<'_>,
@@ -65,12 +67,12 @@ pub fn timeline(
     if report.course.kind != "time" {
         return Err(Unable::Moment);
     }
-    let lanes = rows(report, focus, lanes, observed);
+    let lanes = rows(report, cascade, lanes, observed);
     if lanes.iter().all(|lane| lane.rows.is_empty()) {
         return Err(Unable::NothingFails);
     }
     let mut sheet = Sheet::new(style, if style.size == Size::Doc { 890.0 } else { 1280.0 });
-    let title = title(report, focus, observed);
+    let title = title(report, cascade, observed);
     let mut notes = vec![provenance(report.trials, report.seed)];
     notes.push(
         "Time runs from the start of the rollout, on a scale that gives early minutes more room."
@@ -83,15 +85,15 @@ pub fn timeline(
     sheet.head(&title, &notes);
     let chart = Chart::new(&sheet, report, &lanes, observed);
     chart.draw(&mut sheet, report, &lanes, observed);
-    held(&mut sheet, focus);
+    held(&mut sheet, cascade);
     legend(&mut sheet, &lanes, observed.is_some());
-    left_out(&mut sheet, focus, &lanes);
+    left_out(&mut sheet, cascade, &lanes);
     let description = description(&title, report, &lanes);
     Ok(sheet.finish("timeline", &title, &description))
 }
 
-fn title(report: &Report, focus: &FocusReport, observed: Option<&ObservedReport>) -> String {
-    let cause = cause(&focus.targets, focus::common_mode(report).as_deref(), &focus.change);
+fn title(report: &Report, cascade: &CascadeReport, observed: Option<&ObservedReport>) -> String {
+    let cause = cause(&cascade.targets, common_mode(report).as_deref(), &cascade.change);
     let course = &report.course;
     let noticed =
         course.detected_s.map(|it| format!("it is noticed after {}", format::duration(it.p50)));
@@ -118,7 +120,7 @@ struct Lane {
 struct Row {
     name: String,
     rank: Option<usize>,
-    state: State,
+    state: BoxState,
     failed: f64,
     first: Option<Spread>,
     lasted: Option<Spread>,
@@ -127,7 +129,7 @@ struct Row {
 
 fn rows(
     report: &Report,
-    focus: &FocusReport,
+    cascade: &CascadeReport,
     lanes: Lanes,
     observed: Option<&ObservedReport>,
 ) -> Vec<Lane> {
@@ -143,14 +145,14 @@ fn rows(
         }
         by_name.entry(lane).or_default().push(row);
     };
-    for it in &focus.boxes {
+    for it in &cascade.boxes {
         let observed = seen(&it.name, false);
         if it.first_failed_s.is_none() && observed.is_empty() {
             continue;
         }
         let lane = match lanes {
             Lanes::Team => it.team.clone().unwrap_or_else(|| "no team".to_owned()),
-            Lanes::Zone => it.zone.clone().unwrap_or_else(|| "no zone".to_owned()),
+            Lanes::Zone => zone_lane(&it.zones),
             Lanes::Tier => {
                 it.tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"))
             }
@@ -160,7 +162,7 @@ fn rows(
             Row {
                 name: it.name.clone(),
                 rank: Some(it.rank),
-                state: State::of(&it.state),
+                state: it.state,
                 failed: it.failed.p,
                 first: it.first_failed_s,
                 lasted: it.failed_for_s,
@@ -169,7 +171,7 @@ fn rows(
         );
     }
     // What was observed counts even where the simulation hardly touches it.
-    let drawn = |name: &str| focus.boxes.iter().any(|it| it.name == name);
+    let drawn = |name: &str| cascade.boxes.iter().any(|it| it.name == name);
     for it in report.services.iter().filter(|it| !drawn(&it.name)) {
         let observed = seen(&it.name, false);
         if observed.iter().any(|it| it.state != "unaffected") {
@@ -187,7 +189,7 @@ fn rows(
         .flows
         .iter()
         .filter(|it| {
-            focus.flows.iter().any(|hit| hit.name == it.name) || !seen(&it.name, true).is_empty()
+            cascade.flows.iter().any(|hit| hit.name == it.name) || !seen(&it.name, true).is_empty()
         })
         .map(|it| unit_row(it, seen(&it.name, true)))
         .filter(|row| row.first.is_some() || !row.observed.is_empty())
@@ -208,12 +210,17 @@ fn rows(
     all
 }
 
+/// Returns the lane of a service by where it runs.
+fn zone_lane(zones: &[String]) -> String {
+    if zones.is_empty() { "no zone".to_owned() } else { zones.join(", ") }
+}
+
 fn unit_row(it: &UnitReport, observed: Vec<Observation>) -> Row {
     let state = match () {
-        () if it.failed.p >= 0.5 => State::Fails,
-        () if it.failed.p > 0.0 => State::MayFail,
-        () if it.degraded.p > 0.0 => State::Degrades,
-        () => State::Holds,
+        () if it.failed.p >= 0.5 => BoxState::Fails,
+        () if it.failed.p > 0.0 => BoxState::MayFail,
+        () if it.degraded.p > 0.0 => BoxState::Degrades,
+        () => BoxState::Holds,
     };
     Row {
         name: it.name.clone(),
@@ -326,8 +333,8 @@ impl Chart {
                 at,
                 (width, height),
                 6.0,
-                Some(Ink::Lane),
-                Some(Line::new(Ink::Faint, 0.8)),
+                Some(Palette::Lane),
+                Some(Line::new(Palette::Faint, 0.8)),
             );
             y += height + 8.0;
         }
@@ -340,9 +347,9 @@ impl Chart {
             sheet.svg.line(
                 Point { x, y: top - 4.0 },
                 Point { x, y: bottom - 8.0 },
-                Line::new(Ink::Faint, 0.9).dashed("2 4"),
+                Line::new(Palette::Faint, 0.9).dashed("2 4"),
             );
-            let how = Type::new(size, Ink::Soft).at(Anchor::Middle);
+            let how = Type::new(size, Palette::Soft).at(Anchor::Middle);
             sheet.svg.text(Point { x, y: top - 8.0 }, how, &text);
         }
     }
@@ -371,7 +378,7 @@ impl Chart {
         for (name, spread, observed) in rows {
             let Some(spread) = spread else { continue };
             let y = sheet.top + ROW / 2.0;
-            let how = Type::new(letters.plain, Ink::Text);
+            let how = Type::new(letters.plain, Palette::Text);
             let room = self.names + self.shares + 8.0;
             let text = sheet.ruler.fit(name, letters.plain, Weight::Regular, room);
             sheet.svg.text(Point { x: MARGIN + 34.0, y: y + letters.plain * 0.36 }, how, &text);
@@ -384,8 +391,8 @@ impl Chart {
                     (x + 4.0, y + 8.0),
                     (x - 4.0, y + 8.0),
                 ]),
-                Some(Ink::Guard),
-                Some(Line::new(Ink::Paper, 1.0)),
+                Some(Palette::Guard),
+                Some(Line::new(Palette::Paper, 1.0)),
             );
             say(sheet, &format!("+{}", format::duration(spread.p50)), x.max(self.x(spread.p90)), y);
             if let Some(time) = observed {
@@ -409,11 +416,11 @@ impl Chart {
                 sheet.svg.line(
                     Point { x, y: y - letters.tiny },
                     Point { x, y: y + 3.0 },
-                    Line::new(Ink::Text, 1.6),
+                    Line::new(Palette::Text, 1.6),
                 );
                 sheet.svg.text(
                     Point { x: x + 4.0, y },
-                    Type::new(letters.tiny, Ink::Text).bold(),
+                    Type::new(letters.tiny, Palette::Text).bold(),
                     &text,
                 );
                 free = x + width + 12.0;
@@ -422,7 +429,7 @@ impl Chart {
             start += bake;
         }
         if !course.stages.is_empty() {
-            let how = Type::new(letters.tiny, Ink::Soft).at(Anchor::End);
+            let how = Type::new(letters.tiny, Palette::Soft).at(Anchor::End);
             sheet.svg.text(Point { x: self.left - 12.0, y }, how, "rolled out to");
         }
     }
@@ -431,7 +438,7 @@ impl Chart {
         let letters = sheet.letters;
         let name = sheet.ruler.fit(name, letters.small, Weight::Bold, self.names + 24.0);
         let at = Point { x: MARGIN + 10.0, y: sheet.top + letters.small + 3.0 };
-        sheet.svg.text(at, Type::new(letters.small, Ink::Soft).bold(), &name);
+        sheet.svg.text(at, Type::new(letters.small, Palette::Soft).bold(), &name);
     }
 
     fn lane(&self, sheet: &mut Sheet<'_>, lane: &Lane) {
@@ -458,10 +465,10 @@ impl Chart {
         let name = sheet.ruler.fit(&row.name, letters.plain, Weight::Bold, self.names);
         sheet.svg.text(
             Point { x: MARGIN + 34.0, y: base },
-            Type::new(letters.plain, Ink::Text).bold(),
+            Type::new(letters.plain, Palette::Text).bold(),
             &name,
         );
-        let how = Type::new(letters.small, Ink::Soft).at(Anchor::End);
+        let how = Type::new(letters.small, Palette::Soft).at(Anchor::End);
         let said =
             if row.failed > 0.0 { format!("fails {share}") } else { "never fails".to_owned() };
         sheet.svg.text(Point { x: self.left - 12.0, y: base }, how, &said);
@@ -483,7 +490,7 @@ impl Chart {
             if let Some(until) = it.until_s {
                 let (a, b) =
                     (Point { x: self.x(from), y: y + 6.0 }, Point { x: self.x(until), y: y + 6.0 });
-                sheet.svg.line(a, b, Line::new(Ink::Text, 1.4).dashed("4 3"));
+                sheet.svg.line(a, b, Line::new(Palette::Text, 1.4).dashed("4 3"));
             }
             self.diamond(sheet, from, y, &it.state);
         }
@@ -493,7 +500,7 @@ impl Chart {
     fn range(&self, sheet: &mut Sheet<'_>, spread: Spread, y: f64) {
         let (from, to) = (self.x(spread.p10), self.x(spread.p90));
         let at = Point { x: from - 2.0, y: y - 4.5 };
-        sheet.svg.rect(at, (to - from + 4.0, 9.0), 4.5, Some(Ink::Range), None);
+        sheet.svg.rect(at, (to - from + 4.0, 9.0), 4.5, Some(Palette::Range), None);
     }
 
     /// For how long it is failing in the middle trial.
@@ -502,11 +509,11 @@ impl Chart {
         if to - from < 1.0 {
             return;
         }
-        sheet.svg.line(Point { x: from, y }, Point { x: to, y }, Line::new(Ink::Spread, 2.4));
+        sheet.svg.line(Point { x: from, y }, Point { x: to, y }, Line::new(Palette::Spread, 2.4));
         sheet.svg.line(
             Point { x: to, y: y - 6.0 },
             Point { x: to, y: y + 6.0 },
-            Line::new(Ink::Spread, 2.4),
+            Line::new(Palette::Spread, 2.4),
         );
     }
 
@@ -518,30 +525,30 @@ impl Chart {
 fn diamond(svg: &mut Svg, at: Point, is_dashed: bool) {
     let Point { x, y } = at;
     let points = [(x, y - 9.0), (x + 8.0, y), (x, y + 9.0), (x - 8.0, y)];
-    let line = Line::new(Ink::Text, 2.0);
+    let line = Line::new(Palette::Text, 2.0);
     svg.path(
         &Path::polygon(&points),
-        Some(Ink::Paper),
+        Some(Palette::Paper),
         Some(if is_dashed { line.dashed("3 2") } else { line }),
     );
 }
 
 /// The mark of a state.
-fn marker(svg: &mut Svg, state: State, at: Point) {
+fn marker(svg: &mut Svg, state: BoxState, at: Point) {
     let Point { x, y } = at;
     let line = Some(match state {
-        State::Degrades => Line::new(Ink::Outline, 1.4).dashed("3 2"),
-        _ => Line::new(Ink::Outline, 1.2),
+        BoxState::Degrades => Line::new(Palette::Outline, 1.4).dashed("3 2"),
+        _ => Line::new(Palette::Outline, 1.2),
     });
     match state {
-        State::Origin | State::Fails => {
+        BoxState::Origin | BoxState::Fails => {
             svg.rect(Point { x: x - 7.0, y: y - 7.0 }, (14.0, 14.0), 1.5, Some(state.fill()), line);
         }
-        State::MayFail => {
+        BoxState::MayFail => {
             let points = [(x, y - 8.0), (x + 8.5, y + 7.0), (x - 8.5, y + 7.0)];
             svg.path(&Path::polygon(&points), Some(state.fill()), line);
         }
-        State::Degrades | State::Holds => svg.circle(at, 6.5, Some(state.fill()), line),
+        BoxState::Degrades | BoxState::Holds => svg.circle(at, 6.5, Some(state.fill()), line),
     }
 }
 
@@ -550,13 +557,13 @@ fn round(share: f64) -> f64 {
 }
 
 /// The strongest guards, in a sentence.
-fn held(sheet: &mut Sheet<'_>, focus: &FocusReport) {
-    let mut held: Vec<(f64, String)> = focus
+fn held(sheet: &mut Sheet<'_>, cascade: &CascadeReport) {
+    let mut held: Vec<(f64, String)> = cascade
         .edges
         .iter()
         .filter_map(|edge| {
-            let guard = edge.guard(focus.threshold)?;
-            let (from, to) = (&focus.boxes[edge.from].name, &focus.boxes[edge.to].name);
+            let guard = edge.strongest_guard(cascade.threshold)?;
+            let (from, to) = (&cascade.boxes[edge.from].name, &cascade.boxes[edge.to].name);
             let share = format::percent(round(guard.share));
             Some((guard.share, format!("{} at {to} → {from} in {share} of trials", guard.guard)))
         })
@@ -566,36 +573,36 @@ fn held(sheet: &mut Sheet<'_>, focus: &FocusReport) {
         return;
     }
     let names: Vec<String> = held.into_iter().map(|(_, text)| text).collect();
-    let how = Type::new(sheet.letters.small, Ink::GuardText);
+    let how = Type::new(sheet.letters.small, Palette::GuardText);
     sheet.paragraph(&format!("What held: {}.", format::list(&names, "and", 4)), how);
     sheet.top += 4.0;
 }
 
 fn legend(sheet: &mut Sheet<'_>, lanes: &[Lane], has_observed: bool) {
     let size = sheet.letters.small;
-    let uses = |state: State| {
+    let uses = |state: BoxState| {
         lanes
             .iter()
             .flat_map(|lane| &lane.rows)
             .any(|row| row.state == state && row.first.is_some())
     };
-    let mut entries: Vec<(u8, State, &str)> = Vec::new();
-    if uses(State::Origin) {
-        entries.push((0, State::Origin, "breaks itself"));
+    let mut entries: Vec<(u8, BoxState, &str)> = Vec::new();
+    if uses(BoxState::Origin) {
+        entries.push((0, BoxState::Origin, "breaks itself"));
     }
-    if uses(State::Fails) {
-        entries.push((0, State::Fails, "fails in 50% of trials or more"));
+    if uses(BoxState::Fails) {
+        entries.push((0, BoxState::Fails, "fails in 50% of trials or more"));
     }
-    if uses(State::MayFail) {
-        entries.push((0, State::MayFail, "fails in fewer"));
+    if uses(BoxState::MayFail) {
+        entries.push((0, BoxState::MayFail, "fails in fewer"));
     }
-    if uses(State::Degrades) || uses(State::Holds) {
-        entries.push((0, State::Degrades, "mostly only degraded"));
+    if uses(BoxState::Degrades) || uses(BoxState::Holds) {
+        entries.push((0, BoxState::Degrades, "mostly only degraded"));
     }
-    entries.push((1, State::Fails, "first failure: 10th to 90th percentile (mark: median)"));
-    entries.push((2, State::Fails, "failing for (median)"));
+    entries.push((1, BoxState::Fails, "first failure: 10th to 90th percentile (mark: median)"));
+    entries.push((2, BoxState::Fails, "failing for (median)"));
     if has_observed {
-        entries.push((3, State::Fails, "observed (dashed: degraded)"));
+        entries.push((3, BoxState::Fails, "observed (dashed: degraded)"));
     }
     sheet.top += 4.0;
     let (mut x, mut y) = (MARGIN, sheet.top + 9.0);
@@ -609,33 +616,37 @@ fn legend(sheet: &mut Sheet<'_>, lanes: &[Lane], has_observed: bool) {
         let svg = &mut sheet.svg;
         match kind {
             0 => marker(svg, state, Point { x: x + 9.0, y }),
-            1 => svg.rect(Point { x, y: y - 4.5 }, (36.0, 9.0), 4.5, Some(Ink::Range), None),
+            1 => svg.rect(Point { x, y: y - 4.5 }, (36.0, 9.0), 4.5, Some(Palette::Range), None),
             2 => {
-                svg.line(Point { x, y }, Point { x: x + 34.0, y }, Line::new(Ink::Spread, 2.4));
+                svg.line(Point { x, y }, Point { x: x + 34.0, y }, Line::new(Palette::Spread, 2.4));
                 svg.line(
                     Point { x: x + 34.0, y: y - 6.0 },
                     Point { x: x + 34.0, y: y + 6.0 },
-                    Line::new(Ink::Spread, 2.4),
+                    Line::new(Palette::Spread, 2.4),
                 );
             }
             _ => diamond(svg, Point { x: x + 9.0, y }, false),
         }
-        sheet.svg.text(Point { x: x + sign, y: y + size * 0.36 }, Type::new(size, Ink::Text), text);
+        sheet.svg.text(
+            Point { x: x + sign, y: y + size * 0.36 },
+            Type::new(size, Palette::Text),
+            text,
+        );
         x += width;
     }
     sheet.top = y + 14.0;
 }
 
-fn left_out(sheet: &mut Sheet<'_>, focus: &FocusReport, lanes: &[Lane]) {
+fn left_out(sheet: &mut Sheet<'_>, cascade: &CascadeReport, lanes: &[Lane]) {
     let drawn = |name: &str| lanes.iter().flat_map(|lane| &lane.rows).any(|row| row.name == name);
-    let timeless = focus.boxes.iter().filter(|it| !drawn(&it.name)).count();
+    let timeless = cascade.boxes.iter().filter(|it| !drawn(&it.name)).count();
     let mut parts = Vec::new();
     if timeless > 0 {
         parts.push(format!("{} only degraded, or holding", format::plural(timeless, "service")));
     }
-    parts.extend(services_left_out(focus));
+    parts.extend(services_left_out(cascade));
     if !parts.is_empty() {
-        let how = Type::new(sheet.letters.small, Ink::Soft);
+        let how = Type::new(sheet.letters.small, Palette::Soft);
         sheet.paragraph(&format!("Not drawn: {}.", format::list(&parts, "and", 3)), how);
     }
 }
@@ -662,6 +673,6 @@ fn say(sheet: &mut Sheet<'_>, text: &str, x: f64, y: f64) {
     let width = sheet.measure(text, size, Weight::Regular);
     if x + 10.0 + width <= sheet.width - MARGIN - 2.0 {
         let at = Point { x: x + 10.0, y: y + size * 0.36 };
-        sheet.svg.text(at, Type::new(size, Ink::Soft), text);
+        sheet.svg.text(at, Type::new(size, Palette::Soft), text);
     }
 }

@@ -6,8 +6,8 @@ use super::axis::{Scale, marks};
 use super::csv::Table;
 use super::font::Weight;
 use super::frame::{MARGIN, Sheet, cause, provenance};
-use super::ink::Ink;
 use super::layout::Point;
+use super::palette::Palette;
 use super::svg::{Anchor, Line, Type};
 use super::timeline::Unable;
 use crate::prose::format;
@@ -47,7 +47,7 @@ struct Bars {
 ///
 /// # Errors
 /// Where nothing makes a difference that can be told from chance.
-pub fn tornado(explained: &ExplainReport, style: &Style<'_>) -> Result<String, Unable> {
+pub fn draw_tornado(explained: &ExplainReport, style: &Style<'_>) -> Result<String, Unable> {
     let all = bars(explained);
     if all.bars.is_empty() {
         return Err(Unable::NoDifference);
@@ -185,14 +185,14 @@ fn draw(sheet: &mut Sheet<'_>, all: &Bars) {
     let bottom = top + shown.len() as f64 * ROW;
     for mark in marks_between(least, most, room / MARKS_APART) {
         let x = left + scale.at(mark - least);
-        let line = Line::new(Ink::Faint, 0.8);
+        let line = Line::new(Palette::Faint, 0.8);
         sheet.svg.line(Point { x, y: top }, Point { x, y: bottom }, line);
         let text = match mark {
             0.0 => "as it is".to_owned(),
             more if more > 0.0 => format!("+{}", amount(more, all)),
             less => format!("−{}", amount(-less, all)),
         };
-        let how = Type::new(letters.tiny, Ink::Soft).at(Anchor::Middle);
+        let how = Type::new(letters.tiny, Palette::Soft).at(Anchor::Middle);
         sheet.svg.text(Point { x, y: top - 6.0 }, how, &text);
     }
     for (row, bar) in shown.iter().enumerate() {
@@ -201,19 +201,19 @@ fn draw(sheet: &mut Sheet<'_>, all: &Bars) {
         let what = sheet.measure(&bar.what, letters.small, Weight::Regular) + 8.0;
         let place = sheet.ruler.fit(&bar.place, letters.small, Weight::Bold, names - what);
         let parts = [
-            (Weight::Bold, Ink::Text, place.as_str()),
-            (Weight::Regular, Ink::Soft, "  "),
-            (Weight::Regular, Ink::Soft, bar.what.as_str()),
+            (Weight::Bold, Palette::Text, place.as_str()),
+            (Weight::Regular, Palette::Soft, "  "),
+            (Weight::Regular, Palette::Soft, bar.what.as_str()),
         ];
-        let how = Type::new(letters.small, Ink::Text).at(Anchor::End);
+        let how = Type::new(letters.small, Palette::Text).at(Anchor::End);
         sheet.svg.spans(Point { x: MARGIN + names, y: base }, how, &parts);
-        let ink = if bar.is_unknown { Ink::Degrades } else { Ink::Spread };
-        let outline = Line::new(Ink::Outline, 1.0);
+        let color = if bar.is_unknown { Palette::Degrades } else { Palette::Spread };
+        let outline = Line::new(Palette::Outline, 1.0);
         let outline = if bar.is_unknown { outline.dashed("4 3") } else { outline };
         let from = middle - scale.at(-bar.less);
         let size = (scale.at(-bar.less) + scale.at(bar.more), 22.0);
-        sheet.svg.rect(Point { x: from, y }, size, 1.0, Some(ink), Some(outline));
-        let how = Type::new(letters.small, Ink::Text);
+        sheet.svg.rect(Point { x: from, y }, size, 1.0, Some(color), Some(outline));
+        let how = Type::new(letters.small, Palette::Text);
         if bar.more > 0.0 {
             let at = Point { x: middle + scale.at(bar.more) + 6.0, y: base };
             sheet.svg.text(at, how, &format!("+{}", amount(bar.more, all)));
@@ -223,7 +223,7 @@ fn draw(sheet: &mut Sheet<'_>, all: &Bars) {
             sheet.svg.text(at, how.at(Anchor::End), &format!("−{}", amount(-bar.less, all)));
         }
     }
-    let line = Line::new(Ink::Text, 2.0);
+    let line = Line::new(Palette::Text, 2.0);
     sheet.svg.line(Point { x: middle, y: top }, Point { x: middle, y: bottom }, line);
     sheet.top = bottom + 10.0;
 }
@@ -254,12 +254,12 @@ fn legend(sheet: &mut Sheet<'_>, all: &Bars) {
         if all.bars.iter().all(|bar| bar.is_unknown != is_unknown) {
             continue;
         }
-        let ink = if is_unknown { Ink::Degrades } else { Ink::Spread };
-        let line = Line::new(Ink::Outline, 1.0);
+        let color = if is_unknown { Palette::Degrades } else { Palette::Spread };
+        let line = Line::new(Palette::Outline, 1.0);
         let line = if is_unknown { line.dashed("4 3") } else { line };
-        sheet.svg.rect(Point { x, y: y - 7.0 }, (30.0, 14.0), 1.0, Some(ink), Some(line));
+        sheet.svg.rect(Point { x, y: y - 7.0 }, (30.0, 14.0), 1.0, Some(color), Some(line));
         let at = Point { x: x + 38.0, y: y + size * 0.36 };
-        sheet.svg.text(at, Type::new(size, Ink::Text), text);
+        sheet.svg.text(at, Type::new(size, Palette::Text), text);
         x += 38.0 + sheet.measure(text, size, Weight::Regular) + 24.0;
     }
     sheet.top = y + 12.0;
@@ -273,7 +273,7 @@ fn legend(sheet: &mut Sheet<'_>, all: &Bars) {
         left_out.push(format!("{many} whose effect cannot be told from chance"));
     }
     if !left_out.is_empty() {
-        let how = Type::new(size, Ink::Soft);
+        let how = Type::new(size, Palette::Soft);
         sheet.paragraph(&format!("Not drawn: {}.", format::list(&left_out, "and", 2)), how);
     }
 }

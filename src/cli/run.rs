@@ -10,11 +10,11 @@ use super::output::Output;
 use super::progress::Bar;
 use super::terminal::Terminal;
 use blastwave::analysis::{self, Settings, Stop};
+use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
 use blastwave::engine::Progress;
 use blastwave::model::{Change, Seconds};
 use blastwave::render::{self, html};
-use blastwave::report::focus::Lens;
-use blastwave::report::{FocusReport, PageReport, Report};
+use blastwave::report::Report;
 
 /// Upper limit of trials with `--precision`: enough for an interval of 0.1% at any probability.
 const PRECISION_TRIALS_MAX: u64 = 10_000_000;
@@ -133,11 +133,11 @@ impl SimulationRequest {
     /// Returns the report as one HTML file.
     pub(crate) fn html_page(&self, report: &Report) -> String {
         let topology = &self.inputs.topology;
-        let focus = FocusReport::new(topology, report, &Lens::default());
-        let data = PageReport::new(topology, report);
+        let cascade = cascade_report(topology, report, &CascadeFilter::default());
+        let data = page_report(topology, report);
         let command = command_line();
         let made = html::Made { command: &command, inputs: &self.inputs.files };
-        html::simulated(report, &focus, &data, &made)
+        html::simulated(report, &cascade, &data, &made)
     }
 
     /// Writes a result to the requested place.

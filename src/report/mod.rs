@@ -5,11 +5,11 @@
 
 pub mod advise;
 mod build;
+pub mod cascade;
 pub mod compare;
 pub mod diagnosis;
 pub mod explain;
 mod files;
-pub mod focus;
 pub mod gate;
 pub mod observed;
 pub mod page;
@@ -21,11 +21,11 @@ pub mod story;
 
 pub use advise::AdviseReport;
 pub use build::Context;
+pub use cascade::CascadeReport;
 pub use compare::CompareReport;
 pub use diagnosis::{DiagnosisReport, DiagnosisScoreReport};
 pub use explain::ExplainReport;
 pub use files::{FilesReport, TouchedReport};
-pub use focus::FocusReport;
 pub use gate::{
     AloneReport, BaselineReport, DeltaReport, DifferenceReport, FigureReport, InteractionReport,
     LimitReport, PairReport, PolicyReport, RuleReport, TestReport, TogetherReport, Verdict,

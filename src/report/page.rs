@@ -5,10 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Report, UnitReport, focus};
-use crate::model::Topology;
-use crate::sort::Gather as _;
-
 /// The data of an HTML report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PageReport {
@@ -51,43 +47,4 @@ pub struct PageCall {
     /// In which it was contained, by what.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<String, f64>,
-}
-
-impl PageReport {
-    /// The data of a report. The topology is the one that was simulated.
-    pub fn new(topology: &Topology, report: &Report) -> Self {
-        let over = focus::flows_over(topology);
-        let places: BTreeMap<&str, usize> =
-            topology.services.iter().enumerate().map(|(i, it)| (it.name.as_str(), i)).into_map();
-        let flows: Vec<String> = report.flows.iter().map(|it| it.name.clone()).collect();
-        let numbers: BTreeMap<&str, usize> =
-            flows.iter().enumerate().map(|(i, it)| (it.as_str(), i)).into_map();
-        let service = |unit: &UnitReport| {
-            let names = places.get(unit.name.as_str()).map_or(&[][..], |place| &over[*place]);
-            let mut flows: Vec<usize> =
-                names.iter().filter_map(|it| numbers.get(it.as_str()).copied()).collect();
-            flows.sort_unstable();
-            let first = unit.first_failed_s.filter(|_| report.course.kind == "time");
-            PageService {
-                name: unit.name.clone(),
-                failed: unit.failed.exact.unwrap_or(unit.failed.p),
-                degraded: unit.degraded.exact.unwrap_or(unit.degraded.p),
-                first_s: first.map_or_else(Vec::new, |it| {
-                    vec![it.p10, it.p25, it.p50, it.p75, it.p90, it.p95]
-                }),
-                flows,
-            }
-        };
-        let services: Vec<PageService> = report.services.iter().map(service).collect();
-        let last = services.iter().filter_map(|it| it.first_s.last().copied());
-        let until_s = last.fold(0.0, f64::max) * 1.25;
-        let reached = report.dependencies.iter().filter(|it| it.tried > 0.0);
-        let calls = reached.map(|it| PageCall {
-            caller: it.caller.clone(),
-            dependency: it.dependency.clone(),
-            passed: it.passed,
-            held: it.contained.clone(),
-        });
-        Self { flows, services, calls: calls.collect(), until_s }
-    }
 }

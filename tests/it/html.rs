@@ -4,13 +4,13 @@ use blastwave::analysis::compare::Side;
 use blastwave::analysis::explain::Asked;
 use blastwave::analysis::rank::{By, Ranking, rank};
 use blastwave::analysis::{Settings, Stop, compare, explain, simulate};
+use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::load;
 use blastwave::model::{Change, Seconds, Topology};
 use blastwave::render::html::{self, Made};
-use blastwave::report::focus::Lens;
-use blastwave::report::{FocusReport, PageReport};
+use blastwave::report::CascadeReport;
 
 /// Names that break what is put together from text.
 const HOSTILE: [&str; 6] =
@@ -78,11 +78,11 @@ fn settings() -> Settings {
 pub(crate) fn page(services: usize) -> String {
     let topology = topology(services);
     let report = simulate(&topology, &change(&topology), &settings(), &Silent);
-    let focus = FocusReport::new(&topology, &report, &Lens::default());
-    let data = PageReport::new(&topology, &report);
+    let cascade = cascade_report(&topology, &report, &CascadeFilter::default());
+    let data = page_report(&topology, &report);
     let files = ["shop.yaml".to_owned()];
     let made = Made { command: "blastwave simulate '</pre><b>'", inputs: &files };
-    html::simulated(&report, &focus, &data, &made)
+    html::simulated(&report, &cascade, &data, &made)
 }
 
 /// Markup that no name can have brought in, and nothing that a strict policy refuses.
@@ -135,10 +135,10 @@ fn a_comparison_is_whole_and_harmless() {
     let sides = [("a </script>", &a, &changes[0]), ("b", &b, &changes[1])]
         .map(|(name, topology, change)| Side { name: name.to_owned(), topology, change });
     let report = compare(&sides, "topologies", &[], &settings(), &Silent);
-    let focuses: Vec<FocusReport> = sides
+    let focuses: Vec<CascadeReport> = sides
         .iter()
         .zip(&report.sides)
-        .map(|(side, of)| FocusReport::new(side.topology, &of.result, &Lens::default()))
+        .map(|(side, of)| cascade_report(side.topology, &of.result, &CascadeFilter::default()))
         .collect();
     let page = html::comparison(&report, &focuses, &Made::default());
     assert_harmless(&page);
@@ -156,9 +156,9 @@ fn every_picture_of_a_change_stands_on_one_page() {
     let report = simulate(&topology, &change, &settings(), &Silent);
     let asked = Asked { has_change: true, ..Asked::default() };
     let explained = explain(&topology, &change, &settings(), &asked, &Silent).unwrap();
-    let focus = FocusReport::new(&topology, &report, &Lens::default());
-    let data = PageReport::new(&topology, &report);
-    let page = html::diagrams(&report, &focus, &data, Some(&explained), None, &Made::default());
+    let cascade = cascade_report(&topology, &report, &CascadeFilter::default());
+    let data = page_report(&topology, &report);
+    let page = html::diagrams(&report, &cascade, &data, Some(&explained), None, &Made::default());
     assert_harmless(&page);
     for kind in ["cascade", "timeline", "losses", "tornado"] {
         assert!(page.contains(&format!("id=\"bw-{kind}-title\"")), "{kind}");

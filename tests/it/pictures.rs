@@ -4,15 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use blastwave::analysis::{Settings, Stop, simulate};
+use blastwave::cascade::{CascadeFilter, cascade_report};
 use blastwave::chart::{
-    self, Lanes, Size, Style, Theme, cascade, cascade_csv, dot, losses, mermaid, timeline,
+    self, Lanes, Size, Style, Theme, cascade_csv, cascade_dot, draw_cascade, draw_losses,
+    draw_timeline, mermaid,
 };
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::load;
 use blastwave::model::{Change, Incident, Topology};
-use blastwave::report::focus::{
-    BoxReport, EdgeReport, FOCUS_SCHEMA, FlowHit, FocusReport, HeldReport, Lens,
+use blastwave::report::cascade::{
+    BoxState, CASCADE_SCHEMA, CascadeBox, CascadeEdge, CascadeFlow, CascadeReport, EdgeKind,
+    GuardShare,
 };
 use blastwave::report::{Interval, ObservedReport, Report};
 use roxmltree::Document;
@@ -35,24 +38,31 @@ const HOSTILE: [&str; 12] = [
     "a-very-long-name-that-goes-on-and-on-and-on-and-on-and-on-and-on",
 ];
 
-const STATES: [&str; 4] = ["fails", "may_fail", "degrades", "holds"];
+const KINDS: [EdgeKind; 6] = [
+    EdgeKind::Call,
+    EdgeKind::Call,
+    EdgeKind::Call,
+    EdgeKind::RunsIn,
+    EdgeKind::Load,
+    EdgeKind::Degraded,
+];
 
 fn interval(p: f64) -> Interval {
     Interval { p, low: p * 0.9, high: (p * 1.1).min(1.0), exact: None }
 }
 
 /// A picture's data with cycles, several parts and hostile names.
-fn random_focus(seed: u64) -> FocusReport {
+fn random_focus(seed: u64) -> CascadeReport {
     let mut dice = Dice::new(seed);
     let count = 1 + dice.below(if seed % 200 == 50 { 400 } else { 24 });
     let name =
         |dice: &mut Dice, index: usize| format!("{}{index}", HOSTILE[dice.below(HOSTILE.len())]);
     let boxes = (0..count).map(|index| {
         let failed = dice.unit();
-        BoxReport {
+        CascadeBox {
             name: name(&mut dice, index),
             title: dice.chance(0.3).then(|| HOSTILE[dice.below(HOSTILE.len())].to_owned()),
-            state: if index == 0 { "origin" } else { STATES[dice.below(4)] }.to_owned(),
+            state: if index == 0 { BoxState::Origin } else { BoxState::ALL[1 + dice.below(4)] },
             rank: index,
             hops: None,
             failed: interval(failed),
@@ -60,34 +70,34 @@ fn random_focus(seed: u64) -> FocusReport {
             first_failed_s: None,
             failed_for_s: None,
             team: dice.chance(0.5).then(|| HOSTILE[dice.below(HOSTILE.len())].to_owned()),
-            zone: dice.chance(0.5).then(|| "zone-a, zone-b".to_owned()),
+            zones: ["zone-a", "zone-b"].map(str::to_owned)[..2 * usize::from(dice.chance(0.5))]
+                .to_vec(),
             tier: None,
             kind: None,
             flows: Vec::new(),
         }
     });
-    let boxes: Vec<BoxReport> = boxes.collect();
+    let boxes: Vec<CascadeBox> = boxes.collect();
     let mut edges = Vec::new();
     for _ in 0..dice.below(count * 2 + 1) {
         let from = dice.below(count);
         let to = (from + 1 + dice.below(5)) % count;
-        let is_new = |it: &EdgeReport| it.from != from || it.to != to;
+        let is_new = |it: &CascadeEdge| it.from != from || it.to != to;
         if from != to && edges.iter().all(is_new) {
-            let held = dice.chance(0.5).then(|| HeldReport {
+            let held = dice.chance(0.5).then(|| GuardShare {
                 guard: HOSTILE[dice.below(HOSTILE.len())].to_owned(),
                 share: dice.unit(),
             });
-            edges.push(EdgeReport {
+            edges.push(CascadeEdge {
                 from,
                 to,
-                kind: ["call", "call", "call", "runs_in", "load", "degraded"][dice.below(6)]
-                    .to_owned(),
+                kind: KINDS[dice.below(6)],
                 passed: dice.unit(),
                 held: held.into_iter().collect(),
             });
         }
     }
-    let flows = (0..dice.below(15)).map(|index| FlowHit {
+    let flows = (0..dice.below(15)).map(|index| CascadeFlow {
         name: name(&mut dice, index),
         title: None,
         critical: index == 1,
@@ -95,9 +105,9 @@ fn random_focus(seed: u64) -> FocusReport {
         degraded: interval(0.4),
         orders_lost: Some(120.0),
     });
-    let flows: Vec<FlowHit> = flows.collect();
-    FocusReport {
-        schema: FOCUS_SCHEMA.to_owned(),
+    let flows: Vec<CascadeFlow> = flows.collect();
+    CascadeReport {
+        schema: CASCADE_SCHEMA.to_owned(),
         topology: "shop".to_owned(),
         change: HOSTILE[1].to_owned(),
         targets: vec![boxes[0].name.clone()],
@@ -110,8 +120,8 @@ fn random_focus(seed: u64) -> FocusReport {
         flows,
         boxes,
         edges,
-        flows_left_out: 2,
-        beyond: 1,
+        flows_omitted: 2,
+        omitted: 1,
         rarely_hit: 3,
         untouched: 4,
     }
@@ -151,16 +161,16 @@ fn names(document: &Document<'_>, class: &str, of: &str) -> Vec<String> {
 #[test]
 fn a_thousand_pictures_are_well_formed_whatever_things_are_called() {
     for seed in 0..1000 {
-        let focus = random_focus(seed);
+        let cascade = random_focus(seed);
         let size = [Size::Doc, Size::Slide, Size::Full][seed as usize % 3];
         let theme = [Theme::Auto, Theme::Light, Theme::Dark, Theme::Embedded][seed as usize % 4];
         let style = Style { size, theme, font: None };
-        let svg = cascade(&focus, &style);
+        let svg = draw_cascade(&cascade, &style);
         let document = parsed(&svg);
-        assert_eq!(names(&document, "bw-box", "data-name").len(), focus.boxes.len());
-        assert_eq!(names(&document, "bw-edge", "data-from").len(), focus.edges.len());
+        assert_eq!(names(&document, "bw-box", "data-name").len(), cascade.boxes.len());
+        assert_eq!(names(&document, "bw-edge", "data-from").len(), cascade.edges.len());
         if seed % 10 == 0 {
-            assert_eq!(cascade(&focus, &style), svg, "equal data give equal bytes");
+            assert_eq!(draw_cascade(&cascade, &style), svg, "equal data give equal bytes");
         }
     }
 }
@@ -168,29 +178,29 @@ fn a_thousand_pictures_are_well_formed_whatever_things_are_called() {
 #[test]
 fn other_texts_hold_hostile_names_too() {
     for seed in 0..60 {
-        let focus = random_focus(seed);
-        let graph = dot(&focus);
-        let lines = 4 + focus.boxes.len() + 1;
+        let cascade = random_focus(seed);
+        let graph = cascade_dot(&cascade);
+        let lines = 4 + cascade.boxes.len() + 1;
         assert!(graph.lines().count() >= lines, "every box has a line");
         // Outside of quotes there is nothing but our own words.
         for line in graph.lines() {
             let bare = line.replace("\\\\", "").replace("\\\"", "");
             assert_eq!(bare.matches('"').count() % 2, 0, "{line}");
         }
-        if let Ok(chart) = mermaid::flowchart(&focus) {
+        if let Ok(chart) = mermaid::cascade_flowchart(&cascade) {
             assert!(!chart.contains("<script") && !chart.contains("<b>"), "{chart}");
             assert!(chart.len() <= mermaid::BYTES_MAX);
         }
-        let table = cascade_csv(&focus);
+        let table = cascade_csv(&cascade);
         assert!(table.starts_with("what,name,"), "{table}");
     }
 }
 
 #[test]
 fn a_flowchart_that_mermaid_would_refuse_is_refused_here() {
-    let focus = random_focus(50);
-    assert!(focus.boxes.len() > mermaid::BOXES_MAX);
-    let error = mermaid::flowchart(&focus).unwrap_err();
+    let cascade = random_focus(50);
+    assert!(cascade.boxes.len() > mermaid::BOXES_MAX);
+    let error = mermaid::cascade_flowchart(&cascade).unwrap_err();
     assert_eq!((error.what, error.limit), ("boxes", mermaid::BOXES_MAX));
 }
 
@@ -201,19 +211,24 @@ fn random_simulations_can_be_drawn() {
         let it = scenario(seed, &features);
         let settings = Settings { stop: Stop::Trials(128), ..Settings::default() };
         let report = simulate(&it.topology, &it.change, &settings, &Silent);
-        let focus = FocusReport::new(&it.topology, &report, &Lens::default());
-        assert_eq!(focus.boxes.len() + focus.beyond + focus.rarely_hit + focus.untouched, {
-            let domains =
-                focus.boxes.iter().filter(|it| report.services.iter().all(|of| of.name != it.name));
-            report.services.len() + domains.count()
-        });
-        parsed(&cascade(&focus, &Style::default()));
+        let cascade = cascade_report(&it.topology, &report, &CascadeFilter::default());
+        assert_eq!(
+            cascade.boxes.len() + cascade.omitted + cascade.rarely_hit + cascade.untouched,
+            {
+                let domains = cascade
+                    .boxes
+                    .iter()
+                    .filter(|it| report.services.iter().all(|of| of.name != it.name));
+                report.services.len() + domains.count()
+            }
+        );
+        parsed(&draw_cascade(&cascade, &Style::default()));
         for lanes in [Lanes::Team, Lanes::Zone, Lanes::Tier] {
-            if let Ok(svg) = timeline(&report, &focus, lanes, None, &Style::default()) {
+            if let Ok(svg) = draw_timeline(&report, &cascade, lanes, None, &Style::default()) {
                 parsed(&svg);
             }
         }
-        if let Ok(svg) = losses(&report, &Style::default()) {
+        if let Ok(svg) = draw_losses(&report, &Style::default()) {
             parsed(&svg);
         }
     }
@@ -222,34 +237,35 @@ fn random_simulations_can_be_drawn() {
 #[test]
 fn the_threshold_rises_until_all_boxes_fit() {
     let (topology, report) = shop("zone-upgrade.yaml", 500);
-    let lens = Lens { threshold: 0.001, boxes_max: 12 };
-    let focus = FocusReport::new(&topology, &report, &lens);
-    assert!(focus.boxes.len() <= 12);
-    assert_eq!((focus.threshold_asked, focus.beyond), (Some(0.001), 0));
-    assert!(focus.threshold > 0.001);
+    let lens = CascadeFilter { threshold: 0.001, boxes_max: 12 };
+    let cascade = cascade_report(&topology, &report, &lens);
+    assert!(cascade.boxes.len() <= 12);
+    assert_eq!((cascade.threshold_asked, cascade.omitted), (Some(0.001), 0));
+    assert!(cascade.threshold > 0.001);
 }
 
 #[test]
 fn of_what_is_hit_all_the_same_only_what_fails_most_is_drawn() {
     let (topology, report) = shop("zone-upgrade.yaml", 500);
-    let focus = FocusReport::new(&topology, &report, &Lens { threshold: 0.05, boxes_max: 5 });
-    assert_eq!(focus.boxes.len(), 5);
-    assert_eq!((focus.threshold, focus.threshold_asked), (0.05, None));
-    assert!(focus.beyond > 0);
-    let least = focus.boxes.iter().map(|it| it.failed.p).fold(1.0, f64::min);
-    let drawn = |name: &str| focus.boxes.iter().any(|it| it.name == name);
+    let cascade =
+        cascade_report(&topology, &report, &CascadeFilter { threshold: 0.05, boxes_max: 5 });
+    assert_eq!(cascade.boxes.len(), 5);
+    assert_eq!((cascade.threshold, cascade.threshold_asked), (0.05, None));
+    assert!(cascade.omitted > 0);
+    let least = cascade.boxes.iter().map(|it| it.failed.p).fold(1.0, f64::min);
+    let drawn = |name: &str| cascade.boxes.iter().any(|it| it.name == name);
     let others = report.services.iter().filter(|it| !drawn(&it.name));
     assert!(others.map(|it| it.failed.p).fold(0.0, f64::max) <= least);
-    let svg = cascade(&focus, &Style::default());
+    let svg = draw_cascade(&cascade, &Style::default());
     assert!(svg.contains("hit too, which fail less often than those drawn"));
 }
 
 #[test]
 fn a_picture_for_a_column_of_text_is_neither_wide_nor_endless() {
     for seed in [3, 8, 21] {
-        let focus = random_focus(seed);
+        let cascade = random_focus(seed);
         let style = Style { size: Size::Doc, ..Style::default() };
-        let svg = cascade(&focus, &style);
+        let svg = draw_cascade(&cascade, &style);
         let size = |of: &str| -> f64 {
             parsed(&svg).root_element().attribute(of).unwrap().parse().unwrap()
         };
@@ -265,7 +281,7 @@ fn a_picture_for_a_column_of_text_is_neither_wide_nor_endless() {
 #[test]
 fn what_was_observed_is_laid_over_the_timeline() {
     let (topology, report) = shop("payments-v4.yaml", 500);
-    let focus = FocusReport::new(&topology, &report, &Lens::default());
+    let cascade = cascade_report(&topology, &report, &CascadeFilter::default());
     let text = "version: 1\nincident: friday\nobserved:\n- { service: payments, from: 5m, until: 50m }\n\
                 - { service: search, state: degraded, from: 8m }\ndetected: 9m\nmitigated: 40m\n";
     let mut sources = Sources::default();
@@ -273,7 +289,7 @@ fn what_was_observed_is_laid_over_the_timeline() {
     let incident = Incident::from_document(&document, &topology, &sources).unwrap();
     let observed = ObservedReport::new(&incident, &topology);
     let style = Style::default();
-    let svg = timeline(&report, &focus, Lanes::Team, Some(&observed), &style).unwrap();
+    let svg = draw_timeline(&report, &cascade, Lanes::Team, Some(&observed), &style).unwrap();
     let rows = names(&parsed(&svg), "bw-row", "data-name");
     assert!(rows.contains(&"search".to_owned()), "it is shown though it hardly fails: {rows:?}");
     assert!(svg.contains("friday"));
@@ -282,15 +298,19 @@ fn what_was_observed_is_laid_over_the_timeline() {
 #[cfg(feature = "png")]
 #[test]
 fn a_png_has_the_size_it_should_and_is_refused_where_it_would_be_huge() {
-    let svg = cascade(&random_focus(3), &Style { theme: Theme::Light, ..Style::default() });
+    let svg = draw_cascade(&random_focus(3), &Style { theme: Theme::Light, ..Style::default() });
     let document = parsed(&svg);
     let width: f64 = document.root_element().attribute("width").unwrap().parse().unwrap();
-    let bytes = chart::png(&svg, 2.0, None).unwrap();
+    let bytes = chart::render_png(&svg, 2.0, None).unwrap();
     assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
     let wide = u32::from_be_bytes(bytes[16..20].try_into().unwrap());
     assert_eq!(f64::from(wide), (width * 2.0).ceil());
-    assert_eq!(chart::png(&svg, 2.0, None).unwrap(), bytes, "equal pictures give equal bytes");
-    assert!(chart::png(&svg, 20.0, None).is_err());
+    assert_eq!(
+        chart::render_png(&svg, 2.0, None).unwrap(),
+        bytes,
+        "equal pictures give equal bytes"
+    );
+    assert!(chart::render_png(&svg, 20.0, None).is_err());
 }
 
 fn root() -> PathBuf {
@@ -315,7 +335,7 @@ fn shop(change: &str, trials: u64) -> (Topology, Report) {
 /// Two architectures of which the second loses less, of a flow that nobody called critical.
 #[test]
 fn before_and_after_are_headed_by_what_differs() {
-    let flow = |name: &str, critical: bool, failed: f64, lost: f64| FlowHit {
+    let flow = |name: &str, critical: bool, failed: f64, lost: f64| CascadeFlow {
         name: name.to_owned(),
         title: None,
         critical,
@@ -323,14 +343,14 @@ fn before_and_after_are_headed_by_what_differs() {
         degraded: interval(failed),
         orders_lost: Some(lost),
     };
-    let of = |flows: Vec<FlowHit>| FocusReport {
+    let of = |flows: Vec<CascadeFlow>| CascadeReport {
         targets: vec!["db".to_owned()],
         mode: Some("down".to_owned()),
         flows,
         ..random_focus(7)
     };
-    let drawn = |before: Vec<FlowHit>, after: Vec<FlowHit>| {
-        let svg = chart::before_after(&of(before), &of(after), &Style::default());
+    let drawn = |before: Vec<CascadeFlow>, after: Vec<CascadeFlow>| {
+        let svg = chart::draw_before_after(&of(before), &of(after), &Style::default());
         let document = parsed(&svg);
         let is_title = |it: &roxmltree::Node<'_, '_>| it.tag_name().name() == "title";
         let title = document.root_element().children().find(is_title);
@@ -352,11 +372,11 @@ fn before_and_after_are_headed_by_what_differs() {
 fn the_pictures_of_the_readme_are_current() {
     let (topology, report) = shop("zone-upgrade.yaml", 10_000);
     let style = Style { size: Size::Doc, ..Style::default() };
-    let lens = Lens { threshold: 0.05, boxes_max: Size::Doc.boxes_max() };
-    let focus = FocusReport::new(&topology, &report, &lens);
+    let lens = CascadeFilter { threshold: 0.05, boxes_max: Size::Doc.boxes_max() };
+    let cascade = cascade_report(&topology, &report, &lens);
     let drawn = [
-        ("cascade.svg", cascade(&focus, &style)),
-        ("timeline.svg", timeline(&report, &focus, Lanes::Team, None, &style).unwrap()),
+        ("cascade.svg", draw_cascade(&cascade, &style)),
+        ("timeline.svg", draw_timeline(&report, &cascade, Lanes::Team, None, &style).unwrap()),
     ];
     for (name, svg) in drawn {
         let path = root().join(".github/pictures").join(name);

@@ -2,14 +2,14 @@
 
 use super::super::font::Weight;
 use super::super::frame::Sheet;
-use super::super::ink::Ink;
 use super::super::layout::{Point, Size};
-use super::super::shapes::{State, bar};
+use super::super::palette::Palette;
+use super::super::shapes::{StateLook as _, draw_bar};
 use super::super::svg::{Anchor, Line, Type};
-use super::{Plan, sayings};
+use super::{Plan, captions};
 use crate::chart::Size as Page;
 use crate::prose::format;
-use crate::report::focus::{BoxReport, FocusReport};
+use crate::report::cascade::{BoxState, CascadeBox, CascadeReport};
 
 /// The room beside the sign.
 const LEFT: f64 = 30.0;
@@ -26,13 +26,13 @@ pub(super) struct Content {
 
 impl Content {
     /// The content of a box.
-    pub(super) fn new(it: &BoxReport, focus: &FocusReport, sheet: &Sheet<'_>) -> Self {
+    pub(super) fn new(it: &CascadeBox, cascade: &CascadeReport, sheet: &Sheet<'_>) -> Self {
         let is_doc = sheet.style.size == Page::Doc;
         let letters = sheet.letters;
         let room = if is_doc { 148.0 } else { 190.0 };
         let fit = |text: &str, size: f64, weight| sheet.ruler.fit(text, size, weight, room);
         let name = fit(&it.name, letters.plain, Weight::Bold);
-        let state = fit(&sayings::state(it, focus), letters.small, Weight::Regular);
+        let state = fit(&captions::state(it, cascade), letters.small, Weight::Regular);
         let tag = tag(it).filter(|_| !is_doc).map(|tag| fit(&tag, letters.tiny, Weight::Regular));
         let widths = [
             sheet.measure(&name, letters.plain, Weight::Bold),
@@ -64,58 +64,59 @@ pub(super) fn share_room(a: &mut Size, b: &mut Size) {
 }
 
 /// Where it belongs: `payments team · eu-west-1a`.
-fn tag(it: &BoxReport) -> Option<String> {
-    let zone = it.zone.as_ref().map(|zones| match zones.split(", ").count() {
-        1 => zones.clone(),
-        several => format!("{several} zones"),
-    });
+fn tag(it: &CascadeBox) -> Option<String> {
+    let zone = match it.zones.as_slice() {
+        [] => None,
+        [zone] => Some(zone.clone()),
+        zones => Some(format!("{} zones", zones.len())),
+    };
     let parts: Vec<&str> = [it.team.as_deref(), zone.as_deref()].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
 /// Draws all boxes.
-pub(super) fn draw(sheet: &mut Sheet<'_>, focus: &FocusReport, plan: &Plan, from: Point) {
-    for ((it, content), at) in focus.boxes.iter().zip(&plan.boxes).zip(&plan.placement.boxes) {
+pub(super) fn draw(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &Plan, from: Point) {
+    for ((it, content), at) in cascade.boxes.iter().zip(&plan.boxes).zip(&plan.placement.boxes) {
         let at = Point { x: from.x + at.x, y: from.y + at.y };
         let (failed, degraded) = (it.failed.p.to_string(), it.degraded.p.to_string());
         let rank = it.rank.to_string();
         let attributes = [
             ("class", "bw-box"),
             ("data-name", it.name.as_str()),
-            ("data-state", it.state.as_str()),
+            ("data-state", it.state.code()),
             ("data-failed", failed.as_str()),
             ("data-degraded", degraded.as_str()),
             ("data-rank", rank.as_str()),
         ];
-        sheet.svg.open(&attributes, &hint(it, focus));
+        sheet.svg.open(&attributes, &hint(it, cascade));
         one(sheet, it, content, at);
         sheet.svg.close();
     }
 }
 
-fn one(sheet: &mut Sheet<'_>, it: &BoxReport, content: &Content, at: Point) {
-    let state = State::of(&it.state);
+fn one(sheet: &mut Sheet<'_>, it: &CascadeBox, content: &Content, at: Point) {
+    let state = it.state;
     let Size { width, height } = content.size;
     let letters = sheet.letters;
     let svg = &mut sheet.svg;
     svg.rect(at, (width, height), 6.0, Some(state.fill()), Some(state.outline()));
-    let ink = state.text();
-    state.sign(svg, Point { x: at.x + 15.0, y: at.y + 17.0 }, ink);
+    let color = state.text();
+    state.draw_sign(svg, Point { x: at.x + 15.0, y: at.y + 17.0 }, color);
     let mut y = at.y + 8.0 + letters.plain * 0.85;
     let x = at.x + LEFT;
-    svg.text(Point { x, y }, Type::new(letters.plain, ink).bold(), &content.name);
+    svg.text(Point { x, y }, Type::new(letters.plain, color).bold(), &content.name);
     y += letters.small + 3.0;
-    svg.text(Point { x, y }, Type::new(letters.small, ink), &content.state);
+    svg.text(Point { x, y }, Type::new(letters.small, color), &content.state);
     if let Some(tag) = &content.tag {
         y += letters.tiny + 3.0;
-        svg.text(Point { x, y }, Type::new(letters.tiny, ink), tag);
+        svg.text(Point { x, y }, Type::new(letters.tiny, color), tag);
     }
     let bar_at = Point { x: at.x + 8.0, y: at.y + height - 8.5 };
-    if state != State::Origin {
-        bar(svg, bar_at, (width - 16.0, 4.0), it.failed.p, it.degraded.p);
+    if state != BoxState::Origin {
+        draw_bar(svg, bar_at, (width - 16.0, 4.0), it.failed.p, it.degraded.p);
     }
     // What is never hit has no place in the order.
-    if state != State::Holds || it.degraded.p > 0.0 {
+    if state != BoxState::Holds || it.degraded.p > 0.0 {
         badge(sheet, it.rank, Point { x: at.x, y: at.y });
     }
 }
@@ -124,14 +125,14 @@ fn one(sheet: &mut Sheet<'_>, it: &BoxReport, content: &Content, at: Point) {
 pub(in crate::chart) fn badge(sheet: &mut Sheet<'_>, rank: usize, middle: Point) {
     let size = sheet.letters.tiny - 0.5;
     let radius = if rank > 99 { 11.0 } else { 9.0 };
-    sheet.svg.circle(middle, radius, Some(Ink::Paper), Some(Line::new(Ink::Outline, 1.2)));
-    let how = Type::new(size, Ink::Text).bold().at(Anchor::Middle);
+    sheet.svg.circle(middle, radius, Some(Palette::Paper), Some(Line::new(Palette::Outline, 1.2)));
+    let how = Type::new(size, Palette::Text).bold().at(Anchor::Middle);
     let at = Point { x: middle.x, y: middle.y + size * 0.36 };
     sheet.svg.text(at, how, &rank.to_string());
 }
 
 /// What shows when a box is pointed at: everything that is known of it.
-fn hint(it: &BoxReport, focus: &FocusReport) -> String {
+fn hint(it: &CascadeBox, cascade: &CascadeReport) -> String {
     let mut lines = vec![match &it.title {
         Some(title) => format!("{} ({title})", it.name),
         None => it.name.clone(),
@@ -141,7 +142,7 @@ fn hint(it: &BoxReport, focus: &FocusReport) -> String {
         format::estimate(&it.failed),
         format::estimate(&it.degraded)
     ));
-    if let Some(first) = it.first_failed_s.filter(|_| focus.has_time) {
+    if let Some(first) = it.first_failed_s.filter(|_| cascade.has_time) {
         lines.push(format!(
             "first fails after {} (median; {} to {} in 8 of 10 trials)",
             format::duration(first.p50),
@@ -150,6 +151,8 @@ fn hint(it: &BoxReport, focus: &FocusReport) -> String {
         ));
     }
     lines.extend(it.team.as_ref().map(|team| format!("team {team}")));
-    lines.extend(it.zone.as_ref().map(|zone| format!("in {zone}")));
+    if !it.zones.is_empty() {
+        lines.push(format!("in {}", it.zones.join(", ")));
+    }
     lines.join("; ")
 }

@@ -2,13 +2,13 @@
 
 use super::super::font::Weight;
 use super::super::frame::Sheet;
-use super::super::ink::Ink;
 use super::super::layout::{Direction, Point, Route, Size, Stroke};
+use super::super::palette::Palette;
 use super::super::svg::{Anchor, Line, Path, Type};
 use super::Plan;
 use crate::chart::Size as Page;
 use crate::prose::format;
-use crate::report::focus::{EdgeReport, FocusReport};
+use crate::report::cascade::{CascadeEdge, CascadeReport, EdgeKind};
 use crate::sort::Arrange as _;
 
 /// How far the two lines of a link lie apart where failure passes in some trials and not in others.
@@ -24,21 +24,21 @@ pub(super) struct Label {
 impl Label {
     /// The label of an edge; a short one in a column of text is the share alone.
     pub(super) fn new(
-        edge: &EdgeReport,
-        focus: &FocusReport,
+        edge: &CascadeEdge,
+        cascade: &CascadeReport,
         sheet: &Sheet<'_>,
         is_short: bool,
     ) -> Self {
         let is_doc = sheet.style.size == Page::Doc;
         let share = |share: f64| format::percent((share * 100.0).round() / 100.0);
-        let is_failure = edge.kind != "degraded" && edge.passed >= focus.threshold;
-        let passed = is_failure.then(|| match edge.kind.as_str() {
-            "runs_in" => "runs here".to_owned(),
-            "load" if is_doc => "load".to_owned(),
-            "load" => "floods".to_owned(),
+        let is_failure = edge.kind != EdgeKind::Degraded && edge.passed >= cascade.threshold;
+        let passed = is_failure.then(|| match edge.kind {
+            EdgeKind::RunsIn => "runs here".to_owned(),
+            EdgeKind::Load if is_doc => "load".to_owned(),
+            EdgeKind::Load => "floods".to_owned(),
             _ => share(edge.passed),
         });
-        let held = edge.guard(focus.threshold).map(|held| match (is_doc, is_short) {
+        let held = edge.strongest_guard(cascade.threshold).map(|held| match (is_doc, is_short) {
             (true, true) => share(held.share),
             (true, false) => format!("held {}", share(held.share)),
             (false, _) => format!("{} held {}", held.guard, share(held.share)),
@@ -67,25 +67,25 @@ impl Label {
 }
 
 /// Draws all links, what passed above what was held, and then their labels.
-pub(super) fn draw(sheet: &mut Sheet<'_>, focus: &FocusReport, plan: &Plan, from: Point) {
-    let mut order: Vec<usize> = (0..focus.edges.len()).collect();
+pub(super) fn draw(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &Plan, from: Point) {
+    let mut order: Vec<usize> = (0..cascade.edges.len()).collect();
     order.arrange_by(|a, b| {
-        focus.edges[*a].passed.total_cmp(&focus.edges[*b].passed).then(a.cmp(b))
+        cascade.edges[*a].passed.total_cmp(&cascade.edges[*b].passed).then(a.cmp(b))
     });
     for index in order {
-        let (edge, label) = (&focus.edges[index], &plan.labels[index]);
+        let (edge, label) = (&cascade.edges[index], &plan.labels[index]);
         let route = moved(&plan.placement.routes[index], from);
         let (passed, held) =
             (edge.passed.to_string(), edge.held.first().map_or(0.0, |it| it.share).to_string());
         let attributes = [
             ("class", "bw-edge"),
-            ("data-from", focus.boxes[edge.from].name.as_str()),
-            ("data-to", focus.boxes[edge.to].name.as_str()),
-            ("data-kind", edge.kind.as_str()),
+            ("data-from", cascade.boxes[edge.from].name.as_str()),
+            ("data-to", cascade.boxes[edge.to].name.as_str()),
+            ("data-kind", edge.kind.code()),
             ("data-passed", passed.as_str()),
             ("data-held", held.as_str()),
         ];
-        sheet.svg.open(&attributes, &hint(edge, focus));
+        sheet.svg.open(&attributes, &hint(edge, cascade));
         one(sheet, edge, label, &route, plan.direction);
         sheet.svg.close();
     }
@@ -93,22 +93,22 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, focus: &FocusReport, plan: &Plan, from
 
 fn one(
     sheet: &mut Sheet<'_>,
-    edge: &EdgeReport,
+    edge: &CascadeEdge,
     label: &Label,
     route: &Route,
     direction: Direction,
 ) {
-    if edge.kind == "degraded" {
-        let line = Line::new(Ink::Outline, 1.4).dashed("2 3");
+    if edge.kind == EdgeKind::Degraded {
+        let line = Line::new(Palette::Outline, 1.4).dashed("2 3");
         sheet.svg.path(&path(route, direction, 8.0), None, Some(line));
-        sheet.svg.path(&head(route, direction, 4.0), Some(Ink::Outline), None);
+        sheet.svg.path(&head(route, direction, 4.0), Some(Palette::Outline), None);
         return;
     }
     let both = label.passed.is_some() && label.held.is_some();
     let apart = if both { APART / 2.0 } else { 0.0 };
     if label.held.is_some() {
         let route = beside(route, direction, apart);
-        let line = Line::new(Ink::Guard, 1.8).dashed("6 4");
+        let line = Line::new(Palette::Guard, 1.8).dashed("6 4");
         sheet.svg.path(&path(&route, direction, 3.0), None, Some(line));
         let (end, across) = (route.end(), if both { 5.0 } else { 8.0 });
         let back = if route.is_return { -3.0 } else { 3.0 };
@@ -122,33 +122,33 @@ fn one(
                 Point { x: end.x + across, y: end.y - back },
             ),
         };
-        sheet.svg.line(a, b, Line::new(Ink::Guard, 3.2));
+        sheet.svg.line(a, b, Line::new(Palette::Guard, 3.2));
     }
     if label.passed.is_some() {
         let route = beside(route, direction, -apart);
         let width = 1.2 + 3.2 * edge.passed;
-        let mut line = Line::new(Ink::Spread, width);
+        let mut line = Line::new(Palette::Spread, width);
         if route.is_return {
             line = line.dashed("9 3");
         }
         sheet.svg.path(&path(&route, direction, 8.0), None, Some(line));
         let head = head(&route, direction, 4.2 + width * 0.5);
-        sheet.svg.path(&head, Some(Ink::Spread), None);
+        sheet.svg.path(&head, Some(Palette::Spread), None);
     }
     write(sheet, label, route.label);
 }
 
 fn write(sheet: &mut Sheet<'_>, label: &Label, middle: Point) {
     let size = sheet.letters.tiny;
-    let lines = [(&label.passed, Ink::SpreadText), (&label.held, Ink::GuardText)];
+    let lines = [(&label.passed, Palette::SpreadText), (&label.held, Palette::GuardText)];
     let height = size + 4.0;
     let mut y = middle.y - label.size.height / 2.0;
-    for (text, ink) in lines {
+    for (text, color) in lines {
         let Some(text) = text else { continue };
         let width = sheet.measure(text, size, Weight::Bold) + 6.0;
         let at = Point { x: middle.x - width / 2.0, y };
-        sheet.svg.rect(at, (width, height), 0.0, Some(Ink::Paper), None);
-        let how = Type::new(size, ink).bold().at(Anchor::Middle);
+        sheet.svg.rect(at, (width, height), 0.0, Some(Palette::Paper), None);
+        let how = Type::new(size, color).bold().at(Anchor::Middle);
         sheet.svg.text(Point { x: middle.x, y: y + size * 0.96 + 0.6 }, how, text);
         y += height;
     }
@@ -223,13 +223,13 @@ fn head(route: &Route, direction: Direction, half: f64) -> Path {
 }
 
 /// What shows when a link is pointed at.
-fn hint(edge: &EdgeReport, focus: &FocusReport) -> String {
-    let (from, to) = (&focus.boxes[edge.from].name, &focus.boxes[edge.to].name);
-    match edge.kind.as_str() {
-        "runs_in" => return format!("{to} runs in {from}"),
-        "degraded" => return format!("degraded answers of {from} degrade {to}"),
-        "load" => return format!("{from} calls {to} more often than it can serve"),
-        _ => {}
+fn hint(edge: &CascadeEdge, cascade: &CascadeReport) -> String {
+    let (from, to) = (&cascade.boxes[edge.from].name, &cascade.boxes[edge.to].name);
+    match edge.kind {
+        EdgeKind::RunsIn => return format!("{to} runs in {from}"),
+        EdgeKind::Degraded => return format!("degraded answers of {from} degrade {to}"),
+        EdgeKind::Load => return format!("{from} calls {to} more often than it can serve"),
+        EdgeKind::Call => {}
     }
     let mut parts =
         vec![format!("{to} calls {from}: failure passed in {}", format::percent(edge.passed))];

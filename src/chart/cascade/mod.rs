@@ -4,22 +4,23 @@
 //! words in the boxes: boxes around boxes would push the columns apart.
 
 mod boxes;
+mod captions;
 mod legend;
 mod links;
 mod pair;
-mod sayings;
 
 pub(super) use boxes::badge;
-pub use pair::before_after;
-pub(super) use sayings::{counts, state};
+pub(super) use captions::{counts, state};
+pub use pair::draw_before_after;
 
 use super::font::Weight;
 use super::frame::{MARGIN, Sheet, provenance};
-use super::ink::Ink;
 use super::layout::{self, Direction, Graph, Layered, Layout as _, Link, Placement, Point};
+use super::palette::Palette;
 use super::svg::Type;
 use super::{Size, Style};
-use crate::report::FocusReport;
+use crate::report::CascadeReport;
+use crate::report::cascade::BoxState;
 
 /// How wide the list of flows is, where it stands beside the picture.
 const FLOWS: f64 = 250.0;
@@ -31,10 +32,10 @@ const DOC: f64 = 900.0;
 const PAGE: f64 = 1100.0;
 
 /// Draws the cascade.
-pub fn cascade(focus: &FocusReport, style: &Style<'_>) -> String {
+pub fn draw_cascade(cascade: &CascadeReport, style: &Style<'_>) -> String {
     let sheet = Sheet::new(style, 0.0);
-    let plan = plan(focus, &sheet);
-    draw(focus, sheet, &plan)
+    let plan = plan(cascade, &sheet);
+    draw(cascade, sheet, &plan)
 }
 
 /// How the boxes and links are placed, and what they say.
@@ -47,13 +48,13 @@ struct Plan {
 
 /// Finds places for everything: from left to right, unless in a column of text that is worse to read
 /// than from top to bottom with few boxes beside each other.
-fn plan(focus: &FocusReport, sheet: &Sheet<'_>) -> Plan {
-    let right = place(focus, sheet, Way::Right);
+fn plan(cascade: &CascadeReport, sheet: &Sheet<'_>) -> Plan {
+    let right = place(cascade, sheet, Way::Right);
     if sheet.style.size != Size::Doc || right.placement.size.width <= DOC - 2.0 * MARGIN {
         return right;
     }
     let others = std::iter::once(Way::Tight).chain((1..=6).rev().map(Way::Down));
-    let plans = std::iter::once(right).chain(others.map(|way| place(focus, sheet, way)));
+    let plans = std::iter::once(right).chain(others.map(|way| place(cascade, sheet, way)));
     let cost = |plan: &Plan| cost(plan.placement.size);
     let best = plans.min_by(|a, b| cost(a).total_cmp(&cost(b)));
     best.expect("there is one from left to right")
@@ -99,24 +100,24 @@ impl Way {
     }
 }
 
-fn place(focus: &FocusReport, sheet: &Sheet<'_>, way: Way) -> Plan {
+fn place(cascade: &CascadeReport, sheet: &Sheet<'_>, way: Way) -> Plan {
     let boxes: Vec<boxes::Content> =
-        focus.boxes.iter().map(|it| boxes::Content::new(it, focus, sheet)).collect();
+        cascade.boxes.iter().map(|it| boxes::Content::new(it, cascade, sheet)).collect();
     let is_short = way != Way::Right;
     let labels: Vec<links::Label> =
-        focus.edges.iter().map(|it| links::Label::new(it, focus, sheet, is_short)).collect();
-    let placement = lay_out(focus, &boxes, &labels, way);
+        cascade.edges.iter().map(|it| links::Label::new(it, cascade, sheet, is_short)).collect();
+    let placement = lay_out(cascade, &boxes, &labels, way);
     Plan { direction: way.direction(), boxes, labels, placement }
 }
 
 /// Finds places for contents and labels of these sizes.
 fn lay_out(
-    focus: &FocusReport,
+    cascade: &CascadeReport,
     boxes: &[boxes::Content],
     labels: &[links::Label],
     way: Way,
 ) -> Placement {
-    let links = focus.edges.iter().zip(labels).map(|(edge, label)| Link {
+    let links = cascade.edges.iter().zip(labels).map(|(edge, label)| Link {
         from: edge.from,
         to: edge.to,
         label: label.size(),
@@ -124,26 +125,26 @@ fn lay_out(
     });
     let graph = Graph {
         boxes: boxes.iter().map(boxes::Content::size).collect(),
-        is_first: focus.boxes.iter().map(|it| it.state == "origin").collect(),
+        is_first: cascade.boxes.iter().map(|it| it.state == BoxState::Origin).collect(),
         links: links.collect(),
     };
     way.layout().place(&graph)
 }
 
-fn draw(focus: &FocusReport, mut sheet: Sheet<'_>, plan: &Plan) -> String {
+fn draw(cascade: &CascadeReport, mut sheet: Sheet<'_>, plan: &Plan) -> String {
     let size = plan.placement.size;
     let is_doc = sheet.style.size == Size::Doc;
-    let has_flows = !focus.flows.is_empty();
+    let has_flows = !cascade.flows.is_empty();
     let beside = if is_doc || !has_flows { 0.0 } else { FLOWS + 36.0 };
     let least = if is_doc { 640.0 } else { 860.0 };
     sheet.width = (size.width + beside + 2.0 * MARGIN + 8.0).max(least);
-    let title = sayings::title(focus);
-    sheet.head(&title, &notes(focus));
+    let title = captions::title(cascade);
+    sheet.head(&title, &notes(cascade));
     // Badges reach out of their boxes.
     let from = Point { x: MARGIN + 8.0, y: sheet.top + 8.0 };
     let top = sheet.top;
-    links::draw(&mut sheet, focus, plan, from);
-    boxes::draw(&mut sheet, focus, plan, from);
+    links::draw(&mut sheet, cascade, plan, from);
+    boxes::draw(&mut sheet, cascade, plan, from);
     sheet.top = from.y + size.height + 14.0;
     if has_flows && is_doc {
         sheet.top += 6.0;
@@ -153,31 +154,31 @@ fn draw(focus: &FocusReport, mut sheet: Sheet<'_>, plan: &Plan) -> String {
             .count()
             .max(1);
         let at = Point { x: MARGIN, y: sheet.top };
-        legend::flows(&mut sheet, focus, at, columns);
+        legend::flows(&mut sheet, cascade, at, columns);
     } else if has_flows {
         let at = Point { x: sheet.width - MARGIN - FLOWS, y: top };
         let drawn = sheet.top;
-        legend::flows(&mut sheet, focus, at, 1);
+        legend::flows(&mut sheet, cascade, at, 1);
         sheet.top = sheet.top.max(drawn);
     }
-    legend::draw(&mut sheet, focus, plan);
-    if let Some(left_out) = sayings::left_out(focus) {
+    legend::draw(&mut sheet, cascade, plan);
+    if let Some(left_out) = captions::left_out(cascade) {
         sheet.top += 2.0;
-        let how = Type::new(sheet.letters.small, Ink::Soft);
+        let how = Type::new(sheet.letters.small, Palette::Soft);
         sheet.paragraph(&left_out, how);
     }
-    sheet.finish("cascade", &title, &sayings::description(focus))
+    sheet.finish("cascade", &title, &captions::description(cascade))
 }
 
-fn notes(focus: &FocusReport) -> Vec<String> {
+fn notes(cascade: &CascadeReport) -> Vec<String> {
     vec![
-        format!("{} · {}", provenance(focus.trials, focus.seed), counts(focus)),
+        format!("{} · {}", provenance(cascade.trials, cascade.seed), counts(cascade)),
         "Arrows point the way failure spreads: from a dependency to its caller.".to_owned(),
     ]
 }
 
 /// A heading within the picture.
 fn heading(sheet: &mut Sheet<'_>, at: Point, text: &str) {
-    let how = Type { weight: Weight::Bold, ..Type::new(sheet.letters.plain, Ink::Text) };
+    let how = Type { weight: Weight::Bold, ..Type::new(sheet.letters.plain, Palette::Text) };
     sheet.svg.text(at, how, text);
 }

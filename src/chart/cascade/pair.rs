@@ -4,20 +4,24 @@ use std::collections::BTreeMap;
 
 use super::super::font::Weight;
 use super::super::frame::{MARGIN, Sheet, cause, provenance};
-use super::super::ink::Ink;
 use super::super::layout::{Placement, Point, Size as Room};
+use super::super::palette::Palette;
 use super::super::svg::{Line, Type};
 use super::super::{Size, Style};
-use super::{Plan, Way, boxes, lay_out, legend, links, sayings};
+use super::{Plan, Way, boxes, captions, lay_out, legend, links};
 use crate::prose::format;
-use crate::report::FocusReport;
+use crate::report::CascadeReport;
 use crate::report::Interval;
-use crate::report::focus::{BoxReport, EdgeReport, FlowHit};
+use crate::report::cascade::{BoxState, CascadeBox, CascadeEdge, CascadeFlow, EdgeKind};
 use crate::sort::Gather as _;
 
 /// Draws what one change does to two architectures, everything in the same place, and marks what
 /// differs.
-pub fn before_after(before: &FocusReport, after: &FocusReport, style: &Style<'_>) -> String {
+pub fn draw_before_after(
+    before: &CascadeReport,
+    after: &CascadeReport,
+    style: &Style<'_>,
+) -> String {
     let mut sheet = Sheet::new(style, 0.0);
     let (before, after) = aligned(before, after);
     let differing: Vec<bool> =
@@ -35,32 +39,32 @@ pub fn before_after(before: &FocusReport, after: &FocusReport, style: &Style<'_>
             .to_owned(),
     ];
     sheet.head(&title, &notes);
-    for (word, focus, plan, ringed) in
+    for (word, cascade, plan, ringed) in
         [("Before", &before, &first, &[][..]), ("After", &after, &second, differing.as_slice())]
     {
         sheet.top += sheet.letters.plain;
-        let text = format!("{word}: {} — {}", focus.topology, sayings::counts(focus));
+        let text = format!("{word}: {} — {}", cascade.topology, captions::counts(cascade));
         let at = Point { x: MARGIN, y: sheet.top };
-        sheet.svg.text(at, Type::new(sheet.letters.plain, Ink::Text).bold(), &text);
+        sheet.svg.text(at, Type::new(sheet.letters.plain, Palette::Text).bold(), &text);
         let from = Point { x: MARGIN + 8.0, y: sheet.top + 20.0 };
-        links::draw(&mut sheet, focus, plan, from);
-        boxes::draw(&mut sheet, focus, plan, from);
+        links::draw(&mut sheet, cascade, plan, from);
+        boxes::draw(&mut sheet, cascade, plan, from);
         rings(&mut sheet, plan, from, ringed, &before);
         sheet.top = from.y + size.height + 34.0;
     }
     legend::draw(&mut sheet, &after, &second);
     let description = format!(
         "{title}. Before: {}. After: {}.",
-        sayings::counts(&before),
-        sayings::counts(&after)
+        captions::counts(&before),
+        captions::counts(&after)
     );
     sheet.finish("before-after", &title, &description)
 }
 
-fn title(before: &FocusReport, after: &FocusReport) -> String {
+fn title(before: &CascadeReport, after: &CascadeReport) -> String {
     let cause = cause(&before.targets, before.mode.as_deref(), &before.change);
     // What differs is the news, and of that what the business stands on.
-    let changes = |flow: &&FlowHit| {
+    let changes = |flow: &&CascadeFlow| {
         let then = after.flows.iter().find(|it| it.name == flow.name);
         then.is_none_or(|it| apart(&flow.failed, &it.failed) || loses_other(flow, it))
     };
@@ -94,39 +98,39 @@ fn title(before: &FocusReport, after: &FocusReport) -> String {
 }
 
 /// Whether a flow loses other orders on average, as they are written.
-fn loses_other(a: &FlowHit, b: &FlowHit) -> bool {
-    let written = |it: &FlowHit| it.orders_lost.map(|lost| format::digits(lost, 3));
+fn loses_other(a: &CascadeFlow, b: &CascadeFlow) -> bool {
+    let written = |it: &CascadeFlow| it.orders_lost.map(|lost| format::digits(lost, 3));
     written(a) != written(b)
 }
 
 /// Both with the same boxes and edges in the same order; what one lacks holds in it.
-fn aligned(before: &FocusReport, after: &FocusReport) -> (FocusReport, FocusReport) {
+fn aligned(before: &CascadeReport, after: &CascadeReport) -> (CascadeReport, CascadeReport) {
     let mut names: Vec<String> = before.boxes.iter().map(|it| it.name.clone()).collect();
     for it in &after.boxes {
         if !names.contains(&it.name) {
             names.push(it.name.clone());
         }
     }
-    let pair = |edge: &EdgeReport, of: &FocusReport| {
+    let pair = |edge: &CascadeEdge, of: &CascadeReport| {
         let place = |index: usize| {
             let name = &of.boxes[index].name;
             names.iter().position(|it| it == name).expect("all names are there")
         };
-        (place(edge.from), place(edge.to), edge.kind.clone())
+        (place(edge.from), place(edge.to), edge.kind)
     };
-    let mut edges: Vec<(usize, usize, String)> =
+    let mut edges: Vec<(usize, usize, EdgeKind)> =
         before.edges.iter().map(|edge| pair(edge, before)).collect();
     edges.extend(after.edges.iter().map(|edge| pair(edge, after)));
     edges.sort();
     edges.dedup();
-    let of = |focus: &FocusReport, other: &FocusReport| {
-        let own: BTreeMap<&str, &BoxReport> =
-            focus.boxes.iter().map(|it| (it.name.as_str(), it)).into_map();
-        let others: BTreeMap<&str, &BoxReport> =
+    let of = |cascade: &CascadeReport, other: &CascadeReport| {
+        let own: BTreeMap<&str, &CascadeBox> =
+            cascade.boxes.iter().map(|it| (it.name.as_str(), it)).into_map();
+        let others: BTreeMap<&str, &CascadeBox> =
             other.boxes.iter().map(|it| (it.name.as_str(), it)).into_map();
-        let found: BTreeMap<(usize, usize, String), &EdgeReport> =
-            focus.edges.iter().map(|edge| (pair(edge, focus), edge)).into_map();
-        FocusReport {
+        let found: BTreeMap<(usize, usize, EdgeKind), &CascadeEdge> =
+            cascade.edges.iter().map(|edge| (pair(edge, cascade), edge)).into_map();
+        CascadeReport {
             boxes: names
                 .iter()
                 .map(|name| match own.get(name.as_str()) {
@@ -136,25 +140,25 @@ fn aligned(before: &FocusReport, after: &FocusReport) -> (FocusReport, FocusRepo
                 .collect(),
             edges: edges
                 .iter()
-                .map(|key| EdgeReport {
+                .map(|key| CascadeEdge {
                     from: key.0,
                     to: key.1,
-                    kind: key.2.clone(),
+                    kind: key.2,
                     passed: found.get(key).map_or(0.0, |it| it.passed),
                     held: found.get(key).map_or_else(Vec::new, |it| it.held.clone()),
                 })
                 .collect(),
-            ..focus.clone()
+            ..cascade.clone()
         }
     };
     (of(before, after), of(after, before))
 }
 
 /// A box that is hit in the other picture only.
-fn at_rest(other: &BoxReport) -> BoxReport {
+fn at_rest(other: &CascadeBox) -> CascadeBox {
     let nothing = Interval { p: 0.0, low: 0.0, high: 0.0, exact: None };
-    BoxReport {
-        state: "holds".to_owned(),
+    CascadeBox {
+        state: BoxState::Holds,
         failed: nothing,
         degraded: nothing,
         first_failed_s: None,
@@ -164,7 +168,7 @@ fn at_rest(other: &BoxReport) -> BoxReport {
 }
 
 /// Whether the intervals of one of the two figures lie apart.
-fn differs(a: &BoxReport, b: &BoxReport) -> bool {
+fn differs(a: &CascadeBox, b: &CascadeBox) -> bool {
     apart(&a.failed, &b.failed) || apart(&a.degraded, &b.degraded)
 }
 
@@ -172,15 +176,15 @@ fn apart(a: &Interval, b: &Interval) -> bool {
     a.high < b.low || b.high < a.low
 }
 
-fn plan(focus: &FocusReport, sheet: &Sheet<'_>) -> Plan {
-    super::place(focus, sheet, Way::Right)
+fn plan(cascade: &CascadeReport, sheet: &Sheet<'_>) -> Plan {
+    super::place(cascade, sheet, Way::Right)
 }
 
 /// Gives both the same places, with room for the larger of what each says.
 fn in_places_of_both(
     mut first: Plan,
     mut second: Plan,
-    focus: &FocusReport,
+    cascade: &CascadeReport,
     sheet: &Sheet<'_>,
 ) -> (Plan, Plan) {
     for (a, b) in first.boxes.iter_mut().zip(&mut second.boxes) {
@@ -193,7 +197,7 @@ fn in_places_of_both(
         Size::Doc => &[Way::Right, Way::Down(6), Way::Down(4), Way::Down(3), Way::Down(2)],
         Size::Slide | Size::Full => &[Way::Right],
     };
-    let placed = ways.iter().map(|way| (*way, lay_out(focus, &first.boxes, &first.labels, *way)));
+    let placed = ways.iter().map(|way| (*way, lay_out(cascade, &first.boxes, &first.labels, *way)));
     // Both stand below each other.
     let cost = |it: &Placement| super::cost(Room { height: it.size.height * 2.0, ..it.size });
     let best = placed.min_by(|a, b| cost(&a.1).total_cmp(&cost(&b.1)));
@@ -205,12 +209,12 @@ fn in_places_of_both(
 }
 
 /// Rings around what differs, and how often it failed before.
-fn rings(sheet: &mut Sheet<'_>, plan: &Plan, from: Point, ringed: &[bool], before: &FocusReport) {
+fn rings(sheet: &mut Sheet<'_>, plan: &Plan, from: Point, ringed: &[bool], before: &CascadeReport) {
     for (index, _) in ringed.iter().enumerate().filter(|(_, is_ringed)| **is_ringed) {
         let (at, size) = (plan.placement.boxes[index], plan.boxes[index].size());
         let corner = Point { x: from.x + at.x - 5.0, y: from.y + at.y - 5.0 };
         let room = (size.width + 10.0, size.height + 10.0);
-        sheet.svg.rect(corner, room, 10.0, None, Some(Line::new(Ink::Guard, 2.4)));
+        sheet.svg.rect(corner, room, 10.0, None, Some(Line::new(Palette::Guard, 2.4)));
         // Short, for at the left is the badge of the box below.
         let was = before.boxes[index].failed.p;
         let was = format!("was {}", format::percent((was * 1000.0).round() / 1000.0));
@@ -218,8 +222,8 @@ fn rings(sheet: &mut Sheet<'_>, plan: &Plan, from: Point, ringed: &[bool], befor
         let width = sheet.measure(&was, small, Weight::Bold) + 8.0;
         // At the foot of the ring: at its head is the badge.
         let at = Point { x: corner.x + room.0 - width - 6.0, y: corner.y + room.1 - 4.0 };
-        sheet.svg.rect(at, (width, small + 4.0), 3.0, Some(Ink::Paper), None);
+        sheet.svg.rect(at, (width, small + 4.0), 3.0, Some(Palette::Paper), None);
         let text = Point { x: at.x + 4.0, y: at.y + small };
-        sheet.svg.text(text, Type::new(small, Ink::GuardText).bold(), &was);
+        sheet.svg.text(text, Type::new(small, Palette::GuardText).bold(), &was);
     }
 }

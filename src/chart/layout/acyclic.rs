@@ -17,7 +17,7 @@ pub(super) fn returns(graph: &Graph) -> Vec<bool> {
     let mut walk = Walk {
         graph,
         out: &out,
-        state: vec![State::New; graph.boxes.len()],
+        state: vec![BoxState::New; graph.boxes.len()],
         returns: vec![false; graph.links.len()],
     };
     for start in starts {
@@ -27,7 +27,7 @@ pub(super) fn returns(graph: &Graph) -> Vec<bool> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BoxState {
     New,
     Open,
     Done,
@@ -36,30 +36,30 @@ enum State {
 struct Walk<'a> {
     graph: &'a Graph,
     out: &'a [Vec<usize>],
-    state: Vec<State>,
+    state: Vec<BoxState>,
     returns: Vec<bool>,
 }
 
 impl Walk<'_> {
     /// Depth first, with a stack of its own: a chain may be long.
     fn from(&mut self, start: usize) {
-        if self.state[start] != State::New {
+        if self.state[start] != BoxState::New {
             return;
         }
-        self.state[start] = State::Open;
+        self.state[start] = BoxState::Open;
         let mut stack = vec![(start, 0)];
         while let Some((node, next)) = stack.pop() {
             let Some(link) = self.out[node].get(next).copied() else {
-                self.state[node] = State::Done;
+                self.state[node] = BoxState::Done;
                 continue;
             };
             stack.push((node, next + 1));
             let to = self.graph.links[link].to;
             match self.state[to] {
-                State::Open => self.returns[link] = true,
-                State::Done => {}
-                State::New => {
-                    self.state[to] = State::Open;
+                BoxState::Open => self.returns[link] = true,
+                BoxState::Done => {}
+                BoxState::New => {
+                    self.state[to] = BoxState::Open;
                     stack.push((to, 0));
                 }
             }

@@ -12,14 +12,14 @@ use crate::cli::inputs::Inputs;
 use crate::cli::run::{self, SimulationRequest, check_lasting, not_boolean};
 use crate::cli::terminal::Terminal;
 use blastwave::analysis::{self, compare::Side};
+use blastwave::cascade::{CascadeFilter, cascade_report};
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load::{self, Document, Node, Value};
 use blastwave::model::{Change, Topology};
 use blastwave::project::Project;
 use blastwave::render::{self, html::Made};
 use blastwave::report::compare::SideReport;
-use blastwave::report::focus::Lens;
-use blastwave::report::{CompareReport, FocusReport};
+use blastwave::report::{CascadeReport, CompareReport};
 
 /// What `blastwave compare` can be asked.
 #[derive(Debug, Args)]
@@ -164,10 +164,10 @@ pub(crate) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
 
 /// A report to open in a browser. Sides are those of the report, in its order.
 pub(crate) fn page(report: &CompareReport, sides: &[Side<'_>], files: &[String]) -> String {
-    let focus = |(side, of): (&Side<'_>, &SideReport)| {
-        FocusReport::new(side.topology, &of.result, &Lens::default())
+    let cascade = |(side, of): (&Side<'_>, &SideReport)| {
+        cascade_report(side.topology, &of.result, &CascadeFilter::default())
     };
-    let focuses: Vec<FocusReport> = sides.iter().zip(&report.sides).map(focus).collect();
+    let focuses: Vec<CascadeReport> = sides.iter().zip(&report.sides).map(cascade).collect();
     let command = run::command_line();
     render::html::comparison(report, &focuses, &Made { command: &command, inputs: files })
 }

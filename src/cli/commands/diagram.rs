@@ -17,14 +17,14 @@ use blastwave::analysis::compare::Side;
 use blastwave::analysis::explain::Asked;
 use blastwave::analysis::rank::{self, By, Ranking};
 use blastwave::analysis::{self, Settings, Stop};
+use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
 use blastwave::chart::{self, Lanes, Size, Style, Theme, Unable, mermaid};
 use blastwave::engine::origins::FailureMode;
 use blastwave::load;
 use blastwave::model::{Incident, Seconds, Share};
 use blastwave::render::html::{self, Made};
 use blastwave::render::{self, review::Review};
-use blastwave::report::focus::{FocusReport, Lens};
-use blastwave::report::{ExplainReport, ObservedReport, PageReport, Report};
+use blastwave::report::{CascadeReport, ExplainReport, ObservedReport, Report};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -225,13 +225,13 @@ impl Form {
 pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let picture = &args.picture;
     let form = Form::of(picture.output.as_deref())?;
-    possible(picture.kind, form, picture.incident.is_some())?;
+    check_form(picture.kind, form, picture.incident.is_some())?;
     if (picture.kind == Kind::BeforeAfter) != picture.after.is_some() {
         return Err(Failure::usage("`--kind before-after` and `--after TOPOLOGY` belong together"));
     }
     let font = picture.font.as_deref().map(font).transpose()?;
     if picture.kind == Kind::Heatmap {
-        return heatmap(args, form, font.as_deref(), terminal);
+        return write_heatmap(args, form, font.as_deref(), terminal);
     }
     let output = picture.output.as_deref();
     let inputs = match picture.incident.as_deref() {
@@ -246,15 +246,15 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
     let job = Job { args, question: &question, form, style, observed, terminal };
     let (text, is_partial) = match (picture.kind, incident) {
         (_, Some(incident)) if matches!(form, Form::Html | Form::Markdown) => {
-            job.review(incident)?
+            job.write_review(incident)?
         }
-        (Kind::BeforeAfter, _) if form == Form::Html => job.comparison()?,
-        _ if form == Form::Html => job.page()?,
-        (Kind::Cascade, _) => job.cascade()?,
-        (Kind::Timeline, _) => job.timeline()?,
-        (Kind::Losses, _) => job.losses()?,
-        (Kind::Tornado, _) => job.tornado()?,
-        (Kind::BeforeAfter, _) => job.before_after()?,
+        (Kind::BeforeAfter, _) if form == Form::Html => job.write_comparison()?,
+        _ if form == Form::Html => job.write_page()?,
+        (Kind::Cascade, _) => job.write_cascade()?,
+        (Kind::Timeline, _) => job.write_timeline()?,
+        (Kind::Losses, _) => job.write_losses()?,
+        (Kind::Tornado, _) => job.write_tornado()?,
+        (Kind::BeforeAfter, _) => job.write_before_after()?,
         (Kind::Heatmap, _) => unreachable!("it asks no question about a change"),
     };
     let bytes = match form {
@@ -266,7 +266,7 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
 }
 
 /// Lets every service break in turn, and draws which flows fail then.
-fn heatmap(
+fn write_heatmap(
     args: &DiagramArgs,
     form: Form,
     font: Option<&[u8]>,
@@ -308,7 +308,7 @@ fn heatmap(
     let text = match form {
         Form::Csv => chart::heatmap_csv(&report),
         Form::Html => html::rank(&report, &Made { command: &run::command_line(), inputs: &files }),
-        _ => chart::heatmap(&report, &style),
+        _ => chart::draw_heatmap(&report, &style),
     };
     let bytes = match form {
         Form::Png => picture.png(&text, &style)?,
@@ -329,21 +329,21 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn simulated(&self) -> Result<(Report, FocusReport), Failure> {
+    fn simulate(&self) -> Result<(Report, CascadeReport), Failure> {
         let inputs = &self.question.inputs;
         let report = self.question.simulate(&self.args.sampling, |progress| {
             analysis::simulate(&inputs.topology, &inputs.change, &self.question.settings, progress)
         })?;
-        let focus = self.focus(&report, self.args.picture.size.page().boxes_max());
-        Ok((report, focus))
+        let cascade = self.cascade_of(&report, self.args.picture.size.page().boxes_max());
+        Ok((report, cascade))
     }
 
-    fn focus(&self, report: &Report, boxes_max: usize) -> FocusReport {
-        let lens = Lens { threshold: self.args.picture.threshold.get(), boxes_max };
-        FocusReport::new(&self.question.inputs.topology, report, &lens)
+    fn cascade_of(&self, report: &Report, boxes_max: usize) -> CascadeReport {
+        let filter = CascadeFilter { threshold: self.args.picture.threshold.get(), boxes_max };
+        cascade_report(&self.question.inputs.topology, report, &filter)
     }
 
-    fn explained(&self) -> Result<ExplainReport, Failure> {
+    fn explain(&self) -> Result<ExplainReport, Failure> {
         let inputs = &self.question.inputs;
         let asked = Asked { has_change: true, ..Asked::default() };
         let settings = &self.question.settings;
@@ -354,7 +354,7 @@ impl Job<'_> {
     }
 
     /// The inputs with the topology that is compared with.
-    fn after(&self) -> Result<(SimulationRequest, QuestionArgs), Failure> {
+    fn after_question(&self) -> Result<(SimulationRequest, QuestionArgs), Failure> {
         let args = self.args.question.with_topology(self.args.picture.after.as_deref());
         let inputs = inputs::read(&args)?;
         let sampling = &self.args.sampling;
@@ -363,19 +363,19 @@ impl Job<'_> {
         Ok((question, args))
     }
 
-    fn before_after(&self) -> Result<(String, bool), Failure> {
-        let (report, before) = self.simulated()?;
-        let (question, _) = self.after()?;
+    fn write_before_after(&self) -> Result<(String, bool), Failure> {
+        let (report, before) = self.simulate()?;
+        let (question, _) = self.after_question()?;
         let Self { args, form, style, terminal, .. } = *self;
         let second = Job { args, question: &question, form, style, observed: None, terminal };
-        let (later, after) = second.simulated()?;
-        let text = chart::before_after(&before, &after, &self.style);
+        let (later, after) = second.simulate()?;
+        let text = chart::draw_before_after(&before, &after, &self.style);
         Ok((text, report.partial || later.partial))
     }
 
     /// Both on a page, under the same trials.
-    fn comparison(&self) -> Result<(String, bool), Failure> {
-        let (after, _) = self.after()?;
+    fn write_comparison(&self) -> Result<(String, bool), Failure> {
+        let (after, _) = self.after_question()?;
         let first = &self.question.inputs;
         let sides = [("before", first), ("after", &after.inputs)].map(|(name, inputs)| Side {
             name: if first.topology.name == after.inputs.topology.name {
@@ -396,65 +396,67 @@ impl Job<'_> {
     }
 
     /// Every picture on a page.
-    fn page(&self) -> Result<(String, bool), Failure> {
-        let (report, focus) = self.simulated()?;
-        let explained = self.explained()?;
-        let data = PageReport::new(&self.question.inputs.topology, &report);
+    fn write_page(&self) -> Result<(String, bool), Failure> {
+        let (report, cascade) = self.simulate()?;
+        let explained = self.explain()?;
+        let data = page_report(&self.question.inputs.topology, &report);
         let command = run::command_line();
         let made = Made { command: &command, inputs: &self.question.inputs.files };
-        let page = html::diagrams(&report, &focus, &data, Some(&explained), None, &made);
+        let page = html::diagrams(&report, &cascade, &data, Some(&explained), None, &made);
         Ok((page, report.partial || explained.partial))
     }
 
     /// The review of an incident, as a page or as Markdown.
-    fn review(&self, incident: Incident) -> Result<(String, bool), Failure> {
-        let (report, mut focus) = self.simulated()?;
+    fn write_review(&self, incident: Incident) -> Result<(String, bool), Failure> {
+        let (report, mut cascade) = self.simulate()?;
         let studied = review::study(self.question, &self.args.sampling, incident, &report)?;
         let observed = self.observed.as_ref().expect("there is an incident");
         let review::Studied { replayed, advice, is_partial } = &studied;
         let command = run::command_line();
         let is_partial = report.partial || *is_partial;
-        let write = |focus: &FocusReport| {
-            let review = Review { report: &report, focus, observed, replayed, advice };
+        let write = |cascade: &CascadeReport| {
+            let review = Review { report: &report, focus: cascade, observed, replayed, advice };
             if self.form == Form::Markdown {
                 return render::review::markdown(&review, &command);
             }
-            let data = PageReport::new(&self.question.inputs.topology, &report);
+            let data = page_report(&self.question.inputs.topology, &report);
             let made = Made { command: &command, inputs: &self.question.inputs.files };
             Ok(html::review(&review, &data, &made))
         };
         // Mermaid takes so much and no more: the threshold rises until it fits.
-        while write(&focus).is_err() && focus.boxes.len() > 1 {
-            focus = self.focus(&report, focus.boxes.len() * 2 / 3);
+        while write(&cascade).is_err() && cascade.boxes.len() > 1 {
+            cascade = self.cascade_of(&report, cascade.boxes.len() * 2 / 3);
         }
-        let text = write(&focus).map_err(|error| too_large(&error))?;
+        let text = write(&cascade).map_err(|error| too_large(&error))?;
         Ok((text, is_partial))
     }
 
-    fn cascade(&self) -> Result<(String, bool), Failure> {
-        let (report, focus) = self.simulated()?;
+    fn write_cascade(&self) -> Result<(String, bool), Failure> {
+        let (report, cascade) = self.simulate()?;
         let text = match self.form {
-            Form::Dot => chart::dot(&focus),
-            Form::Mermaid => mermaid::flowchart(&focus).map_err(|error| too_large(&error))?,
-            Form::Csv => chart::cascade_csv(&focus),
+            Form::Dot => chart::cascade_dot(&cascade),
+            Form::Mermaid => {
+                mermaid::cascade_flowchart(&cascade).map_err(|error| too_large(&error))?
+            }
+            Form::Csv => chart::cascade_csv(&cascade),
             Form::Text => {
                 let PictureArgs { width, ascii, .. } = self.args.picture;
                 let to = WriteArgs { output: None, width, ascii };
                 let style = self.question.output.style(&to, self.terminal);
-                render::text::render_tree(&report, &focus, &style)
+                render::text::render_tree(&report, &cascade, &style)
             }
-            _ => chart::cascade(&focus, &self.style),
+            _ => chart::draw_cascade(&cascade, &self.style),
         };
         Ok((text, report.partial))
     }
 
-    fn timeline(&self) -> Result<(String, bool), Failure> {
-        let (report, focus) = self.simulated()?;
+    fn write_timeline(&self) -> Result<(String, bool), Failure> {
+        let (report, cascade) = self.simulate()?;
         let text = match self.form {
-            Form::Mermaid => mermaid::gantt(&report, &focus, self.observed.as_ref())
+            Form::Mermaid => mermaid::timeline_gantt(&report, &cascade, self.observed.as_ref())
                 .map_err(unable)?
                 .map_err(|error| too_large(&error))?,
-            Form::Csv => chart::timeline_csv(&report, &focus).map_err(unable)?,
+            Form::Csv => chart::timeline_csv(&report, &cascade).map_err(unable)?,
             _ => {
                 let lanes = match self.args.picture.lanes {
                     LanesArg::Team => Lanes::Team,
@@ -462,34 +464,35 @@ impl Job<'_> {
                     LanesArg::Tier => Lanes::Tier,
                 };
                 let observed = self.observed.as_ref();
-                chart::timeline(&report, &focus, lanes, observed, &self.style).map_err(unable)?
+                chart::draw_timeline(&report, &cascade, lanes, observed, &self.style)
+                    .map_err(unable)?
             }
         };
         Ok((text, report.partial))
     }
 
-    fn losses(&self) -> Result<(String, bool), Failure> {
-        let (report, _) = self.simulated()?;
+    fn write_losses(&self) -> Result<(String, bool), Failure> {
+        let (report, _) = self.simulate()?;
         let text = match self.form {
             Form::Csv => chart::losses_csv(&report),
-            _ => chart::losses(&report, &self.style),
+            _ => chart::draw_losses(&report, &self.style),
         };
         Ok((text.map_err(unable)?, report.partial))
     }
 
-    fn tornado(&self) -> Result<(String, bool), Failure> {
-        let explained = self.explained()?;
+    fn write_tornado(&self) -> Result<(String, bool), Failure> {
+        let explained = self.explain()?;
         self.args.sampling.ended(explained.partial, explained.trials)?;
         let text = match self.form {
             Form::Csv => chart::tornado_csv(&explained),
-            _ => chart::tornado(&explained, &self.style).map_err(unable)?,
+            _ => chart::draw_tornado(&explained, &self.style).map_err(unable)?,
         };
         Ok((text, explained.partial))
     }
 }
 
 /// Refuses what no kind of file can show, before anything is simulated.
-fn possible(kind: Kind, form: Form, has_incident: bool) -> Result<(), Failure> {
+fn check_form(kind: Kind, form: Form, has_incident: bool) -> Result<(), Failure> {
     let refuse = |what: &str, forms: &str| {
         Err(Failure::usage(format!("{what} cannot be written like that"))
             .help(format!("end the name of the file with {forms}")))
@@ -545,7 +548,7 @@ impl PictureArgs {
 
     #[cfg(feature = "png")]
     fn png(&self, svg: &str, style: &Style<'_>) -> Result<Vec<u8>, Failure> {
-        chart::png(svg, self.scale, style.font).map_err(|error| {
+        chart::render_png(svg, self.scale, style.font).map_err(|error| {
             Failure::usage(error.to_string()).help("lower `--scale`, or raise `--threshold`")
         })
     }

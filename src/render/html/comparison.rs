@@ -9,12 +9,12 @@ use crate::prose::comparison as said;
 use crate::prose::format;
 use crate::prose::simulation::Wording;
 use crate::report::compare::{Difference, FlowDifference, LossDifference, PairReport, SideReport};
-use crate::report::{CompareReport, FocusReport, Interval, PageReport};
+use crate::report::{CascadeReport, CompareReport, Interval, PageReport};
 
 const WORDING: Wording = Wording { name, arrow: "→" };
 
 /// A comparison as one HTML file; `focuses` are what of each side fits into a picture, in their order.
-pub fn comparison(report: &CompareReport, focuses: &[FocusReport], made: &Made<'_>) -> String {
+pub fn comparison(report: &CompareReport, focuses: &[CascadeReport], made: &Made<'_>) -> String {
     let verdicts = said::essence(report, &Wording { name: str::to_owned, arrow: "→" });
     let first = verdicts.first().map_or("There is nothing to compare.", String::as_str);
     let mut body = format!("<header>\n<h1>{}</h1>\n", sentence(first));
@@ -45,7 +45,7 @@ fn pair_sections(
     report: &CompareReport,
     pair: &PairReport,
     index: usize,
-    focuses: &[FocusReport],
+    focuses: &[CascadeReport],
 ) -> String {
     let sides = format!("{} → {}", bare(&pair.a), bare(&pair.b));
     let id =
@@ -98,7 +98,7 @@ fn picture_of(
     report: &CompareReport,
     pair: &PairReport,
     index: usize,
-    focuses: &[FocusReport],
+    focuses: &[CascadeReport],
 ) -> String {
     let of = |side: &str| {
         let place = report.sides.iter().position(|it| it.name == side)?;
@@ -107,11 +107,11 @@ fn picture_of(
     let (Some(a), Some(b)) = (of(&pair.a), of(&pair.b)) else { return String::new() };
     if pair.identical {
         return figure(
-            &chart::cascade(a, &STYLE).replace("bw-cascade-", &format!("bw-cascade-{index}-")),
+            &chart::draw_cascade(a, &STYLE).replace("bw-cascade-", &format!("bw-cascade-{index}-")),
         );
     }
     // Every picture of a page has names of its own for its title and its description.
-    let svg = chart::before_after(a, b, &STYLE);
+    let svg = chart::draw_before_after(a, b, &STYLE);
     figure(&svg.replace("bw-before-after-", &format!("bw-before-after-{index}-")))
 }
 

@@ -24,7 +24,7 @@ pub fn rank(report: &RankReport, made: &Made<'_>) -> String {
          <p id=\"bw-status\" role=\"status\"></p>\n</div>\n<main>\n",
     );
     let style = Style { size: Size::Slide, theme: Theme::Embedded, font: None };
-    let heat = figure(&chart::heatmap(report, &style));
+    let heat = figure(&chart::draw_heatmap(report, &style));
     body.push_str(&section("heat", "Which flow fails when which breaks", &heat));
     body.push_str(&section(
         "origins",

@@ -43,10 +43,10 @@ fn markup(block: &Block, id: &str, review: &Review<'_>) -> String {
         Block::Said(said) => format!("<p>{}</p>\n", sentence(said)),
         Block::List(items) | Block::Tasks(items) => list(items),
         Block::Table(rows) => table(rows, id),
-        Block::Cascade => figure(&chart::cascade(review.focus, &STYLE)),
+        Block::Cascade => figure(&chart::draw_cascade(review.focus, &STYLE)),
         Block::Timeline => {
             let Review { report, focus, observed, .. } = *review;
-            let drawn = chart::timeline(report, focus, Lanes::Team, Some(observed), &STYLE);
+            let drawn = chart::draw_timeline(report, focus, Lanes::Team, Some(observed), &STYLE);
             drawn.map_or_else(|_| String::new(), |svg| figure(&svg))
         }
     }

@@ -7,7 +7,7 @@ use crate::chart::{self, Lanes, Size, Style, Theme};
 use crate::prose::format;
 use crate::prose::simulation::{self, Wording};
 use crate::report::{
-    DependencyReport, ExplainReport, FocusReport, Interval, ObservedReport, PageReport, Report,
+    CascadeReport, DependencyReport, ExplainReport, Interval, ObservedReport, PageReport, Report,
     Spread, UnitReport, Verdict,
 };
 
@@ -22,7 +22,7 @@ pub(super) const STYLE: Style<'static> =
 /// The report of a simulation as one HTML file. All three are of the same one.
 pub fn simulated(
     report: &Report,
-    focus: &FocusReport,
+    focus: &CascadeReport,
     data: &PageReport,
     made: &Made<'_>,
 ) -> String {
@@ -32,7 +32,7 @@ pub fn simulated(
 /// The same with a tornado of what matters most, and what was observed in an incident over the timeline.
 pub fn diagrams(
     report: &Report,
-    focus: &FocusReport,
+    focus: &CascadeReport,
     data: &PageReport,
     explained: Option<&ExplainReport>,
     observed: Option<&ObservedReport>,
@@ -43,17 +43,17 @@ pub fn diagrams(
     body.push_str(&controls(report, data));
     body.push_str("<main>\n");
     body.push_str(&section("flows", "Flows", &flows(report)));
-    let cascade = figure(&chart::cascade(focus, &STYLE));
+    let cascade = figure(&chart::draw_cascade(focus, &STYLE));
     body.push_str(&section("cascade", "Who fails, and what holds", &cascade));
     body.push_str(&section("when", "When", &when(report, focus, observed)));
-    let losses = chart::losses(report, &STYLE).ok();
+    let losses = chart::draw_losses(report, &STYLE).ok();
     let losses = losses.map_or_else(String::new, |svg| figure(&svg));
     body.push_str(&section(
         "losses",
         "Orders lost",
         &(losses + &list(&simulation::worth(report, &WORDING))),
     ));
-    let tornado = explained.and_then(|it| chart::tornado(it, &STYLE).ok());
+    let tornado = explained.and_then(|it| chart::draw_tornado(it, &STYLE).ok());
     let tornado = tornado.map_or_else(String::new, |svg| figure(&svg));
     body.push_str(&section("tornado", "What matters most", &tornado));
     body.push_str(&section("services", "Services", &services(report)));
@@ -225,9 +225,9 @@ fn held(report: &Report) -> String {
     table.render().unwrap_or_default() + &more
 }
 
-fn when(report: &Report, focus: &FocusReport, observed: Option<&ObservedReport>) -> String {
+fn when(report: &Report, focus: &CascadeReport, observed: Option<&ObservedReport>) -> String {
     let course = &report.course;
-    let drawn = chart::timeline(report, focus, Lanes::Team, observed, &STYLE).ok();
+    let drawn = chart::draw_timeline(report, focus, Lanes::Team, observed, &STYLE).ok();
     let mut body = drawn.map_or_else(String::new, |svg| figure(&svg));
     let mut items = Vec::new();
     let mut add = |what: &str, spread: Option<Spread>| {

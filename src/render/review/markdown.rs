@@ -10,9 +10,9 @@ use crate::render::markdown::{code, prose};
 /// # Errors
 /// Where the cascade is too large for Mermaid: a focus of fewer boxes is wanted.
 pub fn markdown(review: &Review<'_>, command: &str) -> Result<String, mermaid::TooLarge> {
-    let cascade = mermaid::flowchart(review.focus)?;
+    let cascade = mermaid::cascade_flowchart(review.focus)?;
     // A timeline that is too large is in the table above it.
-    let gantt = mermaid::gantt(review.report, review.focus, Some(review.observed));
+    let gantt = mermaid::timeline_gantt(review.report, review.focus, Some(review.observed));
     let gantt = gantt.ok().and_then(Result::ok);
     let date = review.observed.date.as_ref().map_or_else(String::new, |date| format!("{date} · "));
     let mut parts = vec![

@@ -11,7 +11,7 @@ pub use markdown::markdown;
 
 use crate::prose::simulation::Wording;
 use crate::report::replay::IncidentReport;
-use crate::report::{AdviseReport, FocusReport, ObservedReport, Report};
+use crate::report::{AdviseReport, CascadeReport, ObservedReport, Report};
 
 /// An incident, and what was simulated of it. All are of the same topology and change.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub struct Review<'a> {
     /// The simulation.
     pub report: &'a Report,
     /// The part of it that fits into a picture.
-    pub focus: &'a FocusReport,
+    pub focus: &'a CascadeReport,
     /// What was seen, and when.
     pub observed: &'a ObservedReport,
     /// What was seen beside what the simulation finds most likely.

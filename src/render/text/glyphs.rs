@@ -2,6 +2,7 @@
 
 use super::ink::{Ink, Line};
 use crate::report::UnitReport;
+use crate::report::cascade::BoxState;
 
 /// One set of characters.
 pub(super) struct Glyphs {
@@ -98,13 +99,13 @@ impl Glyphs {
     }
 
     /// The mark of a box of a picture by its state.
-    pub(super) fn state(&self, state: &str) -> (Ink, &'static str) {
+    pub(super) fn state(&self, state: BoxState) -> (Ink, &'static str) {
         match state {
-            "origin" => (Ink::Bad, self.marks[0]),
-            "fails" => (Ink::Bad, self.marks[1]),
-            "may_fail" => (Ink::Doubtful, self.marks[2]),
-            "degrades" => (Ink::Doubtful, self.marks[3]),
-            _ => (Ink::Good, self.marks[4]),
+            BoxState::Origin => (Ink::Bad, self.marks[0]),
+            BoxState::Fails => (Ink::Bad, self.marks[1]),
+            BoxState::MayFail => (Ink::Doubtful, self.marks[2]),
+            BoxState::Degrades => (Ink::Doubtful, self.marks[3]),
+            BoxState::Holds => (Ink::Good, self.marks[4]),
         }
     }
 

@@ -3,8 +3,8 @@
 use super::ink::{Ink, Line, columns, shorten};
 use super::{Page, Style, losses, units};
 use crate::prose::{format, simulation};
-use crate::report::focus::{BoxReport, EdgeReport};
-use crate::report::{FocusReport, Report};
+use crate::report::cascade::{BoxState, CascadeBox, CascadeEdge, EdgeKind};
+use crate::report::{CascadeReport, Report};
 use crate::sort::Arrange as _;
 
 /// The longest a bar gets, and the shortest.
@@ -15,7 +15,7 @@ const NAME_LEAST: usize = 18;
 const NAME_KEPT: usize = 8;
 
 /// The cascade as lines of text, the last one with its newline. Both are of the same simulation.
-pub fn render_tree(report: &Report, focus: &FocusReport, style: &Style) -> String {
+pub fn render_tree(report: &Report, focus: &CascadeReport, style: &Style) -> String {
     let mut page = Page::new(*style);
     super::headline(&mut page, report);
     units::add(&mut page, report);
@@ -42,7 +42,7 @@ struct Row {
     came: (Ink, String),
 }
 
-fn rows(page: &Page, focus: &FocusReport) -> Vec<Row> {
+fn rows(page: &Page, focus: &CascadeReport) -> Vec<Row> {
     let tree = Tree::new(focus);
     let mut rows = Vec::new();
     // What is still to be drawn: a box, what leads to it, and what leads to those below it.
@@ -70,13 +70,13 @@ struct Tree {
 
 impl Tree {
     /// Grows from what breaks, by the strongest edge that is left.
-    fn new(focus: &FocusReport) -> Self {
+    fn new(focus: &CascadeReport) -> Self {
         let count = focus.boxes.len();
         let mut tree =
             Self { roots: Vec::new(), children: vec![Vec::new(); count], by: vec![None; count] };
         let mut is_placed = vec![false; count];
         let (origins, others): (Vec<usize>, Vec<usize>) =
-            (0..count).partition(|it| focus.boxes[*it].state == "origin");
+            (0..count).partition(|it| focus.boxes[*it].state == BoxState::Origin);
         for origin in &origins {
             is_placed[*origin] = true;
         }
@@ -98,7 +98,7 @@ impl Tree {
         tree
     }
 
-    fn grow(&mut self, focus: &FocusReport, is_placed: &mut [bool]) {
+    fn grow(&mut self, focus: &CascadeReport, is_placed: &mut [bool]) {
         loop {
             let next = focus
                 .edges
@@ -113,24 +113,24 @@ impl Tree {
         }
     }
 
-    fn edge<'a>(&self, focus: &'a FocusReport, at: usize) -> Option<&'a EdgeReport> {
+    fn edge<'a>(&self, focus: &'a CascadeReport, at: usize) -> Option<&'a CascadeEdge> {
         self.by[at].map(|edge| &focus.edges[edge])
     }
 
     /// Whether failure got through on the way to a box.
-    fn spreads(&self, focus: &FocusReport, at: usize) -> bool {
+    fn spreads(&self, focus: &CascadeReport, at: usize) -> bool {
         self.edge(focus, at).is_none_or(|edge| edge.passed >= focus.threshold)
     }
 }
 
-fn strength(one: &EdgeReport, other: &EdgeReport) -> std::cmp::Ordering {
-    let held = |it: &EdgeReport| it.held.first().map_or(0.0, |held| held.share);
+fn strength(one: &CascadeEdge, other: &CascadeEdge) -> std::cmp::Ordering {
+    let held = |it: &CascadeEdge| it.held.first().map_or(0.0, |held| held.share);
     one.passed.total_cmp(&other.passed).then(held(one).total_cmp(&held(other)))
 }
 
-fn row(page: &Page, focus: &FocusReport, tree: &Tree, at: usize, lead: String) -> Row {
+fn row(page: &Page, focus: &CascadeReport, tree: &Tree, at: usize, lead: String) -> Row {
     let it = &focus.boxes[at];
-    let (ink, mark) = page.glyphs.state(&it.state);
+    let (ink, mark) = page.glyphs.state(it.state);
     Row {
         lead,
         mark: (ink, mark),
@@ -144,32 +144,34 @@ fn row(page: &Page, focus: &FocusReport, tree: &Tree, at: usize, lead: String) -
     }
 }
 
-fn state(it: &BoxReport, focus: &FocusReport) -> String {
-    let what = match it.state.as_str() {
-        "origin" => "breaks".to_owned(),
-        "fails" | "may_fail" => format!("fails {}", format::percent(rounded(it.failed.p))),
-        "degrades" => format!("degraded {}", format::percent(rounded(it.degraded.p))),
-        _ => "holds".to_owned(),
+fn state(it: &CascadeBox, focus: &CascadeReport) -> String {
+    let what = match it.state {
+        BoxState::Origin => "breaks".to_owned(),
+        BoxState::Fails | BoxState::MayFail => {
+            format!("fails {}", format::percent(rounded(it.failed.p)))
+        }
+        BoxState::Degrades => format!("degraded {}", format::percent(rounded(it.degraded.p))),
+        BoxState::Holds => "holds".to_owned(),
     };
-    let fails = matches!(it.state.as_str(), "fails" | "may_fail");
+    let fails = matches!(it.state, BoxState::Fails | BoxState::MayFail);
     match it.first_failed_s.filter(|first| focus.has_time && fails && first.p50 > 0.0) {
         Some(first) => format!("{what} +{}", format::duration(first.p50)),
         None => what,
     }
 }
 
-fn came(page: &Page, focus: &FocusReport, edge: &EdgeReport) -> (Ink, String) {
-    let guard = edge.guard(focus.threshold);
+fn came(page: &Page, focus: &CascadeReport, edge: &CascadeEdge) -> (Ink, String) {
+    let guard = edge.strongest_guard(focus.threshold);
     let held = guard
         .map(|it| format!("{} held {}", page.name(&it.guard), format::percent(rounded(it.share))));
-    let through = match edge.kind.as_str() {
-        "runs_in" => Some("runs there".to_owned()),
-        "load" => Some("is flooded".to_owned()),
-        "degraded" => Some("lacks its answers".to_owned()),
+    let through = match edge.kind {
+        EdgeKind::RunsIn => Some("runs there".to_owned()),
+        EdgeKind::Load => Some("is flooded".to_owned()),
+        EdgeKind::Degraded => Some("lacks its answers".to_owned()),
         _ if edge.passed >= focus.threshold => {
             Some(format!("got through {}", format::percent(rounded(edge.passed))))
         }
-        _ => None,
+        EdgeKind::Call => None,
     };
     match (through, held) {
         (Some(through), Some(held)) => (Ink::Plain, format!("{through}, {held}")),
@@ -230,12 +232,12 @@ fn draw(page: &mut Page, rows: &[Row]) {
     }
 }
 
-fn legend(page: &mut Page, focus: &FocusReport) {
+fn legend(page: &mut Page, focus: &CascadeReport) {
     let [through, held] = page.glyphs.branches();
     let mut parts = vec![format!("{through} failure got through"), format!("{held} a guard held")];
     let mut left = Vec::new();
-    if focus.beyond > 0 {
-        left.push(format!("{} hit too", format::plural(focus.beyond, "service")));
+    if focus.omitted > 0 {
+        left.push(format!("{} hit too", format::plural(focus.omitted, "service")));
     }
     if focus.rarely_hit > 0 {
         let share = format::stated((focus.threshold * 1000.0).round() / 1000.0);
@@ -255,17 +257,17 @@ fn legend(page: &mut Page, focus: &FocusReport) {
 mod tests {
     use super::*;
     use crate::report::Interval;
-    use crate::report::focus::{FOCUS_SCHEMA, HeldReport};
+    use crate::report::cascade::{CASCADE_SCHEMA, GuardShare};
 
     fn interval(p: f64) -> Interval {
         Interval { p, low: p, high: p, exact: None }
     }
 
-    fn focus(boxes: &[(&str, &str, f64)], edges: &[(usize, usize, f64, f64)]) -> FocusReport {
-        let boxes = boxes.iter().enumerate().map(|(rank, (name, state, failed))| BoxReport {
+    fn focus(boxes: &[(&str, BoxState, f64)], edges: &[(usize, usize, f64, f64)]) -> CascadeReport {
+        let boxes = boxes.iter().enumerate().map(|(rank, (name, state, failed))| CascadeBox {
             name: (*name).to_owned(),
             title: None,
-            state: (*state).to_owned(),
+            state: *state,
             rank,
             hops: None,
             failed: interval(*failed),
@@ -273,20 +275,20 @@ mod tests {
             first_failed_s: None,
             failed_for_s: None,
             team: None,
-            zone: None,
+            zones: Vec::new(),
             tier: None,
             kind: None,
             flows: Vec::new(),
         });
-        let edges = edges.iter().map(|(from, to, passed, held)| EdgeReport {
+        let edges = edges.iter().map(|(from, to, passed, held)| CascadeEdge {
             from: *from,
             to: *to,
-            kind: "call".to_owned(),
+            kind: EdgeKind::Call,
             passed: *passed,
-            held: vec![HeldReport { guard: "cache".to_owned(), share: *held }],
+            held: vec![GuardShare { guard: "cache".to_owned(), share: *held }],
         });
-        FocusReport {
-            schema: FOCUS_SCHEMA.to_owned(),
+        CascadeReport {
+            schema: CASCADE_SCHEMA.to_owned(),
             topology: "shop".to_owned(),
             change: "v2".to_owned(),
             targets: vec!["db".to_owned()],
@@ -299,27 +301,27 @@ mod tests {
             boxes: boxes.collect(),
             edges: edges.collect(),
             flows: Vec::new(),
-            flows_left_out: 0,
-            beyond: 0,
+            flows_omitted: 0,
+            omitted: 0,
             rarely_hit: 0,
             untouched: 0,
         }
     }
 
-    fn shown(focus: &FocusReport, style: Style) -> String {
+    fn shown(focus: &CascadeReport, style: Style) -> String {
         let mut page = Page::new(style);
         let rows = rows(&page, focus);
         draw(&mut page, &rows);
         page.text
     }
 
-    fn shop() -> FocusReport {
+    fn shop() -> CascadeReport {
         let boxes = [
-            ("db", "origin", 1.0),
-            ("orders", "fails", 0.8),
-            ("web", "may_fail", 0.4),
-            ("catalog", "holds", 0.0),
-            ("lonely", "may_fail", 0.2),
+            ("db", BoxState::Origin, 1.0),
+            ("orders", BoxState::Fails, 0.8),
+            ("web", BoxState::MayFail, 0.4),
+            ("catalog", BoxState::Holds, 0.0),
+            ("lonely", BoxState::MayFail, 0.2),
         ];
         // A circle, a weaker way to what a stronger one leads to, and a guard.
         let edges = [
@@ -362,10 +364,12 @@ mod tests {
     #[test]
     fn a_chain_of_hundreds_still_fits() {
         let names: Vec<String> = (0..400).map(|it| format!("service-{it}")).collect();
-        let boxes: Vec<(&str, &str, f64)> = names
+        let boxes: Vec<(&str, BoxState, f64)> = names
             .iter()
             .enumerate()
-            .map(|(index, it)| (it.as_str(), if index == 0 { "origin" } else { "fails" }, 0.9))
+            .map(|(index, it)| {
+                (it.as_str(), if index == 0 { BoxState::Origin } else { BoxState::Fails }, 0.9)
+            })
             .collect();
         let edges: Vec<(usize, usize, f64, f64)> =
             (0..399).map(|it| (it, it + 1, 0.9, 0.0)).collect();

@@ -2,43 +2,47 @@
 
 use super::super::frame::{cause, services_left_out, threshold};
 use crate::prose::format;
-use crate::report::focus::{BoxReport, FocusReport};
+use crate::report::cascade::{BoxState, CascadeBox, CascadeReport};
 
 /// What happens, in a sentence without its end.
-pub(super) fn title(focus: &FocusReport) -> String {
-    let cause = cause(&focus.targets, focus.mode.as_deref(), &focus.change);
-    format!("{cause}, {}", outcome(focus))
+pub(super) fn title(cascade: &CascadeReport) -> String {
+    let cause = cause(&cascade.targets, cascade.mode.as_deref(), &cascade.change);
+    format!("{cause}, {}", outcome(cascade))
 }
 
-fn outcome(focus: &FocusReport) -> String {
-    let flow = focus.flows.iter().find(|flow| flow.critical).or(focus.flows.first());
+fn outcome(cascade: &CascadeReport) -> String {
+    let flow = cascade.flows.iter().find(|flow| flow.critical).or(cascade.flows.first());
     match flow {
-        Some(flow) if flow.failed.p >= focus.threshold => {
+        Some(flow) if flow.failed.p >= cascade.threshold => {
             format!("{} fails in {} of trials", flow.name, format::estimate(&flow.failed))
         }
         Some(flow) => {
             format!("{} is degraded in {} of trials", flow.name, format::estimate(&flow.degraded))
         }
-        None if focus.flows_left_out > 0 => {
-            format!("no order flow is hit in {} of trials or more", format::stated(focus.threshold))
+        None if cascade.flows_omitted > 0 => {
+            format!(
+                "no order flow is hit in {} of trials or more",
+                format::stated(cascade.threshold)
+            )
         }
         None => {
-            let failing = count(focus, &["fails", "may_fail"]);
+            let failing = count(cascade, &[BoxState::Fails, BoxState::MayFail]);
             format!("{} can fail", format::plural(failing, "further service"))
         }
     }
 }
 
-fn count(focus: &FocusReport, states: &[&str]) -> usize {
-    focus.boxes.iter().filter(|it| states.contains(&it.state.as_str())).count()
+fn count(cascade: &CascadeReport, states: &[BoxState]) -> usize {
+    cascade.boxes.iter().filter(|it| states.contains(&it.state)).count()
 }
 
 /// How many services are in which state.
-pub(in crate::chart) fn counts(focus: &FocusReport) -> String {
+pub(in crate::chart) fn counts(cascade: &CascadeReport) -> String {
     let mut parts = Vec::new();
-    let fails = count(focus, &["fails"]);
-    let (may, degrades) = (count(focus, &["may_fail"]), count(focus, &["degrades"]));
-    let holds = count(focus, &["holds"]);
+    let fails = count(cascade, &[BoxState::Fails]);
+    let (may, degrades) =
+        (count(cascade, &[BoxState::MayFail]), count(cascade, &[BoxState::Degrades]));
+    let holds = count(cascade, &[BoxState::Holds]);
     let services = |number: usize| format::plural(number, "service");
     if fails > 0 {
         let verb = if fails == 1 { "fails" } else { "fail" };
@@ -68,11 +72,11 @@ pub(in crate::chart) fn counts(focus: &FocusReport) -> String {
 }
 
 /// What was left out, and why.
-pub(super) fn left_out(focus: &FocusReport) -> Option<String> {
-    let share = threshold(focus);
-    let mut parts = services_left_out(focus);
-    if focus.flows_left_out > 0 {
-        let flows = format::plural(focus.flows_left_out, "order flow");
+pub(super) fn left_out(cascade: &CascadeReport) -> Option<String> {
+    let share = threshold(cascade);
+    let mut parts = services_left_out(cascade);
+    if cascade.flows_omitted > 0 {
+        let flows = format::plural(cascade.flows_omitted, "order flow");
         parts.push(format!("{flows} hit in under {share} of trials or never"));
     }
     let mut text = if parts.is_empty() {
@@ -80,7 +84,7 @@ pub(super) fn left_out(focus: &FocusReport) -> Option<String> {
     } else {
         format!("Not drawn: {}.", format::list(&parts, "and", 3))
     };
-    if let Some(asked) = focus.threshold_asked {
+    if let Some(asked) = cascade.threshold_asked {
         let asked = format::stated(asked);
         let more =
             format!("The threshold was raised from {asked} to {share} so that the picture fits.");
@@ -90,42 +94,48 @@ pub(super) fn left_out(focus: &FocusReport) -> Option<String> {
 }
 
 /// The picture in words.
-pub(super) fn description(focus: &FocusReport) -> String {
-    let mut sentences = vec![format!("{}.", counts(focus))];
-    for it in focus.boxes.iter().take(30) {
-        sentences.push(format!("{}: {}.", it.name, state(it, focus)));
+pub(super) fn description(cascade: &CascadeReport) -> String {
+    let mut sentences = vec![format!("{}.", counts(cascade))];
+    for it in cascade.boxes.iter().take(30) {
+        sentences.push(format!("{}: {}.", it.name, state(it, cascade)));
     }
-    for edge in &focus.edges {
-        if let Some(guard) = edge.guard(focus.threshold).filter(|_| sentences.len() < 60) {
+    for edge in &cascade.edges {
+        if let Some(guard) =
+            edge.strongest_guard(cascade.threshold).filter(|_| sentences.len() < 60)
+        {
             sentences.push(format!(
                 "At the call from {} to {}, {} held in {} of trials.",
-                focus.boxes[edge.to].name,
-                focus.boxes[edge.from].name,
+                cascade.boxes[edge.to].name,
+                cascade.boxes[edge.from].name,
                 guard.guard,
                 format::percent(guard.share)
             ));
         }
     }
-    sentences.extend(left_out(focus));
+    sentences.extend(left_out(cascade));
     sentences.join(" ")
 }
 
 /// What is said of a box: `fails 80% · +3 min`.
-pub(in crate::chart) fn state(it: &BoxReport, focus: &FocusReport) -> String {
-    let what = match it.state.as_str() {
-        "origin" => match focus.mode.as_deref() {
+pub(in crate::chart) fn state(it: &CascadeBox, cascade: &CascadeReport) -> String {
+    let what = match it.state {
+        BoxState::Origin => match cascade.mode.as_deref() {
             Some("down") => "goes down here".to_owned(),
             Some("slow") => "hangs here".to_owned(),
             Some("corrupt") => "wrong answers here".to_owned(),
             Some("surge") => "floods from here".to_owned(),
             _ => "change breaks here".to_owned(),
         },
-        "fails" | "may_fail" => format!("fails {}", format::percent(rounded(it.failed.p))),
-        "degrades" => format!("degraded {}", format::percent(rounded(it.degraded.p))),
-        _ => "holds".to_owned(),
+        BoxState::Fails | BoxState::MayFail => {
+            format!("fails {}", format::percent(rounded(it.failed.p)))
+        }
+        BoxState::Degrades => format!("degraded {}", format::percent(rounded(it.degraded.p))),
+        BoxState::Holds => "holds".to_owned(),
     };
-    match it.first_failed_s.filter(|_| focus.has_time && it.state != "origin") {
-        Some(first) if it.state != "degrades" && it.state != "holds" && first.p50 > 0.0 => {
+    match it.first_failed_s.filter(|_| cascade.has_time && it.state != BoxState::Origin) {
+        Some(first)
+            if !matches!(it.state, BoxState::Degrades | BoxState::Holds) && first.p50 > 0.0 =>
+        {
             format!("{what} · +{}", format::duration(first.p50))
         }
         _ => what,

@@ -5,7 +5,7 @@
 
 /// What something is painted as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(super) enum Palette {
     Paper,
     Text,
     Soft,
@@ -47,7 +47,7 @@ const HEAT: [(&str, &str); HEATS as usize] = [
     ("#5C1E04", "#FF9A52"),
 ];
 
-impl Ink {
+impl Palette {
     /// All of them.
     const ALL: [Self; 24] = [
         Self::Paper,
@@ -135,8 +135,8 @@ impl Ink {
     /// The rules that turn a picture dark, one per line.
     pub(super) fn dark_rules() -> String {
         let heats = (0..HEATS).map(Self::Heat);
-        let rule = |ink: Self| {
-            let (word, dark) = (ink.word(), ink.dark());
+        let rule = |color: Self| {
+            let (word, dark) = (color.word(), color.dark());
             format!(".bw-f-{word}{{fill:{dark}}}.bw-s-{word}{{stroke:{dark}}}\n")
         };
         Self::ALL.into_iter().chain(heats).map(rule).collect()
@@ -164,19 +164,19 @@ mod tests {
     #[test]
     fn all_text_can_be_read_on_light_and_on_dark_paper() {
         let mut pairs = vec![
-            (Ink::Text, Ink::Paper),
-            (Ink::Soft, Ink::Paper),
-            (Ink::Text, Ink::Lane),
-            (Ink::Soft, Ink::Lane),
-            (Ink::SpreadText, Ink::Paper),
-            (Ink::GuardText, Ink::Paper),
-            (Ink::OnOrigin, Ink::Origin),
-            (Ink::OnFails, Ink::Fails),
-            (Ink::OnMayFail, Ink::MayFail),
-            (Ink::OnDegrades, Ink::Degrades),
-            (Ink::OnHolds, Ink::Holds),
+            (Palette::Text, Palette::Paper),
+            (Palette::Soft, Palette::Paper),
+            (Palette::Text, Palette::Lane),
+            (Palette::Soft, Palette::Lane),
+            (Palette::SpreadText, Palette::Paper),
+            (Palette::GuardText, Palette::Paper),
+            (Palette::OnOrigin, Palette::Origin),
+            (Palette::OnFails, Palette::Fails),
+            (Palette::OnMayFail, Palette::MayFail),
+            (Palette::OnDegrades, Palette::Degrades),
+            (Palette::OnHolds, Palette::Holds),
         ];
-        pairs.extend((0..HEATS).map(|step| (Ink::on_heat(step), Ink::Heat(step))));
+        pairs.extend((0..HEATS).map(|step| (Palette::on_heat(step), Palette::Heat(step))));
         for (text, paper) in pairs {
             for contrast in
                 [contrast(text.light(), paper.light()), contrast(text.dark(), paper.dark())]
@@ -188,10 +188,11 @@ mod tests {
 
     #[test]
     fn states_keep_their_order_in_grey() {
-        let states = [Ink::Origin, Ink::Fails, Ink::MayFail, Ink::Degrades, Ink::Holds];
-        let light: Vec<f64> = states.iter().map(|ink| luminance(ink.light())).collect();
+        let states =
+            [Palette::Origin, Palette::Fails, Palette::MayFail, Palette::Degrades, Palette::Holds];
+        let light: Vec<f64> = states.iter().map(|color| luminance(color.light())).collect();
         assert!(light.windows(2).all(|pair| pair[1] > pair[0] + 0.1), "{light:?}");
-        let dark: Vec<f64> = states.iter().map(|ink| luminance(ink.dark())).collect();
+        let dark: Vec<f64> = states.iter().map(|color| luminance(color.dark())).collect();
         assert!(dark.windows(2).all(|pair| pair[1] < pair[0]), "{dark:?}");
     }
 }

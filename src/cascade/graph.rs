@@ -1,0 +1,399 @@
+//! The graph of failure between services and failure domains, with the figures of a report.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::calls::{CallOutcome, call_outcomes, flows_by_service, service_calls};
+use crate::model::Topology;
+use crate::model::topology::{DomainId, Service};
+use crate::report::cascade::{BoxState, CascadeBox, CascadeEdge, EdgeKind, GuardShare};
+use crate::report::{Interval, Report, UnitReport};
+use crate::sort::{Arrange as _, Gather as _};
+
+/// From this share of trials on, a service counts as one that fails rather than one that may fail.
+const FAILS_FROM: f64 = 0.5;
+
+/// A failure domain or a service, by its index in the topology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Node {
+    Domain(usize),
+    Service(usize),
+}
+
+/// Everything that a cascade may show.
+pub(super) struct CascadeGraph<'a> {
+    topology: &'a Topology,
+    report: &'a Report,
+    /// By service.
+    units: Vec<&'a UnitReport>,
+    origins: BTreeSet<Node>,
+    /// By dependency and caller.
+    outcomes: BTreeMap<(usize, usize), CallOutcome>,
+    /// From failing domains to what runs in them.
+    hosted: Vec<(Node, Node, f64)>,
+    /// From what surges, or is lost as a cache, to what is overloaded.
+    overloaded: Vec<(Node, Node, f64)>,
+    hops: BTreeMap<Node, usize>,
+    /// By service: the flows that run over it.
+    flows: Vec<Vec<String>>,
+}
+
+impl<'a> CascadeGraph<'a> {
+    /// Joins a topology with the report of its simulation.
+    pub(super) fn new(topology: &'a Topology, report: &'a Report) -> Self {
+        let by_name: BTreeMap<&str, &UnitReport> =
+            report.services.iter().map(|unit| (unit.name.as_str(), unit)).into_map();
+        let unit_of = |service: &Service| {
+            *by_name.get(service.name.as_str()).expect("a report of every service")
+        };
+        let targets = report.targets.iter();
+        let mut graph = Self {
+            topology,
+            report,
+            units: topology.services.iter().map(unit_of).collect(),
+            origins: targets.filter_map(|target| origin_node(topology, &target.name)).into_set(),
+            outcomes: call_outcomes(topology, report),
+            hosted: Vec::new(),
+            overloaded: Vec::new(),
+            hops: BTreeMap::new(),
+            flows: flows_by_service(topology),
+        };
+        graph.hosted = graph.find_hosted();
+        graph.overloaded = graph.find_overloaded();
+        graph.hops = graph.count_hops();
+        graph
+    }
+
+    /// Returns the figures of every service, in the order of the topology.
+    pub(super) fn units(&self) -> &[&'a UnitReport] {
+        &self.units
+    }
+
+    /// Counts how many calls each node is away from the nearest origin, over calls at which failure
+    /// arrived.
+    fn count_hops(&self) -> BTreeMap<Node, usize> {
+        let mut next: BTreeMap<Node, Vec<Node>> = BTreeMap::new();
+        for ((dependency, caller), outcome) in &self.outcomes {
+            if outcome.exposed > 0.0 {
+                next.entry(Node::Service(*dependency)).or_default().push(Node::Service(*caller));
+            }
+        }
+        for (from, to, _) in self.hosted.iter().chain(&self.overloaded) {
+            next.entry(*from).or_default().push(*to);
+        }
+        let mut hops: BTreeMap<Node, usize> = self.origins.iter().map(|node| (*node, 0)).into_map();
+        let mut queue: VecDeque<Node> = self.origins.iter().copied().collect();
+        while let Some(node) = queue.pop_front() {
+            let further = hops[&node] + 1;
+            for to in next.get(&node).into_iter().flatten() {
+                if !hops.contains_key(to) {
+                    hops.insert(*to, further);
+                    queue.push_back(*to);
+                }
+            }
+        }
+        hops
+    }
+
+    /// Returns the probability that a node fails or is degraded.
+    fn hit_share(&self, node: Node) -> f64 {
+        match node {
+            Node::Domain(_) => 1.0,
+            Node::Service(index) => self.units[index].degraded.p.max(self.units[index].failed.p),
+        }
+    }
+
+    /// Returns the probability that a node fails.
+    fn failed_share(&self, node: Node) -> f64 {
+        match node {
+            Node::Domain(_) => 1.0,
+            Node::Service(index) => self.units[index].failed.p,
+        }
+    }
+
+    /// Returns the median time of the first failure in seconds: 0 in a snapshot, infinity for what never
+    /// fails in time.
+    fn first_failed_s(&self, node: Node) -> f64 {
+        match node {
+            Node::Domain(_) => 0.0,
+            Node::Service(_) if self.report.course.kind != "time" => 0.0,
+            Node::Service(index) => {
+                self.units[index].first_failed_s.map_or(f64::INFINITY, |first| first.p50)
+            }
+        }
+    }
+
+    /// Returns what breaks, what is hit in this share of trials, and the callers whose protection held
+    /// in as many.
+    pub(super) fn reached_nodes(&self, threshold: f64) -> BTreeSet<Node> {
+        let services = (0..self.units.len()).map(Node::Service);
+        let mut reached = services.filter(|node| self.hit_share(*node) >= threshold).into_set();
+        reached.extend(self.origins.iter().copied());
+        let hit = reached.clone();
+        for ((dependency, caller), outcome) in &self.outcomes {
+            let is_held = outcome.strongest_guard() >= threshold;
+            if is_held && hit.contains(&Node::Service(*dependency)) {
+                reached.insert(Node::Service(*caller));
+            }
+        }
+        reached
+    }
+
+    /// Returns the most important nodes, at most so many, in the order of impact.
+    pub(super) fn most_important(&self, reached: &BTreeSet<Node>, most: usize) -> Vec<Node> {
+        let mut nodes: Vec<Node> = reached.iter().copied().collect();
+        let hops = |node: &Node| self.hops.get(node).copied().unwrap_or(usize::MAX);
+        let is_other = |node: &Node| !self.origins.contains(node);
+        if nodes.len() > most {
+            nodes.arrange_by(|a, b| {
+                let failed = self.failed_share(*b).total_cmp(&self.failed_share(*a));
+                let hit = self.hit_share(*b).total_cmp(&self.hit_share(*a));
+                // Of what is hit alike, the nearer comes first: so the picture hangs together.
+                let near = hops(a).cmp(&hops(b));
+                is_other(a).cmp(&is_other(b)).then(failed).then(hit).then(near).then(a.cmp(b))
+            });
+            nodes.truncate(most);
+        }
+        nodes.arrange_by(|a, b| {
+            let time = self.first_failed_s(*a).total_cmp(&self.first_failed_s(*b));
+            let often = self.failed_share(*b).total_cmp(&self.failed_share(*a));
+            let order = is_other(a).cmp(&is_other(b)).then(time);
+            order.then(hops(a).cmp(&hops(b))).then(often).then(a.cmp(b))
+        });
+        nodes
+    }
+
+    /// Returns the boxes of nodes that stand in the order of impact.
+    pub(super) fn boxes(&self, shown: &[Node], threshold: f64) -> Vec<CascadeBox> {
+        let mut rank = 0;
+        let mut boxes = Vec::with_capacity(shown.len());
+        for node in shown {
+            let is_origin = self.origins.contains(node);
+            rank += usize::from(!is_origin);
+            boxes.push(match *node {
+                Node::Domain(index) => self.domain_box(index),
+                Node::Service(index) => CascadeBox {
+                    rank: if is_origin { 0 } else { rank },
+                    hops: self.hops.get(node).copied(),
+                    ..self.service_box(index, is_origin, threshold)
+                },
+            });
+        }
+        boxes
+    }
+
+    fn domain_box(&self, index: usize) -> CascadeBox {
+        let domain = &self.topology.domains[index];
+        let certain = Interval { p: 1.0, low: 1.0, high: 1.0, exact: None };
+        CascadeBox {
+            name: domain.name.clone(),
+            title: None,
+            state: BoxState::Origin,
+            rank: 0,
+            hops: Some(0),
+            failed: certain,
+            degraded: certain,
+            first_failed_s: None,
+            failed_for_s: None,
+            team: None,
+            zones: Vec::new(),
+            tier: None,
+            kind: Some(domain.kind.clone().unwrap_or_else(|| "failure domain".to_owned())),
+            flows: Vec::new(),
+        }
+    }
+
+    fn service_box(&self, index: usize, is_origin: bool, threshold: f64) -> CascadeBox {
+        let (service, unit) = (&self.topology.services[index], self.units[index]);
+        let zone_name = |id: DomainId| self.topology.domain(id).name.clone();
+        CascadeBox {
+            name: service.name.clone(),
+            title: service.title.clone(),
+            state: if is_origin { BoxState::Origin } else { state_of(unit, threshold) },
+            rank: 0,
+            hops: None,
+            failed: unit.failed,
+            degraded: unit.degraded,
+            first_failed_s: unit.first_failed_s,
+            failed_for_s: unit.failed_for_s,
+            team: service.team.clone(),
+            zones: service_zones(service).into_iter().map(zone_name).collect(),
+            tier: service.tier,
+            kind: Some(service.kind.clone()),
+            flows: self.flows[index].clone(),
+        }
+    }
+
+    /// Returns the links between nodes that are shown, each hit in at least this share of trials.
+    pub(super) fn edges(&self, shown: &[Node], threshold: f64) -> Vec<CascadeEdge> {
+        let places: BTreeMap<Node, usize> =
+            shown.iter().enumerate().map(|(index, node)| (*node, index)).into_map();
+        let mut edges = self.call_edges(&places, threshold);
+        let is_reached = |edges: &[CascadeEdge], to: usize| {
+            let explains = |edge: &CascadeEdge| edge.passed >= threshold || !edge.held.is_empty();
+            edges.iter().any(|edge| edge.to == to && explains(edge))
+        };
+        let hosted = self.hosted.iter().map(|link| (link, EdgeKind::RunsIn));
+        let overloaded = self.overloaded.iter().map(|link| (link, EdgeKind::Load));
+        for ((from, to, share), kind) in hosted.chain(overloaded) {
+            let (Some(from), Some(to)) = (places.get(from), places.get(to)) else { continue };
+            let is_surge = kind == EdgeKind::Load && self.origins.contains(&shown[*from]);
+            // Where a box runs explains its failure only if no call does.
+            if *share >= threshold && (is_surge || !is_reached(&edges, *to)) {
+                edges.push(plain_edge(*from, *to, kind, *share));
+            }
+        }
+        for (index, node) in shown.iter().enumerate() {
+            if !self.origins.contains(node) && !is_reached(&edges, index) {
+                let from = self.degrading_nodes(*node, &places, threshold);
+                let links = from.into_iter();
+                edges.extend(
+                    links.map(|(from, share)| plain_edge(from, index, EdgeKind::Degraded, share)),
+                );
+            }
+        }
+        edges.arrange_by_key(|edge| (edge.from, edge.to));
+        edges
+    }
+
+    fn call_edges(&self, places: &BTreeMap<Node, usize>, threshold: f64) -> Vec<CascadeEdge> {
+        let mut edges = Vec::new();
+        for ((dependency, caller), outcome) in &self.outcomes {
+            let ends =
+                (places.get(&Node::Service(*dependency)), places.get(&Node::Service(*caller)));
+            let (Some(from), Some(to)) = ends else { continue };
+            if outcome.passed.max(outcome.strongest_guard()) >= threshold {
+                edges.push(CascadeEdge {
+                    held: guard_shares(&outcome.held),
+                    ..plain_edge(*from, *to, EdgeKind::Call, outcome.passed)
+                });
+            }
+        }
+        edges
+    }
+
+    /// Returns the shown dependencies whose degraded answers degrade a node, with the share of trials.
+    /// A soft call does not feel them.
+    fn degrading_nodes(
+        &self,
+        node: Node,
+        places: &BTreeMap<Node, usize>,
+        threshold: f64,
+    ) -> BTreeMap<usize, f64> {
+        let mut found = BTreeMap::new();
+        let Node::Service(index) = node else { return found };
+        let hard = service_calls(&self.topology.services[index]).filter(|call| !call.is_soft());
+        for target in hard.flat_map(|call| &call.on) {
+            let from = Node::Service(target.service.0 as usize);
+            let share = self.hit_share(from).min(self.hit_share(node));
+            if let Some(place) = places.get(&from).filter(|_| from != node && share >= threshold) {
+                found.insert(*place, share);
+            }
+        }
+        found
+    }
+
+    /// Returns links from target domains to the services in them, with the chance that these are hit.
+    fn find_hosted(&self) -> Vec<(Node, Node, f64)> {
+        let mut found = Vec::new();
+        for origin in &self.origins {
+            let Node::Domain(domain) = origin else { continue };
+            for (index, service) in self.topology.services.iter().enumerate() {
+                let mut zones = service_zones(service).into_iter();
+                if zones.any(|zone| is_within(self.topology, zone, *domain)) {
+                    let node = Node::Service(index);
+                    found.push((*origin, node, self.hit_share(node)));
+                }
+            }
+        }
+        found
+    }
+
+    /// Returns links from targets that may surge to what they call, and from caches whose loss sends all
+    /// calls on to what stands behind them, with the chance of its failure.
+    fn find_overloaded(&self) -> Vec<(Node, Node, f64)> {
+        let mut found = BTreeMap::new();
+        for target in &self.report.targets {
+            let origin = origin_node(self.topology, &target.name);
+            let Some(from @ Node::Service(index)) = origin else { continue };
+            if target.modes.contains_key("surge") {
+                let calls = service_calls(&self.topology.services[index]);
+                for called in calls.flat_map(|call| &call.on) {
+                    let to = Node::Service(called.service.0 as usize);
+                    if to != from {
+                        found.insert((from, to), self.hit_share(to));
+                    }
+                }
+            }
+        }
+        for call in self.topology.services.iter().flat_map(service_calls) {
+            let Some(cache) = call.cache.as_ref().and_then(|cache| cache.service) else { continue };
+            let from = Node::Service(cache.0 as usize);
+            for called in &call.on {
+                let to = Node::Service(called.service.0 as usize);
+                // A service whose capacity is unknown cannot be overloaded.
+                let has_limit = self.topology.service(called.service).utilization.is_some();
+                if to != from && has_limit && self.failed_share(from) > 0.0 {
+                    let share = self.failed_share(from).min(self.hit_share(to));
+                    let known = found.entry((from, to)).or_insert(share);
+                    *known = known.max(share);
+                }
+            }
+        }
+        found.into_iter().map(|((from, to), share)| (from, to, share)).collect()
+    }
+}
+
+/// Returns the state of a service that does not break itself.
+fn state_of(unit: &UnitReport, threshold: f64) -> BoxState {
+    if unit.failed.p >= FAILS_FROM {
+        BoxState::Fails
+    } else if unit.failed.p >= threshold {
+        BoxState::MayFail
+    } else if unit.degraded.p >= threshold {
+        BoxState::Degrades
+    } else {
+        BoxState::Holds
+    }
+}
+
+fn plain_edge(from: usize, to: usize, kind: EdgeKind, passed: f64) -> CascadeEdge {
+    CascadeEdge { from, to, kind, passed, held: Vec::new() }
+}
+
+/// Returns protections, strongest first.
+fn guard_shares(held: &BTreeMap<String, f64>) -> Vec<GuardShare> {
+    let share_of =
+        |(guard, share): (&String, &f64)| GuardShare { guard: guard.clone(), share: *share };
+    let mut shares: Vec<GuardShare> = held.iter().map(share_of).collect();
+    shares.arrange_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.guard.cmp(&b.guard)));
+    shares
+}
+
+fn origin_node(topology: &Topology, name: &str) -> Option<Node> {
+    let service = topology.node(name).map(|node| Node::Service(node.service.0 as usize));
+    service.or_else(|| topology.domain_id(name).map(|id| Node::Domain(id.0 as usize)))
+}
+
+/// Returns the failure domains that a service or its replicas are in.
+fn service_zones(service: &Service) -> Vec<DomainId> {
+    let replicas = service.replicas.iter().flat_map(|replicas| &replicas.domains);
+    let mut zones: Vec<DomainId> = replicas.copied().collect();
+    if zones.is_empty() {
+        zones.clone_from(&service.domains);
+    }
+    zones.sort();
+    zones.dedup();
+    zones
+}
+
+/// Returns whether a domain is another one or lies in it.
+fn is_within(topology: &Topology, inner: DomainId, outer: usize) -> bool {
+    let mut next = Some(inner);
+    while let Some(id) = next {
+        if id.0 as usize == outer {
+            return true;
+        }
+        next = topology.domain(id).within;
+    }
+    false
+}

@@ -1,0 +1,206 @@
+//! The shape of a cascade: the services that a failure reaches, and how it gets from one to the next.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Interval, Spread};
+
+/// The version of the shape of a [`CascadeReport`].
+pub const CASCADE_SCHEMA: &str = "blastwave/cascade/v1";
+
+/// The part of a simulation that fits into a picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CascadeReport {
+    /// [`CASCADE_SCHEMA`].
+    pub schema: String,
+    /// The name of the topology.
+    pub topology: String,
+    /// The name of the change.
+    pub change: String,
+    /// The names of what breaks.
+    pub targets: Vec<String>,
+    /// The mode in which every target breaks, if it is the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// The seed of all draws.
+    pub seed: u64,
+    /// The number of trials.
+    pub trials: u64,
+    /// Whether the change has a course of time; otherwise the result is a snapshot.
+    pub has_time: bool,
+    /// The least share of trials in which something is hit so that it is shown.
+    pub threshold: f64,
+    /// The threshold that was asked for, where it had to be raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold_asked: Option<f64>,
+    /// The services and failure domains that are shown, in the order of impact.
+    pub boxes: Vec<CascadeBox>,
+    /// The ways of failure between boxes, from what fails to what feels it.
+    pub edges: Vec<CascadeEdge>,
+    /// The flows that are hit, worst first.
+    pub flows: Vec<CascadeFlow>,
+    /// The number of flows that are hit in fewer trials than the threshold, or in none.
+    pub flows_omitted: usize,
+    /// The number of services that reach the threshold and are omitted for lack of room.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub omitted: usize,
+    /// The number of services that are hit in fewer trials than the threshold.
+    pub rarely_hit: usize,
+    /// The number of services that are hit in no trial.
+    pub untouched: usize,
+}
+
+/// A service or failure domain in a cascade.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CascadeBox {
+    /// Its name.
+    pub name: String,
+    /// A longer name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// How badly it is hit.
+    pub state: BoxState,
+    /// Its place in the order of impact: 0 for what breaks itself.
+    pub rank: usize,
+    /// The least number of calls between it and what breaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hops: Option<usize>,
+    /// The probability that it fails.
+    pub failed: Interval,
+    /// The probability that it is degraded or worse.
+    pub degraded: Interval,
+    /// When it first failed, over the trials in which it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_failed_s: Option<Spread>,
+    /// For how long it failed in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_for_s: Option<Spread>,
+    /// The team that owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// The failure domains that it or its replicas are in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<String>,
+    /// How much it matters, 1 most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<u32>,
+    /// The kind of service, or of failure domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The names of the flows that run over it.
+    pub flows: Vec<String>,
+}
+
+/// How badly a box is hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxState {
+    /// It breaks itself.
+    Origin,
+    /// It fails in at least half of the trials.
+    Fails,
+    /// It fails in fewer trials, but at least in the threshold's share.
+    MayFail,
+    /// It is degraded, and hardly ever fails.
+    Degrades,
+    /// A protection keeps it working.
+    Holds,
+}
+
+impl BoxState {
+    /// All states, worst first.
+    pub const ALL: [Self; 5] =
+        [Self::Origin, Self::Fails, Self::MayFail, Self::Degrades, Self::Holds];
+
+    /// Returns the name that stands in data.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::Fails => "fails",
+            Self::MayFail => "may_fail",
+            Self::Degrades => "degrades",
+            Self::Holds => "holds",
+        }
+    }
+}
+
+/// A way of failure from one box to another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CascadeEdge {
+    /// The index in `boxes` of what fails.
+    pub from: usize,
+    /// The index in `boxes` of what feels it.
+    pub to: usize,
+    /// How the two are connected.
+    pub kind: EdgeKind,
+    /// The share of trials in which failure propagated; for kinds other than calls, in which the box is
+    /// hit.
+    pub passed: f64,
+    /// The shares of trials in which protections contained it, strongest first.
+    pub held: Vec<GuardShare>,
+}
+
+impl CascadeEdge {
+    /// Returns the strongest protection if it held in at least this share of trials.
+    pub fn strongest_guard(&self, at_least: f64) -> Option<&GuardShare> {
+        self.held.first().filter(|guard| guard.share >= at_least)
+    }
+}
+
+/// How two boxes are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EdgeKind {
+    /// Failure of a dependency reaches its caller.
+    Call,
+    /// A dependency is only degraded, and degrades its caller.
+    Degraded,
+    /// A service runs in a failure domain that breaks.
+    RunsIn,
+    /// A surge, or a lost cache, overloads what is called.
+    Load,
+}
+
+impl EdgeKind {
+    /// Returns the name that stands in data.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Degraded => "degraded",
+            Self::RunsIn => "runs_in",
+            Self::Load => "load",
+        }
+    }
+}
+
+/// The share of trials in which a protection held.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GuardShare {
+    /// The protection: `fallback`, `soft`, `timeout`, `retry`, `cache`, `buffer`, `redundancy` and so on.
+    pub guard: String,
+    /// The share of trials.
+    pub share: f64,
+}
+
+/// A flow that is hit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CascadeFlow {
+    /// Its name.
+    pub name: String,
+    /// A longer name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Whether the flow is business-critical.
+    pub critical: bool,
+    /// The probability that it fails.
+    pub failed: Interval,
+    /// The probability that it is degraded or worse.
+    pub degraded: Interval,
+    /// The mean number of lost orders, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders_lost: Option<f64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
