@@ -1,6 +1,7 @@
 //! Advice: it finds a protection that was taken away, and recommends nothing that its own interval
 //! does not support.
 
+use crate::support::program;
 use blastwave::analysis::advise::{Advice, KINDS, Texts, Until, Wanted, find};
 use blastwave::analysis::{Gate, Settings, Stop, advise};
 use blastwave::diagnostic::Sources;
@@ -253,8 +254,7 @@ fn a_patch_is_written_beside_the_report_and_applies() {
     let shop = TWO_WAYS.replace("[left, right]", "[left]");
     std::fs::write(folder.path().join("shop.yaml"), shop).unwrap();
     let run = |args: &[&str]| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_blastwave"))
-            .current_dir(folder.path())
+        let output = program(folder.path())
             .args(["advise", "shop.yaml", "--break", "payments", "--trials", "64"])
             .args(args)
             .output()

@@ -1,14 +1,14 @@
 //! The HTML pages in a real browser, opened from files. Where there is none, this says so and passes.
 
+use crate::support::program;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::chromium::{Chromium, installed};
 use crate::html::page;
+use crate::support::chromium::{Chromium, installed};
 
 /// What is opened: a report of 40 services with hostile names, or one of the web shop.
 #[derive(Clone, Copy)]
@@ -42,9 +42,8 @@ fn opened(report: Report) -> Option<(Chromium, tempfile::TempDir, String)> {
 
 /// Runs a command beside the topologies.
 fn blastwave(command: &str) {
-    let output = Command::new(env!("CARGO_BIN_EXE_blastwave"))
+    let output = program(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("topologies"))
         .args(command.split(' '))
-        .current_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("topologies"))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

@@ -1,8 +1,9 @@
 //! The gate from end to end: what it says, and the status it ends with.
 
+use crate::support::program;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 const TOPOLOGY: &str = "\
 version: 1
@@ -40,8 +41,7 @@ fn check(rule: &str, more: &[&str]) -> Output {
 }
 
 fn run(folder: &Path, more: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_blastwave"))
-        .current_dir(folder)
+    program(folder)
         .args(["check", "shop.yaml", "--change", "v2.yaml", "--policy", "policy.yaml", "--quiet"])
         .args(["--trials", "1000", "--max-trials", "4000"])
         .args(more)
@@ -85,8 +85,7 @@ fn what_is_assumed_is_looked_at_by_itself_and_after_fewer_trials() {
     write("v2.yaml", CHANGE);
     let rule = "{ name: a, when: 'flows[\"order\"].failed.p > 0.9', verdict: stop }";
     write("policy.yaml", &format!("version: 1\npolicy: p\nrules:\n  - {rule}\n"));
-    let output = Command::new(env!("CARGO_BIN_EXE_blastwave"))
-        .current_dir(folder.path())
+    let output = program(folder.path())
         .args(["check", "shop.yaml", "--change", "v2.yaml", "--policy", "policy.yaml", "--quiet"])
         .args(["--trials", "3000", "--format", "json"])
         .output()

@@ -1,5 +1,6 @@
 //! The program from outside: how it ends, what it reads and writes, and what it leaves behind.
 
+use crate::support::{program, program_path};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -39,16 +40,6 @@ fn folder() -> tempfile::TempDir {
         "version: 1\nscenario: both\ntopology: shop.yaml\nchanges: [v2.yaml, v3.yaml]\n",
     );
     folder
-}
-
-/// The program in a folder, without anything of the terminal that the tests run in.
-fn program(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_blastwave"));
-    command.current_dir(folder).stdin(Stdio::null());
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
-        command.env_remove(name);
-    }
-    command
 }
 
 fn run(folder: &Path, arguments: &str) -> Output {
@@ -363,8 +354,8 @@ fn a_partial_result_says_that_it_is_one_and_how_far_it_came() {
 #[cfg(target_os = "linux")]
 fn on_a_terminal(folder: &Path, arguments: &str, no_color: bool) -> String {
     let mut command = Command::new("script");
-    let program = env!("CARGO_BIN_EXE_blastwave");
-    command.args(["-qec", &format!("'{program}' {arguments}"), "/dev/null"]);
+    let program = program_path();
+    command.args(["-qec", &format!("'{}' {arguments}", program.display()), "/dev/null"]);
     command.current_dir(folder).stdin(Stdio::null()).env("TERM", "xterm-256color");
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
         command.env_remove(name);

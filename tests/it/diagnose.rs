@@ -1,8 +1,9 @@
 //! Diagnoses: posteriors by hand, ties that are told, what to look at, and how often the trigger of a
 //! published incident is found.
 
+use crate::support::program;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use blastwave::analysis::diagnose::{Prior, Question, diagnose};
 use blastwave::analysis::{Settings, Stop};
@@ -107,11 +108,7 @@ fn stated_availability_weighs_where_it_is_asked_to() {
 }
 
 fn blastwave(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_blastwave"))
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(args)
-        .output()
-        .unwrap()
+    program(env!("CARGO_MANIFEST_DIR")).args(args).output().unwrap()
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is shipped for pipelines does what it says: the shell steps of the GitHub action, of the GitLab
 //! job and of the pre-commit hooks are run in a repository of their own.
 
+use crate::support::program_path;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -56,7 +57,7 @@ impl Repository {
 
     /// Runs a step as a runner does, with the program on the path.
     fn shell(&self, script: &str, environment: &BTreeMap<String, String>) -> Output {
-        let bin = Path::new(env!("CARGO_BIN_EXE_blastwave")).parent().unwrap();
+        let bin = program_path().parent().unwrap().to_owned();
         let old = std::env::var("PATH").unwrap();
         let path = format!("{}:{}:{old}", self.path("bin").display(), bin.display());
         let output = Command::new("bash")

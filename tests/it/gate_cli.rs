@@ -1,5 +1,6 @@
 //! The gate as pipelines use it: from the files of a diff to a verdict and its exit status.
 
+use crate::support::program;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -30,8 +31,7 @@ fn shop() -> TempDir {
 
 /// Runs `check shop.yaml`, with a list of files on standard input.
 fn check(folder: &Path, more: &[&str], list: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_blastwave"))
-        .current_dir(folder)
+    let mut child = program(folder)
         .args(["check", "shop.yaml", "--trials", "500", "--quiet"])
         .args(more)
         .stdin(Stdio::piped())
@@ -173,8 +173,8 @@ fn a_range_of_git_is_read_from_the_root_of_the_repository() {
 #[test]
 fn without_git_or_a_repository_a_range_is_an_error() {
     let folder = shop();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_blastwave"));
-    command.current_dir(folder.path()).args(["check", "shop.yaml", "--git-range", "A..B"]);
+    let mut command = program(folder.path());
+    command.args(["check", "shop.yaml", "--git-range", "A..B"]);
     let output = command.env("GIT_CEILING_DIRECTORIES", folder.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("git says:"), "{}", said(&output));

@@ -1,9 +1,10 @@
 //! What the gate writes for code hosts, and that it is what their formats ask for.
 
+use crate::support::program;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use blastwave::analysis::{self, Gate, Settings, Stop};
 use blastwave::diagnostic::Sources;
@@ -55,8 +56,7 @@ fn shop() -> TempDir {
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_blastwave"));
-    command.current_dir(folder).args(arguments).output().unwrap()
+    program(folder).args(arguments).output().unwrap()
 }
 
 fn check(folder: &Path, more: &[&str]) -> (String, Option<i32>) {

@@ -1,5 +1,6 @@
 //! The HTML report: whole, harmless whatever things are called, small, and the same each time.
 
+use crate::support::program;
 use blastwave::analysis::compare::Side;
 use blastwave::analysis::explain::Asked;
 use blastwave::analysis::rank::{By, Ranking, rank};
@@ -170,7 +171,7 @@ fn answers_without_a_page_say_so_before_anything_is_simulated() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("page.html");
     for command in ["explain", "replay"] {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_blastwave"))
+        let output = program(folder.path())
             .args([command, "not-there.yaml", "--format", "html", "-o"])
             .arg(&page)
             .output()

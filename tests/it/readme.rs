@@ -6,9 +6,9 @@
 //! `UPDATE=1 cargo test --test it readme` writes what is said now into the README: read the difference
 //! before you commit it.
 
+use crate::support::program;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use blastwave::diagnostic::Sources;
 use blastwave::load;
@@ -139,12 +139,9 @@ fn run(command: &str, place: &Path, status: &mut Option<i32>) -> String {
     let end = pipe.or(file).unwrap_or(words.len());
     let mut printed = match words[0].as_str() {
         "blastwave" => {
-            let output = Command::new(env!("CARGO_BIN_EXE_blastwave"))
+            let output = program(place)
                 .args(&words[1..end])
-                .current_dir(place)
-                .env_remove("CLICOLOR_FORCE")
                 .env("NO_COLOR", "1")
-                .stdin(Stdio::null())
                 .output()
                 .expect("the program runs");
             *status = output.status.code();

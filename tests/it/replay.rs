@@ -1,7 +1,8 @@
 //! The back-test from outside: its answer as data, and its bar.
 
+use crate::support::program;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn replay(args: &[&str]) -> Output {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies/incidents");
@@ -12,7 +13,7 @@ fn replay(args: &[&str]) -> Output {
         .collect();
     files.sort();
     assert_eq!(files.len(), 18, "sixteen that are scored and two illustrations");
-    Command::new(env!("CARGO_BIN_EXE_blastwave"))
+    program(env!("CARGO_MANIFEST_DIR"))
         .arg("replay")
         .args(&files)
         .args(["--trials", "256"])
@@ -50,8 +51,7 @@ fn a_file_that_holds_an_incident_with_its_topology_and_change_is_named_once() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let incident = "topologies/incidents/cloudflare-botmgmt-2025-11-18/incident.yaml";
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_blastwave"))
-        .current_dir(root)
+    let output = program(root)
         .args(["diagram", "--kind", "timeline", "--trials", "256", "--incident", incident, "-o"])
         .arg(folder.path().join("timeline.svg"))
         .output()

@@ -1,8 +1,8 @@
 //! Reviews of incidents: whole, honest about every miss, and those that ship are current.
 
+use crate::support::program;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// One that the simulation agrees with, one in part, one hardly.
 const SHIPPED: [&str; 3] =
@@ -14,9 +14,8 @@ fn root() -> PathBuf {
 
 /// The review of an incident in this folder.
 fn review(folder: &Path, name: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_blastwave"))
+    let output = program(folder)
         .args(["diagram", "--incident", "incident.yaml", "--trials", "1000", "-o", name])
-        .current_dir(folder)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -126,9 +125,8 @@ fn a_single_moment_has_a_review_without_a_picture_of_time() {
 #[test]
 fn markdown_needs_an_incident() {
     let folder = with_incident(HOSTILE);
-    let output = Command::new(env!("CARGO_BIN_EXE_blastwave"))
+    let output = program(folder.path())
         .args(["diagram", "incident.yaml", "--break", "a`c", "-o", "review.md"])
-        .current_dir(folder.path())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -1,0 +1,6 @@
+//! What tests share: the program as users run it, and a browser.
+
+pub(crate) mod chromium;
+mod program;
+
+pub(crate) use program::{program, program_path};
