@@ -16,7 +16,7 @@ pub use advise::advise;
 pub use compare::compare;
 pub use diagnose::diagnose;
 pub use explain::explain;
-pub use gate::{Gate, Limit, MAX_TRIALS, Measure, Unknown, affordable, check};
+pub use gate::{Assumption, Check, Gate, Limit, MAX_TRIALS, Measure};
 pub use rank::rank;
 pub use replay::replay;
 pub use simulate::{Settings, Stop, engine_obstacle, simulate, story};

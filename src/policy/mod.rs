@@ -6,9 +6,11 @@ use crate::model::decode::kind::{self, Kind};
 use crate::model::decode::read::{Field, Mapping, Problems, Shape};
 use crate::model::topology::Topology;
 use crate::sort::Arrange as _;
-use expression::{self as rule, Node};
+use expression::Node;
 
+pub mod evaluate;
 pub mod expression;
+pub mod vocabulary;
 
 /// The policy that is applied where none is named, as YAML.
 pub const DEFAULT: &str = include_str!("default-policy.yaml");
@@ -130,7 +132,7 @@ fn rule(field: &Field<'_>, file: &str, topology: Option<&Topology>) -> Option<Ru
     let when = mapping.need("when", "services.exists(s, s.tier == 1 && s.failed.p > 0.2)");
     let when = when.and_then(|field| {
         let text = field.str()?;
-        let node = rule::read(text, file, field.place(), topology, field.problems())?;
+        let node = expression::check(text, file, field.place(), topology, field.problems())?;
         Some((text.split_whitespace().collect::<Vec<_>>().join(" "), node))
     });
     let message = message.unwrap_or_else(|| Some(String::new()))?;

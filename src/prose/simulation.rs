@@ -415,13 +415,11 @@ pub(crate) fn worth(report: &Report, wording: &Wording) -> Vec<String> {
     }
     let money = total.money_lost.iter().filter(|money| money.mean > 0.0).take(3);
     parts.extend(money.map(|money| {
-        let (mean, tail) = (format::rough(money.mean), format::rough(money.p95));
+        let mean = format::rough(money.mean);
         let currency = (wording.name)(&money.currency);
-        let tail = if money.p95 > money.mean * 1.05 {
-            format!(" (1 in 20: {tail} or more)")
-        } else {
-            String::new()
-        };
+        let tail = money.p95.filter(|p95| *p95 > money.mean * 1.05);
+        let tail = tail.map(|p95| format!(" (1 in 20: {} or more)", format::rough(p95)));
+        let tail = tail.unwrap_or_default();
         format!("worth {mean} {currency} on average{tail}")
     }));
     parts

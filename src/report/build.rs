@@ -218,7 +218,7 @@ fn add_losses(
     report.exceedance = exceedance(&losses.exceedance);
     report.money_lost = value.map(|value| Money {
         mean: losses.lost.mean * value.amount,
-        p95: losses.lost.p95 * value.amount,
+        p95: Some(losses.lost.p95 * value.amount),
         currency: value.currency.clone(),
     });
     if let Some(per_rollout) = &mut report.per_rollout {
@@ -241,14 +241,6 @@ fn total_report(
     total: &Losses,
     probability: f64,
 ) -> TotalReport {
-    let mut money: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for (flow, losses) in topology.flows.iter().zip(&summary.flows) {
-        if let (Some(value), Some(losses)) = (&flow.value, losses) {
-            let sum = money.entry(&value.currency).or_default();
-            sum.0 += losses.lost.mean * value.amount;
-            sum.1 += losses.lost.p95 * value.amount;
-        }
-    }
     TotalReport {
         orders_lost: quantiles(&total.lost),
         exceedance: exceedance(&total.exceedance),
@@ -259,12 +251,33 @@ fn total_report(
             shares: of.shares.clone(),
             beyond: of.beyond,
         }),
-        money_lost: money
-            .into_iter()
-            .map(|(currency, (mean, p95))| Money { mean, p95, currency: currency.to_owned() })
-            .collect(),
+        money_lost: total_money(topology, summary, total),
         per_rollout: MeanOnly { mean: total.lost.mean * probability },
     }
+}
+
+/// Returns the money that all flows lose, by currency. A quantile of a sum is not the sum of quantiles:
+/// it is known only where all flows that count have orders of the same value.
+fn total_money(topology: &Topology, summary: &Summary, total: &Losses) -> Vec<Money> {
+    let counted: Vec<_> = topology
+        .flows
+        .iter()
+        .zip(&summary.flows)
+        .filter_map(|(flow, losses)| Some((flow.value.as_ref(), losses.as_ref()?)))
+        .collect();
+    let mut means: BTreeMap<&str, f64> = BTreeMap::new();
+    for (value, losses) in &counted {
+        if let Some(value) = value {
+            *means.entry(&value.currency).or_default() += losses.lost.mean * value.amount;
+        }
+    }
+    let common = match counted.split_first() {
+        Some(((first, _), rest)) if rest.iter().all(|(value, _)| value == first) => *first,
+        _ => None,
+    };
+    let p95 = common.map(|value| total.lost.p95 * value.amount);
+    let money = means.into_iter();
+    money.map(|(currency, mean)| Money { mean, p95, currency: currency.to_owned() }).collect()
 }
 
 fn course(context: &Context<'_>, summary: &Summary) -> CourseReport {

@@ -107,16 +107,22 @@ pub struct TestReport {
 /// A limit of the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LimitReport {
-    /// What is limited, as the user wrote it.
+    /// What is limited, in words.
     pub name: String,
+    /// The flow that is limited.
+    #[serde(default)]
+    pub flow: String,
     /// The limit.
     pub limit: f64,
-    /// The estimate.
-    pub value: f64,
+    /// The estimate; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
     /// The lower end of its interval.
-    pub low: f64,
-    /// The upper end.
-    pub high: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// The upper end; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
     /// `held`, `exceeded` or `undecided`.
     pub outcome: String,
     /// What came of it, in a sentence.

@@ -271,8 +271,9 @@ pub struct Exceedance {
 pub struct Money {
     /// The mean.
     pub mean: f64,
-    /// What 1 in 20 exceeds.
-    pub p95: f64,
+    /// What 1 in 20 exceeds; absent for a sum over flows whose orders differ in value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95: Option<f64>,
     /// Of what.
     pub currency: String,
 }

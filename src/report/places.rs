@@ -14,9 +14,9 @@ const KEPT: usize = 8;
 pub fn add_places(report: &mut Report, topology: &Topology, change: &Change, sources: &Sources) {
     let places = Places { topology, sources };
     let targets: Vec<PlaceReport> = change.targets.iter().map(|it| places.target(it)).collect();
-    let at = |figures: &mut dyn Iterator<Item = &str>| {
+    let at = |subjects: &mut dyn Iterator<Item = PlaceReport>| {
         let mut found: Vec<PlaceReport> = targets.iter().take(KEPT).cloned().collect();
-        found.extend(figures.filter_map(|name| places.subject(name)).take(KEPT));
+        found.extend(subjects.take(KEPT));
         found.dedup();
         found
     };
@@ -25,10 +25,10 @@ pub fn add_places(report: &mut Report, topology: &Topology, change: &Change, sou
     }
     let Some(verdict) = &mut report.verdict else { return };
     for it in verdict.rules.iter_mut().filter(|it| it.outcome != "held") {
-        it.at = at(&mut it.figures.iter().map(|figure| &*figure.name));
+        it.at = at(&mut it.figures.iter().filter_map(|figure| places.subject(&figure.name)));
     }
     for it in verdict.limits.iter_mut().filter(|it| it.outcome != "held") {
-        it.at = at(&mut std::iter::once(&*it.name));
+        it.at = at(&mut places.flow(&it.flow).into_iter());
     }
 }
 
@@ -58,16 +58,19 @@ impl Places<'_> {
         self.report(if is_argument { defined } else { target.place }, name)
     }
 
-    /// What a figure is about: `flows["place-order"].failed.p` is about that flow, and so is what a
-    /// limit of the command line calls `place-order ..`.
+    /// Returns the place of what a figure is about: `flows["place-order"].failed.p` is about that flow.
     fn subject(&self, figure: &str) -> Option<PlaceReport> {
-        let quoted = figure.split_once("[\"").and_then(|(_, rest)| rest.split_once("\"]"));
-        let name = quoted.map_or_else(|| figure.split(' ').next().unwrap_or_default(), |it| it.0);
-        let flow = || self.topology.flows.iter().find(|it| it.name == name).map(|it| it.place);
-        let services = &self.topology.services;
-        let service = || services.iter().find(|it| it.name == name).map(|it| it.place);
-        let place = if figure.starts_with("services") { service() } else { flow() };
-        Some(self.report(place?, name))
+        let (name, _) = figure.split_once("[\"")?.1.split_once("\"]")?;
+        if !figure.starts_with("services") {
+            return self.flow(name);
+        }
+        let service = self.topology.services.iter().find(|service| service.name == name)?;
+        Some(self.report(service.place, name))
+    }
+
+    fn flow(&self, name: &str) -> Option<PlaceReport> {
+        let flow = self.topology.flows.iter().find(|flow| flow.name == name)?;
+        Some(self.report(flow.place, name))
     }
 
     /// Where a protection would be stated: at the dependency, or at the service for its capacity.

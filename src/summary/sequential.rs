@@ -37,7 +37,8 @@ pub fn share(successes: f64, trials: u64, error: f64) -> (f64, f64) {
         return (0.0, 1.0);
     }
     let p = (successes / n).clamp(0.0, 1.0);
-    let is_in = |share: f64| evidence(successes, n, share) < -libm::log(error);
+    let (mixture, bound) = (log_mixture(successes, n), -libm::log(error));
+    let is_in = |share: f64| evidence_against(mixture, successes, n, share) < bound;
     let end = |outside: f64| {
         let (mut outside, mut inside) = (outside, p);
         for _ in 0..HALVINGS {
@@ -55,15 +56,21 @@ pub fn share(successes: f64, trials: u64, error: f64) -> (f64, f64) {
     (low, high)
 }
 
-/// The logarithm of the mixture of likelihood ratios against a share.
+/// Returns the logarithm of the mixture of likelihood ratios against a share.
 fn evidence(successes: f64, trials: f64, share: f64) -> f64 {
-    let failures = trials - successes;
+    evidence_against(log_mixture(successes, trials), successes, trials, share)
+}
+
+/// The same, where the likelihood under the mixture is known: it costs most, and is the same for all shares.
+fn evidence_against(mixture: f64, successes: f64, trials: f64, share: f64) -> f64 {
     let times = |count: f64, of: f64| if count == 0.0 { 0.0 } else { count * libm::log(of) };
+    mixture - times(successes, share) - times(trials - successes, 1.0 - share)
+}
+
+/// Returns the logarithm of the likelihood under the mixture of all shares.
+fn log_mixture(successes: f64, trials: f64) -> f64 {
     // The logarithm of Beta(1/2, 1/2) is that of pi.
-    log_beta(successes + 0.5, failures + 0.5)
-        - libm::log(std::f64::consts::PI)
-        - times(successes, share)
-        - times(failures, 1.0 - share)
+    log_beta(successes + 0.5, trials - successes + 0.5) - libm::log(std::f64::consts::PI)
 }
 
 fn log_beta(a: f64, b: f64) -> f64 {

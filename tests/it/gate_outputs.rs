@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use blastwave::analysis::{self, Gate, Settings, Stop};
+use blastwave::analysis::{Check, Gate, Settings, Stop};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::load;
@@ -289,8 +289,8 @@ fn exactly_on_the_limit_at_most_one_of_twenty_gates_proceeds() {
     let gate = Gate { policy: Some((&policy, false)), max_trials: 1600, ..Gate::default() };
     let decided = (1..=1000).map(|seed| {
         let settings = Settings { seed, stop: Stop::Trials(100), ..Settings::default() };
-        let report = analysis::check(&topology, &change, &gate, &settings, &Silent);
-        report.verdict.unwrap().decision
+        let check = Check::new(&topology, &change, &gate, &settings).unwrap();
+        check.verdict(&Silent).decision
     });
     let proceeded = decided.filter(|it| it == "proceed").count();
     assert!(proceeded <= 50, "{proceeded} of 1000 proceed though the limit is reached");

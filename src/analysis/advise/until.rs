@@ -10,7 +10,7 @@
 use super::pool::Pool;
 use super::protection::{Protection, Step};
 use super::{Estimate, SCREEN, STEPS, State};
-use crate::analysis::gate::{Gate, check};
+use crate::analysis::gate::{Check, Gate};
 use crate::analysis::{Settings, Stop};
 use crate::engine::Silent;
 use crate::engine::parallel;
@@ -194,9 +194,9 @@ impl Search<'_> {
         let gate = Gate { max_trials, ..self.until.gate };
         let stop = Stop::Trials(self.until.first_look);
         let settings = Settings { seed, stop, ..*self.pool.settings };
-        check(&topology, &change, &gate, &settings, &Silent)
-            .verdict
-            .expect("a check gives a verdict")
+        Check::new(&topology, &change, &gate, &settings)
+            .expect("protections do not make rules more expensive")
+            .verdict(&Silent)
     }
 
     /// The steps of a set, each once.

@@ -15,7 +15,7 @@ use crate::model::{Seconds, Share, Topology};
 
 /// How to take protections that are not stated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unknown {
+pub enum Assumption {
     /// At their worst for rules and limits that stop; as stated for the others.
     #[default]
     Worst,
@@ -25,7 +25,7 @@ pub enum Unknown {
     Best,
 }
 
-impl Unknown {
+impl Assumption {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,18 +37,18 @@ impl Unknown {
 }
 
 /// The topology with what it does not state at its worst or best.
-pub(super) fn assume(topology: &Topology, unknown: Unknown) -> Cow<'_, Topology> {
+pub(super) fn assume(topology: &Topology, unknown: Assumption) -> Cow<'_, Topology> {
     let changes = match unknown {
-        Unknown::Stated => false,
-        Unknown::Worst => topology.services.iter().any(|it| it.utilization.is_none()),
-        Unknown::Best => true,
+        Assumption::Stated => false,
+        Assumption::Worst => topology.services.iter().any(|it| it.utilization.is_none()),
+        Assumption::Best => true,
     };
     if !changes {
         return Cow::Borrowed(topology);
     }
     let mut assumed = topology.clone();
     for service in &mut assumed.services {
-        if unknown == Unknown::Worst {
+        if unknown == Assumption::Worst {
             let promised = service
                 .replicas
                 .as_ref()

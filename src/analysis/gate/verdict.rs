@@ -1,9 +1,10 @@
 //! From what came of the rules to the verdict, in words.
 
-use super::evaluate::Compared;
-use super::value::Truth;
-use super::{Asked, Gate, Measure, Unknown, diff};
+use super::rules::RuleState;
+use super::{Assumption, Gate, Limit, Measure, diff};
+use crate::model::Topology;
 use crate::policy::Severity;
+use crate::policy::evaluate::{Comparison, Ternary};
 use crate::report::{FigureReport, LimitReport, PolicyReport, RuleReport, TestReport, Verdict};
 use crate::sort::Arrange as _;
 
@@ -15,25 +16,31 @@ const HELD: &str = "held";
 const UNDECIDED: &str = "undecided";
 
 pub(super) fn verdict(
+    topology: &Topology,
     gate: &Gate<'_>,
-    asked: &[Asked],
+    rules: &[RuleState],
     is_partial: bool,
     test: Option<TestReport>,
 ) -> Verdict {
-    let (limits, rules) = asked.split_at(gate.limits.len());
-    let is = |it: &Asked, wanted: Truth| it.found.as_ref().is_some_and(|it| it.truth == wanted);
-    let fired = |severity| asked.iter().any(|it| is(it, Truth::Yes) && it.rule.verdict == severity);
+    let all = rules;
+    let (limits, rules) = rules.split_at(gate.limits.len());
+    let is = |it: &RuleState, wanted: Ternary| it.result() == wanted;
+    let fired =
+        |severity| all.iter().any(|it| is(it, Ternary::True) && it.rule.verdict == severity);
     let doubt = gate.diff.and_then(diff::doubt);
     let undecided = is_partial
         || doubt.is_some()
-        || asked.iter().any(|it| !is(it, Truth::Yes) && !is(it, Truth::No));
+        || all.iter().any(|it| !is(it, Ternary::True) && !is(it, Ternary::False));
     let decision = match () {
         () if fired(Severity::Stop) => "stop",
         () if undecided || fired(Severity::Caution) => "caution",
         () => "proceed",
     };
-    let mut limit_reports: Vec<LimitReport> =
-        limits.iter().zip(gate.limits).map(|(it, limit)| limit_report(it, limit.at_most)).collect();
+    let mut limit_reports: Vec<LimitReport> = limits
+        .iter()
+        .zip(gate.limits)
+        .map(|(it, limit)| limit_report(it, limit, topology))
+        .collect();
     let mut rule_reports: Vec<RuleReport> = rules.iter().map(rule_report).collect();
     for ((it, report), limit) in limits.iter().zip(&mut limit_reports).zip(gate.limits) {
         report.reason = limit_reason(it, report, limit.measure);
@@ -53,7 +60,7 @@ pub(super) fn verdict(
     let harmless = gate.diff.and_then(diff::harmless);
     said.extend(harmless.map(|text| (4, text)));
     // Held rules say nothing one by one; held limits were asked about.
-    let held = rules.iter().filter(|it| is(it, Truth::No)).count();
+    let held = rules.iter().filter(|it| is(it, Ternary::False)).count();
     said.retain(|(_, text)| !text.is_empty());
     said.arrange_by_key(|(rank, _)| *rank);
     let mut reasons: Vec<String> = said.into_iter().map(|(_, text)| text).collect();
@@ -92,34 +99,34 @@ fn policy_reason(name: &str, is_default: bool, held: usize, all: usize) -> Strin
 }
 
 /// Worst first; what could not be told may yet weigh as much as its rule does.
-fn rank(it: &Asked) -> u8 {
-    match (it.found.as_ref().map(|it| it.truth), it.rule.verdict) {
-        (Some(Truth::Yes), Severity::Stop) => 0,
-        (Some(Truth::Yes), Severity::Caution) => 2,
-        (Some(Truth::No), _) => 4,
+fn rank(it: &RuleState) -> u8 {
+    match (it.result(), it.rule.verdict) {
+        (Ternary::True, Severity::Stop) => 0,
+        (Ternary::True, Severity::Caution) => 2,
+        (Ternary::False, _) => 4,
         (_, Severity::Stop) => 1,
         (_, Severity::Caution) => 3,
     }
 }
 
-fn outcome(it: &Asked) -> &'static str {
-    match it.found.as_ref().map(|it| it.truth) {
-        Some(Truth::Yes) => FIRED,
-        Some(Truth::No) => HELD,
-        _ => UNDECIDED,
+fn outcome(it: &RuleState) -> &'static str {
+    match it.result() {
+        Ternary::True => FIRED,
+        Ternary::False => HELD,
+        Ternary::Undetermined | Ternary::NoData => UNDECIDED,
     }
 }
 
-fn limit_report(it: &Asked, at_most: f64) -> LimitReport {
-    let compared = it.found.as_ref().and_then(|it| it.compared.first());
-    let (value, low, high) = compared
-        .map_or((0.0, 0.0, f64::MAX), |it| (it.figure.value, it.figure.low, it.figure.high));
+fn limit_report(it: &RuleState, limit: &Limit, topology: &Topology) -> LimitReport {
+    let compared = it.evaluation.as_ref().and_then(|it| it.comparisons.first());
+    let figure = compared.map(|it| &it.figure);
     LimitReport {
         name: it.rule.name.clone(),
-        limit: at_most,
-        value,
-        low,
-        high: high.min(f64::MAX),
+        flow: topology.flows[limit.flow as usize].name.clone(),
+        limit: limit.at_most,
+        value: figure.map(|it| it.value),
+        low: figure.map(|it| it.low),
+        high: figure.map(|it| it.high).filter(|high| high.is_finite()),
         outcome: match outcome(it) {
             FIRED => "exceeded",
             other => other,
@@ -130,17 +137,17 @@ fn limit_report(it: &Asked, at_most: f64) -> LimitReport {
     }
 }
 
-fn rule_report(it: &Asked) -> RuleReport {
-    let found = it.found.as_ref();
-    let truth = found.map_or(Truth::Open, |it| it.truth);
-    let mut figures: Vec<&Compared> = found.iter().flat_map(|it| &it.compared).collect();
+fn rule_report(it: &RuleState) -> RuleReport {
+    let found = it.evaluation.as_ref();
+    let result = it.result();
+    let mut figures: Vec<&Comparison> = found.iter().flat_map(|it| &it.comparisons).collect();
     // Those that agree with the outcome explain it; among them the nearest to the limit, or furthest
     // beyond it.
     figures.arrange_by(|a, b| {
-        let agrees = |it: &Compared| it.truth != truth;
-        let beyond = |it: &Compared| {
+        let agrees = |it: &Comparison| it.result != result;
+        let beyond = |it: &Comparison| {
             let gap = (it.figure.value - it.limit) / it.limit.abs().max(1e-9);
-            if matches!(it.sign, "<" | "<=") { gap } else { -gap }
+            if matches!(it.operator, "<" | "<=") { gap } else { -gap }
         };
         agrees(a).cmp(&agrees(b)).then_with(|| beyond(a).total_cmp(&beyond(b)))
     });
@@ -153,8 +160,8 @@ fn rule_report(it: &Asked) -> RuleReport {
         outcome: outcome(it).to_owned(),
         message: it.rule.message.clone(),
         when: it.rule.text.clone(),
-        missing: match truth {
-            Truth::Missing | Truth::Open => found
+        missing: match result {
+            Ternary::NoData | Ternary::Undetermined => found
                 .iter()
                 .flat_map(|it| it.missing.iter().take(FIGURES))
                 .map(ToString::to_string)
@@ -170,18 +177,18 @@ fn rule_report(it: &Asked) -> RuleReport {
     }
 }
 
-fn figure_report(it: &Compared) -> FigureReport {
+fn figure_report(it: &Comparison) -> FigureReport {
     let finite = |value: f64| value.clamp(f64::MIN, f64::MAX);
     FigureReport {
         name: it.figure.figure.as_deref().unwrap_or_default().to_owned(),
         value: finite(it.figure.value),
         low: finite(it.figure.low),
         high: it.figure.high.is_finite().then_some(it.figure.high),
-        comparison: it.sign.to_owned(),
+        comparison: it.operator.to_owned(),
         limit: finite(it.limit),
-        outcome: match it.truth {
-            Truth::Yes => "true",
-            Truth::No => "false",
+        outcome: match it.result {
+            Ternary::True => "true",
+            Ternary::False => "false",
             _ => UNDECIDED,
         }
         .to_owned(),
@@ -250,22 +257,17 @@ fn number(value: f64, is_share: bool) -> String {
     format!("{text}{unit}")
 }
 
-fn limit_reason(it: &Asked, limit: &LimitReport, measure: Measure) -> String {
-    let show = |value: f64| {
-        if value >= f64::MAX {
-            "any number".to_owned()
-        } else {
-            number(value, measure == Measure::Failed)
-        }
-    };
-    let (low, high) = (show(limit.low), show(limit.high));
-    let (value, at_most) = (show(limit.value), show(limit.limit));
+fn limit_reason(it: &RuleState, limit: &LimitReport, measure: Measure) -> String {
+    let show = |value: f64| number(value, measure == Measure::Failed);
+    let show_known = |value: Option<f64>| value.map_or_else(|| "any number".to_owned(), show);
+    let (low, high) = (show(limit.low.unwrap_or(0.0)), show_known(limit.high));
+    let (value, at_most) = (show_known(limit.value), show(limit.limit));
     let figure = format!("{}: {value} ({low} to {high})", limit.name);
-    let taken = if it.unknown == Unknown::Stated { "" } else { at(it.unknown.as_str()) };
+    let taken = if it.unknown == Assumption::Stated { "" } else { at(it.unknown.as_str()) };
     match limit.outcome.as_str() {
         "exceeded" => format!("{figure}, over the limit of {at_most}{taken}"),
         HELD => format!("{figure}, within the limit of {at_most}{taken}"),
-        _ => match it.found.as_ref().and_then(|found| found.missing.first()) {
+        _ => match it.evaluation.as_ref().and_then(|found| found.missing.first()) {
             Some(why) => format!("{}: undecided: {why}", limit.name),
             None => {
                 format!("{figure}, too close to the limit of {at_most} to tell: undecided{taken}")

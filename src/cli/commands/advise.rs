@@ -13,7 +13,7 @@ use crate::cli::output::Output;
 use crate::cli::run::SimulationRequest;
 use crate::cli::terminal::Terminal;
 use blastwave::analysis::advise::{Advice, Texts, Until, Wanted};
-use blastwave::analysis::{self, Gate, Stop};
+use blastwave::analysis::{self, Check, Gate, Stop};
 use blastwave::diagnostic::{SourceId, Sources};
 use blastwave::load;
 use blastwave::model::Costs;
@@ -145,7 +145,9 @@ pub(crate) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
         ..Gate::default()
     };
     let inputs = &question.inputs;
-    if let Err(diagnostics) = analysis::affordable(&inputs.topology, &inputs.change, &gate) {
+    if let Err(diagnostics) =
+        Check::new(&inputs.topology, &inputs.change, &gate, &question.settings)
+    {
         return Err(Failure::Input { diagnostics, sources });
     }
     let until = policy.is_some().then_some(Until { gate, first_look: FIRST_LOOK });

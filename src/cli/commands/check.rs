@@ -12,13 +12,13 @@ use crate::cli::run::SimulationRequest;
 use crate::cli::terminal::Terminal;
 use crate::cli::values;
 use crate::cli::{inputs, limits};
-use blastwave::analysis::{self, Gate, MAX_TRIALS, Stop, Unknown};
+use blastwave::analysis::{Assumption, Check, Gate, MAX_TRIALS, Stop};
 use blastwave::diagnostic::{Code, Diagnostic, Label, Place, Sources};
 use blastwave::load;
 use blastwave::model::Topology;
 use blastwave::policy;
 use blastwave::policy::Policy;
-use blastwave::policy::expression as rule;
+use blastwave::policy::expression::parse_timestamp;
 use blastwave::render;
 use blastwave::report::{self, PlaceReport, Report};
 
@@ -126,9 +126,9 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
             .map(|(policy, is_default)| (policy, *is_default)),
         limits: if is_asked { &limits } else { &[] },
         unknown: match args.gate.unknown {
-            UnknownArg::Worst => Unknown::Worst,
-            UnknownArg::Stated => Unknown::Stated,
-            UnknownArg::Best => Unknown::Best,
+            UnknownArg::Worst => Assumption::Worst,
+            UnknownArg::Stated => Assumption::Stated,
+            UnknownArg::Best => Assumption::Best,
         },
         now: args.gate.now,
         baseline: baseline.as_ref(),
@@ -137,12 +137,11 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
         diff: inputs.diff.as_ref(),
         max_trials: args.gate.max_trials.unwrap_or(MAX_TRIALS),
     };
-    if let Err(diagnostics) = analysis::affordable(&inputs.topology, &inputs.change, &gate) {
-        return Err(Failure::Input { diagnostics, sources });
-    }
-    let mut report = question.simulate(&args.sampling, |progress| {
-        analysis::check(&inputs.topology, &inputs.change, &gate, &question.settings, progress)
-    })?;
+    let check = match Check::new(&inputs.topology, &inputs.change, &gate, &question.settings) {
+        Ok(check) => check,
+        Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
+    };
+    let mut report = question.simulate(&args.sampling, |progress| check.run(progress))?;
     if let (Some((policy, false)), Some(verdict)) = (&policy, &mut report.verdict) {
         for (report, rule) in verdict.rules.iter_mut().zip(&policy.rules) {
             let label = Label { place: rule.when.place, text: String::new() };
@@ -289,7 +288,7 @@ pub(crate) fn moment_or_clock(text: &str) -> Result<f64, String> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         return Ok(since.map_or(0.0, |since| since.as_secs_f64().floor()));
     }
-    rule::moment(text).ok_or_else(|| {
+    parse_timestamp(text).ok_or_else(|| {
         "not a time; write for example `2026-12-18`, `2026-12-18T16:00:00+01:00`, or `clock`"
             .to_owned()
     })

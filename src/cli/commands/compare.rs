@@ -236,7 +236,11 @@ fn read(args: &CompareArgs, sources: &mut Sources) -> Result<Read, Vec<Diagnosti
 /// Where things are given their names.
 const DEFINES: [&str; 3] = ["services", "failure_domains", "flows"];
 /// Where they are referred to by them.
-const REFERS: [&str; 10] = [
+const REFERS: [&str; 14] = [
+    "targets",
+    "target",
+    "caller",
+    "watches",
     "service",
     "domain",
     "domains",
@@ -307,5 +311,18 @@ mod tests {
         assert_eq!(shown.matches("\"hard/read\"").count(), 1, "{shown}");
         assert_eq!(shown.matches("\"soft\"").count(), 2, "{shown}");
         assert!(renamed.contains("soft"));
+    }
+
+    #[test]
+    fn a_change_is_renamed_too() {
+        let mut sources = Sources::default();
+        let text = "targets: [pay, pay/card]\nactions:\n  - { at: 5m, action: bypass, target: pay, caller: pay }\n";
+        let mut document = load::parse("c.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
+        let renames = [["pay".to_owned(), "till".to_owned()]];
+        rename_all(&mut document.root, "", &renames, &mut BTreeSet::new());
+        let shown = format!("{:?}", document.root);
+        assert_eq!(shown.matches("\"till\"").count(), 3, "{shown}");
+        assert_eq!(shown.matches("\"till/card\"").count(), 1, "{shown}");
+        assert!(!shown.contains("\"pay"), "{shown}");
     }
 }

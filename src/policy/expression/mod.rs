@@ -1,40 +1,40 @@
 //! The conditions of a policy: CEL, the Common Expression Language, checked before anything is run.
 //!
-//! The `cel` crate reads the text. [`read()`] turns its tree into a [`Node`], in which every name,
-//! field and type is known to be right, and which is evaluated where the figures are. Of CEL there
-//! are all operators, `has`, `size`, `in`, the macros `exists`, `all`, `exists_one`, `filter` and
-//! `map`, the texts' `startsWith`, `endsWith` and `contains`, and `timestamp` and `duration` with the
-//! accessors of timestamps. Numbers are one type: `1 / 2` is 0.5, and `500 < 500.5`.
+//! The `cel` crate parses the text. [`check()`] turns its tree into a [`Node`], in which every name,
+//! field and type is known to be right. Of CEL there are all operators, `has`, `size`, `in`, the macros
+//! `exists`, `all`, `exists_one`, `filter` and `map`, `startsWith`, `endsWith` and `contains` of texts,
+//! and `timestamp` and `duration` with the accessors of timestamps. Numbers are one type: `1 / 2` is
+//! 0.5, and `500 < 500.5`.
 //!
 //! **Invariant:** the work is bounded: [`TEXT_MAX`] bytes, [`DEPTH_MAX`] levels, [`MACROS_MAX`] macros
 //! inside one another; the evaluation counts its steps.
 
-mod places;
-mod read;
-mod types;
+mod check;
+mod source_map;
 
-pub use read::moment;
-pub(crate) use read::read;
+pub(crate) use check::check;
+pub use check::parse_timestamp;
 
+use super::vocabulary::{Field, Variable};
 use crate::diagnostic::Place;
 
-/// How long a condition may be, in bytes.
+/// The longest condition, in bytes.
 pub const TEXT_MAX: usize = 4096;
-/// How deeply brackets and operators may be nested.
+/// The deepest nesting of brackets and operators.
 pub const DEPTH_MAX: usize = 32;
-/// How many macros may stand inside one another.
+/// The deepest nesting of macros: their work multiplies.
 pub const MACROS_MAX: usize = 3;
 
 /// A part of a condition, and where it is written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// What it is.
+    /// The part.
     pub expr: Expr,
-    /// Where.
+    /// Its place in the file.
     pub place: Place,
 }
 
-/// What a part of a condition is.
+/// The kinds of expressions.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// `true`, `false`.
@@ -43,52 +43,54 @@ pub enum Expr {
     Number(f64),
     /// A text.
     Text(String),
-    /// A moment, in seconds since 1970.
-    Moment(f64),
+    /// A timestamp, in seconds since 1970.
+    Timestamp(f64),
     /// A duration, in seconds.
-    Span(f64),
+    Duration(f64),
     /// A list.
     List(Vec<Node>),
-    /// A variable, of the result or of a macro.
-    Name(String),
+    /// A variable of the language.
+    Variable(Variable),
+    /// The item of a macro, by the name that the macro gives it.
+    Binding(String),
     /// A field of a record.
-    Field(Box<Node>, &'static str),
+    Select(Box<Node>, Field),
     /// Whether a field is known.
-    Has(Box<Node>, &'static str),
-    /// An item of a list by its number, or of a mapping by its name.
-    Item(Box<Node>, Box<Node>),
-    /// Not.
+    Has(Box<Node>, Field),
+    /// An item of a list by its number, or of a map by its name.
+    Index(Box<Node>, Box<Node>),
+    /// `!`.
     Not(Box<Node>),
-    /// Minus.
-    Minus(Box<Node>),
-    /// Two, and what is between them.
-    Two(Operator, Box<[Node; 2]>),
-    /// A condition and what holds if it is true, or if not.
-    If(Box<[Node; 3]>),
-    /// How many items, or letters.
+    /// `-` before a number or a duration.
+    Negate(Box<Node>),
+    /// An operator between two operands.
+    Binary(Operator, Box<[Node; 2]>),
+    /// `condition ? then : otherwise`.
+    Conditional(Box<[Node; 3]>),
+    /// The number of items of a list, or of letters of a text.
     Size(Box<Node>),
-    /// A part of a moment, so many seconds east of Greenwich.
-    Part(Part, Box<Node>, f64),
+    /// A part of a timestamp at an offset from UTC, in seconds east of Greenwich.
+    Accessor(Accessor, Box<Node>, f64),
     /// A macro.
     Macro(Box<Macro>),
 }
 
-/// What stands between two operands.
+/// The operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the words say it")]
+#[expect(missing_docs, reason = "they are named as in CEL")]
 pub enum Operator {
     And,
     Or,
-    Equal,
-    Unequal,
-    Less,
-    AtMost,
-    More,
-    AtLeast,
-    Plus,
-    Minus,
-    Times,
-    By,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    Add,
+    Sub,
+    Mul,
+    Div,
     Modulo,
     In,
     StartsWith,
@@ -97,21 +99,21 @@ pub enum Operator {
 }
 
 impl Operator {
-    /// As it is written.
+    /// Returns the operator as it is written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::And => "&&",
             Self::Or => "||",
-            Self::Equal => "==",
-            Self::Unequal => "!=",
-            Self::Less => "<",
-            Self::AtMost => "<=",
-            Self::More => ">",
-            Self::AtLeast => ">=",
-            Self::Plus => "+",
-            Self::Minus => "-",
-            Self::Times => "*",
-            Self::By => "/",
+            Self::Eq => "==",
+            Self::Ne => "!=",
+            Self::Lt => "<",
+            Self::Le => "<=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
             Self::Modulo => "%",
             Self::In => "in",
             Self::StartsWith => "startsWith",
@@ -120,16 +122,16 @@ impl Operator {
         }
     }
 
-    /// Whether it compares, with yes or no for an answer.
+    /// Whether it compares two values and gives a yes or no.
     pub fn is_comparison(self) -> bool {
-        use Operator::{AtLeast, AtMost, Equal, Less, More, Unequal};
-        matches!(self, Equal | Unequal | Less | AtMost | More | AtLeast)
+        use Operator::{Eq, Ge, Gt, Le, Lt, Ne};
+        matches!(self, Eq | Ne | Lt | Le | Gt | Ge)
     }
 }
 
-/// A part of a moment.
+/// The accessors of timestamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Accessor {
     /// The year.
     FullYear,
     /// The month, from 0.
@@ -146,33 +148,33 @@ pub enum Part {
     Minutes,
 }
 
-/// What is asked of every item of a list.
+/// A macro: a condition or an expression over every item of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Macro {
-    /// What comes of the answers.
+    /// Which macro.
     pub kind: MacroKind,
     /// The list.
     pub list: Node,
-    /// What an item is called.
+    /// The name of an item in `body`.
     pub name: String,
-    /// What is asked of it.
+    /// The expression that is evaluated for each item.
     pub body: Node,
-    /// Of a `map` with a condition: what becomes of an item; the body is then the condition.
+    /// Of a `map` with a condition: the expression of the result; `body` is then the condition.
     pub then: Option<Node>,
 }
 
-/// What comes of the answers.
+/// The macros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MacroKind {
-    /// Yes for at least one.
+    /// Yes if it holds for at least one item.
     Exists,
-    /// Yes for all.
+    /// Yes if it holds for all items.
     All,
-    /// Yes for exactly one.
+    /// Yes if it holds for exactly one item.
     ExistsOne,
-    /// The items with yes.
+    /// The items for which it holds.
     Filter,
-    /// The answers.
+    /// The results for all items.
     Map,
 }
 
@@ -184,27 +186,64 @@ impl Node {
             Expr::Bool(_)
             | Expr::Number(_)
             | Expr::Text(_)
-            | Expr::Moment(_)
-            | Expr::Span(_)
-            | Expr::Name(_) => {}
+            | Expr::Timestamp(_)
+            | Expr::Duration(_)
+            | Expr::Variable(_)
+            | Expr::Binding(_) => {}
             Expr::List(items) => items.iter().for_each(|it| it.walk(visit)),
-            Expr::Field(of, _)
+            Expr::Select(of, _)
             | Expr::Has(of, _)
             | Expr::Not(of)
-            | Expr::Minus(of)
+            | Expr::Negate(of)
             | Expr::Size(of)
-            | Expr::Part(_, of, _) => of.walk(visit),
-            Expr::Item(of, at) => {
+            | Expr::Accessor(_, of, _) => of.walk(visit),
+            Expr::Index(of, at) => {
                 of.walk(visit);
                 at.walk(visit);
             }
-            Expr::Two(_, both) => both.iter().for_each(|it| it.walk(visit)),
-            Expr::If(parts) => parts.iter().for_each(|it| it.walk(visit)),
+            Expr::Binary(_, both) => both.iter().for_each(|it| it.walk(visit)),
+            Expr::Conditional(parts) => parts.iter().for_each(|it| it.walk(visit)),
             Expr::Macro(it) => {
                 it.list.walk(visit);
                 it.body.walk(visit);
                 it.then.iter().for_each(|then| then.walk(visit));
             }
+        }
+    }
+
+    /// Whether the condition names a variable for which `wanted` holds.
+    pub fn mentions(&self, wanted: impl Fn(Variable) -> bool) -> bool {
+        let mut found = false;
+        self.walk(&mut |node| {
+            found |= matches!(&node.expr, Expr::Variable(variable) if wanted(*variable));
+        });
+        found
+    }
+
+    /// Returns whether the condition is purely existential: it asks whether some item is so, never
+    /// whether all or none are. A false negative then needs only one missed interval, so the error
+    /// budget is split per place of comparison, not per item.
+    pub fn is_existential(&self) -> bool {
+        let mut only = true;
+        self.walk(&mut |node| {
+            only &= match &node.expr {
+                Expr::Macro(it) => it.kind == MacroKind::Exists,
+                Expr::Not(_) | Expr::Conditional(_) | Expr::Size(_) => false,
+                Expr::Binary(Operator::Eq | Operator::Ne | Operator::In, both) => {
+                    !both.iter().any(Self::may_be_bool)
+                }
+                _ => true,
+            };
+        });
+        only
+    }
+
+    /// Whether the part may be a yes or no.
+    fn may_be_bool(&self) -> bool {
+        match &self.expr {
+            Expr::Binary(operator, _) => operator.is_comparison(),
+            Expr::Bool(_) | Expr::Not(_) | Expr::Macro(_) | Expr::Conditional(_) => true,
+            _ => false,
         }
     }
 }

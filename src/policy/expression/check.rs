@@ -1,4 +1,4 @@
-//! From the text of a condition to its checked tree: everything wrong is reported with its place.
+//! Checks a condition: from its text to a tree of known types, or to diagnostics with their places.
 
 use std::rc::Rc;
 
@@ -7,24 +7,24 @@ use cel::parser::{Expression, Parser};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::places::Places;
-use super::types::{Names, Record, Type, VARIABLES};
-use super::{DEPTH_MAX, Expr, MACROS_MAX, Macro, MacroKind, Node, Operator, Part, TEXT_MAX};
+use super::source_map::SourceMap;
+use super::{Accessor, DEPTH_MAX, Expr, MACROS_MAX, Macro, MacroKind, Node, Operator, TEXT_MAX};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::Topology;
 use crate::model::decode::read::{Problems, ticked};
 use crate::model::units::parse_duration;
+use crate::policy::vocabulary::{MapKind, RecordType, Type, Variable};
 
-/// Reads a condition; with a topology, flows and services that it names must be there.
-pub(crate) fn read(
+/// Checks a condition. With a topology, the flows and services that it names must be there.
+pub(crate) fn check(
     text: &str,
     file: &str,
     whole: Place,
     topology: Option<&Topology>,
     problems: &Problems,
 ) -> Option<Node> {
-    let places = Places::new(text, file, whole);
-    if let Some((code, message, help)) = too_large(text) {
+    let source_map = SourceMap::new(text, file, whole);
+    if let Some((code, message, help)) = size_problem(text) {
         problems.push(Diagnostic::error(code, message, whole).help(help));
         return None;
     }
@@ -33,8 +33,8 @@ pub(crate) fn read(
         Ok(parsed) => parsed,
         Err(wrong) => {
             for error in wrong.errors.iter().take(1) {
-                let (at, message) = syntax(error, text);
-                let place = places.of(at, at + 1);
+                let (at, message) = syntax_problem(error, text);
+                let place = source_map.of(at, at + 1);
                 let message = format!("this is not a condition: {message}");
                 problems.push(Diagnostic::error(Code::RuleSyntax, message, place).help(
                     "conditions are written in CEL: `flows[\"checkout\"].failed.p > 0.2 && total.orders_lost.mean > 500`",
@@ -43,17 +43,23 @@ pub(crate) fn read(
             return None;
         }
     };
-    let mut reader =
-        Reader { text, info: &info, places: &places, topology, problems, scope: Vec::new() };
-    let (node, of) = reader.node(&tree)?;
-    if !of.is(&Type::Bool) {
-        reader.wrong_type(&node, "a condition is a yes or no", &of);
+    let mut checker = Checker {
+        text,
+        info: &info,
+        source_map: &source_map,
+        topology,
+        problems,
+        scope: Vec::new(),
+    };
+    let (node, of) = checker.node(&tree)?;
+    if !of.agrees_with(&Type::Bool) {
+        checker.wrong_type(&node, "a condition is a yes or no", &of);
         return None;
     }
     Some(node)
 }
 
-fn too_large(text: &str) -> Option<(Code, String, String)> {
+fn size_problem(text: &str) -> Option<(Code, String, String)> {
     if text.len() > TEXT_MAX {
         let message = format!("this condition is {} bytes long", text.len());
         let help = format!("a condition has at most {TEXT_MAX} bytes: make several rules of it");
@@ -86,7 +92,7 @@ fn too_large(text: &str) -> Option<(Code, String, String)> {
 }
 
 /// Where the parser stopped, as a byte, and why, without its list of everything else.
-fn syntax(error: &cel::ParseError, text: &str) -> (usize, String) {
+fn syntax_problem(error: &cel::ParseError, text: &str) -> (usize, String) {
     let (line, column) = error.pos;
     let line = usize::try_from(line).unwrap_or(1).max(1) - 1;
     let column = usize::try_from(column).unwrap_or(1).max(1) - 1;
@@ -99,10 +105,10 @@ fn syntax(error: &cel::ParseError, text: &str) -> (usize, String) {
     (at.min(text.len().saturating_sub(1)), message)
 }
 
-struct Reader<'a> {
+struct Checker<'a> {
     text: &'a str,
     info: &'a SourceInfo,
-    places: &'a Places,
+    source_map: &'a SourceMap,
     topology: Option<&'a Topology>,
     problems: &'a Problems,
     /// The names that macros give to items, outermost first.
@@ -111,9 +117,9 @@ struct Reader<'a> {
 
 type Typed = (Node, Type);
 
-impl Reader<'_> {
+impl Checker<'_> {
     fn node(&mut self, tree: &Expression) -> Option<Typed> {
-        let own = self.token(tree.id);
+        let own = self.token_place(tree.id);
         match &tree.expr {
             Cel::Literal(literal) => self.literal(literal, own),
             Cel::Ident(name) => self.name(name, own),
@@ -127,7 +133,7 @@ impl Reader<'_> {
                 for item in &list.elements {
                     let (node, of) = self.node(item)?;
                     if let Some(first) = &kind
-                        && !first.is(&of)
+                        && !first.agrees_with(&of)
                     {
                         let message = format!("this list holds {} first", first.describe());
                         self.wrong_type(&node, &message, &of);
@@ -140,7 +146,7 @@ impl Reader<'_> {
                 Some((Node { place: own, expr: Expr::List(items) }, of))
             }
             Cel::Call(call) => self.call(call, own),
-            Cel::Comprehension(it) => self.macro_(it, own),
+            Cel::Comprehension(it) => self.checked_macro(it, own),
             Cel::Map(_) | Cel::Struct(_) | Cel::Unspecified => {
                 self.refuse(own, "this part of CEL has no use in a rule", "compare figures");
                 None
@@ -149,13 +155,13 @@ impl Reader<'_> {
     }
 
     /// Where the token of a part is.
-    fn token(&self, id: u64) -> Place {
+    fn token_place(&self, id: u64) -> Place {
         let (start, stop) = self.info.offset_for(id).unwrap_or((0, 0));
         let byte = |character: u32| {
             let found = self.text.char_indices().nth(character as usize);
             found.map_or(self.text.len(), |(byte, _)| byte)
         };
-        self.places.of(byte(start), byte(stop + 1))
+        self.source_map.of(byte(start), byte(stop + 1))
     }
 
     fn literal(&self, literal: &LiteralValue, place: Place) -> Option<Typed> {
@@ -175,13 +181,14 @@ impl Reader<'_> {
     }
 
     fn name(&self, name: &str, place: Place) -> Option<Typed> {
-        let bound = self.scope.iter().rev().find(|(known, _)| known == name);
-        let known = || VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, of)| of());
-        if let Some(of) = bound.map(|(_, of)| of.clone()).or_else(known) {
-            return Some((Node { expr: Expr::Name(name.to_owned()), place }, of));
+        if let Some((_, of)) = self.scope.iter().rev().find(|(known, _)| known == name) {
+            return Some((Node { expr: Expr::Binding(name.to_owned()), place }, of.clone()));
         }
-        let names = self.scope.iter().map(|(name, _)| &**name);
-        let names: Vec<&str> = names.chain(VARIABLES.iter().map(|(name, _)| *name)).collect();
+        if let Some(variable) = Variable::parse(name) {
+            return Some((Node { expr: Expr::Variable(variable), place }, variable.value_type()));
+        }
+        let bindings = self.scope.iter().map(|(name, _)| &**name);
+        let names: Vec<&str> = bindings.chain(Variable::ALL.map(Variable::as_str)).collect();
         let problem =
             Diagnostic::error(Code::UnknownName, format!("there is no variable `{name}`"), place);
         let all = || Some(format!("there are {}", ticked(names.iter(), "and")));
@@ -191,15 +198,15 @@ impl Reader<'_> {
 
     fn field(&self, of: Typed, field: &str, is_test: bool, dot: Place) -> Option<Typed> {
         let (node, kind) = of;
-        let place = Place { start: node.place.start, ..after(dot, field) };
-        let own = after(dot, field);
+        let place = Place { start: node.place.start, ..place_after(dot, field) };
+        let own = place_after(dot, field);
         // CEL reads `flows.checkout` as `flows["checkout"]`.
         if let Type::Map(names, inner) = &kind
             && !is_test
         {
-            self.known(*names, field, own)?;
+            self.require_known(*names, field, own)?;
             let key = Node { expr: Expr::Text(field.to_owned()), place: own };
-            let expr = Expr::Item(Box::new(node), Box::new(key));
+            let expr = Expr::Index(Box::new(node), Box::new(key));
             return Some((Node { expr, place }, (**inner).clone()));
         }
         let Type::Record(record) = &kind else {
@@ -207,26 +214,23 @@ impl Reader<'_> {
             self.refuse(own, &message, "only records such as flows and services have fields");
             return None;
         };
-        let Some((name, of)) = record.field(field) else {
+        let Some((id, of)) = record.field(field) else {
             self.unknown_field(record, field, own);
             return None;
         };
-        let expr = if is_test {
-            Expr::Has(Box::new(node), name)
-        } else {
-            Expr::Field(Box::new(node), name)
-        };
+        let expr =
+            if is_test { Expr::Has(Box::new(node), id) } else { Expr::Select(Box::new(node), id) };
         Some((Node { expr, place }, if is_test { Type::Bool } else { of }))
     }
 
-    fn unknown_field(&self, record: &Record, field: &str, place: Place) {
+    fn unknown_field(&self, record: &RecordType, field: &str, place: Place) {
         let message = format!("{} has no field `{field}`", record.what);
         let problem = Diagnostic::error(Code::UnknownName, message, place);
         if let Some((_, hint)) = record.hints.iter().find(|(name, _)| *name == field) {
             self.push(problem.help(*hint));
             return;
         }
-        let names = || record.fields.iter().map(|(name, _)| *name);
+        let names = || record.fields.iter().map(|(name, ..)| *name);
         let all = || {
             let (verb, noun) =
                 if record.fields.len() == 1 { ("is", "field") } else { ("are", "fields") };
@@ -236,13 +240,13 @@ impl Reader<'_> {
     }
 
     /// Whether there is a flow or service of this name; reports when not.
-    fn known(&self, names: Names, name: &str, place: Place) -> Option<()> {
+    fn require_known(&self, names: MapKind, name: &str, place: Place) -> Option<()> {
         let Some(topology) = self.topology else { return Some(()) };
         let (code, what, all): (_, _, Vec<&str>) = match names {
-            Names::Flow => {
+            MapKind::Flow => {
                 (Code::UnknownFlow, "flow", topology.flows.iter().map(|it| &*it.name).collect())
             }
-            Names::Service => (
+            MapKind::Service => (
                 Code::UnknownService,
                 "service",
                 topology.services.iter().map(|it| &*it.name).collect(),
@@ -271,36 +275,36 @@ impl Reader<'_> {
             operands.push(self.node(operand)?);
         }
         let name = call.func_name.as_str();
-        let operator = operator(name);
+        let operator = operator_of(name);
         let place = operands.iter().fold(own, |all, (node, _)| union(all, node.place));
         match (operator, operands.len(), name) {
-            (Some(operator), 2, _) => self.two(operator, operands, place),
-            (_, 2, "_[_]") => self.item(operands, place),
+            (Some(operator), 2, _) => self.binary(operator, operands, place),
+            (_, 2, "_[_]") => self.index(operands, place),
             (_, 1, "!_") => {
-                let [(node, of)] = take(operands);
-                self.must(&node, &of, &Type::Bool, "`!` negates a yes or no")?;
+                let [(node, of)] = operand_array(operands);
+                self.require(&node, &of, &Type::Bool, "`!` negates a yes or no")?;
                 Some((Node { expr: Expr::Not(Box::new(node)), place }, Type::Bool))
             }
             (_, 1, "-_") => {
-                let [(node, of)] = take(operands);
-                if !of.is(&Type::Span) {
-                    self.must(&node, &of, &Type::Number, "`-` negates a number")?;
+                let [(node, of)] = operand_array(operands);
+                if !of.agrees_with(&Type::Duration) {
+                    self.require(&node, &of, &Type::Number, "`-` negates a number")?;
                 }
-                Some((Node { expr: Expr::Minus(Box::new(node)), place }, of))
+                Some((Node { expr: Expr::Negate(Box::new(node)), place }, of))
             }
             (_, 3, "_?_:_") => {
-                let [(condition, of), (yes, yes_of), (no, no_of)] = take(operands);
-                self.must(&condition, &of, &Type::Bool, "before `?` stands a yes or no")?;
-                if !yes_of.is(&no_of) {
+                let [(condition, of), (yes, yes_of), (no, no_of)] = operand_array(operands);
+                self.require(&condition, &of, &Type::Bool, "before `?` stands a yes or no")?;
+                if !yes_of.agrees_with(&no_of) {
                     let message = format!("before `:` stands {}", yes_of.describe());
                     self.wrong_type(&no, &message, &no_of);
                     return None;
                 }
-                let expr = Expr::If(Box::new([condition, yes, no]));
+                let expr = Expr::Conditional(Box::new([condition, yes, no]));
                 Some((Node { expr, place }, yes_of))
             }
             (_, 1, "size") => {
-                let [(node, of)] = take(operands);
+                let [(node, of)] = operand_array(operands);
                 if !matches!(of, Type::List(_) | Type::Map(..) | Type::Text) {
                     self.wrong_type(
                         &node,
@@ -312,8 +316,8 @@ impl Reader<'_> {
                 Some((Node { expr: Expr::Size(Box::new(node)), place }, Type::Number))
             }
             (_, 1, "timestamp" | "duration") => self.constant(name, operands, place),
-            (_, 1 | 2, _) if part(name).is_some() => {
-                self.part(part(name).expect("just asked"), operands, place)
+            (_, 1 | 2, _) if accessor_of(name).is_some() => {
+                self.accessor(accessor_of(name).expect("just asked"), operands, place)
             }
             _ => {
                 let known = [
@@ -358,18 +362,18 @@ impl Reader<'_> {
         }
     }
 
-    fn two(&self, operator: Operator, operands: Vec<Typed>, place: Place) -> Option<Typed> {
+    fn binary(&self, operator: Operator, operands: Vec<Typed>, place: Place) -> Option<Typed> {
         use Operator as Op;
-        let [(left, a), (right, b)] = take(operands);
+        let [(left, a), (right, b)] = operand_array(operands);
         let sign = operator.as_str();
         let of = match operator {
             Op::And | Op::Or => {
                 let rule = format!("`{sign}` joins a yes or no");
-                self.must(&left, &a, &Type::Bool, &rule)?;
-                self.must(&right, &b, &Type::Bool, &rule)?;
+                self.require(&left, &a, &Type::Bool, &rule)?;
+                self.require(&right, &b, &Type::Bool, &rule)?;
                 Type::Bool
             }
-            Op::Equal | Op::Unequal => {
+            Op::Eq | Op::Ne => {
                 let is_plain =
                     |of: &Type| !matches!(of, Type::Record(_) | Type::Map(..) | Type::List(_));
                 for (node, of) in [(&left, &a), (&right, &b)] {
@@ -378,24 +382,34 @@ impl Reader<'_> {
                         return None;
                     }
                 }
-                self.must(&right, &b, &a, &format!("`{sign}` compares it with {}", a.describe()))?;
+                self.require(
+                    &right,
+                    &b,
+                    &a,
+                    &format!("`{sign}` compares it with {}", a.describe()),
+                )?;
                 Type::Bool
             }
-            Op::Less | Op::AtMost | Op::More | Op::AtLeast => {
-                if !matches!(a, Type::Number | Type::Moment | Type::Span | Type::Text) {
+            Op::Lt | Op::Le | Op::Gt | Op::Ge => {
+                if !matches!(a, Type::Number | Type::Timestamp | Type::Duration | Type::Text) {
                     self.wrong_type(&left, &format!("`{sign}` compares numbers"), &a);
                     return None;
                 }
-                self.must(&right, &b, &a, &format!("`{sign}` compares it with {}", a.describe()))?;
+                self.require(
+                    &right,
+                    &b,
+                    &a,
+                    &format!("`{sign}` compares it with {}", a.describe()),
+                )?;
                 Type::Bool
             }
-            Op::Plus | Op::Minus | Op::Times | Op::By | Op::Modulo => {
+            Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Modulo => {
                 let found = match (operator, &a, &b) {
                     (_, Type::Number, Type::Number) => Some(Type::Number),
-                    (Op::Plus, Type::Text, Type::Text) => Some(Type::Text),
-                    (Op::Plus | Op::Minus, Type::Span, Type::Span) => Some(Type::Span),
-                    (Op::Plus | Op::Minus, Type::Moment, Type::Span) => Some(Type::Moment),
-                    (Op::Minus, Type::Moment, Type::Moment) => Some(Type::Span),
+                    (Op::Add, Type::Text, Type::Text) => Some(Type::Text),
+                    (Op::Add | Op::Sub, Type::Duration, Type::Duration) => Some(Type::Duration),
+                    (Op::Add | Op::Sub, Type::Timestamp, Type::Duration) => Some(Type::Timestamp),
+                    (Op::Sub, Type::Timestamp, Type::Timestamp) => Some(Type::Duration),
                     _ => None,
                 };
                 let Some(of) = found else {
@@ -407,11 +421,11 @@ impl Reader<'_> {
             }
             Op::In => match &b {
                 Type::List(of) => {
-                    self.must(&left, &a, of, &format!("the list holds {}", of.describe()))?;
+                    self.require(&left, &a, of, &format!("the list holds {}", of.describe()))?;
                     Type::Bool
                 }
                 Type::Map(..) => {
-                    self.must(&left, &a, &Type::Text, "names are texts")?;
+                    self.require(&left, &a, &Type::Text, "names are texts")?;
                     Type::Bool
                 }
                 _ => {
@@ -421,26 +435,26 @@ impl Reader<'_> {
             },
             Op::StartsWith | Op::EndsWith | Op::Contains => {
                 let rule = format!("`{sign}` is asked of a text about a text");
-                self.must(&left, &a, &Type::Text, &rule)?;
-                self.must(&right, &b, &Type::Text, &rule)?;
+                self.require(&left, &a, &Type::Text, &rule)?;
+                self.require(&right, &b, &Type::Text, &rule)?;
                 Type::Bool
             }
         };
-        Some((Node { expr: Expr::Two(operator, Box::new([left, right])), place }, of))
+        Some((Node { expr: Expr::Binary(operator, Box::new([left, right])), place }, of))
     }
 
-    fn item(&self, operands: Vec<Typed>, place: Place) -> Option<Typed> {
-        let [(of, kind), (at, at_kind)] = take(operands);
+    fn index(&self, operands: Vec<Typed>, place: Place) -> Option<Typed> {
+        let [(of, kind), (at, at_kind)] = operand_array(operands);
         let inner = match &kind {
             Type::List(inner) => {
-                self.must(&at, &at_kind, &Type::Number, "items of a list have numbers from 0")?;
+                self.require(&at, &at_kind, &Type::Number, "items of a list have numbers from 0")?;
                 (**inner).clone()
             }
             Type::Map(names, inner) => {
                 let help = format!("{} take a name in quotes", kind.describe());
-                self.must(&at, &at_kind, &Type::Text, &help)?;
+                self.require(&at, &at_kind, &Type::Text, &help)?;
                 if let Expr::Text(name) = &at.expr {
-                    self.known(*names, name, at.place)?;
+                    self.require_known(*names, name, at.place)?;
                 }
                 (**inner).clone()
             }
@@ -450,19 +464,19 @@ impl Reader<'_> {
             }
         };
         let place = Place { end: place.end.max(at.place.end + 1), ..place };
-        Some((Node { expr: Expr::Item(Box::new(of), Box::new(at)), place }, inner))
+        Some((Node { expr: Expr::Index(Box::new(of), Box::new(at)), place }, inner))
     }
 
     fn constant(&self, name: &str, operands: Vec<Typed>, place: Place) -> Option<Typed> {
-        let [(node, _)] = take(operands);
+        let [(node, _)] = operand_array(operands);
         let Expr::Text(text) = &node.expr else {
             self.refuse(node.place, &format!("`{name}` takes a text in quotes"), usage(name));
             return None;
         };
         let found = if name == "timestamp" {
-            moment(text).map(|at| (Expr::Moment(at), Type::Moment))
+            parse_timestamp(text).map(|at| (Expr::Timestamp(at), Type::Timestamp))
         } else {
-            parse_duration(text).ok().map(|it| (Expr::Span(it.get()), Type::Span))
+            parse_duration(text).ok().map(|it| (Expr::Duration(it.get()), Type::Duration))
         };
         let Some((expr, of)) = found else {
             self.refuse(node.place, &format!("`{text}` is not a {name}"), usage(name));
@@ -471,17 +485,17 @@ impl Reader<'_> {
         Some((Node { expr, place }, of))
     }
 
-    fn part(&self, part: Part, operands: Vec<Typed>, place: Place) -> Option<Typed> {
+    fn accessor(&self, accessor: Accessor, operands: Vec<Typed>, place: Place) -> Option<Typed> {
         let mut operands = operands.into_iter();
         let (node, of) = operands.next()?;
-        self.must(&node, &of, &Type::Moment, "this is asked of a moment, such as `now`")?;
+        self.require(&node, &of, &Type::Timestamp, "this is asked of a timestamp, such as `now`")?;
         let mut east = 0.0;
         if let Some((zone, _)) = operands.next() {
             let Expr::Text(text) = &zone.expr else {
                 self.refuse(zone.place, "a time zone is a text", usage("getHours"));
                 return None;
             };
-            let Some(found) = offset(text) else {
+            let Some(found) = utc_offset(text) else {
                 let message = format!("`{text}` is not an offset from UTC");
                 self.refuse(
                     zone.place,
@@ -492,12 +506,12 @@ impl Reader<'_> {
             };
             east = found;
         }
-        Some((Node { expr: Expr::Part(part, Box::new(node), east), place }, Type::Number))
+        Some((Node { expr: Expr::Accessor(accessor, Box::new(node), east), place }, Type::Number))
     }
 
-    fn macro_(&mut self, it: &ComprehensionExpr, own: Place) -> Option<Typed> {
+    fn checked_macro(&mut self, it: &ComprehensionExpr, own: Place) -> Option<Typed> {
         let (list, kind) = self.node(&it.iter_range)?;
-        let Some(item) = kind.items() else {
+        let Some(item) = kind.item_type() else {
             self.wrong_type(&list, "a macro goes over a list, `flows` or `services`", &kind);
             return None;
         };
@@ -509,7 +523,7 @@ impl Reader<'_> {
             );
             return None;
         }
-        let Some(parts) = parts(it) else {
+        let Some(parts) = macro_parts(it) else {
             self.refuse(own, "this macro has no use in a rule", usage("exists"));
             return None;
         };
@@ -519,7 +533,7 @@ impl Reader<'_> {
         self.scope.pop();
         let (body, of) = read?;
         if parts.kind != MacroKind::Map || then.is_some() {
-            self.must(&body, &of, &Type::Bool, "it is a yes or no that is asked of each item")?;
+            self.require(&body, &of, &Type::Bool, "it is a yes or no that is asked of each item")?;
         }
         let then = match then {
             Some(then) => Some(then?),
@@ -537,8 +551,8 @@ impl Reader<'_> {
         Some((Node { expr: Expr::Macro(Box::new(made)), place }, of))
     }
 
-    fn must(&self, node: &Node, of: &Type, wanted: &Type, rule: &str) -> Option<()> {
-        if of.is(wanted) {
+    fn require(&self, node: &Node, of: &Type, wanted: &Type, rule: &str) -> Option<()> {
+        if of.agrees_with(wanted) {
             return Some(());
         }
         self.wrong_type(node, rule, of);
@@ -571,7 +585,7 @@ impl Reader<'_> {
     }
 }
 
-fn take<const N: usize>(operands: Vec<Typed>) -> [Typed; N] {
+fn operand_array<const N: usize>(operands: Vec<Typed>) -> [Typed; N] {
     operands.try_into().expect("as many as were matched")
 }
 
@@ -580,15 +594,15 @@ fn union(a: Place, b: Place) -> Place {
 }
 
 /// The parts of a macro that the parser has written out as a loop.
-struct Parts<'a> {
+struct MacroParts<'a> {
     kind: MacroKind,
     body: &'a Expression,
     then: Option<&'a Expression>,
 }
 
-fn parts(it: &ComprehensionExpr) -> Option<Parts<'_>> {
+fn macro_parts(it: &ComprehensionExpr) -> Option<MacroParts<'_>> {
     let Cel::Call(step) = &it.loop_step.expr else { return None };
-    let plain = |kind, body| Some(Parts { kind, body, then: None });
+    let plain = |kind, body| Some(MacroParts { kind, body, then: None });
     match (&it.accu_init.expr, step.func_name.as_str(), step.args.as_slice()) {
         (Cel::Literal(LiteralValue::Boolean(_)), "_||_", [_, body]) => {
             plain(MacroKind::Exists, body)
@@ -602,7 +616,7 @@ fn parts(it: &ComprehensionExpr) -> Option<Parts<'_>> {
             if matches!(&made.expr, Cel::Ident(name) if *name == it.iter_var) {
                 return plain(MacroKind::Filter, body);
             }
-            Some(Parts { kind: MacroKind::Map, body, then: Some(made) })
+            Some(MacroParts { kind: MacroKind::Map, body, then: Some(made) })
         }
         _ => None,
     }
@@ -615,20 +629,20 @@ fn only(list: &Expression) -> Option<&Expression> {
     }
 }
 
-fn operator(name: &str) -> Option<Operator> {
+fn operator_of(name: &str) -> Option<Operator> {
     Some(match name {
         "_&&_" => Operator::And,
         "_||_" => Operator::Or,
-        "_==_" => Operator::Equal,
-        "_!=_" => Operator::Unequal,
-        "_<_" => Operator::Less,
-        "_<=_" => Operator::AtMost,
-        "_>_" => Operator::More,
-        "_>=_" => Operator::AtLeast,
-        "_+_" => Operator::Plus,
-        "_-_" => Operator::Minus,
-        "_*_" => Operator::Times,
-        "_/_" => Operator::By,
+        "_==_" => Operator::Eq,
+        "_!=_" => Operator::Ne,
+        "_<_" => Operator::Lt,
+        "_<=_" => Operator::Le,
+        "_>_" => Operator::Gt,
+        "_>=_" => Operator::Ge,
+        "_+_" => Operator::Add,
+        "_-_" => Operator::Sub,
+        "_*_" => Operator::Mul,
+        "_/_" => Operator::Div,
         "_%_" => Operator::Modulo,
         "@in" => Operator::In,
         "startsWith" => Operator::StartsWith,
@@ -638,15 +652,15 @@ fn operator(name: &str) -> Option<Operator> {
     })
 }
 
-fn part(name: &str) -> Option<Part> {
+fn accessor_of(name: &str) -> Option<Accessor> {
     Some(match name {
-        "getFullYear" => Part::FullYear,
-        "getMonth" => Part::Month,
-        "getDate" => Part::Date,
-        "getDayOfMonth" => Part::DayOfMonth,
-        "getDayOfWeek" => Part::DayOfWeek,
-        "getHours" => Part::Hours,
-        "getMinutes" => Part::Minutes,
+        "getFullYear" => Accessor::FullYear,
+        "getMonth" => Accessor::Month,
+        "getDate" => Accessor::Date,
+        "getDayOfMonth" => Accessor::DayOfMonth,
+        "getDayOfWeek" => Accessor::DayOfWeek,
+        "getHours" => Accessor::Hours,
+        "getMinutes" => Accessor::Minutes,
         _ => return None,
     })
 }
@@ -668,7 +682,7 @@ fn usage(name: &str) -> &'static str {
 }
 
 /// `2026-12-20T00:00:00Z`, or a day, which starts at midnight UTC, in seconds since 1970.
-pub fn moment(text: &str) -> Option<f64> {
+pub fn parse_timestamp(text: &str) -> Option<f64> {
     let at = text.parse::<Timestamp>().ok().or_else(|| {
         let day: Date = (text.len() == 10).then(|| text.parse().ok()).flatten()?;
         format!("{day}T00:00:00Z").parse().ok()
@@ -677,7 +691,7 @@ pub fn moment(text: &str) -> Option<f64> {
 }
 
 /// `+01:00` in seconds.
-fn offset(text: &str) -> Option<f64> {
+fn utc_offset(text: &str) -> Option<f64> {
     if text == "UTC" {
         return Some(0.0);
     }
@@ -692,7 +706,7 @@ fn offset(text: &str) -> Option<f64> {
 }
 
 /// Where a name behind a dot is.
-fn after(dot: Place, name: &str) -> Place {
+fn place_after(dot: Place, name: &str) -> Place {
     let end = dot.end + name.len() as u32;
     Place { start: dot.end.min(end), end, ..dot }
 }

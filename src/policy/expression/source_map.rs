@@ -1,16 +1,16 @@
-//! From the text of a condition to where it stands in the file.
+//! Maps the text of a condition to its place in the file.
 
 use crate::diagnostic::Place;
 
-/// Where every byte of a YAML scalar is written.
+/// Map from the bytes of a YAML scalar to the bytes of its file.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct SourceMap {
     whole: Place,
     /// For each byte of the value its byte in the file; nothing where they could not be matched.
     bytes: Option<Vec<u32>>,
 }
 
-impl Places {
+impl SourceMap {
     /// Matches the value of a scalar with the text of the file, past quotes, escapes and folds.
     pub(super) fn new(value: &str, file: &str, whole: Place) -> Self {
         Self { whole, bytes: matched(value, file, whole.start as usize) }
@@ -72,7 +72,7 @@ mod tests {
     fn shown(file: &str, start: usize, value: &str, part: &str) -> String {
         let whole = Place { source: SourceId(0), start: start as u32, end: file.len() as u32 };
         let at = value.find(part).unwrap();
-        file[Places::new(value, file, whole).of(at, at + part.len()).span()].to_owned()
+        file[SourceMap::new(value, file, whole).of(at, at + part.len()).span()].to_owned()
     }
 
     #[test]

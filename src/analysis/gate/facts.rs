@@ -1,0 +1,698 @@
+//! The facts of a simulation: the topology, the change, and what was counted so far.
+
+use std::sync::Arc;
+
+use super::{baseline, interval};
+use crate::engine::Tally;
+use crate::engine::outcome::Anomalies;
+use crate::engine::sketch::Sketch;
+use crate::engine::tally::UnitTally;
+use crate::model::change::{Author, ChangeKind, Component, Routing, TargetRef};
+use crate::model::topology::{Caller, Dependency};
+use crate::model::units::Seconds;
+use crate::model::{Change, Topology, defaults};
+use crate::policy::evaluate::{Facts, Map, Number, Orders, Outcome, Record, Span, Ternary};
+use crate::policy::evaluate::{Unit, Value};
+use crate::policy::expression::parse_timestamp;
+use crate::policy::vocabulary::{
+    ChangeField, DeltaField, DeltaFlowField, DeltaServiceField, DependencyField, DetectionField,
+    EstimateField, Field, FlowField, LossesField, MoneyField, PerRolloutField, RollbackField,
+    RolloutField, ServiceField, SourceField, StageField, TargetField, TimesField, TotalField,
+    UnknownField, Variable,
+};
+use crate::report::compare::SinglePoint;
+use crate::report::{Interval, Report, UnitReport, Unknown};
+
+const SECONDS_PER_DAY: f64 = 86_400.0;
+
+/// What was simulated so far, and everything else that conditions may ask for.
+pub(super) struct TrialFacts<'a> {
+    pub(super) topology: &'a Topology,
+    pub(super) change: &'a Change,
+    pub(super) failure_probability: f64,
+    pub(super) tally: &'a Tally,
+    /// Which checkpoint this is, from 1.
+    pub(super) checkpoint: u32,
+    pub(super) unknowns: &'a [Unknown],
+    /// The current time in seconds since 1970, where the user gives it.
+    pub(super) now: Option<f64>,
+    pub(super) baseline: Option<&'a Report>,
+    /// The single points of failure of this topology.
+    pub(super) single_points: &'a [SinglePoint],
+    /// The dependencies as declared, in the order of their tallies: looking each up by its number
+    /// would take quadratic time.
+    pub(super) dependencies: &'a [(Caller, &'a Dependency)],
+    pub(super) intervals: &'a interval::Cache,
+}
+
+/// A value with the ends of its interval.
+#[derive(Clone, Copy)]
+struct Ends {
+    low: f64,
+    value: f64,
+    high: f64,
+}
+
+impl Ends {
+    fn named(self, figure: String) -> Value {
+        let Self { low, value, high } = self;
+        Value::Number(Number { low, value, high, figure: Some(figure.into()) })
+    }
+
+    fn times(self, factor: f64) -> Self {
+        Self { low: self.low * factor, value: self.value * factor, high: self.high * factor }
+    }
+}
+
+impl Facts for TrialFacts<'_> {
+    fn variable(&self, variable: Variable) -> Value {
+        match variable {
+            Variable::Flows => Value::Map(Map::Flows),
+            Variable::Services => Value::Map(Map::Services),
+            Variable::Dependencies => {
+                Value::records(self.tally.dependencies.len(), Record::Dependency)
+            }
+            Variable::Total => Value::Record(Record::Total),
+            Variable::Change => Value::Record(Record::Change),
+            Variable::Unknowns => Value::records(self.unknowns.len(), Record::Unknown),
+            Variable::Metastable => self.anomalous_services(|counts| counts.metastable),
+            Variable::NeverRecovers => self.anomalous_services(|counts| counts.never_recovers),
+            Variable::Delta if self.baseline.is_none() => Value::missing(
+                "there is nothing to compare with: name an earlier result with `--baseline`",
+            ),
+            Variable::Delta => Value::Record(Record::Delta),
+            Variable::Now => self.now.map_or_else(missing_now, Value::Timestamp),
+        }
+    }
+
+    fn records(&self, map: Map) -> Arc<[(Ternary, Value)]> {
+        let (count, record): (usize, fn(usize) -> Record) = match map {
+            Map::Flows => (self.topology.flows.len(), Record::Flow),
+            Map::Services => (self.topology.services.len(), Record::Service),
+            Map::DeltaFlows => (self.topology.flows.len(), Record::DeltaFlow),
+            Map::DeltaServices => (self.topology.services.len(), Record::DeltaService),
+        };
+        let is_there = |index: &usize| match map {
+            Map::Flows | Map::Services => true,
+            Map::DeltaFlows => self.unit_before(Unit::Flow(*index)).is_some(),
+            Map::DeltaServices => self.unit_before(Unit::Service(*index)).is_some(),
+        };
+        let there = (0..count).filter(is_there);
+        there.map(|index| (Ternary::True, Value::Record(record(index)))).collect()
+    }
+
+    fn named(&self, map: Map, name: &str) -> Value {
+        // Flows and services are sorted by name.
+        let flow = || self.topology.flows.binary_search_by(|flow| flow.name.as_str().cmp(name));
+        let service =
+            || self.topology.services.binary_search_by(|service| service.name.as_str().cmp(name));
+        let in_both = |unit: &Unit| self.unit_before(*unit).is_some();
+        let (what, found) = match map {
+            Map::Flows => ("flow", flow().ok().map(Record::Flow)),
+            Map::Services => ("service", service().ok().map(Record::Service)),
+            Map::DeltaFlows => (
+                "flow in both results",
+                flow().ok().filter(|flow| in_both(&Unit::Flow(*flow))).map(Record::DeltaFlow),
+            ),
+            Map::DeltaServices => (
+                "service in both results",
+                (service().ok().filter(|service| in_both(&Unit::Service(*service))))
+                    .map(Record::DeltaService),
+            ),
+        };
+        found.map_or_else(|| Value::missing(format!("there is no {what} `{name}`")), Value::Record)
+    }
+
+    fn is_known(&self, of: Record, field: Field) -> bool {
+        match field {
+            Field::Change(ChangeField::Rollout) => self.change.rollout.is_some(),
+            Field::Change(ChangeField::Detection) => self.change.detection.is_some(),
+            Field::Change(ChangeField::Rollback) => self.change.rollback.is_some(),
+            Field::Change(ChangeField::FailureProbability) => {
+                self.change.failure_probability.is_some()
+            }
+            _ => match self.field(of, field, 0.05) {
+                Value::Missing(_) => false,
+                Value::Record(Record::Losses { flow, .. } | Record::MeanPerRollout { flow }) => {
+                    self.counts_orders(flow)
+                }
+                Value::Record(Record::Money(flow)) => {
+                    self.counts_orders(Some(flow)) && self.topology.flows[flow].value.is_some()
+                }
+                _ => true,
+            },
+        }
+    }
+
+    fn field(&self, of: Record, field: Field, error: f64) -> Value {
+        match (of, field) {
+            (Record::Flow(flow), Field::Flow(field)) => self.flow_field(flow, field, error),
+            (Record::Service(service), Field::Service(field)) => {
+                self.service_field(service, field, error)
+            }
+            (Record::Dependency(index), Field::Dependency(field)) => {
+                self.dependency_field(index, field, error)
+            }
+            (Record::Total, Field::Total(field)) => match field {
+                TotalField::OrdersLost => {
+                    Value::Record(Record::Losses { flow: None, orders: Orders::Lost })
+                }
+                TotalField::PerRollout => Value::Record(Record::TotalPerRollout),
+            },
+            (Record::TotalPerRollout, Field::TotalPerRollout(_)) => {
+                Value::Record(Record::MeanPerRollout { flow: None })
+            }
+            (Record::Change, Field::Change(field)) => self.change_field(field),
+            (Record::Source(index), Field::Source(field)) => self.source_field(index, field),
+            (Record::Target(index), Field::Target(field)) => self.target_field(index, field),
+            (Record::Rollout, Field::Rollout(field)) => self.rollout_field(field),
+            (Record::Stage(index), Field::Stage(field)) => self.stage_field(index, field),
+            (Record::Detection, Field::Detection(field)) => self.detection_field(field),
+            (Record::Rollback, Field::Rollback(field)) => self.rollback_field(field),
+            (Record::Unknown(index), Field::Unknown(field)) => self.unknown_field(index, field),
+            (
+                Record::Estimate { unit, outcome, per_rollout },
+                Field::Estimate(EstimateField::P),
+            ) => self.probability(unit, outcome, per_rollout, error),
+            (Record::PerRollout(unit), Field::PerRollout(field)) => per_rollout_field(unit, field),
+            (Record::Times { unit, span }, Field::Times(field)) => {
+                self.times_field(unit, span, field, error)
+            }
+            (Record::Losses { flow, orders }, Field::Losses(field)) => {
+                match self.orders(flow, orders, field, error) {
+                    Ok(ends) => {
+                        ends.named(format!("{}.{}", self.losses_path(flow, orders), field.as_str()))
+                    }
+                    Err(missing) => missing,
+                }
+            }
+            (Record::MeanPerRollout { flow }, Field::Mean(_)) => {
+                match self.orders(flow, Orders::Lost, LossesField::Mean, error) {
+                    Ok(ends) => ends
+                        .times(self.failure_probability)
+                        .named(format!("{}.per_rollout.orders_lost.mean", self.path_of(flow))),
+                    Err(missing) => missing,
+                }
+            }
+            (Record::Money(flow), Field::Money(field)) => self.money_field(flow, field, error),
+            (Record::Delta, Field::Delta(field)) => self.delta_field(field),
+            (Record::DeltaFlow(flow), Field::DeltaFlow(field)) => {
+                let estimate = |outcome| Record::DeltaEstimate { unit: Unit::Flow(flow), outcome };
+                match field {
+                    DeltaFlowField::Name => Value::text(&self.topology.flows[flow].name),
+                    DeltaFlowField::OrdersLost => {
+                        Value::Record(Record::DeltaMean { flow: Some(flow) })
+                    }
+                    DeltaFlowField::Failed => Value::Record(estimate(Outcome::Failed)),
+                    DeltaFlowField::Degraded => Value::Record(estimate(Outcome::Degraded)),
+                }
+            }
+            (Record::DeltaService(service), Field::DeltaService(field)) => {
+                let unit = Unit::Service(service);
+                let estimate = |outcome| Record::DeltaEstimate { unit, outcome };
+                match field {
+                    DeltaServiceField::Name => Value::text(&self.topology.services[service].name),
+                    DeltaServiceField::Failed => Value::Record(estimate(Outcome::Failed)),
+                    DeltaServiceField::Degraded => Value::Record(estimate(Outcome::Degraded)),
+                }
+            }
+            (Record::DeltaTotal, Field::DeltaTotal(_)) => {
+                Value::Record(Record::DeltaMean { flow: None })
+            }
+            (Record::DeltaEstimate { unit, outcome }, Field::Estimate(EstimateField::P)) => {
+                self.probability_difference(unit, outcome, error)
+            }
+            (Record::DeltaMean { flow }, Field::Mean(_)) => self.mean_difference(flow, error),
+            _ => unreachable!("conditions were checked when they were read"),
+        }
+    }
+}
+
+impl TrialFacts<'_> {
+    /// Returns the names of the services with an anomaly in some trial.
+    fn anomalous_services(&self, count_of: fn(&Anomalies<u64>) -> u64) -> Value {
+        let all = self.topology.services.iter().zip(&self.tally.anomalies);
+        Value::texts(all.filter(|(_, counts)| count_of(counts) > 0).map(|(it, _)| &*it.name))
+    }
+
+    fn unit_tally(&self, unit: Unit) -> &UnitTally {
+        let units = &self.tally.units;
+        match unit {
+            Unit::Service(index) => &units[index],
+            // Flows come last, after services and endpoints.
+            Unit::Flow(index) => &units[units.len() - self.topology.flows.len() + index],
+        }
+    }
+
+    fn flow_field(&self, index: usize, field: FlowField, error: f64) -> Value {
+        let flow = &self.topology.flows[index];
+        let unit = Unit::Flow(index);
+        match field {
+            FlowField::Name => Value::text(&flow.name),
+            FlowField::Title => Value::text(flow.title.as_ref().unwrap_or(&flow.name)),
+            FlowField::Critical => Value::Bool(Ternary::known(flow.critical)),
+            FlowField::RatePerS => flow.rate.map_or_else(
+                || Value::missing(format!("flow `{}` has no rate", flow.name)),
+                |rate| Value::number(rate.get()),
+            ),
+            FlowField::Failed => estimate(unit, Outcome::Failed),
+            FlowField::Degraded => estimate(unit, Outcome::Degraded),
+            FlowField::FailingShare => self.failing_share(unit, error),
+            FlowField::FirstFailedS => times(unit, Span::FirstFailed),
+            FlowField::FailedForS => times(unit, Span::FailedFor),
+            FlowField::OrdersLost => {
+                Value::Record(Record::Losses { flow: Some(index), orders: Orders::Lost })
+            }
+            FlowField::WrongOrders => {
+                Value::Record(Record::Losses { flow: Some(index), orders: Orders::Wrong })
+            }
+            FlowField::MoneyLost => Value::Record(Record::Money(index)),
+            FlowField::PerRollout => Value::Record(Record::PerRollout(unit)),
+        }
+    }
+
+    fn service_field(&self, index: usize, field: ServiceField, error: f64) -> Value {
+        let service = &self.topology.services[index];
+        let unit = Unit::Service(index);
+        let unsaid = |what: &str| format!("service `{}` does not say its {what}", service.name);
+        match field {
+            ServiceField::Name => Value::text(&service.name),
+            ServiceField::Title => Value::text(service.title.as_ref().unwrap_or(&service.name)),
+            ServiceField::Kind => Value::text(&service.kind),
+            ServiceField::Team => Value::text_or(service.team.as_deref(), || unsaid("team")),
+            ServiceField::Tier => service.tier.map_or_else(
+                || Value::missing(unsaid("tier")),
+                |tier| Value::number(f64::from(tier)),
+            ),
+            ServiceField::IsTarget => {
+                Value::Bool(Ternary::known(self.change.targets.iter().any(|target| {
+                    matches!(target.on, TargetRef::Node(node) if node.service.0 as usize == index)
+                })))
+            }
+            ServiceField::Failed => estimate(unit, Outcome::Failed),
+            ServiceField::Degraded => estimate(unit, Outcome::Degraded),
+            ServiceField::FailingShare => self.failing_share(unit, error),
+            ServiceField::FirstFailedS => times(unit, Span::FirstFailed),
+            ServiceField::FailedForS => times(unit, Span::FailedFor),
+            ServiceField::PerRollout => Value::Record(Record::PerRollout(unit)),
+        }
+    }
+
+    fn failing_share(&self, unit: Unit, error: f64) -> Value {
+        let ends = self.share(self.unit_tally(unit).share, error);
+        ends.named(format!("{}.failing_share", self.unit_path(unit)))
+    }
+
+    fn probability(&self, unit: Unit, outcome: Outcome, per_rollout: bool, error: f64) -> Value {
+        let tally = self.unit_tally(unit);
+        let (count, name) = match outcome {
+            Outcome::Failed => (tally.failed, "failed"),
+            Outcome::Degraded => (tally.degraded, "degraded"),
+        };
+        let ends = self.share(count as f64, error);
+        let path = self.unit_path(unit);
+        if per_rollout {
+            let ends = ends.times(self.failure_probability);
+            return ends.named(format!("{path}.per_rollout.{name}.p"));
+        }
+        ends.named(format!("{path}.{name}.p"))
+    }
+
+    fn times_field(&self, unit: Unit, span: Span, field: TimesField, error: f64) -> Value {
+        if self.change.is_moment() {
+            return Value::missing("a single moment has no times");
+        }
+        let tally = self.unit_tally(unit);
+        let (sketch, name) = match span {
+            Span::FirstFailed => (&tally.first, "first_failed_s"),
+            Span::FailedFor => (&tally.lasted, "failed_for_s"),
+        };
+        let q = match field {
+            TimesField::P50 => 0.5,
+            TimesField::P95 => 0.95,
+        };
+        let ends = quantile(sketch, q, error);
+        ends.named(format!("{}.{name}.{}", self.unit_path(unit), field.as_str()))
+    }
+
+    fn share(&self, successes: f64, error: f64) -> Ends {
+        let (low, high) = self.intervals.share(successes, self.tally.trials, error);
+        Ends { low, value: successes / self.tally.trials.max(1) as f64, high }
+    }
+
+    /// Whether orders can be counted.
+    fn counts_orders(&self, flow: Option<usize>) -> bool {
+        let flows = &self.topology.flows;
+        let has_rate = flow.map_or_else(
+            || flows.iter().any(|it| it.rate.is_some()),
+            |flow| flows[flow].rate.is_some(),
+        );
+        has_rate && !self.change.is_moment()
+    }
+
+    /// Returns orders lost by a flow or by all, or why they are not known.
+    fn orders(
+        &self,
+        flow: Option<usize>,
+        orders: Orders,
+        field: LossesField,
+        error: f64,
+    ) -> Result<Ends, Value> {
+        let flows = &self.topology.flows;
+        if !self.counts_orders(flow) {
+            return Err(Value::missing(match flow {
+                _ if self.change.is_moment() => {
+                    "a single moment loses no orders: the change has no rollout, detection or rollback"
+                        .to_owned()
+                }
+                Some(flow) => {
+                    format!("flow `{}` has no rate, so its orders are not counted", flows[flow].name)
+                }
+                None => "no flow has a rate, so orders are not counted".to_owned(),
+            }));
+        }
+        // A total over flows of which some are not counted is less than it says.
+        if flow.is_none() && flows.iter().any(|it| it.rate.is_none()) {
+            return Err(Value::missing("some flows have no rate, so the total is not known"));
+        }
+        let sketch = match (flow, orders) {
+            (None, _) => &self.tally.lost,
+            (Some(flow), Orders::Wrong) => &self.tally.flows[flow].wrong,
+            (Some(flow), Orders::Lost) => &self.tally.flows[flow].lost,
+        };
+        let q = match field {
+            LossesField::Mean => {
+                let (low, high) = interval::mean(sketch, error, self.checkpoint);
+                return Ok(Ends { low, value: sketch.mean().unwrap_or(0.0), high });
+            }
+            LossesField::P50 => 0.5,
+            LossesField::P95 => 0.95,
+            LossesField::P99 => 0.99,
+        };
+        Ok(quantile(sketch, q, error))
+    }
+
+    fn money_field(&self, flow: usize, field: MoneyField, error: f64) -> Value {
+        let of = &self.topology.flows[flow];
+        let Some(value) = &of.value else {
+            let name = &of.name;
+            return Value::missing(format!("flow `{name}` does not say what an order is worth"));
+        };
+        let losses = match field {
+            MoneyField::Currency => return Value::text(&value.currency),
+            MoneyField::Mean => LossesField::Mean,
+            MoneyField::P95 => LossesField::P95,
+        };
+        let path = self.unit_path(Unit::Flow(flow));
+        match self.orders(Some(flow), Orders::Lost, losses, error) {
+            Ok(ends) => {
+                ends.times(value.amount).named(format!("{path}.money_lost.{}", field.as_str()))
+            }
+            Err(missing) => missing,
+        }
+    }
+
+    fn dependency_field(&self, index: usize, field: DependencyField, error: f64) -> Value {
+        let (caller, dependency) = self.dependencies[index];
+        let caller = || self.topology.caller_name(caller);
+        let called = || self.topology.dependency_name(dependency);
+        let tally = &self.tally.dependencies[index];
+        let count = match field {
+            DependencyField::Caller => return Value::text(&caller()),
+            DependencyField::Dependency => return Value::text(&called()),
+            DependencyField::Tried => tally.tried,
+            DependencyField::Passed => tally.passed,
+        };
+        let ends = self.share(count as f64, error);
+        ends.named(format!("dependencies[\"{} > {}\"].{}", caller(), called(), field.as_str()))
+    }
+
+    fn change_field(&self, field: ChangeField) -> Value {
+        let change = self.change;
+        let unsaid = |key: &str, what: &str| format!("the change does not say {what} (`{key}`)");
+        match field {
+            ChangeField::Name => Value::text(&change.name),
+            ChangeField::Kind => {
+                Value::text_or(change.kind.map(kind_name), || unsaid("kind", "what sort it is"))
+            }
+            ChangeField::AuthoredBy => Value::text_or(change.authored_by.map(author_name), || {
+                unsaid("authored_by", "who wrote it")
+            }),
+            ChangeField::ReviewedBy => change.reviewed_by.as_ref().map_or_else(
+                || Value::missing(unsaid("reviewed_by", "who reviewed it")),
+                |names| Value::texts(names.iter().map(String::as_str)),
+            ),
+            ChangeField::Sources => Value::records(change.sources.len(), Record::Source),
+            ChangeField::FailureProbability => {
+                let stated = change.failure_probability;
+                let known = stated.unwrap_or_else(|| defaults::failure_probability(change.kind));
+                Value::number(known.get())
+            }
+            ChangeField::Targets => Value::records(change.targets.len(), Record::Target),
+            ChangeField::Rollout => Value::Record(Record::Rollout),
+            ChangeField::Detection => Value::Record(Record::Detection),
+            ChangeField::Rollback => Value::Record(Record::Rollback),
+            ChangeField::HorizonS => Value::number(change.horizon.get()),
+            ChangeField::During => Value::texts(change.during.iter().map(|it| match it {
+                Component::Service(id) => &*self.topology.services[id.0 as usize].name,
+                Component::Domain(id) => &*self.topology.domain(*id).name,
+            })),
+        }
+    }
+
+    fn source_field(&self, index: usize, field: SourceField) -> Value {
+        let source = &self.change.sources[index];
+        let updated = source
+            .updated
+            .and_then(|day| parse_timestamp(&format!("{day}T00:00:00Z")))
+            .ok_or_else(|| {
+                let title = &source.title;
+                Value::missing(format!("source `{title}` does not say when it was `updated`"))
+            });
+        match (field, updated, self.now) {
+            (SourceField::Title, ..) => Value::text(&source.title),
+            (_, Err(missing), _) => missing,
+            (SourceField::Updated, Ok(updated), _) => Value::Timestamp(updated),
+            (SourceField::AgeDays, _, None) => missing_now(),
+            (SourceField::AgeDays, Ok(updated), Some(now)) => {
+                Value::number(((now - updated) / SECONDS_PER_DAY).floor())
+            }
+        }
+    }
+
+    fn target_field(&self, index: usize, field: TargetField) -> Value {
+        let target = &self.change.targets[index];
+        match field {
+            TargetField::Name => Value::text(&match target.on {
+                TargetRef::Node(node) => self.topology.node_name(node),
+                TargetRef::Domain(domain) => self.topology.domain(domain).name.clone(),
+            }),
+            TargetField::Probability => Value::number(target.probability.get()),
+            TargetField::MinExposure => Value::number(target.min_exposure.get()),
+        }
+    }
+
+    fn rollout_field(&self, field: RolloutField) -> Value {
+        let rollout = self.change.rollout.as_ref();
+        match field {
+            // Without a rollout everything changes at once: one stage of 100%.
+            RolloutField::Stages => {
+                Value::records(rollout.map_or(1, |it| it.stages.len()), Record::Stage)
+            }
+            RolloutField::Routing => {
+                Value::text(match rollout.map_or(Routing::Random, |it| it.routing) {
+                    Routing::Random => "random",
+                    Routing::Sticky => "sticky",
+                })
+            }
+        }
+    }
+
+    fn stage_field(&self, index: usize, field: StageField) -> Value {
+        let stage = self.change.rollout.as_ref().and_then(|it| it.stages.get(index));
+        Value::number(match field {
+            StageField::Exposure => stage.map_or(1.0, |it| it.exposure.get()),
+            StageField::BakeS => stage.and_then(|it| it.bake).map_or(0.0, Seconds::get),
+            StageField::CatchProbability => stage.map_or(0.0, |it| it.catch_probability.get()),
+        })
+    }
+
+    fn detection_field(&self, field: DetectionField) -> Value {
+        let Some(detection) = &self.change.detection else {
+            return Value::missing("the change does not say how a break is noticed (`detection`)");
+        };
+        let delay = defaults::detection(self.change);
+        Value::number(match field {
+            DetectionField::MedianS => delay.median.get(),
+            DetectionField::P95S => delay.p95.get(),
+            DetectionField::AlertThreshold => detection.alert_threshold.get(),
+        })
+    }
+
+    fn rollback_field(&self, field: RollbackField) -> Value {
+        let Some(rollback) = &self.change.rollback else {
+            return Value::missing("the change does not say how it is taken back (`rollback`)");
+        };
+        let delay = defaults::rollback(self.change);
+        Value::number(match field {
+            RollbackField::MedianS => delay.median.get(),
+            RollbackField::P95S => delay.p95.get(),
+            RollbackField::Works => rollback.works.get(),
+        })
+    }
+
+    fn unknown_field(&self, index: usize, field: UnknownField) -> Value {
+        let unknown = &self.unknowns[index];
+        match field {
+            UnknownField::Caller => Value::text(&unknown.caller),
+            UnknownField::Dependency => Value::text(&unknown.dependency),
+            UnknownField::What => Value::text(&unknown.what),
+            UnknownField::Best => Value::number(unknown.best),
+            UnknownField::Worst => Value::number(unknown.worst),
+            UnknownField::Measure => Value::text(&unknown.measure),
+        }
+    }
+
+    fn delta_field(&self, field: DeltaField) -> Value {
+        let Some(before) = self.baseline else { return self.variable(Variable::Delta) };
+        let points = || {
+            baseline::single_points(self.single_points, before).ok_or_else(|| {
+                Value::missing(
+                    "the earlier result does not say what its single points of failure are",
+                )
+            })
+        };
+        let texts = |names: &[String]| Value::texts(names.iter().map(String::as_str));
+        match field {
+            DeltaField::Flows => Value::Map(Map::DeltaFlows),
+            DeltaField::Services => Value::Map(Map::DeltaServices),
+            DeltaField::Total => Value::Record(Record::DeltaTotal),
+            DeltaField::Added => texts(&baseline::names(self.topology, before).0),
+            DeltaField::Removed => texts(&baseline::names(self.topology, before).1),
+            DeltaField::SinglePointsGained => {
+                points().map_or_else(|missing| missing, |(gained, _)| texts(&gained))
+            }
+            DeltaField::SinglePointsLost => {
+                points().map_or_else(|missing| missing, |(_, lost)| texts(&lost))
+            }
+        }
+    }
+
+    /// Returns a service or flow of the earlier result.
+    fn unit_before(&self, unit: Unit) -> Option<&UnitReport> {
+        let baseline = self.baseline?;
+        let (units, name) = match unit {
+            Unit::Flow(index) => (&baseline.flows, &self.topology.flows[index].name),
+            Unit::Service(index) => (&baseline.services, &self.topology.services[index].name),
+        };
+        units.iter().find(|known| known.name == *name)
+    }
+
+    fn probability_difference(&self, unit: Unit, outcome: Outcome, error: f64) -> Value {
+        let Some(before) = self.unit_before(unit) else {
+            return Value::missing("the earlier result does not have it");
+        };
+        let tally = self.unit_tally(unit);
+        let (Interval { p, low, high, .. }, count, name) = match outcome {
+            Outcome::Failed => (before.failed, tally.failed, "failed"),
+            Outcome::Degraded => (before.degraded, tally.degraded, "degraded"),
+        };
+        let now = self.share(count as f64, error);
+        let difference = Ends { low: now.low - high, value: now.value - p, high: now.high - low };
+        difference.named(format!("delta.{}.{name}.p", self.unit_path(unit)))
+    }
+
+    fn mean_difference(&self, flow: Option<usize>, error: f64) -> Value {
+        let before = match flow {
+            Some(flow) => self.unit_before(Unit::Flow(flow)).and_then(|it| it.orders_lost.as_ref()),
+            None => self.baseline.and_then(|it| it.total.as_ref()).map(|it| &it.orders_lost),
+        };
+        let Some(before) = before else {
+            return Value::missing("the earlier result does not count these orders");
+        };
+        match self.orders(flow, Orders::Lost, LossesField::Mean, error) {
+            Ok(now) => {
+                let difference = Ends {
+                    low: now.low - before.mean_high,
+                    value: now.value - before.mean,
+                    high: now.high - before.mean_low,
+                };
+                difference.named(format!("delta.{}.orders_lost.mean", self.path_of(flow)))
+            }
+            Err(missing) => missing,
+        }
+    }
+
+    fn unit_path(&self, unit: Unit) -> String {
+        match unit {
+            Unit::Flow(flow) => format!("flows[\"{}\"]", self.topology.flows[flow].name),
+            Unit::Service(service) => {
+                format!("services[\"{}\"]", self.topology.services[service].name)
+            }
+        }
+    }
+
+    /// Returns the path of a flow, or of all of them.
+    fn path_of(&self, flow: Option<usize>) -> String {
+        flow.map_or_else(|| "total".to_owned(), |flow| self.unit_path(Unit::Flow(flow)))
+    }
+
+    fn losses_path(&self, flow: Option<usize>, orders: Orders) -> String {
+        let name = match orders {
+            Orders::Lost => "orders_lost",
+            Orders::Wrong => "wrong_orders",
+        };
+        format!("{}.{name}", self.path_of(flow))
+    }
+}
+
+fn per_rollout_field(unit: Unit, field: PerRolloutField) -> Value {
+    let estimate = |outcome| Record::Estimate { unit, outcome, per_rollout: true };
+    match (field, unit) {
+        (PerRolloutField::Failed, _) => Value::Record(estimate(Outcome::Failed)),
+        (PerRolloutField::Degraded, _) => Value::Record(estimate(Outcome::Degraded)),
+        (PerRolloutField::OrdersLost, Unit::Flow(flow)) => {
+            Value::Record(Record::MeanPerRollout { flow: Some(flow) })
+        }
+        (PerRolloutField::OrdersLost, Unit::Service(_)) => {
+            Value::missing("orders are lost by flows, not by services")
+        }
+    }
+}
+
+fn estimate(unit: Unit, outcome: Outcome) -> Value {
+    Value::Record(Record::Estimate { unit, outcome, per_rollout: false })
+}
+
+fn times(unit: Unit, span: Span) -> Value {
+    Value::Record(Record::Times { unit, span })
+}
+
+fn missing_now() -> Value {
+    Value::missing("what time it is was not said: give it with `--now`")
+}
+
+fn kind_name(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Code => "code",
+        ChangeKind::Config => "config",
+        ChangeKind::Schema => "schema",
+        ChangeKind::Infrastructure => "infrastructure",
+        ChangeKind::Data => "data",
+        ChangeKind::Dependency => "dependency",
+        ChangeKind::Flag => "flag",
+    }
+}
+
+fn author_name(author: Author) -> &'static str {
+    match author {
+        Author::Human => "human",
+        Author::Ai => "ai",
+        Author::Mixed => "mixed",
+    }
+}
+
+fn quantile(of: &Sketch, q: f64, error: f64) -> Ends {
+    let (low, high) = interval::quantile(of, q, error);
+    Ends { low, value: of.quantile(q).unwrap_or(0.0), high }
+}

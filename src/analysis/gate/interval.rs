@@ -1,0 +1,27 @@
+//! Intervals of simulated figures, each computed once.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+pub(super) use crate::summary::sequential::{mean, quantile};
+
+use crate::summary::sequential;
+
+/// Intervals of shares that were computed before: a rule over 30,000 dependencies asks for few
+/// different counts, most of them 0.
+#[derive(Default)]
+pub(super) struct Cache {
+    shares: RefCell<BTreeMap<[u64; 3], (f64, f64)>>,
+}
+
+impl Cache {
+    /// Returns the interval of [`sequential::share`].
+    pub(super) fn share(&self, successes: f64, trials: u64, error: f64) -> (f64, f64) {
+        let key = [successes.to_bits(), trials, error.to_bits()];
+        *self
+            .shares
+            .borrow_mut()
+            .entry(key)
+            .or_insert_with(|| sequential::share(successes, trials, error))
+    }
+}

@@ -1,0 +1,147 @@
+//! Rules and limits, and what is known of each so far.
+
+use super::runs::Context;
+use super::{Assumption, ERROR, Gate, Limit, Measure};
+use crate::diagnostic::Place;
+use crate::engine::Tally;
+use crate::model::Topology;
+use crate::policy::evaluate::{Evaluation, Facts, Ternary, evaluate};
+use crate::policy::expression::{Expr, Node, Operator};
+use crate::policy::vocabulary::{EstimateField, Field, FlowField, LossesField, Variable};
+use crate::policy::{Rule, Severity};
+
+/// A rule, and what is known of it so far.
+pub(super) struct RuleState {
+    pub(super) rule: Rule,
+    /// The assumption about unstated protections under which it is evaluated.
+    pub(super) unknown: Assumption,
+    /// The chance that the interval of one of its figures misses.
+    error: f64,
+    /// Whether more trials cannot change a decision: what no trial has shown yet may still turn up.
+    is_final: bool,
+    /// Whether it takes more steps than a condition may.
+    pub(super) is_too_large: bool,
+    /// The latest evaluation.
+    pub(super) evaluation: Option<Evaluation>,
+    /// The trials of that evaluation.
+    pub(super) trials: u64,
+}
+
+impl RuleState {
+    fn new(rule: Rule, gate: &Gate<'_>, facts: &dyn Facts) -> Self {
+        // Nothing is simulated yet: this counts the comparisons, among which the error is split.
+        let preview = evaluate(&rule.when, facts, ERROR);
+        let parts = if rule.when.is_existential() {
+            preview.places.len() as u64
+        } else {
+            preview.comparison_count
+        };
+        let unknown = match (gate.unknown, rule.verdict) {
+            _ if !is_simulated(&rule.when) => Assumption::Stated,
+            (Assumption::Worst, Severity::Caution) => Assumption::Stated,
+            (unknown, _) => unknown,
+        };
+        let sees_rare_events =
+            rule.when.mentions(|it| matches!(it, Variable::Metastable | Variable::NeverRecovers));
+        Self {
+            error: ERROR / parts.max(1) as f64,
+            is_final: !sees_rare_events,
+            is_too_large: preview.is_too_large,
+            unknown,
+            rule,
+            evaluation: None,
+            trials: 0,
+        }
+    }
+
+    /// Returns what is known of the condition; more trials may tell before it is evaluated.
+    pub(super) fn result(&self) -> Ternary {
+        self.evaluation.as_ref().map_or(Ternary::Undetermined, |it| it.result)
+    }
+
+    /// Whether more trials may decide it.
+    pub(super) fn needs_trials(&self) -> bool {
+        self.result() == Ternary::Undetermined
+    }
+
+    /// Whether it did not fire only because no trial has shown yet what it looks for.
+    pub(super) fn may_yet_fire(&self) -> bool {
+        !self.is_final && self.result() == Ternary::False
+    }
+
+    /// Whether a simulated figure was compared with a limit.
+    pub(super) fn has_comparisons(&self) -> bool {
+        self.evaluation.as_ref().is_some_and(|it| it.comparison_count > 0)
+    }
+
+    /// Evaluates it, unless it is decided for good.
+    pub(super) fn evaluate(&mut self, facts: &dyn Facts, trials: u64) {
+        let is_decided = match self.result() {
+            Ternary::True => true,
+            Ternary::False | Ternary::NoData => self.is_final && self.evaluation.is_some(),
+            Ternary::Undetermined => false,
+        };
+        if is_decided {
+            return;
+        }
+        self.evaluation = Some(evaluate(&self.rule.when, facts, self.error));
+        self.trials = trials;
+    }
+}
+
+/// Whether some rule is to be evaluated with what is not stated at its worst or best.
+pub(super) fn need_assumptions(rules: &[RuleState]) -> bool {
+    rules.iter().any(|state| state.unknown != Assumption::Stated)
+}
+
+/// Whether some rule asks what is unknown.
+pub(super) fn mention_unknowns(rules: &[RuleState]) -> bool {
+    rules.iter().any(|state| state.rule.when.mentions(|it| it == Variable::Unknowns))
+}
+
+fn is_simulated(when: &Node) -> bool {
+    when.mentions(Variable::is_simulated)
+}
+
+impl Context<'_> {
+    /// Returns the limits, as rules, and then the rules of the policy.
+    pub(super) fn rules(&self, nothing: &Tally) -> Vec<RuleState> {
+        let facts = self.facts(self.topology, nothing, 1);
+        let limits = self.gate.limits.iter().map(|limit| limit_rule(self.topology, limit));
+        let rules = self.gate.policy.iter().flat_map(|(policy, _)| policy.rules.iter().cloned());
+        limits.chain(rules).map(|rule| RuleState::new(rule, self.gate, &facts)).collect()
+    }
+}
+
+/// Returns a limit of the command line as a rule that stops.
+fn limit_rule(topology: &Topology, limit: &Limit) -> Rule {
+    let flow = &topology.flows[limit.flow as usize].name;
+    let node = |expr| Node { expr, place: Place::default() };
+    let select = |of, field| node(Expr::Select(Box::new(of), field));
+    let item = node(Expr::Index(
+        Box::new(node(Expr::Variable(Variable::Flows))),
+        Box::new(node(Expr::Text(flow.clone()))),
+    ));
+    let (name, figure) = match limit.measure {
+        Measure::Failed => (
+            format!("{flow} fails"),
+            select(select(item, Field::Flow(FlowField::Failed)), Field::Estimate(EstimateField::P)),
+        ),
+        Measure::Lost => (
+            format!("{flow} loses orders"),
+            select(
+                select(item, Field::Flow(FlowField::OrdersLost)),
+                Field::Losses(LossesField::Mean),
+            ),
+        ),
+    };
+    let at_most = node(Expr::Number(limit.at_most));
+    Rule {
+        name,
+        text: String::new(),
+        when: node(Expr::Binary(Operator::Gt, Box::new([figure, at_most]))),
+        verdict: Severity::Stop,
+        message: String::new(),
+        place: Place::default(),
+    }
+}

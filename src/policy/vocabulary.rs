@@ -1,0 +1,427 @@
+//! The vocabulary of conditions: the variables, the records behind them, and the type of every field.
+//!
+//! Every field has an identifier, and the facts answer for each identifier by an exhaustive `match`: a
+//! field that is added here and forgotten there does not compile.
+
+use std::rc::Rc;
+
+/// A type of the language.
+#[derive(Clone, Debug)]
+pub(super) enum Type {
+    Bool,
+    Number,
+    Text,
+    Timestamp,
+    Duration,
+    /// The type of the items of an empty list: it agrees with every type.
+    Any,
+    List(Rc<Self>),
+    /// Records by name.
+    Map(MapKind, Rc<Self>),
+    Record(&'static RecordType),
+}
+
+/// What the keys of a map name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MapKind {
+    Flow,
+    Service,
+}
+
+/// A record type: its fields, and hints for fields that people look for in vain.
+#[derive(Debug)]
+pub(super) struct RecordType {
+    /// The name for messages, with its article.
+    pub(super) what: &'static str,
+    pub(super) fields: &'static [FieldType],
+    /// A field that is not there, and what to tell those who ask for it.
+    pub(super) hints: &'static [(&'static str, &'static str)],
+}
+
+/// A field: its name in conditions, its identifier, and its type.
+pub(super) type FieldType = (&'static str, Field, fn() -> Type);
+
+impl RecordType {
+    /// Returns the identifier and the type of a field.
+    pub(super) fn field(&self, name: &str) -> Option<(Field, Type)> {
+        let found = self.fields.iter().find(|(known, ..)| *known == name);
+        found.map(|(_, field, of)| (*field, of()))
+    }
+}
+
+impl Type {
+    /// Returns the name for messages, with its article.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Bool => "a yes or no".to_owned(),
+            Self::Number => "a number".to_owned(),
+            Self::Text => "a text".to_owned(),
+            Self::Timestamp => "a timestamp".to_owned(),
+            Self::Duration => "a duration".to_owned(),
+            Self::Any => "anything".to_owned(),
+            Self::List(_) => "a list".to_owned(),
+            Self::Map(MapKind::Flow, _) => "all flows by name".to_owned(),
+            Self::Map(MapKind::Service, _) => "all services by name".to_owned(),
+            Self::Record(record) => record.what.to_owned(),
+        }
+    }
+
+    /// Whether values of the two types can be equal.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => true,
+            (Self::List(a), Self::List(b)) => a.agrees_with(b),
+            (Self::Map(a, _), Self::Map(b, _)) => a == b,
+            (Self::Record(a), Self::Record(b)) => std::ptr::eq(*a, *b),
+            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+        }
+    }
+
+    /// Returns the type of the items that a macro goes over.
+    pub(super) fn item_type(&self) -> Option<Self> {
+        match self {
+            Self::List(of) | Self::Map(_, of) => Some((**of).clone()),
+            _ => None,
+        }
+    }
+}
+
+fn list(of: Type) -> Type {
+    Type::List(Rc::new(of))
+}
+
+fn record(of: &'static RecordType) -> Type {
+    Type::Record(of)
+}
+
+/// Declares identifiers with the names that they have in conditions.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[expect(missing_docs, reason = "the name in conditions says it")]
+        pub enum $name {
+            $($variant,)*
+        }
+
+        impl $name {
+            /// Returns the name in conditions.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+/// Declares record types: the identifiers of their fields, and their descriptions.
+macro_rules! records {
+    ($(
+        $(#[$doc:meta])*
+        $record:ident($static:ident, $ids:ident, $what:literal) {
+            $($variant:ident = $name:literal: $of:expr,)*
+        } hints { $($missing:literal => $hint:literal,)* }
+    )*) => {
+        $(
+            named! {
+                $(#[$doc])*
+                $ids { $($variant = $name,)* }
+            }
+
+            pub(super) static $static: RecordType = RecordType {
+                what: $what,
+                fields: &[$(($name, Field::$record($ids::$variant), || $of),)*],
+                hints: &[$(($missing, $hint),)*],
+            };
+        )*
+
+        /// The identifier of a field, under the record that has it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Field {
+            $(
+                $(#[$doc])*
+                $record($ids),
+            )*
+        }
+
+        impl Field {
+            /// Returns the name in conditions.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$record(field) => field.as_str(),)*
+                }
+            }
+        }
+    };
+}
+
+named! {
+    /// A variable of the language.
+    Variable {
+        Flows = "flows",
+        Services = "services",
+        Dependencies = "dependencies",
+        Total = "total",
+        Change = "change",
+        Unknowns = "unknowns",
+        Metastable = "metastable",
+        NeverRecovers = "never_recovers",
+        Delta = "delta",
+        Now = "now",
+    }
+}
+
+impl Variable {
+    /// All variables, in the order in which messages name them.
+    pub(super) const ALL: [Self; 10] = [
+        Self::Flows,
+        Self::Services,
+        Self::Dependencies,
+        Self::Total,
+        Self::Change,
+        Self::Unknowns,
+        Self::Metastable,
+        Self::NeverRecovers,
+        Self::Delta,
+        Self::Now,
+    ];
+
+    /// Returns the variable of this name.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name)
+    }
+
+    /// Returns the type of its value.
+    pub(super) fn value_type(self) -> Type {
+        match self {
+            Self::Flows => Type::Map(MapKind::Flow, Rc::new(record(&FLOW))),
+            Self::Services => Type::Map(MapKind::Service, Rc::new(record(&SERVICE))),
+            Self::Dependencies => list(record(&DEPENDENCY)),
+            Self::Total => record(&TOTAL),
+            Self::Change => record(&CHANGE),
+            Self::Unknowns => list(record(&UNKNOWN)),
+            Self::Metastable | Self::NeverRecovers => list(Type::Text),
+            Self::Delta => record(&DELTA),
+            Self::Now => Type::Timestamp,
+        }
+    }
+
+    /// Whether its value comes from trials.
+    pub fn is_simulated(self) -> bool {
+        match self {
+            Self::Flows
+            | Self::Services
+            | Self::Dependencies
+            | Self::Total
+            | Self::Metastable
+            | Self::NeverRecovers
+            | Self::Delta => true,
+            Self::Change | Self::Unknowns | Self::Now => false,
+        }
+    }
+}
+
+records! {
+    /// A probability.
+    Estimate(ESTIMATE, EstimateField, "an estimate") {
+        P = "p": Type::Number,
+    } hints {
+        "low" => "`p` stands for the whole interval: trials go on until all of it is beyond the limit",
+        "high" => "`p` stands for the whole interval: trials go on until all of it is beyond the limit",
+    }
+
+    /// Orders lost.
+    Losses(LOSSES, LossesField, "orders lost") {
+        Mean = "mean": Type::Number,
+        P50 = "p50": Type::Number,
+        P95 = "p95": Type::Number,
+        P99 = "p99": Type::Number,
+    } hints {
+        "max" => "the worst trial only grows with the trials: compare `p99`",
+    }
+
+    /// A mean.
+    Mean(MEAN, MeanField, "a mean") {
+        Mean = "mean": Type::Number,
+    } hints {}
+
+    /// Quantiles of times.
+    Times(TIMES, TimesField, "a spread of times") {
+        P50 = "p50": Type::Number,
+        P95 = "p95": Type::Number,
+    } hints {}
+
+    /// Money lost.
+    Money(MONEY, MoneyField, "money") {
+        Mean = "mean": Type::Number,
+        P95 = "p95": Type::Number,
+        Currency = "currency": Type::Text,
+    } hints {}
+
+    /// Figures of a flow or a service per rollout.
+    PerRollout(PER_ROLLOUT, PerRolloutField, "figures per rollout") {
+        Failed = "failed": record(&ESTIMATE),
+        Degraded = "degraded": record(&ESTIMATE),
+        OrdersLost = "orders_lost": record(&MEAN),
+    } hints {}
+
+    /// A flow.
+    Flow(FLOW, FlowField, "a flow") {
+        Name = "name": Type::Text,
+        Title = "title": Type::Text,
+        Critical = "critical": Type::Bool,
+        RatePerS = "rate_per_s": Type::Number,
+        Failed = "failed": record(&ESTIMATE),
+        Degraded = "degraded": record(&ESTIMATE),
+        FailingShare = "failing_share": Type::Number,
+        FirstFailedS = "first_failed_s": record(&TIMES),
+        FailedForS = "failed_for_s": record(&TIMES),
+        OrdersLost = "orders_lost": record(&LOSSES),
+        WrongOrders = "wrong_orders": record(&LOSSES),
+        MoneyLost = "money_lost": record(&MONEY),
+        PerRollout = "per_rollout": record(&PER_ROLLOUT),
+    } hints {
+        "rate" => "did you mean `rate_per_s`?",
+    }
+
+    /// A service.
+    Service(SERVICE, ServiceField, "a service") {
+        Name = "name": Type::Text,
+        Title = "title": Type::Text,
+        Kind = "kind": Type::Text,
+        Team = "team": Type::Text,
+        Tier = "tier": Type::Number,
+        IsTarget = "is_target": Type::Bool,
+        Failed = "failed": record(&ESTIMATE),
+        Degraded = "degraded": record(&ESTIMATE),
+        FailingShare = "failing_share": Type::Number,
+        FirstFailedS = "first_failed_s": record(&TIMES),
+        FailedForS = "failed_for_s": record(&TIMES),
+        PerRollout = "per_rollout": record(&PER_ROLLOUT),
+    } hints {
+        "orders_lost" => "orders are lost by flows: `flows.exists(f, f.orders_lost.mean > 100)`",
+    }
+
+    /// A dependency.
+    Dependency(DEPENDENCY, DependencyField, "a dependency") {
+        Caller = "caller": Type::Text,
+        Dependency = "dependency": Type::Text,
+        Tried = "tried": Type::Number,
+        Passed = "passed": Type::Number,
+    } hints {}
+
+    /// Figures over all flows.
+    Total(TOTAL, TotalField, "the total") {
+        OrdersLost = "orders_lost": record(&LOSSES),
+        PerRollout = "per_rollout": record(&TOTAL_PER_ROLLOUT),
+    } hints {
+        "money_lost" => "money is told by flow, since currencies differ: `flows[..].money_lost`",
+    }
+
+    /// Figures over all flows per rollout.
+    TotalPerRollout(TOTAL_PER_ROLLOUT, TotalPerRolloutField, "figures per rollout") {
+        OrdersLost = "orders_lost": record(&MEAN),
+    } hints {}
+
+    /// The change.
+    Change(CHANGE, ChangeField, "a change") {
+        Name = "name": Type::Text,
+        Kind = "kind": Type::Text,
+        AuthoredBy = "authored_by": Type::Text,
+        ReviewedBy = "reviewed_by": list(Type::Text),
+        Sources = "sources": list(record(&SOURCE)),
+        FailureProbability = "failure_probability": Type::Number,
+        Targets = "targets": list(record(&TARGET)),
+        Rollout = "rollout": record(&ROLLOUT),
+        Detection = "detection": record(&DETECTION),
+        Rollback = "rollback": record(&ROLLBACK),
+        HorizonS = "horizon_s": Type::Number,
+        During = "during": list(Type::Text),
+    } hints {}
+
+    /// A source that the author of the change relied on.
+    Source(SOURCE, SourceField, "a source of a change") {
+        Title = "title": Type::Text,
+        Updated = "updated": Type::Timestamp,
+        AgeDays = "age_days": Type::Number,
+    } hints {}
+
+    /// A target of the change.
+    Target(TARGET, TargetField, "a target") {
+        Name = "name": Type::Text,
+        Probability = "probability": Type::Number,
+        MinExposure = "min_exposure": Type::Number,
+    } hints {}
+
+    /// The rollout.
+    Rollout(ROLLOUT, RolloutField, "a rollout") {
+        Routing = "routing": Type::Text,
+        Stages = "stages": list(record(&STAGE)),
+    } hints {}
+
+    /// A stage of the rollout.
+    Stage(STAGE, StageField, "a stage") {
+        Exposure = "exposure": Type::Number,
+        BakeS = "bake_s": Type::Number,
+        CatchProbability = "catch_probability": Type::Number,
+    } hints {
+        "bake" => "did you mean `bake_s`? it is in seconds",
+        "gate" => "`gate` is now `catch_probability`",
+    }
+
+    /// The detection.
+    Detection(DETECTION, DetectionField, "a detection") {
+        AlertThreshold = "alert_threshold": Type::Number,
+        MedianS = "median_s": Type::Number,
+        P95S = "p95_s": Type::Number,
+    } hints {}
+
+    /// The rollback.
+    Rollback(ROLLBACK, RollbackField, "a rollback") {
+        MedianS = "median_s": Type::Number,
+        P95S = "p95_s": Type::Number,
+        Works = "works": Type::Number,
+    } hints {}
+
+    /// Something unknown.
+    Unknown(UNKNOWN, UnknownField, "something unknown") {
+        Caller = "caller": Type::Text,
+        Dependency = "dependency": Type::Text,
+        What = "what": Type::Text,
+        Best = "best": Type::Number,
+        Worst = "worst": Type::Number,
+        Measure = "measure": Type::Text,
+    } hints {}
+
+    /// The difference from the baseline.
+    Delta(DELTA, DeltaField, "a difference from the baseline") {
+        Flows = "flows": Type::Map(MapKind::Flow, Rc::new(record(&DELTA_FLOW))),
+        Services = "services": Type::Map(MapKind::Service, Rc::new(record(&DELTA_SERVICE))),
+        Total = "total": record(&DELTA_TOTAL),
+        Added = "added": list(Type::Text),
+        Removed = "removed": list(Type::Text),
+        SinglePointsGained = "single_points_gained": list(Type::Text),
+        SinglePointsLost = "single_points_lost": list(Type::Text),
+    } hints {}
+
+    /// The difference of a flow.
+    DeltaFlow(DELTA_FLOW, DeltaFlowField, "a difference of a flow") {
+        Name = "name": Type::Text,
+        Failed = "failed": record(&ESTIMATE),
+        Degraded = "degraded": record(&ESTIMATE),
+        OrdersLost = "orders_lost": record(&MEAN),
+    } hints {}
+
+    /// The difference of a service.
+    DeltaService(DELTA_SERVICE, DeltaServiceField, "a difference of a service") {
+        Name = "name": Type::Text,
+        Failed = "failed": record(&ESTIMATE),
+        Degraded = "degraded": record(&ESTIMATE),
+    } hints {}
+
+    /// The difference over all flows.
+    DeltaTotal(DELTA_TOTAL, DeltaTotalField, "a difference of the total") {
+        OrdersLost = "orders_lost": record(&MEAN),
+    } hints {}
+}
