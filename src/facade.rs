@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::analysis::{self, Gate, Settings, Stop};
+use crate::analysis::{self, Check, Gate, Settings, Stop};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::engine::Silent;
 use crate::load;
@@ -161,8 +161,8 @@ impl<'a> Simulation<'a> {
                 }
             };
             let gate = Gate { policy: Some((&parsed, policy.is_none())), ..Gate::default() };
-            analysis::affordable(self.topology, self.change, &gate)?;
-            Ok(analysis::check(self.topology, self.change, &gate, &self.settings, &Silent))
+            let check = Check::new(self.topology, self.change, &gate, &self.settings)?;
+            Ok(check.run(&Silent))
         })
     }
 }
