@@ -1,18 +1,38 @@
 //! Exact probabilities beside what trials say.
 
 use crate::compile::Plan;
-use crate::engine::exact::{Detail, Exact, Limits, Obstacle};
+use crate::engine::exact::{Detail, Exact, Function, Limits, Obstacle, Unit};
+use crate::engine::outcome::Failures;
 use crate::model::Topology;
 use crate::report::{Interval, UnitReport};
 
-/// The exact probabilities that a unit fails, and that it is degraded or worse.
-pub(super) type Values = (f64, f64);
+/// The exact probabilities of one unit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Values {
+    /// With the change.
+    pub(super) with: Failures<f64>,
+    /// Without it.
+    pub(super) baseline: Failures<f64>,
+    /// Because of it; `None` where the limits do not suffice.
+    pub(super) caused: Option<Failures<f64>>,
+}
 
 /// The exact values of all units, where the limits suffice.
 pub(super) fn values(plan: &Plan, limits: Limits) -> Result<Vec<Values>, Obstacle> {
     let exact = Exact::solve(plan, Detail::Drawn, limits)?;
-    let units = exact.units.iter();
-    Ok(units.map(|it| (exact.probability(&it.failed), exact.probability(&it.degraded))).collect())
+    let caused = exact.caused(limits).ok();
+    let probabilities = |it: &Unit, of: &dyn Fn(&Function) -> f64| Failures {
+        failed: of(&it.failed),
+        degraded: of(&it.degraded),
+    };
+    let values = exact.units.iter().enumerate().map(|(unit, it)| Values {
+        with: probabilities(it, &|of| exact.probability(of)),
+        baseline: probabilities(it, &|of| exact.without_change(of)),
+        caused: caused
+            .as_ref()
+            .map(|caused| probabilities(&caused[unit], &|of| exact.probability(of))),
+    });
+    Ok(values.collect())
 }
 
 /// Puts exact values beside intervals, and beside those that are multiplied by the chance that the
@@ -47,12 +67,26 @@ pub(super) fn put(
     }
 }
 
-fn put_one((failed, degraded): Values, report: &mut UnitReport, failure_probability: f64) {
+fn put_one(values: Values, report: &mut UnitReport, failure_probability: f64) {
     let set = |interval: &mut Interval, value: f64| interval.exact = Some(value);
-    set(&mut report.failed, failed);
-    set(&mut report.degraded, degraded);
+    let Values { with, baseline, caused } = values;
+    set(&mut report.failed, with.failed);
+    set(&mut report.degraded, with.degraded);
+    set(&mut report.baseline.failed, baseline.failed);
+    set(&mut report.baseline.degraded, baseline.degraded);
+    if let Some(caused) = caused {
+        set(&mut report.caused.failed, caused.failed);
+        set(&mut report.caused.degraded, caused.degraded);
+    }
     if let Some(per_rollout) = &mut report.per_rollout {
-        set(&mut per_rollout.failed, failed * failure_probability);
-        set(&mut per_rollout.degraded, degraded * failure_probability);
+        let total = |with: f64, baseline: f64| {
+            failure_probability * with + (1.0 - failure_probability) * baseline
+        };
+        set(&mut per_rollout.failed, total(with.failed, baseline.failed));
+        set(&mut per_rollout.degraded, total(with.degraded, baseline.degraded));
+        if let Some(caused) = caused {
+            set(&mut per_rollout.caused.failed, failure_probability * caused.failed);
+            set(&mut per_rollout.caused.degraded, failure_probability * caused.degraded);
+        }
     }
 }

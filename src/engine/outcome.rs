@@ -36,8 +36,38 @@ pub struct Unit {
     pub failed: u64,
     /// In which it was degraded or worse.
     pub degraded: u64,
+    /// The trials in which the same holds without the change.
+    pub baseline: Failures<u64>,
+    /// The trials in which the same holds because of the change: at some moment it does with the
+    /// change and, at that moment, would not without.
+    pub caused: Failures<u64>,
     /// The sum of its peak failing shares.
     pub share: f64,
+}
+
+/// Both degrees of failure of a unit: a mask of lanes or trials, a count of trials, or a
+/// probability.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failures<T> {
+    /// It failed.
+    pub failed: T,
+    /// It was degraded or worse.
+    pub degraded: T,
+}
+
+impl<T> Failures<T> {
+    /// Converts each entry.
+    pub fn map<U>(&self, convert: impl Fn(&T) -> U) -> Failures<U> {
+        Failures { failed: convert(&self.failed), degraded: convert(&self.degraded) }
+    }
+}
+
+impl Failures<u64> {
+    /// Adds the numbers of trials in these masks.
+    pub fn add_trials(&mut self, masks: &Self) {
+        self.failed += u64::from(masks.failed.count_ones());
+        self.degraded += u64::from(masks.degraded.count_ones());
+    }
 }
 
 /// When a unit failed in one trial.
@@ -60,8 +90,11 @@ pub struct Flow {
     pub lost: Each,
     /// Of these, orders that went wrong unnoticed.
     pub wrong: Each,
-    /// Seconds' worth of orders lost, whatever their rate; NaN where there is no time.
-    pub unserved: Each,
+    /// Outage because of the change, in seconds: the integral over time of its failing share less
+    /// what the same trial has without the change, never below 0. NaN where there is no time.
+    pub outage: Each,
+    /// In which trials it still loses something to the change at the horizon.
+    pub unfinished: u64,
 }
 
 /// What came of failure at a dependency.

@@ -165,6 +165,18 @@ impl Sketch {
         }))
     }
 
+    /// Returns how many values are larger than a limit, to one part in a billion.
+    ///
+    /// Values that share a bucket with the limit count as their mean, so the answer is exact unless
+    /// some of them lie within `2^-digits` of it.
+    pub fn exceeding(&self, limit: f64) -> u64 {
+        debug_assert!(self.pending.is_empty(), "settled before it is asked");
+        // The mean of equal values may differ from them by rounding.
+        let limit = limit * (1.0 + 1e-9);
+        let is_larger = |bucket: &&Bucket| bucket.sum / f64::from(bucket.count) > limit;
+        self.buckets.iter().filter(is_larger).map(|bucket| u64::from(bucket.count)).sum()
+    }
+
     /// How many values are at least this large; buckets count as their mean.
     pub fn at_least(&self, limit: f64) -> u64 {
         debug_assert!(self.pending.is_empty(), "settled before it is asked");
@@ -194,6 +206,8 @@ mod tests {
         assert_eq!(sketch.mean(), Some(5_000.5));
         assert_eq!(sketch.max(), Some(10_000.0));
         assert_eq!(sketch.at_least(0.0), 10_000);
+        assert_eq!(sketch.exceeding(0.0), 10_000);
+        assert_eq!(sketch.exceeding(10_000.0), 0);
     }
 
     #[test]
@@ -204,6 +218,7 @@ mod tests {
         }
         sketch.settle();
         assert_eq!(sketch.quantile(0.5), Some(1234.567));
+        assert_eq!((sketch.exceeding(1234.567), sketch.exceeding(1234.566)), (0, 5_000));
         assert_eq!(Sketch::new(9).quantile(0.5), None);
         assert_eq!(Sketch::new(9).quantiles([0.5]), None);
     }

@@ -1,6 +1,6 @@
 //! What an engine counts: integers and sums, added up in a fixed order.
 
-use super::outcome::{Anomalies, Outcome, TRIALS, Timeline};
+use super::outcome::{Anomalies, Failures, Outcome, TRIALS, Timeline};
 use super::sketch::Sketch;
 use crate::compile::Plan;
 
@@ -107,6 +107,11 @@ pub struct UnitTally {
     pub failed: u64,
     /// In how many it was degraded or worse.
     pub degraded: u64,
+    /// In how many trials the same holds without the change.
+    pub baseline: Failures<u64>,
+    /// In how many trials the same holds because of the change: at some moment it does with the
+    /// change and, at that moment, would not without.
+    pub caused: Failures<u64>,
     /// The sum of its peak failing shares.
     pub share: f64,
     /// When it first failed, over the trials in which it did.
@@ -122,6 +127,10 @@ pub struct FlowTally {
     pub lost: Sketch,
     /// Of these, orders that went wrong unnoticed.
     pub wrong: Sketch,
+    /// Outage because of the change, in seconds; empty where there is no time.
+    pub outage: Sketch,
+    /// In how many trials the outage is not over at the horizon.
+    pub unfinished: u64,
 }
 
 /// A dependency as written.
@@ -159,12 +168,18 @@ impl Tally {
         let unit = || UnitTally {
             failed: 0,
             degraded: 0,
+            baseline: Failures::default(),
+            caused: Failures::default(),
             share: 0.0,
             first: Sketch::new(TIME_DIGITS),
             lasted: Sketch::new(TIME_DIGITS),
         };
-        let flow =
-            || FlowTally { lost: Sketch::new(ORDER_DIGITS), wrong: Sketch::new(ORDER_DIGITS) };
+        let flow = || FlowTally {
+            lost: Sketch::new(ORDER_DIGITS),
+            wrong: Sketch::new(ORDER_DIGITS),
+            outage: Sketch::new(ORDER_DIGITS),
+            unfinished: 0,
+        };
         let units = plan.services.len() + endpoints + plan.flows.len();
         Self {
             trials: 0,
@@ -191,7 +206,12 @@ impl Tally {
         for (all, one) in self.units.iter_mut().zip(&outcome.units) {
             all.failed += u64::from(one.failed.count_ones());
             all.degraded += u64::from(one.degraded.count_ones());
+            all.baseline.add_trials(&one.baseline);
+            all.caused.add_trials(&one.caused);
             all.share += one.share;
+        }
+        for (all, one) in self.flows.iter_mut().zip(&outcome.flows) {
+            all.unfinished += u64::from(one.unfinished.count_ones());
         }
         for it in &outcome.times {
             self.units[it.unit as usize].first.add(it.first);
@@ -221,10 +241,14 @@ impl Tally {
     }
 
     fn add_orders(&mut self, outcome: &Outcome, trial: usize) {
-        let (mut total, mut has_rate, mut unserved) = (0.0, false, 0.0);
+        let (mut total, mut has_rate, mut outage) = (0.0, false, 0.0);
         for (all, flow) in self.flows.iter_mut().zip(&outcome.flows) {
             let lost = flow.lost[trial];
-            unserved += flow.unserved[trial];
+            let seconds = flow.outage[trial];
+            if !seconds.is_nan() {
+                outage += seconds;
+                all.outage.add(seconds);
+            }
             if !lost.is_nan() {
                 has_rate = true;
                 total += lost;
@@ -236,7 +260,7 @@ impl Tally {
             self.lost.add(total);
         }
         if self.course.is_some() {
-            self.costs.push(if has_rate { total } else { unserved } as f32);
+            self.costs.push(if has_rate { total } else { outage } as f32);
         }
     }
 
@@ -266,6 +290,7 @@ impl Tally {
         for flow in &mut self.flows {
             flow.lost.settle();
             flow.wrong.settle();
+            flow.outage.settle();
         }
         self.lost.settle();
         if let Some(course) = &mut self.course {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CourseReport, DependencyReport, Exceedance, HistogramReport, Interval, MeanOnly, Money,
-    PerRollout, Quantiles, Report, SCHEMA, Spread, StageReport, TargetReport, TotalReport,
+    CourseReport, DependencyReport, Exceedance, Failures, HistogramReport, Interval, MeanOnly,
+    Money, PerRollout, Quantiles, Report, SCHEMA, Spread, StageReport, TargetReport, TotalReport,
     UnitReport,
 };
 use crate::engine::Protection;
-use crate::engine::outcome::Anomalies;
+use crate::engine::outcome::{self, Anomalies};
 use crate::model::change::{Modes, Routing, Strategy, TargetRef};
 use crate::model::topology::Phase;
 use crate::model::{Change, Seconds, Topology, defaults};
@@ -114,6 +114,18 @@ fn times(interval: Interval, factor: f64) -> Interval {
     }
 }
 
+/// Returns the total probability of something that has one probability if the change breaks, which
+/// has this chance, and another if it does not.
+fn total_probability(with: Interval, without: Interval, chance: f64) -> Interval {
+    let total = |with: f64, without: f64| chance * with + (1.0 - chance) * without;
+    Interval {
+        p: total(with.p, without.p),
+        low: total(with.low, without.low),
+        high: total(with.high, without.high),
+        exact: with.exact.zip(without.exact).map(|(with, without)| total(with, without)),
+    }
+}
+
 fn spread(spread: summary::Spread) -> Spread {
     let summary::Spread { p10, p25, p50, p75, p90, p95 } = spread;
     Spread { p10, p25, p50, p75, p90, p95 }
@@ -131,6 +143,14 @@ fn quantiles(of: &summary::Quantiles) -> Quantiles {
     }
 }
 
+/// Converts seconds to minutes.
+fn minutes(seconds: &summary::Quantiles) -> Quantiles {
+    let Quantiles { mean, mean_low, mean_high, p50, p95, p99, max } = quantiles(seconds);
+    let [mean, mean_low, mean_high, p50, p95, p99, max] =
+        [mean, mean_low, mean_high, p50, p95, p99, max].map(|seconds| seconds / 60.0);
+    Quantiles { mean, mean_low, mean_high, p50, p95, p99, max }
+}
+
 fn exceedance(points: &[(f64, Estimate)]) -> Vec<Exceedance> {
     let point = |(orders, estimate): &(f64, Estimate)| Exceedance {
         orders: *orders,
@@ -141,18 +161,29 @@ fn exceedance(points: &[(f64, Estimate)]) -> Vec<Exceedance> {
     points.iter().map(point).collect()
 }
 
+fn failures(of: &outcome::Failures<Estimate>) -> Failures {
+    Failures { failed: interval(&of.failed), degraded: interval(&of.degraded) }
+}
+
 fn unit(name: &str, of: &summary::Unit, probability: f64) -> UnitReport {
     let (failed, degraded) = (interval(&of.failed), interval(&of.degraded));
+    let (baseline, caused) = (failures(&of.baseline), failures(&of.caused));
     UnitReport {
         name: name.to_owned(),
         failed,
         degraded,
+        baseline,
+        caused,
         failing_share: of.failing_share,
         first_failed_s: of.first_failed.map(spread),
         failed_for_s: of.failed_for.map(spread),
         per_rollout: Some(PerRollout {
-            failed: times(failed, probability),
-            degraded: times(degraded, probability),
+            failed: total_probability(failed, baseline.failed, probability),
+            degraded: total_probability(degraded, baseline.degraded, probability),
+            caused: Failures {
+                failed: times(caused.failed, probability),
+                degraded: times(caused.degraded, probability),
+            },
             orders_lost: None,
         }),
         ..UnitReport::default()
@@ -191,12 +222,14 @@ fn flows(topology: &Topology, summary: &Summary, probability: f64) -> Vec<UnitRe
         .flows
         .iter()
         .zip(&summary.units[first..])
-        .zip(&summary.flows)
-        .map(|((flow, of), losses)| {
+        .zip(summary.flows.iter().zip(&summary.outages))
+        .map(|((flow, of), (losses, outage))| {
             let mut report = unit(&flow.name, of, probability);
             report.title.clone_from(&flow.title);
             report.critical = Some(flow.critical);
             report.rate_per_s = flow.rate.map(crate::model::Rate::get);
+            report.lost = outage.as_ref().map(|outage| minutes(&outage.lost));
+            report.unfinished = outage.as_ref().map(|outage| interval(&outage.unfinished));
             if let Some(losses) = losses {
                 add_losses(&mut report, losses, flow.value.as_ref(), probability);
             }

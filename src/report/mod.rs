@@ -183,6 +183,13 @@ pub struct UnitReport {
     pub failed: Interval,
     /// The probability that it is degraded or worse.
     pub degraded: Interval,
+    /// The same probabilities without the change.
+    #[serde(default)]
+    pub baseline: Failures,
+    /// The same because of the change: at some moment it fails and, at that moment, would not
+    /// without the change.
+    #[serde(default)]
+    pub caused: Failures,
     /// The mean over trials of the peak share of requests that are slow, down or corrupt.
     pub failing_share: f64,
     /// When it first failed, over the trials in which it did.
@@ -200,10 +207,17 @@ pub struct UnitReport {
     /// Of a flow: how likely it is to lose at least so many orders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exceedance: Vec<Exceedance>,
+    /// Of a flow: outage minutes because of the change, if it breaks: the integral over time of its
+    /// failing share less what fails without the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Quantiles>,
+    /// Of a flow: the probability that this outage is not over at the horizon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Interval>,
     /// Of a flow: what the lost orders are worth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub money_lost: Option<Money>,
-    /// The same, multiplied by the chance that the change breaks at all.
+    /// The same for a rollout that may or may not break.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_rollout: Option<PerRollout>,
     /// Of a service: its endpoints.
@@ -278,13 +292,26 @@ pub struct Money {
     pub currency: String,
 }
 
-/// Figures multiplied by the chance that the change breaks at all.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PerRollout {
+/// The two degrees of failure, each with its probability.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Failures {
     /// The probability that it fails.
     pub failed: Interval,
     /// The probability that it is degraded or worse.
     pub degraded: Interval,
+}
+
+/// Figures of a rollout that breaks with the failure probability `q`, and otherwise changes
+/// nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PerRollout {
+    /// The probability that it fails: `q` with the change + `(1 - q)` without it.
+    pub failed: Interval,
+    /// The probability that it is degraded or worse, likewise.
+    pub degraded: Interval,
+    /// The probabilities because of the change: `q` times those of a change that breaks.
+    #[serde(default)]
+    pub caused: Failures,
     /// Orders lost on average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_lost: Option<MeanOnly>,

@@ -11,9 +11,9 @@ pub mod sequential;
 pub use estimate::Estimate;
 pub use histogram::Histogram;
 
-use crate::engine::outcome::Anomalies;
+use crate::engine::outcome::{Anomalies, Failures};
 use crate::engine::sketch::Sketch;
-use crate::engine::tally::{DependencyTally, Tally, UnitTally};
+use crate::engine::tally::{DependencyTally, FlowTally, Tally, UnitTally};
 
 /// What the trials say, by the numbers of the plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub struct Summary {
     pub units: Vec<Unit>,
     /// By flow: orders lost, where that is known.
     pub flows: Vec<Option<Losses>>,
+    /// By flow: outage because of the change, where there is time.
+    pub outages: Vec<Option<Outage>>,
     /// Over all flows with a rate.
     pub total: Option<Losses>,
     /// How the trials spread over the orders lost in all; nothing where none loses any.
@@ -44,6 +46,11 @@ pub struct Unit {
     pub failed: Estimate,
     /// The probability that it is degraded or worse.
     pub degraded: Estimate,
+    /// The same without the change.
+    pub baseline: Failures<Estimate>,
+    /// The same because of the change: from the trials in which it fails, at some moment, and would
+    /// not without the change.
+    pub caused: Failures<Estimate>,
     /// The mean of its peak failing share.
     pub failing_share: f64,
     /// When it first failed, over the trials in which it did.
@@ -78,6 +85,15 @@ pub struct Losses {
     pub wrong: Option<Quantiles>,
     /// How likely it is to lose at least so many: pairs of orders and probability.
     pub exceedance: Vec<(f64, Estimate)>,
+}
+
+/// Outage of a flow because of the change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outage {
+    /// In seconds.
+    pub lost: Quantiles,
+    /// The probability that it is not over at the horizon.
+    pub unfinished: Estimate,
 }
 
 /// A distribution in a few numbers.
@@ -139,6 +155,7 @@ pub fn summarize(tally: &Tally) -> Summary {
         trials,
         units: tally.units.iter().map(|unit| summarize_unit(unit, trials)).collect(),
         flows: tally.flows.iter().map(|flow| losses(&flow.lost, Some(&flow.wrong))).collect(),
+        outages: tally.flows.iter().map(|flow| outage(flow, trials)).collect(),
         total: losses(&tally.lost, None),
         histogram: histogram::histogram(&tally.lost),
         dependencies: tally.dependencies.iter().map(|it| containment(it, trials)).collect(),
@@ -166,6 +183,8 @@ fn summarize_unit(unit: &UnitTally, trials: u64) -> Unit {
     Unit {
         failed: estimate::proportion(unit.failed, trials),
         degraded: estimate::proportion(unit.degraded, trials),
+        baseline: unit.baseline.map(|count| estimate::proportion(*count, trials)),
+        caused: unit.caused.map(|count| estimate::proportion(*count, trials)),
         failing_share: unit.share / trials.max(1) as f64,
         first_failed: spread(&unit.first),
         failed_for: spread(&unit.lasted),
@@ -186,6 +205,11 @@ fn losses(lost: &Sketch, wrong: Option<&Sketch>) -> Option<Losses> {
     let mut exceedance: Vec<(f64, Estimate)> = EXCEEDANCE.into_iter().filter_map(exceeds).collect();
     exceedance.dedup_by(|a, b| a.0.total_cmp(&b.0).is_eq());
     Some(Losses { lost: quantiles_of_lost, wrong: wrong.and_then(quantiles), exceedance })
+}
+
+fn outage(flow: &FlowTally, trials: u64) -> Option<Outage> {
+    let lost = quantiles(&flow.outage)?;
+    Some(Outage { lost, unfinished: estimate::proportion(flow.unfinished, trials) })
 }
 
 fn quantiles(sketch: &Sketch) -> Option<Quantiles> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use blastwave::compile::{Plan, compile};
 use blastwave::diagnostic::Place;
-use blastwave::engine::outcome::Outcome;
+use blastwave::engine::outcome::{Failures, Outcome};
 use blastwave::engine::trace::Trace;
 use blastwave::engine::{Protection, Silent, Simulation};
 use blastwave::model::action::{Action, ActionKind, Automation};
@@ -71,6 +71,8 @@ fn is_on_the_edge(topology: &Topology, outcome: &oracle::Outcome) -> bool {
     let edge = |share: f64, threshold: f64| (share - threshold).abs() < NEAR_WITH_LOAD;
     edge(outcome.peak_failing, topology.thresholds.failed.get())
         || edge(outcome.peak_bad, topology.thresholds.degraded.get())
+        || edge(outcome.without_peaks[0], topology.thresholds.failed.get())
+        || edge(outcome.without_peaks[1], topology.thresholds.degraded.get())
 }
 
 fn bit(mask: u64, trial: u64) -> bool {
@@ -134,6 +136,13 @@ impl Found<'_> {
             self.assert(failed == expected.fails, unit, (failed, expected.fails));
             let degraded = bit(outcome.units[unit].degraded, self.trial);
             self.assert(degraded == expected.is_degraded, unit, (degraded, expected.is_degraded));
+            let of = |masks: &Failures<u64>| {
+                [masks.failed, masks.degraded].map(|mask| bit(mask, self.trial))
+            };
+            let (without, caused) =
+                (of(&outcome.units[unit].baseline), of(&outcome.units[unit].caused));
+            self.assert(without == expected.without, unit, (without, expected.without));
+            self.assert(caused == expected.caused, unit, (caused, expected.caused));
         }
     }
 
@@ -262,7 +271,7 @@ fn assert_story_agrees(seed: u64, scenario: &Scenario) {
     let outcomes = outcomes(&plan);
     let course = outcomes[0].course.as_ref().expect("there is time");
     for trial in 0..3 {
-        let lost = |flow: usize| outcomes[0].flows[flow].unserved[trial as usize];
+        let lost = |flow: usize| outcomes[0].flows[flow].outage[trial as usize];
         let near = |expected: &oracle::Trial, step: f64| {
             let mut flows = topology.flows.iter().enumerate();
             flows.all(|(index, flow)| {

@@ -6,7 +6,7 @@ use blastwave::diagnostic::Sources;
 use blastwave::engine::{Silent, Simulation};
 use blastwave::load;
 use blastwave::model::{Change, Seconds, Topology};
-use blastwave::report::{Quantiles, Report};
+use blastwave::report::{Interval, Quantiles, Report};
 
 fn read(topology: &str, change: &str) -> (Topology, Change) {
     let mut sources = Sources::default();
@@ -304,5 +304,79 @@ fn the_published_social_network_fails_by_exact_counts_and_not_independently() {
         let found = network_success(&independently, &[]);
         let is_near = (found - independent).abs() < 1e-6;
         assert!(is_near, "independently at {p}: {found}, not {independent}");
+    }
+}
+
+/// A canary that breaks at exposure `e` and is over after `d` loses `e * d`, of any flow and without
+/// rates; and a rollout that breaks in one of two cases only loses that in one of two.
+#[test]
+fn a_canary_loses_its_exposure_times_the_time_to_end_it_because_of_the_change() {
+    let topology = "
+version: 1
+topology: canary
+services:
+  web: { dependencies: [store] }
+  store: { availability: 100% }
+flows:
+  order: { steps: [web] }
+";
+    let change = "
+version: 1
+change: canary
+failure_probability: 25%
+targets: [store]
+rollout: { stages: [{ exposure: 20%, bake: 8h }, { exposure: 100% }] }
+detection: 6m
+rollback: 14m
+horizon: 20d
+";
+    let report = report(topology, change, 64);
+    let flow = &report.flows[0];
+    let lost = flow.lost.expect("there is time");
+    for minutes in [lost.mean, lost.p50, lost.p95, lost.p99, lost.max] {
+        assert_near(minutes, 0.2 * (6.0 + 14.0));
+    }
+    assert_near(flow.unfinished.expect("there is time").p, 0.0);
+}
+
+/// With probability q the change breaks, and otherwise nothing does.
+#[test]
+fn what_fails_per_rollout_is_a_total_probability() {
+    let topology = "
+version: 1
+topology: pair
+services:
+  web: { availability: 100%, dependencies: [store, { service: hints, criticality: soft }] }
+  store: { availability: 60% }
+  hints: { availability: 80% }
+flows:
+  order: { steps: [web] }
+";
+    let change = "
+version: 1
+change: hints
+failure_probability: 25%
+targets: [{ service: hints, probability: 50% }, { service: web, probability: 10% }]
+";
+    let report = report(topology, change, 4096);
+    let flow = &report.flows[0];
+    let exact = |interval: Interval| interval.exact.expect("the diagrams are small");
+    // The store fails it anyway; the web alone because of the change.
+    assert_near(exact(flow.failed), 1.0 - 0.6 * 0.9);
+    assert_near(exact(flow.baseline.failed), 0.4);
+    assert_near(exact(flow.caused.failed), 0.6 * 0.1);
+    // Degraded or worse: anyway unless both work; because of the change unless neither breaks.
+    assert_near(exact(flow.baseline.degraded), 1.0 - 0.6 * 0.8);
+    assert_near(exact(flow.caused.degraded), 0.6 * 0.8 * (1.0 - 0.5 * 0.9));
+    let per_rollout = flow.per_rollout.expect("every flow has it");
+    assert_near(exact(per_rollout.failed), 0.25 * (1.0 - 0.6 * 0.9) + 0.75 * 0.4);
+    assert_near(exact(per_rollout.caused.failed), 0.25 * 0.6 * 0.1);
+    assert_near(exact(per_rollout.caused.degraded), 0.25 * 0.6 * 0.8 * 0.55);
+    // Trials say the same, within five standard errors.
+    for (found, expected) in
+        [(flow.baseline.failed, 0.4), (flow.caused.failed, 0.06), (flow.caused.degraded, 0.264)]
+    {
+        let error = (expected * (1.0 - expected) / 4096.0_f64).sqrt();
+        assert!((found.p - expected).abs() < 5.0 * error, "{found:?}, not {expected}");
     }
 }

@@ -5,10 +5,11 @@ use std::ops::Range;
 
 use super::propagation_graph::{CycleStrategy, Edge, PropagationGraph};
 use super::random_source::{BlockDraws, RandomSource};
-use super::state_planes::apply_transform;
+use super::state_planes::{apply_transform, failing_plane};
 use crate::compile::plan::{NONE, Plan};
 use crate::engine::cycles::{LAST_ROUNDS, free_rounds};
 use crate::engine::draws::RoundKeys;
+use crate::engine::outcome::Failures;
 use crate::engine::simd::{Bits, LaneMask, array};
 
 /// State of one block of 512 trials, reused from block to block.
@@ -27,6 +28,10 @@ pub(super) struct BlockState<'a, const P: usize> {
     dirty: Vec<u64>,
     /// Nodes whose planes were propagated in this block.
     pub(super) visited: Vec<u32>,
+    /// Lanes by node in which it fails without the change.
+    pub(super) baseline: Vec<Failures<LaneMask>>,
+    /// Nodes whose planes were propagated without the change.
+    baseline_nodes: Vec<u32>,
     /// Services in a cycle that did not settle, with the trials in which it did not.
     pub(super) unsettled: Vec<(u32, LaneMask)>,
     pub(super) keys: RoundKeys,
@@ -34,6 +39,9 @@ pub(super) struct BlockState<'a, const P: usize> {
     /// Services that may be down in the background or through a target domain.
     pub(super) may_be_down: &'a [u32],
 }
+
+const NO_FAILURES: Failures<LaneMask> =
+    Failures { failed: LaneMask::NONE, degraded: LaneMask::NONE };
 
 impl<'a, const P: usize> BlockState<'a, P> {
     pub(super) fn new(plan: &'a Plan, graph: &'a PropagationGraph, may_be_down: &'a [u32]) -> Self {
@@ -46,6 +54,8 @@ impl<'a, const P: usize> BlockState<'a, P> {
             propagated: vec![[LaneMask::NONE; P]; if has_cycles { nodes } else { 0 }],
             dirty: vec![0; nodes.div_ceil(64)],
             visited: Vec::new(),
+            baseline: vec![NO_FAILURES; nodes],
+            baseline_nodes: Vec::new(),
             unsettled: Vec::new(),
             keys: RoundKeys::new(0, 0),
             domains: vec![LaneMask::NONE; plan.domains.len()],
@@ -53,15 +63,53 @@ impl<'a, const P: usize> BlockState<'a, P> {
         }
     }
 
-    /// Simulates block `block` of a seed: the trials from `512 * block` on.
+    /// Simulates block `block` of a seed: the trials from `512 * block` on, first without the change
+    /// and then with it.
+    ///
+    /// Where more failures never lead to fewer (`accumulates`), the second part continues from the
+    /// first.
     #[inline(always)]
-    pub(super) fn block<B: Bits>(&mut self, bits: B, seed: u64, block: u64) {
+    pub(super) fn block<B: Bits>(&mut self, bits: B, seed: u64, block: u64, accumulates: bool) {
         self.clear();
+        self.clear_baseline();
         let keys = RoundKeys::new(seed, block);
         self.keys = keys;
         let draws = BlockDraws::new(bits, &keys);
-        self.apply_own_failures(draws);
+        self.apply_background(draws);
         self.propagate(draws);
+        self.keep_baseline();
+        if self.plan.targets.is_empty() {
+            return;
+        }
+        if !accumulates {
+            self.clear();
+            self.apply_background(draws);
+        }
+        self.apply_targets(draws);
+        self.propagate(draws);
+        if !self.baseline_nodes.is_empty() {
+            // A node is counted once, whichever part came to it.
+            self.visited.extend_from_slice(&self.baseline_nodes);
+            self.visited.sort_unstable();
+            self.visited.dedup();
+        }
+    }
+
+    /// Keeps the present failures as those without the change.
+    #[inline(always)]
+    fn keep_baseline(&mut self) {
+        self.baseline_nodes.clone_from(&self.visited);
+        for node in &self.visited {
+            let planes = &self.planes[*node as usize];
+            self.baseline[*node as usize] =
+                Failures { failed: planes[failing_plane::<P>()], degraded: planes[P - 1] };
+        }
+    }
+
+    fn clear_baseline(&mut self) {
+        for node in self.baseline_nodes.drain(..) {
+            self.baseline[node as usize] = NO_FAILURES;
+        }
     }
 
     /// Propagates new failures until no node is dirty.

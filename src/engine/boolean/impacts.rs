@@ -108,7 +108,7 @@ impl Baseline {
         seed: u64,
         block: u64,
     ) -> Self {
-        block_state.block(bits, seed, block);
+        block_state.block(bits, seed, block, engine.accumulates);
         let keys = RoundKeys::new(seed, block);
         let draws = BlockDraws::new(bits, &keys);
         let mut failed_domains = vec![Vec::new(); LANES];

@@ -25,7 +25,7 @@ use random_source::BlockDraws;
 use state_planes::failing_plane;
 
 use super::origins::{FailureMode, Impact, Origin};
-use super::outcome::{self, Anomalies, Anomaly, Flow, Outcome, TRIALS, Unit};
+use super::outcome::{self, Anomalies, Anomaly, Failures, Flow, Outcome, TRIALS, Unit};
 use super::simd::{self, Bits, InstructionSet, LaneMask, SimdTask, array};
 use super::tally::{Protection, Tally};
 use crate::compile::Plan;
@@ -45,6 +45,9 @@ pub struct Boolean<'a> {
     level: InstructionSet,
     /// Whether containment is counted at each dependency.
     observes: bool,
+    /// Whether more failures never lead to fewer. Then simulating the change continues from the
+    /// state without it, instead of starting again.
+    accumulates: bool,
 }
 
 /// Nodes that make up each unit.
@@ -136,10 +139,15 @@ impl<'a> Boolean<'a> {
                     .iter()
                     .any(|replica| replica.unavailability > 0.0 || replica.domain != NONE)
         });
+        let plane_count = planes(plan, possible);
         Self {
             plan,
             graph: PropagationGraph::new(plan, possible),
-            planes: planes(plan, possible),
+            planes: plane_count,
+            accumulates: plan
+                .calls
+                .iter()
+                .all(|call| propagation_graph::is_monotone(call, plane_count)),
             may_be_down: may_be_down.collect(),
             units: UnitNodes::new(plan),
             level,
@@ -242,7 +250,8 @@ impl<'a> Boolean<'a> {
 
     fn empty_outcome(&self, valid: u64) -> Outcome {
         let none = [f64::NAN; TRIALS];
-        let flow = || Flow { share: [0.0; TRIALS], lost: none, wrong: none, unserved: none };
+        let flow =
+            || Flow { share: [0.0; TRIALS], lost: none, wrong: none, outage: none, unfinished: 0 };
         Outcome {
             valid,
             units: vec![Unit::default(); self.units.count],
@@ -330,10 +339,10 @@ enum BlockSink<'s> {
 impl BlockSink<'_> {
     /// Adds the lanes in which a unit failed, and those in which it was degraded or worse.
     #[inline(always)]
-    fn unit(&mut self, unit: u32, failed: &LaneMask, degraded: &LaneMask) {
+    fn unit(&mut self, unit: u32, seen: &UnitLanes) {
         match self {
-            Self::Counts(counts) => counts.unit(unit, failed, degraded),
-            Self::Outcomes(outcomes) => note_unit(outcomes, unit, failed, degraded),
+            Self::Counts(counts) => counts.unit(unit, seen),
+            Self::Outcomes(outcomes) => note_unit(outcomes, unit, seen),
         }
     }
 
@@ -362,6 +371,28 @@ impl BlockSink<'_> {
     }
 }
 
+/// Lanes in which a unit fails.
+struct UnitLanes {
+    with: Failures<LaneMask>,
+    baseline: Failures<LaneMask>,
+    caused: Failures<LaneMask>,
+}
+
+impl UnitLanes {
+    /// Compares a unit with the change and without it.
+    #[inline(always)]
+    fn new<B: Bits>(bits: B, with: Failures<LaneMask>, baseline: Failures<LaneMask>) -> Self {
+        let beyond = |with: &LaneMask, without: &LaneMask| {
+            bits.to_mask(bits.without(bits.load(with), bits.load(without)))
+        };
+        let caused = Failures {
+            failed: beyond(&with.failed, &baseline.failed),
+            degraded: beyond(&with.degraded, &baseline.degraded),
+        };
+        Self { with, baseline, caused }
+    }
+}
+
 struct SimulateBlock<'t, 'a, const P: usize> {
     engine: &'t Boolean<'a>,
     block_state: &'t mut BlockState<'a, P>,
@@ -377,30 +408,36 @@ impl<const P: usize> SimdTask for SimulateBlock<'_, '_, P> {
     #[inline(always)]
     fn run<B: Bits>(self, bits: B) {
         let Self { engine, block_state, seed, block, valid, mut sink } = self;
-        block_state.block(bits, seed, block);
+        block_state.block(bits, seed, block, engine.accumulates);
         let counted = bits.load(valid);
-        let masked = |word: &LaneMask| bits.to_mask(bits.and(bits.load(word), counted));
+        let masked = |mask: &LaneMask| bits.to_mask(bits.and(bits.load(mask), counted));
         for node in &block_state.visited {
             let unit = engine.units.single[*node as usize];
             if unit != NONE {
-                let state = &block_state.planes[*node as usize];
-                if P == 1 {
-                    let failed = masked(&state[0]);
-                    sink.unit(unit, &failed, &failed);
-                } else {
-                    sink.unit(unit, &masked(&state[failing_plane::<P>()]), &masked(&state[P - 1]));
-                }
+                let planes = &block_state.planes[*node as usize];
+                let with = Failures {
+                    failed: masked(&planes[failing_plane::<P>()]),
+                    degraded: masked(&planes[P - 1]),
+                };
+                let baseline = block_state.baseline[*node as usize].map(masked);
+                sink.unit(unit, &UnitLanes::new(bits, with, baseline));
             }
         }
         for (service, nodes) in &engine.units.multi_node {
-            let worst = |plane: usize| {
-                let words =
-                    nodes.iter().map(|node| bits.load(&block_state.planes[*node as usize][plane]));
-                let mut worst = LaneMask::NONE;
-                bits.store(&mut worst, words.fold(bits.none(), |all, word| bits.or(all, word)));
-                masked(&worst)
+            let worst = |of: &dyn Fn(usize) -> LaneMask| {
+                let masks = nodes.iter().map(|node| bits.load(&of(*node as usize)));
+                let worst = masks.fold(bits.none(), |all, mask| bits.or(all, mask));
+                bits.to_mask(bits.and(worst, counted))
             };
-            sink.unit(*service, &worst(failing_plane::<P>()), &worst(P - 1));
+            let with = Failures {
+                failed: worst(&|node| block_state.planes[node][failing_plane::<P>()]),
+                degraded: worst(&|node| block_state.planes[node][P - 1]),
+            };
+            let baseline = Failures {
+                failed: worst(&|node| block_state.baseline[node].failed),
+                degraded: worst(&|node| block_state.baseline[node].degraded),
+            };
+            sink.unit(*service, &UnitLanes::new(bits, with, baseline));
         }
         if engine.observes {
             let draws = BlockDraws::new(bits, &block_state.keys);
@@ -422,8 +459,8 @@ impl<const P: usize> SimdTask for SimulateBlock<'_, '_, P> {
 /// Trial counts. They are integers, so that blocks may be added in any order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockCounts {
-    /// By unit: failed; degraded or worse.
-    pub units: Vec<[u64; 2]>,
+    /// By unit, with the change, without it and because of it: failed; degraded or worse.
+    pub units: Vec<[u64; 6]>,
     /// By dependency: exposed, propagated, and contained by each protection.
     pub dependencies: Vec<[u64; 2 + Protection::ALL.len()]>,
     /// By service: in a cycle that did not settle.
@@ -435,7 +472,7 @@ impl BlockCounts {
     pub fn new(engine: &Boolean<'_>) -> Self {
         let dependencies = if engine.observes { engine.plan.dependencies.len() } else { 0 };
         Self {
-            units: vec![[0; 2]; engine.units.count],
+            units: vec![[0; 6]; engine.units.count],
             dependencies: vec![[0; 2 + Protection::ALL.len()]; dependencies],
             unsettled: vec![0; engine.plan.services.len()],
         }
@@ -458,9 +495,15 @@ impl BlockCounts {
     /// Adds the counts of this many trials to a tally.
     pub fn add_to(&self, tally: &mut Tally, trials: u64) {
         tally.trials += trials;
-        for (unit, [failed, degraded]) in tally.units.iter_mut().zip(&self.units) {
+        for (unit, counts) in tally.units.iter_mut().zip(&self.units) {
+            let [failed, degraded, anyway_failed, anyway_degraded, caused_failed, caused_degraded] =
+                counts;
             unit.failed += failed;
             unit.degraded += degraded;
+            unit.baseline.failed += anyway_failed;
+            unit.baseline.degraded += anyway_degraded;
+            unit.caused.failed += caused_failed;
+            unit.caused.degraded += caused_degraded;
             unit.share += *failed as f64;
         }
         for (all, [tried, passed, held @ ..]) in
@@ -480,12 +523,18 @@ impl BlockCounts {
 
 impl BlockCounts {
     #[inline(always)]
-    fn unit(&mut self, unit: u32, failed: &LaneMask, degraded: &LaneMask) {
+    fn unit(&mut self, unit: u32, seen: &UnitLanes) {
         let counts = &mut self.units[unit as usize];
-        let failures = u64::from(failed.count());
-        counts[0] += failures;
-        counts[1] +=
-            if std::ptr::eq(failed, degraded) { failures } else { u64::from(degraded.count()) };
+        let masks = [&seen.with, &seen.baseline, &seen.caused];
+        for (pair, failures) in masks.into_iter().enumerate() {
+            let failed = u64::from(failures.failed.count());
+            counts[2 * pair] += failed;
+            counts[2 * pair + 1] += if failures.failed == failures.degraded {
+                failed
+            } else {
+                u64::from(failures.degraded.count())
+            };
+        }
     }
 
     #[inline(always)]
@@ -499,10 +548,17 @@ impl BlockCounts {
     }
 }
 
-fn note_unit(outcomes: &mut [Outcome], unit: u32, failed: &LaneMask, degraded: &LaneMask) {
-    for (outcome, (failed, degraded)) in outcomes.iter_mut().zip(failed.0.iter().zip(degraded.0)) {
-        let share = f64::from(failed.count_ones());
-        outcome.units[unit as usize] = Unit { failed: *failed, degraded, share };
+fn note_unit(outcomes: &mut [Outcome], unit: u32, seen: &UnitLanes) {
+    for (part, outcome) in outcomes.iter_mut().enumerate() {
+        let of_part = |failures: &Failures<LaneMask>| failures.map(|mask| mask.0[part]);
+        let Failures { failed, degraded } = of_part(&seen.with);
+        outcome.units[unit as usize] = Unit {
+            failed,
+            degraded,
+            baseline: of_part(&seen.baseline),
+            caused: of_part(&seen.caused),
+            share: f64::from(failed.count_ones()),
+        };
         let first_flow = outcome.units.len() - outcome.flows.len();
         if let Some(flow) = (unit as usize).checked_sub(first_flow) {
             outcome.flows[flow].share = array(|trial| f64::from((failed >> trial & 1) as u8));

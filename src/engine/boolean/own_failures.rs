@@ -28,19 +28,28 @@ impl<B: Bits> BackgroundFailures<B> for BlockDraws<'_, B> {
 }
 
 impl<const P: usize> BlockState<'_, P> {
-    /// Applies the own failures of domains, targets and services.
+    /// Applies the own failures of domains and services, without the change.
     #[inline(always)]
-    pub(super) fn apply_own_failures<B: Bits>(&mut self, draws: BlockDraws<'_, B>) {
+    pub(super) fn apply_background<B: Bits>(&mut self, draws: BlockDraws<'_, B>) {
         let bits = draws.bits;
         for index in 0..self.plan.domains.len() {
             let it = &self.plan.domains[index];
             let down = draws.draw_unless_certain(it.key.0, it.unavailability, it.during);
             bits.store(&mut self.domains[index], down);
         }
-        for target in 0..self.plan.targets.len() {
+        self.apply_domain_failures(bits, draws);
+    }
+
+    /// Applies the targets of the change, on top of the background.
+    #[inline(always)]
+    pub(super) fn apply_targets<B: Bits>(&mut self, draws: BlockDraws<'_, B>) {
+        let targets = &self.plan.targets;
+        for target in 0..targets.len() {
             self.apply_target(draws, target);
         }
-        self.apply_domain_failures(bits, draws);
+        if targets.iter().any(|target| matches!(target.hit, Hit::Domain(_))) {
+            self.apply_domain_failures(draws.bits, draws);
+        }
     }
 
     /// Propagates domain failures to inner domains, then marks the services that are down.

@@ -190,16 +190,21 @@ pub(super) fn cycle_strategy(plan: &Plan, group: usize, planes: usize) -> CycleS
     if !group.cyclic {
         return CycleStrategy::Acyclic;
     }
+    let calls = group.nodes.clone().flat_map(|node| plan.calls_of(&plan.nodes[node as usize]));
+    let all = calls.filter(|call| call.intra_cycle).all(|call| is_monotone(call, planes));
+    if all { CycleStrategy::Worklist } else { CycleStrategy::Rounds }
+}
+
+/// Returns whether more failures of what a call refers to never bring its caller fewer, in a plan
+/// with this many planes.
+pub(super) fn is_monotone(call: &Call, planes: usize) -> bool {
     // Failing and degraded alone are monotone through every call but one with a cache, which hides
     // a failing dependency and not a degraded one.
-    let only_worse = |call: &Call| match planes {
+    match planes {
         1 => true,
         2 => call.cache().is_none(),
         _ => is_plain_edge(call),
-    };
-    let calls = group.nodes.clone().flat_map(|node| plan.calls_of(&plan.nodes[node as usize]));
-    let all = calls.filter(|call| call.intra_cycle).all(only_worse);
-    if all { CycleStrategy::Worklist } else { CycleStrategy::Rounds }
+    }
 }
 
 fn propagation_edge(plan: &Plan, call: &Call, caller: u32) -> Option<Edge> {

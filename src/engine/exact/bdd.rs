@@ -6,6 +6,8 @@
 //! "Graph-based algorithms for Boolean function manipulation", 1986, section 4.3), and what comes
 //! out is reduced on the way.
 
+use std::collections::BTreeMap;
+
 use super::table::Table;
 
 /// A Boolean function.
@@ -69,6 +71,30 @@ impl Bdd {
     /// Whether it is always true.
     pub fn is_true(&self) -> bool {
         self.root() == YES
+    }
+
+    /// Returns the function that this one is where some variables are false.
+    ///
+    /// The new diagram is reduced, but may list its nodes in another order than [`Bdd`] promises,
+    /// and with them some that nothing reaches: it is for combining, not for comparing.
+    pub(super) fn restricted(&self, is_false: impl Fn(u16) -> bool) -> Self {
+        let mut nodes: Vec<Node> = ENDS.to_vec();
+        let mut known = BTreeMap::new();
+        let mut places: Vec<u32> = vec![NO, YES];
+        for node in self.nodes.iter().skip(2) {
+            let (low, high) = (places[node.low as usize], places[node.high as usize]);
+            places.push(if is_false(node.variable) || low == high {
+                low
+            } else {
+                *known.entry((node.variable, low, high)).or_insert_with(|| {
+                    nodes.push(Node { variable: node.variable, low, high });
+                    nodes.len() as u32 - 1
+                })
+            });
+        }
+        // Nodes come after what they point at, so that nothing behind the root is part of it.
+        nodes.truncate(places[self.root() as usize] as usize + 1);
+        Self { nodes: nodes.into() }
     }
 
     fn root(&self) -> u32 {
@@ -278,6 +304,15 @@ mod tests {
                 assert_reduced(function);
                 prop_assert_eq!(function.is_false(), *expected == 0);
                 prop_assert_eq!(function.is_true(), *expected == u64::MAX);
+            }
+            for (function, expected) in &all {
+                for variable in 0..VARIABLES {
+                    // Both halves of the truths as those where the variable is false.
+                    let no = truths(&Bdd::variable(variable));
+                    let low = expected & !no;
+                    let restricted = function.restricted(|it| it == variable);
+                    prop_assert_eq!(truths(&restricted), low | low << (1 << variable));
+                }
             }
             for (one, truths) in &all {
                 for (other, others) in &all {

@@ -71,6 +71,16 @@ impl Workshop {
         }
     }
 
+    /// Returns the function that this one is where some variables are false.
+    pub(super) fn restricted(
+        &mut self,
+        of: &Function,
+        is_false: impl Fn(u16) -> bool,
+    ) -> Result<Function, Exhausted> {
+        self.left = self.left.checked_sub(of.nodes().len()).ok_or(Exhausted)?;
+        Ok(Rc::new(of.restricted(is_false)))
+    }
+
     /// Where at least so many of these are true.
     ///
     /// # Complexity

@@ -113,6 +113,37 @@ impl Exact {
         weigh::probability(of, |place| chances[place])
     }
 
+    /// The probability that a function is true where no target of the change breaks.
+    pub fn without_change(&self, of: &Function) -> f64 {
+        let is_target = |place: usize| matches!(self.variables.events[place], Event::Target(_));
+        weigh::probability(
+            of,
+            |place| {
+                if is_target(place) { 0.0 } else { self.variables.chances[place] }
+            },
+        )
+    }
+
+    /// Finds, for every unit, the functions that are true where it fails and would not without the
+    /// change. As functions of their own, since a difference of two probabilities has no digits
+    /// left where both are nearly equal.
+    ///
+    /// # Errors
+    /// The limits, if they do not suffice.
+    pub fn caused(&self, limits: Limits) -> Result<Vec<Unit>, Obstacle> {
+        let mut workshop = Workshop::new(limits);
+        let is_target =
+            |place: u16| matches!(self.variables.events[usize::from(place)], Event::Target(_));
+        let mut beyond = |of: &Function| {
+            let without = workshop.restricted(of, is_target)?;
+            workshop.without(of, &without)
+        };
+        let unit =
+            |it: &Unit| Ok(Unit { failed: beyond(&it.failed)?, degraded: beyond(&it.degraded)? });
+        let units: Result<Vec<Unit>, Exhausted> = self.units.iter().map(unit).collect();
+        units.map_err(|Exhausted| Obstacle::TooLarge(limits))
+    }
+
     /// By event: how much more likely a function is true where it happens than where it does not.
     pub fn derivatives(&self, of: &Function) -> Vec<f64> {
         weigh::derivatives(of, &self.variables.chances)

@@ -87,7 +87,7 @@ impl<'a> Run<'a> {
         self.state.works.clone_from(&self.sampled.works);
         self.state.corrupt_lanes = self.sampled.corrupt_lanes();
         self.begin();
-        if self.plan.schedule.is_some() && self.walk_baseline() {
+        if self.walk_baseline() {
             self.begin();
         }
         self.record.clear();
@@ -108,6 +108,7 @@ impl<'a> Run<'a> {
         self.fallen.fill(0);
         self.pending_restarts.clear();
         self.interventions.reset();
+        self.baseline.rewind();
         self.register_all_affected();
     }
 

@@ -46,6 +46,11 @@ pub(crate) struct Outcome {
     pub(crate) fails: bool,
     /// Whether the second peak reaches the `degraded` threshold.
     pub(crate) is_degraded: bool,
+    /// The same two peaks and answers without the change.
+    pub(crate) without_peaks: [f64; 2],
+    pub(crate) without: [bool; 2],
+    /// Whether at some moment it fails, or is degraded or worse, and would not without the change.
+    pub(crate) caused: [bool; 2],
     /// The state in the last moment; of a service that of its worst node.
     pub(crate) state: State,
     /// The same without the change.
@@ -263,6 +268,16 @@ impl Outcome {
         self.peak_bad = self.peak_bad.max(worst(State::bad));
         self.fails = reaches(self.peak_failing, thresholds.failed.get());
         self.is_degraded = reaches(self.peak_bad, thresholds.degraded.get());
+        let limits = [thresholds.failed.get(), thresholds.degraded.get()];
+        let shares: [fn(State) -> f64; 2] = [State::failing, State::bad];
+        for degree in 0..2 {
+            let without =
+                nodes.iter().map(|(_, without)| shares[degree](*without)).fold(0.0, f64::max);
+            self.without_peaks[degree] = self.without_peaks[degree].max(without);
+            let anyway = reaches(without, limits[degree]);
+            self.without[degree] |= anyway;
+            self.caused[degree] |= reaches(worst(shares[degree]), limits[degree]) && !anyway;
+        }
         let worst_first = |a: State, b: State| if b.failing() > a.failing() { b } else { a };
         self.state = nodes.iter().map(|(state, _)| *state).fold(nodes[0].0, worst_first);
         self.baseline = nodes.iter().map(|(_, without)| *without).fold(nodes[0].1, worst_first);

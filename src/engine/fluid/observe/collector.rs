@@ -26,7 +26,8 @@ impl<'a> Collector<'a> {
             share: [0.0; TRIALS],
             lost: [f64::NAN; TRIALS],
             wrong: [f64::NAN; TRIALS],
-            unserved: [f64::NAN; TRIALS],
+            outage: [f64::NAN; TRIALS],
+            unfinished: 0,
         };
         Self {
             plan,
@@ -50,14 +51,16 @@ impl<'a> Collector<'a> {
         let at = trials.map(usize::from);
         let counted = |lane: &usize| lanes >> *lane & 1 == 1;
         self.collect_units(record, trials, lanes);
+        self.collect_baseline(run, trials, lanes);
         let first_flow = self.outcome.units.len() - self.plan.flows.len();
         for (index, flow) in self.outcome.flows.iter_mut().enumerate() {
+            flow.unfinished |= of_trials(record.flows[index].unfinished & lanes, trials);
             for lane in (0..LANES).filter(counted) {
                 flow.share[at[lane]] = record.units[first_flow + index].failing[lane];
                 if self.plan.schedule.is_some() {
                     flow.lost[at[lane]] = record.flows[index].lost[lane];
                     flow.wrong[at[lane]] = record.flows[index].wrong[lane];
-                    flow.unserved[at[lane]] = record.flows[index].unserved[lane];
+                    flow.outage[at[lane]] = record.flows[index].outage[lane];
                 }
             }
         }
@@ -81,6 +84,8 @@ impl<'a> Collector<'a> {
             if same(&seen.any, &all(0.0)) {
                 continue;
             }
+            unit.caused.failed |= of_trials(seen.caused.failed & lanes, trials);
+            unit.caused.degraded |= of_trials(seen.caused.degraded & lanes, trials);
             for lane in (0..LANES).filter(|lane| lanes >> *lane & 1 == 1) {
                 let bit = 1 << trials[lane];
                 unit.share += seen.failing[lane];
@@ -96,6 +101,14 @@ impl<'a> Collector<'a> {
                     }
                 }
             }
+        }
+    }
+
+    fn collect_baseline(&mut self, run: &Run<'_>, trials: [u8; LANES], lanes: u8) {
+        for (unit, failures) in run.baseline.peaks() {
+            let all = &mut self.outcome.units[unit].baseline;
+            all.failed |= of_trials(failures.failed & lanes, trials);
+            all.degraded |= of_trials(failures.degraded & lanes, trials);
         }
     }
 

@@ -4,7 +4,7 @@ use crate::compile::plan::{Call, NONE, Plan};
 use crate::engine::fluid::propagation::call_pipeline::{CallObserver, SLACK};
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{LANES, Lanes, Shares, all, has, mask};
-use crate::engine::outcome::Anomalies;
+use crate::engine::outcome::{Anomalies, Failures};
 use crate::engine::tally::Protection;
 
 /// What was seen of eight trials.
@@ -38,13 +38,17 @@ pub(crate) struct UnitRecord {
     pub(crate) any: Lanes,
     pub(crate) first: Lanes,
     pub(crate) lasted: Lanes,
+    /// The lanes in which it failed, or was degraded or worse, because of the change.
+    pub(crate) caused: Failures<u8>,
 }
 
 /// A flow's losses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FlowRecord {
-    /// Seconds' worth of orders, whatever their rate.
-    pub(crate) unserved: Lanes,
+    /// Outage because of the change, in seconds.
+    pub(crate) outage: Lanes,
+    /// The lanes in which it loses something until the horizon.
+    pub(crate) unfinished: u8,
     pub(crate) lost: Lanes,
     pub(crate) wrong: Lanes,
 }
@@ -59,9 +63,15 @@ pub(crate) struct DependencyRecord {
     most: Lanes,
 }
 
-const UNTOUCHED: UnitRecord =
-    UnitRecord { failing: all(0.0), any: all(0.0), first: all(f64::INFINITY), lasted: all(0.0) };
-const NO_LOSS: FlowRecord = FlowRecord { unserved: all(0.0), lost: all(0.0), wrong: all(0.0) };
+const UNTOUCHED: UnitRecord = UnitRecord {
+    failing: all(0.0),
+    any: all(0.0),
+    first: all(f64::INFINITY),
+    lasted: all(0.0),
+    caused: Failures { failed: 0, degraded: 0 },
+};
+const NO_LOSS: FlowRecord =
+    FlowRecord { outage: all(0.0), unfinished: 0, lost: all(0.0), wrong: all(0.0) };
 const UNTRIED: DependencyRecord = DependencyRecord {
     tried: 0,
     passed: 0,
@@ -122,8 +132,10 @@ impl Run<'_> {
         self.observe_dependencies(lanes);
     }
 
-    fn observe_unit(&mut self, unit: usize, lanes: u8) {
-        let (mut failing, mut any): (Lanes, Lanes) = (all(0.0), all(0.0));
+    /// Returns the present failing share of a unit, and its share that is degraded or worse: the
+    /// worst of its nodes. `None` where all of them are ok in every lane.
+    fn unit_shares(&self, unit: usize) -> Option<Failures<Lanes>> {
+        let mut worst = Failures { failed: all(0.0), degraded: all(0.0) };
         let mut is_quiet = true;
         for node in &self.record.nodes[unit] {
             let node = *node as usize;
@@ -133,31 +145,54 @@ impl Run<'_> {
             is_quiet = false;
             for lane in 0..LANES {
                 let share = |of: fn(&Shares, usize) -> f64| self.node_share(node as u32, lane, of);
-                failing[lane] = failing[lane].max(share(Shares::failing));
-                any[lane] = any[lane]
+                worst.failed[lane] = worst.failed[lane].max(share(Shares::failing));
+                worst.degraded[lane] = worst.degraded[lane]
                     .max(share(|shares, lane| shares.failing(lane) + shares.degraded[lane]));
             }
         }
-        if is_quiet {
-            return;
+        (!is_quiet).then_some(worst)
+    }
+
+    /// Returns the lanes in which shares reach the thresholds of failure.
+    fn failures(&self, shares: &Failures<Lanes>) -> Failures<u8> {
+        let (failed, degraded) = (self.plan.failed - SLACK, self.plan.degraded - SLACK);
+        Failures {
+            failed: mask::<LANES>(|lane| shares.failed[lane] >= failed),
+            degraded: mask::<LANES>(|lane| shares.degraded[lane] >= degraded),
         }
-        let failed = self.plan.failed - SLACK;
-        let failed_now = lanes & mask::<LANES>(|lane| failing[lane] >= failed);
+    }
+
+    /// Returns the units that are degraded or worse at the present moment, with their lanes.
+    pub(crate) fn units_failing(&self) -> Vec<(u32, Failures<u8>)> {
+        let failures = |unit: usize| Some(self.failures(&self.unit_shares(unit)?));
+        let units = (0..self.record.nodes.len()).filter_map(|unit| Some((unit, failures(unit)?)));
+        units
+            .filter(|(_, lanes)| lanes.failed | lanes.degraded != 0)
+            .map(|(unit, lanes)| (unit as u32, lanes))
+            .collect()
+    }
+
+    fn observe_unit(&mut self, unit: usize, lanes: u8) {
+        let Some(shares) = self.unit_shares(unit) else { return };
+        let now = self.failures(&shares).map(|failing| failing & lanes);
+        let without = self.baseline.failures_now(unit);
         let record = &mut self.record.units[unit];
         if record.any == all(0.0) {
             self.record.touched.push(unit as u32);
         }
+        record.caused.failed |= now.failed & !without.failed;
+        record.caused.degraded |= now.degraded & !without.degraded;
         for lane in 0..LANES {
             if has(lanes, lane) {
-                record.failing[lane] = record.failing[lane].max(failing[lane]);
-                record.any[lane] = record.any[lane].max(any[lane]);
+                record.failing[lane] = record.failing[lane].max(shares.failed[lane]);
+                record.any[lane] = record.any[lane].max(shares.degraded[lane]);
             }
-            if has(failed_now, lane) {
+            if has(now.failed, lane) {
                 record.first[lane] = record.first[lane].min(self.state.time[lane]);
             }
         }
-        if failed_now != 0 {
-            self.record.failed_now.push((unit as u32, failed_now));
+        if now.failed != 0 {
+            self.record.failed_now.push((unit as u32, now.failed));
         }
     }
 
@@ -240,7 +275,10 @@ impl Run<'_> {
             }
             let rate = self.plan.flows[flow].rate;
             let record = &mut self.record.flows[flow];
-            record.unserved[lane] += failing * duration;
+            record.outage[lane] += failing * duration;
+            if failing > SLACK && until >= self.end {
+                record.unfinished |= 1 << lane;
+            }
             record.lost[lane] += rate * failing * duration;
             record.wrong[lane] += rate * corrupt.min(failing) * duration;
         }

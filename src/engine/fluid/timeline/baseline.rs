@@ -1,9 +1,9 @@
 //! The same trials without the change: what would have failed anyway.
 
 use crate::engine::fluid::run::Run;
-use crate::engine::fluid::state::lanes::{LANES, Lanes, all, has};
-
+use crate::engine::fluid::state::lanes::{LANES, Lanes, all, has, mask};
 use crate::engine::fluid::timeline::progress::TrialProgress;
+use crate::engine::outcome::Failures;
 
 /// What eight trials do without the change, step by step; empty where nothing goes wrong.
 #[derive(Default)]
@@ -11,6 +11,10 @@ pub(crate) struct Baseline {
     steps: Vec<Step>,
     /// By service: the lanes in which it is overloaded at the end.
     overloaded: Vec<u8>,
+    /// By unit: the lanes in which it fails in the step that holds there now.
+    now: Vec<Failures<u8>>,
+    /// By unit: the lanes in which it fails in some step that counts.
+    peaks: Vec<Failures<u8>>,
 }
 
 struct Step {
@@ -18,8 +22,11 @@ struct Step {
     from: Lanes,
     /// By flow: slow + down; with corrupt; corrupt alone.
     flows: Vec<[Lanes; 3]>,
-    /// By the index among [`crate::engine::fluid::state::plan_index::Setup::start_nodes`]: failed.
+    /// By the index among [`crate::engine::fluid::state::plan_index::PlanIndex::start_nodes`]:
+    /// failed.
     start_failed: Vec<u8>,
+    /// Units that are degraded or worse, and in which lanes.
+    units: Vec<(u32, Failures<u8>)>,
 }
 
 impl Baseline {
@@ -27,13 +34,45 @@ impl Baseline {
     pub(crate) fn clear(&mut self) {
         self.steps.clear();
         self.overloaded.clear();
+        self.now.clear();
+        self.peaks.clear();
+    }
+
+    /// Goes back to the first step in every lane.
+    pub(crate) fn rewind(&mut self) {
+        self.now.fill(Failures::default());
+        if let Some(first) = self.steps.first() {
+            for (unit, failures) in &first.units {
+                self.now[*unit as usize] = *failures;
+            }
+        }
     }
 
     /// Goes to the step that holds at a time.
-    pub(crate) fn advance(&self, course: &mut TrialProgress, lane: usize, time: f64) {
-        while self.steps.get(course.base_step + 1).is_some_and(|next| next.from[lane] <= time) {
-            course.base_step += 1;
+    pub(crate) fn advance(&mut self, progress: &mut TrialProgress, lane: usize, time: f64) {
+        while self.steps.get(progress.base_step + 1).is_some_and(|next| next.from[lane] <= time) {
+            for (unit, _) in &self.steps[progress.base_step].units {
+                let now = &mut self.now[*unit as usize];
+                *now = now.map(|lanes| lanes & !(1 << lane));
+            }
+            progress.base_step += 1;
+            for (unit, failures) in &self.steps[progress.base_step].units {
+                let now = &mut self.now[*unit as usize];
+                now.failed |= failures.failed & 1 << lane;
+                now.degraded |= failures.degraded & 1 << lane;
+            }
         }
+    }
+
+    /// Returns the lanes in which a unit fails anyway in the step that holds there now.
+    pub(crate) fn failures_now(&self, unit: usize) -> Failures<u8> {
+        self.now.get(unit).copied().unwrap_or_default()
+    }
+
+    /// Returns the units that fail anyway at some moment, and in which lanes.
+    pub(crate) fn peaks(&self) -> impl Iterator<Item = (usize, Failures<u8>)> {
+        let peaks = self.peaks.iter().copied().enumerate();
+        peaks.filter(|(_, failures)| failures.failed | failures.degraded != 0)
     }
 
     /// When the next step begins.
@@ -56,6 +95,25 @@ impl Baseline {
         index.ok().zip(step).is_some_and(|(index, step)| has(step.start_failed[index], lane))
     }
 
+    /// Adds up what fails over the steps: over all of them, or in each lane over its last.
+    fn add_peaks(&mut self, units: usize, is_timed: bool) {
+        self.now = vec![Failures::default(); units];
+        self.peaks = vec![Failures::default(); units];
+        for (number, step) in self.steps.iter().enumerate() {
+            let ends = |lane: usize| {
+                let next = self.steps.get(number + 1);
+                next.is_none_or(|next| next.from[lane].is_infinite())
+            };
+            let counts =
+                mask::<LANES>(|lane| step.from[lane].is_finite() && (is_timed || ends(lane)));
+            for (unit, failures) in &step.units {
+                let peak = &mut self.peaks[*unit as usize];
+                peak.failed |= failures.failed & counts;
+                peak.degraded |= failures.degraded & counts;
+            }
+        }
+    }
+
     /// Whether a service is overloaded at the end anyway.
     pub(crate) fn is_overloaded(&self, service: usize, lane: usize) -> bool {
         self.overloaded.get(service).is_some_and(|lanes| has(*lanes, lane))
@@ -73,6 +131,7 @@ impl Run<'_> {
         for course in &mut self.progress {
             course.without_change = true;
         }
+        let is_timed = self.plan.schedule.is_some();
         let mut from = all(0.0);
         let mut alive = [true; LANES];
         while alive.contains(&true) {
@@ -88,7 +147,9 @@ impl Run<'_> {
             for lane in 0..LANES {
                 if alive[lane] {
                     let next = self.next_time(lane, self.end);
-                    alive[lane] = next < self.end;
+                    // Of a snapshot it is the end that counts, of time everything before it.
+                    let now = if is_timed { next } else { self.state.time[lane] };
+                    alive[lane] = now < self.end;
                     from[lane] = if alive[lane] { next } else { f64::INFINITY };
                     if alive[lane] {
                         self.state.time[lane] = next;
@@ -96,12 +157,9 @@ impl Run<'_> {
                 }
             }
         }
+        baseline.add_peaks(self.record.unit_nodes().len(), is_timed);
         baseline.overloaded = (0..self.plan.services.len())
-            .map(|service| {
-                crate::engine::fluid::state::lanes::mask::<LANES>(|lane| {
-                    self.state.overload[service][lane] > 1e-9
-                })
-            })
+            .map(|service| mask::<LANES>(|lane| self.state.overload[service][lane] > 1e-9))
             .collect();
         self.baseline = baseline;
         true
@@ -120,7 +178,7 @@ impl Run<'_> {
             ]
         });
         let start_failed = self.index_of_plan.start_nodes.iter().map(|node| {
-            crate::engine::fluid::state::lanes::mask::<LANES>(|lane| {
+            mask::<LANES>(|lane| {
                 let failing = self.node_share(
                     *node,
                     lane,
@@ -130,6 +188,7 @@ impl Run<'_> {
                     >= self.plan.failed - crate::engine::fluid::propagation::call_pipeline::SLACK
             })
         });
-        Step { from, flows: flows.collect(), start_failed: start_failed.collect() }
+        let units = self.units_failing();
+        Step { from, flows: flows.collect(), start_failed: start_failed.collect(), units }
     }
 }
