@@ -205,14 +205,14 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
 ///
 /// A generated file can hold the same mistake a million times. Of each kind the first few are kept,
 /// and the others counted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Findings {
     kept_per_code: usize,
     list: Vec<Diagnostic>,
     counts: BTreeMap<Code, Count>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Count {
     all: usize,
     first_left_out: Option<Diagnostic>,

@@ -25,7 +25,7 @@ const MARKS: [char; 4] = ['-', '_', '.', '@'];
 const SOURCES_KEPT: usize = 2;
 
 /// Services and dependencies with the evidence for them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Graph {
     /// Services by the name that they have in the topology.
     pub services: BTreeMap<String, Service>,
@@ -41,6 +41,8 @@ pub struct Graph {
     pub remarks: Vec<String>,
     /// Calls of services to themselves, which say nothing about failure.
     pub self_calls: u64,
+    /// Calls of which only the address of the other side is known, and no name.
+    pub address_calls: u64,
     names: Names,
     warnings: Findings,
 }
@@ -120,6 +122,7 @@ impl Graph {
             origins: Vec::new(),
             remarks: Vec::new(),
             self_calls: 0,
+            address_calls: 0,
             names: Names::new(aliases),
             warnings: Findings::new(WARNINGS_PER_CODE),
         }

@@ -22,6 +22,12 @@ pub fn summary(graph: &Graph, path: &str) -> Vec<String> {
     if graph.self_calls > 0 {
         lines.push(format!("left out:     {} calls of services to themselves", graph.self_calls));
     }
+    if graph.address_calls > 0 {
+        lines.push(format!(
+            "left out:     {} calls to an IP address that no name is known for",
+            graph.address_calls
+        ));
+    }
     let victim = busiest(graph).unwrap_or_else(|| "SERVICE".to_owned());
     if path == "-" {
         lines.push("next:         write it to a file with `-o shop.yaml`, then `blastwave validate shop.yaml`".to_owned());
