@@ -358,6 +358,8 @@ codes! {
     UnknownEndpoint = "unknown-endpoint",
     /// A failure domain that is not defined.
     UnknownDomain = "unknown-domain",
+    /// A team that no service names.
+    UnknownTeam = "unknown-team",
     /// A flow that is not defined.
     UnknownFlow = "unknown-flow",
     /// A failure domain within itself.
