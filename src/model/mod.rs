@@ -17,7 +17,6 @@ pub mod observation;
 mod path_pattern;
 pub mod scenario;
 pub mod schema;
-pub mod shipping;
 pub mod topology;
 pub mod units;
 

@@ -12,7 +12,6 @@ pub(crate) mod names;
 pub(crate) mod read;
 mod renamed;
 mod rollout;
-mod shipping;
 mod topology;
 
 /// The mappings of topologies, changes, scenarios, incidents, policies, costs and
@@ -31,14 +30,6 @@ pub(crate) const SHAPES: [&[&read::Shape]; 7] = [
         &topology::ENDPOINT,
         &topology::FLOW,
         &topology::USER_RETRIES,
-        &topology::OBJECTIVE,
-        &shipping::CHANGE_DEFAULTS,
-        &shipping::TEAM,
-        &rollout::ROLLOUT,
-        &rollout::STAGE,
-        &change::DETECTION,
-        &change::ROLLBACK,
-        &delay::DELAY,
         &dependency::DEPENDENCY,
         &dependency::DEFAULTS,
         &dependency::CACHE,
