@@ -59,18 +59,6 @@ impl Sources {
         &self.files[id.0 as usize]
     }
 
-    /// Puts stars in the place of secrets, so that no message that shows a line can show one.
-    pub fn hide(&mut self, source: SourceId, places: &[Place]) {
-        let text = &mut self.files[source.0 as usize].text;
-        let mut bytes = std::mem::take(text).into_bytes();
-        for place in places.iter().filter(|place| place.source == source) {
-            let end = place.span().end.min(bytes.len());
-            let start = place.span().start.min(end);
-            bytes[start..end].iter_mut().filter(|it| **it != b'\n').for_each(|it| *it = b'*');
-        }
-        *text = String::from_utf8_lossy(&bytes).into_owned();
-    }
-
     /// The line and column of a place, both counted from 1; columns count characters.
     pub fn line_column(&self, place: Place) -> (usize, usize) {
         let text = &self.get(place.source).text;
@@ -217,14 +205,14 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
 ///
 /// A generated file can hold the same mistake a million times. Of each kind the first few are kept,
 /// and the others counted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Findings {
     kept_per_code: usize,
     list: Vec<Diagnostic>,
     counts: BTreeMap<Code, Count>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Count {
     all: usize,
     first_left_out: Option<Diagnostic>,
@@ -370,6 +358,8 @@ codes! {
     UnknownEndpoint = "unknown-endpoint",
     /// A failure domain that is not defined.
     UnknownDomain = "unknown-domain",
+    /// A team that no service names.
+    UnknownTeam = "unknown-team",
     /// A flow that is not defined.
     UnknownFlow = "unknown-flow",
     /// A failure domain within itself.

@@ -6,6 +6,7 @@ pub mod production;
 use blastwave::model::change::{
     Change, Delay, Detection, Modes, Rollback, Rollout, Routing, Stage, Target, TargetRef,
 };
+use blastwave::model::shipping::ShippingDefaults;
 use blastwave::model::topology::{
     Cache, Criticality, Dependency, Flow, NodeRef, Phase, Recovery, Service, ServiceId, Thresholds,
     Timeout,
@@ -70,6 +71,7 @@ pub fn hard(on: u32) -> Dependency {
         propagation: Share::ONE,
         phase: Phase::Serve,
         evidence: None,
+        never_soft: false,
         source: None,
         place: Place::default(),
     }
@@ -92,6 +94,8 @@ pub fn service(number: u32) -> Service {
         automations: Vec::new(),
         dependencies: Vec::new(),
         endpoints: Vec::new(),
+        shipping: None,
+        never_soft: false,
         place: Place::default(),
     }
 }
@@ -136,6 +140,7 @@ pub fn layered(services: u32, degree: f64, back: f64, with_load: bool) -> Topolo
         domains: Vec::new(),
         services: all,
         flows,
+        shipping: ShippingDefaults::default(),
     }
 }
 
@@ -166,6 +171,7 @@ fn flow(number: u32) -> Flow {
         rate: Rate::per_second(10.0),
         value: None,
         critical: false,
+        objective: None,
         retry_by_users: None,
         place: Place::default(),
     }
@@ -223,6 +229,7 @@ pub fn broken(on: TargetRef) -> Target {
         severity: (share(0.6), Share::ONE),
         onset: Delay::default(),
         min_exposure: Share::ZERO,
+        rollout: None,
         place: Place::default(),
     }
 }
@@ -273,6 +280,7 @@ pub fn cascade(services: u32, degree: u32, back: f64, high: bool) -> Topology {
         domains: Vec::new(),
         services: all,
         flows: Vec::new(),
+        shipping: ShippingDefaults::default(),
     }
 }
 

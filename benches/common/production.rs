@@ -1,6 +1,7 @@
 //! Graphs with the published degrees of two production systems.
 
 use blastwave::model::Topology;
+use blastwave::model::shipping::ShippingDefaults;
 use blastwave::model::topology::Thresholds;
 
 use super::{Numbers, hard, service, share};
@@ -70,6 +71,7 @@ pub fn production(shape: &Shape, services: u32, propagation: f64) -> Topology {
         domains: Vec::new(),
         services: all,
         flows: Vec::new(),
+        shipping: ShippingDefaults::default(),
     }
 }
 

@@ -1,121 +1,189 @@
-//! What a file looks like.
+//! Whatever lies in a directory: which files can be imported, and what keeps the others from it.
 
-use super::Format;
-use super::formats::edges;
+use std::collections::BTreeSet;
+
+use super::recognition::{Recognition, Unrendered, recognize_file};
+use super::{Format, Graph, Options, read};
 use crate::diagnostic::{Code, Diagnostic, Sources};
-use crate::load::{self, Node};
+use crate::load;
 
-/// Only so much of a file is looked at, where that is enough.
-const HEAD: usize = 64 * 1024;
-
-/// The format that a file looks like; nothing for one like no other.
-///
-/// # Errors
-/// It cannot be read.
-pub fn detect(path: &str) -> Result<Option<Format>, Vec<Diagnostic>> {
-    if path == "-" {
-        return Err(vec![
-            Diagnostic::file_error(Code::Unreadable, "standard input can be read only once")
-                .help("name the format: `blastwave import FORMAT -`"),
-        ]);
-    }
-    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
-    let end = name.rsplit('.').next().unwrap_or_default();
-    let by_name = match end {
-        "csv" | "tsv" => Some(Format::Csv),
-        "dot" | "gv" => Some(Format::Dot),
-        "graphml" => Some(Format::Graphml),
-        "dsl" => Some(Format::Structurizr),
-        "prom" => Some(Format::Prometheus),
-        _ => None,
-    };
-    if by_name.is_some() {
-        return Ok(by_name);
-    }
-    let head = load::head(path, HEAD).map_err(|problem| vec![*problem])?;
-    let text = String::from_utf8_lossy(&head);
-    let start = text.trim_start_matches(['\u{FEFF}', ' ', '\n', '\r', '\t']);
-    if start.starts_with('<') {
-        return Ok(start.contains("graphml").then_some(Format::Graphml));
-    }
-    // Traces may be too large to be read twice.
-    if start.starts_with(['{', '[']) {
-        let telling = [
-            ("\"resourceSpans\"", Format::Otlp),
-            ("\"scopeSpans\"", Format::Otlp),
-            ("\"batches\"", Format::Otlp),
-            ("\"localEndpoint\"", Format::Zipkin),
-            ("\"spanID\"", Format::Jaeger),
-            ("\"processes\"", Format::Jaeger),
-            ("\"callCount\"", Format::Jaeger),
-            ("\"src_namespace\"", Format::Linkerd),
-            ("\"resultType\"", Format::Prometheus),
-            ("\"softwareSystems\"", Format::Structurizr),
-            ("\"external_services\"", Format::Mubench),
-            ("io.mb3r.bering", Format::Bering),
-        ];
-        if let Some((_, format)) = telling.iter().find(|(word, _)| start.contains(word)) {
-            return Ok(Some(*format));
-        }
-    }
-    let words: Vec<&str> = start.split_whitespace().take(3).collect();
-    if matches!(words.first(), Some(&("digraph" | "graph" | "strict"))) {
-        return Ok(Some(Format::Dot));
-    }
-    if words.first() == Some(&"workspace") {
-        return Ok(Some(Format::Structurizr));
-    }
-    if text.lines().any(|line| line.starts_with("# TYPE ") || line.contains("_total{")) {
-        return Ok(Some(Format::Prometheus));
-    }
-    let mut sources = Sources::default();
-    let Ok(documents) = load::read_foreign(path, &mut sources) else { return Ok(None) };
-    Ok(documents.iter().find_map(|document| by_keys(&document.root)))
+/// Files by their format, and what is said of each.
+#[derive(Debug, Default)]
+pub struct Recognized {
+    /// The files of each format, together, since some belong to one another.
+    pub groups: Vec<(Format, Vec<String>)>,
+    /// What each file is, one line each.
+    pub notes: Vec<String>,
+    /// What must be rendered first, by path.
+    unrendered: Vec<(String, Unrendered)>,
+    /// Files of other tools, by path.
+    others: Vec<(String, &'static str)>,
+    /// What keeps files from being read.
+    problems: Vec<Diagnostic>,
 }
 
-/// What the keys of a document tell.
-fn by_keys(root: &Node) -> Option<Format> {
-    let has = |path: &str| root.at(path).is_some();
-    // A topology of ours has services too; it is there to be merged into.
-    if has("version") && has("topology") {
-        return None;
-    }
-    let kind = root.scalar_at("kind").or_else(|| root.items().first()?.scalar_at("kind"));
-    let version = root
-        .scalar_at("apiVersion")
-        .or_else(|| root.items().first()?.scalar_at("apiVersion"))
-        .unwrap_or_default();
-    if kind.is_some() && version.starts_with("backstage.io") {
-        return Some(Format::Backstage);
-    }
-    if kind.is_some() && version.starts_with("nais.io") {
-        return Some(Format::Nais);
-    }
-    if kind.is_some() && !version.is_empty() {
-        return Some(Format::Kubernetes);
-    }
-    if has("elements.nodes") {
-        return Some(Format::Kiali);
-    }
-    if has("resources") && root.get("resources").is_some_and(|it| !it.entries().is_empty()) {
-        return Some(Format::Aspire);
-    }
-    if let Some(services) = root.get("services") {
-        if !services.entries().is_empty() {
-            return Some(Format::Compose);
-        }
-        let any = |key: &str| services.items().iter().any(|item| item.get(key).is_some());
-        if has("edges") {
-            return Some(Format::Bering);
-        }
-        if has("arch") || any("package") {
-            return Some(Format::Spigo);
-        }
-        if any("name") {
-            return Some(Format::Isotope);
+/// Looks at each file, in directories at all below them.
+///
+/// # Errors
+/// No file is of a format that can be imported.
+pub fn recognize(paths: &[String]) -> Result<Recognized, Vec<Diagnostic>> {
+    let files: Vec<String> = paths.iter().flat_map(|path| load::files_below(path)).collect();
+    let charts: BTreeSet<String> = files
+        .iter()
+        .filter_map(|path| path.strip_suffix("Chart.yaml").map(str::to_owned))
+        .collect();
+    let mut recognized = Recognized::default();
+    for path in files {
+        if !is_part_of_chart(&path, &charts) {
+            recognized.add(path);
         }
     }
-    let first = edges::list_of(root).and_then(<[Node]>::first)?;
-    let names = |keys: &[&str]| keys.iter().any(|key| first.get(key).is_some());
-    (names(edges::CALLERS) && names(edges::CALLEES)).then_some(Format::Json)
+    if recognized.groups.is_empty() {
+        return Err(recognized.nothing_found());
+    }
+    recognized.groups.sort_by_key(|(format, _)| *format);
+    Ok(recognized)
+}
+
+/// Returns whether a file is rendered together with the chart above it.
+fn is_part_of_chart(path: &str, charts: &BTreeSet<String>) -> bool {
+    let parts = ["templates/", "charts/", "crds/", "ci/", "values", "Chart.lock", ".helmignore"];
+    charts.iter().any(|chart| {
+        path.strip_prefix(chart.as_str())
+            .is_some_and(|rest| parts.iter().any(|part| rest.starts_with(part)))
+    })
+}
+
+impl Recognized {
+    fn add(&mut self, path: String) {
+        let known = recognize_file(&path).unwrap_or_else(Recognition::Unreadable);
+        match known {
+            Recognition::Format(format) => {
+                self.notes.push(format!("{path}: {}", format.name()));
+                match self.groups.iter_mut().find(|(known, _)| *known == format) {
+                    Some((_, files)) => files.push(path),
+                    None => self.groups.push((format, vec![path])),
+                }
+            }
+            Recognition::Unrendered(what) => {
+                self.notes.push(format!("{path}: {}, left out; {}", what.what(), what.remedy()));
+                self.unrendered.push((path, what));
+            }
+            Recognition::Other(what) => {
+                self.notes.push(format!("{path}: left out, it is {what}"));
+                self.others.push((path, what));
+            }
+            Recognition::Unreadable(problems) => {
+                let first = problems.first().map_or("it cannot be read", |it| &it.message);
+                self.notes.push(format!("{path}: left out, {first}"));
+                self.problems.extend(problems);
+            }
+            Recognition::Unknown => self.notes.push(format!("{path}: not recognised, left out")),
+        }
+    }
+
+    /// Returns why nothing can be imported: the most useful reason first.
+    fn nothing_found(self) -> Vec<Diagnostic> {
+        if let [(path, what), ..] = self.unrendered.as_slice() {
+            let message = format!(
+                "nothing can be imported before it is rendered: `{path}` is {}",
+                what.what()
+            );
+            let mut remedies: Vec<String> = Vec::new();
+            for (_, what) in &self.unrendered {
+                if !remedies.contains(&what.remedy()) && remedies.len() < 3 {
+                    remedies.push(what.remedy());
+                }
+            }
+            let problem = Diagnostic::file_error(Code::WrongKind, message);
+            return vec![problem.help(remedies.join("; or "))];
+        }
+        if let [(path, what), ..] = self.others.as_slice() {
+            let message = format!("`{path}` cannot be imported: it is {what}");
+            return vec![Diagnostic::file_error(Code::WrongKind, message)];
+        }
+        if !self.problems.is_empty() {
+            return self.problems;
+        }
+        let message = "none of the files looks like anything that can be imported";
+        vec![
+            Diagnostic::file_error(Code::WrongKind, message)
+                .help("name the format: `blastwave import FORMAT FILE`"),
+        ]
+    }
+}
+
+/// Adds what the files of each format say to a graph; a file that cannot be read is left out with a
+/// warning, and the others are imported all the same.
+///
+/// # Errors
+/// No file at all can be read.
+pub fn read_groups(
+    groups: &[(Format, Vec<String>)],
+    options: &Options,
+    graph: &mut Graph,
+    sources: &mut Sources,
+    progress: &dyn Fn(u64, Option<u64>),
+) -> Result<(), Vec<Diagnostic>> {
+    let mut is_read = false;
+    let mut left_out: Vec<(String, Vec<Diagnostic>)> = Vec::new();
+    for (format, files) in groups {
+        // An importer may stop halfway: it works on a copy until it is through.
+        let mut attempt = graph.clone();
+        match read(*format, files, options, &mut attempt, sources, progress) {
+            Ok(()) => {
+                *graph = attempt;
+                is_read = true;
+            }
+            Err(problems) if files.len() == 1 => left_out.push((files[0].clone(), problems)),
+            Err(problems) => {
+                let (good, bad) = apart(*format, files, options, sources, progress);
+                let mut attempt = graph.clone();
+                let again = read(*format, &good, options, &mut attempt, sources, progress);
+                if !bad.is_empty() && !good.is_empty() && again.is_ok() {
+                    *graph = attempt;
+                    is_read = true;
+                    left_out.extend(bad);
+                } else {
+                    left_out.push((files[0].clone(), problems));
+                }
+            }
+        }
+    }
+    if !is_read {
+        return Err(left_out.into_iter().flat_map(|(_, problems)| problems).collect());
+    }
+    for (path, problems) in left_out {
+        for mut problem in problems {
+            problem.severity = crate::diagnostic::Severity::Warning;
+            problem.message = format!("`{path}` is left out: {}", problem.message);
+            // The help is for those who meant just this file.
+            problem.help = None;
+            problem.fix = None;
+            graph.warn_all(vec![problem]);
+        }
+    }
+    Ok(())
+}
+
+/// Tells the files that can be read alone from those that cannot.
+fn apart(
+    format: Format,
+    files: &[String],
+    options: &Options,
+    sources: &mut Sources,
+    progress: &dyn Fn(u64, Option<u64>),
+) -> (Vec<String>, Vec<(String, Vec<Diagnostic>)>) {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for file in files {
+        let one = std::slice::from_ref(file);
+        match read(format, one, options, &mut Graph::default(), sources, progress) {
+            // What has no service by itself may say something of those of another file.
+            Err(problems) if problems.iter().all(|problem| problem.code != Code::Empty) => {
+                bad.push((file.clone(), problems));
+            }
+            _ => good.push(file.clone()),
+        }
+    }
+    (good, bad)
 }

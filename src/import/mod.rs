@@ -6,145 +6,30 @@
 //! variables are only searched for names of hosts and are never copied: they hold secrets.
 
 mod auto;
+mod format;
 mod formats;
 mod graph;
+mod recognition;
 
-pub use auto::detect;
+pub use auto::{Recognized, read_groups, recognize};
+pub use format::Format;
 pub use formats::mapping::Paths;
 pub use formats::prometheus::Metric;
 pub use graph::merge::{Merged, aliases_of, merge};
 pub use graph::summary::summary;
 pub use graph::write::topology;
 pub use graph::{Dependency, Flow, Graph, Service};
+pub use recognition::{Recognition, Unrendered, recognize_file};
 
 use formats::{
-    aspire, backstage, bering, compose, csv, dot, edges, graphml, isotope, jaeger, kiali,
-    kubernetes, linkerd, mapping, mubench, nais, otlp, prometheus, spigo, structurizr, zipkin,
+    aspire, backstage, bering, compose, csv, dot, edges, graphml, hubble, isotope, jaeger, kiali,
+    kubernetes, linkerd, mapping, mermaid, mubench, nais, otlp, prometheus, skywalking, spigo,
+    structurizr, xray, zipkin,
 };
-use graph::{flows, kinds, summary as found};
+use graph::{flows, kinds};
 
 use crate::diagnostic::{Code, Diagnostic, Sources};
 use crate::load::{self, Document};
-
-/// What can be imported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Format {
-    /// Docker Compose files, or what `docker compose config --format json` prints.
-    Compose,
-    /// Rendered Kubernetes manifests.
-    Kubernetes,
-    /// A Backstage catalog.
-    Backstage,
-    /// OpenTelemetry traces as JSON or lines of JSON.
-    Otlp,
-    /// Jaeger traces or dependencies.
-    Jaeger,
-    /// Zipkin traces or dependencies.
-    Zipkin,
-    /// Service graph metrics.
-    Prometheus,
-    /// A table of callers and dependencies.
-    Csv,
-    /// The same as JSON objects.
-    Json,
-    /// Graphviz.
-    Dot,
-    /// `GraphML`.
-    Graphml,
-    /// A graph of Kiali.
-    Kiali,
-    /// `linkerd viz edges -o json`.
-    Linkerd,
-    /// A Structurizr workspace, as JSON or in its own language.
-    Structurizr,
-    /// A Bering model or snapshot.
-    Bering,
-    /// A topology of Isotope.
-    Isotope,
-    /// A work model of µBench.
-    Mubench,
-    /// A manifest of .NET Aspire.
-    Aspire,
-    /// An architecture of Spigo.
-    Spigo,
-    /// Applications of NAIS.
-    Nais,
-    /// Any YAML or JSON, by paths that the user gives.
-    Mapping,
-}
-
-impl Format {
-    /// All of them.
-    pub const ALL: [Self; 21] = [
-        Self::Compose,
-        Self::Kubernetes,
-        Self::Backstage,
-        Self::Otlp,
-        Self::Jaeger,
-        Self::Zipkin,
-        Self::Prometheus,
-        Self::Csv,
-        Self::Json,
-        Self::Dot,
-        Self::Graphml,
-        Self::Kiali,
-        Self::Linkerd,
-        Self::Structurizr,
-        Self::Bering,
-        Self::Isotope,
-        Self::Mubench,
-        Self::Aspire,
-        Self::Spigo,
-        Self::Nais,
-        Self::Mapping,
-    ];
-
-    /// What it is called on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Compose => "compose",
-            Self::Kubernetes => "kubernetes",
-            Self::Backstage => "backstage",
-            Self::Otlp => "otlp",
-            Self::Jaeger => "jaeger",
-            Self::Zipkin => "zipkin",
-            Self::Prometheus => "prometheus",
-            Self::Csv => "csv",
-            Self::Json => "json",
-            Self::Dot => "dot",
-            Self::Graphml => "graphml",
-            Self::Kiali => "kiali",
-            Self::Linkerd => "linkerd",
-            Self::Structurizr => "structurizr",
-            Self::Bering => "bering",
-            Self::Isotope => "isotope",
-            Self::Mubench => "mubench",
-            Self::Aspire => "aspire",
-            Self::Spigo => "spigo",
-            Self::Nais => "nais",
-            Self::Mapping => "mapping",
-        }
-    }
-
-    /// When to distrust what is imported from it.
-    fn caution(self) -> &'static str {
-        match self {
-            Self::Compose | Self::Kubernetes | Self::Nais | Self::Aspire => {
-                "Distrust what is missing: calls in code or in service discovery are not in such files."
-            }
-            Self::Otlp | Self::Jaeger | Self::Zipkin | Self::Prometheus => {
-                "Distrust what is missing: only journeys that ran while it was recorded are in it."
-            }
-            Self::Kiali | Self::Linkerd => {
-                "Distrust what is missing: only traffic of the recorded time is in it."
-            }
-            Self::Isotope | Self::Mubench | Self::Spigo => {
-                "This describes a simulated system: it is as true as whoever wrote it meant it."
-            }
-            _ => "Distrust what is old: someone wrote it down, and nothing keeps it true.",
-        }
-    }
-}
 
 /// What a dashed or dotted line in a drawing means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -169,8 +54,6 @@ pub struct Options {
     pub window: Option<f64>,
     /// Tell the operations apart with which requests enter, each with dependencies of its own.
     pub endpoints: bool,
-    /// Files that other files name may lie outside of the project.
-    pub allow_outside: bool,
     /// The metric and its labels.
     pub metric: Option<Metric>,
     /// Where a mapped file says what.
@@ -196,6 +79,12 @@ impl Input<'_> {
         for path in self.files {
             for mut document in load::read_foreign(path, self.sources)? {
                 graph.warn_all(std::mem::take(&mut document.problems));
+                if recognition::has_placeholder_name(&document.root) {
+                    let message =
+                        format!("an object of `{path}` is left out: its name is a placeholder");
+                    graph.warn(Code::NotUnderstood, message, document.root.place);
+                    continue;
+                }
                 all.push((path.clone(), document));
             }
         }
@@ -242,6 +131,10 @@ pub fn read(
         Format::Aspire => aspire::read(input, graph),
         Format::Spigo => spigo::read(input, graph),
         Format::Nais => nais::read(input, graph),
+        Format::Mermaid => mermaid::read(input, graph),
+        Format::Xray => xray::read(input, graph),
+        Format::Hubble => hubble::read(input, graph),
+        Format::Skywalking => skywalking::read(input, graph),
         Format::Mapping => mapping::read(input, graph),
     }?;
     let shown: Vec<&str> = files.iter().map(String::as_str).take(4).collect();
@@ -255,7 +148,7 @@ pub fn read(
     if before == 0 && graph.services.is_empty() {
         let message = format!("no service was found in {} ({})", shown.join(", "), format.name());
         return Err(vec![Diagnostic::file_error(Code::Empty, message).help(
-            "is this the right format? `blastwave import auto` tells what a file looks like",
+            "is this the right format? `blastwave import auto FILE` tells what a file looks like",
         )]);
     }
     Ok(())
@@ -269,9 +162,6 @@ pub fn settle(graph: &mut Graph) {
     graph.warn_of_numbered_names();
     graph.part_domains_from_services();
     flows::derive(graph);
-    if graph.serving().next().is_none() {
-        graph.remarks.push(found::NO_RUN_TIME_DEPENDENCY.to_owned());
-    }
     graph.remarks.push(
         "No source says what a caller does without a dependency: everything is taken for hard unless \
          marked; review `criticality`, timeouts and fallbacks."
@@ -281,12 +171,7 @@ pub fn settle(graph: &mut Graph) {
 
 /// The files of a directory that can be of a format; the path itself when it is none.
 fn below(path: &str, format: Format) -> Vec<String> {
-    let wanted: &[&str] = match format {
-        Format::Dot => &[".dot", ".gv"],
-        Format::Graphml => &[".graphml", ".xml"],
-        Format::Csv => &[".csv", ".tsv"],
-        _ => &[".yaml", ".yml", ".json", ".jsonl", ".dsl", ".prom", ".txt"],
-    };
+    let wanted = format.endings();
     if path == "-" || load::is_file(path) {
         return vec![path.to_owned()];
     }
@@ -295,25 +180,6 @@ fn below(path: &str, format: Format) -> Vec<String> {
         files.retain(|file| wanted.iter().any(|end| file.to_lowercase().ends_with(end)));
     }
     files
-}
-
-/// Hides what stands below keys that may hold secrets from all messages that show a line.
-fn hide_values(documents: &[Document], keys: &[&str], sources: &mut Sources) {
-    for document in documents {
-        let mut places = Vec::new();
-        let mut open = vec![(&document.root, false)];
-        while let Some((node, is_secret)) = open.pop() {
-            if is_secret && node.scalar().is_some() {
-                places.push(node.place);
-            }
-            open.extend(node.items().iter().map(|item| (item, is_secret)));
-            open.extend(node.entries().iter().map(|entry| {
-                let key = &*entry.key.text;
-                (&entry.value, is_secret || keys.contains(&key) || key.starts_with("x-"))
-            }));
-        }
-        sources.hide(document.source, &places);
-    }
 }
 
 /// An error about a file that is not of the format it should be.

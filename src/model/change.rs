@@ -25,6 +25,9 @@ pub struct Change {
     pub failure_probability: Option<Share>,
     /// The things changed; at least one.
     pub targets: Vec<Target>,
+    /// Whether each target draws its own failure mode. One change is one cause: otherwise targets with
+    /// the same `modes` break in the same way.
+    pub independent: bool,
     /// How it reaches users; `None` = everything at once.
     pub rollout: Option<Rollout>,
     /// How a break is noticed.
@@ -126,6 +129,8 @@ pub struct Target {
     pub onset: Delay,
     /// It stays dormant below this exposure.
     pub min_exposure: Share,
+    /// How it reaches users, where that differs from the rollout of the change.
+    pub rollout: Option<Rollout>,
     /// Where it is written.
     pub place: Place,
 }
@@ -140,6 +145,7 @@ impl Target {
             severity: (Share::ONE, Share::ONE),
             onset: Delay::default(),
             min_exposure: Share::ZERO,
+            rollout: None,
             place,
         }
     }
@@ -282,6 +288,7 @@ impl Change {
             sources: Vec::new(),
             failure_probability: None,
             targets,
+            independent: false,
             rollout: None,
             detection: None,
             rollback: None,

@@ -17,6 +17,7 @@ pub mod observation;
 mod path_pattern;
 pub mod scenario;
 pub mod schema;
+pub mod shipping;
 pub mod topology;
 pub mod units;
 

@@ -1,6 +1,7 @@
 //! The checked topology: services, what they depend on, and the order flows that run over them.
 
 use super::action::Automation;
+use super::shipping::{Shipping, ShippingDefaults};
 use super::units::{Money, Rate, Seconds, Share};
 use crate::diagnostic::Place;
 
@@ -34,6 +35,8 @@ pub struct Topology {
     pub services: Vec<Service>,
     /// Sorted by name.
     pub flows: Vec<Flow>,
+    /// How changes are shipped where a service does not declare it.
+    pub shipping: ShippingDefaults,
 }
 
 /// From which peak share of requests on something counts as failed or degraded.
@@ -100,6 +103,10 @@ pub struct Service {
     pub dependencies: Vec<Dependency>,
     /// Operations with dependencies of their own; sorted by name.
     pub endpoints: Vec<Endpoint>,
+    /// How its changes are shipped; see [`Topology::shipping`]. Boxed, since few services declare it.
+    pub shipping: Option<Box<Shipping>>,
+    /// Whether no caller may do without it (`never: [soft]`).
+    pub never_soft: bool,
     /// Where it is defined.
     pub place: Place,
 }
@@ -162,12 +169,48 @@ pub struct Flow {
     pub rate: Option<Rate>,
     /// What one order is worth.
     pub value: Option<Money>,
-    /// Whether the business stands on it.
+    /// Whether the flow is business-critical.
     pub critical: bool,
+    /// What is promised to its users; `None` = not declared, which means the default.
+    pub objective: Option<Objective>,
     /// How customers whose order failed try again.
     pub retry_by_users: Option<UserRetries>,
     /// Where it is defined.
     pub place: Place,
+}
+
+impl Flow {
+    /// Returns the objective, as declared or by default.
+    pub fn objective(&self) -> Objective {
+        self.objective.unwrap_or_default()
+    }
+}
+
+/// How much of its window a flow may be out before its promise is broken: an error budget.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Objective {
+    /// The promised share of good minutes, above 0% and below 100%.
+    pub availability: Share,
+    /// The time over which it is measured, above 0.
+    pub window: Seconds,
+}
+
+impl Objective {
+    /// Returns the outage minutes that the window allows.
+    pub fn budget_minutes(&self) -> f64 {
+        (1.0 - self.availability.get()) * self.window.get() / 60.0
+    }
+}
+
+impl Default for Objective {
+    /// Returns 99.9% over 30 days, an allowance of 43.2 minutes.
+    ///
+    /// The figure is the usual example of the SRE literature (Beyer et al., "The Site Reliability
+    /// Workbook", 2018, chapter 2), not a measurement.
+    fn default() -> Self {
+        let availability = Share::new(0.999).expect("a share");
+        Self { availability, window: Seconds::hours(30 * 24) }
+    }
 }
 
 /// Customers who try again when their order failed: they add load, and their orders still count.
@@ -216,6 +259,8 @@ pub struct Dependency {
     pub phase: Phase,
     /// How we know of it.
     pub evidence: Option<Evidence>,
+    /// Whether the caller may never do without it (`never: [soft]`).
+    pub never_soft: bool,
     /// Where we know it from.
     pub source: Option<String>,
     /// Where it is written.
@@ -231,6 +276,11 @@ impl Dependency {
     /// Whether the caller does not wait for it.
     pub fn is_async(&self) -> bool {
         self.kind == Some(CallKind::Async)
+    }
+
+    /// Whether the caller holds a copy that is pushed to it.
+    pub fn is_push(&self) -> bool {
+        self.kind == Some(CallKind::Push)
     }
 
     /// Whether only load runs along it: failure never reaches the caller.
@@ -257,6 +307,9 @@ pub enum CallKind {
     Async,
     /// It puts load on the other and needs no answer: failure does not travel along.
     Load,
+    /// It holds a copy that is pushed to it, such as flags, secrets or routes. That the source is down
+    /// or slow is not felt; a wrong value replaces the copy.
+    Push,
 }
 
 /// How long a caller waits.
@@ -381,6 +434,14 @@ impl Topology {
         let endpoints = &self.service(service).endpoints;
         let index = endpoints.binary_search_by(|known| known.name.as_str().cmp(endpoint)).ok()?;
         Some(NodeRef { service, endpoint: Some(index as u32) })
+    }
+
+    /// Returns whether a dependency must stay hard: it is declared hard, or it or what it calls says
+    /// `never: [soft]`. Advice must not make such a dependency soft.
+    pub fn must_stay_hard(&self, dependency: &Dependency) -> bool {
+        dependency.never_soft
+            || dependency.criticality == Some(Criticality::Hard)
+            || dependency.on.iter().any(|node| self.service(node.service).never_soft)
     }
 
     /// The name of a node: `service` or `service/endpoint`.

@@ -205,7 +205,8 @@ pub fn parse_rate(text: &str) -> Result<Rate, String> {
         "d" | "day" => 86_400.0,
         _ => return Err(wrong()),
     };
-    Rate::per_second(number / seconds).ok_or_else(wrong)
+    // A number with hundreds of digits is infinite; whoever reads it refuses what is too large.
+    Ok(Rate((number / seconds).min(f64::MAX)))
 }
 
 /// Reads an amount of money: a number and an upper-case currency code of three letters.

@@ -1,6 +1,6 @@
 //! Merges several changes of one window into one change.
 
-use crate::model::change::{Delay, Detection, Rollback, Rollout};
+use crate::model::shipping::{bolder_rollout, slower_detection, slower_rollback};
 use crate::model::{Change, Share, defaults};
 
 /// Merges changes that ship in one window into one change in which all of them break; `None` without any.
@@ -38,8 +38,8 @@ pub fn merged(changes: &[Change]) -> Option<Change> {
             (false, true) => all.rollout,
             _ => bolder_rollout(all.rollout.take(), next.rollout.clone()),
         };
-        all.detection = slower_of(all.detection.take(), next.detection.clone(), detection_delay);
-        all.rollback = slower_of(all.rollback.take(), next.rollback.clone(), rollback_delay);
+        all.detection = slower_detection(all.detection.take(), next.detection.clone());
+        all.rollback = slower_rollback(all.rollback.take(), next.rollback.clone());
         all.kill_switch = all.kill_switch.filter(|_| next.kill_switch.is_some());
         all.repair = match (all.repair, next.repair) {
             (Some(a), Some(b)) => Some(if b.median > a.median { b } else { a }),
@@ -57,35 +57,4 @@ pub fn merged(changes: &[Change]) -> Option<Change> {
 pub(crate) fn failure_probability(change: &Change) -> f64 {
     let stated = change.failure_probability;
     stated.unwrap_or_else(|| defaults::failure_probability(change.kind)).get()
-}
-
-/// Returns the rollout that exposes more at first, or as much for a shorter time; `None` is all at once.
-fn bolder_rollout(a: Option<Rollout>, b: Option<Rollout>) -> Option<Rollout> {
-    let (a, b) = (a?, b?);
-    let boldness = |it: &Rollout| {
-        let first = it.stages.first();
-        let bake =
-            first.and_then(|stage| stage.bake).map_or(0.0, crate::model::units::Seconds::get);
-        (first.map_or(1.0, |stage| stage.exposure.get()), -bake)
-    };
-    Some(if boldness(&b) > boldness(&a) { b } else { a })
-}
-
-/// Returns the one with the longer delay; one that is not declared has the documented default.
-fn slower_of<T>(a: Option<T>, b: Option<T>, delay: impl Fn(Option<&T>) -> Delay) -> Option<T> {
-    let is_slower = delay(b.as_ref()).median > delay(a.as_ref()).median;
-    match (a, b) {
-        (Some(a), Some(b)) => Some(if is_slower { b } else { a }),
-        (a, b) => a.or(b),
-    }
-}
-
-fn detection_delay(it: Option<&Detection>) -> Delay {
-    let usual = Delay { median: defaults::DETECTION.0, p95: defaults::DETECTION.1 };
-    it.and_then(|it| it.delay).unwrap_or(usual)
-}
-
-fn rollback_delay(it: Option<&Rollback>) -> Delay {
-    let usual = Delay { median: defaults::ROLLBACK.0, p95: defaults::ROLLBACK.1 };
-    it.and_then(|it| it.delay).unwrap_or(usual)
 }

@@ -10,6 +10,7 @@ use blastwave::model::change::{
     Change, Component, Delay, Detection, KillSwitch, Modes, Rollback, Rollout, Routing, Stage,
     Target, TargetRef,
 };
+use blastwave::model::shipping::ShippingDefaults;
 use blastwave::model::topology::{
     Buffer, Cache, CallKind, Criticality, Dependency, Domain, DomainId, Endpoint, Fallback, Flow,
     NodeRef, Overload, Phase, Recovery, Replicas, Service, ServiceId, Thresholds, Timeout,
@@ -411,6 +412,7 @@ impl Builder {
             domains,
             services,
             flows,
+            shipping: ShippingDefaults::default(),
         };
         if self.features.whole_shares {
             keep_choices_whole(&mut topology);
@@ -479,6 +481,8 @@ impl Builder {
                     place: Place::default(),
                 })
                 .collect(),
+            shipping: None,
+            never_soft: false,
             place: Place::default(),
         }
     }
@@ -619,6 +623,7 @@ impl Builder {
             rate: if is_unknown { None } else { Rate::per_second(1.0 + 99.0 * self.dice.unit()) },
             value: None,
             critical: false,
+            objective: None,
             retry_by_users: tries_again.then(|| UserRetries {
                 share: self.dice.share(),
                 attempts: 1 + self.dice.below(3) as u32,
@@ -675,6 +680,7 @@ impl Builder {
             },
             onset: if has_onset { self.dice.delay(3600) } else { Delay::default() },
             min_exposure: if has_minimum { self.dice.share() } else { Share::ZERO },
+            rollout: None,
             place: Place::default(),
         }
     }
@@ -797,6 +803,7 @@ pub(crate) fn plain_call(on: Vec<NodeRef>) -> Dependency {
         propagation: Share::ONE,
         phase: Phase::Serve,
         evidence: None,
+        never_soft: false,
         source: None,
         place: Place::default(),
     }

@@ -50,6 +50,7 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
     let (caller, on) = (topology.caller_name(caller), topology.dependency_name(it));
     let can_hang = !it.timeout.is_set() && it.circuit_breaker != Some(true) && !it.is_async();
     let can_lie = it.validates != Some(true);
+    let may_be_soft = !it.is_soft() && !topology.must_stay_hard(it);
     let mut add = |kind, what: String, steps: Vec<Step>| {
         found.push(Protection { kind, at: format!("{caller} > {on}"), what, steps });
     };
@@ -80,7 +81,7 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
             let what = format!("give {caller} something to answer without {on}{also}");
             add("fallback", what, and(Step::Fallback(at)));
         }
-        if !it.is_soft() {
+        if may_be_soft {
             let what = format!("let {caller} do without {on}{also}");
             add("soft", what, and(Step::Soft(at)));
         }

@@ -190,6 +190,8 @@ fn nothing_but_broken() -> Service {
         automations: Vec::new(),
         dependencies: Vec::new(),
         endpoints: Vec::new(),
+        shipping: None,
+        never_soft: false,
         place: Place::default(),
     }
 }

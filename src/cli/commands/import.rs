@@ -75,15 +75,6 @@ pub(crate) struct ImportArgs {
     #[arg(long, help_heading = "Reading")]
     endpoints: bool,
 
-    /// Read files that others name (`include`, `extends`, mounted configuration) outside of the
-    /// repository, or of the folder of the first file, too
-    #[arg(long, help_heading = "Reading")]
-    allow_outside: bool,
-
-    /// Exit with status 3 where no dependency is known that is needed to serve
-    #[arg(long, help_heading = "Output")]
-    strict: bool,
-
     /// Arrows of drawings and tables point from the dependency to its caller
     #[arg(long, help_heading = "Reading")]
     reverse: bool,
@@ -142,7 +133,7 @@ enum DashedArg {
 fn format() -> impl clap::builder::TypedValueParser<Value = Chosen> {
     let names = std::iter::once("auto").chain(Format::ALL.iter().map(|format| format.name()));
     PossibleValuesParser::new(names).map(|name| {
-        let format = Format::ALL.into_iter().find(|format| format.name() == name);
+        let format = Format::ALL.iter().copied().find(|format| format.name() == name);
         format.map_or(Chosen::Auto, Chosen::This)
     })
 }
@@ -197,8 +188,7 @@ pub(crate) fn run(args: &ImportArgs, terminal: Terminal) -> Result<Exit, Failure
     output.write(&imported.text, terminal)?;
     let path = args.output.as_deref().unwrap_or("-");
     terminal.note(&joined(&import::summary(&imported.graph, path)));
-    let serves_alone = imported.graph.serving().next().is_none();
-    Ok(if args.strict && serves_alone { Exit::Caution } else { Exit::Done })
+    Ok(Exit::Done)
 }
 
 /// Lines, each with its end.
@@ -286,7 +276,6 @@ fn read(
         },
         window: args.window.map(Seconds::get).filter(|window| *window > 0.0),
         endpoints: args.endpoints,
-        allow_outside: args.allow_outside,
         metric: args.metric.clone(),
         paths: Paths {
             items: args.items_at.clone(),
@@ -299,43 +288,16 @@ fn read(
         },
     };
     let progress = |done: u64, size: Option<u64>| bar.show(done, size);
-    let groups = match args.format {
-        Chosen::This(format) => vec![(format, args.files.clone())],
-        Chosen::Auto => recognize(&args.files, terminal)?,
-    };
-    for (format, files) in groups {
-        import::read(format, &files, &options, graph, sources, &progress)?;
-    }
-    Ok(())
-}
-
-/// The formats of files, with those of one format together, since some belong to one another.
-fn recognize(
-    paths: &[String],
-    terminal: Terminal,
-) -> Result<Vec<(Format, Vec<String>)>, Vec<Diagnostic>> {
-    let mut groups: Vec<(Format, Vec<String>)> = Vec::new();
-    for path in paths.iter().flat_map(|path| load::files_below(path)) {
-        match import::detect(&path)? {
-            Some(format) => {
-                terminal.note(&format!("{path}: {}\n", format.name()));
-                match groups.iter_mut().find(|(known, _)| *known == format) {
-                    Some((_, files)) => files.push(path),
-                    None => groups.push((format, vec![path])),
-                }
-            }
-            None => terminal.note(&format!("{path}: not recognised, left out\n")),
+    match args.format {
+        Chosen::This(format) => {
+            import::read(format, &args.files, &options, graph, sources, &progress)
+        }
+        Chosen::Auto => {
+            let recognized = import::recognize(&args.files)?;
+            terminal.note(&joined(&recognized.notes));
+            import::read_groups(&recognized.groups, &options, graph, sources, &progress)
         }
     }
-    if groups.is_empty() {
-        let message = "none of the files looks like anything that can be imported";
-        return Err(vec![
-            Diagnostic::file_error(Code::WrongKind, message)
-                .help("name the format: `blastwave import FORMAT FILE`"),
-        ]);
-    }
-    groups.sort_by_key(|(format, _)| *format);
-    Ok(groups)
 }
 
 /// What the topology is called.

@@ -5,21 +5,26 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::spans::{Given, Linker, SpanKind, id};
-use super::traces::each;
+use super::spans::{Given, Linker, SpanKind, id, peer, settled_kind, zone};
+use super::traces::{Several, each};
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::Graph;
 use crate::import::{Format, Input, not_of};
 use crate::model::topology::Evidence;
 
-/// An answer of the API, a trace, or a link: the keys tell.
-#[derive(Deserialize)]
+/// An answer of the API, a trace, a span or a link: the keys tell.
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Item<'a> {
     #[serde(borrow, default)]
     data: Option<Vec<Self>>,
+    /// Storages wrap each span, and lists of them twice.
+    #[serde(borrow, default, rename = "_source")]
+    source: Option<Box<Self>>,
     #[serde(borrow, default)]
-    spans: Vec<Span<'a>>,
+    hits: Option<Several<Self>>,
+    #[serde(borrow, default)]
+    spans: Option<Vec<Self>>,
     #[serde(borrow, default)]
     processes: BTreeMap<Cow<'a, str>, Process<'a>>,
     #[serde(borrow, default)]
@@ -28,18 +33,6 @@ struct Item<'a> {
     child: Option<Cow<'a, str>>,
     #[serde(default, alias = "call_count")]
     call_count: Option<f64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Process<'a> {
-    #[serde(borrow, default)]
-    service_name: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Span<'a> {
     #[serde(borrow, default, rename = "traceID")]
     trace_id: Cow<'a, str>,
     #[serde(borrow, default, rename = "spanID")]
@@ -56,6 +49,15 @@ struct Span<'a> {
     process_id: Cow<'a, str>,
     #[serde(borrow, default)]
     process: Option<Process<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Process<'a> {
+    #[serde(borrow, default)]
+    service_name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    tags: Option<Vec<Tag<'a>>>,
 }
 
 /// Browsers save the whole chain of ancestors below `span`, which is not looked at.
@@ -87,24 +89,28 @@ pub(in crate::import) fn read(
     let path = input.files.first().cloned().unwrap_or_default();
     let mut links = 0_u64;
     each(Format::Jaeger, input, graph, |bytes, graph| {
-        let items: Vec<Item<'_>> = if bytes.starts_with(b"{") {
-            vec![serde_json::from_slice(bytes)?]
-        } else {
-            serde_json::from_slice(bytes)?
-        };
-        for item in &items {
-            let inner = item.data.as_deref().unwrap_or(std::slice::from_ref(item));
-            for item in inner {
-                if let (Some(parent), Some(child)) = (&item.parent, &item.child) {
-                    links += 1;
-                    let source = format!("{path}: entry {links}");
-                    let known = graph.depend(parent, child, Evidence::Observed, source);
-                    if let Some(dependency) = known {
-                        dependency.calls += item.call_count.filter(|it| *it > 0.0).unwrap_or(0.0);
-                    }
+        let items: Several<Item<'_>> = serde_json::from_slice(bytes)?;
+        let nobody = BTreeMap::new();
+        // Taken from the end: the first comes first.
+        let mut open: Vec<(&Item<'_>, &Processes<'_>)> =
+            items.list().iter().rev().map(|item| (item, &nobody)).collect();
+        while let Some((item, processes)) = open.pop() {
+            if let (Some(parent), Some(child)) = (&item.parent, &item.child) {
+                links += 1;
+                let source = format!("{path}: entry {links}");
+                let known = graph.depend(parent, child, Evidence::Observed, source);
+                if let Some(dependency) = known {
+                    dependency.calls += item.call_count.filter(|it| *it > 0.0).unwrap_or(0.0);
                 }
-                item.spans.iter().for_each(|span| add(span, item, &mut linker));
             }
+            if !item.id.is_empty() {
+                add_span(item, processes, &mut linker);
+            }
+            let own = if item.processes.is_empty() { processes } else { &item.processes };
+            let below = item.data.iter().chain(&item.spans).flatten();
+            let below = below.chain(item.hits.iter().flat_map(Several::list));
+            let below: Vec<_> = below.chain(item.source.as_deref()).map(|it| (it, own)).collect();
+            open.extend(below.into_iter().rev());
         }
         Ok(())
     })?;
@@ -115,20 +121,26 @@ pub(in crate::import) fn read(
     Ok(())
 }
 
-fn add(span: &Span<'_>, trace: &Item<'_>, linker: &mut Linker) {
-    let process = span.process.as_ref().or_else(|| trace.processes.get(&span.process_id));
+type Processes<'a> = BTreeMap<Cow<'a, str>, Process<'a>>;
+
+/// Returns the text of a tag.
+fn tag<'t>(tags: Option<&'t [Tag<'_>]>, key: &str) -> Option<&'t str> {
+    let found = tags.unwrap_or_default().iter().find(|tag| tag.key == key)?;
+    found.value.as_str().filter(|text| !text.trim().is_empty())
+}
+
+fn add_span(span: &Item<'_>, processes: &Processes<'_>, linker: &mut Linker) {
+    let process = span.process.as_ref().or_else(|| processes.get(&span.process_id));
     let service = process.map_or("unknown", |process| &process.service_name);
-    let tag = |key: &str| {
-        let tags = span.tags.as_deref().unwrap_or_default();
-        tags.iter().find(|tag| tag.key == key).and_then(|tag| tag.value.as_str())
-    };
-    let kind = match tag("span.kind").map(str::to_ascii_lowercase).as_deref() {
+    let get = |key: &str| tag(span.tags.as_deref(), key);
+    let kind = match get("span.kind").map(str::to_ascii_lowercase).as_deref() {
         Some("client") => SpanKind::Client,
         Some("server") => SpanKind::Server,
         Some("producer") => SpanKind::Producer,
         Some("consumer") => SpanKind::Consumer,
         _ => SpanKind::Local,
     };
+    let kind = settled_kind(kind, &get);
     let references = span.references.as_deref().unwrap_or_default();
     let same_trace = |it: &&Reference<'_>| it.trace_id.is_empty() || it.trace_id == span.trace_id;
     let parent = references
@@ -137,8 +149,6 @@ fn add(span: &Span<'_>, trace: &Item<'_>, linker: &mut Linker) {
         .min_by_key(|reference| u8::from(reference.ref_type != "CHILD_OF"));
     let other = references.iter().find(|reference| !same_trace(reference));
     let old = span.parent_span_id.as_deref();
-    let database = tag("db.instance").or(tag("db.name")).or(tag("db.type")).or(tag("db.system"));
-    let peer = if kind == SpanKind::Client { tag("peer.service").or(database) } else { None };
     linker.add(Given {
         trace: id(&span.trace_id),
         id: id(&span.id),
@@ -146,10 +156,10 @@ fn add(span: &Span<'_>, trace: &Item<'_>, linker: &mut Linker) {
         kind,
         service,
         operation: &span.operation_name,
-        peer: peer.unwrap_or_default(),
-        peer_kind: peer.map(|_| if database.is_some() { "database" } else { "external" }),
+        peer: peer(kind, &get),
         is_detached: parent.is_some_and(|parent| parent.ref_type == "FOLLOWS_FROM"),
         link: other.map_or(0, |other| id(&other.span_id)),
+        zone: zone(&|key| tag(process.and_then(|process| process.tags.as_deref()), key)),
         ..Given::default()
     });
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::spans::{Given, Linker, SpanKind, id};
-use super::traces::each;
+use super::spans::{Given, Linker, SpanKind, id, peer, settled_kind, zone};
+use super::traces::{Several, each};
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::Graph;
 use crate::import::{Format, Input, not_of};
@@ -16,9 +16,16 @@ use crate::import::{Format, Input, not_of};
 struct Request<'a> {
     #[serde(borrow, default, alias = "batches", alias = "resource_spans")]
     resource_spans: Vec<ResourceSpans<'a>>,
-    /// Tempo wraps what it answers.
-    #[serde(borrow, default)]
-    trace: Option<Box<Self>>,
+    /// APIs wrap what they answer: Tempo below `trace`, Jaeger below `result`.
+    #[serde(
+        borrow,
+        default,
+        alias = "result",
+        alias = "traces",
+        alias = "data",
+        alias = "results"
+    )]
+    trace: Option<Several<Self>>,
 }
 
 #[derive(Deserialize)]
@@ -102,10 +109,6 @@ enum Whole<'a> {
     Text(#[serde(borrow)] Cow<'a, str>),
 }
 
-/// Which attribute names the other side, the best first.
-const PEERS: &[&str] = &["peer.service", "server.address", "net.peer.name", "network.peer.address"];
-const DATABASES: &[&str] = &["db.namespace", "db.name", "db.system", "db.system.name"];
-
 /// Reads traces.
 pub(in crate::import) fn read(
     input: &mut Input<'_>,
@@ -113,10 +116,11 @@ pub(in crate::import) fn read(
 ) -> Result<(), Vec<Diagnostic>> {
     let mut linker = Linker::new();
     each(Format::Otlp, input, graph, |bytes, _| {
-        let mut request: Request<'_> = serde_json::from_slice(bytes)?;
-        let inner = request.trace.take();
-        for it in std::iter::once(&request).chain(inner.as_deref()) {
-            it.resource_spans.iter().for_each(|spans| resource(spans, &mut linker));
+        let requests: Several<Request<'_>> = serde_json::from_slice(bytes)?;
+        let mut open: Vec<&Request<'_>> = requests.list().iter().collect();
+        while let Some(request) = open.pop() {
+            request.resource_spans.iter().for_each(|spans| add_resource(spans, &mut linker));
+            open.extend(request.trace.iter().flat_map(Several::list));
         }
         Ok(())
     })?;
@@ -144,26 +148,12 @@ fn whole(attributes: &[Attribute<'_>], key: &str) -> Option<i64> {
     }
 }
 
-fn resource(spans: &ResourceSpans<'_>, linker: &mut Linker) {
+fn add_resource(spans: &ResourceSpans<'_>, linker: &mut Linker) {
     let service = text(&spans.resource.attributes, "service.name").unwrap_or("unknown_service");
+    let zone = zone(&|key| text(&spans.resource.attributes, key));
     for span in spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
-        let find = |keys: &[&str]| keys.iter().find_map(|key| text(&span.attributes, key));
-        let database = find(DATABASES);
-        let messaging = find(&["messaging.system"]);
-        let kind = kind_of(&span.kind);
-        let peer = match kind {
-            SpanKind::Client => find(PEERS).or(database),
-            // The address of a caller is none that a service could be told by.
-            SpanKind::Producer | SpanKind::Consumer => find(&PEERS[..1]),
-            _ => None,
-        };
-        let peer_kind = if database.is_some() {
-            "database"
-        } else if messaging.is_some() {
-            "queue"
-        } else {
-            "external"
-        };
+        let get = |key: &str| text(&span.attributes, key);
+        let kind = settled_kind(kind_of(&span.kind), &get);
         linker.add(Given {
             trace: id(&span.trace_id),
             id: id(&span.id),
@@ -171,12 +161,12 @@ fn resource(spans: &ResourceSpans<'_>, linker: &mut Linker) {
             kind,
             service,
             operation: &span.name,
-            peer: peer.unwrap_or_default(),
-            peer_kind: peer.map(|_| peer_kind),
+            peer: peer(kind, &get),
             resends: whole(&span.attributes, "http.request.resend_count")
                 .and_then(|count| u32::try_from(count).ok())
                 .unwrap_or(0),
             link: span.links.first().map_or(0, |link| id(&link.span_id)),
+            zone,
             ..Given::default()
         });
     }

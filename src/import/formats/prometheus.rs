@@ -152,6 +152,15 @@ fn parse(line: &str) -> Option<(&str, Sample<'_>)> {
     }
 }
 
+/// Returns whether a line is a sample of a metric.
+pub(crate) fn is_sample(line: &str) -> bool {
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+    };
+    parse(line).is_some_and(|(name, _)| is_name(name))
+}
+
 /// Adds a sample, if it is one of calls; whether it was.
 fn sample(
     sample: &Sample<'_>,

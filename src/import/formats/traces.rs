@@ -1,9 +1,57 @@
 //! JSON values one after the other: one on each line, or one for the whole file.
 
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
 use crate::diagnostic::{Code, Diagnostic};
 use crate::import::graph::Graph;
 use crate::import::{Format, Input, not_of};
 use crate::load::Lines;
+
+/// One value, or a list of them.
+pub(super) struct Several<T>(Vec<T>);
+
+impl<T> Several<T> {
+    /// Returns all values.
+    pub(super) fn list(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Several<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SeveralVisitor(PhantomData))
+    }
+}
+
+struct SeveralVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for SeveralVisitor<T> {
+    type Value = Several<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or a list of objects")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Several(Vec::new()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(item) = list.next_element()? {
+            all.push(item);
+        }
+        Ok(Several(all))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(entries)).map(|one| Several(vec![one]))
+    }
+}
 
 /// How often progress is told, in lines.
 const PROGRESS_LINES: u64 = 64;

@@ -1,10 +1,11 @@
 //! Zipkin: traces of the second edition, as a list or a list of lists, and dependencies.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::spans::{Given, Linker, SpanKind, id};
+use super::spans::{Given, Linker, SpanKind, id, is_address_only, peer, settled_kind, zone};
 use super::traces::each;
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::Graph;
@@ -35,6 +36,8 @@ struct Span<'a> {
     local_endpoint: Option<Endpoint<'a>>,
     #[serde(borrow, default)]
     remote_endpoint: Option<Endpoint<'a>>,
+    #[serde(borrow, default)]
+    tags: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
     #[serde(default)]
     shared: bool,
     // What a link of dependencies has.
@@ -51,6 +54,10 @@ struct Span<'a> {
 struct Endpoint<'a> {
     #[serde(borrow, default)]
     service_name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    ipv4: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    ipv6: Option<Cow<'a, str>>,
 }
 
 /// Reads traces or dependencies.
@@ -81,7 +88,7 @@ pub(in crate::import) fn read(
                         dependency.calls += span.call_count.filter(|it| *it > 0.0).unwrap_or(0.0);
                     }
                 } else {
-                    add(span, &mut linker);
+                    add_span(span, &mut linker);
                 }
             }
         }
@@ -94,22 +101,44 @@ pub(in crate::import) fn read(
     Ok(())
 }
 
-fn add(span: &Span<'_>, linker: &mut Linker) {
+fn add_span(span: &Span<'_>, linker: &mut Linker) {
     let name = |endpoint: &Option<Endpoint<'_>>| -> String {
         let name = endpoint.as_ref().and_then(|endpoint| endpoint.service_name.as_deref());
         name.unwrap_or_default().to_owned()
     };
-    let (service, peer) = (name(&span.local_endpoint), name(&span.remote_endpoint));
+    let (service, remote) = (name(&span.local_endpoint), name(&span.remote_endpoint));
+    let tags = span.tags.as_ref();
+    let get = |key: &str| {
+        let text = tags?.get(key).map(|text| &**text);
+        text.filter(|text| !text.trim().is_empty())
+    };
+    let is_remote_named = !remote.is_empty() && !is_address_only(&remote);
     let kind = match span.kind.as_deref() {
         Some("CLIENT") => SpanKind::Client,
         Some("SERVER") => SpanKind::Server,
         Some("PRODUCER") => SpanKind::Producer,
         Some("CONSUMER") => SpanKind::Consumer,
         // Without a kind but with both ends it is a call.
-        _ if !service.is_empty() && !peer.is_empty() => SpanKind::Client,
+        _ if !service.is_empty() && is_remote_named => SpanKind::Client,
         _ => SpanKind::Local,
     };
-    let is_message = matches!(kind, SpanKind::Producer | SpanKind::Consumer);
+    let kind = settled_kind(kind, &get);
+    let mut other = peer(kind, &get);
+    if is_remote_named {
+        other.name = &remote;
+        other.is_address = false;
+    } else if other.name.is_empty() && kind == SpanKind::Client {
+        let endpoint = span.remote_endpoint.as_ref();
+        other.is_address |=
+            !remote.is_empty() || endpoint.is_some_and(|it| it.ipv4.is_some() || it.ipv6.is_some());
+    }
+    // A remote endpoint says what it is only where tags do.
+    let is_told = ["db.system", "db.system.name", "db.type"].iter().any(|key| get(key).is_some());
+    other.kind = match kind {
+        SpanKind::Producer | SpanKind::Consumer => Some("queue"),
+        SpanKind::Client if is_told || !is_remote_named => other.kind,
+        _ => None,
+    };
     linker.add(Given {
         trace: id(&span.trace_id),
         id: id(&span.id),
@@ -118,8 +147,8 @@ fn add(span: &Span<'_>, linker: &mut Linker) {
         kind,
         service: &service,
         operation: span.name.as_deref().unwrap_or_default(),
-        peer: &peer,
-        peer_kind: is_message.then_some("queue"),
+        peer: other,
+        zone: zone(&get),
         ..Given::default()
     });
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 const NAME_MAX: usize = 180;
 
 /// Names already given out.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::import) struct Names {
     aliases: BTreeMap<String, String>,
     given: BTreeMap<String, String>,
@@ -89,6 +89,19 @@ pub(in crate::import) fn one_line(text: &str) -> String {
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+}
+
+/// Returns a text as one word of a shell: in single quotes where it holds anything but plain characters.
+pub(in crate::import) fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '=' | '+' | ',')
+    };
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// FNV-1a of 64 bits: the same on every machine.

@@ -26,6 +26,7 @@ pub(crate) const CHANGE: Shape = Shape {
         "sources",
         "failure_probability",
         "targets",
+        "independent",
         "rollout",
         "detection",
         "rollback",
@@ -41,7 +42,16 @@ pub(crate) const RELIED_ON: Shape =
     Shape { what: "a source", keys: &["title", "updated"], schema: "/$defs/relied_on_settings" };
 pub(crate) const TARGET: Shape = Shape {
     what: "a target",
-    keys: &["service", "domain", "probability", "modes", "severity", "onset", "min_exposure"],
+    keys: &[
+        "service",
+        "domain",
+        "probability",
+        "modes",
+        "severity",
+        "onset",
+        "min_exposure",
+        "rollout",
+    ],
     schema: "/$defs/target_settings",
 };
 pub(crate) const MODES: Shape = Shape {
@@ -132,6 +142,7 @@ fn change(mapping: &Mapping<'_>, names: &Names<'_>) -> Option<Change> {
         reviewed_by: get("reviewed_by").map(|field| reviewers(&field)),
         sources: get("sources").map(|field| sources(&field)).unwrap_or_default(),
         failure_probability: get("failure_probability").and_then(|field| field.share()),
+        independent: get("independent").and_then(|field| field.flag()).unwrap_or_default(),
         rollout: get("rollout").and_then(|field| rollout(&field)),
         detection: get("detection").and_then(|field| detection(&field, names)),
         rollback: get("rollback").and_then(|field| rollback(&field, names)),
@@ -216,6 +227,7 @@ fn target<'a>(item: &Field<'a>, names: &Names<'_>) -> Option<(Target, Field<'a>)
         severity: severity?,
         onset: onset?,
         min_exposure: min_exposure?,
+        rollout: get("rollout").and_then(|field| rollout(&field)),
         ..Target::certain(on?, field.place())
     };
     Some((target, field))
@@ -332,7 +344,7 @@ fn needs_factor(mapping: &Mapping<'_>) -> f64 {
     mapping.get("needs_factor").and_then(|field| field.factor()).unwrap_or(NEEDS_FACTOR)
 }
 
-fn detection(field: &Field<'_>, names: &Names<'_>) -> Option<Detection> {
+pub(super) fn detection(field: &Field<'_>, names: &Names<'_>) -> Option<Detection> {
     let default = Detection {
         alert_threshold: Share::new(ALERT_THRESHOLD).expect("a share"),
         delay: None,
@@ -369,7 +381,7 @@ fn duration_or_mapping(field: &Field<'_>, what: &str) -> Option<Delay> {
     None
 }
 
-fn rollback(field: &Field<'_>, names: &Names<'_>) -> Option<Rollback> {
+pub(super) fn rollback(field: &Field<'_>, names: &Names<'_>) -> Option<Rollback> {
     let default = Rollback {
         delay: None,
         depends_on: Vec::new(),

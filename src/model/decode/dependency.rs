@@ -1,7 +1,7 @@
 //! Dependencies: of services, of endpoints, and the steps of flows.
 
 use super::names::Names;
-use super::read::{Field, Mapping, Shape, report_repeats};
+use super::read::{Field, Mapping, Shape, distinct, report_repeats};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::topology::{
     Buffer, Cache, CallKind, Caller, Criticality, Dependency, Evidence, Fallback, NodeRef, Phase,
@@ -30,6 +30,7 @@ pub(crate) const DEPENDENCY: Shape = Shape {
         "propagation",
         "phase",
         "evidence",
+        "never",
         "source",
     ],
     schema: "/$defs/dependency_settings",
@@ -75,6 +76,18 @@ pub(crate) const FALLBACK: Shape = Shape {
     schema: "/$defs/fallback_settings",
 };
 
+/// Keys that make no sense where nothing is called.
+const PUSH_EXCLUDES: [&str; 8] = [
+    "any_of",
+    "timeout",
+    "retries",
+    "retry_budget",
+    "circuit_breaker",
+    "cache",
+    "buffer",
+    "fallback",
+];
+
 const RETRIES_MAX: u32 = 100;
 
 /// What a dependency says of itself; `None` = not said.
@@ -94,6 +107,7 @@ pub(crate) struct Settings {
     propagation: Option<Share>,
     phase: Option<Phase>,
     evidence: Option<Evidence>,
+    never_soft: bool,
     source: Option<String>,
 }
 
@@ -152,6 +166,9 @@ pub(crate) fn dependency(
     let own = settings(&mapping, names);
     let Callees { on, needs, any_of, place } = callees?;
     check_guards(&mapping, &own, &on, caller);
+    if own.kind.or(defaults.kind) == Some(CallKind::Push) {
+        refuse_guards_of_push(&mapping);
+    }
     Some(build(on, needs, any_of, own, defaults, place))
 }
 
@@ -263,6 +280,18 @@ fn check_guards(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], caller: C
     }
 }
 
+/// Refuses what only a call can have: a subscriber waits for nothing and calls nothing.
+fn refuse_guards_of_push(mapping: &Mapping<'_>) {
+    for key in PUSH_EXCLUDES {
+        let message = format!("`{key}` with `kind: push`");
+        mapping.refuse(
+            key,
+            message,
+            "a copy that is pushed to the caller is not asked for: remove it",
+        );
+    }
+}
+
 fn build(
     on: Vec<NodeRef>,
     needs: u32,
@@ -281,12 +310,19 @@ fn build(
         serves && cache.service.is_none_or(|service| on.iter().all(|node| node.service != service))
     });
     let default_buffer = defaults.buffer.this().filter(|_| serves);
+    let kind = own.kind.or(defaults.kind);
+    let never_soft = own.never_soft;
+    let (own, defaults) = match kind {
+        // The copy that the caller holds never expires, and the defaults of calls are not for it.
+        Some(CallKind::Push) => (&as_push(own), &Settings::default()),
+        _ => (&own, defaults),
+    };
     Dependency {
         on,
         needs,
         any_of,
         criticality: own.criticality.or(defaults.criticality),
-        kind: own.kind.or(defaults.kind),
+        kind,
         timeout: own.timeout.or(defaults.timeout).unwrap_or(Timeout::Unstated),
         retries: own.retries.or(defaults.retries),
         retry_budget: own.retry_budget.or(defaults.retry_budget.this()),
@@ -299,9 +335,32 @@ fn build(
         propagation: own.propagation.or(defaults.propagation).unwrap_or(Share::ONE),
         phase: own.phase.unwrap_or_default(),
         evidence: own.evidence.or(defaults.evidence),
-        source: own.source.or_else(|| defaults.source.clone()),
+        never_soft,
+        source: own.source.clone().or_else(|| defaults.source.clone()),
         place,
     }
+}
+
+/// Returns the settings of a copy that is pushed: as a call whose answers are kept for ever.
+fn as_push(own: Settings) -> Settings {
+    let copy = Cache { ttl: None, hit_ratio: Share::ONE, service: None };
+    Settings {
+        criticality: own.criticality,
+        timeout: Some(Timeout::None),
+        validates: own.validates,
+        cache: Said::This(copy),
+        call_probability: own.call_probability,
+        propagation: own.propagation,
+        phase: own.phase,
+        evidence: own.evidence,
+        source: own.source,
+        ..Settings::default()
+    }
+}
+
+/// Reads the protections that must never be advised; returns whether `soft` is among them.
+pub(super) fn never_soft(field: &Field<'_>) -> bool {
+    distinct(field, |item| item.word(&[("soft", ())])).contains(&())
 }
 
 fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
@@ -328,12 +387,23 @@ fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
             .flatten()
             .and_then(|field| field.word(&[("serve", Phase::Serve), ("start", Phase::Start)])),
         evidence: get("evidence").and_then(|field| field.word(EVIDENCE)),
+        never_soft: mapping
+            .shape
+            .keys
+            .contains(&"never")
+            .then(|| get("never"))
+            .flatten()
+            .is_some_and(|field| never_soft(&field)),
         source: get("source").and_then(|field| field.text()),
     }
 }
 
-const KINDS: &[(&str, CallKind)] =
-    &[("sync", CallKind::Sync), ("async", CallKind::Async), ("load", CallKind::Load)];
+const KINDS: &[(&str, CallKind)] = &[
+    ("sync", CallKind::Sync),
+    ("async", CallKind::Async),
+    ("load", CallKind::Load),
+    ("push", CallKind::Push),
+];
 
 const CRITICALITIES: &[(&str, Criticality)] =
     &[("hard", Criticality::Hard), ("soft", Criticality::Soft)];

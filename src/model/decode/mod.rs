@@ -12,6 +12,7 @@ pub(crate) mod names;
 pub(crate) mod read;
 mod renamed;
 mod rollout;
+mod shipping;
 mod topology;
 
 /// The mappings of topologies, changes, scenarios, incidents, policies, costs and
@@ -30,6 +31,14 @@ pub(crate) const SHAPES: [&[&read::Shape]; 7] = [
         &topology::ENDPOINT,
         &topology::FLOW,
         &topology::USER_RETRIES,
+        &topology::OBJECTIVE,
+        &shipping::CHANGE_DEFAULTS,
+        &shipping::TEAM,
+        &rollout::ROLLOUT,
+        &rollout::STAGE,
+        &change::DETECTION,
+        &change::ROLLBACK,
+        &delay::DELAY,
         &dependency::DEPENDENCY,
         &dependency::DEFAULTS,
         &dependency::CACHE,

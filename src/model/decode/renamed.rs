@@ -56,7 +56,7 @@ pub(crate) fn renamed_word(key: &str, was: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::{Code, Diagnostic, Sources};
+    use crate::diagnostic::{Code, Diagnostic, Source, Sources};
     use crate::load;
     use crate::model::topology::{Criticality, Evidence};
     use crate::model::{Change, Incident, Topology};
@@ -130,18 +130,17 @@ observed: [{ service: cart, from: 1m, to: 2m }]
         let change = |document: &load::Document| Change::from_document(document, &shop);
         said.extend(messages(CHANGE, change).0);
         said.extend(messages(STRATEGY, change).0);
-        said.extend(
-            messages(INCIDENT, |document| {
-                Incident::from_document(document, &shop, &Sources::default())
-            })
-            .0,
-        );
+        let mut sources = Sources::default();
+        sources.add(Source { name: "file".to_owned(), text: INCIDENT.to_owned() });
+        let incident =
+            |document: &load::Document| Incident::from_document(document, &shop, &sources);
+        said.extend(messages(INCIDENT, incident).0);
         let keys = KEYS.iter().map(|key| format!("`{}` is now `{}`", key.was, key.now));
         let words = WORDS.iter().map(|(key, was, now)| format!("`{key}`: `{was}` is now `{now}`"));
         for wanted in keys.chain(words) {
             assert!(said.contains(&wanted), "{wanted}: {said:#?}");
         }
-        assert_eq!(said.len(), 14);
+        assert_eq!(said.len(), 15);
     }
 
     #[test]

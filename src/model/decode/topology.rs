@@ -4,13 +4,15 @@ use super::dependency::{self, Settings, needs_of};
 use super::kind::{self, Kind};
 use super::names::{Names, ServiceName, check_name};
 use super::read::{Field, Mapping, Problems, Shape, distinct};
+use super::shipping;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::{Document, Entry, Key};
 use crate::model::action::automations;
 use crate::model::path_pattern::PathPattern;
+use crate::model::shipping::Shipping;
 use crate::model::topology::{
-    Caller, Dependency, Domain, DomainId, Endpoint, Flow, NodeRef, Overload, Recovery, Replicas,
-    Service, ServiceId, Thresholds, Topology, UserRetries,
+    Caller, Dependency, Domain, DomainId, Endpoint, Flow, NodeRef, Objective, Overload, Recovery,
+    Replicas, Service, ServiceId, Thresholds, Topology, UserRetries,
 };
 use crate::model::units::Share;
 
@@ -31,7 +33,7 @@ pub(crate) const TOPOLOGY: Shape = Shape {
 pub(crate) const THRESHOLDS: Shape =
     Shape { what: "`thresholds`", keys: &["failed", "degraded"], schema: "/properties/thresholds" };
 pub(crate) const DEFAULTS: Shape =
-    Shape { what: "`defaults`", keys: &["dependency"], schema: "/properties/defaults" };
+    Shape { what: "`defaults`", keys: &["dependency", "change"], schema: "/properties/defaults" };
 pub(crate) const DOMAIN: Shape = Shape {
     what: "a failure domain",
     keys: &["kind", "within", "availability"],
@@ -54,6 +56,10 @@ pub(crate) const SERVICE: Shape = Shape {
         "automation",
         "dependencies",
         "endpoints",
+        "rollout",
+        "detection",
+        "rollback",
+        "never",
     ],
     schema: "/$defs/service",
 };
@@ -71,11 +77,14 @@ pub(crate) const ENDPOINT: Shape =
     Shape { what: "an endpoint", keys: &["dependencies"], schema: "/$defs/endpoint" };
 pub(crate) const FLOW: Shape = Shape {
     what: "a flow",
-    keys: &["title", "steps", "rate", "value", "critical", "retry_by_users"],
+    keys: &["title", "steps", "rate", "value", "critical", "objective", "retry_by_users"],
     schema: "/$defs/flow",
 };
 pub(crate) const USER_RETRIES: Shape =
     Shape { what: "`retry_by_users`", keys: &["share", "attempts"], schema: "/$defs/user_retries" };
+
+pub(crate) const OBJECTIVE: Shape =
+    Shape { what: "an objective", keys: &["availability", "window"], schema: "/$defs/objective" };
 
 const REPLICAS_MAX: u32 = 10_000;
 const ATTEMPTS_MAX: u32 = 100;
@@ -110,18 +119,22 @@ fn topology(mapping: &Mapping<'_>) -> Option<Topology> {
     let domains: Vec<Domain> =
         domain_entries.iter().map(|entry| domain(entry, &names, problems)).collect();
     refuse_domain_cycles(&domains, problems);
-    let defaults = mapping
-        .get("defaults")
-        .and_then(|field| field.mapping(&DEFAULTS)?.get("dependency"))
+    let defaults_mapping = mapping.get("defaults").and_then(|field| field.mapping(&DEFAULTS));
+    let default = |key| defaults_mapping.and_then(|mapping| mapping.get(key));
+    let defaults = default("dependency")
         .and_then(|field| dependency::defaults(&field, &names))
         .unwrap_or_default();
     if mapping.get("services").is_some_and(|field| field.is_mapping() && field.named().is_empty()) {
         mapping.missing("needs at least one service", "services: { storefront: {} }");
     }
-    let services = (0_u32..)
+    let services: Vec<Service> = (0_u32..)
         .zip(&service_entries)
         .map(|(index, entry)| service(ServiceId(index), entry, &defaults, &names, problems))
         .collect();
+    let teams = shipping::teams(services.iter().map(|service| service.team.as_deref()));
+    let shipping = default("change")
+        .map(|field| shipping::defaults(&field, &names, &teams))
+        .unwrap_or_default();
     let flows = (0_u32..)
         .zip(&flow_entries)
         .map(|(index, entry)| flow(index, entry, &names, problems))
@@ -129,7 +142,7 @@ fn topology(mapping: &Mapping<'_>) -> Option<Topology> {
     if let Some(field) = mapping.get("aliases") {
         check_aliases(&field, &names);
     }
-    Some(Topology { name: name?, thresholds: thresholds?, domains, services, flows })
+    Some(Topology { name: name?, thresholds: thresholds?, domains, services, flows, shipping })
 }
 
 /// Other names of services, which may look like anything, since other programs gave them. Only imports
@@ -300,6 +313,11 @@ fn service(
         endpoints: get("endpoints")
             .map(|field| endpoints(&field, id, defaults, names))
             .unwrap_or_default(),
+        shipping: mapping
+            .map(|mapping| shipping::shipping(&mapping, names))
+            .filter(Shipping::is_declared)
+            .map(Box::new),
+        never_soft: get("never").is_some_and(|field| dependency::never_soft(&field)),
         place: entry.key.place,
     }
 }
@@ -405,6 +423,7 @@ fn flow(index: u32, entry: &Entry, names: &Names<'_>, problems: &Problems) -> Fl
         rate: get("rate").and_then(|field| field.rate()),
         value: get("value").and_then(|field| field.money()),
         critical: get("critical").and_then(|field| field.flag()).unwrap_or_default(),
+        objective: get("objective").and_then(|field| objective(&field)),
         retry_by_users: get("retry_by_users").and_then(|field| user_retries(&field)),
         place: entry.key.place,
     }
@@ -417,6 +436,24 @@ fn steps(field: &Field<'_>, index: u32, flow: &Key, names: &Names<'_>) -> Vec<De
     }
     // Defaults are for calls between services: a customer's patience is another thing.
     dependencies(field, Caller::Flow(index), &Settings::default(), names)
+}
+
+fn objective(field: &Field<'_>) -> Option<Objective> {
+    let mapping = field.mapping(&OBJECTIVE)?;
+    let default = Objective::default();
+    let availability = mapping.get("availability").map_or(Some(default.availability), |field| {
+        let share = field.share()?;
+        if share.is_zero() || share.is_one() {
+            // With 100% nothing may ever fail, with 0% everything may: neither leaves a budget to judge by.
+            let message = format!("an objective of {share} leaves no error budget to judge by");
+            field.report(Code::OutOfRange, message, "write for example `availability: 99.9%`");
+            return None;
+        }
+        Some(share)
+    });
+    let window =
+        mapping.get("window").map_or(Some(default.window), |field| field.positive_duration());
+    Some(Objective { availability: availability?, window: window? })
 }
 
 fn user_retries(field: &Field<'_>) -> Option<UserRetries> {

@@ -63,7 +63,7 @@ fn nesting_is_refused_whatever_the_brackets() {
         [("x.yaml", "["), ("x.json", "{\"a\":"), ("y.yaml", "- "), ("y.json", "[{\"data\":")]
     {
         let text = open.repeat(deep);
-        for format in Format::ALL {
+        for format in Format::ALL.iter().copied() {
             // Of these, a table has no depth, and a drawing begins with a word.
             if format != Format::Csv {
                 refused(format, name, &text);

@@ -1,7 +1,6 @@
 //! Files of other programs: each trap of their formats in a small file of our own, with the whole topology
 //! that it must become; and that no file can make the importers panic.
 
-mod deployments;
 mod hostile;
 mod traps;
 
@@ -167,7 +166,7 @@ fn traces_give_flows_with_rates_over_their_window() {
 
 #[test]
 fn what_is_no_such_file_is_an_error_that_names_it() {
-    for format in Format::ALL {
+    for format in Format::ALL.iter().copied() {
         let files = [("no.txt", "42\n")];
         let problems = imported(format, &files, &Options::default());
         if format != Format::Csv {
@@ -289,7 +288,7 @@ proptest! {
         let path = folder.path().join("file");
         fs::write(&path, [starts[start].as_bytes(), &bytes].concat()).unwrap();
         let path = path.to_str().unwrap().to_owned();
-        for format in Format::ALL {
+        for format in Format::ALL.iter().copied() {
             let mut graph = Graph::default();
             let mut sources = Sources::default();
             let files = [path.clone()];

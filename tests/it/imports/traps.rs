@@ -28,7 +28,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 fn format_of(trap: &str) -> Format {
-    let format = Format::ALL.into_iter().find(|it| Some(it.name()) == trap.split('-').next());
+    let format = Format::ALL.iter().copied().find(|it| Some(it.name()) == trap.split('-').next());
     format.unwrap_or_else(|| panic!("`{trap}` begins with no format"))
 }
 
@@ -119,7 +119,7 @@ fn every_trap_is_passed_with_the_whole_topology_and_all_that_must_be_said() {
 #[test]
 fn every_format_has_a_trap() {
     let traps = names(&folder());
-    for format in Format::ALL {
+    for format in Format::ALL.iter().copied() {
         assert!(traps.iter().any(|trap| format_of(trap) == format), "none for {}", format.name());
     }
 }

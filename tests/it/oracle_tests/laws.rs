@@ -275,6 +275,7 @@ fn one_more_target_never_helps() {
             severity: (severity, severity),
             onset: Delay::default(),
             min_exposure: Share::ZERO,
+            rollout: None,
             place: Place::default(),
         });
         true

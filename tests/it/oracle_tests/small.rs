@@ -6,6 +6,7 @@ use blastwave::diagnostic::Place;
 use blastwave::model::change::{
     Component, Delay, Detection, Modes, Rollback, Rollout, Routing, Stage, Target, TargetRef,
 };
+use blastwave::model::shipping::ShippingDefaults;
 use blastwave::model::topology::{
     Cache, Criticality, Dependency, Domain, DomainId, Endpoint, Fallback, Flow, NodeRef, Phase,
     Recovery, Service, ServiceId, Thresholds, Timeout,
@@ -179,6 +180,7 @@ impl Small {
             domains: Vec::new(),
             services: Vec::new(),
             flows: Vec::new(),
+            shipping: ShippingDefaults::default(),
         };
         let domain_names: Vec<&str> = self.domains.keys().copied().collect();
         for (name, within) in &self.domains {
@@ -254,6 +256,8 @@ fn plain_service(name: &str) -> Service {
         automations: Vec::new(),
         dependencies: Vec::new(),
         endpoints: Vec::new(),
+        shipping: None,
+        never_soft: false,
         place: Place::default(),
     }
 }
@@ -266,6 +270,7 @@ fn plain_flow(name: &str) -> Flow {
         rate: None,
         value: None,
         critical: false,
+        objective: None,
         retry_by_users: None,
         place: Place::default(),
     }
@@ -303,6 +308,7 @@ pub(super) fn target(topology: &Topology, name: &str, broken: Broken) -> Target 
         severity: (share(severity), share(severity)),
         onset: Delay::default(),
         min_exposure: Share::ZERO,
+        rollout: None,
         place: Place::default(),
     }
 }

@@ -14,6 +14,12 @@ use crate::model::units::{self, Money, Rate, Seconds, Share};
 /// The longest duration that makes sense: ten years.
 const DURATION_MAX: Seconds = Seconds::hours(10 * 366 * 24);
 
+/// The highest rate, in events per second: far above any real one, and its products with durations
+/// and counts stay exact in 64 bits.
+const RATE_MAX: f64 = 1e12;
+/// The greatest amount of money, for the same reason.
+const MONEY_MAX: f64 = 1e15;
+
 impl Field<'_> {
     /// A text for people, without space around it.
     pub(crate) fn text(&self) -> Option<String> {
@@ -198,7 +204,8 @@ impl Field<'_> {
     pub(crate) fn rate(&self) -> Option<Rate> {
         match &self.node.value {
             Value::Text(text) => {
-                units::parse_rate(text).map_err(|reason| self.bad_unit::<()>(&reason)).ok()
+                let rate = units::parse_rate(text).map_err(|it| self.bad_unit::<()>(&it)).ok()?;
+                self.at_most(rate.get(), RATE_MAX, " per second").then_some(rate)
             }
             Value::Number(number) => {
                 let reason = format!(
@@ -218,7 +225,8 @@ impl Field<'_> {
     pub(crate) fn money(&self) -> Option<Money> {
         match &self.node.value {
             Value::Text(text) => {
-                units::parse_money(text).map_err(|reason| self.bad_unit::<()>(&reason)).ok()
+                let money = units::parse_money(text).map_err(|it| self.bad_unit::<()>(&it)).ok()?;
+                self.at_most(money.amount, MONEY_MAX, "").then_some(money)
             }
             Value::Number(number) => {
                 let reason =
@@ -231,6 +239,18 @@ impl Field<'_> {
                 None
             }
         }
+    }
+
+    /// Reports a number above a bound.
+    fn at_most(&self, value: f64, most: f64, of_what: &str) -> bool {
+        if value <= most {
+            return true;
+        }
+        // A number of hundreds of digits would hide the reason.
+        let shown: String = self.scalar_text().unwrap_or_default().chars().take(40).collect();
+        let message = format!("`{}` is {shown}, but must be at most {most}{of_what}", self.name);
+        self.problems.push(Diagnostic::error(Code::OutOfRange, message, self.place()));
+        false
     }
 
     /// A day: `2023-11-02`.

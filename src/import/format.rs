@@ -1,0 +1,133 @@
+//! The formats that can be imported: what each is called, where its knowledge comes from, and how its
+//! files are called.
+
+/// Where the knowledge of a format comes from: it decides when to distrust the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// Files that start the system.
+    Deployment,
+    /// Requests that were recorded one by one.
+    Requests,
+    /// Traffic that was counted or watched.
+    Traffic,
+    /// A description of a simulated system.
+    Simulated,
+    /// A person wrote or drew it.
+    Written,
+}
+
+macro_rules! formats {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal, $origin:ident;)+) => {
+        /// What can be imported.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Format {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Format {
+            /// All formats, in the order in which they are read.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// Returns what the format is called on the command line.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)+
+                }
+            }
+
+            fn origin(self) -> Origin {
+                match self {
+                    $(Self::$name => Origin::$origin,)+
+                }
+            }
+        }
+    };
+}
+
+formats! {
+    /// Docker Compose files, or what `docker compose config --format json` prints.
+    Compose = "compose", Deployment;
+    /// Rendered Kubernetes manifests.
+    Kubernetes = "kubernetes", Deployment;
+    /// A Backstage catalog.
+    Backstage = "backstage", Written;
+    /// OpenTelemetry traces as JSON or lines of JSON.
+    Otlp = "otlp", Requests;
+    /// Jaeger traces or dependencies.
+    Jaeger = "jaeger", Requests;
+    /// Zipkin traces or dependencies.
+    Zipkin = "zipkin", Requests;
+    /// Service graph metrics.
+    Prometheus = "prometheus", Requests;
+    /// A table of callers and dependencies.
+    Csv = "csv", Written;
+    /// The same as JSON objects.
+    Json = "json", Written;
+    /// Graphviz.
+    Dot = "dot", Written;
+    /// `GraphML`.
+    Graphml = "graphml", Written;
+    /// Mermaid drawings, alone or in Markdown.
+    Mermaid = "mermaid", Written;
+    /// A graph of Kiali.
+    Kiali = "kiali", Traffic;
+    /// `linkerd viz edges -o json`.
+    Linkerd = "linkerd", Traffic;
+    /// Flows that Hubble observed.
+    Hubble = "hubble", Traffic;
+    /// Service graphs and traces of AWS X-Ray.
+    Xray = "xray", Requests;
+    /// Topologies and traces of Apache `SkyWalking`.
+    Skywalking = "skywalking", Requests;
+    /// A Structurizr workspace, as JSON or in its own language.
+    Structurizr = "structurizr", Written;
+    /// A Bering model or snapshot.
+    Bering = "bering", Written;
+    /// A topology of Isotope.
+    Isotope = "isotope", Simulated;
+    /// A work model of µBench.
+    Mubench = "mubench", Simulated;
+    /// A manifest of .NET Aspire.
+    Aspire = "aspire", Deployment;
+    /// An architecture of Spigo.
+    Spigo = "spigo", Simulated;
+    /// Applications of NAIS.
+    Nais = "nais", Deployment;
+    /// Any YAML or JSON, by paths that the user gives.
+    Mapping = "mapping", Written;
+}
+
+impl Format {
+    /// Returns when to distrust what is imported from the format.
+    pub(super) fn caution(self) -> &'static str {
+        match self.origin() {
+            Origin::Deployment => {
+                "Distrust what is missing: calls in code or in service discovery are not in such files."
+            }
+            Origin::Requests => {
+                "Distrust what is missing: only journeys that ran while it was recorded are in it."
+            }
+            Origin::Traffic => {
+                "Distrust what is missing: only traffic of the recorded time is in it."
+            }
+            Origin::Simulated => {
+                "This describes a simulated system: it is as true as whoever wrote it meant it."
+            }
+            Origin::Written => {
+                "Distrust what is old: someone wrote it down, and nothing keeps it true."
+            }
+        }
+    }
+
+    /// Returns the endings of file names that are looked for below a directory.
+    pub(super) fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Dot => &[".dot", ".gv"],
+            Self::Graphml => &[".graphml", ".xml"],
+            Self::Csv => &[".csv", ".tsv"],
+            Self::Mermaid => &[".mmd", ".mermaid", ".md", ".markdown", ".mdx"],
+            Self::Structurizr => &[".dsl", ".json"],
+            _ => &[".yaml", ".yml", ".json", ".jsonl", ".ndjson", ".dsl", ".prom", ".txt"],
+        }
+    }
+}

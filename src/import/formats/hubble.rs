@@ -1,0 +1,226 @@
+//! Flows that Hubble (Cilium) observed: what `hubble observe -o json` prints, one on each line.
+//!
+//! A flow is packets and no request: it tells who talks to whom, and in which direction, but no shares.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::traces::each;
+use crate::diagnostic::Diagnostic;
+use crate::import::graph::Graph;
+use crate::import::{Format, Input, not_of};
+use crate::model::topology::Evidence;
+
+/// The port at which names are asked for.
+const DNS_PORT: u32 = 53;
+
+/// Ports below are those of servers, as far as packets tell.
+const SERVER_PORTS: u32 = 32_768;
+
+#[derive(Default, Deserialize)]
+struct Observed<'a> {
+    /// Newer versions wrap what older ones print by itself.
+    #[serde(borrow, default)]
+    flow: Option<Box<Self>>,
+    #[serde(borrow, default)]
+    verdict: Cow<'a, str>,
+    #[serde(borrow, default)]
+    source: Option<End<'a>>,
+    #[serde(borrow, default)]
+    destination: Option<End<'a>>,
+    #[serde(default)]
+    l4: Option<Transport>,
+    #[serde(default)]
+    is_reply: Option<bool>,
+    #[serde(default)]
+    reply: Option<bool>,
+    #[serde(borrow, default)]
+    destination_names: Vec<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct End<'a> {
+    #[serde(borrow, default)]
+    namespace: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pod_name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    labels: Vec<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    workloads: Vec<Workload<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Workload<'a> {
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Transport {
+    #[serde(default, rename = "TCP")]
+    tcp: Option<Ports>,
+    #[serde(default, rename = "UDP")]
+    udp: Option<Ports>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct Ports {
+    #[serde(default)]
+    source_port: u32,
+    #[serde(default)]
+    destination_port: u32,
+}
+
+/// Who is at an end of a flow.
+enum Party {
+    Service(String),
+    /// Outside of the cluster.
+    World,
+    /// Nodes, probes, and what nothing is known of.
+    Unknown,
+}
+
+/// Reads flows.
+pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
+    let path = input.files.first().cloned().unwrap_or_default();
+    let (mut flows, mut dropped) = (0_u64, 0_u64);
+    let mut pairs: BTreeMap<(String, String), u64> = BTreeMap::new();
+    each(Format::Hubble, input, graph, |bytes, graph| {
+        let lines: Vec<Observed<'_>> = if bytes.starts_with(b"[") {
+            serde_json::from_slice(bytes)?
+        } else {
+            vec![serde_json::from_slice(bytes)?]
+        };
+        for mut line in lines {
+            let flow = match line.flow.take() {
+                Some(flow) => *flow,
+                None => line,
+            };
+            flows += u64::from(flow.source.is_some() && flow.destination.is_some());
+            if matches!(&*flow.verdict, "DROPPED" | "ERROR") {
+                dropped += 1;
+            } else {
+                add(&flow, &mut pairs, graph);
+            }
+        }
+        Ok(())
+    })?;
+    if flows == 0 {
+        let expected = "it holds no flow with `source` and `destination`";
+        return Err(not_of(Format::Hubble, &path, expected));
+    }
+    for ((caller, callee), count) in pairs {
+        let noun = if count == 1 { "flow" } else { "flows" };
+        let source = format!("{path}: {count} {noun}");
+        graph.depend(&caller, &callee, Evidence::Observed, source);
+    }
+    if dropped > 0 {
+        graph.remarks.push(format!(
+            "{dropped} flows were dropped by policies or errors; no dependency was made of them."
+        ));
+    }
+    Ok(())
+}
+
+fn add(flow: &Observed<'_>, pairs: &mut BTreeMap<(String, String), u64>, graph: &mut Graph) {
+    let (Some(source), Some(destination)) = (&flow.source, &flow.destination) else { return };
+    let ports = flow.l4.as_ref().and_then(|l4| l4.tcp.or(l4.udp));
+    if is_reply(flow, ports) || ports.is_some_and(|ports| ports.destination_port == DNS_PORT) {
+        return;
+    }
+    match (party(source), party(destination)) {
+        (Party::Service(caller), Party::Service(callee)) => {
+            *pairs.entry((caller, callee)).or_default() += 1;
+        }
+        (Party::World, Party::Service(callee)) => graph.service(&callee).is_entry = true,
+        (Party::Service(caller), Party::World) => {
+            // Without a name it is an address, which says nothing of who is asked.
+            if let Some(name) = flow.destination_names.first() {
+                let name = name.trim_end_matches('.').to_owned();
+                graph.service(&name).kind.get_or_insert_with(|| "external".to_owned());
+                *pairs.entry((caller, name)).or_default() += 1;
+            } else {
+                graph.service(&caller);
+            }
+        }
+        (Party::Service(only), Party::Unknown) | (Party::Unknown, Party::Service(only)) => {
+            graph.service(&only);
+        }
+        _ => {}
+    }
+}
+
+/// Returns whether a flow goes back to who began.
+fn is_reply(flow: &Observed<'_>, ports: Option<Ports>) -> bool {
+    if let Some(is_reply) = flow.is_reply.or(flow.reply) {
+        return is_reply;
+    }
+    // Not said: what comes from the port of a server goes back.
+    ports.is_some_and(|ports| {
+        ports.source_port < SERVER_PORTS && ports.destination_port >= SERVER_PORTS
+    })
+}
+
+fn party(end: &End<'_>) -> Party {
+    let label = |key: &str| {
+        let labels = end.labels.iter();
+        labels.filter_map(|label| label.split_once('=')).find_map(|(name, value)| {
+            let name = name.split_once(':').map_or(name, |(_, name)| name);
+            (name == key).then_some(value)
+        })
+    };
+    let workload = end.workloads.iter().map(|it| &*it.name).find(|name| !name.is_empty());
+    let labelled = ["app.kubernetes.io/name", "k8s-app", "app"].into_iter().find_map(label);
+    let pod = Some(workload_of(&end.pod_name)).filter(|name| !name.is_empty());
+    if let Some(name) = workload.or(labelled).or(pod) {
+        let namespace = if end.namespace.is_empty() {
+            label("io.kubernetes.pod.namespace").unwrap_or_default()
+        } else {
+            &*end.namespace
+        };
+        let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
+        return Party::Service(format!("{prefix}{name}"));
+    }
+    let is = |word: &str| end.labels.iter().any(|label| *label == word);
+    if is("reserved:world")
+        || is("reserved:world-ipv4")
+        || is("reserved:world-ipv6")
+        || is("reserved:ingress")
+    {
+        Party::World
+    } else {
+        Party::Unknown
+    }
+}
+
+/// Returns the workload that a pod is called after: `store` of `store-7d9f5c-abcde`.
+fn workload_of(pod: &str) -> &str {
+    let is_hash = |part: &str| {
+        (5..=10).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    match pod.rsplit_once('-') {
+        Some((base, last)) if last.bytes().all(|byte| byte.is_ascii_digit()) => base,
+        Some((base, last)) if is_hash(last) => match base.rsplit_once('-') {
+            Some((base, hash)) if is_hash(hash) && hash.bytes().any(|b| b.is_ascii_digit()) => base,
+            _ => base,
+        },
+        _ => pod,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_are_called_after_their_workload() {
+        assert_eq!(workload_of("store-7d9f5c-abcde"), "store");
+        assert_eq!(workload_of("big-store-7d9f5c8b9-x2x4z"), "big-store");
+        assert_eq!(workload_of("ledger-0"), "ledger");
+        assert_eq!(workload_of("agent-x7k2p"), "agent");
+        assert_eq!(workload_of("store"), "store");
+    }
+}

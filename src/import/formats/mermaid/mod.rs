@@ -1,0 +1,184 @@
+//! Mermaid: flowcharts, C4 and architecture drawings, alone in a file or in blocks of Markdown.
+//!
+//! Other kinds of drawings (sequences, states, charts) are no topologies; they are counted and left out.
+
+mod architecture;
+mod flowchart;
+
+use super::c4;
+use super::drawing::Drawing;
+use crate::diagnostic::Diagnostic;
+use crate::import::graph::Graph;
+use crate::import::{Format, Input, not_of};
+use crate::load;
+
+/// What one drawing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Flowchart,
+    C4,
+    Architecture,
+    /// A kind that says nothing about services.
+    Other,
+}
+
+/// A drawing within a file.
+struct Block<'a> {
+    text: &'a str,
+    /// The line of the file at which it begins, from 0.
+    line: usize,
+}
+
+/// Reads drawings.
+pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
+    for path in input.files {
+        let source = load::read_text(path, input.sources)?;
+        let text = input.sources.get(source).text.clone();
+        let blocks = blocks(&text);
+        let (mut drawn, mut others) = (0, 0);
+        let mut c4 = Drawing::default();
+        for block in &blocks {
+            let (kind, body, line) = header(block);
+            let drawing = match kind {
+                Kind::Flowchart => flowchart::parse(body, line),
+                Kind::Architecture => architecture::parse(body, line),
+                Kind::C4 => {
+                    c4::parse(body, line, &mut c4);
+                    drawn += 1;
+                    continue;
+                }
+                Kind::Other => {
+                    others += 1;
+                    continue;
+                }
+            };
+            drawn += usize::from(!drawing.is_empty());
+            drawing.add_to(path, input.options, graph);
+        }
+        // The drawings of one file show one system at several levels.
+        c4::settle_levels(&mut c4);
+        c4.add_to(path, input.options, graph);
+        if drawn == 0 {
+            let expected = "it holds no flowchart, C4 or architecture drawing of Mermaid";
+            return Err(not_of(Format::Mermaid, path, expected));
+        }
+        if others > 0 {
+            graph.remarks.push(format!(
+                "Of {} drawings in {path}, {others} are of kinds that show no services (sequences, charts).",
+                blocks.len()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether a text holds a drawing that can be imported.
+pub(crate) fn is_mermaid(text: &str) -> bool {
+    blocks(text).iter().any(|block| header(block).0 != Kind::Other)
+}
+
+/// Returns the drawings of a file: fenced blocks where there are any, otherwise all of it.
+fn blocks(text: &str) -> Vec<Block<'_>> {
+    let mut found = Vec::new();
+    let mut open: Option<(usize, usize, &str)> = None;
+    let mut offset = 0;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let (start, trimmed) = (offset, line.trim());
+        offset += line.len();
+        // A quoted or listed block stands behind `>` or spaces.
+        let trimmed = trimmed.trim_start_matches(['>', ' ']);
+        match open {
+            Some((from, at, fence)) if trimmed.starts_with(fence) => {
+                found.push(Block { text: &text[from..start], line: at });
+                open = None;
+            }
+            Some(_) => {}
+            None => {
+                let fence = ["```", "~~~", ":::"].into_iter().find(|it| trimmed.starts_with(it));
+                let info = fence.map(|fence| trimmed.trim_start_matches(&fence[..1]).trim_start());
+                let is_mermaid = info.is_some_and(|info| {
+                    info.trim_start_matches('{').to_lowercase().starts_with("mermaid")
+                });
+                if let (Some(fence), true) = (fence, is_mermaid) {
+                    open = Some((offset, number + 1, fence));
+                }
+            }
+        }
+    }
+    if let Some((from, at, _)) = open {
+        found.push(Block { text: &text[from..], line: at });
+    }
+    if found.is_empty() {
+        found.push(Block { text, line: 0 });
+    }
+    found
+}
+
+/// Returns what a drawing is, its text behind the header, and the line at which that begins.
+fn header<'a>(block: &Block<'a>) -> (Kind, &'a str, usize) {
+    let mut in_front_matter = false;
+    let mut in_directive = false;
+    let mut offset = 0;
+    for (number, line) in block.text.split_inclusive('\n').enumerate() {
+        offset += line.len();
+        let trimmed = line.trim().trim_start_matches('\u{FEFF}');
+        if trimmed == "---" {
+            in_front_matter = !in_front_matter;
+            continue;
+        }
+        if in_directive || trimmed.starts_with("%%{") {
+            in_directive = !trimmed.contains("}%%");
+            continue;
+        }
+        if in_front_matter || trimmed.is_empty() || trimmed.starts_with("%%") {
+            continue;
+        }
+        let word = trimmed.split([' ', '\t', ';', ':']).next().unwrap_or_default();
+        // Graphviz begins with `graph` too, but goes on with a name or a brace.
+        let rest = trimmed[word.len()..].split([';', '%']).next().unwrap_or_default().trim();
+        let is_direction =
+            matches!(rest, "" | "TB" | "TD" | "BT" | "RL" | "LR" | ">" | "<" | "^" | "v");
+        let kind = match word {
+            "flowchart" | "graph" | "flowchart-elk" if is_direction => Kind::Flowchart,
+            "architecture-beta" | "architecture" => Kind::Architecture,
+            "C4Context" | "C4Container" | "C4Component" | "C4Dynamic" | "C4Deployment" => Kind::C4,
+            _ => Kind::Other,
+        };
+        // `graph TD; a-->b` goes on behind the header.
+        let after = trimmed.find(';').filter(|_| kind == Kind::Flowchart);
+        let body = match after {
+            Some(at) => {
+                let start = offset - line.len() + line.find(';').unwrap_or(at) + 1;
+                return (kind, &block.text[start..], block.line + number + 1);
+            }
+            None => &block.text[offset..],
+        };
+        return (kind, body, block.line + number + 2);
+    }
+    (Kind::Other, "", block.line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_of_markdown_are_found_with_their_lines() {
+        let text =
+            "# T\n\n> ```mermaid\n> flowchart LR\n> a-->b\n> ```\n~~~{mermaid}\ngraph TD\n~~~\n";
+        let found = blocks(text);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].line, 3);
+        assert!(is_mermaid(text));
+        assert!(!is_mermaid("# a text on flowchart drawings\n"));
+    }
+
+    #[test]
+    fn the_header_follows_front_matter_directives_and_comments() {
+        let text = "---\ntitle: x\n---\n%%{init: {\n}}%%\n%% no\nflowchart TD\na-->b\n";
+        let (kind, body, line) = header(&Block { text, line: 0 });
+        assert_eq!((kind, body, line), (Kind::Flowchart, "a-->b\n", 8));
+        let (kind, body, line) = header(&Block { text: "graph TD; a-->b", line: 0 });
+        assert_eq!((kind, body, line), (Kind::Flowchart, " a-->b", 1));
+    }
+}

@@ -1,0 +1,147 @@
+//! Apache `SkyWalking`: answers of its query API, with the topology of services or the spans of a trace.
+
+use std::collections::BTreeMap;
+
+use super::spans::{Given, Linker, Peer, SpanKind, id, is_address_only};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::import::graph::Graph;
+use crate::import::graph::kinds;
+use crate::import::{Format, Input, not_of};
+use crate::load::Node;
+use crate::model::topology::Evidence;
+
+/// Reads answers.
+pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
+    let mut linker = Linker::new();
+    let mut nodes = 0;
+    let documents = input.documents(graph)?;
+    for (path, document) in &documents {
+        let data = document.root.get("data").unwrap_or(&document.root);
+        // The query may give its answer any name.
+        let own = std::iter::once(data).chain(data.entries().iter().map(|entry| &entry.value));
+        for answer in own {
+            if answer.get("calls").is_some() {
+                nodes += topology(path, answer, graph);
+            }
+            for span in answer.get("spans").map(Node::items).unwrap_or_default() {
+                add_span(span, &mut linker);
+            }
+        }
+    }
+    let path = documents.first().map_or("", |(path, _)| path);
+    if nodes == 0 && linker.total() == 0 {
+        let expected = "it holds neither `nodes` with `calls` nor `spans`";
+        return Err(not_of(Format::Skywalking, path, expected));
+    }
+    linker.finish(path, input.options, graph);
+    Ok(())
+}
+
+/// Returns the name of a service without the group in front of it (`agent::store`), and without the port
+/// that a peer has.
+fn name_of(node: &Node) -> Option<&str> {
+    let name = node.scalar_at("name")?;
+    let name = name.rsplit("::").next().unwrap_or(name);
+    // Of a broker with several addresses the first stands for all.
+    let name = name.split([',', ';']).next().unwrap_or(name);
+    Some(match name.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => name,
+    })
+}
+
+/// Adds nodes and calls; gives how many services there are.
+fn topology(path: &str, answer: &Node, graph: &mut Graph) -> usize {
+    let list = |key: &str| answer.get(key).map(Node::items).unwrap_or_default();
+    let kind = |node: &Node| node.scalar_at("type").unwrap_or_default().to_lowercase();
+    let mut names: BTreeMap<&str, (&str, Option<&'static str>)> = BTreeMap::new();
+    let mut users = Vec::new();
+    for node in list("nodes") {
+        let (Some(id), Some(name)) = (node.scalar_at("id"), name_of(node)) else { continue };
+        if kind(node) == "user" {
+            users.push(id);
+            continue;
+        }
+        let is_real = node.scalar_at("isReal") != Some("false");
+        let tells = kinds::of_image(&kind(node)).filter(|it| *it != "gateway" || !is_real);
+        let service = graph.service(name);
+        service.kind = match tells {
+            Some(kind) => Some(kind.to_owned()),
+            None if !is_real => Some("external".to_owned()),
+            None => service.kind.take(),
+        };
+        names.insert(id, (name, tells));
+    }
+    for (index, call) in list("calls").iter().enumerate() {
+        let (Some(from), Some(to)) = (call.scalar_at("source"), call.scalar_at("target")) else {
+            continue;
+        };
+        match (names.get(from), names.get(to)) {
+            (Some(from), Some(to)) => {
+                // A queue does not call its consumers: they take from it, and need it.
+                let is_queue = |end: &(&str, Option<&str>)| end.1 == Some("queue");
+                let (caller, callee) = if is_queue(from) { (to, from) } else { (from, to) };
+                let source = format!("{path}: call {}", index + 1);
+                let known = graph.depend(caller.0, callee.0, Evidence::Observed, source);
+                if let (Some(dependency), true) = (known, is_queue(callee)) {
+                    dependency.saw(true);
+                }
+            }
+            (None, Some(to)) if users.contains(&from) => graph.service(to.0).is_entry = true,
+            _ => {
+                let message =
+                    format!("call {} of `{path}` names a node that is not there", index + 1);
+                graph.warn(Code::Dangling, message, call.place);
+            }
+        }
+    }
+    names.len()
+}
+
+fn add_span(span: &Node, linker: &mut Linker) {
+    let get = |key: &str| span.scalar_at(key).filter(|text| !text.is_empty()).unwrap_or_default();
+    let number = |segment: &str, span: &str| id(&format!("{segment}#{span}"));
+    let (segment, own) = (get("segmentId"), get("spanId"));
+    let reference = span.get("refs").and_then(|refs| refs.items().first());
+    let parent = match (get("parentSpanId"), reference) {
+        ("" | "-1", None) => 0,
+        ("" | "-1", Some(reference)) => number(
+            reference.scalar_at("parentSegmentId").unwrap_or_default(),
+            reference.scalar_at("parentSpanId").unwrap_or_default(),
+        ),
+        (parent, _) => number(segment, parent),
+    };
+    let layer = get("layer").to_lowercase();
+    let is_message = layer == "mq";
+    let kind = match get("type").to_lowercase().as_str() {
+        "entry" if is_message => SpanKind::Consumer,
+        "entry" => SpanKind::Server,
+        "exit" if is_message => SpanKind::Producer,
+        "exit" => SpanKind::Client,
+        _ => SpanKind::Local,
+    };
+    // Peers are `host:port`, of brokers several with commas between.
+    let peer = get("peer").split([',', ';']).next().unwrap_or_default();
+    let peer = peer.rsplit_once(':').map_or(peer, |(host, _)| host);
+    let service = get("serviceCode").rsplit("::").next().unwrap_or_default();
+    linker.add(Given {
+        trace: id(get("traceId")),
+        id: number(segment, own),
+        parent,
+        kind,
+        service,
+        operation: get("endpointName"),
+        peer: Peer {
+            name: if kind == SpanKind::Server || is_address_only(peer) { "" } else { peer },
+            kind: Some(match layer.as_str() {
+                "database" => "database",
+                "cache" => "cache",
+                "mq" => "queue",
+                _ => "external",
+            }),
+            broker: "",
+            is_address: is_address_only(peer),
+        },
+        ..Given::default()
+    });
+}

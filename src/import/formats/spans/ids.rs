@@ -1,0 +1,89 @@
+//! Identifiers of traces and spans, and names of operations.
+
+use crate::import::graph::names::hash;
+
+/// Returns an operation without what differs from request to request: numbers and long hexadecimal parts.
+pub(super) fn general(operation: &str) -> String {
+    let path = operation.split(['?', '#']).next().unwrap_or_default();
+    let part = |part: &str| {
+        let digits = part.chars().filter(char::is_ascii_digit).count();
+        let is_id = digits > 0
+            && (digits == part.len()
+                || part.len() >= 16 && part.chars().all(|c| c.is_ascii_hexdigit() || c == '-'));
+        if is_id { "{id}".to_owned() } else { part.to_owned() }
+    };
+    let parts: Vec<String> = path.split('/').map(part).collect();
+    let joined = parts.join("/");
+    joined.chars().take(120).collect()
+}
+
+/// Returns the number of an id: hexadecimal as it is, base64 decoded, anything else hashed. Never 0 for an id.
+pub(in crate::import) fn id(text: &str) -> u64 {
+    let text = text.trim();
+    if text.is_empty() || text.bytes().all(|byte| byte == b'0') {
+        return 0;
+    }
+    let is_hex = text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let bytes = if is_hex && !matches!(text.len(), 12 | 24) { None } else { base64(text) };
+    let number = match bytes {
+        Some(bytes) if bytes.iter().all(|byte| *byte == 0) => return 0,
+        Some(bytes) => {
+            let hex = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+            let digits: String =
+                bytes.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 0xF)]).collect();
+            hash(digits.trim_start_matches('0').as_bytes())
+        }
+        // Some programs write leading zeros, and others do not.
+        None if is_hex => hash(text.to_ascii_lowercase().trim_start_matches('0').as_bytes()),
+        None => hash(text.as_bytes()),
+    };
+    number.max(1)
+}
+
+/// The bytes of an id of 8 or 16 bytes in base64.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    if !matches!(text.len(), 12 | 24) {
+        return None;
+    }
+    let mut bits = 0_u32;
+    let mut count = 0;
+    let mut bytes = Vec::new();
+    for c in text.trim_end_matches('=').bytes() {
+        let value = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6 | u32::from(value)) & 0xFFFF;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count & 0xFF) as u8);
+        }
+    }
+    matches!(bytes.len(), 8 | 16).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_encodings_of_an_id_are_the_same_id() {
+        assert_eq!(id("EEE19B7EC3C1B174"), id("eee19b7ec3c1b174"));
+        assert_eq!(id("7uGbfsPBsXQ="), id("eee19b7ec3c1b174"));
+        assert_eq!(id("0000000000000000"), 0);
+        assert_eq!(id("AAAAAAAAAAA="), 0);
+        assert_eq!(id("00a1"), id("A1"));
+        assert_ne!(id("span-1"), 0);
+    }
+
+    #[test]
+    fn operations_lose_what_differs_from_request_to_request() {
+        assert_eq!(general("GET /orders/123/items?x=1"), "GET /orders/{id}/items");
+        assert_eq!(general("/u/550e8400-e29b-41d4-a716-446655440000"), "/u/{id}");
+    }
+}

@@ -1,0 +1,222 @@
+//! AWS X-Ray: the service graph (`aws xray get-service-graph`) and traces (`aws xray batch-get-traces`).
+
+use std::collections::BTreeMap;
+
+use super::spans::{Given, Linker, Peer, SpanKind, id};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::import::graph::{Flow, Graph};
+use crate::import::{Format, Input, not_of};
+use crate::load::{Node, parse_foreign};
+use crate::model::topology::Evidence;
+
+/// How deeply subsegments are followed.
+const DEPTH_MAX: usize = 50;
+
+/// Reads graphs and traces.
+pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
+    let mut linker = Linker::new();
+    let mut services = 0;
+    let documents = input.documents(graph)?;
+    for (path, document) in &documents {
+        if let Some(list) = document.root.get("Services") {
+            services += add_service_graph(path, &document.root, list.items(), graph);
+        }
+        for trace in document.root.get("Traces").map(Node::items).unwrap_or_default() {
+            for segment in trace.get("Segments").map(Node::items).unwrap_or_default() {
+                add_document(path, segment, input, graph, &mut linker)?;
+            }
+        }
+        // A segment by itself, as the daemon takes it.
+        if document.root.get("trace_id").is_some() {
+            add_segment(&document.root, "", 0, None, &mut linker, 0);
+        }
+    }
+    let path = documents.first().map_or("", |(path, _)| path);
+    if services == 0 && linker.total() == 0 {
+        let expected = "it holds neither `Services` with `Edges` nor `Traces` with `Segments`";
+        return Err(not_of(Format::Xray, path, expected));
+    }
+    linker.finish(path, input.options, graph);
+    Ok(())
+}
+
+/// What a node of the service graph is.
+struct Service<'a> {
+    name: &'a str,
+    kind: NodeKind,
+    /// Requests that it got while the graph was recorded.
+    requests: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NodeKind {
+    /// Stands for whoever calls from outside.
+    Client,
+    Service,
+    Other(&'static str),
+}
+
+fn node_kind(kind: &str) -> NodeKind {
+    let lower = kind.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if lower == "client" {
+        NodeKind::Client
+    } else if has(&["database::", "dynamodb", "::rds", "redshift", "docdb", "neptune"]) {
+        NodeKind::Other("database")
+    } else if has(&["sqs", "sns", "kinesis", "::events", "::msk", "eventbridge", "::mq"]) {
+        NodeKind::Other("queue")
+    } else if has(&["elasticache", "memcached", "redis"]) {
+        NodeKind::Other("cache")
+    } else if lower == "remote" {
+        NodeKind::Other("external")
+    } else {
+        NodeKind::Service
+    }
+}
+
+/// Adds the nodes and edges of a service graph; gives how many services it has.
+fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut Graph) -> usize {
+    let number = |node: &Node, path: &str| node.at(path).and_then(Node::number).unwrap_or(0.0);
+    let services: BTreeMap<&str, Service<'_>> = list
+        .iter()
+        .filter_map(|node| {
+            let name =
+                node.scalar_at("Name").or_else(|| node.get("Names")?.items().first()?.scalar())?;
+            let kind = node_kind(node.scalar_at("Type").unwrap_or_default());
+            let requests = number(node, "SummaryStatistics.TotalCount");
+            Some((node.scalar_at("ReferenceId")?, Service { name, kind, requests }))
+        })
+        .collect();
+    for service in services.values().filter(|service| service.kind != NodeKind::Client) {
+        let known = graph.service(service.name);
+        if let NodeKind::Other(kind) = service.kind {
+            known.kind.get_or_insert_with(|| kind.to_owned());
+        }
+    }
+    let seconds = number(root, "EndTime") - number(root, "StartTime");
+    for node in list {
+        let Some(from) = node.scalar_at("ReferenceId").and_then(|id| services.get(id)) else {
+            continue;
+        };
+        for edge in node.get("Edges").map(Node::items).unwrap_or_default() {
+            let to = edge.scalar_at("ReferenceId").and_then(|id| services.get(id));
+            let Some(to) = to else {
+                let message = format!("an edge of `{}` in `{path}` leads to no service", from.name);
+                graph.warn(Code::Dangling, message, edge.place);
+                continue;
+            };
+            let calls = number(edge, "SummaryStatistics.TotalCount").max(0.0);
+            if from.kind == NodeKind::Client {
+                add_entry(to.name, calls, seconds, graph);
+            } else {
+                add_edge(path, from, to, calls, graph);
+            }
+        }
+    }
+    services.values().filter(|service| service.kind != NodeKind::Client).count()
+}
+
+/// Makes a flow of the requests that clients send to a service.
+fn add_entry(service: &str, calls: f64, seconds: f64, graph: &mut Graph) {
+    let step = graph.name(service);
+    graph.service(service).is_entry = true;
+    if calls > 0.0 && seconds > 0.0 && seconds.is_finite() {
+        let flow = graph.flows.entry(step.clone()).or_insert_with(|| Flow {
+            title: Some(format!("requests of clients at {step}")),
+            steps: vec![step],
+            rate: None,
+            is_derived: false,
+        });
+        flow.rate = Some(flow.rate.unwrap_or(0.0) + calls / seconds);
+    }
+}
+
+fn add_edge(path: &str, from: &Service<'_>, to: &Service<'_>, calls: f64, graph: &mut Graph) {
+    let is_queue = |service: &Service<'_>| service.kind == NodeKind::Other("queue");
+    // A queue does not call its consumers: they take from it, and need it.
+    let is_delivery = is_queue(from);
+    let (caller, callee) = if is_delivery { (to, from) } else { (from, to) };
+    let source = format!("{path}: {calls} calls from {} to {}", from.name, to.name);
+    let known = graph.depend(caller.name, callee.name, Evidence::Observed, source);
+    let Some(dependency) = known else { return };
+    if is_queue(callee) {
+        dependency.saw(true);
+    }
+    if calls > 0.0 && caller.requests > 0.0 && !is_delivery {
+        dependency.call_probability = Some((calls / caller.requests).min(1.0));
+    }
+}
+
+/// Adds a segment, whose document is a text that holds JSON.
+fn add_document(
+    path: &str,
+    segment: &Node,
+    input: &mut Input<'_>,
+    graph: &mut Graph,
+    linker: &mut Linker,
+) -> Result<(), Vec<Diagnostic>> {
+    match segment.get("Document") {
+        Some(document) if document.scalar().is_some() => {
+            let text = document.scalar().unwrap_or_default().as_bytes().to_vec();
+            for document in parse_foreign(path, text, input.sources)? {
+                add_segment(&document.root, "", 0, None, linker, 0);
+            }
+        }
+        Some(document) => add_segment(document, "", 0, None, linker, 0),
+        None => graph.warn(Code::NotUnderstood, "a segment without a document", segment.place),
+    }
+    Ok(())
+}
+
+/// Adds a segment, or a subsegment of `service`, and everything below it.
+fn add_segment(
+    node: &Node,
+    trace: &str,
+    parent: u64,
+    service: Option<&str>,
+    linker: &mut Linker,
+    depth: usize,
+) {
+    let trace = node.scalar_at("trace_id").unwrap_or(trace);
+    let own = id(node.scalar_at("id").unwrap_or_default());
+    let name = node.scalar_at("name").unwrap_or_default();
+    let parent = node.scalar_at("parent_id").map_or(parent, id);
+    let namespace = node.scalar_at("namespace").unwrap_or_default();
+    let is_remote = service.is_some() && matches!(namespace, "remote" | "aws");
+    let kind = match service {
+        None => SpanKind::Server,
+        Some(_) if is_remote => SpanKind::Client,
+        Some(_) => SpanKind::Local,
+    };
+    let table = node.scalar_at("aws.table_name");
+    let queue = node.scalar_at("aws.queue_url").and_then(|url| url.rsplit('/').next());
+    let peer_kind = if node.get("sql").is_some() || table.is_some() {
+        "database"
+    } else if queue.is_some() || matches!(name, "SQS" | "SNS" | "Kinesis") {
+        "queue"
+    } else {
+        "external"
+    };
+    linker.add(Given {
+        trace: id(trace),
+        id: own,
+        parent,
+        kind,
+        service: service.unwrap_or(name),
+        operation: node.scalar_at("http.request.method").unwrap_or(name),
+        peer: if is_remote {
+            Peer { name: queue.or(table).unwrap_or(name), kind: Some(peer_kind), ..Peer::default() }
+        } else {
+            Peer::default()
+        },
+        is_detached: is_remote && peer_kind == "queue",
+        zone: node.scalar_at("aws.ec2.availability_zone").unwrap_or_default(),
+        ..Given::default()
+    });
+    if depth < DEPTH_MAX {
+        let service = service.or(Some(name));
+        for below in node.get("subsegments").map(Node::items).unwrap_or_default() {
+            add_segment(below, trace, own, service, linker, depth + 1);
+        }
+    }
+}

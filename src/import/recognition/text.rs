@@ -1,0 +1,112 @@
+//! What the beginning of a file tells, before it is parsed: traces may be too large to be read twice, and
+//! templates are no YAML.
+
+use super::{Recognition, Unrendered};
+use crate::import::Format;
+use crate::import::formats::{mermaid, prometheus};
+
+/// Words of which all must stand in the beginning of a JSON file of a format; the first that fits counts.
+const TELLING: &[(&[&str], Format)] = &[
+    (&["\"resourceSpans\""], Format::Otlp),
+    (&["\"resource_spans\""], Format::Otlp),
+    (&["\"scopeSpans\""], Format::Otlp),
+    (&["\"batches\""], Format::Otlp),
+    (&["\"localEndpoint\""], Format::Zipkin),
+    (&["\"serviceCode\"", "\"segmentId\""], Format::Skywalking),
+    (&["\"isReal\"", "\"calls\""], Format::Skywalking),
+    (&["\"spanID\""], Format::Jaeger),
+    (&["\"processes\"", "\"spans\""], Format::Jaeger),
+    (&["\"callCount\""], Format::Jaeger),
+    (&["\"src_namespace\""], Format::Linkerd),
+    (&["\"resultType\""], Format::Prometheus),
+    (&["\"softwareSystems\""], Format::Structurizr),
+    (&["\"external_services\""], Format::Mubench),
+    (&["io.mb3r.bering"], Format::Bering),
+    (&["\"verdict\"", "\"is_reply\""], Format::Hubble),
+    (&["\"verdict\"", "\"traffic_direction\""], Format::Hubble),
+    (&["\"ReferenceId\"", "\"Edges\""], Format::Xray),
+    (&["\"Segments\"", "\"Document\""], Format::Xray),
+];
+
+/// Recognises a file by its first bytes.
+pub(super) fn recognize(text: &str) -> Option<Recognition> {
+    let start = text.trim_start_matches(['\u{FEFF}', ' ', '\n', '\r', '\t']);
+    if start.starts_with('<') {
+        let is_graphml = start.contains("graphml");
+        return Some(if is_graphml {
+            Recognition::Format(Format::Graphml)
+        } else {
+            Recognition::Unknown
+        });
+    }
+    if start.starts_with(['{', '[']) {
+        let all = |words: &[&str]| words.iter().all(|word| start.contains(word));
+        let known = TELLING.iter().find(|(words, _)| all(words));
+        return known.map(|(_, format)| Recognition::Format(*format)).or_else(|| terraform(start));
+    }
+    // NAIS files are templates, which their own tool fills in; they are read as they are.
+    if text.lines().any(|line| line.starts_with("apiVersion: nais.io")) {
+        return Some(Recognition::Format(Format::Nais));
+    }
+    if mermaid::is_mermaid(text) {
+        return Some(Recognition::Format(Format::Mermaid));
+    }
+    let mut words = start.split_whitespace();
+    match words.next() {
+        Some("digraph" | "graph" | "strict") if start.contains('{') => {
+            return Some(Recognition::Format(Format::Dot));
+        }
+        Some("workspace") if start.contains('{') => {
+            return Some(Recognition::Format(Format::Structurizr));
+        }
+        _ => {}
+    }
+    let is_sample = |line: &str| prometheus::is_sample(line.trim());
+    let is_metric =
+        text.lines().any(|line| line.starts_with("# TYPE ")) && text.lines().any(is_sample);
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    if is_metric || lines.next().is_some_and(|first| first.contains('{') && is_sample(first)) {
+        return Some(Recognition::Format(Format::Prometheus));
+    }
+    None
+}
+
+/// Recognises plans and states of Terraform.
+fn terraform(text: &str) -> Option<Recognition> {
+    if !text.contains("\"terraform_version\"") {
+        return None;
+    }
+    let is_plan =
+        ["\"resource_changes\"", "\"planned_values\""].iter().any(|key| text.contains(key));
+    Some(Recognition::Other(if is_plan {
+        "a plan of Terraform: it says which resources change, not which services call one another; \
+         `terraform graph | blastwave import dot -` imports the references between its resources"
+    } else {
+        "a state of Terraform: it says which resources exist, not which services call one another; \
+         `terraform graph | blastwave import dot -` imports the references between its resources"
+    }))
+}
+
+/// Recognises templates, which are no YAML before they are rendered.
+pub(super) fn template(text: &str, path: &str) -> Option<Recognition> {
+    let holds = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if holds(&["${{ values.", "${{ parameters.", "${{values.", "{% if", "{% for", "<%=", "<% "]) {
+        return Some(Recognition::Unrendered(Unrendered::Placeholders { file: path.to_owned() }));
+    }
+    if holds(&["{{"]) {
+        let is_helm =
+            holds(&[".Values", ".Release", ".Chart", "include ", "define ", "{{-", "-}}"]);
+        let is_in_chart = path.contains("/templates/") || path.starts_with("templates/");
+        return Some(Recognition::Unrendered(if is_helm || is_in_chart {
+            Unrendered::helm_template(path)
+        } else {
+            Unrendered::Placeholders { file: path.to_owned() }
+        }));
+    }
+    None
+}
+
+/// Returns whether a name is a placeholder of a template, and no name.
+pub(super) fn is_placeholder(name: &str) -> bool {
+    ["{{", "${", "<%", "$(", "%%"].iter().any(|open| name.contains(open))
+}
