@@ -59,6 +59,18 @@ impl Sources {
         &self.files[id.0 as usize]
     }
 
+    /// Puts stars in the place of secrets, so that no message that shows a line can show one.
+    pub fn hide(&mut self, source: SourceId, places: &[Place]) {
+        let text = &mut self.files[source.0 as usize].text;
+        let mut bytes = std::mem::take(text).into_bytes();
+        for place in places.iter().filter(|place| place.source == source) {
+            let end = place.span().end.min(bytes.len());
+            let start = place.span().start.min(end);
+            bytes[start..end].iter_mut().filter(|it| **it != b'\n').for_each(|it| *it = b'*');
+        }
+        *text = String::from_utf8_lossy(&bytes).into_owned();
+    }
+
     /// The line and column of a place, both counted from 1; columns count characters.
     pub fn line_column(&self, place: Place) -> (usize, usize) {
         let text = &self.get(place.source).text;

@@ -12,7 +12,7 @@ pub(crate) enum Exit {
     Stop = 1,
     /// Bad usage, or input that cannot be used: nothing was simulated, nothing was written.
     Unusable = 2,
-    /// `check`: caution, a person must look.
+    /// `check`: caution, a person must look. `import --strict`: no dependency is known.
     Caution = 3,
     /// Interrupted; what was simulated so far was reported only with `--partial`.
     Interrupted = 130,

@@ -26,7 +26,7 @@ use formats::{
     kubernetes, linkerd, mapping, mermaid, mubench, nais, otlp, prometheus, skywalking, spigo,
     structurizr, xray, zipkin,
 };
-use graph::{flows, kinds};
+use graph::{flows, kinds, summary as found};
 
 use crate::diagnostic::{Code, Diagnostic, Sources};
 use crate::load::{self, Document};
@@ -54,6 +54,8 @@ pub struct Options {
     pub window: Option<f64>,
     /// Tell the operations apart with which requests enter, each with dependencies of its own.
     pub endpoints: bool,
+    /// Files that other files name may lie outside of the project.
+    pub allow_outside: bool,
     /// The metric and its labels.
     pub metric: Option<Metric>,
     /// Where a mapped file says what.
@@ -162,6 +164,9 @@ pub fn settle(graph: &mut Graph) {
     graph.warn_of_numbered_names();
     graph.part_domains_from_services();
     flows::derive(graph);
+    if graph.serving().next().is_none() {
+        graph.remarks.push(found::NO_RUN_TIME_DEPENDENCY.to_owned());
+    }
     graph.remarks.push(
         "No source says what a caller does without a dependency: everything is taken for hard unless \
          marked; review `criticality`, timeouts and fallbacks."
@@ -180,6 +185,25 @@ fn below(path: &str, format: Format) -> Vec<String> {
         files.retain(|file| wanted.iter().any(|end| file.to_lowercase().ends_with(end)));
     }
     files
+}
+
+/// Hides what stands below keys that may hold secrets from all messages that show a line.
+fn hide_values(documents: &[Document], keys: &[&str], sources: &mut Sources) {
+    for document in documents {
+        let mut places = Vec::new();
+        let mut open = vec![(&document.root, false)];
+        while let Some((node, is_secret)) = open.pop() {
+            if is_secret && node.scalar().is_some() {
+                places.push(node.place);
+            }
+            open.extend(node.items().iter().map(|item| (item, is_secret)));
+            open.extend(node.entries().iter().map(|entry| {
+                let key = &*entry.key.text;
+                (&entry.value, is_secret || keys.contains(&key) || key.starts_with("x-"))
+            }));
+        }
+        sources.hide(document.source, &places);
+    }
 }
 
 /// An error about a file that is not of the format it should be.

@@ -60,6 +60,22 @@ pub fn is_file(path: &str) -> bool {
     std::path::Path::new(path).is_file()
 }
 
+/// Returns the folder that files named in a file may lie in: the repository around it, or else its own
+/// folder.
+pub fn project_folder(path: &str) -> std::path::PathBuf {
+    let path = std::path::Path::new(path);
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    let folder = if folder.as_os_str().is_empty() { std::path::Path::new(".") } else { folder };
+    let Ok(folder) = folder.canonicalize() else { return folder.to_owned() };
+    let repository = folder.ancestors().find(|folder| folder.join(".git").exists());
+    repository.unwrap_or(&folder).to_owned()
+}
+
+/// Whether a file lies in a folder, links followed; a file that is not there lies nowhere else.
+pub fn is_within(path: &str, folder: &std::path::Path) -> bool {
+    std::path::Path::new(path).canonicalize().is_ok_and(|path| path.starts_with(folder))
+}
+
 /// All bytes of a file; `-` is standard input.
 pub(super) fn bytes(path: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
     if path == "-" {

@@ -18,7 +18,7 @@ mod outline;
 mod text;
 mod values;
 
-pub use file::{BYTES_MAX, STDIN, files_below, head, is_file};
+pub use file::{BYTES_MAX, STDIN, files_below, head, is_file, is_within, project_folder};
 pub use foreign::{FOREIGN_DEPTH_MAX, parse_foreign, read_foreign};
 pub use lines::{LINE_MAX, Lines};
 

@@ -75,6 +75,15 @@ pub(crate) struct ImportArgs {
     #[arg(long, help_heading = "Reading")]
     endpoints: bool,
 
+    /// Read files that others name (`include`, `extends`, mounted configuration) outside of the
+    /// repository, or of the folder of the first file, too
+    #[arg(long, help_heading = "Reading")]
+    allow_outside: bool,
+
+    /// Exit with status 3 where no dependency is known that is needed to serve
+    #[arg(long, help_heading = "Output")]
+    strict: bool,
+
     /// Arrows of drawings and tables point from the dependency to its caller
     #[arg(long, help_heading = "Reading")]
     reverse: bool,
@@ -188,7 +197,8 @@ pub(crate) fn run(args: &ImportArgs, terminal: Terminal) -> Result<Exit, Failure
     output.write(&imported.text, terminal)?;
     let path = args.output.as_deref().unwrap_or("-");
     terminal.note(&joined(&import::summary(&imported.graph, path)));
-    Ok(Exit::Done)
+    let serves_alone = imported.graph.serving().next().is_none();
+    Ok(if args.strict && serves_alone { Exit::Caution } else { Exit::Done })
 }
 
 /// Lines, each with its end.
@@ -276,6 +286,7 @@ fn read(
         },
         window: args.window.map(Seconds::get).filter(|window| *window > 0.0),
         endpoints: args.endpoints,
+        allow_outside: args.allow_outside,
         metric: args.metric.clone(),
         paths: Paths {
             items: args.items_at.clone(),

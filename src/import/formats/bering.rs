@@ -76,7 +76,7 @@ fn edge(path: &str, edge: &Node, support: &BTreeMap<&str, bool>, graph: &mut Gra
     let number = |key: &str| edge.at(key).and_then(Node::number);
     dependency.saw(edge.scalar_at("kind") == Some("async"));
     if let Some(timeout) = number("resilience.request_timeout_ms").filter(|it| *it > 0.0) {
-        dependency.timeout = Some(timeout / 1000.0);
+        dependency.attempt_timeout = Some(timeout / 1000.0);
     }
     // The first attempt is no retry.
     if let Some(attempts) = number("resilience.retry.max_attempts").filter(|it| *it >= 1.0) {

@@ -1,9 +1,13 @@
 //! Applications of NAIS: who may call whom is declared in `accessPolicy`.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostic::{Code, Diagnostic};
 use crate::import::graph::Graph;
-use crate::import::{Format, Input, not_of};
-use crate::load::Node;
+use crate::import::graph::addresses::in_variable;
+use crate::import::graph::references::{Reference, Target};
+use crate::import::{Format, Input, hide_values, not_of};
+use crate::load::{self, Document, Node};
 use crate::model::topology::Evidence;
 
 /// Reads applications, one or many in each file.
@@ -12,7 +16,7 @@ pub(in crate::import) fn read(
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut count = 0;
-    let documents = input.documents(graph)?;
+    let documents = documents(input, graph)?;
     for (path, document) in &documents {
         let root = &document.root;
         if !matches!(root.scalar_at("kind"), Some("Application" | "Naisjob")) {
@@ -25,11 +29,78 @@ pub(in crate::import) fn read(
         count += 1;
         application(path, name, root, graph);
     }
+    add_variables(&documents, graph);
     if count == 0 {
         let path = documents.first().map_or("", |(path, _)| path);
         return Err(not_of(Format::Nais, path, "it holds no `kind: Application`"));
     }
     Ok(())
+}
+
+/// Reads the documents of all files. `{{image}}` without quotes is how these files are written and
+/// deployed: it stands for a whole value, and is a text.
+fn documents(
+    input: &mut Input<'_>,
+    graph: &mut Graph,
+) -> Result<Vec<(String, Document)>, Vec<Diagnostic>> {
+    let mut all = Vec::new();
+    for path in input.files {
+        let bytes = load::bytes(path).map_err(|problem| vec![*problem])?;
+        let bytes = match String::from_utf8(bytes) {
+            Ok(text) => with_quoted_placeholders(&text).into_bytes(),
+            Err(error) => error.into_bytes(),
+        };
+        let name = if path == "-" { load::STDIN } else { path };
+        let mut documents = load::parse_foreign(name, bytes, input.sources)?;
+        hide_values(&documents, &["env", "value"], input.sources);
+        for document in &mut documents {
+            graph.warn_all(std::mem::take(&mut document.problems));
+        }
+        all.extend(documents.into_iter().map(|document| (path.clone(), document)));
+    }
+    Ok(all)
+}
+
+/// The text with quotes around every `{{name}}` that is a whole value.
+pub(in crate::import) fn with_quoted_placeholders(text: &str) -> String {
+    let quoted = |line: &str| {
+        let start =
+            line.find(": {{").map(|at| at + 2).or_else(|| line.find("- {{").map(|at| at + 2));
+        let value = start.map(|start| line[start..].trim_end());
+        match (start, value) {
+            (Some(start), Some(value)) if value.ends_with("}}") && !value.contains(['"', '\'']) => {
+                format!("{}\"{value}\"\n", &line[..start])
+            }
+            _ => format!("{line}\n"),
+        }
+    };
+    text.lines().map(quoted).collect()
+}
+
+/// Adds the applications whose addresses stand in variables: `http://name`, `http://name.namespace`.
+///
+/// A host outside that no policy allows cannot be reached, whatever a variable says.
+fn add_variables(documents: &[(String, Document)], graph: &mut Graph) {
+    let name_of = |document: &Document| document.root.scalar_at("metadata.name").map(str::to_owned);
+    let names: BTreeSet<String> = documents.iter().filter_map(|(_, it)| name_of(it)).collect();
+    for (path, document) in documents {
+        let Some(caller) = name_of(document) else { continue };
+        for entry in document.root.at("spec.env").map(Node::items).unwrap_or_default() {
+            let (Some(key), Some(value)) = (entry.scalar_at("name"), entry.scalar_at("value"))
+            else {
+                continue;
+            };
+            let source = format!("{path}: spec.env.{key}");
+            for address in in_variable(key, value).addresses {
+                let parts: Vec<&str> = address.host.split('.').collect();
+                let is_inside = parts.len() <= 2 || parts[2] == "svc";
+                if let Some(callee) = names.get(parts[0]).filter(|_| is_inside) {
+                    let target = Target::Service(callee.clone());
+                    graph.refer(&Reference::inferred(&caller, &address, &source), target);
+                }
+            }
+        }
+    }
 }
 
 fn application(path: &str, name: &str, root: &Node, graph: &mut Graph) {
@@ -43,15 +114,8 @@ fn application(path: &str, name: &str, root: &Node, graph: &mut Graph) {
     if root.scalar_at("kind") == Some("Naisjob") {
         service.kind = Some("job".to_owned());
     }
-    let has_ingress = root.at("spec.ingresses").is_some_and(|list| !list.items().is_empty());
-    if has_ingress {
-        // The platform puts an ingress of the application's full name before it.
-        let ingress = format!("{namespace}/{name}");
-        let entry = graph.service(&ingress);
-        entry.is_entry = true;
-        entry.kind = Some("ingress".to_owned());
-        graph.depend(&ingress, name, Evidence::Declared, format!("{path}: spec.ingresses"));
-    }
+    // Requests enter by the platform's ingress, which is not among the applications.
+    service.is_entry |= root.at("spec.ingresses").is_some_and(|list| !list.items().is_empty());
     let rules = |key: &str| root.at(key).map(Node::items).unwrap_or_default();
     let full = |rule: &Node, name: &str| match rule.scalar_at("namespace") {
         Some(other) if other != namespace => format!("{other}/{name}"),
@@ -69,15 +133,11 @@ fn application(path: &str, name: &str, root: &Node, graph: &mut Graph) {
             graph.depend(&full(rule, caller), name, Evidence::Declared, source);
         }
     }
-    let external: Vec<&str> = rules("spec.accessPolicy.outbound.external")
-        .iter()
-        .filter_map(|rule| rule.scalar_at("host"))
-        .collect();
-    if !external.is_empty() {
-        let message = format!(
-            "`{name}` may call {} outside of the platform; add what it needs by hand",
-            external.join(", ")
-        );
-        graph.warn(Code::NotUnderstood, message, root.place);
+    for rule in rules("spec.accessPolicy.outbound.external") {
+        let source = format!("{path}: spec.accessPolicy.outbound.external");
+        if let Some(host) = rule.scalar_at("host") {
+            graph.service(host).kind = Some("external".to_owned());
+            graph.depend(name, host, Evidence::Declared, source);
+        }
     }
 }

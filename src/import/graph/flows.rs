@@ -13,10 +13,20 @@ const FACES: &[&str] =
     &["front", "gateway", "edge", "web", "portal", "page", "ingress", "ui", "proxy", "nginx"];
 
 /// Kinds of services that no order starts at.
-const BEHIND: &[&str] =
-    &["database", "cache", "queue", "telemetry", "job", "load generator", "library", "external"];
+const BEHIND: &[&str] = &[
+    "database",
+    "cache",
+    "queue",
+    "telemetry",
+    "console",
+    "job",
+    "load generator",
+    "library",
+    "external",
+];
 
-/// Adds flows until every service that calls another is reached by one, if there is no flow yet.
+/// Adds flows, if there is none yet: from where a source says that requests enter. Where none says so,
+/// until every service that calls another is reached by one.
 pub(in crate::import) fn derive(graph: &mut Graph) {
     if !graph.flows.is_empty() {
         return;
@@ -34,17 +44,21 @@ pub(in crate::import) fn derive(graph: &mut Graph) {
         !kind.is_some_and(|kind| BEHIND.contains(&kind)) && !is_generator(graph, name)
     };
     let mut entries: Vec<&str> = Vec::new();
+    let mut remark = None;
     let mut known = BTreeSet::new();
-    let stated = graph.services.iter().filter(|(_, service)| service.is_entry);
-    for (name, _) in stated {
-        entries.push(name);
-    }
-    for name in graph.services.keys() {
-        let name = name.as_str();
-        let starts = !called.contains(name) && callees.contains_key(name) && can_start(name);
-        if starts && entries.len() < FLOWS_MAX && !graph.services[name].is_entry {
-            entries.push(name);
-        }
+    let stated =
+        graph.services.iter().filter(|(name, service)| service.is_entry && can_start(name));
+    entries.extend(stated.map(|(name, _)| name.as_str()).take(FLOWS_MAX));
+    let starts =
+        |name: &&str| !called.contains(*name) && callees.contains_key(*name) && can_start(name);
+    let unstated: Vec<&str> = graph.services.keys().map(String::as_str).filter(starts).collect();
+    if entries.is_empty() {
+        entries.extend(unstated.iter().take(FLOWS_MAX));
+    } else {
+        // Workers take their work from elsewhere: that nobody calls them makes them no entry.
+        let left: Vec<&str> =
+            unstated.into_iter().filter(|name| !graph.services[*name].is_entry).collect();
+        remark = not_entered(&left);
     }
     // What is left lies in circles that nothing outside calls: start at the one that calls most.
     let mut rest: Vec<&str> = callees.keys().copied().filter(|name| can_start(name)).collect();
@@ -52,7 +66,8 @@ pub(in crate::import) fn derive(graph: &mut Graph) {
     for name in &entries {
         reach(name, &callees, &mut known);
     }
-    for name in rest {
+    let is_stated = remark.is_some() || graph.services.values().any(|service| service.is_entry);
+    for name in rest.into_iter().filter(|_| !is_stated) {
         if !known.contains(name) && entries.len() < FLOWS_MAX {
             entries.push(name);
             reach(name, &callees, &mut known);
@@ -74,6 +89,19 @@ pub(in crate::import) fn derive(graph: &mut Graph) {
         })
         .collect();
     graph.flows.extend(flows);
+    graph.remarks.extend(remark);
+}
+
+/// What is said of services that nobody calls and at which no request enters.
+fn not_entered(names: &[&str]) -> Option<String> {
+    let shown: Vec<&str> = names.iter().take(4).copied().collect();
+    let more = if names.len() > 4 { ", ..." } else { "" };
+    (!names.is_empty()).then(|| {
+        format!(
+            "No source says that requests enter at {}{more}: no flow starts there; add one if orders do.",
+            shown.join(", ")
+        )
+    })
 }
 
 /// Whether it only makes load, and is no part of what users need.

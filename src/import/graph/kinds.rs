@@ -2,52 +2,249 @@
 
 use super::Graph;
 
-/// Starts of the last part of an image; with a slash its end, and with `$` at their end its first word.
-const BY_IMAGE: &[(&str, &[&str])] = &[
+/// Names of images of each kind of server: the last part without registry, tag and vendor.
+const SERVERS: &[(&str, &[&str])] = &[
     (
         "database",
         &[
             "postgres",
+            "postgresql",
             "postgis",
+            "pgvector",
+            "timescaledb",
+            "spilo",
             "mysql",
             "mariadb",
+            "percona",
             "mongo",
+            "mongodb",
             "mssql",
+            "sqlserver",
+            "sql",
             "cassandra",
+            "scylla",
+            "scylladb",
             "cockroach",
+            "cockroachdb",
             "clickhouse",
             "elasticsearch",
             "opensearch",
             "dynamodb",
             "couchdb",
+            "couchbase",
             "neo4j",
             "influxdb",
             "oracle",
+            "cratedb",
+            "tidb",
+            "yugabyte",
+            "yugabytedb",
+            "solr",
+            "meilisearch",
+            "typesense",
+            "qdrant",
+            "weaviate",
+            "milvus",
+            "arangodb",
+            "rethinkdb",
+            "surrealdb",
+            "db2",
+            "etcd",
         ],
     ),
-    ("cache", &["redis", "memcached", "valkey", "keydb", "dragonfly"]),
-    ("queue", &["kafka", "rabbitmq", "nats", "activemq", "pulsar", "redpanda", "mosquitto"]),
     (
-        "telemetry",
+        "cache",
+        &["redis", "memcached", "memcache", "valkey", "keydb", "dragonfly", "varnish", "hazelcast"],
+    ),
+    (
+        "queue",
         &[
-            "otel",
-            "opentelemetry-collector",
-            "jaeger",
-            "zipkin",
-            "prometheus",
-            "grafana",
-            "loki",
-            "fluentd",
-            "fluent-bit",
-            "datalust/seq",
-            "statsd",
-            "logstash",
-            "kibana",
-            "tempo$",
-            "pyroscope",
+            "kafka",
+            "rabbitmq",
+            "nats",
+            "activemq",
+            "artemis",
+            "pulsar",
+            "redpanda",
+            "mosquitto",
+            "emqx",
+            "vernemq",
+            "hivemq",
+            "nsq",
+            "nsqd",
+            "elasticmq",
+            "rocketmq",
+            "beanstalkd",
         ],
     ),
-    ("gateway", &["nginx", "traefik", "envoy", "haproxy", "caddy", "kong"]),
+    (
+        "gateway",
+        &[
+            "nginx",
+            "openresty",
+            "traefik",
+            "envoy",
+            "haproxy",
+            "caddy",
+            "kong",
+            "apisix",
+            "krakend",
+            "tyk",
+            "httpd",
+            "swag",
+        ],
+    ),
+];
+
+/// Words of an image beside the name of a server that do not make it anything else.
+const VARIANTS: &[&str] = &[
+    "server",
+    "alpine",
+    "slim",
+    "debian",
+    "ubuntu",
+    "ubi",
+    "ubi8",
+    "ubi9",
+    "rhel",
+    "cluster",
+    "local",
+    "community",
+    "enterprise",
+    "oss",
+    "ce",
+    "ee",
+    "ha",
+    "stack",
+    "standalone",
+    "single",
+    "all",
+    "streaming",
+    "replica",
+    "primary",
+    "master",
+    "edge",
+    "free",
+    "xe",
+    "database",
+    "db",
+    "classic",
+    "unprivileged",
+    "gateway",
+    "proxy",
+    "management",
+    "repmgr",
+    "galera",
+    "xl",
+    "cp",
+    "apache",
+    "eclipse",
+    "azure",
+    "amazon",
+    "aws",
+    "google",
+    "ibm",
+    "official",
+    "library",
+    "developer",
+    "native",
+    "v2",
+    "v3",
+    "image",
+    "jetstream",
+    "sentinel",
+    "container",
+];
+
+/// Words that make of the image of a server a tool for people: `kafka-ui`.
+const CONSOLES: &[&str] = &[
+    "ui",
+    "console",
+    "commander",
+    "insight",
+    "dashboard",
+    "dashboards",
+    "manager",
+    "express",
+    "browser",
+    "viewer",
+    "admin",
+    "gui",
+];
+
+/// Images that are such tools by their own names.
+const CONSOLE_IMAGES: &[&str] = &[
+    "redisinsight",
+    "adminer",
+    "pgadmin",
+    "pgadmin4",
+    "phpmyadmin",
+    "kafdrop",
+    "akhq",
+    "portainer",
+    "mailhog",
+    "mailpit",
+    "cerebro",
+];
+
+/// Words that make of any image one that watches others.
+const WATCHERS: &[&str] = &["exporter", "exporters", "metrics", "monitoring", "cadvisor"];
+
+/// Starts of images that record what others do; with a slash the end of a whole path, and with `$` a
+/// first word.
+const TELEMETRY_IMAGES: &[&str] = &[
+    "otel",
+    "opentelemetry-collector",
+    "jaeger",
+    "zipkin",
+    "prometheus",
+    "alertmanager",
+    "grafana",
+    "loki",
+    "promtail",
+    "fluentd",
+    "fluent-bit",
+    "datalust/seq",
+    "statsd",
+    "logstash",
+    "kibana",
+    "tempo$",
+    "pyroscope",
+    "telegraf",
+    "vector$",
+    "datadog",
+    "node-exporter",
+    "blackbox",
+    "filebeat",
+    "metricbeat",
+    "signoz",
+    "victoria-metrics",
+    "thanos",
+];
+
+/// Parts of the names of hosts outside to which traces, logs and figures go.
+const TELEMETRY_OUTSIDE: &[&str] = &[
+    "sentry",
+    "datadoghq",
+    "newrelic",
+    "honeycomb",
+    "grafana.net",
+    "logz.io",
+    "loggly",
+    "rollbar",
+    "bugsnag",
+    "segment.io",
+    "segment.com",
+    "amplitude",
+    "mixpanel",
+    "google-analytics",
+    "papertrail",
+    "splunk",
+    "dynatrace",
+    "elastic-apm",
+    "lightstep",
+    "statuscake",
+    "posthog",
 ];
 
 const GENERATORS: &[&str] = &[
@@ -78,7 +275,7 @@ const TELEMETRY: &[&str] = &[
     "prometheus-server",
 ];
 
-/// The kind of a service with this image.
+/// Returns the kind of a service with this image; `None` for one that is not known.
 pub(in crate::import) fn of_image(image: &str) -> Option<&'static str> {
     let image = image.to_lowercase();
     let path = image.split('@').next().unwrap_or_default();
@@ -88,12 +285,50 @@ pub(in crate::import) fn of_image(image: &str) -> Option<&'static str> {
         _ => path,
     };
     let last = path.rsplit('/').next().unwrap_or_default();
-    let fits = |word: &&str| match word.strip_suffix('$') {
-        Some(word) => last.split(['-', '_']).next() == Some(word),
+    let words: Vec<&str> = last.split(['-', '_', '.']).filter(|word| !word.is_empty()).collect();
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(word));
+    if has(WATCHERS) {
+        return Some("telemetry");
+    }
+    if has(CONSOLE_IMAGES) {
+        return Some("console");
+    }
+    let is_telemetry = |word: &&str| match word.strip_suffix('$') {
+        Some(word) => words.first() == Some(&word),
         None if word.contains('/') => path.ends_with(*word),
         None => last.starts_with(*word),
     };
-    BY_IMAGE.iter().find(|(_, words)| words.iter().any(&fits)).map(|(kind, _)| *kind)
+    if TELEMETRY_IMAGES.iter().any(is_telemetry) {
+        return Some("telemetry");
+    }
+    let is_version =
+        |word: &str| word.trim_start_matches('v').bytes().all(|it| it.is_ascii_digit());
+    let is_variant = |word: &&str| VARIANTS.contains(word) || is_version(word);
+    // A gateway that is called after its server: `kong-gateway` is one, `postgres-meta` no database.
+    let kind_of = |word: &str| {
+        // `postgres17`, `hivemq4`
+        let base = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        let is_it = |name: &str| name == word || base.len() > 2 && name == base;
+        SERVERS
+            .iter()
+            .find(|(_, names)| names.iter().any(|name| is_it(name)))
+            .map(|(kind, _)| *kind)
+    };
+    let named: Vec<&'static str> = words.iter().filter_map(|word| kind_of(word)).collect();
+    let rest_is_plain = words.iter().all(|word| kind_of(word).is_some() || is_variant(word));
+    // The repository `mcr.microsoft.com/mssql/server` names the server in the part before.
+    let before = path.rsplit('/').nth(1).and_then(kind_of);
+    match named.first() {
+        Some(_) if has(CONSOLES) => Some("console"),
+        Some(kind) if rest_is_plain => Some(kind),
+        None if words == ["server"] => before,
+        _ => None,
+    }
+}
+
+/// Whether a host outside only records what others do.
+pub(in crate::import) fn is_outside_telemetry(host: &str) -> bool {
+    TELEMETRY_OUTSIDE.iter().any(|word| host.contains(word))
 }
 
 /// The kind of a service with this name, for the few that names tell for sure.
@@ -120,8 +355,10 @@ pub(in crate::import) fn soften(graph: &mut Graph) {
     let is_telemetry = |name: &String| {
         services.get(name).is_some_and(|service| service.kind.as_deref() == Some("telemetry"))
     };
-    for ((_, callee), dependency) in dependencies {
-        dependency.is_soft |= is_telemetry(callee) && !dependency.is_start;
+    for ((caller, callee), dependency) in dependencies {
+        // A collector that asks services for their figures does not serve anyone by it.
+        let is_of_telemetry = is_telemetry(callee) || is_telemetry(caller);
+        dependency.is_soft |= is_of_telemetry && !dependency.is_start;
     }
 }
 
@@ -137,6 +374,43 @@ mod tests {
         assert_eq!(of_image("grafana/tempo:2.6"), Some("telemetry"));
         assert_eq!(of_image("temporalio/auto-setup"), None);
         assert_eq!(of_image("acme/temporal"), None);
+        for image in [
+            "postgrest/postgrest:v12",
+            "acme/postgres-meta",
+            "acme/redis-worker",
+            "acme/server",
+            "acme/ui",
+        ] {
+            assert_eq!(of_image(image), None, "{image}");
+        }
+        for image in [
+            "confluentinc/cp-kafka:8",
+            "eclipse-mosquitto:2",
+            "apache/kafka",
+            "rabbitmq:3-management",
+        ] {
+            assert_eq!(of_image(image), Some("queue"), "{image}");
+        }
+        for image in [
+            "mcr.microsoft.com/mssql/server",
+            "mysql/mysql-server",
+            "timescale/timescaledb-ha:pg17",
+            "bitnami/mariadb-galera",
+        ] {
+            assert_eq!(of_image(image), Some("database"), "{image}");
+        }
+        for image in
+            ["provectuslabs/kafka-ui", "mongo-express", "dpage/pgadmin4", "redis/redisinsight"]
+        {
+            assert_eq!(of_image(image), Some("console"), "{image}");
+        }
+        for image in [
+            "oliver006/redis_exporter",
+            "quay.io/prometheuscommunity/postgres-exporter",
+            "nginx/nginx-prometheus-exporter",
+        ] {
+            assert_eq!(of_image(image), Some("telemetry"), "{image}");
+        }
         assert_eq!(of_name("emojivoto.vote-bot"), Some("load generator"));
         assert_eq!(of_name("checkout"), None);
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::write::{dependency_line, domain_block, flow_block, scalar, service_block};
+use super::write::{dependency_lines, domain_block, flow_block, scalar, service_block};
 use super::{Dependency, Graph, Service, strength, word};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Document, Entry, Node, Value};
@@ -125,8 +125,7 @@ impl Merger<'_> {
         if new.is_empty() {
             return;
         }
-        let lines: Vec<String> =
-            new.iter().map(|(callee, it)| dependency_line(callee, it)).collect();
+        let lines = dependency_lines(&new.iter().map(|it| **it).collect::<Vec<_>>());
         if self.insert_dependencies(entry, &lines) {
             for (callee, dependency) in new {
                 self.changes.push(format!("+ {name} -> {callee} ({})", word(dependency.evidence)));

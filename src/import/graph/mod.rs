@@ -1,11 +1,12 @@
 //! The graph of evidence that all importers fill: what depends on what, and how that is known.
 
-pub(super) mod environment;
+pub(super) mod addresses;
 pub(super) mod flows;
-pub(super) mod hosts;
+pub(super) mod gateways;
 pub(super) mod kinds;
 pub(super) mod merge;
 pub(super) mod names;
+pub(super) mod references;
 pub(super) mod summary;
 pub(super) mod write;
 
@@ -43,8 +44,25 @@ pub struct Graph {
     pub self_calls: u64,
     /// Calls of which only the address of the other side is known, and no name.
     pub address_calls: u64,
+    /// Addresses that became no dependency: why, and in which variables of which services.
+    pub left_out: BTreeMap<LeftOut, BTreeSet<String>>,
+    /// How many addresses in variables say nothing, since most services have the same.
+    pub common_variables: u64,
     names: Names,
     warnings: Findings,
+}
+
+/// Why an address became no dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeftOut {
+    /// It leads to the machine or the container itself.
+    OwnMachine,
+    /// It is how others reach the service itself, or a link for people.
+    OwnAddress,
+    /// It is the name of a schema.
+    Schema,
+    /// It is named as an allowed origin, a listener, a page of profilers, and not called.
+    NotCalled,
 }
 
 /// What is known of a service.
@@ -58,6 +76,8 @@ pub struct Service {
     pub team: Option<String>,
     /// How many copies run.
     pub replicas: Option<u32>,
+    /// How many of them must be up.
+    pub needs: Option<u32>,
     /// The failure domains that it is in: of several, its replicas are spread over them.
     pub domains: Vec<String>,
     /// Operations with dependencies of their own: by name, what each calls and in which share of its
@@ -80,8 +100,10 @@ pub struct Dependency {
     pub is_soft: bool,
     /// A call that is waited for was seen or is stated, or one that is not; `None` = nobody says.
     pub is_async: Option<bool>,
-    /// How long the caller waits, in seconds.
+    /// How long the caller waits for all attempts together, in seconds.
     pub timeout: Option<f64>,
+    /// How long it waits for each attempt, in seconds.
+    pub attempt_timeout: Option<f64>,
     /// How often the caller tries again.
     pub retries: Option<u32>,
     /// The caller has a circuit breaker.
@@ -90,6 +112,8 @@ pub struct Dependency {
     pub call_probability: Option<f64>,
     /// How many calls were counted.
     pub calls: f64,
+    /// The name that it shares with others of which one is enough.
+    pub any_of: Option<String>,
 }
 
 /// An order flow.
@@ -123,6 +147,8 @@ impl Graph {
             remarks: Vec::new(),
             self_calls: 0,
             address_calls: 0,
+            left_out: BTreeMap::new(),
+            common_variables: 0,
             names: Names::new(aliases),
             warnings: Findings::new(WARNINGS_PER_CODE),
         }
@@ -208,8 +234,16 @@ impl Graph {
         }
         let new = || Dependency::new(evidence, is_start);
         let known = self.dependencies.entry((caller, callee)).or_insert_with(new);
+        // Start order says nothing of what is needed to serve: that stays as sure as it was.
+        let is_assumed_to_serve = match (known.is_start, is_start) {
+            (true, false) => evidence == Evidence::Assumed,
+            (false, true) => known.evidence == Evidence::Assumed,
+            _ => false,
+        };
         known.is_start &= is_start;
-        if strength(evidence) > strength(known.evidence) {
+        if is_assumed_to_serve {
+            known.evidence = Evidence::Assumed;
+        } else if strength(evidence) > strength(known.evidence) {
             known.evidence = evidence;
         }
         if known.sources.len() < SOURCES_KEPT && !known.sources.contains(&source) {
@@ -230,6 +264,13 @@ impl Graph {
     /// Like [`Self::warn`], where no place is known.
     pub fn warn_of_file(&mut self, code: Code, message: impl Into<String>) {
         self.warn(code, message, Place::default());
+    }
+
+    /// Like [`Self::warn_of_file`], with what to do about it.
+    pub(crate) fn warn_with_help(&mut self, code: Code, message: impl Into<String>, help: &str) {
+        let mut problem = Diagnostic::warning(code, message, Place::default()).help(help);
+        problem.primary = None;
+        self.warnings.push(problem);
     }
 
     /// Takes over warnings of a reader.
@@ -254,9 +295,10 @@ impl Graph {
         }
         // What is the same thing several times depends on the same, apart from one another.
         let traits = |names: &[&str]| {
+            let alike: BTreeSet<&str> = names.iter().copied().collect();
             let own = |name: &&str| {
                 let others = callees.get(*name).into_iter().flatten();
-                let others = others.filter(|callee| !names.contains(*callee));
+                let others = others.filter(|callee| !alike.contains(*callee));
                 (&self.services[*name].kind, others.collect::<Vec<_>>())
             };
             names.iter().map(own).collect::<BTreeSet<_>>().len()
@@ -335,10 +377,12 @@ impl Dependency {
             is_soft: false,
             is_async: None,
             timeout: None,
+            attempt_timeout: None,
             retries: None,
             circuit_breaker: false,
             call_probability: None,
             calls: 0.0,
+            any_of: None,
         }
     }
 

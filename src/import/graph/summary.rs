@@ -5,9 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
 
-use super::Graph;
+use super::{Graph, LeftOut};
 use crate::model::topology::Evidence;
 use crate::sort::{Arrange as _, Gather as _};
+
+/// What is said of a graph in which nothing is needed to serve.
+pub(in crate::import) const NO_RUN_TIME_DEPENDENCY: &str = "No source says what any service needs to \
+     serve: simulations look harmless. Import traces, manifests or a catalog as well.";
 
 /// The lines for a person; `path` is where the topology goes.
 pub fn summary(graph: &Graph, path: &str) -> Vec<String> {
@@ -28,6 +32,10 @@ pub fn summary(graph: &Graph, path: &str) -> Vec<String> {
             graph.address_calls
         ));
     }
+    lines.extend(left_out(graph));
+    if graph.serving().next().is_none() {
+        lines.push(format!("warning:      {NO_RUN_TIME_DEPENDENCY}"));
+    }
     let victim = busiest(graph).unwrap_or_else(|| "SERVICE".to_owned());
     if path == "-" {
         lines.push("next:         write it to a file with `-o shop.yaml`, then `blastwave validate shop.yaml`".to_owned());
@@ -35,6 +43,28 @@ pub fn summary(graph: &Graph, path: &str) -> Vec<String> {
         lines.push(format!("next:         blastwave simulate {path} --break {victim}"));
     }
     lines
+}
+
+/// Which addresses became no dependency, and why.
+fn left_out(graph: &Graph) -> Vec<String> {
+    let line = |(reason, names): (&LeftOut, &BTreeSet<String>)| {
+        let what = match reason {
+            LeftOut::OwnMachine => "addresses of the own machine",
+            LeftOut::OwnAddress => "addresses of the service itself, or links",
+            LeftOut::Schema => "names of schemas",
+            LeftOut::NotCalled => "addresses that are named and not called",
+        };
+        let shown: Vec<&str> = names.iter().map(String::as_str).take(3).collect();
+        let more = if names.len() > 3 { ", ..." } else { "" };
+        format!("left out:     {} {what} ({}{more})", names.len(), shown.join(", "))
+    };
+    let common = (graph.common_variables > 0).then(|| {
+        format!(
+            "assumed:      {} addresses, since most services have the same variables",
+            graph.common_variables
+        )
+    });
+    graph.left_out.iter().map(line).chain(common).collect()
 }
 
 fn services(graph: &Graph) -> String {

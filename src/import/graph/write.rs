@@ -1,5 +1,6 @@
 //! The graph of evidence as a topology file: the same graph, the same bytes.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::names::allowed;
@@ -80,9 +81,17 @@ pub(in crate::import) fn service_block(
     let domains: Vec<String> = service.domains.iter().map(|domain| scalar(domain)).collect();
     let domains = format!("[{}]", domains.join(", "));
     let replicas = service.replicas.map(|count| count.clamp(1, 10_000));
+    let needs = service.needs.filter(|needs| replicas.is_some_and(|count| *needs < count));
+    let needs = needs.map(|needs| format!(", needs: {}", needs.max(1))).unwrap_or_default();
     match (replicas, service.domains.len()) {
         (Some(count), 2..) => {
-            line("replicas", &format!("{{ count: {count}, domains: {domains} }}"));
+            line("replicas", &format!("{{ count: {count}{needs}, domains: {domains} }}"));
+        }
+        (Some(count), number) if !needs.is_empty() => {
+            line("replicas", &format!("{{ count: {count}{needs} }}"));
+            if number > 0 {
+                line("domains", &domains);
+            }
         }
         (count, number) => {
             if let Some(count) = count {
@@ -100,8 +109,8 @@ pub(in crate::import) fn service_block(
     if !common.is_empty() {
         line("dependencies", "");
         out.truncate(out.trim_end().len());
-        for (callee, dependency) in common {
-            let _ = write!(out, "\n      - {}", dependency_line(callee, dependency));
+        for text in dependency_lines(&common) {
+            let _ = write!(out, "\n      - {text}");
         }
     }
     if !service.endpoints.is_empty() {
@@ -131,9 +140,35 @@ pub(in crate::import) fn service_block(
 /// Of several sources only the first is written where all take more characters than this.
 const SOURCE_MAX: usize = 180;
 
+/// Dependencies as mappings on one line each; those of which one is enough stand together.
+pub(in crate::import) fn dependency_lines(dependencies: &[(&str, &Dependency)]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut written = BTreeSet::new();
+    for (callee, dependency) in dependencies {
+        let Some(name) = &dependency.any_of else {
+            lines.push(dependency_line(callee, dependency));
+            continue;
+        };
+        let is_member = |other: &&(&str, &Dependency)| other.1.any_of.as_ref() == Some(name);
+        let members: Vec<&str> = dependencies.iter().filter(is_member).map(|it| it.0).collect();
+        if members.len() < 2 {
+            lines.push(dependency_line(callee, dependency));
+        } else if written.insert(name) {
+            let members: Vec<String> = members.into_iter().map(scalar).collect();
+            let members = format!("any_of: [{}]", members.join(", "));
+            lines.push(line_of(&members, dependency));
+        }
+    }
+    lines
+}
+
 /// A dependency as a mapping on one line.
 pub(in crate::import) fn dependency_line(callee: &str, dependency: &Dependency) -> String {
-    let mut out = format!("{{ service: {}", scalar(callee));
+    line_of(&format!("service: {}", scalar(callee)), dependency)
+}
+
+fn line_of(on: &str, dependency: &Dependency) -> String {
+    let mut out = format!("{{ {on}");
     let mut key = |text: String| {
         out.push_str(", ");
         out.push_str(&text);
@@ -148,10 +183,11 @@ pub(in crate::import) fn dependency_line(callee: &str, dependency: &Dependency) 
         if dependency.is_async == Some(true) {
             key("kind: async".to_owned());
         }
-        if let Some(timeout) = dependency.timeout {
+        let (timeout, retries) = attempts(dependency);
+        if let Some(timeout) = timeout {
             key(format!("timeout: {}", duration(timeout)));
         }
-        if let Some(retries) = dependency.retries {
+        if let Some(retries) = retries {
             key(format!("retries: {}", retries.min(100)));
         }
         if dependency.circuit_breaker {
@@ -170,6 +206,22 @@ pub(in crate::import) fn dependency_line(callee: &str, dependency: &Dependency) 
     }
     out.push_str(" }");
     out
+}
+
+/// How long each attempt may take, in seconds, and how many more there are.
+///
+/// A limit for all attempts together is used up by the first that hangs: without a limit for each, none
+/// follows it.
+fn attempts(dependency: &Dependency) -> (Option<f64>, Option<u32>) {
+    match (dependency.timeout, dependency.attempt_timeout, dependency.retries) {
+        (Some(total), None, Some(_)) => (Some(total), None),
+        (Some(total), Some(each), retries) => {
+            #[expect(clippy::cast_sign_loss, reason = "it is at least 1")]
+            let most = (total / each).ceil().clamp(1.0, 101.0) as u32 - 1;
+            (Some(each.min(total)), retries.map(|retries| retries.min(most)))
+        }
+        (total, each, retries) => (each.or(total), retries),
+    }
 }
 
 /// A flow, indented as below `flows:`.

@@ -8,9 +8,28 @@ const DEPTH_MAX: usize = 16;
 /// A text longer than this is left as it is: values that double with every use would grow for ever.
 const TEXT_MAX: usize = 64 * 1024;
 
-/// The variables of a `.env` file; later ones may use earlier ones.
-pub(super) fn variables(text: &str) -> BTreeMap<String, String> {
-    let mut known = BTreeMap::new();
+/// What stands for names in Compose files.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Variables {
+    /// What is set.
+    pub(super) values: BTreeMap<String, String>,
+    /// What an example of the file of variables holds, where the file itself does not set it.
+    pub(super) examples: BTreeMap<String, String>,
+}
+
+/// A text with its variables filled in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Filled {
+    pub(super) text: String,
+    /// Names without a value and without a default, which Compose takes for empty.
+    pub(super) unset: Vec<String>,
+    /// A value comes from an example.
+    pub(super) is_example: bool,
+}
+
+/// Reads the variables of a `.env` file; later ones may use earlier ones, and those set outside.
+pub(super) fn variables(text: &str, outer: &Variables) -> BTreeMap<String, String> {
+    let mut known = Variables { values: BTreeMap::new(), examples: outer.values.clone() };
     for line in text.lines() {
         let line = line.trim();
         let line = line.strip_prefix("export ").unwrap_or(line);
@@ -22,21 +41,23 @@ pub(super) fn variables(text: &str) -> BTreeMap<String, String> {
         let value = match value.chars().next() {
             Some(quote @ ('"' | '\'')) => {
                 let inner = value[1..].split(quote).next().unwrap_or_default();
-                if quote == '\'' { inner.to_owned() } else { expand(inner, &known) }
+                if quote == '\'' { inner.to_owned() } else { fill(inner, &known).text }
             }
-            _ => expand(value.split(" #").next().unwrap_or_default().trim_end(), &known),
+            _ => fill(value.split(" #").next().unwrap_or_default().trim_end(), &known).text,
         };
-        known.insert(key.trim().to_owned(), value);
+        known.values.insert(key.trim().to_owned(), value);
     }
-    known
+    known.values
 }
 
-/// The text with its variables replaced; unknown ones become nothing, as Compose has it.
-pub(super) fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
-    nested(text, known, 0)
+/// Fills in the variables of a text; those that are not set become nothing, as Compose has it.
+pub(super) fn fill(text: &str, known: &Variables) -> Filled {
+    let mut filled = Filled::default();
+    filled.text = nested(text, known, 0, &mut filled);
+    filled
 }
 
-fn nested(text: &str, known: &BTreeMap<String, String>, depth: usize) -> String {
+fn nested(text: &str, known: &Variables, depth: usize, notes: &mut Filled) -> String {
     if !text.contains('$') || depth > DEPTH_MAX {
         return text.to_owned();
     }
@@ -54,14 +75,14 @@ fn nested(text: &str, known: &BTreeMap<String, String>, depth: usize) -> String 
                 rest = after;
                 continue;
             };
-            out.push_str(&braced(&after[..end], known, depth));
+            out.push_str(&braced(&after[..end], known, depth, notes));
             rest = &after[end + 1..];
         } else {
             let end = rest.find(|c: char| !is_name(c)).unwrap_or(rest.len());
             if end == 0 {
                 out.push('$');
             } else {
-                out.push_str(known.get(&rest[..end]).map_or("", String::as_str));
+                out.push_str(&value_of(&rest[..end], known, notes));
             }
             rest = &rest[end..];
         }
@@ -73,23 +94,37 @@ fn nested(text: &str, known: &BTreeMap<String, String>, depth: usize) -> String 
     out
 }
 
+/// The value of a name without a default.
+fn value_of(name: &str, known: &Variables, notes: &mut Filled) -> String {
+    if let Some(value) = known.values.get(name) {
+        return value.clone();
+    }
+    if let Some(value) = known.examples.get(name) {
+        notes.is_example = true;
+        notes.unset.push(name.to_owned());
+        return value.clone();
+    }
+    notes.unset.push(name.to_owned());
+    String::new()
+}
+
 /// What stands between the braces.
-fn braced(inner: &str, known: &BTreeMap<String, String>, depth: usize) -> String {
+fn braced(inner: &str, known: &Variables, depth: usize, notes: &mut Filled) -> String {
     let end = inner.find(|c: char| !is_name(c)).unwrap_or(inner.len());
     let (name, operator) = inner.split_at(end);
-    let value = known.get(name);
-    let filled = value.filter(|value| !value.is_empty());
-    let default = |text: &str| nested(text, known, depth + 1);
+    let value = known.values.get(name);
+    let is_filled = value.is_some_and(|value| !value.is_empty());
+    let mut default = |text: &str| nested(text, known, depth + 1, notes);
     if let Some(text) = operator.strip_prefix(":-") {
-        filled.cloned().unwrap_or_else(|| default(text))
+        if is_filled { value.cloned().unwrap_or_default() } else { default(text) }
     } else if let Some(text) = operator.strip_prefix('-') {
         value.cloned().unwrap_or_else(|| default(text))
     } else if let Some(text) = operator.strip_prefix(":+") {
-        filled.map(|_| default(text)).unwrap_or_default()
+        if is_filled { default(text) } else { String::new() }
     } else if let Some(text) = operator.strip_prefix('+') {
-        value.map(|_| default(text)).unwrap_or_default()
+        if value.is_some() { default(text) } else { String::new() }
     } else {
-        value.cloned().unwrap_or_default()
+        value_of(name, known, notes)
     }
 }
 
@@ -117,11 +152,14 @@ mod tests {
 
     #[test]
     fn values_defaults_and_dollars_are_expanded() {
-        let known = variables("A=cart\nB=${A}:70 # port\nexport C='$A'\n# D=1\nE=\"x$A\"\n");
-        let expand = |text: &str| expand(text, &known);
-        assert_eq!(known["B"], "cart:70");
-        assert_eq!(known["C"], "$A");
-        assert_eq!(known["E"], "xcart");
+        let none = Variables::default();
+        let values =
+            variables("A=cart\nB=${A}:70 # port\nexport C='$A'\n# D=1\nE=\"x$A\"\n", &none);
+        assert_eq!(values["B"], "cart:70");
+        assert_eq!(values["C"], "$A");
+        assert_eq!(values["E"], "xcart");
+        let known = Variables { values, ..none };
+        let expand = |text: &str| fill(text, &known).text;
         assert_eq!(
             expand("http://${A}/$B $$x ${F:-${A}-1} ${F-y}${F:?no}"),
             "http://cart/cart:70 $x cart-1 y"
@@ -130,11 +168,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_set_is_named_and_an_example_fills_in() {
+        let examples = variables("HOST=ledger\n", &Variables::default());
+        let known = Variables { examples, ..Variables::default() };
+        let filled = fill("${HOST}:${PORT}${X:-1}", &known);
+        assert_eq!((filled.text.as_str(), filled.is_example), ("ledger:1", true));
+        assert_eq!(filled.unset, ["HOST", "PORT"]);
+    }
+
+    #[test]
     fn values_that_double_do_not_grow_for_ever() {
         let mut text = String::from("X0=aaaaaaaaaaaaaaaa\n");
         for level in 1..60 {
             text += &format!("X{level}=$X{0}$X{0}\n", level - 1);
         }
-        assert!(variables(&text).values().all(|value| value.len() < 200_000));
+        assert!(
+            variables(&text, &Variables::default()).values().all(|value| value.len() < 200_000)
+        );
     }
 }

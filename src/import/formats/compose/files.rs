@@ -1,0 +1,425 @@
+//! The files of a project: overrides, `include`, `extends`, environment files, mounted configuration.
+//!
+//! Each file is read once, however often it is named, and none outside of the project unless the user
+//! allows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::interpolate::{Filled, Variables, fill, variables};
+use super::service::{Mount, Service, Services, Setting, definitions, pairs, texts, untagged};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::import::graph::Graph;
+use crate::import::graph::addresses::{Purpose, purpose_of};
+use crate::import::{Input, hide_values};
+use crate::load::{self, Document, Node};
+
+/// How deeply files may include and extend one another.
+const INCLUDES_MAX: usize = 16;
+
+/// A larger file is no configuration that anybody wrote.
+const CONFIG_MAX: usize = 4 * 1024 * 1024;
+
+/// Of a mounted folder so many files are read.
+const CONFIGS_MAX: usize = 64;
+
+/// Variables that the shell or Compose itself sets.
+const ALWAYS_SET: &[&str] =
+    &["COMPOSE_PROJECT_NAME", "PWD", "HOME", "USER", "UID", "GID", "HOSTNAME", "PATH", "SHELL"];
+
+/// What an example of a file of variables is called: behind its name, or before.
+const EXAMPLES: &[&str] = &["example", "sample", "dist", "template", "default", "defaults"];
+
+/// Keys of Compose files whose values may be secrets.
+pub(super) const SECRET_KEYS: &[&str] =
+    &["environment", "command", "entrypoint", "labels", "healthcheck", "args", "content"];
+
+/// One of the `configs` of a project.
+#[derive(Clone, Debug)]
+enum Config {
+    File(String),
+    Content(String),
+}
+
+/// Reads the files of a project, each once.
+pub(super) struct Reader<'r, 'i> {
+    pub(super) input: &'r mut Input<'i>,
+    pub(super) graph: &'r mut Graph,
+    /// What is set where the file is read.
+    known: Rc<Variables>,
+    /// The folder that named files may lie in.
+    folder: PathBuf,
+    documents: BTreeMap<String, Option<Rc<Vec<Document>>>>,
+    environments: BTreeMap<String, Rc<BTreeMap<String, String>>>,
+    texts: BTreeMap<String, Option<Rc<String>>>,
+    included: BTreeSet<PathBuf>,
+    configs: BTreeMap<String, Config>,
+    /// Variables without a value that may be addresses: what each was to be used for, and where.
+    unset: BTreeMap<String, String>,
+    /// Files of variables that are not there: which example was taken, and who names it.
+    missing: BTreeMap<String, (Option<String>, String)>,
+}
+
+impl<'r, 'i> Reader<'r, 'i> {
+    pub(super) fn new(input: &'r mut Input<'i>, graph: &'r mut Graph, first: &str) -> Self {
+        let mut reader = Self {
+            input,
+            graph,
+            known: Rc::default(),
+            folder: load::project_folder(first),
+            documents: BTreeMap::new(),
+            environments: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            included: BTreeSet::new(),
+            configs: BTreeMap::new(),
+            unset: BTreeMap::new(),
+            missing: BTreeMap::new(),
+        };
+        reader.known = Rc::new(reader.variables_beside(first));
+        reader
+    }
+
+    /// What the `.env` beside a file sets, and what an example beside it would.
+    fn variables_beside(&mut self, path: &str) -> Variables {
+        let file = beside(path, ".env");
+        let values = (*self.environment_file(&file)).clone();
+        let examples = Self::example_of(&file).map(|path| (*self.environment_file(&path)).clone());
+        Variables { values, examples: examples.unwrap_or_default() }
+    }
+
+    /// The variables of a file; none where it cannot be read.
+    fn environment_file(&mut self, path: &str) -> Rc<BTreeMap<String, String>> {
+        if let Some(known) = self.environments.get(path) {
+            return Rc::clone(known);
+        }
+        let text = self.text(path);
+        let read = text.map(|text| variables(&text, &self.known)).unwrap_or_default();
+        let read = Rc::new(read);
+        self.environments.insert(path.to_owned(), Rc::clone(&read));
+        read
+    }
+
+    /// The example beside a file of variables: `.env.example`, `example.env`.
+    fn example_of(path: &str) -> Option<String> {
+        let (folder, name) =
+            path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
+        let stem = name.strip_suffix(".env").unwrap_or(name);
+        let of = |word: &&str| {
+            let others = [
+                format!("{name}.{word}"),
+                format!("{name}-{word}"),
+                format!("{stem}.{word}.env"),
+                format!("{word}{name}"),
+                format!("{word}.{}", name.trim_start_matches('.')),
+                format!("{}.{word}", name.trim_start_matches('.')),
+            ];
+            others.into_iter().map(|name| beside(&format!("{folder}/"), &name))
+        };
+        let relative = |path: String| {
+            if folder.is_empty() { path.trim_start_matches('/').to_owned() } else { path }
+        };
+        EXAMPLES.iter().flat_map(of).map(relative).find(|path| load::is_file(path))
+    }
+
+    /// A text beside the project, read once; `None` where it is not there, too large, or outside.
+    fn text(&mut self, path: &str) -> Option<Rc<String>> {
+        if let Some(known) = self.texts.get(path) {
+            return known.clone();
+        }
+        let read = if load::is_file(path) && self.is_allowed(path) {
+            let bytes = load::bytes(path).ok().filter(|bytes| bytes.len() <= CONFIG_MAX);
+            bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(Rc::new)
+        } else {
+            None
+        };
+        self.texts.insert(path.to_owned(), read.clone());
+        read
+    }
+
+    /// Whether a file may be read. One outside of the project is named, and left unread.
+    fn is_allowed(&mut self, path: &str) -> bool {
+        if self.input.options.allow_outside || load::is_within(path, &self.folder) {
+            return true;
+        }
+        let message = format!("`{path}` lies outside of the project, and was not read");
+        self.graph.warn_with_help(
+            Code::Dangling,
+            message,
+            "pass `--allow-outside` to read files outside of the repository, or of the folder of the first file",
+        );
+        false
+    }
+
+    fn documents(&mut self, path: &str) -> Result<Rc<Vec<Document>>, Vec<Diagnostic>> {
+        if let Some(Some(known)) = self.documents.get(path) {
+            return Ok(Rc::clone(known));
+        }
+        let mut read = load::read_foreign(path, self.input.sources)?;
+        for document in &mut read {
+            self.graph.warn_all(std::mem::take(&mut document.problems));
+        }
+        hide_values(&read, SECRET_KEYS, self.input.sources);
+        let read = Rc::new(read);
+        self.documents.insert(path.to_owned(), Some(Rc::clone(&read)));
+        Ok(read)
+    }
+
+    /// Reads one file and all that it includes.
+    pub(super) fn file(
+        &mut self,
+        path: &str,
+        services: &mut Services,
+        depth: usize,
+    ) -> Result<(), Vec<Diagnostic>> {
+        if let Ok(identity) = std::path::Path::new(path).canonicalize() {
+            self.included.insert(identity);
+        }
+        for document in &*self.documents(path)? {
+            for included in document.root.get("include").map(Node::items).unwrap_or_default() {
+                self.include(path, included, services, depth)?;
+            }
+            for config in document.root.get("configs").map(Node::entries).unwrap_or_default() {
+                let file = config.value.scalar_at("file");
+                let file =
+                    file.map(|file| Config::File(beside(path, &fill(file, &self.known).text)));
+                let content = config.value.scalar_at("content");
+                let content = content.map(|text| Config::Content(fill(text, &self.known).text));
+                let config_name = config.key.text.to_string();
+                self.configs.extend(file.or(content).map(|config| (config_name, config)));
+            }
+            for (name, node) in definitions(&document.root) {
+                let service = self.service(path, name, node, depth);
+                services.entry(name.to_owned()).or_default().merge(service, node);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what a file includes, each file once. Included files have a directory and an environment
+    /// of their own.
+    fn include(
+        &mut self,
+        path: &str,
+        node: &Node,
+        services: &mut Services,
+        depth: usize,
+    ) -> Result<(), Vec<Diagnostic>> {
+        if depth >= INCLUDES_MAX {
+            let message = "files include one another without end";
+            self.graph.warn(Code::NotUnderstood, message, node.place);
+            return Ok(());
+        }
+        let paths = node.scalar().map_or_else(
+            || node.get("path").map(|paths| texts(paths).collect()).unwrap_or_default(),
+            |path| vec![path],
+        );
+        for named in paths {
+            let file = beside(path, &fill(named, &self.known).text);
+            if !load::is_file(&file) {
+                let message =
+                    format!("`{}` is included, but there is no such file", beside(path, named));
+                self.graph.warn(Code::Dangling, message, node.place);
+                continue;
+            }
+            let identity = std::path::Path::new(&file).canonicalize();
+            if !self.included.insert(identity.unwrap_or_else(|_| PathBuf::from(&file)))
+                || !self.is_allowed(&file)
+            {
+                continue;
+            }
+            let mut own = self.variables_beside(&file);
+            for named in node.get("env_file").into_iter().flat_map(texts) {
+                let named = beside(path, &fill(named, &self.known).text);
+                own.values.extend((*self.environment_file(&named)).clone());
+            }
+            own.values.extend(self.known.values.clone());
+            let outer = std::mem::replace(&mut self.known, Rc::new(own));
+            let read = self.file(&file, services, depth + 1);
+            self.known = outer;
+            read?;
+        }
+        Ok(())
+    }
+
+    fn service(&mut self, path: &str, name: &str, node: &Node, depth: usize) -> Service {
+        let mut service = Service::default();
+        if let Some(extends) = node.get("extends") {
+            service = self.base(path, extends, depth);
+        }
+        let at = |key: &str| format!("{path}: services.{name}.{key}");
+        self.environment(path, name, node, &mut service);
+        let known = Rc::clone(&self.known);
+        let unset = &mut self.unset;
+        let mut fill_noting = |text: &str, key: &str| {
+            let filled = fill(text, &known);
+            if !filled.unset.is_empty() && !matches!(key, "image" | "labels" | "volumes" | "scale")
+            {
+                note_unset(unset, &filled, &at(key), "");
+            }
+            filled
+        };
+        service.read(node, &at, &|source| beside(path, source), &mut fill_noting);
+        service
+    }
+
+    /// Reads the environment: first its files, over them what stands in the file itself.
+    fn environment(&mut self, path: &str, name: &str, node: &Node, service: &mut Service) {
+        let at = |key: &str| format!("{path}: services.{name}.{key}");
+        let get = |key: &str| node.get(key).map(untagged);
+        for named in get("env_file").into_iter().flat_map(texts) {
+            let file = beside(path, &fill(named, &self.known).text);
+            let is_there = load::is_file(&file);
+            let example = if is_there { None } else { Self::example_of(&file) };
+            if !is_there {
+                let seen = (example.clone(), at("env_file"));
+                self.missing.entry(file.clone()).or_insert(seen);
+            }
+            let from = example.as_ref().unwrap_or(&file);
+            for (key, value) in &*self.environment_file(from) {
+                let setting = Setting {
+                    value: value.clone(),
+                    source: at(&format!("env_file.{key}")),
+                    is_literal: false,
+                    is_example: example.is_some(),
+                };
+                service.environment.insert(key.clone(), setting);
+            }
+        }
+        for (key, value, _) in get("environment").map(pairs).unwrap_or_default() {
+            // Without a value it is passed through from the environment of the caller.
+            let passed = format!("${{{key}}}");
+            let written = value.unwrap_or(&passed);
+            let filled = fill(written, &self.known);
+            let source = at(&format!("environment.{key}"));
+            note_unset(&mut self.unset, &filled, &source, key);
+            let setting = Setting {
+                is_literal: !written.contains('$'),
+                is_example: filled.is_example,
+                value: filled.text,
+                source,
+            };
+            service.environment.insert(key.to_owned(), setting);
+        }
+    }
+
+    /// The service that another extends.
+    fn base(&mut self, path: &str, extends: &Node, depth: usize) -> Service {
+        let known = Rc::clone(&self.known);
+        let filled = |text: &str| fill(text, &known).text;
+        let (file, name) = match extends.scalar() {
+            Some(name) => (path.to_owned(), filled(name)),
+            None => (
+                extends
+                    .scalar_at("file")
+                    .map_or(path.to_owned(), |file| beside(path, &filled(file))),
+                filled(extends.scalar_at("service").unwrap_or_default()),
+            ),
+        };
+        let problem = if depth >= INCLUDES_MAX {
+            Some((
+                Code::NotUnderstood,
+                format!("services that `{name}` extends extend one another without end"),
+            ))
+        } else if !load::is_file(&file) {
+            Some((Code::Dangling, format!("`{name}` of `{file}` is extended, but cannot be read")))
+        } else if !self.is_allowed(&file) {
+            return Service::default();
+        } else {
+            None
+        };
+        if let Some((code, message)) = problem {
+            self.graph.warn(code, message, extends.place);
+            return Service::default();
+        }
+        let Ok(documents) = self.documents(&file) else {
+            let message = format!("`{file}` is extended, but is not YAML");
+            self.graph.warn(Code::NotUnderstood, message, extends.place);
+            return Service::default();
+        };
+        let found = documents.iter().find_map(|document| {
+            let services = document.root.get("services").unwrap_or(&document.root);
+            services.get(&name).map(untagged)
+        });
+        found.map_or_else(Service::default, |node| self.service(&file, &name, node, depth + 1))
+    }
+
+    /// The texts that a container finds where something is mounted, with what to call them.
+    pub(super) fn mounted(&mut self, mount: &Mount, is_gateway: bool) -> Vec<(String, Rc<String>)> {
+        let (source, target) = match mount {
+            Mount::Config(name) => match self.configs.get(name).cloned() {
+                Some(Config::File(path)) => (path, String::new()),
+                Some(Config::Content(text)) => {
+                    return vec![(format!("configs.{name}"), Rc::new(text))];
+                }
+                None => return Vec::new(),
+            },
+            Mount::Path(source, target) => (source.clone(), target.clone()),
+        };
+        let is_of_gateway = is_gateway
+            || ["nginx", "traefik", "caddy", "envoy", "kong", "haproxy", "apache", "httpd"]
+                .iter()
+                .any(|word| target.to_lowercase().contains(word));
+        if load::is_file(&source) {
+            let is_config = is_of_gateway || is_config_name(&source);
+            let text = if is_config { self.text(&source) } else { None };
+            return text.map(|text| (source, text)).into_iter().collect();
+        }
+        if !is_of_gateway || !std::path::Path::new(&source).is_dir() || !self.is_allowed(&source) {
+            return Vec::new();
+        }
+        let files = load::files_below(&source).into_iter().take(CONFIGS_MAX);
+        files.filter_map(|file| self.text(&file).map(|text| (file, text))).collect()
+    }
+
+    /// Warns of what was not set and of files that are not there: all that depends on them is unknown.
+    pub(super) fn warn_of_the_unknown(&mut self) {
+        let unset = std::mem::take(&mut self.unset);
+        for (name, place) in unset {
+            let taken = if self.known.examples.contains_key(&name) {
+                "its example is taken, as assumed"
+            } else {
+                "what it leads to is unknown"
+            };
+            let message = format!("`{name}` is not set ({place}): {taken}");
+            self.graph.warn_with_help(Code::Dangling, message, "set it in `.env` beside the file");
+        }
+        for (file, (example, place)) in std::mem::take(&mut self.missing) {
+            let taken = match example {
+                Some(example) => format!("`{example}` is taken for it, as assumed"),
+                None => "its variables are unknown, and dependencies may be missing".to_owned(),
+            };
+            let message = format!("`{file}` is not there ({place}): {taken}");
+            self.graph.warn_of_file(Code::Dangling, message);
+        }
+    }
+}
+
+/// Keeps in mind names without a value, where what they fill may be an address.
+fn note_unset(unset: &mut BTreeMap<String, String>, filled: &Filled, source: &str, key: &str) {
+    let is_none = |name: &str| matches!(purpose_of(name), Purpose::NoAddress | Purpose::NotCalled);
+    if filled.unset.is_empty() || is_none(key) {
+        return;
+    }
+    for name in &filled.unset {
+        if !ALWAYS_SET.contains(&name.as_str()) && !is_none(name) {
+            unset.entry(name.clone()).or_insert_with(|| source.to_owned());
+        }
+    }
+}
+
+/// Whether a file is called like configuration.
+fn is_config_name(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let ends = [".conf", ".cfg", ".yml", ".yaml", ".toml", ".json", ".template", ".tmpl", ".caddy"];
+    name.starts_with("caddyfile") || ends.iter().any(|end| name.ends_with(end))
+}
+
+/// The path of a file named in another.
+pub(super) fn beside(path: &str, name: &str) -> String {
+    let name = name.strip_prefix("./").unwrap_or(name);
+    match path.rsplit_once('/') {
+        Some((folder, _)) if !name.starts_with('/') => format!("{folder}/{name}"),
+        _ => name.to_owned(),
+    }
+}

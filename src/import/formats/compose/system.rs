@@ -1,0 +1,257 @@
+//! From the merged services of a project to the graph: names, start order, addresses, gateways, entries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::files::Reader;
+use super::service::{Mention, Ports, Service, Services};
+use crate::diagnostic::Code;
+use crate::import::graph::addresses::in_arguments;
+use crate::import::graph::gateways::{self, labels};
+use crate::import::graph::references::{Reference, Target, Variable, connect};
+use crate::import::graph::{Graph, kinds};
+use crate::model::topology::Evidence;
+
+/// Who is behind which name.
+struct Names<'a> {
+    services: &'a Services,
+    by_name: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    /// Names by which users reach services: rules of gateways.
+    public: BTreeMap<String, &'a str>,
+    networks: BTreeSet<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    fn new(services: &'a Services) -> Self {
+        let mut by_name: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut public = BTreeMap::new();
+        for (name, service) in services {
+            by_name.entry(name).or_default().insert(name);
+            for other in service.other_names.keys() {
+                by_name.entry(other).or_default().insert(name);
+            }
+            for host in exposures(service).into_iter().flat_map(|exposure| exposure.hosts) {
+                public.entry(host).or_insert(name.as_str());
+            }
+        }
+        let networks = services.values().flat_map(|service| &service.networks);
+        let networks = networks.map(String::as_str).collect();
+        Self { services, by_name, public, networks }
+    }
+
+    /// The services that one name stands for.
+    fn services(&self, name: &str) -> Option<&BTreeSet<&'a str>> {
+        let known = || self.by_name.get(name);
+        let lower = || self.by_name.get(name.to_ascii_lowercase().as_str());
+        // `tasks.NAME` of a swarm, `NAME.NETWORK`, and `PROJECT-NAME-1` of a single container.
+        let task = || self.by_name.get(name.strip_prefix("tasks.")?);
+        let of_network = || {
+            let (name, network) = name.split_once('.')?;
+            let is_network = self.networks.contains(network) || network.contains('_');
+            self.by_name.get(name).filter(|_| is_network)
+        };
+        let of_container = || {
+            let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+            let base = base.strip_suffix(['-', '_']).filter(|base| base.len() < name.len())?;
+            let mut marks = base.match_indices(['-', '_']).map(|(at, _)| &base[at + 1..]);
+            marks.find_map(|part| self.by_name.get(part))
+        };
+        known().or_else(lower).or_else(task).or_else(of_network).or_else(of_container)
+    }
+
+    /// What is behind a host that a service names.
+    fn lookup(&self, caller: &str, host: &str) -> Target {
+        let own = self.services.get(caller);
+        let alias = own.and_then(|service| service.aliases.get(host));
+        let host = alias.map_or(host, String::as_str);
+        if own.is_some_and(|service| service.extra_hosts.contains(host)) {
+            return Target::External(host.to_owned());
+        }
+        match self.services(host) {
+            Some(names) if names.len() == 1 => {
+                Target::Service(names.iter().next().map_or_else(String::new, |it| (*it).to_owned()))
+            }
+            Some(names) => {
+                Target::AnyOf(host.to_owned(), names.iter().map(|it| (*it).to_owned()).collect())
+            }
+            None => self
+                .public
+                .get(host)
+                .map_or(Target::Unknown, |name| Target::Service((*name).to_owned())),
+        }
+    }
+}
+
+fn exposures(service: &Service) -> Vec<labels::Exposure> {
+    let labels = service.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let host = service.environment.get("VIRTUAL_HOST").map(|it| it.value.as_str());
+    labels::exposures(labels, host)
+}
+
+/// Adds services and dependencies to the graph.
+pub(super) fn add(services: &Services, reader: &mut Reader<'_, '_>) {
+    let names = Names::new(services);
+    warn_of_shared_names(&names, reader.graph);
+    let mut variables = Vec::new();
+    for (name, service) in services {
+        add_service(name, service, reader.graph);
+        for (list, is_start) in [(&service.start, true), (&service.linked, false)] {
+            for (callee, mention) in list {
+                add_mention(name, service, callee, mention, is_start, &names, reader.graph);
+            }
+        }
+        for (words, source) in service.arguments.values() {
+            for address in in_arguments(words.iter().map(String::as_str)) {
+                let target = names.lookup(name, &address.host);
+                // A command may name hosts that it only talks of.
+                if target != Target::Unknown {
+                    reader.graph.refer(&Reference::inferred(name, &address, source), target);
+                }
+            }
+        }
+        for (key, setting) in &service.environment {
+            variables.push(Variable {
+                caller: name.clone(),
+                key: key.clone(),
+                value: setting.value.clone(),
+                source: setting.source.clone(),
+                is_literal: setting.is_literal,
+                is_example: setting.is_example,
+            });
+        }
+    }
+    connect(&variables, services.len(), |caller, host| names.lookup(caller, host), reader.graph);
+    add_mounted(services, &names, reader);
+    add_exposed(services, reader.graph);
+    add_entries(services, reader.graph);
+    add_profiles(services, reader.graph);
+}
+
+fn add_service(name: &str, service: &Service, graph: &mut Graph) {
+    let known = graph.service(name);
+    known.kind = kinds::of_image(&service.image).map(str::to_owned).or(known.kind.take());
+    known.replicas = service.replicas.filter(|count| *count > 0).or(known.replicas);
+    let domains: BTreeSet<String> =
+        service.domains.iter().map(|(domain, kind)| graph.domain(domain, kind)).collect();
+    // A node is in one zone, one region and one rack: to be down with any of them, it is enough to
+    // name the smallest; of several it is not known which.
+    if let (1, Some(domain)) = (domains.len(), domains.into_iter().next()) {
+        graph.service(name).domains = vec![domain];
+    }
+}
+
+/// Adds a service that another names in its definition.
+fn add_mention(
+    name: &str,
+    service: &Service,
+    callee: &str,
+    mention: &Mention,
+    is_start: bool,
+    names: &Names<'_>,
+    graph: &mut Graph,
+) {
+    let Some(callees) = names.services(callee) else {
+        if is_start && service.optional.contains(callee) {
+            return;
+        }
+        let shown = &mention.shown;
+        let message = format!("`{name}` names `{shown}`, which is not among the services");
+        graph.warn(Code::Dangling, message, mention.place);
+        return;
+    };
+    for found in callees {
+        if is_start && service.completed.contains(callee) {
+            graph.service(found).kind.get_or_insert_with(|| "job".to_owned());
+        }
+        let dependency = if is_start {
+            graph.depend_to_start(name, found, mention.source.clone())
+        } else {
+            graph.depend(name, found, Evidence::Declared, mention.source.clone())
+        };
+        if let (Some(dependency), true) = (dependency, callees.len() > 1) {
+            dependency.any_of = Some(callee.to_owned());
+        }
+    }
+}
+
+fn warn_of_shared_names(names: &Names<'_>, graph: &mut Graph) {
+    for (name, services) in names.by_name.iter().filter(|(_, services)| services.len() > 1) {
+        let all: Vec<String> = services.iter().map(|it| format!("`{it}`")).collect();
+        let shown = services.iter().find_map(|it| names.services.get(*it)?.other_names.get(*name));
+        let shown = shown.map_or(*name, String::as_str);
+        let message = format!("{} are both reached as `{shown}`", all.join(" and "));
+        let help = "one of them is taken to be enough; if they run by profiles, only one does";
+        graph.warn_with_help(Code::ImportConflict, message, help);
+    }
+}
+
+/// Adds what the mounted configuration of gateways says.
+fn add_mounted(services: &Services, names: &Names<'_>, reader: &mut Reader<'_, '_>) {
+    for (name, service) in services {
+        let is_gateway = kinds::of_image(&service.image) == Some("gateway");
+        let variable = |key: &str| service.environment.get(key).map(|it| it.value.clone());
+        let mut texts = Vec::new();
+        for mount in &service.mounts {
+            texts.extend(reader.mounted(mount, is_gateway));
+        }
+        for (words, source) in service.arguments.values().filter(|_| is_gateway) {
+            texts.push((source.clone(), words.join("\n").into()));
+        }
+        for (source, text) in texts {
+            let Some(upstreams) = gateways::upstreams(&text, &variable) else { continue };
+            let lookup = |host: &str| names.lookup(name, host);
+            gateways::connect(name, &upstreams, &source, lookup, reader.graph);
+        }
+    }
+}
+
+/// Adds what gateways learn from the labels of the services behind them. Without the gateway itself,
+/// requests enter at those services.
+fn add_exposed(services: &Services, graph: &mut Graph) {
+    let mut doors: BTreeMap<labels::Discovery, Vec<&str>> = BTreeMap::new();
+    for (name, service) in services {
+        if let Some(by) = labels::discovery_of(&service.image) {
+            doors.entry(by).or_default().push(name);
+        }
+    }
+    for (name, service) in services {
+        for exposure in exposures(service) {
+            let doors = doors.get(&exposure.by).map(Vec::as_slice).unwrap_or_default();
+            for door in doors {
+                let source = format!("services.{name}.{}", exposure.key);
+                graph.depend(door, name, Evidence::Declared, source);
+            }
+            graph.service(name).is_entry |= doors.is_empty();
+        }
+    }
+}
+
+/// Requests enter where ports are open to everybody; where none is, at those open to the machine.
+fn add_entries(services: &Services, graph: &mut Graph) {
+    let is_behind = |name: &str| {
+        let kind = graph.services.get(name).and_then(|service| service.kind.as_deref());
+        matches!(kind, Some("database" | "cache" | "queue" | "telemetry" | "console"))
+    };
+    let open = |wanted: Ports| -> Vec<&String> {
+        let has =
+            |(name, service): &(&String, &Service)| service.ports == wanted && !is_behind(name);
+        services.iter().filter(has).map(|(name, _)| name).collect()
+    };
+    let mut entries = open(Ports::Open);
+    if entries.is_empty() {
+        entries = open(Ports::Local);
+    }
+    for name in entries {
+        graph.service(name).is_entry = true;
+    }
+}
+
+fn add_profiles(services: &Services, graph: &mut Graph) {
+    let mut profiles: BTreeMap<&str, usize> = BTreeMap::new();
+    for profile in services.values().flat_map(|service| &service.profiles) {
+        *profiles.entry(profile).or_default() += 1;
+    }
+    for (profile, count) in profiles {
+        let noun = if count == 1 { "service runs" } else { "services run" };
+        graph.remarks.push(format!("{count} {noun} only with profile {profile}."));
+    }
+}

@@ -1,0 +1,52 @@
+//! Rendered Kubernetes manifests: workloads joined to Services by their labels, addresses in the
+//! environment, `ConfigMaps`, Secrets and arguments, routes and splits with their weights, network
+//! policies, budgets, and the limits of service meshes.
+
+mod cluster;
+mod objects;
+mod policies;
+mod routes;
+mod settings;
+mod workloads;
+
+use self::cluster::Cluster;
+use self::objects::Objects;
+use crate::diagnostic::Diagnostic;
+use crate::import::graph::Graph;
+use crate::import::graph::references::connect;
+use crate::import::{Format, Input, hide_values, not_of};
+
+/// Keys of manifests whose values may be secrets.
+const SECRET_KEYS: &[&str] =
+    &["data", "stringData", "binaryData", "value", "args", "command", "annotations"];
+
+/// Reads manifests.
+pub(in crate::import) fn read(
+    input: &mut Input<'_>,
+    graph: &mut Graph,
+) -> Result<(), Vec<Diagnostic>> {
+    let documents = input.documents(graph)?;
+    for (_, document) in &documents {
+        hide_values(std::slice::from_ref(document), SECRET_KEYS, input.sources);
+    }
+    let objects = Objects::of(&documents);
+    if objects.all.is_empty() {
+        let path = documents.first().map_or("", |(path, _)| path);
+        return Err(not_of(Format::Kubernetes, path, "no object in it has a `kind`"));
+    }
+    let mut cluster = Cluster::of(&objects);
+    workloads::add(&objects, &mut cluster, graph);
+    cluster.index();
+    cluster.read_services(&objects, graph);
+    let limits = routes::read(&objects, &mut cluster, graph);
+    let mut absent = settings::Absent::default();
+    let variables = settings::variables(&cluster, graph, &mut absent);
+    let count = cluster.workloads.len();
+    connect(&variables, count, |caller, host| cluster.lookup(caller, host), graph);
+    absent.warn(&cluster, graph);
+    // Before the limits, which say more of dependencies that are there.
+    policies::read_network_policies(&objects, &cluster, graph);
+    policies::read_replicas(&objects, &cluster, graph);
+    routes::apply(&limits, graph);
+    Ok(())
+}

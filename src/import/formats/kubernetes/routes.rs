@@ -1,0 +1,481 @@
+//! Routes, splits and rules of gateways and meshes: where requests enter, how calls are divided between
+//! versions, how long callers wait, how often they try, and whether they stop calling.
+
+use std::collections::BTreeMap;
+
+use super::cluster::Cluster;
+use super::objects::{Labels, Object, Objects, labels_of};
+use super::workloads::whole;
+use crate::import::graph::Graph;
+use crate::import::graph::gateways::labels::hosts_of_rule;
+use crate::import::graph::references::Target;
+use crate::load::Node;
+use crate::model::units;
+
+/// What a route says of every call to some services.
+#[derive(Default)]
+pub(super) struct Limit {
+    callees: Vec<String>,
+    /// For all attempts together, in seconds.
+    timeout: Option<f64>,
+    /// For each attempt, in seconds.
+    attempt_timeout: Option<f64>,
+    retries: Option<u32>,
+    circuit_breaker: bool,
+}
+
+/// Versions of services by the labels that a rule gives their names: `(host, subset)`.
+type Subsets = BTreeMap<(String, String), Labels>;
+
+/// Reads routes: entries and shares go to the graph and the cluster, limits come back.
+pub(super) fn read<'a>(
+    objects: &'a Objects<'_>,
+    cluster: &mut Cluster<'a>,
+    graph: &mut Graph,
+) -> Vec<Limit> {
+    let subsets = subsets(objects);
+    for object in &objects.all {
+        publish(object, cluster);
+        split(object, &subsets, cluster);
+    }
+    let mut limits = Vec::new();
+    for object in &objects.all {
+        enter(object, cluster, graph);
+        limit(object, cluster, &mut limits);
+    }
+    limits
+}
+
+/// Adds limits to the dependencies on the services that they are about.
+pub(super) fn apply(limits: &[Limit], graph: &mut Graph) {
+    let mut callers: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    if limits.is_empty() {
+        return;
+    }
+    for pair in graph.dependencies.keys() {
+        callers.entry(pair.1.clone()).or_default().push(pair.clone());
+    }
+    for limit in limits {
+        for callee in &limit.callees {
+            let callee = graph.name(callee);
+            for pair in callers.get(&callee).into_iter().flatten() {
+                let Some(dependency) = graph.dependencies.get_mut(pair) else { continue };
+                dependency.timeout = limit.timeout.or(dependency.timeout);
+                dependency.attempt_timeout = limit.attempt_timeout.or(dependency.attempt_timeout);
+                dependency.retries = limit.retries.or(dependency.retries);
+                dependency.circuit_breaker |= limit.circuit_breaker;
+            }
+        }
+    }
+}
+
+fn subsets(objects: &Objects<'_>) -> Subsets {
+    let mut found = Subsets::new();
+    for object in objects.of_kind("DestinationRule") {
+        let host = object.node.scalar_at("spec.host").unwrap_or_default();
+        for subset in object.items("spec.subsets") {
+            let name = subset.scalar_at("name").unwrap_or_default();
+            found.insert((host.to_owned(), name.to_owned()), labels_of(subset.get("labels")));
+        }
+    }
+    found
+}
+
+/// The backends of a rule: name, namespace and weight.
+fn backends<'n>(items: &'n [Node], object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>, f64)> {
+    let backend = |item: &'n Node| {
+        let name = item.scalar_at("name").or_else(|| item.scalar_at("service"))?;
+        let weight = item.get("weight").and_then(Node::number).unwrap_or(1.0);
+        Some((name, item.scalar_at("namespace").or(object.namespace()), weight))
+    };
+    items.iter().filter_map(backend).collect()
+}
+
+/// The workloads behind backends, each with its share of all calls.
+fn divided(cluster: &Cluster<'_>, backends: &[(&str, Option<&str>, f64)]) -> Vec<(String, f64)> {
+    let mut shares: Vec<(String, f64)> = Vec::new();
+    for (name, namespace, weight) in backends {
+        let Some(index) = cluster.service(name, *namespace) else { continue };
+        let versions = own_versions(cluster, index);
+        let total: f64 = versions.iter().map(|(_, pods)| pods).sum();
+        for (workload, pods) in versions {
+            let share = weight * pods / total.max(f64::MIN_POSITIVE);
+            match shares.iter_mut().find(|(known, _)| *known == workload) {
+                Some((_, known)) => *known += share,
+                None => shares.push((workload, share)),
+            }
+        }
+    }
+    shares
+}
+
+/// The workloads that a Service selects, whatever routes say of it: a route may lead back to it.
+fn own_versions(cluster: &Cluster<'_>, index: usize) -> Vec<(String, f64)> {
+    let pods = |workload: &usize| {
+        let workload = &cluster.workloads[*workload];
+        (workload.name.clone(), f64::from(workload.replicas.unwrap_or(1)))
+    };
+    cluster.services[index].workloads.iter().map(pods).collect()
+}
+
+/// Takes note of how the calls to a Service are divided, where an object says so.
+fn split(object: &Object<'_>, subsets: &Subsets, cluster: &mut Cluster<'_>) {
+    match object.kind() {
+        "TrafficSplit" => {
+            let root = object.node.scalar_at("spec.service").unwrap_or_default();
+            let host = root.split('.').next().unwrap_or(root);
+            let items = object.items("spec.backends");
+            // Weights were once quantities: `500m`.
+            let parts: Vec<(&str, Option<&str>, f64)> = items
+                .iter()
+                .filter_map(|item| {
+                    let text = item.scalar_at("weight").unwrap_or("1");
+                    let weight = match text.strip_suffix('m') {
+                        Some(milli) => milli.parse::<f64>().map(|it| it / 1000.0),
+                        None => text.parse(),
+                    };
+                    Some((item.scalar_at("service")?, object.namespace(), weight.unwrap_or(1.0)))
+                })
+                .collect();
+            set_split(cluster, host, object.namespace(), &divided(cluster, &parts));
+        }
+        "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" => {
+            let Some(rule) = object.items("spec.rules").iter().find(|rule| is_general(rule)) else {
+                return;
+            };
+            let items = rule.get("backendRefs").map(Node::items).unwrap_or_default();
+            let shares = divided(cluster, &backends(items, object));
+            for parent in object.items("spec.parentRefs") {
+                if let (Some("Service"), Some(name)) =
+                    (parent.scalar_at("kind"), parent.scalar_at("name"))
+                {
+                    let namespace = parent.scalar_at("namespace").or(object.namespace());
+                    set_split(cluster, name, namespace, &shares);
+                }
+            }
+        }
+        "VirtualService"
+            if object.group().starts_with("networking.istio.io") || object.group().is_empty() =>
+        {
+            let gateways = object.items("spec.gateways");
+            // Without gateways, or with the word for them all, it holds inside the mesh.
+            let is_inside = gateways.is_empty()
+                || gateways.iter().any(|gateway| gateway.scalar() == Some("mesh"));
+            let rules = ["spec.http", "spec.tcp", "spec.tls"].into_iter();
+            let mut rules = rules.flat_map(|key| object.items(key));
+            let Some(rule) = rules.find(|rule| is_general(rule)) else { return };
+            let shares = divided_by_subsets(rule, object, subsets, cluster);
+            for host in object.items("spec.hosts").iter().filter_map(Node::scalar) {
+                if let (true, Some(index)) =
+                    (is_inside, cluster.service_of_host(host, object.namespace()))
+                    && shares.iter().any(|(_, share)| *share > 0.0)
+                {
+                    cluster.services[index].split = Some(shares.clone());
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn set_split(
+    cluster: &mut Cluster<'_>,
+    name: &str,
+    namespace: Option<&str>,
+    shares: &[(String, f64)],
+) {
+    if let Some(index) = cluster.service(name, namespace)
+        && shares.iter().any(|(_, share)| *share > 0.0)
+    {
+        cluster.services[index].split = Some(shares.to_vec());
+    }
+}
+
+/// The workloads behind the destinations of a rule of Istio: of each Service those of one subset.
+fn divided_by_subsets(
+    rule: &Node,
+    object: &Object<'_>,
+    subsets: &Subsets,
+    cluster: &Cluster<'_>,
+) -> Vec<(String, f64)> {
+    let mut shares: Vec<(String, f64)> = Vec::new();
+    for route in rule.get("route").map(Node::items).unwrap_or_default() {
+        let Some(host) = route.scalar_at("destination.host") else { continue };
+        let weight = route.get("weight").and_then(Node::number).unwrap_or(100.0);
+        let Some(index) = cluster.service_of_host(host, object.namespace()) else { continue };
+        let subset = route.scalar_at("destination.subset");
+        let wanted = subset.and_then(|subset| subsets.get(&(host.to_owned(), subset.to_owned())));
+        let is_of_subset = |workload: &&usize| {
+            let labels = &cluster.workloads[**workload].labels;
+            wanted.is_none_or(|wanted| wanted.iter().all(|(key, it)| labels.get(key) == Some(it)))
+        };
+        let members: Vec<&usize> =
+            cluster.services[index].workloads.iter().filter(is_of_subset).collect();
+        let pods = |member: &usize| f64::from(cluster.workloads[*member].replicas.unwrap_or(1));
+        let total: f64 = members.iter().map(|member| pods(member)).sum();
+        for member in members {
+            let share = weight * pods(member) / total.max(f64::MIN_POSITIVE);
+            shares.push((cluster.workloads[*member].name.clone(), share));
+        }
+    }
+    shares
+}
+
+/// Whether a rule is for all requests: it asks for nothing, or for every path.
+fn is_general(rule: &Node) -> bool {
+    let asks_for_nothing = |key: &str| {
+        rule.get(key).is_none_or(|conditions| {
+            conditions.items().iter().all(|condition| {
+                let path = condition.scalar_at("path.value").or(condition.scalar_at("uri.prefix"));
+                condition.entries().len() == 1 && path == Some("/")
+            })
+        })
+    };
+    asks_for_nothing("match") && asks_for_nothing("matches")
+}
+
+/// Takes note of the hosts by which users reach services.
+fn publish(object: &Object<'_>, cluster: &mut Cluster<'_>) {
+    let namespace = object.namespace();
+    let mut publish = |hosts: Vec<String>, services: &[&str]| {
+        for (host, service) in
+            hosts.iter().flat_map(|host| services.iter().map(move |it| (host, it)))
+        {
+            cluster.publish(host, service, namespace);
+        }
+    };
+    match object.kind() {
+        "Ingress" => {
+            for rule in object.items("spec.rules") {
+                let host = rule.scalar_at("host").map(str::to_owned).into_iter().collect();
+                let paths = rule.at("http.paths").map(Node::items).unwrap_or_default();
+                let names: Vec<&str> = paths.iter().filter_map(backend_of_path).collect();
+                publish(host, &names);
+            }
+        }
+        "HTTPRoute" | "GRPCRoute" | "TLSRoute" => {
+            let hosts = object.items("spec.hostnames").iter().filter_map(Node::scalar);
+            let hosts = hosts.map(str::to_owned).collect();
+            let names: Vec<&str> = entered(object).into_iter().map(|(name, ..)| name).collect();
+            publish(hosts, &names);
+        }
+        "IngressRoute" => {
+            for route in object.items("spec.routes") {
+                let services = route.get("services").map(Node::items).unwrap_or_default();
+                let names: Vec<&str> =
+                    services.iter().filter_map(|it| it.scalar_at("name")).collect();
+                publish(hosts_of_rule(route.scalar_at("match").unwrap_or_default()), &names);
+            }
+        }
+        "Route" => {
+            let host = object.node.scalar_at("spec.host").map(str::to_owned);
+            let name = object.node.scalar_at("spec.to.name");
+            publish(host.into_iter().collect(), &name.into_iter().collect::<Vec<_>>());
+        }
+        _ => {}
+    }
+}
+
+fn backend_of_path(path: &Node) -> Option<&str> {
+    path.scalar_at("backend.service.name").or_else(|| path.scalar_at("backend.serviceName"))
+}
+
+/// The Services at which requests from outside enter by an object.
+fn entered<'n>(object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>)> {
+    let namespace = object.namespace();
+    let node = &*object.node;
+    let own = |name: Option<&'n str>| name.map(|name| (name, namespace));
+    match object.kind() {
+        "Ingress" => {
+            let rules = object.items("spec.rules").iter();
+            let paths =
+                rules.flat_map(|it| it.at("http.paths").map(Node::items).unwrap_or_default());
+            let default = node
+                .scalar_at("spec.defaultBackend.service.name")
+                .or_else(|| node.scalar_at("spec.backend.serviceName"));
+            paths.map(backend_of_path).chain([default]).filter_map(own).collect()
+        }
+        "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" => {
+            let is_gateway =
+                |parent: &Node| parent.scalar_at("kind").is_none_or(|kind| kind != "Service");
+            if !object.items("spec.parentRefs").iter().any(is_gateway) {
+                return Vec::new();
+            }
+            let rules = object.items("spec.rules").iter();
+            let items =
+                rules.flat_map(|rule| rule.get("backendRefs").map(Node::items).unwrap_or_default());
+            let used = |item: &&Node| item.get("weight").and_then(Node::number) != Some(0.0);
+            items
+                .filter(used)
+                .filter_map(|item| {
+                    let name = item.scalar_at("name")?;
+                    Some((name, item.scalar_at("namespace").or(namespace)))
+                })
+                .collect()
+        }
+        "IngressRoute" | "IngressRouteTCP" | "HTTPProxy" => {
+            let keys = ["spec.routes", "spec.tcpproxy"];
+            let routes = keys.into_iter().flat_map(|key| object.items(key));
+            let services =
+                routes.flat_map(|it| it.get("services").map(Node::items).unwrap_or_default());
+            services.map(|it| it.scalar_at("name")).filter_map(own).collect()
+        }
+        "Route" => {
+            let others = object.items("spec.alternateBackends").iter();
+            let others = others.map(|it| it.scalar_at("name"));
+            others.chain([node.scalar_at("spec.to.name")]).filter_map(own).collect()
+        }
+        // Of nginx; that of Istio is read by its destinations.
+        "VirtualServer" => object
+            .items("spec.upstreams")
+            .iter()
+            .map(|it| it.scalar_at("service"))
+            .filter_map(own)
+            .collect(),
+        // Of Ambassador: `service: http://web.shop:80`.
+        "Mapping" => {
+            let service = node.scalar_at("spec.service").unwrap_or_default();
+            let host = service.rsplit("://").next().unwrap_or(service);
+            let host = host.split([':', '/']).next().unwrap_or(host);
+            own(Some(host)).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Marks the services at which requests enter.
+fn enter(object: &Object<'_>, cluster: &Cluster<'_>, graph: &mut Graph) {
+    let mut hosts: Vec<(String, Option<&str>)> =
+        entered(object).into_iter().map(|(name, namespace)| (name.to_owned(), namespace)).collect();
+    if object.kind() == "VirtualService" {
+        let gateways = object.items("spec.gateways").iter();
+        if gateways.filter_map(Node::scalar).any(|name| name != "mesh") {
+            let rules = ["spec.http", "spec.tcp", "spec.tls"].into_iter();
+            let routes = rules
+                .flat_map(|key| object.items(key))
+                .flat_map(|rule| rule.get("route").map(Node::items).unwrap_or_default());
+            let used = |route: &&Node| route.get("weight").and_then(Node::number) != Some(0.0);
+            let destinations =
+                routes.filter(used).filter_map(|it| it.scalar_at("destination.host"));
+            hosts.extend(destinations.map(|host| (host.to_owned(), object.namespace())));
+        }
+    }
+    for (host, namespace) in hosts {
+        for name in services_of(&cluster.lookup_from(namespace, &host, 0)) {
+            graph.service(&name).is_entry = true;
+        }
+    }
+}
+
+fn services_of(target: &Target) -> Vec<String> {
+    match target {
+        Target::Service(name) | Target::External(name) => vec![name.clone()],
+        Target::Versions(all) => {
+            all.iter().filter(|(_, share)| *share > 0.0).map(|(name, _)| name.clone()).collect()
+        }
+        Target::AnyOf(_, names) => names.clone(),
+        Target::Unknown => Vec::new(),
+    }
+}
+
+fn duration(node: &Node, path: &str) -> Option<f64> {
+    let text = node.scalar_at(path)?;
+    units::parse_duration(text).ok().map(units::Seconds::get).filter(|seconds| *seconds > 0.0)
+}
+
+/// Adds what an object says of every call to a service.
+fn limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>) {
+    let node = &*object.node;
+    let behind =
+        |host: &str, namespace: Option<&str>| services_of(&cluster.lookup_from(namespace, host, 0));
+    let breaks = |policy: Option<&Node>| {
+        let policy = policy?;
+        let ports = policy.get("portLevelSettings").map(Node::items).unwrap_or_default();
+        let has = |policy: &Node| policy.get("outlierDetection").is_some();
+        Some(has(policy) || ports.iter().any(has))
+    };
+    match object.kind() {
+        "VirtualService" => {
+            for rule in object.items("spec.http").iter().filter(|rule| is_general(rule)) {
+                for route in rule.get("route").map(Node::items).unwrap_or_default() {
+                    let Some(host) = route.scalar_at("destination.host") else { continue };
+                    limits.push(Limit {
+                        callees: behind(host, object.namespace()),
+                        timeout: duration(rule, "timeout"),
+                        attempt_timeout: duration(rule, "retries.perTryTimeout"),
+                        retries: rule.at("retries.attempts").and_then(Node::number).and_then(whole),
+                        circuit_breaker: false,
+                    });
+                }
+            }
+        }
+        "HTTPRoute" | "GRPCRoute" => {
+            for rule in object.items("spec.rules").iter().filter(|rule| is_general(rule)) {
+                let items = rule.get("backendRefs").map(Node::items).unwrap_or_default();
+                for (name, namespace, _) in backends(items, object) {
+                    limits.push(Limit {
+                        callees: behind(name, namespace),
+                        timeout: duration(rule, "timeouts.request"),
+                        attempt_timeout: duration(rule, "timeouts.backendRequest"),
+                        retries: rule.at("retry.attempts").and_then(Node::number).and_then(whole),
+                        circuit_breaker: false,
+                    });
+                }
+            }
+        }
+        "DestinationRule" => {
+            let subsets = object.items("spec.subsets").iter();
+            let of_subset = subsets.filter_map(|subset| breaks(subset.get("trafficPolicy")));
+            let of_all = breaks(node.at("spec.trafficPolicy"));
+            if of_subset.chain(of_all).any(|breaks| breaks) {
+                let host = node.scalar_at("spec.host").unwrap_or_default();
+                let callees = behind(host, object.namespace());
+                limits.push(Limit { callees, circuit_breaker: true, ..Limit::default() });
+            }
+        }
+        // Linkerd's breaker is an annotation.
+        "Service" => {
+            let mode = node
+                .at("metadata.annotations")
+                .and_then(|it| it.get("balancer.linkerd.io/failure-accrual")?.scalar());
+            if mode.is_some_and(|mode| mode != "none") {
+                let callees = behind(object.name().unwrap_or_default(), object.namespace());
+                limits.push(Limit { callees, circuit_breaker: true, ..Limit::default() });
+            }
+        }
+        // Kuma
+        "MeshCircuitBreaker" => {
+            let targets =
+                object.items("spec.to").iter().filter_map(|it| it.scalar_at("targetRef.name"));
+            let own =
+                node.scalar_at("spec.targetRef.name").filter(|_| node.at("spec.from").is_some());
+            for target in targets.chain(own) {
+                // `quote_shop_svc_80`
+                let host = target.split("_svc").next().unwrap_or(target).replace('_', ".");
+                let callees = behind(&host, object.namespace());
+                limits.push(Limit { callees, circuit_breaker: true, ..Limit::default() });
+            }
+        }
+        // Consul
+        "ServiceDefaults" => {
+            let limits_of = node.at("spec.upstreamConfig.defaults.passiveHealthCheck");
+            if limits_of.is_some() {
+                let callees = behind(object.name().unwrap_or_default(), object.namespace());
+                limits.push(Limit { callees, circuit_breaker: true, ..Limit::default() });
+            }
+        }
+        // Envoy Gateway, Open Service Mesh, Cilium and others name the service that they are about.
+        "BackendTrafficPolicy" | "UpstreamTrafficSetting" => {
+            let is_breaker =
+                ["spec.circuitBreaker", "spec.connectionSettings", "spec.healthCheck.passive"]
+                    .iter()
+                    .any(|path| node.at(path).is_some());
+            let host = node.scalar_at("spec.targetRef.name").or(node.scalar_at("spec.host"));
+            if let (true, Some(host)) = (is_breaker, host) {
+                let callees = behind(host, object.namespace());
+                limits.push(Limit { callees, circuit_breaker: true, ..Limit::default() });
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,163 @@
+//! Configuration of gateways: where nginx, Caddy, Traefik, Envoy, Kong, `HAProxy` and Apache send requests.
+//!
+//! A text comes in, its upstreams go out: hosts, how the requests are divided between them, and whether
+//! failing ones are taken out. What a source has behind the hosts is none of its business.
+
+mod apache;
+mod caddy;
+mod documents;
+mod haproxy;
+pub(in crate::import) mod labels;
+mod nginx;
+
+use super::Graph;
+use super::addresses::{Address, in_text};
+use super::references::{Reference, Target};
+
+/// A larger file is no configuration that anybody wrote.
+const TEXT_MAX: usize = 4 * 1024 * 1024;
+
+/// Where a gateway sends the requests of one route.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::import) struct Upstream {
+    /// The hosts with their weights.
+    pub(in crate::import) servers: Vec<(Address, f64)>,
+    /// A request that fails at one of them goes to another.
+    pub(in crate::import) tries_others: bool,
+    /// Failing ones are taken out.
+    pub(in crate::import) circuit_breaker: bool,
+}
+
+impl Upstream {
+    /// One or more servers that get the same.
+    fn of(addresses: Vec<Address>) -> Self {
+        let servers = addresses.into_iter().map(|address| (address, 1.0)).collect();
+        Self { servers, ..Self::default() }
+    }
+}
+
+/// Returns the upstreams in the configuration of a gateway; `None` for a text that is none.
+///
+/// `variable` gives what the gateway fills in for the name of a variable of its environment.
+pub(in crate::import) fn upstreams(
+    text: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Option<Vec<Upstream>> {
+    if text.len() > TEXT_MAX {
+        return None;
+    }
+    let text = filled(text, variable);
+    let found = if nginx::is_config(&text) {
+        nginx::upstreams(&text)
+    } else if haproxy::is_config(&text) {
+        haproxy::upstreams(&text)
+    } else if apache::is_config(&text) {
+        apache::upstreams(&text)
+    } else if documents::is_config(&text) {
+        documents::upstreams(&text)
+    } else if caddy::is_config(&text) {
+        caddy::upstreams(&text)
+    } else {
+        return None;
+    };
+    Some(found)
+}
+
+/// Makes dependencies of upstreams.
+pub(in crate::import) fn connect(
+    caller: &str,
+    upstreams: &[Upstream],
+    source: &str,
+    lookup: impl Fn(&str) -> Target,
+    graph: &mut Graph,
+) {
+    for upstream in upstreams {
+        let total: f64 = upstream.servers.iter().map(|(_, weight)| weight).sum();
+        let known: Vec<(Target, &Address, f64)> = (upstream.servers.iter())
+            .map(|(address, weight)| (lookup(&address.host), address, *weight))
+            .collect();
+        let names: Vec<String> = known
+            .iter()
+            .filter_map(|(target, ..)| match target {
+                Target::Service(name) => Some(name.clone()),
+                _ => None,
+            })
+            .collect();
+        let is_known = names.len() == known.len() && names.len() > 1 && total > 0.0;
+        if let (true, Some((_, address, _))) = (is_known, known.first()) {
+            let target = if upstream.tries_others {
+                Target::AnyOf(names.join(" or "), names.clone())
+            } else {
+                let weights = known.iter().map(|(.., weight)| *weight);
+                Target::Versions(names.iter().cloned().zip(weights).collect())
+            };
+            graph.refer(&Reference::inferred(caller, address, source), target);
+        } else {
+            for (target, address, _) in known.into_iter().filter(|(.., weight)| *weight > 0.0) {
+                graph.refer(&Reference::inferred(caller, address, source), target);
+            }
+        }
+        if upstream.circuit_breaker {
+            let caller = graph.name(caller);
+            for name in names {
+                let callee = graph.name(&name);
+                if let Some(dependency) = graph.dependencies.get_mut(&(caller.clone(), callee)) {
+                    dependency.circuit_breaker = true;
+                }
+            }
+        }
+    }
+}
+
+/// The text with the variables of the environment filled in that are known: `${X}`, `{$X}`,
+/// `{env.X}`, `{{ env "X" }}`.
+fn filled(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
+    const FORMS: [(&str, &str); 5] =
+        [("${", "}"), ("{$", "}"), ("{env.", "}"), ("{{ env \"", "\" }}"), ("{{env \"", "\"}}")];
+    let mut out = text.to_owned();
+    for (open, close) in FORMS {
+        if !out.contains(open) {
+            continue;
+        }
+        let mut next = String::with_capacity(out.len());
+        let mut rest = out.as_str();
+        while let Some(at) = rest.find(open) {
+            next.push_str(&rest[..at]);
+            let inner = &rest[at + open.len()..];
+            let end = inner.find(close);
+            let name = end.map(|end| inner[..end].split([':', '-']).next().unwrap_or_default());
+            if let (Some(end), Some(value)) = (end, name.and_then(variable)) {
+                next.push_str(&value);
+                rest = &inner[end + close.len()..];
+            } else {
+                next.push_str(open);
+                rest = inner;
+            }
+        }
+        next.push_str(rest);
+        out = next;
+    }
+    out
+}
+
+/// A text without what stands behind `#`, line by line.
+fn without_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let is_comment = |at: &usize| *at == 0 || line[..*at].ends_with(char::is_whitespace);
+        let end = line.match_indices('#').map(|(at, _)| at).find(is_comment);
+        out.push_str(&line[..end.unwrap_or(line.len())]);
+        out.push('\n');
+    }
+    out
+}
+
+/// The host of an address that stands alone.
+fn address(text: &str) -> Option<Address> {
+    let text = text.trim().trim_matches(['"', '\'']);
+    let mut found = in_text(text, true).into_iter();
+    found.next().map(|address| Address { is_certain: true, ..address })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Compose files and manifests: secrets stay where they are, files are read once and only inside of the
+//! project, and all ways in which a name is found agree.
+
+use std::fs;
+
+use blastwave::diagnostic::Sources;
+use blastwave::import::{self, Format, Graph, Options};
+use blastwave::render::diagnostics::{Style, render};
+
+use super::{imported, valid};
+
+/// Everything that an import prints or writes.
+fn all_that_is_said(format: Format, files: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+    }
+    let first = folder.path().join(files[0].0).to_str().unwrap().to_owned();
+    let (mut graph, mut sources) = (Graph::default(), Sources::default());
+    let options = Options::default();
+    import::read(format, &[first], &options, &mut graph, &mut sources, &|_, _| {}).unwrap();
+    import::settle(&mut graph);
+    let text = import::topology("t", &graph);
+    valid(&text);
+    let summary = import::summary(&graph, "t.yaml").join("\n");
+    text + &summary + &render(&graph.take_warnings(), &sources, Style::Plain)
+}
+
+#[test]
+fn planted_secrets_appear_nowhere() {
+    let compose = "x-all: &all { PASSWORD: SECRET1, API: 'http://SECRET2:80' }\nservices:\n  \
+                   web: { image: x, environment: { <<: *all, A_URL: \"http://${TOKEN}:80\", PW: SECRET3, H: '${NO}' }, \
+                   depends_on: [nobody, '${TOKEN}'], env_file: [a.env, gone.env], labels: { k: SECRET4 }, \
+                   command: 'run --password=SECRET5 --host=SECRET6', hostname: '${TOKEN}', \
+                   deploy: { placement: { constraints: ['node.labels.zone == ${TOKEN}'] } } }\n  \
+                   db: { image: postgres, hostname: '${TOKEN}' }\n";
+    let said = all_that_is_said(
+        Format::Compose,
+        &[
+            ("compose.yaml", compose),
+            (".env", "TOKEN=SECRET7\n"),
+            ("a.env", "DB_URL=postgres://u:SECRET8@db:5432/SECRET9\nMAIL_HOST=SECRET10\n"),
+            ("gone.env.example", "X_URL=http://u:SECRET11@SECRET12\n"),
+        ],
+    );
+    assert!(said.contains("service: db"), "{said}");
+    assert!(!said.contains("SECRET"), "{said}");
+    let manifests = "kind: List\nitems:\n- {kind: Secret, metadata: {name: s}, stringData: {A: 'http://u:SECRET1@db:1/SECRET2', \
+                     B_HOST: SECRET3}}\n- {kind: Secret, metadata: {name: t}, data: {URL: aHR0cDovL1NFQ1JFVDQ6ODA=}}\n\
+                     - {kind: Service, metadata: {name: db}, spec: {selector: {a: db}}}\n\
+                     - {kind: Service, metadata: {name: none, annotations: {x: SECRET5}}, spec: {selector: {a: none}}}\n\
+                     - {kind: Deployment, metadata: {name: db}, spec: {template: {metadata: {labels: {a: db}}, spec: {containers: \
+                     [{image: x}]}}}}\n- {kind: Deployment, metadata: {name: web}, spec: {template: {spec: {containers: [{image: x, \
+                     args: ['--key=SECRET6'], env: [{name: P, value: SECRET7}, {name: Q_URL, value: 'http://$(P):1'}], \
+                     envFrom: [{secretRef: {name: s}}, {secretRef: {name: t}}]}]}}}}\n";
+    let said = all_that_is_said(Format::Kubernetes, &[("all.yaml", manifests)]);
+    assert!(said.contains("service: db"), "{said}");
+    assert!(!said.contains("SECRET"), "{said}");
+}
+
+#[test]
+fn files_that_include_themselves_many_times_are_read_once() {
+    let text = format!(
+        "include: [{}]\nservices: {{ web: {{ image: x }} }}\n",
+        "compose.yaml, ".repeat(10)
+    );
+    let (text, _) =
+        imported(Format::Compose, &[("compose.yaml", &text)], &Options::default()).unwrap();
+    assert!(text.contains("  web: {}\n"), "{text}");
+}
+
+#[test]
+fn files_outside_of_the_project_are_read_only_when_the_user_allows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("project");
+    fs::create_dir(&project).unwrap();
+    fs::write(folder.path().join("other.yaml"), "services: {db: {image: postgres}}\n").unwrap();
+    fs::write(folder.path().join("a.env"), "DB_HOST=db\n").unwrap();
+    let compose = "include: [../other.yaml]\nservices: {web: {image: x, env_file: ../a.env}}\n";
+    let path = project.join("compose.yaml");
+    fs::write(&path, compose).unwrap();
+    let read = |allow_outside: bool| {
+        let (mut graph, mut sources) = (Graph::default(), Sources::default());
+        let options = Options { allow_outside, ..Options::default() };
+        let files = [path.to_str().unwrap().to_owned()];
+        import::read(Format::Compose, &files, &options, &mut graph, &mut sources, &|_, _| {})
+            .unwrap();
+        let warnings = graph.take_warnings();
+        (import::topology("t", &graph), warnings.len())
+    };
+    let (text, warnings) = read(false);
+    assert!(!text.contains("db:"), "{text}");
+    assert_eq!(warnings, 2);
+    let (text, warnings) = read(true);
+    assert!(text.contains("service: db"), "{text}");
+    assert_eq!(warnings, 0);
+}
+
+/// A stable and a canary version behind one name: whatever names them, the canary gets a tenth.
+#[test]
+fn all_ways_to_name_a_service_agree_on_the_shares_of_its_versions() {
+    let ways = [
+        "env: [{name: QUOTE_URL, value: 'http://quote'}]",
+        "env: [{name: X, value: 'http://$(NAME)', }, {name: NAME, value: quote}], args: ['--quote=quote:80']",
+        "args: ['--quote-url', 'http://quote.shop.svc.cluster.local:80']",
+        "envFrom: [{configMapRef: {name: c}}]",
+        "envFrom: [{secretRef: {name: s}}]",
+        "volumeMounts: [{name: v, mountPath: /x}]",
+        "volumeMounts: [{name: w, mountPath: /x}]",
+    ];
+    for way in ways {
+        let workload = |name: &str, replicas: u32| {
+            format!(
+                "- {{kind: Deployment, metadata: {{name: {name}}}, spec: {{replicas: {replicas}, template: {{metadata: {{labels: \
+                 {{app: quote}}}}, spec: {{containers: [{{image: x}}]}}}}}}}}\n"
+            )
+        };
+        let manifests = format!(
+            "kind: List\nitems:\n{}{}- {{kind: Service, metadata: {{name: quote}}, spec: {{selector: {{app: quote}}}}}}\n\
+             - {{kind: ConfigMap, metadata: {{name: c}}, data: {{QUOTE_ADDR: 'quote:80'}}}}\n\
+             - {{kind: Secret, metadata: {{name: s}}, stringData: {{QUOTE_ADDR: 'quote:80'}}}}\n\
+             - {{kind: ConfigMap, metadata: {{name: n}}, data: {{x.conf: \"server {{ location / {{ proxy_pass http://quote; }} }}\"}}}}\n\
+             - {{kind: Deployment, metadata: {{name: web}}, spec: {{template: {{spec: {{containers: [{{image: x, {way}}}], volumes: \
+             [{{name: v, configMap: {{name: c}}}}, {{name: w, configMap: {{name: n}}}}]}}}}}}}}\n",
+            workload("stable", 9),
+            workload("canary", 1),
+        );
+        let files = [("all.yaml", manifests.as_str())];
+        let (text, _) = imported(Format::Kubernetes, &files, &Options::default()).unwrap();
+        for line in
+            ["service: canary, call_probability: 10%", "service: stable, call_probability: 90%"]
+        {
+            assert!(text.contains(line), "{way}: no `{line}` in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn a_patch_changes_only_what_it_says() {
+    let base = "kind: StatefulSet\nmetadata: {name: ledger}\nspec: {replicas: 3, template: {spec: {containers: [{name: c, image: \
+                'postgres:17'}]}}}\n";
+    let patch = "kind: StatefulSet\nmetadata: {name: ledger}\nspec: {template: {spec: {containers: [{name: c, resources: {}}]}}}\n";
+    let files = [("a.yaml", base), ("b.yaml", patch)];
+    let (text, _) = imported(Format::Kubernetes, &files, &Options::default()).unwrap();
+    assert!(text.contains("  ledger:\n    kind: database\n    replicas: 3\n"), "{text}");
+}
