@@ -269,12 +269,3 @@ fn the_hooks_validate_and_check_what_is_staged() {
     assert_eq!(run("blastwave-validate").status.code(), Some(1));
     assert_eq!(run("blastwave-check").status.code(), Some(2));
 }
-
-#[test]
-fn the_readme_shows_the_files_themselves() {
-    let readme = shipped("README.md");
-    for path in [".github/examples/workflow.yml", ".github/examples/gitlab-ci.yml"] {
-        let block = format!("```yaml\n{}```\n", shipped(path));
-        assert!(readme.contains(&block), "README.md does not hold a copy of {path}");
-    }
-}

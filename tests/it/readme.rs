@@ -1,9 +1,9 @@
-//! The README tells the truth: every command in it is run, and its whole output compared.
+//! The README and the book tell the truth: every command in them is run, and its whole output compared.
 //!
 //! Commands are the lines of `console` blocks that begin with `$ blastwave`; a line may go on after a
 //! `\`. `| head -N` keeps the first lines, `> FILE` writes them to a file, `$ cat FILE` shows one, and
 //! `$ echo $?` the exit status of the command before. All run one after the other in a copy of what is shipped, without a terminal.
-//! `UPDATE=1 cargo test --test it readme` writes what is said now into the README: read the difference
+//! `UPDATE=1 cargo test --test it readme` writes what is said now into the pages: read the difference
 //! before you commit it.
 
 use crate::support::program;
@@ -18,12 +18,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn readme() -> String {
-    read("README.md")
-}
-
 fn read(file: &str) -> String {
-    fs::read_to_string(root().join(file)).expect("the README is there")
+    fs::read_to_string(root().join(file)).expect("the page is there")
 }
 
 /// Where blastwave is not run: for these a reader needs a checkout.
@@ -32,6 +28,49 @@ const NOT_RUN: &[&str] = &["$ cargo "];
 #[test]
 fn every_console_block_is_true() {
     is_true("README.md");
+}
+
+/// Returns the pages of the book, in order of their names.
+fn book_pages() -> Vec<String> {
+    let folder = root().join("docs/book/src");
+    let entries = fs::read_dir(folder).expect("the book is there");
+    let names = entries.map(|entry| entry.expect("it can be read").file_name());
+    let mut pages: Vec<String> = names
+        .map(|name| format!("docs/book/src/{}", name.to_str().expect("a plain name")))
+        .filter(|page| page.ends_with(".md"))
+        .collect();
+    pages.sort();
+    pages
+}
+
+#[test]
+fn every_console_block_of_the_book_is_true() {
+    let pages = book_pages();
+    assert!(pages.len() > 10, "the book has its pages");
+    for page in pages {
+        is_true(&page);
+    }
+}
+
+#[test]
+fn every_page_of_the_book_is_in_its_summary_and_every_link_leads_to_a_file() {
+    let summary = read("docs/book/src/SUMMARY.md");
+    let mut dead = Vec::new();
+    for page in book_pages().into_iter().chain(["README.md", "CONTRIBUTING.md"].map(str::to_owned))
+    {
+        let name = page.rsplit('/').next().expect("a name");
+        if page.starts_with("docs/") && name != "SUMMARY.md" {
+            assert!(summary.contains(&format!("({name})")), "{page} is not in the summary");
+        }
+        let folder = root().join(&page).parent().expect("a folder").to_owned();
+        for link in read(&page).split("](").skip(1) {
+            let target = link.split([')', '#']).next().expect("the start of a text");
+            if !target.is_empty() && !target.contains("://") && !folder.join(target).exists() {
+                dead.push(format!("{page}: {target}"));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "links that lead nowhere:\n{}", dead.join("\n"));
 }
 
 #[test]
@@ -49,7 +88,7 @@ fn is_true(file: &str) {
         return;
     }
     if std::env::var_os("UPDATE").is_some() {
-        fs::write(root().join(file), told).expect("the README can be written");
+        fs::write(root().join(file), told).expect("the page can be written");
         return;
     }
     let first = text.lines().zip(told.lines()).position(|(says, is)| says != is);
@@ -64,13 +103,20 @@ fn is_true(file: &str) {
 
 #[test]
 fn every_yaml_block_is_right() {
-    let text = readme();
+    for page in book_pages().into_iter().chain(["README.md".to_owned()]) {
+        check_yaml_blocks(&page);
+    }
+}
+
+/// Reads all blocks of YAML; topologies and changes are checked, a change against the topology before it.
+fn check_yaml_blocks(page: &str) {
+    let text = read(page);
     let mut sources = Sources::default();
     let mut topology = None;
     let mut blocks = 0;
     for block in text.split("```yaml\n").skip(1) {
         let yaml = block.split("```").next().expect("the start of a text");
-        let document = load::parse("README.md", yaml.as_bytes().to_vec(), &mut sources)
+        let document = load::parse(page, yaml.as_bytes().to_vec(), &mut sources)
             .expect("a block of YAML that can be read");
         blocks += 1;
         if yaml.contains("\ntopology:") {
@@ -80,7 +126,8 @@ fn every_yaml_block_is_right() {
             Change::from_document(&document, topology).expect("a right change");
         }
     }
-    assert!(blocks >= 2, "the README shows a topology and a change");
+    let least = if page == "README.md" { 2 } else { 0 };
+    assert!(blocks >= least, "the README shows a topology and a change");
 }
 
 fn excerpt(text: &str, from: usize) -> String {

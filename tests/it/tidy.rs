@@ -137,12 +137,12 @@ fn the_changelog_has_this_version() {
 }
 
 #[test]
-fn every_shipped_topology_is_in_the_readme_and_has_changes() {
-    let readme = read("README.md");
+fn every_shipped_topology_is_in_the_book_and_has_changes() {
+    let page = read("docs/book/src/topologies.md");
     let all = files(&["topologies"]);
     let is_topology = |path: &&String| path.matches('/').count() == 1;
     for path in all.iter().filter(is_topology) {
-        assert!(readme.contains(path.as_str()), "README.md does not name `{path}`");
+        assert!(page.contains(path.as_str()), "the book does not name `{path}`");
         let name = Path::new(path).file_stem().expect("a file").to_str().expect("a name of ours");
         let folder = format!("topologies/changes/{name}/");
         let changes = all.iter().filter(|path| path.starts_with(&folder)).count();
