@@ -540,7 +540,7 @@ Examples:
     blastwave check shop.yaml --change v4.yaml --max-failed place-order=5% --max-lost place-order=2000
   What a pull request touches, by the `paths` of the services:
     blastwave check shop.yaml --git-range origin/main...HEAD --ignore-files 'docs/**'
-    git diff --name-only -z --cached | blastwave check shop.yaml --changed-files - -z
+    git diff --name-only -z --cached --no-renames | blastwave check shop.yaml --changed-files - -z
   Comment on a pull request, and put what was found beside the lines of its files:
     blastwave check shop.yaml --change v4.yaml --format markdown -o comment.md
     blastwave check shop.yaml --change v4.yaml --format github

@@ -1,18 +1,12 @@
 //! The files that a change touches: from a list, or from git.
 
-use std::io::{self, Read};
-use std::process::{Command, Stdio};
-use std::thread;
-
 use clap::Args;
 
 use super::Failure;
+use super::git;
 use blastwave::diagnostic::Diagnostic;
 use blastwave::load;
-use blastwave::project::FileList;
-
-/// How much of what git complains about is read.
-const COMPLAINT_MAX: u64 = 16 * 1024;
+use blastwave::project::{ChangedFiles, FileList};
 
 /// Which files are changed, and which of them do not matter.
 #[derive(Clone, Debug, Default, Args)]
@@ -36,7 +30,11 @@ pub(crate) struct DiffArgs {
     #[arg(short = 'z', long, help_heading = "What breaks", requires = "changed_files")]
     null: bool,
 
-    /// The same for the files that `git diff --name-only -z A..B` names in the current folder
+    /// The same for the files that differ between two commits of the repository in the current folder
+    ///
+    /// `A..B` compares two commits, `A...B` what B added since it left A. Files are left out in which only
+    /// comments differ, or white space that the language ignores, and so are tests, documentation and
+    /// generated files; the report names them. Nothing that the repository configures is run.
     #[arg(
         long,
         value_name = "A..B",
@@ -44,6 +42,12 @@ pub(crate) struct DiffArgs {
         conflicts_with_all = ["change", "breaks"]
     )]
     git_range: Option<String>,
+
+    /// How such a change is shipped: a change file without `targets`
+    ///
+    /// It stands before what the topology declares with `rollout`, `detection` and `rollback`.
+    #[arg(long, value_name = "FILE", help_heading = "What breaks")]
+    rollout: Option<String>,
 
     /// Changed files that belong to no service, on purpose: `docs/**`; can be repeated
     ///
@@ -65,79 +69,44 @@ impl From<Failure> for NoList {
 }
 
 impl DiffArgs {
-    /// The list of files; nothing where none was asked for.
+    /// Returns the changed files; `None` where none were asked for.
     pub(crate) fn list(&self) -> Result<Option<FileList>, NoList> {
-        let (bytes, is_null) = match (&self.changed_files, &self.git_range) {
-            (Some(path), _) => (load::bytes(path).map_err(NoList::Unreadable)?, self.null),
-            (None, Some(range)) => (git(range)?, true),
-            (None, None) if self.ignore_files.is_empty() => return Ok(None),
-            (None, None) => {
-                let message = "`--ignore-files` needs `--changed-files` or `--git-range`";
-                return Err(Failure::usage(message).into());
-            }
-        };
-        if !is_null && bytes.contains(&0) {
-            let message = "the list of changed files holds NUL bytes";
-            return Err(Failure::usage(message).help("say `--null` if names end with them").into());
+        if self.ignore_files.iter().any(|pattern| pattern.trim().is_empty()) {
+            // An unset variable in a script must not make every file belong to nobody.
+            let message = "an empty pattern for `--ignore-files`";
+            return Err(Failure::usage(message)
+                .help("write for example `--ignore-files 'docs/**'`, or leave it out")
+                .into());
         }
-        Ok(Some(FileList { bytes, is_null_separated: is_null, ignored: self.ignore_files.clone() }))
-    }
-}
-
-/// What `git diff` names. A renamed file is named as it was and as it is.
-fn git(range: &str) -> Result<Vec<u8>, Failure> {
-    if range.is_empty() || range.starts_with('-') {
-        return Err(Failure::usage(format!("`{range}` is not a range of git"))
-            .help("write for example `--git-range origin/main...HEAD`"));
-    }
-    let cannot = |error: &io::Error| {
-        let reason = match error.kind() {
-            io::ErrorKind::NotFound => "there is no such program".to_owned(),
-            _ => error.to_string(),
+        let files = match (&self.changed_files, &self.git_range) {
+            (Some(path), _) => {
+                let bytes = load::bytes(path).map_err(NoList::Unreadable)?;
+                self.refuse_nul_bytes(&bytes)?;
+                ChangedFiles::Names { bytes, is_null_separated: self.null }
+            }
+            (None, Some(range)) => ChangedFiles::Contents(git::changed_files(range)?),
+            (None, None) => return self.refuse_lonely_flags().map(|()| None),
         };
-        Failure::usage(format!("cannot run `git`: {reason}"))
-            .help("give the names of the files with `--changed-files`")
-    };
-    let mut child = Command::new("git")
-        .args([
-            "-c",
-            "diff.relative=false",
-            "diff",
-            "--name-only",
-            "-z",
-            "--no-renames",
-            range,
-            "--",
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| cannot(&error))?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let complaint = thread::spawn(move || all(stderr, COMPLAINT_MAX));
-    let list = all(stdout, load::BYTES_MAX + 1).map_err(|error| cannot(&error))?;
-    let status = child.wait().map_err(|error| cannot(&error))?;
-    if list.len() as u64 > load::BYTES_MAX {
-        return Err(Failure::usage(format!("`git diff` names too many files in `{range}`")));
+        let (shipped_as, ignored) = (self.rollout.clone(), self.ignore_files.clone());
+        Ok(Some(FileList { files, shipped_as, ignored }))
     }
-    if !status.success() {
-        let complaint = complaint.join().ok().and_then(Result::ok).unwrap_or_default();
-        let complaint = String::from_utf8_lossy(&complaint);
-        let first = complaint.lines().next().unwrap_or("nothing");
-        let first: String =
-            first.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
-        return Err(Failure::usage(format!("`git diff` of `{range}` failed"))
-            .help(format!("git says: {}", first.trim())));
-    }
-    Ok(list)
-}
 
-/// All that a stream gives, up to a limit.
-fn all(stream: Option<impl Read>, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if let Some(stream) = stream {
-        stream.take(most).read_to_end(&mut bytes)?;
+    fn refuse_nul_bytes(&self, bytes: &[u8]) -> Result<(), NoList> {
+        if self.null || !bytes.contains(&0) {
+            return Ok(());
+        }
+        let message = "the list of changed files holds NUL bytes";
+        Err(Failure::usage(message).help("say `--null` if names end with them").into())
     }
-    Ok(bytes)
+
+    /// Refuses flags that only speak of a diff where there is none.
+    fn refuse_lonely_flags(&self) -> Result<(), NoList> {
+        let flag = match (self.ignore_files.is_empty(), &self.rollout) {
+            (true, None) => return Ok(()),
+            (false, _) => "--ignore-files",
+            (true, Some(_)) => "--rollout",
+        };
+        let message = format!("`{flag}` needs `--changed-files` or `--git-range`");
+        Err(Failure::usage(message).into())
+    }
 }

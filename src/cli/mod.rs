@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod diff;
 mod exit;
+mod git;
 mod inputs;
 mod interrupt;
 mod limits;

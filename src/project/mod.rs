@@ -7,6 +7,7 @@ pub mod merge;
 mod read;
 
 use crate::diagnostic::Diagnostic;
+use crate::model::diff::ChangedFile;
 use crate::model::{Change, Diff, Incident, Topology};
 
 pub use read::{read_incident_cases, read_topology};
@@ -24,15 +25,30 @@ pub enum Cause {
     Diff(FileList),
 }
 
-/// Names of changed files, as a list or a version control system gave them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Changed files, as a list or a version control system gave them.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileList {
-    /// The list: names separated by line ends or NUL bytes.
-    pub bytes: Vec<u8>,
-    /// Whether names end with NUL bytes.
-    pub is_null_separated: bool,
+    /// The files.
+    pub files: ChangedFiles,
+    /// The path of a change that says how the files are shipped; its targets are the services they
+    /// belong to.
+    pub shipped_as: Option<String>,
     /// Patterns of files that belong to no service on purpose.
     pub ignored: Vec<String>,
+}
+
+/// What is known of changed files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangedFiles {
+    /// Their names, separated by line ends or NUL bytes.
+    Names {
+        /// The list.
+        bytes: Vec<u8>,
+        /// Whether names end with NUL bytes.
+        is_null_separated: bool,
+    },
+    /// Their names and what each of them does to the program.
+    Contents(Vec<ChangedFile>),
 }
 
 /// A question: the files that it names, and what they leave open.

@@ -3,7 +3,7 @@
 use std::slice;
 
 use super::merge::merged;
-use super::{Cause, FileList, IncidentCase, Project, ProjectError, Request};
+use super::{Cause, ChangedFiles, FileList, IncidentCase, Project, ProjectError, Request};
 use crate::diagnostic::{Code, Diagnostic, Sources};
 use crate::load::{self, Document};
 use crate::model::incident::{IncidentFiles, held_within};
@@ -141,7 +141,8 @@ struct Documents {
 enum CauseDocuments {
     Changes(Vec<Document>),
     Breaks(Vec<String>),
-    Diff(FileList),
+    /// With the change that says how its files are shipped.
+    Diff(FileList, Option<Document>),
 }
 
 /// Reads a topology or scenario and its changes. A cause that was asked for replaces the scenario's.
@@ -159,7 +160,16 @@ fn read_documents(
     let cause = match cause {
         Cause::Nothing => CauseDocuments::Breaks(Vec::new()),
         Cause::Breaks(breaks) => CauseDocuments::Breaks(breaks),
-        Cause::Diff(list) => CauseDocuments::Diff(list),
+        Cause::Diff(list) => {
+            let shipped_as = match &list.shipped_as {
+                Some(file) => {
+                    add_files(&mut paths, slice::from_ref(file));
+                    Some(load::read(file, sources)?)
+                }
+                None => None,
+            };
+            CauseDocuments::Diff(list, shipped_as)
+        }
         Cause::Changes(files) => {
             let documents = change_documents(&files, sources)?;
             add_files(&mut paths, &files);
@@ -234,9 +244,19 @@ impl Documents {
                 changes
             }
             // Nobody wrote a change that is made from a diff, so there is nothing to warn about.
-            CauseDocuments::Diff(FileList { bytes, is_null_separated, ignored }) => {
-                let read = Diff::read(bytes, *is_null_separated, &topology, ignored)?;
-                let change = read.change(&topology);
+            CauseDocuments::Diff(list, shipped_as) => {
+                let read = match &list.files {
+                    ChangedFiles::Names { bytes, is_null_separated } => {
+                        Diff::read(bytes, *is_null_separated, &topology, &list.ignored)?
+                    }
+                    ChangedFiles::Contents(files) => {
+                        Diff::of_files(files, &topology, &list.ignored)?
+                    }
+                };
+                let mut change = read.change(&topology);
+                if let Some(document) = shipped_as {
+                    change = Change::shipped_as(document, &topology, change)?;
+                }
                 diff = Some(read);
                 vec![change]
             }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::change::ChangeKind;
+use crate::model::diff::{Effect, LeftOut};
 use crate::model::{Diff, Topology};
 
 /// The files of a diff, and to whom they belong.
@@ -18,6 +19,9 @@ pub struct FilesReport {
     pub first_unmatched: Vec<String>,
     /// How many are said to belong to no service.
     pub ignored: u64,
+    /// Which change no behaviour, by the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutReport>,
     /// What sort of change it looks like, guessed from the names of the files: `code`, `config` or
     /// `schema`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,6 +37,28 @@ pub struct TouchedReport {
     pub files: u64,
 }
 
+/// Changed files that change no behaviour, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOutReport {
+    /// The reason: `comments`, `generated`, `test` or `documentation`.
+    pub reason: String,
+    /// How many files.
+    pub files: u64,
+    /// The first of them.
+    pub first: String,
+}
+
+fn left_out(part: &LeftOut) -> LeftOutReport {
+    let reason = match part.effect {
+        Effect::Comments => "comments",
+        Effect::Generated => "generated",
+        Effect::Test => "test",
+        Effect::Documentation => "documentation",
+        Effect::Behaviour | Effect::Dependency => "none",
+    };
+    LeftOutReport { reason: reason.to_owned(), files: part.files, first: part.first.clone() }
+}
+
 impl FilesReport {
     /// Puts names to the services of a diff.
     pub fn new(diff: &Diff, topology: &Topology) -> Self {
@@ -43,6 +69,7 @@ impl FilesReport {
         let kind = |kind: ChangeKind| match kind {
             ChangeKind::Schema => "schema",
             ChangeKind::Config => "config",
+            ChangeKind::Dependency => "dependency",
             _ => "code",
         };
         Self {
@@ -51,6 +78,7 @@ impl FilesReport {
             unmatched: diff.unmatched,
             first_unmatched: diff.first_unmatched.clone(),
             ignored: diff.ignored,
+            left_out: diff.left_out.iter().map(left_out).collect(),
             guessed_kind: diff.kind.map(|it| kind(it).to_owned()),
         }
     }

@@ -12,6 +12,7 @@ mod closed_forms;
 mod compare;
 mod diagnose;
 mod diagnostics;
+mod diff;
 mod engines;
 mod exact;
 mod explain;

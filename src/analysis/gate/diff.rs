@@ -2,17 +2,32 @@
 
 use crate::model::Diff;
 use crate::model::change::ChangeKind;
+use crate::model::diff::Size;
 
-/// What is taken for granted of a change that is known by its files only.
+/// Returns what is assumed about a change that is known by its files only.
 pub(super) fn assumption(diff: &Diff) -> String {
     let kind = match diff.kind {
         Some(ChangeKind::Schema) => "schema",
         Some(ChangeKind::Config) => "config",
+        Some(ChangeKind::Dependency) => "dependency",
         _ => "code",
+    };
+    let risk = diff.risk().map_or_else(String::new, |risk| {
+        let Size { files, lines } = risk.size;
+        format!(
+            "; it breaks with probability {}, judged by its size of {lines} lines in {files} files (10% for \
+             50 lines, DORA 2024; larger changes break more often, Kamei et al. 2013)",
+            risk.failure_probability
+        )
+    });
+    let shipping = if diff.services.iter().all(|it| it.is_shipping_declared) {
+        "shipped as the topology declares"
+    } else {
+        "without rollout or rollback"
     };
     format!(
         "the change is known by its files only: its kind ({kind}) is guessed from their names, and every \
-         service that they belong to breaks wholly and at once, without rollout or rollback"
+         service that they belong to breaks completely, {shipping}{risk}"
     )
 }
 
@@ -41,5 +56,18 @@ pub(super) fn doubt(diff: &Diff) -> Option<String> {
 /// Why a change that touches no service need not be simulated.
 pub(super) fn harmless(diff: &Diff) -> Option<String> {
     (diff.files > 0 && diff.unmatched == 0 && diff.services.is_empty())
-        .then(|| "no service is touched: every changed file is said to belong to none".to_owned())
+        .then(|| format!("no service is touched; nothing to simulate{}", left_out(diff)))
+}
+
+/// Returns which files were left out of a diff, and why, as the end of a sentence.
+pub(super) fn left_out(diff: &Diff) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    if diff.ignored > 0 {
+        parts.push(format!("{} said to belong to no service", diff.ignored));
+    }
+    for part in &diff.left_out {
+        let more = if part.files > 1 { ", …" } else { "" };
+        parts.push(format!("{} {} ({}{more})", part.files, part.effect.plural(), part.first));
+    }
+    if parts.is_empty() { String::new() } else { format!(". Left out: {}", parts.join(", ")) }
 }

@@ -115,13 +115,54 @@ impl Change {
     }
 }
 
+impl Change {
+    /// Reads how a change is shipped out of a change file without targets, and returns `diff` shipped
+    /// that way. What the file leaves open stays as `diff` has it.
+    ///
+    /// # Errors
+    /// Returns everything that is wrong with the file, sorted by place.
+    pub fn shipped_as(
+        document: &Document,
+        topology: &Topology,
+        diff: Self,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let problems = Problems::of(document);
+        let names = Names::of(topology);
+        let read = kind::open(document, Kind::Change, &CHANGE, &problems).and_then(|mapping| {
+            mapping.refuse(
+                "targets",
+                "`targets` in a file that only says how changes are shipped",
+                "the targets are the services that the changed files belong to: remove it",
+            );
+            change_of(&mapping, &names, Vec::new())
+        });
+        let read = problems.finish(read)?;
+        // Nothing breaks where nothing is touched, whatever the file says.
+        let probability = match diff.targets.as_slice() {
+            [] => diff.failure_probability,
+            _ => read.failure_probability.or(diff.failure_probability),
+        };
+        Ok(Self {
+            kind: read.kind.or(diff.kind),
+            failure_probability: probability,
+            name: diff.name,
+            targets: diff.targets,
+            ..read
+        })
+    }
+}
+
 fn change(mapping: &Mapping<'_>, names: &Names<'_>) -> Option<Change> {
-    let get = |key| mapping.get(key);
-    let name = get("change").and_then(|field| field.title());
     let targets = mapping
         .need("targets", "[{ service: payments }]")
         .map(|field| targets(&field, names))
         .unwrap_or_default();
+    change_of(mapping, names, targets)
+}
+
+fn change_of(mapping: &Mapping<'_>, names: &Names<'_>, targets: Vec<Target>) -> Option<Change> {
+    let get = |key| mapping.get(key);
+    let name = get("change").and_then(|field| field.title());
     let during = get("during")
         .map(|field| distinct(&field, |item| names.resolve_component(item)))
         .unwrap_or_default();

@@ -1,21 +1,29 @@
 //! From the files that a diff names to the change that it makes.
 //!
-//! A list of file names comes in as bytes; out comes which services they belong to, what sort of
-//! change it looks like, and which files belong to no service. Nothing is ever dropped in silence:
-//! every name is counted with a service, with what is said to belong to none, or with what is not
-//! known.
+//! Names of changed files come in, with what each does to the program where that is known; out comes
+//! which services they belong to, what sort of change it looks like, and which files belong to no
+//! service. Every file is counted once: with a service, with those that are said to belong to none,
+//! with those that change no behaviour, or with those of which nobody said whose they are.
 
+mod content;
+mod language;
 mod names;
 mod owners;
+mod risk;
 mod sort;
 
 use super::change::{Change, ChangeKind, Target, TargetRef};
+use super::shipping::Shipping;
 use super::topology::{NodeRef, ServiceId, Topology};
 use super::units::Share;
 use crate::diagnostic::Diagnostic;
+use crate::sort::Arrange as _;
 use names::{names, shown};
 use owners::{Belongs, Owners};
 use sort::Sorts;
+
+pub use content::{ChangedFile, Effect};
+pub use risk::{Risk, Size};
 
 /// How many names of files are kept of those that belong to no service.
 pub const KEPT: usize = 5;
@@ -35,9 +43,13 @@ pub struct Diff {
     pub first_unmatched: Vec<String>,
     /// How many are said to belong to no service.
     pub ignored: u64,
+    /// Which files change no behaviour, by the reason; empty where only names are known.
+    pub left_out: Vec<LeftOut>,
     /// What sort of change it looks like: a guess from the names of the files that belong to a
     /// service; `None` where none does.
     pub kind: Option<ChangeKind>,
+    /// How large the change of the services is; `None` where only names are known.
+    pub size: Option<Size>,
     /// Whether some service says which files are its own.
     pub has_paths: bool,
 }
@@ -49,10 +61,23 @@ pub struct Touched {
     pub service: ServiceId,
     /// How many files.
     pub files: u64,
+    /// Whether the topology declares how its changes are shipped.
+    pub is_shipping_declared: bool,
+}
+
+/// Changed files that change no behaviour, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The reason.
+    pub effect: Effect,
+    /// How many files.
+    pub files: u64,
+    /// The first of them.
+    pub first: String,
 }
 
 impl Diff {
-    /// Finds the services of changed files.
+    /// Finds the services of changed files that are known by their names only.
     ///
     /// `list` holds a name on each line, as `git diff --name-only` writes them (in quotes with `\303`
     /// for what is not plain), or with `is_null` ended by NUL bytes and as they are. A file belongs to
@@ -61,72 +86,157 @@ impl Diff {
     /// only for files that match no service.
     ///
     /// # Errors
-    /// A pattern of `ignored` cannot be read, or all patterns together are too large.
+    /// Returns what is wrong with a pattern of `ignored`, or that all patterns together are too large.
     pub fn read(
         list: &[u8],
         is_null: bool,
         topology: &Topology,
         ignored: &[String],
     ) -> Result<Self, Vec<Diagnostic>> {
-        let owners = Owners::new(topology, ignored)?;
-        let mut counts = vec![0_u64; topology.services.len()];
-        let mut sorts = Sorts::default();
-        let mut diff = Self {
-            files: 0,
-            services: Vec::new(),
-            unmatched: 0,
-            first_unmatched: Vec::new(),
-            ignored: 0,
-            kind: None,
-            has_paths: topology.services.iter().any(|it| !it.paths.is_empty()),
-        };
+        let mut reader = Reader::new(topology, ignored)?;
         for name in names(list, is_null) {
-            diff.files += 1;
-            match owners.of(&name) {
-                Belongs::To(service) => {
-                    counts[service.0 as usize] += 1;
-                    sorts.add(&name);
-                }
-                Belongs::ToNone => diff.ignored += 1,
-                Belongs::Unknown => {
-                    diff.unmatched += 1;
-                    if diff.first_unmatched.len() < KEPT {
-                        diff.first_unmatched.push(shown(&name));
-                    }
-                }
-            }
+            reader.add(&name, None);
         }
-        let touched = (0..).zip(counts).filter(|(_, files)| *files > 0);
-        diff.services = touched
-            .map(|(service, files)| Touched { service: ServiceId(service), files })
-            .collect();
-        diff.kind = sorts.guess();
-        Ok(diff)
+        Ok(reader.finish())
     }
 
-    /// The change: every touched service breaks wholly and at once, if the change breaks. Several have
-    /// that one cause in common.
+    /// Finds the services of changed files whose content is known. A file that changes no behaviour
+    /// touches no service.
+    ///
+    /// # Errors
+    /// Returns what is wrong with a pattern of `ignored`, or that all patterns together are too large.
+    pub fn of_files(
+        files: &[ChangedFile],
+        topology: &Topology,
+        ignored: &[String],
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let mut reader = Reader::new(topology, ignored)?;
+        reader.diff.size = Some(Size::default());
+        for file in files {
+            reader.add(&file.name, Some(file));
+        }
+        Ok(reader.finish())
+    }
+
+    /// Returns the change: if it breaks, every touched service breaks completely, all for one cause. It
+    /// is shipped as the topology declares; of several services the way counts that protects least.
     pub fn change(&self, topology: &Topology) -> Change {
         let services = self.services.iter().map(|it| &topology.services[it.service.0 as usize]);
-        let mut names: Vec<&str> = services.clone().map(|it| &*it.name).take(NAMED).collect();
+        let targets = self.services.iter().zip(services.clone()).map(|(touched, service)| {
+            let node = NodeRef { service: touched.service, endpoint: None };
+            Target::certain(TargetRef::Node(node), service.place)
+        });
+        let change = Change::certain(self.change_name(topology), targets.collect());
+        // What touches nothing breaks nothing.
+        let failure_probability = match self.services.as_slice() {
+            [] => Some(Share::ZERO),
+            _ => self.risk().map(|risk| risk.failure_probability),
+        };
+        let shipping = services.map(|service| topology.shipping(service));
+        let Shipping { rollout, detection, rollback } =
+            shipping.reduce(Shipping::weaker).unwrap_or_default();
+        Change { kind: self.kind, failure_probability, rollout, detection, rollback, ..change }
+    }
+
+    /// Returns how likely the change is to break, as far as its size tells; `None` where only names are
+    /// known, or where nothing is touched.
+    pub fn risk(&self) -> Option<Risk> {
+        let size = self.size.filter(|_| !self.services.is_empty())?;
+        Some(Risk::of(size, self.kind))
+    }
+
+    fn change_name(&self, topology: &Topology) -> String {
+        let services = self.services.iter().map(|it| &topology.services[it.service.0 as usize]);
+        let mut names: Vec<&str> = services.map(|it| &*it.name).take(NAMED).collect();
         let more = self.services.len().saturating_sub(NAMED);
         let rest = format!("{more} more");
         if more > 0 {
             names.push(&rest);
         }
-        let name = match names.split_last() {
+        match names.split_last() {
             None => "no service".to_owned(),
             Some((last, [])) => format!("changes to {last}"),
             Some((last, others)) => format!("changes to {} and {last}", others.join(", ")),
+        }
+    }
+}
+
+/// Sorts changed files by the service that they belong to.
+struct Reader<'a> {
+    topology: &'a Topology,
+    owners: Owners,
+    counts: Vec<u64>,
+    sorts: Sorts,
+    diff: Diff,
+}
+
+impl<'a> Reader<'a> {
+    fn new(topology: &'a Topology, ignored: &[String]) -> Result<Self, Vec<Diagnostic>> {
+        let diff = Diff {
+            files: 0,
+            services: Vec::new(),
+            unmatched: 0,
+            first_unmatched: Vec::new(),
+            ignored: 0,
+            left_out: Vec::new(),
+            kind: None,
+            size: None,
+            has_paths: topology.services.iter().any(|it| !it.paths.is_empty()),
         };
-        let targets = self.services.iter().zip(services).map(|(touched, service)| {
-            let node = NodeRef { service: touched.service, endpoint: None };
-            Target::certain(TargetRef::Node(node), service.place)
+        Ok(Self {
+            topology,
+            owners: Owners::new(topology, ignored)?,
+            counts: vec![0_u64; topology.services.len()],
+            sorts: Sorts::default(),
+            diff,
+        })
+    }
+
+    fn add(&mut self, name: &[u8], file: Option<&ChangedFile>) {
+        self.diff.files += 1;
+        if let Some(file) = file.filter(|file| !file.effect.is_felt()) {
+            self.leave_out(name, file.effect);
+            return;
+        }
+        match self.owners.of(name) {
+            Belongs::To(service) => {
+                self.counts[service.0 as usize] += 1;
+                let is_dependency = file.is_some_and(|it| it.effect == Effect::Dependency);
+                self.sorts.add(name, is_dependency);
+                if let (Some(size), Some(file)) = (&mut self.diff.size, file) {
+                    size.files += 1;
+                    size.lines += file.lines;
+                }
+            }
+            Belongs::ToNone => self.diff.ignored += 1,
+            Belongs::Unknown => {
+                self.diff.unmatched += 1;
+                if self.diff.first_unmatched.len() < KEPT {
+                    self.diff.first_unmatched.push(shown(name));
+                }
+            }
+        }
+    }
+
+    fn leave_out(&mut self, name: &[u8], effect: Effect) {
+        match self.diff.left_out.iter_mut().find(|it| it.effect == effect) {
+            Some(known) => known.files += 1,
+            None => self.diff.left_out.push(LeftOut { effect, files: 1, first: shown(name) }),
+        }
+    }
+
+    fn finish(self) -> Diff {
+        let Self { topology, counts, sorts, mut diff, .. } = self;
+        let touched = (0..).map(ServiceId).zip(counts).filter(|(_, files)| *files > 0);
+        let touched = touched.map(|(service, files)| Touched {
+            service,
+            files,
+            is_shipping_declared: topology.shipping(topology.service(service)).is_declared(),
         });
-        // What touches nothing breaks nothing.
-        let failure_probability = self.services.is_empty().then_some(Share::ZERO);
-        let change = Change::certain(name, targets.collect());
-        Change { kind: self.kind, failure_probability, ..change }
+        diff.services = touched.collect();
+        diff.left_out.arrange_by_key(|it| it.effect);
+        diff.kind = sorts.guess();
+        diff
     }
 }
 

@@ -42,23 +42,27 @@ pub(super) struct Sorts {
     schema: bool,
     config: bool,
     code: bool,
+    dependency: bool,
 }
 
 impl Sorts {
     /// Adds a file.
-    pub(super) fn add(&mut self, name: &[u8]) {
+    pub(super) fn add(&mut self, name: &[u8], is_dependency: bool) {
         match sort(name) {
+            _ if is_dependency => self.dependency = true,
             ChangeKind::Schema => self.schema = true,
             ChangeKind::Config => self.config = true,
             _ => self.code = true,
         }
     }
 
-    /// The sort that is hardest to take back: a schema, else code, else configuration alone.
+    /// The sort that is hardest to take back: a schema, else code, else what the program is built
+    /// from, else configuration alone.
     pub(super) fn guess(self) -> Option<ChangeKind> {
         match self {
             Self { schema: true, .. } => Some(ChangeKind::Schema),
             Self { code: true, .. } => Some(ChangeKind::Code),
+            Self { dependency: true, .. } => Some(ChangeKind::Dependency),
             Self { config: true, .. } => Some(ChangeKind::Config),
             _ => None,
         }
@@ -85,7 +89,7 @@ mod tests {
 
     fn guess(names: &[&str]) -> Option<ChangeKind> {
         let mut sorts = Sorts::default();
-        names.iter().for_each(|name| sorts.add(name.as_bytes()));
+        names.iter().for_each(|name| sorts.add(name.as_bytes(), false));
         sorts.guess()
     }
 

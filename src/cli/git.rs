@@ -1,0 +1,268 @@
+//! Which files differ between two commits, and what that does to the program: asked of git.
+//!
+//! A pull request brings its own repository configuration and attributes. So only plumbing commands
+//! are run, which obey neither aliases nor drivers, and every way to a program of the repository is
+//! closed: external diffs, text conversion, file system monitors, and fetching of missing objects.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+
+use super::Failure;
+use blastwave::load;
+use blastwave::model::diff::{ChangedFile, Effect};
+
+/// How much of what git complains about is read.
+const COMPLAINT_MAX: u64 = 16 * 1024;
+/// Larger files are not compared; they count as code.
+const BLOB_MAX: u64 = 1 << 20;
+/// After so many bytes of content the rest of the files counts as code unseen.
+const CONTENT_MAX: u64 = 256 << 20;
+/// The mode of a submodule in a tree.
+const SUBMODULE: &[u8] = b"160000";
+/// The modes of regular files, executable or not.
+const REGULAR: [&[u8]; 2] = [b"100644", b"100755"];
+
+/// Returns the files that differ between the commits of a range, with what each does.
+pub(super) fn changed_files(range: &str) -> Result<Vec<ChangedFile>, Failure> {
+    let (from, to) = commits(range)?;
+    let entries = raw_entries(range, &from, &to)?;
+    let lines = line_counts(range, &from, &to)?;
+    let mut blobs = Blobs::start()?;
+    let mut files = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let effect = effect(&entry, &mut blobs)?;
+        let counted = lines.binary_search_by(|(name, _)| name.cmp(&entry.name));
+        let lines = counted.map_or(0, |index| lines[index].1);
+        files.push(ChangedFile { name: entry.name, effect, lines });
+    }
+    Ok(files)
+}
+
+/// Returns the two commits that a range compares.
+fn commits(range: &str) -> Result<(String, String), Failure> {
+    let wrong = || {
+        Failure::usage(format!("`{range}` is not a range of git"))
+            .help("write for example `--git-range origin/main...HEAD`")
+    };
+    let (from, to, is_merge_base) = match (range.split_once("..."), range.split_once("..")) {
+        (Some((from, to)), _) => (from, to, true),
+        (None, Some((from, to))) => (from, to, false),
+        (None, None) => return Err(wrong()),
+    };
+    if range == ".." || range == "..." || [from, to].iter().any(|it| it.starts_with('-')) {
+        return Err(wrong());
+    }
+    let (from, to) = (commit(range, from)?, commit(range, to)?);
+    if !is_merge_base {
+        return Ok((from, to));
+    }
+    let base = run(range, &["merge-base", &from, &to])?;
+    Ok((String::from_utf8_lossy(&base).trim().to_owned(), to))
+}
+
+/// Returns the hash of a commit; nothing stands for `HEAD`, as in git.
+fn commit(range: &str, name: &str) -> Result<String, Failure> {
+    let name = if name.is_empty() { "HEAD" } else { name };
+    let commit = format!("{name}^{{commit}}");
+    let hash = run(range, &["rev-parse", "--verify", "--end-of-options", &commit])?;
+    Ok(String::from_utf8_lossy(&hash).trim().to_owned())
+}
+
+/// A file that differs: its modes and its objects on both sides.
+struct Entry {
+    modes: [Vec<u8>; 2],
+    objects: [String; 2],
+    name: Vec<u8>,
+}
+
+/// What every comparison of trees is told: renames count on both sides, submodules count.
+const COMPARE: [&str; 9] = [
+    "diff-tree",
+    "-r",
+    "-z",
+    "--no-renames",
+    "--ignore-submodules=none",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-abbrev",
+    "--no-relative",
+];
+
+fn raw_entries(range: &str, from: &str, to: &str) -> Result<Vec<Entry>, Failure> {
+    let list = run(range, &[&COMPARE[..], &["--raw", from, to, "--"]].concat())?;
+    let mut fields = list.split(|byte| *byte == 0);
+    let mut entries = Vec::new();
+    while let (Some(facts), Some(name)) = (fields.next().filter(|it| !it.is_empty()), fields.next())
+    {
+        let facts: Vec<&[u8]> = facts.split(|byte| *byte == b' ').collect();
+        let [before, after, old, new, _] = facts.as_slice() else {
+            return Err(Failure::usage(format!("`git diff-tree` of `{range}` is not understood")));
+        };
+        let before = before.strip_prefix(b":").unwrap_or(before);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        entries.push(Entry {
+            modes: [before.to_vec(), after.to_vec()],
+            objects: [text(old), text(new)],
+            name: name.to_vec(),
+        });
+    }
+    Ok(entries)
+}
+
+/// Returns how many lines were added and removed in each file, sorted by name. Files that are no text
+/// have none.
+fn line_counts(range: &str, from: &str, to: &str) -> Result<Vec<(Vec<u8>, u64)>, Failure> {
+    let list = run(range, &[&COMPARE[..], &["--numstat", "--text", from, to, "--"]].concat())?;
+    let mut counts = Vec::new();
+    for entry in list.split(|byte| *byte == 0) {
+        let mut fields = entry.splitn(3, |byte| *byte == b'\t');
+        let (Some(added), Some(removed), Some(name)) =
+            (fields.next(), fields.next(), fields.next())
+        else {
+            continue;
+        };
+        let number =
+            |digits: &[u8]| String::from_utf8_lossy(digits).parse::<u64>().unwrap_or_default();
+        counts.push((name.to_vec(), number(added).saturating_add(number(removed))));
+    }
+    counts.sort();
+    Ok(counts)
+}
+
+fn effect(entry: &Entry, blobs: &mut Blobs) -> Result<Effect, Failure> {
+    let [before, after] = &entry.modes;
+    if before == SUBMODULE || after == SUBMODULE {
+        return Ok(Effect::Dependency);
+    }
+    if let Some(effect) = Effect::of_name(&entry.name) {
+        return Ok(effect);
+    }
+    // A file that appears, goes, becomes a link or becomes executable does so by more than its text.
+    let is_edited = before == after && REGULAR.contains(&before.as_slice());
+    if !is_edited {
+        return Ok(Effect::Behaviour);
+    }
+    let [old, new] = &entry.objects;
+    match (blobs.read(old)?, blobs.read(new)?) {
+        (Some(old), Some(new)) => Ok(Effect::of_texts(&entry.name, &old, &new)),
+        _ => Ok(Effect::Behaviour),
+    }
+}
+
+/// Contents of files, from one process of git.
+struct Blobs {
+    child: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    left: u64,
+}
+
+impl Blobs {
+    fn start() -> Result<Self, Failure> {
+        let mut child = git(&["cat-file", "--batch"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| cannot_run(&error))?;
+        let requests = child.stdin.take().expect("it is piped");
+        let answers = BufReader::new(child.stdout.take().expect("it is piped"));
+        Ok(Self { child, requests, answers, left: CONTENT_MAX })
+    }
+
+    /// Returns the content of an object; `None` where it is too large, or is not there.
+    fn read(&mut self, object: &str) -> Result<Option<Vec<u8>>, Failure> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.answer(object).map_err(|error| cannot_run(&error))
+    }
+
+    fn answer(&mut self, object: &str) -> io::Result<Option<Vec<u8>>> {
+        writeln!(self.requests, "{object}")?;
+        self.requests.flush()?;
+        let mut head = String::new();
+        self.answers.read_line(&mut head)?;
+        let mut words = head.split_whitespace().skip(1);
+        let (Some("blob"), Some(length)) = (words.next(), words.next()) else { return Ok(None) };
+        let length: u64 = length.parse().map_err(io::Error::other)?;
+        let is_kept = length <= BLOB_MAX;
+        let mut body = self.answers.by_ref().take(length);
+        let mut content = Vec::new();
+        if is_kept {
+            body.read_to_end(&mut content)?;
+        } else {
+            io::copy(&mut body, &mut io::sink())?;
+        }
+        self.answers.read_exact(&mut [0])?;
+        self.left = self.left.saturating_sub(length);
+        Ok(is_kept.then_some(content))
+    }
+}
+
+impl Drop for Blobs {
+    fn drop(&mut self) {
+        // It only waits for requests; what it answered was read already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Returns git with all ways closed by which a repository could have a program run.
+fn git(arguments: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    command
+        .args(["--no-pager", "--no-replace-objects", "-c", "core.fsmonitor=false"])
+        .args(["-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never"])
+        .args(arguments)
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env_remove("GIT_EXTERNAL_DIFF")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs git and returns what it writes.
+fn run(range: &str, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+    let mut child = git(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| cannot_run(&error))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    // Both are read at once: git waits where one of them is full.
+    let complaint = thread::spawn(move || read_up_to(stderr, COMPLAINT_MAX));
+    let list = read_up_to(stdout, load::BYTES_MAX + 1).map_err(|error| cannot_run(&error))?;
+    let status = child.wait().map_err(|error| cannot_run(&error))?;
+    if list.len() as u64 > load::BYTES_MAX {
+        return Err(Failure::usage(format!("git names too many files in `{range}`")));
+    }
+    if !status.success() {
+        let complaint = complaint.join().ok().and_then(Result::ok).unwrap_or_default();
+        let complaint = String::from_utf8_lossy(&complaint);
+        let first = complaint.lines().next().unwrap_or("nothing");
+        let first: String = first.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        return Err(Failure::usage(format!("git cannot compare `{range}`"))
+            .help(format!("git says: {}", first.trim())));
+    }
+    Ok(list)
+}
+
+fn cannot_run(error: &io::Error) -> Failure {
+    let reason = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such program".to_owned(),
+        _ => error.to_string(),
+    };
+    Failure::usage(format!("cannot run `git`: {reason}"))
+        .help("give the names of the files with `--changed-files`")
+}
+
+fn read_up_to(stream: Option<impl Read>, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        stream.take(most).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
