@@ -67,6 +67,7 @@ pub fn hard(on: u32) -> Dependency {
         cache: None,
         buffer: None,
         fallback: None,
+        calls: 1,
         call_probability: Share::ONE,
         propagation: Share::ONE,
         phase: Phase::Serve,

@@ -266,6 +266,7 @@ fn add_call(
         breaker,
         validates: it.validates == Some(true),
         retries: it.retries.unwrap_or(0),
+        calls: it.calls,
         probability: it.call_probability.get(),
         intra_cycle: false,
         guards: is_guarded.then(|| Box::new(guards)),

@@ -117,6 +117,8 @@ pub struct Call {
     pub validates: bool,
     /// Tries again this often.
     pub retries: u32,
+    /// How many times each request that makes the call makes it.
+    pub calls: u32,
     /// The share of requests that make the call.
     pub probability: f64,
     /// Whether it stays inside the cycle of its caller.
@@ -194,6 +196,15 @@ pub struct Cache {
     pub hit_ratio: f64,
     /// The node of the service that holds them, or [`NONE`].
     pub node: u32,
+}
+
+impl Cache {
+    /// Whether it keeps wrong answers from its caller. A copy that never expires does not: a new
+    /// wrong value replaces it, where one that is missing leaves it in place.
+    #[inline]
+    pub fn keeps_out_corrupt(&self) -> bool {
+        self.ttl.is_finite()
+    }
 }
 
 /// A queue between caller and dependency.
@@ -317,6 +328,25 @@ pub struct Flow {
     pub retry_share: f64,
     /// How often at most.
     pub retry_attempts: u32,
+}
+
+impl Flow {
+    /// Returns the share of orders that are lost, and of those the share that goes wrong unnoticed,
+    /// while this share of attempts gets no answer and this share a wrong one.
+    ///
+    /// A customer whose attempt gets no answer tries again with probability r, at most n times; an
+    /// order is lost when its customer gives up: `p ((1 - r) sum (r p)^k + (r p)^n)` for k < n.
+    pub fn lost_orders(&self, unanswered: f64, corrupt: f64) -> [f64; 2] {
+        let again = self.retry_share * unanswered;
+        let (mut tries, mut reach) = (0.0, 1.0);
+        for _ in 0..self.retry_attempts {
+            tries += reach;
+            reach *= again;
+        }
+        let given_up = unanswered * ((1.0 - self.retry_share) * tries + reach);
+        let wrong = corrupt * (tries + reach);
+        [given_up + wrong, wrong]
+    }
 }
 
 /// What a target hits.

@@ -16,12 +16,13 @@ const Z95: f64 = 1.644_853_626_951_472_2;
 pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change, lasting: Seconds) {
     let mut repeats = BTreeMap::new();
     for it in &change.targets {
-        let name = match it.on {
-            TargetRef::Node(node) => topology.node_name(node),
-            TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
-        };
-        let target = target(plan, it, &unrepeated(&mut repeats, name));
-        plan.targets.push(target);
+        let name = unrepeated(&mut repeats, target_name(topology, it));
+        plan.targets.push(target(plan, it, &name));
+    }
+    if let Some(first) = change.mode_drawn_for() {
+        let mode_keys = mode_keys(&target_name(topology, first));
+        let of_services = |target: &&mut Target| !matches!(target.hit, Hit::Domain(_));
+        plan.targets.iter_mut().filter(of_services).for_each(|target| target.mode_keys = mode_keys);
     }
     for component in &change.during {
         plan.has_background = true;
@@ -33,6 +34,18 @@ pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change, lasting
     plan.lasting = lasting.get();
     plan.routing = change.rollout.as_ref().map_or(Routing::Random, |rollout| rollout.routing);
     plan.schedule = (!change.is_moment()).then(|| schedule(change));
+}
+
+fn target_name(topology: &Topology, target: &model::Target) -> String {
+    match target.on {
+        TargetRef::Node(node) => topology.node_name(node),
+        TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
+    }
+}
+
+/// The draws of a target's mode.
+fn mode_keys(name: &str) -> [Key; 3] {
+    ["mode-down", "mode-slow", "mode-corrupt"].map(|what| Key::new(what, name))
 }
 
 fn target(plan: &Plan, it: &model::Target, name: &str) -> Target {
@@ -51,7 +64,7 @@ fn target(plan: &Plan, it: &model::Target, name: &str) -> Target {
         probability: it.probability.get(),
         key: key("target"),
         modes: mode_chances(&it.modes),
-        mode_keys: [key("mode-down"), key("mode-slow"), key("mode-corrupt")],
+        mode_keys: mode_keys(name),
         surge_factor: it.modes.surge_factor,
         severity_min: it.severity.0.get(),
         severity_max: it.severity.1.get(),

@@ -101,7 +101,8 @@ fn arrivals(plan: &Plan) -> Vec<Arrival> {
             if it.intra_cycle {
                 continue;
             }
-            let calls = volume[node].map(|volume| volume * it.probability);
+            let per_request = it.probability * f64::from(it.calls);
+            let calls = volume[node].map(|volume| volume * per_request);
             let is_load = plan.dependencies[it.dependency as usize].is_load;
             let each = f64::from(it.needs) / it.members.len() as f64;
             let mut arrive = |from, to: u32, volume, extra| {

@@ -278,6 +278,16 @@ pub struct KillSwitch {
 }
 
 impl Change {
+    /// The target whose drawn mode is that of all services that the change hits; `None` where each
+    /// draws its own.
+    pub fn mode_drawn_for(&self) -> Option<&Target> {
+        let mut of_services =
+            self.targets.iter().filter(|target| matches!(target.on, TargetRef::Node(_)));
+        let first = of_services.next()?;
+        let is_one_cause = !self.independent && of_services.all(|it| it.modes == first.modes);
+        is_one_cause.then_some(first)
+    }
+
     /// A break that happens for certain, wholly, in a single moment.
     pub fn certain(name: impl Into<String>, targets: Vec<Target>) -> Self {
         Self {

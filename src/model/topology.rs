@@ -251,6 +251,8 @@ pub struct Dependency {
     pub buffer: Option<Buffer>,
     /// What the caller does instead.
     pub fallback: Option<Fallback>,
+    /// How many times each request that makes the call makes it; default 1.
+    pub calls: u32,
     /// The share of requests that make the call; default 100%.
     pub call_probability: Share,
     /// The chance that failure reaches the caller at all: our doubt about the edge; default 100%.
@@ -276,11 +278,6 @@ impl Dependency {
     /// Whether the caller does not wait for it.
     pub fn is_async(&self) -> bool {
         self.kind == Some(CallKind::Async)
-    }
-
-    /// Whether the caller holds a copy that is pushed to it.
-    pub fn is_push(&self) -> bool {
-        self.kind == Some(CallKind::Push)
     }
 
     /// Whether only load runs along it: failure never reaches the caller.

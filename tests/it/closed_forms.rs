@@ -6,7 +6,7 @@ use blastwave::diagnostic::Sources;
 use blastwave::engine::{Silent, Simulation};
 use blastwave::load;
 use blastwave::model::{Change, Seconds, Topology};
-use blastwave::report::{Interval, Quantiles, Report};
+use blastwave::report::{Interval, Quantiles, Report, UnitReport};
 
 fn read(topology: &str, change: &str) -> (Topology, Change) {
     let mut sources = Sources::default();
@@ -378,5 +378,123 @@ targets: [{ service: hints, probability: 50% }, { service: web, probability: 10%
     {
         let error = (expected * (1.0 - expected) / 4096.0_f64).sqrt();
         assert!((found.p - expected).abs() < 5.0 * error, "{found:?}, not {expected}");
+    }
+}
+
+/// The single flow of a topology after a change.
+fn only_flow(topology: &str, change: &str) -> UnitReport {
+    report(topology, change, 512).flows.remove(0)
+}
+
+/// A request that makes `n` calls to something of which a share `s` fails, fails with
+/// 1 - (1 - s)^n.
+#[test]
+fn a_request_fails_by_any_of_its_calls() {
+    let topology = "
+version: 1
+topology: page
+services:
+  web: { dependencies: [{ service: prices, timeout: 1s, calls: 20 }] }
+  prices: {}
+flows:
+  order: { steps: [web], rate: 200/s }
+";
+    let change = "version: 1\nchange: canary\ntargets: [{ service: prices, severity: 5% }]\n";
+    let flow = only_flow(topology, change);
+    assert_near(flow.failing_share, 1.0 - 0.95_f64.powi(20));
+}
+
+/// Customers who try `n` times more lose p^(n+1) of their orders; of whom only a share r does, more.
+#[test]
+fn customers_who_try_again_lose_fewer_orders_than_attempts_fail() {
+    for (retries, share, attempts) in [("3", 1.0, 3), ("{ share: 60%, attempts: 2 }", 0.6, 2)] {
+        let topology = format!(
+            "
+version: 1
+topology: shop
+services:
+  web: {{}}
+flows:
+  order: {{ steps: [web], rate: 200/s, retry_by_users: {retries} }}
+"
+        );
+        let change = "
+version: 1
+change: flaky
+targets: [{ service: web, severity: 50% }]
+actions: [{ at: 10m, action: fix }]
+horizon: 10m
+";
+        let flow = only_flow(&topology, change);
+        let p: f64 = 0.5;
+        let given_up: f64 =
+            (0..attempts).map(|k| p * (1.0 - share) * (share * p).powi(k)).sum::<f64>()
+                + p * (share * p).powi(attempts);
+        let lost = flow.orders_lost.expect("there is a rate").mean;
+        assert_near(lost / (200.0 * 600.0), given_up);
+        assert_near(flow.lost.expect("there is time").mean, 5.0);
+    }
+}
+
+/// A copy protects from what is missing and not from what is wrong, whether it is a cache that never
+/// expires or pushed; a cache that expires, and a caller that validates, keep the right value.
+#[test]
+fn a_wrong_value_replaces_a_copy_and_a_missing_one_does_not() {
+    for (dependency, down, corrupt) in [
+        ("{ service: flags, timeout: 1s, cache: { ttl: static } }", 0.0, 1.0),
+        ("{ service: flags, kind: push }", 0.0, 1.0),
+        ("{ service: flags, kind: push, validates: true }", 0.0, 0.0),
+        ("{ service: flags, timeout: 1s, cache: { ttl: 5m, hit_ratio: 90% } }", 0.1, 0.1),
+    ] {
+        let topology = format!(
+            "
+version: 1
+topology: flags
+services:
+  web: {{ dependencies: [{dependency}] }}
+  flags: {{}}
+flows:
+  order: {{ steps: [web] }}
+"
+        );
+        for (modes, expected) in [("down", down), ("slow", down), ("corrupt", corrupt)] {
+            let target = format!("targets: [{{ service: flags, modes: {modes} }}]");
+            let flow = only_flow(&topology, &format!("version: 1\nchange: flag\n{target}\n"));
+            assert_near(flow.failing_share, expected);
+            if let Some(exact) = flow.failed.exact {
+                assert_near(exact, expected);
+            }
+        }
+    }
+}
+
+/// One change is one cause: its targets break in the same mode, unless it says otherwise.
+#[test]
+fn the_mode_of_a_change_is_drawn_once() {
+    let topology = "
+version: 1
+topology: pair
+services:
+  web: { dependencies: [{ service: left, fallback: static }, { service: right, fallback: static }] }
+  left: {}
+  right: {}
+flows:
+  order: { steps: [web] }
+";
+    let modes = "modes: { down: 50%, slow: 50% }";
+    let change = |more: &str| {
+        format!(
+            "version: 1\nchange: both\ntargets: [{{ service: left, {modes} }}, {{ service: right, {modes} }}]\n{more}"
+        )
+    };
+    // It hangs if either does: what is down has a fallback.
+    for (more, expected) in [("", 0.5), ("independent: true\n", 0.75)] {
+        let flow = report(topology, &change(more), 4096).flows.remove(0);
+        let error = (expected * (1.0 - expected) / 4096.0_f64).sqrt();
+        assert!(
+            (flow.failed.p - expected).abs() < 5.0 * error,
+            "{:?}, not {expected}",
+            flow.failed
+        );
     }
 }

@@ -556,6 +556,7 @@ impl Builder {
         let not_always = maybe(features.call_probability, 0.25);
         let doubtful = maybe(features.propagation, 0.3);
         let at_start = maybe(features.start_phase, 0.1);
+        let repeats = maybe(features.call_probability, 0.15);
         Dependency {
             needs,
             any_of,
@@ -576,6 +577,7 @@ impl Builder {
                 when_full: self.dice.pick(&[WhenFull::Drop, WhenFull::Block]),
             }),
             fallback: has_fallback.then(|| self.fallback(candidates, &services)),
+            calls: if repeats { 2 + self.dice.below(3) as u32 } else { 1 },
             call_probability: if not_always { self.dice.share() } else { Share::ONE },
             propagation: if doubtful { self.dice.share() } else { Share::ONE },
             phase: if at_start { Phase::Start } else { Phase::Serve },
@@ -799,6 +801,7 @@ pub(crate) fn plain_call(on: Vec<NodeRef>) -> Dependency {
         cache: None,
         buffer: None,
         fallback: None,
+        calls: 1,
         call_probability: Share::ONE,
         propagation: Share::ONE,
         phase: Phase::Serve,
@@ -869,7 +872,7 @@ pub(crate) fn describe(topology: &Topology, change: &Change) -> String {
     }
     for (caller, it) in topology.written() {
         lines.push(format!(
-            "{} > {}: {:?} {:?} {:?} retries {:?} {:?} breaker {:?} validates {:?} {:?} {:?} {:?} needs {} q {} p {} {:?}",
+            "{} > {}: {:?} {:?} {:?} retries {:?} {:?} breaker {:?} validates {:?} {:?} {:?} {:?} needs {} calls {} q {} p {} {:?}",
             topology.caller_name(caller),
             topology.dependency_name(it),
             it.criticality,
@@ -883,6 +886,7 @@ pub(crate) fn describe(topology: &Topology, change: &Change) -> String {
             it.buffer,
             it.fallback,
             it.needs,
+            it.calls,
             it.call_probability,
             it.propagation,
             it.phase,

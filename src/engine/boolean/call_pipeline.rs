@@ -181,8 +181,11 @@ impl<const P: usize> BlockState<'_, P> {
                 let lost = bits.load(&self.planes[cache.node as usize][failing_plane::<P>()]);
                 bits.without(answers, lost)
             };
-            for plane in [&mut it.slow, &mut it.down, &mut it.corrupt] {
+            for plane in [&mut it.slow, &mut it.down] {
                 *plane = bits.without(*plane, answers);
+            }
+            if cache.keeps_out_corrupt() {
+                it.corrupt = bits.without(it.corrupt, answers);
             }
             steps.observe_step(bits, Protection::Cache, failing_lanes(bits, &it));
         }

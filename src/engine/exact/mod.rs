@@ -26,6 +26,7 @@ use system::{Planes, System};
 
 use super::boolean;
 use crate::compile::Plan;
+use crate::compile::plan::Target;
 
 /// Why there are no exact values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,10 @@ impl Exact {
     pub fn solve(plan: &Plan, detail: Detail, limits: Limits) -> Result<Self, Obstacle> {
         if plan.nodes.len() > limits.steps / STEPS_PER_NODE {
             return Err(Obstacle::TooLarge(limits));
+        }
+        if has_common_mode(plan) {
+            // Solutions take a target and its own modes together.
+            return Err(Obstacle::NotBoolean("several targets break in one mode, which is drawn"));
         }
         let shape = match detail {
             Detail::Drawn => boolean::cycle_shape(plan),
@@ -155,6 +160,18 @@ impl From<Exhausted> for Obstacle {
         // The limits are put in where they are known.
         Self::TooLarge(Limits { steps: 0, nodes: 0 })
     }
+}
+
+/// Whether several targets break in the same mode, and chance decides in which.
+fn has_common_mode(plan: &Plan) -> bool {
+    let is_drawn =
+        |target: &&Target| target.modes.iter().any(|chance| *chance > 0.0 && *chance < 1.0);
+    let mut keys: Vec<u128> =
+        plan.targets.iter().filter(is_drawn).map(|target| target.mode_keys[0].0).collect();
+    let drawn = keys.len();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.len() < drawn
 }
 
 /// The plan in which all that may be asked about may happen.

@@ -367,7 +367,9 @@ impl<'a> System<'a> {
             }
             it.slow = self.workshop.without(&it.slow, &answers)?;
             it.down = self.workshop.without(&it.down, &answers)?;
-            it.corrupt = self.workshop.without(&it.corrupt, &answers)?;
+            if cache.keeps_out_corrupt() {
+                it.corrupt = self.workshop.without(&it.corrupt, &answers)?;
+            }
         }
         Ok(it)
     }

@@ -26,6 +26,7 @@ pub(crate) const DEPENDENCY: Shape = Shape {
         "cache",
         "buffer",
         "fallback",
+        "calls",
         "call_probability",
         "propagation",
         "phase",
@@ -50,6 +51,7 @@ pub(crate) const DEFAULTS: Shape = Shape {
         "cache",
         "buffer",
         "fallback",
+        "calls",
         "call_probability",
         "propagation",
         "evidence",
@@ -89,6 +91,7 @@ const PUSH_EXCLUDES: [&str; 8] = [
 ];
 
 const RETRIES_MAX: u32 = 100;
+const CALLS_MAX: u32 = 10_000;
 
 /// What a dependency says of itself; `None` = not said.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +106,7 @@ pub(crate) struct Settings {
     cache: Said<Cache>,
     buffer: Said<Buffer>,
     fallback: Said<Fallback>,
+    calls: Option<u32>,
     call_probability: Option<Share>,
     propagation: Option<Share>,
     phase: Option<Phase>,
@@ -331,6 +335,7 @@ fn build(
         cache: own.cache.or(default_cache),
         buffer: own.buffer.or(default_buffer),
         fallback: own.fallback.or(default_fallback),
+        calls: own.calls.or(defaults.calls).unwrap_or(1),
         call_probability: own.call_probability.or(defaults.call_probability).unwrap_or(Share::ONE),
         propagation: own.propagation.or(defaults.propagation).unwrap_or(Share::ONE),
         phase: own.phase.unwrap_or_default(),
@@ -376,6 +381,7 @@ fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
         cache: Said::read(get("cache"), |field| cache(field, names)),
         buffer: Said::read(get("buffer"), buffer),
         fallback: Said::read(get("fallback"), |field| fallback(field, names)),
+        calls: get("calls").and_then(|field| field.whole(1..=CALLS_MAX)),
         call_probability: get("call_probability").and_then(|field| field.share()),
         propagation: get("propagation").and_then(|field| field.share()),
         // Not among the defaults: most dependencies are needed to serve.

@@ -85,8 +85,9 @@ impl Traffic {
                     Role::Member(_) if call.any_of => f64::from(call.needs) / call.on.len() as f64,
                     Role::Member(_) | Role::Fallback => 1.0,
                 };
-                arrival.normal =
-                    traffic.map(|traffic| traffic * call.call_probability.get() * share);
+                arrival.normal = traffic.map(|traffic| {
+                    traffic * call.call_probability.get() * f64::from(call.calls) * share
+                });
             }
         }
     }

@@ -279,6 +279,10 @@ impl Here<'_> {
         }
         failing[6] = state.failing();
         // 8.
+        if call.calls > 1 {
+            let calls = f64::from(call.calls);
+            state = State::of_levels(state.levels().map(|level| libm::pow(level, calls)));
+        }
         state = state.times(call.call_probability.get());
         if let Some(effects) = &self.situation.effects {
             state = Acts::after_call(effects, self.graph.caller_of(number), state);
@@ -332,7 +336,10 @@ impl Here<'_> {
             let serves = written.cache_service.map_or(1.0, |node| 1.0 - states[node].failing());
             cache_answers = if self.is_over(before, overdue, ttl) { 0.0 } else { serves };
             let rest = 1.0 - cache.hit_ratio.get() * cache_answers;
-            (l, d, c) = (l * rest, d * rest, c * rest);
+            (l, d) = (l * rest, d * rest);
+            if cache.ttl.is_some() {
+                c *= rest;
+            }
         }
         Member {
             state: State { slow: l, down: d, corrupt: c, degraded: g },

@@ -187,8 +187,21 @@ impl<'a> Recorder<'a> {
             of.outcome.record(self.graph, now, lasting, &[(state, without)]);
             of.lost_seconds += lasting * (state.failing() - without.failing()).max(0.0);
             of.wrong_seconds += lasting * (state.corrupt - without.corrupt).max(0.0);
-            of.orders_lost = flow.rate.map(|rate| rate.get() * of.lost_seconds);
-            of.wrong_orders = flow.rate.map(|rate| rate.get() * of.wrong_seconds);
+            // The share of orders that customers give up, and of those that go wrong.
+            let lost = |state: State| {
+                let p = state.slow + state.down;
+                let (r, n) =
+                    flow.retry_by_users.map_or((0.0, 0), |it| (it.share.get(), it.attempts));
+                let reach = |k: u32| libm::pow(r * p, f64::from(k));
+                let tries: f64 = (0..n).map(reach).sum();
+                let wrong = state.corrupt * (tries + reach(n));
+                (p * ((1.0 - r) * tries + reach(n)) + wrong, wrong)
+            };
+            let beyond = |of: fn((f64, f64)) -> f64| (of(lost(state)) - of(lost(without))).max(0.0);
+            if let Some(rate) = flow.rate {
+                *of.orders_lost.get_or_insert(0.0) += rate.get() * lasting * beyond(|it| it.0);
+                *of.wrong_orders.get_or_insert(0.0) += rate.get() * lasting * beyond(|it| it.1);
+            }
         }
     }
 

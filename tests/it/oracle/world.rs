@@ -134,7 +134,7 @@ impl World {
                 .map(|service| own_reasons("service", &service.name, service.availability))
                 .collect(),
             replica_down,
-            targets: change.targets.iter().map(|t| draw_target(graph, &dice, t)).collect(),
+            targets: change.targets.iter().map(|t| draw_target(graph, &dice, change, t)).collect(),
             reaches: by_dependency(&|key, written| {
                 dice.happens("propagation", key, written.dependency.propagation.get())
             }),
@@ -165,16 +165,21 @@ impl World {
     }
 }
 
-fn draw_target(graph: &Graph, dice: &Dice, target: &Target) -> DrawnTarget {
-    let name = match target.on {
+fn draw_target(graph: &Graph, dice: &Dice, change: &Change, target: &Target) -> DrawnTarget {
+    let name_of = |target: &Target| match target.on {
         TargetRef::Node(node) => graph.topology.node_name(node),
         TargetRef::Domain(domain) => graph.topology.domain(domain).name.clone(),
     };
+    let name = name_of(target);
+    // One change is one cause, unless it says otherwise.
+    let services = || change.targets.iter().filter(|it| matches!(it.on, TargetRef::Node(_)));
+    let is_one_cause = !change.independent && services().all(|it| it.modes == target.modes);
+    let mode_name = services().next().filter(|_| is_one_cause).map_or(name.clone(), name_of);
     let (low, high) = target.severity;
     let is_domain = matches!(target.on, TargetRef::Domain(_));
     DrawnTarget {
         broken: dice.happens("target", &name, target.probability.get()),
-        mode: if is_domain { Mode::Down } else { draw_mode(dice, &name, &target.modes) },
+        mode: if is_domain { Mode::Down } else { draw_mode(dice, &mode_name, &target.modes) },
         severity: if is_domain {
             1.0
         } else {

@@ -268,19 +268,20 @@ impl Run<'_> {
             }
         }
         for flow in 0..self.plan.flows.len() {
-            let [_, failing, corrupt] = self.charged(flow, lane);
+            let [_, failing, _] = self.charged(flow, lane);
             if failing > SLACK {
                 self.record.impact[lane] = self.record.impact[lane].min(time);
                 self.record.over[lane] = until;
             }
             let rate = self.plan.flows[flow].rate;
+            let [lost, wrong] = self.charged_orders(flow, lane);
             let record = &mut self.record.flows[flow];
             record.outage[lane] += failing * duration;
             if failing > SLACK && until >= self.end {
                 record.unfinished |= 1 << lane;
             }
-            record.lost[lane] += rate * failing * duration;
-            record.wrong[lane] += rate * corrupt.min(failing) * duration;
+            record.lost[lane] += rate * lost * duration;
+            record.wrong[lane] += rate * wrong * duration;
         }
     }
 
@@ -297,6 +298,23 @@ impl Run<'_> {
             self.node_share(node, lane, |shares, lane| shares.corrupt[lane]),
         ];
         std::array::from_fn(|level| (now[level] - anyway[level]).max(0.0))
+    }
+
+    /// Returns the share of its orders that a flow loses to the change now, and the share of those
+    /// that go wrong unnoticed. It differs from what fails where customers try again.
+    pub(crate) fn charged_orders(&self, flow: usize, lane: usize) -> [f64; 2] {
+        let it = &self.plan.flows[flow];
+        if it.retry_attempts == 0 {
+            let [_, failing, corrupt] = self.charged(flow, lane);
+            return [failing, corrupt.min(failing)];
+        }
+        let unanswered = self.node_share(it.node, lane, Shares::unanswered);
+        let corrupt = self.node_share(it.node, lane, |shares, lane| shares.corrupt[lane]);
+        let with = it.lost_orders(unanswered, corrupt);
+        let [unanswered, _, corrupt] = self.baseline.flow(flow, &self.progress[lane], lane);
+        let without = it.lost_orders(unanswered, corrupt);
+        let charged = |level: usize| (with[level] - without[level]).max(0.0);
+        [charged(0), charged(1).min(charged(0))]
     }
 
     /// The most that any flow loses now: slow + down, and with corrupt.

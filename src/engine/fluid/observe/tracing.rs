@@ -118,7 +118,7 @@ impl Run<'_> {
         let rates = self.plan.flows.iter().map(|flow| flow.rate).enumerate();
         let lost = rates.filter(|(_, rate)| !rate.is_nan());
         let lost: f64 =
-            lost.map(|(flow, rate)| rate * self.charged(flow, lane)[1] * duration).sum();
+            lost.map(|(flow, rate)| rate * self.charged_orders(flow, lane)[0] * duration).sum();
         let traced = self.traced.as_mut().expect("just looked at");
         if let Some(step) = traced.trace.steps.last_mut() {
             (step.until, step.lost) = (until, lost);

@@ -2,7 +2,7 @@
 
 use crate::compile::plan::{Call, Fallback, NONE};
 use crate::engine::fluid::propagation::step_state::StepState;
-use crate::engine::fluid::state::lanes::{Lanes, Shares, all, has, mask};
+use crate::engine::fluid::state::lanes::{Lanes, Shares, SurvivalProducts, all, has, mask};
 use crate::engine::simd::array;
 use crate::engine::tally::Protection;
 
@@ -73,6 +73,10 @@ impl<const W: usize> StepState<'_, W> {
             (shares.down, shares.corrupt) = (all(0.0), all(0.0));
             steps.after(Protection::Soft, &shares);
         }
+        if call.calls > 1 {
+            // A request fails by any of its calls, each of which meets failure anew.
+            shares = SurvivalProducts::of(&shares).power(call.calls).shares();
+        }
         if call.probability < 1.0 {
             scale(&mut shares, &all(call.probability));
             steps.after(Protection::CallProbability, &shares);
@@ -141,7 +145,9 @@ impl<const W: usize> StepState<'_, W> {
                 let rest = 1.0 - answers;
                 shares.slow[lane] *= rest;
                 shares.down[lane] *= rest;
-                shares.corrupt[lane] *= rest;
+                if cache.keeps_out_corrupt() {
+                    shares.corrupt[lane] *= rest;
+                }
                 if cache.hit_ratio < 1.0 {
                     factor[lane] *= rest / (1.0 - cache.hit_ratio);
                 }

@@ -150,6 +150,21 @@ impl<const W: usize> SurvivalProducts<W> {
         }
     }
 
+    /// Returns the products of this many equal causes, by repeated squaring: the same operations in
+    /// the same order on every machine.
+    pub(crate) fn power(&self, mut exponent: u32) -> Self {
+        let (mut result, mut square) = (Self::ALL, *self);
+        while exponent > 0 {
+            if exponent & 1 == 1 {
+                result.times(&square);
+            }
+            let factor = square;
+            square.times(&factor);
+            exponent >>= 1;
+        }
+        result
+    }
+
     /// The worse of two causes, at each level.
     #[inline(always)]
     pub(crate) fn min_with(&mut self, other: &Self) {
