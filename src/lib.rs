@@ -54,6 +54,8 @@ mod sort;
 pub mod suggest;
 #[doc(hidden)]
 pub mod summary;
+#[doc(hidden)]
+pub mod threads;
 
 pub use facade::{InputError, Simulation};
 pub use model::{Change, Topology};

@@ -1,12 +1,17 @@
 //! Where a result goes: to standard output, or to a file that is written wholly or not at all.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::args::WriteArgs;
 use super::terminal::Terminal;
 use blastwave::render::text::Style;
+
+/// How many names of temporary files are tried.
+const ATTEMPTS: usize = 16;
 
 /// Where a result goes.
 #[derive(Debug)]
@@ -130,9 +135,18 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// A new file in the same directory, since a rename cannot cross file systems.
 fn beside(path: &Path) -> io::Result<(File, PathBuf)> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    let file = OpenOptions::new().write(true).create_new(true).open(&beside)?;
-    Ok((file, beside))
+    // A number of the process would repeat in containers, where a run that was killed left its file.
+    let mut last_error = io::Error::from(io::ErrorKind::AlreadyExists);
+    for _ in 0..ATTEMPTS {
+        let number = RandomState::new().build_hasher().finish();
+        let beside = path.with_file_name(format!(".{name}.{number:016x}.tmp"));
+        match OpenOptions::new().write(true).create_new(true).open(&beside) {
+            Ok(file) => return Ok((file, beside)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last_error = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last_error)
 }
 
 fn keep_permissions(path: &Path, file: &File) -> io::Result<()> {
@@ -177,11 +191,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.txt");
         replace(&path, b"first").unwrap();
-        // The place beside it is taken, so there is none to write to.
-        let (_, taken) = beside(&path).unwrap();
-        assert!(replace(&path, b"second").is_err());
-        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
-        fs::remove_file(taken).unwrap();
+        // What a killed run left beside it is in nobody's way.
+        let (_, left) = beside(&path).unwrap();
+        replace(&path, b"second").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "second");
+        fs::remove_file(left).unwrap();
         // A directory has come to be where the file was: it cannot be renamed over.
         let folder_at = folder.path().join("folder");
         fs::create_dir_all(folder_at.join("inside")).unwrap();

@@ -1,7 +1,5 @@
 //! A request to simulate, from arguments to the written result: shared by the commands that simulate.
 
-use rayon::ThreadPoolBuilder;
-
 use super::Failure;
 use super::args::{Format, OutputArgs, SamplingArgs, WriteArgs};
 use super::inputs::{self, Inputs};
@@ -15,6 +13,7 @@ use blastwave::engine::Progress;
 use blastwave::model::{Change, Seconds};
 use blastwave::render::{self, html};
 use blastwave::report::Report;
+use blastwave::threads::start_threads;
 
 /// Upper limit of trials with `--precision`: enough for an interval of 0.1% at any probability.
 const PRECISION_TRIALS_MAX: u64 = 10_000_000;
@@ -164,11 +163,7 @@ impl Runner {
         sampling: &SamplingArgs,
         analysis: impl FnOnce(&dyn Progress) -> T + Send,
     ) -> Result<T, Failure> {
-        let mut threads = ThreadPoolBuilder::new();
-        if let Some(count) = sampling.threads {
-            threads = threads.num_threads(count);
-        }
-        let threads = threads.build().map_err(|error| {
+        let threads = start_threads(sampling.threads).map_err(|error| {
             Failure::usage(format!("cannot start {}", thread_count_in_words(sampling.threads)))
                 .help(error.to_string())
         })?;

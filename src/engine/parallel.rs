@@ -34,6 +34,10 @@ pub(crate) fn each_of<'a, I: Sync, T: Send>(
 }
 
 fn spread(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
+    // In a pool already, its threads take the pieces; else the pool of the whole process does.
+    if rayon::current_thread_index().is_none() {
+        crate::threads::ensure_threads();
+    }
     (0..pieces).into_par_iter().for_each(work);
 }
 

@@ -49,7 +49,7 @@ pub fn files_below(path: &str) -> Vec<String> {
 /// # Errors
 /// It cannot be read.
 pub fn head(path: &str, count: usize) -> Result<Vec<u8>, Box<Diagnostic>> {
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let (file, _) = open(path)?;
     let mut bytes = Vec::new();
     file.take(count as u64).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
     Ok(bytes)
@@ -81,17 +81,29 @@ pub(super) fn bytes(path: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
     if path == "-" {
         return limited(STDIN, io::stdin().lock());
     }
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
-    if metadata.is_dir() {
-        let message = format!("cannot read `{path}`: it is a directory");
-        let problem = Diagnostic::file_error(Code::Unreadable, message);
-        return Err(Box::new(problem.help("name a file in it")));
-    }
-    if metadata.len() > BYTES_MAX {
-        return Err(too_large(path, Some(metadata.len())));
+    let (file, size) = open(path)?;
+    if size > BYTES_MAX {
+        return Err(too_large(path, Some(size)));
     }
     limited(path, file)
+}
+
+/// Opens a regular file and returns it with its size.
+pub(super) fn open(path: &str) -> Result<(File, u64), Box<Diagnostic>> {
+    let refuse = |reason: &str, help: &str| {
+        let message = format!("cannot read `{path}`: {reason}");
+        Err(Box::new(Diagnostic::file_error(Code::Unreadable, message).help(help)))
+    };
+    // Asked before it is opened: to open a pipe waits for whoever writes to it, perhaps for ever.
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    if metadata.is_dir() {
+        return refuse("it is a directory", "name a file in it");
+    }
+    if !metadata.is_file() {
+        return refuse("it is not a regular file", "write `-` and give it on standard input");
+    }
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    Ok((file, metadata.len()))
 }
 
 /// All that a stream gives; a pipe does not tell beforehand how much that is.
@@ -163,6 +175,20 @@ mod tests {
     fn a_directory_is_no_file() {
         let folder = tempfile::tempdir().unwrap();
         assert!(message(folder.path().to_str().unwrap()).ends_with("it is a directory"));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        if made.is_ok_and(|status| status.success()) {
+            let path = pipe.to_str().unwrap();
+            assert!(message(path).ends_with("it is not a regular file"));
+            assert!(head(path, 1).is_err());
+        }
+        assert!(message("/dev/zero").ends_with("it is not a regular file"));
     }
 
     #[test]

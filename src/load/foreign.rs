@@ -11,7 +11,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::offsets::Offsets;
-use super::{Document, Entry, Key, Node, Number, Value, explain, file, text};
+use super::{Document, Entry, Key, Node, Number, Value, explain, file, outline, text};
 use crate::diagnostic::{Code, Diagnostic, Findings, Place, SourceId, Sources};
 
 /// How deeply the values of foreign files may be nested.
@@ -241,6 +241,7 @@ fn documents(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> {
         anchors: Vec::new(),
         written: 0,
         expanded: 0,
+        expanded_bytes: 0,
         documents: Vec::new(),
         problems: Findings::new(PROBLEMS_PER_CODE),
     };
@@ -275,6 +276,7 @@ struct Builder<'a> {
     anchors: Vec<(usize, Option<(Node, usize)>)>,
     written: usize,
     expanded: usize,
+    expanded_bytes: usize,
     documents: Vec<Document>,
     problems: Findings,
 }
@@ -427,6 +429,10 @@ impl Builder<'_> {
                     .label(format!("this makes it {}", self.expanded))
                     .help("write the values out, or generate the file"),
             ));
+        }
+        self.expanded_bytes += outline::text_bytes(node);
+        if self.expanded_bytes > outline::expanded_bytes_max(self.text) {
+            return Err(outline::too_many_bytes(place));
         }
         let node = node.clone();
         if let Some(Open { children: Children::Entries(_, key @ None), .. }) = self.open.last_mut()

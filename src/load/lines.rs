@@ -1,6 +1,5 @@
 //! Lines of a file too large for memory, one after the other.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 
 use super::file::{self, BYTES_MAX, STDIN};
@@ -29,14 +28,9 @@ impl Lines {
         if path == "-" {
             return Ok(Self::new(STDIN, Box::new(BufReader::new(io::stdin())), None));
         }
-        let file = File::open(path).map_err(|error| file::unreadable(path, &error))?;
-        let metadata = file.metadata().map_err(|error| file::unreadable(path, &error))?;
-        if metadata.is_dir() {
-            let message = format!("cannot read `{path}`: it is a directory");
-            return Err(Box::new(Diagnostic::file_error(Code::Unreadable, message)));
-        }
+        let (file, size) = file::open(path)?;
         let reader = BufReader::with_capacity(1 << 20, file);
-        Ok(Self::new(path, Box::new(reader), Some(metadata.len())))
+        Ok(Self::new(path, Box::new(reader), Some(size)))
     }
 
     fn new(name: &str, reader: Box<dyn BufRead>, size: Option<u64>) -> Self {

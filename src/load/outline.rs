@@ -57,6 +57,8 @@ struct Builder<'a> {
     /// How many values are written, and how many came from aliases.
     written: usize,
     expanded: usize,
+    /// How many bytes of text came from aliases.
+    expanded_bytes: usize,
     values_max: usize,
     problems: Findings,
     unreadable: bool,
@@ -66,6 +68,7 @@ struct Builder<'a> {
 struct Anchored {
     node: Node,
     size: usize,
+    bytes: usize,
     height: usize,
 }
 
@@ -92,6 +95,7 @@ impl<'a> Builder<'a> {
             anchored: Vec::new(),
             written: 0,
             expanded: 0,
+            expanded_bytes: 0,
             values_max,
             problems: Findings::new(PROBLEMS_PER_CODE),
             unreadable: false,
@@ -220,7 +224,7 @@ impl<'a> Builder<'a> {
         self.open.push(Open { place, anchor, is_flow, children });
         if anchor != 0 {
             // Known, but not complete: an alias to it from within would never end.
-            self.anchored.push((anchor, Anchored { node: NOTHING, size: 0, height: 0 }));
+            self.anchored.push((anchor, Anchored { node: NOTHING, size: 0, bytes: 0, height: 0 }));
         }
         Ok(())
     }
@@ -255,7 +259,7 @@ impl<'a> Builder<'a> {
             return Err(Self::odd_key(place, "an alias"));
         }
         let known = self.anchored.binary_search_by_key(&anchor, |(known, _)| *known);
-        let Anchored { node, size, height } =
+        let Anchored { node, size, bytes, height } =
             &self.anchored[known.expect("the parser refuses unknown anchors")].1;
         if *size == 0 {
             return Err(Box::new(
@@ -274,6 +278,10 @@ impl<'a> Builder<'a> {
                     .help("write the values out, or generate the file"),
             ));
         }
+        self.expanded_bytes += bytes;
+        if self.expanded_bytes > expanded_bytes_max(self.text) {
+            return Err(too_many_bytes(place));
+        }
         let copy = at_alias(node, place);
         self.add(copy);
         Ok(())
@@ -285,7 +293,8 @@ impl<'a> Builder<'a> {
             return;
         }
         let (size, height) = measure(node);
-        let anchored = Anchored { node: node.clone(), size, height };
+        let bytes = text_bytes(node);
+        let anchored = Anchored { node: node.clone(), size, bytes, height };
         // Numbers of anchors grow, so only one that was opened before is not the last.
         match self.anchored.binary_search_by_key(&anchor, |(known, _)| *known) {
             Ok(index) => self.anchored[index].1 = anchored,
@@ -369,6 +378,34 @@ const NOTHING: Node =
 /// million services too, and fewer than `serde_yaml` refuses.
 fn expanded_max(written: usize) -> usize {
     (100 * written).min(1_000_000 + 2 * written)
+}
+
+/// Returns how many bytes of text may come from aliases: ten times the file, and at least 1 MB. A short
+/// file with a long text behind many aliases would otherwise take gigabytes.
+pub(super) fn expanded_bytes_max(text: &str) -> usize {
+    (10 * text.len()).max(1_000_000)
+}
+
+/// The error for a file whose aliases stand for more text than that.
+pub(super) fn too_many_bytes(place: Place) -> Box<Diagnostic> {
+    Box::new(
+        Diagnostic::error(Code::AliasBomb, "aliases stand for too much text", place)
+            .label("with this it is more than ten times the file")
+            .help("write the values out, or generate the file"),
+    )
+}
+
+/// Returns the bytes of all texts in a tree, keys included.
+pub(super) fn text_bytes(node: &Node) -> usize {
+    match &node.value {
+        Value::Text(text) => text.len(),
+        Value::Number(number) => number.text.len(),
+        Value::Null | Value::Bool(_) => 0,
+        Value::Sequence(items) => items.iter().map(text_bytes).sum(),
+        Value::Mapping(entries) => {
+            entries.iter().map(|entry| entry.key.text.len() + text_bytes(&entry.value)).sum()
+        }
+    }
 }
 
 /// Whether a collection is written in brackets; what the parser gives as its start includes its

@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::{Entry, Node, Number, Value};
 use crate::diagnostic::{Code, Diagnostic, Findings, Place, SourceId};
+use crate::threads::ensure_threads;
 
 /// Larger mappings are read in stretches of about this many bytes: `serde_yaml` keeps all events of
 /// what it reads, at some 150 bytes each, and stretches can be read side by side.
@@ -32,7 +33,13 @@ pub(super) fn fill(
     } else {
         divide(&mut root, whole, text, &mut jobs);
     }
-    let results: Vec<_> = jobs.into_par_iter().map(|job| job.run(text, source)).collect();
+    let run = |job: Job<'_>| job.run(text, source);
+    let results: Vec<_> = if jobs.len() == 1 {
+        jobs.into_iter().map(run).collect()
+    } else {
+        ensure_threads();
+        jobs.into_par_iter().map(run).collect()
+    };
     let failed = results.into_iter().filter_map(Result::err);
     let mut failed = failed.peekable();
     if failed.peek().is_none() {

@@ -177,6 +177,8 @@ fn read_documents(
         }
     };
     let policy = scenario.and_then(|scenario| scenario.policy).map(|policy| policy.path);
+    // It is an input of the question, though only the gate reads it.
+    add_files(&mut paths, policy.as_slice());
     Ok(Documents { topology, cause, policy, paths })
 }
 

@@ -543,3 +543,25 @@ fn an_import_is_written_whole_says_what_it_found_and_can_be_used_at_once() {
     assert_eq!(status("import compose compose.yaml --merge v2.yaml -o new.yaml"), Some(2));
     assert!(!folder.path().join("new.yaml").exists());
 }
+
+#[test]
+fn no_file_that_was_read_is_ever_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies");
+    fs::copy(shipped.join("webshop.yaml"), at("t.yaml")).unwrap();
+    fs::copy(shipped.join("changes/webshop/payments-v4.yaml"), at("c.yaml")).unwrap();
+    let rules = "version: 1\npolicy: p\nrules: [{ name: r, when: 'false', verdict: stop }]\n";
+    fs::write(at("p.yaml"), rules).unwrap();
+    let scenario = "version: 1\nscenario: s\ntopology: t.yaml\nchange: c.yaml\npolicy: p.yaml\n";
+    fs::write(at("s.yaml"), scenario).unwrap();
+    let run = |args: &[&str]| program(folder.path()).args(args).output().unwrap();
+    let base = ["check", "s.yaml", "--trials", "64", "--quiet", "--format", "json"];
+    assert_ne!(run(&[&base[..], &["-o", "base.json"]].concat()).status.code(), Some(2));
+    for input in ["s.yaml", "t.yaml", "c.yaml", "p.yaml", "base.json"] {
+        let before = fs::read(at(input)).unwrap();
+        let output = run(&[&base[..], &["--baseline", "base.json", "-o", input]].concat());
+        assert_eq!(output.status.code(), Some(2), "{input}");
+        assert_eq!(fs::read(at(input)).unwrap(), before, "{input}");
+    }
+}

@@ -335,3 +335,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn aliases_of_a_long_text_are_bounded_by_the_bytes_they_stand_for() {
+    let long = "x".repeat(10_000);
+    let with = |count: usize| format!("a: &a {long}\nb: [{}]\n", vec!["*a"; count].join(", "));
+    assert_eq!(codes(with(200)), [Code::AliasBomb]);
+    assert!(load::parse("few", with(50).into_bytes(), &mut Sources::default()).is_ok());
+    let foreign = |count| {
+        load::parse_foreign("file", with(count).into_bytes(), &mut Sources::default()).is_ok()
+    };
+    assert!(foreign(50) && !foreign(200));
+}

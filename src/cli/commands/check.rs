@@ -102,8 +102,11 @@ pub(crate) enum UnknownArg {
 /// Simulates a change and gives a verdict.
 pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let inputs = inputs::read_with_diff(&args.question, &args.diff)?;
-    let others: Vec<String> =
-        args.gate.policy.iter().chain(&args.diff.changed_files).cloned().collect();
+    let others: Vec<String> = [&args.gate.policy, &args.diff.changed_files, &args.gate.baseline]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
     let output = args.output.to.output.as_deref();
     Output::open(output, &others)?;
     let mut question =

@@ -7,6 +7,7 @@ use cel::parser::{Expression, Parser};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use super::nesting::nesting;
 use super::source_map::SourceMap;
 use super::{Accessor, DEPTH_MAX, Expr, MACROS_MAX, Macro, MacroKind, Node, Operator, TEXT_MAX};
 use crate::diagnostic::{Code, Diagnostic, Place};
@@ -65,26 +66,7 @@ fn size_problem(text: &str) -> Option<(Code, String, String)> {
         let help = format!("a condition has at most {TEXT_MAX} bytes: make several rules of it");
         return Some((Code::RuleTooLarge, message, help));
     }
-    // What nests: brackets, and signs before others. Operators of one level do not.
-    let (mut depth, mut deepest, mut signs) = (0_usize, 0, 0_usize);
-    let mut quote = None;
-    let mut questions = 0;
-    for c in text.chars() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => continue,
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '(' | '[' | '{') => depth += 1,
-            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
-            (None, '!' | '-') => signs += 1,
-            (None, '?') => questions += 1,
-            _ => {}
-        }
-        if c != '!' && c != '-' && !c.is_whitespace() {
-            signs = 0;
-        }
-        deepest = deepest.max(depth + signs).max(questions);
-    }
+    let deepest = nesting(text);
     (deepest > DEPTH_MAX).then(|| {
         let message = format!("this condition is nested {deepest} deep");
         (Code::RuleTooLarge, message, format!("a condition is nested at most {DEPTH_MAX} deep"))

@@ -10,6 +10,7 @@
 //! inside one another; the evaluation counts its steps.
 
 mod check;
+mod nesting;
 mod source_map;
 
 pub(crate) use check::check;
