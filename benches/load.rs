@@ -108,7 +108,7 @@ fn growth(_: &mut Criterion) {
             timed(|| compile(&topology, &common::down(services / 10 * 9), Seconds::ZERO));
         let (tally, run) = timed(|| {
             let simulation = Simulation::counting_failures(&plan, 1, InstructionSet::best());
-            assert_eq!(simulation.engine(), "boolean");
+            assert!(simulation.is_boolean());
             let mut tally = Tally::new(&plan);
             simulation.run(0..512, &mut tally, &Silent);
             tally

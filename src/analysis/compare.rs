@@ -11,6 +11,7 @@ use crate::report::compare::{
     CompareReport, Difference, FlowDifference, LossDifference, OnlyContained, PairReport, SCHEMA,
     SideReport, UnitDifference,
 };
+use crate::report::{self, ComparedKind, Metric};
 use crate::sort::Arrange as _;
 use crate::summary::difference::{Paired, PairedEvent};
 use crate::summary::estimate::proportion;
@@ -37,11 +38,10 @@ const SLACK: f64 = 1e-9;
 
 /// Plays the same trials on every side; there must be at least two.
 ///
-/// Services, flows and calls of equal names are the same thing. `of` says what differs:
-/// `topologies` or `changes`.
+/// Services, flows and calls of equal names are the same thing. `of` says what differs.
 pub fn compare(
     sides: &[Side<'_>],
-    of: &str,
+    of: ComparedKind,
     renames: &[[String; 2]],
     settings: &Settings,
     progress: &dyn Progress,
@@ -51,9 +51,9 @@ pub fn compare(
     let simulations: Vec<_> =
         plans.iter().map(|plan| Simulation::with(plan, settings.seed, settings.engine)).collect();
     let mut tallies: Vec<_> = plans.iter().map(Tally::new).collect();
-    let measure = measure(sides);
+    let metric = metric(sides);
     let mut pairs: Vec<Pair> =
-        sides[1..].iter().map(|side| Pair::new(&sides[0], side, measure)).collect();
+        sides[1..].iter().map(|side| Pair::new(&sides[0], side, metric)).collect();
     let (most, width) = match settings.stop {
         Stop::Trials(trials) => (trials, None),
         Stop::Precision { width, max_trials } => (max_trials, Some(width)),
@@ -111,30 +111,27 @@ pub fn compare(
     CompareReport {
         schema: SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        of: of.to_owned(),
+        of,
         seed: settings.seed,
         trials: done,
         partial: progress.is_cancelled(),
-        measure: measure.to_owned(),
+        metric,
         renames: renames.to_vec(),
         sides: results,
         pairs,
     }
 }
 
-const ORDERS: &str = "orders_lost";
-const SHARE: &str = "failing_share";
-
-fn measure(sides: &[Side<'_>]) -> &'static str {
+fn metric(sides: &[Side<'_>]) -> Metric {
     let counts = |side: &Side<'_>| {
         !side.change.is_moment() && side.topology.flows.iter().any(|flow| flow.rate.is_some())
     };
-    if sides.iter().all(counts) { ORDERS } else { SHARE }
+    if sides.iter().all(counts) { Metric::OrdersLost } else { Metric::FailingShare }
 }
 
 /// What is counted of two sides.
 struct Pair {
-    measure: &'static str,
+    metric: Metric,
     flows: Vec<Flow>,
     services: Vec<Service>,
     calls: Vec<Call>,
@@ -224,7 +221,7 @@ fn calls(topology: &Topology) -> BTreeMap<(String, String, u32), usize> {
 }
 
 impl Pair {
-    fn new(a: &Side<'_>, b: &Side<'_>, measure: &'static str) -> Self {
+    fn new(a: &Side<'_>, b: &Side<'_>, metric: Metric) -> Self {
         let units = |it: &Topology| {
             it.services.len() + it.services.iter().map(|it| it.endpoints.len()).sum::<usize>()
         };
@@ -264,7 +261,7 @@ impl Pair {
             by: [[0; Protection::ALL.len()]; 2],
         };
         Self {
-            measure,
+            metric,
             flows: flows.collect(),
             services: services.collect(),
             calls: names.into_iter().map(call).collect(),
@@ -294,7 +291,7 @@ impl Pair {
                 if let Some(lost) = &mut flow.lost {
                     lost.add(x.lost[trial], y.lost[trial]);
                 }
-                if self.measure == SHARE {
+                if self.metric == Metric::FailingShare {
                     all[0] += x.share[trial] / count;
                     all[1] += y.share[trial] / count;
                 } else if flow.lost.is_some() {
@@ -373,7 +370,7 @@ impl Pair {
             only_in_a: only_in(sides[0].topology, sides[1].topology),
             only_in_b: only_in(sides[1].topology, sides[0].topology),
         };
-        report.verdict = verdict(&report, self.measure);
+        report.verdict = verdict(&report, self.metric);
         report
     }
 
@@ -392,7 +389,7 @@ impl Pair {
                     .iter()
                     .zip(call.by[side])
                     .filter(|(_, count)| *count > 0)
-                    .map(|(guard, count)| (guard.as_str().to_owned(), count as f64 / trials))
+                    .map(|(guard, count)| (report::Protection::from(*guard), count as f64 / trials))
                     .collect(),
             })
             .collect();
@@ -409,12 +406,12 @@ fn only_in(a: &Topology, b: &Topology) -> Vec<String> {
 }
 
 /// The difference in a sentence.
-fn verdict(report: &PairReport, measure: &str) -> String {
+fn verdict(report: &PairReport, metric: Metric) -> String {
     let (a, b) = (&report.a, &report.b);
     if report.identical {
         return format!("{b} is identical to {a}: no trial can differ.");
     }
-    let mut said = losses(report, measure);
+    let mut said = losses(report, metric);
     for (verb, points) in
         [("adds", &report.single_points_gained), ("removes", &report.single_points_lost)]
     {
@@ -430,10 +427,10 @@ fn verdict(report: &PairReport, measure: &str) -> String {
 }
 
 /// How much more or less the second side loses.
-fn losses(report: &PairReport, measure: &str) -> String {
+fn losses(report: &PairReport, metric: Metric) -> String {
     let (a, b, total) = (&report.a, &report.b, &report.total);
     let (fewer, what) =
-        if measure == ORDERS { ("fewer", "orders") } else { ("less", "of its flows") };
+        if metric == Metric::OrdersLost { ("fewer", "orders") } else { ("less", "of its flows") };
     if !total.difference.is_clear() {
         return format!(
             "{b} loses neither more nor {fewer} {what} than {a}, as far as can be told"

@@ -1,15 +1,18 @@
 //! The questions people ask, each a function over the rooms before it. No printing, no files.
 
 pub mod advise;
+mod build_report;
 pub mod compare;
 pub mod diagnose;
 mod exact;
 pub mod explain;
 pub mod gate;
+mod places;
 pub mod rank;
 pub mod replay;
 pub mod simulate;
 mod single_points;
+mod trace_report;
 mod unknowns;
 
 pub use advise::advise;
@@ -17,6 +20,7 @@ pub use compare::compare;
 pub use diagnose::diagnose;
 pub use explain::explain;
 pub use gate::{Assumption, Check, Gate, Limit, MAX_TRIALS, Measure};
+pub use places::add_places;
 pub use rank::rank;
 pub use replay::replay;
-pub use simulate::{Settings, Stop, engine_obstacle, simulate, story};
+pub use simulate::{Settings, Stop, engine_obstacle, simulate, trace_trial};

@@ -13,42 +13,17 @@ use crate::engine::{Choice, Progress};
 use crate::model::topology::{Caller, Dependency, DomainId, NodeRef, Phase, ServiceId};
 use crate::model::{Change, Topology};
 use crate::report::rank::{self, MatrixReport, OriginReport, RankFlow, RankReport, SCHEMA};
+use crate::report::{self, EngineName, OriginKind};
 use crate::sort::Arrange as _;
 use crate::summary::estimate::Z975;
 
 use super::simulate::{Settings, Stop};
 
-/// What breaks in turn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum By {
-    /// Services, with all their endpoints.
-    #[default]
-    Service,
-    /// Endpoints.
-    Endpoint,
-    /// Failure domains.
-    Domain,
-    /// Dependencies as written: their calls fail, whatever they call.
-    Dependency,
-}
-
-impl By {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Service => "service",
-            Self::Endpoint => "endpoint",
-            Self::Domain => "domain",
-            Self::Dependency => "dependency",
-        }
-    }
-}
-
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ranking {
     /// What breaks in turn.
-    pub by: By,
+    pub by: OriginKind,
     /// How; failure domains are always down.
     pub mode: FailureMode,
     /// How many are reported at the most.
@@ -56,7 +31,7 @@ pub struct Ranking {
 }
 
 /// What may break, in the order of the topology.
-pub fn origins(topology: &Topology, by: By) -> usize {
+pub fn origins(topology: &Topology, by: OriginKind) -> usize {
     all(topology, &compile_calm(topology, &Settings::default()), by).len()
 }
 
@@ -130,12 +105,16 @@ pub fn rank(
         schema: SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         topology: topology.name.clone(),
-        by: ranking.by.as_str().to_owned(),
-        mode: ranking.mode.as_str().to_owned(),
+        by: ranking.by,
+        mode: match ranking.mode {
+            FailureMode::Down => report::FailureMode::Down,
+            FailureMode::Slow => report::FailureMode::Slow,
+            FailureMode::Corrupt => report::FailureMode::Corrupt,
+        },
         lasting_s: settings.lasting.get(),
         seed: settings.seed,
         trials: done,
-        engine: if is_boolean { "boolean" } else { "fluid" }.to_owned(),
+        engine: if is_boolean { EngineName::Boolean } else { EngineName::Fluid },
         partial: is_partial,
         thresholds: topology.thresholds.into(),
         services: topology.services.len() as u64,
@@ -164,18 +143,18 @@ fn compile_calm(topology: &Topology, settings: &Settings) -> Plan {
     compile(topology, &Change::certain("nothing", Vec::new()), settings.lasting)
 }
 
-fn all(topology: &Topology, plan: &Plan, by: By) -> Vec<Origin> {
+fn all(topology: &Topology, plan: &Plan, by: OriginKind) -> Vec<Origin> {
     let services = 0..topology.services.len() as u32;
     match by {
-        By::Service => services.map(Origin::Service).collect(),
-        By::Endpoint => services
+        OriginKind::Service => services.map(Origin::Service).collect(),
+        OriginKind::Endpoint => services
             .flat_map(|service| {
                 let nodes = plan.services[service as usize].endpoints.iter();
                 nodes.map(move |node| Origin::Endpoint { service, node: *node })
             })
             .collect(),
-        By::Domain => (0..topology.domains.len() as u32).map(Origin::Domain).collect(),
-        By::Dependency => (topology.written().zip(0..))
+        OriginKind::Domain => (0..topology.domains.len() as u32).map(Origin::Domain).collect(),
+        OriginKind::Dependency => (topology.written().zip(0..))
             .filter(|((_, it), number)| {
                 it.phase == Phase::Serve && plan.dependencies[*number as usize].call != NONE
             })

@@ -4,9 +4,11 @@ use crate::compile::{Plan, compile};
 use crate::engine::exact::Limits;
 use crate::engine::{Choice, Progress, Simulation, Tally, boolean};
 use crate::model::{Change, Seconds, Topology};
-use crate::report::{Context, Report, StoryReport, story};
+use crate::report::{EngineName, Report, TrialTrace};
 use crate::summary::{self, Summary, summarize};
 
+use super::build_report::{Context, build_report};
+use super::trace_report::trace_report;
 use super::{exact, unknowns};
 
 /// How to simulate.
@@ -88,31 +90,36 @@ pub fn simulate(
     add_exact(topology, &plan, &mut report);
     report.partial = is_partial;
     report.unknowns = unknowns::find(topology, change, settings, &summary, unknowns::REPORTED);
-    report.stories = stories(topology, change, &simulation, &tally);
+    report.example_trials = example_trials(topology, change, &simulation, &tally);
     report
 }
 
 /// One trial, step by step.
-pub fn story(topology: &Topology, change: &Change, settings: &Settings, trial: u64) -> StoryReport {
+pub fn trace_trial(
+    topology: &Topology,
+    change: &Change,
+    settings: &Settings,
+    trial: u64,
+) -> TrialTrace {
     let plan = compile(topology, change, settings.lasting);
     let simulation = Simulation::with(&plan, settings.seed, settings.engine);
     let targets: Vec<_> = change.targets.iter().map(|target| target.on).collect();
-    story::tell(topology, &targets, &simulation.trace(trial), trial, "as asked for")
+    trace_report(topology, &targets, &simulation.trace(trial), trial, "as asked for")
 }
 
 /// The median trial and a 1-in-20 trial.
-pub(super) fn stories<'a>(
+pub(super) fn example_trials<'a>(
     topology: &Topology,
     change: &Change,
     simulation: &'a Simulation<'a>,
     tally: &Tally,
-) -> Vec<StoryReport> {
+) -> Vec<TrialTrace> {
     let targets: Vec<_> = change.targets.iter().map(|target| target.on).collect();
     [("median", 0.5), ("1 in 20", 0.95)]
         .into_iter()
         .filter_map(|(label, q)| {
             let trial = tally.trial_at(q)?;
-            Some(story::tell(topology, &targets, &simulation.trace(trial), trial, label))
+            Some(trace_report(topology, &targets, &simulation.trace(trial), trial, label))
         })
         .collect()
 }
@@ -131,9 +138,9 @@ pub(super) fn report(
         is_certain: settings.is_certain,
         lasting: settings.lasting,
         seed: settings.seed,
-        engine: simulation.engine(),
+        engine: EngineName::of(simulation),
     };
-    Report::new(&context, summary)
+    build_report(&context, summary)
 }
 
 /// Adds exact values where they are cheap.

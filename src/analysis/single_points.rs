@@ -3,9 +3,10 @@
 use crate::engine::Silent;
 use crate::model::{Seconds, Share, Topology};
 use crate::report::compare::SinglePoint;
+use crate::report::{ComponentKind, OriginKind};
 use crate::sort::Arrange as _;
 
-use super::rank::{By, Ranking, rank};
+use super::rank::{Ranking, rank};
 use super::simulate::{Settings, Stop};
 use super::unknowns::dependencies_mut;
 
@@ -16,16 +17,21 @@ use super::unknowns::dependencies_mut;
 pub(super) fn find(topology: &Topology, lasting: Seconds) -> Vec<SinglePoint> {
     let bare = without_chance(topology);
     let settings = Settings { stop: Stop::Trials(1), lasting, ..Settings::default() };
-    let of = |by: By| {
+    let of = |by: OriginKind| {
         let found = rank(&bare, Ranking { by, ..Ranking::default() }, &settings, &Silent);
         let points = found.origins.into_iter().filter(|it| !it.single_point_of.is_empty());
         points.map(move |it| SinglePoint {
             name: it.name,
-            kind: by.as_str().to_owned(),
+            kind: if by == OriginKind::Domain {
+                ComponentKind::Domain
+            } else {
+                ComponentKind::Service
+            },
             flows: it.single_point_of,
         })
     };
-    let mut found: Vec<SinglePoint> = of(By::Service).chain(of(By::Domain)).collect();
+    let mut found: Vec<SinglePoint> =
+        of(OriginKind::Service).chain(of(OriginKind::Domain)).collect();
     found.arrange_by(|a, b| a.name.cmp(&b.name));
     found
 }

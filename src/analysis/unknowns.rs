@@ -6,6 +6,7 @@ use crate::model::change::TargetRef;
 use crate::model::topology::{Caller, Dependency, Fallback, Phase, Timeout};
 use crate::model::{Change, Seconds, Share, Topology};
 use crate::report::Unknown;
+use crate::report::{Metric, UnknownKind};
 use crate::sort::Arrange as _;
 use crate::summary::{Summary, summarize};
 
@@ -46,14 +47,12 @@ pub(super) fn find(
     found.truncate(most);
     let found =
         question.differences(found.into_iter().map(|(candidate, _)| candidate).collect(), MEASURED);
-    let (stated, name) = result(summary, topology);
+    let (stated, metric) = result(summary, topology);
     let unknown = |(candidate, difference): (Candidate, f64)| {
         let (caller, dependency, what) = candidate.names(topology);
         let other = (stated + difference).max(0.0);
         let (best, worst) = (stated.min(other), stated.max(other));
-        let what = what.to_owned();
-        let measure = name.to_owned();
-        Unknown { caller, dependency, what, best, worst, measure, place: None }
+        Unknown { caller, dependency, what, best, worst, metric, place: None }
     };
     found.into_iter().map(unknown).collect()
 }
@@ -85,16 +84,16 @@ impl Candidate {
     }
 
     /// The caller or service, the dependency, and what is not stated.
-    fn names(self, topology: &Topology) -> (String, String, &'static str) {
+    fn names(self, topology: &Topology) -> (String, String, UnknownKind) {
         match self {
             Self::Guard(index, what) => {
                 let (caller, written) =
                     topology.written().nth(index).expect("candidates are dependencies as written");
                 let dependency = topology.dependency_name(written);
-                (topology.caller_name(caller), dependency, what.as_str())
+                (topology.caller_name(caller), dependency, what.code())
             }
             Self::Capacity(service) => {
-                (topology.services[service].name.clone(), String::new(), "capacity")
+                (topology.services[service].name.clone(), String::new(), UnknownKind::Capacity)
             }
         }
     }
@@ -146,10 +145,10 @@ enum What {
 }
 
 impl What {
-    fn as_str(self) -> &'static str {
+    fn code(self) -> UnknownKind {
         match self {
-            Self::Timeout => "timeout",
-            Self::Fallback => "fallback",
+            Self::Timeout => UnknownKind::Timeout,
+            Self::Fallback => UnknownKind::Fallback,
         }
     }
 }
@@ -203,13 +202,13 @@ fn candidates(topology: &Topology, summary: &Summary) -> Vec<(usize, What)> {
 }
 
 /// Orders lost on average, or else the failing share over all flows.
-fn result(summary: &Summary, topology: &Topology) -> (f64, &'static str) {
+fn result(summary: &Summary, topology: &Topology) -> (f64, Metric) {
     if let Some(total) = &summary.total {
-        return (total.lost.mean, "orders_lost");
+        return (total.lost.mean, Metric::OrdersLost);
     }
     let flows = &summary.units[summary.units.len() - topology.flows.len()..];
     let mean = flows.iter().map(|flow| flow.failing_share).sum::<f64>() / flows.len().max(1) as f64;
-    (mean, "failing_share")
+    (mean, Metric::FailingShare)
 }
 
 /// Every dependency as written, in the order of [`Topology::written`].

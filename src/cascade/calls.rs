@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::Topology;
 use crate::model::topology::{Caller, Dependency, Phase, Service};
+use crate::report::Protection;
 use crate::report::{DependencyReport, Report};
 use crate::sort::Gather as _;
 
@@ -15,7 +16,7 @@ pub(super) struct CallOutcome {
     /// In which it propagated to the caller.
     pub(super) passed: f64,
     /// In which a protection held, by protection.
-    pub(super) held: BTreeMap<String, f64>,
+    pub(super) held: BTreeMap<Protection, f64>,
 }
 
 impl CallOutcome {
@@ -53,10 +54,10 @@ pub(super) fn call_outcomes(
             }
             let key = (target.service.0 as usize, node.service.0 as usize);
             let outcome = outcomes.entry(key).or_default();
-            outcome.exposed = outcome.exposed.max(found.tried);
+            outcome.exposed = outcome.exposed.max(found.exposed);
             outcome.passed = outcome.passed.max(found.passed);
             for (guard, share) in &found.contained {
-                let held = outcome.held.entry(guard.clone()).or_default();
+                let held = outcome.held.entry(*guard).or_default();
                 *held = held.max(*share);
             }
         }

@@ -6,6 +6,7 @@ use super::calls::{CallOutcome, call_outcomes, flows_by_service, service_calls};
 use crate::model::Topology;
 use crate::model::topology::{DomainId, Service};
 use crate::report::cascade::{BoxState, CascadeBox, CascadeEdge, EdgeKind, GuardShare};
+use crate::report::{FailureMode, Protection, TimelineMode};
 use crate::report::{Interval, Report, UnitReport};
 use crate::sort::{Arrange as _, Gather as _};
 
@@ -115,7 +116,7 @@ impl<'a> CascadeGraph<'a> {
     fn first_failed_s(&self, node: Node) -> f64 {
         match node {
             Node::Domain(_) => 0.0,
-            Node::Service(_) if self.report.course.kind != "time" => 0.0,
+            Node::Service(_) if self.report.timeline.mode == TimelineMode::Snapshot => 0.0,
             Node::Service(index) => {
                 self.units[index].first_failed_s.map_or(f64::INFINITY, |first| first.p50)
             }
@@ -315,7 +316,7 @@ impl<'a> CascadeGraph<'a> {
         for target in &self.report.targets {
             let origin = origin_node(self.topology, &target.name);
             let Some(from @ Node::Service(index)) = origin else { continue };
-            if target.modes.contains_key("surge") {
+            if target.modes.contains_key(&FailureMode::Surge) {
                 let calls = service_calls(&self.topology.services[index]);
                 for called in calls.flat_map(|call| &call.on) {
                     let to = Node::Service(called.service.0 as usize);
@@ -361,9 +362,9 @@ fn plain_edge(from: usize, to: usize, kind: EdgeKind, passed: f64) -> CascadeEdg
 }
 
 /// Returns protections, strongest first.
-fn guard_shares(held: &BTreeMap<String, f64>) -> Vec<GuardShare> {
+fn guard_shares(held: &BTreeMap<Protection, f64>) -> Vec<GuardShare> {
     let share_of =
-        |(guard, share): (&String, &f64)| GuardShare { guard: guard.clone(), share: *share };
+        |(guard, share): (&Protection, &f64)| GuardShare { guard: *guard, share: *share };
     let mut shares: Vec<GuardShare> = held.iter().map(share_of).collect();
     shares.arrange_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.guard.cmp(&b.guard)));
     shares

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 
 use crate::model::Topology;
 use crate::report::cascade::{CASCADE_SCHEMA, CascadeFlow, CascadeReport};
+use crate::report::{FailureMode, TimelineMode};
 use crate::report::{Report, UnitReport};
 use graph::{CascadeGraph, Node};
 
@@ -73,7 +74,7 @@ pub fn cascade_report(
         mode: common_mode(report),
         seed: report.seed,
         trials: report.trials,
-        has_time: report.course.kind == "time",
+        has_time: report.timeline.mode == TimelineMode::Rollout,
         threshold,
         threshold_asked: (threshold > filter.threshold).then_some(filter.threshold),
         edges: graph.edges(&shown, threshold),
@@ -108,10 +109,10 @@ fn fitting_threshold(graph: &CascadeGraph<'_>, filter: &CascadeFilter) -> (f64, 
 }
 
 /// Returns the mode in which every target breaks, if it is the same one.
-pub fn common_mode(report: &Report) -> Option<String> {
+pub fn common_mode(report: &Report) -> Option<FailureMode> {
     let mut modes = report.targets.iter().flat_map(|target| target.modes.keys());
     let first = modes.next()?;
-    modes.all(|mode| mode == first).then(|| first.clone())
+    modes.all(|mode| mode == first).then_some(*first)
 }
 
 fn cascade_flow(flow: &UnitReport) -> CascadeFlow {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::calls::flows_by_service;
 use crate::model::Topology;
+use crate::report::TimelineMode;
 use crate::report::page::{PageCall, PageService};
 use crate::report::{PageReport, Report, UnitReport};
 use crate::sort::Gather as _;
@@ -31,7 +32,7 @@ pub fn page_report(topology: &Topology, report: &Report) -> PageReport {
         let mut flows: Vec<usize> =
             names.iter().filter_map(|name| flow_ids.get(name.as_str()).copied()).collect();
         flows.sort_unstable();
-        let first = unit.first_failed_s.filter(|_| report.course.kind == "time");
+        let first = unit.first_failed_s.filter(|_| report.timeline.mode == TimelineMode::Rollout);
         PageService {
             name: unit.name.clone(),
             failed: unit.failed.exact.unwrap_or(unit.failed.p),
@@ -45,7 +46,7 @@ pub fn page_report(topology: &Topology, report: &Report) -> PageReport {
     let services: Vec<PageService> = report.services.iter().map(page_service).collect();
     let last = services.iter().filter_map(|service| service.first_s.last().copied());
     let until_s = last.fold(0.0, f64::max) * TIME_MARGIN;
-    let exposed = report.dependencies.iter().filter(|call| call.tried > 0.0);
+    let exposed = report.dependencies.iter().filter(|call| call.exposed > 0.0);
     let calls = exposed.map(|call| PageCall {
         caller: call.caller.clone(),
         dependency: call.dependency.clone(),

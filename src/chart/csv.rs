@@ -2,6 +2,7 @@
 
 use super::losses::curve;
 use super::timeline::Unable;
+use crate::report::TimelineMode;
 use crate::report::{CascadeReport, Report, Spread};
 
 /// The boxes and links of a cascade.
@@ -41,7 +42,7 @@ pub fn cascade_csv(cascade: &CascadeReport) -> String {
         let passed = edge.passed.to_string();
         let none = (String::new(), String::new());
         let held: Vec<(String, String)> =
-            edge.held.iter().map(|it| (it.guard.clone(), it.share.to_string())).collect();
+            edge.held.iter().map(|it| (it.guard.to_string(), it.share.to_string())).collect();
         for (guard, share) in if held.is_empty() { vec![none] } else { held } {
             let kind = edge.kind.code();
             table.row(&[kind, from, to, "", "", "", "", "", "", "", &passed, &guard, &share]);
@@ -68,7 +69,7 @@ pub fn cascade_csv(cascade: &CascadeReport) -> String {
 /// # Errors
 /// Where there is no time.
 pub fn timeline_csv(report: &Report, cascade: &CascadeReport) -> Result<String, Unable> {
-    if report.course.kind != "time" {
+    if report.timeline.mode == TimelineMode::Snapshot {
         return Err(Unable::Moment);
     }
     let mut table = Table::new(&[
@@ -83,12 +84,12 @@ pub fn timeline_csv(report: &Report, cascade: &CascadeReport) -> Result<String, 
         "p95_s",
         "failed_for_p50_s",
     ]);
-    let course = &report.course;
+    let course = &report.timeline;
     let events = [
         ("first_loss", course.impact_s),
         ("noticed", course.detected_s),
         ("cause_ends", course.ended_s),
-        ("over", course.over_s),
+        ("over", course.resolved_s),
     ];
     for (name, spread) in events {
         if let Some(spread) = spread {

@@ -13,7 +13,7 @@ const STRING: &str = "a string takes all text";
 
 /// The cascade in the DOT language.
 pub fn cascade_dot(cascade: &CascadeReport) -> String {
-    let title = cause(&cascade.targets, cascade.mode.as_deref(), &cascade.change);
+    let title = cause(&cascade.targets, cascade.mode, &cascade.change);
     let label = quoted(&format!("{title}\n{}", provenance(cascade.trials, cascade.seed)));
     let mut text = format!(
         "digraph blastwave {{\n  graph [rankdir=LR, labelloc=t, label={label}, fontname=\"DejaVu Sans\", nodesep=0.25, ranksep=0.9]\n  \

@@ -7,7 +7,9 @@ use super::palette::Palette;
 use super::svg::{Svg, Type, escaped, number};
 use super::{Size, Style, Theme};
 use crate::prose::format;
+use crate::prose::terms;
 use crate::report::CascadeReport;
+use crate::report::FailureMode;
 
 /// The room around everything.
 pub(super) const MARGIN: f64 = 18.0;
@@ -148,23 +150,12 @@ pub(super) fn services_left_out(cascade: &CascadeReport) -> Vec<String> {
 }
 
 /// `If payments goes down`.
-pub(super) fn cause(targets: &[String], mode: Option<&str>, change: &str) -> String {
+pub(super) fn cause(targets: &[String], mode: Option<FailureMode>, change: &str) -> String {
     let is_few = (1..=3).contains(&targets.len());
     let Some(mode) = mode.filter(|_| is_few) else {
         return format!("If {change} breaks");
     };
-    let is_one = targets.len() == 1;
-    let verb = match (mode, is_one) {
-        ("down", true) => "goes down",
-        ("down", false) => "go down",
-        ("slow", true) => "hangs",
-        ("slow", false) => "hang",
-        ("corrupt", true) => "gives wrong answers",
-        ("corrupt", false) => "give wrong answers",
-        ("surge", true) => "floods what it calls",
-        ("surge", false) => "flood what they call",
-        (_, true) => "breaks",
-        (_, false) => "break",
-    };
+    let [one, many] = terms::mode_verbs(Some(mode));
+    let verb = if targets.len() == 1 { one } else { many };
     format!("If {} {verb}", format::list(targets, "and", 3))
 }

@@ -10,6 +10,7 @@ use super::timeline::Unable;
 use super::{Size, Style};
 use crate::cascade::common_mode;
 use crate::prose::format;
+use crate::report::HistogramScale;
 use crate::report::{Report, TotalReport};
 use crate::sort::Arrange as _;
 use crate::summary::estimate::{Z975, wilson};
@@ -41,7 +42,7 @@ pub fn draw_losses(report: &Report, style: &Style<'_>) -> Result<String, Unable>
         height: if style.size == Size::Doc { 300.0 } else { 380.0 },
         x: scale(total, width - left - MARGIN - 8.0),
     };
-    plot.grid(&mut sheet, histogram.scale == "linear");
+    plot.grid(&mut sheet, histogram.scale == HistogramScale::Linear);
     plot.bars(&mut sheet, total);
     let points = curve(report, total);
     plot.curve(&mut sheet, &points);
@@ -54,7 +55,7 @@ pub fn draw_losses(report: &Report, style: &Style<'_>) -> Result<String, Unable>
 
 fn title(report: &Report, total: &TotalReport) -> String {
     let targets: Vec<String> = report.targets.iter().map(|it| it.name.clone()).collect();
-    let cause = cause(&targets, common_mode(report).as_deref(), &report.change);
+    let cause = cause(&targets, common_mode(report), &report.change);
     let lost = &total.orders_lost;
     let orders = |value: f64| format::digits(value, 3);
     if lost.p50 > 0.0 {
@@ -95,7 +96,7 @@ fn scale(total: &TotalReport, length: f64) -> Scale {
     // A little more than the bars, so that the tail beyond 1 in 100 shows.
     let max = lost.max.min(last * 1.25).max(lost.p99);
     match histogram {
-        Some(it) if it.scale != "linear" => {
+        Some(it) if it.scale != HistogramScale::Linear => {
             let bend = it.ends.first().copied().unwrap_or(max);
             Scale::bent(length, lost.max.max(last), bend)
         }

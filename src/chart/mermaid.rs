@@ -12,8 +12,10 @@ use super::palette::Palette;
 use super::shapes::StateLook as _;
 use super::timeline::Unable;
 use crate::prose::format;
+use crate::prose::terms;
 use crate::report::cascade::{BoxState, EdgeKind};
 use crate::report::{CascadeReport, ObservedReport, Report};
+use crate::report::{ComponentState, TimelineMode};
 
 /// At most so many boxes.
 pub const BOXES_MAX: usize = 60;
@@ -46,7 +48,7 @@ fn limited(what: &'static str, count: usize, limit: usize) -> Result<(), TooLarg
 /// Where it is too large to be drawn.
 pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
     limited("boxes", cascade.boxes.len(), BOXES_MAX)?;
-    let title = cause(&cascade.targets, cascade.mode.as_deref(), &cascade.change);
+    let title = cause(&cascade.targets, cascade.mode, &cascade.change);
     let note = provenance(cascade.trials, cascade.seed);
     let mut text = format!(
         "---\ntitle: \"{}\"\nconfig:\n  layout: dagre\n  theme: base\n  look: classic\n  themeVariables:\n    \
@@ -93,7 +95,7 @@ pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
             count += 1;
         }
         if let Some(guard) = edge.strongest_guard(cascade.threshold) {
-            let said = format!("{} held {}", label(&guard.guard), percent(guard.share));
+            let said = format!("{} held {}", terms::protection(guard.guard), percent(guard.share));
             writeln!(text, "  n{} -.-x|\"{said}\"| n{}", edge.from, edge.to).expect(STRING);
             held.push(count.to_string());
             count += 1;
@@ -138,7 +140,7 @@ pub fn timeline_gantt(
     cascade: &CascadeReport,
     observed: Option<&ObservedReport>,
 ) -> Result<Result<String, TooLarge>, Unable> {
-    if report.course.kind != "time" {
+    if report.timeline.mode == TimelineMode::Snapshot {
         return Err(Unable::Moment);
     }
     let rows: Vec<_> = cascade.boxes.iter().filter(|it| it.first_failed_s.is_some()).collect();
@@ -149,7 +151,7 @@ pub fn timeline_gantt(
     if let Err(error) = limited("services", rows.len() + seen.lines().count(), BOXES_MAX) {
         return Ok(Err(error));
     }
-    let title = cause(&cascade.targets, cascade.mode.as_deref(), &cascade.change);
+    let title = cause(&cascade.targets, cascade.mode, &cascade.change);
     let note = provenance(cascade.trials, cascade.seed);
     let mut text = format!(
         "---\nconfig:\n  theme: base\n  look: classic\n  themeVariables:\n    critBkgColor: \"{}\"\n    \
@@ -170,9 +172,12 @@ pub fn timeline_gantt(
             lanes.push(lane);
         }
     }
-    let course = &report.course;
-    let milestones =
-        [("noticed", course.detected_s), ("cause ends", course.ended_s), ("over", course.over_s)];
+    let course = &report.timeline;
+    let milestones = [
+        ("noticed", course.detected_s),
+        ("cause ends", course.ended_s),
+        ("over", course.resolved_s),
+    ];
     if milestones.iter().any(|(_, spread)| spread.is_some()) {
         let of = if seen.is_empty() { "the change" } else { "the change (simulated)" };
         writeln!(text, "  section {of}").expect(STRING);
@@ -211,11 +216,13 @@ pub fn timeline_gantt(
 fn observations(observed: &ObservedReport) -> String {
     let mut text = String::new();
     for it in &observed.observed {
-        let Some(from) = it.from_s.filter(|_| it.state != "unaffected") else { continue };
+        let Some(from) = it.from_s.filter(|_| it.state != ComponentState::Unaffected) else {
+            continue;
+        };
         let (name, state, at) = (task(&it.name), &it.state, clock(from));
         match it.until_s.filter(|until| *until > from) {
             Some(until) => {
-                let tag = if it.state == "failed" { "crit" } else { "active" };
+                let tag = if it.state == ComponentState::Failed { "crit" } else { "active" };
                 writeln!(text, "  {name} {state} :{tag}, {at}, {}", clock(until))
             }
             None => writeln!(text, "  {name} {state} :milestone, {at}, 0ms"),
@@ -250,9 +257,11 @@ fn axis(
     cascade: &CascadeReport,
     observed: Option<&ObservedReport>,
 ) -> &'static str {
-    let course = &report.course;
-    let ends =
-        [course.detected_s, course.ended_s, course.over_s].into_iter().flatten().map(|it| it.p50);
+    let course = &report.timeline;
+    let ends = [course.detected_s, course.ended_s, course.resolved_s]
+        .into_iter()
+        .flatten()
+        .map(|it| it.p50);
     let seen = observed.into_iter().flat_map(|it| {
         let all = it.observed.iter().flat_map(|it| [it.from_s, it.until_s]);
         all.chain([it.detected_s, it.mitigated_s]).flatten()

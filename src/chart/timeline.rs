@@ -16,7 +16,8 @@ use crate::cascade::common_mode;
 use crate::prose::format;
 use crate::report::cascade::BoxState;
 use crate::report::observed::Observation;
-use crate::report::{CascadeReport, CourseReport, ObservedReport, Report, Spread, UnitReport};
+use crate::report::{CascadeReport, ObservedReport, Report, Spread, TimelineReport, UnitReport};
+use crate::report::{ComponentState, TimelineMode};
 use crate::sort::Arrange as _;
 
 /// Why a picture cannot be drawn.
@@ -64,7 +65,7 @@ pub fn draw_timeline(
     observed: Option<&ObservedReport>,
     style: &Style<'_>,
 ) -> Result<String, Unable> {
-    if report.course.kind != "time" {
+    if report.timeline.mode == TimelineMode::Snapshot {
         return Err(Unable::Moment);
     }
     let lanes = rows(report, cascade, lanes, observed);
@@ -93,11 +94,11 @@ pub fn draw_timeline(
 }
 
 fn title(report: &Report, cascade: &CascadeReport, observed: Option<&ObservedReport>) -> String {
-    let cause = cause(&cascade.targets, common_mode(report).as_deref(), &cascade.change);
-    let course = &report.course;
+    let cause = cause(&cascade.targets, common_mode(report), &cascade.change);
+    let course = &report.timeline;
     let noticed =
         course.detected_s.map(|it| format!("it is noticed after {}", format::duration(it.p50)));
-    let over = course.over_s.map(|it| format!("over after {}", format::duration(it.p50)));
+    let over = course.resolved_s.map(|it| format!("over after {}", format::duration(it.p50)));
     let said: Vec<String> = [noticed, over].into_iter().flatten().collect();
     let what = if said.is_empty() {
         "nobody notices and nothing is lost".to_owned()
@@ -174,7 +175,7 @@ fn rows(
     let drawn = |name: &str| cascade.boxes.iter().any(|it| it.name == name);
     for it in report.services.iter().filter(|it| !drawn(&it.name)) {
         let observed = seen(&it.name, false);
-        if observed.iter().any(|it| it.state != "unaffected") {
+        if observed.iter().any(|it| it.state != ComponentState::Unaffected) {
             let lane = match lanes {
                 Lanes::Team => it.team.clone().unwrap_or_else(|| "no team".to_owned()),
                 Lanes::Zone => "no zone".to_owned(),
@@ -265,8 +266,8 @@ impl Chart {
         let shares = sheet.measure("fails 100%", sheet.letters.small, Weight::Regular) + 8.0;
         let left = MARGIN + 34.0 + names + 10.0 + shares + 14.0;
         let length = sheet.width - MARGIN - left - 92.0;
-        let course = &report.course;
-        let spreads = [course.impact_s, course.detected_s, course.ended_s, course.over_s];
+        let course = &report.timeline;
+        let spreads = [course.impact_s, course.detected_s, course.ended_s, course.resolved_s];
         let ends = spreads.into_iter().flatten().map(|it| it.p90);
         let lasting = rows().filter_map(|row| Some(row.first?.p50 + row.lasted?.p50));
         let firsts = rows().filter_map(|row| Some(row.first?.p90));
@@ -304,24 +305,27 @@ impl Chart {
         let body = Svg::new(sheet.style.theme);
         let above = std::mem::replace(&mut sheet.svg, body);
         sheet.top = top;
-        self.course(sheet, &report.course, observed);
+        self.course(sheet, &report.timeline, observed);
         for lane in lanes {
             self.lane(sheet, lane);
         }
         let bottom = sheet.top;
         let body = std::mem::replace(&mut sheet.svg, above);
-        Self::lanes_behind(sheet, lanes, top, &report.course);
+        Self::lanes_behind(sheet, lanes, top, &report.timeline);
         self.grid(sheet, top, bottom);
         sheet.svg.append(&body);
         sheet.top = bottom + 6.0;
     }
 
-    fn course_rows(course: &CourseReport) -> usize {
-        [course.impact_s, course.detected_s, course.ended_s, course.over_s].iter().flatten().count()
+    fn course_rows(course: &TimelineReport) -> usize {
+        [course.impact_s, course.detected_s, course.ended_s, course.resolved_s]
+            .iter()
+            .flatten()
+            .count()
     }
 
     /// The pale boxes that hold the lines of a lane together.
-    fn lanes_behind(sheet: &mut Sheet<'_>, lanes: &[Lane], top: f64, course: &CourseReport) {
+    fn lanes_behind(sheet: &mut Sheet<'_>, lanes: &[Lane], top: f64, course: &TimelineReport) {
         let width = sheet.width - 2.0 * MARGIN;
         let counts = std::iter::once(Self::course_rows(course))
             .chain(lanes.iter().map(|lane| lane.rows.len()));
@@ -358,7 +362,7 @@ impl Chart {
     fn course(
         &self,
         sheet: &mut Sheet<'_>,
-        course: &CourseReport,
+        course: &TimelineReport,
         observed: Option<&ObservedReport>,
     ) {
         let seen = |of: fn(&ObservedReport) -> Option<f64>| observed.and_then(of);
@@ -366,7 +370,7 @@ impl Chart {
             ("orders first lost", course.impact_s, None),
             ("noticed", course.detected_s, seen(|it| it.detected_s)),
             ("cause ends (rollback)", course.ended_s, seen(|it| it.mitigated_s)),
-            ("no more orders lost", course.over_s, None),
+            ("no more orders lost", course.resolved_s, None),
         ];
         if Self::course_rows(course) == 0 {
             return;
@@ -396,7 +400,7 @@ impl Chart {
             );
             say(sheet, &format!("+{}", format::duration(spread.p50)), x.max(self.x(spread.p90)), y);
             if let Some(time) = observed {
-                self.diamond(sheet, time, y, "failed");
+                self.diamond(sheet, time, y, ComponentState::Failed);
             }
             sheet.top += ROW;
         }
@@ -404,7 +408,7 @@ impl Chart {
     }
 
     /// From when on which share has the change.
-    fn stages(&self, sheet: &mut Sheet<'_>, course: &CourseReport) {
+    fn stages(&self, sheet: &mut Sheet<'_>, course: &TimelineReport) {
         let letters = sheet.letters;
         let y = sheet.top + letters.small + 3.0;
         let (mut start, mut free) = (0.0, self.left);
@@ -492,7 +496,7 @@ impl Chart {
                     (Point { x: self.x(from), y: y + 6.0 }, Point { x: self.x(until), y: y + 6.0 });
                 sheet.svg.line(a, b, Line::new(Palette::Text, 1.4).dashed("4 3"));
             }
-            self.diamond(sheet, from, y, &it.state);
+            self.diamond(sheet, from, y, it.state);
         }
     }
 
@@ -517,8 +521,9 @@ impl Chart {
         );
     }
 
-    fn diamond(&self, sheet: &mut Sheet<'_>, time: f64, y: f64, state: &str) {
-        diamond(&mut sheet.svg, Point { x: self.x(time), y }, state == "degraded");
+    fn diamond(&self, sheet: &mut Sheet<'_>, time: f64, y: f64, state: ComponentState) {
+        let is_dashed = state == ComponentState::Degraded;
+        diamond(&mut sheet.svg, Point { x: self.x(time), y }, is_dashed);
     }
 }
 

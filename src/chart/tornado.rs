@@ -13,6 +13,7 @@ use super::timeline::Unable;
 use crate::prose::format;
 use crate::report::ExplainReport;
 use crate::report::explain::ProtectionReport;
+use crate::report::{Metric, Protection};
 use crate::sort::Arrange as _;
 
 /// At most so many bars.
@@ -65,12 +66,12 @@ pub fn draw_tornado(explained: &ExplainReport, style: &Style<'_>) -> Result<Stri
 /// The numbers of a tornado.
 pub fn tornado_csv(explained: &ExplainReport) -> String {
     let all = bars(explained);
-    let measure = if all.has_orders { "orders_lost" } else { "failing_share" };
-    let mut table = Table::new(&["where", "what", "kind", "less", "more", "measure"]);
+    let metric = if all.has_orders { Metric::OrdersLost } else { Metric::FailingShare };
+    let mut table = Table::new(&["where", "what", "kind", "less", "more", "metric"]);
     for bar in &all.bars {
         let kind = if bar.is_unknown { "unknown" } else { "protection" };
         let (less, more) = (bar.less.to_string(), bar.more.to_string());
-        table.row(&[&bar.place, &bar.what, kind, &less, &more, measure]);
+        table.row(&[&bar.place, &bar.what, kind, &less, &more, metric.as_str()]);
     }
     table.text
 }
@@ -80,10 +81,10 @@ fn bars(explained: &ExplainReport) -> Bars {
     let means: Vec<f64> = lost.map(|lost| lost.mean).collect();
     let has_orders = !means.is_empty();
     let base = has_orders.then(|| means.iter().sum::<f64>());
-    let measure = if has_orders { "orders_lost" } else { "failing_share" };
+    let metric = if has_orders { Metric::OrdersLost } else { Metric::FailingShare };
     let mut bars = Vec::new();
     let mut unclear = 0;
-    for it in explained.containment.iter().filter(|it| it.measure == measure) {
+    for it in explained.containment.iter().filter(|it| it.metric == metric) {
         let Some(saved) = it.saved else { continue };
         let is_clear = saved.low.unwrap_or(saved.value) > 0.0;
         if is_clear {
@@ -98,7 +99,7 @@ fn bars(explained: &ExplainReport) -> Bars {
             unclear += 1;
         }
     }
-    for it in explained.unknowns.iter().filter(|it| it.measure == measure) {
+    for it in explained.unknowns.iter().filter(|it| it.metric == metric) {
         let base = base.unwrap_or(it.best);
         // The two are sums of the same trials as the base: what differs by less is rounding.
         let noise = 1e-9 * base.abs().max(it.worst.abs());
@@ -120,7 +121,7 @@ fn bars(explained: &ExplainReport) -> Bars {
 }
 
 fn protection(it: &ProtectionReport) -> String {
-    if it.protection == "soft" {
+    if it.protection == Protection::Soft {
         "made hard".to_owned()
     } else {
         format!("without {}", it.protection)

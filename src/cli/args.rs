@@ -14,8 +14,8 @@ use blastwave::model::{Seconds, Share};
 /// Simulate what fails, for how long and at what cost when a planned change breaks
 ///
 /// A topology says which services call which, and which order flows run over them. A change says
-/// what is about to be shipped, and how it may break. Blastwave plays the change breaking in many
-/// possible worlds, and counts what fails.
+/// what is about to be shipped, and how it may break. Blastwave simulates many rollouts in
+/// which the change breaks, and counts what fails.
 #[derive(Debug, Parser)]
 #[command(
     name = "blastwave",
@@ -80,11 +80,11 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::commands::import::EXAMPLES)
     )]
     Import(super::commands::import::ImportArgs),
-    /// Let everything break in turn, and order it by what it takes with it
+    /// Fail every service, one at a time, and rank them by their impact
     ///
-    /// Every service (or endpoint, failure domain or dependency) breaks alone, for certain and
-    /// wholly. What fails anyway is not charged to it. What alone takes a flow down in every world is
-    /// named as a single point of failure.
+    /// Fails each service (or endpoint, failure domain or dependency) on its own, with certainty and at
+    /// full severity. Failures that would have occurred anyway are not attributed to it. One that fails a
+    /// flow in every trial is a single point of failure.
     #[command(
         after_help = super::commands::rank::EXAMPLES,
         after_long_help = with_exit_statuses(super::commands::rank::EXAMPLES)
@@ -92,8 +92,8 @@ pub(crate) enum Command {
     Rank(super::commands::rank::RankArgs),
     /// Try protections, and order them by what they save
     ///
-    /// One at a time, then together, all in the same worlds. What cannot be told from noise is not
-    /// recommended.
+    /// Simulates them one at a time, then together, with the same random draws. Savings that cannot be
+    /// distinguished from noise are not recommended.
     #[command(
         override_usage = "blastwave advise TOPOLOGY (--change FILE | --break TARGET[:MODE]...) [OPTIONS]",
         after_help = super::commands::advise::EXAMPLES,
@@ -102,8 +102,8 @@ pub(crate) enum Command {
     Advise(super::commands::advise::AdviseArgs),
     /// Compare architectures, or plans, under the same trials
     ///
-    /// The same worlds are played on every topology, or with every change, so that only what differs
-    /// between them shows.
+    /// Simulates the same trials on every topology, or with every change, so that only their
+    /// differences show.
     #[command(
         override_usage = "blastwave compare TOPOLOGY TOPOLOGY... (--change FILE | --break TARGET[:MODE]...) [OPTIONS]\n       blastwave compare TOPOLOGY --changes FILE FILE... [OPTIONS]",
         after_help = super::commands::compare::EXAMPLES,
@@ -112,8 +112,9 @@ pub(crate) enum Command {
     Compare(super::commands::compare::CompareArgs),
     /// Say what may have broken, given what is seen to fail
     ///
-    /// Every component breaks in every mode, and is as likely as what is then simulated agrees with
-    /// what is seen. What to look at next is what would tell most.
+    /// Simulates every component failing in every mode and ranks them by how well the result matches the
+    /// observations. Also suggests which observation would best discriminate between the remaining
+    /// candidates.
     #[command(
         override_usage = "blastwave diagnose TOPOLOGY --observed FILE [OPTIONS]\n       blastwave diagnose --incident FILE [OPTIONS]\n       blastwave diagnose --score FILE... [OPTIONS]",
         after_help = super::commands::diagnose::EXAMPLES,
@@ -280,7 +281,7 @@ pub(crate) struct MomentArgs {
 /// Limits that the change must hold.
 #[derive(Debug, Args)]
 pub(crate) struct LimitArgs {
-    /// Stop if a flow fails in more than this share of worlds; can be repeated
+    /// Stop if a flow fails in more than this share of simulations; can be repeated
     #[arg(
         long,
         value_name = "FLOW=SHARE",
@@ -312,7 +313,7 @@ pub(crate) enum FailOn {
 /// How many trials, and how.
 #[derive(Debug, Args)]
 pub(crate) struct SamplingArgs {
-    /// How many possible worlds to simulate: `20000`, `20k`, `1M` [default: 10000; `check` starts with 1000]
+    /// How many trials to simulate: `20000`, `20k`, `1M` [default: 10000; `check` starts with 1000]
     #[arg(
         long,
         value_name = "N",
@@ -331,7 +332,7 @@ pub(crate) struct SamplingArgs {
     )]
     pub(crate) precision: Option<Share>,
 
-    /// Draw other worlds: equal seeds give equal results, on every machine
+    /// Use other random draws: equal seeds give equal results, on every machine
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Trials")]
     pub(crate) seed: u64,
 
@@ -339,7 +340,7 @@ pub(crate) struct SamplingArgs {
     #[arg(long, value_name = "N", value_parser = values::threads, help_heading = "Trials")]
     pub(crate) threads: Option<usize>,
 
-    /// Use this engine: `boolean` counts 512 worlds at a time where every share is 0 or 1
+    /// Use this engine: `boolean` counts 512 trials at a time where every share is 0 or 1
     #[arg(long, value_name = "ENGINE", default_value = "auto", help_heading = "Trials")]
     pub(crate) engine: EngineOf,
 
@@ -536,7 +537,7 @@ Examples:
     blastwave check shop.yaml --change v4.yaml --policy policy.yaml --now 2026-12-18T16:00:00+01:00
   Two changes in one window, compared with the last release:
     blastwave check shop.yaml --change v4.yaml --change search.yaml --baseline last.json
-  Ship only if placing orders fails in at most 5% of worlds, and loses 2,000 orders on average:
+  Ship only if placing orders fails in at most 5% of simulations, and loses 2,000 orders on average:
     blastwave check shop.yaml --change v4.yaml --max-failed place-order=5% --max-lost place-order=2000
   What a pull request touches, by the `paths` of the services:
     blastwave check shop.yaml --git-range origin/main...HEAD --ignore-files 'docs/**'

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
+use blastwave::render::without_commands;
 
 use super::args::{ColorWhen, ConsoleArgs};
 
@@ -93,6 +94,7 @@ impl Terminal {
     /// Writes to standard error. If even that is closed, there is nobody left to tell.
     pub(crate) fn message(self, text: &str) {
         let choice = if self.colors_messages() { ColorChoice::Always } else { ColorChoice::Never };
+        let text = without_commands(text);
         let mut stream = AutoStream::new(io::stderr().lock(), choice);
         drop(stream.write_all(text.as_bytes()).and_then(|()| stream.flush()));
     }

@@ -115,12 +115,9 @@ impl<'a> Simulation<'a> {
         Self { engine, seed, ramp_steps: fluid::RAMP_STEPS, plan }
     }
 
-    /// The name of the engine.
-    pub fn engine(&self) -> &'static str {
-        match self.engine {
-            Engine::Fluid(_) => "fluid",
-            Engine::Boolean(_) => "boolean",
-        }
+    /// Returns whether the Boolean engine runs it; otherwise the fluid engine does.
+    pub fn is_boolean(&self) -> bool {
+        matches!(self.engine, Engine::Boolean(_))
     }
 
     /// One trial, moment by moment.

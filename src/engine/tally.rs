@@ -55,22 +55,6 @@ impl Protection {
         Self::CallProbability,
         Self::Propagation,
     ];
-
-    /// The word for it in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Redundancy => "redundancy",
-            Self::Retry => "retry",
-            Self::Cache => "cache",
-            Self::Buffer => "buffer",
-            Self::Fallback => "fallback",
-            Self::Soft => "soft",
-            Self::Timeout => "timeout",
-            Self::Validation => "validation",
-            Self::CallProbability => "rarity",
-            Self::Propagation => "luck",
-        }
-    }
 }
 
 /// Binary digits kept of the times of units: to 0.1%, since there may be many units.

@@ -4,6 +4,7 @@ use super::explanation::Section;
 use super::format;
 use super::simulation::Wording;
 use crate::report::AdviseReport;
+use crate::report::Metric;
 use crate::report::advise::{AdviceReport, UntilReport};
 use crate::report::compare::Difference;
 
@@ -11,7 +12,7 @@ use crate::report::compare::Difference;
 const LINES: usize = 8;
 
 /// What helps most, and what all of it saves.
-pub(crate) fn essence(report: &AdviseReport, wording: &Wording) -> Vec<String> {
+pub(crate) fn headline(report: &AdviseReport, wording: &Wording) -> Vec<String> {
     let mut said: Vec<String> = report.until.iter().map(|until| verdict(until, report)).collect();
     let Some(first) = report.together.first() else {
         said.push("Nothing that was tried saves anything that can be told from noise.".to_owned());
@@ -67,7 +68,8 @@ fn verdict(until: &UntilReport, report: &AdviseReport) -> String {
 
 /// The advice, section by section.
 pub(crate) fn sections(report: &AdviseReport, wording: &Wording) -> Vec<Section> {
-    let noun = if report.measure == "orders_lost" { "orders saved" } else { "failing share saved" };
+    let noun =
+        if report.metric == Metric::OrdersLost { "orders saved" } else { "failing share saved" };
     let per = if report.costs.is_some() { "per cost" } else { "per step" };
     let lines = |all: &[AdviceReport]| all.iter().map(|it| line(it, report, wording)).collect();
     let until = report.until.as_ref();
@@ -110,7 +112,7 @@ pub(crate) fn sections(report: &AdviseReport, wording: &Wording) -> Vec<Section>
     };
     let noise = Section {
         title: "Within noise".to_owned(),
-        remark: "tried, and not told from no saving at all".to_owned(),
+        remark: "simulated, but not distinguishable from no saving".to_owned(),
         lines: report.noise.iter().map(|it| (wording.name)(&it.what)).collect(),
     };
     let assumed = Section {
@@ -139,8 +141,8 @@ pub(crate) fn footer(report: &AdviseReport) -> String {
 }
 
 fn line(it: &AdviceReport, report: &AdviseReport, wording: &Wording) -> String {
-    let show = |value: f64| match report.measure.as_str() {
-        "orders_lost" => format::digits(value, 3),
+    let show = |value: f64| match report.metric {
+        Metric::OrdersLost => format::digits(value, 3),
         _ if value < 0.0 => format!("-{}", format::percent(-value)),
         _ => format::percent(value),
     };

@@ -12,7 +12,7 @@ use crate::report::compare::{
 const LINES: usize = 8;
 
 /// The verdict of every pair.
-pub(crate) fn essence(report: &CompareReport, wording: &Wording) -> Vec<String> {
+pub(crate) fn headline(report: &CompareReport, wording: &Wording) -> Vec<String> {
     report.pairs.iter().map(|pair| (wording.name)(&pair.verdict)).collect()
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn sections(report: &CompareReport, wording: &Wording) -> Vec<Section
         let [a, b] = [&pair.a, &pair.b].map(|name| (wording.name)(name));
         let only = |name: &str, held: &[OnlyContained]| Section {
             title: format!("Only {name} contains"),
-            remark: "as a share of worlds".to_owned(),
+            remark: "as a share of simulations".to_owned(),
             lines: held.iter().take(LINES).map(|it| contained(it, wording)).collect(),
         };
         [
@@ -41,8 +41,8 @@ pub(crate) fn sections(report: &CompareReport, wording: &Wording) -> Vec<Section
 pub(crate) fn footer(report: &CompareReport) -> String {
     let trials = format::plural(usize::try_from(report.trials).unwrap_or(usize::MAX), "trial");
     format!(
-        "The same {trials} (worlds) on each side, seed {}, blastwave {}: simulated, not measured. \
-         Intervals are 95%, from differences within each world.",
+        "The same {trials} on each side, seed {}, blastwave {}: simulated, not measured. \
+         Intervals are 95%, from differences within each trial.",
         report.seed, report.tool_version
     )
 }
@@ -60,7 +60,7 @@ fn flows(pair: &PairReport, report: &CompareReport, title: &str, wording: &Wordi
         });
         let by = points(&flow.failed);
         format!(
-            "{}: fails in {a} {} {b} of worlds ({by}){lost}",
+            "{}: fails in {a} {} {b} of simulations ({by}){lost}",
             (wording.name)(&flow.name),
             wording.arrow
         )
@@ -85,7 +85,7 @@ fn losses(lost: &LossDifference, sides: [&str; 2], wording: &Wording) -> String 
         format!("{} to {}", signed(of.low), signed(of.high))
     };
     format!(
-        "{} {} {} ({change}); {} loses more in {} of worlds, {} in {}",
+        "{} {} {} ({change}); {} loses more in {} of simulations, {} in {}",
         format::digits(lost.a, 3),
         wording.arrow,
         format::digits(lost.b, 3),

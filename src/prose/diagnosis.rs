@@ -11,7 +11,7 @@ use crate::report::diagnosis::{
 const LINES: usize = 8;
 
 /// What is most likely to have broken.
-pub(crate) fn essence(report: &DiagnosisReport, wording: &Wording) -> Vec<String> {
+pub(crate) fn headline(report: &DiagnosisReport, wording: &Wording) -> Vec<String> {
     let Some(first) = report.candidates.first() else {
         return vec!["There is nothing that may have broken.".to_owned()];
     };
@@ -49,7 +49,7 @@ pub(crate) fn sections(report: &DiagnosisReport, wording: &Wording) -> Vec<Secti
     };
     let look = Section {
         title: "Look at this next".to_owned(),
-        remark: "what is expected to tell most".to_owned(),
+        remark: "the most informative observations first".to_owned(),
         lines: report.look_at.iter().map(|it| look(it, wording)).collect(),
     };
     let assumed = Section {
@@ -124,7 +124,7 @@ pub(crate) fn footer(report: &DiagnosisReport) -> String {
 }
 
 /// How often what set incidents off is found.
-pub(crate) fn score_essence(report: &DiagnosisScoreReport) -> Vec<String> {
+pub(crate) fn score_headline(report: &DiagnosisScoreReport) -> Vec<String> {
     vec![format!(
         "What set it off is among the first three in {} of {} incidents that count (first in {}); by \
          chance in {:.1}.",

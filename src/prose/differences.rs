@@ -42,7 +42,7 @@ fn interaction(flow: &InteractionReport, changes: &[String], wording: &Wording) 
     let joint = format!(
         "{} by all of them, {} if they only coincided",
         format::percent(flow.together.p),
-        format::percent(flow.apart)
+        format::percent(flow.independent)
     );
     let lost = flow.orders_lost_together.filter(|_| !flow.orders_lost_alone.is_empty());
     let lost = lost.map_or_else(String::new, |all| {

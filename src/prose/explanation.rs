@@ -2,10 +2,12 @@
 
 use super::format;
 use super::simulation::Wording;
+use super::terms;
 use crate::report::ExplainReport;
 use crate::report::explain::{
     CutEventReport, CutSetsReport, FlowExplained, ImportanceReport, PathReport, ProtectionReport,
 };
+use crate::report::{CutEventKind, EventScope, FailureOrigin, Metric, PartKind};
 
 /// How many lines a section has at the most.
 const LINES: usize = 8;
@@ -28,14 +30,14 @@ pub(crate) fn sections(report: &ExplainReport, wording: &Wording) -> Vec<Section
 }
 
 /// How likely each flow fails.
-pub(crate) fn essence(report: &ExplainReport, wording: &Wording) -> Vec<String> {
+pub(crate) fn headline(report: &ExplainReport, wording: &Wording) -> Vec<String> {
     let mut said: Vec<String> = report
         .flows
         .iter()
         .map(|flow| {
             let (name, failed) = ((wording.name)(&flow.unit.name), &flow.unit.failed);
             let certainty = format::interval(failed, wording.dash());
-            format!("{name} fails in {} of worlds ({certainty}).", format::estimate(failed))
+            format!("{name} fails in {} of simulations ({certainty}).", format::estimate(failed))
         })
         .collect();
     if let Some(reason) = &report.exact.reason {
@@ -48,7 +50,7 @@ pub(crate) fn essence(report: &ExplainReport, wording: &Wording) -> Vec<String> 
 pub(crate) fn footer(report: &ExplainReport) -> String {
     let trials = format::plural(usize::try_from(report.trials).unwrap_or(usize::MAX), "trial");
     format!(
-        "{trials} (worlds), seed {}, {} engine, blastwave {}: simulated, not measured.",
+        "{trials}, seed {}, {} engine, blastwave {}: simulated, not measured.",
         report.seed, report.engine, report.tool_version
     )
 }
@@ -77,17 +79,18 @@ fn of_flow(flow: &FlowExplained, wording: &Wording) -> Vec<Section> {
             flow.importance.len(),
         ),
     });
-    let through: Vec<&PathReport> = flow.paths.iter().filter(|it| it.held_by.is_none()).collect();
-    let held: Vec<&PathReport> = flow.paths.iter().filter(|it| it.held_by.is_some()).collect();
+    let through: Vec<&PathReport> =
+        flow.paths.iter().filter(|it| it.contained_by.is_none()).collect();
+    let held: Vec<&PathReport> = flow.paths.iter().filter(|it| it.contained_by.is_some()).collect();
     let more = if flow.paths_incomplete { "; not all were followed" } else { "" };
-    let remark = format!("as a share of worlds; several may be open at once{more}");
+    let remark = format!("as a share of simulations; several may be open at once{more}");
     sections.push(Section {
-        title: format!("Ways that failure took to {name}"),
+        title: format!("Paths by which failure reached {name}"),
         remark: remark.clone(),
         lines: capped(through.iter().map(|it| path(it, wording)), through.len()),
     });
     sections.push(Section {
-        title: format!("Ways to {name} on which failure was held"),
+        title: format!("Paths to {name} on which failure was contained"),
         remark,
         lines: capped(held.iter().map(|it| path(it, wording)), held.len()),
     });
@@ -124,7 +127,7 @@ fn cuts(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
             format::plural(usize::try_from(of.count).unwrap_or(usize::MAX), "smallest set")
         ),
     };
-    if of.events == "structural" {
+    if of.events == EventScope::Structural {
         remark.push_str(", with services and domains however unlikely");
     }
     if let Some(reason) = &of.simplified {
@@ -153,11 +156,12 @@ fn cuts(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
 }
 
 fn event(it: &CutEventReport, wording: &Wording) -> String {
-    let name = part(&it.kind, &it.name, wording);
-    match (it.kind.as_str(), it.mode.as_deref()) {
-        ("dependency", _) => format!("failure passes {name}"),
-        ("fallback", _) => format!("no fallback at {name}"),
-        ("replica", _) => format!("replica {name}"),
+    let is_call = matches!(it.kind, CutEventKind::Dependency | CutEventKind::Fallback);
+    let name = part(is_call, &it.name, wording);
+    match (it.kind, it.mode) {
+        (CutEventKind::Dependency, _) => format!("failure passes {name}"),
+        (CutEventKind::Fallback, _) => format!("no fallback at {name}"),
+        (CutEventKind::Replica, _) => format!("replica {name}"),
         // Only what the change breaks has a mode; without one it is down for its own reasons.
         (_, Some(mode)) => format!("change to {name} ({mode})"),
         _ => name,
@@ -165,22 +169,23 @@ fn event(it: &CutEventReport, wording: &Wording) -> String {
 }
 
 /// A name; of a dependency both ends.
-fn part(kind: &str, name: &str, wording: &Wording) -> String {
-    match (kind, name.split_once('>')) {
-        ("dependency" | "fallback", Some((caller, on))) => wording.call(caller, on),
-        _ => (wording.name)(name),
+fn part(is_call: bool, name: &str, wording: &Wording) -> String {
+    match name.split_once('>').filter(|_| is_call) {
+        Some((caller, on)) => wording.call(caller, on),
+        None => (wording.name)(name),
     }
 }
 
 fn importance(it: &ImportanceReport, wording: &Wording) -> String {
-    let name = part(&it.kind, &it.name, wording);
-    let what = match it.kind.as_str() {
-        "dependency" => "call ",
-        "fallback" => "fallback of ",
-        "replicas" => "replicas of ",
-        "domain" => "domain ",
-        "target" => "change to ",
-        _ => "",
+    let is_call = matches!(it.kind, PartKind::Dependency | PartKind::Fallback);
+    let name = part(is_call, &it.name, wording);
+    let what = match it.kind {
+        PartKind::Dependency => "call ",
+        PartKind::Fallback => "fallback of ",
+        PartKind::Replicas => "replicas of ",
+        PartKind::Domain => "domain ",
+        PartKind::Target => "change to ",
+        PartKind::Service | PartKind::Endpoint => "",
     };
     let birnbaum = &it.birnbaum;
     let interval = match (birnbaum.low, birnbaum.high) {
@@ -208,12 +213,14 @@ fn signed(share: f64) -> String {
 fn path(it: &PathReport, wording: &Wording) -> String {
     let names: Vec<String> = it.through.iter().map(|name| (wording.name)(name)).collect();
     let way = names.join(&format!(" {} ", wording.arrow));
-    let origin = match it.origin.as_str() {
-        "background" => ", down for its own reasons",
-        "overload" => ", overloaded",
-        _ => "",
+    let origin = match it.origin {
+        FailureOrigin::Background => ", down for its own reasons",
+        FailureOrigin::Overload => ", overloaded",
+        FailureOrigin::Target => "",
     };
-    let held = it.held_by.as_ref().map_or_else(String::new, |by| format!(", held there by {by}"));
+    let held = it
+        .contained_by
+        .map_or_else(String::new, |by| format!(", contained there: {}", terms::protection(by)));
     format!("{} {way}{origin}{held}", format::percent(it.share))
 }
 
@@ -223,7 +230,7 @@ fn protections(report: &ExplainReport, wording: &Wording) -> Section {
         title: "What protections did".to_owned(),
         remark: format!(
             "and what would be lost more without each, with the same draws{}",
-            left_out(report.containment_left_out, "protection", "that held")
+            left_out(report.containment_left_out, "protection", "that contained failure")
         ),
         lines: capped(lines, report.containment.len()),
     }
@@ -236,9 +243,9 @@ fn protection(it: &ProtectionReport, wording: &Wording) -> String {
         let high = saved.high.unwrap_or(saved.value);
         let dash = wording.dash();
         let is_noise = low <= 0.0 && high >= 0.0;
-        match (is_noise, it.measure.as_str()) {
+        match (is_noise, it.metric) {
             (true, _) => ", saved nothing that shows".to_owned(),
-            (_, "orders_lost") => {
+            (_, Metric::OrdersLost) => {
                 let [value, low, high] = [saved.value, low, high].map(format::rough);
                 format!(", saved {value} orders on average ({low}{dash}{high})")
             }
@@ -249,11 +256,11 @@ fn protection(it: &ProtectionReport, wording: &Wording) -> String {
         }
     });
     format!(
-        "{} at {call}: held {} of {}, passed {}{saved}",
+        "{} at {call}: contained {} of {}, propagated {}{saved}",
         it.protection,
-        format::percent(it.held),
-        format::percent(it.tried),
-        format::percent(it.leaked)
+        format::percent(it.contained),
+        format::percent(it.exposed),
+        format::percent(it.passed)
     )
 }
 

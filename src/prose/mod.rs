@@ -6,6 +6,8 @@ pub(crate) mod advice;
 pub(crate) mod comparison;
 pub(crate) mod diagnosis;
 pub(crate) mod differences;
+pub(crate) mod escape;
 pub(crate) mod explanation;
 pub(crate) mod format;
 pub(crate) mod simulation;
+pub(crate) mod terms;

@@ -1,8 +1,10 @@
 //! What a report says, in sentences: shared by everything that is read by people.
 
 use super::format;
+use super::terms;
+use crate::report::{Decision, Metric, RoutingMode, RuleOutcome};
 use crate::report::{
-    CourseReport, DependencyReport, Interval, Quantiles, Report, StoryReport, TargetReport,
+    DependencyReport, Interval, Quantiles, Report, TargetReport, TimelineReport, TrialTrace,
     UnitReport, Unknown, Verdict,
 };
 use crate::sort::Arrange as _;
@@ -41,8 +43,8 @@ impl Wording {
 
 /// Whether a verdict asks for caution only because something could not be told.
 pub(crate) fn is_open(verdict: &Verdict) -> bool {
-    let fired = verdict.rules.iter().any(|rule| rule.outcome == "fired");
-    verdict.decision == "caution" && verdict.undecided && !fired
+    let fired = verdict.rules.iter().any(|rule| rule.outcome == RuleOutcome::Fired);
+    verdict.decision == Decision::Caution && verdict.undecided && !fired
 }
 
 /// Whether that is still to be said, since the first reason does not.
@@ -52,7 +54,7 @@ pub(crate) fn is_silently_open(verdict: &Verdict) -> bool {
 }
 
 /// What happens, in one sentence or two: the worst flow, what it costs, and how many more are hit.
-pub(crate) fn essence(report: &Report, wording: &Wording) -> String {
+pub(crate) fn headline(report: &Report, wording: &Wording) -> String {
     let cause = cause(report, wording);
     let Some(flow) = headline_flow(&report.flows) else {
         let failing = report.services.iter().filter(|it| it.failed.p >= HIT).count();
@@ -66,14 +68,14 @@ pub(crate) fn essence(report: &Report, wording: &Wording) -> String {
             return format!("{cause}, no flow fails and none is degraded.");
         }
         (failed, _) if failed <= 0.0 => {
-            format!("no flow fails, but {name} is degraded {}", often(&flow.degraded))
+            format!("no flow fails, but {name} is degraded {}", frequency(&flow.degraded))
         }
         (failed, degraded) if failed < 0.05 && degraded >= 0.5 => format!(
             "{name} is degraded {} (and fails in {})",
-            often(&flow.degraded),
+            frequency(&flow.degraded),
             format::estimate(&flow.failed)
         ),
-        _ => format!("{name} fails {}", often(&flow.failed)),
+        _ => format!("{name} fails {}", frequency(&flow.failed)),
     };
     let costs = lost.map_or_else(String::new, |lost| format!(" and loses {}", orders(lost)));
     let mut sentences = vec![format!("{cause}, {what}{costs}.")];
@@ -91,11 +93,11 @@ fn headline_flow(flows: &[UnitReport]) -> Option<&UnitReport> {
     flows.iter().find(is_hit).or(flows.first())
 }
 
-fn often(estimate: &Interval) -> String {
+fn frequency(estimate: &Interval) -> String {
     if estimate.exact.unwrap_or(estimate.p) >= 1.0 {
-        return "in every world".to_owned();
+        return "in every simulation".to_owned();
     }
-    format!("in {} of worlds", format::estimate(estimate))
+    format!("in {} of simulations", format::estimate(estimate))
 }
 
 /// `5,100 orders on average (1 in 20: 14,000 or more)`.
@@ -161,7 +163,7 @@ fn cause(report: &Report, wording: &Wording) -> String {
         let verb = verb(targets, targets.len() == 1);
         format!("{} {verb}", wording.names(&names, "and"))
     };
-    match report.course.lasting_s {
+    match report.timeline.lasting_s {
         Some(lasting) if lasting > 0.0 => {
             format!("{} after {what}", format::duration(lasting))
         }
@@ -178,13 +180,7 @@ fn verb(targets: &[TargetReport], is_one: bool) -> &'static str {
     };
     let mode = targets.first().and_then(mode_of);
     let is_common = targets.iter().all(|target| mode_of(target) == mode);
-    let (one, many) = match mode.as_deref().filter(|_| is_common) {
-        Some("down") => ("goes down", "go down"),
-        Some("slow") => ("hangs", "hang"),
-        Some("corrupt") => ("gives wrong answers", "give wrong answers"),
-        Some("surge") => ("floods what it calls", "flood what they call"),
-        _ => ("breaks", "break"),
-    };
+    let [one, many] = terms::mode_verbs(mode.filter(|_| is_common));
     if is_one { one } else { many }
 }
 
@@ -222,20 +218,20 @@ pub(crate) fn alarms(report: &Report, wording: &Wording) -> Vec<(&'static str, S
         (
             "Metastable",
             &report.metastable,
-            "stays overloaded after the cause is gone, in some worlds.",
-            "stay overloaded after the cause is gone, in some worlds.",
+            "stays overloaded after the cause is gone, in some simulations.",
+            "stay overloaded after the cause is gone, in some simulations.",
         ),
         (
             "Never recovers",
             &report.never_recovers,
-            "does not come back without help, in some worlds.",
-            "do not come back without help, in some worlds.",
+            "does not recover without help, in some simulations.",
+            "do not recover without help, in some simulations.",
         ),
         (
             "Unsettled",
             &report.unsettled,
-            "swings between states in some worlds: do not trust its figures.",
-            "swing between states in some worlds: do not trust their figures.",
+            "does not settle in some simulations: do not trust its figures.",
+            "do not settle in some simulations: do not trust their figures.",
         ),
     ];
     alarms
@@ -289,7 +285,7 @@ fn trials(report: &Report) -> String {
 /// A dependency at which something was contained, strongest guard first.
 pub(crate) struct Held<'a> {
     pub(crate) at: &'a DependencyReport,
-    /// `fallback held 56%, retry 5%`.
+    /// `fallback contained 56%, retry 5%`.
     pub(crate) guards: String,
 }
 
@@ -304,11 +300,14 @@ pub(crate) fn held(report: &Report) -> Vec<Held<'_>> {
 }
 
 fn guards(at: &DependencyReport) -> String {
-    let mut guards: Vec<(&String, f64)> =
-        at.contained.iter().map(|(guard, share)| (guard, *share)).collect();
+    let mut guards: Vec<(&str, f64)> = at
+        .contained
+        .iter()
+        .map(|(protection, share)| (terms::protection(*protection), *share))
+        .collect();
     guards.arrange_by(|a, b| b.1.total_cmp(&a.1));
     let shown = guards.iter().enumerate().map(|(index, (guard, share))| {
-        let verb = if index == 0 { " held" } else { "" };
+        let verb = if index == 0 { " contained" } else { "" };
         format!("{guard}{verb} {}", format::percent(*share))
     });
     shown.collect::<Vec<_>>().join(", ")
@@ -339,7 +338,7 @@ pub(crate) fn unknown(of: &Unknown, wording: &Wording) -> String {
         wording.call(&of.caller, &of.dependency)
     };
     let what = &of.what;
-    let range = if of.measure == "orders_lost" {
+    let range = if of.metric == Metric::OrdersLost {
         let (best, worst) = (format::digits(of.best, 3), format::digits(of.worst, 3));
         format!("{best} to {worst} orders lost on average")
     } else {
@@ -349,22 +348,10 @@ pub(crate) fn unknown(of: &Unknown, wording: &Wording) -> String {
     format!("{subject} has no stated {what}: {range}")
 }
 
-/// Who noticed, most often first: `an alert in 71% of worlds, a gate in 25%`.
-pub(crate) fn noticed(course: &CourseReport) -> Option<String> {
-    let mut by: Vec<(&str, f64)> = course
-        .detected_by
-        .iter()
-        .map(|(who, share)| {
-            let who = match who.as_str() {
-                "gate" => "a gate",
-                "alert" => "an alert",
-                "wrong_answers" => "wrong answers",
-                "nobody" => "nobody",
-                other => other,
-            };
-            (who, *share)
-        })
-        .collect();
+/// Who noticed, most often first: `an alert 71%, a gate 25%`.
+pub(crate) fn noticed(course: &TimelineReport) -> Option<String> {
+    let mut by: Vec<(&str, f64)> =
+        course.detected_by.iter().map(|(who, share)| (terms::detector(*who), *share)).collect();
     by.arrange_by(|a, b| b.1.total_cmp(&a.1));
     let shown: Vec<String> = by
         .into_iter()
@@ -377,7 +364,7 @@ pub(crate) fn noticed(course: &CourseReport) -> Option<String> {
 }
 
 /// The rollout as it was simulated: `canary: 1% for 10 min → 25% for 20 min → 100%`.
-pub(crate) fn rollout(course: &CourseReport, wording: &Wording) -> Option<String> {
+pub(crate) fn rollout(course: &TimelineReport, wording: &Wording) -> Option<String> {
     let stages: Vec<String> = course
         .stages
         .iter()
@@ -397,8 +384,8 @@ pub(crate) fn rollout(course: &CourseReport, wording: &Wording) -> Option<String
         }
         all => all.join(&format!(" {} ", wording.arrow)),
     };
-    let routing = course.routing.as_deref().filter(|routing| *routing == "sticky");
-    let sticky = routing.map_or("", |_| ", users stay where they are");
+    let is_sticky = course.routing == Some(RoutingMode::Sticky);
+    let sticky = if is_sticky { ", users stay where they are" } else { "" };
     let strategy = course.strategy.as_ref().map_or_else(String::new, |it| format!("{it}: "));
     Some(format!("{strategy}{shown}{sticky}"))
 }
@@ -427,7 +414,7 @@ pub(crate) fn worth(report: &Report, wording: &Wording) -> Vec<String> {
 
 /// A trial in one sentence: `payments hangs; noticed after 16 min with 25% rolled out; last loss
 /// after 1 h 40 min: 390 orders lost`.
-pub(crate) fn trial(trial: &StoryReport, wording: &Wording) -> String {
+pub(crate) fn trial(trial: &TrialTrace, wording: &Wording) -> String {
     let causes: Vec<String> = trial.causes.iter().map(|cause| (wording.name)(cause)).collect();
     let first =
         trial.steps.iter().find(|step| step.events.iter().any(|it| trial.causes.contains(it)));
@@ -462,7 +449,7 @@ pub(crate) fn footer(report: &Report) -> String {
     let (failed, degraded) =
         (format::stated(thresholds.failed), format::stated(thresholds.degraded));
     format!(
-        "{} (worlds), seed {seed}, {engine} engine, blastwave {tool_version}: simulated, not measured. Fails: \
+        "{}, seed {seed}, {engine} engine, blastwave {tool_version}: simulated, not measured. Fails: \
          {failed} of requests or more; degraded: {degraded}.",
         trials(report)
     )

@@ -13,7 +13,8 @@ pub fn advice(report: &AdviseReport) -> String {
         [("alone", &report.alone[..]), ("together", &report.together), ("until", until)]
     {
         for (rank, it) in rows.iter().enumerate() {
-            let quoted = [list, &(rank + 1).to_string(), &it.kind, &it.at, &it.what].map(quoted);
+            let quoted =
+                [list, &(rank + 1).to_string(), it.kind.as_str(), &it.at, &it.what].map(quoted);
             let (saved, per) = (&it.saved, &it.saved_per_cost);
             let numbers = [
                 it.cost,
@@ -31,7 +32,8 @@ pub fn advice(report: &AdviseReport) -> String {
         }
     }
     for (rank, it) in report.noise.iter().enumerate() {
-        let cells = ["noise", &(rank + 1).to_string(), &it.kind, &it.at, &it.what].map(quoted);
+        let cells =
+            ["noise", &(rank + 1).to_string(), it.kind.as_str(), &it.at, &it.what].map(quoted);
         text.push_str(&format!("{},,,,,,,,,,\n", cells.join(",")));
     }
     text

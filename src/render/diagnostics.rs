@@ -6,6 +6,7 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet};
 
 use crate::diagnostic::{Diagnostic, Label, Place, Severity, SourceId, Sources};
+use crate::prose::escape;
 
 /// How the text is dressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +35,8 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, style: Style) -> St
     }
     out.push_str(&summary(diagnostics));
     out.push('\n');
-    out
+    // The lines of a file are shown as they are, and a runner reads them too.
+    escape::without_commands(&out)
 }
 
 /// How many of each: `3 errors, 1 warning`.

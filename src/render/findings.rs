@@ -2,6 +2,7 @@
 
 use super::text::harmless;
 use crate::prose::simulation::{self, Wording};
+use crate::report::{Decision, LimitOutcome, ProblemSeverity, RuleOutcome};
 use crate::report::{PlaceReport, Problem, Report};
 
 /// How bad it is.
@@ -38,28 +39,29 @@ const WORDING: Wording = Wording { name: harmless, arrow: "→" };
 pub(super) fn of_report(report: &Report) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(verdict) = &report.verdict {
-        for it in verdict.limits.iter().filter(|it| it.outcome != "held") {
-            let level = if it.outcome == "exceeded" { Level::Error } else { Level::Warning };
+        for it in verdict.limits.iter().filter(|it| it.outcome != LimitOutcome::Held) {
+            let is_exceeded = it.outcome == LimitOutcome::Exceeded;
+            let level = if is_exceeded { Level::Error } else { Level::Warning };
             let id = format!("limit/{}", it.name);
             let title = format!("limit of {}", it.name);
             found.push(Finding {
                 key: format!("{id}/{}", report.change),
                 text: it.reason.clone(),
-                places: it.at.clone(),
+                places: it.locations.clone(),
                 id,
                 title,
                 level,
             });
         }
-        for it in verdict.rules.iter().filter(|it| it.outcome != "held") {
-            let is_stop = it.outcome == "fired" && it.verdict == "stop";
+        for it in verdict.rules.iter().filter(|it| it.outcome != RuleOutcome::Held) {
+            let is_stop = it.outcome == RuleOutcome::Fired && it.verdict == Decision::Stop;
             let id = format!("rule/{}", it.name);
             found.push(Finding {
                 title: it.name.clone(),
                 level: if is_stop { Level::Error } else { Level::Warning },
                 text: it.reason.clone(),
                 key: format!("{id}/{}", report.change),
-                places: it.at.iter().chain(&it.place).cloned().collect(),
+                places: it.locations.iter().chain(&it.place).cloned().collect(),
                 id,
             });
         }
@@ -92,7 +94,10 @@ pub(super) fn of_problems(problems: &[Problem]) -> Vec<Finding> {
         Finding {
             id: it.code.clone(),
             title: it.code.replace('-', " "),
-            level: if it.severity == "error" { Level::Error } else { Level::Warning },
+            level: match it.severity {
+                ProblemSeverity::Error => Level::Error,
+                ProblemSeverity::Warning => Level::Warning,
+            },
             text: format!("{}{help}", it.message),
             key: format!("{}/{file}/{}", it.code, it.message),
             places: it.place.iter().chain(&it.others).cloned().collect(),

@@ -6,17 +6,19 @@
 use super::findings::{self, Finding, Level};
 use super::text::harmless;
 use super::{short, uri};
+use crate::report::Decision;
 use crate::report::{Problem, Report};
 
 /// A check as annotations; the verdict last.
 pub fn render(report: &Report) -> String {
     let mut text: String = findings::of_report(report).iter().map(line).collect();
-    let decision = report.verdict.as_ref().map_or("done", |verdict| verdict.decision.as_str());
+    let decision = report.verdict.as_ref().map(|verdict| verdict.decision);
     let command = match decision {
-        "stop" => "error",
-        "caution" => "warning",
-        _ => "notice",
+        Some(Decision::Stop) => "error",
+        Some(Decision::Caution) => "warning",
+        Some(Decision::Proceed) | None => "notice",
     };
+    let decision = decision.map_or("done", Decision::as_str);
     let title = property(&format!("blastwave: {decision}"));
     let said = short::render(report);
     text.push_str(&format!("::{command} title={title}::{}\n", message(said.trim_end())));

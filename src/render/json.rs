@@ -2,7 +2,7 @@
 
 use crate::report::{
     AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, Problem,
-    RankReport, ReplayReport, Report, StoryReport,
+    RankReport, ReplayReport, Report, TrialTrace,
 };
 
 /// The report as indented JSON with a newline at the end; keys are always in the same order.
@@ -36,7 +36,7 @@ pub fn render_diagnosis_score(report: &DiagnosisScoreReport) -> String {
 }
 
 /// One trial, in the same form.
-pub fn render_trial(trial: &StoryReport) -> String {
+pub fn render_trial(trial: &TrialTrace) -> String {
     pretty(trial)
 }
 

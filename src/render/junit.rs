@@ -5,6 +5,7 @@
 
 use super::text::harmless;
 use crate::report::Report;
+use crate::report::{Decision, LimitOutcome, RuleOutcome};
 
 /// A check as `JUnit` XML.
 pub fn render(report: &Report) -> String {
@@ -50,31 +51,31 @@ fn cases(report: &Report) -> Vec<Case> {
     cases.extend(verdict.limits.iter().map(|it| Case {
         class: "limits",
         name: it.name.clone(),
-        failure: match it.outcome.as_str() {
-            "held" => None,
-            "exceeded" => Some(("stop", it.reason.clone())),
-            _ => Some(("undecided", it.reason.clone())),
+        failure: match it.outcome {
+            LimitOutcome::Held => None,
+            LimitOutcome::Exceeded => Some(("stop", it.reason.clone())),
+            LimitOutcome::Undecided => Some(("undecided", it.reason.clone())),
         },
     }));
     cases.extend(verdict.rules.iter().map(|it| Case {
         class: "policy",
         name: it.name.clone(),
-        failure: match (it.outcome.as_str(), it.verdict.as_str()) {
-            ("held", _) => None,
-            ("fired", "stop") => Some(("stop", it.reason.clone())),
-            ("fired", _) => Some(("caution", it.reason.clone())),
-            _ => Some(("undecided", it.reason.clone())),
+        failure: match (it.outcome, it.verdict) {
+            (RuleOutcome::Held, _) => None,
+            (RuleOutcome::Fired, Decision::Stop) => Some(("stop", it.reason.clone())),
+            (RuleOutcome::Fired, _) => Some(("caution", it.reason.clone())),
+            (RuleOutcome::Undecided, _) => Some(("undecided", it.reason.clone())),
         },
     }));
     let why = || verdict.reasons.join("; ");
     cases.push(Case {
         class: "gate",
         name: "verdict".to_owned(),
-        failure: match verdict.decision.as_str() {
-            "proceed" => None,
-            "stop" => Some(("stop", why())),
-            _ if verdict.undecided => Some(("undecided", why())),
-            _ => Some(("caution", why())),
+        failure: match verdict.decision {
+            Decision::Proceed => None,
+            Decision::Stop => Some(("stop", why())),
+            Decision::Caution if verdict.undecided => Some(("undecided", why())),
+            Decision::Caution => Some(("caution", why())),
         },
     });
     cases

@@ -4,9 +4,13 @@
 //! they stand in code, where they can neither mention people nor close a table.
 
 use super::text::ShareBar;
+use crate::prose::escape::{
+    markdown_code as code, markdown_marked as marked, markdown_prose as prose,
+};
 use crate::prose::explanation::Section;
 use crate::prose::simulation::{self, HIT, Wording};
 use crate::prose::{advice, comparison, diagnosis, differences, explanation, format};
+use crate::report::Decision;
 use crate::report::{
     AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, Report,
     UnitReport, Verdict,
@@ -14,6 +18,11 @@ use crate::report::{
 
 /// How many rows a table may have.
 const ROWS_MAX: usize = 20;
+/// The longest comment, in characters: code hosts refuse one of more than 65,536.
+const COMMENT_MAX: usize = 60_000;
+/// How many reasons a verdict may list after the first, and how long each may be.
+const REASONS_MAX: usize = 20;
+const REASON_LENGTH: usize = 600;
 /// How many cells a bar has: it stands in a narrow column.
 const BAR: usize = 12;
 const DASH: &str = "–";
@@ -27,7 +36,7 @@ pub fn render(report: &Report) -> String {
     parts.extend(simulation::interruption(report).map(|it| format!("> ⚠️ **{it}**")));
     parts.extend(report.verdict.as_ref().map(|_| marker(report)));
     parts.extend(report.verdict.as_ref().map(verdict));
-    parts.push(format!("**{}**", simulation::essence(report, &WORDING)));
+    parts.push(format!("**{}**", simulation::headline(report, &WORDING)));
     parts.extend(simulation::per_rollout(report, &WORDING));
     parts.extend(simulation::files(report, &WORDING));
     let alarms = simulation::alarms(report, &WORDING);
@@ -48,44 +57,66 @@ pub fn render(report: &Report) -> String {
     let assumptions = report.assumptions.iter().map(|it| prose(it));
     parts.extend(folded_list("Assumed", assumptions.collect()));
     parts.push(format!("<sub>{}</sub>", prose(&simulation::footer(report))));
-    let mut text = parts.join("\n\n");
-    text.push('\n');
-    text
+    fitting(parts)
+}
+
+/// Joins the parts of a comment that fit into one; what does not fit is left out whole, since half a
+/// table or an open fold would break what follows.
+fn fitting(parts: Vec<String>) -> String {
+    let mut room = COMMENT_MAX;
+    let mut kept = Vec::new();
+    let mut left_out = 0;
+    for part in parts {
+        let length = part.chars().count() + 2;
+        if length <= room {
+            room -= length;
+            kept.push(part);
+        } else {
+            left_out += 1;
+        }
+    }
+    if left_out > 0 {
+        let sections = format::plural(left_out, "section");
+        kept.push(format!(
+            "<sub>Left out, because a comment is limited in length: {sections}.</sub>"
+        ));
+    }
+    kept.join("\n\n") + "\n"
 }
 
 /// An explanation as a comment.
 pub fn render_explanation(report: &ExplainReport) -> String {
-    let essence = explanation::essence(report, &WORDING);
-    listed(&essence, &explanation::sections(report, &WORDING), &explanation::footer(report))
+    let headline = explanation::headline(report, &WORDING);
+    listed(&headline, &explanation::sections(report, &WORDING), &explanation::footer(report))
 }
 
 /// Advice as a comment.
 pub fn render_advice(report: &AdviseReport) -> String {
-    let essence = advice::essence(report, &SENTENCES);
-    listed(&essence, &advice::sections(report, &SENTENCES), &advice::footer(report))
+    let headline = advice::headline(report, &SENTENCES);
+    listed(&headline, &advice::sections(report, &SENTENCES), &advice::footer(report))
 }
 
 /// A comparison as a comment.
 pub fn render_comparison(report: &CompareReport) -> String {
-    let essence = comparison::essence(report, &SENTENCES);
-    listed(&essence, &comparison::sections(report, &SENTENCES), &comparison::footer(report))
+    let headline = comparison::headline(report, &SENTENCES);
+    listed(&headline, &comparison::sections(report, &SENTENCES), &comparison::footer(report))
 }
 
 /// A diagnosis as a comment.
 pub fn render_diagnosis(report: &DiagnosisReport) -> String {
-    let essence = diagnosis::essence(report, &SENTENCES);
-    listed(&essence, &diagnosis::sections(report, &SENTENCES), &diagnosis::footer(report))
+    let headline = diagnosis::headline(report, &SENTENCES);
+    listed(&headline, &diagnosis::sections(report, &SENTENCES), &diagnosis::footer(report))
 }
 
 /// The places of what set incidents off as a comment.
 pub fn render_diagnosis_score(report: &DiagnosisScoreReport) -> String {
     let sections = diagnosis::score_sections(report, &SENTENCES);
-    listed(&diagnosis::score_essence(report), &sections, &diagnosis::score_footer(report))
+    listed(&diagnosis::score_headline(report), &sections, &diagnosis::score_footer(report))
 }
 
 /// A headline and lists.
-fn listed(essence: &[String], sections: &[Section], footer: &str) -> String {
-    let mut parts: Vec<String> = essence.iter().map(|said| format!("**{said}**")).collect();
+fn listed(headline: &[String], sections: &[Section], footer: &str) -> String {
+    let mut parts: Vec<String> = headline.iter().map(|said| format!("**{said}**")).collect();
     for section in sections {
         let remark = if section.remark.is_empty() {
             String::new()
@@ -115,16 +146,22 @@ fn list(title: &str, lines: &[String]) -> Option<String> {
 }
 
 fn verdict(verdict: &Verdict) -> String {
-    let (mark, word) = match verdict.decision.as_str() {
-        "proceed" => ("✅", "Proceed"),
-        "caution" if simulation::is_silently_open(verdict) => ("⚠️", "Caution, undecided"),
-        "caution" => ("⚠️", "Caution"),
-        _ => ("⛔", "Stop"),
+    let (mark, word) = match verdict.decision {
+        Decision::Proceed => ("✅", "Proceed"),
+        Decision::Caution if simulation::is_silently_open(verdict) => ("⚠️", "Caution, undecided"),
+        Decision::Caution => ("⚠️", "Caution"),
+        Decision::Stop => ("⛔", "Stop"),
     };
-    let mut reasons = verdict.reasons.iter().map(|reason| marked(reason));
+    let short = |reason: &String| reason.chars().take(REASON_LENGTH).collect::<String>();
+    let mut reasons = verdict.reasons.iter().map(|reason| marked(&short(reason)));
     let first = reasons.next().map_or_else(String::new, |reason| format!(" {reason}"));
     let head = format!("### {mark} {word}:{first}");
-    let rest: Vec<String> = reasons.map(|reason| format!("- {reason}")).collect();
+    let mut rest: Vec<String> = reasons.map(|reason| format!("- {reason}")).collect();
+    let more = rest.len().saturating_sub(REASONS_MAX);
+    if more > 0 {
+        rest.truncate(REASONS_MAX);
+        rest.push(format!("- and {}", format::plural(more, "more reason")));
+    }
     if rest.is_empty() { head } else { format!("{head}\n\n{}", rest.join("\n")) }
 }
 
@@ -167,7 +204,7 @@ fn picture(url: &str) -> String {
     let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
     let is_shown = [".svg", ".png", ".gif", ".jpg", ".jpeg", ".webp"];
     if is_shown.iter().any(|end| path.ends_with(end)) {
-        format!("[![What fails with it, and what holds]({url})]({url})")
+        format!("[![What fails, and what contains it]({url})]({url})")
     } else {
         format!("[Pictures and details]({url})")
     }
@@ -187,12 +224,12 @@ fn unit(unit: &UnitReport) -> Vec<String> {
 }
 
 fn course(report: &Report) -> Option<String> {
-    let course = &report.course;
+    let course = &report.timeline;
     let mut items = Vec::new();
     let mut add = |what: &str, spread: Option<crate::report::Spread>, show: fn(f64) -> String| {
         items.extend(spread.map(|spread| {
             format!(
-                "{what}: {} in half of the worlds, {} in 19 of 20",
+                "{what}: {} in half of the simulations, {} in 19 of 20",
                 show(spread.p50),
                 show(spread.p95)
             )
@@ -200,13 +237,13 @@ fn course(report: &Report) -> Option<String> {
     };
     add("first loss after", course.impact_s, format::duration);
     add("noticed after", course.detected_s, format::duration);
-    add("over after", course.over_s, format::duration);
+    add("over after", course.resolved_s, format::duration);
     add("rolled out by the time it is noticed", course.exposure_at_detection, format::percent);
     items.extend(simulation::noticed(course).map(|by| format!("noticed by {by}")));
     items.extend(simulation::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
-    items.extend(report.stories.iter().map(|it| {
+    items.extend(report.example_trials.iter().map(|it| {
         let label = prose(&it.label).replace(' ', "-");
-        format!("a {label} world (trial {}): {}", it.trial, simulation::trial(it, &SENTENCES))
+        format!("a {label} rollout (trial {}): {}", it.trial, simulation::trial(it, &SENTENCES))
     }));
     let worth = simulation::worth(report, &WORDING);
     items.extend(worth.into_iter().map(|worth| match worth.strip_prefix("worth ") {
@@ -250,7 +287,7 @@ fn held(report: &Report) -> Option<String> {
         .map(|it| {
             let call = WORDING.call(&it.at.caller, &it.at.dependency);
             let passed = if it.at.passed > 0.0 {
-                format!("; got through {}", format::percent(it.at.passed))
+                format!("; propagated {}", format::percent(it.at.passed))
             } else {
                 String::new()
             };
@@ -259,9 +296,9 @@ fn held(report: &Report) -> Option<String> {
         .collect();
     items.extend(simulation::unheld(report).iter().take(ROWS_MAX).map(|it| {
         let call = WORDING.call(&it.caller, &it.dependency);
-        format!("{call}: nothing held; got through {}", format::percent(it.passed))
+        format!("{call}: nothing contained it; propagated {}", format::percent(it.passed))
     }));
-    folded_list("What held, and what did not (shares of worlds)", items)
+    folded_list("What contained failure, and what did not (shares of simulations)", items)
 }
 
 /// A table whose first columns are text and whose others are figures.
@@ -298,88 +335,15 @@ fn folded(title: &str, body: &str) -> String {
     format!("<details><summary>{title}</summary>\n\n{body}\n\n</details>")
 }
 
-/// A name as code: no mention, no reference, no link, no markup.
-pub(super) fn code(name: &str) -> String {
-    let name = super::text::harmless(name);
-    if name.contains(['`', '|', '\\']) {
-        let escaped: String = name
-            .chars()
-            .map(|c| if c.is_ascii_punctuation() { entity(c) } else { c.to_string() })
-            .collect();
-        return format!("<code>{escaped}</code>");
-    }
-    // Blanks at both ends would be stripped, and a name of blanks be none.
-    format!("`{}`", name.trim())
-}
-
-/// A sentence in which names may occur: its letters stay, its markup does not act.
-pub(super) fn prose(text: &str) -> String {
-    let text = super::text::harmless(text);
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '@' | '#' => {
-                // An entity would be turned back before mentions are looked for.
-                escaped.push(c);
-                escaped.push('\u{200b}');
-            }
-            '`' | '|' | '<' | '>' | '&' | '*' | '_' | '[' | ']' | '~' | '\\' => {
-                escaped.push_str(&entity(c));
-            }
-            _ => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-/// The same, with what stands between backticks as code.
-fn marked(text: &str) -> String {
-    let parts: Vec<&str> = text.split('`').collect();
-    if parts.len().is_multiple_of(2) {
-        return prose(text);
-    }
-    let part =
-        |(index, part): (usize, &&str)| if index % 2 == 1 { code(part) } else { prose(part) };
-    parts.iter().enumerate().map(part).collect()
-}
-
-fn entity(c: char) -> String {
-    format!("&#{};", c as u32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_code_and_nothing_else() {
-        assert_eq!(code("payments"), "`payments`");
-        assert_eq!(code("@team"), "`@team`");
-        assert_eq!(code("a|b"), "<code>a&#124;b</code>");
-        assert_eq!(code("a`b"), "<code>a&#96;b</code>");
-        assert_eq!(
-            code("</code><script>`"),
-            "<code>&#60;&#47;code&#62;&#60;script&#62;&#96;</code>"
-        );
-        assert_eq!(code("a\nb"), "<code>a&#92;u&#123;a&#125;b</code>");
-    }
-
-    #[test]
     fn pictures_are_shown_and_pages_linked() {
         let shown = picture("https://ci.example/a(1).SVG?raw=true");
         let url = "https://ci.example/a%281%29.SVG?raw=true";
-        assert_eq!(shown, format!("[![What fails with it, and what holds]({url})]({url})"));
+        assert_eq!(shown, format!("[![What fails, and what contains it]({url})]({url})"));
         assert_eq!(picture("https://ci.example/7"), "[Pictures and details](https://ci.example/7)");
-    }
-
-    #[test]
-    fn sentences_keep_their_letters_and_lose_their_markup() {
-        assert_eq!(
-            prose("ask @ops about *x* | `y` #12"),
-            "ask @\u{200b}ops about &#42;x&#42; &#124; &#96;y&#96; #\u{200b}12"
-        );
-        assert_eq!(prose("90.0% (89.0% to 91.0%)"), "90.0% (89.0% to 91.0%)");
-        assert_eq!(marked("give `--now` @me"), "give `--now` @\u{200b}me");
-        assert_eq!(marked("a ` alone"), "a &#96; alone");
     }
 }

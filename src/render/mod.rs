@@ -19,3 +19,5 @@ pub mod sarif;
 pub mod short;
 pub mod text;
 mod uri;
+
+pub use crate::prose::escape::without_commands;

@@ -9,8 +9,28 @@ pub fn unified(path: &str, before: &str, after: &str) -> String {
     let diff = TextDiff::from_lines(before, after);
     diff.unified_diff()
         .context_radius(3)
-        .header(&format!("a/{path}"), &format!("b/{path}"))
+        .header(&header("a", &path), &header("b", &path))
         .to_string()
+}
+
+/// Returns the path of one side of a patch: quoted as Git does where a character of it would end the
+/// line or the name.
+fn header(side: &str, path: &str) -> String {
+    let path = format!("{side}/{path}");
+    let is_plain = |c: char| !c.is_control() && !matches!(c, '"' | '\\');
+    if path.chars().all(is_plain) {
+        return path;
+    }
+    let mut quoted = String::from("\"");
+    for byte in path.bytes() {
+        match byte {
+            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
+            0x20..=0x7e => quoted.push(char::from(byte)),
+            _ => quoted.push_str(&format!("\\{byte:03o}")),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 #[cfg(test)]
@@ -27,5 +47,12 @@ mod tests {
             "--- a/in/x.yaml\n+++ b/in/x.yaml\n@@ -2,6 +2,6 @@\n b\n c\n d\n-e\n+E\n f\n g\n"
         );
         assert_eq!(unified("x", before, before), "");
+    }
+
+    #[test]
+    fn a_path_adds_no_line_to_the_patch() {
+        let patch = unified("x\n+++ b/\"y\"", "a\n", "b\n");
+        let head = "--- \"a/x\\012+++ b/\\\"y\\\"\"\n+++ \"b/x\\012+++ b/\\\"y\\\"\"\n";
+        assert!(patch.starts_with(head), "{patch}");
     }
 }

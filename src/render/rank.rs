@@ -1,9 +1,11 @@
 //! A ranking as sentences, as Markdown, and its matrix as CSV.
 
-use super::markdown::{Table, code, folded_list, prose};
+use super::markdown::{Table, folded_list};
+use crate::prose::escape::{markdown_code as code, markdown_prose as prose};
 use crate::prose::format;
 use crate::report::RankReport;
 use crate::report::rank::{OriginReport, Toll};
+use crate::report::{FailureMode, OriginKind};
 
 /// How many rows a table may have.
 const ROWS_MAX: usize = 20;
@@ -12,30 +14,30 @@ const NAMES_MAX: usize = 12;
 
 /// What breaks, in one word and in several.
 pub(super) fn nouns(report: &RankReport) -> [&'static str; 2] {
-    match report.by.as_str() {
-        "endpoint" => ["endpoint", "endpoints"],
-        "domain" => ["failure domain", "failure domains"],
-        "dependency" => ["dependency", "dependencies"],
-        _ => ["service", "services"],
+    match report.by {
+        OriginKind::Endpoint => ["endpoint", "endpoints"],
+        OriginKind::Domain => ["failure domain", "failure domains"],
+        OriginKind::Dependency => ["dependency", "dependencies"],
+        OriginKind::Service => ["service", "services"],
     }
 }
 
 /// The worst, in a sentence.
-pub(super) fn essence(report: &RankReport, name: fn(&str) -> String) -> String {
+pub(super) fn headline(report: &RankReport, name: fn(&str) -> String) -> String {
     let [noun, nouns] = nouns(report);
     let Some(worst) = report.origins.first() else {
         return format!("{} has no {nouns} that could break", name(&report.topology));
     };
-    let how = match report.mode.as_str() {
-        "slow" => "hangs",
-        "corrupt" => "gives wrong answers",
+    let how = match report.mode {
+        FailureMode::Slow => "hangs",
+        FailureMode::Corrupt => "returns wrong answers",
         _ => "is down",
     };
     let orders = worst
         .orders_per_min
         .map_or_else(String::new, |orders| format!(", {} orders a minute", amount(orders.mean)));
     format!(
-        "The worst {noun} to lose is {}: when it {how}, it takes {} of {} and {} with it{orders}",
+        "The worst {noun} to lose is {}: when it {how}, {} of {} and {} also fail{orders}",
         name(&worst.name),
         amount(worst.flows.mean),
         format::plural(report.flows.len(), "flow"),
@@ -111,7 +113,7 @@ pub(super) fn interval(of: &Toll, dash: &str) -> String {
 pub fn markdown(report: &RankReport) -> String {
     let mut parts = Vec::new();
     parts.extend(interruption(report).map(|it| format!("> ⚠️ **{it}**")));
-    parts.push(format!("**{}**", essence(report, code)));
+    parts.push(format!("**{}**", headline(report, code)));
     let has_orders = report.origins.iter().any(|it| it.orders_per_min.is_some());
     let mut columns = vec![nouns(report)[0], "flows", "other services"];
     if has_orders {

@@ -1,5 +1,6 @@
 //! Replayed incidents as sentences, and as Markdown.
 
+use crate::prose::escape::markdown_prose;
 use crate::report::diagnosis::RankedReport;
 use crate::report::replay::{
     ActionReport, ComponentReport, ContainmentReport, IncidentReport, ReplayReport, ScoreReport,
@@ -8,16 +9,16 @@ use crate::sort::Arrange as _;
 
 /// The comparison in Markdown.
 pub fn markdown(report: &ReplayReport) -> String {
-    let mut out = format!("{}\n\n", essence(report));
+    let mut out = format!("{}\n\n", markdown_prose(&headline(report)));
     let heads = heads(report);
     out.push_str(&format!("| | {} |\n|---|{}\n", heads.join(" | "), "---:|".repeat(heads.len())));
     for row in score_rows(report) {
-        out.push_str(&format!("| {} | {} |\n", cell(&row.name), row.cells.join(" | ")));
+        out.push_str(&format!("| {} | {} |\n", markdown_prose(&row.name), row.cells.join(" | ")));
     }
     for incident in &report.incidents {
-        out.push_str(&format!("\n### {}\n\n", cell(&title(incident))));
+        out.push_str(&format!("\n### {}\n\n", markdown_prose(&title(incident))));
         for line in lines(incident) {
-            out.push_str(&format!("- {}\n", cell(&line)));
+            out.push_str(&format!("- {}\n", markdown_prose(&line)));
         }
         let times = timeline(incident);
         if !times.is_empty() {
@@ -26,8 +27,8 @@ pub fn markdown(report: &ReplayReport) -> String {
             );
         }
         for time in times {
-            let [seen, simulated] = [&time.seen, &time.simulated];
-            out.push_str(&format!("| {} | {seen} | {simulated} |\n", cell(time.name)));
+            let [seen, simulated] = [&time.seen, &time.simulated].map(|text| markdown_prose(text));
+            out.push_str(&format!("| {} | {seen} | {simulated} |\n", markdown_prose(time.name)));
         }
     }
     out.push_str(&format!("\n{}\n", footer(report)));
@@ -98,7 +99,7 @@ fn place(it: &RankedReport) -> String {
     }
 }
 
-pub(super) fn essence(report: &ReplayReport) -> String {
+pub(super) fn headline(report: &ReplayReport) -> String {
     let score = &report.score;
     let number = |it: Option<f64>| it.map_or_else(|| "unknown".to_owned(), |it| format!("{it:.2}"));
     format!(
@@ -219,9 +220,9 @@ fn miss(it: &ComponentReport) -> String {
 fn contained(it: &ContainmentReport) -> String {
     let newly = it.newly_impacted.join(", ");
     match it.confirmed {
-        Some(true) => format!("held: {}; without it worse: {newly}", it.what),
-        Some(false) => format!("held by the facts, and by the simulation not: {}", it.what),
-        None => format!("held, and not to be taken away in the simulation: {}", it.what),
+        Some(true) => format!("contained: {}; without it worse: {newly}", it.what),
+        Some(false) => format!("contained in reality, but not in the simulation: {}", it.what),
+        None => format!("contained; the simulation cannot be run without it: {}", it.what),
     }
 }
 
@@ -235,16 +236,4 @@ fn counted(count: u64, noun: &str) -> String {
 
 pub(super) fn footer(report: &ReplayReport) -> String {
     format!("{} each, seed {}", counted(report.trials, "trial"), report.seed)
-}
-
-/// What cannot break a cell or a line of Markdown.
-fn cell(text: &str) -> String {
-    let mut out = String::new();
-    for it in text.chars().filter(|it| !it.is_control()) {
-        if "|<>*_`[]\\".contains(it) {
-            out.push('\\');
-        }
-        out.push(it);
-    }
-    out
 }

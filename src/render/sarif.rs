@@ -6,8 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::text::harmless;
 use super::{findings, uri};
+use crate::prose::escape;
 use crate::report::{PlaceReport, Problem, Report};
 use findings::{Finding, Level};
 
@@ -17,7 +17,7 @@ const SCHEMA: &str =
 /// A check as SARIF.
 pub fn render(report: &Report) -> String {
     let found = findings::of_report(report);
-    let decision = report.verdict.as_ref().map(|verdict| verdict.decision.clone());
+    let decision = report.verdict.as_ref().map(|verdict| verdict.decision);
     let properties = json!({
         "topology": report.topology,
         "change": report.change,
@@ -42,7 +42,7 @@ fn log(found: &[Finding], version: &str, properties: Option<Value>) -> String {
     }
     let rules: Vec<Value> = ids
         .iter()
-        .map(|it| json!({ "id": it.id, "shortDescription": { "text": harmless(&it.title) } }))
+        .map(|it| json!({ "id": escape::visible(&it.id, false), "shortDescription": { "text": escape::sarif_message(&it.title) } }))
         .collect();
     let results: Vec<Value> = found
         .iter()
@@ -75,10 +75,10 @@ fn result(it: &Finding, index: usize) -> Value {
     let first: Vec<Value> = places.next().into_iter().collect();
     let related: Vec<Value> = places.collect();
     let mut result = json!({
-        "ruleId": it.id,
+        "ruleId": escape::visible(&it.id, false),
         "ruleIndex": index,
         "level": level,
-        "message": { "text": harmless(&it.text) },
+        "message": { "text": escape::sarif_message(&it.text) },
         "locations": first,
         "partialFingerprints": { "blastwave/v1": it.key },
     });
@@ -105,7 +105,8 @@ fn location(place: &PlaceReport) -> Option<Value> {
         }),
     );
     if !place.text.is_empty() {
-        location.insert("message".to_owned(), json!({ "text": harmless(&place.text) }));
+        location
+            .insert("message".to_owned(), json!({ "text": escape::sarif_message(&place.text) }));
     }
     Some(location.into())
 }

@@ -3,15 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::compare::Difference;
+use super::{AdviceKind, Decision, EditedFile, EngineName, Metric};
 
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/advise/v1";
 
-/// The JSON Schema of [`AdviseReport`].
-pub const ADVISE_SCHEMA: &str = include_str!("advise.schema.json");
-
 /// What would help against a change that breaks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AdviseReport {
     /// [`SCHEMA`].
     pub schema: String,
@@ -26,13 +25,12 @@ pub struct AdviseReport {
     /// How many trials each figure rests on.
     pub trials: u64,
     /// Which engine ran them.
-    pub engine: String,
+    pub engine: EngineName,
     /// Whether it was interrupted, so that less was tried than could have been.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-    /// What is saved: `orders_lost`, or `failing_share` (the mean over flows of the peak failing
-    /// share) for single moments and where no flow has a rate.
-    pub measure: String,
+    /// What is saved: orders lost; the failing share in snapshots and where no flow has a rate.
+    pub metric: Metric,
     /// The name of the list of costs that counts; nothing where every step costs 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub costs: Option<String>,
@@ -65,11 +63,10 @@ pub struct AdviseReport {
 
 /// One protection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AdviceReport {
-    /// What sort of protection: `timeout`, `fallback`, `soft`, `retry`, `cache`, `validation`,
-    /// `circuit-breaker`, `second-domain`, `shed`, `kill-switch`, `smaller-first-stage`,
-    /// `longer-bake`, `gate`, `faster-detection`, `faster-rollback`.
-    pub kind: String,
+    /// What sort of protection.
+    pub kind: AdviceKind,
     /// Whose protection: `caller > dependency`, a service, or `the change`.
     pub at: String,
     /// What to change, in a sentence.
@@ -95,9 +92,10 @@ pub struct AdviceReport {
 
 /// A protection whose saving cannot be told from noise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NoiseReport {
     /// As in [`AdviceReport::kind`].
-    pub kind: String,
+    pub kind: AdviceKind,
     /// As in [`AdviceReport::at`].
     pub at: String,
     /// What was tried, in a sentence.
@@ -106,13 +104,14 @@ pub struct NoiseReport {
 
 /// The smallest set of protections found with which a gate lets the change through.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UntilReport {
     /// The name of the policy.
     pub policy: String,
     /// The verdict as things are.
-    pub before: String,
+    pub before: Decision,
     /// The verdict with `steps`.
-    pub after: String,
+    pub after: Decision,
     /// Whether that is to proceed, with the draws of this seed and with others.
     pub reached: bool,
     /// The protections, each on top of those before it; where no set passes, the set that comes
@@ -129,9 +128,10 @@ pub struct UntilReport {
 
 /// Keys to set in one place of a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EditReport {
-    /// Which file: `topology` or `change`.
-    pub file: String,
+    /// Which file.
+    pub file: EditedFile,
     /// Where, as a path of keys and indices: `services.storefront.dependencies[2]`.
     pub path: String,
     /// What to write there, as YAML.

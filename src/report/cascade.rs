@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{FailureMode, Protection};
 use super::{Interval, Spread};
 
 /// The version of the shape of a [`CascadeReport`].
@@ -9,6 +10,7 @@ pub const CASCADE_SCHEMA: &str = "blastwave/cascade/v1";
 
 /// The part of a simulation that fits into a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CascadeReport {
     /// [`CASCADE_SCHEMA`].
     pub schema: String,
@@ -20,7 +22,7 @@ pub struct CascadeReport {
     pub targets: Vec<String>,
     /// The mode in which every target breaks, if it is the same one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<String>,
+    pub mode: Option<FailureMode>,
     /// The seed of all draws.
     pub seed: u64,
     /// The number of trials.
@@ -51,6 +53,7 @@ pub struct CascadeReport {
 
 /// A service or failure domain in a cascade.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CascadeBox {
     /// Its name.
     pub name: String,
@@ -92,6 +95,7 @@ pub struct CascadeBox {
 
 /// How badly a box is hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BoxState {
     /// It breaks itself.
@@ -125,6 +129,7 @@ impl BoxState {
 
 /// A way of failure from one box to another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CascadeEdge {
     /// The index in `boxes` of what fails.
     pub from: usize,
@@ -148,6 +153,7 @@ impl CascadeEdge {
 
 /// How two boxes are connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EdgeKind {
     /// Failure of a dependency reaches its caller.
@@ -174,15 +180,17 @@ impl EdgeKind {
 
 /// The share of trials in which a protection held.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GuardShare {
     /// The protection: `fallback`, `soft`, `timeout`, `retry`, `cache`, `buffer`, `redundancy` and so on.
-    pub guard: String,
+    pub guard: Protection,
     /// The share of trials.
     pub share: f64,
 }
 
 /// A flow that is hit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CascadeFlow {
     /// Its name.
     pub name: String,

@@ -4,23 +4,21 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Interval, Report};
+use super::{ComparedKind, ComponentKind, Interval, Metric, Protection, Report};
 
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/compare/v1";
 
-/// The JSON Schema of [`CompareReport`].
-pub const COMPARE_SCHEMA: &str = include_str!("compare.schema.json");
-
 /// What differs between architectures, or plans, when the same trials are played on each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CompareReport {
     /// [`SCHEMA`].
     pub schema: String,
     /// The version of the program.
     pub tool_version: String,
-    /// What differs: `topologies` under one change, or `changes` to one topology.
-    pub of: String,
+    /// What differs: topologies under one change, or changes to one topology.
+    pub of: ComparedKind,
     /// The seed of all draws.
     pub seed: u64,
     /// How many trials were run on each side.
@@ -28,9 +26,9 @@ pub struct CompareReport {
     /// Whether it was interrupted, so that fewer trials were run than asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-    /// What is compared in all: `orders_lost`, or `failing_share` (the mean over flows of the peak
-    /// failing share) for single moments and where no flow has a rate.
-    pub measure: String,
+    /// What is compared in all: orders lost; the failing share in snapshots and where no flow has a
+    /// rate.
+    pub metric: Metric,
     /// What was taken to be the same thing under two names: pairs of the earlier and the later one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub renames: Vec<[String; 2]>,
@@ -42,10 +40,11 @@ pub struct CompareReport {
 
 /// One of the things compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SideReport {
     /// What it is called here: the name of its topology or change, or its file where names repeat.
     pub name: String,
-    /// What `simulate` says of it, without unknowns and stories.
+    /// What `simulate` says of it, without unknowns and example trials.
     pub result: Report,
     /// Services and failure domains that fail a flow when they alone are down.
     pub single_points: Vec<SinglePoint>,
@@ -53,11 +52,12 @@ pub struct SideReport {
 
 /// A service or failure domain that fails flows when it alone is wholly down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SinglePoint {
     /// Its name.
     pub name: String,
-    /// `service` or `domain`.
-    pub kind: String,
+    /// A service or a failure domain.
+    pub kind: ComponentKind,
     /// The flows that then fail.
     pub flows: Vec<String>,
 }
@@ -65,6 +65,7 @@ pub struct SinglePoint {
 /// Two sides: what the second has more or less of than the first. All differences are the second
 /// minus the first, from differences within each trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PairReport {
     /// The first side, by name.
     pub a: String,
@@ -96,6 +97,7 @@ pub struct PairReport {
 
 /// A difference with its 95% interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Difference {
     /// The mean of the differences.
     pub value: f64,
@@ -114,6 +116,7 @@ impl Difference {
 
 /// How two sides differ in what they lose.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LossDifference {
     /// The mean of the first.
     pub a: f64,
@@ -132,6 +135,7 @@ pub struct LossDifference {
 
 /// A flow that both have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FlowDifference {
     /// Its name.
     pub name: String,
@@ -148,6 +152,7 @@ pub struct FlowDifference {
 
 /// A service that both have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UnitDifference {
     /// Its name.
     pub name: String,
@@ -159,6 +164,7 @@ pub struct UnitDifference {
 
 /// A call at which one side contains failure that the other does not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OnlyContained {
     /// Who calls.
     pub caller: String,
@@ -170,5 +176,5 @@ pub struct OnlyContained {
     /// Whether the other side has this call at all.
     pub in_both: bool,
     /// What contained it, as shares of all trials.
-    pub by: BTreeMap<String, f64>,
+    pub by: BTreeMap<Protection, f64>,
 }

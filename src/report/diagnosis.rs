@@ -2,17 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{ComponentKind, ComponentState, FailureMode, PriorKind};
+
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/diagnosis/v1";
 
 /// The version of [`DiagnosisScoreReport`].
 pub const SCORE_SCHEMA: &str = "blastwave/diagnosis-score/v1";
 
-/// The JSON Schema of [`DiagnosisReport`] and [`DiagnosisScoreReport`].
-pub const DIAGNOSIS_SCHEMA: &str = include_str!("diagnosis.schema.json");
-
 /// What may have broken, given what is seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DiagnosisReport {
     /// [`SCHEMA`].
     pub schema: String,
@@ -31,8 +31,8 @@ pub struct DiagnosisReport {
     pub partial: bool,
     /// The chance that a report is wrong.
     pub misreport: f64,
-    /// What was likely before anything was seen: `equal`, or `stated` availability.
-    pub prior: String,
+    /// What was taken to be likely before anything was seen.
+    pub prior: PriorKind,
     /// For how long the break has lasted, in seconds, where a single moment is looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lasting_s: Option<f64>,
@@ -48,13 +48,14 @@ pub struct DiagnosisReport {
 
 /// Something that is seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SeenReport {
     /// Its name.
     pub name: String,
-    /// `service` or `flow`.
-    pub kind: String,
-    /// `failed`, `degraded` or `unaffected`: the worst that was seen of it.
-    pub state: String,
+    /// A service or a flow.
+    pub kind: ComponentKind,
+    /// The worst that was seen of it.
+    pub state: ComponentState,
     /// From when, in seconds, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_s: Option<f64>,
@@ -62,6 +63,7 @@ pub struct SeenReport {
 
 /// A component that may have broken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CandidateReport {
     /// Its place: 1 more than there are that are more likely.
     pub rank: u64,
@@ -69,8 +71,8 @@ pub struct CandidateReport {
     pub tied: u64,
     /// Its name.
     pub name: String,
-    /// `service` or `domain`.
-    pub kind: String,
+    /// A service or a failure domain.
+    pub kind: ComponentKind,
     /// How likely it is that it broke, in any mode.
     pub posterior: f64,
     /// The same by mode, most likely first.
@@ -85,31 +87,34 @@ pub struct CandidateReport {
 
 /// A way to break.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ModeReport {
-    /// `down`, `slow`, `corrupt` or `surge`.
-    pub mode: String,
+    /// How it breaks.
+    pub mode: FailureMode,
     /// How likely it is that the component broke so.
     pub posterior: f64,
 }
 
 /// Something seen that is not what a break does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MissReport {
     /// Its name.
     pub name: String,
     /// The state that is seen.
-    pub observed: String,
+    pub observed: ComponentState,
     /// The state that is most likely by the simulation.
-    pub predicted: String,
+    pub predicted: ComponentState,
 }
 
 /// Something to look at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LookReport {
     /// Its name.
     pub name: String,
-    /// `service` or `flow`.
-    pub kind: String,
+    /// A service or a flow.
+    pub kind: ComponentKind,
     /// By how many bits its state is expected to narrow down which component broke.
     pub bits: f64,
     /// What each answer would mean.
@@ -118,9 +123,10 @@ pub struct LookReport {
 
 /// What it means if something is found in a state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AnswerReport {
-    /// `failed`, `degraded` or `unaffected`.
-    pub state: String,
+    /// The state.
+    pub state: ComponentState,
     /// How likely that answer is.
     pub chance: f64,
     /// Which component would then be the most likely one.
@@ -131,6 +137,7 @@ pub struct AnswerReport {
 
 /// At which place diagnoses put what set incidents off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DiagnosisScoreReport {
     /// [`SCORE_SCHEMA`].
     pub schema: String,
@@ -157,6 +164,7 @@ pub struct DiagnosisScoreReport {
 
 /// The place of what set an incident off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RankedReport {
     /// The name of the incident.
     pub incident: String,

@@ -2,16 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{TargetReport, ThresholdsReport, UnitReport, Unknown};
+use super::{
+    CutEventKind, EngineName, EstimationMethod, EventScope, FailureMode, FailureOrigin, Metric,
+    PartKind, Protection, TargetReport, ThresholdsReport, UnitReport, Unknown,
+};
 
 /// The version of this shape.
 pub const EXPLAIN_SCHEMA_NAME: &str = "blastwave/explain/v1";
 
-/// The JSON Schema of [`ExplainReport`].
-pub const EXPLAIN_SCHEMA: &str = include_str!("explain.schema.json");
-
 /// Why flows fail.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainReport {
     /// [`EXPLAIN_SCHEMA_NAME`].
     pub schema: String,
@@ -27,7 +28,7 @@ pub struct ExplainReport {
     /// How many trials were run.
     pub trials: u64,
     /// Which engine ran them.
-    pub engine: String,
+    pub engine: EngineName,
     /// Whether it was interrupted, so that fewer trials were run than asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
@@ -56,6 +57,7 @@ pub struct ExplainReport {
 
 /// Whether exact values were found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExactReport {
     /// Whether `failed.exact` stands beside the intervals.
     pub used: bool,
@@ -66,6 +68,7 @@ pub struct ExactReport {
 
 /// A flow, and what explains it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FlowExplained {
     /// Its name and figures.
     #[serde(flatten)]
@@ -92,10 +95,10 @@ pub struct FlowExplained {
 /// The minimal cut sets of a flow: sets of failures that together fail it, and none of whose parts
 /// does.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CutSetsReport {
-    /// `possible` where only what can happen in this scenario counts, `structural` where every
-    /// service and failure domain may be down, however unlikely.
-    pub events: String,
+    /// Which events they are made of.
+    pub events: EventScope,
     /// How many there are, as far as they are complete.
     pub count: u64,
     /// How many there are of each order, from 1 on; of order 0 there is one where the flow fails anyway.
@@ -113,6 +116,7 @@ pub struct CutSetsReport {
 
 /// How many cut sets have so many events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OrderCount {
     /// How many events.
     pub order: u32,
@@ -122,6 +126,7 @@ pub struct OrderCount {
 
 /// A smallest set of failures that fails a flow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CutSetReport {
     /// What fails, all of it together.
     pub events: Vec<CutEventReport>,
@@ -136,29 +141,30 @@ pub struct CutSetReport {
 
 /// Something that fails.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CutEventReport {
-    /// `service`, `endpoint`, `domain`, `replica`, `dependency` (failure passes through it) or
-    /// `fallback` (it does not work).
-    pub kind: String,
+    /// What sort of event.
+    pub kind: CutEventKind,
     /// Its name; of dependencies and fallbacks the caller and what is called, joined by `>`; of
     /// replicas the service and the number, joined by `#`.
     pub name: String,
     /// Of what the change breaks: how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<String>,
+    pub mode: Option<FailureMode>,
 }
 
 /// How much a part matters to a flow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ImportanceReport {
-    /// `service`, `domain`, `target`, `dependency`, `fallback` or `replicas`.
-    pub kind: String,
+    /// What sort of part.
+    pub kind: PartKind,
     /// Its name, as in [`CutEventReport::name`].
     pub name: String,
     /// The probability that it fails by itself.
     pub probability: f64,
-    /// `exact`, or `trials` where it was estimated from pairs of trials with the same draws.
-    pub method: String,
+    /// How it was computed.
+    pub method: EstimationMethod,
     /// Birnbaum's: by how much the probability that the flow fails differs between the part failed
     /// and the part working.
     pub birnbaum: Measured,
@@ -183,6 +189,7 @@ pub struct ImportanceReport {
 
 /// A figure, with its 95% interval where it was estimated.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Measured {
     /// The figure.
     pub value: f64,
@@ -196,9 +203,10 @@ pub struct Measured {
 
 /// A way that failure took.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PathReport {
-    /// Where it began: `target`, `background` or `overload`.
-    pub origin: String,
+    /// Where it began.
+    pub origin: FailureOrigin,
     /// The names of what it went through: from where it began to the flow, or to the caller whose
     /// call held it.
     pub through: Vec<String>,
@@ -206,31 +214,31 @@ pub struct PathReport {
     pub share: f64,
     /// In how many trials.
     pub trials: u64,
-    /// What held it at its last step; nothing where it reached the flow.
+    /// What contained it at its last step; absent where it reached the flow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held_by: Option<String>,
+    pub contained_by: Option<Protection>,
 }
 
 /// What a protection did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProtectionReport {
     /// Who calls.
     pub caller: String,
     /// What is called.
     pub dependency: String,
-    /// The protection: `timeout`, `validation`, `retry`, `cache`, `buffer`, `fallback`, `soft` or
-    /// `redundancy`.
-    pub protection: String,
+    /// The protection.
+    pub protection: Protection,
     /// The share of trials in which failure came to the call.
-    pub tried: f64,
-    /// The share of trials in which this protection held it.
-    pub held: f64,
+    pub exposed: f64,
+    /// The share of trials in which this protection contained it.
+    pub contained: f64,
     /// The share of trials in which failure passed all the same.
-    pub leaked: f64,
+    pub passed: f64,
     /// What would be lost more, on average, without it, with the same draws; nothing where it was
     /// not tried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saved: Option<Measured>,
-    /// What `saved` is: `orders_lost`, or `failing_share` over flows.
-    pub measure: String,
+    /// What `saved` is measured in.
+    pub metric: Metric,
 }

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::change::ChangeKind;
+use super::{GuessedKind, LeftOutReason};
 use crate::model::diff::{Effect, LeftOut};
 use crate::model::{Diff, Topology};
 
 /// The files of a diff, and to whom they belong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FilesReport {
     /// How many files were named.
     pub files: u64,
@@ -22,14 +23,14 @@ pub struct FilesReport {
     /// Which change no behaviour, by the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOutReport>,
-    /// What sort of change it looks like, guessed from the names of the files: `code`, `config` or
-    /// `schema`.
+    /// What sort of change it looks like, guessed from the names of the files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub guessed_kind: Option<String>,
+    pub guessed_kind: Option<GuessedKind>,
 }
 
 /// A service that changed files belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TouchedReport {
     /// Its name.
     pub name: String,
@@ -39,9 +40,10 @@ pub struct TouchedReport {
 
 /// Changed files that change no behaviour, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeftOutReport {
-    /// The reason: `comments`, `generated`, `test` or `documentation`.
-    pub reason: String,
+    /// The reason.
+    pub reason: LeftOutReason,
     /// How many files.
     pub files: u64,
     /// The first of them.
@@ -50,13 +52,13 @@ pub struct LeftOutReport {
 
 fn left_out(part: &LeftOut) -> LeftOutReport {
     let reason = match part.effect {
-        Effect::Comments => "comments",
-        Effect::Generated => "generated",
-        Effect::Test => "test",
-        Effect::Documentation => "documentation",
-        Effect::Behaviour | Effect::Dependency => "none",
+        Effect::Comments => LeftOutReason::Comments,
+        Effect::Generated => LeftOutReason::Generated,
+        Effect::Test => LeftOutReason::Test,
+        Effect::Documentation => LeftOutReason::Documentation,
+        Effect::Behaviour | Effect::Dependency => LeftOutReason::None,
     };
-    LeftOutReport { reason: reason.to_owned(), files: part.files, first: part.first.clone() }
+    LeftOutReport { reason, files: part.files, first: part.first.clone() }
 }
 
 impl FilesReport {
@@ -66,12 +68,6 @@ impl FilesReport {
             name: topology.services[it.service.0 as usize].name.clone(),
             files: it.files,
         };
-        let kind = |kind: ChangeKind| match kind {
-            ChangeKind::Schema => "schema",
-            ChangeKind::Config => "config",
-            ChangeKind::Dependency => "dependency",
-            _ => "code",
-        };
         Self {
             files: diff.files,
             services: diff.services.iter().map(service).collect(),
@@ -79,7 +75,7 @@ impl FilesReport {
             first_unmatched: diff.first_unmatched.clone(),
             ignored: diff.ignored,
             left_out: diff.left_out.iter().map(left_out).collect(),
-            guessed_kind: diff.kind.map(|it| kind(it).to_owned()),
+            guessed_kind: diff.kind.map(GuessedKind::from),
         }
     }
 }

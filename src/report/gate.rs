@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Assumption, ComparisonOutcome, Decision, LimitOutcome, RuleOutcome};
+
 /// Whether to ship.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verdict {
-    /// `proceed`, `caution` or `stop`.
-    pub decision: String,
+    /// Whether to proceed, to take care, or to stop.
+    pub decision: Decision,
     /// Why, in sentences, worst first.
     pub reasons: Vec<String>,
     /// Whether some rule or limit could not be decided, for lack of trials or of information.
@@ -26,6 +29,7 @@ pub struct Verdict {
 
 /// The policy of a check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PolicyReport {
     /// Its name.
     pub name: String,
@@ -35,13 +39,14 @@ pub struct PolicyReport {
 
 /// A rule of the policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RuleReport {
     /// Its name.
     pub name: String,
     /// What it asks for when it fires: `caution` or `stop`.
-    pub verdict: String,
-    /// `fired`, `held` or `undecided`.
-    pub outcome: String,
+    pub verdict: Decision,
+    /// What came of it.
+    pub outcome: RuleOutcome,
     /// What it says to people.
     pub message: String,
     /// Its condition as written, on one line.
@@ -50,9 +55,9 @@ pub struct RuleReport {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// The simulated figures that decided it, or that keep it from being decided.
-    pub figures: Vec<FigureReport>,
-    /// How unstated protections were taken: `worst`, `stated` or `best`.
-    pub unknown: String,
+    pub metrics: Vec<MetricReport>,
+    /// How unstated protections were taken.
+    pub assumption: Assumption,
     /// After how many trials it was decided, or given up.
     pub trials: u64,
     /// Where it is written; absent for the default policy.
@@ -63,12 +68,13 @@ pub struct RuleReport {
     pub reason: String,
     /// Unless it holds: what could be edited, in the change and in the topology.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub at: Vec<super::PlaceReport>,
+    pub locations: Vec<super::PlaceReport>,
 }
 
 /// A simulated figure, compared with a limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FigureReport {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MetricReport {
     /// Which: `flows["place-order"].orders_lost.p95`.
     pub name: String,
     /// The estimate.
@@ -82,12 +88,13 @@ pub struct FigureReport {
     pub comparison: String,
     /// With what.
     pub limit: f64,
-    /// `true`, `false` or `undecided`.
-    pub outcome: String,
+    /// What came of it.
+    pub outcome: ComparisonOutcome,
 }
 
 /// The sequential test by which figures are compared with limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TestReport {
     /// What is tested, and by what, in a sentence.
     pub method: String,
@@ -96,16 +103,17 @@ pub struct TestReport {
     /// The chance, per rule, that any of its intervals ever misses the truth.
     pub error: f64,
     /// After how many trials it was looked at.
-    pub looks: Vec<u64>,
+    pub checkpoints: Vec<u64>,
     /// The same for the topology with what it does not state assumed, where rules ask for that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub looks_assumed: Vec<u64>,
+    pub checkpoints_assumed: Vec<u64>,
     /// How many trials were allowed.
     pub max_trials: u64,
 }
 
 /// A limit of the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LimitReport {
     /// What is limited, in words.
     pub name: String,
@@ -123,18 +131,19 @@ pub struct LimitReport {
     /// The upper end; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
-    /// `held`, `exceeded` or `undecided`.
-    pub outcome: String,
+    /// What came of it.
+    pub outcome: LimitOutcome,
     /// What came of it, in a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// Unless it holds: what could be edited, in the change and in the topology.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub at: Vec<super::PlaceReport>,
+    pub locations: Vec<super::PlaceReport>,
 }
 
 /// What is different from an earlier result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BaselineReport {
     /// The change of the earlier result.
     pub change: String,
@@ -166,6 +175,7 @@ pub struct BaselineReport {
 
 /// A service or a flow in two results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DeltaReport {
     /// Its name.
     pub name: String,
@@ -174,13 +184,14 @@ pub struct DeltaReport {
     /// How many more orders it loses on average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_lost: Option<DifferenceReport>,
-    /// What 1 in 20 worlds exceeds, in orders lost.
+    /// What 1 in 20 trials exceeds, in orders lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_lost_p95: Option<PairReport>,
 }
 
 /// A figure in two results, without an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PairReport {
     /// In the earlier one.
     pub before: f64,
@@ -190,6 +201,7 @@ pub struct PairReport {
 
 /// A figure in two results.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DifferenceReport {
     /// In the earlier one.
     pub before: f64,
@@ -203,6 +215,7 @@ pub struct DifferenceReport {
 
 /// Several changes in one window: each alone and all together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TogetherReport {
     /// The changes alone, in the order given.
     pub alone: Vec<AloneReport>,
@@ -212,6 +225,7 @@ pub struct TogetherReport {
 
 /// One of several changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AloneReport {
     /// Its name.
     pub change: String,
@@ -223,6 +237,7 @@ pub struct AloneReport {
 
 /// A flow under several changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InteractionReport {
     /// The flow.
     pub name: String,
@@ -230,7 +245,7 @@ pub struct InteractionReport {
     pub alone: Vec<super::Interval>,
     /// How likely it would fail if they only happened to coincide: 1 minus the product of the
     /// chances that each spares it.
-    pub apart: f64,
+    pub independent: f64,
     /// How likely it fails when all of them break.
     pub together: super::Interval,
     /// Orders lost on average under each alone, where known.

@@ -4,8 +4,8 @@
 //! numbers from 0 to 1, durations are seconds, orders are numbers of orders.
 
 pub mod advise;
-mod build;
 pub mod cascade;
+mod codes;
 pub mod compare;
 pub mod diagnosis;
 pub mod explain;
@@ -13,30 +13,35 @@ mod files;
 pub mod gate;
 pub mod observed;
 pub mod page;
-mod places;
 mod problem;
 pub mod rank;
 pub mod replay;
-pub mod story;
+pub mod schema;
+pub mod trial_trace;
 
 pub use advise::AdviseReport;
-pub use build::Context;
 pub use cascade::CascadeReport;
+pub use codes::{
+    AdviceKind, Assumption, ComparedKind, ComparisonOutcome, ComponentKind, ComponentState,
+    CutEventKind, Decision, Detector, EditedFile, EngineName, EstimationMethod, EventScope,
+    FailureMode, FailureOrigin, GuessedKind, HistogramScale, LeftOutReason, LimitOutcome, Metric,
+    OriginKind, PartKind, PriorKind, ProblemSeverity, Protection, RolloutStrategy, RoutingMode,
+    RuleOutcome, TimelineMode, UnknownKind,
+};
 pub use compare::CompareReport;
 pub use diagnosis::{DiagnosisReport, DiagnosisScoreReport};
 pub use explain::ExplainReport;
 pub use files::{FilesReport, TouchedReport};
 pub use gate::{
-    AloneReport, BaselineReport, DeltaReport, DifferenceReport, FigureReport, InteractionReport,
-    LimitReport, PairReport, PolicyReport, RuleReport, TestReport, TogetherReport, Verdict,
+    AloneReport, BaselineReport, DeltaReport, DifferenceReport, InteractionReport, LimitReport,
+    MetricReport, PairReport, PolicyReport, RuleReport, TestReport, TogetherReport, Verdict,
 };
 pub use observed::ObservedReport;
 pub use page::PageReport;
-pub use places::add_places;
 pub use problem::{PlaceReport, Problem};
 pub use rank::RankReport;
 pub use replay::ReplayReport;
-pub use story::StoryReport;
+pub use trial_trace::TrialTrace;
 
 use std::collections::BTreeMap;
 
@@ -47,11 +52,9 @@ use crate::model::topology::Thresholds;
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/result/v1";
 
-/// The JSON Schema of [`Report`].
-pub const RESULT_SCHEMA: &str = include_str!("result.schema.json");
-
 /// What a simulation says about a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: String,
@@ -66,17 +69,19 @@ pub struct Report {
     /// How many trials were run.
     pub trials: u64,
     /// Which engine ran them.
-    pub engine: String,
+    pub engine: EngineName,
     /// Whether it was interrupted, so that fewer trials were run than asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
     /// The chance that the change breaks at all; 1 where a break was asked for.
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub failure_probability: f64,
     /// From which peak share of requests on something counts as failed, or as degraded.
     #[serde(default)]
     pub thresholds: ThresholdsReport,
-    /// Whether there is time, or what moment is looked at.
-    pub course: CourseReport,
+    /// Whether time passes, and what happens when.
+    #[serde(rename = "course")]
+    pub timeline: TimelineReport,
     /// What is changed, and how it may break.
     pub targets: Vec<TargetReport>,
     /// Services, most likely to fail first.
@@ -101,7 +106,7 @@ pub struct Report {
     pub single_points: Option<Vec<compare::SinglePoint>>,
     /// The median trial and a 1-in-20 trial, where there is time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stories: Vec<StoryReport>,
+    pub example_trials: Vec<TrialTrace>,
     /// Where a picture of it, or a page about it, is to be found: a link for comments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub picture: Option<String>,
@@ -123,6 +128,7 @@ pub struct Report {
 
 /// From which peak share of requests on something counts as failed, or as degraded.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ThresholdsReport {
     /// Of requests that are slow, down or corrupt.
     pub failed: f64,
@@ -144,20 +150,26 @@ impl From<Thresholds> for ThresholdsReport {
 
 /// A probability with its 95% interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Interval {
     /// The share of trials.
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub p: f64,
     /// The lower end.
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub low: f64,
     /// The upper end.
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub high: f64,
     /// The exact value, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub exact: Option<f64>,
 }
 
 /// A service, an endpoint or a flow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UnitReport {
     /// Its name; an endpoint's is without its service.
     pub name: String,
@@ -191,6 +203,7 @@ pub struct UnitReport {
     #[serde(default)]
     pub caused: Failures,
     /// The mean over trials of the peak share of requests that are slow, down or corrupt.
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub failing_share: f64,
     /// When it first failed, over the trials in which it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -233,6 +246,7 @@ impl Default for Interval {
 
 /// How a figure spreads over trials: quantiles, each not exceeded by its share of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Spread {
     /// The 10th percentile.
     pub p10: f64,
@@ -250,6 +264,7 @@ pub struct Spread {
 
 /// A distribution in a few numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Quantiles {
     /// The mean.
     pub mean: f64,
@@ -269,6 +284,7 @@ pub struct Quantiles {
 
 /// A point of an exceedance curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Exceedance {
     /// At least so many orders are lost
     pub orders: f64,
@@ -282,6 +298,7 @@ pub struct Exceedance {
 
 /// An amount of money.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Money {
     /// The mean.
     pub mean: f64,
@@ -294,6 +311,7 @@ pub struct Money {
 
 /// The two degrees of failure, each with its probability.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Failures {
     /// The probability that it fails.
     pub failed: Interval,
@@ -304,6 +322,7 @@ pub struct Failures {
 /// Figures of a rollout that breaks with the failure probability `q`, and otherwise changes
 /// nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PerRollout {
     /// The probability that it fails: `q` with the change + `(1 - q)` without it.
     pub failed: Interval,
@@ -319,6 +338,7 @@ pub struct PerRollout {
 
 /// A mean.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MeanOnly {
     /// The mean.
     pub mean: f64,
@@ -326,6 +346,7 @@ pub struct MeanOnly {
 
 /// Orders lost over all flows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TotalReport {
     /// Orders lost.
     pub orders_lost: Quantiles,
@@ -342,36 +363,38 @@ pub struct TotalReport {
 
 /// How trials spread over steps; the shares, with `none` and `beyond`, sum to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HistogramReport {
     /// The share of trials that lose nothing at all.
     pub none: f64,
     /// Up to how many orders each step reaches, rising; the first begins just above 0.
     pub ends: Vec<f64>,
-    /// `linear` where the steps are equally wide, else `logarithmic`.
-    pub scale: String,
+    /// How the steps are spaced.
+    pub scale: HistogramScale,
     /// The share of trials in each step.
     pub shares: Vec<f64>,
     /// The share of trials that lose more than all steps.
     pub beyond: f64,
 }
 
-/// Whether there is time, and its course.
+/// Whether time passes, and what happens when.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct CourseReport {
-    /// `moment`, or `time` where the change has a rollout, detection or rollback.
-    pub kind: String,
-    /// Of a moment: for how long the break has lasted.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct TimelineReport {
+    /// `rollout` where the change has a rollout, detection or rollback, else `snapshot`.
+    pub mode: TimelineMode,
+    /// In a snapshot: for how long the break has lasted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lasting_s: Option<f64>,
     /// After which nothing is counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon_s: Option<f64>,
-    /// `random` or `sticky`.
+    /// How requests are spread over exposed and other instances.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub routing: Option<String>,
-    /// The shorthand the rollout was written as.
+    pub routing: Option<RoutingMode>,
+    /// The shorthand as which the rollout was declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub strategy: Option<String>,
+    pub strategy: Option<RolloutStrategy>,
     /// The stages, as they were simulated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageReport>,
@@ -389,17 +412,21 @@ pub struct CourseReport {
     pub ended_s: Option<Spread>,
     /// When the last flow stops losing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_s: Option<Spread>,
+    /// The same as `resolved_s`, under the name that it had in 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_s: Option<Spread>,
     /// How far the rollout had come when it was detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposure_at_detection: Option<Spread>,
-    /// The shares of trials by what noticed: `gate`, `alert`, `wrong_answers`, `nobody`.
+    /// The shares of trials by what detected the change.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub detected_by: BTreeMap<String, f64>,
+    pub detected_by: BTreeMap<Detector, f64>,
 }
 
 /// A step of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StageReport {
     /// The share that has the change.
     pub exposure: f64,
@@ -412,45 +439,48 @@ pub struct StageReport {
 
 /// One thing changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TargetReport {
     /// The service, `service/endpoint`, or failure domain.
     pub name: String,
     /// The chance that it breaks, given that the change does.
     pub probability: f64,
     /// The chance of each mode that is possible.
-    pub modes: BTreeMap<String, f64>,
+    pub modes: BTreeMap<FailureMode, f64>,
 }
 
 /// What came of failure at a dependency, as shares of all trials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DependencyReport {
     /// Who calls: `service`, `service/endpoint`, or a flow.
     pub caller: String,
     /// What is called; members of an `any_of` are joined by `|`.
     pub dependency: String,
-    /// Failure came in.
-    pub tried: f64,
+    /// Failure came to the call.
+    pub exposed: f64,
     /// It passed to the caller.
     pub passed: f64,
     /// It was contained, by what.
-    pub contained: BTreeMap<String, f64>,
+    pub contained: BTreeMap<Protection, f64>,
 }
 
 /// Something that is not stated, and what it may mean.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unknown {
     /// Who calls; of a capacity, the service.
     pub caller: String,
     /// What is called; empty for a capacity.
     pub dependency: String,
-    /// What is not stated: `timeout`, `fallback`, `capacity`.
-    pub what: String,
-    /// The figure named by `measure` if it is at its best.
+    /// What is not stated.
+    pub what: UnknownKind,
+    /// The figure named by `metric` if it is at its best.
     pub best: f64,
     /// If it is at its worst.
     pub worst: f64,
-    /// What `best` and `worst` are: `orders_lost` on average, or `failing_share` over flows.
-    pub measure: String,
+    /// What `best` and `worst` are: means of this metric.
+    pub metric: Metric,
     /// Where it could be stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<PlaceReport>,

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::incident::{Observed, ObservedOn, ObservedState};
+use super::ComponentState;
+use crate::model::incident::{Observed, ObservedOn};
 use crate::model::{Incident, Seconds, Share, Topology};
 use crate::sort::Arrange as _;
 
 /// What was observed in an incident. Times are seconds from its start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObservedReport {
     /// The name of the incident.
     pub incident: String,
@@ -32,14 +34,15 @@ pub struct ObservedReport {
 
 /// What happened to a service or flow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Observation {
     /// The service or flow.
     pub name: String,
     /// Whether it is a flow.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_flow: bool,
-    /// `failed`, `degraded` or `unaffected`.
-    pub state: String,
+    /// Its state.
+    pub state: ComponentState,
     /// From when, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_s: Option<f64>,
@@ -81,15 +84,10 @@ impl Observation {
             ObservedOn::Service(id) => (topology.service(id).name.clone(), false),
             ObservedOn::Flow(flow) => (topology.flows[flow as usize].name.clone(), true),
         };
-        let state = match of.state {
-            ObservedState::Failed => "failed",
-            ObservedState::Degraded => "degraded",
-            ObservedState::Unaffected => "unaffected",
-        };
         Self {
             name,
             is_flow,
-            state: state.to_owned(),
+            state: of.state.into(),
             from_s: of.from.map(Seconds::get),
             until_s: of.until.map(Seconds::get),
             severity: of.severity.map(Share::get),

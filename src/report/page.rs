@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Protection;
+
 /// The data of an HTML report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PageReport {
@@ -46,5 +48,5 @@ pub struct PageCall {
     pub passed: f64,
     /// In which it was contained, by what.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub held: BTreeMap<String, f64>,
+    pub held: BTreeMap<Protection, f64>,
 }

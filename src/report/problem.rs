@@ -2,15 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ProblemSeverity;
 use crate::diagnostic::{Diagnostic, Label, Sources};
 
 /// One thing wrong, or doubtful, in an input file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Problem {
     /// What kind of problem, as a stable word.
     pub code: String,
-    /// `error` or `warning`.
-    pub severity: String,
+    /// How bad it is.
+    pub severity: ProblemSeverity,
     /// What is wrong.
     pub message: String,
     /// Where; nothing when the file as a whole is meant, which the message then names.
@@ -29,6 +31,7 @@ pub struct Problem {
 
 /// A place in an input file; lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlaceReport {
     /// The file.
     pub file: String,
@@ -48,11 +51,12 @@ pub struct PlaceReport {
 impl Problem {
     /// A diagnostic with its places in the words of its sources.
     pub fn new(diagnostic: &Diagnostic, sources: &Sources) -> Self {
-        let severity = if diagnostic.is_error() { "error" } else { "warning" };
+        let severity =
+            if diagnostic.is_error() { ProblemSeverity::Error } else { ProblemSeverity::Warning };
         let place = |label: &Label| PlaceReport::new(label, sources);
         Self {
             code: diagnostic.code.to_string(),
-            severity: severity.to_owned(),
+            severity,
             message: diagnostic.message.clone(),
             place: diagnostic.primary.as_ref().map(place),
             others: diagnostic.others.iter().map(place).collect(),

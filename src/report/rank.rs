@@ -2,16 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ThresholdsReport;
+use super::{EngineName, FailureMode, OriginKind, ThresholdsReport};
 
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/rank/v1";
 
-/// The JSON Schema of [`RankReport`].
-pub const RANK_SCHEMA: &str = include_str!("rank.schema.json");
-
 /// Everything that can break, the worst first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RankReport {
     /// [`SCHEMA`].
     pub schema: String,
@@ -19,10 +17,10 @@ pub struct RankReport {
     pub tool_version: String,
     /// The name of the topology.
     pub topology: String,
-    /// What breaks: `service`, `endpoint`, `domain` or `dependency`.
-    pub by: String,
-    /// How it breaks: `down`, `slow` or `corrupt`.
-    pub mode: String,
+    /// What breaks.
+    pub by: OriginKind,
+    /// How it breaks; never `surge`.
+    pub mode: FailureMode,
     /// For how long the break has lasted at the moment that is looked at, in seconds.
     pub lasting_s: f64,
     /// The seed of all draws.
@@ -30,7 +28,7 @@ pub struct RankReport {
     /// How many trials each origin was given.
     pub trials: u64,
     /// Which engine ran them.
-    pub engine: String,
+    pub engine: EngineName,
     /// Whether it was interrupted, so that fewer trials were run than asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
@@ -52,6 +50,7 @@ pub struct RankReport {
 
 /// A flow that may be taken down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RankFlow {
     /// Its name.
     pub name: String,
@@ -67,6 +66,7 @@ pub struct RankFlow {
 
 /// Something that breaks, and what it takes with it beyond what fails in the same trials anyway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OriginReport {
     /// From 1 on; origins that take equally much have the same.
     pub rank: u64,
@@ -99,6 +99,7 @@ pub struct OriginReport {
 
 /// A number that differs from trial to trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Toll {
     /// The mean over trials.
     pub mean: f64,
@@ -113,6 +114,7 @@ pub struct Toll {
 /// Shares of trials by origin and flow. Rows are in the order of [`RankReport::origins`], columns in
 /// that of [`RankReport::flows`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MatrixReport {
     /// The names of the rows.
     pub origins: Vec<String>,

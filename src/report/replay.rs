@@ -2,16 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ComponentState;
 use super::diagnosis::DiagnosisScoreReport;
 
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/replay/v1";
 
-/// The JSON Schema of [`ReplayReport`].
-pub const REPLAY_SCHEMA: &str = include_str!("replay.schema.json");
-
 /// Incidents, simulated and compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReplayReport {
     /// [`SCHEMA`].
     pub schema: String,
@@ -47,6 +46,7 @@ pub struct ReplayReport {
 
 /// How well a simulation agrees with what happened. What cannot be said of it is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ScoreReport {
     /// How many incidents.
     pub incidents: u64,
@@ -81,6 +81,7 @@ pub struct ScoreReport {
 
 /// A rule that simulates nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BaselineReport {
     /// What it says, in words.
     pub rule: String,
@@ -90,6 +91,7 @@ pub struct BaselineReport {
 
 /// One incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct IncidentReport {
     /// Its name.
     pub name: String,
@@ -117,13 +119,14 @@ pub struct IncidentReport {
 
 /// A service or a flow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ComponentReport {
     /// Its name.
     pub name: String,
-    /// The worst state in which it was seen: `failed`, `degraded` or `unaffected`.
-    pub observed: String,
+    /// The worst state in which it was seen.
+    pub observed: ComponentState,
     /// The state that is most likely by the simulation.
-    pub predicted: String,
+    pub predicted: ComponentState,
     /// The probability that it fails.
     pub failed: f64,
     /// The probability that it is degraded or worse.
@@ -151,6 +154,7 @@ impl ComponentReport {
 
 /// How long an incident lasted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DurationReport {
     /// In truth, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,6 +174,7 @@ pub struct DurationReport {
 
 /// Something that stopped the spread.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ContainmentReport {
     /// What it was.
     pub what: String,
@@ -185,6 +190,7 @@ pub struct ContainmentReport {
 
 /// Something that operators did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ActionReport {
     /// When, in seconds.
     pub at_s: f64,
@@ -221,6 +227,7 @@ impl ActionReport {
 
 /// An element of the model that was left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AblationReport {
     /// Which.
     pub without: String,

@@ -1,6 +1,6 @@
 //! Differences between two simulations of the same trials.
 //!
-//! Draws are keyed by name, so trial `i` is the same world on both sides, and what both have in
+//! Draws are keyed by name, so trial `i` is the same on both sides, and what both have in
 //! common cancels in the difference within a trial: the common random numbers of the simulation
 //! literature (Law, "Simulation Modeling and Analysis", 5th edition, section 11.2). Intervals are
 //! for the mean of those differences.

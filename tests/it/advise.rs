@@ -10,8 +10,9 @@ use blastwave::load;
 use blastwave::model::cost::Cost;
 use blastwave::model::{Change, Costs, Topology};
 use blastwave::policy::Policy;
+use blastwave::report::AdviceKind;
 use blastwave::report::AdviseReport;
-use blastwave::report::advise::ADVISE_SCHEMA;
+use blastwave::report::schema;
 
 use crate::exact::topology;
 use crate::topologies::change;
@@ -30,7 +31,7 @@ fn advised(topology: &Topology, broken: &str) -> AdviseReport {
     let settings = Settings { stop: Stop::Trials(512), is_certain: true, ..Settings::default() };
     let report = advise(topology, &change, &[], &settings, &Silent);
     let json = serde_json::to_value(&report).unwrap();
-    let schema = serde_json::from_str(ADVISE_SCHEMA).unwrap();
+    let schema = serde_json::from_str(schema::ADVISE).unwrap();
     if let Err(error) = jsonschema::validate(&schema, &json) {
         panic!("{error}");
     }
@@ -51,7 +52,8 @@ fn a_protection_that_was_taken_from_the_webshop_is_found() {
     ];
     for (protection, broken, kind, at) in cases {
         let report = advised(&webshop_without(protection), broken);
-        let is_it = |it: &&blastwave::report::advise::AdviceReport| it.kind == kind && it.at == at;
+        let is_it =
+            |it: &&blastwave::report::advise::AdviceReport| it.kind.as_str() == kind && it.at == at;
         assert!(report.alone.iter().find(is_it).is_some(), "{protection}: {:#?}", report.alone);
     }
 }
@@ -85,7 +87,7 @@ fn asked(topology: &Topology, change: &Change, costs: &Costs, until: Option<Unti
     let wanted = Wanted { leave_out: &[], costs, until };
     let advice = find(topology, change, &wanted, &settings, &Silent);
     let json = serde_json::to_value(&advice.report).unwrap();
-    let schema = serde_json::from_str(ADVISE_SCHEMA).unwrap();
+    let schema = serde_json::from_str(schema::ADVISE).unwrap();
     if let Err(error) = jsonschema::validate(&schema, &json) {
         panic!("{error}");
     }
@@ -171,13 +173,13 @@ fn costs_decide_what_comes_first() {
     };
     let report = asked(&shop, &breaks, &costs, None).report;
     assert_eq!(report.costs.as_deref(), Some("ours"));
-    assert_eq!(report.alone[0].kind, "fallback");
+    assert_eq!(report.alone[0].kind, AdviceKind::Fallback);
     let worth: Vec<f64> = report.alone.iter().map(|it| it.saved_per_cost.value).collect();
     assert!(worth.is_sorted_by(|a, b| a >= b), "{worth:?}");
     for it in report.alone.iter().chain(&report.together) {
         assert!((it.saved_per_cost.value * it.cost - it.saved.value).abs() < 1e-9);
     }
-    let soft = report.alone.iter().find(|it| it.kind == "soft").unwrap();
+    let soft = report.alone.iter().find(|it| it.kind == AdviceKind::Soft).unwrap();
     assert!(soft.cost >= 1000.0, "{}", soft.cost);
 }
 

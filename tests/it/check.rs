@@ -92,8 +92,8 @@ fn what_is_assumed_is_looked_at_by_itself_and_after_fewer_trials() {
         .expect("it runs");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let test = &report["verdict"]["test"];
-    assert_eq!(test["looks"], serde_json::json!([3000]));
-    assert_eq!(test["looks_assumed"], serde_json::json!([1000]));
+    assert_eq!(test["checkpoints"], serde_json::json!([3000]));
+    assert_eq!(test["checkpoints_assumed"], serde_json::json!([1000]));
     assert_eq!(report["trials"], 3000);
 }
 

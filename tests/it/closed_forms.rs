@@ -6,7 +6,7 @@ use blastwave::diagnostic::Sources;
 use blastwave::engine::{Silent, Simulation};
 use blastwave::load;
 use blastwave::model::{Change, Seconds, Topology};
-use blastwave::report::{Interval, Quantiles, Report, UnitReport};
+use blastwave::report::{Detector, Interval, Quantiles, Report, UnitReport};
 
 fn read(topology: &str, change: &str) -> (Topology, Change) {
     let mut sources = Sources::default();
@@ -100,7 +100,7 @@ rollback: { median: 2m }
     );
     let caught = 20.0 * 0.8 * 0.1 * (600.0 + 120.0);
     let missed = 20.0 * 0.8 * (0.1 * 600.0 + 300.0 + 120.0);
-    let share = *report.course.detected_by.get("gate").expect("some are caught");
+    let share = *report.timeline.detected_by.get(&Detector::Gate).expect("some are caught");
     let found = lost(&report);
     // With the share that was drawn it is exact; and the share is what the gate says.
     let expected = share * caught + (1.0 - share) * missed;

@@ -8,7 +8,8 @@ use blastwave::engine::{Silent, Simulation};
 use blastwave::model::Seconds;
 use blastwave::render;
 use blastwave::report::CompareReport;
-use blastwave::report::compare::COMPARE_SCHEMA;
+use blastwave::report::ComparedKind;
+use blastwave::report::schema;
 use blastwave::summary::difference::Paired;
 
 use crate::exact::topology;
@@ -33,9 +34,9 @@ fn under(texts: [&str; 2], change_text: &str) -> CompareReport {
         topology: &topologies[at],
         change: &changes[at],
     };
-    let report = compare(&[side(0), side(1)], "topologies", &[], &settings(), &Silent);
+    let report = compare(&[side(0), side(1)], ComparedKind::Topologies, &[], &settings(), &Silent);
     let json = serde_json::to_value(&report).unwrap();
-    let schema = serde_json::from_str(COMPARE_SCHEMA).unwrap();
+    let schema = serde_json::from_str(schema::COMPARE).unwrap();
     if let Err(error) = jsonschema::validate(&schema, &json) {
         panic!("{error}");
     }
@@ -142,7 +143,7 @@ fn plans_for_one_topology_are_compared_in_the_same_worlds() {
         topology: &shop,
         change: &changes[at],
     };
-    let report = compare(&[side(0), side(1)], "changes", &[], &settings(), &Silent);
+    let report = compare(&[side(0), side(1)], ComparedKind::Changes, &[], &settings(), &Silent);
     let pair = &report.pairs[0];
     assert!(pair.total.relative.unwrap().high < -0.5, "{:?}", pair.total);
     assert!(pair.verdict.starts_with("canary loses"), "{}", pair.verdict);

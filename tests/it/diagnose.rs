@@ -5,18 +5,19 @@ use crate::support::program;
 use std::path::Path;
 use std::process::Output;
 
-use blastwave::analysis::diagnose::{Prior, Question, diagnose};
+use blastwave::analysis::diagnose::{Question, diagnose};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::load;
 use blastwave::model::Observation;
 use blastwave::report::DiagnosisReport;
-use blastwave::report::diagnosis::DIAGNOSIS_SCHEMA;
+use blastwave::report::PriorKind;
+use blastwave::report::schema;
 
 use crate::exact::topology;
 
-fn diagnosed(text: &str, seen: &str, prior: Prior) -> DiagnosisReport {
+fn diagnosed(text: &str, seen: &str, prior: PriorKind) -> DiagnosisReport {
     let topology = topology(text);
     let text = format!("{{ version: 1, observation: now, observed: {seen} }}");
     let document = load::parse("seen", text.into_bytes(), &mut Sources::default()).unwrap();
@@ -35,7 +36,7 @@ fn diagnosed(text: &str, seen: &str, prior: Prior) -> DiagnosisReport {
 }
 
 fn validate(answer: &serde_json::Value) {
-    let schema = serde_json::from_str(DIAGNOSIS_SCHEMA).unwrap();
+    let schema = serde_json::from_str(schema::DIAGNOSIS).unwrap();
     if let Err(error) = jsonschema::validate(&schema, answer) {
         panic!("{error}");
     }
@@ -55,7 +56,7 @@ flows:
 #[test]
 fn posteriors_are_those_of_bayes_rule() {
     let seen = "[{ service: mid, state: failed }, { service: leaf, state: unaffected }]";
-    let report = diagnosed(CHAIN, seen, Prior::Equal);
+    let report = diagnosed(CHAIN, seen, PriorKind::Equal);
     // All 64 trials are alike, and one more has every state with equal chance.
     let chance = |product: f64| (64.0 * product + 1.0 / 9.0) / 65.0;
     let (right, far) = (0.95, 0.05 * 0.25);
@@ -86,7 +87,7 @@ flows:
 #[test]
 fn ties_are_told_and_the_observation_that_breaks_them_is_named() {
     let without = TWINS.replace("{ availability: 99% }", "").replace("{ availability: 99.9% }", "");
-    let report = diagnosed(&without, "[{ flow: buy }, { service: top }]", Prior::Equal);
+    let report = diagnosed(&without, "[{ flow: buy }, { service: top }]", PriorKind::Equal);
     let twins: Vec<_> = report.candidates.iter().filter(|it| it.name != "top").collect();
     assert!(twins.iter().all(|it| it.tied >= 1 && it.rank == twins[0].rank), "{twins:#?}");
     let look = &report.look_at[0];
@@ -100,7 +101,7 @@ fn ties_are_told_and_the_observation_that_breaks_them_is_named() {
 #[test]
 fn stated_availability_weighs_where_it_is_asked_to() {
     let seen = "[{ flow: buy }, { service: top }]";
-    let report = diagnosed(TWINS, seen, Prior::Stated);
+    let report = diagnosed(TWINS, seen, PriorKind::Stated);
     let posterior = |name: &str| {
         report.candidates.iter().find(|it| it.name == name).map(|it| it.posterior).unwrap()
     };

@@ -7,7 +7,8 @@ use blastwave::engine::Silent;
 use blastwave::model::{Change, Topology};
 use blastwave::render;
 use blastwave::report::ExplainReport;
-use blastwave::report::explain::{EXPLAIN_SCHEMA, FlowExplained, PathReport};
+use blastwave::report::explain::{FlowExplained, PathReport};
+use blastwave::report::{EstimationMethod, FailureOrigin, PartKind, Protection, UnknownKind};
 
 use crate::chain::chain;
 use crate::exact::{dense, topology};
@@ -94,7 +95,7 @@ fn importance_follows_its_definitions() {
     let flow = only_flow(&report);
     let p = flow.unit.failed.exact.unwrap();
     let of = |kind: &str, name: &str| {
-        let found = flow.importance.iter().find(|it| it.kind == kind && it.name == name);
+        let found = flow.importance.iter().find(|it| it.kind.as_str() == kind && it.name == name);
         found.unwrap_or_else(|| panic!("{kind} {name} has no importance"))
     };
     let replica = of("service", "inventory-replica");
@@ -109,7 +110,7 @@ fn importance_follows_its_definitions() {
     near(replica.fussell_vesely.unwrap(), 0.02 * if_failed / p);
     near(replica.risk_achievement_worth.unwrap(), if_failed / p);
     near(replica.risk_reduction_worth.unwrap(), p / if_works);
-    assert_eq!(of("dependency", "orders>payments").method, "exact");
+    assert_eq!(of("dependency", "orders>payments").method, EstimationMethod::Exact);
     assert!(!flow.importance.iter().any(|it| it.name == "reviews"), "a soft one does not matter");
     assert_eq!(of("service", "storefront").birnbaum.value, 1.0 - p);
 }
@@ -133,14 +134,14 @@ fn every_way_that_failure_took_is_counted() {
     let report = asked(&topology(DIAMOND), &["bottom"], Asked::default());
     let flow = only_flow(&report);
     let left = way(flow, &["bottom", "left", "top", "buy"]).expect("it went by the left");
-    assert_eq!((left.trials, left.origin.as_str(), &left.held_by), (4_096, "target", &None));
+    assert_eq!((left.trials, left.origin, left.contained_by), (4_096, FailureOrigin::Target, None));
     let right = way(flow, &["bottom", "right", "top", "buy"]).expect("it went by the right");
     let error = (0.25 / 4_096.0_f64).sqrt();
     assert!((right.share - 0.5).abs() < 5.0 * error, "{}", right.share);
     let held = way(flow, &["bottom", "cushion", "top"]).expect("it was held at the cushion");
-    assert_eq!((held.trials, held.held_by.as_deref()), (4_096, Some("soft")));
+    assert_eq!((held.trials, held.contained_by), (4_096, Some(Protection::Soft)));
     let unlucky = way(flow, &["bottom", "right"]).expect("luck held it at the right");
-    assert_eq!(unlucky.held_by.as_deref(), Some("luck"));
+    assert_eq!(unlucky.contained_by, Some(Protection::Propagation));
     assert_eq!(unlucky.trials + right.trials, 4_096);
 }
 
@@ -150,7 +151,7 @@ fn a_break_is_the_only_cause_of_its_explanation() {
     let flow = only_flow(&report);
     assert_eq!(sets(flow), ["bottom"]);
     assert_eq!(flow.unit.failed.exact, Some(1.0));
-    let target = flow.importance.iter().find(|it| it.kind == "target").unwrap();
+    let target = flow.importance.iter().find(|it| it.kind == PartKind::Target).unwrap();
     assert_eq!((target.name.as_str(), target.birnbaum.value), ("bottom", 1.0));
     assert_eq!(target.risk_reduction_worth, None, "without it nothing fails");
 }
@@ -171,12 +172,13 @@ flows:
   buy: { steps: [top] }
 ";
     let report = asked(&topology(text), &["soft"], Asked::default());
-    let soft = report.containment.iter().find(|it| it.protection == "soft").unwrap();
+    let soft = report.containment.iter().find(|it| it.protection == Protection::Soft).unwrap();
     assert_eq!((soft.caller.as_str(), soft.dependency.as_str()), ("top", "soft"));
-    assert_eq!((soft.tried, soft.held, soft.leaked), (1.0, 1.0, 0.0));
+    assert_eq!((soft.exposed, soft.contained, soft.passed), (1.0, 1.0, 0.0));
     let saved = soft.saved.expect("it was tried out");
     assert_eq!((saved.value, saved.low, saved.high), (1.0, Some(1.0), Some(1.0)));
-    let timeout = report.containment.iter().find(|it| it.protection == "timeout").unwrap();
+    let timeout =
+        report.containment.iter().find(|it| it.protection == Protection::Timeout).unwrap();
     assert_eq!(timeout.saved.unwrap().value, 0.0, "what fails fast needs no timeout");
 }
 
@@ -195,7 +197,8 @@ flows:
   look: { steps: [other], rate: 50/s }
 ";
     let report = asked(&topology(text), &["main"], Asked::default());
-    let found = report.unknowns.iter().find(|it| it.what == "capacity").expect("it matters");
+    let found =
+        report.unknowns.iter().find(|it| it.what == UnknownKind::Capacity).expect("it matters");
     assert_eq!((found.caller.as_str(), found.dependency.as_str()), ("spare", ""));
     assert!(found.best < found.worst, "{found:?}");
 }
@@ -219,14 +222,14 @@ fn what_is_not_boolean_is_explained_from_trials() {
     assert!(flow.cut_sets.as_ref().unwrap().simplified.is_some());
     let payments = flow.importance.iter().find(|it| it.name == "payments").unwrap();
     let birnbaum = payments.birnbaum;
-    assert_eq!(payments.method, "trials");
+    assert_eq!(payments.method, EstimationMethod::Trials);
     assert!(birnbaum.low.unwrap() <= birnbaum.value && birnbaum.value <= birnbaum.high.unwrap());
     assert!(birnbaum.value > 0.99, "{birnbaum:?}");
 }
 
 #[test]
 fn every_explanation_validates_and_does_not_depend_on_threads() {
-    let schema = serde_json::from_str(EXPLAIN_SCHEMA).unwrap();
+    let schema = serde_json::from_str(blastwave::report::schema::EXPLAIN).unwrap();
     let validator = jsonschema::draft202012::new(&schema).unwrap();
     let utilized = SHOP.replace("99.9%", "99%, utilization: 50%");
     for (text, breaks) in [
@@ -262,7 +265,7 @@ fn a_chain_of_500_services_is_explained_wholly() {
     assert_eq!(cut_sets.complete_to_order, None);
     assert!(cut_sets.count >= 500, "{}", cut_sets.count);
     assert!(report.exact.used);
-    assert!(flow.importance.iter().all(|it| it.method == "exact"));
+    assert!(flow.importance.iter().all(|it| it.method == EstimationMethod::Exact));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use blastwave::engine::Silent;
 use blastwave::load;
 use blastwave::model::{Change, Topology};
 use blastwave::policy::Policy;
+use blastwave::report::Decision;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -292,6 +293,6 @@ fn exactly_on_the_limit_at_most_one_of_twenty_gates_proceeds() {
         let check = Check::new(&topology, &change, &gate, &settings).unwrap();
         check.verdict(&Silent).decision
     });
-    let proceeded = decided.filter(|it| it == "proceed").count();
+    let proceeded = decided.filter(|it| *it == Decision::Proceed).count();
     assert!(proceeded <= 50, "{proceeded} of 1000 proceed though the limit is reached");
 }

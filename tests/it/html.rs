@@ -3,7 +3,7 @@
 use crate::support::program;
 use blastwave::analysis::compare::Side;
 use blastwave::analysis::explain::Asked;
-use blastwave::analysis::rank::{By, Ranking, rank};
+use blastwave::analysis::rank::{Ranking, rank};
 use blastwave::analysis::{Settings, Stop, compare, explain, simulate};
 use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
 use blastwave::diagnostic::Sources;
@@ -11,7 +11,7 @@ use blastwave::engine::Silent;
 use blastwave::load;
 use blastwave::model::{Change, Seconds, Topology};
 use blastwave::render::html::{self, Made};
-use blastwave::report::CascadeReport;
+use blastwave::report::{CascadeReport, ComparedKind, OriginKind};
 
 /// Names that break what is put together from text.
 const HOSTILE: [&str; 6] =
@@ -120,8 +120,11 @@ fn a_report_of_300_services_stays_under_500_kilobytes() {
 #[test]
 fn a_ranking_is_whole_and_harmless() {
     let topology = topology(12);
-    let ranking =
-        Ranking { by: By::Service, mode: blastwave::engine::origins::FailureMode::Down, top: None };
+    let ranking = Ranking {
+        by: OriginKind::Service,
+        mode: blastwave::engine::origins::FailureMode::Down,
+        top: None,
+    };
     let settings = Settings { is_certain: true, ..settings() };
     let report = rank(&topology, ranking, &settings, &Silent);
     let page = html::rank(&report, &Made::default());
@@ -135,7 +138,7 @@ fn a_comparison_is_whole_and_harmless() {
     let changes = [change(&a), change(&b)];
     let sides = [("a </script>", &a, &changes[0]), ("b", &b, &changes[1])]
         .map(|(name, topology, change)| Side { name: name.to_owned(), topology, change });
-    let report = compare(&sides, "topologies", &[], &settings(), &Silent);
+    let report = compare(&sides, ComparedKind::Topologies, &[], &settings(), &Silent);
     let focuses: Vec<CascadeReport> = sides
         .iter()
         .zip(&report.sides)

@@ -17,6 +17,7 @@ use blastwave::report::cascade::{
     BoxState, CASCADE_SCHEMA, CascadeBox, CascadeEdge, CascadeFlow, CascadeReport, EdgeKind,
     GuardShare,
 };
+use blastwave::report::{FailureMode, Protection};
 use blastwave::report::{Interval, ObservedReport, Report};
 use roxmltree::Document;
 
@@ -85,7 +86,7 @@ fn random_focus(seed: u64) -> CascadeReport {
         let is_new = |it: &CascadeEdge| it.from != from || it.to != to;
         if from != to && edges.iter().all(is_new) {
             let held = dice.chance(0.5).then(|| GuardShare {
-                guard: HOSTILE[dice.below(HOSTILE.len())].to_owned(),
+                guard: Protection::ALL[dice.below(Protection::ALL.len())],
                 share: dice.unit(),
             });
             edges.push(CascadeEdge {
@@ -111,7 +112,7 @@ fn random_focus(seed: u64) -> CascadeReport {
         topology: "shop".to_owned(),
         change: HOSTILE[1].to_owned(),
         targets: vec![boxes[0].name.clone()],
-        mode: dice.chance(0.5).then(|| "down".to_owned()),
+        mode: dice.chance(0.5).then(|| FailureMode::Down),
         seed,
         trials: 1000,
         has_time: false,
@@ -345,7 +346,7 @@ fn before_and_after_are_headed_by_what_differs() {
     };
     let of = |flows: Vec<CascadeFlow>| CascadeReport {
         targets: vec!["db".to_owned()],
-        mode: Some("down".to_owned()),
+        mode: Some(FailureMode::Down),
         flows,
         ..random_focus(7)
     };

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use blastwave::analysis::rank::{By, Ranking, obstacle, rank};
+use blastwave::analysis::rank::{Ranking, obstacle, rank};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::engine::origins::FailureMode;
 use blastwave::engine::simd::InstructionSet;
 use blastwave::engine::{Choice, Silent};
 use blastwave::report::RankReport;
-use blastwave::report::rank::RANK_SCHEMA;
+use blastwave::report::schema;
+use blastwave::report::{EngineName, OriginKind};
 use blastwave::{
     model::{Share, Topology},
     render,
@@ -16,7 +17,8 @@ use blastwave::{
 
 use crate::random::{Features, Scenario, scenario};
 
-const ALL: [By; 4] = [By::Service, By::Endpoint, By::Domain, By::Dependency];
+const ALL: [OriginKind; 4] =
+    [OriginKind::Service, OriginKind::Endpoint, OriginKind::Domain, OriginKind::Dependency];
 
 fn settings(trials: u64, engine: Choice) -> Settings {
     Settings { stop: Stop::Trials(trials), seed: 3, engine, ..Settings::default() }
@@ -24,7 +26,7 @@ fn settings(trials: u64, engine: Choice) -> Settings {
 
 fn ranked(topology: &Topology, ranking: Ranking, trials: u64, engine: Choice) -> RankReport {
     let mut report = rank(topology, ranking, &settings(trials, engine), &Silent);
-    report.engine.clear();
+    report.engine = EngineName::Fluid;
     report
 }
 
@@ -37,7 +39,7 @@ fn both_engines_rank_alike_whatever_breaks() {
             for mode in [FailureMode::Down, FailureMode::Slow, FailureMode::Corrupt] {
                 let ranking = Ranking { by, mode, top: None };
                 let asked = settings(70, Choice::Automatic);
-                let is_domain = by == By::Domain && mode != FailureMode::Down;
+                let is_domain = by == OriginKind::Domain && mode != FailureMode::Down;
                 if is_domain || obstacle(&topology, ranking, &asked).is_some() {
                     continue;
                 }
@@ -90,7 +92,7 @@ fn a_trial_for_each_origin_tells_what_many_tell() {
             ..Features::load()
         };
         let Scenario { topology, .. } = scenario(seed, &calm);
-        for by in [By::Service, By::Endpoint, By::Domain] {
+        for by in [OriginKind::Service, OriginKind::Endpoint, OriginKind::Domain] {
             let ranking = Ranking { by, ..Ranking::default() };
             let found = ranked(&topology, ranking, 8, Choice::Fluid);
             let is_random =
@@ -142,14 +144,14 @@ fn rankings_do_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn rankings_have_the_published_shape() {
-    let schema: serde_json::Value = serde_json::from_str(RANK_SCHEMA).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(schema::RANK).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     for seed in 0..20 {
         let Scenario { topology, .. } = scenario(seed, &Features::boolean());
         for by in ALL {
             let ranking = Ranking { by, top: Some(3), ..Ranking::default() };
             let report = ranked(&topology, ranking, 64, Choice::Automatic);
-            let report = RankReport { engine: "boolean".to_owned(), ..report };
+            let report = RankReport { engine: EngineName::Boolean, ..report };
             let value = serde_json::to_value(&report).unwrap();
             let errors: Vec<String> =
                 validator.iter_errors(&value).map(|error| error.to_string()).collect();

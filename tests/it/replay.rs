@@ -27,7 +27,7 @@ fn the_answer_as_data_is_as_its_schema_says_and_beats_the_rules_in_telling_faile
     let output = replay(&["--format", "json"]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let schema = serde_json::from_str(blastwave::report::replay::REPLAY_SCHEMA).unwrap();
+    let schema = serde_json::from_str(blastwave::report::schema::REPLAY).unwrap();
     if let Err(error) = jsonschema::validate(&schema, &answer) {
         panic!("{error}");
     }

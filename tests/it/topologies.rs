@@ -11,6 +11,7 @@ use blastwave::engine::{Silent, Simulation, Tally};
 use blastwave::load;
 use blastwave::model::{Change, Topology};
 use blastwave::render;
+use blastwave::report::Detector;
 use blastwave::report::{Report, UnitReport};
 
 const TRIALS: u64 = 4_096;
@@ -181,8 +182,8 @@ fn a_short_canary_does_not_see_a_slow_leak() {
     let long = shipped("canary-blind", "new-driver-long-bake");
     assert_is_told(&short, "place-order", 18_000.0);
     assert_is_told(&long, "place-order", 6_500.0);
-    assert!(short.course.detected_by.get("gate").copied().unwrap_or(0.0) < 0.01);
-    assert!(long.course.detected_by["gate"] > 0.85);
+    assert!(short.timeline.detected_by.get(&Detector::Gate).copied().unwrap_or(0.0) < 0.01);
+    assert!(long.timeline.detected_by[&Detector::Gate] > 0.85);
 }
 
 #[test]

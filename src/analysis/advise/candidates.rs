@@ -6,6 +6,7 @@ use crate::engine::Tally;
 use crate::model::cost::THE_CHANGE;
 use crate::model::topology::{Caller, DomainId, Overload, Phase, Service, ServiceId};
 use crate::model::{Change, Topology};
+use crate::report::AdviceKind;
 use crate::sort::Arrange as _;
 
 /// How many dependencies are looked at, most often passed first.
@@ -55,23 +56,27 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
         found.push(Protection { kind, at: format!("{caller} > {on}"), what, steps });
     };
     if can_hang {
-        add("timeout", format!("let {caller} give up on {on} after 2 s"), vec![Step::Timeout(at)]);
+        add(
+            AdviceKind::Timeout,
+            format!("let {caller} give up on {on} after 2 s"),
+            vec![Step::Timeout(at)],
+        );
     }
     if can_lie {
         let what = format!("let {caller} check what {on} answers");
-        add("validation", what, vec![Step::Validate(at)]);
+        add(AdviceKind::Validation, what, vec![Step::Validate(at)]);
     }
     if it.circuit_breaker != Some(true) && !it.is_async() {
         let what = format!("put a circuit breaker between {caller} and {on}");
-        add("circuit-breaker", what, vec![Step::Breaker(at)]);
+        add(AdviceKind::CircuitBreaker, what, vec![Step::Breaker(at)]);
     }
     if it.retries.unwrap_or(0) == 0 {
         let what = format!("let {caller} call {on} up to twice more, within a budget of 20%");
-        add("retry", what, vec![Step::Retry(at)]);
+        add(AdviceKind::Retry, what, vec![Step::Retry(at)]);
     }
     if it.cache.is_none() {
         let what = format!("keep answers of {on} in {caller} for 10 min");
-        add("cache", what, vec![Step::Cache(at)]);
+        add(AdviceKind::Cache, what, vec![Step::Cache(at)]);
     }
     // What only catches calls that fail fast may need them to fail fast, and wrong answers noticed.
     for with in helpers(at, can_hang, can_lie) {
@@ -79,11 +84,11 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
         let also = also(&with);
         if it.fallback.is_none() && !it.is_soft() {
             let what = format!("give {caller} something to answer without {on}{also}");
-            add("fallback", what, and(Step::Fallback(at)));
+            add(AdviceKind::Fallback, what, and(Step::Fallback(at)));
         }
         if may_be_soft {
             let what = format!("let {caller} do without {on}{also}");
-            add("soft", what, and(Step::Soft(at)));
+            add(AdviceKind::Soft, what, and(Step::Soft(at)));
         }
     }
 }
@@ -127,7 +132,7 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<Protection>) 
         {
             moved += 1;
             found.push(Protection {
-                kind: "second-domain",
+                kind: AdviceKind::SecondDomain,
                 at: name.clone(),
                 what: format!("run {name} in {} too", topology.domain(domain).name),
                 steps: vec![Step::SecondDomain(id, domain)],
@@ -137,7 +142,7 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<Protection>) 
         if service.utilization.is_some() && collapses && shedding < SERVICES {
             shedding += 1;
             found.push(Protection {
-                kind: "shed",
+                kind: AdviceKind::Shed,
                 at: name.clone(),
                 what: format!("let {name} refuse at once what it cannot serve"),
                 steps: vec![Step::Shed(id)],
@@ -174,20 +179,20 @@ fn of_change(change: &Change, found: &mut Vec<Protection>) {
     };
     if change.kill_switch.is_none() {
         let what = "put the change behind a switch that takes 2 min to turn off";
-        add("kill-switch", what, Step::KillSwitch);
+        add(AdviceKind::KillSwitch, what, Step::KillSwitch);
     }
     let stages = change.rollout.as_ref().map_or(&[][..], |rollout| &rollout.stages);
     if stages.first().is_none_or(|first| first.exposure.get() > 0.01) {
         let what = "let 1% have the change first, and wait 10 min";
-        add("smaller-first-stage", what, Step::SmallerFirst);
+        add(AdviceKind::SmallerFirstStage, what, Step::SmallerFirst);
     }
     if stages.len() > 1 {
-        add("longer-bake", "wait three times as long between stages", Step::LongerBake);
+        add(AdviceKind::LongerBake, "wait three times as long between stages", Step::LongerBake);
     }
     if stages.iter().any(|stage| stage.bake.is_some() && stage.catch_probability.get() < 0.5) {
         let what = "compare old and new at the end of each stage, and stop what is worse";
-        add("gate", what, Step::Gate);
+        add(AdviceKind::Gate, what, Step::Gate);
     }
-    add("faster-detection", "notice it twice as fast", Step::FasterDetection);
-    add("faster-rollback", "take it back twice as fast", Step::FasterRollback);
+    add(AdviceKind::FasterDetection, "notice it twice as fast", Step::FasterDetection);
+    add(AdviceKind::FasterRollback, "take it back twice as fast", Step::FasterRollback);
 }

@@ -19,6 +19,7 @@ use crate::engine::{Progress, Silent, Simulation, Tally};
 use crate::model::{Change, Costs, Topology};
 use crate::report::advise::{AdviceReport, AdviseReport, NoiseReport, SCHEMA};
 use crate::report::compare::Difference;
+use crate::report::{EngineName, Metric};
 use crate::sort::Arrange as _;
 use crate::summary::difference::Paired;
 use crate::summary::estimate::Z975;
@@ -136,7 +137,7 @@ pub fn find(
     let unseen = passed.len().saturating_sub(KEPT);
     let places = pool.places(&passed, wanted.until.is_some());
     let mut all = candidates::all(topology, change, &tally, &places);
-    all.retain(|it| wanted.leave_out.iter().all(|kind| kind != it.kind));
+    all.retain(|it| wanted.leave_out.iter().all(|kind| kind != it.kind.as_str()));
     let tried = all.len() as u64;
     let (offered, saving) = pool.screen(all);
     // The gate may ask for what saves little or nothing, so it is offered more.
@@ -171,10 +172,9 @@ pub fn find(
         change: change.name.clone(),
         seed: settings.seed,
         trials,
-        engine: simulation.engine().to_owned(),
+        engine: EngineName::of(&simulation),
         partial: false,
-        measure: if measure == Measure::Orders { "orders_lost" } else { "failing_share" }
-            .to_owned(),
+        metric: if measure == Measure::Orders { Metric::OrdersLost } else { Metric::FailingShare },
         costs: Some(wanted.costs.name.clone()).filter(|name| !name.is_empty()),
         before: estimate.before,
         tried,
@@ -249,7 +249,7 @@ impl Estimate<'_> {
         let saved = Difference { value: saved.value, low: end(saved.low), high: end(saved.high) };
         let cost = protection.cost(self.costs);
         AdviceReport {
-            kind: protection.kind.to_owned(),
+            kind: protection.kind,
             at: protection.at.clone(),
             what: protection.what.clone(),
             edits: protection.steps.iter().map(|step| step.edit(topology, change)).collect(),

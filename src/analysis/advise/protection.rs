@@ -8,11 +8,12 @@ use crate::model::topology::{
 };
 use crate::model::{Change, Seconds, Share, Topology, defaults};
 use crate::report::advise::EditReport;
+use crate::report::{AdviceKind, EditedFile};
 
 /// Something to try.
 #[derive(Clone, Debug)]
 pub(super) struct Protection {
-    pub(super) kind: &'static str,
+    pub(super) kind: AdviceKind,
     /// Whose.
     pub(super) at: String,
     /// In a sentence.
@@ -23,7 +24,7 @@ pub(super) struct Protection {
 impl Protection {
     /// What all its steps cost.
     pub(super) fn cost(&self, costs: &Costs) -> f64 {
-        self.steps.iter().map(|step| costs.of(step.kind(), &self.at)).sum()
+        self.steps.iter().map(|step| costs.of(step.kind().as_str(), &self.at)).sum()
     }
 }
 
@@ -74,23 +75,23 @@ pub(super) const GATE: f64 = 0.5;
 
 impl Step {
     /// The kind of protection that this step alone is.
-    fn kind(self) -> &'static str {
+    fn kind(self) -> AdviceKind {
         match self {
-            Self::Timeout(_) => "timeout",
-            Self::Breaker(_) => "circuit-breaker",
-            Self::Validate(_) => "validation",
-            Self::Soft(_) => "soft",
-            Self::Fallback(_) => "fallback",
-            Self::Retry(_) => "retry",
-            Self::Cache(_) => "cache",
-            Self::SecondDomain(..) => "second-domain",
-            Self::Shed(_) => "shed",
-            Self::KillSwitch => "kill-switch",
-            Self::SmallerFirst => "smaller-first-stage",
-            Self::LongerBake => "longer-bake",
-            Self::Gate => "gate",
-            Self::FasterDetection => "faster-detection",
-            Self::FasterRollback => "faster-rollback",
+            Self::Timeout(_) => AdviceKind::Timeout,
+            Self::Breaker(_) => AdviceKind::CircuitBreaker,
+            Self::Validate(_) => AdviceKind::Validation,
+            Self::Soft(_) => AdviceKind::Soft,
+            Self::Fallback(_) => AdviceKind::Fallback,
+            Self::Retry(_) => AdviceKind::Retry,
+            Self::Cache(_) => AdviceKind::Cache,
+            Self::SecondDomain(..) => AdviceKind::SecondDomain,
+            Self::Shed(_) => AdviceKind::Shed,
+            Self::KillSwitch => AdviceKind::KillSwitch,
+            Self::SmallerFirst => AdviceKind::SmallerFirstStage,
+            Self::LongerBake => AdviceKind::LongerBake,
+            Self::Gate => AdviceKind::Gate,
+            Self::FasterDetection => AdviceKind::FasterDetection,
+            Self::FasterRollback => AdviceKind::FasterRollback,
         }
     }
 
@@ -216,12 +217,12 @@ impl Step {
     /// What to write, and where.
     pub(super) fn edit(self, topology: &Topology, change: &Change) -> EditReport {
         let of_change = |path: &str, yaml: String| EditReport {
-            file: "change".to_owned(),
+            file: EditedFile::Change,
             path: path.to_owned(),
             yaml,
         };
         let of_topology =
-            |path: String, yaml: String| EditReport { file: "topology".to_owned(), path, yaml };
+            |path: String, yaml: String| EditReport { file: EditedFile::Topology, path, yaml };
         let at_dependency = |at, yaml: &str| of_topology(path_of(topology, at), yaml.to_owned());
         let service = |id: ServiceId| format!("services.{}", topology.service(id).name);
         match self {

@@ -16,6 +16,7 @@ use crate::engine::Silent;
 use crate::engine::parallel;
 use crate::report::Verdict;
 use crate::report::advise::UntilReport;
+use crate::report::{Decision, RuleOutcome};
 use crate::sort::Arrange as _;
 
 /// How many of the most promising are tried in pairs.
@@ -45,7 +46,7 @@ pub(super) struct Found {
 /// How far a set is from passing: fewer is better, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Distance {
-    decision: u8,
+    decision: Decision,
     stops: usize,
     others: usize,
 }
@@ -60,12 +61,12 @@ pub(super) fn find(
 ) -> Found {
     let search = Search { pool, until, offered };
     let at_first = search.judge(&[], pool.settings.seed, until.gate.max_trials);
-    let (set, verdict, judged) = if at_first.decision == "proceed" {
+    let (set, verdict, judged) = if at_first.decision == Decision::Proceed {
         (Vec::new(), at_first.clone(), 1)
     } else {
         search.smallest(&at_first)
     };
-    let is_reached = verdict.decision == "proceed";
+    let is_reached = verdict.decision == Decision::Proceed;
     let (mut steps, mut told) = (Vec::new(), Vec::new());
     let (mut state, mut now) = (pool.base.clone(), before.to_vec());
     for at in &set {
@@ -143,7 +144,7 @@ impl Search<'_> {
     /// The cheapest of those that pass, with all trials and with other draws.
     fn confirmed(&self, all: &[Judged], judged: &mut u64) -> Option<Judged> {
         let mut passing: Vec<&Judged> =
-            all.iter().filter(|(_, verdict)| verdict.decision == "proceed").collect();
+            all.iter().filter(|(_, verdict)| verdict.decision == Decision::Proceed).collect();
         passing.arrange_by(|a, b| self.cost(&a.0).total_cmp(&self.cost(&b.0)).then(a.0.cmp(&b.0)));
         for (set, _) in passing.into_iter().take(CONFIRMED) {
             *judged += 1;
@@ -157,8 +158,8 @@ impl Search<'_> {
     fn passes(&self, set: &[usize]) -> Option<Verdict> {
         let (seed, most) = (self.pool.settings.seed, self.until.gate.max_trials);
         let verdict = self.judge(set, seed, most);
-        let again = || self.judge(set, seed ^ OTHER, most).decision == "proceed";
-        (verdict.decision == "proceed" && again()).then_some(verdict)
+        let again = || self.judge(set, seed ^ OTHER, most).decision == Decision::Proceed;
+        (verdict.decision == Decision::Proceed && again()).then_some(verdict)
     }
 
     /// Leaves out what is not needed, dearest first.
@@ -232,17 +233,12 @@ impl Search<'_> {
 }
 
 fn distance(verdict: &Verdict) -> Distance {
-    let rules = verdict.rules.iter().map(|it| (it.verdict.as_str(), it.outcome.as_str()));
-    let open: Vec<&str> =
-        rules.filter(|(_, it)| *it != "held").map(|(severity, _)| severity).collect();
-    let stops = open.iter().filter(|it| **it == "stop").count();
-    Distance {
-        decision: match verdict.decision.as_str() {
-            "proceed" => 0,
-            "caution" => 1,
-            _ => 2,
-        },
-        stops,
-        others: open.len() - stops,
-    }
+    let open: Vec<Decision> = verdict
+        .rules
+        .iter()
+        .filter(|rule| rule.outcome != RuleOutcome::Held)
+        .map(|rule| rule.verdict)
+        .collect();
+    let stops = open.iter().filter(|severity| **severity == Decision::Stop).count();
+    Distance { decision: verdict.decision, stops, others: open.len() - stops }
 }

@@ -1,41 +1,23 @@
 //! What may have broken: every service in every mode, every failure domain down.
 
-use super::Prior;
 use crate::diagnostic::Place;
 use crate::model::change::{Detection, Modes, Rollback, Target, TargetRef};
 use crate::model::topology::{DomainId, NodeRef, ServiceId};
 use crate::model::{Change, Seconds, Share, Topology};
+use crate::report::{FailureMode, PriorKind};
 
 /// How much more often a service that surges calls what it needs.
 const SURGE: f64 = 10.0;
 
-/// How something broke.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    Down,
-    Slow,
-    Corrupt,
-    Surge,
-}
-
-impl Mode {
-    const ALL: [Self; 4] = [Self::Down, Self::Slow, Self::Corrupt, Self::Surge];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Down => "down",
-            Self::Slow => "slow",
-            Self::Corrupt => "corrupt",
-            Self::Surge => "surge",
-        }
-    }
-}
+/// All modes, in the order in which candidates stand.
+const MODES: [FailureMode; 4] =
+    [FailureMode::Down, FailureMode::Slow, FailureMode::Corrupt, FailureMode::Surge];
 
 /// Something that may have broken, and how.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Candidate {
     pub(super) on: TargetRef,
-    pub(super) mode: Mode,
+    pub(super) mode: FailureMode,
 }
 
 /// All candidates, those of one component side by side.
@@ -44,13 +26,15 @@ pub(super) fn all(topology: &Topology) -> Vec<Candidate> {
         let on = TargetRef::Node(NodeRef { service: ServiceId(service), endpoint: None });
         // A surge of what calls nothing does nothing.
         let calls = calls_something(topology, service as usize);
-        Mode::ALL
+        MODES
             .into_iter()
-            .filter(move |mode| *mode != Mode::Surge || calls)
+            .filter(move |mode| *mode != FailureMode::Surge || calls)
             .map(move |mode| Candidate { on, mode })
     });
-    let domains = (0..topology.domains.len() as u32)
-        .map(|domain| Candidate { on: TargetRef::Domain(DomainId(domain)), mode: Mode::Down });
+    let domains = (0..topology.domains.len() as u32).map(|domain| Candidate {
+        on: TargetRef::Domain(DomainId(domain)),
+        mode: FailureMode::Down,
+    });
     services.chain(domains).collect()
 }
 
@@ -68,7 +52,7 @@ pub(super) fn name_of(topology: &Topology, on: TargetRef) -> String {
 }
 
 /// How likely each candidate is before anything is seen; the modes of a component share what it has.
-pub(super) fn priors(topology: &Topology, all: &[Candidate], prior: Prior) -> Vec<f64> {
+pub(super) fn priors(topology: &Topology, all: &[Candidate], prior: PriorKind) -> Vec<f64> {
     let stated = |on: TargetRef| {
         let availability = match on {
             TargetRef::Node(node) => topology.service(node.service).availability,
@@ -81,8 +65,8 @@ pub(super) fn priors(topology: &Topology, all: &[Candidate], prior: Prior) -> Ve
     let weight = |candidate: &Candidate| {
         let modes = all.iter().filter(|it| it.on == candidate.on).count() as f64;
         let component = match prior {
-            Prior::Stated if !known.is_empty() => stated(candidate.on).unwrap_or(mean),
-            Prior::Stated | Prior::Equal => 1.0,
+            PriorKind::Stated if !known.is_empty() => stated(candidate.on).unwrap_or(mean),
+            PriorKind::Stated | PriorKind::Equal => 1.0,
         };
         component / modes
     };
@@ -95,11 +79,11 @@ impl Candidate {
         let mut target = Target::certain(self.on, Place::default());
         let share = |mode| if mode == self.mode { Share::ONE } else { Share::ZERO };
         target.modes = Modes {
-            down: share(Mode::Down),
-            slow: share(Mode::Slow),
-            corrupt: share(Mode::Corrupt),
-            surge: share(Mode::Surge),
-            surge_factor: if self.mode == Mode::Surge { SURGE } else { 1.0 },
+            down: share(FailureMode::Down),
+            slow: share(FailureMode::Slow),
+            corrupt: share(FailureMode::Corrupt),
+            surge: share(FailureMode::Surge),
+            surge_factor: if self.mode == FailureMode::Surge { SURGE } else { 1.0 },
         };
         let moment = Change::certain("diagnosis", vec![target]);
         if lasting.is_some() {

@@ -24,6 +24,7 @@ use crate::report::diagnosis::{
     CandidateReport, DiagnosisReport, DiagnosisScoreReport, MissReport, ModeReport, RankedReport,
     SCHEMA, SCORE_SCHEMA, SeenReport,
 };
+use crate::report::{ComponentKind, ComponentState, PriorKind};
 use crate::sort::Arrange as _;
 
 use super::simulate::{Settings, Stop};
@@ -41,27 +42,6 @@ const SLACK: f64 = 1e-9;
 /// Of how many components it is told how they agree with what is seen.
 const LEADING: usize = 5;
 
-/// How likely each component is to break before anything is seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Prior {
-    /// All components alike.
-    #[default]
-    Equal,
-    /// By the share of time for which it is down by its stated availability; those that state none as
-    /// the mean of those that do.
-    Stated,
-}
-
-impl Prior {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Equal => "equal",
-            Self::Stated => "stated",
-        }
-    }
-}
-
 /// What is seen, and how it is to be taken.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
@@ -72,7 +52,7 @@ pub struct Question<'a> {
     /// The chance that a report is wrong, above 0 and below a half.
     pub misreport: f64,
     /// What is likely before anything is seen.
-    pub prior: Prior,
+    pub prior: PriorKind,
     /// For how long a break has lasted, where a single moment is looked at; nothing for a break with
     /// the documented delays of detection and rollback, of which the worst moments count.
     pub lasting: Option<Seconds>,
@@ -94,7 +74,7 @@ pub fn diagnose(
         rank: component.rank,
         tied: component.tied,
         name: component.name.clone(),
-        kind: component.kind.to_owned(),
+        kind: component.kind,
         posterior: component.posterior,
         modes: component.modes(),
         agrees: agreeing.get(place).map(|it| it.agrees),
@@ -109,7 +89,7 @@ pub fn diagnose(
         trials: evidence.trials,
         partial: progress.is_cancelled(),
         misreport: question.misreport,
-        prior: question.prior.as_str().to_owned(),
+        prior: question.prior,
         lasting_s: question.lasting.map(Seconds::get),
         observed: seen.iter().map(|it| it.report(topology)).collect(),
         candidates: told.collect(),
@@ -129,7 +109,7 @@ pub fn score(
             name: &case.incident.name,
             observed: &case.incident.observed,
             misreport: MISREPORT,
-            prior: Prior::Equal,
+            prior: PriorKind::Equal,
             lasting: None,
         };
         let topology = &case.topology;
@@ -200,8 +180,9 @@ fn badness(state: ObservedState) -> usize {
     }
 }
 
-/// The words for states, the mildest first.
-const STATES: [&str; 3] = ["unaffected", "degraded", "failed"];
+/// States, the mildest first.
+const STATES: [ComponentState; 3] =
+    [ComponentState::Unaffected, ComponentState::Degraded, ComponentState::Failed];
 
 fn unit_name(topology: &Topology, unit: usize) -> String {
     match unit.checked_sub(topology.services.len()) {
@@ -210,9 +191,9 @@ fn unit_name(topology: &Topology, unit: usize) -> String {
     }
 }
 
-fn unit_kind(topology: &Topology, unit: usize) -> String {
+fn unit_kind(topology: &Topology, unit: usize) -> ComponentKind {
     let is_service = unit < topology.services.len();
-    if is_service { "service" } else { "flow" }.to_owned()
+    if is_service { ComponentKind::Service } else { ComponentKind::Flow }
 }
 
 impl Seen {
@@ -220,7 +201,7 @@ impl Seen {
         SeenReport {
             name: unit_name(topology, self.unit),
             kind: unit_kind(topology, self.unit),
-            state: STATES[self.state].to_owned(),
+            state: STATES[self.state],
             from_s: self.from,
         }
     }
@@ -229,7 +210,7 @@ impl Seen {
 /// A component that may have broken, in each of its modes.
 struct Component {
     name: String,
-    kind: &'static str,
+    kind: ComponentKind,
     rank: u64,
     tied: u64,
     posterior: f64,
@@ -248,7 +229,7 @@ impl Component {
             .candidates
             .iter()
             .map(|(candidate, posterior)| ModeReport {
-                mode: candidate.mode.as_str().to_owned(),
+                mode: candidate.mode,
                 posterior: *posterior,
             })
             .collect();
@@ -261,7 +242,7 @@ impl Component {
 fn rank(
     topology: &Topology,
     evidence: &Evidence<'_>,
-    prior: Prior,
+    prior: PriorKind,
     progress: &dyn Progress,
 ) -> Vec<Component> {
     let all = candidates::all(topology);
@@ -288,9 +269,9 @@ fn rank(
             None => components.push(Component {
                 name,
                 kind: if matches!(candidate.on, TargetRef::Domain(_)) {
-                    "domain"
+                    ComponentKind::Domain
                 } else {
-                    "service"
+                    ComponentKind::Service
                 },
                 rank: 0,
                 tied: 0,
@@ -320,8 +301,8 @@ fn misses(
     both.filter(|(seen, predicted)| seen.state != **predicted)
         .map(|(seen, predicted)| MissReport {
             name: unit_name(topology, seen.unit),
-            observed: STATES[seen.state].to_owned(),
-            predicted: STATES[*predicted].to_owned(),
+            observed: STATES[seen.state],
+            predicted: STATES[*predicted],
         })
         .collect()
 }
@@ -330,8 +311,8 @@ fn assumptions(question: &Question<'_>) -> Vec<String> {
     let mut said = vec![
         "exactly one component broke, wholly and at once; a surge is tenfold".to_owned(),
         match question.prior {
-            Prior::Equal => "before anything is seen, all components and their modes are alike",
-            Prior::Stated => {
+            PriorKind::Equal => "before anything is seen, all components and their modes are alike",
+            PriorKind::Stated => {
                 "before anything is seen, a component is as likely as it is down by its stated \
                  availability, and its modes are alike"
             }

@@ -47,7 +47,7 @@ pub(super) fn find(
         let best = (0..weights.len()).reduce(|a, b| if weights[b] > weights[a] { b } else { a });
         let best = best.expect("two at least");
         AnswerReport {
-            state: STATES[state].to_owned(),
+            state: STATES[state],
             chance: total,
             leader: leading[best].name.clone(),
             posterior: if total > 0.0 { weights[best] / total } else { 0.0 },

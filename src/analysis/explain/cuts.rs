@@ -4,6 +4,7 @@ use super::analysis::Analysis;
 use super::names::Names;
 use crate::engine::exact::Event;
 use crate::engine::exact::solutions::{self, ORDERS, Role, Solutions};
+use crate::report::EventScope;
 use crate::report::explain::{CutSetReport, CutSetsReport, OrderCount};
 use crate::sort::Arrange as _;
 
@@ -43,7 +44,7 @@ pub(super) fn find(
     })?;
     let total = exact.probability(function);
     Ok(CutSetsReport {
-        events: if is_structural { "structural" } else { "possible" }.to_owned(),
+        events: if is_structural { EventScope::Structural } else { EventScope::Possible },
         count: found.total(),
         by_order: by_order(&found),
         complete_to_order: found.complete_to,

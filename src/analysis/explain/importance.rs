@@ -22,6 +22,7 @@ use super::names::Names;
 use crate::compile::Plan;
 use crate::engine::exact::{Event, Exact, Function};
 use crate::report::explain::{ImportanceReport, Measured};
+use crate::report::{CutEventKind, EstimationMethod, PartKind};
 use crate::sort::Arrange as _;
 
 /// How many nodes conditioning may look at; beyond that P1 and P0 come from the derivative, with
@@ -43,13 +44,22 @@ pub(super) struct Figures {
 
 impl Figures {
     /// All measures.
-    pub(super) fn report(self, kind: &str, name: String, birnbaum: Measured) -> ImportanceReport {
+    pub(super) fn report(
+        self,
+        kind: PartKind,
+        name: String,
+        birnbaum: Measured,
+    ) -> ImportanceReport {
         let of_p = |value: f64| (self.p > 0.0).then(|| value / self.p);
         ImportanceReport {
-            kind: kind.to_owned(),
+            kind,
             name,
             probability: self.q,
-            method: if birnbaum.low.is_some() { "trials" } else { "exact" }.to_owned(),
+            method: if birnbaum.low.is_some() {
+                EstimationMethod::Trials
+            } else {
+                EstimationMethod::Exact
+            },
             birnbaum,
             criticality: of_p(birnbaum.value * self.q),
             fussell_vesely: of_p(self.q * self.if_failed),
@@ -84,8 +94,8 @@ pub(super) fn exact(
                 replicas.entry(service).or_default().push(place as u16);
                 continue;
             }
-            Event::Target(_) => "target",
-            other => names.event(*other).0,
+            Event::Target(_) => PartKind::Target,
+            other => part_kind(names.event(*other).0),
         };
         let birnbaum = derivatives[place];
         if birnbaum == 0.0 {
@@ -111,7 +121,11 @@ pub(super) fn exact(
         }
         let measured = Measured { value: birnbaum, low: None, high: None };
         let figures = Figures { p, if_failed, if_works, q };
-        reports.push(figures.report("replicas", names.service(service).to_owned(), measured));
+        reports.push(figures.report(
+            PartKind::Replicas,
+            names.service(service).to_owned(),
+            measured,
+        ));
     }
     most_first(&mut reports);
     reports
@@ -155,5 +169,17 @@ mod tests {
         assert!((tail(1) - (1.0 - 0.9 * 0.8 * 0.7)).abs() < 1e-15);
         assert!((tail(2) - 0.098).abs() < 1e-15);
         assert!((tail(3) - 0.006).abs() < 1e-15);
+    }
+}
+
+/// Replicas are events one by one, and one part together.
+fn part_kind(kind: CutEventKind) -> PartKind {
+    match kind {
+        CutEventKind::Service => PartKind::Service,
+        CutEventKind::Endpoint => PartKind::Endpoint,
+        CutEventKind::Domain => PartKind::Domain,
+        CutEventKind::Replica => PartKind::Replicas,
+        CutEventKind::Dependency => PartKind::Dependency,
+        CutEventKind::Fallback => PartKind::Fallback,
     }
 }

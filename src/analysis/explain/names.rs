@@ -6,6 +6,7 @@ use crate::engine::exact::solutions::Part;
 use crate::model::change::TargetRef;
 use crate::model::{Change, Topology};
 use crate::report::explain::CutEventReport;
+use crate::report::{CutEventKind, FailureMode};
 
 /// The names of everything that a plan only numbers.
 pub(super) struct Names<'a> {
@@ -63,30 +64,39 @@ impl<'a> Names<'a> {
     }
 
     /// What kind of thing an event happens to, and its name. Of a target, what it hits.
-    pub(super) fn event(&self, event: Event) -> (&'static str, String) {
+    pub(super) fn event(&self, event: Event) -> (CutEventKind, String) {
         match event {
-            Event::Domain(it) => ("domain", self.topology.domains[it as usize].name.clone()),
-            Event::Service(it) => ("service", self.service(it).to_owned()),
+            Event::Domain(it) => {
+                (CutEventKind::Domain, self.topology.domains[it as usize].name.clone())
+            }
+            Event::Service(it) => (CutEventKind::Service, self.service(it).to_owned()),
             Event::Replica(it) => {
                 let (service, number) = self.replicas[it as usize];
-                ("replica", format!("{}#{number}", self.service(service)))
+                (CutEventKind::Replica, format!("{}#{number}", self.service(service)))
             }
             Event::Target(it) | Event::Mode(it, _) => match self.change.targets[it as usize].on {
-                TargetRef::Domain(domain) => ("domain", self.topology.domain(domain).name.clone()),
+                TargetRef::Domain(domain) => {
+                    (CutEventKind::Domain, self.topology.domain(domain).name.clone())
+                }
                 TargetRef::Node(node) => {
-                    let kind = if node.endpoint.is_some() { "endpoint" } else { "service" };
+                    let kind = if node.endpoint.is_some() {
+                        CutEventKind::Endpoint
+                    } else {
+                        CutEventKind::Service
+                    };
                     (kind, self.topology.node_name(node))
                 }
             },
-            Event::Reaches(it) => ("dependency", self.dependency(it)),
-            Event::NoFallback(it) => ("fallback", self.dependency(it)),
+            Event::Reaches(it) => (CutEventKind::Dependency, self.dependency(it)),
+            Event::NoFallback(it) => (CutEventKind::Fallback, self.dependency(it)),
         }
     }
 
     /// A part of a cut set.
     pub(super) fn part(&self, part: &Part) -> CutEventReport {
         let (kind, name) = self.event(part.event);
-        let mode = part.mode.map(|mode| ["down", "slow", "corrupt"][usize::from(mode)].to_owned());
-        CutEventReport { kind: kind.to_owned(), name, mode }
+        let modes = [FailureMode::Down, FailureMode::Slow, FailureMode::Corrupt];
+        let mode = part.mode.map(|mode| modes[usize::from(mode)]);
+        CutEventReport { kind, name, mode }
     }
 }

@@ -12,8 +12,9 @@ use super::origins::{self, Origins};
 use crate::compile::Plan;
 use crate::compile::plan::NONE;
 use crate::engine::outcome::Outcome;
-use crate::engine::{Progress, Protection, Simulation};
+use crate::engine::{self, Progress, Simulation};
 use crate::report::explain::PathReport;
+use crate::report::{FailureOrigin, Protection};
 use crate::sort::Arrange as _;
 
 /// How many ways are kept for a flow, and how many are reported.
@@ -274,25 +275,26 @@ impl Ways {
             .zip(&self.counts)
             .map(|(way, count)| PathReport {
                 origin: match way.origin {
-                    Origin::Target => "target",
-                    Origin::Background => "background",
-                    Origin::Overload => "overload",
-                }
-                .to_owned(),
+                    Origin::Target => FailureOrigin::Target,
+                    Origin::Background => FailureOrigin::Background,
+                    Origin::Overload => FailureOrigin::Overload,
+                },
                 through: way.nodes.iter().map(|node| names.node(*node).to_owned()).collect(),
                 share: *count as f64 / trials.max(1) as f64,
                 trials: *count,
-                held_by: way.held_by.map(|guard| Protection::ALL[guard].as_str().to_owned()),
+                contained_by: way
+                    .held_by
+                    .map(|guard| Protection::from(engine::Protection::ALL[guard])),
             })
             .collect();
         reports.arrange_by(|a, b| {
             b.trials
                 .cmp(&a.trials)
-                .then_with(|| (&a.through, &a.held_by).cmp(&(&b.through, &b.held_by)))
+                .then_with(|| (&a.through, a.contained_by).cmp(&(&b.through, b.contained_by)))
         });
         // Both kinds have a place, however frequent the other is.
         let (mut through, mut held): (Vec<_>, Vec<_>) =
-            reports.into_iter().partition(|it| it.held_by.is_none());
+            reports.into_iter().partition(|it| it.contained_by.is_none());
         let is_incomplete = self.is_incomplete || through.len() > REPORTED || held.len() > REPORTED;
         through.truncate(REPORTED);
         held.truncate(REPORTED);

@@ -12,6 +12,7 @@ use crate::model::change::{Component, TargetRef};
 use crate::model::topology::{Criticality, Dependency, Phase, ServiceId, Timeout};
 use crate::model::{Change, Share, Topology};
 use crate::report::explain::{ImportanceReport, Measured, ProtectionReport};
+use crate::report::{self, Metric, PartKind};
 use crate::sort::Arrange as _;
 use crate::summary::Summary;
 use crate::summary::difference::Paired;
@@ -215,7 +216,7 @@ impl Part {
     }
 
     /// Its kind, its name, and how likely it fails by itself.
-    fn told(self, world: &World) -> (&'static str, String, f64) {
+    fn told(self, world: &World) -> (PartKind, String, f64) {
         let topology = &world.topology;
         let down = |availability: Option<Share>| {
             availability.map_or(0.0, |share| share.complement().get())
@@ -232,14 +233,14 @@ impl Part {
                     TargetRef::Node(node) => topology.node_name(node),
                     TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
                 };
-                ("target", name, target.probability.get())
+                (PartKind::Target, name, target.probability.get())
             }
             Self::Service(number) => {
                 let service = &topology.services[number];
                 let component = Component::Service(ServiceId(number as u32));
                 let is_during = world.change.during.contains(&component);
                 let q = if is_during { 1.0 } else { down(service.availability) };
-                ("service", service.name.clone(), q)
+                (PartKind::Service, service.name.clone(), q)
             }
             Self::Replicas(number) => {
                 let service = &topology.services[number];
@@ -251,15 +252,19 @@ impl Part {
                         chances,
                     )
                 });
-                ("replicas", service.name.clone(), q)
+                (PartKind::Replicas, service.name.clone(), q)
             }
             Self::Dependency(number) => {
                 let (name, it) = written(number);
-                ("dependency", name, it.propagation.get())
+                (PartKind::Dependency, name, it.propagation.get())
             }
             Self::Fallback(number) => {
                 let (name, it) = written(number);
-                ("fallback", name, it.fallback.map_or(0.0, |it| it.works.complement().get()))
+                (
+                    PartKind::Fallback,
+                    name,
+                    it.fallback.map_or(0.0, |it| it.works.complement().get()),
+                )
             }
         }
     }
@@ -274,12 +279,12 @@ pub(super) fn containment(
 ) -> (Vec<ProtectionReport>, u64) {
     let trials = pairs(settings, PROTECTION_PAIRS);
     let base = world.losses(settings, trials);
-    let measure = if summary.total.is_some() { "orders_lost" } else { "failing_share" };
-    let mut found: Vec<(f64, usize, &'static str)> = Vec::new();
+    let metric = if summary.total.is_some() { Metric::OrdersLost } else { Metric::FailingShare };
+    let mut found: Vec<(f64, usize, report::Protection)> = Vec::new();
     for (number, (_, it)) in world.topology.written().enumerate() {
         let Some(seen) = &summary.dependencies[number] else { continue };
         for protection in Protection::ALL.into_iter().filter(|them| them.is_stated(it)) {
-            found.push((seen.held[protection.guard()], number, protection.as_str()));
+            found.push((seen.held[protection.guard()], number, protection.code()));
         }
     }
     found.arrange_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
@@ -294,7 +299,7 @@ pub(super) fn containment(
             let seen = summary.dependencies[number].as_ref().expect("found where failure came");
             let protection = Protection::ALL
                 .into_iter()
-                .find(|it| it.as_str() == protection)
+                .find(|it| it.code() == protection)
                 .expect("one of them");
             let saved = (place < most).then(|| {
                 let mut without = world.clone();
@@ -307,12 +312,12 @@ pub(super) fn containment(
             ProtectionReport {
                 caller: world.topology.caller_name(caller),
                 dependency: world.topology.dependency_name(it),
-                protection: protection.as_str().to_owned(),
-                tried: seen.tried,
-                held,
-                leaked: seen.passed,
+                protection: protection.code(),
+                exposed: seen.tried,
+                contained: held,
+                passed: seen.passed,
                 saved,
-                measure: measure.to_owned(),
+                metric,
             }
         })
         .collect();
@@ -347,8 +352,8 @@ impl Protection {
         Self::Redundancy,
     ];
 
-    fn as_str(self) -> &'static str {
-        engine::Protection::ALL[self.guard()].as_str()
+    fn code(self) -> report::Protection {
+        engine::Protection::ALL[self.guard()].into()
     }
 
     /// The number of the guard that the engine names.

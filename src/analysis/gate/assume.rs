@@ -12,29 +12,7 @@ use std::borrow::Cow;
 
 use crate::model::topology::{Dependency, Fallback, Phase, Timeout};
 use crate::model::{Seconds, Share, Topology};
-
-/// How to take protections that are not stated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Assumption {
-    /// At their worst for rules and limits that stop; as stated for the others.
-    #[default]
-    Worst,
-    /// As the simulation takes them: no timeout, no fallback, no limit of capacity.
-    Stated,
-    /// At their best, for all rules.
-    Best,
-}
-
-impl Assumption {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Worst => "worst",
-            Self::Stated => "stated",
-            Self::Best => "best",
-        }
-    }
-}
+use crate::report::Assumption;
 
 /// The topology with what it does not state at its worst or best.
 pub(super) fn assume(topology: &Topology, unknown: Assumption) -> Cow<'_, Topology> {

@@ -70,7 +70,7 @@ fn differs(now: &Report, then: &Report, names: usize) -> Vec<String> {
     if now.thresholds != then.thresholds {
         said.push("what counts as failed or degraded is not the same in the two".to_owned());
     }
-    if now.course.kind != then.course.kind {
+    if now.timeline.mode != then.timeline.mode {
         said.push("one has a course in time and the other is a single moment".to_owned());
     }
     let targets = |of: &Report| of.targets.iter().map(|it| it.name.clone()).collect::<Vec<_>>();

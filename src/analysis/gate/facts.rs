@@ -546,10 +546,10 @@ impl TrialFacts<'_> {
         match field {
             UnknownField::Caller => Value::text(&unknown.caller),
             UnknownField::Dependency => Value::text(&unknown.dependency),
-            UnknownField::What => Value::text(&unknown.what),
+            UnknownField::What => Value::text(unknown.what.as_str()),
             UnknownField::Best => Value::number(unknown.best),
             UnknownField::Worst => Value::number(unknown.worst),
-            UnknownField::Measure => Value::text(&unknown.measure),
+            UnknownField::Measure => Value::text(unknown.metric.as_str()),
         }
     }
 

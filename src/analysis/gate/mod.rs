@@ -16,7 +16,7 @@ mod runs;
 mod together;
 mod verdict;
 
-pub use assume::Assumption;
+pub use crate::report::Assumption;
 
 use crate::compile::{Plan, compile};
 use crate::diagnostic::{Code, Diagnostic};
@@ -238,8 +238,8 @@ impl Decided<'_> {
             method: sequential::METHOD.to_owned(),
             citation: sequential::CITATION.to_owned(),
             error: ERROR,
-            looks: self.checkpoints.clone(),
-            looks_assumed: self.assumed_checkpoints.clone(),
+            checkpoints: self.checkpoints.clone(),
+            checkpoints_assumed: self.assumed_checkpoints.clone(),
             max_trials: self.max_trials,
         });
         verdict::verdict(self.check.topology, self.check.gate, rules, self.is_partial, test)
@@ -251,7 +251,8 @@ impl Decided<'_> {
         let mut report = simulate::report(topology, change, settings, self.simulation, &summary);
         simulate::add_exact(topology, plan, &mut report);
         report.partial = self.is_partial;
-        report.stories = simulate::stories(topology, change, self.simulation, &self.tally);
+        report.example_trials =
+            simulate::example_trials(topology, change, self.simulation, &self.tally);
         report.files = gate.diff.map(|it| FilesReport::new(it, topology));
         let touched = gate.diff.filter(|diff| !diff.services.is_empty());
         report.assumptions.extend(touched.map(diff::assumption));

@@ -57,7 +57,7 @@ pub(super) fn compare(
         let lost = summaries.iter().map(|it| Some(it.flows[index].as_ref()?.lost.mean));
         Some(InteractionReport {
             name: flow.name.clone(),
-            apart: 1.0 - units.iter().map(|it| 1.0 - it.p).product::<f64>(),
+            independent: 1.0 - units.iter().map(|it| 1.0 - it.p).product::<f64>(),
             alone: units,
             together: flow.failed,
             orders_lost_alone: lost.collect::<Option<Vec<f64>>>().unwrap_or_default(),

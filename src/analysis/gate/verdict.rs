@@ -5,15 +5,14 @@ use super::{Assumption, Gate, Limit, Measure, diff};
 use crate::model::Topology;
 use crate::policy::Severity;
 use crate::policy::evaluate::{Comparison, Ternary};
-use crate::report::{FigureReport, LimitReport, PolicyReport, RuleReport, TestReport, Verdict};
+use crate::report::{
+    ComparisonOutcome, Decision, LimitOutcome, LimitReport, MetricReport, PolicyReport,
+    RuleOutcome, RuleReport, TestReport, Verdict,
+};
 use crate::sort::Arrange as _;
 
 /// How many figures of a rule are reported: those that decide it.
 const FIGURES: usize = 5;
-
-const FIRED: &str = "fired";
-const HELD: &str = "held";
-const UNDECIDED: &str = "undecided";
 
 pub(super) fn verdict(
     topology: &Topology,
@@ -32,9 +31,9 @@ pub(super) fn verdict(
         || doubt.is_some()
         || all.iter().any(|it| !is(it, Ternary::True) && !is(it, Ternary::False));
     let decision = match () {
-        () if fired(Severity::Stop) => "stop",
-        () if undecided || fired(Severity::Caution) => "caution",
-        () => "proceed",
+        () if fired(Severity::Stop) => Decision::Stop,
+        () if undecided || fired(Severity::Caution) => Decision::Caution,
+        () => Decision::Proceed,
     };
     let mut limit_reports: Vec<LimitReport> = limits
         .iter()
@@ -73,7 +72,7 @@ pub(super) fn verdict(
         reasons.push("no limit was given, so nothing can be exceeded".to_owned());
     }
     Verdict {
-        decision: decision.to_owned(),
+        decision,
         reasons,
         undecided,
         limits: limit_reports,
@@ -109,11 +108,11 @@ fn rank(it: &RuleState) -> u8 {
     }
 }
 
-fn outcome(it: &RuleState) -> &'static str {
+fn outcome(it: &RuleState) -> RuleOutcome {
     match it.result() {
-        Ternary::True => FIRED,
-        Ternary::False => HELD,
-        Ternary::Undetermined | Ternary::NoData => UNDECIDED,
+        Ternary::True => RuleOutcome::Fired,
+        Ternary::False => RuleOutcome::Held,
+        Ternary::Undetermined | Ternary::NoData => RuleOutcome::Undecided,
     }
 }
 
@@ -128,12 +127,12 @@ fn limit_report(it: &RuleState, limit: &Limit, topology: &Topology) -> LimitRepo
         low: figure.map(|it| it.low),
         high: figure.map(|it| it.high).filter(|high| high.is_finite()),
         outcome: match outcome(it) {
-            FIRED => "exceeded",
-            other => other,
-        }
-        .to_owned(),
+            RuleOutcome::Fired => LimitOutcome::Exceeded,
+            RuleOutcome::Held => LimitOutcome::Held,
+            RuleOutcome::Undecided => LimitOutcome::Undecided,
+        },
         reason: String::new(),
-        at: Vec::new(),
+        locations: Vec::new(),
     }
 }
 
@@ -151,13 +150,16 @@ fn rule_report(it: &RuleState) -> RuleReport {
         };
         agrees(a).cmp(&agrees(b)).then_with(|| beyond(a).total_cmp(&beyond(b)))
     });
-    let mut reports: Vec<FigureReport> = figures.into_iter().map(figure_report).collect();
+    let mut reports: Vec<MetricReport> = figures.into_iter().map(figure_report).collect();
     reports.dedup();
     reports.truncate(FIGURES);
     RuleReport {
         name: it.rule.name.clone(),
-        verdict: it.rule.verdict.as_str().to_owned(),
-        outcome: outcome(it).to_owned(),
+        verdict: match it.rule.verdict {
+            Severity::Caution => Decision::Caution,
+            Severity::Stop => Decision::Stop,
+        },
+        outcome: outcome(it),
         message: it.rule.message.clone(),
         when: it.rule.text.clone(),
         missing: match result {
@@ -168,18 +170,18 @@ fn rule_report(it: &RuleState) -> RuleReport {
                 .collect(),
             _ => Vec::new(),
         },
-        figures: reports,
-        unknown: it.unknown.as_str().to_owned(),
+        metrics: reports,
+        assumption: it.unknown,
         trials: it.trials,
         place: None,
         reason: String::new(),
-        at: Vec::new(),
+        locations: Vec::new(),
     }
 }
 
-fn figure_report(it: &Comparison) -> FigureReport {
+fn figure_report(it: &Comparison) -> MetricReport {
     let finite = |value: f64| value.clamp(f64::MIN, f64::MAX);
-    FigureReport {
+    MetricReport {
         name: it.figure.figure.as_deref().unwrap_or_default().to_owned(),
         value: finite(it.figure.value),
         low: finite(it.figure.low),
@@ -187,29 +189,29 @@ fn figure_report(it: &Comparison) -> FigureReport {
         comparison: it.operator.to_owned(),
         limit: finite(it.limit),
         outcome: match it.result {
-            Ternary::True => "true",
-            Ternary::False => "false",
-            _ => UNDECIDED,
-        }
-        .to_owned(),
+            Ternary::True => ComparisonOutcome::True,
+            Ternary::False => ComparisonOutcome::False,
+            _ => ComparisonOutcome::Undecided,
+        },
     }
 }
 
 fn rule_reason(rule: &RuleReport) -> String {
     let message = rule.message.trim().trim_end_matches('.');
-    match rule.outcome.as_str() {
-        HELD => String::new(),
-        FIRED => {
-            let decides = rule.figures.iter().find(|it| it.outcome == "true");
+    match rule.outcome {
+        RuleOutcome::Held => String::new(),
+        RuleOutcome::Fired => {
+            let decides = rule.metrics.iter().find(|it| it.outcome == ComparisonOutcome::True);
             let figure = decides.map(|it| format!(": {}", said(it))).unwrap_or_default();
             if figure.is_empty() && message.is_empty() {
                 return format!("{}: {}", rule.name, rule.when);
             }
             let told = if message.is_empty() { String::new() } else { format!(". {message}") };
-            format!("{}{figure}{}{told}", rule.name, at(&rule.unknown))
+            format!("{}{figure}{}{told}", rule.name, at(rule.assumption))
         }
-        _ => {
-            let open = rule.figures.iter().find(|it| it.outcome == UNDECIDED);
+        RuleOutcome::Undecided => {
+            let mut metrics = rule.metrics.iter();
+            let open = metrics.find(|it| it.outcome == ComparisonOutcome::Undecided);
             let why = match (open, rule.missing.first()) {
                 (Some(it), _) => {
                     format!("{}, too close to tell after {} trials", said(it), rule.trials)
@@ -217,25 +219,25 @@ fn rule_reason(rule: &RuleReport) -> String {
                 (None, Some(why)) => why.clone(),
                 (None, None) => "it could not be told".to_owned(),
             };
-            format!("{}: undecided: {why}{}", rule.name, at(&rule.unknown))
+            format!("{}: undecided: {why}{}", rule.name, at(rule.assumption))
         }
     }
 }
 
 /// How what is not stated was taken, where that is not as simulated.
-fn at(unknown: &str) -> &'static str {
-    match unknown {
-        "worst" => " (what is not stated at its worst)",
-        "best" => " (what is not stated at its best)",
-        _ => "",
+fn at(assumption: Assumption) -> &'static str {
+    match assumption {
+        Assumption::Worst => " (what is not stated at its worst)",
+        Assumption::Best => " (what is not stated at its best)",
+        Assumption::Stated => "",
     }
 }
 
 /// `flows["place-order"].failed.p is 31% (30.2% to 31.9%), over 20%`.
-fn said(it: &FigureReport) -> String {
+fn said(it: &MetricReport) -> String {
     let is_share = it.name.ends_with(".p")
         || it.name.ends_with("_share")
-        || it.name.ends_with(".tried")
+        || it.name.ends_with(".exposed")
         || it.name.ends_with(".passed");
     let show = |value: f64| number(value, is_share);
     let high = it.high.map_or_else(|| "any number".to_owned(), show);
@@ -263,15 +265,19 @@ fn limit_reason(it: &RuleState, limit: &LimitReport, measure: Measure) -> String
     let (low, high) = (show(limit.low.unwrap_or(0.0)), show_known(limit.high));
     let (value, at_most) = (show_known(limit.value), show(limit.limit));
     let figure = format!("{}: {value} ({low} to {high})", limit.name);
-    let taken = if it.unknown == Assumption::Stated { "" } else { at(it.unknown.as_str()) };
-    match limit.outcome.as_str() {
-        "exceeded" => format!("{figure}, over the limit of {at_most}{taken}"),
-        HELD => format!("{figure}, within the limit of {at_most}{taken}"),
-        _ => match it.evaluation.as_ref().and_then(|found| found.missing.first()) {
-            Some(why) => format!("{}: undecided: {why}", limit.name),
-            None => {
-                format!("{figure}, too close to the limit of {at_most} to tell: undecided{taken}")
+    let taken = at(it.unknown);
+    match limit.outcome {
+        LimitOutcome::Exceeded => format!("{figure}, over the limit of {at_most}{taken}"),
+        LimitOutcome::Held => format!("{figure}, within the limit of {at_most}{taken}"),
+        LimitOutcome::Undecided => {
+            match it.evaluation.as_ref().and_then(|found| found.missing.first()) {
+                Some(why) => format!("{}: undecided: {why}", limit.name),
+                None => {
+                    format!(
+                        "{figure}, too close to the limit of {at_most} to tell: undecided{taken}"
+                    )
+                }
             }
-        },
+        }
     }
 }

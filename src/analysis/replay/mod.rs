@@ -15,6 +15,7 @@ use crate::model::change::TargetRef;
 use crate::model::incident::{Observed, ObservedOn, ObservedState};
 use crate::model::{Change, Seconds, Topology};
 use crate::project::IncidentCase;
+use crate::report::ComponentState;
 use crate::report::replay::{
     AblationReport, ActionReport, BaselineReport, ComponentReport, ContainmentReport,
     DurationReport, IncidentReport, ReplayReport, SCHEMA, ScoreReport,
@@ -259,8 +260,8 @@ fn components(case: &IncidentCase, prediction: &Prediction) -> Vec<ComponentRepo
     };
     let component = |(unit, state, from)| ComponentReport {
         name: name(unit),
-        observed: word(state).to_owned(),
-        predicted: word(prediction.state(unit)).to_owned(),
+        observed: ComponentState::from(state),
+        predicted: ComponentState::from(prediction.state(unit)),
         failed: prediction.failed[unit],
         degraded: prediction.degraded[unit],
         observed_from_s: from,
@@ -276,14 +277,6 @@ fn until(case: &IncidentCase, of: usize) -> Option<f64> {
     let all = case.incident.observed.iter().filter(|it| unit(case, it) == of);
     let ends: Option<Vec<f64>> = all.map(|it| it.until.map(Seconds::get)).collect();
     ends?.into_iter().reduce(f64::max)
-}
-
-fn word(state: ObservedState) -> &'static str {
-    match state {
-        ObservedState::Failed => "failed",
-        ObservedState::Degraded => "degraded",
-        ObservedState::Unaffected => "unaffected",
-    }
 }
 
 /// What is found out about one incident by itself.

@@ -2,11 +2,12 @@
 
 use super::super::frame::{cause, services_left_out, threshold};
 use crate::prose::format;
+use crate::report::FailureMode;
 use crate::report::cascade::{BoxState, CascadeBox, CascadeReport};
 
 /// What happens, in a sentence without its end.
 pub(super) fn title(cascade: &CascadeReport) -> String {
-    let cause = cause(&cascade.targets, cascade.mode.as_deref(), &cascade.change);
+    let cause = cause(&cascade.targets, cascade.mode, &cascade.change);
     format!("{cause}, {}", outcome(cascade))
 }
 
@@ -119,12 +120,12 @@ pub(super) fn description(cascade: &CascadeReport) -> String {
 /// What is said of a box: `fails 80% · +3 min`.
 pub(in crate::chart) fn state(it: &CascadeBox, cascade: &CascadeReport) -> String {
     let what = match it.state {
-        BoxState::Origin => match cascade.mode.as_deref() {
-            Some("down") => "goes down here".to_owned(),
-            Some("slow") => "hangs here".to_owned(),
-            Some("corrupt") => "wrong answers here".to_owned(),
-            Some("surge") => "floods from here".to_owned(),
-            _ => "change breaks here".to_owned(),
+        BoxState::Origin => match cascade.mode {
+            Some(FailureMode::Down) => "goes down here".to_owned(),
+            Some(FailureMode::Slow) => "hangs here".to_owned(),
+            Some(FailureMode::Corrupt) => "wrong answers here".to_owned(),
+            Some(FailureMode::Surge) => "floods from here".to_owned(),
+            None => "change breaks here".to_owned(),
         },
         BoxState::Fails | BoxState::MayFail => {
             format!("fails {}", format::percent(rounded(it.failed.p)))

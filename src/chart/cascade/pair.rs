@@ -62,7 +62,7 @@ pub fn draw_before_after(
 }
 
 fn title(before: &CascadeReport, after: &CascadeReport) -> String {
-    let cause = cause(&before.targets, before.mode.as_deref(), &before.change);
+    let cause = cause(&before.targets, before.mode, &before.change);
     // What differs is the news, and of that what the business stands on.
     let changes = |flow: &&CascadeFlow| {
         let then = after.flows.iter().find(|it| it.name == flow.name);

@@ -12,7 +12,7 @@ use crate::cli::run::SimulationRequest;
 use crate::cli::terminal::Terminal;
 use crate::cli::values;
 use crate::cli::{inputs, limits};
-use blastwave::analysis::{Assumption, Check, Gate, MAX_TRIALS, Stop};
+use blastwave::analysis::{self, Check, Gate, MAX_TRIALS, Stop};
 use blastwave::diagnostic::{Code, Diagnostic, Label, Place, Sources};
 use blastwave::load;
 use blastwave::model::Topology;
@@ -21,6 +21,7 @@ use blastwave::policy::Policy;
 use blastwave::policy::expression::parse_timestamp;
 use blastwave::render;
 use blastwave::report::{self, PlaceReport, Report};
+use blastwave::report::{Assumption, Decision};
 
 /// After how many trials rules are first looked at, where nobody says: enough for what is clear.
 pub(crate) const FIRST_LOOK: u64 = 1_000;
@@ -152,7 +153,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
         }
     }
     report.picture.clone_from(&args.output.picture);
-    report::add_places(&mut report, &inputs.topology, &inputs.change, &inputs.sources);
+    analysis::add_places(&mut report, &inputs.topology, &inputs.change, &inputs.sources);
     question.write_text(&written(&report, &question, &args.output))?;
     Ok(if report.partial { Exit::Interrupted } else { status(&report, args.limits.fail_on) })
 }
@@ -179,12 +180,12 @@ pub(crate) fn default_policy(terminal: Terminal) -> Result<Exit, Failure> {
 
 /// What a verdict means for a pipeline.
 fn status(report: &Report, fail_on: FailOn) -> Exit {
-    let decision = report.verdict.as_ref().map(|verdict| verdict.decision.as_str());
+    let decision = report.verdict.as_ref().map(|verdict| verdict.decision);
     match decision.expect("a check gives a verdict") {
-        "proceed" => Exit::Done,
-        "caution" if fail_on == FailOn::Stop => Exit::Done,
-        "caution" => Exit::Caution,
-        _ => Exit::Stop,
+        Decision::Proceed => Exit::Done,
+        Decision::Caution if fail_on == FailOn::Stop => Exit::Done,
+        Decision::Caution => Exit::Caution,
+        Decision::Stop => Exit::Stop,
     }
 }
 

@@ -18,6 +18,7 @@ use blastwave::load::{self, Document, Node, Value};
 use blastwave::model::{Change, Topology};
 use blastwave::project::Project;
 use blastwave::render::{self, html::Made};
+use blastwave::report::ComparedKind;
 use blastwave::report::compare::SideReport;
 use blastwave::report::{CascadeReport, CompareReport};
 
@@ -147,7 +148,7 @@ pub(crate) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         .zip(names)
         .map(|((topology, change), name)| Side { name, topology, change })
         .collect();
-    let of = if has_changes { "changes" } else { "topologies" };
+    let of = if has_changes { ComparedKind::Changes } else { ComparedKind::Topologies };
     let report = question.run(&args.sampling, |progress| {
         analysis::compare(&sides, of, &args.rename, &question.settings, progress)
     })?;

@@ -9,13 +9,14 @@ use crate::cli::inputs;
 use crate::cli::output::Output;
 use crate::cli::run::{Runner, stop_rule};
 use crate::cli::terminal::Terminal;
-use blastwave::analysis::diagnose::{MISREPORT, Prior, Question, TRIALS, diagnose, score};
+use blastwave::analysis::diagnose::{MISREPORT, Question, TRIALS, diagnose, score};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load;
 use blastwave::model::incident::{Observed, held_within};
 use blastwave::model::{Incident, Kind, Observation, Topology};
 use blastwave::render;
+use blastwave::report::PriorKind;
 
 /// What `blastwave diagnose` can be asked.
 #[derive(Debug, Args)]
@@ -104,8 +105,8 @@ pub(crate) fn run(args: &DiagnoseArgs, terminal: Terminal) -> Result<Exit, Failu
         observed: &read.observed,
         misreport: read.misreport,
         prior: match args.prior {
-            PriorArg::Equal => Prior::Equal,
-            PriorArg::Stated => Prior::Stated,
+            PriorArg::Equal => PriorKind::Equal,
+            PriorArg::Stated => PriorKind::Stated,
         },
         lasting: args.moment.lasting,
     };

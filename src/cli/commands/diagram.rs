@@ -15,7 +15,7 @@ use crate::cli::terminal::Terminal;
 use crate::cli::values;
 use blastwave::analysis::compare::Side;
 use blastwave::analysis::explain::Asked;
-use blastwave::analysis::rank::{self, By, Ranking};
+use blastwave::analysis::rank::{self, Ranking};
 use blastwave::analysis::{self, Settings, Stop};
 use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
 use blastwave::chart::{self, Lanes, Size, Style, Theme, Unable, mermaid};
@@ -24,7 +24,9 @@ use blastwave::load;
 use blastwave::model::{Incident, Seconds, Share};
 use blastwave::render::html::{self, Made};
 use blastwave::render::{self, review::Review};
-use blastwave::report::{CascadeReport, ExplainReport, ObservedReport, Report};
+use blastwave::report::{
+    CascadeReport, ComparedKind, ExplainReport, ObservedReport, OriginKind, Report,
+};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -292,7 +294,7 @@ fn write_heatmap(
         is_certain: true,
         engine: sampling.engine.choice(),
     };
-    let ranking = Ranking { by: By::Service, mode: FailureMode::Down, top: None };
+    let ranking = Ranking { by: OriginKind::Service, mode: FailureMode::Down, top: None };
     if sampling.engine == crate::cli::args::EngineOf::Boolean
         && let Some(reason) = rank::obstacle(&topology, ranking, &settings)
     {
@@ -388,7 +390,7 @@ impl Job<'_> {
         });
         let settings = &self.question.settings;
         let report = self.question.run(&self.args.sampling, |progress| {
-            analysis::compare(&sides, "topologies", &[], settings, progress)
+            analysis::compare(&sides, ComparedKind::Topologies, &[], settings, progress)
         })?;
         let mut files = first.files.clone();
         files.extend(after.inputs.files.iter().filter(|it| !first.files.contains(it)).cloned());

@@ -9,11 +9,12 @@ use crate::cli::inputs;
 use crate::cli::output::Output;
 use crate::cli::run::{self, Runner};
 use crate::cli::terminal::Terminal;
-use blastwave::analysis::rank::{self, By, Ranking};
+use blastwave::analysis::rank::{self, Ranking};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::engine::origins::FailureMode;
 use blastwave::model::{Seconds, lint};
 use blastwave::render;
+use blastwave::report::OriginKind;
 
 #[derive(Debug, Args)]
 pub(crate) struct RankArgs {
@@ -89,10 +90,10 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
     }
     let ranking = Ranking {
         by: match args.by {
-            ByWhat::Service => By::Service,
-            ByWhat::Endpoint => By::Endpoint,
-            ByWhat::Domain => By::Domain,
-            ByWhat::Dependency => By::Dependency,
+            ByWhat::Service => OriginKind::Service,
+            ByWhat::Endpoint => OriginKind::Endpoint,
+            ByWhat::Domain => OriginKind::Domain,
+            ByWhat::Dependency => OriginKind::Dependency,
         },
         mode: match args.mode {
             How::Down => FailureMode::Down,
@@ -101,7 +102,7 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
         },
         top: args.top.map(|top| top as usize),
     };
-    if ranking.by == By::Domain && ranking.mode != FailureMode::Down {
+    if ranking.by == OriginKind::Domain && ranking.mode != FailureMode::Down {
         return Err(Failure::usage("a failure domain can only be down"));
     }
     let (topology, files) = inputs::read_topology(&args.topology)?;

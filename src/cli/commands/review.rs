@@ -23,7 +23,7 @@ pub(crate) struct Studied {
     pub(crate) is_partial: bool,
 }
 
-/// Studies an incident in as many worlds as its simulation was given.
+/// Studies an incident in as many trials as its simulation was given.
 pub(crate) fn study(
     question: &SimulationRequest,
     sampling: &SamplingArgs,

@@ -11,13 +11,13 @@ use blastwave::report;
 /// Prints a schema.
 pub(crate) fn run(what: SchemaOf, terminal: Terminal) -> Result<Exit, Failure> {
     let schema = match what {
-        SchemaOf::Result => report::RESULT_SCHEMA,
-        SchemaOf::Explain => report::explain::EXPLAIN_SCHEMA,
-        SchemaOf::Rank => report::rank::RANK_SCHEMA,
-        SchemaOf::Advise => report::advise::ADVISE_SCHEMA,
-        SchemaOf::Compare => report::compare::COMPARE_SCHEMA,
-        SchemaOf::Replay => report::replay::REPLAY_SCHEMA,
-        SchemaOf::Diagnosis => report::diagnosis::DIAGNOSIS_SCHEMA,
+        SchemaOf::Result => report::schema::RESULT,
+        SchemaOf::Explain => report::schema::EXPLAIN,
+        SchemaOf::Rank => report::schema::RANK,
+        SchemaOf::Advise => report::schema::ADVISE,
+        SchemaOf::Compare => report::schema::COMPARE,
+        SchemaOf::Replay => report::schema::REPLAY,
+        SchemaOf::Diagnosis => report::schema::DIAGNOSIS,
         SchemaOf::Topology => schema::TOPOLOGY,
         SchemaOf::Change => schema::CHANGE,
         SchemaOf::Policy => schema::POLICY,

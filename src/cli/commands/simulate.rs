@@ -28,10 +28,10 @@ fn write_trial(
     args: &OutputArgs,
 ) -> Result<Exit, Failure> {
     let inputs = &request.inputs;
-    let story = analysis::story(&inputs.topology, &inputs.change, &request.settings, trial);
+    let trace = analysis::trace_trial(&inputs.topology, &inputs.change, &request.settings, trial);
     let text = match args.format {
-        Format::Text => render::text::render_trial(&story, &request.style(&args.to)),
-        Format::Json => render::json::render_trial(&story),
+        Format::Text => render::text::render_trial(&trace, &request.style(&args.to)),
+        Format::Json => render::json::render_trial(&trace),
         Format::Markdown | Format::Html => {
             return Err(Failure::usage("one trial is written as `text` or `json`"));
         }

@@ -9,13 +9,13 @@ use crate::prose::comparison as said;
 use crate::prose::format;
 use crate::prose::simulation::Wording;
 use crate::report::compare::{Difference, FlowDifference, LossDifference, PairReport, SideReport};
-use crate::report::{CascadeReport, CompareReport, Interval, PageReport};
+use crate::report::{CascadeReport, CompareReport, ComparedKind, Interval, Metric, PageReport};
 
 const WORDING: Wording = Wording { name, arrow: "→" };
 
 /// A comparison as one HTML file; `focuses` are what of each side fits into a picture, in their order.
 pub fn comparison(report: &CompareReport, focuses: &[CascadeReport], made: &Made<'_>) -> String {
-    let verdicts = said::essence(report, &Wording { name: str::to_owned, arrow: "→" });
+    let verdicts = said::headline(report, &Wording { name: str::to_owned, arrow: "→" });
     let first = verdicts.first().map_or("There is nothing to compare.", String::as_str);
     let mut body = format!("<header>\n<h1>{}</h1>\n", sentence(first));
     for verdict in verdicts.iter().skip(1) {
@@ -28,7 +28,7 @@ pub fn comparison(report: &CompareReport, focuses: &[CascadeReport], made: &Made
         ));
     }
     body.push_str(
-        "<p class=\"soft\">The same worlds on each side. Simulated, not measured.</p>\n</header>\n<main>\n",
+        "<p class=\"soft\">The same trials on each side. Simulated, not measured.</p>\n</header>\n<main>\n",
     );
     for (index, pair) in report.pairs.iter().enumerate() {
         body.push_str(&pair_sections(report, pair, index, focuses));
@@ -91,7 +91,7 @@ fn pair_sections(
 }
 
 /// What one side alone does.
-const WORDS: [&str; 2] = ["contains failure (as shares of worlds)", "has"];
+const WORDS: [&str; 2] = ["contains failure (as shares of simulations)", "has"];
 
 /// Both in the same places; of sides that are the same, one would say as much.
 fn picture_of(
@@ -147,9 +147,9 @@ fn flows(report: &CompareReport, pair: &PairReport, id: &str) -> String {
         }
         table.row(&bare(&flow.name), &cells);
     }
-    let total = total(&pair.total, &report.measure);
+    let total = total(&pair.total, report.metric);
     let note = "Points are percentage points; in brackets are 95% intervals, from differences within \
-                each world.";
+                each trial.";
     let note = format!("<p>{}</p>\n<p class=\"soft\">{note}</p>\n", text(&total));
     table.render().unwrap_or_default() + &note
 }
@@ -197,15 +197,15 @@ fn range(of: &Difference) -> String {
     format!("{} ({} to {})", signed(of.value), signed(of.low), signed(of.high))
 }
 
-fn total(of: &LossDifference, measure: &str) -> String {
-    let (what, show): (_, fn(f64) -> String) = if measure == "orders_lost" {
+fn total(of: &LossDifference, metric: Metric) -> String {
+    let (what, show): (_, fn(f64) -> String) = if metric == Metric::OrdersLost {
         ("orders lost on average", |value| format::digits(value, 3))
     } else {
         ("of requests fail at peak", format::percent)
     };
-    let change = match measure {
-        "orders_lost" => range(&of.difference),
-        _ => format!(
+    let change = match metric {
+        Metric::OrdersLost => range(&of.difference),
+        Metric::FailingShare => format!(
             "{:+.2} percentage points, from {:+.2} to {:+.2}",
             of.difference.value * 100.0,
             of.difference.low * 100.0,
@@ -252,12 +252,11 @@ fn assumptions(report: &CompareReport) -> Vec<String> {
 
 fn facts(report: &CompareReport) -> Vec<(&'static str, String)> {
     let sides: Vec<String> = report.sides.iter().map(|it| name(&it.name)).collect();
-    let what = if report.of == "changes" { "changes" } else { "topologies" };
-    let mut facts = vec![(what, format::list(&sides, "and", 12))];
+    let mut facts = vec![(report.of.as_str(), format::list(&sides, "and", 12))];
     if let Some(first) = report.sides.first() {
-        facts.push(match what {
-            "changes" => ("topology", name(&first.result.topology)),
-            _ => ("change", name(&first.result.change)),
+        facts.push(match report.of {
+            ComparedKind::Changes => ("topology", name(&first.result.topology)),
+            ComparedKind::Topologies => ("change", name(&first.result.change)),
         });
     }
     let renames: Vec<String> =

@@ -11,8 +11,8 @@ use crate::report::{PageReport, RankReport};
 
 /// A ranking as one HTML file.
 pub fn rank(report: &RankReport, made: &Made<'_>) -> String {
-    let essence = said::essence(report, name);
-    let mut body = format!("<header>\n<h1>{}</h1>\n", sentence(&essence));
+    let headline = said::headline(report, name);
+    let mut body = format!("<header>\n<h1>{}</h1>\n", sentence(&headline));
     if let Some(said) = said::interruption(report) {
         body.push_str(&format!("<p class=\"alarm\"><strong>{}</strong></p>\n", text(&said)));
     }
@@ -46,7 +46,7 @@ pub fn rank(report: &RankReport, made: &Made<'_>) -> String {
     ];
     body.push_str(&made.section(&facts));
     body.push_str(&format!("</main>\n<footer><p>{}</p></footer>\n", text(&said::footer(report))));
-    page(&plain(&essence), &body, &PageReport::default())
+    page(&plain(&headline), &body, &PageReport::default())
 }
 
 fn origins(report: &RankReport) -> String {

@@ -10,6 +10,7 @@ use crate::report::{
     CascadeReport, DependencyReport, ExplainReport, Interval, ObservedReport, PageReport, Report,
     Spread, UnitReport, Verdict,
 };
+use crate::report::{Decision, TimelineMode};
 
 const WORDING: Wording = Wording { name, arrow: "→" };
 const DASH: &str = "–";
@@ -38,13 +39,13 @@ pub fn diagrams(
     observed: Option<&ObservedReport>,
     made: &Made<'_>,
 ) -> String {
-    let essence = simulation::essence(report, &WORDING);
-    let mut body = head(report, &essence);
+    let headline = simulation::headline(report, &WORDING);
+    let mut body = head(report, &headline);
     body.push_str(&controls(report, data));
     body.push_str("<main>\n");
     body.push_str(&section("flows", "Flows", &flows(report)));
     let cascade = figure(&chart::draw_cascade(focus, &STYLE));
-    body.push_str(&section("cascade", "Who fails, and what holds", &cascade));
+    body.push_str(&section("cascade", "What fails, and what contains it", &cascade));
     body.push_str(&section("when", "When", &when(report, focus, observed)));
     let losses = chart::draw_losses(report, &STYLE).ok();
     let losses = losses.map_or_else(String::new, |svg| figure(&svg));
@@ -57,7 +58,7 @@ pub fn diagrams(
     let tornado = tornado.map_or_else(String::new, |svg| figure(&svg));
     body.push_str(&section("tornado", "What matters most", &tornado));
     body.push_str(&section("services", "Services", &services(report)));
-    body.push_str(&section("held", "What held, and what did not", &held(report)));
+    body.push_str(&section("held", "What contained failure, and what did not", &held(report)));
     let unknowns =
         simulation::unknowns(report).into_iter().map(|it| simulation::unknown(it, &WORDING));
     let unknowns: Vec<String> = unknowns.collect();
@@ -66,16 +67,16 @@ pub fn diagrams(
     body.push_str(&made.section(&facts(report)));
     body.push_str("</main>\n");
     body.push_str(&format!("<footer><p>{}</p></footer>\n", text(&simulation::footer(report))));
-    page(&plain(&essence), &body, data)
+    page(&plain(&headline), &body, data)
 }
 
-fn head(report: &Report, essence: &str) -> String {
+fn head(report: &Report, headline: &str) -> String {
     let mut head = String::from("<header>\n");
     if let Some(verdict) = &report.verdict {
         head.push_str(&decision(verdict));
-        head.push_str(&format!("<p class=\"lead\">{}</p>\n", sentence(essence)));
+        head.push_str(&format!("<p class=\"lead\">{}</p>\n", sentence(headline)));
     } else {
-        head.push_str(&format!("<h1>{}</h1>\n", sentence(essence)));
+        head.push_str(&format!("<h1>{}</h1>\n", sentence(headline)));
     }
     if let Some(said) = simulation::per_rollout(report, &WORDING) {
         head.push_str(&format!("<p>{}</p>\n", sentence(&said)));
@@ -92,11 +93,11 @@ fn head(report: &Report, essence: &str) -> String {
 }
 
 fn decision(verdict: &Verdict) -> String {
-    let (class, word) = match verdict.decision.as_str() {
-        "proceed" => ("proceed", "Proceed"),
-        "caution" if simulation::is_open(verdict) => ("caution", "Caution, undecided"),
-        "caution" => ("caution", "Caution"),
-        _ => ("stop", "Stop"),
+    let (class, word) = match verdict.decision {
+        Decision::Proceed => ("proceed", "Proceed"),
+        Decision::Caution if simulation::is_open(verdict) => ("caution", "Caution, undecided"),
+        Decision::Caution => ("caution", "Caution"),
+        Decision::Stop => ("stop", "Stop"),
     };
     format!("<h1 class=\"{class}\">{word}</h1>\n{}", list(&verdict.reasons))
 }
@@ -109,7 +110,7 @@ pub(super) fn controls(report: &Report, data: &PageReport) -> String {
         .enumerate()
         .map(|(index, flow)| format!("<option value=\"{index}\">{}</option>", text(flow)))
         .collect();
-    let replay = if report.course.kind == "time" && data.until_s > 0.0 {
+    let replay = if report.timeline.mode == TimelineMode::Rollout && data.until_s > 0.0 {
         "<span class=\"ctl\"><button type=\"button\" id=\"bw-play\">Play</button> \
          <label for=\"bw-t\">time</label> <input id=\"bw-t\" type=\"range\" min=\"0\" max=\"1000\" \
          value=\"1000\"> <output id=\"bw-t-out\" for=\"bw-t\">all of it</output></span>\n"
@@ -172,7 +173,7 @@ fn called(unit: &UnitReport) -> String {
 }
 
 fn services(report: &Report) -> String {
-    let has_time = report.course.kind == "time";
+    let has_time = report.timeline.mode == TimelineMode::Rollout;
     let mut columns = vec!["service:", "team:", "tier", "fails", "degraded or worse"];
     if has_time {
         columns.extend(["first fails after (median)", "fails for (median)"]);
@@ -199,16 +200,17 @@ fn services(report: &Report) -> String {
 }
 
 fn held(report: &Report) -> String {
-    let columns = ["caller:", "dependency:", "failure came in", "got through", "held:"];
+    let columns = ["caller:", "dependency:", "exposed", "propagated", "contained by:"];
     let mut table = Table::new("bw-held", &columns);
     let held = simulation::held(report).into_iter().map(|it| (it.at, it.guards));
-    let unheld = simulation::unheld(report).into_iter().map(|it| (it, "nothing held".to_owned()));
+    let unheld =
+        simulation::unheld(report).into_iter().map(|it| (it, "nothing contained it".to_owned()));
     let all: Vec<(&DependencyReport, String)> = held.chain(unheld).collect();
     let more = all.len().saturating_sub(HELD_MAX);
     for (at, guards) in all.into_iter().take(HELD_MAX) {
         let cells = [
             Cell::Markup(bare(&at.dependency)),
-            Cell::Figure(at.tried, format::percent(at.tried)),
+            Cell::Figure(at.exposed, format::percent(at.exposed)),
             Cell::Figure(at.passed, format::percent(at.passed)),
             Cell::Markup(text(&guards)),
         ];
@@ -226,24 +228,24 @@ fn held(report: &Report) -> String {
 }
 
 fn when(report: &Report, focus: &CascadeReport, observed: Option<&ObservedReport>) -> String {
-    let course = &report.course;
+    let course = &report.timeline;
     let drawn = chart::draw_timeline(report, focus, Lanes::Team, observed, &STYLE).ok();
     let mut body = drawn.map_or_else(String::new, |svg| figure(&svg));
     let mut items = Vec::new();
     let mut add = |what: &str, spread: Option<Spread>| {
         items.extend(spread.map(|spread| {
             let (half, most) = (format::duration(spread.p50), format::duration(spread.p95));
-            format!("{what}: {half} in half of the worlds, {most} in 19 of 20")
+            format!("{what}: {half} in half of the simulations, {most} in 19 of 20")
         }));
     };
     add("first loss after", course.impact_s);
     add("noticed after", course.detected_s);
-    add("over after", course.over_s);
+    add("over after", course.resolved_s);
     items.extend(simulation::noticed(course).map(|by| format!("noticed by {by}")));
     items.extend(simulation::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
-    items.extend(report.stories.iter().map(|it| {
+    items.extend(report.example_trials.iter().map(|it| {
         let label = it.label.replace(' ', "-");
-        format!("a {label} world (trial {}): {}", it.trial, simulation::trial(it, &WORDING))
+        format!("a {label} rollout (trial {}): {}", it.trial, simulation::trial(it, &WORDING))
     }));
     body.push_str(&list(&items));
     body

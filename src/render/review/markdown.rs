@@ -2,8 +2,8 @@
 
 use super::{Block, Review};
 use crate::chart::mermaid;
+use crate::prose::escape::{is_plain_url, markdown_code as code, markdown_prose as prose};
 use crate::prose::simulation::Wording;
-use crate::render::markdown::{code, prose};
 
 /// A review as one Markdown document. `command` makes it again.
 ///
@@ -44,7 +44,10 @@ const WORDING: Wording = Wording { name, arrow: "→" };
 
 /// A name of a thing as code; a whole sentence, which has blanks, as it is.
 fn name(text: &str) -> String {
-    if !text.contains(' ') && !text.contains("://") {
+    if is_plain_url(text) {
+        return text.to_owned();
+    }
+    if !text.contains(' ') {
         return code(text);
     }
     // An underscore within a word acts on nothing, and is easier to edit than its entity.

@@ -4,7 +4,7 @@
 //! What it says stands in [`said`]; how it looks, in a file for each form.
 
 mod markdown;
-mod said;
+mod sections;
 mod timeline;
 
 pub use markdown::markdown;
@@ -56,13 +56,13 @@ impl Review<'_> {
     /// All sections that say something.
     pub(super) fn parts(&self, wording: &Wording) -> Vec<Part> {
         let parts = [
-            ("summary", "Summary", said::summary(self, wording)),
+            ("summary", "Summary", sections::summary(self, wording)),
             ("timeline", "Timeline", timeline::blocks(self, wording)),
-            ("cascade", "Cascade", said::cascade(self)),
-            ("compared", "Seen and simulated", said::compared(self, wording)),
-            ("held", "What held", said::held(self, wording)),
-            ("advice", "What would have helped", said::advice(self, wording)),
-            ("assumed", "What this rests on", said::grounds(self, wording)),
+            ("cascade", "Cascade", sections::cascade(self)),
+            ("compared", "Seen and simulated", sections::compared(self, wording)),
+            ("held", "What contained it", sections::held(self, wording)),
+            ("advice", "What would have helped", sections::advice(self, wording)),
+            ("assumed", "What this rests on", sections::grounds(self, wording)),
         ];
         let parts = parts.map(|(id, title, blocks)| Part { id, title, blocks });
         parts.into_iter().filter(|part| !part.blocks.is_empty()).collect()

@@ -1,11 +1,12 @@
 //! What was seen in the order of time, with what the simulation says of each beside it.
 
-use super::said::difference;
+use super::sections::difference;
 use super::{Block, Review};
 use crate::prose::format;
 use crate::prose::simulation::Wording;
 use crate::report::observed::Observation;
 use crate::report::replay::ActionReport;
+use crate::report::{ComponentState, TimelineMode};
 use crate::report::{Spread, UnitReport};
 use crate::sort::Arrange as _;
 
@@ -39,7 +40,7 @@ pub(super) fn blocks(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     if left_out > 0 {
         blocks.push(Block::Said(format!("And {} more.", format::count(left_out as f64))));
     }
-    if review.report.course.kind == "time" {
+    if review.report.timeline.mode == TimelineMode::Rollout {
         blocks.push(Block::Timeline);
     }
     blocks
@@ -52,12 +53,12 @@ struct Event {
 }
 
 fn events(review: &Review<'_>, wording: &Wording) -> Vec<Event> {
-    let course = &review.report.course;
+    let course = &review.report.timeline;
     let mut events: Vec<Event> = review
         .observed
         .observed
         .iter()
-        .filter(|it| it.state != "unaffected")
+        .filter(|it| it.state != ComponentState::Unaffected)
         .map(|it| observation(review, it, wording))
         .collect();
     let moments = [
@@ -75,7 +76,7 @@ fn events(review: &Review<'_>, wording: &Wording) -> Vec<Event> {
 }
 
 fn observation(review: &Review<'_>, it: &Observation, wording: &Wording) -> Event {
-    let verb = if it.state == "failed" { "fails" } else { "is degraded" };
+    let verb = if it.state == ComponentState::Failed { "fails" } else { "is degraded" };
     let share = it.severity.map(|it| format!(" for {} of requests", format::stated(it)));
     let until = it.until_s.map(|it| format!(", until +{}", format::duration(it)));
     let source = it.source.as_ref().map(|it| format!(": “{}”", (wording.name)(it)));

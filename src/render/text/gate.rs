@@ -1,7 +1,7 @@
 //! What is different from an earlier result, and what several changes do together.
 
 use super::Page;
-use super::ink::Ink;
+use super::emphasis::Emphasis;
 use crate::prose::differences;
 use crate::report::Report;
 
@@ -23,6 +23,6 @@ fn section(page: &mut Page, title: &str, remark: &str, lines: &[String]) {
     }
     page.head(title, remark);
     for line in lines {
-        page.paragraph(Ink::Plain, "  ", line);
+        page.paragraph(Emphasis::Plain, "  ", line);
     }
 }

@@ -1,6 +1,6 @@
 //! The characters that draw bars, marks and curves, in Unicode and in ASCII.
 
-use super::ink::{Ink, Line};
+use super::emphasis::{Emphasis, Line};
 use crate::report::UnitReport;
 use crate::report::cascade::BoxState;
 
@@ -72,12 +72,12 @@ impl Glyphs {
         let used = failed.div_ceil(parts);
         let degraded = part_of(degraded, cells).max(used);
         let mut line = Line::default();
-        line.push(Ink::Bad, self.fills[parts - 1].repeat(failed / parts));
+        line.push(Emphasis::Bad, self.fills[parts - 1].repeat(failed / parts));
         if !failed.is_multiple_of(parts) {
-            line.push(Ink::Bad, self.fills[failed % parts - 1]);
+            line.push(Emphasis::Bad, self.fills[failed % parts - 1]);
         }
-        line.push(Ink::Doubtful, self.shade.repeat(degraded - used));
-        line.push(Ink::Faint, self.track.repeat(cells - degraded));
+        line.push(Emphasis::Doubtful, self.shade.repeat(degraded - used));
+        line.push(Emphasis::Faint, self.track.repeat(cells - degraded));
         line
     }
 
@@ -87,25 +87,25 @@ impl Glyphs {
     }
 
     /// The mark of something by how likely it fails or is degraded.
-    pub(super) fn mark(&self, unit: &UnitReport, is_target: bool) -> (Ink, &'static str) {
+    pub(super) fn mark(&self, unit: &UnitReport, is_target: bool) -> (Emphasis, &'static str) {
         let failed = unit.failed.exact.unwrap_or(unit.failed.p);
         match () {
-            () if is_target => (Ink::Bad, self.marks[0]),
-            () if failed >= 0.5 => (Ink::Bad, self.marks[1]),
-            () if failed >= 0.1 => (Ink::Doubtful, self.marks[2]),
-            () if unit.degraded.p >= 0.1 || failed >= 0.01 => (Ink::Doubtful, self.marks[3]),
-            () => (Ink::Good, self.marks[4]),
+            () if is_target => (Emphasis::Bad, self.marks[0]),
+            () if failed >= 0.5 => (Emphasis::Bad, self.marks[1]),
+            () if failed >= 0.1 => (Emphasis::Doubtful, self.marks[2]),
+            () if unit.degraded.p >= 0.1 || failed >= 0.01 => (Emphasis::Doubtful, self.marks[3]),
+            () => (Emphasis::Good, self.marks[4]),
         }
     }
 
     /// The mark of a box of a picture by its state.
-    pub(super) fn state(&self, state: BoxState) -> (Ink, &'static str) {
+    pub(super) fn state(&self, state: BoxState) -> (Emphasis, &'static str) {
         match state {
-            BoxState::Origin => (Ink::Bad, self.marks[0]),
-            BoxState::Fails => (Ink::Bad, self.marks[1]),
-            BoxState::MayFail => (Ink::Doubtful, self.marks[2]),
-            BoxState::Degrades => (Ink::Doubtful, self.marks[3]),
-            BoxState::Holds => (Ink::Good, self.marks[4]),
+            BoxState::Origin => (Emphasis::Bad, self.marks[0]),
+            BoxState::Fails => (Emphasis::Bad, self.marks[1]),
+            BoxState::MayFail => (Emphasis::Doubtful, self.marks[2]),
+            BoxState::Degrades => (Emphasis::Doubtful, self.marks[3]),
+            BoxState::Holds => (Emphasis::Good, self.marks[4]),
         }
     }
 
@@ -144,10 +144,10 @@ impl Glyphs {
         let impact = impact.min(cells.saturating_sub(1));
         let over = over.max(impact + usize::from(ends[2] > ends[0])).min(cells);
         let noticed = if ends[1] <= ends[0] { impact } else { noticed.clamp(impact, over) };
-        let mut line = Line::of(Ink::Faint, self.track.repeat(impact));
-        line.push(Ink::Bad, self.fills[self.fills.len() - 1].repeat(noticed - impact));
-        line.push(Ink::Doubtful, self.shade.repeat(over - noticed));
-        line.push(Ink::Faint, self.track.repeat(cells - over));
+        let mut line = Line::of(Emphasis::Faint, self.track.repeat(impact));
+        line.push(Emphasis::Bad, self.fills[self.fills.len() - 1].repeat(noticed - impact));
+        line.push(Emphasis::Doubtful, self.shade.repeat(over - noticed));
+        line.push(Emphasis::Faint, self.track.repeat(cells - over));
         line
     }
 
@@ -160,15 +160,15 @@ impl Glyphs {
     fn legend(&self, cells: usize, words: [[&str; 2]; 2]) -> Line {
         let full = self.fills[self.fills.len() - 1];
         let legend = |[first, second]: [&str; 2]| {
-            let mut line = Line::of(Ink::Bad, full);
-            line.push(Ink::Faint, format!(" {first} ")).push(Ink::Doubtful, self.shade);
-            line.push(Ink::Faint, format!(" {second}"));
+            let mut line = Line::of(Emphasis::Bad, full);
+            line.push(Emphasis::Faint, format!(" {first} ")).push(Emphasis::Doubtful, self.shade);
+            line.push(Emphasis::Faint, format!(" {second}"));
             line
         };
         let fitting = words.into_iter().map(legend).find(|line| line.columns() <= cells);
         fitting.unwrap_or_else(|| {
-            let mut line = Line::of(Ink::Bad, full);
-            line.push(Ink::Faint, format!(" {}", words[1][0]));
+            let mut line = Line::of(Emphasis::Bad, full);
+            line.push(Emphasis::Faint, format!(" {}", words[1][0]));
             line
         })
     }

@@ -1,7 +1,7 @@
 //! What kept failure from callers, and where nothing did.
 
 use super::Page;
-use super::ink::{Ink, Line, columns, shorten};
+use super::emphasis::{Emphasis, Line, columns, shorten};
 use crate::prose::format;
 use crate::prose::simulation::{self, Held};
 use crate::report::Report;
@@ -17,12 +17,12 @@ pub(super) fn add(page: &mut Page, report: &Report) {
     if held.is_empty() && unheld.is_empty() {
         return;
     }
-    page.head("What held", "as a share of worlds");
+    page.head("What contained it", "as a share of simulations");
     let rows: Vec<[String; 3]> = held.iter().take(HELD_MAX).map(|it| row(page, it)).collect();
     add_rows(page, &rows);
     if held.len() > HELD_MAX {
         let more = format::plural(held.len() - HELD_MAX, "more call");
-        page.paragraph(Ink::Faint, "  ", &format!("and at {more}"));
+        page.paragraph(Emphasis::Faint, "  ", &format!("and at {more}"));
     }
     if !unheld.is_empty() {
         let calls: Vec<String> = unheld
@@ -33,7 +33,7 @@ pub(super) fn add(page: &mut Page, report: &Report) {
             })
             .collect();
         let calls = format::list(&calls, "and", UNHELD_MAX);
-        page.notice(Ink::Doubtful, "  nothing held", &format!("at {calls}"));
+        page.notice(Emphasis::Doubtful, "  nothing contained it", &format!("at {calls}"));
     }
 }
 
@@ -41,7 +41,7 @@ fn row(page: &Page, held: &Held<'_>) -> [String; 3] {
     let call = page.wording.call(&held.at.caller, &held.at.dependency);
     let passed = held.at.passed;
     let passed = if passed > 0.0 {
-        format!("got through {}", format::percent(passed))
+        format!("propagated {}", format::percent(passed))
     } else {
         String::new()
     };
@@ -61,15 +61,15 @@ fn add_rows(page: &mut Page, rows: &[[String; 3]]) {
         if !fits {
             let dot = page.glyphs.dot;
             let gap = if through.is_empty() { String::new() } else { format!(" {dot} ") };
-            page.paragraph(Ink::Plain, "  ", &format!("{name}: {held}{gap}{through}"));
+            page.paragraph(Emphasis::Plain, "  ", &format!("{name}: {held}{gap}{through}"));
             continue;
         }
         let name = shorten(name, call, page.glyphs.ellipsis);
-        let mut line = Line::of(Ink::Plain, "  ");
+        let mut line = Line::of(Emphasis::Plain, "  ");
         let rest = call - columns(&name);
-        line.push(Ink::Plain, name).blank(rest + 2);
-        line.push(Ink::Good, held.clone()).blank(guards - columns(held) + 2);
-        line.push(Ink::Faint, through.clone());
+        line.push(Emphasis::Plain, name).blank(rest + 2);
+        line.push(Emphasis::Good, held.clone()).blank(guards - columns(held) + 2);
+        line.push(Emphasis::Faint, through.clone());
         page.line(&line);
     }
 }

@@ -1,8 +1,9 @@
 //! Orders lost over all flows: how they spread, what is likely, what is possible.
 
 use super::Page;
-use super::ink::{Ink, Line, columns};
+use super::emphasis::{Emphasis, Line, columns};
 use crate::prose::{format, simulation};
+use crate::report::HistogramScale;
 use crate::report::{HistogramReport, Report, TotalReport};
 
 /// Adds the section where orders are counted and some are lost.
@@ -34,7 +35,7 @@ fn remark(page: &Page, total: &TotalReport) -> String {
     };
     let none = total.histogram.as_ref().map_or(0.0, |histogram| histogram.none);
     let none = if none > 0.0 {
-        format!("; none in {} of worlds", format::percent(none))
+        format!("; none in {} of simulations", format::percent(none))
     } else {
         String::new()
     };
@@ -44,15 +45,15 @@ fn remark(page: &Page, total: &TotalReport) -> String {
 /// Each cell is a step, as high as it is likely; what is beyond the last step is counted.
 fn curve(page: &mut Page, histogram: &HistogramReport) {
     let (Some(first), Some(last)) = (histogram.ends.first(), histogram.ends.last()) else { return };
-    let is_linear = histogram.scale == "linear";
+    let is_linear = histogram.scale == HistogramScale::Linear;
     let from = if is_linear { "0".to_owned() } else { format!("under {}", format::count(*first)) };
-    let mut line = Line::of(Ink::Plain, "  ");
-    line.push(Ink::Faint, from).blank(1);
-    line.push(Ink::Doubtful, page.glyphs.curve(&histogram.shares)).blank(1);
-    line.push(Ink::Faint, format::count(*last));
+    let mut line = Line::of(Emphasis::Plain, "  ");
+    line.push(Emphasis::Faint, from).blank(1);
+    line.push(Emphasis::Doubtful, page.glyphs.curve(&histogram.shares)).blank(1);
+    line.push(Emphasis::Faint, format::count(*last));
     let mut remarks = Vec::new();
     if histogram.beyond > 0.0 {
-        remarks.push(format!("more in {} of worlds", format::percent(histogram.beyond)));
+        remarks.push(format!("more in {} of simulations", format::percent(histogram.beyond)));
     }
     if !is_linear {
         remarks.push("in steps of 1, 2, 5, 10".to_owned());
@@ -60,7 +61,7 @@ fn curve(page: &mut Page, histogram: &HistogramReport) {
     for remark in remarks {
         let remark = format!(", {remark}");
         if line.columns() + columns(&remark) <= page.style.width {
-            line.push(Ink::Faint, remark);
+            line.push(Emphasis::Faint, remark);
         }
     }
     page.line(&line);

@@ -3,10 +3,10 @@
 //! A sentence comes first, then the flows, what they lose and when, then services, what held, what is
 //! not known, what was taken for granted. However large the topology, it stays on a page or two.
 
+mod emphasis;
 mod gate;
 mod glyphs;
 mod guards;
-mod ink;
 mod losses;
 mod rank;
 mod replay;
@@ -25,10 +25,12 @@ pub use sections::{
 pub use tree::render_tree;
 pub use trial::render_trial;
 
+use emphasis::{Emphasis, Line, columns, wrap};
 use glyphs::Glyphs;
-use ink::{Ink, Line, clean, columns, wrap};
 
+use crate::prose::escape;
 use crate::prose::simulation::{self, Wording};
+use crate::report::Decision;
 use crate::report::Report;
 
 /// How the text shall look.
@@ -74,7 +76,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     if page.widths.as_ref().is_some_and(|widths| widths.has(units::SHARE)) {
         footer.push_str(" At peak: requests that fail at the worst moment, on average.");
     }
-    page.paragraph(Ink::Faint, "", &footer);
+    page.paragraph(Emphasis::Faint, "", &footer);
     page.text
 }
 
@@ -97,7 +99,7 @@ impl std::fmt::Display for ShareBar {
 
 /// A name that cannot act on what shows it.
 pub(super) fn harmless(name: &str) -> String {
-    clean(name, false)
+    escape::name(name, false)
 }
 
 /// The text so far, and how to go on.
@@ -113,8 +115,11 @@ struct Page {
 impl Page {
     fn new(style: Style) -> Self {
         let glyphs = Glyphs::of(style.ascii);
-        let name: fn(&str) -> String =
-            if style.ascii { |name| clean(name, true) } else { |name| clean(name, false) };
+        let name: fn(&str) -> String = if style.ascii {
+            |name| escape::name(name, true)
+        } else {
+            |name| escape::name(name, false)
+        };
         let style = Style { width: style.width.clamp(Style::NARROWEST, Style::WIDEST), ..style };
         let wording = Wording { name, arrow: glyphs.arrow };
         Self { style, glyphs, wording, text: String::new(), widths: None }
@@ -126,7 +131,8 @@ impl Page {
     }
 
     fn line(&mut self, line: &Line) {
-        self.text.push_str(&line.show(self.style.color));
+        // The log of a pipeline is a terminal too, and its runner obeys some lines.
+        self.text.push_str(&escape::without_commands(&line.show(self.style.color)));
         self.text.push('\n');
     }
 
@@ -140,17 +146,17 @@ impl Page {
     /// The head of a section, with a remark.
     fn head(&mut self, title: &str, remark: &str) {
         self.gap();
-        self.notice_in([Ink::Strong, Ink::Faint], title, 2, remark);
+        self.notice_in([Emphasis::Strong, Emphasis::Faint], title, 2, remark);
     }
 
     /// A text over several lines, those after the first as far in as the first one's start.
-    fn paragraph(&mut self, ink: Ink, start: &str, text: &str) {
+    fn paragraph(&mut self, ink: Emphasis, start: &str, text: &str) {
         let inset = columns(start);
-        let text = if self.style.ascii { clean(text, true) } else { text.to_owned() };
+        let text = escape::visible(text, self.style.ascii);
         for (index, part) in wrap(&text, self.style.width - inset).into_iter().enumerate() {
             let mut line = Line::default();
             if index == 0 {
-                line.push(Ink::Plain, start)
+                line.push(Emphasis::Plain, start)
             } else {
                 line.blank(inset)
             };
@@ -168,32 +174,36 @@ impl Page {
             let used = columns(&line) + columns(&gap) + columns(part);
             if columns(start) + columns(part) > self.style.width {
                 if !is_first {
-                    self.line(&Line::of(Ink::Plain, std::mem::take(&mut line)));
+                    self.line(&Line::of(Emphasis::Plain, std::mem::take(&mut line)));
                 }
-                self.paragraph(Ink::Plain, start, part);
+                self.paragraph(Emphasis::Plain, start, part);
                 start.clone_into(&mut line);
                 continue;
             }
             if used > self.style.width && !is_first {
-                self.line(&Line::of(Ink::Plain, std::mem::replace(&mut line, start.to_owned())));
+                self.line(&Line::of(
+                    Emphasis::Plain,
+                    std::mem::replace(&mut line, start.to_owned()),
+                ));
             } else if !is_first {
                 line.push_str(&gap);
             }
             line.push_str(part);
         }
         if columns(&line) > columns(start) {
-            self.line(&Line::of(Ink::Plain, line));
+            self.line(&Line::of(Emphasis::Plain, line));
         }
     }
 
     /// Words that must be seen, and what they say.
-    fn notice(&mut self, ink: Ink, word: &str, text: &str) {
-        self.notice_in([ink, Ink::Plain], word, 1, text);
+    fn notice(&mut self, ink: Emphasis, word: &str, text: &str) {
+        self.notice_in([ink, Emphasis::Plain], word, 1, text);
     }
 
-    fn notice_in(&mut self, [ink, plain]: [Ink; 2], word: &str, gap: usize, text: &str) {
+    fn notice_in(&mut self, [ink, plain]: [Emphasis; 2], word: &str, gap: usize, text: &str) {
         let inset = columns(word) + gap;
-        for (index, part) in wrap(text, self.style.width - inset).into_iter().enumerate() {
+        let text = escape::visible(text, self.style.ascii);
+        for (index, part) in wrap(&text, self.style.width - inset).into_iter().enumerate() {
             let mut line = Line::default();
             if index == 0 {
                 line.push(ink, word).blank(inset - columns(word))
@@ -208,39 +218,39 @@ impl Page {
 
 fn headline(page: &mut Page, report: &Report) {
     if let Some(interruption) = simulation::interruption(report) {
-        page.paragraph(Ink::Doubtful, "", &interruption);
+        page.paragraph(Emphasis::Doubtful, "", &interruption);
         page.gap();
     }
     verdict(page, report);
-    let essence = simulation::essence(report, &page.wording);
-    page.paragraph(Ink::Strong, "", &essence);
+    let headline = simulation::headline(report, &page.wording);
+    page.paragraph(Emphasis::Strong, "", &headline);
     if let Some(per_rollout) = simulation::per_rollout(report, &page.wording) {
-        page.paragraph(Ink::Plain, "", &per_rollout);
+        page.paragraph(Emphasis::Plain, "", &per_rollout);
     }
     if let Some(files) = simulation::files(report, &page.wording) {
-        page.paragraph(Ink::Plain, "", &files);
+        page.paragraph(Emphasis::Plain, "", &files);
     }
     for (word, text) in simulation::alarms(report, &page.wording) {
         let word = format!("{} {word}:", page.glyphs.warning);
-        page.notice(Ink::Bad, &word, &text);
+        page.notice(Emphasis::Bad, &word, &text);
     }
 }
 
 fn verdict(page: &mut Page, report: &Report) {
     let Some(verdict) = &report.verdict else { return };
-    let ink = match verdict.decision.as_str() {
-        "proceed" => Ink::Good,
-        "caution" => Ink::Doubtful,
-        _ => Ink::Bad,
+    let ink = match verdict.decision {
+        Decision::Proceed => Emphasis::Good,
+        Decision::Caution => Emphasis::Doubtful,
+        Decision::Stop => Emphasis::Bad,
     };
-    let word = format!("{}:", verdict.decision.to_uppercase());
+    let word = format!("{}:", verdict.decision.as_str().to_uppercase());
     let reasons: Vec<String> = verdict.reasons.iter().map(|reason| page.name(reason)).collect();
     let first = reasons.first().map_or("no reason was given", String::as_str);
     let undecided = if simulation::is_silently_open(verdict) { "undecided. " } else { "" };
     page.notice(ink, &word, &format!("{undecided}{first}"));
     let start = format!("  {} ", page.glyphs.bullet);
     for reason in reasons.iter().skip(1) {
-        page.paragraph(Ink::Plain, &start, reason);
+        page.paragraph(Emphasis::Plain, &start, reason);
     }
     page.gap();
 }
@@ -253,7 +263,7 @@ fn unknown(page: &mut Page, report: &Report) {
     page.head("Not stated", "and it matters: the result at best and at worst");
     for it in unknowns {
         let text = simulation::unknown(it, &page.wording);
-        page.paragraph(Ink::Plain, "  ", &text);
+        page.paragraph(Emphasis::Plain, "  ", &text);
     }
 }
 
@@ -265,6 +275,6 @@ fn assumed(page: &mut Page, report: &Report) {
     for it in &report.assumptions {
         let start = format!("  {} ", page.glyphs.bullet);
         let text = page.name(it);
-        page.paragraph(Ink::Plain, &start, &text);
+        page.paragraph(Emphasis::Plain, &start, &text);
     }
 }

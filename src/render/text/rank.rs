@@ -1,10 +1,11 @@
 //! A ranking for a terminal.
 
-use super::ink::Ink;
+use super::emphasis::Emphasis;
 use super::table::{Bar, Cell, Row, Table, Widths};
-use super::{Page, Style, clean};
+use super::{Page, Style};
+use crate::prose::escape;
 use crate::render::rank::{
-    amount, essence, footer, interruption, interval, nouns, single_points, toll,
+    amount, footer, headline, interruption, interval, nouns, single_points, toll,
 };
 use crate::report::RankReport;
 use crate::report::rank::OriginReport;
@@ -18,31 +19,34 @@ const EXPENDABLE: &[usize] = &[3, 1];
 pub fn render_rank(report: &RankReport, style: &Style) -> String {
     let mut page = Page::new(*style);
     if let Some(interruption) = interruption(report) {
-        page.paragraph(Ink::Doubtful, "", &interruption);
+        page.paragraph(Emphasis::Doubtful, "", &interruption);
         page.gap();
     }
-    let name: fn(&str) -> String =
-        if style.ascii { |name| clean(name, true) } else { |name| clean(name, false) };
-    let essence = essence(report, name);
-    page.paragraph(Ink::Strong, "", &essence);
+    let name: fn(&str) -> String = if style.ascii {
+        |name| escape::name(name, true)
+    } else {
+        |name| escape::name(name, false)
+    };
+    let headline = headline(report, name);
+    page.paragraph(Emphasis::Strong, "", &headline);
     table(&mut page, report);
     let points = single_points(report, name);
     if !points.is_empty() {
         page.head("Single points of failure", "each takes the flow down in every trial");
         for [flow, names] in points {
             let start = format!("  {} ", page.glyphs.bullet);
-            page.paragraph(Ink::Plain, &start, &format!("{flow}: {names}"));
+            page.paragraph(Emphasis::Plain, &start, &format!("{flow}: {names}"));
         }
     }
     if !report.assumptions.is_empty() {
         page.head("Assumed", "");
         for it in &report.assumptions {
             let start = format!("  {} ", page.glyphs.bullet);
-            page.paragraph(Ink::Plain, &start, it);
+            page.paragraph(Emphasis::Plain, &start, it);
         }
     }
     page.gap();
-    page.paragraph(Ink::Faint, "", &name(&footer(report)));
+    page.paragraph(Emphasis::Faint, "", &name(&footer(report)));
     page.text
 }
 
@@ -60,9 +64,9 @@ fn table(page: &mut Page, report: &RankReport) {
     title[..1].make_ascii_uppercase();
     let head = Row {
         mark: None,
-        name: (Ink::Strong, title),
+        name: (Emphasis::Strong, title),
         bar: Bar::Blank,
-        cells: heads.into_iter().map(|head| Cell::new(Ink::Faint, head)).collect(),
+        cells: heads.into_iter().map(|head| Cell::new(Emphasis::Faint, head)).collect(),
     };
     let body = report.origins.iter().take(ROWS_MAX).map(|origin| row(page, report, origin));
     let table = Table { rows: std::iter::once(head).chain(body).collect(), expendable: EXPENDABLE };
@@ -74,26 +78,26 @@ fn table(page: &mut Page, report: &RankReport) {
     let more = report.origins.len().saturating_sub(ROWS_MAX);
     if more > 0 {
         let text = format!("and {} more {noun}", amount(more as f64));
-        page.paragraph(Ink::Faint, "  ", &text);
+        page.paragraph(Emphasis::Faint, "  ", &text);
     }
 }
 
 fn row(page: &Page, report: &RankReport, origin: &OriginReport) -> Row {
     let share = at_stake(report, origin);
     let (ink, mark) = if origin.single_point_of.is_empty() {
-        (Ink::Plain, " ")
+        (Emphasis::Plain, " ")
     } else {
-        (Ink::Bad, page.glyphs.warning)
+        (Emphasis::Bad, page.glyphs.warning)
     };
-    let plain = |text: String| Cell::new(Ink::Plain, text);
+    let plain = |text: String| Cell::new(Emphasis::Plain, text);
     let mut cells = vec![plain(toll(&origin.flows)), plain(toll(&origin.services))];
     if let Some(orders) = &origin.orders_per_min {
         cells.push(plain(toll(orders)));
-        cells.push(Cell::new(Ink::Faint, interval(orders, page.glyphs.dash)));
+        cells.push(Cell::new(Emphasis::Faint, interval(orders, page.glyphs.dash)));
     }
     Row {
         mark: Some((ink, mark)),
-        name: (Ink::Plain, page.name(&origin.name)),
+        name: (Emphasis::Plain, page.name(&origin.name)),
         bar: Bar::Shares(share, share),
         cells,
     }

@@ -1,8 +1,8 @@
 //! Replayed incidents for a terminal.
 
-use super::ink::{Ink, Line, columns, shorten};
+use super::emphasis::{Emphasis, Line, columns, shorten};
 use super::{Page, Style};
-use crate::render::replay::{essence, footer, heads, lines, score_rows, timeline, title};
+use crate::render::replay::{footer, headline, heads, lines, score_rows, timeline, title};
 use crate::report::ReplayReport;
 use crate::report::replay::IncidentReport;
 
@@ -12,7 +12,7 @@ const FIGURE: usize = 10;
 /// The comparison as lines of text, the last one with its newline.
 pub fn render_replay(report: &ReplayReport, style: &Style) -> String {
     let mut page = Page::new(*style);
-    page.paragraph(Ink::Strong, "", &essence(report));
+    page.paragraph(Emphasis::Strong, "", &headline(report));
     page.gap();
     table(&mut page, report);
     for incident in &report.incidents {
@@ -21,12 +21,12 @@ pub fn render_replay(report: &ReplayReport, style: &Style) -> String {
         let start = format!("  {} ", page.glyphs.bullet);
         for line in lines(incident) {
             let line = page.name(&line);
-            page.paragraph(Ink::Plain, &start, &line);
+            page.paragraph(Emphasis::Plain, &start, &line);
         }
         times(&mut page, incident);
     }
     page.gap();
-    page.paragraph(Ink::Faint, "", &footer(report));
+    page.paragraph(Emphasis::Faint, "", &footer(report));
     page.text
 }
 
@@ -36,7 +36,7 @@ fn times(page: &mut Page, incident: &IncidentReport) {
         let name = page.name(time.name);
         let start = format!("  {} ", page.glyphs.bullet);
         let said = format!("{name}: seen {}; simulated {}", time.seen, time.simulated);
-        page.paragraph(Ink::Faint, &start, &said);
+        page.paragraph(Emphasis::Faint, &start, &said);
     }
 }
 
@@ -50,17 +50,17 @@ fn table(page: &mut Page, report: &ReplayReport) {
     let names = if report.diagnosis.is_some() { 20 } else { 24 };
     let shown = (page.style.width.saturating_sub(names) / FIGURE).min(heads.len());
     let width = longest.min(page.style.width - shown * FIGURE);
-    let mut row = |name: &str, ink: Ink, figures: &[String]| {
+    let mut row = |name: &str, ink: Emphasis, figures: &[String]| {
         let name = shorten(name, width, page.glyphs.ellipsis);
         let mut line = Line::default();
-        line.push(Ink::Plain, &name).blank(width - columns(&name));
+        line.push(Emphasis::Plain, &name).blank(width - columns(&name));
         for figure in &figures[..shown] {
             line.push(ink, format!("{figure:>FIGURE$}"));
         }
         page.line(&line);
     };
-    row("", Ink::Faint, &heads);
+    row("", Emphasis::Faint, &heads);
     for (name, cells) in &rows {
-        row(name, Ink::Plain, cells);
+        row(name, Emphasis::Plain, cells);
     }
 }

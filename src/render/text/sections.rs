@@ -1,6 +1,6 @@
 //! Answers that are a headline and lists, for a terminal.
 
-use super::ink::Ink;
+use super::emphasis::Emphasis;
 use super::{Page, Style};
 use crate::prose::explanation::Section;
 use crate::prose::{advice, comparison, diagnosis, explanation};
@@ -11,36 +11,36 @@ use crate::report::{
 /// An explanation as lines of text, the last one with its newline.
 pub fn render_explanation(report: &ExplainReport, style: &Style) -> String {
     let mut page = Page::new(*style);
-    let essence = explanation::essence(report, &page.wording);
+    let headline = explanation::headline(report, &page.wording);
     let sections = explanation::sections(report, &page.wording);
-    page.fill(&essence, &sections, &explanation::footer(report));
+    page.fill(&headline, &sections, &explanation::footer(report));
     page.text
 }
 
 /// A comparison as lines of text, the last one with its newline.
 pub fn render_comparison(report: &CompareReport, style: &Style) -> String {
     let mut page = Page::new(*style);
-    let essence = comparison::essence(report, &page.wording);
+    let headline = comparison::headline(report, &page.wording);
     let sections = comparison::sections(report, &page.wording);
-    page.fill(&essence, &sections, &comparison::footer(report));
+    page.fill(&headline, &sections, &comparison::footer(report));
     page.text
 }
 
 /// Advice as lines of text, the last one with its newline.
 pub fn render_advice(report: &AdviseReport, style: &Style) -> String {
     let mut page = Page::new(*style);
-    let essence = advice::essence(report, &page.wording);
+    let headline = advice::headline(report, &page.wording);
     let sections = advice::sections(report, &page.wording);
-    page.fill(&essence, &sections, &advice::footer(report));
+    page.fill(&headline, &sections, &advice::footer(report));
     page.text
 }
 
 /// A diagnosis as lines of text, the last one with its newline.
 pub fn render_diagnosis(report: &DiagnosisReport, style: &Style) -> String {
     let mut page = Page::new(*style);
-    let essence = diagnosis::essence(report, &page.wording);
+    let headline = diagnosis::headline(report, &page.wording);
     let sections = diagnosis::sections(report, &page.wording);
-    page.fill(&essence, &sections, &diagnosis::footer(report));
+    page.fill(&headline, &sections, &diagnosis::footer(report));
     page.text
 }
 
@@ -48,23 +48,23 @@ pub fn render_diagnosis(report: &DiagnosisReport, style: &Style) -> String {
 pub fn render_diagnosis_score(report: &DiagnosisScoreReport, style: &Style) -> String {
     let mut page = Page::new(*style);
     let sections = diagnosis::score_sections(report, &page.wording);
-    page.fill(&diagnosis::score_essence(report), &sections, &diagnosis::score_footer(report));
+    page.fill(&diagnosis::score_headline(report), &sections, &diagnosis::score_footer(report));
     page.text
 }
 
 impl Page {
-    fn fill(&mut self, essence: &[String], sections: &[Section], footer: &str) {
-        for said in essence {
-            self.paragraph(Ink::Strong, "", said);
+    fn fill(&mut self, headline: &[String], sections: &[Section], footer: &str) {
+        for said in headline {
+            self.paragraph(Emphasis::Strong, "", said);
         }
         for section in sections {
             self.head(&section.title, &section.remark);
             let start = format!("  {} ", self.glyphs.bullet);
             for line in &section.lines {
-                self.paragraph(Ink::Plain, &start, line);
+                self.paragraph(Emphasis::Plain, &start, line);
             }
         }
         self.gap();
-        self.paragraph(Ink::Faint, "", footer);
+        self.paragraph(Emphasis::Faint, "", footer);
     }
 }

@@ -1,17 +1,17 @@
 //! Rows whose columns line up: a mark, a name, a bar, and figures.
 
+use super::emphasis::{Emphasis, Line, columns, shorten};
 use super::glyphs::Glyphs;
-use super::ink::{Ink, Line, columns, shorten};
 
 /// A figure, or the head of a column of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cell {
-    pub(super) ink: Ink,
+    pub(super) ink: Emphasis,
     pub(super) text: String,
 }
 
 impl Cell {
-    pub(super) fn new(ink: Ink, text: impl Into<String>) -> Self {
+    pub(super) fn new(ink: Emphasis, text: impl Into<String>) -> Self {
         Self { ink, text: text.into() }
     }
 }
@@ -32,8 +32,8 @@ pub(super) enum Bar {
 /// A row.
 pub(super) struct Row {
     /// Nothing for the head of a section, which then begins where marks do.
-    pub(super) mark: Option<(Ink, &'static str)>,
-    pub(super) name: (Ink, String),
+    pub(super) mark: Option<(Emphasis, &'static str)>,
+    pub(super) name: (Emphasis, String),
     pub(super) bar: Bar,
     pub(super) cells: Vec<Cell>,
 }

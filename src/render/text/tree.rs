@@ -1,7 +1,8 @@
 //! The cascade as a tree: what breaks, what it takes with it, where a guard held.
 
-use super::ink::{Ink, Line, columns, shorten};
+use super::emphasis::{Emphasis, Line, columns, shorten};
 use super::{Page, Style, losses, units};
+use crate::prose::terms;
 use crate::prose::{format, simulation};
 use crate::report::cascade::{BoxState, CascadeBox, CascadeEdge, EdgeKind};
 use crate::report::{CascadeReport, Report};
@@ -20,12 +21,12 @@ pub fn render_tree(report: &Report, focus: &CascadeReport, style: &Style) -> Str
     super::headline(&mut page, report);
     units::add(&mut page, report);
     losses::add(&mut page, report);
-    page.head("Cascade", "from what breaks to what feels it; shares of worlds");
+    page.head("Cascade", "from what breaks to what it affects; as a share of simulations");
     let rows = rows(&page, focus);
     draw(&mut page, &rows);
     legend(&mut page, focus);
     page.gap();
-    page.paragraph(Ink::Faint, "", &simulation::footer(report));
+    page.paragraph(Emphasis::Faint, "", &simulation::footer(report));
     page.text
 }
 
@@ -33,13 +34,13 @@ pub fn render_tree(report: &Report, focus: &CascadeReport, style: &Style) -> Str
 struct Row {
     /// What leads to the name: the lines of the tree.
     lead: String,
-    mark: (Ink, &'static str),
+    mark: (Emphasis, &'static str),
     name: String,
     failed: f64,
     degraded: f64,
-    state: (Ink, String),
+    state: (Emphasis, String),
     /// How failure came, or what held it.
-    came: (Ink, String),
+    came: (Emphasis, String),
 }
 
 fn rows(page: &Page, focus: &CascadeReport) -> Vec<Row> {
@@ -140,7 +141,7 @@ fn row(page: &Page, focus: &CascadeReport, tree: &Tree, at: usize, lead: String)
         state: (ink, state(it, focus)),
         came: tree
             .edge(focus, at)
-            .map_or((Ink::Faint, String::new()), |edge| came(page, focus, edge)),
+            .map_or((Emphasis::Faint, String::new()), |edge| came(focus, edge)),
     }
 }
 
@@ -160,23 +161,24 @@ fn state(it: &CascadeBox, focus: &CascadeReport) -> String {
     }
 }
 
-fn came(page: &Page, focus: &CascadeReport, edge: &CascadeEdge) -> (Ink, String) {
+fn came(focus: &CascadeReport, edge: &CascadeEdge) -> (Emphasis, String) {
     let guard = edge.strongest_guard(focus.threshold);
-    let held = guard
-        .map(|it| format!("{} held {}", page.name(&it.guard), format::percent(rounded(it.share))));
+    let held = guard.map(|it| {
+        format!("{} contained {}", terms::protection(it.guard), format::percent(rounded(it.share)))
+    });
     let through = match edge.kind {
         EdgeKind::RunsIn => Some("runs there".to_owned()),
         EdgeKind::Load => Some("is flooded".to_owned()),
         EdgeKind::Degraded => Some("lacks its answers".to_owned()),
         _ if edge.passed >= focus.threshold => {
-            Some(format!("got through {}", format::percent(rounded(edge.passed))))
+            Some(format!("propagated {}", format::percent(rounded(edge.passed))))
         }
         EdgeKind::Call => None,
     };
     match (through, held) {
-        (Some(through), Some(held)) => (Ink::Plain, format!("{through}, {held}")),
-        (Some(through), None) => (Ink::Plain, through),
-        (None, held) => (Ink::Good, held.unwrap_or_default()),
+        (Some(through), Some(held)) => (Emphasis::Plain, format!("{through}, {held}")),
+        (Some(through), None) => (Emphasis::Plain, through),
+        (None, held) => (Emphasis::Good, held.unwrap_or_default()),
     }
 }
 
@@ -220,10 +222,12 @@ fn draw(page: &mut Page, rows: &[Row]) {
         let lead = shorten(&row.lead, fit.name.saturating_sub(kept), page.glyphs.ellipsis);
         let room = fit.name.saturating_sub(columns(&lead) + 2);
         let name = shorten(&row.name, room, page.glyphs.ellipsis);
-        let mut line = Line::of(Ink::Plain, "  ");
+        let mut line = Line::of(Emphasis::Plain, "  ");
         let used = columns(&lead) + 2 + columns(&name);
-        line.push(Ink::Faint, lead).push(row.mark.0, row.mark.1).blank(2 - columns(row.mark.1));
-        line.push(Ink::Plain, name).blank(fit.name.saturating_sub(used) + 2);
+        line.push(Emphasis::Faint, lead)
+            .push(row.mark.0, row.mark.1)
+            .blank(2 - columns(row.mark.1));
+        line.push(Emphasis::Plain, name).blank(fit.name.saturating_sub(used) + 2);
         line.append(page.glyphs.bar(row.failed, row.degraded, fit.bar)).blank(2);
         line.push(row.state.0, row.state.1.clone());
         line.blank(fit.state - columns(&row.state.1) + 2);
@@ -234,7 +238,8 @@ fn draw(page: &mut Page, rows: &[Row]) {
 
 fn legend(page: &mut Page, focus: &CascadeReport) {
     let [through, held] = page.glyphs.branches();
-    let mut parts = vec![format!("{through} failure got through"), format!("{held} a guard held")];
+    let mut parts =
+        vec![format!("{through} failure propagated"), format!("{held} a protection contained it")];
     let mut left = Vec::new();
     if focus.omitted > 0 {
         left.push(format!("{} hit too", format::plural(focus.omitted, "service")));
@@ -242,7 +247,7 @@ fn legend(page: &mut Page, focus: &CascadeReport) {
     if focus.rarely_hit > 0 {
         let share = format::stated((focus.threshold * 1000.0).round() / 1000.0);
         let services = format::plural(focus.rarely_hit, "service");
-        left.push(format!("{services} hit in under {share} of worlds"));
+        left.push(format!("{services} hit in under {share} of simulations"));
     }
     if focus.untouched > 0 {
         left.push(format!("{} never touched", format::plural(focus.untouched, "service")));
@@ -285,7 +290,7 @@ mod tests {
             to: *to,
             kind: EdgeKind::Call,
             passed: *passed,
-            held: vec![GuardShare { guard: "cache".to_owned(), share: *held }],
+            held: vec![GuardShare { guard: crate::report::Protection::Cache, share: *held }],
         });
         CascadeReport {
             schema: CASCADE_SCHEMA.to_owned(),
@@ -341,9 +346,9 @@ mod tests {
             shown(&shop(), style),
             // A line that is gone on with would lose its blanks.
             "  ◉ db          ██████████  breaks
-  ├▶ ✖ orders   ████████░░  fails 80%  got through 80%
-  │  └▶ ▲ web   ████░░░░░░  fails 40%  got through 40%, cache held 30%
-  └┤ ✓ catalog  ░░░░░░░░░░  holds      cache held 90%
+  ├▶ ✖ orders   ████████░░  fails 80%  propagated 80%
+  │  └▶ ▲ web   ████░░░░░░  fails 40%  propagated 40%, cache contained 30%
+  └┤ ✓ catalog  ░░░░░░░░░░  holds      cache contained 90%
   ▲ lonely      ██░░░░░░░░  fails 20%
 "
         );

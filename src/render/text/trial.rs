@@ -1,23 +1,27 @@
 //! One trial, step by step, in words.
 
-use super::ink::{Ink, Line};
+use super::emphasis::{Emphasis, Line};
 use super::{Page, Style};
 use crate::prose::format;
-use crate::report::StoryReport;
-use crate::report::story::{StateReport, StepReport};
+use crate::report::TrialTrace;
+use crate::report::trial_trace::{StateReport, StepReport};
 
 /// How many states of services and of flows are shown of one step.
 const STATES_MAX: usize = 4;
 /// How wide a bar is that shows how requests end.
 const CELLS: usize = 12;
 
-/// The story of a trial as lines of text, the last one with its newline.
-pub fn render_trial(trial: &StoryReport, style: &Style) -> String {
+/// The trace of a trial as lines of text, the last one with its newline.
+pub fn render_trial(trial: &TrialTrace, style: &Style) -> String {
     let mut page = Page::new(*style);
     let lost = trial
         .orders_lost
         .map_or_else(String::new, |lost| format!(": {} orders lost", format::digits(lost, 3)));
-    page.paragraph(Ink::Strong, "", &format!("Trial {}{lost}", format::count(trial.trial as f64)));
+    page.paragraph(
+        Emphasis::Strong,
+        "",
+        &format!("Trial {}{lost}", format::count(trial.trial as f64)),
+    );
     for step in &trial.steps {
         page.gap();
         add(&mut page, step);
@@ -28,17 +32,17 @@ pub fn render_trial(trial: &StoryReport, style: &Style) -> String {
 fn add(page: &mut Page, step: &StepReport) {
     let dash = page.glyphs.dash;
     let (from, until) = (format::duration(step.from_s), format::duration(step.until_s));
-    let mut head = Line::of(Ink::Strong, format!("{from} {dash} {until}"));
+    let mut head = Line::of(Emphasis::Strong, format!("{from} {dash} {until}"));
     let exposure = format::percent(step.exposure);
-    head.blank(2).push(Ink::Faint, format!("{exposure} have the change"));
+    head.blank(2).push(Emphasis::Faint, format!("{exposure} have the change"));
     if let Some(lost) = step.orders_lost.filter(|lost| *lost > 0.0) {
-        head.blank(2).push(Ink::Bad, format!("{} orders lost", format::digits(lost, 3)));
+        head.blank(2).push(Emphasis::Bad, format!("{} orders lost", format::digits(lost, 3)));
     }
     page.line(&head);
     for event in &step.events {
         let start = format!("  {} ", page.glyphs.bullet);
         let event = page.name(event);
-        page.paragraph(Ink::Plain, &start, &event);
+        page.paragraph(Emphasis::Plain, &start, &event);
     }
     for states in [&step.flows, &step.services] {
         for state in states.iter().take(STATES_MAX) {
@@ -46,7 +50,11 @@ fn add(page: &mut Page, step: &StepReport) {
         }
         let more = states.len().saturating_sub(STATES_MAX);
         if more > 0 {
-            page.paragraph(Ink::Faint, "    ", &format!("and {} more", format::count(more as f64)));
+            page.paragraph(
+                Emphasis::Faint,
+                "    ",
+                &format!("and {} more", format::count(more as f64)),
+            );
         }
     }
     for it in &step.overloads {
@@ -56,7 +64,7 @@ fn add(page: &mut Page, step: &StepReport) {
         let text = format!(
             "{service} gets {load} times its normal load and can serve {capacity}: {lost} is lost"
         );
-        page.notice(Ink::Doubtful, "    overload", &text);
+        page.notice(Emphasis::Doubtful, "    overload", &text);
     }
 }
 
@@ -74,8 +82,12 @@ fn add_state(page: &mut Page, state: &StateReport) {
     let shares: Vec<String> =
         shares.map(|(share, word)| format!("{} {word}", format::percent(share))).collect();
     let name = page.name(&state.name);
-    let name = super::ink::shorten(&name, page.style.width / 2, page.glyphs.ellipsis);
-    let mut line = Line::of(Ink::Plain, "    ");
-    line.append(bar).blank(1).push(Ink::Plain, name).blank(2).push(Ink::Faint, shares.join(", "));
+    let name = super::emphasis::shorten(&name, page.style.width / 2, page.glyphs.ellipsis);
+    let mut line = Line::of(Emphasis::Plain, "    ");
+    line.append(bar)
+        .blank(1)
+        .push(Emphasis::Plain, name)
+        .blank(2)
+        .push(Emphasis::Faint, shares.join(", "));
     page.line(&line);
 }

@@ -1,7 +1,7 @@
 //! Flows and services with their bars and figures, in columns that line up.
 
 use super::Page;
-use super::ink::Ink;
+use super::emphasis::Emphasis;
 use super::table::{Bar, Cell, Row, Table, Widths};
 use crate::prose::format;
 use crate::prose::simulation::HIT;
@@ -81,7 +81,12 @@ fn flows(page: &Page, report: &Report) -> Vec<Row> {
             None if has_losses => ("not known".to_owned(), String::new()),
             None => (String::new(), String::new()),
         };
-        row(page, flow, false, [Cell::new(Ink::Strong, lost), Cell::new(Ink::Plain, tail)])
+        row(
+            page,
+            flow,
+            false,
+            [Cell::new(Emphasis::Strong, lost), Cell::new(Emphasis::Plain, tail)],
+        )
     });
     std::iter::once(head).chain(body).collect()
 }
@@ -95,7 +100,12 @@ fn services(page: &Page, report: &Report) -> Vec<Row> {
             spread.map_or_else(String::new, |spread| format::duration(spread.p50))
         };
         let cells = [time(service.first_failed_s), time(service.failed_for_s)];
-        row(page, service, is_target(report, service), cells.map(|it| Cell::new(Ink::Plain, it)))
+        row(
+            page,
+            service,
+            is_target(report, service),
+            cells.map(|it| Cell::new(Emphasis::Plain, it)),
+        )
     });
     std::iter::once(head).chain(body).collect()
 }
@@ -104,27 +114,27 @@ fn head(title: &str, last: [&str; 2]) -> Row {
     let heads = ["fails", "interval", "degraded", "at peak", last[0], last[1]];
     Row {
         mark: None,
-        name: (Ink::Strong, title.to_owned()),
+        name: (Emphasis::Strong, title.to_owned()),
         bar: Bar::ShareLegend,
-        cells: heads.into_iter().map(|head| Cell::new(Ink::Faint, head)).collect(),
+        cells: heads.into_iter().map(|head| Cell::new(Emphasis::Faint, head)).collect(),
     }
 }
 
 fn row(page: &Page, unit: &UnitReport, is_target: bool, last: [Cell; 2]) -> Row {
     let failed = unit.failed.exact.unwrap_or(unit.failed.p);
     let ink = match failed {
-        _ if failed >= 0.5 => Ink::Bad,
-        _ if failed >= HIT => Ink::Doubtful,
-        _ => Ink::Plain,
+        _ if failed >= 0.5 => Emphasis::Bad,
+        _ if failed >= HIT => Emphasis::Doubtful,
+        _ => Emphasis::Plain,
     };
     let mut cells = vec![
         Cell::new(ink, format::estimate(&unit.failed)),
-        Cell::new(Ink::Faint, format::interval(&unit.failed, page.glyphs.dash)),
-        Cell::new(Ink::Plain, format::estimate(&unit.degraded)),
-        Cell::new(Ink::Plain, format::percent(unit.failing_share)),
+        Cell::new(Emphasis::Faint, format::interval(&unit.failed, page.glyphs.dash)),
+        Cell::new(Emphasis::Plain, format::estimate(&unit.degraded)),
+        Cell::new(Emphasis::Plain, format::percent(unit.failing_share)),
     ];
     cells.extend(last);
-    let name = if unit.critical == Some(true) { Ink::Strong } else { Ink::Plain };
+    let name = if unit.critical == Some(true) { Emphasis::Strong } else { Emphasis::Plain };
     Row {
         mark: Some(page.glyphs.mark(unit, is_target)),
         name: (name, page.name(&unit.name)),
@@ -156,7 +166,10 @@ fn rest(page: &mut Page, all: &[UnitReport], shown: &[&UnitReport], noun: &str) 
     if well > 0 {
         let under = format::percent(HIT);
         let verb = if well == 1 { "is" } else { "are" };
-        parts.push(format!("{} {verb} hit in under {under} of worlds", format::plural(well, noun)));
+        parts.push(format!(
+            "{} {verb} hit in under {under} of simulations",
+            format::plural(well, noun)
+        ));
     }
-    page.paragraph(Ink::Faint, "  ", &parts.join(", "));
+    page.paragraph(Emphasis::Faint, "  ", &parts.join(", "));
 }

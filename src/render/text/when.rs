@@ -2,18 +2,19 @@
 //! far the rollout had come.
 
 use super::Page;
-use super::ink::{Ink, columns};
+use super::emphasis::{Emphasis, columns};
 use super::table::{Bar, Cell, Row, Table, Widths};
 use crate::prose::{format, simulation};
-use crate::report::{CourseReport, Report, Spread};
+use crate::report::TimelineMode;
+use crate::report::{Report, Spread, TimelineReport};
 
 /// Columns that are given up where the page is narrow: how far the rollout had come.
 const EXPENDABLE: &[usize] = &[3];
 
 /// Adds the section where there is time, and something is lost in some trial.
 pub(super) fn add(page: &mut Page, report: &Report) {
-    let course = &report.course;
-    if course.kind != "time" {
+    let course = &report.timeline;
+    if course.mode == TimelineMode::Snapshot {
         return;
     }
     if course.impact_s.is_none() && course.detected_s.is_none() {
@@ -33,47 +34,51 @@ pub(super) fn add(page: &mut Page, report: &Report) {
     if !remarks.is_empty() {
         page.parts("  ", &remarks);
     }
-    stories(page, report);
+    example_trials(page, report);
 }
 
-/// A world in the middle and a bad one, each in a sentence; `--trial` tells the whole story.
-fn stories(page: &mut Page, report: &Report) {
+/// Adds the median trial and a 1-in-20 trial, each in a sentence; `--trial` shows one step by step.
+fn example_trials(page: &mut Page, report: &Report) {
     let labels: Vec<String> = report
-        .stories
+        .example_trials
         .iter()
-        .map(|it| format!("  a {} world:", page.name(&it.label).replace(' ', "-")))
+        .map(|it| format!("  a {} rollout:", page.name(&it.label).replace(' ', "-")))
         .collect();
     let width = labels.iter().map(|label| columns(label)).max().unwrap_or(0);
-    for (label, trial) in labels.iter().zip(&report.stories) {
+    for (label, trial) in labels.iter().zip(&report.example_trials) {
         let rest = " ".repeat(width - columns(label));
         let number = trial.trial;
         let text = simulation::trial(trial, &page.wording);
-        page.notice(Ink::Strong, &format!("{label}{rest}"), &format!("{text} (--trial {number})"));
+        page.notice(
+            Emphasis::Strong,
+            &format!("{label}{rest}"),
+            &format!("{text} (--trial {number})"),
+        );
     }
 }
 
-fn rows(course: &CourseReport) -> Vec<Row> {
+fn rows(course: &TimelineReport) -> Vec<Row> {
     let heads = ["first loss", "noticed", "over", "rolled out"];
     let head = Row {
         mark: None,
-        name: (Ink::Strong, "When".to_owned()),
+        name: (Emphasis::Strong, "When".to_owned()),
         bar: Bar::StripLegend,
-        cells: heads.into_iter().map(|head| Cell::new(Ink::Faint, head)).collect(),
+        cells: heads.into_iter().map(|head| Cell::new(Emphasis::Faint, head)).collect(),
     };
     let scale = Scale::of(course);
     let row = |name: &str, of: fn(Spread) -> f64| Row {
-        mark: Some((Ink::Plain, "")),
-        name: (Ink::Plain, name.to_owned()),
+        mark: Some((Emphasis::Plain, "")),
+        name: (Emphasis::Plain, name.to_owned()),
         bar: Bar::Strip(scale.ends(course, of)),
         cells: cells(course, of),
     };
     vec![head, row("half by", |it| it.p50), row("19 of 20 by", |it| it.p95)]
 }
 
-fn cells(course: &CourseReport, of: fn(Spread) -> f64) -> Vec<Cell> {
+fn cells(course: &TimelineReport, of: fn(Spread) -> f64) -> Vec<Cell> {
     let time = |spread: Option<Spread>| {
         Cell::new(
-            Ink::Plain,
+            Emphasis::Plain,
             spread.map_or_else(|| "never".to_owned(), |spread| in_words(of(spread))),
         )
     };
@@ -82,8 +87,8 @@ fn cells(course: &CourseReport, of: fn(Spread) -> f64) -> Vec<Cell> {
     vec![
         time(course.impact_s),
         time(course.detected_s),
-        time(course.over_s),
-        Cell::new(Ink::Plain, exposure),
+        time(course.resolved_s),
+        Cell::new(Emphasis::Plain, exposure),
     ]
 }
 
@@ -98,8 +103,8 @@ struct Scale {
 }
 
 impl Scale {
-    fn of(course: &CourseReport) -> Self {
-        let times = [course.impact_s, course.detected_s, course.over_s];
+    fn of(course: &TimelineReport) -> Self {
+        let times = [course.impact_s, course.detected_s, course.resolved_s];
         let end = times.into_iter().flatten().map(|time| time.p95).fold(0.0, f64::max);
         Self { unit: (end / 20.0).clamp(1e-3, 60.0), end: end.max(1e-3) }
     }
@@ -108,15 +113,16 @@ impl Scale {
         libm::log1p(time / self.unit) / libm::log1p(self.end / self.unit)
     }
 
-    fn ends(&self, course: &CourseReport, of: fn(Spread) -> f64) -> [f64; 3] {
+    fn ends(&self, course: &TimelineReport, of: fn(Spread) -> f64) -> [f64; 3] {
         let at = |spread: Option<Spread>| spread.map_or(1.0, |spread| self.at(of(spread)));
-        [at(course.impact_s), at(course.detected_s), at(course.over_s)]
+        [at(course.impact_s), at(course.detected_s), at(course.resolved_s)]
     }
 }
 
-fn remarks(page: &Page, course: &CourseReport) -> Vec<String> {
+fn remarks(page: &Page, course: &TimelineReport) -> Vec<String> {
     let impact = course.impact.filter(|impact| impact.p < 1.0);
-    let impact = impact.map(|it| format!("orders are lost in {} of worlds", format::estimate(&it)));
+    let impact =
+        impact.map(|it| format!("orders are lost in {} of simulations", format::estimate(&it)));
     let noticed = simulation::noticed(course).map(|by| format!("noticed by {by}"));
     let rollout = simulation::rollout(course, &page.wording).map(|it| format!("rollout {it}"));
     [rollout, noticed, impact].into_iter().flatten().collect()

@@ -1,104 +1,26 @@
-//! One trial in words, step by step.
-
-use serde::{Deserialize, Serialize};
+//! From the trace of a trial to a report with names and sentences.
 
 use crate::compile::interventions::InterventionKind;
 use crate::engine::outcome::DetectedBy;
 use crate::engine::trace::{Event, Trace, TraceStep};
 use crate::model::Topology;
 use crate::model::change::TargetRef;
+use crate::report::TrialTrace;
+use crate::report::trial_trace::{OverloadReport, StateReport, StepReport};
 use crate::sort::Arrange as _;
 
-/// One trial, step by step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StoryReport {
-    /// Which trial it is of all: `median`, `1 in 20`, or as asked for.
-    pub label: String,
-    /// Its number.
-    pub trial: u64,
-    /// Orders lost in it, where some flow has a rate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub orders_lost: Option<f64>,
-    /// How its targets break, in words, in the order in which they do.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub causes: Vec<String>,
-    /// When it was noticed, in seconds from the start of the rollout; absent for never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detected_s: Option<f64>,
-    /// What holds from one time to the next.
-    pub steps: Vec<StepReport>,
-}
-
-/// What holds from one time to the next.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StepReport {
-    /// From when, in seconds from the start of the rollout.
-    pub from_s: f64,
-    /// Until when.
-    pub until_s: f64,
-    /// The share that has the change.
-    pub exposure: f64,
-    /// What happened at `from_s`, in words.
-    pub events: Vec<String>,
-    /// Services that are not wholly ok, most failing first.
-    pub services: Vec<StateReport>,
-    /// Flows that are not wholly ok, most failing first.
-    pub flows: Vec<StateReport>,
-    /// Services with more load than they can serve.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub overloads: Vec<OverloadReport>,
-    /// Orders lost in this step, where some flow has a rate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub orders_lost: Option<f64>,
-}
-
-/// Shares of requests by how they end; what is left is ok.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StateReport {
-    /// The service (`service/endpoint` for one of its endpoints) or flow.
-    pub name: String,
-    /// Hang.
-    pub slow: f64,
-    /// Fail fast.
-    pub down: f64,
-    /// Are wrong, and taken for right.
-    pub corrupt: f64,
-    /// Have something missing.
-    pub degraded: f64,
-}
-
-impl StateReport {
-    /// Slow, down or corrupt.
-    pub fn failing(&self) -> f64 {
-        self.slow + self.down + self.corrupt
-    }
-}
-
-/// A service with more load than it can serve.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct OverloadReport {
-    /// The service.
-    pub service: String,
-    /// Its load, as a multiple of normal.
-    pub load: f64,
-    /// What it can serve, as a multiple of normal.
-    pub capacity: f64,
-    /// The share of requests lost to it.
-    pub lost: f64,
-}
-
-/// Puts a tape into words.
-pub fn tell(
+/// Returns the trace of a trial with names in place of numbers, and with its events in words.
+pub(super) fn trace_report(
     topology: &Topology,
     targets: &[TargetRef],
     trace: &Trace,
     trial: u64,
     label: &str,
-) -> StoryReport {
+) -> TrialTrace {
     let has_rate = topology.flows.iter().any(|flow| flow.rate.is_some());
     let names = Names::new(topology, targets);
     let lost: f64 = trace.steps.iter().map(|moment| moment.lost).sum();
-    StoryReport {
+    TrialTrace {
         label: label.to_owned(),
         trial,
         orders_lost: has_rate.then_some(lost),

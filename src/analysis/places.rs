@@ -1,9 +1,9 @@
 //! Where in the files what a verdict says could be edited.
 
-use super::{PlaceReport, Report};
 use crate::diagnostic::{Label, Place, Sources};
 use crate::model::change::TargetRef;
 use crate::model::{Change, Topology};
+use crate::report::{LimitOutcome, PlaceReport, Report, RuleOutcome};
 
 /// How many places are kept with a rule.
 const KEPT: usize = 8;
@@ -24,11 +24,11 @@ pub fn add_places(report: &mut Report, topology: &Topology, change: &Change, sou
         it.place = places.protection(&it.caller, &it.dependency);
     }
     let Some(verdict) = &mut report.verdict else { return };
-    for it in verdict.rules.iter_mut().filter(|it| it.outcome != "held") {
-        it.at = at(&mut it.figures.iter().filter_map(|figure| places.subject(&figure.name)));
+    for it in verdict.rules.iter_mut().filter(|it| it.outcome != RuleOutcome::Held) {
+        it.locations = at(&mut it.metrics.iter().filter_map(|figure| places.subject(&figure.name)));
     }
-    for it in verdict.limits.iter_mut().filter(|it| it.outcome != "held") {
-        it.at = at(&mut places.flow(&it.flow).into_iter());
+    for it in verdict.limits.iter_mut().filter(|it| it.outcome != LimitOutcome::Held) {
+        it.locations = at(&mut places.flow(&it.flow).into_iter());
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Block, Review};
 use crate::prose::simulation::{self, Wording};
 use crate::prose::{advice as advised, format};
+use crate::report::ComponentState;
 use crate::report::replay::{ActionReport, ComponentReport, ContainmentReport, DurationReport};
 
 /// How many names a sentence holds.
@@ -18,21 +19,24 @@ const NEAR: f64 = 2.0;
 pub(super) fn summary(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let mut items = vec![format!("What happened: {}", happened(review, wording))];
     items.extend(course(review).map(|said| format!("When: {said}")));
-    items
-        .push(format!("What the simulation says: {}", simulation::essence(review.report, wording)));
+    items.push(format!(
+        "What the simulation says: {}",
+        simulation::headline(review.report, wording)
+    ));
     items.push(format!("How well it agrees: {}", agreement(review)));
-    let advice = advised::essence(review.advice, wording).join(" ");
+    let advice = advised::headline(review.advice, wording).join(" ");
     let advice = advice.strip_prefix("What helps most: ").unwrap_or(&advice);
     items.push(format!("What would have helped: {advice}"));
     vec![Block::List(items)]
 }
 
 fn happened(review: &Review<'_>, wording: &Wording) -> String {
-    let of = |state: &str| -> Vec<String> {
+    let of = |state: ComponentState| -> Vec<String> {
         let all = review.replayed.components.iter().filter(|it| it.observed == state);
         all.map(|it| (wording.name)(&it.name)).collect()
     };
-    let (failed, degraded, well) = (of("failed"), of("degraded"), of("unaffected"));
+    let (failed, degraded, well) =
+        (of(ComponentState::Failed), of(ComponentState::Degraded), of(ComponentState::Unaffected));
     let mut parts = Vec::new();
     if !failed.is_empty() {
         parts.push(format!("{} failed", format::list(&failed, "and", NAMES)));
@@ -105,7 +109,7 @@ pub(super) fn cascade(review: &Review<'_>) -> Vec<Block> {
     vec![
         Block::Said(format!(
             "Simulated. Arrows point the way failure spreads, from a dependency to its caller; beside \
-             them stands in which share of {shares} it got through, or a guard held."
+             them stands in which share of {shares} it propagated, or a protection contained it."
         )),
         Block::Cascade,
     ]
@@ -138,8 +142,8 @@ pub(super) fn compared(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
 fn row(it: &ComponentReport, wording: &Wording) -> Vec<String> {
     vec![
         (wording.name)(&it.name),
-        it.observed.clone(),
-        it.predicted.clone(),
+        it.observed.to_string(),
+        it.predicted.to_string(),
         format::percent(rounded(it.failed)),
         format::percent(rounded(it.degraded)),
         if it.is_hit() { "agrees" } else { "miss" }.to_owned(),
@@ -148,24 +152,28 @@ fn row(it: &ComponentReport, wording: &Wording) -> Vec<String> {
 
 fn miss(it: &ComponentReport, wording: &Wording) -> String {
     let name = (wording.name)(&it.name);
-    let was = state(&it.observed);
-    let by = match it.predicted.as_str() {
-        "failed" => format!("fails in {} of trials", format::percent(rounded(it.failed))),
-        "degraded" => format!(
+    let was = state(it.observed);
+    let by = match it.predicted {
+        ComponentState::Failed => {
+            format!("fails in {} of trials", format::percent(rounded(it.failed)))
+        }
+        ComponentState::Degraded => format!(
             "is degraded in {} of trials, and fails in {}",
             format::percent(rounded(it.degraded)),
             format::percent(rounded(it.failed))
         ),
-        _ => format!("is hit in {} of trials", format::percent(rounded(it.degraded))),
+        ComponentState::Unaffected => {
+            format!("is hit in {} of trials", format::percent(rounded(it.degraded)))
+        }
     };
     format!("{name} {was}; by the simulation it {by}.")
 }
 
-fn state(observed: &str) -> &'static str {
+fn state(observed: ComponentState) -> &'static str {
     match observed {
-        "failed" => "failed",
-        "degraded" => "was degraded",
-        _ => "was not affected",
+        ComponentState::Failed => "failed",
+        ComponentState::Degraded => "was degraded",
+        ComponentState::Unaffected => "was not affected",
     }
 }
 
@@ -243,7 +251,7 @@ pub(super) fn held(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
         .map(|it| {
             let call = wording.call(&it.at.caller, &it.at.dependency);
             let through = match it.at.passed {
-                passed if passed > 0.0 => format!("; got through in {}", format::percent(passed)),
+                passed if passed > 0.0 => format!("; propagated in {}", format::percent(passed)),
                 _ => String::new(),
             };
             format!("{call}: {}{through}", it.guards)
@@ -262,7 +270,7 @@ pub(super) fn held(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
         .collect();
     if !open.is_empty() {
         let calls = format::list(&open, "and", NAMES);
-        blocks.push(Block::Said(format!("Failure came in and nothing held at {calls}.")));
+        blocks.push(Block::Said(format!("Nothing contained failure at {calls}.")));
     }
     blocks
 }
@@ -289,7 +297,7 @@ fn contained(it: &ContainmentReport, wording: &Wording) -> String {
 /// What would have helped, as something to decide on.
 pub(super) fn advice(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let it = review.advice;
-    let mut blocks = vec![Block::Said(advised::essence(it, wording).join(" "))];
+    let mut blocks = vec![Block::Said(advised::headline(it, wording).join(" "))];
     let mut sections = advised::sections(it, wording);
     if let Some(at) = sections.iter().position(|it| it.title == "Together") {
         let together = sections.remove(at);

@@ -2,80 +2,79 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    CourseReport, DependencyReport, Exceedance, Failures, HistogramReport, Interval, MeanOnly,
-    Money, PerRollout, Quantiles, Report, SCHEMA, Spread, StageReport, TargetReport, TotalReport,
-    UnitReport,
-};
-use crate::engine::Protection;
+use crate::engine;
 use crate::engine::outcome::{self, Anomalies};
-use crate::model::change::{Modes, Routing, Strategy, TargetRef};
+use crate::model::change::{Modes, TargetRef};
 use crate::model::topology::Phase;
 use crate::model::{Change, Seconds, Topology, defaults};
+use crate::report::{
+    DependencyReport, Detector, EngineName, Exceedance, FailureMode, Failures, HistogramReport,
+    HistogramScale, Interval, MeanOnly, Money, PerRollout, Protection, Quantiles, Report,
+    RolloutStrategy, RoutingMode, SCHEMA, Spread, StageReport, TargetReport, TimelineMode,
+    TimelineReport, TotalReport, UnitReport,
+};
 use crate::sort::Arrange as _;
 use crate::summary::{self, Estimate, Losses, Summary};
 
 /// What was simulated, beside the numbers.
-pub struct Context<'a> {
+pub(super) struct Context<'a> {
     /// The topology.
-    pub topology: &'a Topology,
+    pub(super) topology: &'a Topology,
     /// The change.
-    pub change: &'a Change,
+    pub(super) change: &'a Change,
     /// Whether the break happens for certain, because it was asked for.
-    pub is_certain: bool,
+    pub(super) is_certain: bool,
     /// Of a single moment: for how long the break has lasted.
-    pub lasting: Seconds,
+    pub(super) lasting: Seconds,
     /// The seed.
-    pub seed: u64,
+    pub(super) seed: u64,
     /// The engine.
-    pub engine: &'a str,
+    pub(super) engine: EngineName,
 }
 
-impl Report {
-    /// Puts names to a summary.
-    pub fn new(context: &Context<'_>, summary: &Summary) -> Self {
-        let Context { topology, change, .. } = context;
-        let probability = context.failure_probability();
-        let names = |share_of: fn(&Anomalies<f64>) -> f64| {
-            let services = topology.services.iter().zip(&summary.anomalies);
-            services
-                .filter(|(_, shares)| share_of(shares) > 0.0)
-                .map(|(service, _)| service.name.clone())
-                .collect::<Vec<_>>()
-        };
-        Self {
-            schema: SCHEMA.to_owned(),
-            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-            topology: topology.name.clone(),
-            change: change.name.clone(),
-            seed: context.seed,
-            trials: summary.trials,
-            engine: context.engine.to_owned(),
-            partial: false,
-            failure_probability: probability,
-            thresholds: topology.thresholds.into(),
-            course: course(context, summary),
-            targets: change.targets.iter().map(|target| target_report(topology, target)).collect(),
-            services: services(topology, summary, probability),
-            flows: flows(topology, summary, probability),
-            total: summary
-                .total
-                .as_ref()
-                .map(|total| total_report(topology, summary, total, probability)),
-            dependencies: dependencies(topology, summary),
-            metastable: names(|shares| shares.metastable),
-            never_recovers: names(|shares| shares.never_recovers),
-            unsettled: names(|shares| shares.unsettled),
-            unknowns: Vec::new(),
-            single_points: None,
-            stories: Vec::new(),
-            picture: None,
-            assumptions: context.assumptions(),
-            files: None,
-            together: None,
-            baseline: None,
-            verdict: None,
-        }
+/// Puts names to a summary.
+pub(super) fn build_report(context: &Context<'_>, summary: &Summary) -> Report {
+    let Context { topology, change, .. } = context;
+    let probability = context.failure_probability();
+    let names = |share_of: fn(&Anomalies<f64>) -> f64| {
+        let services = topology.services.iter().zip(&summary.anomalies);
+        services
+            .filter(|(_, shares)| share_of(shares) > 0.0)
+            .map(|(service, _)| service.name.clone())
+            .collect::<Vec<_>>()
+    };
+    Report {
+        schema: SCHEMA.to_owned(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        topology: topology.name.clone(),
+        change: change.name.clone(),
+        seed: context.seed,
+        trials: summary.trials,
+        engine: context.engine,
+        partial: false,
+        failure_probability: probability,
+        thresholds: topology.thresholds.into(),
+        timeline: timeline(context, summary),
+        targets: change.targets.iter().map(|target| target_report(topology, target)).collect(),
+        services: services(topology, summary, probability),
+        flows: flows(topology, summary, probability),
+        total: summary
+            .total
+            .as_ref()
+            .map(|total| total_report(topology, summary, total, probability)),
+        dependencies: dependencies(topology, summary),
+        metastable: names(|shares| shares.metastable),
+        never_recovers: names(|shares| shares.never_recovers),
+        unsettled: names(|shares| shares.unsettled),
+        unknowns: Vec::new(),
+        single_points: None,
+        example_trials: Vec::new(),
+        picture: None,
+        assumptions: context.assumptions(),
+        files: None,
+        together: None,
+        baseline: None,
+        verdict: None,
     }
 }
 
@@ -280,7 +279,7 @@ fn total_report(
         histogram: summary.histogram.as_ref().map(|of| HistogramReport {
             none: of.none,
             ends: of.ends.clone(),
-            scale: if of.is_linear { "linear" } else { "logarithmic" }.to_owned(),
+            scale: if of.is_linear { HistogramScale::Linear } else { HistogramScale::Logarithmic },
             shares: of.shares.clone(),
             beyond: of.beyond,
         }),
@@ -313,23 +312,23 @@ fn total_money(topology: &Topology, summary: &Summary, total: &Losses) -> Vec<Mo
     money.map(|(currency, mean)| Money { mean, p95, currency: currency.to_owned() }).collect()
 }
 
-fn course(context: &Context<'_>, summary: &Summary) -> CourseReport {
+fn timeline(context: &Context<'_>, summary: &Summary) -> TimelineReport {
     let change = context.change;
     let Some(course) = &summary.course else {
-        return CourseReport {
-            kind: "moment".to_owned(),
+        return TimelineReport {
+            mode: TimelineMode::Snapshot,
             lasting_s: Some(context.lasting.get()),
-            ..CourseReport::default()
+            ..TimelineReport::default()
         };
     };
     let rollout = change.rollout.as_ref();
-    let noticed = ["nobody", "alert", "wrong_answers", "gate"];
-    CourseReport {
-        kind: "time".to_owned(),
+    let detectors = [Detector::Nobody, Detector::Alert, Detector::WrongAnswers, Detector::Gate];
+    TimelineReport {
+        mode: TimelineMode::Rollout,
         lasting_s: None,
         horizon_s: Some(change.horizon.get()),
-        routing: rollout.map(|rollout| routing(rollout.routing).to_owned()),
-        strategy: rollout.and_then(|rollout| rollout.strategy).map(|it| strategy(it).to_owned()),
+        routing: rollout.map(|rollout| RoutingMode::from(rollout.routing)),
+        strategy: rollout.and_then(|rollout| rollout.strategy).map(RolloutStrategy::from),
         stages: rollout.map_or_else(Vec::new, |rollout| {
             let stage = |stage: &crate::model::change::Stage| StageReport {
                 exposure: stage.exposure.get(),
@@ -342,31 +341,14 @@ fn course(context: &Context<'_>, summary: &Summary) -> CourseReport {
         impact_s: course.impact_at.map(spread),
         detected_s: course.detected_at.map(spread),
         ended_s: course.ended_at.map(spread),
+        resolved_s: course.over_at.map(spread),
         over_s: course.over_at.map(spread),
         exposure_at_detection: course.exposure.map(spread),
-        detected_by: noticed
-            .iter()
+        detected_by: detectors
+            .into_iter()
             .zip(course.detected_by)
             .filter(|(_, share)| *share > 0.0)
-            .map(|(who, share)| ((*who).to_owned(), share))
             .collect(),
-    }
-}
-
-fn routing(routing: Routing) -> &'static str {
-    match routing {
-        Routing::Random => "random",
-        Routing::Sticky => "sticky",
-    }
-}
-
-fn strategy(strategy: Strategy) -> &'static str {
-    match strategy {
-        Strategy::AllAtOnce => "all-at-once",
-        Strategy::Canary => "canary",
-        Strategy::BlueGreen => "blue-green",
-        Strategy::Rolling => "rolling",
-        Strategy::Cells => "cells",
     }
 }
 
@@ -376,10 +358,10 @@ fn target_report(topology: &Topology, target: &crate::model::change::Target) -> 
         TargetRef::Domain(domain) => (topology.domain(domain).name.clone(), Modes::default()),
     };
     let modes = [
-        ("down", modes.down),
-        ("slow", modes.slow),
-        ("corrupt", modes.corrupt),
-        ("surge", modes.surge),
+        (FailureMode::Down, modes.down),
+        (FailureMode::Slow, modes.slow),
+        (FailureMode::Corrupt, modes.corrupt),
+        (FailureMode::Surge, modes.surge),
     ];
     TargetReport {
         name,
@@ -387,7 +369,7 @@ fn target_report(topology: &Topology, target: &crate::model::change::Target) -> 
         modes: modes
             .into_iter()
             .filter(|(_, share)| !share.is_zero())
-            .map(|(mode, share)| (mode.to_owned(), share.get()))
+            .map(|(mode, share)| (mode, share.get()))
             .collect(),
     }
 }
@@ -398,14 +380,16 @@ fn dependencies(topology: &Topology, summary: &Summary) -> Vec<DependencyReport>
         .filter(|((_, it), _)| it.phase == Phase::Serve)
         .filter_map(|((caller, it), containment)| {
             let containment = containment.as_ref()?;
-            let held =
-                Protection::ALL.iter().zip(&containment.held).filter(|(_, share)| **share > 0.0);
+            let held = engine::Protection::ALL
+                .iter()
+                .zip(&containment.held)
+                .filter(|(_, share)| **share > 0.0);
             Some(DependencyReport {
                 caller: topology.caller_name(caller),
                 dependency: topology.dependency_name(it),
-                tried: containment.tried,
+                exposed: containment.tried,
                 passed: containment.passed,
-                contained: held.map(|(guard, share)| (guard.as_str().to_owned(), *share)).collect(),
+                contained: held.map(|(guard, share)| (Protection::from(*guard), *share)).collect(),
             })
         })
         .collect()

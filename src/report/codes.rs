@@ -1,0 +1,497 @@
+//! The closed sets of words in reports, one enum for each, so that a forgotten word does not compile.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::outcome::DetectedBy;
+use crate::engine::{self, Simulation};
+use crate::model::change;
+use crate::model::incident::ObservedState;
+
+/// Defines an enum whose variants are written as words: in JSON, in `as_str` and in `Display`.
+macro_rules! codes {
+    ($($(#[$on_enum:meta])* $name:ident { $($(#[$on_variant:meta])* $variant:ident = $word:literal,)+ })+) => {$(
+        $(#[$on_enum])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        pub enum $name {
+            $($(#[$on_variant])* #[serde(rename = $word)] $variant,)+
+        }
+
+        impl $name {
+            /// All values, in the order of their declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Returns the word that stands for this value in JSON.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+    )+};
+}
+
+codes! {
+    /// An engine that runs trials.
+    EngineName {
+        /// Computes shares of requests in time.
+        Fluid = "fluid",
+        /// Computes 64 and more trials at once, in which each thing is ok or not.
+        Boolean = "boolean",
+    }
+
+    /// Whether time passes in a simulation.
+    #[derive(Default)]
+    TimelineMode {
+        /// The change is rolled out, detected and rolled back: there are times and lost orders.
+        Rollout = "rollout",
+        /// One moment while the break lasts.
+        #[default]
+        Snapshot = "snapshot",
+    }
+
+    /// How requests are spread over the exposed and the other instances.
+    RoutingMode {
+        /// Each request anew.
+        Random = "random",
+        /// Each user once.
+        Sticky = "sticky",
+    }
+
+    /// The shorthand as which a rollout was declared.
+    RolloutStrategy {
+        /// Everything in one step.
+        AllAtOnce = "all-at-once",
+        /// A small share first.
+        Canary = "canary",
+        /// A second fleet, then all traffic at once.
+        BlueGreen = "blue-green",
+        /// Instance by instance.
+        Rolling = "rolling",
+        /// Cell by cell.
+        Cells = "cells",
+    }
+
+    /// How something breaks.
+    // In the order of the alphabet: maps keyed by it are written in this order.
+    FailureMode {
+        /// Returns wrong answers that are taken for right ones.
+        Corrupt = "corrupt",
+        /// Fails fast.
+        Down = "down",
+        /// Hangs.
+        Slow = "slow",
+        /// Calls its dependencies more often than normal.
+        Surge = "surge",
+    }
+
+    /// What notices that a change is broken.
+    Detector {
+        /// An alert on failing orders.
+        Alert = "alert",
+        /// The check at the end of a stage.
+        Gate = "gate",
+        /// Nothing, before the horizon.
+        Nobody = "nobody",
+        /// People who find wrong results.
+        WrongAnswers = "wrong_answers",
+    }
+
+    /// What keeps failure at a dependency from its caller.
+    Protection {
+        /// Messages wait in a buffer.
+        Buffer = "buffer",
+        /// Answers come from a cache.
+        Cache = "cache",
+        /// Too few requests make the call: its `call_probability` is below 1.
+        CallProbability = "call_probability",
+        /// A fallback answers.
+        Fallback = "fallback",
+        /// Failure does not reach the caller: its `propagation` is below 1.
+        Propagation = "propagation",
+        /// Another member of an `any_of` answers.
+        Redundancy = "redundancy",
+        /// Another attempt succeeds.
+        Retry = "retry",
+        /// The caller does without.
+        Soft = "soft",
+        /// The caller gives up in time.
+        Timeout = "timeout",
+        /// The caller refuses wrong answers.
+        Validation = "validation",
+    }
+
+    /// Whether to ship, the best first.
+    Decision {
+        /// Ship it.
+        Proceed = "proceed",
+        /// A person must look at it first.
+        Caution = "caution",
+        /// Do not ship it.
+        Stop = "stop",
+    }
+
+    /// What came of a rule.
+    RuleOutcome {
+        /// Its condition is true.
+        Fired = "fired",
+        /// Its condition is false.
+        Held = "held",
+        /// Trials or information are missing.
+        Undecided = "undecided",
+    }
+
+    /// What came of a limit.
+    LimitOutcome {
+        /// The figure is above the limit.
+        Exceeded = "exceeded",
+        /// The figure is not above the limit.
+        Held = "held",
+        /// Trials or information are missing.
+        Undecided = "undecided",
+    }
+
+    /// What came of a comparison.
+    ComparisonOutcome {
+        /// It is true.
+        True = "true",
+        /// It is false.
+        False = "false",
+        /// The interval of the figure holds values of both kinds.
+        Undecided = "undecided",
+    }
+
+    /// How protections and capacities that are not declared are taken.
+    #[derive(Default)]
+    Assumption {
+        /// At their best, for all rules.
+        Best = "best",
+        /// As the simulation takes them: no timeout, no fallback, no limit of capacity.
+        Stated = "stated",
+        /// At their worst for rules and limits that stop; as stated for the others.
+        #[default]
+        Worst = "worst",
+    }
+
+    /// What a difference is measured in.
+    Metric {
+        /// Orders lost.
+        OrdersLost = "orders_lost",
+        /// The mean over flows of the peak share of requests that fail.
+        FailingShare = "failing_share",
+    }
+
+    /// A kind of component.
+    ComponentKind {
+        /// A service.
+        Service = "service",
+        /// A failure domain.
+        Domain = "domain",
+        /// A flow.
+        Flow = "flow",
+    }
+
+    /// A kind of thing whose failure is ranked.
+    #[derive(Default)]
+    OriginKind {
+        /// Services.
+        #[default]
+        Service = "service",
+        /// Endpoints of services.
+        Endpoint = "endpoint",
+        /// Failure domains.
+        Domain = "domain",
+        /// Dependencies: the called service fails for one caller only.
+        Dependency = "dependency",
+    }
+
+    /// A kind of event in a minimal cut set.
+    CutEventKind {
+        /// A service fails.
+        Service = "service",
+        /// An endpoint of a service fails.
+        Endpoint = "endpoint",
+        /// A failure domain fails.
+        Domain = "domain",
+        /// One replica of a service fails.
+        Replica = "replica",
+        /// Failure passes through a dependency.
+        Dependency = "dependency",
+        /// A fallback does not work.
+        Fallback = "fallback",
+    }
+
+    /// A kind of part whose importance is known.
+    PartKind {
+        /// A service.
+        Service = "service",
+        /// An endpoint of a service.
+        Endpoint = "endpoint",
+        /// A failure domain.
+        Domain = "domain",
+        /// A target of the change.
+        Target = "target",
+        /// A dependency, by its `propagation`.
+        Dependency = "dependency",
+        /// A fallback, by how often it works.
+        Fallback = "fallback",
+        /// All replicas of a service.
+        Replicas = "replicas",
+    }
+
+    /// How a figure was computed.
+    EstimationMethod {
+        /// Summed directly.
+        Exact = "exact",
+        /// From pairs of trials with the same draws.
+        Trials = "trials",
+    }
+
+    /// Which events minimal cut sets are made of.
+    #[derive(Default)]
+    EventScope {
+        /// What can happen in this scenario.
+        #[default]
+        Possible = "possible",
+        /// Every service and failure domain, however unlikely its failure.
+        Structural = "structural",
+    }
+
+    /// Where failure began.
+    FailureOrigin {
+        /// At a target of the change.
+        Target = "target",
+        /// At something that is down for its own reasons.
+        Background = "background",
+        /// At a service with more load than it can serve.
+        Overload = "overload",
+    }
+
+    /// The state of a component, the best first.
+    ComponentState {
+        /// Neither degraded nor failed.
+        Unaffected = "unaffected",
+        /// Answers with something missing.
+        Degraded = "degraded",
+        /// Does not answer, or answers wrongly.
+        Failed = "failed",
+    }
+
+    /// How the steps of a histogram are spaced.
+    HistogramScale {
+        /// All equally wide.
+        Linear = "linear",
+        /// Each a constant factor wider than the one before.
+        Logarithmic = "logarithmic",
+    }
+
+    /// What the sides of a comparison are.
+    ComparedKind {
+        /// Topologies under one change.
+        Topologies = "topologies",
+        /// Changes to one topology.
+        Changes = "changes",
+    }
+
+    /// A kind of fact that a topology does not declare.
+    UnknownKind {
+        /// The timeout of a dependency.
+        Timeout = "timeout",
+        /// The fallback of a dependency.
+        Fallback = "fallback",
+        /// The capacity of a service.
+        Capacity = "capacity",
+    }
+
+    /// A kind of protection that can be added.
+    AdviceKind {
+        /// A timeout.
+        Timeout = "timeout",
+        /// A circuit breaker.
+        CircuitBreaker = "circuit-breaker",
+        /// A check of answers.
+        Validation = "validation",
+        /// A caller that does without.
+        Soft = "soft",
+        /// A fallback.
+        Fallback = "fallback",
+        /// Another attempt.
+        Retry = "retry",
+        /// A cache.
+        Cache = "cache",
+        /// Replicas in a second failure domain.
+        SecondDomain = "second-domain",
+        /// Load that is refused instead of served too late.
+        Shed = "shed",
+        /// A switch that turns the change off.
+        KillSwitch = "kill-switch",
+        /// A smaller first stage.
+        SmallerFirstStage = "smaller-first-stage",
+        /// A longer time in a stage.
+        LongerBake = "longer-bake",
+        /// A check at the end of a stage.
+        Gate = "gate",
+        /// Faster detection.
+        FasterDetection = "faster-detection",
+        /// Faster rollback.
+        FasterRollback = "faster-rollback",
+    }
+
+    /// A file that advice edits.
+    EditedFile {
+        /// The topology.
+        Topology = "topology",
+        /// The change.
+        Change = "change",
+    }
+
+    /// What is taken to be likely before anything is observed.
+    #[derive(Default)]
+    PriorKind {
+        /// All components alike.
+        #[default]
+        Equal = "equal",
+        /// The share of time for which a component is down by its declared availability. Components
+        /// that declare none get the mean of the others.
+        Stated = "stated",
+    }
+
+    /// How bad a problem in a file is.
+    ProblemSeverity {
+        /// The file cannot be used.
+        Error = "error",
+        /// The file can be used, but probably means something else.
+        Warning = "warning",
+    }
+
+    /// What sort of change the names of its files suggest.
+    GuessedKind {
+        /// Code.
+        Code = "code",
+        /// Configuration.
+        Config = "config",
+        /// A database schema.
+        Schema = "schema",
+        /// Dependencies of the build: vendored or lock files.
+        Dependency = "dependency",
+    }
+
+    /// Why changed files change no behaviour.
+    LeftOutReason {
+        /// Only comments, or white space that the language ignores.
+        Comments = "comments",
+        /// Made by a program.
+        Generated = "generated",
+        /// Tests.
+        Test = "test",
+        /// Documentation.
+        Documentation = "documentation",
+        /// They do change behaviour.
+        None = "none",
+    }
+}
+
+impl EngineName {
+    /// Returns the engine that runs a simulation.
+    pub fn of(simulation: &Simulation<'_>) -> Self {
+        if simulation.is_boolean() { Self::Boolean } else { Self::Fluid }
+    }
+}
+
+impl From<change::Routing> for RoutingMode {
+    fn from(routing: change::Routing) -> Self {
+        match routing {
+            change::Routing::Random => Self::Random,
+            change::Routing::Sticky => Self::Sticky,
+        }
+    }
+}
+
+impl From<change::Strategy> for RolloutStrategy {
+    fn from(strategy: change::Strategy) -> Self {
+        match strategy {
+            change::Strategy::AllAtOnce => Self::AllAtOnce,
+            change::Strategy::Canary => Self::Canary,
+            change::Strategy::BlueGreen => Self::BlueGreen,
+            change::Strategy::Rolling => Self::Rolling,
+            change::Strategy::Cells => Self::Cells,
+        }
+    }
+}
+
+impl From<DetectedBy> for Detector {
+    fn from(by: DetectedBy) -> Self {
+        match by {
+            DetectedBy::Nobody => Self::Nobody,
+            DetectedBy::Alert => Self::Alert,
+            DetectedBy::WrongAnswers => Self::WrongAnswers,
+            DetectedBy::Gate => Self::Gate,
+        }
+    }
+}
+
+impl From<engine::Protection> for Protection {
+    fn from(protection: engine::Protection) -> Self {
+        match protection {
+            engine::Protection::Redundancy => Self::Redundancy,
+            engine::Protection::Retry => Self::Retry,
+            engine::Protection::Cache => Self::Cache,
+            engine::Protection::Buffer => Self::Buffer,
+            engine::Protection::Fallback => Self::Fallback,
+            engine::Protection::Soft => Self::Soft,
+            engine::Protection::Timeout => Self::Timeout,
+            engine::Protection::Validation => Self::Validation,
+            engine::Protection::CallProbability => Self::CallProbability,
+            engine::Protection::Propagation => Self::Propagation,
+        }
+    }
+}
+
+impl From<ObservedState> for ComponentState {
+    fn from(state: ObservedState) -> Self {
+        match state {
+            ObservedState::Failed => Self::Failed,
+            ObservedState::Degraded => Self::Degraded,
+            ObservedState::Unaffected => Self::Unaffected,
+        }
+    }
+}
+
+impl From<change::ChangeKind> for GuessedKind {
+    /// Returns the kind that file names can suggest; all others count as code.
+    fn from(kind: change::ChangeKind) -> Self {
+        match kind {
+            change::ChangeKind::Schema => Self::Schema,
+            change::ChangeKind::Config => Self::Config,
+            change::ChangeKind::Dependency => Self::Dependency,
+            _ => Self::Code,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_the_same_word_as_the_text() {
+        for kind in AdviceKind::ALL {
+            let json = serde_json::to_string(kind).expect("a word is written");
+            assert_eq!(json, format!("\"{kind}\""));
+            assert_eq!(serde_json::from_str::<AdviceKind>(&json).expect("and read"), *kind);
+        }
+    }
+
+    #[test]
+    fn maps_are_written_in_the_order_of_the_alphabet() {
+        assert!(FailureMode::ALL.is_sorted_by_key(|it| it.as_str()));
+        assert!(Detector::ALL.is_sorted_by_key(|it| it.as_str()));
+        assert!(Protection::ALL.is_sorted_by_key(|it| it.as_str()));
+    }
+}
