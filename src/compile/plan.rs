@@ -393,6 +393,10 @@ pub struct Target {
     pub onset_key: Key,
     /// It is dormant below this exposure.
     pub min_exposure: f64,
+    /// The stages of its own rollout; empty where that of the change is its.
+    pub stages: Vec<Stage>,
+    /// The number of the gate of its first stage, among those of the change and of all targets.
+    pub first_gate: u32,
 }
 
 /// A lognormal delay in seconds; a median of 0 is always 0.

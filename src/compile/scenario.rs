@@ -34,6 +34,7 @@ pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change, lasting
     plan.lasting = lasting.get();
     plan.routing = change.rollout.as_ref().map_or(Routing::Random, |rollout| rollout.routing);
     plan.schedule = (!change.is_moment()).then(|| schedule(change));
+    number_gates(plan);
 }
 
 fn target_name(topology: &Topology, target: &model::Target) -> String {
@@ -72,6 +73,24 @@ fn target(plan: &Plan, it: &model::Target, name: &str) -> Target {
         onset: lognormal(it.onset),
         onset_key: key("onset"),
         min_exposure: it.min_exposure.get(),
+        stages: own_stages(it, name),
+        first_gate: 0,
+    }
+}
+
+fn own_stages(it: &model::Target, name: &str) -> Vec<Stage> {
+    let stages = it.rollout.iter().flat_map(|rollout| &rollout.stages).enumerate();
+    let gate = |index: usize| Key::new("gate", &format!("{name}/{index}"));
+    stages.map(|(index, it)| stage(it, gate(index))).collect()
+}
+
+/// Numbers the gates of targets after those of the change.
+fn number_gates(plan: &mut Plan) {
+    let Some(schedule) = &plan.schedule else { return };
+    let mut next = schedule.stages.len() as u32;
+    for target in &mut plan.targets {
+        target.first_gate = next;
+        next += target.stages.len() as u32;
     }
 }
 
@@ -113,7 +132,9 @@ fn schedule(change: &Change) -> Schedule {
     let rollback = change.rollback.as_ref();
     let kill_switch = change.kill_switch.as_ref();
     Schedule {
-        stages: stages.iter().enumerate().map(|(index, it)| stage(index, it)).collect(),
+        stages: (stages.iter().enumerate())
+            .map(|(index, it)| stage(it, Key::new("gate", &index.to_string())))
+            .collect(),
         alert_threshold: detection.map_or(0.01, |it| it.alert_threshold.get()),
         detection: detected_by(defaults::detection(change)),
         detection_corrupt: detected_by(defaults::detection_corrupt(change)),
@@ -135,11 +156,11 @@ fn schedule(change: &Change) -> Schedule {
     }
 }
 
-fn stage(index: usize, it: &model::Stage) -> Stage {
+fn stage(it: &model::Stage, gate_key: Key) -> Stage {
     Stage {
         exposure: it.exposure.get(),
         bake: it.bake.map_or(0.0, Seconds::get),
         gate: if it.bake.is_some() { it.catch_probability.get() } else { 0.0 },
-        gate_key: Key::new("gate", &index.to_string()),
+        gate_key,
     }
 }

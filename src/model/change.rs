@@ -322,5 +322,6 @@ impl Change {
             && self.rollback.is_none()
             && self.kill_switch.is_none()
             && self.actions.is_empty()
+            && self.targets.iter().all(|target| target.rollout.is_none())
     }
 }

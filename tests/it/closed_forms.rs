@@ -498,3 +498,38 @@ flows:
         );
     }
 }
+
+/// A target with a rollout of its own breaks by it: here an hour later than the change begins, and
+/// then for as long as it takes to notice and take back.
+#[test]
+fn a_target_with_its_own_rollout_breaks_by_that() {
+    let topology = "
+version: 1
+topology: two
+services:
+  web: {}
+  app: {}
+flows:
+  browse: { steps: [web] }
+  order: { steps: [app] }
+";
+    let change = "
+version: 1
+change: two
+targets:
+  - { service: web, severity: 40% }
+  - { service: app, rollout: { stages: [{ exposure: 25%, bake: 2h }, 100%] } }
+rollout: { stages: [{ exposure: 0%, bake: 1h }, 100%] }
+detection: 10m
+rollback: 10m
+horizon: 1d
+";
+    let report = report(topology, change, 64);
+    let lost = |name: &str| {
+        let flow = report.flows.iter().find(|flow| flow.name == name).expect("it has this flow");
+        flow.lost.expect("there is time").mean
+    };
+    // Noticed in the first 10 minutes and over in 20, so that the other target is never rolled out.
+    assert_near(lost("order"), 0.25 * 20.0);
+    assert_near(lost("browse"), 0.0);
+}

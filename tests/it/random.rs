@@ -748,6 +748,13 @@ impl Builder {
         if features.repair && self.dice.chance(0.6) {
             change.repair = Some(self.dice.delay(7200));
         }
+        if features.rollout {
+            for target in &mut change.targets {
+                if self.dice.chance(0.15) {
+                    target.rollout = Some(self.rollout());
+                }
+            }
+        }
         change.horizon = Seconds::new(3600.0 + self.dice.below(36_000) as f64).expect("a duration");
     }
 

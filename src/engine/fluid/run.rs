@@ -100,7 +100,7 @@ impl<'a> Run<'a> {
         self.state.reset();
         self.loads.reset();
         self.progress.clear();
-        self.progress.resize(LANES, TrialProgress::start(self.plan.schedule.as_ref()));
+        self.progress.resize(LANES, TrialProgress::start(self.plan));
         self.fails_from.clear();
         self.fails_from.resize(self.plan.targets.len(), all(f64::INFINITY));
         self.target_shares.clear();

@@ -76,6 +76,8 @@ pub(crate) struct Wrongs {
     pub(crate) still: Vec<f64>,
     /// What was done on purpose.
     pub(crate) effects: Option<Effects>,
+    /// By target with a rollout of its own: its exposure, whoever meets the rest of the change.
+    pub(crate) own_exposures: BTreeMap<usize, f64>,
 }
 
 impl Wrongs {
@@ -148,6 +150,7 @@ impl Wrongs {
         };
         for &(target, wholly_down) in &self.targets {
             let still = self.still.get(target).copied().unwrap_or(1.0);
+            let share = self.own_exposures.get(&target).copied().unwrap_or(share);
             let own = own_state(world, target, wholly_down, share).times(still);
             let surge = surge(world, change, target, wholly_down, share * still);
             for node in hit(graph, change.targets[target].on) {

@@ -26,6 +26,8 @@ enum Event {
     OrdinaryClock,
     CorruptClock,
     Stage,
+    /// Of a target with a rollout of its own.
+    TargetStage(usize),
 }
 
 /// How far the story of a change has come.
@@ -39,6 +41,8 @@ pub(crate) struct Story<'a> {
     routing: Routing,
     stage: usize,
     exposure: f64,
+    /// By target with a rollout of its own: its stage.
+    own_stages: BTreeMap<usize, usize>,
     /// By target: the first time with exposure > 0 and >= `min_exposure`.
     reached: Vec<Option<f64>>,
     events: Vec<(f64, Event)>,
@@ -80,6 +84,7 @@ impl<'a> Story<'a> {
             routing: rollout.map_or(Routing::Random, |rollout| rollout.routing),
             stage: 0,
             exposure: 0.0,
+            own_stages: BTreeMap::new(),
             reached: vec![None; change.targets.len()],
             events: Vec::new(),
             ordinary_runs: false,
@@ -94,6 +99,11 @@ impl<'a> Story<'a> {
             mended: vec![0.0; change.targets.len()],
         };
         story.enter_stage(0, 0.0);
+        for (target, it) in change.targets.iter().enumerate() {
+            if it.rollout.is_some() {
+                story.enter_target_stage(target, 0, 0.0);
+            }
+        }
         story
     }
 
@@ -190,6 +200,7 @@ impl<'a> Story<'a> {
                 Event::OrdinaryClock => self.detect(at, DetectedBy::Ordinary, last),
                 Event::CorruptClock => self.detect(at, DetectedBy::Corrupt, last),
                 Event::Stage => self.end_stage(at, last),
+                Event::TargetStage(target) => self.end_target_stage(target, at, last),
             }
         }
     }
@@ -199,7 +210,7 @@ impl<'a> Story<'a> {
         self.exposure = self.stages[stage].exposure.get();
         for (reached, target) in self.reached.iter_mut().zip(&self.change.targets) {
             let is_enough = reaches(self.exposure, target.min_exposure.get());
-            if reached.is_none() && self.exposure > 0.0 && is_enough {
+            if target.rollout.is_none() && reached.is_none() && self.exposure > 0.0 && is_enough {
                 *reached = Some(at);
             }
         }
@@ -217,6 +228,38 @@ impl<'a> Story<'a> {
             self.detect(at, DetectedBy::Gate, last);
         } else if self.stage + 1 < self.stages.len() {
             self.enter_stage(self.stage + 1, at);
+        }
+    }
+
+    fn enter_target_stage(&mut self, target: usize, stage: usize, at: f64) {
+        self.own_stages.insert(target, stage);
+        let it = &self.change.targets[target];
+        let exposure = self.own_exposure(target);
+        let is_enough = reaches(exposure, it.min_exposure.get());
+        if self.reached[target].is_none() && exposure > 0.0 && is_enough {
+            self.reached[target] = Some(at);
+        }
+        let stages = &it.rollout.as_ref().expect("it has a rollout").stages;
+        let bake = stages[stage].bake.map_or(0.0, Seconds::get);
+        self.events.push((at + bake, Event::TargetStage(target)));
+    }
+
+    fn own_exposure(&self, target: usize) -> f64 {
+        let stages = &self.change.targets[target].rollout.as_ref().expect("it has one").stages;
+        stages[self.own_stages[&target]].exposure.get()
+    }
+
+    fn end_target_stage(&mut self, target: usize, at: f64, last: Option<&Moment>) {
+        if self.detected.is_some() {
+            return;
+        }
+        let stage = self.own_stages[&target];
+        let stages = &self.change.targets[target].rollout.as_ref().expect("it has one").stages;
+        let seen = (0..self.change.targets.len()).any(|target| self.was_failing(target, at));
+        if stages[stage].bake.is_some() && seen && self.world.target_gates[target][stage] {
+            self.detect(at, DetectedBy::Gate, last);
+        } else if stage + 1 < stages.len() {
+            self.enter_target_stage(target, stage + 1, at);
         }
     }
 
@@ -297,6 +340,9 @@ impl<'a> Story<'a> {
             cohorts: cohorts(self.routing, self.exposure),
             still: self.still(),
             effects: Some(self.acts.effects.clone()),
+            own_exposures: (self.own_stages.keys())
+                .map(|target| (*target, self.own_exposure(*target)))
+                .collect(),
         }
     }
 
@@ -351,8 +397,10 @@ impl<'a> Story<'a> {
         for (target, wholly_down) in wrongs.targets {
             let on = self.change.targets[target].on;
             let TargetRef::Node(node) = on else { continue };
-            let share =
-                |(_, share): &(f64, f64)| own_state(self.world, target, wholly_down, *share);
+            let own_exposure = wrongs.own_exposures.get(&target).copied();
+            let share = |(_, share): &(f64, f64)| {
+                own_state(self.world, target, wholly_down, own_exposure.unwrap_or(*share))
+            };
             let own: Vec<State> =
                 wrongs.cohorts.iter().map(share).map(|own| own.times(still[target])).collect();
             let weighted = wrongs.cohorts.iter().zip(&own);

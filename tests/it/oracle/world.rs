@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use blastwave::compile::Key;
 use blastwave::engine::draws::{CHUNK, ChunkDraws, Draws};
 use blastwave::model::Change;
-use blastwave::model::change::{Component, Delay, Modes, Target, TargetRef};
+use blastwave::model::change::{Component, Delay, Modes, Stage, Target, TargetRef};
 use blastwave::model::topology::{DomainId, Service};
 
 use super::graph::Graph;
@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) fallback_works: BTreeMap<String, bool>,
     /// By stage: a failing target is caught at its end.
     pub(crate) gates: Vec<bool>,
+    /// By target and stage of its own rollout: the same.
+    pub(crate) target_gates: Vec<Vec<bool>>,
     /// Of the ordinary clock.
     pub(crate) detection: f64,
     /// Of the corrupt clock.
@@ -147,6 +149,16 @@ impl World {
                     dice.happens("gate", &i.to_string(), stage.catch_probability.get())
                 })
                 .collect(),
+            target_gates: (change.targets.iter())
+                .map(|target| {
+                    let name = target_name(graph, target);
+                    let stages = target.rollout.iter().flat_map(|rollout| &rollout.stages);
+                    let gate = |(i, stage): (usize, &Stage)| {
+                        dice.happens("gate", &format!("{name}/{i}"), stage.catch_probability.get())
+                    };
+                    stages.enumerate().map(gate).collect()
+                })
+                .collect(),
             detection: delay("detection", detection.and_then(|d| d.delay)),
             detection_corrupt: delay(
                 "detection-corrupt",
@@ -165,16 +177,22 @@ impl World {
     }
 }
 
-fn draw_target(graph: &Graph, dice: &Dice, change: &Change, target: &Target) -> DrawnTarget {
-    let name_of = |target: &Target| match target.on {
+fn target_name(graph: &Graph, target: &Target) -> String {
+    match target.on {
         TargetRef::Node(node) => graph.topology.node_name(node),
         TargetRef::Domain(domain) => graph.topology.domain(domain).name.clone(),
-    };
-    let name = name_of(target);
+    }
+}
+
+fn draw_target(graph: &Graph, dice: &Dice, change: &Change, target: &Target) -> DrawnTarget {
+    let name = target_name(graph, target);
     // One change is one cause, unless it says otherwise.
     let services = || change.targets.iter().filter(|it| matches!(it.on, TargetRef::Node(_)));
     let is_one_cause = !change.independent && services().all(|it| it.modes == target.modes);
-    let mode_name = services().next().filter(|_| is_one_cause).map_or(name.clone(), name_of);
+    let mode_name = services()
+        .next()
+        .filter(|_| is_one_cause)
+        .map_or(name.clone(), |it| target_name(graph, it));
     let (low, high) = target.severity;
     let is_domain = matches!(target.on, TargetRef::Domain(_));
     DrawnTarget {

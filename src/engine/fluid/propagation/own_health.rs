@@ -103,10 +103,16 @@ impl Run<'_> {
     fn update_target_shares(&mut self) {
         let sticky = self.plan.routing == Routing::Sticky;
         for target in 0..self.plan.targets.len() {
+            let has_own_rollout = !self.plan.targets[target].stages.is_empty();
             for lane in 0..LANES {
                 let (exposed, other) = match self.target_severity(target, lane) {
                     None => (0.0, 0.0),
                     Some(severity) if self.progress[lane].worsened => (severity, severity),
+                    Some(severity) if has_own_rollout => {
+                        // Who meets it does not follow from who meets the rest of the change.
+                        let exposure = self.progress[lane].exposure_of(target, self.plan);
+                        (severity * exposure, severity * exposure)
+                    }
                     Some(severity) if sticky => (severity, 0.0),
                     Some(severity) => (severity * self.progress[lane].exposure, 0.0),
                 };
@@ -140,7 +146,7 @@ impl Run<'_> {
         if course.worsened {
             return Some(1.0);
         }
-        let exposure = course.exposure;
+        let exposure = course.exposure_of(target, self.plan);
         let exposed = exposure > 0.0 && exposure >= self.plan.targets[target].min_exposure;
         (exposed && time >= from).then_some(broken.severity[lane])
     }

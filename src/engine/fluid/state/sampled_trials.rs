@@ -31,7 +31,7 @@ pub(crate) struct SampledChunk {
     works: Vec<u64>,
     /// By target: broken, and of those down, slow, corrupt.
     targets: Vec<[u64; 4]>,
-    /// By stage: the gate catches.
+    /// By stage, of the change and then of targets with a rollout of their own: the gate catches.
     gates: Vec<u64>,
     rollback_works: u64,
     rollback_worsens: u64,
@@ -83,7 +83,9 @@ impl SampledChunk {
             works: plan.dependencies.iter().map(|it| bernoulli(it.works_key, it.works)).collect(),
             targets: targets.iter().map(|masks| masks.map(|mask| order.arranged(mask))).collect(),
             gates: schedule.map_or_else(Vec::new, |it| {
-                it.stages.iter().map(|stage| bernoulli(stage.gate_key, stage.gate)).collect()
+                let of_targets = plan.targets.iter().flat_map(|target| &target.stages);
+                let stages = it.stages.iter().chain(of_targets);
+                stages.map(|stage| bernoulli(stage.gate_key, stage.gate)).collect()
             }),
             rollback_works: certain("rollback-works", schedule.map(|it| it.rollback_works)),
             rollback_worsens: certain("rollback-worsens", schedule.map(|it| it.rollback_worsens)),

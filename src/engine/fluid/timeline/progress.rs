@@ -1,6 +1,6 @@
 //! The course of a trial: rollout, gates, detection, rollback, and what comes next.
 
-use crate::compile::plan::{Delay, Schedule};
+use crate::compile::plan::{Delay, Plan, Schedule, Stage, Target};
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::has;
@@ -34,20 +34,41 @@ pub(crate) struct TrialProgress {
     pub(crate) has_shown: bool,
     /// The step of the baseline that holds now.
     pub(crate) base_step: usize,
+    /// By target, where some has a rollout of its own.
+    targets: Vec<TargetProgress>,
+}
+
+/// How far the rollout of one target has come.
+#[derive(Clone, Copy, Debug)]
+struct TargetProgress {
+    stage: usize,
+    stage_end: f64,
+    exposure: f64,
 }
 
 const NEVER: f64 = f64::INFINITY;
 
 impl TrialProgress {
     /// The start of a trial.
-    pub(crate) fn start(schedule: Option<&Schedule>) -> Self {
+    pub(crate) fn start(plan: &Plan) -> Self {
+        let schedule = plan.schedule.as_ref();
+        let has_own = plan.targets.iter().any(|target| !target.stages.is_empty());
+        let first_of = |target: &Target| TargetProgress {
+            stage: 0,
+            stage_end: if target.stages.is_empty() {
+                NEVER
+            } else {
+                stage_end(&target.stages, 0, 0.0)
+            },
+            exposure: target.stages.first().map_or(1.0, |stage| stage.exposure),
+        };
         let first = schedule.map(|schedule| schedule.stages[0]);
         Self {
             alive: true,
             without_change: false,
             exposure: first.map_or(1.0, |stage| stage.exposure),
             stage: 0,
-            stage_end: schedule.map_or(NEVER, |schedule| stage_end(schedule, 0, 0.0)),
+            stage_end: schedule.map_or(NEVER, |schedule| stage_end(&schedule.stages, 0, 0.0)),
             detected_at: NEVER,
             detected_by: DetectedBy::Nobody,
             ordinary_at: NEVER,
@@ -60,6 +81,16 @@ impl TrialProgress {
             worsened: false,
             has_shown: false,
             base_step: 0,
+            targets: if has_own { plan.targets.iter().map(first_of).collect() } else { Vec::new() },
+        }
+    }
+
+    /// Returns the share of instances of a target that has the change.
+    pub(crate) fn exposure_of(&self, target: usize, plan: &Plan) -> f64 {
+        if plan.targets[target].stages.is_empty() {
+            self.exposure
+        } else {
+            self.targets[target].exposure
         }
     }
 
@@ -74,9 +105,9 @@ impl TrialProgress {
 }
 
 /// When a stage ends that starts now; the last one without a bake never does.
-fn stage_end(schedule: &Schedule, stage: usize, now: f64) -> f64 {
-    let is_last = stage + 1 == schedule.stages.len();
-    let bake = schedule.stages[stage].bake;
+fn stage_end(stages: &[Stage], stage: usize, now: f64) -> f64 {
+    let is_last = stage + 1 == stages.len();
+    let bake = stages[stage].bake;
     if is_last && bake == 0.0 { NEVER } else { now + bake }
 }
 
@@ -100,6 +131,7 @@ impl Run<'_> {
                 self.note(lane, Event::Detected(by));
             }
             self.gates_and_stages(lane, time, schedule);
+            self.stages_of_targets(lane, time);
         }
         self.arm_targets(lane, time);
         self.baseline.advance(&mut self.progress[lane], lane, time);
@@ -150,7 +182,7 @@ impl Run<'_> {
             } else {
                 course.stage += 1;
                 course.exposure = schedule.stages[course.stage].exposure;
-                course.stage_end = stage_end(schedule, course.stage, time);
+                course.stage_end = stage_end(&schedule.stages, course.stage, time);
             }
             if schedule.stages[stage].gate > 0.0 {
                 self.note(lane, Event::GatePassed(stage as u32));
@@ -161,10 +193,37 @@ impl Run<'_> {
         }
     }
 
+    /// The same for targets with a rollout of their own.
+    fn stages_of_targets(&mut self, lane: usize, time: f64) {
+        for target in 0..self.progress[lane].targets.len() {
+            let it = &self.plan.targets[target];
+            while !self.progress[lane].is_detected()
+                && time >= self.progress[lane].targets[target].stage_end
+            {
+                let progress = &mut self.progress[lane];
+                let stage = progress.targets[target].stage;
+                let gate = self.sampled.gates[it.first_gate as usize + stage];
+                if progress.has_shown && has(gate, lane) {
+                    progress.detect(time, DetectedBy::Gate);
+                    self.note(lane, Event::Detected(DetectedBy::Gate));
+                    break;
+                }
+                let own = &mut progress.targets[target];
+                if stage + 1 == it.stages.len() {
+                    own.stage_end = NEVER;
+                } else {
+                    own.stage = stage + 1;
+                    own.exposure = it.stages[own.stage].exposure;
+                    own.stage_end = stage_end(&it.stages, own.stage, time);
+                }
+            }
+        }
+    }
+
     /// Starts the onset of targets that the exposure has reached.
     fn arm_targets(&mut self, lane: usize, time: f64) {
-        let exposure = self.progress[lane].exposure;
         for (target, it) in self.plan.targets.iter().enumerate() {
+            let exposure = self.progress[lane].exposure_of(target, self.plan);
             let from = &mut self.fails_from[target][lane];
             if from.is_infinite() && exposure > 0.0 && exposure >= it.min_exposure {
                 let onset = self.sampled.targets[target].onset[lane];
@@ -230,6 +289,7 @@ impl Run<'_> {
         if !course.without_change && self.plan.schedule.is_some() {
             if !course.is_detected() {
                 due(course.stage_end);
+                course.targets.iter().for_each(|target| due(target.stage_end));
                 due(course.ordinary_at);
                 due(course.corrupt_at);
             }
