@@ -140,7 +140,7 @@ pub struct Guards {
     pub fallback: Fallback,
     /// The weight of its fallback traffic at the fallback's node and service.
     pub fallback_weight: f64,
-    /// Its number among the calls whose own failing time is kept; [`NONE`] mostly.
+    /// Slot in `entries_since` for a buffered `any_of`; [`NONE`] for all other calls.
     pub buffer_slot: u32,
 }
 
@@ -169,7 +169,7 @@ impl Call {
         self.guards.as_ref().map_or(Fallback::None, |guards| guards.fallback)
     }
 
-    /// Its number among the calls whose own failing time is kept; [`NONE`] mostly.
+    /// Returns the slot in `entries_since` for a buffered `any_of`; [`NONE`] for all other calls.
     #[inline]
     pub fn buffer_slot(&self) -> u32 {
         self.guards.as_ref().map_or(NONE, |guards| guards.buffer_slot)
@@ -234,11 +234,11 @@ pub struct Dependency {
     pub propagation: f64,
     /// Whether it is there for the load that it carries.
     pub is_load: bool,
-    /// The draw of that.
+    /// Key of the Bernoulli draw for `propagation`.
     pub propagation_key: Key,
     /// The chance that its fallback works.
     pub works: f64,
-    /// The draw of that.
+    /// Key of the Bernoulli draw for `works`.
     pub works_key: Key,
     /// The call at which its containment is observed: the plain node's, if a service's. [`NONE`]
     /// for one of `phase: start`, which is not called while serving.
@@ -256,7 +256,7 @@ pub struct Service {
     pub endpoints: Vec<u32>,
     /// The chance that it is down for its own reasons.
     pub unavailability: f64,
-    /// The draw of that.
+    /// Key of the Bernoulli draw for it.
     pub key: Key,
     /// Whether the change says that it is down the whole time.
     pub during: bool,
@@ -298,7 +298,7 @@ pub struct StartNeed {
 pub struct Replica {
     /// The chance that it is down for its own reasons.
     pub unavailability: f64,
-    /// The draw of that.
+    /// Key of the Bernoulli draw for it.
     pub key: Key,
     /// The domain it sits in, or [`NONE`].
     pub domain: u32,
@@ -311,7 +311,7 @@ pub struct Domain {
     pub within: u32,
     /// The chance that it is down for its own reasons.
     pub unavailability: f64,
-    /// The draw of that.
+    /// Key of the Bernoulli draw for it.
     pub key: Key,
     /// Whether the change says that it is down the whole time.
     pub during: bool,
@@ -372,12 +372,12 @@ pub struct Target {
     pub hit: Hit,
     /// The chance that it breaks.
     pub probability: f64,
-    /// The draw of that.
+    /// Key of the Bernoulli draw for it.
     pub key: Key,
     /// The chances of down, slow and corrupt, each given that the ones before were not drawn; what
     /// is left is surge.
     pub modes: [f64; 3],
-    /// The draws of those.
+    /// Keys of the Bernoulli draws for `modes`.
     pub mode_keys: [Key; 3],
     /// How much more often a surging target calls.
     pub surge_factor: f64,
@@ -385,11 +385,11 @@ pub struct Target {
     pub severity_min: f64,
     /// The greatest.
     pub severity_max: f64,
-    /// The draw between them.
+    /// Key of the uniform draw for the severity.
     pub severity_key: Key,
     /// From first exposure to first failure.
     pub onset: Lognormal,
-    /// The draw of that.
+    /// Key of the normal draw for `onset`.
     pub onset_key: Key,
     /// It is dormant below this exposure.
     pub min_exposure: f64,
@@ -452,7 +452,7 @@ pub struct Stage {
     pub bake: f64,
     /// The chance that the check at its end sees a failing target.
     pub gate: f64,
-    /// The draw of that.
+    /// Key of the Bernoulli draw for `gate`.
     pub gate_key: Key,
 }
 

@@ -34,22 +34,22 @@ const WINDOW: u64 = 64;
 /// How many blocks of 512 trials are counted at a time: they take microseconds each.
 const BLOCK_WINDOW: u64 = 128;
 
-/// Hears how far a simulation has come.
+/// Observer of the progress of a simulation.
 pub trait Progress: Sync {
-    /// So many trials are done.
+    /// Called when this many trials are done.
     fn trials_done(&self, trials: u64);
 
-    /// This is what was counted so far, for whoever wants to show how certain it is by now. Called
-    /// before [`Progress::trials_done`] and as often; quantiles are not ready to be asked for.
+    /// Called with the partial tally after every window, before [`Progress::trials_done`]. Quantiles
+    /// are not available yet.
     fn counted(&self, _tally: &Tally) {}
 
-    /// Whether the rest should be left undone.
+    /// Returns whether to stop early.
     fn is_cancelled(&self) -> bool {
         false
     }
 }
 
-/// Nobody listens.
+/// Observer that ignores all progress.
 pub struct Silent;
 
 impl Progress for Silent {
@@ -221,7 +221,7 @@ impl<'a> Simulation<'a> {
     }
 }
 
-/// Room to work in that one thread leaves to the next.
+/// Pool of per-thread scratch buffers.
 struct Pool<T>(Mutex<Vec<T>>);
 
 impl<T> Default for Pool<T> {
@@ -231,7 +231,7 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// All rooms, when nobody works any more.
+    /// Returns all buffers, once no thread uses them.
     fn into_all(self) -> Vec<T> {
         self.0.into_inner().expect("no thread panics holding it")
     }
@@ -272,14 +272,14 @@ fn windows(trials: &Range<u64>, width: u64, window: u64) -> impl Iterator<Item =
     pieces.clone().step_by(step).map(move |first| first..pieces.end.min(first + window))
 }
 
-/// Which of the 64 trials from `first` on are in the range.
+/// Returns which of the 64 trials from `first` on are in the range.
 fn valid(first: u64, trials: &Range<u64>) -> u64 {
     (0..TRIALS as u64)
         .filter(|trial| trials.contains(&(first + trial)))
         .fold(0, |mask, trial| mask | 1 << trial)
 }
 
-/// Which of the 512 trials from `first` on are in the range.
+/// Returns which of the 512 trials from `first` on are in the range.
 fn valid_word(first: u64, trials: &Range<u64>) -> LaneMask {
     LaneMask(std::array::from_fn(|part| valid(first + (part * TRIALS) as u64, trials)))
 }

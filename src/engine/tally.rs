@@ -1,31 +1,31 @@
-//! What an engine counts: integers and sums, added up in a fixed order.
+//! Counts of an engine: integers and sums, added up in a fixed order.
 
 use super::outcome::{Anomalies, Failures, Outcome, TRIALS, Timeline};
 use super::sketch::Sketch;
 use crate::compile::Plan;
 
-/// What kept a failure from a caller.
+/// Protection that contains a failure, or the reason why it is not propagated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Protection {
-    /// Several stand in for each other.
+    /// Another member of an `any_of` answers.
     Redundancy,
-    /// Trying again.
+    /// A retry succeeds.
     Retry,
-    /// Answers kept.
+    /// A cache answers.
     Cache,
-    /// A queue.
+    /// A buffer holds the requests.
     Buffer,
-    /// Something else instead.
+    /// A fallback answers.
     Fallback,
-    /// The caller does without.
+    /// The caller serves without it.
     Soft,
     /// The caller gave up waiting, so that another guard could act on a hanging dependency.
     Timeout,
     /// The caller noticed wrong answers, so that another guard could act on them.
     Validation,
-    /// Few requests make the call.
+    /// Few requests make the call (`call_probability`).
     CallProbability,
-    /// The draw said that failure does not reach the caller.
+    /// The draw of `propagation` keeps the failure from the caller.
     Propagation,
 }
 
@@ -44,7 +44,7 @@ impl Protection {
         Self::Propagation,
     ];
 
-    /// Those whose steps may take failure away, in the order of the steps.
+    /// Protections whose steps may reduce failure, in the order of the steps.
     pub(crate) const STEPS: [Self; 8] = [
         Self::Retry,
         Self::Cache,
@@ -62,7 +62,7 @@ const TIME_DIGITS: u32 = 9;
 /// Binary digits kept of orders lost: to 1 in 65,536.
 const ORDER_DIGITS: u32 = 16;
 
-/// What was counted over all trials.
+/// Counts over all trials.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tally {
     /// How many trials.
@@ -248,7 +248,7 @@ impl Tally {
         }
     }
 
-    /// The first trial whose cost is the one that the share `q` of all trials does not exceed.
+    /// Returns the first trial whose cost is the `q` quantile of the costs of all trials.
     pub fn trial_at(&self, q: f64) -> Option<u64> {
         let mut order: Vec<u32> = (0..self.costs.len() as u32).collect();
         #[expect(clippy::cast_sign_loss, reason = "a rank is not negative")]
@@ -265,7 +265,7 @@ impl Tally {
         self.costs.iter().position(|cost| *cost == found).map(|trial| trial as u64)
     }
 
-    /// Makes quantiles ready to be asked for.
+    /// Prepares the sketches for quantiles.
     pub fn settle(&mut self) {
         for unit in &mut self.units {
             unit.first.settle();

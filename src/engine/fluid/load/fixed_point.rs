@@ -9,12 +9,12 @@ use crate::engine::fluid::propagation::step_state::StepState;
 use crate::engine::fluid::state::lanes::{LANES, Lanes, SurvivalProducts, has};
 use crate::engine::fluid::state::plan_index::PlanIndex;
 
-/// So few lanes, or fewer, go on alone...
+/// Most lanes that continue one by one, instead of side by side.
 const FEW: u32 = 3;
-/// ...once they have taken so many rounds.
+/// Round from which they do.
 const LONG: u32 = 4;
 
-/// Room for one lane that takes long.
+/// Buffers for one lane that takes long to settle.
 pub(crate) struct Alone<'a> {
     state: StepState<'a, 1>,
     loads: Loads<1>,

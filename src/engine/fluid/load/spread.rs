@@ -8,22 +8,23 @@ use crate::engine::fluid::state::plan_index::Arrival;
 use crate::engine::simd::array;
 use crate::model::topology::Overload;
 
-/// From this round on, overload goes only part of the way to what the loads ask for...
+/// Round from which overload moves only part of the way to what the loads ask for.
 const DAMPED_FROM: u32 = 200;
-/// ...and from this one on where it has begun to swing...
+/// Round from which it does so where it oscillates.
 const OSCILLATION_FROM: u32 = 7;
-/// ...which it does once it is this many times nearer to what it was two rounds before than to what
-/// it was one round before.
+/// Overload oscillates once it is this many times nearer to its value two rounds ago than to that of
+/// the last round.
 const OSCILLATION_RATIO: f64 = 4.0;
-/// Which part, as long as nothing tells...
+/// Step size while no secant estimate is known.
 const DAMPING: f64 = 0.3;
-/// ...and again from this round on, should what was told have led nowhere...
+/// Round after which the step size reverts to [`DAMPING`], because the secant estimate has not
+/// converged.
 const FIXED_FROM: u32 = 100;
-/// ...for shorter steps tell nothing...
+/// Shortest step from which a secant is estimated: below it rounding dominates.
 const TELLING: f64 = 1e-6;
-/// ...and the least part that is ever gone.
+/// Least step size.
 const PART_LEAST: f64 = 0.05;
-/// When a moment is given up.
+/// Round at which a moment is given up and reported as unsettled.
 pub(crate) const ROUNDS: u32 = 1_000;
 
 /// The loads of a moment, kept so that only what changes is computed anew.
@@ -87,7 +88,7 @@ impl<const W: usize> Loads<W> {
         }
     }
 
-    /// Forgets all loads.
+    /// Resets all loads to normal.
     pub(crate) fn reset(&mut self) {
         self.sent.iter_mut().for_each(|sent| sent.fill(all(0.0)));
         self.arrives_anew.iter_mut().for_each(|anew| anew.fill(true));

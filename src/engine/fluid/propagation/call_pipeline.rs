@@ -11,28 +11,28 @@ pub(crate) const SLACK: f64 = 1e-9;
 /// A breaker opens when this share of attempts fails.
 const BREAKER_OPENS: f64 = 0.5;
 
-/// What happened to a call, beside what it contributes.
+/// Result of one call.
 pub(crate) struct Called<const W: usize> {
     pub(crate) shares: Shares<W>,
     /// The share that reached the fallback, whether it worked or not.
     pub(crate) failed_over: Lanes<W>,
 }
 
-/// What the steps of a call took away, for those who want to know.
+/// Observer of the steps of a call.
 pub(crate) trait CallObserver<const W: usize> {
-    /// The raw state of a dependency, or of each member, before any step.
+    /// Called with the raw state of a dependency, or of each member, before any step.
     fn enters(&mut self, _shares: &Shares<W>) {}
-    /// The shares after a step that is the work of this guard.
+    /// Called with the shares after a step that is the work of this protection.
     fn after(&mut self, _guard: Protection, _shares: &Shares<W>) {}
 }
 
-/// Nobody wants to know.
+/// Observer that ignores all steps.
 pub(crate) struct NoObserver;
 
 impl<const W: usize> CallObserver<W> for NoObserver {}
 
 impl<const W: usize> StepState<'_, W> {
-    /// Whether nothing at all happens at a call: everything that it refers to is ok.
+    /// Returns whether everything that a call refers to is ok, so that it contributes nothing.
     #[inline(always)]
     pub(crate) fn is_quiet(&self, call: &Call, cohort: usize) -> bool {
         let quiet = &self.cohorts[cohort].quiet;
@@ -43,7 +43,7 @@ impl<const W: usize> StepState<'_, W> {
                 || call.cache().is_none_or(|it| it.node == NONE || quiet[it.node as usize]))
     }
 
-    /// Steps 0 to 8.
+    /// Evaluates a call: steps 0 to 8 of the semantics.
     #[inline(always)]
     pub(crate) fn call(
         &mut self,
@@ -94,7 +94,7 @@ impl<const W: usize> StepState<'_, W> {
         Called { shares, failed_over }
     }
 
-    /// Steps 0 to 4, for one member; notes how its traffic grows.
+    /// Evaluates steps 0 to 4 for one member, and records how its traffic grows.
     #[inline(always)]
     fn member(
         &mut self,
@@ -165,7 +165,7 @@ impl<const W: usize> StepState<'_, W> {
         shares
     }
 
-    /// Steps 0 to 4 for every member of an `any_of`, and what comes of them together.
+    /// Evaluates steps 0 to 4 for every member of an `any_of`, and combines them.
     #[inline(always)]
     fn any_of(
         &mut self,
@@ -194,7 +194,7 @@ impl<const W: usize> StepState<'_, W> {
         shares
     }
 
-    /// Which share of a dependency's calls to a node is made, where some are led around it.
+    /// Returns the share of a dependency's calls to a node that is made, where some bypass it.
     #[inline(always)]
     fn made(&self, call: &Call, node: u32) -> Option<Lanes<W>> {
         let key = (call.dependency, node);
@@ -202,13 +202,13 @@ impl<const W: usize> StepState<'_, W> {
         led.map(|(_, led)| led.map(|share| 1.0 - share))
     }
 
-    /// Whether some of these calls are led around what they call.
+    /// Returns whether some of these calls bypass what they call.
     #[inline(always)]
     fn is_led_around(&self, call: &Call) -> bool {
         self.led_around.iter().any(|((dependency, _), _)| *dependency == call.dependency)
     }
 
-    /// In which lanes a node has not been failing for as long as this.
+    /// Returns the lanes in which a node has been failing for less than this many seconds, or is not.
     #[inline(always)]
     fn holds(&self, node: u32, shares: &Shares<W>, limit: f64, cohort: usize) -> u8 {
         self.not_failing_for(shares, &self.cohorts[cohort].since[node as usize], limit)
@@ -274,7 +274,7 @@ impl<const W: usize> StepState<'_, W> {
     }
 }
 
-/// All four shares times a share.
+/// Multiplies all four shares.
 #[inline(always)]
 fn scale<const W: usize>(shares: &mut Shares<W>, by: &Lanes<W>) {
     for share in [&mut shares.slow, &mut shares.down, &mut shares.corrupt, &mut shares.degraded] {
@@ -284,7 +284,7 @@ fn scale<const W: usize>(shares: &mut Shares<W>, by: &Lanes<W>) {
     }
 }
 
-/// Nothing is felt in these lanes.
+/// Sets all shares to 0 in these lanes.
 #[inline(always)]
 fn silence<const W: usize>(shares: &mut Shares<W>, lanes: u8) {
     for lane in 0..W {
@@ -297,7 +297,7 @@ fn silence<const W: usize>(shares: &mut Shares<W>, lanes: u8) {
     }
 }
 
-/// Step 3; gives how often a call is made on average.
+/// Applies step 3, and returns the mean number of attempts.
 #[inline(always)]
 fn retry<const W: usize>(call: &Call, shares: &mut Shares<W>) -> Lanes<W> {
     let budget = call.budget();
@@ -315,7 +315,7 @@ fn retry<const W: usize>(call: &Call, shares: &mut Shares<W>) -> Lanes<W> {
     attempts
 }
 
-/// R = p + p^2 + ... + p^n, the mean number of retries when each attempt fails with p.
+/// Returns R = p + p^2 + ... + p^n, the mean number of retries when each attempt fails with p.
 #[inline(always)]
 fn retries_per_call(p: f64, retries: u32) -> f64 {
     let mut sum = 0.0;
@@ -325,7 +325,7 @@ fn retries_per_call(p: f64, retries: u32) -> f64 {
     sum
 }
 
-/// What an `any_of` gives when so many of its members must be neither slow nor down.
+/// Returns the state of an `any_of` that needs this many members neither slow nor down.
 #[inline(always)]
 fn together<const W: usize>(members: &[Shares<W>], needs: u32) -> Shares<W> {
     let mut shares = Shares::OK;
@@ -353,7 +353,7 @@ fn together<const W: usize>(members: &[Shares<W>], needs: u32) -> Shares<W> {
     shares
 }
 
-/// The probability that fewer than `needs` members are neither slow nor down.
+/// Returns the probability that fewer than `needs` members are neither slow nor down.
 ///
 /// The number that are up follows a Poisson binomial distribution, built up member by member; only
 /// its first `needs` terms are kept.
@@ -383,7 +383,7 @@ fn too_few_up<const W: usize>(members: &[Shares<W>], needs: u32) -> Lanes<W> {
     chance.iter().fold(all(0.0), |sum, it| array(|lane| sum[lane] + it[lane]))
 }
 
-/// How much of a member's normal traffic comes to it when traffic moves to those that are up.
+/// Returns the traffic of a member relative to normal, when traffic moves to those that are up.
 #[inline(always)]
 fn moved_traffic<const W: usize>(members: &[Shares<W>], index: usize, needs: u32) -> Lanes<W> {
     let mut moved = all(1.0);

@@ -17,14 +17,13 @@ pub(crate) const fn all<const W: usize>(value: f64) -> Lanes<W> {
     [value; W]
 }
 
-/// Does some work on so many lanes with the widest vectors that the machine has, unless one lane
-/// leaves nothing to be done side by side.
+/// Runs `work` with the widest SIMD features available. For `W == 1` it is called directly.
 #[inline(always)]
 pub(crate) fn for_lanes<const W: usize, R>(work: impl FnOnce() -> R) -> R {
     if W == 1 { work() } else { run_with_widest(work) }
 }
 
-/// Whether all lanes are equal, with no branch between them.
+/// Returns whether all lanes are equal, without a branch between them.
 #[inline(always)]
 pub(crate) fn same<const W: usize>(a: &Lanes<W>, b: &Lanes<W>) -> bool {
     let mut differ = false;
@@ -39,7 +38,7 @@ pub(crate) fn ones(mask: u8) -> Lanes {
     array(|lane| f64::from(mask >> lane & 1))
 }
 
-/// The lanes in which the test holds, as bits.
+/// Returns the lanes in which the test holds, as bits.
 #[inline(always)]
 pub(crate) fn mask<const W: usize>(test: impl Fn(usize) -> bool) -> u8 {
     let mut mask = 0;
@@ -109,7 +108,7 @@ impl<const W: usize> Shares<W> {
     }
 }
 
-/// What is left after independent causes: the four products A1 to A4 of the semantics.
+/// Shares of requests that survive independent causes: the products A1 to A4 of the semantics.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SurvivalProducts<const W: usize = LANES>(pub(crate) [Lanes<W>; 4]);
 
@@ -121,10 +120,10 @@ impl<const W: usize> PartialEq for SurvivalProducts<W> {
 }
 
 impl<const W: usize> SurvivalProducts<W> {
-    /// Nothing went wrong.
+    /// Everything survives.
     pub(crate) const ALL: Self = Self([all(1.0); 4]);
 
-    /// What one call leaves.
+    /// Returns the products of one cause.
     #[inline(always)]
     pub(crate) fn of(shares: &Shares<W>) -> Self {
         let mut left = [all(0.0); 4];
@@ -140,7 +139,7 @@ impl<const W: usize> SurvivalProducts<W> {
         Self(left)
     }
 
-    /// One cause after another.
+    /// Adds an independent cause.
     #[inline(always)]
     pub(crate) fn times(&mut self, other: &Self) {
         for level in 0..4 {
@@ -165,7 +164,7 @@ impl<const W: usize> SurvivalProducts<W> {
         result
     }
 
-    /// The worse of two causes, at each level.
+    /// Takes the worse of two causes, at each level.
     #[inline(always)]
     pub(crate) fn min_with(&mut self, other: &Self) {
         for level in 0..4 {
@@ -175,7 +174,7 @@ impl<const W: usize> SurvivalProducts<W> {
         }
     }
 
-    /// A share of requests that fail fast.
+    /// Adds a cause by which this share of requests fails fast.
     #[inline(always)]
     pub(crate) fn apply_down(&mut self, share: &Lanes<W>) {
         for level in 1..4 {
@@ -185,7 +184,7 @@ impl<const W: usize> SurvivalProducts<W> {
         }
     }
 
-    /// A share of requests that hang.
+    /// Adds a cause by which this share of requests hangs.
     #[inline(always)]
     pub(crate) fn apply_slow(&mut self, share: &Lanes<W>) {
         for level in 0..4 {
@@ -195,7 +194,7 @@ impl<const W: usize> SurvivalProducts<W> {
         }
     }
 
-    /// The shares that these products mean.
+    /// Returns the shares by how requests end.
     #[inline(always)]
     pub(crate) fn shares(&self) -> Shares<W> {
         let [a1, a2, a3, a4] = &self.0;
