@@ -1,4 +1,4 @@
-//! Whatever lies in a directory: which files can be imported, and what keeps the others from it.
+//! Import of a whole directory: which files can be read, and what keeps the others from it.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use crate::load;
 pub struct Recognized {
     /// The files of each format, together, since some belong to one another.
     pub groups: Vec<(Format, Vec<String>)>,
-    /// What each file is, one line each.
+    /// One line for each file, with its format or why it is left out.
     pub notes: Vec<String>,
-    /// What must be rendered first, by path.
+    /// Files that must be rendered first, by path.
     unrendered: Vec<(String, Unrendered)>,
     /// Files of other tools, by path.
     others: Vec<(String, &'static str)>,
-    /// What keeps files from being read.
+    /// Problems that keep files from being read.
     problems: Vec<Diagnostic>,
 }
 

@@ -1,7 +1,7 @@
 //! The formats that can be imported: what each is called, where its knowledge comes from, and how its
 //! files are called.
 
-/// Where the knowledge of a format comes from: it decides when to distrust the result.
+/// The origin of the knowledge in a format: it decides when to distrust the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     /// Files that start the system.
@@ -18,7 +18,7 @@ enum Origin {
 
 macro_rules! formats {
     ($($(#[doc = $doc:literal])+ $name:ident = $word:literal, $origin:ident;)+) => {
-        /// What can be imported.
+        /// A format that can be imported.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Format {
             $($(#[doc = $doc])+ $name,)+
@@ -67,6 +67,20 @@ formats! {
     Dot = "dot", Written;
     /// `GraphML`.
     Graphml = "graphml", Written;
+    /// Task definitions of Amazon ECS.
+    Ecs = "ecs", Deployment;
+    /// Templates of AWS `CloudFormation` and SAM.
+    Cloudformation = "cloudformation", Deployment;
+    /// Descriptions of services in Datadog's catalog.
+    Datadog = "datadog", Written;
+    /// Descriptions of services in Cortex.
+    Cortex = "cortex", Written;
+    /// Descriptions of services in `OpsLevel`.
+    Opslevel = "opslevel", Written;
+    /// `PlantUML` drawings of components, and C4.
+    Plantuml = "plantuml", Written;
+    /// Drawings in D2.
+    D2 = "d2", Written;
     /// Mermaid drawings, alone or in Markdown.
     Mermaid = "mermaid", Written;
     /// A graph of Kiali.
@@ -126,6 +140,8 @@ impl Format {
             Self::Graphml => &[".graphml", ".xml"],
             Self::Csv => &[".csv", ".tsv"],
             Self::Mermaid => &[".mmd", ".mermaid", ".md", ".markdown", ".mdx"],
+            Self::Plantuml => &[".puml", ".plantuml", ".iuml", ".pu", ".wsd", ".md"],
+            Self::D2 => &[".d2"],
             Self::Structurizr => &[".dsl", ".json"],
             _ => &[".yaml", ".yml", ".json", ".jsonl", ".ndjson", ".dsl", ".prom", ".txt"],
         }

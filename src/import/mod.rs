@@ -9,6 +9,7 @@ mod auto;
 mod format;
 mod formats;
 mod graph;
+mod named_files;
 mod recognition;
 
 pub use auto::{Recognized, read_groups, recognize};
@@ -22,9 +23,9 @@ pub use graph::{Dependency, Flow, Graph, Service};
 pub use recognition::{Recognition, Unrendered, recognize_file};
 
 use formats::{
-    aspire, backstage, bering, compose, csv, dot, edges, graphml, hubble, isotope, jaeger, kiali,
-    kubernetes, linkerd, mapping, mermaid, mubench, nais, otlp, prometheus, skywalking, spigo,
-    structurizr, xray, zipkin,
+    aspire, backstage, bering, cloudformation, compose, csv, d2, dot, ecs, edges, entities,
+    graphml, hubble, isotope, jaeger, kiali, kubernetes, linkerd, mapping, mermaid, mubench, nais,
+    otlp, plantuml, prometheus, skywalking, spigo, structurizr, xray, zipkin,
 };
 use graph::{flows, kinds, summary as found};
 
@@ -134,6 +135,11 @@ pub fn read(
         Format::Spigo => spigo::read(input, graph),
         Format::Nais => nais::read(input, graph),
         Format::Mermaid => mermaid::read(input, graph),
+        Format::Ecs => ecs::read(input, graph),
+        Format::Cloudformation => cloudformation::read(input, graph),
+        Format::Datadog | Format::Cortex | Format::Opslevel => entities::read(format, input, graph),
+        Format::Plantuml => plantuml::read(input, graph),
+        Format::D2 => d2::read(input, graph),
         Format::Xray => xray::read(input, graph),
         Format::Hubble => hubble::read(input, graph),
         Format::Skywalking => skywalking::read(input, graph),
@@ -149,15 +155,20 @@ pub fn read(
     }
     if before == 0 && graph.services.is_empty() {
         let message = format!("no service was found in {} ({})", shown.join(", "), format.name());
-        return Err(vec![Diagnostic::file_error(Code::Empty, message).help(
-            "is this the right format? `blastwave import auto FILE` tells what a file looks like",
-        )]);
+        let problem = Diagnostic::file_error(Code::Empty, message);
+        return Err(vec![match recognition::remedy(&files) {
+            Some(remedy) => problem.help(remedy),
+            None => problem.help(
+                "is this the right format? `blastwave import auto FILE` tells what a file looks like",
+            ),
+        }]);
     }
     Ok(())
 }
 
 /// Settles what can be said only when all sources are read: shares of calls, kinds, flows.
 pub fn settle(graph: &mut Graph) {
+    graph.join_short_names();
     edges::probabilities(graph);
     kinds::soften(graph);
     graph.warn_of_similar_names();

@@ -60,6 +60,42 @@ pub fn is_file(path: &str) -> bool {
     std::path::Path::new(path).is_file()
 }
 
+/// Returns how many bytes a regular file has.
+pub fn size(path: &str) -> Option<u64> {
+    let metadata = std::fs::metadata(path).ok()?;
+    metadata.is_file().then_some(metadata.len())
+}
+
+/// Opens a file that is read piece by piece, and tells how much of it was read.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn open_counted<'p>(
+    path: &str,
+    progress: &'p dyn Fn(u64, Option<u64>),
+) -> Result<impl io::Read + 'p, Box<Diagnostic>> {
+    let (file, size) = open(path)?;
+    let size = Some(size);
+    Ok(io::BufReader::with_capacity(1 << 20, Counted { file, read: 0, size, progress }))
+}
+
+/// A file that counts what is read of it.
+struct Counted<'p> {
+    file: File,
+    read: u64,
+    size: Option<u64>,
+    progress: &'p dyn Fn(u64, Option<u64>),
+}
+
+impl io::Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.read += count as u64;
+        (self.progress)(self.read, self.size);
+        Ok(count)
+    }
+}
+
 /// Returns the folder that files named in a file may lie in: the repository around it, or else its own
 /// folder.
 pub fn project_folder(path: &str) -> std::path::PathBuf {

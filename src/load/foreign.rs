@@ -46,7 +46,12 @@ pub fn parse_foreign(
         match json(text, source) {
             Ok(document) => return Ok(vec![document]),
             // Flow-style YAML starts with a bracket too.
-            Err(problem) => return yaml(text, source).map_err(|_| vec![*problem]),
+            Err(problem) => {
+                if let Some(documents) = json_lines(text, source) {
+                    return Ok(documents);
+                }
+                return yaml(text, source).map_err(|_| vec![*problem]);
+            }
         }
     }
     yaml(text, source).map_err(|problem| vec![*problem])
@@ -105,6 +110,21 @@ fn json(text: &str, source: SourceId) -> Result<Document, Box<Diagnostic>> {
         let place = Place { source, start: start as u32, end: start as u32 };
         Box::new(Diagnostic::error(Code::Syntax, message, place))
     })
+}
+
+/// Reads JSON values that follow one another on lines of their own; `None` where it is not that.
+fn json_lines(text: &str, source: SourceId) -> Option<Vec<Document>> {
+    let place = Place { source, start: 0, end: 0 };
+    let mut documents = Vec::new();
+    // One limit for all: a million small documents take as much room as a large one.
+    let mut count = 0;
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let mut deserializer = serde_json::Deserializer::from_str(line);
+        let read = Json { place, count: &mut count, depth: 0 }.deserialize(&mut deserializer);
+        let root = read.ok().filter(|_| deserializer.end().is_ok())?;
+        documents.push(Document { source, root, problems: Vec::new() });
+    }
+    (documents.len() > 1).then_some(documents)
 }
 
 /// The byte of a line and a column in bytes, both from 1.
@@ -354,7 +374,8 @@ impl Builder<'_> {
         if let Some(Open { children: Children::Entries(_, None), .. }) = self.open.last() {
             return Err(Box::new(
                 Diagnostic::error(Code::Syntax, "a list or a mapping cannot be a key", place).help(
-                    "if this is a template (`{{ name }}`), render it first and import the result",
+                    "if this is a template (`{{ name }}`), render it first: `helm template CHART | blastwave \
+                     import kubernetes -`",
                 ),
             ));
         }

@@ -18,7 +18,9 @@ mod outline;
 mod text;
 mod values;
 
-pub use file::{BYTES_MAX, STDIN, files_below, head, is_file, is_within, project_folder};
+pub use file::{
+    BYTES_MAX, STDIN, files_below, head, is_file, is_within, open_counted, project_folder, size,
+};
 pub use foreign::{FOREIGN_DEPTH_MAX, parse_foreign, read_foreign};
 pub use lines::{LINE_MAX, Lines};
 

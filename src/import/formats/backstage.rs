@@ -1,13 +1,15 @@
-//! Backstage catalogs: `catalog-info.yaml` files, or what `/api/catalog/entities` gives.
+//! Backstage catalogs: `catalog-info.yaml` files with the files that their locations name, or what
+//! `/api/catalog/entities` gives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::import::graph::Graph;
+use crate::import::graph::names::one_line;
+use crate::import::named_files::NamedFiles;
 use crate::import::{Format, Input, not_of};
-use crate::load::{Node, Value};
+use crate::load::{self, Document, Node, Value};
 use crate::model::topology::Evidence;
-use crate::sort::Gather as _;
 
 /// Keys that look like relations but are not, and what was probably meant.
 const MISSPELLED: &[(&str, &str)] = &[
@@ -29,19 +31,12 @@ pub(in crate::import) fn read(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    let documents = input.documents(graph)?;
+    let mut documents = input.documents(graph)?;
+    follow_locations(&mut documents, input, graph)?;
     let mut entities = Vec::new();
     for (path, document) in &documents {
-        match &document.root.value {
-            Value::Sequence(items) => {
-                items.iter().for_each(|it| add(path, it, &mut entities, graph));
-            }
-            _ => match document.root.get("items").map(|it| &it.value) {
-                Some(Value::Sequence(items)) => {
-                    items.iter().for_each(|it| add(path, it, &mut entities, graph));
-                }
-                _ => add(path, &document.root, &mut entities, graph),
-            },
+        for node in entity_nodes(&document.root) {
+            add(path, node, &mut entities, graph);
         }
     }
     if entities.is_empty() {
@@ -52,17 +47,79 @@ pub(in crate::import) fn read(
             "it holds no entity with `kind` and `metadata.name`",
         ));
     }
-    let mut providers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let catalog = Catalog::new(&entities, graph);
     for entity in &entities {
-        for api in references(entity, "providesApis", Some("api"), graph) {
-            providers.entry(api.0).or_default().push(entity.reference.clone());
-        }
-    }
-    let known: BTreeSet<&str> = entities.iter().map(|entity| &*entity.reference).into_set();
-    for entity in &entities {
-        relations(entity, &providers, &known, graph);
+        relations(entity, &catalog, graph);
     }
     Ok(())
+}
+
+/// Returns the entities of a document: itself, its items, or a list of them.
+fn entity_nodes(root: &Node) -> &[Node] {
+    match (&root.value, root.get("items").map(|items| &items.value)) {
+        (Value::Sequence(items), _) | (_, Some(Value::Sequence(items))) => items,
+        _ => std::slice::from_ref(root),
+    }
+}
+
+/// Reads the files that locations name, each once, and those that they name.
+fn follow_locations(
+    documents: &mut Vec<(String, Document)>,
+    input: &mut Input<'_>,
+    graph: &mut Graph,
+) -> Result<(), Vec<Diagnostic>> {
+    let first = input.files.first().map_or(".", String::as_str).to_owned();
+    let mut files = NamedFiles::new(&first, input.options);
+    let mut seen: BTreeSet<String> = input.files.iter().map(|path| plain(path)).collect();
+    let mut at = 0;
+    while at < documents.len() {
+        let (path, document) = &documents[at];
+        let mut named = Vec::new();
+        for node in entity_nodes(&document.root) {
+            if node.scalar_at("kind").is_some_and(|kind| kind.eq_ignore_ascii_case("location")) {
+                let list = node.at("spec.targets").map(Node::items).unwrap_or_default();
+                for target in list.iter().chain(node.at("spec.target")) {
+                    let name = target.scalar().unwrap_or_default();
+                    named.extend(files.find(path, name, target.place, graph));
+                }
+            }
+        }
+        for path in named {
+            if seen.insert(plain(&path)) {
+                for mut document in load::read_foreign(&path, input.sources)? {
+                    graph.warn_all(std::mem::take(&mut document.problems));
+                    documents.push((path.clone(), document));
+                }
+            }
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+fn plain(path: &str) -> String {
+    path.trim_start_matches("./").to_owned()
+}
+
+/// The entities of a catalog, and the APIs that they provide.
+struct Catalog<'a> {
+    /// The entities that provide each API.
+    providers: BTreeMap<String, Vec<&'a str>>,
+    /// The entities that there are.
+    known: BTreeSet<&'a str>,
+}
+
+impl<'a> Catalog<'a> {
+    fn new(entities: &'a [Entity<'a>], graph: &mut Graph) -> Self {
+        let mut providers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for entity in entities {
+            for (api, _) in references(entity, "providesApis", Some("api"), graph) {
+                providers.entry(api).or_default().push(&entity.reference);
+            }
+        }
+        let known = entities.iter().map(|entity| &*entity.reference).collect();
+        Self { providers, known }
+    }
 }
 
 fn add<'a>(path: &'a str, node: &'a Node, entities: &mut Vec<Entity<'a>>, graph: &mut Graph) {
@@ -77,15 +134,12 @@ fn add<'a>(path: &'a str, node: &'a Node, entities: &mut Vec<Entity<'a>>, graph:
     let namespace = node.scalar_at("metadata.namespace").unwrap_or("default").to_lowercase();
     let reference = format!("{kind}:{namespace}/{}", name.to_lowercase());
     if kind == "component" || kind == "resource" {
+        graph.note_short_name(&reference, name);
         let service = graph.service(&reference);
-        let stated = node.scalar_at("metadata.title").map(crate::import::graph::names::one_line);
+        let stated = node.scalar_at("metadata.title").map(one_line);
         service.title = stated.filter(|title| !title.is_empty()).or(service.title.take());
-        service.team = node.scalar_at("spec.owner").map(crate::import::graph::names::one_line);
-        service.kind = node.scalar_at("spec.type").map(crate::import::graph::names::one_line);
-    }
-    if kind == "location" {
-        let message = format!("location `{name}` names other files; they are not fetched");
-        graph.warn(Code::Dangling, message, node.place);
+        service.team = node.scalar_at("spec.owner").map(one_line);
+        service.kind = node.scalar_at("spec.type").map(one_line);
     }
     entities.push(Entity { path, node, reference, namespace });
 }
@@ -124,12 +178,7 @@ fn references(
     found
 }
 
-fn relations(
-    entity: &Entity<'_>,
-    providers: &BTreeMap<String, Vec<String>>,
-    known: &BTreeSet<&str>,
-    graph: &mut Graph,
-) {
+fn relations(entity: &Entity<'_>, catalog: &Catalog<'_>, graph: &mut Graph) {
     let own = entity.reference.as_str();
     let source = |key: &str| format!("{}: {own} spec.{key}", entity.path);
     for (wrong, right) in MISSPELLED {
@@ -151,43 +200,29 @@ fn relations(
             }
         }
     }
-    if !own.starts_with("component:") && !own.starts_with("resource:") {
+    if !is_running(own) {
         return;
     }
-    let check = |reference: &str, place: Place, graph: &mut Graph| {
-        if !known.contains(reference) {
-            let message = format!("`{own}` names `{reference}`, which is not in the catalog");
-            graph.warn(Code::Dangling, message, place);
-        }
-        if reference == own {
-            graph.warn(Code::SelfDependency, format!("`{own}` depends on itself"), place);
-        }
-    };
-    let is_running =
-        |reference: &str| reference.starts_with("component:") || reference.starts_with("resource:");
-    for (reference, place) in references(entity, "dependsOn", None, graph) {
-        check(&reference, place, graph);
-        if is_running(&reference) {
-            graph.depend(own, &reference, Evidence::Declared, source("dependsOn"));
-        }
-    }
-    for (reference, place) in references(entity, "dependencyOf", None, graph) {
-        check(&reference, place, graph);
-        if is_running(&reference) {
-            graph.depend(&reference, own, Evidence::Declared, source("dependencyOf"));
+    for (key, is_caller) in [("dependsOn", false), ("dependencyOf", true)] {
+        for (reference, place) in references(entity, key, None, graph) {
+            check(own, &reference, place, catalog, graph);
+            let source = source(key);
+            if is_running(&reference) {
+                let (caller, callee) =
+                    if is_caller { (&*reference, own) } else { (own, &*reference) };
+                graph.depend(caller, callee, Evidence::Declared, source);
+            } else if reference.starts_with("api:") && !is_caller {
+                use_api(own, &reference, place, source, catalog, graph);
+            } else {
+                let message = format!(
+                    "`{key}` of `{own}` names `{reference}`, which does not run: no dependency was made of it"
+                );
+                graph.warn(Code::NotUnderstood, message, place);
+            }
         }
     }
     for (api, place) in references(entity, "consumesApis", Some("api"), graph) {
-        if let Some(list) = providers.get(&api) {
-            for provider in list {
-                graph.depend(own, provider, Evidence::Declared, source("consumesApis"));
-            }
-        } else {
-            let message = format!("nothing in the catalog provides `{api}`, which `{own}` uses");
-            graph.warn(Code::Dangling, message, place);
-            graph.service(&api).kind = Some("external".to_owned());
-            graph.depend(own, &api, Evidence::Declared, source("consumesApis"));
-        }
+        use_api(own, &api, place, source("consumesApis"), catalog, graph);
     }
     for relation in entity.node.get("relations").map(Node::items).unwrap_or_default() {
         let kind = relation.scalar_at("type").unwrap_or_default();
@@ -199,7 +234,46 @@ fn relations(
             "dependencyOf" if is_running(&target) => {
                 graph.depend(&target, own, Evidence::Declared, source("relations"));
             }
+            "consumesApi" | "dependsOn" if target.starts_with("api:") => {
+                use_api(own, &target, relation.place, source("relations"), catalog, graph);
+            }
             _ => {}
         }
     }
+}
+
+/// Returns whether an entity runs, and can fail.
+fn is_running(reference: &str) -> bool {
+    reference.starts_with("component:") || reference.starts_with("resource:")
+}
+
+fn check(own: &str, reference: &str, place: Place, catalog: &Catalog<'_>, graph: &mut Graph) {
+    if is_running(reference) && !catalog.known.contains(reference) {
+        let message = format!("`{own}` names `{reference}`, which is not in the catalog");
+        graph.warn(Code::Dangling, message, place);
+    }
+    if reference == own {
+        graph.warn(Code::SelfDependency, format!("`{own}` depends on itself"), place);
+    }
+}
+
+/// Makes a user of an API depend on those who provide it; on an external service where none does.
+fn use_api(
+    own: &str,
+    api: &str,
+    place: Place,
+    source: String,
+    catalog: &Catalog<'_>,
+    graph: &mut Graph,
+) {
+    if let Some(list) = catalog.providers.get(api) {
+        for provider in list {
+            graph.depend(own, provider, Evidence::Declared, source.clone());
+        }
+        return;
+    }
+    let message = format!("nothing in the catalog provides `{api}`, which `{own}` uses");
+    graph.warn(Code::Dangling, message, place);
+    graph.service(api).kind = Some("external".to_owned());
+    graph.depend(own, api, Evidence::Declared, source);
 }

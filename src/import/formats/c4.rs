@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::drawing::{ARROWS_MAX, Arrow, Drawing, Group, Heads, Role, kind_of_words, plain_label};
 
-/// How deeply boundaries may be nested; deeper ones count to the last.
+/// The deepest nesting of boundaries; deeper ones count to the last.
 const DEPTH_MAX: usize = 100;
 
 /// A macro with its arguments.
@@ -47,6 +47,24 @@ pub(super) fn parse(text: &str, first: usize, drawing: &mut Drawing) {
             open.push(is_frame.then(|| call.argument(0, "alias").to_owned()));
         }
     }
+}
+
+/// Returns whether a line is a macro of C4.
+pub(super) fn is_macro(line: &str) -> bool {
+    call(line.trim()).is_some_and(|call| {
+        is_frame(&call.name)
+            || element_of(&call.name).is_some()
+            || relation_of(&call.name).is_some()
+            || ["Update", "Lay_", "LAYOUT_", "SHOW_", "Add"]
+                .iter()
+                .any(|it| call.name.starts_with(it))
+    })
+}
+
+/// Returns the identifier of the frame that a macro opens.
+pub(super) fn frame_of(line: &str) -> Option<String> {
+    let call = call(line.trim())?;
+    is_frame(&call.name).then(|| call.argument(0, "alias").to_owned())
 }
 
 fn is_frame(name: &str) -> bool {
@@ -98,7 +116,7 @@ fn call(line: &str) -> Option<Call> {
     None
 }
 
-/// What an element is: a person, its kind, and whether it is a part of a container.
+/// An element: a person or not, its kind, and whether it is a part of a container.
 struct Element {
     is_person: bool,
     is_component: bool,

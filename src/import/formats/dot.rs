@@ -8,7 +8,7 @@ use crate::import::{Dashed, Format, Input, not_of};
 use crate::load;
 use crate::model::topology::Evidence;
 
-/// How deeply subgraphs may be nested.
+/// The deepest nesting of subgraphs.
 const DEPTH_MAX: usize = 100;
 
 /// One arrow may join groups; so many pairs of them are made at most.
@@ -116,7 +116,7 @@ fn add(
     }
 }
 
-/// What `terraform graph` prints around names is taken away; nothing for what is no resource.
+/// Returns a name without what `terraform graph` prints around it; `None` for what is no resource.
 fn terraform(id: &str) -> Option<String> {
     let Some(inner) = id.strip_prefix("[root] ") else { return Some(id.to_owned()) };
     if inner.starts_with("provider") || inner.ends_with("(close)") || inner == "root" {
@@ -134,7 +134,7 @@ struct Parser<'a> {
     drawing: Drawing,
 }
 
-/// What holds within a subgraph.
+/// The settings within a subgraph.
 #[derive(Clone, Default)]
 struct Scope {
     edge: Attributes,
@@ -421,7 +421,7 @@ fn quoted(rest: &str) -> Option<(String, usize)> {
     None
 }
 
-/// How long an HTML label is, whose angle brackets are balanced.
+/// Returns the length of an HTML label, whose angle brackets are balanced.
 fn html(rest: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, c) in rest.char_indices() {

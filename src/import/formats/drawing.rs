@@ -33,7 +33,7 @@ const PEOPLE: &[&str] = &[
     "end users",
 ];
 
-/// What a box stands for.
+/// The part that a box has in the system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Role {
     #[default]
@@ -68,7 +68,7 @@ pub(super) struct Group {
     pub(super) is_team: bool,
 }
 
-/// Where a line has heads.
+/// The ends of a line that have heads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Heads {
     #[default]

@@ -10,11 +10,11 @@ use crate::import::{Format, Input, not_of};
 use crate::load::{Node, Value};
 use crate::model::topology::Evidence;
 
-/// What the caller is called in such lists.
+/// The keys of the caller in such lists.
 pub(in crate::import) const CALLERS: &[&str] =
     &["parent", "from", "caller", "source", "src", "client", "consumer", "upstream_of", "service"];
 
-/// What the dependency is called.
+/// The keys of the dependency.
 pub(in crate::import) const CALLEES: &[&str] = &[
     "child",
     "to",
@@ -28,7 +28,7 @@ pub(in crate::import) const CALLEES: &[&str] = &[
     "provider",
 ];
 
-/// What the number of calls is called.
+/// The keys of the number of calls.
 pub(in crate::import) const COUNTS: &[&str] =
     &["callCount", "call_count", "calls", "count", "requests", "weight"];
 

@@ -14,6 +14,9 @@ use crate::sort::Gather as _;
 /// More elements than this are refused: each takes some hundred bytes.
 const NODES_MAX: u32 = 5_000_000;
 
+/// An element with more attributes than this is refused.
+const ATTRIBUTES_MAX: usize = 500;
+
 /// Keys that say what a node is or belongs to.
 const KINDS: &[&str] = &["service", "kind", "type", "group"];
 
@@ -25,6 +28,11 @@ pub(in crate::import) fn read(
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
         let text = &input.sources.get(source).text;
+        if let Some(start) = too_many_attributes(text) {
+            let place = Place { source, start: start as u32, end: start as u32 };
+            let message = format!("an element with more than {ATTRIBUTES_MAX} attributes");
+            return Err(vec![Diagnostic::error(Code::TooLarge, message, place)]);
+        }
         // Entities are not expanded: a document that declares any is refused.
         let options = ParsingOptions {
             allow_dtd: false,
@@ -44,6 +52,40 @@ pub(in crate::import) fn read(
         add(path, &document, input.options.reverse, graph);
     }
     Ok(())
+}
+
+/// Returns where an element begins that has too many attributes: the parser compares each with all others.
+fn too_many_attributes(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(start) = text[at..].find('<').map(|found| at + found) {
+        let skipped = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")]
+            .into_iter()
+            .find(|(open, _)| text[start..].starts_with(open));
+        if let Some((open, close)) = skipped {
+            let inside = start + open.len();
+            at = text[inside..].find(close).map_or(text.len(), |end| inside + end + close.len());
+            continue;
+        }
+        let (mut quote, mut count) = (None, 0);
+        at = start + 1;
+        while at < bytes.len() {
+            match (bytes[at], quote) {
+                (byte, Some(open)) if byte == open => quote = None,
+                (b'"' | b'\'', None) => quote = Some(bytes[at]),
+                (b'=', None) => count += 1,
+                (b'>', None) => break,
+                _ => {}
+            }
+            at += 1;
+        }
+        if count > ATTRIBUTES_MAX {
+            return Some(start);
+        }
+        // What ended the loop is one byte, or the end of the text.
+        at = at.min(text.len());
+    }
+    None
 }
 
 fn is(node: &Node<'_, '_>, name: &str) -> bool {
@@ -118,7 +160,7 @@ fn add(path: &str, document: &Document<'_>, reverse: bool, graph: &mut Graph) {
     }
 }
 
-/// What an element says below one of these keys, by the name of the key or by its id.
+/// Returns the text of an element below one of these keys, by the name of the key or by its id.
 fn data(node: &Node<'_, '_>, keys: &BTreeMap<&str, &str>, wanted: &[&str]) -> Option<String> {
     let data = node.children().filter(|child| is(child, "data")).find(|child| {
         child.attribute("key").is_some_and(|key| {
@@ -137,4 +179,17 @@ fn label(node: &Node<'_, '_>, keys: &BTreeMap<&str, &str>) -> Option<String> {
     drawn
         .filter(|label| label != "unnamed")
         .or_else(|| data(node, keys, &["label", "name", "Text"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_counted_for_each_element() {
+        let many: String = (0..=ATTRIBUTES_MAX).map(|number| format!(" a{number}='<'")).collect();
+        assert_eq!(too_many_attributes(&format!("<x/><y{many}/>")), Some(4));
+        assert_eq!(too_many_attributes(&format!("<!-- <y{many}/> --><x a='=='/>")), None);
+        assert_eq!(too_many_attributes("<x a=\""), None);
+    }
 }

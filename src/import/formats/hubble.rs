@@ -74,7 +74,7 @@ struct Ports {
     destination_port: u32,
 }
 
-/// Who is at an end of a flow.
+/// The party at an end of a flow.
 enum Party {
     Service(String),
     /// Outside of the cluster.
@@ -113,6 +113,11 @@ pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
         return Err(not_of(Format::Hubble, &path, expected));
     }
     for ((caller, callee), count) in pairs {
+        for name in [&caller, &callee] {
+            if let Some((_, short)) = name.split_once('/') {
+                graph.note_short_name(name, short);
+            }
+        }
         let noun = if count == 1 { "flow" } else { "flows" };
         let source = format!("{path}: {count} {noun}");
         graph.depend(&caller, &callee, Evidence::Observed, source);

@@ -33,9 +33,9 @@ struct Item<'a> {
     child: Option<Cow<'a, str>>,
     #[serde(default, alias = "call_count")]
     call_count: Option<f64>,
-    #[serde(borrow, default, rename = "traceID")]
+    #[serde(borrow, default, rename = "traceID", alias = "traceId")]
     trace_id: Cow<'a, str>,
-    #[serde(borrow, default, rename = "spanID")]
+    #[serde(borrow, default, rename = "spanID", alias = "spanId")]
     id: Cow<'a, str>,
     #[serde(borrow, default, rename = "parentSpanID")]
     parent_span_id: Option<Cow<'a, str>>,
@@ -66,9 +66,9 @@ struct Process<'a> {
 struct Reference<'a> {
     #[serde(borrow, default)]
     ref_type: Cow<'a, str>,
-    #[serde(borrow, default, rename = "traceID")]
+    #[serde(borrow, default, rename = "traceID", alias = "traceId")]
     trace_id: Cow<'a, str>,
-    #[serde(borrow, default, rename = "spanID")]
+    #[serde(borrow, default, rename = "spanID", alias = "spanId")]
     span_id: Cow<'a, str>,
 }
 
@@ -76,7 +76,7 @@ struct Reference<'a> {
 struct Tag<'a> {
     #[serde(borrow, default)]
     key: Cow<'a, str>,
-    #[serde(default)]
+    #[serde(default, alias = "vStr", alias = "v_str")]
     value: serde_json::Value,
 }
 

@@ -1,13 +1,24 @@
 //! Kiali's graph: Cytoscape JSON whose ids are hashes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::traffic::{Counted, Traffic};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::import::graph::Graph;
 use crate::import::{Format, Input, not_of};
 use crate::load::Node;
-use crate::model::topology::Evidence;
-use crate::sort::Gather as _;
+
+/// The party that a node of the graph stands for.
+enum Party {
+    Service {
+        name: String,
+        group: String,
+    },
+    /// Callers from outside of the mesh: a node that only stands for users.
+    Outside(String),
+    /// Hosts that the mesh does not know.
+    Unknown,
+}
 
 /// Reads graphs.
 pub(in crate::import) fn read(
@@ -23,68 +34,145 @@ pub(in crate::import) fn read(
             list.iter().filter_map(|item| item.get("data")).collect()
         };
         let (nodes, edges) = (data("nodes"), data("edges"));
-        let clusters: std::collections::BTreeSet<&str> = nodes
-            .iter()
-            .filter_map(|node| node.scalar_at("cluster"))
-            .filter(|it| *it != "unknown")
-            .into_set();
-        let mut names = BTreeMap::new();
-        for node in &nodes {
-            let Some(id) = node.scalar_at("id") else { continue };
-            // Boxes only group.
-            if node.get("isBox").is_some_and(|it| it.scalar().is_some()) {
-                continue;
-            }
-            let name = name_of(node, clusters.len() > 1);
-            if let Some(cluster) = node.scalar_at("cluster").filter(|_| clusters.len() > 1) {
-                let domain = graph.domain(cluster, "cluster");
-                graph.service(&name).domains = vec![domain];
-            }
-            let service = graph.service(&name);
-            service.is_entry |= node.scalar_at("isRoot") == Some("true");
-            if node.get("isServiceEntry").is_some() {
-                service.kind = Some("external".to_owned());
-            }
-            names.insert(id, name);
-        }
         let is_of_services = document.root.scalar_at("graphType") == Some("service");
         let through = if is_of_services { BTreeMap::new() } else { collapsible(&nodes, &edges) };
+        let parties = add_nodes(&nodes, &through, graph);
+        let mut traffic = Traffic::default();
+        let mut unknown = 0;
         for edge in &edges {
             let (Some(from), Some(to)) = (edge.scalar_at("source"), edge.scalar_at("target"))
             else {
                 graph.warn(Code::NotUnderstood, "an edge without two ends", edge.place);
                 continue;
             };
-            let (Some(caller), Some(_)) = (names.get(from), names.get(to)) else {
+            let (Some(caller), Some(_)) = (parties.get(from), parties.get(to)) else {
                 let message = format!("an edge of `{path}` names a node that is not there");
                 graph.warn(Code::Dangling, message, edge.place);
                 continue;
             };
+            // What a service sends on to its workloads is counted with the calls to it.
             if through.contains_key(from) {
                 continue;
             }
             let protocol = edge.scalar_at("traffic.protocol").unwrap_or("unknown");
             let source = format!("{path}: {protocol} traffic");
+            let requests = requests_of(edge);
             // A service between two workloads only stands for the second.
-            for target in through.get(to).map_or(&[to][..], Vec::as_slice) {
-                if let Some(callee) = names.get(*target) {
-                    graph.depend(caller, callee, Evidence::Observed, source.clone());
+            let own = [(to, 1.0)];
+            for (target, share) in through.get(to).map_or(&own[..], Vec::as_slice) {
+                match (caller, parties.get(*target)) {
+                    (Party::Service { name, .. }, Some(Party::Service { name: callee, group })) => {
+                        let (requests, source) = (requests * share, source.clone());
+                        let group = group.clone();
+                        traffic.count(
+                            name,
+                            callee,
+                            &Counted { requests, group, is_message: false, source },
+                        );
+                    }
+                    (Party::Outside(name), Some(Party::Service { name: callee, group })) => {
+                        let (requests, source) = (requests * share, source.clone());
+                        let group = group.clone();
+                        let counted = Counted { requests, group, is_message: false, source };
+                        traffic.count(name, callee, &counted);
+                        graph.service(callee).is_entry = true;
+                    }
+                    _ => unknown += 1,
                 }
             }
         }
-        for id in through.keys() {
-            if let Some(name) = names.get(id) {
-                let name = graph.name(name);
-                graph.services.remove(&name);
-            }
+        traffic.add_to(graph);
+        if unknown > 0 {
+            graph.remarks.push(format!(
+                "{unknown} edges lead to hosts that the mesh does not know: third parties may be missing."
+            ));
         }
     }
     Ok(())
 }
 
-/// Service nodes that lead on to workloads, and where to: they are the same thing twice.
-fn collapsible<'a>(nodes: &[&'a Node], edges: &[&'a Node]) -> BTreeMap<&'a str, Vec<&'a str>> {
-    let mut targets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+/// Adds the services of nodes; gives what each node stands for.
+fn add_nodes<'a>(
+    nodes: &[&'a Node],
+    through: &BTreeMap<&str, Vec<(&str, f64)>>,
+    graph: &mut Graph,
+) -> BTreeMap<&'a str, Party> {
+    let clusters: BTreeSet<&str> = nodes.iter().filter_map(|node| cluster_of(node)).collect();
+    let mut parties = BTreeMap::new();
+    for node in nodes {
+        let Some(id) = node.scalar_at("id") else { continue };
+        // Boxes only group.
+        if node.get("isBox").is_some_and(|it| it.scalar().is_some()) {
+            continue;
+        }
+        if is_unknown(node) {
+            let name = name_of(node, false);
+            graph.service(&name).kind = Some("load generator".to_owned());
+            parties.insert(id, Party::Outside(name));
+            continue;
+        }
+        let service = node.scalar_at("service").unwrap_or_default();
+        if matches!(service, "PassthroughCluster" | "BlackHoleCluster") {
+            parties.insert(id, Party::Unknown);
+            continue;
+        }
+        let name = name_of(node, clusters.len() > 1);
+        let group = match (node.scalar_at("namespace"), node.scalar_at("app")) {
+            (Some(namespace), Some(app)) if !app.is_empty() => format!("{namespace}/{app}"),
+            _ => name.clone(),
+        };
+        if !through.contains_key(id) {
+            // A workload is called so in its manifest.
+            let workload =
+                node.scalar_at("workload").filter(|it| name.ends_with(&format!("/{it}")));
+            if let (Some(workload), true) = (workload, clusters.len() < 2) {
+                graph.note_short_name(&name, workload);
+            }
+            if let Some(cluster) = cluster_of(node).filter(|_| clusters.len() > 1) {
+                let domain = graph.domain(cluster, "cluster");
+                graph.service(&name).domains = vec![domain];
+            }
+            let service = graph.service(&name);
+            service.is_entry |= node.scalar_at("isRoot") == Some("true");
+            let is_of_nobody = node.scalar_at("service") == Some("unknown");
+            if node.get("isServiceEntry").is_some() || is_of_nobody {
+                service.kind = Some("external".to_owned());
+            }
+        }
+        parties.insert(id, Party::Service { name, group });
+    }
+    parties
+}
+
+fn cluster_of(node: &Node) -> Option<&str> {
+    node.scalar_at("cluster").filter(|cluster| !cluster.is_empty() && *cluster != "unknown")
+}
+
+/// Returns whether a node stands for whoever is outside of the mesh.
+fn is_unknown(node: &Node) -> bool {
+    let is =
+        |key: &str| node.scalar_at(key).is_none_or(|text| text.is_empty() || text == "unknown");
+    // A service that nobody knows is called, and does not call.
+    let is_called = node.scalar_at("nodeType") == Some("service");
+    !is_called && is("workload") && is("app") && is("service") && node.get("aggregate").is_none()
+}
+
+/// Returns the requests per second of an edge; 0 for connections, which are no requests.
+fn requests_of(edge: &Node) -> f64 {
+    let rate = |protocol: &str| {
+        edge.at(&format!("traffic.rates.{protocol}")).and_then(Node::number).unwrap_or(0.0)
+    };
+    let rate = rate("http") + rate("grpc");
+    if rate.is_finite() { rate.max(0.0) } else { 0.0 }
+}
+
+/// Returns the service nodes that lead on to workloads, and which share of their calls goes where: they are
+/// the same thing twice.
+fn collapsible<'a>(
+    nodes: &[&'a Node],
+    edges: &[&'a Node],
+) -> BTreeMap<&'a str, Vec<(&'a str, f64)>> {
+    let mut targets: BTreeMap<&str, Vec<(&str, f64)>> = BTreeMap::new();
     for node in nodes {
         if node.scalar_at("nodeType") == Some("service")
             && let Some(id) = node.scalar_at("id")
@@ -96,10 +184,17 @@ fn collapsible<'a>(nodes: &[&'a Node], edges: &[&'a Node]) -> BTreeMap<&'a str, 
         if let (Some(from), Some(to)) = (edge.scalar_at("source"), edge.scalar_at("target"))
             && let Some(list) = targets.get_mut(from)
         {
-            list.push(to);
+            list.push((to, requests_of(edge)));
         }
     }
     targets.retain(|_, list| !list.is_empty());
+    for list in targets.values_mut() {
+        let all: f64 = list.iter().map(|(_, requests)| requests).sum();
+        for (_, share) in list.iter_mut() {
+            // Without rates nothing is known of the split: then no count is either.
+            *share = if all > 0.0 { *share / all } else { 1.0 };
+        }
+    }
     targets
 }
 
@@ -117,7 +212,7 @@ fn name_of(node: &Node, with_cluster: bool) -> String {
         (_, _, _, Some(service)) => format!("svc:{service}"),
         _ => "unknown".to_owned(),
     };
-    match get("cluster") {
+    match cluster_of(node) {
         Some(cluster) if with_cluster => format!("{cluster}/{namespace}/{name}"),
         _ => format!("{namespace}/{name}"),
     }

@@ -27,6 +27,11 @@ pub(in crate::import) fn read(
                 graph.warn(Code::NotUnderstood, message, item.place);
                 continue;
             };
+            for (key, name) in [("src", &caller), ("dst", &callee)] {
+                if let Some(short) = item.scalar_at(key) {
+                    graph.note_short_name(name, short);
+                }
+            }
             let source = format!("{path}: entry {}", index + 1);
             graph.depend(&caller, &callee, Evidence::Observed, source);
         }

@@ -11,17 +11,17 @@ use crate::model::topology::Evidence;
 /// `spec.rules.*.application`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paths {
-    /// Where the descriptions are, when a document holds several; empty = the document is one.
+    /// The path of the descriptions, when a document holds several; empty = the document is one.
     pub items: String,
     /// The name of the service; default `name`.
     pub name: Option<String>,
-    /// What it depends on; default `dependencies`.
+    /// The paths of its dependencies; default `dependencies`.
     pub dependencies: Vec<String>,
-    /// Who depends on it.
+    /// The paths of its callers.
     pub callers: Vec<String>,
-    /// Who owns it.
+    /// The path of its owner.
     pub team: Option<String>,
-    /// What it is.
+    /// The path of its kind.
     pub kind: Option<String>,
     /// Taken away from the start of names, such as `service:`.
     pub strip: Vec<String>,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::otlp_stream;
 use super::spans::{Given, Linker, SpanKind, id, peer, settled_kind, zone};
 use super::traces::{Several, each};
 use crate::diagnostic::Diagnostic;
@@ -30,7 +31,7 @@ struct Request<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ResourceSpans<'a> {
+pub(super) struct ResourceSpans<'a> {
     #[serde(borrow, default)]
     resource: Resource<'a>,
     #[serde(borrow, default, alias = "scope_spans", alias = "instrumentationLibrarySpans")]
@@ -115,6 +116,18 @@ pub(in crate::import) fn read(
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut linker = Linker::new();
+    let (large, files): (Vec<String>, Vec<String>) =
+        input.files.iter().cloned().partition(|path| otlp_stream::is_one_large_value(path));
+    for path in &large {
+        otlp_stream::read(path, input.progress, &mut |spans| add_resource(spans, &mut linker))?;
+    }
+    let path = input.files.first().map_or("", String::as_str);
+    let input = &mut Input {
+        files: &files,
+        options: input.options,
+        sources: &mut *input.sources,
+        progress: input.progress,
+    };
     each(Format::Otlp, input, graph, |bytes, _| {
         let requests: Several<Request<'_>> = serde_json::from_slice(bytes)?;
         let mut open: Vec<&Request<'_>> = requests.list().iter().collect();
@@ -124,7 +137,6 @@ pub(in crate::import) fn read(
         }
         Ok(())
     })?;
-    let path = input.files.first().map_or("", String::as_str);
     if linker.total() == 0 {
         return Err(not_of(
             Format::Otlp,

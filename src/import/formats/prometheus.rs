@@ -1,8 +1,14 @@
 //! Service graph metrics: answers of Prometheus' query API as JSON, or its text format.
+//!
+//! Of Tempo and the OpenTelemetry connector, of Istio, of Linkerd, or of any other metric with two labels.
+//! A mesh counts a call at both ends; only the caller's proxy can report what has no proxy itself. Of one
+//! pair one end counts, the destination's where there is one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnostic::{Code, Diagnostic, Place};
+use super::spans::is_address_only;
+use super::traffic::{Counted, Traffic};
+use crate::diagnostic::{Code, Diagnostic, Place, SourceId};
 use crate::import::graph::Graph;
 use crate::import::{Format, Input, not_of};
 use crate::load::{self, Node};
@@ -24,7 +30,8 @@ impl Metric {
         Self { name: name.to_owned(), caller: caller.to_owned(), callee: callee.to_owned() }
     }
 
-    /// The metric of Tempo and of the OpenTelemetry connector, of Istio, or of Linkerd.
+    /// Returns the metric of Tempo and of the OpenTelemetry connector (`tempo`), of Istio (`istio`), or of
+    /// Linkerd (`linkerd`).
     pub fn preset(name: &str) -> Option<Self> {
         match name {
             "tempo" => Some(Self::new("service_graph_request_total", "client", "server")),
@@ -37,9 +44,73 @@ impl Metric {
             _ => None,
         }
     }
+}
 
-    fn presets() -> Vec<Self> {
-        ["tempo", "istio", "linkerd"].iter().filter_map(|name| Self::preset(name)).collect()
+/// A metric that counts calls, with all labels that may name the two sides, the best first.
+struct Shape {
+    name: String,
+    callers: Vec<String>,
+    callees: Vec<String>,
+    /// It counts connections and no requests, so that no share can be told from it.
+    is_of_connections: bool,
+}
+
+impl Shape {
+    fn new(name: &str, callers: &[&str], callees: &[&str]) -> Self {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let is_of_connections = name.contains("tcp");
+        Self {
+            name: name.to_owned(),
+            callers: owned(callers),
+            callees: owned(callees),
+            is_of_connections,
+        }
+    }
+
+    /// Returns the shapes to look for: the user's, or all that are known.
+    fn all(metric: Option<&Metric>) -> Vec<Self> {
+        let presets = ["tempo", "istio", "linkerd"];
+        let own = metric
+            .filter(|own| !presets.iter().any(|it| Metric::preset(it).as_ref() == Some(*own)));
+        if let Some(own) = own {
+            return vec![Self::new(&own.name, &[&own.caller], &[&own.callee])];
+        }
+        let istio = |name| {
+            Self::new(
+                name,
+                &["source_workload", "source_app"],
+                &[
+                    "destination_workload",
+                    "destination_service_name",
+                    "destination_service",
+                    "destination_app",
+                ],
+            )
+        };
+        let workloads = ["deployment", "statefulset", "daemonset", "job", "replicaset"];
+        let targets: Vec<String> = workloads.iter().map(|it| format!("dst_{it}")).collect();
+        let mut targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+        targets.push("dst_service");
+        let linkerd = |name| Self::new(name, &workloads, &targets);
+        let all = vec![
+            Self::new("service_graph_request_total", &["client"], &["server"]),
+            istio("istio_requests_total"),
+            istio("istio_tcp_connections_opened_total"),
+            linkerd("response_total"),
+            linkerd("tcp_open_total"),
+        ];
+        match metric {
+            Some(metric) => {
+                let prefix = metric.name.split('_').next().unwrap_or_default().to_owned();
+                all.into_iter()
+                    .filter(|shape| {
+                        shape.name == metric.name
+                            || prefix == "istio" && shape.name.starts_with("istio_")
+                    })
+                    .collect()
+            }
+            None => all,
+        }
     }
 }
 
@@ -48,36 +119,73 @@ struct Sample<'a> {
     value: f64,
 }
 
+/// Which end of a call counted it, the one that counts for least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reporter {
+    Source,
+    Waypoint,
+    /// Also where a metric does not say.
+    Destination,
+}
+
+/// A workload with its namespace, where that is known.
+type Workload = (String, String);
+
+/// The calls of one pair as one end counted them.
+#[derive(Default)]
+struct Reported {
+    requests: f64,
+    group: String,
+    source: String,
+    is_message: bool,
+    /// The callee is known by the name of its Service, and by no workload.
+    is_by_service: bool,
+}
+
+/// Everything that the samples say.
+#[derive(Default)]
+struct Found {
+    pairs: BTreeMap<(Workload, Workload), BTreeMap<Reporter, Reported>>,
+    from_outside: BTreeMap<Workload, f64>,
+    kinds: BTreeMap<Workload, &'static str>,
+    /// Services and the brokers that they use, with where that was found.
+    messages: BTreeMap<(Workload, Workload), String>,
+    /// Samples of calls to hosts that the mesh does not know.
+    unknown: u64,
+    addresses: u64,
+    samples: usize,
+}
+
 /// Reads metrics.
 pub(in crate::import) fn read(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    let metrics = match &input.options.metric {
-        Some(metric) => vec![metric.clone()],
-        None => Metric::presets(),
-    };
+    let shapes = Shape::all(input.options.metric.as_ref());
+    let mut found = Found::default();
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
         let text = input.sources.get(source).text.clone();
-        let found = if text.trim_start().starts_with(['{', '[']) {
-            let documents = load::parse_foreign(path, text.into_bytes(), input.sources)?;
-            documents.iter().map(|it| answer(&it.root, path, &metrics, graph)).sum()
+        let before = found.samples;
+        if text.trim_start().starts_with(['{', '[']) {
+            for document in load::parse_foreign(path, text.into_bytes(), input.sources)? {
+                read_answer(&document.root, path, &shapes, &mut found);
+            }
         } else {
-            lines(&text, path, &metrics, source, graph)
-        };
-        if found == 0 {
-            let names: Vec<&str> = metrics.iter().map(|metric| &*metric.name).collect();
+            read_lines(&text, path, &shapes, source, &mut found, graph);
+        }
+        if found.samples == before {
+            let names: Vec<&str> = shapes.iter().map(|shape| &*shape.name).collect();
             let expected = format!("it has no sample of {} with both sides", names.join(", "));
             return Err(not_of(Format::Prometheus, path, &expected));
         }
     }
+    found.add_to(graph);
     Ok(())
 }
 
-fn answer(root: &Node, path: &str, metrics: &[Metric], graph: &mut Graph) -> usize {
+fn read_answer(root: &Node, path: &str, shapes: &[Shape], found: &mut Found) {
     let results = root.at("data.result").or(root.get("result")).unwrap_or(root);
-    let mut found = 0;
     for result in results.items() {
         let labels = result.get("metric").map(Node::entries).unwrap_or_default();
         let labels = labels
@@ -87,19 +195,18 @@ fn answer(root: &Node, path: &str, metrics: &[Metric], graph: &mut Graph) -> usi
         let last = result.get("values").and_then(|values| values.items().last());
         let pair = result.get("value").or(last);
         let value = pair.and_then(|pair| pair.items().get(1)?.number()).unwrap_or(0.0);
-        found += usize::from(sample(&Sample { labels, value }, None, path, metrics, graph));
+        found.add(&Sample { labels, value }, None, path, shapes);
     }
-    found
 }
 
-fn lines(
+fn read_lines(
     text: &str,
     path: &str,
-    metrics: &[Metric],
-    source: crate::diagnostic::SourceId,
+    shapes: &[Shape],
+    source: SourceId,
+    found: &mut Found,
     graph: &mut Graph,
-) -> usize {
-    let mut found = 0;
+) {
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
         let start = offset;
@@ -108,17 +215,16 @@ fn lines(
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        if let Some((name, read)) = parse(line) {
-            found += usize::from(sample(&read, Some(name), path, metrics, graph));
+        if let Some((name, sample)) = parse(line) {
+            found.add(&sample, Some(name), path, shapes);
         } else {
             let place = Place { source, start: start as u32, end: (start + line.len()) as u32 };
             graph.warn(Code::NotUnderstood, "this is no sample of a metric", place);
         }
     }
-    found
 }
 
-/// `name{label="value",…} 1.5 1700000000`.
+/// Parses `name{label="value",…} 1.5 1700000000`.
 fn parse(line: &str) -> Option<(&str, Sample<'_>)> {
     let Some((name, rest)) = line.split_once('{') else {
         let (name, value) = line.split_once(char::is_whitespace)?;
@@ -161,52 +267,191 @@ pub(crate) fn is_sample(line: &str) -> bool {
     parse(line).is_some_and(|(name, _)| is_name(name))
 }
 
-/// Adds a sample, if it is one of calls; whether it was.
-fn sample(
-    sample: &Sample<'_>,
-    name: Option<&str>,
-    path: &str,
-    metrics: &[Metric],
-    graph: &mut Graph,
-) -> bool {
-    let label = |key: &str| sample.labels.get(key).map(String::as_str).filter(|it| !it.is_empty());
-    let name = name.or(label("__name__"));
-    let metric = metrics.iter().find(|metric| {
-        name.is_none_or(|name| name.ends_with(&metric.name))
-            && label(&metric.caller).is_some()
-            && label(&metric.callee).is_some()
-    });
-    let Some(metric) = metric else { return false };
-    let (Some(caller), Some(callee)) = (label(&metric.caller), label(&metric.callee)) else {
-        return false;
-    };
-    // Both ends of a call count it: the destination's count is kept.
-    if label("reporter").is_some_and(|reporter| reporter != "destination") {
-        return true;
-    }
-    let shown = name.unwrap_or(&metric.name);
-    let kind = label("connection_type").unwrap_or_default().to_owned();
-    let dependency = graph.depend(caller, callee, Evidence::Observed, format!("{path}: {shown}"));
-    if let Some(dependency) = dependency {
-        if sample.value.is_finite() && sample.value > 0.0 {
-            dependency.calls += sample.value;
+/// Returns whether a label stands for who or what nobody knows.
+fn is_unknown(text: &str) -> bool {
+    text.is_empty() || text == "unknown"
+}
+
+/// Returns whether a label stands for hosts that a mesh does not know.
+fn is_passthrough(text: &str) -> bool {
+    matches!(text, "PassthroughCluster" | "BlackHoleCluster" | "InboundPassthroughClusterIpv4")
+}
+
+impl Found {
+    /// Takes a sample, if it is one of calls.
+    fn add(&mut self, sample: &Sample<'_>, name: Option<&str>, path: &str, shapes: &[Shape]) {
+        let label =
+            |key: &str| sample.labels.get(key).map(|text| text.trim()).filter(|it| !it.is_empty());
+        let name = name.or(label("__name__"));
+        let has_any = |keys: &[String]| keys.iter().any(|key| label(key).is_some());
+        let shape = shapes.iter().find(|shape| {
+            name.is_none_or(|name| name.ends_with(&shape.name))
+                && has_any(&shape.callers)
+                && has_any(&shape.callees)
+        });
+        let Some(shape) = shape else { return };
+        self.samples += 1;
+        let known = |keys: &[String]| {
+            keys.iter().filter_map(|key| label(key)).find(|text| !is_unknown(text))
+        };
+        let caller = known(&shape.callers).filter(|caller| *caller != "user");
+        let Some(callee) = known(&shape.callees).filter(|callee| !is_passthrough(callee)) else {
+            self.unknown += 1;
+            return;
+        };
+        // `stock.shop.svc.cluster.local` is the Service of `stock`.
+        let callee = if callee.split('.').nth(2) == Some("svc") {
+            callee.split('.').next().unwrap_or(callee)
+        } else {
+            callee
+        };
+        if is_address_only(callee) {
+            self.addresses += 1;
+            return;
         }
-        if kind == "messaging_system" {
-            dependency.saw(true);
+        let space =
+            |keys: &[&str]| keys.iter().find_map(|key| label(key)).unwrap_or_default().to_owned();
+        let target = (
+            callee.to_owned(),
+            space(&[
+                "destination_workload_namespace",
+                "destination_service_namespace",
+                "dst_namespace",
+            ]),
+        );
+        let value = if shape.is_of_connections { 0.0 } else { sample.value };
+        let value = if value.is_finite() { value.max(0.0) } else { 0.0 };
+        self.note_kind(sample, &target, label("connection_type").unwrap_or_default());
+        if label("connection_type") == Some("messaging_system")
+            && let Some(broker) =
+                ["client_messaging_system", "server_messaging_system", "messaging_system"]
+                    .iter()
+                    .find_map(|key| label(key))
+        {
+            self.add_message(caller, target.0.as_str(), broker, name.unwrap_or(&shape.name), path);
+            return;
+        }
+        let Some(caller) = caller.filter(|caller| !is_address_only(caller)) else {
+            *self.from_outside.entry(target).or_default() += value;
+            return;
+        };
+        let from = (caller.to_owned(), space(&["source_workload_namespace", "namespace"]));
+        let reporter = match label("reporter").or(label("direction")) {
+            Some("source" | "outbound") => Reporter::Source,
+            Some("waypoint") => Reporter::Waypoint,
+            _ => Reporter::Destination,
+        };
+        let ends = self.pairs.entry((from, target)).or_default();
+        let reported = ends.entry(reporter).or_insert_with(|| Reported {
+            group: label("destination_service_name").unwrap_or(callee).to_owned(),
+            source: format!("{path}: {}", name.unwrap_or(&shape.name)),
+            is_message: true,
+            is_by_service: label("destination_workload").is_some_and(is_unknown),
+            requests: 0.0,
+        });
+        reported.requests += value;
+        reported.is_message &= label("connection_type") == Some("messaging_system");
+    }
+
+    /// Adds a message through a broker that a label names: both sides depend on it.
+    fn add_message(
+        &mut self,
+        producer: Option<&str>,
+        consumer: &str,
+        broker: &str,
+        metric: &str,
+        path: &str,
+    ) {
+        let plain = |name: &str| (name.to_owned(), String::new());
+        self.kinds.insert(plain(broker), "queue");
+        for end in producer.into_iter().chain([consumer]) {
+            let source = format!("{path}: {metric}");
+            self.messages.insert((plain(end), plain(broker)), source);
         }
     }
-    match kind.as_str() {
-        "database" => graph.service(callee).kind = Some("database".to_owned()),
-        "virtual_node" if caller != "user" => {
-            graph.service(callee).kind.get_or_insert_with(|| "external".to_owned());
+
+    fn note_kind(&mut self, sample: &Sample<'_>, target: &Workload, connection: &str) {
+        let has_no_workload =
+            sample.labels.get("destination_workload").is_some_and(|it| is_unknown(it));
+        let kind = match connection {
+            "database" => Some("database"),
+            "virtual_node" if sample.labels.get("client").is_none_or(|it| it != "user") => {
+                Some("external")
+            }
+            // A name of the internet that no workload serves.
+            _ if has_no_workload && target.0.contains('.') => Some("external"),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            self.kinds.entry(target.clone()).or_insert(kind);
         }
-        _ => {}
     }
-    if caller == "user" {
-        graph.service(callee).is_entry = true;
-        graph.service(caller).kind = Some("load generator".to_owned());
+
+    fn add_to(&self, graph: &mut Graph) {
+        let mut spaces: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let all =
+            self.pairs.keys().flat_map(|(from, to)| [from, to]).chain(self.from_outside.keys());
+        for (name, space) in all {
+            if !space.is_empty() {
+                spaces.entry(name).or_default().insert(space);
+            }
+        }
+        let name_of = |workload: &Workload| {
+            let is_ambiguous = spaces.get(workload.0.as_str()).is_some_and(|them| them.len() > 1);
+            if is_ambiguous && !workload.1.is_empty() {
+                format!("{}/{}", workload.1, workload.0)
+            } else {
+                workload.0.clone()
+            }
+        };
+        let mut traffic = Traffic::default();
+        for ((from, to), ends) in &self.pairs {
+            let Some((_, reported)) = ends.last_key_value() else { continue };
+            // The caller's proxy knew only the Service; the other end knew its workloads.
+            let is_known_better = reported.is_by_service
+                && self.pairs.iter().any(|((caller, callee), others)| {
+                    caller == from
+                        && callee != to
+                        && others.values().any(|it| !it.is_by_service && it.group == reported.group)
+                });
+            if is_known_better {
+                continue;
+            }
+            let counted = Counted {
+                requests: reported.requests,
+                group: reported.group.clone(),
+                is_message: reported.is_message,
+                source: reported.source.clone(),
+            };
+            traffic.count(&name_of(from), &name_of(to), &counted);
+        }
+        for (workload, requests) in &self.from_outside {
+            traffic.enter(&name_of(workload), *requests);
+        }
+        traffic.add_to(graph);
+        for ((end, broker), source) in &self.messages {
+            let (end, broker) = (name_of(end), name_of(broker));
+            let known = graph.depend(&end, &broker, Evidence::Observed, source.clone());
+            if let Some(dependency) = known {
+                dependency.saw(true);
+            }
+        }
+        for (workload, kind) in &self.kinds {
+            graph.service(&name_of(workload)).kind.get_or_insert_with(|| (*kind).to_owned());
+        }
+        graph.address_calls += self.addresses;
+        if self.unknown > 0 {
+            graph.remarks.push(format!(
+                "{} samples count calls to hosts that the mesh does not know: third parties may be missing.",
+                self.unknown
+            ));
+        }
+        if self.pairs.values().flat_map(BTreeMap::values).any(|reported| reported.is_message) {
+            graph.remarks.push(
+                "Messages go through brokers that the metrics do not name; the brokers are missing.".to_owned(),
+            );
+        }
     }
-    true
 }
 
 #[cfg(test)]
@@ -221,5 +466,26 @@ mod tests {
         assert_eq!(sample.labels["d"], "e}");
         assert!(parse("x{a=\"b").is_none());
         assert_eq!(parse("up 1").unwrap().1.value, 1.0);
+    }
+
+    #[test]
+    fn of_both_ends_of_a_call_the_destination_counts() {
+        let mut found = Found::default();
+        for (reporter, value) in [("source", 90.0), ("destination", 80.0), ("destination", 5.0)] {
+            let labels = BTreeMap::from([
+                ("reporter", reporter.to_owned()),
+                ("source_workload", "a".to_owned()),
+                ("destination_workload", "b".to_owned()),
+            ]);
+            found.add(
+                &Sample { labels, value },
+                Some("istio_requests_total"),
+                "f",
+                &Shape::all(None),
+            );
+        }
+        let mut graph = Graph::default();
+        found.add_to(&mut graph);
+        assert_eq!(graph.dependencies.values().next().unwrap().calls, 85.0);
     }
 }

@@ -1,6 +1,6 @@
 //! Apache `SkyWalking`: answers of its query API, with the topology of services or the spans of a trace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::spans::{Given, Linker, Peer, SpanKind, id, is_address_only};
 use crate::diagnostic::{Code, Diagnostic};
@@ -56,6 +56,7 @@ fn topology(path: &str, answer: &Node, graph: &mut Graph) -> usize {
     let kind = |node: &Node| node.scalar_at("type").unwrap_or_default().to_lowercase();
     let mut names: BTreeMap<&str, (&str, Option<&'static str>)> = BTreeMap::new();
     let mut users = Vec::new();
+    let mut addresses = BTreeSet::new();
     for node in list("nodes") {
         let (Some(id), Some(name)) = (node.scalar_at("id"), name_of(node)) else { continue };
         if kind(node) == "user" {
@@ -63,6 +64,10 @@ fn topology(path: &str, answer: &Node, graph: &mut Graph) -> usize {
             continue;
         }
         let is_real = node.scalar_at("isReal") != Some("false");
+        if !is_real && is_address_only(name) {
+            addresses.insert(id);
+            continue;
+        }
         let tells = kinds::of_image(&kind(node)).filter(|it| *it != "gateway" || !is_real);
         let service = graph.service(name);
         service.kind = match tells {
@@ -87,6 +92,7 @@ fn topology(path: &str, answer: &Node, graph: &mut Graph) -> usize {
                     dependency.saw(true);
                 }
             }
+            _ if addresses.contains(from) || addresses.contains(to) => graph.address_calls += 1,
             (None, Some(to)) if users.contains(&from) => graph.service(to.0).is_entry = true,
             _ => {
                 let message =

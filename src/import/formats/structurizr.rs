@@ -10,7 +10,7 @@ use crate::import::{Format, Input, not_of};
 use crate::load::{self, Node};
 use crate::model::topology::Evidence;
 
-/// What an element is.
+/// The level of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::import) enum Level {
     Person,
@@ -23,7 +23,7 @@ pub(in crate::import) enum Level {
 #[derive(Clone, Debug)]
 pub(in crate::import) struct Element {
     pub(in crate::import) id: String,
-    /// What the service is to be called.
+    /// The name that the service is to have.
     pub(in crate::import) name: String,
     pub(in crate::import) title: String,
     pub(in crate::import) level: Level,
@@ -62,7 +62,7 @@ pub(in crate::import) fn read(
             let documents = load::parse_foreign(path, text.into_bytes(), input.sources)?;
             documents.first().map(|document| json(path, &document.root)).unwrap_or_default()
         } else {
-            structurizr_dsl::parse(path, &text, source, graph)
+            structurizr_dsl::parse(path, &text, source, input, graph)?
         };
         if model.elements.is_empty() {
             return Err(not_of(Format::Structurizr, path, "no software system was found in it"));
@@ -72,8 +72,8 @@ pub(in crate::import) fn read(
     Ok(())
 }
 
-/// The model of an exported workspace.
-fn json(path: &str, root: &Node) -> Model {
+/// Returns the model of an exported workspace.
+pub(in crate::import) fn json(path: &str, root: &Node) -> Model {
     let mut model = Model::default();
     let mut numbers = BTreeMap::new();
     let mut pending = Vec::new();
@@ -138,7 +138,7 @@ fn json(path: &str, root: &Node) -> Model {
     model
 }
 
-/// How many instances the environment with the most of them has.
+/// Counts the instances of each element, in the environment with the most of them.
 fn deployments(root: &Node, numbers: &BTreeMap<String, usize>, model: &mut Model) {
     let mut counts: BTreeMap<(String, usize), u32> = BTreeMap::new();
     let nodes = root.at("model.deploymentNodes").map(Node::items).unwrap_or_default();
@@ -175,13 +175,21 @@ fn lift(model: &Model, graph: &mut Graph) {
         .filter(|element| element.level == Level::Container)
         .filter_map(|element| element.parent)
         .collect();
+    let are_components = components_are_services(model);
+    let has_components: BTreeSet<usize> = model
+        .elements
+        .iter()
+        .filter(|element| are_components && element.level == Level::Component)
+        .filter_map(|element| element.parent)
+        .collect();
     let service_of = |number: usize| -> Option<usize> {
         let mut at = number;
         loop {
             let element = &model.elements[at];
             match element.level {
                 Level::Person => return None,
-                Level::Container => return Some(at),
+                Level::Component if are_components => return Some(at),
+                Level::Container => return (!has_components.contains(&at)).then_some(at),
                 Level::System => return (!has_containers.contains(&at)).then_some(at),
                 Level::Component => at = element.parent?,
             }
@@ -198,6 +206,16 @@ fn lift(model: &Model, graph: &mut Graph) {
         }
         service.kind = kind(&element.tags, element.level).map(str::to_owned);
         service.replicas = element.instances.filter(|count| *count > 1);
+    }
+    let lifted = model.relations.iter().flat_map(|relation| [relation.from, relation.to]);
+    let lifted: BTreeSet<usize> =
+        lifted.filter(|number| model.elements[*number].level == Level::Component).collect();
+    if !are_components && !lifted.is_empty() {
+        let message = format!(
+            "components that were lifted to their containers: {}; a container fails as a whole",
+            lifted.len()
+        );
+        graph.warn_of_file(Code::NotUnderstood, message);
     }
     let name = |number: usize| model.elements[number].name.as_str();
     let mut whole = Vec::new();
@@ -234,7 +252,16 @@ fn lift(model: &Model, graph: &mut Graph) {
     journeys(model, &service_of, graph);
 }
 
-/// Whether a relationship of whole systems only repeats one of their parts.
+/// Returns whether the components are the services: where no relationship ends at a container, lifting
+/// them to their containers would leave nothing.
+fn components_are_services(model: &Model) -> bool {
+    let level = |number: usize| model.elements[number].level;
+    let ends =
+        || model.relations.iter().flat_map(|relation| [level(relation.from), level(relation.to)]);
+    ends().any(|level| level == Level::Component) && !ends().any(|level| level == Level::Container)
+}
+
+/// Returns whether a relationship of whole systems only repeats one of their parts.
 fn is_said_below(relation: &Relation, model: &Model) -> bool {
     let within = |number: usize, outer: usize| {
         let mut at = Some(number);

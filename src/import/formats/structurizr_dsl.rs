@@ -1,19 +1,26 @@
 //! The part of Structurizr's language that says what there is and what uses what.
 //!
 //! Read line by line: elements with their identifiers, archetypes, groups, relationships (also with
-//! `this` or without a source), instances of deployments, and dynamic views. Files that it includes and
-//! scripts are not read, and said not to be.
+//! `this` or without a source), instances of deployments, and dynamic views. A line that ends in a backslash
+//! goes on with the next one; files that it includes, and the workspace that it extends, are read in place.
+//! Scripts are not run, and said not to be.
 
 use std::collections::BTreeMap;
 
-use super::structurizr::{Element, Level, Model, Relation};
-use crate::diagnostic::{Code, Place, SourceId};
+use super::structurizr::{Element, Level, Model, Relation, json};
+use crate::diagnostic::{Code, Diagnostic, Place, SourceId};
+use crate::import::Input;
 use crate::import::graph::Graph;
+use crate::import::named_files::NamedFiles;
+use crate::load;
 
-/// How deeply blocks may be nested.
+/// The deepest nesting of blocks.
 const DEPTH_MAX: usize = 200;
 
-/// What a block is.
+/// The deepest nesting of files that include one another.
+const FILES_DEPTH_MAX: usize = 20;
+
+/// The meaning of a block.
 #[derive(Clone, Debug)]
 enum Block {
     /// A block whose lines say nothing of interest.
@@ -27,7 +34,7 @@ enum Block {
     Archetype(String),
     /// An environment, by name.
     Environment,
-    /// So many instances of everything within.
+    /// The number of instances of everything within.
     Node(u32),
     /// Views, of which only the dynamic ones are read.
     Views,
@@ -41,18 +48,25 @@ struct Archetype {
     tags: String,
 }
 
-struct Reader<'g> {
+struct Reader<'r, 'i> {
+    input: &'r mut Input<'i>,
+    files: NamedFiles,
+    /// The file that is being read.
     path: String,
     source: SourceId,
-    graph: &'g mut Graph,
+    graph: &'r mut Graph,
     model: Model,
     blocks: Vec<Block>,
     ids: BTreeMap<String, usize>,
     archetypes: BTreeMap<String, Archetype>,
+    /// Texts that stand for `${NAME}`.
+    constants: BTreeMap<String, String>,
     /// Relationships are resolved when all elements are known.
     pending: Vec<Pending>,
     /// Instances of the present environment, and the most of any before.
     instances: BTreeMap<usize, u32>,
+    /// The files that are open, each within the one before.
+    open_files: Vec<String>,
 }
 
 struct Pending {
@@ -60,6 +74,7 @@ struct Pending {
     to: End,
     is_async: bool,
     journey: Option<usize>,
+    path: String,
     line: usize,
     place: Place,
 }
@@ -70,13 +85,20 @@ enum End {
 }
 
 /// Reads a workspace.
+///
+/// # Errors
+/// The workspace that it extends cannot be read.
 pub(in crate::import) fn parse(
     path: &str,
     text: &str,
     source: SourceId,
+    input: &mut Input<'_>,
     graph: &mut Graph,
-) -> Model {
+) -> Result<Model, Vec<Diagnostic>> {
+    let files = NamedFiles::new(path, input.options);
     let mut reader = Reader {
+        input,
+        files,
         path: path.to_owned(),
         source,
         graph,
@@ -84,26 +106,56 @@ pub(in crate::import) fn parse(
         blocks: Vec::new(),
         ids: BTreeMap::new(),
         archetypes: BTreeMap::new(),
+        constants: BTreeMap::new(),
         pending: Vec::new(),
         instances: BTreeMap::new(),
+        open_files: vec![path.to_owned()],
     };
-    let mut offset = 0;
-    let mut in_comment = false;
+    reader.text(text)?;
+    Ok(reader.finish())
+}
+
+/// A line, with the lines that it goes on with.
+struct Line {
+    words: Vec<String>,
+    /// Counted from 1.
+    number: usize,
+    place: Place,
+}
+
+/// Returns the lines that are no comments.
+fn lines(text: &str, source: SourceId) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let (mut offset, mut in_comment) = (0, false);
+    // What was read of a line that goes on: its text, number and start.
+    let mut begun: Option<(String, usize, usize)> = None;
     for (index, line) in text.split_inclusive('\n').enumerate() {
-        let place =
-            Place { source, start: offset as u32, end: (offset + line.trim_end().len()) as u32 };
+        let (start, end) = (offset, offset + line.trim_end().len());
         offset += line.len();
         let line = line.trim();
-        if in_comment || line.starts_with("/*") {
+        if in_comment || begun.is_none() && line.starts_with("/*") {
             in_comment = !line.contains("*/");
             continue;
         }
         if line.starts_with("//") || line.starts_with('#') {
             continue;
         }
-        reader.line(&words(line), index + 1, place);
+        let (mut text, number, start) = begun.take().unwrap_or((String::new(), index + 1, start));
+        if let Some(line) = line.strip_suffix('\\') {
+            text.push_str(line);
+            text.push(' ');
+            begun = Some((text, number, start));
+            continue;
+        }
+        text.push_str(line);
+        let place = Place { source, start: start as u32, end: end as u32 };
+        lines.push(Line { words: words(&text), number, place });
     }
-    reader.finish()
+    if let Some((text, number, start)) = begun {
+        let place = Place { source, start: start as u32, end: offset as u32 };
+        lines.push(Line { words: words(&text), number, place });
+    }
+    lines
 }
 
 /// The words of a line: quoted texts are one each, marked by a quote in front.
@@ -136,20 +188,125 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-impl Reader<'_> {
-    fn line(&mut self, words: &[String], number: usize, place: Place) {
-        let Some(first) = words.first() else { return };
+impl Reader<'_, '_> {
+    /// Reads the lines of a file.
+    fn text(&mut self, text: &str) -> Result<(), Vec<Diagnostic>> {
+        for line in lines(text, self.source) {
+            let words: Vec<String> =
+                line.words.iter().map(|word| self.with_constants(word)).collect();
+            self.line(&words, line.number, line.place)?;
+        }
+        Ok(())
+    }
+
+    /// Returns a word with the texts that stand for its `${NAME}`.
+    fn with_constants(&self, word: &str) -> String {
+        if !word.contains("${") {
+            return word.to_owned();
+        }
+        let mut word = word.to_owned();
+        for (name, text) in &self.constants {
+            word = word.replace(&format!("${{{name}}}"), text);
+        }
+        word
+    }
+
+    fn line(
+        &mut self,
+        words: &[String],
+        number: usize,
+        place: Place,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let Some(first) = words.first() else { return Ok(()) };
         if first == "}" {
             if matches!(self.blocks.pop(), Some(Block::Environment)) {
                 self.end_environment();
             }
-            return;
+            return Ok(());
         }
         let opens = words.last().is_some_and(|word| word == "{");
         let words = if opens { &words[..words.len() - 1] } else { words };
+        self.follow_files(words, place)?;
         let block = self.statement(words, number, place);
         if opens && self.blocks.len() < DEPTH_MAX {
             self.blocks.push(block);
+        }
+        Ok(())
+    }
+
+    /// Reads what a line includes, or what the workspace extends.
+    fn follow_files(&mut self, words: &[String], place: Place) -> Result<(), Vec<Diagnostic>> {
+        if matches!(self.blocks.last(), Some(Block::Other | Block::Views)) {
+            return Ok(());
+        }
+        let name = match words {
+            [keyword, name, ..] if keyword.eq_ignore_ascii_case("!include") => name,
+            [workspace, extends, name, ..]
+                if workspace.eq_ignore_ascii_case("workspace")
+                    && extends.eq_ignore_ascii_case("extends") =>
+            {
+                name
+            }
+            _ => return Ok(()),
+        };
+        let name = name.trim_start_matches('"');
+        let Some(path) = self.files.find(&self.path, name, place, self.graph) else {
+            return Ok(());
+        };
+        let is_within_itself = self.open_files.contains(&path);
+        if is_within_itself || self.open_files.len() >= FILES_DEPTH_MAX {
+            let message = format!("`{name}` includes itself, and was read only once");
+            self.graph.warn(Code::NotUnderstood, message, place);
+            return Ok(());
+        }
+        // All files of a folder are included in the order of their names.
+        let is_file = load::is_file(&path);
+        for path in load::files_below(&path) {
+            if is_file || path.ends_with(".dsl") {
+                self.file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads another file in place of the line that names it.
+    fn file(&mut self, path: String) -> Result<(), Vec<Diagnostic>> {
+        let source = load::read_text(&path, self.input.sources)?;
+        let text = self.input.sources.get(source).text.clone();
+        if text.trim_start().starts_with('{') {
+            let documents = load::parse_foreign(&path, text.into_bytes(), self.input.sources)?;
+            if let Some(document) = documents.first() {
+                self.extend_with(json(&path, &document.root));
+            }
+            return Ok(());
+        }
+        let outer = (std::mem::replace(&mut self.path, path.clone()), self.source);
+        self.source = source;
+        self.open_files.push(path);
+        let depth = self.blocks.len();
+        let read = self.text(&text);
+        // A file that leaves a block open must not change what stands behind its line.
+        self.blocks.truncate(depth);
+        self.open_files.pop();
+        (self.path, self.source) = outer;
+        read
+    }
+
+    /// Takes over the elements of a workspace that was exported as JSON.
+    fn extend_with(&mut self, base: Model) {
+        let first = self.model.elements.len();
+        for mut element in base.elements {
+            element.parent = element.parent.map(|parent| parent + first);
+            let number = self.model.elements.len();
+            for name in [&element.id, &element.name] {
+                self.ids.entry(name.to_lowercase()).or_insert(number);
+            }
+            self.model.elements.push(element);
+        }
+        for mut relation in base.relations {
+            relation.from += first;
+            relation.to += first;
+            self.model.relations.push(relation);
         }
     }
 
@@ -185,11 +342,36 @@ impl Reader<'_> {
                 self.describe(&texts.join(","), lower == "technology");
                 return Block::Other;
             }
-            "!include" | "!script" | "!plugin" | "!ref" | "!element" | "extends" => {
+            "!include" => return Block::Other,
+            "!const" | "!constant" | "!var" => {
+                if let [name, text, ..] = texts[..] {
+                    self.constants.insert(name.to_owned(), text.to_owned());
+                }
+                return Block::Other;
+            }
+            "!element" | "!ref" | "!extend" => {
+                let name = texts.first().copied().unwrap_or_default();
+                // A canonical name ends in that of the element: `SoftwareSystem://Shop`.
+                let known = self.ids.get(&name.to_lowercase()).copied().or_else(|| {
+                    let last = name.rsplit(['/', '.']).next().unwrap_or(name);
+                    self.model.elements.iter().position(|it| it.title.eq_ignore_ascii_case(last))
+                });
+                let Some(number) = known else {
+                    let message =
+                        format!("`{name}` is gone on with, but nothing has this identifier");
+                    self.graph.warn(Code::Dangling, message, place);
+                    return Block::Plain;
+                };
+                if let Some(id) = id {
+                    self.ids.insert(id.to_lowercase(), number);
+                }
+                return Block::Element(number);
+            }
+            "!script" | "!plugin" => {
                 let message =
-                    format!("`{keyword}` is not followed; export the workspace as JSON instead");
+                    format!("`{keyword}` is not run; export the workspace as JSON instead");
                 self.graph.warn(Code::NotUnderstood, message, place);
-                return if lower == "!element" { Block::Plain } else { Block::Other };
+                return Block::Other;
             }
             "workspace" | "model" | "enterprise" => return Block::Plain,
             "views" => return Block::Views,
@@ -230,7 +412,7 @@ impl Reader<'_> {
         Block::Element(self.element(id, level, &lower, &texts))
     }
 
-    /// What an archetype goes back to.
+    /// Returns the keyword that an archetype goes back to.
     fn base(&self, keyword: &str) -> String {
         let mut at = keyword;
         for _ in 0..DEPTH_MAX {
@@ -336,7 +518,8 @@ impl Reader<'_> {
             _ => None,
         });
         let is_async = rest.iter().skip(1).any(|word| word.contains("Async"));
-        self.pending.push(Pending { from, to, is_async, journey, line, place });
+        let path = self.path.clone();
+        self.pending.push(Pending { from, to, is_async, journey, path, line, place });
     }
 
     fn instance(&mut self, id: &str) {
@@ -371,8 +554,7 @@ impl Reader<'_> {
                         let message = format!(
                             "`{id}` is used in a relationship, but nothing has this identifier"
                         );
-                        let place = Place { source: self.source, ..pending.place };
-                        self.graph.warn(Code::Dangling, message, place);
+                        self.graph.warn(Code::Dangling, message, pending.place);
                     }
                     continue;
                 }
@@ -380,7 +562,7 @@ impl Reader<'_> {
             if let Some(journey) = pending.journey {
                 self.model.journeys[journey].1.push((from, to));
             } else {
-                let source = format!("{}: line {}", self.path, pending.line);
+                let source = format!("{}: line {}", pending.path, pending.line);
                 let is_async = pending.is_async;
                 self.model.relations.push(Relation { from, to, source, is_async });
             }
@@ -393,6 +575,14 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_ends_in_a_backslash_goes_on() {
+        let lines = lines("a = \\\n  b \\\n # no\n \"C\"\nd", SourceId::default());
+        let shown: Vec<(String, usize)> =
+            lines.iter().map(|line| (line.words.join(" "), line.number)).collect();
+        assert_eq!(shown, [("a = b \"C".to_owned(), 1), ("d".to_owned(), 5)]);
+    }
 
     #[test]
     fn quoted_texts_are_one_word() {

@@ -53,7 +53,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for SeveralVisitor<T> {
     }
 }
 
-/// How often progress is told, in lines.
+/// The number of lines after which progress is told.
 const PROGRESS_LINES: u64 = 64;
 
 /// Gives every JSON value of the files to `take`, which says what is wrong with it.

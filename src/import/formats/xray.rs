@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::spans::{Given, Linker, Peer, SpanKind, id};
+use super::spans::{Given, Linker, Peer, SpanKind, id, is_address_only};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::import::graph::{Flow, Graph};
 use crate::import::{Format, Input, not_of};
 use crate::load::{Node, parse_foreign};
 use crate::model::topology::Evidence;
 
-/// How deeply subsegments are followed.
+/// The deepest nesting of subsegments that is followed.
 const DEPTH_MAX: usize = 50;
 
 /// Reads graphs and traces.
@@ -40,7 +40,7 @@ pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
     Ok(())
 }
 
-/// What a node of the service graph is.
+/// A node of the service graph.
 struct Service<'a> {
     name: &'a str,
     kind: NodeKind,
@@ -53,6 +53,8 @@ enum NodeKind {
     /// Stands for whoever calls from outside.
     Client,
     Service,
+    /// Something of which only the address is known.
+    Address,
     Other(&'static str),
 }
 
@@ -82,12 +84,17 @@ fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut Graph) 
         .filter_map(|node| {
             let name =
                 node.scalar_at("Name").or_else(|| node.get("Names")?.items().first()?.scalar())?;
-            let kind = node_kind(node.scalar_at("Type").unwrap_or_default());
+            let kind = match node_kind(node.scalar_at("Type").unwrap_or_default()) {
+                NodeKind::Other("external") if is_address_only(name) => NodeKind::Address,
+                kind => kind,
+            };
             let requests = number(node, "SummaryStatistics.TotalCount");
             Some((node.scalar_at("ReferenceId")?, Service { name, kind, requests }))
         })
         .collect();
-    for service in services.values().filter(|service| service.kind != NodeKind::Client) {
+    let runs =
+        |service: &&Service<'_>| !matches!(service.kind, NodeKind::Client | NodeKind::Address);
+    for service in services.values().filter(runs) {
         let known = graph.service(service.name);
         if let NodeKind::Other(kind) = service.kind {
             known.kind.get_or_insert_with(|| kind.to_owned());
@@ -106,14 +113,16 @@ fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut Graph) 
                 continue;
             };
             let calls = number(edge, "SummaryStatistics.TotalCount").max(0.0);
-            if from.kind == NodeKind::Client {
+            if to.kind == NodeKind::Address {
+                graph.address_calls += 1;
+            } else if from.kind == NodeKind::Client {
                 add_entry(to.name, calls, seconds, graph);
             } else {
                 add_edge(path, from, to, calls, graph);
             }
         }
     }
-    services.values().filter(|service| service.kind != NodeKind::Client).count()
+    services.values().filter(runs).count()
 }
 
 /// Makes a flow of the requests that clients send to a service.

@@ -341,11 +341,28 @@ pub(in crate::import) fn of_name(name: &str) -> Option<&'static str> {
     TELEMETRY.iter().any(|word| last.starts_with(word)).then_some("telemetry")
 }
 
+/// Returns whether a peer that is known by its name alone only records what others do.
+fn is_telemetry_peer(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let first = name.split('.').next().unwrap_or_default();
+    let words: Vec<&str> = first.split(['-', '_']).collect();
+    let fits = |word: &&str| match word.strip_suffix('$') {
+        Some(word) => words.first() == Some(&word),
+        None => first.starts_with(*word),
+    };
+    TELEMETRY_IMAGES.iter().any(fits)
+        || TELEMETRY.iter().any(|word| first.starts_with(word))
+        || is_outside_telemetry(&name)
+}
+
 /// Fills in kinds that names tell, and takes what goes to telemetry for soft: a user's request does
 /// not fail because nobody records it.
 pub(in crate::import) fn soften(graph: &mut Graph) {
     for (name, service) in &mut graph.services {
-        if let Some(kind) = of_name(name)
+        let is_outside = service.kind.as_deref() == Some("external");
+        if is_outside && is_telemetry_peer(name) {
+            service.kind = Some("telemetry".to_owned());
+        } else if let Some(kind) = of_name(name)
             && (service.kind.is_none() || kind == "load generator")
         {
             service.kind = Some(kind.to_owned());

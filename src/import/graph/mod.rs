@@ -3,6 +3,7 @@
 pub(super) mod addresses;
 pub(super) mod flows;
 pub(super) mod gateways;
+mod joins;
 pub(super) mod kinds;
 pub(super) mod merge;
 pub(super) mod names;
@@ -12,7 +13,7 @@ pub(super) mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::names::Names;
+use self::names::{Names, shell_word};
 use crate::diagnostic::{Code, Diagnostic, Findings, Place};
 use crate::model::topology::Evidence;
 
@@ -48,6 +49,8 @@ pub struct Graph {
     pub left_out: BTreeMap<LeftOut, BTreeSet<String>>,
     /// How many addresses in variables say nothing, since most services have the same.
     pub common_variables: u64,
+    /// Short names of services, by their names in the topology.
+    short_names: BTreeMap<String, String>,
     names: Names,
     warnings: Findings,
 }
@@ -149,6 +152,7 @@ impl Graph {
             address_calls: 0,
             left_out: BTreeMap::new(),
             common_variables: 0,
+            short_names: BTreeMap::new(),
             names: Names::new(aliases),
             warnings: Findings::new(WARNINGS_PER_CODE),
         }
@@ -314,10 +318,10 @@ impl Graph {
                 let base = base.trim_end_matches(MARKS);
                 format!(
                     "`{}` and `{}` may be replicas of one service, and losing one no outage; if so, use \
-                     `--alias {}={base}` for each, and say how many `replicas` are needed",
+                     `--alias {}` for each, and say how many `replicas` are needed",
                     names[0],
                     names[names.len() - 1],
-                    names[0],
+                    shell_word(&format!("{}={base}", names[0])),
                 )
             })
             .collect();
@@ -350,7 +354,8 @@ impl Graph {
                 let (first, second) = (names[0], names[1]);
                 format!(
                     "`{first}` and `{second}` differ only in case or punctuation; if they are one \
-                     service, use `--alias {second}={first}`"
+                     service, use `--alias {}`",
+                    shell_word(&format!("{second}={first}"))
                 )
             })
             .collect();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
 
+use super::names::shell_word;
 use super::{Graph, LeftOut};
 use crate::model::topology::Evidence;
 use crate::sort::{Arrange as _, Gather as _};
@@ -40,7 +41,11 @@ pub fn summary(graph: &Graph, path: &str) -> Vec<String> {
     if path == "-" {
         lines.push("next:         write it to a file with `-o shop.yaml`, then `blastwave validate shop.yaml`".to_owned());
     } else {
-        lines.push(format!("next:         blastwave simulate {path} --break {victim}"));
+        lines.push(format!(
+            "next:         blastwave simulate {} --break {}",
+            shell_word(path),
+            shell_word(&victim)
+        ));
     }
     lines
 }

@@ -1,11 +1,11 @@
-//! What the keys of YAML and JSON documents tell.
+//! Recognition by the keys of YAML and JSON documents.
 
 use super::names::{folder_of, is_compose};
-use super::text::is_placeholder;
+use super::text::{is_of_helm, is_placeholder};
 use super::{Recognition, Unrendered};
 use crate::import::Format;
 use crate::import::formats::edges;
-use crate::load::{Document, Node, Value};
+use crate::load::{Document, Entry, Node, Value};
 
 /// Keys of a service that Compose has, and others with a list of services have not.
 const COMPOSE_KEYS: &[&str] = &[
@@ -65,12 +65,16 @@ fn of_document(root: &Node, name: &str, path: &str) -> Recognition {
         return Recognition::Other("a file of blastwave; `--merge TOPOLOGY` adds to a topology");
     }
     let first = root.items().first().or_else(|| root.get("items")?.items().first());
-    let object = if root.get("kind").is_some() { Some(root) } else { first };
+    let is_list = root.scalar_at("kind").is_none_or(|kind| kind == "List");
+    let object = if is_list { first } else { Some(root) };
     if let Some(object) = object
         && let Some(kind) = object.scalar_at("kind")
         && let Some(version) = object.scalar_at("apiVersion")
     {
         return of_object(object, kind, version, path);
+    }
+    if let Some(format) = of_catalog_or_cloud(root) {
+        return Recognition::Format(format);
     }
     if let Some(other) = of_another_tool(root) {
         return Recognition::Other(other);
@@ -100,6 +104,9 @@ fn of_document(root: &Node, name: &str, path: &str) -> Recognition {
 fn of_object(object: &Node, kind: &str, version: &str, path: &str) -> Recognition {
     let group = version.split('/').next().unwrap_or_default();
     let name = object.scalar_at("metadata.name").unwrap_or_default().to_owned();
+    if is_placeholder(&name) && is_of_helm(&name) {
+        return Recognition::Unrendered(Unrendered::helm_template(path));
+    }
     if is_placeholder(&name) {
         return Recognition::Unrendered(Unrendered::Placeholders { file: path.to_owned() });
     }
@@ -107,6 +114,9 @@ fn of_object(object: &Node, kind: &str, version: &str, path: &str) -> Recognitio
         ("scaffolder.backstage.io", _) => Recognition::Other("a software template of Backstage"),
         ("backstage.io", "Template") => Recognition::Other("a software template of Backstage"),
         ("backstage.io", _) => Recognition::Format(Format::Backstage),
+        ("v3", "service" | "datastore" | "queue" | "system" | "api" | "endpoint" | "frontend") => {
+            Recognition::Format(Format::Datadog)
+        }
         ("nais.io", _) => Recognition::Format(Format::Nais),
         ("kustomize.config.k8s.io", _) => {
             Recognition::Unrendered(Unrendered::Kustomization { folder: folder_of(path) })
@@ -125,10 +135,38 @@ fn of_object(object: &Node, kind: &str, version: &str, path: &str) -> Recognitio
             Recognition::Other("an object of Argo that runs no service")
         }
         ("skaffold", _) => Recognition::Unrendered(Unrendered::Skaffold { file: path.to_owned() }),
-        ("helm.cattle.io", _) => Recognition::Other("a release of a Helm chart"),
+        ("helm.cattle.io", _) => {
+            Recognition::Unrendered(Unrendered::Flux { name, is_release: true })
+        }
         ("tekton.dev", _) => Recognition::Other("a pipeline"),
         _ => Recognition::Format(Format::Kubernetes),
     }
+}
+
+/// Recognises descriptions of services, and templates of the cloud.
+fn of_catalog_or_cloud(root: &Node) -> Option<Format> {
+    let is_of_aws = |entry: &Entry| {
+        let kind = entry.value.scalar_at("Type").unwrap_or_default();
+        kind.starts_with("AWS::") || kind.starts_with("Custom::")
+    };
+    let resources = root.get("Resources").map(Node::entries).unwrap_or_default();
+    if root.get("AWSTemplateFormatVersion").is_some() || resources.iter().any(is_of_aws) {
+        return Some(Format::Cloudformation);
+    }
+    let first = root.items().first().unwrap_or(root);
+    let task = first.get("taskDefinition").unwrap_or(first);
+    if task.get("containerDefinitions").is_some() {
+        return Some(Format::Ecs);
+    }
+    if root.get("dd-service").is_some() && root.get("schema-version").is_some() {
+        return Some(Format::Datadog);
+    }
+    if root.at("info.x-cortex-tag").is_some() {
+        return Some(Format::Cortex);
+    }
+    let service = root.get("service").filter(|_| root.get("version").is_some())?;
+    let is_described = ["name", "alias", "aliases"].iter().any(|key| service.get(key).is_some());
+    is_described.then_some(Format::Opslevel)
 }
 
 /// Recognises files of other tools that have keys similar to those of a format.
@@ -155,6 +193,10 @@ fn of_another_tool(root: &Node) -> Option<&'static str> {
     };
     if has("stages") || has("jobs") || has("pipelines") || has("steps") || any_value(&is_job) {
         return Some("a pipeline");
+    }
+    let release = root.get("releases").and_then(|releases| releases.items().first());
+    if release.is_some_and(|release| release.get("chart").is_some()) {
+        return Some("a list of Helm releases; `helmfile template` renders it");
     }
     if has("scrape_configs") || has("receivers") && has("exporters") {
         return Some("a configuration of telemetry");
@@ -205,7 +247,14 @@ fn of_services(root: &Node, name: &str) -> Option<Recognition> {
         return includes.then_some(Recognition::Format(Format::Compose));
     };
     if !services.entries().is_empty() {
-        let is_service = |node: &Node| COMPOSE_KEYS.iter().any(|key| node.get(key).is_some());
+        // Values of charts have images too, in parts.
+        let is_service = |node: &Node| {
+            let is_set = |key: &&str| match node.get(key) {
+                Some(image) if *key == "image" => image.scalar().is_some(),
+                value => value.is_some(),
+            };
+            COMPOSE_KEYS.iter().any(is_set)
+        };
         let is_one = services.entries().iter().any(|entry| is_service(&entry.value));
         let is_compose = is_one && is_compose_root || is_compose(name);
         return is_compose.then_some(Recognition::Format(Format::Compose));
@@ -216,9 +265,14 @@ fn of_services(root: &Node, name: &str) -> Option<Recognition> {
     if root.get("edges").is_some() {
         return Some(Recognition::Format(Format::Bering));
     }
-    if root.get("arch").is_some() || any(&["package"]) {
+    if root.get("arch").is_some() || any(&["package"]) && any(&["dependencies"]) {
         return Some(Recognition::Format(Format::Spigo));
     }
-    let is_isotope = any(ISOTOPE_KEYS) || root.get("defaults").is_some();
+    let defaults = root.get("defaults");
+    let has_defaults =
+        ["requestSize", "responseSize", "numReplicas", "numRbacPolicies", "errorRate"]
+            .iter()
+            .any(|key| defaults.is_some_and(|defaults| defaults.get(key).is_some()));
+    let is_isotope = any(ISOTOPE_KEYS) || has_defaults;
     (is_isotope && any(&["name"])).then_some(Recognition::Format(Format::Isotope))
 }

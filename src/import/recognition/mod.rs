@@ -1,5 +1,5 @@
-//! What a file is: a format that can be imported, something to be rendered first, or a file of another
-//! tool.
+//! Recognition of files: a format that can be imported, something to be rendered first, or a file of
+//! another tool.
 //!
 //! A format is recognised by what only it has. A file that merely looks similar is left out and named:
 //! invented services beside the real ones are worse than missing ones.
@@ -15,10 +15,10 @@ use super::Format;
 use crate::diagnostic::{Code, Diagnostic, Sources};
 use crate::load::{self, Node};
 
-/// Only so much of a file is looked at, where that is enough.
+/// The number of bytes at the beginning of a file that are looked at, where they are enough.
 const HEAD: usize = 64 * 1024;
 
-/// What a file is.
+/// The nature of a file, as far as it is recognised.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Recognition {
     /// A format that can be imported.
@@ -65,6 +65,16 @@ pub fn recognize_file(path: &str) -> Result<Recognition, Vec<Diagnostic>> {
             None => Recognition::Unknown,
         }),
     }
+}
+
+/// Returns how to render the first of these files that must be rendered.
+pub(super) fn remedy(files: &[String]) -> Option<String> {
+    files.iter().take(100).find_map(|path| match recognize_file(path) {
+        Ok(Recognition::Unrendered(what)) => {
+            Some(format!("`{path}` is {}; {}", what.what(), what.remedy()))
+        }
+        _ => None,
+    })
 }
 
 /// Returns whether an object is called by a placeholder that a template left.
@@ -118,6 +128,13 @@ mod tests {
         is("a.txt", "graph TD\n a --> b\n", Format::Mermaid);
         is("a.txt", "graph G { a -- b }", Format::Dot);
         is("a.txt", "calls_total{client=\"a\",server=\"b\"} 4\n", Format::Prometheus);
+        is("a.json", "{\"family\":\"a\",\"containerDefinitions\":[]}", Format::Ecs);
+        is("a.yaml", "Resources: {Q: {Type: 'AWS::SQS::Queue'}}", Format::Cloudformation);
+        is("a.yaml", "schema-version: v2.2\ndd-service: a", Format::Datadog);
+        is("a.yaml", "apiVersion: v3\nkind: service\nmetadata: {name: a}", Format::Datadog);
+        is("a.yaml", "openapi: 3.0.0\ninfo: {title: A, x-cortex-tag: a}", Format::Cortex);
+        is("a.yml", "version: 1\nservice: {name: A, aliases: [a]}", Format::Opslevel);
+        is("a.txt", "@startuml\n[a] --> [b]\n@enduml", Format::Plantuml);
         is("a.json", "{\"flow\":{\"verdict\":\"FORWARDED\",\"is_reply\":false}}", Format::Hubble);
     }
 

@@ -1,4 +1,4 @@
-//! What the name of a file tells.
+//! Recognition by the name of a file.
 
 use super::{Recognition, Unrendered};
 use crate::import::Format;
@@ -75,6 +75,8 @@ pub(super) fn recognize(name: &str, path: &str) -> Option<Recognition> {
         "dsl" => Recognition::Format(Format::Structurizr),
         "prom" => Recognition::Format(Format::Prometheus),
         "mmd" | "mermaid" => Recognition::Format(Format::Mermaid),
+        "puml" | "plantuml" | "iuml" | "pu" | "wsd" => Recognition::Format(Format::Plantuml),
+        "d2" => Recognition::Format(Format::D2),
         "tf" | "tfvars" | "hcl" => Recognition::Other("Terraform source"),
         "bicep" => Recognition::Other("Bicep source"),
         "nomad" => Recognition::Other("a Nomad job"),

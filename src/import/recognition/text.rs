@@ -1,9 +1,9 @@
-//! What the beginning of a file tells, before it is parsed: traces may be too large to be read twice, and
+//! Recognition by the beginning of a file, before it is parsed: traces may be too large to be read twice, and
 //! templates are no YAML.
 
 use super::{Recognition, Unrendered};
 use crate::import::Format;
-use crate::import::formats::{mermaid, prometheus};
+use crate::import::formats::{mermaid, plantuml, prometheus};
 
 /// Words of which all must stand in the beginning of a JSON file of a format; the first that fits counts.
 const TELLING: &[(&[&str], Format)] = &[
@@ -15,6 +15,7 @@ const TELLING: &[(&[&str], Format)] = &[
     (&["\"serviceCode\"", "\"segmentId\""], Format::Skywalking),
     (&["\"isReal\"", "\"calls\""], Format::Skywalking),
     (&["\"spanID\""], Format::Jaeger),
+    (&["\"operationName\"", "\"process\""], Format::Jaeger),
     (&["\"processes\"", "\"spans\""], Format::Jaeger),
     (&["\"callCount\""], Format::Jaeger),
     (&["\"src_namespace\""], Format::Linkerd),
@@ -26,6 +27,9 @@ const TELLING: &[(&[&str], Format)] = &[
     (&["\"verdict\"", "\"traffic_direction\""], Format::Hubble),
     (&["\"ReferenceId\"", "\"Edges\""], Format::Xray),
     (&["\"Segments\"", "\"Document\""], Format::Xray),
+    (&["\"containerDefinitions\""], Format::Ecs),
+    (&["\"AWSTemplateFormatVersion\""], Format::Cloudformation),
+    (&["\"Resources\"", "\"AWS::"], Format::Cloudformation),
 ];
 
 /// Recognises a file by its first bytes.
@@ -51,7 +55,10 @@ pub(super) fn recognize(text: &str) -> Option<Recognition> {
     if mermaid::is_mermaid(text) {
         return Some(Recognition::Format(Format::Mermaid));
     }
-    let mut words = start.split_whitespace();
+    if plantuml::is_plantuml(text) {
+        return Some(Recognition::Format(Format::Plantuml));
+    }
+    let mut words = without_comments(start).split_whitespace();
     match words.next() {
         Some("digraph" | "graph" | "strict") if start.contains('{') => {
             return Some(Recognition::Format(Format::Dot));
@@ -69,6 +76,21 @@ pub(super) fn recognize(text: &str) -> Option<Recognition> {
         return Some(Recognition::Format(Format::Prometheus));
     }
     None
+}
+
+/// Returns a text behind the comments at its beginning.
+fn without_comments(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    loop {
+        let after = if rest.starts_with("//") || rest.starts_with('#') {
+            rest.split_once('\n').map(|(_, after)| after)
+        } else if rest.starts_with("/*") {
+            rest.split_once("*/").map(|(_, after)| after)
+        } else {
+            return rest;
+        };
+        rest = after.unwrap_or_default().trim_start();
+    }
 }
 
 /// Recognises plans and states of Terraform.
@@ -94,8 +116,7 @@ pub(super) fn template(text: &str, path: &str) -> Option<Recognition> {
         return Some(Recognition::Unrendered(Unrendered::Placeholders { file: path.to_owned() }));
     }
     if holds(&["{{"]) {
-        let is_helm =
-            holds(&[".Values", ".Release", ".Chart", "include ", "define ", "{{-", "-}}"]);
+        let is_helm = is_of_helm(text);
         let is_in_chart = path.contains("/templates/") || path.starts_with("templates/");
         return Some(Recognition::Unrendered(if is_helm || is_in_chart {
             Unrendered::helm_template(path)
@@ -106,7 +127,18 @@ pub(super) fn template(text: &str, path: &str) -> Option<Recognition> {
     None
 }
 
+/// Returns whether a text is written for the templates of Helm.
+pub(super) fn is_of_helm(text: &str) -> bool {
+    [".Values", ".Release", ".Chart", "include ", "define ", "{{-", "-}}"]
+        .iter()
+        .any(|word| text.contains(word))
+}
+
 /// Returns whether a name is a placeholder of a template, and no name.
 pub(super) fn is_placeholder(name: &str) -> bool {
-    ["{{", "${", "<%", "$(", "%%"].iter().any(|open| name.contains(open))
+    let is_marked =
+        |mark: &str| name.len() > 2 * mark.len() && name.starts_with(mark) && name.ends_with(mark);
+    ["{{", "${", "<%", "$("].iter().any(|open| name.contains(open))
+        || ["__", "@@", "%%", "%"].iter().any(|mark| is_marked(mark))
+        || name.starts_with('<') && name.ends_with('>')
 }

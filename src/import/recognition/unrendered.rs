@@ -1,4 +1,4 @@
-//! What must be rendered before it says which services there are, and by which command.
+//! Files that must be rendered before they say which services there are, and the commands that do it.
 
 use super::names::folder_of;
 use crate::import::graph::names::shell_word;
@@ -8,7 +8,7 @@ use crate::import::graph::names::shell_word;
 pub enum Unrendered {
     /// A chart of Helm, by its directory.
     HelmChart {
-        /// Where it lies.
+        /// The directory that it lies in.
         folder: String,
     },
     /// A template of a chart.
@@ -23,19 +23,19 @@ pub enum Unrendered {
     },
     /// A base or an overlay of Kustomize.
     Kustomization {
-        /// Where it lies.
+        /// The directory that it lies in.
         folder: String,
     },
     /// A release or a kustomization that Flux applies.
     Flux {
-        /// What it is called.
+        /// The name of the object.
         name: String,
-        /// Whether it is a release of a chart.
+        /// It is a release of a chart, and no kustomization.
         is_release: bool,
     },
     /// An application that Argo CD applies.
     Argo {
-        /// What it is called.
+        /// The name of the object.
         name: String,
     },
     /// A project of Skaffold.
@@ -50,7 +50,7 @@ pub enum Unrendered {
     },
     /// A program of the AWS Cloud Development Kit.
     Cdk {
-        /// Where it lies.
+        /// The directory that it lies in.
         folder: String,
     },
     /// A template whose names are placeholders.
@@ -83,7 +83,7 @@ impl Unrendered {
             Self::HelmTemplate { .. } => "a template of a Helm chart",
             Self::Helmfile { .. } => "a list of Helm releases",
             Self::Kustomization { .. } => "a kustomization",
-            Self::Flux { is_release: true, .. } => "a Helm release of Flux",
+            Self::Flux { is_release: true, .. } => "a Helm release",
             Self::Flux { is_release: false, .. } => "a kustomization of Flux",
             Self::Argo { .. } => "an application of Argo CD",
             Self::Skaffold { .. } => "a project of Skaffold",

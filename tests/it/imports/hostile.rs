@@ -152,12 +152,12 @@ fn one_value_too_large_for_memory_says_how_to_write_it_line_by_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("trace.json");
     let mut file = BufWriter::new(File::create(&path).unwrap());
-    file.write_all(b"{\n  \"resourceSpans\": [\n").unwrap();
+    file.write_all(b"{\n  \"data\": [\n").unwrap();
     file.into_inner().unwrap().set_len(1 << 30).unwrap();
     let (mut graph, mut sources) = (Graph::default(), Sources::default());
     let files = [path.to_str().unwrap().to_owned()];
     let problems = import::read(
-        Format::Otlp,
+        Format::Jaeger,
         &files,
         &Options::default(),
         &mut graph,
@@ -167,6 +167,36 @@ fn one_value_too_large_for_memory_says_how_to_write_it_line_by_line() {
     .unwrap_err();
     assert_eq!(problems[0].code, Code::TooLarge);
     assert!(problems[0].help.as_ref().unwrap().contains("on each line"), "{:?}", problems[0].help);
+}
+
+#[test]
+fn traces_in_one_large_value_are_read_resource_by_resource() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.json");
+    let mut file = BufWriter::new(File::create(&path).unwrap());
+    let resource = |service: &str, span: &str, parent: &str| {
+        format!(
+            "{{\"resource\":{{\"attributes\":[{{\"key\":\"service.name\",\"value\":{{\"stringValue\":\"{service}\"}}}}]}},\
+             \"scopeSpans\":[{{\"spans\":[{{\"traceId\":\"1\",\"spanId\":\"{span}\",\"parentSpanId\":\"{parent}\",\
+             \"name\":\"x\",\"kind\":2}}]}}]}}"
+        )
+    };
+    file.write_all(
+        format!("{{\"result\":\n{{\"resourceSpans\":[{}", resource("a", "1", "")).as_bytes(),
+    )
+    .unwrap();
+    // Spaces stand for the traces that there is no time to write.
+    for _ in 0..70 {
+        file.write_all(&vec![b' '; 1 << 20]).unwrap();
+    }
+    file.write_all(format!(",{}]}}}}\n", resource("b", "2", "1")).as_bytes()).unwrap();
+    drop(file);
+    let (mut graph, mut sources) = (Graph::default(), Sources::default());
+    let files = [path.to_str().unwrap().to_owned()];
+    let progress = |_: u64, _: Option<u64>| {};
+    import::read(Format::Otlp, &files, &Options::default(), &mut graph, &mut sources, &progress)
+        .unwrap();
+    assert!(graph.dependencies.contains_key(&("a".to_owned(), "b".to_owned())));
 }
 
 #[test]

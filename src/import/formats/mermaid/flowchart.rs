@@ -7,7 +7,7 @@ use crate::import::formats::drawing::{
     ARROWS_MAX, Arrow, Drawing, Group, Heads, kind_of_words, plain_label,
 };
 
-/// How deeply frames may be nested; deeper ones count to the last.
+/// The deepest nesting of frames; deeper ones count to the last.
 const DEPTH_MAX: usize = 100;
 
 /// Openings of labels with their ends, the longest first, and whether it is drawn as a cylinder.

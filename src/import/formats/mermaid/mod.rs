@@ -12,7 +12,7 @@ use crate::import::graph::Graph;
 use crate::import::{Format, Input, not_of};
 use crate::load;
 
-/// What one drawing is.
+/// The kind of one drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Flowchart,

@@ -1,7 +1,7 @@
-//! What the attributes of a span say of the other side of its call: one table of names for all formats of
-//! traces, old conventions and new ones.
+//! The other side of a call, by the attributes of its span: one table of names for all formats of traces,
+//! old conventions and new ones.
 //!
-//! Whatever stores traces keeps the attributes that the programs gave them: Jaeger and Zipkin hold those of
+//! Stores of traces keep the attributes that the programs gave them: Jaeger and Zipkin hold those of
 //! OpenTelemetry by now, and OpenTelemetry those of older libraries.
 
 use std::net::IpAddr;
@@ -11,6 +11,7 @@ use super::SpanKind;
 /// Attributes that name the other side of a call, the best first.
 const PEERS: &[&str] = &[
     "peer.service",
+    "aws.remote.service",
     "server.address",
     "net.peer.name",
     "peer.hostname",
@@ -20,6 +21,7 @@ const PEERS: &[&str] = &[
     "http.url",
     "peer.address",
     "http.host",
+    "upstream_cluster",
     "net.sock.peer.name",
     "network.peer.address",
     "net.peer.ip",
@@ -35,8 +37,15 @@ const DATABASES: &[&str] =
 /// Attributes that say which sort of database is asked.
 const DATABASE_SYSTEMS: &[&str] = &["db.system.name", "db.system", "db.type"];
 
+/// Attributes that only calls of databases have.
+const STATEMENTS: &[&str] = &["db.statement", "db.query.text", "sql.query"];
+
 /// Attributes that say which sort of broker carries a message.
 const MESSAGE_SYSTEMS: &[&str] = &["messaging.system", "message_bus.system"];
+
+/// Attributes that name the topic or queue of a message.
+const DESTINATIONS: &[&str] =
+    &["messaging.destination.name", "messaging.destination", "message_bus.destination"];
 
 /// Attributes that say what is done with a message.
 const MESSAGE_OPERATIONS: &[&str] =
@@ -61,9 +70,9 @@ const CACHES: &[&str] = &["redis", "memcached", "valkey", "keydb", "dragonfly", 
 /// The other side of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(in crate::import) struct Peer<'a> {
-    /// What it is called; empty = not known by name.
+    /// Its name; empty = not known by name.
     pub(in crate::import) name: &'a str,
-    /// What it is, when it has no spans of its own.
+    /// Its kind, when it has no spans of its own.
     pub(in crate::import) kind: Option<&'static str>,
     /// The sort of broker, for messages.
     pub(in crate::import) broker: &'a str,
@@ -87,7 +96,7 @@ pub(in crate::import) fn settled_kind<'a>(
         };
     }
     match kind {
-        SpanKind::Local if any(DATABASE_SYSTEMS).is_some() => SpanKind::Client,
+        SpanKind::Local if any(DATABASE_SYSTEMS).or(any(STATEMENTS)).is_some() => SpanKind::Client,
         kind => kind,
     }
 }
@@ -108,7 +117,8 @@ pub(in crate::import) fn peer<'a>(
         (!is_address_only(host)).then_some(host)
     });
     if matches!(kind, SpanKind::Producer | SpanKind::Consumer) {
-        let broker = any(MESSAGE_SYSTEMS).unwrap_or_default();
+        // Without the sort of broker the topic stands for it.
+        let broker = any(MESSAGE_SYSTEMS).or(any(DESTINATIONS)).unwrap_or_default();
         let kind = Some("queue").filter(|_| named.is_some() || !broker.is_empty());
         return Peer { name: named.unwrap_or_default(), kind, broker, is_address: false };
     }
@@ -117,7 +127,7 @@ pub(in crate::import) fn peer<'a>(
     let kind = match &system {
         Some(system) if CACHES.iter().any(|it| system.contains(it)) => "cache",
         Some(_) => "database",
-        None if database.is_some() => "database",
+        None if database.or(any(STATEMENTS)).is_some() => "database",
         None if any(MESSAGE_SYSTEMS).is_some() => "queue",
         None => "external",
     };
@@ -133,7 +143,9 @@ pub(in crate::import) fn zone<'a>(get: &dyn Fn(&str) -> Option<&'a str>) -> &'a 
 /// Returns the host of an address: without scheme, user, port and path.
 fn host_of(text: &str) -> Option<&str> {
     let text = text.trim();
-    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest.trim_start_matches('/'));
+    // Envoy names a cluster `outbound|80||stock.shop.svc.cluster.local`.
+    let rest = rest.rsplit('|').next().unwrap_or_default();
     let rest = rest.split(['/', '?', ' ']).next().unwrap_or_default();
     let rest = rest.rsplit('@').next().unwrap_or_default();
     // Of several addresses the first stands for all.

@@ -12,7 +12,7 @@ struct Trace<'a> {
     spans: &'a [Span],
     /// The span above each.
     parents: Vec<Option<usize>>,
-    /// Whether the span above was concluded, since the real one was never stored.
+    /// The span above was concluded, since the real one was never stored.
     is_concluded: Vec<bool>,
     /// The span with which the request of each entered its service.
     entries: Vec<usize>,
@@ -179,7 +179,7 @@ impl<'a> Trace<'a> {
         }
         let mut parents: Vec<Option<usize>> =
             (0..spans.len()).map(|index| parent(index, spans, &by_id)).collect();
-        let is_concluded = conclude_parents(spans, &mut parents);
+        let is_concluded = conclude_parents(spans, &by_id, &mut parents);
         let mut has_remote_child = vec![false; spans.len()];
         for (index, span) in spans.iter().enumerate() {
             if let Some(parent) = parents[index]
@@ -198,12 +198,17 @@ impl<'a> Trace<'a> {
 ///
 /// A proxy that sends no spans made such a parent, or it was lost. That the request of the root led to
 /// them is certain, since they are of one trace; who was between is not.
-fn conclude_parents(spans: &[Span], parents: &mut [Option<usize>]) -> Vec<bool> {
+fn conclude_parents(
+    spans: &[Span],
+    by_id: &BTreeMap<u64, Vec<usize>>,
+    parents: &mut [Option<usize>],
+) -> Vec<bool> {
     let mut is_concluded = vec![false; spans.len()];
     let mut roots = spans.iter().enumerate().filter(|(_, span)| span.parent == 0);
     let (Some((root, _)), None) = (roots.next(), roots.next()) else { return is_concluded };
     for (index, span) in spans.iter().enumerate() {
-        if index != root && span.parent != 0 && parents[index].is_none() && !span.is_shared {
+        let is_lost = span.parent != 0 && !by_id.contains_key(&span.parent);
+        if index != root && is_lost && parents[index].is_none() && !span.is_shared {
             parents[index] = Some(root);
             is_concluded[index] = true;
         }

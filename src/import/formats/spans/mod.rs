@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::ids::general;
 
-/// So many spans are kept until their traces are linked.
+/// The number of spans that are kept until their traces are linked.
 const SPANS_KEPT: usize = 1_000_000;
 
 /// More names than this are taken for made up: operations beyond are all called the same.
@@ -30,7 +30,7 @@ const ZONES_MAX: usize = 50;
 /// The number of a text that means nothing.
 const NONE: u32 = 0;
 
-/// What part a span has in a call.
+/// The part that a span has in a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::import) enum SpanKind {
     /// Not said, or within a service.
@@ -90,7 +90,7 @@ struct Span {
     resends: u8,
 }
 
-/// How one service called another.
+/// The manner in which one service called another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CallKind {
     /// The caller waits.
@@ -103,7 +103,7 @@ enum CallKind {
     Concluded,
 }
 
-/// What was seen of one caller and callee.
+/// The calls that were seen of one caller and callee.
 #[derive(Clone, Copy, Debug, Default)]
 struct Calls {
     sync: u64,

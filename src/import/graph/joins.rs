@@ -1,0 +1,144 @@
+//! One service under two names: `component:default/store` of a catalog, or `shop/store` of a mesh, is the
+//! `store` of the files that run it.
+
+use std::collections::BTreeMap;
+
+use super::{Dependency, Graph, Service, strength};
+
+impl Graph {
+    /// Notes that a source calls the service `original` just `plain` in short.
+    pub(in crate::import) fn note_short_name(&mut self, original: &str, plain: &str) {
+        let name = self.name(original);
+        if name != plain {
+            self.short_names.insert(name, plain.to_owned());
+        }
+    }
+
+    /// Joins services that have a long name with the services of other sources that have their short one.
+    ///
+    /// Short names that two services have are left alone: nothing says which of them is meant.
+    pub(in crate::import) fn join_short_names(&mut self) {
+        let names = std::mem::take(&mut self.short_names);
+        let mut uses: BTreeMap<String, usize> = BTreeMap::new();
+        for plain in names.values() {
+            *uses.entry(plain.to_lowercase()).or_default() += 1;
+        }
+        for (name, plain) in names {
+            let same = self
+                .services
+                .keys()
+                .find(|other| **other != name && other.to_lowercase() == plain.to_lowercase());
+            if let (Some(same), 1) = (same.cloned(), uses[&plain.to_lowercase()]) {
+                self.rename(&name, &same);
+            }
+        }
+    }
+
+    /// Makes one service of two: everything that is known of the first becomes known of the second.
+    fn rename(&mut self, from: &str, to: &str) {
+        let Some(service) = self.services.remove(from) else { return };
+        self.services.entry(to.to_owned()).or_default().absorb(service);
+        let touched: Vec<(String, String)> = self
+            .dependencies
+            .keys()
+            .filter(|(caller, callee)| caller == from || callee == from)
+            .cloned()
+            .collect();
+        let renamed = |name: String| if name == from { to.to_owned() } else { name };
+        for pair in touched {
+            let Some(dependency) = self.dependencies.remove(&pair) else { continue };
+            let pair = (renamed(pair.0), renamed(pair.1));
+            if pair.0 == pair.1 {
+                self.self_calls += 1;
+                continue;
+            }
+            match self.dependencies.get_mut(&pair) {
+                Some(known) => known.absorb(dependency),
+                None => {
+                    self.dependencies.insert(pair, dependency);
+                }
+            }
+        }
+        for flow in self.flows.values_mut() {
+            for step in flow.steps.iter_mut().filter(|step| *step == from) {
+                to.clone_into(step);
+            }
+        }
+    }
+}
+
+impl Service {
+    /// Takes over what only another description of the same service says.
+    fn absorb(&mut self, other: Self) {
+        // A catalog knows owners and titles; what runs knows its kind by its image.
+        self.team = other.team.or(self.team.take());
+        self.kind = self.kind.take().or(other.kind);
+        self.replicas = self.replicas.or(other.replicas);
+        self.needs = self.needs.or(other.needs);
+        self.is_entry |= other.is_entry;
+        for domain in other.domains {
+            if !self.domains.contains(&domain) {
+                self.domains.push(domain);
+            }
+        }
+        self.endpoints.extend(other.endpoints);
+    }
+}
+
+impl Dependency {
+    /// Takes over what another source says of the same dependency.
+    fn absorb(&mut self, other: Self) {
+        if strength(other.evidence) > strength(self.evidence) {
+            self.evidence = other.evidence;
+        }
+        for source in other.sources {
+            if !self.sources.contains(&source) {
+                self.sources.push(source);
+            }
+        }
+        self.is_start &= other.is_start;
+        self.is_soft |= other.is_soft;
+        self.is_async = self.is_async.or(other.is_async);
+        self.timeout = self.timeout.or(other.timeout);
+        self.attempt_timeout = self.attempt_timeout.or(other.attempt_timeout);
+        self.retries = self.retries.or(other.retries);
+        self.circuit_breaker |= other.circuit_breaker;
+        self.call_probability = self.call_probability.or(other.call_probability);
+        self.calls += other.calls;
+        self.any_of = self.any_of.take().or(other.any_of);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::topology::Evidence;
+
+    #[test]
+    fn a_catalog_and_what_runs_speak_of_one_service() {
+        let mut graph = Graph::default();
+        graph.service("component:default/store").team = Some("team-a".to_owned());
+        graph.note_short_name("component:default/store", "store");
+        graph.note_short_name("component:default/stock", "stock");
+        let declared = Evidence::Declared;
+        graph.depend("component:default/store", "component:default/stock", declared, "catalog");
+        graph.depend("store", "stock", Evidence::Inferred, "compose");
+        graph.join_short_names();
+        assert_eq!(graph.services.keys().collect::<Vec<_>>(), ["stock", "store"]);
+        assert_eq!(graph.services["store"].team.as_deref(), Some("team-a"));
+        let (pair, dependency) = graph.dependencies.first_key_value().unwrap();
+        assert_eq!(pair, &("store".to_owned(), "stock".to_owned()));
+        assert_eq!(dependency.evidence, Evidence::Declared);
+        assert_eq!(dependency.sources, ["compose", "catalog"]);
+    }
+
+    #[test]
+    fn a_name_that_two_entities_have_is_left_alone() {
+        let mut graph = Graph::default();
+        graph.note_short_name("component:a/store", "store");
+        graph.note_short_name("component:b/store", "store");
+        graph.service("store");
+        graph.join_short_names();
+        assert_eq!(graph.services.len(), 3);
+    }
+}
