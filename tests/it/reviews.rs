@@ -56,7 +56,7 @@ fn a_review_has_every_section_and_names_every_miss() {
         "Timeline",
         "Cascade",
         "Seen and simulated",
-        "What held",
+        "What contained it",
         "What would have helped",
         "What this rests on",
     ] {

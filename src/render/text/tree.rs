@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn every_box_stands_once_below_what_brought_most_to_it() {
-        let style = Style { width: 70, ..Style::default() };
+        let style = Style { width: 74, ..Style::default() };
         assert_eq!(
             shown(&shop(), style),
             // A line that is gone on with would lose its blanks.
