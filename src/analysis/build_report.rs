@@ -375,7 +375,7 @@ fn target_report(topology: &Topology, target: &crate::model::change::Target) -> 
 }
 
 fn dependencies(topology: &Topology, summary: &Summary) -> Vec<DependencyReport> {
-    let written = topology.written().zip(&summary.dependencies);
+    let written = topology.declared_dependencies().zip(&summary.dependencies);
     written
         .filter(|((_, it), _)| it.phase == Phase::Serve)
         .filter_map(|((caller, it), containment)| {

@@ -211,7 +211,7 @@ fn event(of: &PairedEvent, identical: bool) -> Difference {
 /// The places of calls by their names; further ones of the same name are numbered.
 fn calls(topology: &Topology) -> BTreeMap<(String, String, u32), usize> {
     let mut places = BTreeMap::new();
-    for (index, (caller, it)) in topology.written().enumerate() {
+    for (index, (caller, it)) in topology.declared_dependencies().enumerate() {
         let (caller, on) = (topology.caller_name(caller), topology.dependency_name(it));
         let number =
             (0..=u32::MAX).find(|n| !places.contains_key(&(caller.clone(), on.clone(), *n)));

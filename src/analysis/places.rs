@@ -79,7 +79,7 @@ impl Places<'_> {
             let service = self.topology.services.iter().find(|it| it.name == caller)?;
             return Some(self.report(service.place, caller));
         }
-        let mut written = self.topology.written();
+        let mut written = self.topology.declared_dependencies();
         let (_, it) = written.find(|(by, it)| {
             self.topology.dependency_name(it) == dependency
                 && self.topology.caller_name(*by) == caller

@@ -81,7 +81,8 @@ pub fn rank(
     if !is_random {
         tolls.iter_mut().for_each(|toll| toll.repeat(trials));
     }
-    let names = Names { topology, plan: &plan, written: topology.written().collect() };
+    let names =
+        Names { topology, plan: &plan, written: topology.declared_dependencies().collect() };
     let scale = Scale { topology, is_random };
     let mut reports: Vec<(OriginReport, &Impact)> = (origins.iter().zip(&tolls))
         .map(|(origin, toll)| (scale.report(&names, *origin, toll), toll))
@@ -154,7 +155,7 @@ fn all(topology: &Topology, plan: &Plan, by: OriginKind) -> Vec<Origin> {
             })
             .collect(),
         OriginKind::Domain => (0..topology.domains.len() as u32).map(Origin::Domain).collect(),
-        OriginKind::Dependency => (topology.written().zip(0..))
+        OriginKind::Dependency => (topology.declared_dependencies().zip(0..))
             .filter(|((_, it), number)| {
                 it.phase == Phase::Serve && plan.dependencies[*number as usize].call != NONE
             })

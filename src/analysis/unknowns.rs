@@ -87,8 +87,10 @@ impl Candidate {
     fn names(self, topology: &Topology) -> (String, String, UnknownKind) {
         match self {
             Self::Guard(index, what) => {
-                let (caller, written) =
-                    topology.written().nth(index).expect("candidates are dependencies as written");
+                let (caller, written) = topology
+                    .declared_dependencies()
+                    .nth(index)
+                    .expect("candidates are dependencies as written");
                 let dependency = topology.dependency_name(written);
                 (topology.caller_name(caller), dependency, what.code())
             }
@@ -158,7 +160,7 @@ impl What {
 /// worst they serve no more than their normal load.
 fn capacities(topology: &Topology, change: &Change, summary: &Summary) -> Vec<usize> {
     let mut more = vec![false; topology.services.len()];
-    for ((caller, it), seen) in topology.written().zip(&summary.dependencies) {
+    for ((caller, it), seen) in topology.declared_dependencies().zip(&summary.dependencies) {
         let surges = change.targets.iter().any(|target| {
             let Caller::Node(caller) = caller else { return false };
             let hits = matches!(target.on, TargetRef::Node(on) if on.service == caller.service);
@@ -181,7 +183,9 @@ fn capacities(topology: &Topology, change: &Change, summary: &Summary) -> Vec<us
 /// Dependencies through which failure passed and that do not state a protection, most often first.
 fn candidates(topology: &Topology, summary: &Summary) -> Vec<(usize, What)> {
     let mut found: Vec<(f64, usize, What)> = Vec::new();
-    for (index, ((caller, it), seen)) in topology.written().zip(&summary.dependencies).enumerate() {
+    for (index, ((caller, it), seen)) in
+        topology.declared_dependencies().zip(&summary.dependencies).enumerate()
+    {
         let passed = seen.as_ref().map_or(0.0, |seen| seen.passed);
         if passed == 0.0 || it.phase == Phase::Start {
             continue;

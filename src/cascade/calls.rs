@@ -44,7 +44,9 @@ pub(super) fn call_outcomes(
         .map(|call| ((call.caller.as_str(), call.dependency.as_str()), call))
         .into_map();
     let mut outcomes: BTreeMap<(usize, usize), CallOutcome> = BTreeMap::new();
-    for (caller, written) in topology.written().filter(|(_, call)| call.phase == Phase::Serve) {
+    for (caller, written) in
+        topology.declared_dependencies().filter(|(_, call)| call.phase == Phase::Serve)
+    {
         let Caller::Node(node) = caller else { continue };
         let (by, on) = (topology.caller_name(caller), topology.dependency_name(written));
         let Some(found) = reported.get(&(by.as_str(), on.as_str())) else { continue };

@@ -103,7 +103,8 @@ impl Written {
 
     /// What each node refers to while it serves.
     fn arcs(&self, topology: &Topology) -> Vec<Vec<u32>> {
-        let written: Vec<&model::Dependency> = topology.written().map(|(_, it)| it).collect();
+        let written: Vec<&model::Dependency> =
+            topology.declared_dependencies().map(|(_, it)| it).collect();
         let arcs_of = |calls: &Vec<u32>| {
             let serving = calls
                 .iter()
@@ -125,7 +126,7 @@ impl Written {
 fn dependencies(topology: &Topology) -> Vec<Dependency> {
     let mut repeats: BTreeMap<String, u32> = BTreeMap::new();
     topology
-        .written()
+        .declared_dependencies()
         .map(|(caller, it)| {
             let prefix = if matches!(caller, Caller::Flow(_)) { "flow:" } else { "" };
             let name = format!(
@@ -190,7 +191,7 @@ fn add_nodes(
     components: &[Component],
     place: &[u32],
 ) {
-    let all: Vec<&model::Dependency> = topology.written().map(|(_, it)| it).collect();
+    let all: Vec<&model::Dependency> = topology.declared_dependencies().map(|(_, it)| it).collect();
     for (group, component) in components.iter().enumerate() {
         let first = plan.nodes.len() as u32;
         for node in &component.nodes {

@@ -165,7 +165,7 @@ fn place(field: &Field<'_>, places: Option<&[String]>) -> Option<String> {
 
 /// Where protections may be in a topology.
 fn places(topology: &Topology) -> Vec<String> {
-    let calls = topology.written().map(|(caller, it)| {
+    let calls = topology.declared_dependencies().map(|(caller, it)| {
         format!("{} > {}", topology.caller_name(caller), topology.dependency_name(it))
     });
     let services = topology.services.iter().map(|service| service.name.clone());

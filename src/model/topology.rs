@@ -265,7 +265,7 @@ pub struct Dependency {
     pub never_soft: bool,
     /// Where we know it from.
     pub source: Option<String>,
-    /// Where it is written.
+    /// Where it is declared.
     pub place: Place,
 }
 
@@ -365,7 +365,7 @@ pub struct Fallback {
     pub works: Share,
 }
 
-/// Who wrote a dependency.
+/// The caller that declares a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Caller {
     /// A service as such, for all its endpoints, or one endpoint.
@@ -450,9 +450,9 @@ impl Topology {
         }
     }
 
-    /// Every dependency as written, with who wrote it: service by service, each with its own first
+    /// Returns every declared dependency with its caller: service by service, each with its own first
     /// and then its endpoints', then flow by flow. The order is that of all counts per dependency.
-    pub fn written(&self) -> impl Iterator<Item = (Caller, &Dependency)> + '_ {
+    pub fn declared_dependencies(&self) -> impl Iterator<Item = (Caller, &Dependency)> + '_ {
         let of_services = self.services.iter().enumerate().flat_map(|(index, service)| {
             let id = ServiceId(index as u32);
             let own = NodeRef { service: id, endpoint: None };

@@ -150,7 +150,7 @@ impl Found<'_> {
     fn assert_dependencies_agree(&self, outcome: &Outcome, expected: &oracle::Trial) {
         let degraded = self.topology.thresholds.degraded.get();
         let mut seen: BTreeMap<(String, String), u32> = BTreeMap::new();
-        for (number, (caller, it)) in self.topology.written().enumerate() {
+        for (number, (caller, it)) in self.topology.declared_dependencies().enumerate() {
             let key = (drawn_caller(self.topology, caller), self.topology.dependency_name(it));
             let times = seen.entry(key.clone()).or_default();
             *times += 1;

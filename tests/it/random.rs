@@ -877,7 +877,7 @@ pub(crate) fn describe(topology: &Topology, change: &Change) -> String {
             service.overload
         ));
     }
-    for (caller, it) in topology.written() {
+    for (caller, it) in topology.declared_dependencies() {
         lines.push(format!(
             "{} > {}: {:?} {:?} {:?} retries {:?} {:?} breaker {:?} validates {:?} {:?} {:?} {:?} needs {} calls {} q {} p {} {:?}",
             topology.caller_name(caller),

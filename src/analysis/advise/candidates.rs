@@ -16,7 +16,7 @@ const SERVICES: usize = 8;
 
 /// The dependencies of services through which failure passed, most often first.
 pub(super) fn passed(topology: &Topology, tally: &Tally) -> Vec<usize> {
-    let written = topology.written().zip(&tally.dependencies).enumerate();
+    let written = topology.declared_dependencies().zip(&tally.dependencies).enumerate();
     let mut found: Vec<(u64, usize)> = written
         .filter(|(_, ((caller, it), seen))| {
             let is_step = matches!(caller, Caller::Flow(_));
@@ -47,7 +47,7 @@ pub(super) fn all(
 }
 
 fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
-    let (caller, it) = topology.written().nth(at).expect("a dependency as written");
+    let (caller, it) = topology.declared_dependencies().nth(at).expect("a dependency as written");
     let (caller, on) = (topology.caller_name(caller), topology.dependency_name(it));
     let can_hang = !it.timeout.is_set() && it.circuit_breaker != Some(true) && !it.is_async();
     let can_lie = it.validates != Some(true);

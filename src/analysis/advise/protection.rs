@@ -296,8 +296,11 @@ pub(super) fn stage_yaml(stage: &Stage) -> String {
 
 /// Who wrote a dependency, and the how manieth of its own it is.
 pub(super) fn written_at(topology: &Topology, at: usize) -> (Caller, usize) {
-    let (caller, _) = topology.written().nth(at).expect("a dependency as written");
-    (caller, topology.written().take(at).filter(|(other, _)| *other == caller).count())
+    let (caller, _) = topology.declared_dependencies().nth(at).expect("a dependency as written");
+    (
+        caller,
+        topology.declared_dependencies().take(at).filter(|(other, _)| *other == caller).count(),
+    )
 }
 
 /// Where a dependency is written, as a path of keys and an index.

@@ -32,7 +32,7 @@ impl<'a> Names<'a> {
         for (flow, it) in topology.flows.iter().zip(&plan.flows) {
             nodes[it.node as usize].clone_from(&flow.name);
         }
-        let written = topology.written();
+        let written = topology.declared_dependencies();
         let dependencies = written
             .map(|(caller, it)| (topology.caller_name(caller), topology.dependency_name(it)))
             .collect();

@@ -100,7 +100,7 @@ enum Part {
 fn affordable(world: &World, trials: u64, least: usize) -> usize {
     let endpoints = world.topology.services.iter().map(|it| it.endpoints.len()).sum::<usize>();
     let nodes = world.topology.services.len() + endpoints + world.topology.flows.len();
-    let size = (nodes + world.topology.written().count()) as u64;
+    let size = (nodes + world.topology.declared_dependencies().count()) as u64;
     usize::try_from(WORK / (size * trials).max(1)).unwrap_or(usize::MAX).max(least)
 }
 
@@ -168,7 +168,7 @@ fn parts(world: &World, summary: &Summary) -> Vec<Part> {
             parts.push((often, Part::Replicas(number)));
         }
     }
-    for (number, (_, it)) in world.topology.written().enumerate() {
+    for (number, (_, it)) in world.topology.declared_dependencies().enumerate() {
         let Some(seen) = &summary.dependencies[number] else { continue };
         if it.phase != Phase::Serve {
             continue;
@@ -222,7 +222,8 @@ impl Part {
             availability.map_or(0.0, |share| share.complement().get())
         };
         let written = |number: usize| {
-            let (caller, it) = topology.written().nth(number).expect("found among those written");
+            let (caller, it) =
+                topology.declared_dependencies().nth(number).expect("found among those written");
             let name = format!("{}>{}", topology.caller_name(caller), topology.dependency_name(it));
             (name, it)
         };
@@ -281,7 +282,7 @@ pub(super) fn containment(
     let base = world.losses(settings, trials);
     let metric = if summary.total.is_some() { Metric::OrdersLost } else { Metric::FailingShare };
     let mut found: Vec<(f64, usize, report::Protection)> = Vec::new();
-    for (number, (_, it)) in world.topology.written().enumerate() {
+    for (number, (_, it)) in world.topology.declared_dependencies().enumerate() {
         let Some(seen) = &summary.dependencies[number] else { continue };
         for protection in Protection::ALL.into_iter().filter(|them| them.is_stated(it)) {
             found.push((seen.held[protection.guard()], number, protection.code()));
@@ -294,8 +295,11 @@ pub(super) fn containment(
         .into_iter()
         .enumerate()
         .map(|(place, (held, number, protection))| {
-            let (caller, it) =
-                world.topology.written().nth(number).expect("found among those written");
+            let (caller, it) = world
+                .topology
+                .declared_dependencies()
+                .nth(number)
+                .expect("found among those written");
             let seen = summary.dependencies[number].as_ref().expect("found where failure came");
             let protection = Protection::ALL
                 .into_iter()

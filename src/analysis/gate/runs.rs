@@ -69,7 +69,7 @@ impl<'a> Context<'a> {
             failure_probability: if settings.is_certain { 1.0 } else { stated },
             unknowns: &[],
             single_points: &[],
-            dependencies: topology.written().collect(),
+            dependencies: topology.declared_dependencies().collect(),
             intervals: std::rc::Rc::default(),
         }
     }

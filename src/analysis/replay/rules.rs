@@ -45,7 +45,7 @@ impl Rule {
     /// One step from what is reached; says whether anything came in.
     fn spread(self, topology: &Topology, reached: &mut [bool]) -> bool {
         let mut moved = false;
-        for (caller, dependency) in topology.written() {
+        for (caller, dependency) in topology.declared_dependencies() {
             let Caller::Node(caller) = caller else { continue };
             let caller = caller.service.0 as usize;
             for on in &dependency.on {

@@ -328,7 +328,7 @@ fn describe(topology: &Topology) -> String {
         "topology `{}` of {}, {}, {}",
         topology.name,
         counted(topology.services.len(), "service"),
-        match topology.written().count() {
+        match topology.declared_dependencies().count() {
             1 => "1 dependency".to_owned(),
             count => format!("{count} dependencies"),
         },

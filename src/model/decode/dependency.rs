@@ -9,7 +9,7 @@ use crate::model::topology::{
 };
 use crate::model::units::Share;
 
-/// A dependency, or a step of a flow.
+/// The shape of a dependency, or of a step of a flow.
 pub(crate) const DEPENDENCY: Shape = Shape {
     what: "a dependency",
     keys: &[
@@ -37,7 +37,7 @@ pub(crate) const DEPENDENCY: Shape = Shape {
     schema: "/$defs/dependency_settings",
 };
 
-/// What all dependencies of services have in common.
+/// The shape of `defaults.dependency`.
 pub(crate) const DEFAULTS: Shape = Shape {
     what: "a default for dependencies",
     keys: &[
@@ -60,18 +60,18 @@ pub(crate) const DEFAULTS: Shape = Shape {
     schema: "/$defs/dependency_defaults",
 };
 
-/// Answers that are kept.
+/// The shape of a cache.
 pub(crate) const CACHE: Shape = Shape {
     what: "a cache",
     keys: &["ttl", "hit_ratio", "service"],
     schema: "/$defs/cache_settings",
 };
 
-/// A queue in between.
+/// The shape of a buffer.
 pub(crate) const BUFFER: Shape =
     Shape { what: "a buffer", keys: &["holds", "when_full"], schema: "/$defs/buffer_settings" };
 
-/// What is done instead.
+/// The shape of a fallback.
 pub(crate) const FALLBACK: Shape = Shape {
     what: "a fallback",
     keys: &["service", "static", "works"],
@@ -93,19 +93,19 @@ const PUSH_EXCLUDES: [&str; 8] = [
 const RETRIES_MAX: u32 = 100;
 const CALLS_MAX: u32 = 10_000;
 
-/// What a dependency says of itself; `None` = not said.
+/// The settings that a dependency declares; `None` = not declared.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     criticality: Option<Criticality>,
     kind: Option<CallKind>,
     timeout: Option<Timeout>,
     retries: Option<u32>,
-    retry_budget: Said<Share>,
+    retry_budget: Setting<Share>,
     circuit_breaker: Option<bool>,
     validates: Option<bool>,
-    cache: Said<Cache>,
-    buffer: Said<Buffer>,
-    fallback: Said<Fallback>,
+    cache: Setting<Cache>,
+    buffer: Setting<Buffer>,
+    fallback: Setting<Fallback>,
     calls: Option<u32>,
     call_probability: Option<Share>,
     propagation: Option<Share>,
@@ -115,46 +115,47 @@ pub(crate) struct Settings {
     source: Option<String>,
 }
 
-/// What is said of something that a default may give and `none` takes away.
+/// A setting that a default may give and `none` takes away.
 #[derive(Clone, Copy, Debug, Default)]
-enum Said<T> {
+enum Setting<T> {
     #[default]
-    Nothing,
-    None,
-    This(T),
+    Unset,
+    /// Taken away with `none`.
+    Off,
+    Value(T),
 }
 
-impl<T> Said<T> {
+impl<T> Setting<T> {
     fn read<'a>(field: Option<Field<'a>>, read: impl FnOnce(&Field<'a>) -> Option<T>) -> Self {
         match field {
-            None => Self::Nothing,
-            Some(field) if field.is("none") => Self::None,
-            Some(field) => read(&field).map_or(Self::None, Self::This),
+            None => Self::Unset,
+            Some(field) if field.is("none") => Self::Off,
+            Some(field) => read(&field).map_or(Self::Off, Self::Value),
         }
     }
 
-    fn this(self) -> Option<T> {
+    fn value(self) -> Option<T> {
         match self {
-            Self::This(value) => Some(value),
-            Self::Nothing | Self::None => None,
+            Self::Value(value) => Some(value),
+            Self::Unset | Self::Off => None,
         }
     }
 
-    /// This, or the default where nothing is said.
+    /// Returns its value, or the default where it is not set.
     fn or(self, default: Option<T>) -> Option<T> {
         match self {
-            Self::Nothing => default,
-            said => said.this(),
+            Self::Unset => default,
+            own => own.value(),
         }
     }
 }
 
-/// The defaults for the dependencies of services.
+/// Reads the defaults for the dependencies of services.
 pub(crate) fn defaults(field: &Field<'_>, names: &Names<'_>) -> Option<Settings> {
     Some(settings(&field.mapping(&DEFAULTS)?, names))
 }
 
-/// A dependency as written by a caller.
+/// Reads a dependency as a caller declares it.
 pub(crate) fn dependency(
     field: &Field<'_>,
     caller: Caller,
@@ -169,14 +170,14 @@ pub(crate) fn dependency(
     let callees = callees(&mapping, caller, names);
     let own = settings(&mapping, names);
     let Callees { on, needs, any_of, place } = callees?;
-    check_guards(&mapping, &own, &on, caller);
+    check_protections(&mapping, &own, &on, caller);
     if own.kind.or(defaults.kind) == Some(CallKind::Push) {
-        refuse_guards_of_push(&mapping);
+        refuse_protections_of_push(&mapping);
     }
     Some(build(on, needs, any_of, own, defaults, place))
 }
 
-/// What is called.
+/// The services that a dependency calls.
 struct Callees {
     on: Vec<NodeRef>,
     needs: u32,
@@ -214,7 +215,7 @@ fn callees(mapping: &Mapping<'_>, caller: Caller, names: &Names<'_>) -> Option<C
     Some(Callees { on, needs: needs?, any_of: true, place: any_of.place() })
 }
 
-/// How many must be up; reports when that is more than there are.
+/// Reads how many must be up; reports when that is more than there are.
 pub(crate) fn needs_of(field: &Field<'_>, count: usize, of_what: &str) -> Option<u32> {
     let needs = field.whole(1..=10_000)?;
     if needs as usize > count {
@@ -247,16 +248,16 @@ fn resolve_callee(field: &Field<'_>, caller: Caller, names: &Names<'_>) -> Optio
     Some(node)
 }
 
-/// Whether a call goes back to its caller: a service's own dependencies are those of its endpoints
+/// Returns whether a call goes back to its caller: a service's own dependencies are those of its endpoints
 /// too, and an endpoint needs its service anyway. A sibling endpoint is another thing.
 fn is_self(caller: NodeRef, callee: NodeRef) -> bool {
     caller.service == callee.service
         && (caller.endpoint.is_none() || callee.endpoint.is_none() || caller == callee)
 }
 
-/// A guard that needs the very thing it guards against is a mistake.
-fn check_guards(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], caller: Caller) {
-    if let (Some(fallback), Some(field)) = (own.fallback.this(), mapping.get("fallback")) {
+/// Refuses a protection that needs the very thing it protects from.
+fn check_protections(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], caller: Caller) {
+    if let (Some(fallback), Some(field)) = (own.fallback.value(), mapping.get("fallback")) {
         let is_caller = |node| matches!(caller, Caller::Node(caller) if is_self(caller, node));
         if fallback.on.is_some_and(|node| on.contains(&node)) {
             field.report(
@@ -273,7 +274,7 @@ fn check_guards(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], caller: C
         }
     }
     if let (Some(Cache { service: Some(service), .. }), Some(field)) =
-        (own.cache.this(), mapping.get("cache"))
+        (own.cache.value(), mapping.get("cache"))
         && on.iter().any(|node| node.service == service)
     {
         field.report(
@@ -285,7 +286,7 @@ fn check_guards(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], caller: C
 }
 
 /// Refuses what only a call can have: a subscriber waits for nothing and calls nothing.
-fn refuse_guards_of_push(mapping: &Mapping<'_>) {
+fn refuse_protections_of_push(mapping: &Mapping<'_>) {
     for key in PUSH_EXCLUDES {
         let message = format!("`{key}` with `kind: push`");
         mapping.refuse(
@@ -308,12 +309,12 @@ fn build(
     let serves = own.phase != Some(Phase::Start);
     let default_fallback = defaults
         .fallback
-        .this()
+        .value()
         .filter(|fallback| serves && fallback.on.is_none_or(|node| !on.contains(&node)));
-    let default_cache = defaults.cache.this().filter(|cache| {
+    let default_cache = defaults.cache.value().filter(|cache| {
         serves && cache.service.is_none_or(|service| on.iter().all(|node| node.service != service))
     });
-    let default_buffer = defaults.buffer.this().filter(|_| serves);
+    let default_buffer = defaults.buffer.value().filter(|_| serves);
     let kind = own.kind.or(defaults.kind);
     let never_soft = own.never_soft;
     let (own, defaults) = match kind {
@@ -329,7 +330,7 @@ fn build(
         kind,
         timeout: own.timeout.or(defaults.timeout).unwrap_or(Timeout::Unstated),
         retries: own.retries.or(defaults.retries),
-        retry_budget: own.retry_budget.or(defaults.retry_budget.this()),
+        retry_budget: own.retry_budget.or(defaults.retry_budget.value()),
         circuit_breaker: own.circuit_breaker.or(defaults.circuit_breaker),
         validates: own.validates.or(defaults.validates),
         cache: own.cache.or(default_cache),
@@ -353,7 +354,7 @@ fn as_push(own: Settings) -> Settings {
         criticality: own.criticality,
         timeout: Some(Timeout::None),
         validates: own.validates,
-        cache: Said::This(copy),
+        cache: Setting::Value(copy),
         call_probability: own.call_probability,
         propagation: own.propagation,
         phase: own.phase,
@@ -375,12 +376,12 @@ fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
         kind: get("kind").and_then(|field| field.word(KINDS)),
         timeout: get("timeout").and_then(|field| timeout(&field)),
         retries: get("retries").and_then(|field| field.whole(0..=RETRIES_MAX)),
-        retry_budget: Said::read(get("retry_budget"), Field::share),
+        retry_budget: Setting::read(get("retry_budget"), Field::share),
         circuit_breaker: get("circuit_breaker").and_then(|field| field.flag()),
         validates: get("validates").and_then(|field| field.flag()),
-        cache: Said::read(get("cache"), |field| cache(field, names)),
-        buffer: Said::read(get("buffer"), buffer),
-        fallback: Said::read(get("fallback"), |field| fallback(field, names)),
+        cache: Setting::read(get("cache"), |field| cache(field, names)),
+        buffer: Setting::read(get("buffer"), buffer),
+        fallback: Setting::read(get("fallback"), |field| fallback(field, names)),
         calls: get("calls").and_then(|field| field.whole(1..=CALLS_MAX)),
         call_probability: get("call_probability").and_then(|field| field.share()),
         propagation: get("propagation").and_then(|field| field.share()),

@@ -8,6 +8,7 @@ mod change;
 pub(crate) mod delay;
 mod dependency;
 pub(crate) mod kind;
+mod name_index;
 pub(crate) mod names;
 pub(crate) mod read;
 mod renamed;

@@ -1,5 +1,6 @@
 //! Names: what they may look like, and what they refer to.
 
+use super::name_index::NameIndex;
 use super::read::{Field, Problems, ticked, yaml_word};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::Key;
@@ -65,6 +66,7 @@ fn is_invisible(c: char) -> bool {
 pub(crate) struct Names<'a> {
     pub(crate) services: Vec<ServiceName<'a>>,
     pub(crate) domains: Vec<&'a str>,
+    index: NameIndex,
 }
 
 /// A service and its endpoints.
@@ -77,6 +79,12 @@ pub(crate) struct ServiceName<'a> {
 }
 
 impl<'a> Names<'a> {
+    /// Returns names ready to be referred to; both lists are sorted.
+    pub(crate) fn new(services: Vec<ServiceName<'a>>, domains: Vec<&'a str>) -> Self {
+        let index = NameIndex::new(services.iter().map(|service| service.name));
+        Self { services, domains, index }
+    }
+
     /// The names of a checked topology.
     pub(crate) fn of(topology: &'a Topology) -> Self {
         let services = topology.services.iter().map(|service| ServiceName {
@@ -85,12 +93,12 @@ impl<'a> Names<'a> {
             endpoints: service.endpoints.iter().map(|endpoint| &*endpoint.name).collect(),
         });
         let domains = topology.domains.iter().map(|domain| &*domain.name);
-        Self { services: services.collect(), domains: domains.collect() }
+        Self::new(services.collect(), domains.collect())
     }
 
     pub(crate) fn service(&self, name: &str) -> Option<ServiceId> {
-        let index = self.services.binary_search_by(|known| known.name.cmp(name)).ok()?;
-        Some(ServiceId(index as u32))
+        let name_at = |at: usize| self.services[at].name;
+        self.index.find(name, self.services.len(), name_at).map(ServiceId)
     }
 
     pub(crate) fn domain(&self, name: &str) -> Option<DomainId> {

@@ -201,7 +201,7 @@ fn names<'a>(services: &[&'a Entry], domains: &[&'a Entry], problems: &Problems)
         }
     };
     let services = services.iter().map(service_name).collect();
-    Names { services, domains: domain_names }
+    Names::new(services, domain_names)
 }
 
 fn same_name(service: &Key, domain: &Key, problems: &Problems) {
