@@ -143,8 +143,8 @@ pub(crate) fn footer(report: &AdviseReport) -> String {
 fn line(it: &AdviceReport, report: &AdviseReport, wording: &Wording) -> String {
     let show = |value: f64| match report.metric {
         Metric::OrdersLost => format::digits(value, 3),
-        _ if value < 0.0 => format!("-{}", format::percent(-value)),
-        _ => format::percent(value),
+        Metric::FailingShare if value < 0.0 => format!("-{}", format::percent(-value)),
+        Metric::FailingShare => format::percent(value),
     };
     let interval = |of: &Difference| {
         format!("{} ({}{}{})", show(of.value), show(of.low), wording.dash(), show(of.high))

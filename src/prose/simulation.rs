@@ -175,7 +175,7 @@ fn cause(report: &Report, wording: &Wording) -> String {
 fn verb(targets: &[TargetReport], is_one: bool) -> &'static str {
     let mode_of = |target: &TargetReport| {
         let mut modes = target.modes.keys();
-        let first = modes.next().cloned();
+        let first = modes.next().copied();
         if modes.next().is_none() { first } else { None }
     };
     let mode = targets.first().and_then(mode_of);

@@ -201,7 +201,7 @@ fn mean(costs: &[f64]) -> f64 {
 }
 
 fn noise(it: &AdviceReport) -> NoiseReport {
-    NoiseReport { kind: it.kind.clone(), at: it.at.clone(), what: it.what.clone() }
+    NoiseReport { kind: it.kind, at: it.at.clone(), what: it.what.clone() }
 }
 
 fn assumptions(unseen: usize) -> Vec<String> {
