@@ -80,6 +80,25 @@ pub(crate) enum Command {
         after_long_help = with_exit_statuses(super::commands::import::EXAMPLES)
     )]
     Import(super::commands::import::ImportArgs),
+    /// Begin in a repository: topology, a first change, and the job that checks
+    ///
+    /// Looks at what lies in the repository, says what it found, imports it, and writes the files that
+    /// a first check needs, with their schemas for editors.
+    #[command(
+        after_help = super::commands::init::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::init::EXAMPLES)
+    )]
+    Init(super::commands::init::InitArgs),
+    /// Say where a topology and what really runs differ
+    ///
+    /// Imports the sources and compares both ways: what the topology does not have, what the sources
+    /// do not have, and figures that have moved. Ends with status 3 where they differ.
+    #[command(
+        override_usage = "blastwave drift TOPOLOGY --from FORMAT FILE... [OPTIONS]",
+        after_help = super::commands::drift::EXAMPLES,
+        after_long_help = with_exit_statuses(super::commands::drift::EXAMPLES)
+    )]
+    Drift(super::commands::drift::DriftArgs),
     /// Fail every service, one at a time, and rank them by their impact
     ///
     /// Fails each service (or endpoint, failure domain or dependency) on its own, with certainty and at

@@ -48,6 +48,8 @@ fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
         Command::Diagnose(args) => commands::diagnose::run(args, terminal),
         Command::Diagram(args) => commands::diagram::run(args, terminal),
         Command::Import(args) => commands::import::run(args, terminal),
+        Command::Init(args) => commands::init::run(args, terminal),
+        Command::Drift(args) => commands::drift::run(args, terminal),
         Command::Rank(args) => commands::rank::run(args, terminal),
         Command::Replay(args) => commands::replay::run(args, terminal),
         Command::Validate(args) => commands::validate::run(args, terminal),

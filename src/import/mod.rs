@@ -16,9 +16,11 @@ pub use auto::{Recognized, read_groups, recognize};
 pub use format::Format;
 pub use formats::mapping::Paths;
 pub use formats::prometheus::Metric;
+pub use graph::drift::{Difference, DifferenceKind, Moved, drift};
 pub use graph::merge::{Merged, aliases_of, merge};
-pub use graph::summary::summary;
-pub use graph::write::topology;
+pub use graph::names::shell_word;
+pub use graph::summary::{most_called, summary};
+pub use graph::write::{scalar, topology};
 pub use graph::{Dependency, Flow, Graph, Service};
 pub use recognition::{Recognition, Unrendered, recognize_file};
 

@@ -1,5 +1,6 @@
 //! Data for scripts: reports as they are.
 
+use crate::report::drift::DriftReport;
 use crate::report::{
     AdviseReport, CompareReport, DiagnosisReport, DiagnosisScoreReport, ExplainReport, Problem,
     RankReport, ReplayReport, Report, TrialTrace,
@@ -12,6 +13,11 @@ pub fn render(report: &Report) -> String {
 
 /// An explanation, in the same form.
 pub fn render_explanation(report: &ExplainReport) -> String {
+    pretty(report)
+}
+
+/// Renders how a topology and its sources differ, in the same form.
+pub fn render_drift(report: &DriftReport) -> String {
     pretty(report)
 }
 

@@ -5,6 +5,7 @@
 
 pub mod csv;
 pub mod diagnostics;
+pub mod drift;
 mod findings;
 pub mod github;
 pub mod html;

@@ -8,6 +8,7 @@ pub mod cascade;
 mod codes;
 pub mod compare;
 pub mod diagnosis;
+pub mod drift;
 pub mod explain;
 mod files;
 pub mod gate;

@@ -532,7 +532,7 @@ fn an_import_is_written_whole_says_what_it_found_and_can_be_used_at_once() {
     );
     let auto = run(folder.path(), "import auto compose.yaml shop.yaml");
     assert!(said(&auto).contains("compose.yaml: compose"), "{}", said(&auto));
-    assert!(said(&auto).contains("shop.yaml: not recognised"), "{}", said(&auto));
+    assert!(said(&auto).contains("shop.yaml: left out"), "{}", said(&auto));
     // Again, into itself: nothing is new.
     let diff = run(folder.path(), "import compose compose.yaml --merge made.yaml --diff");
     assert_eq!(found(&diff), "nothing would change\n");

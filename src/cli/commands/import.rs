@@ -147,7 +147,7 @@ fn format() -> impl clap::builder::TypedValueParser<Value = Chosen> {
     })
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((other, name)) if !other.is_empty() && !name.is_empty() => {
             Ok((other.to_owned(), name.to_owned()))
@@ -202,7 +202,7 @@ pub(crate) fn run(args: &ImportArgs, terminal: Terminal) -> Result<Exit, Failure
 }
 
 /// Lines, each with its end.
-fn joined(lines: &[String]) -> String {
+pub(super) fn joined(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
@@ -253,7 +253,7 @@ fn import(
 }
 
 /// What is written must be what the tool reads.
-fn check(text: &str) -> Result<(), Vec<Diagnostic>> {
+pub(super) fn check(text: &str) -> Result<(), Vec<Diagnostic>> {
     let mut sources = Sources::default();
     let read = load::parse("the result", text.as_bytes().to_vec(), &mut sources);
     read.and_then(|document: Document| Topology::from_document(&document)).map_err(|problems| {

@@ -1,6 +1,7 @@
 //! The graph of evidence that all importers fill: what depends on what, and how that is known.
 
 pub(super) mod addresses;
+pub(super) mod drift;
 pub(super) mod flows;
 pub(super) mod gateways;
 mod joins;

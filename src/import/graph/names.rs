@@ -92,7 +92,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// Returns a text as one word of a shell: in single quotes where it holds anything but plain characters.
-pub(in crate::import) fn shell_word(text: &str) -> String {
+pub fn shell_word(text: &str) -> String {
     let is_plain = |c: char| {
         c.is_ascii_alphanumeric()
             || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '=' | '+' | ',')

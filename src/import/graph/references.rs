@@ -154,6 +154,13 @@ impl Graph {
         }
     }
 
+    /// Whether a service is known to start after another.
+    fn starts_after(&self, caller: &str, target: &Target) -> bool {
+        let Target::Service(callee) = target else { return false };
+        let pair = (caller.to_owned(), callee.clone());
+        self.dependencies.get(&pair).is_some_and(|dependency| dependency.is_start)
+    }
+
     fn leave_out(&mut self, reason: LeftOut, reference: &Reference<'_>) {
         let names = self.left_out.entry(reason).or_default();
         names.insert(format!("{} of {}", reference.name.replace('`', ""), reference.caller));
@@ -221,8 +228,11 @@ pub(in crate::import) fn connect(
                 _ => false,
             };
             let is_common = is_of_most || holds_its_own && holders.len() >= HOLDERS_MIN;
-            let is_assumed = is_common || variable.is_example;
-            graph.common_variables += u64::from(is_common && target != Target::Unknown);
+            // Start order beside it is of this service alone, and confirms that it uses what all know.
+            let is_confirmed = is_common && graph.starts_after(&variable.caller, &target);
+            let is_assumed = (is_common && !is_confirmed) || variable.is_example;
+            let is_counted = is_common && !is_confirmed && target != Target::Unknown;
+            graph.common_variables += u64::from(is_counted);
             let reference = Reference {
                 caller: &variable.caller,
                 address,
@@ -234,7 +244,8 @@ pub(in crate::import) fn connect(
                 is_literal: variable.is_literal
                     && (variable.value.contains("://")
                         || !variable.value.contains(['@', '?', '=', ';'])),
-                is_soft: is_of_telemetry(key),
+                // What everybody is told breaks nobody for sure.
+                is_soft: is_of_telemetry(key) || (is_common && !is_confirmed),
             };
             graph.refer(&reference, target);
         }

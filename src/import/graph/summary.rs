@@ -21,7 +21,7 @@ pub fn summary(graph: &Graph, path: &str) -> Vec<String> {
     let guessed = graph.dependencies.values().filter(|it| it.is_soft && !it.is_start).count();
     if guessed > 0 {
         lines.push(format!(
-            "soft:         {guessed} dependencies, most of them on telemetry; review them"
+            "soft:         {guessed} dependencies, on telemetry or only assumed; review them"
         ));
     }
     if graph.self_calls > 0 {
@@ -37,7 +37,7 @@ pub fn summary(graph: &Graph, path: &str) -> Vec<String> {
     if graph.serving().next().is_none() {
         lines.push(format!("warning:      {NO_RUN_TIME_DEPENDENCY}"));
     }
-    let victim = busiest(graph).unwrap_or_else(|| "SERVICE".to_owned());
+    let victim = most_called(graph).unwrap_or_else(|| "SERVICE".to_owned());
     if path == "-" {
         lines.push("next:         write it to a file with `-o shop.yaml`, then `blastwave validate shop.yaml`".to_owned());
     } else {
@@ -168,8 +168,8 @@ fn unknown(graph: &Graph) -> String {
     format!("unknown:      {alone}timeouts of {no_timeout} dependencies, fallbacks of all")
 }
 
-/// The service that most others call.
-fn busiest(graph: &Graph) -> Option<String> {
+/// Returns the service that most others call.
+pub fn most_called(graph: &Graph) -> Option<String> {
     let mut callers: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, callee) in graph.serving() {
         *callers.entry(callee).or_default() += 1;

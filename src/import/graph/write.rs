@@ -287,8 +287,8 @@ fn digits(value: f64, count: i32) -> String {
     }
 }
 
-/// A text as a YAML scalar: plain only where no reader could take it for anything else.
-pub(in crate::import) fn scalar(text: &str) -> String {
+/// Returns a text as a YAML scalar: plain only where no reader could take it for anything else.
+pub fn scalar(text: &str) -> String {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic());
     let other_meaning = matches!(

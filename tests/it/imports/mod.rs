@@ -1,6 +1,7 @@
 //! Files of other programs: each trap of their formats in a small file of our own, with the whole topology
 //! that it must become; and that no file can make the importers panic.
 
+mod commands;
 mod deployments;
 mod hostile;
 mod traps;

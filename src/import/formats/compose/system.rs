@@ -100,11 +100,12 @@ pub(super) fn add(services: &Services, reader: &mut Reader<'_, '_>) {
             }
         }
         for (words, source) in service.arguments.values() {
-            for address in in_arguments(words.iter().map(String::as_str)) {
+            for (address, purpose) in in_arguments(words.iter().map(String::as_str)) {
                 let target = names.lookup(name, &address.host);
                 // A command may name hosts that it only talks of.
                 if target != Target::Unknown {
-                    reader.graph.refer(&Reference::inferred(name, &address, source), target);
+                    let reference = Reference::inferred(name, &address, source);
+                    reader.graph.refer(&Reference { purpose, ..reference }, target);
                 }
             }
         }

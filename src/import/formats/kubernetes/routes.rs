@@ -139,6 +139,25 @@ fn split(object: &Object<'_>, subsets: &Subsets, cluster: &mut Cluster<'_>) {
                 .collect();
             set_split(cluster, host, object.namespace(), &divided(cluster, &parts));
         }
+        // Of Linkerd, Consul and Traefik.
+        "ServiceProfile" | "ServiceSplitter" | "TraefikService" => {
+            let paths = ["spec.dstOverrides", "spec.splits", "spec.weighted.services"];
+            let parts: Vec<(&str, Option<&str>, f64)> = (paths.into_iter())
+                .flat_map(|path| object.items(path))
+                .filter_map(|item| {
+                    let name = ["authority", "service", "name"]
+                        .iter()
+                        .find_map(|key| item.scalar_at(key))?;
+                    let text = item.scalar_at("weight").unwrap_or("1");
+                    let weight = text.trim_end_matches('m').parse().unwrap_or(1.0);
+                    Some((name.split(['.', ':']).next()?, object.namespace(), weight))
+                })
+                .collect();
+            // A profile is called by the whole host of its Service.
+            let name = object.name().unwrap_or_default();
+            let name = name.split('.').next().unwrap_or(name);
+            set_split(cluster, name, object.namespace(), &divided(cluster, &parts));
+        }
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" => {
             let Some(rule) = object.items("spec.rules").iter().find(|rule| is_general(rule)) else {
                 return;

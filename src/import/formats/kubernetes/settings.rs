@@ -207,12 +207,12 @@ impl<'a> Reader<'a, '_> {
                 .flat_map(|text| text.split(|c: char| c.is_whitespace() || ";'\"".contains(c)));
             found.extend(bare.map(|word| {
                 let host = word.split(':').next().unwrap_or_default().to_owned();
-                Address { host, is_certain: false }
+                (Address { host, is_certain: false }, Purpose::Start)
             }));
         }
         let source = self.at(if is_start { "initContainers" } else { "args" });
-        for address in &found {
-            self.refer(address, &source, is_start, graph);
+        for (address, purpose) in &found {
+            self.refer(address, &source, is_start || *purpose == Purpose::Start, graph);
         }
     }
 

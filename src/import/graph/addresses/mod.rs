@@ -81,13 +81,20 @@ fn in_json(key: &str, json: &serde_json::Value, depth: usize, found: &mut Vec<Ad
     }
 }
 
-/// Returns the addresses in the words of a command.
+/// Returns the addresses in the words of a command, each with what it is for: what is only waited for
+/// is needed to start.
 pub(in crate::import) fn in_arguments<'a>(
     arguments: impl IntoIterator<Item = &'a str>,
-) -> Vec<Address> {
+) -> Vec<(Address, Purpose)> {
     let mut found = Vec::new();
     let mut after_flag = false;
+    let mut use_of_host = Purpose::Unstated;
     for word in arguments.into_iter().flat_map(str::split_whitespace) {
+        if waits(word) {
+            use_of_host = Purpose::Start;
+        } else if matches!(word, "--" | "&&" | "done" | "done;" | "exec") {
+            use_of_host = Purpose::Unstated;
+        }
         let (flag, value) = match word.split_once('=') {
             Some((flag, value)) if flag.starts_with('-') => (Some(flag), value),
             _ if word.starts_with('-') => (Some(word), ""),
@@ -102,14 +109,22 @@ pub(in crate::import) fn in_arguments<'a>(
             let bare = if flag.is_some() { is_host_flag } else { after_flag };
             let mut scanner = Scanner::new(bare, purpose == Purpose::NoAddress);
             scanner.text(value.trim_matches(['"', '\'']));
-            found.extend(scanner.found.into_iter().map(|address| Address {
-                is_certain: address.is_certain || bare,
-                host: address.host,
+            found.extend(scanner.found.into_iter().map(|address| {
+                let is_certain = address.is_certain || bare;
+                (Address { is_certain, host: address.host }, use_of_host)
             }));
         }
         after_flag = flag.is_some() && value.is_empty() && is_host_flag;
     }
     found
+}
+
+/// Whether a word of a command begins to wait for another service.
+fn waits(word: &str) -> bool {
+    let name = word.rsplit('/').next().unwrap_or(word);
+    let is_script = ["wait-for", "wait_for", "waitfor", "wait-on", "dockerize"];
+    is_script.iter().any(|start| name.starts_with(start))
+        || matches!(name, "until" | "nc" | "pg_isready" | "ping" | "mysqladmin")
 }
 
 /// Returns the addresses in a file that is read by a program: properties by their keys, all else by

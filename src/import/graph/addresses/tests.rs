@@ -79,12 +79,20 @@ fn credentials_files_and_switches_are_no_addresses() {
 #[test]
 fn arguments_give_hosts_only_behind_their_flags() {
     let of = |text: &str| -> Vec<String> {
-        in_arguments([text]).into_iter().map(|address| address.host).collect()
+        in_arguments([text]).into_iter().map(|(address, _)| address.host).collect()
     };
     assert_eq!(of("-d 60 -r 200 -c 2 -h edge-router"), ["edge-router"]);
     assert_eq!(of("run worker --rpc-host=taskbroker:50051"), ["taskbroker"]);
     assert_eq!(of("--quote=http://quote:80"), ["quote"]);
     assert_eq!(of("celery -A registrar"), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_command_waits_for_is_needed_to_start() {
+    let found = in_arguments(["./wait-for-it.sh db:5432 -- run --cart-url=http://cart:80"]);
+    let found: Vec<(&str, Purpose)> =
+        found.iter().map(|(address, purpose)| (address.host.as_str(), *purpose)).collect();
+    assert_eq!(found, [("db", Purpose::Start), ("cart", Purpose::Unstated)]);
 }
 
 #[test]

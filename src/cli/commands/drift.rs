@@ -1,0 +1,175 @@
+//! `blastwave drift`: where a topology and what really runs differ.
+
+use clap::{Args, ValueEnum};
+
+use super::import::{joined, pair};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::terminal::Terminal;
+use crate::cli::{Failure, diagnostics_style, values};
+use blastwave::diagnostic::{Code, Diagnostic, Sources};
+use blastwave::import::{self, Difference, DifferenceKind, Format, Graph, Options};
+use blastwave::load;
+use blastwave::model::{Seconds, Topology};
+use blastwave::render::{self, diagnostics};
+use blastwave::report::drift::{DriftCode, DriftEntry, DriftReport};
+use blastwave::suggest;
+
+/// Which topology, and what it is held against.
+#[derive(Debug, Args)]
+pub(crate) struct DriftArgs {
+    /// The topology
+    #[arg(value_name = "TOPOLOGY")]
+    topology: String,
+
+    /// What it is compared with: a format of `blastwave import`, or `auto`, and files; can be repeated
+    #[arg(long, num_args = 2.., value_names = ["FORMAT", "FILE"], required = true)]
+    from: Vec<String>,
+
+    /// Take one name for another: `nginx-web-server=nginx`; can be repeated
+    #[arg(long = "alias", value_name = "OTHER=NAME", value_parser = pair, help_heading = "Reading")]
+    aliases: Vec<(String, String)>,
+
+    /// Over how long the traces were recorded, for rates: `1h`
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Reading")]
+    window: Option<Seconds>,
+
+    /// Read files that others name outside of the repository, too
+    #[arg(long, help_heading = "Reading")]
+    allow_outside: bool,
+
+    /// How to write the differences
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    format: DriftFormat,
+
+    /// Write to a file, wholly or not at all; `-` is standard output
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    output: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DriftFormat {
+    Text,
+    Json,
+    Markdown,
+}
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  Does the topology still say what the Compose file says?
+    blastwave drift topology.yaml --from compose compose.yaml
+  Against what runs, and against an hour of traces, as a comment for a pull request:
+    blastwave drift topology.yaml --from kubernetes all.yaml --from otlp traces.jsonl --window 1h \\
+      --format markdown";
+
+/// Compares, and ends with status 3 where they differ.
+pub(crate) fn run(args: &DriftArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let mut sources = Sources::default();
+    let output = Output::open(args.output.as_deref(), std::slice::from_ref(&args.topology))?;
+    let (report, warnings) = match compare(args, terminal, &mut sources) {
+        Ok(compared) => compared,
+        Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
+    };
+    if !warnings.is_empty() {
+        let style = diagnostics_style(terminal.colors_messages());
+        terminal.note(&diagnostics::render(&warnings, &sources, style));
+    }
+    let text = match args.format {
+        DriftFormat::Text => render::drift::text(&report),
+        DriftFormat::Json => render::json::render_drift(&report),
+        DriftFormat::Markdown => render::drift::markdown(&report),
+    };
+    output.write(&text, terminal)?;
+    Ok(if report.differences.is_empty() { Exit::Done } else { Exit::Caution })
+}
+
+fn compare(
+    args: &DriftArgs,
+    terminal: Terminal,
+    sources: &mut Sources,
+) -> Result<(DriftReport, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let document = load::read(&args.topology, sources)?;
+    let topology = Topology::from_document(&document)?;
+    let mut aliases = import::aliases_of(&document);
+    aliases.extend(args.aliases.iter().cloned());
+    let mut graph = Graph::new(&aliases);
+    let options = Options {
+        window: args.window.map(Seconds::get).filter(|window| *window > 0.0),
+        allow_outside: args.allow_outside,
+        ..Options::default()
+    };
+    for (format, files) in groups(&args.from)? {
+        let progress = |_, _| {};
+        if let Some(format) = format {
+            import::read(format, &files, &options, &mut graph, sources, &progress)?;
+        } else {
+            let recognized = import::recognize(&files)?;
+            terminal.note(&joined(&recognized.notes));
+            import::read_groups(&recognized.groups, &options, &mut graph, sources, &progress)?;
+        }
+    }
+    import::settle(&mut graph);
+    let warnings = graph.take_warnings();
+    let known = |name: &str| graph.services.contains_key(name);
+    let in_both = topology.services.iter().filter(|service| known(&service.name)).count();
+    let differences = import::drift(&topology, &graph);
+    let only_in_sources = differences
+        .iter()
+        .filter(|difference| difference.kind == DifferenceKind::DependencyNotInTopology)
+        .count();
+    let report = DriftReport {
+        schema_version: 1,
+        topology: topology.name.clone(),
+        sources: graph.origins.clone(),
+        services: in_both,
+        dependencies: graph.dependencies.len() - only_in_sources,
+        differences: differences.into_iter().map(entry).collect(),
+    };
+    Ok((report, warnings))
+}
+
+/// The files of one `--from`, with their format; `None` is `auto`.
+type Group = (Option<Format>, Vec<String>);
+
+/// Returns the files of each `--from`.
+fn groups(from: &[String]) -> Result<Vec<Group>, Vec<Diagnostic>> {
+    let mut groups: Vec<Group> = Vec::new();
+    for word in from {
+        let format = Format::ALL.iter().copied().find(|format| format.name() == word);
+        match groups.last_mut() {
+            _ if word == "auto" || format.is_some() => groups.push((format, Vec::new())),
+            Some((_, files)) => files.push(word.clone()),
+            None => {
+                let names = Format::ALL.iter().map(|format| format.name()).chain(["auto"]);
+                let message = format!("`{word}` is no format of `blastwave import`");
+                let problem = Diagnostic::file_error(Code::UnknownWord, message);
+                let nearest = suggest::nearest(word, names);
+                return Err(vec![match nearest {
+                    Some(nearest) => problem.help(format!("did you mean `{nearest}`?")),
+                    None => problem.help("write `--from FORMAT FILE`, or `--from auto FILE`"),
+                }]);
+            }
+        }
+    }
+    Ok(groups)
+}
+
+fn entry(difference: Difference) -> DriftEntry {
+    let moved = difference.moved;
+    DriftEntry {
+        code: match difference.kind {
+            DifferenceKind::ServiceNotInTopology => DriftCode::ServiceNotInTopology,
+            DifferenceKind::ServiceNotInSources => DriftCode::ServiceNotInSources,
+            DifferenceKind::DependencyNotInTopology => DriftCode::DependencyNotInTopology,
+            DifferenceKind::DependencyNotInSources => DriftCode::DependencyNotInSources,
+            DifferenceKind::Moved => DriftCode::Moved,
+        },
+        name: difference.name,
+        dependency: difference.dependency,
+        evidence: difference.evidence.map(str::to_owned),
+        source: difference.source,
+        key: moved.as_ref().map(|moved| moved.key.to_owned()),
+        in_topology: moved.as_ref().map(|moved| moved.topology.clone()),
+        in_sources: moved.map(|moved| moved.sources),
+    }
+}

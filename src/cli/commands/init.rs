@@ -1,0 +1,208 @@
+//! `blastwave init`: the first files of a repository, made from what lies in it.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Args;
+
+use super::import::{check, joined};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::cli::terminal::Terminal;
+use crate::cli::{Failure, diagnostics_style};
+use blastwave::diagnostic::{Code, Diagnostic, Sources};
+use blastwave::import::{self, Graph, Options};
+use blastwave::model::schema;
+use blastwave::render::diagnostics;
+
+/// Where to look, and where to write.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The repository
+    #[arg(value_name = "DIRECTORY", default_value = ".")]
+    directory: String,
+
+    /// Take the place of files that are there already
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  In the repository that you stand in:
+    blastwave init
+  In another, in the place of files that are there:
+    blastwave init ../shop --force";
+
+/// A file to write: its path below the repository, its text, and what it is for.
+struct Draft {
+    path: &'static str,
+    text: String,
+    purpose: &'static str,
+}
+
+/// What a continuous integration of GitHub runs.
+const GITHUB: &str = "\
+# Comments on what a pull request may break: https://docs.github.com/actions
+name: Blast radius
+on: pull_request
+permissions:
+  contents: read
+jobs:
+  check:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+        with:
+          fetch-depth: 0
+      - run: command -v blastwave || cargo install --locked blastwave
+      - run: blastwave validate topology.yaml changes/first-change.yaml
+      # Ends with 1 to stop, and with 3 where a person must look.
+      - run: >-
+          blastwave check topology.yaml
+          --git-range ${{ github.event.pull_request.base.sha }}...${{ github.event.pull_request.head.sha }}
+          --format markdown -o \"$GITHUB_STEP_SUMMARY\"
+";
+
+/// The same of GitLab.
+const GITLAB: &str = "\
+# Include it from .gitlab-ci.yml: `include: { local: .gitlab/blast-radius.yml }`
+blast-radius:
+  image: rust:1.89
+  rules:
+    - if: $CI_PIPELINE_SOURCE == \"merge_request_event\"
+  variables:
+    GIT_DEPTH: \"0\"
+  before_script:
+    - command -v blastwave || cargo install --locked blastwave
+  script:
+    - blastwave check topology.yaml --git-range \"$CI_MERGE_REQUEST_DIFF_BASE_SHA..HEAD\"
+  # Caution: a warning that a person must look at, not a failure.
+  allow_failure:
+    exit_codes: 3
+";
+
+/// Looks at the repository, and writes a topology, a first change, their schemas, and the job that checks.
+pub(crate) fn run(args: &InitArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let mut sources = Sources::default();
+    let folder = Path::new(&args.directory);
+    if !folder.is_dir() {
+        return Err(Failure::usage(format!("`{}` is no directory", args.directory)));
+    }
+    let (graph, warnings) = match imported(&args.directory, terminal, &mut sources) {
+        Ok(imported) => imported,
+        Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
+    };
+    if !warnings.is_empty() {
+        let style = diagnostics_style(terminal.colors_messages());
+        terminal.note(&diagnostics::render(&warnings, &sources, style));
+    }
+    let drafts = drafts(folder, &graph);
+    check(&drafts[0].text).map_err(|diagnostics| Failure::Input { diagnostics, sources })?;
+    let taken: Vec<&str> =
+        drafts.iter().map(|draft| draft.path).filter(|path| folder.join(path).exists()).collect();
+    if !taken.is_empty() && !args.force {
+        let message = format!("{} would be overwritten; nothing was written", taken.join(", "));
+        return Err(Failure::usage(message)
+            .help("`--force` takes their place; `blastwave import ... --merge topology.yaml` adds to a topology"));
+    }
+    let mut lines = Vec::new();
+    for draft in &drafts {
+        let path = folder.join(draft.path);
+        write(&path, &draft.text, terminal)?;
+        lines.push(format!("wrote {}: {}", path.display(), draft.purpose));
+    }
+    let topology = folder.join(drafts[0].path);
+    let mut summary = import::summary(&graph, &topology.display().to_string());
+    summary.pop();
+    let change = folder.join(drafts[1].path);
+    summary.push(format!(
+        "next:         blastwave check {} --change {}",
+        import::shell_word(&topology.display().to_string()),
+        import::shell_word(&change.display().to_string())
+    ));
+    terminal.result(&joined(&lines)).map_err(crate::cli::output::OutputError::Stdout)?;
+    terminal.note(&joined(&summary));
+    Ok(Exit::Done)
+}
+
+/// What lies in the repository, as a graph.
+fn imported(
+    directory: &str,
+    terminal: Terminal,
+    sources: &mut Sources,
+) -> Result<(Graph, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let recognized = import::recognize(&[directory.to_owned()])?;
+    terminal.note(&joined(&recognized.notes));
+    if recognized.groups.is_empty() {
+        let message =
+            format!("nothing in `{directory}` says how its services depend on each other");
+        return Err(vec![Diagnostic::file_error(Code::Empty, message).help(
+            "`blastwave import` reads Compose files, manifests, catalogs, traces, metrics, drawings and tables",
+        )]);
+    }
+    let mut graph = Graph::default();
+    let options = Options::default();
+    import::read_groups(&recognized.groups, &options, &mut graph, sources, &|_, _| {})?;
+    import::settle(&mut graph);
+    let warnings = graph.take_warnings();
+    Ok((graph, warnings))
+}
+
+/// The files to write; the topology first, the change second.
+fn drafts(folder: &Path, graph: &Graph) -> Vec<Draft> {
+    let name = fs::canonicalize(folder).ok();
+    let name = name.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
+    let topology = import::topology(name.as_deref().unwrap_or("system"), graph);
+    let service = import::most_called(graph).unwrap_or_default();
+    let change = format!(
+        "# yaml-language-server: $schema=../change.schema.json\n\
+         # What if a new version of this service breaks? Put in what you plan, and how you ship it.\n\
+         version: 1\nchange: first-change\nfailure_probability: 10%\n\
+         targets: [{{ service: {}, modes: down }}]\n\
+         rollout: all-at-once\ndetection: 30m\nrollback: 30m\n",
+        import::scalar(&service)
+    );
+    let mut drafts = vec![
+        Draft {
+            path: "topology.yaml",
+            text: format!("# yaml-language-server: $schema=topology.schema.json\n{topology}"),
+            purpose: "the services and how they depend on each other; review it",
+        },
+        Draft {
+            path: "changes/first-change.yaml",
+            text: change,
+            purpose: "a change to begin with",
+        },
+        Draft {
+            path: "topology.schema.json",
+            text: schema::TOPOLOGY.to_owned(),
+            purpose: "for editors that complete keys",
+        },
+        Draft {
+            path: "change.schema.json",
+            text: schema::CHANGE.to_owned(),
+            purpose: "for editors that complete keys",
+        },
+    ];
+    let is_gitlab = folder.join(".gitlab-ci.yml").exists() && !folder.join(".github").exists();
+    let (path, text) = if is_gitlab {
+        (".gitlab/blast-radius.yml", GITLAB)
+    } else {
+        (".github/workflows/blast-radius.yml", GITHUB)
+    };
+    drafts.push(Draft { path, text: text.to_owned(), purpose: "checks what is proposed" });
+    drafts
+}
+
+fn write(path: &Path, text: &str, terminal: Terminal) -> Result<(), Failure> {
+    let fail = |error: std::io::Error| {
+        Failure::usage(format!("cannot write `{}`: {error}", path.display()))
+    };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(fail)?;
+    }
+    let output = Output::open(path.to_str(), &[])?;
+    output.write(text, terminal)?;
+    Ok(())
+}

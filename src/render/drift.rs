@@ -1,0 +1,85 @@
+//! How a topology and its sources differ, as text and as Markdown.
+
+use std::fmt::Write as _;
+
+use crate::prose::escape::{markdown_code as code, markdown_prose as prose};
+use crate::prose::format;
+use crate::report::drift::{DriftCode, DriftEntry, DriftReport};
+
+/// The groups in the order in which they are shown, each with its title.
+const GROUPS: [(DriftCode, &str); 5] = [
+    (DriftCode::ServiceNotInTopology, "Services that the topology does not have"),
+    (DriftCode::ServiceNotInSources, "Services that the sources do not have"),
+    (DriftCode::DependencyNotInTopology, "Dependencies that the topology does not have"),
+    (DriftCode::DependencyNotInSources, "Dependencies that the sources do not have"),
+    (DriftCode::Moved, "Figures that have moved"),
+];
+
+/// Returns the sentence that says whether they differ.
+fn headline(report: &DriftReport) -> String {
+    match report.differences.len() {
+        0 => format!(
+            "The topology and its sources agree on {} and {}.",
+            format::plural(report.services, "service"),
+            match report.dependencies {
+                1 => "1 dependency".to_owned(),
+                count => format!("{count} dependencies"),
+            }
+        ),
+        1 => "The topology and its sources differ in 1 place.".to_owned(),
+        count => format!("The topology and its sources differ in {count} places."),
+    }
+}
+
+fn name(entry: &DriftEntry, style: fn(&str) -> String) -> String {
+    match &entry.dependency {
+        Some(dependency) => format!("{} -> {}", style(&entry.name), style(dependency)),
+        None => style(&entry.name),
+    }
+}
+
+/// What is said behind the name: the figures, or how it is known and where.
+fn detail(entry: &DriftEntry, style: fn(&str) -> String) -> String {
+    if let (Some(key), Some(topology), Some(sources)) =
+        (&entry.key, &entry.in_topology, &entry.in_sources)
+    {
+        let key = key.replace('_', " ");
+        return format!(": {key} {topology} in the topology, {sources} in the sources");
+    }
+    match (&entry.evidence, &entry.source) {
+        (Some(evidence), Some(source)) => format!(" ({evidence}; {})", style(source)),
+        (Some(evidence), None) => format!(" ({evidence})"),
+        _ => String::new(),
+    }
+}
+
+/// Renders the differences for a terminal.
+pub fn text(report: &DriftReport) -> String {
+    let plain: fn(&str) -> String = str::to_owned;
+    let mut out = headline(report) + "\n";
+    for (wanted, title) in GROUPS {
+        let mut entries = report.differences.iter().filter(|it| it.code == wanted).peekable();
+        if entries.peek().is_some() {
+            let _ = writeln!(out, "\n{title}");
+        }
+        for entry in entries {
+            let _ = writeln!(out, "  {}{}", name(entry, plain), detail(entry, plain));
+        }
+    }
+    out
+}
+
+/// Renders the differences as a comment for a pull request.
+pub fn markdown(report: &DriftReport) -> String {
+    let mut out = format!("**{}**\n", prose(&headline(report)));
+    for (wanted, title) in GROUPS {
+        let mut entries = report.differences.iter().filter(|it| it.code == wanted).peekable();
+        if entries.peek().is_some() {
+            let _ = writeln!(out, "\n### {title}\n");
+        }
+        for entry in entries {
+            let _ = writeln!(out, "- {}{}", name(entry, code), detail(entry, code));
+        }
+    }
+    out
+}

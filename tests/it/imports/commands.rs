@@ -1,0 +1,124 @@
+//! `init`, `drift` and `import --strict` as users run them.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::program;
+
+const COMPOSE: &str = "services:\n  web: { image: x, ports: ['80:80'], environment: { CART_URL: 'http://cart' } }\n  \
+                       cart: { image: x, environment: { DB_HOST: db } }\n  db: { image: 'postgres:17' }\n";
+
+/// The exit status and what is printed, on both streams.
+fn run(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let done = program(folder).args(arguments).output().expect("the program runs");
+    let text = [done.stdout, done.stderr].concat();
+    (done.status.code().expect("it ends"), String::from_utf8(text).expect("text"))
+}
+
+fn shop() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("compose.yaml"), COMPOSE).unwrap();
+    folder
+}
+
+#[test]
+fn init_writes_files_with_which_the_first_check_runs() {
+    let folder = shop();
+    let (status, said) = run(folder.path(), &["init"]);
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("compose.yaml: compose"), "{said}");
+    let next = said.lines().find_map(|line| line.strip_prefix("next:")).expect("a next command");
+    let next: Vec<&str> = next.split_whitespace().skip(1).collect();
+    let (status, said) = run(folder.path(), &[&next[..], &["--trials", "200"]].concat());
+    assert!([0, 1, 3].contains(&status), "{said}");
+    for file in ["topology.yaml", "changes/first-change.yaml"] {
+        let text = fs::read_to_string(folder.path().join(file)).unwrap();
+        assert!(text.starts_with("# yaml-language-server: $schema="), "{text}");
+        let (status, said) = run(folder.path(), &["validate", "topology.yaml", file]);
+        assert_eq!(status, 0, "{said}");
+    }
+    assert!(folder.path().join(".github/workflows/blast-radius.yml").is_file());
+}
+
+#[test]
+fn init_overwrites_nothing_and_writes_nothing_where_it_finds_nothing() {
+    let folder = shop();
+    fs::write(folder.path().join("topology.yaml"), "mine").unwrap();
+    let (status, said) = run(folder.path(), &["init"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("topology.yaml would be overwritten"), "{said}");
+    assert!(!folder.path().join("changes").exists());
+    assert_eq!(fs::read_to_string(folder.path().join("topology.yaml")).unwrap(), "mine");
+    let empty = tempfile::tempdir().unwrap();
+    let (status, said) = run(empty.path(), &["init"]);
+    assert_eq!(status, 2, "{said}");
+    assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn drift_tells_both_ways_and_what_has_moved() {
+    let folder = shop();
+    let topology = "version: 1\ntopology: shop\nservices:\n  web: { replicas: 2, dependencies: [db] }\n  cart: \
+                    { dependencies: [db] }\n  db: {}\n  mail: {}\nflows:\n  buy: { steps: [web] }\n";
+    fs::write(folder.path().join("shop.yaml"), topology).unwrap();
+    let compose = COMPOSE.replace("web: {", "web: { deploy: { replicas: 3 },");
+    fs::write(folder.path().join("compose.yaml"), compose).unwrap();
+    let from = ["drift", "shop.yaml", "--from", "compose", "compose.yaml"];
+    let (status, said) = run(folder.path(), &from);
+    assert_eq!(status, 3, "{said}");
+    for line in [
+        "differ in 4 places",
+        "  web -> cart (inferred; compose.yaml: services.web.environment.CART_URL)",
+        "  web -> db",
+        "  mail",
+        "  web: replicas 2 in the topology, 3 in the sources",
+    ] {
+        assert!(said.contains(line), "no `{line}` in\n{said}");
+    }
+    let (_, json) = run(folder.path(), &[&from[..], &["--format", "json", "--quiet"]].concat());
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let codes: Vec<&str> = report["differences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|difference| difference["code"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "service-not-in-sources",
+        "dependency-not-in-topology",
+        "dependency-not-in-sources",
+        "moved",
+    ];
+    assert_eq!(codes, expected);
+    let (_, markdown) =
+        run(folder.path(), &[&from[..], &["--format", "markdown", "--quiet"]].concat());
+    assert!(markdown.contains("- `web` -> `cart`"), "{markdown}");
+}
+
+#[test]
+fn drift_is_silent_where_nothing_differs() {
+    let folder = shop();
+    let (status, _) = run(folder.path(), &["import", "compose", "compose.yaml", "-o", "shop.yaml"]);
+    assert_eq!(status, 0);
+    let (status, said) =
+        run(folder.path(), &["drift", "shop.yaml", "--from", "auto", "compose.yaml"]);
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("agree on 3 services and 2 dependencies"), "{said}");
+    let (status, said) =
+        run(folder.path(), &["drift", "shop.yaml", "--from", "compos", "compose.yaml"]);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("did you mean `compose`?"), "{said}");
+}
+
+#[test]
+fn strict_ends_with_status_3_where_only_start_order_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let compose = "services:\n  web: { image: x, depends_on: [db] }\n  db: { image: postgres }\n";
+    fs::write(folder.path().join("compose.yaml"), compose).unwrap();
+    let import = ["import", "compose", "compose.yaml", "-o", "shop.yaml"];
+    let (status, said) = run(folder.path(), &import);
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("simulations look harmless"), "{said}");
+    let (status, _) = run(folder.path(), &[&import[..], &["--strict"]].concat());
+    assert_eq!(status, 3);
+}
