@@ -172,7 +172,7 @@ impl<'a> Simulation<'a> {
                 all
             });
             if let Some(counts) = counts {
-                counts.add_to(tally, trials_counted);
+                counts.add_to(engine, tally, trials_counted);
             }
             progress.counted(tally);
             progress.trials_done(done);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::containment::EdgeObserver;
 use super::propagation_graph::{CycleStrategy, Edge, PropagationGraph};
 use super::random_source::{BlockDraws, RandomSource};
 use super::state_planes::{apply_transform, failing_plane};
@@ -23,7 +24,7 @@ pub(super) struct BlockState<'a, const P: usize> {
     /// Planes by node.
     pub(super) planes: Vec<[LaneMask; P]>,
     /// Planes by node that were already propagated inside its cycle; empty in plans without cycles.
-    propagated: Vec<[LaneMask; P]>,
+    pub(super) propagated: Vec<[LaneMask; P]>,
     /// One bit per node: its planes grew since they were last propagated.
     dirty: Vec<u64>,
     /// Nodes whose planes were propagated in this block.
@@ -32,6 +33,8 @@ pub(super) struct BlockState<'a, const P: usize> {
     pub(super) baseline: Vec<Failures<LaneMask>>,
     /// Nodes whose planes were propagated without the change.
     baseline_nodes: Vec<u32>,
+    /// Whether edges between groups were observed while failures propagated.
+    pub(super) observed_edges: bool,
     /// Services in a cycle that did not settle, with the trials in which it did not.
     pub(super) unsettled: Vec<(u32, LaneMask)>,
     pub(super) keys: RoundKeys,
@@ -56,6 +59,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
             visited: Vec::new(),
             baseline: vec![NO_FAILURES; nodes],
             baseline_nodes: Vec::new(),
+            observed_edges: false,
             unsettled: Vec::new(),
             keys: RoundKeys::new(0, 0),
             domains: vec![LaneMask::NONE; plan.domains.len()],
@@ -69,25 +73,42 @@ impl<'a, const P: usize> BlockState<'a, P> {
     /// Where more failures never lead to fewer (`accumulates`), the second part continues from the
     /// first.
     #[inline(always)]
-    pub(super) fn block<B: Bits>(&mut self, bits: B, seed: u64, block: u64, accumulates: bool) {
+    pub(super) fn simulate_block<B: Bits>(
+        &mut self,
+        bits: B,
+        observer: &mut impl EdgeObserver<B>,
+        seed: u64,
+        block: u64,
+        accumulates: bool,
+    ) {
         self.clear();
         self.clear_baseline();
         let keys = RoundKeys::new(seed, block);
         self.keys = keys;
         let draws = BlockDraws::new(bits, &keys);
-        self.apply_background(draws);
-        self.propagate(draws);
-        self.keep_baseline();
-        if self.plan.targets.is_empty() {
-            return;
+        let has_change = !self.plan.targets.is_empty();
+        // One loop, so that propagation is compiled once.
+        for with_change in [false, true] {
+            if !with_change || !accumulates {
+                self.clear();
+                self.apply_background(draws);
+            }
+            if with_change {
+                self.apply_targets(draws);
+            }
+            // Edges may be observed while failures propagate if every failure of this state does.
+            let starts_empty = !with_change || !accumulates || self.baseline_nodes.is_empty();
+            self.observed_edges = with_change == has_change && starts_empty;
+            observer.set_active(self.observed_edges);
+            self.propagate(draws, observer);
+            if with_change == has_change {
+                break;
+            }
+            self.keep_baseline();
         }
-        if !accumulates {
-            self.clear();
-            self.apply_background(draws);
-        }
-        self.apply_targets(draws);
-        self.propagate(draws);
-        if !self.baseline_nodes.is_empty() {
+        if !has_change {
+            self.keep_baseline();
+        } else if !self.baseline_nodes.is_empty() {
             // A node is counted once, whichever part came to it.
             self.visited.extend_from_slice(&self.baseline_nodes);
             self.visited.sort_unstable();
@@ -112,9 +133,18 @@ impl<'a, const P: usize> BlockState<'a, P> {
         }
     }
 
+    /// Returns whether anything fails in this block without the change.
+    pub(super) fn has_baseline(&self) -> bool {
+        !self.baseline_nodes.is_empty()
+    }
+
     /// Propagates new failures until no node is dirty.
     #[inline(always)]
-    pub(super) fn propagate<B: Bits>(&mut self, source: impl RandomSource<B>) {
+    pub(super) fn propagate<B: Bits>(
+        &mut self,
+        source: impl RandomSource<B>,
+        observer: &mut impl EdgeObserver<B>,
+    ) {
         let mut word = 0;
         while word < self.dirty.len() {
             if self.dirty[word] == 0 {
@@ -128,10 +158,10 @@ impl<'a, const P: usize> BlockState<'a, P> {
                     self.dirty[word] &= self.dirty[word] - 1;
                     self.visited.push(node);
                     self.evaluate_calls(source, node);
-                    self.propagate_outside(source, node);
+                    self.propagate_outside(source, observer, node);
                 }
-                CycleStrategy::Worklist => self.iterate_worklist(source, group),
-                CycleStrategy::Rounds => self.iterate_rounds(source, group),
+                CycleStrategy::Worklist => self.iterate_worklist(source, observer, group),
+                CycleStrategy::Rounds => self.iterate_rounds(source, observer, group),
             }
         }
     }
@@ -181,18 +211,77 @@ impl<'a, const P: usize> BlockState<'a, P> {
 
     /// Propagates the state of a node to all callers outside its group.
     #[inline(always)]
-    fn propagate_outside<B: Bits>(&mut self, source: impl RandomSource<B>, node: u32) {
+    fn propagate_outside<B: Bits>(
+        &mut self,
+        source: impl RandomSource<B>,
+        observer: &mut impl EdgeObserver<B>,
+        node: u32,
+    ) {
         let graph = self.graph;
-        let state = self.planes[node as usize];
-        let planes: [B::V; P] = array(|plane| source.bits().load(&state[plane]));
+        let planes = self.load_planes(source.bits(), node);
         if source.bits().is_none(planes[P - 1]) {
             return;
         }
-        for (place, edge) in graph.outside(node) {
-            self.cross_edge(source, place, edge, planes);
-        }
+        self.cross_edges_outside(source, observer, node, planes);
         for caller in graph.callers_to_evaluate(node) {
             self.mark_dirty(*caller);
+        }
+    }
+
+    /// Returns the planes of a node in registers.
+    #[inline(always)]
+    pub(super) fn load_planes<B: Bits>(&self, bits: B, node: u32) -> [B::V; P] {
+        let state = &self.planes[node as usize];
+        array(
+            #[inline(always)]
+            |plane| bits.load(&state[plane]),
+        )
+    }
+
+    /// Propagates the planes of a node over all edges that leave its group.
+    #[inline(always)]
+    fn cross_edges_outside<B: Bits, O: EdgeObserver<B>>(
+        &mut self,
+        source: impl RandomSource<B>,
+        observer: &mut O,
+        node: u32,
+        planes: [B::V; P],
+    ) {
+        let (bits, graph) = (source.bits(), self.graph);
+        let exposure = observer.exposure(bits, planes);
+        if O::ACTIVE && !bits.is_none(exposure.failing) {
+            for (place, edge) in graph.outside(node) {
+                if !graph.is_observed(place) {
+                    self.cross_edge(source, place, edge, planes);
+                    continue;
+                }
+                // All affected lanes are drawn, not only those that are new to the caller: the
+                // draws decide what propagated, and the caller takes its lanes from the same draws.
+                let crossing = source.edge_crossings(edge, place, planes[P - 1]);
+                observer.observe_edge(bits, place, edge.transform, &exposure, crossing);
+                self.merge_crossing(bits, edge, planes, crossing);
+            }
+        } else {
+            for (place, edge) in graph.outside(node) {
+                self.cross_edge(source, place, edge, planes);
+            }
+        }
+    }
+
+    /// Merges those lanes into the caller that cross an edge to it.
+    #[inline(always)]
+    fn merge_crossing<B: Bits>(&mut self, bits: B, edge: &Edge, planes: [B::V; P], crossing: B::V) {
+        let brought = apply_transform(bits, edge.transform, planes);
+        let state = &mut self.planes[edge.caller as usize];
+        let mut any_new = bits.none();
+        for plane in 0..P {
+            let old = bits.load(&state[plane]);
+            let crossed = bits.and(brought[plane], crossing);
+            any_new = bits.or(any_new, bits.without(crossed, old));
+            bits.store(&mut state[plane], bits.or(old, crossed));
+        }
+        if !bits.is_none(any_new) {
+            self.mark_dirty(edge.caller);
         }
     }
 
@@ -209,8 +298,10 @@ impl<'a, const P: usize> BlockState<'a, P> {
         let bits = source.bits();
         let brought = apply_transform(bits, edge.transform, planes);
         let state = &mut self.planes[edge.caller as usize];
-        let mut new: [B::V; P] =
-            array(|plane| bits.without(brought[plane], bits.load(&state[plane])));
+        let mut new: [B::V; P] = array(
+            #[inline(always)]
+            |plane| bits.without(brought[plane], bits.load(&state[plane])),
+        );
         let mut relevant = new[0];
         for plane in &new[1..] {
             relevant = bits.or(relevant, *plane);
@@ -235,7 +326,12 @@ impl<'a, const P: usize> BlockState<'a, P> {
     /// Solves a cycle in which states only get worse: sweeps forward while nodes are dirty, then
     /// starts again from the front, until no node is.
     #[inline(always)]
-    fn iterate_worklist<B: Bits>(&mut self, source: impl RandomSource<B>, group: usize) {
+    fn iterate_worklist<B: Bits>(
+        &mut self,
+        source: impl RandomSource<B>,
+        observer: &mut impl EdgeObserver<B>,
+        group: usize,
+    ) {
         let (bits, graph) = (source.bits(), self.graph);
         let nodes = self.plan.groups[group].nodes.clone();
         let first_visited = self.visited.len();
@@ -245,12 +341,16 @@ impl<'a, const P: usize> BlockState<'a, P> {
                 self.dirty[node as usize / 64] &= !(1 << (node % 64));
                 self.visited.push(node);
                 self.evaluate_calls(source, node);
-                let state = self.planes[node as usize];
-                let passed = std::mem::replace(&mut self.propagated[node as usize], state);
-                let new: [B::V; P] = array(|plane| {
-                    bits.without(bits.load(&state[plane]), bits.load(&passed[plane]))
-                });
-                if state != passed {
+                let mut new = self.load_planes(bits, node);
+                let mut any_new = bits.none();
+                for plane in 0..P {
+                    let propagated = &mut self.propagated[node as usize][plane];
+                    let before = bits.load(propagated);
+                    bits.store(propagated, new[plane]);
+                    new[plane] = bits.without(new[plane], before);
+                    any_new = bits.or(any_new, new[plane]);
+                }
+                if !bits.is_none(any_new) {
                     for (place, edge) in graph.inside(node) {
                         self.cross_edge(source, place, edge, new);
                     }
@@ -267,7 +367,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         visited.sort_unstable();
         visited.dedup();
         self.visited.append(&mut visited);
-        self.propagate_group_outside(source, first_visited);
+        self.propagate_group_outside(source, observer, first_visited);
     }
 
     /// Propagates the states of the visited nodes of a group to all callers outside it.
@@ -275,24 +375,27 @@ impl<'a, const P: usize> BlockState<'a, P> {
     fn propagate_group_outside<B: Bits>(
         &mut self,
         source: impl RandomSource<B>,
+        observer: &mut impl EdgeObserver<B>,
         first_visited: usize,
     ) {
         source.bits().outline(
             #[inline(always)]
-            || self.push_group_outside(source, first_visited),
+            || self.push_group_outside(source, observer, first_visited),
         );
     }
 
     #[inline(always)]
-    fn push_group_outside<B: Bits>(&mut self, source: impl RandomSource<B>, first_visited: usize) {
+    fn push_group_outside<B: Bits>(
+        &mut self,
+        source: impl RandomSource<B>,
+        observer: &mut impl EdgeObserver<B>,
+        first_visited: usize,
+    ) {
         for index in first_visited..self.visited.len() {
             let node = self.visited[index];
             let group = self.plan.nodes[node as usize].group;
-            let state = self.planes[node as usize];
-            let planes: [B::V; P] = array(|plane| source.bits().load(&state[plane]));
-            for (place, edge) in self.graph.outside(node) {
-                self.cross_edge(source, place, edge, planes);
-            }
+            let planes = self.load_planes(source.bits(), node);
+            self.cross_edges_outside(source, observer, node, planes);
             for caller in self.graph.callers_to_evaluate(node) {
                 if self.plan.nodes[*caller as usize].group != group {
                     self.mark_dirty(*caller);
@@ -323,7 +426,12 @@ impl<'a, const P: usize> BlockState<'a, P> {
     /// from the states of the round before, beginning with all-ok, exactly as the fluid engine
     /// does.
     #[inline(always)]
-    fn iterate_rounds<B: Bits>(&mut self, source: impl RandomSource<B>, group: usize) {
+    fn iterate_rounds<B: Bits>(
+        &mut self,
+        source: impl RandomSource<B>,
+        observer: &mut impl EdgeObserver<B>,
+        group: usize,
+    ) {
         let bits = source.bits();
         let nodes = self.plan.groups[group].nodes.clone();
         let first_visited = self.visited.len();
@@ -344,7 +452,10 @@ impl<'a, const P: usize> BlockState<'a, P> {
         for round in 0..free + LAST_ROUNDS {
             let mut moved = bits.none();
             for (place, node) in nodes.clone().enumerate() {
-                let mut planes: [B::V; P] = array(|plane| bits.load(&base[place][plane]));
+                let mut planes: [B::V; P] = array(
+                    #[inline(always)]
+                    |plane| bits.load(&base[place][plane]),
+                );
                 for index in self.graph.evaluated_calls(node) {
                     let brought = self.evaluate_call(source, *index);
                     for plane in 0..P {
@@ -378,7 +489,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         if !unsettled.is_none() {
             self.record_unsettled(nodes, unsettled);
         }
-        self.propagate_group_outside(source, first_visited);
+        self.propagate_group_outside(source, observer, first_visited);
     }
 
     #[inline(never)]

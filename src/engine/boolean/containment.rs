@@ -2,25 +2,152 @@
 //! contained it.
 
 use super::block::BlockState;
-use super::call_pipeline::CallObserver;
+use super::call_pipeline::{CallObserver, NoObserver};
+use super::propagation_graph::transform;
 use super::random_source::{BlockDraws, RandomSource as _};
 use super::state_planes::{StatePlanes, failing_lanes};
 use crate::compile::plan::Call;
 use crate::engine::simd::{Bits, LaneMask, array};
 use crate::engine::tally::Protection;
 
-impl<const P: usize> BlockState<'_, P> {
-    /// Calls `see` for every dependency that was exposed to failure, with the lanes of each
-    /// outcome.
+/// Observes failure at the edges of the propagation graph while it propagates.
+pub(super) trait EdgeObserver<B: Bits> {
+    /// Whether anything is observed.
+    const ACTIVE: bool;
+
+    /// Sets whether the edges crossed from now on are observed.
+    fn set_active(&mut self, active: bool);
+
+    /// Returns the exposure of the callers of a node with these planes.
+    fn exposure<const P: usize>(&self, bits: B, planes: [B::V; P]) -> Exposure<B::V>;
+
+    /// Receives the lanes that cross an edge whose dependency is observed.
+    fn observe_edge(
+        &mut self,
+        bits: B,
+        place: u32,
+        transform: u8,
+        exposure: &Exposure<B::V>,
+        crossing: B::V,
+    );
+}
+
+/// Failing lanes of a node, which are the same at all edges to its callers.
+#[derive(Clone, Copy)]
+pub(super) struct Exposure<V> {
+    /// Slow, down or corrupt.
+    pub(super) failing: V,
+    pub(super) slow: V,
+    pub(super) corrupt: V,
+    /// Number of failing lanes.
+    pub(super) count: u32,
+}
+
+impl<B: Bits> EdgeObserver<B> for NoObserver {
+    const ACTIVE: bool = false;
+
     #[inline(always)]
-    pub(super) fn observe_containment<B: Bits>(
+    fn set_active(&mut self, _active: bool) {}
+
+    #[inline(always)]
+    fn exposure<const P: usize>(&self, bits: B, _planes: [B::V; P]) -> Exposure<B::V> {
+        let none = bits.none();
+        Exposure { failing: none, slow: none, corrupt: none, count: 0 }
+    }
+
+    #[inline(always)]
+    fn observe_edge(
+        &mut self,
+        _bits: B,
+        _place: u32,
+        _transform: u8,
+        _exposure: &Exposure<B::V>,
+        _crossing: B::V,
+    ) {
+    }
+}
+
+/// Lanes of each outcome at an edge. Only four protections can act there: without buffer, cache,
+/// fallback and `any_of`, failure ends by `criticality: soft` or does not propagate.
+pub(super) struct EdgeLanes<V> {
+    pub(super) passed: V,
+    pub(super) held: [(Protection, V); 4],
+}
+
+impl<V: Copy> EdgeLanes<V> {
+    /// Applies the steps of a call that is no more than an edge.
+    #[inline(always)]
+    pub(super) fn new<B: Bits<V = V>>(
+        bits: B,
+        transform: u8,
+        exposure: &Exposure<V>,
+        crossing: V,
+    ) -> Self {
+        let none = bits.none();
+        let crossed = bits.and(exposure.failing, crossing);
+        let (mut passed, mut timeout, mut validation) = (crossed, none, none);
+        if transform & transform::SOFT != 0 {
+            // A soft dependency that hangs still blocks the caller unless the call gives up.
+            let slow = bits.and(exposure.slow, crossing);
+            (passed, timeout) =
+                if transform & transform::GIVES_UP != 0 { (none, slow) } else { (slow, none) };
+            if transform & transform::VALIDATES != 0 {
+                validation = bits.and(exposure.corrupt, crossing);
+            }
+        }
+        let soft = bits.without(crossed, bits.or(passed, bits.or(timeout, validation)));
+        let held = [
+            (Protection::Soft, soft),
+            (Protection::Timeout, timeout),
+            (Protection::Validation, validation),
+            (Protection::Propagation, bits.without(exposure.failing, crossing)),
+        ];
+        Self { passed, held }
+    }
+}
+
+impl<const P: usize> BlockState<'_, P> {
+    /// Observes the edges that could not be observed while failures propagated: those inside cycles,
+    /// whose states are known only after the last round, and all where failures began in a state
+    /// that was not empty.
+    #[inline(always)]
+    pub(super) fn observe_other_edges<B: Bits>(
+        &self,
+        draws: BlockDraws<'_, B>,
+        observer: &mut impl EdgeObserver<B>,
+    ) {
+        let bits = draws.bits;
+        if self.observed_edges && self.propagated.is_empty() {
+            return;
+        }
+        observer.set_active(true);
+        for node in &self.visited {
+            let exposure = observer.exposure(bits, self.load_planes(bits, *node));
+            if bits.is_none(exposure.failing) {
+                continue;
+            }
+            for (place, edge) in self.graph.edges_from(*node, !self.observed_edges) {
+                if self.graph.is_observed(place) {
+                    let crossing = draws.edge_crossings(edge, place, exposure.failing);
+                    observer.observe_edge(bits, place, edge.transform, &exposure, crossing);
+                }
+            }
+        }
+    }
+
+    /// Calls `see` for every dependency that was exposed to failure and whose call is more than an
+    /// edge, with the lanes of each outcome.
+    #[inline(always)]
+    pub(super) fn observe_calls<B: Bits>(
         &self,
         draws: BlockDraws<'_, B>,
         mut see: impl FnMut(u32, &ContainmentLanes),
     ) {
         let bits = draws.bits;
-        let mut calls: Vec<u32> =
-            self.visited.iter().flat_map(|node| self.graph.observed(*node)).copied().collect();
+        let mut calls = Vec::new();
+        for node in &self.visited {
+            calls.extend_from_slice(self.graph.observed(*node));
+        }
         calls.sort_unstable();
         calls.dedup();
         for index in calls {
@@ -31,7 +158,7 @@ impl<const P: usize> BlockState<'_, P> {
                 let it = &self.plan.dependencies[call.dependency as usize];
                 let reaches = draws.propagations(call.dependency, it, watch.entered);
                 let unlucky = bits.without(watch.entered, reaches);
-                see(call.dependency, &watch.seen(bits, call, passed, unlucky));
+                see(call.dependency, &watch.containment(bits, call, passed, unlucky));
             }
         }
     }
@@ -66,7 +193,7 @@ impl<B: Bits> ContainmentObserver<B> {
     }
 
     #[inline(always)]
-    fn seen(&self, bits: B, call: &Call, passed: B::V, unlucky: B::V) -> ContainmentLanes {
+    fn containment(&self, bits: B, call: &Call, passed: B::V, unlucky: B::V) -> ContainmentLanes {
         let mut held = [bits.none(); Protection::ALL.len()];
         let mut was_held = bits.none();
         for step in Protection::STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {
@@ -78,20 +205,11 @@ impl<B: Bits> ContainmentObserver<B> {
             held[step as usize] = bits.or(held[step as usize], now);
             was_held = is_held;
         }
-        let mut rename = |enabler: Protection, which: B::V| {
-            for guard in
-                [Protection::Redundancy, Protection::Retry, Protection::Fallback, Protection::Soft]
-            {
-                let renamed = bits.and(held[guard as usize], which);
-                held[guard as usize] = bits.without(held[guard as usize], renamed);
-                held[enabler as usize] = bits.or(held[enabler as usize], renamed);
-            }
-        };
         if call.gives_up {
-            rename(Protection::Timeout, self.slow);
+            credit_enabler(bits, &mut held, Protection::Timeout, self.slow);
         }
         if call.validates {
-            rename(Protection::Validation, self.corrupt);
+            credit_enabler(bits, &mut held, Protection::Validation, self.corrupt);
         }
         for by in &mut held {
             *by = bits.without(*by, unlucky);
@@ -106,6 +224,23 @@ impl<B: Bits> ContainmentObserver<B> {
                 |by| bits.to_mask(bits.and(held[by], contained)),
             ),
         }
+    }
+}
+
+/// Credits a protection without which the one that contained failure could not have acted.
+#[inline(always)]
+fn credit_enabler<B: Bits>(
+    bits: B,
+    held: &mut [B::V; Protection::ALL.len()],
+    enabler: Protection,
+    lanes: B::V,
+) {
+    for protection in
+        [Protection::Redundancy, Protection::Retry, Protection::Fallback, Protection::Soft]
+    {
+        let enabled = bits.and(held[protection as usize], lanes);
+        held[protection as usize] = bits.without(held[protection as usize], enabled);
+        held[enabler as usize] = bits.or(held[enabler as usize], enabled);
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::Boolean;
 use super::block::BlockState;
+use super::call_pipeline::NoObserver;
 use super::lane_counter::LaneCounter;
 use super::propagation_graph::Edge;
 use super::random_source::BlockDraws;
@@ -75,7 +76,7 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
                 block_state.apply_domain_failures(bits, source);
             }
             targets.apply_target(block_state, source, forced);
-            block_state.propagate(source);
+            block_state.propagate(source, &mut NoObserver);
             counts.add(engine, block_state, source, &baseline, &targets.own);
         }
         block_state.clear();
@@ -108,7 +109,7 @@ impl Baseline {
         seed: u64,
         block: u64,
     ) -> Self {
-        block_state.block(bits, seed, block, engine.accumulates);
+        block_state.simulate_block(bits, &mut NoObserver, seed, block, engine.accumulates);
         let keys = RoundKeys::new(seed, block);
         let draws = BlockDraws::new(bits, &keys);
         let mut failed_domains = vec![Vec::new(); LANES];
@@ -128,10 +129,16 @@ impl Baseline {
             degraded: vec![LaneMask::NONE; units],
         };
         if any {
-            engine.for_each_unit(block_state, bits, |unit, failed, degraded| {
-                bits.store(&mut it.failed[unit as usize], failed);
-                bits.store(&mut it.degraded[unit as usize], degraded);
-            });
+            engine.for_each_unit(
+                block_state,
+                bits,
+                #[inline(always)]
+                |unit, lanes| {
+                    let (failed, degraded) = (lanes.failed, lanes.degraded);
+                    bits.store(&mut it.failed[unit as usize], failed);
+                    bits.store(&mut it.degraded[unit as usize], degraded);
+                },
+            );
         }
         it
     }
@@ -351,28 +358,37 @@ impl LaneCounts {
         let mut failing = LaneCounter::new(bits);
         let mut flows = [0.0; LANES];
         let mut orders = [0.0; LANES];
-        engine.for_each_unit(block_state, bits, |unit, failed, degraded| {
-            let [fails_in_baseline, is_degraded_in_baseline] = baseline.of(unit, trial);
-            if unit < services && !fails_in_baseline {
-                let own = own.get(unit as usize).map_or(bits.none(), |lanes| bits.load(lanes));
-                failing.add(bits, bits.without(failed, own));
-            }
-            let Some(flow) = unit.checked_sub(first_flow) else { return };
-            let flow = flow as usize;
-            if !is_degraded_in_baseline {
-                self.degraded[flow].add(bits, degraded);
-            }
-            if !fails_in_baseline && !bits.is_none(failed) {
-                self.failed[flow].add(bits, failed);
-                let mut lanes = LaneMask::NONE;
-                bits.store(&mut lanes, failed);
-                let rate = plan.flows[flow].rate;
-                add_where(&lanes, &mut flows, 1.0);
-                if !rate.is_nan() {
-                    add_where(&lanes, &mut orders, rate);
+        engine.for_each_unit(
+            block_state,
+            bits,
+            #[inline(always)]
+            |unit, lanes| {
+                let (failed, degraded) = (lanes.failed, lanes.degraded);
+                let [fails_in_baseline, is_degraded_in_baseline] = baseline.of(unit, trial);
+                if unit < services && !fails_in_baseline {
+                    let others = match own.get(unit as usize) {
+                        Some(own) => bits.without(failed, bits.load(own)),
+                        None => failed,
+                    };
+                    failing.add(bits, others);
                 }
-            }
-        });
+                let Some(flow) = unit.checked_sub(first_flow) else { return };
+                let flow = flow as usize;
+                if !is_degraded_in_baseline {
+                    self.degraded[flow].add(bits, degraded);
+                }
+                if !fails_in_baseline && !bits.is_none(failed) {
+                    self.failed[flow].add(bits, failed);
+                    let mut lanes = LaneMask::NONE;
+                    bits.store(&mut lanes, failed);
+                    let rate = plan.flows[flow].rate;
+                    add_where(&lanes, &mut flows, 1.0);
+                    if !rate.is_nan() {
+                        add_where(&lanes, &mut orders, rate);
+                    }
+                }
+            },
+        );
         let mut counted = [0.0; LANES];
         failing.counts(bits, &mut counted);
         self.services.add(&counted);

@@ -5,6 +5,7 @@
 //! Calls that are more than an edge are evaluated when a node that they refer to has changed.
 
 mod block;
+mod block_counts;
 mod call_pipeline;
 mod containment;
 mod eligibility;
@@ -17,7 +18,8 @@ mod sampled_block;
 mod state_planes;
 
 use block::BlockState;
-use containment::ContainmentLanes;
+pub use block_counts::BlockCounts;
+use block_counts::{BlockSink, SinkObserver};
 use eligibility::PossibleStates;
 pub use impacts::LANES;
 use propagation_graph::PropagationGraph;
@@ -25,9 +27,8 @@ use random_source::BlockDraws;
 use state_planes::failing_plane;
 
 use super::origins::{FailureMode, Impact, Origin};
-use super::outcome::{self, Anomalies, Anomaly, Failures, Flow, Outcome, TRIALS, Unit};
-use super::simd::{self, Bits, InstructionSet, LaneMask, SimdTask, array};
-use super::tally::{Protection, Tally};
+use super::outcome::{Flow, Outcome, TRIALS, Unit};
+use super::simd::{self, Bits, InstructionSet, LaneMask, SimdTask};
 use crate::compile::Plan;
 use crate::compile::plan::NONE;
 
@@ -222,29 +223,26 @@ impl<'a> Boolean<'a> {
         }
     }
 
-    /// Calls `see` for every unit that may be affected, with the failed lanes and the lanes that
-    /// are degraded or worse.
+    /// Calls `see` for every unit that may be affected.
     #[inline(always)]
     fn for_each_unit<B: Bits, const P: usize>(
         &self,
         block_state: &BlockState<'_, P>,
         bits: B,
-        mut see: impl FnMut(u32, B::V, B::V),
+        mut see: impl FnMut(u32, UnitLanes<B::V>),
     ) {
         for node in &block_state.visited {
             let unit = self.units.single[*node as usize];
             if unit != NONE {
-                let state = &block_state.planes[*node as usize];
-                see(unit, bits.load(&state[failing_plane::<P>()]), bits.load(&state[P - 1]));
+                see(unit, UnitLanes::load(bits, block_state, *node));
             }
         }
         for (service, nodes) in &self.units.multi_node {
-            let worst = |plane: usize| {
-                let words =
-                    nodes.iter().map(|node| bits.load(&block_state.planes[*node as usize][plane]));
-                words.fold(bits.none(), |all, word| bits.or(all, word))
-            };
-            see(*service, worst(failing_plane::<P>()), worst(P - 1));
+            let mut worst = UnitLanes::none(bits);
+            for node in nodes {
+                worst = worst.or(bits, UnitLanes::load(bits, block_state, *node));
+            }
+            see(*service, worst);
         }
     }
 
@@ -329,67 +327,56 @@ enum Planes<'a> {
     Four(BlockState<'a, 4>),
 }
 
-/// Destination of the results of a block. One type for both, since a generic sink would compile the
-/// engine twice.
-enum BlockSink<'s> {
-    Counts(&'s mut BlockCounts),
-    Outcomes(&'s mut [Outcome]),
+/// Lanes in which a unit fails, with the change and without it.
+#[derive(Clone, Copy)]
+struct UnitLanes<V> {
+    failed: V,
+    degraded: V,
+    baseline_failed: V,
+    baseline_degraded: V,
 }
 
-impl BlockSink<'_> {
-    /// Adds the lanes in which a unit failed, and those in which it was degraded or worse.
+impl<V: Copy> UnitLanes<V> {
     #[inline(always)]
-    fn unit(&mut self, unit: u32, seen: &UnitLanes) {
-        match self {
-            Self::Counts(counts) => counts.unit(unit, seen),
-            Self::Outcomes(outcomes) => note_unit(outcomes, unit, seen),
+    fn none<B: Bits<V = V>>(bits: B) -> Self {
+        let none = bits.none();
+        Self { failed: none, degraded: none, baseline_failed: none, baseline_degraded: none }
+    }
+
+    #[inline(always)]
+    fn load<B: Bits<V = V>, const P: usize>(
+        bits: B,
+        block_state: &BlockState<'_, P>,
+        node: u32,
+    ) -> Self {
+        let planes = &block_state.planes[node as usize];
+        let baseline = &block_state.baseline[node as usize];
+        Self {
+            failed: bits.load(&planes[failing_plane::<P>()]),
+            degraded: bits.load(&planes[P - 1]),
+            baseline_failed: bits.load(&baseline.failed),
+            baseline_degraded: bits.load(&baseline.degraded),
         }
     }
 
-    /// Adds the containment at one dependency.
     #[inline(always)]
-    fn dependency(&mut self, dependency: u32, seen: &ContainmentLanes) {
-        match self {
-            Self::Counts(counts) => counts.dependency(dependency, seen),
-            Self::Outcomes(outcomes) => note_dependency(outcomes, dependency, seen),
+    fn or<B: Bits<V = V>>(self, bits: B, other: Self) -> Self {
+        Self {
+            failed: bits.or(self.failed, other.failed),
+            degraded: bits.or(self.degraded, other.degraded),
+            baseline_failed: bits.or(self.baseline_failed, other.baseline_failed),
+            baseline_degraded: bits.or(self.baseline_degraded, other.baseline_degraded),
         }
     }
 
-    /// Adds the lanes in which the cycle of a service did not settle.
-    fn unsettled(&mut self, service: u32, lanes: &LaneMask) {
-        match self {
-            Self::Counts(counts) => {
-                counts.unsettled[service as usize] += u64::from(lanes.count());
-            }
-            Self::Outcomes(outcomes) => {
-                for (outcome, unsettled) in outcomes.iter_mut().zip(lanes.0) {
-                    let trials = Anomalies { unsettled, ..Anomalies::default() };
-                    outcome.anomalies.push(Anomaly { service, trials });
-                }
-            }
-        }
-    }
-}
-
-/// Lanes in which a unit fails.
-struct UnitLanes {
-    with: Failures<LaneMask>,
-    baseline: Failures<LaneMask>,
-    caused: Failures<LaneMask>,
-}
-
-impl UnitLanes {
-    /// Compares a unit with the change and without it.
     #[inline(always)]
-    fn new<B: Bits>(bits: B, with: Failures<LaneMask>, baseline: Failures<LaneMask>) -> Self {
-        let beyond = |with: &LaneMask, without: &LaneMask| {
-            bits.to_mask(bits.without(bits.load(with), bits.load(without)))
-        };
-        let caused = Failures {
-            failed: beyond(&with.failed, &baseline.failed),
-            degraded: beyond(&with.degraded, &baseline.degraded),
-        };
-        Self { with, baseline, caused }
+    fn and<B: Bits<V = V>>(self, bits: B, lanes: V) -> Self {
+        Self {
+            failed: bits.and(self.failed, lanes),
+            degraded: bits.and(self.degraded, lanes),
+            baseline_failed: bits.and(self.baseline_failed, lanes),
+            baseline_degraded: bits.and(self.baseline_degraded, lanes),
+        }
     }
 }
 
@@ -407,172 +394,32 @@ impl<const P: usize> SimdTask for SimulateBlock<'_, '_, P> {
 
     #[inline(always)]
     fn run<B: Bits>(self, bits: B) {
-        let Self { engine, block_state, seed, block, valid, mut sink } = self;
-        block_state.block(bits, seed, block, engine.accumulates);
-        let counted = bits.load(valid);
-        let masked = |mask: &LaneMask| bits.to_mask(bits.and(bits.load(mask), counted));
-        for node in &block_state.visited {
-            let unit = engine.units.single[*node as usize];
-            if unit != NONE {
-                let planes = &block_state.planes[*node as usize];
-                let with = Failures {
-                    failed: masked(&planes[failing_plane::<P>()]),
-                    degraded: masked(&planes[P - 1]),
-                };
-                let baseline = block_state.baseline[*node as usize].map(masked);
-                sink.unit(unit, &UnitLanes::new(bits, with, baseline));
-            }
-        }
-        for (service, nodes) in &engine.units.multi_node {
-            let worst = |of: &dyn Fn(usize) -> LaneMask| {
-                let masks = nodes.iter().map(|node| bits.load(&of(*node as usize)));
-                let worst = masks.fold(bits.none(), |all, mask| bits.or(all, mask));
-                bits.to_mask(bits.and(worst, counted))
-            };
-            let with = Failures {
-                failed: worst(&|node| block_state.planes[node][failing_plane::<P>()]),
-                degraded: worst(&|node| block_state.planes[node][P - 1]),
-            };
-            let baseline = Failures {
-                failed: worst(&|node| block_state.baseline[node].failed),
-                degraded: worst(&|node| block_state.baseline[node].degraded),
-            };
-            sink.unit(*service, &UnitLanes::new(bits, with, baseline));
-        }
-        if engine.observes {
+        let Self { engine, block_state, seed, block, valid, sink } = self;
+        let valid = bits.load(valid);
+        let observes = engine.observes;
+        let is_active = observes;
+        let mut observer = SinkObserver { sink, graph: &engine.graph, valid, observes, is_active };
+        block_state.simulate_block(bits, &mut observer, seed, block, engine.accumulates);
+        if observes {
             let draws = BlockDraws::new(bits, &block_state.keys);
-            block_state.observe_containment(draws, |dependency, seen| {
-                let seen = ContainmentLanes {
-                    tried: masked(&seen.tried),
-                    passed: masked(&seen.passed),
-                    held: array(|guard| masked(&seen.held[guard])),
-                };
-                sink.dependency(dependency, &seen);
-            });
+            bits.outline(
+                #[inline(always)]
+                || {
+                    block_state.observe_other_edges(draws, &mut observer);
+                    observer.observe_calls(bits, block_state, draws);
+                },
+            );
         }
+        let mut sink = observer.sink;
+        let has_baseline = block_state.has_baseline();
+        engine.for_each_unit(
+            block_state,
+            bits,
+            #[inline(always)]
+            |unit, lanes| sink.unit::<B, P>(bits, unit, lanes.and(bits, valid), has_baseline),
+        );
         for (service, lanes) in &block_state.unsettled {
-            sink.unsettled(*service, &masked(lanes));
+            sink.unsettled(*service, &bits.to_mask(bits.and(bits.load(lanes), valid)));
         }
-    }
-}
-
-/// Trial counts. They are integers, so that blocks may be added in any order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockCounts {
-    /// By unit, with the change, without it and because of it: failed; degraded or worse.
-    pub units: Vec<[u64; 6]>,
-    /// By dependency: exposed, propagated, and contained by each protection.
-    pub dependencies: Vec<[u64; 2 + Protection::ALL.len()]>,
-    /// By service: in a cycle that did not settle.
-    pub unsettled: Vec<u64>,
-}
-
-impl BlockCounts {
-    /// Creates counts of zero.
-    pub fn new(engine: &Boolean<'_>) -> Self {
-        let dependencies = if engine.observes { engine.plan.dependencies.len() } else { 0 };
-        Self {
-            units: vec![[0; 6]; engine.units.count],
-            dependencies: vec![[0; 2 + Protection::ALL.len()]; dependencies],
-            unsettled: vec![0; engine.plan.services.len()],
-        }
-    }
-
-    /// Adds the counts of other blocks.
-    pub fn merge(&mut self, other: &Self) {
-        fn add<const N: usize>(all: &mut [[u64; N]], more: &[[u64; N]]) {
-            for (all, more) in all.iter_mut().flatten().zip(more.iter().flatten()) {
-                *all += more;
-            }
-        }
-        add(&mut self.units, &other.units);
-        add(&mut self.dependencies, &other.dependencies);
-        for (all, more) in self.unsettled.iter_mut().zip(&other.unsettled) {
-            *all += more;
-        }
-    }
-
-    /// Adds the counts of this many trials to a tally.
-    pub fn add_to(&self, tally: &mut Tally, trials: u64) {
-        tally.trials += trials;
-        for (unit, counts) in tally.units.iter_mut().zip(&self.units) {
-            let [failed, degraded, anyway_failed, anyway_degraded, caused_failed, caused_degraded] =
-                counts;
-            unit.failed += failed;
-            unit.degraded += degraded;
-            unit.baseline.failed += anyway_failed;
-            unit.baseline.degraded += anyway_degraded;
-            unit.caused.failed += caused_failed;
-            unit.caused.degraded += caused_degraded;
-            unit.share += *failed as f64;
-        }
-        for (all, [tried, passed, held @ ..]) in
-            tally.dependencies.iter_mut().zip(&self.dependencies)
-        {
-            all.tried += tried;
-            all.passed += passed;
-            for (all, held) in all.held.iter_mut().zip(held) {
-                *all += held;
-            }
-        }
-        for (all, unsettled) in tally.anomalies.iter_mut().zip(&self.unsettled) {
-            all.unsettled += unsettled;
-        }
-    }
-}
-
-impl BlockCounts {
-    #[inline(always)]
-    fn unit(&mut self, unit: u32, seen: &UnitLanes) {
-        let counts = &mut self.units[unit as usize];
-        let masks = [&seen.with, &seen.baseline, &seen.caused];
-        for (pair, failures) in masks.into_iter().enumerate() {
-            let failed = u64::from(failures.failed.count());
-            counts[2 * pair] += failed;
-            counts[2 * pair + 1] += if failures.failed == failures.degraded {
-                failed
-            } else {
-                u64::from(failures.degraded.count())
-            };
-        }
-    }
-
-    #[inline(always)]
-    fn dependency(&mut self, dependency: u32, seen: &ContainmentLanes) {
-        let [tried, passed, held @ ..] = &mut self.dependencies[dependency as usize];
-        *tried += u64::from(seen.tried.count());
-        *passed += u64::from(seen.passed.count());
-        for (all, word) in held.iter_mut().zip(&seen.held) {
-            *all += u64::from(word.count());
-        }
-    }
-}
-
-fn note_unit(outcomes: &mut [Outcome], unit: u32, seen: &UnitLanes) {
-    for (part, outcome) in outcomes.iter_mut().enumerate() {
-        let of_part = |failures: &Failures<LaneMask>| failures.map(|mask| mask.0[part]);
-        let Failures { failed, degraded } = of_part(&seen.with);
-        outcome.units[unit as usize] = Unit {
-            failed,
-            degraded,
-            baseline: of_part(&seen.baseline),
-            caused: of_part(&seen.caused),
-            share: f64::from(failed.count_ones()),
-        };
-        let first_flow = outcome.units.len() - outcome.flows.len();
-        if let Some(flow) = (unit as usize).checked_sub(first_flow) {
-            outcome.flows[flow].share = array(|trial| f64::from((failed >> trial & 1) as u8));
-        }
-    }
-}
-
-fn note_dependency(outcomes: &mut [Outcome], dependency: u32, seen: &ContainmentLanes) {
-    for (part, outcome) in outcomes.iter_mut().enumerate() {
-        outcome.dependencies.push(outcome::Dependency {
-            dependency,
-            tried: seen.tried.0[part],
-            passed: seen.passed.0[part],
-            held: array(|by| seen.held[by].0[part]),
-        });
     }
 }

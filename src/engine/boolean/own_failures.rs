@@ -98,11 +98,14 @@ impl<const P: usize> BlockState<'_, P> {
             return;
         }
         let mut left = broken;
-        let [down, slow, corrupt] = array(|mode| {
-            let drawn = draws.draw_event(it.mode_keys[mode].0, it.modes[mode], left);
-            left = bits.without(left, drawn);
-            drawn
-        });
+        let [down, slow, corrupt] = array(
+            #[inline(always)]
+            |mode| {
+                let drawn = draws.draw_event(it.mode_keys[mode].0, it.modes[mode], left);
+                left = bits.without(left, drawn);
+                drawn
+            },
+        );
         let planes = pack_planes(bits, StatePlanes { slow, down, corrupt, degraded: bits.none() });
         match it.hit {
             Hit::Endpoint { node, .. } => self.merge_planes(bits, node, planes),
@@ -125,10 +128,12 @@ impl<const P: usize> BlockState<'_, P> {
     ) -> B::V {
         let it = &self.plan.services[service as usize];
         let mut down = background.service(service, it);
-        let mut domains =
-            it.domains.iter().map(|domain| bits.load(&self.domains[*domain as usize]));
-        if let Some(first) = domains.next() {
-            down = bits.or(down, domains.fold(first, |all, domain| bits.and(all, domain)));
+        if !it.domains.is_empty() {
+            let mut all_domains = bits.all();
+            for domain in &it.domains {
+                all_domains = bits.and(all_domains, bits.load(&self.domains[*domain as usize]));
+            }
+            down = bits.or(down, all_domains);
         }
         let count = it.replicas.len() as u32;
         if count == 0 {

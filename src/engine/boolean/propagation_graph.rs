@@ -49,8 +49,10 @@ pub(super) struct PropagationGraph {
     callers_to_evaluate: AdjacencyRows<u32>,
     /// Calls of the node that are more than an edge, by node.
     evaluated: AdjacencyRows<u32>,
-    /// Calls of the node at which a dependency is observed, by node.
+    /// Calls of the node at which a dependency is observed and that are no edge, by node.
     observed: AdjacencyRows<u32>,
+    /// Dependency that is observed at the edge, or [`NONE`], by place.
+    observed_at: Vec<u32>,
     /// Strategy by group.
     pub(super) strategies: Vec<CycleStrategy>,
 }
@@ -91,6 +93,14 @@ impl<T: Copy> AdjacencyRows<T> {
     }
 }
 
+impl<A, C> AdjacencyRows<(A, C)> {
+    /// Keeps the first part of every entry.
+    fn into_firsts(self) -> AdjacencyRows<A> {
+        let entries = self.entries.into_iter().map(|(first, _)| first).collect();
+        AdjacencyRows { starts: self.starts, entries }
+    }
+}
+
 impl PropagationGraph {
     pub(super) fn new(plan: &Plan, possible: &[PossibleStates]) -> Self {
         let nodes = plan.nodes.len();
@@ -111,7 +121,8 @@ impl PropagationGraph {
                 if is_plain_edge(call) && !is_inside {
                     if let Some(edge) = propagation_edge(plan, call, caller as u32) {
                         let on = plan.members_of(call)[0].node;
-                        if call.intra_cycle { &mut inside } else { &mut outside }.push((on, edge));
+                        if call.intra_cycle { &mut inside } else { &mut outside }
+                            .push((on, (edge, index)));
                     }
                 } else {
                     evaluated.push((caller as u32, index));
@@ -120,14 +131,30 @@ impl PropagationGraph {
                 }
             }
         }
-        for dependency in plan.dependencies.iter().filter(|it| it.call != NONE) {
+        let mut is_edge = vec![false; plan.calls.len()];
+        for (_, (_, index)) in outside.iter().chain(&inside) {
+            is_edge[*index as usize] = true;
+        }
+        for dependency in &plan.dependencies {
+            if dependency.call == NONE || is_edge[dependency.call as usize] {
+                continue;
+            }
             let call = &plan.calls[dependency.call as usize];
             let members = plan.members_of(call).iter();
             observed.extend(members.map(|member| (member.node, dependency.call)));
         }
+        let outside = AdjacencyRows::new(nodes, &outside);
+        let inside = AdjacencyRows::new(nodes, &inside);
+        let observed_at = outside.entries.iter().chain(&inside.entries).map(|(_, index)| {
+            let dependency = plan.calls[*index as usize].dependency;
+            let is_observed = plan.dependencies[dependency as usize].call == *index;
+            if is_observed { dependency } else { NONE }
+        });
+        let observed_at = observed_at.collect();
         Self {
-            outside: AdjacencyRows::new(nodes, &outside),
-            inside: AdjacencyRows::new(nodes, &inside),
+            outside: outside.into_firsts(),
+            inside: inside.into_firsts(),
+            observed_at,
             callers_to_evaluate: AdjacencyRows::new(nodes, &callers_to_evaluate),
             evaluated: AdjacencyRows::new(nodes, &evaluated),
             observed: AdjacencyRows::new(nodes, &observed),
@@ -144,6 +171,14 @@ impl PropagationGraph {
     pub(super) fn inside(&self, node: u32) -> impl Iterator<Item = (u32, &Edge)> {
         let outside = self.outside.entries.len() as u32;
         self.inside.placed(node).map(move |(place, edge)| (outside + place, edge))
+    }
+
+    /// Returns the edges from a node: those inside its group, and the others if `all`.
+    #[inline(always)]
+    pub(super) fn edges_from(&self, node: u32, all: bool) -> impl Iterator<Item = (u32, &Edge)> {
+        let outside = if all { self.outside.row(node) } else { &[] };
+        let first = self.outside.starts[node as usize];
+        (first..).zip(outside).chain(self.inside(node))
     }
 
     /// Returns all edges in the order of their places.
@@ -173,6 +208,23 @@ impl PropagationGraph {
 
     pub(super) fn observed(&self, node: u32) -> &[u32] {
         self.observed.row(node)
+    }
+
+    /// Returns the dependency that is observed at the edge of this place, or [`NONE`].
+    #[inline(always)]
+    pub(super) fn observed_at(&self, place: u32) -> u32 {
+        self.observed_at[place as usize]
+    }
+
+    /// Returns whether a dependency is observed at the edge of this place.
+    #[inline(always)]
+    pub(super) fn is_observed(&self, place: u32) -> bool {
+        self.observed_at(place) != NONE
+    }
+
+    /// Returns the number of edges.
+    pub(super) fn edge_count(&self) -> usize {
+        self.observed_at.len()
     }
 }
 

@@ -79,12 +79,11 @@ impl<V: Copy> WideAesTask<V> for BernoulliComparison<'_, V> {
         // between digits, which saves one operation in four.
         let changes = bits.digits(first ^ first << 1);
         let states = bits.number_states(bits.broadcast_state(self.key));
+        let words = bits.random_words(&self.keys.0, states);
         let (mut other, mut differs) = (bits.none(), bits.none());
         macro_rules! word {
             ($place:literal) => {
-                let digit = bits.digit(digits, $place);
-                let decides =
-                    self.differing_lanes(bits, bits.advance_states(states, $place), digit);
+                let decides = bits.xor(words[$place], bits.digit(digits, $place));
                 other = bits.without(bits.xor(other, bits.digit(changes, $place)), decides);
                 differs = bits.or(differs, decides);
             };
@@ -114,28 +113,17 @@ impl<V: Copy> BernoulliComparison<'_, V> {
         let mut below = bits.none();
         // Each word leaves half of the lanes undecided, so two words per check.
         while digits != 0 && !bits.is_none(undecided) {
-            for _ in 0..2 {
+            let words = bits.random_word_pair(&self.keys.0, states);
+            for word in words {
                 let digit = bits.fill_by_sign(digits.cast_signed());
-                let decides = self.differing_lanes(bits, states, digit);
+                let decides = bits.xor(word, digit);
                 below = bits.or(below, bits.and(bits.and(undecided, decides), digit));
                 undecided = bits.without(undecided, decides);
                 digits <<= 1;
-                states = bits.advance_states(states, 1);
             }
+            states = bits.advance_states(states, 2);
         }
         below
-    }
-
-    /// Returns the lanes in which a random word differs from a digit.
-    #[inline(always)]
-    fn differing_lanes<B: Bits<V = V>>(&self, bits: B, states: V, digit: V) -> V {
-        let [first, rounds @ .., last] = &self.keys.0;
-        let mut state = bits.xor(states, bits.broadcast_state(*first));
-        for round_key in rounds {
-            state = bits.aes_round(state, bits.broadcast_state(*round_key));
-        }
-        // A round ends by adding its key, so the digit can be added to the key.
-        bits.aes_round(state, bits.xor(bits.broadcast_state(*last), digit))
     }
 }
 

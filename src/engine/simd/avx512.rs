@@ -20,6 +20,7 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vpopcntdq")
             && is_x86_feature_detected!("vaes")
             && Avx2::new().is_some();
         has.then_some(Self(()))
@@ -84,6 +85,12 @@ impl Bits for Avx512 {
     fn is_none(self, v: __m512i) -> bool {
         // SAFETY: see above.
         unsafe { _mm512_test_epi64_mask(v, v) == 0 }
+    }
+
+    #[inline(always)]
+    fn count(self, v: __m512i) -> u32 {
+        // SAFETY: see above.
+        unsafe { _mm512_reduce_add_epi64(_mm512_popcnt_epi64(v)).cast_unsigned() as u32 }
     }
 
     #[inline(always)]

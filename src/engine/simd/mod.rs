@@ -11,8 +11,9 @@
 //! It has no AVX-512, so that file is not covered.
 #![expect(unsafe_code, reason = "a processor's features are known only at run time")]
 
-use aes::hazmat::cipher_round;
+use ::aes::hazmat::cipher_round;
 
+mod aes;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -113,7 +114,9 @@ pub(crate) fn run_task<T: SimdTask>(level: InstructionSet, task: T) -> T::Output
 /// # Safety
 /// The machine must have these features.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,vaes,aes,avx2,popcnt,bmi1,bmi2")]
+#[target_feature(
+    enable = "avx512f,avx512dq,avx512vl,avx512bw,vaes,aes,avx2,popcnt,bmi1,bmi2,avx512vpopcntdq"
+)]
 unsafe fn with_avx512<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
@@ -147,8 +150,14 @@ impl LaneMask {
     pub const ALL: Self = Self([u64::MAX; 8]);
 
     /// Returns the number of lanes.
+    #[inline(always)]
     pub fn count(&self) -> u32 {
-        self.0.iter().map(|word| word.count_ones()).sum()
+        // No `sum`: its closure would be compiled without the caller's instructions.
+        let mut count = 0;
+        for word in self.0 {
+            count += word.count_ones();
+        }
+        count
     }
 
     /// Returns whether there is no lane.
@@ -192,6 +201,11 @@ pub(crate) trait Bits: Copy {
     /// Returns the lanes of `a` that are not in `b`.
     fn without(self, a: Self::V, b: Self::V) -> Self::V;
     fn is_none(self, v: Self::V) -> bool;
+    /// Returns the number of lanes.
+    #[inline(always)]
+    fn count(self, v: Self::V) -> u32 {
+        self.to_mask(v).count()
+    }
     /// Returns all lanes if the number is negative, else none.
     fn fill_by_sign(self, negative: i64) -> Self::V;
     /// Prepares a byte of eight binary digits for [`Bits::digit`].
@@ -206,12 +220,38 @@ pub(crate) trait Bits: Copy {
     fn advance_states(self, states: Self::V, words: u32) -> Self::V;
     /// Runs one AES encryption round on each 128-bit state. The round key must be the same in all four.
     fn aes_round(self, states: Self::V, round_key: Self::V) -> Self::V;
+    /// Returns eight random words in a row: the states of the first word, and of the seven after it,
+    /// encrypted under these round keys.
+    #[inline(always)]
+    fn random_words(self, keys: &[u128; 5], states: Self::V) -> [Self::V; 8] {
+        // No loop: the compiler would have to unroll it before it could keep the words in registers.
+        let [a, b] = self.random_word_pair(keys, states);
+        let [c, d] = self.random_word_pair(keys, self.advance_states(states, 2));
+        let [e, f] = self.random_word_pair(keys, self.advance_states(states, 4));
+        let [g, h] = self.random_word_pair(keys, self.advance_states(states, 6));
+        [a, b, c, d, e, f, g, h]
+    }
+    /// Returns two random words in a row.
+    #[inline(always)]
+    fn random_word_pair(self, keys: &[u128; 5], states: Self::V) -> [Self::V; 2] {
+        [encrypt(self, keys, states), encrypt(self, keys, self.advance_states(states, 1))]
+    }
     /// Runs work in a function of its own, compiled for these instructions: for code that is used in
     /// several places, or too cold to be worth a copy in each.
     fn outline<R>(self, work: impl FnOnce() -> R) -> R;
     /// Runs work that is mostly AES rounds in a function of its own, with the widest rounds that the
     /// machine has.
     fn with_wide_aes<W: WideAesTask<Self::V>>(self, work: &W) -> Self::V;
+}
+
+/// Encrypts four states by four AES rounds.
+#[inline(always)]
+fn encrypt<B: Bits>(bits: B, keys: &[u128; 5], states: B::V) -> B::V {
+    let state = bits.xor(states, bits.broadcast_state(keys[0]));
+    let state = bits.aes_round(state, bits.broadcast_state(keys[1]));
+    let state = bits.aes_round(state, bits.broadcast_state(keys[2]));
+    let state = bits.aes_round(state, bits.broadcast_state(keys[3]));
+    bits.aes_round(state, bits.broadcast_state(keys[4]))
 }
 
 /// Work that is generic over instruction sets with the same registers.
@@ -270,6 +310,11 @@ mod tests {
             let rounded = bits
                 .aes_round(bits.xor(counted, mixed), bits.broadcast_state(0x0123_4567_89ab_cdef));
             let rounded = bits.with_wide_aes(&Rounds(rounded));
+            let keys = [1, 2 << 80, 3, 4 << 100, 5];
+            let words = bits.random_words(&keys, bits.xor(counted, mixed));
+            let rounded = words
+                .iter()
+                .fold(rounded, |all, word| bits.aes_round(bits.xor(all, *word), bits.none()));
             let digits = bits.digits(0b1000_1001);
             let digits = bits.xor(bits.digit(digits, 0), bits.and(bits.digit(digits, 4), b));
             let digits = bits.xor(digits, bits.and(bits.digit(bits.digits(1), 7), c));

@@ -1,11 +1,10 @@
 //! Operations on 512 trials in plain code, for machines without the instructions of the others.
 
+use super::aes::encrypt_words;
 use super::{Bits, LaneMask, WideAesTask, aes_round, array};
 
-/// Plain code that runs everywhere.
-///
-/// Where better is nearly always to be had, on x86-64, its operations are calls: inlined they were an
-/// eighth of the whole program, for machines that are hardly left.
+/// Token for plain code that runs everywhere. Its loops over eight words are vectorised by the
+/// compiler for the baseline of the target.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Portable;
 
@@ -32,34 +31,33 @@ impl Bits for Portable {
         [u64::MAX; 8]
     }
 
-    #[cfg_attr(target_arch = "x86_64", inline(never))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    #[inline(always)]
     fn and(self, a: Self::V, b: Self::V) -> Self::V {
         array(|i| a[i] & b[i])
     }
 
-    #[cfg_attr(target_arch = "x86_64", inline(never))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    #[inline(always)]
     fn or(self, a: Self::V, b: Self::V) -> Self::V {
         array(|i| a[i] | b[i])
     }
 
-    #[cfg_attr(target_arch = "x86_64", inline(never))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    #[inline(always)]
     fn xor(self, a: Self::V, b: Self::V) -> Self::V {
         array(|i| a[i] ^ b[i])
     }
 
-    #[cfg_attr(target_arch = "x86_64", inline(never))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    #[inline(always)]
     fn without(self, a: Self::V, b: Self::V) -> Self::V {
         array(|i| a[i] & !b[i])
     }
 
-    #[cfg_attr(target_arch = "x86_64", inline(never))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    #[inline(always)]
     fn is_none(self, v: Self::V) -> bool {
-        v.iter().fold(0, |any, word| any | word) == 0
+        let mut any = 0;
+        for word in v {
+            any |= word;
+        }
+        any == 0
     }
 
     #[inline(always)]
@@ -72,20 +70,17 @@ impl Bits for Portable {
         [(negative >> 63).cast_unsigned(); 8]
     }
 
-    #[cfg_attr(target_arch = "x86_64", inline(never))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    #[inline(always)]
     fn digits(self, byte: u8) -> Self::V {
         array(|place| u64::from(byte << place >> 7).wrapping_neg())
     }
 
-    #[cfg_attr(target_arch = "x86_64", inline(never))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    #[inline(always)]
     fn digit(self, digits: Self::V, place: u8) -> Self::V {
         [digits[usize::from(place % 8)]; 8]
     }
 
-    #[cfg_attr(target_arch = "x86_64", inline(never))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    #[inline(always)]
     fn number_states(self, mut states: Self::V) -> Self::V {
         for number in 0..4 {
             states[2 * number] = states[2 * number].wrapping_add(number as u64);
@@ -93,8 +88,7 @@ impl Bits for Portable {
         states
     }
 
-    #[cfg_attr(target_arch = "x86_64", inline(never))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    #[inline(always)]
     fn advance_states(self, mut states: Self::V, words: u32) -> Self::V {
         for number in 0..4 {
             states[2 * number] = states[2 * number].wrapping_add(4 * u64::from(words));
@@ -102,8 +96,7 @@ impl Bits for Portable {
         states
     }
 
-    #[cfg_attr(target_arch = "x86_64", inline(never))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(always))]
+    #[inline(always)]
     fn aes_round(self, mut states: Self::V, round_key: Self::V) -> Self::V {
         for number in 0..4 {
             let pair =
@@ -113,6 +106,20 @@ impl Bits for Portable {
             states[2 * number + 1] = (state >> 64) as u64;
         }
         states
+    }
+
+    #[inline(always)]
+    fn random_words(self, keys: &[u128; 5], states: Self::V) -> [Self::V; 8] {
+        let mut words = [[0; 8]; 8];
+        encrypt_words(keys, &states, &mut words);
+        words
+    }
+
+    #[inline(always)]
+    fn random_word_pair(self, keys: &[u128; 5], states: Self::V) -> [Self::V; 2] {
+        let mut words = [[0; 8]; 2];
+        encrypt_words(keys, &states, &mut words);
+        words
     }
 
     #[inline(never)]
