@@ -145,3 +145,24 @@ fn difference(found: &Tally, expected: &Tally) -> Option<String> {
     }
     (found.anomalies != expected.anomalies).then(|| "anomalies".to_owned())
 }
+
+#[test]
+fn hundreds_of_members_of_which_few_fail_cost_what_those_few_cost() {
+    // With time proportional to members times needs for each of the steps this would take minutes.
+    let members: Vec<String> = (0..400).map(|number| format!("m{number}")).collect();
+    let services: String =
+        members.iter().map(|name| format!("  {name}: {{ availability: 99% }}\n")).collect();
+    let text = format!(
+        "version: 1\ntopology: t\nservices:\n  s: {{ dependencies: [{{ any_of: [{}], needs: 200 }}] }}\n{services}flows:\n  f: {{ steps: [s] }}\n",
+        members.join(", ")
+    );
+    let topology = crate::exact::topology(&text);
+    let plan = crate::exact::background(&topology);
+    let found = counted(&plan, Choice::Fluid, 2_000);
+    // 200 of 400 are never down together; each is in one of 100 trials.
+    assert_eq!(found.units.last().unwrap().failed, 0);
+    let failed: u64 = found.units[..400].iter().map(|unit| unit.failed).sum();
+    let expected = 400.0 * 2_000.0 * 0.01_f64;
+    assert!((failed as f64 - expected).abs() < 5.0 * expected.sqrt(), "{failed}");
+    assert_eq!(difference(&found, &counted(&plan, Choice::Automatic, 2_000)), None);
+}

@@ -458,3 +458,49 @@ pub(crate) fn dense(services: usize) -> Topology {
     text += "flows:\n  order: { steps: [s000] }\n";
     topology(&text)
 }
+
+/// A service that needs some of its members, each available 99% of the time.
+fn any_of(members: usize, needs: usize) -> Topology {
+    let names: Vec<String> = (1..=members).map(|number| format!("s{number}")).collect();
+    let services: String =
+        names.iter().map(|name| format!("  {name}: {{ availability: 99% }}\n")).collect();
+    topology(&format!(
+        "version: 1\ntopology: t\nservices:\n  s0: {{ dependencies: [{{ any_of: [{}], needs: {needs} }}] }}\n{services}flows:\n  f: {{ steps: [s0] }}\n",
+        names.join(", ")
+    ))
+}
+
+#[test]
+fn the_likeliest_of_billions_of_equal_cut_sets_are_listed_at_once() {
+    let exact = solve(&background(&any_of(40, 20)), Detail::Drawn);
+    let function = &exact.units.last().unwrap().failed;
+    let role = |_, _| Role::Event;
+    let found = solutions::find(function, &exact.variables, role, None, 100_000).unwrap();
+    // 40 over 21, and s0 and the flow have no failures of their own.
+    assert_eq!(found.total(), 131_282_408_400);
+    let sets = found.most_likely(50);
+    assert_eq!(sets.len(), 50);
+    let distinct: BTreeSet<&Vec<u32>> = sets.iter().map(|(parts, _)| parts).collect();
+    assert_eq!(distinct.len(), 50);
+    for (parts, probability) in &sets {
+        assert_eq!(parts.len(), 21);
+        assert_near(*probability, 0.01_f64.powi(21), 1e-12);
+    }
+}
+
+#[test]
+fn sets_are_listed_from_the_most_likely_one_on() {
+    for (seed, _, plan) in small_plans(8, 10).step_by(3).take(200) {
+        let exact = solve(&plan, Detail::Drawn);
+        let function = &exact.units.last().unwrap().failed;
+        let found =
+            solutions::find(function, &exact.variables, |_, _| Role::Event, None, 100_000).unwrap();
+        let all = found.most_likely(10_000);
+        assert_eq!(all.len() as u64, found.total(), "{seed}");
+        for pair in all.windows(2) {
+            assert!(pair[0].1 >= pair[1].1 * (1.0 - 1e-12), "{seed}: {pair:?}");
+        }
+        let first = found.most_likely(3);
+        assert_eq!(first, all[..first.len()], "{seed}");
+    }
+}

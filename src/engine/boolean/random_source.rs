@@ -3,7 +3,7 @@
 use super::propagation_graph::Edge;
 use crate::compile::plan::Dependency;
 use crate::engine::draws::{RoundKeys, digits};
-use crate::engine::simd::{Bits, WideAesTask};
+use crate::engine::simd::{Bits, DIGITS, WideAesTask};
 
 /// Source of the random decisions about calls.
 pub(super) trait RandomSource<B: Bits>: Copy {
@@ -73,19 +73,15 @@ impl<V: Copy> WideAesTask<V> for BernoulliComparison<'_, V> {
     /// digit is 1, so that each word overrules the ones after it.
     #[inline(always)]
     fn run<B: Bits<V = V>>(&self, bits: B) -> V {
-        let first = (self.digits >> 56) as u8;
-        let digits = bits.digits(first);
-        // `other` is whether the known result differs from the last digit. It follows the changes
-        // between digits, which saves one operation in four.
-        let changes = bits.digits(first ^ first << 1);
+        let digits = &DIGITS[(self.digits >> 56) as usize];
         let states = bits.number_states(bits.broadcast_state(self.key));
         let words = bits.random_words(&self.keys.0, states);
-        let (mut other, mut differs) = (bits.none(), bits.none());
+        let (mut below, mut differs) = (bits.none(), bits.none());
         macro_rules! word {
             ($place:literal) => {
-                let decides = bits.xor(words[$place], bits.digit(digits, $place));
-                other = bits.without(bits.xor(other, bits.digit(changes, $place)), decides);
-                differs = bits.or(differs, decides);
+                let digit = bits.load_digit(digits, $place);
+                below = bits.decide_below(below, words[$place], digit);
+                differs = bits.or_differing(differs, words[$place], digit);
             };
         }
         word!(7);
@@ -96,7 +92,7 @@ impl<V: Copy> WideAesTask<V> for BernoulliComparison<'_, V> {
         word!(2);
         word!(1);
         word!(0);
-        let below = bits.and(bits.xor(other, bits.digit(digits, 0)), self.relevant);
+        let below = bits.and(below, self.relevant);
         let undecided = bits.without(self.relevant, differs);
         if bits.is_none(undecided) {
             return below;

@@ -12,7 +12,7 @@
 //! nothing else failing; nothing is said of its supersets.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use super::bdd::{Bdd, Node as Decision, YES};
 use super::diagram::Function;
@@ -355,105 +355,142 @@ impl Solutions {
         counts[self.root as usize]
     }
 
-    /// The most likely sets, most likely first, then the smallest: so many at the most, each as
+    /// Returns the most likely sets, most likely first, then the smallest: at most `most`, each as
     /// numbers of [`Solutions::parts`] and its probability.
     ///
-    /// Best first: what a family holds at best is known beforehand, so nothing else is looked at.
+    /// Takes memory in proportion to the nodes, and to `most` times their depth, however many sets are
+    /// equally likely.
     pub fn most_likely(&self, most: usize) -> Vec<(Vec<u32>, f64)> {
-        let best = self.best();
-        let mut trail: Vec<(u32, usize)> = Vec::new();
-        let mut open = BinaryHeap::new();
-        let mut found = Vec::new();
-        let state = |family: Family, chance: f64, order: u32, from: usize, serial: u64| {
-            let (at_best, smallest) = best[family as usize];
-            Open {
-                bound: chance * at_best,
-                order: order + smallest,
-                serial,
-                family,
-                chance,
-                size: order,
-                from,
-            }
-        };
-        if self.root != NONE {
-            open.push(state(self.root, 1.0, 0, usize::MAX, 0));
+        let mut ranking = Ranking::new(self);
+        (0..most).map_while(|rank| ranking.set(self.root, rank as u32)).collect()
+    }
+}
+
+/// Sets of families from the most likely one on, as far as they were asked for.
+///
+/// The sets of a node are those of its two ends, merged. So the next set of a node needs one more set
+/// of one end (Huang and Chiang, "Better k-best parsing", IWPT 2005, algorithm 3).
+struct Ranking<'a> {
+    solutions: &'a Solutions,
+    families: Vec<Ranked>,
+}
+
+/// The most likely sets of one family.
+#[derive(Clone, Default)]
+struct Ranked {
+    sets: Vec<RankedSet>,
+    /// Ranks of the next candidates among the sets without the part and with it.
+    next: [u32; 2],
+    /// Whether there are no more sets.
+    is_complete: bool,
+}
+
+/// A set, as the set of an end that it continues with.
+#[derive(Clone, Copy)]
+struct RankedSet {
+    chance: f64,
+    order: u32,
+    has_part: bool,
+    rank: u32,
+}
+
+impl RankedSet {
+    /// Compares by likelihood, then by order.
+    fn is_before(&self, other: &Self) -> bool {
+        match self.chance.total_cmp(&other.chance) {
+            Ordering::Greater => true,
+            Ordering::Less => false,
+            Ordering::Equal => self.order < other.order,
         }
-        let mut serial = 0;
-        while let Some(it) = open.pop() {
-            if it.family == EMPTY {
-                found.push((parts_of(&trail, it.from), it.chance));
-                if found.len() >= most {
-                    break;
-                }
+    }
+}
+
+/// Whether a set of this rank is known.
+enum Known {
+    Set(RankedSet),
+    NoSuchSet,
+    NotYet,
+}
+
+impl<'a> Ranking<'a> {
+    fn new(solutions: &'a Solutions) -> Self {
+        let mut families = vec![Ranked::default(); solutions.root.max(EMPTY) as usize + 1];
+        let empty = RankedSet { chance: 1.0, order: 0, has_part: false, rank: 0 };
+        families[EMPTY as usize].sets.push(empty);
+        families[NONE as usize].is_complete = true;
+        families[EMPTY as usize].is_complete = true;
+        Self { solutions, families }
+    }
+
+    fn known(&self, family: Family, rank: u32) -> Known {
+        let ranked = &self.families[family as usize];
+        match ranked.sets.get(rank as usize) {
+            Some(set) => Known::Set(*set),
+            None if ranked.is_complete => Known::NoSuchSet,
+            None => Known::NotYet,
+        }
+    }
+
+    /// Finds the sets of a family up to this rank. Without recursion, since diagrams are as deep as
+    /// there are events.
+    fn extend(&mut self, family: Family, rank: u32) {
+        let mut open = vec![(family, rank)];
+        while let Some(&(family, rank)) = open.last() {
+            if !matches!(self.known(family, rank), Known::NotYet) {
+                open.pop();
                 continue;
             }
-            let node = self.families.nodes[it.family as usize];
-            if node.without != NONE {
-                serial += 1;
-                open.push(state(node.without, it.chance, it.size, it.from, serial));
+            let node = self.solutions.families.nodes[family as usize];
+            let next = self.families[family as usize].next;
+            let ends = [node.without, node.with];
+            let known = [0, 1].map(|end| self.known(ends[end], next[end]));
+            if let Some(end) = known.iter().position(|known| matches!(known, Known::NotYet)) {
+                open.push((ends[end], next[end]));
+                continue;
             }
-            trail.push((node.part, it.from));
-            serial += 1;
-            let chance = it.chance * self.parts[node.part as usize].chance;
-            open.push(state(node.with, chance, it.size + 1, trail.len() - 1, serial));
+            let part = self.solutions.parts[node.part as usize].chance;
+            let [without, with] = known.map(|known| match known {
+                Known::Set(set) => Some(set),
+                Known::NoSuchSet | Known::NotYet => None,
+            });
+            let without = without.map(|set| RankedSet { has_part: false, rank: next[0], ..set });
+            let with = with.map(|set| RankedSet {
+                chance: set.chance * part,
+                order: set.order + 1,
+                has_part: true,
+                rank: next[1],
+            });
+            let best = match (without, with) {
+                (Some(without), Some(with)) if without.is_before(&with) => Some(without),
+                (without, with) => with.or(without),
+            };
+            let ranked = &mut self.families[family as usize];
+            match best {
+                Some(set) => {
+                    ranked.next[usize::from(set.has_part)] += 1;
+                    ranked.sets.push(set);
+                }
+                None => ranked.is_complete = true,
+            }
         }
-        found
     }
 
-    /// By family: the probability of its likeliest set, and the order of its smallest.
-    fn best(&self) -> Vec<(f64, u32)> {
-        let mut best = vec![(0.0_f64, u32::MAX / 2), (1.0, 0)];
-        for node in self.families.nodes.iter().take(self.root as usize + 1).skip(2) {
-            let (without, with) = (best[node.without as usize], best[node.with as usize]);
-            let chance = self.parts[node.part as usize].chance;
-            best.push((without.0.max(with.0 * chance), without.1.min(with.1 + 1)));
+    /// Returns the parts of the set of this rank, and its probability.
+    fn set(&mut self, mut family: Family, mut rank: u32) -> Option<(Vec<u32>, f64)> {
+        self.extend(family, rank);
+        let (mut parts, mut probability) = (Vec::new(), 1.0);
+        while let Some(set) = self.families[family as usize].sets.get(rank as usize) {
+            if family == EMPTY {
+                return Some((parts, probability));
+            }
+            let node = self.solutions.families.nodes[family as usize];
+            rank = set.rank;
+            family = if set.has_part { node.with } else { node.without };
+            if set.has_part {
+                parts.push(node.part);
+                probability *= self.solutions.parts[node.part as usize].chance;
+            }
         }
-        best
+        None
     }
 }
-
-fn parts_of(trail: &[(u32, usize)], mut from: usize) -> Vec<u32> {
-    let mut parts = Vec::new();
-    while let Some((part, before)) = trail.get(from) {
-        parts.push(*part);
-        from = *before;
-    }
-    parts.reverse();
-    parts
-}
-
-/// Sets that begin alike and are not finished.
-struct Open {
-    /// None of them is likelier
-    bound: f64,
-    /// or smaller.
-    order: u32,
-    serial: u64,
-    family: Family,
-    chance: f64,
-    size: u32,
-    from: usize,
-}
-
-impl Ord for Open {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let by_bound = self.bound.total_cmp(&other.bound);
-        // Of equal ones the latest, so that sets get finished.
-        by_bound.then(other.order.cmp(&self.order)).then(self.serial.cmp(&other.serial))
-    }
-}
-
-impl PartialOrd for Open {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Open {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Open {}

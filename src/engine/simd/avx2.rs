@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Bits, LaneMask, PLACES, WideAesTask, with_avx2, with_avx2_and_wide_aes};
+use super::{Bits, LaneMask, WideAesTask, with_avx2, with_avx2_and_wide_aes};
 
 /// Token of a machine with AVX2 and AES. If `WIDE`, its AES rounds take two states at a time.
 #[derive(Clone, Copy, Debug)]
@@ -117,22 +117,9 @@ impl<const WIDE: bool> Bits for Avx2<WIDE> {
     }
 
     #[inline(always)]
-    fn digits(self, byte: u8) -> Self::V {
+    fn load_digit(self, digits: &[u64; 8], place: usize) -> Self::V {
         // SAFETY: see above.
-        unsafe {
-            let places = _mm256_set1_epi64x(PLACES);
-            let byte = _mm256_set1_epi8(byte.cast_signed());
-            [_mm256_cmpeq_epi8(_mm256_and_si256(byte, places), places); 2]
-        }
-    }
-
-    #[inline(always)]
-    fn digit(self, digits: Self::V, place: u8) -> Self::V {
-        // SAFETY: see above.
-        unsafe {
-            let place = _mm256_set1_epi8(place.cast_signed());
-            [_mm256_shuffle_epi8(digits[0], place), _mm256_shuffle_epi8(digits[1], place)]
-        }
+        unsafe { [_mm256_set1_epi64x(digits[place].cast_signed()); 2] }
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 
 use super::Avx2;
-use super::{Bits, LaneMask, PLACES, WideAesTask, with_avx512};
+use super::{Bits, LaneMask, WideAesTask, with_avx512};
 
 /// Token of a machine with AVX-512 and wide AES.
 #[derive(Clone, Copy, Debug)]
@@ -111,19 +111,22 @@ impl Bits for Avx512 {
     }
 
     #[inline(always)]
-    fn digits(self, byte: u8) -> __m512i {
+    fn load_digit(self, digits: &[u64; 8], place: usize) -> __m512i {
         // SAFETY: see above.
-        unsafe {
-            let places = _mm512_set1_epi64(PLACES);
-            let ones = _mm512_test_epi8_mask(_mm512_set1_epi8(byte.cast_signed()), places);
-            _mm512_movm_epi8(ones)
-        }
+        unsafe { _mm512_set1_epi64(digits[place].cast_signed()) }
     }
 
     #[inline(always)]
-    fn digit(self, digits: __m512i, place: u8) -> __m512i {
+    fn decide_below(self, below: __m512i, word: __m512i, digit: __m512i) -> __m512i {
+        // The majority of not `word`, `digit` and `below`.
         // SAFETY: see above.
-        unsafe { _mm512_shuffle_epi8(digits, _mm512_set1_epi8(place.cast_signed())) }
+        unsafe { _mm512_ternarylogic_epi64::<0x8e>(word, digit, below) }
+    }
+
+    #[inline(always)]
+    fn or_differing(self, lanes: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: see above.
+        unsafe { _mm512_ternarylogic_epi64::<0xf6>(lanes, a, b) }
     }
 
     #[inline(always)]

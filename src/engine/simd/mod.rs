@@ -208,10 +208,20 @@ pub(crate) trait Bits: Copy {
     }
     /// Returns all lanes if the number is negative, else none.
     fn fill_by_sign(self, negative: i64) -> Self::V;
-    /// Prepares a byte of eight binary digits for [`Bits::digit`].
-    fn digits(self, byte: u8) -> Self::V;
-    /// Returns all lanes if the digit at this place is 1, else none. Place 0 is the most significant.
-    fn digit(self, digits: Self::V, place: u8) -> Self::V;
+    /// Returns all lanes if the digit at this place is 1, else none; see [`DIGITS`].
+    fn load_digit(self, digits: &[u64; 8], place: usize) -> Self::V;
+    /// Decides which numbers are below another by one more digit in front: where the bit of the number
+    /// differs from the digit of the other, it is below if the digit is 1; elsewhere the digits behind
+    /// have decided.
+    #[inline(always)]
+    fn decide_below(self, below: Self::V, word: Self::V, digit: Self::V) -> Self::V {
+        self.xor(below, self.and(self.xor(below, digit), self.xor(word, digit)))
+    }
+    /// Adds the lanes in which `a` and `b` differ to `lanes`.
+    #[inline(always)]
+    fn or_differing(self, lanes: Self::V, a: Self::V, b: Self::V) -> Self::V {
+        self.or(lanes, self.xor(a, b))
+    }
     /// Returns four equal 128-bit states.
     fn broadcast_state(self, state: u128) -> Self::V;
     /// Adds to the low half of each 128-bit state its number, 0 to 3.
@@ -260,9 +270,21 @@ pub(crate) trait WideAesTask<V> {
     fn run<B: Bits<V = V>>(&self, bits: B) -> V;
 }
 
-/// Bit of digit `i` in byte `i`.
-#[cfg(target_arch = "x86_64")]
-const PLACES: i64 = 0x0102_0408_1020_4080;
+/// The binary digits of every byte, the most significant first, each as all ones or none: a vector unit
+/// broadcasts them while it loads.
+pub(crate) static DIGITS: [[u64; 8]; 256] = {
+    let mut digits = [[0; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut place = 0;
+        while place < 8 {
+            digits[byte][place] = ((byte as u64) >> (7 - place) & 1).wrapping_neg();
+            place += 1;
+        }
+        byte += 1;
+    }
+    digits
+};
 
 /// Runs one AES encryption round on one state, by the processor's instruction where it has one.
 // Not inlined: without the instruction it is long, and it is used in many places.
@@ -315,9 +337,10 @@ mod tests {
             let rounded = words
                 .iter()
                 .fold(rounded, |all, word| bits.aes_round(bits.xor(all, *word), bits.none()));
-            let digits = bits.digits(0b1000_1001);
-            let digits = bits.xor(bits.digit(digits, 0), bits.and(bits.digit(digits, 4), b));
-            let digits = bits.xor(digits, bits.and(bits.digit(bits.digits(1), 7), c));
+            let digits = &DIGITS[0b1000_1001];
+            let [first, second] = [0, 1].map(|place| bits.load_digit(digits, place));
+            let below = bits.decide_below(bits.decide_below(a, b, first), c, second);
+            let digits = bits.or_differing(bits.and(below, rounded), a, second);
             let mut out = LaneMask::NONE;
             bits.store(&mut out, bits.xor(rounded, bits.xor(bits.all(), digits)));
             let fills = bits.is_none(bits.fill_by_sign(5)) && !bits.is_none(bits.fill_by_sign(-1));

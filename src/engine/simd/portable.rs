@@ -71,13 +71,8 @@ impl Bits for Portable {
     }
 
     #[inline(always)]
-    fn digits(self, byte: u8) -> Self::V {
-        array(|place| u64::from(byte << place >> 7).wrapping_neg())
-    }
-
-    #[inline(always)]
-    fn digit(self, digits: Self::V, place: u8) -> Self::V {
-        [digits[usize::from(place % 8)]; 8]
+    fn load_digit(self, digits: &[u64; 8], place: usize) -> Self::V {
+        [digits[place]; 8]
     }
 
     #[inline(always)]

@@ -182,8 +182,9 @@ impl<const W: usize> StepState<'_, W> {
         let shares = together(&members, call.needs);
         steps.after(Protection::Redundancy, &shares);
         if self.plan.has_load {
+            let up = sum_up(&members);
             for (index, member) in call.members.clone().enumerate() {
-                let moved = moved_traffic(&members, index, call.needs);
+                let moved = moved_traffic(&members, &up, index, call.needs);
                 let factor = &mut self.cohorts[cohort].traffic[member as usize];
                 for lane in 0..W {
                     factor[lane] *= moved[lane];
@@ -356,7 +357,8 @@ fn together<const W: usize>(members: &[Shares<W>], needs: u32) -> Shares<W> {
 /// Returns the probability that fewer than `needs` members are neither slow nor down.
 ///
 /// The number that are up follows a Poisson binomial distribution, built up member by member; only
-/// its first `needs` terms are kept.
+/// its first `needs` terms are kept. Takes time in proportion to the members, and to the square of
+/// those that are neither up nor lost with certainty.
 #[inline(always)]
 fn too_few_up<const W: usize>(members: &[Shares<W>], needs: u32) -> Lanes<W> {
     let needs = needs as usize;
@@ -369,31 +371,53 @@ fn too_few_up<const W: usize>(members: &[Shares<W>], needs: u32) -> Lanes<W> {
         }
         return none;
     }
+    // Members that are up in all lanes shift the distribution by one, exactly. Mostly these are all
+    // but a few, and the distribution of the others is short.
+    let up = members.iter().filter(|it| (0..W).all(|lane| it.unanswered(lane) == 0.0)).count();
+    let Some(needs) = needs.checked_sub(up).filter(|needs| *needs > 0) else {
+        return all(0.0);
+    };
     let mut chance: Vec<Lanes<W>> = vec![all(0.0); needs];
     chance[0] = all(1.0);
+    let mut uncertain = 0;
     for it in members {
-        for count in (0..needs).rev() {
+        let lost: Lanes<W> = array(|lane| it.unanswered(lane).min(1.0));
+        if lost.iter().all(|lost| *lost == 0.0) || lost.iter().all(|lost| *lost == 1.0) {
+            continue;
+        }
+        uncertain += 1;
+        for count in (0..needs.min(uncertain + 1)).rev() {
             for lane in 0..W {
-                let lost = it.unanswered(lane).min(1.0);
-                let one_more = if count > 0 { chance[count - 1][lane] * (1.0 - lost) } else { 0.0 };
-                chance[count][lane] = chance[count][lane] * lost + one_more;
+                let one_more =
+                    if count > 0 { chance[count - 1][lane] * (1.0 - lost[lane]) } else { 0.0 };
+                chance[count][lane] = chance[count][lane] * lost[lane] + one_more;
             }
         }
     }
     chance.iter().fold(all(0.0), |sum, it| array(|lane| sum[lane] + it[lane]))
 }
 
+/// Returns the sum of the shares of all members that are neither slow nor down.
+#[inline(always)]
+fn sum_up<const W: usize>(members: &[Shares<W>]) -> Lanes<W> {
+    array(|lane| members.iter().map(|it| 1.0 - it.unanswered(lane)).sum())
+}
+
 /// Returns the traffic of a member relative to normal, when traffic moves to those that are up.
 #[inline(always)]
-fn moved_traffic<const W: usize>(members: &[Shares<W>], index: usize, needs: u32) -> Lanes<W> {
+fn moved_traffic<const W: usize>(
+    members: &[Shares<W>],
+    up: &Lanes<W>,
+    index: usize,
+    needs: u32,
+) -> Lanes<W> {
     let mut moved = all(1.0);
     let count = members.len() as f64;
     for lane in 0..W {
-        let up: f64 = members.iter().map(|it| 1.0 - it.unanswered(lane)).sum();
         // What is left of shares by rounding is not something that is up.
-        if up > SLACK {
+        if up[lane] > SLACK {
             let own = 1.0 - members[index].unanswered(lane);
-            moved[lane] = (count * own / up).min(count / f64::from(needs));
+            moved[lane] = (count * own / up[lane]).min(count / f64::from(needs));
         }
     }
     moved
