@@ -17,12 +17,9 @@ use blastwave::engine::simd::InstructionSet;
 use blastwave::engine::{Silent, Simulation, Tally};
 use blastwave::model::{Seconds, Topology};
 use common::production::{JAEGER, META, production};
+use common::searches::{caller_graph, search_trials};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::EdgeRef as _;
-use rand::rngs::SmallRng;
-use rand::{RngExt as _, SeedableRng as _};
-use rayon::prelude::*;
+use petgraph::graph::NodeIndex;
 
 /// Whether benches are only run once, to see that they still run.
 fn is_test() -> bool {
@@ -72,51 +69,6 @@ fn most_called(topology: &Topology) -> u32 {
     most.map_or(0, |(service, _)| service as u32)
 }
 
-/// One search per trial, as a good engineer would write it: a generator for each piece of work, no
-/// allocation within, a stamp instead of clearing what was seen. Gives the mean reach.
-fn searches(graph: &DiGraph<(), f32>, origin: NodeIndex, trials: u64) -> f64 {
-    const PIECE: u64 = 500;
-    let room = || (vec![0_u32; graph.node_count()], 0_u32, Vec::new());
-    let piece = |(seen, stamp, stack): &mut (Vec<u32>, u32, Vec<NodeIndex>), number: u64| {
-        let mut random = SmallRng::seed_from_u64(number);
-        let mut count = 0_u64;
-        for _ in 0..PIECE {
-            *stamp += 1;
-            seen[origin.index()] = *stamp;
-            stack.push(origin);
-            while let Some(node) = stack.pop() {
-                count += 1;
-                for edge in graph.edges(node) {
-                    let caller = edge.target();
-                    if seen[caller.index()] != *stamp && random.random::<f32>() < *edge.weight() {
-                        seen[caller.index()] = *stamp;
-                        stack.push(caller);
-                    }
-                }
-            }
-        }
-        count
-    };
-    let pieces = trials.div_ceil(PIECE);
-    let reached: u64 = (0..pieces).into_par_iter().map_init(room, piece).sum();
-    reached as f64 / (pieces * PIECE) as f64
-}
-
-/// From what is called to its callers.
-fn turned(topology: &Topology) -> DiGraph<(), f32> {
-    let mut graph = DiGraph::new();
-    for _ in &topology.services {
-        graph.add_node(());
-    }
-    for (caller, service) in topology.services.iter().enumerate() {
-        for it in &service.dependencies {
-            let called = NodeIndex::new(it.on[0].service.0 as usize);
-            graph.add_edge(called, NodeIndex::new(caller), it.propagation.get() as f32);
-        }
-    }
-    graph
-}
-
 fn simulate<'a>(simulation: &'a Simulation<'a>, mut tally: Tally, trials: u64) -> Tally {
     simulation.run(0..trials, &mut tally, &Silent);
     tally
@@ -129,7 +81,7 @@ fn one_origin(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("boolean/{}", case.name));
         group.sample_size(10).warm_up_time(Duration::from_millis(500));
         let [trials, searched] = if is_test() { [512, 500] } else { case.trials };
-        let graph = turned(&case.topology);
+        let graph = caller_graph(&case.topology);
         let origin = NodeIndex::new(case.origin as usize);
         let plan = compile(&case.topology, &common::down(case.origin), Seconds::ZERO);
         let simulation = Simulation::counting_failures(&plan, 1, InstructionSet::best());
@@ -141,11 +93,11 @@ fn one_origin(criterion: &mut Criterion) {
             plan.services.len(),
             plan.dependencies.len(),
             failed as f64 / trials as f64,
-            searches(&graph, origin, searched)
+            search_trials(&graph, origin, searched)
         );
         group.throughput(Throughput::Elements(searched));
         group.bench_function("petgraph", |bencher| {
-            bencher.iter(|| searches(&graph, origin, searched));
+            bencher.iter(|| search_trials(&graph, origin, searched));
         });
         group.throughput(Throughput::Elements(trials));
         for level in [InstructionSet::Avx512, InstructionSet::Avx2, InstructionSet::Portable] {

@@ -2,6 +2,7 @@
 
 use blastwave::diagnostic::Place;
 pub mod production;
+pub mod searches;
 
 use blastwave::model::change::{
     Change, Delay, Detection, Modes, Rollback, Rollout, Routing, Stage, Target, TargetRef,

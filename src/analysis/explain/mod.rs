@@ -40,7 +40,7 @@ pub struct Asked {
 }
 
 /// What is spent on exact values without their being demanded.
-const USUAL: Limits = Limits { steps: 16_000_000, nodes: 400_000 };
+const USUAL: Limits = Limits { steps: 48_000_000, bytes: 512 << 20 };
 /// How many trials are followed step by step at the most, and how many nodes in all of them.
 const FOLLOWED: u64 = 10_000;
 const FOLLOWED_NODES: u64 = 1_000_000_000;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::containment::EdgeObserver;
-use super::propagation_graph::{CycleStrategy, Edge, PropagationGraph};
+use super::propagation_graph::{CycleStrategy, Edge, PropagationGraph, transform};
 use super::random_source::{BlockDraws, RandomSource};
 use super::state_planes::{apply_transform, failing_plane};
 use crate::compile::plan::{NONE, Plan};
@@ -268,6 +268,29 @@ impl<'a, const P: usize> BlockState<'a, P> {
         }
     }
 
+    /// Propagates new lanes of a node over all edges inside its group.
+    #[inline(always)]
+    fn cross_edges_inside<B: Bits, O: EdgeObserver<B>>(
+        &mut self,
+        source: impl RandomSource<B>,
+        observer: &mut O,
+        node: u32,
+        new: [B::V; P],
+    ) {
+        let (bits, graph) = (source.bits(), self.graph);
+        let exposure = observer.exposure(bits, new);
+        let observes = O::ACTIVE && observer.counts_parts() && !bits.is_none(exposure.failing);
+        for (place, edge) in graph.inside(node) {
+            if observes && is_observed_in_parts(graph, place, edge) {
+                let crossing = source.edge_crossings(edge, place, new[P - 1]);
+                observer.observe_edge(bits, place, edge.transform, &exposure, crossing);
+                self.merge_crossing(bits, edge, new, crossing);
+            } else {
+                self.cross_edge(source, place, edge, new);
+            }
+        }
+    }
+
     /// Merges those lanes into the caller that cross an edge to it.
     #[inline(always)]
     fn merge_crossing<B: Bits>(&mut self, bits: B, edge: &Edge, planes: [B::V; P], crossing: B::V) {
@@ -351,9 +374,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
                     any_new = bits.or(any_new, new[plane]);
                 }
                 if !bits.is_none(any_new) {
-                    for (place, edge) in graph.inside(node) {
-                        self.cross_edge(source, place, edge, new);
-                    }
+                    self.cross_edges_inside(source, observer, node, new);
                     for caller in
                         graph.callers_to_evaluate(node).iter().filter(|it| nodes.contains(it))
                     {
@@ -498,4 +519,11 @@ impl<'a, const P: usize> BlockState<'a, P> {
         let services: BTreeSet<u32> = services.filter(|it| *it != NONE).collect();
         self.unsettled.extend(services.into_iter().map(|it| (it, unsettled)));
     }
+}
+
+/// Returns whether an edge inside a group may be counted lane by lane, as its lanes fail: what a lane
+/// turns into later must not matter, which it does where a soft dependency hangs.
+#[inline(always)]
+pub(super) fn is_observed_in_parts(graph: &PropagationGraph, place: u32, edge: &Edge) -> bool {
+    edge.transform & transform::SOFT == 0 && graph.is_observed(place)
 }

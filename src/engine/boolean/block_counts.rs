@@ -239,6 +239,11 @@ impl<B: Bits> EdgeObserver<B> for SinkObserver<'_, '_, B> {
     }
 
     #[inline(always)]
+    fn counts_parts(&self) -> bool {
+        self.is_active && matches!(self.sink, BlockSink::Counts(_))
+    }
+
+    #[inline(always)]
     fn exposure<const P: usize>(&self, bits: B, planes: [B::V; P]) -> Exposure<B::V> {
         let none = bits.none();
         if !self.is_active {

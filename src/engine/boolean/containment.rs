@@ -1,7 +1,7 @@
 //! Containment at every dependency: where failure propagated to the caller, and which protection
 //! contained it.
 
-use super::block::BlockState;
+use super::block::{BlockState, is_observed_in_parts};
 use super::call_pipeline::{CallObserver, NoObserver};
 use super::propagation_graph::transform;
 use super::random_source::{BlockDraws, RandomSource as _};
@@ -17,6 +17,9 @@ pub(super) trait EdgeObserver<B: Bits> {
 
     /// Sets whether the edges crossed from now on are observed.
     fn set_active(&mut self, active: bool);
+
+    /// Returns whether an edge may be observed several times, each time for other lanes.
+    fn counts_parts(&self) -> bool;
 
     /// Returns the exposure of the callers of a node with these planes.
     fn exposure<const P: usize>(&self, bits: B, planes: [B::V; P]) -> Exposure<B::V>;
@@ -48,6 +51,11 @@ impl<B: Bits> EdgeObserver<B> for NoObserver {
 
     #[inline(always)]
     fn set_active(&mut self, _active: bool) {}
+
+    #[inline(always)]
+    fn counts_parts(&self) -> bool {
+        false
+    }
 
     #[inline(always)]
     fn exposure<const P: usize>(&self, bits: B, _planes: [B::V; P]) -> Exposure<B::V> {
@@ -107,8 +115,8 @@ impl<V: Copy> EdgeLanes<V> {
 }
 
 impl<const P: usize> BlockState<'_, P> {
-    /// Observes the edges that could not be observed while failures propagated: those inside cycles,
-    /// whose states are known only after the last round, and all where failures began in a state
+    /// Observes the edges that could not be observed while failures propagated: those inside cycles
+    /// where states are known only after the last round, and all where failures began in a state
     /// that was not empty.
     #[inline(always)]
     pub(super) fn observe_other_edges<B: Bits>(
@@ -121,13 +129,15 @@ impl<const P: usize> BlockState<'_, P> {
             return;
         }
         observer.set_active(true);
+        let has_parts = self.observed_edges && observer.counts_parts();
         for node in &self.visited {
             let exposure = observer.exposure(bits, self.load_planes(bits, *node));
             if bits.is_none(exposure.failing) {
                 continue;
             }
             for (place, edge) in self.graph.edges_from(*node, !self.observed_edges) {
-                if self.graph.is_observed(place) {
+                let is_done = has_parts && is_observed_in_parts(self.graph, place, edge);
+                if self.graph.is_observed(place) && !is_done {
                     let crossing = draws.edge_crossings(edge, place, exposure.failing);
                     observer.observe_edge(bits, place, edge.transform, &exposure, crossing);
                 }

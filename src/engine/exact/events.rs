@@ -1,37 +1,36 @@
-//! What may happen in a trial, as the variables of a decision diagram.
+//! Random events of a trial, as the variables of a decision diagram.
 
 use std::collections::BTreeMap;
 
 use crate::compile::Plan;
 use crate::compile::plan::{Fallback, Hit, NONE, Target};
 
-/// Something that happens in a trial or not, independently of everything else.
+/// Event that happens in a trial or not, independently of all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Event {
-    /// This domain is down for its own reasons, or the whole time.
+    /// The domain is down for its own reasons, or throughout the change.
     Domain(u32),
-    /// This service is down for its own reasons, or the whole time.
+    /// The service is down for its own reasons, or throughout the change.
     Service(u32),
-    /// This replica, in [`Plan::replicas`], is down for its own reasons.
+    /// The replica, in [`Plan::replicas`], is down for its own reasons.
     Replica(u32),
-    /// This target breaks.
+    /// The target breaks.
     Target(u32),
-    /// This target breaks in this mode (down, slow, corrupt: 0 to 2), given that it breaks in none
+    /// The target breaks in this mode (down, slow, corrupt: 0 to 2), given that it breaks in none
     /// of the modes before.
     Mode(u32, u8),
-    /// Failure reaches the caller of this dependency.
+    /// Failure of the dependency propagates to its caller.
     Reaches(u32),
-    /// The fallback of this dependency does not work.
+    /// The fallback of the dependency does not work.
     NoFallback(u32),
 }
 
-/// Which events are variables.
+/// Events that become variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Those that happen in some trials and not in others, and the targets; the rest is settled
-    /// beforehand.
+    /// Events that happen in some trials and not in others, and the targets. All others are constant.
     Drawn,
-    /// All of them, also what never happens or always does: for asking what would be if it did.
+    /// All events, also impossible and certain ones, to ask what would follow from them.
     Everything,
 }
 
@@ -40,21 +39,20 @@ pub enum Detail {
 pub struct Variables {
     /// By place in the order.
     pub events: Vec<Event>,
-    /// How likely each is.
+    /// Probability of each event.
     pub chances: Vec<f64>,
-    /// By target: how likely it is down, slow or corrupt, given that it breaks.
+    /// By target: the probabilities of down, slow and corrupt, given that it breaks.
     pub modes: Vec<[f64; 3]>,
     places: BTreeMap<Event, u16>,
     detail: Detail,
 }
 
-/// Diagrams number variables with 16 bits, and keep one number for their ends.
+/// Most variables: diagrams number them with 16 bits and keep one number for their ends.
 const MOST: usize = u16::MAX as usize - 1;
 
 impl Variables {
-    /// The events of a plan in the order in which a walk from the flows first meets them, depth
-    /// first: what stands together in the graph stands together in the diagram. Nothing where there
-    /// are too many.
+    /// Returns the events of a plan in the order in which a depth-first walk from the flows first meets
+    /// them, so that neighbours in the graph are neighbours in the diagram. `None` if there are too many.
     pub(super) fn new(plan: &Plan, detail: Detail) -> Option<Self> {
         let mut it = Self {
             events: Vec::new(),
@@ -67,12 +65,12 @@ impl Variables {
         (it.events.len() <= MOST).then_some(it)
     }
 
-    /// The place of an event, where it is a variable.
+    /// Returns the place of an event if it is a variable.
     pub fn place(&self, event: Event) -> Option<u16> {
         self.places.get(&event).copied()
     }
 
-    /// Adds an event where it is to be a variable.
+    /// Adds an event if it is to be a variable.
     fn add(&mut self, event: Event, chance: f64) {
         let is_drawn = chance > 0.0 && chance < 1.0;
         let is_target = matches!(event, Event::Target(_));
@@ -85,7 +83,7 @@ impl Variables {
     }
 }
 
-/// How likely a broken target is down, slow or corrupt. A domain can only be down.
+/// Returns the probabilities that a broken target is down, slow and corrupt. A domain can only be down.
 fn modes(target: &Target) -> [f64; 3] {
     if matches!(target.hit, Hit::Domain(_)) {
         return [1.0, 0.0, 0.0];
@@ -98,7 +96,7 @@ fn modes(target: &Target) -> [f64; 3] {
     })
 }
 
-/// How likely an event is.
+/// Returns the probability of an event.
 pub(super) fn chance(plan: &Plan, event: Event) -> f64 {
     let sure = |is_sure: bool, chance: f64| if is_sure { 1.0 } else { chance };
     match event {
@@ -129,7 +127,7 @@ impl Walk<'_> {
         for flow in 0..self.plan.flows.len() {
             self.from(self.plan.flows[flow].node);
         }
-        // What no flow reaches has probabilities too.
+        // Services that no flow reaches have probabilities too.
         for node in (0..self.plan.nodes.len()).rev() {
             self.from(node as u32);
         }

@@ -1,16 +1,17 @@
-//! The engine for exact probabilities in plans in which every share is 0 or 1.
+//! Engine for exact probabilities in plans in which every share is 0 or 1.
 //!
-//! What a node does in a trial is a Boolean function of what was drawn. This engine writes the
-//! functions down as binary decision diagrams (Bryant, "Graph-based algorithms for Boolean function
-//! manipulation", 1986), by the steps that the Boolean engine takes on single trials; on cycles it
-//! takes the same least fixed point. A probability is then a sum over the diagram. Diagrams may grow
-//! beyond any bound, so that there is a limit on nodes and steps: beyond it the answer is a reason,
-//! and trials are the way to go.
+//! The state of a node in a trial is a Boolean function of the events that were drawn. This engine
+//! computes the functions as binary decision diagrams (Bryant, "Graph-based algorithms for Boolean
+//! function manipulation", 1986), by the steps that the Boolean engine runs on single trials; on cycles
+//! it finds the same least fixed point. A probability is then a sum over the diagram. Diagrams may grow
+//! exponentially, so there are limits on steps and memory. Beyond them the engine returns a reason, and
+//! the caller falls back to trials.
 
 mod bdd;
 mod diagram;
 mod events;
 pub mod solutions;
+mod store;
 mod system;
 mod table;
 mod weigh;
@@ -20,15 +21,16 @@ pub use diagram::{Function, Limits};
 pub use events::{Detail, Event, Variables};
 pub use solutions::{Families, Solutions};
 
-use bdd::Exhausted;
-use diagram::Workshop;
-use system::{Planes, System};
+use std::rc::Rc;
+
+use store::{Exhausted, Handle, Store};
+use system::{NodeFunctions, Planes};
 
 use super::boolean;
 use crate::compile::Plan;
 use crate::compile::plan::Target;
 
-/// Why there are no exact values.
+/// Reason why there are no exact values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// Some shares are neither 0 nor 1.
@@ -48,38 +50,39 @@ impl std::fmt::Display for Obstacle {
             Self::TooMany => f.write_str("more than 65,534 things may fail on their own"),
             Self::TooLarge(limits) => write!(
                 f,
-                "the decision diagrams grow beyond {} steps or {} nodes in one",
-                limits.steps, limits.nodes
+                "the decision diagrams grow beyond {} steps or {} MB",
+                limits.steps,
+                limits.bytes >> 20
             ),
             Self::Swings => f.write_str("a cycle of dependencies does not come to rest"),
         }
     }
 }
 
-/// Plans of which each node has fewer steps than this are not tried.
+/// Plans with fewer allowed steps per node than this are not tried.
 const STEPS_PER_NODE: usize = 10;
 
-/// The functions of all units of a plan.
+/// Functions of all units of a plan.
 pub struct Exact {
     /// By unit, in the order of [`super::outcome::Outcome::units`].
     pub units: Vec<Unit>,
-    /// What the functions are functions of.
+    /// Events that the functions depend on.
     pub variables: Variables,
 }
 
 /// A service, an endpoint or a flow.
 pub struct Unit {
-    /// Where it fails.
+    /// Events in which the unit fails.
     pub failed: Function,
-    /// Where it is degraded or worse.
+    /// Events in which it is degraded or worse.
     pub degraded: Function,
 }
 
 impl Exact {
-    /// Finds the functions of a plan.
+    /// Computes the functions of a plan.
     ///
     /// # Errors
-    /// Why it could not.
+    /// The reason if the plan is not Boolean or the limits do not suffice.
     pub fn solve(plan: &Plan, detail: Detail, limits: Limits) -> Result<Self, Obstacle> {
         if plan.nodes.len() > limits.steps / STEPS_PER_NODE {
             return Err(Obstacle::TooLarge(limits));
@@ -94,8 +97,7 @@ impl Exact {
         };
         let shape = shape.map_err(Obstacle::NotBoolean)?;
         let variables = Variables::new(plan, detail).ok_or(Obstacle::TooMany)?;
-        let workshop = Workshop::new(limits);
-        let solved = System::solve(plan, &shape, &variables, workshop);
+        let solved = NodeFunctions::solve(plan, &shape, &variables, Store::new(limits));
         let units = solved.and_then(|mut system| Ok(units(plan, &mut system)?));
         let units = units.map_err(|obstacle| match obstacle {
             Obstacle::TooLarge(_) => Obstacle::TooLarge(limits),
@@ -104,12 +106,12 @@ impl Exact {
         Ok(Self { units, variables })
     }
 
-    /// The probability that a function is true.
+    /// Returns the probability that a function is true.
     pub fn probability(&self, of: &Function) -> f64 {
         weigh::probability(of, |place| self.variables.chances[place])
     }
 
-    /// The same where some events are certain, or certain not to happen.
+    /// Returns the probability given that these events happen, or do not.
     pub fn conditional(&self, of: &Function, events: &[u16], happen: bool) -> f64 {
         let mut chances = self.variables.chances.clone();
         for place in events {
@@ -136,20 +138,21 @@ impl Exact {
     /// # Errors
     /// The limits, if they do not suffice.
     pub fn caused(&self, limits: Limits) -> Result<Vec<Unit>, Obstacle> {
-        let mut workshop = Workshop::new(limits);
         let is_target =
             |place: u16| matches!(self.variables.events[usize::from(place)], Event::Target(_));
+        let mut store = Store::new(limits);
         let mut beyond = |of: &Function| {
-            let without = workshop.restricted(of, is_target)?;
-            workshop.without(of, &without)
+            let with = store.import(of, |_| false)?;
+            let without = store.import(of, is_target)?;
+            store.without(with, without)
         };
-        let unit =
-            |it: &Unit| Ok(Unit { failed: beyond(&it.failed)?, degraded: beyond(&it.degraded)? });
-        let units: Result<Vec<Unit>, Exhausted> = self.units.iter().map(unit).collect();
+        let pairs = self.units.iter().map(|it| Ok([beyond(&it.failed)?, beyond(&it.degraded)?]));
+        let pairs: Result<Vec<[Handle; 2]>, Exhausted> = pairs.collect();
+        let units = pairs.and_then(|pairs| export_units(&mut store, &pairs));
         units.map_err(|Exhausted| Obstacle::TooLarge(limits))
     }
 
-    /// By event: how much more likely a function is true where it happens than where it does not.
+    /// Returns, for each event, the probability given that it happens minus that given that it does not.
     pub fn derivatives(&self, of: &Function) -> Vec<f64> {
         weigh::derivatives(of, &self.variables.chances)
     }
@@ -158,7 +161,7 @@ impl Exact {
 impl From<Exhausted> for Obstacle {
     fn from(_: Exhausted) -> Self {
         // The limits are put in where they are known.
-        Self::TooLarge(Limits { steps: 0, nodes: 0 })
+        Self::TooLarge(Limits { steps: 0, bytes: 0 })
     }
 }
 
@@ -174,7 +177,7 @@ fn has_common_mode(plan: &Plan) -> bool {
     keys.len() < drawn
 }
 
-/// The plan in which all that may be asked about may happen.
+/// Returns the plan in which every service, domain and replica may fail.
 fn all_may_fail(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     let maybe = |chance: &mut f64| *chance = if *chance > 0.0 { *chance } else { 0.5 };
@@ -184,24 +187,33 @@ fn all_may_fail(plan: &Plan) -> Plan {
     plan
 }
 
-/// Services as the worst of their nodes, then endpoints, then flows.
-fn units(plan: &Plan, system: &mut System<'_>) -> Result<Vec<Unit>, Exhausted> {
-    let unit =
-        |planes: &Planes| Unit { failed: planes.failing().clone(), degraded: planes.any().clone() };
-    let mut units = Vec::new();
+/// Returns services as the worst of their nodes, then endpoints, then flows.
+fn units(plan: &Plan, system: &mut NodeFunctions<'_>) -> Result<Vec<Unit>, Exhausted> {
+    let pair = |planes: &Planes| [planes.failing(), planes.any()];
+    let mut pairs = Vec::new();
     for service in 0..plan.services.len() as u32 {
-        let mut nodes = plan.nodes_of(service);
-        let plain = nodes.next().expect("every service has a plain node");
-        let mut worst = unit(&system.nodes[plain as usize]);
-        for node in nodes {
-            let it = unit(&system.nodes[node as usize]);
-            worst.failed = system.workshop.or(&worst.failed, &it.failed)?;
-            worst.degraded = system.workshop.or(&worst.degraded, &it.degraded)?;
+        let mut worst = [Handle::FALSE; 2];
+        for node in plan.nodes_of(service) {
+            let own = pair(&system.nodes[node as usize]);
+            worst[0] = system.store.or(worst[0], own[0])?;
+            worst[1] = system.store.or(worst[1], own[1])?;
         }
-        units.push(worst);
+        pairs.push(worst);
     }
     let endpoints = plan.services.iter().flat_map(|service| &service.endpoints);
-    units.extend(endpoints.map(|node| unit(&system.nodes[*node as usize])));
-    units.extend(plan.flows.iter().map(|flow| unit(&system.nodes[flow.node as usize])));
+    pairs.extend(endpoints.map(|node| pair(&system.nodes[*node as usize])));
+    pairs.extend(plan.flows.iter().map(|flow| pair(&system.nodes[flow.node as usize])));
+    export_units(&mut system.store, &pairs)
+}
+
+/// Exports pairs of functions as units.
+fn export_units(store: &mut Store, pairs: &[[Handle; 2]]) -> Result<Vec<Unit>, Exhausted> {
+    let mut exported = store.export(pairs.as_flattened())?.into_iter().map(Rc::new);
+    let mut units = Vec::with_capacity(pairs.len());
+    while let (Some(failed), Some(degraded)) = (exported.next(), exported.next()) {
+        // Mostly nothing is degraded that does not fail: then both are one list.
+        let degraded = if degraded == failed { failed.clone() } else { degraded };
+        units.push(Unit { failed, degraded });
+    }
     Ok(units)
 }

@@ -7,7 +7,7 @@
 //! problems", 1993), in which hundreds of thousands of sets take a few nodes, and are counted
 //! without being listed.
 //!
-//! Where one failure may hide another (a service that fails fast no longer lies), more failures may
+//! Where one failure may hide another (a service that fails fast gives no wrong answers), more failures may
 //! mean that the function is false again. A set is then still the least that makes it true with
 //! nothing else failing; nothing is said of its supersets.
 
@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use super::bdd::{Bdd, Node as Decision, YES};
 use super::diagram::Function;
 use super::events::{Event, Variables};
+use super::table::Table;
 
 /// A family of sets: a node of [`Families`].
 pub type Family = u32;
@@ -25,28 +26,28 @@ pub type Family = u32;
 const NONE: Family = 0;
 /// The empty set alone.
 const EMPTY: Family = 1;
-/// How many orders are counted apart; all larger ones are counted together.
+/// Orders that are counted separately; all larger ones are counted together.
 pub const ORDERS: usize = 12;
 
-/// What becomes of an event when cut sets are sought.
+/// Role of an event in the search for cut sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// It may be part of a set.
     Event,
     /// It does not happen.
     Never,
-    /// It always happens, and is not worth saying.
+    /// It always happens and is left out of sets.
     Always,
 }
 
-/// What a set is made of: an event, or a target in one of its modes.
+/// Element of a set: an event, or a target in one of its modes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Part {
     /// The event; of a target, [`Event::Target`].
     pub event: Event,
     /// Of a target: its mode, down, slow or corrupt (0 to 2).
     pub mode: Option<u8>,
-    /// How likely it is.
+    /// Its probability.
     pub chance: f64,
 }
 
@@ -62,23 +63,23 @@ struct Node {
 /// Families of sets, shared among each other.
 pub struct Families {
     nodes: Vec<Node>,
-    known: BTreeMap<(u32, Family, Family), Family>,
-    minus: BTreeMap<(Family, Family), Family>,
-    cut: BTreeMap<(Family, u32), Family>,
+    known: Table<3>,
+    minus: Table<2>,
+    cut: Table<2>,
     limit: usize,
 }
 
-/// There are more sets than fit.
+/// The families need more nodes than allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany;
 
 /// The minimal cut sets of a function.
 pub struct Solutions {
-    /// What sets are made of.
+    /// Elements of sets.
     pub parts: Vec<Part>,
-    /// How many sets there are of each order, from 0 on; the last counts all larger ones.
+    /// Number of sets by order, from 0 on; the last entry counts all larger orders.
     pub by_order: [u64; ORDERS + 1],
-    /// Up to which order they are complete; nothing where all were found.
+    /// Order up to which they are complete; `None` if all were found.
     pub complete_to: Option<u32>,
     families: Families,
     root: Family,
@@ -89,9 +90,9 @@ impl Families {
         let end = Node { part: u32::MAX, without: NONE, with: NONE };
         Self {
             nodes: vec![end; 2],
-            known: BTreeMap::new(),
-            minus: BTreeMap::new(),
-            cut: BTreeMap::new(),
+            known: Table::new(),
+            minus: Table::new(),
+            cut: Table::new(),
             limit,
         }
     }
@@ -100,9 +101,9 @@ impl Families {
         if with == NONE {
             return Ok(without);
         }
-        let key = (part, without, with);
-        if let Some(known) = self.known.get(&key) {
-            return Ok(*known);
+        let key = [part, without, with];
+        if let Some(known) = self.known.get(key) {
+            return Ok(known);
         }
         // Results of operations are kept too: all of it together stays below the limit.
         if self.nodes.len() + self.minus.len() + self.cut.len() >= self.limit {
@@ -110,11 +111,11 @@ impl Families {
         }
         let new = self.nodes.len() as Family;
         self.nodes.push(Node { part, without, with });
-        self.known.insert(key, new);
+        self.known.get_or_insert(key, new);
         Ok(new)
     }
 
-    /// The sets of a family that contain none of another's; both hold no two sets one within the
+    /// Returns the sets of a family that contain none of another's; neither holds two sets one within the
     /// other. Without recursion, since diagrams are as deep as there are events.
     fn minus(&mut self, a: Family, b: Family) -> Result<Family, TooMany> {
         let mut open = vec![(a, b)];
@@ -150,7 +151,7 @@ impl Families {
             if self.nodes.len() + self.minus.len() + self.cut.len() >= self.limit {
                 return Err(TooMany);
             }
-            self.minus.insert((a, b), result);
+            self.minus.get_or_insert([a, b], result);
         }
         Ok(self.minus_known(a, b).expect("it was just computed"))
     }
@@ -162,11 +163,11 @@ impl Families {
             _ if a == b => Some(NONE),
             // The empty set contains no set but itself.
             (EMPTY, _) => Some(EMPTY),
-            _ => self.minus.get(&(a, b)).copied(),
+            _ => self.minus.get([a, b]),
         }
     }
 
-    /// The sets of at most so many events.
+    /// Returns the sets of at most `order` events.
     fn at_most(&mut self, family: Family, order: u32) -> Result<Family, TooMany> {
         let mut open = vec![(family, order)];
         while let Some(&(family, order)) = open.last() {
@@ -181,7 +182,7 @@ impl Families {
             match (without, with) {
                 (Some(without), Some(with)) => {
                     let result = self.node(node.part, without, with)?;
-                    self.cut.insert((family, order), result);
+                    self.cut.get_or_insert([family, order], result);
                 }
                 (None, _) => open.push((node.without, order)),
                 (_, None) => open.push((node.with, order - 1)),
@@ -191,7 +192,7 @@ impl Families {
     }
 
     fn at_most_known(&self, family: Family, order: u32) -> Option<Family> {
-        if family <= EMPTY { Some(family) } else { self.cut.get(&(family, order)).copied() }
+        if family <= EMPTY { Some(family) } else { self.cut.get([family, order]) }
     }
 }
 
@@ -245,7 +246,7 @@ struct Finder<'a, R> {
 }
 
 impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
-    /// Gives every part its number, in the order of the events.
+    /// Numbers all parts in the order of the events.
     fn number_parts(&mut self) {
         for (place, event) in self.variables.events.iter().enumerate() {
             let chance = self.variables.chances[place];
@@ -271,7 +272,7 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
         self.found[at as usize]
     }
 
-    /// The solutions at a node whose ends have theirs.
+    /// Returns the solutions at a node whose ends have theirs.
     fn at(&mut self, decision: Decision) -> Result<Family, TooMany> {
         let Decision { variable, low, high } = decision;
         let place = usize::from(variable);
@@ -299,7 +300,7 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
         }
     }
 
-    /// A target does nothing, or breaks in one mode; the modes exclude each other.
+    /// Returns the solutions at a target, which does nothing or breaks in one of its exclusive modes.
     fn target(&mut self, target: u32, low: u32, high: u32) -> Result<Family, TooMany> {
         // One node for each mode, the last mode innermost, as parts are numbered.
         let mut all = self.solutions_of(low);
@@ -316,7 +317,7 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
         Ok(all)
     }
 
-    /// Where a function goes on when a target breaks in a mode: through the nodes of its modes.
+    /// Returns where a function continues when a target breaks in a mode, past the nodes of its modes.
     fn in_mode(&self, mut at: u32, target: u32, mode: u8) -> u32 {
         while at > YES {
             let decision = self.function.nodes()[at as usize];
@@ -332,7 +333,7 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
 }
 
 impl Solutions {
-    /// How many sets there are.
+    /// Returns the number of sets.
     pub fn total(&self) -> u64 {
         self.by_order.iter().fold(0, |all, count| all.saturating_add(*count))
     }

@@ -1,143 +1,148 @@
-//! What every node does as functions of the events: the steps of the Boolean engine, on diagrams.
+//! States of all nodes as functions of the events: the steps of the Boolean engine, on diagrams.
 
 use super::Obstacle;
-use super::bdd::Exhausted;
-use super::diagram::{Function, Workshop};
 use super::events::{Event, Variables, chance};
+use super::store::{Exhausted, Handle, Store};
 use crate::compile::Plan;
 use crate::compile::plan::{Call, Fallback, Hit, NONE};
 use crate::engine::boolean::CycleShape;
 
-/// What a node, or a call, does; no two at once.
-#[derive(Clone, PartialEq)]
-pub(super) struct Apart {
-    pub(super) slow: Function,
-    pub(super) down: Function,
-    pub(super) corrupt: Function,
-    pub(super) degraded: Function,
+/// State of a node or a call as four functions, no two of which are true at once.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct NodeState {
+    pub(super) slow: Handle,
+    pub(super) down: Handle,
+    pub(super) corrupt: Handle,
+    pub(super) degraded: Handle,
 }
 
-/// The same, each with those before it: slow; or down; or corrupt; or degraded.
-#[derive(Clone, PartialEq)]
-pub(super) struct Planes([Function; 4]);
+/// The same state as nested functions: slow; slow or down; slow, down or corrupt; any of these or
+/// degraded.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Planes([Handle; 4]);
 
 impl Planes {
-    /// Where it fails.
-    pub(super) fn failing(&self) -> &Function {
-        &self.0[2]
+    /// Returns where the node fails.
+    pub(super) fn failing(&self) -> Handle {
+        self.0[2]
     }
 
-    /// Where it is degraded or worse.
-    pub(super) fn any(&self) -> &Function {
-        &self.0[3]
+    /// Returns where the node is degraded or worse.
+    pub(super) fn any(&self) -> Handle {
+        self.0[3]
     }
 }
 
-/// The functions of all nodes in the making.
-pub(super) struct System<'a> {
+/// Functions of all nodes while they are computed.
+pub(super) struct NodeFunctions<'a> {
     plan: &'a Plan,
     variables: &'a Variables,
-    pub(super) workshop: Workshop,
-    domains: Vec<Function>,
+    pub(super) store: Store,
+    domains: Vec<Handle>,
     pub(super) nodes: Vec<Planes>,
 }
 
-type Made<T> = Result<T, Exhausted>;
+/// Returns the constant function.
+fn constant(value: bool) -> Handle {
+    if value { Handle::TRUE } else { Handle::FALSE }
+}
 
-/// How often a cycle that may swing is gone round before it is given up.
+type Solved<T> = Result<T, Exhausted>;
+
+/// Rounds after which a cycle that may oscillate is given up, in small cycles.
 const ROUNDS: usize = 400;
 
-impl<'a> System<'a> {
+impl<'a> NodeFunctions<'a> {
     /// Computes all nodes, dependencies before callers.
     pub(super) fn solve(
         plan: &'a Plan,
         shape: &CycleShape,
         variables: &'a Variables,
-        workshop: Workshop,
+        store: Store,
     ) -> Result<Self, Obstacle> {
-        let none = Planes(std::array::from_fn(|_| workshop.no.clone()));
+        let none = Planes(std::array::from_fn(|_| Handle::FALSE));
         let mut it = Self {
             plan,
             variables,
-            domains: vec![workshop.no.clone(); plan.domains.len()],
+            domains: vec![Handle::FALSE; plan.domains.len()],
             nodes: vec![none; plan.nodes.len()],
-            workshop,
+            store,
         };
-        it.fall()?;
+        it.apply_own_failures()?;
         for group in 0..plan.groups.len() {
             let nodes = plan.groups[group].nodes.clone();
             for node in nodes.clone() {
-                it.join_calls(node, |call| !call.intra_cycle)?;
+                it.merge_calls(node, |call| !call.intra_cycle)?;
             }
             if !plan.groups[group].cyclic {
                 continue;
             }
             let nodes: Vec<u32> = nodes.collect();
             if shape.only_worsens[group] {
-                it.spread(&nodes)?;
+                it.iterate_worklist(&nodes)?;
             } else {
-                it.rounds(&nodes)?;
+                it.iterate_rounds(&nodes)?;
             }
         }
         Ok(it)
     }
 
-    /// What an event is: a variable, or settled.
-    fn event(&self, event: Event) -> Function {
+    /// Returns the function of an event: a variable, or a constant if it is never drawn.
+    fn event_function(&mut self, event: Event) -> Solved<Handle> {
         match self.variables.place(event) {
-            Some(place) => Workshop::variable(place),
-            None => self.workshop.constant(chance(self.plan, event) >= 1.0),
+            Some(place) => self.store.variable(place),
+            None => Ok(constant(chance(self.plan, event) >= 1.0)),
         }
     }
 
-    /// What is down, slow or corrupt by itself.
-    fn fall(&mut self) -> Made<()> {
+    /// Applies the own failures of domains, targets and services.
+    fn apply_own_failures(&mut self) -> Solved<()> {
         for domain in 0..self.plan.domains.len() {
-            self.domains[domain] = self.event(Event::Domain(domain as u32));
+            self.domains[domain] = self.event_function(Event::Domain(domain as u32))?;
         }
         for target in 0..self.plan.targets.len() {
-            self.strike(target)?;
+            self.apply_target(target)?;
         }
         for domain in &self.plan.domain_order {
             let within = self.plan.domains[*domain as usize].within;
             if within != NONE {
-                let outer = self.domains[within as usize].clone();
+                let outer = self.domains[within as usize];
                 self.domains[*domain as usize] =
-                    self.workshop.or(&self.domains[*domain as usize], &outer)?;
+                    self.store.or(self.domains[*domain as usize], outer)?;
             }
         }
         for service in 0..self.plan.services.len() as u32 {
-            let down = self.service_down(service)?;
-            let planes = self.planes(&Apart { down, ..self.ok() })?;
+            let down = self.service_failures(service)?;
+            let planes = self.pack_planes(&NodeState { down, ..self.ok_state() })?;
             for node in self.plan.nodes_of(service) {
-                self.join(node, &planes)?;
+                self.merge_planes(node, planes)?;
             }
         }
         Ok(())
     }
 
-    fn strike(&mut self, target: usize) -> Made<()> {
+    fn apply_target(&mut self, target: usize) -> Solved<()> {
         let it = &self.plan.targets[target];
-        let broken = self.event(Event::Target(target as u32));
+        let broken = self.event_function(Event::Target(target as u32))?;
         if let Hit::Domain(domain) = it.hit {
             let domain = domain as usize;
-            self.domains[domain] = self.workshop.or(&self.domains[domain], &broken)?;
+            self.domains[domain] = self.store.or(self.domains[domain], broken)?;
             return Ok(());
         }
         let mut left = broken;
         let mut modes = Vec::with_capacity(3);
         for mode in 0..3 {
-            let drawn = self.event(Event::Mode(target as u32, mode));
-            modes.push(self.workshop.and(&left, &drawn)?);
-            left = self.workshop.without(&left, &drawn)?;
+            let drawn = self.event_function(Event::Mode(target as u32, mode))?;
+            modes.push(self.store.and(left, drawn)?);
+            left = self.store.without(left, drawn)?;
         }
-        let [down, slow, corrupt] = <[Function; 3]>::try_from(modes).expect("three modes");
-        let planes = self.planes(&Apart { slow, down, corrupt, ..self.ok() })?;
+        let [down, slow, corrupt] = <[Handle; 3]>::try_from(modes).expect("three modes");
+        let planes = self.pack_planes(&NodeState { slow, down, corrupt, ..self.ok_state() })?;
         match it.hit {
-            Hit::Endpoint { node, .. } => self.join(node, &planes)?,
+            Hit::Endpoint { node, .. } => self.merge_planes(node, planes)?,
             Hit::Service(service) => {
                 for node in self.plan.nodes_of(service) {
-                    self.join(node, &planes)?;
+                    self.merge_planes(node, planes)?;
                 }
             }
             Hit::Domain(_) => {}
@@ -145,15 +150,15 @@ impl<'a> System<'a> {
         Ok(())
     }
 
-    fn service_down(&mut self, service: u32) -> Made<Function> {
+    fn service_failures(&mut self, service: u32) -> Solved<Handle> {
         let it = &self.plan.services[service as usize];
-        let mut down = self.event(Event::Service(service));
+        let mut down = self.event_function(Event::Service(service))?;
         if !it.domains.is_empty() {
-            let mut all = self.workshop.yes.clone();
+            let mut all = Handle::TRUE;
             for domain in &it.domains {
-                all = self.workshop.and(&all, &self.domains[*domain as usize].clone())?;
+                all = self.store.and(all, self.domains[*domain as usize])?;
             }
-            down = self.workshop.or(&down, &all)?;
+            down = self.store.or(down, all)?;
         }
         let count = it.replicas.len();
         if count == 0 {
@@ -161,78 +166,76 @@ impl<'a> System<'a> {
         }
         let mut lost = Vec::with_capacity(count);
         for index in it.replicas.clone() {
-            let own = self.event(Event::Replica(index));
+            let own = self.event_function(Event::Replica(index))?;
             let domain = self.plan.replicas[index as usize].domain;
             lost.push(match self.domains.get(domain as usize) {
-                Some(domain) => self.workshop.or(&own, &domain.clone())?,
+                Some(domain) => self.store.or(own, *domain)?,
                 None => own,
             });
         }
-        let too_few = self.workshop.at_least(count - it.needs as usize + 1, &lost)?;
-        self.workshop.or(&down, &too_few)
+        let too_few = self.store.at_least(count - it.needs as usize + 1, &lost)?;
+        self.store.or(down, too_few)
     }
 
-    fn ok(&self) -> Apart {
-        let no = &self.workshop.no;
-        Apart { slow: no.clone(), down: no.clone(), corrupt: no.clone(), degraded: no.clone() }
+    fn ok_state(&self) -> NodeState {
+        let no = Handle::FALSE;
+        NodeState { slow: no, down: no, corrupt: no, degraded: no }
     }
 
-    fn planes(&mut self, it: &Apart) -> Made<Planes> {
-        let unanswered = self.workshop.or(&it.slow, &it.down)?;
-        let failing = self.workshop.or(&unanswered, &it.corrupt)?;
-        let any = self.workshop.or(&failing, &it.degraded)?;
-        Ok(Planes([it.slow.clone(), unanswered, failing, any]))
+    fn pack_planes(&mut self, it: &NodeState) -> Solved<Planes> {
+        let unanswered = self.store.or(it.slow, it.down)?;
+        let failing = self.store.or(unanswered, it.corrupt)?;
+        let any = self.store.or(failing, it.degraded)?;
+        Ok(Planes([it.slow, unanswered, failing, any]))
     }
 
-    fn apart(&mut self, node: u32) -> Made<Apart> {
-        let [slow, unanswered, failing, any] = self.nodes[node as usize].0.clone();
-        Ok(Apart {
-            down: self.workshop.without(&unanswered, &slow)?,
-            corrupt: self.workshop.without(&failing, &unanswered)?,
-            degraded: self.workshop.without(&any, &failing)?,
+    fn unpack(&mut self, node: u32) -> Solved<NodeState> {
+        let [slow, unanswered, failing, any] = self.nodes[node as usize].0;
+        Ok(NodeState {
+            down: self.store.without(unanswered, slow)?,
+            corrupt: self.store.without(failing, unanswered)?,
+            degraded: self.store.without(any, failing)?,
             slow,
         })
     }
 
-    /// Adds planes to a node.
-    fn join(&mut self, node: u32, planes: &Planes) -> Made<()> {
-        let old = self.nodes[node as usize].clone();
-        self.nodes[node as usize] = self.both(&old, planes)?;
+    /// Merges planes into those of a node.
+    fn merge_planes(&mut self, node: u32, planes: Planes) -> Solved<()> {
+        let old = self.nodes[node as usize];
+        self.nodes[node as usize] = self.union_planes(old, planes)?;
         Ok(())
     }
 
-    /// The planes of two things together; planes that are the same function are joined once.
-    fn both(&mut self, a: &Planes, b: &Planes) -> Made<Planes> {
-        let mut joined = a.clone();
+    /// Returns the union of two states; equal planes are combined once.
+    fn union_planes(&mut self, a: Planes, b: Planes) -> Solved<Planes> {
+        let mut joined = a;
         for plane in 0..4 {
-            let is_same = plane > 0
-                && Function::ptr_eq(&a.0[plane], &a.0[plane - 1])
-                && Function::ptr_eq(&b.0[plane], &b.0[plane - 1]);
+            let is_same = plane > 0 && a.0[plane] == a.0[plane - 1] && b.0[plane] == b.0[plane - 1];
             joined.0[plane] = if is_same {
-                joined.0[plane - 1].clone()
+                joined.0[plane - 1]
             } else {
-                self.workshop.or(&a.0[plane], &b.0[plane])?
+                self.store.or(a.0[plane], b.0[plane])?
             };
         }
         Ok(joined)
     }
 
-    /// Adds what some calls of a node bring.
-    fn join_calls(&mut self, node: u32, which: impl Fn(&Call) -> bool) -> Made<()> {
+    /// Merges the results of some calls into a node.
+    fn merge_calls(&mut self, node: u32, which: impl Fn(&Call) -> bool) -> Solved<()> {
         let plan = self.plan;
         for index in plan.nodes[node as usize].calls.clone() {
             let call = &plan.calls[index as usize];
             if which(call) {
-                let brought = self.steps(call)?;
-                let planes = self.planes(&brought)?;
-                self.join(node, &planes)?;
+                let brought = self.evaluate_call(call)?;
+                let planes = self.pack_planes(&brought)?;
+                self.merge_planes(node, planes)?;
             }
         }
         Ok(())
     }
 
-    /// A cycle in which things only get worse: whoever refers to what changed is computed again.
-    fn spread(&mut self, nodes: &[u32]) -> Made<()> {
+    /// Solves a cycle in which states only get worse: the callers of what changed are computed again.
+    fn iterate_worklist(&mut self, nodes: &[u32]) -> Solved<()> {
         let (first, last) = (nodes[0], nodes[nodes.len() - 1]);
         let mut callers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
         for (place, node) in nodes.iter().enumerate() {
@@ -242,35 +245,34 @@ impl<'a> System<'a> {
                 }
             }
         }
-        let mut is_stale = vec![true; nodes.len()];
-        while is_stale.contains(&true) {
+        let mut dirty = vec![true; nodes.len()];
+        while dirty.contains(&true) {
             for place in 0..nodes.len() {
-                if !std::mem::replace(&mut is_stale[place], false) {
+                if !std::mem::replace(&mut dirty[place], false) {
                     continue;
                 }
-                let before = self.nodes[nodes[place] as usize].clone();
-                self.join_calls(nodes[place], |call| call.intra_cycle)?;
+                let before = self.nodes[nodes[place] as usize];
+                self.merge_calls(nodes[place], |call| call.intra_cycle)?;
                 if self.nodes[nodes[place] as usize] != before {
-                    callers[place].iter().for_each(|caller| is_stale[*caller] = true);
+                    callers[place].iter().for_each(|caller| dirty[*caller] = true);
                 }
             }
         }
         Ok(())
     }
 
-    /// A cycle in which a failure may hide a wrong answer: each round from the states of the round
-    /// before, from all-ok, as the other engines do it.
-    fn rounds(&mut self, nodes: &[u32]) -> Result<(), Obstacle> {
-        let base: Vec<Planes> =
-            nodes.iter().map(|node| self.nodes[*node as usize].clone()).collect();
-        let none = Planes(std::array::from_fn(|_| self.workshop.no.clone()));
+    /// Solves a cycle in which a failure may hide a wrong answer: each round from the states of the round
+    /// before, beginning with all-ok, as the other engines do.
+    fn iterate_rounds(&mut self, nodes: &[u32]) -> Result<(), Obstacle> {
+        let base: Vec<Planes> = nodes.iter().map(|node| self.nodes[*node as usize]).collect();
+        let none = Planes(std::array::from_fn(|_| Handle::FALSE));
         for node in nodes {
-            self.nodes[*node as usize] = none.clone();
+            self.nodes[*node as usize] = none;
         }
         for _ in 0..ROUNDS.max(2 * nodes.len()) {
             let mut new = Vec::with_capacity(nodes.len());
             for (node, base) in nodes.iter().zip(&base) {
-                new.push(self.round(*node, base.clone())?);
+                new.push(self.next_state(*node, *base)?);
             }
             let mut has_moved = false;
             for (node, new) in nodes.iter().zip(new) {
@@ -284,133 +286,133 @@ impl<'a> System<'a> {
         Err(Obstacle::Swings)
     }
 
-    /// A node's state after a round, given what comes from outside its cycle.
-    fn round(&mut self, node: u32, mut new: Planes) -> Made<Planes> {
+    /// Returns the state of a node after a round, given its state without calls inside the cycle.
+    fn next_state(&mut self, node: u32, mut new: Planes) -> Solved<Planes> {
         let plan = self.plan;
         for call in plan.calls_of(&plan.nodes[node as usize]).iter().filter(|call| call.intra_cycle)
         {
-            let brought = self.steps(call)?;
-            let planes = self.planes(&brought)?;
-            new = self.both(&new, &planes)?;
+            let brought = self.evaluate_call(call)?;
+            let planes = self.pack_planes(&brought)?;
+            new = self.union_planes(new, planes)?;
         }
         Ok(new)
     }
 
-    /// Steps 0 to 8 of a call.
-    fn steps(&mut self, call: &Call) -> Made<Apart> {
+    /// Runs steps 0 to 8 of a call.
+    fn evaluate_call(&mut self, call: &Call) -> Solved<NodeState> {
         if call.probability <= 0.0 {
-            return Ok(self.ok());
+            return Ok(self.ok_state());
         }
         let mut it = if call.any_of {
-            self.any_of(call)?
+            self.evaluate_any_of(call)?
         } else {
-            self.member(call, self.plan.members_of(call)[0].node)?
+            self.evaluate_member(call, self.plan.members_of(call)[0].node)?
         };
         let mut is_soft = call.soft;
         if let Some(buffer) = call.buffer() {
-            // In a single moment a failing dependency has been failing for no time at all.
+            // In a snapshot a failing dependency has been failing for no time at all.
             let felt = if buffer.holds > 0.0 {
-                self.workshop.no.clone()
+                Handle::FALSE
             } else if call.any_of {
-                self.planes(&it)?.failing().clone()
+                self.pack_planes(&it)?.failing()
             } else {
-                self.nodes[self.plan.members_of(call)[0].node as usize].failing().clone()
+                self.nodes[self.plan.members_of(call)[0].node as usize].failing()
             };
-            it = self.only(&it, &felt)?;
+            it = self.restrict_to(&it, felt)?;
             is_soft = buffer.drops;
         }
-        self.fall_back(call, &mut it)?;
+        self.apply_fallback(call, &mut it)?;
         if is_soft {
-            let lost = self.workshop.or(&it.down, &it.corrupt)?;
-            it.degraded = self.workshop.or(&it.degraded, &lost)?;
-            (it.down, it.corrupt) = (self.workshop.no.clone(), self.workshop.no.clone());
+            let lost = self.store.or(it.down, it.corrupt)?;
+            it.degraded = self.store.or(it.degraded, lost)?;
+            (it.down, it.corrupt) = (Handle::FALSE, Handle::FALSE);
         }
-        let reaches = self.event(Event::Reaches(call.dependency));
-        self.only(&it, &reaches)
+        let reaches = self.event_function(Event::Reaches(call.dependency))?;
+        self.restrict_to(&it, reaches)
     }
 
-    /// What is left of a state where something is true.
-    fn only(&mut self, it: &Apart, when: &Function) -> Made<Apart> {
-        Ok(Apart {
-            slow: self.workshop.and(&it.slow, when)?,
-            down: self.workshop.and(&it.down, when)?,
-            corrupt: self.workshop.and(&it.corrupt, when)?,
-            degraded: self.workshop.and(&it.degraded, when)?,
+    /// Returns a state restricted to where a function is true.
+    fn restrict_to(&mut self, it: &NodeState, when: Handle) -> Solved<NodeState> {
+        Ok(NodeState {
+            slow: self.store.and(it.slow, when)?,
+            down: self.store.and(it.down, when)?,
+            corrupt: self.store.and(it.corrupt, when)?,
+            degraded: self.store.and(it.degraded, when)?,
         })
     }
 
-    /// Steps 0 to 4 for one member. Retries change nothing that is all or nothing.
-    fn member(&mut self, call: &Call, node: u32) -> Made<Apart> {
-        let mut it = self.apart(node)?;
-        let no = self.workshop.no.clone();
+    /// Runs steps 0 to 4 for one member. Retries never change a share that is 0 or 1.
+    fn evaluate_member(&mut self, call: &Call, node: u32) -> Solved<NodeState> {
+        let mut it = self.unpack(node)?;
+        let no = Handle::FALSE;
         if call.soft {
-            it.degraded = no.clone();
+            it.degraded = no;
         }
         if call.gives_up {
-            it.down = self.workshop.or(&it.down, &it.slow)?;
-            it.slow = no.clone();
+            it.down = self.store.or(it.down, it.slow)?;
+            it.slow = no;
         }
         if call.validates {
-            it.down = self.workshop.or(&it.down, &it.corrupt)?;
-            it.corrupt = no.clone();
+            it.down = self.store.or(it.down, it.corrupt)?;
+            it.corrupt = no;
         }
         if let Some(cache) = call.cache() {
-            let mut answers = self.workshop.constant(cache.hit_ratio >= 1.0);
+            let mut answers = constant(cache.hit_ratio >= 1.0);
             if cache.ttl <= 0.0 {
-                // Failing uses up a cache that lasts for no time.
-                let failing = self.nodes[node as usize].failing().clone();
-                answers = self.workshop.without(&answers, &failing)?;
+                // With a time to live of zero the first failure empties the cache.
+                let failing = self.nodes[node as usize].failing();
+                answers = self.store.without(answers, failing)?;
             }
             if cache.node != NONE {
-                let lost = self.nodes[cache.node as usize].failing().clone();
-                answers = self.workshop.without(&answers, &lost)?;
+                let lost = self.nodes[cache.node as usize].failing();
+                answers = self.store.without(answers, lost)?;
             }
-            it.slow = self.workshop.without(&it.slow, &answers)?;
-            it.down = self.workshop.without(&it.down, &answers)?;
+            it.slow = self.store.without(it.slow, answers)?;
+            it.down = self.store.without(it.down, answers)?;
             if cache.keeps_out_corrupt() {
-                it.corrupt = self.workshop.without(&it.corrupt, &answers)?;
+                it.corrupt = self.store.without(it.corrupt, answers)?;
             }
         }
         Ok(it)
     }
 
-    /// Fewer members up than needed; they fail fast or not at all.
-    fn any_of(&mut self, call: &Call) -> Made<Apart> {
+    /// Returns where fewer members are up than needed. They fail fast or not at all.
+    fn evaluate_any_of(&mut self, call: &Call) -> Solved<NodeState> {
         let plan = self.plan;
         let members = plan.members_of(call);
         let mut lost = Vec::with_capacity(members.len());
         for member in members {
-            lost.push(self.member(call, member.node)?.down);
+            lost.push(self.evaluate_member(call, member.node)?.down);
         }
-        let down = self.workshop.at_least(members.len() - call.needs as usize + 1, &lost)?;
-        Ok(Apart { down, ..self.ok() })
+        let down = self.store.at_least(members.len() - call.needs as usize + 1, &lost)?;
+        Ok(NodeState { down, ..self.ok_state() })
     }
 
-    /// Step 6.
-    fn fall_back(&mut self, call: &Call, it: &mut Apart) -> Made<()> {
+    /// Runs step 6: the fallback answers where the call fails fast.
+    fn apply_fallback(&mut self, call: &Call, it: &mut NodeState) -> Solved<()> {
         if call.fallback() == Fallback::None {
             return Ok(());
         }
-        let fails = self.event(Event::NoFallback(call.dependency));
-        let caught = self.workshop.without(&it.down, &fails)?;
-        it.down = self.workshop.without(&it.down, &caught)?;
+        let fails = self.event_function(Event::NoFallback(call.dependency))?;
+        let caught = self.store.without(it.down, fails)?;
+        it.down = self.store.without(it.down, caught)?;
         let Fallback::Node(node) = call.fallback() else {
-            it.degraded = self.workshop.or(&it.degraded, &caught)?;
+            it.degraded = self.store.or(it.degraded, caught)?;
             return Ok(());
         };
-        let instead = self.apart(node)?;
-        let fails = self.nodes[node as usize].failing().clone();
-        let served = self.workshop.without(&caught, &fails)?;
-        it.degraded = self.workshop.or(&it.degraded, &served)?;
-        let lies = self.workshop.and(&caught, &instead.corrupt)?;
-        it.corrupt = self.workshop.or(&it.corrupt, &lies)?;
-        let fails_too = self.workshop.and(&caught, &instead.down)?;
-        it.down = self.workshop.or(&it.down, &fails_too)?;
-        let hangs = self.workshop.and(&caught, &instead.slow)?;
+        let instead = self.unpack(node)?;
+        let fails = self.nodes[node as usize].failing();
+        let served = self.store.without(caught, fails)?;
+        it.degraded = self.store.or(it.degraded, served)?;
+        let corrupts = self.store.and(caught, instead.corrupt)?;
+        it.corrupt = self.store.or(it.corrupt, corrupts)?;
+        let fails_too = self.store.and(caught, instead.down)?;
+        it.down = self.store.or(it.down, fails_too)?;
+        let hangs = self.store.and(caught, instead.slow)?;
         if call.has_deadline {
-            it.down = self.workshop.or(&it.down, &hangs)?;
+            it.down = self.store.or(it.down, hangs)?;
         } else {
-            it.slow = self.workshop.or(&it.slow, &hangs)?;
+            it.slow = self.store.or(it.slow, hangs)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! A table from a few numbers to one, for what diagrams have seen.
+//! A table from a few numbers to one, for the nodes and results of diagrams.
 //!
-//! The standard library's tables are not used in this crate, since their order is random. This one
-//! has no order to be had: it can only be asked.
+//! The standard library's tables iterate in random order, so this crate does not use them. This one
+//! cannot be iterated.
 
 /// By key of so many numbers a number below [`VACANT`]. Open addressing: a key stands in the slot
 /// that its hash names or in one of the next, before the first that is vacant.
@@ -29,22 +29,26 @@ impl<const WORDS: usize> Table<WORDS> {
         it
     }
 
-    /// Forgets everything, in a time that does not depend on how much there was; the memory is
-    /// kept for what comes next.
-    pub(super) fn clear(&mut self) {
+    /// Removes all keys, in constant time, and keeps the memory.
+    fn clear(&mut self) {
         self.slots.clear();
         self.slots.resize(FEWEST, ([0; WORDS], VACANT));
         self.taken = 0;
     }
 
-    /// The number of a key, where there is one.
+    /// Returns the number of keys.
+    pub(super) fn len(&self) -> usize {
+        self.taken
+    }
+
+    /// Returns the number of a key, if it has one.
     #[inline]
     pub(super) fn get(&self, key: [u32; WORDS]) -> Option<u32> {
         let (_, value) = self.slots[self.slot(key)];
         (value != VACANT).then_some(value)
     }
 
-    /// The number of a key: this one, if it has none yet.
+    /// Returns the number of a key, which is this one if it has none yet.
     #[inline]
     pub(super) fn get_or_insert(&mut self, key: [u32; WORDS], value: u32) -> u32 {
         debug_assert!(value != VACANT, "a number that is kept for vacant slots");
@@ -76,7 +80,7 @@ impl<const WORDS: usize> Table<WORDS> {
         }
     }
 
-    /// Where a key stands, or would stand.
+    /// Returns the slot of a key, or the one that it would take.
     #[inline]
     fn slot(&self, key: [u32; WORDS]) -> usize {
         let mut hash = 0_u64;

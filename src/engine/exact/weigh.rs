@@ -2,7 +2,7 @@
 
 use super::bdd::Bdd;
 
-/// The probability of every node of a diagram, in its order: nodes come after what they point at.
+/// Returns the probability of every node of a diagram, in its order: ends come before their nodes.
 ///
 /// Everything added is positive, so that a probability of 1e-15 has as many right digits as one of
 /// a half.
@@ -18,13 +18,13 @@ fn nodes(function: &Bdd, chance: impl Fn(usize) -> f64) -> Vec<f64> {
     probabilities
 }
 
-/// The probability that a function is true. Linear in its nodes.
+/// Returns the probability that a function is true. Linear in its nodes.
 pub(super) fn probability(function: &Bdd, chance: impl Fn(usize) -> f64) -> f64 {
     nodes(function, chance).last().copied().unwrap_or(0.0)
 }
 
-/// By event: the derivative of the probability that a function is true by that of the event, which
-/// is what certainty of the event adds over certainty of the contrary (Birnbaum, "On the importance
+/// Returns, by event, the derivative of the probability of a function by that of the event. It is the
+/// probability given the event minus the probability given its contrary (Birnbaum, "On the importance
 /// of different components in a multicomponent system", 1969). Linear in the nodes: each adds how
 /// likely it is reached times what its two ends differ by (Dutuit and Rauzy, "Efficient algorithms
 /// to assess component and gate importance in fault tree analysis", 2001).
