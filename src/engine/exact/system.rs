@@ -113,7 +113,7 @@ impl<'a> NodeFunctions<'a> {
         }
         for service in 0..self.plan.services.len() as u32 {
             let down = self.service_failures(service)?;
-            let planes = self.pack_planes(&NodeState { down, ..self.ok_state() })?;
+            let planes = self.pack_planes(&NodeState { down, ..Self::ok_state() })?;
             for node in self.plan.nodes_of(service) {
                 self.merge_planes(node, planes)?;
             }
@@ -137,7 +137,7 @@ impl<'a> NodeFunctions<'a> {
             left = self.store.without(left, drawn)?;
         }
         let [down, slow, corrupt] = <[Handle; 3]>::try_from(modes).expect("three modes");
-        let planes = self.pack_planes(&NodeState { slow, down, corrupt, ..self.ok_state() })?;
+        let planes = self.pack_planes(&NodeState { slow, down, corrupt, ..Self::ok_state() })?;
         match it.hit {
             Hit::Endpoint { node, .. } => self.merge_planes(node, planes)?,
             Hit::Service(service) => {
@@ -177,7 +177,7 @@ impl<'a> NodeFunctions<'a> {
         self.store.or(down, too_few)
     }
 
-    fn ok_state(&self) -> NodeState {
+    fn ok_state() -> NodeState {
         let no = Handle::FALSE;
         NodeState { slow: no, down: no, corrupt: no, degraded: no }
     }
@@ -301,7 +301,7 @@ impl<'a> NodeFunctions<'a> {
     /// Runs steps 0 to 8 of a call.
     fn evaluate_call(&mut self, call: &Call) -> Solved<NodeState> {
         if call.probability <= 0.0 {
-            return Ok(self.ok_state());
+            return Ok(Self::ok_state());
         }
         let mut it = if call.any_of {
             self.evaluate_any_of(call)?
@@ -385,7 +385,7 @@ impl<'a> NodeFunctions<'a> {
             lost.push(self.evaluate_member(call, member.node)?.down);
         }
         let down = self.store.at_least(members.len() - call.needs as usize + 1, &lost)?;
-        Ok(NodeState { down, ..self.ok_state() })
+        Ok(NodeState { down, ..Self::ok_state() })
     }
 
     /// Runs step 6: the fallback answers where the call fails fast.
