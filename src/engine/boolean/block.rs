@@ -280,9 +280,14 @@ impl<'a, const P: usize> BlockState<'a, P> {
         let (bits, graph) = (source.bits(), self.graph);
         let exposure = observer.exposure(bits, new);
         let observes = O::ACTIVE && observer.counts_parts() && !bits.is_none(exposure.failing);
+        // A lane that was degraded before and now fails is new in one plane and not in the last.
+        let mut affected = new[0];
+        for plane in &new[1..] {
+            affected = bits.or(affected, *plane);
+        }
         for (place, edge) in graph.inside(node) {
             if observes && is_observed_in_parts(graph, place, edge) {
-                let crossing = source.edge_crossings(edge, place, new[P - 1]);
+                let crossing = source.edge_crossings(edge, place, affected);
                 observer.observe_edge(bits, place, edge.transform, &exposure, crossing);
                 self.merge_crossing(bits, edge, new, crossing);
             } else {
