@@ -74,6 +74,7 @@ pub fn hard(on: u32) -> Dependency {
         phase: Phase::Serve,
         evidence: None,
         never_soft: false,
+        no_fallback: false,
         source: None,
         place: Place::default(),
     }

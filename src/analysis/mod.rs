@@ -1,6 +1,8 @@
 //! The questions people ask, each a function over the rooms before it. No printing, no files.
 
 pub mod advise;
+mod assumptions;
+mod budget;
 mod build_report;
 pub mod compare;
 pub mod diagnose;

@@ -45,8 +45,8 @@ pub fn obstacle(
     engine::find_obstacle_with_origins(&plan, &all(topology, &plan, ranking.by), ranking.mode)
 }
 
-/// Lets everything break in turn, and orders it by what it takes with it: orders per minute first,
-/// then flows, then services.
+/// Fails everything one at a time, and orders it by impact: by money per minute where the value of all
+/// orders is known, else by how likely critical flows fail; then by orders per minute, flows, services.
 ///
 /// What fails in the same trial anyway is not charged to an origin, nor is the failure of its own
 /// service.
@@ -87,16 +87,22 @@ pub fn rank(
     let mut reports: Vec<(OriginReport, &Impact)> = (origins.iter().zip(&tolls))
         .map(|(origin, toll)| (scale.report(&names, *origin, toll), toll))
         .collect();
-    let weight = |it: &OriginReport| {
-        [it.orders_per_min.map_or(0.0, |orders| orders.mean), it.flows.mean, it.services.mean]
+    let worth = order_values(topology);
+    let weight = |(it, impact): &(OriginReport, &Impact)| {
+        [
+            nine_digits(business_impact(topology, worth.as_deref(), impact)),
+            it.orders_per_min.map_or(0.0, |orders| orders.mean),
+            it.flows.mean,
+            it.services.mean,
+        ]
     };
     // A stable sort: equals stay in the order of the topology.
-    reports.arrange_by(|(a, _), (b, _)| {
+    reports.arrange_by(|a, b| {
         let pairs = weight(b).into_iter().zip(weight(a));
         pairs.fold(std::cmp::Ordering::Equal, |so_far, (b, a)| so_far.then(b.total_cmp(&a)))
     });
     for index in 0..reports.len() {
-        let same = index > 0 && weight(&reports[index].0) == weight(&reports[index - 1].0);
+        let same = index > 0 && weight(&reports[index]) == weight(&reports[index - 1]);
         reports[index].0.rank = if same { reports[index - 1].0.rank } else { index as u64 + 1 };
     }
     let shown = ranking.top.unwrap_or(usize::MAX).min(reports.len());
@@ -125,6 +131,34 @@ pub fn rank(
         assumptions: assumptions(topology, is_random),
         origins: reports.into_iter().map(|(report, _)| report).collect(),
     }
+}
+
+/// Returns the value of the orders of each flow per second, where every flow with a rate states it and
+/// all are in one currency: sums of some of them would mislead.
+fn order_values(topology: &Topology) -> Option<Vec<f64>> {
+    let rated = || topology.flows.iter().filter(|flow| flow.rate.is_some());
+    let first = rated().next()?.value.as_ref()?;
+    let is_known = |flow: &crate::model::topology::Flow| {
+        flow.value.as_ref().is_some_and(|value| value.currency == first.currency)
+    };
+    let value = |flow: &crate::model::topology::Flow| {
+        let rate = flow.rate.map_or(0.0, crate::model::Rate::get);
+        rate * flow.value.as_ref().map_or(0.0, |value| value.amount)
+    };
+    rated().all(is_known).then(|| topology.flows.iter().map(value).collect())
+}
+
+/// Returns the money per second of the flows that fail because of an origin; without values, how many of
+/// the flows that decide about a verdict fail: their outage minutes per minute.
+fn business_impact(topology: &Topology, worth: Option<&[f64]>, impact: &Impact) -> f64 {
+    let shares = impact.failed.iter().map(|failed| *failed as f64 / impact.trials.max(1) as f64);
+    let flows = topology.flows.iter().zip(shares).enumerate();
+    flows
+        .map(|(index, (flow, share))| {
+            let judged = f64::from(u8::from(topology.is_judged(flow)));
+            share * worth.map_or(judged, |worth| worth[index])
+        })
+        .sum()
 }
 
 /// What has to be done.

@@ -7,9 +7,10 @@ use crate::model::{Change, Seconds, Topology};
 use crate::report::{EngineName, Report, TrialTrace};
 use crate::summary::{self, Summary, summarize};
 
+use super::assumptions::assumptions;
 use super::build_report::{Context, build_report};
 use super::trace_report::trace_report;
-use super::{exact, unknowns};
+use super::{budget, exact, unknowns};
 
 /// How to simulate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,7 +90,8 @@ pub fn simulate(
     let mut report = report(topology, change, settings, &simulation, &summary);
     add_exact(topology, &plan, &mut report);
     report.partial = is_partial;
-    report.unknowns = unknowns::find(topology, change, settings, &summary, unknowns::REPORTED);
+    budget::add(topology, &tally, &[], &mut report);
+    report.unknowns = unknowns::find(topology, change, settings, &summary, unknowns::Effort::QUICK);
     report.example_trials = example_trials(topology, change, &simulation, &tally);
     report
 }
@@ -140,7 +142,9 @@ pub(super) fn report(
         seed: settings.seed,
         engine: EngineName::of(simulation),
     };
-    build_report(&context, summary)
+    let mut report = build_report(&context, summary);
+    report.assumptions.extend(assumptions(topology, change, settings.is_certain));
+    report
 }
 
 /// Adds exact values where they are cheap.

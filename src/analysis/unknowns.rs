@@ -1,9 +1,11 @@
 //! What is not stated and matters: the result at its best and at its worst, with the same draws.
 
 use crate::compile::compile;
-use crate::engine::{Silent, Simulation, Tally};
+use crate::engine::{Silent, Simulation, Tally, parallel};
 use crate::model::change::TargetRef;
-use crate::model::topology::{Caller, Dependency, Fallback, Phase, Timeout};
+use crate::model::topology::{
+    Caller, Dependency, Evidence, Fallback, NodeRef, Phase, Recovery, Timeout,
+};
 use crate::model::{Change, Seconds, Share, Topology};
 use crate::report::Unknown;
 use crate::report::{Metric, UnknownKind};
@@ -12,69 +14,88 @@ use crate::summary::{Summary, summarize};
 
 use super::simulate::{Settings, Stop};
 
-/// How many of each kind are looked into, most often passed first.
-const CANDIDATES: usize = 8;
-/// In how many trials, at the most, each shows whether it matters...
-const SCREENED: u64 = 128;
-/// ...and in how many those that matter most are measured.
-const MEASURED: u64 = 512;
-/// How many a simulation reports.
-pub(super) const REPORTED: usize = 5;
+/// The most candidates that are screened, most often exposed first: each costs a simulation.
+const CANDIDATES: usize = 12;
+/// How much is spent on unknowns: a paired difference needs few trials.
+#[derive(Clone, Copy)]
+pub(super) struct Effort {
+    /// The most unknowns that are reported.
+    pub(super) reported: usize,
+    /// The trials in which a candidate shows whether it matters.
+    screened: u64,
+    /// The trials in which those that matter most are measured.
+    measured: u64,
+}
 
-/// The unstated timeouts and fallbacks through which failure passed, and the unstated capacities of
-/// services that get more than their normal load when it does: widest first, so many at the most.
+impl Effort {
+    /// Beside figures that are asked for.
+    pub(super) const QUICK: Self = Self { reported: 5, screened: 32, measured: 128 };
+    /// Where unknowns are asked for.
+    pub(super) const THOROUGH: Self = Self { reported: 20, screened: 128, measured: 512 };
+}
+
+/// Finds what is not stated and matters: timeouts and fallbacks through which failure propagated,
+/// capacities of services that get more than their normal load, and dependencies that are only guessed.
+/// They come widest first.
 ///
-/// What each makes of the result is the mean of all trials plus the difference that it makes in the
-/// first few of them, with the same draws: a difference is known well from far fewer.
+/// The figure of each is the mean of all trials plus the difference that it makes in the first few of
+/// them, with the same draws.
 pub(super) fn find(
     topology: &Topology,
     change: &Change,
     settings: &Settings,
     summary: &Summary,
-    most: usize,
+    effort: Effort,
 ) -> Vec<Unknown> {
-    let candidates = candidates(topology, summary);
-    let capacities = capacities(topology, change, summary);
-    let all: Vec<Candidate> = (candidates.into_iter())
-        .map(|(index, what)| Candidate::Guard(index, what))
-        .chain(capacities.into_iter().map(Candidate::Capacity))
-        .collect();
-    if all.is_empty() {
+    let candidates = candidates(topology, change, summary);
+    if candidates.is_empty() {
         return Vec::new();
     }
     let question = Question { topology, change, settings };
-    let mut found = question.differences(all, SCREENED);
-    found.truncate(most);
-    let found =
-        question.differences(found.into_iter().map(|(candidate, _)| candidate).collect(), MEASURED);
+    let mut found = question.differences(candidates, effort.screened);
+    found.truncate(effort.reported);
+    let found = question
+        .differences(found.into_iter().map(|(candidate, _)| candidate).collect(), effort.measured);
     let (stated, metric) = result(summary, topology);
     let unknown = |(candidate, difference): (Candidate, f64)| {
-        let (caller, dependency, what) = candidate.names(topology);
+        let (caller, dependency) = candidate.names(topology);
         let other = (stated + difference).max(0.0);
-        let (best, worst) = (stated.min(other), stated.max(other));
-        Unknown { caller, dependency, what, best, worst, metric, place: None }
+        Unknown {
+            caller,
+            dependency,
+            what: candidate.kind(),
+            best: stated.min(other),
+            worst: stated.max(other),
+            metric,
+            place: None,
+        }
     };
     found.into_iter().map(unknown).collect()
 }
 
-/// Something that is not stated: at its best a protection, at its worst a capacity.
-#[derive(Clone, Copy)]
+/// Something that is not stated. The index is that of a dependency as declared, or of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Candidate {
-    /// A protection of a dependency as written.
-    Guard(usize, What),
-    /// How much a service can serve.
+    /// Whether the dependency is there at all.
+    Existence(usize),
+    /// Whether the dependency is needed only to start.
+    Phase(usize),
+    Timeout(usize),
+    Fallback(usize),
     Capacity(usize),
 }
 
 impl Candidate {
-    /// The topology that states it.
+    /// Returns the topology that states it, the other way than it is simulated.
     fn stated_in(self, topology: &Topology) -> Topology {
         let mut other = topology.clone();
         match self {
-            Self::Guard(index, What::Timeout) => {
+            Self::Existence(index) => dependency_mut(&mut other, index).propagation = Share::ZERO,
+            Self::Phase(index) => dependency_mut(&mut other, index).phase = Phase::Serve,
+            Self::Timeout(index) => {
                 dependency_mut(&mut other, index).timeout = Timeout::After(Seconds::whole(1));
             }
-            Self::Guard(index, What::Fallback) => {
+            Self::Fallback(index) => {
                 let everything = Fallback { on: None, works: Share::ONE };
                 dependency_mut(&mut other, index).fallback = Some(everything);
             }
@@ -83,25 +104,47 @@ impl Candidate {
         other
     }
 
-    /// The caller or service, the dependency, and what is not stated.
-    fn names(self, topology: &Topology) -> (String, String, UnknownKind) {
+    /// Returns the number of the dependency or the service.
+    fn index(self) -> usize {
         match self {
-            Self::Guard(index, what) => {
-                let (caller, written) = topology
+            Self::Existence(index)
+            | Self::Phase(index)
+            | Self::Timeout(index)
+            | Self::Fallback(index)
+            | Self::Capacity(index) => index,
+        }
+    }
+
+    /// Returns what is not stated.
+    fn kind(self) -> UnknownKind {
+        match self {
+            Self::Existence(_) => UnknownKind::Dependency,
+            Self::Phase(_) => UnknownKind::Phase,
+            Self::Timeout(_) => UnknownKind::Timeout,
+            Self::Fallback(_) => UnknownKind::Fallback,
+            Self::Capacity(_) => UnknownKind::Capacity,
+        }
+    }
+
+    /// Returns the caller and the dependency; of a capacity, the service and nothing.
+    fn names(self, topology: &Topology) -> (String, String) {
+        match self {
+            Self::Existence(index)
+            | Self::Phase(index)
+            | Self::Timeout(index)
+            | Self::Fallback(index) => {
+                let (caller, declared) = topology
                     .declared_dependencies()
                     .nth(index)
-                    .expect("candidates are dependencies as written");
-                let dependency = topology.dependency_name(written);
-                (topology.caller_name(caller), dependency, what.code())
+                    .expect("candidates are declared dependencies");
+                (topology.caller_name(caller), topology.dependency_name(declared))
             }
-            Self::Capacity(service) => {
-                (topology.services[service].name.clone(), String::new(), UnknownKind::Capacity)
-            }
+            Self::Capacity(service) => (topology.services[service].name.clone(), String::new()),
         }
     }
 }
 
-/// What is asked.
+/// The question whose answer hangs on what is not stated.
 struct Question<'a> {
     topology: &'a Topology,
     change: &'a Change,
@@ -109,23 +152,24 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// The difference that each makes to the result in so many trials, at the most: those that
-    /// matter, widest first.
+    /// Returns the difference that each candidate makes to the result, in at most so many trials:
+    /// those that matter, widest first.
     fn differences(&self, candidates: Vec<Candidate>, most_trials: u64) -> Vec<(Candidate, f64)> {
         let trials = match self.settings.stop {
             Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. } => trials,
         };
         let trials = trials.min(most_trials);
         let stated = self.measure(self.topology, trials);
-        let difference = |candidate: Candidate| {
-            let other = self.measure(&candidate.stated_in(self.topology), trials);
-            (candidate, other - stated)
-        };
-        let mut all: Vec<_> = candidates.into_iter().map(difference).collect();
-        all.retain(|(_, difference)| difference.abs() > 1e-9);
-        let names = |candidate: &Candidate| candidate.names(self.topology);
+        let others =
+            parallel::each_of(&candidates, |it| self.measure(&it.stated_in(self.topology), trials));
+        let mut all: Vec<(Candidate, f64)> = candidates
+            .into_iter()
+            .zip(others)
+            .map(|(candidate, other)| (candidate, other - stated))
+            .filter(|(_, difference)| difference.abs() > 1e-9)
+            .collect();
         all.arrange_by(|(a, one), (b, other)| {
-            other.abs().total_cmp(&one.abs()).then_with(|| names(a).cmp(&names(b)))
+            other.abs().total_cmp(&one.abs()).then_with(|| a.cmp(b))
         });
         all
     }
@@ -140,72 +184,140 @@ impl Question<'_> {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
-    Timeout,
-    Fallback,
-}
-
-impl What {
-    fn code(self) -> UnknownKind {
-        match self {
-            Self::Timeout => UnknownKind::Timeout,
-            Self::Fallback => UnknownKind::Fallback,
-        }
-    }
-}
-
-/// Services that do not state their utilization and that get more than usual when something fails:
-/// by calls that are tried again, as a fallback, as one of several, or from a target that surges. At
-/// worst they serve no more than their normal load.
-fn capacities(topology: &Topology, change: &Change, summary: &Summary) -> Vec<usize> {
-    let mut more = vec![false; topology.services.len()];
-    for ((caller, it), seen) in topology.declared_dependencies().zip(&summary.dependencies) {
-        let surges = change.targets.iter().any(|target| {
-            let Caller::Node(caller) = caller else { return false };
-            let hits = matches!(target.on, TargetRef::Node(on) if on.service == caller.service);
-            hits && !target.modes.surge.is_zero()
-        });
-        let came = seen.is_some();
-        let is_tried_again = it.retries.is_some_and(|retries| retries > 0);
-        if surges || (came && (is_tried_again || it.any_of || it.cache.is_some())) {
-            it.on.iter().for_each(|on| more[on.service.0 as usize] = true);
-        }
-        if let (true, Some(on)) = (came, it.fallback.and_then(|fallback| fallback.on)) {
-            more[on.service.0 as usize] = true;
-        }
-    }
-    let is_unstated = |service: &usize| topology.services[*service].utilization.is_none();
-    let candidates = (0..more.len()).filter(|service| more[*service]).filter(is_unstated);
-    candidates.take(CANDIDATES).collect()
-}
-
-/// Dependencies through which failure passed and that do not state a protection, most often first.
-fn candidates(topology: &Topology, summary: &Summary) -> Vec<(usize, What)> {
-    let mut found: Vec<(f64, usize, What)> = Vec::new();
+/// Returns what is worth looking into, most often exposed first.
+fn candidates(topology: &Topology, change: &Change, summary: &Summary) -> Vec<Candidate> {
+    let mut found: Vec<(f64, Candidate)> = Vec::new();
     for (index, ((caller, it), seen)) in
         topology.declared_dependencies().zip(&summary.dependencies).enumerate()
     {
+        if needs_start_only(it) && it.on.iter().any(|on| is_touched(summary, *on)) {
+            found.push((1.0, Candidate::Phase(index)));
+        }
         let passed = seen.as_ref().map_or(0.0, |seen| seen.passed);
         if passed == 0.0 || it.phase == Phase::Start {
             continue;
         }
-        let can_hang = it.timeout == Timeout::Unstated
-            && it.circuit_breaker != Some(true)
-            && !it.is_async()
-            && !matches!(caller, Caller::Flow(_));
-        if can_hang {
-            found.push((passed, index, What::Timeout));
+        if it.evidence == Some(Evidence::Assumed) {
+            found.push((passed, Candidate::Existence(index)));
         }
-        if it.fallback.is_none() && !it.is_soft() && !matches!(caller, Caller::Flow(_)) {
-            found.push((passed, index, What::Fallback));
+        if matches!(caller, Caller::Flow(_)) {
+            continue;
+        }
+        let can_hang =
+            it.timeout == Timeout::Unstated && it.circuit_breaker != Some(true) && !it.is_async();
+        if can_hang {
+            found.push((passed, Candidate::Timeout(index)));
+        }
+        if it.fallback.is_none() && !it.no_fallback && !it.is_soft() {
+            found.push((passed, Candidate::Fallback(index)));
         }
     }
-    found.arrange_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2 as u8).cmp(&(b.1, b.2 as u8))));
-    found.into_iter().take(CANDIDATES).map(|(_, index, what)| (index, what)).collect()
+    // Of equals the first dependencies with all that they leave open, not one kind of all of them.
+    found.arrange_by(|a, b| {
+        b.0.total_cmp(&a.0).then_with(|| (a.1.index(), a.1).cmp(&(b.1.index(), b.1)))
+    });
+    found.truncate(CANDIDATES);
+    let overloaded = overloaded_services(topology, change, summary);
+    let services = (0..overloaded.len()).filter(|index| overloaded[*index]);
+    let capacities = services.map(Candidate::Capacity).take(CANDIDATES / 2);
+    found.into_iter().map(|(_, candidate)| candidate).chain(capacities).collect()
 }
 
-/// Orders lost on average, or else the failing share over all flows.
+/// Whether the service of a node is ever degraded because of the change.
+fn is_touched(summary: &Summary, node: NodeRef) -> bool {
+    summary.units[node.service.0 as usize].caused.degraded.p > 0.0
+}
+
+/// Whether a dependency is said to be needed only to start, by a guess: importers conclude that from
+/// the order in which services start, and nobody has confirmed it.
+pub(super) fn needs_start_only(it: &Dependency) -> bool {
+    it.phase == Phase::Start && matches!(it.evidence, Some(Evidence::Inferred | Evidence::Assumed))
+}
+
+/// Returns, by service, whether it states no utilization though it gets more than its normal load in a
+/// trial: by retries, as a fallback, as one of several, past a cache, or from a target that surges.
+fn overloaded_services(topology: &Topology, change: &Change, summary: &Summary) -> Vec<bool> {
+    let is_exposed = |index: usize| summary.dependencies[index].is_some();
+    unlimited_services(topology, change, is_exposed, |_| false)
+}
+
+/// Returns, by service, whether it states no utilization though it may get more than its normal load,
+/// or have less than its capacity: then a limit could matter.
+pub(super) fn may_be_overloaded(topology: &Topology, change: &Change) -> Vec<bool> {
+    let acts = !change.actions.is_empty()
+        || topology.services.iter().any(|service| !service.automations.is_empty())
+        || topology.flows.iter().any(|flow| flow.retry_by_users.is_some());
+    let may_lack_capacity =
+        |service: usize| acts || topology.services[service].recovery != Recovery::default();
+    let mut found = unlimited_services(topology, change, |_| true, may_lack_capacity);
+    // More load is passed on to whatever a service calls.
+    let mut calls: Vec<Vec<usize>> = vec![Vec::new(); topology.services.len()];
+    for (caller, it) in topology.declared_dependencies() {
+        if let Caller::Node(caller) = caller {
+            let called = it.on.iter().chain(it.fallback.iter().filter_map(|of| of.on.as_ref()));
+            calls[caller.service.0 as usize].extend(called.map(|on| on.service.0 as usize));
+        }
+    }
+    let mut reached = more_load(topology, change, |_| true);
+    let mut queue: Vec<usize> = (0..reached.len()).filter(|index| reached[*index]).collect();
+    while let Some(service) = queue.pop() {
+        for next in std::mem::take(&mut calls[service]) {
+            if !reached[next] {
+                reached[next] = true;
+                queue.push(next);
+            }
+        }
+    }
+    for (index, service) in topology.services.iter().enumerate() {
+        found[index] |= reached[index] && service.utilization.is_none();
+    }
+    found
+}
+
+fn unlimited_services(
+    topology: &Topology,
+    change: &Change,
+    is_exposed: impl Fn(usize) -> bool,
+    may_lack_capacity: impl Fn(usize) -> bool,
+) -> Vec<bool> {
+    let mut found = more_load(topology, change, is_exposed);
+    for (index, service) in topology.services.iter().enumerate() {
+        found[index] = (found[index] || may_lack_capacity(index)) && service.utilization.is_none();
+    }
+    found
+}
+
+/// Returns, by service, whether a caller may send it more than its normal load.
+fn more_load(
+    topology: &Topology,
+    change: &Change,
+    is_exposed: impl Fn(usize) -> bool,
+) -> Vec<bool> {
+    let mut more = vec![false; topology.services.len()];
+    let surging: Vec<_> = (change.targets.iter())
+        .filter(|target| !target.modes.surge.is_zero())
+        .filter_map(|target| match target.on {
+            TargetRef::Node(on) => Some(on.service),
+            TargetRef::Domain(_) => None,
+        })
+        .collect();
+    for (index, (caller, it)) in topology.declared_dependencies().enumerate() {
+        let surges = matches!(caller, Caller::Node(caller) if surging.contains(&caller.service));
+        let is_tried_again = it.retries.is_some_and(|retries| retries > 0);
+        let exposed = is_exposed(index);
+        let waits = it.buffer.is_some();
+        if surges || (exposed && (is_tried_again || it.any_of || it.cache.is_some() || waits)) {
+            it.on.iter().for_each(|on| more[on.service.0 as usize] = true);
+        }
+        if let (true, Some(on)) = (exposed, it.fallback.and_then(|fallback| fallback.on)) {
+            more[on.service.0 as usize] = true;
+        }
+    }
+    more
+}
+
+/// Returns the figure that unknowns are measured by, and its name: orders lost on average, or without
+/// rates the failing share over all flows.
 fn result(summary: &Summary, topology: &Topology) -> (f64, Metric) {
     if let Some(total) = &summary.total {
         return (total.lost.mean, Metric::OrdersLost);

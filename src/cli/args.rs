@@ -6,7 +6,7 @@ use super::Failure;
 use super::commands::check::{CheckOutputArgs, GateArgs};
 use super::diff::DiffArgs;
 use super::exit::Exit;
-use super::values::{self, FlowLimit};
+use super::values::{self, FlowLimit, FlowSpent};
 use blastwave::engine::Choice;
 use blastwave::engine::simd::InstructionSet;
 use blastwave::model::{Seconds, Share};
@@ -300,7 +300,9 @@ pub(crate) struct MomentArgs {
 /// Limits that the change must hold.
 #[derive(Debug, Args)]
 pub(crate) struct LimitArgs {
-    /// Stop if a flow fails in more than this share of simulations; can be repeated
+    /// Stop if a flow fails because of the change in more than this share of simulations; can be repeated
+    ///
+    /// `place-order=5%`. Limits add to the policy.
     #[arg(
         long,
         value_name = "FLOW=SHARE",
@@ -317,6 +319,17 @@ pub(crate) struct LimitArgs {
         help_heading = "Limits"
     )]
     pub(crate) max_lost: Vec<FlowLimit>,
+
+    /// Count outage minutes that are already spent of the error budget of a flow; can be repeated
+    ///
+    /// `place-order=12m`. More than the whole budget is normal: then nothing of it is left.
+    #[arg(
+        long,
+        value_name = "FLOW=DURATION",
+        value_parser = values::spent,
+        help_heading = "Limits"
+    )]
+    pub(crate) spent: Vec<FlowSpent>,
 
     /// Which verdicts end with a status other than 0: `caution` means stop and caution
     #[arg(long, value_name = "VERDICT", default_value = "caution", help_heading = "Limits")]

@@ -53,7 +53,8 @@ pub(crate) fn read_with_diff(question: &QuestionArgs, diff: &DiffArgs) -> Result
         NoList::Failure(failure) => failure,
     })?;
     let cause = list.map(Cause::Diff).or(request.cause);
-    read_request(&Request { cause, ..request })
+    let default_cause = Some(Cause::Nothing);
+    read_request(&Request { cause, default_cause, ..request })
 }
 
 /// Reads the topology of a path, or of the scenario there, and returns the paths that were read.

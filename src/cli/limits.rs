@@ -27,6 +27,32 @@ pub(crate) fn read(args: &LimitArgs, inputs: &Inputs) -> Result<Vec<Limit>, Fail
     Err(Failure::Input { diagnostics: problems, sources })
 }
 
+/// Returns, by flow, the outage minutes that are spent of its error budget; empty where none are.
+pub(crate) fn spent_minutes(args: &LimitArgs, topology: &Topology) -> Result<Vec<f64>, Failure> {
+    let mut minutes = vec![0.0; if args.spent.is_empty() { 0 } else { topology.flows.len() }];
+    let (mut sources, mut problems) = (Sources::default(), Vec::new());
+    for spent in &args.spent {
+        match topology.flows.iter().position(|flow| flow.name == spent.flow) {
+            Some(flow) => minutes[flow] += spent.outage.get() / 60.0,
+            None => {
+                let place = flow_place("--spent", &spent.text, &spent.flow, &mut sources);
+                problems.push(unknown_flow(&spent.flow, topology, place));
+            }
+        }
+    }
+    if problems.is_empty() {
+        return Ok(minutes);
+    }
+    Err(Failure::Input { diagnostics: problems, sources })
+}
+
+/// Returns the place of the name of a flow in the value of a flag.
+fn flow_place(flag: &str, text: &str, flow: &str, sources: &mut Sources) -> Place {
+    let source = sources.add(Source { name: flag.to_owned(), text: text.to_owned() });
+    let start = text.find(flow).unwrap_or(0) as u32;
+    Place { source, start, end: start + flow.len() as u32 }
+}
+
 struct Reader<'a> {
     inputs: &'a Inputs,
     sources: Sources,
@@ -38,10 +64,7 @@ impl Reader<'_> {
     fn add(&mut self, flag: &str, limit: &FlowLimit, measure: Measure) {
         let topology = &self.inputs.topology;
         let found = topology.flows.iter().position(|flow| flow.name == limit.flow);
-        let source = self.sources.add(Source { name: flag.to_owned(), text: limit.text.clone() });
-        let end = limit.flow.len() as u32;
-        let start = limit.text.find(&limit.flow).unwrap_or(0) as u32;
-        let place = Place { source, start, end: start + end };
+        let place = flow_place(flag, &limit.text, &limit.flow, &mut self.sources);
         let problem = match found {
             None => Some(unknown_flow(&limit.flow, topology, place)),
             Some(flow) if measure == Measure::Lost => self.uncounted(flow, place),

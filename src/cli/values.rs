@@ -21,6 +21,17 @@ pub(crate) struct FlowLimit {
     pub(crate) at_most: f64,
 }
 
+/// Outage that is already spent of the error budget of one flow: `FLOW=DURATION`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FlowSpent {
+    /// As written, to be shown in messages.
+    pub(crate) text: String,
+    /// The name of the flow.
+    pub(crate) flow: String,
+    /// How much.
+    pub(crate) outage: Seconds,
+}
+
 /// `2h`, `10m`.
 pub(crate) fn duration(text: &str) -> Result<Seconds, String> {
     parse_duration(text)
@@ -75,7 +86,18 @@ pub(crate) fn share(text: &str) -> Result<Share, String> {
 /// `place-order=5%`.
 pub(crate) fn max_failed(text: &str) -> Result<FlowLimit, String> {
     let (flow, value) = flow_and_value(text, "place-order=5%")?;
+    // A bare 1 may be meant as 1% or as 100%.
+    if !value.ends_with('%') && value.parse() == Ok(1.0) {
+        return Err(format!("`{value}` may mean 1% or 100%; write `{flow}=1%` or `{flow}=100%`"));
+    }
     Ok(limit(text, flow, parse_share(value)?.get()))
+}
+
+/// `place-order=12m`.
+pub(crate) fn spent(text: &str) -> Result<FlowSpent, String> {
+    let (flow, value) = flow_and_value(text, "place-order=12m")?;
+    let outage = parse_duration(value)?;
+    Ok(FlowSpent { text: text.to_owned(), flow: flow.to_owned(), outage })
 }
 
 /// `place-order=2000`.
@@ -124,6 +146,13 @@ mod tests {
         for wrong in ["", "place-order", "=5%", "place-order=", "place-order=500%", "place-order=x"]
         {
             assert!(max_failed(wrong).is_err(), "{wrong}");
+        }
+        for ambiguous in ["pay=1", "pay=1.0", "pay = 1"] {
+            assert!(max_failed(ambiguous).is_err_and(|said| said.contains("100%")), "{ambiguous}");
+        }
+        assert_eq!(spent("pay=12m").map(|it| it.outage.get()), Ok(720.0));
+        for wrong in ["pay=-1m", "pay=12", "pay", "=1m"] {
+            assert!(spent(wrong).is_err(), "{wrong}");
         }
         for wrong in ["place-order=-1", "place-order=inf", "place-order=NaN", "place-order=5%"] {
             assert!(max_lost(wrong).is_err(), "{wrong}");

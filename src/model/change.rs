@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::action::Action;
-use super::topology::{DomainId, NodeRef, ServiceId};
+use super::topology::{DomainId, NodeRef, ServiceId, Topology};
 use super::units::{Seconds, Share};
 use crate::diagnostic::Place;
 
@@ -38,7 +38,7 @@ pub struct Change {
     pub kill_switch: Option<KillSwitch>,
     /// How long corrupt data outlives the rollback; `None` = not at all.
     pub repair: Option<Delay>,
-    /// Nothing is counted after it; default 24 hours.
+    /// Nothing is counted after it; by default the longest window of an objective.
     pub horizon: Seconds,
     /// What operators do at certain times, in the order written.
     pub actions: Vec<Action>,
@@ -57,6 +57,14 @@ pub struct ChangePlaces {
     pub corrupt_detection: Option<Place>,
     /// `rollout`.
     pub rollout: Option<Place>,
+    /// `modes`, where every target states them.
+    pub modes: Option<Place>,
+    /// `severity`, where every target states it.
+    pub severity: Option<Place>,
+    /// `onset`, where every target states it.
+    pub onset: Option<Place>,
+    /// `alert_threshold` of the detection.
+    pub alert_threshold: Option<Place>,
     /// `horizon`.
     pub horizon: Option<Place>,
     /// `during`.
@@ -313,6 +321,16 @@ impl Change {
 
     /// What is counted when a change does not say: one day.
     pub const DEFAULT_HORIZON: Seconds = Seconds::hours(24);
+
+    /// Sets the horizon to the longest window of an objective, unless it is stated: what is lost after
+    /// that no longer counts against any budget.
+    #[must_use]
+    pub fn with_default_horizon(mut self, topology: &Topology) -> Self {
+        if self.places.horizon.is_none() {
+            self.horizon = topology.longest_window();
+        }
+        self
+    }
 
     /// Whether it is a single moment: it says nothing of rollout, detection, rollback or
     /// what operators do.

@@ -251,6 +251,8 @@ pub struct Dependency {
     pub buffer: Option<Buffer>,
     /// What the caller does instead.
     pub fallback: Option<Fallback>,
+    /// Whether `fallback: none` is declared: that there is none is then known.
+    pub no_fallback: bool,
     /// How many times each request that makes the call makes it; default 1.
     pub calls: u32,
     /// The share of requests that make the call; default 100%.
@@ -398,6 +400,18 @@ pub enum Evidence {
 }
 
 impl Topology {
+    /// Whether a flow decides about a verdict: it is critical, or no flow is.
+    pub fn is_judged(&self, flow: &Flow) -> bool {
+        flow.critical || !self.flows.iter().any(|flow| flow.critical)
+    }
+
+    /// Returns the longest window of the objectives of flows; without flows, the default one.
+    pub fn longest_window(&self) -> Seconds {
+        let windows = self.flows.iter().map(|flow| flow.objective().window);
+        let longest = windows.reduce(|a, b| if b > a { b } else { a });
+        longest.unwrap_or(Objective::default().window)
+    }
+
     /// The service with this number.
     pub fn service(&self, id: ServiceId) -> &Service {
         &self.services[id.0 as usize]

@@ -15,6 +15,9 @@ pub mod vocabulary;
 /// The policy that is applied where none is named, as YAML.
 pub const DEFAULT: &str = include_str!("default-policy.yaml");
 
+/// The policy for a topology that is judged as it is, without a change, as YAML.
+pub const STEADY_STATE: &str = include_str!("steady-state-policy.yaml");
+
 /// The name under which [`DEFAULT`] stands in messages.
 const DEFAULT_NAME: &str = "default-policy.yaml";
 
@@ -90,11 +93,20 @@ impl Policy {
         problems.finish(policy)
     }
 
-    /// The policy that comes with the program.
+    /// Returns the policy that comes with the program.
     pub fn default_policy(sources: &mut Sources) -> Self {
-        let document = load::parse(DEFAULT_NAME, DEFAULT.as_bytes().to_vec(), sources)
-            .expect("the default policy is YAML");
-        Self::from_document(&document, sources, None).expect("the default policy is in order")
+        Self::built_in(DEFAULT_NAME, DEFAULT, sources)
+    }
+
+    /// Returns the policy for a topology that is judged as it is, without a change.
+    pub fn steady_state(sources: &mut Sources) -> Self {
+        Self::built_in("steady-state-policy.yaml", STEADY_STATE, sources)
+    }
+
+    fn built_in(name: &str, text: &str, sources: &mut Sources) -> Self {
+        let document = load::parse(name, text.as_bytes().to_vec(), sources)
+            .expect("policies of the program are YAML");
+        Self::from_document(&document, sources, None).expect("policies of the program are in order")
     }
 }
 

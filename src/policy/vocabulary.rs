@@ -156,6 +156,47 @@ macro_rules! records {
     };
 }
 
+impl Field {
+    /// Whether its value comes from trials.
+    pub fn is_simulated(self) -> bool {
+        match self {
+            Self::Estimate(_)
+            | Self::Outage(_)
+            | Self::Losses(_)
+            | Self::Mean(_)
+            | Self::Times(_)
+            | Self::Budget(BudgetField::Mean | BudgetField::P50 | BudgetField::P95)
+            | Self::Money(MoneyField::Mean | MoneyField::P95)
+            | Self::Flow(FlowField::FailingShare)
+            | Self::Service(ServiceField::FailingShare)
+            | Self::Dependency(DependencyField::Tried | DependencyField::Passed) => true,
+            Self::Failures(_)
+            | Self::Objective(_)
+            | Self::Budget(_)
+            | Self::BudgetPerRollout(_)
+            | Self::Money(_)
+            | Self::PerRollout(_)
+            | Self::Flow(_)
+            | Self::Service(_)
+            | Self::Dependency(_)
+            | Self::Total(_)
+            | Self::TotalPerRollout(_)
+            | Self::Change(_)
+            | Self::Source(_)
+            | Self::Target(_)
+            | Self::Rollout(_)
+            | Self::Stage(_)
+            | Self::Detection(_)
+            | Self::Rollback(_)
+            | Self::Unknown(_)
+            | Self::Delta(_)
+            | Self::DeltaFlow(_)
+            | Self::DeltaService(_)
+            | Self::DeltaTotal(_) => false,
+        }
+    }
+}
+
 named! {
     /// A variable of the language.
     Variable {
@@ -231,6 +272,49 @@ records! {
         "high" => "`p` stands for the whole interval: trials go on until all of it is beyond the limit",
     }
 
+    /// Probabilities of the two degrees of failure.
+    Failures(FAILURES, FailuresField, "probabilities of failure") {
+        Failed = "failed": record(&ESTIMATE),
+        Degraded = "degraded": record(&ESTIMATE),
+    } hints {
+        "p" => "name the degree of failure: `failed.p` or `degraded.p`",
+    }
+
+    /// Outage minutes because of the change.
+    Outage(OUTAGE, OutageField, "outage minutes") {
+        Mean = "mean": Type::Number,
+        P50 = "p50": Type::Number,
+        P95 = "p95": Type::Number,
+        P99 = "p99": Type::Number,
+    } hints {
+        "max" => "the worst trial only grows with the trials: compare `p99`",
+    }
+
+    /// The objective of a flow.
+    Objective(OBJECTIVE, ObjectiveField, "an objective") {
+        Availability = "availability": Type::Number,
+        WindowS = "window_s": Type::Number,
+        BudgetMin = "budget_min": Type::Number,
+        SpentMin = "spent_min": Type::Number,
+    } hints {}
+
+    /// The share of the error budget that a break uses.
+    Budget(BUDGET, BudgetField, "an error budget") {
+        Mean = "mean": Type::Number,
+        P50 = "p50": Type::Number,
+        P95 = "p95": Type::Number,
+        Exhausts = "exhausts": record(&ESTIMATE),
+        AtRisk = "at_risk": record(&ESTIMATE),
+        PerRollout = "per_rollout": record(&BUDGET_PER_ROLLOUT),
+    } hints {}
+
+    /// The risk to the error budget per rollout.
+    BudgetPerRollout(BUDGET_PER_ROLLOUT, BudgetPerRolloutField, "the risk to an error budget") {
+        Exhausts = "exhausts": record(&ESTIMATE),
+        AtRisk = "at_risk": record(&ESTIMATE),
+        Unfinished = "unfinished": record(&ESTIMATE),
+    } hints {}
+
     /// Orders lost.
     Losses(LOSSES, LossesField, "orders lost") {
         Mean = "mean": Type::Number,
@@ -263,6 +347,7 @@ records! {
     PerRollout(PER_ROLLOUT, PerRolloutField, "figures per rollout") {
         Failed = "failed": record(&ESTIMATE),
         Degraded = "degraded": record(&ESTIMATE),
+        Caused = "caused": record(&FAILURES),
         OrdersLost = "orders_lost": record(&MEAN),
     } hints {}
 
@@ -271,12 +356,19 @@ records! {
         Name = "name": Type::Text,
         Title = "title": Type::Text,
         Critical = "critical": Type::Bool,
+        Judged = "judged": Type::Bool,
         RatePerS = "rate_per_s": Type::Number,
         Failed = "failed": record(&ESTIMATE),
         Degraded = "degraded": record(&ESTIMATE),
+        Baseline = "baseline": record(&FAILURES),
+        Caused = "caused": record(&FAILURES),
         FailingShare = "failing_share": Type::Number,
         FirstFailedS = "first_failed_s": record(&TIMES),
         FailedForS = "failed_for_s": record(&TIMES),
+        Lost = "lost": record(&OUTAGE),
+        Objective = "objective": record(&OBJECTIVE),
+        Budget = "budget": record(&BUDGET),
+        Unfinished = "unfinished": record(&ESTIMATE),
         OrdersLost = "orders_lost": record(&LOSSES),
         WrongOrders = "wrong_orders": record(&LOSSES),
         MoneyLost = "money_lost": record(&MONEY),
@@ -295,6 +387,8 @@ records! {
         IsTarget = "is_target": Type::Bool,
         Failed = "failed": record(&ESTIMATE),
         Degraded = "degraded": record(&ESTIMATE),
+        Baseline = "baseline": record(&FAILURES),
+        Caused = "caused": record(&FAILURES),
         FailingShare = "failing_share": Type::Number,
         FirstFailedS = "first_failed_s": record(&TIMES),
         FailedForS = "failed_for_s": record(&TIMES),

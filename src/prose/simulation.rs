@@ -55,6 +55,9 @@ pub(crate) fn is_silently_open(verdict: &Verdict) -> bool {
 
 /// What happens, in one sentence or two: the worst flow, what it costs, and how many more are hit.
 pub(crate) fn headline(report: &Report, wording: &Wording) -> String {
+    if report.targets.is_empty() && report.files.is_some() {
+        return "Nothing breaks, so nothing fails because of it.".to_owned();
+    }
     let cause = cause(report, wording);
     let Some(flow) = headline_flow(&report.flows) else {
         let failing = report.services.iter().filter(|it| it.failed.p >= HIT).count();

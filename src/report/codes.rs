@@ -301,6 +301,10 @@ codes! {
 
     /// A kind of fact that a topology does not declare.
     UnknownKind {
+        /// Whether the dependency is there at all.
+        Dependency = "dependency",
+        /// Whether the dependency is needed only to start.
+        Phase = "phase",
         /// The timeout of a dependency.
         Timeout = "timeout",
         /// The fallback of a dependency.

@@ -4,6 +4,7 @@
 //! numbers from 0 to 1, durations are seconds, orders are numbers of orders.
 
 pub mod advise;
+pub mod budget;
 pub mod cascade;
 mod codes;
 pub mod compare;
@@ -21,6 +22,7 @@ pub mod schema;
 pub mod trial_trace;
 
 pub use advise::AdviseReport;
+pub use budget::{BudgetReport, BudgetRisk, ObjectiveReport};
 pub use cascade::CascadeReport;
 pub use codes::{
     AdviceKind, Assumption, ComparedKind, ComparisonOutcome, ComponentKind, ComponentState,
@@ -228,6 +230,12 @@ pub struct UnitReport {
     /// Of a flow: the probability that this outage is not over at the horizon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<Interval>,
+    /// Of a flow: what is promised to its users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<ObjectiveReport>,
+    /// Of a flow: what the change uses of its error budget, if it breaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetReport>,
     /// Of a flow: what the lost orders are worth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub money_lost: Option<Money>,

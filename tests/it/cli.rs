@@ -90,7 +90,8 @@ fn every_command_ends_as_its_table_of_statuses_says() {
         .unwrap();
     for (status, arguments) in [
         (0, "simulate shop.yaml --break pay --trials 64"),
-        (0, "check shop.yaml --change v2.yaml --max-failed order=100% --trials 64"),
+        (0, "check shop.yaml --change v2.yaml --max-failed order=99% --trials 64 --fail-on stop"),
+        (3, "check shop.yaml --change v2.yaml --max-failed order=100% --trials 64"),
         (1, "check shop.yaml --change v2.yaml --max-lost order=1 --trials 64"),
         (3, "check shop.yaml --change v2.yaml --trials 64 --max-trials 64 --max-failed order=32%"),
         (
@@ -113,6 +114,9 @@ fn every_command_ends_as_its_table_of_statuses_says() {
         (2, "simulate shop.yaml --break pay --chaneg v2.yaml"),
         (2, "check shop.yaml --change bad.yaml"),
         (2, "check shop.yaml --change v2.yaml --max-failed nobody=5%"),
+        (2, "check shop.yaml --change v2.yaml --max-failed order=1"),
+        (2, "check shop.yaml --change v2.yaml --spent nobody=5m"),
+        (2, "check shop.yaml --change v2.yaml --spent order=-5m"),
         (2, "check shop.yaml --change v2.yaml --policy v2.yaml"),
         (2, "rank missing.yaml"),
         (2, "explain shop.yaml --flow nobody"),

@@ -220,7 +220,7 @@ fn a_short_verdict_is_one_line() {
     let folder = shop();
     let (text, _) = check(folder.path(), &["--change", "pay.yaml", "--format", "short"]);
     assert_eq!(text.lines().count(), 1, "{text}");
-    assert!(text.starts_with("STOP: shop, pay v2: "), "{text}");
+    assert!(text.starts_with("CAUTION: shop, pay v2: order fails "), "{text}");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn equal_inputs_give_the_same_comment_and_it_can_be_found_again() {
     };
     let first = comment("1");
     assert_eq!(first, comment("3"));
-    assert!(first.starts_with("<!-- blastwave:check:shop -->\n\n### ⛔ Stop:"), "{first}");
+    assert!(first.starts_with("<!-- blastwave:check:shop -->\n\n### ⚠️ Caution:"), "{first}");
     let of_log = check(folder.path(), &["--change", "log.yaml", "--format", "markdown"]).0;
     assert_eq!(of_log.lines().next(), first.lines().next(), "another change, the same comment");
 }

@@ -36,3 +36,4 @@ mod statistics;
 mod support;
 mod tidy;
 mod topologies;
+mod verdict;

@@ -814,6 +814,7 @@ pub(crate) fn plain_call(on: Vec<NodeRef>) -> Dependency {
         phase: Phase::Serve,
         evidence: None,
         never_soft: false,
+        no_fallback: false,
         source: None,
         place: Place::default(),
     }

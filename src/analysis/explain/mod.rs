@@ -44,8 +44,6 @@ const USUAL: Limits = Limits { steps: 48_000_000, bytes: 512 << 20 };
 /// How many trials are followed step by step at the most, and how many nodes in all of them.
 const FOLLOWED: u64 = 10_000;
 const FOLLOWED_NODES: u64 = 1_000_000_000;
-/// How many unknowns are reported.
-const UNKNOWNS: usize = 20;
 
 /// Explains why flows fail.
 ///
@@ -82,7 +80,7 @@ pub fn explain(
     let found = inquiry.flows(&simulation, &flows, limits, progress);
     let world = World { topology: topology.clone(), change: change.clone() };
     let (containment, containment_left_out) = trials::containment(&world, settings, &summary);
-    let unknowns = unknowns::find(topology, change, settings, &summary, UNKNOWNS);
+    let unknowns = unknowns::find(topology, change, settings, &summary, unknowns::Effort::THOROUGH);
     let explained = |unit: UnitReport| {
         let place =
             flows.iter().position(|flow| topology.flows[*flow as usize].name == unit.name)?;

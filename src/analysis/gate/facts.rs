@@ -3,22 +3,26 @@
 use std::sync::Arc;
 
 use super::{baseline, interval};
+use crate::analysis::{budget, exact};
 use crate::engine::Tally;
-use crate::engine::outcome::Anomalies;
+use crate::engine::outcome::{Anomalies, Failures};
 use crate::engine::sketch::Sketch;
 use crate::engine::tally::UnitTally;
 use crate::model::change::{Author, ChangeKind, Component, Routing, TargetRef};
 use crate::model::topology::{Caller, Dependency};
 use crate::model::units::Seconds;
 use crate::model::{Change, Topology, defaults};
-use crate::policy::evaluate::{Facts, Map, Number, Orders, Outcome, Record, Span, Ternary};
-use crate::policy::evaluate::{Unit, Value};
+use crate::policy::evaluate::{
+    Basis, Event, Facts, Figure, Map, Metric, Number, Orders, Outcome, Record, Span, Statistic,
+    Ternary, Unit, Value,
+};
 use crate::policy::expression::parse_timestamp;
 use crate::policy::vocabulary::{
-    ChangeField, DeltaField, DeltaFlowField, DeltaServiceField, DependencyField, DetectionField,
-    EstimateField, Field, FlowField, LossesField, MoneyField, PerRolloutField, RollbackField,
-    RolloutField, ServiceField, SourceField, StageField, TargetField, TimesField, TotalField,
-    UnknownField, Variable,
+    BudgetField, BudgetPerRolloutField, ChangeField, DeltaField, DeltaFlowField, DeltaServiceField,
+    DependencyField, DetectionField, EstimateField, FailuresField, Field, FlowField, LossesField,
+    MoneyField, ObjectiveField, OutageField, PerRolloutField, RollbackField, RolloutField,
+    ServiceField, SourceField, StageField, TargetField, TimesField, TotalField, UnknownField,
+    Variable,
 };
 use crate::report::compare::SinglePoint;
 use crate::report::{Interval, Report, UnitReport, Unknown};
@@ -43,6 +47,12 @@ pub(super) struct TrialFacts<'a> {
     /// would take quadratic time.
     pub(super) dependencies: &'a [(Caller, &'a Dependency)],
     pub(super) intervals: &'a interval::Cache,
+    /// The exact probabilities by unit, where they are known: they decide.
+    pub(super) exact: Option<&'a [exact::Values]>,
+    /// By flow: the outage minutes that are already spent of its error budget.
+    pub(super) spent: &'a [f64],
+    /// Whether figures are taken at their estimates, without their intervals.
+    pub(super) is_point: bool,
 }
 
 /// A value with the ends of its interval.
@@ -54,13 +64,26 @@ struct Ends {
 }
 
 impl Ends {
-    fn named(self, figure: String) -> Value {
+    fn named(self, path: String, unit: impl Into<Option<Unit>>, metric: Metric) -> Value {
         let Self { low, value, high } = self;
-        Value::Number(Number { low, value, high, figure: Some(figure.into()) })
+        let figure = Figure { path, unit: unit.into(), metric };
+        Value::Number(Number { low, value, high, figure: Some(Arc::new(figure)) })
+    }
+
+    fn exact(value: f64) -> Self {
+        Self { low: value, value, high: value }
     }
 
     fn times(self, factor: f64) -> Self {
         Self { low: self.low * factor, value: self.value * factor, high: self.high * factor }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            low: self.low + other.low,
+            value: self.value + other.value,
+            high: self.high + other.high,
+        }
     }
 }
 
@@ -136,6 +159,10 @@ impl Facts for TrialFacts<'_> {
                 Value::Record(Record::Losses { flow, .. } | Record::MeanPerRollout { flow }) => {
                     self.counts_orders(flow)
                 }
+                Value::Record(Record::Outage(_) | Record::Budget(_)) => !self.change.is_moment(),
+                Value::Record(Record::Estimate { event: Event::Unfinished, .. }) => {
+                    !self.change.is_moment()
+                }
                 Value::Record(Record::Money(flow)) => {
                     self.counts_orders(Some(flow)) && self.topology.flows[flow].value.is_some()
                 }
@@ -145,6 +172,17 @@ impl Facts for TrialFacts<'_> {
     }
 
     fn field(&self, of: Record, field: Field, error: f64) -> Value {
+        match self.known_field(of, field, error) {
+            Value::Number(it) if self.is_point => {
+                Value::Number(Number { low: it.value, high: it.value, ..it })
+            }
+            value => value,
+        }
+    }
+}
+
+impl TrialFacts<'_> {
+    fn known_field(&self, of: Record, field: Field, error: f64) -> Value {
         match (of, field) {
             (Record::Flow(flow), Field::Flow(field)) => self.flow_field(flow, field, error),
             (Record::Service(service), Field::Service(field)) => {
@@ -170,27 +208,47 @@ impl Facts for TrialFacts<'_> {
             (Record::Detection, Field::Detection(field)) => self.detection_field(field),
             (Record::Rollback, Field::Rollback(field)) => self.rollback_field(field),
             (Record::Unknown(index), Field::Unknown(field)) => self.unknown_field(index, field),
-            (
-                Record::Estimate { unit, outcome, per_rollout },
-                Field::Estimate(EstimateField::P),
-            ) => self.probability(unit, outcome, per_rollout, error),
+            (Record::Estimate { unit, event, per_rollout }, Field::Estimate(EstimateField::P)) => {
+                self.probability(unit, event, per_rollout, error)
+            }
+            (Record::Failures { unit, basis }, Field::Failures(field)) => {
+                failures_field(unit, basis, false, field)
+            }
+            (Record::PerRolloutCaused(unit), Field::Failures(field)) => {
+                failures_field(unit, Basis::Caused, true, field)
+            }
+            (Record::Outage(flow), Field::Outage(field)) => self.outage_field(flow, field, error),
+            (Record::Objective(flow), Field::Objective(field)) => self.objective_field(flow, field),
+            (Record::Budget(flow), Field::Budget(field)) => self.budget_field(flow, field, error),
+            (Record::BudgetPerRollout(flow), Field::BudgetPerRollout(field)) => {
+                let event = match field {
+                    BudgetPerRolloutField::Exhausts => Event::Exhausts,
+                    BudgetPerRolloutField::AtRisk => Event::AtRisk,
+                    BudgetPerRolloutField::Unfinished => Event::Unfinished,
+                };
+                event_of(Unit::Flow(flow), event, true)
+            }
             (Record::PerRollout(unit), Field::PerRollout(field)) => per_rollout_field(unit, field),
             (Record::Times { unit, span }, Field::Times(field)) => {
                 self.times_field(unit, span, field, error)
             }
             (Record::Losses { flow, orders }, Field::Losses(field)) => {
                 match self.orders(flow, orders, field, error) {
-                    Ok(ends) => {
-                        ends.named(format!("{}.{}", self.losses_path(flow, orders), field.as_str()))
-                    }
+                    Ok(ends) => ends.named(
+                        format!("{}.{}", self.losses_path(flow, orders), field.as_str()),
+                        flow.map(Unit::Flow),
+                        Metric::Orders(statistic(field)),
+                    ),
                     Err(missing) => missing,
                 }
             }
             (Record::MeanPerRollout { flow }, Field::Mean(_)) => {
                 match self.orders(flow, Orders::Lost, LossesField::Mean, error) {
-                    Ok(ends) => ends
-                        .times(self.failure_probability)
-                        .named(format!("{}.per_rollout.orders_lost.mean", self.path_of(flow))),
+                    Ok(ends) => ends.times(self.failure_probability).named(
+                        format!("{}.per_rollout.orders_lost.mean", self.path_of(flow)),
+                        flow.map(Unit::Flow),
+                        Metric::Other,
+                    ),
                     Err(missing) => missing,
                 }
             }
@@ -226,21 +284,26 @@ impl Facts for TrialFacts<'_> {
             _ => unreachable!("conditions were checked when they were read"),
         }
     }
-}
 
-impl TrialFacts<'_> {
-    /// Returns the names of the services with an anomaly in some trial.
+    /// Returns the names of the services with an anomaly in some trial; those that the change never
+    /// touches have it anyway, and are not its doing.
     fn anomalous_services(&self, count_of: fn(&Anomalies<u64>) -> u64) -> Value {
-        let all = self.topology.services.iter().zip(&self.tally.anomalies);
-        Value::texts(all.filter(|(_, counts)| count_of(counts) > 0).map(|(it, _)| &*it.name))
+        let services = self.topology.services.iter().enumerate().zip(&self.tally.anomalies);
+        let anomalous = services.filter(|((index, _), counts)| {
+            count_of(counts) > 0 && self.tally.units[*index].caused.degraded > 0
+        });
+        Value::texts(anomalous.map(|((_, service), _)| &*service.name))
     }
 
     fn unit_tally(&self, unit: Unit) -> &UnitTally {
-        let units = &self.tally.units;
+        &self.tally.units[self.unit_index(unit)]
+    }
+
+    fn unit_index(&self, unit: Unit) -> usize {
         match unit {
-            Unit::Service(index) => &units[index],
+            Unit::Service(index) => index,
             // Flows come last, after services and endpoints.
-            Unit::Flow(index) => &units[units.len() - self.topology.flows.len() + index],
+            Unit::Flow(index) => self.tally.units.len() - self.topology.flows.len() + index,
         }
     }
 
@@ -255,8 +318,15 @@ impl TrialFacts<'_> {
                 || Value::missing(format!("flow `{}` has no rate", flow.name)),
                 |rate| Value::number(rate.get()),
             ),
+            FlowField::Judged => Value::Bool(Ternary::known(self.topology.is_judged(flow))),
             FlowField::Failed => estimate(unit, Outcome::Failed),
             FlowField::Degraded => estimate(unit, Outcome::Degraded),
+            FlowField::Baseline => failures(unit, Basis::Baseline),
+            FlowField::Caused => failures(unit, Basis::Caused),
+            FlowField::Lost => Value::Record(Record::Outage(index)),
+            FlowField::Objective => Value::Record(Record::Objective(index)),
+            FlowField::Budget => Value::Record(Record::Budget(index)),
+            FlowField::Unfinished => event_of(unit, Event::Unfinished, false),
             FlowField::FailingShare => self.failing_share(unit, error),
             FlowField::FirstFailedS => times(unit, Span::FirstFailed),
             FlowField::FailedForS => times(unit, Span::FailedFor),
@@ -291,6 +361,8 @@ impl TrialFacts<'_> {
             }
             ServiceField::Failed => estimate(unit, Outcome::Failed),
             ServiceField::Degraded => estimate(unit, Outcome::Degraded),
+            ServiceField::Baseline => failures(unit, Basis::Baseline),
+            ServiceField::Caused => failures(unit, Basis::Caused),
             ServiceField::FailingShare => self.failing_share(unit, error),
             ServiceField::FirstFailedS => times(unit, Span::FirstFailed),
             ServiceField::FailedForS => times(unit, Span::FailedFor),
@@ -300,22 +372,141 @@ impl TrialFacts<'_> {
 
     fn failing_share(&self, unit: Unit, error: f64) -> Value {
         let ends = self.share(self.unit_tally(unit).share, error);
-        ends.named(format!("{}.failing_share", self.unit_path(unit)))
+        ends.named(format!("{}.failing_share", self.unit_path(unit)), unit, Metric::FailingShare)
     }
 
-    fn probability(&self, unit: Unit, outcome: Outcome, per_rollout: bool, error: f64) -> Value {
-        let tally = self.unit_tally(unit);
-        let (count, name) = match outcome {
-            Outcome::Failed => (tally.failed, "failed"),
-            Outcome::Degraded => (tally.degraded, "degraded"),
-        };
-        let ends = self.share(count as f64, error);
+    fn probability(&self, unit: Unit, event: Event, per_rollout: bool, error: f64) -> Value {
         let path = self.unit_path(unit);
-        if per_rollout {
-            let ends = ends.times(self.failure_probability);
-            return ends.named(format!("{path}.per_rollout.{name}.p"));
+        let q = self.failure_probability;
+        let metric = Metric::Probability { event, per_rollout };
+        match event {
+            Event::Unit(basis, outcome) => {
+                let name = match outcome {
+                    Outcome::Failed => "failed",
+                    Outcome::Degraded => "degraded",
+                };
+                let of = |basis| self.unit_probability(unit, basis, outcome, error);
+                let (ends, prefix) = match (basis, per_rollout) {
+                    (Basis::With, false) => (of(basis), ""),
+                    (Basis::With, true) => {
+                        let (with, without) = (of(Basis::With), of(Basis::Baseline));
+                        (with.times(q).plus(without.times(1.0 - q)), ".per_rollout")
+                    }
+                    (Basis::Baseline, _) => (of(basis), ".baseline"),
+                    (Basis::Caused, false) => (of(basis), ".caused"),
+                    (Basis::Caused, true) => (of(basis).times(q), ".per_rollout.caused"),
+                };
+                ends.named(format!("{path}{prefix}.{name}.p"), unit, metric)
+            }
+            Event::Exhausts | Event::AtRisk | Event::Unfinished => {
+                let Unit::Flow(flow) = unit else {
+                    unreachable!("only flows have an error budget")
+                };
+                let Some((count, name)) = self.outage_count(flow, event) else {
+                    return self.missing_outage();
+                };
+                let ends = self.share(count as f64, error);
+                if per_rollout {
+                    let path = format!("{path}.budget.per_rollout.{name}.p");
+                    return ends.times(q).named(path, unit, metric);
+                }
+                let prefix = if event == Event::Unfinished { "" } else { ".budget" };
+                ends.named(format!("{path}{prefix}.{name}.p"), unit, metric)
+            }
         }
-        ends.named(format!("{path}.{name}.p"))
+    }
+
+    /// Returns the probability of a failure: the exact one, where it is known.
+    fn unit_probability(&self, unit: Unit, basis: Basis, outcome: Outcome, error: f64) -> Ends {
+        let tally = self.unit_tally(unit);
+        let (count, exact) = match basis {
+            Basis::With => {
+                let count = Failures { failed: tally.failed, degraded: tally.degraded };
+                (count, self.exact.map(|all| all[self.unit_index(unit)].with))
+            }
+            Basis::Baseline => {
+                (tally.baseline, self.exact.map(|all| all[self.unit_index(unit)].baseline))
+            }
+            Basis::Caused => {
+                (tally.caused, self.exact.and_then(|all| all[self.unit_index(unit)].caused))
+            }
+        };
+        if let Some(exact) = exact {
+            return Ends::exact(of_outcome(exact, outcome));
+        }
+        self.share(of_outcome(count, outcome) as f64, error)
+    }
+
+    /// Returns in how many trials the outage of a flow does this, and its name.
+    fn outage_count(&self, flow: usize, event: Event) -> Option<(u64, &'static str)> {
+        let tally = &self.tally.flows[flow];
+        if self.change.is_moment() {
+            return None;
+        }
+        let left = budget::left_minutes(self.topology, flow, self.spent) * 60.0;
+        Some(match event {
+            Event::Exhausts => (tally.outage.exceeding(left), "exhausts"),
+            Event::AtRisk => (tally.outage.exceeding(left * budget::AT_RISK), "at_risk"),
+            Event::Unfinished | Event::Unit(..) => (tally.unfinished, "unfinished"),
+        })
+    }
+
+    fn missing_outage(&self) -> Value {
+        Value::missing(
+            "a single moment has no duration: the change has no rollout, detection or rollback",
+        )
+    }
+
+    fn outage_field(&self, flow: usize, field: OutageField, error: f64) -> Value {
+        let path = format!("{}.lost.{}", self.unit_path(Unit::Flow(flow)), field.as_str());
+        let field = match field {
+            OutageField::Mean => LossesField::Mean,
+            OutageField::P50 => LossesField::P50,
+            OutageField::P95 => LossesField::P95,
+            OutageField::P99 => LossesField::P99,
+        };
+        match self.outage_minutes(flow, field, error) {
+            Some(ends) => ends.named(path, Unit::Flow(flow), Metric::Outage(statistic(field))),
+            None => self.missing_outage(),
+        }
+    }
+
+    fn outage_minutes(&self, flow: usize, field: LossesField, error: f64) -> Option<Ends> {
+        if self.change.is_moment() {
+            return None;
+        }
+        Some(self.sketch_figure(&self.tally.flows[flow].outage, field, error).times(1.0 / 60.0))
+    }
+
+    fn objective_field(&self, flow: usize, field: ObjectiveField) -> Value {
+        let objective = self.topology.flows[flow].objective();
+        Value::number(match field {
+            ObjectiveField::Availability => objective.availability.get(),
+            ObjectiveField::WindowS => objective.window.get(),
+            ObjectiveField::BudgetMin => objective.budget_minutes(),
+            ObjectiveField::SpentMin => *self.spent.get(flow).unwrap_or(&0.0),
+        })
+    }
+
+    fn budget_field(&self, flow: usize, field: BudgetField, error: f64) -> Value {
+        let unit = Unit::Flow(flow);
+        let losses = match field {
+            BudgetField::Exhausts => return event_of(unit, Event::Exhausts, false),
+            BudgetField::AtRisk => return event_of(unit, Event::AtRisk, false),
+            BudgetField::PerRollout => return Value::Record(Record::BudgetPerRollout(flow)),
+            BudgetField::Mean => LossesField::Mean,
+            BudgetField::P50 => LossesField::P50,
+            BudgetField::P95 => LossesField::P95,
+        };
+        let budget = self.topology.flows[flow].objective().budget_minutes();
+        match self.outage_minutes(flow, losses, error) {
+            Some(ends) => ends.times(1.0 / budget).named(
+                format!("{}.budget.{}", self.unit_path(unit), field.as_str()),
+                unit,
+                Metric::Budget(statistic(losses)),
+            ),
+            None => self.missing_outage(),
+        }
     }
 
     fn times_field(&self, unit: Unit, span: Span, field: TimesField, error: f64) -> Value {
@@ -332,7 +523,11 @@ impl TrialFacts<'_> {
             TimesField::P95 => 0.95,
         };
         let ends = quantile(sketch, q, error);
-        ends.named(format!("{}.{name}.{}", self.unit_path(unit), field.as_str()))
+        ends.named(
+            format!("{}.{name}.{}", self.unit_path(unit), field.as_str()),
+            unit,
+            Metric::Other,
+        )
     }
 
     fn share(&self, successes: f64, error: f64) -> Ends {
@@ -380,16 +575,20 @@ impl TrialFacts<'_> {
             (Some(flow), Orders::Wrong) => &self.tally.flows[flow].wrong,
             (Some(flow), Orders::Lost) => &self.tally.flows[flow].lost,
         };
+        Ok(self.sketch_figure(sketch, field, error))
+    }
+
+    fn sketch_figure(&self, sketch: &Sketch, field: LossesField, error: f64) -> Ends {
         let q = match field {
             LossesField::Mean => {
                 let (low, high) = interval::mean(sketch, error, self.checkpoint);
-                return Ok(Ends { low, value: sketch.mean().unwrap_or(0.0), high });
+                return Ends { low, value: sketch.mean().unwrap_or(0.0), high };
             }
             LossesField::P50 => 0.5,
             LossesField::P95 => 0.95,
             LossesField::P99 => 0.99,
         };
-        Ok(quantile(sketch, q, error))
+        quantile(sketch, q, error)
     }
 
     fn money_field(&self, flow: usize, field: MoneyField, error: f64) -> Value {
@@ -406,7 +605,8 @@ impl TrialFacts<'_> {
         let path = self.unit_path(Unit::Flow(flow));
         match self.orders(Some(flow), Orders::Lost, losses, error) {
             Ok(ends) => {
-                ends.times(value.amount).named(format!("{path}.money_lost.{}", field.as_str()))
+                let path = format!("{path}.money_lost.{}", field.as_str());
+                ends.times(value.amount).named(path, Unit::Flow(flow), Metric::Other)
             }
             Err(missing) => missing,
         }
@@ -424,7 +624,8 @@ impl TrialFacts<'_> {
             DependencyField::Passed => tally.passed,
         };
         let ends = self.share(count as f64, error);
-        ends.named(format!("dependencies[\"{} > {}\"].{}", caller(), called(), field.as_str()))
+        let path = format!("dependencies[\"{} > {}\"].{}", caller(), called(), field.as_str());
+        ends.named(path, None, Metric::Share)
     }
 
     fn change_field(&self, field: ChangeField) -> Value {
@@ -443,11 +644,7 @@ impl TrialFacts<'_> {
                 |names| Value::texts(names.iter().map(String::as_str)),
             ),
             ChangeField::Sources => Value::records(change.sources.len(), Record::Source),
-            ChangeField::FailureProbability => {
-                let stated = change.failure_probability;
-                let known = stated.unwrap_or_else(|| defaults::failure_probability(change.kind));
-                Value::number(known.get())
-            }
+            ChangeField::FailureProbability => Value::number(self.failure_probability),
             ChangeField::Targets => Value::records(change.targets.len(), Record::Target),
             ChangeField::Rollout => Value::Record(Record::Rollout),
             ChangeField::Detection => Value::Record(Record::Detection),
@@ -599,7 +796,7 @@ impl TrialFacts<'_> {
         };
         let now = self.share(count as f64, error);
         let difference = Ends { low: now.low - high, value: now.value - p, high: now.high - low };
-        difference.named(format!("delta.{}.{name}.p", self.unit_path(unit)))
+        difference.named(format!("delta.{}.{name}.p", self.unit_path(unit)), unit, Metric::Share)
     }
 
     fn mean_difference(&self, flow: Option<usize>, error: f64) -> Value {
@@ -617,7 +814,8 @@ impl TrialFacts<'_> {
                     value: now.value - before.mean,
                     high: now.high - before.mean_low,
                 };
-                difference.named(format!("delta.{}.orders_lost.mean", self.path_of(flow)))
+                let path = format!("delta.{}.orders_lost.mean", self.path_of(flow));
+                difference.named(path, flow.map(Unit::Flow), Metric::Other)
             }
             Err(missing) => missing,
         }
@@ -647,10 +845,11 @@ impl TrialFacts<'_> {
 }
 
 fn per_rollout_field(unit: Unit, field: PerRolloutField) -> Value {
-    let estimate = |outcome| Record::Estimate { unit, outcome, per_rollout: true };
+    let estimate = |outcome| event_of(unit, Event::Unit(Basis::With, outcome), true);
     match (field, unit) {
-        (PerRolloutField::Failed, _) => Value::Record(estimate(Outcome::Failed)),
-        (PerRolloutField::Degraded, _) => Value::Record(estimate(Outcome::Degraded)),
+        (PerRolloutField::Failed, _) => estimate(Outcome::Failed),
+        (PerRolloutField::Degraded, _) => estimate(Outcome::Degraded),
+        (PerRolloutField::Caused, _) => Value::Record(Record::PerRolloutCaused(unit)),
         (PerRolloutField::OrdersLost, Unit::Flow(flow)) => {
             Value::Record(Record::MeanPerRollout { flow: Some(flow) })
         }
@@ -660,8 +859,40 @@ fn per_rollout_field(unit: Unit, field: PerRolloutField) -> Value {
     }
 }
 
+fn statistic(field: LossesField) -> Statistic {
+    match field {
+        LossesField::Mean => Statistic::Mean,
+        LossesField::P50 => Statistic::Quantile(50),
+        LossesField::P95 => Statistic::Quantile(95),
+        LossesField::P99 => Statistic::Quantile(99),
+    }
+}
+
+fn failures(unit: Unit, basis: Basis) -> Value {
+    Value::Record(Record::Failures { unit, basis })
+}
+
+fn failures_field(unit: Unit, basis: Basis, per_rollout: bool, field: FailuresField) -> Value {
+    let outcome = match field {
+        FailuresField::Failed => Outcome::Failed,
+        FailuresField::Degraded => Outcome::Degraded,
+    };
+    event_of(unit, Event::Unit(basis, outcome), per_rollout)
+}
+
+fn event_of(unit: Unit, event: Event, per_rollout: bool) -> Value {
+    Value::Record(Record::Estimate { unit, event, per_rollout })
+}
+
+fn of_outcome<T>(failures: Failures<T>, outcome: Outcome) -> T {
+    match outcome {
+        Outcome::Failed => failures.failed,
+        Outcome::Degraded => failures.degraded,
+    }
+}
+
 fn estimate(unit: Unit, outcome: Outcome) -> Value {
-    Value::Record(Record::Estimate { unit, outcome, per_rollout: false })
+    event_of(unit, Event::Unit(Basis::With, outcome), false)
 }
 
 fn times(unit: Unit, span: Span) -> Value {

@@ -8,11 +8,14 @@
 
 mod assume;
 mod baseline;
+mod deciders;
 mod diff;
+mod doubts;
 mod facts;
 mod interval;
 mod rules;
 mod runs;
+mod sentences;
 mod together;
 mod verdict;
 
@@ -29,7 +32,7 @@ use crate::report::{FilesReport, Report, TestReport, Unknown, Verdict};
 use crate::summary::{sequential, summarize};
 
 use super::simulate::{self, Settings, Stop};
-use super::{single_points, unknowns};
+use super::{budget, single_points, unknowns};
 use rules::RuleState;
 use runs::{Context, Run};
 
@@ -73,6 +76,10 @@ pub struct Gate<'a> {
     pub changes: &'a [Change],
     /// The diff that the change was made from.
     pub diff: Option<&'a Diff>,
+    /// By flow: the outage minutes that are already spent of its error budget; empty where none are.
+    pub spent: &'a [f64],
+    /// Whether the answer is to explain itself: by what is unknown, and by what would turn the verdict.
+    pub explains: bool,
     /// The most trials that are run for a rule which is hard to decide.
     pub max_trials: u64,
 }
@@ -96,6 +103,8 @@ impl Default for Gate<'_> {
             single_points: false,
             changes: &[],
             diff: None,
+            spent: &[],
+            explains: true,
             max_trials: MAX_TRIALS,
         }
     }
@@ -155,7 +164,7 @@ impl<'a> Check<'a> {
     ) -> T {
         let Self { topology, change, gate, settings, .. } = self;
         let assumed = rules::need_assumptions(&self.rules)
-            .then(|| assume::assume(topology, gate.unknown))
+            .then(|| assume::assume(topology, change, gate.unknown))
             .filter(|assumed| **assumed != *topology);
         let assumed_plan = assumed.as_ref().map(|it| compile(it, change, settings.lasting));
         let simulation = Simulation::with(&self.plan, settings.seed, settings.engine);
@@ -164,23 +173,24 @@ impl<'a> Check<'a> {
         let (tally, mut is_partial) =
             simulate::run(&self.plan, &simulation, settings.stop, progress);
         let first = tally.trials;
-        let needs_unknowns = purpose == Purpose::Report || rules::mention_unknowns(&self.rules);
+        let needs_unknowns =
+            (purpose == Purpose::Report && gate.explains) || rules::mention_unknowns(&self.rules);
         let unknowns = if needs_unknowns {
             let summary = summarize(&tally);
-            unknowns::find(topology, change, settings, &summary, unknowns::REPORTED)
+            unknowns::find(topology, change, settings, &summary, unknowns::Effort::QUICK)
         } else {
             Vec::new()
         };
         let is_compared = gate.single_points || gate.baseline.is_some();
         let points = is_compared.then(|| single_points::find(topology, settings.lasting));
-        let mut runs = vec![Run::new(topology, &simulation, tally)];
+        let mut runs = vec![Run::new(topology, &self.plan, &simulation, tally)];
         if let (Some(topology), Some(plan), Some(simulation)) =
             (assumed.as_deref(), &assumed_plan, &assumed_simulation)
         {
             let stop = Stop::Trials(first.min(ASSUMED_FIRST));
             let (tally, is_cut) = simulate::run(plan, simulation, stop, progress);
             is_partial |= is_cut;
-            runs.push(Run::new(topology, simulation, tally));
+            runs.push(Run::new(topology, plan, simulation, tally));
         }
         let context = Context {
             unknowns: &unknowns,
@@ -242,7 +252,7 @@ impl Decided<'_> {
             checkpoints_assumed: self.assumed_checkpoints.clone(),
             max_trials: self.max_trials,
         });
-        verdict::verdict(self.check.topology, self.check.gate, rules, self.is_partial, test)
+        verdict::verdict(self.check, &self.tally, self.is_partial, test)
     }
 
     fn report(self, progress: &dyn Progress) -> Report {
@@ -256,7 +266,12 @@ impl Decided<'_> {
         report.files = gate.diff.map(|it| FilesReport::new(it, topology));
         let touched = gate.diff.filter(|diff| !diff.services.is_empty());
         report.assumptions.extend(touched.map(diff::assumption));
-        report.verdict = Some(self.verdict());
+        let mut verdict = self.verdict();
+        if gate.explains && !self.is_partial {
+            verdict.reasons.extend(deciders::deciders(self.check));
+        }
+        report.verdict = Some(verdict);
+        budget::add(topology, &self.tally, gate.spent, &mut report);
         report.unknowns = self.unknowns;
         report.single_points = self.points;
         report.baseline = gate.baseline.map(|it| baseline::compare(topology, &report, it));

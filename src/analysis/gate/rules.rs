@@ -7,7 +7,9 @@ use crate::engine::Tally;
 use crate::model::Topology;
 use crate::policy::evaluate::{Evaluation, Facts, Ternary, evaluate};
 use crate::policy::expression::{Expr, Node, Operator};
-use crate::policy::vocabulary::{EstimateField, Field, FlowField, LossesField, Variable};
+use crate::policy::vocabulary::{
+    EstimateField, FailuresField, Field, FlowField, LossesField, Variable,
+};
 use crate::policy::{Rule, Severity};
 
 /// A rule, and what is known of it so far.
@@ -74,6 +76,14 @@ impl RuleState {
         self.evaluation.as_ref().is_some_and(|it| it.comparison_count > 0)
     }
 
+    /// Whether it could not have fired: it goes over flows, services or dependencies, and none of them
+    /// fits what it asks of them, so that no figure was compared with a limit.
+    pub(super) fn is_vacuous(&self) -> bool {
+        let evaluation = self.evaluation.as_ref();
+        self.result() == Ternary::False
+            && evaluation.is_some_and(|it| it.has_vacuous_macro && it.comparison_count == 0)
+    }
+
     /// Evaluates it, unless it is decided for good.
     pub(super) fn evaluate(&mut self, facts: &dyn Facts, trials: u64) {
         let is_decided = match self.result() {
@@ -125,7 +135,13 @@ fn limit_rule(topology: &Topology, limit: &Limit) -> Rule {
     let (name, figure) = match limit.measure {
         Measure::Failed => (
             format!("{flow} fails"),
-            select(select(item, Field::Flow(FlowField::Failed)), Field::Estimate(EstimateField::P)),
+            select(
+                select(
+                    select(item, Field::Flow(FlowField::Caused)),
+                    Field::Failures(FailuresField::Failed),
+                ),
+                Field::Estimate(EstimateField::P),
+            ),
         ),
         Measure::Lost => (
             format!("{flow} loses orders"),

@@ -4,7 +4,10 @@ use super::facts::TrialFacts;
 use super::interval::Cache;
 use super::rules::RuleState;
 use super::{Assumption, Gate};
+use crate::analysis::exact;
 use crate::analysis::simulate::{Offset, Settings};
+use crate::compile::Plan;
+use crate::engine::exact::Limits;
 use crate::engine::{Progress, Simulation, Tally};
 use crate::model::topology::{Caller, Dependency};
 use crate::model::{Change, Topology, defaults};
@@ -15,6 +18,8 @@ use crate::report::compare::SinglePoint;
 pub(super) struct Run<'a> {
     topology: &'a Topology,
     simulation: &'a Simulation<'a>,
+    /// The exact probabilities, where they are cheap.
+    pub(super) exact: Option<Vec<exact::Values>>,
     pub(super) tally: Tally,
     /// The numbers of trials at which rules were evaluated.
     pub(super) checkpoints: Vec<u64>,
@@ -23,11 +28,13 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(
         topology: &'a Topology,
+        plan: &Plan,
         simulation: &'a Simulation<'a>,
         tally: Tally,
     ) -> Self {
         let checkpoints = vec![tally.trials];
-        Self { topology, simulation, tally, checkpoints }
+        let exact = exact::values(plan, Limits::CHEAP).ok();
+        Self { topology, simulation, exact, tally, checkpoints }
     }
 
     /// Doubles the trials, up to `max_trials`.
@@ -93,11 +100,22 @@ impl<'a> Context<'a> {
             single_points: self.single_points,
             dependencies: &self.dependencies,
             intervals: &self.intervals,
+            exact: None,
+            spent: self.gate.spent,
+            is_point: false,
+        }
+    }
+
+    /// Returns the facts of a run as it stands.
+    pub(super) fn facts_of<'b>(&'b self, run: &'b Run<'_>) -> TrialFacts<'b> {
+        TrialFacts {
+            exact: run.exact.as_deref(),
+            ..self.facts(run.topology, &run.tally, run.checkpoints.len() as u32)
         }
     }
 
     fn evaluate(&self, state: &mut RuleState, run: &Run<'_>) {
-        let facts = self.facts(run.topology, &run.tally, run.checkpoints.len() as u32);
+        let facts = self.facts_of(run);
         state.evaluate(&facts, run.tally.trials);
     }
 }

@@ -1,10 +1,13 @@
 //! From what came of the rules to the verdict, in words.
 
+use super::doubts::{doubts, is_untouched};
 use super::rules::RuleState;
-use super::{Assumption, Gate, Limit, Measure, diff};
-use crate::model::Topology;
+use super::sentences::{number, sentence};
+use super::{Assumption, Check, Limit, Measure, diff};
+use crate::engine::Tally;
+use crate::model::{Change, Topology};
 use crate::policy::Severity;
-use crate::policy::evaluate::{Comparison, Ternary};
+use crate::policy::evaluate::{Comparison, Metric, Ternary};
 use crate::report::{
     ComparisonOutcome, Decision, LimitOutcome, LimitReport, MetricReport, PolicyReport,
     RuleOutcome, RuleReport, TestReport, Verdict,
@@ -15,24 +18,25 @@ use crate::sort::Arrange as _;
 const FIGURES: usize = 5;
 
 pub(super) fn verdict(
-    topology: &Topology,
-    gate: &Gate<'_>,
-    rules: &[RuleState],
+    check: &Check<'_>,
+    tally: &Tally,
     is_partial: bool,
     test: Option<TestReport>,
 ) -> Verdict {
-    let all = rules;
+    let Check { topology, change, gate, rules: all, .. } = check;
+    let rules = all;
     let (limits, rules) = rules.split_at(gate.limits.len());
     let is = |it: &RuleState, wanted: Ternary| it.result() == wanted;
     let fired =
         |severity| all.iter().any(|it| is(it, Ternary::True) && it.rule.verdict == severity);
-    let doubt = gate.diff.and_then(diff::doubt);
-    let undecided = is_partial
-        || doubt.is_some()
-        || all.iter().any(|it| !is(it, Ternary::True) && !is(it, Ternary::False));
+    let doubts = doubts(topology, change, gate, all, tally);
+    let is_doubtful = !doubts.is_empty();
+    let undecided =
+        is_partial || all.iter().any(|it| !is(it, Ternary::True) && !is(it, Ternary::False));
     let decision = match () {
+        () if is_untouched(gate) => Decision::Proceed,
         () if fired(Severity::Stop) => Decision::Stop,
-        () if undecided || fired(Severity::Caution) => Decision::Caution,
+        () if undecided || is_doubtful || fired(Severity::Caution) => Decision::Caution,
         () => Decision::Proceed,
     };
     let mut limit_reports: Vec<LimitReport> = limits
@@ -40,12 +44,10 @@ pub(super) fn verdict(
         .zip(gate.limits)
         .map(|(it, limit)| limit_report(it, limit, topology))
         .collect();
-    let mut rule_reports: Vec<RuleReport> = rules.iter().map(rule_report).collect();
+    let rule_reports: Vec<RuleReport> =
+        rules.iter().map(|state| rule_report(topology, change, state)).collect();
     for ((it, report), limit) in limits.iter().zip(&mut limit_reports).zip(gate.limits) {
         report.reason = limit_reason(it, report, limit.measure);
-    }
-    for report in &mut rule_reports {
-        report.reason = rule_reason(report);
     }
     let mut said: Vec<(u8, String)> = limits
         .iter()
@@ -55,7 +57,7 @@ pub(super) fn verdict(
             rules.iter().zip(&rule_reports).map(|(it, report)| (rank(it), report.reason.clone())),
         )
         .collect();
-    said.extend(doubt.map(|text| (1, text)));
+    said.extend(doubts.into_iter().map(|text| (1, text)));
     let harmless = gate.diff.and_then(diff::harmless);
     said.extend(harmless.map(|text| (4, text)));
     // Held rules say nothing one by one; held limits were asked about.
@@ -68,8 +70,6 @@ pub(super) fn verdict(
     }
     if let Some((policy, is_default)) = gate.policy {
         reasons.push(policy_reason(&policy.name, is_default, held, rules.len()));
-    } else if limits.is_empty() && gate.diff.is_none_or(|it| !it.services.is_empty()) {
-        reasons.push("no limit was given, so nothing can be exceeded".to_owned());
     }
     Verdict {
         decision,
@@ -136,7 +136,7 @@ fn limit_report(it: &RuleState, limit: &Limit, topology: &Topology) -> LimitRepo
     }
 }
 
-fn rule_report(it: &RuleState) -> RuleReport {
+fn rule_report(topology: &Topology, change: &Change, it: &RuleState) -> RuleReport {
     let found = it.evaluation.as_ref();
     let result = it.result();
     let mut figures: Vec<&Comparison> = found.iter().flat_map(|it| &it.comparisons).collect();
@@ -150,6 +150,7 @@ fn rule_report(it: &RuleState) -> RuleReport {
         };
         agrees(a).cmp(&agrees(b)).then_with(|| beyond(a).total_cmp(&beyond(b)))
     });
+    let reason = rule_reason(topology, change, it, &figures);
     let mut reports: Vec<MetricReport> = figures.into_iter().map(figure_report).collect();
     reports.dedup();
     reports.truncate(FIGURES);
@@ -174,7 +175,7 @@ fn rule_report(it: &RuleState) -> RuleReport {
         assumption: it.unknown,
         trials: it.trials,
         place: None,
-        reason: String::new(),
+        reason,
         locations: Vec::new(),
     }
 }
@@ -182,7 +183,7 @@ fn rule_report(it: &RuleState) -> RuleReport {
 fn figure_report(it: &Comparison) -> MetricReport {
     let finite = |value: f64| value.clamp(f64::MIN, f64::MAX);
     MetricReport {
-        name: it.figure.figure.as_deref().unwrap_or_default().to_owned(),
+        name: it.figure.figure.as_deref().map(|it| it.path.clone()).unwrap_or_default(),
         value: finite(it.figure.value),
         low: finite(it.figure.low),
         high: it.figure.high.is_finite().then_some(it.figure.high),
@@ -196,30 +197,40 @@ fn figure_report(it: &Comparison) -> MetricReport {
     }
 }
 
-fn rule_reason(rule: &RuleReport) -> String {
+/// Returns what came of a rule in a sentence, the figure that decides it first; nothing where it holds.
+fn rule_reason(
+    topology: &Topology,
+    change: &Change,
+    state: &RuleState,
+    comparisons: &[&Comparison],
+) -> String {
+    let rule = &state.rule;
     let message = rule.message.trim().trim_end_matches('.');
-    match rule.outcome {
-        RuleOutcome::Held => String::new(),
-        RuleOutcome::Fired => {
-            let decides = rule.metrics.iter().find(|it| it.outcome == ComparisonOutcome::True);
-            let figure = decides.map(|it| format!(": {}", said(it))).unwrap_or_default();
-            if figure.is_empty() && message.is_empty() {
-                return format!("{}: {}", rule.name, rule.when);
+    let told = if message.is_empty() { String::new() } else { format!(". {message}") };
+    let at = at(state.unknown);
+    let of = |wanted: Ternary| comparisons.iter().find(|it| it.result == wanted);
+    let said = |it: &Comparison| {
+        sentence(topology, it, &change.name).or_else(|| plain_comparison(it)).unwrap_or_default()
+    };
+    match state.result() {
+        Ternary::False => String::new(),
+        Ternary::True => match of(Ternary::True) {
+            Some(it) => format!("{} (rule: {}){at}{told}", said(it), rule.name),
+            None if message.is_empty() => format!("{}: {}", rule.name, rule.text),
+            None => format!("{message} (rule: {}){at}", rule.name),
+        },
+        Ternary::Undetermined | Ternary::NoData => {
+            let missing = state.evaluation.as_ref().and_then(|it| it.missing.first());
+            match (of(Ternary::Undetermined), missing) {
+                (Some(it), _) => format!(
+                    "undecided: {}, too close to tell after {} trials (rule: {}){at}",
+                    said(it),
+                    state.trials,
+                    rule.name
+                ),
+                (None, Some(why)) => format!("undecided, since {why} (rule: {}){at}", rule.name),
+                (None, None) => format!("undecided (rule: {}){at}", rule.name),
             }
-            let told = if message.is_empty() { String::new() } else { format!(". {message}") };
-            format!("{}{figure}{}{told}", rule.name, at(rule.assumption))
-        }
-        RuleOutcome::Undecided => {
-            let mut metrics = rule.metrics.iter();
-            let open = metrics.find(|it| it.outcome == ComparisonOutcome::Undecided);
-            let why = match (open, rule.missing.first()) {
-                (Some(it), _) => {
-                    format!("{}, too close to tell after {} trials", said(it), rule.trials)
-                }
-                (None, Some(why)) => why.clone(),
-                (None, None) => "it could not be told".to_owned(),
-            };
-            format!("{}: undecided: {why}{}", rule.name, at(rule.assumption))
         }
     }
 }
@@ -233,30 +244,12 @@ fn at(assumption: Assumption) -> &'static str {
     }
 }
 
-/// `flows["place-order"].failed.p is 31% (30.2% to 31.9%), over 20%`.
-fn said(it: &MetricReport) -> String {
-    let is_share = it.name.ends_with(".p")
-        || it.name.ends_with("_share")
-        || it.name.ends_with(".exposed")
-        || it.name.ends_with(".passed");
-    let show = |value: f64| number(value, is_share);
-    let high = it.high.map_or_else(|| "any number".to_owned(), show);
-    let interval = format!("{} is {} ({} to {high})", it.name, show(it.value), show(it.low));
-    format!("{interval}, limit {} {}", it.comparison, show(it.limit))
-}
-
-fn number(value: f64, is_share: bool) -> String {
-    let (value, unit) = if is_share { (value * 100.0, "%") } else { (value, "") };
-    let digits = match value.abs() {
-        0.0 => 0,
-        small if small < 1.0 => 3,
-        small if small < 100.0 => 1,
-        _ => 0,
-    };
-    let text = format!("{value:.digits$}");
-    let text =
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    format!("{text}{unit}")
+/// Returns a comparison of a figure for which there is no sentence: `total.orders_lost.p95 is 310, limit > 200`.
+fn plain_comparison(it: &Comparison) -> Option<String> {
+    let figure = it.figure.figure.as_deref()?;
+    let show = |value: f64| number(value, figure.metric == Metric::Share);
+    let value = show(it.figure.value);
+    Some(format!("{} is {value} (limit {} {})", figure.path, it.operator, show(it.limit)))
 }
 
 fn limit_reason(it: &RuleState, limit: &LimitReport, measure: Measure) -> String {

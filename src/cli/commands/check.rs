@@ -19,6 +19,7 @@ use blastwave::model::Topology;
 use blastwave::policy;
 use blastwave::policy::Policy;
 use blastwave::policy::expression::parse_timestamp;
+use blastwave::project::Project;
 use blastwave::render;
 use blastwave::report::{self, PlaceReport, Report};
 use blastwave::report::{Assumption, Decision};
@@ -31,7 +32,7 @@ pub(crate) const FIRST_LOOK: u64 = 1_000;
 pub(crate) struct GateArgs {
     /// The policy: rules that stop the change or ask for a person [default: `blastwave policy default`]
     ///
-    /// Without a policy and without limits the default policy is applied; with limits alone, only those.
+    /// Limits of the command line add to it.
     #[arg(long, value_name = "FILE", help_heading = "Policy")]
     pub(crate) policy: Option<String>,
 
@@ -117,17 +118,15 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
     }
     let inputs = &question.inputs;
     let limits = limits::read(&args.limits, inputs)?;
+    let spent = limits::spent_minutes(&args.limits, &inputs.topology)?;
     let mut sources = Sources::default();
-    let policy = policy(args, inputs.policy.as_deref(), &inputs.topology, &mut sources)?;
+    let policy = policy(args, inputs, &mut sources)?;
     let baseline = args.gate.baseline.as_deref();
     let baseline = baseline.map(|path| read_baseline(path, &inputs.topology)).transpose()?;
     // Where no service is touched there is nothing that rules could be asked about.
     let is_asked = !inputs.change.targets.is_empty() || inputs.diff.is_none();
     let gate = Gate {
-        policy: policy
-            .as_ref()
-            .filter(|_| is_asked)
-            .map(|(policy, is_default)| (policy, *is_default)),
+        policy: Some((&policy.0, policy.1)).filter(|_| is_asked),
         limits: if is_asked { &limits } else { &[] },
         unknown: match args.gate.unknown {
             UnknownArg::Worst => Assumption::Worst,
@@ -139,6 +138,8 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
         single_points: args.output.format == CheckFormat::Json,
         changes: &inputs.changes,
         diff: inputs.diff.as_ref(),
+        spent: &spent,
+        explains: args.output.format != CheckFormat::Short,
         max_trials: args.gate.max_trials.unwrap_or(MAX_TRIALS),
     };
     let check = match Check::new(&inputs.topology, &inputs.change, &gate, &question.settings) {
@@ -146,7 +147,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
     };
     let mut report = question.simulate(&args.sampling, |progress| check.run(progress))?;
-    if let (Some((policy, false)), Some(verdict)) = (&policy, &mut report.verdict) {
+    if let ((policy, false), Some(verdict)) = (&policy, &mut report.verdict) {
         for (report, rule) in verdict.rules.iter_mut().zip(&policy.rules) {
             let label = Label { place: rule.when.place, text: String::new() };
             report.place = Some(PlaceReport::new(&label, &sources));
@@ -189,21 +190,24 @@ fn status(report: &Report, fail_on: FailOn) -> Exit {
     }
 }
 
-/// The policy to apply, and whether it is the default one.
+/// Returns the policy to apply, and whether it comes with the program.
 fn policy(
     args: &CheckArgs,
-    of_scenario: Option<&str>,
-    topology: &Topology,
+    inputs: &Project,
     sources: &mut Sources,
-) -> Result<Option<(Policy, bool)>, Failure> {
-    let Some(path) = args.gate.policy.as_deref().or(of_scenario) else {
-        let has_limits = !args.limits.max_failed.is_empty() || !args.limits.max_lost.is_empty();
-        return Ok((!has_limits).then(|| (Policy::default_policy(sources), true)));
+) -> Result<(Policy, bool), Failure> {
+    let Project { topology, change, policy: of_scenario, .. } = inputs;
+    let Some(path) = args.gate.policy.as_deref().or(of_scenario.as_deref()) else {
+        // Without a change it is the topology itself that is judged.
+        let is_steady = change.targets.is_empty() && change.during.is_empty();
+        let built_in =
+            if is_steady { Policy::steady_state(sources) } else { Policy::default_policy(sources) };
+        return Ok((built_in, true));
     };
     let read = load::read(path, sources)
         .and_then(|document| Policy::from_document(&document, sources, Some(topology)));
     match read {
-        Ok(policy) => Ok(Some((policy, false))),
+        Ok(policy) => Ok((policy, false)),
         Err(diagnostics) => Err(Failure::Input { diagnostics, sources: std::mem::take(sources) }),
     }
 }

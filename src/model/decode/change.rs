@@ -5,7 +5,7 @@ use super::kind::{self, Kind};
 use super::names::Names;
 use super::read::{Field, Mapping, Problems, Shape, distinct, report_repeats};
 use super::rollout::rollout;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Document, Value};
 use crate::model::action::actions;
 use crate::model::change::{
@@ -111,7 +111,8 @@ impl Change {
         let names = Names::of(topology);
         let change = kind::open(document, Kind::Change, &CHANGE, &problems)
             .and_then(|mapping| change(&mapping, &names));
-        problems.finish(change)
+        let with_horizon = change.map(|change| change.with_default_horizon(topology));
+        problems.finish(with_horizon)
     }
 }
 
@@ -167,7 +168,22 @@ fn change_of(mapping: &Mapping<'_>, names: &Names<'_>, targets: Vec<Target>) -> 
         .map(|field| distinct(&field, |item| names.resolve_component(item)))
         .unwrap_or_default();
     let place = |key| get(key).map(|field: Field<'_>| field.place_of_key());
+    let key_place = |field: &Field<'_>, key: &str| {
+        let entries = field.is_mapping().then(|| field.node.entries()).into_iter().flatten();
+        entries.into_iter().find(|entry| &*entry.key.text == key).map(|entry| entry.key.place)
+    };
+    // One target that leaves it open is enough for the default to matter.
+    let of_all_targets = |key: &str| {
+        let field = get("targets")?;
+        let places: Option<Vec<Place>> =
+            field.items().map(|target| key_place(&target, key)).collect();
+        places?.first().copied()
+    };
     let places = ChangePlaces {
+        modes: of_all_targets("modes"),
+        severity: of_all_targets("severity"),
+        onset: of_all_targets("onset"),
+        alert_threshold: get("detection").and_then(|field| key_place(&field, "alert_threshold")),
         repair: place("repair"),
         corrupt_detection: get("detection").and_then(|field| {
             let inner = field.node.entries().iter().find(|entry| &*entry.key.text == "corrupt");

@@ -136,6 +136,7 @@ impl Diff {
         let Shipping { rollout, detection, rollback } =
             shipping.reduce(Shipping::weaker).unwrap_or_default();
         Change { kind: self.kind, failure_probability, rollout, detection, rollback, ..change }
+            .with_default_horizon(topology)
     }
 
     /// Returns how likely the change is to break, as far as its size tells; `None` where only names are

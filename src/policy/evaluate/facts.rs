@@ -64,9 +64,15 @@ pub enum Record {
     Detection,
     Rollback,
     Unknown(usize),
-    Estimate { unit: Unit, outcome: Outcome, per_rollout: bool },
+    Failures { unit: Unit, basis: Basis },
+    Estimate { unit: Unit, event: Event, per_rollout: bool },
+    Outage(usize),
+    Objective(usize),
+    Budget(usize),
+    BudgetPerRollout(usize),
     Times { unit: Unit, span: Span },
     PerRollout(Unit),
+    PerRolloutCaused(Unit),
     TotalPerRollout,
     Losses { flow: Option<usize>, orders: Orders },
     MeanPerRollout { flow: Option<usize> },
@@ -86,6 +92,30 @@ pub enum Outcome {
     Failed,
     /// It is degraded or worse.
     Degraded,
+}
+
+/// Which failures are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// Those with the change.
+    With,
+    /// Those without it.
+    Baseline,
+    /// Those because of it.
+    Caused,
+}
+
+/// An event that has a probability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A service or a flow fails, or is degraded.
+    Unit(Basis, Outcome),
+    /// The outage of a flow leaves nothing of its error budget.
+    Exhausts,
+    /// The outage of a flow takes more than a quarter of what is left of its error budget.
+    AtRisk,
+    /// The outage of a flow is not over at the horizon.
+    Unfinished,
 }
 
 /// A time that trials measure.

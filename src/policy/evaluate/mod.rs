@@ -3,8 +3,8 @@
 mod facts;
 mod value;
 
-pub use facts::{Facts, Map, Orders, Outcome, Record, Span, Unit};
-pub use value::{Number, Ternary, Value};
+pub use facts::{Basis, Event, Facts, Map, Orders, Outcome, Record, Span, Unit};
+pub use value::{Figure, Metric, Number, Statistic, Ternary, Value};
 
 use std::sync::Arc;
 
@@ -42,6 +42,8 @@ pub struct Evaluation {
     pub comparison_count: u64,
     /// The places of those comparisons in the condition.
     pub places: Vec<Place>,
+    /// Whether a macro asked for a figure of its items and met no item that has it.
+    pub has_vacuous_macro: bool,
     /// Whether it took more than [`STEPS_MAX`] steps, so that nothing is known.
     pub is_too_large: bool,
 }
@@ -59,6 +61,7 @@ pub fn evaluate(when: &Node, facts: &dyn Facts, error: f64) -> Evaluation {
             comparisons: Vec::new(),
             comparison_count: 0,
             places: Vec::new(),
+            has_vacuous_macro: false,
             is_too_large: false,
         },
     };
@@ -326,6 +329,7 @@ impl<'a> Evaluator<'a> {
         let (mut sure, mut most) = (0_u32, 0_u32);
         let mut open = Ternary::NoData;
         let mut made = Vec::new();
+        let compared_before = self.evaluation.comparison_count;
         for (is_in, item) in list.iter() {
             if self.evaluation.is_too_large {
                 break;
@@ -360,6 +364,9 @@ impl<'a> Evaluator<'a> {
                 break;
             }
         }
+        if self.evaluation.comparison_count == compared_before && asks_for_figures(&it.body) {
+            self.evaluation.has_vacuous_macro = true;
+        }
         match it.kind {
             MacroKind::Exists => Value::Bool(any),
             MacroKind::All => Value::Bool(every),
@@ -371,6 +378,18 @@ impl<'a> Evaluator<'a> {
             MacroKind::Filter | MacroKind::Map => Value::List(made.into()),
         }
     }
+}
+
+/// Whether a condition on an item asks for a simulated figure, and does not care itself for items that
+/// lack it.
+fn asks_for_figures(body: &Node) -> bool {
+    let (mut asks, mut cares) = (false, false);
+    body.walk(&mut |node| match &node.expr {
+        Expr::Select(_, field) => asks |= field.is_simulated(),
+        Expr::Has(..) => cares = true,
+        _ => {}
+    });
+    asks && !cares
 }
 
 /// Applies an operator to two values that are known exactly.

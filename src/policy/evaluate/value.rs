@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::facts::{Map, Record};
+use super::facts::{Event, Map, Record, Unit};
 
 /// A yes or no that may not be known: Kleene's logic with two reasons for not knowing.
 #[must_use]
@@ -66,8 +66,52 @@ pub struct Number {
     pub value: f64,
     /// The upper end.
     pub high: f64,
-    /// The name of a simulated figure; a number of the input has none.
-    pub figure: Option<Arc<str>>,
+    /// The simulated figure that it is; a number of the input is none.
+    pub figure: Option<Arc<Figure>>,
+}
+
+/// A simulated figure: its name in conditions, and what it is about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// The path, as a condition would name it.
+    pub path: String,
+    /// The service or flow that it is about.
+    pub unit: Option<Unit>,
+    /// What it measures.
+    pub metric: Metric,
+}
+
+/// What a simulated figure measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// The probability of an event: per rollout, or if the change breaks.
+    Probability {
+        /// The event.
+        event: Event,
+        /// Whether it is multiplied out by the failure probability of the change.
+        per_rollout: bool,
+    },
+    /// The mean of the highest failing share.
+    FailingShare,
+    /// Outage minutes.
+    Outage(Statistic),
+    /// The share of the error budget that is used.
+    Budget(Statistic),
+    /// Orders lost.
+    Orders(Statistic),
+    /// Another share, or one that is computed from others.
+    Share,
+    /// Another number, or one that is computed from others.
+    Other,
+}
+
+/// A statistic of a distribution over trials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistic {
+    /// The mean.
+    Mean,
+    /// A quantile, in percent.
+    Quantile(u8),
 }
 
 impl Number {
@@ -92,11 +136,13 @@ impl Number {
             by(self.high, other.high),
         ];
         let name = |it: &Self| match &it.figure {
-            Some(figure) => figure.to_string(),
+            Some(figure) => figure.path.clone(),
             None => format!("{}", it.value),
         };
-        let figure = (self.figure.is_some() || other.figure.is_some())
-            .then(|| format!("{} {sign} {}", name(self), name(other)).into());
+        let figure = (self.figure.is_some() || other.figure.is_some()).then(|| {
+            let path = format!("{} {sign} {}", name(self), name(other));
+            Arc::new(Figure { path, unit: None, metric: Metric::Other })
+        });
         let value = by(self.value, other.value);
         if ends.iter().any(|end| end.is_nan()) || value.is_nan() {
             return Self { low: f64::NEG_INFINITY, value: 0.0, high: f64::INFINITY, figure };

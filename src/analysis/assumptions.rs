@@ -1,0 +1,135 @@
+//! What a simulation takes for granted where the files do not say, each with its value.
+
+use crate::model::change::{ChangePlaces, Strategy};
+use crate::model::topology::{Evidence, Objective};
+use crate::model::{Change, Topology};
+
+/// The most dependencies that are named one by one.
+const NAMED: usize = 3;
+
+/// Returns everything that is assumed about a change and a topology, in sentences. A break that was
+/// asked for (`is_certain`) says itself what happens.
+pub(super) fn assumptions(topology: &Topology, change: &Change, is_certain: bool) -> Vec<String> {
+    let mut said = Vec::new();
+    if !is_certain && !change.targets.is_empty() {
+        said.extend(of_the_break(change));
+    }
+    if !change.is_moment() {
+        said.extend(of_the_rollout(change));
+    }
+    said.extend(of_the_topology(topology, change));
+    said
+}
+
+/// Returns what is assumed about how it breaks.
+fn of_the_break(change: &Change) -> Vec<String> {
+    let ChangePlaces { modes, severity, onset, .. } = change.places;
+    let mut said = Vec::new();
+    if modes.is_none() {
+        said.push("a target that breaks is down: no other failure `modes` are stated".to_owned());
+    }
+    if severity.is_none() {
+        said.push("the severity is 100%: every request to a changed instance fails".to_owned());
+    }
+    if onset.is_none() {
+        said.push("the onset is 0 s: a target fails as soon as the change reaches it".to_owned());
+    }
+    said
+}
+
+/// Returns what is assumed about how it is shipped.
+fn of_the_rollout(change: &Change) -> Vec<String> {
+    let mut said = Vec::new();
+    let rollout = change.rollout.as_ref();
+    if let Some((rollout, strategy)) = rollout.and_then(|it| Some((it, it.strategy?))) {
+        let name = match strategy {
+            Strategy::AllAtOnce => "all-at-once",
+            Strategy::Canary => "canary",
+            Strategy::BlueGreen => "blue-green",
+            Strategy::Rolling => "rolling",
+            Strategy::Cells => "cells",
+        };
+        let first = rollout.stages.first();
+        let exposure = first.map_or(100.0, |stage| stage.exposure.get() * 100.0);
+        let bake = first.and_then(|stage| stage.bake);
+        let watched = bake.map_or_else(String::new, |bake| format!(", with a bake of {bake}"));
+        let caught = first.map_or(0.0, |stage| stage.catch_probability.get() * 100.0);
+        let gate = if caught > 0.0 {
+            format!(" and a gate that catches {} of failing targets", percent(caught))
+        } else {
+            String::new()
+        };
+        said.push(format!(
+            "`{name}` stands for {} stages, the first of {}{watched}{gate}",
+            rollout.stages.len(),
+            percent(exposure)
+        ));
+    }
+    if rollout.is_none() {
+        said.push("everything changes at once: no rollout is stated".to_owned());
+    }
+    if change.places.alert_threshold.is_none() {
+        let threshold = change.detection.as_ref().map_or(0.01, |it| it.alert_threshold.get());
+        said.push(format!(
+            "an alert notices when {} of the requests to a target fail",
+            percent(threshold * 100.0)
+        ));
+    }
+    if change.places.horizon.is_none() {
+        let horizon = change.horizon;
+        said.push(format!("nothing is counted after a horizon of {horizon}"));
+    }
+    said
+}
+
+/// Returns what is assumed about the topology.
+fn of_the_topology(topology: &Topology, change: &Change) -> Vec<String> {
+    let mut said = Vec::new();
+    let lacking: Vec<&str> = topology
+        .flows
+        .iter()
+        .filter(|flow| flow.objective.is_none())
+        .map(|flow| &*flow.name)
+        .collect();
+    if !lacking.is_empty() {
+        let objective = Objective::default();
+        said.push(format!(
+            "the objective of {} is {} over {}, since none is stated",
+            named(&lacking),
+            percent(objective.availability.get() * 100.0),
+            objective.window
+        ));
+    }
+    if !change.targets.is_empty()
+        && topology.declared_dependencies().any(|(_, it)| it.propagation.get() >= 1.0)
+    {
+        said.push(
+            "failure propagates along a dependency with 100%, where nothing else is stated"
+                .to_owned(),
+        );
+    }
+    let guessed: Vec<String> = topology
+        .declared_dependencies()
+        .filter(|(_, it)| it.evidence == Some(Evidence::Assumed))
+        .map(|(caller, it)| {
+            format!("{} > {}", topology.caller_name(caller), topology.dependency_name(it))
+        })
+        .collect();
+    if !guessed.is_empty() {
+        let names: Vec<&str> = guessed.iter().map(String::as_str).collect();
+        let (number, noun) =
+            (guessed.len(), if guessed.len() == 1 { "dependency is" } else { "dependencies are" });
+        said.push(format!("{number} {noun} only assumed to be there: {}", named(&names)));
+    }
+    said
+}
+
+fn named(names: &[&str]) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let first = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{first} and {more} more") } else { first }
+}
+
+fn percent(percent: f64) -> String {
+    format!("{}%", (percent * 1e6).round() / 1e6)
+}

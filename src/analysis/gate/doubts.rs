@@ -1,0 +1,71 @@
+//! What keeps a gate from saying proceed though no rule fired: questions that nobody answered.
+
+use super::rules::RuleState;
+use super::{Gate, Limit, Measure, diff};
+use crate::engine::Tally;
+use crate::model::{Change, Topology};
+
+/// Returns all reasons for caution that no rule gives, the most important first.
+pub(super) fn doubts(
+    topology: &Topology,
+    change: &Change,
+    gate: &Gate<'_>,
+    rules: &[RuleState],
+    tally: &Tally,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    if is_untouched(gate) {
+        return found;
+    }
+    if topology.flows.is_empty() {
+        found.push("no flow is defined, so nobody can tell what users lose".to_owned());
+    }
+    found.extend(gate.diff.and_then(diff::doubt));
+    found.extend(unknown_shipping(topology, change, gate, tally));
+    found.extend(gate.limits.iter().filter_map(|limit| toothless(topology, limit)));
+    let is_default = gate.policy.is_some_and(|(_, is_default)| is_default);
+    let of_policy = rules.iter().skip(gate.limits.len());
+    let vacuous = of_policy.filter(|state| !is_default && state.is_vacuous());
+    found.extend(vacuous.map(|state| {
+        let name = &state.rule.name;
+        format!("the rule `{name}` judges nothing: no flow, service or dependency fits it")
+    }));
+    if gate.policy.is_none() && gate.limits.is_empty() {
+        found.push("neither a policy nor a limit is given, so nothing is judged".to_owned());
+    }
+    if gate.policy.is_some_and(|(policy, _)| policy.rules.is_empty()) && gate.limits.is_empty() {
+        found.push("the policy has no rules, so nothing is judged".to_owned());
+    }
+    found
+}
+
+/// Whether the files of a diff touch no service, and it is known that they do not.
+pub(super) fn is_untouched(gate: &Gate<'_>) -> bool {
+    gate.diff.is_some_and(|diff| diff::harmless(diff).is_some())
+}
+
+/// Whether a flow fails because of a diff of which nobody says how it is shipped. A gate that stops every
+/// pull request for want of a line of YAML is switched off, so this asks for caution.
+fn unknown_shipping(
+    topology: &Topology,
+    change: &Change,
+    gate: &Gate<'_>,
+    tally: &Tally,
+) -> Option<String> {
+    let touched = gate.diff?.services.first()?;
+    let flows = &tally.units[tally.units.len() - topology.flows.len()..];
+    if !change.is_moment() || flows.iter().all(|flow| flow.caused.failed == 0) {
+        return None;
+    }
+    let name = &topology.services[touched.service.0 as usize].name;
+    Some(format!(
+        "it is not known how {name} is shipped; say it once in `defaults.change`. Judged as if all at once"
+    ))
+}
+
+/// A limit that no figure can exceed is no limit.
+fn toothless(topology: &Topology, limit: &Limit) -> Option<String> {
+    let flow = &topology.flows[limit.flow as usize].name;
+    (limit.measure == Measure::Failed && limit.at_most >= 1.0)
+        .then(|| format!("the limit of 100% for {flow} can never be exceeded"))
+}
