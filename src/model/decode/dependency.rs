@@ -335,7 +335,7 @@ fn build(
         validates: own.validates.or(defaults.validates),
         cache: own.cache.or(default_cache),
         buffer: own.buffer.or(default_buffer),
-        no_fallback: matches!(own.fallback, Said::None),
+        no_fallback: matches!(own.fallback, Setting::Off),
         fallback: own.fallback.or(default_fallback),
         calls: own.calls.or(defaults.calls).unwrap_or(1),
         call_probability: own.call_probability.or(defaults.call_probability).unwrap_or(Share::ONE),
