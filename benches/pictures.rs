@@ -49,8 +49,11 @@ fn pictures(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pictures");
     group.sample_size(10).warm_up_time(Duration::from_millis(500));
     let (topology, report) = simulated(300);
-    let cascade =
-        cascade_report(&topology, &report, &CascadeFilter { threshold: 0.01, boxes_max: 60 });
+    let cascade = cascade_report(
+        &topology,
+        &report,
+        &CascadeFilter { threshold: 0.01, boxes_max: 60, ..CascadeFilter::default() },
+    );
     assert!((50..=60).contains(&cascade.boxes.len()), "{} boxes", cascade.boxes.len());
     let draw_cascade = || chart::draw_cascade(&cascade, &STYLE).len();
     let svg = chart::draw_cascade(&cascade, &STYLE);

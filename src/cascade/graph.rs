@@ -5,13 +5,21 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::calls::{CallOutcome, call_outcomes, flows_by_service, service_calls};
 use crate::model::Topology;
 use crate::model::topology::{DomainId, Service};
-use crate::report::cascade::{BoxState, CascadeBox, CascadeEdge, EdgeKind, GuardShare};
+use crate::report::cascade::{
+    BoxState, CascadeBox, CascadeEdge, CascadeTotals, EdgeKind, GuardShare,
+};
 use crate::report::{FailureMode, Protection, TimelineMode};
 use crate::report::{Interval, Report, UnitReport};
 use crate::sort::{Arrange as _, Gather as _};
 
 /// From this share of trials on, a service counts as one that fails rather than one that may fail.
 const FAILS_FROM: f64 = 0.5;
+
+/// Median times of first failures that differ by no more than this, in seconds, share a place in the
+/// order.
+const SAME_TIME_S: f64 = 0.5;
+/// The same as a share of the earlier time.
+const SAME_TIME_SHARE: f64 = 0.01;
 
 /// A failure domain or a service, by its index in the topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,9 +72,12 @@ impl<'a> CascadeGraph<'a> {
         graph
     }
 
-    /// Returns the figures of every service, in the order of the topology.
-    pub(super) fn units(&self) -> &[&'a UnitReport] {
-        &self.units
+    /// Counts the services that are hit more rarely than the reached ones, and those that are never hit.
+    pub(super) fn count_others(&self, reached: &BTreeSet<Node>) -> (usize, usize) {
+        let nodes = (0..self.units.len()).map(Node::Service);
+        let others: Vec<Node> = nodes.filter(|node| !reached.contains(node)).collect();
+        let rarely_hit = others.iter().filter(|node| self.hit_share(**node) > 0.0).count();
+        (rarely_hit, others.len() - rarely_hit)
     }
 
     /// Counts how many calls each node is away from the nearest origin, over calls at which failure
@@ -99,7 +110,7 @@ impl<'a> CascadeGraph<'a> {
     fn hit_share(&self, node: Node) -> f64 {
         match node {
             Node::Domain(_) => 1.0,
-            Node::Service(index) => self.units[index].degraded.p.max(self.units[index].failed.p),
+            Node::Service(index) => hit_share(self.units[index]),
         }
     }
 
@@ -107,7 +118,7 @@ impl<'a> CascadeGraph<'a> {
     fn failed_share(&self, node: Node) -> f64 {
         match node {
             Node::Domain(_) => 1.0,
-            Node::Service(index) => self.units[index].failed.p,
+            Node::Service(index) => self.units[index].caused.failed.p,
         }
     }
 
@@ -165,21 +176,65 @@ impl<'a> CascadeGraph<'a> {
 
     /// Returns the boxes of nodes that stand in the order of impact.
     pub(super) fn boxes(&self, shown: &[Node], threshold: f64) -> Vec<CascadeBox> {
-        let mut rank = 0;
+        let ranks = self.ranks(shown, threshold);
         let mut boxes = Vec::with_capacity(shown.len());
-        for node in shown {
+        for (node, rank) in shown.iter().zip(ranks) {
             let is_origin = self.origins.contains(node);
-            rank += usize::from(!is_origin);
             boxes.push(match *node {
-                Node::Domain(index) => self.domain_box(index),
+                Node::Domain(index) => CascadeBox { rank, ..self.domain_box(index) },
                 Node::Service(index) => CascadeBox {
-                    rank: if is_origin { 0 } else { rank },
+                    rank,
                     hops: self.hops.get(node).copied(),
                     ..self.service_box(index, is_origin, threshold)
                 },
             });
         }
         boxes
+    }
+
+    /// Returns the place of each node in the order of first failures: none without time, and none for
+    /// what fails in fewer trials than the threshold.
+    fn ranks(&self, shown: &[Node], threshold: f64) -> Vec<Option<usize>> {
+        let has_time = self.report.timeline.mode == TimelineMode::Rollout;
+        let (mut rank, mut last) = (0, f64::NEG_INFINITY);
+        let rank_of = |node: &Node| {
+            if !has_time {
+                return None;
+            }
+            if self.origins.contains(node) {
+                return Some(0);
+            }
+            let time = self.first_failed_s(*node);
+            // The times of what hardly ever fails because of the change are those of other failures.
+            if time.is_infinite() || self.failed_share(*node) < threshold {
+                return None;
+            }
+            // Medians that lie this close together are one moment to a reader.
+            if time > (last + SAME_TIME_S).max(last * (1.0 + SAME_TIME_SHARE)) {
+                (rank, last) = (rank + 1, time);
+            }
+            Some(rank)
+        };
+        shown.iter().map(rank_of).collect()
+    }
+
+    /// Counts the services that do not break themselves, by state.
+    pub(super) fn totals(&self, reached: &BTreeSet<Node>, threshold: f64) -> CascadeTotals {
+        let mut totals = CascadeTotals::default();
+        for (index, unit) in self.units.iter().enumerate() {
+            let node = Node::Service(index);
+            if self.origins.contains(&node) {
+                continue;
+            }
+            match state_of(unit, threshold) {
+                BoxState::Origin => {}
+                BoxState::Fails => totals.fails += 1,
+                BoxState::MayFail => totals.may_fail += 1,
+                BoxState::Degrades => totals.degrades += 1,
+                BoxState::Holds => totals.holds += usize::from(reached.contains(&node)),
+            }
+        }
+        totals
     }
 
     fn domain_box(&self, index: usize) -> CascadeBox {
@@ -189,10 +244,11 @@ impl<'a> CascadeGraph<'a> {
             name: domain.name.clone(),
             title: None,
             state: BoxState::Origin,
-            rank: 0,
+            rank: None,
             hops: Some(0),
             failed: certain,
             degraded: certain,
+            failed_anyway: 0.0,
             first_failed_s: None,
             failed_for_s: None,
             team: None,
@@ -200,6 +256,7 @@ impl<'a> CascadeGraph<'a> {
             tier: None,
             kind: Some(domain.kind.clone().unwrap_or_else(|| "failure domain".to_owned())),
             flows: Vec::new(),
+            folded: None,
         }
     }
 
@@ -210,10 +267,11 @@ impl<'a> CascadeGraph<'a> {
             name: service.name.clone(),
             title: service.title.clone(),
             state: if is_origin { BoxState::Origin } else { state_of(unit, threshold) },
-            rank: 0,
+            rank: None,
             hops: None,
-            failed: unit.failed,
-            degraded: unit.degraded,
+            failed: unit.caused.failed,
+            degraded: unit.caused.degraded,
+            failed_anyway: unit.baseline.failed.p,
             first_failed_s: unit.first_failed_s,
             failed_for_s: unit.failed_for_s,
             team: service.team.clone(),
@@ -221,6 +279,7 @@ impl<'a> CascadeGraph<'a> {
             tier: service.tier,
             kind: Some(service.kind.clone()),
             flows: self.flows[index].clone(),
+            folded: None,
         }
     }
 
@@ -229,22 +288,23 @@ impl<'a> CascadeGraph<'a> {
         let places: BTreeMap<Node, usize> =
             shown.iter().enumerate().map(|(index, node)| (*node, index)).into_map();
         let mut edges = self.call_edges(&places, threshold);
-        let is_reached = |edges: &[CascadeEdge], to: usize| {
-            let explains = |edge: &CascadeEdge| edge.passed >= threshold || !edge.held.is_empty();
-            edges.iter().any(|edge| edge.to == to && explains(edge))
-        };
+        let mut is_reached = vec![false; shown.len()];
+        for edge in &edges {
+            is_reached[edge.to] |= edge.passed >= threshold || !edge.held.is_empty();
+        }
         let hosted = self.hosted.iter().map(|link| (link, EdgeKind::RunsIn));
         let overloaded = self.overloaded.iter().map(|link| (link, EdgeKind::Load));
         for ((from, to, share), kind) in hosted.chain(overloaded) {
             let (Some(from), Some(to)) = (places.get(from), places.get(to)) else { continue };
             let is_surge = kind == EdgeKind::Load && self.origins.contains(&shown[*from]);
             // Where a box runs explains its failure only if no call does.
-            if *share >= threshold && (is_surge || !is_reached(&edges, *to)) {
+            if *share >= threshold && (is_surge || !is_reached[*to]) {
+                is_reached[*to] = true;
                 edges.push(plain_edge(*from, *to, kind, *share));
             }
         }
         for (index, node) in shown.iter().enumerate() {
-            if !self.origins.contains(node) && !is_reached(&edges, index) {
+            if !self.origins.contains(node) && !is_reached[index] {
                 let from = self.degrading_nodes(*node, &places, threshold);
                 let links = from.into_iter();
                 edges.extend(
@@ -344,13 +404,18 @@ impl<'a> CascadeGraph<'a> {
     }
 }
 
+/// Returns the probability that a unit fails or is degraded because of the change.
+pub(super) fn hit_share(unit: &UnitReport) -> f64 {
+    unit.caused.degraded.p.max(unit.caused.failed.p)
+}
+
 /// Returns the state of a service that does not break itself.
 fn state_of(unit: &UnitReport, threshold: f64) -> BoxState {
-    if unit.failed.p >= FAILS_FROM {
+    if unit.caused.failed.p >= FAILS_FROM {
         BoxState::Fails
-    } else if unit.failed.p >= threshold {
+    } else if unit.caused.failed.p >= threshold {
         BoxState::MayFail
-    } else if unit.degraded.p >= threshold {
+    } else if unit.caused.degraded.p >= threshold {
         BoxState::Degrades
     } else {
         BoxState::Holds

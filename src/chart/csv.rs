@@ -29,7 +29,7 @@ pub fn cascade_csv(cascade: &CascadeReport) -> String {
             &it.name,
             "",
             it.state.code(),
-            &it.rank.to_string(),
+            &it.rank.map_or_else(String::new, |rank| rank.to_string()),
             &it.failed.p.to_string(),
             &it.failed.low.to_string(),
             &it.failed.high.to_string(),

@@ -14,7 +14,10 @@ const STRING: &str = "a string takes all text";
 /// The cascade in the DOT language.
 pub fn cascade_dot(cascade: &CascadeReport) -> String {
     let title = cause(&cascade.targets, cascade.mode, &cascade.change);
-    let label = quoted(&format!("{title}\n{}", provenance(cascade.trials, cascade.seed)));
+    let note = provenance(cascade.trials, cascade.seed);
+    let counts = super::cascade::counts(cascade);
+    let left_out = super::cascade::left_out(cascade).unwrap_or_default();
+    let label = quoted(format!("{title}\n{note}\n{counts}\n{left_out}").trim_end());
     let mut text = format!(
         "digraph blastwave {{\n  graph [rankdir=LR, labelloc=t, label={label}, fontname=\"DejaVu Sans\", nodesep=0.25, ranksep=0.9]\n  \
          node [shape=box, style=\"filled,rounded\", fontname=\"DejaVu Sans\", fontsize=11]\n  \
@@ -26,7 +29,9 @@ pub fn cascade_dot(cascade: &CascadeReport) -> String {
             if state == BoxState::Degrades { "filled,rounded,dashed" } else { "filled,rounded" };
         let width = if state == BoxState::Origin { 3 } else { 1 };
         let said = super::cascade::state(it, cascade);
-        let label = quoted(&format!("{} {}\n{said}", it.rank, it.name));
+        let name = super::cascade::box_name(it);
+        let name = it.rank.map_or_else(|| name.clone(), |rank| format!("{rank} {name}"));
+        let label = quoted(&format!("{name}\n{said}"));
         let hint = quoted(it.title.as_ref().unwrap_or(&it.name));
         writeln!(
             text,
@@ -59,7 +64,7 @@ pub fn cascade_dot(cascade: &CascadeReport) -> String {
             .expect(STRING);
         }
         if let Some(held) = edge.strongest_guard(cascade.threshold) {
-            let label = quoted(&format!("{} held {}", held.guard, percent(held.share)));
+            let label = quoted(&super::cascade::guard_caption(held));
             writeln!(
                 text,
                 "  n{from} -> n{to} [label={label}, style=dashed, arrowhead=tee, color=\"{}\", fontcolor=\"{}\"]",
@@ -78,7 +83,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// A text between quotes; `\n` breaks the line.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for letter in text.chars() {
         match letter {

@@ -87,6 +87,38 @@ impl<'a> Ruler<'a> {
         format!("{}…", kept.trim_end())
     }
 
+    /// Returns a name in as many lines as it takes, broken behind a hyphen, an underscore, a dot, a slash
+    /// or a space where there is one, and anywhere else where there is none. No letter is lost.
+    pub(super) fn wrap_name(
+        &self,
+        name: &str,
+        size: f64,
+        weight: Weight,
+        room: f64,
+    ) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut line = String::new();
+        for part in name.split_inclusive(['-', '_', '.', '/', ' ', ':']) {
+            let whole = format!("{line}{part}");
+            if self.width(whole.trim_end(), size, weight) <= room {
+                line = whole;
+                continue;
+            }
+            if !line.is_empty() {
+                lines.push(std::mem::take(&mut line));
+            }
+            for letter in part.chars() {
+                let longer = format!("{line}{letter}");
+                if !line.is_empty() && self.width(longer.trim_end(), size, weight) > room {
+                    lines.push(std::mem::take(&mut line));
+                }
+                line.push(letter);
+            }
+        }
+        lines.push(line);
+        lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
+    }
+
     /// The words of a text in lines that fit.
     pub(super) fn wrap(&self, text: &str, size: f64, weight: Weight, room: f64) -> Vec<String> {
         let mut lines = Vec::new();

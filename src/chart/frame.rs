@@ -27,7 +27,7 @@ impl Letters {
     /// For a kind of page: what is shrunk to a column must be larger before.
     pub(super) fn of(size: Size) -> Self {
         match size {
-            Size::Doc => Self { title: 18.0, plain: 13.5, small: 12.5, tiny: 11.5 },
+            Size::Doc => Self { title: 19.0, plain: 14.0, small: 13.0, tiny: 12.0 },
             Size::Slide | Size::Full => Self { title: 19.0, plain: 13.0, small: 11.5, tiny: 10.5 },
         }
     }
@@ -151,7 +151,9 @@ pub(super) fn services_left_out(cascade: &CascadeReport) -> Vec<String> {
 
 /// `If payments goes down`.
 pub(super) fn cause(targets: &[String], mode: Option<FailureMode>, change: &str) -> String {
-    let is_few = (1..=3).contains(&targets.len());
+    // What is broken on the command line has no other name than its targets.
+    let is_break = change == format!("break {}", targets.join(", "));
+    let is_few = (1..=3).contains(&targets.len()) || is_break;
     let Some(mode) = mode.filter(|_| is_few) else {
         return format!("If {change} breaks");
     };

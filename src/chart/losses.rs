@@ -15,6 +15,9 @@ use crate::report::{Report, TotalReport};
 use crate::sort::Arrange as _;
 use crate::summary::estimate::{Z975, wilson};
 
+/// The room of the scale of bars at the right.
+const SHARES: f64 = 52.0;
+
 /// A point of the exceedance curve: at least so many orders, how likely, and its 95% interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Exceeds {
@@ -31,16 +34,16 @@ pub(super) struct Exceeds {
 pub fn draw_losses(report: &Report, style: &Style<'_>) -> Result<String, Unable> {
     let total = report.total.as_ref().ok_or(Unable::NoRates)?;
     let histogram = total.histogram.as_ref().ok_or(Unable::NothingLost)?;
-    let width = if style.size == Size::Doc { 880.0 } else { 1200.0 };
+    let width = if style.size == Size::Doc { 860.0 } else { 1200.0 };
     let mut sheet = Sheet::new(style, width);
     let title = title(report, total);
     sheet.head(&title, &notes(report, total));
     let left = MARGIN + 52.0;
     let plot = Plot {
         at: Point { x: left, y: sheet.top + 8.0 },
-        width: width - left - MARGIN - 8.0,
+        width: width - left - MARGIN - SHARES,
         height: if style.size == Size::Doc { 300.0 } else { 380.0 },
-        x: scale(total, width - left - MARGIN - 8.0),
+        x: scale(total, width - left - MARGIN - SHARES),
     };
     plot.grid(&mut sheet, histogram.scale == HistogramScale::Linear);
     plot.bars(&mut sheet, total);
@@ -55,7 +58,7 @@ pub fn draw_losses(report: &Report, style: &Style<'_>) -> Result<String, Unable>
 
 fn title(report: &Report, total: &TotalReport) -> String {
     let targets: Vec<String> = report.targets.iter().map(|it| it.name.clone()).collect();
-    let cause = cause(&targets, common_mode(report), &report.change);
+    let cause = cause(&targets, common_mode(&report.targets), &report.change);
     let lost = &total.orders_lost;
     let orders = |value: f64| format::digits(value, 3);
     if lost.p50 > 0.0 {
@@ -193,6 +196,7 @@ impl Plot {
         if highest <= 0.0 {
             return;
         }
+        self.draw_share_axis(sheet, highest);
         let mut start = 0.0;
         for (end, share) in histogram.ends.iter().zip(&histogram.shares) {
             let (from, to) = (self.x.at(start), self.x.at(*end));
@@ -211,8 +215,27 @@ impl Plot {
                     format::count(*end)
                 ),
             );
-            sheet.svg.rect(at, size, 0.0, Some(Palette::Range), None);
+            sheet.svg.rect(
+                at,
+                size,
+                0.0,
+                Some(Palette::Range),
+                Some(Line::new(Palette::Outline, 0.6)),
+            );
             sheet.svg.close();
+        }
+    }
+
+    /// Marks the heights of bars at the right: they have a scale of their own.
+    fn draw_share_axis(&self, sheet: &mut Sheet<'_>, highest: f64) {
+        let size = sheet.letters.tiny;
+        let right = self.at.x + self.width;
+        for share in [highest / 2.0, highest] {
+            let y = self.at.y + self.height * (1.0 - 0.5 * share / highest);
+            let line = Line::new(Palette::Outline, 1.0);
+            sheet.svg.line(Point { x: right, y }, Point { x: right + 5.0, y }, line);
+            let at = Point { x: right + 8.0, y: y + size * 0.36 };
+            sheet.svg.text(at, Type::new(size, Palette::Soft), &format::percent(share));
         }
     }
 
@@ -299,7 +322,7 @@ fn legend(sheet: &mut Sheet<'_>) {
     let entries = [
         "chance of losing at least so many (left scale)",
         "its 95% interval",
-        "how the trials spread (heights compare bars only)",
+        "how the trials spread (scale at the right)",
     ];
     for (index, text) in entries.into_iter().enumerate() {
         let width = 42.0 + sheet.measure(text, size, Weight::Regular) + 22.0;

@@ -12,7 +12,6 @@ use super::palette::Palette;
 use super::shapes::StateLook as _;
 use super::timeline::Unable;
 use crate::prose::format;
-use crate::prose::terms;
 use crate::report::cascade::{BoxState, EdgeKind};
 use crate::report::{CascadeReport, ObservedReport, Report};
 use crate::report::{ComponentState, TimelineMode};
@@ -38,7 +37,7 @@ pub struct TooLarge {
     pub limit: usize,
 }
 
-fn limited(what: &'static str, count: usize, limit: usize) -> Result<(), TooLarge> {
+pub(super) fn limited(what: &'static str, count: usize, limit: usize) -> Result<(), TooLarge> {
     if count > limit { Err(TooLarge { what, count, limit }) } else { Ok(()) }
 }
 
@@ -58,6 +57,10 @@ pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
         plain(&title),
         plain(&super::cascade::counts(cascade))
     );
+    if let Some(left_out) = super::cascade::left_out(cascade) {
+        // Mermaid has no place for a note: a comment says it to whoever reads the source.
+        writeln!(text, "  %% {}", plain(&left_out)).expect(STRING);
+    }
     for (index, it) in cascade.boxes.iter().enumerate() {
         let said = super::cascade::state(it, cascade);
         let sign = match it.state {
@@ -70,9 +73,9 @@ pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
         let (open, close) = if it.state == BoxState::Origin { ("([", "])") } else { ("(", ")") };
         writeln!(
             text,
-            "  n{index}{open}\"{sign} {} {}<br/>{}\"{close}:::{}",
-            it.rank,
-            label(&it.name),
+            "  n{index}{open}\"{sign} {}{}<br/>{}\"{close}:::{}",
+            it.rank.map_or_else(String::new, |rank| format!("{rank} ")),
+            label(&super::cascade::box_name(it)),
             label(&said),
             class_name(it.state)
         )
@@ -95,7 +98,7 @@ pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
             count += 1;
         }
         if let Some(guard) = edge.strongest_guard(cascade.threshold) {
-            let said = format!("{} held {}", terms::protection(guard.guard), percent(guard.share));
+            let said = label(&super::cascade::guard_caption(guard));
             writeln!(text, "  n{} -.-x|\"{said}\"| n{}", edge.from, edge.to).expect(STRING);
             held.push(count.to_string());
             count += 1;
@@ -200,8 +203,8 @@ pub fn timeline_gantt(
             let share = format::percent((it.failed.p * 1000.0).round() / 1000.0);
             writeln!(
                 text,
-                "  {} {} fails {share} :{tag}{}, {}",
-                it.rank,
+                "  {}{} fails {share} :{tag}{}, {}",
+                it.rank.map_or_else(String::new, |rank| format!("{rank} ")),
                 task(&it.name),
                 clock(from),
                 clock(from + lasted)
@@ -273,7 +276,7 @@ fn axis(
 }
 
 /// A name within a label: markup and quotes as the entities that Mermaid knows.
-fn label(text: &str) -> String {
+pub(super) fn label(text: &str) -> String {
     let mut safe = String::new();
     for letter in text.chars() {
         match letter {
@@ -294,7 +297,7 @@ fn label(text: &str) -> String {
 }
 
 /// A text in a quoted YAML scalar: titles know no entities, so markup is spelled with other marks.
-fn yaml(text: &str) -> String {
+pub(super) fn yaml(text: &str) -> String {
     let keep = |letter: char| match letter {
         '<' => '‹',
         '>' => '›',
@@ -305,7 +308,7 @@ fn yaml(text: &str) -> String {
 }
 
 /// A text that ends with its line and holds no markup.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let keep = |letter: char| match letter {
         '<' | '>' | '{' | '}' | '#' | ';' | '"' => ' ',
         letter if letter.is_control() => ' ',

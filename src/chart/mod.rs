@@ -5,6 +5,7 @@
 //! those of title and description, colours as attributes; an `img` element shows them, and PNG is
 //! made of them.
 
+mod architecture;
 mod axis;
 mod cascade;
 mod csv;
@@ -25,6 +26,11 @@ mod svg;
 mod timeline;
 mod tornado;
 
+pub use architecture::{
+    Architecture, ArchitectureBox, ArchitectureLink, BoxShape, architecture_dot,
+    architecture_drawio, architecture_excalidraw, architecture_mermaid, architecture_text,
+    draw_architecture,
+};
 pub use cascade::{draw_before_after, draw_cascade};
 pub use csv::{cascade_csv, losses_csv, timeline_csv};
 pub use dot::cascade_dot;
@@ -65,7 +71,7 @@ impl Size {
     pub fn boxes_max(self) -> usize {
         match self {
             Self::Doc => 25,
-            Self::Slide => 60,
+            Self::Slide => 40,
             Self::Full => 400,
         }
     }

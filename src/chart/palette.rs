@@ -95,9 +95,9 @@ impl Palette {
             Self::Holds => ("#FFFFFF", "#16191D", "holds"),
             Self::OnHolds => ("#1A1A1A", "#ECEEF0", "on-holds"),
             Self::Outline => ("#5A5A5A", "#9AA3AB", "outline"),
-            Self::BarFails => ("#5C1E04", "#FFB07A", "bar-fails"),
-            Self::BarDegrades => ("#D9A25F", "#8F6238", "bar-degrades"),
-            Self::BarEmpty => ("#FFFFFF", "#24292E", "bar-empty"),
+            Self::BarFails => ("#5C1E04", "#FFD9B8", "bar-fails"),
+            Self::BarDegrades => ("#B27A35", "#A06C3A", "bar-degrades"),
+            Self::BarEmpty => ("#FFFFFF", "#16191D", "bar-empty"),
             Self::Spread => ("#B2420A", "#F0803F", "spread"),
             Self::SpreadText => ("#8A3206", "#F5A06B", "spread-text"),
             Self::Guard => ("#0072B2", "#56B4E9", "guard"),
@@ -182,6 +182,26 @@ mod tests {
                 [contrast(text.light(), paper.light()), contrast(text.dark(), paper.dark())]
             {
                 assert!(contrast >= 4.5, "{text:?} on {paper:?}: {contrast:.1}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_lines_and_areas_can_be_told_apart() {
+        let pairs = [
+            (Palette::Spread, Palette::Paper),
+            (Palette::Guard, Palette::Paper),
+            (Palette::Outline, Palette::Paper),
+            (Palette::Spread, Palette::Lane),
+            (Palette::Guard, Palette::Lane),
+            (Palette::Outline, Palette::Lane),
+            (Palette::BarFails, Palette::BarDegrades),
+            (Palette::BarDegrades, Palette::BarEmpty),
+            (Palette::Outline, Palette::Degrades),
+        ];
+        for (a, b) in pairs {
+            for contrast in [contrast(a.light(), b.light()), contrast(a.dark(), b.dark())] {
+                assert!(contrast >= 3.0, "{a:?} beside {b:?}: {contrast:.2}");
             }
         }
     }

@@ -89,27 +89,34 @@ impl StateLook for BoxState {
     }
 }
 
-/// Draws two shares as a bar: that of failing, and beyond it that of being degraded.
-pub(super) fn draw_bar(
-    svg: &mut Svg,
-    at: Point,
-    (width, height): (f64, f64),
-    fails: f64,
-    degrades: f64,
-) {
-    svg.rect(
-        at,
-        (width, height),
-        0.0,
-        Some(Palette::BarEmpty),
-        Some(Line::new(Palette::Outline, 0.7)),
-    );
-    let degraded = width * degrades.max(fails).clamp(0.0, 1.0);
+/// The shares that a bar shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Shares {
+    /// Of trials in which something fails because of the change.
+    pub(super) failed: f64,
+    /// Of trials in which it is degraded or worse because of the change.
+    pub(super) degraded: f64,
+    /// Of trials in which it fails without the change.
+    pub(super) anyway: f64,
+}
+
+/// Draws shares as a bar: that of failing, beyond it that of being degraded, and as a thin line below
+/// what fails without the change.
+pub(super) fn draw_bar(svg: &mut Svg, at: Point, (width, height): (f64, f64), shares: Shares) {
+    let outline = Line::new(Palette::Outline, 0.7);
+    svg.rect(at, (width, height), 0.0, Some(Palette::BarEmpty), Some(outline));
+    let length = |share: f64| width * share.clamp(0.0, 1.0);
+    let degraded = length(shares.degraded.max(shares.failed));
     if degraded > 0.05 {
         svg.rect(at, (degraded, height), 0.0, Some(Palette::BarDegrades), None);
     }
-    let failed = width * fails.clamp(0.0, 1.0);
+    let failed = length(shares.failed);
     if failed > 0.05 {
         svg.rect(at, (failed, height), 0.0, Some(Palette::BarFails), None);
+    }
+    let anyway = length(shares.anyway);
+    if anyway > 0.5 {
+        let below = Point { x: at.x, y: at.y + height };
+        svg.rect(below, (anyway, 1.8), 0.0, Some(Palette::Outline), None);
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::axis::{Scale, time_marks};
-use super::cascade::badge as cascade_badge;
+use super::cascade::draw_rank_badge;
 use super::font::Weight;
 use super::frame::{MARGIN, Sheet, cause, provenance, services_left_out};
 use super::layout::Point;
@@ -14,6 +14,7 @@ use super::svg::{Anchor, Line, Path, Svg, Type};
 use super::{Size, Style};
 use crate::cascade::common_mode;
 use crate::prose::format;
+use crate::report::Detector;
 use crate::report::cascade::BoxState;
 use crate::report::observed::Observation;
 use crate::report::{CascadeReport, ObservedReport, Report, Spread, TimelineReport, UnitReport};
@@ -72,11 +73,12 @@ pub fn draw_timeline(
     if lanes.iter().all(|lane| lane.rows.is_empty()) {
         return Err(Unable::NothingFails);
     }
-    let mut sheet = Sheet::new(style, if style.size == Size::Doc { 890.0 } else { 1280.0 });
+    let mut sheet = Sheet::new(style, if style.size == Size::Doc { 860.0 } else { 1280.0 });
     let title = title(report, cascade, observed);
     let mut notes = vec![provenance(report.trials, report.seed)];
     notes.push(
-        "Time runs from the start of the rollout, on a scale that gives early minutes more room."
+        "Time runs from the start of the rollout; early minutes have more room. Each mark is the \
+         median over the trials in which that happens."
             .to_owned(),
     );
     if let Some(observed) = observed {
@@ -94,7 +96,7 @@ pub fn draw_timeline(
 }
 
 fn title(report: &Report, cascade: &CascadeReport, observed: Option<&ObservedReport>) -> String {
-    let cause = cause(&cascade.targets, common_mode(report), &cascade.change);
+    let cause = cause(&cascade.targets, common_mode(&report.targets), &cascade.change);
     let course = &report.timeline;
     let noticed =
         course.detected_s.map(|it| format!("it is noticed after {}", format::duration(it.p50)));
@@ -122,7 +124,10 @@ struct Row {
     name: String,
     rank: Option<usize>,
     state: BoxState,
+    /// The probability that it fails because of the change.
     failed: f64,
+    /// The probability that it is degraded or worse because of the change.
+    degraded: f64,
     first: Option<Spread>,
     lasted: Option<Spread>,
     observed: Vec<Observation>,
@@ -148,7 +153,8 @@ fn rows(
     };
     for it in &cascade.boxes {
         let observed = seen(&it.name, false);
-        if it.first_failed_s.is_none() && observed.is_empty() {
+        // A row of several services would have no time of its own.
+        if it.folded.is_some() || it.first_failed_s.is_none() && observed.is_empty() {
             continue;
         }
         let lane = match lanes {
@@ -162,9 +168,10 @@ fn rows(
             lane,
             Row {
                 name: it.name.clone(),
-                rank: Some(it.rank),
+                rank: it.rank,
                 state: it.state,
                 failed: it.failed.p,
+                degraded: it.degraded.p,
                 first: it.first_failed_s,
                 lasted: it.failed_for_s,
                 observed,
@@ -216,18 +223,43 @@ fn zone_lane(zones: &[String]) -> String {
     if zones.is_empty() { "no zone".to_owned() } else { zones.join(", ") }
 }
 
+impl Row {
+    /// Returns how often it fails or is degraded: `fails 80%`.
+    fn figure(&self) -> String {
+        if self.failed > 0.0 {
+            format!("fails {}", format::percent(round(self.failed)))
+        } else if self.degraded > 0.0 {
+            format!("degraded {}", format::percent(round(self.degraded)))
+        } else {
+            "holds".to_owned()
+        }
+    }
+}
+
+/// Returns what was seen of a row, with a mark where the simulation says otherwise for most trials.
+fn seen_caption(row: &Row, seen: &Observation) -> String {
+    let agrees = match seen.state {
+        ComponentState::Failed => row.failed >= 0.5,
+        ComponentState::Degraded => row.degraded >= 0.5,
+        ComponentState::Unaffected => row.failed < 0.5,
+    };
+    let time = seen.from_s.map_or_else(String::new, |time| format!(" +{}", format::duration(time)));
+    format!("{}seen: {}{time}", if agrees { "" } else { "≠ " }, seen.state)
+}
+
 fn unit_row(it: &UnitReport, observed: Vec<Observation>) -> Row {
     let state = match () {
-        () if it.failed.p >= 0.5 => BoxState::Fails,
-        () if it.failed.p > 0.0 => BoxState::MayFail,
-        () if it.degraded.p > 0.0 => BoxState::Degrades,
+        () if it.caused.failed.p >= 0.5 => BoxState::Fails,
+        () if it.caused.failed.p > 0.0 => BoxState::MayFail,
+        () if it.caused.degraded.p > 0.0 => BoxState::Degrades,
         () => BoxState::Holds,
     };
     Row {
         name: it.name.clone(),
         rank: None,
         state,
-        failed: it.failed.p,
+        failed: it.caused.failed.p,
+        degraded: it.caused.degraded.p,
         first: it.first_failed_s,
         lasted: it.failed_for_s,
         observed,
@@ -242,6 +274,8 @@ struct Chart {
     shares: f64,
     left: f64,
     scale: Scale,
+    /// After which nothing is counted, in seconds.
+    horizon: Option<f64>,
 }
 
 impl Chart {
@@ -252,7 +286,7 @@ impl Chart {
         observed: Option<&ObservedReport>,
     ) -> Self {
         let is_doc = sheet.style.size == Size::Doc;
-        let most = if is_doc { 150.0 } else { 230.0 };
+        let most = if is_doc { 190.0 } else { 300.0 };
         let rows = || lanes.iter().flat_map(|lane| &lane.rows);
         let names = rows()
             .map(|row| sheet.measure(&row.name, sheet.letters.plain, Weight::Bold))
@@ -263,9 +297,10 @@ impl Chart {
             )
             .fold(110.0, f64::max)
             .min(most);
-        let shares = sheet.measure("fails 100%", sheet.letters.small, Weight::Regular) + 8.0;
+        let shares = sheet.measure("degraded 99.9%", sheet.letters.small, Weight::Regular) + 8.0;
         let left = MARGIN + 34.0 + names + 10.0 + shares + 14.0;
-        let length = sheet.width - MARGIN - left - 92.0;
+        let beside = if observed.is_some() { 190.0 } else { 112.0 };
+        let length = sheet.width - MARGIN - left - beside;
         let course = &report.timeline;
         let spreads = [course.impact_s, course.detected_s, course.ended_s, course.resolved_s];
         let ends = spreads.into_iter().flatten().map(|it| it.p90);
@@ -282,7 +317,7 @@ impl Chart {
         // Half of the room for what comes before a hundredth of the whole time.
         let least = all.iter().copied().filter(|it| *it > 0.0).fold(max, f64::min);
         let scale = Scale::bent(length, max * 1.05, (least / 2.0).clamp(max / 300.0, max / 8.0));
-        Self { names, shares, left, scale }
+        Self { names, shares, left, scale, horizon: course.horizon_s }
     }
 
     fn x(&self, time: f64) -> f64 {
@@ -366,11 +401,17 @@ impl Chart {
         observed: Option<&ObservedReport>,
     ) {
         let seen = |of: fn(&ObservedReport) -> Option<f64>| observed.and_then(of);
+        let impact = course.impact.map(|impact| impact.p);
+        let noticed = course.detected_by.get(&Detector::Nobody).map(|nobody| 1.0 - nobody);
+        let with_share = |name: &str, share: Option<f64>| match share {
+            Some(share) => format!("{name}, {}", format::percent(round(share))),
+            None => name.to_owned(),
+        };
         let rows = [
-            ("orders first lost", course.impact_s, None),
-            ("noticed", course.detected_s, seen(|it| it.detected_s)),
-            ("cause ends (rollback)", course.ended_s, seen(|it| it.mitigated_s)),
-            ("no more orders lost", course.resolved_s, None),
+            (with_share("orders first lost", impact), course.impact_s, None),
+            (with_share("noticed", noticed), course.detected_s, seen(|it| it.detected_s)),
+            ("cause ends (rollback)".to_owned(), course.ended_s, seen(|it| it.mitigated_s)),
+            ("no more orders lost".to_owned(), course.resolved_s, None),
         ];
         if Self::course_rows(course) == 0 {
             return;
@@ -384,7 +425,7 @@ impl Chart {
             let y = sheet.top + ROW / 2.0;
             let how = Type::new(letters.plain, Palette::Text);
             let room = self.names + self.shares + 8.0;
-            let text = sheet.ruler.fit(name, letters.plain, Weight::Regular, room);
+            let text = sheet.ruler.fit(&name, letters.plain, Weight::Regular, room);
             sheet.svg.text(Point { x: MARGIN + 34.0, y: y + letters.plain * 0.36 }, how, &text);
             self.range(sheet, spread, y);
             let x = self.x(spread.p50);
@@ -449,33 +490,30 @@ impl Chart {
         self.name_lane(sheet, &lane.name);
         sheet.top += head(sheet);
         for row in &lane.rows {
-            let share = format::percent(round(row.failed));
-            let hint = format!("{} fails in {share} of trials", row.name);
+            let hint = format!("{} {} of trials", row.name, row.figure().replace(' ', " in "));
             sheet.svg.open(&[("class", "bw-row"), ("data-name", row.name.as_str())], &hint);
-            self.row(sheet, row, &share);
+            self.row(sheet, row);
             sheet.svg.close();
             sheet.top += ROW;
         }
         sheet.top += 14.0;
     }
 
-    fn row(&self, sheet: &mut Sheet<'_>, row: &Row, share: &str) {
+    fn row(&self, sheet: &mut Sheet<'_>, row: &Row) {
         let letters = sheet.letters;
         let y = sheet.top + ROW / 2.0;
         let base = y + letters.plain * 0.36;
         if let Some(rank) = row.rank {
-            cascade_badge(sheet, rank, Point { x: MARGIN + 18.0, y });
+            draw_rank_badge(sheet, rank, Point { x: MARGIN + 18.0, y });
         }
-        let name = sheet.ruler.fit(&row.name, letters.plain, Weight::Bold, self.names);
+        let size = name_size(sheet, &row.name, self.names);
         sheet.svg.text(
             Point { x: MARGIN + 34.0, y: base },
-            Type::new(letters.plain, Palette::Text).bold(),
-            &name,
+            Type::new(size, Palette::Text).bold(),
+            &sheet.ruler.fit(&row.name, size, Weight::Bold, self.names),
         );
         let how = Type::new(letters.small, Palette::Soft).at(Anchor::End);
-        let said =
-            if row.failed > 0.0 { format!("fails {share}") } else { "never fails".to_owned() };
-        sheet.svg.text(Point { x: self.left - 12.0, y: base }, how, &said);
+        sheet.svg.text(Point { x: self.left - 12.0, y: base }, how, &row.figure());
         if let Some(first) = row.first {
             let mut end = self.x(first.p90);
             if let Some(lasted) = row.lasted {
@@ -486,8 +524,20 @@ impl Chart {
             self.range(sheet, first, y);
             marker(&mut sheet.svg, row.state, Point { x: self.x(first.p50), y });
             if let Some(lasted) = row.lasted.filter(|it| it.p50 > 0.0 && row.observed.is_empty()) {
-                say(sheet, &format!("for {}", format::duration(lasted.p50)), end, y);
+                let lasting = format::duration(lasted.p50);
+                let is_cut = self.horizon.is_some_and(|end| first.p50 + lasted.p50 >= end * 0.98);
+                let text = if is_cut {
+                    format!("for {lasting}, not over")
+                } else {
+                    format!("for {lasting}")
+                };
+                say(sheet, &text, end, y);
             }
+        }
+        if let Some(seen) = row.observed.first() {
+            let text = seen_caption(row, seen);
+            let how = Type::new(letters.tiny, Palette::Text).at(Anchor::End);
+            sheet.svg.text(Point { x: sheet.width - MARGIN - 6.0, y: base }, how, &text);
         }
         for it in &row.observed {
             let Some(from) = it.from_s else { continue };
@@ -504,7 +554,13 @@ impl Chart {
     fn range(&self, sheet: &mut Sheet<'_>, spread: Spread, y: f64) {
         let (from, to) = (self.x(spread.p10), self.x(spread.p90));
         let at = Point { x: from - 2.0, y: y - 4.5 };
-        sheet.svg.rect(at, (to - from + 4.0, 9.0), 4.5, Some(Palette::Range), None);
+        sheet.svg.rect(
+            at,
+            (to - from + 4.0, 9.0),
+            4.5,
+            Some(Palette::Range),
+            Some(Line::new(Palette::Outline, 0.8)),
+        );
     }
 
     /// For how long it is failing in the middle trial.
@@ -644,8 +700,14 @@ fn legend(sheet: &mut Sheet<'_>, lanes: &[Lane], has_observed: bool) {
 
 fn left_out(sheet: &mut Sheet<'_>, cascade: &CascadeReport, lanes: &[Lane]) {
     let drawn = |name: &str| lanes.iter().flat_map(|lane| &lane.rows).any(|row| row.name == name);
-    let timeless = cascade.boxes.iter().filter(|it| !drawn(&it.name)).count();
+    let (folded, single): (Vec<_>, Vec<_>) =
+        cascade.boxes.iter().partition(|drawn| drawn.folded.is_some());
+    let timeless = single.iter().filter(|it| !drawn(&it.name)).count();
+    let folded: usize = folded.iter().flat_map(|it| &it.folded).map(|it| it.names.len()).sum();
     let mut parts = Vec::new();
+    if folded > 0 {
+        parts.push(format!("{} hit too", format::plural(folded, "service")));
+    }
     if timeless > 0 {
         parts.push(format!("{} only degraded, or holding", format::plural(timeless, "service")));
     }
@@ -665,6 +727,13 @@ fn description(title: &str, report: &Report, lanes: &[Lane]) -> String {
     });
     let said: Vec<String> = said.take(40).collect();
     format!("{title}. {}. {}", provenance(report.trials, report.seed), said.join(" "))
+}
+
+/// Returns the size of letters at which a long name fits into its room, though none too small to read.
+fn name_size(sheet: &Sheet<'_>, name: &str, room: f64) -> f64 {
+    let letters = sheet.letters;
+    let width = sheet.measure(name, letters.plain, Weight::Bold);
+    (letters.plain * (room / width.max(1.0)).min(1.0)).max(letters.tiny)
 }
 
 /// The room above the first line of a lane.

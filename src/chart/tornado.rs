@@ -10,6 +10,7 @@ use super::layout::Point;
 use super::palette::Palette;
 use super::svg::{Anchor, Line, Type};
 use super::timeline::Unable;
+use crate::cascade::common_mode;
 use crate::prose::format;
 use crate::report::ExplainReport;
 use crate::report::explain::ProtectionReport;
@@ -54,7 +55,7 @@ pub fn draw_tornado(explained: &ExplainReport, style: &Style<'_>) -> Result<Stri
         return Err(Unable::NoDifference);
     }
     let is_doc = style.size == super::Size::Doc;
-    let mut sheet = Sheet::new(style, if is_doc { 890.0 } else { 1200.0 });
+    let mut sheet = Sheet::new(style, if is_doc { 860.0 } else { 1200.0 });
     let title = title(explained, &all);
     sheet.head(&title, &notes(explained, &all));
     draw(&mut sheet, &all);
@@ -81,6 +82,11 @@ fn bars(explained: &ExplainReport) -> Bars {
     let means: Vec<f64> = lost.map(|lost| lost.mean).collect();
     let has_orders = !means.is_empty();
     let base = has_orders.then(|| means.iter().sum::<f64>());
+    // Without orders, both ends are means over flows of their failing shares: so is what they are
+    // compared with.
+    let shares = explained.flows.iter().map(|flow| flow.unit.failing_share);
+    let as_it_is =
+        base.unwrap_or_else(|| shares.sum::<f64>() / explained.flows.len().max(1) as f64);
     let metric = if has_orders { Metric::OrdersLost } else { Metric::FailingShare };
     let mut bars = Vec::new();
     let mut unclear = 0;
@@ -100,12 +106,11 @@ fn bars(explained: &ExplainReport) -> Bars {
         }
     }
     for it in explained.unknowns.iter().filter(|it| it.metric == metric) {
-        let base = base.unwrap_or(it.best);
         // The two are sums of the same trials as the base: what differs by less is rounding.
-        let noise = 1e-9 * base.abs().max(it.worst.abs());
+        let noise = 1e-9 * as_it_is.abs().max(it.worst.abs());
         let beyond = |difference: f64| if difference.abs() <= noise { 0.0 } else { difference };
-        let less = beyond((it.best - base).min(0.0));
-        let more = beyond((it.worst - base).max(0.0));
+        let less = beyond((it.best - as_it_is).min(0.0));
+        let more = beyond((it.worst - as_it_is).max(0.0));
         if more - less > 0.0 {
             let place = if it.dependency.is_empty() {
                 it.caller.clone()
@@ -130,15 +135,20 @@ fn protection(it: &ProtectionReport) -> String {
 
 fn title(explained: &ExplainReport, all: &Bars) -> String {
     let bar = &all.bars[0];
+    let is_saving = -bar.less > bar.more;
     let size = figure(bar.more.max(-bar.less), all);
     let targets: Vec<String> = explained.targets.iter().map(|it| it.name.clone()).collect();
     let cause = match &explained.change {
-        Some(change) if !targets.is_empty() => format!("{}, ", cause(&targets, None, change)),
+        Some(change) if !targets.is_empty() => {
+            format!("{}, ", cause(&targets, common_mode(&explained.targets), change))
+        }
         _ => String::new(),
     };
     let matters = format!("{cause}{} matters most", bar.place);
-    if bar.is_unknown {
-        format!("{matters}: {}, which may cost {size}", bar.what)
+    if bar.is_unknown && is_saving {
+        format!("{matters}: {}, which may be {size} less", bar.what)
+    } else if bar.is_unknown {
+        format!("{matters}: {}, which may be {size} more", bar.what)
     } else {
         format!("{matters}: {}, {size} more would be lost", bar.what)
     }
@@ -158,7 +168,7 @@ fn notes(explained: &ExplainReport, all: &Bars) -> Vec<String> {
         notes.push(format!("As it is, {} orders are lost on average.", format::digits(base, 3)));
     }
     notes.push(
-        "Each bar changes one thing and plays the same trials again: how much more or less is lost."
+        "Each bar changes one thing and simulates the same trials again: how much more or less is lost."
             .to_owned(),
     );
     notes

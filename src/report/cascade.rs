@@ -34,10 +34,18 @@ pub struct CascadeReport {
     /// The threshold that was asked for, where it had to be raised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold_asked: Option<f64>,
+    /// Counts over all services that do not break themselves, whether they are shown or not.
+    pub totals: CascadeTotals,
     /// The services and failure domains that are shown, in the order of impact.
     pub boxes: Vec<CascadeBox>,
     /// The ways of failure between boxes, from what fails to what feels it.
     pub edges: Vec<CascadeEdge>,
+    /// How many ways in a box shows.
+    pub arrows: Arrows,
+    /// The number of further calls over which failure propagates between services that are hit, where
+    /// every box shows one way in only.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub further_calls: usize,
     /// The flows that are hit, worst first.
     pub flows: Vec<CascadeFlow>,
     /// The number of flows that are hit in fewer trials than the threshold, or in none.
@@ -51,7 +59,33 @@ pub struct CascadeReport {
     pub untouched: usize,
 }
 
-/// A service or failure domain in a cascade.
+/// Counts over all services that do not break themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CascadeTotals {
+    /// Services that fail in at least half of the trials.
+    pub fails: usize,
+    /// Services that fail in fewer trials, but at least in the threshold's share.
+    pub may_fail: usize,
+    /// Services that are degraded, and fail in fewer trials than the threshold.
+    pub degrades: usize,
+    /// Callers that a protection kept working in at least the threshold's share of trials.
+    pub holds: usize,
+}
+
+/// How many ways in a box shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Arrows {
+    /// All of them.
+    #[default]
+    All,
+    /// The strongest one.
+    One,
+}
+
+/// A service or failure domain in a cascade, or several services as one box.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CascadeBox {
@@ -62,15 +96,20 @@ pub struct CascadeBox {
     pub title: Option<String>,
     /// How badly it is hit.
     pub state: BoxState,
-    /// Its place in the order of impact: 0 for what breaks itself.
-    pub rank: usize,
+    /// Its place in the order of first failures by median time, where there is time; 0 for what breaks
+    /// itself. Equal times share a place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank: Option<usize>,
     /// The least number of calls between it and what breaks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hops: Option<usize>,
-    /// The probability that it fails.
+    /// The probability that it fails because of the change.
     pub failed: Interval,
-    /// The probability that it is degraded or worse.
+    /// The probability that it is degraded or worse because of the change.
     pub degraded: Interval,
+    /// The probability that it fails without the change.
+    #[serde(default)]
+    pub failed_anyway: f64,
     /// When it first failed, over the trials in which it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_failed_s: Option<Spread>,
@@ -91,6 +130,25 @@ pub struct CascadeBox {
     pub kind: Option<String>,
     /// The names of the flows that run over it.
     pub flows: Vec<String>,
+    /// The services that it stands for, where it is more than one. The figures above are then those of
+    /// the one that fails most often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folded: Option<FoldedServices>,
+}
+
+/// Services that are shown as one box.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FoldedServices {
+    /// Their names, in the order of impact.
+    pub names: Vec<String>,
+    /// How many of them failure reaches straight from the box that leads to them; the others are
+    /// reached through these.
+    pub direct: usize,
+    /// How many of them fail at least in the threshold's share of trials.
+    pub failing: usize,
+    /// How many of the others are degraded in as many.
+    pub degraded: usize,
 }
 
 /// How badly a box is hit.
@@ -199,13 +257,19 @@ pub struct CascadeFlow {
     pub title: Option<String>,
     /// Whether the flow is business-critical.
     pub critical: bool,
-    /// The probability that it fails.
+    /// The probability that it fails because of the change.
     pub failed: Interval,
-    /// The probability that it is degraded or worse.
+    /// The probability that it is degraded or worse because of the change.
     pub degraded: Interval,
+    /// The probability that it fails without the change.
+    #[serde(default)]
+    pub failed_anyway: f64,
     /// The mean number of lost orders, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_lost: Option<f64>,
+    /// The mean outage because of the change in minutes, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outage_min: Option<f64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use blastwave::analysis::{Settings, Stop, simulate};
-use blastwave::cascade::{CascadeFilter, cascade_report};
+use blastwave::cascade::{CascadeFilter, Fold, Grouping, cascade_report, with_one_arrow};
 use blastwave::chart::{
-    self, Lanes, Size, Style, Theme, cascade_csv, cascade_dot, draw_cascade, draw_losses,
+    self, Architecture, Lanes, Size, Style, Theme, architecture_drawio, architecture_excalidraw,
+    architecture_mermaid, cascade_csv, cascade_dot, draw_architecture, draw_cascade, draw_losses,
     draw_timeline, mermaid,
 };
 use blastwave::diagnostic::Sources;
@@ -14,8 +15,8 @@ use blastwave::engine::Silent;
 use blastwave::load;
 use blastwave::model::{Change, Incident, Topology};
 use blastwave::report::cascade::{
-    BoxState, CASCADE_SCHEMA, CascadeBox, CascadeEdge, CascadeFlow, CascadeReport, EdgeKind,
-    GuardShare,
+    Arrows, BoxState, CASCADE_SCHEMA, CascadeBox, CascadeEdge, CascadeFlow, CascadeReport,
+    CascadeTotals, EdgeKind, GuardShare,
 };
 use blastwave::report::{FailureMode, Protection};
 use blastwave::report::{Interval, ObservedReport, Report};
@@ -64,10 +65,11 @@ fn random_focus(seed: u64) -> CascadeReport {
             name: name(&mut dice, index),
             title: dice.chance(0.3).then(|| HOSTILE[dice.below(HOSTILE.len())].to_owned()),
             state: if index == 0 { BoxState::Origin } else { BoxState::ALL[1 + dice.below(4)] },
-            rank: index,
+            rank: dice.chance(0.7).then_some(index),
             hops: None,
             failed: interval(failed),
             degraded: interval(failed.midpoint(1.0)),
+            failed_anyway: dice.unit() * 0.1,
             first_failed_s: None,
             failed_for_s: None,
             team: dice.chance(0.5).then(|| HOSTILE[dice.below(HOSTILE.len())].to_owned()),
@@ -76,6 +78,7 @@ fn random_focus(seed: u64) -> CascadeReport {
             tier: None,
             kind: None,
             flows: Vec::new(),
+            folded: None,
         }
     });
     let boxes: Vec<CascadeBox> = boxes.collect();
@@ -104,7 +107,9 @@ fn random_focus(seed: u64) -> CascadeReport {
         critical: index == 1,
         failed: interval(0.2),
         degraded: interval(0.4),
+        failed_anyway: 0.01,
         orders_lost: Some(120.0),
+        outage_min: None,
     });
     let flows: Vec<CascadeFlow> = flows.collect();
     CascadeReport {
@@ -118,6 +123,9 @@ fn random_focus(seed: u64) -> CascadeReport {
         has_time: false,
         threshold: 0.05,
         threshold_asked: None,
+        totals: CascadeTotals::default(),
+        arrows: Arrows::All,
+        further_calls: 0,
         flows,
         boxes,
         edges,
@@ -169,7 +177,10 @@ fn a_thousand_pictures_are_well_formed_whatever_things_are_called() {
         let svg = draw_cascade(&cascade, &style);
         let document = parsed(&svg);
         assert_eq!(names(&document, "bw-box", "data-name").len(), cascade.boxes.len());
-        assert_eq!(names(&document, "bw-edge", "data-from").len(), cascade.edges.len());
+        // Where all arrows would make it too wide, each box has one.
+        let arrows = names(&document, "bw-edge", "data-from").len();
+        let single = with_one_arrow(&cascade).edges.len();
+        assert!(arrows == cascade.edges.len() || arrows == single, "{arrows} arrows");
         if seed % 10 == 0 {
             assert_eq!(draw_cascade(&cascade, &style), svg, "equal data give equal bytes");
         }
@@ -238,7 +249,7 @@ fn random_simulations_can_be_drawn() {
 #[test]
 fn the_threshold_rises_until_all_boxes_fit() {
     let (topology, report) = shop("zone-upgrade.yaml", 500);
-    let lens = CascadeFilter { threshold: 0.001, boxes_max: 12 };
+    let lens = CascadeFilter { threshold: 0.001, boxes_max: 12, fold: Fold::Never, arrows: None };
     let cascade = cascade_report(&topology, &report, &lens);
     assert!(cascade.boxes.len() <= 12);
     assert_eq!((cascade.threshold_asked, cascade.omitted), (Some(0.001), 0));
@@ -248,8 +259,11 @@ fn the_threshold_rises_until_all_boxes_fit() {
 #[test]
 fn of_what_is_hit_all_the_same_only_what_fails_most_is_drawn() {
     let (topology, report) = shop("zone-upgrade.yaml", 500);
-    let cascade =
-        cascade_report(&topology, &report, &CascadeFilter { threshold: 0.05, boxes_max: 5 });
+    let cascade = cascade_report(
+        &topology,
+        &report,
+        &CascadeFilter { threshold: 0.05, boxes_max: 5, fold: Fold::Never, arrows: None },
+    );
     assert_eq!(cascade.boxes.len(), 5);
     assert_eq!((cascade.threshold, cascade.threshold_asked), (0.05, None));
     assert!(cascade.omitted > 0);
@@ -271,11 +285,170 @@ fn a_picture_for_a_column_of_text_is_neither_wide_nor_endless() {
             parsed(&svg).root_element().attribute(of).unwrap().parse().unwrap()
         };
         assert!(
-            size("width") <= 1500.0 && size("height") <= 3000.0,
+            size("width") <= 860.0 && size("height") <= 3000.0,
             "{seed}: {}x{}",
             size("width"),
             size("height")
         );
+    }
+}
+
+#[test]
+fn no_letter_is_below_nine_pixels_in_a_column_of_650() {
+    let style = Style { size: Size::Doc, ..Style::default() };
+    for seed in (0..40).chain([50, 250]) {
+        let svg = draw_cascade(&random_focus(seed), &style);
+        let document = parsed(&svg);
+        let number = |node: &roxmltree::Node<'_, '_>, of: &str| -> Option<f64> {
+            node.attribute(of)?.parse().ok()
+        };
+        let width = number(&document.root_element(), "width").unwrap();
+        let sizes = document.descendants().filter_map(|node| number(&node, "font-size"));
+        let least = sizes.fold(f64::INFINITY, f64::min);
+        let shown = least * (650.0 / width).min(1.0);
+        assert!(shown >= 9.0, "{seed}: letters of {least} in {width} pixels");
+    }
+}
+
+/// A hub with so many callers, each called by two front ends of its own, in three teams.
+fn star(callers: usize) -> (Topology, Report) {
+    let mut text = "version: 1\ntopology: star\nservices:\n  hub: {}\n".to_owned();
+    for index in 0..callers {
+        let team = ["red", "green", "blue"][index % 3];
+        text.push_str(&format!("  caller-{index}:\n    team: {team}\n    dependencies: [hub]\n"));
+        for front in 0..2 {
+            text.push_str(&format!(
+                "  front-{index}-{front}:\n    dependencies: [caller-{index}]\n"
+            ));
+        }
+    }
+    let mut sources = Sources::default();
+    let document = load::parse("star.yaml", text.into_bytes(), &mut sources).unwrap();
+    let topology = Topology::from_document(&document).unwrap();
+    let change = Change::from_breaks(&["hub".to_owned()], &topology, &mut sources).unwrap();
+    let settings = Settings { stop: Stop::Trials(16), ..Settings::default() };
+    let report = simulate(&topology, &change, &settings, &Silent);
+    (topology, report)
+}
+
+#[test]
+fn an_architecture_is_drawn_in_every_form_whatever_things_are_called() {
+    let mut sources = Sources::default();
+    let text = "version: 1\ntopology: shop\nservices:\n  'a<b&\"c\"':\n    team: t1\n    dependencies:\n    - mail\n    \
+                - { service: db, criticality: soft }\n  db: { kind: database }\n  mail: { kind: external }\n\
+                flows:\n  buy:\n    steps: ['a<b&\"c\"']\n";
+    let document = load::parse("shop.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
+    let topology = Topology::from_document(&document).unwrap();
+    let drawn = Architecture::new(&topology, None, 25);
+    assert_eq!((drawn.services, drawn.dependencies, drawn.links.len()), (3, 2, 3));
+    for size in [Size::Doc, Size::Slide] {
+        let svg = draw_architecture(&drawn, &Style { size, ..Style::default() });
+        assert_eq!(names(&parsed(&svg), "bw-box", "data-name").len(), 4);
+        assert_eq!(names(&parsed(&svg), "bw-edge", "data-from").len(), 3);
+        assert_eq!(draw_architecture(&drawn, &Style { size, ..Style::default() }), svg);
+    }
+    let shapes = architecture_drawio(&drawn);
+    let shapes = Document::parse(&shapes).unwrap();
+    let ids: Vec<&str> = shapes.descendants().filter_map(|node| node.attribute("id")).collect();
+    for edge in shapes.descendants().filter(|node| node.attribute("edge").is_some()) {
+        let ends = ["source", "target"].map(|end| edge.attribute(end).unwrap());
+        assert!(ends.iter().all(|end| ids.contains(end)), "an arrow follows its boxes");
+    }
+    let scene: serde_json::Value = serde_json::from_str(&architecture_excalidraw(&drawn)).unwrap();
+    let elements = scene["elements"].as_array().unwrap();
+    assert_eq!(elements.len(), 4 * 2 + 3);
+    let ids: Vec<&str> = elements.iter().map(|element| element["id"].as_str().unwrap()).collect();
+    for arrow in elements.iter().filter(|element| element["type"] == "arrow") {
+        assert!(ids.contains(&arrow["endBinding"]["elementId"].as_str().unwrap()));
+    }
+    let chart = architecture_mermaid(&drawn).unwrap();
+    assert!(!chart.contains("<b&"), "{chart}");
+    assert!(chart.contains("-.->"), "soft calls are dashed: {chart}");
+    let folded = Architecture::new(&topology, Some(Grouping::Team), 25);
+    let boxes: Vec<&str> = folded.boxes.iter().map(|drawn| drawn.name.as_str()).collect();
+    assert_eq!(boxes, ["buy", "no team", "team t1"]);
+}
+
+/// The services that boxes stand for.
+fn service_count(cascade: &CascadeReport) -> usize {
+    let count = |drawn: &CascadeBox| drawn.folded.as_ref().map_or(1, |folded| folded.names.len());
+    cascade.boxes.iter().map(count).sum()
+}
+
+#[test]
+fn a_thousand_services_fold_into_a_page_and_none_is_lost() {
+    let (topology, report) = star(400);
+    for boxes_max in [8, 25, 60] {
+        let filter = CascadeFilter { boxes_max, ..CascadeFilter::default() };
+        let cascade = cascade_report(&topology, &report, &filter);
+        assert!(cascade.boxes.len() <= boxes_max, "{} boxes", cascade.boxes.len());
+        assert_eq!(service_count(&cascade), 1201);
+        assert_eq!(cascade.totals.fails, 1200, "counted from the result");
+        assert_eq!(cascade.edges.len(), cascade.boxes.len() - 1, "one arrow for each box");
+        let svg = draw_cascade(&cascade, &Style { size: Size::Doc, ..Style::default() });
+        assert!(svg.contains("1,200 services fail in at least half of the trials"));
+        let drawn = names(&parsed(&svg), "bw-box bw-fold", "data-members");
+        assert!(!drawn.is_empty(), "a page can say whom a box stands for");
+    }
+}
+
+#[test]
+fn services_fold_by_team_and_the_rest_is_a_group_too() {
+    let (topology, report) = star(30);
+    let filter = CascadeFilter { fold: Fold::By(Grouping::Team), ..CascadeFilter::default() };
+    let cascade = cascade_report(&topology, &report, &filter);
+    let drawn: Vec<&str> = cascade.boxes.iter().map(|drawn| drawn.name.as_str()).collect();
+    assert_eq!(drawn, ["hub", "team red", "team green", "team blue", "no team"]);
+    assert_eq!(service_count(&cascade), 91);
+}
+
+#[test]
+fn a_dense_cascade_shows_the_strongest_way_into_each_box_and_counts_the_others() {
+    let mut cascade = random_focus(50);
+    cascade.boxes.truncate(4);
+    let call =
+        |from, to, passed| CascadeEdge { from, to, kind: EdgeKind::Call, passed, held: Vec::new() };
+    cascade.edges =
+        vec![call(0, 1, 0.9), call(0, 2, 0.3), call(1, 2, 0.8), call(2, 1, 0.7), call(2, 3, 0.6)];
+    for (index, drawn) in cascade.boxes.iter_mut().enumerate() {
+        drawn.state = if index == 0 { BoxState::Origin } else { BoxState::Fails };
+    }
+    let single = with_one_arrow(&cascade);
+    let ends: Vec<(usize, usize)> = single.edges.iter().map(|edge| (edge.from, edge.to)).collect();
+    assert_eq!(ends, [(0, 1), (1, 2), (2, 3)]);
+    assert_eq!(single.further_calls, 2);
+    let svg = draw_cascade(&single, &Style::default());
+    assert!(svg.contains("2 more calls carry failure too"), "{svg}");
+}
+
+/// Draws boxes that neither overlap nor are cut: their rectangles keep apart.
+#[test]
+fn no_box_of_a_cascade_overlaps_another() {
+    let (topology, report) = star(120);
+    let mut cascades: Vec<CascadeReport> = (0..30).map(random_focus).collect();
+    cascades.push(cascade_report(&topology, &report, &CascadeFilter::default()));
+    for (index, cascade) in cascades.iter().enumerate() {
+        let size = [Size::Doc, Size::Slide][index % 2];
+        let svg = draw_cascade(cascade, &Style { size, ..Style::default() });
+        let document = parsed(&svg);
+        let is_box = |node: &roxmltree::Node<'_, '_>| {
+            node.attribute("class").is_some_and(|it| it.starts_with("bw-box"))
+        };
+        let rectangle = |group: roxmltree::Node<'_, '_>| {
+            let first = group.children().find(|node| node.has_tag_name("rect")).unwrap();
+            ["x", "y", "width", "height"]
+                .map(|of| first.attribute(of).unwrap().parse::<f64>().unwrap())
+        };
+        let all: Vec<[f64; 4]> = document.descendants().filter(is_box).map(rectangle).collect();
+        for (place, a) in all.iter().enumerate() {
+            for b in &all[place + 1..] {
+                let apart = a[0] + a[2] <= b[0]
+                    || b[0] + b[2] <= a[0]
+                    || a[1] + a[3] <= b[1]
+                    || b[1] + b[3] <= a[1];
+                assert!(apart, "picture {index}: {a:?} and {b:?}");
+            }
+        }
     }
 }
 
@@ -342,7 +515,9 @@ fn before_and_after_are_headed_by_what_differs() {
         critical,
         failed: interval(failed),
         degraded: interval(failed),
+        failed_anyway: 0.0,
         orders_lost: Some(lost),
+        outage_min: None,
     };
     let of = |flows: Vec<CascadeFlow>| CascadeReport {
         targets: vec!["db".to_owned()],
@@ -373,7 +548,7 @@ fn before_and_after_are_headed_by_what_differs() {
 fn the_pictures_of_the_readme_are_current() {
     let (topology, report) = shop("zone-upgrade.yaml", 10_000);
     let style = Style { size: Size::Doc, ..Style::default() };
-    let lens = CascadeFilter { threshold: 0.05, boxes_max: Size::Doc.boxes_max() };
+    let lens = CascadeFilter { boxes_max: Size::Doc.boxes_max(), ..CascadeFilter::default() };
     let cascade = cascade_report(&topology, &report, &lens);
     let drawn = [
         ("cascade.svg", draw_cascade(&cascade, &style)),

@@ -4,7 +4,7 @@ use super::super::font::Weight;
 use super::super::frame::Sheet;
 use super::super::layout::{Point, Size};
 use super::super::palette::Palette;
-use super::super::shapes::{StateLook as _, draw_bar};
+use super::super::shapes::{Shares, StateLook as _, draw_bar};
 use super::super::svg::{Anchor, Line, Type};
 use super::{Plan, captions};
 use crate::chart::Size as Page;
@@ -15,34 +15,46 @@ use crate::report::cascade::{BoxState, CascadeBox, CascadeReport};
 const LEFT: f64 = 30.0;
 /// The room at the right end.
 const RIGHT: f64 = 10.0;
+/// The room between lines.
+const LINE_GAP: f64 = 3.0;
+/// At most so many names of folded services show when their box is pointed at.
+const HINT_NAMES_MAX: usize = 40;
 
-/// What a box says, cut to what fits.
+/// The text of a box, in lines.
 pub(super) struct Content {
-    name: String,
-    state: String,
-    tag: Option<String>,
+    name: Vec<String>,
+    state: Vec<String>,
+    tag: Vec<String>,
     size: Size,
 }
 
 impl Content {
-    /// The content of a box.
-    pub(super) fn new(it: &CascadeBox, cascade: &CascadeReport, sheet: &Sheet<'_>) -> Self {
+    /// Returns the content of a box: no name is cut, it takes as many lines as it needs.
+    pub(super) fn new(drawn: &CascadeBox, cascade: &CascadeReport, sheet: &Sheet<'_>) -> Self {
         let is_doc = sheet.style.size == Page::Doc;
         let letters = sheet.letters;
         let room = if is_doc { 148.0 } else { 190.0 };
-        let fit = |text: &str, size: f64, weight| sheet.ruler.fit(text, size, weight, room);
-        let name = fit(&it.name, letters.plain, Weight::Bold);
-        let state = fit(&captions::state(it, cascade), letters.small, Weight::Regular);
-        let tag = tag(it).filter(|_| !is_doc).map(|tag| fit(&tag, letters.tiny, Weight::Regular));
-        let widths = [
-            sheet.measure(&name, letters.plain, Weight::Bold),
-            sheet.measure(&state, letters.small, Weight::Regular),
-            tag.as_ref().map_or(0.0, |tag| sheet.measure(tag, letters.tiny, Weight::Regular)),
+        let ruler = &sheet.ruler;
+        let name = ruler.wrap_name(&captions::box_name(drawn), letters.plain, Weight::Bold, room);
+        let said = captions::state(drawn, cascade);
+        let state = ruler.wrap(&said, letters.small, Weight::Regular, room);
+        let tag = match tag(drawn).filter(|_| !is_doc) {
+            Some(tag) => ruler.wrap_name(&tag, letters.tiny, Weight::Regular, room),
+            None => Vec::new(),
+        };
+        let sets = [
+            (&name, letters.plain, Weight::Bold),
+            (&state, letters.small, Weight::Regular),
+            (&tag, letters.tiny, Weight::Regular),
         ];
-        let inner = widths.into_iter().fold(60.0, f64::max);
-        let lines =
-            letters.plain + letters.small + tag.as_ref().map_or(0.0, |_| letters.tiny + 3.0);
-        let size = Size { width: LEFT + inner + RIGHT, height: lines + 25.0 };
+        let (mut inner, mut height) = (60.0_f64, 25.0 - LINE_GAP * 2.0);
+        for (lines, size, weight) in sets {
+            for line in lines {
+                inner = inner.max(sheet.measure(line, size, weight));
+                height += size + LINE_GAP;
+            }
+        }
+        let size = Size { width: LEFT + inner + RIGHT, height };
         Self { name, state, tag, size }
     }
 
@@ -75,74 +87,106 @@ fn tag(it: &CascadeBox) -> Option<String> {
 }
 
 /// Draws all boxes.
-pub(super) fn draw(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &Plan, from: Point) {
-    for ((it, content), at) in cascade.boxes.iter().zip(&plan.boxes).zip(&plan.placement.boxes) {
+pub(super) fn draw_boxes(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &Plan, from: Point) {
+    let placed = plan.boxes.iter().zip(&plan.placement.boxes);
+    for (drawn, (content, at)) in cascade.boxes.iter().zip(placed) {
         let at = Point { x: from.x + at.x, y: from.y + at.y };
-        let (failed, degraded) = (it.failed.p.to_string(), it.degraded.p.to_string());
-        let rank = it.rank.to_string();
-        let attributes = [
-            ("class", "bw-box"),
-            ("data-name", it.name.as_str()),
-            ("data-state", it.state.code()),
-            ("data-failed", failed.as_str()),
-            ("data-degraded", degraded.as_str()),
-            ("data-rank", rank.as_str()),
-        ];
-        sheet.svg.open(&attributes, &hint(it, cascade));
-        one(sheet, it, content, at);
+        let texts = box_attributes(drawn);
+        let attributes: Vec<(&str, &str)> =
+            texts.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        sheet.svg.open(&attributes, &box_hint(drawn, cascade));
+        draw_box(sheet, drawn, content, at);
         sheet.svg.close();
     }
 }
 
-fn one(sheet: &mut Sheet<'_>, it: &CascadeBox, content: &Content, at: Point) {
-    let state = it.state;
+/// Returns the attributes by which the script of a page finds a box.
+pub(super) fn box_attributes(drawn: &CascadeBox) -> Vec<(&'static str, String)> {
+    let class = if drawn.folded.is_some() { "bw-box bw-fold" } else { "bw-box" };
+    let mut attributes = vec![
+        ("class", class.to_owned()),
+        ("data-name", drawn.name.clone()),
+        ("data-state", drawn.state.code().to_owned()),
+        ("data-failed", drawn.failed.p.to_string()),
+        ("data-degraded", drawn.degraded.p.to_string()),
+    ];
+    attributes.extend(drawn.rank.map(|rank| ("data-rank", rank.to_string())));
+    if let Some(folded) = &drawn.folded {
+        // A name may hold any letter, so the list is JSON.
+        let names = serde_json::to_string(&folded.names).expect("names are text");
+        attributes.push(("data-members", names));
+    }
+    attributes
+}
+
+fn draw_box(sheet: &mut Sheet<'_>, drawn: &CascadeBox, content: &Content, at: Point) {
+    let state = drawn.state;
     let Size { width, height } = content.size;
     let letters = sheet.letters;
     let svg = &mut sheet.svg;
     svg.rect(at, (width, height), 6.0, Some(state.fill()), Some(state.outline()));
     let color = state.text();
     state.draw_sign(svg, Point { x: at.x + 15.0, y: at.y + 17.0 }, color);
-    let mut y = at.y + 8.0 + letters.plain * 0.85;
+    let mut y = at.y + 8.0 - LINE_GAP;
     let x = at.x + LEFT;
-    svg.text(Point { x, y }, Type::new(letters.plain, color).bold(), &content.name);
-    y += letters.small + 3.0;
-    svg.text(Point { x, y }, Type::new(letters.small, color), &content.state);
-    if let Some(tag) = &content.tag {
-        y += letters.tiny + 3.0;
-        svg.text(Point { x, y }, Type::new(letters.tiny, color), tag);
+    for line in &content.name {
+        y += letters.plain + LINE_GAP;
+        let how = Type::new(letters.plain, color).bold();
+        svg.text(Point { x, y: y - letters.plain * 0.15 }, how, line);
+    }
+    for line in &content.state {
+        y += letters.small + LINE_GAP;
+        let at = Point { x, y: y - letters.small * 0.15 };
+        svg.text(at, Type::new(letters.small, color), line);
+    }
+    for line in &content.tag {
+        y += letters.tiny + LINE_GAP;
+        svg.text(Point { x, y: y - letters.tiny * 0.15 }, Type::new(letters.tiny, color), line);
     }
     let bar_at = Point { x: at.x + 8.0, y: at.y + height - 8.5 };
     if state != BoxState::Origin {
-        draw_bar(svg, bar_at, (width - 16.0, 4.0), it.failed.p, it.degraded.p);
+        let shares = Shares {
+            failed: drawn.failed.p,
+            degraded: drawn.degraded.p,
+            anyway: drawn.failed_anyway,
+        };
+        draw_bar(svg, bar_at, (width - 16.0, 4.0), shares);
     }
-    // What is never hit has no place in the order.
-    if state != BoxState::Holds || it.degraded.p > 0.0 {
-        badge(sheet, it.rank, Point { x: at.x, y: at.y });
+    if let Some(rank) = drawn.rank.filter(|_| state != BoxState::Holds) {
+        draw_rank_badge(sheet, rank, Point { x: at.x, y: at.y });
     }
 }
 
-/// The place in the order of impact.
-pub(in crate::chart) fn badge(sheet: &mut Sheet<'_>, rank: usize, middle: Point) {
-    let size = sheet.letters.tiny - 0.5;
-    let radius = if rank > 99 { 11.0 } else { 9.0 };
-    sheet.svg.circle(middle, radius, Some(Palette::Paper), Some(Line::new(Palette::Outline, 1.2)));
+/// Draws the place in the order of first failures.
+pub(in crate::chart) fn draw_rank_badge(sheet: &mut Sheet<'_>, rank: usize, middle: Point) {
+    let size = sheet.letters.tiny;
+    let radius = if rank > 99 { 12.0 } else { 9.5 };
+    let line = Line::new(Palette::Outline, 1.2);
+    sheet.svg.circle(middle, radius, Some(Palette::Paper), Some(line));
     let how = Type::new(size, Palette::Text).bold().at(Anchor::Middle);
     let at = Point { x: middle.x, y: middle.y + size * 0.36 };
     sheet.svg.text(at, how, &rank.to_string());
 }
 
-/// What shows when a box is pointed at: everything that is known of it.
-fn hint(it: &CascadeBox, cascade: &CascadeReport) -> String {
-    let mut lines = vec![match &it.title {
-        Some(title) => format!("{} ({title})", it.name),
-        None => it.name.clone(),
+/// Returns everything that is known of a box: it shows when the box is pointed at.
+pub(super) fn box_hint(drawn: &CascadeBox, cascade: &CascadeReport) -> String {
+    if let Some(folded) = &drawn.folded {
+        let names = format::list(&folded.names, "and", HINT_NAMES_MAX);
+        return format!("{}: {names}", captions::box_name(drawn));
+    }
+    let mut lines = vec![match &drawn.title {
+        Some(title) => format!("{} ({title})", drawn.name),
+        None => drawn.name.clone(),
     }];
     lines.push(format!(
-        "fails in {} of trials, degraded or worse in {}",
-        format::estimate(&it.failed),
-        format::estimate(&it.degraded)
+        "because of the change: fails in {} of trials, degraded or worse in {}",
+        format::estimate(&drawn.failed),
+        format::estimate(&drawn.degraded)
     ));
-    if let Some(first) = it.first_failed_s.filter(|_| cascade.has_time) {
+    if drawn.failed_anyway > 0.0 {
+        lines.push(format!("fails without it in {}", format::percent(drawn.failed_anyway)));
+    }
+    if let Some(first) = drawn.first_failed_s.filter(|_| cascade.has_time) {
         lines.push(format!(
             "first fails after {} (median; {} to {} in 8 of 10 trials)",
             format::duration(first.p50),
@@ -150,9 +194,9 @@ fn hint(it: &CascadeBox, cascade: &CascadeReport) -> String {
             format::duration(first.p90)
         ));
     }
-    lines.extend(it.team.as_ref().map(|team| format!("team {team}")));
-    if !it.zones.is_empty() {
-        lines.push(format!("in {}", it.zones.join(", ")));
+    lines.extend(drawn.team.as_ref().map(|team| format!("team {team}")));
+    if !drawn.zones.is_empty() {
+        lines.push(format!("in {}", drawn.zones.join(", ")));
     }
     lines.join("; ")
 }

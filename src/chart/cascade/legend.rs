@@ -4,31 +4,43 @@ use super::super::font::Weight;
 use super::super::frame::{MARGIN, Sheet};
 use super::super::layout::Point;
 use super::super::palette::Palette;
-use super::super::shapes::{StateLook as _, draw_bar};
+use super::super::shapes::{Shares, StateLook as _, draw_bar};
 use super::super::svg::{Anchor, Line, Path, Type};
-use super::boxes::badge;
-use super::{FLOWS, Plan, heading};
+use super::boxes::draw_rank_badge;
+use super::{FLOWS, Plan, draw_heading};
 use crate::prose::format;
 use crate::report::cascade::{BoxState, CascadeFlow, CascadeReport, EdgeKind};
 
+/// The bar of the legend.
+const EXAMPLE: Shares = Shares { failed: 0.35, degraded: 0.7, anyway: 0.2 };
 /// At most so many flows are listed.
 const FLOWS_MAX: usize = 12;
 
 /// Lists the flows that are hit, in so many columns.
-pub(super) fn flows(sheet: &mut Sheet<'_>, cascade: &CascadeReport, at: Point, columns: usize) {
+pub(super) fn draw_flows(
+    sheet: &mut Sheet<'_>,
+    cascade: &CascadeReport,
+    at: Point,
+    columns: usize,
+) {
     let letters = sheet.letters;
     let mut y = at.y + letters.plain;
-    heading(sheet, Point { x: at.x, y }, "Order flows hit");
+    draw_heading(sheet, Point { x: at.x, y }, "Order flows hit");
     y += 8.0;
-    let has_orders = cascade.flows.iter().any(|flow| flow.orders_lost.is_some_and(|it| it > 0.0));
-    let height = letters.small * 1.5 + 10.0 + if has_orders { letters.tiny + 5.0 } else { 0.0 };
+    let has_orders = cascade.flows.iter().any(|flow| loss_caption(flow).is_some());
     let shown = cascade.flows.len().min(FLOWS_MAX);
-    for (index, flow) in cascade.flows.iter().take(shown).enumerate() {
-        let column = (index % columns) as f64;
-        let row = (index / columns) as f64;
-        one(sheet, flow, Point { x: at.x + column * (FLOWS + 24.0), y: y + row * height });
+    for row in cascade.flows[..shown].chunks(columns) {
+        let rows: Vec<FlowText> =
+            row.iter().map(|flow| FlowText::new(sheet, flow, cascade.threshold)).collect();
+        let lines = rows.iter().map(|text| text.name.len()).max().unwrap_or(1) as f64;
+        for (column, (flow, text)) in row.iter().zip(&rows).enumerate() {
+            let x = at.x + column as f64 * (FLOWS + 24.0);
+            draw_flow(sheet, flow, text, Point { x, y });
+        }
+        let orders = if has_orders { letters.tiny + 5.0 } else { 0.0 };
+        y += letters.small * (lines + 0.5) + 10.0 + orders;
     }
-    y += shown.div_ceil(columns) as f64 * height + 4.0;
+    y += 4.0;
     if cascade.flows.len() > shown {
         y += letters.small;
         let more = format!("and {} more", cascade.flows.len() - shown);
@@ -38,16 +50,40 @@ pub(super) fn flows(sheet: &mut Sheet<'_>, cascade: &CascadeReport, at: Point, c
     sheet.top = y;
 }
 
-fn one(sheet: &mut Sheet<'_>, flow: &CascadeFlow, at: Point) {
+/// Returns what a flow loses on average: because of the change where that is known.
+fn loss_caption(flow: &CascadeFlow) -> Option<String> {
+    if let Some(minutes) = flow.outage_min {
+        let outage = format::duration(minutes * 60.0);
+        return (minutes > 0.0).then(|| format!("{outage} of outage on average"));
+    }
+    let lost = flow.orders_lost.filter(|lost| *lost > 0.0)?;
+    Some(format!("loses {} orders on average", format::rough(lost)))
+}
+
+/// The text of a flow.
+struct FlowText {
+    /// Its name, in lines.
+    name: Vec<String>,
+    share: String,
+}
+
+impl FlowText {
+    fn new(sheet: &Sheet<'_>, flow: &CascadeFlow, threshold: f64) -> Self {
+        let size = sheet.letters.small;
+        let (verb, share) = if flow.failed.p >= threshold || flow.degraded.p <= flow.failed.p {
+            ("fails", &flow.failed)
+        } else {
+            ("degraded", &flow.degraded)
+        };
+        let share = format!("{verb} {}", format::estimate(share));
+        let room = FLOWS - sheet.measure(&share, size, Weight::Bold) - 10.0;
+        let name = sheet.ruler.wrap_name(&flow.name, size, Weight::Regular, room);
+        Self { name, share }
+    }
+}
+
+fn draw_flow(sheet: &mut Sheet<'_>, flow: &CascadeFlow, text: &FlowText, at: Point) {
     let letters = sheet.letters;
-    let (verb, share) = if flow.failed.p >= 0.005 || flow.degraded.p <= 0.0 {
-        ("fails", &flow.failed)
-    } else {
-        ("degraded", &flow.degraded)
-    };
-    let share = format!("{verb} {}", format::estimate(share));
-    let taken = sheet.measure(&share, letters.small, Weight::Bold);
-    let name = sheet.ruler.fit(&flow.name, letters.small, Weight::Regular, FLOWS - taken - 10.0);
     let (failed, degraded) = (flow.failed.p.to_string(), flow.degraded.p.to_string());
     let attributes = [
         ("class", "bw-flow"),
@@ -62,14 +98,18 @@ fn one(sheet: &mut Sheet<'_>, flow: &CascadeFlow, at: Point) {
         format::estimate(&flow.degraded)
     );
     sheet.svg.open(&attributes, &hint);
-    let y = at.y + letters.small;
-    sheet.svg.text(Point { x: at.x, y }, Type::new(letters.small, Palette::Text), &name);
+    let mut y = at.y + letters.small;
     let how = Type::new(letters.small, Palette::Text).bold().at(Anchor::End);
-    sheet.svg.text(Point { x: at.x + FLOWS, y }, how, &share);
+    sheet.svg.text(Point { x: at.x + FLOWS, y }, how, &text.share);
+    for (index, line) in text.name.iter().enumerate() {
+        y = at.y + letters.small * (index + 1) as f64;
+        sheet.svg.text(Point { x: at.x, y }, Type::new(letters.small, Palette::Text), line);
+    }
     let bar_at = Point { x: at.x, y: y + 4.0 };
-    draw_bar(&mut sheet.svg, bar_at, (FLOWS, 8.0), flow.failed.p, flow.degraded.p);
-    if let Some(lost) = flow.orders_lost.filter(|lost| *lost > 0.0) {
-        let text = format!("loses {} orders on average", format::rough(lost));
+    let shares =
+        Shares { failed: flow.failed.p, degraded: flow.degraded.p, anyway: flow.failed_anyway };
+    draw_bar(&mut sheet.svg, bar_at, (FLOWS, 8.0), shares);
+    if let Some(text) = loss_caption(flow) {
         let y = y + 14.0 + letters.tiny;
         sheet.svg.text(Point { x: at.x, y }, Type::new(letters.tiny, Palette::Soft), &text);
     }
@@ -86,10 +126,11 @@ enum Sign {
     Returns,
     Badge,
     Bar,
+    Folded,
 }
 
 /// Explains the signs that are used.
-pub(super) fn draw(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &Plan) {
+pub(super) fn draw_legend(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: Option<&Plan>) {
     let mut entries: Vec<(Sign, String)> = Vec::new();
     for state in BoxState::ALL {
         if cascade.boxes.iter().any(|it| it.state == state) {
@@ -102,27 +143,35 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &Plan) 
     let held = |index: usize| cascade.edges[index].strongest_guard(cascade.threshold).is_some();
     let any = |test: &dyn Fn(usize) -> bool| (0..cascade.edges.len()).any(test);
     if any(&passed) {
-        entries.push((Sign::Spread, "failure passed, wholly or in part (share of trials)".into()));
+        entries.push((Sign::Spread, "failure propagated (share of trials)".into()));
     }
     if any(&held) {
-        entries.push((Sign::Held, "guard held (share of trials)".into()));
+        entries.push((Sign::Held, "a protection held (share of trials)".into()));
     }
-    if any(&|index| passed(index) && held(index)) {
-        entries.push((Sign::Both, "passed in some trials, held in others".into()));
+    if plan.is_some() && any(&|index| passed(index) && held(index)) {
+        entries.push((Sign::Both, "propagated in some trials, held in others".into()));
     }
     if any(&is_degraded) {
         entries.push((Sign::Degraded, "degraded answers passed on".into()));
     }
-    if any(&|index| passed(index) && plan.placement.routes[index].is_return) {
+    let is_return = |index: usize| plan.is_some_and(|plan| plan.placement.routes[index].is_return);
+    if any(&|index| passed(index) && is_return(index)) {
         entries.push((Sign::Returns, "closes a cycle".into()));
     }
-    let order = if cascade.has_time {
-        "order of impact (median time)"
-    } else {
-        "order of impact (calls away)"
-    };
-    entries.push((Sign::Badge, order.into()));
-    entries.push((Sign::Bar, "share of trials: dark fails, light degraded".into()));
+    if cascade.boxes.iter().any(|drawn| drawn.rank.is_some()) {
+        entries.push((Sign::Badge, "order of first failures (median time)".into()));
+    }
+    if cascade.boxes.iter().any(|drawn| drawn.folded.is_some()) {
+        entries.push((Sign::Folded, "several services as one box".into()));
+    }
+    if plan.is_some() {
+        // Dark paper turns the colours around, so they are not named.
+        let has_anyway = cascade.boxes.iter().any(|drawn| drawn.failed_anyway >= 0.005)
+            || cascade.flows.iter().any(|flow| flow.failed_anyway >= 0.005);
+        let anyway = if has_anyway { "; grey line: fails without the change" } else { "" };
+        let text = format!("share of trials: first part fails, second is degraded{anyway}");
+        entries.push((Sign::Bar, text));
+    }
     let letters = sheet.letters;
     sheet.top += 8.0;
     let (mut x, mut y) = (MARGIN, sheet.top + 9.0);
@@ -132,7 +181,7 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &Plan) 
             x = MARGIN;
             y += letters.small + 13.0;
         }
-        sign_at(sheet, &sign, Point { x, y });
+        draw_sign_at(sheet, &sign, Point { x, y });
         let at = Point { x: x + 44.0, y: y + letters.small * 0.36 };
         sheet.svg.text(at, Type::new(letters.small, Palette::Text), &text);
         x += width;
@@ -152,7 +201,7 @@ fn meaning(state: BoxState, cascade: &CascadeReport) -> String {
     }
 }
 
-fn sign_at(sheet: &mut Sheet<'_>, sign: &Sign, at: Point) {
+fn draw_sign_at(sheet: &mut Sheet<'_>, sign: &Sign, at: Point) {
     let svg = &mut sheet.svg;
     let (left, right) = (Point { x: at.x, y: at.y }, Point { x: at.x + 36.0, y: at.y });
     let spread = |svg: &mut super::super::svg::Svg, y: f64, line: Line| {
@@ -187,7 +236,14 @@ fn sign_at(sheet: &mut Sheet<'_>, sign: &Sign, at: Point) {
             svg.path(&Path::polygon(&head), Some(Palette::Outline), None);
         }
         Sign::Returns => spread(svg, at.y, Line::new(Palette::Spread, 2.4).dashed("9 3")),
-        Sign::Badge => badge(sheet, 2, Point { x: at.x + 20.0, y: at.y }),
-        Sign::Bar => draw_bar(svg, Point { x: at.x + 2.0, y: at.y - 3.0 }, (34.0, 6.0), 0.35, 0.7),
+        Sign::Badge => draw_rank_badge(sheet, 2, Point { x: at.x + 20.0, y: at.y }),
+        Sign::Folded => {
+            for step in [5.0, 2.5, 0.0] {
+                let corner = Point { x: at.x + 4.0 + step, y: at.y - 9.0 + step };
+                let line = BoxState::Holds.outline();
+                svg.rect(corner, (26.0, 13.0), 3.0, Some(BoxState::Holds.fill()), Some(line));
+            }
+        }
+        Sign::Bar => draw_bar(svg, Point { x: at.x + 2.0, y: at.y - 3.0 }, (34.0, 6.0), EXAMPLE),
     }
 }

@@ -5,7 +5,7 @@ use super::super::frame::Sheet;
 use super::super::layout::{Direction, Point, Route, Size, Stroke};
 use super::super::palette::Palette;
 use super::super::svg::{Anchor, Line, Path, Type};
-use super::Plan;
+use super::{Plan, captions};
 use crate::chart::Size as Page;
 use crate::prose::format;
 use crate::report::cascade::{CascadeEdge, CascadeReport, EdgeKind};
@@ -41,7 +41,7 @@ impl Label {
         let held = edge.strongest_guard(cascade.threshold).map(|held| match (is_doc, is_short) {
             (true, true) => share(held.share),
             (true, false) => format!("held {}", share(held.share)),
-            (false, _) => format!("{} held {}", held.guard, share(held.share)),
+            (false, _) => captions::guard_caption(held),
         });
         let size = sheet.letters.tiny;
         let widest = [&passed, &held]
@@ -67,7 +67,7 @@ impl Label {
 }
 
 /// Draws all links, what passed above what was held, and then their labels.
-pub(super) fn draw(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &Plan, from: Point) {
+pub(super) fn draw_links(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &Plan, from: Point) {
     let mut order: Vec<usize> = (0..cascade.edges.len()).collect();
     order.arrange_by(|a, b| {
         cascade.edges[*a].passed.total_cmp(&cascade.edges[*b].passed).then(a.cmp(b))
@@ -75,23 +75,32 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &Plan, 
     for index in order {
         let (edge, label) = (&cascade.edges[index], &plan.labels[index]);
         let route = moved(&plan.placement.routes[index], from);
-        let (passed, held) =
-            (edge.passed.to_string(), edge.held.first().map_or(0.0, |it| it.share).to_string());
-        let attributes = [
-            ("class", "bw-edge"),
-            ("data-from", cascade.boxes[edge.from].name.as_str()),
-            ("data-to", cascade.boxes[edge.to].name.as_str()),
-            ("data-kind", edge.kind.code()),
-            ("data-passed", passed.as_str()),
-            ("data-held", held.as_str()),
-        ];
-        sheet.svg.open(&attributes, &hint(edge, cascade));
-        one(sheet, edge, label, &route, plan.direction);
+        let texts = edge_attributes(edge, cascade);
+        let attributes: Vec<(&str, &str)> =
+            texts.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        sheet.svg.open(&attributes, &edge_hint(edge, cascade));
+        draw_link(sheet, edge, label, &route, plan.direction);
         sheet.svg.close();
     }
 }
 
-fn one(
+/// Returns the attributes by which the script of a page finds a link.
+pub(super) fn edge_attributes(
+    edge: &CascadeEdge,
+    cascade: &CascadeReport,
+) -> Vec<(&'static str, String)> {
+    let held = edge.held.first().map_or(0.0, |guard| guard.share);
+    vec![
+        ("class", "bw-edge".to_owned()),
+        ("data-from", cascade.boxes[edge.from].name.clone()),
+        ("data-to", cascade.boxes[edge.to].name.clone()),
+        ("data-kind", edge.kind.code().to_owned()),
+        ("data-passed", edge.passed.to_string()),
+        ("data-held", held.to_string()),
+    ]
+}
+
+fn draw_link(
     sheet: &mut Sheet<'_>,
     edge: &CascadeEdge,
     label: &Label,
@@ -100,8 +109,8 @@ fn one(
 ) {
     if edge.kind == EdgeKind::Degraded {
         let line = Line::new(Palette::Outline, 1.4).dashed("2 3");
-        sheet.svg.path(&path(route, direction, 8.0), None, Some(line));
-        sheet.svg.path(&head(route, direction, 4.0), Some(Palette::Outline), None);
+        sheet.svg.path(&route_path(route, direction, 8.0), None, Some(line));
+        sheet.svg.path(&arrow_head(route, direction, 4.0), Some(Palette::Outline), None);
         return;
     }
     let both = label.passed.is_some() && label.held.is_some();
@@ -109,7 +118,7 @@ fn one(
     if label.held.is_some() {
         let route = beside(route, direction, apart);
         let line = Line::new(Palette::Guard, 1.8).dashed("6 4");
-        sheet.svg.path(&path(&route, direction, 3.0), None, Some(line));
+        sheet.svg.path(&route_path(&route, direction, 3.0), None, Some(line));
         let (end, across) = (route.end(), if both { 5.0 } else { 8.0 });
         let back = if route.is_return { -3.0 } else { 3.0 };
         let (a, b) = match direction {
@@ -131,14 +140,14 @@ fn one(
         if route.is_return {
             line = line.dashed("9 3");
         }
-        sheet.svg.path(&path(&route, direction, 8.0), None, Some(line));
-        let head = head(&route, direction, 4.2 + width * 0.5);
+        sheet.svg.path(&route_path(&route, direction, 8.0), None, Some(line));
+        let head = arrow_head(&route, direction, 4.2 + width * 0.5);
         sheet.svg.path(&head, Some(Palette::Spread), None);
     }
-    write(sheet, label, route.label);
+    write_label(sheet, label, route.label);
 }
 
-fn write(sheet: &mut Sheet<'_>, label: &Label, middle: Point) {
+fn write_label(sheet: &mut Sheet<'_>, label: &Label, middle: Point) {
     let size = sheet.letters.tiny;
     let lines = [(&label.passed, Palette::SpreadText), (&label.held, Palette::GuardText)];
     let height = size + 4.0;
@@ -181,7 +190,7 @@ fn with_end(stroke: Stroke, end: Point) -> Stroke {
 }
 
 /// The line of a route, ending a little before its end.
-fn path(route: &Route, direction: Direction, before: f64) -> Path {
+fn route_path(route: &Route, direction: Direction, before: f64) -> Path {
     let mut path = Path::new().jump(route.start);
     let mut at = route.start;
     let last = route.strokes.len().saturating_sub(1);
@@ -213,7 +222,7 @@ fn path(route: &Route, direction: Direction, before: f64) -> Path {
 }
 
 /// An arrow head at the end of a route.
-fn head(route: &Route, direction: Direction, half: f64) -> Path {
+fn arrow_head(route: &Route, direction: Direction, half: f64) -> Path {
     let Point { x, y } = route.end();
     let back = if route.is_return { 9.5 } else { -9.5 };
     match direction {
@@ -222,8 +231,8 @@ fn head(route: &Route, direction: Direction, half: f64) -> Path {
     }
 }
 
-/// What shows when a link is pointed at.
-fn hint(edge: &CascadeEdge, cascade: &CascadeReport) -> String {
+/// Returns the figures of a link: they show when it is pointed at.
+pub(super) fn edge_hint(edge: &CascadeEdge, cascade: &CascadeReport) -> String {
     let (from, to) = (&cascade.boxes[edge.from].name, &cascade.boxes[edge.to].name);
     match edge.kind {
         EdgeKind::RunsIn => return format!("{to} runs in {from}"),

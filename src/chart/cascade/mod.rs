@@ -8,9 +8,10 @@ mod captions;
 mod legend;
 mod links;
 mod pair;
+mod single;
 
-pub(super) use boxes::badge;
-pub(super) use captions::{counts, state};
+pub(super) use boxes::draw_rank_badge;
+pub(super) use captions::{box_name, counts, guard_caption, left_out, state};
 pub use pair::draw_before_after;
 
 use super::font::Weight;
@@ -19,23 +20,72 @@ use super::layout::{self, Direction, Graph, Layered, Layout as _, Link, Placemen
 use super::palette::Palette;
 use super::svg::Type;
 use super::{Size, Style};
+use crate::cascade::with_one_arrow;
 use crate::report::CascadeReport;
-use crate::report::cascade::BoxState;
+use crate::report::cascade::{Arrows, BoxState};
+use boxes::draw_boxes;
+use legend::{draw_flows, draw_legend};
+use links::draw_links;
+use single::plan_single;
 
 /// How wide the list of flows is, where it stands beside the picture.
 const FLOWS: f64 = 250.0;
 
 /// The widest that a picture for a column of text may be.
-const DOC: f64 = 900.0;
+const DOC: f64 = 860.0;
 
 /// How high a page is on which such a picture may stand.
 const PAGE: f64 = 1100.0;
 
+/// How wide a picture of a dense cascade for a slide may be.
+const SLIDE: f64 = 2200.0;
+
 /// Draws the cascade.
 pub fn draw_cascade(cascade: &CascadeReport, style: &Style<'_>) -> String {
     let sheet = Sheet::new(style, 0.0);
+    if cascade.arrows == Arrows::One {
+        return draw_single(cascade, sheet);
+    }
     let plan = plan(cascade, &sheet);
-    draw(cascade, sheet, &plan)
+    let page = match style.size {
+        Size::Doc => DOC,
+        Size::Slide => SLIDE,
+        Size::Full => f64::INFINITY,
+    };
+    let room = single::room_for_boxes(page, flows_beside(cascade, &sheet));
+    if plan.placement.size.width > room {
+        // Shrunk to the page, it could not be read.
+        return draw_single(&with_one_arrow(cascade), sheet);
+    }
+    draw_all_arrows(cascade, sheet, &plan)
+}
+
+/// Draws a dense cascade.
+fn draw_single(cascade: &CascadeReport, mut sheet: Sheet<'_>) -> String {
+    let is_doc = sheet.style.size == Size::Doc;
+    let page = if is_doc { DOC } else { SLIDE };
+    let beside = flows_beside(cascade, &sheet);
+    let plan = plan_single(cascade, &sheet, single::room_for_boxes(page, beside));
+    let title = captions::title(cascade);
+    let mut notes = notes(cascade);
+    notes.extend(
+        captions::common_state(cascade).map(|state| format!("Where a box has no figure: {state}.")),
+    );
+    sheet.width = (plan.size.width + beside + 2.0 * MARGIN + 8.0).max(least_width(is_doc));
+    sheet.head(&title, &notes);
+    let from = Point { x: MARGIN + 8.0, y: sheet.top + 8.0 };
+    plan.draw(&mut sheet, cascade, from);
+    finish_cascade(cascade, sheet, &title, None, from.y, plan.size.height)
+}
+
+fn least_width(is_doc: bool) -> f64 {
+    if is_doc { 640.0 } else { 860.0 }
+}
+
+/// Returns the width that the list of flows takes beside the picture.
+fn flows_beside(cascade: &CascadeReport, sheet: &Sheet<'_>) -> f64 {
+    let is_beside = sheet.style.size != Size::Doc && !cascade.flows.is_empty();
+    if is_beside { FLOWS + 36.0 } else { 0.0 }
 }
 
 /// How the boxes and links are placed, and what they say.
@@ -131,21 +181,32 @@ fn lay_out(
     way.layout().place(&graph)
 }
 
-fn draw(cascade: &CascadeReport, mut sheet: Sheet<'_>, plan: &Plan) -> String {
+fn draw_all_arrows(cascade: &CascadeReport, mut sheet: Sheet<'_>, plan: &Plan) -> String {
     let size = plan.placement.size;
     let is_doc = sheet.style.size == Size::Doc;
-    let has_flows = !cascade.flows.is_empty();
-    let beside = if is_doc || !has_flows { 0.0 } else { FLOWS + 36.0 };
-    let least = if is_doc { 640.0 } else { 860.0 };
-    sheet.width = (size.width + beside + 2.0 * MARGIN + 8.0).max(least);
+    let beside = flows_beside(cascade, &sheet);
+    sheet.width = (size.width + beside + 2.0 * MARGIN + 8.0).max(least_width(is_doc));
     let title = captions::title(cascade);
     sheet.head(&title, &notes(cascade));
     // Badges reach out of their boxes.
     let from = Point { x: MARGIN + 8.0, y: sheet.top + 8.0 };
-    let top = sheet.top;
-    links::draw(&mut sheet, cascade, plan, from);
-    boxes::draw(&mut sheet, cascade, plan, from);
-    sheet.top = from.y + size.height + 14.0;
+    draw_links(&mut sheet, cascade, plan, from);
+    draw_boxes(&mut sheet, cascade, plan, from);
+    finish_cascade(cascade, sheet, &title, Some(plan), from.y, size.height)
+}
+
+/// Draws the flows, the legend and what is omitted around boxes that stand at `top`.
+fn finish_cascade(
+    cascade: &CascadeReport,
+    mut sheet: Sheet<'_>,
+    title: &str,
+    plan: Option<&Plan>,
+    top: f64,
+    height: f64,
+) -> String {
+    let is_doc = sheet.style.size == Size::Doc;
+    let has_flows = !cascade.flows.is_empty();
+    sheet.top = top + height + 14.0;
     if has_flows && is_doc {
         sheet.top += 6.0;
         let room = sheet.room() + 24.0;
@@ -154,31 +215,31 @@ fn draw(cascade: &CascadeReport, mut sheet: Sheet<'_>, plan: &Plan) -> String {
             .count()
             .max(1);
         let at = Point { x: MARGIN, y: sheet.top };
-        legend::flows(&mut sheet, cascade, at, columns);
+        draw_flows(&mut sheet, cascade, at, columns);
     } else if has_flows {
-        let at = Point { x: sheet.width - MARGIN - FLOWS, y: top };
+        let at = Point { x: sheet.width - MARGIN - FLOWS, y: top - 8.0 };
         let drawn = sheet.top;
-        legend::flows(&mut sheet, cascade, at, 1);
+        draw_flows(&mut sheet, cascade, at, 1);
         sheet.top = sheet.top.max(drawn);
     }
-    legend::draw(&mut sheet, cascade, plan);
-    if let Some(left_out) = captions::left_out(cascade) {
+    draw_legend(&mut sheet, cascade, plan);
+    if let Some(left_out) = left_out(cascade) {
         sheet.top += 2.0;
         let how = Type::new(sheet.letters.small, Palette::Soft);
         sheet.paragraph(&left_out, how);
     }
-    sheet.finish("cascade", &title, &captions::description(cascade))
+    sheet.finish("cascade", title, &captions::description(cascade))
 }
 
 fn notes(cascade: &CascadeReport) -> Vec<String> {
     vec![
         format!("{} · {}", provenance(cascade.trials, cascade.seed), counts(cascade)),
-        "Arrows point the way failure spreads: from a dependency to its caller.".to_owned(),
+        "Arrows show how failure propagates: from a dependency to its caller.".to_owned(),
     ]
 }
 
 /// A heading within the picture.
-fn heading(sheet: &mut Sheet<'_>, at: Point, text: &str) {
+fn draw_heading(sheet: &mut Sheet<'_>, at: Point, text: &str) {
     let how = Type { weight: Weight::Bold, ..Type::new(sheet.letters.plain, Palette::Text) };
     sheet.svg.text(at, how, text);
 }

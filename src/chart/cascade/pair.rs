@@ -8,7 +8,10 @@ use super::super::layout::{Placement, Point, Size as Room};
 use super::super::palette::Palette;
 use super::super::svg::{Line, Type};
 use super::super::{Size, Style};
-use super::{Plan, Way, boxes, captions, lay_out, legend, links};
+use super::boxes::draw_boxes;
+use super::legend::draw_legend;
+use super::links::draw_links;
+use super::{Plan, Way, captions, lay_out};
 use crate::prose::format;
 use crate::report::CascadeReport;
 use crate::report::Interval;
@@ -35,7 +38,7 @@ pub fn draw_before_after(
     let title = title(&before, &after);
     let notes = [
         format!("{} · the same trials for both", provenance(before.trials, before.seed)),
-        "Ringed: fails or degrades clearly more or less often than before; how often it failed then."
+        "Ringed: clearly different from before, with how often it failed then. Solid ring: better. Dashed ring: worse."
             .to_owned(),
     ];
     sheet.head(&title, &notes);
@@ -47,12 +50,12 @@ pub fn draw_before_after(
         let at = Point { x: MARGIN, y: sheet.top };
         sheet.svg.text(at, Type::new(sheet.letters.plain, Palette::Text).bold(), &text);
         let from = Point { x: MARGIN + 8.0, y: sheet.top + 20.0 };
-        links::draw(&mut sheet, cascade, plan, from);
-        boxes::draw(&mut sheet, cascade, plan, from);
-        rings(&mut sheet, plan, from, ringed, &before);
+        draw_links(&mut sheet, cascade, plan, from);
+        draw_boxes(&mut sheet, cascade, plan, from);
+        draw_rings(&mut sheet, plan, from, ringed, (&before, &after));
         sheet.top = from.y + size.height + 34.0;
     }
-    legend::draw(&mut sheet, &after, &second);
+    draw_legend(&mut sheet, &after, Some(&second));
     let description = format!(
         "{title}. Before: {}. After: {}.",
         captions::counts(&before),
@@ -161,6 +164,7 @@ fn at_rest(other: &CascadeBox) -> CascadeBox {
         state: BoxState::Holds,
         failed: nothing,
         degraded: nothing,
+        failed_anyway: 0.0,
         first_failed_s: None,
         failed_for_s: None,
         ..other.clone()
@@ -209,12 +213,26 @@ fn in_places_of_both(
 }
 
 /// Rings around what differs, and how often it failed before.
-fn rings(sheet: &mut Sheet<'_>, plan: &Plan, from: Point, ringed: &[bool], before: &CascadeReport) {
+fn draw_rings(
+    sheet: &mut Sheet<'_>,
+    plan: &Plan,
+    from: Point,
+    ringed: &[bool],
+    (before, after): (&CascadeReport, &CascadeReport),
+) {
     for (index, _) in ringed.iter().enumerate().filter(|(_, is_ringed)| **is_ringed) {
         let (at, size) = (plan.placement.boxes[index], plan.boxes[index].size());
         let corner = Point { x: from.x + at.x - 5.0, y: from.y + at.y - 5.0 };
         let room = (size.width + 10.0, size.height + 10.0);
-        sheet.svg.rect(corner, room, 10.0, None, Some(Line::new(Palette::Guard, 2.4)));
+        let is_worse = after.boxes[index].failed.p > before.boxes[index].failed.p
+            || (after.boxes[index].failed.p == before.boxes[index].failed.p
+                && after.boxes[index].degraded.p > before.boxes[index].degraded.p);
+        let (line, color) = if is_worse {
+            (Line::new(Palette::Spread, 2.6).dashed("7 4"), Palette::SpreadText)
+        } else {
+            (Line::new(Palette::Guard, 2.6), Palette::GuardText)
+        };
+        sheet.svg.rect(corner, room, 10.0, None, Some(line));
         // Short, for at the left is the badge of the box below.
         let was = before.boxes[index].failed.p;
         let was = format!("was {}", format::percent((was * 1000.0).round() / 1000.0));
@@ -224,6 +242,6 @@ fn rings(sheet: &mut Sheet<'_>, plan: &Plan, from: Point, ringed: &[bool], befor
         let at = Point { x: corner.x + room.0 - width - 6.0, y: corner.y + room.1 - 4.0 };
         sheet.svg.rect(at, (width, small + 4.0), 3.0, Some(Palette::Paper), None);
         let text = Point { x: at.x + 4.0, y: at.y + small };
-        sheet.svg.text(text, Type::new(small, Palette::GuardText).bold(), &was);
+        sheet.svg.text(text, Type::new(small, color).bold(), &was);
     }
 }

@@ -17,19 +17,22 @@ use blastwave::analysis::compare::Side;
 use blastwave::analysis::explain::Asked;
 use blastwave::analysis::rank::{self, Ranking};
 use blastwave::analysis::{self, Settings, Stop};
-use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
-use blastwave::chart::{self, Lanes, Size, Style, Theme, Unable, mermaid};
+use blastwave::cascade::{CascadeFilter, Fold, Grouping, cascade_report, page_report};
+use blastwave::chart::{self, Architecture, Lanes, Size, Style, Theme, Unable, mermaid};
 use blastwave::engine::origins::FailureMode;
 use blastwave::load;
 use blastwave::model::{Incident, Seconds, Share};
 use blastwave::render::html::{self, Made};
 use blastwave::render::{self, review::Review};
+use blastwave::report::cascade::Arrows;
 use blastwave::report::{
     CascadeReport, ComparedKind, ExplainReport, ObservedReport, OriginKind, Report,
 };
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
+  The architecture, to be edited in draw.io (or .excalidraw, .svg, .mmd, .dot):
+    blastwave diagram shop.yaml -o shop.drawio
   Who fails, in what order, and what holds, as a tree in the terminal:
     blastwave diagram shop.yaml --change v4.yaml
   The same as a picture:
@@ -64,11 +67,11 @@ pub(crate) struct DiagramArgs {
 /// What to draw, and how.
 #[derive(Debug, Args)]
 struct PictureArgs {
-    /// Draw who fails and what holds, when, or what it costs
-    #[arg(long, value_name = "KIND", default_value = "cascade", help_heading = "Picture")]
-    kind: Kind,
+    /// Draw who fails and what holds, when, or what it costs [default: cascade; architecture without a break]
+    #[arg(long, value_name = "KIND", help_heading = "Picture")]
+    kind: Option<Kind>,
 
-    /// Write to a file, wholly or not at all; its ending says how: svg, png, html, dot, mmd, csv, txt, md
+    /// Write to a file, wholly or not at all; its ending says how: svg, png, html, dot, mmd, csv, txt, md, drawio, excalidraw
     ///
     /// Without it, the cascade is printed as a tree; as `-`, an SVG goes to standard output. A page (html) has every
     /// picture. With `--incident`, a page or Markdown (md) is a review of the incident.
@@ -101,6 +104,14 @@ struct PictureArgs {
     )]
     threshold: Share,
 
+    /// Show several services as one box: the callers that matter least where there are too many, or groups
+    #[arg(long, value_name = "BY", default_value = "auto", help_heading = "Picture")]
+    fold: FoldArg,
+
+    /// Show every way of failure, or the strongest one for each box; `auto` shows one where many would cross
+    #[arg(long, value_name = "N", default_value = "auto", help_heading = "Picture")]
+    arrows: ArrowsArg,
+
     /// Make the lanes of a timeline of teams, zones or tiers
     #[arg(long, value_name = "BY", default_value = "team", help_heading = "Picture")]
     lanes: LanesArg,
@@ -130,6 +141,8 @@ struct PictureArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kind {
+    /// Who calls whom, without a break
+    Architecture,
     /// Who fails, in what order, and what holds
     Cascade,
     /// When each fails, and for how long
@@ -159,6 +172,53 @@ enum ThemeArg {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FoldArg {
+    /// Callers, where more are hit than fit
+    Auto,
+    /// Nothing: the threshold rises until what is hit fits
+    Never,
+    /// Services of a team
+    Team,
+    /// Services that run in the same failure domains
+    Zone,
+    /// Services of a tier
+    Tier,
+    /// Services of a kind
+    Kind,
+}
+
+impl FoldArg {
+    /// Returns what groups have in common, where there are any.
+    fn grouping(self) -> Option<Grouping> {
+        match self.choice() {
+            Fold::By(grouping) => Some(grouping),
+            Fold::Never | Fold::Callers => None,
+        }
+    }
+
+    fn choice(self) -> Fold {
+        match self {
+            Self::Auto => Fold::Callers,
+            Self::Never => Fold::Never,
+            Self::Team => Fold::By(Grouping::Team),
+            Self::Zone => Fold::By(Grouping::Zone),
+            Self::Tier => Fold::By(Grouping::Tier),
+            Self::Kind => Fold::By(Grouping::Kind),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ArrowsArg {
+    /// One for each box where many would hide each other
+    Auto,
+    /// All of them
+    All,
+    /// The strongest way into each box
+    One,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LanesArg {
     Team,
     Zone,
@@ -184,10 +244,14 @@ enum Form {
     Html,
     Markdown,
     Text,
+    Drawio,
+    Excalidraw,
 }
 
 impl Form {
-    const ALL: [(&'static str, Self); 11] = [
+    const ALL: [(&'static str, Self); 13] = [
+        ("drawio", Self::Drawio),
+        ("excalidraw", Self::Excalidraw),
         ("svg", Self::Svg),
         ("png", Self::Png),
         ("dot", Self::Dot),
@@ -213,7 +277,9 @@ impl Form {
         let found = Self::ALL.iter().find(|(known, _)| *known == ending);
         let form = found.map(|(_, form)| *form).ok_or_else(|| {
             Failure::usage(format!("`{path}` does not say what to write"))
-                .help("end its name with .svg, .png, .html, .dot, .mmd, .csv, .txt or .md")
+                .help(
+                    "end its name with .svg, .png, .html, .dot, .mmd, .csv, .txt, .md, .drawio or .excalidraw",
+                )
         })?;
         if form == Self::Png && !cfg!(feature = "png") {
             return Err(Failure::usage("this program was built without PNG")
@@ -227,12 +293,16 @@ impl Form {
 pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let picture = &args.picture;
     let form = Form::of(picture.output.as_deref())?;
-    check_form(picture.kind, form, picture.incident.is_some())?;
-    if (picture.kind == Kind::BeforeAfter) != picture.after.is_some() {
+    let kind = args.kind()?;
+    check_form(kind, form, picture.incident.is_some())?;
+    if (kind == Kind::BeforeAfter) != picture.after.is_some() {
         return Err(Failure::usage("`--kind before-after` and `--after TOPOLOGY` belong together"));
     }
     let font = picture.font.as_deref().map(font).transpose()?;
-    if picture.kind == Kind::Heatmap {
+    if kind == Kind::Architecture {
+        return write_architecture(args, form, font.as_deref(), terminal);
+    }
+    if kind == Kind::Heatmap {
         return write_heatmap(args, form, font.as_deref(), terminal);
     }
     let output = picture.output.as_deref();
@@ -245,8 +315,8 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
         SimulationRequest::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
     let style = picture.style(form, font.as_deref());
     let observed = incident.as_ref().map(|it| ObservedReport::new(it, &question.inputs.topology));
-    let job = Job { args, question: &question, form, style, observed, terminal };
-    let (text, is_partial) = match (picture.kind, incident) {
+    let job = Job { args, kind, question: &question, form, style, observed, terminal };
+    let (text, is_partial) = match (kind, incident) {
         (_, Some(incident)) if matches!(form, Form::Html | Form::Markdown) => {
             job.write_review(incident)?
         }
@@ -257,7 +327,9 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
         (Kind::Losses, _) => job.write_losses()?,
         (Kind::Tornado, _) => job.write_tornado()?,
         (Kind::BeforeAfter, _) => job.write_before_after()?,
-        (Kind::Heatmap, _) => unreachable!("it asks no question about a change"),
+        (Kind::Heatmap | Kind::Architecture, _) => {
+            unreachable!("they ask no question about a change")
+        }
     };
     let bytes = match form {
         Form::Png => picture.png(&text, &style)?,
@@ -265,6 +337,68 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
     };
     question.output.write_bytes(&bytes, terminal)?;
     Ok(if is_partial { Exit::Interrupted } else { Exit::Done })
+}
+
+impl DiagramArgs {
+    /// Returns whether the command line says what breaks.
+    fn has_cause(&self) -> bool {
+        let asked = self.question.topology_and_breaks();
+        let has_breaks = asked.is_none_or(|(_, breaks)| !breaks.is_empty());
+        has_breaks || !self.question.change.is_empty() || self.picture.incident.is_some()
+    }
+
+    /// Returns the kind of picture: where nothing breaks, there is only the architecture to show.
+    fn kind(&self) -> Result<Kind, Failure> {
+        let path = self.question.topology_and_breaks().map(|(path, _)| path);
+        match self.picture.kind {
+            Some(kind) => Ok(kind),
+            // Standard input can be read only once.
+            None if self.has_cause() || path == Some("-") => Ok(Kind::Cascade),
+            None => {
+                // A scenario may name the change.
+                let inputs = inputs::read_with_or_without_change(&self.question)?;
+                let is_still = inputs.change.targets.is_empty();
+                Ok(if is_still { Kind::Architecture } else { Kind::Cascade })
+            }
+        }
+    }
+}
+
+/// Draws the topology alone.
+fn write_architecture(
+    args: &DiagramArgs,
+    form: Form,
+    font: Option<&[u8]>,
+    terminal: Terminal,
+) -> Result<Exit, Failure> {
+    let picture = &args.picture;
+    let asked = args.question.topology_and_breaks();
+    let Some((path, [])) = asked.filter(|_| !args.has_cause()) else {
+        return Err(Failure::usage("an architecture is drawn of a topology alone")
+            .help("leave out what breaks, or ask for `--kind cascade`"));
+    };
+    let (topology, files) = inputs::read_topology(path)?;
+    let output = Output::open(picture.output.as_deref(), &files)?;
+    let style = picture.style(form, font);
+    let boxes_max =
+        if picture.fold == FoldArg::Never { usize::MAX } else { style.size.boxes_max() };
+    let architecture = Architecture::new(&topology, picture.fold.grouping(), boxes_max);
+    let text = match form {
+        Form::Dot => chart::architecture_dot(&architecture),
+        Form::Mermaid => {
+            chart::architecture_mermaid(&architecture).map_err(|error| too_large(&error))?
+        }
+        Form::Drawio => chart::architecture_drawio(&architecture),
+        Form::Excalidraw => chart::architecture_excalidraw(&architecture),
+        Form::Text => chart::architecture_text(&architecture),
+        _ => chart::draw_architecture(&architecture, &style),
+    };
+    let bytes = match form {
+        Form::Png => picture.png(&text, &style)?,
+        _ => text.into_bytes(),
+    };
+    output.write_bytes(&bytes, terminal)?;
+    Ok(Exit::Done)
 }
 
 /// Lets every service break in turn, and draws which flows fail then.
@@ -323,6 +457,7 @@ fn write_heatmap(
 /// A picture to be made: each of these gives its text, and whether the simulation was interrupted.
 struct Job<'a> {
     args: &'a DiagramArgs,
+    kind: Kind,
     question: &'a SimulationRequest,
     form: Form,
     style: Style<'a>,
@@ -341,7 +476,20 @@ impl Job<'_> {
     }
 
     fn cascade_of(&self, report: &Report, boxes_max: usize) -> CascadeReport {
-        let filter = CascadeFilter { threshold: self.args.picture.threshold.get(), boxes_max };
+        let picture = &self.args.picture;
+        let kind = self.kind;
+        let fold = match (kind, picture.fold) {
+            // Both sides of a comparison must show the same boxes.
+            (Kind::BeforeAfter | Kind::Timeline, FoldArg::Auto) => Fold::Never,
+            (_, fold) => fold.choice(),
+        };
+        let arrows = match (kind, picture.arrows) {
+            (Kind::BeforeAfter, _) | (_, ArrowsArg::All) => Some(Arrows::All),
+            (_, ArrowsArg::One) => Some(Arrows::One),
+            (_, ArrowsArg::Auto) => None,
+        };
+        let threshold = picture.threshold.get();
+        let filter = CascadeFilter { threshold, boxes_max, fold, arrows };
         cascade_report(&self.question.inputs.topology, report, &filter)
     }
 
@@ -368,8 +516,8 @@ impl Job<'_> {
     fn write_before_after(&self) -> Result<(String, bool), Failure> {
         let (report, before) = self.simulate()?;
         let (question, _) = self.after_question()?;
-        let Self { args, form, style, terminal, .. } = *self;
-        let second = Job { args, question: &question, form, style, observed: None, terminal };
+        let Self { args, kind, form, style, terminal, .. } = *self;
+        let second = Job { args, kind, question: &question, form, style, observed: None, terminal };
         let (later, after) = second.simulate()?;
         let text = chart::draw_before_after(&before, &after, &self.style);
         Ok((text, report.partial || later.partial))
@@ -500,7 +648,13 @@ fn check_form(kind: Kind, form: Form, has_incident: bool) -> Result<(), Failure>
             .help(format!("end the name of the file with {forms}")))
     };
     match (kind, form) {
-        (Kind::Cascade, Form::Text) => Ok(()),
+        (Kind::Architecture, Form::Csv | Form::Html | Form::Markdown) => {
+            refuse("an architecture", ".svg, .png, .mmd, .dot, .drawio, .excalidraw or .txt")
+        }
+        (Kind::Cascade | Kind::Architecture, Form::Text) => Ok(()),
+        (kind, Form::Drawio | Form::Excalidraw) if kind != Kind::Architecture => {
+            refuse("a simulation", ".svg, .png, .html or .csv")
+        }
         (_, Form::Text) => Err(Failure::usage("only the cascade is printed as text")
             .help("name a file with `-o`: .svg, .png, .html or .csv; or `-o -` for an SVG")),
         (_, Form::Markdown) if !has_incident => Err(Failure::usage(

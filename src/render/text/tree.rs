@@ -262,7 +262,7 @@ fn legend(page: &mut Page, focus: &CascadeReport) {
 mod tests {
     use super::*;
     use crate::report::Interval;
-    use crate::report::cascade::{CASCADE_SCHEMA, GuardShare};
+    use crate::report::cascade::{Arrows, CASCADE_SCHEMA, CascadeTotals, GuardShare};
 
     fn interval(p: f64) -> Interval {
         Interval { p, low: p, high: p, exact: None }
@@ -273,10 +273,11 @@ mod tests {
             name: (*name).to_owned(),
             title: None,
             state: *state,
-            rank,
+            rank: Some(rank),
             hops: None,
             failed: interval(*failed),
             degraded: interval(*failed),
+            failed_anyway: 0.0,
             first_failed_s: None,
             failed_for_s: None,
             team: None,
@@ -284,6 +285,7 @@ mod tests {
             tier: None,
             kind: None,
             flows: Vec::new(),
+            folded: None,
         });
         let edges = edges.iter().map(|(from, to, passed, held)| CascadeEdge {
             from: *from,
@@ -303,6 +305,9 @@ mod tests {
             has_time: false,
             threshold: 0.05,
             threshold_asked: None,
+            totals: CascadeTotals::default(),
+            arrows: Arrows::All,
+            further_calls: 0,
             boxes: boxes.collect(),
             edges: edges.collect(),
             flows: Vec::new(),
