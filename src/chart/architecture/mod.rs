@@ -204,7 +204,7 @@ fn links_between(
             }
         }
     }
-    for (caller, dependency) in topology.written() {
+    for (caller, dependency) in topology.declared_dependencies() {
         let Caller::Node(node) = caller else { continue };
         if dependency.phase != Phase::Serve {
             continue;
