@@ -75,9 +75,10 @@ fn cases() -> Vec<Case> {
     if !is_test() {
         let topology = production(&JAEGER, JAEGER.services, 0.1);
         let most = |service: &u32| {
-            let calls =
-                |it: &&blastwave::model::topology::Dependency| it.on[0].service.0 == *service;
-            topology.services.iter().flat_map(|it| &it.dependencies).filter(calls).count()
+            let calls = |dependency: &&blastwave::model::topology::Dependency| {
+                dependency.on[0].service.0 == *service
+            };
+            topology.services.iter().flat_map(|service| &service.dependencies).filter(calls).count()
         };
         let origin = (0..JAEGER.services).max_by_key(most).expect("there are services");
         cases.push(Case { name: JAEGER.name.to_owned(), topology, origin, trials: 1_000_000 });

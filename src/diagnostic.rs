@@ -66,7 +66,10 @@ impl Sources {
         for place in places.iter().filter(|place| place.source == source) {
             let end = place.span().end.min(bytes.len());
             let start = place.span().start.min(end);
-            bytes[start..end].iter_mut().filter(|it| **it != b'\n').for_each(|it| *it = b'*');
+            bytes[start..end]
+                .iter_mut()
+                .filter(|byte| **byte != b'\n')
+                .for_each(|byte| *byte = b'*');
         }
         *text = String::from_utf8_lossy(&bytes).into_owned();
     }

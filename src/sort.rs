@@ -86,10 +86,10 @@ mod tests {
         fn the_order_is_that_of_the_standard_library(keys in prop::collection::vec(0_u8..20, 0..60)) {
             let mut things: Vec<(u8, usize)> = keys.into_iter().zip(0..).collect();
             let mut expected = things.clone();
-            expected.sort_by_key(|it| it.0);
-            things.arrange_by_key(|it| it.0);
+            expected.sort_by_key(|expected| expected.0);
+            things.arrange_by_key(|thing| thing.0);
             prop_assert_eq!(&things, &expected);
-            expected.sort_by_key(|it| std::cmp::Reverse(it.0));
+            expected.sort_by_key(|expected| std::cmp::Reverse(expected.0));
             things.arrange_by(|a, b| b.0.cmp(&a.0));
             prop_assert_eq!(things, expected);
         }

@@ -148,22 +148,23 @@ pub fn layered(services: u32, degree: f64, back: f64, with_load: bool) -> Topolo
 }
 
 fn protected(on: u32, numbers: &mut Numbers) -> Dependency {
-    let mut it = hard(on);
-    it.timeout = if numbers.chance(0.7) { Timeout::After(seconds(1.0)) } else { Timeout::None };
+    let mut item = hard(on);
+    item.timeout = if numbers.chance(0.7) { Timeout::After(seconds(1.0)) } else { Timeout::None };
     if numbers.chance(0.25) {
-        it.criticality = Some(Criticality::Soft);
+        item.criticality = Some(Criticality::Soft);
     }
     if numbers.chance(0.3) {
-        it.retries = Some(2);
-        it.retry_budget = numbers.chance(0.5).then(|| share(0.2));
+        item.retries = Some(2);
+        item.retry_budget = numbers.chance(0.5).then(|| share(0.2));
     }
     if numbers.chance(0.05) {
-        it.cache = Some(Cache { ttl: Some(seconds(600.0)), hit_ratio: share(0.9), service: None });
+        item.cache =
+            Some(Cache { ttl: Some(seconds(600.0)), hit_ratio: share(0.9), service: None });
     }
     if numbers.chance(0.3) {
-        it.propagation = share(0.9);
+        item.propagation = share(0.9);
     }
-    it
+    item
 }
 
 fn flow(number: u32) -> Flow {

@@ -41,7 +41,9 @@ fn of_the_break(change: &Change) -> Vec<String> {
 fn of_the_rollout(change: &Change) -> Vec<String> {
     let mut said = Vec::new();
     let rollout = change.rollout.as_ref();
-    if let Some((rollout, strategy)) = rollout.and_then(|it| Some((it, it.strategy?))) {
+    if let Some((rollout, strategy)) =
+        rollout.and_then(|rollout| Some((rollout, rollout.strategy?)))
+    {
         let name = match strategy {
             Strategy::AllAtOnce => "all-at-once",
             Strategy::Canary => "canary",
@@ -69,7 +71,8 @@ fn of_the_rollout(change: &Change) -> Vec<String> {
         said.push("everything changes at once: no rollout is stated".to_owned());
     }
     if change.places.alert_threshold.is_none() {
-        let threshold = change.detection.as_ref().map_or(0.01, |it| it.alert_threshold.get());
+        let threshold =
+            change.detection.as_ref().map_or(0.01, |detection| detection.alert_threshold.get());
         said.push(format!(
             "an alert notices when {} of the requests to a target fail",
             percent(threshold * 100.0)
@@ -101,7 +104,9 @@ fn of_the_topology(topology: &Topology, change: &Change) -> Vec<String> {
         ));
     }
     if !change.targets.is_empty()
-        && topology.declared_dependencies().any(|(_, it)| it.propagation.get() >= 1.0)
+        && topology
+            .declared_dependencies()
+            .any(|(_, declared_dependency)| declared_dependency.propagation.get() >= 1.0)
     {
         said.push(
             "failure propagates along a dependency with 100%, where nothing else is stated"
@@ -110,9 +115,13 @@ fn of_the_topology(topology: &Topology, change: &Change) -> Vec<String> {
     }
     let guessed: Vec<String> = topology
         .declared_dependencies()
-        .filter(|(_, it)| it.evidence == Some(Evidence::Assumed))
-        .map(|(caller, it)| {
-            format!("{} > {}", topology.caller_name(caller), topology.dependency_name(it))
+        .filter(|(_, declared_dependency)| declared_dependency.evidence == Some(Evidence::Assumed))
+        .map(|(caller, declared_dependency)| {
+            format!(
+                "{} > {}",
+                topology.caller_name(caller),
+                topology.dependency_name(declared_dependency)
+            )
         })
         .collect();
     if !guessed.is_empty() {

@@ -261,7 +261,7 @@ fn add_losses(
 /// Most likely to fail first, then by failing share, then by name.
 fn worst_first(reports: &mut [UnitReport]) {
     reports.arrange_by(|a, b| {
-        let key = |it: &UnitReport| (it.failed.p, it.degraded.p, it.failing_share);
+        let key = |unit: &UnitReport| (unit.failed.p, unit.degraded.p, unit.failing_share);
         let (a_key, b_key) = (key(a), key(b));
         b_key.partial_cmp(&a_key).expect("shares are numbers").then_with(|| a.name.cmp(&b.name))
     });
@@ -377,8 +377,8 @@ fn target_report(topology: &Topology, target: &crate::model::change::Target) -> 
 fn dependencies(topology: &Topology, summary: &Summary) -> Vec<DependencyReport> {
     let written = topology.declared_dependencies().zip(&summary.dependencies);
     written
-        .filter(|((_, it), _)| it.phase == Phase::Serve)
-        .filter_map(|((caller, it), containment)| {
+        .filter(|((_, written), _)| written.phase == Phase::Serve)
+        .filter_map(|((caller, written), containment)| {
             let containment = containment.as_ref()?;
             let held = engine::Protection::ALL
                 .iter()
@@ -386,7 +386,7 @@ fn dependencies(topology: &Topology, summary: &Summary) -> Vec<DependencyReport>
                 .filter(|(_, share)| **share > 0.0);
             Some(DependencyReport {
                 caller: topology.caller_name(caller),
-                dependency: topology.dependency_name(it),
+                dependency: topology.dependency_name(written),
                 exposed: containment.tried,
                 passed: containment.passed,
                 contained: held.map(|(guard, share)| (Protection::from(*guard), *share)).collect(),

@@ -47,7 +47,7 @@ pub fn compare(
     progress: &dyn Progress,
 ) -> CompareReport {
     let plans: Vec<_> =
-        sides.iter().map(|it| compile(it.topology, it.change, settings.lasting)).collect();
+        sides.iter().map(|side| compile(side.topology, side.change, settings.lasting)).collect();
     let simulations: Vec<_> =
         plans.iter().map(|plan| Simulation::with(plan, settings.seed, settings.engine)).collect();
     let mut tallies: Vec<_> = plans.iter().map(Tally::new).collect();
@@ -100,11 +100,11 @@ pub fn compare(
         .collect();
     let pairs = pairs.iter().enumerate().map(|(index, pair)| {
         let identical = plans[0] == plans[index + 1]
-            && sides[0].topology.flows.iter().map(|it| &it.name).eq(sides[index + 1]
+            && sides[0].topology.flows.iter().map(|flow| &flow.name).eq(sides[index + 1]
                 .topology
                 .flows
                 .iter()
-                .map(|it| &it.name));
+                .map(|flow| &flow.name));
         pair.report([&sides[0], &sides[index + 1]], [&results[0], &results[index + 1]], identical)
     });
     let pairs = pairs.collect();
@@ -184,9 +184,9 @@ impl Loss {
     fn report(&self, identical: bool) -> LossDifference {
         let (a, b) = self.paired.means();
         let share = |count| {
-            let it = proportion(count, self.trials);
-            let (low, high) = if identical { (0.0, 0.0) } else { (it.low, it.high) };
-            Probability { p: it.p, low, high, exact: None }
+            let item = proportion(count, self.trials);
+            let (low, high) = if identical { (0.0, 0.0) } else { (item.low, item.high) };
+            Probability { p: item.p, low, high, exact: None }
         };
         LossDifference {
             a,
@@ -211,8 +211,9 @@ fn event(of: &PairedEvent, identical: bool) -> Difference {
 /// The places of calls by their names; further ones of the same name are numbered.
 fn calls(topology: &Topology) -> BTreeMap<(String, String, u32), usize> {
     let mut places = BTreeMap::new();
-    for (index, (caller, it)) in topology.declared_dependencies().enumerate() {
-        let (caller, on) = (topology.caller_name(caller), topology.dependency_name(it));
+    for (index, (caller, declared_dependency)) in topology.declared_dependencies().enumerate() {
+        let (caller, on) =
+            (topology.caller_name(caller), topology.dependency_name(declared_dependency));
         let number =
             (0..=u32::MAX).find(|n| !places.contains_key(&(caller.clone(), on.clone(), *n)));
         places.insert((caller, on, number.expect("numbers do not end")), index);
@@ -222,13 +223,14 @@ fn calls(topology: &Topology) -> BTreeMap<(String, String, u32), usize> {
 
 impl Pair {
     fn new(a: &Side<'_>, b: &Side<'_>, metric: Metric) -> Self {
-        let units = |it: &Topology| {
-            it.services.len() + it.services.iter().map(|it| it.endpoints.len()).sum::<usize>()
+        let units = |topology: &Topology| {
+            topology.services.len()
+                + topology.services.iter().map(|service| service.endpoints.len()).sum::<usize>()
         };
         let first = [units(a.topology), units(b.topology)];
         let has_time = !a.change.is_moment() && !b.change.is_moment();
         let flows = a.topology.flows.iter().enumerate().filter_map(|(index, flow)| {
-            let other = b.topology.flows.iter().position(|it| it.name == flow.name)?;
+            let other = b.topology.flows.iter().position(|item| item.name == flow.name)?;
             let has_rates = flow.rate.is_some() && b.topology.flows[other].rate.is_some();
             Some(Flow {
                 name: flow.name.clone(),
@@ -305,10 +307,11 @@ impl Pair {
     }
 
     fn add_calls(&mut self, valid: u64, outcomes: [&Outcome; 2]) {
-        let seen = outcomes.map(|it| {
-            it.dependencies
+        let seen = outcomes.map(|outcome| {
+            outcome
+                .dependencies
                 .iter()
-                .map(|it| (it.dependency as usize, it))
+                .map(|dependency| (dependency.dependency as usize, dependency))
                 .collect::<BTreeMap<_, _>>()
         });
         for call in &mut self.calls {
@@ -316,7 +319,7 @@ impl Pair {
                 let Some(here) = call.at[side].and_then(|at| seen[side].get(&at)) else { continue };
                 let there = match call.at[other] {
                     None => u64::MAX,
-                    Some(at) => seen[other].get(&at).map_or(0, |it| it.passed),
+                    Some(at) => seen[other].get(&at).map_or(0, |seen| seen.passed),
                 };
                 for (count, held) in call.by[side].iter_mut().zip(here.held) {
                     let trials = u64::from((held & there & valid).count_ones());
@@ -400,9 +403,12 @@ impl Pair {
 
 /// Services and flows that only the first topology has.
 fn only_in(a: &Topology, b: &Topology) -> Vec<String> {
-    let services = a.services.iter().filter(|it| b.service_id(&it.name).is_none());
+    let services = a.services.iter().filter(|service| b.service_id(&service.name).is_none());
     let flows = a.flows.iter().filter(|flow| b.flows.iter().all(|other| other.name != flow.name));
-    services.map(|it| it.name.clone()).chain(flows.map(|it| it.name.clone())).collect()
+    services
+        .map(|service| service.name.clone())
+        .chain(flows.map(|flow| flow.name.clone()))
+        .collect()
 }
 
 /// The difference in a sentence.

@@ -21,13 +21,13 @@ pub(super) struct Values {
 pub(super) fn values(plan: &Plan, limits: Limits) -> Result<Vec<Values>, Obstacle> {
     let exact = Exact::solve(plan, Detail::Drawn, limits)?;
     let caused = exact.caused(limits).ok();
-    let probabilities = |it: &Unit, of: &dyn Fn(&Function) -> f64| Failures {
-        failed: of(&it.failed),
-        degraded: of(&it.degraded),
+    let probabilities = |unit: &Unit, of: &dyn Fn(&Function) -> f64| Failures {
+        failed: of(&unit.failed),
+        degraded: of(&unit.degraded),
     };
-    let values = exact.units.iter().enumerate().map(|(unit, it)| Values {
-        with: probabilities(it, &|of| exact.probability(of)),
-        baseline: probabilities(it, &|of| exact.without_change(of)),
+    let values = exact.units.iter().enumerate().map(|(unit, item)| Values {
+        with: probabilities(item, &|of| exact.probability(of)),
+        baseline: probabilities(item, &|of| exact.without_change(of)),
         caused: caused
             .as_ref()
             .map(|caused| probabilities(&caused[unit], &|of| exact.probability(of))),

@@ -13,22 +13,24 @@ const KEPT: usize = 8;
 /// themselves; then what the figures are about. `sources` are the files of the topology and the change.
 pub fn add_places(report: &mut Report, topology: &Topology, change: &Change, sources: &Sources) {
     let places = Places { topology, sources };
-    let targets: Vec<PlaceReport> = change.targets.iter().map(|it| places.target(it)).collect();
+    let targets: Vec<PlaceReport> =
+        change.targets.iter().map(|target| places.target(target)).collect();
     let at = |subjects: &mut dyn Iterator<Item = PlaceReport>| {
         let mut found: Vec<PlaceReport> = targets.iter().take(KEPT).cloned().collect();
         found.extend(subjects.take(KEPT));
         found.dedup();
         found
     };
-    for it in &mut report.unknowns {
-        it.place = places.protection(&it.caller, &it.dependency);
+    for unknown in &mut report.unknowns {
+        unknown.place = places.protection(&unknown.caller, &unknown.dependency);
     }
     let Some(verdict) = &mut report.verdict else { return };
-    for it in verdict.rules.iter_mut().filter(|it| it.outcome != RuleOutcome::Held) {
-        it.locations = at(&mut it.metrics.iter().filter_map(|figure| places.subject(&figure.name)));
+    for item in verdict.rules.iter_mut().filter(|rule| rule.outcome != RuleOutcome::Held) {
+        item.locations =
+            at(&mut item.metrics.iter().filter_map(|figure| places.subject(&figure.name)));
     }
-    for it in verdict.limits.iter_mut().filter(|it| it.outcome != LimitOutcome::Held) {
-        it.locations = at(&mut places.flow(&it.flow).into_iter());
+    for item in verdict.limits.iter_mut().filter(|limit| limit.outcome != LimitOutcome::Held) {
+        item.locations = at(&mut places.flow(&item.flow).into_iter());
     }
 }
 
@@ -76,14 +78,14 @@ impl Places<'_> {
     /// Where a protection would be stated: at the dependency, or at the service for its capacity.
     fn protection(&self, caller: &str, dependency: &str) -> Option<PlaceReport> {
         if dependency.is_empty() {
-            let service = self.topology.services.iter().find(|it| it.name == caller)?;
+            let service = self.topology.services.iter().find(|service| service.name == caller)?;
             return Some(self.report(service.place, caller));
         }
         let mut written = self.topology.declared_dependencies();
-        let (_, it) = written.find(|(by, it)| {
-            self.topology.dependency_name(it) == dependency
+        let (_, item) = written.find(|(by, written)| {
+            self.topology.dependency_name(written) == dependency
                 && self.topology.caller_name(*by) == caller
         })?;
-        Some(self.report(it.place, dependency))
+        Some(self.report(item.place, dependency))
     }
 }

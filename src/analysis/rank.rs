@@ -88,12 +88,12 @@ pub fn rank(
         .map(|(origin, toll)| (scale.report(&names, *origin, toll), toll))
         .collect();
     let worth = order_values(topology);
-    let weight = |(it, impact): &(OriginReport, &Impact)| {
+    let weight = |(item, impact): &(OriginReport, &Impact)| {
         [
             nine_digits(business_impact(topology, worth.as_deref(), impact)),
-            it.orders_per_min.map_or(0.0, |orders| orders.mean),
-            it.flows.mean,
-            it.services.mean,
+            item.orders_per_min.map_or(0.0, |orders| orders.mean),
+            item.flows.mean,
+            item.services.mean,
         ]
     };
     // A stable sort: equals stay in the order of the topology.
@@ -190,8 +190,9 @@ fn all(topology: &Topology, plan: &Plan, by: OriginKind) -> Vec<Origin> {
             .collect(),
         OriginKind::Domain => (0..topology.domains.len() as u32).map(Origin::Domain).collect(),
         OriginKind::Dependency => (topology.declared_dependencies().zip(0..))
-            .filter(|((_, it), number)| {
-                it.phase == Phase::Serve && plan.dependencies[*number as usize].call != NONE
+            .filter(|((_, declared_dependency), number)| {
+                declared_dependency.phase == Phase::Serve
+                    && plan.dependencies[*number as usize].call != NONE
             })
             .map(|(_, number)| Origin::Dependency(number))
             .collect(),
@@ -212,7 +213,7 @@ impl Names<'_> {
             Origin::Service(service) => topology.service(ServiceId(service)).name.clone(),
             Origin::Endpoint { service, node } => {
                 let endpoints = &self.plan.services[service as usize].endpoints;
-                let endpoint = endpoints.iter().position(|it| *it == node);
+                let endpoint = endpoints.iter().position(|endpoint| *endpoint == node);
                 topology.node_name(NodeRef {
                     service: ServiceId(service),
                     endpoint: endpoint.map(|number| number as u32),
@@ -220,10 +221,10 @@ impl Names<'_> {
             }
             Origin::Domain(domain) => topology.domain(DomainId(domain)).name.clone(),
             Origin::Dependency(number) => {
-                let (caller, it) = self.written[number as usize];
+                let (caller, written) = self.written[number as usize];
                 let prefix = if matches!(caller, Caller::Flow(_)) { "flow " } else { "" };
                 let caller = topology.caller_name(caller);
-                format!("{prefix}{caller} > {}", topology.dependency_name(it))
+                format!("{prefix}{caller} > {}", topology.dependency_name(written))
             }
         }
     }
@@ -244,7 +245,7 @@ impl Scale<'_> {
         };
         let kind = match origin {
             Origin::Domain(domain) => topology.domain(DomainId(domain)).kind.clone(),
-            _ => service.map(|it| it.kind.clone()),
+            _ => service.map(|service| service.kind.clone()),
         };
         let others = topology.services.len() as f64 - f64::from(u8::from(origin.own().is_some()));
         let rates = topology.flows.iter().filter_map(|flow| flow.rate);
@@ -252,10 +253,10 @@ impl Scale<'_> {
         OriginReport {
             rank: 0,
             name: names.of(origin),
-            title: service.and_then(|it| it.title.clone()),
+            title: service.and_then(|service| service.title.clone()),
             kind,
-            team: service.and_then(|it| it.team.clone()),
-            tier: service.and_then(|it| it.tier),
+            team: service.and_then(|service| service.team.clone()),
+            tier: service.and_then(|service| service.tier),
             services: self.toll(&toll.services, toll.trials, 1.0, others),
             flows: self.toll(&toll.flows, toll.trials, 1.0, topology.flows.len() as f64),
             orders_per_min: (rates.count() > 0)
@@ -300,11 +301,11 @@ fn single_point_of(topology: &Topology, toll: &Impact) -> Vec<String> {
 }
 
 fn flows(topology: &Topology) -> Vec<RankFlow> {
-    let flow = |it: &crate::model::topology::Flow| RankFlow {
-        name: it.name.clone(),
-        title: it.title.clone(),
-        critical: it.critical,
-        rate_per_s: it.rate.map(crate::model::Rate::get),
+    let flow = |flow: &crate::model::topology::Flow| RankFlow {
+        name: flow.name.clone(),
+        title: flow.title.clone(),
+        critical: flow.critical,
+        rate_per_s: flow.rate.map(crate::model::Rate::get),
     };
     topology.flows.iter().map(flow).collect()
 }

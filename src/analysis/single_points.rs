@@ -19,15 +19,15 @@ pub(super) fn find(topology: &Topology, lasting: Seconds) -> Vec<SinglePoint> {
     let settings = Settings { stop: Stop::Trials(1), lasting, ..Settings::default() };
     let of = |by: OriginKind| {
         let found = rank(&bare, Ranking { by, ..Ranking::default() }, &settings, &Silent);
-        let points = found.origins.into_iter().filter(|it| !it.single_point_of.is_empty());
-        points.map(move |it| SinglePoint {
-            name: it.name,
+        let points = found.origins.into_iter().filter(|origin| !origin.single_point_of.is_empty());
+        points.map(move |item| SinglePoint {
+            name: item.name,
             kind: if by == OriginKind::Domain {
                 ComponentKind::Domain
             } else {
                 ComponentKind::Service
             },
-            flows: it.single_point_of,
+            flows: item.single_point_of,
         })
     };
     let mut found: Vec<SinglePoint> =
@@ -38,8 +38,8 @@ pub(super) fn find(topology: &Topology, lasting: Seconds) -> Vec<SinglePoint> {
 
 /// The names of those that are not among others.
 pub(super) fn only_in(these: &[SinglePoint], others: &[SinglePoint]) -> Vec<String> {
-    let is_new = |it: &&SinglePoint| others.iter().all(|other| other.name != it.name);
-    these.iter().filter(is_new).map(|it| it.name.clone()).collect()
+    let is_new = |item: &&SinglePoint| others.iter().all(|other| other.name != item.name);
+    these.iter().filter(is_new).map(|these| these.name.clone()).collect()
 }
 
 fn without_chance(topology: &Topology) -> Topology {
@@ -53,9 +53,9 @@ fn without_chance(topology: &Topology) -> Topology {
             replicas.availability = None;
         }
     }
-    for it in dependencies_mut(&mut bare) {
-        it.propagation = Share::ONE;
-        if let Some(fallback) = &mut it.fallback
+    for item in dependencies_mut(&mut bare) {
+        item.propagation = Share::ONE;
+        if let Some(fallback) = &mut item.fallback
             && !fallback.works.is_zero()
         {
             fallback.works = Share::ONE;

@@ -25,7 +25,7 @@ pub(super) fn trace_report(
         trial,
         orders_lost: has_rate.then_some(lost),
         causes: names.causes(trace),
-        detected_s: trace.steps.iter().find(|moment| is_detected(moment)).map(|it| it.from),
+        detected_s: trace.steps.iter().find(|moment| is_detected(moment)).map(|step| step.from),
         steps: trace.steps.iter().map(|moment| names.step(moment, has_rate)).collect(),
     }
 }
@@ -46,9 +46,10 @@ struct Names {
 
 impl Names {
     fn new(topology: &Topology, targets: &[TargetRef]) -> Self {
-        let services: Vec<String> = topology.services.iter().map(|it| it.name.clone()).collect();
+        let services: Vec<String> =
+            topology.services.iter().map(|service| service.name.clone()).collect();
         let endpoints = topology.services.iter().flat_map(|service| {
-            service.endpoints.iter().map(move |it| format!("{}/{}", service.name, it.name))
+            service.endpoints.iter().map(move |item| format!("{}/{}", service.name, item.name))
         });
         let mut units: Vec<String> = services.iter().cloned().chain(endpoints).collect();
         let flows_from = units.len();

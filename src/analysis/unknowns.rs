@@ -160,8 +160,9 @@ impl Question<'_> {
         };
         let trials = trials.min(most_trials);
         let stated = self.measure(self.topology, trials);
-        let others =
-            parallel::each_of(&candidates, |it| self.measure(&it.stated_in(self.topology), trials));
+        let others = parallel::each_of(&candidates, |item| {
+            self.measure(&item.stated_in(self.topology), trials)
+        });
         let mut all: Vec<(Candidate, f64)> = candidates
             .into_iter()
             .zip(others)
@@ -187,28 +188,29 @@ impl Question<'_> {
 /// Returns what is worth looking into, most often exposed first.
 fn candidates(topology: &Topology, change: &Change, summary: &Summary) -> Vec<Candidate> {
     let mut found: Vec<(f64, Candidate)> = Vec::new();
-    for (index, ((caller, it), seen)) in
+    for (index, ((caller, dependency), seen)) in
         topology.declared_dependencies().zip(&summary.dependencies).enumerate()
     {
-        if needs_start_only(it) && it.on.iter().any(|on| is_touched(summary, *on)) {
+        if needs_start_only(dependency) && dependency.on.iter().any(|on| is_touched(summary, *on)) {
             found.push((1.0, Candidate::Phase(index)));
         }
         let passed = seen.as_ref().map_or(0.0, |seen| seen.passed);
-        if passed == 0.0 || it.phase == Phase::Start {
+        if passed == 0.0 || dependency.phase == Phase::Start {
             continue;
         }
-        if it.evidence == Some(Evidence::Assumed) {
+        if dependency.evidence == Some(Evidence::Assumed) {
             found.push((passed, Candidate::Existence(index)));
         }
         if matches!(caller, Caller::Flow(_)) {
             continue;
         }
-        let can_hang =
-            it.timeout == Timeout::Unstated && it.circuit_breaker != Some(true) && !it.is_async();
+        let can_hang = dependency.timeout == Timeout::Unstated
+            && dependency.circuit_breaker != Some(true)
+            && !dependency.is_async();
         if can_hang {
             found.push((passed, Candidate::Timeout(index)));
         }
-        if it.fallback.is_none() && !it.no_fallback && !it.is_soft() {
+        if dependency.fallback.is_none() && !dependency.no_fallback && !dependency.is_soft() {
             found.push((passed, Candidate::Fallback(index)));
         }
     }
@@ -230,8 +232,9 @@ fn is_touched(summary: &Summary, node: NodeRef) -> bool {
 
 /// Whether a dependency is said to be needed only to start, by a guess: importers conclude that from
 /// the order in which services start, and nobody has confirmed it.
-pub(super) fn needs_start_only(it: &Dependency) -> bool {
-    it.phase == Phase::Start && matches!(it.evidence, Some(Evidence::Inferred | Evidence::Assumed))
+pub(super) fn needs_start_only(dependency: &Dependency) -> bool {
+    dependency.phase == Phase::Start
+        && matches!(dependency.evidence, Some(Evidence::Inferred | Evidence::Assumed))
 }
 
 /// Returns, by service, whether it states no utilization though it gets more than its normal load in a
@@ -252,9 +255,12 @@ pub(super) fn may_be_overloaded(topology: &Topology, change: &Change) -> Vec<boo
     let mut found = unlimited_services(topology, change, |_| true, may_lack_capacity);
     // More load is passed on to whatever a service calls.
     let mut calls: Vec<Vec<usize>> = vec![Vec::new(); topology.services.len()];
-    for (caller, it) in topology.declared_dependencies() {
+    for (caller, declared_dependency) in topology.declared_dependencies() {
         if let Caller::Node(caller) = caller {
-            let called = it.on.iter().chain(it.fallback.iter().filter_map(|of| of.on.as_ref()));
+            let called = declared_dependency
+                .on
+                .iter()
+                .chain(declared_dependency.fallback.iter().filter_map(|of| of.on.as_ref()));
             calls[caller.service.0 as usize].extend(called.map(|on| on.service.0 as usize));
         }
     }
@@ -301,15 +307,23 @@ fn more_load(
             TargetRef::Domain(_) => None,
         })
         .collect();
-    for (index, (caller, it)) in topology.declared_dependencies().enumerate() {
+    for (index, (caller, declared_dependency)) in topology.declared_dependencies().enumerate() {
         let surges = matches!(caller, Caller::Node(caller) if surging.contains(&caller.service));
-        let is_tried_again = it.retries.is_some_and(|retries| retries > 0);
+        let is_tried_again = declared_dependency.retries.is_some_and(|retries| retries > 0);
         let exposed = is_exposed(index);
-        let waits = it.buffer.is_some();
-        if surges || (exposed && (is_tried_again || it.any_of || it.cache.is_some() || waits)) {
-            it.on.iter().for_each(|on| more[on.service.0 as usize] = true);
+        let waits = declared_dependency.buffer.is_some();
+        if surges
+            || (exposed
+                && (is_tried_again
+                    || declared_dependency.any_of
+                    || declared_dependency.cache.is_some()
+                    || waits))
+        {
+            declared_dependency.on.iter().for_each(|on| more[on.service.0 as usize] = true);
         }
-        if let (true, Some(on)) = (exposed, it.fallback.and_then(|fallback| fallback.on)) {
+        if let (true, Some(on)) =
+            (exposed, declared_dependency.fallback.and_then(|fallback| fallback.on))
+        {
             more[on.service.0 as usize] = true;
         }
     }
@@ -331,7 +345,9 @@ fn result(summary: &Summary, topology: &Topology) -> (f64, Metric) {
 pub(super) fn dependencies_mut(topology: &mut Topology) -> impl Iterator<Item = &mut Dependency> {
     let of_services = topology.services.iter_mut().flat_map(|service| {
         let own = service.dependencies.iter_mut();
-        own.chain(service.endpoints.iter_mut().flat_map(|it| it.dependencies.iter_mut()))
+        own.chain(
+            service.endpoints.iter_mut().flat_map(|endpoint| endpoint.dependencies.iter_mut()),
+        )
     });
     of_services.chain(topology.flows.iter_mut().flat_map(|flow| flow.steps.iter_mut()))
 }

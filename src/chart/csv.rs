@@ -22,18 +22,18 @@ pub fn cascade_csv(cascade: &CascadeReport) -> String {
         "guard",
         "held",
     ]);
-    for it in &cascade.boxes {
-        let first = it.first_failed_s.map_or_else(String::new, |first| first.p50.to_string());
+    for item in &cascade.boxes {
+        let first = item.first_failed_s.map_or_else(String::new, |first| first.p50.to_string());
         table.row(&[
             "service",
-            &it.name,
+            &item.name,
             "",
-            it.state.code(),
-            &it.rank.map_or_else(String::new, |rank| rank.to_string()),
-            &it.failed.p.to_string(),
-            &it.failed.low.to_string(),
-            &it.failed.high.to_string(),
-            &it.degraded.p.to_string(),
+            item.state.code(),
+            &item.rank.map_or_else(String::new, |rank| rank.to_string()),
+            &item.failed.p.to_string(),
+            &item.failed.low.to_string(),
+            &item.failed.high.to_string(),
+            &item.degraded.p.to_string(),
             &first,
         ]);
     }
@@ -42,7 +42,7 @@ pub fn cascade_csv(cascade: &CascadeReport) -> String {
         let passed = edge.passed.to_string();
         let none = (String::new(), String::new());
         let held: Vec<(String, String)> =
-            edge.held.iter().map(|it| (it.guard.to_string(), it.share.to_string())).collect();
+            edge.held.iter().map(|held| (held.guard.to_string(), held.share.to_string())).collect();
         for (guard, share) in if held.is_empty() { vec![none] } else { held } {
             let kind = edge.kind.code();
             table.row(&[kind, from, to, "", "", "", "", "", "", "", &passed, &guard, &share]);
@@ -103,11 +103,11 @@ pub fn timeline_csv(report: &Report, cascade: &CascadeReport) -> Result<String, 
                 table.times(what, name, &p.to_string(), first, &lasted);
             }
         };
-    for it in &cascade.boxes {
-        add("service", &it.name, it.failed.p, it.first_failed_s, it.failed_for_s);
+    for item in &cascade.boxes {
+        add("service", &item.name, item.failed.p, item.first_failed_s, item.failed_for_s);
     }
-    for it in &report.flows {
-        add("flow", &it.name, it.failed.p, it.first_failed_s, it.failed_for_s);
+    for flow in &report.flows {
+        add("flow", &flow.name, flow.failed.p, flow.first_failed_s, flow.failed_for_s);
     }
     Ok(table.text)
 }
@@ -125,13 +125,13 @@ pub fn losses_csv(report: &Report) -> Result<String, Unable> {
         table.row(&["share_up_to", &end.to_string(), &share.to_string()]);
     }
     table.row(&["share_beyond", "", &histogram.beyond.to_string()]);
-    for it in curve(report, total) {
+    for item in curve(report, total) {
         table.row(&[
             "at_least",
-            &it.orders.to_string(),
-            &it.p.to_string(),
-            &it.low.to_string(),
-            &it.high.to_string(),
+            &item.orders.to_string(),
+            &item.p.to_string(),
+            &item.low.to_string(),
+            &item.high.to_string(),
         ]);
     }
     Ok(table.text)
@@ -162,7 +162,7 @@ impl Table {
     fn times(&mut self, what: &str, name: &str, p: &str, spread: Spread, lasted: &str) {
         let Spread { p10, p25, p50, p75, p90, p95 } = spread;
         let [p10, p25, p50, p75, p90, p95] =
-            [p10, p25, p50, p75, p90, p95].map(|it| it.to_string());
+            [p10, p25, p50, p75, p90, p95].map(|item| item.to_string());
         self.row(&[what, name, p, &p10, &p25, &p50, &p75, &p90, &p95, lasted]);
     }
 }

@@ -23,16 +23,16 @@ pub fn cascade_dot(cascade: &CascadeReport) -> String {
          node [shape=box, style=\"filled,rounded\", fontname=\"DejaVu Sans\", fontsize=11]\n  \
          edge [fontname=\"DejaVu Sans\", fontsize=10]\n"
     );
-    for (index, it) in cascade.boxes.iter().enumerate() {
-        let state = it.state;
+    for (index, item) in cascade.boxes.iter().enumerate() {
+        let state = item.state;
         let style =
             if state == BoxState::Degrades { "filled,rounded,dashed" } else { "filled,rounded" };
         let width = if state == BoxState::Origin { 3 } else { 1 };
-        let said = super::cascade::state(it, cascade);
-        let name = super::cascade::box_name(it);
-        let name = it.rank.map_or_else(|| name.clone(), |rank| format!("{rank} {name}"));
+        let said = super::cascade::state(item, cascade);
+        let name = super::cascade::box_name(item);
+        let name = item.rank.map_or_else(|| name.clone(), |rank| format!("{rank} {name}"));
         let label = quoted(&format!("{name}\n{said}"));
-        let hint = quoted(it.title.as_ref().unwrap_or(&it.name));
+        let hint = quoted(item.title.as_ref().unwrap_or(&item.name));
         writeln!(
             text,
             "  n{index} [label={label}, tooltip={hint}, style=\"{style}\", penwidth={width}, \

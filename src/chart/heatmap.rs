@@ -29,12 +29,12 @@ pub fn draw_heatmap(rank: &RankReport, style: &Style<'_>) -> String {
     let name = |origin: &OriginReport| origin.name.clone();
     let names = rank.origins[..rows]
         .iter()
-        .map(|it| sheet.measure(&name(it), letters.plain, Weight::Regular))
+        .map(|origin| sheet.measure(&name(origin), letters.plain, Weight::Regular))
         .fold(80.0, f64::max)
         .min(if is_doc { 150.0 } else { 240.0 });
     let cell = rank.flows[..columns]
         .iter()
-        .map(|it| sheet.measure(&it.name, letters.small, Weight::Regular) + 14.0)
+        .map(|flow| sheet.measure(&flow.name, letters.small, Weight::Regular) + 14.0)
         .fold(64.0, f64::max)
         .min(if columns > 6 || is_doc { 92.0 } else { 130.0 });
     // All columns that there are, and the bars, in a column of text.
@@ -83,9 +83,11 @@ pub fn draw_heatmap(rank: &RankReport, style: &Style<'_>) -> String {
 pub fn heatmap_csv(rank: &RankReport) -> String {
     let mut table = Table::new(&["origin", "flow", "fails", "degraded", "orders_per_min"]);
     for (row, origin) in rank.origins.iter().enumerate() {
-        let orders = origin.orders_per_min.map_or_else(String::new, |it| it.mean.to_string());
+        let orders = origin
+            .orders_per_min
+            .map_or_else(String::new, |orders_per_min| orders_per_min.mean.to_string());
         for (column, flow) in rank.flows.iter().enumerate() {
-            let degraded = rank.matrix.degraded.get(row).and_then(|it| it.get(column));
+            let degraded = rank.matrix.degraded.get(row).and_then(|degraded| degraded.get(column));
             let degraded = degraded.map_or_else(String::new, f64::to_string);
             let share = share(rank, row, column).to_string();
             table.row(&[&origin.name, &flow.name, &share, &degraded, &orders]);
@@ -131,13 +133,13 @@ fn toll(origin: &OriginReport) -> (f64, bool) {
 
 fn bar_scale(rank: &RankReport, rows: usize) -> (&'static str, f64) {
     let tolls = rank.origins[..rows].iter().map(toll);
-    let has_orders = rank.origins.first().is_some_and(|it| toll(it).1);
-    let most = tolls.map(|it| it.0).fold(0.0, f64::max);
+    let has_orders = rank.origins.first().is_some_and(|origin| toll(origin).1);
+    let most = tolls.map(|toll| toll.0).fold(0.0, f64::max);
     (if has_orders { "orders lost a minute" } else { "flows that fail" }, most)
 }
 
 fn share(rank: &RankReport, row: usize, column: usize) -> f64 {
-    rank.matrix.failed.get(row).and_then(|it| it.get(column)).copied().unwrap_or(0.0)
+    rank.matrix.failed.get(row).and_then(|failed| failed.get(column)).copied().unwrap_or(0.0)
 }
 
 fn cell_at(sheet: &mut Sheet<'_>, at: Point, width: f64, share: f64) {

@@ -57,7 +57,7 @@ pub fn draw_losses(report: &Report, style: &Style<'_>) -> Result<String, Unable>
 }
 
 fn title(report: &Report, total: &TotalReport) -> String {
-    let targets: Vec<String> = report.targets.iter().map(|it| it.name.clone()).collect();
+    let targets: Vec<String> = report.targets.iter().map(|target| target.name.clone()).collect();
     let cause = cause(&targets, common_mode(&report.targets), &report.change);
     let lost = &total.orders_lost;
     let orders = |value: f64| format::digits(value, 3);
@@ -67,7 +67,7 @@ fn title(report: &Report, total: &TotalReport) -> String {
             "{cause}, half of the trials lose {half} orders or more, 1 in 20 loses {tail}"
         );
     }
-    let some = total.histogram.as_ref().map_or(0.0, |it| 1.0 - it.none);
+    let some = total.histogram.as_ref().map_or(0.0, |histogram| 1.0 - histogram.none);
     format!(
         "{cause}, orders are lost in {} of trials, {} at worst",
         format::percent(some),
@@ -86,7 +86,9 @@ fn notes(report: &Report, total: &TotalReport) -> Vec<String> {
             format::digits(lost.max, 3)
         ),
     ];
-    if let Some(none) = total.histogram.as_ref().map(|it| it.none).filter(|none| *none > 0.0) {
+    if let Some(none) =
+        total.histogram.as_ref().map(|histogram| histogram.none).filter(|none| *none > 0.0)
+    {
         notes.push(format!("{} of trials lose none.", format::percent(none)));
     }
     notes
@@ -95,12 +97,12 @@ fn notes(report: &Report, total: &TotalReport) -> Vec<String> {
 fn scale(total: &TotalReport, length: f64) -> Scale {
     let lost = &total.orders_lost;
     let histogram = total.histogram.as_ref();
-    let last = histogram.and_then(|it| it.ends.last()).copied().unwrap_or(lost.max);
+    let last = histogram.and_then(|histogram| histogram.ends.last()).copied().unwrap_or(lost.max);
     // A little more than the bars, so that the tail beyond 1 in 100 shows.
     let max = lost.max.min(last * 1.25).max(lost.p99);
     match histogram {
-        Some(it) if it.scale != HistogramScale::Linear => {
-            let bend = it.ends.first().copied().unwrap_or(max);
+        Some(histogram) if histogram.scale != HistogramScale::Linear => {
+            let bend = histogram.ends.first().copied().unwrap_or(max);
             Scale::bent(length, lost.max.max(last), bend)
         }
         _ => Scale::even(length, max),
@@ -124,11 +126,11 @@ pub(super) fn curve(report: &Report, total: &TotalReport) -> Vec<Exceeds> {
             points.push(with_interval(*end, left.clamp(0.0, 1.0)));
         }
     }
-    let stated = total.exceedance.iter().map(|it| Exceeds {
-        orders: it.orders,
-        p: it.p,
-        low: it.low,
-        high: it.high,
+    let stated = total.exceedance.iter().map(|exceedance| Exceeds {
+        orders: exceedance.orders,
+        p: exceedance.p,
+        low: exceedance.low,
+        high: exceedance.high,
     });
     points.extend(stated);
     points.push(with_interval(total.orders_lost.max, 1.0 / n.max(1.0)));
@@ -242,8 +244,8 @@ impl Plot {
     fn curve(&self, sheet: &mut Sheet<'_>, points: &[Exceeds]) {
         let band: Vec<(f64, f64)> = points
             .iter()
-            .map(|it| self.point(it.orders, it.high))
-            .chain(points.iter().rev().map(|it| self.point(it.orders, it.low)))
+            .map(|point| self.point(point.orders, point.high))
+            .chain(points.iter().rev().map(|point| self.point(point.orders, point.low)))
             .map(|point| (point.x, point.y))
             .collect();
         sheet.svg.path(
@@ -252,8 +254,8 @@ impl Plot {
             Some(Line::new(Palette::BarDegrades, 0.6)),
         );
         let mut path = Path::new();
-        for (index, it) in points.iter().enumerate() {
-            let point = self.point(it.orders, it.p);
+        for (index, item) in points.iter().enumerate() {
+            let point = self.point(item.orders, item.p);
             path = if index == 0 { path.jump(point) } else { path.line(point) };
         }
         sheet.svg.path(&path, None, Some(Line::new(Palette::Spread, 2.6)));
@@ -277,31 +279,31 @@ impl Plot {
             let x = (point.x + 9.0).min(right - width);
             // A text that reaches back over the curve stands higher.
             let mut y = point.y - if x < point.x { 34.0 } else { 12.0 };
-            while placed.iter().any(|it| {
-                x < it.at.x + it.width + 8.0
-                    && x + width > it.at.x - 8.0
-                    && (it.at.y - y).abs() < size + 4.0
+            while placed.iter().any(|placed| {
+                x < placed.at.x + placed.width + 8.0
+                    && x + width > placed.at.x - 8.0
+                    && (placed.at.y - y).abs() < size + 4.0
             }) {
                 y -= size + 6.0;
             }
             placed.push(Label { point, text, width, at: Point { x, y } });
         }
-        for it in &placed {
-            let foot = Point { y: self.at.y + self.height, ..it.point };
-            let top = Point { y: it.at.y + 4.0, ..it.point };
+        for item in &placed {
+            let foot = Point { y: self.at.y + self.height, ..item.point };
+            let top = Point { y: item.at.y + 4.0, ..item.point };
             sheet.svg.line(top, foot, Line::new(Palette::Text, 1.1).dashed("3 3"));
         }
         // Over all of the lines, so that none crosses a text.
-        for it in &placed {
+        for item in &placed {
             sheet.svg.circle(
-                it.point,
+                item.point,
                 4.5,
                 Some(Palette::Text),
                 Some(Line::new(Palette::Paper, 1.2)),
             );
-            let back = Point { x: it.at.x - 3.0, y: it.at.y - size };
-            sheet.svg.rect(back, (it.width + 6.0, size + 4.0), 2.0, Some(Palette::Paper), None);
-            sheet.svg.text(it.at, Type::new(size, Palette::Text).bold(), &it.text);
+            let back = Point { x: item.at.x - 3.0, y: item.at.y - size };
+            sheet.svg.rect(back, (item.width + 6.0, size + 4.0), 2.0, Some(Palette::Paper), None);
+            sheet.svg.text(item.at, Type::new(size, Palette::Text).bold(), &item.text);
         }
     }
 }

@@ -61,23 +61,23 @@ pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
         // Mermaid has no place for a note: a comment says it to whoever reads the source.
         writeln!(text, "  %% {}", plain(&left_out)).expect(STRING);
     }
-    for (index, it) in cascade.boxes.iter().enumerate() {
-        let said = super::cascade::state(it, cascade);
-        let sign = match it.state {
+    for (index, item) in cascade.boxes.iter().enumerate() {
+        let said = super::cascade::state(item, cascade);
+        let sign = match item.state {
             BoxState::Origin => "⚡",
             BoxState::Fails => "✕",
             BoxState::MayFail => "▲",
             BoxState::Degrades => "◐",
             BoxState::Holds => "✓",
         };
-        let (open, close) = if it.state == BoxState::Origin { ("([", "])") } else { ("(", ")") };
+        let (open, close) = if item.state == BoxState::Origin { ("([", "])") } else { ("(", ")") };
         writeln!(
             text,
             "  n{index}{open}\"{sign} {}{}<br/>{}\"{close}:::{}",
-            it.rank.map_or_else(String::new, |rank| format!("{rank} ")),
-            label(&super::cascade::box_name(it)),
+            item.rank.map_or_else(String::new, |rank| format!("{rank} ")),
+            label(&super::cascade::box_name(item)),
             label(&said),
-            class_name(it.state)
+            class_name(item.state)
         )
         .expect(STRING);
     }
@@ -146,7 +146,7 @@ pub fn timeline_gantt(
     if report.timeline.mode == TimelineMode::Snapshot {
         return Err(Unable::Moment);
     }
-    let rows: Vec<_> = cascade.boxes.iter().filter(|it| it.first_failed_s.is_some()).collect();
+    let rows: Vec<_> = cascade.boxes.iter().filter(|item| item.first_failed_s.is_some()).collect();
     let seen = observed.map_or_else(String::new, observations);
     if rows.is_empty() && seen.is_empty() {
         return Err(Unable::NothingFails);
@@ -169,8 +169,8 @@ pub fn timeline_gantt(
     );
     text.push_str(&seen);
     let mut lanes: Vec<&str> = Vec::new();
-    for it in &rows {
-        let lane = it.team.as_deref().unwrap_or("services");
+    for row in &rows {
+        let lane = row.team.as_deref().unwrap_or("services");
         if !lanes.contains(&lane) {
             lanes.push(lane);
         }
@@ -192,20 +192,20 @@ pub fn timeline_gantt(
     }
     for lane in lanes {
         writeln!(text, "  section {}", task(lane)).expect(STRING);
-        for it in rows.iter().filter(|it| it.team.as_deref().unwrap_or("services") == lane) {
-            let from = it.first_failed_s.map_or(0.0, |first| first.p50);
-            let lasted = it.failed_for_s.map_or(0.0, |lasted| lasted.p50).max(1.0);
-            let tag = match it.failed.p {
+        for item in rows.iter().filter(|row| row.team.as_deref().unwrap_or("services") == lane) {
+            let from = item.first_failed_s.map_or(0.0, |first| first.p50);
+            let lasted = item.failed_for_s.map_or(0.0, |lasted| lasted.p50).max(1.0);
+            let tag = match item.failed.p {
                 p if p >= 0.5 => "crit, ",
                 p if p >= 0.1 => "active, ",
                 _ => "",
             };
-            let share = format::percent((it.failed.p * 1000.0).round() / 1000.0);
+            let share = format::percent((item.failed.p * 1000.0).round() / 1000.0);
             writeln!(
                 text,
                 "  {}{} fails {share} :{tag}{}, {}",
-                it.rank.map_or_else(String::new, |rank| format!("{rank} ")),
-                task(&it.name),
+                item.rank.map_or_else(String::new, |rank| format!("{rank} ")),
+                task(&item.name),
                 clock(from),
                 clock(from + lasted)
             )
@@ -218,14 +218,14 @@ pub fn timeline_gantt(
 /// What was observed, as a section; nothing where no time is known.
 fn observations(observed: &ObservedReport) -> String {
     let mut text = String::new();
-    for it in &observed.observed {
-        let Some(from) = it.from_s.filter(|_| it.state != ComponentState::Unaffected) else {
+    for item in &observed.observed {
+        let Some(from) = item.from_s.filter(|_| item.state != ComponentState::Unaffected) else {
             continue;
         };
-        let (name, state, at) = (task(&it.name), &it.state, clock(from));
-        match it.until_s.filter(|until| *until > from) {
+        let (name, state, at) = (task(&item.name), &item.state, clock(from));
+        match item.until_s.filter(|until| *until > from) {
             Some(until) => {
-                let tag = if it.state == ComponentState::Failed { "crit" } else { "active" };
+                let tag = if item.state == ComponentState::Failed { "crit" } else { "active" };
                 writeln!(text, "  {name} {state} :{tag}, {at}, {}", clock(until))
             }
             None => writeln!(text, "  {name} {state} :milestone, {at}, 0ms"),
@@ -264,13 +264,15 @@ fn axis(
     let ends = [course.detected_s, course.ended_s, course.resolved_s]
         .into_iter()
         .flatten()
-        .map(|it| it.p50);
-    let seen = observed.into_iter().flat_map(|it| {
-        let all = it.observed.iter().flat_map(|it| [it.from_s, it.until_s]);
-        all.chain([it.detected_s, it.mitigated_s]).flatten()
+        .map(|item| item.p50);
+    let seen = observed.into_iter().flat_map(|item| {
+        let all = item.observed.iter().flat_map(|observed| [observed.from_s, observed.until_s]);
+        all.chain([item.detected_s, item.mitigated_s]).flatten()
     });
-    let rows =
-        cascade.boxes.iter().filter_map(|it| Some(it.first_failed_s?.p50 + it.failed_for_s?.p50));
+    let rows = cascade
+        .boxes
+        .iter()
+        .filter_map(|item| Some(item.first_failed_s?.p50 + item.failed_for_s?.p50));
     let last = ends.chain(seen).chain(rows).fold(0.0, f64::max);
     if last >= 86_400.0 { "day %d %H:%M" } else { "%H:%M:%S" }
 }

@@ -51,13 +51,13 @@ pub fn render_png(svg: &str, scale: f32, further: Option<&[u8]>) -> Result<Vec<u
 /// Pictures have a ground, so that nothing shines through. Most rows are as the one above, and
 /// looking for anything else takes longer than drawing.
 fn encode(pixels: &Pixmap) -> Result<Vec<u8>, EncodingError> {
-    let is_opaque = pixels.pixels().iter().all(|it| it.alpha() == u8::MAX);
+    let is_opaque = pixels.pixels().iter().all(|pixel| pixel.alpha() == u8::MAX);
     let mut bytes = Vec::with_capacity(pixels.data().len());
-    for it in pixels.pixels() {
-        let it = it.demultiply();
-        bytes.extend([it.red(), it.green(), it.blue()]);
+    for pixel in pixels.pixels() {
+        let demultiply = pixel.demultiply();
+        bytes.extend([demultiply.red(), demultiply.green(), demultiply.blue()]);
         if !is_opaque {
-            bytes.push(it.alpha());
+            bytes.push(demultiply.alpha());
         }
     }
     let mut file = Vec::new();

@@ -61,7 +61,7 @@ impl<'a> Raster<'a> {
         self.fill(path, element);
         let Some(paint) = element.attribute("stroke").and_then(paint) else { return };
         let dash = element.attribute("stroke-dasharray").and_then(|dash| {
-            StrokeDash::new(dash.split(' ').filter_map(|it| it.parse().ok()).collect(), 0.0)
+            StrokeDash::new(dash.split(' ').filter_map(|dash| dash.parse().ok()).collect(), 0.0)
         });
         let width = number(element, "stroke-width").unwrap_or(1.0);
         let stroke = Stroke { width, dash, ..Stroke::default() };
@@ -226,9 +226,11 @@ fn way(text: &str) -> Option<Path> {
     let mut rest = text.trim();
     while let Some(letter) = rest.chars().next() {
         let after = &rest[letter.len_utf8()..];
-        let end = after.find(|it: char| it.is_ascii_alphabetic()).unwrap_or(after.len());
-        let numbers: Vec<f32> =
-            after[..end].split_ascii_whitespace().filter_map(|it| it.parse().ok()).collect();
+        let end = after.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let numbers: Vec<f32> = after[..end]
+            .split_ascii_whitespace()
+            .filter_map(|split_ascii_whitespace| split_ascii_whitespace.parse().ok())
+            .collect();
         match (letter, numbers.as_slice()) {
             ('M', [x, y]) => way.move_to(*x, *y),
             ('L', [x, y]) => way.line_to(*x, *y),
@@ -267,8 +269,8 @@ mod tests {
     }
 
     fn color(pixels: &Pixmap, x: u32, y: u32) -> [u8; 4] {
-        let it = pixels.pixel(x, y).unwrap().demultiply();
-        [it.red(), it.green(), it.blue(), it.alpha()]
+        let demultiply = pixels.pixel(x, y).unwrap().demultiply();
+        [demultiply.red(), demultiply.green(), demultiply.blue(), demultiply.alpha()]
     }
 
     #[test]

@@ -98,9 +98,12 @@ pub fn draw_timeline(
 fn title(report: &Report, cascade: &CascadeReport, observed: Option<&ObservedReport>) -> String {
     let cause = cause(&cascade.targets, common_mode(&report.targets), &cascade.change);
     let course = &report.timeline;
-    let noticed =
-        course.detected_s.map(|it| format!("it is noticed after {}", format::duration(it.p50)));
-    let over = course.resolved_s.map(|it| format!("over after {}", format::duration(it.p50)));
+    let noticed = course
+        .detected_s
+        .map(|detected_s| format!("it is noticed after {}", format::duration(detected_s.p50)));
+    let over = course
+        .resolved_s
+        .map(|resolved_s| format!("over after {}", format::duration(resolved_s.p50)));
     let said: Vec<String> = [noticed, over].into_iter().flatten().collect();
     let what = if said.is_empty() {
         "nobody notices and nothing is lost".to_owned()
@@ -140,8 +143,8 @@ fn rows(
     observed: Option<&ObservedReport>,
 ) -> Vec<Lane> {
     let seen = |name: &str, is_flow: bool| -> Vec<Observation> {
-        let of = observed.into_iter().flat_map(|it| &it.observed);
-        of.filter(|it| it.name == name && it.is_flow == is_flow).cloned().collect()
+        let of = observed.into_iter().flat_map(|observed| &observed.observed);
+        of.filter(|of| of.name == name && of.is_flow == is_flow).cloned().collect()
     };
     let mut by_name: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
@@ -151,55 +154,56 @@ fn rows(
         }
         by_name.entry(lane).or_default().push(row);
     };
-    for it in &cascade.boxes {
-        let observed = seen(&it.name, false);
+    for item in &cascade.boxes {
+        let observed = seen(&item.name, false);
         // A row of several services would have no time of its own.
-        if it.folded.is_some() || it.first_failed_s.is_none() && observed.is_empty() {
+        if item.folded.is_some() || item.first_failed_s.is_none() && observed.is_empty() {
             continue;
         }
         let lane = match lanes {
-            Lanes::Team => it.team.clone().unwrap_or_else(|| "no team".to_owned()),
-            Lanes::Zone => zone_lane(&it.zones),
+            Lanes::Team => item.team.clone().unwrap_or_else(|| "no team".to_owned()),
+            Lanes::Zone => zone_lane(&item.zones),
             Lanes::Tier => {
-                it.tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"))
+                item.tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"))
             }
         };
         add(
             lane,
             Row {
-                name: it.name.clone(),
-                rank: it.rank,
-                state: it.state,
-                failed: it.failed.p,
-                degraded: it.degraded.p,
-                first: it.first_failed_s,
-                lasted: it.failed_for_s,
+                name: item.name.clone(),
+                rank: item.rank,
+                state: item.state,
+                failed: item.failed.p,
+                degraded: item.degraded.p,
+                first: item.first_failed_s,
+                lasted: item.failed_for_s,
                 observed,
             },
         );
     }
     // What was observed counts even where the simulation hardly touches it.
-    let drawn = |name: &str| cascade.boxes.iter().any(|it| it.name == name);
-    for it in report.services.iter().filter(|it| !drawn(&it.name)) {
-        let observed = seen(&it.name, false);
-        if observed.iter().any(|it| it.state != ComponentState::Unaffected) {
+    let drawn = |name: &str| cascade.boxes.iter().any(|item| item.name == name);
+    for item in report.services.iter().filter(|service| !drawn(&service.name)) {
+        let observed = seen(&item.name, false);
+        if observed.iter().any(|observed| observed.state != ComponentState::Unaffected) {
             let lane = match lanes {
-                Lanes::Team => it.team.clone().unwrap_or_else(|| "no team".to_owned()),
+                Lanes::Team => item.team.clone().unwrap_or_else(|| "no team".to_owned()),
                 Lanes::Zone => "no zone".to_owned(),
                 Lanes::Tier => {
-                    it.tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"))
+                    item.tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"))
                 }
             };
-            add(lane, unit_row(it, observed));
+            add(lane, unit_row(item, observed));
         }
     }
     let flows: Vec<Row> = report
         .flows
         .iter()
-        .filter(|it| {
-            cascade.flows.iter().any(|hit| hit.name == it.name) || !seen(&it.name, true).is_empty()
+        .filter(|flow| {
+            cascade.flows.iter().any(|hit| hit.name == flow.name)
+                || !seen(&flow.name, true).is_empty()
         })
-        .map(|it| unit_row(it, seen(&it.name, true)))
+        .map(|flow| unit_row(flow, seen(&flow.name, true)))
         .filter(|row| row.first.is_some() || !row.observed.is_empty())
         .collect();
     let mut all: Vec<Lane> = order
@@ -247,21 +251,21 @@ fn seen_caption(row: &Row, seen: &Observation) -> String {
     format!("{}seen: {}{time}", if agrees { "" } else { "≠ " }, seen.state)
 }
 
-fn unit_row(it: &UnitReport, observed: Vec<Observation>) -> Row {
+fn unit_row(unit: &UnitReport, observed: Vec<Observation>) -> Row {
     let state = match () {
-        () if it.caused.failed.p >= 0.5 => BoxState::Fails,
-        () if it.caused.failed.p > 0.0 => BoxState::MayFail,
-        () if it.caused.degraded.p > 0.0 => BoxState::Degrades,
+        () if unit.caused.failed.p >= 0.5 => BoxState::Fails,
+        () if unit.caused.failed.p > 0.0 => BoxState::MayFail,
+        () if unit.caused.degraded.p > 0.0 => BoxState::Degrades,
         () => BoxState::Holds,
     };
     Row {
-        name: it.name.clone(),
+        name: unit.name.clone(),
         rank: None,
         state,
-        failed: it.caused.failed.p,
-        degraded: it.caused.degraded.p,
-        first: it.first_failed_s,
-        lasted: it.failed_for_s,
+        failed: unit.caused.failed.p,
+        degraded: unit.caused.degraded.p,
+        first: unit.first_failed_s,
+        lasted: unit.failed_for_s,
         observed,
     }
 }
@@ -303,19 +307,23 @@ impl Chart {
         let length = sheet.width - MARGIN - left - beside;
         let course = &report.timeline;
         let spreads = [course.impact_s, course.detected_s, course.ended_s, course.resolved_s];
-        let ends = spreads.into_iter().flatten().map(|it| it.p90);
+        let ends = spreads.into_iter().flatten().map(|spread| spread.p90);
         let lasting = rows().filter_map(|row| Some(row.first?.p50 + row.lasted?.p50));
         let firsts = rows().filter_map(|row| Some(row.first?.p90));
         let seen = rows()
             .flat_map(|row| &row.observed)
-            .flat_map(|it| [it.from_s, it.until_s])
-            .chain(observed.into_iter().flat_map(|it| [it.detected_s, it.mitigated_s]))
+            .flat_map(|row| [row.from_s, row.until_s])
+            .chain(
+                observed
+                    .into_iter()
+                    .flat_map(|observed| [observed.detected_s, observed.mitigated_s]),
+            )
             .flatten();
         let all: Vec<f64> =
-            ends.chain(lasting).chain(firsts).chain(seen).filter(|it| it.is_finite()).collect();
+            ends.chain(lasting).chain(firsts).chain(seen).filter(|end| end.is_finite()).collect();
         let max = all.iter().copied().fold(0.0, f64::max).max(1.0);
         // Half of the room for what comes before a hundredth of the whole time.
-        let least = all.iter().copied().filter(|it| *it > 0.0).fold(max, f64::min);
+        let least = all.iter().copied().filter(|item| *item > 0.0).fold(max, f64::min);
         let scale = Scale::bent(length, max * 1.05, (least / 2.0).clamp(max / 300.0, max / 8.0));
         Self { names, shares, left, scale, horizon: course.horizon_s }
     }
@@ -409,8 +417,8 @@ impl Chart {
         };
         let rows = [
             (with_share("orders first lost", impact), course.impact_s, None),
-            (with_share("noticed", noticed), course.detected_s, seen(|it| it.detected_s)),
-            ("cause ends (rollback)".to_owned(), course.ended_s, seen(|it| it.mitigated_s)),
+            (with_share("noticed", noticed), course.detected_s, seen(|item| item.detected_s)),
+            ("cause ends (rollback)".to_owned(), course.ended_s, seen(|item| item.mitigated_s)),
             ("no more orders lost".to_owned(), course.resolved_s, None),
         ];
         if Self::course_rows(course) == 0 {
@@ -523,7 +531,9 @@ impl Chart {
             }
             self.range(sheet, first, y);
             marker(&mut sheet.svg, row.state, Point { x: self.x(first.p50), y });
-            if let Some(lasted) = row.lasted.filter(|it| it.p50 > 0.0 && row.observed.is_empty()) {
+            if let Some(lasted) =
+                row.lasted.filter(|lasted| lasted.p50 > 0.0 && row.observed.is_empty())
+            {
                 let lasting = format::duration(lasted.p50);
                 let is_cut = self.horizon.is_some_and(|end| first.p50 + lasted.p50 >= end * 0.98);
                 let text = if is_cut {
@@ -539,14 +549,14 @@ impl Chart {
             let how = Type::new(letters.tiny, Palette::Text).at(Anchor::End);
             sheet.svg.text(Point { x: sheet.width - MARGIN - 6.0, y: base }, how, &text);
         }
-        for it in &row.observed {
-            let Some(from) = it.from_s else { continue };
-            if let Some(until) = it.until_s {
+        for observed in &row.observed {
+            let Some(from) = observed.from_s else { continue };
+            if let Some(until) = observed.until_s {
                 let (a, b) =
                     (Point { x: self.x(from), y: y + 6.0 }, Point { x: self.x(until), y: y + 6.0 });
                 sheet.svg.line(a, b, Line::new(Palette::Text, 1.4).dashed("4 3"));
             }
-            self.diamond(sheet, from, y, it.state);
+            self.diamond(sheet, from, y, observed.state);
         }
     }
 
@@ -702,8 +712,9 @@ fn left_out(sheet: &mut Sheet<'_>, cascade: &CascadeReport, lanes: &[Lane]) {
     let drawn = |name: &str| lanes.iter().flat_map(|lane| &lane.rows).any(|row| row.name == name);
     let (folded, single): (Vec<_>, Vec<_>) =
         cascade.boxes.iter().partition(|drawn| drawn.folded.is_some());
-    let timeless = single.iter().filter(|it| !drawn(&it.name)).count();
-    let folded: usize = folded.iter().flat_map(|it| &it.folded).map(|it| it.names.len()).sum();
+    let timeless = single.iter().filter(|single| !drawn(&single.name)).count();
+    let folded: usize =
+        folded.iter().flat_map(|folded| &folded.folded).map(|folded| folded.names.len()).sum();
     let mut parts = Vec::new();
     if folded > 0 {
         parts.push(format!("{} hit too", format::plural(folded, "service")));

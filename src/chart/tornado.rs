@@ -90,13 +90,13 @@ fn bars(explained: &ExplainReport) -> Bars {
     let metric = if has_orders { Metric::OrdersLost } else { Metric::FailingShare };
     let mut bars = Vec::new();
     let mut unclear = 0;
-    for it in explained.containment.iter().filter(|it| it.metric == metric) {
-        let Some(saved) = it.saved else { continue };
+    for item in explained.containment.iter().filter(|containment| containment.metric == metric) {
+        let Some(saved) = item.saved else { continue };
         let is_clear = saved.low.unwrap_or(saved.value) > 0.0;
         if is_clear {
             bars.push(Bar {
-                place: format!("{} → {}", it.caller, it.dependency),
-                what: protection(it),
+                place: format!("{} → {}", item.caller, item.dependency),
+                what: protection(item),
                 less: 0.0,
                 more: saved.value,
                 is_unknown: false,
@@ -105,19 +105,19 @@ fn bars(explained: &ExplainReport) -> Bars {
             unclear += 1;
         }
     }
-    for it in explained.unknowns.iter().filter(|it| it.metric == metric) {
+    for item in explained.unknowns.iter().filter(|unknown| unknown.metric == metric) {
         // The two are sums of the same trials as the base: what differs by less is rounding.
-        let noise = 1e-9 * as_it_is.abs().max(it.worst.abs());
+        let noise = 1e-9 * as_it_is.abs().max(item.worst.abs());
         let beyond = |difference: f64| if difference.abs() <= noise { 0.0 } else { difference };
-        let less = beyond((it.best - as_it_is).min(0.0));
-        let more = beyond((it.worst - as_it_is).max(0.0));
+        let less = beyond((item.best - as_it_is).min(0.0));
+        let more = beyond((item.worst - as_it_is).max(0.0));
         if more - less > 0.0 {
-            let place = if it.dependency.is_empty() {
-                it.caller.clone()
+            let place = if item.dependency.is_empty() {
+                item.caller.clone()
             } else {
-                format!("{} → {}", it.caller, it.dependency)
+                format!("{} → {}", item.caller, item.dependency)
             };
-            let what = format!("{} not stated", it.what);
+            let what = format!("{} not stated", item.what);
             bars.push(Bar { place, what, less, more, is_unknown: true });
         }
     }
@@ -125,11 +125,11 @@ fn bars(explained: &ExplainReport) -> Bars {
     Bars { base, has_orders, bars, unclear }
 }
 
-fn protection(it: &ProtectionReport) -> String {
-    if it.protection == Protection::Soft {
+fn protection(protection: &ProtectionReport) -> String {
+    if protection.protection == Protection::Soft {
         "made hard".to_owned()
     } else {
-        format!("without {}", it.protection)
+        format!("without {}", protection.protection)
     }
 }
 
@@ -137,7 +137,7 @@ fn title(explained: &ExplainReport, all: &Bars) -> String {
     let bar = &all.bars[0];
     let is_saving = -bar.less > bar.more;
     let size = figure(bar.more.max(-bar.less), all);
-    let targets: Vec<String> = explained.targets.iter().map(|it| it.name.clone()).collect();
+    let targets: Vec<String> = explained.targets.iter().map(|target| target.name.clone()).collect();
     let cause = match &explained.change {
         Some(change) if !targets.is_empty() => {
             format!("{}, ", cause(&targets, common_mode(&explained.targets), change))
@@ -242,8 +242,9 @@ fn draw(sheet: &mut Sheet<'_>, all: &Bars) {
 /// Round marks on both sides of 0, at most so many steps.
 fn marks_between(least: f64, most: f64, steps: f64) -> Vec<f64> {
     let step = marks(most - least, steps.max(1.0)).get(1).copied().unwrap_or(f64::INFINITY);
-    let sides =
-        |end: f64| (1..64).map(f64::from).map(move |it| it * step).take_while(move |it| *it <= end);
+    let sides = |end: f64| {
+        (1..64).map(f64::from).map(move |item| item * step).take_while(move |item| *item <= end)
+    };
     let mut between: Vec<f64> = sides(-least).map(|mark| -mark).collect();
     between.reverse();
     between.push(0.0);

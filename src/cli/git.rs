@@ -50,7 +50,7 @@ fn commits(range: &str) -> Result<(String, String), Failure> {
         (None, Some((from, to))) => (from, to, false),
         (None, None) => return Err(wrong()),
     };
-    if range == ".." || range == "..." || [from, to].iter().any(|it| it.starts_with('-')) {
+    if range == ".." || range == "..." || [from, to].iter().any(|item| item.starts_with('-')) {
         return Err(wrong());
     }
     let (from, to) = (commit(range, from)?, commit(range, to)?);
@@ -93,7 +93,8 @@ fn raw_entries(range: &str, from: &str, to: &str) -> Result<Vec<Entry>, Failure>
     let list = run(range, &[&COMPARE[..], &["--raw", from, to, "--"]].concat())?;
     let mut fields = list.split(|byte| *byte == 0);
     let mut entries = Vec::new();
-    while let (Some(facts), Some(name)) = (fields.next().filter(|it| !it.is_empty()), fields.next())
+    while let (Some(facts), Some(name)) =
+        (fields.next().filter(|field| !field.is_empty()), fields.next())
     {
         let facts: Vec<&[u8]> = facts.split(|byte| *byte == b' ').collect();
         let [before, after, old, new, _] = facts.as_slice() else {

@@ -110,7 +110,7 @@ impl SimulationRequest {
     fn note_imprecision(&self, report: &Report) {
         let Stop::Precision { width, max_trials } = self.settings.stop else { return };
         let intervals = report.flows.iter().flat_map(|flow| [flow.failed, flow.degraded]);
-        let widest = intervals.map(|it| it.high - it.low).fold(0.0, f64::max);
+        let widest = intervals.map(|interval| interval.high - interval.low).fold(0.0, f64::max);
         if widest > width && report.trials >= max_trials {
             self.terminal.note(&format!(
                 "the widest interval is {:.2}% after {max_trials} trials; more are never run\n",
@@ -195,7 +195,9 @@ pub(crate) fn not_boolean(reason: &str) -> Failure {
 /// Returns the command line of this run, quoted for a shell.
 pub(crate) fn command_line() -> String {
     let mut words = vec!["blastwave".to_owned()];
-    words.extend(std::env::args_os().skip(1).map(|it| inputs::shell_quoted(&it.to_string_lossy())));
+    words.extend(
+        std::env::args_os().skip(1).map(|args_os| inputs::shell_quoted(&args_os.to_string_lossy())),
+    );
     words.join(" ")
 }
 

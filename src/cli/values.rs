@@ -150,7 +150,7 @@ mod tests {
         for ambiguous in ["pay=1", "pay=1.0", "pay = 1"] {
             assert!(max_failed(ambiguous).is_err_and(|said| said.contains("100%")), "{ambiguous}");
         }
-        assert_eq!(spent("pay=12m").map(|it| it.outage.get()), Ok(720.0));
+        assert_eq!(spent("pay=12m").map(|spent| spent.outage.get()), Ok(720.0));
         for wrong in ["pay=-1m", "pay=12", "pay", "=1m"] {
             assert!(spent(wrong).is_err(), "{wrong}");
         }

@@ -68,7 +68,7 @@ struct Written {
 
 impl Written {
     fn collect(topology: &Topology) -> Self {
-        let mut it =
+        let mut item =
             Self { nodes: Vec::new(), calls: Vec::new(), first: Vec::new(), flows: Vec::new() };
         let mut next = 0;
         let mut take = |count: usize| {
@@ -77,19 +77,19 @@ impl Written {
         };
         for (index, service) in topology.services.iter().enumerate() {
             let own: Vec<u32> = take(service.dependencies.len()).collect();
-            it.first.push(it.nodes.len() as u32);
-            it.add(Some(index as u32), own.clone());
+            item.first.push(item.nodes.len() as u32);
+            item.add(Some(index as u32), own.clone());
             for endpoint in &service.endpoints {
                 let added = take(endpoint.dependencies.len());
-                it.add(Some(index as u32), own.iter().copied().chain(added).collect());
+                item.add(Some(index as u32), own.iter().copied().chain(added).collect());
             }
         }
         for flow in &topology.flows {
-            it.flows.push(it.nodes.len() as u32);
+            item.flows.push(item.nodes.len() as u32);
             let steps = take(flow.steps.len());
-            it.add(None, steps.collect());
+            item.add(None, steps.collect());
         }
-        it
+        item
     }
 
     fn add(&mut self, service: Option<u32>, calls: Vec<u32>) {
@@ -103,23 +103,25 @@ impl Written {
 
     /// What each node refers to while it serves.
     fn arcs(&self, topology: &Topology) -> Vec<Vec<u32>> {
-        let written: Vec<&model::Dependency> =
-            topology.declared_dependencies().map(|(_, it)| it).collect();
+        let written: Vec<&model::Dependency> = topology
+            .declared_dependencies()
+            .map(|(_, declared_dependency)| declared_dependency)
+            .collect();
         let arcs_of = |calls: &Vec<u32>| {
             let serving = calls
                 .iter()
                 .map(|call| written[*call as usize])
-                .filter(|it| it.phase == Phase::Serve);
-            serving.flat_map(|it| self.referred(it)).collect()
+                .filter(|call| call.phase == Phase::Serve);
+            serving.flat_map(|serving| self.referred(serving)).collect()
         };
         self.calls.iter().map(arcs_of).collect()
     }
 
-    fn referred<'a>(&'a self, it: &'a model::Dependency) -> impl Iterator<Item = u32> + 'a {
+    fn referred<'a>(&'a self, dependency: &'a model::Dependency) -> impl Iterator<Item = u32> + 'a {
         let plain = |service| NodeRef { service, endpoint: None };
-        let cache = it.cache.and_then(|cache| cache.service).map(plain);
-        let fallback = it.fallback.and_then(|fallback| fallback.on);
-        it.on.iter().copied().chain(cache).chain(fallback).map(|node| self.node(node))
+        let cache = dependency.cache.and_then(|cache| cache.service).map(plain);
+        let fallback = dependency.fallback.and_then(|fallback| fallback.on);
+        dependency.on.iter().copied().chain(cache).chain(fallback).map(|node| self.node(node))
     }
 }
 
@@ -127,19 +129,23 @@ fn dependencies(topology: &Topology) -> Vec<Dependency> {
     let mut repeats: BTreeMap<String, u32> = BTreeMap::new();
     topology
         .declared_dependencies()
-        .map(|(caller, it)| {
+        .map(|(caller, declared_dependency)| {
             let prefix = if matches!(caller, Caller::Flow(_)) { "flow:" } else { "" };
             let name = format!(
                 "{prefix}{}>{}",
                 topology.caller_name(caller),
-                topology.dependency_name(it)
+                topology.dependency_name(declared_dependency)
             );
             let name = unrepeated(&mut repeats, name);
             Dependency {
-                propagation: if it.is_load() { 0.0 } else { it.propagation.get() },
-                is_load: it.kind == Some(CallKind::Load),
+                propagation: if declared_dependency.is_load() {
+                    0.0
+                } else {
+                    declared_dependency.propagation.get()
+                },
+                is_load: declared_dependency.kind == Some(CallKind::Load),
                 propagation_key: Key::new("propagation", &name),
-                works: it.fallback.map_or(1.0, |fallback| fallback.works.get()),
+                works: declared_dependency.fallback.map_or(1.0, |fallback| fallback.works.get()),
                 works_key: Key::new("fallback", &name),
                 call: NONE,
                 caller: NONE,
@@ -156,10 +162,10 @@ pub(super) fn unrepeated(seen: &mut BTreeMap<String, u32>, name: String) -> Stri
 }
 
 fn domains(topology: &Topology) -> Vec<Domain> {
-    let domain = |it: &model::Domain| Domain {
-        within: it.within.map_or(NONE, |domain| domain.0),
-        unavailability: unavailability(it.availability),
-        key: Key::new("domain", &it.name),
+    let domain = |item: &model::Domain| Domain {
+        within: item.within.map_or(NONE, |domain| domain.0),
+        unavailability: unavailability(item.availability),
+        key: Key::new("domain", &item.name),
         during: false,
     };
     topology.domains.iter().map(domain).collect()
@@ -191,15 +197,18 @@ fn add_nodes(
     components: &[Component],
     place: &[u32],
 ) {
-    let all: Vec<&model::Dependency> = topology.declared_dependencies().map(|(_, it)| it).collect();
+    let all: Vec<&model::Dependency> = topology
+        .declared_dependencies()
+        .map(|(_, declared_dependency)| declared_dependency)
+        .collect();
     for (group, component) in components.iter().enumerate() {
         let first = plan.nodes.len() as u32;
         for node in &component.nodes {
             let first_call = plan.calls.len() as u32;
             for dependency in &written.calls[*node as usize] {
-                let it = all[*dependency as usize];
-                if it.phase == Phase::Serve {
-                    add_call(plan, written, place, *dependency, it);
+                let item = all[*dependency as usize];
+                if item.phase == Phase::Serve {
+                    add_call(plan, written, place, *dependency, item);
                 }
             }
             plan.nodes.push(Node {
@@ -222,53 +231,53 @@ fn add_call(
     written: &Written,
     place: &[u32],
     number: u32,
-    it: &model::Dependency,
+    item: &model::Dependency,
 ) {
     let node = |node: NodeRef| place[written.node(node) as usize];
     let first = plan.members.len() as u32;
     let member = |on: &NodeRef| Member { node: node(*on), weight: 0.0, extra: false };
-    plan.members.extend(it.on.iter().map(member));
-    let breaker = it.circuit_breaker == Some(true);
-    let has_deadline = it.timeout.is_set() || breaker;
-    let cache = it.cache.map(|cache| Cache {
+    plan.members.extend(item.on.iter().map(member));
+    let breaker = item.circuit_breaker == Some(true);
+    let has_deadline = item.timeout.is_set() || breaker;
+    let cache = item.cache.map(|cache| Cache {
         ttl: cache.ttl.map_or(f64::INFINITY, super::super::model::units::Seconds::get),
         hit_ratio: cache.hit_ratio.get(),
         node: cache.service.map_or(NONE, |service| node(NodeRef { service, endpoint: None })),
     });
-    let buffer = it.buffer.map(|buffer| Buffer {
+    let buffer = item.buffer.map(|buffer| Buffer {
         holds: buffer.holds.get(),
         drops: buffer.when_full == WhenFull::Drop,
     });
-    let fallback = match it.fallback.map(|fallback| fallback.on) {
+    let fallback = match item.fallback.map(|fallback| fallback.on) {
         None => Fallback::None,
         Some(None) => Fallback::Static,
         Some(Some(on)) => Fallback::Node(node(on)),
     };
     let guards = Guards {
-        budget: it.retry_budget.map_or(f64::INFINITY, Share::get),
+        budget: item.retry_budget.map_or(f64::INFINITY, Share::get),
         cache,
         buffer,
         fallback,
         fallback_weight: 0.0,
         buffer_slot: NONE,
     };
-    let is_guarded = it.retry_budget.is_some()
+    let is_guarded = item.retry_budget.is_some()
         || guards.cache.is_some()
         || guards.buffer.is_some()
         || guards.fallback != Fallback::None;
     plan.calls.push(Call {
         dependency: number,
         members: first..plan.members.len() as u32,
-        needs: it.needs,
-        any_of: it.any_of,
-        soft: it.is_soft(),
-        gives_up: has_deadline || it.is_async(),
+        needs: item.needs,
+        any_of: item.any_of,
+        soft: item.is_soft(),
+        gives_up: has_deadline || item.is_async(),
         has_deadline,
         breaker,
-        validates: it.validates == Some(true),
-        retries: it.retries.unwrap_or(0),
-        calls: it.calls,
-        probability: it.call_probability.get(),
+        validates: item.validates == Some(true),
+        retries: item.retries.unwrap_or(0),
+        calls: item.calls,
+        probability: item.call_probability.get(),
         intra_cycle: false,
         guards: is_guarded.then(|| Box::new(guards)),
     });
@@ -279,47 +288,47 @@ fn mark_intra_cycle(plan: &mut Plan, group: Range<u32>) {
     for node in group.clone() {
         let calls = plan.nodes[node as usize].calls.clone();
         for call in calls {
-            let it = &plan.calls[call as usize];
-            let intra_cycle = plan.referred(it).any(|node| group.contains(&node));
+            let item = &plan.calls[call as usize];
+            let intra_cycle = plan.referred(item).any(|node| group.contains(&node));
             plan.calls[call as usize].intra_cycle = intra_cycle;
         }
     }
 }
 
 fn add_services(plan: &mut Plan, topology: &Topology, written: &Written, place: &[u32]) {
-    for (index, it) in topology.services.iter().enumerate() {
+    for (index, service) in topology.services.iter().enumerate() {
         let first = written.first[index];
         let place_of = |offset: usize| place[first as usize + offset];
         let first_replica = plan.replicas.len() as u32;
-        if let Some(replicas) = &it.replicas {
+        if let Some(replicas) = &service.replicas {
             for number in 0..replicas.count {
                 let domain = replicas.domains.get(number as usize % replicas.domains.len().max(1));
                 plan.replicas.push(Replica {
                     unavailability: unavailability(replicas.availability),
-                    key: Key::new("replica", &format!("{}#{number}", it.name)),
+                    key: Key::new("replica", &format!("{}#{number}", service.name)),
                     domain: domain.map_or(NONE, |domain| domain.0),
                 });
             }
         }
         plan.services.push(Service {
             node: place_of(0),
-            endpoints: (1..=it.endpoints.len()).map(place_of).collect(),
-            unavailability: unavailability(it.availability),
-            key: Key::new("service", &it.name),
+            endpoints: (1..=service.endpoints.len()).map(place_of).collect(),
+            unavailability: unavailability(service.availability),
+            key: Key::new("service", &service.name),
             during: false,
-            domains: it.domains.iter().map(|domain| domain.0).collect(),
+            domains: service.domains.iter().map(|domain| domain.0).collect(),
             replicas: first_replica..plan.replicas.len() as u32,
-            needs: it.replicas.as_ref().map_or(0, |replicas| replicas.needs),
-            utilization: it.utilization.map_or(0.0, Share::get),
-            overload: it.overload.unwrap_or_default(),
+            needs: service.replicas.as_ref().map_or(0, |replicas| replicas.needs),
+            utilization: service.utilization.map_or(0.0, Share::get),
+            overload: service.overload.unwrap_or_default(),
             traffic: Traffic::default(),
-            restart: it.recovery.restart.get(),
-            warmup: it.recovery.warmup.get(),
-            crashes: it.recovery.crashes,
-            start_needs: start_needs(index as u32, it, written, place),
+            restart: service.recovery.restart.get(),
+            warmup: service.recovery.warmup.get(),
+            crashes: service.recovery.crashes,
+            start_needs: start_needs(index as u32, service, written, place),
         });
         observe(plan, place_of(0));
-        for endpoint in 1..=it.endpoints.len() {
+        for endpoint in 1..=service.endpoints.len() {
             observe(plan, place_of(endpoint));
         }
     }
@@ -333,17 +342,18 @@ fn start_needs(
     place: &[u32],
 ) -> Vec<StartNeed> {
     let of_endpoints = service.endpoints.iter().flat_map(|endpoint| &endpoint.dependencies);
-    let hard = service.dependencies.iter().chain(of_endpoints).filter(|it| !it.is_soft());
-    let hard = hard.filter(|it| it.kind != Some(CallKind::Load));
-    hard.filter(|it| it.on.iter().all(|on| on.service.0 != own))
-        .map(|it| StartNeed {
-            any_of: it
+    let hard =
+        service.dependencies.iter().chain(of_endpoints).filter(|dependency| !dependency.is_soft());
+    let hard = hard.filter(|hard| hard.kind != Some(CallKind::Load));
+    hard.filter(|hard| hard.on.iter().all(|on| on.service.0 != own))
+        .map(|hard| StartNeed {
+            any_of: hard
                 .on
                 .iter()
                 .map(|on| (on.service.0, place[written.node(*on) as usize]))
                 .collect(),
-            needs: it.needs,
-            start_only: it.phase == Phase::Start,
+            needs: hard.needs,
+            start_only: hard.phase == Phase::Start,
         })
         .collect()
 }
@@ -361,13 +371,13 @@ fn observe(plan: &mut Plan, node: u32) {
 }
 
 fn add_flows(plan: &mut Plan, topology: &Topology, written: &Written, place: &[u32]) {
-    for (it, node) in topology.flows.iter().zip(&written.flows) {
+    for (flow, node) in topology.flows.iter().zip(&written.flows) {
         let node = place[*node as usize];
         plan.flows.push(Flow {
             node,
-            rate: it.rate.map_or(f64::NAN, super::super::model::units::Rate::get),
-            retry_share: it.retry_by_users.map_or(0.0, |retries| retries.share.get()),
-            retry_attempts: it.retry_by_users.map_or(0, |retries| retries.attempts),
+            rate: flow.rate.map_or(f64::NAN, super::super::model::units::Rate::get),
+            retry_share: flow.retry_by_users.map_or(0.0, |retries| retries.share.get()),
+            retry_attempts: flow.retry_by_users.map_or(0, |retries| retries.attempts),
         });
         observe(plan, node);
     }
@@ -378,12 +388,12 @@ fn mark_waiting(plan: &mut Plan) {
     let mut buffer_slot = 0;
     for node in 0..plan.nodes.len() {
         for call in plan.nodes[node].calls.clone() {
-            let it = &mut plan.calls[call as usize];
-            let has_ttl = it.cache().is_some_and(|cache| cache.ttl.is_finite());
-            let has_buffer = it.buffer().is_some();
+            let item = &mut plan.calls[call as usize];
+            let has_ttl = item.cache().is_some_and(|cache| cache.ttl.is_finite());
+            let has_buffer = item.buffer().is_some();
             if has_buffer
-                && it.any_of
-                && let Some(guards) = &mut it.guards
+                && item.any_of
+                && let Some(guards) = &mut item.guards
             {
                 guards.buffer_slot = buffer_slot;
                 buffer_slot += 1;
@@ -391,7 +401,7 @@ fn mark_waiting(plan: &mut Plan) {
             if !has_ttl && !has_buffer {
                 continue;
             }
-            let members = it.members.clone();
+            let members = item.members.clone();
             plan.nodes[node].has_timed_guard = true;
             for member in members {
                 let node = plan.members[member as usize].node;

@@ -21,8 +21,8 @@ impl Interventions {
 
     /// Everything that may be done.
     pub fn iter(&self) -> impl Iterator<Item = &Intervention> {
-        let actions = self.actions.iter().map(|it| &it.intervention);
-        actions.chain(self.automations.iter().map(|it| &it.intervention))
+        let actions = self.actions.iter().map(|action| &action.intervention);
+        actions.chain(self.automations.iter().map(|automation| &automation.intervention))
     }
 }
 
@@ -91,16 +91,17 @@ pub enum InterventionKind {
 /// is drawn for that.
 pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change) {
     let mut actions: Vec<ScheduledIntervention> =
-        change.actions.iter().map(|it| scheduled(plan, it)).collect();
+        change.actions.iter().map(|action| scheduled(plan, action)).collect();
     actions.sort_by(|a, b| a.at.total_cmp(&b.at));
     let Some(schedule) = &mut plan.schedule else { return };
     if change.actions.iter().any(Action::ends_cause) {
         never_taken_back(schedule);
     }
     let owned = topology.services.iter().zip(0_u32..);
-    let rules = owned.flat_map(|(it, service)| it.automations.iter().map(move |it| (service, it)));
+    let rules = owned
+        .flat_map(|(owned, service)| owned.automations.iter().map(move |item| (service, item)));
     let rules: Vec<AutomationRule> =
-        rules.map(|(service, it)| automation_rule(plan, service, it)).collect();
+        rules.map(|(service, rule)| automation_rule(plan, service, rule)).collect();
     plan.interventions = Interventions { actions, automations: rules };
 }
 
@@ -110,22 +111,30 @@ fn never_taken_back(schedule: &mut Schedule) {
     schedule.kill_switch = None;
 }
 
-fn scheduled(plan: &Plan, it: &Action) -> ScheduledIntervention {
-    let target = it.target.map(|target| target.0);
-    let caller = it.caller.map_or(NONE, |caller| caller.0);
-    let intervention = intervention(plan, it.action, target, it.share);
-    ScheduledIntervention { at: it.at.get(), intervention: Intervention { caller, ..intervention } }
+fn scheduled(plan: &Plan, action: &Action) -> ScheduledIntervention {
+    let target = action.target.map(|target| target.0);
+    let caller = action.caller.map_or(NONE, |caller| caller.0);
+    let intervention = intervention(plan, action.action, target, action.share);
+    ScheduledIntervention {
+        at: action.at.get(),
+        intervention: Intervention { caller, ..intervention },
+    }
 }
 
-fn automation_rule(plan: &Plan, service: u32, it: &Automation) -> AutomationRule {
+fn automation_rule(plan: &Plan, service: u32, automation: &Automation) -> AutomationRule {
     AutomationRule {
         service,
-        watches: it.watches.0,
-        failing: it.failing.get(),
-        lasting: it.lasting.get(),
-        intervention: intervention(plan, it.action, Some(it.target.0), it.share),
-        every: Seconds::get(it.every),
-        at_most: it.at_most,
+        watches: automation.watches.0,
+        failing: automation.failing.get(),
+        lasting: automation.lasting.get(),
+        intervention: intervention(
+            plan,
+            automation.action,
+            Some(automation.target.0),
+            automation.share,
+        ),
+        every: Seconds::get(automation.every),
+        at_most: automation.at_most,
     }
 }
 
@@ -152,7 +161,7 @@ fn intervention(
         (InterventionKind::Fix, _) | (InterventionKind::Shed, None) => Vec::new(),
         (_, Some(target)) => vec![target],
         (InterventionKind::AddCapacity, None) => {
-            let is_limited = |it: &u32| plan.services[*it as usize].utilization > 0.0;
+            let is_limited = |number: &u32| plan.services[*number as usize].utilization > 0.0;
             (0..plan.services.len() as u32).filter(is_limited).collect()
         }
         (_, None) => broken,
@@ -162,7 +171,7 @@ fn intervention(
 
 /// The services that targets hit.
 fn target_services(plan: &Plan) -> Vec<u32> {
-    let services = plan.targets.iter().filter_map(|it| match it.hit {
+    let services = plan.targets.iter().filter_map(|target| match target.hit {
         Hit::Service(service) | Hit::Endpoint { service, .. } => Some(service),
         Hit::Domain(_) => None,
     });

@@ -15,9 +15,9 @@ const Z95: f64 = 1.644_853_626_951_472_2;
 /// Adds a change to the plan of its topology.
 pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change, lasting: Seconds) {
     let mut repeats = BTreeMap::new();
-    for it in &change.targets {
-        let name = unrepeated(&mut repeats, target_name(topology, it));
-        plan.targets.push(target(plan, it, &name));
+    for item in &change.targets {
+        let name = unrepeated(&mut repeats, target_name(topology, item));
+        plan.targets.push(target(plan, item, &name));
     }
     if let Some(first) = change.mode_drawn_for() {
         let mode_keys = mode_keys(&target_name(topology, first));
@@ -49,10 +49,10 @@ fn mode_keys(name: &str) -> [Key; 3] {
     ["mode-down", "mode-slow", "mode-corrupt"].map(|what| Key::new(what, name))
 }
 
-fn target(plan: &Plan, it: &model::Target, name: &str) -> Target {
+fn target(plan: &Plan, target: &model::Target, name: &str) -> Target {
     let key = |what| Key::new(what, name);
     Target {
-        hit: match it.on {
+        hit: match target.on {
             TargetRef::Domain(domain) => Hit::Domain(domain.0),
             TargetRef::Node(node) => match node.endpoint {
                 None => Hit::Service(node.service.0),
@@ -62,26 +62,26 @@ fn target(plan: &Plan, it: &model::Target, name: &str) -> Target {
                 },
             },
         },
-        probability: it.probability.get(),
+        probability: target.probability.get(),
         key: key("target"),
-        modes: mode_chances(&it.modes),
+        modes: mode_chances(&target.modes),
         mode_keys: mode_keys(name),
-        surge_factor: it.modes.surge_factor,
-        severity_min: it.severity.0.get(),
-        severity_max: it.severity.1.get(),
+        surge_factor: target.modes.surge_factor,
+        severity_min: target.severity.0.get(),
+        severity_max: target.severity.1.get(),
         severity_key: key("severity"),
-        onset: lognormal(it.onset),
+        onset: lognormal(target.onset),
         onset_key: key("onset"),
-        min_exposure: it.min_exposure.get(),
-        stages: own_stages(it, name),
+        min_exposure: target.min_exposure.get(),
+        stages: own_stages(target, name),
         first_gate: 0,
     }
 }
 
-fn own_stages(it: &model::Target, name: &str) -> Vec<Stage> {
-    let stages = it.rollout.iter().flat_map(|rollout| &rollout.stages).enumerate();
+fn own_stages(target: &model::Target, name: &str) -> Vec<Stage> {
+    let stages = target.rollout.iter().flat_map(|rollout| &rollout.stages).enumerate();
     let gate = |index: usize| Key::new("gate", &format!("{name}/{index}"));
-    stages.map(|(index, it)| stage(it, gate(index))).collect()
+    stages.map(|(index, item)| stage(item, gate(index))).collect()
 }
 
 /// Numbers the gates of targets after those of the change.
@@ -126,41 +126,41 @@ fn schedule(change: &Change) -> Schedule {
     let detection = change.detection.as_ref();
     let detected_by = |delay| Delay {
         delay: lognormal(delay),
-        needs: detection.map_or_else(Vec::new, |it| ids(&it.depends_on)),
-        factor: detection.map_or(2.0, |it| it.needs_factor),
+        needs: detection.map_or_else(Vec::new, |detection| ids(&detection.depends_on)),
+        factor: detection.map_or(2.0, |detection| detection.needs_factor),
     };
     let rollback = change.rollback.as_ref();
     let kill_switch = change.kill_switch.as_ref();
     Schedule {
         stages: (stages.iter().enumerate())
-            .map(|(index, it)| stage(it, Key::new("gate", &index.to_string())))
+            .map(|(index, item)| stage(item, Key::new("gate", &index.to_string())))
             .collect(),
-        alert_threshold: detection.map_or(0.01, |it| it.alert_threshold.get()),
+        alert_threshold: detection.map_or(0.01, |detection| detection.alert_threshold.get()),
         detection: detected_by(defaults::detection(change)),
         detection_corrupt: detected_by(defaults::detection_corrupt(change)),
         rollback: Delay {
             delay: lognormal(defaults::rollback(change)),
-            needs: rollback.map_or_else(Vec::new, |it| ids(&it.depends_on)),
-            factor: rollback.map_or(2.0, |it| it.needs_factor),
+            needs: rollback.map_or_else(Vec::new, |rollback| ids(&rollback.depends_on)),
+            factor: rollback.map_or(2.0, |rollback| rollback.needs_factor),
         },
-        rollback_works: rollback.map_or(1.0, |it| it.works.get()),
-        rollback_worsens: rollback.map_or(0.0, |it| it.worsens.get()),
-        kill_switch: kill_switch.map(|it| Delay {
-            delay: lognormal(it.delay),
-            needs: ids(&it.depends_on),
-            factor: it.needs_factor,
+        rollback_works: rollback.map_or(1.0, |rollback| rollback.works.get()),
+        rollback_worsens: rollback.map_or(0.0, |rollback| rollback.worsens.get()),
+        kill_switch: kill_switch.map(|kill_switch| Delay {
+            delay: lognormal(kill_switch.delay),
+            needs: ids(&kill_switch.depends_on),
+            factor: kill_switch.needs_factor,
         }),
-        kill_switch_works: kill_switch.map_or(1.0, |it| it.works.get()),
+        kill_switch_works: kill_switch.map_or(1.0, |kill_switch| kill_switch.works.get()),
         repair: change.repair.map(lognormal),
         horizon: change.horizon.get(),
     }
 }
 
-fn stage(it: &model::Stage, gate_key: Key) -> Stage {
+fn stage(stage: &model::Stage, gate_key: Key) -> Stage {
     Stage {
-        exposure: it.exposure.get(),
-        bake: it.bake.map_or(0.0, Seconds::get),
-        gate: if it.bake.is_some() { it.catch_probability.get() } else { 0.0 },
+        exposure: stage.exposure.get(),
+        bake: stage.bake.map_or(0.0, Seconds::get),
+        gate: if stage.bake.is_some() { stage.catch_probability.get() } else { 0.0 },
         gate_key,
     }
 }

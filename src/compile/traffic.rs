@@ -30,19 +30,19 @@ pub(super) fn weigh(plan: &mut Plan) {
     }
     for (service, indices) in of_service.iter().enumerate() {
         let all: Vec<Arrival> = indices.iter().map(|index| arrivals[*index as usize]).collect();
-        let known = all.iter().all(|it| it.volume.is_some());
+        let known = all.iter().all(|item| item.volume.is_some());
         let of_load = load_weight(&all);
-        let weight = |it: &Arrival| match () {
-            () if known => it.volume,
-            () if it.is_load => Some(of_load),
+        let weight = |arrival: &Arrival| match () {
+            () if known => arrival.volume,
+            () if arrival.is_load => Some(of_load),
             () => Some(1.0),
         };
-        for it in &all {
-            let weight = weight(it).unwrap_or(1.0);
-            match it.from {
+        for item in &all {
+            let weight = weight(item).unwrap_or(1.0);
+            match item.from {
                 From::Member(member) => {
                     let member = &mut plan.members[member as usize];
-                    (member.weight, member.extra) = (weight, it.extra);
+                    (member.weight, member.extra) = (weight, item.extra);
                 }
                 From::Fallback(call) => {
                     let guards = plan.calls[call as usize].guards.as_mut();
@@ -53,7 +53,7 @@ pub(super) fn weigh(plan: &mut Plan) {
         plan.services[service].traffic = total(&all, weight);
         let nodes: Vec<u32> = plan.nodes_of(service as u32).collect();
         for node in nodes {
-            let own: Vec<Arrival> = all.iter().filter(|it| it.node == node).copied().collect();
+            let own: Vec<Arrival> = all.iter().filter(|item| item.node == node).copied().collect();
             plan.nodes[node as usize].traffic = total(&own, weight);
         }
     }
@@ -62,15 +62,15 @@ pub(super) fn weigh(plan: &mut Plan) {
 /// What each dependency that is there for its load weighs where traffic is not known: all of them
 /// together as much as the other callers, for it is written down because it can overload.
 fn load_weight(arrivals: &[Arrival]) -> f64 {
-    let loads = arrivals.iter().filter(|it| it.is_load).count();
-    let others = arrivals.iter().filter(|it| !it.is_load && !it.extra).count();
+    let loads = arrivals.iter().filter(|arrival| arrival.is_load).count();
+    let others = arrivals.iter().filter(|arrival| !arrival.is_load && !arrival.extra).count();
     if loads == 0 || others == 0 { 1.0 } else { others as f64 / loads as f64 }
 }
 
 /// The sum of what counts as normal: all that is not extra, or everything if all is.
 fn total(arrivals: &[Arrival], weight: impl Fn(&Arrival) -> Option<f64>) -> Traffic {
-    let only_fallback = arrivals.iter().all(|it| it.extra);
-    let counted = arrivals.iter().filter(|it| it.extra == only_fallback);
+    let only_fallback = arrivals.iter().all(|arrival| arrival.extra);
+    let counted = arrivals.iter().filter(|arrival| arrival.extra == only_fallback);
     Traffic { total: counted.filter_map(weight).sum(), only_fallback }
 }
 
@@ -87,33 +87,33 @@ fn arrivals(plan: &Plan) -> Vec<Arrival> {
     for node in (0..plan.nodes.len()).rev() {
         let here: Vec<Arrival> = into[node].iter().map(|index| arrivals[*index as usize]).collect();
         if !here.is_empty() {
-            let only_fallback = here.iter().all(|it| it.extra);
-            let counted = || here.iter().filter(|it| it.extra == only_fallback);
-            let known = counted().all(|it| it.volume.is_some());
-            volume[node] = known.then(|| counted().filter_map(|it| it.volume).sum());
+            let only_fallback = here.iter().all(|here| here.extra);
+            let counted = || here.iter().filter(|here| here.extra == only_fallback);
+            let known = counted().all(|counted| counted.volume.is_some());
+            volume[node] = known.then(|| counted().filter_map(|counted| counted.volume).sum());
             extra[node] = only_fallback;
         }
         if !counts[node] {
             continue;
         }
         for call in plan.nodes[node].calls.clone() {
-            let it = &plan.calls[call as usize];
-            if it.intra_cycle {
+            let item = &plan.calls[call as usize];
+            if item.intra_cycle {
                 continue;
             }
-            let per_request = it.probability * f64::from(it.calls);
+            let per_request = item.probability * f64::from(item.calls);
             let calls = volume[node].map(|volume| volume * per_request);
-            let is_load = plan.dependencies[it.dependency as usize].is_load;
-            let each = f64::from(it.needs) / it.members.len() as f64;
+            let is_load = plan.dependencies[item.dependency as usize].is_load;
+            let each = f64::from(item.needs) / item.members.len() as f64;
             let mut arrive = |from, to: u32, volume, extra| {
                 into[to as usize].push(arrivals.len() as u32);
                 arrivals.push(Arrival { from, node: to, volume, extra, is_load });
             };
-            for member in it.members.clone() {
+            for member in item.members.clone() {
                 let to = plan.members[member as usize].node;
                 arrive(From::Member(member), to, calls.map(|calls| calls * each), extra[node]);
             }
-            if let Fallback::Node(to) = it.fallback() {
+            if let Fallback::Node(to) = item.fallback() {
                 arrive(From::Fallback(call), to, calls, true);
             }
         }

@@ -142,11 +142,13 @@ pub fn is_random(plan: &Plan) -> bool {
     let is_open = |p: f64| p > 0.0 && p < 1.0;
     let is_fallible = |unavailability: f64| unavailability > 0.0;
     let falls_back = plan.calls.iter().filter(|call| call.fallback() != Fallback::None);
-    plan.dependencies.iter().any(|it| it.call != NONE && is_open(it.propagation))
+    plan.dependencies
+        .iter()
+        .any(|dependency| dependency.call != NONE && is_open(dependency.propagation))
         || falls_back
             .into_iter()
             .any(|call| is_open(plan.dependencies[call.dependency as usize].works))
-        || plan.services.iter().any(|it| is_fallible(it.unavailability))
-        || plan.domains.iter().any(|it| is_fallible(it.unavailability))
-        || plan.replicas.iter().any(|it| is_fallible(it.unavailability))
+        || plan.services.iter().any(|service| is_fallible(service.unavailability))
+        || plan.domains.iter().any(|domain| is_fallible(domain.unavailability))
+        || plan.replicas.iter().any(|replica| is_fallible(replica.unavailability))
 }

@@ -16,7 +16,7 @@ pub(crate) fn each<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> 
         *found[piece].lock().expect("each is written once") = Some(result);
     });
     let found = found.into_iter().map(Mutex::into_inner);
-    found.map(|it| it.ok().flatten().expect("each piece was done")).collect()
+    found.map(|found| found.ok().flatten().expect("each piece was done")).collect()
 }
 
 /// The same for the pieces of a window.
@@ -49,9 +49,9 @@ mod tests {
     fn what_is_found_keeps_its_order() {
         assert_eq!(
             each(1000, |piece| piece * piece),
-            (0..1000).map(|it| it * it).collect::<Vec<_>>()
+            (0..1000).map(|item| item * item).collect::<Vec<_>>()
         );
-        assert_eq!(each_of(&["a", "bc", ""], |it| it.len()), [1, 2, 0]);
+        assert_eq!(each_of(&["a", "bc", ""], |item| item.len()), [1, 2, 0]);
         assert_eq!(each_in(5..8, |piece| piece), [5, 6, 7]);
         assert!(each(0, |piece| piece).is_empty());
     }

@@ -197,15 +197,15 @@ impl Tally {
         for (all, one) in self.flows.iter_mut().zip(&outcome.flows) {
             all.unfinished += u64::from(one.unfinished.count_ones());
         }
-        for it in &outcome.times {
-            self.units[it.unit as usize].first.add(it.first);
-            self.units[it.unit as usize].lasted.add(it.lasted);
+        for time in &outcome.times {
+            self.units[time.unit as usize].first.add(time.first);
+            self.units[time.unit as usize].lasted.add(time.lasted);
         }
-        for it in &outcome.dependencies {
-            let all = &mut self.dependencies[it.dependency as usize];
-            all.tried += u64::from(it.tried.count_ones());
-            all.passed += u64::from(it.passed.count_ones());
-            for (all, held) in all.held.iter_mut().zip(it.held) {
+        for dependency in &outcome.dependencies {
+            let all = &mut self.dependencies[dependency.dependency as usize];
+            all.tried += u64::from(dependency.tried.count_ones());
+            all.passed += u64::from(dependency.passed.count_ones());
+            for (all, held) in all.held.iter_mut().zip(dependency.held) {
                 *all += u64::from(held.count_ones());
             }
         }

@@ -74,7 +74,8 @@ impl Recognized {
                 self.others.push((path, what));
             }
             Recognition::Unreadable(problems) => {
-                let first = problems.first().map_or("it cannot be read", |it| &it.message);
+                let first =
+                    problems.first().map_or("it cannot be read", |problem| &problem.message);
                 self.notes.push(format!("{path}: left out, {first}"));
                 self.problems.extend(problems);
             }

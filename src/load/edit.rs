@@ -86,8 +86,8 @@ fn one(text: &str, edit: &Edit) -> Result<String, Refusal> {
     for splice in editor.splices(node, &edit.action)? {
         let mut edited = text.to_owned();
         edited.replace_range(splice.start..splice.end, &splice.new);
-        let reread = read(&edited).filter(|it| it.problems.len() == document.problems.len());
-        if reread.is_some_and(|it| is_same(&it.root, &wanted)) {
+        let reread = read(&edited).filter(|read| read.problems.len() == document.problems.len());
+        if reread.is_some_and(|reread| is_same(&reread.root, &wanted)) {
             return Ok(edited);
         }
     }
@@ -104,9 +104,11 @@ fn find<'a>(root: &'a Node, path: &[At], text: &str) -> Result<&'a Node, Refusal
     let mut node = root;
     for at in path {
         let next = match at {
-            At::Key(key) => {
-                node.entries().iter().find(|it| *it.key.text == **key).map(|it| &it.value)
-            }
+            At::Key(key) => node
+                .entries()
+                .iter()
+                .find(|entry| *entry.key.text == **key)
+                .map(|entry| &entry.value),
             At::Item(index) => node.items().get(*index),
         };
         node = next.ok_or(Refusal::Nowhere)?;
@@ -123,7 +125,7 @@ fn set(root: &mut Node, path: &[At], action: &Action) -> Option<()> {
     for at in path {
         node = match (at, &mut node.value) {
             (At::Key(key), Value::Mapping(entries)) => {
-                &mut entries.iter_mut().find(|it| *it.key.text == **key)?.value
+                &mut entries.iter_mut().find(|entry| *entry.key.text == **key)?.value
             }
             (At::Item(index), Value::Sequence(items)) => items.get_mut(*index)?,
             _ => return None,
@@ -137,7 +139,7 @@ fn set(root: &mut Node, path: &[At], action: &Action) -> Option<()> {
     match (action, &mut node.value) {
         (Action::Set { key, value: new, .. }, Value::Mapping(entries)) => {
             let new = value(new)?;
-            if let Some(entry) = entries.iter_mut().find(|it| *it.key.text == **key) {
+            if let Some(entry) = entries.iter_mut().find(|entry| *entry.key.text == **key) {
                 entry.value = new;
             } else {
                 let mut all = std::mem::take(entries).into_vec();
@@ -204,7 +206,7 @@ impl Editor<'_> {
     fn splices(&self, node: &Node, action: &Action) -> Result<Vec<Splice>, Refusal> {
         match (action, &node.value) {
             (Action::Set { key, value, .. }, Value::Mapping(entries)) => {
-                match entries.iter().find(|it| *it.key.text == **key) {
+                match entries.iter().find(|entry| *entry.key.text == **key) {
                     Some(entry) => Ok(vec![self.replaced(entry, value)?]),
                     None => self.added(node, entries, &format!("{key}: {value}")),
                 }
@@ -261,8 +263,8 @@ impl Editor<'_> {
         let mut ways: Vec<Splice> = entries
             .iter()
             .rev()
-            .filter(|it| it.value.place != it.key.place)
-            .filter_map(|it| self.end_of_line(self.range(&it.value)?.1))
+            .filter(|entry| entry.value.place != entry.key.place)
+            .filter_map(|entry| self.end_of_line(self.range(&entry.value)?.1))
             .map(|at| Splice { start: at, end: at, new: format!("{}{indent}{pair}", self.newline) })
             .collect();
         let new = format!("{pair}{}{indent}", self.newline);
@@ -321,7 +323,7 @@ impl Editor<'_> {
                 Splice { start: end, end, new: format!(", {item}") }
             }]);
         }
-        let line = self.text[..at].rfind('\n').map_or(0, |it| it + 1);
+        let line = self.text[..at].rfind('\n').map_or(0, |text| text + 1);
         let dash = line + self.text[line..at].rfind('-').ok_or(Refusal::Form)?;
         let indent = self.indent(dash);
         Ok(vec![if is_first {
@@ -347,7 +349,7 @@ impl Editor<'_> {
 
     /// The white space that brings a line to the column of a place.
     fn indent(&self, at: usize) -> String {
-        let line = self.text[..at].rfind('\n').map_or(0, |it| it + 1);
+        let line = self.text[..at].rfind('\n').map_or(0, |text| text + 1);
         self.text[line..at].chars().map(|_| ' ').collect()
     }
 
@@ -397,8 +399,8 @@ fn is_flow(text: &str, node: &Node) -> bool {
     is_collection && text[node.place.start as usize..].starts_with(['[', '{']) && {
         // The first key or item of a block may be a bracket itself: then it has the place of the block.
         let first = match &node.value {
-            Value::Sequence(items) => items.first().map(|it| it.place.start),
-            Value::Mapping(entries) => entries.first().map(|it| it.key.place.start),
+            Value::Sequence(items) => items.first().map(|item| item.place.start),
+            Value::Mapping(entries) => entries.first().map(|entry| entry.key.place.start),
             _ => None,
         };
         first != Some(node.place.start)
@@ -410,8 +412,8 @@ mod tests {
     use super::*;
 
     fn path(text: &str) -> Vec<At> {
-        let step = |it: &str| it.parse().map_or_else(|_| At::Key(it.to_owned()), At::Item);
-        text.split('.').filter(|it| !it.is_empty()).map(step).collect()
+        let step = |text: &str| text.parse().map_or_else(|_| At::Key(text.to_owned()), At::Item);
+        text.split('.').filter(|text| !text.is_empty()).map(step).collect()
     }
 
     fn setting(at: &str, key: &str, value: &str) -> Edit {

@@ -71,7 +71,7 @@ impl ActionKind {
 
     /// Its word in files.
     pub fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(_, it)| *it == self).expect("all of them are there").0
+        Self::ALL.iter().find(|(_, item)| *item == self).expect("all of them are there").0
     }
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn automations(field: &Field<'_>, names: &Names<'_>) -> Vec<Automatio
 
 fn automation(item: &Field<'_>, names: &Names<'_>) -> Option<Automation> {
     let mapping = item.mapping(&AUTOMATION)?;
-    let watches = mapping.need("watches", "storage").and_then(|it| names.resolve_service(&it));
+    let watches = mapping.need("watches", "storage").and_then(|need| names.resolve_service(&need));
     let kind = mapping.need("action", "restart").and_then(|field| field.word(&ActionKind::ALL));
     let target = match mapping.get("target") {
         Some(field) => names.resolve_service(&field),

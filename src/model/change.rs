@@ -292,7 +292,8 @@ impl Change {
         let mut of_services =
             self.targets.iter().filter(|target| matches!(target.on, TargetRef::Node(_)));
         let first = of_services.next()?;
-        let is_one_cause = !self.independent && of_services.all(|it| it.modes == first.modes);
+        let is_one_cause =
+            !self.independent && of_services.all(|of_service| of_service.modes == first.modes);
         is_one_cause.then_some(first)
     }
 

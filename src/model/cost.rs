@@ -88,11 +88,11 @@ impl Costs {
     /// What a protection of a kind costs at a place: what is said of that place, else of the kind,
     /// else what any costs.
     pub fn of(&self, kind: &str, at: &str) -> f64 {
-        let here = |it: &&Cost| it.kind == kind && it.at.as_deref() == Some(at);
-        let anywhere = |it: &&Cost| it.kind == kind && it.at.is_none();
+        let here = |item: &&Cost| item.kind == kind && item.at.as_deref() == Some(at);
+        let anywhere = |item: &&Cost| item.kind == kind && item.at.is_none();
         let found = self.protections.iter().find(here);
         let found = found.or_else(|| self.protections.iter().find(anywhere));
-        found.map_or(self.default, |it| it.cost)
+        found.map_or(self.default, |found| found.cost)
     }
 }
 
@@ -113,7 +113,7 @@ fn costs(mapping: &Mapping<'_>, topology: Option<&Topology>) -> Option<Costs> {
     let mut named: Vec<_> = read
         .iter()
         .zip(&items)
-        .filter_map(|(cost, item)| cost.as_ref().map(|it| ((&it.kind, &it.at), item)))
+        .filter_map(|(cost, item)| cost.as_ref().map(|cost| ((&cost.kind, &cost.at), item)))
         .collect();
     named.arrange_by_key(|(name, _)| *name);
     for pair in named.windows(2) {
@@ -165,8 +165,12 @@ fn place(field: &Field<'_>, places: Option<&[String]>) -> Option<String> {
 
 /// Where protections may be in a topology.
 fn places(topology: &Topology) -> Vec<String> {
-    let calls = topology.declared_dependencies().map(|(caller, it)| {
-        format!("{} > {}", topology.caller_name(caller), topology.dependency_name(it))
+    let calls = topology.declared_dependencies().map(|(caller, declared_dependency)| {
+        format!(
+            "{} > {}",
+            topology.caller_name(caller),
+            topology.dependency_name(declared_dependency)
+        )
     });
     let services = topology.services.iter().map(|service| service.name.clone());
     calls.chain(services).chain([THE_CHANGE.to_owned()]).collect()
@@ -206,7 +210,7 @@ mod tests {
             "default: 0\nprotections: [{kind: cash, cost: 3}, {kind: soft, at: cart > reddis, cost: -1}]",
         )
         .unwrap_err();
-        let codes: Vec<Code> = problems.iter().map(|it| it.code).collect();
+        let codes: Vec<Code> = problems.iter().map(|problem| problem.code).collect();
         let range = Code::OutOfRange;
         assert_eq!(codes, [range, Code::UnknownWord, Code::UnknownName, range], "{problems:#?}");
         let twice = "protections: [{kind: soft, cost: 3}, {kind: soft, cost: 1}]";

@@ -189,7 +189,8 @@ pub fn held_within(document: Document, key: &'static str) -> Document {
     if Kind::of(&document) != Some(Kind::Incident) {
         return document;
     }
-    let held = document.get(key).filter(|it| matches!(it.value.value, Value::Mapping(_)));
+    let held =
+        document.get(key).filter(|document| matches!(document.value.value, Value::Mapping(_)));
     match held.map(|entry| entry.value.clone()) {
         Some(root) => Document { root, ..document },
         None => document,
@@ -207,7 +208,7 @@ fn files(mapping: &Mapping<'_>, document: &Document, sources: &Sources) -> Incid
         }
         file_ref(&field, folder)
     };
-    let breaks = mapping.get("breaks").map(|field| field.items().filter_map(|it| it.title()));
+    let breaks = mapping.get("breaks").map(|field| field.items().filter_map(|item| item.title()));
     IncidentFiles {
         topology: file("topology"),
         change: file("change"),
@@ -219,7 +220,7 @@ fn incident(mapping: &Mapping<'_>, files: IncidentFiles, topology: &Topology) ->
     mapping.not_both("change", "breaks", "a change says itself what breaks");
     let names = Names::of(topology);
     let texts = |key| {
-        let items = mapping.get(key).map(|field| field.items().filter_map(|it| it.title()));
+        let items = mapping.get(key).map(|field| field.items().filter_map(|item| item.title()));
         items.map(Iterator::collect).unwrap_or_default()
     };
     let duration = |key| mapping.get(key).and_then(|field: Field<'_>| field.duration());

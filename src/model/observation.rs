@@ -90,7 +90,9 @@ mod tests {
 
     #[test]
     fn what_says_nothing_is_refused() {
-        let codes = |text| read(text).unwrap_err().iter().map(|it| it.code).collect::<Vec<_>>();
+        let codes = |text| {
+            read(text).unwrap_err().iter().map(|unwrap_err| unwrap_err.code).collect::<Vec<_>>()
+        };
         assert_eq!(codes("misreport: 60%\nobserved: []"), [Code::OutOfRange, Code::OutOfRange]);
         assert_eq!(codes("observed: [{service: card}]"), [Code::UnknownService]);
         assert_eq!(codes("misreport: 1%"), [Code::MissingKey]);

@@ -473,12 +473,16 @@ impl Topology {
             let of_endpoints =
                 service.endpoints.iter().enumerate().flat_map(move |(endpoint, written)| {
                     let node = NodeRef { service: id, endpoint: Some(endpoint as u32) };
-                    written.dependencies.iter().map(move |it| (Caller::Node(node), it))
+                    written.dependencies.iter().map(move |item| (Caller::Node(node), item))
                 });
-            service.dependencies.iter().map(move |it| (Caller::Node(own), it)).chain(of_endpoints)
+            service
+                .dependencies
+                .iter()
+                .map(move |item| (Caller::Node(own), item))
+                .chain(of_endpoints)
         });
         let of_flows = self.flows.iter().enumerate().flat_map(|(index, flow)| {
-            flow.steps.iter().map(move |it| (Caller::Flow(index as u32), it))
+            flow.steps.iter().map(move |item| (Caller::Flow(index as u32), item))
         });
         of_services.chain(of_flows)
     }

@@ -71,28 +71,34 @@ pub(crate) fn sections(report: &AdviseReport, wording: &Wording) -> Vec<Section>
     let noun =
         if report.metric == Metric::OrdersLost { "orders saved" } else { "failing share saved" };
     let per = if report.costs.is_some() { "per cost" } else { "per step" };
-    let lines = |all: &[AdviceReport]| all.iter().map(|it| line(it, report, wording)).collect();
+    let lines = |all: &[AdviceReport]| all.iter().map(|item| line(item, report, wording)).collect();
     let until = report.until.as_ref();
     let turning = Section {
         title: "To proceed".to_owned(),
-        remark: until.map_or_else(String::new, |it| {
+        remark: until.map_or_else(String::new, |until| {
             format!(
                 "the smallest set found among {} that were judged",
-                format::plural(usize::try_from(it.judged).unwrap_or(0), "set")
+                format::plural(usize::try_from(until.judged).unwrap_or(0), "set")
             )
         }),
-        lines: until.filter(|it| it.reached).map(|it| lines(&it.steps)).unwrap_or_default(),
+        lines: until
+            .filter(|until| until.reached)
+            .map(|until| lines(&until.steps))
+            .unwrap_or_default(),
     };
     let nearest = Section {
         title: "Nearest to the verdict to proceed".to_owned(),
         remark: String::new(),
-        lines: until.filter(|it| !it.reached).map(|it| lines(&it.steps)).unwrap_or_default(),
+        lines: until
+            .filter(|until| !until.reached)
+            .map(|until| lines(&until.steps))
+            .unwrap_or_default(),
     };
     let against = Section {
         title: "What is still against it".to_owned(),
         remark: String::new(),
         lines: until
-            .map(|it| it.reasons.iter().map(|it| (wording.name)(it)).collect())
+            .map(|until| until.reasons.iter().map(|reason| (wording.name)(reason)).collect())
             .unwrap_or_default(),
     };
     let shown = &report.alone[..report.alone.len().min(LINES)];
@@ -113,15 +119,15 @@ pub(crate) fn sections(report: &AdviseReport, wording: &Wording) -> Vec<Section>
     let noise = Section {
         title: "Within noise".to_owned(),
         remark: "simulated, but not distinguishable from no saving".to_owned(),
-        lines: report.noise.iter().map(|it| (wording.name)(&it.what)).collect(),
+        lines: report.noise.iter().map(|noise| (wording.name)(&noise.what)).collect(),
     };
     let assumed = Section {
         title: "Assumed".to_owned(),
         remark: String::new(),
-        lines: report.assumptions.iter().map(|it| (wording.name)(it)).collect(),
+        lines: report.assumptions.iter().map(|assumption| (wording.name)(assumption)).collect(),
     };
     let all = [turning, nearest, against, alone, together, noise, assumed];
-    all.into_iter().filter(|it| !it.lines.is_empty()).collect()
+    all.into_iter().filter(|item| !item.lines.is_empty()).collect()
 }
 
 /// What was tried, so that somebody else can do it again.
@@ -140,7 +146,7 @@ pub(crate) fn footer(report: &AdviseReport) -> String {
     )
 }
 
-fn line(it: &AdviceReport, report: &AdviseReport, wording: &Wording) -> String {
+fn line(advice: &AdviceReport, report: &AdviseReport, wording: &Wording) -> String {
     let show = |value: f64| match report.metric {
         Metric::OrdersLost => format::digits(value, 3),
         Metric::FailingShare if value < 0.0 => format!("-{}", format::percent(-value)),
@@ -149,28 +155,28 @@ fn line(it: &AdviceReport, report: &AdviseReport, wording: &Wording) -> String {
     let interval = |of: &Difference| {
         format!("{} ({}{}{})", show(of.value), show(of.low), wording.dash(), show(of.high))
     };
-    let edits: Vec<String> = it
+    let edits: Vec<String> = advice
         .edits
         .iter()
         .map(|edit| format!("{} at {}", (wording.name)(&edit.yaml), (wording.name)(&edit.path)))
         .collect();
     // With one step of cost 1 the two figures are the same.
     let per = if report.costs.is_some() {
-        format!("; {} per cost", interval(&it.saved_per_cost))
-    } else if it.steps > 1 {
-        format!("; {} per step", interval(&it.saved_per_cost))
+        format!("; {} per cost", interval(&advice.saved_per_cost))
+    } else if advice.steps > 1 {
+        format!("; {} per step", interval(&advice.saved_per_cost))
     } else {
         String::new()
     };
     let cost = if report.costs.is_some() {
-        format!(" at a cost of {}", format::digits(it.cost, 3))
+        format!(" at a cost of {}", format::digits(advice.cost, 3))
     } else {
         String::new()
     };
     format!(
         "{}: saves {}{cost}{per}; write {}",
-        (wording.name)(&it.what),
-        interval(&it.saved),
+        (wording.name)(&advice.what),
+        interval(&advice.saved),
         edits.join(" and ")
     )
 }

@@ -23,7 +23,7 @@ pub(crate) fn sections(report: &CompareReport, wording: &Wording) -> Vec<Section
         let only = |name: &str, held: &[OnlyContained]| Section {
             title: format!("Only {name} contains"),
             remark: "as a share of simulations".to_owned(),
-            lines: held.iter().take(LINES).map(|it| contained(it, wording)).collect(),
+            lines: held.iter().take(LINES).map(|held| contained(held, wording)).collect(),
         };
         [
             flows(pair, report, &format!("{a} {} {b}", wording.arrow), wording),
@@ -49,8 +49,8 @@ pub(crate) fn footer(report: &CompareReport) -> String {
 
 fn flows(pair: &PairReport, report: &CompareReport, title: &str, wording: &Wording) -> Section {
     let failed = |side: &str, flow: &str| {
-        let side = report.sides.iter().find(|it| it.name == side)?;
-        let flow = side.result.flows.iter().find(|it| it.name == flow)?;
+        let side = report.sides.iter().find(|item| item.name == side)?;
+        let flow = side.result.flows.iter().find(|item| item.name == flow)?;
         Some(format::estimate(&flow.failed))
     };
     let line = |flow: &FlowDifference| {
@@ -105,26 +105,29 @@ fn points(of: &Difference) -> String {
 }
 
 fn services(pair: &PairReport, title: &str, wording: &Wording) -> Section {
-    let clear = pair.services.iter().filter(|it| it.failed.is_clear()).take(LINES);
+    let clear = pair.services.iter().filter(|service| service.failed.is_clear()).take(LINES);
     Section {
         title: format!("Services that fail more or less often, {title}"),
         remark: "percentage points".to_owned(),
         lines: clear
-            .map(|it| format!("{}: {}", (wording.name)(&it.name), points(&it.failed)))
+            .map(|clear| format!("{}: {}", (wording.name)(&clear.name), points(&clear.failed)))
             .collect(),
     }
 }
 
-pub(crate) fn contained(it: &OnlyContained, wording: &Wording) -> String {
-    let by: Vec<String> =
-        it.by.iter().map(|(by, share)| format!("{by} {}", format::percent(*share))).collect();
-    let other = if it.in_both { "" } else { " (the other has no such call)" };
-    let call = wording.call(&it.caller, &it.dependency);
+pub(crate) fn contained(only_contained: &OnlyContained, wording: &Wording) -> String {
+    let by: Vec<String> = only_contained
+        .by
+        .iter()
+        .map(|(by, share)| format!("{by} {}", format::percent(*share)))
+        .collect();
+    let other = if only_contained.in_both { "" } else { " (the other has no such call)" };
+    let call = wording.call(&only_contained.caller, &only_contained.dependency);
     format!("{call}: {}{other}", format::list(&by, "and", 4))
 }
 
 fn missing(name: &str, only: &[String], wording: &Wording) -> Section {
-    let names: Vec<String> = only.iter().map(|it| (wording.name)(it)).collect();
+    let names: Vec<String> = only.iter().map(|only| (wording.name)(only)).collect();
     Section {
         title: format!("Only {name} has"),
         remark: String::new(),

@@ -18,12 +18,12 @@ pub(crate) fn headline(report: &DiagnosisReport, wording: &Wording) -> Vec<Strin
     let leading: Vec<String> = report
         .candidates
         .iter()
-        .take_while(|it| it.rank == 1)
-        .map(|it| (wording.name)(&it.name))
+        .take_while(|candidate| candidate.rank == 1)
+        .map(|candidate| (wording.name)(&candidate.name))
         .collect();
     let share = format::percent(first.posterior);
     let said = if leading.len() == 1 {
-        let mode = first.modes.first().map_or("down", |it| it.mode.as_str());
+        let mode = first.modes.first().map_or("down", |mode| mode.mode.as_str());
         format!("Most likely {} broke ({mode}): {share}.", leading[0])
     } else {
         let names = format::list(&leading, "or", 4);
@@ -36,9 +36,10 @@ pub(crate) fn headline(report: &DiagnosisReport, wording: &Wording) -> Vec<Strin
 pub(crate) fn sections(report: &DiagnosisReport, wording: &Wording) -> Vec<Section> {
     let seen = report.observed.len();
     let shown = report.candidates.iter().take(LINES);
-    let mut lines: Vec<String> = shown.map(|it| candidate(it, seen, wording)).collect();
+    let mut lines: Vec<String> = shown.map(|shown| candidate(shown, seen, wording)).collect();
     if report.candidates.len() > LINES {
-        let rest: f64 = report.candidates[LINES..].iter().map(|it| it.posterior).sum();
+        let rest: f64 =
+            report.candidates[LINES..].iter().map(|candidate| candidate.posterior).sum();
         let count = report.candidates.len() - LINES;
         lines.push(format!("and {count} more, {} together", format::percent(rest.min(1.0))));
     }
@@ -50,28 +51,32 @@ pub(crate) fn sections(report: &DiagnosisReport, wording: &Wording) -> Vec<Secti
     let look = Section {
         title: "Look at this next".to_owned(),
         remark: "the most informative observations first".to_owned(),
-        lines: report.look_at.iter().map(|it| look(it, wording)).collect(),
+        lines: report.look_at.iter().map(|look_at| look(look_at, wording)).collect(),
     };
     let assumed = Section {
         title: "Assumed".to_owned(),
         remark: String::new(),
         lines: report.assumptions.clone(),
     };
-    [broke, look, assumed].into_iter().filter(|it| !it.lines.is_empty()).collect()
+    [broke, look, assumed].into_iter().filter(|item| !item.lines.is_empty()).collect()
 }
 
-fn candidate(it: &CandidateReport, seen: usize, wording: &Wording) -> String {
-    let modes: Vec<String> = it
+fn candidate(candidate: &CandidateReport, seen: usize, wording: &Wording) -> String {
+    let modes: Vec<String> = candidate
         .modes
         .iter()
-        .filter(|mode| mode.posterior >= 0.05 * it.posterior && it.posterior > 0.0)
+        .filter(|mode| mode.posterior >= 0.05 * candidate.posterior && candidate.posterior > 0.0)
         .map(|mode| format!("{} {}", mode.mode, format::percent(mode.posterior)))
         .collect();
-    let tied = if it.tied > 0 { format!(", tied with {} more", it.tied) } else { String::new() };
-    let agrees = it.agrees.map_or_else(String::new, |agrees| {
+    let tied = if candidate.tied > 0 {
+        format!(", tied with {} more", candidate.tied)
+    } else {
+        String::new()
+    };
+    let agrees = candidate.agrees.map_or_else(String::new, |agrees| {
         format!("; explains {agrees} of {} seen", format::count(seen as f64))
     });
-    let misses: Vec<String> = it
+    let misses: Vec<String> = candidate
         .misses
         .iter()
         .map(|miss| {
@@ -85,15 +90,15 @@ fn candidate(it: &CandidateReport, seen: usize, wording: &Wording) -> String {
     };
     format!(
         "{}. {}: {}{tied} ({}){agrees}{misses}",
-        it.rank,
-        (wording.name)(&it.name),
-        format::percent(it.posterior),
+        candidate.rank,
+        (wording.name)(&candidate.name),
+        format::percent(candidate.posterior),
         if modes.is_empty() { "no mode".to_owned() } else { modes.join(", ") },
     )
 }
 
-fn look(it: &LookReport, wording: &Wording) -> String {
-    let answers: Vec<String> = it
+fn look(look: &LookReport, wording: &Wording) -> String {
+    let answers: Vec<String> = look
         .answers
         .iter()
         .filter(|answer| answer.chance >= 0.01)
@@ -107,7 +112,13 @@ fn look(it: &LookReport, wording: &Wording) -> String {
             )
         })
         .collect();
-    format!("{} {}, {:.2} bits: {}", it.kind, (wording.name)(&it.name), it.bits, answers.join("; "))
+    format!(
+        "{} {}, {:.2} bits: {}",
+        look.kind,
+        (wording.name)(&look.name),
+        look.bits,
+        answers.join("; ")
+    )
 }
 
 /// What was simulated, so that somebody else can do it again.
@@ -137,28 +148,28 @@ pub(crate) fn score_sections(report: &DiagnosisScoreReport, wording: &Wording) -
     vec![Section {
         title: "The place of what set it off".to_owned(),
         remark: "ties count against it".to_owned(),
-        lines: report.incidents.iter().map(|it| ranked(it, wording)).collect(),
+        lines: report.incidents.iter().map(|incident| ranked(incident, wording)).collect(),
     }]
 }
 
-fn ranked(it: &RankedReport, wording: &Wording) -> String {
-    let place = match it.tied {
-        0 => format!("place {}", it.rank),
-        tied => format!("places {} to {}", it.rank, it.rank + tied),
+fn ranked(ranked: &RankedReport, wording: &Wording) -> String {
+    let place = match ranked.tied {
+        0 => format!("place {}", ranked.rank),
+        tied => format!("places {} to {}", ranked.rank, ranked.rank + tied),
     };
-    let triggers: Vec<String> = it.trigger.iter().map(|name| (wording.name)(name)).collect();
-    let first = if it.rank == 1 {
+    let triggers: Vec<String> = ranked.trigger.iter().map(|name| (wording.name)(name)).collect();
+    let first = if ranked.rank == 1 {
         String::new()
     } else {
-        format!("; first is {}", (wording.name)(&it.first))
+        format!("; first is {}", (wording.name)(&ranked.first))
     };
-    let remark = if it.scored { "" } else { " (not scored)" };
+    let remark = if ranked.scored { "" } else { " (not scored)" };
     format!(
         "{}{remark}: {place} of {} for {} ({}){first}",
-        (wording.name)(&it.incident),
-        it.candidates,
+        (wording.name)(&ranked.incident),
+        ranked.candidates,
         format::list(&triggers, "and", 3),
-        format::percent(it.posterior)
+        format::percent(ranked.posterior)
     )
 }
 

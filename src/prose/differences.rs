@@ -9,35 +9,37 @@ const TOLD: usize = 5;
 
 /// What got worse or better since an earlier result, and what keeps the two from being compared.
 pub(crate) fn baseline(report: &Report, wording: &Wording) -> Vec<String> {
-    let Some(it) = &report.baseline else { return Vec::new() };
-    let mut lines: Vec<String> = it.differs.iter().map(|text| format!("{text}.")).collect();
-    let flows: Vec<&DeltaReport> = it.flows.iter().filter(|it| is_real(&it.failed)).collect();
-    if flows.is_empty() && !it.flows.is_empty() {
+    let Some(baseline) = &report.baseline else { return Vec::new() };
+    let mut lines: Vec<String> = baseline.differs.iter().map(|text| format!("{text}.")).collect();
+    let flows: Vec<&DeltaReport> =
+        baseline.flows.iter().filter(|flow| is_real(&flow.failed)).collect();
+    if flows.is_empty() && !baseline.flows.is_empty() {
         lines.push("No flow fails more or less often, beyond what chance explains.".to_owned());
     }
-    lines.extend(flows.iter().map(|it| share(it, wording)));
-    lines.extend(it.flows.iter().filter_map(|it| lost(it, wording)));
-    lines.extend(it.services.iter().take(TOLD).map(|it| share(it, wording)));
-    let more = it.services.len().saturating_sub(TOLD);
+    lines.extend(flows.iter().map(|flow| share(flow, wording)));
+    lines.extend(baseline.flows.iter().filter_map(|flow| lost(flow, wording)));
+    lines.extend(baseline.services.iter().take(TOLD).map(|service| share(service, wording)));
+    let more = baseline.services.len().saturating_sub(TOLD);
     if more > 0 {
         lines.push(format!("So do {} more often or less.", format::plural(more, "more service")));
     }
-    lines.extend(names(it, wording));
+    lines.extend(names(baseline, wording));
     lines
 }
 
 /// What each flow does under each of several changes alone, and under all of them.
 pub(crate) fn together(report: &Report, wording: &Wording) -> Vec<String> {
-    let Some(it) = &report.together else { return Vec::new() };
-    let names: Vec<String> = it.alone.iter().map(|it| (wording.name)(&it.change)).collect();
-    it.flows.iter().take(TOLD * 2).map(|flow| interaction(flow, &names, wording)).collect()
+    let Some(together) = &report.together else { return Vec::new() };
+    let names: Vec<String> =
+        together.alone.iter().map(|alone| (wording.name)(&alone.change)).collect();
+    together.flows.iter().take(TOLD * 2).map(|flow| interaction(flow, &names, wording)).collect()
 }
 
 fn interaction(flow: &InteractionReport, changes: &[String], wording: &Wording) -> String {
     let alone: Vec<String> = changes
         .iter()
         .zip(&flow.alone)
-        .map(|(name, it)| format!("{} by {name}", format::percent(it.p)))
+        .map(|(name, alone)| format!("{} by {name}", format::percent(alone.p)))
         .collect();
     let joint = format!(
         "{} by all of them, {} if they only coincided",
@@ -54,49 +56,50 @@ fn interaction(flow: &InteractionReport, changes: &[String], wording: &Wording) 
 }
 
 /// Whether the interval of a difference is clear of nothing.
-fn is_real(it: &DifferenceReport) -> bool {
-    it.low > 0.0 || it.high < 0.0
+fn is_real(difference: &DifferenceReport) -> bool {
+    difference.low > 0.0 || difference.high < 0.0
 }
 
-fn share(it: &DeltaReport, wording: &Wording) -> String {
-    let (low, high) = (it.failed.low, it.failed.high);
+fn share(delta: &DeltaReport, wording: &Wording) -> String {
+    let (low, high) = (delta.failed.low, delta.failed.high);
     let points = |share: f64| format!("{:+.1}", share * 100.0);
     format!(
         "{} fails {} often: {} {} {} ({} to {} points).",
-        (wording.name)(&it.name),
+        (wording.name)(&delta.name),
         if low > 0.0 { "more" } else { "less" },
-        format::percent(it.failed.before),
+        format::percent(delta.failed.before),
         wording.arrow,
-        format::percent(it.failed.after),
+        format::percent(delta.failed.after),
         points(low),
         points(high)
     )
 }
 
-fn lost(it: &DeltaReport, wording: &Wording) -> Option<String> {
-    let lost = it.orders_lost.filter(is_real)?;
+fn lost(delta: &DeltaReport, wording: &Wording) -> Option<String> {
+    let lost = delta.orders_lost.filter(is_real)?;
     let word = if lost.low > 0.0 { "more" } else { "fewer" };
-    let tail = it.orders_lost_p95.map_or_else(String::new, |it| {
-        let (before, after) = (format::rough(it.before), format::rough(it.after));
+    let tail = delta.orders_lost_p95.map_or_else(String::new, |orders_lost_p95| {
+        let (before, after) =
+            (format::rough(orders_lost_p95.before), format::rough(orders_lost_p95.after));
         format!("; 1 in 20: {before} {} {after}", wording.arrow)
     });
     let (before, after) = (format::rough(lost.before), format::rough(lost.after));
     Some(format!(
         "{} loses {word} orders on average: {before} {} {after}{tail}.",
-        (wording.name)(&it.name),
+        (wording.name)(&delta.name),
         wording.arrow
     ))
 }
 
-fn names(it: &BaselineReport, wording: &Wording) -> Vec<String> {
+fn names(baseline: &BaselineReport, wording: &Wording) -> Vec<String> {
     let told = |names: &[String], where_| {
         let list: Vec<String> = names.iter().map(|name| (wording.name)(name)).collect();
         (!list.is_empty()).then(|| format!("{where_} {}.", format::list(&list, "and", TOLD)))
     };
-    let added = told(&it.added, "Only in this result:");
-    let removed = told(&it.removed, "Only in the earlier one:");
+    let added = told(&baseline.added, "Only in this result:");
+    let removed = told(&baseline.removed, "Only in the earlier one:");
     let points = |of: &Option<Vec<String>>, said| told(of.as_deref().unwrap_or_default(), said);
-    let gained = points(&it.single_points_gained, "New single points of failure:");
-    let lost = points(&it.single_points_lost, "No longer a single point of failure:");
+    let gained = points(&baseline.single_points_gained, "New single points of failure:");
+    let lost = points(&baseline.single_points_lost, "No longer a single point of failure:");
     gained.into_iter().chain(lost).chain(added).chain(removed).collect()
 }

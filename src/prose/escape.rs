@@ -85,7 +85,7 @@ pub(crate) fn markdown_prose(text: &str) -> String {
             // An entity would be turned back before mentions and references are looked for.
             '@' | '#' => escaped.extend([c, BREAK]),
             // GitLab's references: `!7` a merge request, `%7` a milestone.
-            '!' | '%' if next.is_some_and(|it| it.is_alphanumeric() || it == '"') => {
+            '!' | '%' if next.is_some_and(|item| item.is_alphanumeric() || item == '"') => {
                 escaped.extend([c, BREAK]);
             }
             // GitHub's own way to write a dollar sign that begins no formula.
@@ -94,7 +94,7 @@ pub(crate) fn markdown_prose(text: &str) -> String {
             ':' if after.starts_with("//") => escaped.extend([c, BREAK]),
             'w' | 'W'
                 if !is_in_word
-                    && rest.get(..4).is_some_and(|it| it.eq_ignore_ascii_case("www.")) =>
+                    && rest.get(..4).is_some_and(|rest| rest.eq_ignore_ascii_case("www.")) =>
             {
                 escaped.push_str(&rest[..3]);
                 escaped.push(BREAK);
@@ -104,7 +104,7 @@ pub(crate) fn markdown_prose(text: &str) -> String {
             // `GH-7` is an issue.
             'G' | 'g'
                 if !is_in_word
-                    && rest.get(..3).is_some_and(|it| it.eq_ignore_ascii_case("gh-")) =>
+                    && rest.get(..3).is_some_and(|rest| rest.eq_ignore_ascii_case("gh-")) =>
             {
                 escaped.push_str(&rest[..2]);
                 escaped.push(BREAK);

@@ -75,24 +75,25 @@ fn of_flow(flow: &FlowExplained, wording: &Wording) -> Vec<Section> {
             left_out(flow.importance_left_out, "part", "that failure came to")
         ),
         lines: capped(
-            flow.importance.iter().map(|it| importance(it, wording)),
+            flow.importance.iter().map(|item| importance(item, wording)),
             flow.importance.len(),
         ),
     });
     let through: Vec<&PathReport> =
-        flow.paths.iter().filter(|it| it.contained_by.is_none()).collect();
-    let held: Vec<&PathReport> = flow.paths.iter().filter(|it| it.contained_by.is_some()).collect();
+        flow.paths.iter().filter(|path| path.contained_by.is_none()).collect();
+    let held: Vec<&PathReport> =
+        flow.paths.iter().filter(|path| path.contained_by.is_some()).collect();
     let more = if flow.paths_incomplete { "; not all were followed" } else { "" };
     let remark = format!("as a share of simulations; several may be open at once{more}");
     sections.push(Section {
         title: format!("Paths by which failure reached {name}"),
         remark: remark.clone(),
-        lines: capped(through.iter().map(|it| path(it, wording)), through.len()),
+        lines: capped(through.iter().map(|through| path(through, wording)), through.len()),
     });
     sections.push(Section {
         title: format!("Paths to {name} on which failure was contained"),
         remark,
-        lines: capped(held.iter().map(|it| path(it, wording)), held.len()),
+        lines: capped(held.iter().map(|held| path(held, wording)), held.len()),
     });
     sections
 }
@@ -135,7 +136,7 @@ fn cuts(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
     }
     let lines = of.sets.iter().enumerate().map(|(place, set)| {
         let joint = if place == 0 { "if" } else { "or" };
-        let events: Vec<String> = set.events.iter().map(|it| event(it, wording)).collect();
+        let events: Vec<String> = set.events.iter().map(|item| event(item, wording)).collect();
         let events = if events.is_empty() {
             "nothing more happens".to_owned()
         } else {
@@ -155,10 +156,10 @@ fn cuts(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
     Section { title: format!("{name} fails"), remark, lines: capped(lines, count) }
 }
 
-fn event(it: &CutEventReport, wording: &Wording) -> String {
-    let is_call = matches!(it.kind, CutEventKind::Dependency | CutEventKind::Fallback);
-    let name = part(is_call, &it.name, wording);
-    match (it.kind, it.mode) {
+fn event(cut_event: &CutEventReport, wording: &Wording) -> String {
+    let is_call = matches!(cut_event.kind, CutEventKind::Dependency | CutEventKind::Fallback);
+    let name = part(is_call, &cut_event.name, wording);
+    match (cut_event.kind, cut_event.mode) {
         (CutEventKind::Dependency, _) => format!("failure passes {name}"),
         (CutEventKind::Fallback, _) => format!("no fallback at {name}"),
         (CutEventKind::Replica, _) => format!("replica {name}"),
@@ -176,10 +177,10 @@ fn part(is_call: bool, name: &str, wording: &Wording) -> String {
     }
 }
 
-fn importance(it: &ImportanceReport, wording: &Wording) -> String {
-    let is_call = matches!(it.kind, PartKind::Dependency | PartKind::Fallback);
-    let name = part(is_call, &it.name, wording);
-    let what = match it.kind {
+fn importance(importance: &ImportanceReport, wording: &Wording) -> String {
+    let is_call = matches!(importance.kind, PartKind::Dependency | PartKind::Fallback);
+    let name = part(is_call, &importance.name, wording);
+    let what = match importance.kind {
         PartKind::Dependency => "call ",
         PartKind::Fallback => "fallback of ",
         PartKind::Replicas => "replicas of ",
@@ -187,7 +188,7 @@ fn importance(it: &ImportanceReport, wording: &Wording) -> String {
         PartKind::Target => "change to ",
         PartKind::Service | PartKind::Endpoint => "",
     };
-    let birnbaum = &it.birnbaum;
+    let birnbaum = &importance.birnbaum;
     let interval = match (birnbaum.low, birnbaum.high) {
         (Some(low), Some(high)) => {
             let dash = wording.dash();
@@ -197,10 +198,10 @@ fn importance(it: &ImportanceReport, wording: &Wording) -> String {
         _ => String::new(),
     };
     let mut said = format!("{what}{name}: {}{interval}", signed(birnbaum.value));
-    if let Some(share) = it.criticality.filter(|share| *share >= NEGLIGIBLE) {
+    if let Some(share) = importance.criticality.filter(|share| *share >= NEGLIGIBLE) {
         said.push_str(&format!("; the cause of {} of failures", format::percent(share.min(1.0))));
     }
-    if let Some(worth) = it.risk_achievement_worth.filter(|worth| *worth > 1.0) {
+    if let Some(worth) = importance.risk_achievement_worth.filter(|worth| *worth > 1.0) {
         said.push_str(&format!("; {} times as likely when failed", format::rough(worth)));
     }
     said
@@ -210,22 +211,22 @@ fn signed(share: f64) -> String {
     if share < 0.0 { format!("-{}", format::percent(-share)) } else { format::percent(share) }
 }
 
-fn path(it: &PathReport, wording: &Wording) -> String {
-    let names: Vec<String> = it.through.iter().map(|name| (wording.name)(name)).collect();
+fn path(path: &PathReport, wording: &Wording) -> String {
+    let names: Vec<String> = path.through.iter().map(|name| (wording.name)(name)).collect();
     let way = names.join(&format!(" {} ", wording.arrow));
-    let origin = match it.origin {
+    let origin = match path.origin {
         FailureOrigin::Background => ", down for its own reasons",
         FailureOrigin::Overload => ", overloaded",
         FailureOrigin::Target => "",
     };
-    let held = it
+    let held = path
         .contained_by
         .map_or_else(String::new, |by| format!(", contained there: {}", terms::protection(by)));
-    format!("{} {way}{origin}{held}", format::percent(it.share))
+    format!("{} {way}{origin}{held}", format::percent(path.share))
 }
 
 fn protections(report: &ExplainReport, wording: &Wording) -> Section {
-    let lines = report.containment.iter().map(|it| protection(it, wording));
+    let lines = report.containment.iter().map(|containment| protection(containment, wording));
     Section {
         title: "What protections did".to_owned(),
         remark: format!(
@@ -236,14 +237,14 @@ fn protections(report: &ExplainReport, wording: &Wording) -> Section {
     }
 }
 
-fn protection(it: &ProtectionReport, wording: &Wording) -> String {
-    let call = wording.call(&it.caller, &it.dependency);
-    let saved = it.saved.map_or_else(String::new, |saved| {
+fn protection(protection: &ProtectionReport, wording: &Wording) -> String {
+    let call = wording.call(&protection.caller, &protection.dependency);
+    let saved = protection.saved.map_or_else(String::new, |saved| {
         let low = saved.low.unwrap_or(saved.value);
         let high = saved.high.unwrap_or(saved.value);
         let dash = wording.dash();
         let is_noise = low <= 0.0 && high >= 0.0;
-        match (is_noise, it.metric) {
+        match (is_noise, protection.metric) {
             (true, _) => ", saved nothing that shows".to_owned(),
             (_, Metric::OrdersLost) => {
                 let [value, low, high] = [saved.value, low, high].map(format::rough);
@@ -257,15 +258,15 @@ fn protection(it: &ProtectionReport, wording: &Wording) -> String {
     });
     format!(
         "{} at {call}: contained {} of {}, propagated {}{saved}",
-        it.protection,
-        format::percent(it.contained),
-        format::percent(it.exposed),
-        format::percent(it.passed)
+        protection.protection,
+        format::percent(protection.contained),
+        format::percent(protection.exposed),
+        format::percent(protection.passed)
     )
 }
 
 fn unknowns(report: &ExplainReport, wording: &Wording) -> Section {
-    let lines = report.unknowns.iter().map(|it| super::simulation::unknown(it, wording));
+    let lines = report.unknowns.iter().map(|item| super::simulation::unknown(item, wording));
     Section {
         title: "Measure this first".to_owned(),
         remark: "what is not stated and matters: the result at best and at worst".to_owned(),

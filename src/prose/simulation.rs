@@ -60,7 +60,7 @@ pub(crate) fn headline(report: &Report, wording: &Wording) -> String {
     }
     let cause = cause(report, wording);
     let Some(flow) = headline_flow(&report.flows) else {
-        let failing = report.services.iter().filter(|it| it.failed.p >= HIT).count();
+        let failing = report.services.iter().filter(|service| service.failed.p >= HIT).count();
         let all = format::plural(report.services.len(), "service");
         return format!("{cause}, {failing} of {all} can fail; no flow is defined.");
     };
@@ -150,8 +150,10 @@ fn together(report: &Report, headline: &UnitReport) -> Option<String> {
     let total = report.total.as_ref().filter(|total| total.orders_lost.mean > 0.0)?;
     let own = headline.orders_lost.as_ref().map_or(0.0, |lost| lost.mean);
     // Where the other flows lose so little that the figures look the same, they would only be repeated.
-    let is_said =
-        headline.orders_lost.as_ref().is_some_and(|it| orders(it) == orders(&total.orders_lost));
+    let is_said = headline
+        .orders_lost
+        .as_ref()
+        .is_some_and(|orders_lost| orders(orders_lost) == orders(&total.orders_lost));
     (total.orders_lost.mean > own * (1.0 + 1e-9) && !is_said)
         .then(|| format!("All flows together lose {}.", orders(&total.orders_lost)))
 }
@@ -252,7 +254,9 @@ pub(crate) fn files(report: &Report, wording: &Wording) -> Option<String> {
         .services
         .iter()
         .take(SERVICES_OF_FILES)
-        .map(|it| format!("{} of {}", format::count(it.files as f64), (wording.name)(&it.name)))
+        .map(|service| {
+            format!("{} of {}", format::count(service.files as f64), (wording.name)(&service.name))
+        })
         .collect();
     let more = files.services.len().saturating_sub(SERVICES_OF_FILES);
     if more > 0 {
@@ -263,7 +267,11 @@ pub(crate) fn files(report: &Report, wording: &Wording) -> Option<String> {
         parts.push(format!("{count} said to belong to no service"));
     }
     if files.unmatched > 0 {
-        let first = files.first_unmatched.iter().take(UNMATCHED).map(|it| (wording.name)(it));
+        let first = files
+            .first_unmatched
+            .iter()
+            .take(UNMATCHED)
+            .map(|first_unmatched| (wording.name)(first_unmatched));
         let mut names: Vec<String> = first.collect();
         if files.unmatched > names.len() as u64 {
             names.push("..".to_owned());
@@ -294,9 +302,10 @@ pub(crate) struct Held<'a> {
 
 /// Where failure was contained, most first.
 pub(crate) fn held(report: &Report) -> Vec<Held<'_>> {
-    let strongest = |it: &DependencyReport| it.contained.values().copied().fold(0.0, f64::max);
+    let strongest =
+        |dependency: &DependencyReport| dependency.contained.values().copied().fold(0.0, f64::max);
     let mut at: Vec<&DependencyReport> =
-        report.dependencies.iter().filter(|it| strongest(it) > 0.0).collect();
+        report.dependencies.iter().filter(|dependency| strongest(dependency) > 0.0).collect();
     // The order as written decides between equals.
     at.arrange_by(|a, b| strongest(b).total_cmp(&strongest(a)));
     at.into_iter().map(|at| Held { at, guards: guards(at) }).collect()
@@ -321,7 +330,7 @@ pub(crate) fn unheld(report: &Report) -> Vec<&DependencyReport> {
     let mut at: Vec<&DependencyReport> = report
         .dependencies
         .iter()
-        .filter(|it| it.contained.is_empty() && it.passed >= HIT)
+        .filter(|dependency| dependency.contained.is_empty() && dependency.passed >= HIT)
         .collect();
     at.arrange_by(|a, b| b.passed.total_cmp(&a.passed));
     at
@@ -329,7 +338,7 @@ pub(crate) fn unheld(report: &Report) -> Vec<&DependencyReport> {
 
 /// The unknowns that would show in a rounded figure.
 pub(crate) fn unknowns(report: &Report) -> Vec<&Unknown> {
-    let matters = |it: &&Unknown| it.worst - it.best > it.worst * HIT;
+    let matters = |item: &&Unknown| item.worst - item.best > item.worst * HIT;
     report.unknowns.iter().filter(matters).collect()
 }
 
@@ -389,7 +398,8 @@ pub(crate) fn rollout(course: &TimelineReport, wording: &Wording) -> Option<Stri
     };
     let is_sticky = course.routing == Some(RoutingMode::Sticky);
     let sticky = if is_sticky { ", users stay where they are" } else { "" };
-    let strategy = course.strategy.as_ref().map_or_else(String::new, |it| format!("{it}: "));
+    let strategy =
+        course.strategy.as_ref().map_or_else(String::new, |strategy| format!("{strategy}: "));
     Some(format!("{strategy}{shown}{sticky}"))
 }
 
@@ -419,8 +429,10 @@ pub(crate) fn worth(report: &Report, wording: &Wording) -> Vec<String> {
 /// after 1 h 40 min: 390 orders lost`.
 pub(crate) fn trial(trial: &TrialTrace, wording: &Wording) -> String {
     let causes: Vec<String> = trial.causes.iter().map(|cause| (wording.name)(cause)).collect();
-    let first =
-        trial.steps.iter().find(|step| step.events.iter().any(|it| trial.causes.contains(it)));
+    let first = trial
+        .steps
+        .iter()
+        .find(|step| step.events.iter().any(|event| trial.causes.contains(event)));
     let at = match first {
         Some(step) if step.from_s > 0.0 => format!(" after {}", format::duration(step.from_s)),
         _ => String::new(),
@@ -439,7 +451,11 @@ pub(crate) fn trial(trial: &TrialTrace, wording: &Wording) -> String {
         }
         None => "never noticed".to_owned(),
     };
-    let losing = trial.steps.iter().rev().find(|step| step.orders_lost.is_some_and(|it| it > 0.0));
+    let losing = trial
+        .steps
+        .iter()
+        .rev()
+        .find(|step| step.orders_lost.is_some_and(|orders_lost| orders_lost > 0.0));
     let until = losing.map(|step| format!("losses until {}", format::duration(step.until_s)));
     let lost = trial.orders_lost.map(|lost| format!("{} orders lost", format::rough(lost)));
     let parts = [Some(format!("{cause}{at}")), Some(noticed), until, lost];

@@ -8,32 +8,32 @@ pub fn advice(report: &AdviseReport) -> String {
     let mut text = "list,rank,kind,at,what,steps,cost,saved,saved_low,saved_high,saved_per_cost,\
                     saved_per_cost_low,saved_per_cost_high,saved_share,left\n"
         .to_owned();
-    let until = report.until.as_ref().map_or(&[][..], |it| it.steps.as_slice());
+    let until = report.until.as_ref().map_or(&[][..], |until| until.steps.as_slice());
     for (list, rows) in
         [("alone", &report.alone[..]), ("together", &report.together), ("until", until)]
     {
-        for (rank, it) in rows.iter().enumerate() {
+        for (rank, row) in rows.iter().enumerate() {
             let quoted =
-                [list, &(rank + 1).to_string(), it.kind.as_str(), &it.at, &it.what].map(quoted);
-            let (saved, per) = (&it.saved, &it.saved_per_cost);
+                [list, &(rank + 1).to_string(), row.kind.as_str(), &row.at, &row.what].map(quoted);
+            let (saved, per) = (&row.saved, &row.saved_per_cost);
             let numbers = [
-                it.cost,
+                row.cost,
                 saved.value,
                 saved.low,
                 saved.high,
                 per.value,
                 per.low,
                 per.high,
-                it.saved_share,
-                it.left,
+                row.saved_share,
+                row.left,
             ];
-            let numbers = numbers.map(|it| it.to_string()).join(",");
-            text.push_str(&format!("{},{},{numbers}\n", quoted.join(","), it.steps));
+            let numbers = numbers.map(|number| number.to_string()).join(",");
+            text.push_str(&format!("{},{},{numbers}\n", quoted.join(","), row.steps));
         }
     }
-    for (rank, it) in report.noise.iter().enumerate() {
-        let cells =
-            ["noise", &(rank + 1).to_string(), it.kind.as_str(), &it.at, &it.what].map(quoted);
+    for (rank, noise) in report.noise.iter().enumerate() {
+        let cells = ["noise", &(rank + 1).to_string(), noise.kind.as_str(), &noise.at, &noise.what]
+            .map(quoted);
         text.push_str(&format!("{},,,,,,,,,,\n", cells.join(",")));
     }
     text

@@ -58,7 +58,8 @@ pub fn text(report: &DriftReport) -> String {
     let plain: fn(&str) -> String = str::to_owned;
     let mut out = headline(report) + "\n";
     for (wanted, title) in GROUPS {
-        let mut entries = report.differences.iter().filter(|it| it.code == wanted).peekable();
+        let mut entries =
+            report.differences.iter().filter(|difference| difference.code == wanted).peekable();
         if entries.peek().is_some() {
             let _ = writeln!(out, "\n{title}");
         }
@@ -73,7 +74,8 @@ pub fn text(report: &DriftReport) -> String {
 pub fn markdown(report: &DriftReport) -> String {
     let mut out = format!("**{}**\n", prose(&headline(report)));
     for (wanted, title) in GROUPS {
-        let mut entries = report.differences.iter().filter(|it| it.code == wanted).peekable();
+        let mut entries =
+            report.differences.iter().filter(|difference| difference.code == wanted).peekable();
         if entries.peek().is_some() {
             let _ = writeln!(out, "\n### {title}\n");
         }

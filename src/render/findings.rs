@@ -39,34 +39,34 @@ const WORDING: Wording = Wording { name: harmless, arrow: "→" };
 pub(super) fn of_report(report: &Report) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(verdict) = &report.verdict {
-        for it in verdict.limits.iter().filter(|it| it.outcome != LimitOutcome::Held) {
-            let is_exceeded = it.outcome == LimitOutcome::Exceeded;
+        for item in verdict.limits.iter().filter(|limit| limit.outcome != LimitOutcome::Held) {
+            let is_exceeded = item.outcome == LimitOutcome::Exceeded;
             let level = if is_exceeded { Level::Error } else { Level::Warning };
-            let id = format!("limit/{}", it.name);
-            let title = format!("limit of {}", it.name);
+            let id = format!("limit/{}", item.name);
+            let title = format!("limit of {}", item.name);
             found.push(Finding {
                 key: format!("{id}/{}", report.change),
-                text: it.reason.clone(),
-                places: it.locations.clone(),
+                text: item.reason.clone(),
+                places: item.locations.clone(),
                 id,
                 title,
                 level,
             });
         }
-        for it in verdict.rules.iter().filter(|it| it.outcome != RuleOutcome::Held) {
-            let is_stop = it.outcome == RuleOutcome::Fired && it.verdict == Decision::Stop;
-            let id = format!("rule/{}", it.name);
+        for item in verdict.rules.iter().filter(|rule| rule.outcome != RuleOutcome::Held) {
+            let is_stop = item.outcome == RuleOutcome::Fired && item.verdict == Decision::Stop;
+            let id = format!("rule/{}", item.name);
             found.push(Finding {
-                title: it.name.clone(),
+                title: item.name.clone(),
                 level: if is_stop { Level::Error } else { Level::Warning },
-                text: it.reason.clone(),
+                text: item.reason.clone(),
                 key: format!("{id}/{}", report.change),
-                places: it.locations.iter().chain(&it.place).cloned().collect(),
+                places: item.locations.iter().chain(&item.place).cloned().collect(),
                 id,
             });
         }
     }
-    let unmatched = report.files.as_ref().filter(|it| it.unmatched > 0);
+    let unmatched = report.files.as_ref().filter(|file| file.unmatched > 0);
     found.extend(unmatched.map(|_| Finding {
         id: "files/unmatched".to_owned(),
         title: "changed files belong to no service".to_owned(),
@@ -75,32 +75,32 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
         key: "files/unmatched".to_owned(),
         places: Vec::new(),
     }));
-    found.extend(report.unknowns.iter().map(|it| Finding {
-        id: format!("unknown/{}", it.what),
-        title: format!("{} is not stated", it.what),
+    found.extend(report.unknowns.iter().map(|item| Finding {
+        id: format!("unknown/{}", item.what),
+        title: format!("{} is not stated", item.what),
         level: Level::Note,
-        text: simulation::unknown(it, &WORDING),
-        key: format!("unknown/{}/{}/{}", it.what, it.caller, it.dependency),
-        places: it.place.iter().cloned().collect(),
+        text: simulation::unknown(item, &WORDING),
+        key: format!("unknown/{}/{}/{}", item.what, item.caller, item.dependency),
+        places: item.place.iter().cloned().collect(),
     }));
     found
 }
 
 /// What is wrong with input files.
 pub(super) fn of_problems(problems: &[Problem]) -> Vec<Finding> {
-    let finding = |it: &Problem| {
-        let help = it.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
-        let file = it.place.as_ref().map_or("", |place| &place.file);
+    let finding = |problem: &Problem| {
+        let help = problem.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
+        let file = problem.place.as_ref().map_or("", |place| &place.file);
         Finding {
-            id: it.code.clone(),
-            title: it.code.replace('-', " "),
-            level: match it.severity {
+            id: problem.code.clone(),
+            title: problem.code.replace('-', " "),
+            level: match problem.severity {
                 ProblemSeverity::Error => Level::Error,
                 ProblemSeverity::Warning => Level::Warning,
             },
-            text: format!("{}{help}", it.message),
-            key: format!("{}/{file}/{}", it.code, it.message),
-            places: it.place.iter().chain(&it.others).cloned().collect(),
+            text: format!("{}{help}", problem.message),
+            key: format!("{}/{file}/{}", problem.code, problem.message),
+            places: problem.place.iter().chain(&problem.others).cloned().collect(),
         }
     };
     problems.iter().map(finding).collect()

@@ -30,14 +30,14 @@ pub fn render_problems(problems: &[Problem]) -> String {
     findings::of_problems(problems).iter().map(line).collect()
 }
 
-fn line(it: &Finding) -> String {
-    let command = match it.level {
+fn line(finding: &Finding) -> String {
+    let command = match finding.level {
         Level::Error => "error",
         Level::Warning => "warning",
         Level::Note => "notice",
     };
     let mut properties = Vec::new();
-    if let Some(place) = it.places.iter().find(|place| uri::is_file(&place.file)) {
+    if let Some(place) = finding.places.iter().find(|place| uri::is_file(&place.file)) {
         let file = place.file.strip_prefix("./").unwrap_or(&place.file);
         properties.push(format!("file={}", property(file)));
         properties.push(format!("line={}", place.line));
@@ -48,8 +48,8 @@ fn line(it: &Finding) -> String {
             properties.push(format!("endColumn={}", place.end_column));
         }
     }
-    properties.push(format!("title={}", property(&harmless(&it.title))));
-    format!("::{command} {}::{}\n", properties.join(","), message(&harmless(&it.text)))
+    properties.push(format!("title={}", property(&harmless(&finding.title))));
+    format!("::{command} {}::{}\n", properties.join(","), message(&harmless(&finding.text)))
 }
 
 fn message(text: &str) -> String {

@@ -10,20 +10,20 @@ use crate::report::{Decision, LimitOutcome, RuleOutcome};
 /// A check as `JUnit` XML.
 pub fn render(report: &Report) -> String {
     let cases = cases(report);
-    let failures = cases.iter().filter(|it| it.failure.is_some()).count();
+    let failures = cases.iter().filter(|case| case.failure.is_some()).count();
     let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", cases.len());
     let name = escaped(&format!("{}: {}", report.topology, report.change));
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"blastwave\" {counts}>\n  \
          <testsuite name=\"{name}\" {counts} skipped=\"0\">\n"
     );
-    for it in cases {
+    for case in cases {
         let start = format!(
             "    <testcase classname=\"blastwave.{}\" name=\"{}\"",
-            it.class,
-            escaped(&it.name)
+            case.class,
+            escaped(&case.name)
         );
-        match it.failure {
+        match case.failure {
             None => xml.push_str(&format!("{start}/>\n")),
             Some((kind, text)) => {
                 let text = escaped(&text);
@@ -48,23 +48,23 @@ struct Case {
 fn cases(report: &Report) -> Vec<Case> {
     let Some(verdict) = &report.verdict else { return Vec::new() };
     let mut cases = Vec::new();
-    cases.extend(verdict.limits.iter().map(|it| Case {
+    cases.extend(verdict.limits.iter().map(|limit| Case {
         class: "limits",
-        name: it.name.clone(),
-        failure: match it.outcome {
+        name: limit.name.clone(),
+        failure: match limit.outcome {
             LimitOutcome::Held => None,
-            LimitOutcome::Exceeded => Some(("stop", it.reason.clone())),
-            LimitOutcome::Undecided => Some(("undecided", it.reason.clone())),
+            LimitOutcome::Exceeded => Some(("stop", limit.reason.clone())),
+            LimitOutcome::Undecided => Some(("undecided", limit.reason.clone())),
         },
     }));
-    cases.extend(verdict.rules.iter().map(|it| Case {
+    cases.extend(verdict.rules.iter().map(|rule| Case {
         class: "policy",
-        name: it.name.clone(),
-        failure: match (it.outcome, it.verdict) {
+        name: rule.name.clone(),
+        failure: match (rule.outcome, rule.verdict) {
             (RuleOutcome::Held, _) => None,
-            (RuleOutcome::Fired, Decision::Stop) => Some(("stop", it.reason.clone())),
-            (RuleOutcome::Fired, _) => Some(("caution", it.reason.clone())),
-            (RuleOutcome::Undecided, _) => Some(("undecided", it.reason.clone())),
+            (RuleOutcome::Fired, Decision::Stop) => Some(("stop", rule.reason.clone())),
+            (RuleOutcome::Fired, _) => Some(("caution", rule.reason.clone())),
+            (RuleOutcome::Undecided, _) => Some(("undecided", rule.reason.clone())),
         },
     }));
     let why = || verdict.reasons.join("; ");

@@ -33,7 +33,9 @@ const SENTENCES: Wording = Wording { name: prose, arrow: "→" };
 /// The report as a comment.
 pub fn render(report: &Report) -> String {
     let mut parts = Vec::new();
-    parts.extend(simulation::interruption(report).map(|it| format!("> ⚠️ **{it}**")));
+    parts.extend(
+        simulation::interruption(report).map(|interruption| format!("> ⚠️ **{interruption}**")),
+    );
     parts.extend(report.verdict.as_ref().map(|_| marker(report)));
     parts.extend(report.verdict.as_ref().map(verdict));
     parts.push(format!("**{}**", simulation::headline(report, &WORDING)));
@@ -47,14 +49,15 @@ pub fn render(report: &Report) -> String {
     let together = differences::together(report, &WORDING);
     parts.extend(list("Together", &together));
     let since = differences::baseline(report, &WORDING);
-    let earlier = report.baseline.as_ref().map_or_else(String::new, |it| code(&it.change));
+    let earlier =
+        report.baseline.as_ref().map_or_else(String::new, |baseline| code(&baseline.change));
     parts.extend(list(&format!("Since {earlier}"), &since));
     parts.extend(services(report));
     parts.extend(held(report));
     let unknowns =
-        simulation::unknowns(report).into_iter().map(|it| simulation::unknown(it, &WORDING));
+        simulation::unknowns(report).into_iter().map(|item| simulation::unknown(item, &WORDING));
     parts.extend(folded_list("Not stated, and it matters", unknowns.collect()));
-    let assumptions = report.assumptions.iter().map(|it| prose(it));
+    let assumptions = report.assumptions.iter().map(|assumption| prose(assumption));
     parts.extend(folded_list("Assumed", assumptions.collect()));
     parts.push(format!("<sub>{}</sub>", prose(&simulation::footer(report))));
     fitting(parts)
@@ -134,9 +137,8 @@ fn listed(headline: &[String], sections: &[Section], footer: &str) -> String {
 
 /// What a bot finds an earlier comment by, to update it in place: the same for every check of a topology.
 fn marker(report: &Report) -> String {
-    let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '/');
-    let name: String =
-        report.topology.chars().map(|it| if is_plain(it) { it } else { '_' }).collect();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '/');
+    let name: String = report.topology.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     format!("<!-- blastwave:check:{name} -->")
 }
 
@@ -241,9 +243,13 @@ fn course(report: &Report) -> Option<String> {
     add("rolled out by the time it is noticed", course.exposure_at_detection, format::percent);
     items.extend(simulation::noticed(course).map(|by| format!("noticed by {by}")));
     items.extend(simulation::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
-    items.extend(report.example_trials.iter().map(|it| {
-        let label = prose(&it.label).replace(' ', "-");
-        format!("a {label} rollout (trial {}): {}", it.trial, simulation::trial(it, &SENTENCES))
+    items.extend(report.example_trials.iter().map(|example_trial| {
+        let label = prose(&example_trial.label).replace(' ', "-");
+        format!(
+            "a {label} rollout (trial {}): {}",
+            example_trial.trial,
+            simulation::trial(example_trial, &SENTENCES)
+        )
     }));
     let worth = simulation::worth(report, &WORDING);
     items.extend(worth.into_iter().map(|worth| match worth.strip_prefix("worth ") {
@@ -284,19 +290,19 @@ fn held(report: &Report) -> Option<String> {
     let mut items: Vec<String> = held
         .iter()
         .take(ROWS_MAX)
-        .map(|it| {
-            let call = WORDING.call(&it.at.caller, &it.at.dependency);
-            let passed = if it.at.passed > 0.0 {
-                format!("; propagated {}", format::percent(it.at.passed))
+        .map(|held| {
+            let call = WORDING.call(&held.at.caller, &held.at.dependency);
+            let passed = if held.at.passed > 0.0 {
+                format!("; propagated {}", format::percent(held.at.passed))
             } else {
                 String::new()
             };
-            format!("{call}: {}{passed}", it.guards)
+            format!("{call}: {}{passed}", held.guards)
         })
         .collect();
-    items.extend(simulation::unheld(report).iter().take(ROWS_MAX).map(|it| {
-        let call = WORDING.call(&it.caller, &it.dependency);
-        format!("{call}: nothing contained it; propagated {}", format::percent(it.passed))
+    items.extend(simulation::unheld(report).iter().take(ROWS_MAX).map(|unheld| {
+        let call = WORDING.call(&unheld.caller, &unheld.dependency);
+        format!("{call}: nothing contained it; propagated {}", format::percent(unheld.passed))
     }));
     folded_list("What contained failure, and what did not (shares of simulations)", items)
 }

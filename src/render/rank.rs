@@ -57,8 +57,9 @@ fn services(origin: &OriginReport) -> String {
 /// By flow, what alone takes it down.
 pub(super) fn single_points(report: &RankReport, name: fn(&str) -> String) -> Vec<[String; 2]> {
     let of_flow = |flow: &crate::report::rank::RankFlow| {
-        let points = report.origins.iter().filter(|it| it.single_point_of.contains(&flow.name));
-        let names: Vec<String> = points.map(|it| name(&it.name)).collect();
+        let points =
+            report.origins.iter().filter(|origin| origin.single_point_of.contains(&flow.name));
+        let names: Vec<String> = points.map(|point| name(&point.name)).collect();
         (!names.is_empty()).then(|| [name(&flow.name), format::list(&names, "and", NAMES_MAX)])
     };
     report.flows.iter().filter_map(of_flow).collect()
@@ -112,9 +113,9 @@ pub(super) fn interval(of: &Toll, dash: &str) -> String {
 /// The ranking as a comment.
 pub fn markdown(report: &RankReport) -> String {
     let mut parts = Vec::new();
-    parts.extend(interruption(report).map(|it| format!("> ⚠️ **{it}**")));
+    parts.extend(interruption(report).map(|interruption| format!("> ⚠️ **{interruption}**")));
     parts.push(format!("**{}**", headline(report, code)));
-    let has_orders = report.origins.iter().any(|it| it.orders_per_min.is_some());
+    let has_orders = report.origins.iter().any(|origin| origin.orders_per_min.is_some());
     let mut columns = vec![nouns(report)[0], "flows", "other services"];
     if has_orders {
         columns.extend(["orders per minute", "95% interval"]);
@@ -138,7 +139,7 @@ pub fn markdown(report: &RankReport) -> String {
     let points = single_points(report, code).into_iter();
     let points = points.map(|[flow, names]| format!("{flow}: {names}")).collect();
     parts.extend(folded_list("⚠️ Single points of failure", points));
-    let assumptions = report.assumptions.iter().map(|it| prose(it)).collect();
+    let assumptions = report.assumptions.iter().map(|assumption| prose(assumption)).collect();
     parts.extend(folded_list("Assumed", assumptions));
     parts.push(format!("<sub>{}</sub>", prose(&footer(report))));
     let mut text = parts.join("\n\n");

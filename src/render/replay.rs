@@ -39,7 +39,8 @@ pub(super) const HEADS: [&str; 7] =
     ["balanced", "macro-F1", "Brier", "tau", "within 2", "within 4", "contained"];
 
 pub(super) fn cells(score: &ScoreReport) -> [String; 7] {
-    let number = |it: Option<f64>| it.map_or_else(|| "-".to_owned(), |it| format!("{it:.2}"));
+    let number =
+        |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |item| format!("{item:.2}"));
     let of =
         |count: u64, all: u64| if all == 0 { "-".to_owned() } else { format!("{count}/{all}") };
     [
@@ -67,7 +68,10 @@ pub(super) struct Row {
 }
 
 pub(super) fn score_rows(report: &ReplayReport) -> Vec<Row> {
-    let of_all = report.diagnosis.as_ref().map(|it| format!("{}/{}", it.first_three, it.scored));
+    let of_all = report
+        .diagnosis
+        .as_ref()
+        .map(|diagnosis| format!("{}/{}", diagnosis.first_three, diagnosis.scored));
     let row = |name: String, score: &ScoreReport, trigger: Option<String>| {
         let trigger = of_all.as_ref().map(|_| trigger.unwrap_or_else(|| "-".to_owned()));
         Row { name, cells: cells(score).into_iter().chain(trigger).collect() }
@@ -77,31 +81,34 @@ pub(super) fn score_rows(report: &ReplayReport) -> Vec<Row> {
     rows.push(named("the same, durations told", &report.durations_told));
     rows.push(named("simulated, operators do nothing", &report.nothing_done));
     rows.push(named("simulated, stated dependencies only", &report.stated_only));
-    rows.extend(report.baselines.iter().map(|it| named(&it.rule, &it.score)));
-    rows.extend(report.ablation.iter().map(|it| {
-        let remark = if it.changes_anything { "" } else { " (changes nothing)" };
-        row(format!("without {}{remark}", it.without), &it.score, None)
+    rows.extend(report.baselines.iter().map(|baseline| named(&baseline.rule, &baseline.score)));
+    rows.extend(report.ablation.iter().map(|ablation| {
+        let remark = if ablation.changes_anything { "" } else { " (changes nothing)" };
+        row(format!("without {}{remark}", ablation.without), &ablation.score, None)
     }));
-    let places = report.diagnosis.iter().flat_map(|it| it.incidents.iter().map(place));
+    let places =
+        report.diagnosis.iter().flat_map(|diagnosis| diagnosis.incidents.iter().map(place));
     let places = places.map(Some).chain(std::iter::repeat(None));
-    rows.extend(report.incidents.iter().zip(places).map(|(it, place)| {
-        let remark = if it.scored { "" } else { " (not scored)" };
-        row(format!("{}{remark}", it.name), &it.score, place)
+    rows.extend(report.incidents.iter().zip(places).map(|(item, place)| {
+        let remark = if item.scored { "" } else { " (not scored)" };
+        row(format!("{}{remark}", item.name), &item.score, place)
     }));
     rows
 }
 
 /// `2`, or `2-4` where others are exactly as likely.
-fn place(it: &RankedReport) -> String {
-    match it.tied {
-        0 => it.rank.to_string(),
-        tied => format!("{}-{}", it.rank, it.rank + tied),
+fn place(ranked: &RankedReport) -> String {
+    match ranked.tied {
+        0 => ranked.rank.to_string(),
+        tied => format!("{}-{}", ranked.rank, ranked.rank + tied),
     }
 }
 
 pub(super) fn headline(report: &ReplayReport) -> String {
     let score = &report.score;
-    let number = |it: Option<f64>| it.map_or_else(|| "unknown".to_owned(), |it| format!("{it:.2}"));
+    let number = |value: Option<f64>| {
+        value.map_or_else(|| "unknown".to_owned(), |item| format!("{item:.2}"))
+    };
     format!(
         "{} scored, {} observed in them: balanced accuracy {}, macro-F1 {}{}",
         counted(score.incidents, "incident"),
@@ -114,22 +121,23 @@ pub(super) fn headline(report: &ReplayReport) -> String {
 
 pub(super) fn title(incident: &IncidentReport) -> String {
     let date = incident.date.as_ref().map(|date| format!(", {date}")).unwrap_or_default();
-    let hits = incident.components.iter().filter(|it| it.is_hit()).count();
+    let hits = incident.components.iter().filter(|component| component.is_hit()).count();
     format!("{}{date}: {hits} of {} right", incident.name, incident.components.len())
 }
 
 /// Every miss, the duration, the containments, and what was done with what it changed.
 pub(super) fn lines(incident: &IncidentReport) -> Vec<String> {
-    let misses = incident.components.iter().filter(|it| !it.is_hit()).map(miss);
+    let misses = incident.components.iter().filter(|component| !component.is_hit()).map(miss);
     let mut lines: Vec<String> = misses.collect();
-    if let Some(it) = incident.duration {
-        let time = |it: Option<f64>| it.map_or_else(|| "unknown".to_owned(), minutes);
-        let given =
-            it.given_actions_s.map(|it| format!("; {} with what operators did", minutes(it)));
+    if let Some(duration) = incident.duration {
+        let time = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), minutes);
+        let given = duration.given_actions_s.map(|given_actions_s| {
+            format!("; {} with what operators did", minutes(given_actions_s))
+        });
         lines.push(format!(
             "lasted {}, {} by the simulation{}",
-            time(it.observed_s),
-            time(it.predicted_s),
+            time(duration.observed_s),
+            time(duration.predicted_s),
             given.unwrap_or_default()
         ));
     }
@@ -139,25 +147,28 @@ pub(super) fn lines(incident: &IncidentReport) -> Vec<String> {
 }
 
 /// What operators did, and what it changed.
-fn done(it: &ActionReport) -> String {
-    let target = it.target.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
-    let share = it.share.map(|it| format!(" ({:.0}%)", it * 100.0)).unwrap_or_default();
-    let caller = it.caller.as_ref().map(|it| format!(" for {it}")).unwrap_or_default();
-    let what =
-        format!("{}{target}{caller}{share} at {}", it.action.replace('_', " "), minutes(it.at_s));
-    format!("done: {what}; {}", difference(it))
+fn done(action: &ActionReport) -> String {
+    let target = action.target.as_ref().map(|target| format!(" {target}")).unwrap_or_default();
+    let share = action.share.map(|share| format!(" ({:.0}%)", share * 100.0)).unwrap_or_default();
+    let caller = action.caller.as_ref().map(|caller| format!(" for {caller}")).unwrap_or_default();
+    let what = format!(
+        "{}{target}{caller}{share} at {}",
+        action.action.replace('_', " "),
+        minutes(action.at_s)
+    );
+    format!("done: {what}; {}", difference(action))
 }
 
 /// What is different by the simulation without something that operators did.
-fn difference(it: &ActionReport) -> String {
+fn difference(action: &ActionReport) -> String {
     let mut parts = Vec::new();
-    if !it.spared.is_empty() {
-        parts.push(format!("worse without it: {}", it.spared.join(", ")));
+    if !action.spared.is_empty() {
+        parts.push(format!("worse without it: {}", action.spared.join(", ")));
     }
-    if !it.made_worse.is_empty() {
-        parts.push(format!("better without it: {}", it.made_worse.join(", ")));
+    if !action.made_worse.is_empty() {
+        parts.push(format!("better without it: {}", action.made_worse.join(", ")));
     }
-    if let Some([with, without]) = it.durations() {
+    if let Some([with, without]) = action.durations() {
         parts.push(format!("it lasts {} with it, {} without", minutes(with), minutes(without)));
     }
     if parts.is_empty() {
@@ -179,10 +190,12 @@ pub(super) fn timeline(incident: &IncidentReport) -> Vec<Times<'_>> {
     let mut timed: Vec<&ComponentReport> = incident
         .components
         .iter()
-        .filter(|it| it.observed_from_s.is_some() || it.observed_until_s.is_some())
+        .filter(|component| {
+            component.observed_from_s.is_some() || component.observed_until_s.is_some()
+        })
         .collect();
     timed.arrange_by(|a, b| {
-        let from = |it: &ComponentReport| it.observed_from_s.unwrap_or(f64::INFINITY);
+        let from = |component: &ComponentReport| component.observed_from_s.unwrap_or(f64::INFINITY);
         from(a).total_cmp(&from(b))
     });
     let span = |from: Option<f64>, until: Option<f64>| match (from, until) {
@@ -191,38 +204,43 @@ pub(super) fn timeline(incident: &IncidentReport) -> Vec<Times<'_>> {
         (None, Some(until)) => format!("until +{}", minutes(until)),
         (None, None) => "never".to_owned(),
     };
-    let times = |it: &'_ ComponentReport| {
-        let until = it.first_failed_s.zip(it.failed_for_s).map(|(from, lasted)| from + lasted);
-        let first = it.first_failed_s.filter(|_| it.failed >= 0.5);
+    let times = |component: &'_ ComponentReport| {
+        let until = component
+            .first_failed_s
+            .zip(component.failed_for_s)
+            .map(|(from, lasted)| from + lasted);
+        let first = component.first_failed_s.filter(|_| component.failed >= 0.5);
         (
-            span(it.observed_from_s, it.observed_until_s),
+            span(component.observed_from_s, component.observed_until_s),
             span(first, until.filter(|_| first.is_some())),
         )
     };
-    let all = timed.into_iter().map(|it| {
-        let (seen, simulated) = times(it);
-        Times { name: &it.name, seen, simulated }
+    let all = timed.into_iter().map(|timed| {
+        let (seen, simulated) = times(timed);
+        Times { name: &timed.name, seen, simulated }
     });
     all.collect()
 }
 
-fn miss(it: &ComponentReport) -> String {
+fn miss(component: &ComponentReport) -> String {
     format!(
         "miss: {} was {}, {} by the simulation (fails {:.0}%, degraded or worse {:.0}%)",
-        it.name,
-        it.observed,
-        it.predicted,
-        it.failed * 100.0,
-        it.degraded * 100.0
+        component.name,
+        component.observed,
+        component.predicted,
+        component.failed * 100.0,
+        component.degraded * 100.0
     )
 }
 
-fn contained(it: &ContainmentReport) -> String {
-    let newly = it.newly_impacted.join(", ");
-    match it.confirmed {
-        Some(true) => format!("contained: {}; without it worse: {newly}", it.what),
-        Some(false) => format!("contained in reality, but not in the simulation: {}", it.what),
-        None => format!("contained; the simulation cannot be run without it: {}", it.what),
+fn contained(containment: &ContainmentReport) -> String {
+    let newly = containment.newly_impacted.join(", ");
+    match containment.confirmed {
+        Some(true) => format!("contained: {}; without it worse: {newly}", containment.what),
+        Some(false) => {
+            format!("contained in reality, but not in the simulation: {}", containment.what)
+        }
+        None => format!("contained; the simulation cannot be run without it: {}", containment.what),
     }
 }
 

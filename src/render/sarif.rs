@@ -35,20 +35,20 @@ pub fn render_problems(problems: &[Problem]) -> String {
 
 fn log(found: &[Finding], version: &str, properties: Option<Value>) -> String {
     let mut ids: Vec<&Finding> = Vec::new();
-    for it in found {
-        if ids.iter().all(|known| known.id != it.id) {
-            ids.push(it);
+    for item in found {
+        if ids.iter().all(|known| known.id != item.id) {
+            ids.push(item);
         }
     }
     let rules: Vec<Value> = ids
         .iter()
-        .map(|it| json!({ "id": escape::visible(&it.id, false), "shortDescription": { "text": escape::sarif_message(&it.title) } }))
+        .map(|ids| json!({ "id": escape::visible(&ids.id, false), "shortDescription": { "text": escape::sarif_message(&ids.title) } }))
         .collect();
     let results: Vec<Value> = found
         .iter()
-        .map(|it| {
-            let index = ids.iter().position(|known| known.id == it.id);
-            result(it, index.expect("every finding has its id among them"))
+        .map(|found| {
+            let index = ids.iter().position(|known| known.id == found.id);
+            result(found, index.expect("every finding has its id among them"))
         })
         .collect();
     let mut run = json!({
@@ -65,22 +65,22 @@ fn log(found: &[Finding], version: &str, properties: Option<Value>) -> String {
     text
 }
 
-fn result(it: &Finding, index: usize) -> Value {
-    let level = match it.level {
+fn result(finding: &Finding, index: usize) -> Value {
+    let level = match finding.level {
         Level::Error => "error",
         Level::Warning => "warning",
         Level::Note => "note",
     };
-    let mut places = it.places.iter().filter_map(location);
+    let mut places = finding.places.iter().filter_map(location);
     let first: Vec<Value> = places.next().into_iter().collect();
     let related: Vec<Value> = places.collect();
     let mut result = json!({
-        "ruleId": escape::visible(&it.id, false),
+        "ruleId": escape::visible(&finding.id, false),
         "ruleIndex": index,
         "level": level,
-        "message": { "text": escape::sarif_message(&it.text) },
+        "message": { "text": escape::sarif_message(&finding.text) },
         "locations": first,
-        "partialFingerprints": { "blastwave/v1": it.key },
+        "partialFingerprints": { "blastwave/v1": finding.key },
     });
     if let (false, Some(result)) = (related.is_empty(), result.as_object_mut()) {
         result.insert("relatedLocations".to_owned(), related.into());

@@ -14,8 +14,10 @@ pub fn render(report: &Report) -> String {
         return format!("{topology}, {change}: {headline}\n");
     };
     let undecided = if simulation::is_open(verdict) { ", undecided" } else { "" };
-    let reason =
-        verdict.reasons.first().map_or_else(String::new, |it| format!(" {}.", harmless(it)));
+    let reason = verdict
+        .reasons
+        .first()
+        .map_or_else(String::new, |reason| format!(" {}.", harmless(reason)));
     format!(
         "{}{undecided}: {topology}, {change}:{reason} {headline}\n",
         verdict.decision.as_str().to_uppercase()

@@ -494,8 +494,8 @@ mod tests {
 
     #[test]
     fn maps_are_written_in_the_order_of_the_alphabet() {
-        assert!(FailureMode::ALL.is_sorted_by_key(|it| it.as_str()));
-        assert!(Detector::ALL.is_sorted_by_key(|it| it.as_str()));
-        assert!(Protection::ALL.is_sorted_by_key(|it| it.as_str()));
+        assert!(FailureMode::ALL.is_sorted_by_key(|item| item.as_str()));
+        assert!(Detector::ALL.is_sorted_by_key(|item| item.as_str()));
+        assert!(Protection::ALL.is_sorted_by_key(|item| item.as_str()));
     }
 }

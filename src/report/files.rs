@@ -64,9 +64,9 @@ fn left_out(part: &LeftOut) -> LeftOutReport {
 impl FilesReport {
     /// Puts names to the services of a diff.
     pub fn new(diff: &Diff, topology: &Topology) -> Self {
-        let service = |it: &crate::model::diff::Touched| TouchedReport {
-            name: topology.services[it.service.0 as usize].name.clone(),
-            files: it.files,
+        let service = |touched: &crate::model::diff::Touched| TouchedReport {
+            name: topology.services[touched.service.0 as usize].name.clone(),
+            files: touched.files,
         };
         Self {
             files: diff.files,

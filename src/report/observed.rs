@@ -61,9 +61,9 @@ impl ObservedReport {
     /// Puts names to what was observed.
     pub fn new(incident: &Incident, topology: &Topology) -> Self {
         let mut observed: Vec<Observation> =
-            incident.observed.iter().map(|it| Observation::new(it, topology)).collect();
+            incident.observed.iter().map(|observed| Observation::new(observed, topology)).collect();
         observed.arrange_by(|a, b| {
-            let from = |it: &Observation| it.from_s.unwrap_or(f64::INFINITY);
+            let from = |observation: &Observation| observation.from_s.unwrap_or(f64::INFINITY);
             from(a).total_cmp(&from(b)).then_with(|| a.name.cmp(&b.name))
         });
         Self {

@@ -141,9 +141,12 @@ mod tests {
         for (a, b) in [(10.0, 11.0), (20.0, 22.0), (30.0, 33.0), (40.0, 44.0)] {
             paired.add(a, b);
         }
-        let it = paired.difference();
-        assert!((it.value - 2.5).abs() < 1e-12);
-        assert!((it.high - it.value - 3.182 * 0.6455).abs() < 0.05, "{it:?}");
+        let difference = paired.difference();
+        assert!((difference.value - 2.5).abs() < 1e-12);
+        assert!(
+            (difference.high - difference.value - 3.182 * 0.6455).abs() < 0.05,
+            "{difference:?}"
+        );
         let relative = paired.relative().expect("the first mean is above 0");
         assert!((relative.value - 0.1).abs() < 1e-12 && relative.low <= 0.1 + 1e-9);
     }
@@ -162,12 +165,17 @@ mod tests {
     fn events_that_never_differ_keep_some_doubt() {
         let mut event = PairedEvent::default();
         event.add(u64::MAX, 7, 7);
-        let it = event.difference();
-        assert!(it.low < 0.0 && it.high > 0.0 && it.value == 0.0);
+        let item = event.difference();
+        assert!(item.low < 0.0 && item.high > 0.0 && item.value == 0.0);
         // 20 of 64 only on the second side.
         event = PairedEvent::default();
         event.add(u64::MAX, 0, (1 << 20) - 1);
-        let it = event.difference();
-        assert!(it.low > 0.15 && it.high < 0.45 && (it.value - 0.3125).abs() < 1e-12, "{it:?}");
+        let difference = event.difference();
+        assert!(
+            difference.low > 0.15
+                && difference.high < 0.45
+                && (difference.value - 0.3125).abs() < 1e-12,
+            "{difference:?}"
+        );
     }
 }

@@ -158,7 +158,11 @@ pub fn summarize(tally: &Tally) -> Summary {
         outages: tally.flows.iter().map(|flow| outage(flow, trials)).collect(),
         total: losses(&tally.lost, None),
         histogram: histogram::histogram(&tally.lost),
-        dependencies: tally.dependencies.iter().map(|it| containment(it, trials)).collect(),
+        dependencies: tally
+            .dependencies
+            .iter()
+            .map(|dependency| containment(dependency, trials))
+            .collect(),
         anomalies: tally.anomalies.iter().map(|counts| counts.map(|count| share(*count))).collect(),
         course: tally.course.as_ref().map(|course| TimelineSummary {
             impact: estimate::proportion(course.impact.count(), trials),
@@ -225,11 +229,11 @@ fn quantiles(sketch: &Sketch) -> Option<Quantiles> {
     })
 }
 
-fn containment(it: &DependencyTally, trials: u64) -> Option<Containment> {
+fn containment(dependency_tally: &DependencyTally, trials: u64) -> Option<Containment> {
     let share = |count: u64| count as f64 / trials as f64;
-    (it.tried > 0).then(|| Containment {
-        tried: share(it.tried),
-        passed: share(it.passed),
-        held: it.held.iter().map(|count| share(*count)).collect(),
+    (dependency_tally.tried > 0).then(|| Containment {
+        tried: share(dependency_tally.tried),
+        passed: share(dependency_tally.passed),
+        held: dependency_tally.held.iter().map(|count| share(*count)).collect(),
     })
 }

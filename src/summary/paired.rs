@@ -37,16 +37,22 @@ mod tests {
 
     #[test]
     fn pairs_that_never_differ_leave_some_doubt() {
-        let it = proportions(0, 0, 1000);
-        assert_eq!(it.value, 0.0);
-        assert!(it.low < 0.0 && it.high > 0.0 && it.high < 0.005, "{it:?}");
+        let proportion = proportions(0, 0, 1000);
+        assert_eq!(proportion.value, 0.0);
+        assert!(
+            proportion.low < 0.0 && proportion.high > 0.0 && proportion.high < 0.005,
+            "{proportion:?}"
+        );
     }
 
     #[test]
     fn the_interval_lies_around_the_difference() {
-        let it = proportions(30, 10, 1000);
-        assert_eq!(it.value, 0.02);
+        let proportion = proportions(30, 10, 1000);
+        assert_eq!(proportion.value, 0.02);
         // By hand: b = 30.5, c = 10.5, n = 1002.
-        assert!((it.low - 0.007_5).abs() < 1e-3 && (it.high - 0.032_4).abs() < 1e-3, "{it:?}");
+        assert!(
+            (proportion.low - 0.007_5).abs() < 1e-3 && (proportion.high - 0.032_4).abs() < 1e-3,
+            "{proportion:?}"
+        );
     }
 }

@@ -52,8 +52,9 @@ fn a_protection_that_was_taken_from_the_webshop_is_found() {
     ];
     for (protection, broken, kind, at) in cases {
         let report = advised(&webshop_without(protection), broken);
-        let is_it =
-            |it: &&blastwave::report::advise::AdviceReport| it.kind.as_str() == kind && it.at == at;
+        let is_it = |advice: &&blastwave::report::advise::AdviceReport| {
+            advice.kind.as_str() == kind && advice.at == at
+        };
         assert!(report.alone.iter().find(is_it).is_some(), "{protection}: {:#?}", report.alone);
     }
 }
@@ -62,7 +63,7 @@ fn a_protection_that_was_taken_from_the_webshop_is_found() {
 fn nothing_is_recommended_that_its_interval_does_not_support() {
     for broken in ["payments:slow", "orders-db", "email"] {
         let report = advised(&webshop_without(", validates: true"), broken);
-        assert!(report.alone.iter().chain(&report.together).all(|it| it.saved.low > 0.0));
+        assert!(report.alone.iter().chain(&report.together).all(|alone| alone.saved.low > 0.0));
         assert!(report.after <= report.before);
     }
 }
@@ -75,7 +76,7 @@ fn what_is_left_out_is_not_recommended_and_every_kind_has_a_name() {
     let settings = Settings { stop: Stop::Trials(512), is_certain: true, ..Settings::default() };
     let left_out = ["soft", "fallback"].map(ToOwned::to_owned);
     let report = advise(&shop, &change, &left_out, &settings, &Silent);
-    let kinds = report.alone.iter().chain(&report.together).map(|it| it.kind.as_str());
+    let kinds = report.alone.iter().chain(&report.together).map(|alone| alone.kind.as_str());
     for kind in kinds {
         assert!(KINDS.contains(&kind) && kind != "soft" && kind != "fallback", "{kind}");
     }
@@ -174,12 +175,12 @@ fn costs_decide_what_comes_first() {
     let report = asked(&shop, &breaks, &costs, None).report;
     assert_eq!(report.costs.as_deref(), Some("ours"));
     assert_eq!(report.alone[0].kind, AdviceKind::Fallback);
-    let worth: Vec<f64> = report.alone.iter().map(|it| it.saved_per_cost.value).collect();
+    let worth: Vec<f64> = report.alone.iter().map(|alone| alone.saved_per_cost.value).collect();
     assert!(worth.is_sorted_by(|a, b| a >= b), "{worth:?}");
-    for it in report.alone.iter().chain(&report.together) {
-        assert!((it.saved_per_cost.value * it.cost - it.saved.value).abs() < 1e-9);
+    for alone in report.alone.iter().chain(&report.together) {
+        assert!((alone.saved_per_cost.value * alone.cost - alone.saved.value).abs() < 1e-9);
     }
-    let soft = report.alone.iter().find(|it| it.kind == AdviceKind::Soft).unwrap();
+    let soft = report.alone.iter().find(|alone| alone.kind == AdviceKind::Soft).unwrap();
     assert!(soft.cost >= 1000.0, "{}", soft.cost);
 }
 
@@ -244,8 +245,8 @@ fn it_is_said_where_nothing_turns_the_verdict() {
 fn what_is_within_noise_is_named_apart() {
     let report = advised(&webshop_without(", validates: true"), "payments:slow");
     assert_eq!(report.noise.len() as u64, report.within_noise);
-    let is_named = |it: &blastwave::report::advise::NoiseReport| {
-        report.alone.iter().any(|alone| alone.kind == it.kind && alone.at == it.at)
+    let is_named = |noise: &blastwave::report::advise::NoiseReport| {
+        report.alone.iter().any(|alone| alone.kind == noise.kind && alone.at == noise.at)
     };
     assert!(!report.noise.iter().any(is_named));
 }
@@ -270,10 +271,10 @@ fn a_patch_is_written_beside_the_report_and_applies() {
     run(&["-o", "new.yaml"]);
     let new = std::fs::read_to_string(folder.path().join("new.yaml")).unwrap();
     let added = |text: &str, sign: &str| {
-        let lines = text.lines().filter_map(|it| it.strip_prefix(sign)).map(str::to_owned);
-        lines.filter(|it| !it.starts_with("++")).collect::<Vec<_>>()
+        let lines = text.lines().filter_map(|text| text.strip_prefix(sign)).map(str::to_owned);
+        lines.filter(|item| !item.starts_with("++")).collect::<Vec<_>>()
     };
     assert!(!added(&patch, "+").is_empty());
-    assert!(added(&patch, "+").iter().all(|line| new.lines().any(|it| it == line)), "{new}");
+    assert!(added(&patch, "+").iter().all(|line| new.lines().any(|new| new == line)), "{new}");
     assert!(run(&["--format", "csv"]).starts_with("list,rank,kind,at,"));
 }

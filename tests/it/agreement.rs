@@ -38,11 +38,11 @@ fn outcomes(plan: &Plan) -> Vec<Outcome> {
 
 /// Services, then endpoints, then flows, as the engine counts them.
 fn unit_names(topology: &Topology) -> Vec<String> {
-    let services = topology.services.iter().map(|it| it.name.clone());
+    let services = topology.services.iter().map(|service| service.name.clone());
     let endpoints = topology.services.iter().flat_map(|service| {
-        service.endpoints.iter().map(move |it| format!("{}/{}", service.name, it.name))
+        service.endpoints.iter().map(move |item| format!("{}/{}", service.name, item.name))
     });
-    let flows = topology.flows.iter().map(|it| format!("flow {}", it.name));
+    let flows = topology.flows.iter().map(|flow| format!("flow {}", flow.name));
     services.chain(endpoints).chain(flows).collect()
 }
 
@@ -150,8 +150,13 @@ impl Found<'_> {
     fn assert_dependencies_agree(&self, outcome: &Outcome, expected: &oracle::Trial) {
         let degraded = self.topology.thresholds.degraded.get();
         let mut seen: BTreeMap<(String, String), u32> = BTreeMap::new();
-        for (number, (caller, it)) in self.topology.declared_dependencies().enumerate() {
-            let key = (drawn_caller(self.topology, caller), self.topology.dependency_name(it));
+        for (number, (caller, declared_dependency)) in
+            self.topology.declared_dependencies().enumerate()
+        {
+            let key = (
+                drawn_caller(self.topology, caller),
+                self.topology.dependency_name(declared_dependency),
+            );
             let times = seen.entry(key.clone()).or_default();
             *times += 1;
             let dependency = if *times == 1 { key.1 } else { format!("{}#{times}", key.1) };
@@ -161,16 +166,23 @@ impl Found<'_> {
                 continue;
             }
             let name = format!("{} > {dependency}", key.0);
-            let found = outcome.dependencies.iter().find(|it| it.dependency as usize == number);
-            let tried = found.is_some_and(|it| bit(it.tried, self.trial));
-            let is_called = it.phase == blastwave::model::topology::Phase::Serve;
+            let found = outcome
+                .dependencies
+                .iter()
+                .find(|dependency| dependency.dependency as usize == number);
+            let tried = found.is_some_and(|found| bit(found.tried, self.trial));
+            let is_called = declared_dependency.phase == blastwave::model::topology::Phase::Serve;
             self.assert_for(tried == (expected.tried && is_called), &name, (tried, expected));
             if let Some(found) = found.filter(|_| tried) {
                 let passed = bit(found.passed, self.trial);
                 self.assert_for(passed == expected.passed, &name, (passed, expected.passed));
                 let held = found.held.iter().position(|held| bit(*held, self.trial));
                 let held = held.map(|guard| Protection::ALL[guard]);
-                self.assert_for(is_same_guard(it, held, expected.contained_by), &name, held);
+                self.assert_for(
+                    is_same_guard(declared_dependency, held, expected.contained_by),
+                    &name,
+                    held,
+                );
             }
         }
     }
@@ -183,7 +195,7 @@ fn drawn_caller(topology: &Topology, caller: Caller) -> String {
 
 /// The oracle names the step that held; the engine may name what made that step possible.
 fn is_same_guard(
-    it: &Dependency,
+    dependency: &Dependency,
     found: Option<Protection>,
     expected: Option<oracle::Guard>,
 ) -> bool {
@@ -205,9 +217,12 @@ fn is_same_guard(
     );
     match found {
         Some(Protection::Timeout) => {
-            caught && (it.timeout.is_set() || it.is_async() || it.circuit_breaker == Some(true))
+            caught
+                && (dependency.timeout.is_set()
+                    || dependency.is_async()
+                    || dependency.circuit_breaker == Some(true))
         }
-        Some(Protection::Validation) => caught && it.validates == Some(true),
+        Some(Protection::Validation) => caught && dependency.validates == Some(true),
         found => found == Some(expected),
     }
 }
@@ -297,14 +312,14 @@ fn assert_story_agrees(seed: u64, scenario: &Scenario) {
             found.assert_for(agrees, &flow.name, (lost, expected, step));
         }
         let detected = course.detected[trial as usize];
-        let expected_at = expected.detected.map_or(f64::INFINITY, |it| it.at);
+        let expected_at = expected.detected.map_or(f64::INFINITY, |detected| detected.at);
         let agrees = detected == expected_at || (detected - expected_at).abs() <= EVENTS * step;
         found.assert_for(agrees, "detection", (detected, expected_at));
         let never_recovers: Vec<&str> = outcomes[0]
             .anomalies
             .iter()
-            .filter(|it| bit(it.trials.never_recovers, trial))
-            .map(|it| topology.services[it.service as usize].name.as_str())
+            .filter(|anomaly| bit(anomaly.trials.never_recovers, trial))
+            .map(|anomaly| topology.services[anomaly.service as usize].name.as_str())
             .collect();
         let never: Vec<&str> = expected.never_recover.iter().map(String::as_str).collect();
         found.assert_for(
@@ -356,8 +371,8 @@ fn add_automations(topology: &mut Topology, dice: &mut Dice) {
 /// Turns some calls into those that are there for the load.
 fn make_some_loads(topology: &mut Topology, dice: &mut Dice) {
     for service in &mut topology.services {
-        for it in service.dependencies.iter_mut().filter(|_| dice.chance(0.4)) {
-            it.kind = Some(CallKind::Load);
+        for dependency in service.dependencies.iter_mut().filter(|_| dice.chance(0.4)) {
+            dependency.kind = Some(CallKind::Load);
         }
     }
 }

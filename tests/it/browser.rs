@@ -56,7 +56,7 @@ fn shown(chromium: &mut Chromium) -> Vec<String> {
         "[...document.querySelectorAll('#bw-services tbody tr')].filter((it) => !it.hidden)\
          .map((it) => it.cells[0].textContent)",
     );
-    let names = names.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned());
+    let names = names.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned());
     names.collect()
 }
 
@@ -67,131 +67,134 @@ fn hash(chromium: &mut Chromium) -> String {
 #[test]
 fn a_report_answers_to_mouse_and_keyboard() {
     let Some((mut chromium, _folder, url)) = opened(Report::Shop) else { return };
-    let it = &mut chromium;
-    let all = shown(it).len();
+    let item = &mut chromium;
+    let all = shown(item).len();
     assert!(all > 15, "{all}");
-    assert_eq!(it.evaluate("document.getElementById('bw-controls').hidden"), json!(false));
+    assert_eq!(item.evaluate("document.getElementById('bw-controls').hidden"), json!(false));
 
     // A service by its row, and another by its box; Escape and the button close.
-    it.click("#bw-services tbody tr:nth-child(9) button");
-    let first = it.text("#bw-panel h2");
-    assert!(!first.is_empty() && hash(it).contains(&format!("s={first}")), "{first}");
-    assert!(it.text("#bw-panel").contains("fails in"));
-    it.press("Escape", 27, "");
-    assert_eq!(it.evaluate("document.getElementById('bw-panel').hidden"), json!(true));
-    it.click(".bw-box[data-name='orders'] rect");
-    assert_eq!(it.text("#bw-panel h2"), "orders");
-    assert!(it.evaluate("document.querySelectorAll('.bw-box.faint').length").as_u64() > Some(0));
-    it.click("#bw-close");
-    assert_eq!(it.evaluate("document.getElementById('bw-panel').hidden"), json!(true));
+    item.click("#bw-services tbody tr:nth-child(9) button");
+    let first = item.text("#bw-panel h2");
+    assert!(!first.is_empty() && hash(item).contains(&format!("s={first}")), "{first}");
+    assert!(item.text("#bw-panel").contains("fails in"));
+    item.press("Escape", 27, "");
+    assert_eq!(item.evaluate("document.getElementById('bw-panel').hidden"), json!(true));
+    item.click(".bw-box[data-name='orders'] rect");
+    assert_eq!(item.text("#bw-panel h2"), "orders");
+    assert!(item.evaluate("document.querySelectorAll('.bw-box.faint').length").as_u64() > Some(0));
+    item.click("#bw-close");
+    assert_eq!(item.evaluate("document.getElementById('bw-panel').hidden"), json!(true));
 
     // The same by keyboard: the panel has the focus while it is open, and gives it back.
-    it.evaluate("document.querySelector('.bw-box[data-name=\"storefront\"]').focus()");
-    it.press("Enter", 13, "\r");
-    assert_eq!(it.text("#bw-panel h2"), "storefront");
-    assert_eq!(it.evaluate("document.activeElement.id"), json!("bw-panel"));
-    it.press("Escape", 27, "");
-    assert_eq!(it.evaluate("document.activeElement.dataset.name"), json!("storefront"));
+    item.evaluate("document.querySelector('.bw-box[data-name=\"storefront\"]').focus()");
+    item.press("Enter", 13, "\r");
+    assert_eq!(item.text("#bw-panel h2"), "storefront");
+    assert_eq!(item.evaluate("document.activeElement.id"), json!("bw-panel"));
+    item.press("Escape", 27, "");
+    assert_eq!(item.evaluate("document.activeElement.dataset.name"), json!("storefront"));
 
     // Filters: by probability with the keys of the slider, by flow, by what is typed.
-    it.evaluate("document.getElementById('bw-min').focus()");
-    it.press("End", 35, "");
-    assert_eq!(it.text("#bw-min-out"), "100%");
-    let certain = shown(it).len();
+    item.evaluate("document.getElementById('bw-min').focus()");
+    item.press("End", 35, "");
+    assert_eq!(item.text("#bw-min-out"), "100%");
+    let certain = shown(item).len();
     assert!(certain < all, "{certain}");
-    it.press("Home", 36, "");
-    assert_eq!(shown(it).len(), all);
-    it.evaluate(
+    item.press("Home", 36, "");
+    assert_eq!(shown(item).len(), all);
+    item.evaluate(
         "(() => { const it = document.getElementById('bw-flow'); it.value = '0'; \
          it.dispatchEvent(new Event('input')); })()",
     );
-    let over = shown(it);
-    assert!(!over.is_empty() && over.len() < all && hash(it).contains("flow=0"), "{over:?}");
-    it.evaluate(
+    let over = shown(item);
+    assert!(!over.is_empty() && over.len() < all && hash(item).contains("flow=0"), "{over:?}");
+    item.evaluate(
         "(() => { const it = document.getElementById('bw-flow'); it.value = ''; \
          it.dispatchEvent(new Event('input')); document.getElementById('bw-q').focus(); })()",
     );
-    it.call("Input.insertText", &json!({ "text": "INVENT" }));
-    assert_eq!(shown(it), ["inventory"]);
-    assert!(it.text("#bw-status").contains(&format!("1 of {all} rows shown")));
+    item.call("Input.insertText", &json!({ "text": "INVENT" }));
+    assert_eq!(shown(item), ["inventory"]);
+    assert!(item.text("#bw-status").contains(&format!("1 of {all} rows shown")));
 
     // Sorting, there and back.
-    it.open(&url);
+    item.open(&url);
     for (direction, is_up) in [("ascending", true), ("descending", false)] {
-        it.click("#bw-services thead th:first-child button");
-        let sorted = it.evaluate("document.querySelector('#bw-services th[aria-sort]').ariaSort");
+        item.click("#bw-services thead th:first-child button");
+        let sorted = item.evaluate("document.querySelector('#bw-services th[aria-sort]').ariaSort");
         assert_eq!(sorted, json!(direction));
-        let names: Vec<String> = shown(it).iter().map(|name| name.to_lowercase()).collect();
+        let names: Vec<String> = shown(item).iter().map(|name| name.to_lowercase()).collect();
         assert!(names.is_sorted_by(|a, b| if is_up { a <= b } else { a >= b }), "{names:?}");
     }
-    assert_eq!(it.complaints(), [""; 0]);
+    assert_eq!(item.complaints(), [""; 0]);
 }
 
 #[test]
 fn a_report_replays_and_keeps_what_is_shown_in_its_address() {
     let Some((mut chromium, _folder, url)) = opened(Report::Shop) else { return };
-    let it = &mut chromium;
-    let all = shown(it).len();
-    it.evaluate("document.getElementById('bw-t').focus()");
-    it.press("Home", 36, "");
-    it.press("PageUp", 33, "");
-    assert!(it.text("#bw-t-out").starts_with('+'), "{}", it.text("#bw-t-out"));
-    assert!(it.text("#bw-services thead").contains("failed by then"));
-    let early = it.text("#bw-services tbody tr:first-child td:last-child");
-    it.press("End", 35, "");
-    assert_eq!(it.text("#bw-t-out"), "all of it");
-    assert_ne!(it.text("#bw-services tbody tr:first-child td:last-child"), early);
+    let entry = &mut chromium;
+    let all = shown(entry).len();
+    entry.evaluate("document.getElementById('bw-t').focus()");
+    entry.press("Home", 36, "");
+    entry.press("PageUp", 33, "");
+    assert!(entry.text("#bw-t-out").starts_with('+'), "{}", entry.text("#bw-t-out"));
+    assert!(entry.text("#bw-services thead").contains("failed by then"));
+    let early = entry.text("#bw-services tbody tr:first-child td:last-child");
+    entry.press("End", 35, "");
+    assert_eq!(entry.text("#bw-t-out"), "all of it");
+    assert_ne!(entry.text("#bw-services tbody tr:first-child td:last-child"), early);
     // It plays to the end by itself, in a few large steps for who wants no motion.
-    it.emulate("", &[("prefers-reduced-motion", "reduce")]);
-    it.click("#bw-play");
-    assert_eq!(it.text("#bw-play"), "Stop");
-    it.wait(|it| it.text("#bw-t-out") != "+0.0 s");
-    it.click("#bw-play");
-    assert_eq!(it.text("#bw-play"), "Play");
+    entry.emulate("", &[("prefers-reduced-motion", "reduce")]);
+    entry.click("#bw-play");
+    assert_eq!(entry.text("#bw-play"), "Stop");
+    entry.wait(|item| item.text("#bw-t-out") != "+0.0 s");
+    entry.click("#bw-play");
+    assert_eq!(entry.text("#bw-play"), "Play");
 
-    it.open(&format!("{url}#s=orders&t=500&min=10&q=r&sort=bw-services.0.-1"));
-    assert_eq!(it.text("#bw-panel h2"), "orders");
-    assert_eq!(it.text("#bw-min-out"), "10%");
-    assert!(it.text("#bw-panel").contains("failed by"));
-    let names = shown(it);
+    entry.open(&format!("{url}#s=orders&t=500&min=10&q=r&sort=bw-services.0.-1"));
+    assert_eq!(entry.text("#bw-panel h2"), "orders");
+    assert_eq!(entry.text("#bw-min-out"), "10%");
+    assert!(entry.text("#bw-panel").contains("failed by"));
+    let names = shown(entry);
     assert!(names.len() > 1 && names.is_sorted_by(|a, b| a >= b), "{names:?}");
     // What is nonsense in an address is not obeyed.
-    it.open(&format!("{url}#s=%3Cimg%3E&t=NaN&min=-5&flow=99&sort=x.y.z"));
-    assert_eq!(shown(it).len(), all);
-    assert_eq!(it.complaints(), [""; 0]);
+    entry.open(&format!("{url}#s=%3Cimg%3E&t=NaN&min=-5&flow=99&sort=x.y.z"));
+    assert_eq!(shown(entry).len(), all);
+    assert_eq!(entry.complaints(), [""; 0]);
 }
 
 /// How light a color is that CSS writes as `rgb(r, g, b)`.
 fn lightness(color: &Value) -> f64 {
     let color = color.as_str().unwrap();
     let parts = color.trim_start_matches(|c| c != '(').trim_matches(['(', ')']).split(", ");
-    let parts: Vec<f64> = parts.take(3).map(|it| it.parse().unwrap()).collect();
+    let parts: Vec<f64> = parts.take(3).map(|part| part.parse().unwrap()).collect();
     parts.iter().sum::<f64>() / 3.0
 }
 
 #[test]
 fn a_report_turns_dark_can_be_printed_and_reads_without_its_script() {
     let Some((mut chromium, _folder, url)) = opened(Report::Hostile) else { return };
-    let it = &mut chromium;
+    let item = &mut chromium;
     let paper = "getComputedStyle(document.body).backgroundColor";
     let text = "getComputedStyle(document.querySelector('#cascade svg text')).fill";
-    assert!(lightness(&it.evaluate(paper)) > 200.0 && lightness(&it.evaluate(text)) < 100.0);
-    it.emulate("", &[("prefers-color-scheme", "dark")]);
-    assert!(lightness(&it.evaluate(paper)) < 60.0 && lightness(&it.evaluate(text)) > 150.0);
+    assert!(lightness(&item.evaluate(paper)) > 200.0 && lightness(&item.evaluate(text)) < 100.0);
+    item.emulate("", &[("prefers-color-scheme", "dark")]);
+    assert!(lightness(&item.evaluate(paper)) < 60.0 && lightness(&item.evaluate(text)) > 150.0);
 
-    it.emulate("print", &[("prefers-color-scheme", "light")]);
+    item.emulate("print", &[("prefers-color-scheme", "light")]);
     let display = "getComputedStyle(document.getElementById('bw-controls')).display";
-    assert_eq!(it.evaluate(display), json!("none"));
-    let printed = it.call("Page.printToPDF", &json!({}));
+    assert_eq!(item.evaluate(display), json!("none"));
+    let printed = item.call("Page.printToPDF", &json!({}));
     assert!(printed["data"].as_str().unwrap().starts_with("JVBERi"), "it is a PDF");
-    assert_eq!(it.complaints(), [""; 0]);
+    assert_eq!(item.complaints(), [""; 0]);
 
-    it.emulate("", &[]);
-    it.call("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
-    it.open(&url);
-    assert_eq!(it.evaluate(display), json!("none"), "controls that do nothing are not shown");
-    assert_eq!(it.evaluate("document.querySelectorAll('#bw-services tbody tr').length"), json!(40));
-    assert!(it.evaluate("document.body.innerText.includes('service-39')") == json!(true));
+    item.emulate("", &[]);
+    item.call("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
+    item.open(&url);
+    assert_eq!(item.evaluate(display), json!("none"), "controls that do nothing are not shown");
+    assert_eq!(
+        item.evaluate("document.querySelectorAll('#bw-services tbody tr').length"),
+        json!(40)
+    );
+    assert!(item.evaluate("document.body.innerText.includes('service-39')") == json!(true));
 }
 
 /// How many pixels of a screenshot become one of what is compared, either way.
@@ -252,8 +255,8 @@ fn a_report_looks_as_it_did() {
         let known = read_png(&kept);
         assert_eq!(known.len(), blocks.len(), "{theme}: another size ({width}x{height} blocks)");
         let apart: Vec<u8> = known.iter().zip(&blocks).map(|(a, b)| a.abs_diff(*b)).collect();
-        let mean = apart.iter().map(|it| f64::from(*it)).sum::<f64>() / apart.len() as f64;
-        let far = apart.iter().filter(|it| **it > 80).count() as f64 / apart.len() as f64;
+        let mean = apart.iter().map(|apart| f64::from(*apart)).sum::<f64>() / apart.len() as f64;
+        let far = apart.iter().filter(|apart| **apart > 80).count() as f64 / apart.len() as f64;
         assert!(mean < 5.0 && far < 0.01, "{theme}: {mean:.1} apart on average, {far:.3} far off");
     }
 }

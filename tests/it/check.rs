@@ -172,7 +172,7 @@ fn a_new_single_point_of_failure_shows_and_rules_can_ask_for_it() {
     let last = fs::read(folder.path().join("last.json")).expect("written");
     let names = |of: &serde_json::Value| -> Vec<String> {
         let of = of.as_array().expect("a list");
-        of.iter().map(|it| it["name"].as_str().expect("a name").to_owned()).collect()
+        of.iter().map(|of| of["name"].as_str().expect("a name").to_owned()).collect()
     };
     assert_eq!(names(&points(&last)), ["pay", "web"]);
     assert_eq!(status(&run(folder.path(), &["--baseline", "last.json"])), Some(0));

@@ -74,8 +74,9 @@ fn found(output: &Output) -> String {
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("it is there");
-    let mut names: Vec<String> =
-        entries.map(|it| it.expect("listed").file_name().into_string().expect("ours")).collect();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("listed").file_name().into_string().expect("ours"))
+        .collect();
     names.sort();
     names
 }
@@ -464,7 +465,7 @@ fn shuffled(value: Value, by: usize) -> Value {
                 .into()
         }
         Value::Sequence(items) => {
-            items.into_iter().map(|it| shuffled(it, by + 1)).collect::<Vec<_>>().into()
+            items.into_iter().map(|item| shuffled(item, by + 1)).collect::<Vec<_>>().into()
         }
         other => other,
     }

@@ -280,7 +280,7 @@ fn sets(of: u32, count: u32) -> impl Iterator<Item = u32> {
 #[test]
 fn the_published_social_network_fails_by_exact_counts_and_not_independently() {
     let (topology, _) = read(NETWORK, "version: 1\nchange: c\ntargets: [id]\n");
-    let names: Vec<String> = topology.services.iter().map(|it| it.name.clone()).collect();
+    let names: Vec<String> = topology.services.iter().map(|service| service.name.clone()).collect();
     assert_eq!(names.len(), 11);
     let published = [
         (0.1, 1, 0.418_182, 0.544_144),
@@ -293,7 +293,7 @@ fn the_published_social_network_fails_by_exact_counts_and_not_independently() {
             .map(|set| {
                 let is_in = |service: &usize| set >> service & 1 == 1;
                 let broken: Vec<String> =
-                    (0..11).filter(is_in).map(|it| names[it].clone()).collect();
+                    (0..11).filter(is_in).map(|item| names[item].clone()).collect();
                 network_success(NETWORK, &broken)
             })
             .collect();

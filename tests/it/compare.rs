@@ -51,8 +51,8 @@ fn a_topology_is_identical_to_itself() {
     assert!(pair.identical && pair.verdict.contains("identical"), "{}", pair.verdict);
     let widths =
         pair.flows.iter().flat_map(|flow| [flow.failed, flow.degraded, flow.failing_share]);
-    for it in widths.chain([pair.total.difference]) {
-        assert_eq!((it.value, it.low, it.high), (0.0, 0.0, 0.0));
+    for width in widths.chain([pair.total.difference]) {
+        assert_eq!((width.value, width.low, width.high), (0.0, 0.0, 0.0));
     }
     assert!(pair.services.is_empty() && pair.single_points_gained.is_empty());
 }
@@ -68,7 +68,9 @@ fn a_changed_edge_is_seen_ten_times_more_sharply_in_the_same_worlds() {
     );
     let topologies = [topology(&before), topology(&after)];
     let text = shipped("changes/webshop/payments-v4.yaml");
-    let plans = topologies.each_ref().map(|it| compile(it, &change(it, &text), Seconds::ZERO));
+    let plans = topologies
+        .each_ref()
+        .map(|each_ref| compile(each_ref, &change(each_ref, &text), Seconds::ZERO));
     let lost = plans.each_ref().map(|plan| {
         let mut all = Vec::new();
         Simulation::new(plan, 1).each(0..TRIALS, &Silent, |outcome| {
@@ -80,7 +82,8 @@ fn a_changed_edge_is_seen_ten_times_more_sharply_in_the_same_worlds() {
     });
     let mut paired = Paired::default();
     lost[0].iter().zip(&lost[1]).for_each(|(a, b)| paired.add(*a, *b));
-    let width = |it: blastwave::summary::paired::Difference| it.high - it.low;
+    let width =
+        |difference: blastwave::summary::paired::Difference| difference.high - difference.low;
     let (with, without) = (width(paired.difference()), width(paired.unpaired_difference()));
     assert!(with > 0.0, "the edge matters in some trial");
     assert!(without > 10.0 * with, "{without} against {with}");
@@ -117,7 +120,11 @@ fn two_active_regions_save_what_a_failover_loses_three_times_in_ten() {
     let failed = pair.flows[0].failed;
     assert!(failed.low < -0.3 && failed.high > -0.3 - 5.0 * 0.011, "{failed:?}");
     assert!((failed.value + 0.3).abs() < 5.0 * 0.011, "{failed:?}");
-    assert!(pair.only_b_contains.iter().any(|it| it.caller == "edge" && !it.in_both));
+    assert!(
+        pair.only_b_contains
+            .iter()
+            .any(|only_b_contain| only_b_contain.caller == "edge" && !only_b_contain.in_both)
+    );
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn posteriors_are_those_of_bayes_rule() {
     let leaf = chance(right * far);
     let sum = mid + top + leaf;
     for (name, expected) in [("mid", mid), ("top", top), ("leaf", leaf)] {
-        let found = report.candidates.iter().find(|it| it.name == name).unwrap();
+        let found = report.candidates.iter().find(|candidate| candidate.name == name).unwrap();
         assert!((found.posterior - expected / sum).abs() < 1e-12, "{name}: {found:?}");
     }
     assert_eq!((report.candidates[0].name.as_str(), report.candidates[0].agrees), ("mid", Some(2)));
@@ -88,13 +88,14 @@ flows:
 fn ties_are_told_and_the_observation_that_breaks_them_is_named() {
     let without = TWINS.replace("{ availability: 99% }", "").replace("{ availability: 99.9% }", "");
     let report = diagnosed(&without, "[{ flow: buy }, { service: top }]", PriorKind::Equal);
-    let twins: Vec<_> = report.candidates.iter().filter(|it| it.name != "top").collect();
-    assert!(twins.iter().all(|it| it.tied >= 1 && it.rank == twins[0].rank), "{twins:#?}");
+    let twins: Vec<_> =
+        report.candidates.iter().filter(|candidate| candidate.name != "top").collect();
+    assert!(twins.iter().all(|twin| twin.tied >= 1 && twin.rank == twins[0].rank), "{twins:#?}");
     let look = &report.look_at[0];
     assert!(["left", "right"].contains(&look.name.as_str()) && look.bits > 0.2, "{look:?}");
     let failed = &look.answers[0];
     assert_eq!((failed.state.as_str(), &failed.leader), ("failed", &look.name));
-    let chances: f64 = look.answers.iter().map(|it| it.chance).sum();
+    let chances: f64 = look.answers.iter().map(|answer| answer.chance).sum();
     assert!((chances - 1.0).abs() < 1e-9);
 }
 
@@ -103,7 +104,12 @@ fn stated_availability_weighs_where_it_is_asked_to() {
     let seen = "[{ flow: buy }, { service: top }]";
     let report = diagnosed(TWINS, seen, PriorKind::Stated);
     let posterior = |name: &str| {
-        report.candidates.iter().find(|it| it.name == name).map(|it| it.posterior).unwrap()
+        report
+            .candidates
+            .iter()
+            .find(|candidate| candidate.name == name)
+            .map(|candidate| candidate.posterior)
+            .unwrap()
     };
     assert!(posterior("left") > 8.0 * posterior("right"), "{:#?}", report.candidates);
 }
@@ -129,7 +135,7 @@ fn observations_and_incidents_are_taken_and_answers_are_as_their_schema_says() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|it| it["posterior"].as_f64().unwrap())
+            .map(|answer| answer["posterior"].as_f64().unwrap())
             .sum();
         assert!((sum - 1.0).abs() < 1e-9);
     }

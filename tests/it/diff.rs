@@ -70,7 +70,7 @@ fn report(folder: &Path, more: &[&str]) -> Value {
 fn touched(folder: &Path) -> Vec<String> {
     let report = report(folder, &[]);
     let services = report["files"]["services"].as_array().unwrap().clone();
-    services.iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()
+    services.iter().map(|service| service["name"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -84,7 +84,8 @@ fn comments_tests_and_documentation_touch_no_service_and_are_named() {
     let report = report(at, &[]);
     assert_eq!(report["verdict"]["decision"], "proceed");
     let left_out = report["files"]["left_out"].as_array().unwrap();
-    let reasons: Vec<&str> = left_out.iter().map(|it| it["reason"].as_str().unwrap()).collect();
+    let reasons: Vec<&str> =
+        left_out.iter().map(|left_out| left_out["reason"].as_str().unwrap()).collect();
     assert_eq!(reasons, ["comments", "test", "documentation"]);
 }
 

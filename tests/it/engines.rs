@@ -49,29 +49,34 @@ fn both_engines_count_the_same() {
 type Feature = (&'static str, fn(&Plan) -> bool);
 const FEATURES: [Feature; 16] = [
     ("hanging targets", |plan| {
-        plan.targets.iter().any(|it| it.modes[0] < 1.0 && it.modes[1] > 0.0)
+        plan.targets.iter().any(|target| target.modes[0] < 1.0 && target.modes[1] > 0.0)
     }),
     ("lying targets", |plan| {
-        plan.targets.iter().any(|it| it.modes[0] < 1.0 && it.modes[1] < 1.0 && it.modes[2] > 0.0)
+        plan.targets
+            .iter()
+            .any(|target| target.modes[0] < 1.0 && target.modes[1] < 1.0 && target.modes[2] > 0.0)
     }),
-    ("soft calls", |plan| plan.calls.iter().any(|it| it.soft)),
-    ("timeouts", |plan| plan.calls.iter().any(|it| it.has_deadline)),
-    ("validation", |plan| plan.calls.iter().any(|it| it.validates)),
-    ("retries", |plan| plan.calls.iter().any(|it| it.retries > 0)),
-    ("caches", |plan| plan.calls.iter().any(|it| it.cache().is_some())),
-    ("buffers", |plan| plan.calls.iter().any(|it| it.buffer().is_some())),
-    ("static fallbacks", |plan| plan.calls.iter().any(|it| it.fallback() == Fallback::Static)),
+    ("soft calls", |plan| plan.calls.iter().any(|call| call.soft)),
+    ("timeouts", |plan| plan.calls.iter().any(|call| call.has_deadline)),
+    ("validation", |plan| plan.calls.iter().any(|call| call.validates)),
+    ("retries", |plan| plan.calls.iter().any(|call| call.retries > 0)),
+    ("caches", |plan| plan.calls.iter().any(|call| call.cache().is_some())),
+    ("buffers", |plan| plan.calls.iter().any(|call| call.buffer().is_some())),
+    ("static fallbacks", |plan| plan.calls.iter().any(|call| call.fallback() == Fallback::Static)),
     ("other services as fallbacks", |plan| {
-        plan.calls.iter().any(|it| matches!(it.fallback(), Fallback::Node(_)))
+        plan.calls.iter().any(|call| matches!(call.fallback(), Fallback::Node(_)))
     }),
-    ("any_of", |plan| plan.calls.iter().any(|it| it.any_of)),
+    ("any_of", |plan| plan.calls.iter().any(|call| call.any_of)),
     ("doubtful edges", |plan| {
-        plan.dependencies.iter().any(|it| it.propagation > 0.0 && it.propagation < 1.0)
+        plan.dependencies
+            .iter()
+            .any(|dependency| dependency.propagation > 0.0 && dependency.propagation < 1.0)
     }),
-    ("cycles", |plan| plan.groups.iter().any(|it| it.nodes.len() > 1)),
+    ("cycles", |plan| plan.groups.iter().any(|group| group.nodes.len() > 1)),
     ("domains and replicas", |plan| !plan.domains.is_empty() && !plan.replicas.is_empty()),
     ("something down during the change", |plan| {
-        plan.services.iter().any(|it| it.during) || plan.domains.iter().any(|it| it.during)
+        plan.services.iter().any(|service| service.during)
+            || plan.domains.iter().any(|domain| domain.during)
     }),
     ("a break that has lasted", |plan| plan.lasting > 0.0),
 ];
@@ -92,17 +97,21 @@ fn shipped() -> Vec<Topology> {
         .collect();
     paths.sort();
     let mut all = Vec::new();
-    for path in paths.iter().filter(|path| path.extension().is_some_and(|it| it == "yaml")) {
+    for path in
+        paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+    {
         let mut sources = Sources::default();
         let document = load::read(path.to_str().unwrap(), &mut sources).unwrap();
         let Ok(topology) = Topology::from_document(&document) else { continue };
         let mut whole = topology.clone();
         for service in &mut whole.services {
             service.utilization = None;
-            let of_endpoints = service.endpoints.iter_mut().flat_map(|it| &mut it.dependencies);
-            for it in service.dependencies.iter_mut().chain(of_endpoints) {
-                it.call_probability = Share::ONE;
-                it.cache = it.cache.map(|cache| Cache { hit_ratio: Share::ONE, ..cache });
+            let of_endpoints =
+                service.endpoints.iter_mut().flat_map(|endpoint| &mut endpoint.dependencies);
+            for dependency in service.dependencies.iter_mut().chain(of_endpoints) {
+                dependency.call_probability = Share::ONE;
+                dependency.cache =
+                    dependency.cache.map(|cache| Cache { hit_ratio: Share::ONE, ..cache });
             }
         }
         for step in whole.flows.iter_mut().flat_map(|flow| &mut flow.steps) {

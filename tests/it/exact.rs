@@ -43,13 +43,15 @@ fn assert_near(found: f64, expected: f64, relative: f64) {
 fn settle(plan: &mut Plan, event: Event, happens: bool) {
     let chance = f64::from(u8::from(happens));
     match event {
-        Event::Domain(it) => plan.domains[it as usize].unavailability = chance,
-        Event::Service(it) => plan.services[it as usize].unavailability = chance,
-        Event::Replica(it) => plan.replicas[it as usize].unavailability = chance,
-        Event::Target(it) => plan.targets[it as usize].probability = chance,
-        Event::Mode(it, mode) => plan.targets[it as usize].modes[usize::from(mode)] = chance,
-        Event::Reaches(it) => plan.dependencies[it as usize].propagation = chance,
-        Event::NoFallback(it) => plan.dependencies[it as usize].works = 1.0 - chance,
+        Event::Domain(domain) => plan.domains[domain as usize].unavailability = chance,
+        Event::Service(service) => plan.services[service as usize].unavailability = chance,
+        Event::Replica(replica) => plan.replicas[replica as usize].unavailability = chance,
+        Event::Target(target) => plan.targets[target as usize].probability = chance,
+        Event::Mode(item, mode) => plan.targets[item as usize].modes[usize::from(mode)] = chance,
+        Event::Reaches(reaches) => plan.dependencies[reaches as usize].propagation = chance,
+        Event::NoFallback(no_fallback) => {
+            plan.dependencies[no_fallback as usize].works = 1.0 - chance
+        }
     }
 }
 
@@ -58,7 +60,11 @@ fn world(plan: &Plan) -> Vec<(bool, bool)> {
     let simulation = Simulation::with(plan, 1, Choice::Automatic);
     let mut units = Vec::new();
     simulation.each(0..1, &Silent, |outcome| {
-        units = outcome.units.iter().map(|it| (it.failed & 1 == 1, it.degraded & 1 == 1)).collect();
+        units = outcome
+            .units
+            .iter()
+            .map(|unit| (unit.failed & 1 == 1, unit.degraded & 1 == 1))
+            .collect();
     });
     units
 }
@@ -116,8 +122,8 @@ fn exact_probabilities_are_those_of_all_worlds_together() {
             }
         }
         for (unit, (failed, degraded)) in expected.into_iter().enumerate() {
-            let it = &exact.units[unit];
-            let found = (exact.probability(&it.failed), exact.probability(&it.degraded));
+            let item = &exact.units[unit];
+            let found = (exact.probability(&item.failed), exact.probability(&item.degraded));
             let differs = |a: f64, b: f64| (a - b).abs() > 1e-12;
             let told = || describe(&scenario.topology, &scenario.change);
             assert!(
@@ -145,7 +151,7 @@ fn exact_probabilities_lie_within_five_standard_errors_of_trials() {
         let exact = solve(&plan, Detail::Drawn);
         let mut tally = Tally::new(&plan);
         Simulation::new(&plan, 11).run(0..trials, &mut tally, &Silent);
-        if tally.anomalies.iter().any(|it| it.unsettled > 0) {
+        if tally.anomalies.iter().any(|anomaly| anomaly.unsettled > 0) {
             continue;
         }
         for (unit, counted) in exact.units.iter().zip(&tally.units) {
@@ -441,12 +447,13 @@ pub(crate) fn dense(services: usize) -> Topology {
         let calls = (from + 1..services).filter(|_| dice.chance(0.4)).map(|to| {
             format!("{{ any_of: [s{to:03}, s{:03}], propagation: 90% }}", (to * 7 + 3) % services)
         });
-        let calls: Vec<String> = calls.filter(|it| !it.contains(&format!("s{from:03}"))).collect();
+        let calls: Vec<String> =
+            calls.filter(|call| !call.contains(&format!("s{from:03}"))).collect();
         let calls: BTreeSet<String> = calls.into_iter().collect();
         let calls: Vec<String> = calls
             .into_iter()
-            .filter(|it| {
-                let names: Vec<&str> = it.split(['[', ',', ']']).collect();
+            .filter(|call| {
+                let names: Vec<&str> = call.split(['[', ',', ']']).collect();
                 names[1].trim() != names[2].trim()
             })
             .collect();

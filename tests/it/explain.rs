@@ -33,7 +33,7 @@ flows:
 ";
 
 fn asked(topology: &Topology, breaks: &[&str], asked: Asked) -> ExplainReport {
-    let breaks: Vec<String> = breaks.iter().map(|it| (*it).to_owned()).collect();
+    let breaks: Vec<String> = breaks.iter().map(|broken| (*broken).to_owned()).collect();
     let change = if breaks.is_empty() {
         Change::certain("nothing", Vec::new())
     } else {
@@ -95,7 +95,10 @@ fn importance_follows_its_definitions() {
     let flow = only_flow(&report);
     let p = flow.unit.failed.exact.unwrap();
     let of = |kind: &str, name: &str| {
-        let found = flow.importance.iter().find(|it| it.kind.as_str() == kind && it.name == name);
+        let found = flow
+            .importance
+            .iter()
+            .find(|importance| importance.kind.as_str() == kind && importance.name == name);
         found.unwrap_or_else(|| panic!("{kind} {name} has no importance"))
     };
     let replica = of("service", "inventory-replica");
@@ -111,7 +114,10 @@ fn importance_follows_its_definitions() {
     near(replica.risk_achievement_worth.unwrap(), if_failed / p);
     near(replica.risk_reduction_worth.unwrap(), p / if_works);
     assert_eq!(of("dependency", "orders>payments").method, EstimationMethod::Exact);
-    assert!(!flow.importance.iter().any(|it| it.name == "reviews"), "a soft one does not matter");
+    assert!(
+        !flow.importance.iter().any(|importance| importance.name == "reviews"),
+        "a soft one does not matter"
+    );
     assert_eq!(of("service", "storefront").birnbaum.value, 1.0 - p);
 }
 
@@ -151,7 +157,8 @@ fn a_break_is_the_only_cause_of_its_explanation() {
     let flow = only_flow(&report);
     assert_eq!(sets(flow), ["bottom"]);
     assert_eq!(flow.unit.failed.exact, Some(1.0));
-    let target = flow.importance.iter().find(|it| it.kind == PartKind::Target).unwrap();
+    let target =
+        flow.importance.iter().find(|importance| importance.kind == PartKind::Target).unwrap();
     assert_eq!((target.name.as_str(), target.birnbaum.value), ("bottom", 1.0));
     assert_eq!(target.risk_reduction_worth, None, "without it nothing fails");
 }
@@ -172,13 +179,20 @@ flows:
   buy: { steps: [top] }
 ";
     let report = asked(&topology(text), &["soft"], Asked::default());
-    let soft = report.containment.iter().find(|it| it.protection == Protection::Soft).unwrap();
+    let soft = report
+        .containment
+        .iter()
+        .find(|containment| containment.protection == Protection::Soft)
+        .unwrap();
     assert_eq!((soft.caller.as_str(), soft.dependency.as_str()), ("top", "soft"));
     assert_eq!((soft.exposed, soft.contained, soft.passed), (1.0, 1.0, 0.0));
     let saved = soft.saved.expect("it was tried out");
     assert_eq!((saved.value, saved.low, saved.high), (1.0, Some(1.0), Some(1.0)));
-    let timeout =
-        report.containment.iter().find(|it| it.protection == Protection::Timeout).unwrap();
+    let timeout = report
+        .containment
+        .iter()
+        .find(|containment| containment.protection == Protection::Timeout)
+        .unwrap();
     assert_eq!(timeout.saved.unwrap().value, 0.0, "what fails fast needs no timeout");
 }
 
@@ -197,8 +211,11 @@ flows:
   look: { steps: [other], rate: 50/s }
 ";
     let report = asked(&topology(text), &["main"], Asked::default());
-    let found =
-        report.unknowns.iter().find(|it| it.what == UnknownKind::Capacity).expect("it matters");
+    let found = report
+        .unknowns
+        .iter()
+        .find(|unknown| unknown.what == UnknownKind::Capacity)
+        .expect("it matters");
     assert_eq!((found.caller.as_str(), found.dependency.as_str()), ("spare", ""));
     assert!(found.best < found.worst, "{found:?}");
 }
@@ -220,7 +237,7 @@ fn what_is_not_boolean_is_explained_from_trials() {
     assert_eq!(flow.unit.failed.exact, None);
     assert_eq!(sets(flow)[0], "payments");
     assert!(flow.cut_sets.as_ref().unwrap().simplified.is_some());
-    let payments = flow.importance.iter().find(|it| it.name == "payments").unwrap();
+    let payments = flow.importance.iter().find(|importance| importance.name == "payments").unwrap();
     let birnbaum = payments.birnbaum;
     assert_eq!(payments.method, EstimationMethod::Trials);
     assert!(birnbaum.low.unwrap() <= birnbaum.value && birnbaum.value <= birnbaum.high.unwrap());
@@ -247,7 +264,7 @@ fn every_explanation_validates_and_does_not_depend_on_threads() {
         assert_eq!(json, render::json::render_explanation(&on(3)));
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         let problems: Vec<String> =
-            validator.iter_errors(&value).map(|it| it.to_string()).collect();
+            validator.iter_errors(&value).map(|iter_error| iter_error.to_string()).collect();
         assert!(problems.is_empty(), "{problems:?}");
         assert!(value["flows"][0]["failed"]["p"].is_number());
         let read: ExplainReport = serde_json::from_str(&json).unwrap();
@@ -265,7 +282,7 @@ fn a_chain_of_500_services_is_explained_wholly() {
     assert_eq!(cut_sets.complete_to_order, None);
     assert!(cut_sets.count >= 500, "{}", cut_sets.count);
     assert!(report.exact.used);
-    assert!(flow.importance.iter().all(|it| it.method == EstimationMethod::Exact));
+    assert!(flow.importance.iter().all(|importance| importance.method == EstimationMethod::Exact));
 }
 
 #[test]

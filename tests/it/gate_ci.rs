@@ -42,13 +42,13 @@ struct Repository {
 
 impl Repository {
     fn with(file: &str) -> Self {
-        let it = Self { folder: tempfile::tempdir().unwrap() };
-        fs::write(it.path("topology.yaml"), TOPOLOGY).unwrap();
-        it.shell("git init -q . && git add . && git commit -qm one", &BTreeMap::new());
-        fs::create_dir_all(it.path(file).parent().unwrap()).unwrap();
-        fs::write(it.path(file), "x").unwrap();
-        it.shell("git add . && git commit -qm two", &BTreeMap::new());
-        it
+        let item = Self { folder: tempfile::tempdir().unwrap() };
+        fs::write(item.path("topology.yaml"), TOPOLOGY).unwrap();
+        item.shell("git init -q . && git add . && git commit -qm one", &BTreeMap::new());
+        fs::create_dir_all(item.path(file).parent().unwrap()).unwrap();
+        fs::write(item.path(file), "x").unwrap();
+        item.shell("git add . && git commit -qm two", &BTreeMap::new());
+        item
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -112,7 +112,7 @@ fn action(repository: &Repository, inputs: &[(&str, &str)]) -> (i32, String) {
     for (name, input) in action["inputs"].as_mapping().unwrap() {
         let name = text(name);
         let given = inputs.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
-        let usual = input.get("default").map(|it| filled(&text(it), &values));
+        let usual = input.get("default").map(|input| filled(&text(input), &values));
         let value = given.or(usual).unwrap_or_else(|| panic!("`{name}` is required"));
         values.insert(format!("inputs.{name}"), value);
     }
@@ -211,7 +211,7 @@ fn the_action_updates_its_comment_and_takes_what_it_is_given() {
 fn the_workflow_gives_the_action_what_it_takes() {
     let workflow = yaml(".github/examples/workflow.yml");
     let steps = workflow["jobs"]["check"]["steps"].as_sequence().unwrap();
-    let step = steps.iter().find(|it| text(&it["uses"]) == "./.github/actions/check").unwrap();
+    let step = steps.iter().find(|step| text(&step["uses"]) == "./.github/actions/check").unwrap();
     let action = yaml(".github/actions/check/action.yml");
     for (name, _) in step["with"].as_mapping().unwrap() {
         assert!(action["inputs"].get(name).is_some(), "the action takes no {name:?}");
@@ -249,7 +249,7 @@ fn the_hooks_validate_and_check_what_is_staged() {
     let hooks = yaml(".pre-commit-hooks.yaml");
     let entry = |id: &str| {
         let hooks = hooks.as_sequence().unwrap();
-        text(&hooks.iter().find(|it| text(&it["id"]) == id).unwrap()["entry"])
+        text(&hooks.iter().find(|hook| text(&hook["id"]) == id).unwrap()["entry"])
     };
     let repository = Repository::with("log/a.rs");
     let none = BTreeMap::new();

@@ -108,7 +108,7 @@ fn several_services_are_one_change_whose_kind_is_guessed() {
     let output = of_files(b"pay/db/migrations/1.sql\nlog/a.rs\nlog/b.rs\n", &["--format", "json"]);
     let report = json(&output);
     let names: Vec<_> =
-        report["targets"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+        report["targets"].as_array().unwrap().iter().map(|report| &report["name"]).collect();
     assert_eq!(names, ["log", "pay"]);
     assert_eq!(report["files"]["guessed_kind"], "schema");
     assert_eq!(report["files"]["services"][0]["files"], 2);
@@ -132,8 +132,10 @@ fn names_may_hold_anything() {
 
 #[test]
 fn a_million_files_are_counted_and_few_are_named() {
-    let list =
-        (0..1_000_000).map(|it| format!("pay/{it}\nother {it}\n")).collect::<Vec<_>>().concat();
+    let list = (0..1_000_000)
+        .map(|item| format!("pay/{item}\nother {item}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let report = json(&of_files(list.as_bytes(), &["--format", "json"]));
     assert_eq!(report["files"]["unmatched"], 1_000_000);
     assert_eq!(report["files"]["services"][0]["files"], 1_000_000);

@@ -77,7 +77,8 @@ fn sarif(text: &str) -> Value {
     let schema: Value = serde_json::from_str(&schema).unwrap();
     let validator = jsonschema::draft7::new(&schema).unwrap();
     let log: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("{text}"));
-    let wrong: Vec<String> = validator.iter_errors(&log).map(|it| it.to_string()).collect();
+    let wrong: Vec<String> =
+        validator.iter_errors(&log).map(|iter_error| iter_error.to_string()).collect();
     assert!(wrong.is_empty(), "{wrong:?}\n{text}");
     log
 }
@@ -92,7 +93,7 @@ fn sarif_is_as_published_and_points_at_what_can_be_edited() {
     let run = &log["runs"][0];
     assert_eq!(run["columnKind"], "unicodeCodePoints");
     let results = run["results"].as_array().unwrap();
-    let of = |id: &str| results.iter().find(|it| it["ruleId"] == id).unwrap();
+    let of = |id: &str| results.iter().find(|result| result["ruleId"] == id).unwrap();
     let fired = of("rule/50%: orders, all");
     assert_eq!(fired["level"], "error");
     let place = &fired["locations"][0]["physicalLocation"];
@@ -101,7 +102,7 @@ fn sarif_is_as_published_and_points_at_what_can_be_edited() {
     let related = fired["relatedLocations"].to_string();
     assert!(related.contains("my%20shop.yaml") && related.contains("policy.yaml"), "{related}");
     assert_eq!(of("rule/freeze")["level"], "warning");
-    assert!(results.iter().all(|it| it["ruleId"] != "rule/held"));
+    assert!(results.iter().all(|result| result["ruleId"] != "rule/held"));
     let unknown = of("unknown/fallback");
     assert_eq!(unknown["level"], "note");
     let place = &unknown["locations"][0]["physicalLocation"];
@@ -164,27 +165,46 @@ fn junit_has_the_elements_of_its_schema_and_true_counts() {
     let with_policy = ["--change", "pay.yaml", "--policy", "policy.yaml", "--format", "junit"];
     let (text, status) = check(folder.path(), &with_policy);
     assert_eq!(status, Some(1));
-    let document = roxmltree::Document::parse(&text).unwrap_or_else(|it| panic!("{it}: {text}"));
+    let document =
+        roxmltree::Document::parse(&text).unwrap_or_else(|parse| panic!("{parse}: {text}"));
     for node in document.descendants().filter(roxmltree::Node::is_element) {
         let name = node.tag_name().name();
         let (_, must, may, children) =
             JUNIT.iter().find(|(known, ..)| *known == name).unwrap_or_else(|| panic!("{name}"));
-        assert!(must.iter().all(|it| node.attribute(*it).is_some()), "{name}");
-        let known = |it: &str| must.contains(&it) || may.contains(&it);
-        assert!(node.attributes().all(|it| known(it.name())), "{name}");
+        assert!(must.iter().all(|must| node.attribute(*must).is_some()), "{name}");
+        let known = |text: &str| must.contains(&text) || may.contains(&text);
+        assert!(node.attributes().all(|attribute| known(attribute.name())), "{name}");
         let elements = node.children().filter(roxmltree::Node::is_element);
-        assert!(elements.map(|it| it.tag_name().name()).all(|it| children.contains(&it)), "{name}");
+        assert!(
+            elements
+                .map(|element| element.tag_name().name())
+                .all(|element| children.contains(&element)),
+            "{name}"
+        );
     }
-    let count =
-        |name| document.descendants().filter(|it| it.has_tag_name(name)).count().to_string();
-    for node in document.descendants().filter(|it| it.tag_name().name().starts_with("testsuite")) {
+    let count = |name| {
+        document
+            .descendants()
+            .filter(|descendant| descendant.has_tag_name(name))
+            .count()
+            .to_string()
+    };
+    for node in document
+        .descendants()
+        .filter(|descendant| descendant.tag_name().name().starts_with("testsuite"))
+    {
         assert_eq!(node.attribute("tests"), Some(&*count("testcase")));
         assert_eq!(node.attribute("failures"), Some(&*count("failure")));
     }
     let failures: BTreeMap<&str, &str> = document
         .descendants()
-        .filter(|it| it.has_tag_name("failure"))
-        .map(|it| (it.parent().unwrap().attribute("name").unwrap(), it.attribute("type").unwrap()))
+        .filter(|descendant| descendant.has_tag_name("failure"))
+        .map(|descendant| {
+            (
+                descendant.parent().unwrap().attribute("name").unwrap(),
+                descendant.attribute("type").unwrap(),
+            )
+        })
         .collect();
     let wanted = [("50%: orders, all", "stop"), ("freeze", "undecided"), ("verdict", "stop")];
     assert_eq!(failures, BTreeMap::from(wanted));
@@ -203,7 +223,7 @@ fn annotations_are_commands_that_names_cannot_end() {
     assert!(text.lines().last().unwrap().starts_with("::error title=blastwave%3A stop::STOP"));
     for line in text.lines() {
         let known = ["::error ", "::warning ", "::notice "];
-        assert!(known.iter().any(|it| line.starts_with(it)), "{line}");
+        assert!(known.iter().any(|known| line.starts_with(known)), "{line}");
     }
     fs::write(
         folder.path().join("bad.yaml"),
@@ -260,7 +280,7 @@ fn differences_and_several_changes_show_in_text_and_markdown() {
 #[test]
 fn a_rule_of_unbounded_work_is_an_error() {
     let folder = shop();
-    let services = (0..60).map(|it| format!("  s{it}: {{}}\n")).collect::<Vec<_>>().concat();
+    let services = (0..60).map(|item| format!("  s{item}: {{}}\n")).collect::<Vec<_>>().concat();
     let shop = SHOP.replace("flows:\n", &format!("{services}flows:\n"));
     fs::write(folder.path().join("my shop.yaml"), shop).unwrap();
     let when = "services.all(a, services.all(b, services.all(c, services.all(d, a.failed.p + b.failed.p < 3.0))))";
@@ -293,6 +313,6 @@ fn exactly_on_the_limit_at_most_one_of_twenty_gates_proceeds() {
         let check = Check::new(&topology, &change, &gate, &settings).unwrap();
         check.verdict(&Silent).decision
     });
-    let proceeded = decided.filter(|it| *it == Decision::Proceed).count();
+    let proceeded = decided.filter(|decided| *decided == Decision::Proceed).count();
     assert!(proceeded <= 50, "{proceeded} of 1000 proceed though the limit is reached");
 }

@@ -22,15 +22,16 @@ const TITLE: &str = "</script><script>alert(1)</script><img src=x>";
 /// A chain of services with a guard here and there; names that are hostile come first.
 fn topology(services: usize) -> Topology {
     let name = |index: usize| {
-        let name =
-            HOSTILE.get(index).map_or_else(|| format!("service-{index}"), |it| (*it).to_owned());
+        let name = HOSTILE
+            .get(index)
+            .map_or_else(|| format!("service-{index}"), |item| (*item).to_owned());
         serde_json::to_string(&name).unwrap()
     };
     let mut yaml = String::from("version: 1\ntopology: shop\nservices:\n");
     for index in 0..services {
         let calls: Vec<String> = [index / 2, index / 3]
             .into_iter()
-            .filter(|it| *it != index && index > 0)
+            .filter(|item| *item != index && index > 0)
             .enumerate()
             .map(|(place, on)| match place {
                 0 => format!("{{ service: {} }}", name(on)),

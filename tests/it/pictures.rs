@@ -86,7 +86,8 @@ fn random_focus(seed: u64) -> CascadeReport {
     for _ in 0..dice.below(count * 2 + 1) {
         let from = dice.below(count);
         let to = (from + 1 + dice.below(5)) % count;
-        let is_new = |it: &CascadeEdge| it.from != from || it.to != to;
+        let is_new =
+            |cascade_edge: &CascadeEdge| cascade_edge.from != from || cascade_edge.to != to;
         if from != to && edges.iter().all(is_new) {
             let held = dice.chance(0.5).then(|| GuardShare {
                 guard: Protection::ALL[dice.below(Protection::ALL.len())],
@@ -143,9 +144,13 @@ fn parsed(svg: &str) -> Document<'_> {
     assert_eq!(root.attribute("role"), Some("img"));
     let titles = ["title", "desc"];
     for wanted in titles {
-        let found =
-            root.children().find(|it| it.has_tag_name(("http://www.w3.org/2000/svg", wanted)));
-        assert!(found.is_some_and(|it| it.text().is_some_and(|text| !text.is_empty())), "{wanted}");
+        let found = root
+            .children()
+            .find(|child| child.has_tag_name(("http://www.w3.org/2000/svg", wanted)));
+        assert!(
+            found.is_some_and(|found| found.text().is_some_and(|text| !text.is_empty())),
+            "{wanted}"
+        );
     }
     for node in document.descendants().filter(roxmltree::Node::is_element) {
         assert_ne!(node.tag_name().name(), "script");
@@ -154,7 +159,7 @@ fn parsed(svg: &str) -> Document<'_> {
             assert!(!name.starts_with("on") && name != "style" && name != "href", "{name}");
         }
         let is_colored = ["rect", "path", "circle", "text"].contains(&node.tag_name().name());
-        let has_spans = node.children().any(|it| it.has_tag_name("tspan"));
+        let has_spans = node.children().any(|child| child.has_tag_name("tspan"));
         if is_colored && !has_spans {
             assert!(node.attribute("fill").is_some(), "colors stand in attributes: {node:?}");
         }
@@ -163,8 +168,9 @@ fn parsed(svg: &str) -> Document<'_> {
 }
 
 fn names(document: &Document<'_>, class: &str, of: &str) -> Vec<String> {
-    let groups = document.descendants().filter(|it| it.attribute("class") == Some(class));
-    groups.map(|it| it.attribute(of).unwrap_or_default().to_owned()).collect()
+    let groups =
+        document.descendants().filter(|descendant| descendant.attribute("class") == Some(class));
+    groups.map(|group| group.attribute(of).unwrap_or_default().to_owned()).collect()
 }
 
 #[test]
@@ -220,17 +226,17 @@ fn a_flowchart_that_mermaid_would_refuse_is_refused_here() {
 fn random_simulations_can_be_drawn() {
     for seed in 0..10 {
         let features = if seed % 2 == 0 { Features::time() } else { Features::load() };
-        let it = scenario(seed, &features);
+        let entry = scenario(seed, &features);
         let settings = Settings { stop: Stop::Trials(128), ..Settings::default() };
-        let report = simulate(&it.topology, &it.change, &settings, &Silent);
-        let cascade = cascade_report(&it.topology, &report, &CascadeFilter::default());
+        let report = simulate(&entry.topology, &entry.change, &settings, &Silent);
+        let cascade = cascade_report(&entry.topology, &report, &CascadeFilter::default());
         assert_eq!(
             cascade.boxes.len() + cascade.omitted + cascade.rarely_hit + cascade.untouched,
             {
                 let domains = cascade
                     .boxes
                     .iter()
-                    .filter(|it| report.services.iter().all(|of| of.name != it.name));
+                    .filter(|item| report.services.iter().all(|of| of.name != item.name));
                 report.services.len() + domains.count()
             }
         );
@@ -267,10 +273,10 @@ fn of_what_is_hit_all_the_same_only_what_fails_most_is_drawn() {
     assert_eq!(cascade.boxes.len(), 5);
     assert_eq!((cascade.threshold, cascade.threshold_asked), (0.05, None));
     assert!(cascade.omitted > 0);
-    let least = cascade.boxes.iter().map(|it| it.failed.p).fold(1.0, f64::min);
-    let drawn = |name: &str| cascade.boxes.iter().any(|it| it.name == name);
-    let others = report.services.iter().filter(|it| !drawn(&it.name));
-    assert!(others.map(|it| it.failed.p).fold(0.0, f64::max) <= least);
+    let least = cascade.boxes.iter().map(|item| item.failed.p).fold(1.0, f64::min);
+    let drawn = |name: &str| cascade.boxes.iter().any(|item| item.name == name);
+    let others = report.services.iter().filter(|service| !drawn(&service.name));
+    assert!(others.map(|other| other.failed.p).fold(0.0, f64::max) <= least);
     let svg = draw_cascade(&cascade, &Style::default());
     assert!(svg.contains("hit too, which fail less often than those drawn"));
 }
@@ -432,7 +438,7 @@ fn no_box_of_a_cascade_overlaps_another() {
         let svg = draw_cascade(cascade, &Style { size, ..Style::default() });
         let document = parsed(&svg);
         let is_box = |node: &roxmltree::Node<'_, '_>| {
-            node.attribute("class").is_some_and(|it| it.starts_with("bw-box"))
+            node.attribute("class").is_some_and(|attribute| attribute.starts_with("bw-box"))
         };
         let rectangle = |group: roxmltree::Node<'_, '_>| {
             let first = group.children().find(|node| node.has_tag_name("rect")).unwrap();
@@ -528,9 +534,9 @@ fn before_and_after_are_headed_by_what_differs() {
     let drawn = |before: Vec<CascadeFlow>, after: Vec<CascadeFlow>| {
         let svg = chart::draw_before_after(&of(before), &of(after), &Style::default());
         let document = parsed(&svg);
-        let is_title = |it: &roxmltree::Node<'_, '_>| it.tag_name().name() == "title";
+        let is_title = |node: &roxmltree::Node<'_, '_>| node.tag_name().name() == "title";
         let title = document.root_element().children().find(is_title);
-        title.and_then(|it| it.text()).unwrap_or_default().to_owned()
+        title.and_then(|title| title.text()).unwrap_or_default().to_owned()
     };
     let order = || flow("order", true, 0.5, 100.0);
     let title = drawn(vec![order(), flow("find", false, 0.9, 7.0)], vec![order()]);

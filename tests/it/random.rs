@@ -878,31 +878,31 @@ pub(crate) fn describe(topology: &Topology, change: &Change) -> String {
             service.overload
         ));
     }
-    for (caller, it) in topology.declared_dependencies() {
+    for (caller, declared_dependency) in topology.declared_dependencies() {
         lines.push(format!(
             "{} > {}: {:?} {:?} {:?} retries {:?} {:?} breaker {:?} validates {:?} {:?} {:?} {:?} needs {} calls {} q {} p {} {:?}",
             topology.caller_name(caller),
-            topology.dependency_name(it),
-            it.criticality,
-            it.kind,
-            it.timeout,
-            it.retries,
-            it.retry_budget,
-            it.circuit_breaker,
-            it.validates,
-            it.cache,
-            it.buffer,
-            it.fallback,
-            it.needs,
-            it.calls,
-            it.call_probability,
-            it.propagation,
-            it.phase,
+            topology.dependency_name(declared_dependency),
+            declared_dependency.criticality,
+            declared_dependency.kind,
+            declared_dependency.timeout,
+            declared_dependency.retries,
+            declared_dependency.retry_budget,
+            declared_dependency.circuit_breaker,
+            declared_dependency.validates,
+            declared_dependency.cache,
+            declared_dependency.buffer,
+            declared_dependency.fallback,
+            declared_dependency.needs,
+            declared_dependency.calls,
+            declared_dependency.call_probability,
+            declared_dependency.propagation,
+            declared_dependency.phase,
         ));
     }
-    lines.extend(change.actions.iter().map(|it| format!("{it:?}")));
-    let automations = topology.services.iter().flat_map(|it| &it.automations);
-    lines.extend(automations.map(|it| format!("{it:?}")));
+    lines.extend(change.actions.iter().map(|action| format!("{action:?}")));
+    let automations = topology.services.iter().flat_map(|service| &service.automations);
+    lines.extend(automations.map(|automation| format!("{automation:?}")));
     lines.push(format!("{change:#?}").lines().take(60).collect::<Vec<_>>().join("\n"));
     lines.join("\n")
 }

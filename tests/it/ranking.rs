@@ -71,12 +71,12 @@ fn with_chance(topology: &Topology) -> Topology {
 /// By origin what is not an interval, and its row of the matrix.
 fn figures(report: &RankReport) -> BTreeMap<String, Vec<f64>> {
     let of = |number: usize| {
-        let it = &report.origins[number];
-        let tolls = [Some(&it.services), Some(&it.flows), it.orders_per_min.as_ref()];
+        let origin = &report.origins[number];
+        let tolls = [Some(&origin.services), Some(&origin.flows), origin.orders_per_min.as_ref()];
         let own = tolls.into_iter().flatten().flat_map(|toll| [toll.mean, toll.worst]);
         let rows = [&report.matrix.failed[number], &report.matrix.degraded[number]];
         let row = rows.into_iter().flatten().copied();
-        (it.name.clone(), own.chain(row).collect())
+        (origin.name.clone(), own.chain(row).collect())
     };
     (0..report.origins.len()).map(of).collect()
 }
@@ -95,8 +95,10 @@ fn a_trial_for_each_origin_tells_what_many_tell() {
         for by in [OriginKind::Service, OriginKind::Endpoint, OriginKind::Domain] {
             let ranking = Ranking { by, ..Ranking::default() };
             let found = ranked(&topology, ranking, 8, Choice::Fluid);
-            let is_random =
-                !found.assumptions.iter().any(|it| it.contains("every trial is the same"));
+            let is_random = !found
+                .assumptions
+                .iter()
+                .any(|assumption| assumption.contains("every trial is the same"));
             if is_random || found.origins.is_empty() {
                 continue;
             }

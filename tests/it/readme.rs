@@ -147,7 +147,10 @@ fn retold(text: &str, place: &Path) -> String {
             is_console = !is_console && language == "console";
             continue;
         }
-        if !is_console || !line.starts_with("$ ") || NOT_RUN.iter().any(|it| line.starts_with(it)) {
+        if !is_console
+            || !line.starts_with("$ ")
+            || NOT_RUN.iter().any(|item| line.starts_with(item))
+        {
             continue;
         }
         let mut command = line[2..].to_owned();
@@ -224,13 +227,13 @@ fn split(command: &str) -> Vec<String> {
     let mut quote = None;
     for character in command.chars() {
         match (quote, character) {
-            (Some(open), it) if it == open => quote = None,
+            (Some(open), item) if item == open => quote = None,
             (None, '\'' | '"') => {
                 quote = Some(character);
                 word.get_or_insert_default();
             }
             (None, ' ') => words.extend(word.take()),
-            (_, it) => word.get_or_insert_default().push(it),
+            (_, item) => word.get_or_insert_default().push(item),
         }
     }
     words.extend(word);

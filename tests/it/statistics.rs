@@ -74,7 +74,7 @@ impl Graph {
     /// The probability that each service fails when `s0` is down, over all worlds.
     fn exact(&self) -> [f64; SERVICES] {
         let mut sums = [0.0; SERVICES];
-        let ailing: Vec<usize> = (0..SERVICES).filter(|it| self.own[*it] > 0.0).collect();
+        let ailing: Vec<usize> = (0..SERVICES).filter(|item| self.own[*item] > 0.0).collect();
         for down in 0..1_u32 << ailing.len() {
             let mut failed = [false; SERVICES];
             failed[0] = true;

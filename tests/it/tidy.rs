@@ -47,8 +47,9 @@ fn texts() -> Vec<(String, String)> {
 }
 
 fn code() -> Vec<(String, String)> {
-    let is_code =
-        |(path, _): &(String, String)| Path::new(path).extension().is_some_and(|it| it == "rs");
+    let is_code = |(path, _): &(String, String)| {
+        Path::new(path).extension().is_some_and(|extension| extension == "rs")
+    };
     texts().into_iter().filter(is_code).collect()
 }
 
@@ -111,7 +112,7 @@ fn a_room_uses_only_rooms_to_its_left() {
                     let rest = line.split(start).skip(1);
                     rest.into_iter().any(|rest| {
                         rest.strip_prefix(name).is_some_and(|rest| {
-                            !rest.starts_with(|it: char| it.is_alphanumeric() || it == '_')
+                            !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_')
                         })
                     })
                 });

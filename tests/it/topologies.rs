@@ -201,8 +201,9 @@ fn a_validation_turns_hours_of_wrong_orders_into_minutes_of_refused_ones() {
     let checking = shipped("inventory-race-checked", "faster-reservations");
     assert_is_told(&trusting, "place-order", 33_000.0);
     assert_is_told(&checking, "place-order", 5_200.0);
-    let wrong =
-        |report: &Report| flow(report, "place-order").wrong_orders.map_or(0.0, |it| it.mean);
+    let wrong = |report: &Report| {
+        flow(report, "place-order").wrong_orders.map_or(0.0, |wrong_order| wrong_order.mean)
+    };
     assert!(wrong(&trusting) > 30_000.0);
     assert!(wrong(&checking) < 1e-9);
 }

@@ -18,9 +18,9 @@ const SERVICES: usize = 8;
 pub(super) fn passed(topology: &Topology, tally: &Tally) -> Vec<usize> {
     let written = topology.declared_dependencies().zip(&tally.dependencies).enumerate();
     let mut found: Vec<(u64, usize)> = written
-        .filter(|(_, ((caller, it), seen))| {
+        .filter(|(_, ((caller, written), seen))| {
             let is_step = matches!(caller, Caller::Flow(_));
-            seen.passed > 0 && it.phase == Phase::Serve && !is_step
+            seen.passed > 0 && written.phase == Phase::Serve && !is_step
         })
         .map(|(index, (_, seen))| (seen.passed, index))
         .collect();
@@ -47,11 +47,16 @@ pub(super) fn all(
 }
 
 fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
-    let (caller, it) = topology.declared_dependencies().nth(at).expect("a dependency as written");
-    let (caller, on) = (topology.caller_name(caller), topology.dependency_name(it));
-    let can_hang = !it.timeout.is_set() && it.circuit_breaker != Some(true) && !it.is_async();
-    let can_lie = it.validates != Some(true);
-    let may_be_soft = !it.is_soft() && !topology.must_stay_hard(it);
+    let (caller, declared_dependency) =
+        topology.declared_dependencies().nth(at).expect("a dependency as written");
+    let (caller, on) =
+        (topology.caller_name(caller), topology.dependency_name(declared_dependency));
+    let can_hang = !declared_dependency.timeout.is_set()
+        && declared_dependency.circuit_breaker != Some(true)
+        && !declared_dependency.is_async();
+    let can_lie = declared_dependency.validates != Some(true);
+    let may_be_soft =
+        !declared_dependency.is_soft() && !topology.must_stay_hard(declared_dependency);
     let mut add = |kind, what: String, steps: Vec<Step>| {
         found.push(Protection { kind, at: format!("{caller} > {on}"), what, steps });
     };
@@ -66,15 +71,15 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
         let what = format!("let {caller} check what {on} answers");
         add(AdviceKind::Validation, what, vec![Step::Validate(at)]);
     }
-    if it.circuit_breaker != Some(true) && !it.is_async() {
+    if declared_dependency.circuit_breaker != Some(true) && !declared_dependency.is_async() {
         let what = format!("put a circuit breaker between {caller} and {on}");
         add(AdviceKind::CircuitBreaker, what, vec![Step::Breaker(at)]);
     }
-    if it.retries.unwrap_or(0) == 0 {
+    if declared_dependency.retries.unwrap_or(0) == 0 {
         let what = format!("let {caller} call {on} up to twice more, within a budget of 20%");
         add(AdviceKind::Retry, what, vec![Step::Retry(at)]);
     }
-    if it.cache.is_none() {
+    if declared_dependency.cache.is_none() {
         let what = format!("keep answers of {on} in {caller} for 10 min");
         add(AdviceKind::Cache, what, vec![Step::Cache(at)]);
     }
@@ -82,7 +87,7 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
     for with in helpers(at, can_hang, can_lie) {
         let and = |step: Step| [with.as_slice(), &[step]].concat();
         let also = also(&with);
-        if it.fallback.is_none() && !it.is_soft() {
+        if declared_dependency.fallback.is_none() && !declared_dependency.is_soft() {
             let what = format!("give {caller} something to answer without {on}{also}");
             add(AdviceKind::Fallback, what, and(Step::Fallback(at)));
         }
@@ -153,15 +158,15 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<Protection>) 
 
 /// Another failure domain of the same kind for a service that has only one.
 fn second_domain(topology: &Topology, service: &Service) -> Option<DomainId> {
-    let replicas = service.replicas.as_ref().map_or(&[][..], |it| &it.domains);
+    let replicas = service.replicas.as_ref().map_or(&[][..], |replica| &replica.domains);
     let only = match (service.domains.as_slice(), replicas) {
         ([one], _) | ([], [one]) => *one,
         _ => return None,
     };
     let kind = &topology.domain(only).kind;
-    let others = (0..topology.domains.len() as u32).map(DomainId).filter(|it| *it != only);
-    let mut alike = others.filter(|it| topology.domain(*it).kind == *kind);
-    alike.find(|it| !lies_within(topology, *it, only) && !lies_within(topology, only, *it))
+    let others = (0..topology.domains.len() as u32).map(DomainId).filter(|u32| *u32 != only);
+    let mut alike = others.filter(|other| topology.domain(*other).kind == *kind);
+    alike.find(|alike| !lies_within(topology, *alike, only) && !lies_within(topology, only, *alike))
 }
 
 /// Whether a failure domain lies within another, however deep; no domain lies within itself.

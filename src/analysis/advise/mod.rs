@@ -137,7 +137,7 @@ pub fn find(
     let unseen = passed.len().saturating_sub(KEPT);
     let places = pool.places(&passed, wanted.until.is_some());
     let mut all = candidates::all(topology, change, &tally, &places);
-    all.retain(|it| wanted.leave_out.iter().all(|kind| kind != it.kind.as_str()));
+    all.retain(|item| wanted.leave_out.iter().all(|kind| kind != item.kind.as_str()));
     let tried = all.len() as u64;
     let (offered, saving) = pool.screen(all);
     // The gate may ask for what saves little or nothing, so it is offered more.
@@ -160,8 +160,8 @@ pub fn find(
         progress.trials_done(trials);
     }
     let noise: Vec<NoiseReport> =
-        alone.iter().filter(|it| it.saved.low <= 0.0).map(noise).collect();
-    alone.retain(|it| it.saved.low > 0.0);
+        alone.iter().filter(|alone| alone.saved.low <= 0.0).map(noise).collect();
+    alone.retain(|alone| alone.saved.low > 0.0);
     alone.arrange_by(|a, b| b.saved_per_cost.value.total_cmp(&a.saved_per_cost.value));
     let (taken, after) = pool.together(kept, &before, &estimate);
     let (together, mut steps): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
@@ -200,8 +200,8 @@ fn mean(costs: &[f64]) -> f64 {
     costs.iter().sum::<f64>() / costs.len().max(1) as f64
 }
 
-fn noise(it: &AdviceReport) -> NoiseReport {
-    NoiseReport { kind: it.kind, at: it.at.clone(), what: it.what.clone() }
+fn noise(advice: &AdviceReport) -> NoiseReport {
+    NoiseReport { kind: advice.kind, at: advice.at.clone(), what: advice.what.clone() }
 }
 
 fn assumptions(unseen: usize) -> Vec<String> {

@@ -51,32 +51,35 @@ impl Pool<'_> {
             .collect();
         let saved = self.glance(self.base, &ideal, GLANCE);
         let mut order: Vec<usize> =
-            (0..passed.len()).filter(|it| is_gated || saved[*it] > SLACK).collect();
+            (0..passed.len()).filter(|len| is_gated || saved[*len] > SLACK).collect();
         order.arrange_by(|a, b| saved[*b].total_cmp(&saved[*a]).then(a.cmp(b)));
-        order.into_iter().take(KEPT).map(|it| passed[it]).collect()
+        order.into_iter().take(KEPT).map(|order| passed[order]).collect()
     }
 
     /// The candidates that seem to save most for their cost: of those of one kind at one place, the
     /// one that does, with the fewest steps where several do. Those that save nothing by themselves come
     /// last, and how many do is told too.
     pub(super) fn screen(&self, all: Vec<Protection>) -> (Vec<Protection>, usize) {
-        let steps: Vec<Vec<Step>> = all.iter().map(|it| it.steps.clone()).collect();
+        let steps: Vec<Vec<Step>> = all.iter().map(|item| item.steps.clone()).collect();
         let saved = self.glance(self.base, &steps, SCREEN);
         let mut rated: Vec<(f64, Protection)> = saved
             .into_iter()
             .zip(all)
-            .map(|(saved, it)| (if saved > SLACK { saved / it.cost(self.costs) } else { 0.0 }, it))
+            .map(|(saved, item)| {
+                (if saved > SLACK { saved / item.cost(self.costs) } else { 0.0 }, item)
+            })
             .collect();
         rated.arrange_by(|a, b| b.0.total_cmp(&a.0));
         // To be near is no order of its own: a may be near b and b near c, and a not near c.
         let is_near = |a: &(f64, Protection), b: &(f64, Protection)| a.0 - b.0 <= SLACK * a.0;
         for near in rated.chunk_by_mut(is_near) {
-            near.arrange_by_key(|it| it.1.steps.len());
+            near.arrange_by_key(|near| near.1.steps.len());
         }
         let mut kept: Vec<Protection> = Vec::new();
         let mut saving = 0;
         for (worth, protection) in rated {
-            let is_known = |it: &Protection| it.kind == protection.kind && it.at == protection.at;
+            let is_known =
+                |item: &Protection| item.kind == protection.kind && item.at == protection.at;
             if kept.len() < OFFERED && !kept.iter().any(is_known) {
                 saving += usize::from(worth > 0.0);
                 kept.push(protection);
@@ -100,11 +103,11 @@ impl Pool<'_> {
                 protection.steps.retain(|step| !done.contains(step));
             }
             left.retain(|protection| !protection.steps.is_empty());
-            let steps: Vec<Vec<Step>> = left.iter().map(|it| it.steps.clone()).collect();
+            let steps: Vec<Vec<Step>> = left.iter().map(|left| left.steps.clone()).collect();
             let saved = self.glance(&state, &steps, SCREEN);
             let worth = |at: usize| saved[at] / left[at].cost(self.costs);
             let best = (0..left.len())
-                .filter(|it| saved[*it] > SLACK)
+                .filter(|len| saved[*len] > SLACK)
                 .max_by(|a, b| worth(*a).total_cmp(&worth(*b)).then(b.cmp(a)));
             let Some(best) = best else { break };
             let protection = left.remove(best);

@@ -54,8 +54,8 @@ fn share(value: f64) -> Share {
 
 /// Half of a delay, in whole seconds or milliseconds: so it is written in a file as it is simulated.
 pub(super) fn half(delay: Delay) -> Delay {
-    let half = |it: Seconds| {
-        let half = it.get() / 2.0;
+    let half = |seconds: Seconds| {
+        let half = seconds.get() / 2.0;
         let rounded = if half >= 10.0 { half.round() } else { (half * 1e3).round() / 1e3 };
         Seconds::new(rounded).expect("half of a duration is one")
     };
@@ -109,9 +109,9 @@ impl Step {
                     Some(Fallback { on: None, works: Share::ONE });
             }
             Self::Retry(at) => {
-                let it = dependency_mut(topology, at);
-                it.retries = Some(2);
-                it.retry_budget = Some(share(0.2));
+                let item = dependency_mut(topology, at);
+                item.retries = Some(2);
+                item.retry_budget = Some(share(0.2));
             }
             Self::Cache(at) => {
                 dependency_mut(topology, at).cache = Some(Cache {
@@ -152,28 +152,28 @@ impl Step {
                 let (delay, corrupt) =
                     (half(defaults::detection(change)), half(defaults::detection_corrupt(change)));
                 let lies = lies(change);
-                let it = change.detection.get_or_insert(Detection {
+                let get_or_insert = change.detection.get_or_insert(Detection {
                     alert_threshold: share(0.01),
                     delay: None,
                     corrupt: None,
                     depends_on: Vec::new(),
                     needs_factor: 2.0,
                 });
-                it.delay = Some(delay);
+                get_or_insert.delay = Some(delay);
                 if lies {
-                    it.corrupt = Some(corrupt);
+                    get_or_insert.corrupt = Some(corrupt);
                 }
             }
             Self::FasterRollback => {
                 let delay = half(defaults::rollback(change));
-                let it = change.rollback.get_or_insert(Rollback {
+                let get_or_insert = change.rollback.get_or_insert(Rollback {
                     delay: None,
                     depends_on: Vec::new(),
                     needs_factor: 2.0,
                     works: Share::ONE,
                     worsens: Share::ZERO,
                 });
-                it.delay = Some(delay);
+                get_or_insert.delay = Some(delay);
             }
         }
     }
@@ -198,7 +198,7 @@ impl Step {
                 },
             ),
             Self::Gate => {
-                for stage in rollout.stages.iter_mut().filter(|it| it.bake.is_some()) {
+                for stage in rollout.stages.iter_mut().filter(|stage| stage.bake.is_some()) {
                     if stage.catch_probability < share(GATE) {
                         stage.catch_probability = share(GATE);
                     }
@@ -206,7 +206,7 @@ impl Step {
             }
             _ => {
                 for stage in &mut rollout.stages[..last] {
-                    let bake = stage.bake.map_or(FIRST.1.get(), |it| it.get() * 3.0);
+                    let bake = stage.bake.map_or(FIRST.1.get(), |item| item.get() * 3.0);
                     stage.bake = Seconds::new(bake);
                 }
             }
@@ -234,22 +234,25 @@ impl Step {
             Self::Retry(at) => at_dependency(at, "retries: 2, retry_budget: 20%"),
             Self::Cache(at) => at_dependency(at, "cache: { ttl: 10m, hit_ratio: 90% }"),
             Self::SecondDomain(id, domain) => {
-                let it = topology.service(id);
+                let item = topology.service(id);
                 let names = |ids: &[DomainId]| {
-                    let all = ids.iter().chain([&domain]).map(|it| &*topology.domain(*it).name);
+                    let all = ids.iter().chain([&domain]).map(|ids| &*topology.domain(*ids).name);
                     all.collect::<Vec<_>>().join(", ")
                 };
                 let mut keys = Vec::new();
-                if !it.domains.is_empty() {
-                    keys.push(format!("domains: [{}]", names(&it.domains)));
+                if !item.domains.is_empty() {
+                    keys.push(format!("domains: [{}]", names(&item.domains)));
                 }
-                if let Some(replicas) = it.replicas.as_ref().filter(|it| it.domains.len() == 1) {
+                if let Some(replicas) =
+                    item.replicas.as_ref().filter(|replica| replica.domains.len() == 1)
+                {
                     let count = replicas.count.saturating_mul(2);
                     let domains = names(&replicas.domains);
                     let needs = replicas.needs;
-                    let availability = replicas
-                        .availability
-                        .map_or_else(String::new, |it| format!(", availability: {it}"));
+                    let availability =
+                        replicas.availability.map_or_else(String::new, |availability| {
+                            format!(", availability: {availability}")
+                        });
                     keys.push(format!(
                         "replicas: {{ count: {count}, needs: {needs}{availability}, domains: [{domains}] }}"
                     ));

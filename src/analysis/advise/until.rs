@@ -82,7 +82,7 @@ pub(super) fn find(
         before: at_first.decision,
         after: verdict.decision,
         reached: is_reached,
-        cost: told.iter().map(|it| it.cost).sum(),
+        cost: told.iter().map(|told| told.cost).sum(),
         steps: told,
         judged,
         reasons: if is_reached { Vec::new() } else { verdict.reasons },
@@ -108,7 +108,7 @@ impl Search<'_> {
         if let Some((set, verdict)) = self.confirmed(&singles, &mut judged) {
             return (set, verdict, judged);
         }
-        singles.arrange_by_key(|it| self.nearness(it));
+        singles.arrange_by_key(|single| self.nearness(single));
         let best: Vec<usize> = singles.iter().take(PAIRED).map(|(set, _)| set[0]).collect();
         let pairs = best
             .iter()
@@ -121,7 +121,7 @@ impl Search<'_> {
         }
         pairs.extend(singles);
         pairs.push((Vec::new(), at_first.clone()));
-        pairs.arrange_by_key(|it| self.nearness(it));
+        pairs.arrange_by_key(|pair| self.nearness(pair));
         let mut now = pairs.swap_remove(0);
         while now.0.len() < STEPS && !self.pool.progress.is_cancelled() {
             let more = (0..self.offered.len()).filter(|at| !now.0.contains(at));
@@ -132,7 +132,7 @@ impl Search<'_> {
                 let (set, verdict) = self.pruned(set, verdict, &mut judged);
                 return (set, verdict, judged);
             }
-            grown.arrange_by_key(|it| self.nearness(it));
+            grown.arrange_by_key(|grown| self.nearness(grown));
             match grown.into_iter().next() {
                 Some(next) if distance(&next.1) < distance(&now.1) => now = next,
                 _ => break,
@@ -172,7 +172,7 @@ impl Search<'_> {
         let mut order = set.clone();
         order.arrange_by(|a, b| self.cost(&[*b]).total_cmp(&self.cost(&[*a])).then(a.cmp(b)));
         for at in order {
-            let fewer: Vec<usize> = set.iter().copied().filter(|it| *it != at).collect();
+            let fewer: Vec<usize> = set.iter().copied().filter(|set| *set != at).collect();
             *judged += 1;
             if let Some(passing) = self.passes(&fewer) {
                 (set, verdict) = (fewer, passing);
@@ -213,7 +213,7 @@ impl Search<'_> {
 
     /// A protection of a set without the steps of those before it.
     fn without(&self, set: &[usize], at: usize) -> Protection {
-        let before = set.iter().position(|it| *it == at).unwrap_or(0);
+        let before = set.iter().position(|set| *set == at).unwrap_or(0);
         let done = self.steps(&set[..before]);
         let mut protection = self.offered[at].clone();
         protection.steps.retain(|step| !done.contains(step));

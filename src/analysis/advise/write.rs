@@ -102,8 +102,8 @@ impl Draft {
         let text = self.text.as_ref().ok_or(NoEdit::NoFile(self.what))?;
         // Within an incident, everything is one key deeper.
         let within = load::parse("it", text.clone().into_bytes(), &mut Sources::default())
-            .is_ok_and(|it| {
-                it.get(held).is_some_and(|entry| matches!(entry.value.value, Value::Mapping(_)))
+            .is_ok_and(|parse| {
+                parse.get(held).is_some_and(|entry| matches!(entry.value.value, Value::Mapping(_)))
             });
         let placed = |edit: &Edit| {
             let mut edit = edit.clone();
@@ -123,7 +123,8 @@ impl Draft {
         if !self.is_edited {
             return true;
         }
-        let read = self.document("topology").and_then(|it| Topology::from_document(&it).ok());
+        let read =
+            self.document("topology").and_then(|document| Topology::from_document(&document).ok());
         read.is_some_and(|read| unplaced(read) == unplaced(wanted.clone()))
     }
 
@@ -133,7 +134,7 @@ impl Draft {
             return true;
         }
         let read = self.document("change");
-        let read = read.and_then(|it| Change::from_document(&it, &wanted.topology).ok());
+        let read = read.and_then(|read| Change::from_document(&read, &wanted.topology).ok());
         read.is_some_and(|read| unplaced_change(read) == unplaced_change(wanted.change.clone()))
     }
 
@@ -157,17 +158,17 @@ fn unplaced(mut topology: Topology) -> Topology {
     let nowhere = Place::default();
     for service in &mut topology.services {
         service.place = nowhere;
-        service.endpoints.iter_mut().for_each(|it| it.place = nowhere);
+        service.endpoints.iter_mut().for_each(|endpoint| endpoint.place = nowhere);
     }
-    topology.domains.iter_mut().for_each(|it| it.place = nowhere);
-    topology.flows.iter_mut().for_each(|it| it.place = nowhere);
-    dependencies_mut(&mut topology).for_each(|it| it.place = nowhere);
+    topology.domains.iter_mut().for_each(|domain| domain.place = nowhere);
+    topology.flows.iter_mut().for_each(|flow| flow.place = nowhere);
+    dependencies_mut(&mut topology).for_each(|dependencies_mut| dependencies_mut.place = nowhere);
     topology
 }
 
 /// A change without where it is written.
 fn unplaced_change(mut change: Change) -> Change {
-    change.targets.iter_mut().for_each(|it| it.place = Place::default());
+    change.targets.iter_mut().for_each(|target| target.place = Place::default());
     change.places = ChangePlaces::default();
     change
 }
@@ -231,7 +232,8 @@ impl Step {
             let value = format!("{{ {routing}stages: [{}] }}", stages.join(", "));
             vec![set(Vec::new(), "rollout", value, None)]
         };
-        let Some(rollout) = change.rollout.as_ref().filter(|it| it.strategy.is_none()) else {
+        let Some(rollout) = change.rollout.as_ref().filter(|rollout| rollout.strategy.is_none())
+        else {
             return whole();
         };
         let path = vec![key("rollout"), key("stages")];
@@ -281,18 +283,18 @@ fn dependency(topology: &Topology, at: usize) -> Vec<At> {
 }
 
 fn second_domain(topology: &Topology, service: ServiceId, domain: DomainId) -> Vec<Edit> {
-    let it = topology.service(service);
-    let path = [key("services"), key(&it.name)];
+    let item = topology.service(service);
+    let path = [key("services"), key(&item.name)];
     let with = |more: &[&str]| {
-        let more = more.iter().map(|it| key(it));
+        let more = more.iter().map(|more| key(more));
         path.iter().cloned().chain(more).collect::<Vec<_>>()
     };
     let name = yaml_word(&topology.domain(domain).name);
     let mut edits = Vec::new();
-    if !it.domains.is_empty() && !it.domains.contains(&domain) {
+    if !item.domains.is_empty() && !item.domains.contains(&domain) {
         edits.push(Edit { path: with(&["domains"]), action: Action::Last(name.clone()) });
     }
-    if let Some(replicas) = it.replicas.as_ref().filter(|it| it.domains.len() == 1) {
+    if let Some(replicas) = item.replicas.as_ref().filter(|replica| replica.domains.len() == 1) {
         let count = replicas.count.saturating_mul(2).to_string();
         edits.push(set(with(&["replicas"]), "count", count, None));
         edits.push(Edit { path: with(&["replicas", "domains"]), action: Action::Last(name) });

@@ -39,8 +39,9 @@ pub(super) fn all(topology: &Topology) -> Vec<Candidate> {
 }
 
 fn calls_something(topology: &Topology, service: usize) -> bool {
-    let it = &topology.services[service];
-    !it.dependencies.is_empty() || it.endpoints.iter().any(|it| !it.dependencies.is_empty())
+    let item = &topology.services[service];
+    !item.dependencies.is_empty()
+        || item.endpoints.iter().any(|endpoint| !endpoint.dependencies.is_empty())
 }
 
 /// What a component is called.
@@ -58,12 +59,14 @@ pub(super) fn priors(topology: &Topology, all: &[Candidate], prior: PriorKind) -
             TargetRef::Node(node) => topology.service(node.service).availability,
             TargetRef::Domain(domain) => topology.domain(domain).availability,
         };
-        availability.map(|it| it.complement().get()).filter(|it| *it > 0.0)
+        availability
+            .map(|availability| availability.complement().get())
+            .filter(|availability| *availability > 0.0)
     };
-    let known: Vec<f64> = all.iter().filter_map(|it| stated(it.on)).collect();
+    let known: Vec<f64> = all.iter().filter_map(|item| stated(item.on)).collect();
     let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
     let weight = |candidate: &Candidate| {
-        let modes = all.iter().filter(|it| it.on == candidate.on).count() as f64;
+        let modes = all.iter().filter(|item| item.on == candidate.on).count() as f64;
         let component = match prior {
             PriorKind::Stated if !known.is_empty() => stated(candidate.on).unwrap_or(mean),
             PriorKind::Stated | PriorKind::Equal => 1.0,

@@ -61,9 +61,9 @@ impl Evidence<'_> {
 
     /// The state of a unit in one of 64 trials.
     pub(super) fn state(&self, outcome: &Outcome, unit: usize, trial: usize) -> usize {
-        let it = &outcome.units[self.at(outcome, unit)];
-        let failed = it.failed >> trial & 1 == 1;
-        let degraded = it.degraded >> trial & 1 == 1;
+        let item = &outcome.units[self.at(outcome, unit)];
+        let failed = item.failed >> trial & 1 == 1;
+        let degraded = item.degraded >> trial & 1 == 1;
         usize::from(degraded || failed) + usize::from(failed)
     }
 
@@ -98,18 +98,18 @@ impl Evidence<'_> {
             }
             for (seen, firsts) in timed.iter().zip(&mut firsts) {
                 let unit = self.at(outcome, seen.unit) as u32;
-                let of_unit = outcome.times.iter().filter(|it| it.unit == unit);
-                firsts.extend(of_unit.map(|it| it.first));
+                let of_unit = outcome.times.iter().filter(|time| time.unit == unit);
+                firsts.extend(of_unit.map(|of_unit| of_unit.first));
             }
         });
         let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let mean = logs.iter().map(|it| libm::exp(it - top)).sum::<f64>() / logs.len() as f64;
+        let mean = logs.iter().map(|log| libm::exp(log - top)).sum::<f64>() / logs.len() as f64;
         top + libm::log(mean) + self.in_order(&timed, firsts)
     }
 
     /// What was seen to fail at a known time, in that order.
     fn timed(&self) -> Vec<Seen> {
-        let is_timed = |it: &&Seen| it.state == 2 && it.from.is_some();
+        let is_timed = |item: &&Seen| item.state == 2 && item.from.is_some();
         let mut timed: Vec<Seen> = self.seen.iter().filter(is_timed).copied().collect();
         timed.arrange_by(|a, b| a.from.unwrap_or(0.0).total_cmp(&b.from.unwrap_or(0.0)));
         timed
@@ -117,7 +117,7 @@ impl Evidence<'_> {
 
     /// How well the order of failures agrees: by neighbours that failed at different times.
     fn in_order(&self, timed: &[Seen], firsts: Vec<Vec<f64>>) -> f64 {
-        let medians: Vec<f64> = firsts.into_iter().map(|it| self.median(it)).collect();
+        let medians: Vec<f64> = firsts.into_iter().map(|first| self.median(first)).collect();
         let pairs = timed.windows(2).zip(medians.windows(2));
         let differ = pairs.filter(|(seen, _)| seen[0].from != seen[1].from);
         let chance = differ.map(|(_, medians)| match () {
@@ -152,7 +152,7 @@ impl Evidence<'_> {
             }
         });
         let scale =
-            |sums: [f64; 3]| sums.map(|it| if total > 0.0 { it / total } else { 1.0 / 3.0 });
+            |sums: [f64; 3]| sums.map(|sum| if total > 0.0 { sum / total } else { 1.0 / 3.0 });
         sums.into_iter().map(scale).collect()
     }
 

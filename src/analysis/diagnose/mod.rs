@@ -69,7 +69,8 @@ pub fn diagnose(
     let evidence = Evidence { topology, question, seen: &seen, settings, trials: trials(settings) };
     let ranked = rank(topology, &evidence, question.prior, progress);
     let leading: Vec<&Component> = ranked.iter().take(LEADING).collect();
-    let agreeing = leading.iter().map(|it| evidence.agreement(it.best())).collect::<Vec<_>>();
+    let agreeing =
+        leading.iter().map(|leading| evidence.agreement(leading.best())).collect::<Vec<_>>();
     let told = ranked.iter().enumerate().map(|(place, component)| CandidateReport {
         rank: component.rank,
         tied: component.tied,
@@ -77,8 +78,11 @@ pub fn diagnose(
         kind: component.kind,
         posterior: component.posterior,
         modes: component.modes(),
-        agrees: agreeing.get(place).map(|it| it.agrees),
-        misses: agreeing.get(place).map(|it| misses(topology, &seen, it)).unwrap_or_default(),
+        agrees: agreeing.get(place).map(|agreeing| agreeing.agrees),
+        misses: agreeing
+            .get(place)
+            .map(|agreeing| misses(topology, &seen, agreeing))
+            .unwrap_or_default(),
     });
     DiagnosisReport {
         schema: SCHEMA.to_owned(),
@@ -91,7 +95,7 @@ pub fn diagnose(
         misreport: question.misreport,
         prior: question.prior,
         lasting_s: question.lasting.map(Seconds::get),
-        observed: seen.iter().map(|it| it.report(topology)).collect(),
+        observed: seen.iter().map(|seen| seen.report(topology)).collect(),
         candidates: told.collect(),
         look_at: next::find(topology, &evidence, &ranked, progress),
         assumptions: assumptions(question),
@@ -117,11 +121,16 @@ pub fn score(
         let trials = trials(settings);
         let evidence = Evidence { topology, question: &question, seen: &seen, settings, trials };
         let ranked = rank(topology, &evidence, question.prior, progress);
-        let triggers: Vec<String> =
-            case.change.targets.iter().map(|it| candidates::name_of(topology, it.on)).collect();
+        let triggers: Vec<String> = case
+            .change
+            .targets
+            .iter()
+            .map(|target| candidates::name_of(topology, target.on))
+            .collect();
         // Of several, the one that is found first.
-        let found = ranked.iter().find(|it| triggers.contains(&it.name));
-        let (rank, tied) = found.map_or((ranked.len() as u64 + 1, 0), |it| (it.rank, it.tied));
+        let found = ranked.iter().find(|ranked| triggers.contains(&ranked.name));
+        let (rank, tied) =
+            found.map_or((ranked.len() as u64 + 1, 0), |item| (item.rank, item.tied));
         RankedReport {
             incident: case.incident.name.clone(),
             scored: case.incident.scored,
@@ -129,12 +138,12 @@ pub fn score(
             rank,
             tied,
             candidates: ranked.len() as u64,
-            posterior: found.map_or(0.0, |it| it.posterior),
-            first: ranked.first().map_or_else(String::new, |it| it.name.clone()),
+            posterior: found.map_or(0.0, |found| found.posterior),
+            first: ranked.first().map_or_else(String::new, |ranked| ranked.name.clone()),
         }
     };
     let incidents: Vec<RankedReport> = cases.iter().map(one).collect();
-    let counted = || incidents.iter().filter(|it| it.scored);
+    let counted = || incidents.iter().filter(|incident| incident.scored);
     DiagnosisScoreReport {
         schema: SCORE_SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -142,9 +151,9 @@ pub fn score(
         trials: trials(settings),
         partial: progress.is_cancelled(),
         scored: counted().count() as u64,
-        first: counted().filter(|it| it.is_within(1)).count() as u64,
-        first_three: counted().filter(|it| it.is_within(3)).count() as u64,
-        by_chance: counted().map(|it| (3.0 / it.candidates.max(1) as f64).min(1.0)).sum(),
+        first: counted().filter(|counted| counted.is_within(1)).count() as u64,
+        first_three: counted().filter(|counted| counted.is_within(3)).count() as u64,
+        by_chance: counted().map(|counted| (3.0 / counted.candidates.max(1) as f64).min(1.0)).sum(),
         incidents,
     }
 }
@@ -157,12 +166,12 @@ fn trials(settings: &Settings) -> u64 {
 /// What was seen of each unit: its worst state, and from when.
 fn seen(topology: &Topology, observed: &[Observed]) -> Vec<Seen> {
     let mut found: Vec<Seen> = Vec::new();
-    for it in observed {
-        let unit = match it.on {
+    for item in observed {
+        let unit = match item.on {
             ObservedOn::Service(id) => id.0 as usize,
             ObservedOn::Flow(flow) => topology.services.len() + flow as usize,
         };
-        let one = Seen { unit, state: badness(it.state), from: it.from.map(Seconds::get) };
+        let one = Seen { unit, state: badness(item.state), from: item.from.map(Seconds::get) };
         match found.iter_mut().find(|known| known.unit == unit) {
             None => found.push(one),
             Some(known) if one.state > known.state => *known = one,
@@ -247,21 +256,21 @@ fn rank(
 ) -> Vec<Component> {
     let all = candidates::all(topology);
     let priors = candidates::priors(topology, &all, prior);
-    let logs = parallel::each(all.len(), |it| {
+    let logs = parallel::each(all.len(), |item| {
         if progress.is_cancelled() {
             return f64::NEG_INFINITY;
         }
-        libm::log(priors[it]) + evidence.log_likelihood(all[it])
+        libm::log(priors[item]) + evidence.log_likelihood(all[item])
     });
     let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> =
-        logs.iter().map(|it| if top.is_finite() { libm::exp(it - top) } else { 0.0 }).collect();
+        logs.iter().map(|log| if top.is_finite() { libm::exp(log - top) } else { 0.0 }).collect();
     let sum: f64 = weights.iter().sum();
     let mut components: Vec<Component> = Vec::new();
     for (candidate, weight) in all.iter().zip(&weights) {
         let posterior = if sum > 0.0 { weight / sum } else { 0.0 };
         let name = candidates::name_of(topology, candidate.on);
-        match components.last_mut().filter(|it| it.name == name) {
+        match components.last_mut().filter(|component| component.name == name) {
             Some(known) => {
                 known.posterior += posterior;
                 known.candidates.push((*candidate, posterior));
@@ -281,7 +290,7 @@ fn rank(
         }
     }
     components.arrange_by(|a, b| b.posterior.total_cmp(&a.posterior).then(a.name.cmp(&b.name)));
-    let posteriors: Vec<f64> = components.iter().map(|it| it.posterior).collect();
+    let posteriors: Vec<f64> = components.iter().map(|component| component.posterior).collect();
     for component in &mut components {
         let own = component.posterior;
         let near = |other: &&f64| (**other - own).abs() <= SLACK * own.max(**other);
@@ -322,7 +331,9 @@ fn assumptions(question: &Question<'_>) -> Vec<String> {
          know"
             .to_owned(),
     ];
-    if question.observed.iter().any(|it| it.from.is_some()) && question.lasting.is_none() {
+    if question.observed.iter().any(|observed| observed.from.is_some())
+        && question.lasting.is_none()
+    {
         said.push(
             "of two things seen to fail at different times, one time in five is told wrongly"
                 .to_owned(),

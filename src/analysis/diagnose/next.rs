@@ -23,17 +23,17 @@ pub(super) fn find(
     progress: &dyn Progress,
 ) -> Vec<LookReport> {
     let leading = &ranked[..ranked.len().min(COMPONENTS)];
-    let sum: f64 = leading.iter().map(|it| it.posterior).sum();
+    let sum: f64 = leading.iter().map(|leading| leading.posterior).sum();
     if leading.len() < 2 || sum <= 0.0 || progress.is_cancelled() {
         return Vec::new();
     }
-    let chances: Vec<f64> = leading.iter().map(|it| it.posterior / sum).collect();
+    let chances: Vec<f64> = leading.iter().map(|leading| leading.posterior / sum).collect();
     // What a report would say of each unit, given each component in its likeliest mode.
-    let reports: Vec<Vec<[f64; 3]>> = parallel::each_of(leading, |it| {
-        evidence.states(it.best()).iter().map(|it| said(evidence, it)).collect()
+    let reports: Vec<Vec<[f64; 3]>> = parallel::each_of(leading, |item| {
+        evidence.states(item.best()).iter().map(|state| said(evidence, state)).collect()
     });
     let units = topology.services.len() + topology.flows.len();
-    let unseen = (0..units).filter(|unit| evidence.seen.iter().all(|it| it.unit != *unit));
+    let unseen = (0..units).filter(|unit| evidence.seen.iter().all(|seen| seen.unit != *unit));
     let mut looks: Vec<(f64, usize)> = unseen
         .map(|unit| (information(&chances, &reports, unit), unit))
         .filter(|(bits, _)| *bits > NOTHING)
@@ -41,8 +41,11 @@ pub(super) fn find(
     looks.arrange_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     looks.truncate(LOOKS);
     let answer = |unit: usize, state: usize| {
-        let weights: Vec<f64> =
-            chances.iter().zip(&reports).map(|(chance, it)| chance * it[unit][state]).collect();
+        let weights: Vec<f64> = chances
+            .iter()
+            .zip(&reports)
+            .map(|(chance, report)| chance * report[unit][state])
+            .collect();
         let total: f64 = weights.iter().sum();
         let best = (0..weights.len()).reduce(|a, b| if weights[b] > weights[a] { b } else { a });
         let best = best.expect("two at least");
@@ -78,13 +81,13 @@ fn information(chances: &[f64], reports: &[Vec<[f64; 3]>], unit: usize) -> f64 {
     let mut within = 0.0;
     for (chance, of_units) in chances.iter().zip(reports) {
         within += chance * entropy(of_units[unit]);
-        marginal.iter_mut().zip(of_units[unit]).for_each(|(sum, it)| *sum += chance * it);
+        marginal.iter_mut().zip(of_units[unit]).for_each(|(sum, unit)| *sum += chance * unit);
     }
     (entropy(marginal) - within).max(0.0)
 }
 
 fn entropy(of: [f64; 3]) -> f64 {
-    of.into_iter().filter(|it| *it > 0.0).map(|it| -it * libm::log2(it)).sum()
+    of.into_iter().filter(|of| *of > 0.0).map(|of| -of * libm::log2(of)).sum()
 }
 
 #[cfg(test)]

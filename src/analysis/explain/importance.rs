@@ -89,8 +89,8 @@ pub(super) fn exact(
         let q = exact.variables.chances[place];
         let kind = match event {
             Event::Mode(..) => continue,
-            Event::Replica(it) => {
-                let service = names.service_of_replica(*it);
+            Event::Replica(replica) => {
+                let service = names.service_of_replica(*replica);
                 replicas.entry(service).or_default().push(place as u16);
                 continue;
             }

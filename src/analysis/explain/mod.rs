@@ -137,7 +137,7 @@ impl Inquiry<'_> {
         let (mut importance, importance_left_out) =
             self.importance(analysis.as_ref().ok(), &names, flows);
         let first = self.plan.services.len()
-            + self.plan.services.iter().map(|it| it.endpoints.len()).sum::<usize>();
+            + self.plan.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
         let explained = flows.iter().zip(&ways).enumerate().map(|(place, (flow, ways))| {
             let cut_sets = match &analysis {
                 Ok(analysis) => {
@@ -169,10 +169,11 @@ impl Inquiry<'_> {
         names: &Names<'_>,
         flows: &[u32],
     ) -> (Vec<Vec<ImportanceReport>>, u64) {
-        let exact = analysis.filter(|it| it.simplified.is_none() && it.has_everything);
+        let exact =
+            analysis.filter(|analysis| analysis.simplified.is_none() && analysis.has_everything);
         if let Some(analysis) = exact {
             let first = self.plan.services.len()
-                + self.plan.services.iter().map(|it| it.endpoints.len()).sum::<usize>();
+                + self.plan.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
             let units = flows.iter().map(|flow| first + *flow as usize);
             let of = |unit| importance::exact(self.plan, analysis, names, unit);
             return (units.map(of).collect(), 0);

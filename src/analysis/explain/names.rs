@@ -23,21 +23,23 @@ pub(super) struct Names<'a> {
 impl<'a> Names<'a> {
     pub(super) fn new(topology: &'a Topology, change: &'a Change, plan: &Plan) -> Self {
         let mut nodes = vec![String::new(); plan.nodes.len()];
-        for (service, it) in topology.services.iter().zip(&plan.services) {
-            nodes[it.node as usize].clone_from(&service.name);
-            for (endpoint, node) in service.endpoints.iter().zip(&it.endpoints) {
+        for (service, item) in topology.services.iter().zip(&plan.services) {
+            nodes[item.node as usize].clone_from(&service.name);
+            for (endpoint, node) in service.endpoints.iter().zip(&item.endpoints) {
                 nodes[*node as usize] = format!("{}/{}", service.name, endpoint.name);
             }
         }
-        for (flow, it) in topology.flows.iter().zip(&plan.flows) {
-            nodes[it.node as usize].clone_from(&flow.name);
+        for (flow, item) in topology.flows.iter().zip(&plan.flows) {
+            nodes[item.node as usize].clone_from(&flow.name);
         }
         let written = topology.declared_dependencies();
         let dependencies = written
-            .map(|(caller, it)| (topology.caller_name(caller), topology.dependency_name(it)))
+            .map(|(caller, written)| {
+                (topology.caller_name(caller), topology.dependency_name(written))
+            })
             .collect();
-        let replicas = plan.services.iter().enumerate().flat_map(|(service, it)| {
-            (0..it.replicas.len() as u32).map(move |number| (service as u32, number))
+        let replicas = plan.services.iter().enumerate().flat_map(|(service, item)| {
+            (0..item.replicas.len() as u32).map(move |number| (service as u32, number))
         });
         Self { topology, change, nodes, dependencies, replicas: replicas.collect() }
     }
@@ -66,29 +68,33 @@ impl<'a> Names<'a> {
     /// What kind of thing an event happens to, and its name. Of a target, what it hits.
     pub(super) fn event(&self, event: Event) -> (CutEventKind, String) {
         match event {
-            Event::Domain(it) => {
-                (CutEventKind::Domain, self.topology.domains[it as usize].name.clone())
+            Event::Domain(domain) => {
+                (CutEventKind::Domain, self.topology.domains[domain as usize].name.clone())
             }
-            Event::Service(it) => (CutEventKind::Service, self.service(it).to_owned()),
-            Event::Replica(it) => {
-                let (service, number) = self.replicas[it as usize];
+            Event::Service(service) => (CutEventKind::Service, self.service(service).to_owned()),
+            Event::Replica(replica) => {
+                let (service, number) = self.replicas[replica as usize];
                 (CutEventKind::Replica, format!("{}#{number}", self.service(service)))
             }
-            Event::Target(it) | Event::Mode(it, _) => match self.change.targets[it as usize].on {
-                TargetRef::Domain(domain) => {
-                    (CutEventKind::Domain, self.topology.domain(domain).name.clone())
+            Event::Target(mode) | Event::Mode(mode, _) => {
+                match self.change.targets[mode as usize].on {
+                    TargetRef::Domain(domain) => {
+                        (CutEventKind::Domain, self.topology.domain(domain).name.clone())
+                    }
+                    TargetRef::Node(node) => {
+                        let kind = if node.endpoint.is_some() {
+                            CutEventKind::Endpoint
+                        } else {
+                            CutEventKind::Service
+                        };
+                        (kind, self.topology.node_name(node))
+                    }
                 }
-                TargetRef::Node(node) => {
-                    let kind = if node.endpoint.is_some() {
-                        CutEventKind::Endpoint
-                    } else {
-                        CutEventKind::Service
-                    };
-                    (kind, self.topology.node_name(node))
-                }
-            },
-            Event::Reaches(it) => (CutEventKind::Dependency, self.dependency(it)),
-            Event::NoFallback(it) => (CutEventKind::Fallback, self.dependency(it)),
+            }
+            Event::Reaches(reaches) => (CutEventKind::Dependency, self.dependency(reaches)),
+            Event::NoFallback(no_fallback) => {
+                (CutEventKind::Fallback, self.dependency(no_fallback))
+            }
         }
     }
 

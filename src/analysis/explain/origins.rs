@@ -14,7 +14,7 @@ pub(super) struct Origins {
 pub(super) fn of(plan: &Plan, seed: u64, chunk: u64) -> Origins {
     let draws = Draws::new(seed).chunk(chunk);
     let none = || vec![0_u64; plan.nodes.len()];
-    let mut it = Origins { target: none(), background: none() };
+    let mut item = Origins { target: none(), background: none() };
     let mut by_target = vec![0_u64; plan.domains.len()];
     for target in &plan.targets {
         let broken = draws.bernoulli(target.key, target.probability);
@@ -25,9 +25,10 @@ pub(super) fn of(plan: &Plan, seed: u64, chunk: u64) -> Origins {
         match target.hit {
             Hit::Domain(domain) => by_target[domain as usize] |= broken,
             // What is left surges, which does not fail it.
-            Hit::Endpoint { node, .. } => it.target[node as usize] |= broken & !left,
+            Hit::Endpoint { node, .. } => item.target[node as usize] |= broken & !left,
             Hit::Service(service) => {
-                plan.nodes_of(service).for_each(|node| it.target[node as usize] |= broken & !left);
+                plan.nodes_of(service)
+                    .for_each(|node| item.target[node as usize] |= broken & !left);
             }
         }
     }
@@ -48,11 +49,11 @@ pub(super) fn of(plan: &Plan, seed: u64, chunk: u64) -> Origins {
         let background = down(plan, &draws, service, &anyway);
         let with_target = down(plan, &draws, service, &both);
         for node in plan.nodes_of(service) {
-            it.background[node as usize] = background;
-            it.target[node as usize] |= with_target & !background;
+            item.background[node as usize] = background;
+            item.target[node as usize] |= with_target & !background;
         }
     }
-    it
+    item
 }
 
 fn sure(is_sure: bool) -> u64 {
@@ -61,16 +62,16 @@ fn sure(is_sure: bool) -> u64 {
 
 /// In which trials a service is down, given in which its domains are.
 fn down(plan: &Plan, draws: &ChunkDraws, service: u32, domains: &[u64]) -> u64 {
-    let it = &plan.services[service as usize];
-    let mut down = sure(it.during) | draws.bernoulli(it.key, it.unavailability);
-    if !it.domains.is_empty() {
-        down |= it.domains.iter().fold(u64::MAX, |all, domain| all & domains[*domain as usize]);
+    let item = &plan.services[service as usize];
+    let mut down = sure(item.during) | draws.bernoulli(item.key, item.unavailability);
+    if !item.domains.is_empty() {
+        down |= item.domains.iter().fold(u64::MAX, |all, domain| all & domains[*domain as usize]);
     }
-    if it.replicas.is_empty() {
+    if item.replicas.is_empty() {
         return down;
     }
     let mut up = [0_u32; 64];
-    for index in it.replicas.clone() {
+    for index in item.replicas.clone() {
         let replica = &plan.replicas[index as usize];
         let mut lost = draws.bernoulli(replica.key, replica.unavailability);
         if replica.domain != NONE {
@@ -81,7 +82,7 @@ fn down(plan: &Plan, draws: &ChunkDraws, service: u32, domains: &[u64]) -> u64 {
         }
     }
     for (trial, up) in up.into_iter().enumerate() {
-        down |= u64::from(up < it.needs) << trial;
+        down |= u64::from(up < item.needs) << trial;
     }
     down
 }

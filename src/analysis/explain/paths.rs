@@ -127,15 +127,16 @@ struct Chunk<'a> {
 impl<'a> Chunk<'a> {
     fn new(plan: &'a Plan, outcome: &'a Outcome, origins: Origins) -> Self {
         let mut passed = vec![0; plan.dependencies.len()];
-        for it in &outcome.dependencies {
-            passed[it.dependency as usize] = it.passed;
+        for dependency in &outcome.dependencies {
+            passed[dependency.dependency as usize] = dependency.passed;
         }
         let mut overloaded = vec![0; plan.nodes.len()];
         if plan.has_load {
             for (service, unit) in outcome.units.iter().take(plan.services.len()).enumerate() {
                 for node in plan.nodes_of(service as u32) {
                     let through = plan.calls_of(&plan.nodes[node as usize]).iter();
-                    let through = through.fold(0, |all, it| all | passed[it.dependency as usize]);
+                    let through =
+                        through.fold(0, |all, through| all | passed[through.dependency as usize]);
                     overloaded[node as usize] = (unit.failed | unit.degraded) & !through;
                 }
             }
@@ -153,9 +154,9 @@ impl<'a> Chunk<'a> {
     fn key(&self, trial: u32, is_failed: bool) -> Vec<u32> {
         let bit = |mask: u64| mask >> trial & 1 == 1;
         let mut key = Vec::new();
-        for it in self.outcome.dependencies.iter().filter(|it| bit(it.tried)) {
-            let held = it.held.iter().position(|held| bit(*held)).map_or(0, |guard| guard + 1);
-            key.extend([it.dependency, held as u32 * 2 + u32::from(bit(it.passed))]);
+        for item in self.outcome.dependencies.iter().filter(|dependency| bit(dependency.tried)) {
+            let held = item.held.iter().position(|held| bit(*held)).map_or(0, |guard| guard + 1);
+            key.extend([item.dependency, held as u32 * 2 + u32::from(bit(item.passed))]);
         }
         if key.is_empty() {
             return key;
@@ -189,9 +190,10 @@ impl<'a> Chunk<'a> {
         if let Some(root) = root {
             search.from(root, &mut vec![], None);
         }
-        for it in &self.outcome.dependencies {
-            let guard = it.held.iter().position(|held| held >> trial & 1 == 1);
-            let (Some(guard), known) = (guard, &self.plan.dependencies[it.dependency as usize])
+        for dependency in &self.outcome.dependencies {
+            let guard = dependency.held.iter().position(|held| held >> trial & 1 == 1);
+            let (Some(guard), known) =
+                (guard, &self.plan.dependencies[dependency.dependency as usize])
             else {
                 continue;
             };
@@ -294,12 +296,12 @@ impl Ways {
         });
         // Both kinds have a place, however frequent the other is.
         let (mut through, mut held): (Vec<_>, Vec<_>) =
-            reports.into_iter().partition(|it| it.contained_by.is_none());
+            reports.into_iter().partition(|report| report.contained_by.is_none());
         let is_incomplete = self.is_incomplete || through.len() > REPORTED || held.len() > REPORTED;
         through.truncate(REPORTED);
         held.truncate(REPORTED);
         through.extend(held);
-        through.arrange_by_key(|it| std::cmp::Reverse(it.trials));
+        through.arrange_by_key(|through| std::cmp::Reverse(through.trials));
         (through, is_incomplete)
     }
 }

@@ -74,7 +74,12 @@ fn counts_orders(outcome: &Outcome) -> bool {
 
 fn loss(outcome: &Outcome, trial: usize, counts_orders: bool) -> f64 {
     if counts_orders {
-        return outcome.flows.iter().map(|it| it.lost[trial]).filter(|it| !it.is_nan()).sum();
+        return outcome
+            .flows
+            .iter()
+            .map(|flow| flow.lost[trial])
+            .filter(|flow| !flow.is_nan())
+            .sum();
     }
     let shares = outcome.flows.iter().map(|flow| flow.share[trial]);
     shares.sum::<f64>() / outcome.flows.len().max(1) as f64
@@ -98,7 +103,8 @@ enum Part {
 
 /// How many variants of a world are affordable, each of so many trials.
 fn affordable(world: &World, trials: u64, least: usize) -> usize {
-    let endpoints = world.topology.services.iter().map(|it| it.endpoints.len()).sum::<usize>();
+    let endpoints =
+        world.topology.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
     let nodes = world.topology.services.len() + endpoints + world.topology.flows.len();
     let size = (nodes + world.topology.declared_dependencies().count()) as u64;
     usize::try_from(WORK / (size * trials).max(1)).unwrap_or(usize::MAX).max(least)
@@ -168,13 +174,13 @@ fn parts(world: &World, summary: &Summary) -> Vec<Part> {
             parts.push((often, Part::Replicas(number)));
         }
     }
-    for (number, (_, it)) in world.topology.declared_dependencies().enumerate() {
+    for (number, (_, declared_dependency)) in world.topology.declared_dependencies().enumerate() {
         let Some(seen) = &summary.dependencies[number] else { continue };
-        if it.phase != Phase::Serve {
+        if declared_dependency.phase != Phase::Serve {
             continue;
         }
         parts.push((seen.tried, Part::Dependency(number)));
-        if it.fallback.is_some() {
+        if declared_dependency.fallback.is_some() {
             parts.push((seen.tried, Part::Fallback(number)));
         }
     }
@@ -192,7 +198,7 @@ impl Part {
             Self::Target(number) => world.change.targets[number].probability = chance,
             Self::Service(number) => {
                 let component = Component::Service(ServiceId(number as u32));
-                world.change.during.retain(|it| *it != component);
+                world.change.during.retain(|during| *during != component);
                 world.topology.services[number].availability = None;
                 if fails {
                     world.change.during.push(component);
@@ -222,10 +228,14 @@ impl Part {
             availability.map_or(0.0, |share| share.complement().get())
         };
         let written = |number: usize| {
-            let (caller, it) =
+            let (caller, declared_dependency) =
                 topology.declared_dependencies().nth(number).expect("found among those written");
-            let name = format!("{}>{}", topology.caller_name(caller), topology.dependency_name(it));
-            (name, it)
+            let name = format!(
+                "{}>{}",
+                topology.caller_name(caller),
+                topology.dependency_name(declared_dependency)
+            );
+            (name, declared_dependency)
         };
         match self {
             Self::Target(number) => {
@@ -256,15 +266,15 @@ impl Part {
                 (PartKind::Replicas, service.name.clone(), q)
             }
             Self::Dependency(number) => {
-                let (name, it) = written(number);
-                (PartKind::Dependency, name, it.propagation.get())
+                let (name, item) = written(number);
+                (PartKind::Dependency, name, item.propagation.get())
             }
             Self::Fallback(number) => {
-                let (name, it) = written(number);
+                let (name, item) = written(number);
                 (
                     PartKind::Fallback,
                     name,
-                    it.fallback.map_or(0.0, |it| it.works.complement().get()),
+                    item.fallback.map_or(0.0, |fallback| fallback.works.complement().get()),
                 )
             }
         }
@@ -282,9 +292,11 @@ pub(super) fn containment(
     let base = world.losses(settings, trials);
     let metric = if summary.total.is_some() { Metric::OrdersLost } else { Metric::FailingShare };
     let mut found: Vec<(f64, usize, report::Protection)> = Vec::new();
-    for (number, (_, it)) in world.topology.declared_dependencies().enumerate() {
+    for (number, (_, declared_dependency)) in world.topology.declared_dependencies().enumerate() {
         let Some(seen) = &summary.dependencies[number] else { continue };
-        for protection in Protection::ALL.into_iter().filter(|them| them.is_stated(it)) {
+        for protection in
+            Protection::ALL.into_iter().filter(|them| them.is_stated(declared_dependency))
+        {
             found.push((seen.held[protection.guard()], number, protection.code()));
         }
     }
@@ -295,7 +307,7 @@ pub(super) fn containment(
         .into_iter()
         .enumerate()
         .map(|(place, (held, number, protection))| {
-            let (caller, it) = world
+            let (caller, declared_dependency) = world
                 .topology
                 .declared_dependencies()
                 .nth(number)
@@ -303,7 +315,7 @@ pub(super) fn containment(
             let seen = summary.dependencies[number].as_ref().expect("found where failure came");
             let protection = Protection::ALL
                 .into_iter()
-                .find(|it| it.code() == protection)
+                .find(|item| item.code() == protection)
                 .expect("one of them");
             let saved = (place < most).then(|| {
                 let mut without = world.clone();
@@ -315,7 +327,7 @@ pub(super) fn containment(
             });
             ProtectionReport {
                 caller: world.topology.caller_name(caller),
-                dependency: world.topology.dependency_name(it),
+                dependency: world.topology.dependency_name(declared_dependency),
                 protection: protection.code(),
                 exposed: seen.tried,
                 contained: held,
@@ -325,7 +337,9 @@ pub(super) fn containment(
             }
         })
         .collect();
-    let value = |it: &ProtectionReport| it.saved.map_or(f64::NEG_INFINITY, |saved| saved.value);
+    let value = |protection: &ProtectionReport| {
+        protection.saved.map_or(f64::NEG_INFINITY, |saved| saved.value)
+    };
     // Those that were not tried out stay last, those that held most first.
     reports.arrange_by(|a, b| value(b).total_cmp(&value(a)));
     (reports, left_out)
@@ -374,29 +388,35 @@ impl Protection {
         }) as usize
     }
 
-    fn is_stated(self, it: &Dependency) -> bool {
+    fn is_stated(self, dependency: &Dependency) -> bool {
         match self {
-            Self::Timeout => it.timeout.is_set() || it.circuit_breaker == Some(true),
-            Self::Validation => it.validates == Some(true),
-            Self::Retry => it.retries.is_some_and(|retries| retries > 0),
-            Self::Cache => it.cache.is_some(),
-            Self::Buffer => it.buffer.is_some(),
-            Self::Fallback => it.fallback.is_some(),
-            Self::Soft => it.is_soft(),
-            Self::Redundancy => it.any_of && (it.needs as usize) < it.on.len(),
+            Self::Timeout => {
+                dependency.timeout.is_set() || dependency.circuit_breaker == Some(true)
+            }
+            Self::Validation => dependency.validates == Some(true),
+            Self::Retry => dependency.retries.is_some_and(|retries| retries > 0),
+            Self::Cache => dependency.cache.is_some(),
+            Self::Buffer => dependency.buffer.is_some(),
+            Self::Fallback => dependency.fallback.is_some(),
+            Self::Soft => dependency.is_soft(),
+            Self::Redundancy => {
+                dependency.any_of && (dependency.needs as usize) < dependency.on.len()
+            }
         }
     }
 
-    fn remove(self, it: &mut Dependency) {
+    fn remove(self, dependency: &mut Dependency) {
         match self {
-            Self::Timeout => (it.timeout, it.circuit_breaker) = (Timeout::None, None),
-            Self::Validation => it.validates = None,
-            Self::Retry => (it.retries, it.retry_budget) = (None, None),
-            Self::Cache => it.cache = None,
-            Self::Buffer => it.buffer = None,
-            Self::Fallback => it.fallback = None,
-            Self::Soft => it.criticality = Some(Criticality::Hard),
-            Self::Redundancy => it.needs = it.on.len() as u32,
+            Self::Timeout => {
+                (dependency.timeout, dependency.circuit_breaker) = (Timeout::None, None)
+            }
+            Self::Validation => dependency.validates = None,
+            Self::Retry => (dependency.retries, dependency.retry_budget) = (None, None),
+            Self::Cache => dependency.cache = None,
+            Self::Buffer => dependency.buffer = None,
+            Self::Fallback => dependency.fallback = None,
+            Self::Soft => dependency.criticality = Some(Criticality::Hard),
+            Self::Redundancy => dependency.needs = dependency.on.len() as u32,
         }
     }
 }

@@ -34,18 +34,23 @@ pub(super) fn assume<'a>(
                 let promised = service
                     .replicas
                     .as_ref()
-                    .map_or(1.0, |it| f64::from(it.needs) / f64::from(it.count));
+                    .map_or(1.0, |replica| f64::from(replica.needs) / f64::from(replica.count));
                 service.utilization = Share::new(promised);
             }
-            if topology.declared_dependencies().any(|(_, it)| needs_start_only(it)) {
-                let guessed = dependencies_mut(assumed.to_mut()).filter(|it| needs_start_only(it));
-                guessed.for_each(|it| it.phase = Phase::Serve);
+            if topology
+                .declared_dependencies()
+                .any(|(_, declared_dependency)| needs_start_only(declared_dependency))
+            {
+                let guessed = dependencies_mut(assumed.to_mut())
+                    .filter(|dependencies_mut| needs_start_only(dependencies_mut));
+                guessed.for_each(|guessed| guessed.phase = Phase::Serve);
             }
         }
         Assumption::Best => {
             let assumed = assumed.to_mut();
             for service in &mut assumed.services {
-                let endpoints = service.endpoints.iter_mut().flat_map(|it| &mut it.dependencies);
+                let endpoints =
+                    service.endpoints.iter_mut().flat_map(|endpoint| &mut endpoint.dependencies);
                 service.dependencies.iter_mut().chain(endpoints).for_each(at_best);
             }
         }
@@ -53,14 +58,18 @@ pub(super) fn assume<'a>(
     assumed
 }
 
-fn at_best(it: &mut Dependency) {
-    if it.evidence == Some(Evidence::Assumed) {
-        it.propagation = Share::ZERO;
+fn at_best(dependency: &mut Dependency) {
+    if dependency.evidence == Some(Evidence::Assumed) {
+        dependency.propagation = Share::ZERO;
     }
-    if it.timeout == Timeout::Unstated {
-        it.timeout = Timeout::After(Seconds::whole(1));
+    if dependency.timeout == Timeout::Unstated {
+        dependency.timeout = Timeout::After(Seconds::whole(1));
     }
-    if it.fallback.is_none() && !it.no_fallback && !it.is_soft() && it.phase == Phase::Serve {
-        it.fallback = Some(Fallback { on: None, works: Share::ONE });
+    if dependency.fallback.is_none()
+        && !dependency.no_fallback
+        && !dependency.is_soft()
+        && dependency.phase == Phase::Serve
+    {
+        dependency.fallback = Some(Fallback { on: None, works: Share::ONE });
     }
 }

@@ -13,10 +13,12 @@ use crate::sort::{Arrange as _, Gather as _};
 
 /// What the earlier result does not have, and what only it has.
 pub(super) fn names(topology: &Topology, baseline: &Report) -> (Vec<String>, Vec<String>) {
-    let flows = topology.flows.iter().map(|it| &*it.name);
-    let now: BTreeSet<&str> = topology.services.iter().map(|it| &*it.name).chain(flows).into_set();
-    let flows = baseline.flows.iter().map(|it| &*it.name);
-    let then: BTreeSet<&str> = baseline.services.iter().map(|it| &*it.name).chain(flows).into_set();
+    let flows = topology.flows.iter().map(|flow| &*flow.name);
+    let now: BTreeSet<&str> =
+        topology.services.iter().map(|service| &*service.name).chain(flows).into_set();
+    let flows = baseline.flows.iter().map(|flow| &*flow.name);
+    let then: BTreeSet<&str> =
+        baseline.services.iter().map(|service| &*service.name).chain(flows).into_set();
     let only = |these: &BTreeSet<&str>, those: &BTreeSet<&str>| {
         these.difference(those).map(|name| (*name).to_owned()).collect()
     };
@@ -37,11 +39,11 @@ pub(super) fn single_points(
 pub(super) fn compare(topology: &Topology, report: &Report, baseline: &Report) -> BaselineReport {
     let (added, removed) = names(topology, baseline);
     let mut services = deltas(&report.services, &baseline.services);
-    services.retain(|it| it.failed.low > 0.0 || it.failed.high < 0.0);
+    services.retain(|service| service.failed.low > 0.0 || service.failed.high < 0.0);
     let points = report.single_points.as_deref();
     let points = points.and_then(|now| single_points(now, baseline));
     let (single_points_gained, single_points_lost) = points.unzip();
-    let total = |of: &Report| of.total.as_ref().map(|it| it.orders_lost);
+    let total = |of: &Report| of.total.as_ref().map(|total| total.orders_lost);
     BaselineReport {
         change: baseline.change.clone(),
         trials: baseline.trials,
@@ -73,7 +75,8 @@ fn differs(now: &Report, then: &Report, names: usize) -> Vec<String> {
     if now.timeline.mode != then.timeline.mode {
         said.push("one has a course in time and the other is a single moment".to_owned());
     }
-    let targets = |of: &Report| of.targets.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
+    let targets =
+        |of: &Report| of.targets.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
     if targets(now) != targets(then) {
         said.push("the two changes do not have the same targets".to_owned());
     }
@@ -100,7 +103,7 @@ fn deltas(now: &[UnitReport], then: &[UnitReport]) -> Vec<DeltaReport> {
         })
         .collect();
     deltas.arrange_by(|a, b| {
-        let worse = |it: &DeltaReport| it.failed.after - it.failed.before;
+        let worse = |delta: &DeltaReport| delta.failed.after - delta.failed.before;
         worse(b).total_cmp(&worse(a)).then_with(|| a.name.cmp(&b.name))
     });
     deltas
@@ -122,11 +125,11 @@ fn difference(before: [f64; 3], after: [f64; 3]) -> DifferenceReport {
 }
 
 fn of_shares(before: &Interval, after: &Interval) -> DifferenceReport {
-    let ends = |it: &Interval| [it.low, it.p, it.high];
+    let ends = |interval: &Interval| [interval.low, interval.p, interval.high];
     difference(ends(before), ends(after))
 }
 
 fn of_means(before: &Quantiles, after: &Quantiles) -> DifferenceReport {
-    let ends = |it: &Quantiles| [it.mean_low, it.mean, it.mean_high];
+    let ends = |quantiles: &Quantiles| [quantiles.mean_low, quantiles.mean, quantiles.mean_high];
     difference(ends(before), ends(after))
 }

@@ -74,11 +74,13 @@ impl Input {
                 (known.get(), stated.is_none())
             }
             Self::Rollback => {
-                let is_assumed = change.rollback.as_ref().is_none_or(|it| it.delay.is_none());
+                let is_assumed =
+                    change.rollback.as_ref().is_none_or(|rollback| rollback.delay.is_none());
                 (defaults::rollback(change).median.get(), is_assumed)
             }
             Self::Detection => {
-                let is_assumed = change.detection.as_ref().is_none_or(|it| it.delay.is_none());
+                let is_assumed =
+                    change.detection.as_ref().is_none_or(|detection| detection.delay.is_none());
                 (defaults::detection(change).median.get(), is_assumed)
             }
             Self::Severity => {
@@ -186,7 +188,9 @@ fn turning_point(check: &Check<'_>, input: Input, base: u8) -> Option<(f64, Stri
     let decide = |at: f64| Some(decision(check, &input.set(check.change, at)?));
     for (end, is_below) in [(low, true), (high, false)] {
         let is_beyond = if is_below { end < value } else { end > value };
-        let Some(other) = is_beyond.then(|| decide(end)).flatten().filter(|it| *it != base) else {
+        let Some(other) =
+            is_beyond.then(|| decide(end)).flatten().filter(|is_beyond| *is_beyond != base)
+        else {
             continue;
         };
         let (mut inside, mut outside) = (value, end);

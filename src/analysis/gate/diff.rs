@@ -20,7 +20,7 @@ pub(super) fn assumption(diff: &Diff) -> String {
             risk.failure_probability
         )
     });
-    let shipping = if diff.services.iter().all(|it| it.is_shipping_declared) {
+    let shipping = if diff.services.iter().all(|service| service.is_shipping_declared) {
         "shipped as the topology declares"
     } else {
         "without rollout or rollback"
@@ -40,7 +40,8 @@ pub(super) fn doubt(diff: &Diff) -> Option<String> {
     if diff.unmatched == 0 {
         return None;
     }
-    let named: Vec<String> = diff.first_unmatched.iter().map(|it| format!("`{it}`")).collect();
+    let named: Vec<String> =
+        diff.first_unmatched.iter().map(|first_unmatched| format!("`{first_unmatched}`")).collect();
     let more = diff.unmatched - named.len() as u64;
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let (files, belong) =

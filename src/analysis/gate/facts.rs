@@ -173,8 +173,8 @@ impl Facts for TrialFacts<'_> {
 
     fn field(&self, of: Record, field: Field, error: f64) -> Value {
         match self.known_field(of, field, error) {
-            Value::Number(it) if self.is_point => {
-                Value::Number(Number { low: it.value, high: it.value, ..it })
+            Value::Number(number) if self.is_point => {
+                Value::Number(Number { low: number.value, high: number.value, ..number })
             }
             value => value,
         }
@@ -539,7 +539,7 @@ impl TrialFacts<'_> {
     fn counts_orders(&self, flow: Option<usize>) -> bool {
         let flows = &self.topology.flows;
         let has_rate = flow.map_or_else(
-            || flows.iter().any(|it| it.rate.is_some()),
+            || flows.iter().any(|flow| flow.rate.is_some()),
             |flow| flows[flow].rate.is_some(),
         );
         has_rate && !self.change.is_moment()
@@ -567,7 +567,7 @@ impl TrialFacts<'_> {
             }));
         }
         // A total over flows of which some are not counted is less than it says.
-        if flow.is_none() && flows.iter().any(|it| it.rate.is_none()) {
+        if flow.is_none() && flows.iter().any(|flow| flow.rate.is_none()) {
             return Err(Value::missing("some flows have no rate, so the total is not known"));
         }
         let sketch = match (flow, orders) {
@@ -650,7 +650,7 @@ impl TrialFacts<'_> {
             ChangeField::Detection => Value::Record(Record::Detection),
             ChangeField::Rollback => Value::Record(Record::Rollback),
             ChangeField::HorizonS => Value::number(change.horizon.get()),
-            ChangeField::During => Value::texts(change.during.iter().map(|it| match it {
+            ChangeField::During => Value::texts(change.during.iter().map(|during| match during {
                 Component::Service(id) => &*self.topology.services[id.0 as usize].name,
                 Component::Domain(id) => &*self.topology.domain(*id).name,
             })),
@@ -694,10 +694,10 @@ impl TrialFacts<'_> {
         match field {
             // Without a rollout everything changes at once: one stage of 100%.
             RolloutField::Stages => {
-                Value::records(rollout.map_or(1, |it| it.stages.len()), Record::Stage)
+                Value::records(rollout.map_or(1, |rollout| rollout.stages.len()), Record::Stage)
             }
             RolloutField::Routing => {
-                Value::text(match rollout.map_or(Routing::Random, |it| it.routing) {
+                Value::text(match rollout.map_or(Routing::Random, |rollout| rollout.routing) {
                     Routing::Random => "random",
                     Routing::Sticky => "sticky",
                 })
@@ -706,11 +706,13 @@ impl TrialFacts<'_> {
     }
 
     fn stage_field(&self, index: usize, field: StageField) -> Value {
-        let stage = self.change.rollout.as_ref().and_then(|it| it.stages.get(index));
+        let stage = self.change.rollout.as_ref().and_then(|rollout| rollout.stages.get(index));
         Value::number(match field {
-            StageField::Exposure => stage.map_or(1.0, |it| it.exposure.get()),
-            StageField::BakeS => stage.and_then(|it| it.bake).map_or(0.0, Seconds::get),
-            StageField::CatchProbability => stage.map_or(0.0, |it| it.catch_probability.get()),
+            StageField::Exposure => stage.map_or(1.0, |stage| stage.exposure.get()),
+            StageField::BakeS => stage.and_then(|stage| stage.bake).map_or(0.0, Seconds::get),
+            StageField::CatchProbability => {
+                stage.map_or(0.0, |stage| stage.catch_probability.get())
+            }
         })
     }
 
@@ -801,8 +803,13 @@ impl TrialFacts<'_> {
 
     fn mean_difference(&self, flow: Option<usize>, error: f64) -> Value {
         let before = match flow {
-            Some(flow) => self.unit_before(Unit::Flow(flow)).and_then(|it| it.orders_lost.as_ref()),
-            None => self.baseline.and_then(|it| it.total.as_ref()).map(|it| &it.orders_lost),
+            Some(flow) => self
+                .unit_before(Unit::Flow(flow))
+                .and_then(|unit_before| unit_before.orders_lost.as_ref()),
+            None => self
+                .baseline
+                .and_then(|baseline| baseline.total.as_ref())
+                .map(|baseline| &baseline.orders_lost),
         };
         let Some(before) = before else {
             return Value::missing("the earlier result does not count these orders");

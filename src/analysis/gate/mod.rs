@@ -166,7 +166,8 @@ impl<'a> Check<'a> {
         let assumed = rules::need_assumptions(&self.rules)
             .then(|| assume::assume(topology, change, gate.unknown))
             .filter(|assumed| **assumed != *topology);
-        let assumed_plan = assumed.as_ref().map(|it| compile(it, change, settings.lasting));
+        let assumed_plan =
+            assumed.as_ref().map(|assumed| compile(assumed, change, settings.lasting));
         let simulation = Simulation::with(&self.plan, settings.seed, settings.engine);
         let assumed_simulation =
             assumed_plan.as_ref().map(|plan| Simulation::new(plan, settings.seed));
@@ -263,7 +264,7 @@ impl Decided<'_> {
         report.partial = self.is_partial;
         report.example_trials =
             simulate::example_trials(topology, change, self.simulation, &self.tally);
-        report.files = gate.diff.map(|it| FilesReport::new(it, topology));
+        report.files = gate.diff.map(|diff| FilesReport::new(diff, topology));
         let touched = gate.diff.filter(|diff| !diff.services.is_empty());
         report.assumptions.extend(touched.map(diff::assumption));
         let mut verdict = self.verdict();
@@ -274,7 +275,8 @@ impl Decided<'_> {
         budget::add(topology, &self.tally, gate.spent, &mut report);
         report.unknowns = self.unknowns;
         report.single_points = self.points;
-        report.baseline = gate.baseline.map(|it| baseline::compare(topology, &report, it));
+        report.baseline =
+            gate.baseline.map(|baseline| baseline::compare(topology, &report, baseline));
         if gate.changes.len() > 1 {
             report.together =
                 Some(together::compare(topology, gate.changes, settings, &report, progress));

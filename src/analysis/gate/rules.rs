@@ -43,8 +43,9 @@ impl RuleState {
             (Assumption::Worst, Severity::Caution) => Assumption::Stated,
             (unknown, _) => unknown,
         };
-        let sees_rare_events =
-            rule.when.mentions(|it| matches!(it, Variable::Metastable | Variable::NeverRecovers));
+        let sees_rare_events = rule
+            .when
+            .mentions(|when| matches!(when, Variable::Metastable | Variable::NeverRecovers));
         Self {
             error: ERROR / parts.max(1) as f64,
             is_final: !sees_rare_events,
@@ -58,7 +59,7 @@ impl RuleState {
 
     /// Returns what is known of the condition; more trials may tell before it is evaluated.
     pub(super) fn result(&self) -> Ternary {
-        self.evaluation.as_ref().map_or(Ternary::Undetermined, |it| it.result)
+        self.evaluation.as_ref().map_or(Ternary::Undetermined, |evaluation| evaluation.result)
     }
 
     /// Whether more trials may decide it.
@@ -73,7 +74,7 @@ impl RuleState {
 
     /// Whether a simulated figure was compared with a limit.
     pub(super) fn has_comparisons(&self) -> bool {
-        self.evaluation.as_ref().is_some_and(|it| it.comparison_count > 0)
+        self.evaluation.as_ref().is_some_and(|evaluation| evaluation.comparison_count > 0)
     }
 
     /// Whether it could not have fired: it goes over flows, services or dependencies, and none of them
@@ -81,7 +82,9 @@ impl RuleState {
     pub(super) fn is_vacuous(&self) -> bool {
         let evaluation = self.evaluation.as_ref();
         self.result() == Ternary::False
-            && evaluation.is_some_and(|it| it.has_vacuous_macro && it.comparison_count == 0)
+            && evaluation.is_some_and(|evaluation| {
+                evaluation.has_vacuous_macro && evaluation.comparison_count == 0
+            })
     }
 
     /// Evaluates it, unless it is decided for good.
@@ -106,7 +109,7 @@ pub(super) fn need_assumptions(rules: &[RuleState]) -> bool {
 
 /// Whether some rule asks what is unknown.
 pub(super) fn mention_unknowns(rules: &[RuleState]) -> bool {
-    rules.iter().any(|state| state.rule.when.mentions(|it| it == Variable::Unknowns))
+    rules.iter().any(|state| state.rule.when.mentions(|when| when == Variable::Unknowns))
 }
 
 fn is_simulated(when: &Node) -> bool {

@@ -49,19 +49,21 @@ pub(super) fn compare(
     }
     let interval = |of: &Estimate| Interval { p: of.p, low: of.low, high: of.high, exact: None };
     let flows = report.flows.iter().filter_map(|flow| {
-        let index = topology.flows.iter().position(|it| it.name == flow.name)?;
+        let index = topology.flows.iter().position(|item| item.name == flow.name)?;
         let units: Vec<Interval> = summaries
             .iter()
-            .map(|it| interval(&it.units[it.units.len() - topology.flows.len() + index].failed))
+            .map(|summary| {
+                interval(&summary.units[summary.units.len() - topology.flows.len() + index].failed)
+            })
             .collect();
-        let lost = summaries.iter().map(|it| Some(it.flows[index].as_ref()?.lost.mean));
+        let lost = summaries.iter().map(|summary| Some(summary.flows[index].as_ref()?.lost.mean));
         Some(InteractionReport {
             name: flow.name.clone(),
-            independent: 1.0 - units.iter().map(|it| 1.0 - it.p).product::<f64>(),
+            independent: 1.0 - units.iter().map(|unit| 1.0 - unit.p).product::<f64>(),
             alone: units,
             together: flow.failed,
             orders_lost_alone: lost.collect::<Option<Vec<f64>>>().unwrap_or_default(),
-            orders_lost_together: flow.orders_lost.as_ref().map(|it| it.mean),
+            orders_lost_together: flow.orders_lost.as_ref().map(|orders_lost| orders_lost.mean),
         })
     });
     TogetherReport { flows: flows.collect(), alone }

@@ -26,13 +26,13 @@ pub(super) fn verdict(
     let Check { topology, change, gate, rules: all, .. } = check;
     let rules = all;
     let (limits, rules) = rules.split_at(gate.limits.len());
-    let is = |it: &RuleState, wanted: Ternary| it.result() == wanted;
+    let is = |rule_state: &RuleState, wanted: Ternary| rule_state.result() == wanted;
     let fired =
-        |severity| all.iter().any(|it| is(it, Ternary::True) && it.rule.verdict == severity);
+        |severity| all.iter().any(|item| is(item, Ternary::True) && item.rule.verdict == severity);
     let doubts = doubts(topology, change, gate, all, tally);
     let is_doubtful = !doubts.is_empty();
     let undecided =
-        is_partial || all.iter().any(|it| !is(it, Ternary::True) && !is(it, Ternary::False));
+        is_partial || all.iter().any(|item| !is(item, Ternary::True) && !is(item, Ternary::False));
     let decision = match () {
         () if is_untouched(gate) => Decision::Proceed,
         () if fired(Severity::Stop) => Decision::Stop,
@@ -42,26 +42,29 @@ pub(super) fn verdict(
     let mut limit_reports: Vec<LimitReport> = limits
         .iter()
         .zip(gate.limits)
-        .map(|(it, limit)| limit_report(it, limit, topology))
+        .map(|(item, limit)| limit_report(item, limit, topology))
         .collect();
     let rule_reports: Vec<RuleReport> =
         rules.iter().map(|state| rule_report(topology, change, state)).collect();
-    for ((it, report), limit) in limits.iter().zip(&mut limit_reports).zip(gate.limits) {
-        report.reason = limit_reason(it, report, limit.measure);
+    for ((item, report), limit) in limits.iter().zip(&mut limit_reports).zip(gate.limits) {
+        report.reason = limit_reason(item, report, limit.measure);
     }
     let mut said: Vec<(u8, String)> = limits
         .iter()
         .zip(&limit_reports)
-        .map(|(it, report)| (rank(it), report.reason.clone()))
+        .map(|(limit_report, report)| (rank(limit_report), report.reason.clone()))
         .chain(
-            rules.iter().zip(&rule_reports).map(|(it, report)| (rank(it), report.reason.clone())),
+            rules
+                .iter()
+                .zip(&rule_reports)
+                .map(|(rule_report, report)| (rank(rule_report), report.reason.clone())),
         )
         .collect();
     said.extend(doubts.into_iter().map(|text| (1, text)));
     let harmless = gate.diff.and_then(diff::harmless);
     said.extend(harmless.map(|text| (4, text)));
     // Held rules say nothing one by one; held limits were asked about.
-    let held = rules.iter().filter(|it| is(it, Ternary::False)).count();
+    let held = rules.iter().filter(|rule| is(rule, Ternary::False)).count();
     said.retain(|(_, text)| !text.is_empty());
     said.arrange_by_key(|(rank, _)| *rank);
     let mut reasons: Vec<String> = said.into_iter().map(|(_, text)| text).collect();
@@ -98,8 +101,8 @@ fn policy_reason(name: &str, is_default: bool, held: usize, all: usize) -> Strin
 }
 
 /// Worst first; what could not be told may yet weigh as much as its rule does.
-fn rank(it: &RuleState) -> u8 {
-    match (it.result(), it.rule.verdict) {
+fn rank(rule_state: &RuleState) -> u8 {
+    match (rule_state.result(), rule_state.rule.verdict) {
         (Ternary::True, Severity::Stop) => 0,
         (Ternary::True, Severity::Caution) => 2,
         (Ternary::False, _) => 4,
@@ -108,25 +111,26 @@ fn rank(it: &RuleState) -> u8 {
     }
 }
 
-fn outcome(it: &RuleState) -> RuleOutcome {
-    match it.result() {
+fn outcome(rule_state: &RuleState) -> RuleOutcome {
+    match rule_state.result() {
         Ternary::True => RuleOutcome::Fired,
         Ternary::False => RuleOutcome::Held,
         Ternary::Undetermined | Ternary::NoData => RuleOutcome::Undecided,
     }
 }
 
-fn limit_report(it: &RuleState, limit: &Limit, topology: &Topology) -> LimitReport {
-    let compared = it.evaluation.as_ref().and_then(|it| it.comparisons.first());
-    let figure = compared.map(|it| &it.figure);
+fn limit_report(rule_state: &RuleState, limit: &Limit, topology: &Topology) -> LimitReport {
+    let compared =
+        rule_state.evaluation.as_ref().and_then(|evaluation| evaluation.comparisons.first());
+    let figure = compared.map(|compared| &compared.figure);
     LimitReport {
-        name: it.rule.name.clone(),
+        name: rule_state.rule.name.clone(),
         flow: topology.flows[limit.flow as usize].name.clone(),
         limit: limit.at_most,
-        value: figure.map(|it| it.value),
-        low: figure.map(|it| it.low),
-        high: figure.map(|it| it.high).filter(|high| high.is_finite()),
-        outcome: match outcome(it) {
+        value: figure.map(|figure| figure.value),
+        low: figure.map(|figure| figure.low),
+        high: figure.map(|figure| figure.high).filter(|high| high.is_finite()),
+        outcome: match outcome(rule_state) {
             RuleOutcome::Fired => LimitOutcome::Exceeded,
             RuleOutcome::Held => LimitOutcome::Held,
             RuleOutcome::Undecided => LimitOutcome::Undecided,
@@ -136,60 +140,61 @@ fn limit_report(it: &RuleState, limit: &Limit, topology: &Topology) -> LimitRepo
     }
 }
 
-fn rule_report(topology: &Topology, change: &Change, it: &RuleState) -> RuleReport {
-    let found = it.evaluation.as_ref();
-    let result = it.result();
-    let mut figures: Vec<&Comparison> = found.iter().flat_map(|it| &it.comparisons).collect();
+fn rule_report(topology: &Topology, change: &Change, rule_state: &RuleState) -> RuleReport {
+    let found = rule_state.evaluation.as_ref();
+    let result = rule_state.result();
+    let mut figures: Vec<&Comparison> = found.iter().flat_map(|found| &found.comparisons).collect();
     // Those that agree with the outcome explain it; among them the nearest to the limit, or furthest
     // beyond it.
     figures.arrange_by(|a, b| {
-        let agrees = |it: &Comparison| it.result != result;
-        let beyond = |it: &Comparison| {
-            let gap = (it.figure.value - it.limit) / it.limit.abs().max(1e-9);
-            if matches!(it.operator, "<" | "<=") { gap } else { -gap }
+        let agrees = |comparison: &Comparison| comparison.result != result;
+        let beyond = |comparison: &Comparison| {
+            let gap =
+                (comparison.figure.value - comparison.limit) / comparison.limit.abs().max(1e-9);
+            if matches!(comparison.operator, "<" | "<=") { gap } else { -gap }
         };
         agrees(a).cmp(&agrees(b)).then_with(|| beyond(a).total_cmp(&beyond(b)))
     });
-    let reason = rule_reason(topology, change, it, &figures);
+    let reason = rule_reason(topology, change, rule_state, &figures);
     let mut reports: Vec<MetricReport> = figures.into_iter().map(figure_report).collect();
     reports.dedup();
     reports.truncate(FIGURES);
     RuleReport {
-        name: it.rule.name.clone(),
-        verdict: match it.rule.verdict {
+        name: rule_state.rule.name.clone(),
+        verdict: match rule_state.rule.verdict {
             Severity::Caution => Decision::Caution,
             Severity::Stop => Decision::Stop,
         },
-        outcome: outcome(it),
-        message: it.rule.message.clone(),
-        when: it.rule.text.clone(),
+        outcome: outcome(rule_state),
+        message: rule_state.rule.message.clone(),
+        when: rule_state.rule.text.clone(),
         missing: match result {
             Ternary::NoData | Ternary::Undetermined => found
                 .iter()
-                .flat_map(|it| it.missing.iter().take(FIGURES))
+                .flat_map(|found| found.missing.iter().take(FIGURES))
                 .map(ToString::to_string)
                 .collect(),
             _ => Vec::new(),
         },
         metrics: reports,
-        assumption: it.unknown,
-        trials: it.trials,
+        assumption: rule_state.unknown,
+        trials: rule_state.trials,
         place: None,
         reason,
         locations: Vec::new(),
     }
 }
 
-fn figure_report(it: &Comparison) -> MetricReport {
+fn figure_report(item: &Comparison) -> MetricReport {
     let finite = |value: f64| value.clamp(f64::MIN, f64::MAX);
     MetricReport {
-        name: it.figure.figure.as_deref().map(|it| it.path.clone()).unwrap_or_default(),
-        value: finite(it.figure.value),
-        low: finite(it.figure.low),
-        high: it.figure.high.is_finite().then_some(it.figure.high),
-        comparison: it.operator.to_owned(),
-        limit: finite(it.limit),
-        outcome: match it.result {
+        name: item.figure.figure.as_deref().map(|figure| figure.path.clone()).unwrap_or_default(),
+        value: finite(item.figure.value),
+        low: finite(item.figure.low),
+        high: item.figure.high.is_finite().then_some(item.figure.high),
+        comparison: item.operator.to_owned(),
+        limit: finite(item.limit),
+        outcome: match item.result {
             Ternary::True => ComparisonOutcome::True,
             Ternary::False => ComparisonOutcome::False,
             _ => ComparisonOutcome::Undecided,
@@ -208,23 +213,26 @@ fn rule_reason(
     let message = rule.message.trim().trim_end_matches('.');
     let told = if message.is_empty() { String::new() } else { format!(". {message}") };
     let at = at(state.unknown);
-    let of = |wanted: Ternary| comparisons.iter().find(|it| it.result == wanted);
-    let said = |it: &Comparison| {
-        sentence(topology, it, &change.name).or_else(|| plain_comparison(it)).unwrap_or_default()
+    let of = |wanted: Ternary| comparisons.iter().find(|comparison| comparison.result == wanted);
+    let said = |comparison: &Comparison| {
+        sentence(topology, comparison, &change.name)
+            .or_else(|| plain_comparison(comparison))
+            .unwrap_or_default()
     };
     match state.result() {
         Ternary::False => String::new(),
         Ternary::True => match of(Ternary::True) {
-            Some(it) => format!("{} (rule: {}){at}{told}", said(it), rule.name),
+            Some(of) => format!("{} (rule: {}){at}{told}", said(of), rule.name),
             None if message.is_empty() => format!("{}: {}", rule.name, rule.text),
             None => format!("{message} (rule: {}){at}", rule.name),
         },
         Ternary::Undetermined | Ternary::NoData => {
-            let missing = state.evaluation.as_ref().and_then(|it| it.missing.first());
+            let missing =
+                state.evaluation.as_ref().and_then(|evaluation| evaluation.missing.first());
             match (of(Ternary::Undetermined), missing) {
-                (Some(it), _) => format!(
+                (Some(item), _) => format!(
                     "undecided: {}, too close to tell after {} trials (rule: {}){at}",
-                    said(it),
+                    said(item),
                     state.trials,
                     rule.name
                 ),
@@ -245,25 +253,30 @@ fn at(assumption: Assumption) -> &'static str {
 }
 
 /// Returns a comparison of a figure for which there is no sentence: `total.orders_lost.p95 is 310, limit > 200`.
-fn plain_comparison(it: &Comparison) -> Option<String> {
-    let figure = it.figure.figure.as_deref()?;
+fn plain_comparison(comparison: &Comparison) -> Option<String> {
+    let figure = comparison.figure.figure.as_deref()?;
     let show = |value: f64| number(value, figure.metric == Metric::Share);
-    let value = show(it.figure.value);
-    Some(format!("{} is {value} (limit {} {})", figure.path, it.operator, show(it.limit)))
+    let value = show(comparison.figure.value);
+    Some(format!(
+        "{} is {value} (limit {} {})",
+        figure.path,
+        comparison.operator,
+        show(comparison.limit)
+    ))
 }
 
-fn limit_reason(it: &RuleState, limit: &LimitReport, measure: Measure) -> String {
+fn limit_reason(rule_state: &RuleState, limit: &LimitReport, measure: Measure) -> String {
     let show = |value: f64| number(value, measure == Measure::Failed);
     let show_known = |value: Option<f64>| value.map_or_else(|| "any number".to_owned(), show);
     let (low, high) = (show(limit.low.unwrap_or(0.0)), show_known(limit.high));
     let (value, at_most) = (show_known(limit.value), show(limit.limit));
     let figure = format!("{}: {value} ({low} to {high})", limit.name);
-    let taken = at(it.unknown);
+    let taken = at(rule_state.unknown);
     match limit.outcome {
         LimitOutcome::Exceeded => format!("{figure}, over the limit of {at_most}{taken}"),
         LimitOutcome::Held => format!("{figure}, within the limit of {at_most}{taken}"),
         LimitOutcome::Undecided => {
-            match it.evaluation.as_ref().and_then(|found| found.missing.first()) {
+            match rule_state.evaluation.as_ref().and_then(|found| found.missing.first()) {
                 Some(why) => format!("{}: undecided: {why}", limit.name),
                 None => {
                     format!(

@@ -107,7 +107,8 @@ fn on(work: &Work<'_>, origin: Origin) -> TargetRef {
         Origin::Service(service) => node(service, None),
         Origin::Endpoint { service, node: at } => {
             let endpoints = &work.plan.services[service as usize].endpoints;
-            let endpoint = endpoints.iter().position(|it| *it == at).map(|number| number as u32);
+            let endpoint =
+                endpoints.iter().position(|endpoint| *endpoint == at).map(|number| number as u32);
             node(service, endpoint)
         }
         Origin::Domain(domain) => TargetRef::Domain(DomainId(domain)),
@@ -162,7 +163,7 @@ fn turn_aside(plan: &mut Plan, dependency: u32, to: u32) {
 
 fn target(on: TargetRef, mode: FailureMode) -> Target {
     let mut target = Target::certain(on, Place::default());
-    let share = |it| if it == mode { Share::ONE } else { Share::ZERO };
+    let share = |item| if item == mode { Share::ONE } else { Share::ZERO };
     target.modes = Modes {
         down: share(FailureMode::Down),
         slow: share(FailureMode::Slow),
@@ -202,7 +203,7 @@ fn written_beside(
     number: usize,
 ) -> (&mut Vec<Dependency>, usize) {
     let of_services = topology.services.iter_mut().flat_map(|service| {
-        let of_endpoints = service.endpoints.iter_mut().map(|it| &mut it.dependencies);
+        let of_endpoints = service.endpoints.iter_mut().map(|endpoint| &mut endpoint.dependencies);
         std::iter::once(&mut service.dependencies).chain(of_endpoints)
     });
     let of_flows = topology.flows.iter_mut().map(|flow| &mut flow.steps);
@@ -259,14 +260,14 @@ fn add(
         });
         toll.services.add(lost.count() as f64, 1.0);
         let (mut flows, mut orders) = (0.0, 0.0);
-        for (flow, it) in plan.flows.iter().enumerate() {
+        for (flow, item) in plan.flows.iter().enumerate() {
             let with = outcome.units[first(outcome) + flow].failed;
             if is_new(with, anyway.units[first(anyway) + flow].failed) {
                 flows += 1.0;
             }
             let share = outcome.flows[flow].share[trial] - anyway.flows[flow].share[trial];
-            if !it.rate.is_nan() && share > 0.0 {
-                orders += it.rate * share;
+            if !item.rate.is_nan() && share > 0.0 {
+                orders += item.rate * share;
             }
         }
         toll.flows.add(flows, 1.0);

@@ -22,7 +22,7 @@ pub(super) fn differences(
     settings: &Settings,
     progress: &dyn Progress,
 ) -> Vec<ActionReport> {
-    let one = |(index, it): (usize, &Action)| {
+    let one = |(index, item): (usize, &Action)| {
         let mut change = case.change.clone();
         change.actions.remove(index);
         let without = predict(&case.topology, &change, settings, progress);
@@ -32,11 +32,11 @@ pub(super) fn differences(
             units.map(|unit| case.topology.services[unit].name.clone()).collect()
         };
         ActionReport {
-            at_s: it.at.get(),
-            action: it.action.word().to_owned(),
-            target: it.target.map(|target| case.topology.service(target).name.clone()),
-            caller: it.caller.map(|caller| case.topology.service(caller).name.clone()),
-            share: it.share.map(crate::model::Share::get),
+            at_s: item.at.get(),
+            action: item.action.word().to_owned(),
+            target: item.target.map(|target| case.topology.service(target).name.clone()),
+            caller: item.caller.map(|caller| case.topology.service(caller).name.clone()),
+            share: item.share.map(crate::model::Share::get),
             spared: worse(&without, full),
             made_worse: worse(full, &without),
             with_s: full.duration,

@@ -67,11 +67,12 @@ pub fn replay(
     let examined: Vec<Examined> = cases
         .iter()
         .zip(full.iter().zip(&undone))
-        .map(|(it, (full, undone))| examine(it, full, undone, settings, progress))
+        .map(|(item, (full, undone))| examine(item, full, undone, settings, progress))
         .collect();
     let mut of_full = all_evidence(cases, &full, &undone);
-    for (it, examined) in of_full.iter_mut().zip(&examined) {
-        it.containments = examined.containment.iter().filter_map(|it| it.confirmed).collect();
+    for (item, examined) in of_full.iter_mut().zip(&examined) {
+        item.containments =
+            examined.containment.iter().filter_map(|containment| containment.confirmed).collect();
     }
     let of_stated = all_evidence(cases, &stated, &stated_undone);
     let incidents = cases.iter().zip(&full).zip(examined).enumerate();
@@ -79,8 +80,8 @@ pub fn replay(
         schema: SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         seed: settings.seed,
-        trials: full.iter().map(|it| it.trials).min().unwrap_or(0),
-        partial: full.iter().chain(&stated).any(|it| it.trials < wanted(settings)),
+        trials: full.iter().map(|full| full.trials).min().unwrap_or(0),
+        partial: full.iter().chain(&stated).any(|full| full.trials < wanted(settings)),
         score: overall(cases, &of_full),
         stated_only: overall(cases, &of_stated),
         durations_told: overall(cases, &all_evidence(cases, &full, &full)),
@@ -120,9 +121,10 @@ fn targets(topology: &Topology, change: &Change) -> Vec<usize> {
         match target.on {
             TargetRef::Node(node) => found.push(node.service.0 as usize),
             TargetRef::Domain(domain) => {
-                let within = |it: &crate::model::topology::Service| it.domains == [domain];
+                let within =
+                    |service: &crate::model::topology::Service| service.domains == [domain];
                 let all = topology.services.iter().enumerate();
-                found.extend(all.filter(|(_, it)| within(it)).map(|(index, _)| index));
+                found.extend(all.filter(|(_, item)| within(item)).map(|(index, _)| index));
             }
         }
     }
@@ -159,10 +161,12 @@ fn predict(
     let wanted = || units[..services].iter().chain(&units[units.len() - flows..]);
     Prediction {
         trials: summary.trials,
-        failed: wanted().map(|it| it.failed.p).collect(),
-        degraded: wanted().map(|it| it.degraded.p).collect(),
-        first: wanted().map(|it| it.first_failed.map(|it| it.p50)).collect(),
-        lasted: wanted().map(|it| it.failed_for.map(|it| it.p50)).collect(),
+        failed: wanted().map(|wanted| wanted.failed.p).collect(),
+        degraded: wanted().map(|wanted| wanted.degraded.p).collect(),
+        first: wanted()
+            .map(|wanted| wanted.first_failed.map(|first_failed| first_failed.p50))
+            .collect(),
+        lasted: wanted().map(|wanted| wanted.failed_for.map(|failed_for| failed_for.p50)).collect(),
         duration: duration(&summary),
     }
 }
@@ -188,14 +192,14 @@ impl Prediction {
 /// What was observed of each service or flow: its worst state, and from when it was impacted.
 fn observed(case: &IncidentCase) -> Vec<(usize, ObservedState, Option<f64>)> {
     let mut found: Vec<(usize, ObservedState, Option<f64>)> = Vec::new();
-    for it in &case.incident.observed {
-        let unit = unit(case, it);
-        let from = it.from.map(Seconds::get);
+    for observed in &case.incident.observed {
+        let unit = unit(case, observed);
+        let from = observed.from.map(Seconds::get);
         match found.iter_mut().find(|(known, ..)| *known == unit) {
-            None => found.push((unit, it.state, from)),
+            None => found.push((unit, observed.state, from)),
             Some((_, state, since)) => {
-                if badness(it.state) > badness(*state) {
-                    *state = it.state;
+                if badness(observed.state) > badness(*state) {
+                    *state = observed.state;
                     // Only failures are compared in time.
                     *since = from;
                 }
@@ -205,8 +209,8 @@ fn observed(case: &IncidentCase) -> Vec<(usize, ObservedState, Option<f64>)> {
     found
 }
 
-fn unit(case: &IncidentCase, it: &Observed) -> usize {
-    match it.on {
+fn unit(case: &IncidentCase, observed: &Observed) -> usize {
+    match observed.on {
         ObservedOn::Service(id) => id.0 as usize,
         ObservedOn::Flow(flow) => case.topology.services.len() + flow as usize,
     }
@@ -227,7 +231,7 @@ fn all_evidence(
     timed: &[Prediction],
 ) -> Vec<Evidence> {
     let all = cases.iter().zip(found.iter().zip(timed));
-    all.map(|(case, (it, timed))| evidence(case, it, timed)).collect()
+    all.map(|(case, (item, timed))| evidence(case, item, timed)).collect()
 }
 
 /// `timed` is the simulation whose duration counts: one that is not told what operators did.
@@ -249,7 +253,7 @@ fn evidence(case: &IncidentCase, prediction: &Prediction, timed: &Prediction) ->
 
 fn overall(cases: &[IncidentCase], evidence: &[Evidence]) -> ScoreReport {
     let scored = cases.iter().zip(evidence).filter(|(case, _)| case.incident.scored);
-    score::score(scored.map(|(_, it)| it))
+    score::score(scored.map(|(_, scored)| scored))
 }
 
 fn components(case: &IncidentCase, prediction: &Prediction) -> Vec<ComponentReport> {
@@ -274,8 +278,8 @@ fn components(case: &IncidentCase, prediction: &Prediction) -> Vec<ComponentRepo
 
 /// Until when something was impacted; nothing where the end of one of its states is not known.
 fn until(case: &IncidentCase, of: usize) -> Option<f64> {
-    let all = case.incident.observed.iter().filter(|it| unit(case, it) == of);
-    let ends: Option<Vec<f64>> = all.map(|it| it.until.map(Seconds::get)).collect();
+    let all = case.incident.observed.iter().filter(|observed| unit(case, observed) == of);
+    let ends: Option<Vec<f64>> = all.map(|item| item.until.map(Seconds::get)).collect();
     ends?.into_iter().reduce(f64::max)
 }
 
@@ -305,20 +309,22 @@ fn examine(
     let contained = case.incident.containment.iter();
     Examined {
         duration: (observed.is_some() || undone.duration.is_some()).then_some(duration),
-        containment: contained.map(|it| contain(case, it, full, settings, progress)).collect(),
+        containment: contained
+            .map(|contained| contain(case, contained, full, settings, progress))
+            .collect(),
         actions: actions::differences(case, full, settings, progress),
     }
 }
 
 fn contain(
     case: &IncidentCase,
-    it: &crate::model::incident::Containment,
+    item: &crate::model::incident::Containment,
     full: &Prediction,
     settings: &Settings,
     progress: &dyn Progress,
 ) -> ContainmentReport {
     let name = |service: usize| case.topology.services[service].name.clone();
-    let without = without::containment(&case.topology, it);
+    let without = without::containment(&case.topology, item);
     let newly = without.map(|topology| {
         let found = predict(&topology, &case.change, settings, progress);
         let is_new =
@@ -328,11 +334,11 @@ fn contain(
     let stopped = |newly: &Vec<usize>| {
         let is_new =
             |stopped: &crate::model::topology::ServiceId| newly.contains(&(stopped.0 as usize));
-        (!it.stopped.is_empty()).then(|| it.stopped.iter().any(is_new))
+        (!item.stopped.is_empty()).then(|| item.stopped.iter().any(is_new))
     };
     ContainmentReport {
-        what: it.what.clone(),
-        stopped: it.stopped.iter().map(|service| name(service.0 as usize)).collect(),
+        what: item.what.clone(),
+        stopped: item.stopped.iter().map(|service| name(service.0 as usize)).collect(),
         confirmed: newly.as_ref().and_then(stopped),
         newly_impacted: newly.unwrap_or_default().into_iter().map(name).collect(),
     }
@@ -368,12 +374,12 @@ fn baseline(cases: &[IncidentCase], rule: Rule, words: &str) -> BaselineReport {
 
 /// The median duration of the incidents that count, and how well it alone would do.
 fn constant_duration(cases: &[IncidentCase]) -> Option<(f64, ScoreReport)> {
-    let scored = cases.iter().filter(|it| it.incident.scored);
+    let scored = cases.iter().filter(|case| case.incident.scored);
     let mut all: Vec<f64> =
-        scored.filter_map(|it| it.incident.duration).map(Seconds::get).collect();
+        scored.filter_map(|scored| scored.incident.duration).map(Seconds::get).collect();
     all.sort_by(f64::total_cmp);
     let median = *all.get(all.len() / 2)?;
-    let of = |it: &f64| Evidence { duration: Some((*it, median)), ..Evidence::default() };
+    let of = |value: &f64| Evidence { duration: Some((*value, median)), ..Evidence::default() };
     let evidence: Vec<Evidence> = all.iter().map(of).collect();
     Some((median, score::score(&evidence)))
 }

@@ -33,12 +33,14 @@ impl Rule {
         }
         while self.spread(topology, &mut reached) {}
         let flows = topology.flows.iter().map(|flow| {
-            let on = |it: &Dependency| it.on.iter().any(|on| reached[on.service.0 as usize]);
-            self == Self::Everything || flow.steps.iter().any(|it| self.follows(it) && on(it))
+            let on = |dependency: &Dependency| {
+                dependency.on.iter().any(|on| reached[on.service.0 as usize])
+            };
+            self == Self::Everything || flow.steps.iter().any(|step| self.follows(step) && on(step))
         });
         let flows: Vec<bool> = flows.collect();
         reached.extend(flows);
-        let state = |it| if it { ObservedState::Failed } else { ObservedState::Unaffected };
+        let state = |item| if item { ObservedState::Failed } else { ObservedState::Unaffected };
         reached.into_iter().map(state).collect()
     }
 

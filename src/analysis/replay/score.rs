@@ -33,19 +33,20 @@ pub(super) fn score<'a>(incidents: impl IntoIterator<Item = &'a Evidence>) -> Sc
     let mut score = ScoreReport::default();
     let mut pairs: Vec<Pair> = Vec::new();
     let mut order = 0_i64;
-    for it in incidents {
+    for incident in incidents {
         score.incidents += 1;
-        let (timed, sum) = in_order(&it.pairs);
+        let (timed, sum) = in_order(&incident.pairs);
         score.timed_pairs += timed;
         order += sum;
-        if let Some((observed, predicted)) = it.duration {
+        if let Some((observed, predicted)) = incident.duration {
             score.durations += 1;
             score.duration_within_2 += u64::from(is_within(observed, predicted, 2.0));
             score.duration_within_4 += u64::from(is_within(observed, predicted, 4.0));
         }
-        score.containments += it.containments.len() as u64;
-        score.containments_confirmed += it.containments.iter().filter(|it| **it).count() as u64;
-        pairs.extend(&it.pairs);
+        score.containments += incident.containments.len() as u64;
+        score.containments_confirmed +=
+            incident.containments.iter().filter(|containment| **containment).count() as u64;
+        pairs.extend(&incident.pairs);
     }
     score.components = pairs.len() as u64;
     score.balanced_accuracy = balanced_accuracy(&pairs);
@@ -71,8 +72,8 @@ fn is_impacted(state: ObservedState) -> bool {
 /// Recall and specificity in equal parts; where only one of them is to be had, that one.
 fn balanced_accuracy(pairs: &[Pair]) -> Option<f64> {
     let right = |impacted: bool| {
-        let all = || pairs.iter().filter(|it| is_impacted(it.observed) == impacted);
-        share(all().filter(|it| is_impacted(it.predicted) == impacted).count(), all().count())
+        let all = || pairs.iter().filter(|pair| is_impacted(pair.observed) == impacted);
+        share(all().filter(|item| is_impacted(item.predicted) == impacted).count(), all().count())
     };
     match (right(true), right(false)) {
         (Some(recall), Some(specificity)) => Some(f64::midpoint(recall, specificity)),
@@ -85,9 +86,10 @@ fn macro_f1(pairs: &[Pair]) -> Option<f64> {
     let mut sum = 0.0;
     let mut states = 0;
     for state in STATES {
-        let observed = pairs.iter().filter(|it| it.observed == state).count();
-        let predicted = pairs.iter().filter(|it| it.predicted == state).count();
-        let both = pairs.iter().filter(|it| it.observed == state && it.predicted == state).count();
+        let observed = pairs.iter().filter(|pair| pair.observed == state).count();
+        let predicted = pairs.iter().filter(|pair| pair.predicted == state).count();
+        let both =
+            pairs.iter().filter(|pair| pair.observed == state && pair.predicted == state).count();
         if observed > 0 {
             states += 1;
             sum += 2.0 * both as f64 / (observed + predicted) as f64;
@@ -97,18 +99,18 @@ fn macro_f1(pairs: &[Pair]) -> Option<f64> {
 }
 
 fn brier(pairs: &[Pair]) -> Option<f64> {
-    let error = |it: &Pair| it.impacted - if is_impacted(it.observed) { 1.0 } else { 0.0 };
-    let sum: f64 = pairs.iter().map(|it| error(it) * error(it)).sum();
+    let error = |pair: &Pair| pair.impacted - if is_impacted(pair.observed) { 1.0 } else { 0.0 };
+    let sum: f64 = pairs.iter().map(|pair| error(pair) * error(pair)).sum();
     (!pairs.is_empty()).then(|| sum / pairs.len() as f64)
 }
 
 /// How many pairs were impacted at different times, and of these how many more are predicted in
 /// the right order than in the wrong one. Times within a second are equal.
 fn in_order(pairs: &[Pair]) -> (u64, i64) {
-    let times: Vec<(f64, f64)> = pairs.iter().filter_map(|it| it.times).collect();
+    let times: Vec<(f64, f64)> = pairs.iter().filter_map(|pair| pair.times).collect();
     let sign = |difference: f64| match difference {
-        it if it > 1.0 => 1,
-        it if it < -1.0 => -1,
+        difference if difference > 1.0 => 1,
+        difference if difference < -1.0 => -1,
         _ => 0,
     };
     let (mut timed, mut sum) = (0, 0);
@@ -139,7 +141,8 @@ mod tests {
     #[test]
     fn a_perfect_prediction_has_perfect_scores() {
         let states = [Failed, Degraded, Unaffected];
-        let pairs = states.map(|it| pair(it, it, if it == Unaffected { 0.0 } else { 1.0 }));
+        let pairs =
+            states.map(|state| pair(state, state, if state == Unaffected { 0.0 } else { 1.0 }));
         let found = score(&[Evidence { pairs: pairs.to_vec(), ..Evidence::default() }]);
         assert_eq!(found.balanced_accuracy, Some(1.0));
         assert_eq!(found.macro_f1, Some(1.0));
@@ -150,7 +153,7 @@ mod tests {
     #[test]
     fn everything_failed_is_half_right() {
         let states = [Failed, Degraded, Unaffected, Unaffected];
-        let pairs = states.map(|it| pair(it, Failed, 1.0)).to_vec();
+        let pairs = states.map(|state| pair(state, Failed, 1.0)).to_vec();
         let found = score(&[Evidence { pairs, ..Evidence::default() }]);
         assert_eq!(found.balanced_accuracy, Some(0.5));
         assert!((found.macro_f1.unwrap() - 0.4 / 3.0).abs() < 1e-12);

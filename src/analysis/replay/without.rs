@@ -60,9 +60,12 @@ impl Element {
         }
         edit(&mut topology, |dependencies| {
             if self == Self::Loads {
-                dependencies.retain(|it| !it.is_load());
+                dependencies.retain(|dependency| !dependency.is_load());
             }
-            dependencies.iter_mut().filter(|it| !it.is_load()).for_each(|it| self.strip(it));
+            dependencies
+                .iter_mut()
+                .filter(|dependency| !dependency.is_load())
+                .for_each(|dependency| self.strip(dependency));
         });
         for target in &mut change.targets {
             match self {
@@ -81,16 +84,16 @@ impl Element {
         (topology, change)
     }
 
-    fn strip(self, it: &mut Dependency) {
+    fn strip(self, dependency: &mut Dependency) {
         match self {
-            Self::Softness => it.criticality = None,
-            Self::Caches => it.cache = None,
-            Self::Buffers => it.buffer = None,
-            Self::Fallbacks => it.fallback = None,
-            Self::Timeouts => (it.timeout, it.kind) = (Timeout::None, None),
-            Self::Retries => (it.retries, it.retry_budget) = (None, None),
-            Self::StartPhase => it.phase = Phase::Serve,
-            Self::Redundancy => it.needs = it.on.len() as u32,
+            Self::Softness => dependency.criticality = None,
+            Self::Caches => dependency.cache = None,
+            Self::Buffers => dependency.buffer = None,
+            Self::Fallbacks => dependency.fallback = None,
+            Self::Timeouts => (dependency.timeout, dependency.kind) = (Timeout::None, None),
+            Self::Retries => (dependency.retries, dependency.retry_budget) = (None, None),
+            Self::StartPhase => dependency.phase = Phase::Serve,
+            Self::Redundancy => dependency.needs = dependency.on.len() as u32,
             _ => {}
         }
     }
@@ -99,7 +102,7 @@ impl Element {
 /// The topology with stated dependencies only.
 pub(super) fn inferred(topology: &Topology) -> Topology {
     let mut topology = topology.clone();
-    edit(&mut topology, |them| them.retain(|it| it.evidence != Some(Evidence::Inferred)));
+    edit(&mut topology, |them| them.retain(|them| them.evidence != Some(Evidence::Inferred)));
     topology
 }
 
@@ -111,22 +114,24 @@ pub(super) fn containment(topology: &Topology, containment: &Containment) -> Opt
     let mut found = false;
     let service = &mut topology.services[caller.0 as usize];
     let own = std::iter::once(&mut service.dependencies);
-    for it in own.chain(service.endpoints.iter_mut().map(|it| &mut it.dependencies)).flatten() {
+    for entry in
+        own.chain(service.endpoints.iter_mut().map(|endpoint| &mut endpoint.dependencies)).flatten()
+    {
         let is_meant =
-            containment.dependency.is_none_or(|on| it.on.iter().any(|it| it.service == on));
-        let is_protected = it.is_soft()
-            || it.cache.is_some()
-            || it.buffer.is_some()
-            || it.fallback.is_some()
-            || it.phase == Phase::Start
-            || it.on.len() > it.needs as usize;
-        if is_meant && is_protected && !it.is_load() {
+            containment.dependency.is_none_or(|on| entry.on.iter().any(|item| item.service == on));
+        let is_protected = entry.is_soft()
+            || entry.cache.is_some()
+            || entry.buffer.is_some()
+            || entry.fallback.is_some()
+            || entry.phase == Phase::Start
+            || entry.on.len() > entry.needs as usize;
+        if is_meant && is_protected && !entry.is_load() {
             found = true;
-            it.criticality = Some(Criticality::Hard);
-            it.kind = Some(CallKind::Sync);
-            (it.cache, it.buffer, it.fallback) = (None, None, None);
-            it.phase = Phase::Serve;
-            it.needs = it.on.len() as u32;
+            entry.criticality = Some(Criticality::Hard);
+            entry.kind = Some(CallKind::Sync);
+            (entry.cache, entry.buffer, entry.fallback) = (None, None, None);
+            entry.phase = Phase::Serve;
+            entry.needs = entry.on.len() as u32;
         }
     }
     found.then_some(topology)
@@ -135,6 +140,6 @@ pub(super) fn containment(topology: &Topology, containment: &Containment) -> Opt
 fn edit(topology: &mut Topology, mut change: impl FnMut(&mut Vec<Dependency>)) {
     for service in &mut topology.services {
         change(&mut service.dependencies);
-        service.endpoints.iter_mut().for_each(|it| change(&mut it.dependencies));
+        service.endpoints.iter_mut().for_each(|endpoint| change(&mut endpoint.dependencies));
     }
 }

@@ -76,13 +76,14 @@ pub(super) fn share_room(a: &mut Size, b: &mut Size) {
 }
 
 /// Where it belongs: `payments team · eu-west-1a`.
-fn tag(it: &CascadeBox) -> Option<String> {
-    let zone = match it.zones.as_slice() {
+fn tag(cascade_box: &CascadeBox) -> Option<String> {
+    let zone = match cascade_box.zones.as_slice() {
         [] => None,
         [zone] => Some(zone.clone()),
         zones => Some(format!("{} zones", zones.len())),
     };
-    let parts: Vec<&str> = [it.team.as_deref(), zone.as_deref()].into_iter().flatten().collect();
+    let parts: Vec<&str> =
+        [cascade_box.team.as_deref(), zone.as_deref()].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(" · "))
 }
 

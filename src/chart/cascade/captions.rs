@@ -205,8 +205,8 @@ pub(in crate::chart) fn guard_caption(guard: &GuardShare) -> String {
 /// The picture in words.
 pub(super) fn description(cascade: &CascadeReport) -> String {
     let mut sentences = vec![format!("{}.", counts(cascade))];
-    for it in cascade.boxes.iter().take(30) {
-        sentences.push(format!("{}: {}.", it.name, state(it, cascade)));
+    for item in cascade.boxes.iter().take(30) {
+        sentences.push(format!("{}: {}.", item.name, state(item, cascade)));
     }
     for edge in &cascade.edges {
         if let Some(guard) =

@@ -133,7 +133,7 @@ enum Sign {
 pub(super) fn draw_legend(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: Option<&Plan>) {
     let mut entries: Vec<(Sign, String)> = Vec::new();
     for state in BoxState::ALL {
-        if cascade.boxes.iter().any(|it| it.state == state) {
+        if cascade.boxes.iter().any(|item| item.state == state) {
             entries.push((Sign::Box(state), meaning(state, cascade)));
         }
     }

@@ -242,8 +242,10 @@ pub(super) fn edge_hint(edge: &CascadeEdge, cascade: &CascadeReport) -> String {
     }
     let mut parts =
         vec![format!("{to} calls {from}: failure passed in {}", format::percent(edge.passed))];
-    let held =
-        edge.held.iter().map(|it| format!("{} held in {}", it.guard, format::percent(it.share)));
+    let held = edge
+        .held
+        .iter()
+        .map(|held| format!("{} held in {}", held.guard, format::percent(held.share)));
     parts.extend(held);
     format!("{} of trials", parts.join(", "))
 }

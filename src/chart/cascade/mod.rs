@@ -152,10 +152,13 @@ impl Way {
 
 fn place(cascade: &CascadeReport, sheet: &Sheet<'_>, way: Way) -> Plan {
     let boxes: Vec<boxes::Content> =
-        cascade.boxes.iter().map(|it| boxes::Content::new(it, cascade, sheet)).collect();
+        cascade.boxes.iter().map(|item| boxes::Content::new(item, cascade, sheet)).collect();
     let is_short = way != Way::Right;
-    let labels: Vec<links::Label> =
-        cascade.edges.iter().map(|it| links::Label::new(it, cascade, sheet, is_short)).collect();
+    let labels: Vec<links::Label> = cascade
+        .edges
+        .iter()
+        .map(|edge| links::Label::new(edge, cascade, sheet, is_short))
+        .collect();
     let placement = lay_out(cascade, &boxes, &labels, way);
     Plan { direction: way.direction(), boxes, labels, placement }
 }
@@ -175,7 +178,7 @@ fn lay_out(
     });
     let graph = Graph {
         boxes: boxes.iter().map(boxes::Content::size).collect(),
-        is_first: cascade.boxes.iter().map(|it| it.state == BoxState::Origin).collect(),
+        is_first: cascade.boxes.iter().map(|item| item.state == BoxState::Origin).collect(),
         links: links.collect(),
     };
     way.layout().place(&graph)

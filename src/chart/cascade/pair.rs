@@ -68,8 +68,8 @@ fn title(before: &CascadeReport, after: &CascadeReport) -> String {
     let cause = cause(&before.targets, before.mode, &before.change);
     // What differs is the news, and of that what the business stands on.
     let changes = |flow: &&CascadeFlow| {
-        let then = after.flows.iter().find(|it| it.name == flow.name);
-        then.is_none_or(|it| apart(&flow.failed, &it.failed) || loses_other(flow, it))
+        let then = after.flows.iter().find(|item| item.name == flow.name);
+        then.is_none_or(|item| apart(&flow.failed, &item.failed) || loses_other(flow, item))
     };
     let differing = || before.flows.iter().filter(changes);
     let flow = (differing().find(|flow| flow.critical))
@@ -79,11 +79,11 @@ fn title(before: &CascadeReport, after: &CascadeReport) -> String {
     let Some(flow) = flow else {
         return format!("{cause}: {} before, {} after", before.topology, after.topology);
     };
-    let then = after.flows.iter().find(|it| it.name == flow.name);
-    let share = |it: &Interval| format::estimate(it);
-    let is_apart = then.is_none_or(|it| apart(&flow.failed, &it.failed));
+    let then = after.flows.iter().find(|item| item.name == flow.name);
+    let share = |interval: &Interval| format::estimate(interval);
+    let is_apart = then.is_none_or(|item| apart(&flow.failed, &item.failed));
     if !is_apart
-        && let (Some(now), Some(then)) = (flow.orders_lost, then.and_then(|it| it.orders_lost))
+        && let (Some(now), Some(then)) = (flow.orders_lost, then.and_then(|item| item.orders_lost))
     {
         // Equally likely to fail, it may still lose much less: then that is the news.
         let (now, then) = (format::digits(now, 3), format::digits(then, 3));
@@ -95,29 +95,30 @@ fn title(before: &CascadeReport, after: &CascadeReport) -> String {
     let now = share(&flow.failed);
     let then = then.map_or_else(
         || format!("under {}", format::stated(after.threshold)),
-        |it| share(&it.failed),
+        |item| share(&item.failed),
     );
     format!("{cause}, {} fails in {now} of trials before and {then} after", flow.name)
 }
 
 /// Whether a flow loses other orders on average, as they are written.
 fn loses_other(a: &CascadeFlow, b: &CascadeFlow) -> bool {
-    let written = |it: &CascadeFlow| it.orders_lost.map(|lost| format::digits(lost, 3));
+    let written =
+        |cascade_flow: &CascadeFlow| cascade_flow.orders_lost.map(|lost| format::digits(lost, 3));
     written(a) != written(b)
 }
 
 /// Both with the same boxes and edges in the same order; what one lacks holds in it.
 fn aligned(before: &CascadeReport, after: &CascadeReport) -> (CascadeReport, CascadeReport) {
-    let mut names: Vec<String> = before.boxes.iter().map(|it| it.name.clone()).collect();
-    for it in &after.boxes {
-        if !names.contains(&it.name) {
-            names.push(it.name.clone());
+    let mut names: Vec<String> = before.boxes.iter().map(|item| item.name.clone()).collect();
+    for item in &after.boxes {
+        if !names.contains(&item.name) {
+            names.push(item.name.clone());
         }
     }
     let pair = |edge: &CascadeEdge, of: &CascadeReport| {
         let place = |index: usize| {
             let name = &of.boxes[index].name;
-            names.iter().position(|it| it == name).expect("all names are there")
+            names.iter().position(|item| item == name).expect("all names are there")
         };
         (place(edge.from), place(edge.to), edge.kind)
     };
@@ -128,16 +129,16 @@ fn aligned(before: &CascadeReport, after: &CascadeReport) -> (CascadeReport, Cas
     edges.dedup();
     let of = |cascade: &CascadeReport, other: &CascadeReport| {
         let own: BTreeMap<&str, &CascadeBox> =
-            cascade.boxes.iter().map(|it| (it.name.as_str(), it)).into_map();
+            cascade.boxes.iter().map(|item| (item.name.as_str(), item)).into_map();
         let others: BTreeMap<&str, &CascadeBox> =
-            other.boxes.iter().map(|it| (it.name.as_str(), it)).into_map();
+            other.boxes.iter().map(|item| (item.name.as_str(), item)).into_map();
         let found: BTreeMap<(usize, usize, EdgeKind), &CascadeEdge> =
             cascade.edges.iter().map(|edge| (pair(edge, cascade), edge)).into_map();
         CascadeReport {
             boxes: names
                 .iter()
                 .map(|name| match own.get(name.as_str()) {
-                    Some(it) => (*it).clone(),
+                    Some(own) => (*own).clone(),
                     None => at_rest(others[name.as_str()]),
                 })
                 .collect(),
@@ -147,8 +148,8 @@ fn aligned(before: &CascadeReport, after: &CascadeReport) -> (CascadeReport, Cas
                     from: key.0,
                     to: key.1,
                     kind: key.2,
-                    passed: found.get(key).map_or(0.0, |it| it.passed),
-                    held: found.get(key).map_or_else(Vec::new, |it| it.held.clone()),
+                    passed: found.get(key).map_or(0.0, |found| found.passed),
+                    held: found.get(key).map_or_else(Vec::new, |found| found.held.clone()),
                 })
                 .collect(),
             ..cascade.clone()
@@ -203,7 +204,9 @@ fn in_places_of_both(
     };
     let placed = ways.iter().map(|way| (*way, lay_out(cascade, &first.boxes, &first.labels, *way)));
     // Both stand below each other.
-    let cost = |it: &Placement| super::cost(Room { height: it.size.height * 2.0, ..it.size });
+    let cost = |placement: &Placement| {
+        super::cost(Room { height: placement.size.height * 2.0, ..placement.size })
+    };
     let best = placed.min_by(|a, b| cost(&a.1).total_cmp(&cost(&b.1)));
     let (way, placement) = best.expect("there is one from left to right");
     (first.placement, first.direction) = (placement, way.direction());

@@ -250,7 +250,8 @@ impl<'a> Part<'a> {
     fn place(mut self) -> Drawn<'a> {
         order(&self.things, &mut self.rows);
         let middles = settle(&self.things, &self.rows, |a, b| self.layout.gap(a, b));
-        let least = self.things.iter().zip(&middles).map(|(it, middle)| middle - it.across / 2.0);
+        let least =
+            self.things.iter().zip(&middles).map(|(item, middle)| middle - item.across / 2.0);
         let least = least.fold(f64::INFINITY, f64::min);
         let middles: Vec<f64> = middles.iter().map(|middle| middle - least).collect();
         let spans = self.spans(&middles);
@@ -266,7 +267,10 @@ impl<'a> Part<'a> {
             if index > 0 {
                 let bends = self.rows[index - 1].iter().flat_map(|node| {
                     let middle = middles[*node];
-                    self.things[*node].after.iter().map(move |it| (middles[it.0] - middle).abs())
+                    self.things[*node]
+                        .after
+                        .iter()
+                        .map(move |item| (middles[item.0] - middle).abs())
                 });
                 at += self.layout.row_gap
                     + (bends.fold(0.0, f64::max) * 0.05).min(self.layout.bend_most);

@@ -117,7 +117,7 @@ pub(crate) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
     let others: Vec<String> = args
         .cost
         .iter()
-        .chain(args.satisfy.iter().filter(|it| *it != "default"))
+        .chain(args.satisfy.iter().filter(|satisfy| *satisfy != "default"))
         .cloned()
         .collect();
     let edits = match edited {
@@ -230,11 +230,14 @@ fn write_edits(
         let source = inputs.sources.get(id);
         (source.name.as_str(), source.text.as_str())
     };
-    let topology = inputs.topology.services.first().map(|it| source_of(it.place.source));
+    let topology = inputs.topology.services.first().map(|service| source_of(service.place.source));
     let has_file = !inputs.is_certain && inputs.changes.is_empty();
     let change = inputs.change.targets.first().filter(|_| has_file);
-    let change = change.map(|it| source_of(it.place.source));
-    let texts = Texts { topology: topology.map(|it| it.1), change: change.map(|it| it.1) };
+    let change = change.map(|change| source_of(change.place.source));
+    let texts = Texts {
+        topology: topology.map(|topology| topology.1),
+        change: change.map(|change| change.1),
+    };
     let written = advice.write(texts);
     for (what, reason) in &written.left_out {
         terminal.note(&format!("not written: {what}, because {reason}\n"));

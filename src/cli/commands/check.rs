@@ -275,9 +275,9 @@ fn not_a_result(
 
 /// An address of the web, or a path from where the comment stands.
 fn url(text: &str) -> Result<String, String> {
-    let is_plain = |it: char| it.is_ascii_graphic() && !matches!(it, '<' | '>' | '"' | '\\' | '`');
-    let has_scheme = text.split(['/', '?', '#']).next().is_some_and(|it| it.contains(':'));
-    let is_web = ["https://", "http://"].iter().any(|it| text.starts_with(it));
+    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | '\\' | '`');
+    let has_scheme = text.split(['/', '?', '#']).next().is_some_and(|text| text.contains(':'));
+    let is_web = ["https://", "http://"].iter().any(|item| text.starts_with(item));
     if text.is_empty() || !text.chars().all(is_plain) || (has_scheme && !is_web) {
         return Err("not a link; write for example `https://ci.example/runs/7/cascade.svg`, with \
                     `%20` for a blank"

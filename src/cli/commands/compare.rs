@@ -183,7 +183,9 @@ fn names(sides: &[(Topology, Change)], files: &[String], has_changes: bool) -> V
         return names;
     }
     let stem = |file: &String| {
-        Path::new(file).file_stem().map_or_else(|| file.clone(), |it| it.to_string_lossy().into())
+        Path::new(file)
+            .file_stem()
+            .map_or_else(|| file.clone(), |item| item.to_string_lossy().into())
     };
     let stems: Vec<String> = files.iter().map(stem).collect();
     let all_differ = stems.iter().collect::<BTreeSet<_>>().len() == stems.len();

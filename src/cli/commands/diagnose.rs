@@ -151,7 +151,7 @@ fn read(args: &DiagnoseArgs) -> Result<Read, Failure> {
     let named = match &args.topology {
         Some(path) => Some(path.clone()),
         None if is_incident => match Incident::files(&document, &sources) {
-            Ok(files) => files.topology.map(|it| it.path),
+            Ok(files) => files.topology.map(|topology| topology.path),
             Err(problems) => return Err(fail(problems, sources)),
         },
         None => None,
@@ -169,16 +169,16 @@ fn read(args: &DiagnoseArgs) -> Result<Read, Failure> {
     } else {
         inputs::read_topology(&path)?
     };
-    if !files.iter().any(|it| it == seen) {
+    if !files.iter().any(|file| file == seen) {
         files.push(seen.to_owned());
     }
     let read = if is_incident {
         Incident::from_document(&document, &topology, &sources)
-            .map(|it| (it.name, it.observed, MISREPORT))
+            .map(|from_document| (from_document.name, from_document.observed, MISREPORT))
     } else {
-        Observation::from_document(&document, &topology).map(|it| {
-            let misreport = it.misreport.map_or(MISREPORT, blastwave::model::Share::get);
-            (it.name, it.observed, misreport)
+        Observation::from_document(&document, &topology).map(|from_document| {
+            let misreport = from_document.misreport.map_or(MISREPORT, blastwave::model::Share::get);
+            (from_document.name, from_document.observed, misreport)
         })
     };
     match read {

@@ -272,7 +272,8 @@ impl Form {
             Some("-") => return Ok(Self::Svg),
             Some(path) => path,
         };
-        let ending = Path::new(path).extension().and_then(|it| it.to_str()).unwrap_or("");
+        let ending =
+            Path::new(path).extension().and_then(|extension| extension.to_str()).unwrap_or("");
         let ending = ending.to_ascii_lowercase();
         let found = Self::ALL.iter().find(|(known, _)| *known == ending);
         let form = found.map(|(_, form)| *form).ok_or_else(|| {
@@ -314,7 +315,8 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
     let question =
         SimulationRequest::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
     let style = picture.style(form, font.as_deref());
-    let observed = incident.as_ref().map(|it| ObservedReport::new(it, &question.inputs.topology));
+    let observed =
+        incident.as_ref().map(|incident| ObservedReport::new(incident, &question.inputs.topology));
     let job = Job { args, kind, question: &question, form, style, observed, terminal };
     let (text, is_partial) = match (kind, incident) {
         (_, Some(incident)) if matches!(form, Form::Html | Form::Markdown) => {
@@ -541,7 +543,7 @@ impl Job<'_> {
             analysis::compare(&sides, ComparedKind::Topologies, &[], settings, progress)
         })?;
         let mut files = first.files.clone();
-        files.extend(after.inputs.files.iter().filter(|it| !first.files.contains(it)).cloned());
+        files.extend(after.inputs.files.iter().filter(|file| !first.files.contains(file)).cloned());
         Ok((super::compare::page(&report, &sides, &files), report.partial))
     }
 

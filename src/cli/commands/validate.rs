@@ -57,7 +57,7 @@ struct Unchecked {
 impl Findings {
     /// The problems as data.
     fn reports(&self) -> Vec<Problem> {
-        self.problems.iter().map(|it| Problem::new(it, &self.sources)).collect()
+        self.problems.iter().map(|problem| Problem::new(problem, &self.sources)).collect()
     }
 
     fn check(&mut self, files: &[String]) {

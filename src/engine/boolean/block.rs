@@ -380,8 +380,10 @@ impl<'a, const P: usize> BlockState<'a, P> {
                 }
                 if !bits.is_none(any_new) {
                     self.cross_edges_inside(source, observer, node, new);
-                    for caller in
-                        graph.callers_to_evaluate(node).iter().filter(|it| nodes.contains(it))
+                    for caller in graph
+                        .callers_to_evaluate(node)
+                        .iter()
+                        .filter(|callers_to_evaluate| nodes.contains(callers_to_evaluate))
                     {
                         self.mark_dirty(*caller);
                     }
@@ -521,8 +523,8 @@ impl<'a, const P: usize> BlockState<'a, P> {
     #[inline(never)]
     fn record_unsettled(&mut self, nodes: Range<u32>, unsettled: LaneMask) {
         let services = nodes.map(|node| self.plan.nodes[node as usize].service);
-        let services: BTreeSet<u32> = services.filter(|it| *it != NONE).collect();
-        self.unsettled.extend(services.into_iter().map(|it| (it, unsettled)));
+        let services: BTreeSet<u32> = services.filter(|service| *service != NONE).collect();
+        self.unsettled.extend(services.into_iter().map(|service| (service, unsettled)));
     }
 }
 

@@ -33,9 +33,9 @@ impl<const P: usize> BlockState<'_, P> {
         source.bits().outline(
             #[inline(always)]
             || {
-                let it =
+                let run_pipeline =
                     self.run_pipeline(source, &self.plan.calls[index as usize], &mut NoObserver);
-                pack_planes(source.bits(), it)
+                pack_planes(source.bits(), run_pipeline)
             },
         )
     }
@@ -56,7 +56,7 @@ impl<const P: usize> BlockState<'_, P> {
         steps: &mut impl CallObserver<B>,
     ) -> StatePlanes<B::V> {
         let bits = source.bits();
-        let mut it = if call.any_of {
+        let mut item = if call.any_of {
             self.evaluate_any_of(source, call, steps)
         } else {
             self.evaluate_member(source, call, self.plan.members_of(call)[0].node, steps)
@@ -68,35 +68,35 @@ impl<const P: usize> BlockState<'_, P> {
             let felt = if buffer.holds > 0.0 {
                 bits.none()
             } else {
-                self.awaited_failure(source, call, &it)
+                self.awaited_failure(source, call, &item)
             };
-            for plane in [&mut it.slow, &mut it.down, &mut it.corrupt, &mut it.degraded] {
+            for plane in [&mut item.slow, &mut item.down, &mut item.corrupt, &mut item.degraded] {
                 *plane = bits.and(*plane, felt);
             }
-            steps.observe_step(bits, Protection::Buffer, failing_lanes(bits, &it));
+            steps.observe_step(bits, Protection::Buffer, failing_lanes(bits, &item));
             soft = buffer.drops;
         }
-        self.apply_fallback(source, call, &mut it);
-        steps.observe_step(bits, Protection::Fallback, failing_lanes(bits, &it));
+        self.apply_fallback(source, call, &mut item);
+        steps.observe_step(bits, Protection::Fallback, failing_lanes(bits, &item));
         if soft {
-            it.degraded = bits.or(it.degraded, bits.or(it.down, it.corrupt));
-            (it.down, it.corrupt) = (bits.none(), bits.none());
-            steps.observe_step(bits, Protection::Soft, failing_lanes(bits, &it));
+            item.degraded = bits.or(item.degraded, bits.or(item.down, item.corrupt));
+            (item.down, item.corrupt) = (bits.none(), bits.none());
+            steps.observe_step(bits, Protection::Soft, failing_lanes(bits, &item));
         }
         if call.probability < 1.0 {
-            it = StatePlanes::ok(bits);
+            item = StatePlanes::ok(bits);
             steps.observe_step(bits, Protection::CallProbability, bits.none());
         }
         let dependency = &self.plan.dependencies[call.dependency as usize];
         if dependency.propagation < 1.0 {
-            let any = bits.or(failing_lanes(bits, &it), it.degraded);
+            let any = bits.or(failing_lanes(bits, &item), item.degraded);
             let reaches = source.propagations(call.dependency, dependency, any);
-            for plane in [&mut it.slow, &mut it.down, &mut it.corrupt, &mut it.degraded] {
+            for plane in [&mut item.slow, &mut item.down, &mut item.corrupt, &mut item.degraded] {
                 *plane = bits.and(*plane, reaches);
             }
-            steps.observe_step(bits, Protection::Propagation, failing_lanes(bits, &it));
+            steps.observe_step(bits, Protection::Propagation, failing_lanes(bits, &item));
         }
-        it
+        item
     }
 
     /// Returns the lanes in which a buffer's dependency fails: the single member, or the `any_of`
@@ -126,18 +126,18 @@ impl<const P: usize> BlockState<'_, P> {
         node: u32,
     ) -> StatePlanes<B::V> {
         let bits = source.bits();
-        let it = self.unpacked_state(bits, node);
+        let unpacked_state = self.unpacked_state(bits, node);
         let Some((lanes, [slow, down, corrupt])) = source.forced_failure(call.dependency) else {
-            return it;
+            return unpacked_state;
         };
         let or = |plane: B::V, broken: B::V| {
             bits.or(bits.without(plane, lanes), bits.and(broken, lanes))
         };
         StatePlanes {
-            slow: or(it.slow, slow),
-            down: or(it.down, down),
-            corrupt: or(it.corrupt, corrupt),
-            degraded: bits.without(it.degraded, lanes),
+            slow: or(unpacked_state.slow, slow),
+            down: or(unpacked_state.down, down),
+            corrupt: or(unpacked_state.corrupt, corrupt),
+            degraded: bits.without(unpacked_state.degraded, lanes),
         }
     }
 
@@ -152,19 +152,19 @@ impl<const P: usize> BlockState<'_, P> {
     ) -> StatePlanes<B::V> {
         let bits = source.bits();
         let raw = self.called_state(source, call, node);
-        let mut it = raw;
+        let mut item = raw;
         steps.observe_member(bits, &raw);
         if call.soft {
-            it.degraded = bits.none();
+            item.degraded = bits.none();
         }
         if call.gives_up {
-            (it.down, it.slow) = (bits.or(it.down, it.slow), bits.none());
+            (item.down, item.slow) = (bits.or(item.down, item.slow), bits.none());
         }
         if call.validates {
-            (it.down, it.corrupt) = (bits.or(it.down, it.corrupt), bits.none());
+            (item.down, item.corrupt) = (bits.or(item.down, item.corrupt), bits.none());
         }
         if call.retries > 0 {
-            steps.observe_step(bits, Protection::Retry, failing_lanes(bits, &it));
+            steps.observe_step(bits, Protection::Retry, failing_lanes(bits, &item));
         }
         if let Some(cache) = call.cache() {
             let answers = if cache.hit_ratio < 1.0 {
@@ -181,15 +181,15 @@ impl<const P: usize> BlockState<'_, P> {
                 let lost = bits.load(&self.planes[cache.node as usize][failing_plane::<P>()]);
                 bits.without(answers, lost)
             };
-            for plane in [&mut it.slow, &mut it.down] {
+            for plane in [&mut item.slow, &mut item.down] {
                 *plane = bits.without(*plane, answers);
             }
             if cache.keeps_out_corrupt() {
-                it.corrupt = bits.without(it.corrupt, answers);
+                item.corrupt = bits.without(item.corrupt, answers);
             }
-            steps.observe_step(bits, Protection::Cache, failing_lanes(bits, &it));
+            steps.observe_step(bits, Protection::Cache, failing_lanes(bits, &item));
         }
-        it
+        item
     }
 
     /// Returns the lanes in which fewer than `needs` members are up. Members of a Boolean plan fail
@@ -206,8 +206,8 @@ impl<const P: usize> BlockState<'_, P> {
         let allowed = members.len() as u32 - call.needs;
         let mut lost = LaneCounter::new(bits);
         for member in members {
-            let it = self.evaluate_member(source, call, member.node, steps);
-            lost.add(bits, it.down);
+            let evaluate_member = self.evaluate_member(source, call, member.node, steps);
+            lost.add(bits, evaluate_member.down);
         }
         let down = lost.at_least(bits, allowed + 1);
         steps.observe_step(bits, Protection::Redundancy, down);
@@ -220,29 +220,29 @@ impl<const P: usize> BlockState<'_, P> {
         &self,
         source: impl RandomSource<B>,
         call: &Call,
-        it: &mut StatePlanes<B::V>,
+        state_planes: &mut StatePlanes<B::V>,
     ) {
         let bits = source.bits();
         if call.fallback() == Fallback::None {
             return;
         }
         let dependency = &self.plan.dependencies[call.dependency as usize];
-        let caught = source.fallback_successes(call.dependency, dependency, it.down);
-        it.down = bits.without(it.down, caught);
+        let caught = source.fallback_successes(call.dependency, dependency, state_planes.down);
+        state_planes.down = bits.without(state_planes.down, caught);
         let Fallback::Node(node) = call.fallback() else {
-            it.degraded = bits.or(it.degraded, caught);
+            state_planes.degraded = bits.or(state_planes.degraded, caught);
             return;
         };
         let instead = self.unpacked_state(bits, node);
         let served = bits.without(caught, failing_lanes(bits, &instead));
-        it.degraded = bits.or(it.degraded, served);
-        it.corrupt = bits.or(it.corrupt, bits.and(caught, instead.corrupt));
-        it.down = bits.or(it.down, bits.and(caught, instead.down));
+        state_planes.degraded = bits.or(state_planes.degraded, served);
+        state_planes.corrupt = bits.or(state_planes.corrupt, bits.and(caught, instead.corrupt));
+        state_planes.down = bits.or(state_planes.down, bits.and(caught, instead.down));
         let hangs = bits.and(caught, instead.slow);
         if call.has_deadline {
-            it.down = bits.or(it.down, hangs);
+            state_planes.down = bits.or(state_planes.down, hangs);
         } else {
-            it.slow = bits.or(it.slow, hangs);
+            state_planes.slow = bits.or(state_planes.slow, hangs);
         }
     }
 }

@@ -165,8 +165,8 @@ impl<const P: usize> BlockState<'_, P> {
             let mut watch = ContainmentObserver::new(bits);
             let passed = failing_lanes(bits, &self.run_pipeline(draws, call, &mut watch));
             if !bits.is_none(watch.entered) {
-                let it = &self.plan.dependencies[call.dependency as usize];
-                let reaches = draws.propagations(call.dependency, it, watch.entered);
+                let dependency = &self.plan.dependencies[call.dependency as usize];
+                let reaches = draws.propagations(call.dependency, dependency, watch.entered);
                 let unlucky = bits.without(watch.entered, reaches);
                 see(call.dependency, &watch.containment(bits, call, passed, unlucky));
             }

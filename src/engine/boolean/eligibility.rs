@@ -39,8 +39,8 @@ pub(super) fn find_obstacle(plan: &Plan, possible: &[PossibleStates]) -> Option<
     if plan.failed <= 1e-9 || plan.degraded <= 1e-9 {
         return Some("a threshold is 0%");
     }
-    let is_partial = |it: &&crate::compile::plan::Target| {
-        !matches!(it.hit, Hit::Domain(_)) && it.severity_min < 1.0
+    let is_partial = |target: &&crate::compile::plan::Target| {
+        !matches!(target.hit, Hit::Domain(_)) && target.severity_min < 1.0
     };
     if plan.targets.iter().find(is_partial).is_some() {
         return Some("a target may fail only a part of its requests (severity)");
@@ -144,7 +144,9 @@ fn own_possible_states(plan: &Plan, breaks: &dyn Fn(u32) -> bool) -> Vec<Possibl
         let down = service.unavailability > 0.0
             || service.during
             || service.domains.iter().any(|domain| can_fail(*domain))
-            || replicas.iter().any(|it| it.unavailability > 0.0 || can_fail(it.domain));
+            || replicas
+                .iter()
+                .any(|replica| replica.unavailability > 0.0 || can_fail(replica.domain));
         for node in plan.nodes_of(index as u32) {
             possible[node as usize].down |= down;
         }
@@ -174,12 +176,12 @@ fn own_possible_states(plan: &Plan, breaks: &dyn Fn(u32) -> bool) -> Vec<Possibl
 
 fn can_domain_fail(plan: &Plan, mut domain: u32, breaks: &dyn Fn(u32) -> bool) -> bool {
     while domain != NONE {
-        let it = &plan.domains[domain as usize];
+        let item = &plan.domains[domain as usize];
         let is_target = plan.targets.iter().any(|target| target.hit == Hit::Domain(domain));
-        if it.unavailability > 0.0 || it.during || is_target || breaks(domain) {
+        if item.unavailability > 0.0 || item.during || is_target || breaks(domain) {
             return true;
         }
-        domain = it.within;
+        domain = item.within;
     }
     false
 }

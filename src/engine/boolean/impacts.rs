@@ -88,7 +88,7 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
 #[inline(always)]
 fn forced<B: Bits>(bits: B, mode: FailureMode) -> [B::V; 3] {
     let modes = [FailureMode::Slow, FailureMode::Down, FailureMode::Corrupt];
-    array(|it| if modes[it] == mode { bits.all() } else { bits.none() })
+    array(|item| if modes[item] == mode { bits.all() } else { bits.none() })
 }
 
 /// Failures without any origin, by the trials of a block.
@@ -123,7 +123,7 @@ impl Baseline {
             }
         }
         let units = if any { engine.units.count } else { 0 };
-        let mut it = Self {
+        let mut item = Self {
             failed_domains,
             failed: vec![LaneMask::NONE; units],
             degraded: vec![LaneMask::NONE; units],
@@ -135,12 +135,12 @@ impl Baseline {
                 #[inline(always)]
                 |unit, lanes| {
                     let (failed, degraded) = (lanes.failed, lanes.degraded);
-                    bits.store(&mut it.failed[unit as usize], failed);
-                    bits.store(&mut it.degraded[unit as usize], degraded);
+                    bits.store(&mut item.failed[unit as usize], failed);
+                    bits.store(&mut item.degraded[unit as usize], degraded);
                 },
             );
         }
-        it
+        item
     }
 
     /// Returns whether a unit fails, and whether it is degraded or worse, without any origin.
@@ -198,7 +198,7 @@ impl<const P: usize> OriginTargets<P> {
                 }
             }
         }
-        let mut it = Self {
+        let mut item = Self {
             own,
             nodes: nodes.into_iter().collect(),
             domains: domains.into_iter().collect(),
@@ -207,10 +207,10 @@ impl<const P: usize> OriginTargets<P> {
             lanes_of_dependencies,
             dependencies_of_edges: Vec::new(),
         };
-        if !it.lanes_of_dependencies.is_empty() {
-            it.collect_edges(engine);
+        if !item.lanes_of_dependencies.is_empty() {
+            item.collect_edges(engine);
         }
-        it
+        item
     }
 
     /// Collects the edges and evaluated calls of the dependencies that break.
@@ -417,8 +417,8 @@ impl LaneCounts {
             services: self.services.of(lane),
             flows: self.flows.of(lane),
             orders: self.orders.of(lane),
-            failed: self.failed.iter().map(|it| it.of(lane)).collect(),
-            degraded: self.degraded.iter().map(|it| it.of(lane)).collect(),
+            failed: self.failed.iter().map(|failed| failed.of(lane)).collect(),
+            degraded: self.degraded.iter().map(|degraded| degraded.of(lane)).collect(),
             baseline: (0..plan.flows.len()).map(lost_in_baseline).collect(),
         };
         (0..origins.len()).map(of_lane).collect()

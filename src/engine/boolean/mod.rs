@@ -132,11 +132,11 @@ impl<'a> Boolean<'a> {
         debug_assert!(eligibility::find_obstacle(plan, possible).is_none(), "the plan is Boolean");
         let may_be_down = (0..plan.services.len() as u32).filter(|service| {
             // Targets are applied separately; these are the other reasons to be down.
-            let it = &plan.services[*service as usize];
-            it.unavailability > 0.0
-                || it.during
-                || !it.domains.is_empty()
-                || plan.replicas[it.replicas.start as usize..it.replicas.end as usize]
+            let item = &plan.services[*service as usize];
+            item.unavailability > 0.0
+                || item.during
+                || !item.domains.is_empty()
+                || plan.replicas[item.replicas.start as usize..item.replicas.end as usize]
                     .iter()
                     .any(|replica| replica.unavailability > 0.0 || replica.domain != NONE)
         });
@@ -190,9 +190,9 @@ impl<'a> Boolean<'a> {
             valid.0.iter().map(|valid| self.empty_outcome(*valid)).collect();
         self.block(scratch, seed, block, valid, BlockSink::Outcomes(&mut outcomes));
         for outcome in &mut outcomes {
-            outcome.dependencies.retain(|it| it.tried != 0);
-            outcome.dependencies.sort_unstable_by_key(|it| it.dependency);
-            outcome.anomalies.retain(|it| it.trials.unsettled != 0);
+            outcome.dependencies.retain(|dependency| dependency.tried != 0);
+            outcome.dependencies.sort_unstable_by_key(|dependency| dependency.dependency);
+            outcome.anomalies.retain(|anomaly| anomaly.trials.unsettled != 0);
         }
         outcomes.retain(|outcome| outcome.valid != 0);
         outcomes
@@ -297,13 +297,13 @@ impl UnitNodes {
         let mut single = vec![NONE; plan.nodes.len()];
         let mut multi_node = Vec::new();
         let mut next = plan.services.len() as u32;
-        for (service, it) in plan.services.iter().enumerate() {
-            if it.endpoints.is_empty() {
-                single[it.node as usize] = service as u32;
+        for (service, item) in plan.services.iter().enumerate() {
+            if item.endpoints.is_empty() {
+                single[item.node as usize] = service as u32;
             } else {
                 multi_node.push((service as u32, plan.nodes_of(service as u32).collect()));
             }
-            for endpoint in &it.endpoints {
+            for endpoint in &item.endpoints {
                 single[*endpoint as usize] = next;
                 next += 1;
             }

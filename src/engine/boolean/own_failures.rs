@@ -17,13 +17,13 @@ pub(super) trait BackgroundFailures<B: Bits>: Copy {
 
 impl<B: Bits> BackgroundFailures<B> for BlockDraws<'_, B> {
     #[inline(always)]
-    fn service(self, _number: u32, it: &Service) -> B::V {
-        self.draw_unless_certain(it.key.0, it.unavailability, it.during)
+    fn service(self, _number: u32, service: &Service) -> B::V {
+        self.draw_unless_certain(service.key.0, service.unavailability, service.during)
     }
 
     #[inline(always)]
-    fn replica(self, _number: u32, it: &Replica) -> B::V {
-        self.draw_event(it.key.0, it.unavailability, self.bits.all())
+    fn replica(self, _number: u32, replica: &Replica) -> B::V {
+        self.draw_event(replica.key.0, replica.unavailability, self.bits.all())
     }
 }
 
@@ -33,8 +33,9 @@ impl<const P: usize> BlockState<'_, P> {
     pub(super) fn apply_background<B: Bits>(&mut self, draws: BlockDraws<'_, B>) {
         let bits = draws.bits;
         for index in 0..self.plan.domains.len() {
-            let it = &self.plan.domains[index];
-            let down = draws.draw_unless_certain(it.key.0, it.unavailability, it.during);
+            let domain = &self.plan.domains[index];
+            let down =
+                draws.draw_unless_certain(domain.key.0, domain.unavailability, domain.during);
             bits.store(&mut self.domains[index], down);
         }
         self.apply_domain_failures(bits, draws);
@@ -89,9 +90,9 @@ impl<const P: usize> BlockState<'_, P> {
     /// Applies a target: draws whether it breaks and in which mode.
     #[inline(always)]
     fn apply_target<B: Bits>(&mut self, draws: BlockDraws<'_, B>, target: usize) {
-        let (bits, it) = (draws.bits, &self.plan.targets[target]);
-        let broken = draws.draw_event(it.key.0, it.probability, bits.all());
-        if let Hit::Domain(domain) = it.hit {
+        let (bits, item) = (draws.bits, &self.plan.targets[target]);
+        let broken = draws.draw_event(item.key.0, item.probability, bits.all());
+        if let Hit::Domain(domain) = item.hit {
             let domain = &mut self.domains[domain as usize];
             let both = bits.or(bits.load(domain), broken);
             bits.store(domain, both);
@@ -101,13 +102,13 @@ impl<const P: usize> BlockState<'_, P> {
         let [down, slow, corrupt] = array(
             #[inline(always)]
             |mode| {
-                let drawn = draws.draw_event(it.mode_keys[mode].0, it.modes[mode], left);
+                let drawn = draws.draw_event(item.mode_keys[mode].0, item.modes[mode], left);
                 left = bits.without(left, drawn);
                 drawn
             },
         );
         let planes = pack_planes(bits, StatePlanes { slow, down, corrupt, degraded: bits.none() });
-        match it.hit {
+        match item.hit {
             Hit::Endpoint { node, .. } => self.merge_planes(bits, node, planes),
             Hit::Service(service) => {
                 for node in self.plan.nodes_of(service) {
@@ -126,21 +127,21 @@ impl<const P: usize> BlockState<'_, P> {
         background: impl BackgroundFailures<B>,
         service: u32,
     ) -> B::V {
-        let it = &self.plan.services[service as usize];
-        let mut down = background.service(service, it);
-        if !it.domains.is_empty() {
+        let item = &self.plan.services[service as usize];
+        let mut down = background.service(service, item);
+        if !item.domains.is_empty() {
             let mut all_domains = bits.all();
-            for domain in &it.domains {
+            for domain in &item.domains {
                 all_domains = bits.and(all_domains, bits.load(&self.domains[*domain as usize]));
             }
             down = bits.or(down, all_domains);
         }
-        let count = it.replicas.len() as u32;
+        let count = item.replicas.len() as u32;
         if count == 0 {
             return down;
         }
         let mut lost = LaneCounter::new(bits);
-        for number in it.replicas.clone() {
+        for number in item.replicas.clone() {
             let replica = &self.plan.replicas[number as usize];
             let mut fails = background.replica(number, replica);
             if replica.domain != NONE {
@@ -148,6 +149,6 @@ impl<const P: usize> BlockState<'_, P> {
             }
             lost.add(bits, fails);
         }
-        bits.or(down, lost.at_least(bits, count - it.needs + 1))
+        bits.or(down, lost.at_least(bits, count - item.needs + 1))
     }
 }

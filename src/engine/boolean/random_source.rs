@@ -135,13 +135,13 @@ impl<B: Bits> RandomSource<B> for BlockDraws<'_, B> {
     }
 
     #[inline(always)]
-    fn propagations(self, _number: u32, it: &Dependency, relevant: B::V) -> B::V {
-        self.draw_event(it.propagation_key.0, it.propagation, relevant)
+    fn propagations(self, _number: u32, dependency: &Dependency, relevant: B::V) -> B::V {
+        self.draw_event(dependency.propagation_key.0, dependency.propagation, relevant)
     }
 
     #[inline(always)]
-    fn fallback_successes(self, _number: u32, it: &Dependency, relevant: B::V) -> B::V {
-        self.draw_event(it.works_key.0, it.works, relevant)
+    fn fallback_successes(self, _number: u32, dependency: &Dependency, relevant: B::V) -> B::V {
+        self.draw_event(dependency.works_key.0, dependency.works, relevant)
     }
 
     #[inline(always)]

@@ -59,16 +59,17 @@ impl SampledBlock {
         let mut reaches = vec![LaneMask::NONE; of_dependencies];
         let mut works = vec![LaneMask::NONE; of_dependencies];
         for call in graph.all_evaluated().map(|index| &plan.calls[index as usize]) {
-            let it = &plan.dependencies[call.dependency as usize];
+            let dependency = &plan.dependencies[call.dependency as usize];
             let all = bits.all();
-            reaches[call.dependency as usize] = word(draws.propagations(call.dependency, it, all));
+            reaches[call.dependency as usize] =
+                word(draws.propagations(call.dependency, dependency, all));
             if call.fallback() != Fallback::None {
                 works[call.dependency as usize] =
-                    word(draws.fallback_successes(call.dependency, it, all));
+                    word(draws.fallback_successes(call.dependency, dependency, all));
             }
         }
-        let domain = |it: &crate::compile::plan::Domain| {
-            word(draws.draw_unless_certain(it.key.0, it.unavailability, it.during))
+        let domain = |domain: &crate::compile::plan::Domain| {
+            word(draws.draw_unless_certain(domain.key.0, domain.unavailability, domain.during))
         };
         let numbered = |number: usize| number as u32;
         Self {
@@ -77,10 +78,10 @@ impl SampledBlock {
             reaches,
             works,
             services: (plan.services.iter().enumerate())
-                .map(|(number, it)| word(draws.service(numbered(number), it)))
+                .map(|(number, service)| word(draws.service(numbered(number), service)))
                 .collect(),
             replicas: (plan.replicas.iter().enumerate())
-                .map(|(number, it)| word(draws.replica(numbered(number), it)))
+                .map(|(number, replica)| word(draws.replica(numbered(number), replica)))
                 .collect(),
             domains: plan.domains.iter().map(domain).collect(),
         }

@@ -27,14 +27,17 @@ impl<V: Copy> StatePlanes<V> {
 
 /// Packs exclusive planes into nested ones.
 #[inline(always)]
-pub(super) fn pack_planes<B: Bits, const P: usize>(bits: B, it: StatePlanes<B::V>) -> [B::V; P] {
-    let unanswered = bits.or(it.slow, it.down);
-    let failing = bits.or(unanswered, it.corrupt);
-    let any = bits.or(failing, it.degraded);
+pub(super) fn pack_planes<B: Bits, const P: usize>(
+    bits: B,
+    state_planes: StatePlanes<B::V>,
+) -> [B::V; P] {
+    let unanswered = bits.or(state_planes.slow, state_planes.down);
+    let failing = bits.or(unanswered, state_planes.corrupt);
+    let any = bits.or(failing, state_planes.degraded);
     match P {
         1 => [failing; P],
         2 => array(|plane| if plane == 0 { failing } else { any }),
-        _ => array(|plane| [it.slow, unanswered, failing, any][plane]),
+        _ => array(|plane| [state_planes.slow, unanswered, failing, any][plane]),
     }
 }
 
@@ -92,6 +95,6 @@ pub(super) fn apply_transform<B: Bits, const P: usize>(
 
 /// Returns the lanes that are slow, down or corrupt.
 #[inline(always)]
-pub(super) fn failing_lanes<B: Bits>(bits: B, it: &StatePlanes<B::V>) -> B::V {
-    bits.or(bits.or(it.slow, it.down), it.corrupt)
+pub(super) fn failing_lanes<B: Bits>(bits: B, state_planes: &StatePlanes<B::V>) -> B::V {
+    bits.or(bits.or(state_planes.slow, state_planes.down), state_planes.corrupt)
 }

@@ -54,15 +54,15 @@ impl Variables {
     /// Returns the events of a plan in the order in which a depth-first walk from the flows first meets
     /// them, so that neighbours in the graph are neighbours in the diagram. `None` if there are too many.
     pub(super) fn new(plan: &Plan, detail: Detail) -> Option<Self> {
-        let mut it = Self {
+        let mut item = Self {
             events: Vec::new(),
             chances: Vec::new(),
             modes: plan.targets.iter().map(modes).collect(),
             places: BTreeMap::new(),
             detail,
         };
-        Walk { plan, seen: vec![false; plan.nodes.len()], into: &mut it }.all();
-        (it.events.len() <= MOST).then_some(it)
+        Walk { plan, seen: vec![false; plan.nodes.len()], into: &mut item }.all();
+        (item.events.len() <= MOST).then_some(item)
     }
 
     /// Returns the place of an event if it is a variable.
@@ -100,19 +100,19 @@ fn modes(target: &Target) -> [f64; 3] {
 pub(super) fn chance(plan: &Plan, event: Event) -> f64 {
     let sure = |is_sure: bool, chance: f64| if is_sure { 1.0 } else { chance };
     match event {
-        Event::Domain(it) => {
-            let it = &plan.domains[it as usize];
-            sure(it.during, it.unavailability)
+        Event::Domain(item) => {
+            let domain = &plan.domains[item as usize];
+            sure(domain.during, domain.unavailability)
         }
-        Event::Service(it) => {
-            let it = &plan.services[it as usize];
-            sure(it.during, it.unavailability)
+        Event::Service(item) => {
+            let service = &plan.services[item as usize];
+            sure(service.during, service.unavailability)
         }
-        Event::Replica(it) => plan.replicas[it as usize].unavailability,
-        Event::Target(it) => plan.targets[it as usize].probability,
+        Event::Replica(replica) => plan.replicas[replica as usize].unavailability,
+        Event::Target(target) => plan.targets[target as usize].probability,
         Event::Mode(target, mode) => plan.targets[target as usize].modes[mode as usize],
-        Event::Reaches(it) => plan.dependencies[it as usize].propagation,
-        Event::NoFallback(it) => 1.0 - plan.dependencies[it as usize].works,
+        Event::Reaches(reaches) => plan.dependencies[reaches as usize].propagation,
+        Event::NoFallback(no_fallback) => 1.0 - plan.dependencies[no_fallback as usize].works,
     }
 }
 
@@ -143,9 +143,9 @@ impl Walk<'_> {
             if std::mem::replace(&mut self.seen[node as usize], true) {
                 continue;
             }
-            let it = &self.plan.nodes[node as usize];
-            self.own_events(node, it.service);
-            for index in it.calls.clone().rev() {
+            let item = &self.plan.nodes[node as usize];
+            self.own_events(node, item.service);
+            for index in item.calls.clone().rev() {
                 let call = &self.plan.calls[index as usize];
                 let referred: Vec<u32> = self.plan.referred(call).collect();
                 stack.extend(referred.into_iter().rev().map(|node| (node, index)));
@@ -174,11 +174,11 @@ impl Walk<'_> {
                 _ => {}
             }
         }
-        let it = &self.plan.services[service as usize];
-        for domain in &it.domains {
+        let item = &self.plan.services[service as usize];
+        for domain in &item.domains {
             self.domain(*domain);
         }
-        for replica in it.replicas.clone() {
+        for replica in item.replicas.clone() {
             self.domain(self.plan.replicas[replica as usize].domain);
             self.add(Event::Replica(replica));
         }

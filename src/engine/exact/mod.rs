@@ -146,7 +146,8 @@ impl Exact {
             let without = store.import(of, is_target)?;
             store.without(with, without)
         };
-        let pairs = self.units.iter().map(|it| Ok([beyond(&it.failed)?, beyond(&it.degraded)?]));
+        let pairs =
+            self.units.iter().map(|unit| Ok([beyond(&unit.failed)?, beyond(&unit.degraded)?]));
         let pairs: Result<Vec<[Handle; 2]>, Exhausted> = pairs.collect();
         let units = pairs.and_then(|pairs| export_units(&mut store, &pairs));
         units.map_err(|Exhausted| Obstacle::TooLarge(limits))
@@ -181,9 +182,9 @@ fn has_common_mode(plan: &Plan) -> bool {
 fn all_may_fail(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     let maybe = |chance: &mut f64| *chance = if *chance > 0.0 { *chance } else { 0.5 };
-    plan.services.iter_mut().for_each(|it| maybe(&mut it.unavailability));
-    plan.domains.iter_mut().for_each(|it| maybe(&mut it.unavailability));
-    plan.replicas.iter_mut().for_each(|it| maybe(&mut it.unavailability));
+    plan.services.iter_mut().for_each(|service| maybe(&mut service.unavailability));
+    plan.domains.iter_mut().for_each(|domain| maybe(&mut domain.unavailability));
+    plan.replicas.iter_mut().for_each(|replica| maybe(&mut replica.unavailability));
     plan
 }
 

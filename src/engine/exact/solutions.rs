@@ -225,10 +225,10 @@ pub fn find(
     }
     let root = if function.is_false() { NONE } else { *finder.found.last().unwrap_or(&NONE) };
     let (families, parts) = (finder.families, finder.parts);
-    let mut it =
+    let mut item =
         Solutions { parts, by_order: [0; ORDERS + 1], complete_to: max_order, families, root };
-    it.by_order = it.count();
-    Ok(it)
+    item.by_order = item.count();
+    Ok(item)
 }
 
 struct Finder<'a, R> {
@@ -322,7 +322,7 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
         while at > YES {
             let decision = self.function.nodes()[at as usize];
             match self.variables.events[usize::from(decision.variable)] {
-                Event::Mode(it, drawn) if it == target => {
+                Event::Mode(item, drawn) if item == target => {
                     at = if drawn == mode { decision.high } else { decision.low };
                 }
                 _ => break,

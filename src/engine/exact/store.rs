@@ -180,7 +180,7 @@ impl Store {
     /// with the first, so that each is decided above all before it and takes one new node for each count.
     pub(super) fn at_least(&mut self, limit: usize, of: &[Handle]) -> Result<Handle, Exhausted> {
         let mut order: Vec<Handle> = of.to_vec();
-        order.sort_by_key(|it| std::cmp::Reverse(self.nodes[it.0 as usize].variable));
+        order.sort_by_key(|order| std::cmp::Reverse(self.nodes[order.0 as usize].variable));
         // By count: at least so many of those looked at.
         let mut reached = vec![Handle::FALSE; limit + 1];
         reached[0] = Handle::TRUE;
@@ -354,7 +354,7 @@ mod tests {
                     let where_true: u64 =
                         (0..64).filter(|trial| trial >> variable & 1 == 1).map(|trial| 1 << trial).sum();
                     let low = expected & !where_true;
-                    let restricted = store.import(function, |it| it == variable).unwrap();
+                    let restricted = store.import(function, |store| store == variable).unwrap();
                     let restricted = store.export(&[restricted]).unwrap();
                     prop_assert_eq!(truths(&restricted[0]), low | low << (1 << variable));
                 }

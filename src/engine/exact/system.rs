@@ -61,30 +61,30 @@ impl<'a> NodeFunctions<'a> {
         store: Store,
     ) -> Result<Self, Obstacle> {
         let none = Planes(std::array::from_fn(|_| Handle::FALSE));
-        let mut it = Self {
+        let mut item = Self {
             plan,
             variables,
             domains: vec![Handle::FALSE; plan.domains.len()],
             nodes: vec![none; plan.nodes.len()],
             store,
         };
-        it.apply_own_failures()?;
+        item.apply_own_failures()?;
         for group in 0..plan.groups.len() {
             let nodes = plan.groups[group].nodes.clone();
             for node in nodes.clone() {
-                it.merge_calls(node, |call| !call.intra_cycle)?;
+                item.merge_calls(node, |call| !call.intra_cycle)?;
             }
             if !plan.groups[group].cyclic {
                 continue;
             }
             let nodes: Vec<u32> = nodes.collect();
             if shape.only_worsens[group] {
-                it.iterate_worklist(&nodes)?;
+                item.iterate_worklist(&nodes)?;
             } else {
-                it.iterate_rounds(&nodes)?;
+                item.iterate_rounds(&nodes)?;
             }
         }
-        Ok(it)
+        Ok(item)
     }
 
     /// Returns the function of an event: a variable, or a constant if it is never drawn.
@@ -122,9 +122,9 @@ impl<'a> NodeFunctions<'a> {
     }
 
     fn apply_target(&mut self, target: usize) -> Solved<()> {
-        let it = &self.plan.targets[target];
+        let item = &self.plan.targets[target];
         let broken = self.event_function(Event::Target(target as u32))?;
-        if let Hit::Domain(domain) = it.hit {
+        if let Hit::Domain(domain) = item.hit {
             let domain = domain as usize;
             self.domains[domain] = self.store.or(self.domains[domain], broken)?;
             return Ok(());
@@ -138,7 +138,7 @@ impl<'a> NodeFunctions<'a> {
         }
         let [down, slow, corrupt] = <[Handle; 3]>::try_from(modes).expect("three modes");
         let planes = self.pack_planes(&NodeState { slow, down, corrupt, ..Self::ok_state() })?;
-        match it.hit {
+        match item.hit {
             Hit::Endpoint { node, .. } => self.merge_planes(node, planes)?,
             Hit::Service(service) => {
                 for node in self.plan.nodes_of(service) {
@@ -151,21 +151,21 @@ impl<'a> NodeFunctions<'a> {
     }
 
     fn service_failures(&mut self, service: u32) -> Solved<Handle> {
-        let it = &self.plan.services[service as usize];
+        let item = &self.plan.services[service as usize];
         let mut down = self.event_function(Event::Service(service))?;
-        if !it.domains.is_empty() {
+        if !item.domains.is_empty() {
             let mut all = Handle::TRUE;
-            for domain in &it.domains {
+            for domain in &item.domains {
                 all = self.store.and(all, self.domains[*domain as usize])?;
             }
             down = self.store.or(down, all)?;
         }
-        let count = it.replicas.len();
+        let count = item.replicas.len();
         if count == 0 {
             return Ok(down);
         }
         let mut lost = Vec::with_capacity(count);
-        for index in it.replicas.clone() {
+        for index in item.replicas.clone() {
             let own = self.event_function(Event::Replica(index))?;
             let domain = self.plan.replicas[index as usize].domain;
             lost.push(match self.domains.get(domain as usize) {
@@ -173,7 +173,7 @@ impl<'a> NodeFunctions<'a> {
                 None => own,
             });
         }
-        let too_few = self.store.at_least(count - it.needs as usize + 1, &lost)?;
+        let too_few = self.store.at_least(count - item.needs as usize + 1, &lost)?;
         self.store.or(down, too_few)
     }
 
@@ -182,11 +182,11 @@ impl<'a> NodeFunctions<'a> {
         NodeState { slow: no, down: no, corrupt: no, degraded: no }
     }
 
-    fn pack_planes(&mut self, it: &NodeState) -> Solved<Planes> {
-        let unanswered = self.store.or(it.slow, it.down)?;
-        let failing = self.store.or(unanswered, it.corrupt)?;
-        let any = self.store.or(failing, it.degraded)?;
-        Ok(Planes([it.slow, unanswered, failing, any]))
+    fn pack_planes(&mut self, node_state: &NodeState) -> Solved<Planes> {
+        let unanswered = self.store.or(node_state.slow, node_state.down)?;
+        let failing = self.store.or(unanswered, node_state.corrupt)?;
+        let any = self.store.or(failing, node_state.degraded)?;
+        Ok(Planes([node_state.slow, unanswered, failing, any]))
     }
 
     fn unpack(&mut self, node: u32) -> Solved<NodeState> {
@@ -303,7 +303,7 @@ impl<'a> NodeFunctions<'a> {
         if call.probability <= 0.0 {
             return Ok(Self::ok_state());
         }
-        let mut it = if call.any_of {
+        let mut item = if call.any_of {
             self.evaluate_any_of(call)?
         } else {
             self.evaluate_member(call, self.plan.members_of(call)[0].node)?
@@ -314,47 +314,47 @@ impl<'a> NodeFunctions<'a> {
             let felt = if buffer.holds > 0.0 {
                 Handle::FALSE
             } else if call.any_of {
-                self.pack_planes(&it)?.failing()
+                self.pack_planes(&item)?.failing()
             } else {
                 self.nodes[self.plan.members_of(call)[0].node as usize].failing()
             };
-            it = self.restrict_to(&it, felt)?;
+            item = self.restrict_to(&item, felt)?;
             is_soft = buffer.drops;
         }
-        self.apply_fallback(call, &mut it)?;
+        self.apply_fallback(call, &mut item)?;
         if is_soft {
-            let lost = self.store.or(it.down, it.corrupt)?;
-            it.degraded = self.store.or(it.degraded, lost)?;
-            (it.down, it.corrupt) = (Handle::FALSE, Handle::FALSE);
+            let lost = self.store.or(item.down, item.corrupt)?;
+            item.degraded = self.store.or(item.degraded, lost)?;
+            (item.down, item.corrupt) = (Handle::FALSE, Handle::FALSE);
         }
         let reaches = self.event_function(Event::Reaches(call.dependency))?;
-        self.restrict_to(&it, reaches)
+        self.restrict_to(&item, reaches)
     }
 
     /// Returns a state restricted to where a function is true.
-    fn restrict_to(&mut self, it: &NodeState, when: Handle) -> Solved<NodeState> {
+    fn restrict_to(&mut self, node_state: &NodeState, when: Handle) -> Solved<NodeState> {
         Ok(NodeState {
-            slow: self.store.and(it.slow, when)?,
-            down: self.store.and(it.down, when)?,
-            corrupt: self.store.and(it.corrupt, when)?,
-            degraded: self.store.and(it.degraded, when)?,
+            slow: self.store.and(node_state.slow, when)?,
+            down: self.store.and(node_state.down, when)?,
+            corrupt: self.store.and(node_state.corrupt, when)?,
+            degraded: self.store.and(node_state.degraded, when)?,
         })
     }
 
     /// Runs steps 0 to 4 for one member. Retries never change a share that is 0 or 1.
     fn evaluate_member(&mut self, call: &Call, node: u32) -> Solved<NodeState> {
-        let mut it = self.unpack(node)?;
+        let mut unpack = self.unpack(node)?;
         let no = Handle::FALSE;
         if call.soft {
-            it.degraded = no;
+            unpack.degraded = no;
         }
         if call.gives_up {
-            it.down = self.store.or(it.down, it.slow)?;
-            it.slow = no;
+            unpack.down = self.store.or(unpack.down, unpack.slow)?;
+            unpack.slow = no;
         }
         if call.validates {
-            it.down = self.store.or(it.down, it.corrupt)?;
-            it.corrupt = no;
+            unpack.down = self.store.or(unpack.down, unpack.corrupt)?;
+            unpack.corrupt = no;
         }
         if let Some(cache) = call.cache() {
             let mut answers = constant(cache.hit_ratio >= 1.0);
@@ -367,13 +367,13 @@ impl<'a> NodeFunctions<'a> {
                 let lost = self.nodes[cache.node as usize].failing();
                 answers = self.store.without(answers, lost)?;
             }
-            it.slow = self.store.without(it.slow, answers)?;
-            it.down = self.store.without(it.down, answers)?;
+            unpack.slow = self.store.without(unpack.slow, answers)?;
+            unpack.down = self.store.without(unpack.down, answers)?;
             if cache.keeps_out_corrupt() {
-                it.corrupt = self.store.without(it.corrupt, answers)?;
+                unpack.corrupt = self.store.without(unpack.corrupt, answers)?;
             }
         }
-        Ok(it)
+        Ok(unpack)
     }
 
     /// Returns where fewer members are up than needed. They fail fast or not at all.
@@ -389,30 +389,30 @@ impl<'a> NodeFunctions<'a> {
     }
 
     /// Runs step 6: the fallback answers where the call fails fast.
-    fn apply_fallback(&mut self, call: &Call, it: &mut NodeState) -> Solved<()> {
+    fn apply_fallback(&mut self, call: &Call, node_state: &mut NodeState) -> Solved<()> {
         if call.fallback() == Fallback::None {
             return Ok(());
         }
         let fails = self.event_function(Event::NoFallback(call.dependency))?;
-        let caught = self.store.without(it.down, fails)?;
-        it.down = self.store.without(it.down, caught)?;
+        let caught = self.store.without(node_state.down, fails)?;
+        node_state.down = self.store.without(node_state.down, caught)?;
         let Fallback::Node(node) = call.fallback() else {
-            it.degraded = self.store.or(it.degraded, caught)?;
+            node_state.degraded = self.store.or(node_state.degraded, caught)?;
             return Ok(());
         };
         let instead = self.unpack(node)?;
         let fails = self.nodes[node as usize].failing();
         let served = self.store.without(caught, fails)?;
-        it.degraded = self.store.or(it.degraded, served)?;
+        node_state.degraded = self.store.or(node_state.degraded, served)?;
         let corrupts = self.store.and(caught, instead.corrupt)?;
-        it.corrupt = self.store.or(it.corrupt, corrupts)?;
+        node_state.corrupt = self.store.or(node_state.corrupt, corrupts)?;
         let fails_too = self.store.and(caught, instead.down)?;
-        it.down = self.store.or(it.down, fails_too)?;
+        node_state.down = self.store.or(node_state.down, fails_too)?;
         let hangs = self.store.and(caught, instead.slow)?;
         if call.has_deadline {
-            it.down = self.store.or(it.down, hangs)?;
+            node_state.down = self.store.or(node_state.down, hangs)?;
         } else {
-            it.slow = self.store.or(it.slow, hangs)?;
+            node_state.slow = self.store.or(node_state.slow, hangs)?;
         }
         Ok(())
     }

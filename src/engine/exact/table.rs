@@ -24,9 +24,9 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl<const WORDS: usize> Table<WORDS> {
     pub(super) fn new() -> Self {
-        let mut it = Self { slots: Vec::new(), taken: 0, spare: Vec::new() };
-        it.clear();
-        it
+        let mut item = Self { slots: Vec::new(), taken: 0, spare: Vec::new() };
+        item.clear();
+        item
     }
 
     /// Removes all keys, in constant time, and keeps the memory.

@@ -27,7 +27,7 @@ pub(in crate::import) fn read(
             service.kind = node.scalar_at("image").and_then(kinds::of_image).map(str::to_owned);
             let bindings = node.get("bindings").map(Node::entries).unwrap_or_default();
             service.is_entry =
-                bindings.iter().any(|it| it.value.scalar_at("external") == Some("true"));
+                bindings.iter().any(|binding| binding.value.scalar_at("external") == Some("true"));
             let variables = node.get("env").map(Node::entries).unwrap_or_default();
             for entry in variables {
                 let text = entry.value.scalar().unwrap_or_default();

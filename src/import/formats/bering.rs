@@ -28,7 +28,9 @@ pub(in crate::import) fn read(
                 node.scalar_at("metadata.labels.team").map(crate::import::graph::names::one_line);
             let replicas = node.get("replicas").and_then(Node::number);
             #[expect(clippy::cast_sign_loss, reason = "it is at least 1")]
-            let replicas = replicas.filter(|it| (1.0..=10_000.0).contains(it)).map(|it| it as u32);
+            let replicas = replicas
+                .filter(|replica| (1.0..=10_000.0).contains(replica))
+                .map(|replica| replica as u32);
             service.replicas = replicas;
         }
         for edge in list("edges") {
@@ -75,11 +77,12 @@ fn edge(path: &str, edge: &Node, support: &BTreeMap<&str, bool>, graph: &mut Gra
     };
     let number = |key: &str| edge.at(key).and_then(Node::number);
     dependency.saw(edge.scalar_at("kind") == Some("async"));
-    if let Some(timeout) = number("resilience.request_timeout_ms").filter(|it| *it > 0.0) {
+    if let Some(timeout) = number("resilience.request_timeout_ms").filter(|number| *number > 0.0) {
         dependency.attempt_timeout = Some(timeout / 1000.0);
     }
     // The first attempt is no retry.
-    if let Some(attempts) = number("resilience.retry.max_attempts").filter(|it| *it >= 1.0) {
+    if let Some(attempts) = number("resilience.retry.max_attempts").filter(|number| *number >= 1.0)
+    {
         #[expect(clippy::cast_sign_loss, reason = "it is at least 0")]
         let retries = (attempts - 1.0).min(100.0) as u32;
         dependency.retries = Some(retries);

@@ -57,7 +57,7 @@ pub(super) fn is_macro(line: &str) -> bool {
             || relation_of(&call.name).is_some()
             || ["Update", "Lay_", "LAYOUT_", "SHOW_", "Add"]
                 .iter()
-                .any(|it| call.name.starts_with(it))
+                .any(|item| call.name.starts_with(item))
     })
 }
 
@@ -84,7 +84,7 @@ fn call(line: &str) -> Option<Call> {
     let mut take = |text: &mut String| {
         let whole = std::mem::take(text);
         let whole = whole.trim();
-        match whole.strip_prefix('$').and_then(|it| it.split_once('=')) {
+        match whole.strip_prefix('$').and_then(|strip_prefix| strip_prefix.split_once('=')) {
             Some((key, value)) => {
                 call.named.insert(key.trim().to_owned(), plain_label(value));
             }
@@ -243,7 +243,7 @@ mod tests {
         parse(text, 1, &mut drawing);
         settle_levels(&mut drawing);
         assert_eq!(drawing.shapes.keys().collect::<Vec<_>>(), ["api", "spa"]);
-        let ends: Vec<_> = drawing.arrows.iter().map(|it| (&*it.from, &*it.to)).collect();
+        let ends: Vec<_> = drawing.arrows.iter().map(|arrow| (&*arrow.from, &*arrow.to)).collect();
         assert_eq!(ends, [("spa", "api"), ("api", "api")]);
     }
 }

@@ -164,7 +164,9 @@ fn collect<'n>(
 
 fn add(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &mut Graph) {
     let runs = |name: &str| {
-        resources.get(name).is_some_and(|it| matches!(it.role, Role::Runs(_) | Role::Entry))
+        resources
+            .get(name)
+            .is_some_and(|resource| matches!(resource.role, Role::Runs(_) | Role::Entry))
     };
     for (name, resource) in resources {
         match resource.role {
@@ -196,8 +198,12 @@ fn add(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &mut Graph) 
                 add_events(path, name, resource, resources, graph);
             }
             Role::Mapping => {
-                let ends: Vec<&str> =
-                    resource.references.iter().copied().filter(|it| runs(it)).collect();
+                let ends: Vec<&str> = resource
+                    .references
+                    .iter()
+                    .copied()
+                    .filter(|reference| runs(reference))
+                    .collect();
                 let is_queue = |name: &&&str| {
                     matches!(resources[**name].role, Role::Runs(Some("queue" | "database")))
                 };
@@ -214,11 +220,11 @@ fn add(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &mut Graph) 
                     .references
                     .iter()
                     .copied()
-                    .partition(|it| resources[it].role == Role::Entry);
+                    .partition(|reference| resources[reference].role == Role::Entry);
                 let behind: BTreeSet<&str> = others
                     .iter()
                     .flat_map(|other| members_of(other, resources))
-                    .filter(|it| runs(it))
+                    .filter(|other| runs(other))
                     .collect();
                 for gateway in gateways {
                     for callee in &behind {
@@ -259,7 +265,7 @@ fn members_of<'a>(name: &'a str, resources: &'a BTreeMap<&str, Resource<'_>>) ->
     if !resources[name].kind.ends_with("::TargetGroup") {
         return vec![name];
     }
-    let members = resources.iter().filter(|(_, it)| it.references.contains(name));
+    let members = resources.iter().filter(|(_, resource)| resource.references.contains(name));
     members.map(|(member, _)| *member).chain(resources[name].references.iter().copied()).collect()
 }
 
@@ -300,14 +306,15 @@ fn add_events(
         let mut sources = BTreeSet::new();
         collect(&entry.value, &names, 0, &mut sources);
         if matches!(kind, "Api" | "HttpApi") {
-            for gateway in sources.iter().filter(|it| resources[**it].role == Role::Entry) {
+            for gateway in sources.iter().filter(|source| resources[**source].role == Role::Entry) {
                 let pair = (graph.name(name), graph.name(gateway));
                 graph.dependencies.remove(&pair);
                 add_call(path, gateway, name, resources, graph);
             }
             graph.service(name).is_entry |= sources.is_empty();
         } else if matches!(kind, "SQS" | "SNS" | "Kinesis" | "DynamoDB" | "MSK" | "MQ" | "S3") {
-            for source in sources.iter().filter(|it| matches!(resources[**it].role, Role::Runs(_)))
+            for source in
+                sources.iter().filter(|source| matches!(resources[**source].role, Role::Runs(_)))
             {
                 add_taker(path, name, source, &format!("Resources.{name} event {kind}"), graph);
             }

@@ -115,8 +115,8 @@ fn add_row(
     let cell =
         |at: usize| row.cells.get(at).map(|cell| cell.trim()).filter(|cell| !cell.is_empty());
     let word = |column: Option<usize>| column.and_then(cell).unwrap_or_default().to_lowercase();
-    let callers = cell(columns.caller).map(|it| names_in(it, separator)).unwrap_or_default();
-    let callees = cell(columns.callee).map(|it| names_in(it, separator)).unwrap_or_default();
+    let callers = cell(columns.caller).map(|cell| names_in(cell, separator)).unwrap_or_default();
+    let callees = cell(columns.callee).map(|cell| names_in(cell, separator)).unwrap_or_default();
     if callers.is_empty() && callees.is_empty() {
         graph.warn(Code::NotUnderstood, "this line names no caller and dependency", row.place);
         return;

@@ -142,7 +142,7 @@ fn statement(text: &str, line: usize, open: &mut Vec<Open>, drawing: &mut Drawin
     }
     let opens = text.ends_with('{');
     let text = text.trim_end_matches('{').trim();
-    let is_ignored = open.iter().any(|it| matches!(it, Open::Other));
+    let is_ignored = open.iter().any(|open| matches!(open, Open::Other));
     let scope = match open.last() {
         Some(Open::Shape(path)) => path.clone(),
         _ => String::new(),
@@ -359,7 +359,7 @@ mod tests {
         let arrows: Vec<String> = drawing
             .arrows
             .iter()
-            .map(|it| format!("{} {:?} {}", it.from, it.heads, it.to))
+            .map(|arrow| format!("{} {:?} {}", arrow.from, arrow.heads, arrow.to))
             .collect();
         assert_eq!(
             arrows,

@@ -385,7 +385,7 @@ impl<'a> Parser<'a> {
             let trimmed = rest.trim_start();
             self.at += rest.len() - trimmed.len();
             let at_line_start =
-                self.text[..self.at].rsplit('\n').next().is_none_or(|it| it.trim().is_empty());
+                self.text[..self.at].rsplit('\n').next().is_none_or(|text| text.trim().is_empty());
             let length = if trimmed.starts_with("//") || trimmed.starts_with('#') && at_line_start {
                 trimmed.find('\n').unwrap_or(trimmed.len())
             } else if let Some(inner) = trimmed.strip_prefix("/*") {

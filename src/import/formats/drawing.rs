@@ -201,7 +201,8 @@ impl Drawing {
         let services = self.shapes.iter().filter(|(_, shape)| shape.role == Role::Service);
         services
             .map(|(id, shape)| {
-                let label = shape.label.as_deref().map(first_line).filter(|it| !it.is_empty());
+                let label =
+                    shape.label.as_deref().map(first_line).filter(|label| !label.is_empty());
                 let name = match label {
                     Some(label) if is_made_up(id) && uses[&allowed(label)] == 1 => label.to_owned(),
                     Some(label) if is_made_up(id) => format!("{label} {id}"),
@@ -314,7 +315,7 @@ impl Drawing {
             if members.is_empty() {
                 vec![id.to_owned()]
             } else {
-                members.iter().map(|it| (*it).to_owned()).collect()
+                members.iter().map(|member| (*member).to_owned()).collect()
             }
         };
         let (from, to) = (own(&arrow.from), own(&arrow.to));

@@ -127,7 +127,7 @@ impl<'a> Task<'a> {
     /// Returns the kind of the program: of the first container that is no sidecar.
     fn kind(&self) -> Option<&'static str> {
         let images: Vec<&str> =
-            self.containers.iter().filter_map(|it| it.scalar_at("image")).collect();
+            self.containers.iter().filter_map(|container| container.scalar_at("image")).collect();
         let is_sidecar = |image: &&&str| SIDECARS.iter().any(|word| image.contains(word));
         let main = images.iter().find(|image| !is_sidecar(image)).or(images.first())?;
         kinds::of_image(main)
@@ -169,10 +169,16 @@ fn add_service(
         node.at("serviceConnectConfiguration.services").map(Node::items).unwrap_or_default();
     for service in aliases {
         names.extend(
-            service.scalar_at("discoveryName").map(|it| (it.to_lowercase(), family.clone())),
+            service
+                .scalar_at("discoveryName")
+                .map(|scalar_at| (scalar_at.to_lowercase(), family.clone())),
         );
         for alias in service.get("clientAliases").map(Node::items).unwrap_or_default() {
-            names.extend(alias.scalar_at("dnsName").map(|it| (it.to_lowercase(), family.clone())));
+            names.extend(
+                alias
+                    .scalar_at("dnsName")
+                    .map(|scalar_at| (scalar_at.to_lowercase(), family.clone())),
+            );
         }
     }
 }

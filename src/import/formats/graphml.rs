@@ -147,7 +147,7 @@ fn add(path: &str, document: &Document<'_>, reverse: bool, graph: &mut Graph) {
         let count =
             data(&edge, &keys, super::edges::COUNTS).and_then(|text| text.parse::<f64>().ok());
         if let (Some(dependency), Some(count)) =
-            (known, count.filter(|it| it.is_finite() && *it > 0.0))
+            (known, count.filter(|item| item.is_finite() && *item > 0.0))
         {
             dependency.calls += count;
         }

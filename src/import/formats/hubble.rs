@@ -177,7 +177,8 @@ fn party(end: &End<'_>) -> Party {
             (name == key).then_some(value)
         })
     };
-    let workload = end.workloads.iter().map(|it| &*it.name).find(|name| !name.is_empty());
+    let workload =
+        end.workloads.iter().map(|workload| &*workload.name).find(|name| !name.is_empty());
     let labelled = ["app.kubernetes.io/name", "k8s-app", "app"].into_iter().find_map(label);
     let pod = Some(workload_of(&end.pod_name)).filter(|name| !name.is_empty());
     if let Some(name) = workload.or(labelled).or(pod) {

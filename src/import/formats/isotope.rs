@@ -28,7 +28,7 @@ pub(in crate::import) fn read(
             let service = graph.service(name);
             service.is_entry = node.scalar_at("isEntrypoint") == Some("true");
             service.replicas = replicas(Some(node)).or(replicas(defaults));
-            let script = node.get("script").or(defaults.and_then(|it| it.get("script")));
+            let script = node.get("script").or(defaults.and_then(|default| default.get("script")));
             steps(name, script, &path, graph);
         }
     }

@@ -100,7 +100,8 @@ pub(in crate::import) fn read(
                 let source = format!("{path}: entry {links}");
                 let known = graph.depend(parent, child, Evidence::Observed, source);
                 if let Some(dependency) = known {
-                    dependency.calls += item.call_count.filter(|it| *it > 0.0).unwrap_or(0.0);
+                    dependency.calls +=
+                        item.call_count.filter(|call_count| *call_count > 0.0).unwrap_or(0.0);
                 }
             }
             if !item.id.is_empty() {
@@ -109,7 +110,8 @@ pub(in crate::import) fn read(
             let own = if item.processes.is_empty() { processes } else { &item.processes };
             let below = item.data.iter().chain(&item.spans).flatten();
             let below = below.chain(item.hits.iter().flat_map(Several::list));
-            let below: Vec<_> = below.chain(item.source.as_deref()).map(|it| (it, own)).collect();
+            let below: Vec<_> =
+                below.chain(item.source.as_deref()).map(|below| (below, own)).collect();
             open.extend(below.into_iter().rev());
         }
         Ok(())
@@ -142,7 +144,8 @@ fn add_span(span: &Item<'_>, processes: &Processes<'_>, linker: &mut Linker) {
     };
     let kind = settled_kind(kind, &get);
     let references = span.references.as_deref().unwrap_or_default();
-    let same_trace = |it: &&Reference<'_>| it.trace_id.is_empty() || it.trace_id == span.trace_id;
+    let same_trace =
+        |item: &&Reference<'_>| item.trace_id.is_empty() || item.trace_id == span.trace_id;
     let parent = references
         .iter()
         .filter(same_trace)

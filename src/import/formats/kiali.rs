@@ -102,7 +102,7 @@ fn add_nodes<'a>(
     for node in nodes {
         let Some(id) = node.scalar_at("id") else { continue };
         // Boxes only group.
-        if node.get("isBox").is_some_and(|it| it.scalar().is_some()) {
+        if node.get("isBox").is_some_and(|node| node.scalar().is_some()) {
             continue;
         }
         if is_unknown(node) {
@@ -123,8 +123,9 @@ fn add_nodes<'a>(
         };
         if !through.contains_key(id) {
             // A workload is called so in its manifest.
-            let workload =
-                node.scalar_at("workload").filter(|it| name.ends_with(&format!("/{it}")));
+            let workload = node
+                .scalar_at("workload")
+                .filter(|scalar_at| name.ends_with(&format!("/{scalar_at}")));
             if let (Some(workload), true) = (workload, clusters.len() < 2) {
                 graph.note_short_name(&name, workload);
             }

@@ -17,9 +17,10 @@ pub(in crate::import) fn read(
             list.ok_or_else(|| not_of(Format::Linkerd, &path, "it is no list of `{src, dst}`"))?;
         for (index, item) in list.iter().enumerate() {
             let side = |name: &str| {
-                let namespace =
-                    item.scalar_at(&format!("{name}_namespace")).filter(|it| !it.is_empty());
-                let name = item.scalar_at(name).filter(|it| !it.is_empty())?;
+                let namespace = item
+                    .scalar_at(&format!("{name}_namespace"))
+                    .filter(|scalar_at| !scalar_at.is_empty());
+                let name = item.scalar_at(name).filter(|scalar_at| !scalar_at.is_empty())?;
                 Some(namespace.map_or(name.to_owned(), |namespace| format!("{namespace}/{name}")))
             };
             let (Some(caller), Some(callee)) = (side("src"), side("dst")) else {

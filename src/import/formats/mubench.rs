@@ -29,7 +29,8 @@ pub(in crate::import) fn read(
                 let drawn = (length / services.len().max(1) as f64).min(1.0);
                 for callee in services.iter().filter_map(Node::scalar) {
                     let source = format!("{path}: {caller}.external_services");
-                    let stated = group.get("probabilities").and_then(|it| it.get(callee)?.number());
+                    let stated =
+                        group.get("probabilities").and_then(|group| group.get(callee)?.number());
                     let share = stated.unwrap_or(1.0).clamp(0.0, 1.0) * drawn.max(0.0);
                     let known = graph.depend(caller, callee, Evidence::Declared, source);
                     if let Some(dependency) = known

@@ -82,7 +82,8 @@ pub(in crate::import) fn with_quoted_placeholders(text: &str) -> String {
 /// A host outside that no policy allows cannot be reached, whatever a variable says.
 fn add_variables(documents: &[(String, Document)], graph: &mut Graph) {
     let name_of = |document: &Document| document.root.scalar_at("metadata.name").map(str::to_owned);
-    let names: BTreeSet<String> = documents.iter().filter_map(|(_, it)| name_of(it)).collect();
+    let names: BTreeSet<String> =
+        documents.iter().filter_map(|(_, document)| name_of(document)).collect();
     for (path, document) in documents {
         let Some(caller) = name_of(document) else { continue };
         for entry in document.root.at("spec.env").map(Node::items).unwrap_or_default() {

@@ -71,7 +71,7 @@ impl Shape {
     fn all(metric: Option<&Metric>) -> Vec<Self> {
         let presets = ["tempo", "istio", "linkerd"];
         let own = metric
-            .filter(|own| !presets.iter().any(|it| Metric::preset(it).as_ref() == Some(*own)));
+            .filter(|own| !presets.iter().any(|item| Metric::preset(item).as_ref() == Some(*own)));
         if let Some(own) = own {
             return vec![Self::new(&own.name, &[&own.caller], &[&own.callee])];
         }
@@ -88,7 +88,8 @@ impl Shape {
             )
         };
         let workloads = ["deployment", "statefulset", "daemonset", "job", "replicaset"];
-        let targets: Vec<String> = workloads.iter().map(|it| format!("dst_{it}")).collect();
+        let targets: Vec<String> =
+            workloads.iter().map(|workload| format!("dst_{workload}")).collect();
         let mut targets: Vec<&str> = targets.iter().map(String::as_str).collect();
         targets.push("dst_service");
         let linkerd = |name| Self::new(name, &workloads, &targets);
@@ -280,8 +281,9 @@ fn is_passthrough(text: &str) -> bool {
 impl Found {
     /// Takes a sample, if it is one of calls.
     fn add(&mut self, sample: &Sample<'_>, name: Option<&str>, path: &str, shapes: &[Shape]) {
-        let label =
-            |key: &str| sample.labels.get(key).map(|text| text.trim()).filter(|it| !it.is_empty());
+        let label = |key: &str| {
+            sample.labels.get(key).map(|text| text.trim()).filter(|label| !label.is_empty())
+        };
         let name = name.or(label("__name__"));
         let has_any = |keys: &[String]| keys.iter().any(|key| label(key).is_some());
         let shape = shapes.iter().find(|shape| {
@@ -372,10 +374,10 @@ impl Found {
 
     fn note_kind(&mut self, sample: &Sample<'_>, target: &Workload, connection: &str) {
         let has_no_workload =
-            sample.labels.get("destination_workload").is_some_and(|it| is_unknown(it));
+            sample.labels.get("destination_workload").is_some_and(|label| is_unknown(label));
         let kind = match connection {
             "database" => Some("database"),
-            "virtual_node" if sample.labels.get("client").is_none_or(|it| it != "user") => {
+            "virtual_node" if sample.labels.get("client").is_none_or(|label| label != "user") => {
                 Some("external")
             }
             // A name of the internet that no workload serves.
@@ -412,7 +414,9 @@ impl Found {
                 && self.pairs.iter().any(|((caller, callee), others)| {
                     caller == from
                         && callee != to
-                        && others.values().any(|it| !it.is_by_service && it.group == reported.group)
+                        && others
+                            .values()
+                            .any(|other| !other.is_by_service && other.group == reported.group)
                 });
             if is_known_better {
                 continue;

@@ -68,7 +68,8 @@ fn topology(path: &str, answer: &Node, graph: &mut Graph) -> usize {
             addresses.insert(id);
             continue;
         }
-        let tells = kinds::of_image(&kind(node)).filter(|it| *it != "gateway" || !is_real);
+        let tells =
+            kinds::of_image(&kind(node)).filter(|of_image| *of_image != "gateway" || !is_real);
         let service = graph.service(name);
         service.kind = match tells {
             Some(kind) => Some(kind.to_owned()),

@@ -158,7 +158,11 @@ fn deployments(root: &Node, numbers: &BTreeMap<String, usize>, model: &mut Model
             }
         }
         open.extend(
-            node.get("children").map(Node::items).unwrap_or_default().iter().map(|it| (it, count)),
+            node.get("children")
+                .map(Node::items)
+                .unwrap_or_default()
+                .iter()
+                .map(|node| (node, count)),
         );
     }
     for ((_, number), count) in counts {

@@ -354,7 +354,10 @@ impl Reader<'_, '_> {
                 // A canonical name ends in that of the element: `SoftwareSystem://Shop`.
                 let known = self.ids.get(&name.to_lowercase()).copied().or_else(|| {
                     let last = name.rsplit(['/', '.']).next().unwrap_or(name);
-                    self.model.elements.iter().position(|it| it.title.eq_ignore_ascii_case(last))
+                    self.model
+                        .elements
+                        .iter()
+                        .position(|element| element.title.eq_ignore_ascii_case(last))
                 });
                 let Some(number) = known else {
                     let message =

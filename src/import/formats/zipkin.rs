@@ -85,7 +85,8 @@ pub(in crate::import) fn read(
                     let source = format!("{path}: entry {links}");
                     let known = graph.depend(parent, child, Evidence::Observed, source);
                     if let Some(dependency) = known {
-                        dependency.calls += span.call_count.filter(|it| *it > 0.0).unwrap_or(0.0);
+                        dependency.calls +=
+                            span.call_count.filter(|call_count| *call_count > 0.0).unwrap_or(0.0);
                     }
                 } else {
                     add_span(span, &mut linker);
@@ -129,8 +130,8 @@ fn add_span(span: &Span<'_>, linker: &mut Linker) {
         other.is_address = false;
     } else if other.name.is_empty() && kind == SpanKind::Client {
         let endpoint = span.remote_endpoint.as_ref();
-        other.is_address |=
-            !remote.is_empty() || endpoint.is_some_and(|it| it.ipv4.is_some() || it.ipv6.is_some());
+        other.is_address |= !remote.is_empty()
+            || endpoint.is_some_and(|endpoint| endpoint.ipv4.is_some() || endpoint.ipv6.is_some());
     }
     // A remote endpoint says what it is only where tags do.
     let is_told = ["db.system", "db.system.name", "db.type"].iter().any(|key| get(key).is_some());

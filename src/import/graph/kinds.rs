@@ -302,7 +302,7 @@ pub(in crate::import) fn of_image(image: &str) -> Option<&'static str> {
         return Some("telemetry");
     }
     let is_version =
-        |word: &str| word.trim_start_matches('v').bytes().all(|it| it.is_ascii_digit());
+        |word: &str| word.trim_start_matches('v').bytes().all(|byte| byte.is_ascii_digit());
     let is_variant = |word: &&str| VARIANTS.contains(word) || is_version(word);
     // A gateway that is called after its server: `kong-gateway` is one, `postgres-meta` no database.
     let kind_of = |word: &str| {

@@ -99,7 +99,8 @@ impl Merger<'_> {
         }
         let mut written = BTreeSet::new();
         let endpoints = entry.value.get("endpoints").map(Node::entries).unwrap_or_default();
-        let lists = std::iter::once(&entry.value).chain(endpoints.iter().map(|it| &it.value));
+        let lists =
+            std::iter::once(&entry.value).chain(endpoints.iter().map(|endpoint| &endpoint.value));
         for item in
             lists.flat_map(|node| node.get("dependencies").map(Node::items).unwrap_or_default())
         {
@@ -125,7 +126,7 @@ impl Merger<'_> {
         if new.is_empty() {
             return;
         }
-        let lines = dependency_lines(&new.iter().map(|it| **it).collect::<Vec<_>>());
+        let lines = dependency_lines(&new.iter().map(|new| **new).collect::<Vec<_>>());
         if self.insert_dependencies(entry, &lines) {
             for (callee, dependency) in new {
                 self.changes.push(format!("+ {name} -> {callee} ({})", word(dependency.evidence)));
@@ -192,7 +193,8 @@ impl Merger<'_> {
                 out
             })
         };
-        let Some(dependencies) = value.entries().iter().find(|it| &*it.key.text == "dependencies")
+        let Some(dependencies) =
+            value.entries().iter().find(|entry| &*entry.key.text == "dependencies")
         else {
             return match &value.value {
                 Value::Null => {
@@ -371,8 +373,8 @@ impl Merger<'_> {
                 for step in &mut flow.steps {
                     if let Some((service, endpoint)) = step.split_once('/')
                         && let Some(node) =
-                            document.root.get("services").and_then(|it| it.get(service))
-                        && node.get("endpoints").and_then(|it| it.get(endpoint)).is_none()
+                            document.root.get("services").and_then(|root| root.get(service))
+                        && node.get("endpoints").and_then(|node| node.get(endpoint)).is_none()
                     {
                         *step = service.to_owned();
                     }
@@ -388,7 +390,7 @@ impl Merger<'_> {
         let known: BTreeSet<String> =
             aliases_of(document).into_iter().map(|(alias, _)| alias).into_set();
         let services = document.root.get("services");
-        let is_service = |name: &str| services.is_some_and(|it| it.get(name).is_some());
+        let is_service = |name: &str| services.is_some_and(|service| service.get(name).is_some());
         let mut new = String::new();
         for (alias, name) in graph.aliases() {
             if !known.contains(alias) && !is_service(alias) {

@@ -315,7 +315,7 @@ impl Graph {
             .map(|names| {
                 let base = names[0].trim_end_matches(|c: char| c.is_ascii_digit());
                 // `reviews-v1` is a version of `reviews`.
-                let base = base.strip_suffix('v').filter(|it| it.ends_with(MARKS)).unwrap_or(base);
+                let base = base.strip_suffix('v').filter(|strip_suffix| strip_suffix.ends_with(MARKS)).unwrap_or(base);
                 let base = base.trim_end_matches(MARKS);
                 format!(
                     "`{}` and `{}` may be replicas of one service, and losing one no outage; if so, use \

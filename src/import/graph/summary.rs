@@ -18,7 +18,11 @@ pub(in crate::import) const NO_RUN_TIME_DEPENDENCY: &str = "No source says what 
 pub fn summary(graph: &Graph, path: &str) -> Vec<String> {
     let mut lines = vec![services(graph), dependencies(graph), flows(graph), cycles(graph)];
     lines.push(unknown(graph));
-    let guessed = graph.dependencies.values().filter(|it| it.is_soft && !it.is_start).count();
+    let guessed = graph
+        .dependencies
+        .values()
+        .filter(|dependency| dependency.is_soft && !dependency.is_start)
+        .count();
     if guessed > 0 {
         lines.push(format!(
             "soft:         {guessed} dependencies, on telemetry or only assumed; review them"
@@ -89,8 +93,10 @@ fn services(graph: &Graph) -> String {
 }
 
 fn dependencies(graph: &Graph) -> String {
-    let count = |wanted| graph.dependencies.values().filter(|it| it.evidence == wanted).count();
-    let start = graph.dependencies.values().filter(|it| it.is_start).count();
+    let count = |wanted| {
+        graph.dependencies.values().filter(|dependency| dependency.evidence == wanted).count()
+    };
+    let start = graph.dependencies.values().filter(|dependency| dependency.is_start).count();
     let mut parts = Vec::new();
     for (evidence, word) in [
         (Evidence::Observed, "observed"),
@@ -154,8 +160,11 @@ fn unknown(graph: &Graph) -> String {
         graph.dependencies.keys().flat_map(|(caller, callee)| [&**caller, &**callee]).into_set();
     let without: Vec<&str> =
         graph.services.keys().map(String::as_str).filter(|name| !touched.contains(name)).collect();
-    let no_timeout =
-        graph.dependencies.values().filter(|it| it.timeout.is_none() && !it.is_start).count();
+    let no_timeout = graph
+        .dependencies
+        .values()
+        .filter(|dependency| dependency.timeout.is_none() && !dependency.is_start)
+        .count();
     let alone = match without.as_slice() {
         [] => String::new(),
         some => format!(

@@ -150,7 +150,8 @@ pub(in crate::import) fn dependency_lines(dependencies: &[(&str, &Dependency)]) 
             continue;
         };
         let is_member = |other: &&(&str, &Dependency)| other.1.any_of.as_ref() == Some(name);
-        let members: Vec<&str> = dependencies.iter().filter(is_member).map(|it| it.0).collect();
+        let members: Vec<&str> =
+            dependencies.iter().filter(is_member).map(|dependency| dependency.0).collect();
         if members.len() < 2 {
             lines.push(dependency_line(callee, dependency));
         } else if written.insert(name) {

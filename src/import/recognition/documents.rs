@@ -93,7 +93,7 @@ fn of_document(root: &Node, name: &str, path: &str) -> Recognition {
     }
     let first = edges::list_of(root).and_then(<[Node]>::first);
     let names =
-        |keys: &[&str]| keys.iter().any(|key| first.is_some_and(|it| it.get(key).is_some()));
+        |keys: &[&str]| keys.iter().any(|key| first.is_some_and(|item| item.get(key).is_some()));
     if names(edges::CALLERS) && names(edges::CALLEES) {
         return Recognition::Format(Format::Json);
     }
@@ -173,7 +173,7 @@ fn of_catalog_or_cloud(root: &Node) -> Option<Format> {
 fn of_another_tool(root: &Node) -> Option<&'static str> {
     let has = |key: &str| root.get(key).is_some();
     let any_value =
-        |holds: &dyn Fn(&Node) -> bool| root.entries().iter().any(|it| holds(&it.value));
+        |holds: &dyn Fn(&Node) -> bool| root.entries().iter().any(|entry| holds(&entry.value));
     if has("_format_version") {
         return Some("a configuration of Kong");
     }
@@ -212,7 +212,7 @@ fn of_another_tool(root: &Node) -> Option<&'static str> {
             .iter()
             .chain(services.entries().iter().map(|entry| &entry.value))
             .collect();
-        !all.is_empty() && all.iter().all(|it| keys.iter().all(|key| it.get(key).is_some()))
+        !all.is_empty() && all.iter().all(|item| keys.iter().all(|key| item.get(key).is_some()))
     };
     if every(&["project", "host"]) || every(&["host", "language"]) {
         return Some("a project of the Azure Developer CLI");
@@ -223,7 +223,7 @@ fn of_another_tool(root: &Node) -> Option<&'static str> {
         return Some("a blueprint of Render");
     }
     let platform = ["github", "git", "gitlab", "source_dir", "instance_size_slug"];
-    if services.items().iter().any(|it| platform.iter().any(|key| it.get(key).is_some())) {
+    if services.items().iter().any(|item| platform.iter().any(|key| item.get(key).is_some())) {
         return Some("an application of a hosting platform");
     }
     None

@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn every_name_is_found_and_no_other() {
         for count in [0, 1, 2, 100, 5000] {
-            let mut names: Vec<String> = (0..count).map(|it| format!("service {it}")).collect();
+            let mut names: Vec<String> = (0..count).map(|item| format!("service {item}")).collect();
             names.sort();
             let index = NameIndex::new(names.iter().map(String::as_str));
             let find = |name: &str| index.find(name, names.len(), |at| &names[at]);
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn names_whose_slots_are_all_taken_are_found_all_the_same() {
-        let names: Vec<String> = (1000..2000).map(|it| it.to_string()).collect();
+        let names: Vec<String> = (1000..2000).map(|item| item.to_string()).collect();
         let index = NameIndex { slots: vec![0; 64] };
         let find = |name: &str| index.find(name, names.len(), |at| &names[at]);
         assert_eq!(find("1999"), Some(999));

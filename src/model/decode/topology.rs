@@ -306,7 +306,7 @@ fn service(
             field.word(&[("collapse", Overload::Collapse), ("shed", Overload::Shed)])
         }),
         recovery: get("recovery").map(|field| recovery(&field)).unwrap_or_default(),
-        automations: get("automation").map(|it| automations(&it, names)).unwrap_or_default(),
+        automations: get("automation").map(|item| automations(&item, names)).unwrap_or_default(),
         dependencies: get("dependencies")
             .map(|field| dependencies(&field, Caller::Node(plain), defaults, names))
             .unwrap_or_default(),

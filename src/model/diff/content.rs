@@ -201,7 +201,8 @@ fn same_yaml(before: &str, after: &str) -> Option<bool> {
         let line = text.lines().next().unwrap_or_default();
         (line.starts_with("#!") || line.starts_with("#cloud-config")).then(|| line.to_owned())
     };
-    if first_line(before) != first_line(after) || [before, after].iter().any(|it| it.contains('!'))
+    if first_line(before) != first_line(after)
+        || [before, after].iter().any(|item| item.contains('!'))
     {
         return None;
     }

@@ -368,7 +368,7 @@ impl Stripper<'_> {
         let is_word =
             self.out.last().is_some_and(|last| last.is_ascii_alphanumeric() || *last == b'_')
                 && self.space == Space::None;
-        let prefix = [&b"r"[..], b"br", b"cr"].into_iter().find(|it| rest.starts_with(it));
+        let prefix = [&b"r"[..], b"br", b"cr"].into_iter().find(|item| rest.starts_with(item));
         if let (Some(prefix), false) = (prefix, is_word) {
             let hashes = rest[prefix.len()..].iter().take_while(|byte| **byte == b'#').count();
             let start = prefix.len() + hashes;

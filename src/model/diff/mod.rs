@@ -121,7 +121,8 @@ impl Diff {
     /// Returns the change: if it breaks, every touched service breaks completely, all for one cause. It
     /// is shipped as the topology declares; of several services the way counts that protects least.
     pub fn change(&self, topology: &Topology) -> Change {
-        let services = self.services.iter().map(|it| &topology.services[it.service.0 as usize]);
+        let services =
+            self.services.iter().map(|service| &topology.services[service.service.0 as usize]);
         let targets = self.services.iter().zip(services.clone()).map(|(touched, service)| {
             let node = NodeRef { service: touched.service, endpoint: None };
             Target::certain(TargetRef::Node(node), service.place)
@@ -147,8 +148,9 @@ impl Diff {
     }
 
     fn change_name(&self, topology: &Topology) -> String {
-        let services = self.services.iter().map(|it| &topology.services[it.service.0 as usize]);
-        let mut names: Vec<&str> = services.map(|it| &*it.name).take(NAMED).collect();
+        let services =
+            self.services.iter().map(|service| &topology.services[service.service.0 as usize]);
+        let mut names: Vec<&str> = services.map(|service| &*service.name).take(NAMED).collect();
         let more = self.services.len().saturating_sub(NAMED);
         let rest = format!("{more} more");
         if more > 0 {
@@ -182,7 +184,7 @@ impl<'a> Reader<'a> {
             left_out: Vec::new(),
             kind: None,
             size: None,
-            has_paths: topology.services.iter().any(|it| !it.paths.is_empty()),
+            has_paths: topology.services.iter().any(|service| !service.paths.is_empty()),
         };
         Ok(Self {
             topology,
@@ -202,7 +204,7 @@ impl<'a> Reader<'a> {
         match self.owners.of(name) {
             Belongs::To(service) => {
                 self.counts[service.0 as usize] += 1;
-                let is_dependency = file.is_some_and(|it| it.effect == Effect::Dependency);
+                let is_dependency = file.is_some_and(|file| file.effect == Effect::Dependency);
                 self.sorts.add(name, is_dependency);
                 if let (Some(size), Some(file)) = (&mut self.diff.size, file) {
                     size.files += 1;
@@ -220,7 +222,7 @@ impl<'a> Reader<'a> {
     }
 
     fn leave_out(&mut self, name: &[u8], effect: Effect) {
-        match self.diff.left_out.iter_mut().find(|it| it.effect == effect) {
+        match self.diff.left_out.iter_mut().find(|left_out| left_out.effect == effect) {
             Some(known) => known.files += 1,
             None => self.diff.left_out.push(LeftOut { effect, files: 1, first: shown(name) }),
         }
@@ -235,7 +237,7 @@ impl<'a> Reader<'a> {
             is_shipping_declared: topology.shipping(topology.service(service)).is_declared(),
         });
         diff.services = touched.collect();
-        diff.left_out.arrange_by_key(|it| it.effect);
+        diff.left_out.arrange_by_key(|left_out| left_out.effect);
         diff.kind = sorts.guess();
         diff
     }
@@ -270,8 +272,8 @@ flows: { order: { steps: [web, pay, cart, db] } }
     fn touched(list: &str) -> Vec<(String, u64)> {
         let topology = topology();
         let diff = read(list.as_bytes(), false);
-        let name = |it: &Touched| topology.services[it.service.0 as usize].name.clone();
-        diff.services.iter().map(|it| (name(it), it.files)).collect()
+        let name = |touched: &Touched| topology.services[touched.service.0 as usize].name.clone();
+        diff.services.iter().map(|service| (name(service), service.files)).collect()
     }
 
     #[test]
@@ -294,7 +296,7 @@ flows: { order: { steps: [web, pay, cart, db] } }
         let diff = read(b"docs/a\nREADME.md\nx\nweb/a.ts\ndocs/b/c\n", false);
         assert_eq!((diff.files, diff.ignored, diff.unmatched), (5, 2, 2));
         assert_eq!(diff.first_unmatched, ["README.md", "x"]);
-        let many = (0..100).map(|it| format!("file {it}\n")).collect::<Vec<_>>().concat();
+        let many = (0..100).map(|item| format!("file {item}\n")).collect::<Vec<_>>().concat();
         let diff = read(many.as_bytes(), false);
         assert_eq!((diff.unmatched, diff.first_unmatched.len()), (100, KEPT));
     }

@@ -75,7 +75,7 @@ fn sort(name: &[u8]) -> ChangeKind {
     let is = |text: &[u8], words: &[&str]| {
         words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()))
     };
-    let ending = file.rsplit(|byte| *byte == b'.').next().filter(|it| it.len() < file.len());
+    let ending = file.rsplit(|byte| *byte == b'.').next().filter(|item| item.len() < file.len());
     let ends = |words| ending.is_some_and(|ending| is(ending, words));
     if ends(&SCHEMA) || parts.any(|folder| is(folder, &SCHEMA_FOLDERS)) {
         return ChangeKind::Schema;

@@ -110,9 +110,9 @@ fn of_times(change: &Change, findings: &mut Findings) {
 }
 
 fn of_actions(change: &Change, findings: &mut Findings) {
-    for it in change.actions.iter().filter(|it| it.at >= change.horizon) {
-        let fact = format!("nothing is counted any more at {}, after the horizon", it.at);
-        findings.push(no_effect(it.place, fact, "raise `horizon`, or remove the action"));
+    for item in change.actions.iter().filter(|action| action.at >= change.horizon) {
+        let fact = format!("nothing is counted any more at {}, after the horizon", item.at);
+        findings.push(no_effect(item.place, fact, "raise `horizon`, or remove the action"));
     }
 }
 

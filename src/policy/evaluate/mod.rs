@@ -103,11 +103,11 @@ impl<'a> Evaluator<'a> {
             return Value::missing("it would take too many steps");
         }
         match &node.expr {
-            Expr::Bool(it) => Value::Bool(Ternary::known(*it)),
-            Expr::Number(it) => Value::number(*it),
-            Expr::Text(it) => Value::text(it),
-            Expr::Timestamp(it) => Value::Timestamp(*it),
-            Expr::Duration(it) => Value::Duration(*it),
+            Expr::Bool(bool) => Value::Bool(Ternary::known(*bool)),
+            Expr::Number(item) => Value::number(*item),
+            Expr::Text(item) => Value::text(item),
+            Expr::Timestamp(timestamp) => Value::Timestamp(*timestamp),
+            Expr::Duration(duration) => Value::Duration(*duration),
             Expr::List(items) => {
                 let items: Vec<Value> = items.iter().map(|item| self.value(item)).collect();
                 Value::list(items)
@@ -119,14 +119,14 @@ impl<'a> Evaluator<'a> {
             }
             Expr::Select(of, field) => match self.value(of) {
                 Value::Record(record) => self.facts.field(record, *field, self.error),
-                it => it,
+                value => value,
             },
             Expr::Has(of, field) => match self.value(of) {
                 Value::Record(record) => {
                     Value::Bool(Ternary::known(self.facts.is_known(record, *field)))
                 }
                 Value::Missing(_) => Value::Bool(Ternary::False),
-                it => it,
+                value => value,
             },
             Expr::Index(of, at) => {
                 let (of, at) = (self.value(of), self.value(at));
@@ -134,17 +134,17 @@ impl<'a> Evaluator<'a> {
             }
             Expr::Not(of) => Value::Bool(self.condition(of).negated()),
             Expr::Negate(of) => match self.value(of) {
-                Value::Number(it) => Value::Number(it.map(|it| -it)),
-                Value::Duration(it) => Value::Duration(-it),
-                it => it,
+                Value::Number(number) => Value::Number(number.map(|item| -item)),
+                Value::Duration(duration) => Value::Duration(-duration),
+                value => value,
             },
             Expr::Binary(operator, both) => self.binary(*operator, &both[0], &both[1], node.place),
             Expr::Conditional(parts) => self.conditional(parts),
             Expr::Size(of) => match self.value(of) {
                 Value::Text(text) => Value::number(text.chars().count() as f64),
                 Value::Missing(why) => Value::Missing(why),
-                it => {
-                    let items = self.items(it);
+                item => {
+                    let items = self.items(item);
                     let sure = items.iter().filter(|(is_in, _)| *is_in == Ternary::True).count();
                     let most = items.iter().filter(|(is_in, _)| *is_in != Ternary::False).count();
                     let (low, high) = (sure as f64, most as f64);
@@ -153,9 +153,9 @@ impl<'a> Evaluator<'a> {
             },
             Expr::Accessor(accessor, of, east) => match self.value(of) {
                 Value::Timestamp(at) => Value::number(calendar_part(*accessor, at + east)),
-                it => it,
+                value => value,
             },
-            Expr::Macro(it) => self.macro_result(it),
+            Expr::Macro(item) => self.macro_result(item),
         }
     }
 
@@ -270,8 +270,11 @@ impl<'a> Evaluator<'a> {
         // Those that are clear against it say least, and there may be one for every service.
         if result != Ternary::False || self.evaluation.comparisons.len() < KEPT_MAX {
             if self.evaluation.comparisons.len() >= KEPT_MAX
-                && let Some(at) =
-                    self.evaluation.comparisons.iter().position(|it| it.result == Ternary::False)
+                && let Some(at) = self
+                    .evaluation
+                    .comparisons
+                    .iter()
+                    .position(|comparison| comparison.result == Ternary::False)
             {
                 self.evaluation.comparisons.remove(at);
             }
@@ -320,8 +323,8 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn macro_result(&mut self, it: &'a Macro) -> Value {
-        let list = match self.value(&it.list) {
+    fn macro_result(&mut self, entry: &'a Macro) -> Value {
+        let list = match self.value(&entry.list) {
             Value::Missing(why) => return Value::Missing(why),
             list => self.items(list),
         };
@@ -334,12 +337,12 @@ impl<'a> Evaluator<'a> {
             if self.evaluation.is_too_large {
                 break;
             }
-            self.scope.push((&it.name, item.clone()));
-            if it.kind == MacroKind::Map && it.then.is_none() {
-                let value = self.value(&it.body);
+            self.scope.push((&entry.name, item.clone()));
+            if entry.kind == MacroKind::Map && entry.then.is_none() {
+                let value = self.value(&entry.body);
                 made.push((*is_in, value));
             } else {
-                let yes = is_in.and(self.condition(&it.body));
+                let yes = is_in.and(self.condition(&entry.body));
                 any = any.or(yes);
                 every = every.and(is_in.negated().or(yes));
                 sure += u32::from(yes == Ternary::True);
@@ -347,15 +350,15 @@ impl<'a> Evaluator<'a> {
                 if yes == Ternary::Undetermined {
                     open = yes;
                 }
-                let keep = matches!(it.kind, MacroKind::Filter | MacroKind::Map);
+                let keep = matches!(entry.kind, MacroKind::Filter | MacroKind::Map);
                 if keep && yes != Ternary::False {
                     let kept =
-                        it.then.as_ref().map_or_else(|| item.clone(), |then| self.value(then));
+                        entry.then.as_ref().map_or_else(|| item.clone(), |then| self.value(then));
                     made.push((yes, kept));
                 }
             }
             self.scope.pop();
-            let is_decided = match it.kind {
+            let is_decided = match entry.kind {
                 MacroKind::Exists => any == Ternary::True,
                 MacroKind::All => every == Ternary::False,
                 _ => false,
@@ -364,10 +367,10 @@ impl<'a> Evaluator<'a> {
                 break;
             }
         }
-        if self.evaluation.comparison_count == compared_before && asks_for_figures(&it.body) {
+        if self.evaluation.comparison_count == compared_before && asks_for_figures(&entry.body) {
             self.evaluation.has_vacuous_macro = true;
         }
-        match it.kind {
+        match entry.kind {
             MacroKind::Exists => Value::Bool(any),
             MacroKind::All => Value::Bool(every),
             MacroKind::ExistsOne => Value::Bool(match (sure, most) {

@@ -30,7 +30,7 @@ impl Ternary {
         use Ternary::{False, NoData, True, Undetermined};
         match (self, other) {
             (False, _) | (_, False) => False,
-            (True, it) | (it, True) => it,
+            (True, item) | (item, True) => item,
             (Undetermined, _) | (_, Undetermined) => Undetermined,
             (NoData, NoData) => NoData,
         }
@@ -46,7 +46,7 @@ impl Ternary {
         match self {
             Self::False => Self::True,
             Self::True => Self::False,
-            it => it,
+            item => item,
         }
     }
 
@@ -135,9 +135,9 @@ impl Number {
             by(self.high, other.low),
             by(self.high, other.high),
         ];
-        let name = |it: &Self| match &it.figure {
+        let name = |other: &Self| match &other.figure {
             Some(figure) => figure.path.clone(),
-            None => format!("{}", it.value),
+            None => format!("{}", other.value),
         };
         let figure = (self.figure.is_some() || other.figure.is_some()).then(|| {
             let path = format!("{} {sign} {}", name(self), name(other));

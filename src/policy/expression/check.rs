@@ -128,7 +128,7 @@ impl Checker<'_> {
                 Some((Node { place: own, expr: Expr::List(items) }, of))
             }
             Cel::Call(call) => self.call(call, own),
-            Cel::Comprehension(it) => self.checked_macro(it, own),
+            Cel::Comprehension(comprehension) => self.checked_macro(comprehension, own),
             Cel::Map(_) | Cel::Struct(_) | Cel::Unspecified => {
                 self.refuse(own, "this part of CEL has no use in a rule", "compare figures");
                 None
@@ -148,11 +148,11 @@ impl Checker<'_> {
 
     fn literal(&self, literal: &LiteralValue, place: Place) -> Option<Typed> {
         let (expr, of) = match literal {
-            LiteralValue::Boolean(it) => (Expr::Bool(**it), Type::Bool),
-            LiteralValue::Double(it) => (Expr::Number(**it), Type::Number),
-            LiteralValue::Int(it) => (Expr::Number(**it as f64), Type::Number),
-            LiteralValue::UInt(it) => (Expr::Number(**it as f64), Type::Number),
-            LiteralValue::String(it) => (Expr::Text((**it).to_owned()), Type::Text),
+            LiteralValue::Boolean(boolean) => (Expr::Bool(**boolean), Type::Bool),
+            LiteralValue::Double(double) => (Expr::Number(**double), Type::Number),
+            LiteralValue::Int(int) => (Expr::Number(**int as f64), Type::Number),
+            LiteralValue::UInt(u_int) => (Expr::Number(**u_int as f64), Type::Number),
+            LiteralValue::String(text) => (Expr::Text((**text).to_owned()), Type::Text),
             LiteralValue::Null | LiteralValue::Bytes(_) => {
                 let help = "ask with `has(..)` whether something is known";
                 self.refuse(place, "nothing in a rule is null or bytes", help);
@@ -226,12 +226,12 @@ impl Checker<'_> {
         let Some(topology) = self.topology else { return Some(()) };
         let (code, what, all): (_, _, Vec<&str>) = match names {
             MapKind::Flow => {
-                (Code::UnknownFlow, "flow", topology.flows.iter().map(|it| &*it.name).collect())
+                (Code::UnknownFlow, "flow", topology.flows.iter().map(|flow| &*flow.name).collect())
             }
             MapKind::Service => (
                 Code::UnknownService,
                 "service",
-                topology.services.iter().map(|it| &*it.name).collect(),
+                topology.services.iter().map(|service| &*service.name).collect(),
             ),
         };
         if all.contains(&name) {
@@ -458,7 +458,9 @@ impl Checker<'_> {
         let found = if name == "timestamp" {
             parse_timestamp(text).map(|at| (Expr::Timestamp(at), Type::Timestamp))
         } else {
-            parse_duration(text).ok().map(|it| (Expr::Duration(it.get()), Type::Duration))
+            parse_duration(text)
+                .ok()
+                .map(|parse_duration| (Expr::Duration(parse_duration.get()), Type::Duration))
         };
         let Some((expr, of)) = found else {
             self.refuse(node.place, &format!("`{text}` is not a {name}"), usage(name));
@@ -491,8 +493,12 @@ impl Checker<'_> {
         Some((Node { expr: Expr::Accessor(accessor, Box::new(node), east), place }, Type::Number))
     }
 
-    fn checked_macro(&mut self, it: &ComprehensionExpr, own: Place) -> Option<Typed> {
-        let (list, kind) = self.node(&it.iter_range)?;
+    fn checked_macro(
+        &mut self,
+        comprehension_expr: &ComprehensionExpr,
+        own: Place,
+    ) -> Option<Typed> {
+        let (list, kind) = self.node(&comprehension_expr.iter_range)?;
         let Some(item) = kind.item_type() else {
             self.wrong_type(&list, "a macro goes over a list, `flows` or `services`", &kind);
             return None;
@@ -505,11 +511,11 @@ impl Checker<'_> {
             );
             return None;
         }
-        let Some(parts) = macro_parts(it) else {
+        let Some(parts) = macro_parts(comprehension_expr) else {
             self.refuse(own, "this macro has no use in a rule", usage("exists"));
             return None;
         };
-        self.scope.push((it.iter_var.clone(), item.clone()));
+        self.scope.push((comprehension_expr.iter_var.clone(), item.clone()));
         let read = self.node(parts.body);
         let then = parts.then.map(|then| self.node(then));
         self.scope.pop();
@@ -528,7 +534,7 @@ impl Checker<'_> {
             _ => Type::Bool,
         };
         let place = union(union(own, list.place), body.place);
-        let (kind, name) = (parts.kind, it.iter_var.clone());
+        let (kind, name) = (parts.kind, comprehension_expr.iter_var.clone());
         let made = Macro { kind, list, name, body, then: then.map(|(node, _)| node) };
         Some((Node { expr: Expr::Macro(Box::new(made)), place }, of))
     }
@@ -582,10 +588,10 @@ struct MacroParts<'a> {
     then: Option<&'a Expression>,
 }
 
-fn macro_parts(it: &ComprehensionExpr) -> Option<MacroParts<'_>> {
-    let Cel::Call(step) = &it.loop_step.expr else { return None };
+fn macro_parts(comprehension_expr: &ComprehensionExpr) -> Option<MacroParts<'_>> {
+    let Cel::Call(step) = &comprehension_expr.loop_step.expr else { return None };
     let plain = |kind, body| Some(MacroParts { kind, body, then: None });
-    match (&it.accu_init.expr, step.func_name.as_str(), step.args.as_slice()) {
+    match (&comprehension_expr.accu_init.expr, step.func_name.as_str(), step.args.as_slice()) {
         (Cel::Literal(LiteralValue::Boolean(_)), "_||_", [_, body]) => {
             plain(MacroKind::Exists, body)
         }
@@ -595,7 +601,7 @@ fn macro_parts(it: &ComprehensionExpr) -> Option<MacroParts<'_>> {
         (Cel::List(_), "_?_:_", [body, added, _]) => {
             let Cel::Call(added) = &added.expr else { return None };
             let made = only(added.args.get(1)?)?;
-            if matches!(&made.expr, Cel::Ident(name) if *name == it.iter_var) {
+            if matches!(&made.expr, Cel::Ident(name) if *name == comprehension_expr.iter_var) {
                 return plain(MacroKind::Filter, body);
             }
             Some(MacroParts { kind: MacroKind::Map, body, then: Some(made) })

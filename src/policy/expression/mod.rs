@@ -191,7 +191,7 @@ impl Node {
             | Expr::Duration(_)
             | Expr::Variable(_)
             | Expr::Binding(_) => {}
-            Expr::List(items) => items.iter().for_each(|it| it.walk(visit)),
+            Expr::List(items) => items.iter().for_each(|item| item.walk(visit)),
             Expr::Select(of, _)
             | Expr::Has(of, _)
             | Expr::Not(of)
@@ -202,12 +202,12 @@ impl Node {
                 of.walk(visit);
                 at.walk(visit);
             }
-            Expr::Binary(_, both) => both.iter().for_each(|it| it.walk(visit)),
-            Expr::Conditional(parts) => parts.iter().for_each(|it| it.walk(visit)),
-            Expr::Macro(it) => {
-                it.list.walk(visit);
-                it.body.walk(visit);
-                it.then.iter().for_each(|then| then.walk(visit));
+            Expr::Binary(_, both) => both.iter().for_each(|both| both.walk(visit)),
+            Expr::Conditional(parts) => parts.iter().for_each(|part| part.walk(visit)),
+            Expr::Macro(item) => {
+                item.list.walk(visit);
+                item.body.walk(visit);
+                item.then.iter().for_each(|then| then.walk(visit));
             }
         }
     }
@@ -228,7 +228,7 @@ impl Node {
         let mut only = true;
         self.walk(&mut |node| {
             only &= match &node.expr {
-                Expr::Macro(it) => it.kind == MacroKind::Exists,
+                Expr::Macro(item) => item.kind == MacroKind::Exists,
                 Expr::Not(_) | Expr::Conditional(_) | Expr::Size(_) => false,
                 Expr::Binary(Operator::Eq | Operator::Ne | Operator::In, both) => {
                     !both.iter().any(Self::may_be_bool)

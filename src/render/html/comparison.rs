@@ -68,11 +68,11 @@ fn pair_sections(
         )
     };
     let contained = |held: &[_]| -> Vec<String> {
-        held.iter().map(|it| said::contained(it, &WORDING)).collect()
+        held.iter().map(|held| said::contained(held, &WORDING)).collect()
     };
     body.push_str(&only("holds-a", &pair.a, &contained(&pair.only_a_contains)));
     body.push_str(&only("holds-b", &pair.b, &contained(&pair.only_b_contains)));
-    let named = |names: &[String]| -> Vec<String> { names.iter().map(|it| name(it)).collect() };
+    let named = |names: &[String]| -> Vec<String> { names.iter().map(|item| name(item)).collect() };
     body.push_str(&only("has-a", &pair.a, &named(&pair.only_in_a)));
     body.push_str(&only("has-b", &pair.b, &named(&pair.only_in_b)));
     let gained = named(&pair.single_points_gained);
@@ -101,7 +101,7 @@ fn picture_of(
     focuses: &[CascadeReport],
 ) -> String {
     let of = |side: &str| {
-        let place = report.sides.iter().position(|it| it.name == side)?;
+        let place = report.sides.iter().position(|item| item.name == side)?;
         focuses.get(place)
     };
     let (Some(a), Some(b)) = (of(&pair.a), of(&pair.b)) else { return String::new() };
@@ -116,12 +116,12 @@ fn picture_of(
 }
 
 fn side<'a>(report: &'a CompareReport, name: &str) -> Option<&'a SideReport> {
-    report.sides.iter().find(|it| it.name == name)
+    report.sides.iter().find(|side| side.name == name)
 }
 
 fn flows(report: &CompareReport, pair: &PairReport, id: &str) -> String {
     let [a, b] = [&pair.a, &pair.b];
-    let has_losses = pair.flows.iter().any(|it| it.orders_lost.is_some());
+    let has_losses = pair.flows.iter().any(|flow| flow.orders_lost.is_some());
     let mut columns = vec![
         "flow:".to_owned(),
         format!("fails: {a}"),
@@ -140,7 +140,7 @@ fn flows(report: &CompareReport, pair: &PairReport, id: &str) -> String {
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let mut table = Table::new(id, &columns);
     for flow in &pair.flows {
-        let mut cells: Vec<Cell> = [a, b].map(|it| failed(report, it, &flow.name)).into();
+        let mut cells: Vec<Cell> = [a, b].map(|item| failed(report, item, &flow.name)).into();
         cells.push(points_of(&flow.failed));
         if has_losses {
             cells.extend(losses(flow));
@@ -155,8 +155,9 @@ fn flows(report: &CompareReport, pair: &PairReport, id: &str) -> String {
 }
 
 fn failed(report: &CompareReport, of: &str, flow: &str) -> Cell {
-    let found = side(report, of).and_then(|it| it.result.flows.iter().find(|it| it.name == flow));
-    found.map_or(Cell::Unknown, |it| share(&it.failed))
+    let found =
+        side(report, of).and_then(|side| side.result.flows.iter().find(|item| item.name == flow));
+    found.map_or(Cell::Unknown, |found| share(&found.failed))
 }
 
 fn share(of: &Interval) -> Cell {
@@ -218,8 +219,8 @@ fn total(of: &LossDifference, metric: Metric) -> String {
 fn services(pair: &PairReport, id: &str) -> String {
     let columns = ["service:", "points more or fewer"];
     let mut table = Table::new(id, &columns);
-    for it in pair.services.iter().filter(|it| it.failed.is_clear()) {
-        table.row(&bare(&it.name), &[points_of(&it.failed)]);
+    for item in pair.services.iter().filter(|service| service.failed.is_clear()) {
+        table.row(&bare(&item.name), &[points_of(&item.failed)]);
     }
     table.render().unwrap_or_default()
 }
@@ -227,9 +228,9 @@ fn services(pair: &PairReport, id: &str) -> String {
 /// What alone takes flows down, side by side.
 fn points(report: &CompareReport) -> Vec<String> {
     let of = |side: &SideReport| {
-        let points = side.single_points.iter().map(|it| {
-            let flows: Vec<String> = it.flows.iter().map(|it| name(it)).collect();
-            format!("{} ({})", name(&it.name), format::list(&flows, "and", 4))
+        let points = side.single_points.iter().map(|single_point| {
+            let flows: Vec<String> = single_point.flows.iter().map(|flow| name(flow)).collect();
+            format!("{} ({})", name(&single_point.name), format::list(&flows, "and", 4))
         });
         let points: Vec<String> = points.collect();
         let said =
@@ -251,7 +252,7 @@ fn assumptions(report: &CompareReport) -> Vec<String> {
 }
 
 fn facts(report: &CompareReport) -> Vec<(&'static str, String)> {
-    let sides: Vec<String> = report.sides.iter().map(|it| name(&it.name)).collect();
+    let sides: Vec<String> = report.sides.iter().map(|side| name(&side.name)).collect();
     let mut facts = vec![(report.of.as_str(), format::list(&sides, "and", 12))];
     if let Some(first) = report.sides.first() {
         facts.push(match report.of {

@@ -30,7 +30,7 @@ impl Made<'_> {
     fn section(&self, facts: &[(&str, String)]) -> String {
         let mut lines = String::new();
         if !self.inputs.is_empty() {
-            let files: Vec<String> = self.inputs.iter().map(|it| shell::bare(it)).collect();
+            let files: Vec<String> = self.inputs.iter().map(|input| shell::bare(input)).collect();
             lines.push_str(&format!("<dt>files</dt><dd>{}</dd>\n", files.join(", ")));
         }
         for (what, said) in facts {
@@ -77,6 +77,6 @@ fn list(items: &[String]) -> String {
         return String::new();
     }
     let items: String =
-        items.iter().map(|it| format!("<li>{}</li>\n", shell::sentence(it))).collect();
+        items.iter().map(|item| format!("<li>{}</li>\n", shell::sentence(item))).collect();
     format!("<ul>\n{items}</ul>\n")
 }

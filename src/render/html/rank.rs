@@ -50,7 +50,7 @@ pub fn rank(report: &RankReport, made: &Made<'_>) -> String {
 }
 
 fn origins(report: &RankReport) -> String {
-    let has_orders = report.origins.iter().any(|it| it.orders_per_min.is_some());
+    let has_orders = report.origins.iter().any(|origin| origin.orders_per_min.is_some());
     let mut columns = vec!["breaks:", "place", "team:", "flows", "other services"];
     if has_orders {
         columns.push("orders per minute");
@@ -68,7 +68,8 @@ fn origins(report: &RankReport) -> String {
         if has_orders {
             cells.push(origin.orders_per_min.as_ref().map_or(Cell::Unknown, figure));
         }
-        let alone: Vec<String> = origin.single_point_of.iter().map(|it| bare(it)).collect();
+        let alone: Vec<String> =
+            origin.single_point_of.iter().map(|single_point_of| bare(single_point_of)).collect();
         cells.push(Cell::Markup(alone.join(", ")));
         table.row(&bare(&origin.name), &cells);
     }

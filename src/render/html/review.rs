@@ -13,7 +13,7 @@ const WORDING: Wording = Wording { name: marked, arrow: "→" };
 /// A review as one HTML file.
 pub fn review(review: &Review<'_>, data: &PageReport, made: &Made<'_>) -> String {
     let title = review.title();
-    let date = review.observed.date.as_ref().map_or_else(String::new, |it| format!("{it} · "));
+    let date = review.observed.date.as_ref().map_or_else(String::new, |date| format!("{date} · "));
     let mut body = format!(
         "<header>\n<h1>{}</h1>\n<p class=\"soft\">{}simulated beside what was seen; of the simulated \
          part, nothing was measured.</p>\n</header>\n",
@@ -57,7 +57,7 @@ fn table(rows: &[Vec<String>], part: &str) -> String {
     let Some((head, rows)) = rows.split_first() else { return String::new() };
     let id = if part == "compared" { "bw-services".to_owned() } else { format!("bw-{part}") };
     let head: String =
-        head.iter().map(|it| format!("<th scope=\"col\">{}</th>", text(it))).collect();
+        head.iter().map(|head| format!("<th scope=\"col\">{}</th>", text(head))).collect();
     let rows: String = rows.iter().map(|row| table_row(row)).collect();
     format!(
         "<div class=\"wide\"><table id=\"{id}\"><thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
@@ -65,10 +65,10 @@ fn table(rows: &[Vec<String>], part: &str) -> String {
 }
 
 fn table_row(cells: &[String]) -> String {
-    let cells = cells.iter().enumerate().map(|(index, it)| match (index, share(it)) {
-        (0, _) => format!("<th scope=\"row\">{}</th>", sentence(it)),
-        (_, Some(share)) => format!("<td class=\"n\" data-v=\"{share}\">{}</td>", text(it)),
-        (_, None) => format!("<td>{}</td>", sentence(it)),
+    let cells = cells.iter().enumerate().map(|(index, cell)| match (index, share(cell)) {
+        (0, _) => format!("<th scope=\"row\">{}</th>", sentence(cell)),
+        (_, Some(share)) => format!("<td class=\"n\" data-v=\"{share}\">{}</td>", text(cell)),
+        (_, None) => format!("<td>{}</td>", sentence(cell)),
     });
     format!("<tr>{}</tr>\n", cells.collect::<String>())
 }

@@ -54,13 +54,13 @@ pub fn diagrams(
         "Orders lost",
         &(losses + &list(&simulation::worth(report, &WORDING))),
     ));
-    let tornado = explained.and_then(|it| chart::draw_tornado(it, &STYLE).ok());
+    let tornado = explained.and_then(|explained| chart::draw_tornado(explained, &STYLE).ok());
     let tornado = tornado.map_or_else(String::new, |svg| figure(&svg));
     body.push_str(&section("tornado", "What matters most", &tornado));
     body.push_str(&section("services", "Services", &services(report)));
     body.push_str(&section("held", "What contained failure, and what did not", &held(report)));
     let unknowns =
-        simulation::unknowns(report).into_iter().map(|it| simulation::unknown(it, &WORDING));
+        simulation::unknowns(report).into_iter().map(|item| simulation::unknown(item, &WORDING));
     let unknowns: Vec<String> = unknowns.collect();
     body.push_str(&section("unknowns", "Not stated, and it matters", &list(&unknowns)));
     body.push_str(&section("assumed", "Assumed", &list(&report.assumptions)));
@@ -202,9 +202,10 @@ fn services(report: &Report) -> String {
 fn held(report: &Report) -> String {
     let columns = ["caller:", "dependency:", "exposed", "propagated", "contained by:"];
     let mut table = Table::new("bw-held", &columns);
-    let held = simulation::held(report).into_iter().map(|it| (it.at, it.guards));
-    let unheld =
-        simulation::unheld(report).into_iter().map(|it| (it, "nothing contained it".to_owned()));
+    let held = simulation::held(report).into_iter().map(|held| (held.at, held.guards));
+    let unheld = simulation::unheld(report)
+        .into_iter()
+        .map(|unheld| (unheld, "nothing contained it".to_owned()));
     let all: Vec<(&DependencyReport, String)> = held.chain(unheld).collect();
     let more = all.len().saturating_sub(HELD_MAX);
     for (at, guards) in all.into_iter().take(HELD_MAX) {
@@ -243,9 +244,13 @@ fn when(report: &Report, focus: &CascadeReport, observed: Option<&ObservedReport
     add("over after", course.resolved_s);
     items.extend(simulation::noticed(course).map(|by| format!("noticed by {by}")));
     items.extend(simulation::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
-    items.extend(report.example_trials.iter().map(|it| {
-        let label = it.label.replace(' ', "-");
-        format!("a {label} rollout (trial {}): {}", it.trial, simulation::trial(it, &WORDING))
+    items.extend(report.example_trials.iter().map(|example_trial| {
+        let label = example_trial.label.replace(' ', "-");
+        format!(
+            "a {label} rollout (trial {}): {}",
+            example_trial.trial,
+            simulation::trial(example_trial, &WORDING)
+        )
     }));
     body.push_str(&list(&items));
     body

@@ -53,7 +53,7 @@ fn name(text: &str) -> String {
     // An underscore within a word acts on nothing, and is easier to edit than its entity.
     let mut plain = String::new();
     for (index, part) in prose(text).split("&#95;").enumerate() {
-        let is_word = |it: Option<char>| it.is_some_and(char::is_alphanumeric);
+        let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         if index > 0 {
             let is_within = is_word(plain.chars().next_back()) && is_word(part.chars().next());
             plain.push_str(if is_within { "_" } else { "&#95;" });
@@ -64,7 +64,7 @@ fn name(text: &str) -> String {
 }
 
 fn list(mark: &str, items: &[String]) -> String {
-    items.iter().map(|it| format!("{mark}{it}")).collect::<Vec<_>>().join("\n")
+    items.iter().map(|item| format!("{mark}{item}")).collect::<Vec<_>>().join("\n")
 }
 
 fn table(rows: &[Vec<String>]) -> String {

@@ -32,8 +32,8 @@ pub(super) fn summary(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
 
 fn happened(review: &Review<'_>, wording: &Wording) -> String {
     let of = |state: ComponentState| -> Vec<String> {
-        let all = review.replayed.components.iter().filter(|it| it.observed == state);
-        all.map(|it| (wording.name)(&it.name)).collect()
+        let all = review.replayed.components.iter().filter(|component| component.observed == state);
+        all.map(|item| (wording.name)(&item.name)).collect()
     };
     let (failed, degraded, well) =
         (of(ComponentState::Failed), of(ComponentState::Degraded), of(ComponentState::Unaffected));
@@ -55,11 +55,13 @@ fn happened(review: &Review<'_>, wording: &Wording) -> String {
 /// When it was noticed, when the cause was gone, how long it lasted, as far as known.
 fn course(review: &Review<'_>) -> Option<String> {
     let seen = review.observed;
-    let lasted = review.replayed.duration.and_then(|it| it.observed_s);
+    let lasted = review.replayed.duration.and_then(|duration| duration.observed_s);
     let parts = [
         seen.detected_s.map(|at| format!("noticed after {}", format::duration(at))),
         seen.mitigated_s.map(|at| format!("the cause gone after {}", format::duration(at))),
-        lasted.map(|it| format!("{} from the first impact to the last", format::duration(it))),
+        lasted.map(|lasted| {
+            format!("{} from the first impact to the last", format::duration(lasted))
+        }),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", ") + ".")
@@ -67,7 +69,7 @@ fn course(review: &Review<'_>) -> Option<String> {
 
 fn agreement(review: &Review<'_>) -> String {
     let all = &review.replayed.components;
-    let hits = all.iter().filter(|it| it.is_hit()).count();
+    let hits = all.iter().filter(|item| item.is_hit()).count();
     let known = format::plural(all.len(), "component");
     let misses = all.len() - hits;
     let verdict = match (all.len(), misses) {
@@ -89,14 +91,14 @@ fn agreement(review: &Review<'_>) -> String {
     lasted.map_or_else(|| format!("{verdict}."), |lasted| format!("{verdict}; {lasted}."))
 }
 
-fn duration(it: DurationReport) -> Option<String> {
-    let (observed, predicted) = (it.observed_s?, it.predicted_s?);
+fn duration(item: DurationReport) -> Option<String> {
+    let (observed, predicted) = (item.observed_s?, item.predicted_s?);
     let mut said = format!(
         "it took {}, and takes {} (median) by the simulation",
         format::duration(observed),
         format::duration(predicted)
     );
-    if let Some(given) = it.given_actions_s {
+    if let Some(given) = item.given_actions_s {
         let given = format::duration(given);
         said.push_str(&format!(", {given} with what operators did"));
     }
@@ -122,12 +124,12 @@ pub(super) fn compared(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     if !all.is_empty() {
         let heads = ["component", "seen", "most likely", "fails", "degraded or worse", ""];
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
-        let (hits, misses): (Vec<_>, Vec<_>) = all.iter().partition(|it| it.is_hit());
-        rows.extend(misses.into_iter().chain(hits).map(|it| row(it, wording)));
+        let (hits, misses): (Vec<_>, Vec<_>) = all.iter().partition(|item| item.is_hit());
+        rows.extend(misses.into_iter().chain(hits).map(|miss| row(miss, wording)));
         blocks.push(Block::Table(rows));
     }
     let mut misses: Vec<String> =
-        all.iter().filter(|it| !it.is_hit()).map(|it| miss(it, wording)).collect();
+        all.iter().filter(|item| !item.is_hit()).map(|item| miss(item, wording)).collect();
     misses.extend(review.replayed.duration.and_then(missed_duration));
     misses.extend(unseen(review, wording));
     if misses.is_empty() {
@@ -139,31 +141,31 @@ pub(super) fn compared(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     blocks
 }
 
-fn row(it: &ComponentReport, wording: &Wording) -> Vec<String> {
+fn row(component: &ComponentReport, wording: &Wording) -> Vec<String> {
     vec![
-        (wording.name)(&it.name),
-        it.observed.to_string(),
-        it.predicted.to_string(),
-        format::percent(rounded(it.failed)),
-        format::percent(rounded(it.degraded)),
-        if it.is_hit() { "agrees" } else { "miss" }.to_owned(),
+        (wording.name)(&component.name),
+        component.observed.to_string(),
+        component.predicted.to_string(),
+        format::percent(rounded(component.failed)),
+        format::percent(rounded(component.degraded)),
+        if component.is_hit() { "agrees" } else { "miss" }.to_owned(),
     ]
 }
 
-fn miss(it: &ComponentReport, wording: &Wording) -> String {
-    let name = (wording.name)(&it.name);
-    let was = state(it.observed);
-    let by = match it.predicted {
+fn miss(component: &ComponentReport, wording: &Wording) -> String {
+    let name = (wording.name)(&component.name);
+    let was = state(component.observed);
+    let by = match component.predicted {
         ComponentState::Failed => {
-            format!("fails in {} of trials", format::percent(rounded(it.failed)))
+            format!("fails in {} of trials", format::percent(rounded(component.failed)))
         }
         ComponentState::Degraded => format!(
             "is degraded in {} of trials, and fails in {}",
-            format::percent(rounded(it.degraded)),
-            format::percent(rounded(it.failed))
+            format::percent(rounded(component.degraded)),
+            format::percent(rounded(component.failed))
         ),
         ComponentState::Unaffected => {
-            format!("is hit in {} of trials", format::percent(rounded(it.degraded)))
+            format!("is hit in {} of trials", format::percent(rounded(component.degraded)))
         }
     };
     format!("{name} {was}; by the simulation it {by}.")
@@ -177,8 +179,8 @@ fn state(observed: ComponentState) -> &'static str {
     }
 }
 
-fn missed_duration(it: DurationReport) -> Option<String> {
-    let (observed, predicted) = (it.observed_s?, it.predicted_s?);
+fn missed_duration(item: DurationReport) -> Option<String> {
+    let (observed, predicted) = (item.observed_s?, item.predicted_s?);
     let is_near = observed <= predicted * NEAR && predicted <= observed * NEAR;
     (!is_near).then(|| {
         format!(
@@ -192,9 +194,14 @@ fn missed_duration(it: DurationReport) -> Option<String> {
 
 /// What fails by the simulation and of which nobody wrote down anything.
 fn unseen(review: &Review<'_>, wording: &Wording) -> Option<String> {
-    let known = |name: &str| review.replayed.components.iter().any(|it| it.name == name);
-    let failing = review.report.services.iter().filter(|it| it.failed.p >= 0.5 && !known(&it.name));
-    let names: Vec<String> = failing.map(|it| (wording.name)(&it.name)).collect();
+    let known =
+        |name: &str| review.replayed.components.iter().any(|component| component.name == name);
+    let failing = review
+        .report
+        .services
+        .iter()
+        .filter(|service| service.failed.p >= 0.5 && !known(&service.name));
+    let names: Vec<String> = failing.map(|failing| (wording.name)(&failing.name)).collect();
     let verb = if names.len() == 1 { "fails" } else { "fail" };
     (!names.is_empty()).then(|| {
         format!(
@@ -206,19 +213,19 @@ fn unseen(review: &Review<'_>, wording: &Wording) -> Option<String> {
 }
 
 /// What is different by the simulation without something that operators did.
-pub(super) fn difference(it: &ActionReport, wording: &Wording) -> String {
+pub(super) fn difference(action: &ActionReport, wording: &Wording) -> String {
     let names = |all: &[String]| {
-        let all: Vec<String> = all.iter().map(|it| (wording.name)(it)).collect();
+        let all: Vec<String> = all.iter().map(|item| (wording.name)(item)).collect();
         format::list(&all, "and", NAMES)
     };
     let mut parts = Vec::new();
-    if !it.spared.is_empty() {
-        parts.push(format!("without it worse: {}", names(&it.spared)));
+    if !action.spared.is_empty() {
+        parts.push(format!("without it worse: {}", names(&action.spared)));
     }
-    if !it.made_worse.is_empty() {
-        parts.push(format!("without it better: {}", names(&it.made_worse)));
+    if !action.made_worse.is_empty() {
+        parts.push(format!("without it better: {}", names(&action.made_worse)));
     }
-    if let Some([with, without]) = it.durations() {
+    if let Some([with, without]) = action.durations() {
         let [with, without] = [with, without].map(format::duration);
         parts.push(format!("it lasts {with} with it, {without} without"));
     }
@@ -235,10 +242,14 @@ pub(super) fn held(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let told = &review.observed.what_held;
     if !told.is_empty() {
         blocks.push(Block::Said("By the facts:".to_owned()));
-        blocks.push(Block::List(told.iter().map(|it| (wording.name)(it)).collect()));
+        blocks.push(Block::List(told.iter().map(|told| (wording.name)(told)).collect()));
     }
-    let taken: Vec<String> =
-        review.replayed.containment.iter().map(|it| contained(it, wording)).collect();
+    let taken: Vec<String> = review
+        .replayed
+        .containment
+        .iter()
+        .map(|containment| contained(containment, wording))
+        .collect();
     if !taken.is_empty() {
         blocks.push(Block::Said("Taken away in the simulation, one at a time:".to_owned()));
         blocks.push(Block::List(taken));
@@ -248,13 +259,13 @@ pub(super) fn held(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let mut items: Vec<String> = guards
         .into_iter()
         .take(GUARDS)
-        .map(|it| {
-            let call = wording.call(&it.at.caller, &it.at.dependency);
-            let through = match it.at.passed {
+        .map(|guard| {
+            let call = wording.call(&guard.at.caller, &guard.at.dependency);
+            let through = match guard.at.passed {
                 passed if passed > 0.0 => format!("; propagated in {}", format::percent(passed)),
                 _ => String::new(),
             };
-            format!("{call}: {}{through}", it.guards)
+            format!("{call}: {}{through}", guard.guards)
         })
         .collect();
     if count > GUARDS {
@@ -266,7 +277,7 @@ pub(super) fn held(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     }
     let open: Vec<String> = simulation::unheld(review.report)
         .into_iter()
-        .map(|it| wording.call(&it.caller, &it.dependency))
+        .map(|unheld| wording.call(&unheld.caller, &unheld.dependency))
         .collect();
     if !open.is_empty() {
         let calls = format::list(&open, "and", NAMES);
@@ -275,20 +286,23 @@ pub(super) fn held(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     blocks
 }
 
-fn contained(it: &ContainmentReport, wording: &Wording) -> String {
-    let what = (wording.name)(&it.what);
+fn contained(containment: &ContainmentReport, wording: &Wording) -> String {
+    let what = (wording.name)(&containment.what);
     let names = |names: &[String]| {
-        let names: Vec<String> = names.iter().map(|it| (wording.name)(it)).collect();
+        let names: Vec<String> = names.iter().map(|name| (wording.name)(name)).collect();
         format::list(&names, "and", NAMES)
     };
-    match it.confirmed {
+    match containment.confirmed {
         Some(true) => {
-            format!("{what}: without it, {} would have been worse", names(&it.newly_impacted))
+            format!(
+                "{what}: without it, {} would have been worse",
+                names(&containment.newly_impacted)
+            )
         }
         Some(false) => format!(
             "{what}: it kept {} from failing by the facts, and makes no difference to them in the \
              simulation",
-            names(&it.stopped)
+            names(&containment.stopped)
         ),
         None => format!("{what}: the topology has no call to take it away from"),
     }
@@ -296,21 +310,22 @@ fn contained(it: &ContainmentReport, wording: &Wording) -> String {
 
 /// What would have helped, as something to decide on.
 pub(super) fn advice(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
-    let it = review.advice;
-    let mut blocks = vec![Block::Said(advised::headline(it, wording).join(" "))];
-    let mut sections = advised::sections(it, wording);
-    if let Some(at) = sections.iter().position(|it| it.title == "Together") {
+    let advice = review.advice;
+    let mut blocks = vec![Block::Said(advised::headline(advice, wording).join(" "))];
+    let mut sections = advised::sections(advice, wording);
+    if let Some(at) = sections.iter().position(|section| section.title == "Together") {
         let together = sections.remove(at);
         blocks.push(Block::Said(format!("To decide on ({}):", together.remark)));
         blocks.push(Block::Tasks(together.lines));
     }
-    if let Some(alone) = sections.iter_mut().find(|it| it.title == "One at a time") {
+    if let Some(alone) = sections.iter_mut().find(|section| section.title == "One at a time") {
         blocks.push(Block::Said(format!("Each by itself ({}):", alone.remark)));
         let mut lines = std::mem::take(&mut alone.lines);
         lines.truncate(ALONE);
         blocks.push(Block::List(lines));
     }
-    let assumed: Vec<String> = it.assumptions.iter().map(|it| (wording.name)(it)).collect();
+    let assumed: Vec<String> =
+        advice.assumptions.iter().map(|assumption| (wording.name)(assumption)).collect();
     if !assumed.is_empty() {
         blocks.push(Block::Said(format!("Taken for granted: {}.", assumed.join("; "))));
     }
@@ -321,18 +336,19 @@ pub(super) fn advice(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
 pub(super) fn grounds(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let mut items = Vec::new();
     let sources: Vec<String> =
-        review.replayed.sources.iter().map(|it| (wording.name)(it)).collect();
+        review.replayed.sources.iter().map(|source| (wording.name)(source)).collect();
     if !sources.is_empty() {
         items.push(format!("Sources: {}", sources.join(", ")));
     }
-    items.extend(review.observed.notes.as_ref().map(|it| (wording.name)(it)));
+    items.extend(review.observed.notes.as_ref().map(|note| (wording.name)(note)));
     let unknowns = simulation::unknowns(review.report).into_iter();
     items.extend(
-        unknowns
-            .map(|it| format!("Not stated, and it matters: {}", simulation::unknown(it, wording))),
+        unknowns.map(|item| {
+            format!("Not stated, and it matters: {}", simulation::unknown(item, wording))
+        }),
     );
     let assumed = review.report.assumptions.iter();
-    items.extend(assumed.map(|it| format!("Assumed: {}", (wording.name)(it))));
+    items.extend(assumed.map(|assumed| format!("Assumed: {}", (wording.name)(assumed))));
     items.push(simulation::footer(review.report));
     vec![Block::List(items)]
 }

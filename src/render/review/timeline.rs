@@ -24,10 +24,11 @@ pub(super) fn blocks(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
         .arrange_by(|a, b| a.at.unwrap_or(f64::INFINITY).total_cmp(&b.at.unwrap_or(f64::INFINITY)));
     let left_out = events.len().saturating_sub(ROWS);
     let mut rows = vec![["time", "what was seen", "by the simulation"].map(str::to_owned).to_vec()];
-    rows.extend(events.into_iter().take(ROWS).map(|it| {
-        let at =
-            it.at.map_or_else(|| "not known".to_owned(), |at| format!("+{}", format::duration(at)));
-        vec![at, it.seen, it.simulated]
+    rows.extend(events.into_iter().take(ROWS).map(|event| {
+        let at = event
+            .at
+            .map_or_else(|| "not known".to_owned(), |at| format!("+{}", format::duration(at)));
+        vec![at, event.seen, event.simulated]
     }));
     let mut blocks = vec![
         Block::Said(
@@ -58,8 +59,8 @@ fn events(review: &Review<'_>, wording: &Wording) -> Vec<Event> {
         .observed
         .observed
         .iter()
-        .filter(|it| it.state != ComponentState::Unaffected)
-        .map(|it| observation(review, it, wording))
+        .filter(|observed| observed.state != ComponentState::Unaffected)
+        .map(|observed| observation(review, observed, wording))
         .collect();
     let moments = [
         (review.observed.detected_s, "noticed", course.detected_s),
@@ -67,25 +68,29 @@ fn events(review: &Review<'_>, wording: &Wording) -> Vec<Event> {
     ];
     for (at, what, spread) in moments {
         if at.is_some() {
-            let simulated = spread.map_or_else(|| "–".to_owned(), |it| said(what, it));
+            let simulated = spread.map_or_else(|| "–".to_owned(), |item| said(what, item));
             events.push(Event { at, seen: what.to_owned(), simulated });
         }
     }
-    events.extend(review.replayed.actions.iter().map(|it| action(it, wording)));
+    events.extend(review.replayed.actions.iter().map(|item| action(item, wording)));
     events
 }
 
-fn observation(review: &Review<'_>, it: &Observation, wording: &Wording) -> Event {
-    let verb = if it.state == ComponentState::Failed { "fails" } else { "is degraded" };
-    let share = it.severity.map(|it| format!(" for {} of requests", format::stated(it)));
-    let until = it.until_s.map(|it| format!(", until +{}", format::duration(it)));
-    let source = it.source.as_ref().map(|it| format!(": “{}”", (wording.name)(it)));
+fn observation(review: &Review<'_>, observation: &Observation, wording: &Wording) -> Event {
+    let verb = if observation.state == ComponentState::Failed { "fails" } else { "is degraded" };
+    let share = observation
+        .severity
+        .map(|severity| format!(" for {} of requests", format::stated(severity)));
+    let until =
+        observation.until_s.map(|until_s| format!(", until +{}", format::duration(until_s)));
+    let source =
+        observation.source.as_ref().map(|source| format!(": “{}”", (wording.name)(source)));
     let parts = [share, until, source].map(Option::unwrap_or_default).concat();
-    let units = if it.is_flow { &review.report.flows } else { &review.report.services };
-    let unit = units.iter().find(|unit| unit.name == it.name);
+    let units = if observation.is_flow { &review.report.flows } else { &review.report.services };
+    let unit = units.iter().find(|unit| unit.name == observation.name);
     Event {
-        at: it.from_s,
-        seen: format!("{} {verb}{parts}", (wording.name)(&it.name)),
+        at: observation.from_s,
+        seen: format!("{} {verb}{parts}", (wording.name)(&observation.name)),
         simulated: unit.map_or_else(|| "–".to_owned(), simulated),
     }
 }
@@ -114,15 +119,15 @@ fn said(what: &str, spread: Spread) -> String {
     format!("{what} after {median} ({low}–{high})")
 }
 
-fn action(it: &ActionReport, wording: &Wording) -> Event {
-    let target = it.target.as_ref().map(|it| format!(" {}", (wording.name)(it)));
-    let caller = it.caller.as_ref().map(|it| format!(" for {}", (wording.name)(it)));
-    let share = it.share.map(|it| format!(", {}", format::stated(it)));
-    let what = it.action.replace('_', " ");
+fn action(action: &ActionReport, wording: &Wording) -> Event {
+    let target = action.target.as_ref().map(|target| format!(" {}", (wording.name)(target)));
+    let caller = action.caller.as_ref().map(|caller| format!(" for {}", (wording.name)(caller)));
+    let share = action.share.map(|share| format!(", {}", format::stated(share)));
+    let what = action.action.replace('_', " ");
     let more = [target, caller, share].map(Option::unwrap_or_default).concat();
     Event {
-        at: Some(it.at_s),
+        at: Some(action.at_s),
         seen: format!("operators: {what}{more}"),
-        simulated: difference(it, wording),
+        simulated: difference(action, wording),
     }
 }

@@ -10,9 +10,9 @@ pub(super) fn add(page: &mut Page, report: &Report) {
     let together = differences::together(report, &page.wording);
     section(page, "Together", "how often flows fail by each change alone, and by all", &together);
     let since = differences::baseline(report, &page.wording);
-    let earlier = report.baseline.as_ref().map_or_else(String::new, |it| {
-        let name = page.name(&it.change);
-        format!("the earlier result of {name} ({} trials), with 95% intervals", it.trials)
+    let earlier = report.baseline.as_ref().map_or_else(String::new, |baseline| {
+        let name = page.name(&baseline.change);
+        format!("the earlier result of {name} ({} trials), with 95% intervals", baseline.trials)
     });
     section(page, "Since", &earlier, &since);
 }

@@ -18,7 +18,7 @@ pub(super) fn add(page: &mut Page, report: &Report) {
         return;
     }
     page.head("What contained it", "as a share of simulations");
-    let rows: Vec<[String; 3]> = held.iter().take(HELD_MAX).map(|it| row(page, it)).collect();
+    let rows: Vec<[String; 3]> = held.iter().take(HELD_MAX).map(|held| row(page, held)).collect();
     add_rows(page, &rows);
     if held.len() > HELD_MAX {
         let more = format::plural(held.len() - HELD_MAX, "more call");
@@ -27,9 +27,9 @@ pub(super) fn add(page: &mut Page, report: &Report) {
     if !unheld.is_empty() {
         let calls: Vec<String> = unheld
             .iter()
-            .map(|it| {
-                let call = page.wording.call(&it.caller, &it.dependency);
-                format!("{call} {}", format::percent(it.passed))
+            .map(|unheld| {
+                let call = page.wording.call(&unheld.caller, &unheld.dependency);
+                format!("{call} {}", format::percent(unheld.passed))
             })
             .collect();
         let calls = format::list(&calls, "and", UNHELD_MAX);

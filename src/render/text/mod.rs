@@ -261,8 +261,8 @@ fn unknown(page: &mut Page, report: &Report) {
         return;
     }
     page.head("Not stated", "and it matters: the result at best and at worst");
-    for it in unknowns {
-        let text = simulation::unknown(it, &page.wording);
+    for item in unknowns {
+        let text = simulation::unknown(item, &page.wording);
         page.paragraph(Emphasis::Plain, "  ", &text);
     }
 }
@@ -272,9 +272,9 @@ fn assumed(page: &mut Page, report: &Report) {
         return;
     }
     page.head("Assumed", "");
-    for it in &report.assumptions {
+    for assumption in &report.assumptions {
         let start = format!("  {} ", page.glyphs.bullet);
-        let text = page.name(it);
+        let text = page.name(assumption);
         page.paragraph(Emphasis::Plain, &start, &text);
     }
 }

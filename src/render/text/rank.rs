@@ -40,9 +40,9 @@ pub fn render_rank(report: &RankReport, style: &Style) -> String {
     }
     if !report.assumptions.is_empty() {
         page.head("Assumed", "");
-        for it in &report.assumptions {
+        for assumption in &report.assumptions {
             let start = format!("  {} ", page.glyphs.bullet);
-            page.paragraph(Emphasis::Plain, &start, it);
+            page.paragraph(Emphasis::Plain, &start, assumption);
         }
     }
     page.gap();
@@ -54,7 +54,7 @@ fn table(page: &mut Page, report: &RankReport) {
     if report.origins.is_empty() {
         return;
     }
-    let has_orders = report.origins.iter().any(|it| it.orders_per_min.is_some());
+    let has_orders = report.origins.iter().any(|origin| origin.orders_per_min.is_some());
     let mut heads = vec!["flows", "services"];
     if has_orders {
         heads.extend(["orders/min", "95% interval"]);

@@ -77,7 +77,7 @@ impl Tree {
             Self { roots: Vec::new(), children: vec![Vec::new(); count], by: vec![None; count] };
         let mut is_placed = vec![false; count];
         let (origins, others): (Vec<usize>, Vec<usize>) =
-            (0..count).partition(|it| focus.boxes[*it].state == BoxState::Origin);
+            (0..count).partition(|item| focus.boxes[*item].state == BoxState::Origin);
         for origin in &origins {
             is_placed[*origin] = true;
         }
@@ -92,7 +92,7 @@ impl Tree {
         }
         for children in &mut tree.children {
             children.arrange_by(|a, b| {
-                let failed = |it: &usize| focus.boxes[*it].failed.p;
+                let failed = |index: &usize| focus.boxes[*index].failed.p;
                 failed(b).total_cmp(&failed(a)).then(a.cmp(b))
             });
         }
@@ -125,37 +125,40 @@ impl Tree {
 }
 
 fn strength(one: &CascadeEdge, other: &CascadeEdge) -> std::cmp::Ordering {
-    let held = |it: &CascadeEdge| it.held.first().map_or(0.0, |held| held.share);
+    let held =
+        |cascade_edge: &CascadeEdge| cascade_edge.held.first().map_or(0.0, |held| held.share);
     one.passed.total_cmp(&other.passed).then(held(one).total_cmp(&held(other)))
 }
 
 fn row(page: &Page, focus: &CascadeReport, tree: &Tree, at: usize, lead: String) -> Row {
-    let it = &focus.boxes[at];
-    let (ink, mark) = page.glyphs.state(it.state);
+    let item = &focus.boxes[at];
+    let (ink, mark) = page.glyphs.state(item.state);
     Row {
         lead,
         mark: (ink, mark),
-        name: page.name(&it.name),
-        failed: it.failed.p,
-        degraded: it.degraded.p.max(it.failed.p),
-        state: (ink, state(it, focus)),
+        name: page.name(&item.name),
+        failed: item.failed.p,
+        degraded: item.degraded.p.max(item.failed.p),
+        state: (ink, state(item, focus)),
         came: tree
             .edge(focus, at)
             .map_or((Emphasis::Faint, String::new()), |edge| came(focus, edge)),
     }
 }
 
-fn state(it: &CascadeBox, focus: &CascadeReport) -> String {
-    let what = match it.state {
+fn state(cascade_box: &CascadeBox, focus: &CascadeReport) -> String {
+    let what = match cascade_box.state {
         BoxState::Origin => "breaks".to_owned(),
         BoxState::Fails | BoxState::MayFail => {
-            format!("fails {}", format::percent(rounded(it.failed.p)))
+            format!("fails {}", format::percent(rounded(cascade_box.failed.p)))
         }
-        BoxState::Degrades => format!("degraded {}", format::percent(rounded(it.degraded.p))),
+        BoxState::Degrades => {
+            format!("degraded {}", format::percent(rounded(cascade_box.degraded.p)))
+        }
         BoxState::Holds => "holds".to_owned(),
     };
-    let fails = matches!(it.state, BoxState::Fails | BoxState::MayFail);
-    match it.first_failed_s.filter(|first| focus.has_time && fails && first.p50 > 0.0) {
+    let fails = matches!(cascade_box.state, BoxState::Fails | BoxState::MayFail);
+    match cascade_box.first_failed_s.filter(|first| focus.has_time && fails && first.p50 > 0.0) {
         Some(first) => format!("{what} +{}", format::duration(first.p50)),
         None => what,
     }
@@ -163,8 +166,12 @@ fn state(it: &CascadeBox, focus: &CascadeReport) -> String {
 
 fn came(focus: &CascadeReport, edge: &CascadeEdge) -> (Emphasis, String) {
     let guard = edge.strongest_guard(focus.threshold);
-    let held = guard.map(|it| {
-        format!("{} contained {}", terms::protection(it.guard), format::percent(rounded(it.share)))
+    let held = guard.map(|guard| {
+        format!(
+            "{} contained {}",
+            terms::protection(guard.guard),
+            format::percent(rounded(guard.share))
+        )
     });
     let through = match edge.kind {
         EdgeKind::RunsIn => Some("runs there".to_owned()),
@@ -373,16 +380,16 @@ mod tests {
 
     #[test]
     fn a_chain_of_hundreds_still_fits() {
-        let names: Vec<String> = (0..400).map(|it| format!("service-{it}")).collect();
+        let names: Vec<String> = (0..400).map(|item| format!("service-{item}")).collect();
         let boxes: Vec<(&str, BoxState, f64)> = names
             .iter()
             .enumerate()
-            .map(|(index, it)| {
-                (it.as_str(), if index == 0 { BoxState::Origin } else { BoxState::Fails }, 0.9)
+            .map(|(index, name)| {
+                (name.as_str(), if index == 0 { BoxState::Origin } else { BoxState::Fails }, 0.9)
             })
             .collect();
         let edges: Vec<(usize, usize, f64, f64)> =
-            (0..399).map(|it| (it, it + 1, 0.9, 0.0)).collect();
+            (0..399).map(|item| (item, item + 1, 0.9, 0.0)).collect();
         let text = shown(&focus(&boxes, &edges), Style { width: 80, ..Style::default() });
         assert_eq!(text.lines().count(), 400);
         assert!(text.lines().all(|line| columns(line) <= 80), "{text}");

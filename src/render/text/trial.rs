@@ -57,10 +57,11 @@ fn add(page: &mut Page, step: &StepReport) {
             );
         }
     }
-    for it in &step.overloads {
-        let service = page.name(&it.service);
-        let (load, capacity) = (format::digits(it.load, 3), format::digits(it.capacity, 3));
-        let lost = format::percent(it.lost);
+    for overload in &step.overloads {
+        let service = page.name(&overload.service);
+        let (load, capacity) =
+            (format::digits(overload.load, 3), format::digits(overload.capacity, 3));
+        let lost = format::percent(overload.lost);
         let text = format!(
             "{service} gets {load} times its normal load and can serve {capacity}: {lost} is lost"
         );

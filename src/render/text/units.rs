@@ -104,7 +104,7 @@ fn services(page: &Page, report: &Report) -> Vec<Row> {
             page,
             service,
             is_target(report, service),
-            cells.map(|it| Cell::new(Emphasis::Plain, it)),
+            cells.map(|cell| Cell::new(Emphasis::Plain, cell)),
         )
     });
     std::iter::once(head).chain(body).collect()
@@ -145,7 +145,7 @@ fn row(page: &Page, unit: &UnitReport, is_target: bool, last: [Cell; 2]) -> Row 
 
 /// What is not in the table, counted.
 fn rest(page: &mut Page, all: &[UnitReport], shown: &[&UnitReport], noun: &str) {
-    let is_shown = |unit: &UnitReport| shown.iter().any(|it| std::ptr::eq(*it, unit));
+    let is_shown = |unit: &UnitReport| shown.iter().any(|shown| std::ptr::eq(*shown, unit));
     let left: Vec<&UnitReport> = all.iter().filter(|unit| !is_shown(unit)).collect();
     if left.is_empty() {
         return;

@@ -42,7 +42,9 @@ fn example_trials(page: &mut Page, report: &Report) {
     let labels: Vec<String> = report
         .example_trials
         .iter()
-        .map(|it| format!("  a {} rollout:", page.name(&it.label).replace(' ', "-")))
+        .map(|example_trial| {
+            format!("  a {} rollout:", page.name(&example_trial.label).replace(' ', "-"))
+        })
         .collect();
     let width = labels.iter().map(|label| columns(label)).max().unwrap_or(0);
     for (label, trial) in labels.iter().zip(&report.example_trials) {
@@ -72,7 +74,7 @@ fn rows(course: &TimelineReport) -> Vec<Row> {
         bar: Bar::Strip(scale.ends(course, of)),
         cells: cells(course, of),
     };
-    vec![head, row("half by", |it| it.p50), row("19 of 20 by", |it| it.p95)]
+    vec![head, row("half by", |item| item.p50), row("19 of 20 by", |item| item.p95)]
 }
 
 fn cells(course: &TimelineReport, of: fn(Spread) -> f64) -> Vec<Cell> {
@@ -121,9 +123,10 @@ impl Scale {
 
 fn remarks(page: &Page, course: &TimelineReport) -> Vec<String> {
     let impact = course.impact.filter(|impact| impact.p < 1.0);
-    let impact =
-        impact.map(|it| format!("orders are lost in {} of simulations", format::estimate(&it)));
+    let impact = impact
+        .map(|impact| format!("orders are lost in {} of simulations", format::estimate(&impact)));
     let noticed = simulation::noticed(course).map(|by| format!("noticed by {by}"));
-    let rollout = simulation::rollout(course, &page.wording).map(|it| format!("rollout {it}"));
+    let rollout =
+        simulation::rollout(course, &page.wording).map(|rollout| format!("rollout {rollout}"));
     [rollout, noticed, impact].into_iter().flatten().collect()
 }

@@ -272,7 +272,7 @@ fn domains_come_with_new_services_and_steps_keep_to_the_endpoints_that_are_there
     let merged = import::merge(&document, EDITED, &graph);
     let topology = valid(&merged.text);
     // `cart` is a service here, and `web` is as a person wrote it.
-    assert_eq!(topology.domains.iter().map(|it| &*it.name).collect::<Vec<_>>(), ["eu-1a"]);
+    assert_eq!(topology.domains.iter().map(|domain| &*domain.name).collect::<Vec<_>>(), ["eu-1a"]);
     assert!(merged.text.contains("  a: { steps: [web] }"), "{}", merged.text);
     assert!(merged.text.contains("  b: { steps: [\"new/op\"] }"), "{}", merged.text);
     assert!(merged.text.contains("call_probability: 50%"), "{}", merged.text);

@@ -28,7 +28,8 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 fn format_of(trap: &str) -> Format {
-    let format = Format::ALL.iter().copied().find(|it| Some(it.name()) == trap.split('-').next());
+    let format =
+        Format::ALL.iter().copied().find(|item| Some(item.name()) == trap.split('-').next());
     format.unwrap_or_else(|| panic!("`{trap}` begins with no format"))
 }
 

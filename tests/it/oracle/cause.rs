@@ -214,7 +214,7 @@ pub(crate) fn by_hand(
 ) {
     let recovery = graph.topology.services[service].recovery;
     let ready = at + recovery.restart.get();
-    if let Some(restart) = restarts.get_mut(&service).filter(|it| it.is_waiting(at)) {
+    if let Some(restart) = restarts.get_mut(&service).filter(|restart| restart.is_waiting(at)) {
         restart.ready = restart.ready.min(ready);
         return;
     }

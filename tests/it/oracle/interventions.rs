@@ -155,11 +155,13 @@ impl<'a> Acts<'a> {
             (Rollback | Fix | Disable | Shed, None) => vec![None],
             (AddCapacity, None) => {
                 let all = self.graph.topology.services.iter().enumerate();
-                all.filter(|(_, it)| it.utilization.is_some()).map(|(it, _)| Some(it)).collect()
+                all.filter(|(_, item)| item.utilization.is_some())
+                    .map(|(item, _)| Some(item))
+                    .collect()
             }
             (_, None) => {
                 let mut targets: Vec<Option<usize>> =
-                    self.targets.iter().map(|it| Some(*it)).collect();
+                    self.targets.iter().map(|target| Some(*target)).collect();
                 targets.sort_unstable();
                 targets.dedup();
                 targets
@@ -244,24 +246,26 @@ impl<'a> Acts<'a> {
     pub(crate) fn perform(&mut self, deed: Intervention) -> Rest {
         let Intervention { at, kind, service, caller, rule, share } = deed;
         match (kind, service) {
-            (ActionKind::Bypass, Some(it)) => {
+            (ActionKind::Bypass, Some(item)) => {
                 for (written, dependency) in self.graph.written.iter().enumerate() {
                     let by = self.graph.caller_of(written);
-                    let calls = dependency.on.iter().any(|on| self.graph.is_of(*on, it));
+                    let calls = dependency.on.iter().any(|on| self.graph.is_of(*on, item));
                     if calls && caller.is_none_or(|caller| by == Some(caller)) {
-                        self.effects.led_around.insert((written, it), share);
+                        self.effects.led_around.insert((written, item), share);
                     }
                 }
             }
-            (ActionKind::Shed, Some(it)) => self.effects.turned_away[it] = share,
+            (ActionKind::Shed, Some(item)) => self.effects.turned_away[item] = share,
             (ActionKind::Shed, None) => self.effects.orders_turned_away = share,
-            (ActionKind::AddCapacity, Some(it)) => self.effects.added[it].push((at, share, rule)),
-            (ActionKind::Remove, Some(it)) => self.effects.taken[it] += share,
-            (ActionKind::Restart, Some(it)) => return Rest::Restart(it),
-            (ActionKind::Disable, Some(it)) => {
-                self.effects.off[it] = share;
+            (ActionKind::AddCapacity, Some(item)) => {
+                self.effects.added[item].push((at, share, rule))
+            }
+            (ActionKind::Remove, Some(item)) => self.effects.taken[item] += share,
+            (ActionKind::Restart, Some(item)) => return Rest::Restart(item),
+            (ActionKind::Disable, Some(item)) => {
+                self.effects.off[item] = share;
                 if share >= 1.0 {
-                    return Rest::End(Some(it));
+                    return Rest::End(Some(item));
                 }
             }
             (_, service) => return Rest::End(service),

@@ -393,7 +393,8 @@ fn overload(graph: &Graph, situation: &Situation, loads: &[f64]) -> Vec<f64> {
         let stated = &graph.topology.services[service];
         let Some(utilization) = stated.utilization else { return 0.0 };
         let capacity = situation.capacity[service] / utilization.get();
-        let turned_away = situation.effects.as_ref().map_or(0.0, |it| it.turned_away[service]);
+        let turned_away =
+            situation.effects.as_ref().map_or(0.0, |effect| effect.turned_away[service]);
         let load = loads[service] * (1.0 - turned_away);
         if situation.down[service] || load <= capacity {
             return 0.0;

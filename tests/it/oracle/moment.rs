@@ -227,7 +227,8 @@ impl Here<'_> {
     pub(crate) fn own_health(&self, node: usize) -> Vec<State> {
         let effects = self.situation.effects.as_ref();
         let Some(service) = self.graph.nodes[node].service() else {
-            let orders = effects.map(|it| State { down: it.orders_turned_away, ..State::OK });
+            let orders =
+                effects.map(|effect| State { down: effect.orders_turned_away, ..State::OK });
             return orders.into_iter().collect();
         };
         let mut causes = self.cohort.causes[node].clone();
@@ -352,7 +353,7 @@ impl Here<'_> {
     /// The share of a dependency's calls to a node that goes around it.
     pub(crate) fn led_around(&self, written: usize, node: usize) -> f64 {
         let effects = self.situation.effects.as_ref().zip(self.graph.nodes[node].service());
-        let led = effects.and_then(|(it, service)| it.led_around.get(&(written, service)));
+        let led = effects.and_then(|(effect, service)| effect.led_around.get(&(written, service)));
         led.copied().unwrap_or(0.0)
     }
 

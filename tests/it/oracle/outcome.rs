@@ -191,7 +191,7 @@ impl<'a> Recorder<'a> {
             let lost = |state: State| {
                 let p = state.slow + state.down;
                 let (r, n) =
-                    flow.retry_by_users.map_or((0.0, 0), |it| (it.share.get(), it.attempts));
+                    flow.retry_by_users.map_or((0.0, 0), |item| (item.share.get(), item.attempts));
                 let reach = |k: u32| libm::pow(r * p, f64::from(k));
                 let tries: f64 = (0..n).map(reach).sum();
                 let wrong = state.corrupt * (tries + reach(n));
@@ -199,8 +199,8 @@ impl<'a> Recorder<'a> {
             };
             let beyond = |of: fn((f64, f64)) -> f64| (of(lost(state)) - of(lost(without))).max(0.0);
             if let Some(rate) = flow.rate {
-                *of.orders_lost.get_or_insert(0.0) += rate.get() * lasting * beyond(|it| it.0);
-                *of.wrong_orders.get_or_insert(0.0) += rate.get() * lasting * beyond(|it| it.1);
+                *of.orders_lost.get_or_insert(0.0) += rate.get() * lasting * beyond(|item| item.0);
+                *of.wrong_orders.get_or_insert(0.0) += rate.get() * lasting * beyond(|item| item.1);
             }
         }
     }

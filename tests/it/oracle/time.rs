@@ -99,8 +99,8 @@ impl<'a> Story<'a> {
             mended: vec![0.0; change.targets.len()],
         };
         story.enter_stage(0, 0.0);
-        for (target, it) in change.targets.iter().enumerate() {
-            if it.rollout.is_some() {
+        for (target, item) in change.targets.iter().enumerate() {
+            if item.rollout.is_some() {
                 story.enter_target_stage(target, 0, 0.0);
             }
         }
@@ -166,11 +166,13 @@ impl<'a> Story<'a> {
         let open =
             |target: &usize| self.world.targets[*target].broken && self.ended[*target].is_none();
         let mut open = (0..self.ended.len()).filter(open);
-        let Some(service) = service.filter(|it| !open.all(|target| self.is_of(target, *it))) else {
+        let Some(service) =
+            service.filter(|service| !open.all(|target| self.is_of(target, *service)))
+        else {
             return self.end_cause(at, last, baseline);
         };
         let mut restarts = self.restarting_targets(still);
-        restarts.retain(|it, _| *it == service);
+        restarts.retain(|restart, _| *restart == service);
         self.hold(at, restarts, baseline);
         for target in 0..self.ended.len() {
             if self.is_of(target, service) {
@@ -233,13 +235,13 @@ impl<'a> Story<'a> {
 
     fn enter_target_stage(&mut self, target: usize, stage: usize, at: f64) {
         self.own_stages.insert(target, stage);
-        let it = &self.change.targets[target];
+        let item = &self.change.targets[target];
         let exposure = self.own_exposure(target);
-        let is_enough = reaches(exposure, it.min_exposure.get());
+        let is_enough = reaches(exposure, item.min_exposure.get());
         if self.reached[target].is_none() && exposure > 0.0 && is_enough {
             self.reached[target] = Some(at);
         }
-        let stages = &it.rollout.as_ref().expect("it has a rollout").stages;
+        let stages = &item.rollout.as_ref().expect("it has a rollout").stages;
         let bake = stages[stage].bake.map_or(0.0, Seconds::get);
         self.events.push((at + bake, Event::TargetStage(target)));
     }
@@ -502,8 +504,9 @@ impl<'a> Story<'a> {
                         // Its own endpoints start with it.
                         at
                     } else {
-                        let waiting = self.restarts.get(&other).filter(|it| it.is_waiting(at));
-                        let waiting = waiting.map_or(at, |it| it.ready);
+                        let waiting =
+                            self.restarts.get(&other).filter(|restart| restart.is_waiting(at));
+                        let waiting = waiting.map_or(at, |waiting| waiting.ready);
                         ready.get(&other).copied().unwrap_or(waiting)
                     }
                 })

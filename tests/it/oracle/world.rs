@@ -187,12 +187,14 @@ fn target_name(graph: &Graph, target: &Target) -> String {
 fn draw_target(graph: &Graph, dice: &Dice, change: &Change, target: &Target) -> DrawnTarget {
     let name = target_name(graph, target);
     // One change is one cause, unless it says otherwise.
-    let services = || change.targets.iter().filter(|it| matches!(it.on, TargetRef::Node(_)));
-    let is_one_cause = !change.independent && services().all(|it| it.modes == target.modes);
+    let services =
+        || change.targets.iter().filter(|target| matches!(target.on, TargetRef::Node(_)));
+    let is_one_cause =
+        !change.independent && services().all(|service| service.modes == target.modes);
     let mode_name = services()
         .next()
         .filter(|_| is_one_cause)
-        .map_or(name.clone(), |it| target_name(graph, it));
+        .map_or(name.clone(), |item| target_name(graph, item));
     let (low, high) = target.severity;
     let is_domain = matches!(target.on, TargetRef::Domain(_));
     DrawnTarget {

@@ -111,10 +111,10 @@ impl Chromium {
         self.events.clear();
         // An address that differs in its hash alone would load nothing.
         self.call("Page.navigate", &json!({ "url": "about:blank" }));
-        self.wait(|it| it.evaluate("document.readyState") == json!("complete"));
+        self.wait(|item| item.evaluate("document.readyState") == json!("complete"));
         self.call("Page.navigate", &json!({ "url": url }));
-        self.wait(|it| {
-            it.evaluate("document.readyState == 'complete' && location.protocol == 'file:'")
+        self.wait(|item| {
+            item.evaluate("document.readyState == 'complete' && location.protocol == 'file:'")
                 == json!(true)
         });
     }
@@ -197,12 +197,12 @@ impl Chromium {
     pub(crate) fn complaints(&mut self) -> Vec<String> {
         // What was told before the answer is there.
         self.evaluate("0");
-        let is_bad = |it: &&Value| match it["method"].as_str().unwrap_or_default() {
+        let is_bad = |item: &&Value| match item["method"].as_str().unwrap_or_default() {
             "Runtime.exceptionThrown" | "Log.entryAdded" | "Audits.issueAdded" => true,
-            "Runtime.consoleAPICalled" => it["params"]["type"] != json!("debug"),
+            "Runtime.consoleAPICalled" => item["params"]["type"] != json!("debug"),
             "Network.requestWillBeSent" => {
-                let url = it["params"]["request"]["url"].as_str().unwrap_or_default();
-                it["params"]["type"] != json!("Document") && !url.starts_with("data:")
+                let url = item["params"]["request"]["url"].as_str().unwrap_or_default();
+                item["params"]["type"] != json!("Document") && !url.starts_with("data:")
             }
             _ => false,
         };

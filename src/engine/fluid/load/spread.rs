@@ -240,8 +240,8 @@ impl<const W: usize> StepState<'_, W> {
     #[inline(always)]
     fn pass_on_load(&self, loads: &mut Loads<W>, node: usize, cohort: usize) {
         let plan = self.plan;
-        let it = &plan.nodes[node];
-        let own = if it.service == NONE {
+        let item = &plan.nodes[node];
+        let own = if item.service == NONE {
             self.user_retries(node, cohort)
         } else {
             loads.node_load[cohort][node]
@@ -256,7 +256,7 @@ impl<const W: usize> StepState<'_, W> {
                 base[lane] *= factor[lane];
             }
         }
-        for index in it.calls.clone() {
+        for index in item.calls.clone() {
             let call = &plan.calls[index as usize];
             if call.intra_cycle {
                 continue;

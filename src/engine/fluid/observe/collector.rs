@@ -116,7 +116,7 @@ impl<'a> Collector<'a> {
         for index in &record.tried {
             let seen = &record.dependencies[*index as usize];
             let place = &mut self.dependencies[*index as usize];
-            let it = place.get_or_insert_with(|| {
+            let with = place.get_or_insert_with(|| {
                 Box::new(Dependency {
                     dependency: *index,
                     tried: 0,
@@ -124,11 +124,11 @@ impl<'a> Collector<'a> {
                     held: [0; Protection::ALL.len()],
                 })
             });
-            it.tried |= of_trials(seen.tried & lanes, trials);
-            it.passed |= of_trials(seen.passed & lanes, trials);
+            with.tried |= of_trials(seen.tried & lanes, trials);
+            with.passed |= of_trials(seen.passed & lanes, trials);
             let held = seen.tried & !seen.passed & lanes;
             for lane in (0..LANES).filter(|lane| held >> *lane & 1 == 1) {
-                it.held[seen.guard[lane] as usize] |= 1 << trials[lane];
+                with.held[seen.guard[lane] as usize] |= 1 << trials[lane];
             }
         }
     }
@@ -136,7 +136,7 @@ impl<'a> Collector<'a> {
     pub(crate) fn finish(mut self) -> Outcome {
         self.outcome.dependencies =
             self.dependencies.into_iter().flatten().map(|boxed| *boxed).collect();
-        self.outcome.dependencies.retain(|it| it.tried != 0);
+        self.outcome.dependencies.retain(|dependency| dependency.tried != 0);
         for (service, trials) in (0..).zip(self.anomalies) {
             if trials != Anomalies::default() {
                 self.outcome.anomalies.push(Anomaly { service, trials });
@@ -154,11 +154,11 @@ fn of_trials(lanes: u8, trials: [u8; LANES]) -> u64 {
 
 fn collect_timeline(course: &mut Timeline, run: &Run<'_>, lane: usize, trial: usize) {
     let set = |each: &mut Each, value: f64| each[trial] = value;
-    let it = &run.progress[lane];
+    let progress = &run.progress[lane];
     set(&mut course.impact, run.record.impact[lane]);
-    set(&mut course.detected, it.detected_at);
-    course.detected_by[trial] = it.detected_by;
-    set(&mut course.exposure, it.exposure);
-    set(&mut course.ended, it.ended_at);
+    set(&mut course.detected, progress.detected_at);
+    course.detected_by[trial] = progress.detected_by;
+    set(&mut course.exposure, progress.exposure);
+    set(&mut course.ended, progress.ended_at);
     set(&mut course.over, run.record.over[lane]);
 }

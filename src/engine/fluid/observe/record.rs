@@ -81,10 +81,12 @@ const UNTRIED: DependencyRecord = DependencyRecord {
 
 impl Record {
     pub(crate) fn new(plan: &Plan) -> Self {
-        let services = (0..plan.services.len() as u32).map(|it| plan.nodes_of(it).collect());
-        let endpoints =
-            plan.services.iter().flat_map(|it| it.endpoints.iter().map(|node| vec![*node]));
-        let flows = plan.flows.iter().map(|it| vec![it.node]);
+        let services = (0..plan.services.len() as u32).map(|u32| plan.nodes_of(u32).collect());
+        let endpoints = plan
+            .services
+            .iter()
+            .flat_map(|service| service.endpoints.iter().map(|node| vec![*node]));
+        let flows = plan.flows.iter().map(|flow| vec![flow.node]);
         let nodes: Vec<Vec<u32>> = services.chain(endpoints).chain(flows).collect();
         Self {
             units: vec![UNTOUCHED; nodes.len()],
@@ -204,9 +206,9 @@ impl Run<'_> {
             self.state.computed.fill(true);
         }
         for index in 0..self.plan.dependencies.len() {
-            let it = &self.plan.dependencies[index];
-            if it.call != NONE && self.state.computed[it.caller as usize] {
-                let call = &self.plan.calls[it.call as usize];
+            let dependency = &self.plan.dependencies[index];
+            if dependency.call != NONE && self.state.computed[dependency.caller as usize] {
+                let call = &self.plan.calls[dependency.call as usize];
                 let cohorts = self.state.cohorts.len();
                 if (0..cohorts).any(|cohort| !self.state.is_quiet(call, cohort)) {
                     self.observe_dependency(index as u32, call, lanes);
@@ -303,16 +305,16 @@ impl Run<'_> {
     /// Returns the share of its orders that a flow loses to the change now, and the share of those
     /// that go wrong unnoticed. It differs from what fails where customers try again.
     pub(crate) fn charged_orders(&self, flow: usize, lane: usize) -> [f64; 2] {
-        let it = &self.plan.flows[flow];
-        if it.retry_attempts == 0 {
+        let item = &self.plan.flows[flow];
+        if item.retry_attempts == 0 {
             let [_, failing, corrupt] = self.charged(flow, lane);
             return [failing, corrupt.min(failing)];
         }
-        let unanswered = self.node_share(it.node, lane, Shares::unanswered);
-        let corrupt = self.node_share(it.node, lane, |shares, lane| shares.corrupt[lane]);
-        let with = it.lost_orders(unanswered, corrupt);
+        let unanswered = self.node_share(item.node, lane, Shares::unanswered);
+        let corrupt = self.node_share(item.node, lane, |shares, lane| shares.corrupt[lane]);
+        let with = item.lost_orders(unanswered, corrupt);
         let [unanswered, _, corrupt] = self.baseline.flow(flow, &self.progress[lane], lane);
-        let without = it.lost_orders(unanswered, corrupt);
+        let without = item.lost_orders(unanswered, corrupt);
         let charged = |level: usize| (with[level] - without[level]).max(0.0);
         [charged(0), charged(1).min(charged(0))]
     }
@@ -341,10 +343,11 @@ impl Run<'_> {
         for service in 0..self.plan.services.len() {
             let metastable = mask::<LANES>(|lane| {
                 let (course, time) = (&self.progress[lane], self.state.time[lane]);
-                let is_held = self
-                    .pending_restarts
-                    .iter()
-                    .any(|it| it.lane == lane && it.service as usize == service && time < it.at);
+                let is_held = self.pending_restarts.iter().any(|pending_restart| {
+                    pending_restart.lane == lane
+                        && pending_restart.service as usize == service
+                        && time < pending_restart.at
+                });
                 course.ended_at.is_finite()
                     && time >= course.repair_at
                     && self.state.overload[service][lane] > SLACK

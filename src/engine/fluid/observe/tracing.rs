@@ -85,7 +85,7 @@ impl Run<'_> {
         };
         let worst = |nodes: &[u32]| {
             let states = nodes.iter().map(|node| state(*node));
-            let badness = |it: &State| (it.failing(), it.degraded);
+            let badness = |state: &State| (state.failing(), state.degraded);
             states.reduce(|a, b| if badness(&b) > badness(&a) { b } else { a })
         };
         let units = self.record.unit_nodes().iter().map(|nodes| worst(nodes)).enumerate();

@@ -40,7 +40,9 @@ impl<const W: usize> StepState<'_, W> {
         members
             && !self.is_led_around(call)
             && (!self.plan.has_load
-                || call.cache().is_none_or(|it| it.node == NONE || quiet[it.node as usize]))
+                || call
+                    .cache()
+                    .is_none_or(|cache| cache.node == NONE || quiet[cache.node as usize]))
     }
 
     /// Evaluates a call: steps 0 to 8 of the semantics.
@@ -140,7 +142,7 @@ impl<const W: usize> StepState<'_, W> {
             let served =
                 (cache.node != NONE).then(|| self.cohorts[cohort].shares[cache.node as usize]);
             for lane in 0..W {
-                let working = served.as_ref().map_or(1.0, |it| 1.0 - it.failing(lane));
+                let working = served.as_ref().map_or(1.0, |served| 1.0 - served.failing(lane));
                 let answers = if has(holding, lane) { cache.hit_ratio * working } else { 0.0 };
                 let rest = 1.0 - answers;
                 shares.slow[lane] *= rest;
@@ -334,13 +336,13 @@ fn together<const W: usize>(members: &[Shares<W>], needs: u32) -> Shares<W> {
     for lane in 0..W {
         let (mut all_down, mut slow, mut not_down, mut corrupt, mut degraded, mut up) =
             (1.0, 0.0, 0.0, 0.0, 0.0, 0.0);
-        for it in members {
-            all_down *= it.down[lane];
-            slow += it.slow[lane];
-            not_down += 1.0 - it.down[lane];
-            corrupt += it.corrupt[lane];
-            degraded += it.degraded[lane];
-            up += 1.0 - it.slow[lane] - it.down[lane];
+        for member in members {
+            all_down *= member.down[lane];
+            slow += member.slow[lane];
+            not_down += 1.0 - member.down[lane];
+            corrupt += member.corrupt[lane];
+            degraded += member.degraded[lane];
+            up += 1.0 - member.slow[lane] - member.down[lane];
         }
         let hangs = if not_down > 0.0 { (1.0 - all_down) * slow / not_down } else { 0.0 };
         let fails = (too_few[lane] - hangs).max(0.0);
@@ -364,24 +366,25 @@ fn too_few_up<const W: usize>(members: &[Shares<W>], needs: u32) -> Lanes<W> {
     let needs = needs as usize;
     if needs == 1 {
         let mut none = all(1.0);
-        for it in members {
+        for member in members {
             for lane in 0..W {
-                none[lane] *= it.unanswered(lane).min(1.0);
+                none[lane] *= member.unanswered(lane).min(1.0);
             }
         }
         return none;
     }
     // Members that are up in all lanes shift the distribution by one, exactly. Mostly these are all
     // but a few, and the distribution of the others is short.
-    let up = members.iter().filter(|it| (0..W).all(|lane| it.unanswered(lane) == 0.0)).count();
+    let up =
+        members.iter().filter(|member| (0..W).all(|lane| member.unanswered(lane) == 0.0)).count();
     let Some(needs) = needs.checked_sub(up).filter(|needs| *needs > 0) else {
         return all(0.0);
     };
     let mut chance: Vec<Lanes<W>> = vec![all(0.0); needs];
     chance[0] = all(1.0);
     let mut uncertain = 0;
-    for it in members {
-        let lost: Lanes<W> = array(|lane| it.unanswered(lane).min(1.0));
+    for member in members {
+        let lost: Lanes<W> = array(|lane| member.unanswered(lane).min(1.0));
         if lost.iter().all(|lost| *lost == 0.0) || lost.iter().all(|lost| *lost == 1.0) {
             continue;
         }
@@ -394,13 +397,13 @@ fn too_few_up<const W: usize>(members: &[Shares<W>], needs: u32) -> Lanes<W> {
             }
         }
     }
-    chance.iter().fold(all(0.0), |sum, it| array(|lane| sum[lane] + it[lane]))
+    chance.iter().fold(all(0.0), |sum, item| array(|lane| sum[lane] + item[lane]))
 }
 
 /// Returns the sum of the shares of all members that are neither slow nor down.
 #[inline(always)]
 fn sum_up<const W: usize>(members: &[Shares<W>]) -> Lanes<W> {
-    array(|lane| members.iter().map(|it| 1.0 - it.unanswered(lane)).sum())
+    array(|lane| members.iter().map(|member| 1.0 - member.unanswered(lane)).sum())
 }
 
 /// Returns the traffic of a member relative to normal, when traffic moves to those that are up.

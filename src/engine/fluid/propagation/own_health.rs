@@ -125,7 +125,7 @@ impl Run<'_> {
 
     /// The share of requests on changed instances that a broken target fails now, if it acts.
     fn target_severity(&self, target: usize, lane: usize) -> Option<f64> {
-        let broken = self.sampled.targets.get(target).filter(|it| has(it.broken, lane))?;
+        let broken = self.sampled.targets.get(target).filter(|target| has(target.broken, lane))?;
         let (time, course) = (self.state.time[lane], &self.progress[lane]);
         if course.without_change {
             return None;
@@ -166,8 +166,8 @@ impl Run<'_> {
             return;
         }
         self.domains_now.clone_from(&self.sampled.domains);
-        for (target, it) in self.plan.targets.iter().enumerate() {
-            if let Hit::Domain(domain) = it.hit {
+        for (target, item) in self.plan.targets.iter().enumerate() {
+            if let Hit::Domain(domain) = item.hit {
                 let shares = &self.target_shares[target][0];
                 self.domains_now[domain as usize] |= mask::<LANES>(|lane| shares[lane] > 0.0);
             }
@@ -335,13 +335,13 @@ impl Run<'_> {
     fn update_surges(&mut self) {
         for cohort in 0..self.state.cohorts.len() {
             let mut surges: Vec<(u32, Lanes)> = Vec::new();
-            for (target, it) in self.plan.targets.iter().enumerate() {
+            for (target, item) in self.plan.targets.iter().enumerate() {
                 let factor = self.surge(target, cohort);
                 if same(&factor, &all(1.0)) {
                     continue;
                 }
                 let mut add = |node| multiply(&mut surges, node, &factor);
-                match it.hit {
+                match item.hit {
                     Hit::Service(service) => self.plan.nodes_of(service).for_each(&mut add),
                     Hit::Endpoint { node, .. } => add(node),
                     Hit::Domain(_) => {}

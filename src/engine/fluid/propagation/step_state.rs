@@ -205,13 +205,13 @@ impl<'a, const W: usize> StepState<'a, W> {
     /// Notes where a guard that waits has come to an end, or begins again.
     pub(crate) fn touch_expired(&mut self) {
         let time = self.time;
-        for (cohort, it) in self.cohorts.iter_mut().enumerate() {
+        for (cohort, item) in self.cohorts.iter_mut().enumerate() {
             let mut next = 0;
             for limits in &self.index_of_plan.limits {
-                let since = *it.failing_since(limits.watched);
+                let since = *item.failing_since(limits.watched);
                 for after in &limits.after {
                     let expired = mask::<W>(|lane| time[lane] >= since[lane] + after);
-                    if std::mem::replace(&mut it.expired[next], expired) != expired {
+                    if std::mem::replace(&mut item.expired[next], expired) != expired {
                         for node in &limits.by {
                             self.dirty[cohort].mark(*node as usize);
                             self.sends_anew[cohort].mark(*node as usize);
@@ -463,8 +463,8 @@ impl<'a, const W: usize> StepState<'a, W> {
                     };
                 }
             };
-            for (node, it) in self.plan.nodes.iter().enumerate() {
-                if it.tracks_failing_since {
+            for (node, item) in self.plan.nodes.iter().enumerate() {
+                if item.tracks_failing_since {
                     note(&mut cohort.since[node], &cohort.shares[node]);
                 }
             }

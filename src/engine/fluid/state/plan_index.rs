@@ -112,7 +112,9 @@ impl PlanIndex {
         let only_worsens = only_worsens(plan);
         Self {
             limits: limits(plan),
-            in_target_domains: services().filter(|it| is_in_target_domain(plan, *it)).collect(),
+            in_target_domains: services()
+                .filter(|service| is_in_target_domain(plan, *service))
+                .collect(),
             targets_of,
             start_nodes: start_nodes.into_iter().collect(),
             corrupting_last: only_worsens.contains(&OnlyWorsens::UnlessCorrupting),
@@ -121,7 +123,9 @@ impl PlanIndex {
                 .zip(&plan.groups)
                 .flat_map(|(index, group)| group.nodes.clone().map(move |_| index))
                 .collect(),
-            crashing: services().filter(|it| plan.services[*it as usize].crashes).collect(),
+            crashing: services()
+                .filter(|service| plan.services[*service as usize].crashes)
+                .collect(),
             callers: callers(plan),
             arrivals: arrivals(plan),
         }
@@ -243,7 +247,8 @@ fn limits(plan: &Plan) -> Vec<Limits> {
 fn is_in_target_domain(plan: &Plan, service: u32) -> bool {
     let service = &plan.services[service as usize];
     let replicas = &plan.replicas[service.replicas.start as usize..service.replicas.end as usize];
-    let sits_in = service.domains.iter().copied().chain(replicas.iter().map(|it| it.domain));
+    let sits_in =
+        service.domains.iter().copied().chain(replicas.iter().map(|replica| replica.domain));
     let hits = |domain: u32| plan.targets.iter().any(|target| target.hit == Hit::Domain(domain));
     let mut domains = sits_in.filter(|domain| *domain != NONE);
     domains.any(|mut domain| {

@@ -42,10 +42,10 @@ impl SampledChunk {
     /// Draws 64 trials; `liars_last` puts those in which something answers wrongly side by side.
     pub(crate) fn new(plan: &Plan, draws: Draws, chunk: u64, corrupting_last: bool) -> Self {
         let draws = draws.chunk(chunk);
-        let target_of = |(number, it): (usize, &Target)| {
+        let target_of = |(number, item): (usize, &Target)| {
             // The trial of its own, or all that are drawn.
             let turn = if plan.rotate_targets { 1 << (number % CHUNK as usize) } else { u64::MAX };
-            target(&draws, it).map(|mask| mask & turn)
+            target(&draws, item).map(|mask| mask & turn)
         };
         let targets: Vec<[u64; 4]> = plan.targets.iter().enumerate().map(target_of).collect();
         let corrupt_lanes = targets.iter().fold(0, |all, [.., corrupt]| all | corrupt);
@@ -58,10 +58,16 @@ impl SampledChunk {
         let down = |key, unavailability, during| {
             if during { u64::MAX } else { bernoulli(key, unavailability) }
         };
-        let services =
-            plan.services.iter().map(|it| down(it.key, it.unavailability, it.during)).collect();
-        let mut domains: Vec<u64> =
-            plan.domains.iter().map(|it| down(it.key, it.unavailability, it.during)).collect();
+        let services = plan
+            .services
+            .iter()
+            .map(|service| down(service.key, service.unavailability, service.during))
+            .collect();
+        let mut domains: Vec<u64> = plan
+            .domains
+            .iter()
+            .map(|domain| down(domain.key, domain.unavailability, domain.during))
+            .collect();
         close_domains(plan, &mut domains);
         let schedule = plan.schedule.as_ref();
         let certain = |what, probability: Option<f64>| {
@@ -73,25 +79,35 @@ impl SampledChunk {
             replicas: plan
                 .replicas
                 .iter()
-                .map(|it| down(it.key, it.unavailability, false))
+                .map(|replica| down(replica.key, replica.unavailability, false))
                 .collect(),
             reaches: plan
                 .dependencies
                 .iter()
-                .map(|it| bernoulli(it.propagation_key, it.propagation))
+                .map(|dependency| bernoulli(dependency.propagation_key, dependency.propagation))
                 .collect(),
-            works: plan.dependencies.iter().map(|it| bernoulli(it.works_key, it.works)).collect(),
+            works: plan
+                .dependencies
+                .iter()
+                .map(|dependency| bernoulli(dependency.works_key, dependency.works))
+                .collect(),
             targets: targets.iter().map(|masks| masks.map(|mask| order.arranged(mask))).collect(),
-            gates: schedule.map_or_else(Vec::new, |it| {
+            gates: schedule.map_or_else(Vec::new, |schedule| {
                 let of_targets = plan.targets.iter().flat_map(|target| &target.stages);
-                let stages = it.stages.iter().chain(of_targets);
+                let stages = schedule.stages.iter().chain(of_targets);
                 stages.map(|stage| bernoulli(stage.gate_key, stage.gate)).collect()
             }),
-            rollback_works: certain("rollback-works", schedule.map(|it| it.rollback_works)),
-            rollback_worsens: certain("rollback-worsens", schedule.map(|it| it.rollback_worsens)),
+            rollback_works: certain(
+                "rollback-works",
+                schedule.map(|schedule| schedule.rollback_works),
+            ),
+            rollback_worsens: certain(
+                "rollback-worsens",
+                schedule.map(|schedule| schedule.rollback_worsens),
+            ),
             kill_switch_works: certain(
                 "kill-switch-works",
-                schedule.map(|it| it.kill_switch_works),
+                schedule.map(|schedule| schedule.kill_switch_works),
             ),
             order,
             draws,
@@ -114,10 +130,10 @@ fn close_domains(plan: &Plan, down: &mut [u64]) {
     }
 }
 
-fn target(draws: &ChunkDraws, it: &Target) -> [u64; 4] {
-    let broken = draws.bernoulli(it.key, it.probability);
+fn target(draws: &ChunkDraws, target: &Target) -> [u64; 4] {
+    let broken = draws.bernoulli(target.key, target.probability);
     let [down, slow, corrupt] =
-        [0, 1, 2].map(|mode| draws.bernoulli(it.mode_keys[mode], it.modes[mode]));
+        [0, 1, 2].map(|mode| draws.bernoulli(target.mode_keys[mode], target.modes[mode]));
     [broken, broken & down, broken & !down & slow, broken & !down & !slow & corrupt]
 }
 
@@ -202,9 +218,9 @@ impl SampledTrials {
         self.take_background(plan);
         let eight = Eight { draws: &chunk.draws, trials: chunk.order.eight(group) };
         self.targets.clear();
-        for (it, masks) in plan.targets.iter().zip(&chunk.targets) {
+        for (target, masks) in plan.targets.iter().zip(&chunk.targets) {
             let masks = masks.map(|mask| (mask >> shift) as u8);
-            self.targets.push(broken_target(it, eight, masks));
+            self.targets.push(broken_target(target, eight, masks));
         }
         self.take_delays(plan, eight);
     }
@@ -236,7 +252,7 @@ impl SampledTrials {
         let mut down = self.own[index];
         if !service.domains.is_empty() {
             let all_down =
-                service.domains.iter().fold(u8::MAX, |all, it| all & domains[*it as usize]);
+                service.domains.iter().fold(u8::MAX, |all, domain| all & domains[*domain as usize]);
             down |= all_down;
         }
         let count = service.replicas.len() as u32;
@@ -296,25 +312,25 @@ impl Eight<'_> {
     }
 }
 
-fn broken_target(it: &Target, eight: Eight<'_>, masks: [u8; 4]) -> BrokenTarget {
+fn broken_target(target: &Target, eight: Eight<'_>, masks: [u8; 4]) -> BrokenTarget {
     let [broken, down, slow, corrupt] = masks;
-    let is_domain = matches!(it.hit, Hit::Domain(_));
+    let is_domain = matches!(target.hit, Hit::Domain(_));
     let mode = std::array::from_fn(|lane| match () {
         () if is_domain || has(down, lane) => Mode::Down,
         () if has(slow, lane) => Mode::Slow,
         () if has(corrupt, lane) => Mode::Corrupt,
         () => Mode::Surge,
     });
-    let (min, max) = (it.severity_min, it.severity_max);
+    let (min, max) = (target.severity_min, target.severity_max);
     let severity = if min < max {
-        eight.uniforms(it.severity_key).map(|uniform| min + (max - min) * uniform)
+        eight.uniforms(target.severity_key).map(|uniform| min + (max - min) * uniform)
     } else {
         all(min)
     };
-    let onset = if it.onset.sigma == 0.0 {
-        all(it.onset.median)
+    let onset = if target.onset.sigma == 0.0 {
+        all(target.onset.median)
     } else {
-        eight.normals(it.onset_key).map(|normal| it.onset.at(normal))
+        eight.normals(target.onset_key).map(|normal| target.onset.at(normal))
     };
     BrokenTarget { broken, mode, severity, onset }
 }

@@ -44,7 +44,7 @@ impl TrialOrder {
 
     /// The place of a trial.
     pub(crate) fn place(&self, trial: u8) -> usize {
-        let place = self.trials.iter().position(|it| *it == trial);
+        let place = self.trials.iter().position(|item| *item == trial);
         place.expect("every trial of a chunk has a place")
     }
 

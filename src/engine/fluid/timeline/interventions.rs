@@ -264,7 +264,7 @@ impl Run<'_> {
                     self.interventions.taken[index][lane] = if left > SLACK { left } else { 0.0 };
                 }
                 InterventionKind::AddCapacity => {
-                    self.interventions.added.retain(|it| it.lane != lane || it.by != rule);
+                    self.interventions.added.retain(|added| added.lane != lane || added.by != rule);
                 }
                 InterventionKind::Disable => {
                     self.interventions.off[index][lane] = 0.0;
@@ -278,13 +278,13 @@ impl Run<'_> {
     /// Tells the moment about calls that are led around a service: everybody's, or one caller's.
     fn lead_around(&mut self, lane: usize, service: u32, by: u32, share: f64) {
         let plan = self.plan;
-        for (dependency, it) in plan.dependencies.iter().enumerate() {
-            let is_meant =
-                it.caller != NONE && (by == NONE || plan.nodes[it.caller as usize].service == by);
+        for (dependency, item) in plan.dependencies.iter().enumerate() {
+            let is_meant = item.caller != NONE
+                && (by == NONE || plan.nodes[item.caller as usize].service == by);
             if !is_meant {
                 continue;
             }
-            let members = plan.members_of(&plan.calls[it.call as usize]).iter();
+            let members = plan.members_of(&plan.calls[item.call as usize]).iter();
             for node in members.map(|member| member.node) {
                 if plan.nodes[node as usize].service == service {
                     let key = (dependency as u32, node);
@@ -302,8 +302,8 @@ impl Run<'_> {
     /// Tells the moment about the dependencies of a service that is switched off.
     fn switch_off(&mut self, service: u32) {
         let (plan, shares) = (self.plan, self.interventions.off[service as usize]);
-        for (dependency, it) in plan.dependencies.iter().enumerate() {
-            if it.caller != NONE && plan.nodes[it.caller as usize].service == service {
+        for (dependency, item) in plan.dependencies.iter().enumerate() {
+            if item.caller != NONE && plan.nodes[item.caller as usize].service == service {
                 *entry(&mut self.state.switched_off, dependency as u32) = shares;
             }
         }
@@ -344,14 +344,18 @@ impl Run<'_> {
 
     /// When what a target corrupted is repaired, if it ended by itself at this time.
     pub(crate) fn repaired_at(&self, ended: f64, lane: usize) -> f64 {
-        let repair = self.plan.schedule.as_ref().is_some_and(|it| it.repair.is_some());
+        let repair = self.plan.schedule.as_ref().is_some_and(|schedule| schedule.repair.is_some());
         if repair { ended + self.sampled.repair[lane] } else { ended }
     }
 
     /// When data are repaired next that a target corrupted which ended by itself.
     pub(crate) fn next_repair(&self, lane: usize, time: f64) -> f64 {
-        let ended =
-            self.interventions.ended.iter().map(|ended| ended[lane]).filter(|it| it.is_finite());
+        let ended = self
+            .interventions
+            .ended
+            .iter()
+            .map(|ended| ended[lane])
+            .filter(|ended| ended.is_finite());
         let repaired = ended.map(|ended| self.repaired_at(ended, lane));
         repaired.filter(|at| *at > time).fold(f64::INFINITY, f64::min)
     }
@@ -401,12 +405,13 @@ impl Run<'_> {
         if !self.interventions.is_used {
             return;
         }
-        let limited = self.plan.services.iter().enumerate().filter(|(_, it)| it.utilization > 0.0);
+        let limited =
+            self.plan.services.iter().enumerate().filter(|(_, service)| service.utilization > 0.0);
         for index in limited.map(|(index, _)| index) {
             capacities[index].1 |= self.interventions.gone(index);
             let acts = &self.interventions;
             let mut factors: Lanes = array(|lane| (1.0 - acts.taken[index][lane]).max(0.0));
-            for added in acts.added.iter().filter(|it| it.service as usize == index) {
+            for added in acts.added.iter().filter(|added| added.service as usize == index) {
                 let warmup = self.plan.services[index].warmup;
                 factors[added.lane] += added.share * self.ramp(added.at, warmup, added.lane);
             }
@@ -422,9 +427,9 @@ impl Run<'_> {
 
     /// When added capacity changes next after a time.
     pub(crate) fn next_added(&self, lane: usize, time: f64) -> f64 {
-        let added = self.interventions.added.iter().filter(|it| it.lane == lane);
-        let next = |it: &Added| {
-            self.next_ramp(it.at, self.plan.services[it.service as usize].warmup, time)
+        let added = self.interventions.added.iter().filter(|added| added.lane == lane);
+        let next = |added: &Added| {
+            self.next_ramp(added.at, self.plan.services[added.service as usize].warmup, time)
         };
         added.map(next).fold(f64::INFINITY, f64::min)
     }

@@ -196,25 +196,25 @@ impl Run<'_> {
     /// The same for targets with a rollout of their own.
     fn stages_of_targets(&mut self, lane: usize, time: f64) {
         for target in 0..self.progress[lane].targets.len() {
-            let it = &self.plan.targets[target];
+            let item = &self.plan.targets[target];
             while !self.progress[lane].is_detected()
                 && time >= self.progress[lane].targets[target].stage_end
             {
                 let progress = &mut self.progress[lane];
                 let stage = progress.targets[target].stage;
-                let gate = self.sampled.gates[it.first_gate as usize + stage];
+                let gate = self.sampled.gates[item.first_gate as usize + stage];
                 if progress.has_shown && has(gate, lane) {
                     progress.detect(time, DetectedBy::Gate);
                     self.note(lane, Event::Detected(DetectedBy::Gate));
                     break;
                 }
                 let own = &mut progress.targets[target];
-                if stage + 1 == it.stages.len() {
+                if stage + 1 == item.stages.len() {
                     own.stage_end = NEVER;
                 } else {
                     own.stage = stage + 1;
-                    own.exposure = it.stages[own.stage].exposure;
-                    own.stage_end = stage_end(&it.stages, own.stage, time);
+                    own.exposure = item.stages[own.stage].exposure;
+                    own.stage_end = stage_end(&item.stages, own.stage, time);
                 }
             }
         }
@@ -222,10 +222,10 @@ impl Run<'_> {
 
     /// Starts the onset of targets that the exposure has reached.
     fn arm_targets(&mut self, lane: usize, time: f64) {
-        for (target, it) in self.plan.targets.iter().enumerate() {
+        for (target, item) in self.plan.targets.iter().enumerate() {
             let exposure = self.progress[lane].exposure_of(target, self.plan);
             let from = &mut self.fails_from[target][lane];
-            if from.is_infinite() && exposure > 0.0 && exposure >= it.min_exposure {
+            if from.is_infinite() && exposure > 0.0 && exposure >= item.min_exposure {
                 let onset = self.sampled.targets[target].onset[lane];
                 *from = if self.plan.schedule.is_some() { time + onset } else { time };
             }
@@ -305,8 +305,8 @@ impl Run<'_> {
             }
         };
         if !course.without_change && course.ended_at.is_infinite() {
-            for (from, it) in self.fails_from.iter().zip(&self.sampled.targets) {
-                if has(it.broken, lane) {
+            for (from, target) in self.fails_from.iter().zip(&self.sampled.targets) {
+                if has(target.broken, lane) {
                     later(from[lane]);
                 }
             }

@@ -72,10 +72,11 @@ impl Run<'_> {
         let overload = &mut self.state.overload[service as usize][lane];
         *overload *= 1.0 - share;
         self.state.touch_service(service);
-        let waiting = self
-            .pending_restarts
-            .iter_mut()
-            .find(|it| it.lane == lane && it.service == service && time < it.at);
+        let waiting = self.pending_restarts.iter_mut().find(|pending_restart| {
+            pending_restart.lane == lane
+                && pending_restart.service == service
+                && time < pending_restart.at
+        });
         if let Some(held) = waiting {
             held.at = held.at.min(at);
             return;
@@ -100,7 +101,9 @@ impl Run<'_> {
 
     /// Holds a service, whatever held it before.
     fn replace(&mut self, held: PendingRestart) {
-        self.pending_restarts.retain(|it| it.lane != held.lane || it.service != held.service);
+        self.pending_restarts.retain(|pending_restart| {
+            pending_restart.lane != held.lane || pending_restart.service != held.service
+        });
         self.pending_restarts.push(held);
     }
 
@@ -163,11 +166,15 @@ impl Run<'_> {
         ended: f64,
     ) -> BTreeMap<u32, f64> {
         // What restarts already has its time.
-        let waits = |it: &&PendingRestart| {
-            it.lane == lane && ended < it.at && !restarting.contains_key(&it.service)
+        let waits = |item: &&PendingRestart| {
+            item.lane == lane && ended < item.at && !restarting.contains_key(&item.service)
         };
-        let waiting: BTreeMap<u32, f64> =
-            self.pending_restarts.iter().filter(waits).map(|it| (it.service, it.at)).collect();
+        let waiting: BTreeMap<u32, f64> = self
+            .pending_restarts
+            .iter()
+            .filter(waits)
+            .map(|pending_restart| (pending_restart.service, pending_restart.at))
+            .collect();
         let not_there: BTreeSet<u32> = restarting.keys().chain(waiting.keys()).copied().collect();
         let mut open: BTreeMap<u32, Vec<(&StartNeed, u32)>> = BTreeMap::new();
         let mut waited_for: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();

@@ -207,7 +207,7 @@ impl Service {
         {
             let callee = fill(shown, "depends_on").text;
             let condition = conditions.get(index).map(|entry| &entry.value);
-            let says = |key: &str| condition.and_then(|it| it.scalar_at(key));
+            let says = |key: &str| condition.and_then(|condition| condition.scalar_at(key));
             if says("condition") == Some("service_completed_successfully") {
                 self.completed.insert(callee.clone());
             }

@@ -67,12 +67,13 @@ impl<'a> Names<'a> {
             return Target::External(host.to_owned());
         }
         match self.services(host) {
-            Some(names) if names.len() == 1 => {
-                Target::Service(names.iter().next().map_or_else(String::new, |it| (*it).to_owned()))
-            }
-            Some(names) => {
-                Target::AnyOf(host.to_owned(), names.iter().map(|it| (*it).to_owned()).collect())
-            }
+            Some(names) if names.len() == 1 => Target::Service(
+                names.iter().next().map_or_else(String::new, |name| (*name).to_owned()),
+            ),
+            Some(names) => Target::AnyOf(
+                host.to_owned(),
+                names.iter().map(|name| (*name).to_owned()).collect(),
+            ),
             None => self
                 .public
                 .get(host)
@@ -83,7 +84,8 @@ impl<'a> Names<'a> {
 
 fn exposures(service: &Service) -> Vec<labels::Exposure> {
     let labels = service.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let host = service.environment.get("VIRTUAL_HOST").map(|it| it.value.as_str());
+    let host =
+        service.environment.get("VIRTUAL_HOST").map(|environment| environment.value.as_str());
     labels::exposures(labels, host)
 }
 
@@ -176,8 +178,10 @@ fn add_mention(
 
 fn warn_of_shared_names(names: &Names<'_>, graph: &mut Graph) {
     for (name, services) in names.by_name.iter().filter(|(_, services)| services.len() > 1) {
-        let all: Vec<String> = services.iter().map(|it| format!("`{it}`")).collect();
-        let shown = services.iter().find_map(|it| names.services.get(*it)?.other_names.get(*name));
+        let all: Vec<String> = services.iter().map(|service| format!("`{service}`")).collect();
+        let shown = services
+            .iter()
+            .find_map(|service| names.services.get(*service)?.other_names.get(*name));
         let shown = shown.map_or(*name, String::as_str);
         let message = format!("{} are both reached as `{shown}`", all.join(" and "));
         let help = "one of them is taken to be enough; if they run by profiles, only one does";
@@ -189,7 +193,8 @@ fn warn_of_shared_names(names: &Names<'_>, graph: &mut Graph) {
 fn add_mounted(services: &Services, names: &Names<'_>, reader: &mut Reader<'_, '_>) {
     for (name, service) in services {
         let is_gateway = kinds::of_image(&service.image) == Some("gateway");
-        let variable = |key: &str| service.environment.get(key).map(|it| it.value.clone());
+        let variable =
+            |key: &str| service.environment.get(key).map(|environment| environment.value.clone());
         let mut texts = Vec::new();
         for mount in &service.mounts {
             texts.extend(reader.mounted(mount, is_gateway));

@@ -146,11 +146,12 @@ impl<'a> Cluster<'a> {
                 }
             }
         }
-        let listed: BTreeSet<&str> = (objects.of_kind("Endpoints").filter_map(|it| it.name()))
-            .chain(objects.of_kind("EndpointSlice").filter_map(|it| {
-                it.node.at("metadata.labels")?.get("kubernetes.io/service-name")?.scalar()
-            }))
-            .collect();
+        let listed: BTreeSet<&str> =
+            (objects.of_kind("Endpoints").filter_map(|of_kind| of_kind.name()))
+                .chain(objects.of_kind("EndpointSlice").filter_map(|of_kind| {
+                    of_kind.node.at("metadata.labels")?.get("kubernetes.io/service-name")?.scalar()
+                }))
+                .collect();
         for object in objects.of_kind("Service").filter(|object| object.group().is_empty()) {
             let Some(name) = object.name() else { continue };
             let namespace = object.namespace();
@@ -170,7 +171,9 @@ impl<'a> Cluster<'a> {
             let index = self.services.len();
             self.services_by_name.entry(name).or_default().push(index);
             let address = object.node.scalar_at("spec.clusterIP");
-            self.addresses.extend(address.filter(|it| *it != "None").map(|it| (it, index)));
+            self.addresses.extend(
+                address.filter(|address| *address != "None").map(|address| (address, index)),
+            );
             let is_listed = selector.is_empty() && listed.contains(name);
             self.services.push(Service {
                 name,

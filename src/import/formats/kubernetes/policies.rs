@@ -54,7 +54,7 @@ fn peers(object: &Object<'_>, rules: &str, side: &str, cluster: &Cluster<'_>) ->
     peers
         .filter_map(|peer| {
             let labels = peer.at("namespaceSelector.matchLabels");
-            let other = labels.and_then(|it| it.get("kubernetes.io/metadata.name")?.scalar());
+            let other = labels.and_then(|label| label.get("kubernetes.io/metadata.name")?.scalar());
             selected(peer.get("podSelector"), other.or(object.namespace()), cluster)
         })
         .flatten()

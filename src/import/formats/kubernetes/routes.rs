@@ -131,7 +131,7 @@ fn split(object: &Object<'_>, subsets: &Subsets, cluster: &mut Cluster<'_>) {
                 .filter_map(|item| {
                     let text = item.scalar_at("weight").unwrap_or("1");
                     let weight = match text.strip_suffix('m') {
-                        Some(milli) => milli.parse::<f64>().map(|it| it / 1000.0),
+                        Some(milli) => milli.parse::<f64>().map(|parse| parse / 1000.0),
                         None => text.parse(),
                     };
                     Some((item.scalar_at("service")?, object.namespace(), weight.unwrap_or(1.0)))
@@ -226,7 +226,9 @@ fn divided_by_subsets(
         let wanted = subset.and_then(|subset| subsets.get(&(host.to_owned(), subset.to_owned())));
         let is_of_subset = |workload: &&usize| {
             let labels = &cluster.workloads[**workload].labels;
-            wanted.is_none_or(|wanted| wanted.iter().all(|(key, it)| labels.get(key) == Some(it)))
+            wanted.is_none_or(|wanted| {
+                wanted.iter().all(|(key, wanted)| labels.get(key) == Some(wanted))
+            })
         };
         let members: Vec<&usize> =
             cluster.services[index].workloads.iter().filter(is_of_subset).collect();
@@ -258,7 +260,7 @@ fn publish(object: &Object<'_>, cluster: &mut Cluster<'_>) {
     let namespace = object.namespace();
     let mut publish = |hosts: Vec<String>, services: &[&str]| {
         for (host, service) in
-            hosts.iter().flat_map(|host| services.iter().map(move |it| (host, it)))
+            hosts.iter().flat_map(|host| services.iter().map(move |item| (host, item)))
         {
             cluster.publish(host, service, namespace);
         }
@@ -282,7 +284,7 @@ fn publish(object: &Object<'_>, cluster: &mut Cluster<'_>) {
             for route in object.items("spec.routes") {
                 let services = route.get("services").map(Node::items).unwrap_or_default();
                 let names: Vec<&str> =
-                    services.iter().filter_map(|it| it.scalar_at("name")).collect();
+                    services.iter().filter_map(|service| service.scalar_at("name")).collect();
                 publish(hosts_of_rule(route.scalar_at("match").unwrap_or_default()), &names);
             }
         }
@@ -308,7 +310,7 @@ fn entered<'n>(object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>)> {
         "Ingress" => {
             let rules = object.items("spec.rules").iter();
             let paths =
-                rules.flat_map(|it| it.at("http.paths").map(Node::items).unwrap_or_default());
+                rules.flat_map(|rule| rule.at("http.paths").map(Node::items).unwrap_or_default());
             let default = node
                 .scalar_at("spec.defaultBackend.service.name")
                 .or_else(|| node.scalar_at("spec.backend.serviceName"));
@@ -336,19 +338,19 @@ fn entered<'n>(object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>)> {
             let keys = ["spec.routes", "spec.tcpproxy"];
             let routes = keys.into_iter().flat_map(|key| object.items(key));
             let services =
-                routes.flat_map(|it| it.get("services").map(Node::items).unwrap_or_default());
-            services.map(|it| it.scalar_at("name")).filter_map(own).collect()
+                routes.flat_map(|route| route.get("services").map(Node::items).unwrap_or_default());
+            services.map(|service| service.scalar_at("name")).filter_map(own).collect()
         }
         "Route" => {
             let others = object.items("spec.alternateBackends").iter();
-            let others = others.map(|it| it.scalar_at("name"));
+            let others = others.map(|other| other.scalar_at("name"));
             others.chain([node.scalar_at("spec.to.name")]).filter_map(own).collect()
         }
         // Of nginx; that of Istio is read by its destinations.
         "VirtualServer" => object
             .items("spec.upstreams")
             .iter()
-            .map(|it| it.scalar_at("service"))
+            .map(|item| item.scalar_at("service"))
             .filter_map(own)
             .collect(),
         // Of Ambassador: `service: http://web.shop:80`.
@@ -375,7 +377,7 @@ fn enter(object: &Object<'_>, cluster: &Cluster<'_>, graph: &mut Graph) {
                 .flat_map(|rule| rule.get("route").map(Node::items).unwrap_or_default());
             let used = |route: &&Node| route.get("weight").and_then(Node::number) != Some(0.0);
             let destinations =
-                routes.filter(used).filter_map(|it| it.scalar_at("destination.host"));
+                routes.filter(used).filter_map(|route| route.scalar_at("destination.host"));
             hosts.extend(destinations.map(|host| (host.to_owned(), object.namespace())));
         }
     }
@@ -456,7 +458,7 @@ fn limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>) {
         "Service" => {
             let mode = node
                 .at("metadata.annotations")
-                .and_then(|it| it.get("balancer.linkerd.io/failure-accrual")?.scalar());
+                .and_then(|at| at.get("balancer.linkerd.io/failure-accrual")?.scalar());
             if mode.is_some_and(|mode| mode != "none") {
                 let callees = behind(object.name().unwrap_or_default(), object.namespace());
                 limits.push(Limit { callees, circuit_breaker: true, ..Limit::default() });
@@ -465,7 +467,7 @@ fn limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>) {
         // Kuma
         "MeshCircuitBreaker" => {
             let targets =
-                object.items("spec.to").iter().filter_map(|it| it.scalar_at("targetRef.name"));
+                object.items("spec.to").iter().filter_map(|item| item.scalar_at("targetRef.name"));
             let own =
                 node.scalar_at("spec.targetRef.name").filter(|_| node.at("spec.from").is_some());
             for target in targets.chain(own) {

@@ -235,7 +235,7 @@ impl<'a> Parser<'a> {
             self.advance(2 + end + 1);
             return Some(properties(&inner[..end]));
         }
-        let (open, closes, is_cylinder) = LABELS.iter().find(|it| rest.starts_with(it.0))?;
+        let (open, closes, is_cylinder) = LABELS.iter().find(|item| rest.starts_with(item.0))?;
         let inner = &rest[open.len()..];
         let quoted = inner.trim_start_matches([' ', '\t']);
         let skipped = inner.len() - quoted.len();

@@ -94,7 +94,8 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
             }
             Some(_) => {}
             None => {
-                let fence = ["```", "~~~", ":::"].into_iter().find(|it| trimmed.starts_with(it));
+                let fence =
+                    ["```", "~~~", ":::"].into_iter().find(|item| trimmed.starts_with(item));
                 let info = fence.map(|fence| trimmed.trim_start_matches(&fence[..1]).trim_start());
                 let is_mermaid = info.is_some_and(|info| {
                     info.trim_start_matches('{').to_lowercase().starts_with("mermaid")

@@ -125,7 +125,7 @@ pub(in crate::import) fn peer<'a>(
     let system = any(DATABASE_SYSTEMS).map(str::to_lowercase);
     let database = any(DATABASES);
     let kind = match &system {
-        Some(system) if CACHES.iter().any(|it| system.contains(it)) => "cache",
+        Some(system) if CACHES.iter().any(|item| system.contains(item)) => "cache",
         Some(_) => "database",
         None if database.or(any(STATEMENTS)).is_some() => "database",
         None if any(MESSAGE_SYSTEMS).is_some() => "queue",
@@ -179,7 +179,9 @@ mod tests {
     use super::*;
 
     fn peer_of<'a>(kind: SpanKind, attributes: &[(&str, &'a str)]) -> Peer<'a> {
-        let get = |key: &str| attributes.iter().find(|it| it.0 == key).map(|it| it.1);
+        let get = |key: &str| {
+            attributes.iter().find(|attribute| attribute.0 == key).map(|attribute| attribute.1)
+        };
         peer(settled_kind(kind, &get), &get)
     }
 
@@ -224,7 +226,9 @@ mod tests {
     #[test]
     fn a_span_that_handles_a_message_names_its_broker() {
         let attributes = [("messaging.system", "kafka"), ("messaging.operation", "receive")];
-        let get = |key: &str| attributes.iter().find(|it| it.0 == key).map(|it| it.1);
+        let get = |key: &str| {
+            attributes.iter().find(|attribute| attribute.0 == key).map(|attribute| attribute.1)
+        };
         assert_eq!(settled_kind(SpanKind::Client, &get), SpanKind::Consumer);
         let peer = peer(SpanKind::Consumer, &get);
         assert_eq!((peer.name, peer.broker, peer.kind), ("", "kafka", Some("queue")));

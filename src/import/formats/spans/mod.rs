@@ -286,11 +286,11 @@ mod tests {
         ];
         let graph = linked(&broker);
         assert_eq!(edges(&graph), [("a", "mq"), ("b", "mq")]);
-        assert!(graph.dependencies.values().all(|it| it.is_async == Some(true)));
+        assert!(graph.dependencies.values().all(|dependency| dependency.is_async == Some(true)));
         let graph =
             linked(&[span(1, 0, SpanKind::Producer, "a"), span(2, 1, SpanKind::Consumer, "b")]);
         assert_eq!(edges(&graph), [("a", "b")]);
-        assert!(graph.dependencies.values().all(|it| it.is_soft));
+        assert!(graph.dependencies.values().all(|dependency| dependency.is_soft));
     }
 
     #[test]

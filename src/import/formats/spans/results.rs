@@ -170,11 +170,14 @@ impl Linker {
         let of_several: BTreeSet<u32> = shown
             .iter()
             .map(|(service, _)| *service)
-            .filter(|service| shown.iter().filter(|(it, _)| it == service).count() > 1)
+            .filter(|service| shown.iter().filter(|(shown, _)| shown == service).count() > 1)
             .collect();
         if !options.endpoints && !of_several.is_empty() {
-            let names: Vec<&str> =
-                of_several.iter().take(3).map(|it| self.names[*it as usize].as_str()).collect();
+            let names: Vec<&str> = of_several
+                .iter()
+                .take(3)
+                .map(|of_several| self.names[*of_several as usize].as_str())
+                .collect();
             graph.remarks.push(format!(
                 "Several flows enter at {}: each call_probability there is that of all its requests; \
                  `--endpoints` tells its operations apart.",

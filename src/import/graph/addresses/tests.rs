@@ -132,7 +132,7 @@ proptest! {
             4 => (format!("app:Zq@tcp({first})/shop?parseTime=true"), one),
             5 => (format!("Server=tcp:{},{port};Database=x;Password=Zq", names[0]), one),
             6 => (format!("host={} port={port} user=u password=Zq", names[0]), one),
-            7 => (ports.iter().map(|it| format!("PLAINTEXT://{it}")).collect::<Vec<_>>().join(","), &names),
+            7 => (ports.iter().map(|port| format!("PLAINTEXT://{port}")).collect::<Vec<_>>().join(","), &names),
             _ => (format!("postgres://u:{password}@{first}/x"), one),
         };
         prop_assert_eq!(hosts("SHOP_HOSTS", &value), expected, "{}", value);

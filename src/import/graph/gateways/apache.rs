@@ -14,13 +14,14 @@ pub(super) fn upstreams(text: &str) -> Vec<Upstream> {
             ["ProxyPass" | "ProxyPassMatch", targets @ ..] => {
                 let target = targets.iter().find(|word| word.contains("://"));
                 let target = target.filter(|word| !word.contains("balancer://"));
-                found
-                    .extend(target.and_then(|word| address(word)).map(|it| Upstream::of(vec![it])));
+                found.extend(
+                    target.and_then(|word| address(word)).map(|target| Upstream::of(vec![target])),
+                );
             }
             ["<Proxy", ..] => found.push(Upstream { tries_others: true, ..Upstream::default() }),
             ["BalancerMember", server, ..] => {
                 if let Some(upstream) = found.last_mut() {
-                    upstream.servers.extend(address(server).map(|it| (it, 1.0)));
+                    upstream.servers.extend(address(server).map(|address| (address, 1.0)));
                 }
             }
             _ => {}

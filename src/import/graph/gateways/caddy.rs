@@ -13,7 +13,7 @@ pub(super) fn upstreams(text: &str) -> Vec<Upstream> {
     let mut found = Vec::new();
     if text.trim_start().starts_with('{') && text.contains("\"dial\"") {
         let dials = text.split("\"dial\"").skip(1).filter_map(|rest| rest.split('"').nth(1));
-        return dials.filter_map(address).map(|it| Upstream::of(vec![it])).collect();
+        return dials.filter_map(address).map(|dial| Upstream::of(vec![dial])).collect();
     }
     let mut is_inside = false;
     for line in without_comments(text).lines() {
@@ -23,7 +23,9 @@ pub(super) fn upstreams(text: &str) -> Vec<Upstream> {
         let rest: Vec<&str> = rest.iter().copied().filter(|word| *word != "{").collect();
         let servers: Vec<Address> = match *directive {
             "to" if is_inside => rest.iter().filter_map(|word| address(word)).collect(),
-            "dynamic" if is_inside => rest.get(1).and_then(|it| address(it)).into_iter().collect(),
+            "dynamic" if is_inside => {
+                rest.get(1).and_then(|rest| address(rest)).into_iter().collect()
+            }
             directive if DIRECTIVES.contains(&directive) => {
                 is_inside = opens;
                 let is_matcher = |word: &&&str| word.starts_with(['/', '*', '@']);

@@ -46,7 +46,7 @@ fn of_toml(text: &str) -> Vec<Upstream> {
         let is_address = matches!(key.trim().trim_start_matches('[').trim(), "url" | "address");
         is_address.then(|| value.trim().trim_end_matches(['}', ']', ' ']))
     });
-    values.filter_map(address).map(|it| Upstream::of(vec![it])).collect()
+    values.filter_map(address).map(|item| Upstream::of(vec![item])).collect()
 }
 
 fn of_traefik(root: &Node, found: &mut Vec<Upstream>) {
@@ -58,7 +58,7 @@ fn of_traefik(root: &Node, found: &mut Vec<Upstream>) {
             let servers = service.value.at("loadBalancer.servers").map(Node::items);
             let urls = servers.unwrap_or_default().iter();
             let urls =
-                urls.filter_map(|it| it.scalar_at("url").or_else(|| it.scalar_at("address")));
+                urls.filter_map(|url| url.scalar_at("url").or_else(|| url.scalar_at("address")));
             services.insert(&service.key.text, urls.filter_map(address).collect());
         }
         let mut weighted = Vec::new();
@@ -78,11 +78,13 @@ fn of_traefik(root: &Node, found: &mut Vec<Upstream>) {
                 found.push(upstream);
             }
         }
-        let alone = services.iter().filter(|(name, it)| !weighted.contains(name) && !it.is_empty());
+        let alone = services
+            .iter()
+            .filter(|(name, service)| !weighted.contains(name) && !service.is_empty());
         found.extend(alone.map(|(_, servers)| Upstream::of(servers.clone())));
         for middleware in entries("middlewares") {
             let auth = middleware.value.scalar_at("forwardAuth.address").and_then(address);
-            found.extend(auth.map(|it| Upstream::of(vec![it])));
+            found.extend(auth.map(|auth| Upstream::of(vec![auth])));
         }
     }
 }
@@ -94,7 +96,9 @@ fn of_kong(root: &Node, found: &mut Vec<Upstream>) {
         let mut own = Upstream::default();
         for target in upstream.get("targets").map(Node::items).unwrap_or_default() {
             let weight = target.get("weight").and_then(Node::number).unwrap_or(100.0);
-            own.servers.extend(target.scalar_at("target").and_then(address).map(|it| (it, weight)));
+            own.servers.extend(
+                target.scalar_at("target").and_then(address).map(|scalar_at| (scalar_at, weight)),
+            );
         }
         // Health checks take failing targets out.
         own.tries_others = upstream.get("healthchecks").is_some();
@@ -118,7 +122,7 @@ fn of_envoy(root: &Node, found: &mut Vec<Upstream>) {
         let Some(name) = cluster.scalar_at("name") else { continue };
         let mut addresses = Vec::new();
         collect(cluster, &["socket_address", "socketAddress"], 0, &mut addresses);
-        let hosts = addresses.iter().filter_map(|it| address(it.scalar_at("address")?));
+        let hosts = addresses.iter().filter_map(|item| address(item.scalar_at("address")?));
         let mut upstream = Upstream::of(hosts.collect());
         upstream.circuit_breaker =
             cluster.get("outlier_detection").or(cluster.get("outlierDetection")).is_some();
@@ -137,7 +141,9 @@ fn of_envoy(root: &Node, found: &mut Vec<Upstream>) {
             let Some(cluster) = by_name.get(name) else { continue };
             upstream.circuit_breaker |= cluster.circuit_breaker;
             let each = weight / cluster.servers.len() as f64;
-            upstream.servers.extend(cluster.servers.iter().map(|(it, _)| (it.clone(), each)));
+            upstream
+                .servers
+                .extend(cluster.servers.iter().map(|(server, _)| (server.clone(), each)));
             split.push(name);
         }
         if !upstream.servers.is_empty() {

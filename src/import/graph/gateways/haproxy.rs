@@ -25,7 +25,9 @@ pub(super) fn upstreams(text: &str) -> Vec<Upstream> {
                 let weight = weight.and_then(|at| options.get(at + 1)?.parse().ok());
                 // A server that is checked gets nothing while it fails.
                 upstream.tries_others |= options.contains(&"check");
-                upstream.servers.extend(address(server).map(|it| (it, weight.unwrap_or(1.0))));
+                upstream
+                    .servers
+                    .extend(address(server).map(|address| (address, weight.unwrap_or(1.0))));
             }
             _ => {}
         }

@@ -11,8 +11,11 @@ fn read(text: &str) -> Vec<String> {
             let is_divided = !upstream.tries_others && upstream.servers.len() > 1;
             if is_divided { format!("{:.0}", 100.0 * weight / total) } else { String::new() }
         };
-        let servers: Vec<String> =
-            upstream.servers.iter().map(|(it, weight)| it.host.clone() + &share(*weight)).collect();
+        let servers: Vec<String> = upstream
+            .servers
+            .iter()
+            .map(|(server, weight)| server.host.clone() + &share(*weight))
+            .collect();
         servers.join(if upstream.tries_others { "+" } else { "/" })
     };
     upstreams(text, &known).expect("it is a gateway's").into_iter().map(shown).collect()

@@ -204,7 +204,8 @@ impl Field<'_> {
     pub(crate) fn rate(&self) -> Option<Rate> {
         match &self.node.value {
             Value::Text(text) => {
-                let rate = units::parse_rate(text).map_err(|it| self.bad_unit::<()>(&it)).ok()?;
+                let rate =
+                    units::parse_rate(text).map_err(|error| self.bad_unit::<()>(&error)).ok()?;
                 self.at_most(rate.get(), RATE_MAX, " per second").then_some(rate)
             }
             Value::Number(number) => {
@@ -225,7 +226,8 @@ impl Field<'_> {
     pub(crate) fn money(&self) -> Option<Money> {
         match &self.node.value {
             Value::Text(text) => {
-                let money = units::parse_money(text).map_err(|it| self.bad_unit::<()>(&it)).ok()?;
+                let money =
+                    units::parse_money(text).map_err(|error| self.bad_unit::<()>(&error)).ok()?;
                 self.at_most(money.amount, MONEY_MAX, "").then_some(money)
             }
             Value::Number(number) => {
