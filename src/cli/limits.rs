@@ -32,12 +32,11 @@ pub(crate) fn spent_minutes(args: &LimitArgs, topology: &Topology) -> Result<Vec
     let mut minutes = vec![0.0; if args.spent.is_empty() { 0 } else { topology.flows.len() }];
     let (mut sources, mut problems) = (Sources::default(), Vec::new());
     for spent in &args.spent {
-        match topology.flows.iter().position(|flow| flow.name == spent.flow) {
-            Some(flow) => minutes[flow] += spent.outage.get() / 60.0,
-            None => {
-                let place = flow_place("--spent", &spent.text, &spent.flow, &mut sources);
-                problems.push(unknown_flow(&spent.flow, topology, place));
-            }
+        if let Some(flow) = topology.flows.iter().position(|flow| flow.name == spent.flow) {
+            minutes[flow] += spent.outage.get() / 60.0;
+        } else {
+            let place = flow_place("--spent", &spent.text, &spent.flow, &mut sources);
+            problems.push(unknown_flow(&spent.flow, topology, place));
         }
     }
     if problems.is_empty() {

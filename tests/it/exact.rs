@@ -50,7 +50,7 @@ fn settle(plan: &mut Plan, event: Event, happens: bool) {
         Event::Mode(item, mode) => plan.targets[item as usize].modes[usize::from(mode)] = chance,
         Event::Reaches(reaches) => plan.dependencies[reaches as usize].propagation = chance,
         Event::NoFallback(no_fallback) => {
-            plan.dependencies[no_fallback as usize].works = 1.0 - chance
+            plan.dependencies[no_fallback as usize].works = 1.0 - chance;
         }
     }
 }

@@ -118,7 +118,7 @@ fn random_focus(seed: u64) -> CascadeReport {
         topology: "shop".to_owned(),
         change: HOSTILE[1].to_owned(),
         targets: vec![boxes[0].name.clone()],
-        mode: dice.chance(0.5).then(|| FailureMode::Down),
+        mode: dice.chance(0.5).then_some(FailureMode::Down),
         seed,
         trials: 1000,
         has_time: false,

@@ -44,6 +44,9 @@ fn check(topology: &str, change: &str, more: &[&str]) -> Answer {
     check_in(folder.path(), &[&["t.yaml", "--change", "c.yaml"], more].concat())
 }
 
+/// Returns a change in which one input has this value.
+type Vary = fn(f64) -> String;
+
 /// How bad a status is: proceed, caution, stop.
 fn badness(status: i32) -> u8 {
     match status {
@@ -61,7 +64,6 @@ fn worse_input_never_gives_a_better_verdict_and_neighbours_never_jump() {
         let count = 24;
         (0..=count).map(move |step| from * (to / from).powf(f64::from(step) / f64::from(count)))
     };
-    type Vary = fn(f64) -> String;
     let rows: [(Vary, f64, f64); 4] = [
         (|severity| change(severity, 0.1, 30.0, 1.0), 0.12, 0.9),
         (|probability| change(1.0, probability, 15.0, 0.8), 0.0005, 0.02),

@@ -159,6 +159,18 @@ pub(super) fn most_first(reports: &mut [ImportanceReport]) {
     });
 }
 
+/// Replicas are events one by one, and one part together.
+fn part_kind(kind: CutEventKind) -> PartKind {
+    match kind {
+        CutEventKind::Service => PartKind::Service,
+        CutEventKind::Endpoint => PartKind::Endpoint,
+        CutEventKind::Domain => PartKind::Domain,
+        CutEventKind::Replica => PartKind::Replicas,
+        CutEventKind::Dependency => PartKind::Dependency,
+        CutEventKind::Fallback => PartKind::Fallback,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,17 +181,5 @@ mod tests {
         assert!((tail(1) - (1.0 - 0.9 * 0.8 * 0.7)).abs() < 1e-15);
         assert!((tail(2) - 0.098).abs() < 1e-15);
         assert!((tail(3) - 0.006).abs() < 1e-15);
-    }
-}
-
-/// Replicas are events one by one, and one part together.
-fn part_kind(kind: CutEventKind) -> PartKind {
-    match kind {
-        CutEventKind::Service => PartKind::Service,
-        CutEventKind::Endpoint => PartKind::Endpoint,
-        CutEventKind::Domain => PartKind::Domain,
-        CutEventKind::Replica => PartKind::Replicas,
-        CutEventKind::Dependency => PartKind::Dependency,
-        CutEventKind::Fallback => PartKind::Fallback,
     }
 }

@@ -408,7 +408,7 @@ impl Protection {
     fn remove(self, dependency: &mut Dependency) {
         match self {
             Self::Timeout => {
-                (dependency.timeout, dependency.circuit_breaker) = (Timeout::None, None)
+                (dependency.timeout, dependency.circuit_breaker) = (Timeout::None, None);
             }
             Self::Validation => dependency.validates = None,
             Self::Retry => (dependency.retries, dependency.retry_budget) = (None, None),

@@ -403,7 +403,7 @@ impl TrialFacts<'_> {
                     unreachable!("only flows have an error budget")
                 };
                 let Some((count, name)) = self.outage_count(flow, event) else {
-                    return self.missing_outage();
+                    return missing_outage();
                 };
                 let ends = self.share(count as f64, error);
                 if per_rollout {
@@ -451,12 +451,6 @@ impl TrialFacts<'_> {
         })
     }
 
-    fn missing_outage(&self) -> Value {
-        Value::missing(
-            "a single moment has no duration: the change has no rollout, detection or rollback",
-        )
-    }
-
     fn outage_field(&self, flow: usize, field: OutageField, error: f64) -> Value {
         let path = format!("{}.lost.{}", self.unit_path(Unit::Flow(flow)), field.as_str());
         let field = match field {
@@ -467,7 +461,7 @@ impl TrialFacts<'_> {
         };
         match self.outage_minutes(flow, field, error) {
             Some(ends) => ends.named(path, Unit::Flow(flow), Metric::Outage(statistic(field))),
-            None => self.missing_outage(),
+            None => missing_outage(),
         }
     }
 
@@ -505,7 +499,7 @@ impl TrialFacts<'_> {
                 unit,
                 Metric::Budget(statistic(losses)),
             ),
-            None => self.missing_outage(),
+            None => missing_outage(),
         }
     }
 
@@ -904,6 +898,12 @@ fn estimate(unit: Unit, outcome: Outcome) -> Value {
 
 fn times(unit: Unit, span: Span) -> Value {
     Value::Record(Record::Times { unit, span })
+}
+
+fn missing_outage() -> Value {
+    Value::missing(
+        "a single moment has no duration: the change has no rollout, detection or rollback",
+    )
 }
 
 fn missing_now() -> Value {

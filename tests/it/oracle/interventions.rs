@@ -258,7 +258,7 @@ impl<'a> Acts<'a> {
             (ActionKind::Shed, Some(item)) => self.effects.turned_away[item] = share,
             (ActionKind::Shed, None) => self.effects.orders_turned_away = share,
             (ActionKind::AddCapacity, Some(item)) => {
-                self.effects.added[item].push((at, share, rule))
+                self.effects.added[item].push((at, share, rule));
             }
             (ActionKind::Remove, Some(item)) => self.effects.taken[item] += share,
             (ActionKind::Restart, Some(item)) => return Rest::Restart(item),
