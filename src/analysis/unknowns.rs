@@ -341,7 +341,7 @@ fn result(summary: &Summary, topology: &Topology) -> (f64, Metric) {
     (mean, Metric::FailingShare)
 }
 
-/// Every dependency as written, in the order of [`Topology::written`].
+/// Every dependency as written, in the order of [`Topology::declared_dependencies`].
 pub(super) fn dependencies_mut(topology: &mut Topology) -> impl Iterator<Item = &mut Dependency> {
     let of_services = topology.services.iter_mut().flat_map(|service| {
         let own = service.dependencies.iter_mut();

@@ -1,7 +1,7 @@
 //! An incident review: what happened, what a simulation of it says, where the two differ, what held,
 //! and what would have helped; to be pasted into a post-mortem.
 //!
-//! What it says stands in [`said`]; how it looks, in a file for each form.
+//! What it says stands in [`sections`]; how it looks, in a file for each form.
 
 mod markdown;
 mod sections;

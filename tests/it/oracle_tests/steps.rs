@@ -120,8 +120,8 @@ fn retries_never_heal_a_total_failure() {
 #[test]
 fn a_cache_answers_its_share() {
     let targets = [("b", Down(0.5)), ("b/x", Corrupt(0.5))];
-    // Down 0.5, corrupt 0.25; a tenth of both is left.
-    assert_state(state(call("b/x").cache(0.9), &targets), [0.0, 0.05, 0.025, 0.0]);
+    // Down 0.5, corrupt 0.25: a tenth of what is down is left, and a wrong value replaces the copy.
+    assert_state(state(call("b/x").cache(0.9), &targets), [0.0, 0.05, 0.25, 0.0]);
 }
 
 #[test]

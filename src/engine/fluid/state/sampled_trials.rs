@@ -15,7 +15,7 @@ pub(crate) enum Mode {
     Surge,
 }
 
-/// The draws of 64 trials; bit `i` of a mask belongs to the `i`-th in the order of [`Order`].
+/// The draws of 64 trials; bit `i` of a mask belongs to the `i`-th in the order of [`TrialOrder`].
 pub(crate) struct SampledChunk {
     draws: ChunkDraws,
     order: TrialOrder,
