@@ -261,13 +261,9 @@ fn stories_agree() {
     }
 }
 
-/// Stories in which the engine and the oracle count different outage minutes: a defect of one of them, whose
-/// cause is not known. The list must become empty.
-const OPEN_STORIES: [u64; 2] = [30_028, 30_036];
-
 #[test]
 fn stories_in_which_somebody_acts_agree() {
-    for seed in (30_000..30_400).filter(|seed| !OPEN_STORIES.contains(seed)) {
+    for seed in 30_000..30_400 {
         let mut scenario = scenario(seed, &small(Features::time()));
         let mut dice = Dice::new(seed);
         if dice.chance(0.7) {

@@ -432,8 +432,11 @@ impl<'a> Story<'a> {
 
     /// Services that crash when they fail through their calls keep the state of the worst node.
     fn add_crashed(&self, restarts: &mut BTreeMap<usize, Restart>, last: &Moment) {
+        let anyway = self.world.infrastructure(self.graph, self.change, &[]);
         for (service, stated) in self.graph.topology.services.iter().enumerate() {
-            if restarts.contains_key(&service) || !stated.recovery.crashes {
+            // What is down for its own reasons comes back for its own reasons.
+            let is_excluded = restarts.contains_key(&service) || anyway.down[service];
+            if is_excluded || !stated.recovery.crashes {
                 continue;
             }
             let nodes = self.graph.nodes_of(service);
