@@ -1,5 +1,7 @@
 //! What is not stated and matters: the result at its best and at its worst, with the same draws.
 
+use std::collections::BTreeSet;
+
 use crate::compile::compile;
 use crate::engine::{Silent, Simulation, Tally, parallel};
 use crate::model::change::TargetRef;
@@ -91,7 +93,11 @@ impl Candidate {
         let mut other = topology.clone();
         match self {
             Self::Existence(index) => dependency_mut(&mut other, index).propagation = Share::ZERO,
-            Self::Phase(index) => dependency_mut(&mut other, index).phase = Phase::Serve,
+            Self::Phase(index) => {
+                for needed in start_orders_above(topology, index) {
+                    dependency_mut(&mut other, needed).phase = Phase::Serve;
+                }
+            }
             Self::Timeout(index) => {
                 dependency_mut(&mut other, index).timeout = Timeout::After(Seconds::whole(1));
             }
@@ -233,8 +239,41 @@ fn is_touched(summary: &Summary, node: NodeRef) -> bool {
 /// Whether a dependency is said to be needed only to start, by a guess: importers conclude that from
 /// the order in which services start, and nobody has confirmed it.
 pub(super) fn needs_start_only(dependency: &Dependency) -> bool {
+    // A start order that a deployment file declares is declared; that serving needs nothing more is not.
+    let is_imported = dependency.source.is_some();
     dependency.phase == Phase::Start
-        && matches!(dependency.evidence, Some(Evidence::Inferred | Evidence::Assumed))
+        && match dependency.evidence {
+            Some(Evidence::Inferred | Evidence::Assumed) => true,
+            Some(Evidence::Declared) => is_imported,
+            _ => false,
+        }
+}
+
+/// Returns a guessed start order and those by which its caller is reached: in a chain that starts one
+/// after the other, one dependency alone that were needed to serve would reach nobody.
+fn start_orders_above(topology: &Topology, index: usize) -> Vec<usize> {
+    let dependencies: Vec<(Caller, &Dependency)> = topology.declared_dependencies().collect();
+    let mut calls_of = vec![Vec::new(); topology.services.len()];
+    for (place, (_, dependency)) in dependencies.iter().enumerate() {
+        dependency.on.iter().for_each(|on| calls_of[on.service.0 as usize].push(place));
+    }
+    let mut is_above = vec![false; topology.services.len()];
+    let mut found = BTreeSet::from([index]);
+    let mut open = vec![dependencies[index].0];
+    while let Some(caller) = open.pop() {
+        let Caller::Node(NodeRef { service, .. }) = caller else { continue };
+        if std::mem::replace(&mut is_above[service.0 as usize], true) {
+            continue;
+        }
+        for &place in &calls_of[service.0 as usize] {
+            let (caller, dependency) = dependencies[place];
+            open.push(caller);
+            if needs_start_only(dependency) {
+                found.insert(place);
+            }
+        }
+    }
+    found.into_iter().collect()
 }
 
 /// Returns, by service, whether it states no utilization though it gets more than its normal load in a

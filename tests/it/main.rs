@@ -31,6 +31,7 @@ mod random;
 mod ranking;
 mod readme;
 mod replay;
+mod requests;
 mod reviews;
 mod statistics;
 mod support;

@@ -6,6 +6,7 @@
 //! | `fallback` of a hard dependency | none | none | `static` |
 //! | `utilization` of a service that may get more than its normal load | no more headroom than its `needs` promises: the replicas it needs carry the normal load and no more; without `replicas`, none at all | no limit | no limit |
 //! | whether a dependency with `evidence: assumed` is there | it is | it is | it is not |
+//! | whether an importer that assumed a dependency was right to assume that its caller can do without it | it was not | it was | it was |
 //! | whether a dependency with `phase: start` that nobody declared by hand is needed to serve | it is | it is not | it is not |
 //!
 //! A step of a flow has neither a timeout nor a fallback that could be unknown: customers wait.
@@ -13,7 +14,7 @@
 use std::borrow::Cow;
 
 use crate::analysis::unknowns::{dependencies_mut, may_be_overloaded, needs_start_only};
-use crate::model::topology::{Dependency, Evidence, Fallback, Phase, Timeout};
+use crate::model::topology::{Criticality, Dependency, Evidence, Fallback, Phase, Timeout};
 use crate::model::{Change, Seconds, Share, Topology};
 use crate::report::Assumption;
 
@@ -45,6 +46,11 @@ pub(super) fn assume<'a>(
                     .filter(|dependencies_mut| needs_start_only(dependencies_mut));
                 guessed.for_each(|guessed| guessed.phase = Phase::Serve);
             }
+            if topology.declared_dependencies().any(|(_, dependency)| is_guessed_soft(dependency)) {
+                let guessed = dependencies_mut(assumed.to_mut())
+                    .filter(|dependency| is_guessed_soft(dependency));
+                guessed.for_each(|guessed| guessed.criticality = Some(Criticality::Hard));
+            }
         }
         Assumption::Best => {
             let assumed = assumed.to_mut();
@@ -56,6 +62,13 @@ pub(super) fn assume<'a>(
         }
     }
     assumed
+}
+
+/// Whether an importer assumed both the dependency and that its caller can do without it.
+fn is_guessed_soft(dependency: &Dependency) -> bool {
+    dependency.evidence == Some(Evidence::Assumed)
+        && dependency.source.is_some()
+        && dependency.is_soft()
 }
 
 fn at_best(dependency: &mut Dependency) {

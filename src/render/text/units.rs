@@ -153,7 +153,8 @@ fn rest(page: &mut Page, all: &[UnitReport], shown: &[&UnitReport], noun: &str) 
     let count = |is: &dyn Fn(&UnitReport) -> bool| left.iter().filter(|unit| is(unit)).count();
     let failing = count(&|unit| unit.failed.p >= HIT);
     let degraded = count(&|unit| unit.failed.p < HIT && unit.degraded.p >= HIT);
-    let well = left.len() - failing - degraded;
+    let untouched = count(&|unit| unit.degraded.p == 0.0 && unit.failed.p == 0.0);
+    let well = left.len() - failing - degraded - untouched;
     let mut parts = Vec::new();
     if failing > 0 {
         let most = left.iter().map(|unit| unit.failed.p).fold(0.0, f64::max);
@@ -170,6 +171,10 @@ fn rest(page: &mut Page, all: &[UnitReport], shown: &[&UnitReport], noun: &str) 
             "{} {verb} hit in under {under} of simulations",
             format::plural(well, noun)
         ));
+    }
+    if untouched > 0 {
+        let verb = if untouched == 1 { "is" } else { "are" };
+        parts.push(format!("{} {verb} never hit", format::plural(untouched, noun)));
     }
     page.paragraph(Emphasis::Faint, "  ", &parts.join(", "));
 }

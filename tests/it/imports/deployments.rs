@@ -6,6 +6,8 @@ use std::fs;
 use blastwave::diagnostic::Sources;
 use blastwave::import::{self, Format, Graph, Options};
 use blastwave::render::diagnostics::{Style, render};
+use blastwave::report::UnknownKind;
+use blastwave::{Change, Simulation};
 
 use super::{imported, valid};
 
@@ -26,6 +28,22 @@ fn all_that_is_said(format: Format, files: &[(&str, &str)]) -> String {
     valid(&text);
     let summary = import::summary(&graph, "t.yaml").join("\n");
     text + &summary + &render(&graph.take_warnings(), &sources, Style::Plain)
+}
+
+#[test]
+fn a_start_order_is_no_proof_that_serving_needs_nothing() {
+    // A gateway starts after the application, and the application after its database.
+    let compose = "services:\n  front: { image: nginx, ports: [\"443:443\"], depends_on: [app] }\n  \
+                   app: { image: a, depends_on: { db: { condition: service_healthy } } }\n  \
+                   db: { image: mysql }\n";
+    let (text, _) =
+        imported(Format::Compose, &[("compose.yaml", compose)], &Options::default()).unwrap();
+    let topology = valid(&text);
+    let change = Change::breaking(["db"], &topology).unwrap();
+    let report = Simulation::new(&topology, &change).trials(1_000).run();
+    let [unknown] = &*report.unknowns else { panic!("{:?}", report.unknowns) };
+    assert_eq!((unknown.caller.as_str(), unknown.what), ("app", UnknownKind::Phase));
+    assert_eq!((unknown.best, unknown.worst), (0.0, 1.0));
 }
 
 #[test]
