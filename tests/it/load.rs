@@ -43,8 +43,8 @@ fn say_everything(bytes: Vec<u8>) -> String {
 fn quickly<T>(work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let done = work();
-    // Unoptimised and on a busy machine; what is quadratic would take minutes.
-    assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
+    // Against what never ends: unoptimised, with others at work beside it, what is linear takes seconds.
+    assert!(start.elapsed() < Duration::from_secs(120), "took {:?}", start.elapsed());
     done
 }
 
