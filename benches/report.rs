@@ -58,7 +58,7 @@ fn explanations(criterion: &mut Criterion) {
     let is_bench = std::env::args().any(|arg| arg == "--bench");
     let services = if is_bench { 500 } else { 50 };
     let topology = chain::chain(services);
-    let nothing = Change::certain("nothing", Vec::new());
+    let nothing = Change::from_targets("nothing", Vec::new());
     let settings = Settings { is_certain: true, ..Settings::default() };
     group.bench_function(BenchmarkId::new("chain", services), |bencher| {
         bencher.iter(|| {

@@ -178,7 +178,7 @@ impl Diagnostic {
 
     /// Adds another place.
     #[must_use]
-    pub fn other(mut self, place: Place, text: impl Into<String>) -> Self {
+    pub fn other_place(mut self, place: Place, text: impl Into<String>) -> Self {
         self.others.push(Label { place, text: text.into() });
         self
     }

@@ -47,7 +47,7 @@ impl Topology {
     /// Returns everything that is wrong with the text, not only the first problem.
     pub fn from_yaml(text: &str) -> Result<Self, InputError> {
         with_sources(|sources| {
-            let document = load::parse("topology", text.as_bytes().to_vec(), sources)?;
+            let document = load::parse_document("topology", text.as_bytes().to_vec(), sources)?;
             Self::from_document(&document)
         })
     }
@@ -60,7 +60,7 @@ impl Change {
     /// Returns everything that is wrong with the text, unknown services included.
     pub fn from_yaml(text: &str, topology: &Topology) -> Result<Self, InputError> {
         with_sources(|sources| {
-            let document = load::parse("change", text.as_bytes().to_vec(), sources)?;
+            let document = load::parse_document("change", text.as_bytes().to_vec(), sources)?;
             Self::from_document(&document, topology)
         })
     }
@@ -156,7 +156,8 @@ impl<'a> Simulation<'a> {
             let parsed = match policy {
                 None => Policy::default_policy(sources),
                 Some(text) => {
-                    let document = load::parse("policy", text.as_bytes().to_vec(), sources)?;
+                    let document =
+                        load::parse_document("policy", text.as_bytes().to_vec(), sources)?;
                     Policy::from_document(&document, sources, Some(self.topology))?
                 }
             };

@@ -31,7 +31,7 @@ impl Suggester {
                 return None;
             }
             self.left.set(self.left.get() - 1);
-            let Some(distance) = near(word, name) else { continue };
+            let Some(distance) = is_near(word, name) else { continue };
             if best.is_none_or(|(least, _)| distance < least) {
                 best = Some((distance, name));
             }
@@ -48,14 +48,14 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
 /// The edits between two words, if they are few: at most a third of the longer word, at least one.
 ///
 /// Two names that differ only in case, or in `-`, `_` and spaces, are near at any length.
-fn near(word: &str, name: &str) -> Option<usize> {
+fn is_near(word: &str, name: &str) -> Option<usize> {
     let (short, long) = (word.len().min(name.len()), word.len().max(name.len()));
     let limit = (long / 3).max(1);
     // Names are not long; what is as long as this is no name, and comparing it takes its square.
     if word == name || long - short > limit || long > 200 {
         return None;
     }
-    if plain(word).eq(plain(name)) {
+    if folded_letters(word).eq(folded_letters(name)) {
         return Some(0);
     }
     // A single letter can be turned into any other: no help.
@@ -64,7 +64,7 @@ fn near(word: &str, name: &str) -> Option<usize> {
 }
 
 /// A word without the differences that people overlook.
-fn plain(word: &str) -> impl Iterator<Item = char> {
+fn folded_letters(word: &str) -> impl Iterator<Item = char> {
     word.chars().filter(|c| !matches!(c, '-' | '_' | ' ')).flat_map(char::to_lowercase)
 }
 

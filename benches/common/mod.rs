@@ -215,7 +215,7 @@ pub fn staged(topology: &Topology, target: u32) -> Change {
             works: share(0.95),
             worsens: Share::ZERO,
         }),
-        ..Change::certain("staged", vec![broken(on)])
+        ..Change::from_targets("staged", vec![broken(on)])
     }
 }
 
@@ -244,7 +244,7 @@ pub fn down(service: u32) -> Change {
     let mut target = broken(on);
     target.modes = Modes::default();
     target.severity = (Share::ONE, Share::ONE);
-    Change::certain("down", vec![target])
+    Change::from_targets("down", vec![target])
 }
 
 /// A cascade graph: `services` in layers, each with `degree` dependencies on average, a few of them

@@ -95,7 +95,7 @@ impl Context<'_> {
                     .to_owned(),
             );
         }
-        said.extend(defaults::assumptions(self.change));
+        said.extend(defaults::default_assumptions(self.change));
         said
     }
 }

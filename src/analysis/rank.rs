@@ -175,7 +175,7 @@ struct Work<'a> {
 
 /// A plan in which nothing breaks but by itself.
 fn compile_calm(topology: &Topology, settings: &Settings) -> Plan {
-    compile(topology, &Change::certain("nothing", Vec::new()), settings.lasting)
+    compile(topology, &Change::from_targets("nothing", Vec::new()), settings.lasting)
 }
 
 fn all(topology: &Topology, plan: &Plan, by: OriginKind) -> Vec<Origin> {

@@ -80,7 +80,7 @@ impl DiffArgs {
         }
         let files = match (&self.changed_files, &self.git_range) {
             (Some(path), _) => {
-                let bytes = load::bytes(path).map_err(NoList::Unreadable)?;
+                let bytes = load::read_bytes(path).map_err(NoList::Unreadable)?;
                 self.refuse_nul_bytes(&bytes)?;
                 ChangedFiles::Names { bytes, is_null_separated: self.null }
             }

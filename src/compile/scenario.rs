@@ -136,10 +136,10 @@ fn schedule(change: &Change) -> Schedule {
             .map(|(index, item)| stage(item, Key::new("gate", &index.to_string())))
             .collect(),
         alert_threshold: detection.map_or(0.01, |detection| detection.alert_threshold.get()),
-        detection: detected_by(defaults::detection(change)),
+        detection: detected_by(defaults::detection_delay(change)),
         detection_corrupt: detected_by(defaults::detection_corrupt(change)),
         rollback: Delay {
-            delay: lognormal(defaults::rollback(change)),
+            delay: lognormal(defaults::rollback_delay(change)),
             needs: rollback.map_or_else(Vec::new, |rollback| ids(&rollback.depends_on)),
             factor: rollback.map_or(2.0, |rollback| rollback.needs_factor),
         },

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::recognition::{Recognition, Unrendered, recognize_file};
-use super::{Format, Graph, Options, read};
+use super::{Format, Graph, Options, read_files};
 use crate::diagnostic::{Code, Diagnostic, Sources};
 use crate::load;
 
@@ -26,7 +26,7 @@ pub struct Recognized {
 ///
 /// # Errors
 /// No file is of a format that can be imported.
-pub fn recognize(paths: &[String]) -> Result<Recognized, Vec<Diagnostic>> {
+pub fn recognize_files(paths: &[String]) -> Result<Recognized, Vec<Diagnostic>> {
     let files: Vec<String> = paths.iter().flat_map(|path| load::files_below(path)).collect();
     let charts: BTreeSet<String> = files
         .iter()
@@ -35,7 +35,7 @@ pub fn recognize(paths: &[String]) -> Result<Recognized, Vec<Diagnostic>> {
     let mut recognized = Recognized::default();
     for path in files {
         if !is_part_of_chart(&path, &charts) {
-            recognized.add(path);
+            recognized.add_path(path);
         }
     }
     if recognized.groups.is_empty() {
@@ -55,7 +55,7 @@ fn is_part_of_chart(path: &str, charts: &BTreeSet<String>) -> bool {
 }
 
 impl Recognized {
-    fn add(&mut self, path: String) {
+    fn add_path(&mut self, path: String) {
         let known = recognize_file(&path).unwrap_or_else(Recognition::Unreadable);
         match known {
             Recognition::Format(format) => {
@@ -66,7 +66,11 @@ impl Recognized {
                 }
             }
             Recognition::Unrendered(what) => {
-                self.notes.push(format!("{path}: {}, left out; {}", what.what(), what.remedy()));
+                self.notes.push(format!(
+                    "{path}: {}, left out; {}",
+                    what.description(),
+                    what.remedy()
+                ));
                 self.unrendered.push((path, what));
             }
             Recognition::Other(what) => {
@@ -88,7 +92,7 @@ impl Recognized {
         if let [(path, what), ..] = self.unrendered.as_slice() {
             let message = format!(
                 "nothing can be imported before it is rendered: `{path}` is {}",
-                what.what()
+                what.description()
             );
             let mut remedies: Vec<String> = Vec::new();
             for (_, what) in &self.unrendered {
@@ -131,16 +135,16 @@ pub fn read_groups(
     for (format, files) in groups {
         // An importer may stop halfway: it works on a copy until it is through.
         let mut attempt = graph.clone();
-        match read(*format, files, options, &mut attempt, sources, progress) {
+        match read_files(*format, files, options, &mut attempt, sources, progress) {
             Ok(()) => {
                 *graph = attempt;
                 is_read = true;
             }
             Err(problems) if files.len() == 1 => left_out.push((files[0].clone(), problems)),
             Err(problems) => {
-                let (good, bad) = apart(*format, files, options, sources, progress);
+                let (good, bad) = separate_unreadable(*format, files, options, sources, progress);
                 let mut attempt = graph.clone();
-                let again = read(*format, &good, options, &mut attempt, sources, progress);
+                let again = read_files(*format, &good, options, &mut attempt, sources, progress);
                 if !bad.is_empty() && !good.is_empty() && again.is_ok() {
                     *graph = attempt;
                     is_read = true;
@@ -168,7 +172,7 @@ pub fn read_groups(
 }
 
 /// Tells the files that can be read alone from those that cannot.
-fn apart(
+fn separate_unreadable(
     format: Format,
     files: &[String],
     options: &Options,
@@ -178,7 +182,7 @@ fn apart(
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for file in files {
         let one = std::slice::from_ref(file);
-        match read(format, one, options, &mut Graph::default(), sources, progress) {
+        match read_files(format, one, options, &mut Graph::default(), sources, progress) {
             // What has no service by itself may say something of those of another file.
             Err(problems) if problems.iter().all(|problem| problem.code != Code::Empty) => {
                 bad.push((file.clone(), problems));

@@ -12,15 +12,15 @@ mod graph;
 mod named_files;
 mod recognition;
 
-pub use auto::{Recognized, read_groups, recognize};
+pub use auto::{Recognized, read_groups, recognize_files};
 pub use format::Format;
 pub use formats::mapping::Paths;
 pub use formats::prometheus::Metric;
-pub use graph::drift::{Difference, DifferenceKind, Moved, drift};
-pub use graph::merge::{Merged, aliases_of, merge};
+pub use graph::drift::{Difference, DifferenceKind, Moved, find_drift};
+pub use graph::merge::{Merged, aliases_of, merge_graph};
 pub use graph::names::shell_word;
-pub use graph::summary::{most_called, summary};
-pub use graph::write::{scalar, topology};
+pub use graph::summary::{most_called, summary_lines};
+pub use graph::write::{write_topology, yaml_scalar};
 pub use graph::{Dependency, Flow, Graph, Service};
 pub use recognition::{Recognition, Unrendered, recognize_file};
 
@@ -34,7 +34,7 @@ use graph::{flows, kinds, summary as found};
 use crate::diagnostic::{Code, Diagnostic, Sources};
 use crate::load::{self, Document};
 
-/// What a dashed or dotted line in a drawing means.
+/// Meaning of a dashed or dotted line in a drawing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dashed {
     /// The same as any other.
@@ -46,12 +46,12 @@ pub enum Dashed {
     Soft,
 }
 
-/// What the user says about the files.
+/// Options that the user gives for the files.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Arrows point from the dependency to its caller.
     pub reverse: bool,
-    /// What dashed lines mean.
+    /// Meaning of dashed lines.
     pub dashed: Dashed,
     /// Over how many seconds the calls were recorded, for rates.
     pub window: Option<f64>,
@@ -65,7 +65,7 @@ pub struct Options {
     pub paths: Paths,
 }
 
-/// What an importer works with.
+/// Files, options and progress that an importer works with.
 pub(crate) struct Input<'a> {
     pub(crate) files: &'a [String],
     pub(crate) options: &'a Options,
@@ -76,7 +76,7 @@ pub(crate) struct Input<'a> {
 
 impl Input<'_> {
     /// The documents of all files, each with the path it came from.
-    pub(crate) fn documents(
+    pub(crate) fn read_documents(
         &mut self,
         graph: &mut Graph,
     ) -> Result<Vec<(String, Document)>, Vec<Diagnostic>> {
@@ -101,7 +101,7 @@ impl Input<'_> {
 ///
 /// # Errors
 /// A file cannot be read, or is not what it should be.
-pub fn read(
+pub fn read_files(
     format: Format,
     files: &[String],
     options: &Options,
@@ -111,41 +111,43 @@ pub fn read(
 ) -> Result<(), Vec<Diagnostic>> {
     let files: Vec<String> = match format {
         Format::Compose => files.to_vec(),
-        _ => files.iter().flat_map(|path| below(path, format)).collect(),
+        _ => files.iter().flat_map(|path| files_below(path, format)).collect(),
     };
     let before = graph.services.len() + graph.dependencies.len();
     let input = &mut Input { files: &files, options, sources, progress };
     match format {
-        Format::Compose => compose::read(input, graph),
-        Format::Kubernetes => kubernetes::read(input, graph),
-        Format::Backstage => backstage::read(input, graph),
-        Format::Otlp => otlp::read(input, graph),
-        Format::Jaeger => jaeger::read(input, graph),
-        Format::Zipkin => zipkin::read(input, graph),
-        Format::Prometheus => prometheus::read(input, graph),
-        Format::Csv => csv::read(input, graph),
-        Format::Json => edges::read(input, graph),
-        Format::Dot => dot::read(input, graph),
-        Format::Graphml => graphml::read(input, graph),
-        Format::Kiali => kiali::read(input, graph),
-        Format::Linkerd => linkerd::read(input, graph),
-        Format::Structurizr => structurizr::read(input, graph),
-        Format::Bering => bering::read(input, graph),
-        Format::Isotope => isotope::read(input, graph),
-        Format::Mubench => mubench::read(input, graph),
-        Format::Aspire => aspire::read(input, graph),
-        Format::Spigo => spigo::read(input, graph),
-        Format::Nais => nais::read(input, graph),
-        Format::Mermaid => mermaid::read(input, graph),
-        Format::Ecs => ecs::read(input, graph),
-        Format::Cloudformation => cloudformation::read(input, graph),
-        Format::Datadog | Format::Cortex | Format::Opslevel => entities::read(format, input, graph),
-        Format::Plantuml => plantuml::read(input, graph),
-        Format::D2 => d2::read(input, graph),
-        Format::Xray => xray::read(input, graph),
-        Format::Hubble => hubble::read(input, graph),
-        Format::Skywalking => skywalking::read(input, graph),
-        Format::Mapping => mapping::read(input, graph),
+        Format::Compose => compose::read_projects(input, graph),
+        Format::Kubernetes => kubernetes::read_manifests(input, graph),
+        Format::Backstage => backstage::read_catalogs(input, graph),
+        Format::Otlp => otlp::read_traces(input, graph),
+        Format::Jaeger => jaeger::read_traces(input, graph),
+        Format::Zipkin => zipkin::read_traces(input, graph),
+        Format::Prometheus => prometheus::read_metrics(input, graph),
+        Format::Csv => csv::read_tables(input, graph),
+        Format::Json => edges::read_lists(input, graph),
+        Format::Dot => dot::read_drawings(input, graph),
+        Format::Graphml => graphml::read_graphs(input, graph),
+        Format::Kiali => kiali::read_graphs(input, graph),
+        Format::Linkerd => linkerd::read_edges(input, graph),
+        Format::Structurizr => structurizr::read_workspaces(input, graph),
+        Format::Bering => bering::read_models(input, graph),
+        Format::Isotope => isotope::read_service_graphs(input, graph),
+        Format::Mubench => mubench::read_work_models(input, graph),
+        Format::Aspire => aspire::read_manifests(input, graph),
+        Format::Spigo => spigo::read_architectures(input, graph),
+        Format::Nais => nais::read_applications(input, graph),
+        Format::Mermaid => mermaid::read_drawings(input, graph),
+        Format::Ecs => ecs::read_definitions(input, graph),
+        Format::Cloudformation => cloudformation::read_templates(input, graph),
+        Format::Datadog | Format::Cortex | Format::Opslevel => {
+            entities::read_entities(format, input, graph)
+        }
+        Format::Plantuml => plantuml::read_drawings(input, graph),
+        Format::D2 => d2::read_drawings(input, graph),
+        Format::Xray => xray::read_traces(input, graph),
+        Format::Hubble => hubble::read_flows(input, graph),
+        Format::Skywalking => skywalking::read_answers(input, graph),
+        Format::Mapping => mapping::read_descriptions(input, graph),
     }?;
     let shown: Vec<&str> = files.iter().map(String::as_str).take(4).collect();
     let more =
@@ -158,7 +160,7 @@ pub fn read(
     if before == 0 && graph.services.is_empty() {
         let message = format!("no service was found in {} ({})", shown.join(", "), format.name());
         let problem = Diagnostic::file_error(Code::Empty, message);
-        return Err(vec![match recognition::remedy(&files) {
+        return Err(vec![match recognition::rendering_remedy(&files) {
             Some(remedy) => problem.help(remedy),
             None => problem.help(
                 "is this the right format? `blastwave import auto FILE` tells what a file looks like",
@@ -169,15 +171,15 @@ pub fn read(
 }
 
 /// Settles what can be said only when all sources are read: shares of calls, kinds, flows.
-pub fn settle(graph: &mut Graph) {
+pub fn settle_graph(graph: &mut Graph) {
     graph.join_short_names();
-    edges::probabilities(graph);
-    kinds::soften(graph);
+    edges::derive_call_probabilities(graph);
+    kinds::soften_telemetry(graph);
     graph.warn_of_similar_names();
     graph.warn_of_numbered_names();
     graph.part_domains_from_services();
-    flows::derive(graph);
-    if graph.serving().next().is_none() {
+    flows::derive_flows(graph);
+    if graph.serving_dependencies().next().is_none() {
         graph.remarks.push(found::NO_RUN_TIME_DEPENDENCY.to_owned());
     }
     graph.remarks.push(
@@ -188,7 +190,7 @@ pub fn settle(graph: &mut Graph) {
 }
 
 /// The files of a directory that can be of a format; the path itself when it is none.
-fn below(path: &str, format: Format) -> Vec<String> {
+fn files_below(path: &str, format: Format) -> Vec<String> {
     let wanted = format.endings();
     if path == "-" || load::is_file(path) {
         return vec![path.to_owned()];

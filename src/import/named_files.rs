@@ -26,7 +26,7 @@ impl NamedFiles {
     }
 
     /// Returns the path of what `file` calls `name`; warns where it cannot be read or lies outside.
-    pub(super) fn find(
+    pub(super) fn find_file(
         &mut self,
         file: &str,
         name: &str,
@@ -40,7 +40,7 @@ impl NamedFiles {
             return None;
         }
         let name = name.strip_prefix("file:").unwrap_or(name);
-        let path = beside(file, name);
+        let path = path_beside(file, name);
         if !std::path::Path::new(&path).exists() {
             let message = format!("`{name}` is not there, beside `{file}`");
             graph.warn(Code::Dangling, message, place);
@@ -61,7 +61,7 @@ impl NamedFiles {
 
 /// Returns a path that is relative to the folder of a file, without `.` and `..` where they can be left
 /// out.
-fn beside(file: &str, name: &str) -> String {
+fn path_beside(file: &str, name: &str) -> String {
     if name.starts_with('/') {
         return name.to_owned();
     }
@@ -86,9 +86,9 @@ mod tests {
 
     #[test]
     fn names_are_relative_to_the_folder_of_the_file() {
-        assert_eq!(beside("catalog.yaml", "./a/b.yaml"), "a/b.yaml");
-        assert_eq!(beside("post/x.dsl", "../base/y.dsl"), "base/y.dsl");
-        assert_eq!(beside("/a/x", "../../../y"), "/../../y");
-        assert_eq!(beside("x", "/abs"), "/abs");
+        assert_eq!(path_beside("catalog.yaml", "./a/b.yaml"), "a/b.yaml");
+        assert_eq!(path_beside("post/x.dsl", "../base/y.dsl"), "base/y.dsl");
+        assert_eq!(path_beside("/a/x", "../../../y"), "/../../y");
+        assert_eq!(path_beside("x", "/abs"), "/abs");
     }
 }

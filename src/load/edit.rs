@@ -4,7 +4,7 @@
 //! result: it must be the tree that was there with that one thing set, or the edit is refused. So an
 //! anchor that others refer to, or a form that is not understood, can do no harm.
 
-use super::{Document, Entry, Key, Node, Value, parse};
+use super::{Document, Entry, Key, Node, Value, parse_document};
 use crate::diagnostic::{Place, Sources};
 
 /// A step of a path into a document.
@@ -16,7 +16,7 @@ pub enum At {
     Item(usize),
 }
 
-/// What to do at the end of a path.
+/// Edit to make at the end of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Sets a key of a mapping, whether it is there or not.
@@ -62,10 +62,10 @@ pub enum Refusal {
 ///
 /// # Errors
 /// Why one of them cannot be made.
-pub fn apply(text: &str, edits: &[Edit]) -> Result<String, Refusal> {
+pub fn apply_edits(text: &str, edits: &[Edit]) -> Result<String, Refusal> {
     let mut text = text.to_owned();
     for edit in edits {
-        text = one(&text, edit)?;
+        text = apply_edit(&text, edit)?;
     }
     Ok(text)
 }
@@ -77,16 +77,17 @@ struct Splice {
     new: String,
 }
 
-fn one(text: &str, edit: &Edit) -> Result<String, Refusal> {
-    let document = read(text).ok_or(Refusal::Nowhere)?;
-    let node = find(&document.root, &edit.path, text)?;
+fn apply_edit(text: &str, edit: &Edit) -> Result<String, Refusal> {
+    let document = read_document(text).ok_or(Refusal::Nowhere)?;
+    let node = find_node(&document.root, &edit.path, text)?;
     let mut wanted = document.root.clone();
-    set(&mut wanted, &edit.path, &edit.action).ok_or(Refusal::Form)?;
+    set_value(&mut wanted, &edit.path, &edit.action).ok_or(Refusal::Form)?;
     let editor = Editor { text, newline: if text.contains("\r\n") { "\r\n" } else { "\n" } };
-    for splice in editor.splices(node, &edit.action)? {
+    for splice in editor.possible_splices(node, &edit.action)? {
         let mut edited = text.to_owned();
         edited.replace_range(splice.start..splice.end, &splice.new);
-        let reread = read(&edited).filter(|read| read.problems.len() == document.problems.len());
+        let reread =
+            read_document(&edited).filter(|read| read.problems.len() == document.problems.len());
         if reread.is_some_and(|reread| is_same(&reread.root, &wanted)) {
             return Ok(edited);
         }
@@ -95,12 +96,12 @@ fn one(text: &str, edit: &Edit) -> Result<String, Refusal> {
     Err(if text.contains('&') { Refusal::Alias } else { Refusal::Form })
 }
 
-fn read(text: &str) -> Option<Document> {
-    parse("edited", text.as_bytes().to_vec(), &mut Sources::default()).ok()
+fn read_document(text: &str) -> Option<Document> {
+    parse_document("edited", text.as_bytes().to_vec(), &mut Sources::default()).ok()
 }
 
-/// What stands at a path.
-fn find<'a>(root: &'a Node, path: &[At], text: &str) -> Result<&'a Node, Refusal> {
+/// Finds the value at a path.
+fn find_node<'a>(root: &'a Node, path: &[At], text: &str) -> Result<&'a Node, Refusal> {
     let mut node = root;
     for at in path {
         let next = match at {
@@ -120,7 +121,7 @@ fn find<'a>(root: &'a Node, path: &[At], text: &str) -> Result<&'a Node, Refusal
 }
 
 /// Makes the edit in the tree; nothing where the tree has no such place.
-fn set(root: &mut Node, path: &[At], action: &Action) -> Option<()> {
+fn set_value(root: &mut Node, path: &[At], action: &Action) -> Option<()> {
     let mut node = root;
     for at in path {
         node = match (at, &mut node.value) {
@@ -131,7 +132,7 @@ fn set(root: &mut Node, path: &[At], action: &Action) -> Option<()> {
             _ => return None,
         };
     }
-    let value = |text: &str| Some(read(&format!("it: {text}"))?.get("it")?.value.clone());
+    let value = |text: &str| Some(read_document(&format!("it: {text}"))?.get("it")?.value.clone());
     let entry = |key: &str, value: Node| Entry {
         key: Key { text: key.into(), place: Place::default() },
         value,
@@ -203,30 +204,30 @@ struct Editor<'a> {
 
 impl Editor<'_> {
     /// Ways to make an edit, best first.
-    fn splices(&self, node: &Node, action: &Action) -> Result<Vec<Splice>, Refusal> {
+    fn possible_splices(&self, node: &Node, action: &Action) -> Result<Vec<Splice>, Refusal> {
         match (action, &node.value) {
             (Action::Set { key, value, .. }, Value::Mapping(entries)) => {
                 match entries.iter().find(|entry| *entry.key.text == **key) {
-                    Some(entry) => Ok(vec![self.replaced(entry, value)?]),
-                    None => self.added(node, entries, &format!("{key}: {value}")),
+                    Some(entry) => Ok(vec![self.replace_value(entry, value)?]),
+                    None => self.add_key(node, entries, &format!("{key}: {value}")),
                 }
             }
             (Action::Set { key, value, short }, _) => {
-                Ok(vec![self.unfolded(node, key, value, *short)?])
+                Ok(vec![self.unfold_scalar(node, key, value, *short)?])
             }
-            (Action::First(item), Value::Sequence(items)) => self.listed(node, items, item, true),
-            (Action::Last(item), Value::Sequence(items)) => self.listed(node, items, item, false),
+            (Action::First(item), Value::Sequence(items)) => self.add_item(node, items, item, true),
+            (Action::Last(item), Value::Sequence(items)) => self.add_item(node, items, item, false),
             _ => Err(Refusal::Form),
         }
     }
 
     /// The value of a key replaced by another.
-    fn replaced(&self, entry: &Entry, value: &str) -> Result<Splice, Refusal> {
+    fn replace_value(&self, entry: &Entry, value: &str) -> Result<Splice, Refusal> {
         let node = &entry.value;
         if node.place == entry.key.place {
             return self.behind_colon(node.place, value);
         }
-        let (start, end) = self.range(node).ok_or(Refusal::Form)?;
+        let (start, end) = self.node_range(node).ok_or(Refusal::Form)?;
         if self.text[start..end].starts_with('*') {
             return Err(Refusal::Alias);
         }
@@ -235,7 +236,7 @@ impl Editor<'_> {
             return Ok(Splice { start, end, new: value.to_owned() });
         }
         // A block stands on lines of its own; with comments in it, it is not ours to replace.
-        let colon = self.colon(entry.key.place.end as usize).ok_or(Refusal::Form)?;
+        let colon = self.colon_end(entry.key.place.end as usize).ok_or(Refusal::Form)?;
         if self.text[colon..end].contains('#') {
             return Err(Refusal::Form);
         }
@@ -243,28 +244,28 @@ impl Editor<'_> {
     }
 
     /// A key more in a mapping.
-    fn added(&self, node: &Node, entries: &[Entry], pair: &str) -> Result<Vec<Splice>, Refusal> {
+    fn add_key(&self, node: &Node, entries: &[Entry], pair: &str) -> Result<Vec<Splice>, Refusal> {
         let start = node.place.start as usize;
         if is_flow(self.text, node) {
             let at = match entries.last() {
                 None => {
-                    let (start, end) = self.range(node).ok_or(Refusal::Form)?;
+                    let (start, end) = self.node_range(node).ok_or(Refusal::Form)?;
                     return Ok(vec![Splice { start, end, new: format!("{{ {pair} }}") }]);
                 }
-                Some(last) => self.range(&last.value).ok_or(Refusal::Form)?.1,
+                Some(last) => self.node_range(&last.value).ok_or(Refusal::Form)?.1,
             };
             return Ok(vec![Splice { start: at, end: at, new: format!(", {pair}") }]);
         }
         if self.text[start..].starts_with('&') {
             return Err(Refusal::Alias);
         }
-        let indent = self.indent(start);
+        let indent = self.indent_at(start);
         // Behind the last key whose end can be told, else before the first.
         let mut ways: Vec<Splice> = entries
             .iter()
             .rev()
             .filter(|entry| entry.value.place != entry.key.place)
-            .filter_map(|entry| self.end_of_line(self.range(&entry.value)?.1))
+            .filter_map(|entry| self.end_of_line(self.node_range(&entry.value)?.1))
             .map(|at| Splice { start: at, end: at, new: format!("{}{indent}{pair}", self.newline) })
             .collect();
         let new = format!("{pair}{}{indent}", self.newline);
@@ -273,7 +274,7 @@ impl Editor<'_> {
     }
 
     /// A mapping in the place of a scalar, or of nothing.
-    fn unfolded(
+    fn unfold_scalar(
         &self,
         node: &Node,
         key: &str,
@@ -299,7 +300,7 @@ impl Editor<'_> {
     }
 
     /// An item more in a list.
-    fn listed(
+    fn add_item(
         &self,
         node: &Node,
         items: &[Node],
@@ -308,7 +309,7 @@ impl Editor<'_> {
     ) -> Result<Vec<Splice>, Refusal> {
         let (first, last) = match items {
             [] => {
-                let (start, end) = self.range(node).ok_or(Refusal::Form)?;
+                let (start, end) = self.node_range(node).ok_or(Refusal::Form)?;
                 return Ok(vec![Splice { start, end, new: format!("[{item}]") }]);
             }
             [only] => (only, only),
@@ -316,7 +317,7 @@ impl Editor<'_> {
         };
         let at = first.place.start as usize;
         if is_flow(self.text, node) {
-            let end = self.range(last).ok_or(Refusal::Form)?.1;
+            let end = self.node_range(last).ok_or(Refusal::Form)?.1;
             return Ok(vec![if is_first {
                 Splice { start: at, end: at, new: format!("{item}, ") }
             } else {
@@ -325,30 +326,30 @@ impl Editor<'_> {
         }
         let line = self.text[..at].rfind('\n').map_or(0, |text| text + 1);
         let dash = line + self.text[line..at].rfind('-').ok_or(Refusal::Form)?;
-        let indent = self.indent(dash);
+        let indent = self.indent_at(dash);
         Ok(vec![if is_first {
             Splice { start: dash, end: dash, new: format!("- {item}{}{indent}", self.newline) }
         } else {
-            let end = self.range(last).and_then(|(_, end)| self.end_of_line(end));
+            let end = self.node_range(last).and_then(|(_, end)| self.end_of_line(end));
             let end = end.ok_or(Refusal::Form)?;
             Splice { start: end, end, new: format!("{}{indent}- {item}", self.newline) }
         }])
     }
 
     fn behind_colon(&self, key: Place, value: &str) -> Result<Splice, Refusal> {
-        let colon = self.colon(key.end as usize).ok_or(Refusal::Form)?;
+        let colon = self.colon_end(key.end as usize).ok_or(Refusal::Form)?;
         Ok(Splice { start: colon, end: colon, new: format!(" {value}") })
     }
 
     /// Where the `:` behind a key ends.
-    fn colon(&self, end_of_key: usize) -> Option<usize> {
+    fn colon_end(&self, end_of_key: usize) -> Option<usize> {
         let rest = &self.text[end_of_key..];
         let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
         rest[blank..].starts_with(':').then_some(end_of_key + blank + 1)
     }
 
     /// The white space that brings a line to the column of a place.
-    fn indent(&self, at: usize) -> String {
+    fn indent_at(&self, at: usize) -> String {
         let line = self.text[..at].rfind('\n').map_or(0, |text| text + 1);
         self.text[line..at].chars().map(|_| ' ').collect()
     }
@@ -363,7 +364,7 @@ impl Editor<'_> {
     }
 
     /// From where to where a value is written; nothing where that cannot be told.
-    fn range(&self, node: &Node) -> Option<(usize, usize)> {
+    fn node_range(&self, node: &Node) -> Option<(usize, usize)> {
         let start = node.place.start as usize;
         let inner = match &node.value {
             Value::Sequence(items) => items.last(),
@@ -375,7 +376,7 @@ impl Editor<'_> {
             _ => return Some((start, node.place.end as usize)),
         };
         let end = match inner {
-            Some(last) => self.range(last)?.1,
+            Some(last) => self.node_range(last)?.1,
             None => start + 1,
         };
         if !is_flow(self.text, node) {
@@ -423,7 +424,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, edit: Edit, expected: &str) {
-        assert_eq!(apply(text, &[edit]).as_deref(), Ok(expected));
+        assert_eq!(apply_edits(text, &[edit]).as_deref(), Ok(expected));
     }
 
     #[test]
@@ -476,7 +477,7 @@ mod tests {
 
     #[test]
     fn what_would_change_more_than_was_asked_for_is_refused() {
-        let refused = |text: &str, edit: Edit| apply(text, &[edit]).unwrap_err();
+        let refused = |text: &str, edit: Edit| apply_edits(text, &[edit]).unwrap_err();
         assert_eq!(refused("a: &x { b: 1 }\nc: *x\n", setting("c", "k", "v")), Refusal::Alias);
         assert_eq!(refused("a: &x\n  b: 1\nc: *x\n", setting("a", "k", "v")), Refusal::Alias);
         assert_eq!(refused("k:\n  a: 1 # why\n  b: 2\n", setting("", "k", "v")), Refusal::Form);

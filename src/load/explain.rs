@@ -14,7 +14,7 @@ enum At {
     Tab,
 }
 
-/// What the parser says (a part of it), where to show it, and what we say.
+/// Parts of the parser's messages, the place to show for each, and our message and help.
 const EXPLANATIONS: &[(&str, At, &str, &str)] = &[
     ("found a tab", At::Tab, "a tab is used for indentation", "YAML is indented with spaces only"),
     ("tab", At::Tab, "a tab is used for indentation", "YAML is indented with spaces only"),
@@ -211,17 +211,17 @@ const EXPLANATIONS: &[(&str, At, &str, &str)] = &[
 ];
 
 /// An error of the parser, noticed at byte `mark`.
-pub(super) fn syntax(info: &str, mark: usize, text: &str, source: SourceId) -> Diagnostic {
+pub(super) fn syntax_error(info: &str, mark: usize, text: &str, source: SourceId) -> Diagnostic {
     if info.contains("recursion limit") {
         // Brackets, of which the parser reads 255 before it tells of the first.
-        return too_deep(place(At::Mark, mark, text, source));
+        return too_deep(error_place(At::Mark, mark, text, source));
     }
     // A second colon in brackets is noticed as a comma that is missing before it.
     let is_colon = info.contains("expected ','") && text[mark..].starts_with(':');
     let info = if is_colon { "mapping values are not allowed" } else { info };
     let known = EXPLANATIONS.iter().find(|(part, ..)| info.contains(part));
     let at = known.map_or(At::Mark, |(_, at, ..)| *at);
-    let place = place(at, mark, text, source);
+    let place = error_place(at, mark, text, source);
     match known {
         Some((_, _, message, help)) => Diagnostic::error(Code::Syntax, *message, place).help(*help),
         None => Diagnostic::error(Code::Syntax, format!("this is not YAML: {info}"), place),
@@ -234,7 +234,7 @@ pub(super) fn too_deep(place: Place) -> Diagnostic {
     Diagnostic::error(Code::TooDeep, message, place).label("here")
 }
 
-fn place(at: At, mark: usize, text: &str, source: SourceId) -> Place {
+fn error_place(at: At, mark: usize, text: &str, source: SourceId) -> Place {
     let (start, end) = match at {
         At::Tab => {
             let line = line_start(text, mark);
@@ -262,12 +262,13 @@ fn line_start(text: &str, byte: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use crate::diagnostic::Sources;
-    use crate::load::parse;
+    use crate::load::parse_document;
 
     #[track_caller]
     fn check(text: &str, at: &str, message: &str) {
         let mut sources = Sources::default();
-        let problems = parse("x", text.as_bytes().to_vec(), &mut sources).expect_err("wrong");
+        let problems =
+            parse_document("x", text.as_bytes().to_vec(), &mut sources).expect_err("wrong");
         let problem = problems.last().expect("one");
         assert_eq!(problem.message, message);
         assert_eq!(&text[problem.primary.as_ref().expect("a place").place.span()], at);

@@ -9,7 +9,7 @@ use crate::suggest;
 /// The largest input: places are counted in 32 bits, and a value takes ten times its text in memory.
 pub const BYTES_MAX: u64 = 400 * 1024 * 1024;
 
-/// What standard input is called in messages.
+/// Name of standard input in messages.
 pub const STDIN: &str = "<stdin>";
 
 /// The most files that are looked for below one directory.
@@ -48,10 +48,12 @@ pub fn files_below(path: &str) -> Vec<String> {
 ///
 /// # Errors
 /// It cannot be read.
-pub fn head(path: &str, count: usize) -> Result<Vec<u8>, Box<Diagnostic>> {
-    let (file, _) = open(path)?;
+pub fn first_bytes(path: &str, count: usize) -> Result<Vec<u8>, Box<Diagnostic>> {
+    let (file, _) = open_file(path)?;
     let mut bytes = Vec::new();
-    file.take(count as u64).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    file.take(count as u64)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable_file(path, &error))?;
     Ok(bytes)
 }
 
@@ -61,7 +63,7 @@ pub fn is_file(path: &str) -> bool {
 }
 
 /// Returns how many bytes a regular file has.
-pub fn size(path: &str) -> Option<u64> {
+pub fn file_size(path: &str) -> Option<u64> {
     let metadata = std::fs::metadata(path).ok()?;
     metadata.is_file().then_some(metadata.len())
 }
@@ -74,7 +76,7 @@ pub fn open_counted<'p>(
     path: &str,
     progress: &'p dyn Fn(u64, Option<u64>),
 ) -> Result<impl io::Read + 'p, Box<Diagnostic>> {
-    let (file, size) = open(path)?;
+    let (file, size) = open_file(path)?;
     let size = Some(size);
     Ok(io::BufReader::with_capacity(1 << 20, Counted { file, read: 0, size, progress }))
 }
@@ -113,39 +115,42 @@ pub fn is_within(path: &str, folder: &std::path::Path) -> bool {
 }
 
 /// All bytes of a file; `-` is standard input.
-pub(super) fn bytes(path: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
+pub(super) fn all_bytes(path: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
     if path == "-" {
-        return limited(STDIN, io::stdin().lock());
+        return read_limited(STDIN, io::stdin().lock());
     }
-    let (file, size) = open(path)?;
+    let (file, size) = open_file(path)?;
     if size > BYTES_MAX {
         return Err(too_large(path, Some(size)));
     }
-    limited(path, file)
+    read_limited(path, file)
 }
 
 /// Opens a regular file and returns it with its size.
-pub(super) fn open(path: &str) -> Result<(File, u64), Box<Diagnostic>> {
+pub(super) fn open_file(path: &str) -> Result<(File, u64), Box<Diagnostic>> {
     let refuse = |reason: &str, help: &str| {
         let message = format!("cannot read `{path}`: {reason}");
         Err(Box::new(Diagnostic::file_error(Code::Unreadable, message).help(help)))
     };
     // Asked before it is opened: to open a pipe waits for whoever writes to it, perhaps for ever.
-    let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable_file(path, &error))?;
     if metadata.is_dir() {
         return refuse("it is a directory", "name a file in it");
     }
     if !metadata.is_file() {
         return refuse("it is not a regular file", "write `-` and give it on standard input");
     }
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let file = File::open(path).map_err(|error| unreadable_file(path, &error))?;
     Ok((file, metadata.len()))
 }
 
 /// All that a stream gives; a pipe does not tell beforehand how much that is.
-fn limited(name: &str, stream: impl io::Read) -> Result<Vec<u8>, Box<Diagnostic>> {
+fn read_limited(name: &str, stream: impl io::Read) -> Result<Vec<u8>, Box<Diagnostic>> {
     let mut bytes = Vec::new();
-    stream.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
+    stream
+        .take(BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable_file(name, &error))?;
     if bytes.len() as u64 > BYTES_MAX { Err(too_large(name, None)) } else { Ok(bytes) }
 }
 
@@ -159,7 +164,7 @@ pub(super) fn too_large(name: &str, size: Option<u64>) -> Box<Diagnostic> {
     Box::new(Diagnostic::file_error(Code::TooLarge, message).help("is this the right file?"))
 }
 
-pub(super) fn unreadable(path: &str, error: &io::Error) -> Box<Diagnostic> {
+pub(super) fn unreadable_file(path: &str, error: &io::Error) -> Box<Diagnostic> {
     let reason = match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
@@ -194,7 +199,7 @@ mod tests {
     use super::*;
 
     fn message(path: &str) -> String {
-        bytes(path).unwrap_err().message
+        all_bytes(path).unwrap_err().message
     }
 
     #[test]
@@ -202,7 +207,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("topology.yaml"), "x").unwrap();
         let path = folder.path().join("topolgy.yaml");
-        let problem = bytes(path.to_str().unwrap()).unwrap_err();
+        let problem = all_bytes(path.to_str().unwrap()).unwrap_err();
         assert!(problem.message.ends_with("there is no such file"), "{}", problem.message);
         assert!(problem.help.unwrap().contains("topology.yaml"));
     }
@@ -222,7 +227,7 @@ mod tests {
         if made.is_ok_and(|status| status.success()) {
             let path = pipe.to_str().unwrap();
             assert!(message(path).ends_with("it is not a regular file"));
-            assert!(head(path, 1).is_err());
+            assert!(first_bytes(path, 1).is_err());
         }
         assert!(message("/dev/zero").ends_with("it is not a regular file"));
     }
@@ -243,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_stream_is_cut_off_at_the_limit() {
-        let problem = limited(STDIN, io::repeat(b'a')).unwrap_err();
+        let problem = read_limited(STDIN, io::repeat(b'a')).unwrap_err();
         assert_eq!(problem.message, "`<stdin>` has more than 400 MiB");
     }
 }

@@ -27,7 +27,7 @@ const PROBLEMS_PER_CODE: usize = 20;
 /// # Errors
 /// What keeps it from being read. What is doubtful but can be read stands in the documents' problems.
 pub fn read_foreign(path: &str, sources: &mut Sources) -> Result<Vec<Document>, Vec<Diagnostic>> {
-    let bytes = file::bytes(path).map_err(|problem| vec![*problem])?;
+    let bytes = file::all_bytes(path).map_err(|problem| vec![*problem])?;
     parse_foreign(if path == "-" { super::STDIN } else { path }, bytes, sources)
 }
 
@@ -40,21 +40,21 @@ pub fn parse_foreign(
     bytes: Vec<u8>,
     sources: &mut Sources,
 ) -> Result<Vec<Document>, Vec<Diagnostic>> {
-    let source = text::add(name, bytes, sources).map_err(|problem| vec![*problem])?;
+    let source = text::add_source(name, bytes, sources).map_err(|problem| vec![*problem])?;
     let text = &sources.get(source).text;
     if text.trim_start().starts_with(['{', '[']) {
-        match json(text, source) {
+        match read_json(text, source) {
             Ok(document) => return Ok(vec![document]),
             // Flow-style YAML starts with a bracket too.
             Err(problem) => {
                 if let Some(documents) = json_lines(text, source) {
                     return Ok(documents);
                 }
-                return yaml(text, source).map_err(|_| vec![*problem]);
+                return read_yaml(text, source).map_err(|_| vec![*problem]);
             }
         }
     }
-    yaml(text, source).map_err(|problem| vec![*problem])
+    read_yaml(text, source).map_err(|problem| vec![*problem])
 }
 
 impl Node {
@@ -64,7 +64,7 @@ impl Node {
     }
 
     /// The value at a path of keys separated by dots.
-    pub fn at(&self, path: &str) -> Option<&Self> {
+    pub fn node_at(&self, path: &str) -> Option<&Self> {
         path.split('.').try_fold(self, |node, key| node.get(key))
     }
 
@@ -90,12 +90,12 @@ impl Node {
 
     /// The scalar at a path of keys.
     pub fn scalar_at(&self, path: &str) -> Option<&str> {
-        self.at(path)?.scalar()
+        self.node_at(path)?.scalar()
     }
 }
 
 /// Reads one JSON value.
-fn json(text: &str, source: SourceId) -> Result<Document, Box<Diagnostic>> {
+fn read_json(text: &str, source: SourceId) -> Result<Document, Box<Diagnostic>> {
     let place = Place { source, start: 0, end: 0 };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let mut count = 0;
@@ -103,7 +103,7 @@ fn json(text: &str, source: SourceId) -> Result<Document, Box<Diagnostic>> {
         .deserialize(&mut deserializer)
         .and_then(|root| deserializer.end().map(|()| root));
     read.map(|root| Document { source, root, problems: Vec::new() }).map_err(|error| {
-        let start = offset(text, error.line(), error.column());
+        let start = byte_offset(text, error.line(), error.column());
         let words = error.to_string();
         let words = words.rsplit_once(" at line ").map_or(&*words, |(words, _)| words);
         let message = format!("this is not JSON: {words}");
@@ -128,7 +128,7 @@ fn json_lines(text: &str, source: SourceId) -> Option<Vec<Document>> {
 }
 
 /// The byte of a line and a column in bytes, both from 1.
-fn offset(text: &str, line: usize, column: usize) -> usize {
+fn byte_offset(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text.split_inclusive('\n').take(line.max(1) - 1).map(str::len).sum();
     let mut at = (start + column.max(1) - 1).min(text.len());
     while !text.is_char_boundary(at) {
@@ -144,7 +144,7 @@ struct Json<'c> {
 }
 
 impl Json<'_> {
-    fn node<E: Error>(self, value: Value) -> Result<Node, E> {
+    fn new_node<E: Error>(self, value: Value) -> Result<Node, E> {
         *self.count += 1;
         if *self.count > VALUES_MAX {
             return Err(E::custom(format!("more than {VALUES_MAX} values")));
@@ -152,11 +152,11 @@ impl Json<'_> {
         Ok(Node { place: self.place, value })
     }
 
-    fn numeric<E: Error>(self, value: f64, text: String) -> Result<Node, E> {
-        self.node(Value::Number(Box::new(Number { value, text: text.into() })))
+    fn new_number<E: Error>(self, value: f64, text: String) -> Result<Node, E> {
+        self.new_node(Value::Number(Box::new(Number { value, text: text.into() })))
     }
 
-    fn inner<E: Error>(&mut self) -> Result<Json<'_>, E> {
+    fn nested_seed<E: Error>(&mut self) -> Result<Json<'_>, E> {
         if self.depth >= FOREIGN_DEPTH_MAX {
             return Err(E::custom(format!("nested more than {FOREIGN_DEPTH_MAX} deep")));
         }
@@ -180,44 +180,44 @@ impl<'de> Visitor<'de> for Json<'_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Node, E> {
-        self.node(Value::Null)
+        self.new_node(Value::Null)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
-        self.node(Value::Bool(value))
+        self.new_node(Value::Bool(value))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
-        self.numeric(value as f64, value.to_string())
+        self.new_number(value as f64, value.to_string())
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
-        self.numeric(value as f64, value.to_string())
+        self.new_number(value as f64, value.to_string())
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
-        self.numeric(value, value.to_string())
+        self.new_number(value, value.to_string())
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
-        self.node(Value::Text(value.into()))
+        self.new_node(Value::Text(value.into()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Node, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = list.next_element_seed(self.inner()?)? {
+        while let Some(item) = list.next_element_seed(self.nested_seed()?)? {
             items.push(item);
         }
-        self.node(Value::Sequence(items.into()))
+        self.new_node(Value::Sequence(items.into()))
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut mapping: A) -> Result<Node, A::Error> {
         let mut entries = Vec::new();
         while let Some(text) = mapping.next_key::<String>()? {
-            let value = mapping.next_value_seed(self.inner()?)?;
+            let value = mapping.next_value_seed(self.nested_seed()?)?;
             entries.push(Entry { key: Key { text: text.into(), place: self.place }, value });
         }
-        self.node(Value::Mapping(entries.into()))
+        self.new_node(Value::Mapping(entries.into()))
     }
 }
 
@@ -226,13 +226,13 @@ type Fatal = Box<Diagnostic>;
 
 /// Reads YAML; where the parser refuses it, once more with closing brackets moved to the line before: many
 /// programs accept them further left than the standard does, and so many people write them there.
-fn yaml(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> {
-    let strict = documents(text, source);
+fn read_yaml(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> {
+    let strict = read_documents(text, source);
     if strict.is_ok() {
         return strict;
     }
     let moved = with_brackets_moved(text);
-    let lenient = if moved == text { None } else { documents(&moved, source).ok() };
+    let lenient = if moved == text { None } else { read_documents(&moved, source).ok() };
     lenient.map_or(strict, Ok)
 }
 
@@ -252,7 +252,7 @@ fn with_brackets_moved(text: &str) -> String {
     lines.join("\n")
 }
 
-fn documents(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> {
+fn read_documents(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> {
     let mut builder = Builder {
         text,
         source,
@@ -267,10 +267,10 @@ fn documents(text: &str, source: SourceId) -> Result<Vec<Document>, Fatal> {
     };
     for event in Parser::new_from_str(text) {
         match event {
-            Ok((event, span)) => builder.event(event, span)?,
+            Ok((event, span)) => builder.take_event(event, span)?,
             Err(error) => {
-                let start = builder.offsets.byte(error.marker().index());
-                return Err(Box::new(explain::syntax(error.info(), start, text, source)));
+                let start = builder.offsets.byte_offset(error.marker().index());
+                return Err(Box::new(explain::syntax_error(error.info(), start, text, source)));
             }
         }
     }
@@ -315,10 +315,12 @@ enum Children {
 }
 
 impl Builder<'_> {
-    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
-        let (start, end) =
-            (self.offsets.byte(span.start.index()), self.offsets.byte(span.end.index()));
-        let place = self.place(start, end);
+    fn take_event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
+        let (start, end) = (
+            self.offsets.byte_offset(span.start.index()),
+            self.offsets.byte_offset(span.end.index()),
+        );
+        let place = self.place_of(start, end);
         if self.written > VALUES_MAX {
             let message = format!("the file holds more than {VALUES_MAX} keys and values");
             return Err(Box::new(Diagnostic::error(Code::TooLarge, message, place)));
@@ -332,38 +334,39 @@ impl Builder<'_> {
                     let key_text = Key { text: text.as_ref().into(), place };
                     *key = Some(key_text);
                     let value = Value::Text(text.into());
-                    self.remember(anchor, &Node { place, value });
+                    self.remember_anchor(anchor, &Node { place, value });
                     return Ok(());
                 }
                 let is_text = tag.as_deref().is_some_and(|tag| tag.suffix == "str");
                 let value = if style == ScalarStyle::Plain && !is_text {
-                    plain(&text)
+                    plain_value(&text)
                 } else {
                     Value::Text(text.into())
                 };
-                let node = tagged(Node { place, value }, compose_tag(tag.as_deref(), place));
-                self.remember(anchor, &node);
-                self.add(node);
+                let node = tagged_node(Node { place, value }, compose_tag(tag.as_deref(), place));
+                self.remember_anchor(anchor, &node);
+                self.add_node(node);
             }
             Event::SequenceStart(anchor, tag) => {
                 let tag = compose_tag(tag.as_deref(), place);
-                self.start(Children::Items(Vec::new()), anchor, tag, place)?;
+                self.start_collection(Children::Items(Vec::new()), anchor, tag, place)?;
             }
             Event::MappingStart(anchor, tag) => {
                 // One without brackets has no mark of its own: its first line stands for it.
-                let place = if start == end { self.place(start, self.text.len()) } else { place };
+                let place =
+                    if start == end { self.place_of(start, self.text.len()) } else { place };
                 let tag = compose_tag(tag.as_deref(), place);
-                self.start(Children::Entries(Vec::new(), None), anchor, tag, place)?;
+                self.start_collection(Children::Entries(Vec::new(), None), anchor, tag, place)?;
             }
-            Event::SequenceEnd | Event::MappingEnd => self.end(),
-            Event::Alias(anchor) => self.alias(anchor, place)?,
+            Event::SequenceEnd | Event::MappingEnd => self.end_collection(),
+            Event::Alias(anchor) => self.copy_alias(anchor, place)?,
             Event::DocumentEnd => self.anchors.clear(),
             _ => {}
         }
         Ok(())
     }
 
-    fn start(
+    fn start_collection(
         &mut self,
         children: Children,
         anchor: usize,
@@ -389,20 +392,22 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn end(&mut self) {
+    fn end_collection(&mut self) {
         let Some(Open { place, anchor, tag, children }) = self.open.pop() else { return };
         let value = match children {
             Children::Items(items) => Value::Sequence(items.into()),
-            Children::Entries(entries, _) => Value::Mapping(self.merged(entries).into()),
+            Children::Entries(entries, _) => {
+                Value::Mapping(self.resolve_merge_keys(entries).into())
+            }
         };
-        let node = tagged(Node { place, value }, tag);
-        self.remember(anchor, &node);
-        self.add(node);
+        let node = tagged_node(Node { place, value }, tag);
+        self.remember_anchor(anchor, &node);
+        self.add_node(node);
     }
 
     /// Resolves merge keys: what is written here counts first, then what is merged first. Of equal keys
     /// the last counts, as most readers have it.
-    fn merged(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
+    fn resolve_merge_keys(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
         let has_merge = entries.iter().any(|entry| &*entry.key.text == "<<");
         let mut seen = BTreeSet::new();
         let mut kept = Vec::with_capacity(entries.len());
@@ -436,7 +441,7 @@ impl Builder<'_> {
         kept
     }
 
-    fn alias(&mut self, anchor: usize, place: Place) -> Result<(), Fatal> {
+    fn copy_alias(&mut self, anchor: usize, place: Place) -> Result<(), Fatal> {
         self.written += 1;
         let known = self.anchors.iter().rev().find(|(known, _)| *known == anchor);
         let Some((_, Some((node, size)))) = known else {
@@ -461,25 +466,25 @@ impl Builder<'_> {
             *key = Some(Key { text: node.scalar().unwrap_or_default().into(), place });
             return Ok(());
         }
-        if depth(&node) + self.open.len() > FOREIGN_DEPTH_MAX {
+        if tree_depth(&node) + self.open.len() > FOREIGN_DEPTH_MAX {
             return Err(Box::new(explain::too_deep(place)));
         }
-        self.add(node);
+        self.add_node(node);
         Ok(())
     }
 
-    fn remember(&mut self, anchor: usize, node: &Node) {
+    fn remember_anchor(&mut self, anchor: usize, node: &Node) {
         if anchor == 0 {
             return;
         }
-        let value = Some((node.clone(), size(node)));
+        let value = Some((node.clone(), tree_size(node)));
         match self.anchors.iter_mut().rev().find(|(known, _)| *known == anchor) {
             Some(known) => known.1 = value,
             None => self.anchors.push((anchor, value)),
         }
     }
 
-    fn add(&mut self, node: Node) {
+    fn add_node(&mut self, node: Node) {
         match self.open.last_mut().map(|open| &mut open.children) {
             None => {
                 if node.value != Value::Null {
@@ -495,7 +500,7 @@ impl Builder<'_> {
         }
     }
 
-    fn place(&self, start: usize, end: usize) -> Place {
+    fn place_of(&self, start: usize, end: usize) -> Place {
         let text = &self.text[start..end.max(start)];
         let line = text.split(['\n', '\r']).next().unwrap_or_default().trim_end();
         Place { source: self.source, start: start as u32, end: (start + line.len()) as u32 }
@@ -508,7 +513,7 @@ fn compose_tag(tag: Option<&Tag>, place: Place) -> Option<Key> {
 }
 
 /// A value under one of Compose's tags, as a mapping with the tag as its only key.
-fn tagged(node: Node, tag: Option<Key>) -> Node {
+fn tagged_node(node: Node, tag: Option<Key>) -> Node {
     match tag {
         None => node,
         Some(key) => {
@@ -517,8 +522,8 @@ fn tagged(node: Node, tag: Option<Key>) -> Node {
     }
 }
 
-/// What a plain scalar means in the core schema of YAML 1.2.
-fn plain(text: &str) -> Value {
+/// Returns the value of a plain scalar in the core schema of YAML 1.2.
+fn plain_value(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
         "true" | "True" | "TRUE" => return Value::Bool(true),
@@ -533,21 +538,21 @@ fn plain(text: &str) -> Value {
     }
 }
 
-fn size(node: &Node) -> usize {
+fn tree_size(node: &Node) -> usize {
     match &node.value {
-        Value::Sequence(items) => 1 + items.iter().map(size).sum::<usize>(),
+        Value::Sequence(items) => 1 + items.iter().map(tree_size).sum::<usize>(),
         Value::Mapping(entries) => {
-            1 + entries.iter().map(|entry| size(&entry.value)).sum::<usize>()
+            1 + entries.iter().map(|entry| tree_size(&entry.value)).sum::<usize>()
         }
         _ => 1,
     }
 }
 
-fn depth(node: &Node) -> usize {
+fn tree_depth(node: &Node) -> usize {
     match &node.value {
-        Value::Sequence(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Sequence(items) => 1 + items.iter().map(tree_depth).max().unwrap_or(0),
         Value::Mapping(entries) => {
-            1 + entries.iter().map(|entry| depth(&entry.value)).max().unwrap_or(0)
+            1 + entries.iter().map(|entry| tree_depth(&entry.value)).max().unwrap_or(0)
         }
         _ => 0,
     }
@@ -593,7 +598,7 @@ mod tests {
     #[test]
     fn brackets_may_close_as_far_left_as_their_key() {
         let documents = read("a:\n  b: [\n    1,\n    2\n  ]\n  c: 3\n").unwrap();
-        assert_eq!(documents[0].root.at("a.b").unwrap().items().len(), 2);
+        assert_eq!(documents[0].root.node_at("a.b").unwrap().items().len(), 2);
         assert_eq!(documents[0].root.scalar_at("a.c"), Some("3"));
     }
 

@@ -24,11 +24,11 @@ impl Lines {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn open(path: &str) -> Result<Self, Box<Diagnostic>> {
+    pub fn open_file(path: &str) -> Result<Self, Box<Diagnostic>> {
         if path == "-" {
             return Ok(Self::new(STDIN, Box::new(BufReader::new(io::stdin())), None));
         }
-        let (file, size) = file::open(path)?;
+        let (file, size) = file::open_file(path)?;
         let reader = BufReader::with_capacity(1 << 20, file);
         Ok(Self::new(path, Box::new(reader), Some(size)))
     }
@@ -58,7 +58,7 @@ impl Lines {
         let count = (&mut self.reader)
             .take(limit)
             .read_until(b'\n', &mut self.buffer)
-            .map_err(|error| file::unreadable(&self.name, &error))?;
+            .map_err(|error| file::unreadable_file(&self.name, &error))?;
         if count == 0 {
             return Ok(None);
         }
@@ -80,13 +80,13 @@ impl Lines {
     ///
     /// # Errors
     /// It cannot be read, or is larger than [`BYTES_MAX`].
-    pub fn rest(mut self) -> Result<Vec<u8>, Box<Diagnostic>> {
+    pub fn read_rest(mut self) -> Result<Vec<u8>, Box<Diagnostic>> {
         let mut bytes = std::mem::take(&mut self.buffer);
         let room = (BYTES_MAX + 1).saturating_sub(bytes.len() as u64);
         self.reader
             .take(room)
             .read_to_end(&mut bytes)
-            .map_err(|error| file::unreadable(&self.name, &error))?;
+            .map_err(|error| file::unreadable_file(&self.name, &error))?;
         if bytes.len() as u64 > BYTES_MAX {
             let problem = file::too_large(&self.name, self.size);
             return Err(Box::new(problem.help(
@@ -99,7 +99,7 @@ impl Lines {
     }
 
     /// The number of the line last read, from 1.
-    pub fn number(&self) -> u64 {
+    pub fn line_number(&self) -> u64 {
         self.number
     }
 
@@ -109,7 +109,7 @@ impl Lines {
     }
 
     /// How many bytes there are, where that is known.
-    pub fn size(&self) -> Option<u64> {
+    pub fn size_bytes(&self) -> Option<u64> {
         self.size
     }
 }
@@ -127,8 +127,8 @@ mod tests {
         let mut lines = of("a\r\nb\nc");
         assert_eq!(lines.next_line().unwrap(), Some(&b"a"[..]));
         assert_eq!(lines.next_line().unwrap(), Some(&b"b"[..]));
-        assert_eq!(lines.number(), 2);
-        assert_eq!(lines.rest().unwrap(), b"b\nc");
+        assert_eq!(lines.line_number(), 2);
+        assert_eq!(lines.read_rest().unwrap(), b"b\nc");
     }
 
     #[test]

@@ -19,7 +19,8 @@ mod text;
 mod values;
 
 pub use file::{
-    BYTES_MAX, STDIN, files_below, head, is_file, is_within, open_counted, project_folder, size,
+    BYTES_MAX, STDIN, file_size, files_below, first_bytes, is_file, is_within, open_counted,
+    project_folder,
 };
 pub use foreign::{FOREIGN_DEPTH_MAX, parse_foreign, read_foreign};
 pub use lines::{LINE_MAX, Lines};
@@ -30,8 +31,8 @@ use crate::diagnostic::{Code, Diagnostic, Place, SourceId, Sources};
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn bytes(path: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
-    file::bytes(path)
+pub fn read_bytes(path: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
+    file::all_bytes(path)
 }
 
 /// How deeply values may be nested.
@@ -48,8 +49,8 @@ pub struct Document {
     pub source: SourceId,
     /// The outermost value.
     pub root: Node,
-    /// What is wrong with its form, though it can be read: duplicate keys, merge keys. Whoever
-    /// makes something of the document reports them with what is wrong with its meaning.
+    /// Problems of form that do not keep the document from being read: duplicate keys, merge keys.
+    /// Whoever makes something of the document reports them with what is wrong with its meaning.
     pub problems: Vec<Diagnostic>,
 }
 
@@ -60,11 +61,11 @@ pub struct Node {
     /// its first key or item, a value behind an alias that of the alias, a value that is not
     /// written (`key:`) that of its key.
     pub place: Place,
-    /// What it is.
+    /// Value that stands there.
     pub value: Value,
 }
 
-/// What a value is.
+/// Value of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Nothing: `null`, `~`, or not written.
@@ -134,7 +135,7 @@ impl Node {
 }
 
 impl Value {
-    /// What sort of value it is, with its article.
+    /// Returns the sort of the value, with its article.
     pub fn describe(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -151,9 +152,9 @@ impl Value {
 ///
 /// # Errors
 /// All that keeps it from being read as a tree of values.
-pub fn read(path: &str, sources: &mut Sources) -> Result<Document, Vec<Diagnostic>> {
-    let bytes = file::bytes(path).map_err(|problem| vec![*problem])?;
-    parse(if path == "-" { STDIN } else { path }, bytes, sources)
+pub fn read_document(path: &str, sources: &mut Sources) -> Result<Document, Vec<Diagnostic>> {
+    let bytes = file::all_bytes(path).map_err(|problem| vec![*problem])?;
+    parse_document(if path == "-" { STDIN } else { path }, bytes, sources)
 }
 
 /// Reads the text of a file that is not YAML, such as an earlier result; `-` is standard input.
@@ -161,16 +162,16 @@ pub fn read(path: &str, sources: &mut Sources) -> Result<Document, Vec<Diagnosti
 /// # Errors
 /// All that keeps it from being read as text.
 pub fn read_text(path: &str, sources: &mut Sources) -> Result<SourceId, Vec<Diagnostic>> {
-    let bytes = file::bytes(path).map_err(|problem| vec![*problem])?;
+    let bytes = file::all_bytes(path).map_err(|problem| vec![*problem])?;
     let name = if path == "-" { STDIN } else { path };
-    text::add(name, bytes, sources).map_err(|problem| vec![*problem])
+    text::add_source(name, bytes, sources).map_err(|problem| vec![*problem])
 }
 
 /// Reads what is in memory already, under a name for messages.
 ///
 /// # Errors
 /// All that keeps it from being read as a tree of values.
-pub fn parse(
+pub fn parse_document(
     name: &str,
     bytes: Vec<u8>,
     sources: &mut Sources,
@@ -181,16 +182,17 @@ pub fn parse(
             format!("`{name}` has more than {} MiB", BYTES_MAX / (1024 * 1024)),
         )]);
     }
-    let source = text::add(name, bytes, sources).map_err(|problem| vec![*problem])?;
+    let source = text::add_source(name, bytes, sources).map_err(|problem| vec![*problem])?;
     let text = &sources.get(source).text;
-    let mut outline = outline::read(text, source, VALUES_MAX)?;
+    let mut outline = outline::read_outline(text, source, VALUES_MAX)?;
     let Some(root) = outline.root.take() else {
         return Err(vec![
             Diagnostic::file_error(Code::Empty, format!("`{name}` holds nothing"))
                 .help("a topology starts with `version: 1` and `topology: NAME`"),
         ]);
     };
-    let (root, problems) = values::fill(root, text, source, outline.anchored, outline.problems)?;
+    let (root, problems) =
+        values::fill_scalars(root, text, source, outline.anchored, outline.problems)?;
     Ok(Document { source, root, problems })
 }
 
@@ -227,7 +229,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &str) {
         let mut sources = Sources::default();
-        let document = parse("test.yaml", text.as_bytes().to_vec(), &mut sources)
+        let document = parse_document("test.yaml", text.as_bytes().to_vec(), &mut sources)
             .unwrap_or_else(|problems| panic!("{problems:#?}"));
         assert_eq!(document.problems, []);
         assert_eq!(shown(&document.root, text), expected);
@@ -237,7 +239,7 @@ mod tests {
     fn refused(text: &str) -> Diagnostic {
         let mut sources = Sources::default();
         let mut problems =
-            parse("test.yaml", text.as_bytes().to_vec(), &mut sources).expect_err("wrong");
+            parse_document("test.yaml", text.as_bytes().to_vec(), &mut sources).expect_err("wrong");
         assert_eq!(problems.len(), 1, "{problems:#?}");
         problems.remove(0)
     }
@@ -302,7 +304,7 @@ mod tests {
         }
         text.push_str("# the end\nflows:\n  f: { rate: 1/s }\n");
         let mut sources = Sources::default();
-        let document = parse("x", text.clone().into_bytes(), &mut sources).unwrap();
+        let document = parse_document("x", text.clone().into_bytes(), &mut sources).unwrap();
         let services = &document.get("services").unwrap().value;
         assert_eq!(services.entries().len(), 40_000);
         for (index, entry) in services.entries().iter().enumerate() {
@@ -317,7 +319,7 @@ mod tests {
     fn duplicate_and_merge_keys_are_found_though_the_rest_can_be_read() {
         let mut sources = Sources::default();
         let text = "a: &x 1\nb: {<<: *x, c: 1, c: 2}\na: 2";
-        let document = parse("x", text.as_bytes().to_vec(), &mut sources).unwrap();
+        let document = parse_document("x", text.as_bytes().to_vec(), &mut sources).unwrap();
         let codes: Vec<Code> = document.problems.iter().map(|problem| problem.code).collect();
         assert_eq!(codes, [Code::MergeKey, Code::DuplicateKey, Code::DuplicateKey]);
         assert_eq!(document.get("a").unwrap().value.place.start, 3);
@@ -332,7 +334,7 @@ mod tests {
         }
         text.push_str("k7: 2\n");
         let mut sources = Sources::default();
-        let document = parse("x", text.into_bytes(), &mut sources).unwrap();
+        let document = parse_document("x", text.into_bytes(), &mut sources).unwrap();
         assert_eq!(document.problems.len(), 1);
         assert_eq!(document.problems[0].message, "`k7` is written twice");
     }
@@ -340,7 +342,7 @@ mod tests {
     #[test]
     fn depth_is_limited_and_counts_what_is_behind_aliases() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        let parse = |text: String| parse("x", text.into_bytes(), &mut Sources::default());
+        let parse = |text: String| parse_document("x", text.into_bytes(), &mut Sources::default());
         assert!(parse(nested(DEPTH_MAX)).is_ok());
         assert_eq!(refused(&nested(DEPTH_MAX + 1)).code, Code::TooDeep);
         assert!(parse(format!("a: &a {}\nb: *a\n", nested(DEPTH_MAX - 1))).is_ok());

@@ -22,7 +22,7 @@ impl<'a> Offsets<'a> {
     }
 
     /// The byte offset of the character with this number; the length of the text beyond its end.
-    pub(super) fn byte(&self, character: usize) -> usize {
+    pub(super) fn byte_offset(&self, character: usize) -> usize {
         if self.known.is_empty() {
             return character.min(self.text.len());
         }
@@ -44,10 +44,10 @@ mod tests {
         for text in ["", "plain", &"Läden ☃ ".repeat(20)] {
             let offsets = Offsets::new(text);
             for (index, (byte, _)) in text.char_indices().enumerate() {
-                assert_eq!(offsets.byte(index), byte);
+                assert_eq!(offsets.byte_offset(index), byte);
             }
-            assert_eq!(offsets.byte(text.chars().count()), text.len());
-            assert_eq!(offsets.byte(usize::MAX), text.len());
+            assert_eq!(offsets.byte_offset(text.chars().count()), text.len());
+            assert_eq!(offsets.byte_offset(usize::MAX), text.len());
         }
     }
 }

@@ -20,18 +20,18 @@ pub(super) struct Outline {
     pub(super) root: Option<Node>,
     /// Whether aliases may appear: then the text cannot be read in stretches.
     pub(super) anchored: bool,
-    /// What is wrong, though the tree can be read.
+    /// Problems that do not keep the tree from being read.
     pub(super) problems: Findings,
 }
 
 /// Makes the tree, unless it would have more values than `values_max`.
-pub(super) fn read(
+pub(super) fn read_outline(
     text: &str,
     source: SourceId,
     values_max: usize,
 ) -> Result<Outline, Vec<Diagnostic>> {
     let mut builder = Builder::new(text, source, values_max);
-    let end = builder.run();
+    let end = builder.take_events();
     if let Err(problem) = end {
         builder.problems.push(*problem);
     }
@@ -102,13 +102,18 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn run(&mut self) -> Result<(), Fatal> {
+    fn take_events(&mut self) -> Result<(), Fatal> {
         for event in Parser::new_from_str(self.text) {
             let step = match event {
-                Ok((event, span)) => self.event(event, span),
+                Ok((event, span)) => self.take_event(event, span),
                 Err(error) => {
-                    let start = self.offsets.byte(error.marker().index());
-                    Err(Box::new(explain::syntax(error.info(), start, self.text, self.source)))
+                    let start = self.offsets.byte_offset(error.marker().index());
+                    Err(Box::new(explain::syntax_error(
+                        error.info(),
+                        start,
+                        self.text,
+                        self.source,
+                    )))
                 }
             };
             if step.is_err() {
@@ -119,14 +124,14 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
-        let (start, end) = self.range(span);
+    fn take_event(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
+        let (start, end) = self.byte_range(span);
         if self.written > self.values_max {
             return Err(Box::new(
                 Diagnostic::error(
                     Code::TooLarge,
                     format!("the file holds more than {} keys and values", self.values_max),
-                    self.place(start, end),
+                    self.place_of(start, end),
                 )
                 .help("is this the right file?"),
             ));
@@ -136,26 +141,26 @@ impl<'a> Builder<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), start, end);
                 let is_plain = style == ScalarStyle::Plain;
-                self.scalar(&text, is_plain, anchor, self.place(start, end))
+                self.add_scalar(&text, is_plain, anchor, self.place_of(start, end))
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.is_some(), start, end);
-                self.start(Children::Items(Vec::new()), anchor, start, end)
+                self.start_collection(Children::Items(Vec::new()), anchor, start, end)
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse_tag(tag.is_some(), start, end);
-                self.start(Children::Entries(Vec::new(), None), anchor, start, end)
+                self.start_collection(Children::Entries(Vec::new(), None), anchor, start, end)
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                self.end(end);
+                self.end_collection(end);
                 Ok(())
             }
-            Event::Alias(anchor) => self.alias(anchor, self.place(start, end)),
+            Event::Alias(anchor) => self.copy_alias(anchor, self.place_of(start, end)),
             _ => Ok(()),
         }
     }
 
-    fn scalar(
+    fn add_scalar(
         &mut self,
         text: &str,
         is_plain: bool,
@@ -164,7 +169,7 @@ impl<'a> Builder<'a> {
     ) -> Result<(), Fatal> {
         self.written += 1;
         if self.wants_key() {
-            return self.key(Key { text: text.into(), place }, is_plain);
+            return self.take_key(Key { text: text.into(), place }, is_plain);
         }
         let place = match self.open.last() {
             Some(Open { children: Children::Entries(_, Some(key)), .. })
@@ -175,8 +180,8 @@ impl<'a> Builder<'a> {
             _ => place,
         };
         let node = Node { place, value: Value::Text(text.into()) };
-        self.remember(anchor, &node);
-        self.add(node);
+        self.remember_anchor(anchor, &node);
+        self.add_node(node);
         Ok(())
     }
 
@@ -184,7 +189,7 @@ impl<'a> Builder<'a> {
         matches!(self.open.last(), Some(Open { children: Children::Entries(_, None), .. }))
     }
 
-    fn key(&mut self, key: Key, is_plain: bool) -> Result<(), Fatal> {
+    fn take_key(&mut self, key: Key, is_plain: bool) -> Result<(), Fatal> {
         if is_plain && key.text.is_empty() {
             return Err(Box::new(
                 Diagnostic::error(Code::Syntax, "a `:` without a key before it", key.place)
@@ -205,7 +210,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn start(
+    fn start_collection(
         &mut self,
         children: Children,
         anchor: usize,
@@ -213,7 +218,7 @@ impl<'a> Builder<'a> {
         end: usize,
     ) -> Result<(), Fatal> {
         self.written += 1;
-        let place = self.place(start, end);
+        let place = self.place_of(start, end);
         if self.wants_key() {
             return Err(Self::odd_key(place, "a list or a mapping"));
         }
@@ -229,7 +234,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn end(&mut self, end: usize) {
+    fn end_collection(&mut self, end: usize) {
         let Some(Open { place, anchor, is_flow, children }) = self.open.pop() else {
             return;
         };
@@ -239,7 +244,7 @@ impl<'a> Builder<'a> {
         };
         let place = match first {
             Some(first) if !is_flow => first,
-            _ => self.place(place.start as usize, end),
+            _ => self.place_of(place.start as usize, end),
         };
         let value = match children {
             Children::Items(items) => Value::Sequence(items.into()),
@@ -249,11 +254,11 @@ impl<'a> Builder<'a> {
             }
         };
         let node = Node { place, value };
-        self.remember(anchor, &node);
-        self.add(node);
+        self.remember_anchor(anchor, &node);
+        self.add_node(node);
     }
 
-    fn alias(&mut self, anchor: usize, place: Place) -> Result<(), Fatal> {
+    fn copy_alias(&mut self, anchor: usize, place: Place) -> Result<(), Fatal> {
         self.written += 1;
         if self.wants_key() {
             return Err(Self::odd_key(place, "an alias"));
@@ -283,16 +288,16 @@ impl<'a> Builder<'a> {
             return Err(too_many_bytes(place));
         }
         let copy = at_alias(node, place);
-        self.add(copy);
+        self.add_node(copy);
         Ok(())
     }
 
     /// Keeps a copy of a value for its aliases.
-    fn remember(&mut self, anchor: usize, node: &Node) {
+    fn remember_anchor(&mut self, anchor: usize, node: &Node) {
         if anchor == 0 {
             return;
         }
-        let (size, height) = measure(node);
+        let (size, height) = tree_measure(node);
         let bytes = text_bytes(node);
         let anchored = Anchored { node: node.clone(), size, bytes, height };
         // Numbers of anchors grow, so only one that was opened before is not the last.
@@ -302,7 +307,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn add(&mut self, node: Node) {
+    fn add_node(&mut self, node: Node) {
         match self.open.last_mut().map(|open| &mut open.children) {
             None => self.root = (!is_nothing(&node)).then_some(node),
             Some(Children::Items(items)) => items.push(node),
@@ -314,13 +319,13 @@ impl<'a> Builder<'a> {
     }
 
     fn refuse_duplicates(&mut self, entries: &[Entry]) {
-        for (first, again) in duplicates(entries) {
+        for (first, again) in duplicate_keys(entries) {
             let (first, again) = (&entries[first].key, &entries[again].key);
             self.problems.add(Code::DuplicateKey, || {
                 let message = format!("`{}` is written twice", again.text);
                 Diagnostic::error(Code::DuplicateKey, message, again.place)
                     .label("again here")
-                    .other(first.place, "first here")
+                    .other_place(first.place, "first here")
             });
         }
     }
@@ -333,7 +338,7 @@ impl<'a> Builder<'a> {
         let text = &self.text[start..end];
         let tag_start = start + text.find('!').unwrap_or(0);
         let length = self.text[tag_start..end].find(char::is_whitespace);
-        let place = self.place(tag_start, length.map_or(end, |length| tag_start + length));
+        let place = self.place_of(tag_start, length.map_or(end, |length| tag_start + length));
         self.problems.push(
             Diagnostic::error(Code::Tag, "tags are not supported", place)
                 .label("remove this; put quotes around a number that is meant as a text"),
@@ -345,7 +350,7 @@ impl<'a> Builder<'a> {
             Diagnostic::error(
                 Code::SeveralDocuments,
                 "the file holds more than one document",
-                self.place(start, end),
+                self.place_of(start, end),
             )
             .label("the second starts here")
             .help("put each into a file of its own"),
@@ -359,12 +364,12 @@ impl<'a> Builder<'a> {
         )
     }
 
-    fn range(&self, span: Span) -> (usize, usize) {
-        (self.offsets.byte(span.start.index()), self.offsets.byte(span.end.index()))
+    fn byte_range(&self, span: Span) -> (usize, usize) {
+        (self.offsets.byte_offset(span.start.index()), self.offsets.byte_offset(span.end.index()))
     }
 
     /// From `start` to `end` or the end of the line, without the space at its end.
-    fn place(&self, start: usize, end: usize) -> Place {
+    fn place_of(&self, start: usize, end: usize) -> Place {
         let text = &self.text[start..end.max(start)];
         let line = text.split(['\n', '\r']).next().unwrap_or_default().trim_end();
         Place { source: self.source, start: start as u32, end: (start + line.len()) as u32 }
@@ -422,14 +427,14 @@ fn is_nothing(node: &Node) -> bool {
 }
 
 /// How many values a tree has, and how many lie one within the other.
-fn measure(node: &Node) -> (usize, usize) {
+fn tree_measure(node: &Node) -> (usize, usize) {
     let children: &mut dyn Iterator<Item = &Node> = match &node.value {
         Value::Sequence(items) => &mut items.iter(),
         Value::Mapping(entries) => &mut entries.iter().map(|entry| &entry.value),
         _ => return (1, 0),
     };
     let (size, height) = children
-        .map(measure)
+        .map(tree_measure)
         .fold((1, 0), |(size, height), (more, below)| (size + more, height.max(below)));
     (size, height + 1)
 }
@@ -453,7 +458,7 @@ fn at_alias(node: &Node, place: Place) -> Node {
 }
 
 /// Pairs of the first and each later entry with the same key.
-fn duplicates(entries: &[Entry]) -> Vec<(usize, usize)> {
+fn duplicate_keys(entries: &[Entry]) -> Vec<(usize, usize)> {
     let text = |index: usize| &*entries[index].key.text;
     // Most mappings are small, and comparing all pairs needs no memory.
     if entries.len() <= 16 {
@@ -476,7 +481,7 @@ mod tests {
 
     #[test]
     fn more_values_than_fit_into_memory_are_refused() {
-        let read = |values_max| read("a: [1, 2, 3]\n", SourceId(0), values_max);
+        let read = |values_max| read_outline("a: [1, 2, 3]\n", SourceId(0), values_max);
         assert!(read(6).is_ok());
         let problems = read(5).expect_err("too many");
         assert_eq!(problems[0].code, Code::TooLarge);
@@ -486,8 +491,8 @@ mod tests {
     #[test]
     fn duplicates_are_found_among_few_and_among_many() {
         let pairs = |text: &str| {
-            let outline = read(text, SourceId(0), 1000).expect("readable");
-            duplicates(outline.root.expect("not empty").entries())
+            let outline = read_outline(text, SourceId(0), 1000).expect("readable");
+            duplicate_keys(outline.root.expect("not empty").entries())
         };
         assert_eq!(pairs("{a, b, a, c, b, a}"), [(0, 2), (1, 4), (0, 5)]);
         let many: Vec<String> = (0..20).map(|key| format!("k{key}, ")).collect();

@@ -3,7 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic, Place, Source, SourceId, Sources};
 
 /// Adds the bytes as a source, without a byte-order mark.
-pub(super) fn add(
+pub(super) fn add_source(
     name: &str,
     mut bytes: Vec<u8>,
     sources: &mut Sources,
@@ -75,14 +75,15 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_skipped() {
         let mut sources = Sources::default();
-        let id = add("x", b"\xEF\xBB\xBFa: 1".to_vec(), &mut sources).unwrap();
+        let id = add_source("x", b"\xEF\xBB\xBFa: 1".to_vec(), &mut sources).unwrap();
         assert_eq!(sources.get(id).text, "a: 1");
     }
 
     #[test]
     fn a_latin_1_file_is_refused_with_its_line() {
         let mut sources = Sources::default();
-        let problem = add("x", b"a: 1\nb: caf\xE9 ol\xE9\n".to_vec(), &mut sources).unwrap_err();
+        let problem =
+            add_source("x", b"a: 1\nb: caf\xE9 ol\xE9\n".to_vec(), &mut sources).unwrap_err();
         assert_eq!(problem.code, Code::NotUtf8);
         assert!(
             problem.message.contains("byte 0xE9 at offset 11, on line 2"),
@@ -96,7 +97,7 @@ mod tests {
     #[test]
     fn utf_16_is_recognised() {
         let mut sources = Sources::default();
-        let problem = add("x", b"\xFF\xFEa\0".to_vec(), &mut sources).unwrap_err();
+        let problem = add_source("x", b"\xFF\xFEa\0".to_vec(), &mut sources).unwrap_err();
         assert!(problem.help.unwrap().contains("UTF-16"));
     }
 

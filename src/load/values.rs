@@ -1,4 +1,5 @@
-//! What the scalars of an outline mean, from `serde_yaml`: nothing, a yes or no, a number or a text.
+//! Gives the scalars of an outline their meaning, from `serde_yaml`: nothing, a yes or no, a
+//! number or a text.
 //!
 //! This file is the only one that knows `serde_yaml`. The crate is complete but no longer
 //! maintained; the way out, should it ever need a correction, is one line in `Cargo.toml`:
@@ -19,7 +20,7 @@ use crate::threads::ensure_threads;
 const STRETCH: usize = 256 * 1024;
 
 /// Gives every scalar its meaning.
-pub(super) fn fill(
+pub(super) fn fill_scalars(
     mut root: Node,
     text: &str,
     source: SourceId,
@@ -31,7 +32,7 @@ pub(super) fn fill(
     if anchored {
         jobs.push(Job { part: Part::Node(&mut root), range: whole });
     } else {
-        divide(&mut root, whole, text, &mut jobs);
+        divide_work(&mut root, whole, text, &mut jobs);
     }
     let run = |job: Job<'_>| job.run(text, source);
     let results: Vec<_> = if jobs.len() == 1 {
@@ -83,7 +84,7 @@ impl Job<'_> {
 }
 
 /// Cuts a long block mapping between its entries, and a long entry between its own.
-fn divide<'t>(node: &'t mut Node, range: Range, text: &str, jobs: &mut Vec<Job<'t>>) {
+fn divide_work<'t>(node: &'t mut Node, range: Range, text: &str, jobs: &mut Vec<Job<'t>>) {
     if range.end - range.start <= STRETCH || !is_block_mapping(node, text) {
         jobs.push(Job { part: Part::Node(node), range });
         return;
@@ -105,7 +106,7 @@ fn divide<'t>(node: &'t mut Node, range: Range, text: &str, jobs: &mut Vec<Job<'
         if stretch.end - start > STRETCH && is_below_key(&part[0], text) {
             let value = &mut part[0].value;
             let start = line_start(text, &value.entries()[0]);
-            divide(value, Range { start, end: stretch.end }, text, jobs);
+            divide_work(value, Range { start, end: stretch.end }, text, jobs);
         } else {
             jobs.push(Job { part: Part::Entries(part), range: stretch });
         }
@@ -133,7 +134,8 @@ fn line_start(text: &str, entry: &Entry) -> usize {
     text[..entry.key.place.start as usize].rfind('\n').map_or(0, |newline| newline + 1)
 }
 
-/// What is said where the two readers differ: both are right, each by its edition of YAML.
+/// Diagnostic for scalars that YAML 1.1 and 1.2 read differently: both readers are right, each by
+/// its edition.
 fn disagreement(offset: usize, text: &str, source: SourceId) -> Diagnostic {
     let mut start = offset.min(text.len());
     while !text.is_char_boundary(start) {
@@ -160,20 +162,20 @@ impl<'de> DeserializeSeed<'de> for Fill<'_> {
 }
 
 impl Fill<'_> {
-    fn number<E: Error>(self, value: f64) -> Result<(), E> {
-        let Value::Text(text) = &mut self.0.value else { return Err(differs()) };
+    fn fill_number<E: Error>(self, value: f64) -> Result<(), E> {
+        let Value::Text(text) = &mut self.0.value else { return Err(readers_differ()) };
         self.0.value = Value::Number(Box::new(Number { value, text: std::mem::take(text) }));
         Ok(())
     }
 
-    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
-        let Value::Text(_) = &self.0.value else { return Err(differs()) };
+    fn fill_scalar<E: Error>(self, value: Value) -> Result<(), E> {
+        let Value::Text(_) = &self.0.value else { return Err(readers_differ()) };
         self.0.value = value;
         Ok(())
     }
 }
 
-fn differs<E: Error>() -> E {
+fn readers_differ<E: Error>() -> E {
     E::custom("the outline has another value here")
 }
 
@@ -185,50 +187,50 @@ impl<'de> Visitor<'de> for Fill<'_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.scalar(Value::Null)
+        self.fill_scalar(Value::Null)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.scalar(Value::Bool(value))
+        self.fill_scalar(Value::Bool(value))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.number(value as f64)
+        self.fill_number(value as f64)
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.number(value as f64)
+        self.fill_number(value as f64)
     }
 
     fn visit_u128<E: Error>(self, value: u128) -> Result<(), E> {
-        self.number(value as f64)
+        self.fill_number(value as f64)
     }
 
     fn visit_i128<E: Error>(self, value: i128) -> Result<(), E> {
-        self.number(value as f64)
+        self.fill_number(value as f64)
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.number(value)
+        self.fill_number(value)
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
         match &self.0.value {
             Value::Text(text) if &**text == value => Ok(()),
-            _ => self.scalar(Value::Text(value.into())),
+            _ => self.fill_scalar(Value::Text(value.into())),
         }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Value::Sequence(items) = &mut self.0.value else { return Err(differs()) };
+        let Value::Sequence(items) = &mut self.0.value else { return Err(readers_differ()) };
         for item in items {
-            list.next_element_seed(Fill(item))?.ok_or_else(differs)?;
+            list.next_element_seed(Fill(item))?.ok_or_else(readers_differ)?;
         }
-        if list.next_element::<IgnoredAny>()?.is_some() { Err(differs()) } else { Ok(()) }
+        if list.next_element::<IgnoredAny>()?.is_some() { Err(readers_differ()) } else { Ok(()) }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mapping: A) -> Result<(), A::Error> {
-        let Value::Mapping(entries) = &mut self.0.value else { return Err(differs()) };
+        let Value::Mapping(entries) = &mut self.0.value else { return Err(readers_differ()) };
         FillEntries(entries).visit_map(mapping)
     }
 }
@@ -243,9 +245,9 @@ impl<'de> Visitor<'de> for FillEntries<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut mapping: A) -> Result<(), A::Error> {
         for entry in self.0 {
             // The key is known from the outline, as a text whatever it looks like.
-            mapping.next_key::<IgnoredAny>()?.ok_or_else(differs)?;
+            mapping.next_key::<IgnoredAny>()?.ok_or_else(readers_differ)?;
             mapping.next_value_seed(Fill(&mut entry.value))?;
         }
-        if mapping.next_key::<IgnoredAny>()?.is_some() { Err(differs()) } else { Ok(()) }
+        if mapping.next_key::<IgnoredAny>()?.is_some() { Err(readers_differ()) } else { Ok(()) }
     }
 }

@@ -1,4 +1,4 @@
-//! What operators and automations do in the course of an incident.
+//! Actions of operators and automations in the course of an incident.
 
 use super::decode::names::Names;
 use super::decode::read::{Field, Shape};
@@ -11,7 +11,7 @@ use crate::diagnostic::Place;
 pub struct Action {
     /// When, from the start: of the incident, or of the rollout.
     pub at: Seconds,
-    /// What they do.
+    /// Kind of the action.
     pub action: ActionKind,
     /// To which service; `None` = to what the change breaks, or as [`ActionKind`] says.
     pub target: Option<ServiceId>,
@@ -35,7 +35,8 @@ impl Action {
     }
 }
 
-/// What operators and automations can do. The arithmetic is in [`crate::semantics`].
+/// Kinds of actions. The arithmetic is in [`crate::semantics`]. The arithmetic is in
+/// [`crate::semantics`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActionKind {
     /// Lead calls around a service: to something that the topology does not show.
@@ -70,12 +71,12 @@ impl ActionKind {
     ];
 
     /// Its word in files.
-    pub fn word(self) -> &'static str {
+    pub fn yaml_word(self) -> &'static str {
         Self::ALL.iter().find(|(_, item)| *item == self).expect("all of them are there").0
     }
 }
 
-/// What a service of `kind: automation` does by itself.
+/// Rule of a service of `kind: automation`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Automation {
     /// The service that it looks at.
@@ -84,7 +85,7 @@ pub struct Automation {
     pub failing: Share,
     /// ...and has done so for this long without a break.
     pub lasting: Seconds,
-    /// What it does.
+    /// Kind of the action.
     pub action: ActionKind,
     /// To which service: by default the one that it looks at.
     pub target: ServiceId,
@@ -114,53 +115,54 @@ const AT_MOST: u32 = 1000;
 const FAILING: f64 = 0.5;
 
 /// The actions of a list, in the order written.
-pub(crate) fn actions(field: Option<Field<'_>>, names: &Names<'_>) -> Vec<Action> {
-    field.iter().flat_map(Field::items).filter_map(|item| action(&item, names)).collect()
+pub(crate) fn decode_actions(field: Option<Field<'_>>, names: &Names<'_>) -> Vec<Action> {
+    field.iter().flat_map(Field::items).filter_map(|item| decode_action(&item, names)).collect()
 }
 
-fn action(item: &Field<'_>, names: &Names<'_>) -> Option<Action> {
+fn decode_action(item: &Field<'_>, names: &Names<'_>) -> Option<Action> {
     let mapping = item.mapping(&ACTION)?;
-    let at = mapping.need("at", "90m").and_then(|field| field.duration());
-    let kind = mapping.need("action", "rollback").and_then(|field| field.word(&ActionKind::ALL));
+    let at = mapping.require("at", "90m").and_then(|field| field.duration());
+    let kind = mapping.require("action", "rollback").and_then(|field| field.word(&ActionKind::ALL));
     let target = mapping.get("target").and_then(|field| names.resolve_service(&field));
     let share = mapping.get("share").and_then(|field| field.share());
     let caller = mapping.get("caller").and_then(|field| names.resolve_service(&field));
     if mapping.get("caller").is_some() {
         if !matches!(kind, None | Some(ActionKind::Bypass)) {
-            mapping.refuse(
+            mapping.refuse_key(
                 "caller",
                 "`caller` with an action that is no bypass",
                 "only calls can be led around by one caller alone",
             );
         }
         if mapping.get("target").is_none() {
-            mapping.missing("needs `target` with `caller`", "target: payments");
+            mapping.report_missing("needs `target` with `caller`", "target: payments");
         }
     }
     Some(Action { at: at?, action: kind?, target, caller, share, place: item.place() })
 }
 
 /// The rules of an automation: one, or a list of them.
-pub(crate) fn automations(field: &Field<'_>, names: &Names<'_>) -> Vec<Automation> {
+pub(crate) fn decode_automations(field: &Field<'_>, names: &Names<'_>) -> Vec<Automation> {
     if field.is_mapping() {
-        return automation(field, names).into_iter().collect();
+        return decode_automation(field, names).into_iter().collect();
     }
-    field.items().filter_map(|item| automation(&item, names)).collect()
+    field.items().filter_map(|item| decode_automation(&item, names)).collect()
 }
 
-fn automation(item: &Field<'_>, names: &Names<'_>) -> Option<Automation> {
+fn decode_automation(item: &Field<'_>, names: &Names<'_>) -> Option<Automation> {
     let mapping = item.mapping(&AUTOMATION)?;
-    let watches = mapping.need("watches", "storage").and_then(|need| names.resolve_service(&need));
-    let kind = mapping.need("action", "restart").and_then(|field| field.word(&ActionKind::ALL));
+    let watches =
+        mapping.require("watches", "storage").and_then(|need| names.resolve_service(&need));
+    let kind = mapping.require("action", "restart").and_then(|field| field.word(&ActionKind::ALL));
     let target = match mapping.get("target") {
         Some(field) => names.resolve_service(&field),
         None => watches,
     };
     if mapping.get("at_most").is_some() && mapping.get("every").is_none() {
-        mapping.missing("needs `every` with `at_most`", "every: 5m");
+        mapping.report_missing("needs `every` with `at_most`", "every: 5m");
     }
     let every = mapping.get("every").and_then(|field| field.positive_duration());
-    let times = mapping.get("at_most").and_then(|field| field.whole(1..=AT_MOST));
+    let times = mapping.get("at_most").and_then(|field| field.whole_number(1..=AT_MOST));
     Some(Automation {
         failing: mapping
             .get("failing")
@@ -187,13 +189,14 @@ mod tests {
                         flows: {buy: {steps: [cart]}}\n";
 
     fn topology(text: &str) -> Result<Topology, Vec<Diagnostic>> {
-        let document = load::parse("shop", text.as_bytes().to_vec(), &mut Sources::default());
+        let document =
+            load::parse_document("shop", text.as_bytes().to_vec(), &mut Sources::default());
         Topology::from_document(&document.unwrap())
     }
 
     fn change(actions: &str) -> Result<Change, Vec<Diagnostic>> {
         let text = format!("version: 1\nchange: c\ntargets: [cart]\nactions: {actions}\n");
-        let document = load::parse("change", text.into_bytes(), &mut Sources::default());
+        let document = load::parse_document("change", text.into_bytes(), &mut Sources::default());
         Change::from_document(&document.unwrap(), &topology(SHOP).unwrap())
     }
 

@@ -12,13 +12,13 @@ use crate::diagnostic::Place;
 pub struct Change {
     /// Its name.
     pub name: String,
-    /// What sort of thing changes.
+    /// Kind of change.
     pub kind: Option<ChangeKind>,
     /// Who wrote it.
     pub authored_by: Option<Author>,
     /// Who looked at it; `None` = not said, empty = nobody.
     pub reviewed_by: Option<Vec<String>>,
-    /// What the author relied on.
+    /// Sources that the author relied on.
     pub sources: Vec<ReliedOn>,
     /// The change failure rate: the chance that the change breaks at all; `None` = the default of
     /// its kind. A break that was asked for (`--break`) happens for certain.
@@ -40,9 +40,9 @@ pub struct Change {
     pub repair: Option<Delay>,
     /// Nothing is counted after it; by default the longest window of an objective.
     pub horizon: Seconds,
-    /// What operators do at certain times, in the order written.
+    /// Actions of operators, in the order written.
     pub actions: Vec<Action>,
-    /// What is down the whole time, besides; sorted.
+    /// Components that are down the whole time, besides; sorted.
     pub during: Vec<Component>,
     /// Where some of this is written, for warnings.
     pub places: ChangePlaces,
@@ -71,7 +71,7 @@ pub struct ChangePlaces {
     pub during: Option<Place>,
 }
 
-/// What sort of thing changes.
+/// Kind of change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the words say it")]
 pub enum ChangeKind {
@@ -98,7 +98,7 @@ pub enum Author {
 /// Something the author of a change relied on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReliedOn {
-    /// What it is.
+    /// Title of the source.
     pub title: String,
     /// When it was last brought up to date.
     pub updated: Option<Date>,
@@ -113,7 +113,7 @@ pub enum Component {
     Domain(DomainId),
 }
 
-/// What a target points at.
+/// Service, endpoint, failure domain or dependency that a target points at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TargetRef {
     /// A service with all its endpoints, or one endpoint alone.
@@ -125,7 +125,7 @@ pub enum TargetRef {
 /// One thing changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// What is changed.
+    /// Component that is changed.
     pub on: TargetRef,
     /// The chance that it breaks, given that the change breaks; default 100%.
     pub probability: Share,
@@ -145,7 +145,7 @@ pub struct Target {
 
 impl Target {
     /// A target that is wholly down at once, for certain.
-    pub fn certain(on: TargetRef, place: Place) -> Self {
+    pub fn down_with_certainty(on: TargetRef, place: Place) -> Self {
         Self {
             on,
             probability: Share::ONE,
@@ -298,7 +298,7 @@ impl Change {
     }
 
     /// A break that happens for certain, wholly, in a single moment.
-    pub fn certain(name: impl Into<String>, targets: Vec<Target>) -> Self {
+    pub fn from_targets(name: impl Into<String>, targets: Vec<Target>) -> Self {
         Self {
             name: name.into(),
             kind: None,
@@ -320,7 +320,7 @@ impl Change {
         }
     }
 
-    /// What is counted when a change does not say: one day.
+    /// Horizon of a change that does not state one: one day.
     pub const DEFAULT_HORIZON: Seconds = Seconds::hours(24);
 
     /// Sets the horizon to the longest window of an objective, unless it is stated: what is lost after

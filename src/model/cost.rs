@@ -1,4 +1,4 @@
-//! What protections cost: weights that advice is ordered by.
+//! Costs of protections: weights that advice is ordered by.
 
 use super::decode::kind::{self, Kind};
 use super::decode::read::{Field, Mapping, Problems, Shape};
@@ -32,18 +32,18 @@ pub const THE_CHANGE: &str = "the change";
 /// More entries than this are a generated file.
 const COSTS_MAX: usize = 10_000;
 
-/// What protections cost, in any unit: days of work, money.
+/// Costs of protections, in any unit: days of work, money.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Costs {
     /// Its name.
     pub name: String,
-    /// What a protection costs of which nothing is said; above 0, 1 where it is not said.
+    /// Cost of a protection that no entry names; above 0, and 1 where it is not stated.
     pub default: f64,
-    /// What some cost, in the order written.
+    /// Costs of single protections, in the order written.
     pub protections: Vec<Cost>,
 }
 
-/// What a protection costs.
+/// Cost of a kind of protection, or of one at a place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cost {
     /// Which kind: one of [`KINDS`].
@@ -71,7 +71,7 @@ impl Default for Costs {
 }
 
 impl Costs {
-    /// What a file of costs means; the places that it names must be in the topology.
+    /// Decodes a file of costs; the places that it names must be in the topology.
     ///
     /// # Errors
     /// Everything that is wrong with it, sorted by place.
@@ -79,15 +79,15 @@ impl Costs {
         document: &Document,
         topology: Option<&Topology>,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let problems = Problems::of(document);
-        let costs = kind::open(document, Kind::Costs, &COSTS, &problems)
-            .and_then(|mapping| costs(&mapping, topology));
-        problems.finish(costs)
+        let problems = Problems::of_document(document);
+        let costs = kind::open_document(document, Kind::Costs, &COSTS, &problems)
+            .and_then(|mapping| decode_costs(&mapping, topology));
+        problems.into_result(costs)
     }
 
-    /// What a protection of a kind costs at a place: what is said of that place, else of the kind,
-    /// else what any costs.
-    pub fn of(&self, kind: &str, at: &str) -> f64 {
+    /// Returns the cost of a kind of protection at a place: the cost stated for that place, else
+    /// for the kind, else the default.
+    pub fn cost_of(&self, kind: &str, at: &str) -> f64 {
         let here = |item: &&Cost| item.kind == kind && item.at.as_deref() == Some(at);
         let anywhere = |item: &&Cost| item.kind == kind && item.at.is_none();
         let found = self.protections.iter().find(here);
@@ -96,11 +96,11 @@ impl Costs {
     }
 }
 
-fn costs(mapping: &Mapping<'_>, topology: Option<&Topology>) -> Option<Costs> {
+fn decode_costs(mapping: &Mapping<'_>, topology: Option<&Topology>) -> Option<Costs> {
     let name = mapping.get("costs").and_then(|field| field.title());
     let default = mapping.get("default").map_or(Some(1.0), |field| field.amount());
     let example = "[{ kind: fallback, cost: 5 }]";
-    let items: Vec<Field<'_>> = mapping.need("protections", example)?.items().collect();
+    let items: Vec<Field<'_>> = mapping.require("protections", example)?.items().collect();
     if items.len() > COSTS_MAX {
         let message = format!("this file has {} entries", items.len());
         let place = items[COSTS_MAX].place();
@@ -108,8 +108,9 @@ fn costs(mapping: &Mapping<'_>, topology: Option<&Topology>) -> Option<Costs> {
         mapping.problems().push(problem.help("costs have at most 10000 entries"));
         return None;
     }
-    let places = topology.map(places);
-    let read: Vec<Option<Cost>> = items.iter().map(|item| cost(item, places.as_deref())).collect();
+    let places = topology.map(protection_places);
+    let read: Vec<Option<Cost>> =
+        items.iter().map(|item| decode_cost(item, places.as_deref())).collect();
     let mut named: Vec<_> = read
         .iter()
         .zip(&items)
@@ -122,7 +123,7 @@ fn costs(mapping: &Mapping<'_>, topology: Option<&Topology>) -> Option<Costs> {
         {
             let at = name.1.as_ref().map_or_else(String::new, |at| format!(" at `{at}`"));
             let message = format!("the cost of `{}`{at} is given twice", name.0);
-            field.report(Code::DuplicateName, message, "remove one of them");
+            field.report_problem(Code::DuplicateName, message, "remove one of them");
         }
     }
     Some(Costs {
@@ -132,20 +133,20 @@ fn costs(mapping: &Mapping<'_>, topology: Option<&Topology>) -> Option<Costs> {
     })
 }
 
-fn cost(item: &Field<'_>, places: Option<&[String]>) -> Option<Cost> {
+fn decode_cost(item: &Field<'_>, places: Option<&[String]>) -> Option<Cost> {
     let mapping = item.mapping(&COST)?;
     let words: Vec<(&str, &str)> = KINDS.iter().map(|kind| (*kind, *kind)).collect();
-    let kind = mapping.need("kind", "fallback").and_then(|field| field.word(&words));
-    let cost = mapping.need("cost", "5").and_then(|field| field.amount());
+    let kind = mapping.require("kind", "fallback").and_then(|field| field.word(&words));
+    let cost = mapping.require("cost", "5").and_then(|field| field.amount());
     let at = match mapping.get("at") {
         None => None,
-        Some(field) => Some(place(&field, places)?),
+        Some(field) => Some(decode_place(&field, places)?),
     };
     Some(Cost { kind: kind?.to_owned(), at, cost: cost? })
 }
 
 /// A place with single blanks around the `>`.
-fn place(field: &Field<'_>, places: Option<&[String]>) -> Option<String> {
+fn decode_place(field: &Field<'_>, places: Option<&[String]>) -> Option<String> {
     let text = field.str()?;
     let named: Vec<&str> = text.split('>').map(str::trim).collect();
     let named = named.join(" > ");
@@ -155,7 +156,7 @@ fn place(field: &Field<'_>, places: Option<&[String]>) -> Option<String> {
         let message = format!("there is no place `{named}` for a protection");
         let problem = Diagnostic::error(Code::UnknownName, message, field.place());
         let names = places.iter().map(String::as_str);
-        field.problems().push(field.problems().suggest(problem, &named, names, || {
+        field.problems().push(field.problems().suggest_nearest(problem, &named, names, || {
             Some("write `CALLER > DEPENDENCY`, a service, or `the change`".to_owned())
         }));
         return None;
@@ -164,7 +165,7 @@ fn place(field: &Field<'_>, places: Option<&[String]>) -> Option<String> {
 }
 
 /// Where protections may be in a topology.
-fn places(topology: &Topology) -> Vec<String> {
+fn protection_places(topology: &Topology) -> Vec<String> {
     let calls = topology.declared_dependencies().map(|(caller, declared_dependency)| {
         format!(
             "{} > {}",
@@ -186,10 +187,10 @@ mod tests {
         let mut sources = Sources::default();
         let shop =
             "version: 1\ntopology: shop\nservices: {cart: {dependencies: [redis]}, redis: {}}\n";
-        let shop = load::parse("shop", shop.as_bytes().to_vec(), &mut sources).unwrap();
+        let shop = load::parse_document("shop", shop.as_bytes().to_vec(), &mut sources).unwrap();
         let topology = Topology::from_document(&shop).unwrap();
         let text = format!("version: 1\ncosts: ours\n{text}");
-        let document = load::parse("cost", text.into_bytes(), &mut sources).unwrap();
+        let document = load::parse_document("cost", text.into_bytes(), &mut sources).unwrap();
         Costs::from_document(&document, Some(&topology))
     }
 
@@ -199,9 +200,9 @@ mod tests {
             "default: 2\nprotections: [{kind: cache, cost: 3}, {kind: cache, at: cart>redis, cost: 0.5}]",
         )
         .unwrap();
-        assert_eq!(costs.of("timeout", "cart > redis"), 2.0);
-        assert_eq!(costs.of("cache", "a > b"), 3.0);
-        assert_eq!(costs.of("cache", "cart > redis"), 0.5);
+        assert_eq!(costs.cost_of("timeout", "cart > redis"), 2.0);
+        assert_eq!(costs.cost_of("cache", "a > b"), 3.0);
+        assert_eq!(costs.cost_of("cache", "cart > redis"), 0.5);
     }
 
     #[test]

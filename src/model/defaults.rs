@@ -1,4 +1,4 @@
-//! What is taken for granted where a change does not say, each with its source.
+//! Defaults for a change that does not state something, each with its source.
 
 use super::change::{Change, ChangeKind, Delay};
 use super::units::{Seconds, Share};
@@ -8,7 +8,7 @@ use super::units::{Seconds, Share};
 /// Automatic detection in 354 post-mortems of public clouds: 70% within 10 minutes, 95% within 47;
 /// the median is a lognormal fit to those. Li et al., "Going through the life cycle of faults in
 /// clouds" (ISSRE 2022).
-pub const DETECTION: (Seconds, Seconds) = (whole(288), whole(2820));
+pub const DETECTION: (Seconds, Seconds) = (whole_seconds(288), whole_seconds(2820));
 
 /// From detection until the change is taken back: median 91 minutes, 19 of 20 within 503.
 ///
@@ -16,7 +16,7 @@ pub const DETECTION: (Seconds, Seconds) = (whole(288), whole(2820));
 /// The same study, table VIII.
 pub const ROLLBACK: (Seconds, Seconds) = (Seconds::minutes(91), Seconds::minutes(503));
 
-const fn whole(seconds: u32) -> Seconds {
+const fn whole_seconds(seconds: u32) -> Seconds {
     Seconds::whole(seconds)
 }
 
@@ -29,7 +29,7 @@ pub fn failure_probability(_kind: Option<ChangeKind>) -> Share {
 }
 
 /// The delay until a break is noticed.
-pub fn detection(change: &Change) -> Delay {
+pub fn detection_delay(change: &Change) -> Delay {
     let stated = change.detection.as_ref().and_then(|detection| detection.delay);
     stated.unwrap_or(Delay { median: DETECTION.0, p95: DETECTION.1 })
 }
@@ -37,17 +37,17 @@ pub fn detection(change: &Change) -> Delay {
 /// The delay until wrong answers are noticed: that of any break where nothing else is said.
 pub fn detection_corrupt(change: &Change) -> Delay {
     let stated = change.detection.as_ref().and_then(|detection| detection.corrupt);
-    stated.unwrap_or_else(|| detection(change))
+    stated.unwrap_or_else(|| detection_delay(change))
 }
 
 /// The delay until the change is taken back.
-pub fn rollback(change: &Change) -> Delay {
+pub fn rollback_delay(change: &Change) -> Delay {
     let stated = change.rollback.as_ref().and_then(|rollback| rollback.delay);
     stated.unwrap_or(Delay { median: ROLLBACK.0, p95: ROLLBACK.1 })
 }
 
-/// What was taken for granted about this change, in sentences for the reader of a report.
-pub fn assumptions(change: &Change) -> Vec<String> {
+/// Returns the assumptions made about this change, in sentences for the reader of a report.
+pub fn default_assumptions(change: &Change) -> Vec<String> {
     let mut said = Vec::new();
     if change.is_moment() {
         return said;

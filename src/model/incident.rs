@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::civil::Date;
 
-use super::action::{Action, actions};
+use super::action::{Action, decode_actions};
 use super::change::Change;
 use super::decode::kind;
 use super::decode::names::Names;
@@ -16,7 +16,7 @@ use crate::diagnostic::{Code, Diagnostic, Sources};
 use crate::load::{Document, Value};
 use crate::model::Kind;
 
-/// What happened once. Times count from its start.
+/// Incident that happened once. Times count from its start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Incident {
     /// Its name.
@@ -27,34 +27,34 @@ pub struct Incident {
     pub topology: Option<FileRef>,
     /// The file of the change that set it off; the incident's own where it holds the change itself.
     pub change: Option<FileRef>,
-    /// What broke, as for `--break`, where no change is known.
+    /// Breaks, as for `--break`, where no change is known.
     pub breaks: Vec<String>,
     /// Whether a back-test counts it; false for mere illustrations.
     pub scored: bool,
-    /// What operators did, in the order written.
+    /// Actions of operators, in the order written.
     pub actions: Vec<Action>,
     /// How long it lasted, from the first impact to the last.
     pub duration: Option<Seconds>,
-    /// What stopped the spread, and what it kept from failing.
+    /// Containments: what stopped the spread, and what it kept from failing.
     pub containment: Vec<Containment>,
     /// Where the facts are from.
     pub sources: Vec<String>,
-    /// What was seen to happen, in the order written.
+    /// Observations, in the order written.
     pub observed: Vec<Observed>,
     /// When somebody noticed.
     pub detected: Option<Seconds>,
     /// When the cause was taken away.
     pub mitigated: Option<Seconds>,
-    /// What kept the rest from failing, in words.
+    /// Sentences on what kept the rest from failing.
     pub what_held: Vec<String>,
-    /// What else is worth knowing.
+    /// Notes on anything else worth knowing.
     pub notes: Option<String>,
 }
 
-/// What was seen to happen to a service or flow.
+/// Observed state of a service or flow.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
-    /// What it happened to.
+    /// Service or flow that was observed.
     pub on: ObservedOn,
     /// In what state it was.
     pub state: ObservedState,
@@ -71,14 +71,14 @@ pub struct Observed {
 /// Something that stopped the spread.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Containment {
-    /// What it was, in words.
+    /// Description of the containment.
     pub what: String,
     /// Whose protected calls it consists in: without it they are hard, and nothing stands in for
     /// what they call. Nothing where no call of the topology expresses it.
     pub caller: Option<ServiceId>,
     /// Only its calls to this service; nothing = all its protected calls.
     pub dependency: Option<ServiceId>,
-    /// What it kept from failing.
+    /// Services that it kept from failing.
     pub stopped: Vec<ServiceId>,
 }
 
@@ -144,7 +144,7 @@ pub struct IncidentFiles {
     pub topology: Option<FileRef>,
     /// The change.
     pub change: Option<FileRef>,
-    /// What broke, where no change is known.
+    /// Breaks, where no change is known.
     pub breaks: Vec<String>,
 }
 
@@ -153,11 +153,14 @@ impl Incident {
     ///
     /// # Errors
     /// Where it is no incident, or a path is no text.
-    pub fn files(document: &Document, sources: &Sources) -> Result<IncidentFiles, Vec<Diagnostic>> {
-        let problems = Problems::of(document);
-        let files = kind::open(document, Kind::Incident, &INCIDENT, &problems)
-            .map(|mapping| files(&mapping, document, sources));
-        problems.finish(files)
+    pub fn named_files(
+        document: &Document,
+        sources: &Sources,
+    ) -> Result<IncidentFiles, Vec<Diagnostic>> {
+        let problems = Problems::of_document(document);
+        let files = kind::open_document(document, Kind::Incident, &INCIDENT, &problems)
+            .map(|mapping| decode_files(&mapping, document, sources));
+        problems.into_result(files)
     }
 
     /// The change that set it off, with what operators did.
@@ -167,7 +170,7 @@ impl Incident {
         change
     }
 
-    /// What an incident file means, the names in it being those of a topology.
+    /// Decodes an incident file; the names in it are those of a topology.
     ///
     /// # Errors
     /// Everything that is wrong with it, sorted by place.
@@ -176,17 +179,19 @@ impl Incident {
         topology: &Topology,
         sources: &Sources,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let problems = Problems::of(document);
-        let incident = kind::open(document, Kind::Incident, &INCIDENT, &problems)
-            .and_then(|mapping| incident(&mapping, files(&mapping, document, sources), topology));
-        problems.finish(incident)
+        let problems = Problems::of_document(document);
+        let incident = kind::open_document(document, Kind::Incident, &INCIDENT, &problems)
+            .and_then(|mapping| {
+                decode_incident(&mapping, decode_files(&mapping, document, sources), topology)
+            });
+        problems.into_result(incident)
     }
 }
 
 /// The topology or the change that a document holds within an incident; the document itself where
 /// it is no incident.
 pub fn held_within(document: Document, key: &'static str) -> Document {
-    if Kind::of(&document) != Some(Kind::Incident) {
+    if Kind::of_document(&document) != Some(Kind::Incident) {
         return document;
     }
     let held =
@@ -197,7 +202,7 @@ pub fn held_within(document: Document, key: &'static str) -> Document {
     }
 }
 
-fn files(mapping: &Mapping<'_>, document: &Document, sources: &Sources) -> IncidentFiles {
+fn decode_files(mapping: &Mapping<'_>, document: &Document, sources: &Sources) -> IncidentFiles {
     let folder = Path::new(&sources.get(document.source).name).parent();
     let folder = folder.unwrap_or(Path::new(""));
     let file = |key| {
@@ -216,23 +221,27 @@ fn files(mapping: &Mapping<'_>, document: &Document, sources: &Sources) -> Incid
     }
 }
 
-fn incident(mapping: &Mapping<'_>, files: IncidentFiles, topology: &Topology) -> Option<Incident> {
+fn decode_incident(
+    mapping: &Mapping<'_>,
+    files: IncidentFiles,
+    topology: &Topology,
+) -> Option<Incident> {
     mapping.not_both("change", "breaks", "a change says itself what breaks");
-    let names = Names::of(topology);
+    let names = Names::of_topology(topology);
     let texts = |key| {
         let items = mapping.get(key).map(|field| field.items().filter_map(|item| item.title()));
         items.map(Iterator::collect).unwrap_or_default()
     };
     let duration = |key| mapping.get(key).and_then(|field: Field<'_>| field.duration());
-    let observed = mapping.need("observed", "[{ service: payments, from: 4m, until: 2h }]");
-    let observed = observed.map(|field| observations(&field, &names, topology));
+    let observed = mapping.require("observed", "[{ service: payments, from: 4m, until: 2h }]");
+    let observed = observed.map(|field| decode_observations(&field, &names, topology));
     let mut contained = Vec::new();
     for item in mapping.get("containment").iter().flat_map(Field::items) {
-        contained.extend(containment(&item, &names));
+        contained.extend(decode_containment(&item, &names));
     }
     Some(Incident {
         scored: mapping.get("scored").and_then(|field| field.flag()).unwrap_or(true),
-        actions: actions(mapping.get("actions"), &names),
+        actions: decode_actions(mapping.get("actions"), &names),
         duration: mapping.get("duration").and_then(|field| field.positive_duration()),
         containment: contained,
         sources: texts("sources"),
@@ -249,22 +258,26 @@ fn incident(mapping: &Mapping<'_>, files: IncidentFiles, topology: &Topology) ->
     })
 }
 
-/// What was seen, entry by entry.
-pub(super) fn observations(
+/// Decodes the observations, entry by entry.
+pub(super) fn decode_observations(
     field: &Field<'_>,
     names: &Names<'_>,
     topology: &Topology,
 ) -> Vec<Observed> {
-    field.items().filter_map(|item| one(&item, names, topology)).collect()
+    field.items().filter_map(|item| decode_observation(&item, names, topology)).collect()
 }
 
-fn one(item: &Field<'_>, names: &Names<'_>, topology: &Topology) -> Option<Observed> {
+fn decode_observation(
+    item: &Field<'_>,
+    names: &Names<'_>,
+    topology: &Topology,
+) -> Option<Observed> {
     let mapping = item.mapping(&OBSERVED)?;
     mapping.not_both("service", "flow", "write one entry for each of them");
     let service = mapping.get("service");
     let flow = mapping.get("flow");
     if service.is_none() && flow.is_none() {
-        mapping.missing("needs `service` or `flow`", "service: payments");
+        mapping.report_missing("needs `service` or `flow`", "service: payments");
     }
     let words = [
         ("failed", ObservedState::Failed),
@@ -294,13 +307,13 @@ fn one(item: &Field<'_>, names: &Names<'_>, topology: &Topology) -> Option<Obser
     Some(Observed { on: on?, state: state?, from, until, severity, source })
 }
 
-fn containment(item: &Field<'_>, names: &Names<'_>) -> Option<Containment> {
+fn decode_containment(item: &Field<'_>, names: &Names<'_>) -> Option<Containment> {
     let mapping = item.mapping(&CONTAINMENT)?;
     let service = |field: Field<'_>| names.resolve_service(&field);
     if mapping.get("dependency").is_some() && mapping.get("caller").is_none() {
-        mapping.missing("needs `caller` with `dependency`", "caller: storefront");
+        mapping.report_missing("needs `caller` with `dependency`", "caller: storefront");
     }
-    let what = mapping.need("what", "the product page served from its cache");
+    let what = mapping.require("what", "the product page served from its cache");
     let stopped = mapping.get("stopped").map(|field| field.items().filter_map(service).collect());
     Some(Containment {
         what: what.and_then(|field| field.title())?,
@@ -317,7 +330,7 @@ fn resolve_flow(field: &Field<'_>, topology: &Topology) -> Option<u32> {
         let message = format!("there is no flow `{name}`");
         let problem = Diagnostic::error(Code::UnknownFlow, message, field.place());
         let names = topology.flows.iter().map(|flow| flow.name.as_str());
-        field.problems().push(field.problems().suggest(problem, &name, names, || None));
+        field.problems().push(field.problems().suggest_nearest(problem, &name, names, || None));
     }
     found.map(|index| index as u32)
 }
@@ -332,11 +345,11 @@ mod tests {
 
     fn read(text: &str) -> Result<Incident, Vec<Diagnostic>> {
         let mut sources = Sources::default();
-        let shop = load::parse("shop", SHOP.as_bytes().to_vec(), &mut sources).unwrap();
+        let shop = load::parse_document("shop", SHOP.as_bytes().to_vec(), &mut sources).unwrap();
         let topology = Topology::from_document(&shop).unwrap();
         let text = format!("version: 1\nincident: black friday\n{text}");
-        let document = load::parse("in/i.yaml", text.into_bytes(), &mut sources).unwrap();
-        assert_eq!(Kind::of(&document), Some(Kind::Incident));
+        let document = load::parse_document("in/i.yaml", text.into_bytes(), &mut sources).unwrap();
+        assert_eq!(Kind::of_document(&document), Some(Kind::Incident));
         Incident::from_document(&document, &topology, &sources)
     }
 
@@ -368,7 +381,7 @@ mod tests {
         assert_eq!(incident.observed[0].severity.map(Share::get), Some(0.55));
         assert_eq!(incident.observed[0].until.map(Seconds::get), Some(5400.0));
         assert!(incident.actions[0].ends_cause());
-        assert_eq!(incident.actions[1].action.word(), "shed");
+        assert_eq!(incident.actions[1].action.yaml_word(), "shed");
         assert_eq!(incident.containment[0].stopped, [ServiceId(0)]);
     }
 
@@ -377,8 +390,9 @@ mod tests {
         let mut sources = Sources::default();
         let text = "version: 1\nincident: i\ntopology: { version: 1, topology: t, services: {a: {}} }\n\
                     change: { version: 1, change: c, targets: [a] }\nobserved: [{ service: a }]\n";
-        let document = load::parse("i.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
-        let files = Incident::files(&document, &sources).unwrap();
+        let document =
+            load::parse_document("i.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
+        let files = Incident::named_files(&document, &sources).unwrap();
         assert_eq!(files.topology.unwrap().path, "i.yaml");
         let topology = held_within(document.clone(), "topology");
         let topology = Topology::from_document(&topology).unwrap();

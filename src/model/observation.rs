@@ -3,20 +3,20 @@
 use super::decode::kind::{self, Kind};
 use super::decode::names::Names;
 use super::decode::read::{Mapping, Problems, Shape};
-use super::incident::{Observed, observations};
+use super::incident::{Observed, decode_observations};
 use super::topology::Topology;
 use super::units::Share;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::Document;
 
-/// What is seen. Times count from when it began.
+/// Observation of what fails. Times count from when it began. Times count from when it began.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
     /// Its name.
     pub name: String,
     /// The chance that one of the entries is wrong.
     pub misreport: Option<Share>,
-    /// What is seen, in the order written; at least one entry.
+    /// Observed states, in the order written; at least one entry.
     pub observed: Vec<Observed>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) const OBSERVATION: Shape = Shape {
 };
 
 impl Observation {
-    /// What an observation file means, the names in it being those of a topology.
+    /// Decodes an observation file; the names in it are those of a topology.
     ///
     /// # Errors
     /// Everything that is wrong with it, sorted by place.
@@ -35,15 +35,15 @@ impl Observation {
         document: &Document,
         topology: &Topology,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let problems = Problems::of(document);
-        let read = kind::open(document, Kind::Observation, &OBSERVATION, &problems)
-            .and_then(|mapping| observation(&mapping, topology));
-        problems.finish(read)
+        let problems = Problems::of_document(document);
+        let read = kind::open_document(document, Kind::Observation, &OBSERVATION, &problems)
+            .and_then(|mapping| decode_observation(&mapping, topology));
+        problems.into_result(read)
     }
 }
 
-fn observation(mapping: &Mapping<'_>, topology: &Topology) -> Option<Observation> {
-    let names = Names::of(topology);
+fn decode_observation(mapping: &Mapping<'_>, topology: &Topology) -> Option<Observation> {
+    let names = Names::of_topology(topology);
     let name = mapping.get("observation").and_then(|field| field.title());
     let misreport = mapping.get("misreport").and_then(|field| {
         let share = field.positive_share()?;
@@ -51,14 +51,18 @@ fn observation(mapping: &Mapping<'_>, topology: &Topology) -> Option<Observation
             return Some(share);
         }
         let message = format!("`misreport` is {share}, but must be below 50%");
-        field.report(Code::OutOfRange, message, "what is wrong every second time says nothing");
+        field.report_problem(
+            Code::OutOfRange,
+            message,
+            "what is wrong every second time says nothing",
+        );
         None
     });
-    let field = mapping.need("observed", "[{ service: payments, state: failed }]")?;
-    let observed = observations(&field, &names, topology);
+    let field = mapping.require("observed", "[{ service: payments, state: failed }]")?;
+    let observed = decode_observations(&field, &names, topology);
     if field.is_list() && field.node.items().is_empty() {
         let help = "write for example `[{ service: payments, state: failed }]`";
-        field.report(Code::OutOfRange, "nothing is observed", help);
+        field.report_problem(Code::OutOfRange, "nothing is observed", help);
     }
     Some(Observation { name: name?, misreport, observed })
 }
@@ -73,10 +77,10 @@ mod tests {
         let mut sources = Sources::default();
         let shop =
             "version: 1\ntopology: shop\nservices: {cart: {}}\nflows: {buy: {steps: [cart]}}\n";
-        let shop = load::parse("shop", shop.as_bytes().to_vec(), &mut sources).unwrap();
+        let shop = load::parse_document("shop", shop.as_bytes().to_vec(), &mut sources).unwrap();
         let topology = Topology::from_document(&shop).unwrap();
         let text = format!("version: 1\nobservation: friday\n{text}");
-        let document = load::parse("seen", text.into_bytes(), &mut sources).unwrap();
+        let document = load::parse_document("seen", text.into_bytes(), &mut sources).unwrap();
         Observation::from_document(&document, &topology)
     }
 

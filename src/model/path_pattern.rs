@@ -21,7 +21,7 @@ pub(super) struct PathPattern(Vec<Branch>);
 /// One of what the braces of a pattern stand for.
 #[derive(Clone, Debug)]
 struct Branch {
-    /// What every path that matches begins with: most are told apart by it alone.
+    /// Literal beginning of every path that matches: most paths are told apart by it alone.
     start: String,
     pattern: Pattern,
 }
@@ -43,24 +43,24 @@ impl PathPattern {
         let mut branches = Vec::new();
         for plain in branches_of(&name)? {
             if !is_folder {
-                branches.push(branch(&plain)?);
+                branches.push(parse_branch(&plain)?);
             }
             if is_folder || !last.contains(['*', '?', '[', '{', '}']) {
-                branches.push(branch(&format!("{plain}/**"))?);
+                branches.push(parse_branch(&format!("{plain}/**"))?);
             }
         }
         Ok(Self(branches))
     }
 
     /// Whether a path, with `/` between its folders, matches.
-    pub(super) fn matches(&self, path: &str) -> bool {
+    pub(super) fn matches_path(&self, path: &str) -> bool {
         self.0.iter().any(|branch| {
             path.starts_with(&branch.start) && branch.pattern.matches_with(path, OPTIONS)
         })
     }
 }
 
-fn branch(text: &str) -> Result<Branch, String> {
+fn parse_branch(text: &str) -> Result<Branch, String> {
     let pattern = Pattern::new(text).map_err(|error| match text.chars().nth(error.pos) {
         Some('[') => "a `[` without its `]`".to_owned(),
         _ => "`**` stands for whole folders, as in `a/**/b`".to_owned(),
@@ -100,7 +100,9 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, path: &str) -> bool {
-        PathPattern::new(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}")).matches(path)
+        PathPattern::new(pattern)
+            .unwrap_or_else(|error| panic!("{pattern}: {error}"))
+            .matches_path(path)
     }
 
     #[test]

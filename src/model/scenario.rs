@@ -36,25 +36,26 @@ pub(crate) const SCENARIO: Shape = Shape {
 };
 
 impl Scenario {
-    /// What a scenario file means. Its paths are seen from its own folder.
+    /// Decodes a scenario file. Its paths are relative to its own folder. Its paths are seen from
+    /// its own folder.
     ///
     /// # Errors
     /// Everything that is wrong with it, sorted by place.
     pub fn from_document(document: &Document, sources: &Sources) -> Result<Self, Vec<Diagnostic>> {
-        let problems = Problems::of(document);
+        let problems = Problems::of_document(document);
         let folder = Path::new(&sources.get(document.source).name).parent();
         let folder = folder.unwrap_or(Path::new(""));
-        let scenario = kind::open(document, Kind::Scenario, &SCENARIO, &problems)
-            .and_then(|mapping| scenario(&mapping, folder));
-        problems.finish(scenario)
+        let scenario = kind::open_document(document, Kind::Scenario, &SCENARIO, &problems)
+            .and_then(|mapping| decode_scenario(&mapping, folder));
+        problems.into_result(scenario)
     }
 }
 
-fn scenario(mapping: &Mapping<'_>, folder: &Path) -> Option<Scenario> {
+fn decode_scenario(mapping: &Mapping<'_>, folder: &Path) -> Option<Scenario> {
     mapping.not_both("change", "changes", "write all of them under `changes`");
     let name = mapping.get("scenario").and_then(|field| field.title());
     let topology =
-        mapping.need("topology", "webshop.yaml").and_then(|field| file_ref(&field, folder));
+        mapping.require("topology", "webshop.yaml").and_then(|field| file_ref(&field, folder));
     let one = mapping.get("change").and_then(|field| file_ref(&field, folder));
     let several = mapping
         .get("changes")
@@ -80,8 +81,9 @@ mod tests {
     fn paths_are_seen_from_the_folder_of_the_file() {
         let mut sources = Sources::default();
         let text = "version: 1\nscenario: s\ntopology: ../shop.yaml\nchanges: [a.yaml, /b.yaml]\n";
-        let document = load::parse("runs/s.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
-        assert_eq!(Kind::of(&document), Some(Kind::Scenario));
+        let document =
+            load::parse_document("runs/s.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
+        assert_eq!(Kind::of_document(&document), Some(Kind::Scenario));
         let scenario = Scenario::from_document(&document, &sources).unwrap();
         assert_eq!(scenario.topology.path, "runs/../shop.yaml");
         let changes: Vec<&str> = scenario.changes.iter().map(|file| &*file.path).collect();

@@ -35,7 +35,7 @@ impl Shipping {
 
     /// Returns this with what it leaves open taken from `other`.
     #[must_use]
-    pub fn or(self, other: &Self) -> Self {
+    pub fn or_else_from(self, other: &Self) -> Self {
         Self {
             rollout: self.rollout.or_else(|| other.rollout.clone()),
             detection: self.detection.or_else(|| other.detection.clone()),
@@ -46,7 +46,7 @@ impl Shipping {
     /// Returns the part of each that protects less: the bolder rollout, the slower detection and the
     /// slower rollback. What is not declared counts with its documented default.
     #[must_use]
-    pub fn weaker(self, other: Self) -> Self {
+    pub fn weaker_of_each(self, other: Self) -> Self {
         Self {
             rollout: bolder_rollout(self.rollout, other.rollout),
             detection: slower_detection(self.detection, other.detection),
@@ -58,11 +58,11 @@ impl Shipping {
 impl Topology {
     /// Returns how changes of a service are shipped: as it declares, else as its team does, else as all
     /// do.
-    pub fn shipping(&self, service: &Service) -> Shipping {
+    pub fn shipping_of(&self, service: &Service) -> Shipping {
         let own = service.shipping.as_deref().cloned().unwrap_or_default();
         let team = service.team.as_ref().and_then(|team| self.shipping.teams.get(team));
-        let own = team.map_or(own.clone(), |team| own.or(team));
-        own.or(&self.shipping.all)
+        let own = team.map_or(own.clone(), |team| own.or_else_from(team));
+        own.or_else_from(&self.shipping.all)
     }
 }
 

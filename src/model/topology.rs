@@ -13,7 +13,7 @@ pub struct ServiceId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DomainId(pub u32);
 
-/// What a dependency or a target points at: a service as such, or one of its endpoints.
+/// Node that a dependency or a target points at: a service as such, or one of its endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeRef {
     /// The service.
@@ -60,7 +60,7 @@ impl Default for Thresholds {
 pub struct Domain {
     /// Its name, unique among services and domains.
     pub name: String,
-    /// What it is, in free text.
+    /// Kind of the domain, in free text.
     pub kind: Option<String>,
     /// The domain that takes it down with it.
     pub within: Option<DomainId>,
@@ -77,7 +77,7 @@ pub struct Service {
     pub name: String,
     /// A longer name for people.
     pub title: Option<String>,
-    /// What it is, in free text; `service` when not said.
+    /// Kind of the service, in free text; `service` when not stated.
     pub kind: String,
     /// Who owns it.
     pub team: Option<String>,
@@ -93,13 +93,13 @@ pub struct Service {
     pub replicas: Option<Replicas>,
     /// Normal load as a share of what all replicas can serve, above 0; `None` = no limit known.
     pub utilization: Option<Share>,
-    /// What it does with more load than it can serve; `None` = not stated, which means collapse.
+    /// Behaviour under more load than it can serve; `None` = not stated, which means collapse.
     pub overload: Option<Overload>,
     /// How it comes back.
     pub recovery: Recovery,
-    /// What it does by itself when something fails.
+    /// Automations that react when something fails.
     pub automations: Vec<Automation>,
-    /// What every request to it needs.
+    /// Dependencies of every request to the service.
     pub dependencies: Vec<Dependency>,
     /// Operations with dependencies of their own; sorted by name.
     pub endpoints: Vec<Endpoint>,
@@ -124,7 +124,7 @@ pub struct Replicas {
     pub domains: Vec<DomainId>,
 }
 
-/// What a service does with more load than it can serve.
+/// Behaviour of a service under more load than it can serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overload {
     /// Serves less the more it gets, and hangs for the rest.
@@ -150,13 +150,13 @@ pub struct Recovery {
 pub struct Endpoint {
     /// Its name, unique within the service.
     pub name: String,
-    /// What requests to it need beyond what the service needs.
+    /// Dependencies of requests to the endpoint, beyond those of the service.
     pub dependencies: Vec<Dependency>,
     /// Where it is defined.
     pub place: Place,
 }
 
-/// What customers do across services: a node whose calls are its steps.
+/// Order flow: a node whose calls are its steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flow {
     /// Its name.
@@ -167,11 +167,11 @@ pub struct Flow {
     pub steps: Vec<Dependency>,
     /// How many orders arrive.
     pub rate: Option<Rate>,
-    /// What one order is worth.
+    /// Value of one order.
     pub value: Option<Money>,
     /// Whether the flow is business-critical.
     pub critical: bool,
-    /// What is promised to its users; `None` = not declared, which means the default.
+    /// Objective promised to its users; `None` = not declared, which means the default.
     pub objective: Option<Objective>,
     /// How customers whose order failed try again.
     pub retry_by_users: Option<UserRetries>,
@@ -225,7 +225,7 @@ pub struct UserRetries {
 /// A call from a service, an endpoint or a flow to a service or endpoint, or to any of several.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dependency {
-    /// What is called: one, or the members of an `any_of`, in the order written.
+    /// Nodes that are called: one, or the members of an `any_of`, in the order written.
     pub on: Vec<NodeRef>,
     /// How many of `on` must answer; 1 for a single one.
     pub needs: u32,
@@ -249,7 +249,7 @@ pub struct Dependency {
     pub cache: Option<Cache>,
     /// A queue between the two.
     pub buffer: Option<Buffer>,
-    /// What the caller does instead.
+    /// Fallback of the caller.
     pub fallback: Option<Fallback>,
     /// Whether `fallback: none` is declared: that there is none is then known.
     pub no_fallback: bool,
@@ -345,11 +345,11 @@ pub struct Cache {
 pub struct Buffer {
     /// How long a failing dependency is not felt.
     pub holds: Seconds,
-    /// What happens then.
+    /// Behaviour when the buffer is full.
     pub when_full: WhenFull,
 }
 
-/// What a full buffer does.
+/// Behaviour of a full buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
     /// Loses what comes: the call acts as soft.
@@ -358,7 +358,7 @@ pub enum WhenFull {
     Block,
 }
 
-/// What a caller does instead when a call fails fast.
+/// Fallback of a caller for a call that fails fast.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fallback {
     /// The service or endpoint it calls; `None` = something that cannot fail (`static`).
@@ -434,7 +434,7 @@ impl Topology {
         index.ok().map(|index| DomainId(index as u32))
     }
 
-    /// What `service` or `service/endpoint` refers to.
+    /// Finds the node that `service` or `service/endpoint` refers to.
     pub fn node(&self, name: &str) -> Option<NodeRef> {
         let (service, endpoint) = match name.split_once('/') {
             Some((service, endpoint)) => (service, Some(endpoint)),

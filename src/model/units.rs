@@ -22,7 +22,7 @@ impl Share {
         self.0
     }
 
-    /// What is left of the whole.
+    /// Returns the rest of the whole: 1 minus the share.
     #[must_use]
     pub fn complement(self) -> Self {
         Self(1.0 - self.0)
@@ -41,7 +41,7 @@ impl Share {
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}%", trimmed(self.0 * 100.0))
+        write!(f, "{}%", trimmed_number(self.0 * 100.0))
     }
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for Seconds {
             .or_else(|| TIME_UNITS.iter().find(|(unit, _)| self.0 >= *unit))
             .copied()
             .unwrap_or((0.001, "ms"));
-        write!(f, "{}{name}", trimmed(self.0 / unit))
+        write!(f, "{}{name}", trimmed_number(self.0 / unit))
     }
 }
 
@@ -114,7 +114,7 @@ impl Rate {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/min", trimmed(self.0 * 60.0))
+        write!(f, "{}/min", trimmed_number(self.0 * 60.0))
     }
 }
 
@@ -144,8 +144,8 @@ const TIME_UNITS: [(f64, &str); 5] =
 pub fn parse_share(text: &str) -> Result<Share, String> {
     let trimmed = text.trim();
     let value = match trimmed.strip_suffix('%') {
-        Some(number) => percent(number.trim_end()),
-        None => decimal(trimmed),
+        Some(number) => parse_percent(number.trim_end()),
+        None => parse_decimal(trimmed),
     };
     let value = value
         .ok_or_else(|| format!("`{text}` is not a share; write `2.5%` or a number from 0 to 1"))?;
@@ -172,7 +172,7 @@ pub fn parse_duration(text: &str) -> Result<Seconds, String> {
         let digits = rest
             .find(|c: char| !c.is_ascii_digit() && c != '.')
             .ok_or_else(|| format!("`{text}` has no unit; write `{rest}s` for seconds"))?;
-        let number = decimal(&rest[..digits]).ok_or_else(wrong)?;
+        let number = parse_decimal(&rest[..digits]).ok_or_else(wrong)?;
         let unit_end = rest[digits..]
             .find(|c: char| !c.is_ascii_alphabetic())
             .map_or(rest.len(), |end| digits + end);
@@ -197,7 +197,7 @@ pub fn parse_duration(text: &str) -> Result<Seconds, String> {
 pub fn parse_rate(text: &str) -> Result<Rate, String> {
     let wrong = || format!("`{text}` is not a rate; write for example `1200/min` or `20/s`");
     let (number, unit) = text.trim().split_once('/').ok_or_else(wrong)?;
-    let number = decimal(number.trim()).ok_or_else(wrong)?;
+    let number = parse_decimal(number.trim()).ok_or_else(wrong)?;
     let seconds = match unit.trim() {
         "s" | "sec" | "second" => 1.0,
         "m" | "min" | "minute" => 60.0,
@@ -220,12 +220,12 @@ pub fn parse_money(text: &str) -> Result<Money, String> {
     if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
         return Err(wrong());
     }
-    let amount = decimal(number).ok_or_else(wrong)?;
+    let amount = parse_decimal(number).ok_or_else(wrong)?;
     Ok(Money { amount, currency: currency.to_owned() })
 }
 
 /// A plain decimal number: digits with at most one point, no sign, exponent, or separators.
-fn decimal(text: &str) -> Option<f64> {
+fn parse_decimal(text: &str) -> Option<f64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
     (plain && has_digit).then(|| text.parse().ok()).flatten()
@@ -233,12 +233,12 @@ fn decimal(text: &str) -> Option<f64> {
 
 /// A number of percent, as the float nearest to a hundredth of it: a division would round twice, and
 /// make 0.9990000000000001 of 99.9%.
-fn percent(text: &str) -> Option<f64> {
-    decimal(text).and_then(|_| format!("{text}e-2").parse().ok())
+fn parse_percent(text: &str) -> Option<f64> {
+    parse_decimal(text).and_then(|_| format!("{text}e-2").parse().ok())
 }
 
 /// A number with at most six digits after the point, and no trailing zeros.
-fn trimmed(value: f64) -> String {
+fn trimmed_number(value: f64) -> String {
     let fixed = format!("{value:.6}");
     fixed.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

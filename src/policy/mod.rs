@@ -86,11 +86,11 @@ impl Policy {
         sources: &Sources,
         topology: Option<&Topology>,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let problems = Problems::of(document);
+        let problems = Problems::of_document(document);
         let file = &sources.get(document.source).text;
-        let policy = kind::open(document, Kind::Policy, &POLICY, &problems)
+        let policy = kind::open_document(document, Kind::Policy, &POLICY, &problems)
             .and_then(|mapping| policy(&mapping, file, topology));
-        problems.finish(policy)
+        problems.into_result(policy)
     }
 
     /// Returns the policy that comes with the program.
@@ -104,7 +104,7 @@ impl Policy {
     }
 
     fn built_in(name: &str, text: &str, sources: &mut Sources) -> Self {
-        let document = load::parse(name, text.as_bytes().to_vec(), sources)
+        let document = load::parse_document(name, text.as_bytes().to_vec(), sources)
             .expect("policies of the program are YAML");
         Self::from_document(&document, sources, None).expect("policies of the program are in order")
     }
@@ -112,11 +112,11 @@ impl Policy {
 
 fn policy(mapping: &Mapping<'_>, file: &str, topology: Option<&Topology>) -> Option<Policy> {
     let name = mapping.get("policy").and_then(|field| field.title());
-    let rules = mapping.need("rules", "[{ name: tier 1, when: .., verdict: stop }]")?;
+    let rules = mapping.require("rules", "[{ name: tier 1, when: .., verdict: stop }]")?;
     let items: Vec<Field<'_>> = rules.items().collect();
     if items.len() > RULES_MAX {
         let message = format!("this policy has {} rules", items.len());
-        rules.report(Code::RuleTooLarge, message, "a policy has at most 1000 rules");
+        rules.report_problem(Code::RuleTooLarge, message, "a policy has at most 1000 rules");
         return None;
     }
     let rules: Vec<Rule> = items.iter().filter_map(|item| rule(item, file, topology)).collect();
@@ -128,7 +128,7 @@ fn policy(mapping: &Mapping<'_>, file: &str, topology: Option<&Topology>) -> Opt
             && name == again
         {
             let message = format!("two rules are called `{name}`");
-            field.report(Code::DuplicateName, message, "give one of them another name");
+            field.report_problem(Code::DuplicateName, message, "give one of them another name");
         }
     }
     Some(Policy { name: name?, rules })
@@ -136,12 +136,12 @@ fn policy(mapping: &Mapping<'_>, file: &str, topology: Option<&Topology>) -> Opt
 
 fn rule(field: &Field<'_>, file: &str, topology: Option<&Topology>) -> Option<Rule> {
     let mapping = field.mapping(&RULE)?;
-    let name = mapping.need("name", "tier 1 services").and_then(|field| field.title());
+    let name = mapping.require("name", "tier 1 services").and_then(|field| field.title());
     let verdict = mapping
-        .need("verdict", "stop")
+        .require("verdict", "stop")
         .and_then(|field| field.word(&[("caution", Severity::Caution), ("stop", Severity::Stop)]));
     let message = mapping.get("message").map(|field| field.text());
-    let when = mapping.need("when", "services.exists(s, s.tier == 1 && s.failed.p > 0.2)");
+    let when = mapping.require("when", "services.exists(s, s.tier == 1 && s.failed.p > 0.2)");
     let when = when.and_then(|field| {
         let text = field.str()?;
         let node = expression::check(text, file, field.place(), topology, field.problems())?;

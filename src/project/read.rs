@@ -17,11 +17,11 @@ impl Project {
     /// Returns all that is wrong with the request and its files.
     pub fn read(request: &Request, sources: &mut Sources) -> Result<Self, ProjectError> {
         let incident = match &request.incident {
-            Some(path) => Some((path, load::read(path, sources)?)),
+            Some(path) => Some((path, load::read_document(path, sources)?)),
             None => None,
         };
         let named = match &incident {
-            Some((_, document)) => Incident::files(document, sources)?,
+            Some((_, document)) => Incident::named_files(document, sources)?,
             None => IncidentFiles::default(),
         };
         let topology =
@@ -82,8 +82,8 @@ fn read_incident_case(
     path: &str,
     sources: &mut Sources,
 ) -> Result<(IncidentCase, Vec<String>), Vec<Diagnostic>> {
-    let document = load::read(path, sources)?;
-    let named = Incident::files(&document, sources)?;
+    let document = load::read_document(path, sources)?;
+    let named = Incident::named_files(&document, sources)?;
     let lacks = |what: &str, help: &str| {
         let message = format!("{path} names no {what}");
         vec![Diagnostic::error(Code::MissingKey, message, document.root.place).help(help)]
@@ -164,7 +164,7 @@ fn read_documents(
             let shipped_as = match &list.shipped_as {
                 Some(file) => {
                     add_files(&mut paths, slice::from_ref(file));
-                    Some(load::read(file, sources)?)
+                    Some(load::read_document(file, sources)?)
                 }
                 None => None,
             };
@@ -202,12 +202,12 @@ fn topology_document(
     path: &str,
     sources: &mut Sources,
 ) -> Result<(Document, Option<Scenario>, Vec<String>), Vec<Diagnostic>> {
-    let first = load::read(path, sources)?;
-    if Kind::of(&first) != Some(Kind::Scenario) {
+    let first = load::read_document(path, sources)?;
+    if Kind::of_document(&first) != Some(Kind::Scenario) {
         return Ok((held_within(first, "topology"), None, vec![path.to_owned()]));
     }
     let scenario = Scenario::from_document(&first, sources)?;
-    let topology = load::read(&scenario.topology.path, sources)?;
+    let topology = load::read_document(&scenario.topology.path, sources)?;
     let paths = vec![path.to_owned(), scenario.topology.path.clone()];
     Ok((topology, Some(scenario), paths))
 }
@@ -219,7 +219,7 @@ fn change_documents(
     let mut problems = Vec::new();
     let mut documents = Vec::new();
     for file in files {
-        match load::read(file, sources) {
+        match load::read_document(file, sources) {
             Ok(document) => documents.push(held_within(document, "change")),
             Err(found) => problems.extend(found),
         }
@@ -237,25 +237,26 @@ impl Documents {
             }
             problems
         })?;
-        let mut warnings = lint::topology(&topology);
+        let mut warnings = lint::lint_topology(&topology);
         let mut diff = None;
         let mut changes = match &self.cause {
             CauseDocuments::Changes(documents) => {
                 let changes = checked_changes(documents, &topology)?;
-                warnings.extend(changes.iter().flat_map(|change| lint::change(change, &topology)));
+                warnings
+                    .extend(changes.iter().flat_map(|change| lint::lint_change(change, &topology)));
                 changes
             }
             // Nobody wrote a change that is made from a diff, so there is nothing to warn about.
             CauseDocuments::Diff(list, shipped_as) => {
                 let read = match &list.files {
                     ChangedFiles::Names { bytes, is_null_separated } => {
-                        Diff::read(bytes, *is_null_separated, &topology, &list.ignored)?
+                        Diff::from_names(bytes, *is_null_separated, &topology, &list.ignored)?
                     }
                     ChangedFiles::Contents(files) => {
                         Diff::of_files(files, &topology, &list.ignored)?
                     }
                 };
-                let mut change = read.change(&topology);
+                let mut change = read.as_change(&topology);
                 if let Some(document) = shipped_as {
                     change = Change::shipped_as(document, &topology, change)?;
                 }
@@ -263,7 +264,7 @@ impl Documents {
                 vec![change]
             }
             CauseDocuments::Breaks(breaks) if breaks.is_empty() => {
-                vec![Change::certain("nothing", Vec::new())]
+                vec![Change::from_targets("nothing", Vec::new())]
             }
             CauseDocuments::Breaks(breaks) => {
                 vec![Change::from_breaks(breaks, &topology, sources)?]

@@ -318,7 +318,7 @@ mod tests {
             place_of(text, "paymnts"),
         )
         .label("no service of this name")
-        .other(place_of(text, "payments"), "`payments` is defined here")
+        .other_place(place_of(text, "payments"), "`payments` is defined here")
         .help("did you mean `payments`?")
         .replace_with("payments");
         insta::assert_snapshot!(shown(text, diagnostic), @r#"
@@ -372,7 +372,7 @@ mod tests {
     fn places_far_apart_are_shown_apart() {
         let text = format!("first\n{}again\n", "x\n".repeat(10_000));
         let diagnostic = Diagnostic::error(Code::DuplicateKey, "twice", place_of(&text, "again"))
-            .other(place_of(&text, "first"), "first here");
+            .other_place(place_of(&text, "first"), "first here");
         insta::assert_snapshot!(shown(&text, diagnostic), @r#"
         error[duplicate-key]: twice
              --> shop.yaml:10002:1

@@ -193,7 +193,7 @@ fn until(text: &str, rule: &str) -> Advice {
         "version: 1\npolicy: ours\nrules: [{{ name: a, when: '{rule}', verdict: stop }}]\n"
     );
     let mut sources = Sources::default();
-    let document = load::parse("policy", policy.into_bytes(), &mut sources).unwrap();
+    let document = load::parse_document("policy", policy.into_bytes(), &mut sources).unwrap();
     let policy = Policy::from_document(&document, &sources, Some(&shop)).unwrap();
     let gate = Gate { policy: Some((&policy, false)), ..Gate::default() };
     asked(&shop, &breaks, &Costs::default(), Some(Until { gate, first_look: 200 }))

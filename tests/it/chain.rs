@@ -20,6 +20,6 @@ pub(crate) fn chain(services: usize) -> Topology {
         }
     }
     text += "flows:\n  order: { steps: [s000] }\n";
-    let document = load::parse("chain", text.into_bytes(), &mut Sources::default());
+    let document = load::parse_document("chain", text.into_bytes(), &mut Sources::default());
     Topology::from_document(&document.expect("YAML")).expect("a topology")
 }

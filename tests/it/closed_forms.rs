@@ -11,7 +11,7 @@ use blastwave::report::{Detector, Interval, Quantiles, Report, UnitReport};
 fn read(topology: &str, change: &str) -> (Topology, Change) {
     let mut sources = Sources::default();
     let mut document = |name: &str, text: &str| {
-        load::parse(name, text.as_bytes().to_vec(), &mut sources).expect("it is right")
+        load::parse_document(name, text.as_bytes().to_vec(), &mut sources).expect("it is right")
     };
     let (topology, change) = (document("topology", topology), document("change", change));
     let topology = Topology::from_document(&topology).expect("it is right");
@@ -252,10 +252,11 @@ const MIX: [(&str, f64); 3] = [("post", 0.375), ("read-home", 0.4), ("read-user"
 /// The share of requests that work, where this fails for certain, or by itself.
 fn network_success(topology: &str, broken: &[String]) -> f64 {
     let mut sources = Sources::default();
-    let document = load::parse("network", topology.as_bytes().to_vec(), &mut sources).unwrap();
+    let document =
+        load::parse_document("network", topology.as_bytes().to_vec(), &mut sources).unwrap();
     let topology = Topology::from_document(&document).unwrap();
     let change = match broken {
-        [] => Change::certain("nothing", Vec::new()),
+        [] => Change::from_targets("nothing", Vec::new()),
         broken => Change::from_breaks(broken, &topology, &mut sources).unwrap(),
     };
     let trials = if broken.is_empty() { 512 } else { 1 };

@@ -20,7 +20,8 @@ use crate::exact::topology;
 fn diagnosed(text: &str, seen: &str, prior: PriorKind) -> DiagnosisReport {
     let topology = topology(text);
     let text = format!("{{ version: 1, observation: now, observed: {seen} }}");
-    let document = load::parse("seen", text.into_bytes(), &mut Sources::default()).unwrap();
+    let document =
+        load::parse_document("seen", text.into_bytes(), &mut Sources::default()).unwrap();
     let seen = Observation::from_document(&document, &topology).unwrap();
     let question = Question {
         name: &seen.name,

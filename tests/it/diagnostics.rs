@@ -49,22 +49,23 @@ fn parts(name: &str) -> (&str, &str) {
 
 fn full_topology(sources: &mut Sources) -> Topology {
     let text = include_str!("files/full-topology.yaml").as_bytes().to_vec();
-    let document = load::parse("full-topology.yaml", text, sources).expect("it is right");
+    let document = load::parse_document("full-topology.yaml", text, sources).expect("it is right");
     Topology::from_document(&document).expect("it is right")
 }
 
 /// Everything said about a file.
 fn problems(name: &str, text: &str, sources: &mut Sources) -> Vec<Diagnostic> {
-    let parse = |sources: &mut Sources| load::parse(name, text.as_bytes().to_vec(), sources);
+    let parse =
+        |sources: &mut Sources| load::parse_document(name, text.as_bytes().to_vec(), sources);
     let result = match parts(name).0 {
         "topology" => parse(sources)
             .and_then(|document| Topology::from_document(&document))
-            .map(|topology| lint::topology(&topology)),
+            .map(|topology| lint::lint_topology(&topology)),
         "change" => {
             let topology = full_topology(sources);
             parse(sources)
                 .and_then(|document| Change::from_document(&document, &topology))
-                .map(|change| lint::change(&change, &topology))
+                .map(|change| lint::lint_change(&change, &topology))
         }
         "scenario" => parse(sources)
             .and_then(|document| Scenario::from_document(&document, sources))
@@ -79,7 +80,7 @@ fn problems(name: &str, text: &str, sources: &mut Sources) -> Vec<Diagnostic> {
             let topology = full_topology(sources);
             let specs: Vec<String> = text.lines().map(str::to_owned).collect();
             Change::from_breaks(&specs, &topology, sources)
-                .map(|change| lint::change(&change, &topology))
+                .map(|change| lint::lint_change(&change, &topology))
         }
         kind => panic!("no kind of file is called `{kind}`"),
     };
@@ -152,6 +153,6 @@ fn words_are_stable_and_explained() {
 fn the_full_topology_gets_only_the_warnings_it_deserves() {
     let mut sources = Sources::default();
     let topology = full_topology(&mut sources);
-    let warnings = render(&lint::topology(&topology), &sources, Style::Plain);
+    let warnings = render(&lint::lint_topology(&topology), &sources, Style::Plain);
     insta::assert_snapshot!("full-topology-warnings", warnings);
 }

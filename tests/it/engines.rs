@@ -101,7 +101,7 @@ fn shipped() -> Vec<Topology> {
         paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
     {
         let mut sources = Sources::default();
-        let document = load::read(path.to_str().unwrap(), &mut sources).unwrap();
+        let document = load::read_document(path.to_str().unwrap(), &mut sources).unwrap();
         let Ok(topology) = Topology::from_document(&document) else { continue };
         let mut whole = topology.clone();
         for service in &mut whole.services {
@@ -128,8 +128,8 @@ fn both_engines_count_the_same_over_every_shipped_topology() {
     for topology in shipped() {
         for service in 0..topology.services.len() as u32 {
             let on = TargetRef::Node(NodeRef { service: ServiceId(service), endpoint: None });
-            let target = Target::certain(on, Place::default());
-            let change = Change::certain("break", vec![target]);
+            let target = Target::down_with_certainty(on, Place::default());
+            let change = Change::from_targets("break", vec![target]);
             let plan = compile(&topology, &change, Seconds::ZERO);
             if boolean::find_obstacle(&plan).is_none() {
                 compared += 1;

@@ -15,13 +15,14 @@ use crate::random::{Dice, Features, Scenario, describe, scenario};
 /// Reads a topology that is right.
 pub(crate) fn topology(text: &str) -> Topology {
     let mut sources = Sources::default();
-    let document = load::parse("file.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
+    let document =
+        load::parse_document("file.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
     Topology::from_document(&document).unwrap()
 }
 
 /// What fails for its own reasons, without any change.
 pub(crate) fn background(topology: &Topology) -> Plan {
-    compile(topology, &Change::certain("nothing", Vec::new()), Seconds::ZERO)
+    compile(topology, &Change::from_targets("nothing", Vec::new()), Seconds::ZERO)
 }
 
 fn solve(plan: &Plan, detail: Detail) -> Exact {

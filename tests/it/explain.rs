@@ -35,7 +35,7 @@ flows:
 fn asked(topology: &Topology, breaks: &[&str], asked: Asked) -> ExplainReport {
     let breaks: Vec<String> = breaks.iter().map(|broken| (*broken).to_owned()).collect();
     let change = if breaks.is_empty() {
-        Change::certain("nothing", Vec::new())
+        Change::from_targets("nothing", Vec::new())
     } else {
         Change::from_breaks(&breaks, topology, &mut Sources::default()).unwrap()
     };
@@ -227,7 +227,7 @@ fn what_is_not_boolean_is_explained_from_trials() {
         "payments: { availability: 90%, utilization: 50% }",
     );
     let shop = topology(&text);
-    let change = Change::certain("nothing", Vec::new());
+    let change = Change::from_targets("nothing", Vec::new());
     let demanded = Asked { exact: true, ..Asked::default() };
     let refused = explain(&shop, &change, &Settings::default(), &demanded, &Silent);
     assert!(refused.unwrap_err().to_string().contains("utilization"));

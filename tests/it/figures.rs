@@ -36,9 +36,9 @@ fn sorted_entries(folder: &Path) -> Vec<std::path::PathBuf> {
 /// Returns the result of a shipped change as JSON.
 fn shipped_result(topology: &Path, change: &Path) -> Value {
     let mut sources = Sources::default();
-    let document = load::read(topology.to_str().unwrap(), &mut sources).unwrap();
+    let document = load::read_document(topology.to_str().unwrap(), &mut sources).unwrap();
     let topology = Topology::from_document(&document).unwrap();
-    let document = load::read(change.to_str().unwrap(), &mut sources).unwrap();
+    let document = load::read_document(change.to_str().unwrap(), &mut sources).unwrap();
     let change = Change::from_document(&document, &topology).unwrap();
     let settings = Settings { seed: 7, stop: Stop::Trials(320), ..Settings::default() };
     serde_json::to_value(simulate(&topology, &change, &settings, &Silent)).unwrap()

@@ -299,7 +299,8 @@ fn a_rule_of_unbounded_work_is_an_error() {
 #[test]
 fn exactly_on_the_limit_at_most_one_of_twenty_gates_proceeds() {
     let mut sources = Sources::default();
-    let mut read = |text: &str| load::parse("x", text.as_bytes().to_vec(), &mut sources).unwrap();
+    let mut read =
+        |text: &str| load::parse_document("x", text.as_bytes().to_vec(), &mut sources).unwrap();
     let shop = "version: 1\ntopology: t\nservices: { pay: { utilization: 50% } }\nflows: { order: { steps: [pay] } }\n";
     let topology = Topology::from_document(&read(shop)).unwrap();
     let change = "version: 1\nchange: c\ntargets: [{ service: pay, probability: 30% }]\n";

@@ -49,7 +49,7 @@ fn topology(services: usize) -> Topology {
         name(services - 1)
     ));
     let mut sources = Sources::default();
-    let document = load::parse("shop.yaml", yaml.into_bytes(), &mut sources).unwrap();
+    let document = load::parse_document("shop.yaml", yaml.into_bytes(), &mut sources).unwrap();
     Topology::from_document(&document).unwrap()
 }
 
@@ -62,7 +62,7 @@ fn change(topology: &Topology) -> Change {
          rollback: {{ median: 5m, p95: 20m }}\n"
     );
     let mut sources = Sources::default();
-    let document = load::parse("v2.yaml", yaml.into_bytes(), &mut sources).unwrap();
+    let document = load::parse_document("v2.yaml", yaml.into_bytes(), &mut sources).unwrap();
     Change::from_document(&document, topology).unwrap()
 }
 

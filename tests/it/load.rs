@@ -18,9 +18,10 @@ const FULL: &[&str] = &[
 /// Everything that can be said about some bytes, whatever they are.
 fn say_everything(bytes: Vec<u8>) -> String {
     let mut sources = Sources::default();
-    let full = load::parse("full", FULL[0].as_bytes().to_vec(), &mut sources).expect("right");
+    let full =
+        load::parse_document("full", FULL[0].as_bytes().to_vec(), &mut sources).expect("right");
     let full = Topology::from_document(&full).expect("right");
-    let document = load::parse("file", bytes, &mut sources);
+    let document = load::parse_document("file", bytes, &mut sources);
     let problems = document.map_or_else(
         |problems| problems,
         |document| {
@@ -29,10 +30,11 @@ fn say_everything(bytes: Vec<u8>) -> String {
                 said.extend(result.unwrap_or_else(|problems| problems));
             };
             // Whatever its kind: a wrong one is refused, not misread.
-            add(Topology::from_document(&document).map(|topology| lint::topology(&topology)));
-            add(Change::from_document(&document, &full).map(|change| lint::change(&change, &full)));
+            add(Topology::from_document(&document).map(|topology| lint::lint_topology(&topology)));
+            add(Change::from_document(&document, &full)
+                .map(|change| lint::lint_change(&change, &full)));
             add(Scenario::from_document(&document, &sources).map(|_| Vec::new()));
-            Kind::of(&document);
+            Kind::of_document(&document);
             said
         },
     );
@@ -53,7 +55,7 @@ fn codes(text: impl Into<Vec<u8>>) -> Vec<Code> {
     let mut sources = Sources::default();
     let bytes = text.into();
     let problems = quickly(|| {
-        let result = load::parse("file.yaml", bytes, &mut sources);
+        let result = load::parse_document("file.yaml", bytes, &mut sources);
         result.and_then(|document| Topology::from_document(&document)).err().unwrap_or_default()
     });
     quickly(|| render(&problems, &sources, Style::Plain));
@@ -64,7 +66,7 @@ fn codes(text: impl Into<Vec<u8>>) -> Vec<Code> {
 fn what_cannot_be_read_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let code = |path: &str| load::read(path, &mut Sources::default()).unwrap_err()[0].code;
+    let code = |path: &str| load::read_document(path, &mut Sources::default()).unwrap_err()[0].code;
     assert_eq!(code(&path("none.yaml")), Code::Unreadable);
     assert_eq!(code(folder.path().to_str().unwrap()), Code::Unreadable);
     assert_eq!(code("a\0b"), Code::Unreadable);
@@ -78,7 +80,8 @@ fn what_cannot_be_read_is_explained() {
 #[test]
 fn a_file_that_is_not_text_is_shown_where_it_stops_being_one() {
     let mut sources = Sources::default();
-    let problems = load::parse("f", b"version: 1\ntopology: caf\xE9\n".to_vec(), &mut sources);
+    let problems =
+        load::parse_document("f", b"version: 1\ntopology: caf\xE9\n".to_vec(), &mut sources);
     insta::assert_snapshot!(render(&problems.unwrap_err(), &sources, Style::Plain), @r#"
     error[not-utf8]: `f` is not UTF-8 text: byte 0xE9 at offset 24, on line 2, has no meaning
      --> f:2:14
@@ -137,7 +140,7 @@ fn a_million_mistakes_give_a_short_answer() {
     }
     let mut sources = Sources::default();
     let problems = quickly(|| {
-        let document = load::parse("file", text.into_bytes(), &mut sources).unwrap();
+        let document = load::parse_document("file", text.into_bytes(), &mut sources).unwrap();
         Topology::from_document(&document).unwrap_err()
     });
     assert!(problems.len() < 500, "{}", problems.len());
@@ -328,7 +331,7 @@ proptest! {
     #[test]
     fn any_break_is_answered(spec in "(payments|storefront/checkout|eu-west-1a|\\PC{0,5})(:(down|slow|surge|\\PC{0,3})){0,3}") {
         let mut sources = Sources::default();
-        let full = load::parse("full", FULL[0].as_bytes().to_vec(), &mut sources).unwrap();
+        let full = load::parse_document("full", FULL[0].as_bytes().to_vec(), &mut sources).unwrap();
         let full = Topology::from_document(&full).unwrap();
         if let Err(problems) = Change::from_breaks(&[spec], &full, &mut sources) {
             render(&problems, &sources, Style::Ansi);
@@ -341,7 +344,7 @@ fn aliases_of_a_long_text_are_bounded_by_the_bytes_they_stand_for() {
     let long = "x".repeat(10_000);
     let with = |count: usize| format!("a: &a {long}\nb: [{}]\n", vec!["*a"; count].join(", "));
     assert_eq!(codes(with(200)), [Code::AliasBomb]);
-    assert!(load::parse("few", with(50).into_bytes(), &mut Sources::default()).is_ok());
+    assert!(load::parse_document("few", with(50).into_bytes(), &mut Sources::default()).is_ok());
     let foreign = |count| {
         load::parse_foreign("file", with(count).into_bytes(), &mut Sources::default()).is_ok()
     };

@@ -18,7 +18,7 @@ fn right<T>(
     read: impl FnOnce(&load::Document, &Sources) -> Result<T, Vec<Diagnostic>>,
 ) -> T {
     let mut sources = Sources::default();
-    let document = load::parse("file.yaml", text.as_bytes().to_vec(), &mut sources);
+    let document = load::parse_document("file.yaml", text.as_bytes().to_vec(), &mut sources);
     let result = document.and_then(|document| read(&document, &sources));
     result.unwrap_or_else(|problems| panic!("{}", render(&problems, &sources, Style::Plain)))
 }
@@ -67,7 +67,7 @@ fn a_scenario_names_its_files() {
 
 #[test]
 fn files_tell_their_kind() {
-    let kind = |text| right(text, |document, _| Ok(Kind::of(document)));
+    let kind = |text| right(text, |document, _| Ok(Kind::of_document(document)));
     assert_eq!(kind(TOPOLOGY), Some(Kind::Topology));
     assert_eq!(kind(CHANGE), Some(Kind::Change));
     assert_eq!(kind(SCENARIO), Some(Kind::Scenario));
@@ -224,11 +224,11 @@ fn chain(length: usize, last: &str) -> String {
 #[test]
 fn a_long_chain_and_a_long_circle_overflow_nothing() {
     let long = topology(&chain(50_000, "{}"));
-    let codes: Vec<Code> = lint::topology(&long).iter().map(|warning| warning.code).collect();
+    let codes: Vec<Code> = lint::lint_topology(&long).iter().map(|warning| warning.code).collect();
     assert!(codes.contains(&Code::RetryAmplification));
     assert!(codes.iter().filter(|code| **code == Code::TimeoutInversion).count() <= 21);
     let hard = chain(50_000, "{ dependencies: [s0] }").replace(", fallback: spare", "");
-    let warnings = lint::topology(&topology(&hard));
+    let warnings = lint::lint_topology(&topology(&hard));
     let circle = warnings.iter().find(|warning| warning.code == Code::DependencyCycle);
     let message = &circle.expect("a circle").message;
     assert!(message.ends_with("… (49992 more) … -> s49998 -> s49999 -> s0"), "{message}");

@@ -329,7 +329,7 @@ fn star(callers: usize) -> (Topology, Report) {
         }
     }
     let mut sources = Sources::default();
-    let document = load::parse("star.yaml", text.into_bytes(), &mut sources).unwrap();
+    let document = load::parse_document("star.yaml", text.into_bytes(), &mut sources).unwrap();
     let topology = Topology::from_document(&document).unwrap();
     let change = Change::from_breaks(&["hub".to_owned()], &topology, &mut sources).unwrap();
     let settings = Settings { stop: Stop::Trials(16), ..Settings::default() };
@@ -343,7 +343,8 @@ fn an_architecture_is_drawn_in_every_form_whatever_things_are_called() {
     let text = "version: 1\ntopology: shop\nservices:\n  'a<b&\"c\"':\n    team: t1\n    dependencies:\n    - mail\n    \
                 - { service: db, criticality: soft }\n  db: { kind: database }\n  mail: { kind: external }\n\
                 flows:\n  buy:\n    steps: ['a<b&\"c\"']\n";
-    let document = load::parse("shop.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
+    let document =
+        load::parse_document("shop.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
     let topology = Topology::from_document(&document).unwrap();
     let drawn = Architecture::new(&topology, None, 25);
     assert_eq!((drawn.services, drawn.dependencies, drawn.links.len()), (3, 2, 3));
@@ -465,7 +466,8 @@ fn what_was_observed_is_laid_over_the_timeline() {
     let text = "version: 1\nincident: friday\nobserved:\n- { service: payments, from: 5m, until: 50m }\n\
                 - { service: search, state: degraded, from: 8m }\ndetected: 9m\nmitigated: 40m\n";
     let mut sources = Sources::default();
-    let document = load::parse("friday.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
+    let document =
+        load::parse_document("friday.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
     let incident = Incident::from_document(&document, &topology, &sources).unwrap();
     let observed = ObservedReport::new(&incident, &topology);
     let style = Style::default();
@@ -502,7 +504,7 @@ fn shop(change: &str, trials: u64) -> (Topology, Report) {
     let mut sources = Sources::default();
     let mut read = |path: &str| {
         let text = fs::read(root().join("topologies").join(path)).unwrap();
-        load::parse(path, text, &mut sources).unwrap()
+        load::parse_document(path, text, &mut sources).unwrap()
     };
     let topology = Topology::from_document(&read("webshop.yaml")).unwrap();
     let document = read(&format!("changes/webshop/{change}"));

@@ -643,7 +643,7 @@ impl Builder {
                 targets.push(target);
             }
         }
-        let mut change = Change::certain("random", targets);
+        let mut change = Change::from_targets("random", targets);
         if self.features.during && self.dice.chance(0.3) {
             change.during = vec![self.component()];
         }

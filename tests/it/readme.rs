@@ -116,7 +116,7 @@ fn check_yaml_blocks(page: &str) {
     let mut blocks = 0;
     for block in text.split("```yaml\n").skip(1) {
         let yaml = block.split("```").next().expect("the start of a text");
-        let document = load::parse(page, yaml.as_bytes().to_vec(), &mut sources)
+        let document = load::parse_document(page, yaml.as_bytes().to_vec(), &mut sources)
             .expect("a block of YAML that can be read");
         blocks += 1;
         if yaml.contains("\ntopology:") {

@@ -101,7 +101,8 @@ impl Graph {
 
 fn counted(graph: &Graph, seed: u64) -> Vec<u64> {
     let mut sources = Sources::default();
-    let document = load::parse("small.yaml", graph.yaml().into_bytes(), &mut sources).unwrap();
+    let document =
+        load::parse_document("small.yaml", graph.yaml().into_bytes(), &mut sources).unwrap();
     let topology = Topology::from_document(&document).unwrap();
     let change = Change::from_breaks(&["s0".to_owned()], &topology, &mut sources).unwrap();
     let plan = compile(&topology, &change, Seconds::ZERO);

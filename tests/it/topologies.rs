@@ -35,7 +35,7 @@ fn yaml_files(folder: &Path) -> BTreeMap<String, String> {
 
 fn read(text: &str) -> (load::Document, Sources) {
     let mut sources = Sources::default();
-    let document = load::parse("shipped.yaml", text.as_bytes().to_vec(), &mut sources);
+    let document = load::parse_document("shipped.yaml", text.as_bytes().to_vec(), &mut sources);
     (document.unwrap_or_else(|problems| panic!("{problems:?}\n{text}")), sources)
 }
 

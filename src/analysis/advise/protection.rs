@@ -24,7 +24,7 @@ pub(super) struct Protection {
 impl Protection {
     /// What all its steps cost.
     pub(super) fn cost(&self, costs: &Costs) -> f64 {
-        self.steps.iter().map(|step| costs.of(step.kind().as_str(), &self.at)).sum()
+        self.steps.iter().map(|step| costs.cost_of(step.kind().as_str(), &self.at)).sum()
     }
 }
 
@@ -149,8 +149,10 @@ impl Step {
                 change.rollout = Some(rollout);
             }
             Self::FasterDetection => {
-                let (delay, corrupt) =
-                    (half(defaults::detection(change)), half(defaults::detection_corrupt(change)));
+                let (delay, corrupt) = (
+                    half(defaults::detection_delay(change)),
+                    half(defaults::detection_corrupt(change)),
+                );
                 let lies = lies(change);
                 let get_or_insert = change.detection.get_or_insert(Detection {
                     alert_threshold: share(0.01),
@@ -165,7 +167,7 @@ impl Step {
                 }
             }
             Self::FasterRollback => {
-                let delay = half(defaults::rollback(change));
+                let delay = half(defaults::rollback_delay(change));
                 let get_or_insert = change.rollback.get_or_insert(Rollback {
                     delay: None,
                     depends_on: Vec::new(),
@@ -270,13 +272,13 @@ impl Step {
             }
             Self::FasterDetection => {
                 let corrupt = delay_yaml(half(defaults::detection_corrupt(change)));
-                let delay = delay_yaml(half(defaults::detection(change)));
+                let delay = delay_yaml(half(defaults::detection_delay(change)));
                 let corrupt = format!(", corrupt: {{ {corrupt} }}");
                 let corrupt = if lies(change) { corrupt.as_str() } else { "" };
                 of_change("detection", format!("{delay}{corrupt}"))
             }
             Self::FasterRollback => {
-                of_change("rollback", delay_yaml(half(defaults::rollback(change))))
+                of_change("rollback", delay_yaml(half(defaults::rollback_delay(change))))
             }
         }
     }

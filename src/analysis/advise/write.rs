@@ -7,7 +7,7 @@ use super::protection::{
 use super::{Advice, State};
 use crate::analysis::unknowns::dependencies_mut;
 use crate::diagnostic::{Place, Sources};
-use crate::load::edit::{Action, At, Edit, Refusal, apply};
+use crate::load::edit::{Action, At, Edit, Refusal, apply_edits};
 use crate::load::{self, Value};
 use crate::model::change::{ChangePlaces, Delay, Routing};
 use crate::model::incident::held_within;
@@ -101,7 +101,7 @@ impl Draft {
     fn edit(&mut self, edits: &[Edit], held: &'static str) -> Result<(), NoEdit> {
         let text = self.text.as_ref().ok_or(NoEdit::NoFile(self.what))?;
         // Within an incident, everything is one key deeper.
-        let within = load::parse("it", text.clone().into_bytes(), &mut Sources::default())
+        let within = load::parse_document("it", text.clone().into_bytes(), &mut Sources::default())
             .is_ok_and(|parse| {
                 parse.get(held).is_some_and(|entry| matches!(entry.value.value, Value::Mapping(_)))
             });
@@ -113,7 +113,7 @@ impl Draft {
             edit
         };
         let edits: Vec<Edit> = edits.iter().map(placed).collect();
-        self.text = Some(apply(text, &edits)?);
+        self.text = Some(apply_edits(text, &edits)?);
         self.is_edited = true;
         Ok(())
     }
@@ -140,7 +140,8 @@ impl Draft {
 
     fn document(&self, key: &'static str) -> Option<load::Document> {
         let text = self.text.clone()?;
-        let document = load::parse("it", text.into_bytes(), &mut Sources::default()).ok()?;
+        let document =
+            load::parse_document("it", text.into_bytes(), &mut Sources::default()).ok()?;
         Some(held_within(document, key))
     }
 }
@@ -214,7 +215,7 @@ impl Step {
             }
             Self::FasterDetection => (File::Change, detection(change)),
             Self::FasterRollback => {
-                let delay = half(defaults::rollback(change));
+                let delay = half(defaults::rollback_delay(change));
                 let stated = change.rollback.is_some();
                 (File::Change, delayed("rollback", stated, delay))
             }
@@ -303,7 +304,7 @@ fn second_domain(topology: &Topology, service: ServiceId, domain: DomainId) -> V
 }
 
 fn detection(change: &Change) -> Vec<Edit> {
-    let delay = half(defaults::detection(change));
+    let delay = half(defaults::detection_delay(change));
     let stated = change.detection.is_some();
     let mut edits = delayed("detection", stated, delay);
     if lies(change) {

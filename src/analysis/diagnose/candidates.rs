@@ -79,7 +79,7 @@ pub(super) fn priors(topology: &Topology, all: &[Candidate], prior: PriorKind) -
 impl Candidate {
     /// The change that is this break: a single moment, or a course with the default delays.
     pub(super) fn change(self, lasting: Option<Seconds>) -> Change {
-        let mut target = Target::certain(self.on, Place::default());
+        let mut target = Target::down_with_certainty(self.on, Place::default());
         let share = |mode| if mode == self.mode { Share::ONE } else { Share::ZERO };
         target.modes = Modes {
             down: share(FailureMode::Down),
@@ -88,7 +88,7 @@ impl Candidate {
             surge: share(FailureMode::Surge),
             surge_factor: if self.mode == FailureMode::Surge { SURGE } else { 1.0 },
         };
-        let moment = Change::certain("diagnosis", vec![target]);
+        let moment = Change::from_targets("diagnosis", vec![target]);
         if lasting.is_some() {
             return moment;
         }

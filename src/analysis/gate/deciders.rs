@@ -76,12 +76,12 @@ impl Input {
             Self::Rollback => {
                 let is_assumed =
                     change.rollback.as_ref().is_none_or(|rollback| rollback.delay.is_none());
-                (defaults::rollback(change).median.get(), is_assumed)
+                (defaults::rollback_delay(change).median.get(), is_assumed)
             }
             Self::Detection => {
                 let is_assumed =
                     change.detection.as_ref().is_none_or(|detection| detection.delay.is_none());
-                (defaults::detection(change).median.get(), is_assumed)
+                (defaults::detection_delay(change).median.get(), is_assumed)
             }
             Self::Severity => {
                 let [target] = change.targets.as_slice() else { return None };
@@ -124,11 +124,11 @@ impl Input {
         match self {
             Self::FailureProbability => changed.failure_probability = share,
             Self::Rollback => {
-                let delay = scaled(defaults::rollback(change))?;
+                let delay = scaled(defaults::rollback_delay(change))?;
                 changed.rollback.as_mut()?.delay = Some(delay);
             }
             Self::Detection => {
-                let delay = scaled(defaults::detection(change))?;
+                let delay = scaled(defaults::detection_delay(change))?;
                 changed.detection.as_mut()?.delay = Some(delay);
             }
             Self::Severity => {

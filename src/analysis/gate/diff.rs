@@ -68,7 +68,7 @@ pub(super) fn left_out(diff: &Diff) -> String {
     }
     for part in &diff.left_out {
         let more = if part.files > 1 { ", …" } else { "" };
-        parts.push(format!("{} {} ({}{more})", part.files, part.effect.plural(), part.first));
+        parts.push(format!("{} {} ({}{more})", part.files, part.effect.plural_noun(), part.first));
     }
     if parts.is_empty() { String::new() } else { format!(". Left out: {}", parts.join(", ")) }
 }

@@ -714,7 +714,7 @@ impl TrialFacts<'_> {
         let Some(detection) = &self.change.detection else {
             return Value::missing("the change does not say how a break is noticed (`detection`)");
         };
-        let delay = defaults::detection(self.change);
+        let delay = defaults::detection_delay(self.change);
         Value::number(match field {
             DetectionField::MedianS => delay.median.get(),
             DetectionField::P95S => delay.p95.get(),
@@ -726,7 +726,7 @@ impl TrialFacts<'_> {
         let Some(rollback) = &self.change.rollback else {
             return Value::missing("the change does not say how it is taken back (`rollback`)");
         };
-        let delay = defaults::rollback(self.change);
+        let delay = defaults::rollback_delay(self.change);
         Value::number(match field {
             RollbackField::MedianS => delay.median.get(),
             RollbackField::P95S => delay.p95.get(),

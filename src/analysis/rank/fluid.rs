@@ -37,7 +37,7 @@ fn in_turn(work: &Work<'_>) -> Vec<Impact> {
     let anyway = outcomes(work.plan, work, &(0..TRIALS as u64));
     let tolls_of = |origins: &[Origin]| -> Vec<Impact> {
         let targets = origins.iter().map(|origin| target(on(work, *origin), mode(work, *origin)));
-        let change = Change::certain("rank", targets.collect());
+        let change = Change::from_targets("rank", targets.collect());
         let mut plan = compile(work.topology, &change, work.settings.lasting);
         plan.rotate_targets = true;
         let outcomes = outcomes(&plan, work, &(0..origins.len() as u64));
@@ -124,7 +124,7 @@ fn mode(work: &Work<'_>, origin: Origin) -> FailureMode {
 /// The plan in which an origin breaks.
 fn plan(work: &Work<'_>, origin: Origin) -> Plan {
     let lasting = work.settings.lasting;
-    let broken = |on| Change::certain("rank", vec![target(on, mode(work, origin))]);
+    let broken = |on| Change::from_targets("rank", vec![target(on, mode(work, origin))]);
     match origin {
         Origin::Dependency(number) => {
             // The calls go to something in between that is broken, and no further. Nothing else
@@ -162,7 +162,7 @@ fn turn_aside(plan: &mut Plan, dependency: u32, to: u32) {
 }
 
 fn target(on: TargetRef, mode: FailureMode) -> Target {
-    let mut target = Target::certain(on, Place::default());
+    let mut target = Target::down_with_certainty(on, Place::default());
     let share = |item| if item == mode { Share::ONE } else { Share::ZERO };
     target.modes = Modes {
         down: share(FailureMode::Down),

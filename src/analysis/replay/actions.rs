@@ -33,7 +33,7 @@ pub(super) fn differences(
         };
         ActionReport {
             at_s: item.at.get(),
-            action: item.action.word().to_owned(),
+            action: item.action.yaml_word().to_owned(),
             target: item.target.map(|target| case.topology.service(target).name.clone()),
             caller: item.caller.map(|caller| case.topology.service(caller).name.clone()),
             share: item.share.map(crate::model::Share::get),

@@ -197,15 +197,14 @@ fn read(
 ) -> Result<Read, Vec<blastwave::diagnostic::Diagnostic>> {
     let topology = Some(&inputs.topology);
     let costs = match &args.cost {
-        Some(path) => {
-            load::read(path, sources).and_then(|document| Costs::from_document(&document, topology))
-        }
+        Some(path) => load::read_document(path, sources)
+            .and_then(|document| Costs::from_document(&document, topology)),
         None => Ok(Costs::default()),
     };
     let policy = match args.satisfy.as_deref() {
         None => Ok(None),
         Some("default") => Ok(Some((Policy::default_policy(sources), true))),
-        Some(path) => load::read(path, sources)
+        Some(path) => load::read_document(path, sources)
             .and_then(|document| Policy::from_document(&document, sources, topology))
             .map(|policy| Some((policy, false))),
     };

@@ -204,7 +204,7 @@ fn policy(
             if is_steady { Policy::steady_state(sources) } else { Policy::default_policy(sources) };
         return Ok((built_in, true));
     };
-    let read = load::read(path, sources)
+    let read = load::read_document(path, sources)
         .and_then(|document| Policy::from_document(&document, sources, Some(topology)));
     match read {
         Ok(policy) => Ok((policy, false)),

@@ -203,7 +203,7 @@ struct Read {
 fn read(args: &CompareArgs, sources: &mut Sources) -> Result<Read, Vec<Diagnostic>> {
     let mut renamed = BTreeSet::new();
     let mut document = |path: &String, sources: &mut Sources| {
-        let mut document: Document = load::read(path, sources)?;
+        let mut document: Document = load::read_document(path, sources)?;
         rename_all(&mut document.root, "", &args.rename, &mut renamed);
         Ok::<_, Vec<Diagnostic>>(document)
     };
@@ -305,7 +305,8 @@ mod tests {
         let mut sources = Sources::default();
         let text = "services:\n  soft: {}\n  shop:\n    kind: soft\n    dependencies:\n      \
                     - { service: soft, criticality: soft }\n      - soft/read\n";
-        let mut document = load::parse("t.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
+        let mut document =
+            load::parse_document("t.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
         let mut renamed = BTreeSet::new();
         let renames = [["soft".to_owned(), "hard".to_owned()]];
         rename_all(&mut document.root, "", &renames, &mut renamed);
@@ -320,7 +321,8 @@ mod tests {
     fn a_change_is_renamed_too() {
         let mut sources = Sources::default();
         let text = "targets: [pay, pay/card]\nactions:\n  - { at: 5m, action: bypass, target: pay, caller: pay }\n";
-        let mut document = load::parse("c.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
+        let mut document =
+            load::parse_document("c.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
         let renames = [["pay".to_owned(), "till".to_owned()]];
         rename_all(&mut document.root, "", &renames, &mut BTreeSet::new());
         let shown = format!("{:?}", document.root);

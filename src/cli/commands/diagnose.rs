@@ -143,14 +143,14 @@ fn read(args: &DiagnoseArgs) -> Result<Read, Failure> {
     let mut sources = Sources::default();
     let fail =
         |diagnostics: Vec<Diagnostic>, sources: Sources| Failure::Input { diagnostics, sources };
-    let document = match load::read(seen, &mut sources) {
+    let document = match load::read_document(seen, &mut sources) {
         Ok(document) => document,
         Err(problems) => return Err(fail(problems, sources)),
     };
-    let is_incident = Kind::of(&document) == Some(Kind::Incident);
+    let is_incident = Kind::of_document(&document) == Some(Kind::Incident);
     let named = match &args.topology {
         Some(path) => Some(path.clone()),
-        None if is_incident => match Incident::files(&document, &sources) {
+        None if is_incident => match Incident::named_files(&document, &sources) {
             Ok(files) => files.topology.map(|topology| topology.path),
             Err(problems) => return Err(fail(problems, sources)),
         },

@@ -675,7 +675,8 @@ fn check_form(kind: Kind, form: Form, has_incident: bool) -> Result<(), Failure>
 }
 
 fn font(path: &str) -> Result<Vec<u8>, Failure> {
-    let bytes = load::bytes(path).map_err(|problem| Failure::usage(problem.message.clone()))?;
+    let bytes =
+        load::read_bytes(path).map_err(|problem| Failure::usage(problem.message.clone()))?;
     if !chart::is_font(&bytes) {
         return Err(Failure::usage(format!("`{path}` is not a TrueType or OpenType font")));
     }

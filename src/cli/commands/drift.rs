@@ -88,7 +88,7 @@ fn compare(
     terminal: Terminal,
     sources: &mut Sources,
 ) -> Result<(DriftReport, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let document = load::read(&args.topology, sources)?;
+    let document = load::read_document(&args.topology, sources)?;
     let topology = Topology::from_document(&document)?;
     let mut aliases = import::aliases_of(&document);
     aliases.extend(args.aliases.iter().cloned());
@@ -101,18 +101,18 @@ fn compare(
     for (format, files) in groups(&args.from)? {
         let progress = |_, _| {};
         if let Some(format) = format {
-            import::read(format, &files, &options, &mut graph, sources, &progress)?;
+            import::read_files(format, &files, &options, &mut graph, sources, &progress)?;
         } else {
-            let recognized = import::recognize(&files)?;
+            let recognized = import::recognize_files(&files)?;
             terminal.note(&joined(&recognized.notes));
             import::read_groups(&recognized.groups, &options, &mut graph, sources, &progress)?;
         }
     }
-    import::settle(&mut graph);
+    import::settle_graph(&mut graph);
     let warnings = graph.take_warnings();
     let known = |name: &str| graph.services.contains_key(name);
     let in_both = topology.services.iter().filter(|service| known(&service.name)).count();
-    let differences = import::drift(&topology, &graph);
+    let differences = import::find_drift(&topology, &graph);
     let only_in_sources = differences
         .iter()
         .filter(|difference| difference.kind == DifferenceKind::DependencyNotInTopology)

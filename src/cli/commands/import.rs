@@ -157,7 +157,7 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn metric(text: &str) -> Result<Metric, String> {
-    if let Some(preset) = Metric::preset(text) {
+    if let Some(preset) = Metric::from_preset(text) {
         return Ok(preset);
     }
     match text.split(':').collect::<Vec<_>>().as_slice() {
@@ -196,8 +196,8 @@ pub(crate) fn run(args: &ImportArgs, terminal: Terminal) -> Result<Exit, Failure
     }
     output.write(&imported.text, terminal)?;
     let path = args.output.as_deref().unwrap_or("-");
-    terminal.note(&joined(&import::summary(&imported.graph, path)));
-    let serves_alone = imported.graph.serving().next().is_none();
+    terminal.note(&joined(&import::summary_lines(&imported.graph, path)));
+    let serves_alone = imported.graph.serving_dependencies().next().is_none();
     Ok(if args.strict && serves_alone { Exit::Caution } else { Exit::Done })
 }
 
@@ -220,8 +220,8 @@ fn import(
 ) -> Result<Imported, Vec<Diagnostic>> {
     let base = match &args.merge {
         Some(path) => {
-            let document = load::read(path, sources)?;
-            if Kind::of(&document) != Some(Kind::Topology) {
+            let document = load::read_document(path, sources)?;
+            if Kind::of_document(&document) != Some(Kind::Topology) {
                 let message = format!("`{path}` is no topology to add to");
                 return Err(vec![Diagnostic::file_error(Code::WrongKind, message)]);
             }
@@ -237,16 +237,16 @@ fn import(
     let read = read(args, &mut graph, sources, terminal, &bar);
     bar.line.finish_and_clear();
     read?;
-    import::settle(&mut graph);
+    import::settle_graph(&mut graph);
     let mut warnings = graph.take_warnings();
     let (text, changes) = match &base {
         Some(document) => {
             let before = &sources.get(document.source).text;
-            let merged = import::merge(document, before, &graph);
+            let merged = import::merge_graph(document, before, &graph);
             warnings.extend(merged.conflicts);
             (merged.text, merged.changes)
         }
-        None => (import::topology(&name(args), &graph), Vec::new()),
+        None => (import::write_topology(&name(args), &graph), Vec::new()),
     };
     check(&text)?;
     Ok(Imported { text, changes, warnings, graph })
@@ -255,7 +255,7 @@ fn import(
 /// What is written must be what the tool reads.
 pub(super) fn check(text: &str) -> Result<(), Vec<Diagnostic>> {
     let mut sources = Sources::default();
-    let read = load::parse("the result", text.as_bytes().to_vec(), &mut sources);
+    let read = load::parse_document("the result", text.as_bytes().to_vec(), &mut sources);
     read.and_then(|document: Document| Topology::from_document(&document)).map_err(|problems| {
         let first = problems.first().map_or("", |problem| &problem.message).to_owned();
         vec![
@@ -301,10 +301,10 @@ fn read(
     let progress = |done: u64, size: Option<u64>| bar.show(done, size);
     match args.format {
         Chosen::This(format) => {
-            import::read(format, &args.files, &options, graph, sources, &progress)
+            import::read_files(format, &args.files, &options, graph, sources, &progress)
         }
         Chosen::Auto => {
-            let recognized = import::recognize(&args.files)?;
+            let recognized = import::recognize_files(&args.files)?;
             terminal.note(&joined(&recognized.notes));
             import::read_groups(&recognized.groups, &options, graph, sources, &progress)
         }

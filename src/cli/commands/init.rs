@@ -113,7 +113,7 @@ pub(crate) fn run(args: &InitArgs, terminal: Terminal) -> Result<Exit, Failure> 
         lines.push(format!("wrote {}: {}", path.display(), draft.purpose));
     }
     let topology = folder.join(drafts[0].path);
-    let mut summary = import::summary(&graph, &topology.display().to_string());
+    let mut summary = import::summary_lines(&graph, &topology.display().to_string());
     summary.pop();
     let change = folder.join(drafts[1].path);
     summary.push(format!(
@@ -132,7 +132,7 @@ fn imported(
     terminal: Terminal,
     sources: &mut Sources,
 ) -> Result<(Graph, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let recognized = import::recognize(&[directory.to_owned()])?;
+    let recognized = import::recognize_files(&[directory.to_owned()])?;
     terminal.note(&joined(&recognized.notes));
     if recognized.groups.is_empty() {
         let message =
@@ -144,7 +144,7 @@ fn imported(
     let mut graph = Graph::default();
     let options = Options::default();
     import::read_groups(&recognized.groups, &options, &mut graph, sources, &|_, _| {})?;
-    import::settle(&mut graph);
+    import::settle_graph(&mut graph);
     let warnings = graph.take_warnings();
     Ok((graph, warnings))
 }
@@ -153,7 +153,7 @@ fn imported(
 fn drafts(folder: &Path, graph: &Graph) -> Vec<Draft> {
     let name = fs::canonicalize(folder).ok();
     let name = name.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
-    let topology = import::topology(name.as_deref().unwrap_or("system"), graph);
+    let topology = import::write_topology(name.as_deref().unwrap_or("system"), graph);
     let service = import::most_called(graph).unwrap_or_default();
     let change = format!(
         "# yaml-language-server: $schema=../change.schema.json\n\
@@ -161,7 +161,7 @@ fn drafts(folder: &Path, graph: &Graph) -> Vec<Draft> {
          version: 1\nchange: first-change\nfailure_probability: 10%\n\
          targets: [{{ service: {}, modes: down }}]\n\
          rollout: all-at-once\ndetection: 30m\nrollback: 30m\n",
-        import::scalar(&service)
+        import::yaml_scalar(&service)
     );
     let mut drafts = vec![
         Draft {

@@ -119,7 +119,7 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
         return Err(run::not_boolean(reason));
     }
     let output = Output::open(args.to.output.as_deref(), &files)?;
-    if !lint::topology(&topology).is_empty() {
+    if !lint::lint_topology(&topology).is_empty() {
         terminal.note(&format!("warnings: run `blastwave validate {}`\n", args.topology));
     }
     let origins = rank::origins(&topology, ranking.by) as u64;

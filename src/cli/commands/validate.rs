@@ -106,7 +106,7 @@ impl Findings {
         if self.documents.contains_key(path) {
             return;
         }
-        let document = load::read(path, &mut self.sources);
+        let document = load::read_document(path, &mut self.sources);
         let document = document.map_err(|problems| self.problems.extend(problems)).ok();
         self.documents.insert(path.to_owned(), document);
     }
@@ -116,7 +116,7 @@ impl Findings {
     }
 
     fn kind(&self, path: &str) -> Option<Kind> {
-        Kind::of(self.document(path)?)
+        Kind::of_document(self.document(path)?)
     }
 
     fn topology(&mut self, path: &str) {
@@ -127,7 +127,7 @@ impl Findings {
         let document = held_within(document.clone(), "topology");
         let topology = match Topology::from_document(&document) {
             Ok(topology) => {
-                self.problems.extend(lint::topology(&topology));
+                self.problems.extend(lint::lint_topology(&topology));
                 self.facts.push(format!("{path}: {}", describe(&topology)));
                 Some(topology)
             }
@@ -149,7 +149,7 @@ impl Findings {
         };
         match Change::from_document(&held_within(document.clone(), "change"), topology) {
             Ok(change) => {
-                let warnings = lint::change(&change, topology);
+                let warnings = lint::lint_change(&change, topology);
                 let count = counted(change.targets.len(), "target");
                 let fact = format!("{path}: change `{}` to {count}", change.name);
                 self.problems.extend(warnings);
@@ -227,7 +227,7 @@ impl Findings {
     /// Checks an incident against the topology it names, or the only one there is.
     fn incident(&mut self, path: &str, topologies: &[String]) {
         let Some(document) = self.document(path) else { return };
-        let (named, has_change) = match Incident::files(document, &self.sources) {
+        let (named, has_change) = match Incident::named_files(document, &self.sources) {
             Ok(files) => {
                 let has_change = files.change.is_some_and(|file| file.path == path);
                 (files.topology.map(|file| file.path), has_change)
@@ -258,7 +258,7 @@ impl Findings {
     /// Says what a file is that is none of those which can be checked.
     fn foreign(&mut self, path: &str) {
         let Some(document) = self.document(path) else { return };
-        if Kind::of(document).is_some() {
+        if Kind::of_document(document).is_some() {
             return;
         }
         // It tells best what is missing, and what the file is instead.

@@ -11,11 +11,11 @@ use crate::model::topology::Evidence;
 use crate::sort::Gather as _;
 
 /// Reads manifests.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_manifests(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    for (path, document) in input.documents(graph)? {
+    for (path, document) in input.read_documents(graph)? {
         let resources = document.root.get("resources").map(Node::entries).unwrap_or_default();
         if resources.is_empty() {
             return Err(not_of(Format::Aspire, &path, "it has no `resources`"));
@@ -23,7 +23,7 @@ pub(in crate::import) fn read(
         let all: BTreeMap<&str, &Node> =
             resources.iter().map(|entry| (&*entry.key.text, &entry.value)).into_map();
         for (name, node) in all.iter().filter(|(_, node)| is_service(node)) {
-            let service = graph.service(name);
+            let service = graph.service_or_new(name);
             service.kind = node.scalar_at("image").and_then(kinds::of_image).map(str::to_owned);
             let bindings = node.get("bindings").map(Node::entries).unwrap_or_default();
             service.is_entry =
@@ -33,13 +33,18 @@ pub(in crate::import) fn read(
                 let text = entry.value.scalar().unwrap_or_default();
                 let source = format!("{path}: {name}.env.{}", entry.key.text);
                 for callee in services_in(text, &all) {
-                    graph.depend(name, callee, Evidence::Declared, source.clone());
+                    graph.depend_on(name, callee, Evidence::Declared, source.clone());
                 }
             }
             for argument in node.get("args").map(Node::items).unwrap_or_default() {
                 let text = argument.scalar().unwrap_or_default();
                 for callee in services_in(text, &all) {
-                    graph.depend(name, callee, Evidence::Declared, format!("{path}: {name}.args"));
+                    graph.depend_on(
+                        name,
+                        callee,
+                        Evidence::Declared,
+                        format!("{path}: {name}.args"),
+                    );
                 }
             }
         }
@@ -59,7 +64,7 @@ fn services_in<'a>(text: &'a str, all: &BTreeMap<&'a str, &'a Node>) -> BTreeSet
     let mut seen = BTreeSet::new();
     let mut open = vec![text];
     while let Some(text) = open.pop() {
-        for name in references(text) {
+        for name in binding_references(text) {
             let Some(node) = all.get(name) else { continue };
             if is_service(node) {
                 found.insert(name);
@@ -72,7 +77,7 @@ fn services_in<'a>(text: &'a str, all: &BTreeMap<&'a str, &'a Node>) -> BTreeSet
 }
 
 /// The first words of what stands in braces: `catalog` of `{catalog.bindings.http.url}`.
-fn references(text: &str) -> impl Iterator<Item = &str> {
+fn binding_references(text: &str) -> impl Iterator<Item = &str> {
     text.split('{').skip(1).filter_map(|rest| {
         let inner = rest.split_once('}')?.0;
         Some(inner.split('.').next().unwrap_or(inner))

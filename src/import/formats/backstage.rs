@@ -27,16 +27,16 @@ struct Entity<'a> {
 }
 
 /// Reads catalogs.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_catalogs(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    let mut documents = input.documents(graph)?;
+    let mut documents = input.read_documents(graph)?;
     follow_locations(&mut documents, input, graph)?;
     let mut entities = Vec::new();
     for (path, document) in &documents {
         for node in entity_nodes(&document.root) {
-            add(path, node, &mut entities, graph);
+            add_entity(path, node, &mut entities, graph);
         }
     }
     if entities.is_empty() {
@@ -49,7 +49,7 @@ pub(in crate::import) fn read(
     }
     let catalog = Catalog::new(&entities, graph);
     for entity in &entities {
-        relations(entity, &catalog, graph);
+        add_relations(entity, &catalog, graph);
     }
     Ok(())
 }
@@ -70,22 +70,22 @@ fn follow_locations(
 ) -> Result<(), Vec<Diagnostic>> {
     let first = input.files.first().map_or(".", String::as_str).to_owned();
     let mut files = NamedFiles::new(&first, input.options);
-    let mut seen: BTreeSet<String> = input.files.iter().map(|path| plain(path)).collect();
+    let mut seen: BTreeSet<String> = input.files.iter().map(|path| strip_braces(path)).collect();
     let mut at = 0;
     while at < documents.len() {
         let (path, document) = &documents[at];
         let mut named = Vec::new();
         for node in entity_nodes(&document.root) {
             if node.scalar_at("kind").is_some_and(|kind| kind.eq_ignore_ascii_case("location")) {
-                let list = node.at("spec.targets").map(Node::items).unwrap_or_default();
-                for target in list.iter().chain(node.at("spec.target")) {
+                let list = node.node_at("spec.targets").map(Node::items).unwrap_or_default();
+                for target in list.iter().chain(node.node_at("spec.target")) {
                     let name = target.scalar().unwrap_or_default();
-                    named.extend(files.find(path, name, target.place, graph));
+                    named.extend(files.find_file(path, name, target.place, graph));
                 }
             }
         }
         for path in named {
-            if seen.insert(plain(&path)) {
+            if seen.insert(strip_braces(&path)) {
                 for mut document in load::read_foreign(&path, input.sources)? {
                     graph.warn_all(std::mem::take(&mut document.problems));
                     documents.push((path.clone(), document));
@@ -97,7 +97,7 @@ fn follow_locations(
     Ok(())
 }
 
-fn plain(path: &str) -> String {
+fn strip_braces(path: &str) -> String {
     path.trim_start_matches("./").to_owned()
 }
 
@@ -113,7 +113,7 @@ impl<'a> Catalog<'a> {
     fn new(entities: &'a [Entity<'a>], graph: &mut Graph) -> Self {
         let mut providers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for entity in entities {
-            for (api, _) in references(entity, "providesApis", Some("api"), graph) {
+            for (api, _) in entity_references(entity, "providesApis", Some("api"), graph) {
                 providers.entry(api).or_default().push(&entity.reference);
             }
         }
@@ -122,7 +122,12 @@ impl<'a> Catalog<'a> {
     }
 }
 
-fn add<'a>(path: &'a str, node: &'a Node, entities: &mut Vec<Entity<'a>>, graph: &mut Graph) {
+fn add_entity<'a>(
+    path: &'a str,
+    node: &'a Node,
+    entities: &mut Vec<Entity<'a>>,
+    graph: &mut Graph,
+) {
     let (Some(kind), Some(name)) = (node.scalar_at("kind"), node.scalar_at("metadata.name")) else {
         graph.warn(Code::NotUnderstood, "this is no entity: it has no `kind` and name", node.place);
         return;
@@ -135,7 +140,7 @@ fn add<'a>(path: &'a str, node: &'a Node, entities: &mut Vec<Entity<'a>>, graph:
     let reference = format!("{kind}:{namespace}/{}", name.to_lowercase());
     if kind == "component" || kind == "resource" {
         graph.note_short_name(&reference, name);
-        let service = graph.service(&reference);
+        let service = graph.service_or_new(&reference);
         let stated = node.scalar_at("metadata.title").map(one_line);
         service.title = stated.filter(|title| !title.is_empty()).or(service.title.take());
         service.team = node.scalar_at("spec.owner").map(one_line);
@@ -145,13 +150,13 @@ fn add<'a>(path: &'a str, node: &'a Node, entities: &mut Vec<Entity<'a>>, graph:
 }
 
 /// The references below a key of the `spec`, whole and in small letters, with their places.
-fn references(
+fn entity_references(
     entity: &Entity<'_>,
     key: &str,
     default_kind: Option<&str>,
     graph: &mut Graph,
 ) -> Vec<(String, Place)> {
-    let Some(list) = entity.node.at("spec").and_then(|spec| spec.get(key)) else {
+    let Some(list) = entity.node.node_at("spec").and_then(|spec| spec.get(key)) else {
         return Vec::new();
     };
     let items = match &list.value {
@@ -178,7 +183,7 @@ fn references(
     found
 }
 
-fn relations(entity: &Entity<'_>, catalog: &Catalog<'_>, graph: &mut Graph) {
+fn add_relations(entity: &Entity<'_>, catalog: &Catalog<'_>, graph: &mut Graph) {
     let own = entity.reference.as_str();
     let source = |key: &str| format!("{}: {own} spec.{key}", entity.path);
     for (wrong, right) in MISSPELLED {
@@ -204,13 +209,13 @@ fn relations(entity: &Entity<'_>, catalog: &Catalog<'_>, graph: &mut Graph) {
         return;
     }
     for (key, is_caller) in [("dependsOn", false), ("dependencyOf", true)] {
-        for (reference, place) in references(entity, key, None, graph) {
-            check(own, &reference, place, catalog, graph);
+        for (reference, place) in entity_references(entity, key, None, graph) {
+            check_reference(own, &reference, place, catalog, graph);
             let source = source(key);
             if is_running(&reference) {
                 let (caller, callee) =
                     if is_caller { (&*reference, own) } else { (own, &*reference) };
-                graph.depend(caller, callee, Evidence::Declared, source);
+                graph.depend_on(caller, callee, Evidence::Declared, source);
             } else if reference.starts_with("api:") && !is_caller {
                 use_api(own, &reference, place, source, catalog, graph);
             } else {
@@ -221,7 +226,7 @@ fn relations(entity: &Entity<'_>, catalog: &Catalog<'_>, graph: &mut Graph) {
             }
         }
     }
-    for (api, place) in references(entity, "consumesApis", Some("api"), graph) {
+    for (api, place) in entity_references(entity, "consumesApis", Some("api"), graph) {
         use_api(own, &api, place, source("consumesApis"), catalog, graph);
     }
     for relation in entity.node.get("relations").map(Node::items).unwrap_or_default() {
@@ -229,10 +234,10 @@ fn relations(entity: &Entity<'_>, catalog: &Catalog<'_>, graph: &mut Graph) {
         let Some(target) = relation.scalar_at("targetRef").map(str::to_lowercase) else { continue };
         match kind {
             "dependsOn" if is_running(&target) => {
-                graph.depend(own, &target, Evidence::Declared, source("relations"));
+                graph.depend_on(own, &target, Evidence::Declared, source("relations"));
             }
             "dependencyOf" if is_running(&target) => {
-                graph.depend(&target, own, Evidence::Declared, source("relations"));
+                graph.depend_on(&target, own, Evidence::Declared, source("relations"));
             }
             "consumesApi" | "dependsOn" if target.starts_with("api:") => {
                 use_api(own, &target, relation.place, source("relations"), catalog, graph);
@@ -247,7 +252,13 @@ fn is_running(reference: &str) -> bool {
     reference.starts_with("component:") || reference.starts_with("resource:")
 }
 
-fn check(own: &str, reference: &str, place: Place, catalog: &Catalog<'_>, graph: &mut Graph) {
+fn check_reference(
+    own: &str,
+    reference: &str,
+    place: Place,
+    catalog: &Catalog<'_>,
+    graph: &mut Graph,
+) {
     if is_running(reference) && !catalog.known.contains(reference) {
         let message = format!("`{own}` names `{reference}`, which is not in the catalog");
         graph.warn(Code::Dangling, message, place);
@@ -268,12 +279,12 @@ fn use_api(
 ) {
     if let Some(list) = catalog.providers.get(api) {
         for provider in list {
-            graph.depend(own, provider, Evidence::Declared, source.clone());
+            graph.depend_on(own, provider, Evidence::Declared, source.clone());
         }
         return;
     }
     let message = format!("nothing in the catalog provides `{api}`, which `{own}` uses");
     graph.warn(Code::Dangling, message, place);
-    graph.service(api).kind = Some("external".to_owned());
-    graph.depend(own, api, Evidence::Declared, source);
+    graph.service_or_new(api).kind = Some("external".to_owned());
+    graph.depend_on(own, api, Evidence::Declared, source);
 }

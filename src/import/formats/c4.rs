@@ -23,7 +23,7 @@ impl Call {
 }
 
 /// Reads macros, one on each line, into a drawing; `first` is the number of the first line.
-pub(super) fn parse(text: &str, first: usize, drawing: &mut Drawing) {
+pub(super) fn parse_macros(text: &str, first: usize, drawing: &mut Drawing) {
     let mut open: Vec<Option<String>> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim().trim_start_matches(['>', ' ']);
@@ -34,14 +34,14 @@ pub(super) fn parse(text: &str, first: usize, drawing: &mut Drawing) {
         for _ in 0..closes {
             open.pop();
         }
-        let Some(call) = call(&line[closes..]) else {
+        let Some(call) = parse_call(&line[closes..]) else {
             if line.ends_with('{') {
                 open.push(None);
             }
             continue;
         };
         let group = open.iter().rev().flatten().next().cloned();
-        statement(&call, first + index, group.as_deref(), drawing);
+        apply_call(&call, first + index, group.as_deref(), drawing);
         if line.ends_with('{') && open.len() < DEPTH_MAX {
             let is_frame = is_frame(&call.name);
             open.push(is_frame.then(|| call.argument(0, "alias").to_owned()));
@@ -51,7 +51,7 @@ pub(super) fn parse(text: &str, first: usize, drawing: &mut Drawing) {
 
 /// Returns whether a line is a macro of C4.
 pub(super) fn is_macro(line: &str) -> bool {
-    call(line.trim()).is_some_and(|call| {
+    parse_call(line.trim()).is_some_and(|call| {
         is_frame(&call.name)
             || element_of(&call.name).is_some()
             || relation_of(&call.name).is_some()
@@ -63,7 +63,7 @@ pub(super) fn is_macro(line: &str) -> bool {
 
 /// Returns the identifier of the frame that a macro opens.
 pub(super) fn frame_of(line: &str) -> Option<String> {
-    let call = call(line.trim())?;
+    let call = parse_call(line.trim())?;
     is_frame(&call.name).then(|| call.argument(0, "alias").to_owned())
 }
 
@@ -73,7 +73,7 @@ fn is_frame(name: &str) -> bool {
 }
 
 /// Reads `Name(argument, "argument", $key="value")`.
-fn call(line: &str) -> Option<Call> {
+fn parse_call(line: &str) -> Option<Call> {
     let (name, rest) = line.split_once('(')?;
     let name = name.trim();
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
@@ -150,7 +150,7 @@ fn relation_of(name: &str) -> Option<(usize, Heads)> {
     }
 }
 
-fn statement(call: &Call, line: usize, group: Option<&str>, drawing: &mut Drawing) {
+fn apply_call(call: &Call, line: usize, group: Option<&str>, drawing: &mut Drawing) {
     let id = call.argument(0, "alias").to_owned();
     if let Some((first, heads)) = relation_of(&call.name) {
         let (from, to) = (call.argument(first, "from"), call.argument(first + 1, "to"));
@@ -173,7 +173,7 @@ fn statement(call: &Call, line: usize, group: Option<&str>, drawing: &mut Drawin
         } else {
             call.argument(2, "techn")
         };
-        let shape = drawing.shape(&id, group);
+        let shape = drawing.shape_or_new(&id, group);
         shape.label = Some(label).filter(|label| !label.is_empty() && *label != id);
         shape.kind = element.kind.or_else(|| kind_of_words(technology));
         shape.is_component = element.is_component;
@@ -205,7 +205,7 @@ pub(super) fn settle_levels(drawing: &mut Drawing) {
         drawing.shapes.remove(component);
         let Some(group) = drawing.groups.get(container) else { continue };
         let (label, parent) = (group.label.clone(), group.parent.clone());
-        let shape = drawing.shape(container, parent.as_deref());
+        let shape = drawing.shape_or_new(container, parent.as_deref());
         if !label.is_empty() && label != *container {
             shape.label.get_or_insert(label);
         }
@@ -228,11 +228,11 @@ mod tests {
 
     #[test]
     fn arguments_may_hold_commas_and_brackets() {
-        let call = call("Container(api, \"A, (b)\", $techn=\"Go\")").unwrap();
+        let call = parse_call("Container(api, \"A, (b)\", $techn=\"Go\")").unwrap();
         assert_eq!(call.arguments, ["api", "A, (b)"]);
         assert_eq!(call.argument(2, "techn"), "Go");
-        assert!(super::call("a note (with brackets)").is_none());
-        assert!(super::call("Container(api").is_none());
+        assert!(parse_call("a note (with brackets)").is_none());
+        assert!(parse_call("Container(api").is_none());
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
         let text = "Container(spa, \"SPA\")\nContainer_Boundary(api, \"API\") {\nComponent(a, \"A\")\nComponent(b, \
                     \"B\")\n}\nRel(spa, a, \"\")\nRel(a, b, \"\")";
         let mut drawing = Drawing::default();
-        parse(text, 1, &mut drawing);
+        parse_macros(text, 1, &mut drawing);
         settle_levels(&mut drawing);
         assert_eq!(drawing.shapes.keys().collect::<Vec<_>>(), ["api", "spa"]);
         let ends: Vec<_> = drawing.arrows.iter().map(|arrow| (&*arrow.from, &*arrow.to)).collect();

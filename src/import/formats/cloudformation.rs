@@ -90,11 +90,11 @@ struct Resource<'a> {
 }
 
 /// Reads templates.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_templates(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    for (path, document) in input.documents(graph)? {
+    for (path, document) in input.read_documents(graph)? {
         let entries = document.root.get("Resources").map(Node::entries).unwrap_or_default();
         let names: BTreeSet<&str> = entries.iter().map(|entry| &*entry.key.text).collect();
         let resources: BTreeMap<&str, Resource<'_>> = entries
@@ -103,7 +103,7 @@ pub(in crate::import) fn read(
                 let kind = entry.value.scalar_at("Type")?;
                 let mut references = BTreeSet::new();
                 if let Some(properties) = entry.value.get("Properties") {
-                    collect(properties, &names, 0, &mut references);
+                    collect_references(properties, &names, 0, &mut references);
                 }
                 references.remove(&*entry.key.text);
                 let role = role_of(kind);
@@ -117,7 +117,7 @@ pub(in crate::import) fn read(
                 "it has no `Resources` with a `Type`",
             ));
         }
-        add(&path, &resources, graph);
+        add_resources(&path, &resources, graph);
     }
     Ok(())
 }
@@ -133,7 +133,7 @@ fn role_of(kind: &str) -> Role {
 }
 
 /// Collects the resources that texts below a node name.
-fn collect<'n>(
+fn collect_references<'n>(
     node: &Node,
     names: &BTreeSet<&'n str>,
     depth: usize,
@@ -145,10 +145,12 @@ fn collect<'n>(
     match &node.value {
         Value::Sequence(items) => {
             // `Fn::GetAtt: [Name, Attribute]`.
-            items.iter().for_each(|item| collect(item, names, depth + 1, found));
+            items.iter().for_each(|item| collect_references(item, names, depth + 1, found));
         }
         Value::Mapping(entries) => {
-            entries.iter().for_each(|entry| collect(&entry.value, names, depth + 1, found));
+            entries
+                .iter()
+                .for_each(|entry| collect_references(&entry.value, names, depth + 1, found));
         }
         _ => {
             let Some(text) = node.scalar() else { return };
@@ -162,7 +164,7 @@ fn collect<'n>(
     }
 }
 
-fn add(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &mut Graph) {
+fn add_resources(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &mut Graph) {
     let runs = |name: &str| {
         resources
             .get(name)
@@ -171,18 +173,18 @@ fn add(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &mut Graph) 
     for (name, resource) in resources {
         match resource.role {
             Role::Runs(kind) => {
-                let service = graph.service(name);
+                let service = graph.service_or_new(name);
                 service.kind = kind.map(str::to_owned).or(service.kind.take());
                 #[expect(clippy::cast_sign_loss, reason = "clamped to be at least 1")]
                 if let Some(count) =
-                    resource.node.at("Properties.DesiredCount").and_then(Node::number)
+                    resource.node.node_at("Properties.DesiredCount").and_then(Node::number)
                 {
                     service.replicas =
                         Some(count.clamp(1.0, 10_000.0) as u32).filter(|count| *count > 1);
                 }
             }
             Role::Entry => {
-                let service = graph.service(name);
+                let service = graph.service_or_new(name);
                 service.kind = Some("gateway".to_owned());
                 service.is_entry = true;
             }
@@ -192,7 +194,7 @@ fn add(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &mut Graph) 
     for (name, resource) in resources {
         match resource.role {
             Role::Runs(_) | Role::Entry => {
-                for callee in reached(name, resources) {
+                for callee in reached_resources(name, resources) {
                     add_call(path, name, callee, resources, graph);
                 }
                 add_events(path, name, resource, resources, graph);
@@ -238,7 +240,10 @@ fn add(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &mut Graph) 
 }
 
 /// Returns the running resources that one refers to, itself or through what belongs to it.
-fn reached<'a>(name: &str, resources: &'a BTreeMap<&str, Resource<'_>>) -> BTreeSet<&'a str> {
+fn reached_resources<'a>(
+    name: &str,
+    resources: &'a BTreeMap<&str, Resource<'_>>,
+) -> BTreeSet<&'a str> {
     let mut found = BTreeSet::new();
     let mut seen = BTreeSet::new();
     let mut open: Vec<&str> = resources[name].references.iter().copied().collect();
@@ -277,18 +282,18 @@ fn add_call(
     graph: &mut Graph,
 ) {
     let source = format!("{path}: Resources.{caller}");
-    let known = graph.depend(caller, callee, Evidence::Inferred, source);
+    let known = graph.depend_on(caller, callee, Evidence::Inferred, source);
     let is_queue = resources[callee].role == Role::Runs(Some("queue"));
     if let (Some(dependency), true) = (known, is_queue) {
-        dependency.saw(true);
+        dependency.note_call(true);
     }
 }
 
 /// Makes who takes messages depend on where they come from.
 fn add_taker(path: &str, taker: &str, source: &str, kind: &str, graph: &mut Graph) {
-    let known = graph.depend(taker, source, Evidence::Declared, format!("{path}: {kind}"));
+    let known = graph.depend_on(taker, source, Evidence::Declared, format!("{path}: {kind}"));
     if let Some(dependency) = known {
-        dependency.saw(true);
+        dependency.note_call(true);
     }
 }
 
@@ -301,17 +306,17 @@ fn add_events(
     graph: &mut Graph,
 ) {
     let names: BTreeSet<&str> = resources.keys().copied().collect();
-    for entry in resource.node.at("Properties.Events").map(Node::entries).unwrap_or_default() {
+    for entry in resource.node.node_at("Properties.Events").map(Node::entries).unwrap_or_default() {
         let kind = entry.value.scalar_at("Type").unwrap_or_default();
         let mut sources = BTreeSet::new();
-        collect(&entry.value, &names, 0, &mut sources);
+        collect_references(&entry.value, &names, 0, &mut sources);
         if matches!(kind, "Api" | "HttpApi") {
             for gateway in sources.iter().filter(|source| resources[**source].role == Role::Entry) {
-                let pair = (graph.name(name), graph.name(gateway));
+                let pair = (graph.service_name(name), graph.service_name(gateway));
                 graph.dependencies.remove(&pair);
                 add_call(path, gateway, name, resources, graph);
             }
-            graph.service(name).is_entry |= sources.is_empty();
+            graph.service_or_new(name).is_entry |= sources.is_empty();
         } else if matches!(kind, "SQS" | "SNS" | "Kinesis" | "DynamoDB" | "MSK" | "MQ" | "S3") {
             for source in
                 sources.iter().filter(|source| matches!(resources[**source].role, Role::Runs(_)))

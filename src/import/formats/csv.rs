@@ -75,15 +75,15 @@ struct Row {
 }
 
 /// Reads tables.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_tables(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
         let text = &input.sources.get(source).text;
-        let separator = separator(text);
-        let rows = rows(text, separator, source);
+        let separator = guess_separator(text);
+        let rows = parse_rows(text, separator, source);
         let Some(first) = rows.first() else { continue };
         let (columns, skipped) = match first_row(&rows, separator) {
             FirstRow::Header(columns) => (columns, 1),
@@ -123,7 +123,7 @@ fn add_row(
     }
     if callers.is_empty() || callees.is_empty() {
         for only in callers.iter().chain(&callees) {
-            graph.service(only);
+            graph.service_or_new(only);
         }
         return;
     }
@@ -135,11 +135,11 @@ fn add_row(
     {
         let (caller, callee) = if reverse { (callee, caller) } else { (caller, callee) };
         let source = format!("{path}: line {}", row.line);
-        let Some(dependency) = graph.depend(caller, callee, evidence, source) else { continue };
+        let Some(dependency) = graph.depend_on(caller, callee, evidence, source) else { continue };
         dependency.calls += count.unwrap_or(0.0);
         dependency.is_soft |= kind == "soft" || criticality == "soft";
         if kind == "async" || kind == "sync" {
-            dependency.saw(kind == "async");
+            dependency.note_call(kind == "async");
         }
     }
 }
@@ -170,7 +170,7 @@ fn names_in(cell: &str, separator: char) -> Vec<&str> {
 /// names appear again.
 fn first_row(rows: &[Row], separator: char) -> FirstRow {
     let cells = &rows[0].cells;
-    if let Some(columns) = header(cells) {
+    if let Some(columns) = parse_header(cells) {
         return FirstRow::Header(columns);
     }
     let data = Columns { caller: 0, callee: 1, kind: Some(2), criticality: None, count: None };
@@ -231,7 +231,7 @@ fn is_callee(cell: &str) -> bool {
 }
 
 /// Returns what the columns hold, where the words of the first row say so.
-fn header(cells: &[String]) -> Option<Columns> {
+fn parse_header(cells: &[String]) -> Option<Columns> {
     let exactly = |names: &[&str]| {
         cells.iter().position(|cell| {
             let own = words_of(cell).join("_");
@@ -266,7 +266,7 @@ fn header(cells: &[String]) -> Option<Columns> {
 
 /// Returns the rows of a table without comments and empty lines; a cell in double quotes may go over
 /// several lines.
-fn rows(text: &str, separator: char, source: SourceId) -> Vec<Row> {
+fn parse_rows(text: &str, separator: char, source: SourceId) -> Vec<Row> {
     let mut rows = Vec::new();
     let (mut offset, mut line) = (0, 1);
     while offset < text.len() {
@@ -289,7 +289,7 @@ fn rows(text: &str, separator: char, source: SourceId) -> Vec<Row> {
         if !is_comment && !content.trim().is_empty() {
             let place =
                 Place { source, start: offset as u32, end: (offset + content.len()) as u32 };
-            rows.push(Row { cells: cells(content, separator), place, line });
+            rows.push(Row { cells: split_cells(content, separator), place, line });
         }
         line += rest[..length].matches('\n').count();
         offset += length;
@@ -298,7 +298,7 @@ fn rows(text: &str, separator: char, source: SourceId) -> Vec<Row> {
 }
 
 /// Returns the separator that the first line holds most of.
-fn separator(text: &str) -> char {
+fn guess_separator(text: &str) -> char {
     let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'));
     let first = first.unwrap_or_default();
     let count = |c: char| first.matches(c).count();
@@ -306,7 +306,7 @@ fn separator(text: &str) -> char {
 }
 
 /// Returns the cells of a row; a cell in double quotes may hold separators and doubled quotes.
-fn cells(line: &str, separator: char) -> Vec<String> {
+fn split_cells(line: &str, separator: char) -> Vec<String> {
     let mut cells = vec![String::new()];
     let mut is_quoted = false;
     let mut characters = line.chars().peekable();
@@ -330,22 +330,22 @@ mod tests {
     use super::*;
 
     fn first(text: &str) -> FirstRow {
-        let separator = separator(text);
-        first_row(&rows(text, separator, SourceId::default()), separator)
+        let separator = guess_separator(text);
+        first_row(&parse_rows(text, separator, SourceId::default()), separator)
     }
 
     #[test]
     fn cells_may_be_quoted() {
-        assert_eq!(cells("a,\"b,\"\"c\"\"\",", ','), ["a", "b,\"c\"", ""]);
-        assert_eq!(cells("a\tb", '\t'), ["a", "b"]);
+        assert_eq!(split_cells("a,\"b,\"\"c\"\"\",", ','), ["a", "b,\"c\"", ""]);
+        assert_eq!(split_cells("a\tb", '\t'), ["a", "b"]);
     }
 
     #[test]
     fn the_separator_is_the_most_frequent() {
-        assert_eq!(separator("a;b;c\n"), ';');
-        assert_eq!(separator("a\tb,c\td\n"), '\t');
-        assert_eq!(separator("# a, b\na;b"), ';');
-        assert_eq!(separator("a,b"), ',');
+        assert_eq!(guess_separator("a;b;c\n"), ';');
+        assert_eq!(guess_separator("a\tb,c\td\n"), '\t');
+        assert_eq!(guess_separator("# a, b\na;b"), ';');
+        assert_eq!(guess_separator("a,b"), ',');
     }
 
     #[test]
@@ -387,7 +387,7 @@ mod tests {
     fn a_cell_may_hold_several_names_and_lines() {
         assert_eq!(names_in("ledger, stock;x\ny", ','), ["ledger", "stock", "x", "y"]);
         assert_eq!(names_in("pay;ments; x", ';'), ["pay;ments", "x"]);
-        let rows = rows("a,\"b\nc\"\nd,e\n", ',', SourceId::default());
+        let rows = parse_rows("a,\"b\nc\"\nd,e\n", ',', SourceId::default());
         assert_eq!(rows.len(), 2);
         assert_eq!((rows[0].cells[1].as_str(), rows[1].line), ("b\nc", 3));
     }

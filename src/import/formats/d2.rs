@@ -43,14 +43,14 @@ const LOOKS: &[&str] = &[
 ];
 
 /// Reads drawings.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_drawings(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
         let text = input.sources.get(source).text.clone();
-        let drawing = parse(&text);
+        let drawing = parse_drawing(&text);
         // Any text is a box to D2; a drawing of a system has connections.
         if drawing.arrows.is_empty() {
             return Err(not_of(Format::D2, path, "it holds no connection such as `a -> b`"));
@@ -68,7 +68,7 @@ enum Open {
     Other,
 }
 
-fn parse(text: &str) -> Drawing {
+fn parse_drawing(text: &str) -> Drawing {
     let mut drawing = Drawing::default();
     let mut open: Vec<Open> = Vec::new();
     let mut block_end: Option<String> = None;
@@ -86,21 +86,21 @@ fn parse(text: &str) -> Drawing {
             if !fence[bars..].contains('|') {
                 block_end = Some("|".repeat(bars));
             }
-            for part in statements(&line[..at]) {
-                statement(part, index + 1, &mut open, &mut drawing);
+            for part in split_statements(&line[..at]) {
+                parse_statement(part, index + 1, &mut open, &mut drawing);
             }
             continue;
         }
-        for part in statements(line) {
-            statement(part, index + 1, &mut open, &mut drawing);
+        for part in split_statements(line) {
+            parse_statement(part, index + 1, &mut open, &mut drawing);
         }
     }
-    frames(&mut drawing);
+    make_frames(&mut drawing);
     drawing
 }
 
 /// Returns the statements of a line without its comment; braces stand by themselves at their ends.
-fn statements(line: &str) -> Vec<&str> {
+fn split_statements(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let (mut start, mut quote) = (0, None);
     for (at, c) in line.char_indices() {
@@ -131,7 +131,7 @@ fn statements(line: &str) -> Vec<&str> {
     found
 }
 
-fn statement(text: &str, line: usize, open: &mut Vec<Open>, drawing: &mut Drawing) {
+fn parse_statement(text: &str, line: usize, open: &mut Vec<Open>, drawing: &mut Drawing) {
     let text = text.trim();
     if text.is_empty() {
         return;
@@ -147,14 +147,14 @@ fn statement(text: &str, line: usize, open: &mut Vec<Open>, drawing: &mut Drawin
         Some(Open::Shape(path)) => path.clone(),
         _ => String::new(),
     };
-    let (key, value) = parted(text);
+    let (key, value) = split_at_colon(text);
     let opened = if is_ignored {
         Open::Other
     } else if is_connection(key) {
-        connect(key, value, line, &scope, drawing);
+        connect_boxes(key, value, line, &scope, drawing);
         Open::Other
     } else {
-        declare(key, value, opens, &scope, drawing).map_or(Open::Other, Open::Shape)
+        declare_box(key, value, opens, &scope, drawing).map_or(Open::Other, Open::Shape)
     };
     if opens && open.len() < DEPTH_MAX {
         open.push(opened);
@@ -162,7 +162,7 @@ fn statement(text: &str, line: usize, open: &mut Vec<Open>, drawing: &mut Drawin
 }
 
 /// Returns what stands before and behind the first colon outside of quotes.
-fn parted(text: &str) -> (&str, &str) {
+fn split_at_colon(text: &str) -> (&str, &str) {
     let mut quote = None;
     for (at, c) in text.char_indices() {
         match (c, quote) {
@@ -180,7 +180,7 @@ fn is_connection(key: &str) -> bool {
 }
 
 /// Declares a box or one of its properties; gives the path of the box.
-fn declare(
+fn declare_box(
     key: &str,
     value: &str,
     opens: bool,
@@ -191,18 +191,18 @@ fn declare(
     let (owner, property) = match last {
         "shape" | "label" => {
             let owner = key.strip_suffix(last).unwrap_or_default().trim_end_matches('.');
-            (within(scope, owner), last)
+            (path_within(scope, owner), last)
         }
         _ if LOOKS.contains(&key.split('.').next().unwrap_or(key)) || LOOKS.contains(&last) => {
             return None;
         }
         _ if key.starts_with(['.', '@', '&', '!', '$', '(', '*']) => return None,
-        _ => (within(scope, key), ""),
+        _ => (path_within(scope, key), ""),
     };
     if owner.is_empty() {
         return None;
     }
-    let shape = touch(&owner, drawing);
+    let shape = box_at(&owner, drawing);
     match property {
         "shape" => match value {
             "cylinder" | "stored_data" => shape.kind = shape.kind.or(Some("database")),
@@ -218,23 +218,23 @@ fn declare(
 }
 
 /// Joins boxes in a chain: `a -> b <- c`.
-fn connect(key: &str, value: &str, line: usize, scope: &str, drawing: &mut Drawing) {
+fn connect_boxes(key: &str, value: &str, line: usize, scope: &str, drawing: &mut Drawing) {
     let mut rest = key;
     let mut ends = Vec::new();
     let mut heads = Vec::new();
     while let Some((at, length, head)) = next_arrow(rest) {
-        ends.push(within(scope, rest[..at].trim()));
+        ends.push(path_within(scope, rest[..at].trim()));
         heads.push(head);
         rest = &rest[at + length..];
     }
-    ends.push(within(scope, rest.trim()));
+    ends.push(path_within(scope, rest.trim()));
     for (pair, heads) in ends.windows(2).zip(heads) {
         let [from, to] = pair else { continue };
         if from.is_empty() || to.is_empty() || drawing.arrows.len() >= ARROWS_MAX {
             continue;
         }
-        touch(from, drawing);
-        touch(to, drawing);
+        box_at(from, drawing);
+        box_at(to, drawing);
         let is_async = value.to_lowercase().contains("async");
         let (from, to) = (from.clone(), to.clone());
         drawing.arrows.push(Arrow { from, to, heads, is_async, line, ..Arrow::default() });
@@ -270,7 +270,7 @@ fn next_arrow(text: &str) -> Option<(usize, usize, Heads)> {
 }
 
 /// Returns the path of a box that is named within another; `_` stands for the one around it.
-fn within(scope: &str, key: &str) -> String {
+fn path_within(scope: &str, key: &str) -> String {
     let mut parts: Vec<&str> = scope.split('.').filter(|part| !part.is_empty()).collect();
     let mut rest = key.trim();
     while let Some(after) = rest.strip_prefix("_.").or_else(|| (rest == "_").then_some("")) {
@@ -290,19 +290,19 @@ fn within(scope: &str, key: &str) -> String {
 }
 
 /// Returns the box at a path, with the boxes around it.
-fn touch<'d>(path: &str, drawing: &'d mut Drawing) -> &'d mut super::drawing::Shape {
+fn box_at<'d>(path: &str, drawing: &'d mut Drawing) -> &'d mut super::drawing::Shape {
     let mut at = path;
     while let Some((outer, _)) = at.rsplit_once('.') {
         let parent = outer.rsplit_once('.').map(|(parent, _)| parent);
-        drawing.shape(outer, parent);
+        drawing.shape_or_new(outer, parent);
         at = outer;
     }
     let outer = path.rsplit_once('.').map(|(outer, _)| outer.to_owned());
-    drawing.shape(path, outer.as_deref())
+    drawing.shape_or_new(path, outer.as_deref())
 }
 
 /// Makes frames of the boxes with boxes in them, and gives the others the kinds and names of their labels.
-fn frames(drawing: &mut Drawing) {
+fn make_frames(drawing: &mut Drawing) {
     let filled: Vec<String> =
         drawing.shapes.values().filter_map(|shape| shape.group.clone()).collect();
     for id in filled {
@@ -311,7 +311,7 @@ fn frames(drawing: &mut Drawing) {
             drawing.groups.insert(id, Group { label, parent: shape.group, is_team: false });
         }
     }
-    shorten(drawing);
+    shorten_names(drawing);
     for (id, shape) in &mut drawing.shapes {
         let last = id.rsplit('.').next().unwrap_or(id);
         let words = shape.label.as_deref().unwrap_or(last);
@@ -322,7 +322,7 @@ fn frames(drawing: &mut Drawing) {
 }
 
 /// Calls each box by the last part of its path, where no other has the same.
-fn shorten(drawing: &mut Drawing) {
+fn shorten_names(drawing: &mut Drawing) {
     let last = |id: &str| id.rsplit('.').next().unwrap_or(id).to_owned();
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
     for id in drawing.shapes.keys() {
@@ -350,7 +350,7 @@ mod tests {
         let text = "# a shop\ndirection: right\nuser: Buyer {shape: person}\nshop: Shop {\n  web -> api: asks {style.stroke: \
                     red}\n  api -> _.bank\n  db: Ledger {\n    shape: cylinder\n  }\n  api -> db <- job\n}\nuser -> \
                     shop.web; note: |md\n  # a -> z\n|\nbank.shape: cloud\nlayers: {\n  x: { q -> r }\n}\n";
-        let drawing = parse(text);
+        let drawing = parse_drawing(text);
         let shapes: Vec<&str> = drawing.shapes.keys().map(String::as_str).collect();
         assert_eq!(shapes, ["api", "bank", "db", "job", "note", "user", "web"]);
         assert_eq!(drawing.shapes["db"].kind, Some("database"));
@@ -378,7 +378,7 @@ mod tests {
         for text in
             ["{", "}", "->", "a ->", "-> b", "a: |", "_._.a -> b", "\"", "a.b.c.d.", "é -> ü: {"]
         {
-            parse(text);
+            parse_drawing(text);
         }
     }
 }

@@ -34,26 +34,26 @@ struct Drawing {
 }
 
 /// Reads drawings.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_drawings(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
         let text = &input.sources.get(source).text;
-        let drawing = Parser::new(text).graph().map_err(|(at, message)| {
+        let drawing = Parser::new(text).parse_graph().map_err(|(at, message)| {
             if at == 0 {
                 return not_of(Format::Dot, path, message);
             }
             let place = Place { source, start: at as u32, end: at as u32 };
             vec![Diagnostic::error(Code::Syntax, format!("this is not Graphviz: {message}"), place)]
         })?;
-        add(path, source, text, &drawing, input, graph);
+        add_drawing(path, source, text, &drawing, input, graph);
     }
     Ok(())
 }
 
-fn add(
+fn add_drawing(
     path: &str,
     source: SourceId,
     text: &str,
@@ -63,7 +63,7 @@ fn add(
 ) {
     let mut names = BTreeMap::new();
     for (id, attributes) in &drawing.nodes {
-        let Some(name) = terraform(id) else { continue };
+        let Some(name) = terraform_resource(id) else { continue };
         let label = attributes.get("label").filter(|label| {
             !label.is_empty() && *label != id && !label.starts_with('<') && *label != "\\N"
         });
@@ -76,7 +76,7 @@ fn add(
             Some(label) if is_made_up => label.clone(),
             _ => name,
         };
-        let service = graph.service(&name);
+        let service = graph.service_or_new(&name);
         if let Some(label) = label.filter(|label| *label != name) {
             service.title.get_or_insert_with(|| crate::import::graph::names::one_line(&label));
         }
@@ -97,11 +97,11 @@ fn add(
             if is_back == input.options.reverse { (from, to) } else { (to, from) };
         let line = text[..*at].matches('\n').count() + 1;
         let known =
-            graph.depend(caller, callee, Evidence::Declared, format!("{path}: line {line}"));
+            graph.depend_on(caller, callee, Evidence::Declared, format!("{path}: line {line}"));
         let Some(dependency) = known else { continue };
         let is_dashed = get("style").contains("dashed") || get("style").contains("dotted");
         match input.options.dashed {
-            Dashed::Async if is_dashed => dependency.saw(true),
+            Dashed::Async if is_dashed => dependency.note_call(true),
             Dashed::Soft if is_dashed => dependency.is_soft = true,
             _ => {}
         }
@@ -117,7 +117,7 @@ fn add(
 }
 
 /// Returns a name without what `terraform graph` prints around it; `None` for what is no resource.
-fn terraform(id: &str) -> Option<String> {
+fn terraform_resource(id: &str) -> Option<String> {
     let Some(inner) = id.strip_prefix("[root] ") else { return Some(id.to_owned()) };
     if inner.starts_with("provider") || inner.ends_with("(close)") || inner == "root" {
         return None;
@@ -149,10 +149,10 @@ impl<'a> Parser<'a> {
         Self { text, at: 0, peeked: None, drawing: Drawing::default() }
     }
 
-    fn graph(mut self) -> Result<Drawing, Problem> {
+    fn parse_graph(mut self) -> Result<Drawing, Problem> {
         let mut is_graph = false;
         loop {
-            match self.next()? {
+            match self.next_token()? {
                 Some((Token::Id(word), _at)) => {
                     let lower = word.to_lowercase();
                     if !is_graph && !matches!(lower.as_str(), "strict" | "graph" | "digraph") {
@@ -164,21 +164,21 @@ impl<'a> Parser<'a> {
                 _ => return Err((0, "it does not start with `digraph` or `graph`")),
             }
         }
-        self.body(Scope::default(), 0)?;
+        self.parse_body(Scope::default(), 0)?;
         Ok(self.drawing)
     }
 
     /// Statements up to the closing brace; gives the nodes that were named.
-    fn body(&mut self, mut scope: Scope, depth: usize) -> Result<BTreeSet<String>, Problem> {
+    fn parse_body(&mut self, mut scope: Scope, depth: usize) -> Result<BTreeSet<String>, Problem> {
         if depth > DEPTH_MAX {
             return Err((self.at, "subgraphs are nested too deeply"));
         }
         loop {
-            match self.next()? {
+            match self.next_token()? {
                 None => return Err((self.at, "a brace is not closed")),
                 Some((Token::Mark('}'), _)) => break,
                 Some((Token::Mark(';' | ','), _)) => {}
-                Some((token, at)) => self.statement(token, at, &mut scope, depth)?,
+                Some((token, at)) => self.parse_statement(token, at, &mut scope, depth)?,
             }
         }
         if scope.is_cluster && !scope.label.is_empty() {
@@ -189,7 +189,7 @@ impl<'a> Parser<'a> {
         Ok(scope.members)
     }
 
-    fn statement(
+    fn parse_statement(
         &mut self,
         token: Token,
         at: usize,
@@ -197,21 +197,21 @@ impl<'a> Parser<'a> {
         depth: usize,
     ) -> Result<(), Problem> {
         if let Token::Id(word) = &token {
-            let next = self.peek()?.cloned();
+            let next = self.peek_token()?.cloned();
             let is_default = matches!(next, Some((Token::Mark('['), _)));
             match word.to_lowercase().as_str() {
                 "edge" if is_default => {
-                    let attributes = self.attributes()?;
+                    let attributes = self.parse_attributes()?;
                     scope.edge.extend(attributes);
                     return Ok(());
                 }
                 "node" if is_default => {
-                    let attributes = self.attributes()?;
+                    let attributes = self.parse_attributes()?;
                     scope.node.extend(attributes);
                     return Ok(());
                 }
                 "graph" if is_default => {
-                    let attributes = self.attributes()?;
+                    let attributes = self.parse_attributes()?;
                     if let Some(label) = attributes.get("label") {
                         scope.label.clone_from(label);
                     }
@@ -220,8 +220,8 @@ impl<'a> Parser<'a> {
                 _ => {}
             }
             if matches!(next, Some((Token::Mark('='), _))) {
-                self.next()?;
-                if let Some((Token::Id(value), _)) = self.next()?
+                self.next_token()?;
+                if let Some((Token::Id(value), _)) = self.next_token()?
                     && word == "label"
                 {
                     scope.label = value;
@@ -230,15 +230,15 @@ impl<'a> Parser<'a> {
             }
         }
         let mut ends = vec![self.end_of(token, at, scope, depth)?];
-        while matches!(self.peek()?, Some((Token::Arrow, _))) {
-            self.next()?;
-            let Some((token, at)) = self.next()? else {
+        while matches!(self.peek_token()?, Some((Token::Arrow, _))) {
+            self.next_token()?;
+            let Some((token, at)) = self.next_token()? else {
                 return Err((self.at, "an arrow leads nowhere"));
             };
             ends.push(self.end_of(token, at, scope, depth)?);
         }
-        let own = if matches!(self.peek()?, Some((Token::Mark('['), _))) {
-            self.attributes()?
+        let own = if matches!(self.peek_token()?, Some((Token::Mark('['), _))) {
+            self.parse_attributes()?
         } else {
             Attributes::new()
         };
@@ -283,28 +283,28 @@ impl<'a> Parser<'a> {
         };
         match token {
             Token::Mark('{') => {
-                let members = self.body(inner(scope, false), depth + 1)?;
+                let members = self.parse_body(inner(scope, false), depth + 1)?;
                 scope.members.extend(members.clone());
                 Ok((members, true))
             }
             Token::Id(word) if word.eq_ignore_ascii_case("subgraph") => {
                 let mut name = String::new();
                 loop {
-                    match self.next()? {
+                    match self.next_token()? {
                         Some((Token::Id(word), _)) => name = word,
                         Some((Token::Mark('{'), _)) => break,
                         _ => return Err((at, "`subgraph` without a body")),
                     }
                 }
                 let is_cluster = name.starts_with("cluster");
-                let members = self.body(inner(scope, is_cluster), depth + 1)?;
+                let members = self.parse_body(inner(scope, is_cluster), depth + 1)?;
                 scope.members.extend(members.clone());
                 Ok((members, true))
             }
             Token::Id(name) => {
-                while matches!(self.peek()?, Some((Token::Mark(':'), _))) {
-                    self.next()?;
-                    self.next()?;
+                while matches!(self.peek_token()?, Some((Token::Mark(':'), _))) {
+                    self.next_token()?;
+                    self.next_token()?;
                 }
                 self.drawing.nodes.entry(name.clone()).or_default();
                 scope.members.insert(name.clone());
@@ -314,18 +314,18 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn attributes(&mut self) -> Result<Attributes, Problem> {
+    fn parse_attributes(&mut self) -> Result<Attributes, Problem> {
         let mut found = Attributes::new();
-        while matches!(self.peek()?, Some((Token::Mark('['), _))) {
-            self.next()?;
+        while matches!(self.peek_token()?, Some((Token::Mark('['), _))) {
+            self.next_token()?;
             loop {
-                match self.next()? {
+                match self.next_token()? {
                     None => return Err((self.at, "a bracket is not closed")),
                     Some((Token::Mark(']'), _)) => break,
                     Some((Token::Id(key), _)) => {
-                        if matches!(self.peek()?, Some((Token::Mark('='), _))) {
-                            self.next()?;
-                            if let Some((Token::Id(value), _)) = self.next()? {
+                        if matches!(self.peek_token()?, Some((Token::Mark('='), _))) {
+                            self.next_token()?;
+                            if let Some((Token::Id(value), _)) = self.next_token()? {
                                 found.insert(key.to_lowercase(), value);
                             }
                         }
@@ -337,32 +337,33 @@ impl<'a> Parser<'a> {
         Ok(found)
     }
 
-    fn peek(&mut self) -> Result<Option<&(Token, usize)>, Problem> {
+    fn peek_token(&mut self) -> Result<Option<&(Token, usize)>, Problem> {
         if self.peeked.is_none() {
-            self.peeked = self.token()?;
+            self.peeked = self.read_token()?;
         }
         Ok(self.peeked.as_ref())
     }
 
-    fn next(&mut self) -> Result<Option<(Token, usize)>, Problem> {
+    fn next_token(&mut self) -> Result<Option<(Token, usize)>, Problem> {
         match self.peeked.take() {
             Some(token) => Ok(Some(token)),
-            None => self.token(),
+            None => self.read_token(),
         }
     }
 
-    fn token(&mut self) -> Result<Option<(Token, usize)>, Problem> {
-        self.skip();
+    fn read_token(&mut self) -> Result<Option<(Token, usize)>, Problem> {
+        self.skip_space();
         let start = self.at;
         let rest = &self.text[start..];
         let Some(first) = rest.chars().next() else { return Ok(None) };
         let (token, length) = match first {
             '"' => {
-                let (text, length) = quoted(rest).ok_or((start, "a quoted text does not end"))?;
+                let (text, length) =
+                    parse_quoted(rest).ok_or((start, "a quoted text does not end"))?;
                 (Token::Id(text), length)
             }
             '<' => {
-                let length = html(rest).ok_or((start, "an HTML label does not end"))?;
+                let length = html_length(rest).ok_or((start, "an HTML label does not end"))?;
                 (Token::Id(rest[..length].to_owned()), length)
             }
             '-' if rest.starts_with("->") || rest.starts_with("--") => (Token::Arrow, 2),
@@ -379,7 +380,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Skips space, comments, and the lines of a preprocessor.
-    fn skip(&mut self) {
+    fn skip_space(&mut self) {
         loop {
             let rest = &self.text[self.at..];
             let trimmed = rest.trim_start();
@@ -399,7 +400,7 @@ impl<'a> Parser<'a> {
 }
 
 /// A text in quotes, and how long it is with them.
-fn quoted(rest: &str) -> Option<(String, usize)> {
+fn parse_quoted(rest: &str) -> Option<(String, usize)> {
     let mut text = String::new();
     let mut characters = rest.char_indices().skip(1).peekable();
     while let Some((at, c)) = characters.next() {
@@ -422,7 +423,7 @@ fn quoted(rest: &str) -> Option<(String, usize)> {
 }
 
 /// Returns the length of an HTML label, whose angle brackets are balanced.
-fn html(rest: &str) -> Option<usize> {
+fn html_length(rest: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, c) in rest.char_indices() {
         match c {
@@ -444,7 +445,7 @@ mod tests {
     use super::*;
 
     fn edges(text: &str) -> Vec<String> {
-        let drawing = Parser::new(text).graph().expect("a graph");
+        let drawing = Parser::new(text).parse_graph().expect("a graph");
         drawing.edges.iter().map(|(from, to, ..)| format!("{from}>{to}")).collect()
     }
 
@@ -461,9 +462,9 @@ mod tests {
 
     #[test]
     fn what_is_no_graph_is_refused_with_its_place() {
-        assert!(Parser::new("hello").graph().is_err());
-        assert!(Parser::new("digraph { a ->").graph().is_err());
-        assert!(Parser::new(&format!("digraph {}", "{".repeat(5000))).graph().is_err());
-        assert!(Parser::new("digraph { \"a").graph().is_err());
+        assert!(Parser::new("hello").parse_graph().is_err());
+        assert!(Parser::new("digraph { a ->").parse_graph().is_err());
+        assert!(Parser::new(&format!("digraph {}", "{".repeat(5000))).parse_graph().is_err());
+        assert!(Parser::new("digraph { \"a").parse_graph().is_err());
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Code;
 use crate::import::graph::Graph;
-use crate::import::graph::names::{allowed, one_line};
+use crate::import::graph::names::{allowed_name, one_line};
 use crate::import::{Dashed, Options};
 use crate::model::topology::Evidence;
 
@@ -101,7 +101,7 @@ pub(super) struct Drawing {
 
 impl Drawing {
     /// Returns the box with this identifier; makes it in `group` when it is new.
-    pub(super) fn shape(&mut self, id: &str, group: Option<&str>) -> &mut Shape {
+    pub(super) fn shape_or_new(&mut self, id: &str, group: Option<&str>) -> &mut Shape {
         let shape = self.shapes.entry(id.to_owned()).or_default();
         if shape.group.is_none() {
             shape.group = group.map(str::to_owned);
@@ -121,7 +121,7 @@ impl Drawing {
         let names = self.service_names();
         for (id, name) in &names {
             let shape = &self.shapes[*id];
-            let service = graph.service(name);
+            let service = graph.service_or_new(name);
             let label = shape.label.as_deref().map(one_line).filter(|label| label != name);
             service.title = label.or(service.title.take());
             service.kind = shape.kind.map(str::to_owned).or(service.kind.take());
@@ -130,23 +130,23 @@ impl Drawing {
                 service.team.get_or_insert_with(|| one_line(team));
             }
         }
-        let pairs = self.pairs(path, options.reverse, graph);
+        let pairs = self.dependency_pairs(path, options.reverse, graph);
         for (caller, callee, arrow) in &pairs {
             let role = |id: &str| self.shapes.get(id).map(|shape| shape.role);
             match (names.get(caller.as_str()), names.get(callee.as_str())) {
                 (Some(from), Some(to)) => {
                     let source = format!("{path}: line {}", arrow.line);
-                    let known = graph.depend(from, to, Evidence::Declared, source);
+                    let known = graph.depend_on(from, to, Evidence::Declared, source);
                     let Some(dependency) = known else { continue };
                     match options.dashed {
-                        Dashed::Async if arrow.is_dashed => dependency.saw(true),
+                        Dashed::Async if arrow.is_dashed => dependency.note_call(true),
                         Dashed::Soft if arrow.is_dashed => dependency.is_soft = true,
-                        _ if arrow.is_async => dependency.saw(true),
+                        _ if arrow.is_async => dependency.note_call(true),
                         _ => {}
                     }
                 }
                 (None, Some(to)) if role(caller) == Some(Role::Person) => {
-                    graph.service(to).is_entry = true;
+                    graph.service_or_new(to).is_entry = true;
                 }
                 _ => {}
             }
@@ -195,7 +195,7 @@ impl Drawing {
         let mut uses: BTreeMap<String, usize> = BTreeMap::new();
         for shape in self.shapes.values() {
             if let Some(label) = &shape.label {
-                *uses.entry(allowed(first_line(label))).or_default() += 1;
+                *uses.entry(allowed_name(first_line(label))).or_default() += 1;
             }
         }
         let services = self.shapes.iter().filter(|(_, shape)| shape.role == Role::Service);
@@ -204,7 +204,9 @@ impl Drawing {
                 let label =
                     shape.label.as_deref().map(first_line).filter(|label| !label.is_empty());
                 let name = match label {
-                    Some(label) if is_made_up(id) && uses[&allowed(label)] == 1 => label.to_owned(),
+                    Some(label) if is_made_up(id) && uses[&allowed_name(label)] == 1 => {
+                        label.to_owned()
+                    }
                     Some(label) if is_made_up(id) => format!("{label} {id}"),
                     _ => id.clone(),
                 };
@@ -219,7 +221,12 @@ impl Drawing {
     }
 
     /// Returns who depends on whom, with junctions and frames replaced by what they stand for.
-    fn pairs(&self, path: &str, reverse: bool, graph: &mut Graph) -> Vec<(String, String, Arrow)> {
+    fn dependency_pairs(
+        &self,
+        path: &str,
+        reverse: bool,
+        graph: &mut Graph,
+    ) -> Vec<(String, String, Arrow)> {
         let (mut pairs, mut undirected) = (Vec::new(), 0);
         let mut through: BTreeMap<String, Vec<(String, Arrow)>> = BTreeMap::new();
         let mut direct: Vec<(String, String, Arrow)> = Vec::new();
@@ -281,14 +288,14 @@ impl Drawing {
         if self.shapes.contains_key(id) || !self.groups.contains_key(id) {
             return Some(id);
         }
-        match self.members(id).as_slice() {
+        match self.frame_members(id).as_slice() {
             [only] => Some(only),
             _ => None,
         }
     }
 
     /// Returns the boxes within a frame and within the frames in it.
-    fn members(&self, id: &str) -> Vec<&str> {
+    fn frame_members(&self, id: &str) -> Vec<&str> {
         let shapes = self.shapes.iter().filter(|(_, shape)| {
             shape.group.as_deref().is_some_and(|group| self.is_within(group, id))
         });
@@ -311,7 +318,7 @@ impl Drawing {
     /// Warns of an arrow at a frame around several boxes, unless arrows between its boxes say more.
     fn warn_of_frame(&self, path: &str, arrow: &Arrow, graph: &mut Graph) {
         let own = |id: &str| {
-            let members = self.members(id);
+            let members = self.frame_members(id);
             if members.is_empty() {
                 vec![id.to_owned()]
             } else {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::references::{Target, Variable, connect};
+use crate::import::graph::references::{Target, Variable, connect_variables};
 use crate::import::graph::{Graph, kinds};
 use crate::import::{Format, Input, hide_values, not_of};
 use crate::load::Node;
@@ -29,11 +29,11 @@ const SIDECARS: &[&str] = &[
 ];
 
 /// Reads task definitions and services.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_definitions(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    let documents = input.documents(graph)?;
+    let documents = input.read_documents(graph)?;
     let mut tasks: BTreeMap<String, Task<'_>> = BTreeMap::new();
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
@@ -43,7 +43,7 @@ pub(in crate::import) fn read(
             &["environment", "command", "value"],
             input.sources,
         );
-        for node in nodes(&document.root) {
+        for node in definition_nodes(&document.root) {
             if let Some(task) = Task::new(path, node, graph) {
                 names.insert(task.family.to_lowercase(), task.family.clone());
                 tasks.insert(task.family.clone(), task);
@@ -59,8 +59,8 @@ pub(in crate::import) fn read(
     let mut variables = Vec::new();
     let mut secrets = 0;
     for (family, task) in &tasks {
-        let service = graph.service(family);
-        service.kind = task.kind().map(str::to_owned).or(service.kind.take());
+        let service = graph.service_or_new(family);
+        service.kind = task.program_kind().map(str::to_owned).or(service.kind.take());
         service.replicas = counts.get(family).copied().filter(|count| *count > 1);
         for container in &task.containers {
             task.add_variables(container, &mut variables);
@@ -78,7 +78,7 @@ pub(in crate::import) fn read(
             .or_else(|| names.get(first).filter(|_| is_discovered || !lower.contains('.')));
         known.map_or(Target::Unknown, |family| Target::Service(family.clone()))
     };
-    connect(&variables, tasks.len(), lookup, graph);
+    connect_variables(&variables, tasks.len(), lookup, graph);
     if secrets > 0 {
         graph.remarks.push(format!(
             "{secrets} variables come from secrets, whose values are not in the files: databases may be missing."
@@ -88,7 +88,7 @@ pub(in crate::import) fn read(
 }
 
 /// Returns the task definitions and services of a document, however it wraps them.
-fn nodes(root: &Node) -> Vec<&Node> {
+fn definition_nodes(root: &Node) -> Vec<&Node> {
     let mut found = Vec::new();
     let mut open = vec![root];
     while let Some(node) = open.pop() {
@@ -125,7 +125,7 @@ impl<'a> Task<'a> {
     }
 
     /// Returns the kind of the program: of the first container that is no sidecar.
-    fn kind(&self) -> Option<&'static str> {
+    fn program_kind(&self) -> Option<&'static str> {
         let images: Vec<&str> =
             self.containers.iter().filter_map(|container| container.scalar_at("image")).collect();
         let is_sidecar = |image: &&&str| SIDECARS.iter().any(|word| image.contains(word));
@@ -166,7 +166,7 @@ fn add_service(
     }
     names.extend(node.scalar_at("serviceName").map(|name| (name.to_lowercase(), family.clone())));
     let aliases =
-        node.at("serviceConnectConfiguration.services").map(Node::items).unwrap_or_default();
+        node.node_at("serviceConnectConfiguration.services").map(Node::items).unwrap_or_default();
     for service in aliases {
         names.extend(
             service

@@ -33,17 +33,17 @@ pub(in crate::import) const COUNTS: &[&str] =
     &["callCount", "call_count", "calls", "count", "requests", "weight"];
 
 /// Reads lists of edges.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_lists(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    for (path, document) in input.documents(graph)? {
+    for (path, document) in input.read_documents(graph)? {
         let list = list_of(&document.root).ok_or_else(|| {
             not_of(Format::Json, &path, "it holds no list of objects such as `{from, to}`")
         })?;
-        nodes(&document.root, graph);
+        read_nodes(&document.root, graph);
         let reverse = input.options.reverse;
-        add(list, &path, Evidence::Declared, reverse, graph);
+        add_edges(list, &path, Evidence::Declared, reverse, graph);
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ pub(in crate::import) fn list_of(root: &Node) -> Option<&[Node]> {
         return Some(items);
     }
     ["data", "edges", "links", "dependencies", "elements.edges"].iter().find_map(|key| match &root
-        .at(key)?
+        .node_at(key)?
         .value
     {
         Value::Sequence(items) => Some(&items[..]),
@@ -62,17 +62,17 @@ pub(in crate::import) fn list_of(root: &Node) -> Option<&[Node]> {
     })
 }
 
-fn nodes(root: &Node, graph: &mut Graph) {
+fn read_nodes(root: &Node, graph: &mut Graph) {
     for node in root.get("nodes").map(Node::items).unwrap_or_default() {
         let name = ["id", "name", "service"].iter().find_map(|key| node.scalar_at(key));
         if let Some(name) = name.or(node.scalar()) {
-            graph.service(name);
+            graph.service_or_new(name);
         }
     }
 }
 
 /// Adds the edges of a list.
-pub(in crate::import) fn add(
+pub(in crate::import) fn add_edges(
     list: &[Node],
     path: &str,
     evidence: Evidence,
@@ -93,13 +93,13 @@ pub(in crate::import) fn add(
         let criticality = item.scalar_at("criticality").unwrap_or_default();
         let evidence = if count > 0.0 { Evidence::Observed } else { evidence };
         let source = format!("{path}: entry {}", index + 1);
-        let Some(dependency) = graph.depend(caller, callee, evidence, source) else { continue };
+        let Some(dependency) = graph.depend_on(caller, callee, evidence, source) else { continue };
         if count.is_finite() && count > 0.0 {
             dependency.calls += count;
         }
         dependency.is_soft |= criticality == "soft" || kind == "soft";
         if kind == "async" || kind == "sync" {
-            dependency.saw(kind == "async");
+            dependency.note_call(kind == "async");
         }
     }
 }
@@ -112,7 +112,7 @@ fn end_of(node: &Node) -> Option<&str> {
 
 /// From how often dependencies were called: in which share of a caller's requests. Only where the calls
 /// to the caller were counted too.
-pub(in crate::import) fn probabilities(graph: &mut Graph) {
+pub(in crate::import) fn derive_call_probabilities(graph: &mut Graph) {
     let mut received: BTreeMap<String, f64> = BTreeMap::new();
     for ((_, callee), dependency) in &graph.dependencies {
         *received.entry(callee.clone()).or_default() += dependency.calls;

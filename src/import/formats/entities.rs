@@ -19,29 +19,29 @@ struct Entity<'a> {
 }
 
 /// Reads descriptions of a catalog.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_entities(
     format: Format,
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    let documents = input.documents(graph)?;
+    let documents = input.read_documents(graph)?;
     let mut count = 0;
     for (path, document) in &documents {
         let entity = match format {
-            Format::Datadog => datadog(&document.root),
-            Format::Cortex => cortex(&document.root),
-            _ => opslevel(&document.root),
+            Format::Datadog => read_datadog(&document.root),
+            Format::Cortex => read_cortex(&document.root),
+            _ => read_opslevel(&document.root),
         };
         let Some(entity) = entity else { continue };
         count += 1;
-        let service = graph.service(entity.name);
+        let service = graph.service_or_new(entity.name);
         let title = entity.title.map(one_line).filter(|title| title != entity.name);
         service.title = title.or(service.title.take());
         service.team = entity.team.map(one_line).or(service.team.take());
         service.kind = entity.kind.map(one_line).or(service.kind.take());
         for (callee, key) in entity.callees {
             let source = format!("{path}: {} {key}", entity.name);
-            graph.depend(entity.name, callee, Evidence::Declared, source);
+            graph.depend_on(entity.name, callee, Evidence::Declared, source);
         }
     }
     if count == 0 {
@@ -57,7 +57,7 @@ pub(in crate::import) fn read(
 }
 
 /// Returns the texts of a list, or of one of these keys in each of its objects.
-fn texts<'a>(node: Option<&'a Node>, keys: &[&str]) -> Vec<&'a str> {
+fn list_texts<'a>(node: Option<&'a Node>, keys: &[&str]) -> Vec<&'a str> {
     let items = match node.map(|node| &node.value) {
         Some(Value::Sequence(items)) => &items[..],
         _ => return node.and_then(Node::scalar).into_iter().collect(),
@@ -67,14 +67,14 @@ fn texts<'a>(node: Option<&'a Node>, keys: &[&str]) -> Vec<&'a str> {
     items.iter().filter_map(text).collect()
 }
 
-fn first<'a>(node: &'a Node, paths: &[&str]) -> Option<&'a str> {
+fn first_text<'a>(node: &'a Node, paths: &[&str]) -> Option<&'a str> {
     paths.iter().find_map(|path| node.scalar_at(path)).filter(|text| !text.trim().is_empty())
 }
 
 /// Reads a definition of the second edition (`dd-service`) or the third (`kind`, `metadata`, `spec`).
-fn datadog(root: &Node) -> Option<Entity<'_>> {
+fn read_datadog(root: &Node) -> Option<Entity<'_>> {
     if let Some(name) = root.scalar_at("dd-service") {
-        let (team, kind) = (first(root, &["team", "dd-team"]), first(root, &["type"]));
+        let (team, kind) = (first_text(root, &["team", "dd-team"]), first_text(root, &["type"]));
         return Some(Entity { name, team, kind, ..Entity::default() });
     }
     let kind = root.scalar_at("kind")?;
@@ -84,55 +84,55 @@ fn datadog(root: &Node) -> Option<Entity<'_>> {
         return None;
     }
     let plain = |text: &'_ str| -> usize { text.find(':').map_or(0, |at| at + 1) };
-    let callees = texts(root.at("spec.dependsOn"), &["name"]);
+    let callees = list_texts(root.node_at("spec.dependsOn"), &["name"]);
     let callees =
         callees.into_iter().map(|text| (&text[plain(text)..], "spec.dependsOn")).collect();
     let kind = match kind {
         "datastore" => Some("database"),
         "queue" => Some("queue"),
-        _ => first(root, &["spec.type"]),
+        _ => first_text(root, &["spec.type"]),
     };
-    let team = first(root, &["metadata.owner", "spec.owner"]);
+    let team = first_text(root, &["metadata.owner", "spec.owner"]);
     Some(Entity { name, title: root.scalar_at("metadata.displayName"), team, kind, callees })
 }
 
 /// Reads an `OpenAPI` document with the keys of Cortex.
-fn cortex(root: &Node) -> Option<Entity<'_>> {
+fn read_cortex(root: &Node) -> Option<Entity<'_>> {
     let info = root.get("info")?;
     let name = info.scalar_at("x-cortex-tag")?;
     let own = info.get("x-cortex-dependency").or_else(|| info.get("x-cortex-dependencies"));
     let list = own.and_then(|node| node.get("cortex")).or(own);
-    let callees = texts(list, &["tag", "service", "name"]);
+    let callees = list_texts(list, &["tag", "service", "name"]);
     let owner = info.get("x-cortex-owners").and_then(|owners| owners.items().first());
-    let owner = owner.and_then(|owner| first(owner, &["name", "email"]));
+    let owner = owner.and_then(|owner| first_text(owner, &["name", "email"]));
     Some(Entity {
         name,
         title: info.scalar_at("title"),
         team: owner,
-        kind: first(info, &["x-cortex-type"]),
+        kind: first_text(info, &["x-cortex-type"]),
         callees: callees.into_iter().map(|callee| (callee, "x-cortex-dependency")).collect(),
     })
 }
 
 /// Reads an `opslevel.yml`.
-fn opslevel(root: &Node) -> Option<Entity<'_>> {
+fn read_opslevel(root: &Node) -> Option<Entity<'_>> {
     let service = root.get("service")?;
-    let name = first(service, &["alias", "name"]).or_else(|| {
+    let name = first_text(service, &["alias", "name"]).or_else(|| {
         service.get("aliases").and_then(|list| list.items().first()).and_then(Node::scalar)
     })?;
-    let alias = texts(service.get("aliases"), &[]);
+    let alias = list_texts(service.get("aliases"), &[]);
     let title = service.scalar_at("name");
     let callees: Vec<(&str, &'static str)> = ["dependencies", "depends_on", "dependsOn"]
         .iter()
-        .flat_map(|key| texts(service.get(key), &["alias", "name", "service"]))
+        .flat_map(|key| list_texts(service.get(key), &["alias", "name", "service"]))
         .map(|callee| (callee, "dependencies"))
         .collect();
     Some(Entity {
         // Others call it by its alias.
         name: alias.first().copied().unwrap_or(name),
         title,
-        team: first(service, &["owner", "team"]),
-        kind: first(service, &["type"]),
+        team: first_text(service, &["owner", "team"]),
+        kind: first_text(service, &["type"]),
         callees,
     })
 }

@@ -21,7 +21,7 @@ const ATTRIBUTES_MAX: usize = 500;
 const KINDS: &[&str] = &["service", "kind", "type", "group"];
 
 /// Reads graphs.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_graphs(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
@@ -46,10 +46,10 @@ pub(in crate::import) fn read(
             let place = Place { source, start: start as u32, end: start as u32 };
             vec![Diagnostic::error(Code::Syntax, format!("this is not GraphML: {error}"), place)]
         })?;
-        if !is(&document.root_element(), "graphml") {
+        if !has_name(&document.root_element(), "graphml") {
             return Err(not_of(Format::Graphml, path, "its outermost element is not `graphml`"));
         }
-        add(path, &document, input.options.reverse, graph);
+        add_document(path, &document, input.options.reverse, graph);
     }
     Ok(())
 }
@@ -88,43 +88,43 @@ fn too_many_attributes(text: &str) -> Option<usize> {
     None
 }
 
-fn is(node: &Node<'_, '_>, name: &str) -> bool {
+fn has_name(node: &Node<'_, '_>, name: &str) -> bool {
     node.is_element() && node.tag_name().name() == name
 }
 
-fn add(path: &str, document: &Document<'_>, reverse: bool, graph: &mut Graph) {
+fn add_document(path: &str, document: &Document<'_>, reverse: bool, graph: &mut Graph) {
     let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
-    for key in document.descendants().filter(|node| is(node, "key")) {
+    for key in document.descendants().filter(|node| has_name(node, "key")) {
         if let (Some(id), Some(name)) = (key.attribute("id"), key.attribute("attr.name")) {
             keys.insert(id, name);
         }
     }
-    let edges = document.descendants().filter(|node| is(node, "edge"));
+    let edges = document.descendants().filter(|node| has_name(node, "edge"));
     let ends: BTreeSet<&str> = edges
         .flat_map(|edge| [edge.attribute("source"), edge.attribute("target")])
         .flatten()
         .into_set();
     let mut names: BTreeMap<&str, String> = BTreeMap::new();
-    for node in document.descendants().filter(|node| is(node, "node")) {
+    for node in document.descendants().filter(|node| has_name(node, "node")) {
         let Some(id) = node.attribute("id") else { continue };
         // What only holds others is a group, and no service.
-        if !ends.contains(id) && node.children().any(|child| is(&child, "graph")) {
+        if !ends.contains(id) && node.children().any(|child| has_name(&child, "graph")) {
             continue;
         }
-        let label = label(&node, &keys);
+        let label = node_label(&node, &keys);
         let is_made_up = id.starts_with(['n', 'N'])
             && id[1..].chars().all(|c| c.is_ascii_digit() || c == ':' || c == 'n');
         let name = match &label {
             Some(label) if is_made_up => label.clone(),
             _ => id.to_owned(),
         };
-        let service = graph.service(&name);
+        let service = graph.service_or_new(&name);
         service.title = label.filter(|label| *label != name).or(service.title.take());
-        service.kind = data(&node, &keys, KINDS).or(service.kind.take());
+        service.kind = data_text(&node, &keys, KINDS).or(service.kind.take());
         names.insert(id, name);
     }
     let mut undirected = 0;
-    for edge in document.descendants().filter(|node| is(node, "edge")) {
+    for edge in document.descendants().filter(|node| has_name(node, "edge")) {
         let ends = (edge.attribute("source"), edge.attribute("target"));
         let (Some(from), Some(to)) = ends else { continue };
         let (Some(from), Some(to)) = (names.get(from), names.get(to)) else {
@@ -133,7 +133,7 @@ fn add(path: &str, document: &Document<'_>, reverse: bool, graph: &mut Graph) {
             graph.warn_of_file(Code::Dangling, message);
             continue;
         };
-        let default = edge.ancestors().find(|node| is(node, "graph"));
+        let default = edge.ancestors().find(|node| has_name(node, "graph"));
         let default = default.and_then(|node| node.attribute("edgedefault"));
         let is_directed = match edge.attribute("directed") {
             Some(directed) => directed == "true",
@@ -143,9 +143,9 @@ fn add(path: &str, document: &Document<'_>, reverse: bool, graph: &mut Graph) {
         let (caller, callee) = if reverse { (to, from) } else { (from, to) };
         let id = edge.attribute("id").unwrap_or("without id");
         let source = format!("{path}: edge {id}");
-        let known = graph.depend(caller, callee, Evidence::Declared, source);
+        let known = graph.depend_on(caller, callee, Evidence::Declared, source);
         let count =
-            data(&edge, &keys, super::edges::COUNTS).and_then(|text| text.parse::<f64>().ok());
+            data_text(&edge, &keys, super::edges::COUNTS).and_then(|text| text.parse::<f64>().ok());
         if let (Some(dependency), Some(count)) =
             (known, count.filter(|item| item.is_finite() && *item > 0.0))
         {
@@ -161,8 +161,8 @@ fn add(path: &str, document: &Document<'_>, reverse: bool, graph: &mut Graph) {
 }
 
 /// Returns the text of an element below one of these keys, by the name of the key or by its id.
-fn data(node: &Node<'_, '_>, keys: &BTreeMap<&str, &str>, wanted: &[&str]) -> Option<String> {
-    let data = node.children().filter(|child| is(child, "data")).find(|child| {
+fn data_text(node: &Node<'_, '_>, keys: &BTreeMap<&str, &str>, wanted: &[&str]) -> Option<String> {
+    let data = node.children().filter(|child| has_name(child, "data")).find(|child| {
         child.attribute("key").is_some_and(|key| {
             wanted.contains(&key) || keys.get(key).is_some_and(|name| wanted.contains(name))
         })
@@ -172,13 +172,14 @@ fn data(node: &Node<'_, '_>, keys: &BTreeMap<&str, &str>, wanted: &[&str]) -> Op
 }
 
 /// The label that yEd draws, or one of the usual keys.
-fn label(node: &Node<'_, '_>, keys: &BTreeMap<&str, &str>) -> Option<String> {
-    let inside = node.children().filter(|child| is(child, "data"));
-    let drawn = inside.flat_map(|data| data.descendants()).find(|child| is(child, "NodeLabel"));
+fn node_label(node: &Node<'_, '_>, keys: &BTreeMap<&str, &str>) -> Option<String> {
+    let inside = node.children().filter(|child| has_name(child, "data"));
+    let drawn =
+        inside.flat_map(|data| data.descendants()).find(|child| has_name(child, "NodeLabel"));
     let drawn = drawn.and_then(|label| label.text()).map(crate::import::graph::names::one_line);
     drawn
         .filter(|label| label != "unnamed")
-        .or_else(|| data(node, keys, &["label", "name", "Text"]))
+        .or_else(|| data_text(node, keys, &["label", "name", "Text"]))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::traces::each;
+use super::traces::each_value;
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::Graph;
 use crate::import::{Format, Input, not_of};
@@ -84,11 +84,11 @@ enum Party {
 }
 
 /// Reads flows.
-pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
+pub(crate) fn read_flows(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
     let path = input.files.first().cloned().unwrap_or_default();
     let (mut flows, mut dropped) = (0_u64, 0_u64);
     let mut pairs: BTreeMap<(String, String), u64> = BTreeMap::new();
-    each(Format::Hubble, input, graph, |bytes, graph| {
+    each_value(Format::Hubble, input, graph, |bytes, graph| {
         let lines: Vec<Observed<'_>> = if bytes.starts_with(b"[") {
             serde_json::from_slice(bytes)?
         } else {
@@ -103,7 +103,7 @@ pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
             if matches!(&*flow.verdict, "DROPPED" | "ERROR") {
                 dropped += 1;
             } else {
-                add(&flow, &mut pairs, graph);
+                add_flow(&flow, &mut pairs, graph);
             }
         }
         Ok(())
@@ -120,7 +120,7 @@ pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
         }
         let noun = if count == 1 { "flow" } else { "flows" };
         let source = format!("{path}: {count} {noun}");
-        graph.depend(&caller, &callee, Evidence::Observed, source);
+        graph.depend_on(&caller, &callee, Evidence::Observed, source);
     }
     if dropped > 0 {
         graph.remarks.push(format!(
@@ -130,29 +130,29 @@ pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
     Ok(())
 }
 
-fn add(flow: &Observed<'_>, pairs: &mut BTreeMap<(String, String), u64>, graph: &mut Graph) {
+fn add_flow(flow: &Observed<'_>, pairs: &mut BTreeMap<(String, String), u64>, graph: &mut Graph) {
     let (Some(source), Some(destination)) = (&flow.source, &flow.destination) else { return };
     let ports = flow.l4.as_ref().and_then(|l4| l4.tcp.or(l4.udp));
     if is_reply(flow, ports) || ports.is_some_and(|ports| ports.destination_port == DNS_PORT) {
         return;
     }
-    match (party(source), party(destination)) {
+    match (flow_party(source), flow_party(destination)) {
         (Party::Service(caller), Party::Service(callee)) => {
             *pairs.entry((caller, callee)).or_default() += 1;
         }
-        (Party::World, Party::Service(callee)) => graph.service(&callee).is_entry = true,
+        (Party::World, Party::Service(callee)) => graph.service_or_new(&callee).is_entry = true,
         (Party::Service(caller), Party::World) => {
             // Without a name it is an address, which says nothing of who is asked.
             if let Some(name) = flow.destination_names.first() {
                 let name = name.trim_end_matches('.').to_owned();
-                graph.service(&name).kind.get_or_insert_with(|| "external".to_owned());
+                graph.service_or_new(&name).kind.get_or_insert_with(|| "external".to_owned());
                 *pairs.entry((caller, name)).or_default() += 1;
             } else {
-                graph.service(&caller);
+                graph.service_or_new(&caller);
             }
         }
         (Party::Service(only), Party::Unknown) | (Party::Unknown, Party::Service(only)) => {
-            graph.service(&only);
+            graph.service_or_new(&only);
         }
         _ => {}
     }
@@ -169,7 +169,7 @@ fn is_reply(flow: &Observed<'_>, ports: Option<Ports>) -> bool {
     })
 }
 
-fn party(end: &End<'_>) -> Party {
+fn flow_party(end: &End<'_>) -> Party {
     let label = |key: &str| {
         let labels = end.labels.iter();
         labels.filter_map(|label| label.split_once('=')).find_map(|(name, value)| {

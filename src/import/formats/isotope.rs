@@ -7,11 +7,11 @@ use crate::load::Node;
 use crate::model::topology::Evidence;
 
 /// Reads service graphs.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_service_graphs(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    for (path, document) in input.documents(graph)? {
+    for (path, document) in input.read_documents(graph)? {
         let root = &document.root;
         let services = root.get("services").map(Node::items).unwrap_or_default();
         if services.is_empty() {
@@ -25,25 +25,25 @@ pub(in crate::import) fn read(
         };
         for node in services {
             let Some(name) = node.scalar_at("name") else { continue };
-            let service = graph.service(name);
+            let service = graph.service_or_new(name);
             service.is_entry = node.scalar_at("isEntrypoint") == Some("true");
             service.replicas = replicas(Some(node)).or(replicas(defaults));
             let script = node.get("script").or(defaults.and_then(|default| default.get("script")));
-            steps(name, script, &path, graph);
+            add_steps(name, script, &path, graph);
         }
     }
     Ok(())
 }
 
 /// Steps follow each other; those of a list within it run side by side. For failure it is all the same.
-fn steps(caller: &str, script: Option<&Node>, path: &str, graph: &mut Graph) {
+fn add_steps(caller: &str, script: Option<&Node>, path: &str, graph: &mut Graph) {
     let mut open: Vec<&Node> = script.map(Node::items).unwrap_or_default().iter().collect();
     while let Some(step) = open.pop() {
         open.extend(step.items());
         let Some(call) = step.get("call") else { continue };
         let Some(callee) = call.scalar().or_else(|| call.scalar_at("service")) else { continue };
         let source = format!("{path}: {caller} script");
-        let known = graph.depend(caller, callee, Evidence::Declared, source);
+        let known = graph.depend_on(caller, callee, Evidence::Declared, source);
         if let (Some(dependency), Some(percent)) =
             (known, call.get("probability").and_then(Node::number))
         {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::spans::{Given, Linker, SpanKind, id, peer, settled_kind, zone};
-use super::traces::{Several, each};
+use super::spans::{Given, Linker, SpanKind, id_number, settled_kind, span_peer, zone_name};
+use super::traces::{Several, each_value};
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::Graph;
 use crate::import::{Format, Input, not_of};
@@ -81,24 +81,24 @@ struct Tag<'a> {
 }
 
 /// Reads traces or dependencies.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_traces(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut linker = Linker::new();
     let path = input.files.first().cloned().unwrap_or_default();
     let mut links = 0_u64;
-    each(Format::Jaeger, input, graph, |bytes, graph| {
+    each_value(Format::Jaeger, input, graph, |bytes, graph| {
         let items: Several<Item<'_>> = serde_json::from_slice(bytes)?;
         let nobody = BTreeMap::new();
         // Taken from the end: the first comes first.
         let mut open: Vec<(&Item<'_>, &Processes<'_>)> =
-            items.list().iter().rev().map(|item| (item, &nobody)).collect();
+            items.as_list().iter().rev().map(|item| (item, &nobody)).collect();
         while let Some((item, processes)) = open.pop() {
             if let (Some(parent), Some(child)) = (&item.parent, &item.child) {
                 links += 1;
                 let source = format!("{path}: entry {links}");
-                let known = graph.depend(parent, child, Evidence::Observed, source);
+                let known = graph.depend_on(parent, child, Evidence::Observed, source);
                 if let Some(dependency) = known {
                     dependency.calls +=
                         item.call_count.filter(|call_count| *call_count > 0.0).unwrap_or(0.0);
@@ -109,24 +109,24 @@ pub(in crate::import) fn read(
             }
             let own = if item.processes.is_empty() { processes } else { &item.processes };
             let below = item.data.iter().chain(&item.spans).flatten();
-            let below = below.chain(item.hits.iter().flat_map(Several::list));
+            let below = below.chain(item.hits.iter().flat_map(Several::as_list));
             let below: Vec<_> =
                 below.chain(item.source.as_deref()).map(|below| (below, own)).collect();
             open.extend(below.into_iter().rev());
         }
         Ok(())
     })?;
-    if linker.total() == 0 && links == 0 {
+    if linker.spans_total() == 0 && links == 0 {
         return Err(not_of(Format::Jaeger, &path, "it holds neither spans nor `{parent, child}`"));
     }
-    linker.finish(&path, input.options, graph);
+    linker.finish_graph(&path, input.options, graph);
     Ok(())
 }
 
 type Processes<'a> = BTreeMap<Cow<'a, str>, Process<'a>>;
 
 /// Returns the text of a tag.
-fn tag<'t>(tags: Option<&'t [Tag<'_>]>, key: &str) -> Option<&'t str> {
+fn tag_text<'t>(tags: Option<&'t [Tag<'_>]>, key: &str) -> Option<&'t str> {
     let found = tags.unwrap_or_default().iter().find(|tag| tag.key == key)?;
     found.value.as_str().filter(|text| !text.trim().is_empty())
 }
@@ -134,7 +134,7 @@ fn tag<'t>(tags: Option<&'t [Tag<'_>]>, key: &str) -> Option<&'t str> {
 fn add_span(span: &Item<'_>, processes: &Processes<'_>, linker: &mut Linker) {
     let process = span.process.as_ref().or_else(|| processes.get(&span.process_id));
     let service = process.map_or("unknown", |process| &process.service_name);
-    let get = |key: &str| tag(span.tags.as_deref(), key);
+    let get = |key: &str| tag_text(span.tags.as_deref(), key);
     let kind = match get("span.kind").map(str::to_ascii_lowercase).as_deref() {
         Some("client") => SpanKind::Client,
         Some("server") => SpanKind::Server,
@@ -152,17 +152,17 @@ fn add_span(span: &Item<'_>, processes: &Processes<'_>, linker: &mut Linker) {
         .min_by_key(|reference| u8::from(reference.ref_type != "CHILD_OF"));
     let other = references.iter().find(|reference| !same_trace(reference));
     let old = span.parent_span_id.as_deref();
-    linker.add(Given {
-        trace: id(&span.trace_id),
-        id: id(&span.id),
-        parent: parent.map(|parent| &*parent.span_id).or(old).map_or(0, id),
+    linker.add_span(Given {
+        trace: id_number(&span.trace_id),
+        id: id_number(&span.id),
+        parent: parent.map(|parent| &*parent.span_id).or(old).map_or(0, id_number),
         kind,
         service,
         operation: &span.operation_name,
-        peer: peer(kind, &get),
+        peer: span_peer(kind, &get),
         is_detached: parent.is_some_and(|parent| parent.ref_type == "FOLLOWS_FROM"),
-        link: other.map_or(0, |other| id(&other.span_id)),
-        zone: zone(&|key| tag(process.and_then(|process| process.tags.as_deref()), key)),
+        link: other.map_or(0, |other| id_number(&other.span_id)),
+        zone: zone_name(&|key| tag_text(process.and_then(|process| process.tags.as_deref()), key)),
         ..Given::default()
     });
 }

@@ -21,11 +21,11 @@ enum Party {
 }
 
 /// Reads graphs.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_graphs(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    for (path, document) in input.documents(graph)? {
+    for (path, document) in input.read_documents(graph)? {
         let elements = document.root.get("elements").ok_or_else(|| {
             not_of(Format::Kiali, &path, "it has no `elements` with `nodes` and `edges`")
         })?;
@@ -35,7 +35,8 @@ pub(in crate::import) fn read(
         };
         let (nodes, edges) = (data("nodes"), data("edges"));
         let is_of_services = document.root.scalar_at("graphType") == Some("service");
-        let through = if is_of_services { BTreeMap::new() } else { collapsible(&nodes, &edges) };
+        let through =
+            if is_of_services { BTreeMap::new() } else { collapsible_nodes(&nodes, &edges) };
         let parties = add_nodes(&nodes, &through, graph);
         let mut traffic = Traffic::default();
         let mut unknown = 0;
@@ -64,7 +65,7 @@ pub(in crate::import) fn read(
                     (Party::Service { name, .. }, Some(Party::Service { name: callee, group })) => {
                         let (requests, source) = (requests * share, source.clone());
                         let group = group.clone();
-                        traffic.count(
+                        traffic.count_calls(
                             name,
                             callee,
                             &Counted { requests, group, is_message: false, source },
@@ -74,8 +75,8 @@ pub(in crate::import) fn read(
                         let (requests, source) = (requests * share, source.clone());
                         let group = group.clone();
                         let counted = Counted { requests, group, is_message: false, source };
-                        traffic.count(name, callee, &counted);
-                        graph.service(callee).is_entry = true;
+                        traffic.count_calls(name, callee, &counted);
+                        graph.service_or_new(callee).is_entry = true;
                     }
                     _ => unknown += 1,
                 }
@@ -107,7 +108,7 @@ fn add_nodes<'a>(
         }
         if is_unknown(node) {
             let name = name_of(node, false);
-            graph.service(&name).kind = Some("load generator".to_owned());
+            graph.service_or_new(&name).kind = Some("load generator".to_owned());
             parties.insert(id, Party::Outside(name));
             continue;
         }
@@ -130,10 +131,10 @@ fn add_nodes<'a>(
                 graph.note_short_name(&name, workload);
             }
             if let Some(cluster) = cluster_of(node).filter(|_| clusters.len() > 1) {
-                let domain = graph.domain(cluster, "cluster");
-                graph.service(&name).domains = vec![domain];
+                let domain = graph.domain_name(cluster, "cluster");
+                graph.service_or_new(&name).domains = vec![domain];
             }
-            let service = graph.service(&name);
+            let service = graph.service_or_new(&name);
             service.is_entry |= node.scalar_at("isRoot") == Some("true");
             let is_of_nobody = node.scalar_at("service") == Some("unknown");
             if node.get("isServiceEntry").is_some() || is_of_nobody {
@@ -161,7 +162,7 @@ fn is_unknown(node: &Node) -> bool {
 /// Returns the requests per second of an edge; 0 for connections, which are no requests.
 fn requests_of(edge: &Node) -> f64 {
     let rate = |protocol: &str| {
-        edge.at(&format!("traffic.rates.{protocol}")).and_then(Node::number).unwrap_or(0.0)
+        edge.node_at(&format!("traffic.rates.{protocol}")).and_then(Node::number).unwrap_or(0.0)
     };
     let rate = rate("http") + rate("grpc");
     if rate.is_finite() { rate.max(0.0) } else { 0.0 }
@@ -169,7 +170,7 @@ fn requests_of(edge: &Node) -> f64 {
 
 /// Returns the service nodes that lead on to workloads, and which share of their calls goes where: they are
 /// the same thing twice.
-fn collapsible<'a>(
+fn collapsible_nodes<'a>(
     nodes: &[&'a Node],
     edges: &[&'a Node],
 ) -> BTreeMap<&'a str, Vec<(&'a str, f64)>> {

@@ -7,11 +7,11 @@ use crate::import::{Format, Input, not_of};
 use crate::model::topology::Evidence;
 
 /// Reads edges.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_edges(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    for (path, document) in input.documents(graph)? {
+    for (path, document) in input.read_documents(graph)? {
         let list = edges::list_of(&document.root);
         let list =
             list.ok_or_else(|| not_of(Format::Linkerd, &path, "it is no list of `{src, dst}`"))?;
@@ -34,7 +34,7 @@ pub(in crate::import) fn read(
                 }
             }
             let source = format!("{path}: entry {}", index + 1);
-            graph.depend(&caller, &callee, Evidence::Observed, source);
+            graph.depend_on(&caller, &callee, Evidence::Observed, source);
         }
     }
     Ok(())

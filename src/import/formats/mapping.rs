@@ -28,21 +28,21 @@ pub struct Paths {
 }
 
 /// Reads descriptions.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_descriptions(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
     let paths = &input.options.paths.clone();
     let mut count = 0;
-    let documents = input.documents(graph)?;
+    let documents = input.read_documents(graph)?;
     for (file, document) in &documents {
         let items = if paths.items.is_empty() {
             vec![&document.root]
         } else {
-            find(&document.root, &paths.items)
+            nodes_at(&document.root, &paths.items)
         };
-        for item in items.into_iter().flat_map(each) {
-            count += usize::from(service(file, item, paths, graph));
+        for item in items.into_iter().flat_map(list_items) {
+            count += usize::from(read_service(file, item, paths, graph));
         }
     }
     if count == 0 {
@@ -57,20 +57,20 @@ pub(in crate::import) fn read(
     Ok(())
 }
 
-fn each(node: &Node) -> Vec<&Node> {
+fn list_items(node: &Node) -> Vec<&Node> {
     match &node.value {
         Value::Sequence(items) => items.iter().collect(),
         _ => vec![node],
     }
 }
 
-fn service(file: &str, item: &Node, paths: &Paths, graph: &mut Graph) -> bool {
+fn read_service(file: &str, item: &Node, paths: &Paths, graph: &mut Graph) -> bool {
     let strip = |text: &str| {
         let text = text.trim();
         let stripped = paths.strip.iter().find_map(|start| text.strip_prefix(start.as_str()));
         stripped.unwrap_or(text).to_owned()
     };
-    let first = |path: &str| find(item, path).into_iter().find_map(Node::scalar);
+    let first = |path: &str| nodes_at(item, path).into_iter().find_map(Node::scalar);
     let Some(name) = first(paths.name.as_deref().unwrap_or("name")).map(strip) else {
         graph.warn(
             Code::NotUnderstood,
@@ -81,7 +81,7 @@ fn service(file: &str, item: &Node, paths: &Paths, graph: &mut Graph) -> bool {
     };
     let (team, kind) =
         (paths.team.as_deref().and_then(first), paths.kind.as_deref().and_then(first));
-    let known = graph.service(&name);
+    let known = graph.service_or_new(&name);
     known.team = team.map(crate::import::graph::names::one_line).or(known.team.take());
     known.kind = kind.map(crate::import::graph::names::one_line).or(known.kind.take());
     let default = ["dependencies".to_owned()];
@@ -89,7 +89,7 @@ fn service(file: &str, item: &Node, paths: &Paths, graph: &mut Graph) -> bool {
         if paths.dependencies.is_empty() { &default[..] } else { &paths.dependencies[..] };
     for (list, is_caller) in [(dependencies, false), (&paths.callers[..], true)] {
         for path in list {
-            for other in find(item, path).into_iter().flat_map(each) {
+            for other in nodes_at(item, path).into_iter().flat_map(list_items) {
                 let other = other.scalar().or_else(|| {
                     ["service", "name", "tag", "alias", "id"]
                         .iter()
@@ -98,7 +98,7 @@ fn service(file: &str, item: &Node, paths: &Paths, graph: &mut Graph) -> bool {
                 let Some(other) = other.map(strip) else { continue };
                 let source = format!("{file}: {name} {path}");
                 let (caller, callee) = if is_caller { (&other, &name) } else { (&name, &other) };
-                graph.depend(caller, callee, Evidence::Declared, source);
+                graph.depend_on(caller, callee, Evidence::Declared, source);
             }
         }
     }
@@ -106,7 +106,7 @@ fn service(file: &str, item: &Node, paths: &Paths, graph: &mut Graph) -> bool {
 }
 
 /// Everything at a path.
-fn find<'a>(node: &'a Node, path: &str) -> Vec<&'a Node> {
+fn nodes_at<'a>(node: &'a Node, path: &str) -> Vec<&'a Node> {
     let mut found = vec![node];
     for key in path.split('.').filter(|key| !key.is_empty()) {
         found = found

@@ -7,11 +7,11 @@ use crate::load::Node;
 use crate::model::topology::Evidence;
 
 /// Reads work models.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_work_models(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    for (path, document) in input.documents(graph)? {
+    for (path, document) in input.read_documents(graph)? {
         let is_service = |node: &Node| node.get("external_services").is_some();
         let entries: Vec<_> =
             document.root.entries().iter().filter(|entry| is_service(&entry.value)).collect();
@@ -20,7 +20,7 @@ pub(in crate::import) fn read(
         }
         for entry in entries {
             let caller = &entry.key.text;
-            graph.service(caller);
+            graph.service_or_new(caller);
             let groups = entry.value.get("external_services").map(Node::items).unwrap_or_default();
             for group in groups {
                 let services = group.get("services").map(Node::items).unwrap_or_default();
@@ -32,7 +32,7 @@ pub(in crate::import) fn read(
                     let stated =
                         group.get("probabilities").and_then(|group| group.get(callee)?.number());
                     let share = stated.unwrap_or(1.0).clamp(0.0, 1.0) * drawn.max(0.0);
-                    let known = graph.depend(caller, callee, Evidence::Declared, source);
+                    let known = graph.depend_on(caller, callee, Evidence::Declared, source);
                     if let Some(dependency) = known
                         && share < 1.0
                     {

@@ -11,12 +11,12 @@ use crate::load::{self, Document, Node};
 use crate::model::topology::Evidence;
 
 /// Reads applications, one or many in each file.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_applications(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut count = 0;
-    let documents = documents(input, graph)?;
+    let documents = read_documents(input, graph)?;
     for (path, document) in &documents {
         let root = &document.root;
         if !matches!(root.scalar_at("kind"), Some("Application" | "Naisjob")) {
@@ -27,7 +27,7 @@ pub(in crate::import) fn read(
             continue;
         };
         count += 1;
-        application(path, name, root, graph);
+        add_application(path, name, root, graph);
     }
     add_variables(&documents, graph);
     if count == 0 {
@@ -39,13 +39,13 @@ pub(in crate::import) fn read(
 
 /// Reads the documents of all files. `{{image}}` without quotes is how these files are written and
 /// deployed: it stands for a whole value, and is a text.
-fn documents(
+fn read_documents(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<Vec<(String, Document)>, Vec<Diagnostic>> {
     let mut all = Vec::new();
     for path in input.files {
-        let bytes = load::bytes(path).map_err(|problem| vec![*problem])?;
+        let bytes = load::read_bytes(path).map_err(|problem| vec![*problem])?;
         let bytes = match String::from_utf8(bytes) {
             Ok(text) => with_quoted_placeholders(&text).into_bytes(),
             Err(error) => error.into_bytes(),
@@ -86,7 +86,7 @@ fn add_variables(documents: &[(String, Document)], graph: &mut Graph) {
         documents.iter().filter_map(|(_, document)| name_of(document)).collect();
     for (path, document) in documents {
         let Some(caller) = name_of(document) else { continue };
-        for entry in document.root.at("spec.env").map(Node::items).unwrap_or_default() {
+        for entry in document.root.node_at("spec.env").map(Node::items).unwrap_or_default() {
             let (Some(key), Some(value)) = (entry.scalar_at("name"), entry.scalar_at("value"))
             else {
                 continue;
@@ -97,18 +97,21 @@ fn add_variables(documents: &[(String, Document)], graph: &mut Graph) {
                 let is_inside = parts.len() <= 2 || parts[2] == "svc";
                 if let Some(callee) = names.get(parts[0]).filter(|_| is_inside) {
                     let target = Target::Service(callee.clone());
-                    graph.refer(&Reference::inferred(&caller, &address, &source), target);
+                    graph.add_reference(
+                        &Reference::from_address(&caller, &address, &source),
+                        target,
+                    );
                 }
             }
         }
     }
 }
 
-fn application(path: &str, name: &str, root: &Node, graph: &mut Graph) {
+fn add_application(path: &str, name: &str, root: &Node, graph: &mut Graph) {
     let namespace = root.scalar_at("metadata.namespace").unwrap_or("default");
-    let service = graph.service(name);
+    let service = graph.service_or_new(name);
     service.team = root.scalar_at("metadata.labels.team").map(str::to_owned);
-    let least = root.at("spec.replicas.min").and_then(Node::number);
+    let least = root.node_at("spec.replicas.min").and_then(Node::number);
     #[expect(clippy::cast_sign_loss, reason = "it is at least 1")]
     let least = least.filter(|count| (1.0..=10_000.0).contains(count)).map(|count| count as u32);
     service.replicas = least;
@@ -116,8 +119,8 @@ fn application(path: &str, name: &str, root: &Node, graph: &mut Graph) {
         service.kind = Some("job".to_owned());
     }
     // Requests enter by the platform's ingress, which is not among the applications.
-    service.is_entry |= root.at("spec.ingresses").is_some_and(|list| !list.items().is_empty());
-    let rules = |key: &str| root.at(key).map(Node::items).unwrap_or_default();
+    service.is_entry |= root.node_at("spec.ingresses").is_some_and(|list| !list.items().is_empty());
+    let rules = |key: &str| root.node_at(key).map(Node::items).unwrap_or_default();
     let full = |rule: &Node, name: &str| match rule.scalar_at("namespace") {
         Some(other) if other != namespace => format!("{other}/{name}"),
         _ => name.to_owned(),
@@ -125,20 +128,20 @@ fn application(path: &str, name: &str, root: &Node, graph: &mut Graph) {
     for rule in rules("spec.accessPolicy.outbound.rules") {
         if let Some(callee) = rule.scalar_at("application") {
             let source = format!("{path}: spec.accessPolicy.outbound.rules");
-            graph.depend(name, &full(rule, callee), Evidence::Declared, source);
+            graph.depend_on(name, &full(rule, callee), Evidence::Declared, source);
         }
     }
     for rule in rules("spec.accessPolicy.inbound.rules") {
         if let Some(caller) = rule.scalar_at("application").filter(|caller| *caller != "*") {
             let source = format!("{path}: spec.accessPolicy.inbound.rules");
-            graph.depend(&full(rule, caller), name, Evidence::Declared, source);
+            graph.depend_on(&full(rule, caller), name, Evidence::Declared, source);
         }
     }
     for rule in rules("spec.accessPolicy.outbound.external") {
         let source = format!("{path}: spec.accessPolicy.outbound.external");
         if let Some(host) = rule.scalar_at("host") {
-            graph.service(host).kind = Some("external".to_owned());
-            graph.depend(name, host, Evidence::Declared, source);
+            graph.service_or_new(host).kind = Some("external".to_owned());
+            graph.depend_on(name, host, Evidence::Declared, source);
         }
     }
 }

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::otlp_stream;
-use super::spans::{Given, Linker, SpanKind, id, peer, settled_kind, zone};
-use super::traces::{Several, each};
+use super::spans::{Given, Linker, SpanKind, id_number, settled_kind, span_peer, zone_name};
+use super::traces::{Several, each_value};
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::Graph;
 use crate::import::{Format, Input, not_of};
@@ -111,7 +111,7 @@ enum Whole<'a> {
 }
 
 /// Reads traces.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_traces(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
@@ -119,7 +119,9 @@ pub(in crate::import) fn read(
     let (large, files): (Vec<String>, Vec<String>) =
         input.files.iter().cloned().partition(|path| otlp_stream::is_one_large_value(path));
     for path in &large {
-        otlp_stream::read(path, input.progress, &mut |spans| add_resource(spans, &mut linker))?;
+        otlp_stream::read_resources(path, input.progress, &mut |spans| {
+            add_resource(spans, &mut linker);
+        })?;
     }
     let path = input.files.first().map_or("", String::as_str);
     let input = &mut Input {
@@ -128,32 +130,32 @@ pub(in crate::import) fn read(
         sources: &mut *input.sources,
         progress: input.progress,
     };
-    each(Format::Otlp, input, graph, |bytes, _| {
+    each_value(Format::Otlp, input, graph, |bytes, _| {
         let requests: Several<Request<'_>> = serde_json::from_slice(bytes)?;
-        let mut open: Vec<&Request<'_>> = requests.list().iter().collect();
+        let mut open: Vec<&Request<'_>> = requests.as_list().iter().collect();
         while let Some(request) = open.pop() {
             request.resource_spans.iter().for_each(|spans| add_resource(spans, &mut linker));
-            open.extend(request.trace.iter().flat_map(Several::list));
+            open.extend(request.trace.iter().flat_map(Several::as_list));
         }
         Ok(())
     })?;
-    if linker.total() == 0 {
+    if linker.spans_total() == 0 {
         return Err(not_of(
             Format::Otlp,
             path,
             "it holds no `resourceSpans` with spans of a service",
         ));
     }
-    linker.finish(path, input.options, graph);
+    linker.finish_graph(path, input.options, graph);
     Ok(())
 }
 
-fn text<'a>(attributes: &'a [Attribute<'_>], key: &str) -> Option<&'a str> {
+fn attribute_text<'a>(attributes: &'a [Attribute<'_>], key: &str) -> Option<&'a str> {
     let found = attributes.iter().find(|attribute| attribute.key == key)?;
     found.value.string_value.as_deref().filter(|text| !text.trim().is_empty())
 }
 
-fn whole(attributes: &[Attribute<'_>], key: &str) -> Option<i64> {
+fn attribute_integer(attributes: &[Attribute<'_>], key: &str) -> Option<i64> {
     match attributes.iter().find(|attribute| attribute.key == key)?.value.int_value.as_ref()? {
         Whole::Number(number) => Some(*number),
         Whole::Text(text) => text.parse().ok(),
@@ -161,23 +163,24 @@ fn whole(attributes: &[Attribute<'_>], key: &str) -> Option<i64> {
 }
 
 fn add_resource(spans: &ResourceSpans<'_>, linker: &mut Linker) {
-    let service = text(&spans.resource.attributes, "service.name").unwrap_or("unknown_service");
-    let zone = zone(&|key| text(&spans.resource.attributes, key));
+    let service =
+        attribute_text(&spans.resource.attributes, "service.name").unwrap_or("unknown_service");
+    let zone = zone_name(&|key| attribute_text(&spans.resource.attributes, key));
     for span in spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
-        let get = |key: &str| text(&span.attributes, key);
+        let get = |key: &str| attribute_text(&span.attributes, key);
         let kind = settled_kind(kind_of(&span.kind), &get);
-        linker.add(Given {
-            trace: id(&span.trace_id),
-            id: id(&span.id),
-            parent: id(&span.parent_span_id),
+        linker.add_span(Given {
+            trace: id_number(&span.trace_id),
+            id: id_number(&span.id),
+            parent: id_number(&span.parent_span_id),
             kind,
             service,
             operation: &span.name,
-            peer: peer(kind, &get),
-            resends: whole(&span.attributes, "http.request.resend_count")
+            peer: span_peer(kind, &get),
+            resends: attribute_integer(&span.attributes, "http.request.resend_count")
                 .and_then(|count| u32::try_from(count).ok())
                 .unwrap_or(0),
-            link: span.links.first().map_or(0, |link| id(&link.span_id)),
+            link: span.links.first().map_or(0, |link| id_number(&link.span_id)),
             zone,
             ..Given::default()
         });

@@ -26,10 +26,10 @@ type Take<'t> = &'t mut dyn FnMut(&ResourceSpans<'_>);
 
 /// Returns whether a file is large, and its first line is no value by itself.
 pub(super) fn is_one_large_value(path: &str) -> bool {
-    if path == "-" || load::size(path).is_none_or(|size| size < STREAM_MIN) {
+    if path == "-" || load::file_size(path).is_none_or(|size| size < STREAM_MIN) {
         return false;
     }
-    let Ok(head) = load::head(path, HEAD) else { return false };
+    let Ok(head) = load::first_bytes(path, HEAD) else { return false };
     if !head.trim_ascii_start().starts_with(b"{") && !head.trim_ascii_start().starts_with(b"[") {
         return false;
     }
@@ -44,7 +44,7 @@ pub(super) fn is_one_large_value(path: &str) -> bool {
 ///
 /// # Errors
 /// The file cannot be read, or is no JSON.
-pub(super) fn read(
+pub(super) fn read_resources(
     path: &str,
     progress: &dyn Fn(u64, Option<u64>),
     take: Take<'_>,

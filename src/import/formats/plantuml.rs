@@ -76,7 +76,7 @@ const IGNORED: &[&str] = &[
 ];
 
 /// Reads drawings.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_drawings(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
@@ -84,7 +84,8 @@ pub(in crate::import) fn read(
         let source = load::read_text(path, input.sources)?;
         let text = input.sources.get(source).text.clone();
         // Any word is a box to this language: only what is marked as a drawing is one.
-        let mut drawing = if is_plantuml(&text) { parse(&text) } else { Drawing::default() };
+        let mut drawing =
+            if is_plantuml(&text) { parse_drawing(&text) } else { Drawing::default() };
         if drawing.is_empty() {
             let expected = "it holds no `@startuml` with a drawing of components";
             return Err(not_of(Format::Plantuml, path, expected));
@@ -100,9 +101,9 @@ pub(in crate::import) fn is_plantuml(text: &str) -> bool {
     text.lines().any(|line| line.trim_start().starts_with("@startuml"))
 }
 
-fn parse(text: &str) -> Drawing {
+fn parse_drawing(text: &str) -> Drawing {
     let mut drawing = Drawing::default();
-    c4::parse(text, 1, &mut drawing);
+    c4::parse_macros(text, 1, &mut drawing);
     let mut open: Vec<Option<String>> = Vec::new();
     let mut until: Option<&str> = None;
     for (index, line) in text.lines().enumerate() {
@@ -129,7 +130,7 @@ fn parse(text: &str) -> Drawing {
             }
         } else {
             let group = open.iter().rev().flatten().next().cloned();
-            let frame = statement(line, &word, index + 1, group.as_deref(), &mut drawing);
+            let frame = parse_statement(line, &word, index + 1, group.as_deref(), &mut drawing);
             let closes = line.starts_with('}');
             if closes {
                 open.pop();
@@ -142,7 +143,7 @@ fn parse(text: &str) -> Drawing {
 }
 
 /// Reads a line; gives the frame that it opens.
-fn statement(
+fn parse_statement(
     line: &str,
     word: &str,
     number: usize,
@@ -154,20 +155,20 @@ fn statement(
     let opens = line.ends_with('{');
     if opens && (kind.is_some() || FRAMES.contains(&word)) {
         let rest = line[word.len()..].trim_end_matches('{').trim();
-        let (id, label) = named(rest)?;
+        let (id, label) = parse_named(rest)?;
         let parent = group.map(str::to_owned);
         let label = label.unwrap_or_else(|| id.clone());
         drawing.groups.entry(id.clone()).or_insert(Group { label, parent, is_team: false });
         return Some(id);
     }
     if let Some(kind) = kind {
-        let (id, label) = named(line[word.len()..].trim())?;
-        let shape = drawing.shape(&id, group);
+        let (id, label) = parse_named(line[word.len()..].trim())?;
+        let shape = drawing.shape_or_new(&id, group);
         shape.kind = kind.or_else(|| kind_of_words(label.as_deref().unwrap_or_default()));
         shape.label = label.filter(|label| *label != id);
         return None;
     }
-    if let Some(arrow) = arrow(line, number, group, drawing) {
+    if let Some(arrow) = parse_arrow(line, number, group, drawing) {
         if drawing.arrows.len() < ARROWS_MAX {
             drawing.arrows.push(arrow);
         }
@@ -175,20 +176,20 @@ fn statement(
     }
     if is_person {
         let rest = if line.starts_with(':') { line } else { line[word.len()..].trim() };
-        let (id, label) = named(rest)?;
-        let shape = drawing.shape(&id, group);
+        let (id, label) = parse_named(rest)?;
+        let shape = drawing.shape_or_new(&id, group);
         shape.role = Role::Person;
         shape.label = label.filter(|label| *label != id);
     } else if line.starts_with('[') || line.starts_with("()") {
-        let (id, label) = named(line)?;
-        drawing.shape(&id, group).label = label.filter(|label| *label != id);
+        let (id, label) = parse_named(line)?;
+        drawing.shape_or_new(&id, group).label = label.filter(|label| *label != id);
     }
     None
 }
 
 /// Reads `"Label" as id`, `[Label] as id`, `id as "Label"`, `id [\nlong text]` or `id`; gives the
 /// identifier and the label.
-fn named(text: &str) -> Option<(String, Option<String>)> {
+fn parse_named(text: &str) -> Option<(String, Option<String>)> {
     let text = text.split("<<").next().unwrap_or_default();
     // A color stands behind.
     let text = text.split(" #").next().unwrap_or_default().trim();
@@ -211,7 +212,12 @@ fn named(text: &str) -> Option<(String, Option<String>)> {
 }
 
 /// Reads `a -right-> b : text`, `[A] ..> [B]`, `a <-- b` and `a -- b`.
-fn arrow(line: &str, number: usize, group: Option<&str>, drawing: &mut Drawing) -> Option<Arrow> {
+fn parse_arrow(
+    line: &str,
+    number: usize,
+    group: Option<&str>,
+    drawing: &mut Drawing,
+) -> Option<Arrow> {
     let (start, end) = body_of(line)?;
     let body = &line[start..end];
     let (left, right) = (line[..start].trim(), line[end..].trim());
@@ -228,12 +234,12 @@ fn arrow(line: &str, number: usize, group: Option<&str>, drawing: &mut Drawing) 
             _ => side,
         };
         let is_person = side.trim().starts_with(':') && side.trim().ends_with(':');
-        named(side).map(|(id, _)| (id, is_person))
+        parse_named(side).map(|(id, _)| (id, is_person))
     };
     let (from, to) = (end_of(left, true)?, end_of(right, false)?);
     for (id, is_person) in [&from, &to] {
         if !drawing.groups.contains_key(id) {
-            let shape = drawing.shape(id, group);
+            let shape = drawing.shape_or_new(id, group);
             if *is_person {
                 shape.role = Role::Person;
             }
@@ -346,7 +352,7 @@ mod tests {
             };
             format!("{}{mark}{}", arrow.from, arrow.to)
         };
-        parse(text).arrows.iter().map(show).collect()
+        parse_drawing(text).arrows.iter().map(show).collect()
     }
 
     #[test]
@@ -372,7 +378,7 @@ mod tests {
         let text = "@startuml\nskinparam x {\n a -> b\n}\npackage \"Shop\" as shop {\n  [Web shop] as web\n  database \
                     \"Ledger\" as db <<sql>> #eee\n}\nactor Buyer\nBuyer --> web\nweb --> db\nnote left\n a --> c\nend \
                     note\n@enduml";
-        let drawing = parse(text);
+        let drawing = parse_drawing(text);
         assert_eq!(drawing.shapes.keys().collect::<Vec<_>>(), ["Buyer", "db", "web"]);
         assert_eq!(drawing.shapes["Buyer"].role, Role::Person);
         assert_eq!(drawing.shapes["db"].kind, Some("database"));
@@ -386,7 +392,7 @@ mod tests {
         for text in
             ["-", "--", "->", "[", "a -[", "a -left", "é -> ü", "() -> ()", ": -> :", "package {"]
         {
-            parse(text);
+            parse_drawing(text);
         }
     }
 }

@@ -32,7 +32,7 @@ impl Metric {
 
     /// Returns the metric of Tempo and of the OpenTelemetry connector (`tempo`), of Istio (`istio`), or of
     /// Linkerd (`linkerd`).
-    pub fn preset(name: &str) -> Option<Self> {
+    pub fn from_preset(name: &str) -> Option<Self> {
         match name {
             "tempo" => Some(Self::new("service_graph_request_total", "client", "server")),
             "istio" => Some(Self::new(
@@ -68,10 +68,11 @@ impl Shape {
     }
 
     /// Returns the shapes to look for: the user's, or all that are known.
-    fn all(metric: Option<&Metric>) -> Vec<Self> {
+    fn known_shapes(metric: Option<&Metric>) -> Vec<Self> {
         let presets = ["tempo", "istio", "linkerd"];
-        let own = metric
-            .filter(|own| !presets.iter().any(|item| Metric::preset(item).as_ref() == Some(*own)));
+        let own = metric.filter(|own| {
+            !presets.iter().any(|item| Metric::from_preset(item).as_ref() == Some(*own))
+        });
         if let Some(own) = own {
             return vec![Self::new(&own.name, &[&own.caller], &[&own.callee])];
         }
@@ -158,11 +159,11 @@ struct Found {
 }
 
 /// Reads metrics.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_metrics(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    let shapes = Shape::all(input.options.metric.as_ref());
+    let shapes = Shape::known_shapes(input.options.metric.as_ref());
     let mut found = Found::default();
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
@@ -186,7 +187,7 @@ pub(in crate::import) fn read(
 }
 
 fn read_answer(root: &Node, path: &str, shapes: &[Shape], found: &mut Found) {
-    let results = root.at("data.result").or(root.get("result")).unwrap_or(root);
+    let results = root.node_at("data.result").or(root.get("result")).unwrap_or(root);
     for result in results.items() {
         let labels = result.get("metric").map(Node::entries).unwrap_or_default();
         let labels = labels
@@ -196,7 +197,7 @@ fn read_answer(root: &Node, path: &str, shapes: &[Shape], found: &mut Found) {
         let last = result.get("values").and_then(|values| values.items().last());
         let pair = result.get("value").or(last);
         let value = pair.and_then(|pair| pair.items().get(1)?.number()).unwrap_or(0.0);
-        found.add(&Sample { labels, value }, None, path, shapes);
+        found.add_sample(&Sample { labels, value }, None, path, shapes);
     }
 }
 
@@ -216,8 +217,8 @@ fn read_lines(
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        if let Some((name, sample)) = parse(line) {
-            found.add(&sample, Some(name), path, shapes);
+        if let Some((name, sample)) = parse_sample(line) {
+            found.add_sample(&sample, Some(name), path, shapes);
         } else {
             let place = Place { source, start: start as u32, end: (start + line.len()) as u32 };
             graph.warn(Code::NotUnderstood, "this is no sample of a metric", place);
@@ -226,7 +227,7 @@ fn read_lines(
 }
 
 /// Parses `name{label="value",…} 1.5 1700000000`.
-fn parse(line: &str) -> Option<(&str, Sample<'_>)> {
+fn parse_sample(line: &str) -> Option<(&str, Sample<'_>)> {
     let Some((name, rest)) = line.split_once('{') else {
         let (name, value) = line.split_once(char::is_whitespace)?;
         let value = value.split_whitespace().next()?.parse().ok()?;
@@ -265,7 +266,7 @@ pub(crate) fn is_sample(line: &str) -> bool {
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
     };
-    parse(line).is_some_and(|(name, _)| is_name(name))
+    parse_sample(line).is_some_and(|(name, _)| is_name(name))
 }
 
 /// Returns whether a label stands for who or what nobody knows.
@@ -280,7 +281,13 @@ fn is_passthrough(text: &str) -> bool {
 
 impl Found {
     /// Takes a sample, if it is one of calls.
-    fn add(&mut self, sample: &Sample<'_>, name: Option<&str>, path: &str, shapes: &[Shape]) {
+    fn add_sample(
+        &mut self,
+        sample: &Sample<'_>,
+        name: Option<&str>,
+        path: &str,
+        shapes: &[Shape],
+    ) {
         let label = |key: &str| {
             sample.labels.get(key).map(|text| text.trim()).filter(|label| !label.is_empty())
         };
@@ -427,21 +434,21 @@ impl Found {
                 is_message: reported.is_message,
                 source: reported.source.clone(),
             };
-            traffic.count(&name_of(from), &name_of(to), &counted);
+            traffic.count_calls(&name_of(from), &name_of(to), &counted);
         }
         for (workload, requests) in &self.from_outside {
-            traffic.enter(&name_of(workload), *requests);
+            traffic.count_entries(&name_of(workload), *requests);
         }
         traffic.add_to(graph);
         for ((end, broker), source) in &self.messages {
             let (end, broker) = (name_of(end), name_of(broker));
-            let known = graph.depend(&end, &broker, Evidence::Observed, source.clone());
+            let known = graph.depend_on(&end, &broker, Evidence::Observed, source.clone());
             if let Some(dependency) = known {
-                dependency.saw(true);
+                dependency.note_call(true);
             }
         }
         for (workload, kind) in &self.kinds {
-            graph.service(&name_of(workload)).kind.get_or_insert_with(|| (*kind).to_owned());
+            graph.service_or_new(&name_of(workload)).kind.get_or_insert_with(|| (*kind).to_owned());
         }
         graph.address_calls += self.addresses;
         if self.unknown > 0 {
@@ -464,12 +471,12 @@ mod tests {
 
     #[test]
     fn samples_are_parsed_with_escapes_and_time_stamps() {
-        let (name, sample) = parse(r#"x_total{a="b\"c",d="e}"} 4.5 17"#).unwrap();
+        let (name, sample) = parse_sample(r#"x_total{a="b\"c",d="e}"} 4.5 17"#).unwrap();
         assert_eq!((name, sample.value), ("x_total", 4.5));
         assert_eq!(sample.labels["a"], "b\"c");
         assert_eq!(sample.labels["d"], "e}");
-        assert!(parse("x{a=\"b").is_none());
-        assert_eq!(parse("up 1").unwrap().1.value, 1.0);
+        assert!(parse_sample("x{a=\"b").is_none());
+        assert_eq!(parse_sample("up 1").unwrap().1.value, 1.0);
     }
 
     #[test]
@@ -481,11 +488,11 @@ mod tests {
                 ("source_workload", "a".to_owned()),
                 ("destination_workload", "b".to_owned()),
             ]);
-            found.add(
+            found.add_sample(
                 &Sample { labels, value },
                 Some("istio_requests_total"),
                 "f",
-                &Shape::all(None),
+                &Shape::known_shapes(None),
             );
         }
         let mut graph = Graph::default();

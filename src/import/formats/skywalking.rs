@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::spans::{Given, Linker, Peer, SpanKind, id, is_address_only};
+use super::spans::{Given, Linker, Peer, SpanKind, id_number, is_address_only};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::import::graph::Graph;
 use crate::import::graph::kinds;
@@ -11,17 +11,20 @@ use crate::load::Node;
 use crate::model::topology::Evidence;
 
 /// Reads answers.
-pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
+pub(crate) fn read_answers(
+    input: &mut Input<'_>,
+    graph: &mut Graph,
+) -> Result<(), Vec<Diagnostic>> {
     let mut linker = Linker::new();
     let mut nodes = 0;
-    let documents = input.documents(graph)?;
+    let documents = input.read_documents(graph)?;
     for (path, document) in &documents {
         let data = document.root.get("data").unwrap_or(&document.root);
         // The query may give its answer any name.
         let own = std::iter::once(data).chain(data.entries().iter().map(|entry| &entry.value));
         for answer in own {
             if answer.get("calls").is_some() {
-                nodes += topology(path, answer, graph);
+                nodes += add_topology(path, answer, graph);
             }
             for span in answer.get("spans").map(Node::items).unwrap_or_default() {
                 add_span(span, &mut linker);
@@ -29,11 +32,11 @@ pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
         }
     }
     let path = documents.first().map_or("", |(path, _)| path);
-    if nodes == 0 && linker.total() == 0 {
+    if nodes == 0 && linker.spans_total() == 0 {
         let expected = "it holds neither `nodes` with `calls` nor `spans`";
         return Err(not_of(Format::Skywalking, path, expected));
     }
-    linker.finish(path, input.options, graph);
+    linker.finish_graph(path, input.options, graph);
     Ok(())
 }
 
@@ -51,7 +54,7 @@ fn name_of(node: &Node) -> Option<&str> {
 }
 
 /// Adds nodes and calls; gives how many services there are.
-fn topology(path: &str, answer: &Node, graph: &mut Graph) -> usize {
+fn add_topology(path: &str, answer: &Node, graph: &mut Graph) -> usize {
     let list = |key: &str| answer.get(key).map(Node::items).unwrap_or_default();
     let kind = |node: &Node| node.scalar_at("type").unwrap_or_default().to_lowercase();
     let mut names: BTreeMap<&str, (&str, Option<&'static str>)> = BTreeMap::new();
@@ -70,7 +73,7 @@ fn topology(path: &str, answer: &Node, graph: &mut Graph) -> usize {
         }
         let tells =
             kinds::of_image(&kind(node)).filter(|of_image| *of_image != "gateway" || !is_real);
-        let service = graph.service(name);
+        let service = graph.service_or_new(name);
         service.kind = match tells {
             Some(kind) => Some(kind.to_owned()),
             None if !is_real => Some("external".to_owned()),
@@ -88,13 +91,13 @@ fn topology(path: &str, answer: &Node, graph: &mut Graph) -> usize {
                 let is_queue = |end: &(&str, Option<&str>)| end.1 == Some("queue");
                 let (caller, callee) = if is_queue(from) { (to, from) } else { (from, to) };
                 let source = format!("{path}: call {}", index + 1);
-                let known = graph.depend(caller.0, callee.0, Evidence::Observed, source);
+                let known = graph.depend_on(caller.0, callee.0, Evidence::Observed, source);
                 if let (Some(dependency), true) = (known, is_queue(callee)) {
-                    dependency.saw(true);
+                    dependency.note_call(true);
                 }
             }
             _ if addresses.contains(from) || addresses.contains(to) => graph.address_calls += 1,
-            (None, Some(to)) if users.contains(&from) => graph.service(to.0).is_entry = true,
+            (None, Some(to)) if users.contains(&from) => graph.service_or_new(to.0).is_entry = true,
             _ => {
                 let message =
                     format!("call {} of `{path}` names a node that is not there", index + 1);
@@ -107,7 +110,7 @@ fn topology(path: &str, answer: &Node, graph: &mut Graph) -> usize {
 
 fn add_span(span: &Node, linker: &mut Linker) {
     let get = |key: &str| span.scalar_at(key).filter(|text| !text.is_empty()).unwrap_or_default();
-    let number = |segment: &str, span: &str| id(&format!("{segment}#{span}"));
+    let number = |segment: &str, span: &str| id_number(&format!("{segment}#{span}"));
     let (segment, own) = (get("segmentId"), get("spanId"));
     let reference = span.get("refs").and_then(|refs| refs.items().first());
     let parent = match (get("parentSpanId"), reference) {
@@ -131,8 +134,8 @@ fn add_span(span: &Node, linker: &mut Linker) {
     let peer = get("peer").split([',', ';']).next().unwrap_or_default();
     let peer = peer.rsplit_once(':').map_or(peer, |(host, _)| host);
     let service = get("serviceCode").rsplit("::").next().unwrap_or_default();
-    linker.add(Given {
-        trace: id(get("traceId")),
+    linker.add_span(Given {
+        trace: id_number(get("traceId")),
         id: number(segment, own),
         parent,
         kind,

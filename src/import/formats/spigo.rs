@@ -7,11 +7,11 @@ use crate::load::Node;
 use crate::model::topology::Evidence;
 
 /// Reads architectures.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_architectures(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    for (path, document) in input.documents(graph)? {
+    for (path, document) in input.read_documents(graph)? {
         let services = document.root.get("services").map(Node::items).unwrap_or_default();
         if services.is_empty() {
             return Err(not_of(Format::Spigo, &path, "it has no list of `services`"));
@@ -19,7 +19,7 @@ pub(in crate::import) fn read(
         let names: Vec<&str> = services.iter().filter_map(|node| node.scalar_at("name")).collect();
         for node in services {
             let Some(name) = node.scalar_at("name") else { continue };
-            let service = graph.service(name);
+            let service = graph.service_or_new(name);
             service.kind = node.scalar_at("package").map(crate::import::graph::names::one_line);
             let number = |key: &str| node.get(key).and_then(Node::number).unwrap_or(1.0);
             // So many in each region; none for what is no process, such as a name of a host.
@@ -35,7 +35,7 @@ pub(in crate::import) fn read(
                     graph.warn(Code::Dangling, message, node.place);
                 }
                 let source = format!("{path}: {name}.dependencies");
-                graph.depend(name, callee, Evidence::Declared, source);
+                graph.depend_on(name, callee, Evidence::Declared, source);
             }
         }
     }

@@ -51,7 +51,7 @@ pub(in crate::import) struct Model {
 }
 
 /// Reads workspaces.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_workspaces(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
@@ -60,26 +60,29 @@ pub(in crate::import) fn read(
         let text = input.sources.get(source).text.clone();
         let model = if text.trim_start().starts_with('{') {
             let documents = load::parse_foreign(path, text.into_bytes(), input.sources)?;
-            documents.first().map(|document| json(path, &document.root)).unwrap_or_default()
+            documents
+                .first()
+                .map(|document| model_from_json(path, &document.root))
+                .unwrap_or_default()
         } else {
-            structurizr_dsl::parse(path, &text, source, input, graph)?
+            structurizr_dsl::parse_workspace(path, &text, source, input, graph)?
         };
         if model.elements.is_empty() {
             return Err(not_of(Format::Structurizr, path, "no software system was found in it"));
         }
-        lift(&model, graph);
+        lift_to_services(&model, graph);
     }
     Ok(())
 }
 
 /// Returns the model of an exported workspace.
-pub(in crate::import) fn json(path: &str, root: &Node) -> Model {
+pub(in crate::import) fn model_from_json(path: &str, root: &Node) -> Model {
     let mut model = Model::default();
     let mut numbers = BTreeMap::new();
     let mut pending = Vec::new();
     let mut open: Vec<(&Node, Level, Option<usize>)> = Vec::new();
     let list =
-        |node: &'_ Node, key: &str| node.at(key).map(Node::items).unwrap_or_default().to_vec();
+        |node: &'_ Node, key: &str| node.node_at(key).map(Node::items).unwrap_or_default().to_vec();
     let people = list(root, "model.people");
     let systems = list(root, "model.softwareSystems");
     open.extend(people.iter().map(|node| (node, Level::Person, None)));
@@ -120,8 +123,8 @@ pub(in crate::import) fn json(path: &str, root: &Node) -> Model {
             model.relations.push(Relation { from, to: *to, source, is_async });
         }
     }
-    deployments(root, &numbers, &mut model);
-    for view in root.at("views.dynamicViews").map(Node::items).unwrap_or_default() {
+    count_instances(root, &numbers, &mut model);
+    for view in root.node_at("views.dynamicViews").map(Node::items).unwrap_or_default() {
         let name = view.scalar_at("title").or(view.scalar_at("key")).unwrap_or("journey");
         let steps = view.get("relationships").map(Node::items).unwrap_or_default();
         let by_id = |id: Option<&str>| numbers.get(id?).copied();
@@ -139,9 +142,9 @@ pub(in crate::import) fn json(path: &str, root: &Node) -> Model {
 }
 
 /// Counts the instances of each element, in the environment with the most of them.
-fn deployments(root: &Node, numbers: &BTreeMap<String, usize>, model: &mut Model) {
+fn count_instances(root: &Node, numbers: &BTreeMap<String, usize>, model: &mut Model) {
     let mut counts: BTreeMap<(String, usize), u32> = BTreeMap::new();
-    let nodes = root.at("model.deploymentNodes").map(Node::items).unwrap_or_default();
+    let nodes = root.node_at("model.deploymentNodes").map(Node::items).unwrap_or_default();
     let mut open: Vec<(&Node, u32)> = nodes.iter().map(|node| (node, 1)).collect();
     while let Some((node, outer)) = open.pop() {
         let own = node.get("instances").and_then(Node::number).unwrap_or(1.0);
@@ -172,7 +175,7 @@ fn deployments(root: &Node, numbers: &BTreeMap<String, usize>, model: &mut Model
 }
 
 /// From elements of all levels to services.
-fn lift(model: &Model, graph: &mut Graph) {
+fn lift_to_services(model: &Model, graph: &mut Graph) {
     let has_containers: BTreeSet<usize> = model
         .elements
         .iter()
@@ -204,11 +207,11 @@ fn lift(model: &Model, graph: &mut Graph) {
             continue;
         }
         let element = &model.elements[number];
-        let service = graph.service(&element.name);
+        let service = graph.service_or_new(&element.name);
         if element.title != element.name {
             service.title = Some(crate::import::graph::names::one_line(&element.title));
         }
-        service.kind = kind(&element.tags, element.level).map(str::to_owned);
+        service.kind = kind_of_tags(&element.tags, element.level).map(str::to_owned);
         service.replicas = element.instances.filter(|count| *count > 1);
     }
     let lifted = model.relations.iter().flat_map(|relation| [relation.from, relation.to]);
@@ -227,13 +230,13 @@ fn lift(model: &Model, graph: &mut Graph) {
         match (service_of(relation.from), service_of(relation.to)) {
             (Some(from), Some(to)) => {
                 let source = relation.source.clone();
-                let known = graph.depend(name(from), name(to), Evidence::Declared, source);
+                let known = graph.depend_on(name(from), name(to), Evidence::Declared, source);
                 if let (Some(dependency), true) = (known, relation.is_async) {
-                    dependency.saw(true);
+                    dependency.note_call(true);
                 }
             }
             (None, Some(to)) if model.elements[relation.from].level == Level::Person => {
-                graph.service(name(to)).is_entry = true;
+                graph.service_or_new(name(to)).is_entry = true;
             }
             // Of a whole system it is not known which container is meant.
             _ if model.elements[relation.from].level != Level::Person
@@ -253,7 +256,7 @@ fn lift(model: &Model, graph: &mut Graph) {
             graph.warn_of_file(Code::NotUnderstood, message);
         }
     }
-    journeys(model, &service_of, graph);
+    add_journeys(model, &service_of, graph);
 }
 
 /// Returns whether the components are the services: where no relationship ends at a container, lifting
@@ -284,7 +287,7 @@ fn is_said_below(relation: &Relation, model: &Model) -> bool {
     })
 }
 
-fn journeys(model: &Model, service_of: &dyn Fn(usize) -> Option<usize>, graph: &mut Graph) {
+fn add_journeys(model: &Model, service_of: &dyn Fn(usize) -> Option<usize>, graph: &mut Graph) {
     for (name, steps) in &model.journeys {
         let is_person = |number: usize| model.elements[number].level == Level::Person;
         let entries =
@@ -299,14 +302,15 @@ fn journeys(model: &Model, service_of: &dyn Fn(usize) -> Option<usize>, graph: &
         if entries.is_empty() {
             continue;
         }
-        let steps = entries.iter().map(|entry| graph.name(&model.elements[*entry].name)).collect();
+        let steps =
+            entries.iter().map(|entry| graph.service_name(&model.elements[*entry].name)).collect();
         let title = Some(crate::import::graph::names::one_line(name));
         let flow = Flow { title, steps, rate: None, is_derived: false };
-        graph.flows.insert(crate::import::graph::names::allowed(name), flow);
+        graph.flows.insert(crate::import::graph::names::allowed_name(name), flow);
     }
 }
 
-fn kind(tags: &str, level: Level) -> Option<&'static str> {
+fn kind_of_tags(tags: &str, level: Level) -> Option<&'static str> {
     let tags = tags.to_lowercase();
     if ["database", "datastore", "data store"].iter().any(|word| tags.contains(word)) {
         Some("database")

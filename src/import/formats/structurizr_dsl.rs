@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::structurizr::{Element, Level, Model, Relation, json};
+use super::structurizr::{Element, Level, Model, Relation, model_from_json};
 use crate::diagnostic::{Code, Diagnostic, Place, SourceId};
 use crate::import::Input;
 use crate::import::graph::Graph;
@@ -88,7 +88,7 @@ enum End {
 ///
 /// # Errors
 /// The workspace that it extends cannot be read.
-pub(in crate::import) fn parse(
+pub(in crate::import) fn parse_workspace(
     path: &str,
     text: &str,
     source: SourceId,
@@ -111,8 +111,8 @@ pub(in crate::import) fn parse(
         instances: BTreeMap::new(),
         open_files: vec![path.to_owned()],
     };
-    reader.text(text)?;
-    Ok(reader.finish())
+    reader.read_text(text)?;
+    Ok(reader.into_model())
 }
 
 /// A line, with the lines that it goes on with.
@@ -124,7 +124,7 @@ struct Line {
 }
 
 /// Returns the lines that are no comments.
-fn lines(text: &str, source: SourceId) -> Vec<Line> {
+fn code_lines(text: &str, source: SourceId) -> Vec<Line> {
     let mut lines = Vec::new();
     let (mut offset, mut in_comment) = (0, false);
     // What was read of a line that goes on: its text, number and start.
@@ -149,17 +149,17 @@ fn lines(text: &str, source: SourceId) -> Vec<Line> {
         }
         text.push_str(line);
         let place = Place { source, start: start as u32, end: end as u32 };
-        lines.push(Line { words: words(&text), number, place });
+        lines.push(Line { words: split_words(&text), number, place });
     }
     if let Some((text, number, start)) = begun {
         let place = Place { source, start: start as u32, end: offset as u32 };
-        lines.push(Line { words: words(&text), number, place });
+        lines.push(Line { words: split_words(&text), number, place });
     }
     lines
 }
 
 /// The words of a line: quoted texts are one each, marked by a quote in front.
-fn words(line: &str) -> Vec<String> {
+fn split_words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut characters = line.chars().peekable();
     while let Some(c) = characters.next() {
@@ -190,11 +190,11 @@ fn words(line: &str) -> Vec<String> {
 
 impl Reader<'_, '_> {
     /// Reads the lines of a file.
-    fn text(&mut self, text: &str) -> Result<(), Vec<Diagnostic>> {
-        for line in lines(text, self.source) {
+    fn read_text(&mut self, text: &str) -> Result<(), Vec<Diagnostic>> {
+        for line in code_lines(text, self.source) {
             let words: Vec<String> =
                 line.words.iter().map(|word| self.with_constants(word)).collect();
-            self.line(&words, line.number, line.place)?;
+            self.read_line(&words, line.number, line.place)?;
         }
         Ok(())
     }
@@ -211,7 +211,7 @@ impl Reader<'_, '_> {
         word
     }
 
-    fn line(
+    fn read_line(
         &mut self,
         words: &[String],
         number: usize,
@@ -227,7 +227,7 @@ impl Reader<'_, '_> {
         let opens = words.last().is_some_and(|word| word == "{");
         let words = if opens { &words[..words.len() - 1] } else { words };
         self.follow_files(words, place)?;
-        let block = self.statement(words, number, place);
+        let block = self.read_statement(words, number, place);
         if opens && self.blocks.len() < DEPTH_MAX {
             self.blocks.push(block);
         }
@@ -250,7 +250,7 @@ impl Reader<'_, '_> {
             _ => return Ok(()),
         };
         let name = name.trim_start_matches('"');
-        let Some(path) = self.files.find(&self.path, name, place, self.graph) else {
+        let Some(path) = self.files.find_file(&self.path, name, place, self.graph) else {
             return Ok(());
         };
         let is_within_itself = self.open_files.contains(&path);
@@ -263,20 +263,20 @@ impl Reader<'_, '_> {
         let is_file = load::is_file(&path);
         for path in load::files_below(&path) {
             if is_file || path.ends_with(".dsl") {
-                self.file(path)?;
+                self.read_file(path)?;
             }
         }
         Ok(())
     }
 
     /// Reads another file in place of the line that names it.
-    fn file(&mut self, path: String) -> Result<(), Vec<Diagnostic>> {
+    fn read_file(&mut self, path: String) -> Result<(), Vec<Diagnostic>> {
         let source = load::read_text(&path, self.input.sources)?;
         let text = self.input.sources.get(source).text.clone();
         if text.trim_start().starts_with('{') {
             let documents = load::parse_foreign(&path, text.into_bytes(), self.input.sources)?;
             if let Some(document) = documents.first() {
-                self.extend_with(json(&path, &document.root));
+                self.extend_with(model_from_json(&path, &document.root));
             }
             return Ok(());
         }
@@ -284,7 +284,7 @@ impl Reader<'_, '_> {
         self.source = source;
         self.open_files.push(path);
         let depth = self.blocks.len();
-        let read = self.text(&text);
+        let read = self.read_text(&text);
         // A file that leaves a block open must not change what stands behind its line.
         self.blocks.truncate(depth);
         self.open_files.pop();
@@ -310,7 +310,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn statement(&mut self, words: &[String], number: usize, place: Place) -> Block {
+    fn read_statement(&mut self, words: &[String], number: usize, place: Place) -> Block {
         if matches!(self.blocks.last(), Some(Block::Other)) || words.is_empty() {
             return Block::Other;
         }
@@ -321,7 +321,7 @@ impl Reader<'_, '_> {
         if let Some(arrow) =
             words.iter().position(|word| word.starts_with('-') && word.ends_with("->"))
         {
-            self.relation(&words[..arrow], &words[arrow + 1..], number, place);
+            self.add_relation(&words[..arrow], &words[arrow + 1..], number, place);
             return Block::Other;
         }
         let (id, rest) = match words {
@@ -333,13 +333,13 @@ impl Reader<'_, '_> {
         let lower = keyword.to_lowercase();
         if let Some(Block::Archetypes) = self.blocks.last() {
             let name = id.unwrap_or(keyword).to_lowercase();
-            let base = self.base(&lower);
+            let base = self.base_keyword(&lower);
             self.archetypes.insert(name.clone(), Archetype { base, tags: String::new() });
             return Block::Archetype(name);
         }
         match lower.as_str() {
             "tag" | "tags" | "technology" => {
-                self.describe(&texts.join(","), lower == "technology");
+                self.describe_element(&texts.join(","), lower == "technology");
                 return Block::Other;
             }
             "!include" => return Block::Other,
@@ -389,7 +389,7 @@ impl Reader<'_, '_> {
                 return Block::Node(outer.unwrap_or(1).saturating_mul(count.unwrap_or(1).max(1)));
             }
             "containerinstance" | "softwaresysteminstance" => {
-                self.instance(texts.first().copied().unwrap_or_default());
+                self.add_instance(texts.first().copied().unwrap_or_default());
                 return Block::Other;
             }
             "dynamic" => {
@@ -400,7 +400,7 @@ impl Reader<'_, '_> {
             }
             _ => {}
         }
-        let base = self.base(&lower);
+        let base = self.base_keyword(&lower);
         let level = match base.as_str() {
             "person" => Level::Person,
             "softwaresystem" => Level::System,
@@ -412,11 +412,11 @@ impl Reader<'_, '_> {
             }
             _ => return Block::Other,
         };
-        Block::Element(self.element(id, level, &lower, &texts))
+        Block::Element(self.add_element(id, level, &lower, &texts))
     }
 
     /// Returns the keyword that an archetype goes back to.
-    fn base(&self, keyword: &str) -> String {
+    fn base_keyword(&self, keyword: &str) -> String {
         let mut at = keyword;
         for _ in 0..DEPTH_MAX {
             match self.archetypes.get(at) {
@@ -427,7 +427,13 @@ impl Reader<'_, '_> {
         at.to_owned()
     }
 
-    fn element(&mut self, id: Option<&str>, level: Level, keyword: &str, texts: &[&str]) -> usize {
+    fn add_element(
+        &mut self,
+        id: Option<&str>,
+        level: Level,
+        keyword: &str,
+        texts: &[&str],
+    ) -> usize {
         let title = texts.first().copied().unwrap_or("unnamed").to_owned();
         let parent = self.blocks.iter().rev().find_map(|block| match block {
             Block::Element(number) => Some(*number),
@@ -445,7 +451,7 @@ impl Reader<'_, '_> {
         if let Some(archetype) = self.archetypes.get(keyword) {
             tags.extend([",", keyword, ",", &archetype.tags]);
         }
-        let name = id.map_or_else(|| self.unnamed(&title, &tags), str::to_owned);
+        let name = id.map_or_else(|| self.derive_name(&title, &tags), str::to_owned);
         let number = self.model.elements.len();
         if let Some(id) = id {
             self.ids.entry(id.to_lowercase()).or_insert(number);
@@ -466,7 +472,7 @@ impl Reader<'_, '_> {
 
     /// A name for an element without identifier: after the group it is in, which usually is one service
     /// with its database.
-    fn unnamed(&self, title: &str, tags: &str) -> String {
+    fn derive_name(&self, title: &str, tags: &str) -> String {
         let group = self.blocks.iter().rev().find_map(|block| match block {
             Block::Group(name) => Some(name),
             _ => None,
@@ -481,7 +487,7 @@ impl Reader<'_, '_> {
     }
 
     /// A tag or a technology within the block of what it describes.
-    fn describe(&mut self, text: &str, is_technology: bool) {
+    fn describe_element(&mut self, text: &str, is_technology: bool) {
         match self.blocks.last() {
             Some(Block::Element(number)) => {
                 let tags = &mut self.model.elements[*number].tags;
@@ -497,7 +503,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn relation(&mut self, from: &[String], rest: &[String], line: usize, place: Place) {
+    fn add_relation(&mut self, from: &[String], rest: &[String], line: usize, place: Place) {
         let this = self.blocks.iter().rev().find_map(|block| match block {
             Block::Element(number) => Some(*number),
             _ => None,
@@ -525,7 +531,7 @@ impl Reader<'_, '_> {
         self.pending.push(Pending { from, to, is_async, journey, path, line, place });
     }
 
-    fn instance(&mut self, id: &str) {
+    fn add_instance(&mut self, id: &str) {
         let count = self.blocks.iter().rev().find_map(|block| match block {
             Block::Node(count) => Some(*count),
             _ => None,
@@ -544,7 +550,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn finish(mut self) -> Model {
+    fn into_model(mut self) -> Model {
         for pending in std::mem::take(&mut self.pending) {
             let resolve = |end: &End| match end {
                 End::Known(number) => Ok(*number),
@@ -581,7 +587,7 @@ mod tests {
 
     #[test]
     fn a_line_that_ends_in_a_backslash_goes_on() {
-        let lines = lines("a = \\\n  b \\\n # no\n \"C\"\nd", SourceId::default());
+        let lines = code_lines("a = \\\n  b \\\n # no\n \"C\"\nd", SourceId::default());
         let shown: Vec<(String, usize)> =
             lines.iter().map(|line| (line.words.join(" "), line.number)).collect();
         assert_eq!(shown, [("a = b \"C".to_owned(), 1), ("d".to_owned(), 5)]);
@@ -590,7 +596,7 @@ mod tests {
     #[test]
     fn quoted_texts_are_one_word() {
         assert_eq!(
-            words(r#"a = container "Web \"App\"" "" {"#),
+            split_words(r#"a = container "Web \"App\"" "" {"#),
             ["a", "=", "container", "\"Web \"App\"", "\"", "{"]
         );
     }

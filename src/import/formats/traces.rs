@@ -16,7 +16,7 @@ pub(super) struct Several<T>(Vec<T>);
 
 impl<T> Several<T> {
     /// Returns all values.
-    pub(super) fn list(&self) -> &[T] {
+    pub(super) fn as_list(&self) -> &[T] {
         &self.0
     }
 }
@@ -60,15 +60,15 @@ const PROGRESS_LINES: u64 = 64;
 ///
 /// # Errors
 /// A file cannot be read, or holds nothing that `take` can use.
-pub(in crate::import) fn each(
+pub(in crate::import) fn each_value(
     format: Format,
     input: &mut Input<'_>,
     graph: &mut Graph,
     mut take: impl FnMut(&[u8], &mut Graph) -> Result<(), serde_json::Error>,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
-        let mut lines = Lines::open(path).map_err(|problem| vec![*problem])?;
-        let size = lines.size();
+        let mut lines = Lines::open_file(path).map_err(|problem| vec![*problem])?;
+        let size = lines.size_bytes();
         let mut taken = 0_u64;
         let mut whole = false;
         while let Some(line) = lines.next_line().map_err(|problem| vec![*problem])? {
@@ -83,9 +83,9 @@ pub(in crate::import) fn each(
                     whole = true;
                     break;
                 }
-                Err(error) if taken == 0 => return Err(wrong(format, path, &error)),
+                Err(error) if taken == 0 => return Err(not_a_trace(format, path, &error)),
                 Err(error) => {
-                    let message = format!("line {} of `{path}`: {error}", lines.number());
+                    let message = format!("line {} of `{path}`: {error}", lines.line_number());
                     graph.warn_of_file(Code::NotUnderstood, message);
                 }
             }
@@ -94,8 +94,8 @@ pub(in crate::import) fn each(
             }
         }
         if whole {
-            let bytes = lines.rest().map_err(|problem| vec![*problem])?;
-            take(&bytes, graph).map_err(|error| wrong(format, path, &error))?;
+            let bytes = lines.read_rest().map_err(|problem| vec![*problem])?;
+            take(&bytes, graph).map_err(|error| not_a_trace(format, path, &error))?;
         } else if taken == 0 {
             return Err(not_of(format, path, "it holds nothing"));
         }
@@ -103,6 +103,6 @@ pub(in crate::import) fn each(
     Ok(())
 }
 
-fn wrong(format: Format, path: &str, error: &serde_json::Error) -> Vec<Diagnostic> {
+fn not_a_trace(format: Format, path: &str, error: &serde_json::Error) -> Vec<Diagnostic> {
     not_of(format, path, &error.to_string())
 }

@@ -28,7 +28,7 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// Counts calls of one service to another.
-    pub(super) fn count(&mut self, caller: &str, callee: &str, counted: &Counted) {
+    pub(super) fn count_calls(&mut self, caller: &str, callee: &str, counted: &Counted) {
         let known = self
             .calls
             .entry((caller.to_owned(), callee.to_owned()))
@@ -40,7 +40,7 @@ impl Traffic {
     }
 
     /// Counts requests that reach a service from outside.
-    pub(super) fn enter(&mut self, service: &str, requests: f64) {
+    pub(super) fn count_entries(&mut self, service: &str, requests: f64) {
         let known = self.from_outside.entry(service.to_owned()).or_default();
         if requests.is_finite() && requests > 0.0 {
             *known += requests;
@@ -53,7 +53,7 @@ impl Traffic {
     /// the call is then taken for made in every request, to one of them.
     pub(super) fn add_to(&self, graph: &mut Graph) {
         for service in self.from_outside.keys() {
-            graph.service(service).is_entry = true;
+            graph.service_or_new(service).is_entry = true;
         }
         let mut received: BTreeMap<&str, f64> = self
             .from_outside
@@ -68,11 +68,11 @@ impl Traffic {
             group.1.insert(callee);
         }
         for ((caller, callee), counted) in &self.calls {
-            let known = graph.depend(caller, callee, Evidence::Observed, counted.source.clone());
+            let known = graph.depend_on(caller, callee, Evidence::Observed, counted.source.clone());
             let Some(dependency) = known else { continue };
             if counted.is_message {
                 // Whoever hands a message to a broker does not fail with those who take it.
-                dependency.saw(true);
+                dependency.note_call(true);
                 dependency.is_soft = true;
             }
             dependency.calls += counted.requests;
@@ -107,9 +107,9 @@ mod tests {
     #[test]
     fn shares_are_those_of_what_the_caller_got() {
         let mut traffic = Traffic::default();
-        traffic.enter("web", 200.0);
-        traffic.count("web", "v1", &counted(90.0, "cart"));
-        traffic.count("web", "v2", &counted(10.0, "cart"));
+        traffic.count_entries("web", 200.0);
+        traffic.count_calls("web", "v1", &counted(90.0, "cart"));
+        traffic.count_calls("web", "v2", &counted(10.0, "cart"));
         assert_eq!(share(&traffic, "web", "v1"), Some(0.45));
         assert_eq!(share(&traffic, "web", "v2"), Some(0.05));
     }
@@ -117,9 +117,9 @@ mod tests {
     #[test]
     fn versions_share_the_calls_of_a_caller_whose_requests_nothing_counted() {
         let mut traffic = Traffic::default();
-        traffic.count("web", "v1", &counted(90.0, "cart"));
-        traffic.count("web", "v2", &counted(10.0, "cart"));
-        traffic.count("web", "db", &counted(0.0, "db"));
+        traffic.count_calls("web", "v1", &counted(90.0, "cart"));
+        traffic.count_calls("web", "v2", &counted(10.0, "cart"));
+        traffic.count_calls("web", "db", &counted(0.0, "db"));
         assert_eq!(share(&traffic, "web", "v1"), Some(0.9));
         assert_eq!(share(&traffic, "web", "db"), None);
     }

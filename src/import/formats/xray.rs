@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::spans::{Given, Linker, Peer, SpanKind, id, is_address_only};
+use super::spans::{Given, Linker, Peer, SpanKind, id_number, is_address_only};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::import::graph::{Flow, Graph};
 use crate::import::{Format, Input, not_of};
@@ -13,10 +13,10 @@ use crate::model::topology::Evidence;
 const DEPTH_MAX: usize = 50;
 
 /// Reads graphs and traces.
-pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
+pub(crate) fn read_traces(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
     let mut linker = Linker::new();
     let mut services = 0;
-    let documents = input.documents(graph)?;
+    let documents = input.read_documents(graph)?;
     for (path, document) in &documents {
         if let Some(list) = document.root.get("Services") {
             services += add_service_graph(path, &document.root, list.items(), graph);
@@ -32,11 +32,11 @@ pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
         }
     }
     let path = documents.first().map_or("", |(path, _)| path);
-    if services == 0 && linker.total() == 0 {
+    if services == 0 && linker.spans_total() == 0 {
         let expected = "it holds neither `Services` with `Edges` nor `Traces` with `Segments`";
         return Err(not_of(Format::Xray, path, expected));
     }
-    linker.finish(path, input.options, graph);
+    linker.finish_graph(path, input.options, graph);
     Ok(())
 }
 
@@ -78,7 +78,7 @@ fn node_kind(kind: &str) -> NodeKind {
 
 /// Adds the nodes and edges of a service graph; gives how many services it has.
 fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut Graph) -> usize {
-    let number = |node: &Node, path: &str| node.at(path).and_then(Node::number).unwrap_or(0.0);
+    let number = |node: &Node, path: &str| node.node_at(path).and_then(Node::number).unwrap_or(0.0);
     let services: BTreeMap<&str, Service<'_>> = list
         .iter()
         .filter_map(|node| {
@@ -95,7 +95,7 @@ fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut Graph) 
     let runs =
         |service: &&Service<'_>| !matches!(service.kind, NodeKind::Client | NodeKind::Address);
     for service in services.values().filter(runs) {
-        let known = graph.service(service.name);
+        let known = graph.service_or_new(service.name);
         if let NodeKind::Other(kind) = service.kind {
             known.kind.get_or_insert_with(|| kind.to_owned());
         }
@@ -127,8 +127,8 @@ fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut Graph) 
 
 /// Makes a flow of the requests that clients send to a service.
 fn add_entry(service: &str, calls: f64, seconds: f64, graph: &mut Graph) {
-    let step = graph.name(service);
-    graph.service(service).is_entry = true;
+    let step = graph.service_name(service);
+    graph.service_or_new(service).is_entry = true;
     if calls > 0.0 && seconds > 0.0 && seconds.is_finite() {
         let flow = graph.flows.entry(step.clone()).or_insert_with(|| Flow {
             title: Some(format!("requests of clients at {step}")),
@@ -146,10 +146,10 @@ fn add_edge(path: &str, from: &Service<'_>, to: &Service<'_>, calls: f64, graph:
     let is_delivery = is_queue(from);
     let (caller, callee) = if is_delivery { (to, from) } else { (from, to) };
     let source = format!("{path}: {calls} calls from {} to {}", from.name, to.name);
-    let known = graph.depend(caller.name, callee.name, Evidence::Observed, source);
+    let known = graph.depend_on(caller.name, callee.name, Evidence::Observed, source);
     let Some(dependency) = known else { return };
     if is_queue(callee) {
-        dependency.saw(true);
+        dependency.note_call(true);
     }
     if calls > 0.0 && caller.requests > 0.0 && !is_delivery {
         dependency.call_probability = Some((calls / caller.requests).min(1.0));
@@ -187,9 +187,9 @@ fn add_segment(
     depth: usize,
 ) {
     let trace = node.scalar_at("trace_id").unwrap_or(trace);
-    let own = id(node.scalar_at("id").unwrap_or_default());
+    let own = id_number(node.scalar_at("id").unwrap_or_default());
     let name = node.scalar_at("name").unwrap_or_default();
-    let parent = node.scalar_at("parent_id").map_or(parent, id);
+    let parent = node.scalar_at("parent_id").map_or(parent, id_number);
     let namespace = node.scalar_at("namespace").unwrap_or_default();
     let is_remote = service.is_some() && matches!(namespace, "remote" | "aws");
     let kind = match service {
@@ -206,8 +206,8 @@ fn add_segment(
     } else {
         "external"
     };
-    linker.add(Given {
-        trace: id(trace),
+    linker.add_span(Given {
+        trace: id_number(trace),
         id: own,
         parent,
         kind,

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::spans::{Given, Linker, SpanKind, id, is_address_only, peer, settled_kind, zone};
-use super::traces::each;
+use super::spans::{
+    Given, Linker, SpanKind, id_number, is_address_only, settled_kind, span_peer, zone_name,
+};
+use super::traces::each_value;
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::Graph;
 use crate::import::{Format, Input, not_of};
@@ -61,14 +63,14 @@ struct Endpoint<'a> {
 }
 
 /// Reads traces or dependencies.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_traces(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut linker = Linker::new();
     let path = input.files.first().cloned().unwrap_or_default();
     let mut links = 0_u64;
-    each(Format::Zipkin, input, graph, |bytes, graph| {
+    each_value(Format::Zipkin, input, graph, |bytes, graph| {
         let items: Vec<Item<'_>> = if bytes.starts_with(b"{") {
             vec![serde_json::from_slice(bytes)?]
         } else {
@@ -83,7 +85,7 @@ pub(in crate::import) fn read(
                 if let (Some(parent), Some(child)) = (&span.parent, &span.child) {
                     links += 1;
                     let source = format!("{path}: entry {links}");
-                    let known = graph.depend(parent, child, Evidence::Observed, source);
+                    let known = graph.depend_on(parent, child, Evidence::Observed, source);
                     if let Some(dependency) = known {
                         dependency.calls +=
                             span.call_count.filter(|call_count| *call_count > 0.0).unwrap_or(0.0);
@@ -95,10 +97,10 @@ pub(in crate::import) fn read(
         }
         Ok(())
     })?;
-    if linker.total() == 0 && links == 0 {
+    if linker.spans_total() == 0 && links == 0 {
         return Err(not_of(Format::Zipkin, &path, "it holds neither spans nor `{parent, child}`"));
     }
-    linker.finish(&path, input.options, graph);
+    linker.finish_graph(&path, input.options, graph);
     Ok(())
 }
 
@@ -124,7 +126,7 @@ fn add_span(span: &Span<'_>, linker: &mut Linker) {
         _ => SpanKind::Local,
     };
     let kind = settled_kind(kind, &get);
-    let mut other = peer(kind, &get);
+    let mut other = span_peer(kind, &get);
     if is_remote_named {
         other.name = &remote;
         other.is_address = false;
@@ -140,16 +142,16 @@ fn add_span(span: &Span<'_>, linker: &mut Linker) {
         SpanKind::Client if is_told || !is_remote_named => other.kind,
         _ => None,
     };
-    linker.add(Given {
-        trace: id(&span.trace_id),
-        id: id(&span.id),
-        parent: span.parent_id.as_deref().map_or(0, id),
+    linker.add_span(Given {
+        trace: id_number(&span.trace_id),
+        id: id_number(&span.id),
+        parent: span.parent_id.as_deref().map_or(0, id_number),
         is_shared: span.shared,
         kind,
         service: &service,
         operation: span.name.as_deref().unwrap_or_default(),
         peer: other,
-        zone: zone(&get),
+        zone: zone_name(&get),
         ..Given::default()
     });
 }

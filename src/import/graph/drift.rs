@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Graph, word};
+use super::{Graph, evidence_word};
 use crate::model::Topology;
 use crate::model::topology::{Dependency, Evidence};
 use crate::model::units::Rate;
@@ -17,13 +17,13 @@ pub struct Difference {
     pub kind: DifferenceKind,
     /// The service, the caller, or the flow.
     pub name: String,
-    /// What it depends on, where the difference is about a dependency.
+    /// Callee, where the difference is about a dependency.
     pub dependency: Option<String>,
     /// How the sources know it.
     pub evidence: Option<&'static str>,
     /// Where the sources have it.
     pub source: Option<String>,
-    /// What has moved, with its value in the topology and in the sources.
+    /// Figure that has moved, with its value in the topology and in the sources.
     pub moved: Option<Moved>,
 }
 
@@ -56,14 +56,14 @@ pub struct Moved {
 /// Returns where a topology and its sources differ: by kind, then by name.
 ///
 /// Dependencies that are only assumed prove nothing, and are left out.
-pub fn drift(topology: &Topology, graph: &Graph) -> Vec<Difference> {
+pub fn find_drift(topology: &Topology, graph: &Graph) -> Vec<Difference> {
     let mut found = Vec::new();
     let known: BTreeSet<&str> = topology.services.iter().map(|service| &*service.name).collect();
     for name in graph.services.keys().filter(|name| !known.contains(name.as_str())) {
-        found.push(difference(DifferenceKind::ServiceNotInTopology, name, None));
+        found.push(new_difference(DifferenceKind::ServiceNotInTopology, name, None));
     }
     for name in known.iter().filter(|name| !graph.services.contains_key(**name)) {
-        found.push(difference(DifferenceKind::ServiceNotInSources, name, None));
+        found.push(new_difference(DifferenceKind::ServiceNotInSources, name, None));
     }
     let mut written: BTreeMap<(&str, &str), &Dependency> = BTreeMap::new();
     for service in &topology.services {
@@ -82,9 +82,10 @@ pub fn drift(topology: &Topology, graph: &Graph) -> Vec<Difference> {
             Some(own) => moved_dependency(pair, own, dependency, &mut found),
             // Of a new service all dependencies are new.
             None if both_known && dependency.evidence != Evidence::Assumed => {
-                let new = difference(DifferenceKind::DependencyNotInTopology, caller, Some(callee));
+                let new =
+                    new_difference(DifferenceKind::DependencyNotInTopology, caller, Some(callee));
                 found.push(Difference {
-                    evidence: Some(word(dependency.evidence)),
+                    evidence: Some(evidence_word(dependency.evidence)),
                     source: dependency.sources.first().cloned(),
                     ..new
                 });
@@ -97,7 +98,11 @@ pub fn drift(topology: &Topology, graph: &Graph) -> Vec<Difference> {
             graph.dependencies.contains_key(&((*caller).to_owned(), (*callee).to_owned()));
         let both = [caller, callee].iter().all(|name| graph.services.contains_key(**name));
         if !is_there && both {
-            found.push(difference(DifferenceKind::DependencyNotInSources, caller, Some(callee)));
+            found.push(new_difference(
+                DifferenceKind::DependencyNotInSources,
+                caller,
+                Some(callee),
+            ));
         }
     }
     moved_services(topology, graph, &mut found);
@@ -105,7 +110,7 @@ pub fn drift(topology: &Topology, graph: &Graph) -> Vec<Difference> {
     found
 }
 
-fn difference(kind: DifferenceKind, name: &str, dependency: Option<&str>) -> Difference {
+fn new_difference(kind: DifferenceKind, name: &str, dependency: Option<&str>) -> Difference {
     let dependency = dependency.map(str::to_owned);
     let name = name.to_owned();
     Difference { kind, name, dependency, evidence: None, source: None, moved: None }
@@ -127,9 +132,9 @@ fn moved_dependency(
     let percent = |share: f64| format!("{:.1}%", share * 100.0);
     let moved =
         Moved { key: "call_probability", topology: percent(stated), sources: percent(seen) };
-    let new = difference(DifferenceKind::Moved, caller, Some(callee));
+    let new = new_difference(DifferenceKind::Moved, caller, Some(callee));
     let source = found.sources.first().cloned();
-    let evidence = Some(word(found.evidence));
+    let evidence = Some(evidence_word(found.evidence));
     differences.push(Difference { moved: Some(moved), evidence, source, ..new });
 }
 
@@ -142,7 +147,7 @@ fn moved_services(topology: &Topology, graph: &Graph, differences: &mut Vec<Diff
         {
             let (topology, sources) = (stated.to_string(), seen.to_string());
             let moved = Some(Moved { key: "replicas", topology, sources });
-            let new = difference(DifferenceKind::Moved, &service.name, None);
+            let new = new_difference(DifferenceKind::Moved, &service.name, None);
             differences.push(Difference { moved, ..new });
         }
     }
@@ -154,7 +159,7 @@ fn moved_services(topology: &Topology, graph: &Graph, differences: &mut Vec<Diff
         {
             let rate = |rate: f64| format!("{rate:.3}/s");
             let moved = Some(Moved { key: "rate", topology: rate(stated), sources: rate(seen) });
-            let new = difference(DifferenceKind::Moved, &flow.name, None);
+            let new = new_difference(DifferenceKind::Moved, &flow.name, None);
             differences.push(Difference { moved, ..new });
         }
     }

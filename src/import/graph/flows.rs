@@ -8,7 +8,7 @@ use crate::sort::Arrange as _;
 /// More flows than this nobody reads.
 const FLOWS_MAX: usize = 400;
 
-/// What services that face users are often called.
+/// Usual names of services that face users.
 const FACES: &[&str] =
     &["front", "gateway", "edge", "web", "portal", "page", "ingress", "ui", "proxy", "nginx"];
 
@@ -27,13 +27,13 @@ const BEHIND: &[&str] = &[
 
 /// Adds flows, if there is none yet: from where a source says that requests enter. Where none says so,
 /// until every service that calls another is reached by one.
-pub(in crate::import) fn derive(graph: &mut Graph) {
+pub(in crate::import) fn derive_flows(graph: &mut Graph) {
     if !graph.flows.is_empty() {
         return;
     }
     let mut callees: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut called = BTreeSet::new();
-    for (caller, callee) in graph.serving() {
+    for (caller, callee) in graph.serving_dependencies() {
         callees.entry(caller).or_default().push(callee);
         if !is_generator(graph, caller) && !is_kind(graph, caller, "telemetry") {
             called.insert(callee);
@@ -64,17 +64,17 @@ pub(in crate::import) fn derive(graph: &mut Graph) {
     let mut rest: Vec<&str> = callees.keys().copied().filter(|name| can_start(name)).collect();
     rest.arrange_by_key(|name| (std::cmp::Reverse(callees[name].len()), *name));
     for name in &entries {
-        reach(name, &callees, &mut known);
+        mark_reached(name, &callees, &mut known);
     }
     let is_stated = remark.is_some() || graph.services.values().any(|service| service.is_entry);
     for name in rest.into_iter().filter(|_| !is_stated) {
         if !known.contains(name) && entries.len() < FLOWS_MAX {
             entries.push(name);
-            reach(name, &callees, &mut known);
+            mark_reached(name, &callees, &mut known);
         }
     }
     if entries.is_empty() {
-        entries = faces(graph, can_start);
+        entries = user_facing_services(graph, can_start);
     }
     let flows: Vec<(String, Flow)> = entries
         .into_iter()
@@ -92,7 +92,7 @@ pub(in crate::import) fn derive(graph: &mut Graph) {
     graph.remarks.extend(remark);
 }
 
-/// What is said of services that nobody calls and at which no request enters.
+/// Returns the note about services that nobody calls and at which no request enters.
 fn not_entered(names: &[&str]) -> Option<String> {
     let shown: Vec<&str> = names.iter().take(4).copied().collect();
     let more = if names.len() > 4 { ", ..." } else { "" };
@@ -114,7 +114,7 @@ fn is_kind(graph: &Graph, name: &str, kind: &str) -> bool {
 }
 
 /// Where nothing is known of dependencies: what is called like something that users see, or else all.
-fn faces(graph: &Graph, can_start: impl Fn(&str) -> bool) -> Vec<&str> {
+fn user_facing_services(graph: &Graph, can_start: impl Fn(&str) -> bool) -> Vec<&str> {
     let all = || graph.services.keys().map(String::as_str);
     let named = all().filter(|name| {
         let lower = name.to_lowercase();
@@ -131,7 +131,7 @@ fn faces(graph: &Graph, can_start: impl Fn(&str) -> bool) -> Vec<&str> {
     if starting.is_empty() { all().take(FLOWS_MAX).collect() } else { starting }
 }
 
-fn reach<'a>(
+fn mark_reached<'a>(
     from: &'a str,
     callees: &BTreeMap<&'a str, Vec<&'a str>>,
     reached: &mut BTreeSet<&'a str>,

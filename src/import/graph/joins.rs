@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Dependency, Graph, Service, strength};
+use super::{Dependency, Graph, Service, evidence_strength};
 
 impl Graph {
     /// Notes that a source calls the service `original` just `plain` in short.
     pub(in crate::import) fn note_short_name(&mut self, original: &str, plain: &str) {
-        let name = self.name(original);
+        let name = self.service_name(original);
         if name != plain {
             self.short_names.insert(name, plain.to_owned());
         }
@@ -29,15 +29,15 @@ impl Graph {
                 .keys()
                 .find(|other| **other != name && other.to_lowercase() == plain.to_lowercase());
             if let (Some(same), 1) = (same.cloned(), uses[&plain.to_lowercase()]) {
-                self.rename(&name, &same);
+                self.rename_service(&name, &same);
             }
         }
     }
 
     /// Makes one service of two: everything that is known of the first becomes known of the second.
-    fn rename(&mut self, from: &str, to: &str) {
+    fn rename_service(&mut self, from: &str, to: &str) {
         let Some(service) = self.services.remove(from) else { return };
-        self.services.entry(to.to_owned()).or_default().absorb(service);
+        self.services.entry(to.to_owned()).or_default().absorb_service(service);
         let touched: Vec<(String, String)> = self
             .dependencies
             .keys()
@@ -53,7 +53,7 @@ impl Graph {
                 continue;
             }
             match self.dependencies.get_mut(&pair) {
-                Some(known) => known.absorb(dependency),
+                Some(known) => known.absorb_dependency(dependency),
                 None => {
                     self.dependencies.insert(pair, dependency);
                 }
@@ -69,7 +69,7 @@ impl Graph {
 
 impl Service {
     /// Takes over what only another description of the same service says.
-    fn absorb(&mut self, other: Self) {
+    fn absorb_service(&mut self, other: Self) {
         // A catalog knows owners and titles; what runs knows its kind by its image.
         self.team = other.team.or(self.team.take());
         self.kind = self.kind.take().or(other.kind);
@@ -87,8 +87,8 @@ impl Service {
 
 impl Dependency {
     /// Takes over what another source says of the same dependency.
-    fn absorb(&mut self, other: Self) {
-        if strength(other.evidence) > strength(self.evidence) {
+    fn absorb_dependency(&mut self, other: Self) {
+        if evidence_strength(other.evidence) > evidence_strength(self.evidence) {
             self.evidence = other.evidence;
         }
         for source in other.sources {
@@ -117,12 +117,12 @@ mod tests {
     #[test]
     fn a_catalog_and_what_runs_speak_of_one_service() {
         let mut graph = Graph::default();
-        graph.service("component:default/store").team = Some("team-a".to_owned());
+        graph.service_or_new("component:default/store").team = Some("team-a".to_owned());
         graph.note_short_name("component:default/store", "store");
         graph.note_short_name("component:default/stock", "stock");
         let declared = Evidence::Declared;
-        graph.depend("component:default/store", "component:default/stock", declared, "catalog");
-        graph.depend("store", "stock", Evidence::Inferred, "compose");
+        graph.depend_on("component:default/store", "component:default/stock", declared, "catalog");
+        graph.depend_on("store", "stock", Evidence::Inferred, "compose");
         graph.join_short_names();
         assert_eq!(graph.services.keys().collect::<Vec<_>>(), ["stock", "store"]);
         assert_eq!(graph.services["store"].team.as_deref(), Some("team-a"));
@@ -137,7 +137,7 @@ mod tests {
         let mut graph = Graph::default();
         graph.note_short_name("component:a/store", "store");
         graph.note_short_name("component:b/store", "store");
-        graph.service("store");
+        graph.service_or_new("store");
         graph.join_short_names();
         assert_eq!(graph.services.len(), 3);
     }

@@ -1,4 +1,4 @@
-//! What a service is, going by its image or its name.
+//! Guesses the kind of a service from its image or its name.
 
 use super::Graph;
 
@@ -357,7 +357,7 @@ fn is_telemetry_peer(name: &str) -> bool {
 
 /// Fills in kinds that names tell, and takes what goes to telemetry for soft: a user's request does
 /// not fail because nobody records it.
-pub(in crate::import) fn soften(graph: &mut Graph) {
+pub(in crate::import) fn soften_telemetry(graph: &mut Graph) {
     for (name, service) in &mut graph.services {
         let is_outside = service.kind.as_deref() == Some("external");
         if is_outside && is_telemetry_peer(name) {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::write::{dependency_lines, domain_block, flow_block, scalar, service_block};
-use super::{Dependency, Graph, Service, strength, word};
+use super::write::{dependency_lines, domain_block, flow_block, service_block, yaml_scalar};
+use super::{Dependency, Graph, Service, evidence_strength, evidence_word};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Document, Entry, Node, Value};
 use crate::model::topology::Evidence;
@@ -16,7 +16,7 @@ use crate::sort::Gather as _;
 pub struct Merged {
     /// The new text.
     pub text: String,
-    /// What was changed, one line each: `+` for what was added, `~` for what is known better now.
+    /// Changes made, one line each: `+` for what was added, `~` for what is known better now.
     pub changes: Vec<String>,
     /// Where the topology and the sources contradict each other; the topology was kept.
     pub conflicts: Vec<Diagnostic>,
@@ -30,7 +30,7 @@ pub fn aliases_of(document: &Document) -> Vec<(String, String)> {
 }
 
 /// Adds to a topology what a graph has more.
-pub fn merge(document: &Document, text: &str, graph: &Graph) -> Merged {
+pub fn merge_graph(document: &Document, text: &str, graph: &Graph) -> Merged {
     let ended = if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
     let text = &*ended;
     let mut merger = Merger { text, edits: Vec::new(), changes: Vec::new(), conflicts: Vec::new() };
@@ -50,22 +50,22 @@ pub fn merge(document: &Document, text: &str, graph: &Graph) -> Merged {
             .map(|((_, callee), dependency)| (callee.as_str(), dependency))
             .collect();
         if let Some(entry) = known.get(name.as_str()) {
-            merger.service(entry, &own, service.replicas);
+            merger.merge_service(entry, &own, service.replicas);
         } else {
-            new.push_str(&service_block(name, &placed(service, &known), &own));
+            new.push_str(&service_block(name, &without_service_domains(service, &known), &own));
             merger.changes.push(format!("+ service {name} ({} dependencies)", own.len()));
         }
     }
-    merger.append("services", services, document, &new);
-    merger.flows(document, graph);
-    merger.aliases(document, graph);
+    merger.append_blocks("services", services, document, &new);
+    merger.merge_flows(document, graph);
+    merger.merge_aliases(document, graph);
     // Last: what is put at the end of the text would otherwise come before what still belongs there.
-    merger.domains(document, graph, &known);
-    merger.finish()
+    merger.merge_domains(document, graph, &known);
+    merger.into_merged()
 }
 
 /// A service without the domains that are called like services of the topology.
-fn placed(service: &Service, known: &BTreeMap<&str, &Entry>) -> Service {
+fn without_service_domains(service: &Service, known: &BTreeMap<&str, &Entry>) -> Service {
     let mut service = service.clone();
     service.domains.retain(|domain| !known.contains_key(domain.as_str()));
     service
@@ -80,12 +80,12 @@ struct Merger<'a> {
 }
 
 impl Merger<'_> {
-    fn conflict(&mut self, message: String, place: Place) {
+    fn report_conflict(&mut self, message: String, place: Place) {
         self.conflicts.push(Diagnostic::warning(Code::ImportConflict, message, place));
     }
 
-    /// What is new of a service that is there.
-    fn service(&mut self, entry: &Entry, own: &[(&str, &Dependency)], replicas: Option<u32>) {
+    /// Adds what is new about a service that the topology has already.
+    fn merge_service(&mut self, entry: &Entry, own: &[(&str, &Dependency)], replicas: Option<u32>) {
         let name = &*entry.key.text;
         let stated = entry.value.get("replicas");
         let stated_count =
@@ -95,7 +95,7 @@ impl Merger<'_> {
         {
             let message =
                 format!("`{name}` has {stated} replicas here, but {found} in the source; kept");
-            self.conflict(message, node.place);
+            self.report_conflict(message, node.place);
         }
         let mut written = BTreeSet::new();
         let endpoints = entry.value.get("endpoints").map(Node::entries).unwrap_or_default();
@@ -110,12 +110,12 @@ impl Merger<'_> {
                 let callee = callee.split('/').next().unwrap_or(callee);
                 written.insert(callee.to_owned());
                 match own.iter().find(|(known, _)| *known == callee) {
-                    Some((_, found)) => self.confirm(name, callee, item, found),
+                    Some((_, found)) => self.confirm_dependency(name, callee, item, found),
                     None if item.get("evidence").is_some() && !own.is_empty() => {
                         let message = format!(
                             "`{name}` depends on `{callee}` here, but no longer in the source; kept"
                         );
-                        self.conflict(message, item.place);
+                        self.report_conflict(message, item.place);
                     }
                     None => {}
                 }
@@ -129,19 +129,21 @@ impl Merger<'_> {
         let lines = dependency_lines(&new.iter().map(|new| **new).collect::<Vec<_>>());
         if self.insert_dependencies(entry, &lines) {
             for (callee, dependency) in new {
-                self.changes.push(format!("+ {name} -> {callee} ({})", word(dependency.evidence)));
+                self.changes
+                    .push(format!("+ {name} -> {callee} ({})", evidence_word(dependency.evidence)));
             }
         } else {
             let message = format!(
                 "`{name}` is written in a way that nothing can be added to; add its dependencies by hand: {}",
                 new.iter().map(|(callee, _)| *callee).collect::<Vec<_>>().join(", ")
             );
-            self.conflict(message, entry.key.place);
+            self.report_conflict(message, entry.key.place);
         }
     }
 
-    /// What was imported once may be known better now. What a person wrote without evidence stays.
-    fn confirm(&mut self, caller: &str, callee: &str, item: &Node, found: &Dependency) {
+    /// Updates a dependency that was imported before and is known better now. What a person wrote
+    /// without evidence stays.
+    fn confirm_dependency(&mut self, caller: &str, callee: &str, item: &Node, found: &Dependency) {
         let Some(evidence) = item.get("evidence") else { return };
         let before = match evidence.scalar() {
             Some("assumed") => Evidence::Assumed,
@@ -149,19 +151,19 @@ impl Merger<'_> {
             Some("declared") => Evidence::Declared,
             _ => return,
         };
-        if strength(found.evidence) > strength(before) {
-            self.replace(evidence.place, word(found.evidence));
+        if evidence_strength(found.evidence) > evidence_strength(before) {
+            self.replace_text(evidence.place, evidence_word(found.evidence));
             self.changes.push(format!(
                 "~ {caller} -> {callee} ({}, before {})",
-                word(found.evidence),
-                word(before)
+                evidence_word(found.evidence),
+                evidence_word(before)
             ));
         }
         if let Some(phase) = item.get("phase")
             && phase.scalar() == Some("start")
             && !found.is_start
         {
-            self.replace(phase.place, "serve");
+            self.replace_text(phase.place, "serve");
             self.changes
                 .push(format!("~ {caller} -> {callee} is needed to serve, not only to start"));
         }
@@ -170,23 +172,23 @@ impl Merger<'_> {
             let message = format!(
                 "`{caller}` does not wait for `{callee}` here, but does in the source; kept"
             );
-            self.conflict(message, item.place);
+            self.report_conflict(message, item.place);
         }
     }
 
-    fn replace(&mut self, place: Place, text: &str) {
+    fn replace_text(&mut self, place: Place, text: &str) {
         let span = place.span();
         self.edits.push((span.start, span.len(), text.to_owned()));
     }
 
-    fn insert(&mut self, at: usize, text: String) {
+    fn insert_text(&mut self, at: usize, text: String) {
         self.edits.push((at, 0, text));
     }
 
     /// Adds lines to the dependencies of a service; whether there was a place for them.
     fn insert_dependencies(&mut self, entry: &Entry, lines: &[String]) -> bool {
         let value = &entry.value;
-        let indent = self.column(entry.key.place.start as usize);
+        let indent = self.column_of(entry.key.place.start as usize);
         let list = |indent: usize, lines: &[String]| -> String {
             lines.iter().fold(String::new(), |mut out, line| {
                 let _ = writeln!(out, "{:indent$}- {line}", "");
@@ -204,7 +206,7 @@ impl Merger<'_> {
                         return false;
                     }
                     let body = list(indent + 4, lines);
-                    self.insert(at, format!("{:1$}dependencies:\n{body}", "", indent + 2));
+                    self.insert_text(at, format!("{:1$}dependencies:\n{body}", "", indent + 2));
                     true
                 }
                 Value::Mapping(entries) if self.is_flow(value) => {
@@ -217,20 +219,23 @@ impl Merger<'_> {
                 }
                 Value::Mapping(entries) => {
                     let Some(first) = entries.first() else { return false };
-                    let own = self.column(first.key.place.start as usize);
+                    let own = self.column_of(first.key.place.start as usize);
                     let at = self.block_end(entry.key.place.start as usize, indent);
-                    self.insert(at, format!("{:own$}dependencies:\n{}", "", list(own + 2, lines)));
+                    self.insert_text(
+                        at,
+                        format!("{:own$}dependencies:\n{}", "", list(own + 2, lines)),
+                    );
                     true
                 }
                 _ => false,
             };
         };
         let key = dependencies.key.place;
-        let own = self.column(key.start as usize);
+        let own = self.column_of(key.start as usize);
         match &dependencies.value.value {
             Value::Null => {
                 let at = self.next_line(key.end as usize);
-                self.insert(at, list(own + 2, lines));
+                self.insert_text(at, list(own + 2, lines));
                 true
             }
             Value::Sequence(items) if self.is_flow(&dependencies.value) => {
@@ -250,7 +255,7 @@ impl Merger<'_> {
                 }
                 let last = items.last().map_or(first.place, |item| item.place);
                 let at = self.block_end(last.start as usize, dash);
-                self.insert(at, list(dash, lines));
+                self.insert_text(at, list(dash, lines));
                 true
             }
             _ => false,
@@ -269,7 +274,7 @@ impl Merger<'_> {
             return false;
         }
         let inner = written[..written.len() - 1].trim_end();
-        self.insert(span.start + inner.len(), text.to_owned());
+        self.insert_text(span.start + inner.len(), text.to_owned());
         true
     }
 
@@ -277,7 +282,7 @@ impl Merger<'_> {
         self.text[..at].rfind('\n').map_or(0, |newline| newline + 1)
     }
 
-    fn column(&self, at: usize) -> usize {
+    fn column_of(&self, at: usize) -> usize {
         at - self.line_start(at)
     }
 
@@ -307,13 +312,13 @@ impl Merger<'_> {
     }
 
     /// Adds blocks, written for an indent of 2, at the end of one of the outermost mappings.
-    fn append(&mut self, key: &str, node: Option<&Node>, document: &Document, blocks: &str) {
+    fn append_blocks(&mut self, key: &str, node: Option<&Node>, document: &Document, blocks: &str) {
         if blocks.is_empty() {
             return;
         }
         let Some(node) = node else {
             let end = self.text.len();
-            self.insert(end, format!("{key}:\n{blocks}"));
+            self.insert_text(end, format!("{key}:\n{blocks}"));
             return;
         };
         let entry = document.get(key).expect("the node is its value");
@@ -321,21 +326,26 @@ impl Merger<'_> {
             let message = format!(
                 "`{key}` is written in a way that nothing can be added to; write one below the other"
             );
-            self.conflict(message, entry.key.place);
+            self.report_conflict(message, entry.key.place);
             return;
         };
-        let indent = self.column(first.key.place.start as usize);
+        let indent = self.column_of(first.key.place.start as usize);
         let at = self.block_end(entry.key.place.start as usize, 0);
         let mut body = String::new();
         for line in blocks.lines() {
             let line = line.strip_prefix("  ").unwrap_or(line);
             let _ = writeln!(body, "{:indent$}{line}", "");
         }
-        self.insert(at, body);
+        self.insert_text(at, body);
     }
 
     /// The failure domains that are new.
-    fn domains(&mut self, document: &Document, graph: &Graph, services: &BTreeMap<&str, &Entry>) {
+    fn merge_domains(
+        &mut self,
+        document: &Document,
+        graph: &Graph,
+        services: &BTreeMap<&str, &Entry>,
+    ) {
         let node = document.root.get("failure_domains");
         let mut new = String::new();
         for (name, kind) in &graph.domains {
@@ -353,11 +363,11 @@ impl Merger<'_> {
                 self.changes.push(format!("+ failure domain {name}"));
             }
         }
-        self.append("failure_domains", node, document, &new);
+        self.append_blocks("failure_domains", node, document, &new);
     }
 
     /// Flows of a person come before those that are only derived.
-    fn flows(&mut self, document: &Document, graph: &Graph) {
+    fn merge_flows(&mut self, document: &Document, graph: &Graph) {
         let node = document.root.get("flows");
         let known: BTreeSet<&str> = node
             .map(Node::entries)
@@ -383,25 +393,25 @@ impl Merger<'_> {
                 self.changes.push(format!("+ flow {name}"));
             }
         }
-        self.append("flows", node, document, &new);
+        self.append_blocks("flows", node, document, &new);
     }
 
-    fn aliases(&mut self, document: &Document, graph: &Graph) {
+    fn merge_aliases(&mut self, document: &Document, graph: &Graph) {
         let known: BTreeSet<String> =
             aliases_of(document).into_iter().map(|(alias, _)| alias).into_set();
         let services = document.root.get("services");
         let is_service = |name: &str| services.is_some_and(|service| service.get(name).is_some());
         let mut new = String::new();
-        for (alias, name) in graph.aliases() {
+        for (alias, name) in graph.used_aliases() {
             if !known.contains(alias) && !is_service(alias) {
-                let _ = writeln!(new, "  {}: {}", scalar(alias), scalar(name));
+                let _ = writeln!(new, "  {}: {}", yaml_scalar(alias), yaml_scalar(name));
                 self.changes.push(format!("+ alias {alias} of {name}"));
             }
         }
-        self.append("aliases", document.root.get("aliases"), document, &new);
+        self.append_blocks("aliases", document.root.get("aliases"), document, &new);
     }
 
-    fn finish(mut self) -> Merged {
+    fn into_merged(mut self) -> Merged {
         let mut text = self.text.to_owned();
         // From the end, so that the offsets of those before stay right; of equal ones the first made
         // comes to stand first.

@@ -21,7 +21,7 @@ use crate::model::topology::Evidence;
 /// Of each kind of warning so many are told one by one.
 const WARNINGS_PER_CODE: usize = 8;
 
-/// What stands between a name and its number.
+/// Characters that separate a name from its number.
 const MARKS: [char; 4] = ['-', '_', '.', '@'];
 
 /// Of the places where a dependency was found, so many are kept.
@@ -69,12 +69,12 @@ pub enum LeftOut {
     NotCalled,
 }
 
-/// What is known of a service.
+/// Service, with everything that the sources say of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Service {
     /// The name it has in the source, where a topology does not allow that.
     pub title: Option<String>,
-    /// What it is.
+    /// Kind of the service, such as `postgres`.
     pub kind: Option<String>,
     /// Who owns it.
     pub team: Option<String>,
@@ -91,7 +91,7 @@ pub struct Service {
     pub is_entry: bool,
 }
 
-/// What is known of a dependency.
+/// Dependency, with everything that the sources say of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dependency {
     /// The best evidence for it.
@@ -123,7 +123,7 @@ pub struct Dependency {
 /// An order flow.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flow {
-    /// What it is called in the source, or how it was derived.
+    /// Title in the source, or how the flow was derived.
     pub title: Option<String>,
     /// The services that one order calls.
     pub steps: Vec<String>,
@@ -160,14 +160,14 @@ impl Graph {
     }
 
     /// The service of a name in a source; made when it is new.
-    pub fn service(&mut self, original: &str) -> &mut Service {
-        let name = self.name(original);
+    pub fn service_or_new(&mut self, original: &str) -> &mut Service {
+        let name = self.service_name(original);
         self.services.entry(name).or_default()
     }
 
     /// The name in the topology of a name in a source; the service is made when it is new.
-    pub fn name(&mut self, original: &str) -> String {
-        let (name, differs) = self.names.of(original);
+    pub fn service_name(&mut self, original: &str) -> String {
+        let (name, differs) = self.names.topology_name(original);
         let service = self.services.entry(name.clone()).or_default();
         if differs && service.title.is_none() {
             service.title = Some(names::one_line(original));
@@ -176,8 +176,8 @@ impl Graph {
     }
 
     /// The name in the topology of a failure domain in a source; made when it is new.
-    pub fn domain(&mut self, original: &str, kind: &str) -> String {
-        let name = names::allowed(original);
+    pub fn domain_name(&mut self, original: &str, kind: &str) -> String {
+        let name = names::allowed_name(original);
         self.domains.entry(name.clone()).or_insert_with(|| kind.to_owned());
         name
     }
@@ -204,14 +204,14 @@ impl Graph {
     }
 
     /// A dependency of two services, made when it is new; nothing for a service on itself.
-    pub fn depend(
+    pub fn depend_on(
         &mut self,
         caller: &str,
         callee: &str,
         evidence: Evidence,
         source: impl Into<String>,
     ) -> Option<&mut Dependency> {
-        self.add(caller, callee, evidence, false, source.into())
+        self.add_dependency(caller, callee, evidence, false, source.into())
     }
 
     /// A dependency that is needed to start; it becomes one for serving as soon as anything says so.
@@ -221,10 +221,10 @@ impl Graph {
         callee: &str,
         source: impl Into<String>,
     ) -> Option<&mut Dependency> {
-        self.add(caller, callee, Evidence::Declared, true, source.into())
+        self.add_dependency(caller, callee, Evidence::Declared, true, source.into())
     }
 
-    fn add(
+    fn add_dependency(
         &mut self,
         caller: &str,
         callee: &str,
@@ -232,7 +232,7 @@ impl Graph {
         is_start: bool,
         source: String,
     ) -> Option<&mut Dependency> {
-        let (caller, callee) = (self.name(caller), self.name(callee));
+        let (caller, callee) = (self.service_name(caller), self.service_name(callee));
         if caller == callee {
             self.self_calls += 1;
             return None;
@@ -248,7 +248,7 @@ impl Graph {
         known.is_start &= is_start;
         if is_assumed_to_serve {
             known.evidence = Evidence::Assumed;
-        } else if strength(evidence) > strength(known.evidence) {
+        } else if evidence_strength(evidence) > evidence_strength(known.evidence) {
             known.evidence = evidence;
         }
         if known.sources.len() < SOURCES_KEPT && !known.sources.contains(&source) {
@@ -337,8 +337,8 @@ impl Graph {
     }
 
     /// The table of other names that was given, for names that are services by now.
-    pub fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.names.aliases().filter(|(_, name)| self.services.contains_key(*name))
+    pub fn used_aliases(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names.used_aliases().filter(|(_, name)| self.services.contains_key(*name))
     }
 
     /// Warns of names that differ only in case or punctuation: they may be one service.
@@ -365,8 +365,8 @@ impl Graph {
         }
     }
 
-    /// What a service depends on to serve.
-    pub fn serving(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Returns the callers and callees of all dependencies that are needed to serve.
+    pub fn serving_dependencies(&self) -> impl Iterator<Item = (&str, &str)> {
         self.dependencies
             .iter()
             .filter(|(_, dependency)| !dependency.is_start)
@@ -393,13 +393,13 @@ impl Dependency {
     }
 
     /// Takes note of a call that is waited for, or not; one that is waited for decides.
-    pub fn saw(&mut self, is_async: bool) {
+    pub fn note_call(&mut self, is_async: bool) {
         self.is_async = Some(is_async && self.is_async.unwrap_or(true));
     }
 }
 
-/// What was seen counts more than what is written down, and that more than what is concluded.
-pub(crate) fn strength(evidence: Evidence) -> u8 {
+/// Ranks evidence: observed counts more than declared, and that more than assumed.
+pub(crate) fn evidence_strength(evidence: Evidence) -> u8 {
     match evidence {
         Evidence::Assumed => 0,
         Evidence::Inferred => 1,
@@ -409,7 +409,7 @@ pub(crate) fn strength(evidence: Evidence) -> u8 {
 }
 
 /// How evidence is written in a topology.
-pub(crate) fn word(evidence: Evidence) -> &'static str {
+pub(crate) fn evidence_word(evidence: Evidence) -> &'static str {
     match evidence {
         Evidence::Assumed => "assumed",
         Evidence::Inferred => "inferred",
@@ -443,7 +443,7 @@ mod tests {
         graph.depend_to_start("a", "b", "f: depends_on");
         let key = ("a".to_owned(), "b".to_owned());
         assert!(graph.dependencies[&key].is_start);
-        graph.depend("a", "b", Evidence::Inferred, "f: environment");
+        graph.depend_on("a", "b", Evidence::Inferred, "f: environment");
         let dependency = &graph.dependencies[&key];
         assert!(!dependency.is_start);
         assert_eq!(dependency.evidence, Evidence::Declared);
@@ -454,18 +454,18 @@ mod tests {
     #[test]
     fn a_call_that_is_waited_for_decides() {
         let mut graph = Graph::default();
-        let dependency = graph.depend("a", "b", Evidence::Observed, "t").unwrap();
-        dependency.saw(true);
+        let dependency = graph.depend_on("a", "b", Evidence::Observed, "t").unwrap();
+        dependency.note_call(true);
         assert_eq!(dependency.is_async, Some(true));
-        dependency.saw(false);
-        dependency.saw(true);
+        dependency.note_call(false);
+        dependency.note_call(true);
         assert_eq!(dependency.is_async, Some(false));
     }
 
     #[test]
     fn a_service_does_not_depend_on_itself() {
         let mut graph = Graph::default();
-        assert!(graph.depend("a", "a", Evidence::Observed, "t").is_none());
+        assert!(graph.depend_on("a", "a", Evidence::Observed, "t").is_none());
         assert_eq!(graph.self_calls, 1);
     }
 }

@@ -20,13 +20,13 @@ impl Names {
     }
 
     /// The name in the topology, and whether it differs from the one in the source.
-    pub(in crate::import) fn of(&mut self, original: &str) -> (String, bool) {
+    pub(in crate::import) fn topology_name(&mut self, original: &str) -> (String, bool) {
         let target = self.aliases.get(original).cloned();
         let original = target.as_deref().unwrap_or(original);
         if let Some(name) = self.given.get(original) {
             return (name.clone(), name != original);
         }
-        let clean = allowed(original);
+        let clean = allowed_name(original);
         // An alias may be given by the allowed form of a name, which is what a user sees.
         let clean = self.aliases.get(&clean).cloned().unwrap_or(clean);
         let is_other = |name: &String| {
@@ -45,13 +45,13 @@ impl Names {
         (name, differs)
     }
 
-    pub(in crate::import) fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(in crate::import) fn used_aliases(&self) -> impl Iterator<Item = (&str, &str)> {
         self.aliases.iter().map(|(alias, name)| (&**alias, &**name))
     }
 }
 
 /// The name with `.` for every character that a topology does not allow.
-pub(in crate::import) fn allowed(original: &str) -> String {
+pub(in crate::import) fn allowed_name(original: &str) -> String {
     let mut name = String::with_capacity(original.len());
     for c in original.trim().chars() {
         match c {
@@ -71,7 +71,7 @@ pub(in crate::import) fn allowed(original: &str) -> String {
     while !name.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}-{:08x}", name[..end].trim(), hash(name.as_bytes()) as u32)
+    format!("{}-{:08x}", name[..end].trim(), fnv1a(name.as_bytes()) as u32)
 }
 
 /// A text on one line without invisible characters, not too long for a title.
@@ -105,7 +105,7 @@ pub fn shell_word(text: &str) -> String {
 }
 
 /// FNV-1a of 64 bits: the same on every machine.
-pub(in crate::import) fn hash(bytes: &[u8]) -> u64 {
+pub(in crate::import) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
@@ -118,19 +118,19 @@ mod tests {
     #[test]
     fn separators_become_dots_and_clashes_get_a_number() {
         let mut names = Names::default();
-        assert_eq!(names.of("ns/svc:a"), ("ns.svc.a".to_owned(), true));
-        assert_eq!(names.of("ns.svc:a"), ("ns.svc.a-2".to_owned(), true));
-        assert_eq!(names.of("ns/svc:a"), ("ns.svc.a".to_owned(), true));
-        assert_eq!(names.of(" \u{0}"), ("unnamed".to_owned(), true));
-        assert!(names.of(&"long ".repeat(100)).0.len() < 200);
+        assert_eq!(names.topology_name("ns/svc:a"), ("ns.svc.a".to_owned(), true));
+        assert_eq!(names.topology_name("ns.svc:a"), ("ns.svc.a-2".to_owned(), true));
+        assert_eq!(names.topology_name("ns/svc:a"), ("ns.svc.a".to_owned(), true));
+        assert_eq!(names.topology_name(" \u{0}"), ("unnamed".to_owned(), true));
+        assert!(names.topology_name(&"long ".repeat(100)).0.len() < 200);
     }
 
     #[test]
     fn an_alias_stands_for_its_service() {
         let alias = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         let mut names = Names::new(&[alias("nginx-web", "nginx-thrift"), alias("n.b", "b")]);
-        assert_eq!(names.of("nginx-web"), ("nginx-thrift".to_owned(), false));
-        assert_eq!(names.of("n/b").0, "b");
-        assert_eq!(names.of("b").0, "b");
+        assert_eq!(names.topology_name("nginx-web"), ("nginx-thrift".to_owned(), false));
+        assert_eq!(names.topology_name("n/b").0, "b");
+        assert_eq!(names.topology_name("b").0, "b");
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::addresses::{self, Address, Purpose, Whereabouts, is_of_telemetry, whereabouts};
+use super::addresses::{self, Address, Purpose, Whereabouts, host_whereabouts, is_of_telemetry};
 use super::{Graph, LeftOut};
 use crate::diagnostic::Code;
 use crate::model::topology::Evidence;
 use crate::sort::Gather as _;
 
-/// What a source has behind the name of a host.
+/// Target that a source has behind the name of a host.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::import) enum Target {
     /// One service.
@@ -30,7 +30,7 @@ pub(in crate::import) struct Reference<'a> {
     pub(in crate::import) evidence: Evidence,
     pub(in crate::import) source: &'a str,
     pub(in crate::import) purpose: Purpose,
-    /// What names the address, in a message: `` `DB_HOST` ``.
+    /// Text that names the address in a message: `` `DB_HOST` ``.
     pub(in crate::import) name: &'a str,
     /// The host stands in the file as it is, and is filled in from nowhere: it may be shown.
     pub(in crate::import) is_literal: bool,
@@ -40,7 +40,7 @@ pub(in crate::import) struct Reference<'a> {
 
 impl<'a> Reference<'a> {
     /// A reference by something other than a variable.
-    pub(in crate::import) fn inferred(
+    pub(in crate::import) fn from_address(
         caller: &'a str,
         address: &'a Address,
         source: &'a str,
@@ -60,7 +60,7 @@ impl<'a> Reference<'a> {
 
 impl Graph {
     /// Makes dependencies of a reference, or keeps in mind that it was left out, and why.
-    pub(in crate::import) fn refer(&mut self, reference: &Reference<'_>, target: Target) {
+    pub(in crate::import) fn add_reference(&mut self, reference: &Reference<'_>, target: Target) {
         if reference.purpose == Purpose::NotCalled {
             if target != Target::Unknown {
                 self.leave_out(LeftOut::NotCalled, reference);
@@ -105,10 +105,10 @@ impl Graph {
             self.depend_to_start(caller, callee, source);
             return;
         }
-        let pair = (self.name(caller), self.name(callee));
+        let pair = (self.service_name(caller), self.service_name(callee));
         // What is known already to be called by everybody keeps being so.
         let is_new = self.dependencies.get(&pair).is_none_or(|known| known.is_start);
-        let Some(dependency) = self.depend(caller, callee, evidence, source) else { return };
+        let Some(dependency) = self.depend_on(caller, callee, evidence, source) else { return };
         if is_new {
             detail(dependency);
             dependency.is_soft |= reference.is_soft;
@@ -118,7 +118,7 @@ impl Graph {
     }
 
     fn refer_outside(&mut self, reference: &Reference<'_>, name: &str) {
-        let service = self.service(name);
+        let service = self.service_or_new(name);
         service.kind.get_or_insert_with(|| "external".to_owned());
         let is_soft = reference.is_soft || super::kinds::is_outside_telemetry(name);
         self.refer_to(&Reference { is_soft, ..*reference }, name, |_| {});
@@ -128,7 +128,7 @@ impl Graph {
     fn refer_to_unknown(&mut self, reference: &Reference<'_>) {
         let host = &reference.address.host;
         let is_certain = reference.address.is_certain;
-        match whereabouts(host) {
+        match host_whereabouts(host) {
             Whereabouts::OwnMachine => self.leave_out(LeftOut::OwnMachine, reference),
             Whereabouts::Schema => self.leave_out(LeftOut::Schema, reference),
             Whereabouts::Outside if reference.purpose == Purpose::Own => {
@@ -197,7 +197,7 @@ const HOLDERS_MIN: usize = 3;
 ///
 /// A variable that most services have in common, with the same value, says little of each: its
 /// dependencies are only assumed. So it is where even the service that is named holds it.
-pub(in crate::import) fn connect(
+pub(in crate::import) fn connect_variables(
     variables: &[Variable],
     services: usize,
     lookup: impl Fn(&str, &str) -> Target,
@@ -247,7 +247,7 @@ pub(in crate::import) fn connect(
                 // What everybody is told breaks nobody for sure.
                 is_soft: is_of_telemetry(key) || (is_common && !is_confirmed),
             };
-            graph.refer(&reference, target);
+            graph.add_reference(&reference, target);
         }
     }
 }

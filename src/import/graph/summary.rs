@@ -1,4 +1,4 @@
-//! What was found, in about ten lines.
+//! Summary of an import, in about ten lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,14 +10,15 @@ use super::{Graph, LeftOut};
 use crate::model::topology::Evidence;
 use crate::sort::{Arrange as _, Gather as _};
 
-/// What is said of a graph in which nothing is needed to serve.
+/// Warning about a graph in which nothing is needed to serve.
 pub(in crate::import) const NO_RUN_TIME_DEPENDENCY: &str = "No source says what any service needs to \
      serve: simulations look harmless. Import traces, manifests or a catalog as well.";
 
 /// The lines for a person; `path` is where the topology goes.
-pub fn summary(graph: &Graph, path: &str) -> Vec<String> {
-    let mut lines = vec![services(graph), dependencies(graph), flows(graph), cycles(graph)];
-    lines.push(unknown(graph));
+pub fn summary_lines(graph: &Graph, path: &str) -> Vec<String> {
+    let mut lines =
+        vec![services_line(graph), dependencies_line(graph), flows_line(graph), cycles_line(graph)];
+    lines.push(unknown_line(graph));
     let guessed = graph
         .dependencies
         .values()
@@ -38,7 +39,7 @@ pub fn summary(graph: &Graph, path: &str) -> Vec<String> {
         ));
     }
     lines.extend(left_out(graph));
-    if graph.serving().next().is_none() {
+    if graph.serving_dependencies().next().is_none() {
         lines.push(format!("warning:      {NO_RUN_TIME_DEPENDENCY}"));
     }
     let victim = most_called(graph).unwrap_or_else(|| "SERVICE".to_owned());
@@ -76,7 +77,7 @@ fn left_out(graph: &Graph) -> Vec<String> {
     graph.left_out.iter().map(line).chain(common).collect()
 }
 
-fn services(graph: &Graph) -> String {
+fn services_line(graph: &Graph) -> String {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for service in graph.services.values() {
         if let Some(kind) = &service.kind {
@@ -92,7 +93,7 @@ fn services(graph: &Graph) -> String {
     format!("services:     {}{among}", graph.services.len())
 }
 
-fn dependencies(graph: &Graph) -> String {
+fn dependencies_line(graph: &Graph) -> String {
     let count = |wanted| {
         graph.dependencies.values().filter(|dependency| dependency.evidence == wanted).count()
     };
@@ -115,7 +116,7 @@ fn dependencies(graph: &Graph) -> String {
     format!("dependencies: {} ({parts})", graph.dependencies.len())
 }
 
-fn flows(graph: &Graph) -> String {
+fn flows_line(graph: &Graph) -> String {
     let derived = graph.flows.values().filter(|flow| flow.is_derived).count();
     let rated = graph.flows.values().filter(|flow| flow.rate.is_some()).count();
     let how = match (derived, rated) {
@@ -128,11 +129,11 @@ fn flows(graph: &Graph) -> String {
     format!("flows:        {} ({how})", graph.flows.len())
 }
 
-fn cycles(graph: &Graph) -> String {
+fn cycles_line(graph: &Graph) -> String {
     let mut calls = DiGraph::<&str, ()>::new();
     let nodes: BTreeMap<&str, _> =
         graph.services.keys().map(|name| (name.as_str(), calls.add_node(name))).into_map();
-    for (caller, callee) in graph.serving() {
+    for (caller, callee) in graph.serving_dependencies() {
         calls.add_edge(nodes[caller], nodes[callee], ());
     }
     let mut cycles: Vec<Vec<&str>> = kosaraju_scc(&calls)
@@ -155,7 +156,7 @@ fn cycles(graph: &Graph) -> String {
     }
 }
 
-fn unknown(graph: &Graph) -> String {
+fn unknown_line(graph: &Graph) -> String {
     let touched: BTreeSet<&str> =
         graph.dependencies.keys().flat_map(|(caller, callee)| [&**caller, &**callee]).into_set();
     let without: Vec<&str> =
@@ -180,7 +181,7 @@ fn unknown(graph: &Graph) -> String {
 /// Returns the service that most others call.
 pub fn most_called(graph: &Graph) -> Option<String> {
     let mut callers: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, callee) in graph.serving() {
+    for (_, callee) in graph.serving_dependencies() {
         *callers.entry(callee).or_default() += 1;
     }
     let most = callers.into_iter().max_by_key(|(name, count)| (*count, std::cmp::Reverse(*name)));

@@ -3,24 +3,24 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::names::allowed;
-use super::{Dependency, Flow, Graph, Service, word};
+use super::names::allowed_name;
+use super::{Dependency, Flow, Graph, Service, evidence_word};
 
 /// Names that a topology does not allow in its title are replaced; the rest stays.
-pub fn topology(name: &str, graph: &Graph) -> String {
+pub fn write_topology(name: &str, graph: &Graph) -> String {
     let mut out = String::new();
     for origin in &graph.origins {
-        let _ = writeln!(out, "# Imported from {}.", comment(origin));
+        let _ = writeln!(out, "# Imported from {}.", yaml_comment(origin));
     }
     for remark in &graph.remarks {
-        let _ = writeln!(out, "# {}", comment(remark));
+        let _ = writeln!(out, "# {}", yaml_comment(remark));
     }
-    let _ = writeln!(out, "version: 1\ntopology: {}", scalar(&allowed(name)));
-    let aliases: Vec<_> = graph.aliases().collect();
+    let _ = writeln!(out, "version: 1\ntopology: {}", yaml_scalar(&allowed_name(name)));
+    let aliases: Vec<_> = graph.used_aliases().collect();
     if !aliases.is_empty() {
         out.push_str("aliases:\n");
         for (alias, name) in aliases {
-            let _ = writeln!(out, "  {}: {}", scalar(alias), scalar(name));
+            let _ = writeln!(out, "  {}: {}", yaml_scalar(alias), yaml_scalar(name));
         }
     }
     if !graph.domains.is_empty() {
@@ -55,7 +55,7 @@ pub fn topology(name: &str, graph: &Graph) -> String {
 
 /// A failure domain, indented as below `failure_domains:`.
 pub(in crate::import) fn domain_block(name: &str, kind: &str) -> String {
-    format!("  {}: {{ kind: {} }}\n", scalar(name), scalar(kind))
+    format!("  {}: {{ kind: {} }}\n", yaml_scalar(name), yaml_scalar(kind))
 }
 
 /// A service with its dependencies, indented as below `services:`.
@@ -64,21 +64,21 @@ pub(in crate::import) fn service_block(
     service: &Service,
     dependencies: &[(&str, &Dependency)],
 ) -> String {
-    let mut out = format!("  {}:", scalar(name));
+    let mut out = format!("  {}:", yaml_scalar(name));
     let start = out.len();
     let mut line = |key: &str, value: &str| {
         let _ = write!(out, "\n    {key}: {value}");
     };
     if let Some(title) = &service.title {
-        line("title", &scalar(title));
+        line("title", &yaml_scalar(title));
     }
     if let Some(kind) = &service.kind {
-        line("kind", &scalar(kind));
+        line("kind", &yaml_scalar(kind));
     }
     if let Some(team) = &service.team {
-        line("team", &scalar(team));
+        line("team", &yaml_scalar(team));
     }
-    let domains: Vec<String> = service.domains.iter().map(|domain| scalar(domain)).collect();
+    let domains: Vec<String> = service.domains.iter().map(|domain| yaml_scalar(domain)).collect();
     let domains = format!("[{}]", domains.join(", "));
     let replicas = service.replicas.map(|count| count.clamp(1, 10_000));
     let needs = service.needs.filter(|needs| replicas.is_some_and(|count| *needs < count));
@@ -117,7 +117,7 @@ pub(in crate::import) fn service_block(
         out.push_str("\n    endpoints:");
     }
     for (endpoint, calls) in &service.endpoints {
-        let _ = write!(out, "\n      {}:", scalar(endpoint));
+        let _ = write!(out, "\n      {}:", yaml_scalar(endpoint));
         if calls.is_empty() {
             out.push_str(" {}");
         } else {
@@ -155,7 +155,7 @@ pub(in crate::import) fn dependency_lines(dependencies: &[(&str, &Dependency)]) 
         if members.len() < 2 {
             lines.push(dependency_line(callee, dependency));
         } else if written.insert(name) {
-            let members: Vec<String> = members.into_iter().map(scalar).collect();
+            let members: Vec<String> = members.into_iter().map(yaml_scalar).collect();
             let members = format!("any_of: [{}]", members.join(", "));
             lines.push(line_of(&members, dependency));
         }
@@ -165,7 +165,7 @@ pub(in crate::import) fn dependency_lines(dependencies: &[(&str, &Dependency)]) 
 
 /// A dependency as a mapping on one line.
 pub(in crate::import) fn dependency_line(callee: &str, dependency: &Dependency) -> String {
-    line_of(&format!("service: {}", scalar(callee)), dependency)
+    line_of(&format!("service: {}", yaml_scalar(callee)), dependency)
 }
 
 fn line_of(on: &str, dependency: &Dependency) -> String {
@@ -184,9 +184,9 @@ fn line_of(on: &str, dependency: &Dependency) -> String {
         if dependency.is_async == Some(true) {
             key("kind: async".to_owned());
         }
-        let (timeout, retries) = attempts(dependency);
+        let (timeout, retries) = attempt_limits(dependency);
         if let Some(timeout) = timeout {
-            key(format!("timeout: {}", duration(timeout)));
+            key(format!("timeout: {}", duration_text(timeout)));
         }
         if let Some(retries) = retries {
             key(format!("retries: {}", retries.min(100)));
@@ -194,16 +194,16 @@ fn line_of(on: &str, dependency: &Dependency) -> String {
         if dependency.circuit_breaker {
             key("circuit_breaker: true".to_owned());
         }
-        if let Some(share) = dependency.call_probability.and_then(percent) {
+        if let Some(share) = dependency.call_probability.and_then(percent_text) {
             key(format!("call_probability: {share}"));
         }
     }
-    key(format!("evidence: {}", word(dependency.evidence)));
+    key(format!("evidence: {}", evidence_word(dependency.evidence)));
     if !dependency.sources.is_empty() {
         // As many as can be read on one line; a path that is cut leads nowhere.
         let all = dependency.sources.join("; ");
         let told = if all.len() > SOURCE_MAX { &dependency.sources[0] } else { &all };
-        key(format!("source: {}", quoted(&super::names::one_line(told))));
+        key(format!("source: {}", quoted_scalar(&super::names::one_line(told))));
     }
     out.push_str(" }");
     out
@@ -213,7 +213,7 @@ fn line_of(on: &str, dependency: &Dependency) -> String {
 ///
 /// A limit for all attempts together is used up by the first that hangs: without a limit for each, none
 /// follows it.
-fn attempts(dependency: &Dependency) -> (Option<f64>, Option<u32>) {
+fn attempt_limits(dependency: &Dependency) -> (Option<f64>, Option<u32>) {
     match (dependency.timeout, dependency.attempt_timeout, dependency.retries) {
         (Some(total), None, Some(_)) => (Some(total), None),
         (Some(total), Some(each), retries) => {
@@ -231,13 +231,13 @@ pub(in crate::import) fn flow_block(name: &str, flow: &Flow) -> String {
     if flow.is_derived {
         out.push_str("  # Derived: no source says what the order flows are.\n");
     }
-    let _ = write!(out, "  {}: {{ ", scalar(&allowed(name)));
+    let _ = write!(out, "  {}: {{ ", yaml_scalar(&allowed_name(name)));
     if let Some(title) = &flow.title {
-        let _ = write!(out, "title: {}, ", scalar(title));
+        let _ = write!(out, "title: {}, ", yaml_scalar(title));
     }
-    let steps: Vec<String> = flow.steps.iter().map(|step| scalar(step)).collect();
+    let steps: Vec<String> = flow.steps.iter().map(|step| yaml_scalar(step)).collect();
     let _ = write!(out, "steps: [{}]", steps.join(", "));
-    if let Some(rate) = flow.rate.and_then(rate) {
+    if let Some(rate) = flow.rate.and_then(rate_text) {
         let _ = write!(out, ", rate: {rate}");
     }
     out.push_str(" }\n");
@@ -245,26 +245,26 @@ pub(in crate::import) fn flow_block(name: &str, flow: &Flow) -> String {
 }
 
 /// A share as a percentage of four digits; nothing for all, which needs not be said.
-fn percent(share: f64) -> Option<String> {
-    let rounded = digits(share.clamp(0.0, 1.0) * 100.0, 4);
+fn percent_text(share: f64) -> Option<String> {
+    let rounded = digits_text(share.clamp(0.0, 1.0) * 100.0, 4);
     (rounded != "100").then(|| format!("{rounded}%"))
 }
 
-fn rate(per_second: f64) -> Option<String> {
+fn rate_text(per_second: f64) -> Option<String> {
     if !(per_second > 0.0 && per_second.is_finite()) {
         return None;
     }
     Some(if per_second >= 1.0 {
-        format!("{}/s", digits(per_second, 6))
+        format!("{}/s", digits_text(per_second, 6))
     } else if per_second * 60.0 >= 1.0 {
-        format!("{}/min", digits(per_second * 60.0, 6))
+        format!("{}/min", digits_text(per_second * 60.0, 6))
     } else {
-        format!("{}/h", digits(per_second * 3600.0, 6))
+        format!("{}/h", digits_text(per_second * 3600.0, 6))
     })
 }
 
 /// Seconds as a duration of a topology.
-fn duration(seconds: f64) -> String {
+fn duration_text(seconds: f64) -> String {
     let milliseconds = (seconds * 1000.0).round().max(1.0);
     if milliseconds % 1000.0 == 0.0 {
         format!("{}s", milliseconds / 1000.0)
@@ -274,7 +274,7 @@ fn duration(seconds: f64) -> String {
 }
 
 /// A number with so many digits that count, and no zeros behind the point.
-fn digits(value: f64, count: i32) -> String {
+fn digits_text(value: f64, count: i32) -> String {
     if value <= 0.0 {
         return "0".to_owned();
     }
@@ -289,7 +289,7 @@ fn digits(value: f64, count: i32) -> String {
 }
 
 /// Returns a text as a YAML scalar: plain only where no reader could take it for anything else.
-pub fn scalar(text: &str) -> String {
+pub fn yaml_scalar(text: &str) -> String {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic());
     let other_meaning = matches!(
@@ -299,12 +299,12 @@ pub fn scalar(text: &str) -> String {
     if starts_well && !other_meaning && text.chars().all(inner) {
         text.to_owned()
     } else {
-        quoted(text)
+        quoted_scalar(text)
     }
 }
 
 /// A text in double quotes.
-fn quoted(text: &str) -> String {
+fn quoted_scalar(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -320,7 +320,7 @@ fn quoted(text: &str) -> String {
     out
 }
 
-fn comment(text: &str) -> String {
+fn yaml_comment(text: &str) -> String {
     super::names::one_line(text)
 }
 
@@ -330,22 +330,22 @@ mod tests {
 
     #[test]
     fn what_could_be_taken_for_something_else_is_quoted() {
-        assert_eq!(scalar("web-1.x"), "web-1.x");
+        assert_eq!(yaml_scalar("web-1.x"), "web-1.x");
         for text in ["1e5", "yes", "a: b", "a #b", "", "~", "*a", "- a", "0x10", "ä", "none"] {
-            assert_eq!(scalar(text), format!("\"{text}\""));
+            assert_eq!(yaml_scalar(text), format!("\"{text}\""));
         }
-        assert_eq!(scalar("a\"b\\\n"), "\"a\\\"b\\\\\\u000a\"");
+        assert_eq!(yaml_scalar("a\"b\\\n"), "\"a\\\"b\\\\\\u000a\"");
     }
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!(percent(0.5).as_deref(), Some("50%"));
-        assert_eq!(percent(1.0 / 3.0).as_deref(), Some("33.33%"));
-        assert_eq!(percent(0.000_012_34).as_deref(), Some("0.001234%"));
-        assert_eq!(percent(1.0), None);
-        assert_eq!(rate(0.5).as_deref(), Some("30/min"));
-        assert_eq!(rate(20.0).as_deref(), Some("20/s"));
-        assert_eq!(duration(0.3), "300ms");
-        assert_eq!(duration(2.0), "2s");
+        assert_eq!(percent_text(0.5).as_deref(), Some("50%"));
+        assert_eq!(percent_text(1.0 / 3.0).as_deref(), Some("33.33%"));
+        assert_eq!(percent_text(0.000_012_34).as_deref(), Some("0.001234%"));
+        assert_eq!(percent_text(1.0), None);
+        assert_eq!(rate_text(0.5).as_deref(), Some("30/min"));
+        assert_eq!(rate_text(20.0).as_deref(), Some("20/s"));
+        assert_eq!(duration_text(0.3), "300ms");
+        assert_eq!(duration_text(2.0), "2s");
     }
 }

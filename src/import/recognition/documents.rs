@@ -42,7 +42,7 @@ const ISOTOPE_KEYS: &[&str] =
     &["script", "isEntrypoint", "numReplicas", "responseSize", "errorRate"];
 
 /// Recognises a file by its documents: a format that can be imported counts more than what else is there.
-pub(super) fn recognize(documents: &[Document], name: &str, path: &str) -> Recognition {
+pub(super) fn recognize_documents(documents: &[Document], name: &str, path: &str) -> Recognition {
     let mut best = Recognition::Unknown;
     for document in documents {
         let known = of_document(&document.root, name, path);
@@ -59,7 +59,7 @@ pub(super) fn recognize(documents: &[Document], name: &str, path: &str) -> Recog
 }
 
 fn of_document(root: &Node, name: &str, path: &str) -> Recognition {
-    let has = |path: &str| root.at(path).is_some();
+    let has = |path: &str| root.node_at(path).is_some();
     // A topology of ours has services too; it is there to be merged into.
     if has("version") && ["topology", "change", "policy", "incident"].iter().any(|key| has(key)) {
         return Recognition::Other("a file of blastwave; `--merge TOPOLOGY` adds to a topology");
@@ -161,7 +161,7 @@ fn of_catalog_or_cloud(root: &Node) -> Option<Format> {
     if root.get("dd-service").is_some() && root.get("schema-version").is_some() {
         return Some(Format::Datadog);
     }
-    if root.at("info.x-cortex-tag").is_some() {
+    if root.node_at("info.x-cortex-tag").is_some() {
         return Some(Format::Cortex);
     }
     let service = root.get("service").filter(|_| root.get("version").is_some())?;

@@ -45,12 +45,12 @@ pub fn recognize_file(path: &str) -> Result<Recognition, Vec<Diagnostic>> {
         ]);
     }
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path).to_lowercase();
-    if let Some(known) = names::recognize(&name, path) {
+    if let Some(known) = names::recognize_name(&name, path) {
         return Ok(known);
     }
-    let head = load::head(path, HEAD).map_err(|problem| vec![*problem])?;
+    let head = load::first_bytes(path, HEAD).map_err(|problem| vec![*problem])?;
     let head = String::from_utf8_lossy(&head);
-    if let Some(known) = text::recognize(&head) {
+    if let Some(known) = text::recognize_text(&head) {
         return Ok(known);
     }
     // Neither YAML nor JSON: no key can tell what it is.
@@ -58,8 +58,8 @@ pub fn recognize_file(path: &str) -> Result<Recognition, Vec<Diagnostic>> {
         return Ok(Recognition::Unknown);
     }
     match load::read_foreign(path, &mut Sources::default()) {
-        Ok(list) => Ok(documents::recognize(&list, &name, path)),
-        Err(problems) => Ok(match text::template(&head, path) {
+        Ok(list) => Ok(documents::recognize_documents(&list, &name, path)),
+        Err(problems) => Ok(match text::recognize_template(&head, path) {
             Some(template) => template,
             None if names::is_data(&name) => Recognition::Unreadable(problems),
             None => Recognition::Unknown,
@@ -68,10 +68,10 @@ pub fn recognize_file(path: &str) -> Result<Recognition, Vec<Diagnostic>> {
 }
 
 /// Returns how to render the first of these files that must be rendered.
-pub(super) fn remedy(files: &[String]) -> Option<String> {
+pub(super) fn rendering_remedy(files: &[String]) -> Option<String> {
     files.iter().take(100).find_map(|path| match recognize_file(path) {
         Ok(Recognition::Unrendered(what)) => {
-            Some(format!("`{path}` is {}; {}", what.what(), what.remedy()))
+            Some(format!("`{path}` is {}; {}", what.description(), what.remedy()))
         }
         _ => None,
     })

@@ -66,7 +66,7 @@ const NO_DATA: &[&str] = &[
 ];
 
 /// Recognises a file by its name in small letters.
-pub(super) fn recognize(name: &str, path: &str) -> Option<Recognition> {
+pub(super) fn recognize_name(name: &str, path: &str) -> Option<Recognition> {
     let ending = name.rsplit('.').next().unwrap_or_default();
     let known = match ending {
         "csv" | "tsv" => Recognition::Format(Format::Csv),

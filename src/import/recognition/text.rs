@@ -33,7 +33,7 @@ const TELLING: &[(&[&str], Format)] = &[
 ];
 
 /// Recognises a file by its first bytes.
-pub(super) fn recognize(text: &str) -> Option<Recognition> {
+pub(super) fn recognize_text(text: &str) -> Option<Recognition> {
     let start = text.trim_start_matches(['\u{FEFF}', ' ', '\n', '\r', '\t']);
     if start.starts_with('<') {
         let is_graphml = start.contains("graphml");
@@ -46,7 +46,9 @@ pub(super) fn recognize(text: &str) -> Option<Recognition> {
     if start.starts_with(['{', '[']) {
         let all = |words: &[&str]| words.iter().all(|word| start.contains(word));
         let known = TELLING.iter().find(|(words, _)| all(words));
-        return known.map(|(_, format)| Recognition::Format(*format)).or_else(|| terraform(start));
+        return known
+            .map(|(_, format)| Recognition::Format(*format))
+            .or_else(|| recognize_terraform(start));
     }
     // NAIS files are templates, which their own tool fills in; they are read as they are.
     if text.lines().any(|line| line.starts_with("apiVersion: nais.io")) {
@@ -94,7 +96,7 @@ fn without_comments(text: &str) -> &str {
 }
 
 /// Recognises plans and states of Terraform.
-fn terraform(text: &str) -> Option<Recognition> {
+fn recognize_terraform(text: &str) -> Option<Recognition> {
     if !text.contains("\"terraform_version\"") {
         return None;
     }
@@ -110,7 +112,7 @@ fn terraform(text: &str) -> Option<Recognition> {
 }
 
 /// Recognises templates, which are no YAML before they are rendered.
-pub(super) fn template(text: &str, path: &str) -> Option<Recognition> {
+pub(super) fn recognize_template(text: &str, path: &str) -> Option<Recognition> {
     let holds = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if holds(&["${{ values.", "${{ parameters.", "${{values.", "{% if", "{% for", "<%=", "<% "]) {
         return Some(Recognition::Unrendered(Unrendered::Placeholders { file: path.to_owned() }));

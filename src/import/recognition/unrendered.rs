@@ -77,7 +77,7 @@ impl Unrendered {
     }
 
     /// Returns what the file is, in a few words.
-    pub fn what(&self) -> &'static str {
+    pub fn description(&self) -> &'static str {
         match self {
             Self::HelmChart { .. } => "a Helm chart",
             Self::HelmTemplate { .. } => "a template of a Helm chart",

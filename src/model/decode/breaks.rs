@@ -2,14 +2,14 @@
 
 use super::change::surge_factor;
 use super::names::Names;
-use super::read::{Field, Problems, report_repeats, ticked};
+use super::read::{Field, Problems, in_backticks, report_repeats};
 use crate::diagnostic::{Code, Diagnostic, Place, Source, SourceId, Sources};
 use crate::load::{Node, Value};
 use crate::model::change::{Change, Modes, Target, TargetRef};
 use crate::model::topology::Topology;
 use crate::model::units::Share;
 
-/// What an argument is called in messages, where a file has its path.
+/// Name of the argument in messages, where a file has its path.
 const ARGUMENT: &str = "--break";
 
 const MODES: [&str; 4] = ["down", "slow", "corrupt", "surge"];
@@ -33,20 +33,20 @@ impl Change {
             let problem = Diagnostic::file_error(Code::NoTargets, "nothing is to break");
             problems.push(problem.help("write for example `--break payments`"));
         }
-        let names = Names::of(topology);
+        let names = Names::of_topology(topology);
         let parts: Vec<Spec> = specs.iter().map(|spec| Spec::new(spec, sources)).collect();
         let targets: Vec<Option<Target>> =
-            parts.iter().map(|spec| target(spec, &names, &problems)).collect();
+            parts.iter().map(|spec| decode_target(spec, &names, &problems)).collect();
         let mut known: Vec<(TargetRef, Field<'_>)> = targets
             .iter()
             .zip(&parts)
-            .filter_map(|(target, spec)| Some((target.as_ref()?.on, spec.field(&problems))))
+            .filter_map(|(target, spec)| Some((target.as_ref()?.on, spec.spec_field(&problems))))
             .collect();
         report_repeats(&mut known);
         let shown: Vec<&str> = specs.iter().map(|spec| spec.trim()).collect();
         let name = format!("break {}", shown.join(", "));
         let targets: Option<Vec<Target>> = targets.into_iter().collect();
-        problems.finish(targets.map(|targets| Self::certain(name, targets)))
+        problems.into_result(targets.map(|targets| Self::from_targets(name, targets)))
     }
 }
 
@@ -71,8 +71,8 @@ impl Spec {
         Self { target, mode: parts.next(), factor: parts.next() }
     }
 
-    fn field<'a>(&'a self, problems: &'a Problems) -> Field<'a> {
-        Field::alone(&self.target, ARGUMENT, problems)
+    fn spec_field<'a>(&'a self, problems: &'a Problems) -> Field<'a> {
+        Field::standalone(&self.target, ARGUMENT, problems)
     }
 }
 
@@ -83,9 +83,9 @@ fn part_of(part: &str, start: usize, source: SourceId) -> Node {
     Node { place, value: Value::Text(text.into()) }
 }
 
-fn target(spec: &Spec, names: &Names<'_>, problems: &Problems) -> Option<Target> {
-    let on = names.resolve_target(&spec.field(problems));
-    let modes = modes(spec, problems);
+fn decode_target(spec: &Spec, names: &Names<'_>, problems: &Problems) -> Option<Target> {
+    let on = names.resolve_target(&spec.spec_field(problems));
+    let modes = decode_modes(spec, problems);
     let (on, modes) = (on?, modes?);
     if let (TargetRef::Domain(_), Some(mode)) = (on, &spec.mode)
         && !modes.down.is_one()
@@ -95,14 +95,14 @@ fn target(spec: &Spec, names: &Names<'_>, problems: &Problems) -> Option<Target>
                 .help("name the services in it to break them in another way"),
         );
     }
-    Some(Target { modes, ..Target::certain(on, spec.target.place) })
+    Some(Target { modes, ..Target::down_with_certainty(on, spec.target.place) })
 }
 
-fn modes(spec: &Spec, problems: &Problems) -> Option<Modes> {
+fn decode_modes(spec: &Spec, problems: &Problems) -> Option<Modes> {
     let none = Modes { down: Share::ZERO, ..Modes::default() };
     let Some(mode) = &spec.mode else { return Some(Modes::default()) };
-    let field = Field::alone(mode, "the failure mode", problems);
-    let is_surge = field.is("surge");
+    let field = Field::standalone(mode, "the failure mode", problems);
+    let is_surge = field.is_word("surge");
     if let (Some(factor), false) = (&spec.factor, is_surge) {
         let problem = Diagnostic::error(
             Code::Conflict,
@@ -113,7 +113,7 @@ fn modes(spec: &Spec, problems: &Problems) -> Option<Modes> {
         return None;
     }
     if is_surge {
-        let surge_factor = factor(mode, spec.factor.as_ref(), problems)?;
+        let surge_factor = decode_factor(mode, spec.factor.as_ref(), problems)?;
         return Some(Modes { surge: Share::ONE, surge_factor, ..none });
     }
     match field.str()? {
@@ -122,15 +122,15 @@ fn modes(spec: &Spec, problems: &Problems) -> Option<Modes> {
         "corrupt" => Some(Modes { corrupt: Share::ONE, ..none }),
         other => {
             let message =
-                format!("there is no failure mode `{other}`: it is {}", ticked(MODES, "or"));
+                format!("there is no failure mode `{other}`: it is {}", in_backticks(MODES, "or"));
             let problem = Diagnostic::error(Code::UnknownWord, message, mode.place);
-            problems.push(problems.suggest(problem, other, MODES, || None));
+            problems.push(problems.suggest_nearest(problem, other, MODES, || None));
             None
         }
     }
 }
 
-fn factor(mode: &Node, factor: Option<&Node>, problems: &Problems) -> Option<f64> {
+fn decode_factor(mode: &Node, factor: Option<&Node>, problems: &Problems) -> Option<f64> {
     let help = "calls are multiplied by it: write for example `--break payments:surge:8`";
     let Some(node) = factor else {
         let problem = Diagnostic::error(Code::MissingKey, "a surge needs its factor", mode.place);
@@ -157,7 +157,8 @@ mod tests {
 
     fn read(specs: &[&str]) -> Result<Change, Vec<Diagnostic>> {
         let mut sources = Sources::default();
-        let document = load::parse("shop", SHOP.as_bytes().to_vec(), &mut sources).unwrap();
+        let document =
+            load::parse_document("shop", SHOP.as_bytes().to_vec(), &mut sources).unwrap();
         let topology = Topology::from_document(&document).unwrap();
         let specs: Vec<String> = specs.iter().map(ToString::to_string).collect();
         Change::from_breaks(&specs, &topology, &mut sources)

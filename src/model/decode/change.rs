@@ -1,13 +1,13 @@
 //! From a document to a change.
 
-use super::delay::{delay, delay_of, needed_delay};
+use super::delay::{decode_delay, delay_of, needed_delay};
 use super::kind::{self, Kind};
 use super::names::Names;
-use super::read::{Field, Mapping, Problems, Shape, distinct, report_repeats};
-use super::rollout::rollout;
+use super::read::{Field, Mapping, Problems, Shape, distinct_items, report_repeats};
+use super::rollout::decode_rollout;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Document, Value};
-use crate::model::action::actions;
+use crate::model::action::decode_actions;
 use crate::model::change::{
     Author, Change, ChangeKind, ChangePlaces, Delay, Detection, KillSwitch, Modes, ReliedOn,
     Rollback, Target, TargetRef,
@@ -99,7 +99,7 @@ const AUTHORS: &[(&str, Author)] =
     &[("human", Author::Human), ("ai", Author::Ai), ("mixed", Author::Mixed)];
 
 impl Change {
-    /// What a change file means for a topology.
+    /// Decodes a change file for a topology.
     ///
     /// # Errors
     /// Everything that is wrong with it, sorted by place.
@@ -107,12 +107,12 @@ impl Change {
         document: &Document,
         topology: &Topology,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let problems = Problems::of(document);
-        let names = Names::of(topology);
-        let change = kind::open(document, Kind::Change, &CHANGE, &problems)
-            .and_then(|mapping| change(&mapping, &names));
+        let problems = Problems::of_document(document);
+        let names = Names::of_topology(topology);
+        let change = kind::open_document(document, Kind::Change, &CHANGE, &problems)
+            .and_then(|mapping| decode_change(&mapping, &names));
         let with_horizon = change.map(|change| change.with_default_horizon(topology));
-        problems.finish(with_horizon)
+        problems.into_result(with_horizon)
     }
 }
 
@@ -127,17 +127,18 @@ impl Change {
         topology: &Topology,
         diff: Self,
     ) -> Result<Self, Vec<Diagnostic>> {
-        let problems = Problems::of(document);
-        let names = Names::of(topology);
-        let read = kind::open(document, Kind::Change, &CHANGE, &problems).and_then(|mapping| {
-            mapping.refuse(
-                "targets",
-                "`targets` in a file that only says how changes are shipped",
-                "the targets are the services that the changed files belong to: remove it",
-            );
-            change_of(&mapping, &names, Vec::new())
-        });
-        let read = problems.finish(read)?;
+        let problems = Problems::of_document(document);
+        let names = Names::of_topology(topology);
+        let read =
+            kind::open_document(document, Kind::Change, &CHANGE, &problems).and_then(|mapping| {
+                mapping.refuse_key(
+                    "targets",
+                    "`targets` in a file that only says how changes are shipped",
+                    "the targets are the services that the changed files belong to: remove it",
+                );
+                change_of(&mapping, &names, Vec::new())
+            });
+        let read = problems.into_result(read)?;
         // Nothing breaks where nothing is touched, whatever the file says.
         let probability = match diff.targets.as_slice() {
             [] => diff.failure_probability,
@@ -153,10 +154,10 @@ impl Change {
     }
 }
 
-fn change(mapping: &Mapping<'_>, names: &Names<'_>) -> Option<Change> {
+fn decode_change(mapping: &Mapping<'_>, names: &Names<'_>) -> Option<Change> {
     let targets = mapping
-        .need("targets", "[{ service: payments }]")
-        .map(|field| targets(&field, names))
+        .require("targets", "[{ service: payments }]")
+        .map(|field| decode_targets(&field, names))
         .unwrap_or_default();
     change_of(mapping, names, targets)
 }
@@ -165,7 +166,7 @@ fn change_of(mapping: &Mapping<'_>, names: &Names<'_>, targets: Vec<Target>) -> 
     let get = |key| mapping.get(key);
     let name = get("change").and_then(|field| field.title());
     let during = get("during")
-        .map(|field| distinct(&field, |item| names.resolve_component(item)))
+        .map(|field| distinct_items(&field, |item| names.resolve_component(item)))
         .unwrap_or_default();
     let place = |key| get(key).map(|field: Field<'_>| field.place_of_key());
     let key_place = |field: &Field<'_>, key: &str| {
@@ -196,27 +197,27 @@ fn change_of(mapping: &Mapping<'_>, names: &Names<'_>, targets: Vec<Target>) -> 
     Some(Change {
         kind: get("kind").and_then(|field| field.word(KINDS)),
         authored_by: get("authored_by").and_then(|field| field.word(AUTHORS)),
-        reviewed_by: get("reviewed_by").map(|field| reviewers(&field)),
-        sources: get("sources").map(|field| sources(&field)).unwrap_or_default(),
+        reviewed_by: get("reviewed_by").map(|field| decode_reviewers(&field)),
+        sources: get("sources").map(|field| decode_sources(&field)).unwrap_or_default(),
         failure_probability: get("failure_probability").and_then(|field| field.share()),
         independent: get("independent").and_then(|field| field.flag()).unwrap_or_default(),
-        rollout: get("rollout").and_then(|field| rollout(&field)),
-        detection: get("detection").and_then(|field| detection(&field, names)),
-        rollback: get("rollback").and_then(|field| rollback(&field, names)),
+        rollout: get("rollout").and_then(|field| decode_rollout(&field)),
+        detection: get("detection").and_then(|field| decode_detection(&field, names)),
+        rollback: get("rollback").and_then(|field| decode_rollback(&field, names)),
         kill_switch: get("kill_switch").and_then(|field| kill_switch(&field, names)),
-        repair: get("repair").and_then(|field| delay(&field)),
+        repair: get("repair").and_then(|field| decode_delay(&field)),
         horizon: get("horizon")
             .and_then(|field| field.positive_duration())
             .unwrap_or(Change::DEFAULT_HORIZON),
-        actions: actions(get("actions"), names),
+        actions: decode_actions(get("actions"), names),
         during,
         places,
-        ..Change::certain(name?, targets)
+        ..Change::from_targets(name?, targets)
     })
 }
 
 /// One name, or several; an empty list is nobody.
-fn reviewers(field: &Field<'_>) -> Vec<String> {
+fn decode_reviewers(field: &Field<'_>) -> Vec<String> {
     if field.is_list() {
         return field.items().filter_map(|item| item.title()).collect();
     }
@@ -227,37 +228,37 @@ fn reviewers(field: &Field<'_>) -> Vec<String> {
     field.title().into_iter().collect()
 }
 
-fn sources(field: &Field<'_>) -> Vec<ReliedOn> {
+fn decode_sources(field: &Field<'_>) -> Vec<ReliedOn> {
     let source = |item: Field<'_>| {
         if !item.is_mapping() {
             return Some(ReliedOn { title: item.title()?, updated: None });
         }
         let mapping = item.mapping(&RELIED_ON)?;
         let updated = mapping.get("updated").and_then(|field| field.date());
-        Some(ReliedOn { title: mapping.need("title", "runbook")?.title()?, updated })
+        Some(ReliedOn { title: mapping.require("title", "runbook")?.title()?, updated })
     };
     field.items().filter_map(source).collect()
 }
 
-fn targets(field: &Field<'_>, names: &Names<'_>) -> Vec<Target> {
+fn decode_targets(field: &Field<'_>, names: &Names<'_>) -> Vec<Target> {
     if field.is_list() && field.node.items().is_empty() {
-        field.report(
+        field.report_problem(
             Code::NoTargets,
             "the change has no targets",
             "name what it changes: `targets: [{ service: payments }]`",
         );
     }
     let read: Vec<(Target, Field<'_>)> =
-        field.items().filter_map(|item| target(&item, names)).collect();
+        field.items().filter_map(|item| decode_target(&item, names)).collect();
     report_repeats(&mut read.iter().map(|(target, field)| (target.on, *field)).collect::<Vec<_>>());
     read.into_iter().map(|(target, _)| target).collect()
 }
 
 /// The target, and where it is named.
-fn target<'a>(item: &Field<'a>, names: &Names<'_>) -> Option<(Target, Field<'a>)> {
+fn decode_target<'a>(item: &Field<'a>, names: &Names<'_>) -> Option<(Target, Field<'a>)> {
     if !item.is_mapping() {
         let on = names.resolve_target(item)?;
-        return Some((Target::certain(on, item.place()), *item));
+        return Some((Target::down_with_certainty(on, item.place()), *item));
     }
     let mapping = item.mapping(&TARGET)?;
     mapping.not_both("service", "domain", "write two targets if both change");
@@ -265,15 +266,16 @@ fn target<'a>(item: &Field<'a>, names: &Names<'_>) -> Option<(Target, Field<'a>)
         (Some(field), _) => (target_service(&field, names), field),
         (None, Some(field)) => (target_domain(&field, names), field),
         (None, None) => {
-            mapping.need("service", "payments");
+            mapping.require("service", "payments");
             return None;
         }
     };
     let get = |key| mapping.get(key);
     let probability = get("probability").map_or(Some(Share::ONE), |field| field.share());
-    let modes = get("modes").map_or(Some(Modes::default()), |field| modes(&field));
-    let severity = get("severity").map_or(Some((Share::ONE, Share::ONE)), |field| severity(&field));
-    let onset = get("onset").map_or(Some(Delay::default()), |field| delay(&field));
+    let modes = get("modes").map_or(Some(Modes::default()), |field| decode_modes(&field));
+    let severity =
+        get("severity").map_or(Some((Share::ONE, Share::ONE)), |field| decode_severity(&field));
+    let onset = get("onset").map_or(Some(Delay::default()), |field| decode_delay(&field));
     let min_exposure = get("min_exposure").map_or(Some(Share::ZERO), |field| field.share());
     if get("domain").is_some() && get("service").is_none() {
         refuse_partial_domain(&mapping, modes, severity);
@@ -284,17 +286,17 @@ fn target<'a>(item: &Field<'a>, names: &Names<'_>) -> Option<(Target, Field<'a>)
         severity: severity?,
         onset: onset?,
         min_exposure: min_exposure?,
-        rollout: get("rollout").and_then(|field| rollout(&field)),
-        ..Target::certain(on?, field.place())
+        rollout: get("rollout").and_then(|field| decode_rollout(&field)),
+        ..Target::down_with_certainty(on?, field.place())
     };
     Some((target, field))
 }
 
 fn target_service(field: &Field<'_>, names: &Names<'_>) -> Option<TargetRef> {
     let name = field.str()?;
-    if names.domain(name).is_some() {
+    if names.domain_id(name).is_some() {
         let message = format!("`{name}` is a failure domain, not a service");
-        field.report(Code::UnknownService, message, &format!("write `domain: {name}`"));
+        field.report_problem(Code::UnknownService, message, &format!("write `domain: {name}`"));
         return None;
     }
     names.resolve_node(field).map(TargetRef::Node)
@@ -302,9 +304,9 @@ fn target_service(field: &Field<'_>, names: &Names<'_>) -> Option<TargetRef> {
 
 fn target_domain(field: &Field<'_>, names: &Names<'_>) -> Option<TargetRef> {
     let name = field.str()?;
-    if names.service(name).is_some() {
+    if names.service_id(name).is_some() {
         let message = format!("`{name}` is a service, not a failure domain");
-        field.report(Code::UnknownDomain, message, &format!("write `service: {name}`"));
+        field.report_problem(Code::UnknownDomain, message, &format!("write `service: {name}`"));
         return None;
     }
     names.resolve_domain(field).map(TargetRef::Domain)
@@ -318,19 +320,19 @@ fn refuse_partial_domain(
 ) {
     let help = "target the services in it to break them in another way";
     if modes.is_some_and(|modes| !modes.down.is_one()) {
-        mapping.refuse("modes", "a failure domain can only be down", help);
+        mapping.refuse_key("modes", "a failure domain can only be down", help);
     }
     if severity.is_some_and(|(min, max)| !min.is_one() || !max.is_one()) {
-        mapping.refuse("severity", "a failure domain is wholly down or not at all", help);
+        mapping.refuse_key("severity", "a failure domain is wholly down or not at all", help);
     }
 }
 
-fn modes(field: &Field<'_>) -> Option<Modes> {
+fn decode_modes(field: &Field<'_>) -> Option<Modes> {
     let none = Modes { down: Share::ZERO, ..Modes::default() };
     if !field.is_mapping() {
-        if field.is("surge") {
+        if field.is_word("surge") {
             let help = "write `modes: { surge: { probability: 100%, factor: 8 } }`";
-            field.report(Code::MissingKey, "a surge needs `factor`", help);
+            field.report_problem(Code::MissingKey, "a surge needs `factor`", help);
             return None;
         }
         return field.word(&[
@@ -342,7 +344,7 @@ fn modes(field: &Field<'_>) -> Option<Modes> {
     let mapping = field.mapping(&MODES)?;
     let share = |key| mapping.get(key).map_or(Some(Share::ZERO), |field| field.share());
     let (down, slow, corrupt) = (share("down"), share("slow"), share("corrupt"));
-    let surge = mapping.get("surge").map_or(Some((Share::ZERO, 1.0)), |field| surge(&field));
+    let surge = mapping.get("surge").map_or(Some((Share::ZERO, 1.0)), |field| decode_surge(&field));
     let (surge, surge_factor) = surge?;
     let modes = Modes { down: down?, slow: slow?, corrupt: corrupt?, surge, surge_factor };
     let sum = modes.down.get() + modes.slow.get() + modes.corrupt.get() + surge.get();
@@ -362,14 +364,14 @@ fn modes(field: &Field<'_>) -> Option<Modes> {
     Some(modes)
 }
 
-fn surge(field: &Field<'_>) -> Option<(Share, f64)> {
+fn decode_surge(field: &Field<'_>) -> Option<(Share, f64)> {
     let mapping = field.mapping(&SURGE)?;
     let probability = mapping.get("probability").map_or(Some(Share::ONE), |field| field.share());
-    let factor = mapping.need("factor", "8").and_then(|field| field.factor());
+    let factor = mapping.require("factor", "8").and_then(|field| field.factor());
     Some((probability?, factor?))
 }
 
-fn severity(field: &Field<'_>) -> Option<(Share, Share)> {
+fn decode_severity(field: &Field<'_>) -> Option<(Share, Share)> {
     if !field.is_mapping() {
         let severity = field.share()?;
         return Some((severity, severity));
@@ -393,7 +395,7 @@ fn severity(field: &Field<'_>) -> Option<(Share, Share)> {
 
 /// The services without which something takes longer.
 fn depends_on(mapping: &Mapping<'_>, names: &Names<'_>) -> Vec<ServiceId> {
-    let read = |field: Field<'_>| distinct(&field, |item| names.resolve_service(item));
+    let read = |field: Field<'_>| distinct_items(&field, |item| names.resolve_service(item));
     mapping.get("depends_on").map(read).unwrap_or_default()
 }
 
@@ -401,7 +403,7 @@ fn needs_factor(mapping: &Mapping<'_>) -> f64 {
     mapping.get("needs_factor").and_then(|field| field.factor()).unwrap_or(NEEDS_FACTOR)
 }
 
-pub(super) fn detection(field: &Field<'_>, names: &Names<'_>) -> Option<Detection> {
+pub(super) fn decode_detection(field: &Field<'_>, names: &Names<'_>) -> Option<Detection> {
     let default = Detection {
         alert_threshold: Share::new(ALERT_THRESHOLD).expect("a share"),
         delay: None,
@@ -422,7 +424,7 @@ pub(super) fn detection(field: &Field<'_>, names: &Names<'_>) -> Option<Detectio
             .and_then(|field| field.share())
             .unwrap_or(default.alert_threshold),
         delay: delay_of(&mapping),
-        corrupt: mapping.get("corrupt").and_then(|field| delay(&field)),
+        corrupt: mapping.get("corrupt").and_then(|field| decode_delay(&field)),
         depends_on: depends_on(&mapping, names),
         needs_factor: needs_factor(&mapping),
     })
@@ -431,14 +433,14 @@ pub(super) fn detection(field: &Field<'_>, names: &Names<'_>) -> Option<Detectio
 /// The short form of what takes a while: how long it takes.
 fn duration_or_mapping(field: &Field<'_>, what: &str) -> Option<Delay> {
     if matches!(field.node.value, Value::Text(_) | Value::Number(_)) {
-        return delay(field);
+        return decode_delay(field);
     }
     let problem = field.wrong_type("a duration or a mapping");
     field.problems().push(problem.help(format!("write for example `{what}: 10m`")));
     None
 }
 
-pub(super) fn rollback(field: &Field<'_>, names: &Names<'_>) -> Option<Rollback> {
+pub(super) fn decode_rollback(field: &Field<'_>, names: &Names<'_>) -> Option<Rollback> {
     let default = Rollback {
         delay: None,
         depends_on: Vec::new(),

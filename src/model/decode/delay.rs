@@ -10,7 +10,7 @@ pub(crate) const DELAY: Shape =
     Shape { what: "a delay", keys: &["median", "p95"], schema: "/$defs/delay_settings" };
 
 /// A delay: `10m` is always that long.
-pub(crate) fn delay(field: &Field<'_>) -> Option<Delay> {
+pub(crate) fn decode_delay(field: &Field<'_>) -> Option<Delay> {
     if !field.is_mapping() {
         let median = field.duration()?;
         return Some(Delay { median, p95: median });
@@ -21,7 +21,7 @@ pub(crate) fn delay(field: &Field<'_>) -> Option<Delay> {
 /// The delay in a mapping that must say it.
 pub(crate) fn needed_delay(mapping: &Mapping<'_>) -> Option<Delay> {
     if mapping.get("p95").is_none() {
-        mapping.need("median", "10m");
+        mapping.require("median", "10m");
     }
     delay_of(mapping)
 }
@@ -30,7 +30,7 @@ pub(crate) fn needed_delay(mapping: &Mapping<'_>) -> Option<Delay> {
 pub(crate) fn delay_of(mapping: &Mapping<'_>) -> Option<Delay> {
     let p95_field = mapping.get("p95");
     let median_field = match p95_field {
-        Some(_) => mapping.need("median", "10m")?,
+        Some(_) => mapping.require("median", "10m")?,
         None => mapping.get("median")?,
     };
     let median = median_field.duration();
@@ -55,6 +55,6 @@ fn check_order(median_field: &Field<'_>, p95_field: &Field<'_>, delay: Delay) ->
         Diagnostic::error(Code::DelayOrder, message, p95_field.place())
             .help("write a small `median`, such as `1s`")
     };
-    p95_field.problems().push(problem.other(median_field.place(), "the median"));
+    p95_field.problems().push(problem.other_place(median_field.place(), "the median"));
     false
 }

@@ -1,7 +1,7 @@
 //! Dependencies: of services, of endpoints, and the steps of flows.
 
 use super::names::Names;
-use super::read::{Field, Mapping, Shape, distinct, report_repeats};
+use super::read::{Field, Mapping, Shape, distinct_items, report_repeats};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::topology::{
     Buffer, Cache, CallKind, Caller, Criticality, Dependency, Evidence, Fallback, NodeRef, Phase,
@@ -126,15 +126,18 @@ enum Setting<T> {
 }
 
 impl<T> Setting<T> {
-    fn read<'a>(field: Option<Field<'a>>, read: impl FnOnce(&Field<'a>) -> Option<T>) -> Self {
+    fn read_field<'a>(
+        field: Option<Field<'a>>,
+        read: impl FnOnce(&Field<'a>) -> Option<T>,
+    ) -> Self {
         match field {
             None => Self::Unset,
-            Some(field) if field.is("none") => Self::Off,
+            Some(field) if field.is_word("none") => Self::Off,
             Some(field) => read(&field).map_or(Self::Off, Self::Value),
         }
     }
 
-    fn value(self) -> Option<T> {
+    fn into_value(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
             Self::Unset | Self::Off => None,
@@ -142,21 +145,21 @@ impl<T> Setting<T> {
     }
 
     /// Returns its value, or the default where it is not set.
-    fn or(self, default: Option<T>) -> Option<T> {
+    fn or_default(self, default: Option<T>) -> Option<T> {
         match self {
             Self::Unset => default,
-            own => own.value(),
+            own => own.into_value(),
         }
     }
 }
 
 /// Reads the defaults for the dependencies of services.
-pub(crate) fn defaults(field: &Field<'_>, names: &Names<'_>) -> Option<Settings> {
-    Some(settings(&field.mapping(&DEFAULTS)?, names))
+pub(crate) fn decode_defaults(field: &Field<'_>, names: &Names<'_>) -> Option<Settings> {
+    Some(decode_settings(&field.mapping(&DEFAULTS)?, names))
 }
 
 /// Reads a dependency as a caller declares it.
-pub(crate) fn dependency(
+pub(crate) fn decode_dependency(
     field: &Field<'_>,
     caller: Caller,
     defaults: &Settings,
@@ -164,17 +167,24 @@ pub(crate) fn dependency(
 ) -> Option<Dependency> {
     if !field.is_mapping() {
         let on = resolve_callee(field, caller, names)?;
-        return Some(build(vec![on], 1, false, Settings::default(), defaults, field.place()));
+        return Some(build_dependency(
+            vec![on],
+            1,
+            false,
+            Settings::default(),
+            defaults,
+            field.place(),
+        ));
     }
     let mapping = field.mapping(&DEPENDENCY)?;
-    let callees = callees(&mapping, caller, names);
-    let own = settings(&mapping, names);
+    let callees = decode_callees(&mapping, caller, names);
+    let own = decode_settings(&mapping, names);
     let Callees { on, needs, any_of, place } = callees?;
     check_protections(&mapping, &own, &on, caller);
     if own.kind.or(defaults.kind) == Some(CallKind::Push) {
         refuse_protections_of_push(&mapping);
     }
-    Some(build(on, needs, any_of, own, defaults, place))
+    Some(build_dependency(on, needs, any_of, own, defaults, place))
 }
 
 /// The services that a dependency calls.
@@ -185,15 +195,15 @@ struct Callees {
     place: Place,
 }
 
-fn callees(mapping: &Mapping<'_>, caller: Caller, names: &Names<'_>) -> Option<Callees> {
+fn decode_callees(mapping: &Mapping<'_>, caller: Caller, names: &Names<'_>) -> Option<Callees> {
     mapping.not_both("service", "any_of", "write two dependencies if both are needed");
     let Some(any_of) = mapping.get("any_of") else {
-        mapping.refuse(
+        mapping.refuse_key(
             "needs",
             "`needs` without `any_of`",
             "it says how many of the members of an `any_of` must be up",
         );
-        let field = mapping.need("service", "payments")?;
+        let field = mapping.require("service", "payments")?;
         let on = resolve_callee(&field, caller, names)?;
         return Some(Callees { on: vec![on], needs: 1, any_of: false, place: field.place() });
     };
@@ -203,7 +213,11 @@ fn callees(mapping: &Mapping<'_>, caller: Caller, names: &Names<'_>) -> Option<C
         members.iter().filter_map(|(node, item)| Some(((*node)?, *item))).collect();
     report_repeats(&mut known);
     if members.is_empty() && any_of.is_list() {
-        any_of.report(Code::OutOfRange, "`any_of` has no members", "name at least one service");
+        any_of.report_problem(
+            Code::OutOfRange,
+            "`any_of` has no members",
+            "name at least one service",
+        );
     }
     let needs = match mapping.get("needs") {
         Some(field) => needs_of(&field, members.len(), "members"),
@@ -217,10 +231,10 @@ fn callees(mapping: &Mapping<'_>, caller: Caller, names: &Names<'_>) -> Option<C
 
 /// Reads how many must be up; reports when that is more than there are.
 pub(crate) fn needs_of(field: &Field<'_>, count: usize, of_what: &str) -> Option<u32> {
-    let needs = field.whole(1..=10_000)?;
+    let needs = field.whole_number(1..=10_000)?;
     if needs as usize > count {
         let message = format!("{needs} must be up, but there are only {count} {of_what}");
-        field.report(Code::NeedsTooMany, message, "lower `needs`, or add more");
+        field.report_problem(Code::NeedsTooMany, message, "lower `needs`, or add more");
         return None;
     }
     Some(needs)
@@ -257,16 +271,16 @@ fn is_self(caller: NodeRef, callee: NodeRef) -> bool {
 
 /// Refuses a protection that needs the very thing it protects from.
 fn check_protections(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], caller: Caller) {
-    if let (Some(fallback), Some(field)) = (own.fallback.value(), mapping.get("fallback")) {
+    if let (Some(fallback), Some(field)) = (own.fallback.into_value(), mapping.get("fallback")) {
         let is_caller = |node| matches!(caller, Caller::Node(caller) if is_self(caller, node));
         if fallback.on.is_some_and(|node| on.contains(&node)) {
-            field.report(
+            field.report_problem(
                 Code::SelfDependency,
                 "the fallback is what it replaces",
                 "name another service, or `static` for something that cannot fail",
             );
         } else if fallback.on.is_some_and(is_caller) {
-            field.report(
+            field.report_problem(
                 Code::SelfDependency,
                 "the fallback is the caller itself",
                 "write `fallback: static` for something the caller does by itself",
@@ -274,10 +288,10 @@ fn check_protections(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], call
         }
     }
     if let (Some(Cache { service: Some(service), .. }), Some(field)) =
-        (own.cache.value(), mapping.get("cache"))
+        (own.cache.into_value(), mapping.get("cache"))
         && on.iter().any(|node| node.service == service)
     {
-        field.report(
+        field.report_problem(
             Code::SelfDependency,
             "the cache is held by what it stands in for",
             "leave `service` out for a cache within the caller",
@@ -289,7 +303,7 @@ fn check_protections(mapping: &Mapping<'_>, own: &Settings, on: &[NodeRef], call
 fn refuse_protections_of_push(mapping: &Mapping<'_>) {
     for key in PUSH_EXCLUDES {
         let message = format!("`{key}` with `kind: push`");
-        mapping.refuse(
+        mapping.refuse_key(
             key,
             message,
             "a copy that is pushed to the caller is not asked for: remove it",
@@ -297,7 +311,7 @@ fn refuse_protections_of_push(mapping: &Mapping<'_>) {
     }
 }
 
-fn build(
+fn build_dependency(
     on: Vec<NodeRef>,
     needs: u32,
     any_of: bool,
@@ -309,12 +323,12 @@ fn build(
     let serves = own.phase != Some(Phase::Start);
     let default_fallback = defaults
         .fallback
-        .value()
+        .into_value()
         .filter(|fallback| serves && fallback.on.is_none_or(|node| !on.contains(&node)));
-    let default_cache = defaults.cache.value().filter(|cache| {
+    let default_cache = defaults.cache.into_value().filter(|cache| {
         serves && cache.service.is_none_or(|service| on.iter().all(|node| node.service != service))
     });
-    let default_buffer = defaults.buffer.value().filter(|_| serves);
+    let default_buffer = defaults.buffer.into_value().filter(|_| serves);
     let kind = own.kind.or(defaults.kind);
     let never_soft = own.never_soft;
     let (own, defaults) = match kind {
@@ -330,13 +344,13 @@ fn build(
         kind,
         timeout: own.timeout.or(defaults.timeout).unwrap_or(Timeout::Unstated),
         retries: own.retries.or(defaults.retries),
-        retry_budget: own.retry_budget.or(defaults.retry_budget.value()),
+        retry_budget: own.retry_budget.or_default(defaults.retry_budget.into_value()),
         circuit_breaker: own.circuit_breaker.or(defaults.circuit_breaker),
         validates: own.validates.or(defaults.validates),
-        cache: own.cache.or(default_cache),
-        buffer: own.buffer.or(default_buffer),
+        cache: own.cache.or_default(default_cache),
+        buffer: own.buffer.or_default(default_buffer),
         no_fallback: matches!(own.fallback, Setting::Off),
-        fallback: own.fallback.or(default_fallback),
+        fallback: own.fallback.or_default(default_fallback),
         calls: own.calls.or(defaults.calls).unwrap_or(1),
         call_probability: own.call_probability.or(defaults.call_probability).unwrap_or(Share::ONE),
         propagation: own.propagation.or(defaults.propagation).unwrap_or(Share::ONE),
@@ -367,23 +381,23 @@ fn as_push(own: Settings) -> Settings {
 
 /// Reads the protections that must never be advised; returns whether `soft` is among them.
 pub(super) fn never_soft(field: &Field<'_>) -> bool {
-    distinct(field, |item| item.word(&[("soft", ())])).contains(&())
+    distinct_items(field, |item| item.word(&[("soft", ())])).contains(&())
 }
 
-fn settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
+fn decode_settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
     let get = |key| mapping.get(key);
     Settings {
         criticality: get("criticality").and_then(|field| field.word(CRITICALITIES)),
         kind: get("kind").and_then(|field| field.word(KINDS)),
-        timeout: get("timeout").and_then(|field| timeout(&field)),
-        retries: get("retries").and_then(|field| field.whole(0..=RETRIES_MAX)),
-        retry_budget: Setting::read(get("retry_budget"), Field::share),
+        timeout: get("timeout").and_then(|field| decode_timeout(&field)),
+        retries: get("retries").and_then(|field| field.whole_number(0..=RETRIES_MAX)),
+        retry_budget: Setting::read_field(get("retry_budget"), Field::share),
         circuit_breaker: get("circuit_breaker").and_then(|field| field.flag()),
         validates: get("validates").and_then(|field| field.flag()),
-        cache: Setting::read(get("cache"), |field| cache(field, names)),
-        buffer: Setting::read(get("buffer"), buffer),
-        fallback: Setting::read(get("fallback"), |field| fallback(field, names)),
-        calls: get("calls").and_then(|field| field.whole(1..=CALLS_MAX)),
+        cache: Setting::read_field(get("cache"), |field| decode_cache(field, names)),
+        buffer: Setting::read_field(get("buffer"), decode_buffer),
+        fallback: Setting::read_field(get("fallback"), |field| decode_fallback(field, names)),
+        calls: get("calls").and_then(|field| field.whole_number(1..=CALLS_MAX)),
         call_probability: get("call_probability").and_then(|field| field.share()),
         propagation: get("propagation").and_then(|field| field.share()),
         // Not among the defaults: most dependencies are needed to serve.
@@ -423,24 +437,24 @@ const EVIDENCE: &[(&str, Evidence)] = &[
     ("assumed", Evidence::Assumed),
 ];
 
-fn timeout(field: &Field<'_>) -> Option<Timeout> {
-    if field.is("none") {
+fn decode_timeout(field: &Field<'_>) -> Option<Timeout> {
+    if field.is_word("none") {
         return Some(Timeout::None);
     }
     field.positive_duration().map(Timeout::After)
 }
 
-fn cache(field: &Field<'_>, names: &Names<'_>) -> Option<Cache> {
+fn decode_cache(field: &Field<'_>, names: &Names<'_>) -> Option<Cache> {
     let mapping = field.mapping(&CACHE)?;
-    let ttl_field = mapping.need("ttl", "10m");
-    let is_static = ttl_field.is_some_and(|field| field.is("static"));
+    let ttl_field = mapping.require("ttl", "10m");
+    let is_static = ttl_field.is_some_and(|field| field.is_word("static"));
     let ttl = ttl_field.filter(|_| !is_static).and_then(|field| field.positive_duration());
     // A cache that never expires holds everything, unless it says otherwise.
     let ratio_field =
-        if is_static { mapping.get("hit_ratio") } else { mapping.need("hit_ratio", "90%") };
+        if is_static { mapping.get("hit_ratio") } else { mapping.require("hit_ratio", "90%") };
     let hit_ratio = ratio_field.and_then(|field| field.share()).unwrap_or(Share::ONE);
     if let Some(field) = ratio_field.filter(|_| ttl.is_some() && hit_ratio.is_one()) {
-        field.report(
+        field.report_problem(
             Code::Conflict,
             "a cache that answers every call never asks the service behind it",
             "write `ttl: static`, or a `hit_ratio` below 100%",
@@ -450,17 +464,17 @@ fn cache(field: &Field<'_>, names: &Names<'_>) -> Option<Cache> {
     Some(Cache { ttl, hit_ratio, service })
 }
 
-fn buffer(field: &Field<'_>) -> Option<Buffer> {
+fn decode_buffer(field: &Field<'_>) -> Option<Buffer> {
     let mapping = field.mapping(&BUFFER)?;
-    let holds = mapping.need("holds", "4h").and_then(|field| field.positive_duration());
+    let holds = mapping.require("holds", "4h").and_then(|field| field.positive_duration());
     let when_full = mapping
-        .need("when_full", "drop")
+        .require("when_full", "drop")
         .and_then(|field| field.word(&[("drop", WhenFull::Drop), ("block", WhenFull::Block)]));
     Some(Buffer { holds: holds?, when_full: when_full? })
 }
 
-fn fallback(field: &Field<'_>, names: &Names<'_>) -> Option<Fallback> {
-    if field.is("static") {
+fn decode_fallback(field: &Field<'_>, names: &Names<'_>) -> Option<Fallback> {
+    if field.is_word("static") {
         return Some(Fallback { on: None, works: Share::ONE });
     }
     if !field.is_mapping() {
@@ -476,7 +490,7 @@ fn fallback(field: &Field<'_>, names: &Names<'_>) -> Option<Fallback> {
         (Some(None), None) => return None,
         (Some(Some(true)), None) => None,
         (None | Some(Some(false)), None) => {
-            mapping.need("service", "payments-backup");
+            mapping.require("service", "payments-backup");
             return None;
         }
     };

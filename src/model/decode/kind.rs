@@ -17,13 +17,13 @@ pub enum Kind {
     Change,
     /// When to stop.
     Policy,
-    /// What happened once.
+    /// Incident that happened once.
     Incident,
     /// A topology, changes and a policy that belong together.
     Scenario,
-    /// What protections cost.
+    /// Costs of protections.
     Costs,
-    /// What is seen to fail.
+    /// Observation of what fails now.
     Observation,
 }
 
@@ -40,7 +40,7 @@ impl Kind {
     ];
 
     /// The kind of a document; `None` if it is none of ours.
-    pub fn of(document: &Document) -> Option<Self> {
+    pub fn of_document(document: &Document) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| document.get(kind.key()).is_some())
     }
 
@@ -72,7 +72,7 @@ impl Kind {
 }
 
 /// The outermost mapping of a document that must be of this kind and of a version we know.
-pub(crate) fn open<'a>(
+pub(crate) fn open_document<'a>(
     document: &'a Document,
     wanted: Kind,
     shape: &'static Shape,
@@ -82,9 +82,9 @@ pub(crate) fn open<'a>(
         problems.push(problem);
         return None;
     }
-    let mapping = Field::root(document, wanted.key(), problems).mapping(shape)?;
-    mapping.need(wanted.key(), "NAME");
-    if let Some(field) = mapping.need("version", "1") {
+    let mapping = Field::root_of(document, wanted.key(), problems).mapping(shape)?;
+    mapping.require(wanted.key(), "NAME");
+    if let Some(field) = mapping.require("version", "1") {
         check_version(&field);
     }
     Some(mapping)
@@ -103,7 +103,7 @@ fn wrong_kind(document: &Document, wanted: Kind) -> Option<Diagnostic> {
         );
     }
     if document.get(wanted.key()).is_none() {
-        if let Some(other) = Kind::of(document) {
+        if let Some(other) = Kind::of_document(document) {
             let entry = document.get(other.key())?;
             let message = format!("this is {}, not {what}", other.describe());
             let problem = Diagnostic::error(Code::WrongKind, message, entry.key.place);
@@ -127,7 +127,7 @@ fn wrong_kind(document: &Document, wanted: Kind) -> Option<Diagnostic> {
 fn check_version(field: &Field<'_>) {
     match &field.node.value {
         Value::Number(number) if &*number.text == VERSION => {}
-        Value::Number(number) => field.report(
+        Value::Number(number) => field.report_problem(
             Code::UnknownVersion,
             format!("version {} is not known to this program", number.text),
             "write `version: 1`, or use a newer program",
@@ -136,7 +136,7 @@ fn check_version(field: &Field<'_>) {
             let problem = field.wrong_type("a number");
             field.problems().push(problem.help("write it without quotes").replace_with("1"));
         }
-        Value::Text(text) => field.report(
+        Value::Text(text) => field.report_problem(
             Code::UnknownVersion,
             format!("version {} is not known to this program", yaml_word(text)),
             "write `version: 1`",

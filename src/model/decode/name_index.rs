@@ -28,7 +28,7 @@ impl NameIndex {
     }
 
     /// Returns the index of a name among the same names, which are sorted.
-    pub(super) fn find<'a>(
+    pub(super) fn find_name<'a>(
         &self,
         name: &str,
         count: usize,
@@ -55,14 +55,14 @@ impl NameIndex {
 
     fn probes(&self, name: &str) -> impl Iterator<Item = usize> + use<> {
         let mask = self.slots.len().wrapping_sub(1);
-        let start = hash(name) as usize;
+        let start = folded_fnv1a(name) as usize;
         let count = PROBES.min(self.slots.len());
         (0..count).map(move |probe| start.wrapping_add(probe) & mask)
     }
 }
 
 /// FNV-1a (Fowler, Noll and Vo, 1991), with its upper bits folded into the lower ones.
-fn hash(name: &str) -> u64 {
+fn folded_fnv1a(name: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
     let hash = name.bytes().fold(0xCBF2_9CE4_8422_2325, step);
     hash ^ (hash >> 32)
@@ -78,7 +78,7 @@ mod tests {
             let mut names: Vec<String> = (0..count).map(|item| format!("service {item}")).collect();
             names.sort();
             let index = NameIndex::new(names.iter().map(String::as_str));
-            let find = |name: &str| index.find(name, names.len(), |at| &names[at]);
+            let find = |name: &str| index.find_name(name, names.len(), |at| &names[at]);
             for (number, name) in (0..).zip(&names) {
                 assert_eq!(find(name), Some(number));
             }
@@ -91,7 +91,7 @@ mod tests {
     fn names_whose_slots_are_all_taken_are_found_all_the_same() {
         let names: Vec<String> = (1000..2000).map(|item| item.to_string()).collect();
         let index = NameIndex { slots: vec![0; 64] };
-        let find = |name: &str| index.find(name, names.len(), |at| &names[at]);
+        let find = |name: &str| index.find_name(name, names.len(), |at| &names[at]);
         assert_eq!(find("1999"), Some(999));
         assert_eq!(find("2000"), None);
     }

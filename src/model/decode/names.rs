@@ -1,7 +1,7 @@
 //! Names: what they may look like, and what they refer to.
 
 use super::name_index::NameIndex;
-use super::read::{Field, Problems, ticked, yaml_word};
+use super::read::{Field, Problems, in_backticks, yaml_word};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::Key;
 use crate::model::change::{Component, TargetRef};
@@ -86,7 +86,7 @@ impl<'a> Names<'a> {
     }
 
     /// The names of a checked topology.
-    pub(crate) fn of(topology: &'a Topology) -> Self {
+    pub(crate) fn of_topology(topology: &'a Topology) -> Self {
         let services = topology.services.iter().map(|service| ServiceName {
             name: &service.name,
             place: service.place,
@@ -96,12 +96,12 @@ impl<'a> Names<'a> {
         Self::new(services.collect(), domains.collect())
     }
 
-    pub(crate) fn service(&self, name: &str) -> Option<ServiceId> {
+    pub(crate) fn service_id(&self, name: &str) -> Option<ServiceId> {
         let name_at = |at: usize| self.services[at].name;
-        self.index.find(name, self.services.len(), name_at).map(ServiceId)
+        self.index.find_name(name, self.services.len(), name_at).map(ServiceId)
     }
 
-    pub(crate) fn domain(&self, name: &str) -> Option<DomainId> {
+    pub(crate) fn domain_id(&self, name: &str) -> Option<DomainId> {
         let index = self.domains.binary_search(&name).ok()?;
         Some(DomainId(index as u32))
     }
@@ -117,7 +117,7 @@ impl<'a> Names<'a> {
             Some((service, endpoint)) => (service, Some(endpoint)),
             None => (text, None),
         };
-        let Some(service) = self.service(service_name) else {
+        let Some(service) = self.service_id(service_name) else {
             self.unknown_service(field, service_name, endpoint_name);
             return None;
         };
@@ -155,7 +155,7 @@ impl<'a> Names<'a> {
             format!("there is no service `{service}`"),
             field.place(),
         );
-        if self.domain(service).is_some() {
+        if self.domain_id(service).is_some() {
             field.problems().push(
                 problem
                     .label("this is a failure domain")
@@ -164,16 +164,18 @@ impl<'a> Names<'a> {
             return;
         }
         let problem = problem.label("no service of this name");
-        let mut problem = field.problems().suggest(problem, service, self.service_names(), || None);
+        let mut problem =
+            field.problems().suggest_nearest(problem, service, self.service_names(), || None);
         if let Some(fix) = &mut problem.fix {
-            let nearest = self.service(&fix.replacement);
+            let nearest = self.service_id(&fix.replacement);
             if let Some(endpoint) = endpoint {
                 fix.replacement = yaml_word(&format!("{}/{endpoint}", fix.replacement));
             }
             if let Some(known) = nearest.map(|id| &self.services[id.0 as usize])
                 && known.place.source == field.place().source
             {
-                problem = problem.other(known.place, format!("`{}` is defined here", known.name));
+                problem =
+                    problem.other_place(known.place, format!("`{}` is defined here", known.name));
             }
         }
         field.problems().push(problem);
@@ -182,21 +184,21 @@ impl<'a> Names<'a> {
     /// The failure domain that a reference means; reports when there is none.
     pub(crate) fn resolve_domain(&self, field: &Field<'_>) -> Option<DomainId> {
         let name = field.str()?;
-        let domain = self.domain(name);
+        let domain = self.domain_id(name);
         if domain.is_none() {
             let problem = Diagnostic::error(
                 Code::UnknownDomain,
                 format!("there is no failure domain `{name}`"),
                 field.place(),
             );
-            let is_service = self.service(name).is_some();
+            let is_service = self.service_id(name).is_some();
             let problem = problem.label(if is_service {
                 "this is a service"
             } else {
                 "no failure domain of this name"
             });
             let names = self.domains.iter().copied();
-            field.problems().push(field.problems().suggest(problem, name, names, || {
+            field.problems().push(field.problems().suggest_nearest(problem, name, names, || {
                 Some("define it under `failure_domains`".to_owned())
             }));
         }
@@ -205,7 +207,7 @@ impl<'a> Names<'a> {
 
     /// The service, endpoint or failure domain that a target means.
     pub(crate) fn resolve_target(&self, field: &Field<'_>) -> Option<TargetRef> {
-        if let Some(domain) = self.domain(field.str()?) {
+        if let Some(domain) = self.domain_id(field.str()?) {
             return Some(TargetRef::Domain(domain));
         }
         self.resolve_node_or_domain(field).map(TargetRef::Node)
@@ -213,7 +215,7 @@ impl<'a> Names<'a> {
 
     /// The service or failure domain that a reference means.
     pub(crate) fn resolve_component(&self, field: &Field<'_>) -> Option<Component> {
-        if let Some(domain) = self.domain(field.str()?) {
+        if let Some(domain) = self.domain_id(field.str()?) {
             return Some(Component::Domain(domain));
         }
         let node = self.resolve_node_or_domain(field)?;
@@ -226,7 +228,7 @@ impl<'a> Names<'a> {
     /// Like [`Self::resolve_node`], but guesses among the failure domains too.
     fn resolve_node_or_domain(&self, field: &Field<'_>) -> Option<NodeRef> {
         let name = field.str()?;
-        if name.contains('/') || self.service(name).is_some() {
+        if name.contains('/') || self.service_id(name).is_some() {
             return self.resolve_node(field);
         }
         let problem = Diagnostic::error(
@@ -235,7 +237,7 @@ impl<'a> Names<'a> {
             field.place(),
         );
         let names = self.service_names().chain(self.domains.iter().copied());
-        field.problems().push(field.problems().suggest(problem, name, names, || None));
+        field.problems().push(field.problems().suggest_nearest(problem, name, names, || None));
         None
     }
 }
@@ -248,10 +250,10 @@ fn unknown_endpoint(field: &Field<'_>, service: &ServiceName<'_>, endpoint: &str
     )
     .label("no endpoint of this name");
     let names = service.endpoints.iter().copied();
-    let mut problem = field.problems().suggest(problem, endpoint, names, || {
+    let mut problem = field.problems().suggest_nearest(problem, endpoint, names, || {
         Some(match &service.endpoints[..] {
             [] => format!("it has none; write `{}` for the service as such", service.name),
-            few if few.len() <= 10 => format!("it has {}", ticked(few, "and")),
+            few if few.len() <= 10 => format!("it has {}", in_backticks(few, "and")),
             many => format!("it has {} others", many.len()),
         })
     });

@@ -98,7 +98,8 @@ observed: [{ service: cart, from: 1m, to: 2m }]
         text: &str,
         decode: impl Fn(&load::Document) -> Result<T, Vec<Diagnostic>>,
     ) -> Result<T, Vec<Diagnostic>> {
-        let document = load::parse("file", text.as_bytes().to_vec(), &mut Sources::default());
+        let document =
+            load::parse_document("file", text.as_bytes().to_vec(), &mut Sources::default());
         decode(&document.expect("it is YAML"))
     }
 

@@ -52,7 +52,7 @@ const STRATEGIES: &[(&str, Strategy)] = &[
 ];
 
 /// The keys that say more about a strategy.
-fn parameters(strategy: Strategy) -> &'static [&'static str] {
+fn strategy_keys(strategy: Strategy) -> &'static [&'static str] {
     match strategy {
         Strategy::AllAtOnce => &[],
         Strategy::Canary => &["first", "bake", "catch_probability"],
@@ -63,10 +63,10 @@ fn parameters(strategy: Strategy) -> &'static [&'static str] {
 }
 
 /// A rollout, or the bare name of a strategy.
-pub(crate) fn rollout(field: &Field<'_>) -> Option<Rollout> {
+pub(crate) fn decode_rollout(field: &Field<'_>) -> Option<Rollout> {
     if !field.is_mapping() {
         let strategy = field.word(STRATEGIES)?;
-        return Some(expand(strategy, None, &Parameters::default()));
+        return Some(expand_strategy(strategy, None, &Parameters::default()));
     }
     let mapping = field.mapping(&ROLLOUT)?;
     let routing = mapping
@@ -80,16 +80,20 @@ pub(crate) fn rollout(field: &Field<'_>) -> Option<Rollout> {
                 &[],
                 "goes with a `strategy`; each stage has its own `bake` and `catch_probability`",
             );
-            let stages = stages(&field)?;
+            let stages = decode_stages(&field)?;
             Rollout { routing: routing.unwrap_or_default(), stages, strategy: None }
         }
         (None, Some(field)) => {
             let strategy = field.word(STRATEGIES)?;
-            refuse_parameters(&mapping, parameters(strategy), "says nothing about this strategy");
-            expand(strategy, routing, &Parameters::read(&mapping))
+            refuse_parameters(
+                &mapping,
+                strategy_keys(strategy),
+                "says nothing about this strategy",
+            );
+            expand_strategy(strategy, routing, &Parameters::decode_parameters(&mapping))
         }
         (None, None) => {
-            mapping.need("strategy", "canary");
+            mapping.require("strategy", "canary");
             return None;
         }
     };
@@ -99,12 +103,12 @@ pub(crate) fn rollout(field: &Field<'_>) -> Option<Rollout> {
 fn refuse_parameters(mapping: &Mapping<'_>, allowed: &[&str], why: &str) {
     for key in ["first", "steps", "count", "bake", "catch_probability"] {
         if !allowed.contains(&key) {
-            mapping.refuse(key, format!("`{key}` {why}"), "remove it");
+            mapping.refuse_key(key, format!("`{key}` {why}"), "remove it");
         }
     }
 }
 
-/// What is said about a strategy.
+/// Parameters of a strategy.
 #[derive(Debug, Default)]
 struct Parameters {
     first: Option<Share>,
@@ -115,8 +119,8 @@ struct Parameters {
 }
 
 impl Parameters {
-    fn read(mapping: &Mapping<'_>) -> Self {
-        let whole = |key| mapping.get(key)?.whole(1..=STEPS_MAX);
+    fn decode_parameters(mapping: &Mapping<'_>) -> Self {
+        let whole = |key| mapping.get(key)?.whole_number(1..=STEPS_MAX);
         Self {
             first: mapping.get("first").and_then(|field| field.positive_share()),
             steps: whole("steps"),
@@ -128,7 +132,11 @@ impl Parameters {
 }
 
 /// The stages that a strategy stands for.
-fn expand(strategy: Strategy, routing: Option<Routing>, parameters: &Parameters) -> Rollout {
+fn expand_strategy(
+    strategy: Strategy,
+    routing: Option<Routing>,
+    parameters: &Parameters,
+) -> Rollout {
     let share = |value| Share::new(value).expect("a constant between 0 and 1");
     let bake = parameters.bake.unwrap_or(BAKE);
     let catch_probability = parameters.catch_probability.unwrap_or(share(CATCH_PROBABILITY));
@@ -166,11 +174,11 @@ fn equal_stages(count: u32, bake: Seconds, catch_probability: Share) -> Vec<Stag
     (1..=count).map(stage).collect()
 }
 
-fn stages(field: &Field<'_>) -> Option<Vec<Stage>> {
+fn decode_stages(field: &Field<'_>) -> Option<Vec<Stage>> {
     let items: Vec<Field<'_>> = field.items().collect();
     if items.is_empty() {
         if field.is_list() {
-            field.report(
+            field.report_problem(
                 Code::OutOfRange,
                 "a rollout has at least one stage",
                 "write for example `[{ exposure: 1%, bake: 10m }, { exposure: 100% }]`",
@@ -178,7 +186,7 @@ fn stages(field: &Field<'_>) -> Option<Vec<Stage>> {
         }
         return None;
     }
-    let stages: Vec<Option<Stage>> = items.iter().map(stage).collect();
+    let stages: Vec<Option<Stage>> = items.iter().map(decode_stage).collect();
     for (pair, fields) in stages.windows(2).zip(items.windows(2)) {
         if let [Some(before), Some(after)] = pair
             && after.exposure < before.exposure
@@ -187,7 +195,7 @@ fn stages(field: &Field<'_>) -> Option<Vec<Stage>> {
                 format!("the exposure goes down from {} to {}", before.exposure, after.exposure);
             field.problems().push(
                 Diagnostic::error(Code::RolloutGoesDown, message, fields[1].place())
-                    .other(fields[0].place(), "the stage before")
+                    .other_place(fields[0].place(), "the stage before")
                     .help("stages follow each other; taking a change back is the `rollback`"),
             );
         }
@@ -195,7 +203,7 @@ fn stages(field: &Field<'_>) -> Option<Vec<Stage>> {
     stages.into_iter().collect()
 }
 
-fn stage(field: &Field<'_>) -> Option<Stage> {
+fn decode_stage(field: &Field<'_>) -> Option<Stage> {
     if !field.is_mapping() {
         return Some(Stage {
             exposure: field.share()?,
@@ -204,12 +212,12 @@ fn stage(field: &Field<'_>) -> Option<Stage> {
         });
     }
     let mapping = field.mapping(&STAGE)?;
-    let exposure = mapping.need("exposure", "25%").and_then(|field| field.share());
+    let exposure = mapping.require("exposure", "25%").and_then(|field| field.share());
     let bake = mapping.get("bake").map(|field| field.positive_duration());
     let catch_probability =
         mapping.get("catch_probability").map_or(Some(Share::ZERO), |field| field.share());
     if bake.is_none() {
-        mapping.refuse(
+        mapping.refuse_key(
             "catch_probability",
             "`catch_probability` without `bake`",
             "the check looks at what fails during the bake: say how long it lasts",

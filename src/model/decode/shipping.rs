@@ -1,9 +1,9 @@
 //! How changes of services are shipped: their own keys, those of their team, and those of all.
 
-use super::change::{detection, rollback};
+use super::change::{decode_detection, decode_rollback};
 use super::names::Names;
 use super::read::{Field, Mapping, Shape};
-use super::rollout::rollout;
+use super::rollout::decode_rollout;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::shipping::{Shipping, ShippingDefaults};
 
@@ -20,39 +20,43 @@ pub(crate) const TEAM: Shape = Shape {
 };
 
 /// Reads `rollout`, `detection` and `rollback` out of a mapping that may have them.
-pub(super) fn shipping(mapping: &Mapping<'_>, names: &Names<'_>) -> Shipping {
+pub(super) fn decode_shipping(mapping: &Mapping<'_>, names: &Names<'_>) -> Shipping {
     Shipping {
-        rollout: mapping.get("rollout").and_then(|field| rollout(&field)),
-        detection: mapping.get("detection").and_then(|field| detection(&field, names)),
-        rollback: mapping.get("rollback").and_then(|field| rollback(&field, names)),
+        rollout: mapping.get("rollout").and_then(|field| decode_rollout(&field)),
+        detection: mapping.get("detection").and_then(|field| decode_detection(&field, names)),
+        rollback: mapping.get("rollback").and_then(|field| decode_rollback(&field, names)),
     }
 }
 
 /// Reads `defaults.change`. `teams` are the teams that some service names.
-pub(super) fn defaults(field: &Field<'_>, names: &Names<'_>, teams: &[&str]) -> ShippingDefaults {
+pub(super) fn decode_defaults(
+    field: &Field<'_>,
+    names: &Names<'_>,
+    teams: &[&str],
+) -> ShippingDefaults {
     let Some(mapping) = field.mapping(&CHANGE_DEFAULTS) else {
         return ShippingDefaults::default();
     };
     let mut defaults =
-        ShippingDefaults { all: shipping(&mapping, names), ..ShippingDefaults::default() };
-    for entry in mapping.get("teams").iter().flat_map(Field::named) {
+        ShippingDefaults { all: decode_shipping(&mapping, names), ..ShippingDefaults::default() };
+    for entry in mapping.get("teams").iter().flat_map(Field::named_entries) {
         let team = &*entry.key.text;
         if !teams.contains(&team) {
             // A misspelled team would leave its services with the defaults of all, unnoticed.
             let message = format!("no service has the team `{team}`");
             let problem = Diagnostic::error(Code::UnknownTeam, message, entry.key.place);
             let problems = field.problems();
-            problems.push(problems.suggest(problem, team, teams.iter().copied(), || None));
+            problems.push(problems.suggest_nearest(problem, team, teams.iter().copied(), || None));
         }
         let field = Field::of_entry(entry, field.problems());
         let Some(mapping) = field.mapping(&TEAM) else { continue };
-        defaults.teams.insert(team.to_owned(), shipping(&mapping, names));
+        defaults.teams.insert(team.to_owned(), decode_shipping(&mapping, names));
     }
     defaults
 }
 
 /// Returns the teams that a list of services names, each once, sorted.
-pub(super) fn teams<'a>(services: impl Iterator<Item = Option<&'a str>>) -> Vec<&'a str> {
+pub(super) fn team_names<'a>(services: impl Iterator<Item = Option<&'a str>>) -> Vec<&'a str> {
     let mut teams: Vec<&str> = services.flatten().collect();
     teams.sort_unstable();
     teams.dedup();

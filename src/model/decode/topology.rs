@@ -3,11 +3,11 @@
 use super::dependency::{self, Settings, needs_of};
 use super::kind::{self, Kind};
 use super::names::{Names, ServiceName, check_name};
-use super::read::{Field, Mapping, Problems, Shape, distinct};
+use super::read::{Field, Mapping, Problems, Shape, distinct_items};
 use super::shipping;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::{Document, Entry, Key};
-use crate::model::action::automations;
+use crate::model::action::decode_automations;
 use crate::model::path_pattern::PathPattern;
 use crate::model::shipping::Shipping;
 use crate::model::topology::{
@@ -90,54 +90,59 @@ const REPLICAS_MAX: u32 = 10_000;
 const ATTEMPTS_MAX: u32 = 100;
 
 impl Topology {
-    /// What a topology file means.
+    /// Decodes a topology file.
     ///
     /// # Errors
     /// Everything that is wrong with it, sorted by place.
     pub fn from_document(document: &Document) -> Result<Self, Vec<Diagnostic>> {
-        let problems = Problems::of(document);
-        let topology = kind::open(document, Kind::Topology, &TOPOLOGY, &problems)
-            .and_then(|mapping| topology(&mapping));
-        problems.finish(topology)
+        let problems = Problems::of_document(document);
+        let topology = kind::open_document(document, Kind::Topology, &TOPOLOGY, &problems)
+            .and_then(|mapping| decode_topology(&mapping));
+        problems.into_result(topology)
     }
 }
 
-fn topology(mapping: &Mapping<'_>) -> Option<Topology> {
+fn decode_topology(mapping: &Mapping<'_>) -> Option<Topology> {
     let problems = mapping.problems();
     let name = mapping.get("topology").and_then(|field| field.title());
-    let thresholds =
-        mapping.get("thresholds").map_or(Some(Thresholds::default()), |field| thresholds(&field));
-    let named = |key: &'static str| mapping.get(key).map(|field| field.named()).unwrap_or_default();
+    let thresholds = mapping
+        .get("thresholds")
+        .map_or(Some(Thresholds::default()), |field| decode_thresholds(&field));
+    let named =
+        |key: &'static str| mapping.get(key).map(|field| field.named_entries()).unwrap_or_default();
     let domain_entries = named("failure_domains");
-    let service_entries = match mapping.need("services", "{ storefront: {} }") {
-        Some(field) => field.named(),
+    let service_entries = match mapping.require("services", "{ storefront: {} }") {
+        Some(field) => field.named_entries(),
         None => Vec::new(),
     };
     let flow_entries = named("flows");
-    let names = names(&service_entries, &domain_entries, problems);
+    let names = collect_names(&service_entries, &domain_entries, problems);
 
     let domains: Vec<Domain> =
-        domain_entries.iter().map(|entry| domain(entry, &names, problems)).collect();
+        domain_entries.iter().map(|entry| decode_domain(entry, &names, problems)).collect();
     refuse_domain_cycles(&domains, problems);
     let defaults_mapping = mapping.get("defaults").and_then(|field| field.mapping(&DEFAULTS));
     let default = |key| defaults_mapping.and_then(|mapping| mapping.get(key));
     let defaults = default("dependency")
-        .and_then(|field| dependency::defaults(&field, &names))
+        .and_then(|field| dependency::decode_defaults(&field, &names))
         .unwrap_or_default();
-    if mapping.get("services").is_some_and(|field| field.is_mapping() && field.named().is_empty()) {
-        mapping.missing("needs at least one service", "services: { storefront: {} }");
+    if mapping
+        .get("services")
+        .is_some_and(|field| field.is_mapping() && field.named_entries().is_empty())
+    {
+        mapping.report_missing("needs at least one service", "services: { storefront: {} }");
     }
     let services: Vec<Service> = (0_u32..)
         .zip(&service_entries)
-        .map(|(index, entry)| service(ServiceId(index), entry, &defaults, &names, problems))
+        .map(|(index, entry)| decode_service(ServiceId(index), entry, &defaults, &names, problems))
         .collect();
-    let teams = shipping::teams(services.iter().map(|service| service.team.as_deref()));
+    let teams = shipping::team_names(services.iter().map(|service| service.team.as_deref()));
     let shipping = default("change")
-        .map(|field| shipping::defaults(&field, &names, &teams))
+        .map(|field| shipping::decode_defaults(&field, &names, &teams))
         .unwrap_or_default();
     let flows = (0_u32..)
         .zip(&flow_entries)
-        .map(|(index, entry)| flow(index, entry, &names, problems))
+        .map(|(index, entry)| decode_flow(index, entry, &names, problems))
         .collect();
     if let Some(field) = mapping.get("aliases") {
         check_aliases(&field, &names);
@@ -148,9 +153,9 @@ fn topology(mapping: &Mapping<'_>) -> Option<Topology> {
 /// Other names of services, which may look like anything, since other programs gave them. Only imports
 /// use them, and find them in the document.
 fn check_aliases(field: &Field<'_>, names: &Names<'_>) {
-    for entry in field.named() {
+    for entry in field.named_entries() {
         let alias = &entry.key.text;
-        if names.service(alias).is_some() || names.domain(alias).is_some() {
+        if names.service_id(alias).is_some() || names.domain_id(alias).is_some() {
             let message = format!("the alias `{alias}` is the name of something else");
             field.problems().push(
                 Diagnostic::error(Code::DuplicateName, message, entry.key.place)
@@ -161,7 +166,7 @@ fn check_aliases(field: &Field<'_>, names: &Names<'_>) {
     }
 }
 
-fn thresholds(field: &Field<'_>) -> Option<Thresholds> {
+fn decode_thresholds(field: &Field<'_>) -> Option<Thresholds> {
     let mapping = field.mapping(&THRESHOLDS)?;
     let default = Thresholds::default();
     let read =
@@ -184,7 +189,11 @@ fn problem_at(mapping: &Mapping<'_>, message: String) {
 }
 
 /// The names of services, endpoints and failure domains, in the order of their numbers.
-fn names<'a>(services: &[&'a Entry], domains: &[&'a Entry], problems: &Problems) -> Names<'a> {
+fn collect_names<'a>(
+    services: &[&'a Entry],
+    domains: &[&'a Entry],
+    problems: &Problems,
+) -> Names<'a> {
     for entry in domains {
         check_name(&entry.key, "failure domain", problems);
     }
@@ -208,12 +217,13 @@ fn same_name(service: &Key, domain: &Key, problems: &Problems) {
     let message = format!("`{}` is a service and a failure domain", service.text);
     problems.push(
         Diagnostic::error(Code::DuplicateName, message, service.place)
-            .other(domain.place, "the failure domain")
+            .other_place(domain.place, "the failure domain")
             .help("services and failure domains share one name space: rename one of them"),
     );
 }
 
-/// What is wrong with them is reported when the service is read.
+/// Returns the names of a service's endpoints. Problems with them are reported when the service is
+/// read.
 fn endpoint_names(service: &Entry) -> Vec<&str> {
     let endpoints = service.value.entries().iter().find(|entry| &*entry.key.text == "endpoints");
     let entries = endpoints.map(|entry| entry.value.entries()).unwrap_or_default();
@@ -224,7 +234,7 @@ fn endpoint_names(service: &Entry) -> Vec<&str> {
     names
 }
 
-fn domain(entry: &Entry, names: &Names<'_>, problems: &Problems) -> Domain {
+fn decode_domain(entry: &Entry, names: &Names<'_>, problems: &Problems) -> Domain {
     let field = Field::of_entry(entry, problems);
     let mapping = field.mapping_or_nothing(&DOMAIN);
     let get = |key| mapping.and_then(|mapping| mapping.get(key));
@@ -280,7 +290,7 @@ fn report_domain_cycle(path: &[usize], domains: &[Domain], problems: &Problems) 
     );
 }
 
-fn service(
+fn decode_service(
     id: ServiceId,
     entry: &Entry,
     defaults: &Settings,
@@ -296,25 +306,27 @@ fn service(
         title: get("title").and_then(|field| field.title()),
         kind: get("kind").and_then(|field| field.title()).unwrap_or_else(|| "service".to_owned()),
         team: get("team").and_then(|field| field.title()),
-        tier: get("tier").and_then(|field| field.whole(0..=100)),
-        paths: get("paths").map(|field| paths(&field)).unwrap_or_default(),
+        tier: get("tier").and_then(|field| field.whole_number(0..=100)),
+        paths: get("paths").map(|field| decode_paths(&field)).unwrap_or_default(),
         availability: get("availability").and_then(|field| field.share()),
         domains: get("domains").map(|field| set_of_domains(&field, names)).unwrap_or_default(),
-        replicas: get("replicas").and_then(|field| replicas(&field, names)),
+        replicas: get("replicas").and_then(|field| decode_replicas(&field, names)),
         utilization: get("utilization").and_then(|field| field.positive_share()),
         overload: get("overload").and_then(|field| {
             field.word(&[("collapse", Overload::Collapse), ("shed", Overload::Shed)])
         }),
-        recovery: get("recovery").map(|field| recovery(&field)).unwrap_or_default(),
-        automations: get("automation").map(|item| automations(&item, names)).unwrap_or_default(),
+        recovery: get("recovery").map(|field| decode_recovery(&field)).unwrap_or_default(),
+        automations: get("automation")
+            .map(|item| decode_automations(&item, names))
+            .unwrap_or_default(),
         dependencies: get("dependencies")
-            .map(|field| dependencies(&field, Caller::Node(plain), defaults, names))
+            .map(|field| decode_dependencies(&field, Caller::Node(plain), defaults, names))
             .unwrap_or_default(),
         endpoints: get("endpoints")
-            .map(|field| endpoints(&field, id, defaults, names))
+            .map(|field| decode_endpoints(&field, id, defaults, names))
             .unwrap_or_default(),
         shipping: mapping
-            .map(|mapping| shipping::shipping(&mapping, names))
+            .map(|mapping| shipping::decode_shipping(&mapping, names))
             .filter(Shipping::is_declared)
             .map(Box::new),
         never_soft: get("never").is_some_and(|field| dependency::never_soft(&field)),
@@ -322,12 +334,12 @@ fn service(
     }
 }
 
-fn paths(field: &Field<'_>) -> Vec<String> {
+fn decode_paths(field: &Field<'_>) -> Vec<String> {
     let glob = |item: Field<'_>| {
         let glob = item.title()?;
         if let Err(error) = PathPattern::new(&glob) {
             let message = format!("`{glob}` is not a path pattern: {error}");
-            item.report(Code::BadName, message, "write for example `services/payments/**`");
+            item.report_problem(Code::BadName, message, "write for example `services/payments/**`");
         }
         Some(glob)
     };
@@ -335,19 +347,20 @@ fn paths(field: &Field<'_>) -> Vec<String> {
 }
 
 fn set_of_domains(field: &Field<'_>, names: &Names<'_>) -> Vec<DomainId> {
-    distinct(field, |item| names.resolve_domain(item))
+    distinct_items(field, |item| names.resolve_domain(item))
 }
 
-fn replicas(field: &Field<'_>, names: &Names<'_>) -> Option<Replicas> {
+fn decode_replicas(field: &Field<'_>, names: &Names<'_>) -> Option<Replicas> {
     if field.is_number() {
-        let count = field.whole(1..=REPLICAS_MAX)?;
+        let count = field.whole_number(1..=REPLICAS_MAX)?;
         return Some(Replicas { count, needs: 1, availability: None, domains: Vec::new() });
     }
     let mapping = field.mapping(&REPLICAS)?;
-    let count = mapping.need("count", "3").and_then(|field| field.whole(1..=REPLICAS_MAX));
+    let count =
+        mapping.require("count", "3").and_then(|field| field.whole_number(1..=REPLICAS_MAX));
     let needs = match (mapping.get("needs"), count) {
         (Some(field), Some(count)) => needs_of(&field, count as usize, "replicas"),
-        (Some(field), None) => field.whole(1..=REPLICAS_MAX),
+        (Some(field), None) => field.whole_number(1..=REPLICAS_MAX),
         (None, _) => Some(1),
     };
     let availability = mapping.get("availability").and_then(|field| field.share());
@@ -363,7 +376,7 @@ fn replicas(field: &Field<'_>, names: &Names<'_>) -> Option<Replicas> {
     })
 }
 
-fn recovery(field: &Field<'_>) -> Recovery {
+fn decode_recovery(field: &Field<'_>) -> Recovery {
     let mapping = field.mapping(&RECOVERY);
     let get = |key| mapping.and_then(|mapping| mapping.get(key));
     Recovery {
@@ -373,7 +386,7 @@ fn recovery(field: &Field<'_>) -> Recovery {
     }
 }
 
-fn dependencies(
+fn decode_dependencies(
     field: &Field<'_>,
     caller: Caller,
     defaults: &Settings,
@@ -381,11 +394,11 @@ fn dependencies(
 ) -> Vec<Dependency> {
     field
         .items()
-        .filter_map(|item| dependency::dependency(&item, caller, defaults, names))
+        .filter_map(|item| dependency::decode_dependency(&item, caller, defaults, names))
         .collect()
 }
 
-fn endpoints(
+fn decode_endpoints(
     field: &Field<'_>,
     service: ServiceId,
     defaults: &Settings,
@@ -400,21 +413,21 @@ fn endpoints(
         Endpoint {
             name: entry.key.text.to_string(),
             dependencies: list
-                .map(|list| dependencies(&list, caller, defaults, names))
+                .map(|list| decode_dependencies(&list, caller, defaults, names))
                 .unwrap_or_default(),
             place: entry.key.place,
         }
     };
-    (0_u32..).zip(&field.named()).map(endpoint).collect()
+    (0_u32..).zip(&field.named_entries()).map(endpoint).collect()
 }
 
-fn flow(index: u32, entry: &Entry, names: &Names<'_>, problems: &Problems) -> Flow {
+fn decode_flow(index: u32, entry: &Entry, names: &Names<'_>, problems: &Problems) -> Flow {
     check_name(&entry.key, "flow", problems);
     let mapping = Field::of_entry(entry, problems).mapping(&FLOW);
     let get = |key| mapping.and_then(|mapping| mapping.get(key));
     let steps = mapping
-        .and_then(|mapping| mapping.need("steps", "[storefront]"))
-        .map(|field| steps(&field, index, &entry.key, names))
+        .and_then(|mapping| mapping.require("steps", "[storefront]"))
+        .map(|field| decode_steps(&field, index, &entry.key, names))
         .unwrap_or_default();
     Flow {
         name: entry.key.text.to_string(),
@@ -423,22 +436,22 @@ fn flow(index: u32, entry: &Entry, names: &Names<'_>, problems: &Problems) -> Fl
         rate: get("rate").and_then(|field| field.rate()),
         value: get("value").and_then(|field| field.money()),
         critical: get("critical").and_then(|field| field.flag()).unwrap_or_default(),
-        objective: get("objective").and_then(|field| objective(&field)),
+        objective: get("objective").and_then(|field| decode_objective(&field)),
         retry_by_users: get("retry_by_users").and_then(|field| user_retries(&field)),
         place: entry.key.place,
     }
 }
 
-fn steps(field: &Field<'_>, index: u32, flow: &Key, names: &Names<'_>) -> Vec<Dependency> {
+fn decode_steps(field: &Field<'_>, index: u32, flow: &Key, names: &Names<'_>) -> Vec<Dependency> {
     if field.is_list() && field.node.items().is_empty() {
         let message = format!("flow `{}` has no steps", flow.text);
-        field.report(Code::EmptyFlow, message, "name the services that an order calls");
+        field.report_problem(Code::EmptyFlow, message, "name the services that an order calls");
     }
     // Defaults are for calls between services: a customer's patience is another thing.
-    dependencies(field, Caller::Flow(index), &Settings::default(), names)
+    decode_dependencies(field, Caller::Flow(index), &Settings::default(), names)
 }
 
-fn objective(field: &Field<'_>) -> Option<Objective> {
+fn decode_objective(field: &Field<'_>) -> Option<Objective> {
     let mapping = field.mapping(&OBJECTIVE)?;
     let default = Objective::default();
     let availability = mapping.get("availability").map_or(Some(default.availability), |field| {
@@ -446,7 +459,11 @@ fn objective(field: &Field<'_>) -> Option<Objective> {
         if share.is_zero() || share.is_one() {
             // With 100% nothing may ever fail, with 0% everything may: neither leaves a budget to judge by.
             let message = format!("an objective of {share} leaves no error budget to judge by");
-            field.report(Code::OutOfRange, message, "write for example `availability: 99.9%`");
+            field.report_problem(
+                Code::OutOfRange,
+                message,
+                "write for example `availability: 99.9%`",
+            );
             return None;
         }
         Some(share)
@@ -458,11 +475,12 @@ fn objective(field: &Field<'_>) -> Option<Objective> {
 
 fn user_retries(field: &Field<'_>) -> Option<UserRetries> {
     if field.is_number() {
-        let attempts = field.whole(1..=ATTEMPTS_MAX)?;
+        let attempts = field.whole_number(1..=ATTEMPTS_MAX)?;
         return Some(UserRetries { share: Share::ONE, attempts });
     }
     let mapping = field.mapping(&USER_RETRIES)?;
     let share = mapping.get("share").map_or(Some(Share::ONE), |field| field.share());
-    let attempts = mapping.need("attempts", "2").and_then(|field| field.whole(1..=ATTEMPTS_MAX));
+    let attempts =
+        mapping.require("attempts", "2").and_then(|field| field.whole_number(1..=ATTEMPTS_MAX));
     Some(UserRetries { share: share?, attempts: attempts? })
 }

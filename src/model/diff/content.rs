@@ -1,5 +1,5 @@
-//! What a changed file does to the program that ships, from its name and from its text before and
-//! after.
+//! Judges the effect of a changed file on the program that ships, from its name and from its text
+//! before and after.
 //!
 //! A file is left out only where it is certain that the program stays the same. Every doubt, such as a
 //! language that is not known here or a text that cannot be taken apart, makes it a change of code.
@@ -12,13 +12,13 @@ use crate::load;
 pub struct ChangedFile {
     /// Its path, seen from the root of the repository; it need not be text.
     pub name: Vec<u8>,
-    /// What the change does to the program that ships.
+    /// Effect on the program that ships.
     pub effect: Effect,
     /// How many lines were added and removed; 0 where that is not known.
     pub lines: u64,
 }
 
-/// What a changed file does to the program that ships.
+/// Effect of a changed file on the program that ships.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
     /// It may change how the program behaves.
@@ -42,7 +42,7 @@ impl Effect {
     }
 
     /// Returns what people call such a file, in the plural.
-    pub fn plural(self) -> &'static str {
+    pub fn plural_noun(self) -> &'static str {
         match self {
             Self::Behaviour => "files with code",
             Self::Dependency => "dependencies",

@@ -7,7 +7,7 @@
 #[derive(Debug)]
 pub(super) struct Language {
     endings: &'static [&'static str],
-    /// What begins a comment that ends with its line.
+    /// Start of a comment that ends with its line.
     line_comment: Option<&'static str>,
     /// Whether there are comments in `/* */`.
     has_block_comments: bool,
@@ -17,18 +17,18 @@ pub(super) struct Language {
     has_lines: bool,
     /// Whether the space at the beginning of a line means something.
     has_indentation: bool,
-    /// What strings stand between; the longest first.
+    /// Quotes of strings; the longest first.
     quotes: &'static [Quote],
     /// Beginnings of comments, behind their mark, that tools obey.
     directives: &'static [&'static str],
     /// Characters beside which space means nothing, since no token can begin or end with another
     /// character there.
     standing_alone: &'static [u8],
-    /// What makes the text too hard to take apart.
+    /// Marks that make the text too hard to take apart.
     gives_up_at: &'static [&'static str],
 }
 
-/// What a string stands between.
+/// Quotes around a string.
 #[derive(Clone, Copy, Debug)]
 struct Quote {
     mark: &'static str,
@@ -38,13 +38,13 @@ struct Quote {
     spans_lines: bool,
 }
 
-const fn quote(mark: &'static str) -> Quote {
+const fn plain_quote(mark: &'static str) -> Quote {
     Quote { mark, escapes: true, spans_lines: false }
 }
-const fn raw(mark: &'static str) -> Quote {
+const fn raw_quote(mark: &'static str) -> Quote {
     Quote { mark, escapes: false, spans_lines: true }
 }
-const fn long(mark: &'static str) -> Quote {
+const fn long_quote(mark: &'static str) -> Quote {
     Quote { mark, escapes: true, spans_lines: true }
 }
 
@@ -56,7 +56,7 @@ const PLAIN: Language = Language {
     nests_comments: false,
     has_lines: false,
     has_indentation: false,
-    quotes: &[quote("\""), quote("'")],
+    quotes: &[plain_quote("\""), plain_quote("'")],
     directives: &[],
     standing_alone: b"(){}[];,",
     gives_up_at: &[],
@@ -64,11 +64,11 @@ const PLAIN: Language = Language {
 
 const LANGUAGES: [Language; 8] = [
     // Characters in single quotes are told from lifetimes by `rust_character`.
-    Language { endings: &["rs"], nests_comments: true, quotes: &[long("\"")], ..PLAIN },
+    Language { endings: &["rs"], nests_comments: true, quotes: &[long_quote("\"")], ..PLAIN },
     Language {
         endings: &["go"],
         has_lines: true,
-        quotes: &[raw("`"), quote("\""), quote("'")],
+        quotes: &[raw_quote("`"), plain_quote("\""), plain_quote("'")],
         directives: &["go:", "export ", " +build", "line ", "extern ", "sys"],
         // The comment above that import is a C program.
         gives_up_at: &["import \"C\"", "\"C\""],
@@ -83,7 +83,7 @@ const LANGUAGES: [Language; 8] = [
     },
     Language {
         endings: &["java"],
-        quotes: &[long("\"\"\""), quote("\""), quote("'")],
+        quotes: &[long_quote("\"\"\""), plain_quote("\""), plain_quote("'")],
         gives_up_at: &["\\u"],
         ..PLAIN
     },
@@ -91,7 +91,7 @@ const LANGUAGES: [Language; 8] = [
     Language {
         endings: &["js", "mjs", "cjs", "ts", "mts", "cts", "jsx", "tsx"],
         has_lines: true,
-        quotes: &[long("`"), quote("\""), quote("'")],
+        quotes: &[long_quote("`"), plain_quote("\""), plain_quote("'")],
         directives: &[],
         // Markup may hold `//` as text; templates may hold programs; bundlers and compilers obey
         // comments.
@@ -127,7 +127,7 @@ const LANGUAGES: [Language; 8] = [
         has_block_comments: false,
         has_lines: true,
         has_indentation: true,
-        quotes: &[long("\"\"\""), long("'''"), quote("\""), quote("'")],
+        quotes: &[long_quote("\"\"\""), long_quote("'''"), plain_quote("\""), plain_quote("'")],
         directives: &["!", " -*-", "-*-", " coding", "coding", " vim:"],
         gives_up_at: &[],
         ..PLAIN
@@ -137,7 +137,12 @@ const LANGUAGES: [Language; 8] = [
         line_comment: Some("#"),
         has_block_comments: false,
         has_lines: true,
-        quotes: &[long("\"\"\""), raw("'''"), quote("\""), Quote { escapes: false, ..quote("'") }],
+        quotes: &[
+            long_quote("\"\"\""),
+            raw_quote("'''"),
+            plain_quote("\""),
+            Quote { escapes: false, ..plain_quote("'") },
+        ],
         directives: &["!"],
         ..PLAIN
     },
@@ -146,7 +151,7 @@ const LANGUAGES: [Language; 8] = [
 const JSON: Language = Language {
     line_comment: None,
     has_block_comments: false,
-    quotes: &[quote("\"")],
+    quotes: &[plain_quote("\"")],
     standing_alone: b"{}[]:,",
     ..PLAIN
 };
@@ -180,7 +185,7 @@ impl Language {
         };
         stripper.space = Space::Line;
         while stripper.at < stripper.text.len() {
-            stripper.step()?;
+            stripper.strip_piece()?;
         }
         Some(stripper.out)
     }
@@ -205,12 +210,12 @@ struct Stripper<'a> {
 }
 
 impl Stripper<'_> {
-    fn rest(&self) -> &[u8] {
+    fn remaining_bytes(&self) -> &[u8] {
         &self.text[self.at..]
     }
 
     /// Reads one piece: space, a comment, a string or a character.
-    fn step(&mut self) -> Option<()> {
+    fn strip_piece(&mut self) -> Option<()> {
         let byte = self.text[self.at];
         if byte.is_ascii_whitespace() {
             self.read_space(byte);
@@ -220,13 +225,15 @@ impl Stripper<'_> {
         if byte == b'#' && self.language.endings.contains(&"c") && self.space == Space::Line {
             return self.keep_line();
         }
-        if let Some(mark) =
-            self.language.line_comment.filter(|mark| self.rest().starts_with(mark.as_bytes()))
+        if let Some(mark) = self
+            .language
+            .line_comment
+            .filter(|mark| self.remaining_bytes().starts_with(mark.as_bytes()))
         {
             self.line_comment(mark);
             return Some(());
         }
-        if self.language.has_block_comments && self.rest().starts_with(b"/*") {
+        if self.language.has_block_comments && self.remaining_bytes().starts_with(b"/*") {
             return self.block_comment();
         }
         if self.language.endings.contains(&"rs") && self.rust_literal()? {
@@ -236,14 +243,14 @@ impl Stripper<'_> {
             .language
             .quotes
             .iter()
-            .find(|quote| self.rest().starts_with(quote.mark.as_bytes()));
+            .find(|quote| self.remaining_bytes().starts_with(quote.mark.as_bytes()));
         if let Some(quote) = quote {
-            return self.string(*quote);
+            return self.skip_string(*quote);
         }
         if byte == b'/' && self.language.endings.contains(&"js") && self.may_begin_expression() {
             return None;
         }
-        self.write(1);
+        self.write_code(1);
         Some(())
     }
 
@@ -256,8 +263,8 @@ impl Stripper<'_> {
         }
     }
 
-    /// Writes what of the space read means something, and then so many bytes of the text.
-    fn write(&mut self, count: usize) {
+    /// Writes the space read where it has a meaning, and then so many bytes of the text.
+    fn write_code(&mut self, count: usize) {
         let next = self.text[self.at];
         let last = self.out.last().copied();
         let alone = self.language.standing_alone;
@@ -284,23 +291,26 @@ impl Stripper<'_> {
     }
 
     fn line_end(&self) -> usize {
-        self.rest().iter().position(|byte| *byte == b'\n').unwrap_or(self.rest().len())
+        self.remaining_bytes()
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .unwrap_or(self.remaining_bytes().len())
     }
 
     fn keep_line(&mut self) -> Option<()> {
         // A comment that begins here and goes on behind the line.
-        if self.rest()[..self.line_end()].windows(2).any(|pair| pair == b"/*") {
+        if self.remaining_bytes()[..self.line_end()].windows(2).any(|pair| pair == b"/*") {
             return None;
         }
-        self.write(self.line_end());
+        self.write_code(self.line_end());
         Some(())
     }
 
     fn line_comment(&mut self, mark: &str) {
         let end = self.line_end();
-        let said = String::from_utf8_lossy(&self.rest()[mark.len()..end]).into_owned();
+        let said = String::from_utf8_lossy(&self.remaining_bytes()[mark.len()..end]).into_owned();
         if self.language.directives.iter().any(|directive| said.starts_with(directive)) {
-            self.write(end);
+            self.write_code(end);
             return;
         }
         self.at += end;
@@ -310,17 +320,19 @@ impl Stripper<'_> {
         let mut depth = 0;
         let mut has_line = false;
         loop {
-            if self.rest().starts_with(b"/*") && (depth == 0 || self.language.nests_comments) {
+            if self.remaining_bytes().starts_with(b"/*")
+                && (depth == 0 || self.language.nests_comments)
+            {
                 depth += 1;
                 self.at += 2;
-            } else if self.rest().starts_with(b"*/") {
+            } else if self.remaining_bytes().starts_with(b"*/") {
                 depth -= 1;
                 self.at += 2;
                 if depth == 0 {
                     break;
                 }
             } else {
-                has_line |= *self.rest().first()? == b'\n';
+                has_line |= *self.remaining_bytes().first()? == b'\n';
                 self.at += 1;
             }
         }
@@ -332,13 +344,13 @@ impl Stripper<'_> {
         Some(())
     }
 
-    fn string(&mut self, quote: Quote) -> Option<()> {
+    fn skip_string(&mut self, quote: Quote) -> Option<()> {
         let mark = quote.mark.as_bytes();
         // A formatted string of Python may hold programs with strings of their own.
         let is_formatted = self.language.has_indentation && self.is_after_letter(b"fFtT");
         let mut end = mark.len();
         loop {
-            let rest = &self.rest()[end..];
+            let rest = &self.remaining_bytes()[end..];
             if rest.starts_with(mark) {
                 end += mark.len();
                 break;
@@ -352,7 +364,7 @@ impl Stripper<'_> {
                 return None;
             }
         }
-        self.write(end);
+        self.write_code(end);
         Some(())
     }
 
@@ -364,7 +376,7 @@ impl Stripper<'_> {
 
     /// Reads a raw string, a character or a lifetime of Rust; returns whether there was one.
     fn rust_literal(&mut self) -> Option<bool> {
-        let rest = self.rest();
+        let rest = self.remaining_bytes();
         let is_word =
             self.out.last().is_some_and(|last| last.is_ascii_alphanumeric() || *last == b'_')
                 && self.space == Space::None;
@@ -376,7 +388,7 @@ impl Stripper<'_> {
                 let close: Vec<u8> = [b"\"".as_slice(), &vec![b'#'; hashes]].concat();
                 let inner = &rest[start + 1..];
                 let end = inner.windows(close.len()).position(|window| window == close)?;
-                self.write(start + 1 + end + close.len());
+                self.write_code(start + 1 + end + close.len());
                 return Some(true);
             }
         }
@@ -391,7 +403,7 @@ impl Stripper<'_> {
             let width = text.chars().next()?.len_utf8();
             if rest.get(1 + width) == Some(&b'\'') { width + 2 } else { 1 }
         };
-        self.write(length);
+        self.write_code(length);
         Some(true)
     }
 

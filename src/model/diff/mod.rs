@@ -18,7 +18,7 @@ use super::topology::{NodeRef, ServiceId, Topology};
 use super::units::Share;
 use crate::diagnostic::Diagnostic;
 use crate::sort::Arrange as _;
-use names::{names, shown};
+use names::{listed_names, shown_name};
 use owners::{Belongs, Owners};
 use sort::Sorts;
 
@@ -45,8 +45,8 @@ pub struct Diff {
     pub ignored: u64,
     /// Which files change no behaviour, by the reason; empty where only names are known.
     pub left_out: Vec<LeftOut>,
-    /// What sort of change it looks like: a guess from the names of the files that belong to a
-    /// service; `None` where none does.
+    /// Kind of change that the diff looks like: a guess from the names of the files that belong to
+    /// a service; `None` where none does.
     pub kind: Option<ChangeKind>,
     /// How large the change of the services is; `None` where only names are known.
     pub size: Option<Size>,
@@ -87,17 +87,17 @@ impl Diff {
     ///
     /// # Errors
     /// Returns what is wrong with a pattern of `ignored`, or that all patterns together are too large.
-    pub fn read(
+    pub fn from_names(
         list: &[u8],
         is_null: bool,
         topology: &Topology,
         ignored: &[String],
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut reader = Reader::new(topology, ignored)?;
-        for name in names(list, is_null) {
-            reader.add(&name, None);
+        for name in listed_names(list, is_null) {
+            reader.add_file(&name, None);
         }
-        Ok(reader.finish())
+        Ok(reader.into_diff())
     }
 
     /// Finds the services of changed files whose content is known. A file that changes no behaviour
@@ -113,29 +113,29 @@ impl Diff {
         let mut reader = Reader::new(topology, ignored)?;
         reader.diff.size = Some(Size::default());
         for file in files {
-            reader.add(&file.name, Some(file));
+            reader.add_file(&file.name, Some(file));
         }
-        Ok(reader.finish())
+        Ok(reader.into_diff())
     }
 
     /// Returns the change: if it breaks, every touched service breaks completely, all for one cause. It
     /// is shipped as the topology declares; of several services the way counts that protects least.
-    pub fn change(&self, topology: &Topology) -> Change {
+    pub fn as_change(&self, topology: &Topology) -> Change {
         let services =
             self.services.iter().map(|service| &topology.services[service.service.0 as usize]);
         let targets = self.services.iter().zip(services.clone()).map(|(touched, service)| {
             let node = NodeRef { service: touched.service, endpoint: None };
-            Target::certain(TargetRef::Node(node), service.place)
+            Target::down_with_certainty(TargetRef::Node(node), service.place)
         });
-        let change = Change::certain(self.change_name(topology), targets.collect());
+        let change = Change::from_targets(self.change_name(topology), targets.collect());
         // What touches nothing breaks nothing.
         let failure_probability = match self.services.as_slice() {
             [] => Some(Share::ZERO),
             _ => self.risk().map(|risk| risk.failure_probability),
         };
-        let shipping = services.map(|service| topology.shipping(service));
+        let shipping = services.map(|service| topology.shipping_of(service));
         let Shipping { rollout, detection, rollback } =
-            shipping.reduce(Shipping::weaker).unwrap_or_default();
+            shipping.reduce(Shipping::weaker_of_each).unwrap_or_default();
         Change { kind: self.kind, failure_probability, rollout, detection, rollback, ..change }
             .with_default_horizon(topology)
     }
@@ -144,7 +144,7 @@ impl Diff {
     /// known, or where nothing is touched.
     pub fn risk(&self) -> Option<Risk> {
         let size = self.size.filter(|_| !self.services.is_empty())?;
-        Some(Risk::of(size, self.kind))
+        Some(Risk::by_size(size, self.kind))
     }
 
     fn change_name(&self, topology: &Topology) -> String {
@@ -195,17 +195,17 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn add(&mut self, name: &[u8], file: Option<&ChangedFile>) {
+    fn add_file(&mut self, name: &[u8], file: Option<&ChangedFile>) {
         self.diff.files += 1;
         if let Some(file) = file.filter(|file| !file.effect.is_felt()) {
             self.leave_out(name, file.effect);
             return;
         }
-        match self.owners.of(name) {
+        match self.owners.owner_of(name) {
             Belongs::To(service) => {
                 self.counts[service.0 as usize] += 1;
                 let is_dependency = file.is_some_and(|file| file.effect == Effect::Dependency);
-                self.sorts.add(name, is_dependency);
+                self.sorts.add_file(name, is_dependency);
                 if let (Some(size), Some(file)) = (&mut self.diff.size, file) {
                     size.files += 1;
                     size.lines += file.lines;
@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
             Belongs::Unknown => {
                 self.diff.unmatched += 1;
                 if self.diff.first_unmatched.len() < KEPT {
-                    self.diff.first_unmatched.push(shown(name));
+                    self.diff.first_unmatched.push(shown_name(name));
                 }
             }
         }
@@ -224,21 +224,21 @@ impl<'a> Reader<'a> {
     fn leave_out(&mut self, name: &[u8], effect: Effect) {
         match self.diff.left_out.iter_mut().find(|left_out| left_out.effect == effect) {
             Some(known) => known.files += 1,
-            None => self.diff.left_out.push(LeftOut { effect, files: 1, first: shown(name) }),
+            None => self.diff.left_out.push(LeftOut { effect, files: 1, first: shown_name(name) }),
         }
     }
 
-    fn finish(self) -> Diff {
+    fn into_diff(self) -> Diff {
         let Self { topology, counts, sorts, mut diff, .. } = self;
         let touched = (0..).map(ServiceId).zip(counts).filter(|(_, files)| *files > 0);
         let touched = touched.map(|(service, files)| Touched {
             service,
             files,
-            is_shipping_declared: topology.shipping(topology.service(service)).is_declared(),
+            is_shipping_declared: topology.shipping_of(topology.service(service)).is_declared(),
         });
         diff.services = touched.collect();
         diff.left_out.arrange_by_key(|left_out| left_out.effect);
-        diff.kind = sorts.guess();
+        diff.kind = sorts.guessed_kind();
         diff
     }
 }
@@ -261,12 +261,13 @@ services:
 flows: { order: { steps: [web, pay, cart, db] } }
 ";
         let mut sources = Sources::default();
-        let document = load::parse("shop.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
+        let document =
+            load::parse_document("shop.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
         Topology::from_document(&document).unwrap()
     }
 
     fn read(list: &[u8], is_null: bool) -> Diff {
-        Diff::read(list, is_null, &topology(), &["docs/".to_owned()]).unwrap()
+        Diff::from_names(list, is_null, &topology(), &["docs/".to_owned()]).unwrap()
     }
 
     fn touched(list: &str) -> Vec<(String, u64)> {
@@ -304,10 +305,10 @@ flows: { order: { steps: [web, pay, cart, db] } }
     #[test]
     fn several_services_are_one_change_with_several_targets() {
         let topology = topology();
-        let change = read(b"web/a\nservices/pay/b\nservices/cart/c\n", false).change(&topology);
+        let change = read(b"web/a\nservices/pay/b\nservices/cart/c\n", false).as_change(&topology);
         assert_eq!(change.name, "changes to cart, pay and web");
         assert_eq!(change.targets.len(), 3);
-        assert_eq!(read(b"", false).change(&topology).name, "no service");
+        assert_eq!(read(b"", false).as_change(&topology).name, "no service");
     }
 
     #[test]

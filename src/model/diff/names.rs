@@ -6,15 +6,15 @@ use std::borrow::Cow;
 const SHOWN: usize = 120;
 
 /// The names of a list, without empty ones and without a leading `./`.
-pub(super) fn names(list: &[u8], is_null: bool) -> impl Iterator<Item = Cow<'_, [u8]>> {
+pub(super) fn listed_names(list: &[u8], is_null: bool) -> impl Iterator<Item = Cow<'_, [u8]>> {
     let end = if is_null { 0 } else { b'\n' };
     let all = list.split(move |byte| *byte == end);
-    let read = move |name| if is_null { Cow::Borrowed(name) } else { line(name) };
+    let read = move |name| if is_null { Cow::Borrowed(name) } else { listed_name(name) };
     all.map(read).map(from_root).filter(|name| !name.is_empty())
 }
 
 /// A name for people, cut where it is long.
-pub(super) fn shown(name: &[u8]) -> String {
+pub(super) fn shown_name(name: &[u8]) -> String {
     let mut text = String::new();
     for chunk in name.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -41,14 +41,15 @@ fn from_root(name: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     }
 }
 
-fn line(line: &[u8]) -> Cow<'_, [u8]> {
+fn listed_name(line: &[u8]) -> Cow<'_, [u8]> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let quoted = line.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
-    quoted.and_then(unquoted).map_or(Cow::Borrowed(line), Cow::Owned)
+    quoted.and_then(unquote_name).map_or(Cow::Borrowed(line), Cow::Owned)
 }
 
-/// What git writes between quotes, as the C language does; nothing where it is not so written.
-fn unquoted(text: &[u8]) -> Option<Vec<u8>> {
+/// Decodes a name that git wrote between quotes, as the C language does; returns `None` for one
+/// that is not so written.
+fn unquote_name(text: &[u8]) -> Option<Vec<u8>> {
     let mut name = Vec::with_capacity(text.len());
     let mut bytes = text.iter().copied();
     while let Some(byte) = bytes.next() {
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     fn all(list: &[u8], is_null: bool) -> Vec<Vec<u8>> {
-        names(list, is_null).map(Cow::into_owned).collect()
+        listed_names(list, is_null).map(Cow::into_owned).collect()
     }
 
     #[test]
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_long_name_is_cut_and_what_is_no_text_is_seen() {
-        assert_eq!(shown(b"a\xff"), "a\\xff");
-        assert_eq!(shown("ä".repeat(1000).as_bytes()).chars().count(), SHOWN + 1);
+        assert_eq!(shown_name(b"a\xff"), "a\\xff");
+        assert_eq!(shown_name("ä".repeat(1000).as_bytes()).chars().count(), SHOWN + 1);
     }
 }

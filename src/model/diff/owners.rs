@@ -46,9 +46,9 @@ impl Owners {
     }
 
     /// To whom a file belongs. What is no text in a name is like any other single character.
-    pub(super) fn of(&self, name: &[u8]) -> Belongs {
+    pub(super) fn owner_of(&self, name: &[u8]) -> Belongs {
         let name: Cow<'_, str> = String::from_utf8_lossy(name);
-        let last = self.0.iter().rev().find(|(pattern, _)| pattern.matches(&name));
+        let last = self.0.iter().rev().find(|(pattern, _)| pattern.matches_path(&name));
         last.map_or(Belongs::Unknown, |(_, owner)| *owner)
     }
 }

@@ -38,7 +38,7 @@ const RANGE: (f64, f64) = (0.05, 0.4);
 
 impl Risk {
     /// Judges a change by its size.
-    pub(super) fn of(size: Size, kind: Option<ChangeKind>) -> Self {
+    pub(super) fn by_size(size: Size, kind: Option<ChangeKind>) -> Self {
         let base = defaults::failure_probability(kind).get();
         // Each file counts at least one line: a submodule or an image has none that could be counted.
         let lines = size.lines.max(size.files).max(1) as f64;
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     fn probability(lines: u64) -> f64 {
-        Risk::of(Size { files: 1, lines }, None).failure_probability.get()
+        Risk::by_size(Size { files: 1, lines }, None).failure_probability.get()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What sort of change a diff looks like, from the names of its files: a guess.
+//! Guesses the kind of change from the names of the files of a diff.
 
 use crate::model::change::ChangeKind;
 
@@ -47,8 +47,8 @@ pub(super) struct Sorts {
 
 impl Sorts {
     /// Adds a file.
-    pub(super) fn add(&mut self, name: &[u8], is_dependency: bool) {
-        match sort(name) {
+    pub(super) fn add_file(&mut self, name: &[u8], is_dependency: bool) {
+        match kind_of_file(name) {
             _ if is_dependency => self.dependency = true,
             ChangeKind::Schema => self.schema = true,
             ChangeKind::Config => self.config = true,
@@ -58,7 +58,7 @@ impl Sorts {
 
     /// The sort that is hardest to take back: a schema, else code, else what the program is built
     /// from, else configuration alone.
-    pub(super) fn guess(self) -> Option<ChangeKind> {
+    pub(super) fn guessed_kind(self) -> Option<ChangeKind> {
         match self {
             Self { schema: true, .. } => Some(ChangeKind::Schema),
             Self { code: true, .. } => Some(ChangeKind::Code),
@@ -69,7 +69,7 @@ impl Sorts {
     }
 }
 
-fn sort(name: &[u8]) -> ChangeKind {
+fn kind_of_file(name: &[u8]) -> ChangeKind {
     let mut parts = name.rsplit(|byte| *byte == b'/');
     let file = parts.next().unwrap_or_default();
     let is = |text: &[u8], words: &[&str]| {
@@ -89,8 +89,8 @@ mod tests {
 
     fn guess(names: &[&str]) -> Option<ChangeKind> {
         let mut sorts = Sorts::default();
-        names.iter().for_each(|name| sorts.add(name.as_bytes(), false));
-        sorts.guess()
+        names.iter().for_each(|name| sorts.add_file(name.as_bytes(), false));
+        sorts.guessed_kind()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is doubtful about a change.
+//! Warnings about a change.
 
 use super::WARNINGS_PER_CODE;
 use crate::diagnostic::{Code, Diagnostic, Findings, Place};
@@ -7,7 +7,7 @@ use crate::model::topology::Topology;
 use crate::model::units::{Seconds, Share};
 
 /// Everything doubtful about a change, sorted by place.
-pub fn change(change: &Change, topology: &Topology) -> Vec<Diagnostic> {
+pub fn lint_change(change: &Change, topology: &Topology) -> Vec<Diagnostic> {
     let mut findings = Findings::new(WARNINGS_PER_CODE);
     for target in &change.targets {
         of_target(change, target, topology, &mut findings);
@@ -22,7 +22,7 @@ fn no_effect(place: Place, fact: impl Into<String>, help: &str) -> Diagnostic {
     Diagnostic::warning(Code::NoEffect, fact, place).help(help)
 }
 
-fn name(target: &Target, topology: &Topology) -> String {
+fn target_name(target: &Target, topology: &Topology) -> String {
     match target.on {
         TargetRef::Node(node) => topology.node_name(node),
         TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
@@ -30,7 +30,7 @@ fn name(target: &Target, topology: &Topology) -> String {
 }
 
 fn of_target(change: &Change, target: &Target, topology: &Topology, findings: &mut Findings) {
-    let name = name(target, topology);
+    let name = target_name(target, topology);
     let mut note = |fact: String, help: &str| findings.push(no_effect(target.place, fact, help));
     if target.probability.is_zero() {
         note(

@@ -1,22 +1,22 @@
 //! Hard dependencies in a circle: none of the services can come back without the others.
 
 use super::graph::{Graph, is_hard};
-use super::path;
+use super::path_text;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::model::topology::Dependency;
 
 /// Where a walk has not been.
 const UNSEEN: u32 = u32::MAX;
 
-pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
-    let components = graph.components(is_hard);
-    let component_of = graph.numbers(&components);
+pub(super) fn find_cycles(graph: &Graph<'_>, findings: &mut Findings) {
+    let components = graph.strong_components(is_hard);
+    let component_of = graph.component_numbers(&components);
     let mut parents = vec![UNSEEN; graph.len()];
     // A node alone is no circle: what depends on itself was refused before.
     for nodes in components.iter().filter(|nodes| nodes.len() > 1) {
         let start = *nodes.iter().min().expect("more than one");
         let circle = shortest_circle(graph, start, &component_of, &mut parents);
-        findings.push(report(graph, &circle, nodes.len()));
+        findings.push(cycle_warning(graph, &circle, nodes.len()));
     }
 }
 
@@ -29,9 +29,9 @@ fn shortest_circle(
 ) -> Vec<usize> {
     let mut queue = std::collections::VecDeque::from([start]);
     while let Some(node) = queue.pop_front() {
-        for callee in graph.callees(node, is_hard) {
+        for callee in graph.callees_of(node, is_hard) {
             if callee == start {
-                return unwind(node, start, parents);
+                return unwind_circle(node, start, parents);
             }
             if component_of[callee] == component_of[start] && parents[callee] == UNSEEN {
                 parents[callee] = node as u32;
@@ -42,7 +42,7 @@ fn shortest_circle(
     vec![start]
 }
 
-fn unwind(last: usize, start: usize, parents: &[u32]) -> Vec<usize> {
+fn unwind_circle(last: usize, start: usize, parents: &[u32]) -> Vec<usize> {
     let mut circle = vec![last];
     while let Some(node) = circle.last().copied()
         && node != start
@@ -53,7 +53,7 @@ fn unwind(last: usize, start: usize, parents: &[u32]) -> Vec<usize> {
     circle
 }
 
-fn report(graph: &Graph<'_>, circle: &[usize], size: usize) -> Diagnostic {
+fn cycle_warning(graph: &Graph<'_>, circle: &[usize], size: usize) -> Diagnostic {
     // An endpoint followed by its service says nothing to a reader.
     let followed = circle.iter().zip(circle.iter().cycle().skip(1));
     let mut names: Vec<String> = circle
@@ -61,15 +61,15 @@ fn report(graph: &Graph<'_>, circle: &[usize], size: usize) -> Diagnostic {
         .enumerate()
         .filter(|(index, node)| {
             let before = circle[(index + circle.len() - 1) % circle.len()];
-            graph.plain(before) != Some(**node)
+            graph.plain_node(before) != Some(**node)
         })
-        .map(|(_, node)| graph.name(*node))
+        .map(|(_, node)| graph.name_of(*node))
         .collect();
     names.extend(names.first().cloned());
     let calls: Vec<&Dependency> =
-        followed.filter_map(|(caller, callee)| call(graph, *caller, *callee)).collect();
+        followed.filter_map(|(caller, callee)| call_between(graph, *caller, *callee)).collect();
     let place = calls.first().map(|dep| dep.place).unwrap_or_default();
-    let message = format!("hard dependencies in a circle: {}", path(&names));
+    let message = format!("hard dependencies in a circle: {}", path_text(&names));
     let mut problem = Diagnostic::warning(Code::DependencyCycle, message, place).help(
         "once all of them are down, none can start; make one dependency soft, or give it a fallback",
     );
@@ -77,11 +77,11 @@ fn report(graph: &Graph<'_>, circle: &[usize], size: usize) -> Diagnostic {
         problem = problem
             .label(format!("one circle among {size} services and endpoints that need each other"));
     }
-    calls.iter().skip(1).take(3).fold(problem, |problem, dep| problem.other(dep.place, ""))
+    calls.iter().skip(1).take(3).fold(problem, |problem, dep| problem.other_place(dep.place, ""))
 }
 
 /// The dependency by which one node calls another.
-fn call<'a>(graph: &Graph<'a>, caller: usize, callee: usize) -> Option<&'a Dependency> {
-    let callee = graph.node(callee);
-    graph.dependencies(caller).iter().find(|dep| is_hard(dep) && dep.on.contains(&callee))
+fn call_between<'a>(graph: &Graph<'a>, caller: usize, callee: usize) -> Option<&'a Dependency> {
+    let callee = graph.node_at(callee);
+    graph.own_dependencies(caller).iter().find(|dep| is_hard(dep) && dep.on.contains(&callee))
 }

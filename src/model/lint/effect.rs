@@ -8,11 +8,11 @@ use crate::model::topology::{
 use crate::model::units::Seconds;
 use crate::sort::Arrange as _;
 
-pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
+pub(super) fn find_without_effect(graph: &Graph<'_>, findings: &mut Findings) {
     let topology = graph.topology;
-    let lists = (0..graph.len()).map(|node| graph.dependencies(node));
+    let lists = (0..graph.len()).map(|node| graph.own_dependencies(node));
     for list in lists.chain(topology.flows.iter().map(|flow| &flow.steps[..])) {
-        repeated(topology, list, findings);
+        find_repeated(topology, list, findings);
         for dependency in list {
             of_dependency(topology, dependency, findings);
         }
@@ -29,7 +29,7 @@ fn no_effect(place: Place, fact: impl Into<String>, help: &str) -> Diagnostic {
 }
 
 /// The same thing called twice by one caller.
-fn repeated(topology: &Topology, list: &[Dependency], findings: &mut Findings) {
+fn find_repeated(topology: &Topology, list: &[Dependency], findings: &mut Findings) {
     let mut sorted: Vec<&Dependency> = list.iter().collect();
     sorted.arrange_by(|a, b| same_call(a).cmp(&same_call(b)));
     for same in sorted.chunk_by(|a, b| same_call(a) == same_call(b)) {
@@ -38,7 +38,7 @@ fn repeated(topology: &Topology, list: &[Dependency], findings: &mut Findings) {
             findings.push(
                 Diagnostic::warning(Code::RepeatedDependency, message, again.place)
                     .label("again here")
-                    .other(same[0].place, "first here")
+                    .other_place(same[0].place, "first here")
                     .help("each counts as a call of its own; if it is one call, remove the other"),
             );
         }
@@ -87,7 +87,7 @@ fn of_dependency(topology: &Topology, dependency: &Dependency, findings: &mut Fi
             "write `when_full: drop` if the caller goes on without it",
         );
     }
-    if dependency.phase == Phase::Start && guards(dependency) {
+    if dependency.phase == Phase::Start && is_guarded(dependency) {
         note(
             format!("`{}` is needed to start only, so what guards its calls has no effect", name()),
             "remove the guards, or `phase: start` if it is needed to serve",
@@ -96,7 +96,7 @@ fn of_dependency(topology: &Topology, dependency: &Dependency, findings: &mut Fi
 }
 
 /// Whether something is said about how calls are guarded; timeouts may come from the defaults.
-fn guards(dependency: &Dependency) -> bool {
+fn is_guarded(dependency: &Dependency) -> bool {
     dependency.cache.is_some()
         || dependency.buffer.is_some()
         || dependency.fallback.is_some()

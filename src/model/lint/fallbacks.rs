@@ -11,7 +11,7 @@ use crate::sort::Arrange as _;
 /// to each of a million dependencies, those that come after this are not checked.
 const LOOKS: usize = 20_000_000;
 
-pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
+pub(super) fn find_shared_fallbacks(graph: &Graph<'_>, findings: &mut Findings) {
     let mut walks = Walks {
         graph,
         needed_by: vec![0; graph.len()],
@@ -26,14 +26,14 @@ pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
     // Those with the same fallback one after the other: what it needs is then found once.
     guarded.arrange_by_key(|(on, dep)| (*on, dep.place));
     for (fallback, dependency) in guarded {
-        if let Some(shared) = walks.shared(fallback, dependency) {
-            findings.push(report(graph, fallback, dependency, shared));
+        if let Some(shared) = walks.shared_need(fallback, dependency) {
+            findings.push(fallback_warning(graph, fallback, dependency, shared));
         }
     }
 }
 
 fn all_dependencies<'a>(graph: &Graph<'a>) -> impl Iterator<Item = &'a Dependency> {
-    let of_nodes = (0..graph.len()).flat_map(|node| graph.dependencies(node));
+    let of_nodes = (0..graph.len()).flat_map(|node| graph.own_dependencies(node));
     of_nodes.chain(graph.topology.flows.iter().flat_map(|flow| &flow.steps))
 }
 
@@ -49,13 +49,13 @@ struct Walks<'g, 'a> {
 
 impl Walks<'_, '_> {
     /// The nearest thing that a fallback and what it replaces both need, or that is the other.
-    fn shared(&mut self, fallback: NodeRef, dependency: &Dependency) -> Option<usize> {
+    fn shared_need(&mut self, fallback: NodeRef, dependency: &Dependency) -> Option<usize> {
         let needed = self.mark_needs(fallback);
         self.walk += 1;
         let mut queue: VecDeque<usize> = VecDeque::new();
         // A dependency on any of several fails when too few are left: each counts.
         for node in &dependency.on {
-            queue.push_back(self.graph.index(*node));
+            queue.push_back(self.graph.index_of(*node));
         }
         while let Some(node) = queue.pop_front() {
             if self.seen_by[node] == self.walk || self.looks == 0 {
@@ -66,7 +66,7 @@ impl Walks<'_, '_> {
             if self.needed_by[node] == needed {
                 return Some(node);
             }
-            queue.extend(self.graph.callees(node, is_hard));
+            queue.extend(self.graph.callees_of(node, is_hard));
         }
         None
     }
@@ -80,20 +80,20 @@ impl Walks<'_, '_> {
         }
         self.walk += 1;
         self.fallback = Some((fallback, self.walk));
-        let mut queue = vec![self.graph.index(fallback)];
+        let mut queue = vec![self.graph.index_of(fallback)];
         while let Some(node) = queue.pop() {
             if self.needed_by[node] == self.walk || self.looks == 0 {
                 continue;
             }
             self.needed_by[node] = self.walk;
             self.looks -= 1;
-            queue.extend(self.graph.callees(node, is_hard));
+            queue.extend(self.graph.callees_of(node, is_hard));
         }
         self.walk
     }
 }
 
-fn report(
+fn fallback_warning(
     graph: &Graph<'_>,
     fallback: NodeRef,
     dependency: &Dependency,
@@ -102,13 +102,13 @@ fn report(
     let topology = graph.topology;
     let name = topology.node_name(fallback);
     let replaced = topology.dependency_name(dependency);
-    let shared_node = graph.node(shared);
+    let shared_node = graph.node_at(shared);
     let message = if dependency.on.iter().any(|node| node.service == shared_node.service) {
         format!("the fallback `{name}` needs `{replaced}`, which it replaces")
-    } else if shared == graph.index(fallback) {
+    } else if shared == graph.index_of(fallback) {
         format!("`{replaced}` needs `{name}`, its own fallback")
     } else {
-        format!("`{replaced}` and its fallback `{name}` both need `{}`", graph.name(shared))
+        format!("`{replaced}` and its fallback `{name}` both need `{}`", graph.name_of(shared))
     };
     Diagnostic::warning(Code::SharedFallback, message, dependency.place)
         .help("a fallback helps only where it does not fail together with what it replaces")

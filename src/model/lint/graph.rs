@@ -33,21 +33,21 @@ impl<'a> Graph<'a> {
         self.refs.len()
     }
 
-    pub(super) fn index(&self, node: NodeRef) -> usize {
+    pub(super) fn index_of(&self, node: NodeRef) -> usize {
         let first = self.first[node.service.0 as usize] as usize;
         node.endpoint.map_or(first, |endpoint| first + 1 + endpoint as usize)
     }
 
-    pub(super) fn node(&self, index: usize) -> NodeRef {
+    pub(super) fn node_at(&self, index: usize) -> NodeRef {
         self.refs[index]
     }
 
-    pub(super) fn name(&self, index: usize) -> String {
+    pub(super) fn name_of(&self, index: usize) -> String {
         self.topology.node_name(self.refs[index])
     }
 
     /// The dependencies written for a node itself.
-    pub(super) fn dependencies(&self, index: usize) -> &'a [Dependency] {
+    pub(super) fn own_dependencies(&self, index: usize) -> &'a [Dependency] {
         let node = self.refs[index];
         let service = self.topology.service(node.service);
         match node.endpoint {
@@ -57,31 +57,34 @@ impl<'a> Graph<'a> {
     }
 
     /// The plain node of an endpoint's service, whose dependencies are the endpoint's too.
-    pub(super) fn plain(&self, index: usize) -> Option<usize> {
+    pub(super) fn plain_node(&self, index: usize) -> Option<usize> {
         let node = self.refs[index];
         node.endpoint.map(|_| self.first[node.service.0 as usize] as usize)
     }
 
-    /// What a node refers to by those of its own dependencies that `wanted` lets through, and the
-    /// plain node of an endpoint.
-    pub(super) fn callees(
+    /// Returns the nodes that a node refers to by those of its own dependencies that `wanted`
+    /// accepts, and the plain node of an endpoint.
+    pub(super) fn callees_of(
         &self,
         index: usize,
         wanted: impl Fn(&Dependency) -> bool,
     ) -> impl Iterator<Item = usize> {
-        let dependencies = self.dependencies(index).iter().filter(move |dep| wanted(dep));
-        let called = dependencies.flat_map(|dep| dep.on.iter()).map(|node| self.index(*node));
-        self.plain(index).into_iter().chain(called)
+        let dependencies = self.own_dependencies(index).iter().filter(move |dep| wanted(dep));
+        let called = dependencies.flat_map(|dep| dep.on.iter()).map(|node| self.index_of(*node));
+        self.plain_node(index).into_iter().chain(called)
     }
 
     /// The components of nodes that reach each other, callees before callers.
-    pub(super) fn components(&self, wanted: impl Fn(&Dependency) -> bool) -> Vec<Vec<usize>> {
+    pub(super) fn strong_components(
+        &self,
+        wanted: impl Fn(&Dependency) -> bool,
+    ) -> Vec<Vec<usize>> {
         let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(self.len(), self.len());
         for _ in 0..self.len() {
             graph.add_node(());
         }
         for caller in 0..self.len() {
-            for callee in self.callees(caller, &wanted) {
+            for callee in self.callees_of(caller, &wanted) {
                 graph.add_edge(NodeIndex::new(caller), NodeIndex::new(callee), ());
             }
         }
@@ -95,7 +98,7 @@ impl<'a> Graph<'a> {
     }
 
     /// The number of the component that each node belongs to.
-    pub(super) fn numbers(&self, components: &[Vec<usize>]) -> Vec<u32> {
+    pub(super) fn component_numbers(&self, components: &[Vec<usize>]) -> Vec<u32> {
         let mut numbers = vec![0; self.len()];
         for (number, nodes) in (0_u32..).zip(components) {
             for node in nodes {

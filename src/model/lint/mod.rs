@@ -1,4 +1,4 @@
-//! What is doubtful rather than wrong: warnings about a checked topology or change.
+//! Warnings about a checked topology or change: doubtful rather than wrong.
 //!
 //! Everything here is linear in the size of the graph, or bounded: a topology of a million services
 //! gets its warnings in seconds, and of each kind at most [`WARNINGS_PER_CODE`].
@@ -13,7 +13,7 @@ mod redundancy;
 mod retries;
 mod timeouts;
 
-pub use change::change;
+pub use change::lint_change;
 
 use graph::Graph;
 
@@ -24,21 +24,21 @@ use crate::diagnostic::{Diagnostic, Findings};
 pub const WARNINGS_PER_CODE: usize = 20;
 
 /// Everything doubtful about a topology, sorted by place.
-pub fn topology(topology: &Topology) -> Vec<Diagnostic> {
+pub fn lint_topology(topology: &Topology) -> Vec<Diagnostic> {
     let graph = Graph::new(topology);
     let mut findings = Findings::new(WARNINGS_PER_CODE);
-    cycles::find(&graph, &mut findings);
-    timeouts::find(&graph, &mut findings);
-    retries::find(&graph, &mut findings);
-    fallbacks::find(&graph, &mut findings);
-    redundancy::find(&graph, &mut findings);
-    reach::find(&graph, &mut findings);
-    effect::find(&graph, &mut findings);
+    cycles::find_cycles(&graph, &mut findings);
+    timeouts::find_timeouts(&graph, &mut findings);
+    retries::find_retry_amplification(&graph, &mut findings);
+    fallbacks::find_shared_fallbacks(&graph, &mut findings);
+    redundancy::find_lost_redundancy(&graph, &mut findings);
+    reach::find_unreached(&graph, &mut findings);
+    effect::find_without_effect(&graph, &mut findings);
     findings.finish()
 }
 
 /// A path of names: `a -> b -> c`, with its middle left out when it is long.
-fn path(names: &[String]) -> String {
+fn path_text(names: &[String]) -> String {
     const SHOWN: usize = 12;
     if names.len() <= SHOWN {
         return names.join(" -> ");
@@ -49,7 +49,7 @@ fn path(names: &[String]) -> String {
 }
 
 /// A few names in backticks, and how many more there are.
-fn listed(names: &[String]) -> String {
+fn listed_names(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let ticked: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
     match (ticked.split_last(), names.len().saturating_sub(SHOWN)) {

@@ -4,16 +4,16 @@ use super::graph::Graph;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::model::topology::{Dependency, DomainId, Replicas, Service, ServiceId};
 
-pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
+pub(super) fn find_lost_redundancy(graph: &Graph<'_>, findings: &mut Findings) {
     let topology = graph.topology;
     for service in &topology.services {
-        if let Some(problem) = replicas(graph, service) {
+        if let Some(problem) = replicas_warning(graph, service) {
             findings.push(problem);
         }
     }
     for node in 0..graph.len() {
-        let caller = Some(graph.node(node).service);
-        for dependency in graph.dependencies(node) {
+        let caller = Some(graph.node_at(node).service);
+        for dependency in graph.own_dependencies(node) {
             findings_of(graph, dependency, caller, findings);
         }
     }
@@ -28,13 +28,13 @@ fn findings_of(
     caller: Option<ServiceId>,
     findings: &mut Findings,
 ) {
-    if let Some(problem) = members(graph, dependency, caller) {
+    if let Some(problem) = members_warning(graph, dependency, caller) {
         findings.push(problem);
     }
 }
 
 /// Replicas more than needed, of which too many sit in one failure domain.
-fn replicas(graph: &Graph<'_>, service: &Service) -> Option<Diagnostic> {
+fn replicas_warning(graph: &Graph<'_>, service: &Service) -> Option<Diagnostic> {
     let replicas = service.replicas.as_ref()?;
     let Replicas { count, needs, domains, .. } = replicas;
     if count == needs || domains.is_empty() {
@@ -80,7 +80,7 @@ fn most_replicas(replicas: &Replicas) -> Option<(DomainId, u32)> {
 }
 
 /// Members of an `any_of` more than needed, of which too many sit in one failure domain.
-fn members(
+fn members_warning(
     graph: &Graph<'_>,
     dependency: &Dependency,
     caller: Option<ServiceId>,

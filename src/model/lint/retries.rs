@@ -1,7 +1,7 @@
 //! Retries at several layers of one path: the attempts multiply.
 
 use super::graph::Graph;
-use super::path;
+use super::path_text;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::model::topology::{Dependency, NodeRef, Phase};
 
@@ -23,15 +23,16 @@ const NONE: Worst<'static> = Worst { attempts: 1.0, layers: 0, next: None };
 ///
 /// # Complexity
 /// Linear: the worst path from a node goes on with the worst path from one of its callees.
-pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
-    let components = graph.components(is_call);
-    let component_of = graph.numbers(&components);
+pub(super) fn find_retry_amplification(graph: &Graph<'_>, findings: &mut Findings) {
+    let components = graph.strong_components(is_call);
+    let component_of = graph.component_numbers(&components);
     let mut worst = vec![NONE; graph.len()];
     for node in components.into_iter().flatten() {
         // A call inside a circle is left out: it could be repeated for ever.
-        let leaves = |callee: &NodeRef| component_of[graph.index(*callee)] != component_of[node];
-        let own = worst_of(graph, graph.dependencies(node), leaves, &worst);
-        let plain = graph.plain(node).filter(|plain| component_of[*plain] != component_of[node]);
+        let leaves = |callee: &NodeRef| component_of[graph.index_of(*callee)] != component_of[node];
+        let own = worst_of(graph, graph.own_dependencies(node), leaves, &worst);
+        let plain =
+            graph.plain_node(node).filter(|plain| component_of[*plain] != component_of[node]);
         worst[node] = match plain.map(|plain| worst[plain]) {
             Some(plain) if plain.attempts > own.attempts => plain,
             _ => own,
@@ -43,7 +44,7 @@ pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
     });
     let starts: Vec<(String, Worst<'_>)> = if graph.topology.flows.is_empty() {
         let nodes = (0..graph.len()).filter(|node| worst[*node].layers > 1);
-        nodes.map(|node| (graph.name(node), worst[node])).collect()
+        nodes.map(|node| (graph.name_of(node), worst[node])).collect()
     } else {
         of_flows.collect()
     };
@@ -56,7 +57,7 @@ pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
         }
     }
     if let Some((name, start)) = most {
-        findings.push(report(graph, name, start, &worst));
+        findings.push(retries_warning(graph, name, start, &worst));
     }
 }
 
@@ -65,7 +66,7 @@ fn is_call(dependency: &Dependency) -> bool {
 }
 
 /// How often a call is made on average when every attempt fails.
-fn attempts(dependency: &Dependency) -> f64 {
+fn mean_attempts(dependency: &Dependency) -> f64 {
     // An open breaker makes no retries.
     if dependency.circuit_breaker == Some(true) {
         return 1.0;
@@ -83,9 +84,9 @@ fn worst_of<'a>(
     let mut most = NONE;
     for call in dependencies.iter().filter(|dep| is_call(dep)) {
         for callee in call.on.iter().filter(|callee| leaves(callee)) {
-            let callee = graph.index(*callee);
+            let callee = graph.index_of(*callee);
             let below = worst[callee];
-            let attempts = attempts(call);
+            let attempts = mean_attempts(call);
             let layers = below.layers + u32::from(attempts > 1.0);
             if attempts * below.attempts > most.attempts {
                 most = Worst {
@@ -99,13 +100,19 @@ fn worst_of<'a>(
     most
 }
 
-fn report(graph: &Graph<'_>, start: String, worst: Worst<'_>, all: &[Worst<'_>]) -> Diagnostic {
+fn retries_warning(
+    graph: &Graph<'_>,
+    start: String,
+    worst: Worst<'_>,
+    all: &[Worst<'_>],
+) -> Diagnostic {
     let (mut names, mut repeated) = (vec![start], Vec::new());
     let mut at = worst;
     while let Some((call, callee)) = at.next {
-        let factor = attempts(call);
-        let times = if factor > 1.0 { format!(" ×{}", shown(factor)) } else { String::new() };
-        names.push(format!("{}{times}", graph.name(callee)));
+        let factor = mean_attempts(call);
+        let times =
+            if factor > 1.0 { format!(" ×{}", attempts_text(factor)) } else { String::new() };
+        names.push(format!("{}{times}", graph.name_of(callee)));
         if factor > 1.0 {
             repeated.push((call, callee));
         }
@@ -114,19 +121,19 @@ fn report(graph: &Graph<'_>, start: String, worst: Worst<'_>, all: &[Worst<'_>])
     let (last, target) = repeated.last().expect("at least two layers retry");
     let message = format!(
         "retries multiply: one request can become {} calls to `{}`",
-        shown(worst.attempts),
-        graph.name(*target)
+        attempts_text(worst.attempts),
+        graph.name_of(*target)
     );
     let problem = Diagnostic::warning(Code::RetryAmplification, message, last.place)
-        .label(path(&names))
+        .label(path_text(&names))
         .help("retry at one layer only, or limit retries with `retry_budget` or `circuit_breaker`");
     let others = repeated.iter().rev().skip(1).take(3);
     others.fold(problem, |problem, (call, _)| {
-        problem.other(call.place, format!("{} attempts", shown(attempts(call))))
+        problem.other_place(call.place, format!("{} attempts", attempts_text(mean_attempts(call))))
     })
 }
 
-fn shown(attempts: f64) -> String {
+fn attempts_text(attempts: f64) -> String {
     if attempts > 1e6 {
         "over a million".to_owned()
     } else {

@@ -1,36 +1,40 @@
 //! Timeouts that are not stated, and those that end before the work they wait for.
 
 use super::graph::Graph;
-use super::listed;
+use super::listed_names;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::model::topology::{Dependency, Phase, Service, Timeout};
 use crate::model::units::Seconds;
 
-pub(super) fn find(graph: &Graph<'_>, findings: &mut Findings) {
+pub(super) fn find_timeouts(graph: &Graph<'_>, findings: &mut Findings) {
     for service in &graph.topology.services {
-        if let Some(first) = unstated(service).next() {
-            findings.add(Code::NoTimeout, || report(graph, service, first));
+        if let Some(first) = unstated_timeouts(service).next() {
+            findings.add(Code::NoTimeout, || unstated_warning(graph, service, first));
         }
     }
-    inversions(graph, findings);
+    find_inversions(graph, findings);
 }
 
-/// What a service or one of its endpoints calls without a stated timeout.
-fn unstated(service: &Service) -> impl Iterator<Item = &Dependency> {
+/// Returns the calls of a service or one of its endpoints that have no stated timeout.
+fn unstated_timeouts(service: &Service) -> impl Iterator<Item = &Dependency> {
     let of_endpoints = service.endpoints.iter().flat_map(|endpoint| &endpoint.dependencies);
     service.dependencies.iter().chain(of_endpoints).filter(|dep| waits_for_ever(dep))
 }
 
 /// One warning for all of them.
-fn report(graph: &Graph<'_>, service: &Service, first: &Dependency) -> Diagnostic {
+fn unstated_warning(graph: &Graph<'_>, service: &Service, first: &Dependency) -> Diagnostic {
     let names: Vec<String> =
-        unstated(service).map(|dep| graph.topology.dependency_name(dep)).collect();
-    let message = format!("`{}` calls {} without a stated timeout", service.name, listed(&names));
+        unstated_timeouts(service).map(|dep| graph.topology.dependency_name(dep)).collect();
+    let message =
+        format!("`{}` calls {} without a stated timeout", service.name, listed_names(&names));
     let problem = Diagnostic::warning(Code::NoTimeout, message, first.place).help(
         "a caller without a timeout hangs with what it calls; state `timeout`, or `none` if there \
          is none, here or under `defaults: {dependency: …}`",
     );
-    unstated(service).skip(1).take(2).fold(problem, |problem, dep| problem.other(dep.place, ""))
+    unstated_timeouts(service)
+        .skip(1)
+        .take(2)
+        .fold(problem, |problem, dep| problem.other_place(dep.place, ""))
 }
 
 fn waits_for_ever(dependency: &Dependency) -> bool {
@@ -48,12 +52,12 @@ struct Wait<'a> {
 }
 
 /// Callers that give up on a dependency before that gives up on its own.
-fn inversions(graph: &Graph<'_>, findings: &mut Findings) {
+fn find_inversions(graph: &Graph<'_>, findings: &mut Findings) {
     let waits: Vec<Option<Wait<'_>>> =
         (0..graph.len()).map(|node| longest_wait(graph, node)).collect();
     // What an endpoint waits for includes what its service waits for.
     let wait = |node: usize| {
-        let plain = graph.plain(node).and_then(|plain| waits[plain]);
+        let plain = graph.plain_node(node).and_then(|plain| waits[plain]);
         [waits[node], plain]
             .into_iter()
             .flatten()
@@ -64,11 +68,11 @@ fn inversions(graph: &Graph<'_>, findings: &mut Findings) {
             flow.steps.iter().map(|step| (format!("the flow `{}`", flow.name), step))
         });
     for (caller, call) in of_flows {
-        check(graph, || caller.clone(), call, &wait, findings);
+        check_call(graph, || caller.clone(), call, &wait, findings);
     }
     for node in 0..graph.len() {
-        for call in graph.dependencies(node) {
-            check(graph, || format!("`{}`", graph.name(node)), call, &wait, findings);
+        for call in graph.own_dependencies(node) {
+            check_call(graph, || format!("`{}`", graph.name_of(node)), call, &wait, findings);
         }
     }
 }
@@ -81,11 +85,11 @@ fn longest_wait<'a>(graph: &Graph<'a>, node: usize) -> Option<Wait<'a>> {
         let longest = Seconds::new(timeout.get() * attempts)?;
         waits.then_some(Wait { longest, call })
     };
-    let waits = graph.dependencies(node).iter().filter_map(wait);
+    let waits = graph.own_dependencies(node).iter().filter_map(wait);
     waits.max_by(|a, b| a.longest.get().total_cmp(&b.longest.get()))
 }
 
-fn check<'a>(
+fn check_call<'a>(
     graph: &Graph<'a>,
     caller: impl Fn() -> String,
     call: &Dependency,
@@ -94,7 +98,7 @@ fn check<'a>(
 ) {
     let Timeout::After(patience) = call.timeout else { return };
     for callee in &call.on {
-        let Some(wait) = wait(graph.index(*callee)) else { continue };
+        let Some(wait) = wait(graph.index_of(*callee)) else { continue };
         if wait.longest.get() <= patience.get() * (1.0 + 1e-9) {
             continue;
         }
@@ -108,13 +112,13 @@ fn check<'a>(
             );
             Diagnostic::warning(Code::TimeoutInversion, message, call.place)
                 .label(format!("{patience} in all"))
-                .other(wait.call.place, attempts(wait.call))
+                .other_place(wait.call.place, attempts_text(wait.call))
                 .help("work goes on that nobody waits for: the caller's timeout should be the longest")
         });
     }
 }
 
-fn attempts(call: &Dependency) -> String {
+fn attempts_text(call: &Dependency) -> String {
     match (call.timeout, call.retries.unwrap_or(0)) {
         (Timeout::After(timeout), 0) => format!("{timeout}"),
         (Timeout::After(timeout), retries) => {

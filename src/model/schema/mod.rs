@@ -46,7 +46,8 @@ mod tests {
     }
 
     fn yaml(text: &str) -> Value {
-        let document = load::parse("file", text.as_bytes().to_vec(), &mut Sources::default());
+        let document =
+            load::parse_document("file", text.as_bytes().to_vec(), &mut Sources::default());
         json(&document.expect("YAML").root)
     }
 

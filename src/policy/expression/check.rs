@@ -12,7 +12,7 @@ use super::source_map::SourceMap;
 use super::{Accessor, DEPTH_MAX, Expr, MACROS_MAX, Macro, MacroKind, Node, Operator, TEXT_MAX};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::Topology;
-use crate::model::decode::read::{Problems, ticked};
+use crate::model::decode::read::{Problems, in_backticks};
 use crate::model::units::parse_duration;
 use crate::policy::vocabulary::{MapKind, RecordType, Type, Variable};
 
@@ -173,8 +173,8 @@ impl Checker<'_> {
         let names: Vec<&str> = bindings.chain(Variable::ALL.map(Variable::as_str)).collect();
         let problem =
             Diagnostic::error(Code::UnknownName, format!("there is no variable `{name}`"), place);
-        let all = || Some(format!("there are {}", ticked(names.iter(), "and")));
-        self.push(self.problems.suggest(problem, name, names.iter().copied(), all));
+        let all = || Some(format!("there are {}", in_backticks(names.iter(), "and")));
+        self.push(self.problems.suggest_nearest(problem, name, names.iter().copied(), all));
         None
     }
 
@@ -216,9 +216,9 @@ impl Checker<'_> {
         let all = || {
             let (verb, noun) =
                 if record.fields.len() == 1 { ("is", "field") } else { ("are", "fields") };
-            Some(format!("its {noun} {verb} {}", ticked(names(), "and")))
+            Some(format!("its {noun} {verb} {}", in_backticks(names(), "and")))
         };
-        self.push(self.problems.suggest(problem, field, names(), all));
+        self.push(self.problems.suggest_nearest(problem, field, names(), all));
     }
 
     /// Whether there is a flow or service of this name; reports when not.
@@ -242,8 +242,8 @@ impl Checker<'_> {
             format!("there is no {what} `{name}` in `{}`", topology.name),
             place,
         );
-        let mut problem = self.problems.suggest(problem, name, all.iter().copied(), || {
-            (all.len() <= 12).then(|| format!("there are {}", ticked(all.iter(), "and")))
+        let mut problem = self.problems.suggest_nearest(problem, name, all.iter().copied(), || {
+            (all.len() <= 12).then(|| format!("there are {}", in_backticks(all.iter(), "and")))
         });
         // The place is that of a text in a text: what would replace it is said, not offered.
         problem.fix = None;
@@ -335,8 +335,8 @@ impl Checker<'_> {
                 self.push(if is_known {
                     problem.help(usage(name))
                 } else {
-                    self.problems.suggest(problem, name, known, || {
-                        Some(format!("there are {}", ticked(known, "and")))
+                    self.problems.suggest_nearest(problem, name, known, || {
+                        Some(format!("there are {}", in_backticks(known, "and")))
                     })
                 });
                 None

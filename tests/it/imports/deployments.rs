@@ -22,11 +22,11 @@ fn all_that_is_said(format: Format, files: &[(&str, &str)]) -> String {
     let first = folder.path().join(files[0].0).to_str().unwrap().to_owned();
     let (mut graph, mut sources) = (Graph::default(), Sources::default());
     let options = Options::default();
-    import::read(format, &[first], &options, &mut graph, &mut sources, &|_, _| {}).unwrap();
-    import::settle(&mut graph);
-    let text = import::topology("t", &graph);
+    import::read_files(format, &[first], &options, &mut graph, &mut sources, &|_, _| {}).unwrap();
+    import::settle_graph(&mut graph);
+    let text = import::write_topology("t", &graph);
     valid(&text);
-    let summary = import::summary(&graph, "t.yaml").join("\n");
+    let summary = import::summary_lines(&graph, "t.yaml").join("\n");
     text + &summary + &render(&graph.take_warnings(), &sources, Style::Plain)
 }
 
@@ -103,10 +103,10 @@ fn files_outside_of_the_project_are_read_only_when_the_user_allows_it() {
         let (mut graph, mut sources) = (Graph::default(), Sources::default());
         let options = Options { allow_outside, ..Options::default() };
         let files = [path.to_str().unwrap().to_owned()];
-        import::read(Format::Compose, &files, &options, &mut graph, &mut sources, &|_, _| {})
+        import::read_files(Format::Compose, &files, &options, &mut graph, &mut sources, &|_, _| {})
             .unwrap();
         let warnings = graph.take_warnings();
-        (import::topology("t", &graph), warnings.len())
+        (import::write_topology("t", &graph), warnings.len())
     };
     let (text, warnings) = read(false);
     assert!(!text.contains("db:"), "{text}");

@@ -89,8 +89,14 @@ fn what_is_not_utf8_is_an_error_at_its_place_or_skipped_line_by_line() {
         fs::write(path, bytes).unwrap();
         let (mut graph, mut sources) = (Graph::default(), Sources::default());
         let files = [path.to_owned()];
-        let read =
-            import::read(format, &files, &Options::default(), &mut graph, &mut sources, &|_, _| {});
+        let read = import::read_files(
+            format,
+            &files,
+            &Options::default(),
+            &mut graph,
+            &mut sources,
+            &|_, _| {},
+        );
         read.map(|()| graph)
     };
     for format in [
@@ -131,9 +137,15 @@ fn a_line_without_end_is_refused_before_it_is_read() {
     for format in [Format::Otlp, Format::Jaeger, Format::Zipkin] {
         let (mut graph, mut sources) = (Graph::default(), Sources::default());
         let files = [path.to_str().unwrap().to_owned()];
-        let problems =
-            import::read(format, &files, &Options::default(), &mut graph, &mut sources, &|_, _| {})
-                .unwrap_err();
+        let problems = import::read_files(
+            format,
+            &files,
+            &Options::default(),
+            &mut graph,
+            &mut sources,
+            &|_, _| {},
+        )
+        .unwrap_err();
         assert_eq!(problems[0].code, Code::TooLarge);
         assert!(problems[0].message.contains("line 1 of"), "{}", problems[0].message);
     }
@@ -141,8 +153,9 @@ fn a_line_without_end_is_refused_before_it_is_read() {
     let files = [path.to_str().unwrap().to_owned()];
     let options = Options::default();
     for format in [Format::Compose, Format::Csv, Format::Dot, Format::Json] {
-        let problems = import::read(format, &files, &options, &mut graph, &mut sources, &|_, _| {})
-            .unwrap_err();
+        let problems =
+            import::read_files(format, &files, &options, &mut graph, &mut sources, &|_, _| {})
+                .unwrap_err();
         assert_eq!(problems[0].code, Code::TooLarge, "{}", format.name());
     }
 }
@@ -156,7 +169,7 @@ fn one_value_too_large_for_memory_says_how_to_write_it_line_by_line() {
     file.into_inner().unwrap().set_len(1 << 30).unwrap();
     let (mut graph, mut sources) = (Graph::default(), Sources::default());
     let files = [path.to_str().unwrap().to_owned()];
-    let problems = import::read(
+    let problems = import::read_files(
         Format::Jaeger,
         &files,
         &Options::default(),
@@ -194,8 +207,15 @@ fn traces_in_one_large_value_are_read_resource_by_resource() {
     let (mut graph, mut sources) = (Graph::default(), Sources::default());
     let files = [path.to_str().unwrap().to_owned()];
     let progress = |_: u64, _: Option<u64>| {};
-    import::read(Format::Otlp, &files, &Options::default(), &mut graph, &mut sources, &progress)
-        .unwrap();
+    import::read_files(
+        Format::Otlp,
+        &files,
+        &Options::default(),
+        &mut graph,
+        &mut sources,
+        &progress,
+    )
+    .unwrap();
     assert!(graph.dependencies.contains_key(&("a".to_owned(), "b".to_owned())));
 }
 
@@ -216,14 +236,21 @@ fn secrets_reach_neither_the_topology_nor_what_is_said() {
         fs::write(&path, text).unwrap();
         let (mut graph, mut sources) = (Graph::default(), Sources::default());
         let files = [path.to_str().unwrap().to_owned()];
-        import::read(format, &files, &Options::default(), &mut graph, &mut sources, &|_, _| {})
-            .unwrap();
-        import::settle(&mut graph);
+        import::read_files(
+            format,
+            &files,
+            &Options::default(),
+            &mut graph,
+            &mut sources,
+            &|_, _| {},
+        )
+        .unwrap();
+        import::settle_graph(&mut graph);
         let warnings = graph.take_warnings();
         assert!(!warnings.is_empty(), "an address leads nowhere");
-        let said = import::topology("t", &graph)
+        let said = import::write_topology("t", &graph)
             + &render(&warnings, &sources, Style::Plain)
-            + &import::summary(&graph, "t.yaml").join("\n");
+            + &import::summary_lines(&graph, "t.yaml").join("\n");
         assert!(said.contains("lost"), "{said}");
         assert!(!said.contains("hunter2") && !said.contains("s3cret"), "{said}");
     }

@@ -33,9 +33,9 @@ fn imported(
     }
     let mut graph = Graph::default();
     let mut sources = Sources::default();
-    import::read(format, &paths, options, &mut graph, &mut sources, &|_, _| {})?;
-    import::settle(&mut graph);
-    let text = import::topology("test", &graph);
+    import::read_files(format, &paths, options, &mut graph, &mut sources, &|_, _| {})?;
+    import::settle_graph(&mut graph);
+    let text = import::write_topology("test", &graph);
     valid(&text);
     let prefix = format!("{}/", Path::new(folder.path()).display());
     Ok((text.replace(&prefix, ""), graph.take_warnings()))
@@ -43,7 +43,8 @@ fn imported(
 
 fn valid(text: &str) -> Topology {
     let document =
-        load::parse("result", text.as_bytes().to_vec(), &mut Sources::default()).expect("YAML");
+        load::parse_document("result", text.as_bytes().to_vec(), &mut Sources::default())
+            .expect("YAML");
     Topology::from_document(&document).expect("a topology")
 }
 
@@ -194,14 +195,14 @@ fn bombs_are_refused() {
 /// What a merge makes of a topology.
 fn merged(before: &str, edges: &[(&str, &str)]) -> import::Merged {
     let mut sources = Sources::default();
-    let document = load::parse("t", before.as_bytes().to_vec(), &mut sources).unwrap();
+    let document = load::parse_document("t", before.as_bytes().to_vec(), &mut sources).unwrap();
     let mut graph = Graph::new(&import::aliases_of(&document));
     for (caller, callee) in edges {
         let evidence = blastwave::model::topology::Evidence::Observed;
-        graph.depend(caller, callee, evidence, "traces");
+        graph.depend_on(caller, callee, evidence, "traces");
     }
-    import::settle(&mut graph);
-    let merged = import::merge(&document, before, &graph);
+    import::settle_graph(&mut graph);
+    let merged = import::merge_graph(&document, before, &graph);
     valid(&merged.text);
     merged
 }
@@ -252,11 +253,11 @@ fn what_a_source_no_longer_has_is_told_and_kept() {
 #[test]
 fn domains_come_with_new_services_and_steps_keep_to_the_endpoints_that_are_there() {
     let mut sources = Sources::default();
-    let document = load::parse("t", EDITED.as_bytes().to_vec(), &mut sources).unwrap();
+    let document = load::parse_document("t", EDITED.as_bytes().to_vec(), &mut sources).unwrap();
     let mut graph = Graph::default();
     for (service, zone) in [("web", "old"), ("new", "eu-1a"), ("other", "cart")] {
-        let domain = graph.domain(zone, "zone");
-        graph.service(service).domains = vec![domain];
+        let domain = graph.domain_name(zone, "zone");
+        graph.service_or_new(service).domains = vec![domain];
     }
     let flow = |step: &str| import::Flow {
         title: None,
@@ -264,12 +265,12 @@ fn domains_come_with_new_services_and_steps_keep_to_the_endpoints_that_are_there
         rate: None,
         is_derived: false,
     };
-    graph.service("new").endpoints.insert("op".to_owned(), [("web".to_owned(), 0.5)].into());
-    graph.depend("new", "web", blastwave::model::topology::Evidence::Observed, "traces");
+    graph.service_or_new("new").endpoints.insert("op".to_owned(), [("web".to_owned(), 0.5)].into());
+    graph.depend_on("new", "web", blastwave::model::topology::Evidence::Observed, "traces");
     graph.flows.insert("a".to_owned(), flow("web/op"));
     graph.flows.insert("b".to_owned(), flow("new/op"));
-    import::settle(&mut graph);
-    let merged = import::merge(&document, EDITED, &graph);
+    import::settle_graph(&mut graph);
+    let merged = import::merge_graph(&document, EDITED, &graph);
     let topology = valid(&merged.text);
     // `cart` is a service here, and `web` is as a person wrote it.
     assert_eq!(topology.domains.iter().map(|domain| &*domain.name).collect::<Vec<_>>(), ["eu-1a"]);
@@ -294,10 +295,10 @@ proptest! {
             let mut graph = Graph::default();
             let mut sources = Sources::default();
             let files = [path.clone()];
-            let read = import::read(format, &files, &Options::default(), &mut graph, &mut sources, &|_, _| {});
+            let read = import::read_files(format, &files, &Options::default(), &mut graph, &mut sources, &|_, _| {});
             if read.is_ok() {
-                import::settle(&mut graph);
-                valid(&import::topology("t", &graph));
+                import::settle_graph(&mut graph);
+                valid(&import::write_topology("t", &graph));
             }
         }
     }

@@ -70,7 +70,7 @@ fn imported(trap: &str) -> (Option<String>, String) {
         .collect();
     let mut graph = Graph::default();
     let mut sources = Sources::default();
-    let read = import::read(
+    let read = import::read_files(
         format_of(trap),
         &files,
         &options(&folder),
@@ -79,8 +79,8 @@ fn imported(trap: &str) -> (Option<String>, String) {
         &|_, _| {},
     );
     let text = read.is_ok().then(|| {
-        import::settle(&mut graph);
-        let text = import::topology(trap, &graph);
+        import::settle_graph(&mut graph);
+        let text = import::write_topology(trap, &graph);
         super::valid(&text);
         text
     });

@@ -316,7 +316,7 @@ pub(super) fn target(topology: &Topology, name: &str, broken: Broken) -> Target 
 /// A change that breaks these for certain, in a single moment.
 pub(super) fn breaks(topology: &Topology, targets: &[(&str, Broken)]) -> Change {
     let targets = targets.iter().map(|(name, broken)| target(topology, name, *broken));
-    Change::certain("breaks", targets.collect())
+    Change::from_targets("breaks", targets.collect())
 }
 
 /// A service or a domain.

@@ -260,6 +260,6 @@ fn a_change_without_a_broken_target_does_nothing() {
     let mut change = breaks(&topology, &[("a", Down(1.0))]);
     change.targets[0].probability = Share::ZERO;
     assert_state(moment(&topology, &change, 1, 0).nodes["a"].state, [0.0; 4]);
-    let nothing = Change::certain("nothing", Vec::new());
+    let nothing = Change::from_targets("nothing", Vec::new());
     assert_state(moment(&topology, &nothing, 1, 0).nodes["a"].state, [0.0; 4]);
 }

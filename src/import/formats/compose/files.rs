@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::interpolate::{Filled, Variables, fill, variables};
-use super::service::{Mount, Service, Services, Setting, definitions, pairs, texts, untagged};
+use super::interpolate::{Filled, Variables, fill_variables, read_variables};
+use super::service::{
+    Mount, Service, Services, Setting, key_value_pairs, list_texts, service_definitions,
+    without_tag,
+};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::import::graph::Graph;
 use crate::import::graph::addresses::{Purpose, purpose_of};
@@ -28,7 +31,7 @@ const CONFIGS_MAX: usize = 64;
 const ALWAYS_SET: &[&str] =
     &["COMPOSE_PROJECT_NAME", "PWD", "HOME", "USER", "UID", "GID", "HOSTNAME", "PATH", "SHELL"];
 
-/// What an example of a file of variables is called: behind its name, or before.
+/// Words that mark an example of a file of variables, behind its name or before.
 const EXAMPLES: &[&str] = &["example", "sample", "dist", "template", "default", "defaults"];
 
 /// Keys of Compose files whose values may be secrets.
@@ -46,7 +49,7 @@ enum Config {
 pub(super) struct Reader<'r, 'i> {
     pub(super) input: &'r mut Input<'i>,
     pub(super) graph: &'r mut Graph,
-    /// What is set where the file is read.
+    /// Variables that are set where the file is read.
     known: Rc<Variables>,
     /// The folder that named files may lie in.
     folder: PathBuf,
@@ -80,9 +83,10 @@ impl<'r, 'i> Reader<'r, 'i> {
         reader
     }
 
-    /// What the `.env` beside a file sets, and what an example beside it would.
+    /// Returns the variables that the `.env` beside a file sets, and those that an example beside
+    /// it would set.
     fn variables_beside(&mut self, path: &str) -> Variables {
-        let file = beside(path, ".env");
+        let file = path_beside(path, ".env");
         let values = (*self.environment_file(&file)).clone();
         let examples = Self::example_of(&file).map(|path| (*self.environment_file(&path)).clone());
         Variables { values, examples: examples.unwrap_or_default() }
@@ -93,8 +97,8 @@ impl<'r, 'i> Reader<'r, 'i> {
         if let Some(known) = self.environments.get(path) {
             return Rc::clone(known);
         }
-        let text = self.text(path);
-        let read = text.map(|text| variables(&text, &self.known)).unwrap_or_default();
+        let text = self.text_beside(path);
+        let read = text.map(|text| read_variables(&text, &self.known)).unwrap_or_default();
         let read = Rc::new(read);
         self.environments.insert(path.to_owned(), Rc::clone(&read));
         read
@@ -114,7 +118,7 @@ impl<'r, 'i> Reader<'r, 'i> {
                 format!("{word}.{}", name.trim_start_matches('.')),
                 format!("{}.{word}", name.trim_start_matches('.')),
             ];
-            others.into_iter().map(|name| beside(&format!("{folder}/"), &name))
+            others.into_iter().map(|name| path_beside(&format!("{folder}/"), &name))
         };
         let relative = |path: String| {
             if folder.is_empty() { path.trim_start_matches('/').to_owned() } else { path }
@@ -123,12 +127,12 @@ impl<'r, 'i> Reader<'r, 'i> {
     }
 
     /// A text beside the project, read once; `None` where it is not there, too large, or outside.
-    fn text(&mut self, path: &str) -> Option<Rc<String>> {
+    fn text_beside(&mut self, path: &str) -> Option<Rc<String>> {
         if let Some(known) = self.texts.get(path) {
             return known.clone();
         }
         let read = if load::is_file(path) && self.is_allowed(path) {
-            let bytes = load::bytes(path).ok().filter(|bytes| bytes.len() <= CONFIG_MAX);
+            let bytes = load::read_bytes(path).ok().filter(|bytes| bytes.len() <= CONFIG_MAX);
             bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(Rc::new)
         } else {
             None
@@ -151,7 +155,7 @@ impl<'r, 'i> Reader<'r, 'i> {
         false
     }
 
-    fn documents(&mut self, path: &str) -> Result<Rc<Vec<Document>>, Vec<Diagnostic>> {
+    fn read_documents(&mut self, path: &str) -> Result<Rc<Vec<Document>>, Vec<Diagnostic>> {
         if let Some(Some(known)) = self.documents.get(path) {
             return Ok(Rc::clone(known));
         }
@@ -166,7 +170,7 @@ impl<'r, 'i> Reader<'r, 'i> {
     }
 
     /// Reads one file and all that it includes.
-    pub(super) fn file(
+    pub(super) fn read_file(
         &mut self,
         path: &str,
         services: &mut Services,
@@ -175,22 +179,24 @@ impl<'r, 'i> Reader<'r, 'i> {
         if let Ok(identity) = std::path::Path::new(path).canonicalize() {
             self.included.insert(identity);
         }
-        for document in &*self.documents(path)? {
+        for document in &*self.read_documents(path)? {
             for included in document.root.get("include").map(Node::items).unwrap_or_default() {
-                self.include(path, included, services, depth)?;
+                self.read_include(path, included, services, depth)?;
             }
             for config in document.root.get("configs").map(Node::entries).unwrap_or_default() {
                 let file = config.value.scalar_at("file");
-                let file =
-                    file.map(|file| Config::File(beside(path, &fill(file, &self.known).text)));
+                let file = file.map(|file| {
+                    Config::File(path_beside(path, &fill_variables(file, &self.known).text))
+                });
                 let content = config.value.scalar_at("content");
-                let content = content.map(|text| Config::Content(fill(text, &self.known).text));
+                let content =
+                    content.map(|text| Config::Content(fill_variables(text, &self.known).text));
                 let config_name = config.key.text.to_string();
                 self.configs.extend(file.or(content).map(|config| (config_name, config)));
             }
-            for (name, node) in definitions(&document.root) {
-                let service = self.service(path, name, node, depth);
-                services.entry(name.to_owned()).or_default().merge(service, node);
+            for (name, node) in service_definitions(&document.root) {
+                let service = self.read_service(path, name, node, depth);
+                services.entry(name.to_owned()).or_default().merge_later(service, node);
             }
         }
         Ok(())
@@ -198,7 +204,7 @@ impl<'r, 'i> Reader<'r, 'i> {
 
     /// Reads what a file includes, each file once. Included files have a directory and an environment
     /// of their own.
-    fn include(
+    fn read_include(
         &mut self,
         path: &str,
         node: &Node,
@@ -211,14 +217,16 @@ impl<'r, 'i> Reader<'r, 'i> {
             return Ok(());
         }
         let paths = node.scalar().map_or_else(
-            || node.get("path").map(|paths| texts(paths).collect()).unwrap_or_default(),
+            || node.get("path").map(|paths| list_texts(paths).collect()).unwrap_or_default(),
             |path| vec![path],
         );
         for named in paths {
-            let file = beside(path, &fill(named, &self.known).text);
+            let file = path_beside(path, &fill_variables(named, &self.known).text);
             if !load::is_file(&file) {
-                let message =
-                    format!("`{}` is included, but there is no such file", beside(path, named));
+                let message = format!(
+                    "`{}` is included, but there is no such file",
+                    path_beside(path, named)
+                );
                 self.graph.warn(Code::Dangling, message, node.place);
                 continue;
             }
@@ -229,46 +237,46 @@ impl<'r, 'i> Reader<'r, 'i> {
                 continue;
             }
             let mut own = self.variables_beside(&file);
-            for named in node.get("env_file").into_iter().flat_map(texts) {
-                let named = beside(path, &fill(named, &self.known).text);
+            for named in node.get("env_file").into_iter().flat_map(list_texts) {
+                let named = path_beside(path, &fill_variables(named, &self.known).text);
                 own.values.extend((*self.environment_file(&named)).clone());
             }
             own.values.extend(self.known.values.clone());
             let outer = std::mem::replace(&mut self.known, Rc::new(own));
-            let read = self.file(&file, services, depth + 1);
+            let read = self.read_file(&file, services, depth + 1);
             self.known = outer;
             read?;
         }
         Ok(())
     }
 
-    fn service(&mut self, path: &str, name: &str, node: &Node, depth: usize) -> Service {
+    fn read_service(&mut self, path: &str, name: &str, node: &Node, depth: usize) -> Service {
         let mut service = Service::default();
         if let Some(extends) = node.get("extends") {
-            service = self.base(path, extends, depth);
+            service = self.extended_service(path, extends, depth);
         }
         let at = |key: &str| format!("{path}: services.{name}.{key}");
-        self.environment(path, name, node, &mut service);
+        self.read_environment(path, name, node, &mut service);
         let known = Rc::clone(&self.known);
         let unset = &mut self.unset;
         let mut fill_noting = |text: &str, key: &str| {
-            let filled = fill(text, &known);
+            let filled = fill_variables(text, &known);
             if !filled.unset.is_empty() && !matches!(key, "image" | "labels" | "volumes" | "scale")
             {
                 note_unset(unset, &filled, &at(key), "");
             }
             filled
         };
-        service.read(node, &at, &|source| beside(path, source), &mut fill_noting);
+        service.read_settings(node, &at, &|source| path_beside(path, source), &mut fill_noting);
         service
     }
 
     /// Reads the environment: first its files, over them what stands in the file itself.
-    fn environment(&mut self, path: &str, name: &str, node: &Node, service: &mut Service) {
+    fn read_environment(&mut self, path: &str, name: &str, node: &Node, service: &mut Service) {
         let at = |key: &str| format!("{path}: services.{name}.{key}");
-        let get = |key: &str| node.get(key).map(untagged);
-        for named in get("env_file").into_iter().flat_map(texts) {
-            let file = beside(path, &fill(named, &self.known).text);
+        let get = |key: &str| node.get(key).map(without_tag);
+        for named in get("env_file").into_iter().flat_map(list_texts) {
+            let file = path_beside(path, &fill_variables(named, &self.known).text);
             let is_there = load::is_file(&file);
             let example = if is_there { None } else { Self::example_of(&file) };
             if !is_there {
@@ -286,11 +294,11 @@ impl<'r, 'i> Reader<'r, 'i> {
                 service.environment.insert(key.clone(), setting);
             }
         }
-        for (key, value, _) in get("environment").map(pairs).unwrap_or_default() {
+        for (key, value, _) in get("environment").map(key_value_pairs).unwrap_or_default() {
             // Without a value it is passed through from the environment of the caller.
             let passed = format!("${{{key}}}");
             let written = value.unwrap_or(&passed);
-            let filled = fill(written, &self.known);
+            let filled = fill_variables(written, &self.known);
             let source = at(&format!("environment.{key}"));
             note_unset(&mut self.unset, &filled, &source, key);
             let setting = Setting {
@@ -304,15 +312,15 @@ impl<'r, 'i> Reader<'r, 'i> {
     }
 
     /// The service that another extends.
-    fn base(&mut self, path: &str, extends: &Node, depth: usize) -> Service {
+    fn extended_service(&mut self, path: &str, extends: &Node, depth: usize) -> Service {
         let known = Rc::clone(&self.known);
-        let filled = |text: &str| fill(text, &known).text;
+        let filled = |text: &str| fill_variables(text, &known).text;
         let (file, name) = match extends.scalar() {
             Some(name) => (path.to_owned(), filled(name)),
             None => (
                 extends
                     .scalar_at("file")
-                    .map_or(path.to_owned(), |file| beside(path, &filled(file))),
+                    .map_or(path.to_owned(), |file| path_beside(path, &filled(file))),
                 filled(extends.scalar_at("service").unwrap_or_default()),
             ),
         };
@@ -332,20 +340,24 @@ impl<'r, 'i> Reader<'r, 'i> {
             self.graph.warn(code, message, extends.place);
             return Service::default();
         }
-        let Ok(documents) = self.documents(&file) else {
+        let Ok(documents) = self.read_documents(&file) else {
             let message = format!("`{file}` is extended, but is not YAML");
             self.graph.warn(Code::NotUnderstood, message, extends.place);
             return Service::default();
         };
         let found = documents.iter().find_map(|document| {
             let services = document.root.get("services").unwrap_or(&document.root);
-            services.get(&name).map(untagged)
+            services.get(&name).map(without_tag)
         });
-        found.map_or_else(Service::default, |node| self.service(&file, &name, node, depth + 1))
+        found.map_or_else(Service::default, |node| self.read_service(&file, &name, node, depth + 1))
     }
 
     /// The texts that a container finds where something is mounted, with what to call them.
-    pub(super) fn mounted(&mut self, mount: &Mount, is_gateway: bool) -> Vec<(String, Rc<String>)> {
+    pub(super) fn mounted_texts(
+        &mut self,
+        mount: &Mount,
+        is_gateway: bool,
+    ) -> Vec<(String, Rc<String>)> {
         let (source, target) = match mount {
             Mount::Config(name) => match self.configs.get(name).cloned() {
                 Some(Config::File(path)) => (path, String::new()),
@@ -362,14 +374,14 @@ impl<'r, 'i> Reader<'r, 'i> {
                 .any(|word| target.to_lowercase().contains(word));
         if load::is_file(&source) {
             let is_config = is_of_gateway || is_config_name(&source);
-            let text = if is_config { self.text(&source) } else { None };
+            let text = if is_config { self.text_beside(&source) } else { None };
             return text.map(|text| (source, text)).into_iter().collect();
         }
         if !is_of_gateway || !std::path::Path::new(&source).is_dir() || !self.is_allowed(&source) {
             return Vec::new();
         }
         let files = load::files_below(&source).into_iter().take(CONFIGS_MAX);
-        files.filter_map(|file| self.text(&file).map(|text| (file, text))).collect()
+        files.filter_map(|file| self.text_beside(&file).map(|text| (file, text))).collect()
     }
 
     /// Warns of what was not set and of files that are not there: all that depends on them is unknown.
@@ -416,7 +428,7 @@ fn is_config_name(path: &str) -> bool {
 }
 
 /// The path of a file named in another.
-pub(super) fn beside(path: &str, name: &str) -> String {
+pub(super) fn path_beside(path: &str, name: &str) -> String {
     let name = name.strip_prefix("./").unwrap_or(name);
     match path.rsplit_once('/') {
         Some((folder, _)) if !name.starts_with('/') => format!("{folder}/{name}"),

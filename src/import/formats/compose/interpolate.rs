@@ -8,12 +8,12 @@ const DEPTH_MAX: usize = 16;
 /// A text longer than this is left as it is: values that double with every use would grow for ever.
 const TEXT_MAX: usize = 64 * 1024;
 
-/// What stands for names in Compose files.
+/// Values of the variables in Compose files.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Variables {
-    /// What is set.
+    /// Variables that are set.
     pub(super) values: BTreeMap<String, String>,
-    /// What an example of the file of variables holds, where the file itself does not set it.
+    /// Values from an example of the file of variables, where the file itself does not set them.
     pub(super) examples: BTreeMap<String, String>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Filled {
 }
 
 /// Reads the variables of a `.env` file; later ones may use earlier ones, and those set outside.
-pub(super) fn variables(text: &str, outer: &Variables) -> BTreeMap<String, String> {
+pub(super) fn read_variables(text: &str, outer: &Variables) -> BTreeMap<String, String> {
     let mut known = Variables { values: BTreeMap::new(), examples: outer.values.clone() };
     for line in text.lines() {
         let line = line.trim();
@@ -41,9 +41,11 @@ pub(super) fn variables(text: &str, outer: &Variables) -> BTreeMap<String, Strin
         let value = match value.chars().next() {
             Some(quote @ ('"' | '\'')) => {
                 let inner = value[1..].split(quote).next().unwrap_or_default();
-                if quote == '\'' { inner.to_owned() } else { fill(inner, &known).text }
+                if quote == '\'' { inner.to_owned() } else { fill_variables(inner, &known).text }
             }
-            _ => fill(value.split(" #").next().unwrap_or_default().trim_end(), &known).text,
+            _ => {
+                fill_variables(value.split(" #").next().unwrap_or_default().trim_end(), &known).text
+            }
         };
         known.values.insert(key.trim().to_owned(), value);
     }
@@ -51,13 +53,13 @@ pub(super) fn variables(text: &str, outer: &Variables) -> BTreeMap<String, Strin
 }
 
 /// Fills in the variables of a text; those that are not set become nothing, as Compose has it.
-pub(super) fn fill(text: &str, known: &Variables) -> Filled {
+pub(super) fn fill_variables(text: &str, known: &Variables) -> Filled {
     let mut filled = Filled::default();
-    filled.text = nested(text, known, 0, &mut filled);
+    filled.text = fill_nested(text, known, 0, &mut filled);
     filled
 }
 
-fn nested(text: &str, known: &Variables, depth: usize, notes: &mut Filled) -> String {
+fn fill_nested(text: &str, known: &Variables, depth: usize, notes: &mut Filled) -> String {
     if !text.contains('$') || depth > DEPTH_MAX {
         return text.to_owned();
     }
@@ -70,12 +72,12 @@ fn nested(text: &str, known: &Variables, depth: usize, notes: &mut Filled) -> St
             out.push('$');
             rest = after;
         } else if let Some(after) = rest.strip_prefix('{') {
-            let Some(end) = closing(after) else {
+            let Some(end) = closing_brace(after) else {
                 out.push_str("${");
                 rest = after;
                 continue;
             };
-            out.push_str(&braced(&after[..end], known, depth, notes));
+            out.push_str(&fill_braced(&after[..end], known, depth, notes));
             rest = &after[end + 1..];
         } else {
             let end = rest.find(|c: char| !is_name(c)).unwrap_or(rest.len());
@@ -108,13 +110,13 @@ fn value_of(name: &str, known: &Variables, notes: &mut Filled) -> String {
     String::new()
 }
 
-/// What stands between the braces.
-fn braced(inner: &str, known: &Variables, depth: usize, notes: &mut Filled) -> String {
+/// Fills in the expression between two braces.
+fn fill_braced(inner: &str, known: &Variables, depth: usize, notes: &mut Filled) -> String {
     let end = inner.find(|c: char| !is_name(c)).unwrap_or(inner.len());
     let (name, operator) = inner.split_at(end);
     let value = known.values.get(name);
     let is_filled = value.is_some_and(|value| !value.is_empty());
-    let mut default = |text: &str| nested(text, known, depth + 1, notes);
+    let mut default = |text: &str| fill_nested(text, known, depth + 1, notes);
     if let Some(text) = operator.strip_prefix(":-") {
         if is_filled { value.cloned().unwrap_or_default() } else { default(text) }
     } else if let Some(text) = operator.strip_prefix('-') {
@@ -129,7 +131,7 @@ fn braced(inner: &str, known: &Variables, depth: usize, notes: &mut Filled) -> S
 }
 
 /// Where the brace closes that was opened before.
-fn closing(text: &str) -> Option<usize> {
+fn closing_brace(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
         match c {
@@ -154,12 +156,12 @@ mod tests {
     fn values_defaults_and_dollars_are_expanded() {
         let none = Variables::default();
         let values =
-            variables("A=cart\nB=${A}:70 # port\nexport C='$A'\n# D=1\nE=\"x$A\"\n", &none);
+            read_variables("A=cart\nB=${A}:70 # port\nexport C='$A'\n# D=1\nE=\"x$A\"\n", &none);
         assert_eq!(values["B"], "cart:70");
         assert_eq!(values["C"], "$A");
         assert_eq!(values["E"], "xcart");
         let known = Variables { values, ..none };
-        let expand = |text: &str| fill(text, &known).text;
+        let expand = |text: &str| fill_variables(text, &known).text;
         assert_eq!(
             expand("http://${A}/$B $$x ${F:-${A}-1} ${F-y}${F:?no}"),
             "http://cart/cart:70 $x cart-1 y"
@@ -169,9 +171,9 @@ mod tests {
 
     #[test]
     fn what_is_not_set_is_named_and_an_example_fills_in() {
-        let examples = variables("HOST=ledger\n", &Variables::default());
+        let examples = read_variables("HOST=ledger\n", &Variables::default());
         let known = Variables { examples, ..Variables::default() };
-        let filled = fill("${HOST}:${PORT}${X:-1}", &known);
+        let filled = fill_variables("${HOST}:${PORT}${X:-1}", &known);
         assert_eq!((filled.text.as_str(), filled.is_example), ("ledger:1", true));
         assert_eq!(filled.unset, ["HOST", "PORT"]);
     }
@@ -183,7 +185,9 @@ mod tests {
             text += &format!("X{level}=$X{0}$X{0}\n", level - 1);
         }
         assert!(
-            variables(&text, &Variables::default()).values().all(|value| value.len() < 200_000)
+            read_variables(&text, &Variables::default())
+                .values()
+                .all(|value| value.len() < 200_000)
         );
     }
 }

@@ -24,7 +24,7 @@ const USUAL_NAMES: [(&str, &str); 4] = [
 ];
 
 /// Reads Compose files.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_projects(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
@@ -33,17 +33,18 @@ pub(in crate::import) fn read(
     let first = files.first().map_or("", String::as_str);
     let mut reader = Reader::new(input, graph, first);
     for path in &files {
-        reader.file(path, &mut services, 0)?;
+        reader.read_file(path, &mut services, 0)?;
     }
     if services.is_empty() {
         return Err(not_of(Format::Compose, first, "it has no `services`"));
     }
-    system::add(&services, &mut reader);
+    system::add_services(&services, &mut reader);
     reader.warn_of_the_unknown();
     Ok(())
 }
 
-/// What Compose would read in a directory; environment files are found by themselves.
+/// Returns the files that Compose would read in a directory; environment files are found by
+/// themselves.
 fn expand_directory(path: &str) -> Vec<String> {
     if path.rsplit('.').next() == Some("env") {
         return Vec::new();

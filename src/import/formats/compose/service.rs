@@ -80,7 +80,7 @@ pub(super) type Services = BTreeMap<String, Service>;
 
 impl Service {
     /// Takes over what a later file says, which comes over what an earlier one said.
-    pub(super) fn merge(&mut self, later: Self, node: &Node) {
+    pub(super) fn merge_later(&mut self, later: Self, node: &Node) {
         let replaces = |key: &str| {
             node.get(key).is_some_and(|value| {
                 value.entries().iter().any(|entry| entry.key.text.starts_with('!'))
@@ -118,17 +118,17 @@ impl Service {
     }
 
     /// Reads everything but the environment. `fill` fills in variables.
-    pub(super) fn read(
+    pub(super) fn read_settings(
         &mut self,
         node: &Node,
         at: &dyn Fn(&str) -> String,
         beside: &dyn Fn(&str) -> String,
         fill: &mut dyn FnMut(&str, &str) -> Filled,
     ) {
-        let get = |key: &str| node.get(key).map(untagged);
+        let get = |key: &str| node.get(key).map(without_tag);
         for key in ["command", "entrypoint"] {
             if let Some(value) = get(key) {
-                let words = texts(value).map(|word| fill(word, key).text).collect();
+                let words = list_texts(value).map(|word| fill(word, key).text).collect();
                 self.arguments.insert(key, (words, at(key)));
             }
         }
@@ -136,11 +136,13 @@ impl Service {
         if let Some(image) = get("image").and_then(Node::scalar) {
             self.image = fill(image, "image").text;
         }
-        let count = node.at("deploy.replicas").or(node.get("scale")).and_then(Node::scalar);
+        let count = node.node_at("deploy.replicas").or(node.get("scale")).and_then(Node::scalar);
         if let Some(count) = count.and_then(|text| fill(text, "scale").text.parse::<u32>().ok()) {
             self.replicas = Some(count);
         }
-        for constraint in node.at("deploy.placement.constraints").into_iter().flat_map(texts) {
+        for constraint in
+            node.node_at("deploy.placement.constraints").into_iter().flat_map(list_texts)
+        {
             self.domains.extend(place_of(constraint, fill));
         }
         for key in ["hostname", "container_name"] {
@@ -148,29 +150,29 @@ impl Service {
             self.other_names.extend(name.map(|name| (fill(name, key).text, name.to_owned())));
         }
         for entry in get("networks").map(Node::entries).unwrap_or_default() {
-            let names = entry.value.get("aliases").into_iter().flat_map(texts);
+            let names = entry.value.get("aliases").into_iter().flat_map(list_texts);
             let address = entry.value.scalar_at("ipv4_address");
             let names = names.chain(address);
             self.other_names
                 .extend(names.map(|name| (fill(name, "networks").text, name.to_owned())));
         }
-        for (network, ..) in get("networks").map(pairs).unwrap_or_default() {
+        for (network, ..) in get("networks").map(key_value_pairs).unwrap_or_default() {
             self.networks.insert(network.to_owned());
         }
-        for pair in get("extra_hosts").map(pairs).unwrap_or_default() {
+        for pair in get("extra_hosts").map(key_value_pairs).unwrap_or_default() {
             // `name:address` in the older form.
             let name = pair.0.split(':').next().unwrap_or_default();
             self.extra_hosts.insert(fill(name, "extra_hosts").text);
         }
-        self.profiles.extend(get("profiles").into_iter().flat_map(texts).map(str::to_owned));
-        let deployed = node.at("deploy.labels").map(untagged);
+        self.profiles.extend(get("profiles").into_iter().flat_map(list_texts).map(str::to_owned));
+        let deployed = node.node_at("deploy.labels").map(without_tag);
         for (key, value, _) in
-            get("labels").into_iter().chain(deployed).flat_map(pairs).collect::<Vec<_>>()
+            get("labels").into_iter().chain(deployed).flat_map(key_value_pairs).collect::<Vec<_>>()
         {
             let value = fill(value.unwrap_or_default(), "labels").text;
             self.labels.insert(fill(key, "labels").text, value);
         }
-        self.ports = get("ports").map_or(Ports::Closed, |node| ports(node, fill));
+        self.ports = get("ports").map_or(Ports::Closed, |node| published_ports(node, fill));
         for volume in get("volumes").map(Node::items).unwrap_or_default() {
             let (source, target) = match volume.scalar() {
                 Some(text) => {
@@ -199,11 +201,11 @@ impl Service {
         at: &dyn Fn(&str) -> String,
         fill: &mut dyn FnMut(&str, &str) -> Filled,
     ) {
-        let get = |key: &str| node.get(key).map(untagged);
+        let get = |key: &str| node.get(key).map(without_tag);
         let list = get("depends_on");
         let conditions = list.map(Node::entries).unwrap_or_default();
         for (index, (shown, _, place)) in
-            list.map(pairs).unwrap_or_default().into_iter().enumerate()
+            list.map(key_value_pairs).unwrap_or_default().into_iter().enumerate()
         {
             let callee = fill(shown, "depends_on").text;
             let condition = conditions.get(index).map(|entry| &entry.value);
@@ -220,7 +222,7 @@ impl Service {
             self.start.insert(callee, Mention { source, place, shown });
         }
         for key in ["links", "external_links", "volumes_from", "network_mode", "pid", "ipc"] {
-            for shown in get(key).into_iter().flat_map(texts) {
+            for shown in get(key).into_iter().flat_map(list_texts) {
                 let text = fill(shown, key).text;
                 let is_list = matches!(key, "links" | "external_links" | "volumes_from");
                 let text = match text.split_once(':') {
@@ -242,7 +244,7 @@ impl Service {
 }
 
 /// To whom the ports are open that a service publishes.
-fn ports(node: &Node, fill: &mut dyn FnMut(&str, &str) -> Filled) -> Ports {
+fn published_ports(node: &Node, fill: &mut dyn FnMut(&str, &str) -> Filled) -> Ports {
     let open = |text: &str| {
         let is_local = ["127.", "localhost", "[::1]"].iter().any(|start| text.starts_with(start));
         if is_local { Ports::Local } else { Ports::Open }
@@ -286,7 +288,7 @@ fn place_of(
 }
 
 /// The services of a file; of one in the first edition, which has no `services`, its outermost keys.
-pub(super) fn definitions(root: &Node) -> Vec<(&str, &Node)> {
+pub(super) fn service_definitions(root: &Node) -> Vec<(&str, &Node)> {
     let entries = match root.get("services") {
         Some(services) => services.entries(),
         None => root.entries(),
@@ -298,13 +300,13 @@ pub(super) fn definitions(root: &Node) -> Vec<(&str, &Node)> {
             let is_service = || entry.value.get("image").or(entry.value.get("build")).is_some();
             !is_old || is_service()
         })
-        .map(|entry| (&*entry.key.text, untagged(&entry.value)))
+        .map(|entry| (&*entry.key.text, without_tag(&entry.value)))
         .filter(|(name, _)| !name.starts_with("x-"))
         .collect()
 }
 
-/// What is behind `!override`; nothing behind `!reset`.
-pub(super) fn untagged(node: &Node) -> &Node {
+/// Returns the value behind `!override`; nothing behind `!reset`.
+pub(super) fn without_tag(node: &Node) -> &Node {
     const NOTHING: &Node = &Node {
         place: Place { source: crate::diagnostic::SourceId(0), start: 0, end: 0 },
         value: Value::Null,
@@ -317,7 +319,7 @@ pub(super) fn untagged(node: &Node) -> &Node {
 }
 
 /// One text, or those of a list; of objects in it their path.
-pub(super) fn texts(node: &Node) -> impl Iterator<Item = &str> {
+pub(super) fn list_texts(node: &Node) -> impl Iterator<Item = &str> {
     let own = node.scalar();
     own.into_iter().chain(
         node.items().iter().filter_map(|item| item.scalar().or_else(|| item.scalar_at("path"))),
@@ -325,7 +327,7 @@ pub(super) fn texts(node: &Node) -> impl Iterator<Item = &str> {
 }
 
 /// The pairs of a mapping, or of a list of `KEY=VALUE` and `KEY`.
-pub(super) fn pairs(node: &Node) -> Vec<(&str, Option<&str>, Place)> {
+pub(super) fn key_value_pairs(node: &Node) -> Vec<(&str, Option<&str>, Place)> {
     let mapped = node
         .entries()
         .iter()

@@ -7,7 +7,7 @@ use super::service::{Mention, Ports, Service, Services};
 use crate::diagnostic::Code;
 use crate::import::graph::addresses::in_arguments;
 use crate::import::graph::gateways::{self, labels};
-use crate::import::graph::references::{Reference, Target, Variable, connect};
+use crate::import::graph::references::{Reference, Target, Variable, connect_variables};
 use crate::import::graph::{Graph, kinds};
 use crate::model::topology::Evidence;
 
@@ -29,7 +29,7 @@ impl<'a> Names<'a> {
             for other in service.other_names.keys() {
                 by_name.entry(other).or_default().insert(name);
             }
-            for host in exposures(service).into_iter().flat_map(|exposure| exposure.hosts) {
+            for host in service_exposures(service).into_iter().flat_map(|exposure| exposure.hosts) {
                 public.entry(host).or_insert(name.as_str());
             }
         }
@@ -39,7 +39,7 @@ impl<'a> Names<'a> {
     }
 
     /// The services that one name stands for.
-    fn services(&self, name: &str) -> Option<&BTreeSet<&'a str>> {
+    fn services_named(&self, name: &str) -> Option<&BTreeSet<&'a str>> {
         let known = || self.by_name.get(name);
         let lower = || self.by_name.get(name.to_ascii_lowercase().as_str());
         // `tasks.NAME` of a swarm, `NAME.NETWORK`, and `PROJECT-NAME-1` of a single container.
@@ -58,15 +58,15 @@ impl<'a> Names<'a> {
         known().or_else(lower).or_else(task).or_else(of_network).or_else(of_container)
     }
 
-    /// What is behind a host that a service names.
-    fn lookup(&self, caller: &str, host: &str) -> Target {
+    /// Finds the service behind a host that another service names.
+    fn find_target(&self, caller: &str, host: &str) -> Target {
         let own = self.services.get(caller);
         let alias = own.and_then(|service| service.aliases.get(host));
         let host = alias.map_or(host, String::as_str);
         if own.is_some_and(|service| service.extra_hosts.contains(host)) {
             return Target::External(host.to_owned());
         }
-        match self.services(host) {
+        match self.services_named(host) {
             Some(names) if names.len() == 1 => Target::Service(
                 names.iter().next().map_or_else(String::new, |name| (*name).to_owned()),
             ),
@@ -82,15 +82,15 @@ impl<'a> Names<'a> {
     }
 }
 
-fn exposures(service: &Service) -> Vec<labels::Exposure> {
+fn service_exposures(service: &Service) -> Vec<labels::Exposure> {
     let labels = service.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let host =
         service.environment.get("VIRTUAL_HOST").map(|environment| environment.value.as_str());
-    labels::exposures(labels, host)
+    labels::label_exposures(labels, host)
 }
 
 /// Adds services and dependencies to the graph.
-pub(super) fn add(services: &Services, reader: &mut Reader<'_, '_>) {
+pub(super) fn add_services(services: &Services, reader: &mut Reader<'_, '_>) {
     let names = Names::new(services);
     warn_of_shared_names(&names, reader.graph);
     let mut variables = Vec::new();
@@ -103,11 +103,11 @@ pub(super) fn add(services: &Services, reader: &mut Reader<'_, '_>) {
         }
         for (words, source) in service.arguments.values() {
             for (address, purpose) in in_arguments(words.iter().map(String::as_str)) {
-                let target = names.lookup(name, &address.host);
+                let target = names.find_target(name, &address.host);
                 // A command may name hosts that it only talks of.
                 if target != Target::Unknown {
-                    let reference = Reference::inferred(name, &address, source);
-                    reader.graph.refer(&Reference { purpose, ..reference }, target);
+                    let reference = Reference::from_address(name, &address, source);
+                    reader.graph.add_reference(&Reference { purpose, ..reference }, target);
                 }
             }
         }
@@ -122,7 +122,12 @@ pub(super) fn add(services: &Services, reader: &mut Reader<'_, '_>) {
             });
         }
     }
-    connect(&variables, services.len(), |caller, host| names.lookup(caller, host), reader.graph);
+    connect_variables(
+        &variables,
+        services.len(),
+        |caller, host| names.find_target(caller, host),
+        reader.graph,
+    );
     add_mounted(services, &names, reader);
     add_exposed(services, reader.graph);
     add_entries(services, reader.graph);
@@ -130,15 +135,15 @@ pub(super) fn add(services: &Services, reader: &mut Reader<'_, '_>) {
 }
 
 fn add_service(name: &str, service: &Service, graph: &mut Graph) {
-    let known = graph.service(name);
+    let known = graph.service_or_new(name);
     known.kind = kinds::of_image(&service.image).map(str::to_owned).or(known.kind.take());
     known.replicas = service.replicas.filter(|count| *count > 0).or(known.replicas);
     let domains: BTreeSet<String> =
-        service.domains.iter().map(|(domain, kind)| graph.domain(domain, kind)).collect();
+        service.domains.iter().map(|(domain, kind)| graph.domain_name(domain, kind)).collect();
     // A node is in one zone, one region and one rack: to be down with any of them, it is enough to
     // name the smallest; of several it is not known which.
     if let (1, Some(domain)) = (domains.len(), domains.into_iter().next()) {
-        graph.service(name).domains = vec![domain];
+        graph.service_or_new(name).domains = vec![domain];
     }
 }
 
@@ -152,7 +157,7 @@ fn add_mention(
     names: &Names<'_>,
     graph: &mut Graph,
 ) {
-    let Some(callees) = names.services(callee) else {
+    let Some(callees) = names.services_named(callee) else {
         if is_start && service.optional.contains(callee) {
             return;
         }
@@ -163,12 +168,12 @@ fn add_mention(
     };
     for found in callees {
         if is_start && service.completed.contains(callee) {
-            graph.service(found).kind.get_or_insert_with(|| "job".to_owned());
+            graph.service_or_new(found).kind.get_or_insert_with(|| "job".to_owned());
         }
         let dependency = if is_start {
             graph.depend_to_start(name, found, mention.source.clone())
         } else {
-            graph.depend(name, found, Evidence::Declared, mention.source.clone())
+            graph.depend_on(name, found, Evidence::Declared, mention.source.clone())
         };
         if let (Some(dependency), true) = (dependency, callees.len() > 1) {
             dependency.any_of = Some(callee.to_owned());
@@ -197,15 +202,17 @@ fn add_mounted(services: &Services, names: &Names<'_>, reader: &mut Reader<'_, '
             |key: &str| service.environment.get(key).map(|environment| environment.value.clone());
         let mut texts = Vec::new();
         for mount in &service.mounts {
-            texts.extend(reader.mounted(mount, is_gateway));
+            texts.extend(reader.mounted_texts(mount, is_gateway));
         }
         for (words, source) in service.arguments.values().filter(|_| is_gateway) {
             texts.push((source.clone(), words.join("\n").into()));
         }
         for (source, text) in texts {
-            let Some(upstreams) = gateways::upstreams(&text, &variable) else { continue };
-            let lookup = |host: &str| names.lookup(name, host);
-            gateways::connect(name, &upstreams, &source, lookup, reader.graph);
+            let Some(upstreams) = gateways::configured_upstreams(&text, &variable) else {
+                continue;
+            };
+            let lookup = |host: &str| names.find_target(name, host);
+            gateways::connect_upstreams(name, &upstreams, &source, lookup, reader.graph);
         }
     }
 }
@@ -220,13 +227,13 @@ fn add_exposed(services: &Services, graph: &mut Graph) {
         }
     }
     for (name, service) in services {
-        for exposure in exposures(service) {
+        for exposure in service_exposures(service) {
             let doors = doors.get(&exposure.by).map(Vec::as_slice).unwrap_or_default();
             for door in doors {
                 let source = format!("services.{name}.{}", exposure.key);
-                graph.depend(door, name, Evidence::Declared, source);
+                graph.depend_on(door, name, Evidence::Declared, source);
             }
-            graph.service(name).is_entry |= doors.is_empty();
+            graph.service_or_new(name).is_entry |= doors.is_empty();
         }
     }
 }
@@ -247,7 +254,7 @@ fn add_entries(services: &Services, graph: &mut Graph) {
         entries = open(Ports::Local);
     }
     for name in entries {
-        graph.service(name).is_entry = true;
+        graph.service_or_new(name).is_entry = true;
     }
 }
 

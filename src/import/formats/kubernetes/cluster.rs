@@ -66,7 +66,7 @@ fn may_be_same(one: Option<&str>, other: Option<&str>) -> bool {
 }
 
 impl<'a> Cluster<'a> {
-    pub(super) fn of(objects: &'a Objects<'_>) -> Self {
+    pub(super) fn from_objects(objects: &'a Objects<'_>) -> Self {
         let mut stores = Stores::new();
         for object in &objects.all {
             let kind = match object.kind() {
@@ -91,7 +91,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// Indexes the workloads by name and label, so that a large cluster is read in linear time.
-    pub(super) fn index(&mut self) {
+    pub(super) fn index_workloads(&mut self) {
         for (index, workload) in self.workloads.iter().enumerate() {
             self.workloads_by_name.insert(workload.name.clone(), index);
             for (key, value) in &workload.labels {
@@ -102,7 +102,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// The `ConfigMap` or Secret of this name that pods of a namespace see.
-    pub(super) fn store(
+    pub(super) fn find_store(
         &self,
         kind: &'static str,
         namespace: Option<&str>,
@@ -113,7 +113,11 @@ impl<'a> Cluster<'a> {
     }
 
     /// The workloads whose pods have all these labels; none where no label is asked for.
-    pub(super) fn selected(&self, namespace: Option<&str>, selector: &Labels) -> Vec<usize> {
+    pub(super) fn selected_workloads(
+        &self,
+        namespace: Option<&str>,
+        selector: &Labels,
+    ) -> Vec<usize> {
         let candidates = selector
             .iter()
             .map(|(key, value)| self.workloads_by_label.get(&(key.clone(), value.clone())))
@@ -131,14 +135,14 @@ impl<'a> Cluster<'a> {
         for object in objects.of_kind("ServiceEntry") {
             let name = object.name().unwrap_or_default();
             let hosts: Vec<&str> =
-                object.items("spec.hosts").iter().filter_map(Node::scalar).collect();
+                object.items_at("spec.hosts").iter().filter_map(Node::scalar).collect();
             for host in &hosts {
                 // The host is what others call it by; one for all that stand in one entry.
                 let shown = hosts.first().map_or(name, |first| *first);
                 self.outside.insert((*host).to_owned(), shown.to_owned());
             }
             for address in
-                object.items("spec.addresses").iter().chain(object.items("spec.endpoints"))
+                object.items_at("spec.addresses").iter().chain(object.items_at("spec.endpoints"))
             {
                 let address = address.scalar().or_else(|| address.scalar_at("address"));
                 if let (Some(address), Some(host)) = (address, hosts.first()) {
@@ -146,18 +150,19 @@ impl<'a> Cluster<'a> {
                 }
             }
         }
-        let listed: BTreeSet<&str> =
-            (objects.of_kind("Endpoints").filter_map(|of_kind| of_kind.name()))
-                .chain(objects.of_kind("EndpointSlice").filter_map(|of_kind| {
-                    of_kind.node.at("metadata.labels")?.get("kubernetes.io/service-name")?.scalar()
-                }))
-                .collect();
-        for object in objects.of_kind("Service").filter(|object| object.group().is_empty()) {
+        let listed: BTreeSet<&str> = (objects
+            .of_kind("Endpoints")
+            .filter_map(|of_kind| of_kind.name()))
+        .chain(objects.of_kind("EndpointSlice").filter_map(|of_kind| {
+            of_kind.node.node_at("metadata.labels")?.get("kubernetes.io/service-name")?.scalar()
+        }))
+        .collect();
+        for object in objects.of_kind("Service").filter(|object| object.api_group().is_empty()) {
             let Some(name) = object.name() else { continue };
             let namespace = object.namespace();
-            let selector = labels_of(object.node.at("spec.selector"));
+            let selector = labels_of(object.node.node_at("spec.selector"));
             let external = object.node.scalar_at("spec.externalName");
-            let workloads = self.selected(namespace, &selector);
+            let workloads = self.selected_workloads(namespace, &selector);
             if workloads.is_empty() && !selector.is_empty() && external.is_none() {
                 let message = format!("service `{name}` selects pods that nothing here runs");
                 graph.warn(Code::Dangling, message, object.node.place);
@@ -165,7 +170,7 @@ impl<'a> Cluster<'a> {
             let kind = object.node.scalar_at("spec.type");
             if matches!(kind, Some("LoadBalancer" | "NodePort")) {
                 for index in &workloads {
-                    graph.service(&self.workloads[*index].name).is_entry = true;
+                    graph.service_or_new(&self.workloads[*index].name).is_entry = true;
                 }
             }
             let index = self.services.len();
@@ -187,13 +192,13 @@ impl<'a> Cluster<'a> {
     }
 
     /// Takes note that users reach a Service by this host.
-    pub(super) fn publish(&mut self, host: &str, service: &str, namespace: Option<&str>) {
+    pub(super) fn publish_host(&mut self, host: &str, service: &str, namespace: Option<&str>) {
         let target = (service.to_owned(), namespace.map(str::to_owned));
         self.public.entry(host.to_owned()).or_insert(target);
     }
 
     /// The Service of a name; in another namespace only where the source leaves namespaces out.
-    pub(super) fn service(&self, name: &str, namespace: Option<&str>) -> Option<usize> {
+    pub(super) fn find_service(&self, name: &str, namespace: Option<&str>) -> Option<usize> {
         let all = self.services_by_name.get(name)?;
         let exact = all.iter().find(|index| self.services[**index].namespace == namespace);
         let similar = || {
@@ -209,24 +214,24 @@ impl<'a> Cluster<'a> {
         let parts: Vec<&str> = host.split('.').collect();
         let is_inside = |rest: &[&str]| rest.is_empty() || rest[0] == "svc";
         match parts.as_slice() {
-            [name] => self.service(name, namespace),
+            [name] => self.find_service(name, namespace),
             [name, other, rest @ ..] if is_inside(rest) => {
-                let found = self.service(name, Some(other));
+                let found = self.find_service(name, Some(other));
                 // A pod of a stateful set by its short name.
                 let of_pod = || {
                     let is_pod = name.contains('-') && name.ends_with(|c: char| c.is_ascii_digit());
-                    self.service(other, namespace).filter(|_| is_pod && rest.is_empty())
+                    self.find_service(other, namespace).filter(|_| is_pod && rest.is_empty())
                 };
                 found.or_else(of_pod)
             }
-            [_, name, other, rest @ ..] if is_inside(rest) => self.service(name, Some(other)),
+            [_, name, other, rest @ ..] if is_inside(rest) => self.find_service(name, Some(other)),
             _ => None,
         }
     }
 
     /// The workloads that get the calls to a Service, with their shares: as a route divides them, or
     /// else by the pods of each.
-    pub(super) fn versions(&self, index: usize) -> Vec<(String, f64)> {
+    pub(super) fn version_shares(&self, index: usize) -> Vec<(String, f64)> {
         let service = &self.services[index];
         if let Some(split) = &service.split {
             return split.clone();
@@ -238,14 +243,19 @@ impl<'a> Cluster<'a> {
         service.workloads.iter().map(pods).collect()
     }
 
-    /// What is behind a host that a workload names.
-    pub(super) fn lookup(&self, caller: &str, host: &str) -> Target {
+    /// Finds the workload behind a host that a workload names.
+    pub(super) fn find_target(&self, caller: &str, host: &str) -> Target {
         let own = self.workloads_by_name.get(caller).map(|index| &self.workloads[*index]);
-        self.lookup_from(own.and_then(|workload| workload.namespace), host, 0)
+        self.find_target_from(own.and_then(|workload| workload.namespace), host, 0)
     }
 
-    /// What is behind a host that is named in a namespace.
-    pub(super) fn lookup_from(&self, namespace: Option<&str>, host: &str, hops: usize) -> Target {
+    /// Finds the workload behind a host that is named in a namespace.
+    pub(super) fn find_target_from(
+        &self,
+        namespace: Option<&str>,
+        host: &str,
+        hops: usize,
+    ) -> Target {
         let lower = host.to_ascii_lowercase();
         let host = lower.trim_end_matches('.');
         let found = self
@@ -253,7 +263,7 @@ impl<'a> Cluster<'a> {
             .or_else(|| self.addresses.get(host).copied())
             .or_else(|| {
                 let (name, namespace) = self.public.get(host)?;
-                self.service(name, namespace.as_deref())
+                self.find_service(name, namespace.as_deref())
             });
         let Some(index) = found else {
             let wildcard = || {
@@ -265,13 +275,13 @@ impl<'a> Cluster<'a> {
         };
         let service = &self.services[index];
         if let Some(external) = service.external {
-            return match self.lookup_from(service.namespace, external, hops + 1) {
+            return match self.find_target_from(service.namespace, external, hops + 1) {
                 Target::Unknown => Target::External(external.to_owned()),
                 found if hops < HOPS_MAX => found,
                 _ => Target::Unknown,
             };
         }
-        let mut versions = self.versions(index);
+        let mut versions = self.version_shares(index);
         match versions.len() {
             0 if service.is_listed => Target::External(service.name.to_owned()),
             0 => Target::Unknown,

@@ -13,7 +13,7 @@ use self::cluster::Cluster;
 use self::objects::Objects;
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::Graph;
-use crate::import::graph::references::connect;
+use crate::import::graph::references::connect_variables;
 use crate::import::{Format, Input, hide_values, not_of};
 
 /// Keys of manifests whose values may be secrets.
@@ -21,32 +21,32 @@ const SECRET_KEYS: &[&str] =
     &["data", "stringData", "binaryData", "value", "args", "command", "annotations"];
 
 /// Reads manifests.
-pub(in crate::import) fn read(
+pub(in crate::import) fn read_manifests(
     input: &mut Input<'_>,
     graph: &mut Graph,
 ) -> Result<(), Vec<Diagnostic>> {
-    let documents = input.documents(graph)?;
+    let documents = input.read_documents(graph)?;
     for (_, document) in &documents {
         hide_values(std::slice::from_ref(document), SECRET_KEYS, input.sources);
     }
-    let objects = Objects::of(&documents);
+    let objects = Objects::from_documents(&documents);
     if objects.all.is_empty() {
         let path = documents.first().map_or("", |(path, _)| path);
         return Err(not_of(Format::Kubernetes, path, "no object in it has a `kind`"));
     }
-    let mut cluster = Cluster::of(&objects);
-    workloads::add(&objects, &mut cluster, graph);
-    cluster.index();
+    let mut cluster = Cluster::from_objects(&objects);
+    workloads::add_workloads(&objects, &mut cluster, graph);
+    cluster.index_workloads();
     cluster.read_services(&objects, graph);
-    let limits = routes::read(&objects, &mut cluster, graph);
+    let limits = routes::read_routes(&objects, &mut cluster, graph);
     let mut absent = settings::Absent::default();
-    let variables = settings::variables(&cluster, graph, &mut absent);
+    let variables = settings::collect_variables(&cluster, graph, &mut absent);
     let count = cluster.workloads.len();
-    connect(&variables, count, |caller, host| cluster.lookup(caller, host), graph);
-    absent.warn(&cluster, graph);
+    connect_variables(&variables, count, |caller, host| cluster.find_target(caller, host), graph);
+    absent.warn_of_absent(&cluster, graph);
     // Before the limits, which say more of dependencies that are there.
     policies::read_network_policies(&objects, &cluster, graph);
     policies::read_replicas(&objects, &cluster, graph);
-    routes::apply(&limits, graph);
+    routes::apply_limits(&limits, graph);
     Ok(())
 }

@@ -22,11 +22,11 @@ impl<'a> Objects<'a> {
     /// Collects the objects of documents, also those in lists.
     ///
     /// An object that is there twice is a base and its patch, which says only what it changes.
-    pub(super) fn of(documents: &'a [(String, Document)]) -> Self {
+    pub(super) fn from_documents(documents: &'a [(String, Document)]) -> Self {
         let mut all: Vec<Object<'_>> = Vec::new();
         let mut known: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
         let found = documents.iter().flat_map(|(path, document)| {
-            flatten(&document.root).into_iter().map(move |node| (path.as_str(), node))
+            flatten_lists(&document.root).into_iter().map(move |node| (path.as_str(), node))
         });
         for (path, node) in found {
             let Some(kind) = node.scalar_at("kind") else { continue };
@@ -37,7 +37,7 @@ impl<'a> Objects<'a> {
                 !name.is_empty() && (one == other || one.is_none() || other.is_none())
             });
             if let Some(index) = of_same_space {
-                let merged = patched(&all[index].node, node);
+                let merged = apply_patch(&all[index].node, node);
                 all[index].node = Cow::Owned(merged);
             } else {
                 same.push(all.len());
@@ -63,7 +63,7 @@ impl Object<'_> {
     }
 
     /// The group of its version: `networking.istio.io`, and an empty one for the core.
-    pub(super) fn group(&self) -> &str {
+    pub(super) fn api_group(&self) -> &str {
         let version = self.node.scalar_at("apiVersion").unwrap_or_default();
         version.split_once('/').map_or("", |(group, _)| group)
     }
@@ -72,13 +72,13 @@ impl Object<'_> {
         namespace_of(&self.node)
     }
 
-    pub(super) fn items(&self, path: &str) -> &[Node] {
-        self.node.at(path).map(Node::items).unwrap_or_default()
+    pub(super) fn items_at(&self, path: &str) -> &[Node] {
+        self.node.node_at(path).map(Node::items).unwrap_or_default()
     }
 }
 
 /// The objects of a document, also those in lists.
-fn flatten(node: &Node) -> Vec<&Node> {
+fn flatten_lists(node: &Node) -> Vec<&Node> {
     let is_list = node.scalar_at("kind").is_some_and(|kind| kind.ends_with("List"));
     let items = node.get("items").filter(|_| is_list).unwrap_or(node);
     match &items.value {
@@ -96,14 +96,15 @@ pub(super) fn labels_of(node: Option<&Node>) -> Labels {
     node.map(Node::entries).unwrap_or_default().iter().filter_map(pair).collect()
 }
 
-/// What a patch makes of an object: mappings by key, lists of named things by name, all else replaced.
-fn patched(base: &Node, patch: &Node) -> Node {
+/// Applies a patch to an object: mappings merge by key, lists of named things by name, all else is
+/// replaced.
+fn apply_patch(base: &Node, patch: &Node) -> Node {
     let value = match (&base.value, &patch.value) {
         (Value::Mapping(_), Value::Mapping(_)) => {
             let mut entries: Vec<Entry> = base.entries().to_vec();
             for entry in patch.entries() {
                 match entries.iter_mut().find(|known| known.key.text == entry.key.text) {
-                    Some(known) => known.value = patched(&known.value, &entry.value),
+                    Some(known) => known.value = apply_patch(&known.value, &entry.value),
                     None => entries.push(entry.clone()),
                 }
             }
@@ -114,7 +115,7 @@ fn patched(base: &Node, patch: &Node) -> Node {
             for item in patch.items() {
                 let name = item.scalar_at("name");
                 match items.iter_mut().find(|known| known.scalar_at("name") == name) {
-                    Some(known) => *known = patched(known, item),
+                    Some(known) => *known = apply_patch(known, item),
                     None => items.push(item.clone()),
                 }
             }

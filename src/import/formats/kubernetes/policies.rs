@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cluster::Cluster;
 use super::objects::{Labels, Object, Objects, labels_of};
-use super::workloads::whole;
+use super::workloads::whole_replicas;
 use crate::diagnostic::Code;
 use crate::import::graph::Graph;
 use crate::load::Node;
@@ -23,7 +23,8 @@ pub(super) fn read_network_policies(
         let name = object.name().unwrap_or("without a name");
         let source = format!("{}: NetworkPolicy {name}", object.path);
         let namespace = object.namespace();
-        let targets = selected(object.node.at("spec.podSelector"), namespace, cluster);
+        let targets =
+            selected_workloads(object.node.node_at("spec.podSelector"), namespace, cluster);
         // Without labels it is about every pod of the namespace, and says nothing of any.
         let Some(targets) = targets else { continue };
         if targets.is_empty() {
@@ -32,30 +33,35 @@ pub(super) fn read_network_policies(
             continue;
         }
         for target in &targets {
-            graph.service(target);
+            graph.service_or_new(target);
         }
-        let callers = peers(object, "spec.ingress", "from", cluster);
-        let callees = peers(object, "spec.egress", "to", cluster);
+        let callers = policy_peers(object, "spec.ingress", "from", cluster);
+        let callees = policy_peers(object, "spec.egress", "to", cluster);
         for target in &targets {
             for caller in &callers {
-                graph.depend(caller, target, Evidence::Declared, &*source);
+                graph.depend_on(caller, target, Evidence::Declared, &*source);
             }
             for callee in &callees {
-                graph.depend(target, callee, Evidence::Declared, &*source);
+                graph.depend_on(target, callee, Evidence::Declared, &*source);
             }
         }
     }
 }
 
 /// The workloads that the rules of a network policy name.
-fn peers(object: &Object<'_>, rules: &str, side: &str, cluster: &Cluster<'_>) -> Vec<String> {
-    let rules = object.items(rules).iter();
+fn policy_peers(
+    object: &Object<'_>,
+    rules: &str,
+    side: &str,
+    cluster: &Cluster<'_>,
+) -> Vec<String> {
+    let rules = object.items_at(rules).iter();
     let peers = rules.flat_map(|rule| rule.get(side).map(Node::items).unwrap_or_default());
     peers
         .filter_map(|peer| {
-            let labels = peer.at("namespaceSelector.matchLabels");
+            let labels = peer.node_at("namespaceSelector.matchLabels");
             let other = labels.and_then(|label| label.get("kubernetes.io/metadata.name")?.scalar());
-            selected(peer.get("podSelector"), other.or(object.namespace()), cluster)
+            selected_workloads(peer.get("podSelector"), other.or(object.namespace()), cluster)
         })
         .flatten()
         .collect()
@@ -77,7 +83,7 @@ fn labels_of_selector(selector: &Node) -> Labels {
 
 /// The workloads that a selector means; nothing for one without labels. Where no workloads are known,
 /// the label that usually holds the name is taken for it.
-fn selected(
+fn selected_workloads(
     selector: Option<&Node>,
     namespace: Option<&str>,
     cluster: &Cluster<'_>,
@@ -90,7 +96,7 @@ fn selected(
         let name = NAMES.iter().find_map(|key| labels.get(*key));
         return Some(name.into_iter().cloned().collect());
     }
-    let found = cluster.selected(namespace, &labels);
+    let found = cluster.selected_workloads(namespace, &labels);
     Some(found.into_iter().map(|index| cluster.workloads[index].name.clone()).collect())
 }
 
@@ -103,36 +109,36 @@ pub(super) fn read_replicas(objects: &Objects<'_>, cluster: &Cluster<'_>, graph:
     for object in &objects.all {
         // The least that an autoscaler keeps is what there is, whatever the workload says.
         let least = match object.kind() {
-            "HorizontalPodAutoscaler" => object.node.at("spec.minReplicas"),
-            "ScaledObject" => object.node.at("spec.minReplicaCount"),
+            "HorizontalPodAutoscaler" => object.node.node_at("spec.minReplicas"),
+            "ScaledObject" => object.node.node_at("spec.minReplicaCount"),
             _ => continue,
         };
         let name = object.node.scalar_at("spec.scaleTargetRef.name").unwrap_or_default();
-        let Some(least) = least.and_then(Node::number).and_then(whole) else { continue };
+        let Some(least) = least.and_then(Node::number).and_then(whole_replicas) else { continue };
         for index in by_object.get(name).into_iter().flatten() {
             let workload = &cluster.workloads[*index];
             let is_same = workload.namespace == object.namespace()
                 || workload.namespace.is_none()
                 || object.namespace().is_none();
             if is_same {
-                graph.service(&workload.name).replicas = Some(least);
+                graph.service_or_new(&workload.name).replicas = Some(least);
             }
         }
     }
     for object in objects.of_kind("PodDisruptionBudget") {
-        let Some(selector) = object.node.at("spec.selector") else { continue };
-        for index in cluster.selected(object.namespace(), &labels_of_selector(selector)) {
-            let service = graph.service(&cluster.workloads[index].name);
+        let Some(selector) = object.node.node_at("spec.selector") else { continue };
+        for index in cluster.selected_workloads(object.namespace(), &labels_of_selector(selector)) {
+            let service = graph.service_or_new(&cluster.workloads[index].name);
             let count = service.replicas.unwrap_or(1);
-            service.needs = needed(object, count).or(service.needs);
+            service.needs = needed_replicas(object, count).or(service.needs);
         }
     }
 }
 
 /// How many of so many pods a budget keeps.
-fn needed(object: &Object<'_>, count: u32) -> Option<u32> {
+fn needed_replicas(object: &Object<'_>, count: u32) -> Option<u32> {
     let part = |key: &str| {
-        let text = object.node.at("spec")?.get(key)?.scalar()?;
+        let text = object.node.node_at("spec")?.get(key)?.scalar()?;
         match text.strip_suffix('%') {
             // Kubernetes rounds up, for what stays as for what may go.
             Some(share) => Some((share.parse::<f64>().ok()? / 100.0 * f64::from(count)).ceil()),
@@ -140,5 +146,5 @@ fn needed(object: &Object<'_>, count: u32) -> Option<u32> {
         }
     };
     let kept = part("minAvailable").or_else(|| Some(f64::from(count) - part("maxUnavailable")?))?;
-    whole(kept.clamp(1.0, f64::from(count)))
+    whole_replicas(kept.clamp(1.0, f64::from(count)))
 }

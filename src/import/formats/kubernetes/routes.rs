@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use super::cluster::Cluster;
 use super::objects::{Labels, Object, Objects, labels_of};
-use super::workloads::whole;
+use super::workloads::whole_replicas;
 use crate::import::graph::Graph;
 use crate::import::graph::gateways::labels::hosts_of_rule;
 use crate::import::graph::references::Target;
 use crate::load::Node;
 use crate::model::units;
 
-/// What a route says of every call to some services.
+/// Limits that a route sets for every call to some services.
 #[derive(Default)]
 pub(super) struct Limit {
     callees: Vec<String>,
@@ -28,26 +28,26 @@ pub(super) struct Limit {
 type Subsets = BTreeMap<(String, String), Labels>;
 
 /// Reads routes: entries and shares go to the graph and the cluster, limits come back.
-pub(super) fn read<'a>(
+pub(super) fn read_routes<'a>(
     objects: &'a Objects<'_>,
     cluster: &mut Cluster<'a>,
     graph: &mut Graph,
 ) -> Vec<Limit> {
-    let subsets = subsets(objects);
+    let subsets = read_subsets(objects);
     for object in &objects.all {
-        publish(object, cluster);
-        split(object, &subsets, cluster);
+        publish_hosts(object, cluster);
+        note_split(object, &subsets, cluster);
     }
     let mut limits = Vec::new();
     for object in &objects.all {
-        enter(object, cluster, graph);
-        limit(object, cluster, &mut limits);
+        mark_entries(object, cluster, graph);
+        add_limit(object, cluster, &mut limits);
     }
     limits
 }
 
 /// Adds limits to the dependencies on the services that they are about.
-pub(super) fn apply(limits: &[Limit], graph: &mut Graph) {
+pub(super) fn apply_limits(limits: &[Limit], graph: &mut Graph) {
     let mut callers: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     if limits.is_empty() {
         return;
@@ -57,7 +57,7 @@ pub(super) fn apply(limits: &[Limit], graph: &mut Graph) {
     }
     for limit in limits {
         for callee in &limit.callees {
-            let callee = graph.name(callee);
+            let callee = graph.service_name(callee);
             for pair in callers.get(&callee).into_iter().flatten() {
                 let Some(dependency) = graph.dependencies.get_mut(pair) else { continue };
                 dependency.timeout = limit.timeout.or(dependency.timeout);
@@ -69,11 +69,11 @@ pub(super) fn apply(limits: &[Limit], graph: &mut Graph) {
     }
 }
 
-fn subsets(objects: &Objects<'_>) -> Subsets {
+fn read_subsets(objects: &Objects<'_>) -> Subsets {
     let mut found = Subsets::new();
     for object in objects.of_kind("DestinationRule") {
         let host = object.node.scalar_at("spec.host").unwrap_or_default();
-        for subset in object.items("spec.subsets") {
+        for subset in object.items_at("spec.subsets") {
             let name = subset.scalar_at("name").unwrap_or_default();
             found.insert((host.to_owned(), name.to_owned()), labels_of(subset.get("labels")));
         }
@@ -82,7 +82,10 @@ fn subsets(objects: &Objects<'_>) -> Subsets {
 }
 
 /// The backends of a rule: name, namespace and weight.
-fn backends<'n>(items: &'n [Node], object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>, f64)> {
+fn rule_backends<'n>(
+    items: &'n [Node],
+    object: &'n Object<'_>,
+) -> Vec<(&'n str, Option<&'n str>, f64)> {
     let backend = |item: &'n Node| {
         let name = item.scalar_at("name").or_else(|| item.scalar_at("service"))?;
         let weight = item.get("weight").and_then(Node::number).unwrap_or(1.0);
@@ -92,10 +95,13 @@ fn backends<'n>(items: &'n [Node], object: &'n Object<'_>) -> Vec<(&'n str, Opti
 }
 
 /// The workloads behind backends, each with its share of all calls.
-fn divided(cluster: &Cluster<'_>, backends: &[(&str, Option<&str>, f64)]) -> Vec<(String, f64)> {
+fn workload_shares(
+    cluster: &Cluster<'_>,
+    backends: &[(&str, Option<&str>, f64)],
+) -> Vec<(String, f64)> {
     let mut shares: Vec<(String, f64)> = Vec::new();
     for (name, namespace, weight) in backends {
-        let Some(index) = cluster.service(name, *namespace) else { continue };
+        let Some(index) = cluster.find_service(name, *namespace) else { continue };
         let versions = own_versions(cluster, index);
         let total: f64 = versions.iter().map(|(_, pods)| pods).sum();
         for (workload, pods) in versions {
@@ -119,12 +125,12 @@ fn own_versions(cluster: &Cluster<'_>, index: usize) -> Vec<(String, f64)> {
 }
 
 /// Takes note of how the calls to a Service are divided, where an object says so.
-fn split(object: &Object<'_>, subsets: &Subsets, cluster: &mut Cluster<'_>) {
+fn note_split(object: &Object<'_>, subsets: &Subsets, cluster: &mut Cluster<'_>) {
     match object.kind() {
         "TrafficSplit" => {
             let root = object.node.scalar_at("spec.service").unwrap_or_default();
             let host = root.split('.').next().unwrap_or(root);
-            let items = object.items("spec.backends");
+            let items = object.items_at("spec.backends");
             // Weights were once quantities: `500m`.
             let parts: Vec<(&str, Option<&str>, f64)> = items
                 .iter()
@@ -137,13 +143,13 @@ fn split(object: &Object<'_>, subsets: &Subsets, cluster: &mut Cluster<'_>) {
                     Some((item.scalar_at("service")?, object.namespace(), weight.unwrap_or(1.0)))
                 })
                 .collect();
-            set_split(cluster, host, object.namespace(), &divided(cluster, &parts));
+            set_split(cluster, host, object.namespace(), &workload_shares(cluster, &parts));
         }
         // Of Linkerd, Consul and Traefik.
         "ServiceProfile" | "ServiceSplitter" | "TraefikService" => {
             let paths = ["spec.dstOverrides", "spec.splits", "spec.weighted.services"];
             let parts: Vec<(&str, Option<&str>, f64)> = (paths.into_iter())
-                .flat_map(|path| object.items(path))
+                .flat_map(|path| object.items_at(path))
                 .filter_map(|item| {
                     let name = ["authority", "service", "name"]
                         .iter()
@@ -156,15 +162,16 @@ fn split(object: &Object<'_>, subsets: &Subsets, cluster: &mut Cluster<'_>) {
             // A profile is called by the whole host of its Service.
             let name = object.name().unwrap_or_default();
             let name = name.split('.').next().unwrap_or(name);
-            set_split(cluster, name, object.namespace(), &divided(cluster, &parts));
+            set_split(cluster, name, object.namespace(), &workload_shares(cluster, &parts));
         }
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" => {
-            let Some(rule) = object.items("spec.rules").iter().find(|rule| is_general(rule)) else {
+            let Some(rule) = object.items_at("spec.rules").iter().find(|rule| is_general(rule))
+            else {
                 return;
             };
             let items = rule.get("backendRefs").map(Node::items).unwrap_or_default();
-            let shares = divided(cluster, &backends(items, object));
-            for parent in object.items("spec.parentRefs") {
+            let shares = workload_shares(cluster, &rule_backends(items, object));
+            for parent in object.items_at("spec.parentRefs") {
                 if let (Some("Service"), Some(name)) =
                     (parent.scalar_at("kind"), parent.scalar_at("name"))
                 {
@@ -174,17 +181,18 @@ fn split(object: &Object<'_>, subsets: &Subsets, cluster: &mut Cluster<'_>) {
             }
         }
         "VirtualService"
-            if object.group().starts_with("networking.istio.io") || object.group().is_empty() =>
+            if object.api_group().starts_with("networking.istio.io")
+                || object.api_group().is_empty() =>
         {
-            let gateways = object.items("spec.gateways");
+            let gateways = object.items_at("spec.gateways");
             // Without gateways, or with the word for them all, it holds inside the mesh.
             let is_inside = gateways.is_empty()
                 || gateways.iter().any(|gateway| gateway.scalar() == Some("mesh"));
             let rules = ["spec.http", "spec.tcp", "spec.tls"].into_iter();
-            let mut rules = rules.flat_map(|key| object.items(key));
+            let mut rules = rules.flat_map(|key| object.items_at(key));
             let Some(rule) = rules.find(|rule| is_general(rule)) else { return };
             let shares = divided_by_subsets(rule, object, subsets, cluster);
-            for host in object.items("spec.hosts").iter().filter_map(Node::scalar) {
+            for host in object.items_at("spec.hosts").iter().filter_map(Node::scalar) {
                 if let (true, Some(index)) =
                     (is_inside, cluster.service_of_host(host, object.namespace()))
                     && shares.iter().any(|(_, share)| *share > 0.0)
@@ -203,7 +211,7 @@ fn set_split(
     namespace: Option<&str>,
     shares: &[(String, f64)],
 ) {
-    if let Some(index) = cluster.service(name, namespace)
+    if let Some(index) = cluster.find_service(name, namespace)
         && shares.iter().any(|(_, share)| *share > 0.0)
     {
         cluster.services[index].split = Some(shares.to_vec());
@@ -256,32 +264,33 @@ fn is_general(rule: &Node) -> bool {
 }
 
 /// Takes note of the hosts by which users reach services.
-fn publish(object: &Object<'_>, cluster: &mut Cluster<'_>) {
+fn publish_hosts(object: &Object<'_>, cluster: &mut Cluster<'_>) {
     let namespace = object.namespace();
     let mut publish = |hosts: Vec<String>, services: &[&str]| {
         for (host, service) in
             hosts.iter().flat_map(|host| services.iter().map(move |item| (host, item)))
         {
-            cluster.publish(host, service, namespace);
+            cluster.publish_host(host, service, namespace);
         }
     };
     match object.kind() {
         "Ingress" => {
-            for rule in object.items("spec.rules") {
+            for rule in object.items_at("spec.rules") {
                 let host = rule.scalar_at("host").map(str::to_owned).into_iter().collect();
-                let paths = rule.at("http.paths").map(Node::items).unwrap_or_default();
+                let paths = rule.node_at("http.paths").map(Node::items).unwrap_or_default();
                 let names: Vec<&str> = paths.iter().filter_map(backend_of_path).collect();
                 publish(host, &names);
             }
         }
         "HTTPRoute" | "GRPCRoute" | "TLSRoute" => {
-            let hosts = object.items("spec.hostnames").iter().filter_map(Node::scalar);
+            let hosts = object.items_at("spec.hostnames").iter().filter_map(Node::scalar);
             let hosts = hosts.map(str::to_owned).collect();
-            let names: Vec<&str> = entered(object).into_iter().map(|(name, ..)| name).collect();
+            let names: Vec<&str> =
+                entered_services(object).into_iter().map(|(name, ..)| name).collect();
             publish(hosts, &names);
         }
         "IngressRoute" => {
-            for route in object.items("spec.routes") {
+            for route in object.items_at("spec.routes") {
                 let services = route.get("services").map(Node::items).unwrap_or_default();
                 let names: Vec<&str> =
                     services.iter().filter_map(|service| service.scalar_at("name")).collect();
@@ -302,15 +311,15 @@ fn backend_of_path(path: &Node) -> Option<&str> {
 }
 
 /// The Services at which requests from outside enter by an object.
-fn entered<'n>(object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>)> {
+fn entered_services<'n>(object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>)> {
     let namespace = object.namespace();
     let node = &*object.node;
     let own = |name: Option<&'n str>| name.map(|name| (name, namespace));
     match object.kind() {
         "Ingress" => {
-            let rules = object.items("spec.rules").iter();
-            let paths =
-                rules.flat_map(|rule| rule.at("http.paths").map(Node::items).unwrap_or_default());
+            let rules = object.items_at("spec.rules").iter();
+            let paths = rules
+                .flat_map(|rule| rule.node_at("http.paths").map(Node::items).unwrap_or_default());
             let default = node
                 .scalar_at("spec.defaultBackend.service.name")
                 .or_else(|| node.scalar_at("spec.backend.serviceName"));
@@ -319,10 +328,10 @@ fn entered<'n>(object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>)> {
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" => {
             let is_gateway =
                 |parent: &Node| parent.scalar_at("kind").is_none_or(|kind| kind != "Service");
-            if !object.items("spec.parentRefs").iter().any(is_gateway) {
+            if !object.items_at("spec.parentRefs").iter().any(is_gateway) {
                 return Vec::new();
             }
-            let rules = object.items("spec.rules").iter();
+            let rules = object.items_at("spec.rules").iter();
             let items =
                 rules.flat_map(|rule| rule.get("backendRefs").map(Node::items).unwrap_or_default());
             let used = |item: &&Node| item.get("weight").and_then(Node::number) != Some(0.0);
@@ -336,19 +345,19 @@ fn entered<'n>(object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>)> {
         }
         "IngressRoute" | "IngressRouteTCP" | "HTTPProxy" => {
             let keys = ["spec.routes", "spec.tcpproxy"];
-            let routes = keys.into_iter().flat_map(|key| object.items(key));
+            let routes = keys.into_iter().flat_map(|key| object.items_at(key));
             let services =
                 routes.flat_map(|route| route.get("services").map(Node::items).unwrap_or_default());
             services.map(|service| service.scalar_at("name")).filter_map(own).collect()
         }
         "Route" => {
-            let others = object.items("spec.alternateBackends").iter();
+            let others = object.items_at("spec.alternateBackends").iter();
             let others = others.map(|other| other.scalar_at("name"));
             others.chain([node.scalar_at("spec.to.name")]).filter_map(own).collect()
         }
         // Of nginx; that of Istio is read by its destinations.
         "VirtualServer" => object
-            .items("spec.upstreams")
+            .items_at("spec.upstreams")
             .iter()
             .map(|item| item.scalar_at("service"))
             .filter_map(own)
@@ -365,15 +374,17 @@ fn entered<'n>(object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>)> {
 }
 
 /// Marks the services at which requests enter.
-fn enter(object: &Object<'_>, cluster: &Cluster<'_>, graph: &mut Graph) {
-    let mut hosts: Vec<(String, Option<&str>)> =
-        entered(object).into_iter().map(|(name, namespace)| (name.to_owned(), namespace)).collect();
+fn mark_entries(object: &Object<'_>, cluster: &Cluster<'_>, graph: &mut Graph) {
+    let mut hosts: Vec<(String, Option<&str>)> = entered_services(object)
+        .into_iter()
+        .map(|(name, namespace)| (name.to_owned(), namespace))
+        .collect();
     if object.kind() == "VirtualService" {
-        let gateways = object.items("spec.gateways").iter();
+        let gateways = object.items_at("spec.gateways").iter();
         if gateways.filter_map(Node::scalar).any(|name| name != "mesh") {
             let rules = ["spec.http", "spec.tcp", "spec.tls"].into_iter();
             let routes = rules
-                .flat_map(|key| object.items(key))
+                .flat_map(|key| object.items_at(key))
                 .flat_map(|rule| rule.get("route").map(Node::items).unwrap_or_default());
             let used = |route: &&Node| route.get("weight").and_then(Node::number) != Some(0.0);
             let destinations =
@@ -382,8 +393,8 @@ fn enter(object: &Object<'_>, cluster: &Cluster<'_>, graph: &mut Graph) {
         }
     }
     for (host, namespace) in hosts {
-        for name in services_of(&cluster.lookup_from(namespace, &host, 0)) {
-            graph.service(&name).is_entry = true;
+        for name in services_of(&cluster.find_target_from(namespace, &host, 0)) {
+            graph.service_or_new(&name).is_entry = true;
         }
     }
 }
@@ -399,16 +410,17 @@ fn services_of(target: &Target) -> Vec<String> {
     }
 }
 
-fn duration(node: &Node, path: &str) -> Option<f64> {
+fn duration_at(node: &Node, path: &str) -> Option<f64> {
     let text = node.scalar_at(path)?;
     units::parse_duration(text).ok().map(units::Seconds::get).filter(|seconds| *seconds > 0.0)
 }
 
 /// Adds what an object says of every call to a service.
-fn limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>) {
+fn add_limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>) {
     let node = &*object.node;
-    let behind =
-        |host: &str, namespace: Option<&str>| services_of(&cluster.lookup_from(namespace, host, 0));
+    let behind = |host: &str, namespace: Option<&str>| {
+        services_of(&cluster.find_target_from(namespace, host, 0))
+    };
     let breaks = |policy: Option<&Node>| {
         let policy = policy?;
         let ports = policy.get("portLevelSettings").map(Node::items).unwrap_or_default();
@@ -417,37 +429,43 @@ fn limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>) {
     };
     match object.kind() {
         "VirtualService" => {
-            for rule in object.items("spec.http").iter().filter(|rule| is_general(rule)) {
+            for rule in object.items_at("spec.http").iter().filter(|rule| is_general(rule)) {
                 for route in rule.get("route").map(Node::items).unwrap_or_default() {
                     let Some(host) = route.scalar_at("destination.host") else { continue };
                     limits.push(Limit {
                         callees: behind(host, object.namespace()),
-                        timeout: duration(rule, "timeout"),
-                        attempt_timeout: duration(rule, "retries.perTryTimeout"),
-                        retries: rule.at("retries.attempts").and_then(Node::number).and_then(whole),
+                        timeout: duration_at(rule, "timeout"),
+                        attempt_timeout: duration_at(rule, "retries.perTryTimeout"),
+                        retries: rule
+                            .node_at("retries.attempts")
+                            .and_then(Node::number)
+                            .and_then(whole_replicas),
                         circuit_breaker: false,
                     });
                 }
             }
         }
         "HTTPRoute" | "GRPCRoute" => {
-            for rule in object.items("spec.rules").iter().filter(|rule| is_general(rule)) {
+            for rule in object.items_at("spec.rules").iter().filter(|rule| is_general(rule)) {
                 let items = rule.get("backendRefs").map(Node::items).unwrap_or_default();
-                for (name, namespace, _) in backends(items, object) {
+                for (name, namespace, _) in rule_backends(items, object) {
                     limits.push(Limit {
                         callees: behind(name, namespace),
-                        timeout: duration(rule, "timeouts.request"),
-                        attempt_timeout: duration(rule, "timeouts.backendRequest"),
-                        retries: rule.at("retry.attempts").and_then(Node::number).and_then(whole),
+                        timeout: duration_at(rule, "timeouts.request"),
+                        attempt_timeout: duration_at(rule, "timeouts.backendRequest"),
+                        retries: rule
+                            .node_at("retry.attempts")
+                            .and_then(Node::number)
+                            .and_then(whole_replicas),
                         circuit_breaker: false,
                     });
                 }
             }
         }
         "DestinationRule" => {
-            let subsets = object.items("spec.subsets").iter();
+            let subsets = object.items_at("spec.subsets").iter();
             let of_subset = subsets.filter_map(|subset| breaks(subset.get("trafficPolicy")));
-            let of_all = breaks(node.at("spec.trafficPolicy"));
+            let of_all = breaks(node.node_at("spec.trafficPolicy"));
             if of_subset.chain(of_all).any(|breaks| breaks) {
                 let host = node.scalar_at("spec.host").unwrap_or_default();
                 let callees = behind(host, object.namespace());
@@ -457,7 +475,7 @@ fn limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>) {
         // Linkerd's breaker is an annotation.
         "Service" => {
             let mode = node
-                .at("metadata.annotations")
+                .node_at("metadata.annotations")
                 .and_then(|at| at.get("balancer.linkerd.io/failure-accrual")?.scalar());
             if mode.is_some_and(|mode| mode != "none") {
                 let callees = behind(object.name().unwrap_or_default(), object.namespace());
@@ -466,10 +484,13 @@ fn limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>) {
         }
         // Kuma
         "MeshCircuitBreaker" => {
-            let targets =
-                object.items("spec.to").iter().filter_map(|item| item.scalar_at("targetRef.name"));
-            let own =
-                node.scalar_at("spec.targetRef.name").filter(|_| node.at("spec.from").is_some());
+            let targets = object
+                .items_at("spec.to")
+                .iter()
+                .filter_map(|item| item.scalar_at("targetRef.name"));
+            let own = node
+                .scalar_at("spec.targetRef.name")
+                .filter(|_| node.node_at("spec.from").is_some());
             for target in targets.chain(own) {
                 // `quote_shop_svc_80`
                 let host = target.split("_svc").next().unwrap_or(target).replace('_', ".");
@@ -479,7 +500,7 @@ fn limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>) {
         }
         // Consul
         "ServiceDefaults" => {
-            let limits_of = node.at("spec.upstreamConfig.defaults.passiveHealthCheck");
+            let limits_of = node.node_at("spec.upstreamConfig.defaults.passiveHealthCheck");
             if limits_of.is_some() {
                 let callees = behind(object.name().unwrap_or_default(), object.namespace());
                 limits.push(Limit { callees, circuit_breaker: true, ..Limit::default() });
@@ -490,7 +511,7 @@ fn limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>) {
             let is_breaker =
                 ["spec.circuitBreaker", "spec.connectionSettings", "spec.healthCheck.passive"]
                     .iter()
-                    .any(|path| node.at(path).is_some());
+                    .any(|path| node.node_at(path).is_some());
             let host = node.scalar_at("spec.targetRef.name").or(node.scalar_at("spec.host"));
             if let (true, Some(host)) = (is_breaker, host) {
                 let callees = behind(host, object.namespace());

@@ -1,4 +1,4 @@
-//! What pods are told: variables, arguments, mounted `ConfigMaps` and Secrets.
+//! Settings of pods: variables, arguments, mounted `ConfigMaps` and Secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,12 +25,12 @@ pub(super) struct Absent {
 }
 
 impl Absent {
-    fn note(&mut self, kind: &'static str, name: &str, user: &str) {
+    fn note_absent(&mut self, kind: &'static str, name: &str, user: &str) {
         self.users.entry((kind, name.to_owned())).or_default().insert(user.to_owned());
     }
 
     /// Warns of each: whatever stands in it is unknown.
-    pub(super) fn warn(&self, _: &Cluster<'_>, graph: &mut Graph) {
+    pub(super) fn warn_of_absent(&self, _: &Cluster<'_>, graph: &mut Graph) {
         for ((kind, name), users) in &self.users {
             let shown: Vec<&str> = users.iter().map(String::as_str).take(3).collect();
             let more = if users.len() > 3 { ", ..." } else { "" };
@@ -72,7 +72,7 @@ struct Reader<'a, 'c> {
 
 /// Collects the variables of all pods, and adds what arguments and mounted files say. Those of init
 /// containers are for the start.
-pub(super) fn variables(
+pub(super) fn collect_variables(
     cluster: &Cluster<'_>,
     graph: &mut Graph,
     absent: &mut Absent,
@@ -81,12 +81,12 @@ pub(super) fn variables(
     for workload in &cluster.workloads {
         let mut reader = Reader { workload, cluster, absent };
         for container in workload.pod.get("containers").map(Node::items).unwrap_or_default() {
-            let own = reader.environment(container);
+            let own = reader.read_environment(container);
             reader.add_arguments(container, &own, false, graph);
             all.extend(own);
         }
         for container in workload.pod.get("initContainers").map(Node::items).unwrap_or_default() {
-            let own = reader.environment(container);
+            let own = reader.read_environment(container);
             // A sidecar runs as long as the pod.
             let is_sidecar = container.scalar_at("restartPolicy") == Some("Always");
             reader.add_arguments(container, &own, !is_sidecar, graph);
@@ -102,22 +102,22 @@ pub(super) fn variables(
 }
 
 impl<'a> Reader<'a, '_> {
-    fn at(&self, what: &str) -> String {
+    fn source_text(&self, what: &str) -> String {
         format!("{}: {} {} {what}", self.workload.path, self.workload.kind, self.workload.name)
     }
 
     /// A `ConfigMap` or Secret; one that is not there is noted, unless the pod can do without.
-    fn store(&mut self, kind: &'static str, reference: &Node, key: &str) -> Option<&'a Node> {
+    fn find_store(&mut self, kind: &'static str, reference: &Node, key: &str) -> Option<&'a Node> {
         let name = reference.scalar_at(key)?;
-        let found = self.cluster.store(kind, self.workload.namespace, name);
+        let found = self.cluster.find_store(kind, self.workload.namespace, name);
         if found.is_none() && reference.scalar_at("optional") != Some("true") {
-            self.absent.note(kind, name, &self.workload.name);
+            self.absent.note_absent(kind, name, &self.workload.name);
         }
         found
     }
 
     /// The variables of a container, with those filled in that refer to earlier ones.
-    fn environment(&mut self, container: &Node) -> Vec<Variable> {
+    fn read_environment(&mut self, container: &Node) -> Vec<Variable> {
         let mut all: Vec<Variable> = Vec::new();
         let caller = self.workload.name.clone();
         for from in container.get("envFrom").map(Node::items).unwrap_or_default() {
@@ -125,7 +125,7 @@ impl<'a> Reader<'a, '_> {
             for (kind, key) in [("ConfigMap", "configMapRef"), ("Secret", "secretRef")] {
                 let Some(reference) = from.get(key) else { continue };
                 let name = reference.scalar_at("name").unwrap_or_default().to_owned();
-                let Some(store) = self.store(kind, reference, "name") else { continue };
+                let Some(store) = self.find_store(kind, reference, "name") else { continue };
                 let entries: Vec<(String, String)> = entries_of(store)
                     .into_iter()
                     .map(|(key, value)| (key.to_owned(), value))
@@ -133,7 +133,7 @@ impl<'a> Reader<'a, '_> {
                 for (key, value) in entries {
                     all.push(Variable {
                         caller: caller.clone(),
-                        source: self.at(&format!("envFrom {name}.{key}")),
+                        source: self.source_text(&format!("envFrom {name}.{key}")),
                         key: format!("{prefix}{key}"),
                         value,
                         is_literal: kind == "ConfigMap",
@@ -148,21 +148,21 @@ impl<'a> Reader<'a, '_> {
             let value = match variable.scalar_at("value") {
                 Some(value) => {
                     is_literal = !value.contains("$(");
-                    Some(filled(value, &all))
+                    Some(fill_variables(value, &all))
                 }
                 None => [("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")]
                     .into_iter()
                     .find_map(|(kind, reference)| {
                         let reference = variable.get("valueFrom")?.get(reference)?;
                         let wanted = reference.scalar_at("key")?;
-                        let store = self.store(kind, reference, "name")?;
+                        let store = self.find_store(kind, reference, "name")?;
                         is_literal = kind == "ConfigMap";
                         entries_of(store).into_iter().find(|(key, _)| *key == wanted)
                     })
                     .map(|(_, value)| value),
             };
             if let Some(value) = value {
-                let source = self.at(&format!("env {key}"));
+                let source = self.source_text(&format!("env {key}"));
                 let (caller, key) = (caller.clone(), key.to_owned());
                 all.retain(|known| known.key != key);
                 all.push(Variable { caller, key, value, source, is_literal, is_example: false });
@@ -171,19 +171,19 @@ impl<'a> Reader<'a, '_> {
         all
     }
 
-    fn lookup(&self, host: &str) -> Target {
-        self.cluster.lookup_from(self.workload.namespace, host, 0)
+    fn find_target(&self, host: &str) -> Target {
+        self.cluster.find_target_from(self.workload.namespace, host, 0)
     }
 
-    fn refer(&self, address: &Address, source: &str, is_start: bool, graph: &mut Graph) {
-        let target = self.lookup(&address.host);
+    fn add_reference(&self, address: &Address, source: &str, is_start: bool, graph: &mut Graph) {
+        let target = self.find_target(&address.host);
         let purpose = if is_start { Purpose::Start } else { Purpose::Unstated };
         // A command or a file may name hosts that it only talks of; what is there is meant.
         if target == Target::Unknown && (is_start || !address.is_certain) {
             return;
         }
-        let reference = Reference::inferred(&self.workload.name, address, source);
-        graph.refer(&Reference { purpose, ..reference }, target);
+        let reference = Reference::from_address(&self.workload.name, address, source);
+        graph.add_reference(&Reference { purpose, ..reference }, target);
     }
 
     fn add_arguments(
@@ -197,7 +197,7 @@ impl<'a> Reader<'a, '_> {
             .iter()
             .flat_map(|key| container.get(key).map(Node::items).unwrap_or_default())
             .filter_map(Node::scalar)
-            .map(|word| filled(word, variables))
+            .map(|word| fill_variables(word, variables))
             .collect();
         let mut found = in_arguments(words.iter().map(String::as_str));
         if is_start {
@@ -210,9 +210,9 @@ impl<'a> Reader<'a, '_> {
                 (Address { host, is_certain: false }, Purpose::Start)
             }));
         }
-        let source = self.at(if is_start { "initContainers" } else { "args" });
+        let source = self.source_text(if is_start { "initContainers" } else { "args" });
         for (address, purpose) in &found {
-            self.refer(address, &source, is_start || *purpose == Purpose::Start, graph);
+            self.add_reference(address, &source, is_start || *purpose == Purpose::Start, graph);
         }
     }
 
@@ -220,7 +220,7 @@ impl<'a> Reader<'a, '_> {
     fn add_start(&self, variables: &[Variable], graph: &mut Graph) {
         for variable in variables {
             for address in in_variable(&variable.key, &variable.value).addresses {
-                self.refer(&address, &variable.source, true, graph);
+                self.add_reference(&address, &variable.source, true, graph);
             }
         }
     }
@@ -245,7 +245,8 @@ impl<'a> Reader<'a, '_> {
         for volume in self.workload.pod.get("volumes").map(Node::items).unwrap_or_default() {
             let name = volume.scalar_at("name").unwrap_or_default();
             let part = parts.get(name).cloned().flatten();
-            let projected = volume.at("projected.sources").map(Node::items).unwrap_or_default();
+            let projected =
+                volume.node_at("projected.sources").map(Node::items).unwrap_or_default();
             for source in std::iter::once(volume).chain(projected) {
                 for (kind, key, name) in
                     [("ConfigMap", "configMap", "name"), ("Secret", "secret", "secretName")]
@@ -268,7 +269,7 @@ impl<'a> Reader<'a, '_> {
     ) {
         let name = reference.scalar_at(name_key).unwrap_or_default();
         let items = reference.get("items").map(Node::items).unwrap_or_default();
-        let Some(store) = self.store(kind, reference, name_key) else { return };
+        let Some(store) = self.find_store(kind, reference, name_key) else { return };
         for (key, text) in entries_of(store) {
             let item = items.iter().find(|item| item.scalar_at("key") == Some(key));
             let path = item.and_then(|item| item.scalar_at("path")).unwrap_or(key);
@@ -277,10 +278,16 @@ impl<'a> Reader<'a, '_> {
             if !is_mounted {
                 continue;
             }
-            let source = self.at(&format!("{kind} {name}.{key}"));
-            if let Some(upstreams) = gateways::upstreams(&text, &|_| None) {
-                let lookup = |host: &str| self.lookup(host);
-                gateways::connect(&self.workload.name, &upstreams, &source, lookup, graph);
+            let source = self.source_text(&format!("{kind} {name}.{key}"));
+            if let Some(upstreams) = gateways::configured_upstreams(&text, &|_| None) {
+                let lookup = |host: &str| self.find_target(host);
+                gateways::connect_upstreams(
+                    &self.workload.name,
+                    &upstreams,
+                    &source,
+                    lookup,
+                    graph,
+                );
                 continue;
             }
             // A file of one line says by its name what it holds.
@@ -289,14 +296,14 @@ impl<'a> Reader<'a, '_> {
                 _ => in_file(&text),
             };
             for address in &found {
-                self.refer(address, &source, false, graph);
+                self.add_reference(address, &source, false, graph);
             }
         }
     }
 }
 
 /// A value with `$(NAME)` filled in; `$$(NAME)` stays.
-fn filled(value: &str, known: &[Variable]) -> String {
+fn fill_variables(value: &str, known: &[Variable]) -> String {
     if !value.contains("$(") {
         return value.to_owned();
     }

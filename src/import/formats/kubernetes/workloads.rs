@@ -1,4 +1,4 @@
-//! What runs pods, where, and how many.
+//! Workloads: what runs pods, where, and how many.
 
 use std::collections::BTreeMap;
 
@@ -31,14 +31,18 @@ const TEAMS: &[&str] = &["team", "owner", "app.kubernetes.io/team", "app.kuberne
 /// The kind of a workload and where its pod template is; `None` for other objects.
 fn template_of(object: &Object<'_>) -> Option<(&'static str, &'static str)> {
     // Knative calls by the name of `Service` what runs pods.
-    if object.kind() == "Service" && object.group() == "serving.knative.dev" {
+    if object.kind() == "Service" && object.api_group() == "serving.knative.dev" {
         return Some(("Service", "spec.template"));
     }
     WORKLOADS.iter().find(|(kind, _)| *kind == object.kind()).copied()
 }
 
 /// Adds the workloads to the cluster and to the graph.
-pub(super) fn add<'a>(objects: &'a Objects<'_>, cluster: &mut Cluster<'a>, graph: &mut Graph) {
+pub(super) fn add_workloads<'a>(
+    objects: &'a Objects<'_>,
+    cluster: &mut Cluster<'a>,
+    graph: &mut Graph,
+) {
     let mut namespaces: BTreeMap<&str, (Option<&str>, bool)> = BTreeMap::new();
     for object in objects.all.iter().filter(|object| template_of(object).is_some()) {
         if let Some(name) = object.name() {
@@ -51,7 +55,7 @@ pub(super) fn add<'a>(objects: &'a Objects<'_>, cluster: &mut Cluster<'a>, graph
         let Some((kind, template)) = template_of(object) else { continue };
         let node = &*object.node;
         // A replica set or pod that something else made is that thing.
-        if !object.items("metadata.ownerReferences").is_empty() {
+        if !object.items_at("metadata.ownerReferences").is_empty() {
             continue;
         }
         let Some(plain) = object.name() else {
@@ -64,29 +68,32 @@ pub(super) fn add<'a>(objects: &'a Objects<'_>, cluster: &mut Cluster<'a>, graph
             None if is_in_several => format!("default/{plain}"),
             _ => plain.to_owned(),
         };
-        let template = if template.is_empty() { node } else { node.at(template).unwrap_or(node) };
-        let labels = labels_of(template.at("metadata.labels"));
+        let template =
+            if template.is_empty() { node } else { node.node_at(template).unwrap_or(node) };
+        let labels = labels_of(template.node_at("metadata.labels"));
         let pod = template.get("spec").unwrap_or(template);
         let containers = pod.get("containers").map(Node::items).unwrap_or_default();
         // Sidecars come and go; what a pod is for is its first container.
         let image = containers.first().and_then(|container| container.scalar_at("image"));
-        let service = graph.service(&name);
+        let service = graph.service_or_new(&name);
         service.kind = match kind {
             "Job" | "CronJob" => Some("job".to_owned()),
             _ => image.and_then(kinds::of_image).map(str::to_owned).or(service.kind.take()),
         };
-        let own_labels = node.at("metadata.labels");
+        let own_labels = node.node_at("metadata.labels");
         let team = TEAMS.iter().find_map(|key| own_labels?.get(key)?.scalar());
         service.team = team.map(str::to_owned).or(service.team.take());
-        let replicas = node.at("spec.replicas").and_then(Node::number).and_then(whole);
+        let replicas =
+            node.node_at("spec.replicas").and_then(Node::number).and_then(whole_replicas);
         service.replicas = replicas;
         service.is_entry |= kind == "Service";
-        let zones = zones(pod);
+        let zones = pod_zones(pod);
         let is_spread = is_spread_over_zones(pod);
         // Of several zones without a rule that spreads its pods, all may be in one.
         if zones.len() == 1 || is_spread {
-            let named: Vec<String> = zones.iter().map(|zone| graph.domain(zone, "zone")).collect();
-            graph.service(&name).domains = named;
+            let named: Vec<String> =
+                zones.iter().map(|zone| graph.domain_name(zone, "zone")).collect();
+            graph.service_or_new(&name).domains = named;
         }
         unnamed_zones += usize::from(is_spread && zones.is_empty());
         cluster.workloads.push(Workload {
@@ -110,7 +117,7 @@ pub(super) fn add<'a>(objects: &'a Objects<'_>, cluster: &mut Cluster<'a>, graph
 }
 
 /// The zones in which the pods must run, as far as they are named.
-fn zones(pod: &Node) -> Vec<&str> {
+fn pod_zones(pod: &Node) -> Vec<&str> {
     let selected = pod
         .get("nodeSelector")
         .and_then(|labels| ZONES.iter().find_map(|zone| labels.get(zone)?.scalar()));
@@ -119,7 +126,7 @@ fn zones(pod: &Node) -> Vec<&str> {
     }
     let terms =
         "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
-    let terms = pod.at(terms).map(Node::items).unwrap_or_default();
+    let terms = pod.node_at(terms).map(Node::items).unwrap_or_default();
     let expressions = terms
         .iter()
         .flat_map(|term| term.get("matchExpressions").map(Node::items).unwrap_or_default())
@@ -139,13 +146,13 @@ fn is_spread_over_zones(pod: &Node) -> bool {
         |rule: &Node| rule.scalar_at("topologyKey").is_some_and(|key| ZONES.contains(&key));
     let spread = pod.get("topologySpreadConstraints").map(Node::items).unwrap_or_default();
     let apart = "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution";
-    let apart = pod.at(apart).map(Node::items).unwrap_or_default();
+    let apart = pod.node_at(apart).map(Node::items).unwrap_or_default();
     let must = |rule: &&Node| rule.scalar_at("whenUnsatisfiable") != Some("ScheduleAnyway");
     spread.iter().filter(must).chain(apart).any(is_of_zones)
 }
 
 /// A number of replicas, from 1 to 10,000.
-pub(super) fn whole(number: f64) -> Option<u32> {
+pub(super) fn whole_replicas(number: f64) -> Option<u32> {
     #[expect(clippy::cast_sign_loss, reason = "it is at least 1")]
     (1.0..=10_000.0).contains(&number).then_some(number as u32)
 }

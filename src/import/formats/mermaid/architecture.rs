@@ -5,15 +5,15 @@ use crate::import::formats::drawing::{
 };
 
 /// Reads the text behind the header; `first` is the number of its first line.
-pub(super) fn parse(text: &str, first: usize) -> Drawing {
+pub(super) fn parse_architecture(text: &str, first: usize) -> Drawing {
     let mut drawing = Drawing::default();
     for (index, line) in text.lines().enumerate() {
         let line = line.split("%%").next().unwrap_or_default().trim();
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         match word {
-            "group" | "service" | "junction" => element(word, rest, &mut drawing),
+            "group" | "service" | "junction" => parse_element(word, rest, &mut drawing),
             "title" | "accTitle" | "accDescr" | "align" => {}
-            _ if drawing.arrows.len() < ARROWS_MAX => edge(line, first + index, &mut drawing),
+            _ if drawing.arrows.len() < ARROWS_MAX => parse_edge(line, first + index, &mut drawing),
             _ => {}
         }
     }
@@ -21,7 +21,7 @@ pub(super) fn parse(text: &str, first: usize) -> Drawing {
 }
 
 /// Reads `id(icon)[title] in parent`.
-fn element(word: &str, rest: &str, drawing: &mut Drawing) {
+fn parse_element(word: &str, rest: &str, drawing: &mut Drawing) {
     let (own, parent) = match rest.rsplit_once(" in ") {
         Some((own, parent)) if !parent.contains([']', ')']) => (own, Some(parent.trim())),
         _ => (rest, None),
@@ -42,7 +42,7 @@ fn element(word: &str, rest: &str, drawing: &mut Drawing) {
         drawing.groups.insert(id, group);
         return;
     }
-    let shape = drawing.shape(&id, parent);
+    let shape = drawing.shape_or_new(&id, parent);
     shape.label = title.filter(|title| *title != id);
     shape.kind = kind_of_icon(icon);
     shape.is_entry = icon == "internet";
@@ -60,7 +60,7 @@ fn kind_of_icon(icon: &str) -> Option<&'static str> {
 }
 
 /// Reads `a:R --> L:b`, `a{group}:R -[label]- L:b` and `a:R <--> L:b`.
-fn edge(line: &str, number: usize, drawing: &mut Drawing) {
+fn parse_edge(line: &str, number: usize, drawing: &mut Drawing) {
     // An identifier may hold a dash: the line begins behind a side or a space.
     let start = match line.find(':') {
         Some(colon) => line[colon..].find(['<', '-']).map(|at| colon + at),
@@ -102,7 +102,7 @@ fn edge(line: &str, number: usize, drawing: &mut Drawing) {
     };
     for end in [&from, &to] {
         if !drawing.groups.contains_key(end) {
-            drawing.shape(end, None);
+            drawing.shape_or_new(end, None);
         }
     }
     drawing.arrows.push(Arrow { from, to, heads, line: number, ..Arrow::default() });
@@ -114,7 +114,7 @@ mod tests {
 
     #[track_caller]
     fn check(line: &str, from: &str, to: &str, heads: Heads) {
-        let drawing = parse(line, 1);
+        let drawing = parse_architecture(line, 1);
         let arrow = &drawing.arrows[0];
         assert_eq!((&*arrow.from, &*arrow.to, arrow.heads), (from, to, heads), "{line}");
     }
@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn an_element_has_an_icon_a_title_and_a_group() {
-        let drawing = parse("group g(cloud)[Shop]\nservice db(logos:aws-rds)[Main DB] in g", 1);
+        let drawing =
+            parse_architecture("group g(cloud)[Shop]\nservice db(logos:aws-rds)[Main DB] in g", 1);
         let shape = &drawing.shapes["db"];
         assert_eq!((shape.label.as_deref(), shape.kind), (Some("Main DB"), Some("database")));
         assert_eq!(shape.group.as_deref(), Some("g"));

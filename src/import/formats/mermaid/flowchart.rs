@@ -40,10 +40,10 @@ const LOOKS: &[&str] = &[
 ];
 
 /// Reads the text behind the header; `first` is the number of its first line.
-pub(super) fn parse(text: &str, first: usize) -> Drawing {
+pub(super) fn parse_flowchart(text: &str, first: usize) -> Drawing {
     let mut parser =
         Parser { text, at: 0, line: first, groups: Vec::new(), drawing: Drawing::default() };
-    while parser.statement() {}
+    while parser.parse_statement() {}
     parser.drawing
 }
 
@@ -88,7 +88,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads one statement; gives `false` at the end.
-    fn statement(&mut self) -> bool {
+    fn parse_statement(&mut self) -> bool {
         let rest = self.rest();
         let blank = rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n', ';', '>']).len();
         self.advance(blank);
@@ -103,7 +103,7 @@ impl<'a> Parser<'a> {
         let word = rest.split([' ', '\t', '\r', '\n', ';']).next().unwrap_or_default();
         let after = rest[word.len()..].trim_start_matches([' ', '\t']);
         match word {
-            "subgraph" => self.subgraph(),
+            "subgraph" => self.parse_subgraph(),
             "end" => {
                 self.groups.pop();
                 self.advance(word.len());
@@ -115,12 +115,12 @@ impl<'a> Parser<'a> {
             _ if LOOKS.contains(&word.trim_end_matches(':')) && link_length(after).is_none() => {
                 self.skip_line();
             }
-            _ => self.chain(),
+            _ => self.parse_chain(),
         }
         true
     }
 
-    fn subgraph(&mut self) {
+    fn parse_subgraph(&mut self) {
         self.advance("subgraph".len());
         let rest = self.rest();
         let header = rest.split(['\n', ';']).next().unwrap_or_default();
@@ -141,8 +141,8 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads boxes with lines between them: `a & b --> c -.-> d`.
-    fn chain(&mut self) {
-        let Some(mut from) = self.boxes() else {
+    fn parse_chain(&mut self) {
+        let Some(mut from) = self.parse_boxes() else {
             self.skip_line();
             return;
         };
@@ -155,10 +155,10 @@ impl<'a> Parser<'a> {
             {
                 self.advance(at + 1);
             }
-            let Some(link) = self.link() else { break };
+            let Some(link) = self.parse_link() else { break };
             let line = self.line;
             self.skip_blank();
-            let Some(to) = self.boxes() else { break };
+            let Some(to) = self.parse_boxes() else { break };
             for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (from, to))) {
                 if link.is_invisible || self.drawing.arrows.len() >= ARROWS_MAX {
                     continue;
@@ -189,18 +189,18 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads `a`, or `a & b & c`.
-    fn boxes(&mut self) -> Option<Vec<String>> {
-        let mut found = vec![self.node()?];
+    fn parse_boxes(&mut self) -> Option<Vec<String>> {
+        let mut found = vec![self.parse_node()?];
         loop {
             self.skip_spaces();
             let Some(after) = self.rest().strip_prefix('&') else { return Some(found) };
             self.advance(1 + after.len() - after.trim_start_matches([' ', '\t']).len());
-            found.push(self.node()?);
+            found.push(self.parse_node()?);
         }
     }
 
     /// Reads a box: its identifier, and its label where it has one here.
-    fn node(&mut self) -> Option<String> {
+    fn parse_node(&mut self) -> Option<String> {
         let rest = self.rest();
         let length = id_length(rest);
         if length == 0 {
@@ -208,13 +208,13 @@ impl<'a> Parser<'a> {
         }
         let id = rest[..length].trim_matches('"').to_owned();
         self.advance(length);
-        let label = self.label();
+        let label = self.parse_label();
         if let Some(class) = self.rest().strip_prefix(":::") {
             self.advance(3 + id_length(class));
         }
         if !self.drawing.groups.contains_key(&id) {
             let group = self.groups.last().cloned();
-            let shape = self.drawing.shape(&id, group.as_deref());
+            let shape = self.drawing.shape_or_new(&id, group.as_deref());
             if let Some((text, is_cylinder)) = label {
                 let text = plain_label(&text);
                 if is_cylinder {
@@ -228,12 +228,12 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads the label behind an identifier, and whether its box is a cylinder.
-    fn label(&mut self) -> Option<(String, bool)> {
+    fn parse_label(&mut self) -> Option<(String, bool)> {
         let rest = self.rest();
         if let Some(inner) = rest.strip_prefix("@{") {
             let end = inner.find('}')?;
             self.advance(2 + end + 1);
-            return Some(properties(&inner[..end]));
+            return Some(parse_properties(&inner[..end]));
         }
         let (open, closes, is_cylinder) = LABELS.iter().find(|item| rest.starts_with(item.0))?;
         let inner = &rest[open.len()..];
@@ -255,7 +255,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads a line with the text on it.
-    fn link(&mut self) -> Option<Link> {
+    fn parse_link(&mut self) -> Option<Link> {
         let rest = self.rest();
         let length = link_length(rest)?;
         let drawn = &rest[..length];
@@ -269,7 +269,7 @@ impl<'a> Parser<'a> {
             && (drawn.trim_start_matches(['<', 'x', 'o']).len() == 2 || drawn.ends_with('.'));
         if is_open {
             let line = self.rest().split('\n').next().unwrap_or_default();
-            let (at, end) = closing(line, is_dashed, drawn.contains('='))?;
+            let (at, end) = closing_line(line, is_dashed, drawn.contains('='))?;
             text = &line[..at];
             has_head = head(line[at..end].trim_end());
             self.advance(end);
@@ -318,7 +318,7 @@ fn link_length(text: &str) -> Option<usize> {
 }
 
 /// Returns where a text on a line ends, and where the line that goes on behind it does.
-fn closing(line: &str, is_dashed: bool, is_thick: bool) -> Option<(usize, usize)> {
+fn closing_line(line: &str, is_dashed: bool, is_thick: bool) -> Option<(usize, usize)> {
     let start =
         if is_dashed { line.find(".-")? } else { line.find(if is_thick { "==" } else { "--" })? };
     let rest = &line[start..];
@@ -349,7 +349,7 @@ fn id_length(text: &str) -> usize {
 }
 
 /// Reads `shape: cyl, label: "Orders"`.
-fn properties(text: &str) -> (String, bool) {
+fn parse_properties(text: &str) -> (String, bool) {
     let value = |key: &str| {
         let rest = &text[text.find(key)? + key.len()..];
         let rest = rest.trim_start().strip_prefix(':')?.trim_start();
@@ -381,7 +381,7 @@ mod tests {
             };
             format!("{}{mark}{}", arrow.from, arrow.to)
         };
-        parse(text, 1).arrows.iter().map(show).collect()
+        parse_flowchart(text, 1).arrows.iter().map(show).collect()
     }
 
     #[test]
@@ -424,7 +424,7 @@ mod tests {
     fn shapes_labels_and_frames_are_kept() {
         let text = "subgraph two [Team two]\n direction LR\n db[(Main ledger)]\n q[(Orders queue)]\nend\n\
                     classDef x fill:#eee\nclass db x\nclick db href \"x\"\nstart>Go] --> db";
-        let drawing = parse(text, 1);
+        let drawing = parse_flowchart(text, 1);
         let db = &drawing.shapes["db"];
         assert_eq!((db.label.as_deref(), db.kind), (Some("Main ledger"), Some("database")));
         assert_eq!(drawing.shapes["q"].kind, Some("queue"));
@@ -439,7 +439,7 @@ mod tests {
             "[[[[", "-->", "a --", "a -- b", "a[", "a@{", "\"", "subgraph", "end end", "a &",
             "é -->",
         ] {
-            parse(text, 1);
+            parse_flowchart(text, 1);
         }
     }
 }

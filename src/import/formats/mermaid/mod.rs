@@ -30,20 +30,23 @@ struct Block<'a> {
 }
 
 /// Reads drawings.
-pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
+pub(crate) fn read_drawings(
+    input: &mut Input<'_>,
+    graph: &mut Graph,
+) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
         let text = input.sources.get(source).text.clone();
-        let blocks = blocks(&text);
+        let blocks = fenced_blocks(&text);
         let (mut drawn, mut others) = (0, 0);
         let mut c4 = Drawing::default();
         for block in &blocks {
-            let (kind, body, line) = header(block);
+            let (kind, body, line) = parse_header(block);
             let drawing = match kind {
-                Kind::Flowchart => flowchart::parse(body, line),
-                Kind::Architecture => architecture::parse(body, line),
+                Kind::Flowchart => flowchart::parse_flowchart(body, line),
+                Kind::Architecture => architecture::parse_architecture(body, line),
                 Kind::C4 => {
-                    c4::parse(body, line, &mut c4);
+                    c4::parse_macros(body, line, &mut c4);
                     drawn += 1;
                     continue;
                 }
@@ -74,11 +77,11 @@ pub(crate) fn read(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<D
 
 /// Returns whether a text holds a drawing that can be imported.
 pub(crate) fn is_mermaid(text: &str) -> bool {
-    blocks(text).iter().any(|block| header(block).0 != Kind::Other)
+    fenced_blocks(text).iter().any(|block| parse_header(block).0 != Kind::Other)
 }
 
 /// Returns the drawings of a file: fenced blocks where there are any, otherwise all of it.
-fn blocks(text: &str) -> Vec<Block<'_>> {
+fn fenced_blocks(text: &str) -> Vec<Block<'_>> {
     let mut found = Vec::new();
     let mut open: Option<(usize, usize, &str)> = None;
     let mut offset = 0;
@@ -116,7 +119,7 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
 }
 
 /// Returns what a drawing is, its text behind the header, and the line at which that begins.
-fn header<'a>(block: &Block<'a>) -> (Kind, &'a str, usize) {
+fn parse_header<'a>(block: &Block<'a>) -> (Kind, &'a str, usize) {
     let mut in_front_matter = false;
     let mut in_directive = false;
     let mut offset = 0;
@@ -167,7 +170,7 @@ mod tests {
     fn blocks_of_markdown_are_found_with_their_lines() {
         let text =
             "# T\n\n> ```mermaid\n> flowchart LR\n> a-->b\n> ```\n~~~{mermaid}\ngraph TD\n~~~\n";
-        let found = blocks(text);
+        let found = fenced_blocks(text);
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].line, 3);
         assert!(is_mermaid(text));
@@ -177,9 +180,9 @@ mod tests {
     #[test]
     fn the_header_follows_front_matter_directives_and_comments() {
         let text = "---\ntitle: x\n---\n%%{init: {\n}}%%\n%% no\nflowchart TD\na-->b\n";
-        let (kind, body, line) = header(&Block { text, line: 0 });
+        let (kind, body, line) = parse_header(&Block { text, line: 0 });
         assert_eq!((kind, body, line), (Kind::Flowchart, "a-->b\n", 8));
-        let (kind, body, line) = header(&Block { text: "graph TD; a-->b", line: 0 });
+        let (kind, body, line) = parse_header(&Block { text: "graph TD; a-->b", line: 0 });
         assert_eq!((kind, body, line), (Kind::Flowchart, " a-->b", 1));
     }
 }

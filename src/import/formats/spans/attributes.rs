@@ -102,7 +102,7 @@ pub(in crate::import) fn settled_kind<'a>(
 }
 
 /// Returns the other side of a call, as the attributes of a span of this kind name it.
-pub(in crate::import) fn peer<'a>(
+pub(in crate::import) fn span_peer<'a>(
     kind: SpanKind,
     get: &dyn Fn(&str) -> Option<&'a str>,
 ) -> Peer<'a> {
@@ -136,7 +136,7 @@ pub(in crate::import) fn peer<'a>(
 }
 
 /// Returns the zone that the attributes of a process or resource name; empty = none.
-pub(in crate::import) fn zone<'a>(get: &dyn Fn(&str) -> Option<&'a str>) -> &'a str {
+pub(in crate::import) fn zone_name<'a>(get: &dyn Fn(&str) -> Option<&'a str>) -> &'a str {
     ZONES.iter().find_map(|key| get(key)).map_or("", str::trim)
 }
 
@@ -182,7 +182,7 @@ mod tests {
         let get = |key: &str| {
             attributes.iter().find(|attribute| attribute.0 == key).map(|attribute| attribute.1)
         };
-        peer(settled_kind(kind, &get), &get)
+        span_peer(settled_kind(kind, &get), &get)
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
             attributes.iter().find(|attribute| attribute.0 == key).map(|attribute| attribute.1)
         };
         assert_eq!(settled_kind(SpanKind::Client, &get), SpanKind::Consumer);
-        let peer = peer(SpanKind::Consumer, &get);
+        let peer = span_peer(SpanKind::Consumer, &get);
         assert_eq!((peer.name, peer.broker, peer.kind), ("", "kafka", Some("queue")));
     }
 }

@@ -1,9 +1,9 @@
 //! Identifiers of traces and spans, and names of operations.
 
-use crate::import::graph::names::hash;
+use crate::import::graph::names::fnv1a;
 
 /// Returns an operation without what differs from request to request: numbers and long hexadecimal parts.
-pub(super) fn general(operation: &str) -> String {
+pub(super) fn generalized_operation(operation: &str) -> String {
     let path = operation.split(['?', '#']).next().unwrap_or_default();
     let part = |part: &str| {
         let digits = part.chars().filter(char::is_ascii_digit).count();
@@ -18,30 +18,30 @@ pub(super) fn general(operation: &str) -> String {
 }
 
 /// Returns the number of an id: hexadecimal as it is, base64 decoded, anything else hashed. Never 0 for an id.
-pub(in crate::import) fn id(text: &str) -> u64 {
+pub(in crate::import) fn id_number(text: &str) -> u64 {
     let text = text.trim();
     if text.is_empty() || text.bytes().all(|byte| byte == b'0') {
         return 0;
     }
     let is_hex = text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let bytes = if is_hex && !matches!(text.len(), 12 | 24) { None } else { base64(text) };
+    let bytes = if is_hex && !matches!(text.len(), 12 | 24) { None } else { decode_base64(text) };
     let number = match bytes {
         Some(bytes) if bytes.iter().all(|byte| *byte == 0) => return 0,
         Some(bytes) => {
             let hex = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
             let digits: String =
                 bytes.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 0xF)]).collect();
-            hash(digits.trim_start_matches('0').as_bytes())
+            fnv1a(digits.trim_start_matches('0').as_bytes())
         }
         // Some programs write leading zeros, and others do not.
-        None if is_hex => hash(text.to_ascii_lowercase().trim_start_matches('0').as_bytes()),
-        None => hash(text.as_bytes()),
+        None if is_hex => fnv1a(text.to_ascii_lowercase().trim_start_matches('0').as_bytes()),
+        None => fnv1a(text.as_bytes()),
     };
     number.max(1)
 }
 
 /// The bytes of an id of 8 or 16 bytes in base64.
-fn base64(text: &str) -> Option<Vec<u8>> {
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
     if !matches!(text.len(), 12 | 24) {
         return None;
     }
@@ -73,17 +73,17 @@ mod tests {
 
     #[test]
     fn both_encodings_of_an_id_are_the_same_id() {
-        assert_eq!(id("EEE19B7EC3C1B174"), id("eee19b7ec3c1b174"));
-        assert_eq!(id("7uGbfsPBsXQ="), id("eee19b7ec3c1b174"));
-        assert_eq!(id("0000000000000000"), 0);
-        assert_eq!(id("AAAAAAAAAAA="), 0);
-        assert_eq!(id("00a1"), id("A1"));
-        assert_ne!(id("span-1"), 0);
+        assert_eq!(id_number("EEE19B7EC3C1B174"), id_number("eee19b7ec3c1b174"));
+        assert_eq!(id_number("7uGbfsPBsXQ="), id_number("eee19b7ec3c1b174"));
+        assert_eq!(id_number("0000000000000000"), 0);
+        assert_eq!(id_number("AAAAAAAAAAA="), 0);
+        assert_eq!(id_number("00a1"), id_number("A1"));
+        assert_ne!(id_number("span-1"), 0);
     }
 
     #[test]
     fn operations_lose_what_differs_from_request_to_request() {
-        assert_eq!(general("GET /orders/123/items?x=1"), "GET /orders/{id}/items");
-        assert_eq!(general("/u/550e8400-e29b-41d4-a716-446655440000"), "/u/{id}");
+        assert_eq!(generalized_operation("GET /orders/123/items?x=1"), "GET /orders/{id}/items");
+        assert_eq!(generalized_operation("/u/550e8400-e29b-41d4-a716-446655440000"), "/u/{id}");
     }
 }

@@ -27,16 +27,16 @@ impl Linker {
         let spans = std::mem::take(&mut self.spans);
         let (kept, old): (Vec<Span>, Vec<Span>) =
             spans.into_iter().partition(|span| recent.contains(&span.trace));
-        self.link(old);
+        self.link_spans(old);
         if kept.len() > SPANS_KEPT * 3 / 4 {
-            self.link(kept);
+            self.link_spans(kept);
         } else {
             self.spans = kept;
         }
     }
 
     /// Links spans, trace by trace.
-    pub(super) fn link(&mut self, mut spans: Vec<Span>) {
+    pub(super) fn link_spans(&mut self, mut spans: Vec<Span>) {
         spans.sort_by_key(|span| span.trace);
         let linked: Linked = {
             let wanted: BTreeSet<u64> =
@@ -178,7 +178,7 @@ impl<'a> Trace<'a> {
             by_id.entry(span.id).or_default().push(index);
         }
         let mut parents: Vec<Option<usize>> =
-            (0..spans.len()).map(|index| parent(index, spans, &by_id)).collect();
+            (0..spans.len()).map(|index| parent_span(index, spans, &by_id)).collect();
         let is_concluded = conclude_parents(spans, &by_id, &mut parents);
         let mut has_remote_child = vec![false; spans.len()];
         for (index, span) in spans.iter().enumerate() {
@@ -188,7 +188,7 @@ impl<'a> Trace<'a> {
                 has_remote_child[parent] |= !is_concluded[index];
             }
         }
-        let entries = entries(spans, &parents);
+        let entries = entry_spans(spans, &parents);
         Self { spans, parents, is_concluded, entries, has_remote_child }
     }
 }
@@ -217,7 +217,7 @@ fn conclude_parents(
 }
 
 /// Returns the span that a span belongs below.
-fn parent(index: usize, spans: &[Span], by_id: &BTreeMap<u64, Vec<usize>>) -> Option<usize> {
+fn parent_span(index: usize, spans: &[Span], by_id: &BTreeMap<u64, Vec<usize>>) -> Option<usize> {
     let span = &spans[index];
     let halves = |id: u64| by_id.get(&id).map(Vec::as_slice).unwrap_or_default();
     // The server's half of a call is below the client's.
@@ -241,7 +241,7 @@ fn parent(index: usize, spans: &[Span], by_id: &BTreeMap<u64, Vec<usize>>) -> Op
 }
 
 /// Returns for each span the one with which its request entered its service.
-fn entries(spans: &[Span], parents: &[Option<usize>]) -> Vec<usize> {
+fn entry_spans(spans: &[Span], parents: &[Option<usize>]) -> Vec<usize> {
     let mut entries: Vec<Option<usize>> = vec![None; spans.len()];
     for start in 0..spans.len() {
         let mut path = Vec::new();

@@ -11,12 +11,12 @@ mod ids;
 mod linking;
 mod results;
 
-pub(super) use attributes::{Peer, is_address_only, peer, settled_kind, zone};
-pub(super) use ids::id;
+pub(super) use attributes::{Peer, is_address_only, settled_kind, span_peer, zone_name};
+pub(super) use ids::id_number;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::ids::general;
+use self::ids::generalized_operation;
 
 /// The number of spans that are kept until their traces are linked.
 const SPANS_KEPT: usize = 1_000_000;
@@ -158,25 +158,25 @@ impl Linker {
     }
 
     /// Returns how many spans were given.
-    pub(in crate::import) fn total(&self) -> u64 {
+    pub(in crate::import) fn spans_total(&self) -> u64 {
         self.total
     }
 
     /// Takes a span.
-    pub(in crate::import) fn add(&mut self, given: Given<'_>) {
-        let service = self.number(given.service);
+    pub(in crate::import) fn add_span(&mut self, given: Given<'_>) {
+        let service = self.name_number(given.service);
         if service == NONE || given.id == 0 {
             return;
         }
         self.total += 1;
         self.services.insert(service);
-        let zone = self.number(given.zone);
+        let zone = self.name_number(given.zone);
         let zones = self.zones.entry(service).or_default();
         if zone != NONE && zones.len() < ZONES_MAX {
             zones.insert(zone);
         }
         let peer = self.peer_number(given.peer);
-        let operation = self.number(&general(given.operation));
+        let operation = self.name_number(&generalized_operation(given.operation));
         self.spans.push(Span {
             trace: given.trace,
             id: given.id,
@@ -198,8 +198,8 @@ impl Linker {
 
     /// Returns the number of the other side; of a broker without a name that of its sort.
     fn peer_number(&mut self, peer: Peer<'_>) -> u32 {
-        let named = self.number(peer.name);
-        let sort = self.number(peer.broker);
+        let named = self.name_number(peer.name);
+        let sort = self.name_number(peer.broker);
         if sort != NONE {
             let known = self.brokers.entry(sort).or_default();
             if named != NONE {
@@ -213,7 +213,7 @@ impl Linker {
         number
     }
 
-    fn number(&mut self, text: &str) -> u32 {
+    fn name_number(&mut self, text: &str) -> u32 {
         if let Some(number) = self.numbers.get(text) {
             return *number;
         }
@@ -226,7 +226,7 @@ impl Linker {
         number
     }
 
-    fn name(&self, number: u32) -> &str {
+    fn name_at(&self, number: u32) -> &str {
         &self.names[number as usize]
     }
 }
@@ -240,10 +240,10 @@ mod tests {
 
     fn linked(spans: &[Given<'_>]) -> Graph {
         let mut linker = Linker::new();
-        spans.iter().for_each(|span| linker.add(*span));
+        spans.iter().for_each(|span| linker.add_span(*span));
         let mut graph = Graph::default();
         let options = Options { window: Some(60.0), ..Options::default() };
-        linker.finish("t", &options, &mut graph);
+        linker.finish_graph("t", &options, &mut graph);
         graph
     }
 

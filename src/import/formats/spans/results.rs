@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Calls, Linker};
 use crate::import::Options;
-use crate::import::graph::names::{allowed, one_line};
+use crate::import::graph::names::{allowed_name, one_line};
 use crate::import::graph::{Flow, Graph};
 use crate::model::topology::Evidence;
 
@@ -13,12 +13,17 @@ const FLOWS_MAX: usize = 40;
 
 impl Linker {
     /// Adds everything seen to the graph; a window gives the flows their rates.
-    pub(in crate::import) fn finish(mut self, source: &str, options: &Options, graph: &mut Graph) {
+    pub(in crate::import) fn finish_graph(
+        mut self,
+        source: &str,
+        options: &Options,
+        graph: &mut Graph,
+    ) {
         let rest = std::mem::take(&mut self.spans);
-        self.link(rest);
+        self.link_spans(rest);
         self.join_names();
         for number in &self.services {
-            graph.service(self.name(*number));
+            graph.service_or_new(self.name_at(*number));
         }
         for ((caller, callee), calls) in &self.calls {
             self.add_dependency(*caller, *callee, calls, source, graph);
@@ -26,7 +31,10 @@ impl Linker {
         let called: BTreeSet<u32> = self.calls.keys().map(|(_, callee)| *callee).collect();
         for (number, kind) in &self.kinds {
             if called.contains(number) && !self.services.contains(number) {
-                graph.service(self.name(*number)).kind.get_or_insert_with(|| (*kind).to_owned());
+                graph
+                    .service_or_new(self.name_at(*number))
+                    .kind
+                    .get_or_insert_with(|| (*kind).to_owned());
             }
         }
         self.add_zones(graph);
@@ -57,7 +65,7 @@ impl Linker {
             self.calls.keys().flat_map(|(caller, callee)| [*caller, *callee]).collect();
         for peer in peers.difference(&self.services) {
             // `stock.shop.svc.cluster.local` is the Service of `stock`.
-            let mut labels = self.name(*peer).split('.');
+            let mut labels = self.name_at(*peer).split('.');
             let (first, is_in_cluster) = (labels.next(), labels.nth(1) == Some("svc"));
             let number = first.and_then(|first| self.numbers.get(first)).copied();
             if let (Some(number), true) = (number, is_in_cluster)
@@ -105,13 +113,13 @@ impl Linker {
         let noun = if total == 1 { "call" } else { "calls" };
         let source = format!("{source}: {total} {noun}");
         let evidence = if seen > 0 { Evidence::Observed } else { Evidence::Inferred };
-        let known = graph.depend(self.name(caller), self.name(callee), evidence, source);
+        let known = graph.depend_on(self.name_at(caller), self.name_at(callee), evidence, source);
         let Some(dependency) = known else { return };
         if calls.sync + calls.concluded > 0 {
-            dependency.saw(false);
+            dependency.note_call(false);
         }
         if calls.detached + calls.messages > 0 {
-            dependency.saw(true);
+            dependency.note_call(true);
         }
         // Whoever hands a message to a broker does not fail with those who take it.
         dependency.is_soft |= calls.messages == total;
@@ -129,11 +137,11 @@ impl Linker {
     fn add_zones(&self, graph: &mut Graph) {
         for (service, zones) in &self.zones {
             let domains: Vec<String> =
-                zones.iter().map(|zone| graph.domain(self.name(*zone), "zone")).collect();
+                zones.iter().map(|zone| graph.domain_name(self.name_at(*zone), "zone")).collect();
             if domains.is_empty() {
                 continue;
             }
-            let known = graph.service(self.name(*service));
+            let known = graph.service_or_new(self.name_at(*service));
             if domains.len() > 1 {
                 // At least one replica runs in each.
                 known.replicas.get_or_insert(domains.len() as u32);
@@ -192,24 +200,27 @@ impl Linker {
             );
         }
         for ((service, number), count) in roots {
-            let step = graph.name(&self.names[*service as usize]);
+            let step = graph.service_name(&self.names[*service as usize]);
             let is_apart = options.endpoints && entries_only.contains(service);
             let operation = one_line(&self.names[*number as usize]);
-            let base = allowed(&format!("{step} {operation}"));
+            let base = allowed_name(&format!("{step} {operation}"));
             let rate = options.window.map(|window| *count as f64 / window);
             let mut node = step.clone();
             if is_apart {
-                let endpoint = allowed(&operation);
+                let endpoint = allowed_name(&operation);
                 let calls = self.calls_of_roots.get(&(*service, *number));
                 let calls: BTreeMap<String, f64> = calls
                     .into_iter()
                     .flatten()
                     .map(|(callee, times)| {
-                        (graph.name(&self.names[*callee as usize]), *times as f64 / *count as f64)
+                        (
+                            graph.service_name(&self.names[*callee as usize]),
+                            *times as f64 / *count as f64,
+                        )
                     })
                     .collect();
                 node = format!("{step}/{endpoint}");
-                graph.service(&step).endpoints.entry(endpoint).or_default().extend(calls);
+                graph.service_or_new(&step).endpoints.entry(endpoint).or_default().extend(calls);
             }
             let flow = graph.flows.entry(base).or_insert_with(|| Flow {
                 title: Some(format!("{operation} at {step}")),

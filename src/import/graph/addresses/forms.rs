@@ -83,55 +83,57 @@ impl Scanner {
         Self { bare, only_urls, found: Vec::new() }
     }
 
-    fn push(&mut self, host: Option<String>, is_certain: bool) {
+    fn push_host(&mut self, host: Option<String>, is_certain: bool) {
         if let Some(host) = host {
             self.found.push(Address { host, is_certain });
         }
     }
 
     /// Adds the addresses of a text in any form.
-    pub(super) fn text(&mut self, text: &str) {
+    pub(super) fn scan_text(&mut self, text: &str) {
         let mut start = 0;
         let mut from = 0;
         while let Some(at) = text[from..].find("://").map(|at| from + at) {
             let scheme = scheme_before(&text[start..at]);
             let end = at + 3 + end_of_url(&text[at + 3..]);
             if !scheme.is_empty() {
-                self.words(&text[start..at - scheme.len()]);
-                self.url(scheme, &text[at + 3..end]);
+                self.scan_words(&text[start..at - scheme.len()]);
+                self.scan_url(scheme, &text[at + 3..end]);
                 start = end;
             }
             from = end;
         }
-        self.words(&text[start..]);
+        self.scan_words(&text[start..]);
     }
 
     /// Adds the hosts of a URL: what stands before and behind its `://`.
-    fn url(&mut self, scheme: &str, rest: &str) {
+    fn scan_url(&mut self, scheme: &str, rest: &str) {
         let scheme = scheme.rsplit(':').next().unwrap_or(scheme).to_ascii_lowercase();
         let (authority, path, query) = parts_of_url(rest);
         let authority = if NO_MACHINES.contains(&scheme.as_str()) { "" } else { authority };
         let target = TARGET_IN_PATH.contains(&scheme.as_str()).then(|| path.trim_matches('/'));
         let hosts = target.filter(|path| !path.is_empty()).unwrap_or(authority);
         for host in hosts.rsplit('@').next().unwrap_or_default().split(',') {
-            self.push(host_of(host.trim(), true), true);
+            self.push_host(host_of(host.trim(), true), true);
         }
         for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
             if value.contains("://") {
-                self.text(value);
+                self.scan_text(value);
                 continue;
             }
             let is_host_key = HOST_KEYS.contains(&key.to_ascii_lowercase().as_str());
-            value.split(',').for_each(|value| self.push(host_of(value, is_host_key), is_host_key));
+            value
+                .split(',')
+                .for_each(|value| self.push_host(host_of(value, is_host_key), is_host_key));
         }
     }
 
     /// Adds the addresses of a text without URLs.
-    fn words(&mut self, text: &str) {
+    fn scan_words(&mut self, text: &str) {
         if self.only_urls {
             return;
         }
-        let text = self.driver(text);
+        let text = self.scan_drivers(text);
         // The values of a connection string may hold several words.
         let is_string = text.contains(';') && text.contains('=');
         let separators = |c: char| {
@@ -141,19 +143,19 @@ impl Scanner {
             let pair = part.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
             match pair.filter(|(key, _)| HOST_KEYS.contains(&&*key.to_ascii_lowercase())) {
                 Some((_, value)) if !value.contains(char::is_whitespace) => {
-                    self.push(host_of(value.trim_start_matches("tcp:"), true), true);
+                    self.push_host(host_of(value.trim_start_matches("tcp:"), true), true);
                 }
                 _ => part
                     .split_whitespace()
                     .take(TOKENS_MAX)
-                    .for_each(|token| self.token(token, self.bare && !is_string)),
+                    .for_each(|token| self.scan_token(token, self.bare && !is_string)),
             }
         }
     }
 
-    fn token(&mut self, token: &str, bare: bool) {
+    fn scan_token(&mut self, token: &str, bare: bool) {
         let Some((key, value)) = token.split_once('=').filter(|(key, _)| !key.contains(':')) else {
-            self.push(host_of(token.trim_start_matches("tcp:"), bare), false);
+            self.push_host(host_of(token.trim_start_matches("tcp:"), bare), false);
             return;
         };
         let key = key.trim_start_matches('-');
@@ -161,14 +163,14 @@ impl Scanner {
         let is_host_key = HOST_KEYS.contains(&key.to_ascii_lowercase().as_str());
         match purpose_of(key) {
             Purpose::NotCalled | Purpose::Start => {}
-            Purpose::Address => self.push(host_of(value, true), is_host_key),
-            _ => self.push(host_of(value, is_host_key), is_host_key),
+            Purpose::Address => self.push_host(host_of(value, true), is_host_key),
+            _ => self.push_host(host_of(value, is_host_key), is_host_key),
         }
     }
 
     /// Adds the hosts in forms of single drivers, and returns the text without them:
     /// `user:password@tcp(db:3306)/x` of Go, `jdbc:oracle:thin:@db:1521:x`.
-    fn driver<'a>(&mut self, text: &'a str) -> std::borrow::Cow<'a, str> {
+    fn scan_drivers<'a>(&mut self, text: &'a str) -> std::borrow::Cow<'a, str> {
         let mut left = std::borrow::Cow::Borrowed(text);
         for protocol in ["tcp(", "tcp4(", "tcp6("] {
             while let Some(at) = left.find(protocol) {
@@ -178,7 +180,7 @@ impl Scanner {
                 let before = left[..at].rfind(char::is_whitespace).map_or(0, |space| space + 1);
                 let behind = (at + protocol.len() + end + 1).min(left.len());
                 let rest = format!("{} {}", &left[..before], path_cut(&left[behind..]));
-                self.push(host, true);
+                self.push_host(host, true);
                 left = std::borrow::Cow::Owned(rest);
             }
         }
@@ -188,7 +190,7 @@ impl Scanner {
         {
             let host = host_of(rest.trim_start_matches('/'), true);
             let before = before.to_owned();
-            self.push(host, true);
+            self.push_host(host, true);
             left = std::borrow::Cow::Owned(before);
         }
         left
@@ -275,18 +277,18 @@ fn is_number(text: &str) -> bool {
 
 /// The pairs of a block of properties: a line each, `key: value` or `key=value`; none for another
 /// text.
-pub(super) fn properties(text: &str) -> Vec<(&str, &str)> {
+pub(super) fn block_properties(text: &str) -> Vec<(&str, &str)> {
     let lines = text.lines().map(str::trim);
     let lines: Vec<&str> =
         lines.filter(|line| !line.is_empty() && !line.starts_with(['#', '!', ';'])).collect();
     if lines.len() < 2 {
         return Vec::new();
     }
-    lines.iter().filter_map(|line| property(line)).collect()
+    lines.iter().filter_map(|line| line_property(line)).collect()
 }
 
 /// The key and the value of one line.
-pub(super) fn property(line: &str) -> Option<(&str, &str)> {
+pub(super) fn line_property(line: &str) -> Option<(&str, &str)> {
     let line = line.trim_start_matches("- ").trim_start_matches("export ");
     let end = line.find(['=', ':', ' '])?;
     let key = line[..end].trim_matches(['"', '\'']);

@@ -1,4 +1,4 @@
-//! What is a host, and where it is.
+//! Recognises hosts, and tells where they are.
 
 use std::net::Ipv4Addr;
 
@@ -101,7 +101,7 @@ pub(in crate::import) enum Whereabouts {
 }
 
 /// Returns where a host is.
-pub(in crate::import) fn whereabouts(host: &str) -> Whereabouts {
+pub(in crate::import) fn host_whereabouts(host: &str) -> Whereabouts {
     let host = host.to_ascii_lowercase();
     if let Ok(address) = host.parse::<Ipv4Addr>() {
         let is_own = address.is_loopback() || address.is_unspecified() || address.is_link_local();
@@ -171,13 +171,13 @@ mod tests {
     #[test]
     fn a_name_tells_whether_it_is_outside() {
         for host in ["core.x1.rds.example.com", "10.1.2.3", "cards.partner"] {
-            assert_eq!(whereabouts(host), Whereabouts::Outside, "{host}");
+            assert_eq!(host_whereabouts(host), Whereabouts::Outside, "{host}");
         }
         for host in ["localhost", "127.0.0.1", "0.0.0.0", "host.docker.internal"] {
-            assert_eq!(whereabouts(host), Whereabouts::OwnMachine, "{host}");
+            assert_eq!(host_whereabouts(host), Whereabouts::OwnMachine, "{host}");
         }
-        assert_eq!(whereabouts("cart"), Whereabouts::Local);
-        assert_eq!(whereabouts("schemas.xmlsoap.org"), Whereabouts::Schema);
-        assert_eq!(whereabouts("eyJh.eyJz.c2ln4"), Whereabouts::NoHost);
+        assert_eq!(host_whereabouts("cart"), Whereabouts::Local);
+        assert_eq!(host_whereabouts("schemas.xmlsoap.org"), Whereabouts::Schema);
+        assert_eq!(host_whereabouts("eyJh.eyJz.c2ln4"), Whereabouts::NoHost);
     }
 }

@@ -1,6 +1,6 @@
-//! What the name of a variable says about its value.
+//! Tells the purpose of a value from the name of its variable.
 
-/// What a value is for, going by the name of its variable.
+/// Purpose of a value, going by the name of its variable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::import) enum Purpose {
     /// The name says nothing: only what has the form of an address is one.

@@ -7,10 +7,10 @@ mod host;
 mod keys;
 
 pub(in crate::import) use self::forms::Address;
-pub(in crate::import) use self::host::{Whereabouts, whereabouts};
+pub(in crate::import) use self::host::{Whereabouts, host_whereabouts};
 pub(in crate::import) use self::keys::{Purpose, is_of_telemetry, purpose_of};
 
-use self::forms::{Scanner, properties, property};
+use self::forms::{Scanner, block_properties, line_property};
 
 /// How deeply values may be nested in one another.
 const DEPTH_MAX: usize = 4;
@@ -18,12 +18,12 @@ const DEPTH_MAX: usize = 4;
 /// A longer value is not looked at: no address needs it, and one that doubles would grow for ever.
 const TEXT_MAX: usize = 1024 * 1024;
 
-/// What the value of a variable points to.
+/// Addresses that the value of a variable holds.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::import) struct Found {
     /// Addresses in the order of the value.
     pub(in crate::import) addresses: Vec<Address>,
-    /// What the name of the variable says of them.
+    /// Purpose of the addresses, going by the name of the variable.
     pub(in crate::import) purpose: Purpose,
 }
 
@@ -32,12 +32,18 @@ pub(in crate::import) fn in_variable(key: &str, value: &str) -> Found {
     let purpose = purpose_of(key);
     let mut addresses = Vec::new();
     if value.len() <= TEXT_MAX {
-        collect(key, purpose, value, 0, &mut addresses);
+        collect_addresses(key, purpose, value, 0, &mut addresses);
     }
     Found { addresses, purpose }
 }
 
-fn collect(key: &str, purpose: Purpose, value: &str, depth: usize, found: &mut Vec<Address>) {
+fn collect_addresses(
+    key: &str,
+    purpose: Purpose,
+    value: &str,
+    depth: usize,
+    found: &mut Vec<Address>,
+) {
     if depth > DEPTH_MAX {
         return;
     }
@@ -48,16 +54,16 @@ fn collect(key: &str, purpose: Purpose, value: &str, depth: usize, found: &mut V
         in_json(key, &json, depth, found);
         return;
     }
-    let block = properties(value);
+    let block = block_properties(value);
     if block.len() > 1 {
         for (key, value) in block {
-            collect(key, purpose_of(key), value, depth + 1, found);
+            collect_addresses(key, purpose_of(key), value, depth + 1, found);
         }
         return;
     }
     let bare = matches!(purpose, Purpose::Address | Purpose::Start | Purpose::Own);
     let mut scanner = Scanner::new(bare, purpose == Purpose::NoAddress);
-    scanner.text(value);
+    scanner.scan_text(value);
     let is_certain = purpose == Purpose::Address && keys::is_certain(key);
     found.extend(scanner.found.into_iter().map(|address| Address {
         is_certain: address.is_certain || is_certain,
@@ -68,7 +74,9 @@ fn collect(key: &str, purpose: Purpose, value: &str, depth: usize, found: &mut V
 /// Adds the addresses of JSON: each value by its own key.
 fn in_json(key: &str, json: &serde_json::Value, depth: usize, found: &mut Vec<Address>) {
     match json {
-        serde_json::Value::String(text) => collect(key, purpose_of(key), text, depth + 1, found),
+        serde_json::Value::String(text) => {
+            collect_addresses(key, purpose_of(key), text, depth + 1, found);
+        }
         serde_json::Value::Array(items) if depth <= DEPTH_MAX => {
             items.iter().for_each(|item| in_json(key, item, depth, found));
         }
@@ -90,7 +98,7 @@ pub(in crate::import) fn in_arguments<'a>(
     let mut after_flag = false;
     let mut use_of_host = Purpose::Unstated;
     for word in arguments.into_iter().flat_map(str::split_whitespace) {
-        if waits(word) {
+        if begins_to_wait(word) {
             use_of_host = Purpose::Start;
         } else if matches!(word, "--" | "&&" | "done" | "done;" | "exec") {
             use_of_host = Purpose::Unstated;
@@ -108,7 +116,7 @@ pub(in crate::import) fn in_arguments<'a>(
         if !value.is_empty() && purpose != Purpose::NotCalled {
             let bare = if flag.is_some() { is_host_flag } else { after_flag };
             let mut scanner = Scanner::new(bare, purpose == Purpose::NoAddress);
-            scanner.text(value.trim_matches(['"', '\'']));
+            scanner.scan_text(value.trim_matches(['"', '\'']));
             found.extend(scanner.found.into_iter().map(|address| {
                 let is_certain = address.is_certain || bare;
                 (Address { is_certain, host: address.host }, use_of_host)
@@ -120,7 +128,7 @@ pub(in crate::import) fn in_arguments<'a>(
 }
 
 /// Whether a word of a command begins to wait for another service.
-fn waits(word: &str) -> bool {
+fn begins_to_wait(word: &str) -> bool {
     let name = word.rsplit('/').next().unwrap_or(word);
     let is_script = ["wait-for", "wait_for", "waitfor", "wait-on", "dockerize"];
     is_script.iter().any(|start| name.starts_with(start))
@@ -139,8 +147,8 @@ pub(in crate::import) fn in_file(text: &str) -> Vec<Address> {
             continue;
         }
         let line = line.split(" #").next().unwrap_or(line).trim_end();
-        if let Some((key, value)) = property(line) {
-            collect(key, purpose_of(key), value, 1, &mut found);
+        if let Some((key, value)) = line_property(line) {
+            collect_addresses(key, purpose_of(key), value, 1, &mut found);
         } else {
             found.extend(in_text(line, false));
         }
@@ -156,7 +164,7 @@ fn is_of_scrapes(text: &str) -> bool {
 /// Returns the addresses in a text whose key says nothing.
 pub(in crate::import) fn in_text(text: &str, bare_words: bool) -> Vec<Address> {
     let mut scanner = Scanner::new(bare_words, false);
-    scanner.text(text);
+    scanner.scan_text(text);
     scanner.found
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::addresses::Address;
-use super::{Upstream, address, without_comments};
+use super::{Upstream, single_address, without_comments};
 use crate::diagnostic::Sources;
 use crate::load::{Node, parse_foreign};
 
@@ -18,7 +18,7 @@ pub(super) fn is_config(text: &str) -> bool {
     is_envoy || is_traefik || text.contains("_format_version")
 }
 
-pub(super) fn upstreams(text: &str) -> Vec<Upstream> {
+pub(super) fn document_upstreams(text: &str) -> Vec<Upstream> {
     let mut sources = Sources::default();
     let bytes = text.as_bytes().to_vec();
     let Ok(documents) = parse_foreign("gateway", bytes, &mut sources) else {
@@ -46,7 +46,7 @@ fn of_toml(text: &str) -> Vec<Upstream> {
         let is_address = matches!(key.trim().trim_start_matches('[').trim(), "url" | "address");
         is_address.then(|| value.trim().trim_end_matches(['}', ']', ' ']))
     });
-    values.filter_map(address).map(|item| Upstream::of(vec![item])).collect()
+    values.filter_map(single_address).map(|item| Upstream::from_addresses(vec![item])).collect()
 }
 
 fn of_traefik(root: &Node, found: &mut Vec<Upstream>) {
@@ -55,15 +55,16 @@ fn of_traefik(root: &Node, found: &mut Vec<Upstream>) {
         let entries = |key: &str| part.get(key).map(Node::entries).unwrap_or_default();
         let mut services: BTreeMap<&str, Vec<Address>> = BTreeMap::new();
         for service in entries("services") {
-            let servers = service.value.at("loadBalancer.servers").map(Node::items);
+            let servers = service.value.node_at("loadBalancer.servers").map(Node::items);
             let urls = servers.unwrap_or_default().iter();
             let urls =
                 urls.filter_map(|url| url.scalar_at("url").or_else(|| url.scalar_at("address")));
-            services.insert(&service.key.text, urls.filter_map(address).collect());
+            services.insert(&service.key.text, urls.filter_map(single_address).collect());
         }
         let mut weighted = Vec::new();
         for service in entries("services") {
-            let parts = service.value.at("weighted.services").map(Node::items).unwrap_or_default();
+            let parts =
+                service.value.node_at("weighted.services").map(Node::items).unwrap_or_default();
             let mut upstream = Upstream::default();
             for part in parts {
                 let name = part.scalar_at("name").unwrap_or_default();
@@ -81,10 +82,10 @@ fn of_traefik(root: &Node, found: &mut Vec<Upstream>) {
         let alone = services
             .iter()
             .filter(|(name, service)| !weighted.contains(name) && !service.is_empty());
-        found.extend(alone.map(|(_, servers)| Upstream::of(servers.clone())));
+        found.extend(alone.map(|(_, servers)| Upstream::from_addresses(servers.clone())));
         for middleware in entries("middlewares") {
-            let auth = middleware.value.scalar_at("forwardAuth.address").and_then(address);
-            found.extend(auth.map(|auth| Upstream::of(vec![auth])));
+            let auth = middleware.value.scalar_at("forwardAuth.address").and_then(single_address);
+            found.extend(auth.map(|auth| Upstream::from_addresses(vec![auth])));
         }
     }
 }
@@ -97,7 +98,7 @@ fn of_kong(root: &Node, found: &mut Vec<Upstream>) {
         for target in upstream.get("targets").map(Node::items).unwrap_or_default() {
             let weight = target.get("weight").and_then(Node::number).unwrap_or(100.0);
             own.servers.extend(
-                target.scalar_at("target").and_then(address).map(|scalar_at| (scalar_at, weight)),
+                target.scalar_at("target").and_then(single_address).map(|server| (server, weight)),
             );
         }
         // Health checks take failing targets out.
@@ -106,24 +107,24 @@ fn of_kong(root: &Node, found: &mut Vec<Upstream>) {
     }
     for service in items("services") {
         let host = service.scalar_at("url").or_else(|| service.scalar_at("host"));
-        let Some(address) = host.and_then(address) else { continue };
+        let Some(address) = host.and_then(single_address) else { continue };
         found.push(match targets.get(address.host.as_str()) {
             Some(upstream) => upstream.clone(),
-            None => Upstream::of(vec![address]),
+            None => Upstream::from_addresses(vec![address]),
         });
     }
 }
 
 fn of_envoy(root: &Node, found: &mut Vec<Upstream>) {
     let mut clusters = Vec::new();
-    collect(root, &["clusters", "resources"], 0, &mut clusters);
+    collect_values(root, &["clusters", "resources"], 0, &mut clusters);
     let mut by_name: BTreeMap<&str, Upstream> = BTreeMap::new();
     for cluster in clusters.iter().flat_map(|list| list.items()) {
         let Some(name) = cluster.scalar_at("name") else { continue };
         let mut addresses = Vec::new();
-        collect(cluster, &["socket_address", "socketAddress"], 0, &mut addresses);
-        let hosts = addresses.iter().filter_map(|item| address(item.scalar_at("address")?));
-        let mut upstream = Upstream::of(hosts.collect());
+        collect_values(cluster, &["socket_address", "socketAddress"], 0, &mut addresses);
+        let hosts = addresses.iter().filter_map(|item| single_address(item.scalar_at("address")?));
+        let mut upstream = Upstream::from_addresses(hosts.collect());
         upstream.circuit_breaker =
             cluster.get("outlier_detection").or(cluster.get("outlierDetection")).is_some();
         if !upstream.servers.is_empty() {
@@ -131,7 +132,7 @@ fn of_envoy(root: &Node, found: &mut Vec<Upstream>) {
         }
     }
     let mut weighted = Vec::new();
-    collect(root, &["weighted_clusters", "weightedClusters"], 0, &mut weighted);
+    collect_values(root, &["weighted_clusters", "weightedClusters"], 0, &mut weighted);
     let mut split = Vec::new();
     for route in weighted {
         let mut upstream = Upstream::default();
@@ -155,7 +156,7 @@ fn of_envoy(root: &Node, found: &mut Vec<Upstream>) {
 }
 
 /// Adds the values of these keys, wherever they stand.
-fn collect<'a>(node: &'a Node, keys: &[&str], depth: usize, found: &mut Vec<&'a Node>) {
+fn collect_values<'a>(node: &'a Node, keys: &[&str], depth: usize, found: &mut Vec<&'a Node>) {
     if depth > DEPTH_MAX {
         return;
     }
@@ -163,7 +164,7 @@ fn collect<'a>(node: &'a Node, keys: &[&str], depth: usize, found: &mut Vec<&'a 
         if keys.contains(&&*entry.key.text) {
             found.push(&entry.value);
         }
-        collect(&entry.value, keys, depth + 1, found);
+        collect_values(&entry.value, keys, depth + 1, found);
     }
-    node.items().iter().for_each(|item| collect(item, keys, depth + 1, found));
+    node.items().iter().for_each(|item| collect_values(item, keys, depth + 1, found));
 }

@@ -1,13 +1,13 @@
 //! `HAProxy`: the servers of each `backend` and `listen`.
 
-use super::{Upstream, address, without_comments};
+use super::{Upstream, single_address, without_comments};
 
 pub(super) fn is_config(text: &str) -> bool {
     let starts = |word: &str| text.lines().any(|line| line.split_whitespace().next() == Some(word));
     (starts("backend") || starts("listen")) && (starts("server") || starts("server-template"))
 }
 
-pub(super) fn upstreams(text: &str) -> Vec<Upstream> {
+pub(super) fn haproxy_upstreams(text: &str) -> Vec<Upstream> {
     let mut found: Vec<Upstream> = Vec::new();
     for line in without_comments(text).lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -27,7 +27,7 @@ pub(super) fn upstreams(text: &str) -> Vec<Upstream> {
                 upstream.tries_others |= options.contains(&"check");
                 upstream
                     .servers
-                    .extend(address(server).map(|address| (address, weight.unwrap_or(1.0))));
+                    .extend(single_address(server).map(|address| (address, weight.unwrap_or(1.0))));
             }
             _ => {}
         }

@@ -39,7 +39,7 @@ pub(in crate::import) fn discovery_of(image: &str) -> Option<Discovery> {
 }
 
 /// Returns how a service is reached, going by its labels and variables.
-pub(in crate::import) fn exposures<'a>(
+pub(in crate::import) fn label_exposures<'a>(
     labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     virtual_host: Option<&str>,
 ) -> Vec<Exposure> {

@@ -30,7 +30,7 @@ pub(in crate::import) struct Upstream {
 
 impl Upstream {
     /// One or more servers that get the same.
-    fn of(addresses: Vec<Address>) -> Self {
+    fn from_addresses(addresses: Vec<Address>) -> Self {
         let servers = addresses.into_iter().map(|address| (address, 1.0)).collect();
         Self { servers, ..Self::default() }
     }
@@ -39,24 +39,24 @@ impl Upstream {
 /// Returns the upstreams in the configuration of a gateway; `None` for a text that is none.
 ///
 /// `variable` gives what the gateway fills in for the name of a variable of its environment.
-pub(in crate::import) fn upstreams(
+pub(in crate::import) fn configured_upstreams(
     text: &str,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Option<Vec<Upstream>> {
     if text.len() > TEXT_MAX {
         return None;
     }
-    let text = filled(text, variable);
+    let text = fill_variables(text, variable);
     let found = if nginx::is_config(&text) {
-        nginx::upstreams(&text)
+        nginx::nginx_upstreams(&text)
     } else if haproxy::is_config(&text) {
-        haproxy::upstreams(&text)
+        haproxy::haproxy_upstreams(&text)
     } else if apache::is_config(&text) {
-        apache::upstreams(&text)
+        apache::apache_upstreams(&text)
     } else if documents::is_config(&text) {
-        documents::upstreams(&text)
+        documents::document_upstreams(&text)
     } else if caddy::is_config(&text) {
-        caddy::upstreams(&text)
+        caddy::caddy_upstreams(&text)
     } else {
         return None;
     };
@@ -64,7 +64,7 @@ pub(in crate::import) fn upstreams(
 }
 
 /// Makes dependencies of upstreams.
-pub(in crate::import) fn connect(
+pub(in crate::import) fn connect_upstreams(
     caller: &str,
     upstreams: &[Upstream],
     source: &str,
@@ -91,16 +91,16 @@ pub(in crate::import) fn connect(
                 let weights = known.iter().map(|(.., weight)| *weight);
                 Target::Versions(names.iter().cloned().zip(weights).collect())
             };
-            graph.refer(&Reference::inferred(caller, address, source), target);
+            graph.add_reference(&Reference::from_address(caller, address, source), target);
         } else {
             for (target, address, _) in known.into_iter().filter(|(.., weight)| *weight > 0.0) {
-                graph.refer(&Reference::inferred(caller, address, source), target);
+                graph.add_reference(&Reference::from_address(caller, address, source), target);
             }
         }
         if upstream.circuit_breaker {
-            let caller = graph.name(caller);
+            let caller = graph.service_name(caller);
             for name in names {
-                let callee = graph.name(&name);
+                let callee = graph.service_name(&name);
                 if let Some(dependency) = graph.dependencies.get_mut(&(caller.clone(), callee)) {
                     dependency.circuit_breaker = true;
                 }
@@ -111,7 +111,7 @@ pub(in crate::import) fn connect(
 
 /// The text with the variables of the environment filled in that are known: `${X}`, `{$X}`,
 /// `{env.X}`, `{{ env "X" }}`.
-fn filled(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
+fn fill_variables(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
     const FORMS: [(&str, &str); 5] =
         [("${", "}"), ("{$", "}"), ("{env.", "}"), ("{{ env \"", "\" }}"), ("{{env \"", "\"}}")];
     let mut out = text.to_owned();
@@ -153,7 +153,7 @@ fn without_comments(text: &str) -> String {
 }
 
 /// The host of an address that stands alone.
-fn address(text: &str) -> Option<Address> {
+fn single_address(text: &str) -> Option<Address> {
     let text = text.trim().trim_matches(['"', '\'']);
     let mut found = in_text(text, true).into_iter();
     found.next().map(|address| Address { is_certain: true, ..address })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::addresses::Address;
-use super::{Upstream, address, without_comments};
+use super::{Upstream, single_address, without_comments};
 
 const PASSES: &[&str] =
     &["proxy_pass", "grpc_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass"];
@@ -13,14 +13,14 @@ pub(super) fn is_config(text: &str) -> bool {
     has_pass || text.contains("upstream ") && text.contains("server ") && text.contains(';')
 }
 
-pub(super) fn upstreams(text: &str) -> Vec<Upstream> {
+pub(super) fn nginx_upstreams(text: &str) -> Vec<Upstream> {
     let text = without_comments(text);
     let mut blocks: BTreeMap<String, Upstream> = BTreeMap::new();
     let mut variables: BTreeMap<String, String> = BTreeMap::new();
     let mut passes: Vec<String> = Vec::new();
     // The names of the blocks that are open.
     let mut open: Vec<Option<String>> = Vec::new();
-    for (statement, end) in statements(&text) {
+    for (statement, end) in split_statements(&text) {
         let words: Vec<&str> = statement.split_whitespace().collect();
         match (words.as_slice(), end) {
             (["upstream", name, ..], '{') => {
@@ -33,7 +33,7 @@ pub(super) fn upstreams(text: &str) -> Vec<Upstream> {
                 if let (Some(block), false) = (block, options.contains(&"down")) {
                     let weight = options.iter().find_map(|word| word.strip_prefix("weight="));
                     let weight = weight.and_then(|text| text.parse().ok()).unwrap_or(1.0);
-                    block.servers.extend(address(server).map(|address| (address, weight)));
+                    block.servers.extend(single_address(server).map(|address| (address, weight)));
                 }
             }
             (["set", name, value, ..], ';') => {
@@ -52,10 +52,10 @@ pub(super) fn upstreams(text: &str) -> Vec<Upstream> {
         for (name, value) in &variables {
             pass = pass.replace(name.as_str(), value);
         }
-        let Some(Address { host, is_certain }) = address(&pass) else { continue };
+        let Some(Address { host, is_certain }) = single_address(&pass) else { continue };
         let upstream = match blocks.get(&host) {
             Some(block) => block.clone(),
-            None => Upstream::of(vec![Address { host, is_certain }]),
+            None => Upstream::from_addresses(vec![Address { host, is_certain }]),
         };
         if !found.contains(&upstream) {
             found.push(upstream);
@@ -66,7 +66,7 @@ pub(super) fn upstreams(text: &str) -> Vec<Upstream> {
 }
 
 /// The statements of a file, each with the character that ends it: `;`, `{` or `}`.
-fn statements(text: &str) -> impl Iterator<Item = (&str, char)> {
+fn split_statements(text: &str) -> impl Iterator<Item = (&str, char)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         // `${NAME}` of a template that nothing filled in is no block.

@@ -18,7 +18,7 @@ fn read(text: &str) -> Vec<String> {
             .collect();
         servers.join(if upstream.tries_others { "+" } else { "/" })
     };
-    upstreams(text, &known).expect("it is a gateway's").into_iter().map(shown).collect()
+    configured_upstreams(text, &known).expect("it is a gateway's").into_iter().map(shown).collect()
 }
 
 #[test]
@@ -82,6 +82,6 @@ fn rules_tell_the_hosts_by_which_users_come() {
 #[test]
 fn a_text_of_something_else_is_no_configuration() {
     for text in ["", "a: b", "spring.url=http://x", "services: {a: {image: x}}"] {
-        assert_eq!(upstreams(text, &|_| None), None, "{text}");
+        assert_eq!(configured_upstreams(text, &|_| None), None, "{text}");
     }
 }

@@ -1,14 +1,14 @@
 //! Mappings: which keys they may have, and what is said when they have others.
 
 use super::super::renamed::{self, RenamedKey};
-use super::{Field, Problems, scalar_text, ticked};
+use super::{Field, Problems, in_backticks, scalar_text};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::Entry;
 
-/// What a mapping may hold.
+/// Keys that a mapping may hold, each with its documentation.
 #[derive(Debug)]
 pub(crate) struct Shape {
-    /// What the mapping describes, with its article.
+    /// Thing that the mapping describes, with its article.
     pub(crate) what: &'static str,
     /// The keys it may have.
     pub(crate) keys: &'static [&'static str],
@@ -85,8 +85,8 @@ impl<'a> Mapping<'a> {
         }
         let problem = match synonym {
             Some((_, ours)) => problem.help(format!("did you mean `{ours}`?")),
-            None => self.problems.suggest(problem, key, keys.iter().copied(), || {
-                Some(format!("its keys are {}", ticked(keys.iter(), "and")))
+            None => self.problems.suggest_nearest(problem, key, keys.iter().copied(), || {
+                Some(format!("its keys are {}", in_backticks(keys.iter(), "and")))
             }),
         };
         self.problems.push(problem);
@@ -105,16 +105,16 @@ impl<'a> Mapping<'a> {
     }
 
     /// The value of a key; reports when it is not there, with an example of what to write.
-    pub(crate) fn need(&self, key: &'static str, example: &str) -> Option<Field<'a>> {
+    pub(crate) fn require(&self, key: &'static str, example: &str) -> Option<Field<'a>> {
         let field = self.get(key);
         if field.is_none() {
-            self.missing(&format!("needs `{key}`"), &format!("{key}: {example}"));
+            self.report_missing(&format!("needs `{key}`"), &format!("{key}: {example}"));
         }
         field
     }
 
     /// Reports that something is not there, with an example of what to write.
-    pub(crate) fn missing(&self, needs: &str, example: &str) {
+    pub(crate) fn report_missing(&self, needs: &str, example: &str) {
         self.problems.push(
             Diagnostic::error(Code::MissingKey, format!("{} {needs}", self.shape.what), self.place)
                 .help(format!("write for example `{example}`")),
@@ -130,14 +130,14 @@ impl<'a> Mapping<'a> {
                     format!("{} has either `{key}` or `{other}`, not both", self.shape.what),
                     second.place_of_key(),
                 )
-                .other(first.place_of_key(), "the other one")
+                .other_place(first.place_of_key(), "the other one")
                 .help(why),
             );
         }
     }
 
     /// Reports a key that makes no sense here.
-    pub(crate) fn refuse(&self, key: &'static str, message: impl Into<String>, help: &str) {
+    pub(crate) fn refuse_key(&self, key: &'static str, message: impl Into<String>, help: &str) {
         if let Some(field) = self.get(key) {
             self.problems
                 .push(Diagnostic::error(Code::Conflict, message, field.place_of_key()).help(help));

@@ -37,7 +37,7 @@ impl Problems {
     }
 
     /// Those of the form of a document, to be reported with those of its meaning.
-    pub(crate) fn of(document: &Document) -> Self {
+    pub(crate) fn of_document(document: &Document) -> Self {
         let problems = Self::new();
         document.problems.iter().for_each(|problem| problems.push(problem.clone()));
         problems
@@ -47,8 +47,8 @@ impl Problems {
         self.findings.borrow_mut().push(problem);
     }
 
-    /// What was read, or everything that is wrong with it.
-    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Diagnostic>> {
+    /// Returns the value that was read, or everything that is wrong with it.
+    pub(crate) fn into_result<T>(self, value: Option<T>) -> Result<T, Vec<Diagnostic>> {
         let findings = self.findings.into_inner();
         match value {
             Some(value) if findings.is_empty() => Ok(value),
@@ -57,7 +57,7 @@ impl Problems {
     }
 
     /// Offers the nearest of the names that would have been right, or else says `otherwise`.
-    pub(crate) fn suggest<'a>(
+    pub(crate) fn suggest_nearest<'a>(
         &self,
         problem: Diagnostic,
         word: &str,
@@ -103,12 +103,12 @@ pub(crate) struct Field<'a> {
 
 impl<'a> Field<'a> {
     /// The outermost value of a document.
-    pub(crate) fn root(document: &'a Document, name: &'a str, problems: &'a Problems) -> Self {
+    pub(crate) fn root_of(document: &'a Document, name: &'a str, problems: &'a Problems) -> Self {
         Self { name, key: None, node: &document.root, problems }
     }
 
     /// A value outside of any document.
-    pub(crate) fn alone(node: &'a Node, name: &'a str, problems: &'a Problems) -> Self {
+    pub(crate) fn standalone(node: &'a Node, name: &'a str, problems: &'a Problems) -> Self {
         Self { name, key: None, node, problems }
     }
 
@@ -122,7 +122,7 @@ impl<'a> Field<'a> {
         self.key.unwrap_or(self.node.place)
     }
 
-    pub(crate) fn report(&self, code: Code, message: impl Into<String>, help: &str) {
+    pub(crate) fn report_problem(&self, code: Code, message: impl Into<String>, help: &str) {
         self.problems.push(Diagnostic::error(code, message, self.place()).help(help));
     }
 
@@ -146,7 +146,7 @@ impl<'a> Field<'a> {
     }
 
     /// Whether the value is this plain word.
-    pub(crate) fn is(&self, word: &str) -> bool {
+    pub(crate) fn is_word(&self, word: &str) -> bool {
         matches!(&self.node.value, Value::Text(text) if &**text == word)
     }
 
@@ -211,7 +211,7 @@ impl<'a> Field<'a> {
                         self.place(),
                     ),
                 }
-                .help(format!("its keys are {}", ticked(shape.keys.iter(), "and"))),
+                .help(format!("its keys are {}", in_backticks(shape.keys.iter(), "and"))),
             );
             return None;
         }
@@ -235,7 +235,7 @@ impl<'a> Field<'a> {
     }
 
     /// The entries of a mapping whose keys are names, sorted by name; of equal ones the first.
-    pub(crate) fn named(&self) -> Vec<&'a Entry> {
+    pub(crate) fn named_entries(&self) -> Vec<&'a Entry> {
         if !self.is_mapping() {
             let problem = self.wrong_type("a mapping from names to what they are");
             self.problems.push(problem);
@@ -259,7 +259,7 @@ impl<'a> Field<'a> {
 }
 
 /// The items of a list that must be different things, sorted; reports those that are listed twice.
-pub(crate) fn distinct<'a, T: Ord + Copy>(
+pub(crate) fn distinct_items<'a, T: Ord + Copy>(
     field: &Field<'a>,
     resolve: impl Fn(&Field<'a>) -> Option<T>,
 ) -> Vec<T> {
@@ -277,7 +277,7 @@ pub(crate) fn report_repeats<T: Ord + Copy>(all: &mut [(T, Field<'_>)]) {
         let [(first, _), (again, field)] = pair else { continue };
         if first == again {
             let message = format!("`{}` is listed twice", field.str().unwrap_or_default());
-            field.report(Code::DuplicateName, message, "remove one of them");
+            field.report_problem(Code::DuplicateName, message, "remove one of them");
         }
     }
 }
@@ -294,7 +294,7 @@ fn scalar_text(node: &Node) -> Option<&str> {
 }
 
 /// Names in backticks: `a`, `b` and `c`.
-pub(crate) fn ticked(names: impl IntoIterator<Item = impl Display>, last: &str) -> String {
+pub(crate) fn in_backticks(names: impl IntoIterator<Item = impl Display>, last: &str) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match names.split_last() {
         None => String::new(),

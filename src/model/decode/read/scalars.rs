@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use jiff::civil::Date;
 
 use super::super::renamed;
-use super::{Field, ticked};
+use super::{Field, in_backticks};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::Value;
 use crate::model::units::{self, Money, Rate, Seconds, Share};
@@ -28,7 +28,7 @@ impl Field<'_> {
         if let Some(c) = text.chars().find(|c| c.is_control() && *c != '\n') {
             let message =
                 format!("`{}` holds the control character U+{:04X}", self.name, u32::from(c));
-            self.report(Code::BadName, message, "remove it");
+            self.report_problem(Code::BadName, message, "remove it");
             return None;
         }
         Some(text.to_owned())
@@ -40,7 +40,7 @@ impl Field<'_> {
         if text.is_empty() || text.contains('\n') {
             let reason = if text.is_empty() { "is empty" } else { "has several lines" };
             let message = format!("`{}` {reason}", self.name);
-            self.report(Code::BadName, message, "write a few words on one line");
+            self.report_problem(Code::BadName, message, "write a few words on one line");
             return None;
         }
         Some(text)
@@ -65,8 +65,8 @@ impl Field<'_> {
     }
 
     /// A whole number within a range.
-    pub(crate) fn whole(&self, range: RangeInclusive<u32>) -> Option<u32> {
-        let number = self.number("a whole number")?;
+    pub(crate) fn whole_number(&self, range: RangeInclusive<u32>) -> Option<u32> {
+        let number = self.finite_number("a whole number")?;
         let (least, most) = (f64::from(*range.start()), f64::from(*range.end()));
         if number.fract() != 0.0 || !(least..=most).contains(&number) {
             self.problems.push(self.out_of_range(format!("a whole number from {least} to {most}")));
@@ -80,7 +80,7 @@ impl Field<'_> {
 
     /// A factor by which something is multiplied, at least 1.
     pub(crate) fn factor(&self) -> Option<f64> {
-        let number = self.number("a number")?;
+        let number = self.finite_number("a number")?;
         if (1.0..=1e6).contains(&number) {
             return Some(number);
         }
@@ -90,7 +90,7 @@ impl Field<'_> {
 
     /// An amount of anything, above 0.
     pub(crate) fn amount(&self) -> Option<f64> {
-        let number = self.number("a number")?;
+        let number = self.finite_number("a number")?;
         if number > 0.0 && number <= 1e9 {
             return Some(number);
         }
@@ -98,7 +98,7 @@ impl Field<'_> {
         None
     }
 
-    fn number(&self, what: &str) -> Option<f64> {
+    fn finite_number(&self, what: &str) -> Option<f64> {
         if let Value::Number(number) = &self.node.value {
             return Some(number.value);
         }
@@ -278,7 +278,7 @@ impl Field<'_> {
     pub(crate) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         let names = || words.iter().map(|(name, _)| *name);
         let Value::Text(text) = &self.node.value else {
-            let problem = self.wrong_type(&ticked(names(), "or"));
+            let problem = self.wrong_type(&in_backticks(names(), "or"));
             self.problems.push(problem);
             return None;
         };
@@ -290,10 +290,13 @@ impl Field<'_> {
             let problem = Diagnostic::error(Code::Renamed, message, self.place());
             self.problems.push(problem.replace_with(now));
         } else if known.is_none() {
-            let message =
-                format!("`{}` cannot be `{text}`: it is {}", self.name, ticked(names(), "or"));
+            let message = format!(
+                "`{}` cannot be `{text}`: it is {}",
+                self.name,
+                in_backticks(names(), "or")
+            );
             let problem = Diagnostic::error(Code::UnknownWord, message, self.place());
-            self.problems.push(self.problems.suggest(problem, text, names(), || None));
+            self.problems.push(self.problems.suggest_nearest(problem, text, names(), || None));
         }
         known.map(|(_, value)| *value)
     }
