@@ -44,6 +44,7 @@ pub struct Source {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     files: Vec<Source>,
+    provided: BTreeMap<String, Vec<u8>>,
 }
 
 impl Sources {
@@ -52,6 +53,17 @@ impl Sources {
         let id = SourceId(u32::try_from(self.files.len()).expect("fewer than 2^32 input files"));
         self.files.push(source);
         id
+    }
+
+    /// Provides the bytes that stand for a file, such as those of an earlier version; the path is then
+    /// not opened.
+    pub fn provide(&mut self, path: &str, bytes: Vec<u8>) {
+        self.provided.insert(path.to_owned(), bytes);
+    }
+
+    /// Returns the bytes that were provided for a path.
+    pub fn provided(&self, path: &str) -> Option<&[u8]> {
+        self.provided.get(path).map(Vec::as_slice)
     }
 
     /// The file with this number.

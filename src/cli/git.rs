@@ -5,6 +5,7 @@
 //! closed: external diffs, text conversion, file system monitors, and fetching of missing objects.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
@@ -37,6 +38,34 @@ pub(super) fn changed_files(range: &str) -> Result<Vec<ChangedFile>, Failure> {
         files.push(ChangedFile { name: entry.name, effect, lines });
     }
     Ok(files)
+}
+
+/// Returns a file as a revision has it, and the hash of that commit. The path is seen from the current folder.
+pub(super) fn file_at(
+    flag: &str,
+    revision: &str,
+    path: &str,
+) -> Result<(Vec<u8>, String), Failure> {
+    if revision.is_empty() || revision.starts_with('-') || revision.contains(':') {
+        return Err(Failure::usage(format!("`{revision}` is not a revision of git"))
+            .help(format!("write for example `{flag} origin/main`")));
+    }
+    let commit = commit(revision, revision)?;
+    let within = if Path::new(path).is_absolute() { from_root(path)? } else { format!("./{path}") };
+    let object = format!("{commit}:{within}");
+    let bytes = answer_of(&["cat-file", "blob", &object], || {
+        format!("git finds no `{path}` in `{revision}`")
+    })?;
+    Ok((bytes, commit))
+}
+
+/// Returns a path as seen from the root of the repository; one outside of it stays as it is, and is not found.
+fn from_root(path: &str) -> Result<String, Failure> {
+    let root =
+        answer_of(&["rev-parse", "--show-toplevel"], || "this is no git repository".to_owned())?;
+    let root = PathBuf::from(String::from_utf8_lossy(&root).trim_end().to_owned());
+    let real = std::fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
+    Ok(real.strip_prefix(&root).unwrap_or(&real).to_string_lossy().into_owned())
 }
 
 /// Returns the two commits that a range compares.
@@ -225,8 +254,13 @@ fn git(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs git and returns what it writes.
+/// Runs git over a range and returns what it writes.
 fn run(range: &str, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+    answer_of(arguments, || format!("git cannot compare `{range}`"))
+}
+
+/// Runs git and returns what it writes; `failure` says what did not work where it complains.
+fn answer_of(arguments: &[&str], failure: impl Fn() -> String) -> Result<Vec<u8>, Failure> {
     let mut child = git(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -238,15 +272,14 @@ fn run(range: &str, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
     let list = read_up_to(stdout, load::BYTES_MAX + 1).map_err(|error| cannot_run(&error))?;
     let status = child.wait().map_err(|error| cannot_run(&error))?;
     if list.len() as u64 > load::BYTES_MAX {
-        return Err(Failure::usage(format!("git names too many files in `{range}`")));
+        return Err(Failure::usage(failure()).help("git answers with too much"));
     }
     if !status.success() {
         let complaint = complaint.join().ok().and_then(Result::ok).unwrap_or_default();
         let complaint = String::from_utf8_lossy(&complaint);
         let first = complaint.lines().next().unwrap_or("nothing");
         let first: String = first.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        return Err(Failure::usage(format!("git cannot compare `{range}`"))
-            .help(format!("git says: {}", first.trim())));
+        return Err(Failure::usage(failure()).help(format!("git says: {}", first.trim())));
     }
     Ok(list)
 }

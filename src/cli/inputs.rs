@@ -40,7 +40,12 @@ pub(crate) fn read_with_incident(question: &QuestionArgs, path: &str) -> Result<
 }
 
 /// Reads what a question names, where the change may be made from a diff.
-pub(crate) fn read_with_diff(question: &QuestionArgs, diff: &DiffArgs) -> Result<Inputs, Failure> {
+/// Files that `provided` holds are not opened.
+pub(crate) fn read_with_diff(
+    question: &QuestionArgs,
+    diff: &DiffArgs,
+    provided: Sources,
+) -> Result<Inputs, Failure> {
     let request = request_of(question);
     let is_list_on_stdin = diff.changed_files.as_deref() == Some("-");
     if is_list_on_stdin && request.topology.as_deref() == Some("-") {
@@ -54,7 +59,7 @@ pub(crate) fn read_with_diff(question: &QuestionArgs, diff: &DiffArgs) -> Result
     })?;
     let cause = list.map(Cause::Diff).or(request.cause);
     let default_cause = Some(Cause::Nothing);
-    read_request(&Request { cause, default_cause, ..request })
+    read_request_with(&Request { cause, default_cause, ..request }, provided)
 }
 
 /// Reads the topology of a path, or of the scenario there, and returns the paths that were read.
@@ -87,7 +92,10 @@ fn request_of(question: &QuestionArgs) -> Request {
 }
 
 fn read_request(request: &Request) -> Result<Inputs, Failure> {
-    let mut sources = Sources::default();
+    read_request_with(request, Sources::default())
+}
+
+fn read_request_with(request: &Request, mut sources: Sources) -> Result<Inputs, Failure> {
     match Project::read(request, &mut sources) {
         Ok(project) => Ok(Inputs { project, sources }),
         Err(error) => Err(failure_of(error, sources)),

@@ -153,7 +153,7 @@ impl Value {
 /// # Errors
 /// All that keeps it from being read as a tree of values.
 pub fn read_document(path: &str, sources: &mut Sources) -> Result<Document, Vec<Diagnostic>> {
-    let bytes = file::all_bytes(path).map_err(|problem| vec![*problem])?;
+    let bytes = provided_or_read(path, sources)?;
     parse_document(if path == "-" { STDIN } else { path }, bytes, sources)
 }
 
@@ -162,9 +162,16 @@ pub fn read_document(path: &str, sources: &mut Sources) -> Result<Document, Vec<
 /// # Errors
 /// All that keeps it from being read as text.
 pub fn read_text(path: &str, sources: &mut Sources) -> Result<SourceId, Vec<Diagnostic>> {
-    let bytes = file::all_bytes(path).map_err(|problem| vec![*problem])?;
+    let bytes = provided_or_read(path, sources)?;
     let name = if path == "-" { STDIN } else { path };
     text::add_source(name, bytes, sources).map_err(|problem| vec![*problem])
+}
+
+fn provided_or_read(path: &str, sources: &Sources) -> Result<Vec<u8>, Vec<Diagnostic>> {
+    match sources.provided(path) {
+        Some(bytes) => Ok(bytes.to_vec()),
+        None => file::all_bytes(path).map_err(|problem| vec![*problem]),
+    }
 }
 
 /// Reads what is in memory already, under a name for messages.

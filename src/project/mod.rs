@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::diff::ChangedFile;
 use crate::model::{Change, Diff, Incident, Topology};
 
-pub use read::{read_incident_cases, read_topology};
+pub use read::{read_incident_cases, read_topology, topology_of_scenario};
 
 /// What happens to a topology, as it was asked for.
 #[derive(Clone, Debug, PartialEq)]

@@ -196,6 +196,21 @@ fn add_files(files: &mut Vec<String>, more: &[String]) {
     }
 }
 
+/// Returns the path of the topology that a scenario names; `None` where the file is no scenario.
+///
+/// # Errors
+/// Returns all that is wrong with the file of this path; the topology is not read.
+pub fn topology_of_scenario(
+    path: &str,
+    sources: &mut Sources,
+) -> Result<Option<String>, Vec<Diagnostic>> {
+    let document = load::read_document(path, sources)?;
+    if Kind::of_document(&document) != Some(Kind::Scenario) {
+        return Ok(None);
+    }
+    Ok(Some(Scenario::from_document(&document, sources)?.topology.path))
+}
+
 /// Reads the topology of a path, or the one that a scenario there names; returns that scenario and the
 /// paths that were read beside it.
 fn topology_document(

@@ -198,3 +198,74 @@ fn every_recipe_that_lists_files_counts_renames_on_both_sides_and_submodules() {
         assert!(recipe.contains("--no-renames --ignore-submodules=none"), "{recipe}");
     }
 }
+
+#[test]
+fn a_pull_request_is_judged_by_the_topology_and_the_policy_of_its_base() {
+    let strict = "{version: 1, policy: p, rules: [{name: none, when: 'true', verdict: stop}]}";
+    let scenario = "{version: 1, scenario: s, topology: shop.yaml, policy: policy.yaml}";
+    let folder = repository(&[
+        ("pay/a.rs", "fn a() {}"),
+        ("policy.yaml", strict),
+        ("scenario.yaml", scenario),
+    ]);
+    let at = folder.path();
+    // It edits the service, and everything by which it is judged.
+    let lax = "{version: 1, policy: p, rules: [{name: none, when: 'false', verdict: stop}]}";
+    let alone = SHOP.replace("dependencies: [{ service: pay, timeout: 1s, fallback: none }]", "");
+    write(at, &[("pay/a.rs", "fn a() { b() }"), ("shop.yaml", &alone), ("policy.yaml", lax)]);
+    commit(at);
+    let minutes_lost =
+        |more: &[&str]| report(at, more)["flows"][0]["lost"]["mean"].as_f64().expect("minutes");
+    assert_eq!(minutes_lost(&[]), 0.0);
+    assert!(minutes_lost(&["--topology-from", "HEAD~1"]) > 0.0);
+    let judged = report(at, &["--topology-from", "HEAD~1"])["assumptions"].to_string();
+    assert!(judged.contains("shop.yaml is that of HEAD~1"), "{judged}");
+    assert!(judged.contains("the file at hand differs"), "{judged}");
+
+    let policy = ["--policy", "policy.yaml"];
+    assert_ne!(check(at, &policy).status.code(), Some(1));
+    let from_base = [&policy[..], &["--policy-from", "HEAD~1"]].concat();
+    assert_eq!(check(at, &from_base).status.code(), Some(1));
+
+    // A scenario names both; a topology at hand that cannot even be read changes nothing.
+    write(at, &[("shop.yaml", "no topology"), ("scenario.yaml", "no scenario")]);
+    let from_base = ["--topology-from", "HEAD~1", "--policy-from", "HEAD~1"];
+    let mut command = program(at);
+    command.args([
+        "check",
+        "scenario.yaml",
+        "--trials",
+        "64",
+        "--quiet",
+        "--git-range",
+        "HEAD~1..HEAD",
+    ]);
+    assert_eq!(command.args(from_base).output().unwrap().status.code(), Some(1));
+}
+
+#[test]
+fn a_revision_that_lacks_the_file_is_refused() {
+    let folder = repository(&[("pay/a.rs", "fn a() {}")]);
+    let at = folder.path();
+    write(at, &[("pay/a.rs", "fn a() { b() }")]);
+    commit(at);
+    for (more, message) in [
+        (["--topology-from", "nobody"], "nobody"),
+        (["--topology-from", "--help"], "--topology-from"),
+        (["--topology-from", ""], "not a revision"),
+        (["--policy-from", "HEAD"], "needs a policy"),
+    ] {
+        let output = check(at, &more);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(message), "{said}");
+        assert!(output.stdout.is_empty());
+    }
+    write(at, &[("new.yaml", SHOP)]);
+    let mut command = program(at);
+    command.args(["check", "new.yaml", "--git-range", "HEAD~1..HEAD", "--topology-from", "HEAD"]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("git finds no `new.yaml` in `HEAD`"), "{said}");
+}

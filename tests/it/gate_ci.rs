@@ -106,6 +106,7 @@ fn action(repository: &Repository, inputs: &[(&str, &str)]) -> (i32, String) {
         ("github.server_url", "https://code.example"),
         ("github.run_id", "77"),
         ("github.event.pull_request.number", "7"),
+        ("github.event.pull_request.base.sha", "HEAD~1"),
     ];
     let mut values: BTreeMap<String, String> =
         event.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -159,6 +160,20 @@ fn fake_gh(repository: &Repository, known: &str) {
     );
     fs::write(&path, script).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_pull_request_that_changes_its_topology_is_judged_by_that_of_its_base() {
+    let repository = Repository::with("web/a.rs");
+    fake_gh(&repository, "");
+    // All files now belong to a service that no flow needs.
+    let lax = TOPOLOGY.replace("flows:", "  all: { paths: ['**'] }\nflows:");
+    fs::write(repository.path("topology.yaml"), lax).unwrap();
+    let inputs = [("topology", "topology.yaml"), ("range", "HEAD~1...HEAD")];
+    let (ended, log) = action(&repository, &inputs);
+    assert_eq!(ended, 3, "{log}");
+    let summary = fs::read_to_string(repository.path("github_step_summary")).unwrap();
+    assert!(summary.contains("web"), "{summary}");
 }
 
 #[test]

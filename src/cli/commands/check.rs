@@ -11,7 +11,7 @@ use crate::cli::output::{Output, OutputError};
 use crate::cli::run::SimulationRequest;
 use crate::cli::terminal::Terminal;
 use crate::cli::values;
-use crate::cli::{inputs, limits};
+use crate::cli::{git, inputs, limits};
 use blastwave::analysis::{self, Check, Gate, MAX_TRIALS, Stop};
 use blastwave::diagnostic::{Code, Diagnostic, Label, Place, Sources};
 use blastwave::load;
@@ -35,6 +35,17 @@ pub(crate) struct GateArgs {
     /// Limits of the command line add to it.
     #[arg(long, value_name = "FILE", help_heading = "Policy")]
     pub(crate) policy: Option<String>,
+
+    /// Take the topology from a commit, not from the files at hand: `origin/main`
+    ///
+    /// A pull request that changes the topology then does not change what it is judged by. The report says so
+    /// where the files at hand differ.
+    #[arg(long, value_name = "REVISION", help_heading = "Policy")]
+    pub(crate) topology_from: Option<String>,
+
+    /// Take the policy from a commit, not from the file at hand: `origin/main`
+    #[arg(long, value_name = "REVISION", help_heading = "Policy")]
+    pub(crate) policy_from: Option<String>,
 
     /// Say what time it is, for rules over `now` and the age of sources: a day, a moment, or `clock`
     ///
@@ -103,7 +114,8 @@ pub(crate) enum UnknownArg {
 
 /// Simulates a change and gives a verdict.
 pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure> {
-    let inputs = inputs::read_with_diff(&args.question, &args.diff)?;
+    let (provided, of_topology) = topology_sources(args)?;
+    let inputs = inputs::read_with_diff(&args.question, &args.diff, provided)?;
     let others: Vec<String> = [&args.gate.policy, &args.diff.changed_files, &args.gate.baseline]
         .into_iter()
         .flatten()
@@ -119,8 +131,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
     let inputs = &question.inputs;
     let limits = limits::read(&args.limits, inputs)?;
     let spent = limits::spent_minutes(&args.limits, &inputs.topology)?;
-    let mut sources = Sources::default();
-    let policy = policy(args, inputs, &mut sources)?;
+    let (policy, sources, of_policy) = judged_by(args, inputs)?;
     let baseline = args.gate.baseline.as_deref();
     let baseline = baseline.map(|path| read_baseline(path, &inputs.topology)).transpose()?;
     // Where no service is touched there is nothing that rules could be asked about.
@@ -153,6 +164,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
             report.place = Some(PlaceReport::new(&label, &sources));
         }
     }
+    report.assumptions.extend(of_topology.into_iter().chain(of_policy));
     report.picture.clone_from(&args.output.picture);
     analysis::add_places(&mut report, &inputs.topology, &inputs.change, &inputs.sources);
     question.write_text(&written(&report, &question, &args.output))?;
@@ -190,14 +202,71 @@ fn status(report: &Report, fail_on: FailOn) -> Exit {
     }
 }
 
-/// Returns the policy to apply, and whether it comes with the program.
-fn policy(
+/// Returns the files of the topology as `--topology-from` has them, and what the report says of that.
+fn topology_sources(args: &CheckArgs) -> Result<(Sources, Option<String>), Failure> {
+    let mut sources = Sources::default();
+    let path = args.question.topology_and_breaks().map(|(path, _)| path);
+    let (Some(revision), Some(path)) = (&args.gate.topology_from, path) else {
+        return Ok((sources, None));
+    };
+    let flag = "--topology-from";
+    let mut said = provide(&mut sources, path, flag, revision)?;
+    // A scenario names its topology, and is itself what decides which one.
+    let mut seen = sources.clone();
+    match blastwave::project::topology_of_scenario(path, &mut seen) {
+        Ok(None) => {}
+        Ok(Some(file)) => said = provide(&mut sources, &file, flag, revision)?,
+        Err(diagnostics) => return Err(Failure::Input { diagnostics, sources: seen }),
+    }
+    Ok((sources, Some(said)))
+}
+
+/// Has a file read as a commit has it; returns a sentence that says so.
+fn provide(
+    sources: &mut Sources,
+    path: &str,
+    flag: &str,
+    revision: &str,
+) -> Result<String, Failure> {
+    if path == "-" {
+        return Err(Failure::usage(format!("`{flag}` needs a file that git knows, not `-`")));
+    }
+    let (bytes, commit) = git::file_at(flag, revision, path)?;
+    let is_changed = load::read_bytes(path).is_ok_and(|here| here != bytes);
+    let short: String = commit.chars().take(7).collect();
+    let rest = if is_changed { "; the file at hand differs, and is not judged" } else { "" };
+    sources.provide(path, bytes);
+    Ok(format!("{path} is that of {revision} ({short}){rest}"))
+}
+
+/// A policy, and whether it comes with the program.
+type AppliedPolicy = (Policy, bool);
+
+/// Returns the policy to apply, its text, and what the report says of where it is from.
+fn judged_by(
     args: &CheckArgs,
     inputs: &Project,
+) -> Result<(AppliedPolicy, Sources, Option<String>), Failure> {
+    let path = args.gate.policy.as_deref().or(inputs.policy.as_deref());
+    let (mut sources, mut said) = (Sources::default(), None);
+    if let Some(revision) = &args.gate.policy_from {
+        let Some(path) = path else {
+            return Err(Failure::usage("`--policy-from` needs a policy")
+                .help("name one with `--policy FILE`; the one of the program is in no commit"));
+        };
+        said = Some(provide(&mut sources, path, "--policy-from", revision)?);
+    }
+    let policy = policy(path, inputs, &mut sources)?;
+    Ok((policy, sources, said))
+}
+
+fn policy(
+    path: Option<&str>,
+    inputs: &Project,
     sources: &mut Sources,
-) -> Result<(Policy, bool), Failure> {
-    let Project { topology, change, policy: of_scenario, .. } = inputs;
-    let Some(path) = args.gate.policy.as_deref().or(of_scenario.as_deref()) else {
+) -> Result<AppliedPolicy, Failure> {
+    let Project { topology, change, .. } = inputs;
+    let Some(path) = path else {
         // Without a change it is the topology itself that is judged.
         let is_steady = change.targets.is_empty() && change.during.is_empty();
         let built_in =
