@@ -98,6 +98,7 @@ pub fn service(number: u32) -> Service {
         dependencies: Vec::new(),
         endpoints: Vec::new(),
         shipping: None,
+        mttr: None,
         never_soft: false,
         place: Place::default(),
     }

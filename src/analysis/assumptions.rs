@@ -2,7 +2,7 @@
 
 use crate::model::change::{ChangePlaces, Strategy};
 use crate::model::topology::{Evidence, Objective};
-use crate::model::{Change, Topology};
+use crate::model::{Change, Topology, defaults};
 
 /// The most dependencies that are named one by one.
 const NAMED: usize = 3;
@@ -16,6 +16,7 @@ pub(super) fn assumptions(topology: &Topology, change: &Change, is_certain: bool
     }
     if !change.is_moment() {
         said.extend(of_the_rollout(change));
+        said.extend(of_outages(topology));
     }
     said.extend(of_the_topology(topology, change));
     said
@@ -83,6 +84,30 @@ fn of_the_rollout(change: &Change) -> Vec<String> {
         said.push(format!("nothing is counted after a horizon of {horizon}"));
     }
     said
+}
+
+/// Returns what is assumed about outages that have nothing to do with the change.
+fn of_outages(topology: &Topology) -> Option<String> {
+    let of_domains = topology
+        .domains
+        .iter()
+        .filter(|domain| domain.availability.is_some() && domain.mttr.is_none())
+        .map(|domain| &*domain.name);
+    let of_services = topology.services.iter().filter(|service| {
+        let of_replicas = service
+            .replicas
+            .as_ref()
+            .is_some_and(|item| item.availability.is_some() && item.mttr.is_none());
+        of_replicas || (service.availability.is_some() && service.mttr.is_none())
+    });
+    let lacking: Vec<&str> = of_domains.chain(of_services.map(|service| &*service.name)).collect();
+    let (median, p95) = defaults::MTTR;
+    (!lacking.is_empty()).then(|| {
+        format!(
+            "an outage of its own lasts {median} in the median and {p95} at most in 19 of 20, where no `mttr` is stated: {}",
+            named(&lacking)
+        )
+    })
 }
 
 /// Returns what is assumed about the topology.

@@ -35,6 +35,7 @@ pub(super) fn compile(topology: &Topology) -> Plan {
         domains: domains(topology),
         domain_order: domain_order(topology),
         replicas: Vec::new(),
+        outages: Vec::new(),
         targets: Vec::new(),
         rotate_targets: false,
         routing: Routing::Random,

@@ -14,10 +14,27 @@ impl Key {
     /// It need not be random by itself: the generator mixes it.
     pub fn new(what: &str, name: &str) -> Self {
         const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
         let bytes = what.bytes().chain([0]).chain(name.bytes());
-        Self(bytes.fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME)))
+        Self(bytes.fold(OFFSET, hash_byte))
     }
+
+    /// Returns the key of the same draw with a number behind its name, in decimal digits.
+    #[must_use]
+    pub fn numbered(self, number: u32) -> Self {
+        let mut hash = self.0;
+        let mut unit = 10_u32.pow(number.checked_ilog10().unwrap_or(0));
+        while unit > 0 {
+            let digit = (number / unit % 10) as u8;
+            hash = hash_byte(hash, b'0' + digit);
+            unit /= 10;
+        }
+        Self(hash)
+    }
+}
+
+fn hash_byte(hash: u128, byte: u8) -> u128 {
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    (hash ^ u128::from(byte)).wrapping_mul(PRIME)
 }
 
 #[cfg(test)]
@@ -32,6 +49,14 @@ mod tests {
                 (hash ^ u128::from(*byte)).wrapping_mul((1 << 88) + 0x13b)
             });
         assert_eq!(Key::new("a", "b").0, by_hand);
+    }
+
+    #[test]
+    fn numbers_go_behind_the_name() {
+        for number in [0, 1, 9, 10, 105, 4_000_000_000] {
+            let by_hand = Key::new("outage-gap", &format!("cart#{number}"));
+            assert_eq!(Key::new("outage-gap", "cart#").numbered(number), by_hand);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod graph;
 pub mod interventions;
 pub mod key;
 mod order;
+mod outages;
 pub mod plan;
 mod scenario;
 mod traffic;

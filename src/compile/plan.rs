@@ -41,6 +41,9 @@ pub struct Plan {
     pub domain_order: Vec<u32>,
     /// All replicas of all services, a service's in a row.
     pub replicas: Vec<Replica>,
+    /// Outages that come and go without the change; empty for a single moment, in which things are
+    /// down or not.
+    pub outages: Vec<OutageProcess>,
     /// The things changed.
     pub targets: Vec<Target>,
     /// Whether the targets break in turn, each in one of 64 trials: for a ranking by the fluid engine.
@@ -315,6 +318,39 @@ pub struct Domain {
     pub key: Key,
     /// Whether the change says that it is down the whole time.
     pub during: bool,
+}
+
+/// The outages of one thing that fails for its own reasons now and then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutageProcess {
+    /// What fails.
+    pub of: OutageOf,
+    /// The rate per second at which outages begin while it is up.
+    pub rate: f64,
+    /// How long each lasts.
+    pub length: Lognormal,
+    /// Key of the uniform draw for how much is left of the outage at the start.
+    pub left_key: Key,
+    /// Key of the uniform draws for the times from one outage to the next, before their number.
+    pub gap_keys: Key,
+    /// Key of the normal draws for how long outages last, before their number.
+    pub length_keys: Key,
+}
+
+/// What fails for its own reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutageOf {
+    /// A failure domain.
+    Domain(u32),
+    /// A service.
+    Service(u32),
+    /// A replica, and its service.
+    Replica {
+        /// In [`Plan::replicas`].
+        replica: u32,
+        /// Whose it is.
+        service: u32,
+    },
 }
 
 /// A flow.

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use super::graph::unrepeated;
 use super::key::Key;
+use super::outages;
 use super::plan::{Delay, Hit, Lognormal, Plan, Schedule, Stage, Target};
 use crate::model::change::{self as model, Component, Modes, Routing, TargetRef};
 use crate::model::topology::ServiceId;
 use crate::model::{Change, Seconds, Topology, defaults};
-
-/// Standard normal numbers are below this in 19 of 20 cases.
-const Z95: f64 = 1.644_853_626_951_472_2;
 
 /// Adds a change to the plan of its topology.
 pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change, lasting: Seconds) {
@@ -35,6 +33,9 @@ pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change, lasting
     plan.routing = change.rollout.as_ref().map_or(Routing::Random, |rollout| rollout.routing);
     plan.schedule = (!change.is_moment()).then(|| schedule(change));
     number_gates(plan);
+    if plan.schedule.is_some() {
+        plan.outages = outages::processes(topology);
+    }
 }
 
 fn target_name(topology: &Topology, target: &model::Target) -> String {
@@ -108,11 +109,8 @@ fn mode_chances(modes: &Modes) -> [f64; 3] {
     chances
 }
 
-fn lognormal(delay: model::Delay) -> Lognormal {
-    let (median, p95) = (delay.median.get(), delay.p95.get());
-    let spread = median > 0.0 && p95 > median;
-    let sigma = if spread { libm::log(p95 / median) / Z95 } else { 0.0 };
-    Lognormal { median, sigma }
+pub(super) fn lognormal(delay: model::Delay) -> Lognormal {
+    Lognormal { median: delay.median.get(), sigma: delay.sigma() }
 }
 
 fn schedule(change: &Change) -> Schedule {

@@ -195,6 +195,23 @@ pub struct Delay {
     pub p95: Seconds,
 }
 
+impl Delay {
+    /// A standard normal number is below this in 19 of 20 cases.
+    pub(crate) const Z95: f64 = 1.644_853_626_951_472_2;
+
+    /// Returns the standard deviation of the logarithm.
+    pub(crate) fn sigma(self) -> f64 {
+        let (median, p95) = (self.median.get(), self.p95.get());
+        if median > 0.0 && p95 > median { libm::log(p95 / median) / Self::Z95 } else { 0.0 }
+    }
+
+    /// Returns the mean in seconds, `median exp(sigma^2 / 2)`: above the median where delays differ.
+    pub(crate) fn mean(self) -> f64 {
+        let sigma = self.sigma();
+        self.median.get() * libm::exp(sigma * sigma / 2.0)
+    }
+}
+
 /// How a change reaches users.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rollout {

@@ -14,6 +14,7 @@ pub mod diff;
 pub mod incident;
 pub mod lint;
 pub mod observation;
+pub mod outages;
 mod path_pattern;
 pub mod scenario;
 pub mod schema;

@@ -1,6 +1,7 @@
 //! The checked topology: services, what they depend on, and the order flows that run over them.
 
 use super::action::Automation;
+use super::change::Delay;
 use super::shipping::{Shipping, ShippingDefaults};
 use super::units::{Money, Rate, Seconds, Share};
 use crate::diagnostic::Place;
@@ -64,8 +65,10 @@ pub struct Domain {
     pub kind: Option<String>,
     /// The domain that takes it down with it.
     pub within: Option<DomainId>,
-    /// The chance per trial that it is not down for its own reasons.
+    /// The share of time in which it is not down for its own reasons.
     pub availability: Option<Share>,
+    /// How long each outage of its own lasts; `None` = [`super::defaults::MTTR`].
+    pub mttr: Option<Delay>,
     /// Where it is defined.
     pub place: Place,
 }
@@ -85,8 +88,10 @@ pub struct Service {
     pub tier: Option<u32>,
     /// Globs of the source files that belong to it.
     pub paths: Vec<String>,
-    /// The chance per trial that it is not down for its own reasons during the incident.
+    /// The share of time in which it is not down for its own reasons.
     pub availability: Option<Share>,
+    /// How long each outage of its own lasts; `None` = [`super::defaults::MTTR`].
+    pub mttr: Option<Delay>,
     /// It is down when all of them are; sorted.
     pub domains: Vec<DomainId>,
     /// Its replicas, when they are said.
@@ -118,8 +123,10 @@ pub struct Replicas {
     pub count: u32,
     /// How many must be up for the service to be up, 1 to `count`.
     pub needs: u32,
-    /// The chance per trial that one of them is not down for its own reasons.
+    /// The share of time in which each of them is not down for its own reasons.
     pub availability: Option<Share>,
+    /// How long each outage of one of them lasts; `None` = [`super::defaults::MTTR`].
+    pub mttr: Option<Delay>,
     /// Replica `i` sits in domain `i mod len`, in the order written; may be empty.
     pub domains: Vec<DomainId>,
 }

@@ -286,6 +286,9 @@ impl Documents {
             }
         };
         let change = merged(&changes).expect("every cause makes at least one change");
+        if let Some(problem) = change.find_too_many_outages(&topology, self.topology.root.place) {
+            return Err(vec![problem]);
+        }
         if changes.len() == 1 {
             changes.clear();
         }

@@ -9,6 +9,7 @@ use blastwave::engine::outcome::{Failures, Outcome};
 use blastwave::engine::trace::Trace;
 use blastwave::engine::{Protection, Silent, Simulation};
 use blastwave::model::action::{Action, ActionKind, Automation};
+use blastwave::model::change::Delay;
 use blastwave::model::topology::{CallKind, Caller, Dependency, ServiceId};
 use blastwave::model::{Change, Seconds, Share, Topology};
 
@@ -28,11 +29,11 @@ fn small(features: Features) -> Features {
     Features { services: (1, 4), ..features }
 }
 
-/// The first 128 trials of a plan.
-fn outcomes(plan: &Plan) -> Vec<Outcome> {
+/// The first trials of a plan.
+fn outcomes(plan: &Plan, trials: u64) -> Vec<Outcome> {
     let simulation = Simulation::new(plan, SEED);
     let mut outcomes = Vec::new();
-    simulation.each(0..128, &Silent, |outcome| outcomes.push(outcome.clone()));
+    simulation.each(0..trials, &Silent, |outcome| outcomes.push(outcome.clone()));
     outcomes
 }
 
@@ -84,7 +85,7 @@ fn assert_moments_agree(features: &Features, lasting: f64, near: f64, seeds: Ran
         let Scenario { topology, change } = scenario(seed, features);
         let plan = compile(&topology, &change, Seconds::new(lasting).expect("a duration"));
         let simulation = Simulation::new(&plan, SEED);
-        let outcomes = outcomes(&plan);
+        let outcomes = outcomes(&plan, 128);
         for trial in TRIALS {
             let expected = oracle::lasting(&topology, &change, SEED, trial, lasting);
             if expected.restless || !expected.unsettled.is_empty() {
@@ -247,6 +248,8 @@ fn loads_agree() {
     assert_moments_agree(&Features::load(), 0.0, NEAR_WITH_LOAD, 15_000..15_100);
 }
 
+/// How many trials of each story are compared.
+const STORIES: u64 = 3;
 /// Into how many steps the oracle cuts a story.
 const STEPS: f64 = 2_000.0;
 /// How much finer the grid is where the first one is not fine enough.
@@ -275,6 +278,9 @@ fn stories_in_which_somebody_acts_agree() {
         if dice.chance(0.3) {
             make_some_loads(&mut scenario.topology, &mut dice);
         }
+        if dice.chance(0.5) {
+            state_times_to_repair(&mut scenario.topology, &mut dice);
+        }
         assert_story_agrees(seed, &scenario);
     }
 }
@@ -283,9 +289,9 @@ fn assert_story_agrees(seed: u64, scenario: &Scenario) {
     let Scenario { topology, change } = scenario;
     let plan = compile(topology, change, Seconds::ZERO);
     let step = change.horizon.get() / STEPS;
-    let outcomes = outcomes(&plan);
+    let outcomes = outcomes(&plan, STORIES);
     let course = outcomes[0].course.as_ref().expect("there is time");
-    for trial in 0..3 {
+    for trial in 0..STORIES {
         let lost = |flow: usize| outcomes[0].flows[flow].outage[trial as usize];
         let near = |expected: &oracle::Trial, step: f64| {
             let mut flows = topology.flows.iter().enumerate();
@@ -365,6 +371,20 @@ fn add_automations(topology: &mut Topology, dice: &mut Dice) {
             every: minutes(if again { 5 + dice.below(20) } else { 0 }),
             at_most: if again { 1 + dice.below(3) as u32 } else { 1 },
         });
+    }
+}
+
+fn state_times_to_repair(topology: &mut Topology, dice: &mut Dice) {
+    let mut delay = || {
+        let median = 600.0 * (1 + dice.below(20)) as f64;
+        let p95 = if dice.chance(0.5) { median } else { median * (1 + dice.below(8)) as f64 };
+        let seconds = |value| Seconds::new(value).expect("a duration");
+        dice.chance(0.7).then(|| Delay { median: seconds(median), p95: seconds(p95) })
+    };
+    topology.domains.iter_mut().for_each(|domain| domain.mttr = delay());
+    for service in &mut topology.services {
+        service.mttr = delay();
+        service.replicas.iter_mut().for_each(|replicas| replicas.mttr = delay());
     }
 }
 

@@ -8,7 +8,7 @@ use blastwave::load;
 use blastwave::model::{Change, Seconds, Topology};
 use blastwave::report::{Detector, Interval, Quantiles, Report, UnitReport};
 
-fn read(topology: &str, change: &str) -> (Topology, Change) {
+pub(crate) fn read(topology: &str, change: &str) -> (Topology, Change) {
     let mut sources = Sources::default();
     let mut document = |name: &str, text: &str| {
         load::parse_document(name, text.as_bytes().to_vec(), &mut sources).expect("it is right")
@@ -19,7 +19,7 @@ fn read(topology: &str, change: &str) -> (Topology, Change) {
     (topology, change)
 }
 
-fn report(topology: &str, change: &str, trials: u64) -> Report {
+pub(crate) fn report(topology: &str, change: &str, trials: u64) -> Report {
     let (topology, change) = read(topology, change);
     let settings = Settings { stop: Stop::Trials(trials), ..Settings::default() };
     simulate(&topology, &change, &settings, &Silent)
@@ -35,7 +35,7 @@ fn standard_error(of: &Quantiles) -> f64 {
 }
 
 #[track_caller]
-fn assert_near(found: f64, expected: f64) {
+pub(crate) fn assert_near(found: f64, expected: f64) {
     let within = 1e-9 * expected.abs().max(1.0);
     assert!((found - expected).abs() <= within, "{found}, not {expected}");
 }

@@ -4,6 +4,7 @@
 
 mod advise;
 mod agreement;
+mod background;
 mod browser;
 mod chain;
 mod check;

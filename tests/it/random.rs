@@ -442,6 +442,7 @@ impl Builder {
             kind: None,
             within: is_within.then(|| DomainId(self.dice.below(number) as u32)),
             availability: self.availability(),
+            mttr: None,
             place: Place::default(),
         }
     }
@@ -466,6 +467,7 @@ impl Builder {
             tier: None,
             paths: Vec::new(),
             availability: self.availability(),
+            mttr: None,
             domains,
             replicas: has_replicas.then(|| self.replicas()),
             utilization: has_limit
@@ -493,6 +495,7 @@ impl Builder {
             count,
             needs: 1 + self.dice.below(count as usize) as u32,
             availability: self.availability(),
+            mttr: None,
             domains: if self.dice.chance(0.6) { self.some_domains(3) } else { Vec::new() },
         }
     }

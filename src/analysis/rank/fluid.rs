@@ -193,6 +193,7 @@ fn nothing_but_broken() -> Service {
         endpoints: Vec::new(),
         shipping: None,
         never_soft: false,
+        mttr: None,
         place: Place::default(),
     }
 }

@@ -97,6 +97,7 @@ impl<'a> Run<'a> {
     }
 
     fn begin(&mut self) {
+        self.sampled.rewind(self.plan);
         self.state.reset();
         self.loads.reset();
         self.progress.clear();

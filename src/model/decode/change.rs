@@ -112,6 +112,9 @@ impl Change {
         let change = kind::open_document(document, Kind::Change, &CHANGE, &problems)
             .and_then(|mapping| decode_change(&mapping, &names));
         let with_horizon = change.map(|change| change.with_default_horizon(topology));
+        let place = document.root.place;
+        let too_many = with_horizon.as_ref().map(|it| it.find_too_many_outages(topology, place));
+        too_many.flatten().into_iter().for_each(|problem| problems.push(problem));
         problems.into_result(with_horizon)
     }
 }

@@ -1,5 +1,6 @@
 //! From a document to a topology.
 
+use super::delay::decode_delay;
 use super::dependency::{self, Settings, needs_of};
 use super::kind::{self, Kind};
 use super::names::{Names, ServiceName, check_name};
@@ -8,13 +9,14 @@ use super::shipping;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::{Document, Entry, Key};
 use crate::model::action::decode_automations;
+use crate::model::change::Delay;
 use crate::model::path_pattern::PathPattern;
 use crate::model::shipping::Shipping;
 use crate::model::topology::{
     Caller, Dependency, Domain, DomainId, Endpoint, Flow, NodeRef, Objective, Overload, Recovery,
     Replicas, Service, ServiceId, Thresholds, Topology, UserRetries,
 };
-use crate::model::units::Share;
+use crate::model::units::{Seconds, Share};
 
 pub(crate) const TOPOLOGY: Shape = Shape {
     what: "a topology",
@@ -36,7 +38,7 @@ pub(crate) const DEFAULTS: Shape =
     Shape { what: "`defaults`", keys: &["dependency", "change"], schema: "/properties/defaults" };
 pub(crate) const DOMAIN: Shape = Shape {
     what: "a failure domain",
-    keys: &["kind", "within", "availability"],
+    keys: &["kind", "within", "availability", "mttr"],
     schema: "/$defs/failure_domain",
 };
 pub(crate) const SERVICE: Shape = Shape {
@@ -48,6 +50,7 @@ pub(crate) const SERVICE: Shape = Shape {
         "tier",
         "paths",
         "availability",
+        "mttr",
         "domains",
         "replicas",
         "utilization",
@@ -65,7 +68,7 @@ pub(crate) const SERVICE: Shape = Shape {
 };
 pub(crate) const REPLICAS: Shape = Shape {
     what: "`replicas`",
-    keys: &["count", "needs", "availability", "domains"],
+    keys: &["count", "needs", "availability", "mttr", "domains"],
     schema: "/$defs/replicas_settings",
 };
 pub(crate) const RECOVERY: Shape = Shape {
@@ -243,6 +246,7 @@ fn decode_domain(entry: &Entry, names: &Names<'_>, problems: &Problems) -> Domai
         kind: get("kind").and_then(|field| field.title()),
         within: get("within").and_then(|field| names.resolve_domain(&field)),
         availability: get("availability").and_then(|field| field.share()),
+        mttr: get("mttr").and_then(|field| decode_time_to_repair(&field)),
         place: entry.key.place,
     }
 }
@@ -309,6 +313,7 @@ fn decode_service(
         tier: get("tier").and_then(|field| field.whole_number(0..=100)),
         paths: get("paths").map(|field| decode_paths(&field)).unwrap_or_default(),
         availability: get("availability").and_then(|field| field.share()),
+        mttr: get("mttr").and_then(|field| decode_time_to_repair(&field)),
         domains: get("domains").map(|field| set_of_domains(&field, names)).unwrap_or_default(),
         replicas: get("replicas").and_then(|field| decode_replicas(&field, names)),
         utilization: get("utilization").and_then(|field| field.positive_share()),
@@ -353,7 +358,13 @@ fn set_of_domains(field: &Field<'_>, names: &Names<'_>) -> Vec<DomainId> {
 fn decode_replicas(field: &Field<'_>, names: &Names<'_>) -> Option<Replicas> {
     if field.is_number() {
         let count = field.whole_number(1..=REPLICAS_MAX)?;
-        return Some(Replicas { count, needs: 1, availability: None, domains: Vec::new() });
+        return Some(Replicas {
+            count,
+            needs: 1,
+            availability: None,
+            mttr: None,
+            domains: Vec::new(),
+        });
     }
     let mapping = field.mapping(&REPLICAS)?;
     let count =
@@ -364,6 +375,7 @@ fn decode_replicas(field: &Field<'_>, names: &Names<'_>) -> Option<Replicas> {
         (None, _) => Some(1),
     };
     let availability = mapping.get("availability").and_then(|field| field.share());
+    let mttr = mapping.get("mttr").and_then(|field| decode_time_to_repair(&field));
     // In the order written: it says which replica sits where.
     let domains = mapping
         .get("domains")
@@ -372,8 +384,23 @@ fn decode_replicas(field: &Field<'_>, names: &Names<'_>) -> Option<Replicas> {
         count: count?,
         needs: needs?,
         availability,
+        mttr,
         domains: domains.unwrap_or_default(),
     })
+}
+
+/// How long outages last: above 0, or they would come without end.
+fn decode_time_to_repair(field: &Field<'_>) -> Option<Delay> {
+    let delay = decode_delay(field)?;
+    if delay.median == Seconds::ZERO {
+        field.report_problem(
+            Code::OutOfRange,
+            "outages that last no time at all",
+            "state the usual time to repair, such as `mttr: { median: 30m, p95: 4h }`",
+        );
+        return None;
+    }
+    Some(delay)
 }
 
 fn decode_recovery(field: &Field<'_>) -> Recovery {

@@ -20,6 +20,7 @@ pub(super) fn find_without_effect(graph: &Graph<'_>, findings: &mut Findings) {
     for service in &topology.services {
         of_service(service, findings);
     }
+    unused_repair_times(topology, findings);
     unused_domains(topology, findings);
     of_flows(topology, findings);
 }
@@ -132,6 +133,28 @@ fn of_service(service: &Service, findings: &mut Findings) {
             ),
             "each replica sits in one of them, in the order written: the last ones stay empty",
         );
+    }
+}
+
+/// Times to repair of what never fails by itself.
+fn unused_repair_times(topology: &Topology, findings: &mut Findings) {
+    let mut note = |name: &str, place: Place| {
+        let fact = format!("`mttr` of `{name}` has no effect without `availability`");
+        let help = "no outage of its own is known: state `availability`, or remove `mttr`";
+        findings.push(no_effect(place, fact, help));
+    };
+    for Domain { name, mttr, availability, place, .. } in &topology.domains {
+        if mttr.is_some() && availability.is_none() {
+            note(name, *place);
+        }
+    }
+    for Service { name, mttr, availability, replicas, place, .. } in &topology.services {
+        let of_replicas = replicas
+            .as_ref()
+            .is_some_and(|item| item.mttr.is_some() && item.availability.is_none());
+        if of_replicas || (mttr.is_some() && availability.is_none()) {
+            note(name, *place);
+        }
     }
 }
 

@@ -113,7 +113,7 @@ impl Wrongs {
         change: &Change,
         now: f64,
     ) -> Situation {
-        let infrastructure = world.infrastructure(graph, change, &self.domains(change));
+        let infrastructure = world.infrastructure(graph, change, &self.domains(change), now);
         let (mut down, mut capacity) = (infrastructure.down, infrastructure.up);
         for (service, restart) in &self.restarts {
             down[*service] |= restart.by_domain && restart.is_waiting(now);

@@ -79,8 +79,8 @@ pub(crate) fn lasting(
     recorder.finish()
 }
 
-/// A change with time, computed at every multiple of `step` seconds before the horizon, beside the
-/// same trial without the change. The change says how it is detected and taken back.
+/// A change with time, computed at every multiple of `step` seconds before the horizon, and whenever an
+/// outage of its own begins or ends, beside the same trial without the change. The change says how it is detected and taken back.
 pub(crate) fn story(
     topology: &Topology,
     change: &Change,
@@ -96,11 +96,9 @@ pub(crate) fn story(
     let mut anyway = Anyway::new(&graph, change);
     let mut recorder = Recorder::new(&graph, &world);
     let horizon = change.horizon.get();
-    for point in 0.. {
-        let now = f64::from(point) * step;
-        if now >= horizon {
-            break;
-        }
+    let points = points(&world, step, horizon);
+    for (index, &now) in points.iter().enumerate() {
+        let next = points.get(index + 1).copied().unwrap_or(horizon);
         for (service, share) in story.act(now, with.last(), without.last()) {
             with.forget(service, share);
         }
@@ -113,7 +111,7 @@ pub(crate) fn story(
         let background = anyway.wrongs().situation(&graph, &world, change, now);
         let baseline = without.go_to(now, background);
         anyway.acts.watch(now, baseline);
-        recorder.record(now, step.min(horizon - now), moment, baseline);
+        recorder.record(now, next - now, moment, baseline);
         story.acts.watch(now, moment);
         story.start_clocks(now, moment, baseline);
     }
@@ -121,6 +119,22 @@ pub(crate) fn story(
         recorder.conclude(&story.conclude(last, baseline));
     }
     recorder.finish()
+}
+
+/// The times at which a story is computed, in order.
+fn points(world: &World, step: f64, horizon: f64) -> Vec<f64> {
+    let turns = world.turns.values().flatten().copied();
+    let mut points: Vec<f64> = turns.filter(|turn| *turn < horizon).collect();
+    for point in 0.. {
+        let now = f64::from(point) * step;
+        if now >= horizon {
+            break;
+        }
+        points.push(now);
+    }
+    points.sort_by(f64::total_cmp);
+    points.dedup();
+    points
 }
 
 /// What automations do without the change.

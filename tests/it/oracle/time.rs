@@ -371,7 +371,7 @@ impl<'a> Story<'a> {
         if let Some(last) = last {
             restarts = self.restarting_targets(&self.still());
             self.add_taken_down_by_domains(&mut restarts);
-            self.add_crashed(&mut restarts, last);
+            self.add_crashed(&mut restarts, at, last);
         }
         self.cause_ended = Some(at);
         self.hold(at, restarts, baseline);
@@ -421,8 +421,8 @@ impl<'a> Story<'a> {
 
     fn add_taken_down_by_domains(&self, restarts: &mut BTreeMap<usize, Restart>) {
         let domains = self.wrongs(self.moment_at).domains(self.change);
-        let with = self.world.infrastructure(self.graph, self.change, &domains);
-        let without = self.world.infrastructure(self.graph, self.change, &[]);
+        let with = self.world.infrastructure(self.graph, self.change, &domains, self.moment_at);
+        let without = self.world.infrastructure(self.graph, self.change, &[], self.moment_at);
         for service in 0..with.down.len() {
             if with.down[service] && !without.down[service] {
                 restarts.entry(service).or_insert_with(|| self.restart(service)).by_domain = true;
@@ -431,8 +431,8 @@ impl<'a> Story<'a> {
     }
 
     /// Services that crash when they fail through their calls keep the state of the worst node.
-    fn add_crashed(&self, restarts: &mut BTreeMap<usize, Restart>, last: &Moment) {
-        let anyway = self.world.infrastructure(self.graph, self.change, &[]);
+    fn add_crashed(&self, restarts: &mut BTreeMap<usize, Restart>, at: f64, last: &Moment) {
+        let anyway = self.world.infrastructure(self.graph, self.change, &[], at);
         for (service, stated) in self.graph.topology.services.iter().enumerate() {
             // What is down for its own reasons comes back for its own reasons.
             let is_excluded = restarts.contains_key(&service) || anyway.down[service];

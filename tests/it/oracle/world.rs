@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use blastwave::compile::Key;
 use blastwave::engine::draws::{CHUNK, ChunkDraws, Draws};
-use blastwave::model::Change;
 use blastwave::model::change::{Component, Delay, Modes, Stage, Target, TargetRef};
+use blastwave::model::defaults::MTTR;
 use blastwave::model::topology::{DomainId, Service};
+use blastwave::model::{Change, Share};
 
 use super::graph::Graph;
 
@@ -47,6 +48,9 @@ pub(crate) struct World {
     pub(crate) replica_down: BTreeMap<String, bool>,
     /// In the order of [`Change::targets`].
     pub(crate) targets: Vec<DrawnTarget>,
+    /// By name of the service, `service#i` or domain: the times at which its later outages begin and end,
+    /// in turn; the first is the end of the one at the start, if there is one.
+    pub(crate) turns: BTreeMap<String, Vec<f64>>,
     /// By `caller>dependency`: failure reaches the caller at all.
     pub(crate) reaches: BTreeMap<String, bool>,
     /// By `caller>dependency`: the fallback works.
@@ -104,12 +108,49 @@ impl Dice {
     }
 }
 
+impl Dice {
+    /// When something that is up a share of the time goes down and up, from the start to the horizon.
+    fn turns(&self, name: &str, up: f64, down_at_first: bool, mttr: Delay, end: f64) -> Vec<f64> {
+        let mut turns = Vec::new();
+        if up <= 0.0 || up >= 1.0 {
+            return turns;
+        }
+        let sigma = libm::log(mttr.p95.get() / mttr.median.get()) / 1.644_853_626_951_472_2;
+        let mean = mttr.median.get() * libm::exp(sigma * sigma / 2.0);
+        let length = |number: u32| self.delay("outage-length", &format!("{name}#{number}"), mttr);
+        let mut now = 0.0;
+        if down_at_first {
+            // What one comes upon is the longer the likelier, and one comes upon it anywhere.
+            let left = self.between("outage-left", name, 0.0, 1.0);
+            now = left * libm::exp(sigma * sigma) * length(0);
+            turns.push(now);
+        }
+        for number in 1.. {
+            let uniform = self.between("outage-gap", &format!("{name}#{number}"), 0.0, 1.0);
+            let begins = now - libm::log(uniform) * mean * up / (1.0 - up);
+            if begins >= end {
+                break;
+            }
+            now = begins + length(number);
+            turns.extend([begins, now]);
+        }
+        turns
+    }
+}
+
 impl World {
+    /// Whether something is down for its own reasons at this time, given whether it is so at the start.
+    fn is_down(&self, name: &str, at_first: bool, now: f64) -> bool {
+        let turns = self.turns.get(name).map_or(&[][..], Vec::as_slice);
+        let turned = turns.iter().filter(|turn| **turn <= now).count();
+        at_first ^ (turned % 2 == 1)
+    }
+
     /// Draws trial number `trial`.
     pub(crate) fn draw(graph: &Graph, change: &Change, seed: u64, trial: u64) -> Self {
         let dice = Dice::new(seed, trial);
         let topology = graph.topology;
-        let own_reasons = |what, name: &str, availability: Option<blastwave::model::Share>| {
+        let own_reasons = |what, name: &str, availability: Option<Share>| {
             let down = availability.map_or(0.0, |share| share.complement().get());
             (name.to_owned(), dice.happens(what, name, down))
         };
@@ -125,6 +166,36 @@ impl World {
             graph.written.iter().map(|w| (w.key.clone(), draw(&w.key, w))).collect()
         };
         let delay = |what, delay: Option<Delay>| dice.delay(what, "", delay.unwrap_or_default());
+        let mut turns = BTreeMap::new();
+        if !change.is_moment() {
+            let mut add = |what, name: String, availability: Option<Share>, mttr: Option<Delay>| {
+                let up = availability.map_or(1.0, Share::get);
+                let down_at_first = dice.happens(what, &name, 1.0 - up);
+                let mttr = mttr.unwrap_or(Delay { median: MTTR.0, p95: MTTR.1 });
+                let times = dice.turns(&name, up, down_at_first, mttr, change.horizon.get());
+                turns.insert(name, times);
+            };
+            for item in &topology.domains {
+                let is_down = change.during.contains(&Component::Domain(
+                    topology.domain_id(&item.name).expect("it has a number"),
+                ));
+                let availability = item.availability.filter(|_| !is_down);
+                add("domain", item.name.clone(), availability, item.mttr);
+            }
+            for item in &topology.services {
+                let is_down = change.during.contains(&Component::Service(
+                    topology.service_id(&item.name).expect("it has a number"),
+                ));
+                let availability = item.availability.filter(|_| !is_down);
+                add("service", item.name.clone(), availability, item.mttr);
+                if let Some(replicas) = &item.replicas {
+                    for number in 0..replicas.count {
+                        let name = replica_name(item, number);
+                        add("replica", name, replicas.availability, replicas.mttr);
+                    }
+                }
+            }
+        }
         let detection = change.detection.as_ref();
         let rollback = change.rollback.as_ref();
         let kill_switch = change.kill_switch.as_ref();
@@ -136,6 +207,7 @@ impl World {
                 .map(|service| own_reasons("service", &service.name, service.availability))
                 .collect(),
             replica_down,
+            turns,
             targets: change.targets.iter().map(|t| draw_target(graph, &dice, change, t)).collect(),
             reaches: by_dependency(&|key, written| {
                 dice.happens("propagation", key, written.dependency.propagation.get())
@@ -249,10 +321,12 @@ impl World {
         graph: &Graph,
         change: &Change,
         targets: &[DomainId],
+        now: f64,
     ) -> Infrastructure {
         let topology = graph.topology;
         let own_reasons = |domain: DomainId| {
-            self.domain_down[&topology.domain(domain).name]
+            let name = &topology.domain(domain).name;
+            self.is_down(name, self.domain_down[name], now)
                 || change.during.contains(&Component::Domain(domain))
                 || targets.contains(&domain)
         };
@@ -268,13 +342,14 @@ impl World {
         };
         let replica_is_up = |service: &Service, replica: u32, domains: &[DomainId]| {
             let domain = domains.get(replica as usize % domains.len().max(1));
-            !self.replica_down[&replica_name(service, replica)]
+            let name = replica_name(service, replica);
+            !self.is_down(&name, self.replica_down[&name], now)
                 && !domain.is_some_and(|domain| domain_is_down(*domain))
         };
         let mut infrastructure = Infrastructure { down: Vec::new(), up: Vec::new() };
         for service in &topology.services {
             let id = topology.service_id(&service.name).expect("services are sorted by name");
-            let mut down = self.service_down[&service.name]
+            let mut down = self.is_down(&service.name, self.service_down[&service.name], now)
                 || change.during.contains(&Component::Service(id))
                 || (!service.domains.is_empty()
                     && service.domains.iter().all(|domain| domain_is_down(*domain)));

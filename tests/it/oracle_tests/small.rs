@@ -193,6 +193,7 @@ impl Small {
                 kind: None,
                 within,
                 availability: None,
+                mttr: None,
                 place: Place::default(),
             });
         }
@@ -248,6 +249,7 @@ fn plain_service(name: &str) -> Service {
         tier: None,
         paths: Vec::new(),
         availability: None,
+        mttr: None,
         domains: Vec::new(),
         replicas: None,
         utilization: None,

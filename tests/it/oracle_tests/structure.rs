@@ -125,6 +125,7 @@ fn replicas_are_down_with_their_domains() {
             count: 5,
             needs,
             availability: None,
+            mttr: None,
             domains: [1, 0].map(blastwave::model::topology::DomainId).to_vec(),
         });
         topology

@@ -49,6 +49,8 @@ pub(crate) struct PlanIndex {
     pub(crate) group_of: Vec<u32>,
     /// Services that may crash.
     pub(crate) crashing: Vec<u32>,
+    /// By domain: the services that it, or one within it, holds; empty where outages do not come and go.
+    pub(crate) services_in: Vec<Vec<u32>>,
     /// Who refers to a node.
     callers: Rows<u32>,
     /// What brings traffic to a node.
@@ -126,6 +128,7 @@ impl PlanIndex {
             crashing: services()
                 .filter(|service| plan.services[*service as usize].crashes)
                 .collect(),
+            services_in: services_in_domains(plan),
             callers: callers(plan),
             arrivals: arrivals(plan),
         }
@@ -241,6 +244,29 @@ fn limits(plan: &Plan) -> Vec<Limits> {
         Limits { watched: Watched::Node(node), after, by }
     });
     nodes.chain(of_entries).collect()
+}
+
+/// Returns the services that each domain, or one within it, holds whole or a replica of.
+fn services_in_domains(plan: &Plan) -> Vec<Vec<u32>> {
+    if plan.outages.is_empty() {
+        return Vec::new();
+    }
+    let mut services_in: Vec<Vec<u32>> = vec![Vec::new(); plan.domains.len()];
+    for (service, item) in (0..).zip(&plan.services) {
+        let replicas = &plan.replicas[item.replicas.start as usize..item.replicas.end as usize];
+        let of_replicas = replicas.iter().map(|replica| replica.domain);
+        for mut domain in item.domains.iter().copied().chain(of_replicas) {
+            while domain != NONE {
+                let services = &mut services_in[domain as usize];
+                if services.last() == Some(&service) {
+                    break;
+                }
+                services.push(service);
+                domain = plan.domains[domain as usize].within;
+            }
+        }
+    }
+    services_in
 }
 
 /// Whether a target domain, or one within it, holds the service or a replica of it.

@@ -1,10 +1,12 @@
 //! One possible world: everything that is drawn for a trial, for eight of them at a time.
 
 use crate::compile::Key;
-use crate::compile::plan::{Hit, Lognormal, NONE, Plan, Target};
+use crate::compile::plan::{Hit, Lognormal, NONE, OutageOf, Plan, Target};
 use crate::engine::draws::{CHUNK, ChunkDraws, Draws};
 use crate::engine::fluid::state::lanes::{LANES, Lanes, all, has, mask};
+use crate::engine::fluid::state::outage_events::OutageEvents;
 use crate::engine::fluid::state::trial_order::TrialOrder;
+use crate::engine::simd::array;
 
 /// How a broken target breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub(crate) struct SampledChunk {
     order: TrialOrder,
     /// By service: down for its own reasons or `during`.
     services: Vec<u64>,
-    /// By domain: down for its own reasons, `during`, or with the one it is within.
+    /// By domain: down for its own reasons or `during`.
     domains: Vec<u64>,
     /// By replica: down for its own reasons.
     replicas: Vec<u64>,
@@ -63,12 +65,11 @@ impl SampledChunk {
             .iter()
             .map(|service| down(service.key, service.unavailability, service.during))
             .collect();
-        let mut domains: Vec<u64> = plan
+        let domains = plan
             .domains
             .iter()
             .map(|domain| down(domain.key, domain.unavailability, domain.during))
             .collect();
-        close_domains(plan, &mut domains);
         let schedule = plan.schedule.as_ref();
         let certain = |what, probability: Option<f64>| {
             probability.map_or(0, |p| bernoulli(Key::new(what, ""), p))
@@ -121,7 +122,7 @@ impl SampledChunk {
 }
 
 /// A domain is down with the one it is within.
-fn close_domains(plan: &Plan, down: &mut [u64]) {
+fn close_domains(plan: &Plan, down: &mut [u8]) {
     for domain in &plan.domain_order {
         let within = plan.domains[*domain as usize].within;
         if within != NONE {
@@ -154,10 +155,14 @@ pub(crate) struct SampledTrials {
     pub(crate) capacity: Vec<Lanes>,
     /// By domain: down without the change.
     pub(crate) domains: Vec<u8>,
-    /// By replica: down for its own reasons.
-    replicas: Vec<u8>,
-    /// By service: down for its own reasons.
-    own: Vec<u8>,
+    /// What is down for its own reasons now.
+    own: OwnFailures,
+    /// The same at the start, where something comes and goes.
+    own_at_start: OwnFailures,
+    /// The outages that begin or end later.
+    outages: OutageEvents,
+    /// Services that may fare otherwise since the last outages began or ended.
+    pub(crate) changed_services: Vec<u32>,
     pub(crate) reaches: Vec<u8>,
     pub(crate) works: Vec<u8>,
     pub(crate) targets: Vec<BrokenTarget>,
@@ -181,8 +186,10 @@ impl SampledTrials {
             down: vec![0; plan.services.len()],
             capacity: vec![all(1.0); plan.services.len()],
             domains: vec![0; plan.domains.len()],
-            replicas: vec![0; plan.replicas.len()],
-            own: vec![0; plan.services.len()],
+            own: OwnFailures::default(),
+            own_at_start: OwnFailures::default(),
+            outages: OutageEvents::default(),
+            changed_services: Vec::new(),
             reaches: vec![u8::MAX; plan.dependencies.len()],
             works: vec![u8::MAX; plan.dependencies.len()],
             targets: Vec::new(),
@@ -206,17 +213,21 @@ impl SampledTrials {
             into.clear();
             into.extend(from.iter().map(|mask| (mask >> shift) as u8));
         };
-        slice(&mut self.own, &chunk.services);
-        slice(&mut self.domains, &chunk.domains);
-        slice(&mut self.replicas, &chunk.replicas);
+        slice(&mut self.own.services, &chunk.services);
+        slice(&mut self.own.domains, &chunk.domains);
+        slice(&mut self.own.replicas, &chunk.replicas);
         slice(&mut self.reaches, &chunk.reaches);
         slice(&mut self.works, &chunk.works);
         slice(&mut self.gates, &chunk.gates);
         self.rollback_works = (chunk.rollback_works >> shift) as u8;
         self.rollback_worsens = (chunk.rollback_worsens >> shift) as u8;
         self.kill_switch_works = (chunk.kill_switch_works >> shift) as u8;
-        self.take_background(plan);
         let eight = Eight { draws: &chunk.draws, trials: chunk.order.eight(group) };
+        self.outages.draw(plan, eight, &self.own);
+        if !plan.outages.is_empty() {
+            self.own_at_start.clone_from(&self.own);
+        }
+        self.take_background(plan);
         self.targets.clear();
         for (target, masks) in plan.targets.iter().zip(&chunk.targets) {
             let masks = masks.map(|mask| (mask >> shift) as u8);
@@ -234,10 +245,12 @@ impl SampledTrials {
     }
 
     fn take_background(&mut self, plan: &Plan) {
-        self.is_troubled = false;
+        self.is_troubled = self.outages.any();
         if !plan.has_background {
             return;
         }
+        self.domains.clone_from(&self.own.domains);
+        close_domains(plan, &mut self.domains);
         for index in 0..plan.services.len() {
             let (down, capacity) = self.health(plan, index, &self.domains);
             self.is_troubled |= down != 0 || capacity != all(1.0);
@@ -249,7 +262,7 @@ impl SampledTrials {
     /// these domains are down.
     pub(crate) fn health(&self, plan: &Plan, index: usize, domains: &[u8]) -> (u8, Lanes) {
         let service = &plan.services[index];
-        let mut down = self.own[index];
+        let mut down = self.own.services[index];
         if !service.domains.is_empty() {
             let all_down =
                 service.domains.iter().fold(u8::MAX, |all, domain| all & domains[*domain as usize]);
@@ -263,7 +276,7 @@ impl SampledTrials {
         for replica in service.replicas.clone() {
             let domain = plan.replicas[replica as usize].domain;
             let with_domain = if domain == NONE { 0 } else { domains[domain as usize] };
-            let lost = self.replicas[replica as usize] | with_domain;
+            let lost = self.own.replicas[replica as usize] | with_domain;
             if lost != 0 {
                 for (lane, missing) in missing.iter_mut().enumerate() {
                     *missing += u32::from(has(lost, lane));
@@ -295,20 +308,101 @@ impl SampledTrials {
     }
 }
 
+/// What is down for its own reasons: the lanes of each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnFailures {
+    pub(crate) services: Vec<u8>,
+    pub(crate) domains: Vec<u8>,
+    pub(crate) replicas: Vec<u8>,
+}
+
+impl OwnFailures {
+    /// Returns the lanes in which something is down.
+    pub(crate) fn lanes(&mut self, of: OutageOf) -> &mut u8 {
+        match of {
+            OutageOf::Domain(domain) => &mut self.domains[domain as usize],
+            OutageOf::Service(service) => &mut self.services[service as usize],
+            OutageOf::Replica { replica, .. } => &mut self.replicas[replica as usize],
+        }
+    }
+}
+
+impl SampledTrials {
+    /// Goes back to the start, where outages were followed beyond it.
+    pub(crate) fn rewind(&mut self, plan: &Plan) {
+        if self.outages.rewind() {
+            self.own.clone_from(&self.own_at_start);
+            self.take_background(plan);
+        }
+    }
+
+    /// When the next outage begins or ends in a lane; infinite where none does.
+    pub(crate) fn next_outage(&self, lane: usize) -> f64 {
+        self.outages.next_time(lane)
+    }
+
+    /// Lets outages that are due in a lane begin and end, and notes the services that may fare otherwise
+    /// from now on.
+    pub(crate) fn change_outages(
+        &mut self,
+        plan: &Plan,
+        services_in: &[Vec<u32>],
+        lane: usize,
+        time: f64,
+    ) {
+        let mut services = std::mem::take(&mut self.changed_services);
+        services.clear();
+        let mut has_domains = false;
+        while let Some((of, begins)) = self.outages.take_due(lane, time) {
+            let lanes = self.own.lanes(of);
+            *lanes = if begins { *lanes | 1 << lane } else { *lanes & !(1 << lane) };
+            match of {
+                OutageOf::Domain(domain) => {
+                    has_domains = true;
+                    services.extend_from_slice(&services_in[domain as usize]);
+                }
+                OutageOf::Service(service) | OutageOf::Replica { service, .. } => {
+                    services.push(service);
+                }
+            }
+        }
+        if has_domains {
+            self.domains.clone_from(&self.own.domains);
+            close_domains(plan, &mut self.domains);
+        }
+        for service in &services {
+            let index = *service as usize;
+            let (down, capacity) = self.health(plan, index, &self.domains);
+            (self.down[index], self.capacity[index]) = (down, capacity);
+        }
+        self.changed_services = services;
+    }
+}
+
 /// Draws that are numbers, for eight trials of a chunk.
 #[derive(Clone, Copy)]
-struct Eight<'a> {
+pub(crate) struct Eight<'a> {
     draws: &'a ChunkDraws,
     trials: [u8; LANES],
 }
 
 impl Eight<'_> {
     fn uniforms(self, key: Key) -> Lanes {
-        self.trials.map(|trial| self.draws.uniform(key, u32::from(trial)))
+        array(|lane| self.uniform(key, lane))
     }
 
     fn normals(self, key: Key) -> Lanes {
-        self.trials.map(|trial| self.draws.normal(key, u32::from(trial)))
+        array(|lane| self.normal(key, lane))
+    }
+
+    /// Draws a number strictly between 0 and 1 for one lane.
+    pub(crate) fn uniform(self, key: Key, lane: usize) -> f64 {
+        self.draws.uniform(key, u32::from(self.trials[lane]))
+    }
+
+    /// Draws a standard normal number for one lane.
+    pub(crate) fn normal(self, key: Key, lane: usize) -> f64 {
+        self.draws.normal(key, u32::from(self.trials[lane]))
     }
 }
 

@@ -136,6 +136,7 @@ impl Run<'_> {
         let mut alive = [true; LANES];
         while alive.contains(&true) {
             for lane in (0..LANES).filter(|lane| alive[*lane]) {
+                self.change_outages(lane);
                 self.act(lane);
             }
             self.update_own();

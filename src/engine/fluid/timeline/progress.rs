@@ -112,9 +112,26 @@ fn stage_end(stages: &[Stage], stage: usize, now: f64) -> f64 {
 }
 
 impl Run<'_> {
+    /// Lets outages begin and end that have nothing to do with the change.
+    pub(crate) fn change_outages(&mut self, lane: usize) {
+        let time = self.state.time[lane];
+        if self.sampled.next_outage(lane) > time {
+            return;
+        }
+        let services_in = &self.index_of_plan.services_in;
+        self.sampled.change_outages(self.plan, services_in, lane, time);
+        for index in 0..self.sampled.changed_services.len() {
+            let service = self.sampled.changed_services[index];
+            if has(self.sampled.down[service as usize], lane) {
+                self.register_affected(service);
+            }
+        }
+    }
+
     /// Everything that happens at the present time of a lane, before its moment is computed.
     pub(crate) fn events(&mut self, lane: usize) {
         let time = self.state.time[lane];
+        self.change_outages(lane);
         self.act(lane);
         if let Some(schedule) = &self.plan.schedule
             && !self.progress[lane].without_change
@@ -236,6 +253,11 @@ impl Run<'_> {
     pub(crate) fn clocks(&mut self, lane: usize) {
         let Some(schedule) = &self.plan.schedule else { return };
         let time = self.state.time[lane];
+        let has_automations = !self.plan.interventions.automations.is_empty();
+        if has_automations && self.next_time(lane, self.end) <= time {
+            // An automation changes this very moment: without the change it did so already.
+            return;
+        }
         if !self.progress[lane].is_detected() {
             let limit = schedule.alert_threshold + SLACK;
             let (unanswered, failing) = self.charged_peak(lane);
@@ -312,6 +334,7 @@ impl Run<'_> {
             }
         }
         later(course.repair_at);
+        later(self.sampled.next_outage(lane));
         later(self.next_added(lane, time));
         later(self.next_repair(lane, time));
         for held in self.pending_restarts.iter().filter(|held| held.lane == lane) {

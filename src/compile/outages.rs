@@ -1,0 +1,45 @@
+//! Outages that come and go in time, for everything whose availability is declared.
+
+use super::key::Key;
+use super::plan::{OutageOf, OutageProcess};
+use super::scenario::lognormal;
+use crate::model::change::Delay;
+use crate::model::outages::outage_rate;
+use crate::model::{Share, Topology, defaults};
+
+/// Returns the outages of failure domains, services and replicas, in the order of the topology.
+pub(super) fn processes(topology: &Topology) -> Vec<OutageProcess> {
+    let mut all = Vec::new();
+    let mut add = |of, name: &str, availability: Option<Share>, mttr: Option<Delay>| {
+        let repair = defaults::time_to_repair(mttr);
+        let rate = outage_rate(availability.unwrap_or(Share::ONE), repair);
+        if rate > 0.0 {
+            let numbered = |what| Key::new(what, &format!("{name}#"));
+            all.push(OutageProcess {
+                of,
+                rate,
+                length: lognormal(repair),
+                left_key: Key::new("outage-left", name),
+                gap_keys: numbered("outage-gap"),
+                length_keys: numbered("outage-length"),
+            });
+        }
+    };
+    for (domain, item) in (0..).zip(&topology.domains) {
+        add(OutageOf::Domain(domain), &item.name, item.availability, item.mttr);
+    }
+    let mut replica = 0;
+    for (service, item) in (0..).zip(&topology.services) {
+        add(OutageOf::Service(service), &item.name, item.availability, item.mttr);
+        let Some(replicas) = &item.replicas else { continue };
+        for number in 0..replicas.count {
+            if replicas.availability.is_some() {
+                let of = OutageOf::Replica { replica, service };
+                let name = format!("{}#{number}", item.name);
+                add(of, &name, replicas.availability, replicas.mttr);
+            }
+            replica += 1;
+        }
+    }
+    all
+}
