@@ -127,32 +127,67 @@ impl Written {
 }
 
 fn dependencies(topology: &Topology) -> Vec<Dependency> {
-    let mut repeats: BTreeMap<String, u32> = BTreeMap::new();
-    topology
+    // There are many, so their names are hashed piece by piece instead of being put together.
+    let [propagation, fallback] = ["propagation", "fallback"].map(Key::of);
+    let mut dependencies: Vec<Dependency> = topology
         .declared_dependencies()
-        .map(|(caller, declared_dependency)| {
-            let prefix = if matches!(caller, Caller::Flow(_)) { "flow:" } else { "" };
-            let name = format!(
-                "{prefix}{}>{}",
-                topology.caller_name(caller),
-                topology.dependency_name(declared_dependency)
-            );
-            let name = unrepeated(&mut repeats, name);
-            Dependency {
-                propagation: if declared_dependency.is_load() {
-                    0.0
-                } else {
-                    declared_dependency.propagation.get()
-                },
-                is_load: declared_dependency.kind == Some(CallKind::Load),
-                propagation_key: Key::new("propagation", &name),
-                works: declared_dependency.fallback.map_or(1.0, |fallback| fallback.works.get()),
-                works_key: Key::new("fallback", &name),
-                call: NONE,
-                caller: NONE,
-            }
+        .map(|(caller, declared)| Dependency {
+            propagation: if declared.is_load() { 0.0 } else { declared.propagation.get() },
+            is_load: declared.kind == Some(CallKind::Load),
+            propagation_key: named(propagation, topology, caller, declared),
+            works: declared.fallback.map_or(1.0, |fallback| fallback.works.get()),
+            works_key: named(fallback, topology, caller, declared),
+            call: NONE,
+            caller: NONE,
         })
-        .collect()
+        .collect();
+    number_repeats(&mut dependencies);
+    dependencies
+}
+
+/// Returns the key of a draw for a dependency: `CALLER>DEPENDENCY`, with `flow:` before a flow.
+fn named(key: Key, topology: &Topology, caller: Caller, declared: &model::Dependency) -> Key {
+    let of_node = |key: Key, node: NodeRef| {
+        let service = topology.service(node.service);
+        let key = key.followed_by(&service.name);
+        match node.endpoint {
+            None => key,
+            Some(index) => {
+                key.followed_by("/").followed_by(&service.endpoints[index as usize].name)
+            }
+        }
+    };
+    let mut key = match caller {
+        Caller::Node(node) => of_node(key, node),
+        Caller::Flow(flow) => {
+            key.followed_by("flow:").followed_by(&topology.flows[flow as usize].name)
+        }
+    };
+    for (index, node) in declared.on.iter().enumerate() {
+        key = of_node(key.followed_by(if index == 0 { ">" } else { "|" }), *node);
+    }
+    key
+}
+
+/// Puts `#2`, `#3` and so on behind the names of dependencies that have the name of an earlier one.
+fn number_repeats(dependencies: &mut [Dependency]) {
+    let mut order: Vec<u32> = (0..dependencies.len() as u32).collect();
+    let key = |index: u32| (dependencies[index as usize].propagation_key, index);
+    order.sort_unstable_by_key(|index| key(*index));
+    let mut repeats = Vec::new();
+    let mut number = 1;
+    for pair in order.windows(2) {
+        number = if key(pair[0]).0 == key(pair[1]).0 { number + 1 } else { 1 };
+        if number > 1 {
+            repeats.push((pair[1], number));
+        }
+    }
+    for (index, number) in repeats {
+        let Dependency { propagation_key, works_key, .. } = &mut dependencies[index as usize];
+        for key in [propagation_key, works_key] {
+            *key = key.followed_by("#").numbered(number);
+        }
+    }
 }
 
 /// The name, with `#2`, `#3` and so on behind it when it was seen before.
@@ -409,5 +444,32 @@ fn mark_waiting(plan: &mut Plan) {
                 plan.nodes[node as usize].tracks_failing_since = true;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_dependencies_are_those_of_their_whole_names() {
+        let topology = Topology::from_yaml(
+            "{version: 1, topology: t, services: {web: {dependencies: [db, {any_of: [db, cart/add], needs: 1}],
+             endpoints: {buy: {dependencies: [db]}}}, db: {}, cart: {endpoints: {add: {}}}},
+             flows: {web: {steps: [web/buy, web/buy, web/buy]}}}",
+        )
+        .expect("it is right");
+        let names = ["web>db", "web>db|cart/add", "web/buy>db", "flow:web>web/buy"];
+        let names = names.into_iter().map(str::to_owned);
+        let repeats = (2..=3).map(|number| format!("flow:web>web/buy#{number}"));
+        let expected: Vec<[Key; 2]> = names
+            .chain(repeats)
+            .map(|name| ["propagation", "fallback"].map(|what| Key::new(what, &name)))
+            .collect();
+        let found: Vec<[Key; 2]> = dependencies(&topology)
+            .iter()
+            .map(|dependency| [dependency.propagation_key, dependency.works_key])
+            .collect();
+        assert_eq!(found, expected);
     }
 }

@@ -13,9 +13,20 @@ impl Key {
     /// 128-bit FNV-1a (Fowler, Noll, Vo; draft-eastlake-fnv) over both, a zero byte between them.
     /// It need not be random by itself: the generator mixes it.
     pub fn new(what: &str, name: &str) -> Self {
+        Self::of(what).followed_by(name)
+    }
+
+    /// The key of the draw `what` for a thing whose name is still empty.
+    pub(super) fn of(what: &str) -> Self {
         const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-        let bytes = what.bytes().chain([0]).chain(name.bytes());
-        Self(bytes.fold(OFFSET, hash_byte))
+        Self(what.bytes().chain([0]).fold(OFFSET, hash_byte))
+    }
+
+    /// Returns the key of the same draw with more text behind its name: a name need not be put together
+    /// to be hashed.
+    #[must_use]
+    pub(super) fn followed_by(self, text: &str) -> Self {
+        Self(text.bytes().fold(self.0, hash_byte))
     }
 
     /// Returns the key of the same draw with a number behind its name, in decimal digits.
