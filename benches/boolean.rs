@@ -10,7 +10,7 @@ mod common;
 
 use std::time::Duration;
 
-use blastwave::analysis::rank::{Ranking, rank};
+use blastwave::analysis::rank::{Ranking, rank_origins};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::compile::compile;
 use blastwave::engine::simd::InstructionSet;
@@ -70,7 +70,7 @@ fn most_called(topology: &Topology) -> u32 {
 }
 
 fn simulate<'a>(simulation: &'a Simulation<'a>, mut tally: Tally, trials: u64) -> Tally {
-    simulation.run(0..trials, &mut tally, &Silent);
+    simulation.run_trials(0..trials, &mut tally, &Silent);
     tally
 }
 
@@ -120,7 +120,9 @@ fn rankings(criterion: &mut Criterion) {
         let settings = Settings { stop: Stop::Trials(few), ..Settings::default() };
         group.throughput(Throughput::Elements(few * u64::from(small)));
         group.bench_function(BenchmarkId::from_parameter(services), |bencher| {
-            bencher.iter(|| rank(&topology, Ranking::default(), &settings, &Silent).origins.len());
+            bencher.iter(|| {
+                rank_origins(&topology, Ranking::default(), &settings, &Silent).origins.len()
+            });
         });
     }
     group.finish();

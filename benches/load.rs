@@ -110,7 +110,7 @@ fn growth(_: &mut Criterion) {
             let simulation = Simulation::counting_failures(&plan, 1, InstructionSet::best());
             assert!(simulation.is_boolean());
             let mut tally = Tally::new(&plan);
-            simulation.run(0..512, &mut tally, &Silent);
+            simulation.run_trials(0..512, &mut tally, &Silent);
             tally
         });
         let failed: u64 = tally.units[..*services as usize].iter().map(|unit| unit.failed).sum();

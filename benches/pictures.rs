@@ -11,7 +11,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use blastwave::analysis::{Settings, Stop, simulate};
+use blastwave::analysis::{Settings, Stop, simulate_change};
 use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
 use blastwave::chart::{self, Size, Style, Theme};
 use blastwave::engine::Silent;
@@ -27,7 +27,7 @@ fn simulated(services: u32) -> (Topology, Report) {
     let topology = common::layered(services, 3.0, 0.002, false);
     let change = common::staged(&topology, services * 9 / 10);
     let settings = Settings { stop: Stop::Trials(256), ..Settings::default() };
-    let report = simulate(&topology, &change, &settings, &Silent);
+    let report = simulate_change(&topology, &change, &settings, &Silent);
     (topology, report)
 }
 
@@ -62,7 +62,7 @@ fn pictures(criterion: &mut Criterion) {
     let page = || {
         let cascade = cascade_report(&topology, &report, &CascadeFilter::default());
         let data = page_report(&topology, &report);
-        html::simulated(&report, &cascade, &data, &Made::default()).len()
+        html::simulated_page(&report, &cascade, &data, &Made::default()).len()
     };
     group.bench_function("cascade/60", |bencher| bencher.iter(draw_cascade));
     #[cfg(feature = "png")]

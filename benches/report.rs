@@ -13,7 +13,7 @@ mod common;
 use std::time::Duration;
 
 use blastwave::analysis::explain::Asked;
-use blastwave::analysis::{Settings, Stop, explain, simulate};
+use blastwave::analysis::{Settings, Stop, explain_flows, simulate_change};
 use blastwave::compile::compile;
 use blastwave::engine::{Silent, Simulation, Tally};
 use blastwave::model::{Change, Seconds};
@@ -31,21 +31,21 @@ fn reports(criterion: &mut Criterion) {
         let change = common::staged(&topology, services * 9 / 10);
         let plan = compile(&topology, &change, Seconds::ZERO);
         let mut tally = Tally::new(&plan);
-        Simulation::new(&plan, 1).run(0..256, &mut tally, &Silent);
+        Simulation::new(&plan, 1).run_trials(0..256, &mut tally, &Silent);
         group.bench_function(BenchmarkId::new("summarize", services), |bencher| {
             bencher.iter(|| summarize(&tally).units.len());
         });
         let settings = Settings { stop: Stop::Trials(256), ..Settings::default() };
-        let report = simulate(&topology, &change, &settings, &Silent);
+        let report = simulate_change(&topology, &change, &settings, &Silent);
         let style = render::text::Style { width: 100, ascii: false, color: false };
         group.bench_function(BenchmarkId::new("text", services), |bencher| {
-            bencher.iter(|| render::text::render(&report, &style).len());
+            bencher.iter(|| render::text::render_report(&report, &style).len());
         });
         group.bench_function(BenchmarkId::new("json", services), |bencher| {
-            bencher.iter(|| render::json::render(&report).len());
+            bencher.iter(|| render::json::render_report(&report).len());
         });
         group.bench_function(BenchmarkId::new("markdown", services), |bencher| {
-            bencher.iter(|| render::markdown::render(&report).len());
+            bencher.iter(|| render::markdown::render_comment(&report).len());
         });
     }
     group.finish();
@@ -62,7 +62,7 @@ fn explanations(criterion: &mut Criterion) {
     let settings = Settings { is_certain: true, ..Settings::default() };
     group.bench_function(BenchmarkId::new("chain", services), |bencher| {
         bencher.iter(|| {
-            let report = explain(&topology, &nothing, &settings, &Asked::default(), &Silent)
+            let report = explain_flows(&topology, &nothing, &settings, &Asked::default(), &Silent)
                 .expect("a report");
             report.flows.len()
         });

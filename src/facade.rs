@@ -29,7 +29,11 @@ impl InputError {
 
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&diagnostics::render(&self.diagnostics, &self.sources, Style::Plain))
+        f.write_str(&diagnostics::render_diagnostics(
+            &self.diagnostics,
+            &self.sources,
+            Style::Plain,
+        ))
     }
 }
 
@@ -131,7 +135,7 @@ impl<'a> Simulation<'a> {
 
     /// Runs the trials on all threads of the current pool.
     pub fn run(&self) -> Report {
-        analysis::simulate(self.topology, self.change, &self.settings, &Silent)
+        analysis::simulate_change(self.topology, self.change, &self.settings, &Silent)
     }
 
     /// Runs the trials and judges them: by a policy as YAML, or by the one that comes with the program.

@@ -20,7 +20,7 @@ pub(crate) trait Arrange<T> {
 impl<T> Arrange<T> for [T] {
     fn arrange_by(&mut self, mut compare: impl FnMut(&T, &T) -> Ordering) {
         let from = sorted(self.len(), &mut |a, b| compare(&self[a], &self[b]));
-        place(from, &mut |a, b| self.swap(a, b));
+        move_to_places(from, &mut |a, b| self.swap(a, b));
     }
 
     fn arrange_by_key<K: Ord>(&mut self, mut key: impl FnMut(&T) -> K) {
@@ -63,7 +63,7 @@ fn sorted(len: usize, compare: &mut dyn FnMut(usize, usize) -> Ordering) -> Vec<
 
 /// Brings every thing to its place, given where each place's thing comes from: around each ring of
 /// places that change hands, one swap after the other.
-fn place(mut from: Vec<usize>, swap: &mut dyn FnMut(usize, usize)) {
+fn move_to_places(mut from: Vec<usize>, swap: &mut dyn FnMut(usize, usize)) {
     for start in 0..from.len() {
         let mut at = start;
         while from[at] != start {

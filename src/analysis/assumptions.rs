@@ -9,7 +9,11 @@ const NAMED: usize = 3;
 
 /// Returns everything that is assumed about a change and a topology, in sentences. A break that was
 /// asked for (`is_certain`) says itself what happens.
-pub(super) fn assumptions(topology: &Topology, change: &Change, is_certain: bool) -> Vec<String> {
+pub(super) fn all_assumptions(
+    topology: &Topology,
+    change: &Change,
+    is_certain: bool,
+) -> Vec<String> {
     let mut said = Vec::new();
     if !is_certain && !change.targets.is_empty() {
         said.extend(of_the_break(change));
@@ -58,14 +62,14 @@ fn of_the_rollout(change: &Change) -> Vec<String> {
         let watched = bake.map_or_else(String::new, |bake| format!(", with a bake of {bake}"));
         let caught = first.map_or(0.0, |stage| stage.catch_probability.get() * 100.0);
         let gate = if caught > 0.0 {
-            format!(" and a gate that catches {} of failing targets", percent(caught))
+            format!(" and a gate that catches {} of failing targets", percent_text(caught))
         } else {
             String::new()
         };
         said.push(format!(
             "`{name}` stands for {} stages, the first of {}{watched}{gate}",
             rollout.stages.len(),
-            percent(exposure)
+            percent_text(exposure)
         ));
     }
     if rollout.is_none() {
@@ -76,7 +80,7 @@ fn of_the_rollout(change: &Change) -> Vec<String> {
             change.detection.as_ref().map_or(0.01, |detection| detection.alert_threshold.get());
         said.push(format!(
             "an alert notices when {} of the requests to a target fail",
-            percent(threshold * 100.0)
+            percent_text(threshold * 100.0)
         ));
     }
     if change.places.horizon.is_none() {
@@ -105,7 +109,7 @@ fn of_outages(topology: &Topology) -> Option<String> {
     (!lacking.is_empty()).then(|| {
         format!(
             "an outage of its own lasts {median} in the median and {p95} at most in 19 of 20, where no `mttr` is stated: {}",
-            named(&lacking)
+            name_list(&lacking)
         )
     })
 }
@@ -123,8 +127,8 @@ fn of_the_topology(topology: &Topology, change: &Change) -> Vec<String> {
         let objective = Objective::default();
         said.push(format!(
             "the objective of {} is {} over {}, since none is stated",
-            named(&lacking),
-            percent(objective.availability.get() * 100.0),
+            name_list(&lacking),
+            percent_text(objective.availability.get() * 100.0),
             objective.window
         ));
     }
@@ -153,17 +157,17 @@ fn of_the_topology(topology: &Topology, change: &Change) -> Vec<String> {
         let names: Vec<&str> = guessed.iter().map(String::as_str).collect();
         let (number, noun) =
             (guessed.len(), if guessed.len() == 1 { "dependency is" } else { "dependencies are" });
-        said.push(format!("{number} {noun} only assumed to be there: {}", named(&names)));
+        said.push(format!("{number} {noun} only assumed to be there: {}", name_list(&names)));
     }
     said
 }
 
-fn named(names: &[&str]) -> String {
+fn name_list(names: &[&str]) -> String {
     let more = names.len().saturating_sub(NAMED);
     let first = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{first} and {more} more") } else { first }
 }
 
-fn percent(percent: f64) -> String {
+fn percent_text(percent: f64) -> String {
     format!("{}%", (percent * 1e6).round() / 1e6)
 }

@@ -4,7 +4,7 @@ use crate::engine::Tally;
 use crate::model::Topology;
 use crate::report::{BudgetReport, BudgetRisk, Interval, ObjectiveReport, Report};
 use crate::summary::Estimate;
-use crate::summary::estimate::proportion;
+use crate::summary::estimate::estimate_proportion;
 
 /// The share of what is left of an error budget from which on it is at risk: a change that may take a
 /// quarter of it leaves room for three more incidents.
@@ -18,7 +18,7 @@ pub(super) fn left_minutes(topology: &Topology, flow: usize, spent: &[f64]) -> f
 }
 
 /// Adds objectives, and what the change uses of their budgets, to the flows of a report.
-pub(super) fn add(topology: &Topology, tally: &Tally, spent: &[f64], report: &mut Report) {
+pub(super) fn add_budgets(topology: &Topology, tally: &Tally, spent: &[f64], report: &mut Report) {
     let q = report.failure_probability;
     for unit in &mut report.flows {
         let found = topology.flows.iter().position(|flow| flow.name == unit.name);
@@ -36,7 +36,9 @@ pub(super) fn add(topology: &Topology, tally: &Tally, spent: &[f64], report: &mu
         let Some(lost) = &unit.lost else { continue };
         let left = left_minutes(topology, index, spent) * 60.0;
         let outage = &tally.flows[index].outage;
-        let exceeds = |seconds: f64| interval(&proportion(outage.exceeding(seconds), tally.trials));
+        let exceeds = |seconds: f64| {
+            interval_of(&estimate_proportion(outage.count_above(seconds), tally.trials))
+        };
         let (exhausts, at_risk) = (exceeds(left), exceeds(left * AT_RISK));
         unit.budget = Some(BudgetReport {
             mean: lost.mean / budget,
@@ -44,15 +46,18 @@ pub(super) fn add(topology: &Topology, tally: &Tally, spent: &[f64], report: &mu
             p95: lost.p95 / budget,
             exhausts,
             at_risk,
-            per_rollout: BudgetRisk { exhausts: times(exhausts, q), at_risk: times(at_risk, q) },
+            per_rollout: BudgetRisk {
+                exhausts: scaled_interval(exhausts, q),
+                at_risk: scaled_interval(at_risk, q),
+            },
         });
     }
 }
 
-fn interval(of: &Estimate) -> Interval {
+fn interval_of(of: &Estimate) -> Interval {
     Interval { p: of.p, low: of.low, high: of.high, exact: None }
 }
 
-fn times(of: Interval, factor: f64) -> Interval {
+fn scaled_interval(of: Interval, factor: f64) -> Interval {
     Interval { p: of.p * factor, low: of.low * factor, high: of.high * factor, exact: None }
 }

@@ -54,15 +54,15 @@ pub(super) fn build_report(context: &Context<'_>, summary: &Summary) -> Report {
         partial: false,
         failure_probability: probability,
         thresholds: topology.thresholds.into(),
-        timeline: timeline(context, summary),
+        timeline: timeline_report(context, summary),
         targets: change.targets.iter().map(|target| target_report(topology, target)).collect(),
-        services: services(topology, summary, probability),
-        flows: flows(topology, summary, probability),
+        services: service_reports(topology, summary, probability),
+        flows: flow_reports(topology, summary, probability),
         total: summary
             .total
             .as_ref()
             .map(|total| total_report(topology, summary, total, probability)),
-        dependencies: dependencies(topology, summary),
+        dependencies: dependency_reports(topology, summary),
         metastable: names(|shares| shares.metastable),
         never_recovers: names(|shares| shares.never_recovers),
         unsettled: names(|shares| shares.unsettled),
@@ -70,7 +70,7 @@ pub(super) fn build_report(context: &Context<'_>, summary: &Summary) -> Report {
         single_points: None,
         example_trials: Vec::new(),
         picture: None,
-        assumptions: context.assumptions(),
+        assumptions: context.report_assumptions(),
         files: None,
         together: None,
         baseline: None,
@@ -87,7 +87,7 @@ impl Context<'_> {
         stated.unwrap_or_else(|| defaults::failure_probability(self.change.kind)).get()
     }
 
-    fn assumptions(&self) -> Vec<String> {
+    fn report_assumptions(&self) -> Vec<String> {
         let mut said = Vec::new();
         if !self.is_certain && self.change.failure_probability.is_none() {
             said.push(
@@ -100,11 +100,11 @@ impl Context<'_> {
     }
 }
 
-fn interval(estimate: &Estimate) -> Interval {
+fn interval_of(estimate: &Estimate) -> Interval {
     Interval { p: estimate.p, low: estimate.low, high: estimate.high, exact: None }
 }
 
-fn times(interval: Interval, factor: f64) -> Interval {
+fn scaled_interval(interval: Interval, factor: f64) -> Interval {
     Interval {
         p: interval.p * factor,
         low: interval.low * factor,
@@ -125,12 +125,12 @@ fn total_probability(with: Interval, without: Interval, chance: f64) -> Interval
     }
 }
 
-fn spread(spread: summary::Spread) -> Spread {
+fn spread_report(spread: summary::Spread) -> Spread {
     let summary::Spread { p10, p25, p50, p75, p90, p95 } = spread;
     Spread { p10, p25, p50, p75, p90, p95 }
 }
 
-fn quantiles(of: &summary::Quantiles) -> Quantiles {
+fn quantiles_report(of: &summary::Quantiles) -> Quantiles {
     Quantiles {
         mean: of.mean,
         mean_low: of.mean_interval.0,
@@ -143,14 +143,14 @@ fn quantiles(of: &summary::Quantiles) -> Quantiles {
 }
 
 /// Converts seconds to minutes.
-fn minutes(seconds: &summary::Quantiles) -> Quantiles {
-    let Quantiles { mean, mean_low, mean_high, p50, p95, p99, max } = quantiles(seconds);
+fn quantiles_in_minutes(seconds: &summary::Quantiles) -> Quantiles {
+    let Quantiles { mean, mean_low, mean_high, p50, p95, p99, max } = quantiles_report(seconds);
     let [mean, mean_low, mean_high, p50, p95, p99, max] =
         [mean, mean_low, mean_high, p50, p95, p99, max].map(|seconds| seconds / 60.0);
     Quantiles { mean, mean_low, mean_high, p50, p95, p99, max }
 }
 
-fn exceedance(points: &[(f64, Estimate)]) -> Vec<Exceedance> {
+fn exceedance_reports(points: &[(f64, Estimate)]) -> Vec<Exceedance> {
     let point = |(orders, estimate): &(f64, Estimate)| Exceedance {
         orders: *orders,
         p: estimate.p,
@@ -160,13 +160,13 @@ fn exceedance(points: &[(f64, Estimate)]) -> Vec<Exceedance> {
     points.iter().map(point).collect()
 }
 
-fn failures(of: &outcome::Failures<Estimate>) -> Failures {
-    Failures { failed: interval(&of.failed), degraded: interval(&of.degraded) }
+fn failures_report(of: &outcome::Failures<Estimate>) -> Failures {
+    Failures { failed: interval_of(&of.failed), degraded: interval_of(&of.degraded) }
 }
 
-fn unit(name: &str, of: &summary::Unit, probability: f64) -> UnitReport {
-    let (failed, degraded) = (interval(&of.failed), interval(&of.degraded));
-    let (baseline, caused) = (failures(&of.baseline), failures(&of.caused));
+fn unit_report(name: &str, of: &summary::Unit, probability: f64) -> UnitReport {
+    let (failed, degraded) = (interval_of(&of.failed), interval_of(&of.degraded));
+    let (baseline, caused) = (failures_report(&of.baseline), failures_report(&of.caused));
     UnitReport {
         name: name.to_owned(),
         failed,
@@ -174,14 +174,14 @@ fn unit(name: &str, of: &summary::Unit, probability: f64) -> UnitReport {
         baseline,
         caused,
         failing_share: of.failing_share,
-        first_failed_s: of.first_failed.map(spread),
-        failed_for_s: of.failed_for.map(spread),
+        first_failed_s: of.first_failed.map(spread_report),
+        failed_for_s: of.failed_for.map(spread_report),
         per_rollout: Some(PerRollout {
             failed: total_probability(failed, baseline.failed, probability),
             degraded: total_probability(degraded, baseline.degraded, probability),
             caused: Failures {
-                failed: times(caused.failed, probability),
-                degraded: times(caused.degraded, probability),
+                failed: scaled_interval(caused.failed, probability),
+                degraded: scaled_interval(caused.degraded, probability),
             },
             orders_lost: None,
         }),
@@ -189,7 +189,7 @@ fn unit(name: &str, of: &summary::Unit, probability: f64) -> UnitReport {
     }
 }
 
-fn services(topology: &Topology, summary: &Summary, probability: f64) -> Vec<UnitReport> {
+fn service_reports(topology: &Topology, summary: &Summary, probability: f64) -> Vec<UnitReport> {
     let mut endpoints = summary.units[topology.services.len()..].iter();
     let mut reports: Vec<UnitReport> = topology
         .services
@@ -205,17 +205,17 @@ fn services(topology: &Topology, summary: &Summary, probability: f64) -> Vec<Uni
                 .iter()
                 .map(|endpoint| {
                     let of = endpoints.next().expect("a unit for every endpoint");
-                    UnitReport { per_rollout: None, ..unit(&endpoint.name, of, probability) }
+                    UnitReport { per_rollout: None, ..unit_report(&endpoint.name, of, probability) }
                 })
                 .collect(),
-            ..unit(&service.name, of, probability)
+            ..unit_report(&service.name, of, probability)
         })
         .collect();
     worst_first(&mut reports);
     reports
 }
 
-fn flows(topology: &Topology, summary: &Summary, probability: f64) -> Vec<UnitReport> {
+fn flow_reports(topology: &Topology, summary: &Summary, probability: f64) -> Vec<UnitReport> {
     let first = summary.units.len() - topology.flows.len();
     let mut reports: Vec<UnitReport> = topology
         .flows
@@ -223,12 +223,12 @@ fn flows(topology: &Topology, summary: &Summary, probability: f64) -> Vec<UnitRe
         .zip(&summary.units[first..])
         .zip(summary.flows.iter().zip(&summary.outages))
         .map(|((flow, of), (losses, outage))| {
-            let mut report = unit(&flow.name, of, probability);
+            let mut report = unit_report(&flow.name, of, probability);
             report.title.clone_from(&flow.title);
             report.critical = Some(flow.critical);
             report.rate_per_s = flow.rate.map(crate::model::Rate::get);
-            report.lost = outage.as_ref().map(|outage| minutes(&outage.lost));
-            report.unfinished = outage.as_ref().map(|outage| interval(&outage.unfinished));
+            report.lost = outage.as_ref().map(|outage| quantiles_in_minutes(&outage.lost));
+            report.unfinished = outage.as_ref().map(|outage| interval_of(&outage.unfinished));
             if let Some(losses) = losses {
                 add_losses(&mut report, losses, flow.value.as_ref(), probability);
             }
@@ -245,9 +245,9 @@ fn add_losses(
     value: Option<&crate::model::Money>,
     probability: f64,
 ) {
-    report.orders_lost = Some(quantiles(&losses.lost));
-    report.wrong_orders = losses.wrong.as_ref().map(quantiles);
-    report.exceedance = exceedance(&losses.exceedance);
+    report.orders_lost = Some(quantiles_report(&losses.lost));
+    report.wrong_orders = losses.wrong.as_ref().map(quantiles_report);
+    report.exceedance = exceedance_reports(&losses.exceedance);
     report.money_lost = value.map(|value| Money {
         mean: losses.lost.mean * value.amount,
         p95: Some(losses.lost.p95 * value.amount),
@@ -274,8 +274,8 @@ fn total_report(
     probability: f64,
 ) -> TotalReport {
     TotalReport {
-        orders_lost: quantiles(&total.lost),
-        exceedance: exceedance(&total.exceedance),
+        orders_lost: quantiles_report(&total.lost),
+        exceedance: exceedance_reports(&total.exceedance),
         histogram: summary.histogram.as_ref().map(|of| HistogramReport {
             none: of.none,
             ends: of.ends.clone(),
@@ -312,7 +312,7 @@ fn total_money(topology: &Topology, summary: &Summary, total: &Losses) -> Vec<Mo
     money.map(|(currency, mean)| Money { mean, p95, currency: currency.to_owned() }).collect()
 }
 
-fn timeline(context: &Context<'_>, summary: &Summary) -> TimelineReport {
+fn timeline_report(context: &Context<'_>, summary: &Summary) -> TimelineReport {
     let change = context.change;
     let Some(course) = &summary.course else {
         return TimelineReport {
@@ -337,13 +337,13 @@ fn timeline(context: &Context<'_>, summary: &Summary) -> TimelineReport {
             };
             rollout.stages.iter().map(stage).collect()
         }),
-        impact: Some(interval(&course.impact)),
-        impact_s: course.impact_at.map(spread),
-        detected_s: course.detected_at.map(spread),
-        ended_s: course.ended_at.map(spread),
-        resolved_s: course.over_at.map(spread),
-        over_s: course.over_at.map(spread),
-        exposure_at_detection: course.exposure.map(spread),
+        impact: Some(interval_of(&course.impact)),
+        impact_s: course.impact_at.map(spread_report),
+        detected_s: course.detected_at.map(spread_report),
+        ended_s: course.ended_at.map(spread_report),
+        resolved_s: course.over_at.map(spread_report),
+        over_s: course.over_at.map(spread_report),
+        exposure_at_detection: course.exposure.map(spread_report),
         detected_by: detectors
             .into_iter()
             .zip(course.detected_by)
@@ -374,7 +374,7 @@ fn target_report(topology: &Topology, target: &crate::model::change::Target) -> 
     }
 }
 
-fn dependencies(topology: &Topology, summary: &Summary) -> Vec<DependencyReport> {
+fn dependency_reports(topology: &Topology, summary: &Summary) -> Vec<DependencyReport> {
     let written = topology.declared_dependencies().zip(&summary.dependencies);
     written
         .filter(|((_, written), _)| written.phase == Phase::Serve)

@@ -14,7 +14,7 @@ use crate::report::compare::{
 use crate::report::{self, ComparedKind, Metric};
 use crate::sort::Arrange as _;
 use crate::summary::difference::{Paired, PairedEvent};
-use crate::summary::estimate::proportion;
+use crate::summary::estimate::estimate_proportion;
 use crate::summary::paired;
 use crate::summary::{self, summarize};
 
@@ -39,7 +39,7 @@ const SLACK: f64 = 1e-9;
 /// Plays the same trials on every side; there must be at least two.
 ///
 /// Services, flows and calls of equal names are the same thing. `of` says what differs.
-pub fn compare(
+pub fn compare_sides(
     sides: &[Side<'_>],
     of: ComparedKind,
     renames: &[[String; 2]],
@@ -48,10 +48,12 @@ pub fn compare(
 ) -> CompareReport {
     let plans: Vec<_> =
         sides.iter().map(|side| compile(side.topology, side.change, settings.lasting)).collect();
-    let simulations: Vec<_> =
-        plans.iter().map(|plan| Simulation::with(plan, settings.seed, settings.engine)).collect();
+    let simulations: Vec<_> = plans
+        .iter()
+        .map(|plan| Simulation::with_engine(plan, settings.seed, settings.engine))
+        .collect();
     let mut tallies: Vec<_> = plans.iter().map(Tally::new).collect();
-    let metric = metric(sides);
+    let metric = common_metric(sides);
     let mut pairs: Vec<Pair> =
         sides[1..].iter().map(|side| Pair::new(&sides[0], side, metric)).collect();
     let (most, width) = match settings.stop {
@@ -65,15 +67,15 @@ pub fn compare(
             .iter()
             .map(|simulation| {
                 let mut all = Vec::new();
-                simulation.each(done..next, &Silent, |outcome| all.push(outcome.clone()));
+                simulation.each_outcome(done..next, &Silent, |outcome| all.push(outcome.clone()));
                 all
             })
             .collect();
         for (tally, outcomes) in tallies.iter_mut().zip(&played) {
-            outcomes.iter().for_each(|outcome| tally.add(outcome));
+            outcomes.iter().for_each(|outcome| tally.add_outcome(outcome));
         }
         for (pair, outcomes) in pairs.iter_mut().zip(&played[1..]) {
-            played[0].iter().zip(outcomes).for_each(|(a, b)| pair.add(a, b));
+            played[0].iter().zip(outcomes).for_each(|(a, b)| pair.add_outcomes(a, b));
         }
         done = next;
         progress.trials_done(done);
@@ -82,20 +84,20 @@ pub fn compare(
             break;
         }
     }
-    tallies.iter_mut().for_each(Tally::settle);
+    tallies.iter_mut().for_each(Tally::settle_sketches);
     let results: Vec<SideReport> = sides
         .iter()
         .zip(simulations.iter().zip(&tallies))
         .map(|(side, (simulation, tally))| SideReport {
             name: side.name.clone(),
-            result: simulate::report(
+            result: simulate::simulation_report(
                 side.topology,
                 side.change,
                 settings,
                 simulation,
                 &summarize(tally),
             ),
-            single_points: single_points::find(side.topology, settings.lasting),
+            single_points: single_points::find_single_points(side.topology, settings.lasting),
         })
         .collect();
     let pairs = pairs.iter().enumerate().map(|(index, pair)| {
@@ -105,7 +107,11 @@ pub fn compare(
                 .flows
                 .iter()
                 .map(|flow| &flow.name));
-        pair.report([&sides[0], &sides[index + 1]], [&results[0], &results[index + 1]], identical)
+        pair.pair_report(
+            [&sides[0], &sides[index + 1]],
+            [&results[0], &results[index + 1]],
+            identical,
+        )
     });
     let pairs = pairs.collect();
     CompareReport {
@@ -122,7 +128,7 @@ pub fn compare(
     }
 }
 
-fn metric(sides: &[Side<'_>]) -> Metric {
+fn common_metric(sides: &[Side<'_>]) -> Metric {
     let counts = |side: &Side<'_>| {
         !side.change.is_moment() && side.topology.flows.iter().any(|flow| flow.rate.is_some())
     };
@@ -173,43 +179,43 @@ struct Call {
 }
 
 impl Loss {
-    fn add(&mut self, a: f64, b: f64) {
-        self.paired.add(a, b);
+    fn add_trial(&mut self, a: f64, b: f64) {
+        self.paired.add_trial(a, b);
         self.trials += 1;
         let slack = SLACK * a.abs().max(b.abs());
         self.a_more += u64::from(a > b + slack);
         self.b_more += u64::from(b > a + slack);
     }
 
-    fn report(&self, identical: bool) -> LossDifference {
-        let (a, b) = self.paired.means();
+    fn loss_report(&self, identical: bool) -> LossDifference {
+        let (a, b) = self.paired.side_means();
         let share = |count| {
-            let item = proportion(count, self.trials);
+            let item = estimate_proportion(count, self.trials);
             let (low, high) = if identical { (0.0, 0.0) } else { (item.low, item.high) };
             Probability { p: item.p, low, high, exact: None }
         };
         LossDifference {
             a,
             b,
-            difference: difference(self.paired.difference()),
-            relative: self.paired.relative().map(difference),
+            difference: difference_report(self.paired.mean_difference()),
+            relative: self.paired.relative_difference().map(difference_report),
             a_loses_more: share(self.a_more),
             b_loses_more: share(self.b_more),
         }
     }
 }
 
-fn difference(of: paired::Difference) -> Difference {
+fn difference_report(of: paired::Difference) -> Difference {
     Difference { value: of.value, low: of.low, high: of.high }
 }
 
 /// What is exactly nothing where nothing that is simulated differs.
-fn event(of: &PairedEvent, identical: bool) -> Difference {
-    if identical { Difference::default() } else { difference(of.difference()) }
+fn event_difference(of: &PairedEvent, identical: bool) -> Difference {
+    if identical { Difference::default() } else { difference_report(of.probability_difference()) }
 }
 
 /// The places of calls by their names; further ones of the same name are numbered.
-fn calls(topology: &Topology) -> BTreeMap<(String, String, u32), usize> {
+fn calls_by_name(topology: &Topology) -> BTreeMap<(String, String, u32), usize> {
     let mut places = BTreeMap::new();
     for (index, (caller, declared_dependency)) in topology.declared_dependencies().enumerate() {
         let (caller, on) =
@@ -251,7 +257,7 @@ impl Pair {
                 shares: [0.0; 2],
             })
         });
-        let (of_a, of_b) = (calls(a.topology), calls(b.topology));
+        let (of_a, of_b) = (calls_by_name(a.topology), calls_by_name(b.topology));
         let mut names: Vec<_> = of_a.keys().chain(of_b.keys()).collect();
         names.sort();
         names.dedup();
@@ -271,16 +277,16 @@ impl Pair {
         }
     }
 
-    fn add(&mut self, a: &Outcome, b: &Outcome) {
+    fn add_outcomes(&mut self, a: &Outcome, b: &Outcome) {
         let valid = a.valid & b.valid;
         for flow in &mut self.flows {
             let (x, y) = (&a.units[flow.unit[0]], &b.units[flow.unit[1]]);
-            flow.failed.add(valid, x.failed, y.failed);
-            flow.degraded.add(valid, x.degraded, y.degraded);
+            flow.failed.add_trials(valid, x.failed, y.failed);
+            flow.degraded.add_trials(valid, x.degraded, y.degraded);
         }
         for service in &mut self.services {
             let (x, y) = (&a.units[service.at[0]], &b.units[service.at[1]]);
-            service.failed.add(valid, x.failed, y.failed);
+            service.failed.add_trials(valid, x.failed, y.failed);
             service.shares[0] += x.share;
             service.shares[1] += y.share;
         }
@@ -289,9 +295,9 @@ impl Pair {
             let count = self.flows.len().max(1) as f64;
             for flow in &mut self.flows {
                 let (x, y) = (&a.flows[flow.at[0]], &b.flows[flow.at[1]]);
-                flow.share.add(x.share[trial], y.share[trial]);
+                flow.share.add_trial(x.share[trial], y.share[trial]);
                 if let Some(lost) = &mut flow.lost {
-                    lost.add(x.lost[trial], y.lost[trial]);
+                    lost.add_trial(x.lost[trial], y.lost[trial]);
                 }
                 if self.metric == Metric::FailingShare {
                     all[0] += x.share[trial] / count;
@@ -301,7 +307,7 @@ impl Pair {
                     all[1] += y.lost[trial];
                 }
             }
-            self.total.add(all[0], all[1]);
+            self.total.add_trial(all[0], all[1]);
         }
         self.add_calls(valid, [a, b]);
     }
@@ -330,7 +336,7 @@ impl Pair {
         }
     }
 
-    fn report(
+    fn pair_report(
         &self,
         sides: [&Side<'_>; 2],
         results: [&SideReport; 2],
@@ -339,16 +345,16 @@ impl Pair {
         let trials = self.total.trials.max(1) as f64;
         let flows = self.flows.iter().map(|flow| FlowDifference {
             name: flow.name.clone(),
-            failed: event(&flow.failed, identical),
-            degraded: event(&flow.degraded, identical),
-            failing_share: difference(flow.share.difference()),
-            orders_lost: flow.lost.as_ref().map(|lost| lost.report(identical)),
+            failed: event_difference(&flow.failed, identical),
+            degraded: event_difference(&flow.degraded, identical),
+            failing_share: difference_report(flow.share.mean_difference()),
+            orders_lost: flow.lost.as_ref().map(|lost| lost.loss_report(identical)),
         });
-        let differing = self.services.iter().filter(|service| service.failed.differs());
+        let differing = self.services.iter().filter(|service| service.failed.is_different());
         let mut services: Vec<UnitDifference> = differing
             .map(|service| UnitDifference {
                 name: service.name.clone(),
-                failed: event(&service.failed, identical),
+                failed: event_difference(&service.failed, identical),
                 failing_share: (service.shares[1] - service.shares[0]) / trials,
             })
             .collect();
@@ -363,22 +369,22 @@ impl Pair {
             b: sides[1].name.clone(),
             identical,
             verdict: String::new(),
-            total: self.total.report(identical),
+            total: self.total.loss_report(identical),
             flows: flows.collect(),
             services,
-            only_a_contains: self.only(0, trials),
-            only_b_contains: self.only(1, trials),
+            only_a_contains: self.only_contained(0, trials),
+            only_b_contains: self.only_contained(1, trials),
             single_points_gained: points(1, 0),
             single_points_lost: points(0, 1),
             only_in_a: only_in(sides[0].topology, sides[1].topology),
             only_in_b: only_in(sides[1].topology, sides[0].topology),
         };
-        report.verdict = verdict(&report, self.metric);
+        report.verdict = verdict_sentence(&report, self.metric);
         report
     }
 
     /// The calls at which only one side contains failure, most often first.
-    fn only(&self, side: usize, trials: f64) -> Vec<OnlyContained> {
+    fn only_contained(&self, side: usize, trials: f64) -> Vec<OnlyContained> {
         let mut found: Vec<OnlyContained> = self
             .calls
             .iter()
@@ -412,12 +418,12 @@ fn only_in(a: &Topology, b: &Topology) -> Vec<String> {
 }
 
 /// The difference in a sentence.
-fn verdict(report: &PairReport, metric: Metric) -> String {
+fn verdict_sentence(report: &PairReport, metric: Metric) -> String {
     let (a, b) = (&report.a, &report.b);
     if report.identical {
         return format!("{b} is identical to {a}: no trial can differ.");
     }
-    let mut said = losses(report, metric);
+    let mut said = losses_sentence(report, metric);
     for (verb, points) in
         [("adds", &report.single_points_gained), ("removes", &report.single_points_lost)]
     {
@@ -433,7 +439,7 @@ fn verdict(report: &PairReport, metric: Metric) -> String {
 }
 
 /// How much more or less the second side loses.
-fn losses(report: &PairReport, metric: Metric) -> String {
+fn losses_sentence(report: &PairReport, metric: Metric) -> String {
     let (a, b, total) = (&report.a, &report.b, &report.total);
     let (fewer, what) =
         if metric == Metric::OrdersLost { ("fewer", "orders") } else { ("less", "of its flows") };

@@ -18,9 +18,9 @@ pub(super) struct Values {
 }
 
 /// The exact values of all units, where the limits suffice.
-pub(super) fn values(plan: &Plan, limits: Limits) -> Result<Vec<Values>, Obstacle> {
-    let exact = Exact::solve(plan, Detail::Drawn, limits)?;
-    let caused = exact.caused(limits).ok();
+pub(super) fn exact_values(plan: &Plan, limits: Limits) -> Result<Vec<Values>, Obstacle> {
+    let exact = Exact::solve_plan(plan, Detail::Drawn, limits)?;
+    let caused = exact.caused_units(limits).ok();
     let probabilities = |unit: &Unit, of: &dyn Fn(&Function) -> f64| Failures {
         failed: of(&unit.failed),
         degraded: of(&unit.degraded),
@@ -37,7 +37,7 @@ pub(super) fn values(plan: &Plan, limits: Limits) -> Result<Vec<Values>, Obstacl
 
 /// Puts exact values beside intervals, and beside those that are multiplied by the chance that the
 /// change breaks at all.
-pub(super) fn put(
+pub(super) fn put_values(
     topology: &Topology,
     values: &[Values],
     services: &mut [UnitReport],

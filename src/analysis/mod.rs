@@ -18,11 +18,11 @@ mod trace_report;
 mod unknowns;
 
 pub use advise::advise;
-pub use compare::compare;
-pub use diagnose::diagnose;
-pub use explain::explain;
+pub use compare::compare_sides;
+pub use diagnose::diagnose_observation;
+pub use explain::explain_flows;
 pub use gate::{Assumption, Check, Gate, Limit, MAX_TRIALS, Measure};
 pub use places::add_places;
-pub use rank::rank;
-pub use replay::replay;
-pub use simulate::{Settings, Stop, engine_obstacle, simulate, trace_trial};
+pub use rank::rank_origins;
+pub use replay::replay_incidents;
+pub use simulate::{Settings, Stop, engine_obstacle, simulate_change, trace_trial};

@@ -14,7 +14,7 @@ const KEPT: usize = 8;
 pub fn add_places(report: &mut Report, topology: &Topology, change: &Change, sources: &Sources) {
     let places = Places { topology, sources };
     let targets: Vec<PlaceReport> =
-        change.targets.iter().map(|target| places.target(target)).collect();
+        change.targets.iter().map(|target| places.target_place(target)).collect();
     let at = |subjects: &mut dyn Iterator<Item = PlaceReport>| {
         let mut found: Vec<PlaceReport> = targets.iter().take(KEPT).cloned().collect();
         found.extend(subjects.take(KEPT));
@@ -22,15 +22,15 @@ pub fn add_places(report: &mut Report, topology: &Topology, change: &Change, sou
         found
     };
     for unknown in &mut report.unknowns {
-        unknown.place = places.protection(&unknown.caller, &unknown.dependency);
+        unknown.place = places.protection_place(&unknown.caller, &unknown.dependency);
     }
     let Some(verdict) = &mut report.verdict else { return };
     for item in verdict.rules.iter_mut().filter(|rule| rule.outcome != RuleOutcome::Held) {
         item.locations =
-            at(&mut item.metrics.iter().filter_map(|figure| places.subject(&figure.name)));
+            at(&mut item.metrics.iter().filter_map(|figure| places.subject_place(&figure.name)));
     }
     for item in verdict.limits.iter_mut().filter(|limit| limit.outcome != LimitOutcome::Held) {
-        item.locations = at(&mut places.flow(&item.flow).into_iter());
+        item.locations = at(&mut places.flow_place(&item.flow).into_iter());
     }
 }
 
@@ -40,12 +40,12 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
-    fn report(&self, place: Place, text: &str) -> PlaceReport {
+    fn place_report(&self, place: Place, text: &str) -> PlaceReport {
         PlaceReport::new(&Label { place, text: text.to_owned() }, self.sources)
     }
 
     /// Where a target is written; one of the command line is edited where it is defined.
-    fn target(&self, target: &crate::model::change::Target) -> PlaceReport {
+    fn target_place(&self, target: &crate::model::change::Target) -> PlaceReport {
         let (name, defined) = match target.on {
             TargetRef::Node(node) => {
                 let service = &self.topology.services[node.service.0 as usize];
@@ -57,35 +57,35 @@ impl Places<'_> {
             }
         };
         let is_argument = self.sources.get(target.place.source).name.starts_with("--");
-        self.report(if is_argument { defined } else { target.place }, name)
+        self.place_report(if is_argument { defined } else { target.place }, name)
     }
 
     /// Returns the place of what a figure is about: `flows["place-order"].failed.p` is about that flow.
-    fn subject(&self, figure: &str) -> Option<PlaceReport> {
+    fn subject_place(&self, figure: &str) -> Option<PlaceReport> {
         let (name, _) = figure.split_once("[\"")?.1.split_once("\"]")?;
         if !figure.starts_with("services") {
-            return self.flow(name);
+            return self.flow_place(name);
         }
         let service = self.topology.services.iter().find(|service| service.name == name)?;
-        Some(self.report(service.place, name))
+        Some(self.place_report(service.place, name))
     }
 
-    fn flow(&self, name: &str) -> Option<PlaceReport> {
+    fn flow_place(&self, name: &str) -> Option<PlaceReport> {
         let flow = self.topology.flows.iter().find(|flow| flow.name == name)?;
-        Some(self.report(flow.place, name))
+        Some(self.place_report(flow.place, name))
     }
 
     /// Where a protection would be stated: at the dependency, or at the service for its capacity.
-    fn protection(&self, caller: &str, dependency: &str) -> Option<PlaceReport> {
+    fn protection_place(&self, caller: &str, dependency: &str) -> Option<PlaceReport> {
         if dependency.is_empty() {
             let service = self.topology.services.iter().find(|service| service.name == caller)?;
-            return Some(self.report(service.place, caller));
+            return Some(self.place_report(service.place, caller));
         }
         let mut written = self.topology.declared_dependencies();
         let (_, item) = written.find(|(by, written)| {
             self.topology.dependency_name(written) == dependency
                 && self.topology.caller_name(*by) == caller
         })?;
-        Some(self.report(item.place, dependency))
+        Some(self.place_report(item.place, dependency))
     }
 }

@@ -31,18 +31,22 @@ pub struct Ranking {
 }
 
 /// What may break, in the order of the topology.
-pub fn origins(topology: &Topology, by: OriginKind) -> usize {
-    all(topology, &compile_calm(topology, &Settings::default()), by).len()
+pub fn origin_count(topology: &Topology, by: OriginKind) -> usize {
+    all_origins(topology, &compile_calm(topology, &Settings::default()), by).len()
 }
 
 /// Why a ranking is not for the Boolean engine; nothing if it is.
-pub fn obstacle(
+pub fn fluid_reason(
     topology: &Topology,
     ranking: Ranking,
     settings: &Settings,
 ) -> Option<&'static str> {
     let plan = compile_calm(topology, settings);
-    engine::find_obstacle_with_origins(&plan, &all(topology, &plan, ranking.by), ranking.mode)
+    engine::find_obstacle_with_origins(
+        &plan,
+        &all_origins(topology, &plan, ranking.by),
+        ranking.mode,
+    )
 }
 
 /// Fails everything one at a time, and orders it by impact: by money per minute where the value of all
@@ -50,14 +54,14 @@ pub fn obstacle(
 ///
 /// What fails in the same trial anyway is not charged to an origin, nor is the failure of its own
 /// service.
-pub fn rank(
+pub fn rank_origins(
     topology: &Topology,
     ranking: Ranking,
     settings: &Settings,
     progress: &dyn Progress,
 ) -> RankReport {
     let plan = compile_calm(topology, settings);
-    let origins = all(topology, &plan, ranking.by);
+    let origins = all_origins(topology, &plan, ranking.by);
     let obstacle = engine::find_obstacle_with_origins(&plan, &origins, ranking.mode);
     let is_boolean = obstacle.is_none() && settings.engine != Choice::Fluid;
     let trials = match settings.stop {
@@ -74,18 +78,19 @@ pub fn rank(
         trials: if is_random { trials } else { trials.min(1) },
         progress,
     };
-    let mut tolls = if is_boolean { boolean::tolls(&work) } else { fluid::tolls(&work) };
+    let mut tolls =
+        if is_boolean { boolean::boolean_impacts(&work) } else { fluid::fluid_impacts(&work) };
     let done = tolls.iter().map(|toll| toll.trials).min().unwrap_or(work.trials);
     let is_partial = done < work.trials;
     let done = if is_random { done } else { done * trials };
     if !is_random {
-        tolls.iter_mut().for_each(|toll| toll.repeat(trials));
+        tolls.iter_mut().for_each(|toll| toll.repeat_for(trials));
     }
     let names =
         Names { topology, plan: &plan, written: topology.declared_dependencies().collect() };
     let scale = Scale { topology, is_random };
     let mut reports: Vec<(OriginReport, &Impact)> = (origins.iter().zip(&tolls))
-        .map(|(origin, toll)| (scale.report(&names, *origin, toll), toll))
+        .map(|(origin, toll)| (scale.origin_report(&names, *origin, toll), toll))
         .collect();
     let worth = order_values(topology);
     let weight = |(item, impact): &(OriginReport, &Impact)| {
@@ -125,10 +130,10 @@ pub fn rank(
         partial: is_partial,
         thresholds: topology.thresholds.into(),
         services: topology.services.len() as u64,
-        flows: flows(topology),
+        flows: flow_heads(topology),
         left_out,
-        matrix: matrix(topology, &reports),
-        assumptions: assumptions(topology, is_random),
+        matrix: matrix_report(topology, &reports),
+        assumptions: rank_assumptions(topology, is_random),
         origins: reports.into_iter().map(|(report, _)| report).collect(),
     }
 }
@@ -178,7 +183,7 @@ fn compile_calm(topology: &Topology, settings: &Settings) -> Plan {
     compile(topology, &Change::from_targets("nothing", Vec::new()), settings.lasting)
 }
 
-fn all(topology: &Topology, plan: &Plan, by: OriginKind) -> Vec<Origin> {
+fn all_origins(topology: &Topology, plan: &Plan, by: OriginKind) -> Vec<Origin> {
     let services = 0..topology.services.len() as u32;
     match by {
         OriginKind::Service => services.map(Origin::Service).collect(),
@@ -207,7 +212,7 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    fn of(&self, origin: Origin) -> String {
+    fn origin_name(&self, origin: Origin) -> String {
         let topology = self.topology;
         match origin {
             Origin::Service(service) => topology.service(ServiceId(service)).name.clone(),
@@ -237,7 +242,7 @@ struct Scale<'a> {
 }
 
 impl Scale<'_> {
-    fn report(&self, names: &Names<'_>, origin: Origin, toll: &Impact) -> OriginReport {
+    fn origin_report(&self, names: &Names<'_>, origin: Origin, toll: &Impact) -> OriginReport {
         let topology = self.topology;
         let service = match origin {
             Origin::Service(service) => Some(topology.service(ServiceId(service))),
@@ -247,27 +252,28 @@ impl Scale<'_> {
             Origin::Domain(domain) => topology.domain(DomainId(domain)).kind.clone(),
             _ => service.map(|service| service.kind.clone()),
         };
-        let others = topology.services.len() as f64 - f64::from(u8::from(origin.own().is_some()));
+        let others =
+            topology.services.len() as f64 - f64::from(u8::from(origin.own_service().is_some()));
         let rates = topology.flows.iter().filter_map(|flow| flow.rate);
         let per_min = rates.clone().map(crate::model::Rate::get).sum::<f64>() * 60.0;
         OriginReport {
             rank: 0,
-            name: names.of(origin),
+            name: names.origin_name(origin),
             title: service.and_then(|service| service.title.clone()),
             kind,
             team: service.and_then(|service| service.team.clone()),
             tier: service.and_then(|service| service.tier),
-            services: self.toll(&toll.services, toll.trials, 1.0, others),
-            flows: self.toll(&toll.flows, toll.trials, 1.0, topology.flows.len() as f64),
+            services: self.impact_report(&toll.services, toll.trials, 1.0, others),
+            flows: self.impact_report(&toll.flows, toll.trials, 1.0, topology.flows.len() as f64),
             orders_per_min: (rates.count() > 0)
-                .then(|| self.toll(&toll.orders, toll.trials, 60.0, per_min)),
+                .then(|| self.impact_report(&toll.orders, toll.trials, 60.0, per_min)),
             single_point_of: single_point_of(topology, toll),
         }
     }
 
     /// A mean with a normal interval, and at the least as wide as the rule of three has it: what was
     /// not seen in n trials has a chance of at most 3/n (Hanley and Lippman-Hand, 1983).
-    fn toll(&self, of: &Moments, trials: u64, factor: f64, limit: f64) -> rank::Toll {
+    fn impact_report(&self, of: &Moments, trials: u64, factor: f64, limit: f64) -> rank::Toll {
         let n = (trials as f64).max(1.0);
         let mean = of.sum / n;
         let variance = (of.squares / n - mean * mean).max(0.0) / (n - 1.0).max(1.0);
@@ -300,7 +306,7 @@ fn single_point_of(topology: &Topology, toll: &Impact) -> Vec<String> {
         .collect()
 }
 
-fn flows(topology: &Topology) -> Vec<RankFlow> {
+fn flow_heads(topology: &Topology) -> Vec<RankFlow> {
     let flow = |flow: &crate::model::topology::Flow| RankFlow {
         name: flow.name.clone(),
         title: flow.title.clone(),
@@ -310,7 +316,7 @@ fn flows(topology: &Topology) -> Vec<RankFlow> {
     topology.flows.iter().map(flow).collect()
 }
 
-fn matrix(topology: &Topology, reports: &[(OriginReport, &Impact)]) -> MatrixReport {
+fn matrix_report(topology: &Topology, reports: &[(OriginReport, &Impact)]) -> MatrixReport {
     let shares = |counts: &[u64], trials: u64| {
         counts.iter().map(|count| *count as f64 / trials.max(1) as f64).collect()
     };
@@ -322,7 +328,7 @@ fn matrix(topology: &Topology, reports: &[(OriginReport, &Impact)]) -> MatrixRep
     }
 }
 
-fn assumptions(topology: &Topology, is_random: bool) -> Vec<String> {
+fn rank_assumptions(topology: &Topology, is_random: bool) -> Vec<String> {
     let mut said = Vec::new();
     let unknown = topology.flows.iter().filter(|flow| flow.rate.is_none()).count();
     if unknown > 0 && unknown < topology.flows.len() {

@@ -7,7 +7,7 @@ use crate::model::{Change, Seconds, Topology};
 use crate::report::{EngineName, Report, TrialTrace};
 use crate::summary::{self, Summary, summarize};
 
-use super::assumptions::assumptions;
+use super::assumptions::all_assumptions;
 use super::build_report::{Context, build_report};
 use super::trace_report::trace_report;
 use super::{budget, exact, unknowns};
@@ -77,21 +77,22 @@ pub enum Stop {
 const STEP: u64 = 4096;
 
 /// Simulates a change.
-pub fn simulate(
+pub fn simulate_change(
     topology: &Topology,
     change: &Change,
     settings: &Settings,
     progress: &dyn Progress,
 ) -> Report {
     let plan = compile(topology, change, settings.lasting);
-    let simulation = Simulation::with(&plan, settings.seed, settings.engine);
-    let (tally, is_partial) = run(&plan, &simulation, settings.stop, progress);
+    let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
+    let (tally, is_partial) = run_trials(&plan, &simulation, settings.stop, progress);
     let summary = summarize(&tally);
-    let mut report = report(topology, change, settings, &simulation, &summary);
+    let mut report = simulation_report(topology, change, settings, &simulation, &summary);
     add_exact(topology, &plan, &mut report);
     report.partial = is_partial;
-    budget::add(topology, &tally, &[], &mut report);
-    report.unknowns = unknowns::find(topology, change, settings, &summary, unknowns::Effort::QUICK);
+    budget::add_budgets(topology, &tally, &[], &mut report);
+    report.unknowns =
+        unknowns::find_unknowns(topology, change, settings, &summary, unknowns::Effort::QUICK);
     report.example_trials = example_trials(topology, change, &simulation, &tally);
     report
 }
@@ -104,9 +105,9 @@ pub fn trace_trial(
     trial: u64,
 ) -> TrialTrace {
     let plan = compile(topology, change, settings.lasting);
-    let simulation = Simulation::with(&plan, settings.seed, settings.engine);
+    let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
     let targets: Vec<_> = change.targets.iter().map(|target| target.on).collect();
-    trace_report(topology, &targets, &simulation.trace(trial), trial, "as asked for")
+    trace_report(topology, &targets, &simulation.trace_trial(trial), trial, "as asked for")
 }
 
 /// The median trial and a 1-in-20 trial.
@@ -121,13 +122,13 @@ pub(super) fn example_trials<'a>(
         .into_iter()
         .filter_map(|(label, q)| {
             let trial = tally.trial_at(q)?;
-            Some(trace_report(topology, &targets, &simulation.trace(trial), trial, label))
+            Some(trace_report(topology, &targets, &simulation.trace_trial(trial), trial, label))
         })
         .collect()
 }
 
 /// The report of a summary.
-pub(super) fn report(
+pub(super) fn simulation_report(
     topology: &Topology,
     change: &Change,
     settings: &Settings,
@@ -140,23 +141,23 @@ pub(super) fn report(
         is_certain: settings.is_certain,
         lasting: settings.lasting,
         seed: settings.seed,
-        engine: EngineName::of(simulation),
+        engine: EngineName::of_simulation(simulation),
     };
     let mut report = build_report(&context, summary);
-    report.assumptions.extend(assumptions(topology, change, settings.is_certain));
+    report.assumptions.extend(all_assumptions(topology, change, settings.is_certain));
     report
 }
 
 /// Adds exact values where they are cheap.
 pub(super) fn add_exact(topology: &Topology, plan: &Plan, report: &mut Report) {
-    if let Ok(values) = exact::values(plan, Limits::CHEAP) {
+    if let Ok(values) = exact::exact_values(plan, Limits::CHEAP) {
         let Report { services, flows, failure_probability, .. } = report;
-        exact::put(topology, &values, services, flows, *failure_probability);
+        exact::put_values(topology, &values, services, flows, *failure_probability);
     }
 }
 
 /// Runs trials until it is time to stop; says whether it was cancelled before.
-pub(super) fn run<'a>(
+pub(super) fn run_trials<'a>(
     plan: &Plan,
     simulation: &'a Simulation<'a>,
     stop: Stop,
@@ -164,12 +165,12 @@ pub(super) fn run<'a>(
 ) -> (Tally, bool) {
     let mut tally = Tally::new(plan);
     match stop {
-        Stop::Trials(trials) => simulation.run(0..trials, &mut tally, progress),
+        Stop::Trials(trials) => simulation.run_trials(0..trials, &mut tally, progress),
         Stop::Precision { width, max_trials } => {
             while tally.trials < max_trials && !progress.is_cancelled() {
                 let next = (tally.trials + STEP).min(max_trials);
                 let offset = Offset { progress, done: tally.trials };
-                simulation.run(tally.trials..next, &mut tally, &offset);
+                simulation.run_trials(tally.trials..next, &mut tally, &offset);
                 if summary::widest_flow_interval(&tally) <= width {
                     break;
                 }

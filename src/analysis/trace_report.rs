@@ -24,9 +24,9 @@ pub(super) fn trace_report(
         label: label.to_owned(),
         trial,
         orders_lost: has_rate.then_some(lost),
-        causes: names.causes(trace),
+        causes: names.cause_sentences(trace),
         detected_s: trace.steps.iter().find(|moment| is_detected(moment)).map(|step| step.from),
-        steps: trace.steps.iter().map(|moment| names.step(moment, has_rate)).collect(),
+        steps: trace.steps.iter().map(|moment| names.step_report(moment, has_rate)).collect(),
     }
 }
 
@@ -64,16 +64,16 @@ impl Names {
         Self { units, flows_from, services, targets }
     }
 
-    fn causes(&self, trace: &Trace) -> Vec<String> {
+    fn cause_sentences(&self, trace: &Trace) -> Vec<String> {
         let events = trace
             .steps
             .iter()
             .flat_map(|moment| moment.events.iter().map(move |event| (event, moment)));
         let causes = events.filter(|(event, _)| matches!(event, Event::TargetFails(..)));
-        causes.map(|(event, moment)| self.event(event, moment)).collect()
+        causes.map(|(event, moment)| self.event_sentence(event, moment)).collect()
     }
 
-    fn step(&self, moment: &TraceStep, has_rate: bool) -> StepReport {
+    fn step_report(&self, moment: &TraceStep, has_rate: bool) -> StepReport {
         let (mut services, mut flows) = (Vec::new(), Vec::new());
         for (unit, state) in &moment.units {
             let unit = *unit as usize;
@@ -88,7 +88,7 @@ impl Names {
         }
         for states in [&mut services, &mut flows] {
             states.arrange_by(|a, b| {
-                let worse = b.failing().total_cmp(&a.failing());
+                let worse = b.failing_share().total_cmp(&a.failing_share());
                 worse.then(b.degraded.total_cmp(&a.degraded)).then_with(|| a.name.cmp(&b.name))
             });
         }
@@ -102,7 +102,7 @@ impl Names {
             from_s: moment.from,
             until_s: moment.until,
             exposure: moment.exposure,
-            events: moment.events.iter().map(|event| self.event(event, moment)).collect(),
+            events: moment.events.iter().map(|event| self.event_sentence(event, moment)).collect(),
             services,
             flows,
             overloads: moment.overloads.iter().map(overload).collect(),
@@ -110,10 +110,10 @@ impl Names {
         }
     }
 
-    fn acted(&self, by: u32, kind: InterventionKind, service: u32, share: f64) -> String {
+    fn action_sentence(&self, by: u32, kind: InterventionKind, service: u32, share: f64) -> String {
         let name = |service: u32| self.services.get(service as usize).map(String::as_str);
         let who = name(by).unwrap_or("somebody");
-        let part = if share < 1.0 { format!("{} of ", percent(share)) } else { String::new() };
+        let part = if share < 1.0 { format!("{} of ", percent_text(share)) } else { String::new() };
         match (kind, name(service)) {
             (InterventionKind::Bypass, on) => {
                 format!("{who} leads {part}the calls around {}", on.unwrap_or("everything"))
@@ -126,7 +126,7 @@ impl Names {
                 format!("{who} restarts {part}{}", on.unwrap_or("everything"))
             }
             (InterventionKind::AddCapacity, on) => {
-                let more = percent(share);
+                let more = percent_text(share);
                 format!("{who} gives {} {more} more capacity", on.unwrap_or("everything"))
             }
             (InterventionKind::RemoveCapacity, on) => {
@@ -141,10 +141,14 @@ impl Names {
         }
     }
 
-    fn event(&self, event: &Event, moment: &TraceStep) -> String {
+    fn event_sentence(&self, event: &Event, moment: &TraceStep) -> String {
         match *event {
             Event::Stage(stage) => {
-                format!("stage {} begins: {} have the change", stage + 1, percent(moment.exposure))
+                format!(
+                    "stage {} begins: {} have the change",
+                    stage + 1,
+                    percent_text(moment.exposure)
+                )
             }
             Event::GatePassed(stage) => format!("the gate after stage {} lets it pass", stage + 1),
             Event::TargetFails(target, mode) => {
@@ -181,11 +185,13 @@ impl Names {
                 format!("{} serves again", self.services[service as usize])
             }
             Event::Repaired => "the corrupt data are repaired".to_owned(),
-            Event::Acted { by, kind, service, share } => self.acted(by, kind, service, share),
+            Event::Acted { by, kind, service, share } => {
+                self.action_sentence(by, kind, service, share)
+            }
         }
     }
 }
 
-fn percent(share: f64) -> String {
+fn percent_text(share: f64) -> String {
     format!("{}%", (share * 1000.0).round() / 10.0)
 }

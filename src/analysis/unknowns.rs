@@ -42,30 +42,32 @@ impl Effort {
 ///
 /// The figure of each is the mean of all trials plus the difference that it makes in the first few of
 /// them, with the same draws.
-pub(super) fn find(
+pub(super) fn find_unknowns(
     topology: &Topology,
     change: &Change,
     settings: &Settings,
     summary: &Summary,
     effort: Effort,
 ) -> Vec<Unknown> {
-    let candidates = candidates(topology, change, summary);
+    let candidates = find_candidates(topology, change, summary);
     if candidates.is_empty() {
         return Vec::new();
     }
     let question = Question { topology, change, settings };
-    let mut found = question.differences(candidates, effort.screened);
+    let mut found = question.candidate_differences(candidates, effort.screened);
     found.truncate(effort.reported);
-    let found = question
-        .differences(found.into_iter().map(|(candidate, _)| candidate).collect(), effort.measured);
-    let (stated, metric) = result(summary, topology);
+    let found = question.candidate_differences(
+        found.into_iter().map(|(candidate, _)| candidate).collect(),
+        effort.measured,
+    );
+    let (stated, metric) = result_metric(summary, topology);
     let unknown = |(candidate, difference): (Candidate, f64)| {
-        let (caller, dependency) = candidate.names(topology);
+        let (caller, dependency) = candidate.caller_and_dependency(topology);
         let other = (stated + difference).max(0.0);
         Unknown {
             caller,
             dependency,
-            what: candidate.kind(),
+            what: candidate.unknown_kind(),
             best: stated.min(other),
             worst: stated.max(other),
             metric,
@@ -122,7 +124,7 @@ impl Candidate {
     }
 
     /// Returns what is not stated.
-    fn kind(self) -> UnknownKind {
+    fn unknown_kind(self) -> UnknownKind {
         match self {
             Self::Existence(_) => UnknownKind::Dependency,
             Self::Phase(_) => UnknownKind::Phase,
@@ -133,7 +135,7 @@ impl Candidate {
     }
 
     /// Returns the caller and the dependency; of a capacity, the service and nothing.
-    fn names(self, topology: &Topology) -> (String, String) {
+    fn caller_and_dependency(self, topology: &Topology) -> (String, String) {
         match self {
             Self::Existence(index)
             | Self::Phase(index)
@@ -160,14 +162,18 @@ struct Question<'a> {
 impl Question<'_> {
     /// Returns the difference that each candidate makes to the result, in at most so many trials:
     /// those that matter, widest first.
-    fn differences(&self, candidates: Vec<Candidate>, most_trials: u64) -> Vec<(Candidate, f64)> {
+    fn candidate_differences(
+        &self,
+        candidates: Vec<Candidate>,
+        most_trials: u64,
+    ) -> Vec<(Candidate, f64)> {
         let trials = match self.settings.stop {
             Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. } => trials,
         };
         let trials = trials.min(most_trials);
-        let stated = self.measure(self.topology, trials);
+        let stated = self.mean_result(self.topology, trials);
         let others = parallel::each_of(&candidates, |item| {
-            self.measure(&item.stated_in(self.topology), trials)
+            self.mean_result(&item.stated_in(self.topology), trials)
         });
         let mut all: Vec<(Candidate, f64)> = candidates
             .into_iter()
@@ -181,18 +187,18 @@ impl Question<'_> {
         all
     }
 
-    fn measure(&self, topology: &Topology, trials: u64) -> f64 {
+    fn mean_result(&self, topology: &Topology, trials: u64) -> f64 {
         let plan = compile(topology, self.change, self.settings.lasting);
         let simulation =
-            Simulation::with(&plan, self.settings.seed, self.settings.engine_of_variants());
+            Simulation::with_engine(&plan, self.settings.seed, self.settings.engine_of_variants());
         let mut tally = Tally::new(&plan);
-        simulation.run(0..trials, &mut tally, &Silent);
-        result(&summarize(&tally), topology).0
+        simulation.run_trials(0..trials, &mut tally, &Silent);
+        result_metric(&summarize(&tally), topology).0
     }
 }
 
 /// Returns what is worth looking into, most often exposed first.
-fn candidates(topology: &Topology, change: &Change, summary: &Summary) -> Vec<Candidate> {
+fn find_candidates(topology: &Topology, change: &Change, summary: &Summary) -> Vec<Candidate> {
     let mut found: Vec<(f64, Candidate)> = Vec::new();
     for (index, ((caller, dependency), seen)) in
         topology.declared_dependencies().zip(&summary.dependencies).enumerate()
@@ -371,7 +377,7 @@ fn more_load(
 
 /// Returns the figure that unknowns are measured by, and its name: orders lost on average, or without
 /// rates the failing share over all flows.
-fn result(summary: &Summary, topology: &Topology) -> (f64, Metric) {
+fn result_metric(summary: &Summary, topology: &Topology) -> (f64, Metric) {
     if let Some(total) = &summary.total {
         return (total.lost.mean, Metric::OrdersLost);
     }

@@ -175,8 +175,8 @@ impl<'a> CascadeGraph<'a> {
     }
 
     /// Returns the boxes of nodes that stand in the order of impact.
-    pub(super) fn boxes(&self, shown: &[Node], threshold: f64) -> Vec<CascadeBox> {
-        let ranks = self.ranks(shown, threshold);
+    pub(super) fn cascade_boxes(&self, shown: &[Node], threshold: f64) -> Vec<CascadeBox> {
+        let ranks = self.failure_ranks(shown, threshold);
         let mut boxes = Vec::with_capacity(shown.len());
         for (node, rank) in shown.iter().zip(ranks) {
             let is_origin = self.origins.contains(node);
@@ -194,7 +194,7 @@ impl<'a> CascadeGraph<'a> {
 
     /// Returns the place of each node in the order of first failures: none without time, and none for
     /// what fails in fewer trials than the threshold.
-    fn ranks(&self, shown: &[Node], threshold: f64) -> Vec<Option<usize>> {
+    fn failure_ranks(&self, shown: &[Node], threshold: f64) -> Vec<Option<usize>> {
         let has_time = self.report.timeline.mode == TimelineMode::Rollout;
         let (mut rank, mut last) = (0, f64::NEG_INFINITY);
         let rank_of = |node: &Node| {
@@ -219,7 +219,7 @@ impl<'a> CascadeGraph<'a> {
     }
 
     /// Counts the services that do not break themselves, by state.
-    pub(super) fn totals(&self, reached: &BTreeSet<Node>, threshold: f64) -> CascadeTotals {
+    pub(super) fn state_totals(&self, reached: &BTreeSet<Node>, threshold: f64) -> CascadeTotals {
         let mut totals = CascadeTotals::default();
         for (index, unit) in self.units.iter().enumerate() {
             let node = Node::Service(index);
@@ -284,7 +284,7 @@ impl<'a> CascadeGraph<'a> {
     }
 
     /// Returns the links between nodes that are shown, each hit in at least this share of trials.
-    pub(super) fn edges(&self, shown: &[Node], threshold: f64) -> Vec<CascadeEdge> {
+    pub(super) fn cascade_edges(&self, shown: &[Node], threshold: f64) -> Vec<CascadeEdge> {
         let places: BTreeMap<Node, usize> =
             shown.iter().enumerate().map(|(index, node)| (*node, index)).into_map();
         let mut edges = self.call_edges(&places, threshold);

@@ -104,10 +104,10 @@ pub fn cascade_report(
         has_time: report.timeline.mode == TimelineMode::Rollout,
         threshold,
         threshold_asked: (threshold > filter.threshold).then_some(filter.threshold),
-        totals: graph.totals(&reached, filter.threshold.min(threshold)),
-        edges: graph.edges(&shown, threshold),
+        totals: graph.state_totals(&reached, filter.threshold.min(threshold)),
+        edges: graph.cascade_edges(&shown, threshold),
         // A state keeps its meaning however much is omitted.
-        boxes: graph.boxes(&shown, filter.threshold.min(threshold)),
+        boxes: graph.cascade_boxes(&shown, filter.threshold.min(threshold)),
         arrows: Arrows::All,
         further_calls: 0,
         flows: hit_flows(report, threshold),

@@ -22,7 +22,7 @@ pub(super) fn strongest_ways(cascade: &CascadeReport) -> Vec<Option<usize>> {
     let push_all = |open: &mut BinaryHeap<_>, from: usize, depth: usize| {
         for index in &leaving[from] {
             let edge = &cascade.edges[*index];
-            open.push((strength(edge, cascade.threshold), Reverse((depth + 1, from, *index))));
+            open.push((edge_strength(edge, cascade.threshold), Reverse((depth + 1, from, *index))));
         }
     };
     for (index, drawn) in cascade.boxes.iter().enumerate() {
@@ -44,7 +44,7 @@ pub(super) fn strongest_ways(cascade: &CascadeReport) -> Vec<Option<usize>> {
 }
 
 /// Returns the strength of a way in steps: failure that propagated counts above failure that was held.
-fn strength(edge: &CascadeEdge, threshold: f64) -> (bool, u32) {
+fn edge_strength(edge: &CascadeEdge, threshold: f64) -> (bool, u32) {
     let propagates = edge.passed >= threshold;
     let held = edge.held.first().map_or(0.0, |guard| guard.share);
     let share = if propagates { edge.passed } else { held };

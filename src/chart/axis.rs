@@ -15,12 +15,12 @@ pub(super) struct Scale {
 
 impl Scale {
     /// Evenly from 0 to `max`.
-    pub(super) fn even(length: f64, max: f64) -> Self {
+    pub(super) fn linear(length: f64, max: f64) -> Self {
         Self { length, max: max.max(f64::MIN_POSITIVE), bend: None }
     }
 
     /// From 0 to `max`, by the logarithm where values are far above `bend`.
-    pub(super) fn bent(length: f64, max: f64, bend: f64) -> Self {
+    pub(super) fn logarithmic(length: f64, max: f64, bend: f64) -> Self {
         let max = max.max(f64::MIN_POSITIVE);
         Self { length, max, bend: Some(bend.clamp(max * 1e-12, max)) }
     }
@@ -31,7 +31,7 @@ impl Scale {
     }
 
     /// Where a value stands, within the line.
-    pub(super) fn at(self, value: f64) -> f64 {
+    pub(super) fn position_of(self, value: f64) -> f64 {
         let share = match self.bend {
             None => value / self.max,
             Some(bend) => libm::log1p(value / bend) / libm::log1p(self.max / bend),
@@ -41,12 +41,12 @@ impl Scale {
 }
 
 /// Round marks of a number, at most so many steps.
-pub(super) fn marks(max: f64, steps: f64) -> Vec<f64> {
+pub(super) fn round_marks(max: f64, steps: f64) -> Vec<f64> {
     let wanted = max / steps.max(1.0);
     if !(wanted.is_finite() && wanted > 0.0) {
         return vec![0.0];
     }
-    let step = rounds().find(|step| *step >= wanted * (1.0 - 1e-9)).unwrap_or(wanted);
+    let step = round_numbers().find(|step| *step >= wanted * (1.0 - 1e-9)).unwrap_or(wanted);
     let mut marks = Vec::new();
     for index in 0..64 {
         let mark = f64::from(index) * step;
@@ -60,7 +60,7 @@ pub(super) fn marks(max: f64, steps: f64) -> Vec<f64> {
 
 /// Round marks of a number on a bent scale: 0 and 1, 2, 5 times the powers of ten.
 pub(super) fn bent_marks(scale: Scale, apart: f64) -> Vec<f64> {
-    spaced(scale, rounds().take_while(|mark| *mark <= scale.max), apart)
+    spaced_values(scale, round_numbers().take_while(|mark| *mark <= scale.max), apart)
 }
 
 /// Marks of time on a bent scale.
@@ -92,7 +92,7 @@ pub(super) fn time_marks(scale: Scale, apart: f64) -> Vec<(f64, String)> {
         31_536_000.0,
     ];
     let times = TIMES.into_iter().take_while(|time| *time <= scale.max);
-    spaced(scale, times, apart)
+    spaced_values(scale, times, apart)
         .into_iter()
         .map(|time| {
             (
@@ -108,11 +108,11 @@ pub(super) fn time_marks(scale: Scale, apart: f64) -> Vec<(f64, String)> {
 }
 
 /// 0, and those values that stand at least so far from the one before.
-fn spaced(scale: Scale, values: impl Iterator<Item = f64>, apart: f64) -> Vec<f64> {
+fn spaced_values(scale: Scale, values: impl Iterator<Item = f64>, apart: f64) -> Vec<f64> {
     let mut marks = vec![0.0];
     let mut last = 0.0;
     for value in values {
-        let at = scale.at(value);
+        let at = scale.position_of(value);
         if at - last >= apart {
             marks.push(value);
             last = at;
@@ -122,7 +122,7 @@ fn spaced(scale: Scale, values: impl Iterator<Item = f64>, apart: f64) -> Vec<f6
 }
 
 /// 1, 2 and 5 times the powers of ten.
-fn rounds() -> impl Iterator<Item = f64> {
+fn round_numbers() -> impl Iterator<Item = f64> {
     (-9..=60).flat_map(|power| {
         [1, 2, 5].map(|factor| {
             format!("{factor}e{power}").parse::<f64>().expect("a number with its power of ten")
@@ -136,19 +136,19 @@ mod tests {
 
     #[test]
     fn marks_are_round() {
-        assert_eq!(marks(4253.0, 5.0), [0.0, 1000.0, 2000.0, 3000.0, 4000.0]);
-        assert_eq!(marks(1.0, 4.0), [0.0, 0.5, 1.0]);
-        assert_eq!(marks(0.0, 4.0), [0.0]);
+        assert_eq!(round_marks(4253.0, 5.0), [0.0, 1000.0, 2000.0, 3000.0, 4000.0]);
+        assert_eq!(round_marks(1.0, 4.0), [0.0, 0.5, 1.0]);
+        assert_eq!(round_marks(0.0, 4.0), [0.0]);
     }
 
     #[test]
     fn times_keep_apart_and_rise() {
-        let scale = Scale::bent(600.0, 86_400.0, 60.0);
+        let scale = Scale::logarithmic(600.0, 86_400.0, 60.0);
         let marks = time_marks(scale, 60.0);
         assert_eq!(marks[0], (0.0, "start".to_owned()));
-        let at: Vec<f64> = marks.iter().map(|(time, _)| scale.at(*time)).collect();
+        let at: Vec<f64> = marks.iter().map(|(time, _)| scale.position_of(*time)).collect();
         assert!(at.windows(2).all(|pair| pair[1] >= pair[0] + 60.0), "{at:?}");
         assert!(marks.len() >= 5, "{marks:?}");
-        assert_eq!(scale.at(86_400.0), 600.0);
+        assert_eq!(scale.position_of(86_400.0), 600.0);
     }
 }

@@ -1,6 +1,6 @@
 //! The numbers of a picture, for those who draw their own: one line for each thing, commas between.
 
-use super::losses::curve;
+use super::losses::exceedance_points;
 use super::timeline::Unable;
 use crate::report::TimelineMode;
 use crate::report::{CascadeReport, Report, Spread};
@@ -24,7 +24,7 @@ pub fn cascade_csv(cascade: &CascadeReport) -> String {
     ]);
     for item in &cascade.boxes {
         let first = item.first_failed_s.map_or_else(String::new, |first| first.p50.to_string());
-        table.row(&[
+        table.add_row(&[
             "service",
             &item.name,
             "",
@@ -45,11 +45,11 @@ pub fn cascade_csv(cascade: &CascadeReport) -> String {
             edge.held.iter().map(|held| (held.guard.to_string(), held.share.to_string())).collect();
         for (guard, share) in if held.is_empty() { vec![none] } else { held } {
             let kind = edge.kind.code();
-            table.row(&[kind, from, to, "", "", "", "", "", "", "", &passed, &guard, &share]);
+            table.add_row(&[kind, from, to, "", "", "", "", "", "", "", &passed, &guard, &share]);
         }
     }
     for flow in &cascade.flows {
-        table.row(&[
+        table.add_row(&[
             "flow",
             &flow.name,
             "",
@@ -93,14 +93,14 @@ pub fn timeline_csv(report: &Report, cascade: &CascadeReport) -> Result<String, 
     ];
     for (name, spread) in events {
         if let Some(spread) = spread {
-            table.times("change", name, "", spread, "");
+            table.add_times("change", name, "", spread, "");
         }
     }
     let mut add =
         |what: &str, name: &str, p: f64, first: Option<Spread>, lasted: Option<Spread>| {
             if let Some(first) = first {
                 let lasted = lasted.map_or_else(String::new, |lasted| lasted.p50.to_string());
-                table.times(what, name, &p.to_string(), first, &lasted);
+                table.add_times(what, name, &p.to_string(), first, &lasted);
             }
         };
     for item in &cascade.boxes {
@@ -120,13 +120,13 @@ pub fn losses_csv(report: &Report) -> Result<String, Unable> {
     let total = report.total.as_ref().ok_or(Unable::NoRates)?;
     let histogram = total.histogram.as_ref().ok_or(Unable::NothingLost)?;
     let mut table = Table::new(&["what", "orders", "p", "low", "high"]);
-    table.row(&["share_losing_none", "0", &histogram.none.to_string()]);
+    table.add_row(&["share_losing_none", "0", &histogram.none.to_string()]);
     for (end, share) in histogram.ends.iter().zip(&histogram.shares) {
-        table.row(&["share_up_to", &end.to_string(), &share.to_string()]);
+        table.add_row(&["share_up_to", &end.to_string(), &share.to_string()]);
     }
-    table.row(&["share_beyond", "", &histogram.beyond.to_string()]);
-    for item in curve(report, total) {
-        table.row(&[
+    table.add_row(&["share_beyond", "", &histogram.beyond.to_string()]);
+    for item in exceedance_points(report, total) {
+        table.add_row(&[
             "at_least",
             &item.orders.to_string(),
             &item.p.to_string(),
@@ -147,28 +147,29 @@ impl Table {
     /// With these heads.
     pub(super) fn new(heads: &[&str]) -> Self {
         let mut table = Self { text: String::new(), columns: heads.len() };
-        table.row(heads);
+        table.add_row(heads);
         table
     }
 
     /// Adds a line; what is missing at its end is empty.
-    pub(super) fn row(&mut self, values: &[&str]) {
+    pub(super) fn add_row(&mut self, values: &[&str]) {
         let none = std::iter::repeat_n(&"", self.columns.saturating_sub(values.len()));
-        let values: Vec<String> = values.iter().chain(none).map(|value| quoted(value)).collect();
+        let values: Vec<String> =
+            values.iter().chain(none).map(|value| quoted_field(value)).collect();
         self.text.push_str(&values.join(","));
         self.text.push('\n');
     }
 
-    fn times(&mut self, what: &str, name: &str, p: &str, spread: Spread, lasted: &str) {
+    fn add_times(&mut self, what: &str, name: &str, p: &str, spread: Spread, lasted: &str) {
         let Spread { p10, p25, p50, p75, p90, p95 } = spread;
         let [p10, p25, p50, p75, p90, p95] =
             [p10, p25, p50, p75, p90, p95].map(|item| item.to_string());
-        self.row(&[what, name, p, &p10, &p25, &p50, &p75, &p90, &p95, lasted]);
+        self.add_row(&[what, name, p, &p10, &p25, &p50, &p75, &p90, &p95, lasted]);
     }
 }
 
 /// A value as RFC 4180 wants it. What a spreadsheet would take for a formula gets an apostrophe.
-fn quoted(value: &str) -> String {
+fn quoted_field(value: &str) -> String {
     let is_number = value.parse::<f64>().is_ok();
     let is_formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number;
     let value = if is_formula { format!("'{value}") } else { value.to_owned() };

@@ -39,18 +39,22 @@ impl<'a> Ruler<'a> {
     }
 
     /// The width of text in pixels, for letters of this size.
-    pub(super) fn width(&self, text: &str, size: f64, weight: Weight) -> f64 {
-        text.chars().map(|letter| self.advance(letter, weight)).sum::<f64>() * size
+    pub(super) fn text_width(&self, text: &str, size: f64, weight: Weight) -> f64 {
+        text.chars().map(|letter| self.advance_of(letter, weight)).sum::<f64>() * size
     }
 
     /// The advance of a letter as a share of the size.
-    fn advance(&self, letter: char, weight: Weight) -> f64 {
-        self.glyph(letter, weight).2
+    fn advance_of(&self, letter: char, weight: Weight) -> f64 {
+        self.glyph_of(letter, weight).2
     }
 
     /// The font that has a letter, its number there, and its advance as a share of the size; no number
     /// where none has it.
-    pub(super) fn glyph(&self, letter: char, weight: Weight) -> (&Face<'a>, Option<GlyphId>, f64) {
+    pub(super) fn glyph_of(
+        &self,
+        letter: char,
+        weight: Weight,
+    ) -> (&Face<'a>, Option<GlyphId>, f64) {
         let own = match weight {
             Weight::Regular => &self.regular,
             Weight::Bold => &self.bold,
@@ -71,14 +75,14 @@ impl<'a> Ruler<'a> {
     }
 
     /// The text, or as much of its beginning as fits, and then an ellipsis.
-    pub(super) fn fit(&self, text: &str, size: f64, weight: Weight, room: f64) -> String {
-        if self.width(text, size, weight) <= room {
+    pub(super) fn fit_text(&self, text: &str, size: f64, weight: Weight, room: f64) -> String {
+        if self.text_width(text, size, weight) <= room {
             return text.to_owned();
         }
-        let mut left = room - self.width("…", size, weight);
+        let mut left = room - self.text_width("…", size, weight);
         let mut kept = String::new();
         for letter in text.chars() {
-            left -= self.advance(letter, weight) * size;
+            left -= self.advance_of(letter, weight) * size;
             if left < 0.0 {
                 break;
             }
@@ -100,7 +104,7 @@ impl<'a> Ruler<'a> {
         let mut line = String::new();
         for part in name.split_inclusive(['-', '_', '.', '/', ' ', ':']) {
             let whole = format!("{line}{part}");
-            if self.width(whole.trim_end(), size, weight) <= room {
+            if self.text_width(whole.trim_end(), size, weight) <= room {
                 line = whole;
                 continue;
             }
@@ -109,7 +113,7 @@ impl<'a> Ruler<'a> {
             }
             for letter in part.chars() {
                 let longer = format!("{line}{letter}");
-                if !line.is_empty() && self.width(longer.trim_end(), size, weight) > room {
+                if !line.is_empty() && self.text_width(longer.trim_end(), size, weight) > room {
                     lines.push(std::mem::take(&mut line));
                 }
                 line.push(letter);
@@ -120,19 +124,25 @@ impl<'a> Ruler<'a> {
     }
 
     /// The words of a text in lines that fit.
-    pub(super) fn wrap(&self, text: &str, size: f64, weight: Weight, room: f64) -> Vec<String> {
+    pub(super) fn wrap_text(
+        &self,
+        text: &str,
+        size: f64,
+        weight: Weight,
+        room: f64,
+    ) -> Vec<String> {
         let mut lines = Vec::new();
         let mut line = String::new();
         for word in text.split(' ') {
             let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
-            if !line.is_empty() && self.width(&longer, size, weight) > room {
-                lines.push(self.fit(&line, size, weight, room));
+            if !line.is_empty() && self.text_width(&longer, size, weight) > room {
+                lines.push(self.fit_text(&line, size, weight, room));
                 word.clone_into(&mut line);
             } else {
                 line = longer;
             }
         }
-        lines.push(self.fit(&line, size, weight, room));
+        lines.push(self.fit_text(&line, size, weight, room));
         lines
     }
 }
@@ -149,16 +159,16 @@ mod tests {
     #[test]
     fn text_that_is_too_long_is_cut_to_its_room() {
         let ruler = Ruler::new(None);
-        let cut = ruler.fit("a-service-with-a-very-long-name", 13.0, Weight::Bold, 90.0);
+        let cut = ruler.fit_text("a-service-with-a-very-long-name", 13.0, Weight::Bold, 90.0);
         assert!(cut.ends_with('…'), "{cut}");
-        assert!(ruler.width(&cut, 13.0, Weight::Bold) <= 90.0);
-        assert_eq!(ruler.fit("short", 13.0, Weight::Bold, 90.0), "short");
+        assert!(ruler.text_width(&cut, 13.0, Weight::Bold) <= 90.0);
+        assert_eq!(ruler.fit_text("short", 13.0, Weight::Bold, 90.0), "short");
     }
 
     #[test]
     fn every_character_has_a_width_and_marks_have_none() {
         let ruler = Ruler::new(None);
-        let width = |text: &str| ruler.width(text, 10.0, Weight::Regular);
+        let width = |text: &str| ruler.text_width(text, 10.0, Weight::Regular);
         assert_eq!(width("漢"), 10.5);
         assert_eq!(width("\u{301}"), width("\u{302}"));
         assert!(width("m") > width("i"));
@@ -168,7 +178,7 @@ mod tests {
     #[test]
     fn lines_break_between_words() {
         let ruler = Ruler::new(None);
-        let lines = ruler.wrap("one two three four five six", 12.0, Weight::Regular, 80.0);
+        let lines = ruler.wrap_text("one two three four five six", 12.0, Weight::Regular, 80.0);
         assert!(lines.len() > 1);
         assert_eq!(lines.join(" "), "one two three four five six");
     }

@@ -4,7 +4,7 @@
 use super::font::{FAMILIES, Ruler, Weight};
 use super::layout::Point;
 use super::palette::Palette;
-use super::svg::{Svg, Type, escaped, number};
+use super::svg::{Svg, Type, coordinate_text, escaped_xml};
 use super::{Size, Style, Theme};
 use crate::prose::format;
 use crate::prose::terms;
@@ -25,7 +25,7 @@ pub(super) struct Letters {
 
 impl Letters {
     /// For a kind of page: what is shrunk to a column must be larger before.
-    pub(super) fn of(size: Size) -> Self {
+    pub(super) fn for_page(size: Size) -> Self {
         match size {
             Size::Doc => Self { title: 19.0, plain: 14.0, small: 13.0, tiny: 12.0 },
             Size::Slide | Size::Full => Self { title: 19.0, plain: 13.0, small: 11.5, tiny: 10.5 },
@@ -51,7 +51,7 @@ impl<'a> Sheet<'a> {
         Self {
             svg: Svg::new(style.theme),
             ruler: Ruler::new(style.font),
-            letters: Letters::of(style.size),
+            letters: Letters::for_page(style.size),
             style: *style,
             width,
             top: MARGIN,
@@ -59,38 +59,39 @@ impl<'a> Sheet<'a> {
     }
 
     /// The room within the margins.
-    pub(super) fn room(&self) -> f64 {
+    pub(super) fn inner_width(&self) -> f64 {
         self.width - 2.0 * MARGIN
     }
 
     /// The title, a sentence, and below it what it rests on.
-    pub(super) fn head(&mut self, title: &str, notes: &[String]) {
+    pub(super) fn draw_head(&mut self, title: &str, notes: &[String]) {
         let letters = self.letters;
-        self.paragraph(title, Type::new(letters.title, Palette::Text).bold());
+        self.draw_paragraph(title, Type::new(letters.title, Palette::Text).bold());
         self.top += 2.0;
         for note in notes {
-            self.paragraph(note, Type::new(letters.small, Palette::Soft));
+            self.draw_paragraph(note, Type::new(letters.small, Palette::Soft));
         }
         self.top += 12.0;
     }
 
     /// A text in as many lines as it takes.
-    pub(super) fn paragraph(&mut self, text: &str, how: Type) {
-        for line in self.ruler.wrap(text, how.size, how.weight, self.room()) {
+    pub(super) fn draw_paragraph(&mut self, text: &str, how: Type) {
+        for line in self.ruler.wrap_text(text, how.size, how.weight, self.inner_width()) {
             self.top += how.size * 1.12;
-            self.svg.text(Point { x: MARGIN, y: self.top }, how, &line);
+            self.svg.draw_text(Point { x: MARGIN, y: self.top }, how, &line);
             self.top += how.size * 0.28;
         }
     }
 
     /// The width of a text.
-    pub(super) fn measure(&self, text: &str, size: f64, weight: Weight) -> f64 {
-        self.ruler.width(text, size, weight)
+    pub(super) fn text_width(&self, text: &str, size: f64, weight: Weight) -> f64 {
+        self.ruler.text_width(text, size, weight)
     }
 
     /// The whole picture. `kind` tells it apart from others on a page.
-    pub(super) fn finish(self, kind: &str, title: &str, description: &str) -> String {
-        let (width, height) = (number(self.width.ceil()), number((self.top + MARGIN).ceil()));
+    pub(super) fn into_svg(self, kind: &str, title: &str, description: &str) -> String {
+        let (width, height) =
+            (coordinate_text(self.width.ceil()), coordinate_text((self.top + MARGIN).ceil()));
         let theme = self.style.theme;
         let style = match theme {
             Theme::Auto => format!(
@@ -100,7 +101,7 @@ impl<'a> Sheet<'a> {
             _ => String::new(),
         };
         let mut paper = Svg::new(theme);
-        paper.rect(
+        paper.draw_rect(
             Point::default(),
             (self.width.ceil(), (self.top + MARGIN).ceil()),
             0.0,
@@ -113,8 +114,8 @@ impl<'a> Sheet<'a> {
              aria-labelledby=\"bw-{kind}-title bw-{kind}-desc\" font-family=\"{FAMILIES}\">\n\
              <title id=\"bw-{kind}-title\">{}</title>\n<desc id=\"bw-{kind}-desc\">{}</desc>\n\
              {style}{}{}</svg>\n",
-            escaped(title),
-            escaped(description),
+            escaped_xml(title),
+            escaped_xml(description),
             paper.into_body(),
             self.svg.into_body()
         )
@@ -122,13 +123,13 @@ impl<'a> Sheet<'a> {
 }
 
 /// `10,000 trials, seed 1 · simulated, not measured`.
-pub(super) fn provenance(trials: u64, seed: u64) -> String {
+pub(super) fn provenance_note(trials: u64, seed: u64) -> String {
     let trials = format::plural(usize::try_from(trials).unwrap_or(usize::MAX), "trial");
     format!("{trials}, seed {seed} · simulated, not measured")
 }
 
 /// The share of trials from which on things are drawn.
-pub(super) fn threshold(cascade: &CascadeReport) -> String {
+pub(super) fn threshold_note(cascade: &CascadeReport) -> String {
     format::stated((cascade.threshold * 1000.0).round() / 1000.0)
 }
 
@@ -141,7 +142,7 @@ pub(super) fn services_left_out(cascade: &CascadeReport) -> Vec<String> {
     }
     if cascade.rarely_hit > 0 {
         let services = format::plural(cascade.rarely_hit, "service");
-        parts.push(format!("{services} hit in under {} of trials", threshold(cascade)));
+        parts.push(format!("{services} hit in under {} of trials", threshold_note(cascade)));
     }
     if cascade.untouched > 0 {
         parts.push(format!("{} never touched", format::plural(cascade.untouched, "service")));
@@ -150,7 +151,7 @@ pub(super) fn services_left_out(cascade: &CascadeReport) -> Vec<String> {
 }
 
 /// `If payments goes down`.
-pub(super) fn cause(targets: &[String], mode: Option<FailureMode>, change: &str) -> String {
+pub(super) fn cause_clause(targets: &[String], mode: Option<FailureMode>, change: &str) -> String {
     // What is broken on the command line has no other name than its targets.
     let is_break = change == format!("break {}", targets.join(", "));
     let is_few = (1..=3).contains(&targets.len()) || is_break;

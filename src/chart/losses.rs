@@ -1,8 +1,8 @@
 //! Orders lost: how the trials spread, and how likely it is to lose at least so many.
 
-use super::axis::{Scale, bent_marks, marks};
+use super::axis::{Scale, bent_marks, round_marks};
 use super::font::Weight;
-use super::frame::{MARGIN, Sheet, cause, provenance};
+use super::frame::{MARGIN, Sheet, cause_clause, provenance_note};
 use super::layout::Point;
 use super::palette::Palette;
 use super::svg::{Anchor, Line, Path, Type};
@@ -13,7 +13,7 @@ use crate::prose::format;
 use crate::report::HistogramScale;
 use crate::report::{Report, TotalReport};
 use crate::sort::Arrange as _;
-use crate::summary::estimate::{Z975, wilson};
+use crate::summary::estimate::{Z975, wilson_interval};
 
 /// The room of the scale of bars at the right.
 const SHARES: f64 = 52.0;
@@ -36,29 +36,29 @@ pub fn draw_losses(report: &Report, style: &Style<'_>) -> Result<String, Unable>
     let histogram = total.histogram.as_ref().ok_or(Unable::NothingLost)?;
     let width = if style.size == Size::Doc { 860.0 } else { 1200.0 };
     let mut sheet = Sheet::new(style, width);
-    let title = title(report, total);
-    sheet.head(&title, &notes(report, total));
+    let title = losses_title(report, total);
+    sheet.draw_head(&title, &losses_notes(report, total));
     let left = MARGIN + 52.0;
     let plot = Plot {
         at: Point { x: left, y: sheet.top + 8.0 },
         width: width - left - MARGIN - SHARES,
         height: if style.size == Size::Doc { 300.0 } else { 380.0 },
-        x: scale(total, width - left - MARGIN - SHARES),
+        x: orders_scale(total, width - left - MARGIN - SHARES),
     };
-    plot.grid(&mut sheet, histogram.scale == HistogramScale::Linear);
-    plot.bars(&mut sheet, total);
-    let points = curve(report, total);
-    plot.curve(&mut sheet, &points);
-    plot.labels(&mut sheet, total);
+    plot.draw_grid(&mut sheet, histogram.scale == HistogramScale::Linear);
+    plot.draw_bars(&mut sheet, total);
+    let points = exceedance_points(report, total);
+    plot.draw_curve(&mut sheet, &points);
+    plot.draw_labels(&mut sheet, total);
     sheet.top = plot.at.y + plot.height + 48.0;
-    legend(&mut sheet);
-    let description = format!("{}. {}", title, notes(report, total).join(" "));
-    Ok(sheet.finish("losses", &title, &description))
+    draw_legend(&mut sheet);
+    let description = format!("{}. {}", title, losses_notes(report, total).join(" "));
+    Ok(sheet.into_svg("losses", &title, &description))
 }
 
-fn title(report: &Report, total: &TotalReport) -> String {
+fn losses_title(report: &Report, total: &TotalReport) -> String {
     let targets: Vec<String> = report.targets.iter().map(|target| target.name.clone()).collect();
-    let cause = cause(&targets, common_mode(&report.targets), &report.change);
+    let cause = cause_clause(&targets, common_mode(&report.targets), &report.change);
     let lost = &total.orders_lost;
     let orders = |value: f64| format::digits(value, 3);
     if lost.p50 > 0.0 {
@@ -75,10 +75,10 @@ fn title(report: &Report, total: &TotalReport) -> String {
     )
 }
 
-fn notes(report: &Report, total: &TotalReport) -> Vec<String> {
+fn losses_notes(report: &Report, total: &TotalReport) -> Vec<String> {
     let lost = &total.orders_lost;
     let mut notes = vec![
-        provenance(report.trials, report.seed),
+        provenance_note(report.trials, report.seed),
         format!(
             "On average {} orders are lost (95% interval {}); the worst trial loses {}.",
             format::mean(lost),
@@ -94,7 +94,7 @@ fn notes(report: &Report, total: &TotalReport) -> Vec<String> {
     notes
 }
 
-fn scale(total: &TotalReport, length: f64) -> Scale {
+fn orders_scale(total: &TotalReport, length: f64) -> Scale {
     let lost = &total.orders_lost;
     let histogram = total.histogram.as_ref();
     let last = histogram.and_then(|histogram| histogram.ends.last()).copied().unwrap_or(lost.max);
@@ -103,18 +103,18 @@ fn scale(total: &TotalReport, length: f64) -> Scale {
     match histogram {
         Some(histogram) if histogram.scale != HistogramScale::Linear => {
             let bend = histogram.ends.first().copied().unwrap_or(max);
-            Scale::bent(length, lost.max.max(last), bend)
+            Scale::logarithmic(length, lost.max.max(last), bend)
         }
-        _ => Scale::even(length, max),
+        _ => Scale::linear(length, max),
     }
 }
 
 /// The points of the curve, from none to the worst: those of the report, and the ends of the bars.
-pub(super) fn curve(report: &Report, total: &TotalReport) -> Vec<Exceeds> {
+pub(super) fn exceedance_points(report: &Report, total: &TotalReport) -> Vec<Exceeds> {
     let n = report.trials as f64;
     #[expect(clippy::cast_sign_loss, reason = "shares are not negative")]
     let with_interval = |orders: f64, p: f64| {
-        let (low, high) = wilson((p * n).round() as u64, report.trials, Z975);
+        let (low, high) = wilson_interval((p * n).round() as u64, report.trials, Z975);
         Exceeds { orders, p, low, high }
     };
     let mut points = Vec::new();
@@ -152,47 +152,55 @@ struct Plot {
 }
 
 impl Plot {
-    fn point(&self, orders: f64, p: f64) -> Point {
-        Point { x: self.at.x + self.x.at(orders), y: self.y(p) }
+    fn point_at(&self, orders: f64, p: f64) -> Point {
+        Point { x: self.at.x + self.x.position_of(orders), y: self.y(p) }
     }
 
     fn y(&self, p: f64) -> f64 {
         self.at.y + self.height * (1.0 - p.clamp(0.0, 1.0))
     }
 
-    fn grid(&self, sheet: &mut Sheet<'_>, is_even: bool) {
+    fn draw_grid(&self, sheet: &mut Sheet<'_>, is_even: bool) {
         let size = sheet.letters.small;
         for step in 0_u8..=4 {
             let p = f64::from(step) / 4.0;
             let from = Point { x: self.at.x, y: self.y(p) };
             let to = Point { x: self.at.x + self.width, ..from };
-            sheet.svg.line(from, to, Line::new(Palette::Faint, if step == 0 { 1.4 } else { 0.8 }));
-            let how = Type::new(size, Palette::Soft).at(Anchor::End);
+            sheet.svg.draw_line(
+                from,
+                to,
+                Line::new(Palette::Faint, if step == 0 { 1.4 } else { 0.8 }),
+            );
+            let how = Type::new(size, Palette::Soft).anchored_at(Anchor::End);
             let at = Point { x: from.x - 8.0, y: from.y + size * 0.36 };
-            sheet.svg.text(at, how, &format::percent(p));
+            sheet.svg.draw_text(at, how, &format::percent(p));
         }
         let marks = if is_even {
-            marks(self.x.max(), if self.width > 900.0 { 8.0 } else { 6.0 })
+            round_marks(self.x.max(), if self.width > 900.0 { 8.0 } else { 6.0 })
         } else {
             bent_marks(self.x, 62.0)
         };
         let y = self.at.y + self.height;
         for mark in marks {
-            let x = self.at.x + self.x.at(mark);
-            sheet.svg.line(Point { x, y }, Point { x, y: y + 5.0 }, Line::new(Palette::Faint, 1.4));
+            let x = self.at.x + self.x.position_of(mark);
+            sheet.svg.draw_line(
+                Point { x, y },
+                Point { x, y: y + 5.0 },
+                Line::new(Palette::Faint, 1.4),
+            );
             let text = format::count(mark);
-            let half = sheet.measure(&text, size, Weight::Regular) / 2.0;
+            let half = sheet.text_width(&text, size, Weight::Regular) / 2.0;
             let middle = x.min(sheet.width - 4.0 - half);
-            let how = Type::new(size, Palette::Soft).at(Anchor::Middle);
-            sheet.svg.text(Point { x: middle, y: y + 8.0 + size }, how, &text);
+            let how = Type::new(size, Palette::Soft).anchored_at(Anchor::Middle);
+            sheet.svg.draw_text(Point { x: middle, y: y + 8.0 + size }, how, &text);
         }
-        let how = Type::new(size, Palette::Text).at(Anchor::Middle);
+        let how = Type::new(size, Palette::Text).anchored_at(Anchor::Middle);
         let at = Point { x: self.at.x + self.width / 2.0, y: y + 14.0 + size * 2.0 };
-        sheet.svg.text(at, how, "orders lost in one incident");
+        sheet.svg.draw_text(at, how, "orders lost in one incident");
     }
 
     /// The bars: as high as their share of the highest, to half the height of the plot.
-    fn bars(&self, sheet: &mut Sheet<'_>, total: &TotalReport) {
+    fn draw_bars(&self, sheet: &mut Sheet<'_>, total: &TotalReport) {
         let Some(histogram) = &total.histogram else { return };
         let highest = histogram.shares.iter().copied().fold(0.0, f64::max);
         if highest <= 0.0 {
@@ -201,7 +209,7 @@ impl Plot {
         self.draw_share_axis(sheet, highest);
         let mut start = 0.0;
         for (end, share) in histogram.ends.iter().zip(&histogram.shares) {
-            let (from, to) = (self.x.at(start), self.x.at(*end));
+            let (from, to) = (self.x.position_of(start), self.x.position_of(*end));
             let height = self.height * 0.5 * share / highest;
             start = *end;
             if height < 0.05 {
@@ -209,7 +217,7 @@ impl Plot {
             }
             let at = Point { x: self.at.x + from + 0.8, y: self.at.y + self.height - height };
             let size = ((to - from - 1.6).max(0.6), height);
-            sheet.svg.open(
+            sheet.svg.open_group(
                 &[("class", "bw-bar")],
                 &format!(
                     "{} of trials lose up to {} orders",
@@ -217,14 +225,14 @@ impl Plot {
                     format::count(*end)
                 ),
             );
-            sheet.svg.rect(
+            sheet.svg.draw_rect(
                 at,
                 size,
                 0.0,
                 Some(Palette::Range),
                 Some(Line::new(Palette::Outline, 0.6)),
             );
-            sheet.svg.close();
+            sheet.svg.close_group();
         }
     }
 
@@ -235,34 +243,34 @@ impl Plot {
         for share in [highest / 2.0, highest] {
             let y = self.at.y + self.height * (1.0 - 0.5 * share / highest);
             let line = Line::new(Palette::Outline, 1.0);
-            sheet.svg.line(Point { x: right, y }, Point { x: right + 5.0, y }, line);
+            sheet.svg.draw_line(Point { x: right, y }, Point { x: right + 5.0, y }, line);
             let at = Point { x: right + 8.0, y: y + size * 0.36 };
-            sheet.svg.text(at, Type::new(size, Palette::Soft), &format::percent(share));
+            sheet.svg.draw_text(at, Type::new(size, Palette::Soft), &format::percent(share));
         }
     }
 
-    fn curve(&self, sheet: &mut Sheet<'_>, points: &[Exceeds]) {
+    fn draw_curve(&self, sheet: &mut Sheet<'_>, points: &[Exceeds]) {
         let band: Vec<(f64, f64)> = points
             .iter()
-            .map(|point| self.point(point.orders, point.high))
-            .chain(points.iter().rev().map(|point| self.point(point.orders, point.low)))
+            .map(|point| self.point_at(point.orders, point.high))
+            .chain(points.iter().rev().map(|point| self.point_at(point.orders, point.low)))
             .map(|point| (point.x, point.y))
             .collect();
-        sheet.svg.path(
+        sheet.svg.draw_path(
             &Path::polygon(&band),
             Some(Palette::Degrades),
             Some(Line::new(Palette::BarDegrades, 0.6)),
         );
         let mut path = Path::new();
         for (index, item) in points.iter().enumerate() {
-            let point = self.point(item.orders, item.p);
-            path = if index == 0 { path.jump(point) } else { path.line(point) };
+            let point = self.point_at(item.orders, item.p);
+            path = if index == 0 { path.move_to(point) } else { path.line_to(point) };
         }
-        sheet.svg.path(&path, None, Some(Line::new(Palette::Spread, 2.6)));
+        sheet.svg.draw_path(&path, None, Some(Line::new(Palette::Spread, 2.6)));
     }
 
     /// Marks the median, 1 in 20 and 1 in 100; what would overlap moves up.
-    fn labels(&self, sheet: &mut Sheet<'_>, total: &TotalReport) {
+    fn draw_labels(&self, sheet: &mut Sheet<'_>, total: &TotalReport) {
         let lost = &total.orders_lost;
         let size = sheet.letters.small;
         let marks =
@@ -272,9 +280,9 @@ impl Plot {
             if orders <= 0.0 {
                 continue;
             }
-            let point = self.point(orders, p);
+            let point = self.point_at(orders, p);
             let text = format!("{name}: {} or more", format::digits(orders, 3));
-            let width = sheet.measure(&text, size, Weight::Bold);
+            let width = sheet.text_width(&text, size, Weight::Bold);
             let right = self.at.x + self.width;
             let x = (point.x + 9.0).min(right - width);
             // A text that reaches back over the curve stands higher.
@@ -291,19 +299,25 @@ impl Plot {
         for item in &placed {
             let foot = Point { y: self.at.y + self.height, ..item.point };
             let top = Point { y: item.at.y + 4.0, ..item.point };
-            sheet.svg.line(top, foot, Line::new(Palette::Text, 1.1).dashed("3 3"));
+            sheet.svg.draw_line(top, foot, Line::new(Palette::Text, 1.1).dashed("3 3"));
         }
         // Over all of the lines, so that none crosses a text.
         for item in &placed {
-            sheet.svg.circle(
+            sheet.svg.draw_circle(
                 item.point,
                 4.5,
                 Some(Palette::Text),
                 Some(Line::new(Palette::Paper, 1.2)),
             );
             let back = Point { x: item.at.x - 3.0, y: item.at.y - size };
-            sheet.svg.rect(back, (item.width + 6.0, size + 4.0), 2.0, Some(Palette::Paper), None);
-            sheet.svg.text(item.at, Type::new(size, Palette::Text).bold(), &item.text);
+            sheet.svg.draw_rect(
+                back,
+                (item.width + 6.0, size + 4.0),
+                2.0,
+                Some(Palette::Paper),
+                None,
+            );
+            sheet.svg.draw_text(item.at, Type::new(size, Palette::Text).bold(), &item.text);
         }
     }
 }
@@ -317,7 +331,7 @@ struct Label {
     at: Point,
 }
 
-fn legend(sheet: &mut Sheet<'_>) {
+fn draw_legend(sheet: &mut Sheet<'_>) {
     let size = sheet.letters.small;
     let y = sheet.top + 8.0;
     let mut x = MARGIN;
@@ -327,7 +341,7 @@ fn legend(sheet: &mut Sheet<'_>) {
         "how the trials spread (scale at the right)",
     ];
     for (index, text) in entries.into_iter().enumerate() {
-        let width = 42.0 + sheet.measure(text, size, Weight::Regular) + 22.0;
+        let width = 42.0 + sheet.text_width(text, size, Weight::Regular) + 22.0;
         if x > MARGIN && x + width > sheet.width {
             x = MARGIN;
             sheet.top += size + 12.0;
@@ -336,16 +350,20 @@ fn legend(sheet: &mut Sheet<'_>) {
         let svg = &mut sheet.svg;
         match index {
             0 => {
-                svg.line(Point { x, y }, Point { x: x + 32.0, y }, Line::new(Palette::Spread, 2.6));
+                svg.draw_line(
+                    Point { x, y },
+                    Point { x: x + 32.0, y },
+                    Line::new(Palette::Spread, 2.6),
+                );
             }
-            1 => svg.rect(
+            1 => svg.draw_rect(
                 Point { x, y: y - 6.0 },
                 (32.0, 12.0),
                 0.0,
                 Some(Palette::Degrades),
                 Some(Line::new(Palette::BarDegrades, 0.6)),
             ),
-            _ => svg.rect(
+            _ => svg.draw_rect(
                 Point { x: x + 8.0, y: y - 9.0 },
                 (16.0, 18.0),
                 0.0,
@@ -354,7 +372,7 @@ fn legend(sheet: &mut Sheet<'_>) {
             ),
         }
         let at = Point { x: x + 40.0, y: y + size * 0.36 };
-        sheet.svg.text(at, Type::new(size, Palette::Text), text);
+        sheet.svg.draw_text(at, Type::new(size, Palette::Text), text);
         x += width;
     }
     sheet.top += size + 8.0;

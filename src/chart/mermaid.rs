@@ -6,8 +6,8 @@
 
 use std::fmt::Write as _;
 
-use super::dot::percent;
-use super::frame::{cause, provenance};
+use super::dot::percent_text;
+use super::frame::{cause_clause, provenance_note};
 use super::palette::Palette;
 use super::shapes::StateLook as _;
 use super::timeline::Unable;
@@ -37,7 +37,7 @@ pub struct TooLarge {
     pub limit: usize,
 }
 
-pub(super) fn limited(what: &'static str, count: usize, limit: usize) -> Result<(), TooLarge> {
+pub(super) fn check_limit(what: &'static str, count: usize, limit: usize) -> Result<(), TooLarge> {
     if count > limit { Err(TooLarge { what, count, limit }) } else { Ok(()) }
 }
 
@@ -46,23 +46,23 @@ pub(super) fn limited(what: &'static str, count: usize, limit: usize) -> Result<
 /// # Errors
 /// Where it is too large to be drawn.
 pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
-    limited("boxes", cascade.boxes.len(), BOXES_MAX)?;
-    let title = cause(&cascade.targets, cascade.mode, &cascade.change);
-    let note = provenance(cascade.trials, cascade.seed);
+    check_limit("boxes", cascade.boxes.len(), BOXES_MAX)?;
+    let title = cause_clause(&cascade.targets, cascade.mode, &cascade.change);
+    let note = provenance_note(cascade.trials, cascade.seed);
     let mut text = format!(
         "---\ntitle: \"{}\"\nconfig:\n  layout: dagre\n  theme: base\n  look: classic\n  themeVariables:\n    \
          edgeLabelBackground: \"#ffffff\"\n  flowchart:\n    curve: basis\n    nodeSpacing: 24\n    rankSpacing: 60\n---\n\
          flowchart LR\n  accTitle: {}\n  accDescr: {}\n",
-        yaml(&format!("{title} ({note})")),
-        plain(&title),
-        plain(&super::cascade::counts(cascade))
+        yaml_scalar(&format!("{title} ({note})")),
+        plain_text(&title),
+        plain_text(&super::cascade::state_counts(cascade))
     );
     if let Some(left_out) = super::cascade::left_out(cascade) {
         // Mermaid has no place for a note: a comment says it to whoever reads the source.
-        writeln!(text, "  %% {}", plain(&left_out)).expect(STRING);
+        writeln!(text, "  %% {}", plain_text(&left_out)).expect(STRING);
     }
     for (index, item) in cascade.boxes.iter().enumerate() {
-        let said = super::cascade::state(item, cascade);
+        let said = super::cascade::box_state(item, cascade);
         let sign = match item.state {
             BoxState::Origin => "⚡",
             BoxState::Fails => "✕",
@@ -75,8 +75,8 @@ pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
             text,
             "  n{index}{open}\"{sign} {}{}<br/>{}\"{close}:::{}",
             item.rank.map_or_else(String::new, |rank| format!("{rank} ")),
-            label(&super::cascade::box_name(item)),
-            label(&said),
+            escaped_label(&super::cascade::box_name(item)),
+            escaped_label(&said),
             class_name(item.state)
         )
         .expect(STRING);
@@ -91,20 +91,20 @@ pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
             let share = match edge.kind {
                 EdgeKind::RunsIn => "runs here".to_owned(),
                 EdgeKind::Load => "floods".to_owned(),
-                _ => percent(edge.passed),
+                _ => percent_text(edge.passed),
             };
             writeln!(text, "  n{} ==>|\"{share}\"| n{}", edge.from, edge.to).expect(STRING);
             passed.push(count.to_string());
             count += 1;
         }
         if let Some(guard) = edge.strongest_guard(cascade.threshold) {
-            let said = label(&super::cascade::guard_caption(guard));
+            let said = escaped_label(&super::cascade::guard_caption(guard));
             writeln!(text, "  n{} -.-x|\"{said}\"| n{}", edge.from, edge.to).expect(STRING);
             held.push(count.to_string());
             count += 1;
         }
     }
-    limited("links", count, LINKS_MAX)?;
+    check_limit("links", count, LINKS_MAX)?;
     for state in BoxState::ALL {
         let width = if state == BoxState::Origin { 3 } else { 1 };
         let dash = if state == BoxState::Degrades { ",stroke-dasharray:5 3" } else { "" };
@@ -112,20 +112,24 @@ pub fn cascade_flowchart(cascade: &CascadeReport) -> Result<String, TooLarge> {
         writeln!(
             text,
             "  classDef {word} fill:{},color:{},stroke:{},stroke-width:{width}px{dash}",
-            state.fill().light(),
-            state.text().light(),
-            Palette::Outline.light()
+            state.fill_color().light_color(),
+            state.text_color().light_color(),
+            Palette::Outline.light_color()
         )
         .expect(STRING);
     }
     for (links, color, width) in [(passed, Palette::Spread, 3), (held, Palette::Guard, 2)] {
         if !links.is_empty() {
             let links = links.join(",");
-            writeln!(text, "  linkStyle {links} stroke:{},stroke-width:{width}px", color.light())
-                .expect(STRING);
+            writeln!(
+                text,
+                "  linkStyle {links} stroke:{},stroke-width:{width}px",
+                color.light_color()
+            )
+            .expect(STRING);
         }
     }
-    limited("bytes", text.len(), BYTES_MAX)?;
+    check_limit("bytes", text.len(), BYTES_MAX)?;
     Ok(text)
 }
 
@@ -147,25 +151,25 @@ pub fn timeline_gantt(
         return Err(Unable::Moment);
     }
     let rows: Vec<_> = cascade.boxes.iter().filter(|item| item.first_failed_s.is_some()).collect();
-    let seen = observed.map_or_else(String::new, observations);
+    let seen = observed.map_or_else(String::new, observations_section);
     if rows.is_empty() && seen.is_empty() {
         return Err(Unable::NothingFails);
     }
-    if let Err(error) = limited("services", rows.len() + seen.lines().count(), BOXES_MAX) {
+    if let Err(error) = check_limit("services", rows.len() + seen.lines().count(), BOXES_MAX) {
         return Ok(Err(error));
     }
-    let title = cause(&cascade.targets, cascade.mode, &cascade.change);
-    let note = provenance(cascade.trials, cascade.seed);
+    let title = cause_clause(&cascade.targets, cascade.mode, &cascade.change);
+    let note = provenance_note(cascade.trials, cascade.seed);
     let mut text = format!(
         "---\nconfig:\n  theme: base\n  look: classic\n  themeVariables:\n    critBkgColor: \"{}\"\n    \
          critBorderColor: \"{}\"\n    activeTaskBkgColor: \"{}\"\n    activeTaskBorderColor: \"{}\"\n---\ngantt\n  \
          title {}\n  dateFormat YYYY-MM-DD HH:mm:ss.SSS\n  axisFormat {}\n",
-        Palette::MayFail.light(),
-        Palette::Fails.light(),
-        Palette::Degrades.light(),
-        Palette::MayFail.light(),
-        task(&format!("{title} ({note}; medians)")),
-        axis(report, cascade, observed)
+        Palette::MayFail.light_color(),
+        Palette::Fails.light_color(),
+        Palette::Degrades.light_color(),
+        Palette::MayFail.light_color(),
+        task_name(&format!("{title} ({note}; medians)")),
+        axis_format(report, cascade, observed)
     );
     text.push_str(&seen);
     let mut lanes: Vec<&str> = Vec::new();
@@ -187,11 +191,11 @@ pub fn timeline_gantt(
     }
     for (name, spread) in milestones {
         if let Some(spread) = spread {
-            writeln!(text, "  {name} :milestone, {}, 0ms", clock(spread.p50)).expect(STRING);
+            writeln!(text, "  {name} :milestone, {}, 0ms", clock_time(spread.p50)).expect(STRING);
         }
     }
     for lane in lanes {
-        writeln!(text, "  section {}", task(lane)).expect(STRING);
+        writeln!(text, "  section {}", task_name(lane)).expect(STRING);
         for item in rows.iter().filter(|row| row.team.as_deref().unwrap_or("services") == lane) {
             let from = item.first_failed_s.map_or(0.0, |first| first.p50);
             let lasted = item.failed_for_s.map_or(0.0, |lasted| lasted.p50).max(1.0);
@@ -205,28 +209,28 @@ pub fn timeline_gantt(
                 text,
                 "  {}{} fails {share} :{tag}{}, {}",
                 item.rank.map_or_else(String::new, |rank| format!("{rank} ")),
-                task(&item.name),
-                clock(from),
-                clock(from + lasted)
+                task_name(&item.name),
+                clock_time(from),
+                clock_time(from + lasted)
             )
             .expect(STRING);
         }
     }
-    Ok(limited("bytes", text.len(), BYTES_MAX).map(|()| text))
+    Ok(check_limit("bytes", text.len(), BYTES_MAX).map(|()| text))
 }
 
 /// What was observed, as a section; nothing where no time is known.
-fn observations(observed: &ObservedReport) -> String {
+fn observations_section(observed: &ObservedReport) -> String {
     let mut text = String::new();
     for item in &observed.observed {
         let Some(from) = item.from_s.filter(|_| item.state != ComponentState::Unaffected) else {
             continue;
         };
-        let (name, state, at) = (task(&item.name), &item.state, clock(from));
+        let (name, state, at) = (task_name(&item.name), &item.state, clock_time(from));
         match item.until_s.filter(|until| *until > from) {
             Some(until) => {
                 let tag = if item.state == ComponentState::Failed { "crit" } else { "active" };
-                writeln!(text, "  {name} {state} :{tag}, {at}, {}", clock(until))
+                writeln!(text, "  {name} {state} :{tag}, {at}, {}", clock_time(until))
             }
             None => writeln!(text, "  {name} {state} :milestone, {at}, 0ms"),
         }
@@ -234,7 +238,7 @@ fn observations(observed: &ObservedReport) -> String {
     }
     for (what, at) in [("noticed", observed.detected_s), ("cause ends", observed.mitigated_s)] {
         if let Some(at) = at {
-            writeln!(text, "  {what} :milestone, {}, 0ms", clock(at)).expect(STRING);
+            writeln!(text, "  {what} :milestone, {}, 0ms", clock_time(at)).expect(STRING);
         }
     }
     if text.is_empty() { text } else { format!("  section observed\n{text}") }
@@ -242,7 +246,7 @@ fn observations(observed: &ObservedReport) -> String {
 
 /// A time as a day and hour of a January without change of clocks: as a number of seconds, it would
 /// be shifted by the zone of whoever reads it.
-fn clock(seconds: f64) -> String {
+fn clock_time(seconds: f64) -> String {
     let all = (seconds.max(0.0) * 1000.0).round().min(DAYS_MAX * 86_400_000.0);
     #[expect(clippy::cast_sign_loss, reason = "it was clamped to what is positive")]
     let all = all as u64;
@@ -255,7 +259,7 @@ fn clock(seconds: f64) -> String {
 const DAYS_MAX: f64 = 30.0;
 
 /// How times are written: with the day where there is more than one.
-fn axis(
+fn axis_format(
     report: &Report,
     cascade: &CascadeReport,
     observed: Option<&ObservedReport>,
@@ -278,7 +282,7 @@ fn axis(
 }
 
 /// A name within a label: markup and quotes as the entities that Mermaid knows.
-pub(super) fn label(text: &str) -> String {
+pub(super) fn escaped_label(text: &str) -> String {
     let mut safe = String::new();
     for letter in text.chars() {
         match letter {
@@ -299,7 +303,7 @@ pub(super) fn label(text: &str) -> String {
 }
 
 /// A text in a quoted YAML scalar: titles know no entities, so markup is spelled with other marks.
-pub(super) fn yaml(text: &str) -> String {
+pub(super) fn yaml_scalar(text: &str) -> String {
     let keep = |letter: char| match letter {
         '<' => '‹',
         '>' => '›',
@@ -310,7 +314,7 @@ pub(super) fn yaml(text: &str) -> String {
 }
 
 /// A text that ends with its line and holds no markup.
-pub(super) fn plain(text: &str) -> String {
+pub(super) fn plain_text(text: &str) -> String {
     let keep = |letter: char| match letter {
         '<' | '>' | '{' | '}' | '#' | ';' | '"' => ' ',
         letter if letter.is_control() => ' ',
@@ -320,6 +324,6 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// The name of a task or section of a Gantt chart, which ends at a colon.
-fn task(text: &str) -> String {
-    plain(text).replace([':', ','], " ")
+fn task_name(text: &str) -> String {
+    plain_text(text).replace([':', ','], " ")
 }

@@ -39,7 +39,7 @@ pub use heatmap::{draw_heatmap, heatmap_csv};
 pub use losses::draw_losses;
 #[cfg(feature = "png")]
 pub use png::{PngError, render_png};
-pub(crate) use svg::escaped;
+pub(crate) use svg::escaped_xml;
 pub use timeline::{Lanes, Unable, draw_timeline};
 pub use tornado::{draw_tornado, tornado_csv};
 

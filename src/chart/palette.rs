@@ -77,7 +77,7 @@ impl Palette {
     ];
 
     /// The colours on light and on dark paper, and the word for it in classes.
-    fn entry(self) -> (&'static str, &'static str, &'static str) {
+    fn palette_entry(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Paper => ("#FFFFFF", "#16191D", "paper"),
             Self::Text => ("#1A1A1A", "#ECEEF0", "text"),
@@ -112,18 +112,18 @@ impl Palette {
     }
 
     /// The colour on light paper.
-    pub(super) fn light(self) -> &'static str {
-        self.entry().0
+    pub(super) fn light_color(self) -> &'static str {
+        self.palette_entry().0
     }
 
     /// The colour on dark paper.
-    pub(super) fn dark(self) -> &'static str {
-        self.entry().1
+    pub(super) fn dark_color(self) -> &'static str {
+        self.palette_entry().1
     }
 
     /// The word for it in classes.
-    pub(super) fn word(self) -> &'static str {
-        self.entry().2
+    pub(super) fn class_name(self) -> &'static str {
+        self.palette_entry().2
     }
 
     /// What text on a step of heat is painted as.
@@ -136,7 +136,7 @@ impl Palette {
     pub(super) fn dark_rules() -> String {
         let heats = (0..HEATS).map(Self::Heat);
         let rule = |color: Self| {
-            let (word, dark) = (color.word(), color.dark());
+            let (word, dark) = (color.class_name(), color.dark_color());
             format!(".bw-f-{word}{{fill:{dark}}}.bw-s-{word}{{stroke:{dark}}}\n")
         };
         Self::ALL.into_iter().chain(heats).map(rule).collect()
@@ -178,9 +178,10 @@ mod tests {
         ];
         pairs.extend((0..HEATS).map(|step| (Palette::on_heat(step), Palette::Heat(step))));
         for (text, paper) in pairs {
-            for contrast in
-                [contrast(text.light(), paper.light()), contrast(text.dark(), paper.dark())]
-            {
+            for contrast in [
+                contrast(text.light_color(), paper.light_color()),
+                contrast(text.dark_color(), paper.dark_color()),
+            ] {
                 assert!(contrast >= 4.5, "{text:?} on {paper:?}: {contrast:.1}");
             }
         }
@@ -200,7 +201,10 @@ mod tests {
             (Palette::Outline, Palette::Degrades),
         ];
         for (a, b) in pairs {
-            for contrast in [contrast(a.light(), b.light()), contrast(a.dark(), b.dark())] {
+            for contrast in [
+                contrast(a.light_color(), b.light_color()),
+                contrast(a.dark_color(), b.dark_color()),
+            ] {
                 assert!(contrast >= 3.0, "{a:?} beside {b:?}: {contrast:.2}");
             }
         }
@@ -210,9 +214,9 @@ mod tests {
     fn states_keep_their_order_in_grey() {
         let states =
             [Palette::Origin, Palette::Fails, Palette::MayFail, Palette::Degrades, Palette::Holds];
-        let light: Vec<f64> = states.iter().map(|color| luminance(color.light())).collect();
+        let light: Vec<f64> = states.iter().map(|color| luminance(color.light_color())).collect();
         assert!(light.windows(2).all(|pair| pair[1] > pair[0] + 0.1), "{light:?}");
-        let dark: Vec<f64> = states.iter().map(|color| luminance(color.dark())).collect();
+        let dark: Vec<f64> = states.iter().map(|color| luminance(color.dark_color())).collect();
         assert!(dark.windows(2).all(|pair| pair[1] < pair[0]), "{dark:?}");
     }
 }

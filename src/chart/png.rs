@@ -5,7 +5,7 @@ use roxmltree::Document;
 use tiny_skia::Pixmap;
 
 use super::font::Ruler;
-use super::raster::{Raster, size};
+use super::raster::{Raster, picture_size};
 
 /// The longest side in pixels: a larger picture takes seconds and hundreds of megabytes.
 pub(super) const SIDE_MAX: f32 = 16_000.0;
@@ -36,7 +36,7 @@ pub enum PngError {
 pub fn render_png(svg: &str, scale: f32, further: Option<&[u8]>) -> Result<Vec<u8>, PngError> {
     let wrong = |error: &dyn std::fmt::Display| PngError::Undrawable(error.to_string());
     let picture = Document::parse(svg).map_err(|error| wrong(&error))?;
-    let (width, height) = size(&picture).ok_or_else(|| wrong(&"it has no size"))?;
+    let (width, height) = picture_size(&picture).ok_or_else(|| wrong(&"it has no size"))?;
     let (width, height) = (width * scale, height * scale);
     if !(width <= SIDE_MAX && height <= SIDE_MAX) {
         return Err(PngError::TooLarge { width, height });
@@ -44,13 +44,13 @@ pub fn render_png(svg: &str, scale: f32, further: Option<&[u8]>) -> Result<Vec<u
     #[expect(clippy::cast_sign_loss, reason = "sizes are not negative")]
     let (width, height) = (width.ceil().max(1.0) as u32, height.ceil().max(1.0) as u32);
     let mut pixels = Pixmap::new(width, height).ok_or_else(|| wrong(&"no memory"))?;
-    Raster::new(&mut pixels, &Ruler::new(further), scale).draw(&picture);
-    encode(&pixels).map_err(|error| wrong(&error))
+    Raster::new(&mut pixels, &Ruler::new(further), scale).draw_picture(&picture);
+    encode_png(&pixels).map_err(|error| wrong(&error))
 }
 
 /// Pictures have a ground, so that nothing shines through. Most rows are as the one above, and
 /// looking for anything else takes longer than drawing.
-fn encode(pixels: &Pixmap) -> Result<Vec<u8>, EncodingError> {
+fn encode_png(pixels: &Pixmap) -> Result<Vec<u8>, EncodingError> {
     let is_opaque = pixels.pixels().iter().all(|pixel| pixel.alpha() == u8::MAX);
     let mut bytes = Vec::with_capacity(pixels.data().len());
     for pixel in pixels.pixels() {

@@ -26,9 +26,10 @@ pub(super) struct Raster<'a> {
 }
 
 /// The size of a picture in its own pixels; nothing where it says none.
-pub(super) fn size(picture: &Document<'_>) -> Option<(f32, f32)> {
+pub(super) fn picture_size(picture: &Document<'_>) -> Option<(f32, f32)> {
     let root = picture.root_element();
-    Some((number(root, "width")?, number(root, "height")?)).filter(|(w, h)| *w > 0.0 && *h > 0.0)
+    Some((number_attribute(root, "width")?, number_attribute(root, "height")?))
+        .filter(|(w, h)| *w > 0.0 && *h > 0.0)
 }
 
 impl<'a> Raster<'a> {
@@ -38,48 +39,48 @@ impl<'a> Raster<'a> {
     }
 
     /// Draws all elements of a picture, the later ones over the earlier.
-    pub(super) fn draw(&mut self, picture: &Document<'_>) {
+    pub(super) fn draw_picture(&mut self, picture: &Document<'_>) {
         for element in picture.descendants().filter(Node::is_element) {
             let path = match element.tag_name().name() {
-                "rect" => rectangle(element),
-                "circle" => circle(element),
-                "path" => element.attribute("d").and_then(way),
+                "rect" => rectangle_path(element),
+                "circle" => circle_path(element),
+                "path" => element.attribute("d").and_then(path_from_data),
                 "text" => {
-                    self.text(element);
+                    self.draw_text(element);
                     continue;
                 }
                 _ => continue,
             };
             if let Some(path) = path {
-                self.paint(&path, element);
+                self.paint_path(&path, element);
             }
         }
     }
 
     /// Fills a path and draws its line, as an element says.
-    fn paint(&mut self, path: &Path, element: Node<'_, '_>) {
-        self.fill(path, element);
-        let Some(paint) = element.attribute("stroke").and_then(paint) else { return };
+    fn paint_path(&mut self, path: &Path, element: Node<'_, '_>) {
+        self.fill_path(path, element);
+        let Some(paint) = element.attribute("stroke").and_then(paint_of) else { return };
         let dash = element.attribute("stroke-dasharray").and_then(|dash| {
             StrokeDash::new(dash.split(' ').filter_map(|dash| dash.parse().ok()).collect(), 0.0)
         });
-        let width = number(element, "stroke-width").unwrap_or(1.0);
+        let width = number_attribute(element, "stroke-width").unwrap_or(1.0);
         let stroke = Stroke { width, dash, ..Stroke::default() };
         self.pixels.stroke_path(path, &paint, &stroke, self.transform, None);
     }
 
-    fn fill(&mut self, path: &Path, element: Node<'_, '_>) {
-        if let Some(paint) = element.attribute("fill").and_then(paint) {
+    fn fill_path(&mut self, path: &Path, element: Node<'_, '_>) {
+        if let Some(paint) = element.attribute("fill").and_then(paint_of) {
             self.pixels.fill_path(path, &paint, FillRule::Winding, self.transform, None);
         }
     }
 
-    fn text(&mut self, text: Node<'_, '_>) {
-        let at = |name: &str| f64::from(number(text, name).unwrap_or(0.0));
+    fn draw_text(&mut self, text: Node<'_, '_>) {
+        let at = |name: &str| f64::from(number_attribute(text, name).unwrap_or(0.0));
         let (mut x, y, size) = (at("x"), at("y"), at("font-size"));
-        let parts: Vec<Part<'_>> = text.children().filter_map(part).collect();
+        let parts: Vec<Part<'_>> = text.children().filter_map(text_part).collect();
         let widths: Vec<f64> =
-            parts.iter().map(|part| self.ruler.width(part.text, size, part.weight)).collect();
+            parts.iter().map(|part| self.ruler.text_width(part.text, size, part.weight)).collect();
         let width: f64 = widths.iter().sum();
         x -= match text.attribute("text-anchor") {
             Some("middle") => width / 2.0,
@@ -87,8 +88,8 @@ impl<'a> Raster<'a> {
             _ => 0.0,
         };
         for (part, width) in parts.iter().zip(widths) {
-            if let Some(path) = letters(part, self.ruler, (x, y), size) {
-                self.fill(&path, part.node);
+            if let Some(path) = letters_path(part, self.ruler, (x, y), size) {
+                self.fill_path(&path, part.node);
             }
             x += width;
         }
@@ -104,7 +105,7 @@ struct Part<'a> {
 }
 
 /// A child of a text: letters, or letters that are set differently from others.
-fn part<'a>(child: Node<'a, 'a>) -> Option<Part<'a>> {
+fn text_part<'a>(child: Node<'a, 'a>) -> Option<Part<'a>> {
     let (node, text) = if child.is_text() {
         (child.parent()?, child.text()?)
     } else {
@@ -116,16 +117,16 @@ fn part<'a>(child: Node<'a, 'a>) -> Option<Part<'a>> {
 }
 
 /// The outline of letters from a point on their baseline on; nothing where all are blank.
-fn letters(part: &Part<'_>, ruler: &Ruler<'_>, at: (f64, f64), size: f64) -> Option<Path> {
+fn letters_path(part: &Part<'_>, ruler: &Ruler<'_>, at: (f64, f64), size: f64) -> Option<Path> {
     let mut pen = Pen { at, scale: 1.0, way: PathBuilder::new() };
     for letter in part.text.chars() {
-        let (face, glyph, advance) = ruler.glyph(letter, part.weight);
+        let (face, glyph, advance) = ruler.glyph_of(letter, part.weight);
         pen.scale = size / f64::from(face.units_per_em());
         // A letter without an outline is a blank; what no font has is a box, unless it is a mark
         // without a width of its own.
         match glyph {
             Some(glyph) => drop(face.outline_glyph(glyph, &mut pen)),
-            None if advance > 0.0 => pen.unknown(advance * f64::from(face.units_per_em())),
+            None if advance > 0.0 => pen.unknown_letter(advance * f64::from(face.units_per_em())),
             None => {}
         }
         pen.at.0 += advance * size;
@@ -151,7 +152,7 @@ impl Pen {
 
     /// A frame as wide as a letter that no font has: the inner side runs the other way, and is left
     /// out.
-    fn unknown(&mut self, advance: f64) {
+    fn unknown_letter(&mut self, advance: f64) {
         let em = advance as f32;
         for (inset, is_inner) in [(0.1, false), (0.17, true)] {
             let (left, right) = (inset * em, (1.0 - inset) * em);
@@ -193,8 +194,8 @@ impl OutlineBuilder for Pen {
     }
 }
 
-fn rectangle(element: Node<'_, '_>) -> Option<Path> {
-    let at = |name: &str| number(element, name).unwrap_or(0.0);
+fn rectangle_path(element: Node<'_, '_>) -> Option<Path> {
+    let at = |name: &str| number_attribute(element, name).unwrap_or(0.0);
     let (x, y, width, height) = (at("x"), at("y"), at("width"), at("height"));
     let round = at("rx").min(width / 2.0).min(height / 2.0);
     if round <= 0.0 {
@@ -215,13 +216,13 @@ fn rectangle(element: Node<'_, '_>) -> Option<Path> {
     way.finish()
 }
 
-fn circle(element: Node<'_, '_>) -> Option<Path> {
-    let at = |name: &str| number(element, name).unwrap_or(0.0);
+fn circle_path(element: Node<'_, '_>) -> Option<Path> {
+    let at = |name: &str| number_attribute(element, name).unwrap_or(0.0);
     PathBuilder::from_circle(at("cx"), at("cy"), at("r"))
 }
 
 /// A way as our pictures write it: jumps, straight lines and cubic curves between absolute points.
-fn way(text: &str) -> Option<Path> {
+fn path_from_data(text: &str) -> Option<Path> {
     let mut way = PathBuilder::new();
     let mut rest = text.trim();
     while let Some(letter) = rest.chars().next() {
@@ -243,12 +244,12 @@ fn way(text: &str) -> Option<Path> {
     way.finish()
 }
 
-fn number(element: Node<'_, '_>, name: &str) -> Option<f32> {
+fn number_attribute(element: Node<'_, '_>, name: &str) -> Option<f32> {
     element.attribute(name)?.parse().ok()
 }
 
 /// A colour as our pictures write it, `#RRGGBB`; nothing for none.
-fn paint(color: &str) -> Option<Paint<'static>> {
+fn paint_of(color: &str) -> Option<Paint<'static>> {
     let digits = color.strip_prefix('#').filter(|digits| digits.len() == 6)?;
     let value = u32::from_str_radix(digits, 16).ok()?;
     let [_, red, green, blue] = value.to_be_bytes();
@@ -264,7 +265,7 @@ mod tests {
     fn drawn(svg: &str) -> Pixmap {
         let document = Document::parse(svg).unwrap();
         let mut pixels = Pixmap::new(100, 50).unwrap();
-        Raster::new(&mut pixels, &Ruler::new(None), 1.0).draw(&document);
+        Raster::new(&mut pixels, &Ruler::new(None), 1.0).draw_picture(&document);
         pixels
     }
 
@@ -293,7 +294,7 @@ mod tests {
     #[test]
     fn no_way_of_others_is_guessed_at() {
         for text in ["", "M1 2", "M0 0 A1 1 0 0 1 5 5", "M0 0 l5 5", "M0 0 L5", "é"] {
-            assert_eq!(way(text), None, "{text}");
+            assert_eq!(path_from_data(text), None, "{text}");
         }
     }
 
@@ -301,9 +302,9 @@ mod tests {
     fn parts(svg: &str) -> Vec<(String, Rect)> {
         let document = Document::parse(svg).unwrap();
         let text = document.descendants().find(|node| node.has_tag_name("text")).unwrap();
-        let parts = text.children().filter_map(part);
+        let parts = text.children().filter_map(text_part);
         let bounds = |part: Part<'_>| {
-            let path = letters(&part, &Ruler::new(None), (0.0, 0.0), 20.0)?;
+            let path = letters_path(&part, &Ruler::new(None), (0.0, 0.0), 20.0)?;
             Some((part.node.attribute("fill").unwrap().to_owned(), path.bounds()))
         };
         parts.filter_map(bounds).collect()
@@ -317,7 +318,7 @@ mod tests {
 
     #[test]
     fn letters_stand_on_their_line_where_their_anchor_says() {
-        let width = Ruler::new(None).width("HH", 20.0, Weight::Regular);
+        let width = Ruler::new(None).text_width("HH", 20.0, Weight::Regular);
         let anchors = [
             ("", 50.0),
             (" text-anchor=\"middle\"", 50.0 - width / 2.0),

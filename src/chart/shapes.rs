@@ -8,20 +8,20 @@ use crate::report::cascade::BoxState;
 /// The look of a state.
 pub(super) trait StateLook {
     /// Returns the colour that fills a box.
-    fn fill(self) -> Palette;
+    fn fill_color(self) -> Palette;
 
     /// Returns the colour of the text in a box.
-    fn text(self) -> Palette;
+    fn text_color(self) -> Palette;
 
     /// Returns the line around a box.
-    fn outline(self) -> Line;
+    fn outline_style(self) -> Line;
 
     /// Draws the sign of the state, about 14 pixels high, around a middle.
     fn draw_sign(self, svg: &mut Svg, middle: Point, color: Palette);
 }
 
 impl StateLook for BoxState {
-    fn fill(self) -> Palette {
+    fn fill_color(self) -> Palette {
         match self {
             Self::Origin => Palette::Origin,
             Self::Fails => Palette::Fails,
@@ -31,7 +31,7 @@ impl StateLook for BoxState {
         }
     }
 
-    fn text(self) -> Palette {
+    fn text_color(self) -> Palette {
         match self {
             Self::Origin => Palette::OnOrigin,
             Self::Fails => Palette::OnFails,
@@ -41,7 +41,7 @@ impl StateLook for BoxState {
         }
     }
 
-    fn outline(self) -> Line {
+    fn outline_style(self) -> Line {
         match self {
             Self::Origin => Line::new(Palette::Outline, 3.0),
             Self::Degrades => Line::new(Palette::Outline, 1.3).dashed("5 3"),
@@ -58,32 +58,35 @@ impl StateLook for BoxState {
                     [(1.5, -7.5), (-5.0, 1.0), (-0.8, 1.0), (-1.8, 7.5), (5.0, -1.8), (0.6, -1.8)];
                 let points: Vec<(f64, f64)> =
                     bolt.iter().map(|(dx, dy)| (x + dx, y + dy)).collect();
-                svg.path(&Path::polygon(&points), Some(color), None);
+                svg.draw_path(&Path::polygon(&points), Some(color), None);
             }
             Self::Fails => {
                 let cross = Path::new()
-                    .jump(at(-5.0, -5.0))
-                    .line(at(5.0, 5.0))
-                    .jump(at(5.0, -5.0))
-                    .line(at(-5.0, 5.0));
-                svg.path(&cross, None, Some(Line::new(color, 2.6)));
+                    .move_to(at(-5.0, -5.0))
+                    .line_to(at(5.0, 5.0))
+                    .move_to(at(5.0, -5.0))
+                    .line_to(at(-5.0, 5.0));
+                svg.draw_path(&cross, None, Some(Line::new(color, 2.6)));
             }
             Self::MayFail => {
                 let points = [(x, y - 6.5), (x + 7.0, y + 5.5), (x - 7.0, y + 5.5)];
-                svg.path(&Path::polygon(&points), Some(color), None);
+                svg.draw_path(&Path::polygon(&points), Some(color), None);
             }
             Self::Degrades => {
-                svg.circle(middle, 5.4, None, Some(Line::new(color, 1.6)));
-                let half = Path::new().jump(at(0.0, -5.4)).curve(
+                svg.draw_circle(middle, 5.4, None, Some(Line::new(color, 1.6)));
+                let half = Path::new().move_to(at(0.0, -5.4)).curve_to(
                     at(-7.2, -5.4),
                     at(-7.2, 5.4),
                     at(0.0, 5.4),
                 );
-                svg.path(&half.closed(), Some(color), None);
+                svg.draw_path(&half.closed(), Some(color), None);
             }
             Self::Holds => {
-                let tick = Path::new().jump(at(-5.5, 0.5)).line(at(-1.5, 4.5)).line(at(5.5, -4.5));
-                svg.path(&tick, None, Some(Line::new(color, 2.6)));
+                let tick = Path::new()
+                    .move_to(at(-5.5, 0.5))
+                    .line_to(at(-1.5, 4.5))
+                    .line_to(at(5.5, -4.5));
+                svg.draw_path(&tick, None, Some(Line::new(color, 2.6)));
             }
         }
     }
@@ -104,19 +107,19 @@ pub(super) struct Shares {
 /// what fails without the change.
 pub(super) fn draw_bar(svg: &mut Svg, at: Point, (width, height): (f64, f64), shares: Shares) {
     let outline = Line::new(Palette::Outline, 0.7);
-    svg.rect(at, (width, height), 0.0, Some(Palette::BarEmpty), Some(outline));
+    svg.draw_rect(at, (width, height), 0.0, Some(Palette::BarEmpty), Some(outline));
     let length = |share: f64| width * share.clamp(0.0, 1.0);
     let degraded = length(shares.degraded.max(shares.failed));
     if degraded > 0.05 {
-        svg.rect(at, (degraded, height), 0.0, Some(Palette::BarDegrades), None);
+        svg.draw_rect(at, (degraded, height), 0.0, Some(Palette::BarDegrades), None);
     }
     let failed = length(shares.failed);
     if failed > 0.05 {
-        svg.rect(at, (failed, height), 0.0, Some(Palette::BarFails), None);
+        svg.draw_rect(at, (failed, height), 0.0, Some(Palette::BarFails), None);
     }
     let anyway = length(shares.anyway);
     if anyway > 0.5 {
         let below = Point { x: at.x, y: at.y + height };
-        svg.rect(below, (anyway, 1.8), 0.0, Some(Palette::Outline), None);
+        svg.draw_rect(below, (anyway, 1.8), 0.0, Some(Palette::Outline), None);
     }
 }

@@ -65,7 +65,7 @@ impl Type {
     }
 
     /// The same, with another end where it is put.
-    pub(super) fn at(self, anchor: Anchor) -> Self {
+    pub(super) fn anchored_at(self, anchor: Anchor) -> Self {
         Self { anchor, ..self }
     }
 }
@@ -82,28 +82,28 @@ impl Svg {
     }
 
     /// Draws what another one holds.
-    pub(super) fn append(&mut self, other: &Self) {
+    pub(super) fn append_drawing(&mut self, other: &Self) {
         self.body.push_str(&other.body);
     }
 
-    fn color(&self, color: Palette) -> &'static str {
-        if self.theme == Theme::Dark { color.dark() } else { color.light() }
+    fn color_value(&self, color: Palette) -> &'static str {
+        if self.theme == Theme::Dark { color.dark_color() } else { color.light_color() }
     }
 
     /// The attributes of a fill and a line.
-    fn paint(&self, fill: Option<Palette>, line: Option<Line>) -> String {
-        let fill_color = fill.map_or("none", |color| self.color(color));
+    fn paint_attributes(&self, fill: Option<Palette>, line: Option<Line>) -> String {
+        let fill_color = fill.map_or("none", |color| self.color_value(color));
         let mut text = format!(" fill=\"{fill_color}\"");
         if let Some(line) = line {
-            let (color, width) = (self.color(line.color), number(line.width));
+            let (color, width) = (self.color_value(line.color), coordinate_text(line.width));
             write!(text, " stroke=\"{color}\" stroke-width=\"{width}\"").expect(STRING);
             if let Some(dash) = line.dash {
                 write!(text, " stroke-dasharray=\"{dash}\"").expect(STRING);
             }
         }
         if matches!(self.theme, Theme::Auto | Theme::Embedded) {
-            let fill = fill.map(|color| format!("bw-f-{}", color.word()));
-            let line = line.map(|line| format!("bw-s-{}", line.color.word()));
+            let fill = fill.map(|color| format!("bw-f-{}", color.class_name()));
+            let line = line.map(|line| format!("bw-s-{}", line.color.class_name()));
             let classes: Vec<String> = [fill, line].into_iter().flatten().collect();
             if !classes.is_empty() {
                 write!(text, " class=\"{}\"", classes.join(" ")).expect(STRING);
@@ -113,7 +113,7 @@ impl Svg {
     }
 
     /// A box with round corners.
-    pub(super) fn rect(
+    pub(super) fn draw_rect(
         &mut self,
         at: Point,
         (width, height): (f64, f64),
@@ -121,10 +121,18 @@ impl Svg {
         fill: Option<Palette>,
         line: Option<Line>,
     ) {
-        let (x, y, width, height) = (number(at.x), number(at.y), number(width), number(height));
-        let paint = self.paint(fill, line);
-        let round =
-            if radius > 0.0 { format!(" rx=\"{}\"", number(radius)) } else { String::new() };
+        let (x, y, width, height) = (
+            coordinate_text(at.x),
+            coordinate_text(at.y),
+            coordinate_text(width),
+            coordinate_text(height),
+        );
+        let paint = self.paint_attributes(fill, line);
+        let round = if radius > 0.0 {
+            format!(" rx=\"{}\"", coordinate_text(radius))
+        } else {
+            String::new()
+        };
         let element = format!(
             "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"{round}{paint}/>\n"
         );
@@ -132,37 +140,39 @@ impl Svg {
     }
 
     /// A circle.
-    pub(super) fn circle(
+    pub(super) fn draw_circle(
         &mut self,
         at: Point,
         radius: f64,
         fill: Option<Palette>,
         line: Option<Line>,
     ) {
-        let (x, y, radius) = (number(at.x), number(at.y), number(radius));
-        let paint = self.paint(fill, line);
+        let (x, y, radius) =
+            (coordinate_text(at.x), coordinate_text(at.y), coordinate_text(radius));
+        let paint = self.paint_attributes(fill, line);
         self.body.push_str(&format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"{paint}/>\n"));
     }
 
     /// A path.
-    pub(super) fn path(&mut self, path: &Path, fill: Option<Palette>, line: Option<Line>) {
-        let paint = self.paint(fill, line);
+    pub(super) fn draw_path(&mut self, path: &Path, fill: Option<Palette>, line: Option<Line>) {
+        let paint = self.paint_attributes(fill, line);
         self.body.push_str(&format!("<path d=\"{}\"{paint}/>\n", path.0.trim_end()));
     }
 
     /// A straight line.
-    pub(super) fn line(&mut self, from: Point, to: Point, line: Line) {
-        self.path(&Path::new().jump(from).line(to), None, Some(line));
+    pub(super) fn draw_line(&mut self, from: Point, to: Point, line: Line) {
+        self.draw_path(&Path::new().move_to(from).line_to(to), None, Some(line));
     }
 
     /// Text on its baseline.
-    pub(super) fn text(&mut self, at: Point, how: Type, text: &str) {
-        self.spans(at, how, &[(how.weight, how.color, text)]);
+    pub(super) fn draw_text(&mut self, at: Point, how: Type, text: &str) {
+        self.draw_spans(at, how, &[(how.weight, how.color, text)]);
     }
 
     /// Text whose parts are set differently.
-    pub(super) fn spans(&mut self, at: Point, how: Type, parts: &[(Weight, Palette, &str)]) {
-        let (x, y, size) = (number(at.x), number(at.y), number(how.size));
+    pub(super) fn draw_spans(&mut self, at: Point, how: Type, parts: &[(Weight, Palette, &str)]) {
+        let (x, y, size) =
+            (coordinate_text(at.x), coordinate_text(at.y), coordinate_text(how.size));
         let anchor = match how.anchor {
             Anchor::Start => "",
             Anchor::Middle => " text-anchor=\"middle\"",
@@ -176,15 +186,15 @@ impl Svg {
         let is_one = parts.len() == 1;
         for (of, color, text) in parts {
             if is_one {
-                inner.push_str(&escaped(text));
+                inner.push_str(&escaped_xml(text));
             } else {
-                let paint = self.paint(Some(*color), None);
-                write!(inner, "<tspan{}{paint}>{}</tspan>", weight(*of), escaped(text))
+                let paint = self.paint_attributes(Some(*color), None);
+                write!(inner, "<tspan{}{paint}>{}</tspan>", weight(*of), escaped_xml(text))
                     .expect(STRING);
             }
         }
         let own = if is_one {
-            format!("{}{}", weight(parts[0].0), self.paint(Some(parts[0].1), None))
+            format!("{}{}", weight(parts[0].0), self.paint_attributes(Some(parts[0].1), None))
         } else {
             String::new()
         };
@@ -195,19 +205,19 @@ impl Svg {
 
     /// Opens a group with a title that shows when it is pointed at; values of attributes are made
     /// harmless, names must be.
-    pub(super) fn open(&mut self, attributes: &[(&str, &str)], title: &str) {
+    pub(super) fn open_group(&mut self, attributes: &[(&str, &str)], title: &str) {
         self.body.push_str("<g");
         for (name, value) in attributes {
-            write!(self.body, " {name}=\"{}\"", escaped(value)).expect(STRING);
+            write!(self.body, " {name}=\"{}\"", escaped_xml(value)).expect(STRING);
         }
         self.body.push_str(">\n");
         if !title.is_empty() {
-            writeln!(self.body, "<title>{}</title>", escaped(title)).expect(STRING);
+            writeln!(self.body, "<title>{}</title>", escaped_xml(title)).expect(STRING);
         }
     }
 
     /// Closes the last group.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close_group(&mut self) {
         self.body.push_str("</g>\n");
     }
 }
@@ -226,20 +236,20 @@ impl Path {
 
     /// Goes somewhere without drawing.
     #[must_use]
-    pub(super) fn jump(self, to: Point) -> Self {
-        self.with("M", &[to])
+    pub(super) fn move_to(self, to: Point) -> Self {
+        self.with_command("M", &[to])
     }
 
     /// Draws a straight line.
     #[must_use]
-    pub(super) fn line(self, to: Point) -> Self {
-        self.with("L", &[to])
+    pub(super) fn line_to(self, to: Point) -> Self {
+        self.with_command("L", &[to])
     }
 
     /// Draws a cubic curve.
     #[must_use]
-    pub(super) fn curve(self, by: Point, and: Point, to: Point) -> Self {
-        self.with("C", &[by, and, to])
+    pub(super) fn curve_to(self, by: Point, and: Point, to: Point) -> Self {
+        self.with_command("C", &[by, and, to])
     }
 
     /// Draws a line back to the start.
@@ -254,22 +264,23 @@ impl Path {
         let mut path = Self::new();
         for (index, (x, y)) in points.iter().enumerate() {
             let to = Point { x: *x, y: *y };
-            path = if index == 0 { path.jump(to) } else { path.line(to) };
+            path = if index == 0 { path.move_to(to) } else { path.line_to(to) };
         }
         path.closed()
     }
 
-    fn with(mut self, letter: &str, points: &[Point]) -> Self {
+    fn with_command(mut self, letter: &str, points: &[Point]) -> Self {
         self.0.push_str(letter);
         for point in points {
-            write!(self.0, "{} {} ", number(point.x), number(point.y)).expect(STRING);
+            write!(self.0, "{} {} ", coordinate_text(point.x), coordinate_text(point.y))
+                .expect(STRING);
         }
         self
     }
 }
 
 /// A number to a tenth of a pixel.
-pub(super) fn number(value: f64) -> String {
+pub(super) fn coordinate_text(value: f64) -> String {
     let text = format!("{value:.1}");
     let text = text.strip_suffix(".0").unwrap_or(&text);
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
@@ -277,7 +288,7 @@ pub(super) fn number(value: f64) -> String {
 
 /// Text that stands for itself in XML: markup is escaped, and what XML cannot hold, or what would turn
 /// the text around it, becomes a sign for the unknown.
-pub(crate) fn escaped(text: &str) -> String {
+pub(crate) fn escaped_xml(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -303,15 +314,15 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!(number(3.0), "3");
-        assert_eq!(number(-0.04), "0");
-        assert_eq!(number(2.25), "2.2");
+        assert_eq!(coordinate_text(3.0), "3");
+        assert_eq!(coordinate_text(-0.04), "0");
+        assert_eq!(coordinate_text(2.25), "2.2");
     }
 
     #[test]
     fn hostile_text_is_harmless() {
-        assert_eq!(escaped("</script><a b='c\">"), "&lt;/script&gt;&lt;a b=&#39;c&quot;&gt;");
-        assert_eq!(escaped("a\u{202E}b\u{0}c\nd"), "a\u{FFFD}b\u{FFFD}c d");
-        assert_eq!(escaped("ok → 漢 🙂"), "ok → 漢 🙂");
+        assert_eq!(escaped_xml("</script><a b='c\">"), "&lt;/script&gt;&lt;a b=&#39;c&quot;&gt;");
+        assert_eq!(escaped_xml("a\u{202E}b\u{0}c\nd"), "a\u{FFFD}b\u{FFFD}c d");
+        assert_eq!(escaped_xml("ok → 漢 🙂"), "ok → 漢 🙂");
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::axis::{Scale, time_marks};
 use super::cascade::draw_rank_badge;
 use super::font::Weight;
-use super::frame::{MARGIN, Sheet, cause, provenance, services_left_out};
+use super::frame::{MARGIN, Sheet, cause_clause, provenance_note, services_left_out};
 use super::layout::Point;
 use super::palette::Palette;
 use super::shapes::StateLook as _;
@@ -69,13 +69,13 @@ pub fn draw_timeline(
     if report.timeline.mode == TimelineMode::Snapshot {
         return Err(Unable::Moment);
     }
-    let lanes = rows(report, cascade, lanes, observed);
+    let lanes = timeline_lanes(report, cascade, lanes, observed);
     if lanes.iter().all(|lane| lane.rows.is_empty()) {
         return Err(Unable::NothingFails);
     }
     let mut sheet = Sheet::new(style, if style.size == Size::Doc { 860.0 } else { 1280.0 });
-    let title = title(report, cascade, observed);
-    let mut notes = vec![provenance(report.trials, report.seed)];
+    let title = timeline_title(report, cascade, observed);
+    let mut notes = vec![provenance_note(report.trials, report.seed)];
     notes.push(
         "Time runs from the start of the rollout; early minutes have more room. Each mark is the \
          median over the trials in which that happens."
@@ -85,18 +85,22 @@ pub fn draw_timeline(
         let date = observed.date.as_ref().map_or_else(String::new, |date| format!(" of {date}"));
         notes.push(format!("Hollow diamonds: what was observed in {}{date}.", observed.incident));
     }
-    sheet.head(&title, &notes);
+    sheet.draw_head(&title, &notes);
     let chart = Chart::new(&sheet, report, &lanes, observed);
-    chart.draw(&mut sheet, report, &lanes, observed);
-    held(&mut sheet, cascade);
-    legend(&mut sheet, &lanes, observed.is_some());
+    chart.draw_chart(&mut sheet, report, &lanes, observed);
+    draw_protections(&mut sheet, cascade);
+    draw_legend(&mut sheet, &lanes, observed.is_some());
     left_out(&mut sheet, cascade, &lanes);
-    let description = description(&title, report, &lanes);
-    Ok(sheet.finish("timeline", &title, &description))
+    let description = timeline_description(&title, report, &lanes);
+    Ok(sheet.into_svg("timeline", &title, &description))
 }
 
-fn title(report: &Report, cascade: &CascadeReport, observed: Option<&ObservedReport>) -> String {
-    let cause = cause(&cascade.targets, common_mode(&report.targets), &cascade.change);
+fn timeline_title(
+    report: &Report,
+    cascade: &CascadeReport,
+    observed: Option<&ObservedReport>,
+) -> String {
+    let cause = cause_clause(&cascade.targets, common_mode(&report.targets), &cascade.change);
     let course = &report.timeline;
     let noticed = course
         .detected_s
@@ -136,7 +140,7 @@ struct Row {
     observed: Vec<Observation>,
 }
 
-fn rows(
+fn timeline_lanes(
     report: &Report,
     cascade: &CascadeReport,
     lanes: Lanes,
@@ -229,11 +233,11 @@ fn zone_lane(zones: &[String]) -> String {
 
 impl Row {
     /// Returns how often it fails or is degraded: `fails 80%`.
-    fn figure(&self) -> String {
+    fn state_figure(&self) -> String {
         if self.failed > 0.0 {
-            format!("fails {}", format::percent(round(self.failed)))
+            format!("fails {}", format::percent(rounded_share(self.failed)))
         } else if self.degraded > 0.0 {
-            format!("degraded {}", format::percent(round(self.degraded)))
+            format!("degraded {}", format::percent(rounded_share(self.degraded)))
         } else {
             "holds".to_owned()
         }
@@ -293,15 +297,15 @@ impl Chart {
         let most = if is_doc { 190.0 } else { 300.0 };
         let rows = || lanes.iter().flat_map(|lane| &lane.rows);
         let names = rows()
-            .map(|row| sheet.measure(&row.name, sheet.letters.plain, Weight::Bold))
+            .map(|row| sheet.text_width(&row.name, sheet.letters.plain, Weight::Bold))
             .chain(
                 lanes
                     .iter()
-                    .map(|lane| sheet.measure(&lane.name, sheet.letters.small, Weight::Bold)),
+                    .map(|lane| sheet.text_width(&lane.name, sheet.letters.small, Weight::Bold)),
             )
             .fold(110.0, f64::max)
             .min(most);
-        let shares = sheet.measure("degraded 99.9%", sheet.letters.small, Weight::Regular) + 8.0;
+        let shares = sheet.text_width("degraded 99.9%", sheet.letters.small, Weight::Regular) + 8.0;
         let left = MARGIN + 34.0 + names + 10.0 + shares + 14.0;
         let beside = if observed.is_some() { 190.0 } else { 112.0 };
         let length = sheet.width - MARGIN - left - beside;
@@ -324,19 +328,20 @@ impl Chart {
         let max = all.iter().copied().fold(0.0, f64::max).max(1.0);
         // Half of the room for what comes before a hundredth of the whole time.
         let least = all.iter().copied().filter(|item| *item > 0.0).fold(max, f64::min);
-        let scale = Scale::bent(length, max * 1.05, (least / 2.0).clamp(max / 300.0, max / 8.0));
+        let scale =
+            Scale::logarithmic(length, max * 1.05, (least / 2.0).clamp(max / 300.0, max / 8.0));
         Self { names, shares, left, scale, horizon: course.horizon_s }
     }
 
-    fn x(&self, time: f64) -> f64 {
-        self.left + self.scale.at(time)
+    fn x_of(&self, time: f64) -> f64 {
+        self.left + self.scale.position_of(time)
     }
 
-    fn right(&self) -> f64 {
-        self.x(f64::MAX)
+    fn right_edge(&self) -> f64 {
+        self.x_of(f64::MAX)
     }
 
-    fn draw(
+    fn draw_chart(
         &self,
         sheet: &mut Sheet<'_>,
         report: &Report,
@@ -348,15 +353,15 @@ impl Chart {
         let body = Svg::new(sheet.style.theme);
         let above = std::mem::replace(&mut sheet.svg, body);
         sheet.top = top;
-        self.course(sheet, &report.timeline, observed);
+        self.draw_course(sheet, &report.timeline, observed);
         for lane in lanes {
-            self.lane(sheet, lane);
+            self.draw_lane(sheet, lane);
         }
         let bottom = sheet.top;
         let body = std::mem::replace(&mut sheet.svg, above);
         Self::lanes_behind(sheet, lanes, top, &report.timeline);
-        self.grid(sheet, top, bottom);
-        sheet.svg.append(&body);
+        self.draw_grid(sheet, top, bottom);
+        sheet.svg.append_drawing(&body);
         sheet.top = bottom + 6.0;
     }
 
@@ -374,9 +379,9 @@ impl Chart {
             .chain(lanes.iter().map(|lane| lane.rows.len()));
         let mut y = top;
         for count in counts.filter(|count| *count > 0) {
-            let height = head(sheet) + count as f64 * ROW + 6.0;
+            let height = head_room(sheet) + count as f64 * ROW + 6.0;
             let at = Point { x: MARGIN, y };
-            sheet.svg.rect(
+            sheet.svg.draw_rect(
                 at,
                 (width, height),
                 6.0,
@@ -387,22 +392,22 @@ impl Chart {
         }
     }
 
-    fn grid(&self, sheet: &mut Sheet<'_>, top: f64, bottom: f64) {
+    fn draw_grid(&self, sheet: &mut Sheet<'_>, top: f64, bottom: f64) {
         let size = sheet.letters.small;
         for (time, text) in time_marks(self.scale, 74.0) {
-            let x = self.x(time);
-            sheet.svg.line(
+            let x = self.x_of(time);
+            sheet.svg.draw_line(
                 Point { x, y: top - 4.0 },
                 Point { x, y: bottom - 8.0 },
                 Line::new(Palette::Faint, 0.9).dashed("2 4"),
             );
-            let how = Type::new(size, Palette::Soft).at(Anchor::Middle);
-            sheet.svg.text(Point { x, y: top - 8.0 }, how, &text);
+            let how = Type::new(size, Palette::Soft).anchored_at(Anchor::Middle);
+            sheet.svg.draw_text(Point { x, y: top - 8.0 }, how, &text);
         }
     }
 
     /// The course of the change: its stages, and when it is noticed and over.
-    fn course(
+    fn draw_course(
         &self,
         sheet: &mut Sheet<'_>,
         course: &TimelineReport,
@@ -412,7 +417,7 @@ impl Chart {
         let impact = course.impact.map(|impact| impact.p);
         let noticed = course.detected_by.get(&Detector::Nobody).map(|nobody| 1.0 - nobody);
         let with_share = |name: &str, share: Option<f64>| match share {
-            Some(share) => format!("{name}, {}", format::percent(round(share))),
+            Some(share) => format!("{name}, {}", format::percent(rounded_share(share))),
             None => name.to_owned(),
         };
         let rows = [
@@ -426,18 +431,22 @@ impl Chart {
         }
         let letters = sheet.letters;
         self.name_lane(sheet, "the change");
-        self.stages(sheet, course);
-        sheet.top += head(sheet);
+        self.draw_stages(sheet, course);
+        sheet.top += head_room(sheet);
         for (name, spread, observed) in rows {
             let Some(spread) = spread else { continue };
             let y = sheet.top + ROW / 2.0;
             let how = Type::new(letters.plain, Palette::Text);
             let room = self.names + self.shares + 8.0;
-            let text = sheet.ruler.fit(&name, letters.plain, Weight::Regular, room);
-            sheet.svg.text(Point { x: MARGIN + 34.0, y: y + letters.plain * 0.36 }, how, &text);
-            self.range(sheet, spread, y);
-            let x = self.x(spread.p50);
-            sheet.svg.path(
+            let text = sheet.ruler.fit_text(&name, letters.plain, Weight::Regular, room);
+            sheet.svg.draw_text(
+                Point { x: MARGIN + 34.0, y: y + letters.plain * 0.36 },
+                how,
+                &text,
+            );
+            self.draw_range(sheet, spread, y);
+            let x = self.x_of(spread.p50);
+            sheet.svg.draw_path(
                 &Path::polygon(&[
                     (x - 4.0, y - 8.0),
                     (x + 4.0, y - 8.0),
@@ -447,9 +456,14 @@ impl Chart {
                 Some(Palette::Guard),
                 Some(Line::new(Palette::Paper, 1.0)),
             );
-            say(sheet, &format!("+{}", format::duration(spread.p50)), x.max(self.x(spread.p90)), y);
+            draw_note(
+                sheet,
+                &format!("+{}", format::duration(spread.p50)),
+                x.max(self.x_of(spread.p90)),
+                y,
+            );
             if let Some(time) = observed {
-                self.diamond(sheet, time, y, ComponentState::Failed);
+                self.draw_diamond(sheet, time, y, ComponentState::Failed);
             }
             sheet.top += ROW;
         }
@@ -457,21 +471,21 @@ impl Chart {
     }
 
     /// From when on which share has the change.
-    fn stages(&self, sheet: &mut Sheet<'_>, course: &TimelineReport) {
+    fn draw_stages(&self, sheet: &mut Sheet<'_>, course: &TimelineReport) {
         let letters = sheet.letters;
         let y = sheet.top + letters.small + 3.0;
         let (mut start, mut free) = (0.0, self.left);
         for stage in &course.stages {
-            let x = self.x(start);
+            let x = self.x_of(start);
             let text = format::stated(stage.exposure);
-            let width = sheet.measure(&text, letters.tiny, Weight::Bold);
-            if x >= free && x + width < self.right() + 40.0 {
-                sheet.svg.line(
+            let width = sheet.text_width(&text, letters.tiny, Weight::Bold);
+            if x >= free && x + width < self.right_edge() + 40.0 {
+                sheet.svg.draw_line(
                     Point { x, y: y - letters.tiny },
                     Point { x, y: y + 3.0 },
                     Line::new(Palette::Text, 1.6),
                 );
-                sheet.svg.text(
+                sheet.svg.draw_text(
                     Point { x: x + 4.0, y },
                     Type::new(letters.tiny, Palette::Text).bold(),
                     &text,
@@ -482,32 +496,33 @@ impl Chart {
             start += bake;
         }
         if !course.stages.is_empty() {
-            let how = Type::new(letters.tiny, Palette::Soft).at(Anchor::End);
-            sheet.svg.text(Point { x: self.left - 12.0, y }, how, "rolled out to");
+            let how = Type::new(letters.tiny, Palette::Soft).anchored_at(Anchor::End);
+            sheet.svg.draw_text(Point { x: self.left - 12.0, y }, how, "rolled out to");
         }
     }
 
     fn name_lane(&self, sheet: &mut Sheet<'_>, name: &str) {
         let letters = sheet.letters;
-        let name = sheet.ruler.fit(name, letters.small, Weight::Bold, self.names + 24.0);
+        let name = sheet.ruler.fit_text(name, letters.small, Weight::Bold, self.names + 24.0);
         let at = Point { x: MARGIN + 10.0, y: sheet.top + letters.small + 3.0 };
-        sheet.svg.text(at, Type::new(letters.small, Palette::Soft).bold(), &name);
+        sheet.svg.draw_text(at, Type::new(letters.small, Palette::Soft).bold(), &name);
     }
 
-    fn lane(&self, sheet: &mut Sheet<'_>, lane: &Lane) {
+    fn draw_lane(&self, sheet: &mut Sheet<'_>, lane: &Lane) {
         self.name_lane(sheet, &lane.name);
-        sheet.top += head(sheet);
+        sheet.top += head_room(sheet);
         for row in &lane.rows {
-            let hint = format!("{} {} of trials", row.name, row.figure().replace(' ', " in "));
-            sheet.svg.open(&[("class", "bw-row"), ("data-name", row.name.as_str())], &hint);
-            self.row(sheet, row);
-            sheet.svg.close();
+            let hint =
+                format!("{} {} of trials", row.name, row.state_figure().replace(' ', " in "));
+            sheet.svg.open_group(&[("class", "bw-row"), ("data-name", row.name.as_str())], &hint);
+            self.draw_row(sheet, row);
+            sheet.svg.close_group();
             sheet.top += ROW;
         }
         sheet.top += 14.0;
     }
 
-    fn row(&self, sheet: &mut Sheet<'_>, row: &Row) {
+    fn draw_row(&self, sheet: &mut Sheet<'_>, row: &Row) {
         let letters = sheet.letters;
         let y = sheet.top + ROW / 2.0;
         let base = y + letters.plain * 0.36;
@@ -515,22 +530,22 @@ impl Chart {
             draw_rank_badge(sheet, rank, Point { x: MARGIN + 18.0, y });
         }
         let size = name_size(sheet, &row.name, self.names);
-        sheet.svg.text(
+        sheet.svg.draw_text(
             Point { x: MARGIN + 34.0, y: base },
             Type::new(size, Palette::Text).bold(),
-            &sheet.ruler.fit(&row.name, size, Weight::Bold, self.names),
+            &sheet.ruler.fit_text(&row.name, size, Weight::Bold, self.names),
         );
-        let how = Type::new(letters.small, Palette::Soft).at(Anchor::End);
-        sheet.svg.text(Point { x: self.left - 12.0, y: base }, how, &row.figure());
+        let how = Type::new(letters.small, Palette::Soft).anchored_at(Anchor::End);
+        sheet.svg.draw_text(Point { x: self.left - 12.0, y: base }, how, &row.state_figure());
         if let Some(first) = row.first {
-            let mut end = self.x(first.p90);
+            let mut end = self.x_of(first.p90);
             if let Some(lasted) = row.lasted {
                 let until = first.p50 + lasted.p50;
-                self.outage(sheet, first.p50, until, y);
-                end = end.max(self.x(until));
+                self.draw_outage(sheet, first.p50, until, y);
+                end = end.max(self.x_of(until));
             }
-            self.range(sheet, first, y);
-            marker(&mut sheet.svg, row.state, Point { x: self.x(first.p50), y });
+            self.draw_range(sheet, first, y);
+            draw_marker(&mut sheet.svg, row.state, Point { x: self.x_of(first.p50), y });
             if let Some(lasted) =
                 row.lasted.filter(|lasted| lasted.p50 > 0.0 && row.observed.is_empty())
             {
@@ -541,30 +556,32 @@ impl Chart {
                 } else {
                     format!("for {lasting}")
                 };
-                say(sheet, &text, end, y);
+                draw_note(sheet, &text, end, y);
             }
         }
         if let Some(seen) = row.observed.first() {
             let text = seen_caption(row, seen);
-            let how = Type::new(letters.tiny, Palette::Text).at(Anchor::End);
-            sheet.svg.text(Point { x: sheet.width - MARGIN - 6.0, y: base }, how, &text);
+            let how = Type::new(letters.tiny, Palette::Text).anchored_at(Anchor::End);
+            sheet.svg.draw_text(Point { x: sheet.width - MARGIN - 6.0, y: base }, how, &text);
         }
         for observed in &row.observed {
             let Some(from) = observed.from_s else { continue };
             if let Some(until) = observed.until_s {
-                let (a, b) =
-                    (Point { x: self.x(from), y: y + 6.0 }, Point { x: self.x(until), y: y + 6.0 });
-                sheet.svg.line(a, b, Line::new(Palette::Text, 1.4).dashed("4 3"));
+                let (a, b) = (
+                    Point { x: self.x_of(from), y: y + 6.0 },
+                    Point { x: self.x_of(until), y: y + 6.0 },
+                );
+                sheet.svg.draw_line(a, b, Line::new(Palette::Text, 1.4).dashed("4 3"));
             }
-            self.diamond(sheet, from, y, observed.state);
+            self.draw_diamond(sheet, from, y, observed.state);
         }
     }
 
     /// From the 10th to the 90th percentile.
-    fn range(&self, sheet: &mut Sheet<'_>, spread: Spread, y: f64) {
-        let (from, to) = (self.x(spread.p10), self.x(spread.p90));
+    fn draw_range(&self, sheet: &mut Sheet<'_>, spread: Spread, y: f64) {
+        let (from, to) = (self.x_of(spread.p10), self.x_of(spread.p90));
         let at = Point { x: from - 2.0, y: y - 4.5 };
-        sheet.svg.rect(
+        sheet.svg.draw_rect(
             at,
             (to - from + 4.0, 9.0),
             4.5,
@@ -574,30 +591,34 @@ impl Chart {
     }
 
     /// For how long it is failing in the middle trial.
-    fn outage(&self, sheet: &mut Sheet<'_>, from: f64, until: f64, y: f64) {
-        let (from, to) = (self.x(from), self.x(until));
+    fn draw_outage(&self, sheet: &mut Sheet<'_>, from: f64, until: f64, y: f64) {
+        let (from, to) = (self.x_of(from), self.x_of(until));
         if to - from < 1.0 {
             return;
         }
-        sheet.svg.line(Point { x: from, y }, Point { x: to, y }, Line::new(Palette::Spread, 2.4));
-        sheet.svg.line(
+        sheet.svg.draw_line(
+            Point { x: from, y },
+            Point { x: to, y },
+            Line::new(Palette::Spread, 2.4),
+        );
+        sheet.svg.draw_line(
             Point { x: to, y: y - 6.0 },
             Point { x: to, y: y + 6.0 },
             Line::new(Palette::Spread, 2.4),
         );
     }
 
-    fn diamond(&self, sheet: &mut Sheet<'_>, time: f64, y: f64, state: ComponentState) {
+    fn draw_diamond(&self, sheet: &mut Sheet<'_>, time: f64, y: f64, state: ComponentState) {
         let is_dashed = state == ComponentState::Degraded;
-        diamond(&mut sheet.svg, Point { x: self.x(time), y }, is_dashed);
+        diamond_mark(&mut sheet.svg, Point { x: self.x_of(time), y }, is_dashed);
     }
 }
 
-fn diamond(svg: &mut Svg, at: Point, is_dashed: bool) {
+fn diamond_mark(svg: &mut Svg, at: Point, is_dashed: bool) {
     let Point { x, y } = at;
     let points = [(x, y - 9.0), (x + 8.0, y), (x, y + 9.0), (x - 8.0, y)];
     let line = Line::new(Palette::Text, 2.0);
-    svg.path(
+    svg.draw_path(
         &Path::polygon(&points),
         Some(Palette::Paper),
         Some(if is_dashed { line.dashed("3 2") } else { line }),
@@ -605,7 +626,7 @@ fn diamond(svg: &mut Svg, at: Point, is_dashed: bool) {
 }
 
 /// The mark of a state.
-fn marker(svg: &mut Svg, state: BoxState, at: Point) {
+fn draw_marker(svg: &mut Svg, state: BoxState, at: Point) {
     let Point { x, y } = at;
     let line = Some(match state {
         BoxState::Degrades => Line::new(Palette::Outline, 1.4).dashed("3 2"),
@@ -613,29 +634,37 @@ fn marker(svg: &mut Svg, state: BoxState, at: Point) {
     });
     match state {
         BoxState::Origin | BoxState::Fails => {
-            svg.rect(Point { x: x - 7.0, y: y - 7.0 }, (14.0, 14.0), 1.5, Some(state.fill()), line);
+            svg.draw_rect(
+                Point { x: x - 7.0, y: y - 7.0 },
+                (14.0, 14.0),
+                1.5,
+                Some(state.fill_color()),
+                line,
+            );
         }
         BoxState::MayFail => {
             let points = [(x, y - 8.0), (x + 8.5, y + 7.0), (x - 8.5, y + 7.0)];
-            svg.path(&Path::polygon(&points), Some(state.fill()), line);
+            svg.draw_path(&Path::polygon(&points), Some(state.fill_color()), line);
         }
-        BoxState::Degrades | BoxState::Holds => svg.circle(at, 6.5, Some(state.fill()), line),
+        BoxState::Degrades | BoxState::Holds => {
+            svg.draw_circle(at, 6.5, Some(state.fill_color()), line);
+        }
     }
 }
 
-fn round(share: f64) -> f64 {
+fn rounded_share(share: f64) -> f64 {
     if (0.001..=0.999).contains(&share) { (share * 1000.0).round() / 1000.0 } else { share }
 }
 
 /// The strongest guards, in a sentence.
-fn held(sheet: &mut Sheet<'_>, cascade: &CascadeReport) {
+fn draw_protections(sheet: &mut Sheet<'_>, cascade: &CascadeReport) {
     let mut held: Vec<(f64, String)> = cascade
         .edges
         .iter()
         .filter_map(|edge| {
             let guard = edge.strongest_guard(cascade.threshold)?;
             let (from, to) = (&cascade.boxes[edge.from].name, &cascade.boxes[edge.to].name);
-            let share = format::percent(round(guard.share));
+            let share = format::percent(rounded_share(guard.share));
             Some((guard.share, format!("{} at {to} → {from} in {share} of trials", guard.guard)))
         })
         .collect();
@@ -645,11 +674,11 @@ fn held(sheet: &mut Sheet<'_>, cascade: &CascadeReport) {
     }
     let names: Vec<String> = held.into_iter().map(|(_, text)| text).collect();
     let how = Type::new(sheet.letters.small, Palette::GuardText);
-    sheet.paragraph(&format!("What held: {}.", format::list(&names, "and", 4)), how);
+    sheet.draw_paragraph(&format!("What held: {}.", format::list(&names, "and", 4)), how);
     sheet.top += 4.0;
 }
 
-fn legend(sheet: &mut Sheet<'_>, lanes: &[Lane], has_observed: bool) {
+fn draw_legend(sheet: &mut Sheet<'_>, lanes: &[Lane], has_observed: bool) {
     let size = sheet.letters.small;
     let uses = |state: BoxState| {
         lanes
@@ -679,26 +708,38 @@ fn legend(sheet: &mut Sheet<'_>, lanes: &[Lane], has_observed: bool) {
     let (mut x, mut y) = (MARGIN, sheet.top + 9.0);
     for (kind, state, text) in entries {
         let sign = if kind == 0 || kind == 3 { 24.0 } else { 44.0 };
-        let width = sign + sheet.measure(text, size, Weight::Regular) + 22.0;
+        let width = sign + sheet.text_width(text, size, Weight::Regular) + 22.0;
         if x > MARGIN && x + width > sheet.width {
             x = MARGIN;
             y += size + 13.0;
         }
         let svg = &mut sheet.svg;
         match kind {
-            0 => marker(svg, state, Point { x: x + 9.0, y }),
-            1 => svg.rect(Point { x, y: y - 4.5 }, (36.0, 9.0), 4.5, Some(Palette::Range), None),
+            0 => draw_marker(svg, state, Point { x: x + 9.0, y }),
+            1 => {
+                svg.draw_rect(
+                    Point { x, y: y - 4.5 },
+                    (36.0, 9.0),
+                    4.5,
+                    Some(Palette::Range),
+                    None,
+                );
+            }
             2 => {
-                svg.line(Point { x, y }, Point { x: x + 34.0, y }, Line::new(Palette::Spread, 2.4));
-                svg.line(
+                svg.draw_line(
+                    Point { x, y },
+                    Point { x: x + 34.0, y },
+                    Line::new(Palette::Spread, 2.4),
+                );
+                svg.draw_line(
                     Point { x: x + 34.0, y: y - 6.0 },
                     Point { x: x + 34.0, y: y + 6.0 },
                     Line::new(Palette::Spread, 2.4),
                 );
             }
-            _ => diamond(svg, Point { x: x + 9.0, y }, false),
+            _ => diamond_mark(svg, Point { x: x + 9.0, y }, false),
         }
-        sheet.svg.text(
+        sheet.svg.draw_text(
             Point { x: x + sign, y: y + size * 0.36 },
             Type::new(size, Palette::Text),
             text,
@@ -725,39 +766,40 @@ fn left_out(sheet: &mut Sheet<'_>, cascade: &CascadeReport, lanes: &[Lane]) {
     parts.extend(services_left_out(cascade));
     if !parts.is_empty() {
         let how = Type::new(sheet.letters.small, Palette::Soft);
-        sheet.paragraph(&format!("Not drawn: {}.", format::list(&parts, "and", 3)), how);
+        sheet.draw_paragraph(&format!("Not drawn: {}.", format::list(&parts, "and", 3)), how);
     }
 }
 
-fn description(title: &str, report: &Report, lanes: &[Lane]) -> String {
+fn timeline_description(title: &str, report: &Report, lanes: &[Lane]) -> String {
     let rows = lanes.iter().flat_map(|lane| &lane.rows);
     let said = rows.filter_map(|row| {
         let first = row.first?;
-        let (share, after) = (format::percent(round(row.failed)), format::duration(first.p50));
+        let (share, after) =
+            (format::percent(rounded_share(row.failed)), format::duration(first.p50));
         Some(format!("{} fails in {share} of trials, first after {after} (median).", row.name))
     });
     let said: Vec<String> = said.take(40).collect();
-    format!("{title}. {}. {}", provenance(report.trials, report.seed), said.join(" "))
+    format!("{title}. {}. {}", provenance_note(report.trials, report.seed), said.join(" "))
 }
 
 /// Returns the size of letters at which a long name fits into its room, though none too small to read.
 fn name_size(sheet: &Sheet<'_>, name: &str, room: f64) -> f64 {
     let letters = sheet.letters;
-    let width = sheet.measure(name, letters.plain, Weight::Bold);
+    let width = sheet.text_width(name, letters.plain, Weight::Bold);
     (letters.plain * (room / width.max(1.0)).min(1.0)).max(letters.tiny)
 }
 
 /// The room above the first line of a lane.
-fn head(sheet: &Sheet<'_>) -> f64 {
+fn head_room(sheet: &Sheet<'_>) -> f64 {
     sheet.letters.small + 8.0
 }
 
 /// A few words to the right of a mark, or not at all where there is no room.
-fn say(sheet: &mut Sheet<'_>, text: &str, x: f64, y: f64) {
+fn draw_note(sheet: &mut Sheet<'_>, text: &str, x: f64, y: f64) {
     let size = sheet.letters.tiny;
-    let width = sheet.measure(text, size, Weight::Regular);
+    let width = sheet.text_width(text, size, Weight::Regular);
     if x + 10.0 + width <= sheet.width - MARGIN - 2.0 {
         let at = Point { x: x + 10.0, y: y + size * 0.36 };
-        sheet.svg.text(at, Type::new(size, Palette::Soft), text);
+        sheet.svg.draw_text(at, Type::new(size, Palette::Soft), text);
     }
 }

@@ -2,10 +2,10 @@
 //! away, which was measured with the same draws; to both sides what is not known.
 
 use super::Style;
-use super::axis::{Scale, marks};
+use super::axis::{Scale, round_marks};
 use super::csv::Table;
 use super::font::Weight;
-use super::frame::{MARGIN, Sheet, cause, provenance};
+use super::frame::{MARGIN, Sheet, cause_clause, provenance_note};
 use super::layout::Point;
 use super::palette::Palette;
 use super::svg::{Anchor, Line, Type};
@@ -50,34 +50,34 @@ struct Bars {
 /// # Errors
 /// Where nothing makes a difference that can be told from chance.
 pub fn draw_tornado(explained: &ExplainReport, style: &Style<'_>) -> Result<String, Unable> {
-    let all = bars(explained);
+    let all = collect_bars(explained);
     if all.bars.is_empty() {
         return Err(Unable::NoDifference);
     }
     let is_doc = style.size == super::Size::Doc;
     let mut sheet = Sheet::new(style, if is_doc { 860.0 } else { 1200.0 });
-    let title = title(explained, &all);
-    sheet.head(&title, &notes(explained, &all));
-    draw(&mut sheet, &all);
-    legend(&mut sheet, &all);
-    let description = format!("{title}. {}", notes(explained, &all).join(" "));
-    Ok(sheet.finish("tornado", &title, &description))
+    let title = tornado_title(explained, &all);
+    sheet.draw_head(&title, &tornado_notes(explained, &all));
+    draw_bars(&mut sheet, &all);
+    draw_legend(&mut sheet, &all);
+    let description = format!("{title}. {}", tornado_notes(explained, &all).join(" "));
+    Ok(sheet.into_svg("tornado", &title, &description))
 }
 
 /// The numbers of a tornado.
 pub fn tornado_csv(explained: &ExplainReport) -> String {
-    let all = bars(explained);
+    let all = collect_bars(explained);
     let metric = if all.has_orders { Metric::OrdersLost } else { Metric::FailingShare };
     let mut table = Table::new(&["where", "what", "kind", "less", "more", "metric"]);
     for bar in &all.bars {
         let kind = if bar.is_unknown { "unknown" } else { "protection" };
         let (less, more) = (bar.less.to_string(), bar.more.to_string());
-        table.row(&[&bar.place, &bar.what, kind, &less, &more, metric.as_str()]);
+        table.add_row(&[&bar.place, &bar.what, kind, &less, &more, metric.as_str()]);
     }
     table.text
 }
 
-fn bars(explained: &ExplainReport) -> Bars {
+fn collect_bars(explained: &ExplainReport) -> Bars {
     let lost = explained.flows.iter().filter_map(|flow| flow.unit.orders_lost);
     let means: Vec<f64> = lost.map(|lost| lost.mean).collect();
     let has_orders = !means.is_empty();
@@ -96,7 +96,7 @@ fn bars(explained: &ExplainReport) -> Bars {
         if is_clear {
             bars.push(Bar {
                 place: format!("{} → {}", item.caller, item.dependency),
-                what: protection(item),
+                what: protection_label(item),
                 less: 0.0,
                 more: saved.value,
                 is_unknown: false,
@@ -125,7 +125,7 @@ fn bars(explained: &ExplainReport) -> Bars {
     Bars { base, has_orders, bars, unclear }
 }
 
-fn protection(protection: &ProtectionReport) -> String {
+fn protection_label(protection: &ProtectionReport) -> String {
     if protection.protection == Protection::Soft {
         "made hard".to_owned()
     } else {
@@ -133,14 +133,14 @@ fn protection(protection: &ProtectionReport) -> String {
     }
 }
 
-fn title(explained: &ExplainReport, all: &Bars) -> String {
+fn tornado_title(explained: &ExplainReport, all: &Bars) -> String {
     let bar = &all.bars[0];
     let is_saving = -bar.less > bar.more;
-    let size = figure(bar.more.max(-bar.less), all);
+    let size = figure_text(bar.more.max(-bar.less), all);
     let targets: Vec<String> = explained.targets.iter().map(|target| target.name.clone()).collect();
     let cause = match &explained.change {
         Some(change) if !targets.is_empty() => {
-            format!("{}, ", cause(&targets, common_mode(&explained.targets), change))
+            format!("{}, ", cause_clause(&targets, common_mode(&explained.targets), change))
         }
         _ => String::new(),
     };
@@ -154,7 +154,7 @@ fn title(explained: &ExplainReport, all: &Bars) -> String {
     }
 }
 
-fn figure(value: f64, all: &Bars) -> String {
+fn figure_text(value: f64, all: &Bars) -> String {
     if all.has_orders {
         format!("{} orders", format::digits(value, 3))
     } else {
@@ -162,8 +162,8 @@ fn figure(value: f64, all: &Bars) -> String {
     }
 }
 
-fn notes(explained: &ExplainReport, all: &Bars) -> Vec<String> {
-    let mut notes = vec![provenance(explained.trials, explained.seed)];
+fn tornado_notes(explained: &ExplainReport, all: &Bars) -> Vec<String> {
+    let mut notes = vec![provenance_note(explained.trials, explained.seed)];
     if let Some(base) = all.base {
         notes.push(format!("As it is, {} orders are lost on average.", format::digits(base, 3)));
     }
@@ -174,14 +174,14 @@ fn notes(explained: &ExplainReport, all: &Bars) -> Vec<String> {
     notes
 }
 
-fn draw(sheet: &mut Sheet<'_>, all: &Bars) {
+fn draw_bars(sheet: &mut Sheet<'_>, all: &Bars) {
     let letters = sheet.letters;
     let shown = &all.bars[..all.bars.len().min(BARS_MAX)];
     let names = shown
         .iter()
         .map(|bar| {
-            sheet.measure(&bar.place, letters.small, Weight::Bold)
-                + sheet.measure(&bar.what, letters.small, Weight::Regular)
+            sheet.text_width(&bar.place, letters.small, Weight::Bold)
+                + sheet.text_width(&bar.what, letters.small, Weight::Regular)
                 + 8.0
         })
         .fold(120.0, f64::max)
@@ -189,59 +189,63 @@ fn draw(sheet: &mut Sheet<'_>, all: &Bars) {
     let least = shown.iter().map(|bar| bar.less).fold(0.0, f64::min);
     let most = shown.iter().map(|bar| bar.more).fold(0.0, f64::max);
     let room = sheet.width - MARGIN * 2.0 - names - 170.0;
-    let scale = Scale::even(room, most - least);
+    let scale = Scale::linear(room, most - least);
     let left = MARGIN + names + 80.0;
-    let middle = left + scale.at(-least);
+    let middle = left + scale.position_of(-least);
     let top = sheet.top + letters.small + 8.0;
     let bottom = top + shown.len() as f64 * ROW;
     for mark in marks_between(least, most, room / MARKS_APART) {
-        let x = left + scale.at(mark - least);
+        let x = left + scale.position_of(mark - least);
         let line = Line::new(Palette::Faint, 0.8);
-        sheet.svg.line(Point { x, y: top }, Point { x, y: bottom }, line);
+        sheet.svg.draw_line(Point { x, y: top }, Point { x, y: bottom }, line);
         let text = match mark {
             0.0 => "as it is".to_owned(),
-            more if more > 0.0 => format!("+{}", amount(more, all)),
-            less => format!("−{}", amount(-less, all)),
+            more if more > 0.0 => format!("+{}", amount_text(more, all)),
+            less => format!("−{}", amount_text(-less, all)),
         };
-        let how = Type::new(letters.tiny, Palette::Soft).at(Anchor::Middle);
-        sheet.svg.text(Point { x, y: top - 6.0 }, how, &text);
+        let how = Type::new(letters.tiny, Palette::Soft).anchored_at(Anchor::Middle);
+        sheet.svg.draw_text(Point { x, y: top - 6.0 }, how, &text);
     }
     for (row, bar) in shown.iter().enumerate() {
         let y = top + row as f64 * ROW + 4.0;
         let base = y + 11.0 + letters.small * 0.36;
-        let what = sheet.measure(&bar.what, letters.small, Weight::Regular) + 8.0;
-        let place = sheet.ruler.fit(&bar.place, letters.small, Weight::Bold, names - what);
+        let what = sheet.text_width(&bar.what, letters.small, Weight::Regular) + 8.0;
+        let place = sheet.ruler.fit_text(&bar.place, letters.small, Weight::Bold, names - what);
         let parts = [
             (Weight::Bold, Palette::Text, place.as_str()),
             (Weight::Regular, Palette::Soft, "  "),
             (Weight::Regular, Palette::Soft, bar.what.as_str()),
         ];
-        let how = Type::new(letters.small, Palette::Text).at(Anchor::End);
-        sheet.svg.spans(Point { x: MARGIN + names, y: base }, how, &parts);
+        let how = Type::new(letters.small, Palette::Text).anchored_at(Anchor::End);
+        sheet.svg.draw_spans(Point { x: MARGIN + names, y: base }, how, &parts);
         let color = if bar.is_unknown { Palette::Degrades } else { Palette::Spread };
         let outline = Line::new(Palette::Outline, 1.0);
         let outline = if bar.is_unknown { outline.dashed("4 3") } else { outline };
-        let from = middle - scale.at(-bar.less);
-        let size = (scale.at(-bar.less) + scale.at(bar.more), 22.0);
-        sheet.svg.rect(Point { x: from, y }, size, 1.0, Some(color), Some(outline));
+        let from = middle - scale.position_of(-bar.less);
+        let size = (scale.position_of(-bar.less) + scale.position_of(bar.more), 22.0);
+        sheet.svg.draw_rect(Point { x: from, y }, size, 1.0, Some(color), Some(outline));
         let how = Type::new(letters.small, Palette::Text);
         if bar.more > 0.0 {
-            let at = Point { x: middle + scale.at(bar.more) + 6.0, y: base };
-            sheet.svg.text(at, how, &format!("+{}", amount(bar.more, all)));
+            let at = Point { x: middle + scale.position_of(bar.more) + 6.0, y: base };
+            sheet.svg.draw_text(at, how, &format!("+{}", amount_text(bar.more, all)));
         }
         if bar.less < 0.0 {
             let at = Point { x: from - 6.0, y: base };
-            sheet.svg.text(at, how.at(Anchor::End), &format!("−{}", amount(-bar.less, all)));
+            sheet.svg.draw_text(
+                at,
+                how.anchored_at(Anchor::End),
+                &format!("−{}", amount_text(-bar.less, all)),
+            );
         }
     }
     let line = Line::new(Palette::Text, 2.0);
-    sheet.svg.line(Point { x: middle, y: top }, Point { x: middle, y: bottom }, line);
+    sheet.svg.draw_line(Point { x: middle, y: top }, Point { x: middle, y: bottom }, line);
     sheet.top = bottom + 10.0;
 }
 
 /// Round marks on both sides of 0, at most so many steps.
 fn marks_between(least: f64, most: f64, steps: f64) -> Vec<f64> {
-    let step = marks(most - least, steps.max(1.0)).get(1).copied().unwrap_or(f64::INFINITY);
+    let step = round_marks(most - least, steps.max(1.0)).get(1).copied().unwrap_or(f64::INFINITY);
     let sides = |end: f64| {
         (1..64).map(f64::from).map(move |item| item * step).take_while(move |item| *item <= end)
     };
@@ -252,11 +256,11 @@ fn marks_between(least: f64, most: f64, steps: f64) -> Vec<f64> {
     between
 }
 
-fn amount(value: f64, all: &Bars) -> String {
+fn amount_text(value: f64, all: &Bars) -> String {
     if all.has_orders { format::digits(value, 3) } else { format::percent(value) }
 }
 
-fn legend(sheet: &mut Sheet<'_>, all: &Bars) {
+fn draw_legend(sheet: &mut Sheet<'_>, all: &Bars) {
     let size = sheet.letters.small;
     let y = sheet.top + 8.0;
     let mut x = MARGIN;
@@ -269,10 +273,10 @@ fn legend(sheet: &mut Sheet<'_>, all: &Bars) {
         let color = if is_unknown { Palette::Degrades } else { Palette::Spread };
         let line = Line::new(Palette::Outline, 1.0);
         let line = if is_unknown { line.dashed("4 3") } else { line };
-        sheet.svg.rect(Point { x, y: y - 7.0 }, (30.0, 14.0), 1.0, Some(color), Some(line));
+        sheet.svg.draw_rect(Point { x, y: y - 7.0 }, (30.0, 14.0), 1.0, Some(color), Some(line));
         let at = Point { x: x + 38.0, y: y + size * 0.36 };
-        sheet.svg.text(at, Type::new(size, Palette::Text), text);
-        x += 38.0 + sheet.measure(text, size, Weight::Regular) + 24.0;
+        sheet.svg.draw_text(at, Type::new(size, Palette::Text), text);
+        x += 38.0 + sheet.text_width(text, size, Weight::Regular) + 24.0;
     }
     sheet.top = y + 12.0;
     let mut left_out = Vec::new();
@@ -286,7 +290,7 @@ fn legend(sheet: &mut Sheet<'_>, all: &Bars) {
     }
     if !left_out.is_empty() {
         let how = Type::new(size, Palette::Soft);
-        sheet.paragraph(&format!("Not drawn: {}.", format::list(&left_out, "and", 2)), how);
+        sheet.draw_paragraph(&format!("Not drawn: {}.", format::list(&left_out, "and", 2)), how);
     }
 }
 

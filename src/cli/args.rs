@@ -257,7 +257,7 @@ pub(crate) struct QuestionArgs {
 
 impl QuestionArgs {
     /// For how long the break has lasted.
-    pub(crate) fn lasting(&self) -> Option<Seconds> {
+    pub(crate) fn lasting_time(&self) -> Option<Seconds> {
         self.moment.lasting
     }
 
@@ -291,7 +291,7 @@ pub(crate) struct MomentArgs {
     #[arg(
         long,
         value_name = "DURATION",
-        value_parser = values::duration,
+        value_parser = values::parse_duration,
         help_heading = "What breaks"
     )]
     pub(crate) lasting: Option<Seconds>,
@@ -326,7 +326,7 @@ pub(crate) struct LimitArgs {
     #[arg(
         long,
         value_name = "FLOW=DURATION",
-        value_parser = values::spent,
+        value_parser = values::parse_spent,
         help_heading = "Limits"
     )]
     pub(crate) spent: Vec<FlowSpent>,
@@ -349,7 +349,7 @@ pub(crate) struct SamplingArgs {
     #[arg(
         long,
         value_name = "N",
-        value_parser = values::trials,
+        value_parser = values::parse_trials,
         conflicts_with = "precision",
         help_heading = "Trials"
     )]
@@ -359,7 +359,7 @@ pub(crate) struct SamplingArgs {
     #[arg(
         long,
         value_name = "SHARE",
-        value_parser = values::precision,
+        value_parser = values::parse_precision,
         help_heading = "Trials"
     )]
     pub(crate) precision: Option<Share>,
@@ -369,7 +369,7 @@ pub(crate) struct SamplingArgs {
     pub(crate) seed: u64,
 
     /// Use this many threads; changes no result [default: all]
-    #[arg(long, value_name = "N", value_parser = values::threads, help_heading = "Trials")]
+    #[arg(long, value_name = "N", value_parser = values::parse_threads, help_heading = "Trials")]
     pub(crate) threads: Option<usize>,
 
     /// Use this engine: `boolean` counts 512 trials at a time where every share is 0 or 1
@@ -391,7 +391,7 @@ pub(crate) enum EngineOf {
 
 impl EngineOf {
     /// What the library calls it.
-    pub(crate) fn choice(self) -> Choice {
+    pub(crate) fn library_choice(self) -> Choice {
         match self {
             Self::Auto => Choice::Automatic,
             Self::Fluid => Choice::Fluid,
@@ -418,7 +418,7 @@ pub(crate) struct WriteArgs {
     pub(crate) output: Option<String>,
 
     /// Make lines of text at most this wide [default: the terminal, or 100]
-    #[arg(long, value_name = "N", value_parser = values::width, help_heading = "Output")]
+    #[arg(long, value_name = "N", value_parser = values::parse_width, help_heading = "Output")]
     pub(crate) width: Option<usize>,
 
     /// Use only ASCII characters in text
@@ -436,7 +436,7 @@ pub(crate) enum Pageless {
 
 impl OutputArgs {
     /// The format of an answer that has no page for a browser, or which formats there are.
-    pub(crate) fn pageless(&self, what: &str) -> Result<Pageless, Failure> {
+    pub(crate) fn pageless_format(&self, what: &str) -> Result<Pageless, Failure> {
         match self.format {
             Format::Text => Ok(Pageless::Text),
             Format::Json => Ok(Pageless::Json),
@@ -453,7 +453,7 @@ impl OutputArgs {
 impl SamplingArgs {
     /// How a command ends whose answer is of so many trials: what was interrupted counts only where
     /// that was asked for, and where there is something.
-    pub(crate) fn ended(&self, is_partial: bool, trials: u64) -> Result<Exit, Failure> {
+    pub(crate) fn exit_status(&self, is_partial: bool, trials: u64) -> Result<Exit, Failure> {
         match is_partial {
             true if !self.partial || trials == 0 => Err(Failure::Interrupted { trials }),
             true => Ok(Exit::Interrupted),

@@ -70,7 +70,7 @@ impl From<Failure> for NoList {
 
 impl DiffArgs {
     /// Returns the changed files; `None` where none were asked for.
-    pub(crate) fn list(&self) -> Result<Option<FileList>, NoList> {
+    pub(crate) fn file_list(&self) -> Result<Option<FileList>, NoList> {
         if self.ignore_files.iter().any(|pattern| pattern.trim().is_empty()) {
             // An unset variable in a script must not make every file belong to nobody.
             let message = "an empty pattern for `--ignore-files`";

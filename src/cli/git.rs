@@ -26,13 +26,13 @@ const REGULAR: [&[u8]; 2] = [b"100644", b"100755"];
 
 /// Returns the files that differ between the commits of a range, with what each does.
 pub(super) fn changed_files(range: &str) -> Result<Vec<ChangedFile>, Failure> {
-    let (from, to) = commits(range)?;
+    let (from, to) = find_commits(range)?;
     let entries = raw_entries(range, &from, &to)?;
     let lines = line_counts(range, &from, &to)?;
-    let mut blobs = Blobs::start()?;
+    let mut blobs = Blobs::start_reader()?;
     let mut files = Vec::with_capacity(entries.len());
     for entry in entries {
-        let effect = effect(&entry, &mut blobs)?;
+        let effect = effect_of(&entry, &mut blobs)?;
         let counted = lines.binary_search_by(|(name, _)| name.cmp(&entry.name));
         let lines = counted.map_or(0, |index| lines[index].1);
         files.push(ChangedFile { name: entry.name, effect, lines });
@@ -50,7 +50,7 @@ pub(super) fn file_at(
         return Err(Failure::usage(format!("`{revision}` is not a revision of git"))
             .help(format!("write for example `{flag} origin/main`")));
     }
-    let commit = commit(revision, revision)?;
+    let commit = find_commit(revision, revision)?;
     let within = if Path::new(path).is_absolute() { from_root(path)? } else { format!("./{path}") };
     let object = format!("{commit}:{within}");
     let bytes = answer_of(&["cat-file", "blob", &object], || {
@@ -69,7 +69,7 @@ fn from_root(path: &str) -> Result<String, Failure> {
 }
 
 /// Returns the two commits that a range compares.
-fn commits(range: &str) -> Result<(String, String), Failure> {
+fn find_commits(range: &str) -> Result<(String, String), Failure> {
     let wrong = || {
         Failure::usage(format!("`{range}` is not a range of git"))
             .help("write for example `--git-range origin/main...HEAD`")
@@ -82,19 +82,19 @@ fn commits(range: &str) -> Result<(String, String), Failure> {
     if range == ".." || range == "..." || [from, to].iter().any(|item| item.starts_with('-')) {
         return Err(wrong());
     }
-    let (from, to) = (commit(range, from)?, commit(range, to)?);
+    let (from, to) = (find_commit(range, from)?, find_commit(range, to)?);
     if !is_merge_base {
         return Ok((from, to));
     }
-    let base = run(range, &["merge-base", &from, &to])?;
+    let base = run_git(range, &["merge-base", &from, &to])?;
     Ok((String::from_utf8_lossy(&base).trim().to_owned(), to))
 }
 
 /// Returns the hash of a commit; nothing stands for `HEAD`, as in git.
-fn commit(range: &str, name: &str) -> Result<String, Failure> {
+fn find_commit(range: &str, name: &str) -> Result<String, Failure> {
     let name = if name.is_empty() { "HEAD" } else { name };
     let commit = format!("{name}^{{commit}}");
-    let hash = run(range, &["rev-parse", "--verify", "--end-of-options", &commit])?;
+    let hash = run_git(range, &["rev-parse", "--verify", "--end-of-options", &commit])?;
     Ok(String::from_utf8_lossy(&hash).trim().to_owned())
 }
 
@@ -119,7 +119,7 @@ const COMPARE: [&str; 9] = [
 ];
 
 fn raw_entries(range: &str, from: &str, to: &str) -> Result<Vec<Entry>, Failure> {
-    let list = run(range, &[&COMPARE[..], &["--raw", from, to, "--"]].concat())?;
+    let list = run_git(range, &[&COMPARE[..], &["--raw", from, to, "--"]].concat())?;
     let mut fields = list.split(|byte| *byte == 0);
     let mut entries = Vec::new();
     while let (Some(facts), Some(name)) =
@@ -143,7 +143,7 @@ fn raw_entries(range: &str, from: &str, to: &str) -> Result<Vec<Entry>, Failure>
 /// Returns how many lines were added and removed in each file, sorted by name. Files that are no text
 /// have none.
 fn line_counts(range: &str, from: &str, to: &str) -> Result<Vec<(Vec<u8>, u64)>, Failure> {
-    let list = run(range, &[&COMPARE[..], &["--numstat", "--text", from, to, "--"]].concat())?;
+    let list = run_git(range, &[&COMPARE[..], &["--numstat", "--text", from, to, "--"]].concat())?;
     let mut counts = Vec::new();
     for entry in list.split(|byte| *byte == 0) {
         let mut fields = entry.splitn(3, |byte| *byte == b'\t');
@@ -160,7 +160,7 @@ fn line_counts(range: &str, from: &str, to: &str) -> Result<Vec<(Vec<u8>, u64)>,
     Ok(counts)
 }
 
-fn effect(entry: &Entry, blobs: &mut Blobs) -> Result<Effect, Failure> {
+fn effect_of(entry: &Entry, blobs: &mut Blobs) -> Result<Effect, Failure> {
     let [before, after] = &entry.modes;
     if before == SUBMODULE || after == SUBMODULE {
         return Ok(Effect::Dependency);
@@ -174,7 +174,7 @@ fn effect(entry: &Entry, blobs: &mut Blobs) -> Result<Effect, Failure> {
         return Ok(Effect::Behaviour);
     }
     let [old, new] = &entry.objects;
-    match (blobs.read(old)?, blobs.read(new)?) {
+    match (blobs.read_object(old)?, blobs.read_object(new)?) {
         (Some(old), Some(new)) => Ok(Effect::of_texts(&entry.name, &old, &new)),
         _ => Ok(Effect::Behaviour),
     }
@@ -189,8 +189,8 @@ struct Blobs {
 }
 
 impl Blobs {
-    fn start() -> Result<Self, Failure> {
-        let mut child = git(&["cat-file", "--batch"])
+    fn start_reader() -> Result<Self, Failure> {
+        let mut child = git_command(&["cat-file", "--batch"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -202,14 +202,14 @@ impl Blobs {
     }
 
     /// Returns the content of an object; `None` where it is too large, or is not there.
-    fn read(&mut self, object: &str) -> Result<Option<Vec<u8>>, Failure> {
+    fn read_object(&mut self, object: &str) -> Result<Option<Vec<u8>>, Failure> {
         if self.left == 0 {
             return Ok(None);
         }
-        self.answer(object).map_err(|error| cannot_run(&error))
+        self.read_answer(object).map_err(|error| cannot_run(&error))
     }
 
-    fn answer(&mut self, object: &str) -> io::Result<Option<Vec<u8>>> {
+    fn read_answer(&mut self, object: &str) -> io::Result<Option<Vec<u8>>> {
         writeln!(self.requests, "{object}")?;
         self.requests.flush()?;
         let mut head = String::new();
@@ -240,7 +240,7 @@ impl Drop for Blobs {
 }
 
 /// Returns git with all ways closed by which a repository could have a program run.
-fn git(arguments: &[&str]) -> Command {
+fn git_command(arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
     command
         .args(["--no-pager", "--no-replace-objects", "-c", "core.fsmonitor=false"])
@@ -255,13 +255,13 @@ fn git(arguments: &[&str]) -> Command {
 }
 
 /// Runs git over a range and returns what it writes.
-fn run(range: &str, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+fn run_git(range: &str, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
     answer_of(arguments, || format!("git cannot compare `{range}`"))
 }
 
 /// Runs git and returns what it writes; `failure` says what did not work where it complains.
 fn answer_of(arguments: &[&str], failure: impl Fn() -> String) -> Result<Vec<u8>, Failure> {
-    let mut child = git(arguments)
+    let mut child = git_command(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

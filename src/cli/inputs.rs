@@ -25,7 +25,7 @@ impl std::ops::Deref for Inputs {
 }
 
 /// Reads what a question names; all that is wrong with its files is found before anything is simulated.
-pub(crate) fn read(question: &QuestionArgs) -> Result<Inputs, Failure> {
+pub(crate) fn read_inputs(question: &QuestionArgs) -> Result<Inputs, Failure> {
     read_request(&request_of(question))
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn read_with_diff(
     if is_list_on_stdin && request.topology.as_deref() == Some("-") {
         return Err(failure_of(ProjectError::RepeatedStdin, Sources::default()));
     }
-    let list = diff.list().map_err(|none| match none {
+    let list = diff.file_list().map_err(|none| match none {
         NoList::Unreadable(problem) => {
             Failure::Input { diagnostics: vec![*problem], sources: Sources::default() }
         }
@@ -96,7 +96,7 @@ fn read_request(request: &Request) -> Result<Inputs, Failure> {
 }
 
 fn read_request_with(request: &Request, mut sources: Sources) -> Result<Inputs, Failure> {
-    match Project::read(request, &mut sources) {
+    match Project::read_request(request, &mut sources) {
         Ok(project) => Ok(Inputs { project, sources }),
         Err(error) => Err(failure_of(error, sources)),
     }

@@ -19,7 +19,7 @@ impl Interrupt {
     /// Listens from now on.
     ///
     /// Until then, Ctrl-C ends the program as it ends any other: nothing has been written yet.
-    pub(crate) fn listen() -> io::Result<Self> {
+    pub(crate) fn start_listening() -> io::Result<Self> {
         let interrupt = Self::default();
         // In this order, so that the first signal sees the flag down, and the second sees it up.
         let status = Exit::Interrupted as i32;
@@ -29,7 +29,7 @@ impl Interrupt {
     }
 
     /// Whether it came.
-    pub(crate) fn came(&self) -> bool {
+    pub(crate) fn has_come(&self) -> bool {
         self.flag.load(Ordering::Relaxed)
     }
 }

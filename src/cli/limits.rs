@@ -11,14 +11,14 @@ use blastwave::project::Project;
 use blastwave::suggest;
 
 /// The limits, or all that is wrong with them.
-pub(crate) fn read(args: &LimitArgs, inputs: &Inputs) -> Result<Vec<Limit>, Failure> {
+pub(crate) fn read_limits(args: &LimitArgs, inputs: &Inputs) -> Result<Vec<Limit>, Failure> {
     let mut reader =
         Reader { inputs, sources: Sources::default(), limits: Vec::new(), problems: Vec::new() };
     for limit in &args.max_failed {
-        reader.add("--max-failed", limit, Measure::Failed);
+        reader.add_limit("--max-failed", limit, Measure::Failed);
     }
     for limit in &args.max_lost {
-        reader.add("--max-lost", limit, Measure::Lost);
+        reader.add_limit("--max-lost", limit, Measure::Lost);
     }
     let Reader { sources, limits, problems, .. } = reader;
     if problems.is_empty() {
@@ -60,13 +60,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn add(&mut self, flag: &str, limit: &FlowLimit, measure: Measure) {
+    fn add_limit(&mut self, flag: &str, limit: &FlowLimit, measure: Measure) {
         let topology = &self.inputs.topology;
         let found = topology.flows.iter().position(|flow| flow.name == limit.flow);
         let place = flow_place(flag, &limit.text, &limit.flow, &mut self.sources);
         let problem = match found {
             None => Some(unknown_flow(&limit.flow, topology, place)),
-            Some(flow) if measure == Measure::Lost => self.uncounted(flow, place),
+            Some(flow) if measure == Measure::Lost => self.uncounted_flow(flow, place),
             Some(_) => None,
         };
         match (problem, found) {
@@ -81,7 +81,7 @@ impl Reader<'_> {
 
     /// Why the orders of a flow are not counted, if they are not: such a limit would never be
     /// exceeded, and a gate that cannot close is none.
-    fn uncounted(&self, flow: usize, place: Place) -> Option<Diagnostic> {
+    fn uncounted_flow(&self, flow: usize, place: Place) -> Option<Diagnostic> {
         let Project { topology, change, .. } = &self.inputs.project;
         let flow = &topology.flows[flow];
         let problem = |message: String, help: &str| {

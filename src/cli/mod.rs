@@ -34,29 +34,32 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return usage(&error).into(),
     };
     let terminal = Terminal::new(cli.console);
-    let exit = run(&cli.command, terminal).unwrap_or_else(|failure| failure.report(terminal));
+    let exit = run_command(&cli.command, terminal)
+        .unwrap_or_else(|failure| failure.report_failure(terminal));
     exit.into()
 }
 
-fn run(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
+fn run_command(command: &Command, terminal: Terminal) -> Result<Exit, Failure> {
     match command {
-        Command::Simulate(args) => commands::simulate::run(args, terminal),
-        Command::Check(args) => commands::check::run(args, terminal),
-        Command::Explain(args) => commands::explain::run(args, terminal),
-        Command::Advise(args) => commands::advise::run(args, terminal),
-        Command::Compare(args) => commands::compare::run(args, terminal),
-        Command::Diagnose(args) => commands::diagnose::run(args, terminal),
-        Command::Diagram(args) => commands::diagram::run(args, terminal),
-        Command::Import(args) => commands::import::run(args, terminal),
-        Command::Init(args) => commands::init::run(args, terminal),
-        Command::Drift(args) => commands::drift::run(args, terminal),
-        Command::Rank(args) => commands::rank::run(args, terminal),
-        Command::Replay(args) => commands::replay::run(args, terminal),
-        Command::Validate(args) => commands::validate::run(args, terminal),
-        Command::Schema { what } => commands::schema::run(*what, terminal),
+        Command::Simulate(args) => commands::simulate::run_simulate(args, terminal),
+        Command::Check(args) => commands::check::run_check(args, terminal),
+        Command::Explain(args) => commands::explain::run_explain(args, terminal),
+        Command::Advise(args) => commands::advise::run_advise(args, terminal),
+        Command::Compare(args) => commands::compare::run_compare(args, terminal),
+        Command::Diagnose(args) => commands::diagnose::run_diagnose(args, terminal),
+        Command::Diagram(args) => commands::diagram::run_diagram(args, terminal),
+        Command::Import(args) => commands::import::run_import(args, terminal),
+        Command::Init(args) => commands::init::run_init(args, terminal),
+        Command::Drift(args) => commands::drift::run_drift(args, terminal),
+        Command::Rank(args) => commands::rank::run_rank(args, terminal),
+        Command::Replay(args) => commands::replay::run_replay(args, terminal),
+        Command::Validate(args) => commands::validate::run_validate(args, terminal),
+        Command::Schema { what } => commands::schema::run_schema(*what, terminal),
         Command::Policy { which: PolicyName::Default } => commands::check::default_policy(terminal),
-        Command::Completions { shell } => commands::installers::completions(*shell, terminal),
-        Command::Man { command } => commands::installers::man(command.as_deref(), terminal),
+        Command::Completions { shell } => commands::installers::print_completions(*shell, terminal),
+        Command::Man { command } => {
+            commands::installers::print_manual(command.as_deref(), terminal)
+        }
     }
 }
 
@@ -87,22 +90,26 @@ impl Failure {
     }
 
     /// Tells the user, and gives the status to end with.
-    fn report(&self, terminal: Terminal) -> Exit {
+    fn report_failure(&self, terminal: Terminal) -> Exit {
         match self {
             Self::Usage { message, help } => {
-                terminal.error(message);
+                terminal.write_error(message);
                 if let Some(help) = help {
-                    terminal.message(&format!("  help: {help}\n"));
+                    terminal.write_message(&format!("  help: {help}\n"));
                 }
                 Exit::Unusable
             }
             Self::Input { diagnostics, sources } => {
                 let style = diagnostics_style(terminal.colors_messages());
-                terminal.message(&diagnostics::render(diagnostics, sources, style));
+                terminal.write_message(&diagnostics::render_diagnostics(
+                    diagnostics,
+                    sources,
+                    style,
+                ));
                 Exit::Unusable
             }
             Self::Output(error) => {
-                terminal.error(&error.to_string());
+                terminal.write_error(&error.to_string());
                 Exit::Unusable
             }
             Self::Interrupted { trials } => {
@@ -111,7 +118,7 @@ impl Failure {
                 } else {
                     format!("after {trials} trials; `--partial` would have reported them")
                 };
-                terminal.message(&format!("interrupted {done}: nothing was written\n"));
+                terminal.write_message(&format!("interrupted {done}: nothing was written\n"));
                 Exit::Interrupted
             }
         }

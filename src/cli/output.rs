@@ -45,7 +45,7 @@ impl Output {
     pub(crate) fn open(path: Option<&str>, inputs: &[String]) -> Result<Self, OutputError> {
         let Some(path) = path.filter(|path| *path != "-") else { return Ok(Self::Stdout) };
         let fail = |reason: String| OutputError::File { path: path.to_owned(), reason };
-        let target = resolved(Path::new(path));
+        let target = resolve_path(Path::new(path));
         if target.is_dir() {
             return Err(fail("it is a directory".to_owned()));
         }
@@ -53,9 +53,10 @@ impl Output {
             return Err(fail("it is one of the inputs".to_owned()));
         }
         if is_regular(&target) {
-            let (file, beside) = beside(&target).map_err(|error| fail(explain(&error)))?;
+            let (file, beside) =
+                file_beside(&target).map_err(|error| fail(explain_error(&error)))?;
             drop(file);
-            fs::remove_file(beside).map_err(|error| fail(explain(&error)))?;
+            fs::remove_file(beside).map_err(|error| fail(explain_error(&error)))?;
         }
         Ok(Self::File(target))
     }
@@ -69,21 +70,21 @@ impl Output {
     }
 
     /// The width of the terminal, where it goes to one.
-    pub(crate) fn width(&self) -> Option<usize> {
+    pub(crate) fn terminal_width(&self) -> Option<usize> {
         match self {
-            Self::Stdout => Terminal::width(),
+            Self::Stdout => Terminal::terminal_width(),
             Self::File(_) => None,
         }
     }
 
     /// How text shall look there: as wide as was asked for, or as the terminal.
-    pub(crate) fn style(&self, args: &WriteArgs, terminal: Terminal) -> Style {
-        let width = args.width.or(self.width()).unwrap_or(Style::USUAL);
+    pub(crate) fn text_style(&self, args: &WriteArgs, terminal: Terminal) -> Style {
+        let width = args.width.or(self.terminal_width()).unwrap_or(Style::USUAL);
         Style { width, ascii: args.ascii, color: self.has_color(terminal) }
     }
 
     /// Writes a result.
-    pub(crate) fn write(&self, text: &str, terminal: Terminal) -> Result<(), OutputError> {
+    pub(crate) fn write_result(&self, text: &str, terminal: Terminal) -> Result<(), OutputError> {
         self.write_bytes(text.as_bytes(), terminal)
     }
 
@@ -91,16 +92,16 @@ impl Output {
     pub(crate) fn write_bytes(&self, bytes: &[u8], terminal: Terminal) -> Result<(), OutputError> {
         match self {
             Self::Stdout => terminal.result_bytes(bytes).map_err(OutputError::Stdout),
-            Self::File(path) => replace(path, bytes).map_err(|error| OutputError::File {
+            Self::File(path) => replace_file(path, bytes).map_err(|error| OutputError::File {
                 path: path.display().to_string(),
-                reason: explain(&error),
+                reason: explain_error(&error),
             }),
         }
     }
 }
 
 /// Where a path leads: renaming would otherwise put a file in the place of a link to it.
-fn resolved(path: &Path) -> PathBuf {
+fn resolve_path(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
@@ -115,11 +116,11 @@ fn is_regular(path: &Path) -> bool {
 
 /// Writes beside the file and then renames: whoever looks sees the old text or the new one, and a
 /// full disk or a lost machine leaves the old one.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if !is_regular(path) {
         return OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
-    let (mut file, beside) = beside(path)?;
+    let (mut file, beside) = file_beside(path)?;
     let written = file
         .write_all(bytes)
         .and_then(|()| keep_permissions(path, &file))
@@ -133,7 +134,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A new file in the same directory, since a rename cannot cross file systems.
-fn beside(path: &Path) -> io::Result<(File, PathBuf)> {
+fn file_beside(path: &Path) -> io::Result<(File, PathBuf)> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     // A number of the process would repeat in containers, where a run that was killed left its file.
     let mut last_error = io::Error::from(io::ErrorKind::AlreadyExists);
@@ -156,7 +157,7 @@ fn keep_permissions(path: &Path, file: &File) -> io::Result<()> {
     }
 }
 
-fn explain(error: &io::Error) -> String {
+fn explain_error(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
@@ -180,7 +181,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.txt");
         for text in ["first", "second"] {
-            replace(&path, text.as_bytes()).unwrap();
+            replace_file(&path, text.as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
             assert_eq!(names(folder.path()), ["report.txt"]);
         }
@@ -190,16 +191,16 @@ mod tests {
     fn a_failure_keeps_the_file_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.txt");
-        replace(&path, b"first").unwrap();
+        replace_file(&path, b"first").unwrap();
         // What a killed run left beside it is in nobody's way.
-        let (_, left) = beside(&path).unwrap();
-        replace(&path, b"second").unwrap();
+        let (_, left) = file_beside(&path).unwrap();
+        replace_file(&path, b"second").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "second");
         fs::remove_file(left).unwrap();
         // A directory has come to be where the file was: it cannot be renamed over.
         let folder_at = folder.path().join("folder");
         fs::create_dir_all(folder_at.join("inside")).unwrap();
-        assert!(replace(&folder_at, b"third").is_err());
+        assert!(replace_file(&folder_at, b"third").is_err());
         assert_eq!(names(folder.path()).len(), 2);
     }
 

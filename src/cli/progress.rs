@@ -34,7 +34,7 @@ impl Bar {
             Stop::Precision { max_trials, .. } => max_trials,
         };
         let line = ProgressBar::with_draw_target(Some(goal), ProgressDrawTarget::hidden());
-        line.set_style(style());
+        line.set_style(bar_style());
         Self {
             line,
             is_wanted: terminal.has_progress() && std::io::stderr().is_terminal(),
@@ -61,7 +61,7 @@ impl Bar {
 
     /// How many trials it will take for this width, going by the width so far: an interval gets
     /// narrower with the square root of the trials.
-    fn foresee(&self, trials: u64, width: f64) {
+    fn foresee_trials(&self, trials: u64, width: f64) {
         if let Stop::Precision { width: wanted, max_trials } = self.stop {
             let ratio = (width / wanted).max(1.0);
             #[expect(clippy::cast_sign_loss, reason = "a product of numbers above 0")]
@@ -82,17 +82,17 @@ impl Progress for Bar {
     fn counted(&self, tally: &Tally) {
         if self.is_seen() {
             let width = summary::widest_flow_interval(tally);
-            self.foresee(tally.trials, width);
+            self.foresee_trials(tally.trials, width);
             self.line.set_message(format!("widest interval {:.2}%", width * 100.0));
         }
     }
 
     fn is_cancelled(&self) -> bool {
-        self.interrupt.came()
+        self.interrupt.has_come()
     }
 }
 
-fn style() -> ProgressStyle {
+fn bar_style() -> ProgressStyle {
     const TEMPLATE: &str =
         "simulating [{bar:24}] {human_pos}/{human_len} trials  {per_sec}  {eta} left  {msg}";
     ProgressStyle::with_template(TEMPLATE)

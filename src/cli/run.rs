@@ -33,7 +33,7 @@ impl SimulationRequest {
         output: &OutputArgs,
         terminal: Terminal,
     ) -> Result<Self, Failure> {
-        Self::from_inputs(inputs::read(question)?, question, sampling, output, terminal)
+        Self::from_inputs(inputs::read_inputs(question)?, question, sampling, output, terminal)
     }
 
     /// Checks a request about inputs that were read already.
@@ -55,7 +55,7 @@ impl SimulationRequest {
         output: Option<&str>,
         terminal: Terminal,
     ) -> Result<Self, Failure> {
-        Self::with_duration(inputs, question.lasting(), sampling, output, terminal)
+        Self::with_duration(inputs, question.lasting_time(), sampling, output, terminal)
     }
 
     /// Checks a request whose arguments are of a type of its own.
@@ -72,7 +72,7 @@ impl SimulationRequest {
             stop: stop_rule(sampling),
             lasting: lasting.unwrap_or(Seconds::ZERO),
             is_certain: inputs.is_certain,
-            engine: sampling.engine.choice(),
+            engine: sampling.engine.library_choice(),
         };
         if let Some(reason) = analysis::engine_obstacle(&inputs.topology, &inputs.change, &settings)
         {
@@ -80,30 +80,31 @@ impl SimulationRequest {
         }
         let output = Output::open(output, &inputs.files)?;
         if let Some(line) = inputs::warning_line(&inputs) {
-            terminal.note(&line);
+            terminal.write_note(&line);
         }
         Ok(Self { inputs, settings, output, terminal })
     }
 
     /// Runs the simulation with a progress bar; Ctrl-C cancels it.
-    pub(crate) fn simulate(
+    pub(crate) fn run_simulation(
         &self,
         sampling: &SamplingArgs,
         analysis: impl FnOnce(&dyn Progress) -> Report + Send,
     ) -> Result<Report, Failure> {
-        let report = self.run(sampling, analysis)?;
-        sampling.ended(report.partial, report.trials)?;
+        let report = self.run_analysis(sampling, analysis)?;
+        sampling.exit_status(report.partial, report.trials)?;
         self.note_imprecision(&report);
         Ok(report)
     }
 
     /// Runs an analysis on the requested number of threads, with a progress bar; Ctrl-C cancels it.
-    pub(crate) fn run<T: Send>(
+    pub(crate) fn run_analysis<T: Send>(
         &self,
         sampling: &SamplingArgs,
         analysis: impl FnOnce(&dyn Progress) -> T + Send,
     ) -> Result<T, Failure> {
-        Runner { terminal: self.terminal, stop: self.settings.stop }.run(sampling, analysis)
+        Runner { terminal: self.terminal, stop: self.settings.stop }
+            .run_analysis(sampling, analysis)
     }
 
     /// Notes on standard error that the requested precision was not reached.
@@ -112,18 +113,18 @@ impl SimulationRequest {
         let intervals = report.flows.iter().flat_map(|flow| [flow.failed, flow.degraded]);
         let widest = intervals.map(|interval| interval.high - interval.low).fold(0.0, f64::max);
         if widest > width && report.trials >= max_trials {
-            self.terminal.note(&format!(
+            self.terminal.write_note(&format!(
                 "the widest interval is {:.2}% after {max_trials} trials; more are never run\n",
                 widest * 100.0
             ));
         }
     }
 
-    pub(crate) fn write(&self, report: &Report, args: &OutputArgs) -> Result<(), Failure> {
+    pub(crate) fn write_report(&self, report: &Report, args: &OutputArgs) -> Result<(), Failure> {
         let text = match args.format {
-            Format::Text => render::text::render(report, &self.style(&args.to)),
-            Format::Json => render::json::render(report),
-            Format::Markdown => render::markdown::render(report),
+            Format::Text => render::text::render_report(report, &self.text_style(&args.to)),
+            Format::Json => render::json::render_report(report),
+            Format::Markdown => render::markdown::render_comment(report),
             Format::Html => self.html_page(report),
         };
         self.write_text(&text)
@@ -136,16 +137,16 @@ impl SimulationRequest {
         let data = page_report(topology, report);
         let command = command_line();
         let made = html::Made { command: &command, inputs: &self.inputs.files };
-        html::simulated(report, &cascade, &data, &made)
+        html::simulated_page(report, &cascade, &data, &made)
     }
 
     /// Writes a result to the requested place.
     pub(crate) fn write_text(&self, text: &str) -> Result<(), Failure> {
-        Ok(self.output.write(text, self.terminal)?)
+        Ok(self.output.write_result(text, self.terminal)?)
     }
 
-    pub(crate) fn style(&self, args: &WriteArgs) -> render::text::Style {
-        self.output.style(args, self.terminal)
+    pub(crate) fn text_style(&self, args: &WriteArgs) -> render::text::Style {
+        self.output.text_style(args, self.terminal)
     }
 }
 
@@ -158,7 +159,7 @@ pub(crate) struct Runner {
 
 impl Runner {
     /// Runs one analysis.
-    pub(crate) fn run<T: Send>(
+    pub(crate) fn run_analysis<T: Send>(
         &self,
         sampling: &SamplingArgs,
         analysis: impl FnOnce(&dyn Progress) -> T + Send,
@@ -167,7 +168,7 @@ impl Runner {
             Failure::usage(format!("cannot start {}", thread_count_in_words(sampling.threads)))
                 .help(error.to_string())
         })?;
-        let interrupt = Interrupt::listen()
+        let interrupt = Interrupt::start_listening()
             .map_err(|error| Failure::usage(format!("cannot listen for Ctrl-C: {error}")))?;
         let bar = Bar::new(self.terminal, self.stop, interrupt);
         let found = threads.install(|| analysis(&bar));

@@ -33,7 +33,7 @@ impl Terminal {
 
     /// Whether results on standard output have colours.
     pub(crate) fn colors_results(self) -> bool {
-        self.resolve(AutoStream::choice(&io::stdout()))
+        self.resolve_color(AutoStream::choice(&io::stdout()))
     }
 
     /// Whether a result in a file has colours: only where they are asked for.
@@ -43,10 +43,10 @@ impl Terminal {
 
     /// Whether messages have colours.
     pub(crate) fn colors_messages(self) -> bool {
-        self.resolve(AutoStream::choice(&io::stderr()))
+        self.resolve_color(AutoStream::choice(&io::stderr()))
     }
 
-    fn resolve(self, found: ColorChoice) -> bool {
+    fn resolve_color(self, found: ColorChoice) -> bool {
         match self.color {
             ColorChoice::Auto => !matches!(found, ColorChoice::Never),
             chosen => chosen == ColorChoice::Always,
@@ -54,7 +54,7 @@ impl Terminal {
     }
 
     /// How wide the terminal is that results go to, if they go to one.
-    pub(crate) fn width() -> Option<usize> {
+    pub(crate) fn terminal_width() -> Option<usize> {
         let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
         Some(usize::from(width.0))
     }
@@ -62,7 +62,7 @@ impl Terminal {
     /// Writes a result to standard output.
     ///
     /// A reader that has seen enough and closed the pipe is no failure: the verdict stands.
-    pub(crate) fn result(self, text: &str) -> io::Result<()> {
+    pub(crate) fn write_result(self, text: &str) -> io::Result<()> {
         self.result_bytes(text.as_bytes())
     }
 
@@ -78,21 +78,21 @@ impl Terminal {
     }
 
     /// Says something that a person may want to know.
-    pub(crate) fn note(self, text: &str) {
+    pub(crate) fn write_note(self, text: &str) {
         if !self.is_quiet {
-            self.message(text);
+            self.write_message(text);
         }
     }
 
     /// Says what went wrong.
-    pub(crate) fn error(self, text: &str) {
+    pub(crate) fn write_error(self, text: &str) {
         let style = if self.colors_messages() { "\u{1b}[1m\u{1b}[31m" } else { "" };
         let reset = if self.colors_messages() { "\u{1b}[0m" } else { "" };
-        self.message(&format!("{style}error{reset}: {text}\n"));
+        self.write_message(&format!("{style}error{reset}: {text}\n"));
     }
 
     /// Writes to standard error. If even that is closed, there is nobody left to tell.
-    pub(crate) fn message(self, text: &str) {
+    pub(crate) fn write_message(self, text: &str) {
         let choice = if self.colors_messages() { ColorChoice::Always } else { ColorChoice::Never };
         let text = without_commands(text);
         let mut stream = AutoStream::new(io::stderr().lock(), choice);

@@ -1,6 +1,6 @@
 //! Reads the values of flags. What is wrong with one is said in words; clap adds the name of the flag.
 
-use blastwave::model::units::{parse_duration, parse_share};
+pub(crate) use blastwave::model::units::{parse_duration, parse_share};
 use blastwave::model::{Seconds, Share};
 
 /// The most trials of one run: at a million trials per second, a quarter of an hour.
@@ -32,13 +32,8 @@ pub(crate) struct FlowSpent {
     pub(crate) outage: Seconds,
 }
 
-/// `2h`, `10m`.
-pub(crate) fn duration(text: &str) -> Result<Seconds, String> {
-    parse_duration(text)
-}
-
 /// `100000`, `100_000`, `100k`, `1M`.
-pub(crate) fn trials(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_trials(text: &str) -> Result<u64, String> {
     let wrong = || "not a number of trials; write for example `20000`, `20k` or `1M`".to_owned();
     let (number, unit) = match text.strip_suffix(['k', 'K', 'M']) {
         Some(number) if text.ends_with('M') => (number, 1_000_000),
@@ -54,7 +49,7 @@ pub(crate) fn trials(text: &str) -> Result<u64, String> {
 }
 
 /// `1%`, `0.01`: above 0.
-pub(crate) fn precision(text: &str) -> Result<Share, String> {
+pub(crate) fn parse_precision(text: &str) -> Result<Share, String> {
     let share = parse_share(text)?;
     if share.is_zero() {
         return Err("an interval always has some width; write for example `1%`".to_owned());
@@ -63,7 +58,7 @@ pub(crate) fn precision(text: &str) -> Result<Share, String> {
 }
 
 /// `1` to [`THREADS_MAX`].
-pub(crate) fn threads(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(threads) if (1..=THREADS_MAX).contains(&threads) => Ok(threads),
         _ => Err(format!("not a number of threads from 1 to {THREADS_MAX}")),
@@ -71,16 +66,11 @@ pub(crate) fn threads(text: &str) -> Result<usize, String> {
 }
 
 /// Columns of text.
-pub(crate) fn width(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_width(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(width) if WIDTH.contains(&width) => Ok(width),
         _ => Err(format!("not a number of columns from {} to {}", WIDTH.start(), WIDTH.end())),
     }
-}
-
-/// `70%` or `0.7`.
-pub(crate) fn share(text: &str) -> Result<Share, String> {
-    parse_share(text)
 }
 
 /// `place-order=5%`.
@@ -90,11 +80,11 @@ pub(crate) fn max_failed(text: &str) -> Result<FlowLimit, String> {
     if !value.ends_with('%') && value.parse() == Ok(1.0) {
         return Err(format!("`{value}` may mean 1% or 100%; write `{flow}=1%` or `{flow}=100%`"));
     }
-    Ok(limit(text, flow, parse_share(value)?.get()))
+    Ok(parse_limit(text, flow, parse_share(value)?.get()))
 }
 
 /// `place-order=12m`.
-pub(crate) fn spent(text: &str) -> Result<FlowSpent, String> {
+pub(crate) fn parse_spent(text: &str) -> Result<FlowSpent, String> {
     let (flow, value) = flow_and_value(text, "place-order=12m")?;
     let outage = parse_duration(value)?;
     Ok(FlowSpent { text: text.to_owned(), flow: flow.to_owned(), outage })
@@ -105,7 +95,7 @@ pub(crate) fn max_lost(text: &str) -> Result<FlowLimit, String> {
     let (flow, value) = flow_and_value(text, "place-order=2000")?;
     let orders: Result<f64, _> = value.replace(['_', ','], "").parse();
     match orders {
-        Ok(orders) if orders.is_finite() && orders >= 0.0 => Ok(limit(text, flow, orders)),
+        Ok(orders) if orders.is_finite() && orders >= 0.0 => Ok(parse_limit(text, flow, orders)),
         _ => Err(format!("`{value}` is not a number of orders, 0 or more")),
     }
 }
@@ -118,7 +108,7 @@ fn flow_and_value<'a>(text: &'a str, example: &str) -> Result<(&'a str, &'a str)
     }
 }
 
-fn limit(text: &str, flow: &str, at_most: f64) -> FlowLimit {
+fn parse_limit(text: &str, flow: &str, at_most: f64) -> FlowLimit {
     FlowLimit { text: text.to_owned(), flow: flow.to_owned(), at_most }
 }
 
@@ -131,10 +121,10 @@ mod tests {
         for (text, trials_read) in
             [("1", 1), ("20000", 20_000), ("20_000", 20_000), ("20k", 20_000), ("2M", 2_000_000)]
         {
-            assert_eq!(trials(text), Ok(trials_read), "{text}");
+            assert_eq!(parse_trials(text), Ok(trials_read), "{text}");
         }
         for wrong in ["", "k", "0", "-1", "1.5", "1e6", "many", "2000M", "18446744073709551615k"] {
-            assert!(trials(wrong).is_err(), "{wrong}");
+            assert!(parse_trials(wrong).is_err(), "{wrong}");
         }
     }
 
@@ -150,9 +140,9 @@ mod tests {
         for ambiguous in ["pay=1", "pay=1.0", "pay = 1"] {
             assert!(max_failed(ambiguous).is_err_and(|said| said.contains("100%")), "{ambiguous}");
         }
-        assert_eq!(spent("pay=12m").map(|spent| spent.outage.get()), Ok(720.0));
+        assert_eq!(parse_spent("pay=12m").map(|spent| spent.outage.get()), Ok(720.0));
         for wrong in ["pay=-1m", "pay=12", "pay", "=1m"] {
-            assert!(spent(wrong).is_err(), "{wrong}");
+            assert!(parse_spent(wrong).is_err(), "{wrong}");
         }
         for wrong in ["place-order=-1", "place-order=inf", "place-order=NaN", "place-order=5%"] {
             assert!(max_lost(wrong).is_err(), "{wrong}");
@@ -161,11 +151,11 @@ mod tests {
 
     #[test]
     fn widths_threads_and_precisions_have_bounds() {
-        assert_eq!(width("60"), Ok(60));
-        assert!(width("59").is_err() && width("wide").is_err());
-        assert_eq!(threads("8"), Ok(8));
-        assert!(threads("0").is_err() && threads("1025").is_err());
-        assert!(precision("0%").is_err() && precision("101%").is_err());
-        assert_eq!(precision("0.5%").map(Share::get), Ok(0.005));
+        assert_eq!(parse_width("60"), Ok(60));
+        assert!(parse_width("59").is_err() && parse_width("wide").is_err());
+        assert_eq!(parse_threads("8"), Ok(8));
+        assert!(parse_threads("0").is_err() && parse_threads("1025").is_err());
+        assert!(parse_precision("0%").is_err() && parse_precision("101%").is_err());
+        assert_eq!(parse_precision("0.5%").map(Share::get), Ok(0.005));
     }
 }

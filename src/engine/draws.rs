@@ -68,13 +68,13 @@ pub struct ChunkDraws {
 impl ChunkDraws {
     /// The trials in which an event of this probability happens.
     pub fn bernoulli(&self, key: Key, probability: f64) -> u64 {
-        let Some(digits) = digits(probability) else {
+        let Some(digits) = binary_digits(probability) else {
             return if probability >= 1.0 { u64::MAX } else { 0 };
         };
         // A trial's draw is below the probability if it has a 0 at the first digit that differs.
         let (mut below, mut undecided) = (0, u64::MAX);
         for index in 0..64 {
-            let word = self.word(key, index);
+            let word = self.random_word(key, index);
             if digits >> (63 - index) & 1 == 1 {
                 below |= undecided & !word;
                 undecided &= word;
@@ -90,7 +90,7 @@ impl ChunkDraws {
 
     /// A number strictly between 0 and 1, uniform, for one of the 64 trials.
     pub fn uniform(&self, key: Key, lane: u32) -> f64 {
-        let state = self.continuous.encrypt(key, self.first_trial + u64::from(lane));
+        let state = self.continuous.encrypt_counter(key, self.first_trial + u64::from(lane));
         let bits = (state as u64) >> 11;
         (bits as f64 + 0.5) * (-53_f64).exp2()
     }
@@ -100,14 +100,14 @@ impl ChunkDraws {
         normal_quantile(self.uniform(key, lane))
     }
 
-    fn word(&self, key: Key, index: u32) -> u64 {
-        let state = self.round_keys.encrypt(key, u64::from(4 * index + self.slice / 2));
+    fn random_word(&self, key: Key, index: u32) -> u64 {
+        let state = self.round_keys.encrypt_counter(key, u64::from(4 * index + self.slice / 2));
         (state >> (64 * (self.slice % 2))) as u64
     }
 }
 
 /// The first 64 binary digits of a probability strictly between 0 and 1, or nothing.
-pub fn digits(probability: f64) -> Option<u64> {
+pub fn binary_digits(probability: f64) -> Option<u64> {
     if probability <= 0.0 || probability >= 1.0 {
         return None;
     }
@@ -139,7 +139,7 @@ impl RoundKeys {
     }
 
     /// The random state number `counter` of a key.
-    pub fn encrypt(&self, key: Key, counter: u64) -> u128 {
+    pub fn encrypt_counter(&self, key: Key, counter: u64) -> u128 {
         // Only the low half counts up, without carry, as vector units add.
         let low = (key.0 as u64).wrapping_add(counter);
         let mut state = (key.0 >> 64 << 64 | u128::from(low)) ^ self.0[0];
@@ -159,17 +159,18 @@ pub fn normal_quantile(p: f64) -> f64 {
     let q = p - 0.5;
     if q.abs() <= 0.425 {
         let r = 0.180_625 - q * q;
-        return q * ratio(&CENTRE, r);
+        return q * rational_ratio(&CENTRE, r);
     }
     let tail = if q < 0.0 { p } else { 1.0 - p };
     let r = libm::sqrt(-libm::log(tail));
-    let value = if r <= 5.0 { ratio(&MIDDLE, r - 1.6) } else { ratio(&FAR, r - 5.0) };
+    let value =
+        if r <= 5.0 { rational_ratio(&MIDDLE, r - 1.6) } else { rational_ratio(&FAR, r - 5.0) };
     if q < 0.0 { -value } else { value }
 }
 
 type Coefficients = ([f64; 8], [f64; 8]);
 
-fn ratio((numerator, denominator): &Coefficients, r: f64) -> f64 {
+fn rational_ratio((numerator, denominator): &Coefficients, r: f64) -> f64 {
     let horner = |c: &[f64; 8]| c.iter().rev().fold(0.0, |sum, term| sum * r + term);
     horner(numerator) / horner(denominator)
 }
@@ -267,8 +268,8 @@ mod tests {
     fn the_random_source_has_known_answers() {
         // By a program of its own in C with the processor's AES instruction.
         let keys = RoundKeys::new(1, 0);
-        let states =
-            [0, 1, 2, 3].map(|counter| keys.encrypt(Key::new("propagation", "a>b"), counter));
+        let states = [0, 1, 2, 3]
+            .map(|counter| keys.encrypt_counter(Key::new("propagation", "a>b"), counter));
         let expected: [u128; 4] = [
             0x4a1d_841d_5ef1_0cba_c0b9_54bc_a1c9_c209,
             0x9318_8e8c_fe1d_d87b_012b_18e1_8411_aae9,
@@ -277,7 +278,8 @@ mod tests {
         ];
         assert_eq!(states, expected);
         // The first word of the chunks of the block are these states, low halves first.
-        let draws = |chunk| Draws::new(1).chunk(chunk).word(Key::new("propagation", "a>b"), 0);
+        let draws =
+            |chunk| Draws::new(1).chunk(chunk).random_word(Key::new("propagation", "a>b"), 0);
         assert_eq!(draws(0), expected[0] as u64);
         assert_eq!(draws(7), (expected[3] >> 64) as u64);
     }

@@ -84,11 +84,11 @@ enum Engine<'a> {
 impl<'a> Simulation<'a> {
     /// Trials of a plan under a seed, by the engine that suits it.
     pub fn new(plan: &'a Plan, seed: u64) -> Self {
-        Self::with(plan, seed, Choice::Automatic)
+        Self::with_engine(plan, seed, Choice::Automatic)
     }
 
     /// The same by a certain engine.
-    pub fn with(plan: &'a Plan, seed: u64, choice: Choice) -> Self {
+    pub fn with_engine(plan: &'a Plan, seed: u64, choice: Choice) -> Self {
         let boolean = |level| Engine::Boolean(Boolean::new(plan, level, true));
         let engine = match choice {
             Choice::Fluid => Engine::Fluid(Fluid::new(plan, fluid::RAMP_STEPS)),
@@ -121,25 +121,25 @@ impl<'a> Simulation<'a> {
     }
 
     /// One trial, moment by moment.
-    pub fn trace(&self, trial: u64) -> trace::Trace {
+    pub fn trace_trial(&self, trial: u64) -> trace::Trace {
         Fluid::new(self.plan, self.ramp_steps).trace(Draws::new(self.seed), trial)
     }
 
     /// Adds the trials of a range to a tally; stops early, at a whole number of windows, when
     /// cancelled.
-    pub fn run(&'a self, trials: Range<u64>, tally: &mut Tally, progress: &dyn Progress) {
+    pub fn run_trials(&'a self, trials: Range<u64>, tally: &mut Tally, progress: &dyn Progress) {
         match &self.engine {
-            Engine::Fluid(_) => self.windows(trials, progress, |outcomes| {
-                outcomes.iter().flatten().for_each(|outcome| tally.add(outcome));
+            Engine::Fluid(_) => self.each_window(trials, progress, |outcomes| {
+                outcomes.iter().flatten().for_each(|outcome| tally.add_outcome(outcome));
                 progress.counted(tally);
             }),
-            Engine::Boolean(engine) => self.count(engine, trials, tally, progress),
+            Engine::Boolean(engine) => self.count_trials(engine, trials, tally, progress),
         }
-        tally.settle();
+        tally.settle_sketches();
     }
 
     /// Counts the trials of a range.
-    fn count(
+    fn count_trials(
         &'a self,
         engine: &'a Boolean<'a>,
         trials: Range<u64>,
@@ -147,20 +147,20 @@ impl<'a> Simulation<'a> {
         progress: &dyn Progress,
     ) {
         let pool = Pool::default();
-        for window in windows(&trials, BLOCK, BLOCK_WINDOW) {
+        for window in trial_windows(&trials, BLOCK, BLOCK_WINDOW) {
             if progress.is_cancelled() {
                 return;
             }
             let counted = Pool::default();
             parallel::each_in(window.clone(), |block| {
                 let valid = valid_word(block * BLOCK, &trials);
-                pool.with(
-                    || engine.scratch(),
+                pool.with_item(
+                    || engine.new_scratch(),
                     |scratch| {
                         let count = |counts: &mut BlockCounts| {
-                            engine.count(scratch, self.seed, block, &valid, counts);
+                            engine.count_block(scratch, self.seed, block, &valid, counts);
                         };
-                        counted.with(|| BlockCounts::new(engine), count);
+                        counted.with_item(|| BlockCounts::new(engine), count);
                     },
                 );
             });
@@ -168,7 +168,7 @@ impl<'a> Simulation<'a> {
             let trials_counted =
                 done - (window.start * BLOCK).max(trials.start).saturating_sub(trials.start);
             let counts = counted.into_all().into_iter().reduce(|mut all, more| {
-                all.merge(&more);
+                all.merge_counts(&more);
                 all
             });
             if let Some(counts) = counts {
@@ -180,17 +180,19 @@ impl<'a> Simulation<'a> {
     }
 
     /// Gives the outcomes of a range of trials one after the other, in their order.
-    pub fn each(
+    pub fn each_outcome(
         &'a self,
         trials: Range<u64>,
         progress: &dyn Progress,
         mut take: impl FnMut(&Outcome),
     ) {
-        self.windows(trials, progress, |outcomes| outcomes.iter().flatten().for_each(&mut take));
+        self.each_window(trials, progress, |outcomes| {
+            outcomes.iter().flatten().for_each(&mut take);
+        });
     }
 
     /// Gives the outcomes of a range of trials, many at a time, in their order.
-    fn windows(
+    fn each_window(
         &'a self,
         trials: Range<u64>,
         progress: &dyn Progress,
@@ -200,9 +202,9 @@ impl<'a> Simulation<'a> {
             Engine::Fluid(engine) => {
                 let (draws, pool) = (Draws::new(self.seed), Pool::default());
                 let outcomes = |chunk: u64| {
-                    let valid = valid(chunk * TRIALS as u64, &trials);
+                    let valid = valid_trials(chunk * TRIALS as u64, &trials);
                     let chunk = |scratch: &mut _| engine.chunk(scratch, draws, chunk, valid);
-                    vec![pool.with(|| engine.scratch(), chunk)]
+                    vec![pool.with_item(|| engine.scratch(), chunk)]
                 };
                 in_order(&trials, TRIALS as u64, WINDOW, progress, outcomes, take);
             }
@@ -211,8 +213,8 @@ impl<'a> Simulation<'a> {
                 let outcomes = |block: u64| {
                     let valid = valid_word(block * BLOCK, &trials);
                     let block =
-                        |scratch: &mut _| engine.outcomes(scratch, self.seed, block, &valid);
-                    pool.with(|| engine.scratch(), block)
+                        |scratch: &mut _| engine.block_outcomes(scratch, self.seed, block, &valid);
+                    pool.with_item(|| engine.new_scratch(), block)
                 };
                 let window = WINDOW * TRIALS as u64 / BLOCK;
                 in_order(&trials, BLOCK, window, progress, outcomes, take);
@@ -236,7 +238,7 @@ impl<T> Pool<T> {
         self.0.into_inner().expect("no thread panics holding it")
     }
 
-    fn with<R>(&self, new: impl Fn() -> T, work: impl FnOnce(&mut T) -> R) -> R {
+    fn with_item<R>(&self, new: impl Fn() -> T, work: impl FnOnce(&mut T) -> R) -> R {
         let free = self.0.lock().expect("no thread panics holding it").pop();
         let mut room = free.unwrap_or_else(new);
         let result = work(&mut room);
@@ -255,7 +257,7 @@ fn in_order(
     outcomes: impl Fn(u64) -> Vec<Outcome> + Sync,
     mut take: impl FnMut(&[Vec<Outcome>]),
 ) {
-    for window in windows(trials, width, window) {
+    for window in trial_windows(trials, width, window) {
         if progress.is_cancelled() {
             return;
         }
@@ -266,14 +268,14 @@ fn in_order(
 }
 
 /// The pieces of `width` trials that a range touches, so many at a time.
-fn windows(trials: &Range<u64>, width: u64, window: u64) -> impl Iterator<Item = Range<u64>> {
+fn trial_windows(trials: &Range<u64>, width: u64, window: u64) -> impl Iterator<Item = Range<u64>> {
     let pieces = trials.start / width..trials.end.div_ceil(width);
     let step = usize::try_from(window).expect("windows are small");
     pieces.clone().step_by(step).map(move |first| first..pieces.end.min(first + window))
 }
 
 /// Returns which of the 64 trials from `first` on are in the range.
-fn valid(first: u64, trials: &Range<u64>) -> u64 {
+fn valid_trials(first: u64, trials: &Range<u64>) -> u64 {
     (0..TRIALS as u64)
         .filter(|trial| trials.contains(&(first + trial)))
         .fold(0, |mask, trial| mask | 1 << trial)
@@ -281,5 +283,5 @@ fn valid(first: u64, trials: &Range<u64>) -> u64 {
 
 /// Returns which of the 512 trials from `first` on are in the range.
 fn valid_word(first: u64, trials: &Range<u64>) -> LaneMask {
-    LaneMask(std::array::from_fn(|part| valid(first + (part * TRIALS) as u64, trials)))
+    LaneMask(std::array::from_fn(|part| valid_trials(first + (part * TRIALS) as u64, trials)))
 }

@@ -23,7 +23,7 @@ pub enum Origin {
 
 impl Origin {
     /// Returns the service whose own failure is not part of the impact.
-    pub fn own(self) -> Option<u32> {
+    pub fn own_service(self) -> Option<u32> {
         match self {
             Self::Service(service) | Self::Endpoint { service, .. } => Some(service),
             Self::Domain(_) | Self::Dependency(_) => None,
@@ -67,13 +67,13 @@ pub struct Moments {
 
 impl Moments {
     /// Adds a value that this many trials have.
-    pub fn add(&mut self, value: f64, trials: f64) {
+    pub fn add_value(&mut self, value: f64, trials: f64) {
         self.sum += value * trials;
         self.squares += value * value * trials;
         self.worst = self.worst.max(value);
     }
 
-    fn merge(&mut self, other: &Self) {
+    fn merge_moments(&mut self, other: &Self) {
         self.sum += other.sum;
         self.squares += other.squares;
         self.worst = self.worst.max(other.worst);
@@ -107,7 +107,7 @@ impl Impact {
     }
 
     /// Scales the result of one deterministic trial to `trials` identical ones.
-    pub fn repeat(&mut self, trials: u64) {
+    pub fn repeat_for(&mut self, trials: u64) {
         self.trials *= trials;
         for moments in [&mut self.services, &mut self.flows, &mut self.orders] {
             moments.sum *= trials as f64;
@@ -119,11 +119,11 @@ impl Impact {
     }
 
     /// Adds the impact in other trials.
-    pub fn merge(&mut self, other: &Self) {
+    pub fn merge_impact(&mut self, other: &Self) {
         self.trials += other.trials;
-        self.services.merge(&other.services);
-        self.flows.merge(&other.flows);
-        self.orders.merge(&other.orders);
+        self.services.merge_moments(&other.services);
+        self.flows.merge_moments(&other.flows);
+        self.orders.merge_moments(&other.orders);
         let pairs = [
             (&mut self.failed, &other.failed),
             (&mut self.degraded, &other.degraded),

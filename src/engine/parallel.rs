@@ -9,9 +9,9 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 /// Does so many pieces of work, and gives what was found in their order.
-pub(crate) fn each<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn each_piece<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let found: Vec<Mutex<Option<T>>> = (0..pieces).map(|_| Mutex::new(None)).collect();
-    spread(pieces, &|piece| {
+    spread_work(pieces, &|piece| {
         let result = work(piece);
         *found[piece].lock().expect("each is written once") = Some(result);
     });
@@ -22,7 +22,7 @@ pub(crate) fn each<T: Send>(pieces: usize, work: impl Fn(usize) -> T + Sync) -> 
 /// The same for the pieces of a window.
 pub(crate) fn each_in<T: Send>(window: Range<u64>, work: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let pieces = usize::try_from(window.end - window.start).expect("windows are small");
-    each(pieces, |piece| work(window.start + piece as u64))
+    each_piece(pieces, |piece| work(window.start + piece as u64))
 }
 
 /// The same for the things of a list.
@@ -30,10 +30,10 @@ pub(crate) fn each_of<'a, I: Sync, T: Send>(
     list: &'a [I],
     work: impl Fn(&'a I) -> T + Sync,
 ) -> Vec<T> {
-    each(list.len(), |piece| work(&list[piece]))
+    each_piece(list.len(), |piece| work(&list[piece]))
 }
 
-fn spread(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
+fn spread_work(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
     // In a pool already, its threads take the pieces; else the pool of the whole process does.
     if rayon::current_thread_index().is_none() {
         crate::threads::ensure_threads();
@@ -48,11 +48,11 @@ mod tests {
     #[test]
     fn what_is_found_keeps_its_order() {
         assert_eq!(
-            each(1000, |piece| piece * piece),
+            each_piece(1000, |piece| piece * piece),
             (0..1000).map(|item| item * item).collect::<Vec<_>>()
         );
         assert_eq!(each_of(&["a", "bc", ""], |item| item.len()), [1, 2, 0]);
         assert_eq!(each_in(5..8, |piece| piece), [5, 6, 7]);
-        assert!(each(0, |piece| piece).is_empty());
+        assert!(each_piece(0, |piece| piece).is_empty());
     }
 }

@@ -63,11 +63,11 @@ impl Sketch {
         }
         let mut pending = std::mem::take(&mut self.pending);
         // A stable sort keeps the order in which equal codes are summed.
-        pending.sort_by_key(|value| self.code(*value));
+        pending.sort_by_key(|value| self.bucket_code(*value));
         let mut merged: Vec<Bucket> = Vec::with_capacity(self.buckets.len() + 16);
         let mut old = std::mem::take(&mut self.buckets).into_iter().peekable();
         for value in &pending {
-            let code = self.code(*value);
+            let code = self.bucket_code(*value);
             while let Some(bucket) = old.next_if(|bucket| bucket.code <= code) {
                 merged.push(bucket);
             }
@@ -85,7 +85,7 @@ impl Sketch {
         self.pending = pending;
     }
 
-    fn code(&self, value: f64) -> u32 {
+    fn bucket_code(&self, value: f64) -> u32 {
         // Bits of positive floats are ordered like the floats.
         (value.to_bits() >> (52 - self.digits)) as u32
     }
@@ -128,11 +128,11 @@ impl Sketch {
         debug_assert!(self.pending.is_empty(), "settled before it is asked");
         #[expect(clippy::cast_sign_loss, reason = "a rank is not negative")]
         let rank = ((q * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
-        self.ranked(rank)
+        self.value_of_rank(rank)
     }
 
     /// The value of this rank, 1 for the smallest; nothing beyond the last.
-    pub fn ranked(&self, rank: u64) -> Option<f64> {
+    pub fn value_of_rank(&self, rank: u64) -> Option<f64> {
         debug_assert!(self.pending.is_empty(), "settled before it is asked");
         let mut below = 0;
         for bucket in &self.buckets {
@@ -169,7 +169,7 @@ impl Sketch {
     ///
     /// Values that share a bucket with the limit count as their mean, so the answer is exact unless
     /// some of them lie within `2^-digits` of it.
-    pub fn exceeding(&self, limit: f64) -> u64 {
+    pub fn count_above(&self, limit: f64) -> u64 {
         debug_assert!(self.pending.is_empty(), "settled before it is asked");
         // The mean of equal values may differ from them by rounding.
         let limit = limit * (1.0 + 1e-9);
@@ -206,8 +206,8 @@ mod tests {
         assert_eq!(sketch.mean(), Some(5_000.5));
         assert_eq!(sketch.max(), Some(10_000.0));
         assert_eq!(sketch.at_least(0.0), 10_000);
-        assert_eq!(sketch.exceeding(0.0), 10_000);
-        assert_eq!(sketch.exceeding(10_000.0), 0);
+        assert_eq!(sketch.count_above(0.0), 10_000);
+        assert_eq!(sketch.count_above(10_000.0), 0);
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
         }
         sketch.settle();
         assert_eq!(sketch.quantile(0.5), Some(1234.567));
-        assert_eq!((sketch.exceeding(1234.567), sketch.exceeding(1234.566)), (0, 5_000));
+        assert_eq!((sketch.count_above(1234.567), sketch.count_above(1234.566)), (0, 5_000));
         assert_eq!(Sketch::new(9).quantile(0.5), None);
         assert_eq!(Sketch::new(9).quantiles([0.5]), None);
     }

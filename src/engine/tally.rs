@@ -185,7 +185,7 @@ impl Tally {
     }
 
     /// Adds 64 trials. Outcomes must come in the order of their trials for equal bits.
-    pub fn add(&mut self, outcome: &Outcome) {
+    pub fn add_outcome(&mut self, outcome: &Outcome) {
         self.trials += u64::from(outcome.valid.count_ones());
         for (all, one) in self.units.iter_mut().zip(&outcome.units) {
             all.failed += u64::from(one.failed.count_ones());
@@ -219,7 +219,7 @@ impl Tally {
         for trial in (0..TRIALS).filter(|trial| outcome.valid >> trial & 1 == 1) {
             self.add_orders(outcome, trial);
             if let (Some(all), Some(course)) = (&mut self.course, &outcome.course) {
-                all.add(course, trial);
+                all.add_timeline(course, trial);
             }
         }
     }
@@ -266,7 +266,7 @@ impl Tally {
     }
 
     /// Prepares the sketches for quantiles.
-    pub fn settle(&mut self) {
+    pub fn settle_sketches(&mut self) {
         for unit in &mut self.units {
             unit.first.settle();
             unit.lasted.settle();
@@ -292,7 +292,7 @@ impl Tally {
 }
 
 impl TimelineTally {
-    fn add(&mut self, course: &Timeline, trial: usize) {
+    fn add_timeline(&mut self, course: &Timeline, trial: usize) {
         self.detected_by[course.detected_by[trial] as usize] += 1;
         if course.detected[trial].is_finite() {
             self.detected.add(course.detected[trial]);

@@ -45,7 +45,7 @@ pub struct State {
 
 impl State {
     /// Slow, down or corrupt.
-    pub fn failing(&self) -> f64 {
+    pub fn failing_share(&self) -> f64 {
         self.slow + self.down + self.corrupt
     }
 }

@@ -8,7 +8,7 @@ use crate::model::{Change, Share, defaults};
 /// What holds for the whole window is taken from the change that protects least: the rollout that
 /// exposes most at first, the slowest detection and rollback, the longest horizon. The window breaks when
 /// any of the changes does, each independently of the others.
-pub fn merged(changes: &[Change]) -> Option<Change> {
+pub fn merge_changes(changes: &[Change]) -> Option<Change> {
     let (first, rest) = changes.split_first()?;
     let mut all = first.clone();
     for next in rest {

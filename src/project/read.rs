@@ -2,7 +2,7 @@
 
 use std::slice;
 
-use super::merge::merged;
+use super::merge::merge_changes;
 use super::{Cause, ChangedFiles, FileList, IncidentCase, Project, ProjectError, Request};
 use crate::diagnostic::{Code, Diagnostic, Sources};
 use crate::load::{self, Document};
@@ -15,7 +15,7 @@ impl Project {
     ///
     /// # Errors
     /// Returns all that is wrong with the request and its files.
-    pub fn read(request: &Request, sources: &mut Sources) -> Result<Self, ProjectError> {
+    pub fn read_request(request: &Request, sources: &mut Sources) -> Result<Self, ProjectError> {
         let incident = match &request.incident {
             Some(path) => Some((path, load::read_document(path, sources)?)),
             None => None,
@@ -30,7 +30,8 @@ impl Project {
         let cause = request.cause.clone().or_else(|| cause_of_incident(&named));
         refuse_repeated_stdin(&topology, cause.as_ref())?;
         let default = request.default_cause.clone();
-        let mut project = read_documents(&topology, cause, default, sources)?.checked(sources)?;
+        let mut project =
+            read_documents(&topology, cause, default, sources)?.check_documents(sources)?;
         if let Some((path, document)) = incident {
             let incident = Incident::from_document(&document, &project.topology, sources)?;
             project.change = incident.acted_on(&project.change);
@@ -93,7 +94,7 @@ fn read_incident_case(
     let topology = named.topology.ok_or_else(|| lacks("topology", "add `topology: shop.yaml`"))?;
     let documents =
         read_documents(&topology.path, Some(cause), None, sources).map_err(only_diagnostics)?;
-    let Project { topology, change, mut files, .. } = documents.checked(sources)?;
+    let Project { topology, change, mut files, .. } = documents.check_documents(sources)?;
     let incident = Incident::from_document(&document, &topology, sources)?;
     add_files(&mut files, &[path.to_owned()]);
     let change = incident.acted_on(&change);
@@ -244,7 +245,7 @@ fn change_documents(
 
 impl Documents {
     /// Checks the topology, and then the change against it.
-    fn checked(self, sources: &mut Sources) -> Result<Project, Vec<Diagnostic>> {
+    fn check_documents(self, sources: &mut Sources) -> Result<Project, Vec<Diagnostic>> {
         let topology = Topology::from_document(&self.topology).map_err(|mut problems| {
             // Names in the changes cannot be checked without a topology; their form can.
             if let CauseDocuments::Changes(documents) = &self.cause {
@@ -285,7 +286,7 @@ impl Documents {
                 vec![Change::from_breaks(breaks, &topology, sources)?]
             }
         };
-        let change = merged(&changes).expect("every cause makes at least one change");
+        let change = merge_changes(&changes).expect("every cause makes at least one change");
         if let Some(problem) = change.find_too_many_outages(&topology, self.topology.root.place) {
             return Err(vec![problem]);
         }

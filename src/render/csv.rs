@@ -4,7 +4,7 @@
 use crate::report::{AdviseReport, RankReport};
 
 /// Returns advice as a table: one row for each protection in each list.
-pub fn advice(report: &AdviseReport) -> String {
+pub fn advice_csv(report: &AdviseReport) -> String {
     let mut text = "list,rank,kind,at,what,steps,cost,saved,saved_low,saved_high,saved_per_cost,\
                     saved_per_cost_low,saved_per_cost_high,saved_share,left\n"
         .to_owned();
@@ -13,8 +13,8 @@ pub fn advice(report: &AdviseReport) -> String {
         [("alone", &report.alone[..]), ("together", &report.together), ("until", until)]
     {
         for (rank, row) in rows.iter().enumerate() {
-            let quoted =
-                [list, &(rank + 1).to_string(), row.kind.as_str(), &row.at, &row.what].map(quoted);
+            let quoted = [list, &(rank + 1).to_string(), row.kind.as_str(), &row.at, &row.what]
+                .map(quoted_field);
             let (saved, per) = (&row.saved, &row.saved_per_cost);
             let numbers = [
                 row.cost,
@@ -33,7 +33,7 @@ pub fn advice(report: &AdviseReport) -> String {
     }
     for (rank, noise) in report.noise.iter().enumerate() {
         let cells = ["noise", &(rank + 1).to_string(), noise.kind.as_str(), &noise.at, &noise.what]
-            .map(quoted);
+            .map(quoted_field);
         text.push_str(&format!("{},,,,,,,,,,\n", cells.join(",")));
     }
     text
@@ -41,15 +41,15 @@ pub fn advice(report: &AdviseReport) -> String {
 
 /// Returns the matrix of a ranking: a row for each origin, a column for each flow, the share of trials in
 /// which the flow fails.
-pub fn rank(report: &RankReport) -> String {
+pub fn rank_csv(report: &RankReport) -> String {
     let mut text = String::from("origin");
     for flow in &report.matrix.flows {
         text.push(',');
-        text.push_str(&quoted(flow));
+        text.push_str(&quoted_field(flow));
     }
     text.push('\n');
     for (origin, shares) in report.matrix.origins.iter().zip(&report.matrix.failed) {
-        text.push_str(&quoted(origin));
+        text.push_str(&quoted_field(origin));
         for share in shares {
             text.push_str(&format!(",{share}"));
         }
@@ -59,7 +59,7 @@ pub fn rank(report: &RankReport) -> String {
 }
 
 /// Returns a field; one that a spreadsheet would take for a formula starts with an apostrophe.
-fn quoted(field: &str) -> String {
+fn quoted_field(field: &str) -> String {
     let field = if field.starts_with(['=', '+', '-', '@']) {
         format!("'{field}")
     } else {
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn fields_are_quoted_where_they_must_be() {
-        assert_eq!(quoted("payments"), "payments");
-        assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(quoted("=1+1"), "'=1+1");
+        assert_eq!(quoted_field("payments"), "payments");
+        assert_eq!(quoted_field("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(quoted_field("=1+1"), "'=1+1");
     }
 }

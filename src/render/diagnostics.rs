@@ -19,7 +19,7 @@ pub enum Style {
 }
 
 /// All diagnostics with the lines they speak of, and a last line that counts them; nothing for none.
-pub fn render(diagnostics: &[Diagnostic], sources: &Sources, style: Style) -> String {
+pub fn render_diagnostics(diagnostics: &[Diagnostic], sources: &Sources, style: Style) -> String {
     if diagnostics.is_empty() {
         return String::new();
     }
@@ -30,17 +30,17 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, style: Style) -> St
     let mut texts = Texts::new(sources);
     let mut out = String::new();
     for diagnostic in diagnostics {
-        out.push_str(&one(diagnostic, &mut texts, &renderer));
+        out.push_str(&render_one(diagnostic, &mut texts, &renderer));
         out.push_str("\n\n");
     }
-    out.push_str(&summary(diagnostics));
+    out.push_str(&count_summary(diagnostics));
     out.push('\n');
     // The lines of a file are shown as they are, and a runner reads them too.
     escape::without_commands(&out)
 }
 
 /// How many of each: `3 errors, 1 warning`.
-pub fn summary(diagnostics: &[Diagnostic]) -> String {
+pub fn count_summary(diagnostics: &[Diagnostic]) -> String {
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let counted = |count: usize, what: &str| match count {
         0 => None,
@@ -51,34 +51,39 @@ pub fn summary(diagnostics: &[Diagnostic]) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn one<'a>(diagnostic: &'a Diagnostic, texts: &mut Texts<'a>, renderer: &Renderer) -> String {
+fn render_one<'a>(
+    diagnostic: &'a Diagnostic,
+    texts: &mut Texts<'a>,
+    renderer: &Renderer,
+) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(printable(&diagnostic.message)).id(diagnostic.code.as_str());
+    let title =
+        level.primary_title(printable_text(&diagnostic.message)).id(diagnostic.code.as_str());
     let mut group = Group::with_title(title);
-    let windows = windows(diagnostic, texts);
+    let windows = text_windows(diagnostic, texts);
     let is_cut = windows.first().is_some_and(|window| window.column.is_some());
     let render = |groups: &[Group<'_>]| {
         let text = renderer.render(groups);
         if is_cut { without_second_headline(&text) } else { text }
     };
     for window in windows {
-        group = window.show(group);
+        group = window.show_in(group);
     }
     let fix = diagnostic.fix.as_ref().filter(|fix| fix.replacement.len() <= TEXT_MAX);
     let Some(fix) = fix else {
         if let Some(help) = &diagnostic.help {
-            group = group.element(Level::HELP.message(printable(help)));
+            group = group.element(Level::HELP.message(printable_text(help)));
         }
         return render(&[group]);
     };
     let help = diagnostic.help.as_deref().unwrap_or("write this instead");
-    let window = texts.window(fix.place, fix.place);
-    let patch = Patch::new(window.span(fix.place), printable(&fix.replacement));
+    let window = texts.window_of(fix.place, fix.place);
+    let patch = Patch::new(window.range_within(fix.place), printable_text(&fix.replacement));
     let snippet = Snippet::source(window.text).line_start(window.line).patch(patch);
-    let suggestion = Level::HELP.secondary_title(printable(help)).element(snippet);
+    let suggestion = Level::HELP.secondary_title(printable_text(help)).element(snippet);
     render(&[group, suggestion])
 }
 
@@ -93,7 +98,7 @@ fn without_second_headline(text: &str) -> String {
 }
 
 /// The stretches of text that a diagnostic is shown on, that of the primary place first.
-fn windows<'a>(diagnostic: &'a Diagnostic, texts: &mut Texts<'a>) -> Vec<Window<'a>> {
+fn text_windows<'a>(diagnostic: &'a Diagnostic, texts: &mut Texts<'a>) -> Vec<Window<'a>> {
     let Some(primary) = &diagnostic.primary else { return Vec::new() };
     let mut groups: Vec<Vec<&Label>> = vec![vec![primary]];
     for label in &diagnostic.others {
@@ -104,7 +109,7 @@ fn windows<'a>(diagnostic: &'a Diagnostic, texts: &mut Texts<'a>) -> Vec<Window<
         }
     }
     let mut windows: Vec<Window<'_>> =
-        groups.into_iter().map(|group| texts.labelled(group)).collect();
+        groups.into_iter().map(|group| texts.labelled_window(group)).collect();
     windows[0].is_primary = true;
     windows
 }
@@ -145,7 +150,7 @@ struct Window<'a> {
 
 impl<'a> Window<'a> {
     /// A place as a range within the window.
-    fn span(&self, place: Place) -> std::ops::Range<usize> {
+    fn range_within(&self, place: Place) -> std::ops::Range<usize> {
         let within = |byte: u32| {
             let mut byte = (byte as usize).saturating_sub(self.start).min(self.text.len());
             while !self.text.is_char_boundary(byte) {
@@ -156,21 +161,22 @@ impl<'a> Window<'a> {
         within(place.start)..within(place.end)
     }
 
-    fn show(self, group: Group<'a>) -> Group<'a> {
+    fn show_in(self, group: Group<'a>) -> Group<'a> {
         let mut snippet = Snippet::source(self.text).line_start(self.line);
         for (index, label) in self.labels.iter().enumerate() {
             let kind = match (index, self.is_primary) {
                 (0, true) => AnnotationKind::Primary,
                 _ => AnnotationKind::Context,
             };
-            let annotation = kind.span(self.span(label.place));
-            let text = (!label.text.is_empty()).then(|| printable(&label.text));
+            let annotation = kind.span(self.range_within(label.place));
+            let text = (!label.text.is_empty()).then(|| printable_text(&label.text));
             snippet = snippet.annotation(annotation.label(text));
         }
         match self.column {
-            None => group.element(snippet.path(printable(self.name))),
+            None => group.element(snippet.path(printable_text(self.name))),
             Some(column) => {
-                let origin = Origin::path(printable(self.name)).line(self.line).char_column(column);
+                let origin =
+                    Origin::path(printable_text(self.name)).line(self.line).char_column(column);
                 group.element(origin).element(snippet)
             }
         }
@@ -188,36 +194,41 @@ impl<'a> Texts<'a> {
         Self { sources, lines: Vec::new() }
     }
 
-    fn labelled(&mut self, labels: Vec<&'a Label>) -> Window<'a> {
+    fn labelled_window(&mut self, labels: Vec<&'a Label>) -> Window<'a> {
         let places = || labels.iter().map(|label| label.place);
         let first = places().min_by_key(|place| place.start).expect("a window has a label");
         let last = places().max_by_key(|place| place.end).expect("a window has a label");
-        let mut window = self.window(first, last);
+        let mut window = self.window_of(first, last);
         if window.column.is_some() {
             let before = &self.sources.get(first.source).text[..labels[0].place.start as usize];
             let line = before.rfind('\n').map_or(0, |newline| newline + 1);
             window.column = Some(before[line..].chars().count() + 1);
-            window.line = self.line(first.source, labels[0].place.start as usize);
+            window.line = self.line_of(first.source, labels[0].place.start as usize);
         }
         window.labels = labels;
         window
     }
 
     /// The lines from one place to another.
-    fn window(&mut self, first: Place, last: Place) -> Window<'a> {
+    fn window_of(&mut self, first: Place, last: Place) -> Window<'a> {
         let source = self.sources.get(first.source);
         let text = source.text.as_str();
-        let (from, to) = (boundary(text, first.start as usize), boundary(text, last.end as usize));
+        let (from, to) =
+            (char_boundary(text, first.start as usize), char_boundary(text, last.end as usize));
         let line_start = text[..from].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = text[to..].find('\n').map_or(text.len(), |newline| to + newline);
-        let start =
-            if from - line_start > LINE_MAX { boundary(text, from - AROUND) } else { line_start };
-        let end = if line_end - to > LINE_MAX { boundary(text, to + AROUND) } else { line_end };
+        let start = if from - line_start > LINE_MAX {
+            char_boundary(text, from - AROUND)
+        } else {
+            line_start
+        };
+        let end =
+            if line_end - to > LINE_MAX { char_boundary(text, to + AROUND) } else { line_end };
         Window {
             name: &source.name,
-            text: &text[start..end.min(boundary(text, start + WINDOW_MAX))],
+            text: &text[start..end.min(char_boundary(text, start + WINDOW_MAX))],
             start,
-            line: self.line(first.source, from),
+            line: self.line_of(first.source, from),
             column: (start > line_start).then_some(0),
             labels: Vec::new(),
             is_primary: false,
@@ -225,14 +236,14 @@ impl<'a> Texts<'a> {
     }
 
     /// The number of the line that holds this byte.
-    fn line(&mut self, source: SourceId, byte: usize) -> usize {
+    fn line_of(&mut self, source: SourceId, byte: usize) -> usize {
         let text = &self.sources.get(source).text;
         let known = self.lines.iter().position(|(known, _)| *known == source);
         let index = known.unwrap_or_else(|| {
             self.lines.push((source, LineCounts::new(text)));
             self.lines.len() - 1
         });
-        self.lines[index].1.line(text, byte)
+        self.lines[index].1.line_of(text, byte)
     }
 }
 
@@ -240,7 +251,7 @@ impl<'a> Texts<'a> {
 const WINDOW_MAX: usize = 4 * NEAR as usize;
 
 /// The nearest character that starts at or before a byte.
-fn boundary(text: &str, byte: usize) -> usize {
+fn char_boundary(text: &str, byte: usize) -> usize {
     let mut byte = byte.min(text.len());
     while !text.is_char_boundary(byte) {
         byte -= 1;
@@ -259,30 +270,30 @@ impl LineCounts {
         let mut lines = 1;
         let count = |block: &[u8]| {
             let before = lines;
-            lines += newlines(block);
+            lines += count_newlines(block);
             before
         };
         Self(text.as_bytes().chunks(Self::BLOCK).map(count).collect())
     }
 
-    fn line(&self, text: &str, byte: usize) -> usize {
+    fn line_of(&self, text: &str, byte: usize) -> usize {
         let block = byte / Self::BLOCK;
         match self.0.get(block) {
-            Some(before) => before + newlines(&text.as_bytes()[block * Self::BLOCK..byte]),
+            Some(before) => before + count_newlines(&text.as_bytes()[block * Self::BLOCK..byte]),
             // Just behind the last byte of a full block, or in an empty file.
-            None => 1 + newlines(text.as_bytes()),
+            None => 1 + count_newlines(text.as_bytes()),
         }
     }
 }
 
 #[expect(clippy::naive_bytecount, reason = "fast enough here without another crate")]
-fn newlines(bytes: &[u8]) -> usize {
+fn count_newlines(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// A text that a terminal cannot take for a command, on one line, and not longer than a reader's
 /// patience: a value in the wrong place can be a whole file.
-fn printable(text: &str) -> String {
+fn printable_text(text: &str) -> String {
     let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
     match text.char_indices().nth(TEXT_MAX) {
         None => text.chars().map(plain).collect(),
@@ -306,7 +317,7 @@ mod tests {
     fn shown(text: &str, diagnostic: Diagnostic) -> String {
         let mut sources = Sources::default();
         sources.add(Source { name: "shop.yaml".to_owned(), text: text.to_owned() });
-        render(&[diagnostic], &sources, Style::Plain)
+        render_diagnostics(&[diagnostic], &sources, Style::Plain)
     }
 
     #[test]
@@ -393,9 +404,9 @@ mod tests {
     fn errors_and_warnings_are_counted() {
         let error = Diagnostic::file_error(Code::Empty, "x");
         let warning = Diagnostic::warning(Code::NoEffect, "x", Place::default());
-        assert_eq!(summary(&[]), "");
-        assert_eq!(summary(std::slice::from_ref(&warning)), "1 warning");
-        assert_eq!(summary(&[error.clone(), error, warning]), "2 errors, 1 warning");
+        assert_eq!(count_summary(&[]), "");
+        assert_eq!(count_summary(std::slice::from_ref(&warning)), "1 warning");
+        assert_eq!(count_summary(&[error.clone(), error, warning]), "2 errors, 1 warning");
     }
 
     #[test]
@@ -404,7 +415,7 @@ mod tests {
         let counts = LineCounts::new(&text);
         for byte in [0, 1, 2, LineCounts::BLOCK - 1, LineCounts::BLOCK, text.len() - 1, text.len()]
         {
-            assert_eq!(counts.line(&text, byte), 1 + newlines(&text.as_bytes()[..byte]));
+            assert_eq!(counts.line_of(&text, byte), 1 + count_newlines(&text.as_bytes()[..byte]));
         }
     }
 }

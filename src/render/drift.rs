@@ -16,7 +16,7 @@ const GROUPS: [(DriftCode, &str); 5] = [
 ];
 
 /// Returns the sentence that says whether they differ.
-fn headline(report: &DriftReport) -> String {
+fn drift_headline(report: &DriftReport) -> String {
     match report.differences.len() {
         0 => format!(
             "The topology and its sources agree on {} and {}.",
@@ -31,7 +31,7 @@ fn headline(report: &DriftReport) -> String {
     }
 }
 
-fn name(entry: &DriftEntry, style: fn(&str) -> String) -> String {
+fn entry_name(entry: &DriftEntry, style: fn(&str) -> String) -> String {
     match &entry.dependency {
         Some(dependency) => format!("{} -> {}", style(&entry.name), style(dependency)),
         None => style(&entry.name),
@@ -39,7 +39,7 @@ fn name(entry: &DriftEntry, style: fn(&str) -> String) -> String {
 }
 
 /// What is said behind the name: the figures, or how it is known and where.
-fn detail(entry: &DriftEntry, style: fn(&str) -> String) -> String {
+fn entry_detail(entry: &DriftEntry, style: fn(&str) -> String) -> String {
     if let (Some(key), Some(topology), Some(sources)) =
         (&entry.key, &entry.in_topology, &entry.in_sources)
     {
@@ -54,9 +54,9 @@ fn detail(entry: &DriftEntry, style: fn(&str) -> String) -> String {
 }
 
 /// Renders the differences for a terminal.
-pub fn text(report: &DriftReport) -> String {
+pub fn drift_text(report: &DriftReport) -> String {
     let plain: fn(&str) -> String = str::to_owned;
-    let mut out = headline(report) + "\n";
+    let mut out = drift_headline(report) + "\n";
     for (wanted, title) in GROUPS {
         let mut entries =
             report.differences.iter().filter(|difference| difference.code == wanted).peekable();
@@ -64,15 +64,15 @@ pub fn text(report: &DriftReport) -> String {
             let _ = writeln!(out, "\n{title}");
         }
         for entry in entries {
-            let _ = writeln!(out, "  {}{}", name(entry, plain), detail(entry, plain));
+            let _ = writeln!(out, "  {}{}", entry_name(entry, plain), entry_detail(entry, plain));
         }
     }
     out
 }
 
 /// Renders the differences as a comment for a pull request.
-pub fn markdown(report: &DriftReport) -> String {
-    let mut out = format!("**{}**\n", prose(&headline(report)));
+pub fn drift_markdown(report: &DriftReport) -> String {
+    let mut out = format!("**{}**\n", prose(&drift_headline(report)));
     for (wanted, title) in GROUPS {
         let mut entries =
             report.differences.iter().filter(|difference| difference.code == wanted).peekable();
@@ -80,7 +80,7 @@ pub fn markdown(report: &DriftReport) -> String {
             let _ = writeln!(out, "\n### {title}\n");
         }
         for entry in entries {
-            let _ = writeln!(out, "- {}{}", name(entry, code), detail(entry, code));
+            let _ = writeln!(out, "- {}{}", entry_name(entry, code), entry_detail(entry, code));
         }
     }
     out

@@ -1,6 +1,6 @@
 //! What is found wrong, one by one, for forms of text that put each beside a line.
 
-use super::text::harmless;
+use super::text::harmless_name;
 use crate::prose::simulation::{self, Wording};
 use crate::report::{Decision, LimitOutcome, ProblemSeverity, RuleOutcome};
 use crate::report::{PlaceReport, Problem, Report};
@@ -32,7 +32,7 @@ pub(super) struct Finding {
     pub(super) places: Vec<PlaceReport>,
 }
 
-const WORDING: Wording = Wording { name: harmless, arrow: "→" };
+const WORDING: Wording = Wording { name: harmless_name, arrow: "→" };
 
 /// What a verdict stands on: rules and limits that do not hold, files that belong to no service, and
 /// protections that are not stated.

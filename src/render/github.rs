@@ -4,14 +4,14 @@
 //! escaped, in a property also `:` and `,`.
 
 use super::findings::{self, Finding, Level};
-use super::text::harmless;
+use super::text::harmless_name;
 use super::{short, uri};
 use crate::report::Decision;
 use crate::report::{Problem, Report};
 
 /// A check as annotations; the verdict last.
-pub fn render(report: &Report) -> String {
-    let mut text: String = findings::of_report(report).iter().map(line).collect();
+pub fn render_annotations(report: &Report) -> String {
+    let mut text: String = findings::of_report(report).iter().map(annotation_line).collect();
     let decision = report.verdict.as_ref().map(|verdict| verdict.decision);
     let command = match decision {
         Some(Decision::Stop) => "error",
@@ -19,18 +19,18 @@ pub fn render(report: &Report) -> String {
         Some(Decision::Proceed) | None => "notice",
     };
     let decision = decision.map_or("done", Decision::as_str);
-    let title = property(&format!("blastwave: {decision}"));
-    let said = short::render(report);
-    text.push_str(&format!("::{command} title={title}::{}\n", message(said.trim_end())));
+    let title = escaped_property(&format!("blastwave: {decision}"));
+    let said = short::render_short(report);
+    text.push_str(&format!("::{command} title={title}::{}\n", escaped_message(said.trim_end())));
     text
 }
 
 /// Problems of input files as annotations.
 pub fn render_problems(problems: &[Problem]) -> String {
-    findings::of_problems(problems).iter().map(line).collect()
+    findings::of_problems(problems).iter().map(annotation_line).collect()
 }
 
-fn line(finding: &Finding) -> String {
+fn annotation_line(finding: &Finding) -> String {
     let command = match finding.level {
         Level::Error => "error",
         Level::Warning => "warning",
@@ -39,7 +39,7 @@ fn line(finding: &Finding) -> String {
     let mut properties = Vec::new();
     if let Some(place) = finding.places.iter().find(|place| uri::is_file(&place.file)) {
         let file = place.file.strip_prefix("./").unwrap_or(&place.file);
-        properties.push(format!("file={}", property(file)));
+        properties.push(format!("file={}", escaped_property(file)));
         properties.push(format!("line={}", place.line));
         properties.push(format!("endLine={}", place.end_line));
         // Columns mean something only within a line.
@@ -48,16 +48,20 @@ fn line(finding: &Finding) -> String {
             properties.push(format!("endColumn={}", place.end_column));
         }
     }
-    properties.push(format!("title={}", property(&harmless(&finding.title))));
-    format!("::{command} {}::{}\n", properties.join(","), message(&harmless(&finding.text)))
+    properties.push(format!("title={}", escaped_property(&harmless_name(&finding.title))));
+    format!(
+        "::{command} {}::{}\n",
+        properties.join(","),
+        escaped_message(&harmless_name(&finding.text))
+    )
 }
 
-fn message(text: &str) -> String {
+fn escaped_message(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-fn property(text: &str) -> String {
-    message(text).replace(':', "%3A").replace(',', "%2C")
+fn escaped_property(text: &str) -> String {
+    escaped_message(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -84,10 +88,10 @@ mod tests {
             places: vec![place],
         };
         assert_eq!(
-            line(&finding),
+            annotation_line(&finding),
             "::error file=a%2Cb%3Ac.yaml,line=3,endLine=3,col=1,endColumn=5,\
              title=50%25%3A a%2C b::100%25 of a::b, c\n"
         );
-        assert_eq!(message("a\r\nb"), "a%0D%0Ab");
+        assert_eq!(escaped_message("a\r\nb"), "a%0D%0Ab");
     }
 }

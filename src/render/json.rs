@@ -7,61 +7,61 @@ use crate::report::{
 };
 
 /// The report as indented JSON with a newline at the end; keys are always in the same order.
-pub fn render(report: &Report) -> String {
-    pretty(report)
+pub fn render_report(report: &Report) -> String {
+    pretty_json(report)
 }
 
 /// An explanation, in the same form.
 pub fn render_explanation(report: &ExplainReport) -> String {
-    pretty(report)
+    pretty_json(report)
 }
 
 /// Renders how a topology and its sources differ, in the same form.
 pub fn render_drift(report: &DriftReport) -> String {
-    pretty(report)
+    pretty_json(report)
 }
 
 /// Advice, in the same form.
 pub fn render_advice(report: &AdviseReport) -> String {
-    pretty(report)
+    pretty_json(report)
 }
 
 /// A comparison, in the same form.
 pub fn render_comparison(report: &CompareReport) -> String {
-    pretty(report)
+    pretty_json(report)
 }
 
 /// A diagnosis, in the same form.
 pub fn render_diagnosis(report: &DiagnosisReport) -> String {
-    pretty(report)
+    pretty_json(report)
 }
 
 /// The places of what set incidents off, in the same form.
 pub fn render_diagnosis_score(report: &DiagnosisScoreReport) -> String {
-    pretty(report)
+    pretty_json(report)
 }
 
 /// One trial, in the same form.
 pub fn render_trial(trial: &TrialTrace) -> String {
-    pretty(trial)
+    pretty_json(trial)
 }
 
 /// A ranking, in the same form.
 pub fn render_rank(ranking: &RankReport) -> String {
-    pretty(ranking)
+    pretty_json(ranking)
 }
 
 /// Replayed incidents, in the same form.
 pub fn render_replay(report: &ReplayReport) -> String {
-    pretty(report)
+    pretty_json(report)
 }
 
 /// A list of problems, in the same form.
 pub fn render_problems(problems: &[Problem]) -> String {
-    pretty(&problems)
+    pretty_json(&problems)
 }
 
-fn pretty(value: &impl serde::Serialize) -> String {
+fn pretty_json(value: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("texts, numbers, lists and maps");
     text.push('\n');
     text

@@ -3,16 +3,16 @@
 //! What stops the change and what asks for a person both fail, so that no reader of such files takes
 //! what is undecided for a success; `type` tells them apart.
 
-use super::text::harmless;
+use super::text::harmless_name;
 use crate::report::Report;
 use crate::report::{Decision, LimitOutcome, RuleOutcome};
 
 /// A check as `JUnit` XML.
-pub fn render(report: &Report) -> String {
-    let cases = cases(report);
+pub fn render_junit(report: &Report) -> String {
+    let cases = test_cases(report);
     let failures = cases.iter().filter(|case| case.failure.is_some()).count();
     let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", cases.len());
-    let name = escaped(&format!("{}: {}", report.topology, report.change));
+    let name = escaped_xml(&format!("{}: {}", report.topology, report.change));
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"blastwave\" {counts}>\n  \
          <testsuite name=\"{name}\" {counts} skipped=\"0\">\n"
@@ -21,12 +21,12 @@ pub fn render(report: &Report) -> String {
         let start = format!(
             "    <testcase classname=\"blastwave.{}\" name=\"{}\"",
             case.class,
-            escaped(&case.name)
+            escaped_xml(&case.name)
         );
         match case.failure {
             None => xml.push_str(&format!("{start}/>\n")),
             Some((kind, text)) => {
-                let text = escaped(&text);
+                let text = escaped_xml(&text);
                 xml.push_str(&format!(
                     "{start}>\n      <failure type=\"{kind}\" message=\"{text}\">{text}</failure>\n    \
                      </testcase>\n"
@@ -45,7 +45,7 @@ struct Case {
     failure: Option<(&'static str, String)>,
 }
 
-fn cases(report: &Report) -> Vec<Case> {
+fn test_cases(report: &Report) -> Vec<Case> {
     let Some(verdict) = &report.verdict else { return Vec::new() };
     let mut cases = Vec::new();
     cases.extend(verdict.limits.iter().map(|limit| Case {
@@ -82,9 +82,9 @@ fn cases(report: &Report) -> Vec<Case> {
 }
 
 /// Text for XML 1.0; characters that it cannot hold were made visible before.
-fn escaped(text: &str) -> String {
+fn escaped_xml(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in harmless(text).chars() {
+    for c in harmless_name(text).chars() {
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),

@@ -31,41 +31,41 @@ const WORDING: Wording = Wording { name: code, arrow: "→" };
 const SENTENCES: Wording = Wording { name: prose, arrow: "→" };
 
 /// The report as a comment.
-pub fn render(report: &Report) -> String {
+pub fn render_comment(report: &Report) -> String {
     let mut parts = Vec::new();
     parts.extend(
         simulation::interruption(report).map(|interruption| format!("> ⚠️ **{interruption}**")),
     );
-    parts.extend(report.verdict.as_ref().map(|_| marker(report)));
-    parts.extend(report.verdict.as_ref().map(verdict));
+    parts.extend(report.verdict.as_ref().map(|_| comment_marker(report)));
+    parts.extend(report.verdict.as_ref().map(verdict_text));
     parts.push(format!("**{}**", simulation::headline(report, &WORDING)));
     parts.extend(simulation::per_rollout(report, &WORDING));
     parts.extend(simulation::files(report, &WORDING));
     let alarms = simulation::alarms(report, &WORDING);
     parts.extend(alarms.into_iter().map(|(word, text)| format!("⚠️ **{word}:** {text}")));
-    parts.extend(flows(report));
-    parts.extend(report.picture.as_deref().map(picture));
-    parts.extend(course(report));
+    parts.extend(flows_section(report));
+    parts.extend(report.picture.as_deref().map(picture_link));
+    parts.extend(course_section(report));
     let together = differences::together(report, &WORDING);
-    parts.extend(list("Together", &together));
+    parts.extend(titled_list("Together", &together));
     let since = differences::baseline(report, &WORDING);
     let earlier =
         report.baseline.as_ref().map_or_else(String::new, |baseline| code(&baseline.change));
-    parts.extend(list(&format!("Since {earlier}"), &since));
-    parts.extend(services(report));
-    parts.extend(held(report));
+    parts.extend(titled_list(&format!("Since {earlier}"), &since));
+    parts.extend(services_section(report));
+    parts.extend(protections_section(report));
     let unknowns =
         simulation::unknowns(report).into_iter().map(|item| simulation::unknown(item, &WORDING));
     parts.extend(folded_list("Not stated, and it matters", unknowns.collect()));
     let assumptions = report.assumptions.iter().map(|assumption| prose(assumption));
     parts.extend(folded_list("Assumed", assumptions.collect()));
     parts.push(format!("<sub>{}</sub>", prose(&simulation::footer(report))));
-    fitting(parts)
+    join_fitting(parts)
 }
 
 /// Joins the parts of a comment that fit into one; what does not fit is left out whole, since half a
 /// table or an open fold would break what follows.
-fn fitting(parts: Vec<String>) -> String {
+fn join_fitting(parts: Vec<String>) -> String {
     let mut room = COMMENT_MAX;
     let mut kept = Vec::new();
     let mut left_out = 0;
@@ -90,35 +90,43 @@ fn fitting(parts: Vec<String>) -> String {
 /// An explanation as a comment.
 pub fn render_explanation(report: &ExplainReport) -> String {
     let headline = explanation::headline(report, &WORDING);
-    listed(&headline, &explanation::sections(report, &WORDING), &explanation::footer(report))
+    render_sections(
+        &headline,
+        &explanation::sections(report, &WORDING),
+        &explanation::footer(report),
+    )
 }
 
 /// Advice as a comment.
 pub fn render_advice(report: &AdviseReport) -> String {
     let headline = advice::headline(report, &SENTENCES);
-    listed(&headline, &advice::sections(report, &SENTENCES), &advice::footer(report))
+    render_sections(&headline, &advice::sections(report, &SENTENCES), &advice::footer(report))
 }
 
 /// A comparison as a comment.
 pub fn render_comparison(report: &CompareReport) -> String {
     let headline = comparison::headline(report, &SENTENCES);
-    listed(&headline, &comparison::sections(report, &SENTENCES), &comparison::footer(report))
+    render_sections(
+        &headline,
+        &comparison::sections(report, &SENTENCES),
+        &comparison::footer(report),
+    )
 }
 
 /// A diagnosis as a comment.
 pub fn render_diagnosis(report: &DiagnosisReport) -> String {
     let headline = diagnosis::headline(report, &SENTENCES);
-    listed(&headline, &diagnosis::sections(report, &SENTENCES), &diagnosis::footer(report))
+    render_sections(&headline, &diagnosis::sections(report, &SENTENCES), &diagnosis::footer(report))
 }
 
 /// The places of what set incidents off as a comment.
 pub fn render_diagnosis_score(report: &DiagnosisScoreReport) -> String {
     let sections = diagnosis::score_sections(report, &SENTENCES);
-    listed(&diagnosis::score_headline(report), &sections, &diagnosis::score_footer(report))
+    render_sections(&diagnosis::score_headline(report), &sections, &diagnosis::score_footer(report))
 }
 
 /// A headline and lists.
-fn listed(headline: &[String], sections: &[Section], footer: &str) -> String {
+fn render_sections(headline: &[String], sections: &[Section], footer: &str) -> String {
     let mut parts: Vec<String> = headline.iter().map(|said| format!("**{said}**")).collect();
     for section in sections {
         let remark = if section.remark.is_empty() {
@@ -136,18 +144,18 @@ fn listed(headline: &[String], sections: &[Section], footer: &str) -> String {
 }
 
 /// What a bot finds an earlier comment by, to update it in place: the same for every check of a topology.
-fn marker(report: &Report) -> String {
+fn comment_marker(report: &Report) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '/');
     let name: String = report.topology.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     format!("<!-- blastwave:check:{name} -->")
 }
 
-fn list(title: &str, lines: &[String]) -> Option<String> {
+fn titled_list(title: &str, lines: &[String]) -> Option<String> {
     let items: Vec<String> = lines.iter().map(|line| format!("- {line}")).collect();
     (!items.is_empty()).then(|| format!("**{title}**\n\n{}", items.join("\n")))
 }
 
-fn verdict(verdict: &Verdict) -> String {
+fn verdict_text(verdict: &Verdict) -> String {
     let (mark, word) = match verdict.decision {
         Decision::Proceed => ("✅", "Proceed"),
         Decision::Caution if simulation::is_silently_open(verdict) => ("⚠️", "Caution, undecided"),
@@ -167,7 +175,7 @@ fn verdict(verdict: &Verdict) -> String {
     if rest.is_empty() { head } else { format!("{head}\n\n{}", rest.join("\n")) }
 }
 
-fn flows(report: &Report) -> Option<String> {
+fn flows_section(report: &Report) -> Option<String> {
     if report.flows.is_empty() {
         return None;
     }
@@ -177,7 +185,7 @@ fn flows(report: &Report) -> Option<String> {
         table.columns.extend(["orders lost", "1 in 20", "worst"]);
     }
     for flow in report.flows.iter().take(ROWS_MAX) {
-        let mut cells = unit(flow);
+        let mut cells = unit_cells(flow);
         if has_losses {
             cells.extend(match &flow.orders_lost {
                 Some(lost) => [
@@ -196,11 +204,11 @@ fn flows(report: &Report) -> Option<String> {
     } else {
         String::new()
     };
-    Some(format!("{}{more}", table.render()))
+    Some(format!("{}{more}", table.render_table()))
 }
 
 /// A picture is shown, a page is linked.
-fn picture(url: &str) -> String {
+fn picture_link(url: &str) -> String {
     // Parentheses would end the link.
     let url = url.replace('(', "%28").replace(')', "%29");
     let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
@@ -213,7 +221,7 @@ fn picture(url: &str) -> String {
 }
 
 /// Name, bar, and the figures that flows and services share.
-fn unit(unit: &UnitReport) -> Vec<String> {
+fn unit_cells(unit: &UnitReport) -> Vec<String> {
     let failed = unit.failed.exact.unwrap_or(unit.failed.p);
     let bar = ShareBar { failed, degraded: unit.degraded.p, cells: BAR };
     vec![
@@ -225,7 +233,7 @@ fn unit(unit: &UnitReport) -> Vec<String> {
     ]
 }
 
-fn course(report: &Report) -> Option<String> {
+fn course_section(report: &Report) -> Option<String> {
     let course = &report.timeline;
     let mut items = Vec::new();
     let mut add = |what: &str, spread: Option<crate::report::Spread>, show: fn(f64) -> String| {
@@ -259,14 +267,14 @@ fn course(report: &Report) -> Option<String> {
     folded_list("When, and what it costs", items)
 }
 
-fn services(report: &Report) -> Option<String> {
+fn services_section(report: &Report) -> Option<String> {
     let is_hit = |service: &&UnitReport| service.degraded.p >= HIT;
     let hit: Vec<&UnitReport> = report.services.iter().filter(is_hit).collect();
     if hit.is_empty() {
         return None;
     }
     let mut table = Table::new(&["service", "", "fails", "95% interval", "degraded"], 2);
-    table.rows.extend(hit.iter().take(ROWS_MAX).map(|service| unit(service)));
+    table.rows.extend(hit.iter().take(ROWS_MAX).map(|service| unit_cells(service)));
     let failing = hit.iter().filter(|service| service.failed.p >= HIT).count();
     let all = format::plural(report.services.len(), "service");
     let degraded = hit.len() - failing;
@@ -282,10 +290,10 @@ fn services(report: &Report) -> Option<String> {
     } else {
         String::new()
     };
-    Some(folded(&title, &format!("{}{more}", table.render())))
+    Some(folded_section(&title, &format!("{}{more}", table.render_table())))
 }
 
-fn held(report: &Report) -> Option<String> {
+fn protections_section(report: &Report) -> Option<String> {
     let held = simulation::held(report);
     let mut items: Vec<String> = held
         .iter()
@@ -319,7 +327,7 @@ impl Table {
         Self { columns: columns.to_vec(), texts, rows: Vec::new() }
     }
 
-    pub(super) fn render(&self) -> String {
+    pub(super) fn render_table(&self) -> String {
         let row = |cells: &mut dyn Iterator<Item = &str>| {
             format!("| {} |", cells.collect::<Vec<_>>().join(" | "))
         };
@@ -333,10 +341,10 @@ impl Table {
 
 pub(super) fn folded_list(title: &str, items: Vec<String>) -> Option<String> {
     let list: Vec<String> = items.into_iter().map(|item| format!("- {item}")).collect();
-    (!list.is_empty()).then(|| folded(title, &list.join("\n")))
+    (!list.is_empty()).then(|| folded_section(title, &list.join("\n")))
 }
 
-fn folded(title: &str, body: &str) -> String {
+fn folded_section(title: &str, body: &str) -> String {
     // Without the empty lines, the Markdown inside would be taken for HTML.
     format!("<details><summary>{title}</summary>\n\n{body}\n\n</details>")
 }
@@ -347,9 +355,12 @@ mod tests {
 
     #[test]
     fn pictures_are_shown_and_pages_linked() {
-        let shown = picture("https://ci.example/a(1).SVG?raw=true");
+        let shown = picture_link("https://ci.example/a(1).SVG?raw=true");
         let url = "https://ci.example/a%281%29.SVG?raw=true";
         assert_eq!(shown, format!("[![What fails, and what contains it]({url})]({url})"));
-        assert_eq!(picture("https://ci.example/7"), "[Pictures and details](https://ci.example/7)");
+        assert_eq!(
+            picture_link("https://ci.example/7"),
+            "[Pictures and details](https://ci.example/7)"
+        );
     }
 }

@@ -13,7 +13,7 @@ const ROWS_MAX: usize = 20;
 const NAMES_MAX: usize = 12;
 
 /// What breaks, in one word and in several.
-pub(super) fn nouns(report: &RankReport) -> [&'static str; 2] {
+pub(super) fn origin_nouns(report: &RankReport) -> [&'static str; 2] {
     match report.by {
         OriginKind::Endpoint => ["endpoint", "endpoints"],
         OriginKind::Domain => ["failure domain", "failure domains"],
@@ -23,8 +23,8 @@ pub(super) fn nouns(report: &RankReport) -> [&'static str; 2] {
 }
 
 /// The worst, in a sentence.
-pub(super) fn headline(report: &RankReport, name: fn(&str) -> String) -> String {
-    let [noun, nouns] = nouns(report);
+pub(super) fn rank_headline(report: &RankReport, name: fn(&str) -> String) -> String {
+    let [noun, nouns] = origin_nouns(report);
     let Some(worst) = report.origins.first() else {
         return format!("{} has no {nouns} that could break", name(&report.topology));
     };
@@ -33,23 +33,23 @@ pub(super) fn headline(report: &RankReport, name: fn(&str) -> String) -> String 
         FailureMode::Corrupt => "returns wrong answers",
         _ => "is down",
     };
-    let orders = worst
-        .orders_per_min
-        .map_or_else(String::new, |orders| format!(", {} orders a minute", amount(orders.mean)));
+    let orders = worst.orders_per_min.map_or_else(String::new, |orders| {
+        format!(", {} orders a minute", amount_text(orders.mean))
+    });
     format!(
         "The worst {noun} to lose is {}: when it {how}, {} of {} and {} also fail{orders}",
         name(&worst.name),
-        amount(worst.flows.mean),
+        amount_text(worst.flows.mean),
         format::plural(report.flows.len(), "flow"),
-        services(worst),
+        services_clause(worst),
     )
 }
 
-fn services(origin: &OriginReport) -> String {
+fn services_clause(origin: &OriginReport) -> String {
     if origin.services.mean <= 0.0 {
         return "no other service".to_owned();
     }
-    let mean = amount(origin.services.mean);
+    let mean = amount_text(origin.services.mean);
     let noun = if mean == "1" { "service" } else { "services" };
     format!("{mean} other {noun}")
 }
@@ -66,8 +66,8 @@ pub(super) fn single_points(report: &RankReport, name: fn(&str) -> String) -> Ve
 }
 
 /// How it was found out.
-pub(super) fn footer(report: &RankReport) -> String {
-    let [_, nouns] = nouns(report);
+pub(super) fn rank_footer(report: &RankReport) -> String {
+    let [_, nouns] = origin_nouns(report);
     let shown = report.origins.len() as u64;
     let left_out = match report.left_out {
         0 => String::new(),
@@ -85,38 +85,38 @@ pub(super) fn footer(report: &RankReport) -> String {
 }
 
 /// Says that fewer trials were run than asked for.
-pub(super) fn interruption(report: &RankReport) -> Option<String> {
+pub(super) fn interruption_note(report: &RankReport) -> Option<String> {
     let trials = format::count(report.trials as f64);
     report.partial.then(|| format!("Interrupted: {trials} trials of each were run"))
 }
 
 /// A mean of things that are counted.
-pub(super) fn amount(value: f64) -> String {
+pub(super) fn amount_text(value: f64) -> String {
     if value == value.round() { format::count(value) } else { format::digits(value, 3) }
 }
 
 /// A mean with its worst trial, where that is another.
-pub(super) fn toll(of: &Toll) -> String {
-    let mean = amount(of.mean);
-    let worst = amount(of.worst);
+pub(super) fn impact_text(of: &Toll) -> String {
+    let mean = amount_text(of.mean);
+    let worst = amount_text(of.worst);
     if mean == worst { mean } else { format!("{mean} (worst {worst})") }
 }
 
 /// The 95% interval of a mean.
-pub(super) fn interval(of: &Toll, dash: &str) -> String {
+pub(super) fn interval_text(of: &Toll, dash: &str) -> String {
     if of.low == of.high {
         return "exact".to_owned();
     }
-    format!("{}{dash}{}", amount(of.low), amount(of.high))
+    format!("{}{dash}{}", amount_text(of.low), amount_text(of.high))
 }
 
 /// The ranking as a comment.
-pub fn markdown(report: &RankReport) -> String {
+pub fn rank_markdown(report: &RankReport) -> String {
     let mut parts = Vec::new();
-    parts.extend(interruption(report).map(|interruption| format!("> ⚠️ **{interruption}**")));
-    parts.push(format!("**{}**", headline(report, code)));
+    parts.extend(interruption_note(report).map(|interruption| format!("> ⚠️ **{interruption}**")));
+    parts.push(format!("**{}**", rank_headline(report, code)));
     let has_orders = report.origins.iter().any(|origin| origin.orders_per_min.is_some());
-    let mut columns = vec![nouns(report)[0], "flows", "other services"];
+    let mut columns = vec![origin_nouns(report)[0], "flows", "other services"];
     if has_orders {
         columns.extend(["orders per minute", "95% interval"]);
     }
@@ -125,23 +125,23 @@ pub fn markdown(report: &RankReport) -> String {
         let mark = if origin.single_point_of.is_empty() { "" } else { "⚠️ " };
         let mut cells = vec![
             format!("{mark}{}", code(&origin.name)),
-            toll(&origin.flows),
-            toll(&origin.services),
+            impact_text(&origin.flows),
+            impact_text(&origin.services),
         ];
         if let Some(orders) = &origin.orders_per_min {
-            cells.extend([toll(orders), interval(orders, "–")]);
+            cells.extend([impact_text(orders), interval_text(orders, "–")]);
         }
         table.rows.push(cells);
     }
     if !table.rows.is_empty() {
-        parts.push(table.render());
+        parts.push(table.render_table());
     }
     let points = single_points(report, code).into_iter();
     let points = points.map(|[flow, names]| format!("{flow}: {names}")).collect();
     parts.extend(folded_list("⚠️ Single points of failure", points));
     let assumptions = report.assumptions.iter().map(|assumption| prose(assumption)).collect();
     parts.extend(folded_list("Assumed", assumptions));
-    parts.push(format!("<sub>{}</sub>", prose(&footer(report))));
+    parts.push(format!("<sub>{}</sub>", prose(&rank_footer(report))));
     let mut text = parts.join("\n\n");
     text.push('\n');
     text
@@ -153,9 +153,9 @@ mod tests {
 
     #[test]
     fn amounts_are_whole_where_they_can_be() {
-        assert_eq!(amount(3.0), "3");
+        assert_eq!(amount_text(3.0), "3");
         let toll = Toll { mean: 2.0, low: 2.0, high: 2.0, worst: 2.0 };
-        assert_eq!(super::toll(&toll), "2");
-        assert_eq!(interval(&toll, "–"), "exact");
+        assert_eq!(impact_text(&toll), "2");
+        assert_eq!(interval_text(&toll, "–"), "exact");
     }
 }

@@ -8,19 +8,19 @@ use crate::report::replay::{
 use crate::sort::Arrange as _;
 
 /// The comparison in Markdown.
-pub fn markdown(report: &ReplayReport) -> String {
-    let mut out = format!("{}\n\n", markdown_prose(&headline(report)));
-    let heads = heads(report);
+pub fn replay_markdown(report: &ReplayReport) -> String {
+    let mut out = format!("{}\n\n", markdown_prose(&replay_headline(report)));
+    let heads = column_heads(report);
     out.push_str(&format!("| | {} |\n|---|{}\n", heads.join(" | "), "---:|".repeat(heads.len())));
     for row in score_rows(report) {
         out.push_str(&format!("| {} | {} |\n", markdown_prose(&row.name), row.cells.join(" | ")));
     }
     for incident in &report.incidents {
-        out.push_str(&format!("\n### {}\n\n", markdown_prose(&title(incident))));
-        for line in lines(incident) {
+        out.push_str(&format!("\n### {}\n\n", markdown_prose(&incident_title(incident))));
+        for line in incident_lines(incident) {
             out.push_str(&format!("- {}\n", markdown_prose(&line)));
         }
-        let times = timeline(incident);
+        let times = timed_components(incident);
         if !times.is_empty() {
             out.push_str(
                 "\n| failing or degraded | seen | fails by the simulation |\n|---|---|---|\n",
@@ -31,14 +31,14 @@ pub fn markdown(report: &ReplayReport) -> String {
             out.push_str(&format!("| {} | {seen} | {simulated} |\n", markdown_prose(time.name)));
         }
     }
-    out.push_str(&format!("\n{}\n", footer(report)));
+    out.push_str(&format!("\n{}\n", replay_footer(report)));
     out
 }
 
 pub(super) const HEADS: [&str; 7] =
     ["balanced", "macro-F1", "Brier", "tau", "within 2", "within 4", "contained"];
 
-pub(super) fn cells(score: &ScoreReport) -> [String; 7] {
+pub(super) fn score_cells(score: &ScoreReport) -> [String; 7] {
     let number =
         |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |item| format!("{item:.2}"));
     let of =
@@ -56,7 +56,7 @@ pub(super) fn cells(score: &ScoreReport) -> [String; 7] {
 
 /// The heads of the columns; the last, where it was asked for, is the place of what set an incident
 /// off among what a diagnosis finds.
-pub(super) fn heads(report: &ReplayReport) -> Vec<String> {
+pub(super) fn column_heads(report: &ReplayReport) -> Vec<String> {
     let trigger = report.diagnosis.as_ref().map(|_| "trigger");
     HEADS.into_iter().chain(trigger).map(str::to_owned).collect()
 }
@@ -74,7 +74,7 @@ pub(super) fn score_rows(report: &ReplayReport) -> Vec<Row> {
         .map(|diagnosis| format!("{}/{}", diagnosis.first_three, diagnosis.scored));
     let row = |name: String, score: &ScoreReport, trigger: Option<String>| {
         let trigger = of_all.as_ref().map(|_| trigger.unwrap_or_else(|| "-".to_owned()));
-        Row { name, cells: cells(score).into_iter().chain(trigger).collect() }
+        Row { name, cells: score_cells(score).into_iter().chain(trigger).collect() }
     };
     let named = |name: &str, score: &ScoreReport| row(name.to_owned(), score, None);
     let mut rows = vec![row("simulated".to_owned(), &report.score, of_all.clone())];
@@ -87,7 +87,7 @@ pub(super) fn score_rows(report: &ReplayReport) -> Vec<Row> {
         row(format!("without {}{remark}", ablation.without), &ablation.score, None)
     }));
     let places =
-        report.diagnosis.iter().flat_map(|diagnosis| diagnosis.incidents.iter().map(place));
+        report.diagnosis.iter().flat_map(|diagnosis| diagnosis.incidents.iter().map(place_text));
     let places = places.map(Some).chain(std::iter::repeat(None));
     rows.extend(report.incidents.iter().zip(places).map(|(item, place)| {
         let remark = if item.scored { "" } else { " (not scored)" };
@@ -97,42 +97,42 @@ pub(super) fn score_rows(report: &ReplayReport) -> Vec<Row> {
 }
 
 /// `2`, or `2-4` where others are exactly as likely.
-fn place(ranked: &RankedReport) -> String {
+fn place_text(ranked: &RankedReport) -> String {
     match ranked.tied {
         0 => ranked.rank.to_string(),
         tied => format!("{}-{}", ranked.rank, ranked.rank + tied),
     }
 }
 
-pub(super) fn headline(report: &ReplayReport) -> String {
+pub(super) fn replay_headline(report: &ReplayReport) -> String {
     let score = &report.score;
     let number = |value: Option<f64>| {
         value.map_or_else(|| "unknown".to_owned(), |item| format!("{item:.2}"))
     };
     format!(
         "{} scored, {} observed in them: balanced accuracy {}, macro-F1 {}{}",
-        counted(score.incidents, "incident"),
-        counted(score.components, "component"),
+        counted_noun(score.incidents, "incident"),
+        counted_noun(score.components, "component"),
         number(score.balanced_accuracy),
         number(score.macro_f1),
         if report.partial { "; interrupted before all was simulated" } else { "" },
     )
 }
 
-pub(super) fn title(incident: &IncidentReport) -> String {
+pub(super) fn incident_title(incident: &IncidentReport) -> String {
     let date = incident.date.as_ref().map(|date| format!(", {date}")).unwrap_or_default();
     let hits = incident.components.iter().filter(|component| component.is_hit()).count();
     format!("{}{date}: {hits} of {} right", incident.name, incident.components.len())
 }
 
 /// Every miss, the duration, the containments, and what was done with what it changed.
-pub(super) fn lines(incident: &IncidentReport) -> Vec<String> {
-    let misses = incident.components.iter().filter(|component| !component.is_hit()).map(miss);
+pub(super) fn incident_lines(incident: &IncidentReport) -> Vec<String> {
+    let misses = incident.components.iter().filter(|component| !component.is_hit()).map(miss_line);
     let mut lines: Vec<String> = misses.collect();
     if let Some(duration) = incident.duration {
-        let time = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), minutes);
+        let time = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), minutes_text);
         let given = duration.given_actions_s.map(|given_actions_s| {
-            format!("; {} with what operators did", minutes(given_actions_s))
+            format!("; {} with what operators did", minutes_text(given_actions_s))
         });
         lines.push(format!(
             "lasted {}, {} by the simulation{}",
@@ -141,26 +141,26 @@ pub(super) fn lines(incident: &IncidentReport) -> Vec<String> {
             given.unwrap_or_default()
         ));
     }
-    lines.extend(incident.containment.iter().map(contained));
-    lines.extend(incident.actions.iter().map(done));
+    lines.extend(incident.containment.iter().map(containment_line));
+    lines.extend(incident.actions.iter().map(action_line));
     lines
 }
 
 /// What operators did, and what it changed.
-fn done(action: &ActionReport) -> String {
+fn action_line(action: &ActionReport) -> String {
     let target = action.target.as_ref().map(|target| format!(" {target}")).unwrap_or_default();
     let share = action.share.map(|share| format!(" ({:.0}%)", share * 100.0)).unwrap_or_default();
     let caller = action.caller.as_ref().map(|caller| format!(" for {caller}")).unwrap_or_default();
     let what = format!(
         "{}{target}{caller}{share} at {}",
         action.action.replace('_', " "),
-        minutes(action.at_s)
+        minutes_text(action.at_s)
     );
-    format!("done: {what}; {}", difference(action))
+    format!("done: {what}; {}", action_difference(action))
 }
 
 /// What is different by the simulation without something that operators did.
-fn difference(action: &ActionReport) -> String {
+fn action_difference(action: &ActionReport) -> String {
     let mut parts = Vec::new();
     if !action.spared.is_empty() {
         parts.push(format!("worse without it: {}", action.spared.join(", ")));
@@ -168,8 +168,12 @@ fn difference(action: &ActionReport) -> String {
     if !action.made_worse.is_empty() {
         parts.push(format!("better without it: {}", action.made_worse.join(", ")));
     }
-    if let Some([with, without]) = action.durations() {
-        parts.push(format!("it lasts {} with it, {} without", minutes(with), minutes(without)));
+    if let Some([with, without]) = action.durations_if_different() {
+        parts.push(format!(
+            "it lasts {} with it, {} without",
+            minutes_text(with),
+            minutes_text(without)
+        ));
     }
     if parts.is_empty() {
         return "by the simulation it changes neither what fails nor how long it all lasts"
@@ -186,7 +190,7 @@ pub(super) struct Times<'a> {
 }
 
 /// All whose times are known, the first one first.
-pub(super) fn timeline(incident: &IncidentReport) -> Vec<Times<'_>> {
+pub(super) fn timed_components(incident: &IncidentReport) -> Vec<Times<'_>> {
     let mut timed: Vec<&ComponentReport> = incident
         .components
         .iter()
@@ -199,9 +203,9 @@ pub(super) fn timeline(incident: &IncidentReport) -> Vec<Times<'_>> {
         from(a).total_cmp(&from(b))
     });
     let span = |from: Option<f64>, until: Option<f64>| match (from, until) {
-        (Some(from), Some(until)) => format!("+{} to +{}", minutes(from), minutes(until)),
-        (Some(from), None) => format!("from +{}", minutes(from)),
-        (None, Some(until)) => format!("until +{}", minutes(until)),
+        (Some(from), Some(until)) => format!("+{} to +{}", minutes_text(from), minutes_text(until)),
+        (Some(from), None) => format!("from +{}", minutes_text(from)),
+        (None, Some(until)) => format!("until +{}", minutes_text(until)),
         (None, None) => "never".to_owned(),
     };
     let times = |component: &'_ ComponentReport| {
@@ -222,7 +226,7 @@ pub(super) fn timeline(incident: &IncidentReport) -> Vec<Times<'_>> {
     all.collect()
 }
 
-fn miss(component: &ComponentReport) -> String {
+fn miss_line(component: &ComponentReport) -> String {
     format!(
         "miss: {} was {}, {} by the simulation (fails {:.0}%, degraded or worse {:.0}%)",
         component.name,
@@ -233,7 +237,7 @@ fn miss(component: &ComponentReport) -> String {
     )
 }
 
-fn contained(containment: &ContainmentReport) -> String {
+fn containment_line(containment: &ContainmentReport) -> String {
     let newly = containment.newly_impacted.join(", ");
     match containment.confirmed {
         Some(true) => format!("contained: {}; without it worse: {newly}", containment.what),
@@ -244,14 +248,14 @@ fn contained(containment: &ContainmentReport) -> String {
     }
 }
 
-fn minutes(seconds: f64) -> String {
+fn minutes_text(seconds: f64) -> String {
     format!("{:.0} min", seconds / 60.0)
 }
 
-fn counted(count: u64, noun: &str) -> String {
+fn counted_noun(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-pub(super) fn footer(report: &ReplayReport) -> String {
-    format!("{} each, seed {}", counted(report.trials, "trial"), report.seed)
+pub(super) fn replay_footer(report: &ReplayReport) -> String {
+    format!("{} each, seed {}", counted_noun(report.trials, "trial"), report.seed)
 }

@@ -15,7 +15,7 @@ const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// A check as SARIF.
-pub fn render(report: &Report) -> String {
+pub fn render_sarif(report: &Report) -> String {
     let found = findings::of_report(report);
     let decision = report.verdict.as_ref().map(|verdict| verdict.decision);
     let properties = json!({
@@ -25,15 +25,15 @@ pub fn render(report: &Report) -> String {
         "trials": report.trials,
         "seed": report.seed,
     });
-    log(&found, &report.tool_version, Some(properties))
+    sarif_log(&found, &report.tool_version, Some(properties))
 }
 
 /// Problems of input files as SARIF.
 pub fn render_problems(problems: &[Problem]) -> String {
-    log(&findings::of_problems(problems), env!("CARGO_PKG_VERSION"), None)
+    sarif_log(&findings::of_problems(problems), env!("CARGO_PKG_VERSION"), None)
 }
 
-fn log(found: &[Finding], version: &str, properties: Option<Value>) -> String {
+fn sarif_log(found: &[Finding], version: &str, properties: Option<Value>) -> String {
     let mut ids: Vec<&Finding> = Vec::new();
     for item in found {
         if ids.iter().all(|known| known.id != item.id) {
@@ -48,7 +48,7 @@ fn log(found: &[Finding], version: &str, properties: Option<Value>) -> String {
         .iter()
         .map(|found| {
             let index = ids.iter().position(|known| known.id == found.id);
-            result(found, index.expect("every finding has its id among them"))
+            sarif_result(found, index.expect("every finding has its id among them"))
         })
         .collect();
     let mut run = json!({
@@ -65,13 +65,13 @@ fn log(found: &[Finding], version: &str, properties: Option<Value>) -> String {
     text
 }
 
-fn result(finding: &Finding, index: usize) -> Value {
+fn sarif_result(finding: &Finding, index: usize) -> Value {
     let level = match finding.level {
         Level::Error => "error",
         Level::Warning => "warning",
         Level::Note => "note",
     };
-    let mut places = finding.places.iter().filter_map(location);
+    let mut places = finding.places.iter().filter_map(sarif_location);
     let first: Vec<Value> = places.next().into_iter().collect();
     let related: Vec<Value> = places.collect();
     let mut result = json!({
@@ -89,7 +89,7 @@ fn result(finding: &Finding, index: usize) -> Value {
 }
 
 /// A place in a file; standard input and arguments are none.
-fn location(place: &PlaceReport) -> Option<Value> {
+fn sarif_location(place: &PlaceReport) -> Option<Value> {
     let uri = uri::of_file(&place.file)?;
     let mut location = Map::new();
     location.insert(

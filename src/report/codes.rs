@@ -403,7 +403,7 @@ codes! {
 
 impl EngineName {
     /// Returns the engine that runs a simulation.
-    pub fn of(simulation: &Simulation<'_>) -> Self {
+    pub fn of_simulation(simulation: &Simulation<'_>) -> Self {
         if simulation.is_boolean() { Self::Boolean } else { Self::Fluid }
     }
 }

@@ -65,7 +65,7 @@ pub struct StateReport {
 
 impl StateReport {
     /// Slow, down or corrupt.
-    pub fn failing(&self) -> f64 {
+    pub fn failing_share(&self) -> f64 {
         self.slow + self.down + self.corrupt
     }
 }

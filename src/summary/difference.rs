@@ -25,7 +25,7 @@ pub struct Paired {
 
 impl Paired {
     /// Adds a trial.
-    pub fn add(&mut self, a: f64, b: f64) {
+    pub fn add_trial(&mut self, a: f64, b: f64) {
         self.count += 1;
         let n = self.count as f64;
         let (from_a, from_b, from_d) =
@@ -40,22 +40,23 @@ impl Paired {
     }
 
     /// The means of the two sides.
-    pub fn means(&self) -> (f64, f64) {
+    pub fn side_means(&self) -> (f64, f64) {
         (self.mean_a, self.mean_b)
     }
 
     /// The mean of the second minus the first, with the 95% interval of Student's paired test.
     /// There must be two trials at least.
-    pub fn difference(&self) -> Difference {
-        let error = libm::sqrt(self.variance(self.squares_difference) / self.count.max(1) as f64);
-        self.around(error)
+    pub fn mean_difference(&self) -> Difference {
+        let error =
+            libm::sqrt(self.mean_variance(self.squares_difference) / self.count.max(1) as f64);
+        self.interval_around(error)
     }
 
     /// The same for what the two sides would give from trials of their own, as a measure of what
     /// pairing gains.
     pub fn unpaired_difference(&self) -> Difference {
-        let sum = self.variance(self.squares_a) + self.variance(self.squares_b);
-        self.around(libm::sqrt(sum / self.count.max(1) as f64))
+        let sum = self.mean_variance(self.squares_a) + self.mean_variance(self.squares_b);
+        self.interval_around(libm::sqrt(sum / self.count.max(1) as f64))
     }
 
     /// The mean difference as a share of the mean of the first side; nothing where that mean is not
@@ -63,11 +64,12 @@ impl Paired {
     ///
     /// The interval is Fieller's (1954), "Some problems in interval estimation", for a ratio of
     /// means that vary together.
-    pub fn relative(&self) -> Option<Difference> {
+    pub fn relative_difference(&self) -> Option<Difference> {
         let n = self.count as f64;
-        let t2 = self.student() * self.student();
-        let (aa, bb) = (self.variance(self.squares_a) / n, self.variance(self.squares_b) / n);
-        let ab = self.variance(self.products) / n;
+        let t2 = self.student_quantile() * self.student_quantile();
+        let (aa, bb) =
+            (self.mean_variance(self.squares_a) / n, self.mean_variance(self.squares_b) / n);
+        let ab = self.mean_variance(self.products) / n;
         let scale = self.mean_a * self.mean_a - t2 * aa;
         if self.count < 2 || self.mean_a <= 0.0 || scale <= 0.0 {
             return None;
@@ -82,17 +84,17 @@ impl Paired {
         })
     }
 
-    fn around(&self, error: f64) -> Difference {
-        let (value, reach) = (self.mean_difference, self.student() * error);
+    fn interval_around(&self, error: f64) -> Difference {
+        let (value, reach) = (self.mean_difference, self.student_quantile() * error);
         Difference { value, low: value - reach, high: value + reach }
     }
 
-    fn variance(&self, squares: f64) -> f64 {
+    fn mean_variance(&self, squares: f64) -> f64 {
         if self.count < 2 { 0.0 } else { squares.max(0.0) / (self.count - 1) as f64 }
     }
 
     /// Student's quantile that belongs to the normal one: Abramowitz and Stegun (1964), 26.7.5.
-    fn student(&self) -> f64 {
+    fn student_quantile(&self) -> f64 {
         let z = Z975;
         let freedom = self.count.saturating_sub(1).max(1) as f64;
         let (z3, z5, z7) = (z * z * z, z * z * z * z * z, z * z * z * z * z * z * z);
@@ -112,21 +114,21 @@ pub struct PairedEvent {
 
 impl PairedEvent {
     /// Adds 64 trials: those that count, and those in which it happens on either side.
-    pub fn add(&mut self, valid: u64, a: u64, b: u64) {
+    pub fn add_trials(&mut self, valid: u64, a: u64, b: u64) {
         self.trials += u64::from(valid.count_ones());
         self.only_a += u64::from((valid & a & !b).count_ones());
         self.only_b += u64::from((valid & b & !a).count_ones());
     }
 
     /// Whether it happens on one side only in some trial.
-    pub fn differs(&self) -> bool {
+    pub fn is_different(&self) -> bool {
         self.only_a + self.only_b > 0
     }
 
     /// The probability on the second side minus that on the first, with the 95% interval of
     /// [`paired::proportions`].
-    pub fn difference(&self) -> Difference {
-        paired::proportions(self.only_b, self.only_a, self.trials)
+    pub fn probability_difference(&self) -> Difference {
+        paired::paired_proportions(self.only_b, self.only_a, self.trials)
     }
 }
 
@@ -139,15 +141,15 @@ mod tests {
         // By hand: differences 1, 2, 3, 4; mean 2.5, standard error 0.6455, t(3) = 3.182.
         let mut paired = Paired::default();
         for (a, b) in [(10.0, 11.0), (20.0, 22.0), (30.0, 33.0), (40.0, 44.0)] {
-            paired.add(a, b);
+            paired.add_trial(a, b);
         }
-        let difference = paired.difference();
+        let difference = paired.mean_difference();
         assert!((difference.value - 2.5).abs() < 1e-12);
         assert!(
             (difference.high - difference.value - 3.182 * 0.6455).abs() < 0.05,
             "{difference:?}"
         );
-        let relative = paired.relative().expect("the first mean is above 0");
+        let relative = paired.relative_difference().expect("the first mean is above 0");
         assert!((relative.value - 0.1).abs() < 1e-12 && relative.low <= 0.1 + 1e-9);
     }
 
@@ -156,21 +158,21 @@ mod tests {
         let mut paired = Paired::default();
         for trial in 0..100 {
             let value = f64::from(trial).sqrt();
-            paired.add(value, value);
+            paired.add_trial(value, value);
         }
-        assert_eq!(paired.difference(), Difference { value: 0.0, low: 0.0, high: 0.0 });
+        assert_eq!(paired.mean_difference(), Difference { value: 0.0, low: 0.0, high: 0.0 });
     }
 
     #[test]
     fn events_that_never_differ_keep_some_doubt() {
         let mut event = PairedEvent::default();
-        event.add(u64::MAX, 7, 7);
-        let item = event.difference();
+        event.add_trials(u64::MAX, 7, 7);
+        let item = event.probability_difference();
         assert!(item.low < 0.0 && item.high > 0.0 && item.value == 0.0);
         // 20 of 64 only on the second side.
         event = PairedEvent::default();
-        event.add(u64::MAX, 0, (1 << 20) - 1);
-        let difference = event.difference();
+        event.add_trials(u64::MAX, 0, (1 << 20) - 1);
+        let difference = event.probability_difference();
         assert!(
             difference.low > 0.15
                 && difference.high < 0.45

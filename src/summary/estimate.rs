@@ -26,14 +26,14 @@ impl Estimate {
 /// The interval is Wilson's (1927), "Probable inference, the law of succession, and statistical
 /// inference", which stays inside 0..1 and keeps its width when nothing, or everything, succeeded.
 /// Without trials it is all of 0..1.
-pub fn proportion(successes: u64, trials: u64) -> Estimate {
-    let (low, high) = wilson(successes, trials, Z975);
+pub fn estimate_proportion(successes: u64, trials: u64) -> Estimate {
+    let (low, high) = wilson_interval(successes, trials, Z975);
     let p = if trials == 0 { 0.0 } else { successes as f64 / trials as f64 };
     Estimate { p, low, high }
 }
 
 /// Wilson's interval at `z` standard errors.
-pub fn wilson(successes: u64, trials: u64, z: f64) -> (f64, f64) {
+pub fn wilson_interval(successes: u64, trials: u64, z: f64) -> (f64, f64) {
     if trials == 0 {
         return (0.0, 1.0);
     }
@@ -61,7 +61,7 @@ mod tests {
             (0, 20, 0.0, 0.1611),
             (1, 29, 0.0061, 0.1718),
         ] {
-            let estimate = proportion(successes, trials);
+            let estimate = estimate_proportion(successes, trials);
             assert!((estimate.low - low).abs() < 5e-5, "{estimate:?}");
             assert!((estimate.high - high).abs() < 5e-5, "{estimate:?}");
         }
@@ -69,6 +69,6 @@ mod tests {
 
     #[test]
     fn nothing_is_known_without_trials() {
-        assert_eq!(proportion(0, 0), Estimate { p: 0.0, low: 0.0, high: 1.0 });
+        assert_eq!(estimate_proportion(0, 0), Estimate { p: 0.0, low: 0.0, high: 1.0 });
     }
 }

@@ -25,18 +25,18 @@ pub struct Histogram {
 /// The steps reach to the 99th percentile, or to the largest value where that is 0: the worst of a
 /// hundred thousand trials would otherwise press all others together. They are equally wide, unless
 /// most trials would then be in the first: losses range from a canary's to those of a day.
-pub(super) fn histogram(sketch: &Sketch) -> Option<Histogram> {
+pub(super) fn histogram_of(sketch: &Sketch) -> Option<Histogram> {
     let max = sketch.max().filter(|max| *max > 0.0)?;
     let reach = sketch.quantile(0.99).filter(|reach| *reach > 0.0).unwrap_or(max);
-    let linear = count(sketch, equal_ends(reach), true);
+    let linear = count_steps(sketch, equal_ends(reach), true);
     let seen: f64 = linear.shares.iter().sum();
     if linear.shares[0] <= seen / 2.0 {
         return Some(linear);
     }
-    Some(count(sketch, rising_ends(sketch, linear.none, reach), false))
+    Some(count_steps(sketch, rising_ends(sketch, linear.none, reach), false))
 }
 
-fn count(sketch: &Sketch, ends: Vec<f64>, is_linear: bool) -> Histogram {
+fn count_steps(sketch: &Sketch, ends: Vec<f64>, is_linear: bool) -> Histogram {
     let share = |count: u64| count as f64 / sketch.count() as f64;
     let starts = std::iter::once(f64::MIN_POSITIVE).chain(ends.iter().copied());
     let above: Vec<u64> = starts.map(|start| sketch.at_least(start)).collect();
@@ -50,7 +50,8 @@ fn count(sketch: &Sketch, ends: Vec<f64>, is_linear: bool) -> Histogram {
 }
 
 fn equal_ends(reach: f64) -> Vec<f64> {
-    let step = rounds().find(|step| step * STEPS_MAX as f64 >= reach).expect("rounds reach far");
+    let step =
+        round_numbers().find(|step| step * STEPS_MAX as f64 >= reach).expect("rounds reach far");
     #[expect(clippy::cast_sign_loss, reason = "clamped to what is positive")]
     let steps = (reach / step).ceil().clamp(1.0, STEPS_MAX as f64) as u32;
     (1..=steps).map(|index| f64::from(index) * step).collect()
@@ -60,7 +61,7 @@ fn equal_ends(reach: f64) -> Vec<f64> {
 fn rising_ends(sketch: &Sketch, none: f64, reach: f64) -> Vec<f64> {
     let least = sketch.quantile(none + (1.0 - none) / 100.0).unwrap_or(0.0);
     let mut ends: Vec<f64> = Vec::new();
-    for end in rounds().skip_while(|end| *end <= least) {
+    for end in round_numbers().skip_while(|end| *end <= least) {
         ends.push(end);
         if end >= reach {
             break;
@@ -71,7 +72,7 @@ fn rising_ends(sketch: &Sketch, none: f64, reach: f64) -> Vec<f64> {
 }
 
 /// 1, 2 and 5 times the powers of ten from a millionth on.
-fn rounds() -> impl Iterator<Item = f64> {
+fn round_numbers() -> impl Iterator<Item = f64> {
     (-6..=300).flat_map(|power| {
         [1.0, 2.0, 5.0].map(|factor: f64| {
             // Read from text, since powers may differ in the last bit from machine to machine.
@@ -88,7 +89,7 @@ mod tests {
         let mut sketch = Sketch::new(16);
         values.into_iter().for_each(|value| sketch.add(value));
         sketch.settle();
-        histogram(&sketch)
+        histogram_of(&sketch)
     }
 
     fn sum(histogram: &Histogram) -> f64 {

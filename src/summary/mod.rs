@@ -154,23 +154,23 @@ pub fn summarize(tally: &Tally) -> Summary {
     Summary {
         trials,
         units: tally.units.iter().map(|unit| summarize_unit(unit, trials)).collect(),
-        flows: tally.flows.iter().map(|flow| losses(&flow.lost, Some(&flow.wrong))).collect(),
-        outages: tally.flows.iter().map(|flow| outage(flow, trials)).collect(),
-        total: losses(&tally.lost, None),
-        histogram: histogram::histogram(&tally.lost),
+        flows: tally.flows.iter().map(|flow| losses_of(&flow.lost, Some(&flow.wrong))).collect(),
+        outages: tally.flows.iter().map(|flow| outage_of(flow, trials)).collect(),
+        total: losses_of(&tally.lost, None),
+        histogram: histogram::histogram_of(&tally.lost),
         dependencies: tally
             .dependencies
             .iter()
-            .map(|dependency| containment(dependency, trials))
+            .map(|dependency| containment_of(dependency, trials))
             .collect(),
         anomalies: tally.anomalies.iter().map(|counts| counts.map(|count| share(*count))).collect(),
         course: tally.course.as_ref().map(|course| TimelineSummary {
-            impact: estimate::proportion(course.impact.count(), trials),
-            impact_at: spread(&course.impact),
-            detected_at: spread(&course.detected),
-            ended_at: spread(&course.ended),
-            over_at: spread(&course.over),
-            exposure: spread(&course.exposure),
+            impact: estimate::estimate_proportion(course.impact.count(), trials),
+            impact_at: spread_of(&course.impact),
+            detected_at: spread_of(&course.detected),
+            ended_at: spread_of(&course.ended),
+            over_at: spread_of(&course.over),
+            exposure: spread_of(&course.exposure),
             detected_by: course.detected_by.map(share),
         }),
     }
@@ -180,43 +180,45 @@ pub fn summarize(tally: &Tally) -> Summary {
 pub fn widest_flow_interval(tally: &Tally) -> f64 {
     let flows = &tally.units[tally.units.len() - tally.flows.len()..];
     let counts = flows.iter().flat_map(|flow| [flow.failed, flow.degraded]);
-    counts.map(|count| estimate::proportion(count, tally.trials).width()).fold(0.0, f64::max)
+    counts
+        .map(|count| estimate::estimate_proportion(count, tally.trials).width())
+        .fold(0.0, f64::max)
 }
 
 fn summarize_unit(unit: &UnitTally, trials: u64) -> Unit {
     Unit {
-        failed: estimate::proportion(unit.failed, trials),
-        degraded: estimate::proportion(unit.degraded, trials),
-        baseline: unit.baseline.map(|count| estimate::proportion(*count, trials)),
-        caused: unit.caused.map(|count| estimate::proportion(*count, trials)),
+        failed: estimate::estimate_proportion(unit.failed, trials),
+        degraded: estimate::estimate_proportion(unit.degraded, trials),
+        baseline: unit.baseline.map(|count| estimate::estimate_proportion(*count, trials)),
+        caused: unit.caused.map(|count| estimate::estimate_proportion(*count, trials)),
         failing_share: unit.share / trials.max(1) as f64,
-        first_failed: spread(&unit.first),
-        failed_for: spread(&unit.lasted),
+        first_failed: spread_of(&unit.first),
+        failed_for: spread_of(&unit.lasted),
     }
 }
 
-fn spread(sketch: &Sketch) -> Option<Spread> {
+fn spread_of(sketch: &Sketch) -> Option<Spread> {
     let [p10, p25, p50, p75, p90, p95] = sketch.quantiles([0.1, 0.25, 0.5, 0.75, 0.9, 0.95])?;
     Some(Spread { p10, p25, p50, p75, p90, p95 })
 }
 
-fn losses(lost: &Sketch, wrong: Option<&Sketch>) -> Option<Losses> {
-    let quantiles_of_lost = quantiles(lost)?;
+fn losses_of(lost: &Sketch, wrong: Option<&Sketch>) -> Option<Losses> {
+    let quantiles_of_lost = quantiles_of(lost)?;
     let exceeds = |p: f64| {
         let orders = lost.quantile(1.0 - p)?;
-        Some((orders, estimate::proportion(lost.at_least(orders), lost.count())))
+        Some((orders, estimate::estimate_proportion(lost.at_least(orders), lost.count())))
     };
     let mut exceedance: Vec<(f64, Estimate)> = EXCEEDANCE.into_iter().filter_map(exceeds).collect();
     exceedance.dedup_by(|a, b| a.0.total_cmp(&b.0).is_eq());
-    Some(Losses { lost: quantiles_of_lost, wrong: wrong.and_then(quantiles), exceedance })
+    Some(Losses { lost: quantiles_of_lost, wrong: wrong.and_then(quantiles_of), exceedance })
 }
 
-fn outage(flow: &FlowTally, trials: u64) -> Option<Outage> {
-    let lost = quantiles(&flow.outage)?;
-    Some(Outage { lost, unfinished: estimate::proportion(flow.unfinished, trials) })
+fn outage_of(flow: &FlowTally, trials: u64) -> Option<Outage> {
+    let lost = quantiles_of(&flow.outage)?;
+    Some(Outage { lost, unfinished: estimate::estimate_proportion(flow.unfinished, trials) })
 }
 
-fn quantiles(sketch: &Sketch) -> Option<Quantiles> {
+fn quantiles_of(sketch: &Sketch) -> Option<Quantiles> {
     let mean = sketch.mean()?;
     let error = estimate::Z975 * sketch.standard_error().unwrap_or(0.0);
     Some(Quantiles {
@@ -229,7 +231,7 @@ fn quantiles(sketch: &Sketch) -> Option<Quantiles> {
     })
 }
 
-fn containment(dependency_tally: &DependencyTally, trials: u64) -> Option<Containment> {
+fn containment_of(dependency_tally: &DependencyTally, trials: u64) -> Option<Containment> {
     let share = |count: u64| count as f64 / trials as f64;
     (dependency_tally.tried > 0).then(|| Containment {
         tried: share(dependency_tally.tried),

@@ -19,7 +19,7 @@ pub struct Difference {
 /// The interval is that of Agresti and Min, "Simple improved confidence intervals for comparing
 /// matched proportions" (Statistics in Medicine 24, 2005): half a trial is added to each of the four
 /// cells, so that the interval keeps a width where no pair differs.
-pub fn proportions(more: u64, less: u64, trials: u64) -> Difference {
+pub fn paired_proportions(more: u64, less: u64, trials: u64) -> Difference {
     if trials == 0 {
         return Difference { value: 0.0, low: -1.0, high: 1.0 };
     }
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn pairs_that_never_differ_leave_some_doubt() {
-        let proportion = proportions(0, 0, 1000);
+        let proportion = paired_proportions(0, 0, 1000);
         assert_eq!(proportion.value, 0.0);
         assert!(
             proportion.low < 0.0 && proportion.high > 0.0 && proportion.high < 0.005,
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_interval_lies_around_the_difference() {
-        let proportion = proportions(30, 10, 1000);
+        let proportion = paired_proportions(30, 10, 1000);
         assert_eq!(proportion.value, 0.02);
         // By hand: b = 30.5, c = 10.5, n = 1002.
         assert!(

@@ -31,7 +31,7 @@ const HALVINGS: u32 = 60;
 
 /// Where the true share lies that gave so many successes: the truth is outside at any time with a chance
 /// of at most `error`. Successes may be a sum of shares.
-pub fn share(successes: f64, trials: u64, error: f64) -> (f64, f64) {
+pub fn share_interval(successes: f64, trials: u64, error: f64) -> (f64, f64) {
     let n = trials as f64;
     if trials == 0 {
         return (0.0, 1.0);
@@ -57,7 +57,7 @@ pub fn share(successes: f64, trials: u64, error: f64) -> (f64, f64) {
 }
 
 /// Returns the logarithm of the mixture of likelihood ratios against a share.
-fn evidence(successes: f64, trials: f64, share: f64) -> f64 {
+fn log_evidence(successes: f64, trials: f64, share: f64) -> f64 {
     evidence_against(log_mixture(successes, trials), successes, trials, share)
 }
 
@@ -78,9 +78,9 @@ fn log_beta(a: f64, b: f64) -> f64 {
 }
 
 /// Where the true quantile lies; infinite above where no rank bounds it yet.
-pub fn quantile(of: &Sketch, q: f64, error: f64) -> (f64, f64) {
+pub fn quantile_interval(of: &Sketch, q: f64, error: f64) -> (f64, f64) {
     let n = of.count();
-    let is_in = |rank: u64| evidence(rank as f64, n as f64, q) < -libm::log(error);
+    let is_in = |rank: u64| log_evidence(rank as f64, n as f64, q) < -libm::log(error);
     #[expect(clippy::cast_sign_loss, reason = "a rank is not negative")]
     let middle = (q * n as f64).round() as u64;
     // The fewest that may lie at or below the quantile, and the most that may lie below it.
@@ -102,12 +102,12 @@ pub fn quantile(of: &Sketch, q: f64, error: f64) -> (f64, f64) {
             beyond = half - 1;
         }
     }
-    let low = if fewest == 0 { 0.0 } else { of.ranked(fewest).unwrap_or(0.0) };
-    (low, of.ranked(most + 1).unwrap_or(f64::INFINITY))
+    let low = if fewest == 0 { 0.0 } else { of.value_of_rank(fewest).unwrap_or(0.0) };
+    (low, of.value_of_rank(most + 1).unwrap_or(f64::INFINITY))
 }
 
 /// Where the true mean lies, at this look, the first being 1.
-pub fn mean(of: &Sketch, error: f64, look: u32) -> (f64, f64) {
+pub fn mean_interval(of: &Sketch, error: f64, look: u32) -> (f64, f64) {
     let (Some(mean), Some(standard_error)) = (of.mean(), of.standard_error()) else {
         return (0.0, f64::INFINITY);
     };
@@ -153,7 +153,7 @@ mod tests {
                         successes += u64::from(random.next() < p);
                         trials += 1;
                     }
-                    share(successes as f64, trials, 0.05).1 <= p
+                    share_interval(successes as f64, trials, 0.05).1 <= p
                 })
             });
             assert!(missed <= REPETITIONS / 20, "{missed} at {p}");
@@ -173,8 +173,8 @@ mod tests {
                     sketch.add(-libm::log(1.0 - random.next()));
                 }
                 sketch.settle();
-                mean_below |= mean(&sketch, 0.05, look + 1).1 <= 1.0;
-                quantile_below |= quantile(&sketch, 0.95, 0.05).1 <= truth;
+                mean_below |= mean_interval(&sketch, 0.05, look + 1).1 <= 1.0;
+                quantile_below |= quantile_interval(&sketch, 0.95, 0.05).1 <= truth;
             }
             by_mean += u64::from(mean_below);
             quantile_below
@@ -192,7 +192,7 @@ mod tests {
                     successes += u64::from(random.next() < 0.5);
                     trials += 1;
                 }
-                crate::summary::estimate::proportion(successes, trials).high < 0.5
+                crate::summary::estimate::estimate_proportion(successes, trials).high < 0.5
             })
         });
         assert!(missed > REPETITIONS / 20, "{missed}");
@@ -200,18 +200,18 @@ mod tests {
 
     #[test]
     fn intervals_hold_their_estimate_and_shrink() {
-        let (low, high) = share(500.0, 10_000, 0.05);
+        let (low, high) = share_interval(500.0, 10_000, 0.05);
         assert!(low < 0.05 && 0.05 < high && high - low < 0.02, "{low} {high}");
-        let (finer_low, finer_high) = share(50_000.0, 1_000_000, 0.05);
+        let (finer_low, finer_high) = share_interval(50_000.0, 1_000_000, 0.05);
         assert!(finer_high - finer_low < (high - low) / 5.0);
-        assert_eq!(share(0.0, 0, 0.05), (0.0, 1.0));
-        assert_eq!(share(0.0, 100, 0.05).0, 0.0);
-        assert_eq!(share(100.0, 100, 0.05).1, 1.0);
+        assert_eq!(share_interval(0.0, 0, 0.05), (0.0, 1.0));
+        assert_eq!(share_interval(0.0, 100, 0.05).0, 0.0);
+        assert_eq!(share_interval(100.0, 100, 0.05).1, 1.0);
         let mut sketch = Sketch::new(16);
         (1..=1000).for_each(|value| sketch.add(f64::from(value)));
         sketch.settle();
-        let (low, high) = quantile(&sketch, 0.5, 0.05);
+        let (low, high) = quantile_interval(&sketch, 0.5, 0.05);
         assert!((400.0..500.0).contains(&low) && (501.0..600.0).contains(&high), "{low} {high}");
-        assert_eq!(quantile(&Sketch::new(9), 0.5, 0.05), (0.0, f64::INFINITY));
+        assert_eq!(quantile_interval(&Sketch::new(9), 0.5, 0.05), (0.0, f64::INFINITY));
     }
 }

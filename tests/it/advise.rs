@@ -2,7 +2,7 @@
 //! does not support.
 
 use crate::support::program;
-use blastwave::analysis::advise::{Advice, KINDS, Texts, Until, Wanted, find};
+use blastwave::analysis::advise::{Advice, KINDS, Texts, Until, Wanted, find_advice};
 use blastwave::analysis::{Gate, Settings, Stop, advise};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
@@ -86,7 +86,7 @@ fn what_is_left_out_is_not_recommended_and_every_kind_has_a_name() {
 fn asked(topology: &Topology, change: &Change, costs: &Costs, until: Option<Until<'_>>) -> Advice {
     let settings = Settings { stop: Stop::Trials(64), ..Settings::default() };
     let wanted = Wanted { leave_out: &[], costs, until };
-    let advice = find(topology, change, &wanted, &settings, &Silent);
+    let advice = find_advice(topology, change, &wanted, &settings, &Silent);
     let json = serde_json::to_value(&advice.report).unwrap();
     let schema = serde_json::from_str(schema::ADVISE).unwrap();
     if let Err(error) = jsonschema::validate(&schema, &json) {
@@ -118,7 +118,7 @@ fn advice_written_into_the_shipped_files_reads_back_as_what_was_simulated_and_ke
         let costs = Costs::default();
         let advice = asked(&shop, &breaks, &costs, None);
         let texts = Texts { topology: Some(&text), change: Some(&change_text) };
-        let written = advice.write(texts);
+        let written = advice.write_files(texts);
         assert_eq!(written.left_out, [], "{name}");
         let is_comment = |line: &&str| line.contains('#');
         for (before, after) in [(&text, &written.topology), (&change_text, &written.change)] {
@@ -154,7 +154,7 @@ flows:
     let advice = asked(&shop, &breaks, &Costs::default(), None);
     assert!(!advice.report.together.is_empty());
     for (topology, reason) in [(Some(text), "anchor"), (None, "no single file")] {
-        let written = advice.write(Texts { topology, change: None });
+        let written = advice.write_files(Texts { topology, change: None });
         assert_eq!(written.topology, None);
         assert_eq!(written.left_out.len(), advice.report.together.len());
         assert!(written.left_out.iter().all(|(_, why)| why.contains(reason)), "{written:?}");
@@ -223,7 +223,7 @@ fn the_smallest_set_that_turns_the_verdict_is_found() {
     let advice = until(TWO_WAYS, both);
     let found = advice.report.until.as_ref().unwrap();
     assert_eq!((found.reached, found.steps.len()), (true, 2), "{:#?}", found.steps);
-    let written = advice.write(Texts { topology: Some(TWO_WAYS), change: None });
+    let written = advice.write_files(Texts { topology: Some(TWO_WAYS), change: None });
     assert_eq!(written.topology.unwrap().matches("payments, timeout: 1s, ").count(), 2);
 }
 

@@ -33,7 +33,7 @@ fn small(features: Features) -> Features {
 fn outcomes(plan: &Plan, trials: u64) -> Vec<Outcome> {
     let simulation = Simulation::new(plan, SEED);
     let mut outcomes = Vec::new();
-    simulation.each(0..trials, &Silent, |outcome| outcomes.push(outcome.clone()));
+    simulation.each_outcome(0..trials, &Silent, |outcome| outcomes.push(outcome.clone()));
     outcomes
 }
 
@@ -62,7 +62,7 @@ fn failing_peaks(units: usize, trace: &Trace) -> Vec<f64> {
     let mut peaks = vec![0.0_f64; units];
     for (unit, state) in trace.steps.iter().flat_map(|moment| &moment.units) {
         let peak = &mut peaks[*unit as usize];
-        *peak = peak.max(state.failing());
+        *peak = peak.max(state.failing_share());
     }
     peaks
 }
@@ -92,7 +92,7 @@ fn assert_moments_agree(features: &Features, lasting: f64, near: f64, seeds: Ran
                 continue;
             }
             let found = Found { topology: &topology, change: &change, seed, trial };
-            let peaks = failing_peaks(unit_names(&topology).len(), &simulation.trace(trial));
+            let peaks = failing_peaks(unit_names(&topology).len(), &simulation.trace_trial(trial));
             for (unit, expected) in oracle_units(&topology, &expected).iter().enumerate() {
                 let (peak, expected_peak) = (peaks[unit], expected.peak_failing);
                 found.assert((peak - expected_peak).abs() < near, unit, (peak, expected_peak));

@@ -42,7 +42,7 @@ fn something_is_down_for_its_share_of_the_time_however_long_its_outages_last() {
         let plan = compile(&topology, &change, Seconds::ZERO);
         let mut shares = Vec::new();
         let trials = 6_400;
-        Simulation::new(&plan, 3).each(0..trials, &Silent, |outcome| {
+        Simulation::new(&plan, 3).each_outcome(0..trials, &Silent, |outcome| {
             let flow = outcome.units.len() as u32 - 1;
             let of_flow = outcome.times.iter().filter(|time| time.unit == flow);
             shares.extend(of_flow.map(|time| time.lasted / 86_400.0));

@@ -1,6 +1,6 @@
 //! The engine against arithmetic that fits on a page: where the answer is known, it must come out.
 
-use blastwave::analysis::{Settings, Stop, simulate};
+use blastwave::analysis::{Settings, Stop, simulate_change};
 use blastwave::compile::compile;
 use blastwave::diagnostic::Sources;
 use blastwave::engine::{Silent, Simulation};
@@ -22,7 +22,7 @@ pub(crate) fn read(topology: &str, change: &str) -> (Topology, Change) {
 pub(crate) fn report(topology: &str, change: &str, trials: u64) -> Report {
     let (topology, change) = read(topology, change);
     let settings = Settings { stop: Stop::Trials(trials), ..Settings::default() };
-    simulate(&topology, &change, &settings, &Silent)
+    simulate_change(&topology, &change, &settings, &Silent)
 }
 
 fn lost(report: &Report) -> Quantiles {
@@ -210,7 +210,7 @@ flows:
             );
             let (topology, change) = read(&topology, &change);
             let plan = compile(&topology, &change, Seconds::ZERO);
-            let trace = Simulation::new(&plan, 1).trace(0);
+            let trace = Simulation::new(&plan, 1).trace_trial(0);
             let moment = trace.steps.last().expect("there is a moment");
             assert_eq!(
                 moment.overloads.iter().any(|(_, _, _, lost)| *lost > 1e-9),
@@ -261,7 +261,7 @@ fn network_success(topology: &str, broken: &[String]) -> f64 {
     };
     let trials = if broken.is_empty() { 512 } else { 1 };
     let settings = Settings { stop: Stop::Trials(trials), ..Settings::default() };
-    let report = simulate(&topology, &change, &settings, &Silent);
+    let report = simulate_change(&topology, &change, &settings, &Silent);
     let works = |name: &str| {
         let flow = report.flows.iter().find(|flow| flow.name == name).expect("it has this flow");
         1.0 - flow.failed.exact.unwrap_or(flow.failed.p)

@@ -1,7 +1,7 @@
 //! Comparisons: the same trials on every side, differences with their intervals, what only one side
 //! contains.
 
-use blastwave::analysis::compare::{Side, compare};
+use blastwave::analysis::compare::{Side, compare_sides};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::compile::compile;
 use blastwave::engine::{Silent, Simulation};
@@ -34,7 +34,8 @@ fn under(texts: [&str; 2], change_text: &str) -> CompareReport {
         topology: &topologies[at],
         change: &changes[at],
     };
-    let report = compare(&[side(0), side(1)], ComparedKind::Topologies, &[], &settings(), &Silent);
+    let report =
+        compare_sides(&[side(0), side(1)], ComparedKind::Topologies, &[], &settings(), &Silent);
     let json = serde_json::to_value(&report).unwrap();
     let schema = serde_json::from_str(schema::COMPARE).unwrap();
     if let Err(error) = jsonschema::validate(&schema, &json) {
@@ -73,7 +74,7 @@ fn a_changed_edge_is_seen_ten_times_more_sharply_in_the_same_worlds() {
         .map(|each_ref| compile(each_ref, &change(each_ref, &text), Seconds::ZERO));
     let lost = plans.each_ref().map(|plan| {
         let mut all = Vec::new();
-        Simulation::new(plan, 1).each(0..TRIALS, &Silent, |outcome| {
+        Simulation::new(plan, 1).each_outcome(0..TRIALS, &Silent, |outcome| {
             for trial in 0..64 {
                 all.push(outcome.flows.iter().map(|flow| flow.lost[trial]).sum::<f64>());
             }
@@ -81,10 +82,10 @@ fn a_changed_edge_is_seen_ten_times_more_sharply_in_the_same_worlds() {
         all
     });
     let mut paired = Paired::default();
-    lost[0].iter().zip(&lost[1]).for_each(|(a, b)| paired.add(*a, *b));
+    lost[0].iter().zip(&lost[1]).for_each(|(a, b)| paired.add_trial(*a, *b));
     let width =
         |difference: blastwave::summary::paired::Difference| difference.high - difference.low;
-    let (with, without) = (width(paired.difference()), width(paired.unpaired_difference()));
+    let (with, without) = (width(paired.mean_difference()), width(paired.unpaired_difference()));
     assert!(with > 0.0, "the edge matters in some trial");
     assert!(without > 10.0 * with, "{without} against {with}");
 }
@@ -150,7 +151,8 @@ fn plans_for_one_topology_are_compared_in_the_same_worlds() {
         topology: &shop,
         change: &changes[at],
     };
-    let report = compare(&[side(0), side(1)], ComparedKind::Changes, &[], &settings(), &Silent);
+    let report =
+        compare_sides(&[side(0), side(1)], ComparedKind::Changes, &[], &settings(), &Silent);
     let pair = &report.pairs[0];
     assert!(pair.total.relative.unwrap().high < -0.5, "{:?}", pair.total);
     assert!(pair.verdict.starts_with("canary loses"), "{}", pair.verdict);

@@ -5,7 +5,7 @@ use crate::support::program;
 use std::path::Path;
 use std::process::Output;
 
-use blastwave::analysis::diagnose::{Question, diagnose};
+use blastwave::analysis::diagnose::{Question, diagnose_observation};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
@@ -31,7 +31,7 @@ fn diagnosed(text: &str, seen: &str, prior: PriorKind) -> DiagnosisReport {
         lasting: None,
     };
     let settings = Settings { stop: Stop::Trials(64), ..Settings::default() };
-    let report = diagnose(&topology, &question, &settings, &Silent);
+    let report = diagnose_observation(&topology, &question, &settings, &Silent);
     validate(&serde_json::to_value(&report).unwrap());
     report
 }

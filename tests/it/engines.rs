@@ -82,9 +82,9 @@ const FEATURES: [Feature; 16] = [
 ];
 
 fn counted(plan: &Plan, choice: Choice, trials: u64) -> Tally {
-    let simulation = Simulation::with(plan, 5, choice);
+    let simulation = Simulation::with_engine(plan, 5, choice);
     let mut tally = Tally::new(plan);
-    simulation.run(0..trials, &mut tally, &Silent);
+    simulation.run_trials(0..trials, &mut tally, &Silent);
     tally
 }
 

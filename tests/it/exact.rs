@@ -26,7 +26,7 @@ pub(crate) fn background(topology: &Topology) -> Plan {
 }
 
 fn solve(plan: &Plan, detail: Detail) -> Exact {
-    Exact::solve(plan, detail, Limits::THOROUGH).unwrap()
+    Exact::solve_plan(plan, detail, Limits::THOROUGH).unwrap()
 }
 
 /// The exact probability that the only flow fails.
@@ -58,9 +58,9 @@ fn settle(plan: &mut Plan, event: Event, happens: bool) {
 
 /// Which units fail, and which are degraded or worse, in the one world in which nothing is drawn.
 fn world(plan: &Plan) -> Vec<(bool, bool)> {
-    let simulation = Simulation::with(plan, 1, Choice::Automatic);
+    let simulation = Simulation::with_engine(plan, 1, Choice::Automatic);
     let mut units = Vec::new();
-    simulation.each(0..1, &Silent, |outcome| {
+    simulation.each_outcome(0..1, &Silent, |outcome| {
         units = outcome
             .units
             .iter()
@@ -100,7 +100,7 @@ fn small_plans(services: usize, events: usize) -> impl Iterator<Item = (u64, Sce
         if boolean::find_obstacle(&plan).is_some() {
             return None;
         }
-        let exact = Exact::solve(&plan, Detail::Drawn, Limits::THOROUGH);
+        let exact = Exact::solve_plan(&plan, Detail::Drawn, Limits::THOROUGH);
         let count = exact.map_or(0, |exact| exact.variables.events.len());
         (1..=events).contains(&count).then_some((seed, scenario, plan))
     })
@@ -110,7 +110,7 @@ fn small_plans(services: usize, events: usize) -> impl Iterator<Item = (u64, Sce
 fn exact_probabilities_are_those_of_all_worlds_together() {
     for (seed, scenario, plan) in small_plans(7, 8).take(250) {
         let exact = solve(&plan, Detail::Drawn);
-        let everything = Exact::solve(&plan, Detail::Everything, Limits::THOROUGH);
+        let everything = Exact::solve_plan(&plan, Detail::Everything, Limits::THOROUGH);
         let variables = &exact.variables;
         let mut expected = vec![(0.0, 0.0); exact.units.len()];
         for (set, units) in worlds(&plan, &variables.events) {
@@ -151,7 +151,7 @@ fn exact_probabilities_lie_within_five_standard_errors_of_trials() {
     for (seed, scenario, plan) in small_plans(12, 60).step_by(3).take(60) {
         let exact = solve(&plan, Detail::Drawn);
         let mut tally = Tally::new(&plan);
-        Simulation::new(&plan, 11).run(0..trials, &mut tally, &Silent);
+        Simulation::new(&plan, 11).run_trials(0..trials, &mut tally, &Silent);
         if tally.anomalies.iter().any(|anomaly| anomaly.unsettled > 0) {
             continue;
         }
@@ -233,7 +233,8 @@ fn cut_sets_are_the_smallest_sets_of_events_that_fail_a_unit() {
         let expected = smallest(&plan, events, unit);
         let function = &exact.units[unit].failed;
         let found =
-            solutions::find(function, &exact.variables, |_, _| Role::Event, None, 100_000).unwrap();
+            solutions::find_cut_sets(function, &exact.variables, |_, _| Role::Event, None, 100_000)
+                .unwrap();
         let all: BTreeSet<BTreeSet<(Event, Option<u8>)>> = found
             .most_likely(1_000)
             .into_iter()
@@ -244,13 +245,18 @@ fn cut_sets_are_the_smallest_sets_of_events_that_fail_a_unit() {
             .collect();
         let told = || describe(&scenario.topology, &scenario.change);
         assert_eq!(all, expected, "{seed}\n{}", told());
-        assert_eq!(found.total() as usize, expected.len(), "{seed}");
+        assert_eq!(found.sets_total() as usize, expected.len(), "{seed}");
         sets += expected.len();
-        let pairs =
-            solutions::find(function, &exact.variables, |_, _| Role::Event, Some(2), 100_000)
-                .unwrap();
+        let pairs = solutions::find_cut_sets(
+            function,
+            &exact.variables,
+            |_, _| Role::Event,
+            Some(2),
+            100_000,
+        )
+        .unwrap();
         let up_to_two = expected.iter().filter(|set| set.len() <= 2).count();
-        assert_eq!(pairs.total() as usize, up_to_two, "{seed}\n{}", told());
+        assert_eq!(pairs.sets_total() as usize, up_to_two, "{seed}\n{}", told());
     }
     assert!(sets > 1_000, "only {sets} sets were compared");
 }
@@ -258,10 +264,12 @@ fn cut_sets_are_the_smallest_sets_of_events_that_fail_a_unit() {
 #[test]
 fn importance_by_differentiation_is_importance_by_conditioning() {
     for (seed, _, plan) in small_plans(10, 30).step_by(2).take(150) {
-        let Ok(exact) = Exact::solve(&plan, Detail::Everything, Limits::THOROUGH) else { continue };
+        let Ok(exact) = Exact::solve_plan(&plan, Detail::Everything, Limits::THOROUGH) else {
+            continue;
+        };
         let function = &exact.units.last().unwrap().failed;
         for (place, derivative) in exact.derivatives(function).into_iter().enumerate() {
-            let at = |happens| exact.conditional(function, &[place as u16], happens);
+            let at = |happens| exact.conditional_probability(function, &[place as u16], happens);
             let difference = at(true) - at(false);
             assert!((derivative - difference).abs() < 1e-9, "{seed}: {derivative} {difference}");
         }
@@ -431,10 +439,10 @@ flows:
   order: { steps: [a] }
 ";
     let plan = background(&topology(loaded));
-    let refused = Exact::solve(&plan, Detail::Drawn, Limits::THOROUGH).err();
+    let refused = Exact::solve_plan(&plan, Detail::Drawn, Limits::THOROUGH).err();
     assert!(matches!(refused, Some(Obstacle::NotBoolean(_))), "{refused:?}");
     let plan = background(&dense(40));
-    let refused = Exact::solve(&plan, Detail::Drawn, Limits::CHEAP).err();
+    let refused = Exact::solve_plan(&plan, Detail::Drawn, Limits::CHEAP).err();
     assert_eq!(refused, Some(Obstacle::TooLarge(Limits::CHEAP)));
     let told = Obstacle::TooLarge(Limits::CHEAP).to_string();
     assert!(told.contains("300000 steps"), "{told}");
@@ -483,9 +491,9 @@ fn the_likeliest_of_billions_of_equal_cut_sets_are_listed_at_once() {
     let exact = solve(&background(&any_of(40, 20)), Detail::Drawn);
     let function = &exact.units.last().unwrap().failed;
     let role = |_, _| Role::Event;
-    let found = solutions::find(function, &exact.variables, role, None, 100_000).unwrap();
+    let found = solutions::find_cut_sets(function, &exact.variables, role, None, 100_000).unwrap();
     // 40 over 21, and s0 and the flow have no failures of their own.
-    assert_eq!(found.total(), 131_282_408_400);
+    assert_eq!(found.sets_total(), 131_282_408_400);
     let sets = found.most_likely(50);
     assert_eq!(sets.len(), 50);
     let distinct: BTreeSet<&Vec<u32>> = sets.iter().map(|(parts, _)| parts).collect();
@@ -502,9 +510,10 @@ fn sets_are_listed_from_the_most_likely_one_on() {
         let exact = solve(&plan, Detail::Drawn);
         let function = &exact.units.last().unwrap().failed;
         let found =
-            solutions::find(function, &exact.variables, |_, _| Role::Event, None, 100_000).unwrap();
+            solutions::find_cut_sets(function, &exact.variables, |_, _| Role::Event, None, 100_000)
+                .unwrap();
         let all = found.most_likely(10_000);
-        assert_eq!(all.len() as u64, found.total(), "{seed}");
+        assert_eq!(all.len() as u64, found.sets_total(), "{seed}");
         for pair in all.windows(2) {
             assert!(pair[0].1 >= pair[1].1 * (1.0 - 1e-12), "{seed}: {pair:?}");
         }

@@ -1,7 +1,7 @@
 //! Explanations: cut sets and importance with names, the ways that failure took, protections.
 
 use blastwave::analysis::explain::Asked;
-use blastwave::analysis::{Settings, Stop, explain};
+use blastwave::analysis::{Settings, Stop, explain_flows};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::model::{Change, Topology};
@@ -41,7 +41,7 @@ fn asked(topology: &Topology, breaks: &[&str], asked: Asked) -> ExplainReport {
     };
     let settings = Settings { stop: Stop::Trials(4_096), is_certain: true, ..Settings::default() };
     let asked = Asked { has_change: !breaks.is_empty(), ..asked };
-    explain(topology, &change, &settings, &asked, &Silent).unwrap()
+    explain_flows(topology, &change, &settings, &asked, &Silent).unwrap()
 }
 
 fn only_flow(report: &ExplainReport) -> &FlowExplained {
@@ -229,7 +229,7 @@ fn what_is_not_boolean_is_explained_from_trials() {
     let shop = topology(&text);
     let change = Change::from_targets("nothing", Vec::new());
     let demanded = Asked { exact: true, ..Asked::default() };
-    let refused = explain(&shop, &change, &Settings::default(), &demanded, &Silent);
+    let refused = explain_flows(&shop, &change, &Settings::default(), &demanded, &Silent);
     assert!(refused.unwrap_err().to_string().contains("utilization"));
     let report = asked(&shop, &[], Asked::default());
     assert!(report.exact.reason.as_ref().unwrap().contains("utilization"));

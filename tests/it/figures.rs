@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use blastwave::analysis::{Settings, Stop, simulate};
+use blastwave::analysis::{Settings, Stop, simulate_change};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
 use blastwave::load;
@@ -41,7 +41,7 @@ fn shipped_result(topology: &Path, change: &Path) -> Value {
     let document = load::read_document(change.to_str().unwrap(), &mut sources).unwrap();
     let change = Change::from_document(&document, &topology).unwrap();
     let settings = Settings { seed: 7, stop: Stop::Trials(320), ..Settings::default() };
-    serde_json::to_value(simulate(&topology, &change, &settings, &Silent)).unwrap()
+    serde_json::to_value(simulate_change(&topology, &change, &settings, &Silent)).unwrap()
 }
 
 /// Writes one line for each flow or service: its name, and its figures in order; `-` where there is none.

@@ -3,8 +3,8 @@
 use crate::support::program;
 use blastwave::analysis::compare::Side;
 use blastwave::analysis::explain::Asked;
-use blastwave::analysis::rank::{Ranking, rank};
-use blastwave::analysis::{Settings, Stop, compare, explain, simulate};
+use blastwave::analysis::rank::{Ranking, rank_origins};
+use blastwave::analysis::{Settings, Stop, compare_sides, explain_flows, simulate_change};
 use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
@@ -79,12 +79,12 @@ fn settings() -> Settings {
 /// A report of so many services.
 pub(crate) fn page(services: usize) -> String {
     let topology = topology(services);
-    let report = simulate(&topology, &change(&topology), &settings(), &Silent);
+    let report = simulate_change(&topology, &change(&topology), &settings(), &Silent);
     let cascade = cascade_report(&topology, &report, &CascadeFilter::default());
     let data = page_report(&topology, &report);
     let files = ["shop.yaml".to_owned()];
     let made = Made { command: "blastwave simulate '</pre><b>'", inputs: &files };
-    html::simulated(&report, &cascade, &data, &made)
+    html::simulated_page(&report, &cascade, &data, &made)
 }
 
 /// Markup that no name can have brought in, and nothing that a strict policy refuses.
@@ -127,8 +127,8 @@ fn a_ranking_is_whole_and_harmless() {
         top: None,
     };
     let settings = Settings { is_certain: true, ..settings() };
-    let report = rank(&topology, ranking, &settings, &Silent);
-    let page = html::rank(&report, &Made::default());
+    let report = rank_origins(&topology, ranking, &settings, &Silent);
+    let page = html::rank_page(&report, &Made::default());
     assert_harmless(&page);
     assert!(page.contains("id=\"heat\"") && page.contains("id=\"bw-services\""));
 }
@@ -139,31 +139,32 @@ fn a_comparison_is_whole_and_harmless() {
     let changes = [change(&a), change(&b)];
     let sides = [("a </script>", &a, &changes[0]), ("b", &b, &changes[1])]
         .map(|(name, topology, change)| Side { name: name.to_owned(), topology, change });
-    let report = compare(&sides, ComparedKind::Topologies, &[], &settings(), &Silent);
+    let report = compare_sides(&sides, ComparedKind::Topologies, &[], &settings(), &Silent);
     let focuses: Vec<CascadeReport> = sides
         .iter()
         .zip(&report.sides)
         .map(|(side, of)| cascade_report(side.topology, &of.result, &CascadeFilter::default()))
         .collect();
-    let page = html::comparison(&report, &focuses, &Made::default());
+    let page = html::comparison_page(&report, &focuses, &Made::default());
     assert_harmless(&page);
     for id in ["flows", "cascade", "has-b", "points", "inputs"] {
         assert!(page.contains(&format!("id=\"{id}\"")), "{id}");
     }
     assert!(page.contains("<bdi>a &lt;/script&gt;</bdi>") && !page.contains("a </script>"));
-    assert!(page == html::comparison(&report, &focuses, &Made::default()), "two runs differ");
+    assert!(page == html::comparison_page(&report, &focuses, &Made::default()), "two runs differ");
 }
 
 #[test]
 fn every_picture_of_a_change_stands_on_one_page() {
     let topology = topology(20);
     let change = change(&topology);
-    let report = simulate(&topology, &change, &settings(), &Silent);
+    let report = simulate_change(&topology, &change, &settings(), &Silent);
     let asked = Asked { has_change: true, ..Asked::default() };
-    let explained = explain(&topology, &change, &settings(), &asked, &Silent).unwrap();
+    let explained = explain_flows(&topology, &change, &settings(), &asked, &Silent).unwrap();
     let cascade = cascade_report(&topology, &report, &CascadeFilter::default());
     let data = page_report(&topology, &report);
-    let page = html::diagrams(&report, &cascade, &data, Some(&explained), None, &Made::default());
+    let page =
+        html::diagrams_page(&report, &cascade, &data, Some(&explained), None, &Made::default());
     assert_harmless(&page);
     for kind in ["cascade", "timeline", "losses", "tornado"] {
         assert!(page.contains(&format!("id=\"bw-{kind}-title\"")), "{kind}");

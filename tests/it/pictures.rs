@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use blastwave::analysis::{Settings, Stop, simulate};
+use blastwave::analysis::{Settings, Stop, simulate_change};
 use blastwave::cascade::{CascadeFilter, Fold, Grouping, cascade_report, with_one_arrow};
 use blastwave::chart::{
     self, Architecture, Lanes, Size, Style, Theme, architecture_drawio, architecture_excalidraw,
@@ -228,7 +228,7 @@ fn random_simulations_can_be_drawn() {
         let features = if seed % 2 == 0 { Features::time() } else { Features::load() };
         let entry = scenario(seed, &features);
         let settings = Settings { stop: Stop::Trials(128), ..Settings::default() };
-        let report = simulate(&entry.topology, &entry.change, &settings, &Silent);
+        let report = simulate_change(&entry.topology, &entry.change, &settings, &Silent);
         let cascade = cascade_report(&entry.topology, &report, &CascadeFilter::default());
         assert_eq!(
             cascade.boxes.len() + cascade.omitted + cascade.rarely_hit + cascade.untouched,
@@ -333,7 +333,7 @@ fn star(callers: usize) -> (Topology, Report) {
     let topology = Topology::from_document(&document).unwrap();
     let change = Change::from_breaks(&["hub".to_owned()], &topology, &mut sources).unwrap();
     let settings = Settings { stop: Stop::Trials(16), ..Settings::default() };
-    let report = simulate(&topology, &change, &settings, &Silent);
+    let report = simulate_change(&topology, &change, &settings, &Silent);
     (topology, report)
 }
 
@@ -510,7 +510,7 @@ fn shop(change: &str, trials: u64) -> (Topology, Report) {
     let document = read(&format!("changes/webshop/{change}"));
     let change = Change::from_document(&document, &topology).unwrap();
     let settings = Settings { stop: Stop::Trials(trials), ..Settings::default() };
-    let report = simulate(&topology, &change, &settings, &Silent);
+    let report = simulate_change(&topology, &change, &settings, &Silent);
     (topology, report)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use blastwave::analysis::rank::{Ranking, obstacle, rank};
+use blastwave::analysis::rank::{Ranking, fluid_reason, rank_origins};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::engine::origins::FailureMode;
 use blastwave::engine::simd::InstructionSet;
@@ -25,7 +25,7 @@ fn settings(trials: u64, engine: Choice) -> Settings {
 }
 
 fn ranked(topology: &Topology, ranking: Ranking, trials: u64, engine: Choice) -> RankReport {
-    let mut report = rank(topology, ranking, &settings(trials, engine), &Silent);
+    let mut report = rank_origins(topology, ranking, &settings(trials, engine), &Silent);
     report.engine = EngineName::Fluid;
     report
 }
@@ -40,7 +40,7 @@ fn both_engines_rank_alike_whatever_breaks() {
                 let ranking = Ranking { by, mode, top: None };
                 let asked = settings(70, Choice::Automatic);
                 let is_domain = by == OriginKind::Domain && mode != FailureMode::Down;
-                if is_domain || obstacle(&topology, ranking, &asked).is_some() {
+                if is_domain || fluid_reason(&topology, ranking, &asked).is_some() {
                     continue;
                 }
                 let expected = ranked(&topology, ranking, 70, Choice::Fluid);
@@ -116,7 +116,7 @@ fn all_instructions_rank_alike() {
     for seed in 0..40 {
         let Scenario { topology, .. } = scenario(seed, &Features::boolean());
         let ranking = Ranking::default();
-        if obstacle(&topology, ranking, &settings(1, Choice::Automatic)).is_some() {
+        if fluid_reason(&topology, ranking, &settings(1, Choice::Automatic)).is_some() {
             continue;
         }
         let portable = ranked(&topology, ranking, 600, Choice::Boolean(InstructionSet::Portable));
@@ -133,8 +133,8 @@ fn rankings_do_not_depend_on_the_number_of_threads() {
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let ranking = Ranking::default();
-            let report =
-                pool.install(|| rank(&topology, ranking, &settings(1_500, engine), &Silent));
+            let report = pool
+                .install(|| rank_origins(&topology, ranking, &settings(1_500, engine), &Silent));
             render::json::render_rank(&report)
         };
         let alone = with(1);

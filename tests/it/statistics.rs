@@ -106,9 +106,9 @@ fn counted(graph: &Graph, seed: u64) -> Vec<u64> {
     let topology = Topology::from_document(&document).unwrap();
     let change = Change::from_breaks(&["s0".to_owned()], &topology, &mut sources).unwrap();
     let plan = compile(&topology, &change, Seconds::ZERO);
-    let simulation = Simulation::with(&plan, seed, Choice::Boolean(InstructionSet::best()));
+    let simulation = Simulation::with_engine(&plan, seed, Choice::Boolean(InstructionSet::best()));
     let mut tally = Tally::new(&plan);
-    simulation.run(0..TRIALS, &mut tally, &Silent);
+    simulation.run_trials(0..TRIALS, &mut tally, &Silent);
     tally.units.iter().map(|unit| unit.failed).collect()
 }
 

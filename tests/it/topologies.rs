@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use blastwave::analysis::{Settings, Stop, simulate};
+use blastwave::analysis::{Settings, Stop, simulate_change};
 use blastwave::compile::compile;
 use blastwave::diagnostic::Sources;
 use blastwave::engine::{Silent, Simulation, Tally};
@@ -65,7 +65,7 @@ fn scenarios() -> Vec<(String, Topology, Change)> {
 
 fn run(topology: &Topology, change: &Change, trials: u64) -> Report {
     let settings = Settings { stop: Stop::Trials(trials), ..Settings::default() };
-    simulate(topology, change, &settings, &Silent)
+    simulate_change(topology, change, &settings, &Silent)
 }
 
 fn shipped(name: &str, change_name: &str) -> Report {
@@ -101,7 +101,7 @@ fn every_change_runs_and_its_report_is_in_order() {
         assert!(report.unsettled.is_empty(), "{name}: {:?} do not settle", report.unsettled);
         assert_eq!(report.flows.len(), topology.flows.len(), "{name}");
         let style = render::text::Style { width: 80, ascii: false, color: false };
-        let text = render::text::render(&report, &style);
+        let text = render::text::render_report(&report, &style);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{name}\n{text}");
     }
 }
@@ -115,7 +115,7 @@ fn a_four_times_finer_grid_moves_no_mean_by_a_hundredth() {
             let steps = blastwave::engine::fluid::RAMP_STEPS * finer;
             let simulation = Simulation::with_ramp_steps(&plan, 1, steps);
             let mut tally = Tally::new(&plan);
-            simulation.run(0..512, &mut tally, &Silent);
+            simulation.run_trials(0..512, &mut tally, &Silent);
             let means = tally.flows.iter().map(|flow| flow.lost.mean().unwrap_or(0.0));
             let shares = tally.units.iter().map(|unit| unit.share / 512.0);
             means.chain(shares).collect::<Vec<f64>>()
@@ -133,7 +133,7 @@ fn the_number_of_threads_changes_no_byte() {
         let told = [1, 2, 3, 8].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             pool.expect("threads start")
-                .install(|| render::json::render(&run(&topology, &change, 640)))
+                .install(|| render::json::render_report(&run(&topology, &change, 640)))
         });
         assert!(told.iter().all(|text| *text == told[0]), "{name}");
     }

@@ -15,7 +15,7 @@ const PLACES: usize = 64;
 const SERVICES: usize = 8;
 
 /// The dependencies of services through which failure passed, most often first.
-pub(super) fn passed(topology: &Topology, tally: &Tally) -> Vec<usize> {
+pub(super) fn passed_dependencies(topology: &Topology, tally: &Tally) -> Vec<usize> {
     let written = topology.declared_dependencies().zip(&tally.dependencies).enumerate();
     let mut found: Vec<(u64, usize)> = written
         .filter(|(_, ((caller, written), seen))| {
@@ -29,7 +29,7 @@ pub(super) fn passed(topology: &Topology, tally: &Tally) -> Vec<usize> {
 }
 
 /// Everything to try.
-pub(super) fn all(
+pub(super) fn all_candidates(
     topology: &Topology,
     change: &Change,
     tally: &Tally,
@@ -84,9 +84,9 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
         add(AdviceKind::Cache, what, vec![Step::Cache(at)]);
     }
     // What only catches calls that fail fast may need them to fail fast, and wrong answers noticed.
-    for with in helpers(at, can_hang, can_lie) {
+    for with in helper_steps(at, can_hang, can_lie) {
         let and = |step: Step| [with.as_slice(), &[step]].concat();
-        let also = also(&with);
+        let also = also_clause(&with);
         if declared_dependency.fallback.is_none() && !declared_dependency.is_soft() {
             let what = format!("give {caller} something to answer without {on}{also}");
             add(AdviceKind::Fallback, what, and(Step::Fallback(at)));
@@ -99,7 +99,7 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
 }
 
 /// Which steps may have to go before another.
-fn helpers(at: usize, can_hang: bool, can_lie: bool) -> Vec<Vec<Step>> {
+fn helper_steps(at: usize, can_hang: bool, can_lie: bool) -> Vec<Vec<Step>> {
     let mut all = vec![Vec::new()];
     if can_hang {
         all.push(vec![Step::Timeout(at)]);
@@ -113,7 +113,7 @@ fn helpers(at: usize, can_hang: bool, can_lie: bool) -> Vec<Vec<Step>> {
     all
 }
 
-fn also(steps: &[Step]) -> &'static str {
+fn also_clause(steps: &[Step]) -> &'static str {
     match steps {
         [] => "",
         [Step::Timeout(_)] => ", and give up on it after 2 s",

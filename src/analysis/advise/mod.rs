@@ -71,30 +71,34 @@ struct State {
 }
 
 impl State {
-    fn with(&self, steps: &[Step]) -> Self {
+    fn with_steps(&self, steps: &[Step]) -> Self {
         let mut state = self.clone();
         for step in steps {
-            step.apply(&mut state.topology, &mut state.change);
+            step.apply_to(&mut state.topology, &mut state.change);
         }
         state
     }
 
     /// What each trial loses, in the order of trials.
-    fn play(&self, settings: &Settings, from: u64, to: u64, measure: Measure) -> Vec<f64> {
+    fn trial_losses(&self, settings: &Settings, from: u64, to: u64, measure: Measure) -> Vec<f64> {
         let plan = compile(&self.topology, &self.change, settings.lasting);
         let engine = settings.engine_of_variants();
         let mut costs = Vec::new();
-        Simulation::with(&plan, settings.seed, engine).each(from..to, &Silent, |outcome| {
-            let count = outcome.flows.len().max(1) as f64;
-            for trial in (0..TRIALS).filter(|trial| outcome.valid >> trial & 1 == 1) {
-                let of = outcome.flows.iter().map(|flow| match measure {
-                    Measure::Share => flow.share[trial] / count,
-                    Measure::Orders if flow.lost[trial].is_nan() => 0.0,
-                    Measure::Orders => flow.lost[trial],
-                });
-                costs.push(of.sum());
-            }
-        });
+        Simulation::with_engine(&plan, settings.seed, engine).each_outcome(
+            from..to,
+            &Silent,
+            |outcome| {
+                let count = outcome.flows.len().max(1) as f64;
+                for trial in (0..TRIALS).filter(|trial| outcome.valid >> trial & 1 == 1) {
+                    let of = outcome.flows.iter().map(|flow| match measure {
+                        Measure::Share => flow.share[trial] / count,
+                        Measure::Orders if flow.lost[trial].is_nan() => 0.0,
+                        Measure::Orders => flow.lost[trial],
+                    });
+                    costs.push(of.sum());
+                }
+            },
+        );
         costs
     }
 }
@@ -114,11 +118,11 @@ pub fn advise(
     progress: &dyn Progress,
 ) -> AdviseReport {
     let wanted = Wanted { leave_out, costs: &Costs::default(), until: None };
-    find(topology, change, &wanted, settings, progress).report
+    find_advice(topology, change, &wanted, settings, progress).report
 }
 
 /// Finds what would help against a change that breaks, at what cost, and what turns a verdict.
-pub fn find(
+pub fn find_advice(
     topology: &Topology,
     change: &Change,
     wanted: &Wanted<'_>,
@@ -130,16 +134,16 @@ pub fn find(
     let base = State { topology: topology.clone(), change: change.clone() };
     let pool = Pool { base: &base, settings, measure, costs: wanted.costs, progress };
     let plan = compile(topology, change, settings.lasting);
-    let simulation = Simulation::with(&plan, settings.seed, settings.engine);
+    let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
     let mut tally = Tally::new(&plan);
-    simulation.run(0..SCREEN, &mut tally, &Silent);
-    let passed = candidates::passed(topology, &tally);
+    simulation.run_trials(0..SCREEN, &mut tally, &Silent);
+    let passed = candidates::passed_dependencies(topology, &tally);
     let unseen = passed.len().saturating_sub(KEPT);
-    let places = pool.places(&passed, wanted.until.is_some());
-    let mut all = candidates::all(topology, change, &tally, &places);
+    let places = pool.best_places(&passed, wanted.until.is_some());
+    let mut all = candidates::all_candidates(topology, change, &tally, &places);
     all.retain(|item| wanted.leave_out.iter().all(|kind| kind != item.kind.as_str()));
     let tried = all.len() as u64;
-    let (offered, saving) = pool.screen(all);
+    let (offered, saving) = pool.screen_candidates(all);
     // The gate may ask for what saves little or nothing, so it is offered more.
     let kept = offered[..saving.min(KEPT)].to_vec();
     let comparisons = kept.len() + STEPS;
@@ -148,22 +152,22 @@ pub fn find(
         Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. } => trials,
     };
     let end = SCREEN + trials;
-    let before = base.play(settings, SCREEN, end, measure);
-    let estimate = Estimate { before: mean(&before), z, costs: wanted.costs, end };
+    let before = base.trial_losses(settings, SCREEN, end, measure);
+    let estimate = Estimate { before: mean_cost(&before), z, costs: wanted.costs, end };
     let mut alone: Vec<AdviceReport> = Vec::new();
     for protection in &kept {
         if progress.is_cancelled() {
             break;
         }
-        let costs = base.with(&protection.steps).play(settings, SCREEN, end, measure);
-        alone.push(estimate.advice(&base, protection, &before, &costs));
+        let costs = base.with_steps(&protection.steps).trial_losses(settings, SCREEN, end, measure);
+        alone.push(estimate.advice_report(&base, protection, &before, &costs));
         progress.trials_done(trials);
     }
     let noise: Vec<NoiseReport> =
-        alone.iter().filter(|alone| alone.saved.low <= 0.0).map(noise).collect();
+        alone.iter().filter(|alone| alone.saved.low <= 0.0).map(noise_report).collect();
     alone.retain(|alone| alone.saved.low > 0.0);
     alone.arrange_by(|a, b| b.saved_per_cost.value.total_cmp(&a.saved_per_cost.value));
-    let (taken, after) = pool.together(kept, &before, &estimate);
+    let (taken, after) = pool.take_together(kept, &before, &estimate);
     let (together, mut steps): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
     let mut report = AdviseReport {
         schema: SCHEMA.to_owned(),
@@ -172,7 +176,7 @@ pub fn find(
         change: change.name.clone(),
         seed: settings.seed,
         trials,
-        engine: EngineName::of(&simulation),
+        engine: EngineName::of_simulation(&simulation),
         partial: false,
         metric: if measure == Measure::Orders { Metric::OrdersLost } else { Metric::FailingShare },
         costs: Some(wanted.costs.name.clone()).filter(|name| !name.is_empty()),
@@ -185,10 +189,10 @@ pub fn find(
         together,
         after,
         until: None,
-        assumptions: assumptions(unseen),
+        assumptions: advice_assumptions(unseen),
     };
     if let Some(until) = &wanted.until {
-        let found = until::find(&pool, until, offered, &before, &estimate);
+        let found = until::find_smallest_set(&pool, until, offered, &before, &estimate);
         steps = found.steps;
         report.until = Some(found.report);
     }
@@ -196,15 +200,15 @@ pub fn find(
     Advice { report, base, steps }
 }
 
-fn mean(costs: &[f64]) -> f64 {
+fn mean_cost(costs: &[f64]) -> f64 {
     costs.iter().sum::<f64>() / costs.len().max(1) as f64
 }
 
-fn noise(advice: &AdviceReport) -> NoiseReport {
+fn noise_report(advice: &AdviceReport) -> NoiseReport {
     NoiseReport { kind: advice.kind, at: advice.at.clone(), what: advice.what.clone() }
 }
 
-fn assumptions(unseen: usize) -> Vec<String> {
+fn advice_assumptions(unseen: usize) -> Vec<String> {
     let mut said = vec![
         "whether a call can be done without, answered from a cache or tried again is for those who \
          know the business to say"
@@ -232,7 +236,7 @@ struct Estimate<'a> {
 
 impl Estimate<'_> {
     /// A protection of a state, by what each trial costs before and after it.
-    fn advice(
+    fn advice_report(
         &self,
         state: &State,
         protection: &Protection,
@@ -242,17 +246,17 @@ impl Estimate<'_> {
         let State { topology, change } = state;
         let mut paired = Paired::default();
         for (before, after) in before.iter().zip(after) {
-            paired.add(*after, *before);
+            paired.add_trial(*after, *before);
         }
-        let (saved, wider) = (paired.difference(), self.z / Z975);
+        let (saved, wider) = (paired.mean_difference(), self.z / Z975);
         let end = |end: f64| saved.value + (end - saved.value) * wider;
         let saved = Difference { value: saved.value, low: end(saved.low), high: end(saved.high) };
-        let cost = protection.cost(self.costs);
+        let cost = protection.total_cost(self.costs);
         AdviceReport {
             kind: protection.kind,
             at: protection.at.clone(),
             what: protection.what.clone(),
-            edits: protection.steps.iter().map(|step| step.edit(topology, change)).collect(),
+            edits: protection.steps.iter().map(|step| step.edit_report(topology, change)).collect(),
             saved,
             steps: protection.steps.len() as u64,
             cost,
@@ -262,7 +266,7 @@ impl Estimate<'_> {
                 high: saved.high / cost,
             },
             saved_share: if self.before > 0.0 { saved.value / self.before } else { 0.0 },
-            left: paired.means().0,
+            left: paired.side_means().0,
         }
     }
 }

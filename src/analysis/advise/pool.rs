@@ -1,7 +1,7 @@
 //! Choosing among protections by few trials, and taking the best together.
 
 use super::protection::{Protection, Step};
-use super::{Estimate, Measure, SCREEN, SLACK, STEPS, State, mean};
+use super::{Estimate, Measure, SCREEN, SLACK, STEPS, State, mean_cost};
 use crate::analysis::Settings;
 use crate::engine::Progress;
 use crate::engine::parallel;
@@ -30,13 +30,13 @@ type Taken = Vec<(AdviceReport, (String, Vec<Step>))>;
 
 impl Pool<'_> {
     /// The mean saving of each of some states, by few trials.
-    fn glance(&self, from: &State, all: &[Vec<Step>], trials: u64) -> Vec<f64> {
-        let before: f64 = from.play(self.settings, 0, trials, self.measure).iter().sum();
+    fn mean_savings(&self, from: &State, all: &[Vec<Step>], trials: u64) -> Vec<f64> {
+        let before: f64 = from.trial_losses(self.settings, 0, trials, self.measure).iter().sum();
         let saved = |steps: &Vec<Step>| {
             if self.progress.is_cancelled() {
                 return 0.0;
             }
-            let after = from.with(steps).play(self.settings, 0, trials, self.measure);
+            let after = from.with_steps(steps).trial_losses(self.settings, 0, trials, self.measure);
             (before - after.iter().sum::<f64>()) / trials as f64
         };
         parallel::each_of(all, saved)
@@ -44,12 +44,12 @@ impl Pool<'_> {
 
     /// Of the dependencies that failure passed, those whose best protection would save most; a gate may
     /// ask for what saves nothing by itself.
-    pub(super) fn places(&self, passed: &[usize], is_gated: bool) -> Vec<usize> {
+    pub(super) fn best_places(&self, passed: &[usize], is_gated: bool) -> Vec<usize> {
         let ideal: Vec<Vec<Step>> = passed
             .iter()
             .map(|at| vec![Step::Timeout(*at), Step::Validate(*at), Step::Soft(*at)])
             .collect();
-        let saved = self.glance(self.base, &ideal, GLANCE);
+        let saved = self.mean_savings(self.base, &ideal, GLANCE);
         let mut order: Vec<usize> =
             (0..passed.len()).filter(|len| is_gated || saved[*len] > SLACK).collect();
         order.arrange_by(|a, b| saved[*b].total_cmp(&saved[*a]).then(a.cmp(b)));
@@ -59,14 +59,14 @@ impl Pool<'_> {
     /// The candidates that seem to save most for their cost: of those of one kind at one place, the
     /// one that does, with the fewest steps where several do. Those that save nothing by themselves come
     /// last, and how many do is told too.
-    pub(super) fn screen(&self, all: Vec<Protection>) -> (Vec<Protection>, usize) {
+    pub(super) fn screen_candidates(&self, all: Vec<Protection>) -> (Vec<Protection>, usize) {
         let steps: Vec<Vec<Step>> = all.iter().map(|item| item.steps.clone()).collect();
-        let saved = self.glance(self.base, &steps, SCREEN);
+        let saved = self.mean_savings(self.base, &steps, SCREEN);
         let mut rated: Vec<(f64, Protection)> = saved
             .into_iter()
             .zip(all)
             .map(|(saved, item)| {
-                (if saved > SLACK { saved / item.cost(self.costs) } else { 0.0 }, item)
+                (if saved > SLACK { saved / item.total_cost(self.costs) } else { 0.0 }, item)
             })
             .collect();
         rated.arrange_by(|a, b| b.0.total_cmp(&a.0));
@@ -89,7 +89,7 @@ impl Pool<'_> {
     }
 
     /// Takes what saves most for its cost one after the other, as long as each saves for certain.
-    pub(super) fn together(
+    pub(super) fn take_together(
         &self,
         mut left: Vec<Protection>,
         before: &[f64],
@@ -104,16 +104,16 @@ impl Pool<'_> {
             }
             left.retain(|protection| !protection.steps.is_empty());
             let steps: Vec<Vec<Step>> = left.iter().map(|left| left.steps.clone()).collect();
-            let saved = self.glance(&state, &steps, SCREEN);
-            let worth = |at: usize| saved[at] / left[at].cost(self.costs);
+            let saved = self.mean_savings(&state, &steps, SCREEN);
+            let worth = |at: usize| saved[at] / left[at].total_cost(self.costs);
             let best = (0..left.len())
                 .filter(|len| saved[*len] > SLACK)
                 .max_by(|a, b| worth(*a).total_cmp(&worth(*b)).then(b.cmp(a)));
             let Some(best) = best else { break };
             let protection = left.remove(best);
-            let next = state.with(&protection.steps);
-            let losses = next.play(self.settings, SCREEN, estimate.end, self.measure);
-            let advice = estimate.advice(&state, &protection, &now, &losses);
+            let next = state.with_steps(&protection.steps);
+            let losses = next.trial_losses(self.settings, SCREEN, estimate.end, self.measure);
+            let advice = estimate.advice_report(&state, &protection, &now, &losses);
             if advice.saved.low <= 0.0 {
                 break;
             }
@@ -121,6 +121,6 @@ impl Pool<'_> {
             taken.push((advice, (protection.what, protection.steps)));
             (state, now) = (next, losses);
         }
-        (taken, mean(&now))
+        (taken, mean_cost(&now))
     }
 }

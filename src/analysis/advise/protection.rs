@@ -23,8 +23,8 @@ pub(super) struct Protection {
 
 impl Protection {
     /// What all its steps cost.
-    pub(super) fn cost(&self, costs: &Costs) -> f64 {
-        self.steps.iter().map(|step| costs.cost_of(step.kind().as_str(), &self.at)).sum()
+    pub(super) fn total_cost(&self, costs: &Costs) -> f64 {
+        self.steps.iter().map(|step| costs.cost_of(step.advice_kind().as_str(), &self.at)).sum()
     }
 }
 
@@ -48,12 +48,12 @@ pub(super) enum Step {
     FasterRollback,
 }
 
-fn share(value: f64) -> Share {
+fn share_of(value: f64) -> Share {
     Share::new(value).expect("a constant between 0 and 1")
 }
 
 /// Half of a delay, in whole seconds or milliseconds: so it is written in a file as it is simulated.
-pub(super) fn half(delay: Delay) -> Delay {
+pub(super) fn half_delay(delay: Delay) -> Delay {
     let half = |seconds: Seconds| {
         let half = seconds.get() / 2.0;
         let rounded = if half >= 10.0 { half.round() } else { (half * 1e3).round() / 1e3 };
@@ -75,7 +75,7 @@ pub(super) const GATE: f64 = 0.5;
 
 impl Step {
     /// The kind of protection that this step alone is.
-    fn kind(self) -> AdviceKind {
+    fn advice_kind(self) -> AdviceKind {
         match self {
             Self::Timeout(_) => AdviceKind::Timeout,
             Self::Breaker(_) => AdviceKind::CircuitBreaker,
@@ -96,7 +96,7 @@ impl Step {
     }
 
     /// Makes the change.
-    pub(super) fn apply(self, topology: &mut Topology, change: &mut Change) {
+    pub(super) fn apply_to(self, topology: &mut Topology, change: &mut Change) {
         match self {
             Self::Timeout(at) => {
                 dependency_mut(topology, at).timeout = Timeout::After(Seconds::whole(2));
@@ -111,12 +111,12 @@ impl Step {
             Self::Retry(at) => {
                 let item = dependency_mut(topology, at);
                 item.retries = Some(2);
-                item.retry_budget = Some(share(0.2));
+                item.retry_budget = Some(share_of(0.2));
             }
             Self::Cache(at) => {
                 dependency_mut(topology, at).cache = Some(Cache {
                     ttl: Some(Seconds::minutes(10)),
-                    hit_ratio: share(0.9),
+                    hit_ratio: share_of(0.9),
                     service: None,
                 });
             }
@@ -145,17 +145,17 @@ impl Step {
                 });
             }
             Self::SmallerFirst | Self::LongerBake | Self::Gate => {
-                let rollout = self.rollout(change);
+                let rollout = self.changed_rollout(change);
                 change.rollout = Some(rollout);
             }
             Self::FasterDetection => {
                 let (delay, corrupt) = (
-                    half(defaults::detection_delay(change)),
-                    half(defaults::detection_corrupt(change)),
+                    half_delay(defaults::detection_delay(change)),
+                    half_delay(defaults::detection_corrupt(change)),
                 );
-                let lies = lies(change);
+                let lies = may_be_corrupt(change);
                 let get_or_insert = change.detection.get_or_insert(Detection {
-                    alert_threshold: share(0.01),
+                    alert_threshold: share_of(0.01),
                     delay: None,
                     corrupt: None,
                     depends_on: Vec::new(),
@@ -167,7 +167,7 @@ impl Step {
                 }
             }
             Self::FasterRollback => {
-                let delay = half(defaults::rollback_delay(change));
+                let delay = half_delay(defaults::rollback_delay(change));
                 let get_or_insert = change.rollback.get_or_insert(Rollback {
                     delay: None,
                     depends_on: Vec::new(),
@@ -181,7 +181,7 @@ impl Step {
     }
 
     /// The rollout with other stages.
-    pub(super) fn rollout(self, change: &Change) -> Rollout {
+    pub(super) fn changed_rollout(self, change: &Change) -> Rollout {
         let whole = Stage { exposure: Share::ONE, bake: None, catch_probability: Share::ZERO };
         let mut rollout = change.rollout.clone().unwrap_or(Rollout {
             routing: Routing::default(),
@@ -194,15 +194,15 @@ impl Step {
             Self::SmallerFirst => rollout.stages.insert(
                 0,
                 Stage {
-                    exposure: share(FIRST.0),
+                    exposure: share_of(FIRST.0),
                     bake: Some(FIRST.1),
                     catch_probability: Share::ZERO,
                 },
             ),
             Self::Gate => {
                 for stage in rollout.stages.iter_mut().filter(|stage| stage.bake.is_some()) {
-                    if stage.catch_probability < share(GATE) {
-                        stage.catch_probability = share(GATE);
+                    if stage.catch_probability < share_of(GATE) {
+                        stage.catch_probability = share_of(GATE);
                     }
                 }
             }
@@ -217,7 +217,7 @@ impl Step {
     }
 
     /// What to write, and where.
-    pub(super) fn edit(self, topology: &Topology, change: &Change) -> EditReport {
+    pub(super) fn edit_report(self, topology: &Topology, change: &Change) -> EditReport {
         let of_change = |path: &str, yaml: String| EditReport {
             file: EditedFile::Change,
             path: path.to_owned(),
@@ -266,26 +266,26 @@ impl Step {
                 of_change("kill_switch", format!("{{ {} }}", delay_yaml(KILL_SWITCH)))
             }
             Self::SmallerFirst | Self::LongerBake | Self::Gate => {
-                let stages = self.rollout(change).stages;
+                let stages = self.changed_rollout(change).stages;
                 let stages: Vec<String> = stages.iter().map(stage_yaml).collect();
                 of_change("rollout.stages", format!("[{}]", stages.join(", ")))
             }
             Self::FasterDetection => {
-                let corrupt = delay_yaml(half(defaults::detection_corrupt(change)));
-                let delay = delay_yaml(half(defaults::detection_delay(change)));
+                let corrupt = delay_yaml(half_delay(defaults::detection_corrupt(change)));
+                let delay = delay_yaml(half_delay(defaults::detection_delay(change)));
                 let corrupt = format!(", corrupt: {{ {corrupt} }}");
-                let corrupt = if lies(change) { corrupt.as_str() } else { "" };
+                let corrupt = if may_be_corrupt(change) { corrupt.as_str() } else { "" };
                 of_change("detection", format!("{delay}{corrupt}"))
             }
             Self::FasterRollback => {
-                of_change("rollback", delay_yaml(half(defaults::rollback_delay(change))))
+                of_change("rollback", delay_yaml(half_delay(defaults::rollback_delay(change))))
             }
         }
     }
 }
 
 /// Whether a target may give wrong answers, so that it matters how long these go unnoticed.
-pub(super) fn lies(change: &Change) -> bool {
+pub(super) fn may_be_corrupt(change: &Change) -> bool {
     change.targets.iter().any(|target| !target.modes.corrupt.is_zero())
 }
 

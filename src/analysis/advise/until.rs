@@ -52,7 +52,7 @@ struct Distance {
 }
 
 /// Looks for a set that the gate lets through.
-pub(super) fn find(
+pub(super) fn find_smallest_set(
     pool: &Pool<'_>,
     until: &Until<'_>,
     offered: Vec<Protection>,
@@ -60,20 +60,20 @@ pub(super) fn find(
     estimate: &Estimate<'_>,
 ) -> Found {
     let search = Search { pool, until, offered };
-    let at_first = search.judge(&[], pool.settings.seed, until.gate.max_trials);
+    let at_first = search.judge_set(&[], pool.settings.seed, until.gate.max_trials);
     let (set, verdict, judged) = if at_first.decision == Decision::Proceed {
         (Vec::new(), at_first.clone(), 1)
     } else {
-        search.smallest(&at_first)
+        search.smallest_set(&at_first)
     };
     let is_reached = verdict.decision == Decision::Proceed;
     let (mut steps, mut told) = (Vec::new(), Vec::new());
     let (mut state, mut now) = (pool.base.clone(), before.to_vec());
     for at in &set {
-        let protection = search.without(&set, *at);
-        let next = state.with(&protection.steps);
-        let losses = next.play(pool.settings, SCREEN, estimate.end, pool.measure);
-        told.push(estimate.advice(&state, &protection, &now, &losses));
+        let protection = search.without_earlier_steps(&set, *at);
+        let next = state.with_steps(&protection.steps);
+        let losses = next.trial_losses(pool.settings, SCREEN, estimate.end, pool.measure);
+        told.push(estimate.advice_report(&state, &protection, &now, &losses));
         steps.push((protection.what, protection.steps));
         (state, now) = (next, losses);
     }
@@ -101,40 +101,40 @@ type Judged = (Vec<usize>, Verdict);
 impl Search<'_> {
     /// The smallest set found, its verdict, and how many sets were judged; where none passes, the set
     /// that comes nearest.
-    fn smallest(&self, at_first: &Verdict) -> (Vec<usize>, Verdict, u64) {
+    fn smallest_set(&self, at_first: &Verdict) -> (Vec<usize>, Verdict, u64) {
         let mut judged = 1;
-        let mut singles = self.all((0..self.offered.len()).map(|at| vec![at]).collect());
+        let mut singles = self.judge_all((0..self.offered.len()).map(|at| vec![at]).collect());
         judged += singles.len() as u64;
-        if let Some((set, verdict)) = self.confirmed(&singles, &mut judged) {
+        if let Some((set, verdict)) = self.confirmed_set(&singles, &mut judged) {
             return (set, verdict, judged);
         }
-        singles.arrange_by_key(|single| self.nearness(single));
+        singles.arrange_by_key(|single| self.distance_and_cost(single));
         let best: Vec<usize> = singles.iter().take(PAIRED).map(|(set, _)| set[0]).collect();
         let pairs = best
             .iter()
             .enumerate()
             .flat_map(|(place, a)| best[place + 1..].iter().map(|b| vec![*a, *b]));
-        let mut pairs = self.all(pairs.collect());
+        let mut pairs = self.judge_all(pairs.collect());
         judged += pairs.len() as u64;
-        if let Some((set, verdict)) = self.confirmed(&pairs, &mut judged) {
+        if let Some((set, verdict)) = self.confirmed_set(&pairs, &mut judged) {
             return (set, verdict, judged);
         }
         pairs.extend(singles);
         pairs.push((Vec::new(), at_first.clone()));
-        pairs.arrange_by_key(|pair| self.nearness(pair));
+        pairs.arrange_by_key(|pair| self.distance_and_cost(pair));
         let mut now = pairs.swap_remove(0);
         while now.0.len() < STEPS && !self.pool.progress.is_cancelled() {
             let more = (0..self.offered.len()).filter(|at| !now.0.contains(at));
             let grown = more.map(|at| [now.0.as_slice(), &[at]].concat());
-            let mut grown = self.all(grown.collect());
+            let mut grown = self.judge_all(grown.collect());
             judged += grown.len() as u64;
-            if let Some((set, verdict)) = self.confirmed(&grown, &mut judged) {
-                let (set, verdict) = self.pruned(set, verdict, &mut judged);
+            if let Some((set, verdict)) = self.confirmed_set(&grown, &mut judged) {
+                let (set, verdict) = self.prune_set(set, verdict, &mut judged);
                 return (set, verdict, judged);
             }
-            grown.arrange_by_key(|grown| self.nearness(grown));
+            grown.arrange_by_key(|grown| self.distance_and_cost(grown));
             match grown.into_iter().next() {
-                Some(next) if distance(&next.1) < distance(&now.1) => now = next,
+                Some(next) if verdict_distance(&next.1) < verdict_distance(&now.1) => now = next,
                 _ => break,
             }
         }
@@ -142,56 +142,58 @@ impl Search<'_> {
     }
 
     /// The cheapest of those that pass, with all trials and with other draws.
-    fn confirmed(&self, all: &[Judged], judged: &mut u64) -> Option<Judged> {
+    fn confirmed_set(&self, all: &[Judged], judged: &mut u64) -> Option<Judged> {
         let mut passing: Vec<&Judged> =
             all.iter().filter(|(_, verdict)| verdict.decision == Decision::Proceed).collect();
-        passing.arrange_by(|a, b| self.cost(&a.0).total_cmp(&self.cost(&b.0)).then(a.0.cmp(&b.0)));
+        passing.arrange_by(|a, b| {
+            self.cost_of(&a.0).total_cmp(&self.cost_of(&b.0)).then(a.0.cmp(&b.0))
+        });
         for (set, _) in passing.into_iter().take(CONFIRMED) {
             *judged += 1;
-            if let Some(verdict) = self.passes(set) {
+            if let Some(verdict) = self.passing_verdict(set) {
                 return Some((set.clone(), verdict));
             }
         }
         None
     }
 
-    fn passes(&self, set: &[usize]) -> Option<Verdict> {
+    fn passing_verdict(&self, set: &[usize]) -> Option<Verdict> {
         let (seed, most) = (self.pool.settings.seed, self.until.gate.max_trials);
-        let verdict = self.judge(set, seed, most);
-        let again = || self.judge(set, seed ^ OTHER, most).decision == Decision::Proceed;
+        let verdict = self.judge_set(set, seed, most);
+        let again = || self.judge_set(set, seed ^ OTHER, most).decision == Decision::Proceed;
         (verdict.decision == Decision::Proceed && again()).then_some(verdict)
     }
 
     /// Leaves out what is not needed, dearest first.
-    fn pruned(
+    fn prune_set(
         &self,
         mut set: Vec<usize>,
         mut verdict: Verdict,
         judged: &mut u64,
     ) -> (Vec<usize>, Verdict) {
         let mut order = set.clone();
-        order.arrange_by(|a, b| self.cost(&[*b]).total_cmp(&self.cost(&[*a])).then(a.cmp(b)));
+        order.arrange_by(|a, b| self.cost_of(&[*b]).total_cmp(&self.cost_of(&[*a])).then(a.cmp(b)));
         for at in order {
             let fewer: Vec<usize> = set.iter().copied().filter(|set| *set != at).collect();
             *judged += 1;
-            if let Some(passing) = self.passes(&fewer) {
+            if let Some(passing) = self.passing_verdict(&fewer) {
                 (set, verdict) = (fewer, passing);
             }
         }
         (set, verdict)
     }
 
-    fn all(&self, sets: Vec<Vec<usize>>) -> Vec<Judged> {
+    fn judge_all(&self, sets: Vec<Vec<usize>>) -> Vec<Judged> {
         let most = self.until.gate.max_trials.min(ROUGH);
         let verdicts = parallel::each_of(&sets, |set| {
             let is_wanted = !self.pool.progress.is_cancelled();
-            is_wanted.then(|| self.judge(set, self.pool.settings.seed, most))
+            is_wanted.then(|| self.judge_set(set, self.pool.settings.seed, most))
         });
         sets.into_iter().zip(verdicts).filter_map(|(set, verdict)| Some((set, verdict?))).collect()
     }
 
-    fn judge(&self, set: &[usize], seed: u64, max_trials: u64) -> Verdict {
-        let State { topology, change } = self.pool.base.with(&self.steps(set));
+    fn judge_set(&self, set: &[usize], seed: u64, max_trials: u64) -> Verdict {
+        let State { topology, change } = self.pool.base.with_steps(&self.steps_of(set));
         let gate = Gate { max_trials, ..self.until.gate };
         let stop = Stop::Trials(self.until.first_look);
         let settings = Settings { seed, stop, ..*self.pool.settings };
@@ -201,7 +203,7 @@ impl Search<'_> {
     }
 
     /// The steps of a set, each once.
-    fn steps(&self, set: &[usize]) -> Vec<Step> {
+    fn steps_of(&self, set: &[usize]) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         for step in set.iter().flat_map(|at| &self.offered[*at].steps) {
             if !steps.contains(step) {
@@ -212,27 +214,29 @@ impl Search<'_> {
     }
 
     /// A protection of a set without the steps of those before it.
-    fn without(&self, set: &[usize], at: usize) -> Protection {
+    fn without_earlier_steps(&self, set: &[usize], at: usize) -> Protection {
         let before = set.iter().position(|set| *set == at).unwrap_or(0);
-        let done = self.steps(&set[..before]);
+        let done = self.steps_of(&set[..before]);
         let mut protection = self.offered[at].clone();
         protection.steps.retain(|step| !done.contains(step));
         protection
     }
 
-    fn cost(&self, set: &[usize]) -> f64 {
-        (0..set.len()).map(|at| self.without(set, set[at]).cost(self.pool.costs)).sum()
+    fn cost_of(&self, set: &[usize]) -> f64 {
+        (0..set.len())
+            .map(|at| self.without_earlier_steps(set, set[at]).total_cost(self.pool.costs))
+            .sum()
     }
 
     /// The nearer to passing the smaller; of equal ones what is cheaper, by thousandths.
-    fn nearness(&self, judged: &Judged) -> (Distance, u64, Vec<usize>) {
+    fn distance_and_cost(&self, judged: &Judged) -> (Distance, u64, Vec<usize>) {
         #[expect(clippy::cast_sign_loss, reason = "costs are above 0")]
-        let cost = (self.cost(&judged.0) * 1e3) as u64;
-        (distance(&judged.1), cost, judged.0.clone())
+        let cost = (self.cost_of(&judged.0) * 1e3) as u64;
+        (verdict_distance(&judged.1), cost, judged.0.clone())
     }
 }
 
-fn distance(verdict: &Verdict) -> Distance {
+fn verdict_distance(verdict: &Verdict) -> Distance {
     let open: Vec<Decision> = verdict
         .rules
         .iter()

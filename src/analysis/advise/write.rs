@@ -2,7 +2,7 @@
 //! back as exactly what was simulated.
 
 use super::protection::{
-    FIRST, GATE, KILL_SWITCH, Step, delay_yaml, half, lies, stage_yaml, written_at,
+    FIRST, GATE, KILL_SWITCH, Step, delay_yaml, half_delay, may_be_corrupt, stage_yaml, written_at,
 };
 use super::{Advice, State};
 use crate::analysis::unknowns::dependencies_mut;
@@ -43,13 +43,13 @@ enum File {
 impl Advice {
     /// What its steps make of the files. A step that cannot be written so that it reads back as what
     /// was simulated is left out, and said.
-    pub fn write(&self, texts: Texts<'_>) -> Written {
+    pub fn write_files(&self, texts: Texts<'_>) -> Written {
         let is_one = texts.topology.is_some() && texts.topology == texts.change;
         let mut topology = Draft::new(texts.topology, "topology");
         let mut change = Draft::new(texts.change.filter(|_| !is_one), "change");
         let (mut state, mut left_out) = (self.base.clone(), Vec::new());
         for (what, steps) in &self.steps {
-            match one(steps, &state, [&topology, &change], is_one) {
+            match write_protection(steps, &state, [&topology, &change], is_one) {
                 Ok((drafts, next)) => {
                     ([topology, change], state) = (drafts, next);
                 }
@@ -62,7 +62,7 @@ impl Advice {
 }
 
 /// One protection written into both files, and what is simulated with it.
-fn one(
+fn write_protection(
     steps: &[Step],
     state: &State,
     drafts: [&Draft; 2],
@@ -71,11 +71,11 @@ fn one(
     let [mut topology, mut change] = drafts.map(Clone::clone);
     let mut next = state.clone();
     for step in steps {
-        let (file, edits) = step.writes(&next.topology, &next.change);
+        let (file, edits) = step.step_edits(&next.topology, &next.change);
         let draft = if file == File::Topology || is_one { &mut topology } else { &mut change };
         let held = if file == File::Topology { "topology" } else { "change" };
-        draft.edit(&edits, held).map_err(|refusal| refusal.to_string())?;
-        next = next.with(&[*step]);
+        draft.apply_edits(&edits, held).map_err(|refusal| refusal.to_string())?;
+        next = next.with_steps(&[*step]);
     }
     let changes = if is_one { &topology } else { &change };
     if topology.reads_as(&next.topology) && changes.reads_as_change(&next) {
@@ -98,7 +98,7 @@ impl Draft {
         Self { text: text.map(ToOwned::to_owned), is_edited: false, what }
     }
 
-    fn edit(&mut self, edits: &[Edit], held: &'static str) -> Result<(), NoEdit> {
+    fn apply_edits(&mut self, edits: &[Edit], held: &'static str) -> Result<(), NoEdit> {
         let text = self.text.as_ref().ok_or(NoEdit::NoFile(self.what))?;
         // Within an incident, everything is one key deeper.
         let within = load::parse_document("it", text.clone().into_bytes(), &mut Sources::default())
@@ -123,9 +123,10 @@ impl Draft {
         if !self.is_edited {
             return true;
         }
-        let read =
-            self.document("topology").and_then(|document| Topology::from_document(&document).ok());
-        read.is_some_and(|read| unplaced(read) == unplaced(wanted.clone()))
+        let read = self
+            .parse_draft("topology")
+            .and_then(|document| Topology::from_document(&document).ok());
+        read.is_some_and(|read| without_places(read) == without_places(wanted.clone()))
     }
 
     /// Whether it reads back as a change to the topology, places aside.
@@ -133,12 +134,12 @@ impl Draft {
         if !self.is_edited {
             return true;
         }
-        let read = self.document("change");
+        let read = self.parse_draft("change");
         let read = read.and_then(|read| Change::from_document(&read, &wanted.topology).ok());
         read.is_some_and(|read| unplaced_change(read) == unplaced_change(wanted.change.clone()))
     }
 
-    fn document(&self, key: &'static str) -> Option<load::Document> {
+    fn parse_draft(&self, key: &'static str) -> Option<load::Document> {
         let text = self.text.clone()?;
         let document =
             load::parse_document("it", text.into_bytes(), &mut Sources::default()).ok()?;
@@ -155,7 +156,7 @@ enum NoEdit {
 }
 
 /// A topology without where it is written.
-fn unplaced(mut topology: Topology) -> Topology {
+fn without_places(mut topology: Topology) -> Topology {
     let nowhere = Place::default();
     for service in &mut topology.services {
         service.place = nowhere;
@@ -174,21 +175,27 @@ fn unplaced_change(mut change: Change) -> Change {
     change
 }
 
-fn key(text: &str) -> At {
+fn key_path(text: &str) -> At {
     At::Key(text.to_owned())
 }
 
-fn set(path: Vec<At>, key: &str, value: impl Into<String>, short: Option<&'static str>) -> Edit {
+fn set_key(
+    path: Vec<At>,
+    key: &str,
+    value: impl Into<String>,
+    short: Option<&'static str>,
+) -> Edit {
     Edit { path, action: Action::Set { key: key.to_owned(), value: value.into(), short } }
 }
 
 impl Step {
     /// What to write into which file, for a topology and a change that do not have it yet.
-    fn writes(self, topology: &Topology, change: &Change) -> (File, Vec<Edit>) {
+    fn step_edits(self, topology: &Topology, change: &Change) -> (File, Vec<Edit>) {
         let at_dependency = |at, pairs: &[(&str, &str)]| {
-            let path = dependency(topology, at);
-            let edits =
-                pairs.iter().map(|(key, value)| set(path.clone(), key, *value, Some("service")));
+            let path = dependency_path(topology, at);
+            let edits = pairs
+                .iter()
+                .map(|(key, value)| set_key(path.clone(), key, *value, Some("service")));
             (File::Topology, edits.collect())
         };
         match self {
@@ -203,27 +210,27 @@ impl Step {
                 (File::Topology, second_domain(topology, service, domain))
             }
             Self::Shed(service) => {
-                let path = vec![key("services"), key(&topology.service(service).name)];
-                (File::Topology, vec![set(path, "overload", "shed", None)])
+                let path = vec![key_path("services"), key_path(&topology.service(service).name)];
+                (File::Topology, vec![set_key(path, "overload", "shed", None)])
             }
             Self::KillSwitch => {
                 let delay = format!("{{ {} }}", delay_yaml(KILL_SWITCH));
-                (File::Change, vec![set(Vec::new(), "kill_switch", delay, None)])
+                (File::Change, vec![set_key(Vec::new(), "kill_switch", delay, None)])
             }
             Self::SmallerFirst | Self::LongerBake | Self::Gate => {
-                (File::Change, self.stages(change))
+                (File::Change, self.stage_edits(change))
             }
-            Self::FasterDetection => (File::Change, detection(change)),
+            Self::FasterDetection => (File::Change, detection_edits(change)),
             Self::FasterRollback => {
-                let delay = half(defaults::rollback_delay(change));
+                let delay = half_delay(defaults::rollback_delay(change));
                 let stated = change.rollback.is_some();
-                (File::Change, delayed("rollback", stated, delay))
+                (File::Change, delay_edits("rollback", stated, delay))
             }
         }
     }
 
-    fn stages(self, change: &Change) -> Vec<Edit> {
-        let wanted = self.rollout(change);
+    fn stage_edits(self, change: &Change) -> Vec<Edit> {
+        let wanted = self.changed_rollout(change);
         let whole = || {
             let stages: Vec<String> = wanted.stages.iter().map(stage_yaml).collect();
             let routing = match wanted.routing {
@@ -231,13 +238,13 @@ impl Step {
                 Routing::Sticky => "routing: sticky, ",
             };
             let value = format!("{{ {routing}stages: [{}] }}", stages.join(", "));
-            vec![set(Vec::new(), "rollout", value, None)]
+            vec![set_key(Vec::new(), "rollout", value, None)]
         };
         let Some(rollout) = change.rollout.as_ref().filter(|rollout| rollout.strategy.is_none())
         else {
             return whole();
         };
-        let path = vec![key("rollout"), key("stages")];
+        let path = vec![key_path("rollout"), key_path("stages")];
         if self == Self::SmallerFirst {
             let share = format!("{}%", FIRST.0 * 100.0);
             let item = format!("{{ exposure: {share}, bake: {} }}", FIRST.1);
@@ -247,10 +254,10 @@ impl Step {
         for (index, (stage, wanted)) in rollout.stages.iter().zip(&wanted.stages).enumerate() {
             let at = || [path.as_slice(), &[At::Item(index)]].concat();
             if let Some(bake) = wanted.bake.filter(|_| wanted.bake != stage.bake) {
-                edits.push(set(at(), "bake", bake.to_string(), Some("exposure")));
+                edits.push(set_key(at(), "bake", bake.to_string(), Some("exposure")));
             }
             if wanted.catch_probability != stage.catch_probability {
-                edits.push(set(
+                edits.push(set_key(
                     at(),
                     "catch_probability",
                     format!("{}%", GATE * 100.0),
@@ -263,19 +270,26 @@ impl Step {
 }
 
 /// Where a dependency is written.
-fn dependency(topology: &Topology, at: usize) -> Vec<At> {
+fn dependency_path(topology: &Topology, at: usize) -> Vec<At> {
     let (caller, index) = written_at(topology, at);
     let mut path = match caller {
         Caller::Flow(flow) => {
-            vec![key("flows"), key(&topology.flows[flow as usize].name), key("steps")]
+            vec![
+                key_path("flows"),
+                key_path(&topology.flows[flow as usize].name),
+                key_path("steps"),
+            ]
         }
         Caller::Node(node) => {
             let service = topology.service(node.service);
-            let mut path = vec![key("services"), key(&service.name)];
+            let mut path = vec![key_path("services"), key_path(&service.name)];
             if let Some(endpoint) = node.endpoint {
-                path.extend([key("endpoints"), key(&service.endpoints[endpoint as usize].name)]);
+                path.extend([
+                    key_path("endpoints"),
+                    key_path(&service.endpoints[endpoint as usize].name),
+                ]);
             }
-            path.push(key("dependencies"));
+            path.push(key_path("dependencies"));
             path
         }
     };
@@ -285,9 +299,9 @@ fn dependency(topology: &Topology, at: usize) -> Vec<At> {
 
 fn second_domain(topology: &Topology, service: ServiceId, domain: DomainId) -> Vec<Edit> {
     let item = topology.service(service);
-    let path = [key("services"), key(&item.name)];
+    let path = [key_path("services"), key_path(&item.name)];
     let with = |more: &[&str]| {
-        let more = more.iter().map(|more| key(more));
+        let more = more.iter().map(|more| key_path(more));
         path.iter().cloned().chain(more).collect::<Vec<_>>()
     };
     let name = yaml_word(&topology.domain(domain).name);
@@ -297,31 +311,36 @@ fn second_domain(topology: &Topology, service: ServiceId, domain: DomainId) -> V
     }
     if let Some(replicas) = item.replicas.as_ref().filter(|replica| replica.domains.len() == 1) {
         let count = replicas.count.saturating_mul(2).to_string();
-        edits.push(set(with(&["replicas"]), "count", count, None));
+        edits.push(set_key(with(&["replicas"]), "count", count, None));
         edits.push(Edit { path: with(&["replicas", "domains"]), action: Action::Last(name) });
     }
     edits
 }
 
-fn detection(change: &Change) -> Vec<Edit> {
-    let delay = half(defaults::detection_delay(change));
+fn detection_edits(change: &Change) -> Vec<Edit> {
+    let delay = half_delay(defaults::detection_delay(change));
     let stated = change.detection.is_some();
-    let mut edits = delayed("detection", stated, delay);
-    if lies(change) {
-        let corrupt = delay_yaml(half(defaults::detection_corrupt(change)));
-        edits.push(set(vec![key("detection")], "corrupt", format!("{{ {corrupt} }}"), None));
+    let mut edits = delay_edits("detection", stated, delay);
+    if may_be_corrupt(change) {
+        let corrupt = delay_yaml(half_delay(defaults::detection_corrupt(change)));
+        edits.push(set_key(
+            vec![key_path("detection")],
+            "corrupt",
+            format!("{{ {corrupt} }}"),
+            None,
+        ));
     }
     edits
 }
 
 /// A delay in a mapping that may be there, or be short for its median.
-fn delayed(name: &str, is_stated: bool, delay: Delay) -> Vec<Edit> {
+fn delay_edits(name: &str, is_stated: bool, delay: Delay) -> Vec<Edit> {
     if !is_stated {
-        return vec![set(Vec::new(), name, format!("{{ {} }}", delay_yaml(delay)), None)];
+        return vec![set_key(Vec::new(), name, format!("{{ {} }}", delay_yaml(delay)), None)];
     }
-    let path = || vec![key(name)];
+    let path = || vec![key_path(name)];
     vec![
-        set(path(), "median", delay.median.to_string(), Some("median")),
-        set(path(), "p95", delay.p95.to_string(), Some("median")),
+        set_key(path(), "median", delay.median.to_string(), Some("median")),
+        set_key(path(), "p95", delay.p95.to_string(), Some("median")),
     ]
 }

@@ -21,7 +21,7 @@ pub(super) struct Candidate {
 }
 
 /// All candidates, those of one component side by side.
-pub(super) fn all(topology: &Topology) -> Vec<Candidate> {
+pub(super) fn all_candidates(topology: &Topology) -> Vec<Candidate> {
     let services = (0..topology.services.len() as u32).flat_map(|service| {
         let on = TargetRef::Node(NodeRef { service: ServiceId(service), endpoint: None });
         // A surge of what calls nothing does nothing.
@@ -53,7 +53,11 @@ pub(super) fn name_of(topology: &Topology, on: TargetRef) -> String {
 }
 
 /// How likely each candidate is before anything is seen; the modes of a component share what it has.
-pub(super) fn priors(topology: &Topology, all: &[Candidate], prior: PriorKind) -> Vec<f64> {
+pub(super) fn prior_probabilities(
+    topology: &Topology,
+    all: &[Candidate],
+    prior: PriorKind,
+) -> Vec<f64> {
     let stated = |on: TargetRef| {
         let availability = match on {
             TargetRef::Node(node) => topology.service(node.service).availability,
@@ -78,7 +82,7 @@ pub(super) fn priors(topology: &Topology, all: &[Candidate], prior: PriorKind) -
 
 impl Candidate {
     /// The change that is this break: a single moment, or a course with the default delays.
-    pub(super) fn change(self, lasting: Option<Seconds>) -> Change {
+    pub(super) fn as_change(self, lasting: Option<Seconds>) -> Change {
         let mut target = Target::down_with_certainty(self.on, Place::default());
         let share = |mode| if mode == self.mode { Share::ONE } else { Share::ZERO };
         target.modes = Modes {

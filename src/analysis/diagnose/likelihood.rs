@@ -42,17 +42,17 @@ pub(super) struct Agreement {
 }
 
 impl Evidence<'_> {
-    fn play(&self, candidate: Candidate, mut take: impl FnMut(&Outcome)) {
-        let change = candidate.change(self.question.lasting);
+    fn each_outcome(&self, candidate: Candidate, mut take: impl FnMut(&Outcome)) {
+        let change = candidate.as_change(self.question.lasting);
         let lasting = self.question.lasting.unwrap_or(Seconds::ZERO);
         let plan = compile(self.topology, &change, lasting);
         let engine = self.settings.engine_of_variants();
-        let simulation = Simulation::with(&plan, self.settings.seed, engine);
-        simulation.each(0..self.trials, &Silent, |outcome| take(outcome));
+        let simulation = Simulation::with_engine(&plan, self.settings.seed, engine);
+        simulation.each_outcome(0..self.trials, &Silent, |outcome| take(outcome));
     }
 
     /// The number of a unit in an outcome, where endpoints stand between services and flows.
-    fn at(&self, outcome: &Outcome, unit: usize) -> usize {
+    fn unit_index(&self, outcome: &Outcome, unit: usize) -> usize {
         match unit.checked_sub(self.topology.services.len()) {
             None => unit,
             Some(flow) => outcome.units.len() - self.topology.flows.len() + flow,
@@ -60,15 +60,15 @@ impl Evidence<'_> {
     }
 
     /// The state of a unit in one of 64 trials.
-    pub(super) fn state(&self, outcome: &Outcome, unit: usize, trial: usize) -> usize {
-        let item = &outcome.units[self.at(outcome, unit)];
+    pub(super) fn unit_state(&self, outcome: &Outcome, unit: usize, trial: usize) -> usize {
+        let item = &outcome.units[self.unit_index(outcome, unit)];
         let failed = item.failed >> trial & 1 == 1;
         let degraded = item.degraded >> trial & 1 == 1;
         usize::from(degraded || failed) + usize::from(failed)
     }
 
     /// The chance of a report, given the true state.
-    pub(super) fn report(&self, said: usize, truth: usize) -> f64 {
+    pub(super) fn report_probability(&self, said: usize, truth: usize) -> f64 {
         let wrong = self.question.misreport;
         match (said, truth) {
             (said, truth) if said == truth => 1.0 - wrong,
@@ -80,9 +80,12 @@ impl Evidence<'_> {
     }
 
     /// The logarithm of the chance of all reports in one trial.
-    fn trial(&self, outcome: &Outcome, trial: usize) -> f64 {
-        let chance =
-            |seen: &Seen| libm::log(self.report(seen.state, self.state(outcome, seen.unit, trial)));
+    fn log_likelihood_in_trial(&self, outcome: &Outcome, trial: usize) -> f64 {
+        let chance = |seen: &Seen| {
+            libm::log(
+                self.report_probability(seen.state, self.unit_state(outcome, seen.unit, trial)),
+            )
+        };
         self.seen.iter().map(chance).sum()
     }
 
@@ -90,14 +93,14 @@ impl Evidence<'_> {
     pub(super) fn log_likelihood(&self, candidate: Candidate) -> f64 {
         // One trial in which every state is as likely as any other.
         let mut logs = vec![-(self.seen.len() as f64) * libm::log(3.0)];
-        let timed = self.timed();
+        let timed = self.timed_failures();
         let mut firsts: Vec<Vec<f64>> = vec![Vec::new(); timed.len()];
-        self.play(candidate, |outcome| {
-            for trial in valid(outcome) {
-                logs.push(self.trial(outcome, trial));
+        self.each_outcome(candidate, |outcome| {
+            for trial in valid_trials(outcome) {
+                logs.push(self.log_likelihood_in_trial(outcome, trial));
             }
             for (seen, firsts) in timed.iter().zip(&mut firsts) {
-                let unit = self.at(outcome, seen.unit) as u32;
+                let unit = self.unit_index(outcome, seen.unit) as u32;
                 let of_unit = outcome.times.iter().filter(|time| time.unit == unit);
                 firsts.extend(of_unit.map(|of_unit| of_unit.first));
             }
@@ -108,7 +111,7 @@ impl Evidence<'_> {
     }
 
     /// What was seen to fail at a known time, in that order.
-    fn timed(&self) -> Vec<Seen> {
+    fn timed_failures(&self) -> Vec<Seen> {
         let is_timed = |item: &&Seen| item.state == 2 && item.from.is_some();
         let mut timed: Vec<Seen> = self.seen.iter().filter(is_timed).copied().collect();
         timed.arrange_by(|a, b| a.from.unwrap_or(0.0).total_cmp(&b.from.unwrap_or(0.0)));
@@ -117,7 +120,7 @@ impl Evidence<'_> {
 
     /// How well the order of failures agrees: by neighbours that failed at different times.
     fn in_order(&self, timed: &[Seen], firsts: Vec<Vec<f64>>) -> f64 {
-        let medians: Vec<f64> = firsts.into_iter().map(|first| self.median(first)).collect();
+        let medians: Vec<f64> = firsts.into_iter().map(|first| self.median_of(first)).collect();
         let pairs = timed.windows(2).zip(medians.windows(2));
         let differ = pairs.filter(|(seen, _)| seen[0].from != seen[1].from);
         let chance = differ.map(|(_, medians)| match () {
@@ -129,25 +132,25 @@ impl Evidence<'_> {
     }
 
     /// The median of all trials; infinite where it does not fail in most.
-    fn median(&self, mut firsts: Vec<f64>) -> f64 {
+    fn median_of(&self, mut firsts: Vec<f64>) -> f64 {
         firsts.sort_by(f64::total_cmp);
         let middle = usize::try_from(self.trials / 2).unwrap_or(usize::MAX);
         firsts.get(middle).copied().unwrap_or(f64::INFINITY)
     }
 
     /// How often each unit is in each state, given a break and what is seen.
-    pub(super) fn states(&self, candidate: Candidate) -> Vec<[f64; 3]> {
+    pub(super) fn state_probabilities(&self, candidate: Candidate) -> Vec<[f64; 3]> {
         let units = self.topology.services.len() + self.topology.flows.len();
         // Smoothed by one trial in which every state is as likely as any other.
         let uniform = libm::exp(-(self.seen.len() as f64) * libm::log(3.0));
         let mut sums = vec![[uniform / 3.0; 3]; units];
         let mut total = uniform;
-        self.play(candidate, |outcome| {
-            for trial in valid(outcome) {
-                let weight = libm::exp(self.trial(outcome, trial));
+        self.each_outcome(candidate, |outcome| {
+            for trial in valid_trials(outcome) {
+                let weight = libm::exp(self.log_likelihood_in_trial(outcome, trial));
                 total += weight;
                 for (unit, sums) in sums.iter_mut().enumerate() {
-                    sums[self.state(outcome, unit, trial)] += weight;
+                    sums[self.unit_state(outcome, unit, trial)] += weight;
                 }
             }
         });
@@ -157,12 +160,12 @@ impl Evidence<'_> {
     }
 
     /// How well the break agrees with what is seen, without being told of it.
-    pub(super) fn agreement(&self, candidate: Candidate) -> Agreement {
+    pub(super) fn agreement_of(&self, candidate: Candidate) -> Agreement {
         let mut counts = vec![[0_u64; 3]; self.seen.len()];
-        self.play(candidate, |outcome| {
-            for trial in valid(outcome) {
+        self.each_outcome(candidate, |outcome| {
+            for trial in valid_trials(outcome) {
                 for (seen, counts) in self.seen.iter().zip(&mut counts) {
-                    counts[self.state(outcome, seen.unit, trial)] += 1;
+                    counts[self.unit_state(outcome, seen.unit, trial)] += 1;
                 }
             }
         });
@@ -177,7 +180,7 @@ impl Evidence<'_> {
     }
 }
 
-fn valid(outcome: &Outcome) -> impl Iterator<Item = usize> + use<> {
+fn valid_trials(outcome: &Outcome) -> impl Iterator<Item = usize> + use<> {
     let mask = outcome.valid;
     (0..TRIALS).filter(move |trial| mask >> trial & 1 == 1)
 }

@@ -59,29 +59,37 @@ pub struct Question<'a> {
 }
 
 /// Ranks what may have broken.
-pub fn diagnose(
+pub fn diagnose_observation(
     topology: &Topology,
     question: &Question<'_>,
     settings: &Settings,
     progress: &dyn Progress,
 ) -> DiagnosisReport {
-    let seen = seen(topology, question.observed);
-    let evidence = Evidence { topology, question, seen: &seen, settings, trials: trials(settings) };
-    let ranked = rank(topology, &evidence, question.prior, progress);
+    let seen = seen_units(topology, question.observed);
+    let evidence = Evidence {
+        topology,
+        question,
+        seen: &seen,
+        settings,
+        trials: trials_per_candidate(settings),
+    };
+    let ranked = rank_components(topology, &evidence, question.prior, progress);
     let leading: Vec<&Component> = ranked.iter().take(LEADING).collect();
-    let agreeing =
-        leading.iter().map(|leading| evidence.agreement(leading.best())).collect::<Vec<_>>();
+    let agreeing = leading
+        .iter()
+        .map(|leading| evidence.agreement_of(leading.best_mode()))
+        .collect::<Vec<_>>();
     let told = ranked.iter().enumerate().map(|(place, component)| CandidateReport {
         rank: component.rank,
         tied: component.tied,
         name: component.name.clone(),
         kind: component.kind,
         posterior: component.posterior,
-        modes: component.modes(),
+        modes: component.mode_reports(),
         agrees: agreeing.get(place).map(|agreeing| agreeing.agrees),
         misses: agreeing
             .get(place)
-            .map(|agreeing| misses(topology, &seen, agreeing))
+            .map(|agreeing| miss_reports(topology, &seen, agreeing))
             .unwrap_or_default(),
     });
     DiagnosisReport {
@@ -95,15 +103,15 @@ pub fn diagnose(
         misreport: question.misreport,
         prior: question.prior,
         lasting_s: question.lasting.map(Seconds::get),
-        observed: seen.iter().map(|seen| seen.report(topology)).collect(),
+        observed: seen.iter().map(|seen| seen.seen_report(topology)).collect(),
         candidates: told.collect(),
-        look_at: next::find(topology, &evidence, &ranked, progress),
-        assumptions: assumptions(question),
+        look_at: next::find_next_looks(topology, &evidence, &ranked, progress),
+        assumptions: diagnosis_assumptions(question),
     }
 }
 
 /// At which place diagnoses of incidents put what set them off.
-pub fn score(
+pub fn score_diagnoses(
     cases: &[IncidentCase],
     settings: &Settings,
     progress: &dyn Progress,
@@ -117,10 +125,10 @@ pub fn score(
             lasting: None,
         };
         let topology = &case.topology;
-        let seen = seen(topology, question.observed);
-        let trials = trials(settings);
+        let seen = seen_units(topology, question.observed);
+        let trials = trials_per_candidate(settings);
         let evidence = Evidence { topology, question: &question, seen: &seen, settings, trials };
-        let ranked = rank(topology, &evidence, question.prior, progress);
+        let ranked = rank_components(topology, &evidence, question.prior, progress);
         let triggers: Vec<String> = case
             .change
             .targets
@@ -148,7 +156,7 @@ pub fn score(
         schema: SCORE_SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         seed: settings.seed,
-        trials: trials(settings),
+        trials: trials_per_candidate(settings),
         partial: progress.is_cancelled(),
         scored: counted().count() as u64,
         first: counted().filter(|counted| counted.is_within(1)).count() as u64,
@@ -158,20 +166,20 @@ pub fn score(
     }
 }
 
-fn trials(settings: &Settings) -> u64 {
+fn trials_per_candidate(settings: &Settings) -> u64 {
     let (Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. }) = settings.stop;
     trials
 }
 
 /// What was seen of each unit: its worst state, and from when.
-fn seen(topology: &Topology, observed: &[Observed]) -> Vec<Seen> {
+fn seen_units(topology: &Topology, observed: &[Observed]) -> Vec<Seen> {
     let mut found: Vec<Seen> = Vec::new();
     for item in observed {
         let unit = match item.on {
             ObservedOn::Service(id) => id.0 as usize,
             ObservedOn::Flow(flow) => topology.services.len() + flow as usize,
         };
-        let one = Seen { unit, state: badness(item.state), from: item.from.map(Seconds::get) };
+        let one = Seen { unit, state: badness_of(item.state), from: item.from.map(Seconds::get) };
         match found.iter_mut().find(|known| known.unit == unit) {
             None => found.push(one),
             Some(known) if one.state > known.state => *known = one,
@@ -181,7 +189,7 @@ fn seen(topology: &Topology, observed: &[Observed]) -> Vec<Seen> {
     found
 }
 
-fn badness(state: ObservedState) -> usize {
+fn badness_of(state: ObservedState) -> usize {
     match state {
         ObservedState::Unaffected => 0,
         ObservedState::Degraded => 1,
@@ -206,7 +214,7 @@ fn unit_kind(topology: &Topology, unit: usize) -> ComponentKind {
 }
 
 impl Seen {
-    fn report(&self, topology: &Topology) -> SeenReport {
+    fn seen_report(&self, topology: &Topology) -> SeenReport {
         SeenReport {
             name: unit_name(topology, self.unit),
             kind: unit_kind(topology, self.unit),
@@ -228,12 +236,12 @@ struct Component {
 
 impl Component {
     /// The mode in which it most likely broke.
-    fn best(&self) -> Candidate {
+    fn best_mode(&self) -> Candidate {
         let most = self.candidates.iter().reduce(|a, b| if b.1 > a.1 { b } else { a });
         most.expect("a component has a mode").0
     }
 
-    fn modes(&self) -> Vec<ModeReport> {
+    fn mode_reports(&self) -> Vec<ModeReport> {
         let mut modes: Vec<ModeReport> = self
             .candidates
             .iter()
@@ -248,15 +256,15 @@ impl Component {
 }
 
 /// All components, most likely first.
-fn rank(
+fn rank_components(
     topology: &Topology,
     evidence: &Evidence<'_>,
     prior: PriorKind,
     progress: &dyn Progress,
 ) -> Vec<Component> {
-    let all = candidates::all(topology);
-    let priors = candidates::priors(topology, &all, prior);
-    let logs = parallel::each(all.len(), |item| {
+    let all = candidates::all_candidates(topology);
+    let priors = candidates::prior_probabilities(topology, &all, prior);
+    let logs = parallel::each_piece(all.len(), |item| {
         if progress.is_cancelled() {
             return f64::NEG_INFINITY;
         }
@@ -301,7 +309,7 @@ fn rank(
     components
 }
 
-fn misses(
+fn miss_reports(
     topology: &Topology,
     seen: &[Seen],
     agreement: &likelihood::Agreement,
@@ -316,7 +324,7 @@ fn misses(
         .collect()
 }
 
-fn assumptions(question: &Question<'_>) -> Vec<String> {
+fn diagnosis_assumptions(question: &Question<'_>) -> Vec<String> {
     let mut said = vec![
         "exactly one component broke, wholly and at once; a surge is tenfold".to_owned(),
         match question.prior {

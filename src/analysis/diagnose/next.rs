@@ -16,7 +16,7 @@ const LOOKS: usize = 5;
 const NOTHING: f64 = 1e-3;
 
 /// What to look at, that which tells most first.
-pub(super) fn find(
+pub(super) fn find_next_looks(
     topology: &Topology,
     evidence: &Evidence<'_>,
     ranked: &[Component],
@@ -30,12 +30,16 @@ pub(super) fn find(
     let chances: Vec<f64> = leading.iter().map(|leading| leading.posterior / sum).collect();
     // What a report would say of each unit, given each component in its likeliest mode.
     let reports: Vec<Vec<[f64; 3]>> = parallel::each_of(leading, |item| {
-        evidence.states(item.best()).iter().map(|state| said(evidence, state)).collect()
+        evidence
+            .state_probabilities(item.best_mode())
+            .iter()
+            .map(|state| report_distribution(evidence, state))
+            .collect()
     });
     let units = topology.services.len() + topology.flows.len();
     let unseen = (0..units).filter(|unit| evidence.seen.iter().all(|seen| seen.unit != *unit));
     let mut looks: Vec<(f64, usize)> = unseen
-        .map(|unit| (information(&chances, &reports, unit), unit))
+        .map(|unit| (mutual_information(&chances, &reports, unit), unit))
         .filter(|(bits, _)| *bits > NOTHING)
         .collect();
     looks.arrange_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -68,25 +72,29 @@ pub(super) fn find(
 }
 
 /// What a report says, given how likely each state is.
-fn said(evidence: &Evidence<'_>, states: &[f64; 3]) -> [f64; 3] {
+fn report_distribution(evidence: &Evidence<'_>, states: &[f64; 3]) -> [f64; 3] {
     let chance = |said: usize| {
-        states.iter().enumerate().map(|(truth, p)| p * evidence.report(said, truth)).sum::<f64>()
+        states
+            .iter()
+            .enumerate()
+            .map(|(truth, p)| p * evidence.report_probability(said, truth))
+            .sum::<f64>()
     };
     [chance(0), chance(1), chance(2)]
 }
 
 /// The mutual information of which component it was and what is said of a unit, in bits.
-fn information(chances: &[f64], reports: &[Vec<[f64; 3]>], unit: usize) -> f64 {
+fn mutual_information(chances: &[f64], reports: &[Vec<[f64; 3]>], unit: usize) -> f64 {
     let mut marginal = [0.0; 3];
     let mut within = 0.0;
     for (chance, of_units) in chances.iter().zip(reports) {
-        within += chance * entropy(of_units[unit]);
+        within += chance * entropy_bits(of_units[unit]);
         marginal.iter_mut().zip(of_units[unit]).for_each(|(sum, unit)| *sum += chance * unit);
     }
-    (entropy(marginal) - within).max(0.0)
+    (entropy_bits(marginal) - within).max(0.0)
 }
 
-fn entropy(of: [f64; 3]) -> f64 {
+fn entropy_bits(of: [f64; 3]) -> f64 {
     of.into_iter().filter(|of| *of > 0.0).map(|of| -of * libm::log2(of)).sum()
 }
 
@@ -99,7 +107,7 @@ mod tests {
         let reports =
             [vec![[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]], vec![[0.0, 0.0, 1.0], [0.5, 0.5, 0.0]]];
         let chances = [0.5, 0.5];
-        assert!((information(&chances, &reports, 0) - 1.0).abs() < 1e-12);
-        assert!(information(&chances, &reports, 1).abs() < 1e-12);
+        assert!((mutual_information(&chances, &reports, 0) - 1.0).abs() < 1e-12);
+        assert!(mutual_information(&chances, &reports, 1).abs() < 1e-12);
     }
 }

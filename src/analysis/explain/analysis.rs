@@ -26,9 +26,9 @@ impl Analysis {
         };
         // Half of what is allowed for each try.
         let half = Limits { steps: limits.steps / 2, ..limits };
-        let everything = Exact::solve(plan, Detail::Everything, half);
+        let everything = Exact::solve_plan(plan, Detail::Everything, half);
         let has_everything = everything.is_ok();
-        let exact = everything.or_else(|_| Exact::solve(plan, Detail::Drawn, half))?;
+        let exact = everything.or_else(|_| Exact::solve_plan(plan, Detail::Drawn, half))?;
         Ok(Self { exact, has_everything, simplified })
     }
 }

@@ -19,7 +19,7 @@ const LISTED: usize = 50;
 ///
 /// `is_structural` lets every service and domain be down, however unlikely; otherwise only what can
 /// happen is part of a set. Where there are too many, only those of the smaller orders are given.
-pub(super) fn find(
+pub(super) fn find_cut_sets(
     analysis: &Analysis,
     names: &Names<'_>,
     unit: usize,
@@ -28,7 +28,7 @@ pub(super) fn find(
 ) -> Result<CutSetsReport, String> {
     let exact = &analysis.exact;
     let function = &exact.units[unit].failed;
-    let role = |event, chance| role(event, chance, is_structural);
+    let role = |event, chance| event_role(event, chance, is_structural);
     let tried: Vec<Option<u32>> = match max_order {
         Some(most) => {
             let smaller = ORDERS_TRIED.into_iter().filter(|order| *order < most);
@@ -37,7 +37,7 @@ pub(super) fn find(
         None => [None].into_iter().chain(ORDERS_TRIED.map(Some)).collect(),
     };
     let mut found = tried.into_iter().filter_map(|order| {
-        solutions::find(function, &exact.variables, role, order, NODES_MAX).ok()
+        solutions::find_cut_sets(function, &exact.variables, role, order, NODES_MAX).ok()
     });
     let found = found.next().ok_or_else(|| {
         format!("even the smallest sets take more than {NODES_MAX} nodes of a decision diagram")
@@ -45,17 +45,17 @@ pub(super) fn find(
     let total = exact.probability(function);
     Ok(CutSetsReport {
         events: if is_structural { EventScope::Structural } else { EventScope::Possible },
-        count: found.total(),
+        count: found.sets_total(),
         by_order: by_order(&found),
         complete_to_order: found.complete_to,
-        sets: list(&found, names, total),
+        sets: cut_set_reports(&found, names, total),
         simplified: analysis.simplified.clone(),
     })
 }
 
 /// What never happens is left out, unless services and domains are asked about as such; what always
 /// does is left out too, unless it is a cause.
-fn role(event: Event, chance: f64, is_structural: bool) -> Role {
+fn event_role(event: Event, chance: f64, is_structural: bool) -> Role {
     let possible = |is_possible| if is_possible { Role::Event } else { Role::Never };
     match event {
         Event::Domain(_) | Event::Service(_) => possible(is_structural || chance > 0.0),
@@ -73,13 +73,15 @@ fn by_order(found: &Solutions) -> Vec<OrderCount> {
         .collect()
 }
 
-fn list(found: &Solutions, names: &Names<'_>, total: f64) -> Vec<CutSetReport> {
+fn cut_set_reports(found: &Solutions, names: &Names<'_>, total: f64) -> Vec<CutSetReport> {
     let mut sets: Vec<CutSetReport> = found
         .most_likely(LISTED)
         .into_iter()
         .map(|(parts, probability)| {
-            let mut events: Vec<_> =
-                parts.iter().map(|part| names.part(&found.parts[*part as usize])).collect();
+            let mut events: Vec<_> = parts
+                .iter()
+                .map(|part| names.cut_event_report(&found.parts[*part as usize]))
+                .collect();
             events.sort();
             CutSetReport {
                 order: events.len() as u32,

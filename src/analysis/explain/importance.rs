@@ -44,7 +44,7 @@ pub(super) struct Figures {
 
 impl Figures {
     /// All measures.
-    pub(super) fn report(
+    pub(super) fn importance_report(
         self,
         kind: PartKind,
         name: String,
@@ -72,7 +72,7 @@ impl Figures {
 }
 
 /// The importance of every part that has any, most first.
-pub(super) fn exact(
+pub(super) fn exact_importance(
     plan: &Plan,
     analysis: &Analysis,
     names: &Names<'_>,
@@ -95,23 +95,23 @@ pub(super) fn exact(
                 continue;
             }
             Event::Target(_) => PartKind::Target,
-            other => part_kind(names.event(*other).0),
+            other => part_kind(names.event_name(*other).0),
         };
         let birnbaum = derivatives[place];
         if birnbaum == 0.0 {
             continue;
         }
         let (if_failed, if_works) = if is_small {
-            conditioned(exact, function, &[place as u16])
+            conditional_probabilities(exact, function, &[place as u16])
         } else {
             ((p + (1.0 - q) * birnbaum).min(1.0), (p - q * birnbaum).max(0.0))
         };
         let measured = Measured { value: birnbaum, low: None, high: None };
         let figures = Figures { p, if_failed, if_works, q };
-        reports.push(figures.report(kind, names.event(*event).1, measured));
+        reports.push(figures.importance_report(kind, names.event_name(*event).1, measured));
     }
     for (service, places) in replicas {
-        let (if_failed, if_works) = conditioned(exact, function, &places);
+        let (if_failed, if_works) = conditional_probabilities(exact, function, &places);
         let needs = plan.services[service as usize].needs as usize;
         let chances = places.iter().map(|place| exact.variables.chances[usize::from(*place)]);
         let q = at_least(places.len().saturating_sub(needs) + 1, chances);
@@ -121,9 +121,9 @@ pub(super) fn exact(
         }
         let measured = Measured { value: birnbaum, low: None, high: None };
         let figures = Figures { p, if_failed, if_works, q };
-        reports.push(figures.report(
+        reports.push(figures.importance_report(
             PartKind::Replicas,
-            names.service(service).to_owned(),
+            names.service_name(service).to_owned(),
             measured,
         ));
     }
@@ -132,8 +132,11 @@ pub(super) fn exact(
 }
 
 /// P1 and P0: each summed directly, so that small ones keep their digits.
-fn conditioned(exact: &Exact, function: &Function, places: &[u16]) -> (f64, f64) {
-    (exact.conditional(function, places, true), exact.conditional(function, places, false))
+fn conditional_probabilities(exact: &Exact, function: &Function, places: &[u16]) -> (f64, f64) {
+    (
+        exact.conditional_probability(function, places, true),
+        exact.conditional_probability(function, places, false),
+    )
 }
 
 /// The probability that at least so many of independent events happen.

@@ -49,7 +49,7 @@ const FOLLOWED_NODES: u64 = 1_000_000_000;
 ///
 /// # Errors
 /// Why there are no exact values, where they are demanded.
-pub fn explain(
+pub fn explain_flows(
     topology: &Topology,
     change: &Change,
     settings: &Settings,
@@ -58,18 +58,18 @@ pub fn explain(
 ) -> Result<ExplainReport, Obstacle> {
     let plan = compile(topology, change, settings.lasting);
     let limits = if asked.exact { Limits::THOROUGH } else { USUAL };
-    let values = exact::values(&plan, limits);
+    let values = exact::exact_values(&plan, limits);
     let values = match values {
         Err(obstacle) if asked.exact => return Err(obstacle),
         values => values,
     };
-    let simulation = Simulation::with(&plan, settings.seed, settings.engine);
-    let (tally, is_partial) = simulate::run(&plan, &simulation, settings.stop, progress);
+    let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
+    let (tally, is_partial) = simulate::run_trials(&plan, &simulation, settings.stop, progress);
     let summary = summarize(&tally);
-    let mut report = simulate::report(topology, change, settings, &simulation, &summary);
+    let mut report = simulate::simulation_report(topology, change, settings, &simulation, &summary);
     if let Ok(values) = &values {
         let Report { services, flows, failure_probability, .. } = &mut report;
-        exact::put(topology, values, services, flows, *failure_probability);
+        exact::put_values(topology, values, services, flows, *failure_probability);
     }
     report.partial = is_partial;
     let flows: Vec<u32> = match asked.flow {
@@ -77,10 +77,12 @@ pub fn explain(
         None => (0..topology.flows.len() as u32).collect(),
     };
     let inquiry = Inquiry { topology, change, settings, asked, plan: &plan, summary: &summary };
-    let found = inquiry.flows(&simulation, &flows, limits, progress);
+    let found = inquiry.flow_explanations(&simulation, &flows, limits, progress);
     let world = World { topology: topology.clone(), change: change.clone() };
-    let (containment, containment_left_out) = trials::containment(&world, settings, &summary);
-    let unknowns = unknowns::find(topology, change, settings, &summary, unknowns::Effort::THOROUGH);
+    let (containment, containment_left_out) =
+        trials::protection_reports(&world, settings, &summary);
+    let unknowns =
+        unknowns::find_unknowns(topology, change, settings, &summary, unknowns::Effort::THOROUGH);
     let explained = |unit: UnitReport| {
         let place =
             flows.iter().position(|flow| topology.flows[*flow as usize].name == unit.name)?;
@@ -122,7 +124,7 @@ struct Inquiry<'a> {
 
 impl Inquiry<'_> {
     /// What explains each of these flows, without their figures.
-    fn flows<'a>(
+    fn flow_explanations<'a>(
         &'a self,
         simulation: &'a Simulation<'a>,
         flows: &[u32],
@@ -133,9 +135,10 @@ impl Inquiry<'_> {
         let analysis = Analysis::new(self.plan, limits);
         let most = (FOLLOWED_NODES / self.plan.nodes.len().max(1) as u64).clamp(256, FOLLOWED);
         let trials = self.summary.trials.min(most);
-        let ways = paths::trace(self.plan, simulation, self.settings.seed, trials, flows, progress);
+        let ways =
+            paths::trace_ways(self.plan, simulation, self.settings.seed, trials, flows, progress);
         let (mut importance, importance_left_out) =
-            self.importance(analysis.as_ref().ok(), &names, flows);
+            self.importance_reports(analysis.as_ref().ok(), &names, flows);
         let first = self.plan.services.len()
             + self.plan.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
         let explained = flows.iter().zip(&ways).enumerate().map(|(place, (flow, ways))| {
@@ -143,11 +146,11 @@ impl Inquiry<'_> {
                 Ok(analysis) => {
                     let is_structural = !self.asked.has_change && analysis.has_everything;
                     let unit = first + *flow as usize;
-                    cuts::find(analysis, &names, unit, self.asked.max_order, is_structural)
+                    cuts::find_cut_sets(analysis, &names, unit, self.asked.max_order, is_structural)
                 }
                 Err(obstacle) => Err(obstacle.to_string()),
             };
-            let (paths, paths_incomplete) = ways.report(&names, trials);
+            let (paths, paths_incomplete) = ways.path_reports(&names, trials);
             FlowExplained {
                 unit: UnitReport::default(),
                 no_cut_sets: cut_sets.as_ref().err().cloned(),
@@ -163,7 +166,7 @@ impl Inquiry<'_> {
 
     /// By flow: exact where the functions of this very scenario are known with everything in them,
     /// else from trials; and how many parts were left out.
-    fn importance(
+    fn importance_reports(
         &self,
         analysis: Option<&Analysis>,
         names: &Names<'_>,
@@ -175,10 +178,10 @@ impl Inquiry<'_> {
             let first = self.plan.services.len()
                 + self.plan.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
             let units = flows.iter().map(|flow| first + *flow as usize);
-            let of = |unit| importance::exact(self.plan, analysis, names, unit);
+            let of = |unit| importance::exact_importance(self.plan, analysis, names, unit);
             return (units.map(of).collect(), 0);
         }
         let world = World { topology: self.topology.clone(), change: self.change.clone() };
-        trials::importance(&world, self.settings, self.summary, flows)
+        trials::sampled_importance(&world, self.settings, self.summary, flows)
     }
 }

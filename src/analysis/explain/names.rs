@@ -45,18 +45,18 @@ impl<'a> Names<'a> {
     }
 
     /// A node: `service`, `service/endpoint`, or a flow.
-    pub(super) fn node(&self, node: u32) -> &str {
+    pub(super) fn node_name(&self, node: u32) -> &str {
         &self.nodes[node as usize]
     }
 
     /// Caller and dependency.
-    pub(super) fn dependency(&self, number: u32) -> String {
+    pub(super) fn dependency_name(&self, number: u32) -> String {
         let (caller, on) = &self.dependencies[number as usize];
         format!("{caller}>{on}")
     }
 
     /// A service.
-    pub(super) fn service(&self, number: u32) -> &str {
+    pub(super) fn service_name(&self, number: u32) -> &str {
         &self.topology.services[number as usize].name
     }
 
@@ -66,15 +66,17 @@ impl<'a> Names<'a> {
     }
 
     /// What kind of thing an event happens to, and its name. Of a target, what it hits.
-    pub(super) fn event(&self, event: Event) -> (CutEventKind, String) {
+    pub(super) fn event_name(&self, event: Event) -> (CutEventKind, String) {
         match event {
             Event::Domain(domain) => {
                 (CutEventKind::Domain, self.topology.domains[domain as usize].name.clone())
             }
-            Event::Service(service) => (CutEventKind::Service, self.service(service).to_owned()),
+            Event::Service(service) => {
+                (CutEventKind::Service, self.service_name(service).to_owned())
+            }
             Event::Replica(replica) => {
                 let (service, number) = self.replicas[replica as usize];
-                (CutEventKind::Replica, format!("{}#{number}", self.service(service)))
+                (CutEventKind::Replica, format!("{}#{number}", self.service_name(service)))
             }
             Event::Target(mode) | Event::Mode(mode, _) => {
                 match self.change.targets[mode as usize].on {
@@ -91,16 +93,16 @@ impl<'a> Names<'a> {
                     }
                 }
             }
-            Event::Reaches(reaches) => (CutEventKind::Dependency, self.dependency(reaches)),
+            Event::Reaches(reaches) => (CutEventKind::Dependency, self.dependency_name(reaches)),
             Event::NoFallback(no_fallback) => {
-                (CutEventKind::Fallback, self.dependency(no_fallback))
+                (CutEventKind::Fallback, self.dependency_name(no_fallback))
             }
         }
     }
 
     /// A part of a cut set.
-    pub(super) fn part(&self, part: &Part) -> CutEventReport {
-        let (kind, name) = self.event(part.event);
+    pub(super) fn cut_event_report(&self, part: &Part) -> CutEventReport {
+        let (kind, name) = self.event_name(part.event);
         let modes = [FailureMode::Down, FailureMode::Slow, FailureMode::Corrupt];
         let mode = part.mode.map(|mode| modes[usize::from(mode)]);
         CutEventReport { kind, name, mode }

@@ -11,7 +11,7 @@ pub(super) struct Origins {
 }
 
 /// The origins in the 64 trials from `64 * chunk` on.
-pub(super) fn of(plan: &Plan, seed: u64, chunk: u64) -> Origins {
+pub(super) fn origins_in_chunk(plan: &Plan, seed: u64, chunk: u64) -> Origins {
     let draws = Draws::new(seed).chunk(chunk);
     let none = || vec![0_u64; plan.nodes.len()];
     let mut item = Origins { target: none(), background: none() };
@@ -35,7 +35,7 @@ pub(super) fn of(plan: &Plan, seed: u64, chunk: u64) -> Origins {
     let mut anyway: Vec<u64> = plan
         .domains
         .iter()
-        .map(|domain| sure(domain.during) | draws.bernoulli(domain.key, domain.unavailability))
+        .map(|domain| all_if(domain.during) | draws.bernoulli(domain.key, domain.unavailability))
         .collect();
     for domain in &plan.domain_order {
         let within = plan.domains[*domain as usize].within;
@@ -46,8 +46,8 @@ pub(super) fn of(plan: &Plan, seed: u64, chunk: u64) -> Origins {
     }
     let both: Vec<u64> = anyway.iter().zip(&by_target).map(|(a, b)| a | b).collect();
     for service in 0..plan.services.len() as u32 {
-        let background = down(plan, &draws, service, &anyway);
-        let with_target = down(plan, &draws, service, &both);
+        let background = down_trials(plan, &draws, service, &anyway);
+        let with_target = down_trials(plan, &draws, service, &both);
         for node in plan.nodes_of(service) {
             item.background[node as usize] = background;
             item.target[node as usize] |= with_target & !background;
@@ -56,14 +56,14 @@ pub(super) fn of(plan: &Plan, seed: u64, chunk: u64) -> Origins {
     item
 }
 
-fn sure(is_sure: bool) -> u64 {
+fn all_if(is_sure: bool) -> u64 {
     if is_sure { u64::MAX } else { 0 }
 }
 
 /// In which trials a service is down, given in which its domains are.
-fn down(plan: &Plan, draws: &ChunkDraws, service: u32, domains: &[u64]) -> u64 {
+fn down_trials(plan: &Plan, draws: &ChunkDraws, service: u32, domains: &[u64]) -> u64 {
     let item = &plan.services[service as usize];
-    let mut down = sure(item.during) | draws.bernoulli(item.key, item.unavailability);
+    let mut down = all_if(item.during) | draws.bernoulli(item.key, item.unavailability);
     if !item.domains.is_empty() {
         down |= item.domains.iter().fold(u64::MAX, |all, domain| all & domains[*domain as usize]);
     }

@@ -54,7 +54,7 @@ pub(super) struct Ways {
 }
 
 /// Follows failure in so many trials, for these flows.
-pub(super) fn trace<'a>(
+pub(super) fn trace_ways<'a>(
     plan: &'a Plan,
     simulation: &'a Simulation<'a>,
     seed: u64,
@@ -69,14 +69,14 @@ pub(super) fn trace<'a>(
         + plan.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
     let mut remembered: Vec<BTreeMap<Vec<u32>, Vec<usize>>> = vec![BTreeMap::new(); flows.len()];
     let mut chunk = 0;
-    simulation.each(0..trials, progress, |outcome| {
-        let chunk_of = Chunk::new(plan, outcome, origins::of(plan, seed, chunk));
+    simulation.each_outcome(0..trials, progress, |outcome| {
+        let chunk_of = Chunk::new(plan, outcome, origins::origins_in_chunk(plan, seed, chunk));
         chunk += 1;
         for (place, flow) in flows.iter().enumerate() {
             let fails = outcome.units[first_flow + *flow as usize].failed;
             for trial in (0..64).filter(|trial| outcome.valid >> trial & 1 == 1) {
                 let is_failed = fails >> trial & 1 == 1;
-                let key = chunk_of.key(trial, is_failed);
+                let key = chunk_of.trial_key(trial, is_failed);
                 if key.is_empty() {
                     continue;
                 }
@@ -87,7 +87,7 @@ pub(super) fn trace<'a>(
                     continue;
                 }
                 let root = is_failed.then_some(nodes[place]);
-                let found = chunk_of.ways(trial, root, &leading[place], ways);
+                let found = chunk_of.ways_of_trial(trial, root, &leading[place], ways);
                 found.iter().for_each(|way| ways.counts[*way] += 1);
                 if known.len() < REMEMBERED {
                     known.insert(key, found);
@@ -151,7 +151,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// What tells one trial from another here; nothing where nothing happened.
-    fn key(&self, trial: u32, is_failed: bool) -> Vec<u32> {
+    fn trial_key(&self, trial: u32, is_failed: bool) -> Vec<u32> {
         let bit = |mask: u64| mask >> trial & 1 == 1;
         let mut key = Vec::new();
         for item in self.outcome.dependencies.iter().filter(|dependency| bit(dependency.tried)) {
@@ -168,7 +168,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Where a way through this node begins, if here.
-    fn origin(&self, trial: u32, node: u32) -> Option<Origin> {
+    fn origin_at(&self, trial: u32, node: u32) -> Option<Origin> {
         let has = |masks: &[u64]| masks[node as usize] >> trial & 1 == 1;
         match () {
             () if has(&self.origins.target) => Some(Origin::Target),
@@ -179,7 +179,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// The ways of one trial, by number.
-    fn ways(
+    fn ways_of_trial(
         &self,
         trial: u32,
         root: Option<u32>,
@@ -207,7 +207,7 @@ impl<'a> Chunk<'a> {
         }
         into.is_incomplete |= search.was_cut;
         let mut numbers: Vec<usize> =
-            search.found.into_iter().filter_map(|way| into.number(way)).collect();
+            search.found.into_iter().filter_map(|way| into.way_number(way)).collect();
         numbers.sort_unstable();
         numbers.dedup();
         numbers
@@ -231,7 +231,7 @@ impl Search<'_> {
             return;
         }
         after.push(node);
-        if let Some(origin) = self.chunk.origin(self.trial, node) {
+        if let Some(origin) = self.chunk.origin_at(self.trial, node) {
             let nodes = after.iter().rev().copied().collect();
             self.found.push(Way { origin, nodes, held_by });
             after.pop();
@@ -254,7 +254,7 @@ impl Search<'_> {
 
 impl Ways {
     /// The number of a way; nothing where there are too many already.
-    fn number(&mut self, way: Way) -> Option<usize> {
+    fn way_number(&mut self, way: Way) -> Option<usize> {
         if let Some(known) = self.numbers.get(&way) {
             return Some(*known);
         }
@@ -270,7 +270,7 @@ impl Ways {
     }
 
     /// The most frequent ways with names, and whether some were not followed.
-    pub(super) fn report(&self, names: &Names<'_>, trials: u64) -> (Vec<PathReport>, bool) {
+    pub(super) fn path_reports(&self, names: &Names<'_>, trials: u64) -> (Vec<PathReport>, bool) {
         let mut reports: Vec<PathReport> = self
             .ways
             .iter()
@@ -281,7 +281,7 @@ impl Ways {
                     Origin::Background => FailureOrigin::Background,
                     Origin::Overload => FailureOrigin::Overload,
                 },
-                through: way.nodes.iter().map(|node| names.node(*node).to_owned()).collect(),
+                through: way.nodes.iter().map(|node| names.node_name(*node).to_owned()).collect(),
                 share: *count as f64 / trials.max(1) as f64,
                 trials: *count,
                 contained_by: way

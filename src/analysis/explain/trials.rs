@@ -38,15 +38,19 @@ pub(super) struct World {
 }
 
 impl World {
-    fn each(&self, settings: &Settings, trials: u64, take: impl FnMut(&Outcome)) {
+    fn each_outcome(&self, settings: &Settings, trials: u64, take: impl FnMut(&Outcome)) {
         let plan = compile(&self.topology, &self.change, settings.lasting);
-        Simulation::with(&plan, settings.seed, settings.engine).each(0..trials, &Silent, take);
+        Simulation::with_engine(&plan, settings.seed, settings.engine).each_outcome(
+            0..trials,
+            &Silent,
+            take,
+        );
     }
 
     /// By flow, in which trials it fails: 64 in each mask.
-    fn failures(&self, settings: &Settings, trials: u64) -> Vec<Vec<u64>> {
+    fn flow_failures(&self, settings: &Settings, trials: u64) -> Vec<Vec<u64>> {
         let mut failures = vec![Vec::new(); self.topology.flows.len()];
-        self.each(settings, trials, |outcome| {
+        self.each_outcome(settings, trials, |outcome| {
             let first = outcome.units.len() - failures.len();
             for (masks, unit) in failures.iter_mut().zip(&outcome.units[first..]) {
                 masks.push(unit.failed & outcome.valid);
@@ -56,12 +60,12 @@ impl World {
     }
 
     /// What each trial loses: orders where they are known, else the mean failing share of flows.
-    fn losses(&self, settings: &Settings, trials: u64) -> Vec<f64> {
+    fn trial_losses(&self, settings: &Settings, trials: u64) -> Vec<f64> {
         let mut losses = Vec::new();
-        self.each(settings, trials, |outcome| {
+        self.each_outcome(settings, trials, |outcome| {
             let counts_orders = counts_orders(outcome);
             for trial in (0..64).filter(|trial| outcome.valid >> trial & 1 == 1) {
-                losses.push(loss(outcome, trial, counts_orders));
+                losses.push(loss_of(outcome, trial, counts_orders));
             }
         });
         losses
@@ -72,7 +76,7 @@ fn counts_orders(outcome: &Outcome) -> bool {
     outcome.flows.iter().any(|flow| !flow.lost[0].is_nan())
 }
 
-fn loss(outcome: &Outcome, trial: usize, counts_orders: bool) -> f64 {
+fn loss_of(outcome: &Outcome, trial: usize, counts_orders: bool) -> f64 {
     if counts_orders {
         return outcome
             .flows
@@ -85,7 +89,7 @@ fn loss(outcome: &Outcome, trial: usize, counts_orders: bool) -> f64 {
     shares.sum::<f64>() / outcome.flows.len().max(1) as f64
 }
 
-fn pairs(settings: &Settings, most: u64) -> u64 {
+fn paired_trials(settings: &Settings, most: u64) -> u64 {
     match settings.stop {
         Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. } => trials.min(most),
     }
@@ -102,7 +106,7 @@ enum Part {
 }
 
 /// How many variants of a world are affordable, each of so many trials.
-fn affordable(world: &World, trials: u64, least: usize) -> usize {
+fn affordable_variants(world: &World, trials: u64, least: usize) -> usize {
     let endpoints =
         world.topology.services.iter().map(|service| service.endpoints.len()).sum::<usize>();
     let nodes = world.topology.services.len() + endpoints + world.topology.flows.len();
@@ -112,23 +116,23 @@ fn affordable(world: &World, trials: u64, least: usize) -> usize {
 
 /// By flow, the importance of every part that failure came to, most first; and how many parts were
 /// left out, those that it came to least often.
-pub(super) fn importance(
+pub(super) fn sampled_importance(
     world: &World,
     settings: &Settings,
     summary: &Summary,
     flows: &[u32],
 ) -> (Vec<Vec<ImportanceReport>>, u64) {
-    let trials = pairs(settings, PAIRS);
+    let trials = paired_trials(settings, PAIRS);
     let first = summary.units.len() - world.topology.flows.len();
     let mut reports = vec![Vec::new(); flows.len()];
-    let mut parts = parts(world, summary);
+    let mut parts = parts_to_try(world, summary);
     let left_out = parts.len();
-    parts.truncate(affordable(world, 2 * trials, PARTS));
+    parts.truncate(affordable_variants(world, 2 * trials, PARTS));
     let left_out = (left_out - parts.len()) as u64;
     for part in parts {
-        let failed = part.world(world, true).failures(settings, trials);
-        let works = part.world(world, false).failures(settings, trials);
-        let (kind, name, q) = part.told(world);
+        let failed = part.variant_with(world, true).flow_failures(settings, trials);
+        let works = part.variant_with(world, false).flow_failures(settings, trials);
+        let (kind, name, q) = part.part_name(world);
         for (reports, flow) in reports.iter_mut().zip(flows) {
             let flow = *flow as usize;
             let count = |masks: &[Vec<u64>]| {
@@ -150,20 +154,20 @@ pub(super) fn importance(
                 if_works: share(count(&works)),
                 q,
             };
-            let birnbaum = measured(paired::proportions(more, less, trials));
-            reports.push(figures.report(kind, name.clone(), birnbaum));
+            let birnbaum = measured_difference(paired::paired_proportions(more, less, trials));
+            reports.push(figures.importance_report(kind, name.clone(), birnbaum));
         }
     }
     reports.iter_mut().for_each(|reports| super::importance::most_first(reports));
     (reports, left_out)
 }
 
-fn measured(of: Difference) -> Measured {
+fn measured_difference(of: Difference) -> Measured {
     Measured { value: of.value, low: Some(of.low), high: Some(of.high) }
 }
 
 /// The parts worth trying, those that failure came to most often first.
-fn parts(world: &World, summary: &Summary) -> Vec<Part> {
+fn parts_to_try(world: &World, summary: &Summary) -> Vec<Part> {
     // The change comes before everything.
     let targets = 0..world.change.targets.len();
     let mut parts: Vec<(f64, Part)> = targets.map(|number| (2.0, Part::Target(number))).collect();
@@ -190,7 +194,7 @@ fn parts(world: &World, summary: &Summary) -> Vec<Part> {
 
 impl Part {
     /// The world in which it fails for certain, or never by itself.
-    fn world(self, world: &World, fails: bool) -> World {
+    fn variant_with(self, world: &World, fails: bool) -> World {
         let mut world = world.clone();
         let (chance, contrary) =
             if fails { (Share::ONE, Share::ZERO) } else { (Share::ZERO, Share::ONE) };
@@ -222,7 +226,7 @@ impl Part {
     }
 
     /// Its kind, its name, and how likely it fails by itself.
-    fn told(self, world: &World) -> (PartKind, String, f64) {
+    fn part_name(self, world: &World) -> (PartKind, String, f64) {
         let topology = &world.topology;
         let down = |availability: Option<Share>| {
             availability.map_or(0.0, |share| share.complement().get())
@@ -283,13 +287,13 @@ impl Part {
 
 /// What each stated protection did, and what it saved, the one that saved most first; and of how many
 /// what they saved was left out, those that held least often.
-pub(super) fn containment(
+pub(super) fn protection_reports(
     world: &World,
     settings: &Settings,
     summary: &Summary,
 ) -> (Vec<ProtectionReport>, u64) {
-    let trials = pairs(settings, PROTECTION_PAIRS);
-    let base = world.losses(settings, trials);
+    let trials = paired_trials(settings, PROTECTION_PAIRS);
+    let base = world.trial_losses(settings, trials);
     let metric = if summary.total.is_some() { Metric::OrdersLost } else { Metric::FailingShare };
     let mut found: Vec<(f64, usize, report::Protection)> = Vec::new();
     for (number, (_, declared_dependency)) in world.topology.declared_dependencies().enumerate() {
@@ -297,11 +301,11 @@ pub(super) fn containment(
         for protection in
             Protection::ALL.into_iter().filter(|them| them.is_stated(declared_dependency))
         {
-            found.push((seen.held[protection.guard()], number, protection.code()));
+            found.push((seen.held[protection.guard_index()], number, protection.code()));
         }
     }
     found.arrange_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
-    let most = affordable(world, trials, PROTECTIONS);
+    let most = affordable_variants(world, trials, PROTECTIONS);
     let left_out = found.len().saturating_sub(most) as u64;
     let mut reports: Vec<ProtectionReport> = found
         .into_iter()
@@ -319,11 +323,13 @@ pub(super) fn containment(
                 .expect("one of them");
             let saved = (place < most).then(|| {
                 let mut without = world.clone();
-                protection.remove(dependency_mut(&mut without.topology, number));
-                let lost = without.losses(settings, trials);
+                protection.remove_from(dependency_mut(&mut without.topology, number));
+                let lost = without.trial_losses(settings, trials);
                 let mut difference = Paired::default();
-                base.iter().zip(&lost).for_each(|(with, without)| difference.add(*with, *without));
-                measured(difference.difference())
+                base.iter()
+                    .zip(&lost)
+                    .for_each(|(with, without)| difference.add_trial(*with, *without));
+                measured_difference(difference.mean_difference())
             });
             ProtectionReport {
                 caller: world.topology.caller_name(caller),
@@ -371,11 +377,11 @@ impl Protection {
     ];
 
     fn code(self) -> report::Protection {
-        engine::Protection::ALL[self.guard()].into()
+        engine::Protection::ALL[self.guard_index()].into()
     }
 
     /// The number of the guard that the engine names.
-    fn guard(self) -> usize {
+    fn guard_index(self) -> usize {
         (match self {
             Self::Timeout => engine::Protection::Timeout,
             Self::Validation => engine::Protection::Validation,
@@ -405,7 +411,7 @@ impl Protection {
         }
     }
 
-    fn remove(self, dependency: &mut Dependency) {
+    fn remove_from(self, dependency: &mut Dependency) {
         match self {
             Self::Timeout => {
                 (dependency.timeout, dependency.circuit_breaker) = (Timeout::None, None);

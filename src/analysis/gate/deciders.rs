@@ -215,10 +215,10 @@ fn turning_point(check: &Check<'_>, input: Input, base: u8) -> Option<(f64, Stri
 fn decision(check: &Check<'_>, change: &Change) -> u8 {
     let Check { topology, gate, settings, rules, .. } = check;
     let plan = compile(topology, change, settings.lasting);
-    let simulation = Simulation::with(&plan, settings.seed, settings.engine_of_variants());
+    let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine_of_variants());
     let mut tally = Tally::new(&plan);
-    simulation.run(0..TRIALS, &mut tally, &Silent);
-    tally.settle();
+    simulation.run_trials(0..TRIALS, &mut tally, &Silent);
+    tally.settle_sketches();
     let context = Context::new(topology, change, gate, settings);
     let run = Run::new(topology, &plan, &simulation, tally);
     let facts = TrialFacts { is_point: true, ..context.facts_of(&run) };

@@ -445,8 +445,8 @@ impl TrialFacts<'_> {
         }
         let left = budget::left_minutes(self.topology, flow, self.spent) * 60.0;
         Some(match event {
-            Event::Exhausts => (tally.outage.exceeding(left), "exhausts"),
-            Event::AtRisk => (tally.outage.exceeding(left * budget::AT_RISK), "at_risk"),
+            Event::Exhausts => (tally.outage.count_above(left), "exhausts"),
+            Event::AtRisk => (tally.outage.count_above(left * budget::AT_RISK), "at_risk"),
             Event::Unfinished | Event::Unit(..) => (tally.unfinished, "unfinished"),
         })
     }
@@ -575,7 +575,7 @@ impl TrialFacts<'_> {
     fn sketch_figure(&self, sketch: &Sketch, field: LossesField, error: f64) -> Ends {
         let q = match field {
             LossesField::Mean => {
-                let (low, high) = interval::mean(sketch, error, self.checkpoint);
+                let (low, high) = interval::mean_interval(sketch, error, self.checkpoint);
                 return Ends { low, value: sketch.mean().unwrap_or(0.0), high };
             }
             LossesField::P50 => 0.5,
@@ -931,6 +931,6 @@ fn author_name(author: Author) -> &'static str {
 }
 
 fn quantile(of: &Sketch, q: f64, error: f64) -> Ends {
-    let (low, high) = interval::quantile(of, q, error);
+    let (low, high) = interval::quantile_interval(of, q, error);
     Ends { low, value: of.quantile(q).unwrap_or(0.0), high }
 }

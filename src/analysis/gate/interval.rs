@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-pub(super) use crate::summary::sequential::{mean, quantile};
+pub(super) use crate::summary::sequential::{mean_interval, quantile_interval};
 
 use crate::summary::sequential;
 
@@ -22,6 +22,6 @@ impl Cache {
             .shares
             .borrow_mut()
             .entry(key)
-            .or_insert_with(|| sequential::share(successes, trials, error))
+            .or_insert_with(|| sequential::share_interval(successes, trials, error))
     }
 }

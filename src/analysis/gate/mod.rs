@@ -168,28 +168,29 @@ impl<'a> Check<'a> {
             .filter(|assumed| **assumed != *topology);
         let assumed_plan =
             assumed.as_ref().map(|assumed| compile(assumed, change, settings.lasting));
-        let simulation = Simulation::with(&self.plan, settings.seed, settings.engine);
+        let simulation = Simulation::with_engine(&self.plan, settings.seed, settings.engine);
         let assumed_simulation =
             assumed_plan.as_ref().map(|plan| Simulation::new(plan, settings.seed));
         let (tally, mut is_partial) =
-            simulate::run(&self.plan, &simulation, settings.stop, progress);
+            simulate::run_trials(&self.plan, &simulation, settings.stop, progress);
         let first = tally.trials;
         let needs_unknowns =
             (purpose == Purpose::Report && gate.explains) || rules::mention_unknowns(&self.rules);
         let unknowns = if needs_unknowns {
             let summary = summarize(&tally);
-            unknowns::find(topology, change, settings, &summary, unknowns::Effort::QUICK)
+            unknowns::find_unknowns(topology, change, settings, &summary, unknowns::Effort::QUICK)
         } else {
             Vec::new()
         };
         let is_compared = gate.single_points || gate.baseline.is_some();
-        let points = is_compared.then(|| single_points::find(topology, settings.lasting));
+        let points =
+            is_compared.then(|| single_points::find_single_points(topology, settings.lasting));
         let mut runs = vec![Run::new(topology, &self.plan, &simulation, tally)];
         if let (Some(topology), Some(plan), Some(simulation)) =
             (assumed.as_deref(), &assumed_plan, &assumed_simulation)
         {
             let stop = Stop::Trials(first.min(ASSUMED_FIRST));
-            let (tally, is_cut) = simulate::run(plan, simulation, stop, progress);
+            let (tally, is_cut) = simulate::run_trials(plan, simulation, stop, progress);
             is_partial |= is_cut;
             runs.push(Run::new(topology, plan, simulation, tally));
         }
@@ -259,7 +260,8 @@ impl Decided<'_> {
     fn report(self, progress: &dyn Progress) -> Report {
         let Check { topology, change, gate, settings, plan, .. } = self.check;
         let summary = summarize(&self.tally);
-        let mut report = simulate::report(topology, change, settings, self.simulation, &summary);
+        let mut report =
+            simulate::simulation_report(topology, change, settings, self.simulation, &summary);
         simulate::add_exact(topology, plan, &mut report);
         report.partial = self.is_partial;
         report.example_trials =
@@ -272,7 +274,7 @@ impl Decided<'_> {
             verdict.reasons.extend(deciders::deciders(self.check));
         }
         report.verdict = Some(verdict);
-        budget::add(topology, &self.tally, gate.spent, &mut report);
+        budget::add_budgets(topology, &self.tally, gate.spent, &mut report);
         report.unknowns = self.unknowns;
         report.single_points = self.points;
         report.baseline =

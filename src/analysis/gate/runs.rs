@@ -33,7 +33,7 @@ impl<'a> Run<'a> {
         tally: Tally,
     ) -> Self {
         let checkpoints = vec![tally.trials];
-        let exact = exact::values(plan, Limits::CHEAP).ok();
+        let exact = exact::exact_values(plan, Limits::CHEAP).ok();
         Self { topology, simulation, exact, tally, checkpoints }
     }
 
@@ -41,7 +41,7 @@ impl<'a> Run<'a> {
     fn double(&mut self, max_trials: u64, progress: &dyn Progress) {
         let done = self.tally.trials;
         let next = (done * 2).clamp(1, max_trials);
-        self.simulation.run(done..next, &mut self.tally, &Offset { progress, done });
+        self.simulation.run_trials(done..next, &mut self.tally, &Offset { progress, done });
         self.checkpoints.push(next);
     }
 }

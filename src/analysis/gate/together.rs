@@ -39,7 +39,7 @@ pub(super) fn compare(
     for change in changes {
         let plan = compile(topology, change, settings.lasting);
         let simulation = Simulation::new(&plan, settings.seed);
-        let (tally, _) = simulate::run(&plan, &simulation, Stop::Trials(trials), progress);
+        let (tally, _) = simulate::run_trials(&plan, &simulation, Stop::Trials(trials), progress);
         alone.push(AloneReport {
             change: change.name.clone(),
             failure_probability: failure_probability(change),

@@ -12,7 +12,7 @@ use crate::engine::simd::{InstructionSet, LaneMask};
 const WINDOW: usize = 32;
 
 /// What each origin takes with it.
-pub(super) fn tolls(work: &Work<'_>) -> Vec<Impact> {
+pub(super) fn boolean_impacts(work: &Work<'_>) -> Vec<Impact> {
     let level = match work.settings.engine {
         Choice::Boolean(level) => level,
         Choice::Automatic | Choice::Fluid => InstructionSet::best(),
@@ -30,15 +30,15 @@ pub(super) fn tolls(work: &Work<'_>) -> Vec<Impact> {
         }
         let piece = |(block, first): &(u64, usize)| {
             let end = work.origins.len().min(first + LANES);
-            let valid = valid(*block, work.trials);
+            let valid = valid_lanes(*block, work.trials);
             let origins = &work.origins[*first..end];
-            engine.impacts(work.settings.seed, *block, &valid, origins, work.mode)
+            engine.origin_impacts(work.settings.seed, *block, &valid, origins, work.mode)
         };
         let found = parallel::each_of(window, piece);
         // In order, so that sums do not depend on which thread was first.
         for ((_, first), found) in window.iter().zip(&found) {
             for (all, toll) in tolls[*first..].iter_mut().zip(found) {
-                all.merge(toll);
+                all.merge_impact(toll);
                 done += toll.trials;
             }
         }
@@ -48,7 +48,7 @@ pub(super) fn tolls(work: &Work<'_>) -> Vec<Impact> {
 }
 
 /// Which trials of a block are wanted.
-fn valid(block: u64, trials: u64) -> LaneMask {
+fn valid_lanes(block: u64, trials: u64) -> LaneMask {
     let left = (trials - block * BLOCK).min(BLOCK);
     LaneMask(std::array::from_fn(|part| match left.saturating_sub(part as u64 * 64) {
         0 => 0,

@@ -18,7 +18,7 @@ const WINDOW: u64 = 8 * BLOCK;
 const WIDE: usize = 8;
 
 /// What each origin takes with it.
-pub(super) fn tolls(work: &Work<'_>) -> Vec<Impact> {
+pub(super) fn fluid_impacts(work: &Work<'_>) -> Vec<Impact> {
     let has_own_plan = |origin: &Origin| matches!(origin, Origin::Dependency(_));
     if is_random(work.plan) || work.origins.iter().any(has_own_plan) {
         one_by_one(work)
@@ -34,16 +34,25 @@ fn in_turn(work: &Work<'_>) -> Vec<Impact> {
     if work.trials == 0 {
         return tolls;
     }
-    let anyway = outcomes(work.plan, work, &(0..TRIALS as u64));
+    let anyway = outcomes_of(work.plan, work, &(0..TRIALS as u64));
     let tolls_of = |origins: &[Origin]| -> Vec<Impact> {
-        let targets = origins.iter().map(|origin| target(on(work, *origin), mode(work, *origin)));
+        let targets = origins
+            .iter()
+            .map(|origin| certain_target(target_of(work, *origin), mode_of(work, *origin)));
         let change = Change::from_targets("rank", targets.collect());
         let mut plan = compile(work.topology, &change, work.settings.lasting);
         plan.rotate_targets = true;
-        let outcomes = outcomes(&plan, work, &(0..origins.len() as u64));
+        let outcomes = outcomes_of(&plan, work, &(0..origins.len() as u64));
         let toll = |(trial, origin): (usize, &Origin)| {
             let mut toll = Impact::new(plan.flows.len());
-            add(&mut toll, &plan, origin.own(), &outcomes[0], &anyway[0], 1 << trial);
+            add_outcome(
+                &mut toll,
+                &plan,
+                origin.own_service(),
+                &outcomes[0],
+                &anyway[0],
+                1 << trial,
+            );
             toll
         };
         origins.iter().enumerate().map(toll).collect()
@@ -71,20 +80,20 @@ fn one_by_one(work: &Work<'_>) -> Vec<Impact> {
     let mut first = 0;
     while first < work.trials && !work.progress.is_cancelled() {
         let trials = first..work.trials.min(first + WINDOW);
-        let anyway = outcomes(work.plan, work, &trials);
+        let anyway = outcomes_of(work.plan, work, &trials);
         let of_origin = |origin: &Origin| {
             if work.progress.is_cancelled() {
                 return Impact::default();
             }
-            let plan = plan(work, *origin);
-            toll(work, origin.own(), &outcomes(&plan, work, &trials), &anyway)
+            let plan = plan_of(work, *origin);
+            impact_beyond(work, origin.own_service(), &outcomes_of(&plan, work, &trials), &anyway)
         };
         let found = parallel::each_of(work.origins, of_origin);
         if found.iter().any(|toll| toll.trials == 0) {
             break;
         }
         for (all, toll) in tolls.iter_mut().zip(&found) {
-            all.merge(toll);
+            all.merge_impact(toll);
         }
         first = trials.end;
         work.progress.trials_done(first * work.origins.len() as u64);
@@ -92,15 +101,15 @@ fn one_by_one(work: &Work<'_>) -> Vec<Impact> {
     tolls
 }
 
-fn outcomes(plan: &Plan, work: &Work<'_>, trials: &std::ops::Range<u64>) -> Vec<Outcome> {
-    let simulation = Simulation::with(plan, work.settings.seed, Choice::Fluid);
+fn outcomes_of(plan: &Plan, work: &Work<'_>, trials: &std::ops::Range<u64>) -> Vec<Outcome> {
+    let simulation = Simulation::with_engine(plan, work.settings.seed, Choice::Fluid);
     let mut outcomes = Vec::new();
-    simulation.each(trials.clone(), &Silent, |outcome| outcomes.push(outcome.clone()));
+    simulation.each_outcome(trials.clone(), &Silent, |outcome| outcomes.push(outcome.clone()));
     outcomes
 }
 
 /// What is broken where an origin breaks that has no plan of its own.
-fn on(work: &Work<'_>, origin: Origin) -> TargetRef {
+fn target_of(work: &Work<'_>, origin: Origin) -> TargetRef {
     let node =
         |service: u32, endpoint| TargetRef::Node(NodeRef { service: ServiceId(service), endpoint });
     match origin {
@@ -117,14 +126,14 @@ fn on(work: &Work<'_>, origin: Origin) -> TargetRef {
 }
 
 /// How an origin breaks: domains are always down.
-fn mode(work: &Work<'_>, origin: Origin) -> FailureMode {
+fn mode_of(work: &Work<'_>, origin: Origin) -> FailureMode {
     if matches!(origin, Origin::Domain(_)) { FailureMode::Down } else { work.mode }
 }
 
 /// The plan in which an origin breaks.
-fn plan(work: &Work<'_>, origin: Origin) -> Plan {
+fn plan_of(work: &Work<'_>, origin: Origin) -> Plan {
     let lasting = work.settings.lasting;
-    let broken = |on| Change::from_targets("rank", vec![target(on, mode(work, origin))]);
+    let broken = |on| Change::from_targets("rank", vec![certain_target(on, mode_of(work, origin))]);
     match origin {
         Origin::Dependency(number) => {
             // The calls go to something in between that is broken, and no further. Nothing else
@@ -145,7 +154,7 @@ fn plan(work: &Work<'_>, origin: Origin) -> Plan {
             turn_aside(&mut plan, number, between);
             plan
         }
-        _ => compile(work.topology, &broken(on(work, origin)), lasting),
+        _ => compile(work.topology, &broken(target_of(work, origin)), lasting),
     }
 }
 
@@ -161,7 +170,7 @@ fn turn_aside(plan: &mut Plan, dependency: u32, to: u32) {
     }
 }
 
-fn target(on: TargetRef, mode: FailureMode) -> Target {
+fn certain_target(on: TargetRef, mode: FailureMode) -> Target {
     let mut target = Target::down_with_certainty(on, Place::default());
     let share = |item| if item == mode { Share::ONE } else { Share::ZERO };
     target.modes = Modes {
@@ -219,7 +228,12 @@ fn written_beside(
 }
 
 /// What is lost in some trials, beyond what is lost anyway.
-fn toll(work: &Work<'_>, own: Option<u32>, outcomes: &[Outcome], anyway: &[Outcome]) -> Impact {
+fn impact_beyond(
+    work: &Work<'_>,
+    own: Option<u32>,
+    outcomes: &[Outcome],
+    anyway: &[Outcome],
+) -> Impact {
     let mut toll = Impact::new(work.plan.flows.len());
     // Summed block by block, as the Boolean engine does it: rates are still added in other orders,
     // which is why figures are given to nine digits.
@@ -227,15 +241,15 @@ fn toll(work: &Work<'_>, own: Option<u32>, outcomes: &[Outcome], anyway: &[Outco
     for (outcomes, anyway) in outcomes.chunks(per_block).zip(anyway.chunks(per_block)) {
         let mut block = Impact::new(work.plan.flows.len());
         for (outcome, anyway) in outcomes.iter().zip(anyway) {
-            add(&mut block, work.plan, own, outcome, anyway, outcome.valid);
+            add_outcome(&mut block, work.plan, own, outcome, anyway, outcome.valid);
         }
-        toll.merge(&block);
+        toll.merge_impact(&block);
     }
     toll
 }
 
 /// Adds those trials of an outcome that count.
-fn add(
+fn add_outcome(
     toll: &mut Impact,
     plan: &Plan,
     own: Option<u32>,
@@ -259,7 +273,7 @@ fn add(
             Some(*service as u32) != own
                 && is_new(outcome.units[*service].failed, anyway.units[*service].failed)
         });
-        toll.services.add(lost.count() as f64, 1.0);
+        toll.services.add_value(lost.count() as f64, 1.0);
         let (mut flows, mut orders) = (0.0, 0.0);
         for (flow, item) in plan.flows.iter().enumerate() {
             let with = outcome.units[first(outcome) + flow].failed;
@@ -271,7 +285,7 @@ fn add(
                 orders += item.rate * share;
             }
         }
-        toll.flows.add(flows, 1.0);
-        toll.orders.add(orders, 1.0);
+        toll.flows.add_value(flows, 1.0);
+        toll.orders.add_value(orders, 1.0);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::project::IncidentCase;
 
-use super::{Prediction, badness, predict};
+use super::{Prediction, badness_of, predict_incident};
 use crate::analysis::simulate::Settings;
 use crate::engine::Progress;
 use crate::model::Change;
@@ -11,12 +11,12 @@ use crate::report::replay::ActionReport;
 
 /// The change without anything that operators did: detection and rollback take what they take by
 /// their delays.
-pub(super) fn undone(change: &Change) -> Change {
+pub(super) fn without_actions(change: &Change) -> Change {
     Change { actions: Vec::new(), ..change.clone() }
 }
 
 /// Each of the things that operators did, and what is different without it.
-pub(super) fn differences(
+pub(super) fn action_reports(
     case: &IncidentCase,
     full: &Prediction,
     settings: &Settings,
@@ -25,9 +25,11 @@ pub(super) fn differences(
     let one = |(index, item): (usize, &Action)| {
         let mut change = case.change.clone();
         change.actions.remove(index);
-        let without = predict(&case.topology, &change, settings, progress);
+        let without = predict_incident(&case.topology, &change, settings, progress);
         let worse = |a: &Prediction, b: &Prediction| {
-            let is_worse = |unit: &usize| badness(a.state(*unit)) > badness(b.state(*unit));
+            let is_worse = |unit: &usize| {
+                badness_of(a.likely_state(*unit)) > badness_of(b.likely_state(*unit))
+            };
             let units = (0..case.topology.services.len()).filter(is_worse);
             units.map(|unit| case.topology.services[unit].name.clone()).collect()
         };

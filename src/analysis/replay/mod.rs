@@ -23,7 +23,7 @@ use crate::report::replay::{
 use crate::summary::{Summary, summarize};
 
 use super::diagnose;
-use super::simulate::{Settings, Stop, run};
+use super::simulate::{Settings, Stop, run_trials};
 use rules::Rule;
 use score::{Evidence, Pair};
 use without::Element;
@@ -38,7 +38,7 @@ pub struct Asked {
 }
 
 /// Simulates incidents and compares.
-pub fn replay(
+pub fn replay_incidents(
     cases: &[IncidentCase],
     asked: Asked,
     settings: &Settings,
@@ -47,7 +47,7 @@ pub fn replay(
     let with = |edit: &Edit<'_>| -> (Vec<Prediction>, Vec<Prediction>) {
         let predict = |topology: &Topology, change: &Change| {
             let (topology, change) = edit(topology, change);
-            predict(&topology, &change, settings, progress)
+            predict_incident(&topology, &change, settings, progress)
         };
         let both = cases.iter().map(|case| {
             let told = predict(&case.topology, &case.change);
@@ -55,7 +55,7 @@ pub fn replay(
             let undone = if case.change.actions.is_empty() {
                 told.clone()
             } else {
-                predict(&case.topology, &actions::undone(&case.change))
+                predict(&case.topology, &actions::without_actions(&case.change))
             };
             (told, undone)
         });
@@ -63,11 +63,11 @@ pub fn replay(
     };
     let (full, undone) = with(&|topology, change| (topology.clone(), change.clone()));
     let (stated, stated_undone) =
-        with(&|topology, change| (without::inferred(topology), change.clone()));
+        with(&|topology, change| (without::declared_only(topology), change.clone()));
     let examined: Vec<Examined> = cases
         .iter()
         .zip(full.iter().zip(&undone))
-        .map(|(item, (full, undone))| examine(item, full, undone, settings, progress))
+        .map(|(item, (full, undone))| examine_incident(item, full, undone, settings, progress))
         .collect();
     let mut of_full = all_evidence(cases, &full, &undone);
     for (item, examined) in of_full.iter_mut().zip(&examined) {
@@ -81,41 +81,41 @@ pub fn replay(
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         seed: settings.seed,
         trials: full.iter().map(|full| full.trials).min().unwrap_or(0),
-        partial: full.iter().chain(&stated).any(|full| full.trials < wanted(settings)),
-        score: overall(cases, &of_full),
-        stated_only: overall(cases, &of_stated),
-        durations_told: overall(cases, &all_evidence(cases, &full, &full)),
-        nothing_done: overall(cases, &all_evidence(cases, &undone, &undone)),
+        partial: full.iter().chain(&stated).any(|full| full.trials < wanted_trials(settings)),
+        score: overall_score(cases, &of_full),
+        stated_only: overall_score(cases, &of_stated),
+        durations_told: overall_score(cases, &all_evidence(cases, &full, &full)),
+        nothing_done: overall_score(cases, &all_evidence(cases, &undone, &undone)),
         diagnosis: asked.diagnose.then(|| {
-            let trials = Stop::Trials(wanted(settings).min(diagnose::TRIALS));
-            diagnose::score(cases, &Settings { stop: trials, ..*settings }, progress)
+            let trials = Stop::Trials(wanted_trials(settings).min(diagnose::TRIALS));
+            diagnose::score_diagnoses(cases, &Settings { stop: trials, ..*settings }, progress)
         }),
-        baselines: baselines(cases),
+        baselines: baseline_reports(cases),
         incidents: incidents
             .map(|(index, ((case, full), examined))| IncidentReport {
                 name: case.incident.name.clone(),
                 date: case.incident.date.map(|date| date.to_string()),
                 scored: case.incident.scored,
-                score: score::score([&of_full[index]]),
-                stated_only: score::score([&of_stated[index]]),
-                components: components(case, full),
+                score: score::score_report([&of_full[index]]),
+                stated_only: score::score_report([&of_stated[index]]),
+                components: component_reports(case, full),
                 duration: examined.duration,
                 containment: examined.containment,
                 actions: examined.actions,
                 sources: case.incident.sources.clone(),
             })
             .collect(),
-        ablation: if asked.ablate { ablate(cases, &full, &with) } else { Vec::new() },
+        ablation: if asked.ablate { ablation_reports(cases, &full, &with) } else { Vec::new() },
     }
 }
 
-fn wanted(settings: &Settings) -> u64 {
+fn wanted_trials(settings: &Settings) -> u64 {
     let (Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. }) = settings.stop;
     trials
 }
 
 /// The services that a change breaks: its targets, and all that is in the domains among them.
-fn targets(topology: &Topology, change: &Change) -> Vec<usize> {
+fn targeted_services(topology: &Topology, change: &Change) -> Vec<usize> {
     let mut found = Vec::new();
     for target in &change.targets {
         match target.on {
@@ -145,16 +145,16 @@ struct Prediction {
     duration: Option<f64>,
 }
 
-fn predict(
+fn predict_incident(
     topology: &Topology,
     change: &Change,
     settings: &Settings,
     progress: &dyn Progress,
 ) -> Prediction {
     let plan = compile(topology, change, settings.lasting);
-    let simulation = Simulation::with(&plan, settings.seed, settings.engine);
-    let stop = Stop::Trials(wanted(settings));
-    let (tally, _) = run(&plan, &simulation, stop, progress);
+    let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
+    let stop = Stop::Trials(wanted_trials(settings));
+    let (tally, _) = run_trials(&plan, &simulation, stop, progress);
     let summary = summarize(&tally);
     let (services, flows) = (topology.services.len(), topology.flows.len());
     let units = &summary.units;
@@ -167,18 +167,18 @@ fn predict(
             .map(|wanted| wanted.first_failed.map(|first_failed| first_failed.p50))
             .collect(),
         lasted: wanted().map(|wanted| wanted.failed_for.map(|failed_for| failed_for.p50)).collect(),
-        duration: duration(&summary),
+        duration: median_duration(&summary),
     }
 }
 
-fn duration(summary: &Summary) -> Option<f64> {
+fn median_duration(summary: &Summary) -> Option<f64> {
     let course = summary.course.as_ref()?;
     Some((course.over_at?.p50 - course.impact_at?.p50).max(0.0))
 }
 
 impl Prediction {
     /// The state that is most likely: of a probability of half, the worse.
-    fn state(&self, unit: usize) -> ObservedState {
+    fn likely_state(&self, unit: usize) -> ObservedState {
         if self.failed[unit] >= 0.5 {
             ObservedState::Failed
         } else if self.degraded[unit] >= 0.5 {
@@ -190,15 +190,15 @@ impl Prediction {
 }
 
 /// What was observed of each service or flow: its worst state, and from when it was impacted.
-fn observed(case: &IncidentCase) -> Vec<(usize, ObservedState, Option<f64>)> {
+fn observed_units(case: &IncidentCase) -> Vec<(usize, ObservedState, Option<f64>)> {
     let mut found: Vec<(usize, ObservedState, Option<f64>)> = Vec::new();
     for observed in &case.incident.observed {
-        let unit = unit(case, observed);
+        let unit = unit_index(case, observed);
         let from = observed.from.map(Seconds::get);
         match found.iter_mut().find(|(known, ..)| *known == unit) {
             None => found.push((unit, observed.state, from)),
             Some((_, state, since)) => {
-                if badness(observed.state) > badness(*state) {
+                if badness_of(observed.state) > badness_of(*state) {
                     *state = observed.state;
                     // Only failures are compared in time.
                     *since = from;
@@ -209,14 +209,14 @@ fn observed(case: &IncidentCase) -> Vec<(usize, ObservedState, Option<f64>)> {
     found
 }
 
-fn unit(case: &IncidentCase, observed: &Observed) -> usize {
+fn unit_index(case: &IncidentCase, observed: &Observed) -> usize {
     match observed.on {
         ObservedOn::Service(id) => id.0 as usize,
         ObservedOn::Flow(flow) => case.topology.services.len() + flow as usize,
     }
 }
 
-fn badness(state: ObservedState) -> u8 {
+fn badness_of(state: ObservedState) -> u8 {
     match state {
         ObservedState::Unaffected => 0,
         ObservedState::Degraded => 1,
@@ -231,14 +231,14 @@ fn all_evidence(
     timed: &[Prediction],
 ) -> Vec<Evidence> {
     let all = cases.iter().zip(found.iter().zip(timed));
-    all.map(|(case, (item, timed))| evidence(case, item, timed)).collect()
+    all.map(|(case, (item, timed))| evidence_of(case, item, timed)).collect()
 }
 
 /// `timed` is the simulation whose duration counts: one that is not told what operators did.
-fn evidence(case: &IncidentCase, prediction: &Prediction, timed: &Prediction) -> Evidence {
-    let pairs = observed(case).into_iter().map(|(unit, state, from)| Pair {
+fn evidence_of(case: &IncidentCase, prediction: &Prediction, timed: &Prediction) -> Evidence {
+    let pairs = observed_units(case).into_iter().map(|(unit, state, from)| Pair {
         observed: state,
-        predicted: prediction.state(unit),
+        predicted: prediction.likely_state(unit),
         impacted: prediction.degraded[unit],
         times: from
             .filter(|_| state == ObservedState::Failed)
@@ -251,12 +251,12 @@ fn evidence(case: &IncidentCase, prediction: &Prediction, timed: &Prediction) ->
     }
 }
 
-fn overall(cases: &[IncidentCase], evidence: &[Evidence]) -> ScoreReport {
+fn overall_score(cases: &[IncidentCase], evidence: &[Evidence]) -> ScoreReport {
     let scored = cases.iter().zip(evidence).filter(|(case, _)| case.incident.scored);
-    score::score(scored.map(|(_, scored)| scored))
+    score::score_report(scored.map(|(_, scored)| scored))
 }
 
-fn components(case: &IncidentCase, prediction: &Prediction) -> Vec<ComponentReport> {
+fn component_reports(case: &IncidentCase, prediction: &Prediction) -> Vec<ComponentReport> {
     let services = case.topology.services.len();
     let name = |unit: usize| match unit.checked_sub(services) {
         None => case.topology.services[unit].name.clone(),
@@ -265,20 +265,20 @@ fn components(case: &IncidentCase, prediction: &Prediction) -> Vec<ComponentRepo
     let component = |(unit, state, from)| ComponentReport {
         name: name(unit),
         observed: ComponentState::from(state),
-        predicted: ComponentState::from(prediction.state(unit)),
+        predicted: ComponentState::from(prediction.likely_state(unit)),
         failed: prediction.failed[unit],
         degraded: prediction.degraded[unit],
         observed_from_s: from,
-        observed_until_s: until(case, unit),
+        observed_until_s: impacted_until(case, unit),
         first_failed_s: prediction.first[unit],
         failed_for_s: prediction.lasted[unit],
     };
-    observed(case).into_iter().map(component).collect()
+    observed_units(case).into_iter().map(component).collect()
 }
 
 /// Until when something was impacted; nothing where the end of one of its states is not known.
-fn until(case: &IncidentCase, of: usize) -> Option<f64> {
-    let all = case.incident.observed.iter().filter(|observed| unit(case, observed) == of);
+fn impacted_until(case: &IncidentCase, of: usize) -> Option<f64> {
+    let all = case.incident.observed.iter().filter(|observed| unit_index(case, observed) == of);
     let ends: Option<Vec<f64>> = all.map(|item| item.until.map(Seconds::get)).collect();
     ends?.into_iter().reduce(f64::max)
 }
@@ -290,7 +290,7 @@ struct Examined {
     actions: Vec<ActionReport>,
 }
 
-fn examine(
+fn examine_incident(
     case: &IncidentCase,
     full: &Prediction,
     undone: &Prediction,
@@ -310,13 +310,13 @@ fn examine(
     Examined {
         duration: (observed.is_some() || undone.duration.is_some()).then_some(duration),
         containment: contained
-            .map(|contained| contain(case, contained, full, settings, progress))
+            .map(|contained| containment_report(case, contained, full, settings, progress))
             .collect(),
-        actions: actions::differences(case, full, settings, progress),
+        actions: actions::action_reports(case, full, settings, progress),
     }
 }
 
-fn contain(
+fn containment_report(
     case: &IncidentCase,
     item: &crate::model::incident::Containment,
     full: &Prediction,
@@ -324,11 +324,12 @@ fn contain(
     progress: &dyn Progress,
 ) -> ContainmentReport {
     let name = |service: usize| case.topology.services[service].name.clone();
-    let without = without::containment(&case.topology, item);
+    let without = without::without_containment(&case.topology, item);
     let newly = without.map(|topology| {
-        let found = predict(&topology, &case.change, settings, progress);
-        let is_new =
-            |service: &usize| badness(found.state(*service)) > badness(full.state(*service));
+        let found = predict_incident(&topology, &case.change, settings, progress);
+        let is_new = |service: &usize| {
+            badness_of(found.likely_state(*service)) > badness_of(full.likely_state(*service))
+        };
         (0..case.topology.services.len()).filter(is_new).collect::<Vec<_>>()
     });
     let stopped = |newly: &Vec<usize>| {
@@ -344,9 +345,9 @@ fn contain(
     }
 }
 
-fn baselines(cases: &[IncidentCase]) -> Vec<BaselineReport> {
+fn baseline_reports(cases: &[IncidentCase]) -> Vec<BaselineReport> {
     let mut found: Vec<BaselineReport> =
-        Rule::ALL.map(|(rule, words)| baseline(cases, rule, words)).to_vec();
+        Rule::ALL.map(|(rule, words)| baseline_report(cases, rule, words)).to_vec();
     if let Some((constant, score)) = constant_duration(cases) {
         let rule = format!("every incident lasts {:.0} min, the median of all", constant / 60.0);
         found.push(BaselineReport { rule, score });
@@ -354,22 +355,22 @@ fn baselines(cases: &[IncidentCase]) -> Vec<BaselineReport> {
     found
 }
 
-fn baseline(cases: &[IncidentCase], rule: Rule, words: &str) -> BaselineReport {
+fn baseline_report(cases: &[IncidentCase], rule: Rule, words: &str) -> BaselineReport {
     let evidence: Vec<Evidence> = cases
         .iter()
         .map(|case| {
-            let states = rule.predict(&case.topology, &case.change);
+            let states = rule.predict_states(&case.topology, &case.change);
             let pair = |(unit, state, _): (usize, _, _)| Pair {
                 observed: state,
                 predicted: states[unit],
                 impacted: if states[unit] == ObservedState::Unaffected { 0.0 } else { 1.0 },
                 times: None,
             };
-            let pairs = observed(case).into_iter().map(pair).collect();
+            let pairs = observed_units(case).into_iter().map(pair).collect();
             Evidence { pairs, ..Evidence::default() }
         })
         .collect();
-    BaselineReport { rule: words.to_owned(), score: overall(cases, &evidence) }
+    BaselineReport { rule: words.to_owned(), score: overall_score(cases, &evidence) }
 }
 
 /// The median duration of the incidents that count, and how well it alone would do.
@@ -381,7 +382,7 @@ fn constant_duration(cases: &[IncidentCase]) -> Option<(f64, ScoreReport)> {
     let median = *all.get(all.len() / 2)?;
     let of = |value: &f64| Evidence { duration: Some((*value, median)), ..Evidence::default() };
     let evidence: Vec<Evidence> = all.iter().map(of).collect();
-    Some((median, score::score(&evidence)))
+    Some((median, score::score_report(&evidence)))
 }
 
 /// Another topology and change in the place of a case's.
@@ -390,12 +391,16 @@ type Edit<'a> = dyn Fn(&Topology, &Change) -> (Topology, Change) + 'a;
 /// Simulates every case so edited: as it was, and without what operators did.
 type Simulate<'a> = dyn Fn(&Edit<'_>) -> (Vec<Prediction>, Vec<Prediction>) + 'a;
 
-fn ablate(cases: &[IncidentCase], full: &[Prediction], with: &Simulate<'_>) -> Vec<AblationReport> {
+fn ablation_reports(
+    cases: &[IncidentCase],
+    full: &[Prediction],
+    with: &Simulate<'_>,
+) -> Vec<AblationReport> {
     let one = |(element, words): (Element, &str)| {
         let (found, timed) = with(&|topology, change| element.leave_out(topology, change));
         AblationReport {
             without: words.to_owned(),
-            score: overall(cases, &all_evidence(cases, &found, &timed)),
+            score: overall_score(cases, &all_evidence(cases, &found, &timed)),
             changes_anything: found != full,
         }
     };

@@ -4,7 +4,7 @@ use crate::model::incident::ObservedState;
 use crate::model::topology::{Caller, Dependency, Phase};
 use crate::model::{Change, Topology};
 
-use super::targets;
+use super::targeted_services;
 
 /// A rule, with what it says in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,17 +26,18 @@ impl Rule {
     ];
 
     /// What the rule says of each service and then each flow: failed or unaffected.
-    pub(super) fn predict(self, topology: &Topology, change: &Change) -> Vec<ObservedState> {
+    pub(super) fn predict_states(self, topology: &Topology, change: &Change) -> Vec<ObservedState> {
         let mut reached = vec![self == Self::Everything; topology.services.len()];
-        for service in targets(topology, change) {
+        for service in targeted_services(topology, change) {
             reached[service] = true;
         }
-        while self.spread(topology, &mut reached) {}
+        while self.spread_once(topology, &mut reached) {}
         let flows = topology.flows.iter().map(|flow| {
             let on = |dependency: &Dependency| {
                 dependency.on.iter().any(|on| reached[on.service.0 as usize])
             };
-            self == Self::Everything || flow.steps.iter().any(|step| self.follows(step) && on(step))
+            self == Self::Everything
+                || flow.steps.iter().any(|step| self.is_followed(step) && on(step))
         });
         let flows: Vec<bool> = flows.collect();
         reached.extend(flows);
@@ -45,7 +46,7 @@ impl Rule {
     }
 
     /// One step from what is reached; says whether anything came in.
-    fn spread(self, topology: &Topology, reached: &mut [bool]) -> bool {
+    fn spread_once(self, topology: &Topology, reached: &mut [bool]) -> bool {
         let mut moved = false;
         for (caller, dependency) in topology.declared_dependencies() {
             let Caller::Node(caller) = caller else { continue };
@@ -53,7 +54,7 @@ impl Rule {
             for on in &dependency.on {
                 let on = on.service.0 as usize;
                 let (from, to) = if dependency.is_load() { (caller, on) } else { (on, caller) };
-                if reached[from] && !reached[to] && self.follows(dependency) {
+                if reached[from] && !reached[to] && self.is_followed(dependency) {
                     reached[to] = true;
                     moved = true;
                 }
@@ -62,7 +63,7 @@ impl Rule {
         moved
     }
 
-    fn follows(self, dependency: &Dependency) -> bool {
+    fn is_followed(self, dependency: &Dependency) -> bool {
         let is_hard = !dependency.is_soft() && dependency.phase == Phase::Serve;
         let is_static = dependency.cache.is_some_and(|cache| cache.ttl.is_none());
         match self {

@@ -29,7 +29,7 @@ pub(super) struct Evidence {
 }
 
 /// The score over some incidents.
-pub(super) fn score<'a>(incidents: impl IntoIterator<Item = &'a Evidence>) -> ScoreReport {
+pub(super) fn score_report<'a>(incidents: impl IntoIterator<Item = &'a Evidence>) -> ScoreReport {
     let mut score = ScoreReport::default();
     let mut pairs: Vec<Pair> = Vec::new();
     let mut order = 0_i64;
@@ -51,7 +51,7 @@ pub(super) fn score<'a>(incidents: impl IntoIterator<Item = &'a Evidence>) -> Sc
     score.components = pairs.len() as u64;
     score.balanced_accuracy = balanced_accuracy(&pairs);
     score.macro_f1 = macro_f1(&pairs);
-    score.brier = brier(&pairs);
+    score.brier = brier_score(&pairs);
     score.tau = (score.timed_pairs > 0).then(|| order as f64 / score.timed_pairs as f64);
     score
 }
@@ -61,7 +61,7 @@ pub(super) fn is_within(a: f64, b: f64, factor: f64) -> bool {
     a <= b * factor && b <= a * factor
 }
 
-fn share(count: usize, of: usize) -> Option<f64> {
+fn share_of(count: usize, of: usize) -> Option<f64> {
     (of > 0).then(|| count as f64 / of as f64)
 }
 
@@ -73,7 +73,10 @@ fn is_impacted(state: ObservedState) -> bool {
 fn balanced_accuracy(pairs: &[Pair]) -> Option<f64> {
     let right = |impacted: bool| {
         let all = || pairs.iter().filter(|pair| is_impacted(pair.observed) == impacted);
-        share(all().filter(|item| is_impacted(item.predicted) == impacted).count(), all().count())
+        share_of(
+            all().filter(|item| is_impacted(item.predicted) == impacted).count(),
+            all().count(),
+        )
     };
     match (right(true), right(false)) {
         (Some(recall), Some(specificity)) => Some(f64::midpoint(recall, specificity)),
@@ -98,7 +101,7 @@ fn macro_f1(pairs: &[Pair]) -> Option<f64> {
     (states > 0).then(|| sum / f64::from(states))
 }
 
-fn brier(pairs: &[Pair]) -> Option<f64> {
+fn brier_score(pairs: &[Pair]) -> Option<f64> {
     let error = |pair: &Pair| pair.impacted - if is_impacted(pair.observed) { 1.0 } else { 0.0 };
     let sum: f64 = pairs.iter().map(|pair| error(pair) * error(pair)).sum();
     (!pairs.is_empty()).then(|| sum / pairs.len() as f64)
@@ -143,7 +146,7 @@ mod tests {
         let states = [Failed, Degraded, Unaffected];
         let pairs =
             states.map(|state| pair(state, state, if state == Unaffected { 0.0 } else { 1.0 }));
-        let found = score(&[Evidence { pairs: pairs.to_vec(), ..Evidence::default() }]);
+        let found = score_report(&[Evidence { pairs: pairs.to_vec(), ..Evidence::default() }]);
         assert_eq!(found.balanced_accuracy, Some(1.0));
         assert_eq!(found.macro_f1, Some(1.0));
         assert_eq!(found.brier, Some(0.0));
@@ -154,7 +157,7 @@ mod tests {
     fn everything_failed_is_half_right() {
         let states = [Failed, Degraded, Unaffected, Unaffected];
         let pairs = states.map(|state| pair(state, Failed, 1.0)).to_vec();
-        let found = score(&[Evidence { pairs, ..Evidence::default() }]);
+        let found = score_report(&[Evidence { pairs, ..Evidence::default() }]);
         assert_eq!(found.balanced_accuracy, Some(0.5));
         assert!((found.macro_f1.unwrap() - 0.4 / 3.0).abs() < 1e-12);
         assert_eq!(found.brier, Some(0.5));
@@ -164,7 +167,7 @@ mod tests {
     fn order_counts_right_minus_wrong_pairs_and_no_ties() {
         let timed = |times| Pair { times: Some(times), ..pair(Failed, Failed, 1.0) };
         let pairs = vec![timed((0.0, 5.0)), timed((60.0, 90.0)), timed((120.0, 90.0))];
-        let found = score(&[Evidence { pairs, ..Evidence::default() }]);
+        let found = score_report(&[Evidence { pairs, ..Evidence::default() }]);
         assert_eq!(found.timed_pairs, 3);
         assert!((found.tau.unwrap() - 2.0 / 3.0).abs() < 1e-12);
     }
@@ -172,7 +175,7 @@ mod tests {
     #[test]
     fn durations_are_compared_both_ways() {
         let of = |predicted| Evidence { duration: Some((60.0, predicted)), ..Evidence::default() };
-        let found = score(&[of(20.0), of(100.0), of(300.0)]);
+        let found = score_report(&[of(20.0), of(100.0), of(300.0)]);
         assert_eq!((found.duration_within_2, found.duration_within_4), (1, 2));
     }
 }

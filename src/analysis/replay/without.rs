@@ -58,14 +58,14 @@ impl Element {
                 _ => {}
             }
         }
-        edit(&mut topology, |dependencies| {
+        edit_dependencies(&mut topology, |dependencies| {
             if self == Self::Loads {
                 dependencies.retain(|dependency| !dependency.is_load());
             }
             dependencies
                 .iter_mut()
                 .filter(|dependency| !dependency.is_load())
-                .for_each(|dependency| self.strip(dependency));
+                .for_each(|dependency| self.strip_element(dependency));
         });
         for target in &mut change.targets {
             match self {
@@ -84,7 +84,7 @@ impl Element {
         (topology, change)
     }
 
-    fn strip(self, dependency: &mut Dependency) {
+    fn strip_element(self, dependency: &mut Dependency) {
         match self {
             Self::Softness => dependency.criticality = None,
             Self::Caches => dependency.cache = None,
@@ -100,15 +100,20 @@ impl Element {
 }
 
 /// The topology with stated dependencies only.
-pub(super) fn inferred(topology: &Topology) -> Topology {
+pub(super) fn declared_only(topology: &Topology) -> Topology {
     let mut topology = topology.clone();
-    edit(&mut topology, |them| them.retain(|them| them.evidence != Some(Evidence::Inferred)));
+    edit_dependencies(&mut topology, |them| {
+        them.retain(|them| them.evidence != Some(Evidence::Inferred));
+    });
     topology
 }
 
 /// The topology without a containment: its calls are hard, and nothing stands in for what they
 /// call. Nothing where the containment consists in no call.
-pub(super) fn containment(topology: &Topology, containment: &Containment) -> Option<Topology> {
+pub(super) fn without_containment(
+    topology: &Topology,
+    containment: &Containment,
+) -> Option<Topology> {
     let caller = containment.caller?;
     let mut topology = topology.clone();
     let mut found = false;
@@ -137,7 +142,7 @@ pub(super) fn containment(topology: &Topology, containment: &Containment) -> Opt
     found.then_some(topology)
 }
 
-fn edit(topology: &mut Topology, mut change: impl FnMut(&mut Vec<Dependency>)) {
+fn edit_dependencies(topology: &mut Topology, mut change: impl FnMut(&mut Vec<Dependency>)) {
     for service in &mut topology.services {
         change(&mut service.dependencies);
         service.endpoints.iter_mut().for_each(|endpoint| change(&mut endpoint.dependencies));

@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::picture::{Content, place_boxes};
+use super::picture::Content;
 use super::{Architecture, BoxShape};
 use crate::chart::font::Ruler;
 use crate::chart::layout::{Placement, Point};
-use crate::chart::svg::{escaped, number};
+use crate::chart::svg::{coordinate_text, escaped_xml};
 
 /// Sizes of letters: of names and of details.
 const SIZES: (f64, f64) = (14.0, 12.0);
@@ -18,15 +18,16 @@ const SIZES: (f64, f64) = (14.0, 12.0);
 const WIDTH: f64 = 2400.0;
 const STRING: &str = "a string takes all text";
 
-fn placed(architecture: &Architecture) -> (Vec<Content>, Placement) {
-    let (contents, placement, _) = place_boxes(architecture, &Ruler::new(None), SIZES, WIDTH);
+fn placed_boxes(architecture: &Architecture) -> (Vec<Content>, Placement) {
+    let (contents, placement, _) =
+        super::picture::place_boxes(architecture, &Ruler::new(None), SIZES, WIDTH);
     (contents, placement)
 }
 
 /// Returns the architecture as a file of draw.io (diagrams.net).
 pub fn architecture_drawio(architecture: &Architecture) -> String {
-    let (contents, placement) = placed(architecture);
-    let title = escaped(&architecture.title());
+    let (contents, placement) = placed_boxes(architecture);
+    let title = escaped_xml(&architecture.diagram_title());
     let mut text = format!(
         "<mxfile host=\"blastwave\">\n<diagram id=\"architecture\" name=\"{title}\">\n\
          <mxGraphModel grid=\"1\" gridSize=\"10\" arrows=\"1\" page=\"0\">\n<root>\n\
@@ -42,16 +43,19 @@ pub fn architecture_drawio(architecture: &Architecture) -> String {
             BoxShape::Group => "shape=ext;double=1;rounded=1;fillColor=#F5F7F9;",
         };
         // The label is HTML within XML: a name is made harmless for both.
-        let label =
-            escaped(&format!("<b>{}</b><br>{}", escaped(&drawn.name), escaped(&drawn.detail)));
+        let label = escaped_xml(&format!(
+            "<b>{}</b><br>{}",
+            escaped_xml(&drawn.name),
+            escaped_xml(&drawn.detail)
+        ));
         writeln!(
             text,
             "<mxCell id=\"n{index}\" value=\"{label}\" style=\"html=1;whiteSpace=wrap;{look}strokeColor=#5A5A5A;\" \
              vertex=\"1\" parent=\"1\"><mxGeometry x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" as=\"geometry\"/></mxCell>",
-            number(at.x),
-            number(at.y),
-            number(content.size.width),
-            number(content.size.height)
+            coordinate_text(at.x),
+            coordinate_text(at.y),
+            coordinate_text(content.size.width),
+            coordinate_text(content.size.height)
         )
         .expect(STRING);
     }
@@ -71,7 +75,7 @@ pub fn architecture_drawio(architecture: &Architecture) -> String {
 
 /// Returns the architecture as a scene of Excalidraw.
 pub fn architecture_excalidraw(architecture: &Architecture) -> String {
-    let (contents, placement) = placed(architecture);
+    let (contents, placement) = placed_boxes(architecture);
     let mut elements = Vec::new();
     for (index, ((drawn, content), at)) in
         architecture.boxes.iter().zip(&contents).zip(&placement.boxes).enumerate()
@@ -88,7 +92,7 @@ pub fn architecture_excalidraw(architecture: &Architecture) -> String {
         let mut bound: Vec<Value> = arrows.collect();
         bound.push(json!({ "id": format!("t{index}"), "type": "text" }));
         let size = (content.size.width, content.size.height);
-        let mut shape = element(&format!("n{index}"), "rectangle", *at, size);
+        let mut shape = new_element(&format!("n{index}"), "rectangle", *at, size);
         shape["backgroundColor"] = json!(fill);
         shape["roundness"] = json!({ "type": 3 });
         shape["boundElements"] = json!(bound);
@@ -98,7 +102,7 @@ pub fn architecture_excalidraw(architecture: &Architecture) -> String {
         elements.push(shape);
         let lines: Vec<&str> =
             content.name.iter().chain(&content.detail).map(String::as_str).collect();
-        let mut words = element(&format!("t{index}"), "text", *at, size);
+        let mut words = new_element(&format!("t{index}"), "text", *at, size);
         words["strokeColor"] = json!(ink);
         words["text"] = json!(lines.join("\n"));
         words["originalText"] = words["text"].clone();
@@ -117,7 +121,7 @@ pub fn architecture_excalidraw(architecture: &Architecture) -> String {
         };
         let (from, to) = (middle(link.from), middle(link.to));
         let by = (to.x - from.x, to.y - from.y);
-        let mut arrow = element(&format!("e{index}"), "arrow", from, (by.0.abs(), by.1.abs()));
+        let mut arrow = new_element(&format!("e{index}"), "arrow", from, (by.0.abs(), by.1.abs()));
         arrow["points"] = json!([[0.0, 0.0], [by.0, by.1]]);
         arrow["startBinding"] =
             json!({ "elementId": format!("n{}", link.from), "focus": 0.0, "gap": 4.0 });
@@ -143,7 +147,7 @@ pub fn architecture_excalidraw(architecture: &Architecture) -> String {
 }
 
 /// Returns an element with all that Excalidraw asks for. Nothing in it is drawn by lot.
-fn element(id: &str, kind: &str, at: Point, (width, height): (f64, f64)) -> Value {
+fn new_element(id: &str, kind: &str, at: Point, (width, height): (f64, f64)) -> Value {
     let rounded = |value: f64| (value * 10.0).round() / 10.0;
     json!({
         "id": id,

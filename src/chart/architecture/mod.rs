@@ -93,12 +93,12 @@ impl Architecture {
     }
 
     /// Returns the title of a diagram.
-    fn title(&self) -> String {
+    fn diagram_title(&self) -> String {
         format!("Architecture of {}", self.topology)
     }
 
     /// Returns how much the diagram shows.
-    fn note(&self) -> String {
+    fn extent_note(&self) -> String {
         let mut parts = vec![format::plural(self.services, "service")];
         parts.push(format!("{} between them", format::plural(self.dependencies, "dependency")));
         if self.flows > 0 {

@@ -31,7 +31,7 @@ impl Content {
         let name = ruler.wrap_name(&drawn.name, plain, Weight::Bold, TEXT);
         let detail = ruler.wrap_name(&drawn.detail, small, Weight::Regular, TEXT);
         let widest = |lines: &[String], size: f64, weight| {
-            lines.iter().map(|line| ruler.width(line, size, weight)).fold(0.0, f64::max)
+            lines.iter().map(|line| ruler.text_width(line, size, weight)).fold(0.0, f64::max)
         };
         let inner = widest(&name, plain, Weight::Bold).max(widest(&detail, small, Weight::Regular));
         let lines =
@@ -89,9 +89,10 @@ pub fn draw_architecture(architecture: &Architecture, style: &Style<'_>) -> Stri
     let (contents, placement, direction) =
         place_boxes(architecture, &sheet.ruler, sizes, width_max);
     sheet.width = (placement.size.width + 2.0 * MARGIN).max(640.0);
-    let title = architecture.title();
-    let notes = [architecture.note(), "Arrows point from a caller to its dependency.".to_owned()];
-    sheet.head(&title, &notes);
+    let title = architecture.diagram_title();
+    let notes =
+        [architecture.extent_note(), "Arrows point from a caller to its dependency.".to_owned()];
+    sheet.draw_head(&title, &notes);
     let from = Point { x: MARGIN, y: sheet.top };
     for (link, route) in architecture.links.iter().zip(&placement.routes) {
         let ends = [
@@ -99,28 +100,28 @@ pub fn draw_architecture(architecture: &Architecture, style: &Style<'_>) -> Stri
             ("data-from", architecture.boxes[link.from].name.as_str()),
             ("data-to", architecture.boxes[link.to].name.as_str()),
         ];
-        sheet.svg.open(&ends, "");
+        sheet.svg.open_group(&ends, "");
         let line = Line::new(Palette::Outline, 1.4);
         let line = if link.is_soft { line.dashed("5 4") } else { line };
-        let (path, head) = arrow(route.start, &route.strokes, direction, from);
-        sheet.svg.path(&path, None, Some(line));
-        sheet.svg.path(&head, Some(Palette::Outline), None);
-        sheet.svg.close();
+        let (path, head) = arrow_paths(route.start, &route.strokes, direction, from);
+        sheet.svg.draw_path(&path, None, Some(line));
+        sheet.svg.draw_path(&head, Some(Palette::Outline), None);
+        sheet.svg.close_group();
     }
     for ((drawn, content), at) in architecture.boxes.iter().zip(&contents).zip(&placement.boxes) {
         let at = Point { x: from.x + at.x, y: from.y + at.y };
         let attributes = [("class", "bw-box"), ("data-name", drawn.name.as_str())];
-        sheet.svg.open(&attributes, &format!("{}: {}", drawn.name, drawn.detail));
+        sheet.svg.open_group(&attributes, &format!("{}: {}", drawn.name, drawn.detail));
         draw_box(&mut sheet, drawn, content, at);
-        sheet.svg.close();
+        sheet.svg.close_group();
     }
     sheet.top = from.y + placement.size.height + 12.0;
     let how = Type::new(letters.small, Palette::Soft);
     if architecture.links.iter().any(|link| link.is_soft) {
-        sheet.paragraph("Dashed: the caller can do without it.", how);
+        sheet.draw_paragraph("Dashed: the caller can do without it.", how);
     }
-    let description = format!("{title}: {}.", architecture.note());
-    sheet.finish("architecture", &title, &description)
+    let description = format!("{title}: {}.", architecture.extent_note());
+    sheet.into_svg("architecture", &title, &description)
 }
 
 fn draw_box(sheet: &mut Sheet<'_>, drawn: &ArchitectureBox, content: &Content, at: Point) {
@@ -134,36 +135,36 @@ fn draw_box(sheet: &mut Sheet<'_>, drawn: &ArchitectureBox, content: &Content, a
     let line = if drawn.shape == BoxShape::External { line.dashed("5 3") } else { line };
     let radius = if drawn.shape == BoxShape::Flow { 14.0 } else { 5.0 };
     let size = (content.size.width, content.size.height);
-    sheet.svg.rect(at, size, radius, Some(fill), Some(line));
+    sheet.svg.draw_rect(at, size, radius, Some(fill), Some(line));
     let mut y = at.y + PAD * 0.7;
     for text_line in &content.name {
         y += letters.plain + LINE_GAP;
         let baseline = Point { x: at.x + PAD, y: y - letters.plain * 0.3 };
-        sheet.svg.text(baseline, Type::new(letters.plain, text).bold(), text_line);
+        sheet.svg.draw_text(baseline, Type::new(letters.plain, text).bold(), text_line);
     }
     for text_line in &content.detail {
         y += letters.small + LINE_GAP;
         let baseline = Point { x: at.x + PAD, y: y - letters.small * 0.3 };
-        sheet.svg.text(baseline, Type::new(letters.small, text), text_line);
+        sheet.svg.draw_text(baseline, Type::new(letters.small, text), text_line);
     }
 }
 
 /// Returns the line of an arrow and its head.
-fn arrow(start: Point, strokes: &[Stroke], direction: Direction, by: Point) -> (Path, Path) {
+fn arrow_paths(start: Point, strokes: &[Stroke], direction: Direction, by: Point) -> (Path, Path) {
     let moved = |point: Point| Point { x: point.x + by.x, y: point.y + by.y };
     let mut at = moved(start);
-    let mut path = Path::new().jump(at);
+    let mut path = Path::new().move_to(at);
     for stroke in strokes {
         let end = moved(stroke.end());
         path = match (stroke, direction) {
-            (Stroke::Line(_), _) => path.line(end),
+            (Stroke::Line(_), _) => path.line_to(end),
             (Stroke::Curve(_), Direction::Right) => {
                 let x = at.x.midpoint(end.x);
-                path.curve(Point { x, y: at.y }, Point { x, y: end.y }, end)
+                path.curve_to(Point { x, y: at.y }, Point { x, y: end.y }, end)
             }
             (Stroke::Curve(_), Direction::Down) => {
                 let y = at.y.midpoint(end.y);
-                path.curve(Point { x: at.x, y }, Point { x: end.x, y }, end)
+                path.curve_to(Point { x: at.x, y }, Point { x: end.x, y }, end)
             }
         };
         at = end;

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{Architecture, BoxShape};
-use crate::chart::dot::quoted;
+use crate::chart::dot::quoted_text;
 use crate::chart::mermaid::{
-    BOXES_MAX, BYTES_MAX, LINKS_MAX, TooLarge, label, limited, plain, yaml,
+    BOXES_MAX, BYTES_MAX, LINKS_MAX, TooLarge, check_limit, escaped_label, plain_text, yaml_scalar,
 };
 
 const STRING: &str = "a string takes all text";
@@ -15,15 +15,15 @@ const STRING: &str = "a string takes all text";
 /// # Errors
 /// Where it is too large to be drawn.
 pub fn architecture_mermaid(architecture: &Architecture) -> Result<String, TooLarge> {
-    limited("boxes", architecture.boxes.len(), BOXES_MAX)?;
-    limited("links", architecture.links.len(), LINKS_MAX)?;
-    let (title, note) = (architecture.title(), architecture.note());
+    check_limit("boxes", architecture.boxes.len(), BOXES_MAX)?;
+    check_limit("links", architecture.links.len(), LINKS_MAX)?;
+    let (title, note) = (architecture.diagram_title(), architecture.extent_note());
     let mut text = format!(
         "---\ntitle: \"{}\"\nconfig:\n  layout: dagre\n  theme: base\n  look: classic\n---\n\
          flowchart LR\n  accTitle: {}\n  accDescr: {}\n",
-        yaml(&title),
-        plain(&title),
-        plain(&note)
+        yaml_scalar(&title),
+        plain_text(&title),
+        plain_text(&note)
     );
     for (index, drawn) in architecture.boxes.iter().enumerate() {
         let (open, close, class) = match drawn.shape {
@@ -32,7 +32,7 @@ pub fn architecture_mermaid(architecture: &Architecture) -> Result<String, TooLa
             BoxShape::External => ("[", "]", "external"),
             BoxShape::Group => ("[[", "]]", "group"),
         };
-        let (name, detail) = (label(&drawn.name), label(&drawn.detail));
+        let (name, detail) = (escaped_label(&drawn.name), escaped_label(&drawn.detail));
         writeln!(text, "  n{index}{open}\"{name}<br/>{detail}\"{close}:::{class}").expect(STRING);
     }
     for link in &architecture.links {
@@ -45,19 +45,20 @@ pub fn architecture_mermaid(architecture: &Architecture) -> Result<String, TooLa
          classDef external fill:#FFFFFF,color:#1A1A1A,stroke:#5A5A5A,stroke-dasharray:5 3\n  \
          classDef group fill:#F5F7F9,color:#1A1A1A,stroke:#5A5A5A\n",
     );
-    limited("bytes", text.len(), BYTES_MAX)?;
+    check_limit("bytes", text.len(), BYTES_MAX)?;
     Ok(text)
 }
 
 /// Returns the architecture as a graph for Graphviz.
 pub fn architecture_dot(architecture: &Architecture) -> String {
-    let title = quoted(&format!("{}\n{}", architecture.title(), architecture.note()));
+    let title =
+        quoted_text(&format!("{}\n{}", architecture.diagram_title(), architecture.extent_note()));
     let mut text = format!(
         "digraph blastwave {{\n  graph [rankdir=LR, labelloc=t, label={title}, fontname=\"DejaVu Sans\"]\n  \
          node [shape=box, style=filled, fillcolor=\"#F5F7F9\", fontname=\"DejaVu Sans\", fontsize=11]\n"
     );
     for (index, drawn) in architecture.boxes.iter().enumerate() {
-        let name = quoted(&format!("{}\n{}", drawn.name, drawn.detail));
+        let name = quoted_text(&format!("{}\n{}", drawn.name, drawn.detail));
         let look = match drawn.shape {
             BoxShape::Flow => {
                 ", style=\"filled,rounded\", fillcolor=\"#1A1A1A\", fontcolor=\"#FFFFFF\""
@@ -78,7 +79,7 @@ pub fn architecture_dot(architecture: &Architecture) -> String {
 
 /// Returns the architecture as lines: each box, and what it depends on.
 pub fn architecture_text(architecture: &Architecture) -> String {
-    let mut text = format!("{}: {}\n\n", architecture.title(), architecture.note());
+    let mut text = format!("{}: {}\n\n", architecture.diagram_title(), architecture.extent_note());
     for (index, drawn) in architecture.boxes.iter().enumerate() {
         let called = architecture.links.iter().filter(|link| link.from == index);
         let names: Vec<String> = called

@@ -36,9 +36,9 @@ impl Content {
         let room = if is_doc { 148.0 } else { 190.0 };
         let ruler = &sheet.ruler;
         let name = ruler.wrap_name(&captions::box_name(drawn), letters.plain, Weight::Bold, room);
-        let said = captions::state(drawn, cascade);
-        let state = ruler.wrap(&said, letters.small, Weight::Regular, room);
-        let tag = match tag(drawn).filter(|_| !is_doc) {
+        let said = captions::box_state(drawn, cascade);
+        let state = ruler.wrap_text(&said, letters.small, Weight::Regular, room);
+        let tag = match place_tag(drawn).filter(|_| !is_doc) {
             Some(tag) => ruler.wrap_name(&tag, letters.tiny, Weight::Regular, room),
             None => Vec::new(),
         };
@@ -50,7 +50,7 @@ impl Content {
         let (mut inner, mut height) = (60.0_f64, 25.0 - LINE_GAP * 2.0);
         for (lines, size, weight) in sets {
             for line in lines {
-                inner = inner.max(sheet.measure(line, size, weight));
+                inner = inner.max(sheet.text_width(line, size, weight));
                 height += size + LINE_GAP;
             }
         }
@@ -76,7 +76,7 @@ pub(super) fn share_room(a: &mut Size, b: &mut Size) {
 }
 
 /// Where it belongs: `payments team · eu-west-1a`.
-fn tag(cascade_box: &CascadeBox) -> Option<String> {
+fn place_tag(cascade_box: &CascadeBox) -> Option<String> {
     let zone = match cascade_box.zones.as_slice() {
         [] => None,
         [zone] => Some(zone.clone()),
@@ -95,9 +95,9 @@ pub(super) fn draw_boxes(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &
         let texts = box_attributes(drawn);
         let attributes: Vec<(&str, &str)> =
             texts.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        sheet.svg.open(&attributes, &box_hint(drawn, cascade));
+        sheet.svg.open_group(&attributes, &box_hint(drawn, cascade));
         draw_box(sheet, drawn, content, at);
-        sheet.svg.close();
+        sheet.svg.close_group();
     }
 }
 
@@ -125,24 +125,28 @@ fn draw_box(sheet: &mut Sheet<'_>, drawn: &CascadeBox, content: &Content, at: Po
     let Size { width, height } = content.size;
     let letters = sheet.letters;
     let svg = &mut sheet.svg;
-    svg.rect(at, (width, height), 6.0, Some(state.fill()), Some(state.outline()));
-    let color = state.text();
+    svg.draw_rect(at, (width, height), 6.0, Some(state.fill_color()), Some(state.outline_style()));
+    let color = state.text_color();
     state.draw_sign(svg, Point { x: at.x + 15.0, y: at.y + 17.0 }, color);
     let mut y = at.y + 8.0 - LINE_GAP;
     let x = at.x + LEFT;
     for line in &content.name {
         y += letters.plain + LINE_GAP;
         let how = Type::new(letters.plain, color).bold();
-        svg.text(Point { x, y: y - letters.plain * 0.15 }, how, line);
+        svg.draw_text(Point { x, y: y - letters.plain * 0.15 }, how, line);
     }
     for line in &content.state {
         y += letters.small + LINE_GAP;
         let at = Point { x, y: y - letters.small * 0.15 };
-        svg.text(at, Type::new(letters.small, color), line);
+        svg.draw_text(at, Type::new(letters.small, color), line);
     }
     for line in &content.tag {
         y += letters.tiny + LINE_GAP;
-        svg.text(Point { x, y: y - letters.tiny * 0.15 }, Type::new(letters.tiny, color), line);
+        svg.draw_text(
+            Point { x, y: y - letters.tiny * 0.15 },
+            Type::new(letters.tiny, color),
+            line,
+        );
     }
     let bar_at = Point { x: at.x + 8.0, y: at.y + height - 8.5 };
     if state != BoxState::Origin {
@@ -163,10 +167,10 @@ pub(in crate::chart) fn draw_rank_badge(sheet: &mut Sheet<'_>, rank: usize, midd
     let size = sheet.letters.tiny;
     let radius = if rank > 99 { 12.0 } else { 9.5 };
     let line = Line::new(Palette::Outline, 1.2);
-    sheet.svg.circle(middle, radius, Some(Palette::Paper), Some(line));
-    let how = Type::new(size, Palette::Text).bold().at(Anchor::Middle);
+    sheet.svg.draw_circle(middle, radius, Some(Palette::Paper), Some(line));
+    let how = Type::new(size, Palette::Text).bold().anchored_at(Anchor::Middle);
     let at = Point { x: middle.x, y: middle.y + size * 0.36 };
-    sheet.svg.text(at, how, &rank.to_string());
+    sheet.svg.draw_text(at, how, &rank.to_string());
 }
 
 /// Returns everything that is known of a box: it shows when the box is pointed at.

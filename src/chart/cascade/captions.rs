@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::frame::{cause, services_left_out, threshold};
+use super::super::frame::{cause_clause, services_left_out, threshold_note};
 use crate::prose::format;
 use crate::prose::terms;
 use crate::report::cascade::{
@@ -12,15 +12,15 @@ use crate::report::cascade::{
 use crate::report::{FailureMode, Protection};
 
 /// What happens, in a sentence without its end.
-pub(super) fn title(cascade: &CascadeReport) -> String {
-    let cause = cause(&cascade.targets, cascade.mode, &cascade.change);
-    format!("{cause}, {}", outcome(cascade))
+pub(super) fn cascade_title(cascade: &CascadeReport) -> String {
+    let cause = cause_clause(&cascade.targets, cascade.mode, &cascade.change);
+    format!("{cause}, {}", outcome_clause(cascade))
 }
 
 /// Several flows that fail this often are told by their number: there is no single one to name.
 const SURELY: f64 = 0.995;
 
-fn outcome(cascade: &CascadeReport) -> String {
+fn outcome_clause(cascade: &CascadeReport) -> String {
     let all = cascade.flows.len() + cascade.flows_omitted;
     let failing = cascade.flows.iter().filter(|flow| flow.failed.p >= SURELY).count();
     if failing > 1 && failing == all {
@@ -52,7 +52,7 @@ fn outcome(cascade: &CascadeReport) -> String {
 }
 
 /// Returns how many services are in which state, drawn or not.
-pub(in crate::chart) fn counts(cascade: &CascadeReport) -> String {
+pub(in crate::chart) fn state_counts(cascade: &CascadeReport) -> String {
     let CascadeTotals { fails, may_fail, degrades, holds } = cascade.totals;
     let mut parts = Vec::new();
     let services = |number: usize| format::plural(number, "service");
@@ -87,7 +87,7 @@ pub(in crate::chart) fn counts(cascade: &CascadeReport) -> String {
 
 /// What was left out, and why.
 pub(in crate::chart) fn left_out(cascade: &CascadeReport) -> Option<String> {
-    let share = threshold(cascade);
+    let share = threshold_note(cascade);
     let mut parts = services_left_out(cascade);
     if cascade.flows_omitted > 0 {
         let flows = format::plural(cascade.flows_omitted, "order flow");
@@ -156,7 +156,7 @@ pub(super) fn dense_state(
     cascade: &CascadeReport,
     way: Option<&CascadeEdge>,
 ) -> String {
-    let said = state(drawn, cascade);
+    let said = box_state(drawn, cascade);
     let Some(edge) = way else { return said };
     let held = edge.strongest_guard(cascade.threshold);
     let mut parts = vec![said];
@@ -193,7 +193,7 @@ fn folded_state(folded: &FoldedServices) -> String {
 
 /// Returns the words for a protection that held.
 pub(in crate::chart) fn guard_caption(guard: &GuardShare) -> String {
-    let share = format::percent(rounded(guard.share));
+    let share = format::percent(rounded_share(guard.share));
     match guard.guard {
         Protection::CallProbability => format!("not called {share}"),
         Protection::Propagation => format!("not propagated {share}"),
@@ -203,10 +203,10 @@ pub(in crate::chart) fn guard_caption(guard: &GuardShare) -> String {
 }
 
 /// The picture in words.
-pub(super) fn description(cascade: &CascadeReport) -> String {
-    let mut sentences = vec![format!("{}.", counts(cascade))];
+pub(super) fn cascade_description(cascade: &CascadeReport) -> String {
+    let mut sentences = vec![format!("{}.", state_counts(cascade))];
     for item in cascade.boxes.iter().take(30) {
-        sentences.push(format!("{}: {}.", item.name, state(item, cascade)));
+        sentences.push(format!("{}: {}.", item.name, box_state(item, cascade)));
     }
     for edge in &cascade.edges {
         if let Some(guard) =
@@ -225,11 +225,11 @@ pub(super) fn description(cascade: &CascadeReport) -> String {
 }
 
 /// Returns the state of a box: `fails 80% · +3 min`.
-pub(in crate::chart) fn state(drawn: &CascadeBox, cascade: &CascadeReport) -> String {
+pub(in crate::chart) fn box_state(drawn: &CascadeBox, cascade: &CascadeReport) -> String {
     if let Some(folded) = &drawn.folded {
         return folded_state(folded);
     }
-    let (failed, degraded) = (rounded(drawn.failed.p), rounded(drawn.degraded.p));
+    let (failed, degraded) = (rounded_share(drawn.failed.p), rounded_share(drawn.degraded.p));
     let what = match drawn.state {
         BoxState::Origin => match cascade.mode {
             Some(FailureMode::Down) => "goes down here".to_owned(),
@@ -259,6 +259,6 @@ pub(in crate::chart) fn state(drawn: &CascadeBox, cascade: &CascadeReport) -> St
 const ALSO_DEGRADED: f64 = 0.05;
 
 /// What a picture shows of a share: no more than a tenth of a percent.
-fn rounded(share: f64) -> f64 {
+fn rounded_share(share: f64) -> f64 {
     if (0.001..=0.999).contains(&share) { (share * 1000.0).round() / 1000.0 } else { share }
 }

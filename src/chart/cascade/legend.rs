@@ -44,7 +44,7 @@ pub(super) fn draw_flows(
     if cascade.flows.len() > shown {
         y += letters.small;
         let more = format!("and {} more", cascade.flows.len() - shown);
-        sheet.svg.text(Point { x: at.x, y }, Type::new(letters.small, Palette::Soft), &more);
+        sheet.svg.draw_text(Point { x: at.x, y }, Type::new(letters.small, Palette::Soft), &more);
         y += 6.0;
     }
     sheet.top = y;
@@ -76,7 +76,7 @@ impl FlowText {
             ("degraded", &flow.degraded)
         };
         let share = format!("{verb} {}", format::estimate(share));
-        let room = FLOWS - sheet.measure(&share, size, Weight::Bold) - 10.0;
+        let room = FLOWS - sheet.text_width(&share, size, Weight::Bold) - 10.0;
         let name = sheet.ruler.wrap_name(&flow.name, size, Weight::Regular, room);
         Self { name, share }
     }
@@ -97,13 +97,13 @@ fn draw_flow(sheet: &mut Sheet<'_>, flow: &CascadeFlow, text: &FlowText, at: Poi
         format::estimate(&flow.failed),
         format::estimate(&flow.degraded)
     );
-    sheet.svg.open(&attributes, &hint);
+    sheet.svg.open_group(&attributes, &hint);
     let mut y = at.y + letters.small;
-    let how = Type::new(letters.small, Palette::Text).bold().at(Anchor::End);
-    sheet.svg.text(Point { x: at.x + FLOWS, y }, how, &text.share);
+    let how = Type::new(letters.small, Palette::Text).bold().anchored_at(Anchor::End);
+    sheet.svg.draw_text(Point { x: at.x + FLOWS, y }, how, &text.share);
     for (index, line) in text.name.iter().enumerate() {
         y = at.y + letters.small * (index + 1) as f64;
-        sheet.svg.text(Point { x: at.x, y }, Type::new(letters.small, Palette::Text), line);
+        sheet.svg.draw_text(Point { x: at.x, y }, Type::new(letters.small, Palette::Text), line);
     }
     let bar_at = Point { x: at.x, y: y + 4.0 };
     let shares =
@@ -111,9 +111,9 @@ fn draw_flow(sheet: &mut Sheet<'_>, flow: &CascadeFlow, text: &FlowText, at: Poi
     draw_bar(&mut sheet.svg, bar_at, (FLOWS, 8.0), shares);
     if let Some(text) = loss_caption(flow) {
         let y = y + 14.0 + letters.tiny;
-        sheet.svg.text(Point { x: at.x, y }, Type::new(letters.tiny, Palette::Soft), &text);
+        sheet.svg.draw_text(Point { x: at.x, y }, Type::new(letters.tiny, Palette::Soft), &text);
     }
-    sheet.svg.close();
+    sheet.svg.close_group();
 }
 
 /// What a sign in the legend is.
@@ -134,7 +134,7 @@ pub(super) fn draw_legend(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: 
     let mut entries: Vec<(Sign, String)> = Vec::new();
     for state in BoxState::ALL {
         if cascade.boxes.iter().any(|item| item.state == state) {
-            entries.push((Sign::Box(state), meaning(state, cascade)));
+            entries.push((Sign::Box(state), state_meaning(state, cascade)));
         }
     }
     let is_degraded = |index: usize| cascade.edges[index].kind == EdgeKind::Degraded;
@@ -176,20 +176,20 @@ pub(super) fn draw_legend(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: 
     sheet.top += 8.0;
     let (mut x, mut y) = (MARGIN, sheet.top + 9.0);
     for (sign, text) in entries {
-        let width = 46.0 + sheet.measure(&text, letters.small, Weight::Regular) + 22.0;
+        let width = 46.0 + sheet.text_width(&text, letters.small, Weight::Regular) + 22.0;
         if x > MARGIN && x + width > sheet.width {
             x = MARGIN;
             y += letters.small + 13.0;
         }
         draw_sign_at(sheet, &sign, Point { x, y });
         let at = Point { x: x + 44.0, y: y + letters.small * 0.36 };
-        sheet.svg.text(at, Type::new(letters.small, Palette::Text), &text);
+        sheet.svg.draw_text(at, Type::new(letters.small, Palette::Text), &text);
         x += width;
     }
     sheet.top = y + 14.0;
 }
 
-fn meaning(state: BoxState, cascade: &CascadeReport) -> String {
+fn state_meaning(state: BoxState, cascade: &CascadeReport) -> String {
     let share = cascade.threshold_asked.unwrap_or(cascade.threshold);
     let share = format::stated((share * 1000.0).round() / 1000.0);
     match state {
@@ -206,21 +206,27 @@ fn draw_sign_at(sheet: &mut Sheet<'_>, sign: &Sign, at: Point) {
     let (left, right) = (Point { x: at.x, y: at.y }, Point { x: at.x + 36.0, y: at.y });
     let spread = |svg: &mut super::super::svg::Svg, y: f64, line: Line| {
         let to = Point { x: right.x - 8.0, y };
-        svg.line(Point { y, ..left }, to, line);
+        svg.draw_line(Point { y, ..left }, to, line);
         let head = [(right.x, y), (right.x - 9.0, y - 5.0), (right.x - 9.0, y + 5.0)];
-        svg.path(&Path::polygon(&head), Some(Palette::Spread), None);
+        svg.draw_path(&Path::polygon(&head), Some(Palette::Spread), None);
     };
     let held = |svg: &mut super::super::svg::Svg, y: f64, above: f64| {
         let line = Line::new(Palette::Guard, 1.8).dashed("6 4");
-        svg.line(Point { y, ..left }, Point { y, ..right }, line);
+        svg.draw_line(Point { y, ..left }, Point { y, ..right }, line);
         let (a, b) = (Point { y: y - above, ..right }, Point { y: y + 7.0, ..right });
-        svg.line(a, b, Line::new(Palette::Guard, 3.2));
+        svg.draw_line(a, b, Line::new(Palette::Guard, 3.2));
     };
     match sign {
         Sign::Box(state) => {
             let corner = Point { x: at.x + 4.0, y: at.y - 9.0 };
-            svg.rect(corner, (32.0, 18.0), 4.0, Some(state.fill()), Some(state.outline()));
-            state.draw_sign(svg, Point { x: at.x + 20.0, y: at.y }, state.text());
+            svg.draw_rect(
+                corner,
+                (32.0, 18.0),
+                4.0,
+                Some(state.fill_color()),
+                Some(state.outline_style()),
+            );
+            state.draw_sign(svg, Point { x: at.x + 20.0, y: at.y }, state.text_color());
         }
         Sign::Spread => spread(svg, at.y, Line::new(Palette::Spread, 3.0)),
         Sign::Held => held(svg, at.y, 7.0),
@@ -230,18 +236,24 @@ fn draw_sign_at(sheet: &mut Sheet<'_>, sign: &Sign, at: Point) {
         }
         Sign::Degraded => {
             let to = Point { x: right.x - 7.0, ..right };
-            svg.line(left, to, Line::new(Palette::Outline, 1.4).dashed("2 3"));
+            svg.draw_line(left, to, Line::new(Palette::Outline, 1.4).dashed("2 3"));
             let (x, y) = (right.x, right.y);
             let head = [(x, y), (x - 9.0, y - 4.0), (x - 9.0, y + 4.0)];
-            svg.path(&Path::polygon(&head), Some(Palette::Outline), None);
+            svg.draw_path(&Path::polygon(&head), Some(Palette::Outline), None);
         }
         Sign::Returns => spread(svg, at.y, Line::new(Palette::Spread, 2.4).dashed("9 3")),
         Sign::Badge => draw_rank_badge(sheet, 2, Point { x: at.x + 20.0, y: at.y }),
         Sign::Folded => {
             for step in [5.0, 2.5, 0.0] {
                 let corner = Point { x: at.x + 4.0 + step, y: at.y - 9.0 + step };
-                let line = BoxState::Holds.outline();
-                svg.rect(corner, (26.0, 13.0), 3.0, Some(BoxState::Holds.fill()), Some(line));
+                let line = BoxState::Holds.outline_style();
+                svg.draw_rect(
+                    corner,
+                    (26.0, 13.0),
+                    3.0,
+                    Some(BoxState::Holds.fill_color()),
+                    Some(line),
+                );
             }
         }
         Sign::Bar => draw_bar(svg, Point { x: at.x + 2.0, y: at.y - 3.0 }, (34.0, 6.0), EXAMPLE),

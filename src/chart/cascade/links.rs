@@ -47,7 +47,7 @@ impl Label {
         let widest = [&passed, &held]
             .into_iter()
             .flatten()
-            .map(|text| sheet.measure(text, size, Weight::Bold))
+            .map(|text| sheet.text_width(text, size, Weight::Bold))
             .fold(0.0, f64::max);
         let lines = [&passed, &held].into_iter().flatten().count() as f64;
         // What says nothing keeps its neighbours apart all the same.
@@ -74,13 +74,13 @@ pub(super) fn draw_links(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &
     });
     for index in order {
         let (edge, label) = (&cascade.edges[index], &plan.labels[index]);
-        let route = moved(&plan.placement.routes[index], from);
+        let route = moved_route(&plan.placement.routes[index], from);
         let texts = edge_attributes(edge, cascade);
         let attributes: Vec<(&str, &str)> =
             texts.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        sheet.svg.open(&attributes, &edge_hint(edge, cascade));
+        sheet.svg.open_group(&attributes, &edge_hint(edge, cascade));
         draw_link(sheet, edge, label, &route, plan.direction);
-        sheet.svg.close();
+        sheet.svg.close_group();
     }
 }
 
@@ -109,16 +109,16 @@ fn draw_link(
 ) {
     if edge.kind == EdgeKind::Degraded {
         let line = Line::new(Palette::Outline, 1.4).dashed("2 3");
-        sheet.svg.path(&route_path(route, direction, 8.0), None, Some(line));
-        sheet.svg.path(&arrow_head(route, direction, 4.0), Some(Palette::Outline), None);
+        sheet.svg.draw_path(&route_path(route, direction, 8.0), None, Some(line));
+        sheet.svg.draw_path(&arrow_head(route, direction, 4.0), Some(Palette::Outline), None);
         return;
     }
     let both = label.passed.is_some() && label.held.is_some();
     let apart = if both { APART / 2.0 } else { 0.0 };
     if label.held.is_some() {
-        let route = beside(route, direction, apart);
+        let route = route_beside(route, direction, apart);
         let line = Line::new(Palette::Guard, 1.8).dashed("6 4");
-        sheet.svg.path(&route_path(&route, direction, 3.0), None, Some(line));
+        sheet.svg.draw_path(&route_path(&route, direction, 3.0), None, Some(line));
         let (end, across) = (route.end(), if both { 5.0 } else { 8.0 });
         let back = if route.is_return { -3.0 } else { 3.0 };
         let (a, b) = match direction {
@@ -131,18 +131,18 @@ fn draw_link(
                 Point { x: end.x + across, y: end.y - back },
             ),
         };
-        sheet.svg.line(a, b, Line::new(Palette::Guard, 3.2));
+        sheet.svg.draw_line(a, b, Line::new(Palette::Guard, 3.2));
     }
     if label.passed.is_some() {
-        let route = beside(route, direction, -apart);
+        let route = route_beside(route, direction, -apart);
         let width = 1.2 + 3.2 * edge.passed;
         let mut line = Line::new(Palette::Spread, width);
         if route.is_return {
             line = line.dashed("9 3");
         }
-        sheet.svg.path(&route_path(&route, direction, 8.0), None, Some(line));
+        sheet.svg.draw_path(&route_path(&route, direction, 8.0), None, Some(line));
         let head = arrow_head(&route, direction, 4.2 + width * 0.5);
-        sheet.svg.path(&head, Some(Palette::Spread), None);
+        sheet.svg.draw_path(&head, Some(Palette::Spread), None);
     }
     write_label(sheet, label, route.label);
 }
@@ -154,16 +154,16 @@ fn write_label(sheet: &mut Sheet<'_>, label: &Label, middle: Point) {
     let mut y = middle.y - label.size.height / 2.0;
     for (text, color) in lines {
         let Some(text) = text else { continue };
-        let width = sheet.measure(text, size, Weight::Bold) + 6.0;
+        let width = sheet.text_width(text, size, Weight::Bold) + 6.0;
         let at = Point { x: middle.x - width / 2.0, y };
-        sheet.svg.rect(at, (width, height), 0.0, Some(Palette::Paper), None);
-        let how = Type::new(size, color).bold().at(Anchor::Middle);
-        sheet.svg.text(Point { x: middle.x, y: y + size * 0.96 + 0.6 }, how, text);
+        sheet.svg.draw_rect(at, (width, height), 0.0, Some(Palette::Paper), None);
+        let how = Type::new(size, color).bold().anchored_at(Anchor::Middle);
+        sheet.svg.draw_text(Point { x: middle.x, y: y + size * 0.96 + 0.6 }, how, text);
         y += height;
     }
 }
 
-fn moved(route: &Route, by: Point) -> Route {
+fn moved_route(route: &Route, by: Point) -> Route {
     let to = |point: Point| Point { x: point.x + by.x, y: point.y + by.y };
     Route {
         start: to(route.start),
@@ -174,12 +174,12 @@ fn moved(route: &Route, by: Point) -> Route {
 }
 
 /// The same route, so far beside itself.
-fn beside(route: &Route, direction: Direction, apart: f64) -> Route {
+fn route_beside(route: &Route, direction: Direction, apart: f64) -> Route {
     let by = match direction {
         Direction::Right => Point { x: 0.0, y: apart },
         Direction::Down => Point { x: apart, y: 0.0 },
     };
-    if apart == 0.0 { route.clone() } else { moved(route, by) }
+    if apart == 0.0 { route.clone() } else { moved_route(route, by) }
 }
 
 fn with_end(stroke: Stroke, end: Point) -> Stroke {
@@ -191,7 +191,7 @@ fn with_end(stroke: Stroke, end: Point) -> Stroke {
 
 /// The line of a route, ending a little before its end.
 fn route_path(route: &Route, direction: Direction, before: f64) -> Path {
-    let mut path = Path::new().jump(route.start);
+    let mut path = Path::new().move_to(route.start);
     let mut at = route.start;
     let last = route.strokes.len().saturating_sub(1);
     let short = if route.is_return { -before } else { before };
@@ -204,15 +204,15 @@ fn route_path(route: &Route, direction: Direction, before: f64) -> Path {
             }
         }
         path = match stroke {
-            Stroke::Line(_) => path.line(end),
+            Stroke::Line(_) => path.line_to(end),
             Stroke::Curve(_) => match direction {
                 Direction::Right => {
                     let x = at.x.midpoint(end.x);
-                    path.curve(Point { x, y: at.y }, Point { x, y: end.y }, end)
+                    path.curve_to(Point { x, y: at.y }, Point { x, y: end.y }, end)
                 }
                 Direction::Down => {
                     let y = at.y.midpoint(end.y);
-                    path.curve(Point { x: at.x, y }, Point { x: end.x, y }, end)
+                    path.curve_to(Point { x: at.x, y }, Point { x: end.x, y }, end)
                 }
             },
         };

@@ -11,11 +11,11 @@ mod pair;
 mod single;
 
 pub(super) use boxes::draw_rank_badge;
-pub(super) use captions::{box_name, counts, guard_caption, left_out, state};
+pub(super) use captions::{box_name, box_state, guard_caption, left_out, state_counts};
 pub use pair::draw_before_after;
 
 use super::font::Weight;
-use super::frame::{MARGIN, Sheet, provenance};
+use super::frame::{MARGIN, Sheet, provenance_note};
 use super::layout::{self, Direction, Graph, Layered, Layout as _, Link, Placement, Point};
 use super::palette::Palette;
 use super::svg::Type;
@@ -46,7 +46,7 @@ pub fn draw_cascade(cascade: &CascadeReport, style: &Style<'_>) -> String {
     if cascade.arrows == Arrows::One {
         return draw_single(cascade, sheet);
     }
-    let plan = plan(cascade, &sheet);
+    let plan = plan_cascade(cascade, &sheet);
     let page = match style.size {
         Size::Doc => DOC,
         Size::Slide => SLIDE,
@@ -66,15 +66,15 @@ fn draw_single(cascade: &CascadeReport, mut sheet: Sheet<'_>) -> String {
     let page = if is_doc { DOC } else { SLIDE };
     let beside = flows_beside(cascade, &sheet);
     let plan = plan_single(cascade, &sheet, single::room_for_boxes(page, beside));
-    let title = captions::title(cascade);
-    let mut notes = notes(cascade);
+    let title = captions::cascade_title(cascade);
+    let mut notes = cascade_notes(cascade);
     notes.extend(
         captions::common_state(cascade).map(|state| format!("Where a box has no figure: {state}.")),
     );
     sheet.width = (plan.size.width + beside + 2.0 * MARGIN + 8.0).max(least_width(is_doc));
-    sheet.head(&title, &notes);
+    sheet.draw_head(&title, &notes);
     let from = Point { x: MARGIN + 8.0, y: sheet.top + 8.0 };
-    plan.draw(&mut sheet, cascade, from);
+    plan.draw_plan(&mut sheet, cascade, from);
     finish_cascade(cascade, sheet, &title, None, from.y, plan.size.height)
 }
 
@@ -98,21 +98,21 @@ struct Plan {
 
 /// Finds places for everything: from left to right, unless in a column of text that is worse to read
 /// than from top to bottom with few boxes beside each other.
-fn plan(cascade: &CascadeReport, sheet: &Sheet<'_>) -> Plan {
-    let right = place(cascade, sheet, Way::Right);
+fn plan_cascade(cascade: &CascadeReport, sheet: &Sheet<'_>) -> Plan {
+    let right = place_all(cascade, sheet, Way::Right);
     if sheet.style.size != Size::Doc || right.placement.size.width <= DOC - 2.0 * MARGIN {
         return right;
     }
     let others = std::iter::once(Way::Tight).chain((1..=6).rev().map(Way::Down));
-    let plans = std::iter::once(right).chain(others.map(|way| place(cascade, sheet, way)));
-    let cost = |plan: &Plan| cost(plan.placement.size);
+    let plans = std::iter::once(right).chain(others.map(|way| place_all(cascade, sheet, way)));
+    let cost = |plan: &Plan| size_cost(plan.placement.size);
     let best = plans.min_by(|a, b| cost(a).total_cmp(&cost(b)));
     best.expect("there is one from left to right")
 }
 
 /// How bad a picture of some size is in a column of text: by how much it is shrunk there, squared since
 /// letters lose by both, and how many pages it then takes.
-fn cost(size: layout::Size) -> f64 {
+fn size_cost(size: layout::Size) -> f64 {
     let shrunk = (size.width / (DOC - 2.0 * MARGIN)).max(1.0);
     let pages = (size.height / shrunk / PAGE).max(1.0);
     shrunk * shrunk * pages
@@ -134,7 +134,7 @@ impl Way {
         if matches!(self, Self::Down(_)) { Direction::Down } else { Direction::Right }
     }
 
-    fn layout(self) -> Layered {
+    fn layered_layout(self) -> Layered {
         let right = Layered::default();
         match self {
             Self::Right => right,
@@ -150,7 +150,7 @@ impl Way {
     }
 }
 
-fn place(cascade: &CascadeReport, sheet: &Sheet<'_>, way: Way) -> Plan {
+fn place_all(cascade: &CascadeReport, sheet: &Sheet<'_>, way: Way) -> Plan {
     let boxes: Vec<boxes::Content> =
         cascade.boxes.iter().map(|item| boxes::Content::new(item, cascade, sheet)).collect();
     let is_short = way != Way::Right;
@@ -181,7 +181,7 @@ fn lay_out(
         is_first: cascade.boxes.iter().map(|item| item.state == BoxState::Origin).collect(),
         links: links.collect(),
     };
-    way.layout().place(&graph)
+    way.layered_layout().place(&graph)
 }
 
 fn draw_all_arrows(cascade: &CascadeReport, mut sheet: Sheet<'_>, plan: &Plan) -> String {
@@ -189,8 +189,8 @@ fn draw_all_arrows(cascade: &CascadeReport, mut sheet: Sheet<'_>, plan: &Plan) -
     let is_doc = sheet.style.size == Size::Doc;
     let beside = flows_beside(cascade, &sheet);
     sheet.width = (size.width + beside + 2.0 * MARGIN + 8.0).max(least_width(is_doc));
-    let title = captions::title(cascade);
-    sheet.head(&title, &notes(cascade));
+    let title = captions::cascade_title(cascade);
+    sheet.draw_head(&title, &cascade_notes(cascade));
     // Badges reach out of their boxes.
     let from = Point { x: MARGIN + 8.0, y: sheet.top + 8.0 };
     draw_links(&mut sheet, cascade, plan, from);
@@ -212,7 +212,7 @@ fn finish_cascade(
     sheet.top = top + height + 14.0;
     if has_flows && is_doc {
         sheet.top += 6.0;
-        let room = sheet.room() + 24.0;
+        let room = sheet.inner_width() + 24.0;
         let columns = (1..=8_u32)
             .take_while(|columns| f64::from(*columns) * (FLOWS + 24.0) <= room)
             .count()
@@ -229,14 +229,14 @@ fn finish_cascade(
     if let Some(left_out) = left_out(cascade) {
         sheet.top += 2.0;
         let how = Type::new(sheet.letters.small, Palette::Soft);
-        sheet.paragraph(&left_out, how);
+        sheet.draw_paragraph(&left_out, how);
     }
-    sheet.finish("cascade", title, &captions::description(cascade))
+    sheet.into_svg("cascade", title, &captions::cascade_description(cascade))
 }
 
-fn notes(cascade: &CascadeReport) -> Vec<String> {
+fn cascade_notes(cascade: &CascadeReport) -> Vec<String> {
     vec![
-        format!("{} · {}", provenance(cascade.trials, cascade.seed), counts(cascade)),
+        format!("{} · {}", provenance_note(cascade.trials, cascade.seed), state_counts(cascade)),
         "Arrows show how failure propagates: from a dependency to its caller.".to_owned(),
     ]
 }
@@ -244,5 +244,5 @@ fn notes(cascade: &CascadeReport) -> Vec<String> {
 /// A heading within the picture.
 fn draw_heading(sheet: &mut Sheet<'_>, at: Point, text: &str) {
     let how = Type { weight: Weight::Bold, ..Type::new(sheet.letters.plain, Palette::Text) };
-    sheet.svg.text(at, how, text);
+    sheet.svg.draw_text(at, how, text);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::font::Weight;
-use super::super::frame::{MARGIN, Sheet, cause, provenance};
+use super::super::frame::{MARGIN, Sheet, cause_clause, provenance_note};
 use super::super::layout::{Placement, Point, Size as Room};
 use super::super::palette::Palette;
 use super::super::svg::{Line, Type};
@@ -26,29 +26,29 @@ pub fn draw_before_after(
     style: &Style<'_>,
 ) -> String {
     let mut sheet = Sheet::new(style, 0.0);
-    let (before, after) = aligned(before, after);
+    let (before, after) = align_pair(before, after);
     let differing: Vec<bool> =
-        before.boxes.iter().zip(&after.boxes).map(|(a, b)| differs(a, b)).collect();
-    let first = plan(&before, &sheet);
-    let second = plan(&after, &sheet);
+        before.boxes.iter().zip(&after.boxes).map(|(a, b)| is_different(a, b)).collect();
+    let first = plan_pair(&before, &sheet);
+    let second = plan_pair(&after, &sheet);
     let (first, second) = in_places_of_both(first, second, &before, &sheet);
     let size = first.placement.size;
     let least = if style.size == Size::Doc { 640.0 } else { 860.0 };
     sheet.width = (size.width + 2.0 * MARGIN + 8.0).max(least);
-    let title = title(&before, &after);
+    let title = pair_title(&before, &after);
     let notes = [
-        format!("{} · the same trials for both", provenance(before.trials, before.seed)),
+        format!("{} · the same trials for both", provenance_note(before.trials, before.seed)),
         "Ringed: clearly different from before, with how often it failed then. Solid ring: better. Dashed ring: worse."
             .to_owned(),
     ];
-    sheet.head(&title, &notes);
+    sheet.draw_head(&title, &notes);
     for (word, cascade, plan, ringed) in
         [("Before", &before, &first, &[][..]), ("After", &after, &second, differing.as_slice())]
     {
         sheet.top += sheet.letters.plain;
-        let text = format!("{word}: {} — {}", cascade.topology, captions::counts(cascade));
+        let text = format!("{word}: {} — {}", cascade.topology, captions::state_counts(cascade));
         let at = Point { x: MARGIN, y: sheet.top };
-        sheet.svg.text(at, Type::new(sheet.letters.plain, Palette::Text).bold(), &text);
+        sheet.svg.draw_text(at, Type::new(sheet.letters.plain, Palette::Text).bold(), &text);
         let from = Point { x: MARGIN + 8.0, y: sheet.top + 20.0 };
         draw_links(&mut sheet, cascade, plan, from);
         draw_boxes(&mut sheet, cascade, plan, from);
@@ -58,18 +58,18 @@ pub fn draw_before_after(
     draw_legend(&mut sheet, &after, Some(&second));
     let description = format!(
         "{title}. Before: {}. After: {}.",
-        captions::counts(&before),
-        captions::counts(&after)
+        captions::state_counts(&before),
+        captions::state_counts(&after)
     );
-    sheet.finish("before-after", &title, &description)
+    sheet.into_svg("before-after", &title, &description)
 }
 
-fn title(before: &CascadeReport, after: &CascadeReport) -> String {
-    let cause = cause(&before.targets, before.mode, &before.change);
+fn pair_title(before: &CascadeReport, after: &CascadeReport) -> String {
+    let cause = cause_clause(&before.targets, before.mode, &before.change);
     // What differs is the news, and of that what the business stands on.
     let changes = |flow: &&CascadeFlow| {
         let then = after.flows.iter().find(|item| item.name == flow.name);
-        then.is_none_or(|item| apart(&flow.failed, &item.failed) || loses_other(flow, item))
+        then.is_none_or(|item| are_apart(&flow.failed, &item.failed) || loses_other(flow, item))
     };
     let differing = || before.flows.iter().filter(changes);
     let flow = (differing().find(|flow| flow.critical))
@@ -81,7 +81,7 @@ fn title(before: &CascadeReport, after: &CascadeReport) -> String {
     };
     let then = after.flows.iter().find(|item| item.name == flow.name);
     let share = |interval: &Interval| format::estimate(interval);
-    let is_apart = then.is_none_or(|item| apart(&flow.failed, &item.failed));
+    let is_apart = then.is_none_or(|item| are_apart(&flow.failed, &item.failed));
     if !is_apart
         && let (Some(now), Some(then)) = (flow.orders_lost, then.and_then(|item| item.orders_lost))
     {
@@ -108,7 +108,7 @@ fn loses_other(a: &CascadeFlow, b: &CascadeFlow) -> bool {
 }
 
 /// Both with the same boxes and edges in the same order; what one lacks holds in it.
-fn aligned(before: &CascadeReport, after: &CascadeReport) -> (CascadeReport, CascadeReport) {
+fn align_pair(before: &CascadeReport, after: &CascadeReport) -> (CascadeReport, CascadeReport) {
     let mut names: Vec<String> = before.boxes.iter().map(|item| item.name.clone()).collect();
     for item in &after.boxes {
         if !names.contains(&item.name) {
@@ -173,16 +173,16 @@ fn at_rest(other: &CascadeBox) -> CascadeBox {
 }
 
 /// Whether the intervals of one of the two figures lie apart.
-fn differs(a: &CascadeBox, b: &CascadeBox) -> bool {
-    apart(&a.failed, &b.failed) || apart(&a.degraded, &b.degraded)
+fn is_different(a: &CascadeBox, b: &CascadeBox) -> bool {
+    are_apart(&a.failed, &b.failed) || are_apart(&a.degraded, &b.degraded)
 }
 
-fn apart(a: &Interval, b: &Interval) -> bool {
+fn are_apart(a: &Interval, b: &Interval) -> bool {
     a.high < b.low || b.high < a.low
 }
 
-fn plan(cascade: &CascadeReport, sheet: &Sheet<'_>) -> Plan {
-    super::place(cascade, sheet, Way::Right)
+fn plan_pair(cascade: &CascadeReport, sheet: &Sheet<'_>) -> Plan {
+    super::place_all(cascade, sheet, Way::Right)
 }
 
 /// Gives both the same places, with room for the larger of what each says.
@@ -205,7 +205,7 @@ fn in_places_of_both(
     let placed = ways.iter().map(|way| (*way, lay_out(cascade, &first.boxes, &first.labels, *way)));
     // Both stand below each other.
     let cost = |placement: &Placement| {
-        super::cost(Room { height: placement.size.height * 2.0, ..placement.size })
+        super::size_cost(Room { height: placement.size.height * 2.0, ..placement.size })
     };
     let best = placed.min_by(|a, b| cost(&a.1).total_cmp(&cost(&b.1)));
     let (way, placement) = best.expect("there is one from left to right");
@@ -235,16 +235,16 @@ fn draw_rings(
         } else {
             (Line::new(Palette::Guard, 2.6), Palette::GuardText)
         };
-        sheet.svg.rect(corner, room, 10.0, None, Some(line));
+        sheet.svg.draw_rect(corner, room, 10.0, None, Some(line));
         // Short, for at the left is the badge of the box below.
         let was = before.boxes[index].failed.p;
         let was = format!("was {}", format::percent((was * 1000.0).round() / 1000.0));
         let small = sheet.letters.tiny;
-        let width = sheet.measure(&was, small, Weight::Bold) + 8.0;
+        let width = sheet.text_width(&was, small, Weight::Bold) + 8.0;
         // At the foot of the ring: at its head is the badge.
         let at = Point { x: corner.x + room.0 - width - 6.0, y: corner.y + room.1 - 4.0 };
-        sheet.svg.rect(at, (width, small + 4.0), 3.0, Some(Palette::Paper), None);
+        sheet.svg.draw_rect(at, (width, small + 4.0), 3.0, Some(Palette::Paper), None);
         let text = Point { x: at.x + 4.0, y: at.y + small };
-        sheet.svg.text(text, Type::new(small, color).bold(), &was);
+        sheet.svg.draw_text(text, Type::new(small, color).bold(), &was);
     }
 }

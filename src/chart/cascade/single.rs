@@ -52,7 +52,7 @@ pub(super) fn plan_single(cascade: &CascadeReport, sheet: &Sheet<'_>, width: f64
     let common = captions::common_state(cascade);
     let room = if width > 1000.0 { 300.0 } else { 230.0 };
     let mut plan = SinglePlan {
-        boxes: contents(cascade, sheet, common.as_deref(), room),
+        boxes: box_contents(cascade, sheet, common.as_deref(), room),
         parents,
         is_outline: false,
         size: Size::default(),
@@ -60,17 +60,17 @@ pub(super) fn plan_single(cascade: &CascadeReport, sheet: &Sheet<'_>, width: f64
     plan.place_columns();
     if plan.size.width > width {
         plan.is_outline = true;
-        let deepest = plan.order().into_iter().map(|(_, depth)| depth).max().unwrap_or(0);
+        let deepest = plan.reading_order().into_iter().map(|(_, depth)| depth).max().unwrap_or(0);
         let indent = INDENT.min((width - OUTLINE_BOX).max(0.0) / deepest.max(1) as f64);
         let room = width - indent * deepest as f64 - LEFT - RIGHT;
-        plan.boxes = contents(cascade, sheet, common.as_deref(), room.min(420.0));
+        plan.boxes = box_contents(cascade, sheet, common.as_deref(), room.min(420.0));
         plan.place_outline(indent);
     }
     plan
 }
 
 /// Returns the text of each box in lines that fit into this width, with the room that it takes.
-fn contents(
+fn box_contents(
     cascade: &CascadeReport,
     sheet: &Sheet<'_>,
     common: Option<&str>,
@@ -85,10 +85,10 @@ fn contents(
         let name = sheet.ruler.wrap_name(&name, letters.plain, Weight::Bold, room);
         let state = match state.as_str() {
             "" => Vec::new(),
-            text => sheet.ruler.wrap(text, letters.small, Weight::Regular, room),
+            text => sheet.ruler.wrap_text(text, letters.small, Weight::Regular, room),
         };
         let width_of = |lines: &[String], size: f64, weight| {
-            lines.iter().map(|line| sheet.measure(line, size, weight)).fold(0.0, f64::max)
+            lines.iter().map(|line| sheet.text_width(line, size, weight)).fold(0.0, f64::max)
         };
         let inner = width_of(&name, letters.plain, Weight::Bold).max(width_of(
             &state,
@@ -109,7 +109,7 @@ fn line_height(size: f64) -> f64 {
 
 impl SinglePlan {
     /// Returns the boxes, each before those that it leads to, with how many arrows it is from the start.
-    fn order(&self) -> Vec<(usize, usize)> {
+    fn reading_order(&self) -> Vec<(usize, usize)> {
         let mut children = vec![Vec::new(); self.boxes.len()];
         let mut open = Vec::new();
         for (index, parent) in self.parents.iter().enumerate() {
@@ -129,7 +129,7 @@ impl SinglePlan {
 
     /// Places boxes in columns by how many arrows they are from the start, callers beside what they call.
     fn place_columns(&mut self) {
-        let order = self.order();
+        let order = self.reading_order();
         let columns = order.iter().map(|(_, depth)| depth + 1).max().unwrap_or(0);
         let mut widths = vec![0.0_f64; columns];
         for (index, depth) in &order {
@@ -162,7 +162,7 @@ impl SinglePlan {
             drawn.at.y = least.midpoint(most) - drawn.size.height / 2.0;
         }
         self.separate_columns(&order);
-        self.measure();
+        self.measure_extent();
     }
 
     /// A tall parent with small children would reach into its neighbours: moves what overlaps down.
@@ -180,15 +180,15 @@ impl SinglePlan {
     /// Places every box in a row of its own below what it calls, indented by the number of calls.
     fn place_outline(&mut self, indent: f64) {
         let mut y = 0.0;
-        for (index, depth) in self.order() {
+        for (index, depth) in self.reading_order() {
             let drawn = &mut self.boxes[index];
             drawn.at = Point { x: indent * depth as f64, y };
             y += drawn.size.height + ROW_GAP - 2.0;
         }
-        self.measure();
+        self.measure_extent();
     }
 
-    fn measure(&mut self) {
+    fn measure_extent(&mut self) {
         let right = |drawn: &Placed| drawn.at.x + drawn.size.width;
         let bottom = |drawn: &Placed| drawn.at.y + drawn.size.height;
         self.size = Size {
@@ -198,26 +198,26 @@ impl SinglePlan {
     }
 
     /// Draws arrows, and then boxes over them.
-    pub(super) fn draw(&self, sheet: &mut Sheet<'_>, cascade: &CascadeReport, from: Point) {
+    pub(super) fn draw_plan(&self, sheet: &mut Sheet<'_>, cascade: &CascadeReport, from: Point) {
         for edge in &cascade.edges {
             let texts = edge_attributes(edge, cascade);
             let attributes: Vec<(&str, &str)> =
                 texts.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            sheet.svg.open(&attributes, &edge_hint(edge, cascade));
+            sheet.svg.open_group(&attributes, &edge_hint(edge, cascade));
             self.draw_arrow(sheet, cascade, edge, from);
-            sheet.svg.close();
+            sheet.svg.close_group();
         }
         for (drawn, placed) in cascade.boxes.iter().zip(&self.boxes) {
             let texts = box_attributes(drawn);
             let attributes: Vec<(&str, &str)> =
                 texts.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            sheet.svg.open(&attributes, &box_hint(drawn, cascade));
-            placed.draw(sheet, drawn.state, drawn.folded.is_some(), from);
+            sheet.svg.open_group(&attributes, &box_hint(drawn, cascade));
+            placed.draw_box(sheet, drawn.state, drawn.folded.is_some(), from);
             if let Some(rank) = drawn.rank.filter(|_| drawn.state != BoxState::Holds) {
                 let at = Point { x: from.x + placed.at.x, y: from.y + placed.at.y };
                 draw_rank_badge(sheet, rank, at);
             }
-            sheet.svg.close();
+            sheet.svg.close_group();
         }
     }
 
@@ -246,20 +246,24 @@ impl SinglePlan {
         let is_held = !propagates && edge.kind != EdgeKind::Degraded;
         let short = Point { x: end.x - if is_held { 3.0 } else { 8.0 }, y: end.y };
         let path = if self.is_outline {
-            Path::new().jump(start).line(Point { x: start.x, y: end.y }).line(short)
+            Path::new().move_to(start).line_to(Point { x: start.x, y: end.y }).line_to(short)
         } else {
             let x = start.x.midpoint(end.x);
-            Path::new().jump(start).curve(Point { x, y: start.y }, Point { x, y: end.y }, short)
+            Path::new().move_to(start).curve_to(
+                Point { x, y: start.y },
+                Point { x, y: end.y },
+                short,
+            )
         };
-        sheet.svg.path(&path, None, Some(line));
+        sheet.svg.draw_path(&path, None, Some(line));
         if is_held {
             let (top, foot) =
                 (Point { y: end.y - 8.0, ..short }, Point { y: end.y + 8.0, ..short });
-            sheet.svg.line(top, foot, Line::new(color, 3.2));
+            sheet.svg.draw_line(top, foot, Line::new(color, 3.2));
         } else {
             let (x, y) = (end.x, end.y);
             let head = Path::polygon(&[(x, y), (x - 9.0, y - 4.5), (x - 9.0, y + 4.5)]);
-            sheet.svg.path(&head, Some(color), None);
+            sheet.svg.draw_path(&head, Some(color), None);
         }
     }
 }
@@ -269,7 +273,7 @@ impl Placed {
         self.at.y + self.size.height / 2.0
     }
 
-    fn draw(&self, sheet: &mut Sheet<'_>, state: BoxState, is_folded: bool, by: Point) {
+    fn draw_box(&self, sheet: &mut Sheet<'_>, state: BoxState, is_folded: bool, by: Point) {
         let letters = sheet.letters;
         let at = Point { x: by.x + self.at.x, y: by.y + self.at.y };
         let Size { width, height } = self.size;
@@ -277,23 +281,35 @@ impl Placed {
             // The edges of two boxes behind it: it stands for several.
             for step in [5.0, 2.5] {
                 let behind = Point { x: at.x + step, y: at.y + step };
-                let fill = Some(state.fill());
-                sheet.svg.rect(behind, (width, height), 5.0, fill, Some(state.outline()));
+                let fill = Some(state.fill_color());
+                sheet.svg.draw_rect(
+                    behind,
+                    (width, height),
+                    5.0,
+                    fill,
+                    Some(state.outline_style()),
+                );
             }
         }
-        sheet.svg.rect(at, (width, height), 5.0, Some(state.fill()), Some(state.outline()));
+        sheet.svg.draw_rect(
+            at,
+            (width, height),
+            5.0,
+            Some(state.fill_color()),
+            Some(state.outline_style()),
+        );
         let sign = Point { x: at.x + 14.0, y: at.y + 5.0 + line_height(letters.plain) / 2.0 };
-        state.draw_sign(&mut sheet.svg, sign, state.text());
+        state.draw_sign(&mut sheet.svg, sign, state.text_color());
         let x = at.x + LEFT;
         let mut y = at.y + 5.0;
         for line in &self.name {
-            let how = Type::new(letters.plain, state.text()).bold();
-            sheet.svg.text(Point { x, y: y + letters.plain * 0.94 }, how, line);
+            let how = Type::new(letters.plain, state.text_color()).bold();
+            sheet.svg.draw_text(Point { x, y: y + letters.plain * 0.94 }, how, line);
             y += line_height(letters.plain);
         }
         for line in &self.state {
-            let how = Type::new(letters.small, state.text());
-            sheet.svg.text(Point { x, y: y + letters.small * 0.94 }, how, line);
+            let how = Type::new(letters.small, state.text_color());
+            sheet.svg.draw_text(Point { x, y: y + letters.small * 0.94 }, how, line);
             y += line_height(letters.small);
         }
     }

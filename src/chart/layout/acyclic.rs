@@ -4,7 +4,7 @@ use super::Graph;
 use crate::sort::Arrange as _;
 
 /// Marks the links that close a cycle in a walk from the first boxes, so that these stay first.
-pub(super) fn returns(graph: &Graph) -> Vec<bool> {
+pub(super) fn back_links(graph: &Graph) -> Vec<bool> {
     let mut out: Vec<Vec<usize>> = vec![Vec::new(); graph.boxes.len()];
     let mut has_in = vec![false; graph.boxes.len()];
     for (index, link) in graph.links.iter().enumerate() {

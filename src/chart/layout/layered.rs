@@ -3,10 +3,10 @@
 //! Every link has a place of its own in each row that it passes, so it runs straight there and bends
 //! only between rows, where no boxes are: it crosses none by construction.
 
-use super::acyclic::returns;
-use super::order::order;
-use super::ranks::ranks;
-use super::settle::settle;
+use super::acyclic::back_links;
+use super::order::order_rows;
+use super::ranks::assign_ranks;
+use super::settle::settle_rows;
 use super::{Direction, Graph, Layout, Placement, Point, Route, Size, Stroke};
 use crate::sort::Arrange as _;
 
@@ -77,9 +77,9 @@ impl Layout for Layered {
             size: Size::default(),
         };
         let mut from = 0.0;
-        for part in parts(graph) {
-            let drawn = Part::new(self, graph, &part).place();
-            let across = drawn.copy(self.direction, from, &part, &mut placement);
+        for part in connected_parts(graph) {
+            let drawn = Part::new(self, graph, &part).place_part();
+            let across = drawn.copy_into(self.direction, from, &part, &mut placement);
             from += across + self.box_gap * 1.5;
         }
         self.place_lone(graph, from, &mut placement);
@@ -102,7 +102,7 @@ impl Layered {
         }
     }
 
-    fn gap(&self, a: &Thing, b: &Thing) -> f64 {
+    fn gap_between(&self, a: &Thing, b: &Thing) -> f64 {
         let is_box = |thing: &Thing| matches!(thing.what, What::Box(_));
         if is_box(a) && is_box(b) { self.box_gap } else { self.link_gap }
     }
@@ -150,7 +150,7 @@ struct Members {
 }
 
 /// The parts that hang together: those with what stands first, then the largest.
-fn parts(graph: &Graph) -> Vec<Members> {
+fn connected_parts(graph: &Graph) -> Vec<Members> {
     let mut root: Vec<usize> = (0..graph.boxes.len()).collect();
     let find = |root: &mut Vec<usize>, mut node: usize| {
         while root[node] != node {
@@ -191,8 +191,8 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     fn new(layout: &'a Layered, graph: &Graph, members: &Members) -> Self {
-        let local = local(graph, members);
-        let returns = returns(&local);
+        let local = local_graph(graph, members);
+        let returns = back_links(&local);
         let pairs: Vec<(usize, usize)> = local
             .links
             .iter()
@@ -202,20 +202,20 @@ impl<'a> Part<'a> {
                 false => (link.from, link.to),
             })
             .collect();
-        let ranks = ranks(local.boxes.len(), &pairs, layout.row_max);
+        let ranks = assign_ranks(local.boxes.len(), &pairs, layout.row_max);
         let mut part =
             Self { layout, things: Vec::new(), rows: Vec::new(), chains: Vec::new(), returns };
-        part.fill(&local, &pairs, &ranks);
+        part.fill_rows(&local, &pairs, &ranks);
         part
     }
 
     /// Makes the rows: those of boxes are even, those of labels odd.
-    fn fill(&mut self, local: &Graph, pairs: &[(usize, usize)], ranks: &[usize]) {
+    fn fill_rows(&mut self, local: &Graph, pairs: &[(usize, usize)], ranks: &[usize]) {
         let last = ranks.iter().copied().max().unwrap_or(0);
         self.rows = vec![Vec::new(); last * 2 + 1];
         for (node, size) in local.boxes.iter().enumerate() {
             let (along, across) = (self.layout.along(*size), self.layout.across(*size));
-            self.add(ranks[node] * 2, What::Box(node), along, across);
+            self.add_thing(ranks[node] * 2, What::Box(node), along, across);
         }
         for (link, (from, to)) in local.links.iter().zip(pairs) {
             let mut chain = vec![*from];
@@ -225,7 +225,7 @@ impl<'a> Part<'a> {
                 let is_label = row + 1 == end;
                 let label = if is_label { link.label } else { Size::default() };
                 let (along, across) = (self.layout.along(label), self.layout.across(label));
-                chain.push(self.add(row, What::Link, along, across.max(2.0)));
+                chain.push(self.add_thing(row, What::Link, along, across.max(2.0)));
             }
             chain.push(*to);
             let inner = chain.len() - 2;
@@ -240,27 +240,27 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn add(&mut self, row: usize, what: What, along: f64, across: f64) -> usize {
+    fn add_thing(&mut self, row: usize, what: What, along: f64, across: f64) -> usize {
         let index = self.things.len();
         self.things.push(Thing { what, row, along, across, before: Vec::new(), after: Vec::new() });
         self.rows[row].push(index);
         index
     }
 
-    fn place(mut self) -> Drawn<'a> {
-        order(&self.things, &mut self.rows);
-        let middles = settle(&self.things, &self.rows, |a, b| self.layout.gap(a, b));
+    fn place_part(mut self) -> Drawn<'a> {
+        order_rows(&self.things, &mut self.rows);
+        let middles = settle_rows(&self.things, &self.rows, |a, b| self.layout.gap_between(a, b));
         let least =
             self.things.iter().zip(&middles).map(|(item, middle)| middle - item.across / 2.0);
         let least = least.fold(f64::INFINITY, f64::min);
         let middles: Vec<f64> = middles.iter().map(|middle| middle - least).collect();
-        let spans = self.spans(&middles);
-        let routes = self.routes(&middles, &spans);
+        let spans = self.row_spans(&middles);
+        let routes = self.link_routes(&middles, &spans);
         Drawn { part: self, middles, spans, routes }
     }
 
     /// Where each row begins and ends in the direction of links.
-    fn spans(&self, middles: &[f64]) -> Vec<(f64, f64)> {
+    fn row_spans(&self, middles: &[f64]) -> Vec<(f64, f64)> {
         let mut spans = Vec::with_capacity(self.rows.len());
         let mut at = 0.0;
         for (index, row) in self.rows.iter().enumerate() {
@@ -283,10 +283,10 @@ impl<'a> Part<'a> {
     }
 
     /// How links run, from the box that stands earlier to the other.
-    fn routes(&self, middles: &[f64], spans: &[(f64, f64)]) -> Vec<Path> {
-        let leaving = self.ports(middles, |chain| (chain[0], chain[1]));
+    fn link_routes(&self, middles: &[f64], spans: &[(f64, f64)]) -> Vec<Path> {
+        let leaving = self.link_ports(middles, |chain| (chain[0], chain[1]));
         let arriving =
-            self.ports(middles, |chain| (chain[chain.len() - 1], chain[chain.len() - 2]));
+            self.link_ports(middles, |chain| (chain[chain.len() - 1], chain[chain.len() - 2]));
         let route = |(index, chain): (usize, &Vec<usize>)| {
             let first = self.things[chain[0]].row;
             let leave = spans[first].0 + self.things[chain[0]].along;
@@ -309,7 +309,7 @@ impl<'a> Part<'a> {
     }
 
     /// By link: where it touches its box, so that links beside each other touch it in their order.
-    fn ports(&self, middles: &[f64], ends: impl Fn(&[usize]) -> (usize, usize)) -> Vec<f64> {
+    fn link_ports(&self, middles: &[f64], ends: impl Fn(&[usize]) -> (usize, usize)) -> Vec<f64> {
         let mut by_box: Vec<Vec<(f64, usize)>> = vec![Vec::new(); self.things.len()];
         for (index, chain) in self.chains.iter().enumerate() {
             let (node, next) = ends(chain);
@@ -331,7 +331,7 @@ impl<'a> Part<'a> {
 }
 
 /// The part as a graph of its own.
-fn local(graph: &Graph, members: &Members) -> Graph {
+fn local_graph(graph: &Graph, members: &Members) -> Graph {
     let place = |node: usize| members.boxes.binary_search(&node).expect("boxes are in order");
     Graph {
         boxes: members.boxes.iter().map(|node| graph.boxes[*node]).collect(),
@@ -368,7 +368,7 @@ struct Drawn<'a> {
 
 impl Drawn<'_> {
     /// Copies the places into the whole; says how much room it takes across.
-    fn copy(
+    fn copy_into(
         &self,
         direction: Direction,
         from: f64,
@@ -402,7 +402,7 @@ impl Drawn<'_> {
                 label: point(path.label),
                 is_return: *is_return,
             };
-            into.routes[*index] = if *is_return { reversed(&route) } else { route };
+            into.routes[*index] = if *is_return { reversed_route(&route) } else { route };
         }
         let across = self
             .part
@@ -420,7 +420,7 @@ impl Drawn<'_> {
 }
 
 /// The same way, the other way round.
-fn reversed(route: &Route) -> Route {
+fn reversed_route(route: &Route) -> Route {
     let mut points = vec![route.start];
     points.extend(route.strokes.iter().map(|stroke| stroke.end()));
     let strokes = route.strokes.iter().zip(&points).rev().map(|(stroke, before)| match stroke {

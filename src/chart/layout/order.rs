@@ -8,14 +8,14 @@ use crate::sort::Arrange as _;
 const SWAPPED_MAX: usize = 2000;
 
 /// Puts each row in order.
-pub(super) fn order(things: &[Thing], rows: &mut [Vec<usize>]) {
+pub(super) fn order_rows(things: &[Thing], rows: &mut [Vec<usize>]) {
     let passes = match things.len() {
         0..=3000 => 16,
         3001..=20_000 => 6,
         _ => 2,
     };
-    let mut at = places(things.len(), rows);
-    let mut best = (crossings(things, rows, &at), rows.to_vec());
+    let mut at = places_in_rows(things.len(), rows);
+    let mut best = (count_crossings(things, rows, &at), rows.to_vec());
     for pass in 0..passes {
         if best.0 == 0 {
             break;
@@ -32,7 +32,7 @@ pub(super) fn order(things: &[Thing], rows: &mut [Vec<usize>]) {
         if things.len() <= SWAPPED_MAX {
             swap_neighbours(things, rows, &mut at);
         }
-        let found = crossings(things, rows, &at);
+        let found = count_crossings(things, rows, &at);
         if found < best.0 {
             best = (found, rows.to_vec());
         }
@@ -40,7 +40,7 @@ pub(super) fn order(things: &[Thing], rows: &mut [Vec<usize>]) {
     rows.clone_from_slice(&best.1);
 }
 
-fn places(things: usize, rows: &[Vec<usize>]) -> Vec<usize> {
+fn places_in_rows(things: usize, rows: &[Vec<usize>]) -> Vec<usize> {
     let mut at = vec![0; things];
     for row in rows {
         for (place, node) in row.iter().enumerate() {
@@ -75,8 +75,10 @@ fn swap_neighbours(things: &[Thing], rows: &mut [Vec<usize>], at: &mut [usize]) 
             for place in 1..row.len() {
                 let (a, b) = (row[place - 1], row[place]);
                 let (a, b) = (&things[a], &things[b]);
-                let now = crossed(&a.before, &b.before, at) + crossed(&a.after, &b.after, at);
-                let then = crossed(&b.before, &a.before, at) + crossed(&b.after, &a.after, at);
+                let now = crossings_between(&a.before, &b.before, at)
+                    + crossings_between(&a.after, &b.after, at);
+                let then = crossings_between(&b.before, &a.before, at)
+                    + crossings_between(&b.after, &a.after, at);
                 if then < now {
                     row.swap(place - 1, place);
                     at[row[place - 1]] = place - 1;
@@ -92,13 +94,13 @@ fn swap_neighbours(things: &[Thing], rows: &mut [Vec<usize>], at: &mut [usize]) 
 }
 
 /// How many links of two neighbours cross, `a` standing before `b`.
-fn crossed(a: &[(usize, f64)], b: &[(usize, f64)], at: &[usize]) -> usize {
+fn crossings_between(a: &[(usize, f64)], b: &[(usize, f64)], at: &[usize]) -> usize {
     let behind = |of_a: usize| b.iter().filter(|(of_b, _)| at[*of_b] < of_a).count();
     a.iter().map(|(of_a, _)| behind(at[*of_a])).sum()
 }
 
 /// How many links cross in all, counted row by row as inversions (Barth, Jünger and Mutzel 2002).
-pub(super) fn crossings(things: &[Thing], rows: &[Vec<usize>], at: &[usize]) -> usize {
+pub(super) fn count_crossings(things: &[Thing], rows: &[Vec<usize>], at: &[usize]) -> usize {
     let mut all = 0;
     for pair in rows.windows(2) {
         let mut tree = vec![0_usize; pair[1].len() + 1];
@@ -108,10 +110,10 @@ pub(super) fn crossings(things: &[Thing], rows: &[Vec<usize>], at: &[usize]) -> 
                 things[*node].after.iter().map(|(other, _)| at[*other]).collect();
             ends.sort_unstable();
             for end in &ends {
-                all += seen - prefix(&tree, *end);
+                all += seen - prefix_sum(&tree, *end);
             }
             for end in &ends {
-                add(&mut tree, *end);
+                add_at(&mut tree, *end);
             }
             seen += ends.len();
         }
@@ -120,7 +122,7 @@ pub(super) fn crossings(things: &[Thing], rows: &[Vec<usize>], at: &[usize]) -> 
 }
 
 /// How many were added at places up to this one.
-fn prefix(tree: &[usize], place: usize) -> usize {
+fn prefix_sum(tree: &[usize], place: usize) -> usize {
     let (mut index, mut sum) = (place + 1, 0);
     while index > 0 {
         sum += tree[index];
@@ -129,7 +131,7 @@ fn prefix(tree: &[usize], place: usize) -> usize {
     sum
 }
 
-fn add(tree: &mut [usize], place: usize) {
+fn add_at(tree: &mut [usize], place: usize) {
     let mut index = place + 1;
     while index < tree.len() {
         tree[index] += 1;

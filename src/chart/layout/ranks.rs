@@ -6,7 +6,7 @@ use crate::sort::Arrange as _;
 ///
 /// A box stands right after the last of those that lead to it, or in the next row with room. A box
 /// that nothing leads to stands right before what it leads to.
-pub(super) fn ranks(boxes: usize, links: &[(usize, usize)], row_max: usize) -> Vec<usize> {
+pub(super) fn assign_ranks(boxes: usize, links: &[(usize, usize)], row_max: usize) -> Vec<usize> {
     let mut out: Vec<Vec<usize>> = vec![Vec::new(); boxes];
     let mut missing = vec![0_usize; boxes];
     for (from, to) in links {

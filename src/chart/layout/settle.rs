@@ -4,12 +4,12 @@
 use super::layered::Thing;
 
 /// Finds the middle of each thing across its row. `gap` says how much two neighbours keep apart.
-pub(super) fn settle(
+pub(super) fn settle_rows(
     things: &[Thing],
     rows: &[Vec<usize>],
     gap: impl Fn(&Thing, &Thing) -> f64,
 ) -> Vec<f64> {
-    let offsets: Vec<Vec<f64>> = rows.iter().map(|row| offsets(things, row, &gap)).collect();
+    let offsets: Vec<Vec<f64>> = rows.iter().map(|row| least_offsets(things, row, &gap)).collect();
     let mut middles = vec![0.0; things.len()];
     for (row, offsets) in rows.iter().zip(&offsets) {
         let half = offsets.last().copied().unwrap_or(0.0) / 2.0;
@@ -31,7 +31,7 @@ pub(super) fn settle(
 }
 
 /// How far each thing stands from the first of its row where all stand as close as they may.
-fn offsets(things: &[Thing], row: &[usize], gap: impl Fn(&Thing, &Thing) -> f64) -> Vec<f64> {
+fn least_offsets(things: &[Thing], row: &[usize], gap: impl Fn(&Thing, &Thing) -> f64) -> Vec<f64> {
     let mut at = 0.0;
     let mut offsets = Vec::with_capacity(row.len());
     for (index, node) in row.iter().enumerate() {
@@ -71,14 +71,14 @@ fn settle_row(
         .zip(offsets)
         .map(|((wish, weight), offset)| (wish - offset, *weight))
         .collect();
-    for ((node, place), offset) in row.iter().zip(rising(&shifted)).zip(offsets) {
+    for ((node, place), offset) in row.iter().zip(isotonic_regression(&shifted)).zip(offsets) {
         middles[*node] = place + offset;
     }
 }
 
 /// The rising sequence with the least weighted squares of distances to the wishes: neighbours that
 /// are in the wrong order get their mean (pool adjacent violators; Ayer et al. 1955).
-fn rising(wishes: &[(f64, f64)]) -> Vec<f64> {
+fn isotonic_regression(wishes: &[(f64, f64)]) -> Vec<f64> {
     let mut pools: Vec<(f64, f64, usize)> = Vec::with_capacity(wishes.len());
     for (wish, weight) in wishes {
         let mut pool = (*wish, *weight, 1);

@@ -102,8 +102,8 @@ enum Edited {
 }
 
 /// Advises.
-pub(crate) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure> {
-    let inputs = inputs::read(&args.question)?;
+pub(crate) fn run_advise(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let inputs = inputs::read_inputs(&args.question)?;
     if args.sampling.precision.is_some() {
         return Err(Failure::usage("`--precision` is for `simulate` and `compare`")
             .help("say how many trials estimate each saving with `--trials`"));
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
             .help("leave `--trials` out, or give at least 2"));
     }
     let output = args.output.to.output.as_deref();
-    let edited = output.and_then(edited);
+    let edited = output.and_then(edited_form);
     let others: Vec<String> = args
         .cost
         .iter()
@@ -134,7 +134,7 @@ pub(crate) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
     )?;
     question.settings.stop = Stop::Trials(args.sampling.trials.unwrap_or(TRIALS));
     let mut sources = Sources::default();
-    let read = read(args, &question.inputs, &mut sources);
+    let read = read_files(args, &question.inputs, &mut sources);
     let (costs, policy) = match read {
         Ok(read) => read,
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
@@ -152,8 +152,8 @@ pub(crate) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
     }
     let until = policy.is_some().then_some(Until { gate, first_look: FIRST_LOOK });
     let wanted = Wanted { leave_out: &args.leave_out, costs: &costs, until };
-    let advice = question.run(&args.sampling, |progress| {
-        analysis::advise::find(
+    let advice = question.run_analysis(&args.sampling, |progress| {
+        analysis::advise::find_advice(
             &inputs.topology,
             &inputs.change,
             &wanted,
@@ -162,12 +162,14 @@ pub(crate) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
         )
     })?;
     let report = &advice.report;
-    let exit = args.sampling.ended(report.partial, report.trials)?;
+    let exit = args.sampling.exit_status(report.partial, report.trials)?;
     let text = match args.output.format {
-        AdviseFormat::Text => render::text::render_advice(report, &question.style(&args.output.to)),
+        AdviseFormat::Text => {
+            render::text::render_advice(report, &question.text_style(&args.output.to))
+        }
         AdviseFormat::Json => render::json::render_advice(report),
         AdviseFormat::Markdown => render::markdown::render_advice(report),
-        AdviseFormat::Csv => render::csv::advice(report),
+        AdviseFormat::Csv => render::csv::advice_csv(report),
     };
     if let (Some(edited), Some(edits)) = (edited, edits) {
         write_edits(&advice, inputs, edited, &edits, terminal)?;
@@ -177,7 +179,7 @@ pub(crate) fn run(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, Failure
 }
 
 /// Whether a path asks for a patch or for the changed file.
-fn edited(path: &str) -> Option<Edited> {
+fn edited_form(path: &str) -> Option<Edited> {
     let is = |ends: &[&str]| {
         let end = Path::new(path).extension()?.to_str()?.to_lowercase();
         ends.contains(&end.as_str()).then_some(())
@@ -190,7 +192,7 @@ fn edited(path: &str) -> Option<Edited> {
 type Read = (Costs, Option<(Policy, bool)>);
 
 /// The costs and the policy, or everything that is wrong with them.
-fn read(
+fn read_files(
     args: &AdviseArgs,
     inputs: &Inputs,
     sources: &mut Sources,
@@ -237,9 +239,9 @@ fn write_edits(
         topology: topology.map(|topology| topology.1),
         change: change.map(|change| change.1),
     };
-    let written = advice.write(texts);
+    let written = advice.write_files(texts);
     for (what, reason) in &written.left_out {
-        terminal.note(&format!("not written: {what}, because {reason}\n"));
+        terminal.write_note(&format!("not written: {what}, because {reason}\n"));
     }
     let changed: Vec<(&str, &str, &str)> =
         [(topology, &written.topology), (change, &written.change)]
@@ -250,16 +252,17 @@ fn write_edits(
             })
             .collect();
     if changed.is_empty() {
-        terminal.note("nothing was written: there is nothing to change\n");
+        terminal.write_note("nothing was written: there is nothing to change\n");
         return Ok(());
     }
     let text = match (edited, changed.as_slice()) {
-        (Edited::Patch, all) => {
-            all.iter().map(|(name, before, after)| patch::unified(name, before, after)).collect()
-        }
+        (Edited::Patch, all) => all
+            .iter()
+            .map(|(name, before, after)| patch::unified_patch(name, before, after))
+            .collect(),
         (Edited::File, [(name, _, after), rest @ ..]) => {
             if let [(other, ..), ..] = rest {
-                terminal.note(&format!(
+                terminal.write_note(&format!(
                     "this is `{name}`; what is to change in `{other}` too is in a patch: `-o help.patch`\n"
                 ));
             }
@@ -267,5 +270,5 @@ fn write_edits(
         }
         (Edited::File, []) => String::new(),
     };
-    Ok(to.write(&text, terminal)?)
+    Ok(to.write_result(&text, terminal)?)
 }

@@ -70,7 +70,7 @@ pub(crate) struct GateArgs {
     pub(crate) unknown: UnknownArg,
 
     /// Run at most this many trials for rules that are close to their limit [default: 200k]
-    #[arg(long, value_name = "N", value_parser = values::trials, help_heading = "Trials")]
+    #[arg(long, value_name = "N", value_parser = values::parse_trials, help_heading = "Trials")]
     pub(crate) max_trials: Option<u64>,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct CheckOutputArgs {
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
     pub(crate) format: CheckFormat,
     /// Link to a picture, or to a page about it, in the comment: where `diagram` or `--format html` was put
-    #[arg(long, value_name = "URL", value_parser = url, help_heading = "Output")]
+    #[arg(long, value_name = "URL", value_parser = parse_url, help_heading = "Output")]
     pub(crate) picture: Option<String>,
     #[command(flatten)]
     pub(crate) to: WriteArgs,
@@ -113,7 +113,7 @@ pub(crate) enum UnknownArg {
 }
 
 /// Simulates a change and gives a verdict.
-pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let (provided, of_topology) = topology_sources(args)?;
     let inputs = inputs::read_with_diff(&args.question, &args.diff, provided)?;
     let others: Vec<String> = [&args.gate.policy, &args.diff.changed_files, &args.gate.baseline]
@@ -129,7 +129,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
         question.settings.stop = Stop::Trials(FIRST_LOOK);
     }
     let inputs = &question.inputs;
-    let limits = limits::read(&args.limits, inputs)?;
+    let limits = limits::read_limits(&args.limits, inputs)?;
     let spent = limits::spent_minutes(&args.limits, &inputs.topology)?;
     let (policy, sources, of_policy) = judged_by(args, inputs)?;
     let baseline = args.gate.baseline.as_deref();
@@ -157,7 +157,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
         Ok(check) => check,
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
     };
-    let mut report = question.simulate(&args.sampling, |progress| check.run(progress))?;
+    let mut report = question.run_simulation(&args.sampling, |progress| check.run(progress))?;
     if let ((policy, false), Some(verdict)) = (&policy, &mut report.verdict) {
         for (report, rule) in verdict.rules.iter_mut().zip(&policy.rules) {
             let label = Label { place: rule.when.place, text: String::new() };
@@ -167,32 +167,32 @@ pub(crate) fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Failure>
     report.assumptions.extend(of_topology.into_iter().chain(of_policy));
     report.picture.clone_from(&args.output.picture);
     analysis::add_places(&mut report, &inputs.topology, &inputs.change, &inputs.sources);
-    question.write_text(&written(&report, &question, &args.output))?;
-    Ok(if report.partial { Exit::Interrupted } else { status(&report, args.limits.fail_on) })
+    question.write_text(&render_result(&report, &question, &args.output))?;
+    Ok(if report.partial { Exit::Interrupted } else { exit_status(&report, args.limits.fail_on) })
 }
 
 /// The report in the form that was asked for.
-fn written(report: &Report, question: &SimulationRequest, args: &CheckOutputArgs) -> String {
+fn render_result(report: &Report, question: &SimulationRequest, args: &CheckOutputArgs) -> String {
     match args.format {
-        CheckFormat::Text => render::text::render(report, &question.style(&args.to)),
-        CheckFormat::Short => render::short::render(report),
-        CheckFormat::Json => render::json::render(report),
-        CheckFormat::Markdown => render::markdown::render(report),
-        CheckFormat::Sarif => render::sarif::render(report),
-        CheckFormat::Junit => render::junit::render(report),
-        CheckFormat::Github => render::github::render(report),
+        CheckFormat::Text => render::text::render_report(report, &question.text_style(&args.to)),
+        CheckFormat::Short => render::short::render_short(report),
+        CheckFormat::Json => render::json::render_report(report),
+        CheckFormat::Markdown => render::markdown::render_comment(report),
+        CheckFormat::Sarif => render::sarif::render_sarif(report),
+        CheckFormat::Junit => render::junit::render_junit(report),
+        CheckFormat::Github => render::github::render_annotations(report),
         CheckFormat::Html => question.html_page(report),
     }
 }
 
 /// Prints the default policy.
 pub(crate) fn default_policy(terminal: Terminal) -> Result<Exit, Failure> {
-    terminal.result(policy::DEFAULT).map_err(OutputError::Stdout)?;
+    terminal.write_result(policy::DEFAULT).map_err(OutputError::Stdout)?;
     Ok(Exit::Done)
 }
 
 /// What a verdict means for a pipeline.
-fn status(report: &Report, fail_on: FailOn) -> Exit {
+fn exit_status(report: &Report, fail_on: FailOn) -> Exit {
     let decision = report.verdict.as_ref().map(|verdict| verdict.decision);
     match decision.expect("a check gives a verdict") {
         Decision::Proceed => Exit::Done,
@@ -256,11 +256,11 @@ fn judged_by(
         };
         said = Some(provide(&mut sources, path, "--policy-from", revision)?);
     }
-    let policy = policy(path, inputs, &mut sources)?;
+    let policy = read_policy(path, inputs, &mut sources)?;
     Ok((policy, sources, said))
 }
 
-fn policy(
+fn read_policy(
     path: Option<&str>,
     inputs: &Project,
     sources: &mut Sources,
@@ -343,7 +343,7 @@ fn not_a_result(
 }
 
 /// An address of the web, or a path from where the comment stands.
-fn url(text: &str) -> Result<String, String> {
+fn parse_url(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | '\\' | '`');
     let has_scheme = text.split(['/', '?', '#']).next().is_some_and(|text| text.contains(':'));
     let is_web = ["https://", "http://"].iter().any(|item| text.starts_with(item));

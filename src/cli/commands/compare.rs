@@ -47,7 +47,7 @@ pub(crate) struct CompareArgs {
     changes: Vec<String>,
 
     /// Take what the one calls OLD for what the other calls NEW; can be repeated
-    #[arg(long, value_name = "OLD=NEW", value_parser = rename, help_heading = "What breaks")]
+    #[arg(long, value_name = "OLD=NEW", value_parser = parse_rename, help_heading = "What breaks")]
     rename: Vec<[String; 2]>,
 
     #[command(flatten)]
@@ -70,7 +70,7 @@ Examples:
   A report for people to open in a browser:
     blastwave compare now.yaml planned.yaml --change payments-v4.yaml --format html -o report.html";
 
-fn rename(text: &str) -> Result<[String; 2], String> {
+fn parse_rename(text: &str) -> Result<[String; 2], String> {
     match text.split_once('=').map(|(old, new)| (old.trim(), new.trim())) {
         Some((old, new)) if !old.is_empty() && !new.is_empty() => {
             Ok([old.to_owned(), new.to_owned()])
@@ -80,7 +80,7 @@ fn rename(text: &str) -> Result<[String; 2], String> {
 }
 
 /// Compares.
-pub(crate) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run_compare(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let has_changes = !args.changes.is_empty();
     match (args.topologies.len(), has_changes) {
         (1, false) => {
@@ -99,7 +99,7 @@ pub(crate) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         _ => {}
     }
     let mut sources = Sources::default();
-    let read = match read(args, &mut sources) {
+    let read = match read_sides(args, &mut sources) {
         Ok(read) => read,
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
     };
@@ -140,8 +140,11 @@ pub(crate) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
             return Err(not_boolean(reason));
         }
     }
-    let names =
-        names(&read.sides, if has_changes { &args.changes } else { &args.topologies }, has_changes);
+    let names = side_names(
+        &read.sides,
+        if has_changes { &args.changes } else { &args.topologies },
+        has_changes,
+    );
     let sides: Vec<Side<'_>> = read
         .sides
         .iter()
@@ -149,32 +152,38 @@ pub(crate) fn run(args: &CompareArgs, terminal: Terminal) -> Result<Exit, Failur
         .map(|((topology, change), name)| Side { name, topology, change })
         .collect();
     let of = if has_changes { ComparedKind::Changes } else { ComparedKind::Topologies };
-    let report = question.run(&args.sampling, |progress| {
-        analysis::compare(&sides, of, &args.rename, &question.settings, progress)
+    let report = question.run_analysis(&args.sampling, |progress| {
+        analysis::compare_sides(&sides, of, &args.rename, &question.settings, progress)
     })?;
-    let exit = args.sampling.ended(report.partial, report.trials)?;
+    let exit = args.sampling.exit_status(report.partial, report.trials)?;
     let text = match args.output.format {
-        Format::Text => render::text::render_comparison(&report, &question.style(&args.output.to)),
+        Format::Text => {
+            render::text::render_comparison(&report, &question.text_style(&args.output.to))
+        }
         Format::Json => render::json::render_comparison(&report),
         Format::Markdown => render::markdown::render_comparison(&report),
-        Format::Html => page(&report, &sides, &question.inputs.files),
+        Format::Html => comparison_page(&report, &sides, &question.inputs.files),
     };
     question.write_text(&text)?;
     Ok(exit)
 }
 
 /// A report to open in a browser. Sides are those of the report, in its order.
-pub(crate) fn page(report: &CompareReport, sides: &[Side<'_>], files: &[String]) -> String {
+pub(crate) fn comparison_page(
+    report: &CompareReport,
+    sides: &[Side<'_>],
+    files: &[String],
+) -> String {
     let cascade = |(side, of): (&Side<'_>, &SideReport)| {
         cascade_report(side.topology, &of.result, &CascadeFilter::default())
     };
     let focuses: Vec<CascadeReport> = sides.iter().zip(&report.sides).map(cascade).collect();
     let command = run::command_line();
-    render::html::comparison(report, &focuses, &Made { command: &command, inputs: files })
+    render::html::comparison_page(report, &focuses, &Made { command: &command, inputs: files })
 }
 
 /// The name of the topology or change, or the file where names repeat.
-fn names(sides: &[(Topology, Change)], files: &[String], has_changes: bool) -> Vec<String> {
+fn side_names(sides: &[(Topology, Change)], files: &[String], has_changes: bool) -> Vec<String> {
     let own = |(topology, change): &(Topology, Change)| {
         if has_changes { change.name.clone() } else { topology.name.clone() }
     };
@@ -200,7 +209,7 @@ struct Read {
     renamed: BTreeSet<String>,
 }
 
-fn read(args: &CompareArgs, sources: &mut Sources) -> Result<Read, Vec<Diagnostic>> {
+fn read_sides(args: &CompareArgs, sources: &mut Sources) -> Result<Read, Vec<Diagnostic>> {
     let mut renamed = BTreeSet::new();
     let mut document = |path: &String, sources: &mut Sources| {
         let mut document: Document = load::read_document(path, sources)?;

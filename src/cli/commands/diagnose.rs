@@ -9,7 +9,9 @@ use crate::cli::inputs;
 use crate::cli::output::Output;
 use crate::cli::run::{Runner, stop_rule};
 use crate::cli::terminal::Terminal;
-use blastwave::analysis::diagnose::{MISREPORT, Question, TRIALS, diagnose, score};
+use blastwave::analysis::diagnose::{
+    MISREPORT, Question, TRIALS, diagnose_observation, score_diagnoses,
+};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::load;
@@ -70,8 +72,8 @@ Examples:
     blastwave diagnose --score topologies/incidents/*/incident.yaml";
 
 /// Diagnoses.
-pub(crate) fn run(args: &DiagnoseArgs, terminal: Terminal) -> Result<Exit, Failure> {
-    let format = args.output.pageless("a diagnosis")?;
+pub(crate) fn run_diagnose(args: &DiagnoseArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let format = args.output.pageless_format("a diagnosis")?;
     if args.sampling.precision.is_some() {
         return Err(Failure::usage("`--precision` is for `simulate` and `compare`")
             .help("say how many trials each component gets in each mode with `--trials`"));
@@ -79,26 +81,28 @@ pub(crate) fn run(args: &DiagnoseArgs, terminal: Terminal) -> Result<Exit, Failu
     let settings = Settings {
         seed: args.sampling.seed,
         stop: args.sampling.trials.map_or(Stop::Trials(TRIALS), |_| stop_rule(&args.sampling)),
-        engine: args.sampling.engine.choice(),
+        engine: args.sampling.engine.library_choice(),
         ..Settings::default()
     };
     let runner = Runner { terminal, stop: settings.stop };
-    let style = |output: &Output| output.style(&args.output.to, terminal);
+    let style = |output: &Output| output.text_style(&args.output.to, terminal);
     let path = args.output.to.output.as_deref();
     if !args.score.is_empty() {
         let (cases, files) = inputs::read_cases(&args.score)?;
         let output = Output::open(path, &files)?;
-        let report = runner.run(&args.sampling, |progress| score(&cases, &settings, progress))?;
-        let exit = args.sampling.ended(report.partial, 1)?;
+        let report = runner.run_analysis(&args.sampling, |progress| {
+            score_diagnoses(&cases, &settings, progress)
+        })?;
+        let exit = args.sampling.exit_status(report.partial, 1)?;
         let text = match format {
             Pageless::Text => render::text::render_diagnosis_score(&report, &style(&output)),
             Pageless::Json => render::json::render_diagnosis_score(&report),
             Pageless::Markdown => render::markdown::render_diagnosis_score(&report),
         };
-        output.write(&text, terminal)?;
+        output.write_result(&text, terminal)?;
         return Ok(exit);
     }
-    let read = read(args)?;
+    let read = read_files(args)?;
     let output = Output::open(path, &read.files)?;
     let question = Question {
         name: &read.name,
@@ -110,15 +114,16 @@ pub(crate) fn run(args: &DiagnoseArgs, terminal: Terminal) -> Result<Exit, Failu
         },
         lasting: args.moment.lasting,
     };
-    let report = runner
-        .run(&args.sampling, |progress| diagnose(&read.topology, &question, &settings, progress))?;
-    let exit = args.sampling.ended(report.partial, 1)?;
+    let report = runner.run_analysis(&args.sampling, |progress| {
+        diagnose_observation(&read.topology, &question, &settings, progress)
+    })?;
+    let exit = args.sampling.exit_status(report.partial, 1)?;
     let text = match format {
         Pageless::Text => render::text::render_diagnosis(&report, &style(&output)),
         Pageless::Json => render::json::render_diagnosis(&report),
         Pageless::Markdown => render::markdown::render_diagnosis(&report),
     };
-    output.write(&text, terminal)?;
+    output.write_result(&text, terminal)?;
     Ok(exit)
 }
 
@@ -131,7 +136,7 @@ struct Read {
     files: Vec<String>,
 }
 
-fn read(args: &DiagnoseArgs) -> Result<Read, Failure> {
+fn read_files(args: &DiagnoseArgs) -> Result<Read, Failure> {
     let Some(seen) = args.observed.as_deref() else {
         return Err(Failure::usage("nothing is said to be seen")
             .help("name an observation or an incident with `--observed FILE`"));

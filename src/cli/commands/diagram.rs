@@ -79,7 +79,7 @@ struct PictureArgs {
     output: Option<String>,
 
     /// Make lines of text at most this wide [default: the terminal, or 100]
-    #[arg(long, value_name = "N", value_parser = values::width, help_heading = "Picture")]
+    #[arg(long, value_name = "N", value_parser = values::parse_width, help_heading = "Picture")]
     width: Option<usize>,
 
     /// Use only ASCII characters in text
@@ -98,7 +98,7 @@ struct PictureArgs {
     #[arg(
         long,
         value_name = "SHARE",
-        value_parser = values::precision,
+        value_parser = values::parse_precision,
         default_value = "5%",
         help_heading = "Picture"
     )]
@@ -133,7 +133,7 @@ struct PictureArgs {
         long,
         value_name = "FACTOR",
         default_value = "2",
-        value_parser = scale,
+        value_parser = parse_scale,
         help_heading = "Picture"
     )]
     scale: f32,
@@ -190,13 +190,13 @@ enum FoldArg {
 impl FoldArg {
     /// Returns what groups have in common, where there are any.
     fn grouping(self) -> Option<Grouping> {
-        match self.choice() {
+        match self.fold_choice() {
             Fold::By(grouping) => Some(grouping),
             Fold::Never | Fold::Callers => None,
         }
     }
 
-    fn choice(self) -> Fold {
+    fn fold_choice(self) -> Fold {
         match self {
             Self::Auto => Fold::Callers,
             Self::Never => Fold::Never,
@@ -226,7 +226,7 @@ enum LanesArg {
 }
 
 /// `2`, `1.5`.
-fn scale(text: &str) -> Result<f32, String> {
+fn parse_scale(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(scale) if (0.1..=20.0).contains(&scale) => Ok(scale),
         _ => Err("not a factor from 0.1 to 20".to_owned()),
@@ -266,7 +266,7 @@ impl Form {
     ];
 
     /// By the ending of a file.
-    fn of(path: Option<&str>) -> Result<Self, Failure> {
+    fn of_path(path: Option<&str>) -> Result<Self, Failure> {
         let path = match path {
             None => return Ok(Self::Text),
             Some("-") => return Ok(Self::Svg),
@@ -291,15 +291,15 @@ impl Form {
 }
 
 /// Simulates, and draws what came of it.
-pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run_diagram(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let picture = &args.picture;
-    let form = Form::of(picture.output.as_deref())?;
-    let kind = args.kind()?;
+    let form = Form::of_path(picture.output.as_deref())?;
+    let kind = args.picture_kind()?;
     check_form(kind, form, picture.incident.is_some())?;
     if (kind == Kind::BeforeAfter) != picture.after.is_some() {
         return Err(Failure::usage("`--kind before-after` and `--after TOPOLOGY` belong together"));
     }
-    let font = picture.font.as_deref().map(font).transpose()?;
+    let font = picture.font.as_deref().map(read_font).transpose()?;
     if kind == Kind::Architecture {
         return write_architecture(args, form, font.as_deref(), terminal);
     }
@@ -308,13 +308,13 @@ pub(crate) fn run(args: &DiagramArgs, terminal: Terminal) -> Result<Exit, Failur
     }
     let output = picture.output.as_deref();
     let inputs = match picture.incident.as_deref() {
-        None => inputs::read(&args.question)?,
+        None => inputs::read_inputs(&args.question)?,
         Some(path) => inputs::read_with_incident(&args.question, path)?,
     };
     let incident = inputs.incident.clone();
     let question =
         SimulationRequest::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
-    let style = picture.style(form, font.as_deref());
+    let style = picture.picture_style(form, font.as_deref());
     let observed =
         incident.as_ref().map(|incident| ObservedReport::new(incident, &question.inputs.topology));
     let job = Job { args, kind, question: &question, form, style, observed, terminal };
@@ -350,7 +350,7 @@ impl DiagramArgs {
     }
 
     /// Returns the kind of picture: where nothing breaks, there is only the architecture to show.
-    fn kind(&self) -> Result<Kind, Failure> {
+    fn picture_kind(&self) -> Result<Kind, Failure> {
         let path = self.question.topology_and_breaks().map(|(path, _)| path);
         match self.picture.kind {
             Some(kind) => Ok(kind),
@@ -381,7 +381,7 @@ fn write_architecture(
     };
     let (topology, files) = inputs::read_topology(path)?;
     let output = Output::open(picture.output.as_deref(), &files)?;
-    let style = picture.style(form, font);
+    let style = picture.picture_style(form, font);
     let boxes_max =
         if picture.fold == FoldArg::Never { usize::MAX } else { style.size.boxes_max() };
     let architecture = Architecture::new(&topology, picture.fold.grouping(), boxes_max);
@@ -426,26 +426,29 @@ fn write_heatmap(
     let settings = Settings {
         seed: sampling.seed,
         stop: run::stop_rule(sampling),
-        lasting: question.lasting().unwrap_or(Seconds::ZERO),
+        lasting: question.lasting_time().unwrap_or(Seconds::ZERO),
         is_certain: true,
-        engine: sampling.engine.choice(),
+        engine: sampling.engine.library_choice(),
     };
     let ranking = Ranking { by: OriginKind::Service, mode: FailureMode::Down, top: None };
     if sampling.engine == crate::cli::args::EngineOf::Boolean
-        && let Some(reason) = rank::obstacle(&topology, ranking, &settings)
+        && let Some(reason) = rank::fluid_reason(&topology, ranking, &settings)
     {
         return Err(run::not_boolean(reason));
     }
-    let origins = rank::origins(&topology, ranking.by) as u64;
+    let origins = rank::origin_count(&topology, ranking.by) as u64;
     let (Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. }) = settings.stop;
     let runner = Runner { terminal, stop: Stop::Trials(trials.saturating_mul(origins)) };
-    let report =
-        runner.run(sampling, |progress| rank::rank(&topology, ranking, &settings, progress))?;
-    let exit = sampling.ended(report.partial, report.trials)?;
-    let style = picture.style(form, font);
+    let report = runner.run_analysis(sampling, |progress| {
+        rank::rank_origins(&topology, ranking, &settings, progress)
+    })?;
+    let exit = sampling.exit_status(report.partial, report.trials)?;
+    let style = picture.picture_style(form, font);
     let text = match form {
         Form::Csv => chart::heatmap_csv(&report),
-        Form::Html => html::rank(&report, &Made { command: &run::command_line(), inputs: &files }),
+        Form::Html => {
+            html::rank_page(&report, &Made { command: &run::command_line(), inputs: &files })
+        }
         _ => chart::draw_heatmap(&report, &style),
     };
     let bytes = match form {
@@ -468,12 +471,17 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn simulate(&self) -> Result<(Report, CascadeReport), Failure> {
+    fn simulate_cascade(&self) -> Result<(Report, CascadeReport), Failure> {
         let inputs = &self.question.inputs;
-        let report = self.question.simulate(&self.args.sampling, |progress| {
-            analysis::simulate(&inputs.topology, &inputs.change, &self.question.settings, progress)
+        let report = self.question.run_simulation(&self.args.sampling, |progress| {
+            analysis::simulate_change(
+                &inputs.topology,
+                &inputs.change,
+                &self.question.settings,
+                progress,
+            )
         })?;
-        let cascade = self.cascade_of(&report, self.args.picture.size.page().boxes_max());
+        let cascade = self.cascade_of(&report, self.args.picture.size.page_size().boxes_max());
         Ok((report, cascade))
     }
 
@@ -483,7 +491,7 @@ impl Job<'_> {
         let fold = match (kind, picture.fold) {
             // Both sides of a comparison must show the same boxes.
             (Kind::BeforeAfter | Kind::Timeline, FoldArg::Auto) => Fold::Never,
-            (_, fold) => fold.choice(),
+            (_, fold) => fold.fold_choice(),
         };
         let arrows = match (kind, picture.arrows) {
             (Kind::BeforeAfter, _) | (_, ArrowsArg::All) => Some(Arrows::All),
@@ -495,12 +503,12 @@ impl Job<'_> {
         cascade_report(&self.question.inputs.topology, report, &filter)
     }
 
-    fn explain(&self) -> Result<ExplainReport, Failure> {
+    fn explain_change(&self) -> Result<ExplainReport, Failure> {
         let inputs = &self.question.inputs;
         let asked = Asked { has_change: true, ..Asked::default() };
         let settings = &self.question.settings;
-        let explained = self.question.run(&self.args.sampling, |progress| {
-            analysis::explain(&inputs.topology, &inputs.change, settings, &asked, progress)
+        let explained = self.question.run_analysis(&self.args.sampling, |progress| {
+            analysis::explain_flows(&inputs.topology, &inputs.change, settings, &asked, progress)
         })?;
         explained.map_err(|obstacle| Failure::usage(obstacle.to_string()))
     }
@@ -508,7 +516,7 @@ impl Job<'_> {
     /// The inputs with the topology that is compared with.
     fn after_question(&self) -> Result<(SimulationRequest, QuestionArgs), Failure> {
         let args = self.args.question.with_topology(self.args.picture.after.as_deref());
-        let inputs = inputs::read(&args)?;
+        let inputs = inputs::read_inputs(&args)?;
         let sampling = &self.args.sampling;
         let question =
             SimulationRequest::with_output(inputs, &args, sampling, None, self.terminal)?;
@@ -516,11 +524,11 @@ impl Job<'_> {
     }
 
     fn write_before_after(&self) -> Result<(String, bool), Failure> {
-        let (report, before) = self.simulate()?;
+        let (report, before) = self.simulate_cascade()?;
         let (question, _) = self.after_question()?;
         let Self { args, kind, form, style, terminal, .. } = *self;
         let second = Job { args, kind, question: &question, form, style, observed: None, terminal };
-        let (later, after) = second.simulate()?;
+        let (later, after) = second.simulate_cascade()?;
         let text = chart::draw_before_after(&before, &after, &self.style);
         Ok((text, report.partial || later.partial))
     }
@@ -539,29 +547,30 @@ impl Job<'_> {
             change: &inputs.change,
         });
         let settings = &self.question.settings;
-        let report = self.question.run(&self.args.sampling, |progress| {
-            analysis::compare(&sides, ComparedKind::Topologies, &[], settings, progress)
+        let report = self.question.run_analysis(&self.args.sampling, |progress| {
+            analysis::compare_sides(&sides, ComparedKind::Topologies, &[], settings, progress)
         })?;
         let mut files = first.files.clone();
         files.extend(after.inputs.files.iter().filter(|file| !first.files.contains(file)).cloned());
-        Ok((super::compare::page(&report, &sides, &files), report.partial))
+        Ok((super::compare::comparison_page(&report, &sides, &files), report.partial))
     }
 
     /// Every picture on a page.
     fn write_page(&self) -> Result<(String, bool), Failure> {
-        let (report, cascade) = self.simulate()?;
-        let explained = self.explain()?;
+        let (report, cascade) = self.simulate_cascade()?;
+        let explained = self.explain_change()?;
         let data = page_report(&self.question.inputs.topology, &report);
         let command = run::command_line();
         let made = Made { command: &command, inputs: &self.question.inputs.files };
-        let page = html::diagrams(&report, &cascade, &data, Some(&explained), None, &made);
+        let page = html::diagrams_page(&report, &cascade, &data, Some(&explained), None, &made);
         Ok((page, report.partial || explained.partial))
     }
 
     /// The review of an incident, as a page or as Markdown.
     fn write_review(&self, incident: Incident) -> Result<(String, bool), Failure> {
-        let (report, mut cascade) = self.simulate()?;
-        let studied = review::study(self.question, &self.args.sampling, incident, &report)?;
+        let (report, mut cascade) = self.simulate_cascade()?;
+        let studied =
+            review::study_incident(self.question, &self.args.sampling, incident, &report)?;
         let observed = self.observed.as_ref().expect("there is an incident");
         let review::Studied { replayed, advice, is_partial } = &studied;
         let command = run::command_line();
@@ -569,11 +578,11 @@ impl Job<'_> {
         let write = |cascade: &CascadeReport| {
             let review = Review { report: &report, focus: cascade, observed, replayed, advice };
             if self.form == Form::Markdown {
-                return render::review::markdown(&review, &command);
+                return render::review::review_markdown(&review, &command);
             }
             let data = page_report(&self.question.inputs.topology, &report);
             let made = Made { command: &command, inputs: &self.question.inputs.files };
-            Ok(html::review(&review, &data, &made))
+            Ok(html::review_page(&review, &data, &made))
         };
         // Mermaid takes so much and no more: the threshold rises until it fits.
         while write(&cascade).is_err() && cascade.boxes.len() > 1 {
@@ -584,7 +593,7 @@ impl Job<'_> {
     }
 
     fn write_cascade(&self) -> Result<(String, bool), Failure> {
-        let (report, cascade) = self.simulate()?;
+        let (report, cascade) = self.simulate_cascade()?;
         let text = match self.form {
             Form::Dot => chart::cascade_dot(&cascade),
             Form::Mermaid => {
@@ -594,7 +603,7 @@ impl Job<'_> {
             Form::Text => {
                 let PictureArgs { width, ascii, .. } = self.args.picture;
                 let to = WriteArgs { output: None, width, ascii };
-                let style = self.question.output.style(&to, self.terminal);
+                let style = self.question.output.text_style(&to, self.terminal);
                 render::text::render_tree(&report, &cascade, &style)
             }
             _ => chart::draw_cascade(&cascade, &self.style),
@@ -603,12 +612,12 @@ impl Job<'_> {
     }
 
     fn write_timeline(&self) -> Result<(String, bool), Failure> {
-        let (report, cascade) = self.simulate()?;
+        let (report, cascade) = self.simulate_cascade()?;
         let text = match self.form {
             Form::Mermaid => mermaid::timeline_gantt(&report, &cascade, self.observed.as_ref())
-                .map_err(unable)?
+                .map_err(png_failure)?
                 .map_err(|error| too_large(&error))?,
-            Form::Csv => chart::timeline_csv(&report, &cascade).map_err(unable)?,
+            Form::Csv => chart::timeline_csv(&report, &cascade).map_err(png_failure)?,
             _ => {
                 let lanes = match self.args.picture.lanes {
                     LanesArg::Team => Lanes::Team,
@@ -617,27 +626,27 @@ impl Job<'_> {
                 };
                 let observed = self.observed.as_ref();
                 chart::draw_timeline(&report, &cascade, lanes, observed, &self.style)
-                    .map_err(unable)?
+                    .map_err(png_failure)?
             }
         };
         Ok((text, report.partial))
     }
 
     fn write_losses(&self) -> Result<(String, bool), Failure> {
-        let (report, _) = self.simulate()?;
+        let (report, _) = self.simulate_cascade()?;
         let text = match self.form {
             Form::Csv => chart::losses_csv(&report),
             _ => chart::draw_losses(&report, &self.style),
         };
-        Ok((text.map_err(unable)?, report.partial))
+        Ok((text.map_err(png_failure)?, report.partial))
     }
 
     fn write_tornado(&self) -> Result<(String, bool), Failure> {
-        let explained = self.explain()?;
-        self.args.sampling.ended(explained.partial, explained.trials)?;
+        let explained = self.explain_change()?;
+        self.args.sampling.exit_status(explained.partial, explained.trials)?;
         let text = match self.form {
             Form::Csv => chart::tornado_csv(&explained),
-            _ => chart::draw_tornado(&explained, &self.style).map_err(unable)?,
+            _ => chart::draw_tornado(&explained, &self.style).map_err(png_failure)?,
         };
         Ok((text, explained.partial))
     }
@@ -674,7 +683,7 @@ fn check_form(kind: Kind, form: Form, has_incident: bool) -> Result<(), Failure>
     }
 }
 
-fn font(path: &str) -> Result<Vec<u8>, Failure> {
+fn read_font(path: &str) -> Result<Vec<u8>, Failure> {
     let bytes =
         load::read_bytes(path).map_err(|problem| Failure::usage(problem.message.clone()))?;
     if !chart::is_font(&bytes) {
@@ -684,7 +693,7 @@ fn font(path: &str) -> Result<Vec<u8>, Failure> {
 }
 
 impl SizeArg {
-    fn page(self) -> Size {
+    fn page_size(self) -> Size {
         match self {
             Self::Doc => Size::Doc,
             Self::Slide => Size::Slide,
@@ -694,7 +703,7 @@ impl SizeArg {
 }
 
 impl PictureArgs {
-    fn style<'a>(&self, form: Form, font: Option<&'a [u8]>) -> Style<'a> {
+    fn picture_style<'a>(&self, form: Form, font: Option<&'a [u8]>) -> Style<'a> {
         let theme = match self.theme {
             ThemeArg::Dark => Theme::Dark,
             ThemeArg::Light => Theme::Light,
@@ -702,7 +711,7 @@ impl PictureArgs {
             ThemeArg::Auto if form == Form::Png => Theme::Light,
             ThemeArg::Auto => Theme::Auto,
         };
-        Style { size: self.size.page(), theme, font }
+        Style { size: self.size.page_size(), theme, font }
     }
 
     #[cfg(feature = "png")]
@@ -718,7 +727,7 @@ impl PictureArgs {
     }
 }
 
-fn unable(why: Unable) -> Failure {
+fn png_failure(why: Unable) -> Failure {
     Failure::usage(format!("this cannot be drawn: {why}"))
 }
 

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::import::{joined, pair};
+use super::import::{join_lines, parse_pair};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::terminal::Terminal;
@@ -27,11 +27,11 @@ pub(crate) struct DriftArgs {
     from: Vec<String>,
 
     /// Take one name for another: `nginx-web-server=nginx`; can be repeated
-    #[arg(long = "alias", value_name = "OTHER=NAME", value_parser = pair, help_heading = "Reading")]
+    #[arg(long = "alias", value_name = "OTHER=NAME", value_parser = parse_pair, help_heading = "Reading")]
     aliases: Vec<(String, String)>,
 
     /// Over how long the traces were recorded, for rates: `1h`
-    #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Reading")]
+    #[arg(long, value_name = "DURATION", value_parser = values::parse_duration, help_heading = "Reading")]
     window: Option<Seconds>,
 
     /// Read files that others name outside of the repository, too
@@ -63,27 +63,27 @@ Examples:
       --format markdown";
 
 /// Compares, and ends with status 3 where they differ.
-pub(crate) fn run(args: &DriftArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run_drift(args: &DriftArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let mut sources = Sources::default();
     let output = Output::open(args.output.as_deref(), std::slice::from_ref(&args.topology))?;
-    let (report, warnings) = match compare(args, terminal, &mut sources) {
+    let (report, warnings) = match compare_sources(args, terminal, &mut sources) {
         Ok(compared) => compared,
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
     };
     if !warnings.is_empty() {
         let style = diagnostics_style(terminal.colors_messages());
-        terminal.note(&diagnostics::render(&warnings, &sources, style));
+        terminal.write_note(&diagnostics::render_diagnostics(&warnings, &sources, style));
     }
     let text = match args.format {
-        DriftFormat::Text => render::drift::text(&report),
+        DriftFormat::Text => render::drift::drift_text(&report),
         DriftFormat::Json => render::json::render_drift(&report),
-        DriftFormat::Markdown => render::drift::markdown(&report),
+        DriftFormat::Markdown => render::drift::drift_markdown(&report),
     };
-    output.write(&text, terminal)?;
+    output.write_result(&text, terminal)?;
     Ok(if report.differences.is_empty() { Exit::Done } else { Exit::Caution })
 }
 
-fn compare(
+fn compare_sources(
     args: &DriftArgs,
     terminal: Terminal,
     sources: &mut Sources,
@@ -98,13 +98,13 @@ fn compare(
         allow_outside: args.allow_outside,
         ..Options::default()
     };
-    for (format, files) in groups(&args.from)? {
+    for (format, files) in source_groups(&args.from)? {
         let progress = |_, _| {};
         if let Some(format) = format {
             import::read_files(format, &files, &options, &mut graph, sources, &progress)?;
         } else {
             let recognized = import::recognize_files(&files)?;
-            terminal.note(&joined(&recognized.notes));
+            terminal.write_note(&join_lines(&recognized.notes));
             import::read_groups(&recognized.groups, &options, &mut graph, sources, &progress)?;
         }
     }
@@ -123,7 +123,7 @@ fn compare(
         sources: graph.origins.clone(),
         services: in_both,
         dependencies: graph.dependencies.len() - only_in_sources,
-        differences: differences.into_iter().map(entry).collect(),
+        differences: differences.into_iter().map(drift_entry).collect(),
     };
     Ok((report, warnings))
 }
@@ -132,7 +132,7 @@ fn compare(
 type Group = (Option<Format>, Vec<String>);
 
 /// Returns the files of each `--from`.
-fn groups(from: &[String]) -> Result<Vec<Group>, Vec<Diagnostic>> {
+fn source_groups(from: &[String]) -> Result<Vec<Group>, Vec<Diagnostic>> {
     let mut groups: Vec<Group> = Vec::new();
     for word in from {
         let format = Format::ALL.iter().copied().find(|format| format.name() == word);
@@ -154,7 +154,7 @@ fn groups(from: &[String]) -> Result<Vec<Group>, Vec<Diagnostic>> {
     Ok(groups)
 }
 
-fn entry(difference: Difference) -> DriftEntry {
+fn drift_entry(difference: Difference) -> DriftEntry {
     let moved = difference.moved;
     DriftEntry {
         code: match difference.kind {

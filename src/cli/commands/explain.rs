@@ -52,8 +52,8 @@ Examples:
     blastwave explain shop.yaml --exact --format json";
 
 /// Explains.
-pub(crate) fn run(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failure> {
-    let format = args.output.pageless("an explanation")?;
+pub(crate) fn run_explain(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let format = args.output.pageless_format("an explanation")?;
     let inputs = inputs::read_with_or_without_change(&args.question)?;
     let flow = args.flow.as_deref().map(|name| {
         let flows = || inputs.topology.flows.iter().map(|flow| flow.name.as_str());
@@ -79,18 +79,24 @@ pub(crate) fn run(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, Failur
         &args.output,
         terminal,
     )?;
-    let report = question.run(&args.sampling, |progress| {
+    let report = question.run_analysis(&args.sampling, |progress| {
         let inputs = &question.inputs;
-        analysis::explain(&inputs.topology, &inputs.change, &question.settings, &asked, progress)
+        analysis::explain_flows(
+            &inputs.topology,
+            &inputs.change,
+            &question.settings,
+            &asked,
+            progress,
+        )
     })?;
     let report = report.map_err(|obstacle| {
         Failure::usage(format!("exact probabilities are not to be had: {obstacle}"))
             .help("without `--exact`, they are estimated from trials")
     })?;
-    let exit = args.sampling.ended(report.partial, report.trials)?;
+    let exit = args.sampling.exit_status(report.partial, report.trials)?;
     let text = match format {
         Pageless::Text => {
-            render::text::render_explanation(&report, &question.style(&args.output.to))
+            render::text::render_explanation(&report, &question.text_style(&args.output.to))
         }
         Pageless::Json => render::json::render_explanation(&report),
         Pageless::Markdown => render::markdown::render_explanation(&report),

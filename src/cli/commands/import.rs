@@ -37,7 +37,7 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// The format of the files; `auto` looks at each
-    #[arg(value_name = "FORMAT", value_parser = format())]
+    #[arg(value_name = "FORMAT", value_parser = format_parser())]
     format: Chosen,
 
     /// The files, or directories; `-` is standard input
@@ -61,11 +61,11 @@ pub(crate) struct ImportArgs {
     diff: bool,
 
     /// Take one name for another: `nginx-web-server=nginx`; can be repeated
-    #[arg(long = "alias", value_name = "OTHER=NAME", value_parser = pair, help_heading = "Reading")]
+    #[arg(long = "alias", value_name = "OTHER=NAME", value_parser = parse_pair, help_heading = "Reading")]
     aliases: Vec<(String, String)>,
 
     /// Over how long the traces were recorded, for rates: `1h`
-    #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Reading")]
+    #[arg(long, value_name = "DURATION", value_parser = values::parse_duration, help_heading = "Reading")]
     window: Option<Seconds>,
 
     /// Give the operations with which requests enter, in traces, dependencies of their own
@@ -93,7 +93,7 @@ pub(crate) struct ImportArgs {
     dashed: DashedArg,
 
     /// The metric that counts calls: `tempo`, `istio`, `linkerd`, or `NAME:CALLER-LABEL:CALLEE-LABEL`
-    #[arg(long, value_name = "METRIC", value_parser = metric, help_heading = "Reading")]
+    #[arg(long, value_name = "METRIC", value_parser = parse_metric, help_heading = "Reading")]
     metric: Option<Metric>,
 
     /// Mapping: where the descriptions of services are, such as `services.*` [default: the document]
@@ -139,7 +139,7 @@ enum DashedArg {
     Soft,
 }
 
-fn format() -> impl clap::builder::TypedValueParser<Value = Chosen> {
+fn format_parser() -> impl clap::builder::TypedValueParser<Value = Chosen> {
     let names = std::iter::once("auto").chain(Format::ALL.iter().map(|format| format.name()));
     PossibleValuesParser::new(names).map(|name| {
         let format = Format::ALL.iter().copied().find(|format| format.name() == name);
@@ -147,7 +147,7 @@ fn format() -> impl clap::builder::TypedValueParser<Value = Chosen> {
     })
 }
 
-pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((other, name)) if !other.is_empty() && !name.is_empty() => {
             Ok((other.to_owned(), name.to_owned()))
@@ -156,7 +156,7 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn metric(text: &str) -> Result<Metric, String> {
+fn parse_metric(text: &str) -> Result<Metric, String> {
     if let Some(preset) = Metric::from_preset(text) {
         return Ok(preset);
     }
@@ -172,9 +172,9 @@ fn metric(text: &str) -> Result<Metric, String> {
 }
 
 /// Reads the files, and writes the topology.
-pub(crate) fn run(args: &ImportArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run_import(args: &ImportArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let mut sources = Sources::default();
-    let imported = import(args, terminal, &mut sources);
+    let imported = import_files(args, terminal, &mut sources);
     let mut imported = match imported {
         Ok(imported) => imported,
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
@@ -182,27 +182,27 @@ pub(crate) fn run(args: &ImportArgs, terminal: Terminal) -> Result<Exit, Failure
     let warnings = std::mem::take(&mut imported.warnings);
     if !warnings.is_empty() {
         let style = diagnostics_style(terminal.colors_messages());
-        terminal.note(&diagnostics::render(&warnings, &sources, style));
+        terminal.write_note(&diagnostics::render_diagnostics(&warnings, &sources, style));
     }
     // The topology that is added to may be the one that is written.
     let output = Output::open(args.output.as_deref(), &args.files)?;
     if args.diff {
-        let changes = joined(&imported.changes);
-        output.write(
+        let changes = join_lines(&imported.changes);
+        output.write_result(
             if changes.is_empty() { "nothing would change\n" } else { &changes },
             terminal,
         )?;
         return Ok(Exit::Done);
     }
-    output.write(&imported.text, terminal)?;
+    output.write_result(&imported.text, terminal)?;
     let path = args.output.as_deref().unwrap_or("-");
-    terminal.note(&joined(&import::summary_lines(&imported.graph, path)));
+    terminal.write_note(&join_lines(&import::summary_lines(&imported.graph, path)));
     let serves_alone = imported.graph.serving_dependencies().next().is_none();
     Ok(if args.strict && serves_alone { Exit::Caution } else { Exit::Done })
 }
 
 /// Lines, each with its end.
-pub(super) fn joined(lines: &[String]) -> String {
+pub(super) fn join_lines(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
@@ -213,7 +213,7 @@ struct Imported {
     graph: Graph,
 }
 
-fn import(
+fn import_files(
     args: &ImportArgs,
     terminal: Terminal,
     sources: &mut Sources,
@@ -234,7 +234,7 @@ fn import(
     aliases.extend(args.aliases.iter().cloned());
     let mut graph = Graph::new(&aliases);
     let bar = Bar::new(terminal);
-    let read = read(args, &mut graph, sources, terminal, &bar);
+    let read = read_files(args, &mut graph, sources, terminal, &bar);
     bar.line.finish_and_clear();
     read?;
     import::settle_graph(&mut graph);
@@ -246,14 +246,14 @@ fn import(
             warnings.extend(merged.conflicts);
             (merged.text, merged.changes)
         }
-        None => (import::write_topology(&name(args), &graph), Vec::new()),
+        None => (import::write_topology(&topology_name(args), &graph), Vec::new()),
     };
-    check(&text)?;
+    check_output(&text)?;
     Ok(Imported { text, changes, warnings, graph })
 }
 
 /// What is written must be what the tool reads.
-pub(super) fn check(text: &str) -> Result<(), Vec<Diagnostic>> {
+pub(super) fn check_output(text: &str) -> Result<(), Vec<Diagnostic>> {
     let mut sources = Sources::default();
     let read = load::parse_document("the result", text.as_bytes().to_vec(), &mut sources);
     read.and_then(|document: Document| Topology::from_document(&document)).map_err(|problems| {
@@ -270,7 +270,7 @@ pub(super) fn check(text: &str) -> Result<(), Vec<Diagnostic>> {
 }
 
 /// Reads all files, each in its format.
-fn read(
+fn read_files(
     args: &ImportArgs,
     graph: &mut Graph,
     sources: &mut Sources,
@@ -298,21 +298,21 @@ fn read(
             strip: args.strip.clone(),
         },
     };
-    let progress = |done: u64, size: Option<u64>| bar.show(done, size);
+    let progress = |done: u64, size: Option<u64>| bar.show_progress(done, size);
     match args.format {
         Chosen::This(format) => {
             import::read_files(format, &args.files, &options, graph, sources, &progress)
         }
         Chosen::Auto => {
             let recognized = import::recognize_files(&args.files)?;
-            terminal.note(&joined(&recognized.notes));
+            terminal.write_note(&join_lines(&recognized.notes));
             import::read_groups(&recognized.groups, &options, graph, sources, &progress)
         }
     }
 }
 
 /// What the topology is called.
-fn name(args: &ImportArgs) -> String {
+fn topology_name(args: &ImportArgs) -> String {
     if let Some(name) = &args.name {
         return name.clone();
     }
@@ -344,7 +344,7 @@ impl Bar {
         Self { line, is_wanted, started: Instant::now(), known: RefCell::new(None) }
     }
 
-    fn show(&self, done: u64, size: Option<u64>) {
+    fn show_progress(&self, done: u64, size: Option<u64>) {
         if !self.is_wanted || self.started.elapsed() < PATIENCE {
             return;
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::import::{check, joined};
+use super::import::{check_output, join_lines};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::terminal::Terminal;
@@ -83,22 +83,22 @@ blast-radius:
 ";
 
 /// Looks at the repository, and writes a topology, a first change, their schemas, and the job that checks.
-pub(crate) fn run(args: &InitArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run_init(args: &InitArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let mut sources = Sources::default();
     let folder = Path::new(&args.directory);
     if !folder.is_dir() {
         return Err(Failure::usage(format!("`{}` is no directory", args.directory)));
     }
-    let (graph, warnings) = match imported(&args.directory, terminal, &mut sources) {
+    let (graph, warnings) = match import_repository(&args.directory, terminal, &mut sources) {
         Ok(imported) => imported,
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
     };
     if !warnings.is_empty() {
         let style = diagnostics_style(terminal.colors_messages());
-        terminal.note(&diagnostics::render(&warnings, &sources, style));
+        terminal.write_note(&diagnostics::render_diagnostics(&warnings, &sources, style));
     }
-    let drafts = drafts(folder, &graph);
-    check(&drafts[0].text).map_err(|diagnostics| Failure::Input { diagnostics, sources })?;
+    let drafts = draft_files(folder, &graph);
+    check_output(&drafts[0].text).map_err(|diagnostics| Failure::Input { diagnostics, sources })?;
     let taken: Vec<&str> =
         drafts.iter().map(|draft| draft.path).filter(|path| folder.join(path).exists()).collect();
     if !taken.is_empty() && !args.force {
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &InitArgs, terminal: Terminal) -> Result<Exit, Failure> 
     let mut lines = Vec::new();
     for draft in &drafts {
         let path = folder.join(draft.path);
-        write(&path, &draft.text, terminal)?;
+        write_file(&path, &draft.text, terminal)?;
         lines.push(format!("wrote {}: {}", path.display(), draft.purpose));
     }
     let topology = folder.join(drafts[0].path);
@@ -121,19 +121,19 @@ pub(crate) fn run(args: &InitArgs, terminal: Terminal) -> Result<Exit, Failure> 
         import::shell_word(&topology.display().to_string()),
         import::shell_word(&change.display().to_string())
     ));
-    terminal.result(&joined(&lines)).map_err(crate::cli::output::OutputError::Stdout)?;
-    terminal.note(&joined(&summary));
+    terminal.write_result(&join_lines(&lines)).map_err(crate::cli::output::OutputError::Stdout)?;
+    terminal.write_note(&join_lines(&summary));
     Ok(Exit::Done)
 }
 
 /// What lies in the repository, as a graph.
-fn imported(
+fn import_repository(
     directory: &str,
     terminal: Terminal,
     sources: &mut Sources,
 ) -> Result<(Graph, Vec<Diagnostic>), Vec<Diagnostic>> {
     let recognized = import::recognize_files(&[directory.to_owned()])?;
-    terminal.note(&joined(&recognized.notes));
+    terminal.write_note(&join_lines(&recognized.notes));
     if recognized.groups.is_empty() {
         let message =
             format!("nothing in `{directory}` says how its services depend on each other");
@@ -150,7 +150,7 @@ fn imported(
 }
 
 /// The files to write; the topology first, the change second.
-fn drafts(folder: &Path, graph: &Graph) -> Vec<Draft> {
+fn draft_files(folder: &Path, graph: &Graph) -> Vec<Draft> {
     let name = fs::canonicalize(folder).ok();
     let name = name.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
     let topology = import::write_topology(name.as_deref().unwrap_or("system"), graph);
@@ -195,7 +195,7 @@ fn drafts(folder: &Path, graph: &Graph) -> Vec<Draft> {
     drafts
 }
 
-fn write(path: &Path, text: &str, terminal: Terminal) -> Result<(), Failure> {
+fn write_file(path: &Path, text: &str, terminal: Terminal) -> Result<(), Failure> {
     let fail = |error: std::io::Error| {
         Failure::usage(format!("cannot write `{}`: {error}", path.display()))
     };
@@ -203,6 +203,6 @@ fn write(path: &Path, text: &str, terminal: Terminal) -> Result<(), Failure> {
         fs::create_dir_all(folder).map_err(fail)?;
     }
     let output = Output::open(path.to_str(), &[])?;
-    output.write(text, terminal)?;
+    output.write_result(text, terminal)?;
     Ok(())
 }

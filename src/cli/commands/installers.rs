@@ -11,30 +11,30 @@ use crate::cli::terminal::Terminal;
 const PROGRAM: &str = "blastwave";
 
 /// Prints the completions of a shell.
-pub(crate) fn completions(
+pub(crate) fn print_completions(
     shell: clap_complete::Shell,
     terminal: Terminal,
 ) -> Result<Exit, Failure> {
     // Into memory first: the generator panics where a pipe is closed.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
-    print(&script, terminal)
+    print_text(&script, terminal)
 }
 
 /// Prints a manual page: of the program, or of one command.
-pub(crate) fn man(command: Option<&str>, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn print_manual(command: Option<&str>, terminal: Terminal) -> Result<Exit, Failure> {
     let mut program = Cli::command();
     program.build();
     let page = match command {
         None => program,
-        Some(name) => subcommand(&program, name)?,
+        Some(name) => find_subcommand(&program, name)?,
     };
     let mut text = Vec::new();
     clap_mangen::Man::new(page).render(&mut text).expect("memory takes any text");
-    print(&text, terminal)
+    print_text(&text, terminal)
 }
 
-fn subcommand(program: &Command, name: &str) -> Result<Command, Failure> {
+fn find_subcommand(program: &Command, name: &str) -> Result<Command, Failure> {
     let known = || program.get_subcommands().map(Command::get_name);
     let found = program.find_subcommand(name).ok_or_else(|| {
         let failure = Failure::usage(format!("there is no command `{name}`"));
@@ -48,7 +48,7 @@ fn subcommand(program: &Command, name: &str) -> Result<Command, Failure> {
     Ok(found.clone())
 }
 
-fn print(text: &[u8], terminal: Terminal) -> Result<Exit, Failure> {
-    terminal.result(&String::from_utf8_lossy(text)).map_err(OutputError::Stdout)?;
+fn print_text(text: &[u8], terminal: Terminal) -> Result<Exit, Failure> {
+    terminal.write_result(&String::from_utf8_lossy(text)).map_err(OutputError::Stdout)?;
     Ok(Exit::Done)
 }

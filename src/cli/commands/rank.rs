@@ -83,7 +83,7 @@ Examples:
     blastwave rank shop.yaml --format csv -o heat.csv";
 
 /// Ranks.
-pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run_rank(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> {
     if args.sampling.precision.is_some() {
         return Err(Failure::usage("a ranking runs the same trials for everything that breaks")
             .help("say how many with `--trials`"));
@@ -111,34 +111,37 @@ pub(crate) fn run(args: &RankArgs, terminal: Terminal) -> Result<Exit, Failure> 
         stop: run::stop_rule(&args.sampling),
         lasting: args.moment.lasting.unwrap_or(Seconds::ZERO),
         is_certain: true,
-        engine: args.sampling.engine.choice(),
+        engine: args.sampling.engine.library_choice(),
     };
     if args.sampling.engine == crate::cli::args::EngineOf::Boolean
-        && let Some(reason) = rank::obstacle(&topology, ranking, &settings)
+        && let Some(reason) = rank::fluid_reason(&topology, ranking, &settings)
     {
         return Err(run::not_boolean(reason));
     }
     let output = Output::open(args.to.output.as_deref(), &files)?;
     if !lint::lint_topology(&topology).is_empty() {
-        terminal.note(&format!("warnings: run `blastwave validate {}`\n", args.topology));
+        terminal.write_note(&format!("warnings: run `blastwave validate {}`\n", args.topology));
     }
-    let origins = rank::origins(&topology, ranking.by) as u64;
+    let origins = rank::origin_count(&topology, ranking.by) as u64;
     let (Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. }) = settings.stop;
     let runner = Runner { terminal, stop: Stop::Trials(trials.saturating_mul(origins)) };
-    let report = runner
-        .run(&args.sampling, |progress| rank::rank(&topology, ranking, &settings, progress))?;
-    let exit = args.sampling.ended(report.partial, report.trials)?;
+    let report = runner.run_analysis(&args.sampling, |progress| {
+        rank::rank_origins(&topology, ranking, &settings, progress)
+    })?;
+    let exit = args.sampling.exit_status(report.partial, report.trials)?;
     let text = match args.format {
-        RankFormat::Text => render::text::render_rank(&report, &output.style(&args.to, terminal)),
+        RankFormat::Text => {
+            render::text::render_rank(&report, &output.text_style(&args.to, terminal))
+        }
         RankFormat::Json => render::json::render_rank(&report),
-        RankFormat::Markdown => render::rank::markdown(&report),
-        RankFormat::Csv => render::csv::rank(&report),
+        RankFormat::Markdown => render::rank::rank_markdown(&report),
+        RankFormat::Csv => render::csv::rank_csv(&report),
         RankFormat::Html => {
             let command = run::command_line();
             let made = render::html::Made { command: &command, inputs: &files };
-            render::html::rank(&report, &made)
+            render::html::rank_page(&report, &made)
         }
     };
-    output.write(&text, terminal)?;
+    output.write_result(&text, terminal)?;
     Ok(exit)
 }

@@ -10,7 +10,7 @@ use crate::cli::output::Output;
 use crate::cli::run::{Runner, stop_rule};
 use crate::cli::terminal::Terminal;
 use crate::cli::values;
-use blastwave::analysis::replay::{Asked, replay};
+use blastwave::analysis::replay::{Asked, replay_incidents};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::model::Share;
 use blastwave::render;
@@ -32,15 +32,15 @@ pub(crate) struct ReplayArgs {
     diagnose: bool,
 
     /// End with status 1 if the balanced accuracy is below this: `92%`
-    #[arg(long, value_name = "SHARE", value_parser = values::share, help_heading = "Limits")]
+    #[arg(long, value_name = "SHARE", value_parser = values::parse_share, help_heading = "Limits")]
     min_balanced: Option<Share>,
 
     /// End with status 1 if the macro-F1 of failed, degraded, unaffected is below this
-    #[arg(long, value_name = "SHARE", value_parser = values::share, help_heading = "Limits")]
+    #[arg(long, value_name = "SHARE", value_parser = values::parse_share, help_heading = "Limits")]
     min_f1: Option<Share>,
 
     /// End with status 1 if the order of failures has a lower tau than this
-    #[arg(long, value_name = "SHARE", value_parser = values::share, help_heading = "Limits")]
+    #[arg(long, value_name = "SHARE", value_parser = values::parse_share, help_heading = "Limits")]
     min_tau: Option<Share>,
 
     /// End with status 1 if fewer durations than this are within a factor of 4
@@ -68,8 +68,8 @@ Examples:
 const TRIALS: u64 = 1000;
 
 /// Replays.
-pub(crate) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure> {
-    let format = args.output.pageless("a replay")?;
+pub(crate) fn run_replay(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure> {
+    let format = args.output.pageless_format("a replay")?;
     if args.sampling.precision.is_some() {
         return Err(Failure::usage("every incident is given the same number of trials")
             .help("say how many with `--trials`"));
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure
         seed: args.sampling.seed,
         stop: Stop::Trials(trials),
         is_certain: true,
-        engine: args.sampling.engine.choice(),
+        engine: args.sampling.engine.library_choice(),
         ..Settings::default()
     };
     for case in &cases {
@@ -95,20 +95,21 @@ pub(crate) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure
     let output = Output::open(args.output.to.output.as_deref(), &files)?;
     let asked = Asked { ablate: args.ablate, diagnose: args.diagnose };
     let runner = Runner { terminal, stop: settings.stop };
-    let report =
-        runner.run(&args.sampling, |progress| replay(&cases, asked, &settings, progress))?;
-    let exit = args.sampling.ended(report.partial, report.trials)?;
+    let report = runner.run_analysis(&args.sampling, |progress| {
+        replay_incidents(&cases, asked, &settings, progress)
+    })?;
+    let exit = args.sampling.exit_status(report.partial, report.trials)?;
     let text = match format {
         Pageless::Text => {
-            render::text::render_replay(&report, &output.style(&args.output.to, terminal))
+            render::text::render_replay(&report, &output.text_style(&args.output.to, terminal))
         }
         Pageless::Json => render::json::render_replay(&report),
-        Pageless::Markdown => render::replay::markdown(&report),
+        Pageless::Markdown => render::replay::replay_markdown(&report),
     };
-    output.write(&text, terminal)?;
-    let missed = missed(args, &report);
+    output.write_result(&text, terminal)?;
+    let missed = missed_limits(args, &report);
     for line in &missed {
-        terminal.error(line);
+        terminal.write_error(line);
     }
     Ok(match exit {
         Exit::Done if !missed.is_empty() => Exit::Stop,
@@ -117,7 +118,7 @@ pub(crate) fn run(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, Failure
 }
 
 /// The limits that are not held, in words; a score that cannot be had holds none.
-fn missed(args: &ReplayArgs, report: &ReplayReport) -> Vec<String> {
+fn missed_limits(args: &ReplayArgs, report: &ReplayReport) -> Vec<String> {
     let score = &report.score;
     let limits = [
         ("balanced accuracy", args.min_balanced, score.balanced_accuracy),

@@ -3,7 +3,7 @@
 use crate::cli::Failure;
 use crate::cli::args::SamplingArgs;
 use crate::cli::run::SimulationRequest;
-use blastwave::analysis::replay::{Asked, replay};
+use blastwave::analysis::replay::{Asked, replay_incidents};
 use blastwave::analysis::{Settings, Stop, advise};
 use blastwave::model::Incident;
 use blastwave::project::IncidentCase;
@@ -24,7 +24,7 @@ pub(crate) struct Studied {
 }
 
 /// Studies an incident in as many trials as its simulation was given.
-pub(crate) fn study(
+pub(crate) fn study_incident(
     question: &SimulationRequest,
     sampling: &SamplingArgs,
     incident: Incident,
@@ -35,11 +35,12 @@ pub(crate) fn study(
     let with = |trials| Settings { stop: Stop::Trials(trials), ..question.settings };
     let cases = [IncidentCase { topology: topology.clone(), change: change.clone(), incident }];
     let settings = with(simulated.trials);
-    let mut report =
-        question.run(sampling, |progress| replay(&cases, Asked::default(), &settings, progress))?;
+    let mut report = question.run_analysis(sampling, |progress| {
+        replay_incidents(&cases, Asked::default(), &settings, progress)
+    })?;
     let settings = with(simulated.trials.clamp(2, ADVICE_TRIALS));
-    let advice =
-        question.run(sampling, |progress| advise(topology, change, &[], &settings, progress))?;
+    let advice = question
+        .run_analysis(sampling, |progress| advise(topology, change, &[], &settings, progress))?;
     let is_partial = report.partial || advice.partial;
     let replayed = report.incidents.pop().expect("one incident is asked about");
     Ok(Studied { replayed, advice, is_partial })

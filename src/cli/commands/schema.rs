@@ -9,7 +9,7 @@ use blastwave::model::schema;
 use blastwave::report;
 
 /// Prints a schema.
-pub(crate) fn run(what: SchemaOf, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run_schema(what: SchemaOf, terminal: Terminal) -> Result<Exit, Failure> {
     let schema = match what {
         SchemaOf::Result => report::schema::RESULT,
         SchemaOf::Explain => report::schema::EXPLAIN,
@@ -26,6 +26,6 @@ pub(crate) fn run(what: SchemaOf, terminal: Terminal) -> Result<Exit, Failure> {
         SchemaOf::Cost => schema::COST,
         SchemaOf::Observed => schema::OBSERVED,
     };
-    terminal.result(schema).map_err(OutputError::Stdout)?;
+    terminal.write_result(schema).map_err(OutputError::Stdout)?;
     Ok(Exit::Done)
 }

@@ -8,17 +8,17 @@ use crate::cli::terminal::Terminal;
 use blastwave::{analysis, render};
 
 /// Simulates, and writes the result.
-pub(crate) fn run(args: &SimulateArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run_simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let request = SimulationRequest::new(&args.question, &args.sampling, &args.output, terminal)?;
     if let Some(trial) = args.trial {
         return write_trial(&request, trial, &args.output);
     }
     let SimulationRequest { inputs, settings, .. } = &request;
-    let report = request.simulate(&args.sampling, |progress| {
-        analysis::simulate(&inputs.topology, &inputs.change, settings, progress)
+    let report = request.run_simulation(&args.sampling, |progress| {
+        analysis::simulate_change(&inputs.topology, &inputs.change, settings, progress)
     })?;
-    request.write(&report, &args.output)?;
-    args.sampling.ended(report.partial, report.trials)
+    request.write_report(&report, &args.output)?;
+    args.sampling.exit_status(report.partial, report.trials)
 }
 
 /// Writes one trial, step by step, instead of figures over many.
@@ -30,7 +30,7 @@ fn write_trial(
     let inputs = &request.inputs;
     let trace = analysis::trace_trial(&inputs.topology, &inputs.change, &request.settings, trial);
     let text = match args.format {
-        Format::Text => render::text::render_trial(&trace, &request.style(&args.to)),
+        Format::Text => render::text::render_trial(&trace, &request.text_style(&args.to)),
         Format::Json => render::json::render_trial(&trace),
         Format::Markdown | Format::Html => {
             return Err(Failure::usage("one trial is written as `text` or `json`"));

@@ -16,22 +16,22 @@ use blastwave::render::{diagnostics, github, json, sarif};
 use blastwave::report::Problem;
 
 /// Reads files, and writes everything that is wrong with them or doubtful.
-pub(crate) fn run(args: &ValidateArgs, terminal: Terminal) -> Result<Exit, Failure> {
+pub(crate) fn run_validate(args: &ValidateArgs, terminal: Terminal) -> Result<Exit, Failure> {
     if args.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err(Failure::usage("standard input can be read only once"));
     }
     let output = Output::open(args.output.as_deref(), &args.files)?;
     let mut found = Findings::default();
-    found.check(&args.files);
-    found.settle(args.strict);
+    found.check_files(&args.files);
+    found.settle_problems(args.strict);
     let text = match args.format {
-        ListFormat::Text => found.text(diagnostics_style(output.has_color(terminal))),
-        ListFormat::Json => json::render_problems(&found.reports()),
-        ListFormat::Sarif => sarif::render_problems(&found.reports()),
-        ListFormat::Github => github::render_problems(&found.reports()),
+        ListFormat::Text => found.findings_text(diagnostics_style(output.has_color(terminal))),
+        ListFormat::Json => json::render_problems(&found.problem_reports()),
+        ListFormat::Sarif => sarif::render_problems(&found.problem_reports()),
+        ListFormat::Github => github::render_problems(&found.problem_reports()),
     };
-    output.write(&text, terminal)?;
-    found.status()
+    output.write_result(&text, terminal)?;
+    found.exit_status()
 }
 
 /// What the files hold, and what is wrong with them.
@@ -56,53 +56,53 @@ struct Unchecked {
 
 impl Findings {
     /// The problems as data.
-    fn reports(&self) -> Vec<Problem> {
+    fn problem_reports(&self) -> Vec<Problem> {
         self.problems.iter().map(|problem| Problem::new(problem, &self.sources)).collect()
     }
 
-    fn check(&mut self, files: &[String]) {
+    fn check_files(&mut self, files: &[String]) {
         for file in files {
-            self.read(file);
+            self.read_file(file);
         }
         let of_kind = |found: &Self, wanted: Kind| -> Vec<String> {
-            let is_wanted = |file: &&String| found.kind(file) == Some(wanted);
+            let is_wanted = |file: &&String| found.kind_of(file) == Some(wanted);
             files.iter().filter(is_wanted).cloned().collect()
         };
         let topologies = of_kind(self, Kind::Topology);
         for file in &topologies {
-            self.topology(file);
+            self.check_topology(file);
         }
         for file in of_kind(self, Kind::Change) {
             match topologies.as_slice() {
-                [topology] => self.change(&file, topology),
+                [topology] => self.check_change(&file, topology),
                 several => self.leave_unchecked(&file, several.len()),
             }
         }
         for file in of_kind(self, Kind::Policy) {
-            self.policy(&file, topologies.first().filter(|_| topologies.len() == 1));
+            self.check_policy(&file, topologies.first().filter(|_| topologies.len() == 1));
         }
         for file in of_kind(self, Kind::Scenario) {
-            self.scenario(&file);
+            self.check_scenario(&file);
         }
         for file in of_kind(self, Kind::Incident) {
-            self.incident(&file, &topologies);
+            self.check_incident(&file, &topologies);
         }
         for file in of_kind(self, Kind::Costs) {
-            self.costs(&file, topologies.first().filter(|_| topologies.len() == 1));
+            self.check_costs(&file, topologies.first().filter(|_| topologies.len() == 1));
         }
         for file in of_kind(self, Kind::Observation) {
             match topologies.as_slice() {
-                [topology] => self.observation(&file, topology),
+                [topology] => self.check_observation(&file, topology),
                 several => self.leave_unchecked(&file, several.len()),
             }
         }
         for file in files {
-            self.foreign(file);
+            self.explain_foreign(file);
         }
     }
 
     /// Reads a file, if it was not yet.
-    fn read(&mut self, path: &str) {
+    fn read_file(&mut self, path: &str) {
         if self.documents.contains_key(path) {
             return;
         }
@@ -111,24 +111,24 @@ impl Findings {
         self.documents.insert(path.to_owned(), document);
     }
 
-    fn document(&self, path: &str) -> Option<&Document> {
+    fn document_at(&self, path: &str) -> Option<&Document> {
         self.documents.get(path)?.as_ref()
     }
 
-    fn kind(&self, path: &str) -> Option<Kind> {
-        Kind::of_document(self.document(path)?)
+    fn kind_of(&self, path: &str) -> Option<Kind> {
+        Kind::of_document(self.document_at(path)?)
     }
 
-    fn topology(&mut self, path: &str) {
+    fn check_topology(&mut self, path: &str) {
         if self.topologies.contains_key(path) {
             return;
         }
-        let Some(document) = self.document(path) else { return };
+        let Some(document) = self.document_at(path) else { return };
         let document = held_within(document.clone(), "topology");
         let topology = match Topology::from_document(&document) {
             Ok(topology) => {
                 self.problems.extend(lint::lint_topology(&topology));
-                self.facts.push(format!("{path}: {}", describe(&topology)));
+                self.facts.push(format!("{path}: {}", describe_topology(&topology)));
                 Some(topology)
             }
             Err(problems) => {
@@ -139,8 +139,8 @@ impl Findings {
         self.topologies.insert(path.to_owned(), topology);
     }
 
-    fn change(&mut self, path: &str, topology: &str) {
-        let Some(document) = self.document(path) else { return };
+    fn check_change(&mut self, path: &str, topology: &str) {
+        let Some(document) = self.document_at(path) else { return };
         // With a topology that is wrong itself, every name in the change may be wrong or right.
         let Some(Some(topology)) = self.topologies.get(topology) else {
             let problems = document.problems.clone();
@@ -150,7 +150,7 @@ impl Findings {
         match Change::from_document(&held_within(document.clone(), "change"), topology) {
             Ok(change) => {
                 let warnings = lint::lint_change(&change, topology);
-                let count = counted(change.targets.len(), "target");
+                let count = counted_noun(change.targets.len(), "target");
                 let fact = format!("{path}: change `{}` to {count}", change.name);
                 self.problems.extend(warnings);
                 self.facts.push(fact);
@@ -160,12 +160,12 @@ impl Findings {
     }
 
     /// Checks a policy, and the names in it where there is one topology.
-    fn policy(&mut self, path: &str, topology: Option<&String>) {
-        let Some(document) = self.document(path) else { return };
+    fn check_policy(&mut self, path: &str, topology: Option<&String>) {
+        let Some(document) = self.document_at(path) else { return };
         let topology = topology.and_then(|path| self.topologies.get(path)?.as_ref());
         match Policy::from_document(document, &self.sources, topology) {
             Ok(policy) => {
-                let rules = counted(policy.rules.len(), "rule");
+                let rules = counted_noun(policy.rules.len(), "rule");
                 self.facts.push(format!("{path}: policy `{}` of {rules}", policy.name));
             }
             Err(problems) => self.problems.extend(problems),
@@ -173,24 +173,24 @@ impl Findings {
     }
 
     /// Checks costs, and the places in them where there is one topology.
-    fn costs(&mut self, path: &str, topology: Option<&String>) {
-        let Some(document) = self.document(path) else { return };
+    fn check_costs(&mut self, path: &str, topology: Option<&String>) {
+        let Some(document) = self.document_at(path) else { return };
         let topology = topology.and_then(|path| self.topologies.get(path)?.as_ref());
         match Costs::from_document(document, topology) {
             Ok(costs) => {
-                let count = counted(costs.protections.len(), "cost");
+                let count = counted_noun(costs.protections.len(), "cost");
                 self.facts.push(format!("{path}: costs `{}` of {count}", costs.name));
             }
             Err(problems) => self.problems.extend(problems),
         }
     }
 
-    fn observation(&mut self, path: &str, topology: &str) {
-        let Some(document) = self.document(path) else { return };
+    fn check_observation(&mut self, path: &str, topology: &str) {
+        let Some(document) = self.document_at(path) else { return };
         let Some(Some(topology)) = self.topologies.get(topology) else { return };
         match Observation::from_document(document, topology) {
             Ok(seen) => {
-                let count = counted(seen.observed.len(), "report");
+                let count = counted_noun(seen.observed.len(), "report");
                 self.facts.push(format!("{path}: observation `{}` of {count}", seen.name));
             }
             Err(problems) => self.problems.extend(problems),
@@ -198,35 +198,35 @@ impl Findings {
     }
 
     fn leave_unchecked(&mut self, path: &str, topologies: usize) {
-        let problems = self.document(path).map(|document| document.problems.clone());
+        let problems = self.document_at(path).map(|document| document.problems.clone());
         self.problems.extend(problems.into_iter().flatten());
         self.unchecked.get_or_insert(Unchecked { change: path.to_owned(), topologies });
     }
 
     /// Checks a scenario, and the files it names.
-    fn scenario(&mut self, path: &str) {
-        let Some(document) = self.document(path) else { return };
+    fn check_scenario(&mut self, path: &str) {
+        let Some(document) = self.document_at(path) else { return };
         let scenario = match Scenario::from_document(document, &self.sources) {
             Ok(scenario) => scenario,
             Err(problems) => return self.problems.extend(problems),
         };
-        self.read(&scenario.topology.path);
-        self.topology(&scenario.topology.path);
+        self.read_file(&scenario.topology.path);
+        self.check_topology(&scenario.topology.path);
         for change in &scenario.changes {
-            self.read(&change.path);
-            self.change(&change.path, &scenario.topology.path);
+            self.read_file(&change.path);
+            self.check_change(&change.path, &scenario.topology.path);
         }
         if let Some(policy) = &scenario.policy {
-            self.read(&policy.path);
-            self.policy(&policy.path, Some(&scenario.topology.path));
+            self.read_file(&policy.path);
+            self.check_policy(&policy.path, Some(&scenario.topology.path));
         }
-        let changes = counted(scenario.changes.len(), "change");
+        let changes = counted_noun(scenario.changes.len(), "change");
         self.facts.push(format!("{path}: scenario `{}` of {changes}", scenario.name));
     }
 
     /// Checks an incident against the topology it names, or the only one there is.
-    fn incident(&mut self, path: &str, topologies: &[String]) {
-        let Some(document) = self.document(path) else { return };
+    fn check_incident(&mut self, path: &str, topologies: &[String]) {
+        let Some(document) = self.document_at(path) else { return };
         let (named, has_change) = match Incident::named_files(document, &self.sources) {
             Ok(files) => {
                 let has_change = files.change.is_some_and(|file| file.path == path);
@@ -239,16 +239,16 @@ impl Findings {
             (None, [one]) => one.clone(),
             (None, several) => return self.leave_unchecked(path, several.len()),
         };
-        self.read(&topology);
-        self.topology(&topology);
+        self.read_file(&topology);
+        self.check_topology(&topology);
         if has_change {
-            self.change(path, &topology);
+            self.check_change(path, &topology);
         }
         let Some(Some(topology)) = self.topologies.get(&topology) else { return };
-        let Some(document) = self.document(path) else { return };
+        let Some(document) = self.document_at(path) else { return };
         match Incident::from_document(document, topology, &self.sources) {
             Ok(incident) => {
-                let count = counted(incident.observed.len(), "observation");
+                let count = counted_noun(incident.observed.len(), "observation");
                 self.facts.push(format!("{path}: incident `{}` with {count}", incident.name));
             }
             Err(problems) => self.problems.extend(problems),
@@ -256,8 +256,8 @@ impl Findings {
     }
 
     /// Says what a file is that is none of those which can be checked.
-    fn foreign(&mut self, path: &str) {
-        let Some(document) = self.document(path) else { return };
+    fn explain_foreign(&mut self, path: &str) {
+        let Some(document) = self.document_at(path) else { return };
         if Kind::of_document(document).is_some() {
             return;
         }
@@ -267,7 +267,7 @@ impl Findings {
     }
 
     /// Puts the problems in order, and takes warnings for errors where that is wanted.
-    fn settle(&mut self, is_strict: bool) {
+    fn settle_problems(&mut self, is_strict: bool) {
         if is_strict {
             for problem in &mut self.problems {
                 problem.severity = Severity::Error;
@@ -281,7 +281,7 @@ impl Findings {
     }
 
     /// Facts where nothing is wrong, problems where something is, and how many.
-    fn text(&self, style: diagnostics::Style) -> String {
+    fn findings_text(&self, style: diagnostics::Style) -> String {
         let mut text = String::new();
         if !self.has_errors() {
             for fact in &self.facts {
@@ -298,11 +298,11 @@ impl Findings {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&diagnostics::render(&self.problems, &self.sources, style));
+        text.push_str(&diagnostics::render_diagnostics(&self.problems, &self.sources, style));
         text
     }
 
-    fn status(&self) -> Result<Exit, Failure> {
+    fn exit_status(&self) -> Result<Exit, Failure> {
         if let Some(Unchecked { change, topologies }) = &self.unchecked {
             let failure = Failure::usage(format!("`{change}` was not checked"));
             return Err(match topologies {
@@ -323,19 +323,19 @@ impl Findings {
 }
 
 /// What a topology holds.
-fn describe(topology: &Topology) -> String {
+fn describe_topology(topology: &Topology) -> String {
     format!(
         "topology `{}` of {}, {}, {}",
         topology.name,
-        counted(topology.services.len(), "service"),
+        counted_noun(topology.services.len(), "service"),
         match topology.declared_dependencies().count() {
             1 => "1 dependency".to_owned(),
             count => format!("{count} dependencies"),
         },
-        counted(topology.flows.len(), "flow")
+        counted_noun(topology.flows.len(), "flow")
     )
 }
 
-fn counted(count: usize, noun: &str) -> String {
+fn counted_noun(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -81,7 +81,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         block: u64,
         accumulates: bool,
     ) {
-        self.clear();
+        self.clear_states();
         self.clear_baseline();
         let keys = RoundKeys::new(seed, block);
         self.keys = keys;
@@ -90,7 +90,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         // One loop, so that propagation is compiled once.
         for with_change in [false, true] {
             if !with_change || !accumulates {
-                self.clear();
+                self.clear_states();
                 self.apply_background(draws);
             }
             if with_change {
@@ -100,7 +100,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
             let starts_empty = !with_change || !accumulates || self.baseline_nodes.is_empty();
             self.observed_edges = with_change == has_change && starts_empty;
             observer.set_active(self.observed_edges);
-            self.propagate(draws, observer);
+            self.propagate_failures(draws, observer);
             if with_change == has_change {
                 break;
             }
@@ -140,7 +140,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
 
     /// Propagates new failures until no node is dirty.
     #[inline(always)]
-    pub(super) fn propagate<B: Bits>(
+    pub(super) fn propagate_failures<B: Bits>(
         &mut self,
         source: impl RandomSource<B>,
         observer: &mut impl EdgeObserver<B>,
@@ -166,7 +166,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(super) fn clear_states(&mut self) {
         for node in self.visited.drain(..) {
             self.planes[node as usize] = [LaneMask::NONE; P];
             if let Some(propagated) = self.propagated.get_mut(node as usize) {
@@ -203,8 +203,10 @@ impl<'a, const P: usize> BlockState<'a, P> {
             let planes = self.evaluate_call(source, *index);
             let state = &mut self.planes[node as usize];
             for plane in 0..P {
-                let old = source.bits().load(&state[plane]);
-                source.bits().store(&mut state[plane], source.bits().or(old, planes[plane]));
+                let old = source.vector_bits().load(&state[plane]);
+                source
+                    .vector_bits()
+                    .store(&mut state[plane], source.vector_bits().or(old, planes[plane]));
             }
         }
     }
@@ -218,8 +220,8 @@ impl<'a, const P: usize> BlockState<'a, P> {
         node: u32,
     ) {
         let graph = self.graph;
-        let planes = self.load_planes(source.bits(), node);
-        if source.bits().is_none(planes[P - 1]) {
+        let planes = self.load_planes(source.vector_bits(), node);
+        if source.vector_bits().is_none(planes[P - 1]) {
             return;
         }
         self.cross_edges_outside(source, observer, node, planes);
@@ -247,10 +249,10 @@ impl<'a, const P: usize> BlockState<'a, P> {
         node: u32,
         planes: [B::V; P],
     ) {
-        let (bits, graph) = (source.bits(), self.graph);
-        let exposure = observer.exposure(bits, planes);
+        let (bits, graph) = (source.vector_bits(), self.graph);
+        let exposure = observer.exposure_of(bits, planes);
         if O::ACTIVE && !bits.is_none(exposure.failing) {
-            for (place, edge) in graph.outside(node) {
+            for (place, edge) in graph.edges_outside(node) {
                 if !graph.is_observed(place) {
                     self.cross_edge(source, place, edge, planes);
                     continue;
@@ -262,7 +264,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
                 self.merge_crossing(bits, edge, planes, crossing);
             }
         } else {
-            for (place, edge) in graph.outside(node) {
+            for (place, edge) in graph.edges_outside(node) {
                 self.cross_edge(source, place, edge, planes);
             }
         }
@@ -277,15 +279,15 @@ impl<'a, const P: usize> BlockState<'a, P> {
         node: u32,
         new: [B::V; P],
     ) {
-        let (bits, graph) = (source.bits(), self.graph);
-        let exposure = observer.exposure(bits, new);
+        let (bits, graph) = (source.vector_bits(), self.graph);
+        let exposure = observer.exposure_of(bits, new);
         let observes = O::ACTIVE && observer.counts_parts() && !bits.is_none(exposure.failing);
         // A lane that was degraded before and now fails is new in one plane and not in the last.
         let mut affected = new[0];
         for plane in &new[1..] {
             affected = bits.or(affected, *plane);
         }
-        for (place, edge) in graph.inside(node) {
+        for (place, edge) in graph.edges_inside(node) {
             if observes && is_observed_in_parts(graph, place, edge) {
                 let crossing = source.edge_crossings(edge, place, affected);
                 observer.observe_edge(bits, place, edge.transform, &exposure, crossing);
@@ -323,7 +325,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         edge: &Edge,
         planes: [B::V; P],
     ) {
-        let bits = source.bits();
+        let bits = source.vector_bits();
         let brought = apply_transform(bits, edge.transform, planes);
         let state = &mut self.planes[edge.caller as usize];
         let mut new: [B::V; P] = array(
@@ -360,7 +362,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         observer: &mut impl EdgeObserver<B>,
         group: usize,
     ) {
-        let (bits, graph) = (source.bits(), self.graph);
+        let (bits, graph) = (source.vector_bits(), self.graph);
         let nodes = self.plan.groups[group].nodes.clone();
         let first_visited = self.visited.len();
         while let Some(node) = self.next_dirty(nodes.start, nodes.end) {
@@ -406,7 +408,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         observer: &mut impl EdgeObserver<B>,
         first_visited: usize,
     ) {
-        source.bits().outline(
+        source.vector_bits().outline(
             #[inline(always)]
             || self.push_group_outside(source, observer, first_visited),
         );
@@ -422,7 +424,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         for index in first_visited..self.visited.len() {
             let node = self.visited[index];
             let group = self.plan.nodes[node as usize].group;
-            let planes = self.load_planes(source.bits(), node);
+            let planes = self.load_planes(source.vector_bits(), node);
             self.cross_edges_outside(source, observer, node, planes);
             for caller in self.graph.callers_to_evaluate(node) {
                 if self.plan.nodes[*caller as usize].group != group {
@@ -460,7 +462,7 @@ impl<'a, const P: usize> BlockState<'a, P> {
         observer: &mut impl EdgeObserver<B>,
         group: usize,
     ) {
-        let bits = source.bits();
+        let bits = source.vector_bits();
         let nodes = self.plan.groups[group].nodes.clone();
         let first_visited = self.visited.len();
         self.visited.extend(nodes.clone());

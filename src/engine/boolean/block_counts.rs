@@ -4,7 +4,7 @@ use super::block::BlockState;
 use super::containment::{ContainmentLanes, EdgeLanes, EdgeObserver, Exposure};
 use super::propagation_graph::{PropagationGraph, transform};
 use super::random_source::BlockDraws;
-use super::state_planes::{failing_plane, unpack};
+use super::state_planes::{failing_plane, unpack_planes};
 use super::{Boolean, UnitLanes};
 use crate::compile::plan::NONE;
 use crate::engine::outcome::{self, Anomalies, Anomaly, Failures, Outcome, Unit};
@@ -41,15 +41,15 @@ impl BlockCounts {
     }
 
     /// Adds the counts of other blocks.
-    pub fn merge(&mut self, other: &Self) {
-        fn add<const N: usize>(all: &mut [[u64; N]], more: &[[u64; N]]) {
+    pub fn merge_counts(&mut self, other: &Self) {
+        fn add_all<const N: usize>(all: &mut [[u64; N]], more: &[[u64; N]]) {
             for (all, more) in all.iter_mut().flatten().zip(more.iter().flatten()) {
                 *all += more;
             }
         }
-        add(&mut self.units, &other.units);
-        add(&mut self.dependencies, &other.dependencies);
-        add(&mut self.edges, &other.edges);
+        add_all(&mut self.units, &other.units);
+        add_all(&mut self.dependencies, &other.dependencies);
+        add_all(&mut self.edges, &other.edges);
         for (all, more) in self.unsettled.iter_mut().zip(&other.unsettled) {
             *all += more;
         }
@@ -114,7 +114,7 @@ impl BlockSink<'_> {
     /// Adds the lanes in which a unit failed. `has_baseline` is whether anything at all fails without
     /// the change.
     #[inline(always)]
-    pub(super) fn unit<B: Bits, const P: usize>(
+    pub(super) fn add_unit<B: Bits, const P: usize>(
         &mut self,
         bits: B,
         unit: u32,
@@ -160,7 +160,7 @@ impl BlockSink<'_> {
     }
 
     /// Adds the containment at one dependency.
-    fn dependency(&mut self, dependency: u32, seen: &ContainmentLanes) {
+    fn add_dependency(&mut self, dependency: u32, seen: &ContainmentLanes) {
         match self {
             Self::Counts(counts) => counts.add_containment(dependency, seen),
             Self::Outcomes(outcomes) => record_dependency(outcomes, dependency, seen),
@@ -168,7 +168,7 @@ impl BlockSink<'_> {
     }
 
     /// Adds the lanes in which the cycle of a service did not settle.
-    pub(super) fn unsettled(&mut self, service: u32, lanes: &LaneMask) {
+    pub(super) fn add_unsettled(&mut self, service: u32, lanes: &LaneMask) {
         match self {
             Self::Counts(counts) => {
                 counts.unsettled[service as usize] += u64::from(lanes.count());
@@ -217,14 +217,14 @@ impl<B: Bits> SinkObserver<'_, '_, B> {
             #[inline(always)]
             |dependency, seen| {
                 let seen = ContainmentLanes {
-                    tried: masked(bits, &seen.tried, valid),
-                    passed: masked(bits, &seen.passed, valid),
+                    tried: valid_mask(bits, &seen.tried, valid),
+                    passed: valid_mask(bits, &seen.passed, valid),
                     held: array(
                         #[inline(always)]
-                        |guard| masked(bits, &seen.held[guard], valid),
+                        |guard| valid_mask(bits, &seen.held[guard], valid),
                     ),
                 };
-                self.sink.dependency(dependency, &seen);
+                self.sink.add_dependency(dependency, &seen);
             },
         );
     }
@@ -244,7 +244,7 @@ impl<B: Bits> EdgeObserver<B> for SinkObserver<'_, '_, B> {
     }
 
     #[inline(always)]
-    fn exposure<const P: usize>(&self, bits: B, planes: [B::V; P]) -> Exposure<B::V> {
+    fn exposure_of<const P: usize>(&self, bits: B, planes: [B::V; P]) -> Exposure<B::V> {
         let none = bits.none();
         if !self.is_active {
             return Exposure { failing: none, slow: none, corrupt: none, count: 0 };
@@ -252,7 +252,7 @@ impl<B: Bits> EdgeObserver<B> for SinkObserver<'_, '_, B> {
         let failing = bits.and(planes[failing_plane::<P>()], self.valid);
         let (mut slow, mut corrupt) = (none, none);
         if P == 4 {
-            let state = unpack(bits, planes);
+            let state = unpack_planes(bits, planes);
             slow = bits.and(state.slow, self.valid);
             corrupt = bits.and(state.corrupt, self.valid);
         }
@@ -304,7 +304,7 @@ impl<B: Bits> EdgeObserver<B> for SinkObserver<'_, '_, B> {
 
 /// Returns the lanes of a mask that are valid.
 #[inline(always)]
-fn masked<B: Bits>(bits: B, lanes: &LaneMask, valid: B::V) -> LaneMask {
+fn valid_mask<B: Bits>(bits: B, lanes: &LaneMask, valid: B::V) -> LaneMask {
     bits.to_mask(bits.and(bits.load(lanes), valid))
 }
 

@@ -4,7 +4,7 @@
 use super::block::BlockState;
 use super::lane_counter::LaneCounter;
 use super::random_source::RandomSource;
-use super::state_planes::{StatePlanes, failing_lanes, failing_plane, pack_planes, unpack};
+use super::state_planes::{StatePlanes, failing_lanes, failing_plane, pack_planes, unpack_planes};
 use crate::compile::plan::{Call, Fallback, NONE};
 use crate::engine::simd::{Bits, array};
 use crate::engine::tally::Protection;
@@ -30,12 +30,12 @@ impl<const P: usize> BlockState<'_, P> {
         source: impl RandomSource<B>,
         index: u32,
     ) -> [B::V; P] {
-        source.bits().outline(
+        source.vector_bits().outline(
             #[inline(always)]
             || {
                 let run_pipeline =
                     self.run_pipeline(source, &self.plan.calls[index as usize], &mut NoObserver);
-                pack_planes(source.bits(), run_pipeline)
+                pack_planes(source.vector_bits(), run_pipeline)
             },
         )
     }
@@ -44,7 +44,7 @@ impl<const P: usize> BlockState<'_, P> {
     #[inline(always)]
     fn unpacked_state<B: Bits>(&self, bits: B, node: u32) -> StatePlanes<B::V> {
         let state = &self.planes[node as usize];
-        unpack(bits, array::<_, P>(|plane| bits.load(&state[plane])))
+        unpack_planes(bits, array::<_, P>(|plane| bits.load(&state[plane])))
     }
 
     /// Runs steps 0 to 8 of a call.
@@ -55,7 +55,7 @@ impl<const P: usize> BlockState<'_, P> {
         call: &Call,
         steps: &mut impl CallObserver<B>,
     ) -> StatePlanes<B::V> {
-        let bits = source.bits();
+        let bits = source.vector_bits();
         let mut item = if call.any_of {
             self.evaluate_any_of(source, call, steps)
         } else {
@@ -84,13 +84,13 @@ impl<const P: usize> BlockState<'_, P> {
             steps.observe_step(bits, Protection::Soft, failing_lanes(bits, &item));
         }
         if call.probability < 1.0 {
-            item = StatePlanes::ok(bits);
+            item = StatePlanes::all_ok(bits);
             steps.observe_step(bits, Protection::CallProbability, bits.none());
         }
         let dependency = &self.plan.dependencies[call.dependency as usize];
         if dependency.propagation < 1.0 {
             let any = bits.or(failing_lanes(bits, &item), item.degraded);
-            let reaches = source.propagations(call.dependency, dependency, any);
+            let reaches = source.propagation_lanes(call.dependency, dependency, any);
             for plane in [&mut item.slow, &mut item.down, &mut item.corrupt, &mut item.degraded] {
                 *plane = bits.and(*plane, reaches);
             }
@@ -109,10 +109,10 @@ impl<const P: usize> BlockState<'_, P> {
         together: &StatePlanes<B::V>,
     ) -> B::V {
         if call.any_of {
-            failing_lanes(source.bits(), together)
+            failing_lanes(source.vector_bits(), together)
         } else {
             let node = self.plan.members_of(call)[0].node;
-            failing_lanes(source.bits(), &self.called_state(source, call, node))
+            failing_lanes(source.vector_bits(), &self.called_state(source, call, node))
         }
     }
 
@@ -125,7 +125,7 @@ impl<const P: usize> BlockState<'_, P> {
         call: &Call,
         node: u32,
     ) -> StatePlanes<B::V> {
-        let bits = source.bits();
+        let bits = source.vector_bits();
         let unpacked_state = self.unpacked_state(bits, node);
         let Some((lanes, [slow, down, corrupt])) = source.forced_failure(call.dependency) else {
             return unpacked_state;
@@ -150,7 +150,7 @@ impl<const P: usize> BlockState<'_, P> {
         node: u32,
         steps: &mut impl CallObserver<B>,
     ) -> StatePlanes<B::V> {
-        let bits = source.bits();
+        let bits = source.vector_bits();
         let raw = self.called_state(source, call, node);
         let mut item = raw;
         steps.observe_member(bits, &raw);
@@ -201,17 +201,17 @@ impl<const P: usize> BlockState<'_, P> {
         call: &Call,
         steps: &mut impl CallObserver<B>,
     ) -> StatePlanes<B::V> {
-        let bits = source.bits();
+        let bits = source.vector_bits();
         let members = self.plan.members_of(call);
         let allowed = members.len() as u32 - call.needs;
         let mut lost = LaneCounter::new(bits);
         for member in members {
             let evaluate_member = self.evaluate_member(source, call, member.node, steps);
-            lost.add(bits, evaluate_member.down);
+            lost.add_carry(bits, evaluate_member.down);
         }
         let down = lost.at_least(bits, allowed + 1);
         steps.observe_step(bits, Protection::Redundancy, down);
-        StatePlanes { down, ..StatePlanes::ok(bits) }
+        StatePlanes { down, ..StatePlanes::all_ok(bits) }
     }
 
     /// Runs step 6: the fallback answers where the call fails fast.
@@ -222,7 +222,7 @@ impl<const P: usize> BlockState<'_, P> {
         call: &Call,
         state_planes: &mut StatePlanes<B::V>,
     ) {
-        let bits = source.bits();
+        let bits = source.vector_bits();
         if call.fallback() == Fallback::None {
             return;
         }

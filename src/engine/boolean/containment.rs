@@ -22,7 +22,7 @@ pub(super) trait EdgeObserver<B: Bits> {
     fn counts_parts(&self) -> bool;
 
     /// Returns the exposure of the callers of a node with these planes.
-    fn exposure<const P: usize>(&self, bits: B, planes: [B::V; P]) -> Exposure<B::V>;
+    fn exposure_of<const P: usize>(&self, bits: B, planes: [B::V; P]) -> Exposure<B::V>;
 
     /// Receives the lanes that cross an edge whose dependency is observed.
     fn observe_edge(
@@ -58,7 +58,7 @@ impl<B: Bits> EdgeObserver<B> for NoObserver {
     }
 
     #[inline(always)]
-    fn exposure<const P: usize>(&self, bits: B, _planes: [B::V; P]) -> Exposure<B::V> {
+    fn exposure_of<const P: usize>(&self, bits: B, _planes: [B::V; P]) -> Exposure<B::V> {
         let none = bits.none();
         Exposure { failing: none, slow: none, corrupt: none, count: 0 }
     }
@@ -131,7 +131,7 @@ impl<const P: usize> BlockState<'_, P> {
         observer.set_active(true);
         let has_parts = self.observed_edges && observer.counts_parts();
         for node in &self.visited {
-            let exposure = observer.exposure(bits, self.load_planes(bits, *node));
+            let exposure = observer.exposure_of(bits, self.load_planes(bits, *node));
             if bits.is_none(exposure.failing) {
                 continue;
             }
@@ -156,7 +156,7 @@ impl<const P: usize> BlockState<'_, P> {
         let bits = draws.bits;
         let mut calls = Vec::new();
         for node in &self.visited {
-            calls.extend_from_slice(self.graph.observed(*node));
+            calls.extend_from_slice(self.graph.observed_calls(*node));
         }
         calls.sort_unstable();
         calls.dedup();
@@ -166,9 +166,9 @@ impl<const P: usize> BlockState<'_, P> {
             let passed = failing_lanes(bits, &self.run_pipeline(draws, call, &mut watch));
             if !bits.is_none(watch.entered) {
                 let dependency = &self.plan.dependencies[call.dependency as usize];
-                let reaches = draws.propagations(call.dependency, dependency, watch.entered);
+                let reaches = draws.propagation_lanes(call.dependency, dependency, watch.entered);
                 let unlucky = bits.without(watch.entered, reaches);
-                see(call.dependency, &watch.containment(bits, call, passed, unlucky));
+                see(call.dependency, &watch.containment_of(bits, call, passed, unlucky));
             }
         }
     }
@@ -203,7 +203,13 @@ impl<B: Bits> ContainmentObserver<B> {
     }
 
     #[inline(always)]
-    fn containment(&self, bits: B, call: &Call, passed: B::V, unlucky: B::V) -> ContainmentLanes {
+    fn containment_of(
+        &self,
+        bits: B,
+        call: &Call,
+        passed: B::V,
+        unlucky: B::V,
+    ) -> ContainmentLanes {
         let mut held = [bits.none(); Protection::ALL.len()];
         let mut was_held = bits.none();
         for step in Protection::STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {

@@ -15,7 +15,7 @@ pub(super) struct PossibleStates {
 }
 
 impl PossibleStates {
-    fn or(self, other: Self) -> Self {
+    fn union_with(self, other: Self) -> Self {
         Self {
             slow: self.slow || other.slow,
             down: self.down || other.down,
@@ -58,7 +58,7 @@ fn call_obstacle(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> Optio
     }
     if call.any_of {
         let members = plan.members_of(call).iter().map(|member| possible[member.node as usize]);
-        let any = members.fold(PossibleStates::default(), PossibleStates::or);
+        let any = members.fold(PossibleStates::default(), PossibleStates::union_with);
         let hangs = any.slow && !call.gives_up;
         let lies = any.corrupt && !call.validates;
         let lacks = any.degraded && !call.soft;
@@ -96,7 +96,7 @@ pub(super) fn possible_states_with(
         corrupt: mode == FailureMode::Corrupt,
         degraded: false,
     };
-    let mut add = |node: u32| possible[node as usize] = possible[node as usize].or(states);
+    let mut add = |node: u32| possible[node as usize] = possible[node as usize].union_with(states);
     for origin in origins {
         match *origin {
             Origin::Service(service) => plan.nodes_of(service).for_each(&mut add),
@@ -121,7 +121,7 @@ fn propagate_states(plan: &Plan, mut possible: Vec<PossibleStates>) -> Vec<Possi
             for node in group.nodes.clone() {
                 let calls = plan.calls_of(&plan.nodes[node as usize]);
                 let new = calls.iter().fold(possible[node as usize], |all, call| {
-                    all.or(states_from_call(plan, call, &possible))
+                    all.union_with(states_from_call(plan, call, &possible))
                 });
                 changed |= new != possible[node as usize];
                 possible[node as usize] = new;
@@ -162,11 +162,11 @@ fn own_possible_states(plan: &Plan, breaks: &dyn Fn(u32) -> bool) -> Vec<Possibl
         match target.hit {
             Hit::Domain(_) => {}
             Hit::Endpoint { node, .. } => {
-                possible[node as usize] = possible[node as usize].or(states);
+                possible[node as usize] = possible[node as usize].union_with(states);
             }
             Hit::Service(service) => {
                 for node in plan.nodes_of(service) {
-                    possible[node as usize] = possible[node as usize].or(states);
+                    possible[node as usize] = possible[node as usize].union_with(states);
                 }
             }
         }
@@ -189,7 +189,7 @@ fn can_domain_fail(plan: &Plan, mut domain: u32, breaks: &dyn Fn(u32) -> bool) -
 /// Returns the states that a call can cause at its caller.
 fn states_from_call(plan: &Plan, call: &Call, possible: &[PossibleStates]) -> PossibleStates {
     let members = plan.members_of(call).iter().map(|member| possible[member.node as usize]);
-    let mut state = members.fold(PossibleStates::default(), PossibleStates::or);
+    let mut state = members.fold(PossibleStates::default(), PossibleStates::union_with);
     state.degraded &= !call.soft;
     if call.gives_up {
         state = PossibleStates { down: state.down || state.slow, slow: false, ..state };

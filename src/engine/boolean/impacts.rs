@@ -48,7 +48,7 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
         let draws = BlockDraws::new(bits, &keys);
         let world = SampledBlock::new(plan, &engine.graph, draws);
         let targets = OriginTargets::<P>::new(engine, origins);
-        let forced = forced(bits, mode);
+        let forced = forced_lanes(bits, mode);
         let mut counts = LaneCounts::new(plan);
         for trial in (0..LANES as u32).filter(|trial| contains_trial(valid, *trial)) {
             let broken = BrokenDependencies {
@@ -59,7 +59,7 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
             let has_broken = !targets.lanes_of_dependencies.is_empty();
             let source =
                 SampledTrial { bits, world: &world, trial, broken: has_broken.then_some(broken) };
-            block_state.clear();
+            block_state.clear_states();
             if targets.domains.is_empty() {
                 for service in &baseline.failed_domains[trial as usize] {
                     block_state.mark_service_down(bits, *service, bits.all());
@@ -76,17 +76,17 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
                 block_state.apply_domain_failures(bits, source);
             }
             targets.apply_target(block_state, source, forced);
-            block_state.propagate(source, &mut NoObserver);
-            counts.add(engine, block_state, source, &baseline, &targets.own);
+            block_state.propagate_failures(source, &mut NoObserver);
+            counts.add_trial(engine, block_state, source, &baseline, &targets.own);
         }
-        block_state.clear();
-        counts.impacts(plan, origins, &baseline, valid)
+        block_state.clear_states();
+        counts.into_impacts(plan, origins, &baseline, valid)
     }
 }
 
 /// Returns the slow, down and corrupt lanes that a failure mode sets: all or none.
 #[inline(always)]
-fn forced<B: Bits>(bits: B, mode: FailureMode) -> [B::V; 3] {
+fn forced_lanes<B: Bits>(bits: B, mode: FailureMode) -> [B::V; 3] {
     let modes = [FailureMode::Slow, FailureMode::Down, FailureMode::Corrupt];
     array(|item| if modes[item] == mode { bits.all() } else { bits.none() })
 }
@@ -145,7 +145,7 @@ impl Baseline {
 
     /// Returns whether a unit fails, and whether it is degraded or worse, without any origin.
     #[inline(always)]
-    fn of(&self, unit: u32, trial: u32) -> [bool; 2] {
+    fn failure_of(&self, unit: u32, trial: u32) -> [bool; 2] {
         let at = |words: &[LaneMask]| {
             words.get(unit as usize).is_some_and(|word| contains_trial(word, trial))
         };
@@ -178,7 +178,7 @@ impl<const P: usize> OriginTargets<P> {
         };
         let mut own = Vec::new();
         for (lane, origin) in origins.iter().enumerate() {
-            if let Some(service) = origin.own() {
+            if let Some(service) = origin.own_service() {
                 own.resize(plan.services.len(), LaneMask::NONE);
                 own[service as usize].0[lane / 64] |= 1 << (lane % 64);
             }
@@ -219,7 +219,7 @@ impl<const P: usize> OriginTargets<P> {
         let numbers: BTreeMap<u128, u32> = (plan.dependencies.iter().zip(0..))
             .map(|(dependency, number)| (dependency.propagation_key.0, number))
             .collect();
-        for (edge, place) in engine.graph.edges().into_iter().zip(0..) {
+        for (edge, place) in engine.graph.all_edges().into_iter().zip(0..) {
             let dependency = numbers[&edge.key];
             self.dependencies_of_edges.push(dependency);
             let lane = self.lanes_of_dependencies[dependency as usize];
@@ -292,7 +292,7 @@ impl LaneMoments {
     }
 
     #[inline(always)]
-    fn add(&mut self, values: &[f64; LANES]) {
+    fn add_values(&mut self, values: &[f64; LANES]) {
         let sums = self.sum.iter_mut().zip(&mut self.squares).zip(&mut self.worst);
         for (((sum, squares), worst), value) in sums.zip(values) {
             *sum += value;
@@ -301,7 +301,7 @@ impl LaneMoments {
         }
     }
 
-    fn of(&self, lane: usize) -> Moments {
+    fn moments_of(&self, lane: usize) -> Moments {
         Moments { sum: self.sum[lane], squares: self.squares[lane], worst: self.worst[lane] }
     }
 }
@@ -312,7 +312,7 @@ struct LaneTrialCounts([LaneMask; 10]);
 
 impl LaneTrialCounts {
     #[inline(always)]
-    fn add<B: Bits>(&mut self, bits: B, mut carry: B::V) {
+    fn add_carry<B: Bits>(&mut self, bits: B, mut carry: B::V) {
         for digit in &mut self.0 {
             if bits.is_none(carry) {
                 return;
@@ -323,7 +323,7 @@ impl LaneTrialCounts {
         }
     }
 
-    fn of(&self, lane: usize) -> u64 {
+    fn count_of(&self, lane: usize) -> u64 {
         let digits = self.0.iter().enumerate();
         digits.map(|(place, digit)| u64::from(contains_trial(digit, lane as u32)) << place).sum()
     }
@@ -343,7 +343,7 @@ impl LaneCounts {
 
     /// Adds one trial.
     #[inline(always)]
-    fn add<B: Bits, const P: usize>(
+    fn add_trial<B: Bits, const P: usize>(
         &mut self,
         engine: &Boolean<'_>,
         block_state: &BlockState<'_, P>,
@@ -364,21 +364,21 @@ impl LaneCounts {
             #[inline(always)]
             |unit, lanes| {
                 let (failed, degraded) = (lanes.failed, lanes.degraded);
-                let [fails_in_baseline, is_degraded_in_baseline] = baseline.of(unit, trial);
+                let [fails_in_baseline, is_degraded_in_baseline] = baseline.failure_of(unit, trial);
                 if unit < services && !fails_in_baseline {
                     let others = match own.get(unit as usize) {
                         Some(own) => bits.without(failed, bits.load(own)),
                         None => failed,
                     };
-                    failing.add(bits, others);
+                    failing.add_carry(bits, others);
                 }
                 let Some(flow) = unit.checked_sub(first_flow) else { return };
                 let flow = flow as usize;
                 if !is_degraded_in_baseline {
-                    self.degraded[flow].add(bits, degraded);
+                    self.degraded[flow].add_carry(bits, degraded);
                 }
                 if !fails_in_baseline && !bits.is_none(failed) {
-                    self.failed[flow].add(bits, failed);
+                    self.failed[flow].add_carry(bits, failed);
                     let mut lanes = LaneMask::NONE;
                     bits.store(&mut lanes, failed);
                     let rate = plan.flows[flow].rate;
@@ -390,14 +390,14 @@ impl LaneCounts {
             },
         );
         let mut counted = [0.0; LANES];
-        failing.counts(bits, &mut counted);
-        self.services.add(&counted);
-        self.flows.add(&flows);
-        self.orders.add(&orders);
+        failing.write_counts(bits, &mut counted);
+        self.services.add_values(&counted);
+        self.flows.add_values(&flows);
+        self.orders.add_values(&orders);
     }
 
     /// Returns the impact of each origin. The failure of its own service is not counted.
-    fn impacts(
+    fn into_impacts(
         self,
         plan: &Plan,
         origins: &[Origin],
@@ -414,11 +414,11 @@ impl LaneCounts {
         };
         let of_lane = |lane: usize| Impact {
             trials,
-            services: self.services.of(lane),
-            flows: self.flows.of(lane),
-            orders: self.orders.of(lane),
-            failed: self.failed.iter().map(|failed| failed.of(lane)).collect(),
-            degraded: self.degraded.iter().map(|degraded| degraded.of(lane)).collect(),
+            services: self.services.moments_of(lane),
+            flows: self.flows.moments_of(lane),
+            orders: self.orders.moments_of(lane),
+            failed: self.failed.iter().map(|failed| failed.count_of(lane)).collect(),
+            degraded: self.degraded.iter().map(|degraded| degraded.count_of(lane)).collect(),
             baseline: (0..plan.flows.len()).map(lost_in_baseline).collect(),
         };
         (0..origins.len()).map(of_lane).collect()

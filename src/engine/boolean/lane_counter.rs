@@ -13,7 +13,7 @@ impl<V: Copy> LaneCounter<V> {
     }
 
     #[inline(always)]
-    pub(super) fn add<B: Bits<V = V>>(&mut self, bits: B, mut carry: V) {
+    pub(super) fn add_carry<B: Bits<V = V>>(&mut self, bits: B, mut carry: V) {
         for digit in &mut self.digits {
             if bits.is_none(carry) {
                 return;
@@ -29,7 +29,7 @@ impl<V: Copy> LaneCounter<V> {
 
     /// Writes the count of every lane.
     #[inline(always)]
-    pub(super) fn counts<B: Bits<V = V>>(&self, bits: B, counts: &mut [f64; 512]) {
+    pub(super) fn write_counts<B: Bits<V = V>>(&self, bits: B, counts: &mut [f64; 512]) {
         let mut whole = [0_u64; 512];
         for (place, digit) in self.digits.iter().enumerate() {
             let mut word = LaneMask::NONE;

@@ -79,7 +79,7 @@ pub(super) fn cycle_shape(plan: &Plan) -> Result<CycleShape, &'static str> {
     if let Some(obstacle) = eligibility::find_obstacle(plan, &possible) {
         return Err(obstacle);
     }
-    let planes = planes(plan, &possible);
+    let planes = plane_count(plan, &possible);
     let groups = 0..plan.groups.len();
     let only_worsens = groups.map(|group| {
         propagation_graph::cycle_strategy(plan, group, planes)
@@ -98,7 +98,7 @@ pub fn find_obstacle_with_origins(
 }
 
 /// Returns the number of planes that a plan needs.
-fn planes(plan: &Plan, possible: &[PossibleStates]) -> usize {
+fn plane_count(plan: &Plan, possible: &[PossibleStates]) -> usize {
     let any = |is: fn(&PossibleStates) -> bool| possible.iter().any(is) && !plan.nodes.is_empty();
     match () {
         () if any(|possible| possible.slow || possible.corrupt) => 4,
@@ -110,7 +110,7 @@ fn planes(plan: &Plan, possible: &[PossibleStates]) -> usize {
 impl<'a> Boolean<'a> {
     /// Creates an engine for a plan without an obstacle; see [`find_obstacle`].
     pub fn new(plan: &'a Plan, level: InstructionSet, observes: bool) -> Self {
-        Self::of(plan, &eligibility::possible_states(plan), level, observes)
+        Self::of_plan(plan, &eligibility::possible_states(plan), level, observes)
     }
 
     /// Creates an engine in which any of these origins may break, one at a time.
@@ -120,10 +120,10 @@ impl<'a> Boolean<'a> {
         origins: &[Origin],
         mode: FailureMode,
     ) -> Self {
-        Self::of(plan, &eligibility::possible_states_with(plan, origins, mode), level, false)
+        Self::of_plan(plan, &eligibility::possible_states_with(plan, origins, mode), level, false)
     }
 
-    fn of(
+    fn of_plan(
         plan: &'a Plan,
         possible: &[PossibleStates],
         level: InstructionSet,
@@ -140,7 +140,7 @@ impl<'a> Boolean<'a> {
                     .iter()
                     .any(|replica| replica.unavailability > 0.0 || replica.domain != NONE)
         });
-        let plane_count = planes(plan, possible);
+        let plane_count = plane_count(plan, possible);
         Self {
             plan,
             graph: PropagationGraph::new(plan, possible),
@@ -157,7 +157,7 @@ impl<'a> Boolean<'a> {
     }
 
     /// Returns scratch buffers for the blocks of one thread.
-    pub fn scratch(&'a self) -> Scratch<'a> {
+    pub fn new_scratch(&'a self) -> Scratch<'a> {
         let planes = match self.planes {
             1 => Planes::One(BlockState::new(self.plan, &self.graph, &self.may_be_down)),
             2 => Planes::Two(BlockState::new(self.plan, &self.graph, &self.may_be_down)),
@@ -167,7 +167,7 @@ impl<'a> Boolean<'a> {
     }
 
     /// Adds those trials of a block to `counts` that are in `valid`.
-    pub fn count(
+    pub fn count_block(
         &'a self,
         scratch: &mut Scratch<'a>,
         seed: u64,
@@ -175,11 +175,11 @@ impl<'a> Boolean<'a> {
         valid: &LaneMask,
         counts: &mut BlockCounts,
     ) {
-        self.block(scratch, seed, block, valid, BlockSink::Counts(counts));
+        self.simulate_block(scratch, seed, block, valid, BlockSink::Counts(counts));
     }
 
     /// Returns the outcomes of a block, 64 trials each, of the trials in `valid`.
-    pub fn outcomes(
+    pub fn block_outcomes(
         &'a self,
         scratch: &mut Scratch<'a>,
         seed: u64,
@@ -188,7 +188,7 @@ impl<'a> Boolean<'a> {
     ) -> Vec<Outcome> {
         let mut outcomes: Vec<Outcome> =
             valid.0.iter().map(|valid| self.empty_outcome(*valid)).collect();
-        self.block(scratch, seed, block, valid, BlockSink::Outcomes(&mut outcomes));
+        self.simulate_block(scratch, seed, block, valid, BlockSink::Outcomes(&mut outcomes));
         for outcome in &mut outcomes {
             outcome.dependencies.retain(|dependency| dependency.tried != 0);
             outcome.dependencies.sort_unstable_by_key(|dependency| dependency.dependency);
@@ -200,7 +200,7 @@ impl<'a> Boolean<'a> {
 
     /// Returns the impact of each of up to [`LANES`] origins in the trials of a block that are in
     /// `valid`.
-    pub fn impacts(
+    pub fn origin_impacts(
         &'a self,
         seed: u64,
         block: u64,
@@ -261,7 +261,7 @@ impl<'a> Boolean<'a> {
         }
     }
 
-    fn block(
+    fn simulate_block(
         &'a self,
         scratch: &mut Scratch<'a>,
         seed: u64,
@@ -416,10 +416,10 @@ impl<const P: usize> SimdTask for SimulateBlock<'_, '_, P> {
             block_state,
             bits,
             #[inline(always)]
-            |unit, lanes| sink.unit::<B, P>(bits, unit, lanes.and(bits, valid), has_baseline),
+            |unit, lanes| sink.add_unit::<B, P>(bits, unit, lanes.and(bits, valid), has_baseline),
         );
         for (service, lanes) in &block_state.unsettled {
-            sink.unsettled(*service, &bits.to_mask(bits.and(bits.load(lanes), valid)));
+            sink.add_unsettled(*service, &bits.to_mask(bits.and(bits.load(lanes), valid)));
         }
     }
 }

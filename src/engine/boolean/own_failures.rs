@@ -10,19 +10,19 @@ use crate::engine::simd::{Bits, array};
 /// Source of background failures.
 pub(super) trait BackgroundFailures<B: Bits>: Copy {
     /// Returns the lanes in which a service fails for its own reasons.
-    fn service(self, number: u32, service: &Service) -> B::V;
+    fn service_failures(self, number: u32, service: &Service) -> B::V;
     /// Returns the lanes in which a replica fails for its own reasons.
-    fn replica(self, number: u32, replica: &Replica) -> B::V;
+    fn replica_failures(self, number: u32, replica: &Replica) -> B::V;
 }
 
 impl<B: Bits> BackgroundFailures<B> for BlockDraws<'_, B> {
     #[inline(always)]
-    fn service(self, _number: u32, service: &Service) -> B::V {
+    fn service_failures(self, _number: u32, service: &Service) -> B::V {
         self.draw_unless_certain(service.key.0, service.unavailability, service.during)
     }
 
     #[inline(always)]
-    fn replica(self, _number: u32, replica: &Replica) -> B::V {
+    fn replica_failures(self, _number: u32, replica: &Replica) -> B::V {
         self.draw_event(replica.key.0, replica.unavailability, self.bits.all())
     }
 }
@@ -81,7 +81,7 @@ impl<const P: usize> BlockState<'_, P> {
     /// Marks all nodes of a service as down.
     #[inline(always)]
     pub(super) fn mark_service_down<B: Bits>(&mut self, bits: B, service: u32, down: B::V) {
-        let planes = pack_planes(bits, StatePlanes { down, ..StatePlanes::ok(bits) });
+        let planes = pack_planes(bits, StatePlanes { down, ..StatePlanes::all_ok(bits) });
         for node in self.plan.nodes_of(service) {
             self.merge_planes(bits, node, planes);
         }
@@ -128,7 +128,7 @@ impl<const P: usize> BlockState<'_, P> {
         service: u32,
     ) -> B::V {
         let item = &self.plan.services[service as usize];
-        let mut down = background.service(service, item);
+        let mut down = background.service_failures(service, item);
         if !item.domains.is_empty() {
             let mut all_domains = bits.all();
             for domain in &item.domains {
@@ -143,11 +143,11 @@ impl<const P: usize> BlockState<'_, P> {
         let mut lost = LaneCounter::new(bits);
         for number in item.replicas.clone() {
             let replica = &self.plan.replicas[number as usize];
-            let mut fails = background.replica(number, replica);
+            let mut fails = background.replica_failures(number, replica);
             if replica.domain != NONE {
                 fails = bits.or(fails, bits.load(&self.domains[replica.domain as usize]));
             }
-            lost.add(bits, fails);
+            lost.add_carry(bits, fails);
         }
         bits.or(down, lost.at_least(bits, count - item.needs + 1))
     }

@@ -3,7 +3,7 @@
 use super::eligibility::PossibleStates;
 use crate::compile::Plan;
 use crate::compile::plan::{Call, Fallback, NONE};
-use crate::engine::draws::digits;
+use crate::engine::draws::binary_digits;
 
 /// Bits of an edge transform: how a call changes the state that it propagates.
 pub(super) mod transform {
@@ -82,14 +82,14 @@ impl<T: Copy> AdjacencyRows<T> {
     }
 
     #[inline(always)]
-    pub(super) fn row(&self, row: u32) -> &[T] {
+    pub(super) fn row_entries(&self, row: u32) -> &[T] {
         &self.entries[self.starts[row as usize] as usize..self.starts[row as usize + 1] as usize]
     }
 
     /// Returns the entries of a row with their places among all entries.
     #[inline(always)]
-    fn placed(&self, row: u32) -> impl Iterator<Item = (u32, &T)> {
-        (self.starts[row as usize]..).zip(self.row(row))
+    fn entries_with_places(&self, row: u32) -> impl Iterator<Item = (u32, &T)> {
+        (self.starts[row as usize]..).zip(self.row_entries(row))
     }
 }
 
@@ -104,7 +104,7 @@ impl<A, C> AdjacencyRows<(A, C)> {
 impl PropagationGraph {
     pub(super) fn new(plan: &Plan, possible: &[PossibleStates]) -> Self {
         let nodes = plan.nodes.len();
-        let planes = super::planes(plan, possible);
+        let planes = super::plane_count(plan, possible);
         let strategies: Vec<CycleStrategy> =
             (0..plan.groups.len()).map(|group| cycle_strategy(plan, group, planes)).collect();
         let (mut outside, mut inside) = (Vec::new(), Vec::new());
@@ -163,26 +163,26 @@ impl PropagationGraph {
     }
 
     #[inline(always)]
-    pub(super) fn outside(&self, node: u32) -> impl Iterator<Item = (u32, &Edge)> {
-        self.outside.placed(node)
+    pub(super) fn edges_outside(&self, node: u32) -> impl Iterator<Item = (u32, &Edge)> {
+        self.outside.entries_with_places(node)
     }
 
     #[inline(always)]
-    pub(super) fn inside(&self, node: u32) -> impl Iterator<Item = (u32, &Edge)> {
+    pub(super) fn edges_inside(&self, node: u32) -> impl Iterator<Item = (u32, &Edge)> {
         let outside = self.outside.entries.len() as u32;
-        self.inside.placed(node).map(move |(place, edge)| (outside + place, edge))
+        self.inside.entries_with_places(node).map(move |(place, edge)| (outside + place, edge))
     }
 
     /// Returns the edges from a node: those inside its group, and the others if `all`.
     #[inline(always)]
     pub(super) fn edges_from(&self, node: u32, all: bool) -> impl Iterator<Item = (u32, &Edge)> {
-        let outside = if all { self.outside.row(node) } else { &[] };
+        let outside = if all { self.outside.row_entries(node) } else { &[] };
         let first = self.outside.starts[node as usize];
-        (first..).zip(outside).chain(self.inside(node))
+        (first..).zip(outside).chain(self.edges_inside(node))
     }
 
     /// Returns all edges in the order of their places.
-    pub(super) fn edges(&self) -> Vec<Edge> {
+    pub(super) fn all_edges(&self) -> Vec<Edge> {
         self.outside.entries.iter().chain(&self.inside.entries).copied().collect()
     }
 
@@ -198,16 +198,16 @@ impl PropagationGraph {
 
     #[inline(always)]
     pub(super) fn callers_to_evaluate(&self, node: u32) -> &[u32] {
-        self.callers_to_evaluate.row(node)
+        self.callers_to_evaluate.row_entries(node)
     }
 
     #[inline(always)]
     pub(super) fn evaluated_calls(&self, node: u32) -> &[u32] {
-        self.evaluated.row(node)
+        self.evaluated.row_entries(node)
     }
 
-    pub(super) fn observed(&self, node: u32) -> &[u32] {
-        self.observed.row(node)
+    pub(super) fn observed_calls(&self, node: u32) -> &[u32] {
+        self.observed.row_entries(node)
     }
 
     /// Returns the dependency that is observed at the edge of this place, or [`NONE`].
@@ -272,7 +272,11 @@ fn propagation_edge(plan: &Plan, call: &Call, caller: u32) -> Option<Edge> {
     ];
     Some(Edge {
         key: dependency.propagation_key.0,
-        digits: if certain { 0 } else { digits(dependency.propagation).expect("between 0 and 1") },
+        digits: if certain {
+            0
+        } else {
+            binary_digits(dependency.propagation).expect("between 0 and 1")
+        },
         caller,
         transform: transform.iter().filter(|(is, _)| *is).fold(0, |all, (_, bit)| all | bit),
     })

@@ -2,18 +2,18 @@
 
 use super::propagation_graph::Edge;
 use crate::compile::plan::Dependency;
-use crate::engine::draws::{RoundKeys, digits};
+use crate::engine::draws::{RoundKeys, binary_digits};
 use crate::engine::simd::{Bits, DIGITS, WideAesTask};
 
 /// Source of the random decisions about calls.
 pub(super) trait RandomSource<B: Bits>: Copy {
     /// Returns the vector operations.
-    fn bits(self) -> B;
+    fn vector_bits(self) -> B;
     /// Returns the lanes of `relevant` in which failure crosses the edge, which has this place
     /// among all edges.
     fn edge_crossings(self, edge: &Edge, place: u32, relevant: B::V) -> B::V;
     /// Returns the lanes of `relevant` in which failure of a dependency propagates to the caller.
-    fn propagations(self, number: u32, dependency: &Dependency, relevant: B::V) -> B::V;
+    fn propagation_lanes(self, number: u32, dependency: &Dependency, relevant: B::V) -> B::V;
     /// Returns the lanes of `relevant` in which the fallback of a dependency works.
     fn fallback_successes(self, number: u32, dependency: &Dependency, relevant: B::V) -> B::V;
     /// Returns the lanes in which the dependency is the origin, and the slow, down and corrupt
@@ -42,7 +42,7 @@ impl<'k, B: Bits> BlockDraws<'k, B> {
     /// Draws the lanes of `relevant` in which an event of this probability happens.
     #[inline(always)]
     pub(super) fn draw_event(self, key: u128, probability: f64, relevant: B::V) -> B::V {
-        match digits(probability) {
+        match binary_digits(probability) {
             Some(digits) => self.draw_digits(key, digits, relevant),
             None if probability >= 1.0 => relevant,
             None => self.bits.none(),
@@ -125,7 +125,7 @@ impl<V: Copy> BernoulliComparison<'_, V> {
 
 impl<B: Bits> RandomSource<B> for BlockDraws<'_, B> {
     #[inline(always)]
-    fn bits(self) -> B {
+    fn vector_bits(self) -> B {
         self.bits
     }
 
@@ -135,7 +135,7 @@ impl<B: Bits> RandomSource<B> for BlockDraws<'_, B> {
     }
 
     #[inline(always)]
-    fn propagations(self, _number: u32, dependency: &Dependency, relevant: B::V) -> B::V {
+    fn propagation_lanes(self, _number: u32, dependency: &Dependency, relevant: B::V) -> B::V {
         self.draw_event(dependency.propagation_key.0, dependency.propagation, relevant)
     }
 

@@ -36,7 +36,7 @@ impl SampledBlock {
             bits.store(&mut word, v);
             word
         };
-        let edges = graph.edges();
+        let edges = graph.all_edges();
         let row = edges.len().div_ceil(64);
         let mut crossing = vec![0_u64; row * 512];
         for (group, edges) in edges.chunks(64).enumerate() {
@@ -62,7 +62,7 @@ impl SampledBlock {
             let dependency = &plan.dependencies[call.dependency as usize];
             let all = bits.all();
             reaches[call.dependency as usize] =
-                word(draws.propagations(call.dependency, dependency, all));
+                word(draws.propagation_lanes(call.dependency, dependency, all));
             if call.fallback() != Fallback::None {
                 works[call.dependency as usize] =
                     word(draws.fallback_successes(call.dependency, dependency, all));
@@ -78,10 +78,10 @@ impl SampledBlock {
             reaches,
             works,
             services: (plan.services.iter().enumerate())
-                .map(|(number, service)| word(draws.service(numbered(number), service)))
+                .map(|(number, service)| word(draws.service_failures(numbered(number), service)))
                 .collect(),
             replicas: (plan.replicas.iter().enumerate())
-                .map(|(number, replica)| word(draws.replica(numbered(number), replica)))
+                .map(|(number, replica)| word(draws.replica_failures(numbered(number), replica)))
                 .collect(),
             domains: plan.domains.iter().map(domain).collect(),
         }
@@ -148,7 +148,7 @@ pub(super) fn single_lane<B: Bits>(bits: B, lane: u32) -> B::V {
 
 impl<B: Bits> RandomSource<B> for SampledTrial<'_, B> {
     #[inline(always)]
-    fn bits(self) -> B {
+    fn vector_bits(self) -> B {
         self.bits
     }
 
@@ -166,7 +166,7 @@ impl<B: Bits> RandomSource<B> for SampledTrial<'_, B> {
     }
 
     #[inline(always)]
-    fn propagations(self, number: u32, _dependency: &Dependency, relevant: B::V) -> B::V {
+    fn propagation_lanes(self, number: u32, _dependency: &Dependency, relevant: B::V) -> B::V {
         self.bits.and(relevant, self.lanes_in_trial(&self.world.reaches[number as usize]))
     }
 
@@ -184,12 +184,12 @@ impl<B: Bits> RandomSource<B> for SampledTrial<'_, B> {
 
 impl<B: Bits> BackgroundFailures<B> for SampledTrial<'_, B> {
     #[inline(always)]
-    fn service(self, number: u32, _service: &Service) -> B::V {
+    fn service_failures(self, number: u32, _service: &Service) -> B::V {
         self.lanes_in_trial(&self.world.services[number as usize])
     }
 
     #[inline(always)]
-    fn replica(self, number: u32, _replica: &Replica) -> B::V {
+    fn replica_failures(self, number: u32, _replica: &Replica) -> B::V {
         self.lanes_in_trial(&self.world.replicas[number as usize])
     }
 }

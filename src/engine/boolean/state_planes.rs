@@ -19,7 +19,7 @@ pub(super) struct StatePlanes<V> {
 
 impl<V: Copy> StatePlanes<V> {
     #[inline(always)]
-    pub(super) fn ok<B: Bits<V = V>>(bits: B) -> Self {
+    pub(super) fn all_ok<B: Bits<V = V>>(bits: B) -> Self {
         let none = bits.none();
         Self { slow: none, down: none, corrupt: none, degraded: none }
     }
@@ -43,8 +43,11 @@ pub(super) fn pack_planes<B: Bits, const P: usize>(
 
 /// Unpacks nested planes into exclusive ones.
 #[inline(always)]
-pub(super) fn unpack<B: Bits, const P: usize>(bits: B, planes: [B::V; P]) -> StatePlanes<B::V> {
-    let ok = StatePlanes::ok(bits);
+pub(super) fn unpack_planes<B: Bits, const P: usize>(
+    bits: B,
+    planes: [B::V; P],
+) -> StatePlanes<B::V> {
+    let ok = StatePlanes::all_ok(bits);
     match P {
         1 => StatePlanes { down: planes[0], ..ok },
         2 => {

@@ -57,21 +57,21 @@ impl Variables {
         let mut item = Self {
             events: Vec::new(),
             chances: Vec::new(),
-            modes: plan.targets.iter().map(modes).collect(),
+            modes: plan.targets.iter().map(mode_probabilities).collect(),
             places: BTreeMap::new(),
             detail,
         };
-        Walk { plan, seen: vec![false; plan.nodes.len()], into: &mut item }.all();
+        Walk { plan, seen: vec![false; plan.nodes.len()], into: &mut item }.visit_all();
         (item.events.len() <= MOST).then_some(item)
     }
 
     /// Returns the place of an event if it is a variable.
-    pub fn place(&self, event: Event) -> Option<u16> {
+    pub fn place_of(&self, event: Event) -> Option<u16> {
         self.places.get(&event).copied()
     }
 
     /// Adds an event if it is to be a variable.
-    fn add(&mut self, event: Event, chance: f64) {
+    fn add_event(&mut self, event: Event, chance: f64) {
         let is_drawn = chance > 0.0 && chance < 1.0;
         let is_target = matches!(event, Event::Target(_));
         let wanted = is_drawn || is_target || self.detail == Detail::Everything;
@@ -84,7 +84,7 @@ impl Variables {
 }
 
 /// Returns the probabilities that a broken target is down, slow and corrupt. A domain can only be down.
-fn modes(target: &Target) -> [f64; 3] {
+fn mode_probabilities(target: &Target) -> [f64; 3] {
     if matches!(target.hit, Hit::Domain(_)) {
         return [1.0, 0.0, 0.0];
     }
@@ -97,7 +97,7 @@ fn modes(target: &Target) -> [f64; 3] {
 }
 
 /// Returns the probability of an event.
-pub(super) fn chance(plan: &Plan, event: Event) -> f64 {
+pub(super) fn event_probability(plan: &Plan, event: Event) -> f64 {
     let sure = |is_sure: bool, chance: f64| if is_sure { 1.0 } else { chance };
     match event {
         Event::Domain(item) => {
@@ -123,7 +123,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn all(&mut self) {
+    fn visit_all(&mut self) {
         for flow in 0..self.plan.flows.len() {
             self.from(self.plan.flows[flow].node);
         }
@@ -156,9 +156,9 @@ impl Walk<'_> {
     fn call_events(&mut self, index: u32) {
         let call = &self.plan.calls[index as usize];
         let dependency = call.dependency;
-        self.add(Event::Reaches(dependency));
+        self.visit_event(Event::Reaches(dependency));
         if call.fallback() != Fallback::None {
-            self.add(Event::NoFallback(dependency));
+            self.visit_event(Event::NoFallback(dependency));
         }
     }
 
@@ -166,30 +166,30 @@ impl Walk<'_> {
         if service == NONE {
             return;
         }
-        self.add(Event::Service(service));
+        self.visit_event(Event::Service(service));
         for target in 0..self.plan.targets.len() {
             match self.plan.targets[target].hit {
-                Hit::Service(hit) if hit == service => self.target(target as u32),
-                Hit::Endpoint { node: hit, .. } if hit == node => self.target(target as u32),
+                Hit::Service(hit) if hit == service => self.visit_target(target as u32),
+                Hit::Endpoint { node: hit, .. } if hit == node => self.visit_target(target as u32),
                 _ => {}
             }
         }
         let item = &self.plan.services[service as usize];
         for domain in &item.domains {
-            self.domain(*domain);
+            self.visit_domain(*domain);
         }
         for replica in item.replicas.clone() {
-            self.domain(self.plan.replicas[replica as usize].domain);
-            self.add(Event::Replica(replica));
+            self.visit_domain(self.plan.replicas[replica as usize].domain);
+            self.visit_event(Event::Replica(replica));
         }
     }
 
-    fn domain(&mut self, mut domain: u32) {
+    fn visit_domain(&mut self, mut domain: u32) {
         while domain != NONE {
-            self.add(Event::Domain(domain));
+            self.visit_event(Event::Domain(domain));
             for target in 0..self.plan.targets.len() {
                 if self.plan.targets[target].hit == Hit::Domain(domain) {
-                    self.add(Event::Target(target as u32));
+                    self.visit_event(Event::Target(target as u32));
                 }
             }
             domain = self.plan.domains[domain as usize].within;
@@ -197,16 +197,16 @@ impl Walk<'_> {
     }
 
     /// A target and its modes stand in a row: [`super::solutions`] takes them together.
-    fn target(&mut self, target: u32) {
-        self.add(Event::Target(target));
+    fn visit_target(&mut self, target: u32) {
+        self.visit_event(Event::Target(target));
         for (mode, chance) in self.plan.targets[target as usize].modes.into_iter().enumerate() {
             if chance > 0.0 && chance < 1.0 {
-                self.add(Event::Mode(target, mode as u8));
+                self.visit_event(Event::Mode(target, mode as u8));
             }
         }
     }
 
-    fn add(&mut self, event: Event) {
-        self.into.add(event, chance(self.plan, event));
+    fn visit_event(&mut self, event: Event) {
+        self.into.add_event(event, event_probability(self.plan, event));
     }
 }

@@ -83,7 +83,7 @@ impl Exact {
     ///
     /// # Errors
     /// The reason if the plan is not Boolean or the limits do not suffice.
-    pub fn solve(plan: &Plan, detail: Detail, limits: Limits) -> Result<Self, Obstacle> {
+    pub fn solve_plan(plan: &Plan, detail: Detail, limits: Limits) -> Result<Self, Obstacle> {
         if plan.nodes.len() > limits.steps / STEPS_PER_NODE {
             return Err(Obstacle::TooLarge(limits));
         }
@@ -97,8 +97,8 @@ impl Exact {
         };
         let shape = shape.map_err(Obstacle::NotBoolean)?;
         let variables = Variables::new(plan, detail).ok_or(Obstacle::TooMany)?;
-        let solved = NodeFunctions::solve(plan, &shape, &variables, Store::new(limits));
-        let units = solved.and_then(|mut system| Ok(units(plan, &mut system)?));
+        let solved = NodeFunctions::solve_nodes(plan, &shape, &variables, Store::new(limits));
+        let units = solved.and_then(|mut system| Ok(unit_functions(plan, &mut system)?));
         let units = units.map_err(|obstacle| match obstacle {
             Obstacle::TooLarge(_) => Obstacle::TooLarge(limits),
             other => other,
@@ -108,27 +108,24 @@ impl Exact {
 
     /// Returns the probability that a function is true.
     pub fn probability(&self, of: &Function) -> f64 {
-        weigh::probability(of, |place| self.variables.chances[place])
+        weigh::function_probability(of, |place| self.variables.chances[place])
     }
 
     /// Returns the probability given that these events happen, or do not.
-    pub fn conditional(&self, of: &Function, events: &[u16], happen: bool) -> f64 {
+    pub fn conditional_probability(&self, of: &Function, events: &[u16], happen: bool) -> f64 {
         let mut chances = self.variables.chances.clone();
         for place in events {
             chances[usize::from(*place)] = if happen { 1.0 } else { 0.0 };
         }
-        weigh::probability(of, |place| chances[place])
+        weigh::function_probability(of, |place| chances[place])
     }
 
     /// The probability that a function is true where no target of the change breaks.
     pub fn without_change(&self, of: &Function) -> f64 {
         let is_target = |place: usize| matches!(self.variables.events[place], Event::Target(_));
-        weigh::probability(
-            of,
-            |place| {
-                if is_target(place) { 0.0 } else { self.variables.chances[place] }
-            },
-        )
+        weigh::function_probability(of, |place| {
+            if is_target(place) { 0.0 } else { self.variables.chances[place] }
+        })
     }
 
     /// Finds, for every unit, the functions that are true where it fails and would not without the
@@ -137,13 +134,13 @@ impl Exact {
     ///
     /// # Errors
     /// The limits, if they do not suffice.
-    pub fn caused(&self, limits: Limits) -> Result<Vec<Unit>, Obstacle> {
+    pub fn caused_units(&self, limits: Limits) -> Result<Vec<Unit>, Obstacle> {
         let is_target =
             |place: u16| matches!(self.variables.events[usize::from(place)], Event::Target(_));
         let mut store = Store::new(limits);
         let mut beyond = |of: &Function| {
-            let with = store.import(of, |_| false)?;
-            let without = store.import(of, is_target)?;
+            let with = store.import_function(of, |_| false)?;
+            let without = store.import_function(of, is_target)?;
             store.without(with, without)
         };
         let pairs =
@@ -155,7 +152,7 @@ impl Exact {
 
     /// Returns, for each event, the probability given that it happens minus that given that it does not.
     pub fn derivatives(&self, of: &Function) -> Vec<f64> {
-        weigh::derivatives(of, &self.variables.chances)
+        weigh::function_derivatives(of, &self.variables.chances)
     }
 }
 
@@ -189,8 +186,8 @@ fn all_may_fail(plan: &Plan) -> Plan {
 }
 
 /// Returns services as the worst of their nodes, then endpoints, then flows.
-fn units(plan: &Plan, system: &mut NodeFunctions<'_>) -> Result<Vec<Unit>, Exhausted> {
-    let pair = |planes: &Planes| [planes.failing(), planes.any()];
+fn unit_functions(plan: &Plan, system: &mut NodeFunctions<'_>) -> Result<Vec<Unit>, Exhausted> {
+    let pair = |planes: &Planes| [planes.failing_where(), planes.impacted_where()];
     let mut pairs = Vec::new();
     for service in 0..plan.services.len() as u32 {
         let mut worst = [Handle::FALSE; 2];
@@ -209,7 +206,7 @@ fn units(plan: &Plan, system: &mut NodeFunctions<'_>) -> Result<Vec<Unit>, Exhau
 
 /// Exports pairs of functions as units.
 fn export_units(store: &mut Store, pairs: &[[Handle; 2]]) -> Result<Vec<Unit>, Exhausted> {
-    let mut exported = store.export(pairs.as_flattened())?.into_iter().map(Rc::new);
+    let mut exported = store.export_functions(pairs.as_flattened())?.into_iter().map(Rc::new);
     let mut units = Vec::with_capacity(pairs.len());
     while let (Some(failed), Some(degraded)) = (exported.next(), exported.next()) {
         // Mostly nothing is degraded that does not fail: then both are one list.

@@ -97,7 +97,7 @@ impl Families {
         }
     }
 
-    fn node(&mut self, part: u32, without: Family, with: Family) -> Result<Family, TooMany> {
+    fn new_family(&mut self, part: u32, without: Family, with: Family) -> Result<Family, TooMany> {
         if with == NONE {
             return Ok(without);
         }
@@ -117,7 +117,7 @@ impl Families {
 
     /// Returns the sets of a family that contain none of another's; neither holds two sets one within the
     /// other. Without recursion, since diagrams are as deep as there are events.
-    fn minus(&mut self, a: Family, b: Family) -> Result<Family, TooMany> {
+    fn without_supersets(&mut self, a: Family, b: Family) -> Result<Family, TooMany> {
         let mut open = vec![(a, b)];
         while let Some(&(a, b)) = open.last() {
             if self.minus_known(a, b).is_some() {
@@ -137,11 +137,11 @@ impl Families {
                 continue;
             };
             let result = match left.part.cmp(&right.part) {
-                Ordering::Less => self.node(left.part, first, second)?,
+                Ordering::Less => self.new_family(left.part, first, second)?,
                 Ordering::Greater => first,
                 Ordering::Equal => {
                     if let Some(with) = self.minus_known(second, right.without) {
-                        self.node(left.part, first, with)?
+                        self.new_family(left.part, first, with)?
                     } else {
                         open.push((second, right.without));
                         continue;
@@ -181,7 +181,7 @@ impl Families {
                 if order == 0 { Some(NONE) } else { self.at_most_known(node.with, order - 1) };
             match (without, with) {
                 (Some(without), Some(with)) => {
-                    let result = self.node(node.part, without, with)?;
+                    let result = self.new_family(node.part, without, with)?;
                     self.cut.get_or_insert([family, order], result);
                 }
                 (None, _) => open.push((node.without, order)),
@@ -201,7 +201,7 @@ impl Families {
 ///
 /// # Errors
 /// If there are too many to be kept.
-pub fn find(
+pub fn find_cut_sets(
     function: &Function,
     variables: &Variables,
     role: impl Fn(Event, f64) -> Role,
@@ -220,14 +220,14 @@ pub fn find(
     };
     finder.number_parts();
     for decision in function.nodes().iter().skip(2) {
-        let family = finder.at(*decision)?;
+        let family = finder.solutions_at(*decision)?;
         finder.found.push(family);
     }
     let root = if function.is_false() { NONE } else { *finder.found.last().unwrap_or(&NONE) };
     let (families, parts) = (finder.families, finder.parts);
     let mut item =
         Solutions { parts, by_order: [0; ORDERS + 1], complete_to: max_order, families, root };
-    item.by_order = item.count();
+    item.by_order = item.count_by_order();
     Ok(item)
 }
 
@@ -254,16 +254,16 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
                 Event::Target(target) => {
                     for (mode, share) in self.variables.modes[*target as usize].iter().enumerate() {
                         let mode = Some(mode as u8);
-                        self.number(Part { event: *event, mode, chance: chance * share });
+                        self.number_part(Part { event: *event, mode, chance: chance * share });
                     }
                 }
                 Event::Mode(..) => {}
-                _ => self.number(Part { event: *event, mode: None, chance }),
+                _ => self.number_part(Part { event: *event, mode: None, chance }),
             }
         }
     }
 
-    fn number(&mut self, part: Part) {
+    fn number_part(&mut self, part: Part) {
         self.numbers.insert((part.event, part.mode), self.parts.len() as u32);
         self.parts.push(part);
     }
@@ -273,7 +273,7 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
     }
 
     /// Returns the solutions at a node whose ends have theirs.
-    fn at(&mut self, decision: Decision) -> Result<Family, TooMany> {
+    fn solutions_at(&mut self, decision: Decision) -> Result<Family, TooMany> {
         let Decision { variable, low, high } = decision;
         let place = usize::from(variable);
         let event = self.variables.events[place];
@@ -282,18 +282,23 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
             (Event::Mode(..), _) => Ok(NONE),
             (_, Role::Never) => Ok(self.solutions_of(low)),
             (_, Role::Always) => Ok(self.solutions_of(high)),
-            (Event::Target(target), Role::Event) => self.target(target, low, high),
+            (Event::Target(target), Role::Event) => self.solutions_at_target(target, low, high),
             (_, Role::Event) => {
                 let without = self.solutions_of(low);
-                let with = self.families.minus(self.solutions_of(high), without)?;
+                let with = self.families.without_supersets(self.solutions_of(high), without)?;
                 let number = self.numbers[&(event, None)];
-                self.join(number, without, with)
+                self.join_families(number, without, with)
             }
         }
     }
 
-    fn join(&mut self, number: u32, without: Family, with: Family) -> Result<Family, TooMany> {
-        let joined = self.families.node(number, without, with)?;
+    fn join_families(
+        &mut self,
+        number: u32,
+        without: Family,
+        with: Family,
+    ) -> Result<Family, TooMany> {
+        let joined = self.families.new_family(number, without, with)?;
         match self.max_order {
             Some(order) => self.families.at_most(joined, order),
             None => Ok(joined),
@@ -301,7 +306,7 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
     }
 
     /// Returns the solutions at a target, which does nothing or breaks in one of its exclusive modes.
-    fn target(&mut self, target: u32, low: u32, high: u32) -> Result<Family, TooMany> {
+    fn solutions_at_target(&mut self, target: u32, low: u32, high: u32) -> Result<Family, TooMany> {
         // One node for each mode, the last mode innermost, as parts are numbered.
         let mut all = self.solutions_of(low);
         let spared = all;
@@ -310,9 +315,9 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
                 continue;
             }
             let broken = self.in_mode(high, target, mode);
-            let with = self.families.minus(self.solutions_of(broken), spared)?;
+            let with = self.families.without_supersets(self.solutions_of(broken), spared)?;
             let number = self.numbers[&(Event::Target(target), Some(mode))];
-            all = self.join(number, all, with)?;
+            all = self.join_families(number, all, with)?;
         }
         Ok(all)
     }
@@ -334,11 +339,11 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
 
 impl Solutions {
     /// Returns the number of sets.
-    pub fn total(&self) -> u64 {
+    pub fn sets_total(&self) -> u64 {
         self.by_order.iter().fold(0, |all, count| all.saturating_add(*count))
     }
 
-    fn count(&self) -> [u64; ORDERS + 1] {
+    fn count_by_order(&self) -> [u64; ORDERS + 1] {
         let mut counts = vec![[0_u64; ORDERS + 1]; self.root as usize + 1];
         if let Some(empty) = counts.get_mut(EMPTY as usize) {
             empty[0] = 1;
@@ -363,7 +368,7 @@ impl Solutions {
     /// equally likely.
     pub fn most_likely(&self, most: usize) -> Vec<(Vec<u32>, f64)> {
         let mut ranking = Ranking::new(self);
-        (0..most).map_while(|rank| ranking.set(self.root, rank as u32)).collect()
+        (0..most).map_while(|rank| ranking.set_of_rank(self.root, rank as u32)).collect()
     }
 }
 
@@ -423,7 +428,7 @@ impl<'a> Ranking<'a> {
         Self { solutions, families }
     }
 
-    fn known(&self, family: Family, rank: u32) -> Known {
+    fn known_up_to(&self, family: Family, rank: u32) -> Known {
         let ranked = &self.families[family as usize];
         match ranked.sets.get(rank as usize) {
             Some(set) => Known::Set(*set),
@@ -434,17 +439,17 @@ impl<'a> Ranking<'a> {
 
     /// Finds the sets of a family up to this rank. Without recursion, since diagrams are as deep as
     /// there are events.
-    fn extend(&mut self, family: Family, rank: u32) {
+    fn extend_to(&mut self, family: Family, rank: u32) {
         let mut open = vec![(family, rank)];
         while let Some(&(family, rank)) = open.last() {
-            if !matches!(self.known(family, rank), Known::NotYet) {
+            if !matches!(self.known_up_to(family, rank), Known::NotYet) {
                 open.pop();
                 continue;
             }
             let node = self.solutions.families.nodes[family as usize];
             let next = self.families[family as usize].next;
             let ends = [node.without, node.with];
-            let known = [0, 1].map(|end| self.known(ends[end], next[end]));
+            let known = [0, 1].map(|end| self.known_up_to(ends[end], next[end]));
             if let Some(end) = known.iter().position(|known| matches!(known, Known::NotYet)) {
                 open.push((ends[end], next[end]));
                 continue;
@@ -477,8 +482,8 @@ impl<'a> Ranking<'a> {
     }
 
     /// Returns the parts of the set of this rank, and its probability.
-    fn set(&mut self, mut family: Family, mut rank: u32) -> Option<(Vec<u32>, f64)> {
-        self.extend(family, rank);
+    fn set_of_rank(&mut self, mut family: Family, mut rank: u32) -> Option<(Vec<u32>, f64)> {
+        self.extend_to(family, rank);
         let (mut parts, mut probability) = (Vec::new(), 1.0);
         while let Some(set) = self.families[family as usize].sets.get(rank as usize) {
             if family == EMPTY {

@@ -64,7 +64,7 @@ impl Store {
 
     /// Returns the function that is true where a variable is.
     pub(super) fn variable(&mut self, variable: u16) -> Result<Handle, Exhausted> {
-        self.node(Node { variable, low: 0, high: YES }).map(Handle)
+        self.node_or_new(Node { variable, low: 0, high: YES }).map(Handle)
     }
 
     pub(super) fn or(&mut self, a: Handle, b: Handle) -> Result<Handle, Exhausted> {
@@ -94,10 +94,10 @@ impl Store {
         self.open.clear();
         let mut triple = [condition.0, then.0, other.0];
         'triples: loop {
-            let found = settled(&mut triple).or_else(|| self.result(triple));
+            let found = settled_result(&mut triple).or_else(|| self.known_result(triple));
             let Some(mut found) = found else {
-                self.take(1)?;
-                triple = self.split(triple);
+                self.take_steps(1)?;
+                triple = self.split_triple(triple);
                 continue;
             };
             // This may be all that others waited for.
@@ -109,7 +109,7 @@ impl Store {
                 };
                 let node = Node { variable: open.variable, low: found, high };
                 let triple = open.triple;
-                found = self.node(node)?;
+                found = self.node_or_new(node)?;
                 self.keep_result(triple, found);
                 self.open.pop();
             }
@@ -118,7 +118,7 @@ impl Store {
     }
 
     /// Leaves a triple open, and continues where its first variable is true.
-    fn split(&mut self, triple: [u32; 3]) -> [u32; 3] {
+    fn split_triple(&mut self, triple: [u32; 3]) -> [u32; 3] {
         let nodes = triple.map(|place| self.nodes[place as usize]);
         let variable = nodes[0].variable.min(nodes[1].variable).min(nodes[2].variable);
         let (mut low, mut high) = (triple, triple);
@@ -132,7 +132,7 @@ impl Store {
     }
 
     /// Returns the node that decides so: a known one, its end if both are the same, or a new one.
-    fn node(&mut self, node: Node) -> Result<u32, Exhausted> {
+    fn node_or_new(&mut self, node: Node) -> Result<u32, Exhausted> {
         if node.low == node.high {
             return Ok(node.low);
         }
@@ -143,7 +143,7 @@ impl Store {
             if bytes >= self.bytes || new == u32::MAX - 1 {
                 return Err(Exhausted);
             }
-            self.take(1)?;
+            self.take_steps(1)?;
             self.nodes.push(node);
             if self.nodes.len() > 2 * self.results.len() && self.results.len() < MOST_RESULTS {
                 // Results are found again by other slots after this, or computed again.
@@ -153,23 +153,23 @@ impl Store {
         Ok(known)
     }
 
-    fn result(&self, triple: [u32; 3]) -> Option<u32> {
-        let (key, result) = self.results[self.slot(triple)];
+    fn known_result(&self, triple: [u32; 3]) -> Option<u32> {
+        let (key, result) = self.results[self.slot_of(triple)];
         (key == triple).then_some(result)
     }
 
     fn keep_result(&mut self, triple: [u32; 3], result: u32) {
-        let slot = self.slot(triple);
+        let slot = self.slot_of(triple);
         self.results[slot] = (triple, result);
     }
 
-    fn slot(&self, [a, b, c]: [u32; 3]) -> usize {
+    fn slot_of(&self, [a, b, c]: [u32; 3]) -> usize {
         let mixed = (u64::from(a) << 32 ^ u64::from(b)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ mixed >> 29 ^ u64::from(c)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         (mixed >> 32) as usize & (self.results.len() - 1)
     }
 
-    fn take(&mut self, steps: usize) -> Result<(), Exhausted> {
+    fn take_steps(&mut self, steps: usize) -> Result<(), Exhausted> {
         self.steps_left = self.steps_left.checked_sub(steps).ok_or(Exhausted)?;
         Ok(())
     }
@@ -195,7 +195,7 @@ impl Store {
     }
 
     /// Copies a function into the store, with some variables set to false.
-    pub(super) fn import(
+    pub(super) fn import_function(
         &mut self,
         function: &Bdd,
         is_false: impl Fn(u16) -> bool,
@@ -203,18 +203,18 @@ impl Store {
         let mut places: Vec<u32> = vec![0, YES];
         for node in function.nodes().iter().skip(2) {
             let (low, high) = (places[node.low as usize], places[node.high as usize]);
-            self.take(1)?;
+            self.take_steps(1)?;
             places.push(if is_false(node.variable) {
                 low
             } else {
-                self.node(Node { variable: node.variable, low, high })?
+                self.node_or_new(Node { variable: node.variable, low, high })?
             });
         }
         Ok(Handle(places[function.nodes().len() - 1]))
     }
 
     /// Lists the nodes of each function by itself.
-    pub(super) fn export(&mut self, functions: &[Handle]) -> Result<Vec<Bdd>, Exhausted> {
+    pub(super) fn export_functions(&mut self, functions: &[Handle]) -> Result<Vec<Bdd>, Exhausted> {
         const UNSEEN: u32 = u32::MAX;
         let mut places = vec![UNSEEN; self.nodes.len()];
         (places[0], places[1]) = (0, YES);
@@ -233,7 +233,7 @@ impl Store {
                 } else if low == UNSEEN {
                     open.push(node.low);
                 } else {
-                    self.take(1)?;
+                    self.take_steps(1)?;
                     places[at as usize] = nodes.len() as u32;
                     nodes.push(Node { variable: node.variable, low, high });
                     listed.push(at);
@@ -254,7 +254,7 @@ impl Store {
 
 /// Returns the result of a triple that needs no look at its nodes, and simplifies the others, so that
 /// equal ones are found again.
-fn settled(triple: &mut [u32; 3]) -> Option<u32> {
+fn settled_result(triple: &mut [u32; 3]) -> Option<u32> {
     let [condition, then, other] = triple;
     if then == condition {
         *then = YES;
@@ -314,7 +314,7 @@ mod tests {
         let mut all = vec![(Handle::FALSE, 0), (Handle::TRUE, u64::MAX)];
         for variable in 0..VARIABLES {
             let handle = store.variable(variable).unwrap();
-            let exported = store.export(&[handle]).unwrap();
+            let exported = store.export_functions(&[handle]).unwrap();
             all.push((handle, truths(&exported[0])));
         }
         for (operation, a, b, c) in steps {
@@ -342,20 +342,20 @@ mod tests {
             let store = &mut Store::new(PLENTY);
             let all = functions(store, &steps);
             let handles: Vec<Handle> = all.iter().map(|(handle, _)| *handle).collect();
-            let exported = store.export(&handles).unwrap();
+            let exported = store.export_functions(&handles).unwrap();
             for ((handle, expected), function) in all.iter().zip(&exported) {
                 prop_assert_eq!(truths(function), *expected);
                 assert_reduced(function);
                 prop_assert_eq!(*handle == Handle::FALSE, *expected == 0);
                 prop_assert_eq!(*handle == Handle::TRUE, *expected == u64::MAX);
-                let again = store.import(function, |_| false).unwrap();
+                let again = store.import_function(function, |_| false).unwrap();
                 prop_assert_eq!(again, *handle);
                 for variable in 0..VARIABLES {
                     let where_true: u64 =
                         (0..64).filter(|trial| trial >> variable & 1 == 1).map(|trial| 1 << trial).sum();
                     let low = expected & !where_true;
-                    let restricted = store.import(function, |store| store == variable).unwrap();
-                    let restricted = store.export(&[restricted]).unwrap();
+                    let restricted = store.import_function(function, |store| store == variable).unwrap();
+                    let restricted = store.export_functions(&[restricted]).unwrap();
                     prop_assert_eq!(truths(&restricted[0]), low | low << (1 << variable));
                 }
             }
@@ -378,7 +378,7 @@ mod tests {
             let both = store.and(a, b)?;
             all = store.or(all, both)?;
         }
-        Ok(store.export(&[all])?[0].nodes().len())
+        Ok(store.export_functions(&[all])?[0].nodes().len())
     }
 
     #[test]
@@ -397,10 +397,16 @@ mod tests {
             let variable = store.variable(variable).unwrap();
             any = store.or(any, variable).unwrap();
         }
-        assert_eq!(store.export(&[any]).unwrap()[0].nodes().len(), 2 + usize::from(depth));
+        assert_eq!(
+            store.export_functions(&[any]).unwrap()[0].nodes().len(),
+            2 + usize::from(depth)
+        );
         let last = store.variable(depth - 1).unwrap();
         let without_last = store.without(any, last).unwrap();
-        assert_eq!(store.export(&[without_last]).unwrap()[0].nodes().len(), 2 + usize::from(depth));
+        assert_eq!(
+            store.export_functions(&[without_last]).unwrap()[0].nodes().len(),
+            2 + usize::from(depth)
+        );
         assert_eq!(store.without(any, any), Ok(Handle::FALSE));
     }
 
@@ -410,6 +416,6 @@ mod tests {
         let members: Vec<Handle> =
             (0..400).map(|variable| store.variable(variable).unwrap()).collect();
         let half = store.at_least(200, &members).unwrap();
-        assert_eq!(store.export(&[half]).unwrap()[0].nodes().len(), 2 + 200 * 201);
+        assert_eq!(store.export_functions(&[half]).unwrap()[0].nodes().len(), 2 + 200 * 201);
     }
 }

@@ -1,7 +1,7 @@
 //! States of all nodes as functions of the events: the steps of the Boolean engine, on diagrams.
 
 use super::Obstacle;
-use super::events::{Event, Variables, chance};
+use super::events::{Event, Variables, event_probability};
 use super::store::{Exhausted, Handle, Store};
 use crate::compile::Plan;
 use crate::compile::plan::{Call, Fallback, Hit, NONE};
@@ -23,12 +23,12 @@ pub(super) struct Planes([Handle; 4]);
 
 impl Planes {
     /// Returns where the node fails.
-    pub(super) fn failing(&self) -> Handle {
+    pub(super) fn failing_where(&self) -> Handle {
         self.0[2]
     }
 
     /// Returns where the node is degraded or worse.
-    pub(super) fn any(&self) -> Handle {
+    pub(super) fn impacted_where(&self) -> Handle {
         self.0[3]
     }
 }
@@ -54,7 +54,7 @@ const ROUNDS: usize = 400;
 
 impl<'a> NodeFunctions<'a> {
     /// Computes all nodes, dependencies before callers.
-    pub(super) fn solve(
+    pub(super) fn solve_nodes(
         plan: &'a Plan,
         shape: &CycleShape,
         variables: &'a Variables,
@@ -89,9 +89,9 @@ impl<'a> NodeFunctions<'a> {
 
     /// Returns the function of an event: a variable, or a constant if it is never drawn.
     fn event_function(&mut self, event: Event) -> Solved<Handle> {
-        match self.variables.place(event) {
+        match self.variables.place_of(event) {
             Some(place) => self.store.variable(place),
-            None => Ok(constant(chance(self.plan, event) >= 1.0)),
+            None => Ok(constant(event_probability(self.plan, event) >= 1.0)),
         }
     }
 
@@ -189,7 +189,7 @@ impl<'a> NodeFunctions<'a> {
         Ok(Planes([node_state.slow, unanswered, failing, any]))
     }
 
-    fn unpack(&mut self, node: u32) -> Solved<NodeState> {
+    fn unpack_node(&mut self, node: u32) -> Solved<NodeState> {
         let [slow, unanswered, failing, any] = self.nodes[node as usize].0;
         Ok(NodeState {
             down: self.store.without(unanswered, slow)?,
@@ -314,9 +314,9 @@ impl<'a> NodeFunctions<'a> {
             let felt = if buffer.holds > 0.0 {
                 Handle::FALSE
             } else if call.any_of {
-                self.pack_planes(&item)?.failing()
+                self.pack_planes(&item)?.failing_where()
             } else {
-                self.nodes[self.plan.members_of(call)[0].node as usize].failing()
+                self.nodes[self.plan.members_of(call)[0].node as usize].failing_where()
             };
             item = self.restrict_to(&item, felt)?;
             is_soft = buffer.drops;
@@ -343,7 +343,7 @@ impl<'a> NodeFunctions<'a> {
 
     /// Runs steps 0 to 4 for one member. Retries never change a share that is 0 or 1.
     fn evaluate_member(&mut self, call: &Call, node: u32) -> Solved<NodeState> {
-        let mut unpack = self.unpack(node)?;
+        let mut unpack = self.unpack_node(node)?;
         let no = Handle::FALSE;
         if call.soft {
             unpack.degraded = no;
@@ -360,11 +360,11 @@ impl<'a> NodeFunctions<'a> {
             let mut answers = constant(cache.hit_ratio >= 1.0);
             if cache.ttl <= 0.0 {
                 // With a time to live of zero the first failure empties the cache.
-                let failing = self.nodes[node as usize].failing();
+                let failing = self.nodes[node as usize].failing_where();
                 answers = self.store.without(answers, failing)?;
             }
             if cache.node != NONE {
-                let lost = self.nodes[cache.node as usize].failing();
+                let lost = self.nodes[cache.node as usize].failing_where();
                 answers = self.store.without(answers, lost)?;
             }
             unpack.slow = self.store.without(unpack.slow, answers)?;
@@ -400,8 +400,8 @@ impl<'a> NodeFunctions<'a> {
             node_state.degraded = self.store.or(node_state.degraded, caught)?;
             return Ok(());
         };
-        let instead = self.unpack(node)?;
-        let fails = self.nodes[node as usize].failing();
+        let instead = self.unpack_node(node)?;
+        let fails = self.nodes[node as usize].failing_where();
         let served = self.store.without(caught, fails)?;
         node_state.degraded = self.store.or(node_state.degraded, served)?;
         let corrupts = self.store.and(caught, instead.corrupt)?;

@@ -44,7 +44,7 @@ impl<const WORDS: usize> Table<WORDS> {
     /// Returns the number of a key, if it has one.
     #[inline]
     pub(super) fn get(&self, key: [u32; WORDS]) -> Option<u32> {
-        let (_, value) = self.slots[self.slot(key)];
+        let (_, value) = self.slots[self.slot_of(key)];
         (value != VACANT).then_some(value)
     }
 
@@ -52,7 +52,7 @@ impl<const WORDS: usize> Table<WORDS> {
     #[inline]
     pub(super) fn get_or_insert(&mut self, key: [u32; WORDS], value: u32) -> u32 {
         debug_assert!(value != VACANT, "a number that is kept for vacant slots");
-        let slot = self.slot(key);
+        let slot = self.slot_of(key);
         let (_, found) = self.slots[slot];
         if found != VACANT {
             return found;
@@ -74,7 +74,7 @@ impl<const WORDS: usize> Table<WORDS> {
         for place in 0..self.spare.len() {
             let (key, value) = self.spare[place];
             if value != VACANT {
-                let slot = self.slot(key);
+                let slot = self.slot_of(key);
                 self.slots[slot] = (key, value);
             }
         }
@@ -82,7 +82,7 @@ impl<const WORDS: usize> Table<WORDS> {
 
     /// Returns the slot of a key, or the one that it would take.
     #[inline]
-    fn slot(&self, key: [u32; WORDS]) -> usize {
+    fn slot_of(&self, key: [u32; WORDS]) -> usize {
         let mut hash = 0_u64;
         for word in key {
             hash = (hash ^ (hash >> 32) ^ u64::from(word)).wrapping_mul(GOLDEN);

@@ -6,7 +6,7 @@ use super::bdd::Bdd;
 ///
 /// Everything added is positive, so that a probability of 1e-15 has as many right digits as one of
 /// a half.
-fn nodes(function: &Bdd, chance: impl Fn(usize) -> f64) -> Vec<f64> {
+fn node_probabilities(function: &Bdd, chance: impl Fn(usize) -> f64) -> Vec<f64> {
     let mut probabilities = vec![0.0, 1.0];
     probabilities.reserve(function.nodes().len());
     for node in function.nodes().iter().skip(2) {
@@ -19,8 +19,8 @@ fn nodes(function: &Bdd, chance: impl Fn(usize) -> f64) -> Vec<f64> {
 }
 
 /// Returns the probability that a function is true. Linear in its nodes.
-pub(super) fn probability(function: &Bdd, chance: impl Fn(usize) -> f64) -> f64 {
-    nodes(function, chance).last().copied().unwrap_or(0.0)
+pub(super) fn function_probability(function: &Bdd, chance: impl Fn(usize) -> f64) -> f64 {
+    node_probabilities(function, chance).last().copied().unwrap_or(0.0)
 }
 
 /// Returns, by event, the derivative of the probability of a function by that of the event. It is the
@@ -28,8 +28,8 @@ pub(super) fn probability(function: &Bdd, chance: impl Fn(usize) -> f64) -> f64 
 /// of different components in a multicomponent system", 1969). Linear in the nodes: each adds how
 /// likely it is reached times what its two ends differ by (Dutuit and Rauzy, "Efficient algorithms
 /// to assess component and gate importance in fault tree analysis", 2001).
-pub(super) fn derivatives(function: &Bdd, chances: &[f64]) -> Vec<f64> {
-    let probabilities = nodes(function, |place| chances[place]);
+pub(super) fn function_derivatives(function: &Bdd, chances: &[f64]) -> Vec<f64> {
+    let probabilities = node_probabilities(function, |place| chances[place]);
     let mut reached = vec![0.0; function.nodes().len()];
     let mut derivatives = vec![0.0; chances.len()];
     if let Some(root) = reached.last_mut() {

@@ -1,9 +1,11 @@
 //! The report of a comparison.
 
-use super::shell::{bare, name, page, plain, sentence, text};
+use super::shell::{
+    escaped_text, isolated_name, name_in_sentence, plain_sentence, sentence_markup, whole_page,
+};
 use super::simulated::STYLE;
 use super::table::{Cell, Table};
-use super::{Made, figure, list, section};
+use super::{Made, html_figure, html_list, html_section};
 use crate::chart;
 use crate::prose::comparison as said;
 use crate::prose::format;
@@ -11,15 +13,19 @@ use crate::prose::simulation::Wording;
 use crate::report::compare::{Difference, FlowDifference, LossDifference, PairReport, SideReport};
 use crate::report::{CascadeReport, CompareReport, ComparedKind, Interval, Metric, PageReport};
 
-const WORDING: Wording = Wording { name, arrow: "→" };
+const WORDING: Wording = Wording { name: name_in_sentence, arrow: "→" };
 
 /// A comparison as one HTML file; `focuses` are what of each side fits into a picture, in their order.
-pub fn comparison(report: &CompareReport, focuses: &[CascadeReport], made: &Made<'_>) -> String {
+pub fn comparison_page(
+    report: &CompareReport,
+    focuses: &[CascadeReport],
+    made: &Made<'_>,
+) -> String {
     let verdicts = said::headline(report, &Wording { name: str::to_owned, arrow: "→" });
     let first = verdicts.first().map_or("There is nothing to compare.", String::as_str);
-    let mut body = format!("<header>\n<h1>{}</h1>\n", sentence(first));
+    let mut body = format!("<header>\n<h1>{}</h1>\n", sentence_markup(first));
     for verdict in verdicts.iter().skip(1) {
-        body.push_str(&format!("<p class=\"lead\">{}</p>\n", sentence(verdict)));
+        body.push_str(&format!("<p class=\"lead\">{}</p>\n", sentence_markup(verdict)));
     }
     if report.partial {
         let trials = format::count(report.trials as f64);
@@ -33,11 +39,18 @@ pub fn comparison(report: &CompareReport, focuses: &[CascadeReport], made: &Made
     for (index, pair) in report.pairs.iter().enumerate() {
         body.push_str(&pair_sections(report, pair, index, focuses));
     }
-    body.push_str(&section("points", "Single points of failure", &list(&points(report))));
-    body.push_str(&section("assumed", "Assumed", &list(&assumptions(report))));
-    body.push_str(&made.section(&facts(report)));
-    body.push_str(&format!("</main>\n<footer><p>{}</p></footer>\n", text(&said::footer(report))));
-    page(&plain(first), &body, &PageReport::default())
+    body.push_str(&html_section(
+        "points",
+        "Single points of failure",
+        &html_list(&single_points(report)),
+    ));
+    body.push_str(&html_section("assumed", "Assumed", &html_list(&all_assumptions(report))));
+    body.push_str(&made.provenance_section(&comparison_facts(report)));
+    body.push_str(&format!(
+        "</main>\n<footer><p>{}</p></footer>\n",
+        escaped_text(&said::footer(report))
+    ));
+    whole_page(&plain_sentence(first), &body, &PageReport::default())
 }
 
 /// What differs between two sides.
@@ -47,24 +60,31 @@ fn pair_sections(
     index: usize,
     focuses: &[CascadeReport],
 ) -> String {
-    let sides = format!("{} → {}", bare(&pair.a), bare(&pair.b));
+    let sides = format!("{} → {}", isolated_name(&pair.a), isolated_name(&pair.b));
     let id =
         |what: &str| if index == 0 { what.to_owned() } else { format!("{what}-{}", index + 1) };
-    let mut body =
-        section(&id("flows"), &format!("Flows: {sides}"), &flows(report, pair, &id("bw-flows")));
+    let mut body = html_section(
+        &id("flows"),
+        &format!("Flows: {sides}"),
+        &flows_table(report, pair, &id("bw-flows")),
+    );
     let picture = picture_of(report, pair, index, focuses);
-    body.push_str(&section(&id("cascade"), &format!("Before and after: {sides}"), &picture));
-    let services = services(pair, &id("bw-services"));
-    body.push_str(&section(
+    body.push_str(&html_section(&id("cascade"), &format!("Before and after: {sides}"), &picture));
+    let services = services_table(pair, &id("bw-services"));
+    body.push_str(&html_section(
         &id("services"),
         &format!("Services that fail more or less often: {sides}"),
         &services,
     ));
     let only = |what: &str, side: &str, items: &[String]| {
-        section(
+        html_section(
             &id(what),
-            &format!("Only {} {}", bare(side), WORDS[usize::from(what.starts_with("has"))]),
-            &list(items),
+            &format!(
+                "Only {} {}",
+                isolated_name(side),
+                WORDS[usize::from(what.starts_with("has"))]
+            ),
+            &html_list(items),
         )
     };
     let contained = |held: &[_]| -> Vec<String> {
@@ -72,20 +92,22 @@ fn pair_sections(
     };
     body.push_str(&only("holds-a", &pair.a, &contained(&pair.only_a_contains)));
     body.push_str(&only("holds-b", &pair.b, &contained(&pair.only_b_contains)));
-    let named = |names: &[String]| -> Vec<String> { names.iter().map(|item| name(item)).collect() };
+    let named = |names: &[String]| -> Vec<String> {
+        names.iter().map(|item| name_in_sentence(item)).collect()
+    };
     body.push_str(&only("has-a", &pair.a, &named(&pair.only_in_a)));
     body.push_str(&only("has-b", &pair.b, &named(&pair.only_in_b)));
     let gained = named(&pair.single_points_gained);
     let lost = named(&pair.single_points_lost);
-    body.push_str(&section(
+    body.push_str(&html_section(
         &id("points-gained"),
-        &format!("Single points of failure that {} adds", bare(&pair.b)),
-        &list(&gained),
+        &format!("Single points of failure that {} adds", isolated_name(&pair.b)),
+        &html_list(&gained),
     ));
-    body.push_str(&section(
+    body.push_str(&html_section(
         &id("points-lost"),
-        &format!("Single points of failure that {} takes away", bare(&pair.b)),
-        &list(&lost),
+        &format!("Single points of failure that {} takes away", isolated_name(&pair.b)),
+        &html_list(&lost),
     ));
     body
 }
@@ -106,20 +128,20 @@ fn picture_of(
     };
     let (Some(a), Some(b)) = (of(&pair.a), of(&pair.b)) else { return String::new() };
     if pair.identical {
-        return figure(
+        return html_figure(
             &chart::draw_cascade(a, &STYLE).replace("bw-cascade-", &format!("bw-cascade-{index}-")),
         );
     }
     // Every picture of a page has names of its own for its title and its description.
     let svg = chart::draw_before_after(a, b, &STYLE);
-    figure(&svg.replace("bw-before-after-", &format!("bw-before-after-{index}-")))
+    html_figure(&svg.replace("bw-before-after-", &format!("bw-before-after-{index}-")))
 }
 
-fn side<'a>(report: &'a CompareReport, name: &str) -> Option<&'a SideReport> {
+fn side_named<'a>(report: &'a CompareReport, name: &str) -> Option<&'a SideReport> {
     report.sides.iter().find(|side| side.name == name)
 }
 
-fn flows(report: &CompareReport, pair: &PairReport, id: &str) -> String {
+fn flows_table(report: &CompareReport, pair: &PairReport, id: &str) -> String {
     let [a, b] = [&pair.a, &pair.b];
     let has_losses = pair.flows.iter().any(|flow| flow.orders_lost.is_some());
     let mut columns = vec![
@@ -140,27 +162,27 @@ fn flows(report: &CompareReport, pair: &PairReport, id: &str) -> String {
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let mut table = Table::new(id, &columns);
     for flow in &pair.flows {
-        let mut cells: Vec<Cell> = [a, b].map(|item| failed(report, item, &flow.name)).into();
+        let mut cells: Vec<Cell> = [a, b].map(|item| failed_cell(report, item, &flow.name)).into();
         cells.push(points_of(&flow.failed));
         if has_losses {
-            cells.extend(losses(flow));
+            cells.extend(loss_cells(flow));
         }
-        table.row(&bare(&flow.name), &cells);
+        table.add_row(&isolated_name(&flow.name), &cells);
     }
-    let total = total(&pair.total, report.metric);
+    let total = total_sentence(&pair.total, report.metric);
     let note = "Points are percentage points; in brackets are 95% intervals, from differences within \
                 each trial.";
-    let note = format!("<p>{}</p>\n<p class=\"soft\">{note}</p>\n", text(&total));
-    table.render().unwrap_or_default() + &note
+    let note = format!("<p>{}</p>\n<p class=\"soft\">{note}</p>\n", escaped_text(&total));
+    table.render_table().unwrap_or_default() + &note
 }
 
-fn failed(report: &CompareReport, of: &str, flow: &str) -> Cell {
-    let found =
-        side(report, of).and_then(|side| side.result.flows.iter().find(|item| item.name == flow));
-    found.map_or(Cell::Unknown, |found| share(&found.failed))
+fn failed_cell(report: &CompareReport, of: &str, flow: &str) -> Cell {
+    let found = side_named(report, of)
+        .and_then(|side| side.result.flows.iter().find(|item| item.name == flow));
+    found.map_or(Cell::Unknown, |found| share_cell(&found.failed))
 }
 
-fn share(of: &Interval) -> Cell {
+fn share_cell(of: &Interval) -> Cell {
     Cell::Figure(of.exact.unwrap_or(of.p), format::estimate(of))
 }
 
@@ -174,20 +196,20 @@ fn points_of(of: &Difference) -> Cell {
     Cell::Figure(of.value, shown)
 }
 
-fn losses(flow: &FlowDifference) -> Vec<Cell> {
+fn loss_cells(flow: &FlowDifference) -> Vec<Cell> {
     let Some(lost) = &flow.orders_lost else { return (0..5).map(|_| Cell::Unknown).collect() };
     let orders = |value: f64| Cell::Figure(value, format::digits(value, 3));
     vec![
         orders(lost.a),
         orders(lost.b),
-        Cell::Figure(lost.difference.value, range(&lost.difference)),
-        share(&lost.a_loses_more),
-        share(&lost.b_loses_more),
+        Cell::Figure(lost.difference.value, range_text(&lost.difference)),
+        share_cell(&lost.a_loses_more),
+        share_cell(&lost.b_loses_more),
     ]
 }
 
 /// `-3,200 (-3,300 to -3,100)`.
-fn range(of: &Difference) -> String {
+fn range_text(of: &Difference) -> String {
     if of.low == 0.0 && of.high == 0.0 {
         return "none".to_owned();
     }
@@ -198,14 +220,14 @@ fn range(of: &Difference) -> String {
     format!("{} ({} to {})", signed(of.value), signed(of.low), signed(of.high))
 }
 
-fn total(of: &LossDifference, metric: Metric) -> String {
+fn total_sentence(of: &LossDifference, metric: Metric) -> String {
     let (what, show): (_, fn(f64) -> String) = if metric == Metric::OrdersLost {
         ("orders lost on average", |value| format::digits(value, 3))
     } else {
         ("of requests fail at peak", format::percent)
     };
     let change = match metric {
-        Metric::OrdersLost => range(&of.difference),
+        Metric::OrdersLost => range_text(&of.difference),
         Metric::FailingShare => format!(
             "{:+.2} percentage points, from {:+.2} to {:+.2}",
             of.difference.value * 100.0,
@@ -216,32 +238,33 @@ fn total(of: &LossDifference, metric: Metric) -> String {
     format!("Over all flows that both have: {} → {} {what}: {change}.", show(of.a), show(of.b))
 }
 
-fn services(pair: &PairReport, id: &str) -> String {
+fn services_table(pair: &PairReport, id: &str) -> String {
     let columns = ["service:", "points more or fewer"];
     let mut table = Table::new(id, &columns);
     for item in pair.services.iter().filter(|service| service.failed.is_clear()) {
-        table.row(&bare(&item.name), &[points_of(&item.failed)]);
+        table.add_row(&isolated_name(&item.name), &[points_of(&item.failed)]);
     }
-    table.render().unwrap_or_default()
+    table.render_table().unwrap_or_default()
 }
 
 /// What alone takes flows down, side by side.
-fn points(report: &CompareReport) -> Vec<String> {
+fn single_points(report: &CompareReport) -> Vec<String> {
     let of = |side: &SideReport| {
         let points = side.single_points.iter().map(|single_point| {
-            let flows: Vec<String> = single_point.flows.iter().map(|flow| name(flow)).collect();
-            format!("{} ({})", name(&single_point.name), format::list(&flows, "and", 4))
+            let flows: Vec<String> =
+                single_point.flows.iter().map(|flow| name_in_sentence(flow)).collect();
+            format!("{} ({})", name_in_sentence(&single_point.name), format::list(&flows, "and", 4))
         });
         let points: Vec<String> = points.collect();
         let said =
             if points.is_empty() { "none".to_owned() } else { format::list(&points, "and", 12) };
-        format!("{}: {said}", name(&side.name))
+        format!("{}: {said}", name_in_sentence(&side.name))
     };
     report.sides.iter().map(of).collect()
 }
 
 /// Of all sides, each once.
-fn assumptions(report: &CompareReport) -> Vec<String> {
+fn all_assumptions(report: &CompareReport) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for said in report.sides.iter().flat_map(|side| &side.result.assumptions) {
         if !all.contains(said) {
@@ -251,17 +274,20 @@ fn assumptions(report: &CompareReport) -> Vec<String> {
     all
 }
 
-fn facts(report: &CompareReport) -> Vec<(&'static str, String)> {
-    let sides: Vec<String> = report.sides.iter().map(|side| name(&side.name)).collect();
+fn comparison_facts(report: &CompareReport) -> Vec<(&'static str, String)> {
+    let sides: Vec<String> = report.sides.iter().map(|side| name_in_sentence(&side.name)).collect();
     let mut facts = vec![(report.of.as_str(), format::list(&sides, "and", 12))];
     if let Some(first) = report.sides.first() {
         facts.push(match report.of {
-            ComparedKind::Changes => ("topology", name(&first.result.topology)),
-            ComparedKind::Topologies => ("change", name(&first.result.change)),
+            ComparedKind::Changes => ("topology", name_in_sentence(&first.result.topology)),
+            ComparedKind::Topologies => ("change", name_in_sentence(&first.result.change)),
         });
     }
-    let renames: Vec<String> =
-        report.renames.iter().map(|[old, new]| format!("{} is {}", name(old), name(new))).collect();
+    let renames: Vec<String> = report
+        .renames
+        .iter()
+        .map(|[old, new]| format!("{} is {}", name_in_sentence(old), name_in_sentence(new)))
+        .collect();
     if !renames.is_empty() {
         facts.push(("taken for the same", format::list(&renames, "and", 12)));
     }

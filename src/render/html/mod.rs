@@ -11,10 +11,10 @@ mod shell;
 mod simulated;
 mod table;
 
-pub use comparison::comparison;
-pub use rank::rank;
-pub use review::review;
-pub use simulated::{diagrams, simulated};
+pub use comparison::comparison_page;
+pub use rank::rank_page;
+pub use review::review_page;
+pub use simulated::{diagrams_page, simulated_page};
 
 /// How a report was made, so that it can be made again.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,27 +27,28 @@ pub struct Made<'a> {
 
 impl Made<'_> {
     /// The section that says so; `facts` are further lines of it.
-    fn section(&self, facts: &[(&str, String)]) -> String {
+    fn provenance_section(&self, facts: &[(&str, String)]) -> String {
         let mut lines = String::new();
         if !self.inputs.is_empty() {
-            let files: Vec<String> = self.inputs.iter().map(|input| shell::bare(input)).collect();
+            let files: Vec<String> =
+                self.inputs.iter().map(|input| shell::isolated_name(input)).collect();
             lines.push_str(&format!("<dt>files</dt><dd>{}</dd>\n", files.join(", ")));
         }
         for (what, said) in facts {
-            lines.push_str(&format!("<dt>{what}</dt><dd>{}</dd>\n", shell::sentence(said)));
+            lines.push_str(&format!("<dt>{what}</dt><dd>{}</dd>\n", shell::sentence_markup(said)));
         }
-        let command = shell::text(self.command);
+        let command = shell::escaped_text(self.command);
         let again = if command.is_empty() {
             String::new()
         } else {
             format!("<p>To run it again:</p>\n<pre>{command}</pre>\n")
         };
-        section("inputs", "Inputs", &format!("<dl>\n{lines}</dl>\n{again}"))
+        html_section("inputs", "Inputs", &format!("<dl>\n{lines}</dl>\n{again}"))
     }
 }
 
 /// A section with its heading; nothing where there is nothing to say.
-fn section(id: &str, title: &str, body: &str) -> String {
+fn html_section(id: &str, title: &str, body: &str) -> String {
     if body.is_empty() {
         return String::new();
     }
@@ -58,7 +59,7 @@ fn section(id: &str, title: &str, body: &str) -> String {
 
 /// A picture. One that is much wider than a page keeps its size and is moved, since it could not be read
 /// if it were shrunk.
-fn figure(svg: &str) -> String {
+fn html_figure(svg: &str) -> String {
     let width =
         svg.split_once("width=\"").and_then(|(_, rest)| rest.split_once('"')?.0.parse().ok());
     if width.is_some_and(|width: f64| width > WIDE) {
@@ -72,11 +73,11 @@ fn figure(svg: &str) -> String {
 const WIDE: f64 = 1500.0;
 
 /// Sentences as a list.
-fn list(items: &[String]) -> String {
+fn html_list(items: &[String]) -> String {
     if items.is_empty() {
         return String::new();
     }
     let items: String =
-        items.iter().map(|item| format!("<li>{}</li>\n", shell::sentence(item))).collect();
+        items.iter().map(|item| format!("<li>{}</li>\n", shell::sentence_markup(item))).collect();
     format!("<ul>\n{items}</ul>\n")
 }

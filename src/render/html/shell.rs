@@ -14,12 +14,12 @@ const MARKS: [char; 2] = ['\u{E000}', '\u{E001}'];
 ///
 /// The policy lets through this one script and this one style by their digests, and nothing else: no
 /// further script whatever stands in the body, no request to anywhere.
-pub(super) fn page(title: &str, body: &str, data: &PageReport) -> String {
+pub(super) fn whole_page(title: &str, body: &str, data: &PageReport) -> String {
     let style =
         format!("{STYLE}@media (prefers-color-scheme: dark) {{\n{}}}\n", chart::dark_rules());
-    let (script_is, style_is) = (sha256::source(SCRIPT), sha256::source(&style));
-    let title = text(title);
-    let data = json(data);
+    let (script_is, style_is) = (sha256::source_digest(SCRIPT), sha256::source_digest(&style));
+    let title = escaped_text(title);
+    let data = embedded_json(data);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
@@ -33,30 +33,30 @@ pub(super) fn page(title: &str, body: &str, data: &PageReport) -> String {
 }
 
 /// Text that stands for itself in HTML.
-pub(super) fn text(text: &str) -> String {
-    chart::escaped(text)
+pub(super) fn escaped_text(text: &str) -> String {
+    chart::escaped_xml(text)
 }
 
 /// A name by itself: its letters may run from right to left, and turn nothing around it.
-pub(super) fn bare(name: &str) -> String {
-    format!("<bdi>{}</bdi>", text(name))
+pub(super) fn isolated_name(name: &str) -> String {
+    format!("<bdi>{}</bdi>", escaped_text(name))
 }
 
 /// A name within a sentence that [`sentence`] makes markup of.
-pub(super) fn name(name: &str) -> String {
+pub(super) fn name_in_sentence(name: &str) -> String {
     let [open, close] = MARKS;
     format!("{open}{}{close}", name.replace(MARKS, "\u{FFFD}"))
 }
 
 /// A sentence whose names are marked; what stands between backticks is code.
-pub(super) fn sentence(said: &str) -> String {
+pub(super) fn sentence_markup(said: &str) -> String {
     let mut markup = String::with_capacity(said.len() + 32);
     let mut rest = said;
     // Backticks within a name are letters of it.
     while let Some((before, marked)) = rest.split_once(MARKS[0]) {
         let (name, after) = marked.split_once(MARKS[1]).unwrap_or((marked, ""));
         markup.push_str(&with_code(before));
-        markup.push_str(&format!("<b><bdi>{}</bdi></b>", text(name)));
+        markup.push_str(&format!("<b><bdi>{}</bdi></b>", escaped_text(name)));
         rest = after;
     }
     markup + &with_code(rest)
@@ -69,24 +69,24 @@ fn with_code(said: &str) -> String {
     let mut markup = String::new();
     for (index, part) in parts.into_iter().enumerate() {
         if index.is_multiple_of(2) {
-            markup.push_str(&text(part));
+            markup.push_str(&escaped_text(part));
         } else {
-            markup.push_str(&format!("<bdi><code>{}</code></bdi>", text(part)));
+            markup.push_str(&format!("<bdi><code>{}</code></bdi>", escaped_text(part)));
         }
     }
     if let Some(unpaired) = unpaired {
-        markup.push_str(&format!("`{}", text(unpaired)));
+        markup.push_str(&format!("`{}", escaped_text(unpaired)));
     }
     markup
 }
 
 /// The same where no markup can stand.
-pub(super) fn plain(said: &str) -> String {
+pub(super) fn plain_sentence(said: &str) -> String {
     said.replace(MARKS, "")
 }
 
 /// Data that cannot end the element it stands in.
-fn json(data: &PageReport) -> String {
+fn embedded_json(data: &PageReport) -> String {
     let json = serde_json::to_string(data).expect("plain data is always written");
     let mut safe = String::with_capacity(json.len());
     for letter in json.chars() {
@@ -108,8 +108,11 @@ mod tests {
     fn no_name_leaves_its_place() {
         let hostile = "</script><script>alert(1)</script>\u{E001}<b onclick='x'>";
         let data = PageReport { flows: vec![hostile.to_owned()], ..PageReport::default() };
-        let body = format!("<p>{}</p>", sentence(&format!("If {} breaks", name(hostile))));
-        let page = page(hostile, &body, &data);
+        let body = format!(
+            "<p>{}</p>",
+            sentence_markup(&format!("If {} breaks", name_in_sentence(hostile)))
+        );
+        let page = whole_page(hostile, &body, &data);
         assert_eq!(page.matches("<script").count(), 2);
         assert_eq!(page.matches("</script").count(), 2);
         assert!(!page.contains("<b onclick"));
@@ -119,12 +122,15 @@ mod tests {
     #[test]
     fn what_stands_between_backticks_is_code() {
         assert_eq!(
-            sentence("rule `a < b` fires for `x`"),
+            sentence_markup("rule `a < b` fires for `x`"),
             "rule <bdi><code>a &lt; b</code></bdi> fires for <bdi><code>x</code></bdi>"
         );
-        assert_eq!(sentence("one ` alone"), "one ` alone");
-        let marked = format!("{} and `b`", name("a`b`c"));
-        assert_eq!(sentence(&marked), "<b><bdi>a`b`c</bdi></b> and <bdi><code>b</code></bdi>");
+        assert_eq!(sentence_markup("one ` alone"), "one ` alone");
+        let marked = format!("{} and `b`", name_in_sentence("a`b`c"));
+        assert_eq!(
+            sentence_markup(&marked),
+            "<b><bdi>a`b`c</bdi></b> and <bdi><code>b</code></bdi>"
+        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The report of a simulation, with its verdict where it has one.
 
-use super::shell::{bare, name, page, plain, sentence, text};
+use super::shell::{
+    escaped_text, isolated_name, name_in_sentence, plain_sentence, sentence_markup, whole_page,
+};
 use super::table::{Cell, Table};
-use super::{Made, figure, list, section};
+use super::{Made, html_figure, html_list, html_section};
 use crate::chart::{self, Lanes, Size, Style, Theme};
 use crate::prose::format;
 use crate::prose::simulation::{self, Wording};
@@ -12,7 +14,7 @@ use crate::report::{
 };
 use crate::report::{Decision, TimelineMode};
 
-const WORDING: Wording = Wording { name, arrow: "→" };
+const WORDING: Wording = Wording { name: name_in_sentence, arrow: "→" };
 const DASH: &str = "–";
 /// How many calls the table of guards names.
 const HELD_MAX: usize = 200;
@@ -21,17 +23,17 @@ pub(super) const STYLE: Style<'static> =
     Style { size: Size::Slide, theme: Theme::Embedded, font: None };
 
 /// The report of a simulation as one HTML file. All three are of the same one.
-pub fn simulated(
+pub fn simulated_page(
     report: &Report,
     focus: &CascadeReport,
     data: &PageReport,
     made: &Made<'_>,
 ) -> String {
-    diagrams(report, focus, data, None, None, made)
+    diagrams_page(report, focus, data, None, None, made)
 }
 
 /// The same with a tornado of what matters most, and what was observed in an incident over the timeline.
-pub fn diagrams(
+pub fn diagrams_page(
     report: &Report,
     focus: &CascadeReport,
     data: &PageReport,
@@ -40,75 +42,85 @@ pub fn diagrams(
     made: &Made<'_>,
 ) -> String {
     let headline = simulation::headline(report, &WORDING);
-    let mut body = head(report, &headline);
-    body.push_str(&controls(report, data));
+    let mut body = page_head(report, &headline);
+    body.push_str(&page_controls(report, data));
     body.push_str("<main>\n");
-    body.push_str(&section("flows", "Flows", &flows(report)));
-    let cascade = figure(&chart::draw_cascade(focus, &STYLE));
-    body.push_str(&section("cascade", "What fails, and what contains it", &cascade));
-    body.push_str(&section("when", "When", &when(report, focus, observed)));
+    body.push_str(&html_section("flows", "Flows", &flows_table(report)));
+    let cascade = html_figure(&chart::draw_cascade(focus, &STYLE));
+    body.push_str(&html_section("cascade", "What fails, and what contains it", &cascade));
+    body.push_str(&html_section("when", "When", &when_section(report, focus, observed)));
     let losses = chart::draw_losses(report, &STYLE).ok();
-    let losses = losses.map_or_else(String::new, |svg| figure(&svg));
-    body.push_str(&section(
+    let losses = losses.map_or_else(String::new, |svg| html_figure(&svg));
+    body.push_str(&html_section(
         "losses",
         "Orders lost",
-        &(losses + &list(&simulation::worth(report, &WORDING))),
+        &(losses + &html_list(&simulation::worth(report, &WORDING))),
     ));
     let tornado = explained.and_then(|explained| chart::draw_tornado(explained, &STYLE).ok());
-    let tornado = tornado.map_or_else(String::new, |svg| figure(&svg));
-    body.push_str(&section("tornado", "What matters most", &tornado));
-    body.push_str(&section("services", "Services", &services(report)));
-    body.push_str(&section("held", "What contained failure, and what did not", &held(report)));
+    let tornado = tornado.map_or_else(String::new, |svg| html_figure(&svg));
+    body.push_str(&html_section("tornado", "What matters most", &tornado));
+    body.push_str(&html_section("services", "Services", &services_table(report)));
+    body.push_str(&html_section(
+        "held",
+        "What contained failure, and what did not",
+        &protections_list(report),
+    ));
     let unknowns =
         simulation::unknowns(report).into_iter().map(|item| simulation::unknown(item, &WORDING));
     let unknowns: Vec<String> = unknowns.collect();
-    body.push_str(&section("unknowns", "Not stated, and it matters", &list(&unknowns)));
-    body.push_str(&section("assumed", "Assumed", &list(&report.assumptions)));
-    body.push_str(&made.section(&facts(report)));
+    body.push_str(&html_section("unknowns", "Not stated, and it matters", &html_list(&unknowns)));
+    body.push_str(&html_section("assumed", "Assumed", &html_list(&report.assumptions)));
+    body.push_str(&made.provenance_section(&report_facts(report)));
     body.push_str("</main>\n");
-    body.push_str(&format!("<footer><p>{}</p></footer>\n", text(&simulation::footer(report))));
-    page(&plain(&headline), &body, data)
+    body.push_str(&format!(
+        "<footer><p>{}</p></footer>\n",
+        escaped_text(&simulation::footer(report))
+    ));
+    whole_page(&plain_sentence(&headline), &body, data)
 }
 
-fn head(report: &Report, headline: &str) -> String {
+fn page_head(report: &Report, headline: &str) -> String {
     let mut head = String::from("<header>\n");
     if let Some(verdict) = &report.verdict {
-        head.push_str(&decision(verdict));
-        head.push_str(&format!("<p class=\"lead\">{}</p>\n", sentence(headline)));
+        head.push_str(&decision_markup(verdict));
+        head.push_str(&format!("<p class=\"lead\">{}</p>\n", sentence_markup(headline)));
     } else {
-        head.push_str(&format!("<h1>{}</h1>\n", sentence(headline)));
+        head.push_str(&format!("<h1>{}</h1>\n", sentence_markup(headline)));
     }
     if let Some(said) = simulation::per_rollout(report, &WORDING) {
-        head.push_str(&format!("<p>{}</p>\n", sentence(&said)));
+        head.push_str(&format!("<p>{}</p>\n", sentence_markup(&said)));
     }
     if let Some(said) = simulation::interruption(report) {
-        head.push_str(&format!("<p class=\"alarm\"><strong>{}</strong></p>\n", sentence(&said)));
+        head.push_str(&format!(
+            "<p class=\"alarm\"><strong>{}</strong></p>\n",
+            sentence_markup(&said)
+        ));
     }
     for (word, said) in simulation::alarms(report, &WORDING) {
-        let said = sentence(&said);
+        let said = sentence_markup(&said);
         head.push_str(&format!("<p class=\"alarm\"><strong>{word}:</strong> {said}</p>\n"));
     }
     head.push_str("<p class=\"soft\">Simulated, not measured.</p>\n</header>\n");
     head
 }
 
-fn decision(verdict: &Verdict) -> String {
+fn decision_markup(verdict: &Verdict) -> String {
     let (class, word) = match verdict.decision {
         Decision::Proceed => ("proceed", "Proceed"),
         Decision::Caution if simulation::is_open(verdict) => ("caution", "Caution, undecided"),
         Decision::Caution => ("caution", "Caution"),
         Decision::Stop => ("stop", "Stop"),
     };
-    format!("<h1 class=\"{class}\">{word}</h1>\n{}", list(&verdict.reasons))
+    format!("<h1 class=\"{class}\">{word}</h1>\n{}", html_list(&verdict.reasons))
 }
 
 /// Shown by the script, since they do nothing without it.
-pub(super) fn controls(report: &Report, data: &PageReport) -> String {
+pub(super) fn page_controls(report: &Report, data: &PageReport) -> String {
     let options: String = data
         .flows
         .iter()
         .enumerate()
-        .map(|(index, flow)| format!("<option value=\"{index}\">{}</option>", text(flow)))
+        .map(|(index, flow)| format!("<option value=\"{index}\">{}</option>", escaped_text(flow)))
         .collect();
     let replay = if report.timeline.mode == TimelineMode::Rollout && data.until_s > 0.0 {
         "<span class=\"ctl\"><button type=\"button\" id=\"bw-play\">Play</button> \
@@ -131,12 +143,12 @@ pub(super) fn controls(report: &Report, data: &PageReport) -> String {
     )
 }
 
-fn share(of: &Interval) -> Cell {
+fn share_cell(of: &Interval) -> Cell {
     let shown = format!("{} ({})", format::estimate(of), format::interval(of, DASH));
     Cell::Figure(of.exact.unwrap_or(of.p), shown)
 }
 
-fn flows(report: &Report) -> String {
+fn flows_table(report: &Report) -> String {
     let has_losses = report.flows.iter().any(|flow| flow.orders_lost.is_some());
     let mut columns = vec!["flow:", "fails:", "fails (95% interval)", "degraded or worse"];
     if has_losses {
@@ -149,7 +161,8 @@ fn flows(report: &Report) -> String {
             "<meter min=\"0\" max=\"1\" low=\"0.01\" high=\"0.5\" optimum=\"0\" value=\"{failed}\">{}</meter>",
             format::percent(failed)
         );
-        let mut cells = vec![Cell::Markup(meter), share(&flow.failed), share(&flow.degraded)];
+        let mut cells =
+            vec![Cell::Markup(meter), share_cell(&flow.failed), share_cell(&flow.degraded)];
         if has_losses {
             match &flow.orders_lost {
                 Some(lost) => cells.extend([
@@ -160,19 +173,21 @@ fn flows(report: &Report) -> String {
                 None => cells.extend([Cell::Unknown, Cell::Unknown, Cell::Unknown]),
             }
         }
-        table.row(&called(flow), &cells);
+        table.add_row(&unit_name(flow), &cells);
     }
-    table.render().unwrap_or_default()
+    table.render_table().unwrap_or_default()
 }
 
-fn called(unit: &UnitReport) -> String {
+fn unit_name(unit: &UnitReport) -> String {
     match &unit.title {
-        Some(title) => format!("{} <small>{}</small>", bare(&unit.name), bare(title)),
-        None => bare(&unit.name),
+        Some(title) => {
+            format!("{} <small>{}</small>", isolated_name(&unit.name), isolated_name(title))
+        }
+        None => isolated_name(&unit.name),
     }
 }
 
-fn services(report: &Report) -> String {
+fn services_table(report: &Report) -> String {
     let has_time = report.timeline.mode == TimelineMode::Rollout;
     let mut columns = vec!["service:", "team:", "tier", "fails", "degraded or worse"];
     if has_time {
@@ -184,7 +199,7 @@ fn services(report: &Report) -> String {
         None => Cell::Unknown,
     };
     for service in &report.services {
-        let team = service.team.as_deref().map_or_else(String::new, bare);
+        let team = service.team.as_deref().map_or_else(String::new, isolated_name);
         let tier = service
             .tier
             .map_or(Cell::Unknown, |tier| Cell::Figure(f64::from(tier), tier.to_string()));
@@ -194,12 +209,12 @@ fn services(report: &Report) -> String {
         if has_time {
             cells.extend([time(service.first_failed_s), time(service.failed_for_s)]);
         }
-        table.row(&bare(&service.name), &cells);
+        table.add_row(&isolated_name(&service.name), &cells);
     }
-    table.render().unwrap_or_default()
+    table.render_table().unwrap_or_default()
 }
 
-fn held(report: &Report) -> String {
+fn protections_list(report: &Report) -> String {
     let columns = ["caller:", "dependency:", "exposed", "propagated", "contained by:"];
     let mut table = Table::new("bw-held", &columns);
     let held = simulation::held(report).into_iter().map(|held| (held.at, held.guards));
@@ -210,12 +225,12 @@ fn held(report: &Report) -> String {
     let more = all.len().saturating_sub(HELD_MAX);
     for (at, guards) in all.into_iter().take(HELD_MAX) {
         let cells = [
-            Cell::Markup(bare(&at.dependency)),
+            Cell::Markup(isolated_name(&at.dependency)),
             Cell::Figure(at.exposed, format::percent(at.exposed)),
             Cell::Figure(at.passed, format::percent(at.passed)),
-            Cell::Markup(text(&guards)),
+            Cell::Markup(escaped_text(&guards)),
         ];
-        table.row(&bare(&at.caller), &cells);
+        table.add_row(&isolated_name(&at.caller), &cells);
     }
     let more = if more > 0 {
         let calls = format::plural(more, "more call");
@@ -225,13 +240,17 @@ fn held(report: &Report) -> String {
     } else {
         String::new()
     };
-    table.render().unwrap_or_default() + &more
+    table.render_table().unwrap_or_default() + &more
 }
 
-fn when(report: &Report, focus: &CascadeReport, observed: Option<&ObservedReport>) -> String {
+fn when_section(
+    report: &Report,
+    focus: &CascadeReport,
+    observed: Option<&ObservedReport>,
+) -> String {
     let course = &report.timeline;
     let drawn = chart::draw_timeline(report, focus, Lanes::Team, observed, &STYLE).ok();
-    let mut body = drawn.map_or_else(String::new, |svg| figure(&svg));
+    let mut body = drawn.map_or_else(String::new, |svg| html_figure(&svg));
     let mut items = Vec::new();
     let mut add = |what: &str, spread: Option<Spread>| {
         items.extend(spread.map(|spread| {
@@ -252,22 +271,22 @@ fn when(report: &Report, focus: &CascadeReport, observed: Option<&ObservedReport
             simulation::trial(example_trial, &WORDING)
         )
     }));
-    body.push_str(&list(&items));
+    body.push_str(&html_list(&items));
     body
 }
 
-fn facts(report: &Report) -> Vec<(&'static str, String)> {
+fn report_facts(report: &Report) -> Vec<(&'static str, String)> {
     let targets = report.targets.iter().map(|target| {
         let modes = target.modes.iter().map(|(mode, p)| format!("{mode} {}", format::stated(*p)));
         let modes: Vec<String> = modes.collect();
         let chance = format::stated(target.probability);
-        format!("{} breaks in {chance}: {}", name(&target.name), modes.join(", "))
+        format!("{} breaks in {chance}: {}", name_in_sentence(&target.name), modes.join(", "))
     });
     let targets: Vec<String> = targets.collect();
     let trials = format::count(report.trials as f64);
     vec![
-        ("topology", name(&report.topology)),
-        ("change", name(&report.change)),
+        ("topology", name_in_sentence(&report.topology)),
+        ("change", name_in_sentence(&report.change)),
         ("what breaks", targets.join("; ")),
         ("chance that the change breaks", format::stated(report.failure_probability)),
         ("trials", format!("{trials}, seed {}, {} engine", report.seed, report.engine)),

@@ -1,6 +1,6 @@
 //! Tables that can be read without the script, and sorted and searched with it.
 
-use super::shell::text;
+use super::shell::escaped_text;
 
 /// A table in the making.
 pub(super) struct Table<'a> {
@@ -16,9 +16,14 @@ impl<'a> Table<'a> {
         let mut head = String::new();
         for column in columns {
             match column.strip_suffix(':') {
-                Some(name) => head.push_str(&format!("<th scope=\"col\">{}</th>", text(name))),
+                Some(name) => {
+                    head.push_str(&format!("<th scope=\"col\">{}</th>", escaped_text(name)));
+                }
                 None => {
-                    head.push_str(&format!("<th scope=\"col\" class=\"n\">{}</th>", text(column)));
+                    head.push_str(&format!(
+                        "<th scope=\"col\" class=\"n\">{}</th>",
+                        escaped_text(column)
+                    ));
                 }
             }
         }
@@ -26,15 +31,16 @@ impl<'a> Table<'a> {
     }
 
     /// A row: what it is called, as markup, and its cells.
-    pub(super) fn row(&mut self, name: &str, cells: &[Cell]) {
+    pub(super) fn add_row(&mut self, name: &str, cells: &[Cell]) {
         self.is_empty = false;
         self.rows.push_str(&format!("<tr><th scope=\"row\">{name}</th>"));
         for cell in cells {
             match cell {
                 Cell::Markup(markup) => self.rows.push_str(&format!("<td>{markup}</td>")),
-                Cell::Figure(value, shown) => self
-                    .rows
-                    .push_str(&format!("<td class=\"n\" data-v=\"{value}\">{}</td>", text(shown))),
+                Cell::Figure(value, shown) => self.rows.push_str(&format!(
+                    "<td class=\"n\" data-v=\"{value}\">{}</td>",
+                    escaped_text(shown)
+                )),
                 Cell::Unknown => self.rows.push_str("<td class=\"n\" data-v=\"-1\">–</td>"),
             }
         }
@@ -42,7 +48,7 @@ impl<'a> Table<'a> {
     }
 
     /// The whole table, or nothing where it has no row.
-    pub(super) fn render(self) -> Option<String> {
+    pub(super) fn render_table(self) -> Option<String> {
         let Self { id, head, rows, .. } = &self;
         (!self.is_empty).then(|| {
             format!(

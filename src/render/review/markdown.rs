@@ -9,41 +9,41 @@ use crate::prose::simulation::Wording;
 ///
 /// # Errors
 /// Where the cascade is too large for Mermaid: a focus of fewer boxes is wanted.
-pub fn markdown(review: &Review<'_>, command: &str) -> Result<String, mermaid::TooLarge> {
+pub fn review_markdown(review: &Review<'_>, command: &str) -> Result<String, mermaid::TooLarge> {
     let cascade = mermaid::cascade_flowchart(review.focus)?;
     // A timeline that is too large is in the table above it.
     let gantt = mermaid::timeline_gantt(review.report, review.focus, Some(review.observed));
     let gantt = gantt.ok().and_then(Result::ok);
     let date = review.observed.date.as_ref().map_or_else(String::new, |date| format!("{date} · "));
     let mut parts = vec![
-        format!("# {}", prose(&review.title())),
+        format!("# {}", prose(&review.review_title())),
         format!(
             "{date}simulated beside what was seen; of the simulated part, nothing was measured."
         ),
     ];
-    for part in review.parts(&WORDING) {
+    for part in review.review_parts(&WORDING) {
         parts.push(format!("## {}", part.title));
         for block in part.blocks {
             parts.extend(match block {
                 Block::Said(said) => Some(said),
-                Block::List(items) => Some(list("- ", &items)),
-                Block::Tasks(items) => Some(list("- [ ] ", &items)),
-                Block::Table(rows) => Some(table(&rows)),
+                Block::List(items) => Some(bullet_list("- ", &items)),
+                Block::Tasks(items) => Some(bullet_list("- [ ] ", &items)),
+                Block::Table(rows) => Some(review_table(&rows)),
                 Block::Cascade => Some(mermaid_block(&cascade)),
                 Block::Timeline => gantt.as_deref().map(mermaid_block),
             });
         }
     }
     if !command.is_empty() {
-        parts.push(format!("Made by\n\n```sh\n{}\n```", fenced(command)));
+        parts.push(format!("Made by\n\n```sh\n{}\n```", fenced_command(command)));
     }
     Ok(parts.join("\n\n") + "\n")
 }
 
-const WORDING: Wording = Wording { name, arrow: "→" };
+const WORDING: Wording = Wording { name: name_as_code, arrow: "→" };
 
 /// A name of a thing as code; a whole sentence, which has blanks, as it is.
-fn name(text: &str) -> String {
+fn name_as_code(text: &str) -> String {
     if is_plain_url(text) {
         return text.to_owned();
     }
@@ -63,11 +63,11 @@ fn name(text: &str) -> String {
     plain
 }
 
-fn list(mark: &str, items: &[String]) -> String {
+fn bullet_list(mark: &str, items: &[String]) -> String {
     items.iter().map(|item| format!("{mark}{item}")).collect::<Vec<_>>().join("\n")
 }
 
-fn table(rows: &[Vec<String>]) -> String {
+fn review_table(rows: &[Vec<String>]) -> String {
     let line = |cells: &[String]| format!("| {} |", cells.join(" | "));
     let mut lines: Vec<String> = rows.iter().map(|row| line(row)).collect();
     if let Some(head) = rows.first() {
@@ -81,7 +81,7 @@ fn mermaid_block(text: &str) -> String {
     format!("```mermaid\n{}```", text.replace("```", "'''"))
 }
 
-fn fenced(command: &str) -> String {
+fn fenced_command(command: &str) -> String {
     command.replace("```", "'''").replace(['\n', '\r'], " ")
 }
 
@@ -91,9 +91,9 @@ mod tests {
 
     #[test]
     fn names_are_code_and_sentences_are_words_without_markup() {
-        assert_eq!(name("core_proxy"), "`core_proxy`");
-        assert_eq!(name("let core_proxy rest"), "let core_proxy rest");
-        assert_eq!(name("_all_ of <b>"), "&#95;all&#95; of &#60;b&#62;");
-        assert_eq!(name("https://example.com/a_b"), "https://example.com/a_b");
+        assert_eq!(name_as_code("core_proxy"), "`core_proxy`");
+        assert_eq!(name_as_code("let core_proxy rest"), "let core_proxy rest");
+        assert_eq!(name_as_code("_all_ of <b>"), "&#95;all&#95; of &#60;b&#62;");
+        assert_eq!(name_as_code("https://example.com/a_b"), "https://example.com/a_b");
     }
 }

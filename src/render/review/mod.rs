@@ -7,7 +7,7 @@ mod markdown;
 mod sections;
 mod timeline;
 
-pub use markdown::markdown;
+pub use markdown::review_markdown;
 
 use crate::prose::simulation::Wording;
 use crate::report::replay::IncidentReport;
@@ -49,20 +49,20 @@ pub(super) enum Block {
 
 impl Review<'_> {
     /// Its title, as plain text.
-    pub(super) fn title(&self) -> String {
+    pub(super) fn review_title(&self) -> String {
         format!("Incident review: {}", self.observed.incident)
     }
 
     /// All sections that say something.
-    pub(super) fn parts(&self, wording: &Wording) -> Vec<Part> {
+    pub(super) fn review_parts(&self, wording: &Wording) -> Vec<Part> {
         let parts = [
-            ("summary", "Summary", sections::summary(self, wording)),
-            ("timeline", "Timeline", timeline::blocks(self, wording)),
-            ("cascade", "Cascade", sections::cascade(self)),
-            ("compared", "Seen and simulated", sections::compared(self, wording)),
-            ("held", "What contained it", sections::held(self, wording)),
-            ("advice", "What would have helped", sections::advice(self, wording)),
-            ("assumed", "What this rests on", sections::grounds(self, wording)),
+            ("summary", "Summary", sections::summary_section(self, wording)),
+            ("timeline", "Timeline", timeline::timeline_blocks(self, wording)),
+            ("cascade", "Cascade", sections::cascade_section(self)),
+            ("compared", "Seen and simulated", sections::compared_section(self, wording)),
+            ("held", "What contained it", sections::protections_section(self, wording)),
+            ("advice", "What would have helped", sections::advice_section(self, wording)),
+            ("assumed", "What this rests on", sections::grounds_section(self, wording)),
         ];
         let parts = parts.map(|(id, title, blocks)| Part { id, title, blocks });
         parts.into_iter().filter(|part| !part.blocks.is_empty()).collect()

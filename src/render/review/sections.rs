@@ -16,21 +16,21 @@ const ALONE: usize = 6;
 const NEAR: f64 = 2.0;
 
 /// What happened, what set it off, what the simulation says against it.
-pub(super) fn summary(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
-    let mut items = vec![format!("What happened: {}", happened(review, wording))];
-    items.extend(course(review).map(|said| format!("When: {said}")));
+pub(super) fn summary_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+    let mut items = vec![format!("What happened: {}", happened_sentence(review, wording))];
+    items.extend(course_sentence(review).map(|said| format!("When: {said}")));
     items.push(format!(
         "What the simulation says: {}",
         simulation::headline(review.report, wording)
     ));
-    items.push(format!("How well it agrees: {}", agreement(review)));
+    items.push(format!("How well it agrees: {}", agreement_sentence(review)));
     let advice = advised::headline(review.advice, wording).join(" ");
     let advice = advice.strip_prefix("What helps most: ").unwrap_or(&advice);
     items.push(format!("What would have helped: {advice}"));
     vec![Block::List(items)]
 }
 
-fn happened(review: &Review<'_>, wording: &Wording) -> String {
+fn happened_sentence(review: &Review<'_>, wording: &Wording) -> String {
     let of = |state: ComponentState| -> Vec<String> {
         let all = review.replayed.components.iter().filter(|component| component.observed == state);
         all.map(|item| (wording.name)(&item.name)).collect()
@@ -53,7 +53,7 @@ fn happened(review: &Review<'_>, wording: &Wording) -> String {
 }
 
 /// When it was noticed, when the cause was gone, how long it lasted, as far as known.
-fn course(review: &Review<'_>) -> Option<String> {
+fn course_sentence(review: &Review<'_>) -> Option<String> {
     let seen = review.observed;
     let lasted = review.replayed.duration.and_then(|duration| duration.observed_s);
     let parts = [
@@ -67,7 +67,7 @@ fn course(review: &Review<'_>) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", ") + ".")
 }
 
-fn agreement(review: &Review<'_>) -> String {
+fn agreement_sentence(review: &Review<'_>) -> String {
     let all = &review.replayed.components;
     let hits = all.iter().filter(|item| item.is_hit()).count();
     let known = format::plural(all.len(), "component");
@@ -87,11 +87,11 @@ fn agreement(review: &Review<'_>) -> String {
             if misses == 1 { "is" } else { "are" }
         ),
     };
-    let lasted = review.replayed.duration.and_then(duration);
+    let lasted = review.replayed.duration.and_then(duration_sentence);
     lasted.map_or_else(|| format!("{verdict}."), |lasted| format!("{verdict}; {lasted}."))
 }
 
-fn duration(item: DurationReport) -> Option<String> {
+fn duration_sentence(item: DurationReport) -> Option<String> {
     let (observed, predicted) = (item.observed_s?, item.predicted_s?);
     let mut said = format!(
         "it took {}, and takes {} (median) by the simulation",
@@ -106,7 +106,7 @@ fn duration(item: DurationReport) -> Option<String> {
 }
 
 /// The picture, and how to read it.
-pub(super) fn cascade(review: &Review<'_>) -> Vec<Block> {
+pub(super) fn cascade_section(review: &Review<'_>) -> Vec<Block> {
     let shares = if review.report.trials == 1 { "the trial" } else { "trials" };
     vec![
         Block::Said(format!(
@@ -118,20 +118,20 @@ pub(super) fn cascade(review: &Review<'_>) -> Vec<Block> {
 }
 
 /// Every component of known state, then every miss in words.
-pub(super) fn compared(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+pub(super) fn compared_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let all = &review.replayed.components;
     let mut blocks = Vec::new();
     if !all.is_empty() {
         let heads = ["component", "seen", "most likely", "fails", "degraded or worse", ""];
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
         let (hits, misses): (Vec<_>, Vec<_>) = all.iter().partition(|item| item.is_hit());
-        rows.extend(misses.into_iter().chain(hits).map(|miss| row(miss, wording)));
+        rows.extend(misses.into_iter().chain(hits).map(|miss| component_row(miss, wording)));
         blocks.push(Block::Table(rows));
     }
     let mut misses: Vec<String> =
-        all.iter().filter(|item| !item.is_hit()).map(|item| miss(item, wording)).collect();
+        all.iter().filter(|item| !item.is_hit()).map(|item| miss_sentence(item, wording)).collect();
     misses.extend(review.replayed.duration.and_then(missed_duration));
-    misses.extend(unseen(review, wording));
+    misses.extend(unseen_sentence(review, wording));
     if misses.is_empty() {
         blocks.push(Block::Said("They agree wherever something is known.".to_owned()));
     } else {
@@ -141,37 +141,37 @@ pub(super) fn compared(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     blocks
 }
 
-fn row(component: &ComponentReport, wording: &Wording) -> Vec<String> {
+fn component_row(component: &ComponentReport, wording: &Wording) -> Vec<String> {
     vec![
         (wording.name)(&component.name),
         component.observed.to_string(),
         component.predicted.to_string(),
-        format::percent(rounded(component.failed)),
-        format::percent(rounded(component.degraded)),
+        format::percent(rounded_share(component.failed)),
+        format::percent(rounded_share(component.degraded)),
         if component.is_hit() { "agrees" } else { "miss" }.to_owned(),
     ]
 }
 
-fn miss(component: &ComponentReport, wording: &Wording) -> String {
+fn miss_sentence(component: &ComponentReport, wording: &Wording) -> String {
     let name = (wording.name)(&component.name);
-    let was = state(component.observed);
+    let was = state_word(component.observed);
     let by = match component.predicted {
         ComponentState::Failed => {
-            format!("fails in {} of trials", format::percent(rounded(component.failed)))
+            format!("fails in {} of trials", format::percent(rounded_share(component.failed)))
         }
         ComponentState::Degraded => format!(
             "is degraded in {} of trials, and fails in {}",
-            format::percent(rounded(component.degraded)),
-            format::percent(rounded(component.failed))
+            format::percent(rounded_share(component.degraded)),
+            format::percent(rounded_share(component.failed))
         ),
         ComponentState::Unaffected => {
-            format!("is hit in {} of trials", format::percent(rounded(component.degraded)))
+            format!("is hit in {} of trials", format::percent(rounded_share(component.degraded)))
         }
     };
     format!("{name} {was}; by the simulation it {by}.")
 }
 
-fn state(observed: ComponentState) -> &'static str {
+fn state_word(observed: ComponentState) -> &'static str {
     match observed {
         ComponentState::Failed => "failed",
         ComponentState::Degraded => "was degraded",
@@ -193,7 +193,7 @@ fn missed_duration(item: DurationReport) -> Option<String> {
 }
 
 /// What fails by the simulation and of which nobody wrote down anything.
-fn unseen(review: &Review<'_>, wording: &Wording) -> Option<String> {
+fn unseen_sentence(review: &Review<'_>, wording: &Wording) -> Option<String> {
     let known =
         |name: &str| review.replayed.components.iter().any(|component| component.name == name);
     let failing = review
@@ -213,7 +213,7 @@ fn unseen(review: &Review<'_>, wording: &Wording) -> Option<String> {
 }
 
 /// What is different by the simulation without something that operators did.
-pub(super) fn difference(action: &ActionReport, wording: &Wording) -> String {
+pub(super) fn action_difference(action: &ActionReport, wording: &Wording) -> String {
     let names = |all: &[String]| {
         let all: Vec<String> = all.iter().map(|item| (wording.name)(item)).collect();
         format::list(&all, "and", NAMES)
@@ -225,7 +225,7 @@ pub(super) fn difference(action: &ActionReport, wording: &Wording) -> String {
     if !action.made_worse.is_empty() {
         parts.push(format!("without it better: {}", names(&action.made_worse)));
     }
-    if let Some([with, without]) = action.durations() {
+    if let Some([with, without]) = action.durations_if_different() {
         let [with, without] = [with, without].map(format::duration);
         parts.push(format!("it lasts {with} with it, {without} without"));
     }
@@ -237,7 +237,7 @@ pub(super) fn difference(action: &ActionReport, wording: &Wording) -> String {
 }
 
 /// What held: by those who were there, by taking it away, and by the simulation.
-pub(super) fn held(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+pub(super) fn protections_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let mut blocks = Vec::new();
     let told = &review.observed.what_held;
     if !told.is_empty() {
@@ -248,7 +248,7 @@ pub(super) fn held(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
         .replayed
         .containment
         .iter()
-        .map(|containment| contained(containment, wording))
+        .map(|containment| containment_sentence(containment, wording))
         .collect();
     if !taken.is_empty() {
         blocks.push(Block::Said("Taken away in the simulation, one at a time:".to_owned()));
@@ -286,7 +286,7 @@ pub(super) fn held(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     blocks
 }
 
-fn contained(containment: &ContainmentReport, wording: &Wording) -> String {
+fn containment_sentence(containment: &ContainmentReport, wording: &Wording) -> String {
     let what = (wording.name)(&containment.what);
     let names = |names: &[String]| {
         let names: Vec<String> = names.iter().map(|name| (wording.name)(name)).collect();
@@ -309,7 +309,7 @@ fn contained(containment: &ContainmentReport, wording: &Wording) -> String {
 }
 
 /// What would have helped, as something to decide on.
-pub(super) fn advice(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+pub(super) fn advice_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let advice = review.advice;
     let mut blocks = vec![Block::Said(advised::headline(advice, wording).join(" "))];
     let mut sections = advised::sections(advice, wording);
@@ -333,7 +333,7 @@ pub(super) fn advice(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
 }
 
 /// Sources, what is not known, and how it was simulated.
-pub(super) fn grounds(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+pub(super) fn grounds_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let mut items = Vec::new();
     let sources: Vec<String> =
         review.replayed.sources.iter().map(|source| (wording.name)(source)).collect();
@@ -354,6 +354,6 @@ pub(super) fn grounds(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
 }
 
 /// No more than a tenth of a percent.
-fn rounded(share: f64) -> f64 {
+fn rounded_share(share: f64) -> f64 {
     if (0.001..=0.999).contains(&share) { (share * 1000.0).round() / 1000.0 } else { share }
 }

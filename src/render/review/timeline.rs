@@ -1,6 +1,6 @@
 //! What was seen in the order of time, with what the simulation says of each beside it.
 
-use super::sections::difference;
+use super::sections::action_difference;
 use super::{Block, Review};
 use crate::prose::format;
 use crate::prose::simulation::Wording;
@@ -14,8 +14,8 @@ use crate::sort::Arrange as _;
 const ROWS: usize = 60;
 
 /// The table, and the picture where there is time.
-pub(super) fn blocks(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
-    let mut events = events(review, wording);
+pub(super) fn timeline_blocks(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+    let mut events = timeline_events(review, wording);
     if events.is_empty() {
         return Vec::new();
     }
@@ -53,14 +53,14 @@ struct Event {
     simulated: String,
 }
 
-fn events(review: &Review<'_>, wording: &Wording) -> Vec<Event> {
+fn timeline_events(review: &Review<'_>, wording: &Wording) -> Vec<Event> {
     let course = &review.report.timeline;
     let mut events: Vec<Event> = review
         .observed
         .observed
         .iter()
         .filter(|observed| observed.state != ComponentState::Unaffected)
-        .map(|observed| observation(review, observed, wording))
+        .map(|observed| observation_event(review, observed, wording))
         .collect();
     let moments = [
         (review.observed.detected_s, "noticed", course.detected_s),
@@ -68,15 +68,15 @@ fn events(review: &Review<'_>, wording: &Wording) -> Vec<Event> {
     ];
     for (at, what, spread) in moments {
         if at.is_some() {
-            let simulated = spread.map_or_else(|| "–".to_owned(), |item| said(what, item));
+            let simulated = spread.map_or_else(|| "–".to_owned(), |item| spread_text(what, item));
             events.push(Event { at, seen: what.to_owned(), simulated });
         }
     }
-    events.extend(review.replayed.actions.iter().map(|item| action(item, wording)));
+    events.extend(review.replayed.actions.iter().map(|item| action_event(item, wording)));
     events
 }
 
-fn observation(review: &Review<'_>, observation: &Observation, wording: &Wording) -> Event {
+fn observation_event(review: &Review<'_>, observation: &Observation, wording: &Wording) -> Event {
     let verb = if observation.state == ComponentState::Failed { "fails" } else { "is degraded" };
     let share = observation
         .severity
@@ -91,11 +91,11 @@ fn observation(review: &Review<'_>, observation: &Observation, wording: &Wording
     Event {
         at: observation.from_s,
         seen: format!("{} {verb}{parts}", (wording.name)(&observation.name)),
-        simulated: unit.map_or_else(|| "–".to_owned(), simulated),
+        simulated: unit.map_or_else(|| "–".to_owned(), simulated_figure),
     }
 }
 
-fn simulated(unit: &UnitReport) -> String {
+fn simulated_figure(unit: &UnitReport) -> String {
     let (failed, degraded) = (format::estimate(&unit.failed), format::estimate(&unit.degraded));
     let what = match (unit.failed.p, unit.degraded.p) {
         (failed, degraded) if failed <= 0.0 && degraded <= 0.0 => return "not hit".to_owned(),
@@ -103,11 +103,11 @@ fn simulated(unit: &UnitReport) -> String {
         _ => format!("fails in {failed} of trials"),
     };
     unit.first_failed_s
-        .map_or_else(|| what.clone(), |first| format!("{what}, {}", said("first", first)))
+        .map_or_else(|| what.clone(), |first| format!("{what}, {}", spread_text("first", first)))
 }
 
 /// `first after 45 s (12 s–3 min)`.
-fn said(what: &str, spread: Spread) -> String {
+fn spread_text(what: &str, spread: Spread) -> String {
     let [low, median, high] = [spread.p10, spread.p50, spread.p90].map(format::duration);
     if low == high {
         return if spread.p50 <= 0.0 {
@@ -119,7 +119,7 @@ fn said(what: &str, spread: Spread) -> String {
     format!("{what} after {median} ({low}–{high})")
 }
 
-fn action(action: &ActionReport, wording: &Wording) -> Event {
+fn action_event(action: &ActionReport, wording: &Wording) -> Event {
     let target = action.target.as_ref().map(|target| format!(" {}", (wording.name)(target)));
     let caller = action.caller.as_ref().map(|caller| format!(" for {}", (wording.name)(caller)));
     let share = action.share.map(|share| format!(", {}", format::stated(share)));
@@ -128,6 +128,6 @@ fn action(action: &ActionReport, wording: &Wording) -> Event {
     Event {
         at: Some(action.at_s),
         seen: format!("operators: {what}{more}"),
-        simulated: difference(action, wording),
+        simulated: action_difference(action, wording),
     }
 }

@@ -18,7 +18,7 @@ pub(super) enum Emphasis {
 }
 
 impl Emphasis {
-    fn ansi(self) -> Ansi {
+    fn ansi_style(self) -> Ansi {
         match self {
             Self::Plain => Ansi::new(),
             Self::Strong => Ansi::new().bold(),
@@ -38,14 +38,14 @@ pub(super) struct Line {
 
 impl Line {
     /// A line of one piece.
-    pub(super) fn of(ink: Emphasis, text: impl Into<String>) -> Self {
+    pub(super) fn of_piece(ink: Emphasis, text: impl Into<String>) -> Self {
         let mut line = Self::default();
-        line.push(ink, text);
+        line.push_piece(ink, text);
         line
     }
 
     /// Adds a piece.
-    pub(super) fn push(&mut self, ink: Emphasis, text: impl Into<String>) -> &mut Self {
+    pub(super) fn push_piece(&mut self, ink: Emphasis, text: impl Into<String>) -> &mut Self {
         let text = text.into();
         if !text.is_empty() {
             self.pieces.push((ink, text));
@@ -54,23 +54,23 @@ impl Line {
     }
 
     /// Adds blanks.
-    pub(super) fn blank(&mut self, columns: usize) -> &mut Self {
-        self.push(Emphasis::Plain, " ".repeat(columns))
+    pub(super) fn push_blanks(&mut self, columns: usize) -> &mut Self {
+        self.push_piece(Emphasis::Plain, " ".repeat(columns))
     }
 
     /// Adds all of another line.
-    pub(super) fn append(&mut self, other: Self) -> &mut Self {
+    pub(super) fn append_line(&mut self, other: Self) -> &mut Self {
         self.pieces.extend(other.pieces);
         self
     }
 
     /// How many columns it takes.
-    pub(super) fn columns(&self) -> usize {
-        self.pieces.iter().map(|(_, text)| columns(text)).sum()
+    pub(super) fn column_count(&self) -> usize {
+        self.pieces.iter().map(|(_, text)| text_columns(text)).sum()
     }
 
     /// The line with its colours, or without, and with no blanks at its end.
-    pub(super) fn show(&self, has_color: bool) -> String {
+    pub(super) fn with_colors(&self, has_color: bool) -> String {
         let mut text = String::new();
         let mut pieces = self.pieces.as_slice();
         while let Some(((_, last), rest)) = pieces.split_last()
@@ -80,7 +80,7 @@ impl Line {
         }
         for (index, (ink, piece)) in pieces.iter().enumerate() {
             let piece = if index + 1 == pieces.len() { piece.trim_end() } else { piece };
-            let style = ink.ansi();
+            let style = ink.ansi_style();
             if has_color && *ink != Emphasis::Plain {
                 write!(text, "{style}{piece}{style:#}").expect("memory takes any text");
             } else {
@@ -92,25 +92,25 @@ impl Line {
 }
 
 /// How many columns a text takes in a terminal.
-pub(super) fn columns(text: &str) -> usize {
+pub(super) fn text_columns(text: &str) -> usize {
     text.width()
 }
 
 /// A text in at most so many columns: what is too long loses its middle, since both ends of a name
 /// tell it from its neighbours.
-pub(super) fn shorten(text: &str, most: usize, ellipsis: &str) -> String {
-    if columns(text) <= most {
+pub(super) fn shorten_text(text: &str, most: usize, ellipsis: &str) -> String {
+    if text_columns(text) <= most {
         return text.to_owned();
     }
-    let room = most.saturating_sub(columns(ellipsis));
-    let head = take(text.chars(), room - room / 2);
-    let tail: String = take(text.chars().rev(), room / 2).chars().rev().collect();
+    let room = most.saturating_sub(text_columns(ellipsis));
+    let head = take_columns(text.chars(), room - room / 2);
+    let tail: String = take_columns(text.chars().rev(), room / 2).chars().rev().collect();
     // A combining mark without its letter would hang on the ellipsis.
     let tail = tail.trim_start_matches(|c: char| c.width() == Some(0));
     format!("{head}{ellipsis}{tail}")
 }
 
-fn take(chars: impl Iterator<Item = char>, most: usize) -> String {
+fn take_columns(chars: impl Iterator<Item = char>, most: usize) -> String {
     let mut used = 0;
     chars
         .take_while(|c| {
@@ -121,13 +121,13 @@ fn take(chars: impl Iterator<Item = char>, most: usize) -> String {
 }
 
 /// Breaks a text into lines of at most so many columns; a word that is longer is broken itself.
-pub(super) fn wrap(text: &str, most: usize) -> Vec<String> {
+pub(super) fn wrap_text(text: &str, most: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         for part in break_word(word, most.max(1)) {
             let line = lines.last_mut().expect("at least one line");
             let gap = usize::from(!line.is_empty());
-            if columns(line) + gap + columns(&part) > most && gap == 1 {
+            if text_columns(line) + gap + text_columns(&part) > most && gap == 1 {
                 lines.push(part);
             } else {
                 line.push_str(&" "[..gap]);
@@ -142,7 +142,7 @@ fn break_word(word: &str, most: usize) -> Vec<String> {
     let mut parts = vec![String::new()];
     for c in word.chars() {
         let last = parts.last_mut().expect("at least one part");
-        if columns(last) + c.width().unwrap_or(0) > most && !last.is_empty() {
+        if text_columns(last) + c.width().unwrap_or(0) > most && !last.is_empty() {
             parts.push(c.to_string());
         } else {
             last.push(c);
@@ -157,32 +157,32 @@ mod tests {
 
     #[test]
     fn long_names_lose_their_middle() {
-        assert_eq!(shorten("storefront", 10, "…"), "storefront");
-        assert_eq!(shorten("storefront-web-eu", 10, "…"), "store…b-eu");
-        assert_eq!(shorten("storefront-web-eu", 10, ".."), "stor..b-eu");
-        assert_eq!(shorten("", 10, "…"), "");
+        assert_eq!(shorten_text("storefront", 10, "…"), "storefront");
+        assert_eq!(shorten_text("storefront-web-eu", 10, "…"), "store…b-eu");
+        assert_eq!(shorten_text("storefront-web-eu", 10, ".."), "stor..b-eu");
+        assert_eq!(shorten_text("", 10, "…"), "");
     }
 
     #[test]
     fn wide_letters_count_twice_and_are_never_halved() {
-        assert_eq!(columns("支付服务"), 8);
-        let short = shorten("支付服务支付服务", 8, "…");
-        assert!(columns(&short) <= 8, "{short}");
+        assert_eq!(text_columns("支付服务"), 8);
+        let short = shorten_text("支付服务支付服务", 8, "…");
+        assert!(text_columns(&short) <= 8, "{short}");
         assert_eq!(short, "支付…务");
     }
 
     #[test]
     fn text_is_wrapped_at_words_and_inside_them_only_where_it_must() {
-        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrap("abcdefghij kl", 4), ["abcd", "efgh", "ij", "kl"]);
-        assert_eq!(wrap("", 7), [""]);
+        assert_eq!(wrap_text("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap_text("abcdefghij kl", 4), ["abcd", "efgh", "ij", "kl"]);
+        assert_eq!(wrap_text("", 7), [""]);
     }
 
     #[test]
     fn colours_are_added_only_on_request_and_blanks_at_the_end_never() {
-        let mut line = Line::of(Emphasis::Bad, "fails");
-        line.blank(3);
-        assert_eq!(line.show(false), "fails");
-        assert_eq!(line.show(true), "\u{1b}[1m\u{1b}[31mfails\u{1b}[0m");
+        let mut line = Line::of_piece(Emphasis::Bad, "fails");
+        line.push_blanks(3);
+        assert_eq!(line.with_colors(false), "fails");
+        assert_eq!(line.with_colors(true), "\u{1b}[1m\u{1b}[31mfails\u{1b}[0m");
     }
 }

@@ -59,35 +59,35 @@ pub(super) static ASCII: Glyphs = Glyphs {
 
 impl Glyphs {
     /// The set.
-    pub(super) fn of(is_ascii: bool) -> &'static Self {
+    pub(super) fn glyph_set(is_ascii: bool) -> &'static Self {
         if is_ascii { &ASCII } else { &UNICODE }
     }
 
     /// A bar of so many cells: what fails, then what is only degraded, then the rest. What is above
     /// 0 is always seen, and what is below 1 is never full.
-    pub(super) fn bar(&self, failed: f64, degraded: f64, cells: usize) -> Line {
+    pub(super) fn share_bar(&self, failed: f64, degraded: f64, cells: usize) -> Line {
         let parts = self.fills.len();
         let full = cells * parts;
         let failed = part_of(failed, full);
         let used = failed.div_ceil(parts);
         let degraded = part_of(degraded, cells).max(used);
         let mut line = Line::default();
-        line.push(Emphasis::Bad, self.fills[parts - 1].repeat(failed / parts));
+        line.push_piece(Emphasis::Bad, self.fills[parts - 1].repeat(failed / parts));
         if !failed.is_multiple_of(parts) {
-            line.push(Emphasis::Bad, self.fills[failed % parts - 1]);
+            line.push_piece(Emphasis::Bad, self.fills[failed % parts - 1]);
         }
-        line.push(Emphasis::Doubtful, self.shade.repeat(degraded - used));
-        line.push(Emphasis::Faint, self.track.repeat(cells - degraded));
+        line.push_piece(Emphasis::Doubtful, self.shade.repeat(degraded - used));
+        line.push_piece(Emphasis::Faint, self.track.repeat(cells - degraded));
         line
     }
 
     /// What the parts of a bar mean.
     pub(super) fn bar_legend(&self, cells: usize) -> Line {
-        self.legend(cells, [["fails", "degraded"], ["fail", "deg"]])
+        self.fitting_legend(cells, [["fails", "degraded"], ["fail", "deg"]])
     }
 
     /// The mark of something by how likely it fails or is degraded.
-    pub(super) fn mark(&self, unit: &UnitReport, is_target: bool) -> (Emphasis, &'static str) {
+    pub(super) fn unit_mark(&self, unit: &UnitReport, is_target: bool) -> (Emphasis, &'static str) {
         let failed = unit.failed.exact.unwrap_or(unit.failed.p);
         match () {
             () if is_target => (Emphasis::Bad, self.marks[0]),
@@ -99,7 +99,7 @@ impl Glyphs {
     }
 
     /// The mark of a box of a picture by its state.
-    pub(super) fn state(&self, state: BoxState) -> (Emphasis, &'static str) {
+    pub(super) fn state_mark(&self, state: BoxState) -> (Emphasis, &'static str) {
         match state {
             BoxState::Origin => (Emphasis::Bad, self.marks[0]),
             BoxState::Fails => (Emphasis::Bad, self.marks[1]),
@@ -110,18 +110,18 @@ impl Glyphs {
     }
 
     /// What leads to something in a tree, and what leads to those below it.
-    pub(super) fn branch(&self, is_last: bool, spreads: bool) -> [&'static str; 2] {
+    pub(super) fn tree_lines(&self, is_last: bool, spreads: bool) -> [&'static str; 2] {
         let corner = 2 * usize::from(is_last) + usize::from(!spreads);
         [self.branches[corner], self.branches[4 + usize::from(is_last)]]
     }
 
     /// The signs of failure that got through, and of failure that was held.
-    pub(super) fn branches(&self) -> [&'static str; 2] {
+    pub(super) fn edge_signs(&self) -> [&'static str; 2] {
         [self.branches[0], self.branches[1]].map(str::trim_end)
     }
 
     /// A curve of heights: blank for nothing, and something for anything.
-    pub(super) fn curve(&self, values: &[f64]) -> String {
+    pub(super) fn height_curve(&self, values: &[f64]) -> String {
         let highest = values.iter().copied().fold(0.0, f64::max);
         let levels = self.heights.len();
         let glyph = |value: &f64| match part_of(value / highest.max(f64::MIN_POSITIVE), levels) {
@@ -133,7 +133,7 @@ impl Glyphs {
 
     /// The course of a trial as a strip: before the first loss, losing and not noticed, losing and
     /// noticed, over. `ends` are where the first three end, as shares of the strip.
-    pub(super) fn strip(&self, ends: [f64; 3], cells: usize) -> Line {
+    pub(super) fn trial_strip(&self, ends: [f64; 3], cells: usize) -> Line {
         let cell = |share: f64| {
             #[expect(clippy::cast_sign_loss, reason = "a share is not negative")]
             let cell = (share.clamp(0.0, 1.0) * cells as f64).round() as usize;
@@ -144,31 +144,32 @@ impl Glyphs {
         let impact = impact.min(cells.saturating_sub(1));
         let over = over.max(impact + usize::from(ends[2] > ends[0])).min(cells);
         let noticed = if ends[1] <= ends[0] { impact } else { noticed.clamp(impact, over) };
-        let mut line = Line::of(Emphasis::Faint, self.track.repeat(impact));
-        line.push(Emphasis::Bad, self.fills[self.fills.len() - 1].repeat(noticed - impact));
-        line.push(Emphasis::Doubtful, self.shade.repeat(over - noticed));
-        line.push(Emphasis::Faint, self.track.repeat(cells - over));
+        let mut line = Line::of_piece(Emphasis::Faint, self.track.repeat(impact));
+        line.push_piece(Emphasis::Bad, self.fills[self.fills.len() - 1].repeat(noticed - impact));
+        line.push_piece(Emphasis::Doubtful, self.shade.repeat(over - noticed));
+        line.push_piece(Emphasis::Faint, self.track.repeat(cells - over));
         line
     }
 
     /// What the parts of a strip mean.
     pub(super) fn strip_legend(&self, cells: usize) -> Line {
-        self.legend(cells, [["unseen", "noticed"], ["blind", "seen"]])
+        self.fitting_legend(cells, [["unseen", "noticed"], ["blind", "seen"]])
     }
 
     /// Both parts in the longer words, in the shorter ones, or only the first, as there is room.
-    fn legend(&self, cells: usize, words: [[&str; 2]; 2]) -> Line {
+    fn fitting_legend(&self, cells: usize, words: [[&str; 2]; 2]) -> Line {
         let full = self.fills[self.fills.len() - 1];
         let legend = |[first, second]: [&str; 2]| {
-            let mut line = Line::of(Emphasis::Bad, full);
-            line.push(Emphasis::Faint, format!(" {first} ")).push(Emphasis::Doubtful, self.shade);
-            line.push(Emphasis::Faint, format!(" {second}"));
+            let mut line = Line::of_piece(Emphasis::Bad, full);
+            line.push_piece(Emphasis::Faint, format!(" {first} "))
+                .push_piece(Emphasis::Doubtful, self.shade);
+            line.push_piece(Emphasis::Faint, format!(" {second}"));
             line
         };
-        let fitting = words.into_iter().map(legend).find(|line| line.columns() <= cells);
+        let fitting = words.into_iter().map(legend).find(|line| line.column_count() <= cells);
         fitting.unwrap_or_else(|| {
-            let mut line = Line::of(Emphasis::Bad, full);
-            line.push(Emphasis::Faint, format!(" {}", words[1][0]));
+            let mut line = Line::of_piece(Emphasis::Bad, full);
+            line.push_piece(Emphasis::Faint, format!(" {}", words[1][0]));
             line
         })
     }
@@ -192,7 +193,7 @@ mod tests {
     use super::*;
 
     fn bar(glyphs: &Glyphs, failed: f64, degraded: f64) -> String {
-        glyphs.bar(failed, degraded, 10).show(false)
+        glyphs.share_bar(failed, degraded, 10).with_colors(false)
     }
 
     #[test]
@@ -213,14 +214,14 @@ mod tests {
 
     #[test]
     fn a_curve_is_as_high_as_its_highest_value() {
-        assert_eq!(UNICODE.curve(&[0.0, 0.001, 0.05, 0.1]), " ▁▄█");
-        assert_eq!(ASCII.curve(&[0.0, 0.001, 0.05, 0.1]), " .=@");
-        assert_eq!(UNICODE.curve(&[]), "");
+        assert_eq!(UNICODE.height_curve(&[0.0, 0.001, 0.05, 0.1]), " ▁▄█");
+        assert_eq!(ASCII.height_curve(&[0.0, 0.001, 0.05, 0.1]), " .=@");
+        assert_eq!(UNICODE.height_curve(&[]), "");
     }
 
     #[test]
     fn a_strip_tells_before_unseen_noticed_and_over() {
-        let strip = |ends| UNICODE.strip(ends, 10).show(false);
+        let strip = |ends| UNICODE.trial_strip(ends, 10).with_colors(false);
         assert_eq!(strip([0.2, 0.5, 0.8]), "░░███▒▒▒░░");
         assert_eq!(strip([0.0, 1.0, 1.0]), "██████████");
         assert_eq!(strip([0.99, 0.99, 1.0]), "░░░░░░░░░▒");

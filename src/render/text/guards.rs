@@ -1,7 +1,7 @@
 //! What kept failure from callers, and where nothing did.
 
 use super::Page;
-use super::emphasis::{Emphasis, Line, columns, shorten};
+use super::emphasis::{Emphasis, Line, shorten_text, text_columns};
 use crate::prose::format;
 use crate::prose::simulation::{self, Held};
 use crate::report::Report;
@@ -11,18 +11,19 @@ const HELD_MAX: usize = 5;
 const UNHELD_MAX: usize = 3;
 
 /// Adds the section where failure came to a call at all.
-pub(super) fn add(page: &mut Page, report: &Report) {
+pub(super) fn add_guards(page: &mut Page, report: &Report) {
     let held = simulation::held(report);
     let unheld = simulation::unheld(report);
     if held.is_empty() && unheld.is_empty() {
         return;
     }
-    page.head("What contained it", "as a share of simulations");
-    let rows: Vec<[String; 3]> = held.iter().take(HELD_MAX).map(|held| row(page, held)).collect();
+    page.add_head("What contained it", "as a share of simulations");
+    let rows: Vec<[String; 3]> =
+        held.iter().take(HELD_MAX).map(|held| guard_row(page, held)).collect();
     add_rows(page, &rows);
     if held.len() > HELD_MAX {
         let more = format::plural(held.len() - HELD_MAX, "more call");
-        page.paragraph(Emphasis::Faint, "  ", &format!("and at {more}"));
+        page.add_paragraph(Emphasis::Faint, "  ", &format!("and at {more}"));
     }
     if !unheld.is_empty() {
         let calls: Vec<String> = unheld
@@ -33,11 +34,11 @@ pub(super) fn add(page: &mut Page, report: &Report) {
             })
             .collect();
         let calls = format::list(&calls, "and", UNHELD_MAX);
-        page.notice(Emphasis::Doubtful, "  nothing contained it", &format!("at {calls}"));
+        page.add_notice(Emphasis::Doubtful, "  nothing contained it", &format!("at {calls}"));
     }
 }
 
-fn row(page: &Page, held: &Held<'_>) -> [String; 3] {
+fn guard_row(page: &Page, held: &Held<'_>) -> [String; 3] {
     let call = page.wording.call(&held.at.caller, &held.at.dependency);
     let passed = held.at.passed;
     let passed = if passed > 0.0 {
@@ -51,7 +52,7 @@ fn row(page: &Page, held: &Held<'_>) -> [String; 3] {
 /// In columns where they fit, else one after the other.
 fn add_rows(page: &mut Page, rows: &[[String; 3]]) {
     let width = |column: usize, most: usize| {
-        rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0).min(most)
+        rows.iter().map(|row| text_columns(&row[column])).max().unwrap_or(0).min(most)
     };
     let call = width(0, page.style.width / 2);
     let guards = width(1, usize::MAX);
@@ -61,15 +62,15 @@ fn add_rows(page: &mut Page, rows: &[[String; 3]]) {
         if !fits {
             let dot = page.glyphs.dot;
             let gap = if through.is_empty() { String::new() } else { format!(" {dot} ") };
-            page.paragraph(Emphasis::Plain, "  ", &format!("{name}: {held}{gap}{through}"));
+            page.add_paragraph(Emphasis::Plain, "  ", &format!("{name}: {held}{gap}{through}"));
             continue;
         }
-        let name = shorten(name, call, page.glyphs.ellipsis);
-        let mut line = Line::of(Emphasis::Plain, "  ");
-        let rest = call - columns(&name);
-        line.push(Emphasis::Plain, name).blank(rest + 2);
-        line.push(Emphasis::Good, held.clone()).blank(guards - columns(held) + 2);
-        line.push(Emphasis::Faint, through.clone());
-        page.line(&line);
+        let name = shorten_text(name, call, page.glyphs.ellipsis);
+        let mut line = Line::of_piece(Emphasis::Plain, "  ");
+        let rest = call - text_columns(&name);
+        line.push_piece(Emphasis::Plain, name).push_blanks(rest + 2);
+        line.push_piece(Emphasis::Good, held.clone()).push_blanks(guards - text_columns(held) + 2);
+        line.push_piece(Emphasis::Faint, through.clone());
+        page.add_line(&line);
     }
 }

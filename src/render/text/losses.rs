@@ -1,31 +1,31 @@
 //! Orders lost over all flows: how they spread, what is likely, what is possible.
 
 use super::Page;
-use super::emphasis::{Emphasis, Line, columns};
+use super::emphasis::{Emphasis, Line, text_columns};
 use crate::prose::{format, simulation};
 use crate::report::HistogramScale;
 use crate::report::{HistogramReport, Report, TotalReport};
 
 /// Adds the section where orders are counted and some are lost.
-pub(super) fn add(page: &mut Page, report: &Report) {
+pub(super) fn add_losses(page: &mut Page, report: &Report) {
     let Some(total) = report.total.as_ref().filter(|total| total.orders_lost.max > 0.0) else {
         return;
     };
-    let remark = remark(page, total);
-    page.head("Orders lost", &remark);
+    let remark = losses_remark(page, total);
+    page.add_head("Orders lost", &remark);
     if let Some(histogram) = &total.histogram {
-        curve(page, histogram);
+        add_curve(page, histogram);
     }
-    let figures = figures(total);
-    page.parts("  ", &figures);
+    let figures = loss_figures(total);
+    page.add_parts("  ", &figures);
     let worth = simulation::worth(report, &page.wording);
     if !worth.is_empty() {
-        page.parts("  ", &worth);
+        page.add_parts("  ", &worth);
     }
 }
 
 /// The mean and how sure it is, and how often nothing is lost.
-fn remark(page: &Page, total: &TotalReport) -> String {
+fn losses_remark(page: &Page, total: &TotalReport) -> String {
     let of = &total.orders_lost;
     let mean = format::mean(of);
     let interval = if of.mean_high > of.mean_low {
@@ -43,14 +43,14 @@ fn remark(page: &Page, total: &TotalReport) -> String {
 }
 
 /// Each cell is a step, as high as it is likely; what is beyond the last step is counted.
-fn curve(page: &mut Page, histogram: &HistogramReport) {
+fn add_curve(page: &mut Page, histogram: &HistogramReport) {
     let (Some(first), Some(last)) = (histogram.ends.first(), histogram.ends.last()) else { return };
     let is_linear = histogram.scale == HistogramScale::Linear;
     let from = if is_linear { "0".to_owned() } else { format!("under {}", format::count(*first)) };
-    let mut line = Line::of(Emphasis::Plain, "  ");
-    line.push(Emphasis::Faint, from).blank(1);
-    line.push(Emphasis::Doubtful, page.glyphs.curve(&histogram.shares)).blank(1);
-    line.push(Emphasis::Faint, format::count(*last));
+    let mut line = Line::of_piece(Emphasis::Plain, "  ");
+    line.push_piece(Emphasis::Faint, from).push_blanks(1);
+    line.push_piece(Emphasis::Doubtful, page.glyphs.height_curve(&histogram.shares)).push_blanks(1);
+    line.push_piece(Emphasis::Faint, format::count(*last));
     let mut remarks = Vec::new();
     if histogram.beyond > 0.0 {
         remarks.push(format!("more in {} of simulations", format::percent(histogram.beyond)));
@@ -60,14 +60,14 @@ fn curve(page: &mut Page, histogram: &HistogramReport) {
     }
     for remark in remarks {
         let remark = format!(", {remark}");
-        if line.columns() + columns(&remark) <= page.style.width {
-            line.push(Emphasis::Faint, remark);
+        if line.column_count() + text_columns(&remark) <= page.style.width {
+            line.push_piece(Emphasis::Faint, remark);
         }
     }
-    page.line(&line);
+    page.add_line(&line);
 }
 
-fn figures(total: &TotalReport) -> Vec<String> {
+fn loss_figures(total: &TotalReport) -> Vec<String> {
     let of = &total.orders_lost;
     let tail = [("1 in 2", of.p50), ("1 in 20", of.p95), ("1 in 100", of.p99)];
     let tail =

@@ -25,7 +25,7 @@ pub use sections::{
 pub use tree::render_tree;
 pub use trial::render_trial;
 
-use emphasis::{Emphasis, Line, columns, wrap};
+use emphasis::{Emphasis, Line, text_columns, wrap_text};
 use glyphs::Glyphs;
 
 use crate::prose::escape;
@@ -60,23 +60,23 @@ impl Default for Style {
 }
 
 /// The report as lines of text, the last one with its newline.
-pub fn render(report: &Report, style: &Style) -> String {
+pub fn render_report(report: &Report, style: &Style) -> String {
     let mut page = Page::new(*style);
-    headline(&mut page, report);
-    units::add(&mut page, report);
-    losses::add(&mut page, report);
-    when::add(&mut page, report);
-    gate::add(&mut page, report);
+    add_headline(&mut page, report);
+    units::add_flows(&mut page, report);
+    losses::add_losses(&mut page, report);
+    when::add_when(&mut page, report);
+    gate::add_sections(&mut page, report);
     units::add_services(&mut page, report);
-    guards::add(&mut page, report);
-    unknown(&mut page, report);
-    assumed(&mut page, report);
-    page.gap();
+    guards::add_guards(&mut page, report);
+    add_unknowns(&mut page, report);
+    add_assumptions(&mut page, report);
+    page.add_gap();
     let mut footer = simulation::footer(report);
-    if page.widths.as_ref().is_some_and(|widths| widths.has(units::SHARE)) {
+    if page.widths.as_ref().is_some_and(|widths| widths.has_column(units::SHARE)) {
         footer.push_str(" At peak: requests that fail at the worst moment, on average.");
     }
-    page.paragraph(Emphasis::Faint, "", &footer);
+    page.add_paragraph(Emphasis::Faint, "", &footer);
     page.text
 }
 
@@ -92,13 +92,13 @@ pub(super) struct ShareBar {
 
 impl std::fmt::Display for ShareBar {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let bar = Glyphs::of(false).bar(self.failed, self.degraded, self.cells);
-        f.write_str(&bar.show(false))
+        let bar = Glyphs::glyph_set(false).share_bar(self.failed, self.degraded, self.cells);
+        f.write_str(&bar.with_colors(false))
     }
 }
 
 /// A name that cannot act on what shows it.
-pub(super) fn harmless(name: &str) -> String {
+pub(super) fn harmless_name(name: &str) -> String {
     escape::name(name, false)
 }
 
@@ -114,7 +114,7 @@ struct Page {
 
 impl Page {
     fn new(style: Style) -> Self {
-        let glyphs = Glyphs::of(style.ascii);
+        let glyphs = Glyphs::glyph_set(style.ascii);
         let name: fn(&str) -> String = if style.ascii {
             |name| escape::name(name, true)
         } else {
@@ -126,62 +126,62 @@ impl Page {
     }
 
     /// A name that is harmless.
-    fn name(&self, name: &str) -> String {
+    fn shown_name(&self, name: &str) -> String {
         (self.wording.name)(name)
     }
 
-    fn line(&mut self, line: &Line) {
+    fn add_line(&mut self, line: &Line) {
         // The log of a pipeline is a terminal too, and its runner obeys some lines.
-        self.text.push_str(&escape::without_commands(&line.show(self.style.color)));
+        self.text.push_str(&escape::without_commands(&line.with_colors(self.style.color)));
         self.text.push('\n');
     }
 
     /// An empty line between sections.
-    fn gap(&mut self) {
+    fn add_gap(&mut self) {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
     }
 
     /// The head of a section, with a remark.
-    fn head(&mut self, title: &str, remark: &str) {
-        self.gap();
+    fn add_head(&mut self, title: &str, remark: &str) {
+        self.add_gap();
         self.notice_in([Emphasis::Strong, Emphasis::Faint], title, 2, remark);
     }
 
     /// A text over several lines, those after the first as far in as the first one's start.
-    fn paragraph(&mut self, ink: Emphasis, start: &str, text: &str) {
-        let inset = columns(start);
+    fn add_paragraph(&mut self, ink: Emphasis, start: &str, text: &str) {
+        let inset = text_columns(start);
         let text = escape::visible(text, self.style.ascii);
-        for (index, part) in wrap(&text, self.style.width - inset).into_iter().enumerate() {
+        for (index, part) in wrap_text(&text, self.style.width - inset).into_iter().enumerate() {
             let mut line = Line::default();
             if index == 0 {
-                line.push(Emphasis::Plain, start)
+                line.push_piece(Emphasis::Plain, start)
             } else {
-                line.blank(inset)
+                line.push_blanks(inset)
             };
-            line.push(ink, part);
-            self.line(&line);
+            line.push_piece(ink, part);
+            self.add_line(&line);
         }
     }
 
     /// Parts beside each other, with breaks only between them.
-    fn parts(&mut self, start: &str, parts: &[String]) {
+    fn add_parts(&mut self, start: &str, parts: &[String]) {
         let gap = format!(" {} ", self.glyphs.dot);
         let mut line = start.to_owned();
         for part in parts {
-            let is_first = columns(&line) == columns(start);
-            let used = columns(&line) + columns(&gap) + columns(part);
-            if columns(start) + columns(part) > self.style.width {
+            let is_first = text_columns(&line) == text_columns(start);
+            let used = text_columns(&line) + text_columns(&gap) + text_columns(part);
+            if text_columns(start) + text_columns(part) > self.style.width {
                 if !is_first {
-                    self.line(&Line::of(Emphasis::Plain, std::mem::take(&mut line)));
+                    self.add_line(&Line::of_piece(Emphasis::Plain, std::mem::take(&mut line)));
                 }
-                self.paragraph(Emphasis::Plain, start, part);
+                self.add_paragraph(Emphasis::Plain, start, part);
                 start.clone_into(&mut line);
                 continue;
             }
             if used > self.style.width && !is_first {
-                self.line(&Line::of(
+                self.add_line(&Line::of_piece(
                     Emphasis::Plain,
                     std::mem::replace(&mut line, start.to_owned()),
                 ));
@@ -190,53 +190,53 @@ impl Page {
             }
             line.push_str(part);
         }
-        if columns(&line) > columns(start) {
-            self.line(&Line::of(Emphasis::Plain, line));
+        if text_columns(&line) > text_columns(start) {
+            self.add_line(&Line::of_piece(Emphasis::Plain, line));
         }
     }
 
     /// Words that must be seen, and what they say.
-    fn notice(&mut self, ink: Emphasis, word: &str, text: &str) {
+    fn add_notice(&mut self, ink: Emphasis, word: &str, text: &str) {
         self.notice_in([ink, Emphasis::Plain], word, 1, text);
     }
 
     fn notice_in(&mut self, [ink, plain]: [Emphasis; 2], word: &str, gap: usize, text: &str) {
-        let inset = columns(word) + gap;
+        let inset = text_columns(word) + gap;
         let text = escape::visible(text, self.style.ascii);
-        for (index, part) in wrap(&text, self.style.width - inset).into_iter().enumerate() {
+        for (index, part) in wrap_text(&text, self.style.width - inset).into_iter().enumerate() {
             let mut line = Line::default();
             if index == 0 {
-                line.push(ink, word).blank(inset - columns(word))
+                line.push_piece(ink, word).push_blanks(inset - text_columns(word))
             } else {
-                line.blank(inset)
+                line.push_blanks(inset)
             };
-            line.push(plain, part);
-            self.line(&line);
+            line.push_piece(plain, part);
+            self.add_line(&line);
         }
     }
 }
 
-fn headline(page: &mut Page, report: &Report) {
+fn add_headline(page: &mut Page, report: &Report) {
     if let Some(interruption) = simulation::interruption(report) {
-        page.paragraph(Emphasis::Doubtful, "", &interruption);
-        page.gap();
+        page.add_paragraph(Emphasis::Doubtful, "", &interruption);
+        page.add_gap();
     }
-    verdict(page, report);
+    add_verdict(page, report);
     let headline = simulation::headline(report, &page.wording);
-    page.paragraph(Emphasis::Strong, "", &headline);
+    page.add_paragraph(Emphasis::Strong, "", &headline);
     if let Some(per_rollout) = simulation::per_rollout(report, &page.wording) {
-        page.paragraph(Emphasis::Plain, "", &per_rollout);
+        page.add_paragraph(Emphasis::Plain, "", &per_rollout);
     }
     if let Some(files) = simulation::files(report, &page.wording) {
-        page.paragraph(Emphasis::Plain, "", &files);
+        page.add_paragraph(Emphasis::Plain, "", &files);
     }
     for (word, text) in simulation::alarms(report, &page.wording) {
         let word = format!("{} {word}:", page.glyphs.warning);
-        page.notice(Emphasis::Bad, &word, &text);
+        page.add_notice(Emphasis::Bad, &word, &text);
     }
 }
 
-fn verdict(page: &mut Page, report: &Report) {
+fn add_verdict(page: &mut Page, report: &Report) {
     let Some(verdict) = &report.verdict else { return };
     let ink = match verdict.decision {
         Decision::Proceed => Emphasis::Good,
@@ -244,37 +244,38 @@ fn verdict(page: &mut Page, report: &Report) {
         Decision::Stop => Emphasis::Bad,
     };
     let word = format!("{}:", verdict.decision.as_str().to_uppercase());
-    let reasons: Vec<String> = verdict.reasons.iter().map(|reason| page.name(reason)).collect();
+    let reasons: Vec<String> =
+        verdict.reasons.iter().map(|reason| page.shown_name(reason)).collect();
     let first = reasons.first().map_or("no reason was given", String::as_str);
     let undecided = if simulation::is_silently_open(verdict) { "undecided. " } else { "" };
-    page.notice(ink, &word, &format!("{undecided}{first}"));
+    page.add_notice(ink, &word, &format!("{undecided}{first}"));
     let start = format!("  {} ", page.glyphs.bullet);
     for reason in reasons.iter().skip(1) {
-        page.paragraph(Emphasis::Plain, &start, reason);
+        page.add_paragraph(Emphasis::Plain, &start, reason);
     }
-    page.gap();
+    page.add_gap();
 }
 
-fn unknown(page: &mut Page, report: &Report) {
+fn add_unknowns(page: &mut Page, report: &Report) {
     let unknowns = simulation::unknowns(report);
     if unknowns.is_empty() {
         return;
     }
-    page.head("Not stated", "and it matters: the result at best and at worst");
+    page.add_head("Not stated", "and it matters: the result at best and at worst");
     for item in unknowns {
         let text = simulation::unknown(item, &page.wording);
-        page.paragraph(Emphasis::Plain, "  ", &text);
+        page.add_paragraph(Emphasis::Plain, "  ", &text);
     }
 }
 
-fn assumed(page: &mut Page, report: &Report) {
+fn add_assumptions(page: &mut Page, report: &Report) {
     if report.assumptions.is_empty() {
         return;
     }
-    page.head("Assumed", "");
+    page.add_head("Assumed", "");
     for assumption in &report.assumptions {
         let start = format!("  {} ", page.glyphs.bullet);
-        let text = page.name(assumption);
-        page.paragraph(Emphasis::Plain, &start, &text);
+        let text = page.shown_name(assumption);
+        page.add_paragraph(Emphasis::Plain, &start, &text);
     }
 }

@@ -5,7 +5,8 @@ use super::table::{Bar, Cell, Row, Table, Widths};
 use super::{Page, Style};
 use crate::prose::escape;
 use crate::render::rank::{
-    amount, footer, headline, interruption, interval, nouns, single_points, toll,
+    amount_text, impact_text, interruption_note, interval_text, origin_nouns, rank_footer,
+    rank_headline, single_points,
 };
 use crate::report::RankReport;
 use crate::report::rank::OriginReport;
@@ -18,39 +19,39 @@ const EXPENDABLE: &[usize] = &[3, 1];
 /// The ranking as lines of text, the last one with its newline.
 pub fn render_rank(report: &RankReport, style: &Style) -> String {
     let mut page = Page::new(*style);
-    if let Some(interruption) = interruption(report) {
-        page.paragraph(Emphasis::Doubtful, "", &interruption);
-        page.gap();
+    if let Some(interruption) = interruption_note(report) {
+        page.add_paragraph(Emphasis::Doubtful, "", &interruption);
+        page.add_gap();
     }
     let name: fn(&str) -> String = if style.ascii {
         |name| escape::name(name, true)
     } else {
         |name| escape::name(name, false)
     };
-    let headline = headline(report, name);
-    page.paragraph(Emphasis::Strong, "", &headline);
-    table(&mut page, report);
+    let headline = rank_headline(report, name);
+    page.add_paragraph(Emphasis::Strong, "", &headline);
+    add_table(&mut page, report);
     let points = single_points(report, name);
     if !points.is_empty() {
-        page.head("Single points of failure", "each takes the flow down in every trial");
+        page.add_head("Single points of failure", "each takes the flow down in every trial");
         for [flow, names] in points {
             let start = format!("  {} ", page.glyphs.bullet);
-            page.paragraph(Emphasis::Plain, &start, &format!("{flow}: {names}"));
+            page.add_paragraph(Emphasis::Plain, &start, &format!("{flow}: {names}"));
         }
     }
     if !report.assumptions.is_empty() {
-        page.head("Assumed", "");
+        page.add_head("Assumed", "");
         for assumption in &report.assumptions {
             let start = format!("  {} ", page.glyphs.bullet);
-            page.paragraph(Emphasis::Plain, &start, assumption);
+            page.add_paragraph(Emphasis::Plain, &start, assumption);
         }
     }
-    page.gap();
-    page.paragraph(Emphasis::Faint, "", &name(&footer(report)));
+    page.add_gap();
+    page.add_paragraph(Emphasis::Faint, "", &name(&rank_footer(report)));
     page.text
 }
 
-fn table(page: &mut Page, report: &RankReport) {
+fn add_table(page: &mut Page, report: &RankReport) {
     if report.origins.is_empty() {
         return;
     }
@@ -59,7 +60,7 @@ fn table(page: &mut Page, report: &RankReport) {
     if has_orders {
         heads.extend(["orders/min", "95% interval"]);
     }
-    let noun = nouns(report)[1];
+    let noun = origin_nouns(report)[1];
     let mut title = noun.to_owned();
     title[..1].make_ascii_uppercase();
     let head = Row {
@@ -68,21 +69,21 @@ fn table(page: &mut Page, report: &RankReport) {
         bar: Bar::Blank,
         cells: heads.into_iter().map(|head| Cell::new(Emphasis::Faint, head)).collect(),
     };
-    let body = report.origins.iter().take(ROWS_MAX).map(|origin| row(page, report, origin));
+    let body = report.origins.iter().take(ROWS_MAX).map(|origin| origin_row(page, report, origin));
     let table = Table { rows: std::iter::once(head).chain(body).collect(), expendable: EXPENDABLE };
-    let widths = Widths::fit(&table, page.style.width);
-    page.gap();
-    for line in table.lines(&widths, page.glyphs) {
-        page.line(&line);
+    let widths = Widths::fit_page(&table, page.style.width);
+    page.add_gap();
+    for line in table.table_lines(&widths, page.glyphs) {
+        page.add_line(&line);
     }
     let more = report.origins.len().saturating_sub(ROWS_MAX);
     if more > 0 {
-        let text = format!("and {} more {noun}", amount(more as f64));
-        page.paragraph(Emphasis::Faint, "  ", &text);
+        let text = format!("and {} more {noun}", amount_text(more as f64));
+        page.add_paragraph(Emphasis::Faint, "  ", &text);
     }
 }
 
-fn row(page: &Page, report: &RankReport, origin: &OriginReport) -> Row {
+fn origin_row(page: &Page, report: &RankReport, origin: &OriginReport) -> Row {
     let share = at_stake(report, origin);
     let (ink, mark) = if origin.single_point_of.is_empty() {
         (Emphasis::Plain, " ")
@@ -90,14 +91,14 @@ fn row(page: &Page, report: &RankReport, origin: &OriginReport) -> Row {
         (Emphasis::Bad, page.glyphs.warning)
     };
     let plain = |text: String| Cell::new(Emphasis::Plain, text);
-    let mut cells = vec![plain(toll(&origin.flows)), plain(toll(&origin.services))];
+    let mut cells = vec![plain(impact_text(&origin.flows)), plain(impact_text(&origin.services))];
     if let Some(orders) = &origin.orders_per_min {
-        cells.push(plain(toll(orders)));
-        cells.push(Cell::new(Emphasis::Faint, interval(orders, page.glyphs.dash)));
+        cells.push(plain(impact_text(orders)));
+        cells.push(Cell::new(Emphasis::Faint, interval_text(orders, page.glyphs.dash)));
     }
     Row {
         mark: Some((ink, mark)),
-        name: (Emphasis::Plain, page.name(&origin.name)),
+        name: (Emphasis::Plain, page.shown_name(&origin.name)),
         bar: Bar::Shares(share, share),
         cells,
     }

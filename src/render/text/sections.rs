@@ -13,7 +13,7 @@ pub fn render_explanation(report: &ExplainReport, style: &Style) -> String {
     let mut page = Page::new(*style);
     let headline = explanation::headline(report, &page.wording);
     let sections = explanation::sections(report, &page.wording);
-    page.fill(&headline, &sections, &explanation::footer(report));
+    page.fill_page(&headline, &sections, &explanation::footer(report));
     page.text
 }
 
@@ -22,7 +22,7 @@ pub fn render_comparison(report: &CompareReport, style: &Style) -> String {
     let mut page = Page::new(*style);
     let headline = comparison::headline(report, &page.wording);
     let sections = comparison::sections(report, &page.wording);
-    page.fill(&headline, &sections, &comparison::footer(report));
+    page.fill_page(&headline, &sections, &comparison::footer(report));
     page.text
 }
 
@@ -31,7 +31,7 @@ pub fn render_advice(report: &AdviseReport, style: &Style) -> String {
     let mut page = Page::new(*style);
     let headline = advice::headline(report, &page.wording);
     let sections = advice::sections(report, &page.wording);
-    page.fill(&headline, &sections, &advice::footer(report));
+    page.fill_page(&headline, &sections, &advice::footer(report));
     page.text
 }
 
@@ -40,7 +40,7 @@ pub fn render_diagnosis(report: &DiagnosisReport, style: &Style) -> String {
     let mut page = Page::new(*style);
     let headline = diagnosis::headline(report, &page.wording);
     let sections = diagnosis::sections(report, &page.wording);
-    page.fill(&headline, &sections, &diagnosis::footer(report));
+    page.fill_page(&headline, &sections, &diagnosis::footer(report));
     page.text
 }
 
@@ -48,23 +48,23 @@ pub fn render_diagnosis(report: &DiagnosisReport, style: &Style) -> String {
 pub fn render_diagnosis_score(report: &DiagnosisScoreReport, style: &Style) -> String {
     let mut page = Page::new(*style);
     let sections = diagnosis::score_sections(report, &page.wording);
-    page.fill(&diagnosis::score_headline(report), &sections, &diagnosis::score_footer(report));
+    page.fill_page(&diagnosis::score_headline(report), &sections, &diagnosis::score_footer(report));
     page.text
 }
 
 impl Page {
-    fn fill(&mut self, headline: &[String], sections: &[Section], footer: &str) {
+    fn fill_page(&mut self, headline: &[String], sections: &[Section], footer: &str) {
         for said in headline {
-            self.paragraph(Emphasis::Strong, "", said);
+            self.add_paragraph(Emphasis::Strong, "", said);
         }
         for section in sections {
-            self.head(&section.title, &section.remark);
+            self.add_head(&section.title, &section.remark);
             let start = format!("  {} ", self.glyphs.bullet);
             for line in &section.lines {
-                self.paragraph(Emphasis::Plain, &start, line);
+                self.add_paragraph(Emphasis::Plain, &start, line);
             }
         }
-        self.gap();
-        self.paragraph(Emphasis::Faint, "", footer);
+        self.add_gap();
+        self.add_paragraph(Emphasis::Faint, "", footer);
     }
 }

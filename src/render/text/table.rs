@@ -1,6 +1,6 @@
 //! Rows whose columns line up: a mark, a name, a bar, and figures.
 
-use super::emphasis::{Emphasis, Line, columns, shorten};
+use super::emphasis::{Emphasis, Line, shorten_text, text_columns};
 use super::glyphs::Glyphs;
 
 /// A figure, or the head of a column of them.
@@ -67,24 +67,24 @@ const MARK: usize = 2;
 
 impl Widths {
     /// Whether there is room for this column.
-    pub(super) fn has(&self, column: usize) -> bool {
+    pub(super) fn has_column(&self, column: usize) -> bool {
         self.cells.get(column).is_some_and(|width| *width > 0)
     }
 
     /// Widths that fit on a page.
-    pub(super) fn fit(table: &Table, page: usize) -> Self {
-        let name = table.rows.iter().map(|row| columns(&row.name.1)).max().unwrap_or(0);
+    pub(super) fn fit_page(table: &Table, page: usize) -> Self {
+        let name = table.rows.iter().map(|row| text_columns(&row.name.1)).max().unwrap_or(0);
         let count = table.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
         let cells = (0..count).map(|column| {
             let cells = table.rows.iter().filter_map(|row| row.cells.get(column));
-            cells.map(|cell| columns(&cell.text)).max().unwrap_or(0)
+            cells.map(|cell| text_columns(&cell.text)).max().unwrap_or(0)
         });
         let mut widths =
             Self { name: name.clamp(NAME_USUAL, NAME_MAX), bar: BAR.1, cells: cells.collect() };
         widths.shrink_bar(page);
         widths.shrink_name(page, NAME.0);
         for column in table.expendable {
-            if widths.excess(page) > 0
+            if widths.excess_width(page) > 0
                 && let Some(width) = widths.cells.get_mut(*column)
             {
                 *width = 0;
@@ -92,13 +92,13 @@ impl Widths {
         }
         widths.shrink_name(page, NAME.1);
         // What was given up may have been more than was needed.
-        widths.grow(name.min(NAME_MAX), page);
+        widths.grow_name(name.min(NAME_MAX), page);
         widths
     }
 
     /// The same name and bar for a table with other cells.
-    pub(super) fn beside(&self, table: &Table, page: usize) -> Self {
-        let mut fitted = Self::fit(table, page);
+    pub(super) fn with_same_name(&self, table: &Table, page: usize) -> Self {
+        let mut fitted = Self::fit_page(table, page);
         fitted.name = fitted.name.max(self.name);
         fitted.bar = fitted.bar.max(self.bar);
         fitted.shrink_bar(page);
@@ -106,26 +106,26 @@ impl Widths {
         fitted
     }
 
-    fn total(&self) -> usize {
+    fn total_width(&self) -> usize {
         let cells: usize = self.cells.iter().filter(|width| **width > 0).map(|w| w + GAP).sum();
         MARK + self.name + GAP + self.bar + cells
     }
 
-    fn excess(&self, page: usize) -> usize {
-        self.total().saturating_sub(page)
+    fn excess_width(&self, page: usize) -> usize {
+        self.total_width().saturating_sub(page)
     }
 
     fn shrink_bar(&mut self, page: usize) {
-        self.bar = self.bar.saturating_sub(self.excess(page)).max(BAR.0);
+        self.bar = self.bar.saturating_sub(self.excess_width(page)).max(BAR.0);
     }
 
     fn shrink_name(&mut self, page: usize, least: usize) {
         let least = least.min(self.name);
-        self.name = self.name.saturating_sub(self.excess(page)).max(least);
+        self.name = self.name.saturating_sub(self.excess_width(page)).max(least);
     }
 
-    fn grow(&mut self, name: usize, page: usize) {
-        let room = page.saturating_sub(self.total());
+    fn grow_name(&mut self, name: usize, page: usize) {
+        let room = page.saturating_sub(self.total_width());
         let more = room.min(name.saturating_sub(self.name));
         self.name += more;
         self.bar += (room - more).min(BAR.1 - self.bar);
@@ -134,34 +134,34 @@ impl Widths {
 
 impl Table {
     /// The rows as lines.
-    pub(super) fn lines(&self, widths: &Widths, glyphs: &Glyphs) -> Vec<Line> {
-        self.rows.iter().map(|row| line(row, widths, glyphs)).collect()
+    pub(super) fn table_lines(&self, widths: &Widths, glyphs: &Glyphs) -> Vec<Line> {
+        self.rows.iter().map(|row| row_line(row, widths, glyphs)).collect()
     }
 }
 
-fn line(row: &Row, widths: &Widths, glyphs: &Glyphs) -> Line {
+fn row_line(row: &Row, widths: &Widths, glyphs: &Glyphs) -> Line {
     let mut line = Line::default();
     if let Some((ink, mark)) = row.mark {
-        line.push(ink, mark).blank(MARK - columns(mark));
+        line.push_piece(ink, mark).push_blanks(MARK - text_columns(mark));
     }
-    let name = shorten(&row.name.1, widths.name, glyphs.ellipsis);
-    line.push(row.name.0, name);
-    let rest = MARK + widths.name - line.columns();
-    line.blank(rest + GAP);
+    let name = shorten_text(&row.name.1, widths.name, glyphs.ellipsis);
+    line.push_piece(row.name.0, name);
+    let rest = MARK + widths.name - line.column_count();
+    line.push_blanks(rest + GAP);
     let bar = match row.bar {
         Bar::ShareLegend => glyphs.bar_legend(widths.bar),
         Bar::StripLegend => glyphs.strip_legend(widths.bar),
         Bar::Blank => Line::default(),
-        Bar::Shares(failed, degraded) => glyphs.bar(failed, degraded, widths.bar),
-        Bar::Strip(ends) => glyphs.strip(ends, widths.bar),
+        Bar::Shares(failed, degraded) => glyphs.share_bar(failed, degraded, widths.bar),
+        Bar::Strip(ends) => glyphs.trial_strip(ends, widths.bar),
     };
-    let rest = widths.bar.saturating_sub(bar.columns());
-    line.append(bar).blank(rest);
+    let rest = widths.bar.saturating_sub(bar.column_count());
+    line.append_line(bar).push_blanks(rest);
     for (cell, width) in row.cells.iter().zip(&widths.cells) {
         if *width > 0 {
             // Figures are read from their last digit.
-            line.blank(GAP + width - columns(&cell.text).min(*width));
-            line.push(cell.ink, cell.text.clone());
+            line.push_blanks(GAP + width - text_columns(&cell.text).min(*width));
+            line.push_piece(cell.ink, cell.text.clone());
         }
     }
     line

@@ -1,6 +1,6 @@
 //! The cascade as a tree: what breaks, what it takes with it, where a guard held.
 
-use super::emphasis::{Emphasis, Line, columns, shorten};
+use super::emphasis::{Emphasis, Line, shorten_text, text_columns};
 use super::{Page, Style, losses, units};
 use crate::prose::terms;
 use crate::prose::{format, simulation};
@@ -18,15 +18,15 @@ const NAME_KEPT: usize = 8;
 /// The cascade as lines of text, the last one with its newline. Both are of the same simulation.
 pub fn render_tree(report: &Report, focus: &CascadeReport, style: &Style) -> String {
     let mut page = Page::new(*style);
-    super::headline(&mut page, report);
-    units::add(&mut page, report);
-    losses::add(&mut page, report);
-    page.head("Cascade", "from what breaks to what it affects; as a share of simulations");
-    let rows = rows(&page, focus);
-    draw(&mut page, &rows);
-    legend(&mut page, focus);
-    page.gap();
-    page.paragraph(Emphasis::Faint, "", &simulation::footer(report));
+    super::add_headline(&mut page, report);
+    units::add_flows(&mut page, report);
+    losses::add_losses(&mut page, report);
+    page.add_head("Cascade", "from what breaks to what it affects; as a share of simulations");
+    let rows = tree_rows(&page, focus);
+    draw_rows(&mut page, &rows);
+    add_legend(&mut page, focus);
+    page.add_gap();
+    page.add_paragraph(Emphasis::Faint, "", &simulation::footer(report));
     page.text
 }
 
@@ -43,18 +43,18 @@ struct Row {
     came: (Emphasis, String),
 }
 
-fn rows(page: &Page, focus: &CascadeReport) -> Vec<Row> {
+fn tree_rows(page: &Page, focus: &CascadeReport) -> Vec<Row> {
     let tree = Tree::new(focus);
     let mut rows = Vec::new();
     // What is still to be drawn: a box, what leads to it, and what leads to those below it.
     let mut open: Vec<(usize, String, String)> = Vec::new();
     open.extend(tree.roots.iter().rev().map(|root| (*root, String::new(), String::new())));
     while let Some((at, lead, below)) = open.pop() {
-        rows.push(row(page, focus, &tree, at, lead));
+        rows.push(box_row(page, focus, &tree, at, lead));
         let children = &tree.children[at];
         for (index, child) in children.iter().enumerate().rev() {
             let is_last = index + 1 == children.len();
-            let [corner, line] = page.glyphs.branch(is_last, tree.spreads(focus, *child));
+            let [corner, line] = page.glyphs.tree_lines(is_last, tree.is_spreading(focus, *child));
             open.push((*child, format!("{below}{corner}"), format!("{below}{line}")));
         }
     }
@@ -82,12 +82,12 @@ impl Tree {
             is_placed[*origin] = true;
         }
         tree.roots = origins;
-        tree.grow(focus, &mut is_placed);
+        tree.grow_tree(focus, &mut is_placed);
         // What nothing drawn leads to stands by itself, after the rest.
         for root in others {
             if !std::mem::replace(&mut is_placed[root], true) {
                 tree.roots.push(root);
-                tree.grow(focus, &mut is_placed);
+                tree.grow_tree(focus, &mut is_placed);
             }
         }
         for children in &mut tree.children {
@@ -99,14 +99,14 @@ impl Tree {
         tree
     }
 
-    fn grow(&mut self, focus: &CascadeReport, is_placed: &mut [bool]) {
+    fn grow_tree(&mut self, focus: &CascadeReport, is_placed: &mut [bool]) {
         loop {
             let next = focus
                 .edges
                 .iter()
                 .enumerate()
                 .filter(|(_, edge)| is_placed[edge.from] && !is_placed[edge.to])
-                .max_by(|(a, one), (b, other)| strength(one, other).then(b.cmp(a)));
+                .max_by(|(a, one), (b, other)| compare_strength(one, other).then(b.cmp(a)));
             let Some((index, edge)) = next else { break };
             is_placed[edge.to] = true;
             self.by[edge.to] = Some(index);
@@ -114,46 +114,46 @@ impl Tree {
         }
     }
 
-    fn edge<'a>(&self, focus: &'a CascadeReport, at: usize) -> Option<&'a CascadeEdge> {
+    fn edge_to<'a>(&self, focus: &'a CascadeReport, at: usize) -> Option<&'a CascadeEdge> {
         self.by[at].map(|edge| &focus.edges[edge])
     }
 
     /// Whether failure got through on the way to a box.
-    fn spreads(&self, focus: &CascadeReport, at: usize) -> bool {
-        self.edge(focus, at).is_none_or(|edge| edge.passed >= focus.threshold)
+    fn is_spreading(&self, focus: &CascadeReport, at: usize) -> bool {
+        self.edge_to(focus, at).is_none_or(|edge| edge.passed >= focus.threshold)
     }
 }
 
-fn strength(one: &CascadeEdge, other: &CascadeEdge) -> std::cmp::Ordering {
+fn compare_strength(one: &CascadeEdge, other: &CascadeEdge) -> std::cmp::Ordering {
     let held =
         |cascade_edge: &CascadeEdge| cascade_edge.held.first().map_or(0.0, |held| held.share);
     one.passed.total_cmp(&other.passed).then(held(one).total_cmp(&held(other)))
 }
 
-fn row(page: &Page, focus: &CascadeReport, tree: &Tree, at: usize, lead: String) -> Row {
+fn box_row(page: &Page, focus: &CascadeReport, tree: &Tree, at: usize, lead: String) -> Row {
     let item = &focus.boxes[at];
-    let (ink, mark) = page.glyphs.state(item.state);
+    let (ink, mark) = page.glyphs.state_mark(item.state);
     Row {
         lead,
         mark: (ink, mark),
-        name: page.name(&item.name),
+        name: page.shown_name(&item.name),
         failed: item.failed.p,
         degraded: item.degraded.p.max(item.failed.p),
-        state: (ink, state(item, focus)),
+        state: (ink, state_text(item, focus)),
         came: tree
-            .edge(focus, at)
-            .map_or((Emphasis::Faint, String::new()), |edge| came(focus, edge)),
+            .edge_to(focus, at)
+            .map_or((Emphasis::Faint, String::new()), |edge| arrival_text(focus, edge)),
     }
 }
 
-fn state(cascade_box: &CascadeBox, focus: &CascadeReport) -> String {
+fn state_text(cascade_box: &CascadeBox, focus: &CascadeReport) -> String {
     let what = match cascade_box.state {
         BoxState::Origin => "breaks".to_owned(),
         BoxState::Fails | BoxState::MayFail => {
-            format!("fails {}", format::percent(rounded(cascade_box.failed.p)))
+            format!("fails {}", format::percent(rounded_share(cascade_box.failed.p)))
         }
         BoxState::Degrades => {
-            format!("degraded {}", format::percent(rounded(cascade_box.degraded.p)))
+            format!("degraded {}", format::percent(rounded_share(cascade_box.degraded.p)))
         }
         BoxState::Holds => "holds".to_owned(),
     };
@@ -164,13 +164,13 @@ fn state(cascade_box: &CascadeBox, focus: &CascadeReport) -> String {
     }
 }
 
-fn came(focus: &CascadeReport, edge: &CascadeEdge) -> (Emphasis, String) {
+fn arrival_text(focus: &CascadeReport, edge: &CascadeEdge) -> (Emphasis, String) {
     let guard = edge.strongest_guard(focus.threshold);
     let held = guard.map(|guard| {
         format!(
             "{} contained {}",
             terms::protection(guard.guard),
-            format::percent(rounded(guard.share))
+            format::percent(rounded_share(guard.share))
         )
     });
     let through = match edge.kind {
@@ -178,7 +178,7 @@ fn came(focus: &CascadeReport, edge: &CascadeEdge) -> (Emphasis, String) {
         EdgeKind::Load => Some("is flooded".to_owned()),
         EdgeKind::Degraded => Some("lacks its answers".to_owned()),
         _ if edge.passed >= focus.threshold => {
-            Some(format!("propagated {}", format::percent(rounded(edge.passed))))
+            Some(format!("propagated {}", format::percent(rounded_share(edge.passed))))
         }
         EdgeKind::Call => None,
     };
@@ -189,7 +189,7 @@ fn came(focus: &CascadeReport, edge: &CascadeEdge) -> (Emphasis, String) {
     }
 }
 
-fn rounded(share: f64) -> f64 {
+fn rounded_share(share: f64) -> f64 {
     if (0.001..=0.999).contains(&share) { (share * 1000.0).round() / 1000.0 } else { share }
 }
 
@@ -204,47 +204,47 @@ struct Fit {
 impl Fit {
     fn new(rows: &[Row], page: usize) -> Self {
         let widest = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
-        let name = widest(|row| columns(&row.lead) + 2 + columns(&row.name));
-        let state = widest(|row| columns(&row.state.1));
-        let came = widest(|row| columns(&row.came.1));
+        let name = widest(|row| text_columns(&row.lead) + 2 + text_columns(&row.name));
+        let state = widest(|row| text_columns(&row.state.1));
+        let came = widest(|row| text_columns(&row.came.1));
         let mut fit = Self { name, bar: BAR.0, state, came };
-        let excess = |fit: &Self| (2 + fit.total()).saturating_sub(page);
+        let excess = |fit: &Self| (2 + fit.total_width()).saturating_sub(page);
         fit.bar = fit.bar.saturating_sub(excess(&fit)).max(BAR.1);
         fit.name = fit.name.saturating_sub(excess(&fit)).max(NAME_LEAST.min(fit.name));
         fit.came = fit.came.saturating_sub(excess(&fit));
         fit
     }
 
-    fn total(&self) -> usize {
+    fn total_width(&self) -> usize {
         let came = if self.came > 0 { 2 + self.came } else { 0 };
         self.name + 2 + self.bar + 2 + self.state + came
     }
 }
 
-fn draw(page: &mut Page, rows: &[Row]) {
+fn draw_rows(page: &mut Page, rows: &[Row]) {
     let fit = Fit::new(rows, page.style.width);
     for row in rows {
         // A deep tree leaves room for a name, whatever leads to it.
-        let kept = 2 + columns(&row.name).min(NAME_KEPT);
-        let lead = shorten(&row.lead, fit.name.saturating_sub(kept), page.glyphs.ellipsis);
-        let room = fit.name.saturating_sub(columns(&lead) + 2);
-        let name = shorten(&row.name, room, page.glyphs.ellipsis);
-        let mut line = Line::of(Emphasis::Plain, "  ");
-        let used = columns(&lead) + 2 + columns(&name);
-        line.push(Emphasis::Faint, lead)
-            .push(row.mark.0, row.mark.1)
-            .blank(2 - columns(row.mark.1));
-        line.push(Emphasis::Plain, name).blank(fit.name.saturating_sub(used) + 2);
-        line.append(page.glyphs.bar(row.failed, row.degraded, fit.bar)).blank(2);
-        line.push(row.state.0, row.state.1.clone());
-        line.blank(fit.state - columns(&row.state.1) + 2);
-        line.push(row.came.0, shorten(&row.came.1, fit.came, page.glyphs.ellipsis));
-        page.line(&line);
+        let kept = 2 + text_columns(&row.name).min(NAME_KEPT);
+        let lead = shorten_text(&row.lead, fit.name.saturating_sub(kept), page.glyphs.ellipsis);
+        let room = fit.name.saturating_sub(text_columns(&lead) + 2);
+        let name = shorten_text(&row.name, room, page.glyphs.ellipsis);
+        let mut line = Line::of_piece(Emphasis::Plain, "  ");
+        let used = text_columns(&lead) + 2 + text_columns(&name);
+        line.push_piece(Emphasis::Faint, lead)
+            .push_piece(row.mark.0, row.mark.1)
+            .push_blanks(2 - text_columns(row.mark.1));
+        line.push_piece(Emphasis::Plain, name).push_blanks(fit.name.saturating_sub(used) + 2);
+        line.append_line(page.glyphs.share_bar(row.failed, row.degraded, fit.bar)).push_blanks(2);
+        line.push_piece(row.state.0, row.state.1.clone());
+        line.push_blanks(fit.state - text_columns(&row.state.1) + 2);
+        line.push_piece(row.came.0, shorten_text(&row.came.1, fit.came, page.glyphs.ellipsis));
+        page.add_line(&line);
     }
 }
 
-fn legend(page: &mut Page, focus: &CascadeReport) {
-    let [through, held] = page.glyphs.branches();
+fn add_legend(page: &mut Page, focus: &CascadeReport) {
+    let [through, held] = page.glyphs.edge_signs();
     let mut parts =
         vec![format!("{through} failure propagated"), format!("{held} a protection contained it")];
     let mut left = Vec::new();
@@ -262,7 +262,7 @@ fn legend(page: &mut Page, focus: &CascadeReport) {
     if !left.is_empty() {
         parts.push(format!("not shown: {}", format::list(&left, "and", 3)));
     }
-    page.parts("  ", &parts);
+    page.add_parts("  ", &parts);
 }
 
 #[cfg(test)]
@@ -327,8 +327,8 @@ mod tests {
 
     fn shown(focus: &CascadeReport, style: Style) -> String {
         let mut page = Page::new(style);
-        let rows = rows(&page, focus);
-        draw(&mut page, &rows);
+        let rows = tree_rows(&page, focus);
+        draw_rows(&mut page, &rows);
         page.text
     }
 
@@ -371,7 +371,7 @@ mod tests {
         for width in [60, 80, 120] {
             for ascii in [false, true] {
                 let text = shown(&shop(), Style { width, ascii, color: false });
-                assert!(text.lines().all(|line| columns(line) <= width), "{width}:\n{text}");
+                assert!(text.lines().all(|line| text_columns(line) <= width), "{width}:\n{text}");
                 assert!(!ascii || text.is_ascii(), "{text}");
                 assert_eq!(text.lines().count(), 5);
             }
@@ -392,6 +392,6 @@ mod tests {
             (0..399).map(|item| (item, item + 1, 0.9, 0.0)).collect();
         let text = shown(&focus(&boxes, &edges), Style { width: 80, ..Style::default() });
         assert_eq!(text.lines().count(), 400);
-        assert!(text.lines().all(|line| columns(line) <= 80), "{text}");
+        assert!(text.lines().all(|line| text_columns(line) <= 80), "{text}");
     }
 }

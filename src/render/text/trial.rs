@@ -17,32 +17,33 @@ pub fn render_trial(trial: &TrialTrace, style: &Style) -> String {
     let lost = trial
         .orders_lost
         .map_or_else(String::new, |lost| format!(": {} orders lost", format::digits(lost, 3)));
-    page.paragraph(
+    page.add_paragraph(
         Emphasis::Strong,
         "",
         &format!("Trial {}{lost}", format::count(trial.trial as f64)),
     );
     for step in &trial.steps {
-        page.gap();
-        add(&mut page, step);
+        page.add_gap();
+        add_step(&mut page, step);
     }
     page.text
 }
 
-fn add(page: &mut Page, step: &StepReport) {
+fn add_step(page: &mut Page, step: &StepReport) {
     let dash = page.glyphs.dash;
     let (from, until) = (format::duration(step.from_s), format::duration(step.until_s));
-    let mut head = Line::of(Emphasis::Strong, format!("{from} {dash} {until}"));
+    let mut head = Line::of_piece(Emphasis::Strong, format!("{from} {dash} {until}"));
     let exposure = format::percent(step.exposure);
-    head.blank(2).push(Emphasis::Faint, format!("{exposure} have the change"));
+    head.push_blanks(2).push_piece(Emphasis::Faint, format!("{exposure} have the change"));
     if let Some(lost) = step.orders_lost.filter(|lost| *lost > 0.0) {
-        head.blank(2).push(Emphasis::Bad, format!("{} orders lost", format::digits(lost, 3)));
+        head.push_blanks(2)
+            .push_piece(Emphasis::Bad, format!("{} orders lost", format::digits(lost, 3)));
     }
-    page.line(&head);
+    page.add_line(&head);
     for event in &step.events {
         let start = format!("  {} ", page.glyphs.bullet);
-        let event = page.name(event);
-        page.paragraph(Emphasis::Plain, &start, &event);
+        let event = page.shown_name(event);
+        page.add_paragraph(Emphasis::Plain, &start, &event);
     }
     for states in [&step.flows, &step.services] {
         for state in states.iter().take(STATES_MAX) {
@@ -50,7 +51,7 @@ fn add(page: &mut Page, step: &StepReport) {
         }
         let more = states.len().saturating_sub(STATES_MAX);
         if more > 0 {
-            page.paragraph(
+            page.add_paragraph(
                 Emphasis::Faint,
                 "    ",
                 &format!("and {} more", format::count(more as f64)),
@@ -58,21 +59,21 @@ fn add(page: &mut Page, step: &StepReport) {
         }
     }
     for overload in &step.overloads {
-        let service = page.name(&overload.service);
+        let service = page.shown_name(&overload.service);
         let (load, capacity) =
             (format::digits(overload.load, 3), format::digits(overload.capacity, 3));
         let lost = format::percent(overload.lost);
         let text = format!(
             "{service} gets {load} times its normal load and can serve {capacity}: {lost} is lost"
         );
-        page.notice(Emphasis::Doubtful, "    overload", &text);
+        page.add_notice(Emphasis::Doubtful, "    overload", &text);
     }
 }
 
 /// `    ████▒▒░░░░░░ place-order  40% down, 12% degraded`.
 fn add_state(page: &mut Page, state: &StateReport) {
-    let bad = state.failing().min(1.0);
-    let bar = page.glyphs.bar(bad, (bad + state.degraded).min(1.0), CELLS);
+    let bad = state.failing_share().min(1.0);
+    let bar = page.glyphs.share_bar(bad, (bad + state.degraded).min(1.0), CELLS);
     let shares = [
         (state.slow, "slow"),
         (state.down, "down"),
@@ -82,13 +83,13 @@ fn add_state(page: &mut Page, state: &StateReport) {
     let shares = shares.into_iter().filter(|(share, _)| *share > 0.0);
     let shares: Vec<String> =
         shares.map(|(share, word)| format!("{} {word}", format::percent(share))).collect();
-    let name = page.name(&state.name);
-    let name = super::emphasis::shorten(&name, page.style.width / 2, page.glyphs.ellipsis);
-    let mut line = Line::of(Emphasis::Plain, "    ");
-    line.append(bar)
-        .blank(1)
-        .push(Emphasis::Plain, name)
-        .blank(2)
-        .push(Emphasis::Faint, shares.join(", "));
-    page.line(&line);
+    let name = page.shown_name(&state.name);
+    let name = super::emphasis::shorten_text(&name, page.style.width / 2, page.glyphs.ellipsis);
+    let mut line = Line::of_piece(Emphasis::Plain, "    ");
+    line.append_line(bar)
+        .push_blanks(1)
+        .push_piece(Emphasis::Plain, name)
+        .push_blanks(2)
+        .push_piece(Emphasis::Faint, shares.join(", "));
+    page.add_line(&line);
 }

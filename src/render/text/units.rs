@@ -21,37 +21,37 @@ const TAIL: usize = 5;
 const EXPENDABLE: &[usize] = &[SHARE, TAIL, DEGRADED, INTERVAL];
 
 /// The flows.
-pub(super) fn add(page: &mut Page, report: &Report) {
-    let flows = flows(page, report);
-    let services = services(page, report);
+pub(super) fn add_flows(page: &mut Page, report: &Report) {
+    let flows = flow_rows(page, report);
+    let services = service_rows(page, report);
     // Both are measured together, so that their columns line up.
     let (flow_rows, service_rows) = (flows.len(), services.len());
     let table = Table { rows: flows.into_iter().chain(services).collect(), expendable: EXPENDABLE };
-    let widths = Widths::fit(&table, page.style.width);
+    let widths = Widths::fit_page(&table, page.style.width);
     page.widths = Some(widths.clone());
     if flow_rows > 1 {
-        page.gap();
-        for line in &table.lines(&widths, page.glyphs)[..flow_rows] {
-            page.line(line);
+        page.add_gap();
+        for line in &table.table_lines(&widths, page.glyphs)[..flow_rows] {
+            page.add_line(line);
         }
-        rest(page, &report.flows, &shown_flows(report), "flow");
+        add_rest(page, &report.flows, &shown_flows(report), "flow");
     }
     debug_assert!(service_rows > 0, "services have at least a head");
 }
 
 /// The services, once the flows have said how wide the columns are.
 pub(super) fn add_services(page: &mut Page, report: &Report) {
-    let rows = services(page, report);
+    let rows = service_rows(page, report);
     if rows.len() < 2 {
         return;
     }
     let table = Table { rows, expendable: EXPENDABLE };
     let widths = page.widths.clone().expect("flows come first");
-    page.gap();
-    for line in table.lines(&widths, page.glyphs) {
-        page.line(&line);
+    page.add_gap();
+    for line in table.table_lines(&widths, page.glyphs) {
+        page.add_line(&line);
     }
-    rest(page, &report.services, &shown_services(report), "service");
+    add_rest(page, &report.services, &shown_services(report), "service");
 }
 
 fn shown_flows(report: &Report) -> Vec<&UnitReport> {
@@ -71,17 +71,17 @@ fn is_target(report: &Report, service: &UnitReport) -> bool {
     report.targets.iter().any(|target| name(&target.name))
 }
 
-fn flows(page: &Page, report: &Report) -> Vec<Row> {
+fn flow_rows(page: &Page, report: &Report) -> Vec<Row> {
     let has_losses = report.flows.iter().any(|flow| flow.orders_lost.is_some());
     let (lost, tail) = if has_losses { ("orders lost", "1 in 20") } else { ("", "") };
-    let head = head("Flows", [lost, tail]);
+    let head = head_row("Flows", [lost, tail]);
     let body = shown_flows(report).into_iter().map(|flow| {
         let (lost, tail) = match &flow.orders_lost {
             Some(lost) => (format::mean(lost), format::quantile(lost.p95, lost)),
             None if has_losses => ("not known".to_owned(), String::new()),
             None => (String::new(), String::new()),
         };
-        row(
+        unit_row(
             page,
             flow,
             false,
@@ -91,16 +91,16 @@ fn flows(page: &Page, report: &Report) -> Vec<Row> {
     std::iter::once(head).chain(body).collect()
 }
 
-fn services(page: &Page, report: &Report) -> Vec<Row> {
+fn service_rows(page: &Page, report: &Report) -> Vec<Row> {
     let has_time = report.services.iter().any(|service| service.first_failed_s.is_some());
     let (first, lasted) = if has_time { ("fails after", "for") } else { ("", "") };
-    let head = head("Services", [first, lasted]);
+    let head = head_row("Services", [first, lasted]);
     let body = shown_services(report).into_iter().map(|service| {
         let time = |spread: Option<crate::report::Spread>| {
             spread.map_or_else(String::new, |spread| format::duration(spread.p50))
         };
         let cells = [time(service.first_failed_s), time(service.failed_for_s)];
-        row(
+        unit_row(
             page,
             service,
             is_target(report, service),
@@ -110,7 +110,7 @@ fn services(page: &Page, report: &Report) -> Vec<Row> {
     std::iter::once(head).chain(body).collect()
 }
 
-fn head(title: &str, last: [&str; 2]) -> Row {
+fn head_row(title: &str, last: [&str; 2]) -> Row {
     let heads = ["fails", "interval", "degraded", "at peak", last[0], last[1]];
     Row {
         mark: None,
@@ -120,7 +120,7 @@ fn head(title: &str, last: [&str; 2]) -> Row {
     }
 }
 
-fn row(page: &Page, unit: &UnitReport, is_target: bool, last: [Cell; 2]) -> Row {
+fn unit_row(page: &Page, unit: &UnitReport, is_target: bool, last: [Cell; 2]) -> Row {
     let failed = unit.failed.exact.unwrap_or(unit.failed.p);
     let ink = match failed {
         _ if failed >= 0.5 => Emphasis::Bad,
@@ -136,15 +136,15 @@ fn row(page: &Page, unit: &UnitReport, is_target: bool, last: [Cell; 2]) -> Row 
     cells.extend(last);
     let name = if unit.critical == Some(true) { Emphasis::Strong } else { Emphasis::Plain };
     Row {
-        mark: Some(page.glyphs.mark(unit, is_target)),
-        name: (name, page.name(&unit.name)),
+        mark: Some(page.glyphs.unit_mark(unit, is_target)),
+        name: (name, page.shown_name(&unit.name)),
         bar: Bar::Shares(failed, unit.degraded.p.max(failed)),
         cells,
     }
 }
 
 /// What is not in the table, counted.
-fn rest(page: &mut Page, all: &[UnitReport], shown: &[&UnitReport], noun: &str) {
+fn add_rest(page: &mut Page, all: &[UnitReport], shown: &[&UnitReport], noun: &str) {
     let is_shown = |unit: &UnitReport| shown.iter().any(|shown| std::ptr::eq(*shown, unit));
     let left: Vec<&UnitReport> = all.iter().filter(|unit| !is_shown(unit)).collect();
     if left.is_empty() {
@@ -176,5 +176,5 @@ fn rest(page: &mut Page, all: &[UnitReport], shown: &[&UnitReport], noun: &str) 
         let verb = if untouched == 1 { "is" } else { "are" };
         parts.push(format!("{} {verb} never hit", format::plural(untouched, noun)));
     }
-    page.paragraph(Emphasis::Faint, "  ", &parts.join(", "));
+    page.add_paragraph(Emphasis::Faint, "  ", &parts.join(", "));
 }

@@ -2,7 +2,7 @@
 //! far the rollout had come.
 
 use super::Page;
-use super::emphasis::{Emphasis, columns};
+use super::emphasis::{Emphasis, text_columns};
 use super::table::{Bar, Cell, Row, Table, Widths};
 use crate::prose::{format, simulation};
 use crate::report::TimelineMode;
@@ -12,7 +12,7 @@ use crate::report::{Report, Spread, TimelineReport};
 const EXPENDABLE: &[usize] = &[3];
 
 /// Adds the section where there is time, and something is lost in some trial.
-pub(super) fn add(page: &mut Page, report: &Report) {
+pub(super) fn add_when(page: &mut Page, report: &Report) {
     let course = &report.timeline;
     if course.mode == TimelineMode::Snapshot {
         return;
@@ -20,19 +20,19 @@ pub(super) fn add(page: &mut Page, report: &Report) {
     if course.impact_s.is_none() && course.detected_s.is_none() {
         return;
     }
-    let table = Table { rows: rows(course), expendable: EXPENDABLE };
+    let table = Table { rows: timeline_rows(course), expendable: EXPENDABLE };
     let width = page.style.width;
     let widths = match &page.widths {
-        Some(widths) => widths.beside(&table, width),
-        None => Widths::fit(&table, width),
+        Some(widths) => widths.with_same_name(&table, width),
+        None => Widths::fit_page(&table, width),
     };
-    page.gap();
-    for line in table.lines(&widths, page.glyphs) {
-        page.line(&line);
+    page.add_gap();
+    for line in table.table_lines(&widths, page.glyphs) {
+        page.add_line(&line);
     }
-    let remarks = remarks(page, course);
+    let remarks = timeline_remarks(page, course);
     if !remarks.is_empty() {
-        page.parts("  ", &remarks);
+        page.add_parts("  ", &remarks);
     }
     example_trials(page, report);
 }
@@ -43,15 +43,15 @@ fn example_trials(page: &mut Page, report: &Report) {
         .example_trials
         .iter()
         .map(|example_trial| {
-            format!("  a {} rollout:", page.name(&example_trial.label).replace(' ', "-"))
+            format!("  a {} rollout:", page.shown_name(&example_trial.label).replace(' ', "-"))
         })
         .collect();
-    let width = labels.iter().map(|label| columns(label)).max().unwrap_or(0);
+    let width = labels.iter().map(|label| text_columns(label)).max().unwrap_or(0);
     for (label, trial) in labels.iter().zip(&report.example_trials) {
-        let rest = " ".repeat(width - columns(label));
+        let rest = " ".repeat(width - text_columns(label));
         let number = trial.trial;
         let text = simulation::trial(trial, &page.wording);
-        page.notice(
+        page.add_notice(
             Emphasis::Strong,
             &format!("{label}{rest}"),
             &format!("{text} (--trial {number})"),
@@ -59,7 +59,7 @@ fn example_trials(page: &mut Page, report: &Report) {
     }
 }
 
-fn rows(course: &TimelineReport) -> Vec<Row> {
+fn timeline_rows(course: &TimelineReport) -> Vec<Row> {
     let heads = ["first loss", "noticed", "over", "rolled out"];
     let head = Row {
         mark: None,
@@ -67,17 +67,17 @@ fn rows(course: &TimelineReport) -> Vec<Row> {
         bar: Bar::StripLegend,
         cells: heads.into_iter().map(|head| Cell::new(Emphasis::Faint, head)).collect(),
     };
-    let scale = Scale::of(course);
+    let scale = Scale::of_timeline(course);
     let row = |name: &str, of: fn(Spread) -> f64| Row {
         mark: Some((Emphasis::Plain, "")),
         name: (Emphasis::Plain, name.to_owned()),
-        bar: Bar::Strip(scale.ends(course, of)),
-        cells: cells(course, of),
+        bar: Bar::Strip(scale.strip_ends(course, of)),
+        cells: strip_cells(course, of),
     };
     vec![head, row("half by", |item| item.p50), row("19 of 20 by", |item| item.p95)]
 }
 
-fn cells(course: &TimelineReport, of: fn(Spread) -> f64) -> Vec<Cell> {
+fn strip_cells(course: &TimelineReport, of: fn(Spread) -> f64) -> Vec<Cell> {
     let time = |spread: Option<Spread>| {
         Cell::new(
             Emphasis::Plain,
@@ -105,23 +105,23 @@ struct Scale {
 }
 
 impl Scale {
-    fn of(course: &TimelineReport) -> Self {
+    fn of_timeline(course: &TimelineReport) -> Self {
         let times = [course.impact_s, course.detected_s, course.resolved_s];
         let end = times.into_iter().flatten().map(|time| time.p95).fold(0.0, f64::max);
         Self { unit: (end / 20.0).clamp(1e-3, 60.0), end: end.max(1e-3) }
     }
 
-    fn at(&self, time: f64) -> f64 {
+    fn cell_at(&self, time: f64) -> f64 {
         libm::log1p(time / self.unit) / libm::log1p(self.end / self.unit)
     }
 
-    fn ends(&self, course: &TimelineReport, of: fn(Spread) -> f64) -> [f64; 3] {
-        let at = |spread: Option<Spread>| spread.map_or(1.0, |spread| self.at(of(spread)));
+    fn strip_ends(&self, course: &TimelineReport, of: fn(Spread) -> f64) -> [f64; 3] {
+        let at = |spread: Option<Spread>| spread.map_or(1.0, |spread| self.cell_at(of(spread)));
         [at(course.impact_s), at(course.detected_s), at(course.resolved_s)]
     }
 }
 
-fn remarks(page: &Page, course: &TimelineReport) -> Vec<String> {
+fn timeline_remarks(page: &Page, course: &TimelineReport) -> Vec<String> {
     let impact = course.impact.filter(|impact| impact.p < 1.0);
     let impact = impact
         .map(|impact| format!("orders are lost in {} of simulations", format::estimate(&impact)));

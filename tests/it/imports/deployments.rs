@@ -5,7 +5,7 @@ use std::fs;
 
 use blastwave::diagnostic::Sources;
 use blastwave::import::{self, Format, Graph, Options};
-use blastwave::render::diagnostics::{Style, render};
+use blastwave::render::diagnostics::{Style, render_diagnostics};
 use blastwave::report::UnknownKind;
 use blastwave::{Change, Simulation};
 
@@ -27,7 +27,7 @@ fn all_that_is_said(format: Format, files: &[(&str, &str)]) -> String {
     let text = import::write_topology("t", &graph);
     valid(&text);
     let summary = import::summary_lines(&graph, "t.yaml").join("\n");
-    text + &summary + &render(&graph.take_warnings(), &sources, Style::Plain)
+    text + &summary + &render_diagnostics(&graph.take_warnings(), &sources, Style::Plain)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::import::{self, Format, Graph, Options};
-use blastwave::render::diagnostics::{Style, render};
+use blastwave::render::diagnostics::{Style, render_diagnostics};
 
 use super::imported;
 
@@ -249,7 +249,7 @@ fn secrets_reach_neither_the_topology_nor_what_is_said() {
         let warnings = graph.take_warnings();
         assert!(!warnings.is_empty(), "an address leads nowhere");
         let said = import::write_topology("t", &graph)
-            + &render(&warnings, &sources, Style::Plain)
+            + &render_diagnostics(&warnings, &sources, Style::Plain)
             + &import::summary_lines(&graph, "t.yaml").join("\n");
         assert!(said.contains("lost"), "{said}");
         assert!(!said.contains("hunter2") && !said.contains("s3cret"), "{said}");

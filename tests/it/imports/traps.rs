@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::import::{self, Dashed, Format, Graph, Options};
-use blastwave::render::diagnostics::{Style, render};
+use blastwave::render::diagnostics::{Style, render_diagnostics};
 
 /// Seen from where tests run, so that nothing depends on where the checkout is.
 fn folder() -> PathBuf {
@@ -85,7 +85,11 @@ fn imported(trap: &str) -> (Option<String>, String) {
         text
     });
     let said: Vec<Diagnostic> = read.err().unwrap_or_else(|| graph.take_warnings());
-    let said = if said.is_empty() { String::new() } else { render(&said, &sources, Style::Plain) };
+    let said = if said.is_empty() {
+        String::new()
+    } else {
+        render_diagnostics(&said, &sources, Style::Plain)
+    };
     let here = format!("{}/", folder.display());
     (text.map(|text| text.replace(&here, "")), said.replace(&here, ""))
 }

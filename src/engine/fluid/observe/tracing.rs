@@ -85,13 +85,13 @@ impl Run<'_> {
         };
         let worst = |nodes: &[u32]| {
             let states = nodes.iter().map(|node| state(*node));
-            let badness = |state: &State| (state.failing(), state.degraded);
+            let badness = |state: &State| (state.failing_share(), state.degraded);
             states.reduce(|a, b| if badness(&b) > badness(&a) { b } else { a })
         };
         let units = self.record.unit_nodes().iter().map(|nodes| worst(nodes)).enumerate();
         units
             .filter_map(|(unit, state)| state.map(|state| (unit as u32, state)))
-            .filter(|(_, state)| state.failing() + state.degraded > 0.0)
+            .filter(|(_, state)| state.failing_share() + state.degraded > 0.0)
             .collect()
     }
 
