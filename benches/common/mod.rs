@@ -203,7 +203,9 @@ pub fn staged(topology: &Topology, target: u32) -> Change {
             strategy: None,
         }),
         detection: Some(Detection {
-            alert_threshold: share(0.01),
+            alert_threshold: Some(share(0.01)),
+            failures: None,
+            watches: None,
             delay: Some(delay(300.0, 1800.0)),
             corrupt: None,
             depends_on: Vec::new(),

@@ -75,12 +75,12 @@ fn of_the_rollout(change: &Change) -> Vec<String> {
     if rollout.is_none() {
         said.push("everything changes at once: no rollout is stated".to_owned());
     }
-    if change.places.alert_threshold.is_none() {
-        let threshold =
-            change.detection.as_ref().map_or(0.01, |detection| detection.alert_threshold.get());
+    let detection = change.detection.clone().unwrap_or_default();
+    if detection.alert_threshold.is_none() && detection.failures.is_none() {
         said.push(format!(
-            "an alert notices when {} of the requests to a target fail",
-            percent_text(threshold * 100.0)
+            "an alert notices when {} of the orders of a flow fail, or {} requests to a flow or to a target",
+            percent_text(defaults::ALERT_THRESHOLD * 100.0),
+            defaults::FAILURES
         ));
     }
     if change.places.horizon.is_none() {

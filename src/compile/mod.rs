@@ -3,6 +3,7 @@
 //! A checked [`Topology`] and [`Change`] come in, a [`Plan`] goes out. It cannot fail: what could go
 //! wrong was refused by [`crate::model`].
 
+mod alerts;
 mod graph;
 pub mod interventions;
 pub mod key;
@@ -27,5 +28,6 @@ pub fn compile(topology: &Topology, change: &Change, lasting: Seconds) -> Plan {
     scenario::add(&mut plan, topology, change, lasting);
     interventions::add(&mut plan, topology, change);
     traffic::weigh(&mut plan);
+    alerts::add(&mut plan, change);
     plan
 }

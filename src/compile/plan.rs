@@ -84,6 +84,8 @@ pub struct Node {
 pub struct Traffic {
     /// The sum of the weights of the calls that make it up; 0 where nothing calls.
     pub total: f64,
+    /// Requests per second in normal times, or NaN where they are not known.
+    pub rate: f64,
     /// Whether only fallbacks (and what is called only by them) call it.
     pub only_fallback: bool,
 }
@@ -457,8 +459,10 @@ impl Lognormal {
 pub struct Schedule {
     /// One after the other.
     pub stages: Vec<Stage>,
-    /// The failing share of a flow above which somebody is alerted.
-    pub alert_threshold: f64,
+    /// What starts the clocks of detection; the first one does.
+    pub alerts: Vec<Alert>,
+    /// How many failed requests a gate must see.
+    pub failures: u32,
     /// From alert to detection.
     pub detection: Delay,
     /// The same where only wrong answers show.
@@ -479,6 +483,29 @@ pub struct Schedule {
     pub horizon: f64,
 }
 
+/// Something that starts the clock of detection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Alert {
+    /// What is watched.
+    pub of: AlertOf,
+    /// The failing share above which it is noticed, or above which failed requests count.
+    pub threshold: f64,
+    /// How many failed requests it takes; 0 = none, the share is enough.
+    pub failures: f64,
+    /// Requests per second in normal times; 0 where the share is enough.
+    pub rate: f64,
+}
+
+/// What an alert watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertOf {
+    /// What a flow loses to the change.
+    Flow(u32),
+    /// What fails of a target by itself, where the change has come: the others are what it is
+    /// compared with.
+    Target(u32),
+}
+
 /// A step of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stage {
@@ -490,6 +517,8 @@ pub struct Stage {
     pub gate: f64,
     /// Key of the Bernoulli draw for `gate`.
     pub gate_key: Key,
+    /// Key of the uniform draw for whether the gate sees enough failed requests.
+    pub count_key: Key,
 }
 
 /// A delay that is longer when a service that it needs is failed.

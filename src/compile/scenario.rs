@@ -81,8 +81,7 @@ fn target(plan: &Plan, target: &model::Target, name: &str) -> Target {
 
 fn own_stages(target: &model::Target, name: &str) -> Vec<Stage> {
     let stages = target.rollout.iter().flat_map(|rollout| &rollout.stages).enumerate();
-    let gate = |index: usize| Key::new("gate", &format!("{name}/{index}"));
-    stages.map(|(index, item)| stage(item, gate(index))).collect()
+    stages.map(|(index, item)| stage(item, &format!("{name}/{index}"))).collect()
 }
 
 /// Numbers the gates of targets after those of the change.
@@ -131,9 +130,10 @@ fn schedule(change: &Change) -> Schedule {
     let kill_switch = change.kill_switch.as_ref();
     Schedule {
         stages: (stages.iter().enumerate())
-            .map(|(index, item)| stage(item, Key::new("gate", &index.to_string())))
+            .map(|(index, item)| stage(item, &index.to_string()))
             .collect(),
-        alert_threshold: detection.map_or(0.01, |detection| detection.alert_threshold.get()),
+        alerts: Vec::new(),
+        failures: 0,
         detection: detected_by(defaults::detection_delay(change)),
         detection_corrupt: detected_by(defaults::detection_corrupt(change)),
         rollback: Delay {
@@ -154,11 +154,12 @@ fn schedule(change: &Change) -> Schedule {
     }
 }
 
-fn stage(stage: &model::Stage, gate_key: Key) -> Stage {
+fn stage(stage: &model::Stage, name: &str) -> Stage {
     Stage {
         exposure: stage.exposure.get(),
         bake: stage.bake.map_or(0.0, Seconds::get),
         gate: if stage.bake.is_some() { stage.catch_probability.get() } else { 0.0 },
-        gate_key,
+        gate_key: Key::new("gate", name),
+        count_key: Key::new("gate-count", name),
     }
 }

@@ -71,7 +71,13 @@ fn load_weight(arrivals: &[Arrival]) -> f64 {
 fn total(arrivals: &[Arrival], weight: impl Fn(&Arrival) -> Option<f64>) -> Traffic {
     let only_fallback = arrivals.iter().all(|arrival| arrival.extra);
     let counted = arrivals.iter().filter(|arrival| arrival.extra == only_fallback);
-    Traffic { total: counted.filter_map(weight).sum(), only_fallback }
+    let rate = match () {
+        // Whatever no flow reaches may be called by something else.
+        () if arrivals.is_empty() || arrivals.iter().any(|item| item.volume.is_none()) => f64::NAN,
+        () if only_fallback => 0.0,
+        () => counted.clone().filter_map(|item| item.volume).sum(),
+    };
+    Traffic { total: counted.filter_map(weight).sum(), rate, only_fallback }
 }
 
 /// Lets the rates of the flows run down to everything they call.

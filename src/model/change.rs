@@ -262,8 +262,13 @@ pub enum Strategy {
 /// How a break is noticed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detection {
-    /// The failing share of some flow from which on the clock runs; default 1%.
-    pub alert_threshold: Share,
+    /// The failing share of what is watched from which on the clock runs, or failed requests count;
+    /// `None` = not stated.
+    pub alert_threshold: Option<Share>,
+    /// How many failed requests start the clock; `None` = not stated.
+    pub failures: Option<u32>,
+    /// What is watched; `None` = not stated, which means everything.
+    pub watches: Option<Watches>,
     /// From then until someone knows; `None` = the documented default.
     pub delay: Option<Delay>,
     /// The same for wrong answers; `None` = `delay`.
@@ -272,6 +277,37 @@ pub struct Detection {
     pub depends_on: Vec<ServiceId>,
     /// By which factor; default 2.
     pub needs_factor: f64,
+}
+
+impl Default for Detection {
+    /// Returns a detection of which nothing is stated.
+    fn default() -> Self {
+        Self {
+            alert_threshold: None,
+            failures: None,
+            watches: None,
+            delay: None,
+            corrupt: None,
+            depends_on: Vec::new(),
+            needs_factor: 2.0,
+        }
+    }
+}
+
+/// What those who detect a break look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watches {
+    /// Failing orders.
+    pub flows: bool,
+    /// Failing requests to what is changed, compared with what is not.
+    pub target: bool,
+}
+
+impl Default for Watches {
+    /// Returns everything that can be watched.
+    fn default() -> Self {
+        Self { flows: true, target: true }
+    }
 }
 
 /// How a change is taken back.

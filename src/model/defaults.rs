@@ -22,6 +22,14 @@ pub const ROLLBACK: (Seconds, Seconds) = (Seconds::minutes(91), Seconds::minutes
 /// An assumption, of the order of what operators report; state `mttr` where it is measured.
 pub const MTTR: (Seconds, Seconds) = (Seconds::minutes(30), Seconds::hours(4));
 
+/// The failing share of a flow at which an alert notices, where neither it nor a count is stated: 1%.
+pub const ALERT_THRESHOLD: f64 = 0.01;
+
+/// How many failed requests prove a failure, where no count is stated: 10.
+///
+/// An assumption, of the order of the least numbers that alerts on error budgets ask for.
+pub const FAILURES: u32 = 10;
+
 const fn whole_seconds(seconds: u32) -> Seconds {
     Seconds::whole(seconds)
 }

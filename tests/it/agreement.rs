@@ -9,7 +9,7 @@ use blastwave::engine::outcome::{Failures, Outcome};
 use blastwave::engine::trace::Trace;
 use blastwave::engine::{Protection, Silent, Simulation};
 use blastwave::model::action::{Action, ActionKind, Automation};
-use blastwave::model::change::Delay;
+use blastwave::model::change::{Delay, Detection, Watches};
 use blastwave::model::topology::{CallKind, Caller, Dependency, ServiceId};
 use blastwave::model::{Change, Seconds, Share, Topology};
 
@@ -281,6 +281,9 @@ fn stories_in_which_somebody_acts_agree() {
         if dice.chance(0.5) {
             state_times_to_repair(&mut scenario.topology, &mut dice);
         }
+        if let (Some(detection), true) = (&mut scenario.change.detection, dice.chance(0.6)) {
+            state_evidence(detection, &mut dice);
+        }
         assert_story_agrees(seed, &scenario);
     }
 }
@@ -372,6 +375,16 @@ fn add_automations(topology: &mut Topology, dice: &mut Dice) {
             at_most: if again { 1 + dice.below(3) as u32 } else { 1 },
         });
     }
+}
+
+/// Lets a count of failed requests, or a share, or either of them, start the clock.
+fn state_evidence(detection: &mut Detection, dice: &mut Dice) {
+    detection.failures = dice.chance(0.6).then(|| 1 + dice.below(100_000) as u32);
+    detection.alert_threshold = detection.alert_threshold.filter(|_| dice.chance(0.4));
+    detection.watches = dice.chance(0.4).then(|| {
+        let flows = dice.chance(0.5);
+        Watches { flows, target: !flows || dice.chance(0.5) }
+    });
 }
 
 fn state_times_to_repair(topology: &mut Topology, dice: &mut Dice) {

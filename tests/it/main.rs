@@ -15,6 +15,7 @@ mod diagnose;
 mod diagnostics;
 mod diff;
 mod engines;
+mod evidence;
 mod exact;
 mod explain;
 mod figures;

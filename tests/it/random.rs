@@ -726,7 +726,9 @@ impl Builder {
             change.rollout = Some(self.rollout());
         }
         change.detection = Some(Detection {
-            alert_threshold: Share::new(0.01 + 0.2 * self.dice.unit()).expect("a share"),
+            alert_threshold: Share::new(0.01 + 0.2 * self.dice.unit()),
+            failures: None,
+            watches: None,
             delay: Some(self.dice.delay(1800)),
             corrupt: Some(self.dice.delay(5400)),
             depends_on: self.depends_on(),

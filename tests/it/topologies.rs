@@ -200,7 +200,7 @@ fn a_validation_turns_hours_of_wrong_orders_into_minutes_of_refused_ones() {
     let trusting = shipped("inventory-race", "faster-reservations");
     let checking = shipped("inventory-race-checked", "faster-reservations");
     assert_is_told(&trusting, "place-order", 39_000.0);
-    assert_is_told(&checking, "place-order", 5_200.0);
+    assert_is_told(&checking, "place-order", 3_800.0);
     let wrong = |report: &Report| {
         flow(report, "place-order").wrong_orders.map_or(0.0, |wrong_order| wrong_order.mean)
     };

@@ -154,13 +154,7 @@ impl Step {
                     half_delay(defaults::detection_corrupt(change)),
                 );
                 let lies = may_be_corrupt(change);
-                let get_or_insert = change.detection.get_or_insert(Detection {
-                    alert_threshold: share_of(0.01),
-                    delay: None,
-                    corrupt: None,
-                    depends_on: Vec::new(),
-                    needs_factor: 2.0,
-                });
+                let get_or_insert = change.detection.get_or_insert_with(Detection::default);
                 get_or_insert.delay = Some(delay);
                 if lies {
                     get_or_insert.corrupt = Some(corrupt);

@@ -98,11 +98,8 @@ impl Candidate {
         }
         Change {
             detection: Some(Detection {
-                alert_threshold: Share::new(0.01).expect("a share"),
-                delay: None,
-                corrupt: None,
-                depends_on: Vec::new(),
-                needs_factor: 2.0,
+                alert_threshold: Share::new(crate::model::defaults::ALERT_THRESHOLD),
+                ..Detection::default()
             }),
             rollback: Some(Rollback {
                 delay: None,

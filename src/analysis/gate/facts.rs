@@ -718,7 +718,9 @@ impl TrialFacts<'_> {
         Value::number(match field {
             DetectionField::MedianS => delay.median.get(),
             DetectionField::P95S => delay.p95.get(),
-            DetectionField::AlertThreshold => detection.alert_threshold.get(),
+            DetectionField::AlertThreshold => detection
+                .alert_threshold
+                .map_or(defaults::ALERT_THRESHOLD, crate::model::Share::get),
         })
     }
 

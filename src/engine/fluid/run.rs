@@ -10,6 +10,7 @@ use super::state::lanes::{LANES, Lanes, Shares, all};
 use super::state::plan_index::PlanIndex;
 use super::state::sampled_trials::{SampledChunk, SampledTrials};
 use super::timeline::baseline::Baseline;
+use super::timeline::evidence::Evidence;
 use super::timeline::interventions::AppliedInterventions;
 use super::timeline::progress::TrialProgress;
 use super::timeline::recovery::PendingRestart;
@@ -42,6 +43,7 @@ pub(crate) struct Run<'a> {
     /// Room for what services can serve now, and the lanes in which they are down without overload.
     pub(crate) capacities: Vec<(Lanes, u8)>,
     pub(crate) baseline: Baseline,
+    pub(crate) evidence: Evidence,
     pub(crate) record: Record,
     /// When nothing is followed any more.
     pub(crate) end: f64,
@@ -73,6 +75,7 @@ impl<'a> Run<'a> {
             interventions: AppliedInterventions::new(plan),
             capacities: Vec::new(),
             baseline: Baseline::default(),
+            evidence: Evidence::new(plan),
             record: Record::new(plan),
             end: plan.schedule.as_ref().map_or(plan.lasting, |schedule| schedule.horizon),
             ramp_steps,
@@ -110,6 +113,7 @@ impl<'a> Run<'a> {
         self.pending_restarts.clear();
         self.interventions.reset();
         self.baseline.rewind();
+        self.evidence.reset();
         self.register_all_affected();
     }
 
@@ -151,6 +155,7 @@ impl<'a> Run<'a> {
         let (time, next) = (self.state.time[lane], self.next_time(lane, self.end));
         if is_timed {
             self.count_until(lane, next);
+            self.count_evidence(lane, next);
             self.trace_until(lane, next);
             self.progress[lane].has_shown |= next > time && self.shows_failure(lane);
             if next >= self.end {

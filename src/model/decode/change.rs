@@ -10,7 +10,7 @@ use crate::load::{Document, Value};
 use crate::model::action::decode_actions;
 use crate::model::change::{
     Author, Change, ChangeKind, ChangePlaces, Delay, Detection, KillSwitch, Modes, ReliedOn,
-    Rollback, Target, TargetRef,
+    Rollback, Target, TargetRef, Watches,
 };
 use crate::model::topology::{ServiceId, Topology};
 use crate::model::units::Share;
@@ -65,7 +65,16 @@ pub(crate) const SEVERITY: Shape =
     Shape { what: "a severity", keys: &["min", "max"], schema: "/$defs/severity_settings" };
 pub(crate) const DETECTION: Shape = Shape {
     what: "`detection`",
-    keys: &["alert_threshold", "median", "p95", "depends_on", "needs_factor", "corrupt"],
+    keys: &[
+        "alert_threshold",
+        "failures",
+        "watches",
+        "median",
+        "p95",
+        "depends_on",
+        "needs_factor",
+        "corrupt",
+    ],
     schema: "/$defs/detection_settings",
 };
 pub(crate) const ROLLBACK: Shape = Shape {
@@ -79,8 +88,8 @@ pub(crate) const KILL_SWITCH: Shape = Shape {
     schema: "/$defs/kill_switch_settings",
 };
 
-/// From which failing share on a flow counts as noticed, when a change does not say.
-const ALERT_THRESHOLD: f64 = 0.01;
+/// The most failed requests that a detection may wait for.
+const FAILURES_MAX: u32 = 1_000_000;
 /// How much longer everything takes without the tools for it, when a change does not say.
 const NEEDS_FACTOR: f64 = 2.0;
 /// How far the chances of the modes may be from a sum of 1.
@@ -407,13 +416,7 @@ fn needs_factor(mapping: &Mapping<'_>) -> f64 {
 }
 
 pub(super) fn decode_detection(field: &Field<'_>, names: &Names<'_>) -> Option<Detection> {
-    let default = Detection {
-        alert_threshold: Share::new(ALERT_THRESHOLD).expect("a share"),
-        delay: None,
-        corrupt: None,
-        depends_on: Vec::new(),
-        needs_factor: NEEDS_FACTOR,
-    };
+    let default = Detection::default();
     if !field.is_mapping() {
         return Some(Detection {
             delay: Some(duration_or_mapping(field, "detection")?),
@@ -422,15 +425,35 @@ pub(super) fn decode_detection(field: &Field<'_>, names: &Names<'_>) -> Option<D
     }
     let mapping = field.mapping(&DETECTION)?;
     Some(Detection {
-        alert_threshold: mapping
-            .get("alert_threshold")
-            .and_then(|field| field.share())
-            .unwrap_or(default.alert_threshold),
+        alert_threshold: mapping.get("alert_threshold").and_then(|field| field.share()),
+        failures: mapping.get("failures").and_then(|field| field.whole_number(1..=FAILURES_MAX)),
+        watches: mapping.get("watches").and_then(|field| decode_watches(&field)),
         delay: delay_of(&mapping),
         corrupt: mapping.get("corrupt").and_then(|field| decode_delay(&field)),
         depends_on: depends_on(&mapping, names),
         needs_factor: needs_factor(&mapping),
     })
+}
+
+/// Reads what is watched: one word, or a list of them.
+fn decode_watches(field: &Field<'_>) -> Option<Watches> {
+    const WORDS: &[(&str, bool)] = &[("flows", true), ("target", false)];
+    let mut watches = Watches { flows: false, target: false };
+    let items: Vec<Field<'_>> =
+        if field.is_list() { field.items().collect() } else { vec![*field] };
+    for item in &items {
+        let watched = if item.word(WORDS)? { &mut watches.flows } else { &mut watches.target };
+        *watched = true;
+    }
+    if items.is_empty() {
+        field.report_problem(
+            Code::OutOfRange,
+            "a detection that watches nothing",
+            "write `watches: [flows, target]`, or remove it",
+        );
+        return None;
+    }
+    Some(watches)
 }
 
 /// The short form of what takes a while: how long it takes.

@@ -1,6 +1,7 @@
 //! Load travels to dependencies: section "One moment: load travels to dependencies".
 
 use blastwave::model::Rate;
+use blastwave::model::change::TargetRef;
 use blastwave::model::topology::Overload;
 
 use super::graph::{Graph, Kind};
@@ -117,6 +118,23 @@ impl Traffic {
     fn to_service(&self, graph: &Graph, service: usize) -> impl Iterator<Item = &Arrival> {
         self.arrivals.iter().filter(move |a| graph.nodes[a.to].service() == Some(service))
     }
+}
+
+/// How many requests per second come to a target in normal times: `None` for a failure domain, which
+/// gets none, NaN where it is not known.
+pub(crate) fn target_rate(graph: &Graph, on: TargetRef) -> Option<f64> {
+    let TargetRef::Node(node) = on else { return None };
+    let traffic = Traffic::new(graph);
+    let is_hit = |arrival: &&Arrival| match node.endpoint {
+        None => graph.nodes[arrival.to].service() == Some(node.service.0 as usize),
+        Some(_) => arrival.to == graph.node(node),
+    };
+    let arrivals: Vec<&Arrival> = traffic.arrivals.iter().filter(is_hit).collect();
+    if arrivals.is_empty() || arrivals.iter().any(|arrival| arrival.normal.is_none()) {
+        return Some(f64::NAN);
+    }
+    let normal = arrivals.iter().filter(|arrival| !arrival.extra);
+    Some(normal.filter_map(|arrival| arrival.normal).sum())
 }
 
 /// Whether the node's calls count: a service's plain node that nothing refers to and that has

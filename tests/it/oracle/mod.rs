@@ -21,6 +21,7 @@
 //!   step after which its failing share no longer reaches the `degraded` threshold.
 
 mod cause;
+mod evidence;
 mod graph;
 mod interventions;
 mod load;
@@ -114,6 +115,7 @@ pub(crate) fn story(
         recorder.record(now, next - now, moment, baseline);
         story.acts.watch(now, moment);
         story.start_clocks(now, moment, baseline);
+        story.count(now, moment, baseline, next - now);
     }
     if let (Some(last), Some(baseline)) = (with.last(), without.last()) {
         recorder.conclude(&story.conclude(last, baseline));

@@ -11,6 +11,7 @@ use blastwave::model::topology::{Phase, ServiceId};
 use blastwave::model::{Change, Seconds, Share};
 
 use super::cause::{Kept, Restart, Wrongs, by_hand, cohorts, hit, own_state};
+use super::evidence::{Evidence, Failing};
 use super::graph::Graph;
 use super::interventions::{Acts, Rest};
 use super::load::Moment;
@@ -46,6 +47,8 @@ pub(crate) struct Story<'a> {
     /// By target: the first time with exposure > 0 and >= `min_exposure`.
     reached: Vec<Option<f64>>,
     events: Vec<(f64, Event)>,
+    /// Failed requests, counted.
+    evidence: Evidence,
     ordinary_runs: bool,
     corrupt_runs: bool,
     detected: Option<Detected>,
@@ -87,6 +90,7 @@ impl<'a> Story<'a> {
             own_stages: BTreeMap::new(),
             reached: vec![None; change.targets.len()],
             events: Vec::new(),
+            evidence: Evidence::new(graph, change, detection),
             ordinary_runs: false,
             corrupt_runs: false,
             detected: None,
@@ -207,7 +211,16 @@ impl<'a> Story<'a> {
         }
     }
 
+    fn broken(&self) -> impl Iterator<Item = usize> {
+        (0..self.change.targets.len()).filter(|target| self.world.targets[*target].broken)
+    }
+
     fn enter_stage(&mut self, stage: usize, at: f64) {
+        for target in 0..self.change.targets.len() {
+            if self.change.targets[target].rollout.is_none() {
+                self.evidence.begin_stage(target);
+            }
+        }
         self.stage = stage;
         self.exposure = self.stages[stage].exposure.get();
         for (reached, target) in self.reached.iter_mut().zip(&self.change.targets) {
@@ -226,7 +239,12 @@ impl<'a> Story<'a> {
         }
         let has_gate = self.stages[self.stage].bake.is_some();
         let seen = (0..self.change.targets.len()).any(|target| self.was_failing(target, at));
-        if has_gate && seen && self.world.gates[self.stage] {
+        let sees = |gate: f64| gate < self.evidence.chance_to_see(self.broken());
+        if has_gate
+            && seen
+            && self.world.gates[self.stage]
+            && sees(self.world.gate_counts[self.stage])
+        {
             self.detect(at, DetectedBy::Gate, last);
         } else if self.stage + 1 < self.stages.len() {
             self.enter_stage(self.stage + 1, at);
@@ -235,6 +253,7 @@ impl<'a> Story<'a> {
 
     fn enter_target_stage(&mut self, target: usize, stage: usize, at: f64) {
         self.own_stages.insert(target, stage);
+        self.evidence.begin_stage(target);
         let item = &self.change.targets[target];
         let exposure = self.own_exposure(target);
         let is_enough = reaches(exposure, item.min_exposure.get());
@@ -258,7 +277,12 @@ impl<'a> Story<'a> {
         let stage = self.own_stages[&target];
         let stages = &self.change.targets[target].rollout.as_ref().expect("it has one").stages;
         let seen = (0..self.change.targets.len()).any(|target| self.was_failing(target, at));
-        if stages[stage].bake.is_some() && seen && self.world.target_gates[target][stage] {
+        let sees = |gate: f64| gate < self.evidence.chance_to_see(self.broken());
+        let is_caught = stages[stage].bake.is_some() && seen;
+        if is_caught
+            && self.world.target_gates[target][stage]
+            && sees(self.world.target_gate_counts[target][stage])
+        {
             self.detect(at, DetectedBy::Gate, last);
         } else if stage + 1 < stages.len() {
             self.enter_target_stage(target, stage + 1, at);
@@ -312,22 +336,48 @@ impl<'a> Story<'a> {
         self.moment_at = now;
         let needs_fail = self.any_failed(&self.detection.depends_on, moment);
         let factor = if needs_fail { self.detection.needs_factor } else { 1.0 };
-        let threshold = self.detection.alert_threshold.get();
-        let exceeds = |of: fn(State) -> f64| {
-            let flows = 0..self.graph.topology.flows.len();
-            let nodes = flows.map(|flow| self.graph.flow(flow));
-            let charged = |node: usize| of(moment.states[node]) - of(baseline.states[node]);
-            nodes.into_iter().any(|node| charged(node) > threshold + SLACK)
-        };
-        let unanswered = exceeds(|state| state.slow + state.down);
+        let failing = self.failing_targets(now);
+        let [unanswered, all] = self.evidence.notices(self.graph, moment, baseline, &failing);
         if !self.ordinary_runs && unanswered {
             self.ordinary_runs = true;
             self.events.push((now + self.world.detection * factor, Event::OrdinaryClock));
         }
-        if !self.corrupt_runs && !unanswered && exceeds(State::failing) {
+        if !self.corrupt_runs && !unanswered && all {
             self.corrupt_runs = true;
             self.events.push((now + self.world.detection_corrupt * factor, Event::CorruptClock));
         }
+    }
+
+    /// Counts what fails from `now` on for so many seconds, while nobody has noticed.
+    pub(crate) fn count(&mut self, now: f64, moment: &Moment, baseline: &Moment, seconds: f64) {
+        if self.detected.is_none() {
+            let failing = self.failing_targets(now);
+            self.evidence.count(self.graph, moment, baseline, &failing, seconds);
+        }
+    }
+
+    /// What fails of each target by itself.
+    fn failing_targets(&self, now: f64) -> Vec<Failing> {
+        let wrongs = self.wrongs(now);
+        let mut all = vec![Failing::default(); self.change.targets.len()];
+        for (target, wholly_down) in &wrongs.targets {
+            let own = wrongs.own_exposures.get(target).copied();
+            let exposure = own.unwrap_or(self.exposure);
+            let mut of_all = [0.0; 2];
+            for (weight, share) in &wrongs.cohorts {
+                let state = own_state(self.world, *target, *wholly_down, own.unwrap_or(*share))
+                    .times(wrongs.still[*target]);
+                of_all[0] += weight * (state.slow + state.down);
+                of_all[1] += weight * state.failing();
+            }
+            let of_changed = if exposure > 0.0 {
+                of_all.map(|share| (share / exposure).min(1.0))
+            } else {
+                of_all
+            };
+            all[*target] = Failing { of_changed, of_all };
+        }
+        all
     }
 
     /// What is wrong at `now`.

@@ -59,6 +59,10 @@ pub(crate) struct World {
     pub(crate) gates: Vec<bool>,
     /// By target and stage of its own rollout: the same.
     pub(crate) target_gates: Vec<Vec<bool>>,
+    /// By stage, and by target and stage of its own: whether the gate sees enough, as a number between
+    /// 0 and 1.
+    pub(crate) gate_counts: Vec<f64>,
+    pub(crate) target_gate_counts: Vec<Vec<f64>>,
     /// Of the ordinary clock.
     pub(crate) detection: f64,
     /// Of the corrupt clock.
@@ -229,6 +233,18 @@ impl World {
                         dice.happens("gate", &format!("{name}/{i}"), stage.catch_probability.get())
                     };
                     stages.enumerate().map(gate).collect()
+                })
+                .collect(),
+            gate_counts: (change.rollout.iter().flat_map(|rollout| &rollout.stages).enumerate())
+                .map(|(i, _)| dice.between("gate-count", &i.to_string(), 0.0, 1.0))
+                .collect(),
+            target_gate_counts: (change.targets.iter())
+                .map(|target| {
+                    let name = target_name(graph, target);
+                    let stages = target.rollout.iter().flat_map(|rollout| &rollout.stages);
+                    let draw =
+                        |(i, _)| dice.between("gate-count", &format!("{name}/{i}"), 0.0, 1.0);
+                    stages.enumerate().map(draw).collect()
                 })
                 .collect(),
             detection: delay("detection", detection.and_then(|d| d.delay)),

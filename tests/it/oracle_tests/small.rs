@@ -332,7 +332,9 @@ pub(super) fn component(topology: &Topology, name: &str) -> Component {
 /// Adds detection and rollback that always take so long, and a horizon.
 pub(super) fn with_time(mut change: Change, detection: f64, rollback: f64, horizon: f64) -> Change {
     change.detection = Some(Detection {
-        alert_threshold: share(0.01),
+        alert_threshold: Some(share(0.01)),
+        failures: None,
+        watches: None,
         delay: Some(delay(detection)),
         corrupt: Some(delay(detection)),
         depends_on: Vec::new(),

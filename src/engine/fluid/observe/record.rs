@@ -319,14 +319,6 @@ impl Run<'_> {
         [charged(0), charged(1).min(charged(0))]
     }
 
-    /// The most that any flow loses now: slow + down, and with corrupt.
-    pub(crate) fn charged_peak(&self, lane: usize) -> (f64, f64) {
-        (0..self.plan.flows.len()).fold((0.0, 0.0), |(unanswered, failing), flow| {
-            let charged = self.charged(flow, lane);
-            (charged[0].max(unanswered), charged[1].max(failing))
-        })
-    }
-
     /// What can only be said at the end.
     pub(crate) fn finish(&mut self) {
         for held in &self.pending_restarts {

@@ -152,7 +152,7 @@ impl Run<'_> {
     }
 
     /// How a target fails now: a rollback that made it worse takes it down.
-    fn mode(&self, target: usize, lane: usize) -> Mode {
+    pub(crate) fn mode(&self, target: usize, lane: usize) -> Mode {
         if self.progress[lane].worsened && self.progress[lane].ended_at.is_infinite() {
             Mode::Down
         } else {

@@ -167,6 +167,8 @@ pub(crate) struct SampledTrials {
     pub(crate) works: Vec<u8>,
     pub(crate) targets: Vec<BrokenTarget>,
     pub(crate) gates: Vec<u8>,
+    /// By stage: the uniform draw for whether its gate sees enough failed requests.
+    pub(crate) gate_counts: Vec<Lanes>,
     pub(crate) rollback_works: u8,
     pub(crate) rollback_worsens: u8,
     pub(crate) kill_switch_works: u8,
@@ -194,6 +196,7 @@ impl SampledTrials {
             works: vec![u8::MAX; plan.dependencies.len()],
             targets: Vec::new(),
             gates: Vec::new(),
+            gate_counts: Vec::new(),
             rollback_works: 0,
             rollback_worsens: 0,
             kill_switch_works: 0,
@@ -299,6 +302,11 @@ impl SampledTrials {
         self.detection = delays("detection", schedule.detection.delay);
         self.detection_corrupt = delays("detection-corrupt", schedule.detection_corrupt.delay);
         self.rollback = delays("rollback", schedule.rollback.delay);
+        self.gate_counts.clear();
+        let of_targets = plan.targets.iter().flat_map(|target| &target.stages);
+        self.gate_counts.extend(schedule.stages.iter().chain(of_targets).map(|stage| {
+            if stage.gate > 0.0 { eight.uniforms(stage.count_key) } else { all(1.0) }
+        }));
         if let Some(kill_switch) = &schedule.kill_switch {
             self.kill_switch = delays("kill-switch", kill_switch.delay);
         }

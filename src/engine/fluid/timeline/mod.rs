@@ -1,6 +1,7 @@
 //! What happens from step to step: rollout, detection, interventions, restarts, and the same without the change.
 
 pub(crate) mod baseline;
+pub(crate) mod evidence;
 pub(crate) mod interventions;
 pub(crate) mod progress;
 pub(crate) mod recovery;

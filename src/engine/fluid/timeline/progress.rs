@@ -1,7 +1,6 @@
 //! The course of a trial: rollout, gates, detection, rollback, and what comes next.
 
 use crate::compile::plan::{Delay, Plan, Schedule, Stage, Target};
-use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::has;
 use crate::engine::outcome::DetectedBy;
@@ -94,7 +93,7 @@ impl TrialProgress {
         }
     }
 
-    fn is_detected(&self) -> bool {
+    pub(crate) fn is_detected(&self) -> bool {
         self.detected_at.is_finite()
     }
 
@@ -189,11 +188,15 @@ impl Run<'_> {
         while !self.progress[lane].is_detected() && time >= self.progress[lane].stage_end {
             let course = &mut self.progress[lane];
             let stage = course.stage;
-            if course.has_shown && has(self.sampled.gates[stage], lane) {
+            let is_caught = course.has_shown && has(self.sampled.gates[stage], lane);
+            if is_caught && self.sees_enough(lane, stage) {
+                let course = &mut self.progress[lane];
                 course.detect(time, DetectedBy::Gate);
                 self.note(lane, Event::Detected(DetectedBy::Gate));
                 continue;
             }
+            self.evidence.begin_stage(self.plan, lane, None);
+            let course = &mut self.progress[lane];
             if stage + 1 == schedule.stages.len() {
                 course.stage_end = NEVER;
             } else {
@@ -219,13 +222,16 @@ impl Run<'_> {
             {
                 let progress = &mut self.progress[lane];
                 let stage = progress.targets[target].stage;
-                let gate = self.sampled.gates[item.first_gate as usize + stage];
-                if progress.has_shown && has(gate, lane) {
+                let gate = item.first_gate as usize + stage;
+                let is_caught = progress.has_shown && has(self.sampled.gates[gate], lane);
+                if is_caught && self.sees_enough(lane, gate) {
+                    let progress = &mut self.progress[lane];
                     progress.detect(time, DetectedBy::Gate);
                     self.note(lane, Event::Detected(DetectedBy::Gate));
                     break;
                 }
-                let own = &mut progress.targets[target];
+                self.evidence.begin_stage(self.plan, lane, Some(target));
+                let own = &mut self.progress[lane].targets[target];
                 if stage + 1 == item.stages.len() {
                     own.stage_end = NEVER;
                 } else {
@@ -254,14 +260,13 @@ impl Run<'_> {
         let Some(schedule) = &self.plan.schedule else { return };
         let time = self.state.time[lane];
         let has_automations = !self.plan.interventions.automations.is_empty();
-        if has_automations && self.next_time(lane, self.end) <= time {
+        if has_automations && self.interventions.next_time(self.plan, lane, false) <= time {
             // An automation changes this very moment: without the change it did so already.
             return;
         }
         if !self.progress[lane].is_detected() {
-            let limit = schedule.alert_threshold + SLACK;
-            let (unanswered, failing) = self.charged_peak(lane);
-            let (ordinary, corrupt) = (unanswered > limit, failing > limit && unanswered <= limit);
+            let [ordinary, failing] = self.weigh_evidence(lane);
+            let corrupt = failing && !ordinary;
             if ordinary && self.progress[lane].ordinary_at.is_infinite() {
                 let delay = self.delay(&schedule.detection, self.sampled.detection[lane], lane);
                 self.progress[lane].ordinary_at = time + delay;
@@ -314,6 +319,8 @@ impl Run<'_> {
                 course.targets.iter().for_each(|target| due(target.stage_end));
                 due(course.ordinary_at);
                 due(course.corrupt_at);
+                let runs = [course.ordinary_at, course.corrupt_at].map(f64::is_finite);
+                due(self.next_alert(lane, runs));
             }
             if course.ended_at.is_infinite() {
                 due(course.rollback_at);

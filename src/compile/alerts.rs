@@ -1,0 +1,70 @@
+//! What starts the clocks of detection: shares of orders that fail, or counts of failed requests.
+
+use super::plan::{Alert, AlertOf, Hit, Plan};
+use crate::model::change::{Detection, Watches};
+use crate::model::{Change, Share, defaults};
+
+/// Adds the alerts to a plan whose traffic is known.
+pub(super) fn add(plan: &mut Plan, change: &Change) {
+    let detection = &change.detection.clone().unwrap_or_default();
+    let watches = detection.watches.unwrap_or_default();
+    let flows = plan.flows.iter().map(|flow| flow.rate).enumerate();
+    let flows = flows.filter(|_| watches.flows);
+    let mut alerts: Vec<Alert> =
+        flows.flat_map(|(flow, rate)| of_flow(detection, flow as u32, rate)).collect();
+    let targets = (0..plan.targets.len()).filter(|_| watches.target);
+    alerts.extend(targets.filter_map(|target| of_target(plan, detection, watches, target)));
+    if let Some(schedule) = &mut plan.schedule {
+        schedule.alerts = alerts;
+        schedule.failures = detection.failures.unwrap_or(defaults::FAILURES);
+    }
+}
+
+/// An alert as soon as a share fails.
+fn at_once(of: AlertOf, detection: &Detection) -> Alert {
+    let threshold = detection.alert_threshold.map_or(defaults::ALERT_THRESHOLD, Share::get);
+    Alert { of, threshold, failures: 0.0, rate: 0.0 }
+}
+
+/// An alert once so many requests have failed.
+fn by_count(of: AlertOf, detection: &Detection, rate: f64) -> Alert {
+    let threshold = detection.alert_threshold.map_or(0.0, Share::get);
+    let failures = f64::from(detection.failures.unwrap_or(defaults::FAILURES));
+    Alert { of, threshold, failures, rate }
+}
+
+/// Where neither a share nor a count is stated, either of them notices.
+fn of_flow(detection: &Detection, flow: u32, rate: f64) -> Vec<Alert> {
+    let of = AlertOf::Flow(flow);
+    let is_counted = !rate.is_nan();
+    match (detection.alert_threshold, detection.failures) {
+        (Some(_), None) => vec![at_once(of, detection)],
+        (_, Some(_)) if is_counted => vec![by_count(of, detection, rate)],
+        (None, None) if is_counted => vec![at_once(of, detection), by_count(of, detection, rate)],
+        _ => vec![at_once(of, detection)],
+    }
+}
+
+/// Only what is asked for is watched at a target whose requests nobody can count.
+fn of_target(plan: &Plan, detection: &Detection, watches: Watches, target: usize) -> Option<Alert> {
+    let of = AlertOf::Target(target as u32);
+    let rate = plan.target_rate(target)?;
+    let is_stated = detection.watches == Some(watches) || detection.failures.is_some();
+    match (detection.alert_threshold, detection.failures) {
+        (Some(_), None) => is_stated.then(|| at_once(of, detection)),
+        _ if !rate.is_nan() => Some(by_count(of, detection, rate)),
+        _ => is_stated.then(|| at_once(of, detection)),
+    }
+}
+
+impl Plan {
+    /// Returns how many requests per second a target gets in normal times, NaN where that is not known;
+    /// `None` for a failure domain, which gets none.
+    pub fn target_rate(&self, target: usize) -> Option<f64> {
+        match self.targets[target].hit {
+            Hit::Service(service) => Some(self.services[service as usize].traffic.rate),
+            Hit::Endpoint { node, .. } => Some(self.nodes[node as usize].traffic.rate),
+            Hit::Domain(_) => None,
+        }
+    }
+}
