@@ -114,7 +114,7 @@ pub enum Severity {
 pub struct Label {
     /// Where.
     pub place: Place,
-    /// What to see there; may be empty.
+    /// Text of the label; may be empty.
     pub text: String,
 }
 
@@ -123,14 +123,14 @@ pub struct Label {
 pub struct Fix {
     /// The bytes to replace.
     pub place: Place,
-    /// What to put there.
+    /// Text to put there.
     pub replacement: String,
 }
 
 /// One thing wrong, or doubtful, in an input file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// What kind of problem, as a stable kebab-case word.
+    /// Kind of problem, as a stable kebab-case word.
     pub code: Code,
     /// Whether the input can still be used.
     pub severity: Severity,
@@ -140,7 +140,7 @@ pub struct Diagnostic {
     pub primary: Option<Label>,
     /// Other places that explain it.
     pub others: Vec<Label>,
-    /// What to do about it.
+    /// Advice on what to do about it.
     pub help: Option<String>,
     /// The text that would mend it.
     pub fix: Option<Fix>,
@@ -277,7 +277,8 @@ impl Findings {
         self.list.is_empty()
     }
 
-    /// What was kept, sorted, and for each kind with more one that tells how many.
+    /// Returns the diagnostics that were kept, sorted, and for each kind with more one that tells
+    /// how many.
     pub fn finish(self) -> Vec<Diagnostic> {
         let Self { kept_per_code, mut list, counts } = self;
         for (code, count) in counts {

@@ -41,7 +41,7 @@ pub(crate) trait Gather: Iterator + Sized {
         set
     }
 
-    /// What each key stands for; of equal keys the last.
+    /// Collects pairs into a map; of equal keys the last counts.
     fn into_map<K: Ord, V>(self) -> BTreeMap<K, V>
     where
         Self: Iterator<Item = (K, V)>,

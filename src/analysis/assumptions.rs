@@ -1,4 +1,4 @@
-//! What a simulation takes for granted where the files do not say, each with its value.
+//! Assumptions of a simulation where the files do not state something, each with its value.
 
 use crate::model::change::{ChangePlaces, Strategy};
 use crate::model::topology::{Evidence, Objective};

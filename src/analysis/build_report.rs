@@ -16,7 +16,7 @@ use crate::report::{
 use crate::sort::Arrange as _;
 use crate::summary::{self, Estimate, Losses, Summary};
 
-/// What was simulated, beside the numbers.
+/// Scenario and settings of a simulation, beside its numbers.
 pub(super) struct Context<'a> {
     /// The topology.
     pub(super) topology: &'a Topology,

@@ -23,11 +23,11 @@ use super::single_points;
 
 /// One of the things compared.
 pub struct Side<'a> {
-    /// What it is called in the report.
+    /// Name in the report.
     pub name: String,
     /// Its topology.
     pub topology: &'a Topology,
-    /// What happens to it.
+    /// Change that happens to it.
     pub change: &'a Change,
 }
 
@@ -135,7 +135,7 @@ fn common_metric(sides: &[Side<'_>]) -> Metric {
     if sides.iter().all(counts) { Metric::OrdersLost } else { Metric::FailingShare }
 }
 
-/// What is counted of two sides.
+/// Counts over two sides.
 struct Pair {
     metric: Metric,
     flows: Vec<Flow>,
@@ -209,7 +209,7 @@ fn difference_report(of: paired::Difference) -> Difference {
     Difference { value: of.value, low: of.low, high: of.high }
 }
 
-/// What is exactly nothing where nothing that is simulated differs.
+/// Returns exactly 0 where nothing that is simulated differs.
 fn event_difference(of: &PairedEvent, identical: bool) -> Difference {
     if identical { Difference::default() } else { difference_report(of.probability_difference()) }
 }

@@ -1,5 +1,5 @@
-//! What each thing takes with it when it breaks: every service, endpoint, failure domain or
-//! dependency in turn.
+//! Ranks the impact of everything that can break: every service, endpoint, failure domain or
+//! dependency, one at a time.
 
 mod boolean;
 mod fluid;
@@ -19,10 +19,10 @@ use crate::summary::estimate::Z975;
 
 use super::simulate::{Settings, Stop};
 
-/// What is asked for.
+/// Request for a ranking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ranking {
-    /// What breaks in turn.
+    /// Kind of component that breaks, one at a time.
     pub by: OriginKind,
     /// How; failure domains are always down.
     pub mode: FailureMode,
@@ -30,7 +30,7 @@ pub struct Ranking {
     pub top: Option<usize>,
 }
 
-/// What may break, in the order of the topology.
+/// Counts what may break.
 pub fn origin_count(topology: &Topology, by: OriginKind) -> usize {
     all_origins(topology, &compile_calm(topology, &Settings::default()), by).len()
 }
@@ -166,7 +166,7 @@ fn business_impact(topology: &Topology, worth: Option<&[f64]>, impact: &Impact) 
         .sum()
 }
 
-/// What has to be done.
+/// Work of a ranking.
 struct Work<'a> {
     topology: &'a Topology,
     /// Nothing breaks in it but by itself.
@@ -204,7 +204,7 @@ fn all_origins(topology: &Topology, plan: &Plan, by: OriginKind) -> Vec<Origin> 
     }
 }
 
-/// What origins are called.
+/// Names of origins.
 struct Names<'a> {
     topology: &'a Topology,
     plan: &'a Plan,

@@ -1,4 +1,4 @@
-//! What happens when a change breaks: the numbers, without a verdict.
+//! Simulates a change that breaks: the numbers, without a verdict.
 
 use crate::compile::{Plan, compile};
 use crate::engine::exact::Limits;

@@ -1,4 +1,4 @@
-//! What fails a flow all by itself.
+//! Finds single points of failure: what fails a flow all by itself.
 
 use crate::engine::Silent;
 use crate::model::{Seconds, Share, Topology};

@@ -1,4 +1,4 @@
-//! What is not stated and matters: the result at its best and at its worst, with the same draws.
+//! Finds unknowns that matter: the result at its best and at its worst, with the same draws.
 
 use std::collections::BTreeSet;
 

@@ -63,7 +63,7 @@ pub enum Fold {
     By(Grouping),
 }
 
-/// What groups of services have in common.
+/// Property that the services of a group have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grouping {
     /// The team that owns them.

@@ -1,5 +1,4 @@
-//! What surrounds every picture: its title, what it rests on, and the words for those who cannot see
-//! it.
+//! Frame of every picture: its title, its basis, and a description for those who cannot see it.
 
 use super::font::{FAMILIES, Ruler, Weight};
 use super::layout::Point;

@@ -29,7 +29,7 @@ const STRING: &str = "a string takes all text";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} are too many for a Mermaid diagram: {count}, and at most {limit}")]
 pub struct TooLarge {
-    /// What there are too many of.
+    /// Name of what there are too many of.
     pub what: &'static str,
     /// How many there are.
     pub count: usize,
@@ -219,7 +219,7 @@ pub fn timeline_gantt(
     Ok(check_limit("bytes", text.len(), BYTES_MAX).map(|()| text))
 }
 
-/// What was observed, as a section; nothing where no time is known.
+/// Returns the observations as a section; empty where no time is known.
 fn observations_section(observed: &ObservedReport) -> String {
     let mut text = String::new();
     for item in &observed.observed {

@@ -3,7 +3,7 @@
 //! Contrast was checked for text on each, and the states differ in brightness, so that print in grey
 //! keeps their order; a state is never told by its colour alone.
 
-/// What something is painted as.
+/// Colour of something, by its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Palette {
     Paper,
@@ -126,7 +126,7 @@ impl Palette {
         self.palette_entry().2
     }
 
-    /// What text on a step of heat is painted as.
+    /// Returns the colour of text on a step of heat.
     pub(super) fn on_heat(step: u8) -> Self {
         // The steps run from light to dark on light paper and the other way on dark: so does the text.
         if step >= 6 { Self::Paper } else { Self::Text }

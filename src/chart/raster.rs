@@ -18,7 +18,7 @@ use super::font::{Ruler, Weight};
 /// polynomials", 1991).
 const BEND: f32 = 0.552_284_8;
 
-/// What is drawn on, and how.
+/// Canvas and scale of a rasterised picture.
 pub(super) struct Raster<'a> {
     pixels: PixmapMut<'a>,
     ruler: &'a Ruler<'a>,
@@ -98,7 +98,7 @@ impl<'a> Raster<'a> {
 
 /// Part of a text that is set in one way.
 struct Part<'a> {
-    /// What says how it is painted.
+    /// Element whose attributes say how it is painted.
     node: Node<'a, 'a>,
     weight: Weight,
     text: &'a str,

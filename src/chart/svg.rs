@@ -76,7 +76,7 @@ impl Svg {
         Self { theme, body: String::new() }
     }
 
-    /// What was drawn.
+    /// Returns what was drawn.
     pub(super) fn into_body(self) -> String {
         self.body
     }

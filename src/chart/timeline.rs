@@ -43,7 +43,7 @@ pub enum Unable {
     NothingLost,
 }
 
-/// What the lanes of a timeline are.
+/// Subject of the lanes of a timeline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lanes {
     /// Who owns a service.

@@ -23,11 +23,11 @@ const ROW: f64 = 30.0;
 /// At least so far are marks of the scale from each other.
 const MARKS_APART: f64 = 84.0;
 
-/// What changes the result, and by how much.
+/// Bar of a tornado: a variation, and how much it changes the result.
 struct Bar {
     /// Where: a call, or a service.
     place: String,
-    /// What is changed there.
+    /// Label of the variation.
     what: String,
     /// How much less at the best, 0 or below.
     less: f64,

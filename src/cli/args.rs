@@ -1,4 +1,5 @@
-//! What a user can type. First lines are imperative and short; every command ends with examples.
+//! Command line of the program. First lines are imperative and short; every command ends with
+//! examples.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -26,7 +27,7 @@ use blastwave::model::{Seconds, Share};
     after_long_help = with_exit_statuses(TOP_EXAMPLES)
 )]
 pub(crate) struct Cli {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub(crate) command: Command,
     /// How to speak.
@@ -162,7 +163,7 @@ pub(crate) enum Command {
     /// the file and `# yaml-language-server: $schema=topology.schema.json` on its first line.
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema {
-        /// What to describe
+        /// Kind of file to describe
         #[arg(value_name = "WHAT")]
         what: SchemaOf,
     },
@@ -223,7 +224,7 @@ pub(crate) struct CheckArgs {
     pub(crate) output: CheckOutputArgs,
 }
 
-/// What breaks, and where.
+/// Arguments for the topology and for what breaks.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct QuestionArgs {
     /// The topology, or a scenario that names a topology and a change; `-` is standard input
@@ -238,7 +239,7 @@ pub(crate) struct QuestionArgs {
     #[arg(long, value_name = "FILE", help_heading = "What breaks", conflicts_with = "breaks")]
     pub(crate) change: Vec<String>,
 
-    /// What breaks for certain, wholly and at once: services, endpoints or failure domains
+    /// Services, endpoints or failure domains that break completely, at once and with certainty
     ///
     /// `payments`, `storefront/checkout:slow`, `eu-west-1a`. Modes are `down` (fails fast; the
     /// default), `slow` (hangs), `corrupt` (wrong answers) and `surge:FACTOR` (calls what it needs so
@@ -390,7 +391,7 @@ pub(crate) enum EngineOf {
 }
 
 impl EngineOf {
-    /// What the library calls it.
+    /// Returns the choice in the library's type.
     pub(crate) fn library_choice(self) -> Choice {
         match self {
             Self::Auto => Choice::Automatic,
@@ -400,7 +401,7 @@ impl EngineOf {
     }
 }
 
-/// What to write, and where.
+/// Arguments for the output.
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
     /// Write a report for people, data for scripts, or a comment for a pull request

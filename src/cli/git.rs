@@ -105,7 +105,7 @@ struct Entry {
     name: Vec<u8>,
 }
 
-/// What every comparison of trees is told: renames count on both sides, submodules count.
+/// Options of every comparison of trees: renames count on both sides, submodules count.
 const COMPARE: [&str; 9] = [
     "diff-tree",
     "-r",

@@ -12,7 +12,7 @@ use blastwave::analysis::Stop;
 use blastwave::engine::{Progress, Tally};
 use blastwave::summary;
 
-/// What is done sooner needs no bar.
+/// Time before a progress bar appears.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A bar on standard error, if that is a terminal, and the ear for Ctrl-C.

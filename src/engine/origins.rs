@@ -80,7 +80,7 @@ impl Moments {
     }
 }
 
-/// What an origin takes with it, beyond what fails in the same trials baseline.
+/// Impact of an origin beyond the failures that occur in the same trials anyway.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Impact {
     /// Number of trials.

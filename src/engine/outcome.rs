@@ -1,5 +1,5 @@
-//! What an engine gives for 64 trials; bit `i` of a mask and entry `i` of an array belong to the
-//! `i`-th of them.
+//! Outcomes that an engine gives for 64 trials; bit `i` of a mask and entry `i` of an array belong
+//! to the `i`-th of them.
 
 use super::tally::Protection;
 
@@ -9,7 +9,7 @@ pub const TRIALS: usize = 64;
 /// One number for each of 64 trials.
 pub type Each = [f64; TRIALS];
 
-/// What happened in 64 trials.
+/// Outcome of 64 trials.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// Which of the 64 count.
@@ -97,7 +97,7 @@ pub struct Flow {
     pub unfinished: u64,
 }
 
-/// What came of failure at a dependency.
+/// Containment at a dependency.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dependency {
     /// Its number as written.
@@ -110,8 +110,8 @@ pub struct Dependency {
     pub held: [u64; Protection::ALL.len()],
 }
 
-/// What is unusual about a service, for each kind of anomaly: a mask of lanes or trials, a count of
-/// trials, or a share of them.
+/// Anomalies of a service, one value for each kind: a mask of lanes or trials, a count of trials,
+/// or a share of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Anomalies<T> {
     /// It is still overloaded at the end, though the cause is gone.
@@ -133,7 +133,7 @@ impl<T> Anomalies<T> {
     }
 }
 
-/// What is unusual about a service, as masks of trials.
+/// Anomalies of a service, as masks of trials.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Anomaly {
     /// The service.

@@ -79,7 +79,7 @@ pub struct Tally {
     pub anomalies: Vec<Anomalies<u64>>,
     /// The course of the trials, where there is time.
     pub course: Option<TimelineTally>,
-    /// What each trial cost, in the order of trials, where there is time: orders lost, or where no
+    /// Loss of each trial, in the order of trials, where there is time: orders lost, or where no
     /// flow has a rate, seconds' worth of orders.
     pub costs: Vec<f32>,
 }

@@ -10,7 +10,7 @@ pub struct Trace {
     pub steps: Vec<TraceStep>,
 }
 
-/// What holds from one time to the next.
+/// State of everything from one time to the next.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TraceStep {
     /// From when, in seconds from the start of the rollout.
@@ -19,7 +19,7 @@ pub struct TraceStep {
     pub until: f64,
     /// The share that has the change.
     pub exposure: f64,
-    /// What happened at `from`.
+    /// Events at `from`.
     pub events: Vec<Event>,
     /// Units (as in [`super::outcome::Outcome::units`]) that are not wholly ok.
     pub units: Vec<(u32, State)>,
@@ -84,7 +84,7 @@ pub enum Event {
     Acted {
         /// The automation; [`crate::compile::plan::NONE`] for operators.
         by: u32,
-        /// What they do.
+        /// Kind of intervention.
         kind: InterventionKind,
         /// To which service; [`crate::compile::plan::NONE`] for all orders, or all that is broken.
         service: u32,

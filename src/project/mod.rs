@@ -12,7 +12,7 @@ use crate::model::{Change, Diff, Incident, Topology};
 
 pub use read::{read_incident_cases, read_topology, topology_of_scenario};
 
-/// What happens to a topology, as it was asked for.
+/// Cause of failure, as it was requested.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cause {
     /// Only background failures occur.
@@ -37,7 +37,7 @@ pub struct FileList {
     pub ignored: Vec<String>,
 }
 
-/// What is known of changed files.
+/// Changed files, with their content or by name only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangedFiles {
     /// Their names, separated by line ends or NUL bytes.
@@ -56,9 +56,9 @@ pub enum ChangedFiles {
 pub struct Request {
     /// The path of a topology or of a scenario; an incident may name one instead.
     pub topology: Option<String>,
-    /// What happens; `None` stands for what the incident or the scenario says.
+    /// Cause of failure; `None` stands for that of the incident or the scenario.
     pub cause: Option<Cause>,
-    /// What happens where none of these says it; without, that is an error.
+    /// Cause where none of these states one; without it, that is an error.
     pub default_cause: Option<Cause>,
     /// The path of an incident.
     pub incident: Option<String>,
@@ -69,7 +69,7 @@ pub struct Request {
 pub struct Project {
     /// The structure.
     pub topology: Topology,
-    /// What breaks; several changes are merged into one.
+    /// Change that breaks; several changes are merged into one.
     pub change: Change,
     /// The changes that were merged; empty for a single one.
     pub changes: Vec<Change>,
@@ -81,7 +81,7 @@ pub struct Project {
     pub policy: Option<String>,
     /// Whether the break happens with certainty, because it was asked for.
     pub is_certain: bool,
-    /// What is doubtful in the files.
+    /// Warnings about the files.
     pub warnings: Vec<Diagnostic>,
     /// The paths that were read, as the request or a scenario names them, each once.
     pub files: Vec<String>,
@@ -94,7 +94,7 @@ pub struct IncidentCase {
     pub topology: Topology,
     /// The trigger, with what operators did.
     pub change: Change,
-    /// What was observed.
+    /// Incident that was observed.
     pub incident: Incident,
 }
 

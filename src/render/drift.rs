@@ -38,7 +38,7 @@ fn entry_name(entry: &DriftEntry, style: fn(&str) -> String) -> String {
     }
 }
 
-/// What is said behind the name: the figures, or how it is known and where.
+/// Returns the text behind the name: the figures, or how it is known and where.
 fn entry_detail(entry: &DriftEntry, style: fn(&str) -> String) -> String {
     if let (Some(key), Some(topology), Some(sources)) =
         (&entry.key, &entry.in_topology, &entry.in_sources)

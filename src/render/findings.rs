@@ -1,4 +1,4 @@
-//! What is found wrong, one by one, for forms of text that put each beside a line.
+//! Findings one by one, for forms of text that put each beside a line.
 
 use super::text::harmless_name;
 use crate::prose::simulation::{self, Wording};
@@ -19,12 +19,12 @@ pub(super) enum Level {
 /// One thing found.
 #[derive(Clone, Debug)]
 pub(super) struct Finding {
-    /// What sort of thing it is, as a stable word.
+    /// Kind of finding, as a stable word.
     pub(super) id: String,
     /// A few words on the sort.
     pub(super) title: String,
     pub(super) level: Level,
-    /// What was found, in a sentence.
+    /// Sentence about the finding.
     pub(super) text: String,
     /// By what the same finding is known in a later run.
     pub(super) key: String,
@@ -34,8 +34,8 @@ pub(super) struct Finding {
 
 const WORDING: Wording = Wording { name: harmless_name, arrow: "→" };
 
-/// What a verdict stands on: rules and limits that do not hold, files that belong to no service, and
-/// protections that are not stated.
+/// Returns the findings that a verdict rests on: rules and limits that do not hold, files that
+/// belong to no service, and protections that are not stated.
 pub(super) fn of_report(report: &Report) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(verdict) = &report.verdict {
@@ -86,7 +86,7 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
     found
 }
 
-/// What is wrong with input files.
+/// Returns the findings of problems in input files.
 pub(super) fn of_problems(problems: &[Problem]) -> Vec<Finding> {
     let finding = |problem: &Problem| {
         let help = problem.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));

@@ -143,7 +143,8 @@ fn render_sections(headline: &[String], sections: &[Section], footer: &str) -> S
     text
 }
 
-/// What a bot finds an earlier comment by, to update it in place: the same for every check of a topology.
+/// Returns the marker by which a bot finds an earlier comment, to update it in place: the same for
+/// every check of a topology.
 fn comment_marker(report: &Report) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '/');
     let name: String = report.topology.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();

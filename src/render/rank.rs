@@ -12,7 +12,7 @@ const ROWS_MAX: usize = 20;
 /// How many names stand in a line.
 const NAMES_MAX: usize = 12;
 
-/// What breaks, in one word and in several.
+/// Returns the nouns for what breaks: singular and plural.
 pub(super) fn origin_nouns(report: &RankReport) -> [&'static str; 2] {
     match report.by {
         OriginKind::Endpoint => ["endpoint", "endpoints"],

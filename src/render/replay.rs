@@ -146,7 +146,7 @@ pub(super) fn incident_lines(incident: &IncidentReport) -> Vec<String> {
     lines
 }
 
-/// What operators did, and what it changed.
+/// Returns the line about an action of operators, and what it changed.
 fn action_line(action: &ActionReport) -> String {
     let target = action.target.as_ref().map(|target| format!(" {target}")).unwrap_or_default();
     let share = action.share.map(|share| format!(" ({:.0}%)", share * 100.0)).unwrap_or_default();
@@ -159,7 +159,7 @@ fn action_line(action: &ActionReport) -> String {
     format!("done: {what}; {}", action_difference(action))
 }
 
-/// What is different by the simulation without something that operators did.
+/// Returns the difference, by the simulation, that an action of operators makes.
 fn action_difference(action: &ActionReport) -> String {
     let mut parts = Vec::new();
     if !action.spared.is_empty() {

@@ -8,7 +8,7 @@ use super::{AdviceKind, Decision, EditedFile, EngineName, Metric};
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/advise/v1";
 
-/// What would help against a change that breaks.
+/// Advice against a change that breaks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AdviseReport {
@@ -29,7 +29,8 @@ pub struct AdviseReport {
     /// Whether it was interrupted, so that less was tried than could have been.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-    /// What is saved: orders lost; the failing share in snapshots and where no flow has a rate.
+    /// Metric of the savings: orders lost; the failing share in snapshots and where no flow has a
+    /// rate.
     pub metric: Metric,
     /// The name of the list of costs that counts; nothing where every step costs 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,12 +53,12 @@ pub struct AdviseReport {
     pub noise: Vec<NoiseReport>,
     /// Protections together: each is the best addition to those before it.
     pub together: Vec<AdviceReport>,
-    /// What is left of the measure with all of `together`.
+    /// Value of the metric with all of `together`.
     pub after: f64,
-    /// What turns the verdict of a gate, where that was asked for.
+    /// Protections that turn the verdict of a gate, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<UntilReport>,
-    /// What was taken for granted, in sentences.
+    /// Assumptions, in sentences.
     pub assumptions: Vec<String>,
 }
 
@@ -65,11 +66,11 @@ pub struct AdviseReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AdviceReport {
-    /// What sort of protection.
+    /// Kind of protection.
     pub kind: AdviceKind,
     /// Whose protection: `caller > dependency`, a service, or `the change`.
     pub at: String,
-    /// What to change, in a sentence.
+    /// Change to make, in a sentence.
     pub what: String,
     /// The same as keys of the YAML.
     pub edits: Vec<EditReport>,
@@ -78,15 +79,15 @@ pub struct AdviceReport {
     /// How many things are to be changed for it.
     #[serde(default)]
     pub steps: u64,
-    /// What it costs: the number of steps where nothing else is said.
+    /// Cost: the number of steps where nothing else is stated.
     #[serde(default)]
     pub cost: f64,
-    /// What it saves for each unit of cost.
+    /// Saving for each unit of cost.
     #[serde(default)]
     pub saved_per_cost: Difference,
-    /// What it saves as a share of the measure before anything was done.
+    /// Saving as a share of the metric before anything was done.
     pub saved_share: f64,
-    /// What is left of the measure after it.
+    /// Value of the metric after it.
     pub left: f64,
 }
 
@@ -98,7 +99,7 @@ pub struct NoiseReport {
     pub kind: AdviceKind,
     /// As in [`AdviceReport::at`].
     pub at: String,
-    /// What was tried, in a sentence.
+    /// Protection that was tried, in a sentence.
     pub what: String,
 }
 
@@ -117,7 +118,7 @@ pub struct UntilReport {
     /// The protections, each on top of those before it; where no set passes, the set that comes
     /// nearest. Here a saving may lie within noise: it is the verdict that counts.
     pub steps: Vec<AdviceReport>,
-    /// What they cost together.
+    /// Cost of all of them together.
     pub cost: f64,
     /// How many sets were judged. Not every set was, so a smaller one may exist.
     pub judged: u64,
@@ -134,6 +135,6 @@ pub struct EditReport {
     pub file: EditedFile,
     /// Where, as a path of keys and indices: `services.storefront.dependencies[2]`.
     pub path: String,
-    /// What to write there, as YAML.
+    /// Text to write there, as YAML.
     pub yaml: String,
 }

@@ -28,7 +28,7 @@ pub struct BudgetReport {
     pub mean: f64,
     /// The median.
     pub p50: f64,
-    /// What 1 in 20 trials exceeds.
+    /// Value that 1 in 20 trials exceeds.
     pub p95: f64,
     /// The probability that nothing is left, with what is spent already.
     pub exhausts: Interval,

@@ -91,7 +91,7 @@ codes! {
         Surge = "surge",
     }
 
-    /// What notices that a change is broken.
+    /// Means by which a broken change is noticed.
     Detector {
         /// An alert on failing orders.
         Alert = "alert",
@@ -103,7 +103,7 @@ codes! {
         WrongAnswers = "wrong_answers",
     }
 
-    /// What keeps failure at a dependency from its caller.
+    /// Protection that keeps failure at a dependency from its caller.
     Protection {
         /// Messages wait in a buffer.
         Buffer = "buffer",
@@ -137,7 +137,7 @@ codes! {
         Stop = "stop",
     }
 
-    /// What came of a rule.
+    /// Outcome of a rule.
     RuleOutcome {
         /// Its condition is true.
         Fired = "fired",
@@ -147,7 +147,7 @@ codes! {
         Undecided = "undecided",
     }
 
-    /// What came of a limit.
+    /// Outcome of a limit.
     LimitOutcome {
         /// The figure is above the limit.
         Exceeded = "exceeded",
@@ -157,7 +157,7 @@ codes! {
         Undecided = "undecided",
     }
 
-    /// What came of a comparison.
+    /// Outcome of a comparison.
     ComparisonOutcome {
         /// It is true.
         True = "true",
@@ -179,7 +179,7 @@ codes! {
         Worst = "worst",
     }
 
-    /// What a difference is measured in.
+    /// Unit in which a difference is measured.
     Metric {
         /// Orders lost.
         OrdersLost = "orders_lost",
@@ -256,7 +256,7 @@ codes! {
     /// Which events minimal cut sets are made of.
     #[derive(Default)]
     EventScope {
-        /// What can happen in this scenario.
+        /// Events that can happen in this scenario.
         #[default]
         Possible = "possible",
         /// Every service and failure domain, however unlikely its failure.
@@ -291,7 +291,7 @@ codes! {
         Logarithmic = "logarithmic",
     }
 
-    /// What the sides of a comparison are.
+    /// Kind of the sides of a comparison.
     ComparedKind {
         /// Topologies under one change.
         Topologies = "topologies",
@@ -355,7 +355,7 @@ codes! {
         Change = "change",
     }
 
-    /// What is taken to be likely before anything is observed.
+    /// Prior before anything is observed.
     #[derive(Default)]
     PriorKind {
         /// All components alike.
@@ -374,7 +374,7 @@ codes! {
         Warning = "warning",
     }
 
-    /// What sort of change the names of its files suggest.
+    /// Kind of change that the names of its files suggest.
     GuessedKind {
         /// Code.
         Code = "code",

@@ -9,7 +9,7 @@ use super::{ComparedKind, ComponentKind, Interval, Metric, Protection, Report};
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/compare/v1";
 
-/// What differs between architectures, or plans, when the same trials are played on each.
+/// Differences between architectures, or plans, when the same trials are simulated on each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CompareReport {
@@ -17,7 +17,7 @@ pub struct CompareReport {
     pub schema: String,
     /// The version of the program.
     pub tool_version: String,
-    /// What differs: topologies under one change, or changes to one topology.
+    /// Kind of the sides: topologies under one change, or changes to one topology.
     pub of: ComparedKind,
     /// The seed of all draws.
     pub seed: u64,
@@ -26,13 +26,13 @@ pub struct CompareReport {
     /// Whether it was interrupted, so that fewer trials were run than asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-    /// What is compared in all: orders lost; the failing share in snapshots and where no flow has a
-    /// rate.
+    /// Metric of the comparison: orders lost; the failing share in snapshots and where no flow has
+    /// a rate.
     pub metric: Metric,
-    /// What was taken to be the same thing under two names: pairs of the earlier and the later one.
+    /// Pairs of the earlier and the later name of the same thing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub renames: Vec<[String; 2]>,
-    /// What was compared, in the order given.
+    /// Sides that were compared, in the order given.
     pub sides: Vec<SideReport>,
     /// Each side but the first against the first.
     pub pairs: Vec<PairReport>,
@@ -42,9 +42,9 @@ pub struct CompareReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SideReport {
-    /// What it is called here: the name of its topology or change, or its file where names repeat.
+    /// Name of the side: that of its topology or change, or its file where names repeat.
     pub name: String,
-    /// What `simulate` says of it, without unknowns and example trials.
+    /// Result of `simulate`, without unknowns and example trials.
     pub result: Report,
     /// Services and failure domains that fail a flow when they alone are down.
     pub single_points: Vec<SinglePoint>,
@@ -168,13 +168,13 @@ pub struct UnitDifference {
 pub struct OnlyContained {
     /// Who calls.
     pub caller: String,
-    /// What is called.
+    /// Callee of the dependency.
     pub dependency: String,
     /// In which share of trials this side contained failure while it passed on the other; where the
     /// other has no such call, in which share it was contained.
     pub share: f64,
     /// Whether the other side has this call at all.
     pub in_both: bool,
-    /// What contained it, as shares of all trials.
+    /// Shares of all trials in which each protection contained it.
     pub by: BTreeMap<Protection, f64>,
 }

@@ -10,7 +10,7 @@ pub const SCHEMA: &str = "blastwave/diagnosis/v1";
 /// The version of [`DiagnosisScoreReport`].
 pub const SCORE_SCHEMA: &str = "blastwave/diagnosis-score/v1";
 
-/// What may have broken, given what is seen.
+/// Components that may have broken, given the observations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DiagnosisReport {
@@ -31,18 +31,18 @@ pub struct DiagnosisReport {
     pub partial: bool,
     /// The chance that a report is wrong.
     pub misreport: f64,
-    /// What was taken to be likely before anything was seen.
+    /// Prior before anything was observed.
     pub prior: PriorKind,
     /// For how long the break has lasted, in seconds, where a single moment is looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lasting_s: Option<f64>,
-    /// What is seen.
+    /// Observed states.
     pub observed: Vec<SeenReport>,
     /// All components, most likely first; their posteriors sum to 1.
     pub candidates: Vec<CandidateReport>,
-    /// What to look at next, that which tells most first.
+    /// Observations to make next, the most informative first.
     pub look_at: Vec<LookReport>,
-    /// What was taken for granted, in sentences.
+    /// Assumptions, in sentences.
     pub assumptions: Vec<String>,
 }
 
@@ -117,11 +117,11 @@ pub struct LookReport {
     pub kind: ComponentKind,
     /// By how many bits its state is expected to narrow down which component broke.
     pub bits: f64,
-    /// What each answer would mean.
+    /// Consequences of each answer.
     pub answers: Vec<AnswerReport>,
 }
 
-/// What it means if something is found in a state.
+/// Consequence of finding something in a state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AnswerReport {
@@ -170,7 +170,7 @@ pub struct RankedReport {
     pub incident: String,
     /// Whether it counts.
     pub scored: bool,
-    /// What set it off; of several, the one found first counts.
+    /// Components that set it off; of several, the one found first counts.
     pub trigger: Vec<String>,
     /// Its place among the candidates.
     pub rank: u64,
@@ -180,7 +180,7 @@ pub struct RankedReport {
     pub candidates: u64,
     /// How likely it is by the diagnosis.
     pub posterior: f64,
-    /// What is first.
+    /// Component that is ranked first.
     pub first: String,
 }
 

@@ -26,7 +26,7 @@ pub struct DriftEntry {
     pub code: DriftCode,
     /// The service, the caller, or the flow.
     pub name: String,
-    /// What it depends on, where the difference is about a dependency.
+    /// Callee, where the difference is about a dependency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dependency: Option<String>,
     /// How the sources know it: `observed`, `declared`, `inferred`.

@@ -37,21 +37,21 @@ pub struct ExplainReport {
     /// From which peak share of requests on something counts as failed, or as degraded.
     #[serde(default)]
     pub thresholds: ThresholdsReport,
-    /// What is changed, and how it may break.
+    /// Targets of the change, and how each may break.
     pub targets: Vec<TargetReport>,
     /// Services, most likely to fail first.
     pub services: Vec<UnitReport>,
     /// Flows, most likely to fail first, each with what explains it.
     pub flows: Vec<FlowExplained>,
-    /// What each protection did, the one that saved most first.
+    /// Protections, the one that saved most first.
     pub containment: Vec<ProtectionReport>,
     /// How many of those were not removed for a trial, so that they have no `saved`: those that held
     /// failure least often.
     #[serde(default)]
     pub containment_left_out: u64,
-    /// What is not stated and matters, widest first.
+    /// Unknowns that matter, widest first.
     pub unknowns: Vec<Unknown>,
-    /// What was taken for granted, in sentences.
+    /// Assumptions, in sentences.
     pub assumptions: Vec<String>,
 }
 
@@ -128,7 +128,7 @@ pub struct OrderCount {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CutSetReport {
-    /// What fails, all of it together.
+    /// Events that together fail the flow.
     pub events: Vec<CutEventReport>,
     /// How many they are.
     pub order: u32,
@@ -143,7 +143,7 @@ pub struct CutSetReport {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CutEventReport {
-    /// What sort of event.
+    /// Kind of event.
     pub kind: CutEventKind,
     /// Its name; of dependencies and fallbacks the caller and what is called, joined by `>`; of
     /// replicas the service and the number, joined by `#`.
@@ -157,7 +157,7 @@ pub struct CutEventReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ImportanceReport {
-    /// What sort of part.
+    /// Kind of part.
     pub kind: PartKind,
     /// Its name, as in [`CutEventReport::name`].
     pub name: String,
@@ -214,18 +214,18 @@ pub struct PathReport {
     pub share: f64,
     /// In how many trials.
     pub trials: u64,
-    /// What contained it at its last step; absent where it reached the flow.
+    /// Protection that contained it at its last step; absent where it reached the flow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contained_by: Option<Protection>,
 }
 
-/// What a protection did.
+/// Effect of a protection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProtectionReport {
     /// Who calls.
     pub caller: String,
-    /// What is called.
+    /// Callee of the dependency.
     pub dependency: String,
     /// The protection.
     pub protection: Protection,
@@ -235,10 +235,10 @@ pub struct ProtectionReport {
     pub contained: f64,
     /// The share of trials in which failure passed all the same.
     pub passed: f64,
-    /// What would be lost more, on average, without it, with the same draws; nothing where it was
-    /// not tried out.
+    /// Additional loss without it, on average, with the same draws; nothing where it was not tried
+    /// out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saved: Option<Measured>,
-    /// What `saved` is measured in.
+    /// Metric of `saved`.
     pub metric: Metric,
 }

@@ -23,7 +23,7 @@ pub struct FilesReport {
     /// Which change no behaviour, by the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOutReport>,
-    /// What sort of change it looks like, guessed from the names of the files.
+    /// Kind of change, guessed from the names of the files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guessed_kind: Option<GuessedKind>,
 }

@@ -43,11 +43,11 @@ pub struct PolicyReport {
 pub struct RuleReport {
     /// Its name.
     pub name: String,
-    /// What it asks for when it fires: `caution` or `stop`.
+    /// Verdict that it asks for when it fires: `caution` or `stop`.
     pub verdict: Decision,
-    /// What came of it.
+    /// Outcome of the rule.
     pub outcome: RuleOutcome,
-    /// What it says to people.
+    /// Message to people.
     pub message: String,
     /// Its condition as written, on one line.
     pub when: String,
@@ -63,7 +63,7 @@ pub struct RuleReport {
     /// Where it is written; absent for the default policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<super::PlaceReport>,
-    /// What came of it, in a sentence.
+    /// Outcome in a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// Unless it holds: what could be edited, in the change and in the topology.
@@ -88,7 +88,7 @@ pub struct MetricReport {
     pub comparison: String,
     /// With what.
     pub limit: f64,
-    /// What came of it.
+    /// Outcome of the comparison.
     pub outcome: ComparisonOutcome,
 }
 
@@ -96,7 +96,7 @@ pub struct MetricReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TestReport {
-    /// What is tested, and by what, in a sentence.
+    /// Description of the test and its method, in a sentence.
     pub method: String,
     /// Where it is from.
     pub citation: String,
@@ -115,7 +115,7 @@ pub struct TestReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LimitReport {
-    /// What is limited, in words.
+    /// Name of the limited figure, in words.
     pub name: String,
     /// The flow that is limited.
     #[serde(default)]
@@ -131,9 +131,9 @@ pub struct LimitReport {
     /// The upper end; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
-    /// What came of it.
+    /// Outcome of the limit.
     pub outcome: LimitOutcome,
-    /// What came of it, in a sentence.
+    /// Outcome in a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// Unless it holds: what could be edited, in the change and in the topology.
@@ -141,7 +141,7 @@ pub struct LimitReport {
     pub locations: Vec<super::PlaceReport>,
 }
 
-/// What is different from an earlier result.
+/// Differences from an earlier result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BaselineReport {
@@ -159,7 +159,7 @@ pub struct BaselineReport {
     pub added: Vec<String>,
     /// Services and flows that only the earlier one has.
     pub removed: Vec<String>,
-    /// What else differs, in sentences: seeds, thresholds, what the two topologies and changes are of.
+    /// Other differences, in sentences: seeds, thresholds, the topologies and changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
     /// Single points of failure that are new; absent where the earlier result does not say its own.
@@ -184,7 +184,7 @@ pub struct DeltaReport {
     /// How many more orders it loses on average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_lost: Option<DifferenceReport>,
-    /// What 1 in 20 trials exceeds, in orders lost.
+    /// Orders lost that 1 in 20 trials exceeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders_lost_p95: Option<PairReport>,
 }
@@ -219,7 +219,7 @@ pub struct DifferenceReport {
 pub struct TogetherReport {
     /// The changes alone, in the order given.
     pub alone: Vec<AloneReport>,
-    /// What they do to each flow.
+    /// Effects on each flow.
     pub flows: Vec<InteractionReport>,
 }
 

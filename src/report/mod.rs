@@ -55,7 +55,7 @@ use crate::model::topology::Thresholds;
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/result/v1";
 
-/// What a simulation says about a change.
+/// Result of the simulation of a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
@@ -85,7 +85,7 @@ pub struct Report {
     /// Whether time passes, and what happens when.
     #[serde(rename = "course")]
     pub timeline: TimelineReport,
-    /// What is changed, and how it may break.
+    /// Targets of the change, and how each may break.
     pub targets: Vec<TargetReport>,
     /// Services, most likely to fail first.
     pub services: Vec<UnitReport>,
@@ -102,7 +102,7 @@ pub struct Report {
     pub never_recovers: Vec<String>,
     /// Services whose load and failure did not settle in some trial: their figures are doubtful.
     pub unsettled: Vec<String>,
-    /// What is not stated and matters, widest first.
+    /// Unknowns that matter, widest first.
     pub unknowns: Vec<Unknown>,
     /// Of a check: services and failure domains that fail a flow when they alone are down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,7 +113,7 @@ pub struct Report {
     /// Where a picture of it, or a page about it, is to be found: a link for comments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub picture: Option<String>,
-    /// What was taken for granted, in sentences.
+    /// Assumptions, in sentences.
     pub assumptions: Vec<String>,
     /// Of a change that was made from a diff: its files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,7 +121,7 @@ pub struct Report {
     /// Of several changes in one window: each alone, and all together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub together: Option<TogetherReport>,
-    /// What is different from an earlier result.
+    /// Differences from an earlier result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineReport>,
     /// The verdict of `check`.
@@ -283,9 +283,9 @@ pub struct Quantiles {
     pub mean_high: f64,
     /// The median.
     pub p50: f64,
-    /// What 1 in 20 exceeds.
+    /// Value that 1 in 20 trials exceeds.
     pub p95: f64,
-    /// What 1 in 100 exceeds.
+    /// Value that 1 in 100 trials exceeds.
     pub p99: f64,
     /// The worst trial.
     pub max: f64,
@@ -311,7 +311,8 @@ pub struct Exceedance {
 pub struct Money {
     /// The mean.
     pub mean: f64,
-    /// What 1 in 20 exceeds; absent for a sum over flows whose orders differ in value.
+    /// Value that 1 in 20 trials exceeds; absent for a sum over flows whose orders differ in
+    /// value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p95: Option<f64>,
     /// Of what.
@@ -364,7 +365,7 @@ pub struct TotalReport {
     /// How the trials spread; nothing where no trial loses any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histogram: Option<HistogramReport>,
-    /// What they are worth, by currency.
+    /// Value of the orders, by currency.
     pub money_lost: Vec<Money>,
     /// Orders lost on average, multiplied by the chance that the change breaks at all.
     pub per_rollout: MeanOnly,
@@ -458,13 +459,13 @@ pub struct TargetReport {
     pub modes: BTreeMap<FailureMode, f64>,
 }
 
-/// What came of failure at a dependency, as shares of all trials.
+/// Containment at a dependency, as shares of all trials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DependencyReport {
     /// Who calls: `service`, `service/endpoint`, or a flow.
     pub caller: String,
-    /// What is called; members of an `any_of` are joined by `|`.
+    /// Callee; members of an `any_of` are joined by `|`.
     pub dependency: String,
     /// Failure came to the call.
     pub exposed: f64,
@@ -480,15 +481,15 @@ pub struct DependencyReport {
 pub struct Unknown {
     /// Who calls; of a capacity, the service.
     pub caller: String,
-    /// What is called; empty for a capacity.
+    /// Callee; empty for a capacity.
     pub dependency: String,
-    /// What is not stated.
+    /// Kind of setting that is not stated.
     pub what: UnknownKind,
     /// The figure named by `metric` if it is at its best.
     pub best: f64,
     /// If it is at its worst.
     pub worst: f64,
-    /// What `best` and `worst` are: means of this metric.
+    /// Metric of `best` and `worst`, which are means.
     pub metric: Metric,
     /// Where it could be stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! What was observed in a real incident, to be laid over what is simulated.
+//! Observations of a real incident, to be laid over what is simulated.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,8 @@ use crate::model::incident::{Observed, ObservedOn};
 use crate::model::{Incident, Seconds, Share, Topology};
 use crate::sort::Arrange as _;
 
-/// What was observed in an incident. Times are seconds from its start.
+/// Observations of an incident. Times are seconds from its start. Times are seconds from its
+/// start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObservedReport {
@@ -16,7 +17,7 @@ pub struct ObservedReport {
     /// When it was: a date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date: Option<String>,
-    /// What happened to services and flows, in the order of time.
+    /// Observed events of services and flows, in the order of time.
     pub observed: Vec<Observation>,
     /// When somebody noticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,15 +25,15 @@ pub struct ObservedReport {
     /// When the cause was taken away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mitigated_s: Option<f64>,
-    /// What kept the rest from failing, in the words of those who were there.
+    /// Sentences on what kept the rest from failing, in the words of those who were there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub what_held: Vec<String>,
-    /// What else is worth knowing.
+    /// Notes on anything else worth knowing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
 }
 
-/// What happened to a service or flow.
+/// Observed event of a service or flow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Observation {

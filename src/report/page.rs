@@ -1,5 +1,5 @@
-//! What the script of an HTML report knows: the figures of every service, and how failure gets from
-//! one to the next.
+//! Data for the script of an HTML report: the figures of every service, and how failure propagates
+//! from one to the next.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub struct PageService {
 pub struct PageCall {
     /// Who calls.
     pub caller: String,
-    /// What is called.
+    /// Callee of the dependency.
     pub dependency: String,
     /// The share of trials in which failure passed to the caller.
     pub passed: f64,

@@ -9,11 +9,11 @@ use crate::diagnostic::{Diagnostic, Label, Sources};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Problem {
-    /// What kind of problem, as a stable word.
+    /// Kind of problem, as a stable word.
     pub code: String,
     /// How bad it is.
     pub severity: ProblemSeverity,
-    /// What is wrong.
+    /// Description of the problem.
     pub message: String,
     /// Where; nothing when the file as a whole is meant, which the message then names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,10 +21,10 @@ pub struct Problem {
     /// Other places that explain it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<PlaceReport>,
-    /// What to do about it.
+    /// Advice on what to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// What to write at the place instead.
+    /// Replacement for the text at the place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replacement: Option<String>,
 }

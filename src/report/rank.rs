@@ -1,4 +1,4 @@
-//! What each thing takes with it when it breaks: a ranking, and a matrix for a heat-map.
+//! Impact of everything that can break: a ranking, and a matrix for a heat-map.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub struct RankReport {
     pub tool_version: String,
     /// The name of the topology.
     pub topology: String,
-    /// What breaks.
+    /// Kind of component that breaks.
     pub by: OriginKind,
     /// How it breaks; never `surge`.
     pub mode: FailureMode,
@@ -38,13 +38,13 @@ pub struct RankReport {
     pub services: u64,
     /// The flows, in the order of the topology.
     pub flows: Vec<RankFlow>,
-    /// What breaks, the worst first; with `--top`, so many of them.
+    /// Components that break, the worst first; with `--top`, so many of them.
     pub origins: Vec<OriginReport>,
     /// How many origins were left out.
     pub left_out: u64,
     /// Which flow fails how likely when which origin breaks.
     pub matrix: MatrixReport,
-    /// What was taken for granted, in sentences.
+    /// Assumptions, in sentences.
     pub assumptions: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ pub struct OriginReport {
     /// A longer name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// What it is, where stated.
+    /// Kind of the service, where stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Who owns it, where stated.

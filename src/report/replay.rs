@@ -35,11 +35,11 @@ pub struct ReplayReport {
     /// At which place a diagnosis puts what set the incidents off; only where asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<DiagnosisScoreReport>,
-    /// What rules reach that simulate nothing.
+    /// Scores of rules that simulate nothing.
     pub baselines: Vec<BaselineReport>,
     /// One by one, in the order given.
     pub incidents: Vec<IncidentReport>,
-    /// What it costs to leave an element of the model out; only where asked for.
+    /// Scores without one element of the model each; only where asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ablation: Vec<AblationReport>,
 }
@@ -83,7 +83,7 @@ pub struct ScoreReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BaselineReport {
-    /// What it says, in words.
+    /// Description of the rule.
     pub rule: String,
     /// How well it agrees.
     pub score: ScoreReport,
@@ -104,14 +104,14 @@ pub struct IncidentReport {
     pub score: ScoreReport,
     /// The same without dependencies that are only inferred.
     pub stated_only: ScoreReport,
-    /// What was observed, beside what was predicted.
+    /// Observed states beside the predicted ones.
     pub components: Vec<ComponentReport>,
     /// How long it lasted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<DurationReport>,
-    /// What stopped the spread, and what happens without it.
+    /// Containments that stopped the spread, and what happens without each.
     pub containment: Vec<ContainmentReport>,
-    /// What operators did, and what it changed by the simulation.
+    /// Actions of operators, and what each changed by the simulation.
     pub actions: Vec<ActionReport>,
     /// Where the facts are from.
     pub sources: Vec<String>,
@@ -167,7 +167,7 @@ pub struct DurationReport {
     /// It is told and not scored: most of it is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_actions_s: Option<f64>,
-    /// What was predicted over what was observed.
+    /// Ratio of the predicted to the observed duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
 }
@@ -176,11 +176,11 @@ pub struct DurationReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ContainmentReport {
-    /// What it was.
+    /// Description of the containment.
     pub what: String,
-    /// What it kept from failing by the facts.
+    /// Services that it kept from failing, by the facts.
     pub stopped: Vec<String>,
-    /// What is impacted without it by the simulation, and is not with it.
+    /// Services that are impacted without it by the simulation, and are not with it.
     pub newly_impacted: Vec<String>,
     /// Whether that includes something it stopped; nothing where no call of the topology expresses
     /// it, or nothing is known that it stopped.
@@ -205,9 +205,9 @@ pub struct ActionReport {
     /// To which share of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
-    /// What is worse without it by the simulation.
+    /// Components that are worse without it by the simulation.
     pub spared: Vec<String>,
-    /// What is better without it by the simulation.
+    /// Components that are better without it by the simulation.
     pub made_worse: Vec<String>,
     /// The median duration with it, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -19,11 +19,11 @@ pub struct TrialTrace {
     /// When it was noticed, in seconds from the start of the rollout; absent for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detected_s: Option<f64>,
-    /// What holds from one time to the next.
+    /// State of everything from one time to the next.
     pub steps: Vec<StepReport>,
 }
 
-/// What holds from one time to the next.
+/// State of everything from one time to the next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StepReport {
@@ -33,7 +33,7 @@ pub struct StepReport {
     pub until_s: f64,
     /// The share that has the change.
     pub exposure: f64,
-    /// What happened at `from_s`, in words.
+    /// Events at `from_s`, in words.
     pub events: Vec<String>,
     /// Services that are not wholly ok, most failing first.
     pub services: Vec<StateReport>,
@@ -78,7 +78,7 @@ pub struct OverloadReport {
     pub service: String,
     /// Its load, as a multiple of normal.
     pub load: f64,
-    /// What it can serve, as a multiple of normal.
+    /// Capacity, as a multiple of normal.
     pub capacity: f64,
     /// The share of requests lost to it.
     pub lost: f64,

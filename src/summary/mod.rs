@@ -15,7 +15,7 @@ use crate::engine::outcome::{Anomalies, Failures};
 use crate::engine::sketch::Sketch;
 use crate::engine::tally::{DependencyTally, FlowTally, Tally, UnitTally};
 
-/// What the trials say, by the numbers of the plan.
+/// Estimates from the trials, by the numbers of the plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// How many trials.
@@ -105,15 +105,15 @@ pub struct Quantiles {
     pub mean_interval: (f64, f64),
     /// The median.
     pub p50: f64,
-    /// What 1 in 20 exceeds.
+    /// Value that 1 in 20 trials exceeds.
     pub p95: f64,
-    /// What 1 in 100 exceeds.
+    /// Value that 1 in 100 trials exceeds.
     pub p99: f64,
     /// The worst trial.
     pub max: f64,
 }
 
-/// What came of failure at a dependency, as shares of all trials.
+/// Containment at a dependency, as shares of all trials.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Containment {
     /// It came in.

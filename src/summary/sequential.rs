@@ -22,7 +22,7 @@ use crate::engine::sketch::Sketch;
 pub const CITATION: &str = "Robbins (1970); Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 49 \
                             (2021); for means Lan and DeMets, Biometrika 70 (1983)";
 
-/// What it is, for reports.
+/// Name of the method, for reports.
 pub const METHOD: &str = "intervals that hold at every look at once: beta-binomial mixture confidence \
                           sequences for shares and quantiles, error spending over doubling looks for means";
 

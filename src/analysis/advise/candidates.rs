@@ -1,5 +1,5 @@
-//! What could be tried: at dependencies through which failure passed, at services that failed, and
-//! in the course of the change.
+//! Lists what could be tried: at dependencies through which failure propagated, at services that
+//! failed, and in the course of the change.
 
 use super::protection::{Protection, Step};
 use crate::engine::Tally;

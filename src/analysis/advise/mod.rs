@@ -1,4 +1,4 @@
-//! What would help: protections tried one at a time and then together, all with the same draws.
+//! Finds protections that help: tried one at a time and then together, all with the same draws.
 //!
 //! Candidates come from the dependencies through which failure passed. A few hundred trials choose
 //! among them; those chosen are estimated with other trials, so that the choice does not flatter
@@ -41,12 +41,12 @@ const CONFIDENCE: f64 = 0.95;
 /// Savings that differ by less than this share are equal.
 const SLACK: f64 = 1e-9;
 
-/// What is wanted of advice.
+/// Request for advice.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
     /// The [`KINDS`] that are out of the question.
     pub leave_out: &'a [String],
-    /// What protections cost.
+    /// Costs of protections.
     pub costs: &'a Costs,
     /// The gate that shall let the change through.
     pub until: Option<Until<'a>>,
@@ -79,7 +79,7 @@ impl State {
         state
     }
 
-    /// What each trial loses, in the order of trials.
+    /// Returns the loss of each trial, in the order of trials.
     fn trial_losses(&self, settings: &Settings, from: u64, to: u64, measure: Measure) -> Vec<f64> {
         let plan = compile(&self.topology, &self.change, settings.lasting);
         let engine = settings.engine_of_variants();

@@ -16,7 +16,7 @@ pub(super) const KEPT: usize = 16;
 /// How many a gate is offered.
 const OFFERED: usize = 24;
 
-/// What protections are chosen from, and by what.
+/// Pool that protections are chosen from, and the figure they are chosen by.
 pub(super) struct Pool<'a> {
     pub(super) base: &'a State,
     pub(super) settings: &'a Settings,

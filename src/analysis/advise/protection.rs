@@ -22,7 +22,7 @@ pub(super) struct Protection {
 }
 
 impl Protection {
-    /// What all its steps cost.
+    /// Returns the cost of all its steps.
     pub(super) fn total_cost(&self, costs: &Costs) -> f64 {
         self.steps.iter().map(|step| costs.cost_of(step.advice_kind().as_str(), &self.at)).sum()
     }
@@ -210,7 +210,7 @@ impl Step {
         rollout
     }
 
-    /// What to write, and where.
+    /// Returns the text to write, and its place.
     pub(super) fn edit_report(self, topology: &Topology, change: &Change) -> EditReport {
         let of_change = |path: &str, yaml: String| EditReport {
             file: EditedFile::Change,

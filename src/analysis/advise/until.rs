@@ -1,5 +1,5 @@
-//! What turns a verdict: the smallest set of protections found with which a gate lets the change
-//! through.
+//! Searches for what turns a verdict: the smallest set of protections found with which a gate lets
+//! the change through.
 //!
 //! Sets of one are judged first, then of two of the most promising, and then the best so far grows by
 //! the best addition as long as that brings it nearer; of what grew, every part is left out again that
@@ -37,7 +37,7 @@ pub struct Until<'a> {
     pub first_look: u64,
 }
 
-/// What was found.
+/// Result of the search.
 pub(super) struct Found {
     pub(super) report: UntilReport,
     pub(super) steps: Vec<(String, Vec<Step>)>,

@@ -30,7 +30,7 @@ pub struct Written {
     pub topology: Option<String>,
     /// The change, where the advice changes it. Where both are one file, all of it is in `topology`.
     pub change: Option<String>,
-    /// What is not in them, and why not.
+    /// Protections that are not in them, each with the reason.
     pub left_out: Vec<(String, String)>,
 }
 
@@ -41,8 +41,8 @@ enum File {
 }
 
 impl Advice {
-    /// What its steps make of the files. A step that cannot be written so that it reads back as what
-    /// was simulated is left out, and said.
+    /// Writes its steps into the files. A step that cannot be written so that it reads back as
+    /// what was simulated is left out, and said.
     pub fn write_files(&self, texts: Texts<'_>) -> Written {
         let is_one = texts.topology.is_some() && texts.topology == texts.change;
         let mut topology = Draft::new(texts.topology, "topology");
@@ -89,7 +89,7 @@ fn write_protection(
 struct Draft {
     text: Option<String>,
     is_edited: bool,
-    /// What kind of file it is, for messages.
+    /// Kind of file, for messages.
     what: &'static str,
 }
 
@@ -189,7 +189,8 @@ fn set_key(
 }
 
 impl Step {
-    /// What to write into which file, for a topology and a change that do not have it yet.
+    /// Returns the file and the edits of a step, for a topology and a change that do not have it
+    /// yet.
     fn step_edits(self, topology: &Topology, change: &Change) -> (File, Vec<Edit>) {
         let at_dependency = |at, pairs: &[(&str, &str)]| {
             let path = dependency_path(topology, at);

@@ -1,4 +1,4 @@
-//! What may have broken: every service in every mode, every failure domain down.
+//! Candidates of a diagnosis: every service in every mode, every failure domain down.
 
 use crate::diagnostic::Place;
 use crate::model::change::{Detection, Modes, Rollback, Target, TargetRef};
@@ -44,7 +44,7 @@ fn calls_something(topology: &Topology, service: usize) -> bool {
         || item.endpoints.iter().any(|endpoint| !endpoint.dependencies.is_empty())
 }
 
-/// What a component is called.
+/// Returns the name of a component.
 pub(super) fn name_of(topology: &Topology, on: TargetRef) -> String {
     match on {
         TargetRef::Node(node) => topology.service(node.service).name.clone(),

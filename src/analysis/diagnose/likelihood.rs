@@ -14,7 +14,7 @@ const WRONG_ORDER: f64 = 0.2;
 /// Of wrong reports, so many are of the neighbouring state where there is one.
 const NEIGHBOR: f64 = 0.75;
 
-/// What was seen of a unit: services first, then flows.
+/// Observed state of a unit; units are services first, then flows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Seen {
     pub(super) unit: usize,
@@ -24,7 +24,7 @@ pub(super) struct Seen {
     pub(super) from: Option<f64>,
 }
 
-/// What is seen, and what it takes to weigh it.
+/// Observations, and the simulation that weighs them.
 pub(super) struct Evidence<'a> {
     pub(super) topology: &'a Topology,
     pub(super) question: &'a Question<'a>,
@@ -110,7 +110,7 @@ impl Evidence<'_> {
         top + libm::log(mean) + self.in_order(&timed, firsts)
     }
 
-    /// What was seen to fail at a known time, in that order.
+    /// Returns the units that were seen to fail at a known time, in that order.
     fn timed_failures(&self) -> Vec<Seen> {
         let is_timed = |item: &&Seen| item.state == 2 && item.from.is_some();
         let mut timed: Vec<Seen> = self.seen.iter().filter(is_timed).copied().collect();

@@ -1,5 +1,5 @@
-//! What broke, given what is seen to fail: every component in every mode, by how well its simulated
-//! break agrees with what is seen.
+//! Diagnoses an observation: every component in every mode, by how well its simulated break agrees
+//! with the observations.
 //!
 //! By Bayes' rule: a component and mode is as likely as its prior times the chance of what is seen,
 //! given that it broke. That chance is the mean over simulated trials of the product over what is seen,
@@ -42,16 +42,16 @@ const SLACK: f64 = 1e-9;
 /// Of how many components it is told how they agree with what is seen.
 const LEADING: usize = 5;
 
-/// What is seen, and how it is to be taken.
+/// Observation, and how it is to be taken.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// What the observation is called.
+    /// Name of the observation.
     pub name: &'a str,
-    /// What is seen.
+    /// Observed states.
     pub observed: &'a [Observed],
     /// The chance that a report is wrong, above 0 and below a half.
     pub misreport: f64,
-    /// What is likely before anything is seen.
+    /// Prior over the candidates.
     pub prior: PriorKind,
     /// For how long a break has lasted, where a single moment is looked at; nothing for a break with
     /// the documented delays of detection and rollback, of which the worst moments count.
@@ -171,7 +171,7 @@ fn trials_per_candidate(settings: &Settings) -> u64 {
     trials
 }
 
-/// What was seen of each unit: its worst state, and from when.
+/// Returns the observed state of each unit: its worst, and from when.
 fn seen_units(topology: &Topology, observed: &[Observed]) -> Vec<Seen> {
     let mut found: Vec<Seen> = Vec::new();
     for item in observed {

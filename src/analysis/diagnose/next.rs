@@ -1,4 +1,5 @@
-//! What to look at next: what is expected to tell most about which component it was.
+//! Finds the most informative next observation: the one expected to tell most about which
+//! component broke.
 
 use super::likelihood::Evidence;
 use super::{Component, STATES, unit_kind, unit_name};
@@ -10,12 +11,12 @@ use crate::sort::Arrange as _;
 
 /// How many components are told apart, most likely first.
 const COMPONENTS: usize = 12;
-/// What is told of: so many things.
+/// Number of observations that are suggested.
 const LOOKS: usize = 5;
 /// Less than this is nothing: a thousandth of a bit.
 const NOTHING: f64 = 1e-3;
 
-/// What to look at, that which tells most first.
+/// Returns the observations to make next, the most informative first.
 pub(super) fn find_next_looks(
     topology: &Topology,
     evidence: &Evidence<'_>,
@@ -71,7 +72,7 @@ pub(super) fn find_next_looks(
         .collect()
 }
 
-/// What a report says, given how likely each state is.
+/// Returns the distribution of a report, given how likely each state is.
 fn report_distribution(evidence: &Evidence<'_>, states: &[f64; 3]) -> [f64; 3] {
     let chance = |said: usize| {
         states

@@ -9,7 +9,7 @@ pub(super) struct Analysis {
     pub(super) exact: Exact,
     /// Whether what never happens, or always does, can be asked about too.
     pub(super) has_everything: bool,
-    /// What was left out to make every share 0 or 1; nothing where the functions are exact.
+    /// Simplification that made every share 0 or 1; nothing where the functions are exact.
     pub(super) simplified: Option<String>,
 }
 

@@ -53,8 +53,9 @@ pub(super) fn find_cut_sets(
     })
 }
 
-/// What never happens is left out, unless services and domains are asked about as such; what always
-/// does is left out too, unless it is a cause.
+/// Returns the role of an event in cut sets. An event that never happens is left out, unless
+/// services and domains are asked about as such; one that always happens is left out too, unless
+/// it is a cause.
 fn event_role(event: Event, chance: f64, is_structural: bool) -> Role {
     let possible = |is_possible| if is_possible { Role::Event } else { Role::Never };
     match event {

@@ -25,7 +25,7 @@ use analysis::Analysis;
 use names::Names;
 use trials::World;
 
-/// What is to be explained.
+/// Request for an explanation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// Only the flow of this number in the topology.
@@ -39,7 +39,7 @@ pub struct Asked {
     pub has_change: bool,
 }
 
-/// What is spent on exact values without their being demanded.
+/// Limits on the work for exact values that are not demanded.
 const USUAL: Limits = Limits { steps: 48_000_000, bytes: 512 << 20 };
 /// How many trials are followed step by step at the most, and how many nodes in all of them.
 const FOLLOWED: u64 = 10_000;
@@ -112,7 +112,7 @@ pub fn explain_flows(
     })
 }
 
-/// What all parts of an explanation are about.
+/// Scenario that all parts of an explanation are about.
 struct Inquiry<'a> {
     topology: &'a Topology,
     change: &'a Change,
@@ -123,7 +123,7 @@ struct Inquiry<'a> {
 }
 
 impl Inquiry<'_> {
-    /// What explains each of these flows, without their figures.
+    /// Returns the explanation of each of these flows, without their figures.
     fn flow_explanations<'a>(
         &'a self,
         simulation: &'a Simulation<'a>,

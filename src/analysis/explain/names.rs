@@ -1,4 +1,4 @@
-//! What events and nodes are called.
+//! Names of events and nodes.
 
 use crate::compile::Plan;
 use crate::engine::exact::Event;
@@ -65,7 +65,8 @@ impl<'a> Names<'a> {
         self.replicas[number as usize].0
     }
 
-    /// What kind of thing an event happens to, and its name. Of a target, what it hits.
+    /// Returns the kind of an event and the name of what it happens to. For a target, that is the
+    /// component that it hits.
     pub(super) fn event_name(&self, event: Event) -> (CutEventKind, String) {
         match event {
             Event::Domain(domain) => {

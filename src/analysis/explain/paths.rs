@@ -111,7 +111,7 @@ fn reached_by(plan: &Plan, root: u32) -> Vec<bool> {
     reached
 }
 
-/// What was seen in 64 trials.
+/// Failures seen in 64 trials.
 struct Chunk<'a> {
     plan: &'a Plan,
     outcome: &'a Outcome,
@@ -150,7 +150,8 @@ impl<'a> Chunk<'a> {
         Self { plan, outcome, origins, passed, overloaded, marks }
     }
 
-    /// What tells one trial from another here; nothing where nothing happened.
+    /// Returns the key that distinguishes one trial from another here; empty where nothing
+    /// happened.
     fn trial_key(&self, trial: u32, is_failed: bool) -> Vec<u32> {
         let bit = |mask: u64| mask >> trial & 1 == 1;
         let mut key = Vec::new();

@@ -1,5 +1,5 @@
-//! What is not to be had exactly, from pairs of trials with the same draws: importance, and what
-//! protections save.
+//! Estimates what cannot be computed exactly, from pairs of trials with the same draws:
+//! importance, and savings of protections.
 
 use super::importance::Figures;
 use crate::analysis::Settings;
@@ -59,7 +59,8 @@ impl World {
         failures
     }
 
-    /// What each trial loses: orders where they are known, else the mean failing share of flows.
+    /// Returns the loss of each trial: orders where they are known, else the mean failing share of
+    /// flows.
     fn trial_losses(&self, settings: &Settings, trials: u64) -> Vec<f64> {
         let mut losses = Vec::new();
         self.each_outcome(settings, trials, |outcome| {
@@ -285,8 +286,8 @@ impl Part {
     }
 }
 
-/// What each stated protection did, and what it saved, the one that saved most first; and of how many
-/// what they saved was left out, those that held least often.
+/// Returns what each stated protection contained and saved, the one that saved most first. Also
+/// returns how many protections have no saving because they contained failure least often.
 pub(super) fn protection_reports(
     world: &World,
     settings: &Settings,

@@ -11,7 +11,7 @@ use crate::engine::simd::{InstructionSet, LaneMask};
 /// interrupted between.
 const WINDOW: usize = 32;
 
-/// What each origin takes with it.
+/// Returns the impact of each origin.
 pub(super) fn boolean_impacts(work: &Work<'_>) -> Vec<Impact> {
     let level = match work.settings.engine {
         Choice::Boolean(level) => level,

@@ -17,7 +17,7 @@ const WINDOW: u64 = 8 * BLOCK;
 /// So many times as many origins as there are trials at once are computed between interruptions.
 const WIDE: usize = 8;
 
-/// What each origin takes with it.
+/// Returns the impact of each origin.
 pub(super) fn fluid_impacts(work: &Work<'_>) -> Vec<Impact> {
     let has_own_plan = |origin: &Origin| matches!(origin, Origin::Dependency(_));
     if is_random(work.plan) || work.origins.iter().any(has_own_plan) {
@@ -108,7 +108,7 @@ fn outcomes_of(plan: &Plan, work: &Work<'_>, trials: &std::ops::Range<u64>) -> V
     outcomes
 }
 
-/// What is broken where an origin breaks that has no plan of its own.
+/// Returns the target that breaks for an origin without a plan of its own.
 fn target_of(work: &Work<'_>, origin: Origin) -> TargetRef {
     let node =
         |service: u32, endpoint| TargetRef::Node(NodeRef { service: ServiceId(service), endpoint });
@@ -207,7 +207,7 @@ fn nothing_but_broken() -> Service {
     }
 }
 
-/// What is written where the dependency of this number among all stands, and its place there.
+/// Returns the list in which the dependency of this number stands, and its index there.
 fn written_beside(
     topology: &mut crate::model::Topology,
     number: usize,
@@ -227,7 +227,7 @@ fn written_beside(
     unreachable!("origins are dependencies as written")
 }
 
-/// What is lost in some trials, beyond what is lost anyway.
+/// Returns the loss in some trials beyond what is lost anyway.
 fn impact_beyond(
     work: &Work<'_>,
     own: Option<u32>,

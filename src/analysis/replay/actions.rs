@@ -1,4 +1,4 @@
-//! What operators did: simulated with it and without it.
+//! Simulates incidents with and without the actions of operators.
 
 use crate::project::IncidentCase;
 

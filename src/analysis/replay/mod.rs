@@ -28,7 +28,7 @@ use rules::Rule;
 use score::{Evidence, Pair};
 use without::Element;
 
-/// What to look at besides.
+/// Additional parts of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// Leave each element of the model out in turn.
@@ -131,7 +131,7 @@ fn targeted_services(topology: &Topology, change: &Change) -> Vec<usize> {
     found
 }
 
-/// What a simulation says of one incident: by service, then by flow.
+/// Prediction of one incident: by service, then by flow.
 #[derive(Clone, Debug, PartialEq)]
 struct Prediction {
     trials: u64,
@@ -189,7 +189,7 @@ impl Prediction {
     }
 }
 
-/// What was observed of each service or flow: its worst state, and from when it was impacted.
+/// Returns the observed state of each service or flow: its worst, and from when it was impacted.
 fn observed_units(case: &IncidentCase) -> Vec<(usize, ObservedState, Option<f64>)> {
     let mut found: Vec<(usize, ObservedState, Option<f64>)> = Vec::new();
     for observed in &case.incident.observed {
@@ -224,7 +224,7 @@ fn badness_of(state: ObservedState) -> u8 {
     }
 }
 
-/// What all cases show; `timed` as for [`evidence`].
+/// Returns the evidence of all cases; `timed` as for [`evidence_of`].
 fn all_evidence(
     cases: &[IncidentCase],
     found: &[Prediction],
@@ -283,7 +283,7 @@ fn impacted_until(case: &IncidentCase, of: usize) -> Option<f64> {
     ends?.into_iter().reduce(f64::max)
 }
 
-/// What is found out about one incident by itself.
+/// Findings about one incident by itself.
 struct Examined {
     duration: Option<DurationReport>,
     containment: Vec<ContainmentReport>,

@@ -25,7 +25,7 @@ impl Rule {
         (Self::EveryEdgeButStatic, "the same, stopping at static caches"),
     ];
 
-    /// What the rule says of each service and then each flow: failed or unaffected.
+    /// Predicts the state of each service and then each flow: failed or unaffected.
     pub(super) fn predict_states(self, topology: &Topology, change: &Change) -> Vec<ObservedState> {
         let mut reached = vec![self == Self::Everything; topology.services.len()];
         for service in targeted_services(topology, change) {

@@ -16,7 +16,7 @@ use crate::model::Topology;
 use crate::model::topology::{Caller, Flow, Phase, Service};
 use crate::prose::format;
 
-/// What a diagram of an architecture shows.
+/// Diagram of an architecture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Architecture {
     /// The name of the topology.
@@ -40,11 +40,11 @@ pub struct ArchitectureBox {
     pub name: String,
     /// Its kind, team and tier, or how many services it stands for.
     pub detail: String,
-    /// What it is.
+    /// Shape of the box.
     pub shape: BoxShape,
 }
 
-/// What a box of an architecture is.
+/// Shape of a box, by the kind of service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BoxShape {
     /// An order flow: what people want of the system.

@@ -1,4 +1,4 @@
-//! What a cascade says in words.
+//! Captions of a cascade.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::report::cascade::{
 };
 use crate::report::{FailureMode, Protection};
 
-/// What happens, in a sentence without its end.
+/// Returns the title: what happens, as a sentence without its full stop.
 pub(super) fn cascade_title(cascade: &CascadeReport) -> String {
     let cause = cause_clause(&cascade.targets, cascade.mode, &cascade.change);
     format!("{cause}, {}", outcome_clause(cascade))
@@ -85,7 +85,7 @@ pub(in crate::chart) fn state_counts(cascade: &CascadeReport) -> String {
     parts.join(", ")
 }
 
-/// What was left out, and why.
+/// Returns the note about what was left out, and why.
 pub(in crate::chart) fn left_out(cascade: &CascadeReport) -> Option<String> {
     let share = threshold_note(cascade);
     let mut parts = services_left_out(cascade);
@@ -258,7 +258,7 @@ pub(in crate::chart) fn box_state(drawn: &CascadeBox, cascade: &CascadeReport) -
 /// A box that fails says how often it is degraded as well, where that is more often by this share.
 const ALSO_DEGRADED: f64 = 0.05;
 
-/// What a picture shows of a share: no more than a tenth of a percent.
+/// Rounds a share to a tenth of a percent, as pictures show it.
 fn rounded_share(share: f64) -> f64 {
     if (0.001..=0.999).contains(&share) { (share * 1000.0).round() / 1000.0 } else { share }
 }

@@ -1,4 +1,4 @@
-//! What the signs of a cascade mean, and which flows are hit.
+//! Legend of a cascade: its signs, and the flows that are hit.
 
 use super::super::font::Weight;
 use super::super::frame::{MARGIN, Sheet};
@@ -116,7 +116,7 @@ fn draw_flow(sheet: &mut Sheet<'_>, flow: &CascadeFlow, text: &FlowText, at: Poi
     sheet.svg.close_group();
 }
 
-/// What a sign in the legend is.
+/// Sign in the legend.
 enum Sign {
     Box(BoxState),
     Spread,

@@ -14,7 +14,7 @@ use crate::sort::Arrange as _;
 /// How far the two lines of a link lie apart where failure passes in some trials and not in others.
 const APART: f64 = 5.0;
 
-/// What a link says: what passed, and what held.
+/// Label of a link: the failure that propagated, and the failure that was contained.
 pub(super) struct Label {
     passed: Option<String>,
     held: Option<String>,

@@ -50,7 +50,7 @@ pub(crate) struct Thing {
     along: f64,
     /// And across.
     pub(super) across: f64,
-    /// What it is linked to in the row before, and how much that matters.
+    /// Neighbours in the row before, and the weight of each link.
     pub(super) before: Vec<(usize, f64)>,
     /// And in the row after.
     pub(super) after: Vec<(usize, f64)>,

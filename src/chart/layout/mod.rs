@@ -25,7 +25,7 @@ pub(super) struct Size {
     pub(super) height: f64,
 }
 
-/// What is to be laid out.
+/// Graph to be laid out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Graph {
     /// The boxes.

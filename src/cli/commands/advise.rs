@@ -23,7 +23,7 @@ use blastwave::render::{self, patch};
 /// How many trials estimate a saving where nothing else is said: there are many to estimate.
 const TRIALS: u64 = 4096;
 
-/// What `blastwave advise` can be asked.
+/// Arguments of `blastwave advise`.
 #[derive(Debug, Args)]
 pub(crate) struct AdviseArgs {
     #[command(flatten)]
@@ -61,7 +61,7 @@ pub(crate) struct AdviseArgs {
     output: AdviseOutputArgs,
 }
 
-/// What to write, and where.
+/// Arguments for the output.
 #[derive(Debug, Args)]
 struct AdviseOutputArgs {
     /// Write a report for people, data for scripts, a comment for a pull request, or a table
@@ -94,7 +94,7 @@ Examples:
   Make the changes:
     blastwave advise shop.yaml --break payments:slow -o help.patch && git apply help.patch";
 
-/// What `-o` makes of the advice.
+/// Form in which `-o` writes the advice.
 #[derive(Clone, Copy, PartialEq)]
 enum Edited {
     Patch,

@@ -27,7 +27,7 @@ use blastwave::report::{Assumption, Decision};
 /// After how many trials rules are first looked at, where nobody says: enough for what is clear.
 pub(crate) const FIRST_LOOK: u64 = 1_000;
 
-/// What the change must hold, and what is known beside.
+/// Arguments for the limits that the change must hold, and for what is known beside.
 #[derive(Debug, Args)]
 pub(crate) struct GateArgs {
     /// The policy: rules that stop the change or ask for a person [default: `blastwave policy default`]
@@ -74,7 +74,7 @@ pub(crate) struct GateArgs {
     pub(crate) max_trials: Option<u64>,
 }
 
-/// What to write, and where.
+/// Arguments for the output.
 #[derive(Debug, Args)]
 pub(crate) struct CheckOutputArgs {
     /// Write a report for people, data for scripts, or what a code host shows
@@ -191,7 +191,7 @@ pub(crate) fn default_policy(terminal: Terminal) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What a verdict means for a pipeline.
+/// Returns the exit status of a verdict.
 fn exit_status(report: &Report, fail_on: FailOn) -> Exit {
     let decision = report.verdict.as_ref().map(|verdict| verdict.decision);
     match decision.expect("a check gives a verdict") {
@@ -318,7 +318,7 @@ fn read_baseline(path: &str, topology: &Topology) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// What tells a result from other data.
+/// Marker that tells a result from other data.
 #[derive(serde::Deserialize)]
 struct Kind {
     schema: Option<String>,

@@ -22,7 +22,7 @@ use blastwave::report::ComparedKind;
 use blastwave::report::compare::SideReport;
 use blastwave::report::{CascadeReport, CompareReport};
 
-/// What `blastwave compare` can be asked.
+/// Arguments of `blastwave compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
     /// The topologies, each compared with the first; one with `--changes`
@@ -33,7 +33,8 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "FILE", help_heading = "What breaks", conflicts_with_all = ["breaks", "changes"])]
     change: Option<String>,
 
-    /// What breaks for certain, wholly and at once; can be repeated
+    /// Services, endpoints or failure domains that break completely, at once and with certainty;
+    /// can be repeated
     #[arg(
         long = "break",
         value_name = "TARGET[:MODE]",

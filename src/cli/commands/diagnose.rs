@@ -20,14 +20,14 @@ use blastwave::model::{Incident, Kind, Observation, Topology};
 use blastwave::render;
 use blastwave::report::PriorKind;
 
-/// What `blastwave diagnose` can be asked.
+/// Arguments of `blastwave diagnose`.
 #[derive(Debug, Args)]
 pub(crate) struct DiagnoseArgs {
     /// The topology; an incident says itself which
     #[arg(value_name = "TOPOLOGY")]
     topology: Option<String>,
 
-    /// What is seen: an observation file, or an incident
+    /// Observations: an observation file, or an incident
     #[arg(long, visible_alias = "incident", value_name = "FILE", help_heading = "What is seen")]
     observed: Option<String>,
 
@@ -127,7 +127,7 @@ pub(crate) fn run_diagnose(args: &DiagnoseArgs, terminal: Terminal) -> Result<Ex
     Ok(exit)
 }
 
-/// What was read.
+/// Files that were read.
 struct Read {
     topology: Topology,
     name: String,

@@ -64,7 +64,7 @@ pub(crate) struct DiagramArgs {
     picture: PictureArgs,
 }
 
-/// What to draw, and how.
+/// Arguments for the picture.
 #[derive(Debug, Args)]
 struct PictureArgs {
     /// Draw who fails and what holds, when, or what it costs [default: cascade; architecture without a break]
@@ -149,7 +149,7 @@ enum Kind {
     Timeline,
     /// How many orders are lost
     Losses,
-    /// What would change the loss most: protections taken away, things not stated
+    /// Largest changes of the loss: protections taken away, things not stated
     Tornado,
     /// Which flow fails how likely when which service breaks: of the topology alone
     Heatmap,

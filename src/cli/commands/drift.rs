@@ -22,7 +22,8 @@ pub(crate) struct DriftArgs {
     #[arg(value_name = "TOPOLOGY")]
     topology: String,
 
-    /// What it is compared with: a format of `blastwave import`, or `auto`, and files; can be repeated
+    /// Sources to compare with: a format of `blastwave import`, or `auto`, and files; can be
+    /// repeated
     #[arg(long, num_args = 2.., value_names = ["FORMAT", "FILE"], required = true)]
     from: Vec<String>,
 

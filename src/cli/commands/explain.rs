@@ -13,7 +13,7 @@ use blastwave::analysis::explain::Asked;
 use blastwave::render;
 use blastwave::suggest;
 
-/// What `blastwave explain` can be asked.
+/// Arguments of `blastwave explain`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
     #[command(flatten)]

@@ -17,7 +17,7 @@ use blastwave::load::{self, Document};
 use blastwave::model::{Kind, Seconds, Topology};
 use blastwave::render::diagnostics;
 
-/// What is done sooner needs no bar.
+/// Time before a progress bar appears.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 pub(crate) const EXAMPLES: &str = "\
@@ -48,7 +48,7 @@ pub(crate) struct ImportArgs {
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<String>,
 
-    /// What to call the topology [default: the name of the output, or of the first file]
+    /// Name of the topology [default: the name of the output, or of the first file]
     #[arg(long, value_name = "NAME", help_heading = "Output")]
     name: Option<String>,
 
@@ -88,7 +88,7 @@ pub(crate) struct ImportArgs {
     #[arg(long, help_heading = "Reading")]
     reverse: bool,
 
-    /// What dashed and dotted lines of a drawing mean
+    /// Meaning of dashed and dotted lines of a drawing
     #[arg(long, value_name = "MEANING", default_value = "plain", help_heading = "Reading")]
     dashed: DashedArg,
 
@@ -252,7 +252,7 @@ fn import_files(
     Ok(Imported { text, changes, warnings, graph })
 }
 
-/// What is written must be what the tool reads.
+/// Checks that the tool can read the topology that is written.
 pub(super) fn check_output(text: &str) -> Result<(), Vec<Diagnostic>> {
     let mut sources = Sources::default();
     let read = load::parse_document("the result", text.as_bytes().to_vec(), &mut sources);
@@ -311,7 +311,7 @@ fn read_files(
     }
 }
 
-/// What the topology is called.
+/// Returns the name of the topology.
 fn topology_name(args: &ImportArgs) -> String {
     if let Some(name) = &args.name {
         return name.clone();

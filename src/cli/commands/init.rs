@@ -41,7 +41,7 @@ struct Draft {
     purpose: &'static str,
 }
 
-/// What a continuous integration of GitHub runs.
+/// Workflow for GitHub Actions.
 const GITHUB: &str = "\
 # Comments on what a pull request may break: https://docs.github.com/actions
 name: Blast radius
@@ -126,7 +126,7 @@ pub(crate) fn run_init(args: &InitArgs, terminal: Terminal) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-/// What lies in the repository, as a graph.
+/// Imports what lies in the repository.
 fn import_repository(
     directory: &str,
     terminal: Terminal,

@@ -1,4 +1,4 @@
-//! What installers need: completions and manual pages, made from the definition of the arguments.
+//! Output for installers: completions and manual pages, made from the definition of the arguments.
 
 use clap::{Command, CommandFactory as _};
 

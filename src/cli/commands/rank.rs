@@ -22,7 +22,7 @@ pub(crate) struct RankArgs {
     #[arg(value_name = "TOPOLOGY")]
     topology: String,
 
-    /// What breaks in turn
+    /// Kind of component that breaks, one at a time
     #[arg(long, value_name = "WHAT", default_value = "service", help_heading = "What breaks")]
     by: ByWhat,
 

@@ -16,7 +16,7 @@ use blastwave::model::Share;
 use blastwave::render;
 use blastwave::report::ReplayReport;
 
-/// What `blastwave replay` can be asked.
+/// Arguments of `blastwave replay`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
     /// Incidents, each with its topology and what set it off

@@ -1,4 +1,4 @@
-//! What the review of an incident is made of besides a simulation: the comparison, and the advice.
+//! Studies an incident for its review: the comparison, and the advice.
 
 use crate::cli::Failure;
 use crate::cli::args::SamplingArgs;
@@ -13,11 +13,11 @@ use blastwave::report::{AdviseReport, Report};
 /// How many trials estimate what would have helped: there are many protections to try.
 const ADVICE_TRIALS: u64 = 4096;
 
-/// What was found out about an incident.
+/// Studies of an incident.
 pub(crate) struct Studied {
-    /// What was seen beside what is most likely.
+    /// Comparison of what was observed with what is most likely.
     pub(crate) replayed: IncidentReport,
-    /// What would have helped.
+    /// Advice on what would have helped.
     pub(crate) advice: AdviseReport,
     /// Whether it was interrupted.
     pub(crate) is_partial: bool,

@@ -34,12 +34,12 @@ pub(crate) fn run_validate(args: &ValidateArgs, terminal: Terminal) -> Result<Ex
     found.exit_status()
 }
 
-/// What the files hold, and what is wrong with them.
+/// Documents that were read, and what is wrong with them.
 #[derive(Default)]
 struct Findings {
     sources: Sources,
     problems: Vec<Diagnostic>,
-    /// What was read by path, so that a file which several others name is read and judged once;
+    /// Documents by path, so that a file which several others name is read and judged once;
     /// nothing for what cannot be read.
     documents: BTreeMap<String, Option<Document>>,
     topologies: BTreeMap<String, Option<Topology>>,
@@ -322,7 +322,7 @@ impl Findings {
     }
 }
 
-/// What a topology holds.
+/// Describes the size of a topology.
 fn describe_topology(topology: &Topology) -> String {
     format!(
         "topology `{}` of {}, {}, {}",

@@ -53,7 +53,7 @@ pub fn comparison_page(
     whole_page(&plain_sentence(first), &body, &PageReport::default())
 }
 
-/// What differs between two sides.
+/// Renders the differences between two sides.
 fn pair_sections(
     report: &CompareReport,
     pair: &PairReport,
@@ -112,7 +112,7 @@ fn pair_sections(
     body
 }
 
-/// What one side alone does.
+/// Headings of what one side alone does.
 const WORDS: [&str; 2] = ["contains failure (as shares of simulations)", "has"];
 
 /// Both in the same places; of sides that are the same, one would say as much.
@@ -247,7 +247,7 @@ fn services_table(pair: &PairReport, id: &str) -> String {
     table.render_table().unwrap_or_default()
 }
 
-/// What alone takes flows down, side by side.
+/// Returns the single points of failure, side by side.
 fn single_points(report: &CompareReport) -> Vec<String> {
     let of = |side: &SideReport| {
         let points = side.single_points.iter().map(|single_point| {

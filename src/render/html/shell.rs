@@ -1,4 +1,4 @@
-//! What surrounds a page: its policy, its style, its data and its script.
+//! Shell of a page: its policy, its style, its data and its script.
 
 use super::sha256;
 use crate::chart;

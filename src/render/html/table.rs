@@ -59,7 +59,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// What stands in a table.
+/// Cell of a table.
 pub(super) enum Cell {
     /// Markup.
     Markup(String),

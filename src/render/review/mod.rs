@@ -20,11 +20,11 @@ pub struct Review<'a> {
     pub report: &'a Report,
     /// The part of it that fits into a picture.
     pub focus: &'a CascadeReport,
-    /// What was seen, and when.
+    /// Observations with their times.
     pub observed: &'a ObservedReport,
-    /// What was seen beside what the simulation finds most likely.
+    /// Comparison of what was observed with what the simulation finds most likely.
     pub replayed: &'a IncidentReport,
-    /// What would have helped.
+    /// Advice on what would have helped.
     pub advice: &'a AdviseReport,
 }
 
@@ -35,11 +35,11 @@ pub(super) struct Part {
     pub(super) blocks: Vec<Block>,
 }
 
-/// What a section consists of; texts are in the wording that was asked for.
+/// Block of a section; texts are in the wording that was asked for.
 pub(super) enum Block {
     Said(String),
     List(Vec<String>),
-    /// What somebody could do.
+    /// Tasks that somebody could do.
     Tasks(Vec<String>),
     /// The first row is the head.
     Table(Vec<Vec<String>>),

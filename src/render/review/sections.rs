@@ -1,4 +1,4 @@
-//! What a review says, section by section.
+//! Sections of a review.
 
 use super::{Block, Review};
 use crate::prose::simulation::{self, Wording};
@@ -15,7 +15,7 @@ const ALONE: usize = 6;
 /// A duration is told as missed where it is further off than by this factor.
 const NEAR: f64 = 2.0;
 
-/// What happened, what set it off, what the simulation says against it.
+/// Returns the summary: what happened, what set it off, and how the simulation compares.
 pub(super) fn summary_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let mut items = vec![format!("What happened: {}", happened_sentence(review, wording))];
     items.extend(course_sentence(review).map(|said| format!("When: {said}")));
@@ -192,7 +192,7 @@ fn missed_duration(item: DurationReport) -> Option<String> {
     })
 }
 
-/// What fails by the simulation and of which nobody wrote down anything.
+/// Returns the sentence about what fails by the simulation and has no observation.
 fn unseen_sentence(review: &Review<'_>, wording: &Wording) -> Option<String> {
     let known =
         |name: &str| review.replayed.components.iter().any(|component| component.name == name);
@@ -212,7 +212,7 @@ fn unseen_sentence(review: &Review<'_>, wording: &Wording) -> Option<String> {
     })
 }
 
-/// What is different by the simulation without something that operators did.
+/// Returns the difference, by the simulation, that an action of operators makes.
 pub(super) fn action_difference(action: &ActionReport, wording: &Wording) -> String {
     let names = |all: &[String]| {
         let all: Vec<String> = all.iter().map(|item| (wording.name)(item)).collect();
@@ -236,7 +236,7 @@ pub(super) fn action_difference(action: &ActionReport, wording: &Wording) -> Str
     }
 }
 
-/// What held: by those who were there, by taking it away, and by the simulation.
+/// Returns the protections that held: as reported, by taking each away, and by the simulation.
 pub(super) fn protections_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let mut blocks = Vec::new();
     let told = &review.observed.what_held;
@@ -308,7 +308,7 @@ fn containment_sentence(containment: &ContainmentReport, wording: &Wording) -> S
     }
 }
 
-/// What would have helped, as something to decide on.
+/// Returns the advice on what would have helped, as tasks to decide on.
 pub(super) fn advice_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
     let advice = review.advice;
     let mut blocks = vec![Block::Said(advised::headline(advice, wording).join(" "))];

@@ -1,4 +1,4 @@
-//! What was seen in the order of time, with what the simulation says of each beside it.
+//! Timeline of the observations, each with what the simulation says beside it.
 
 use super::sections::action_difference;
 use super::{Block, Review};

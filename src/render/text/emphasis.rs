@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style as Ansi};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// What a piece of text means. The words and marks say it too: colour is never the only signal.
+/// Emphasis of a piece of text. The words and marks say it too: colour is never the only signal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Emphasis {
     #[default]

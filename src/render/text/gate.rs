@@ -1,4 +1,4 @@
-//! What is different from an earlier result, and what several changes do together.
+//! Sections on differences from an earlier result, and on what several changes do together.
 
 use super::Page;
 use super::emphasis::Emphasis;

@@ -81,7 +81,7 @@ impl Glyphs {
         line
     }
 
-    /// What the parts of a bar mean.
+    /// Returns the legend of a bar.
     pub(super) fn bar_legend(&self, cells: usize) -> Line {
         self.fitting_legend(cells, [["fails", "degraded"], ["fail", "deg"]])
     }
@@ -109,7 +109,7 @@ impl Glyphs {
         }
     }
 
-    /// What leads to something in a tree, and what leads to those below it.
+    /// Returns the lines that lead to a row of a tree, and to those below it.
     pub(super) fn tree_lines(&self, is_last: bool, spreads: bool) -> [&'static str; 2] {
         let corner = 2 * usize::from(is_last) + usize::from(!spreads);
         [self.branches[corner], self.branches[4 + usize::from(is_last)]]
@@ -151,7 +151,7 @@ impl Glyphs {
         line
     }
 
-    /// What the parts of a strip mean.
+    /// Returns the legend of a strip.
     pub(super) fn strip_legend(&self, cells: usize) -> Line {
         self.fitting_legend(cells, [["unseen", "noticed"], ["blind", "seen"]])
     }

@@ -1,4 +1,4 @@
-//! What kept failure from callers, and where nothing did.
+//! Section on the protections that kept failure from callers, and on calls without any.
 
 use super::Page;
 use super::emphasis::{Emphasis, Line, shorten_text, text_columns};

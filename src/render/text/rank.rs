@@ -13,7 +13,7 @@ use crate::report::rank::OriginReport;
 
 /// How many are shown where nothing else is asked for: more stand in the data.
 const ROWS_MAX: usize = 25;
-/// What is given up first where the page is narrow: the interval, then other services.
+/// Columns that are given up first where the page is narrow: the interval, then other services.
 const EXPENDABLE: &[usize] = &[3, 1];
 
 /// The ranking as lines of text, the last one with its newline.

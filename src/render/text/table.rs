@@ -16,7 +16,7 @@ impl Cell {
     }
 }
 
-/// What stands in the column of bars.
+/// Bar in the column of bars.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Bar {
     ShareLegend,

@@ -32,7 +32,7 @@ pub fn render_tree(report: &Report, focus: &CascadeReport, style: &Style) -> Str
 
 /// A line of the tree.
 struct Row {
-    /// What leads to the name: the lines of the tree.
+    /// Lines of the tree that lead to the name.
     lead: String,
     mark: (Emphasis, &'static str),
     name: String,

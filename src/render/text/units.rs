@@ -58,7 +58,7 @@ fn shown_flows(report: &Report) -> Vec<&UnitReport> {
     report.flows.iter().take(FLOWS_MAX).collect()
 }
 
-/// What is changed, and what is hit.
+/// Returns the services that are changed or hit.
 fn shown_services(report: &Report) -> Vec<&UnitReport> {
     let (changed, others): (Vec<_>, Vec<_>) =
         report.services.iter().partition(|unit| is_target(report, unit));
@@ -143,7 +143,7 @@ fn unit_row(page: &Page, unit: &UnitReport, is_target: bool, last: [Cell; 2]) ->
     }
 }
 
-/// What is not in the table, counted.
+/// Adds a line that counts what is not in the table.
 fn add_rest(page: &mut Page, all: &[UnitReport], shown: &[&UnitReport], noun: &str) {
     let is_shown = |unit: &UnitReport| shown.iter().any(|shown| std::ptr::eq(*shown, unit));
     let left: Vec<&UnitReport> = all.iter().filter(|unit| !is_shown(unit)).collect();
