@@ -71,6 +71,8 @@ formats! {
     Ecs = "ecs", Deployment;
     /// Templates of AWS `CloudFormation` and SAM.
     Cloudformation = "cloudformation", Deployment;
+    /// States and plans of Terraform and `OpenTofu`.
+    Terraform = "terraform", Deployment;
     /// Descriptions of services in Datadog's catalog.
     Datadog = "datadog", Written;
     /// Descriptions of services in Cortex.
@@ -143,6 +145,7 @@ impl Format {
             Self::Plantuml => &[".puml", ".plantuml", ".iuml", ".pu", ".wsd", ".md"],
             Self::D2 => &[".d2"],
             Self::Structurizr => &[".dsl", ".json"],
+            Self::Terraform => &[".tfstate", ".json"],
             _ => &[".yaml", ".yml", ".json", ".jsonl", ".ndjson", ".dsl", ".prom", ".txt"],
         }
     }

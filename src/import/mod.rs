@@ -27,7 +27,7 @@ pub use recognition::{Recognition, Unrendered, recognize_file};
 use formats::{
     aspire, backstage, bering, cloudformation, compose, csv, d2, dot, ecs, edges, entities,
     graphml, hubble, isotope, jaeger, kiali, kubernetes, linkerd, mapping, mermaid, mubench, nais,
-    otlp, plantuml, prometheus, skywalking, spigo, structurizr, xray, zipkin,
+    otlp, plantuml, prometheus, skywalking, spigo, structurizr, terraform, xray, zipkin,
 };
 use graph::{flows, kinds, summary as found};
 
@@ -138,6 +138,7 @@ pub fn read_files(
         Format::Nais => nais::read_applications(input, graph),
         Format::Mermaid => mermaid::read_drawings(input, graph),
         Format::Ecs => ecs::read_definitions(input, graph),
+        Format::Terraform => terraform::read_resources(input, graph),
         Format::Cloudformation => cloudformation::read_templates(input, graph),
         Format::Datadog | Format::Cortex | Format::Opslevel => {
             entities::read_entities(format, input, graph)

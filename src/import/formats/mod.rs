@@ -33,6 +33,7 @@ mod spans;
 pub(super) mod spigo;
 pub(super) mod structurizr;
 mod structurizr_dsl;
+pub(super) mod terraform;
 mod traces;
 mod traffic;
 pub(super) mod xray;

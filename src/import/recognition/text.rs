@@ -100,15 +100,7 @@ fn recognize_terraform(text: &str) -> Option<Recognition> {
     if !text.contains("\"terraform_version\"") {
         return None;
     }
-    let is_plan =
-        ["\"resource_changes\"", "\"planned_values\""].iter().any(|key| text.contains(key));
-    Some(Recognition::Other(if is_plan {
-        "a plan of Terraform: it says which resources change, not which services call one another; \
-         `terraform graph | blastwave import dot -` imports the references between its resources"
-    } else {
-        "a state of Terraform: it says which resources exist, not which services call one another; \
-         `terraform graph | blastwave import dot -` imports the references between its resources"
-    }))
+    Some(Recognition::Format(Format::Terraform))
 }
 
 /// Recognises templates, which are no YAML before they are rendered.
