@@ -10,7 +10,7 @@ mod common;
 
 use std::time::Duration;
 
-use blastwave::analysis::rank::{Ranking, rank_origins};
+use blastwave::analysis::rank::{RankingRequest, rank_origins};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::compile::compile;
 use blastwave::engine::simd::InstructionSet;
@@ -121,7 +121,7 @@ fn rankings(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(few * u64::from(small)));
         group.bench_function(BenchmarkId::from_parameter(services), |bencher| {
             bencher.iter(|| {
-                rank_origins(&topology, Ranking::default(), &settings, &Silent).origins.len()
+                rank_origins(&topology, RankingRequest::default(), &settings, &Silent).origins.len()
             });
         });
     }

@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 
 use blastwave::analysis::{Settings, Stop, simulate_change};
 use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
-use blastwave::chart::{self, Size, Style, Theme};
+use blastwave::chart::{self, ChartStyle, PageSize, Theme};
 use blastwave::engine::Silent;
 use blastwave::model::Topology;
 use blastwave::render::html::{self, Made};
 use blastwave::report::Report;
 use criterion::{Criterion, criterion_group, criterion_main};
 
-const STYLE: Style<'static> = Style { size: Size::Slide, theme: Theme::Light, font: None };
+const STYLE: ChartStyle<'static> =
+    ChartStyle { size: PageSize::Slide, theme: Theme::Light, font: None };
 
 /// A simulation of so many services in which most are hit.
 fn simulated(services: u32) -> (Topology, Report) {

@@ -12,7 +12,7 @@ mod common;
 
 use std::time::Duration;
 
-use blastwave::analysis::explain::Asked;
+use blastwave::analysis::explain::ExplanationRequest;
 use blastwave::analysis::{Settings, Stop, explain_flows, simulate_change};
 use blastwave::compile::compile;
 use blastwave::engine::{Silent, Simulation, Tally};
@@ -37,7 +37,7 @@ fn reports(criterion: &mut Criterion) {
         });
         let settings = Settings { stop: Stop::Trials(256), ..Settings::default() };
         let report = simulate_change(&topology, &change, &settings, &Silent);
-        let style = render::text::Style { width: 100, ascii: false, color: false };
+        let style = render::text::TextStyle { width: 100, ascii: false, color: false };
         group.bench_function(BenchmarkId::new("text", services), |bencher| {
             bencher.iter(|| render::text::render_report(&report, &style).len());
         });
@@ -62,8 +62,14 @@ fn explanations(criterion: &mut Criterion) {
     let settings = Settings { is_certain: true, ..Settings::default() };
     group.bench_function(BenchmarkId::new("chain", services), |bencher| {
         bencher.iter(|| {
-            let report = explain_flows(&topology, &nothing, &settings, &Asked::default(), &Silent)
-                .expect("a report");
+            let report = explain_flows(
+                &topology,
+                &nothing,
+                &settings,
+                &ExplanationRequest::default(),
+                &Silent,
+            )
+            .expect("a report");
             report.flows.len()
         });
     });

@@ -8,7 +8,7 @@ use crate::engine::Silent;
 use crate::load;
 use crate::model::{Change, Topology};
 use crate::policy::Policy;
-use crate::render::diagnostics::{self, Style};
+use crate::render::diagnostics::{self, DiagnosticStyle};
 use crate::report::Report;
 
 /// Everything that is wrong with an input, with the text that it stands in.
@@ -32,7 +32,7 @@ impl fmt::Display for InputError {
         f.write_str(&diagnostics::render_diagnostics(
             &self.diagnostics,
             &self.sources,
-            Style::Plain,
+            DiagnosticStyle::Plain,
         ))
     }
 }

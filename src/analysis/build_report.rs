@@ -17,7 +17,7 @@ use crate::sort::Arrange as _;
 use crate::summary::{self, Estimate, Losses, Summary};
 
 /// Scenario and settings of a simulation, beside its numbers.
-pub(super) struct Context<'a> {
+pub(super) struct ReportContext<'a> {
     /// The topology.
     pub(super) topology: &'a Topology,
     /// The change.
@@ -33,8 +33,8 @@ pub(super) struct Context<'a> {
 }
 
 /// Puts names to a summary.
-pub(super) fn build_report(context: &Context<'_>, summary: &Summary) -> Report {
-    let Context { topology, change, .. } = context;
+pub(super) fn build_report(context: &ReportContext<'_>, summary: &Summary) -> Report {
+    let ReportContext { topology, change, .. } = context;
     let probability = context.failure_probability();
     let names = |share_of: fn(&Anomalies<f64>) -> f64| {
         let services = topology.services.iter().zip(&summary.anomalies);
@@ -78,7 +78,7 @@ pub(super) fn build_report(context: &Context<'_>, summary: &Summary) -> Report {
     }
 }
 
-impl Context<'_> {
+impl ReportContext<'_> {
     fn failure_probability(&self) -> f64 {
         if self.is_certain {
             return 1.0;
@@ -125,12 +125,12 @@ fn total_probability(with: Interval, without: Interval, chance: f64) -> Interval
     }
 }
 
-fn spread_report(spread: summary::Spread) -> Spread {
-    let summary::Spread { p10, p25, p50, p75, p90, p95 } = spread;
+fn spread_report(spread: summary::SpreadSummary) -> Spread {
+    let summary::SpreadSummary { p10, p25, p50, p75, p90, p95 } = spread;
     Spread { p10, p25, p50, p75, p90, p95 }
 }
 
-fn quantiles_report(of: &summary::Quantiles) -> Quantiles {
+fn quantiles_report(of: &summary::QuantileSummary) -> Quantiles {
     Quantiles {
         mean: of.mean,
         mean_low: of.mean_interval.0,
@@ -143,7 +143,7 @@ fn quantiles_report(of: &summary::Quantiles) -> Quantiles {
 }
 
 /// Converts seconds to minutes.
-fn quantiles_in_minutes(seconds: &summary::Quantiles) -> Quantiles {
+fn quantiles_in_minutes(seconds: &summary::QuantileSummary) -> Quantiles {
     let Quantiles { mean, mean_low, mean_high, p50, p95, p99, max } = quantiles_report(seconds);
     let [mean, mean_low, mean_high, p50, p95, p99, max] =
         [mean, mean_low, mean_high, p50, p95, p99, max].map(|seconds| seconds / 60.0);
@@ -164,7 +164,7 @@ fn failures_report(of: &outcome::Failures<Estimate>) -> Failures {
     Failures { failed: interval_of(&of.failed), degraded: interval_of(&of.degraded) }
 }
 
-fn unit_report(name: &str, of: &summary::Unit, probability: f64) -> UnitReport {
+fn unit_report(name: &str, of: &summary::UnitSummary, probability: f64) -> UnitReport {
     let (failed, degraded) = (interval_of(&of.failed), interval_of(&of.degraded));
     let (baseline, caused) = (failures_report(&of.baseline), failures_report(&of.caused));
     UnitReport {
@@ -312,7 +312,7 @@ fn total_money(topology: &Topology, summary: &Summary, total: &Losses) -> Vec<Mo
     money.map(|(currency, mean)| Money { mean, p95, currency: currency.to_owned() }).collect()
 }
 
-fn timeline_report(context: &Context<'_>, summary: &Summary) -> TimelineReport {
+fn timeline_report(context: &ReportContext<'_>, summary: &Summary) -> TimelineReport {
     let change = context.change;
     let Some(course) = &summary.course else {
         return TimelineReport {

@@ -54,8 +54,8 @@ pub fn compare_sides(
         .collect();
     let mut tallies: Vec<_> = plans.iter().map(Tally::new).collect();
     let metric = common_metric(sides);
-    let mut pairs: Vec<Pair> =
-        sides[1..].iter().map(|side| Pair::new(&sides[0], side, metric)).collect();
+    let mut pairs: Vec<ComparedPair> =
+        sides[1..].iter().map(|side| ComparedPair::new(&sides[0], side, metric)).collect();
     let (most, width) = match settings.stop {
         Stop::Trials(trials) => (trials, None),
         Stop::Precision { width, max_trials } => (max_trials, Some(width)),
@@ -136,11 +136,11 @@ fn common_metric(sides: &[Side<'_>]) -> Metric {
 }
 
 /// Counts over two sides.
-struct Pair {
+struct ComparedPair {
     metric: Metric,
-    flows: Vec<Flow>,
-    services: Vec<Service>,
-    calls: Vec<Call>,
+    flows: Vec<FlowCounts>,
+    services: Vec<ServiceCounts>,
+    calls: Vec<CallCounts>,
     total: Loss,
 }
 
@@ -152,7 +152,7 @@ struct Loss {
     trials: u64,
 }
 
-struct Flow {
+struct FlowCounts {
     name: String,
     at: [usize; 2],
     unit: [usize; 2],
@@ -162,7 +162,7 @@ struct Flow {
     lost: Option<Loss>,
 }
 
-struct Service {
+struct ServiceCounts {
     name: String,
     at: [usize; 2],
     failed: PairedEvent,
@@ -170,7 +170,7 @@ struct Service {
 }
 
 /// A call by where it is on either side, and in how many trials only one of them contains failure.
-struct Call {
+struct CallCounts {
     caller: String,
     dependency: String,
     at: [Option<usize>; 2],
@@ -205,7 +205,7 @@ impl Loss {
     }
 }
 
-fn difference_report(of: paired::Difference) -> Difference {
+fn difference_report(of: paired::PairedDifference) -> Difference {
     Difference { value: of.value, low: of.low, high: of.high }
 }
 
@@ -227,7 +227,7 @@ fn calls_by_name(topology: &Topology) -> BTreeMap<(String, String, u32), usize> 
     places
 }
 
-impl Pair {
+impl ComparedPair {
     fn new(a: &Side<'_>, b: &Side<'_>, metric: Metric) -> Self {
         let units = |topology: &Topology| {
             topology.services.len()
@@ -238,7 +238,7 @@ impl Pair {
         let flows = a.topology.flows.iter().enumerate().filter_map(|(index, flow)| {
             let other = b.topology.flows.iter().position(|item| item.name == flow.name)?;
             let has_rates = flow.rate.is_some() && b.topology.flows[other].rate.is_some();
-            Some(Flow {
+            Some(FlowCounts {
                 name: flow.name.clone(),
                 at: [index, other],
                 unit: [first[0] + index, first[1] + other],
@@ -250,7 +250,7 @@ impl Pair {
         });
         let services = a.topology.services.iter().enumerate().filter_map(|(index, service)| {
             let other = b.topology.service_id(&service.name)?.0 as usize;
-            Some(Service {
+            Some(ServiceCounts {
                 name: service.name.clone(),
                 at: [index, other],
                 failed: PairedEvent::default(),
@@ -261,7 +261,7 @@ impl Pair {
         let mut names: Vec<_> = of_a.keys().chain(of_b.keys()).collect();
         names.sort();
         names.dedup();
-        let call = |name: &(String, String, u32)| Call {
+        let call = |name: &(String, String, u32)| CallCounts {
             caller: name.0.clone(),
             dependency: name.1.clone(),
             at: [of_a.get(name).copied(), of_b.get(name).copied()],

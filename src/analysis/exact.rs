@@ -1,7 +1,7 @@
 //! Exact probabilities beside what trials say.
 
 use crate::compile::Plan;
-use crate::engine::exact::{Detail, Exact, Function, Limits, Obstacle, Unit};
+use crate::engine::exact::{Detail, Exact, Function, Limits, Obstacle, UnitFunctions};
 use crate::engine::outcome::Failures;
 use crate::model::Topology;
 use crate::report::{Interval, UnitReport};
@@ -21,7 +21,7 @@ pub(super) struct Values {
 pub(super) fn exact_values(plan: &Plan, limits: Limits) -> Result<Vec<Values>, Obstacle> {
     let exact = Exact::solve_plan(plan, Detail::Drawn, limits)?;
     let caused = exact.caused_units(limits).ok();
-    let probabilities = |unit: &Unit, of: &dyn Fn(&Function) -> f64| Failures {
+    let probabilities = |unit: &UnitFunctions, of: &dyn Fn(&Function) -> f64| Failures {
         failed: of(&unit.failed),
         degraded: of(&unit.degraded),
     };

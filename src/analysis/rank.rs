@@ -21,7 +21,7 @@ use super::simulate::{Settings, Stop};
 
 /// Request for a ranking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ranking {
+pub struct RankingRequest {
     /// Kind of component that breaks, one at a time.
     pub by: OriginKind,
     /// How; failure domains are always down.
@@ -38,7 +38,7 @@ pub fn origin_count(topology: &Topology, by: OriginKind) -> usize {
 /// Why a ranking is not for the Boolean engine; nothing if it is.
 pub fn fluid_reason(
     topology: &Topology,
-    ranking: Ranking,
+    ranking: RankingRequest,
     settings: &Settings,
 ) -> Option<&'static str> {
     let plan = compile_calm(topology, settings);
@@ -56,7 +56,7 @@ pub fn fluid_reason(
 /// service.
 pub fn rank_origins(
     topology: &Topology,
-    ranking: Ranking,
+    ranking: RankingRequest,
     settings: &Settings,
     progress: &dyn Progress,
 ) -> RankReport {
@@ -87,8 +87,8 @@ pub fn rank_origins(
         tolls.iter_mut().for_each(|toll| toll.repeat_for(trials));
     }
     let names =
-        Names { topology, plan: &plan, written: topology.declared_dependencies().collect() };
-    let scale = Scale { topology, is_random };
+        OriginNames { topology, plan: &plan, written: topology.declared_dependencies().collect() };
+    let scale = ImpactScale { topology, is_random };
     let mut reports: Vec<(OriginReport, &Impact)> = (origins.iter().zip(&tolls))
         .map(|(origin, toll)| (scale.origin_report(&names, *origin, toll), toll))
         .collect();
@@ -205,13 +205,13 @@ fn all_origins(topology: &Topology, plan: &Plan, by: OriginKind) -> Vec<Origin> 
 }
 
 /// Names of origins.
-struct Names<'a> {
+struct OriginNames<'a> {
     topology: &'a Topology,
     plan: &'a Plan,
     written: Vec<(Caller, &'a Dependency)>,
 }
 
-impl Names<'_> {
+impl OriginNames<'_> {
     fn origin_name(&self, origin: Origin) -> String {
         let topology = self.topology;
         match origin {
@@ -236,13 +236,18 @@ impl Names<'_> {
 }
 
 /// Turns sums into means with intervals.
-struct Scale<'a> {
+struct ImpactScale<'a> {
     topology: &'a Topology,
     is_random: bool,
 }
 
-impl Scale<'_> {
-    fn origin_report(&self, names: &Names<'_>, origin: Origin, toll: &Impact) -> OriginReport {
+impl ImpactScale<'_> {
+    fn origin_report(
+        &self,
+        names: &OriginNames<'_>,
+        origin: Origin,
+        toll: &Impact,
+    ) -> OriginReport {
         let topology = self.topology;
         let service = match origin {
             Origin::Service(service) => Some(topology.service(ServiceId(service))),
@@ -273,7 +278,13 @@ impl Scale<'_> {
 
     /// A mean with a normal interval, and at the least as wide as the rule of three has it: what was
     /// not seen in n trials has a chance of at most 3/n (Hanley and Lippman-Hand, 1983).
-    fn impact_report(&self, of: &Moments, trials: u64, factor: f64, limit: f64) -> rank::Toll {
+    fn impact_report(
+        &self,
+        of: &Moments,
+        trials: u64,
+        factor: f64,
+        limit: f64,
+    ) -> rank::ImpactReport {
         let n = (trials as f64).max(1.0);
         let mean = of.sum / n;
         let variance = (of.squares / n - mean * mean).max(0.0) / (n - 1.0).max(1.0);
@@ -282,7 +293,7 @@ impl Scale<'_> {
         let (mean, reach) = (mean * factor, reach * factor);
         let low = (mean - reach).min(mean - mean * unseen);
         let high = (mean + reach).max(mean + (limit - mean) * unseen);
-        rank::Toll {
+        rank::ImpactReport {
             mean: nine_digits(mean),
             low: nine_digits(low.max(0.0)),
             high: nine_digits(high.min(limit).max(mean)),

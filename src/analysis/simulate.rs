@@ -8,7 +8,7 @@ use crate::report::{EngineName, Report, TrialTrace};
 use crate::summary::{self, Summary, summarize};
 
 use super::assumptions::all_assumptions;
-use super::build_report::{Context, build_report};
+use super::build_report::{ReportContext, build_report};
 use super::trace_report::trace_report;
 use super::{budget, exact, unknowns};
 
@@ -135,7 +135,7 @@ pub(super) fn simulation_report(
     simulation: &Simulation<'_>,
     summary: &Summary,
 ) -> Report {
-    let context = Context {
+    let context = ReportContext {
         topology,
         change,
         is_certain: settings.is_certain,

@@ -6,7 +6,7 @@ use crate::report::compare::SinglePoint;
 use crate::report::{ComponentKind, OriginKind};
 use crate::sort::Arrange as _;
 
-use super::rank::{Ranking, rank_origins};
+use super::rank::{RankingRequest, rank_origins};
 use super::simulate::{Settings, Stop};
 use super::unknowns::dependencies_mut;
 
@@ -18,7 +18,12 @@ pub(super) fn find_single_points(topology: &Topology, lasting: Seconds) -> Vec<S
     let bare = without_chance(topology);
     let settings = Settings { stop: Stop::Trials(1), lasting, ..Settings::default() };
     let of = |by: OriginKind| {
-        let found = rank_origins(&bare, Ranking { by, ..Ranking::default() }, &settings, &Silent);
+        let found = rank_origins(
+            &bare,
+            RankingRequest { by, ..RankingRequest::default() },
+            &settings,
+            &Silent,
+        );
         let points = found.origins.into_iter().filter(|origin| !origin.single_point_of.is_empty());
         points.map(move |item| SinglePoint {
             name: item.name,

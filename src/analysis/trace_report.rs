@@ -18,7 +18,7 @@ pub(super) fn trace_report(
     label: &str,
 ) -> TrialTrace {
     let has_rate = topology.flows.iter().any(|flow| flow.rate.is_some());
-    let names = Names::new(topology, targets);
+    let names = TraceNames::new(topology, targets);
     let lost: f64 = trace.steps.iter().map(|moment| moment.lost).sum();
     TrialTrace {
         label: label.to_owned(),
@@ -37,14 +37,14 @@ fn is_detected(moment: &TraceStep) -> bool {
 }
 
 /// The names of what a tape refers to by number.
-struct Names {
+struct TraceNames {
     units: Vec<String>,
     flows_from: usize,
     services: Vec<String>,
     targets: Vec<String>,
 }
 
-impl Names {
+impl TraceNames {
     fn new(topology: &Topology, targets: &[TargetRef]) -> Self {
         let services: Vec<String> =
             topology.services.iter().map(|service| service.name.clone()).collect();

@@ -53,7 +53,7 @@ pub(super) fn find_unknowns(
     if candidates.is_empty() {
         return Vec::new();
     }
-    let question = Question { topology, change, settings };
+    let question = UnknownsQuestion { topology, change, settings };
     let mut found = question.candidate_differences(candidates, effort.screened);
     found.truncate(effort.reported);
     let found = question.candidate_differences(
@@ -61,7 +61,7 @@ pub(super) fn find_unknowns(
         effort.measured,
     );
     let (stated, metric) = result_metric(summary, topology);
-    let unknown = |(candidate, difference): (Candidate, f64)| {
+    let unknown = |(candidate, difference): (UnknownCandidate, f64)| {
         let (caller, dependency) = candidate.caller_and_dependency(topology);
         let other = (stated + difference).max(0.0);
         Unknown {
@@ -79,7 +79,7 @@ pub(super) fn find_unknowns(
 
 /// Something that is not stated. The index is that of a dependency as declared, or of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Candidate {
+enum UnknownCandidate {
     /// Whether the dependency is there at all.
     Existence(usize),
     /// Whether the dependency is needed only to start.
@@ -89,7 +89,7 @@ enum Candidate {
     Capacity(usize),
 }
 
-impl Candidate {
+impl UnknownCandidate {
     /// Returns the topology that states it, the other way than it is simulated.
     fn stated_in(self, topology: &Topology) -> Topology {
         let mut other = topology.clone();
@@ -153,20 +153,20 @@ impl Candidate {
 }
 
 /// The question whose answer hangs on what is not stated.
-struct Question<'a> {
+struct UnknownsQuestion<'a> {
     topology: &'a Topology,
     change: &'a Change,
     settings: &'a Settings,
 }
 
-impl Question<'_> {
+impl UnknownsQuestion<'_> {
     /// Returns the difference that each candidate makes to the result, in at most so many trials:
     /// those that matter, widest first.
     fn candidate_differences(
         &self,
-        candidates: Vec<Candidate>,
+        candidates: Vec<UnknownCandidate>,
         most_trials: u64,
-    ) -> Vec<(Candidate, f64)> {
+    ) -> Vec<(UnknownCandidate, f64)> {
         let trials = match self.settings.stop {
             Stop::Trials(trials) | Stop::Precision { max_trials: trials, .. } => trials,
         };
@@ -175,7 +175,7 @@ impl Question<'_> {
         let others = parallel::each_of(&candidates, |item| {
             self.mean_result(&item.stated_in(self.topology), trials)
         });
-        let mut all: Vec<(Candidate, f64)> = candidates
+        let mut all: Vec<(UnknownCandidate, f64)> = candidates
             .into_iter()
             .zip(others)
             .map(|(candidate, other)| (candidate, other - stated))
@@ -198,20 +198,24 @@ impl Question<'_> {
 }
 
 /// Returns what is worth looking into, most often exposed first.
-fn find_candidates(topology: &Topology, change: &Change, summary: &Summary) -> Vec<Candidate> {
-    let mut found: Vec<(f64, Candidate)> = Vec::new();
+fn find_candidates(
+    topology: &Topology,
+    change: &Change,
+    summary: &Summary,
+) -> Vec<UnknownCandidate> {
+    let mut found: Vec<(f64, UnknownCandidate)> = Vec::new();
     for (index, ((caller, dependency), seen)) in
         topology.declared_dependencies().zip(&summary.dependencies).enumerate()
     {
         if needs_start_only(dependency) && dependency.on.iter().any(|on| is_touched(summary, *on)) {
-            found.push((1.0, Candidate::Phase(index)));
+            found.push((1.0, UnknownCandidate::Phase(index)));
         }
         let passed = seen.as_ref().map_or(0.0, |seen| seen.passed);
         if passed == 0.0 || dependency.phase == Phase::Start {
             continue;
         }
         if dependency.evidence == Some(Evidence::Assumed) {
-            found.push((passed, Candidate::Existence(index)));
+            found.push((passed, UnknownCandidate::Existence(index)));
         }
         if matches!(caller, Caller::Flow(_)) {
             continue;
@@ -220,10 +224,10 @@ fn find_candidates(topology: &Topology, change: &Change, summary: &Summary) -> V
             && dependency.circuit_breaker != Some(true)
             && !dependency.is_async();
         if can_hang {
-            found.push((passed, Candidate::Timeout(index)));
+            found.push((passed, UnknownCandidate::Timeout(index)));
         }
         if dependency.fallback.is_none() && !dependency.no_fallback && !dependency.is_soft() {
-            found.push((passed, Candidate::Fallback(index)));
+            found.push((passed, UnknownCandidate::Fallback(index)));
         }
     }
     // Of equals the first dependencies with all that they leave open, not one kind of all of them.
@@ -233,7 +237,7 @@ fn find_candidates(topology: &Topology, change: &Change, summary: &Summary) -> V
     found.truncate(CANDIDATES);
     let overloaded = overloaded_services(topology, change, summary);
     let services = (0..overloaded.len()).filter(|index| overloaded[*index]);
-    let capacities = services.map(Candidate::Capacity).take(CANDIDATES / 2);
+    let capacities = services.map(UnknownCandidate::Capacity).take(CANDIDATES / 2);
     found.into_iter().map(|(_, candidate)| candidate).chain(capacities).collect()
 }
 

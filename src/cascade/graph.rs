@@ -23,7 +23,7 @@ const SAME_TIME_SHARE: f64 = 0.01;
 
 /// A failure domain or a service, by its index in the topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Node {
+pub(super) enum CascadeNode {
     Domain(usize),
     Service(usize),
 }
@@ -34,14 +34,14 @@ pub(super) struct CascadeGraph<'a> {
     report: &'a Report,
     /// By service.
     units: Vec<&'a UnitReport>,
-    origins: BTreeSet<Node>,
+    origins: BTreeSet<CascadeNode>,
     /// By dependency and caller.
     outcomes: BTreeMap<(usize, usize), CallOutcome>,
     /// From failing domains to what runs in them.
-    hosted: Vec<(Node, Node, f64)>,
+    hosted: Vec<(CascadeNode, CascadeNode, f64)>,
     /// From what surges, or is lost as a cache, to what is overloaded.
-    overloaded: Vec<(Node, Node, f64)>,
-    hops: BTreeMap<Node, usize>,
+    overloaded: Vec<(CascadeNode, CascadeNode, f64)>,
+    hops: BTreeMap<CascadeNode, usize>,
     /// By service: the flows that run over it.
     flows: Vec<Vec<String>>,
 }
@@ -73,27 +73,30 @@ impl<'a> CascadeGraph<'a> {
     }
 
     /// Counts the services that are hit more rarely than the reached ones, and those that are never hit.
-    pub(super) fn count_others(&self, reached: &BTreeSet<Node>) -> (usize, usize) {
-        let nodes = (0..self.units.len()).map(Node::Service);
-        let others: Vec<Node> = nodes.filter(|node| !reached.contains(node)).collect();
+    pub(super) fn count_others(&self, reached: &BTreeSet<CascadeNode>) -> (usize, usize) {
+        let nodes = (0..self.units.len()).map(CascadeNode::Service);
+        let others: Vec<CascadeNode> = nodes.filter(|node| !reached.contains(node)).collect();
         let rarely_hit = others.iter().filter(|node| self.hit_share(**node) > 0.0).count();
         (rarely_hit, others.len() - rarely_hit)
     }
 
     /// Counts how many calls each node is away from the nearest origin, over calls at which failure
     /// arrived.
-    fn count_hops(&self) -> BTreeMap<Node, usize> {
-        let mut next: BTreeMap<Node, Vec<Node>> = BTreeMap::new();
+    fn count_hops(&self) -> BTreeMap<CascadeNode, usize> {
+        let mut next: BTreeMap<CascadeNode, Vec<CascadeNode>> = BTreeMap::new();
         for ((dependency, caller), outcome) in &self.outcomes {
             if outcome.exposed > 0.0 {
-                next.entry(Node::Service(*dependency)).or_default().push(Node::Service(*caller));
+                next.entry(CascadeNode::Service(*dependency))
+                    .or_default()
+                    .push(CascadeNode::Service(*caller));
             }
         }
         for (from, to, _) in self.hosted.iter().chain(&self.overloaded) {
             next.entry(*from).or_default().push(*to);
         }
-        let mut hops: BTreeMap<Node, usize> = self.origins.iter().map(|node| (*node, 0)).into_map();
-        let mut queue: VecDeque<Node> = self.origins.iter().copied().collect();
+        let mut hops: BTreeMap<CascadeNode, usize> =
+            self.origins.iter().map(|node| (*node, 0)).into_map();
+        let mut queue: VecDeque<CascadeNode> = self.origins.iter().copied().collect();
         while let Some(node) = queue.pop_front() {
             let further = hops[&node] + 1;
             for to in next.get(&node).into_iter().flatten() {
@@ -107,28 +110,28 @@ impl<'a> CascadeGraph<'a> {
     }
 
     /// Returns the probability that a node fails or is degraded.
-    fn hit_share(&self, node: Node) -> f64 {
+    fn hit_share(&self, node: CascadeNode) -> f64 {
         match node {
-            Node::Domain(_) => 1.0,
-            Node::Service(index) => hit_share(self.units[index]),
+            CascadeNode::Domain(_) => 1.0,
+            CascadeNode::Service(index) => hit_share(self.units[index]),
         }
     }
 
     /// Returns the probability that a node fails.
-    fn failed_share(&self, node: Node) -> f64 {
+    fn failed_share(&self, node: CascadeNode) -> f64 {
         match node {
-            Node::Domain(_) => 1.0,
-            Node::Service(index) => self.units[index].caused.failed.p,
+            CascadeNode::Domain(_) => 1.0,
+            CascadeNode::Service(index) => self.units[index].caused.failed.p,
         }
     }
 
     /// Returns the median time of the first failure in seconds: 0 in a snapshot, infinity for what never
     /// fails in time.
-    fn first_failed_s(&self, node: Node) -> f64 {
+    fn first_failed_s(&self, node: CascadeNode) -> f64 {
         match node {
-            Node::Domain(_) => 0.0,
-            Node::Service(_) if self.report.timeline.mode == TimelineMode::Snapshot => 0.0,
-            Node::Service(index) => {
+            CascadeNode::Domain(_) => 0.0,
+            CascadeNode::Service(_) if self.report.timeline.mode == TimelineMode::Snapshot => 0.0,
+            CascadeNode::Service(index) => {
                 self.units[index].first_failed_s.map_or(f64::INFINITY, |first| first.p50)
             }
         }
@@ -136,25 +139,29 @@ impl<'a> CascadeGraph<'a> {
 
     /// Returns what breaks, what is hit in this share of trials, and the callers whose protection held
     /// in as many.
-    pub(super) fn reached_nodes(&self, threshold: f64) -> BTreeSet<Node> {
-        let services = (0..self.units.len()).map(Node::Service);
+    pub(super) fn reached_nodes(&self, threshold: f64) -> BTreeSet<CascadeNode> {
+        let services = (0..self.units.len()).map(CascadeNode::Service);
         let mut reached = services.filter(|node| self.hit_share(*node) >= threshold).into_set();
         reached.extend(self.origins.iter().copied());
         let hit = reached.clone();
         for ((dependency, caller), outcome) in &self.outcomes {
             let is_held = outcome.strongest_guard() >= threshold;
-            if is_held && hit.contains(&Node::Service(*dependency)) {
-                reached.insert(Node::Service(*caller));
+            if is_held && hit.contains(&CascadeNode::Service(*dependency)) {
+                reached.insert(CascadeNode::Service(*caller));
             }
         }
         reached
     }
 
     /// Returns the most important nodes, at most so many, in the order of impact.
-    pub(super) fn most_important(&self, reached: &BTreeSet<Node>, most: usize) -> Vec<Node> {
-        let mut nodes: Vec<Node> = reached.iter().copied().collect();
-        let hops = |node: &Node| self.hops.get(node).copied().unwrap_or(usize::MAX);
-        let is_other = |node: &Node| !self.origins.contains(node);
+    pub(super) fn most_important(
+        &self,
+        reached: &BTreeSet<CascadeNode>,
+        most: usize,
+    ) -> Vec<CascadeNode> {
+        let mut nodes: Vec<CascadeNode> = reached.iter().copied().collect();
+        let hops = |node: &CascadeNode| self.hops.get(node).copied().unwrap_or(usize::MAX);
+        let is_other = |node: &CascadeNode| !self.origins.contains(node);
         if nodes.len() > most {
             nodes.arrange_by(|a, b| {
                 let failed = self.failed_share(*b).total_cmp(&self.failed_share(*a));
@@ -175,14 +182,14 @@ impl<'a> CascadeGraph<'a> {
     }
 
     /// Returns the boxes of nodes that stand in the order of impact.
-    pub(super) fn cascade_boxes(&self, shown: &[Node], threshold: f64) -> Vec<CascadeBox> {
+    pub(super) fn cascade_boxes(&self, shown: &[CascadeNode], threshold: f64) -> Vec<CascadeBox> {
         let ranks = self.failure_ranks(shown, threshold);
         let mut boxes = Vec::with_capacity(shown.len());
         for (node, rank) in shown.iter().zip(ranks) {
             let is_origin = self.origins.contains(node);
             boxes.push(match *node {
-                Node::Domain(index) => CascadeBox { rank, ..self.domain_box(index) },
-                Node::Service(index) => CascadeBox {
+                CascadeNode::Domain(index) => CascadeBox { rank, ..self.domain_box(index) },
+                CascadeNode::Service(index) => CascadeBox {
                     rank,
                     hops: self.hops.get(node).copied(),
                     ..self.service_box(index, is_origin, threshold)
@@ -194,10 +201,10 @@ impl<'a> CascadeGraph<'a> {
 
     /// Returns the place of each node in the order of first failures: none without time, and none for
     /// what fails in fewer trials than the threshold.
-    fn failure_ranks(&self, shown: &[Node], threshold: f64) -> Vec<Option<usize>> {
+    fn failure_ranks(&self, shown: &[CascadeNode], threshold: f64) -> Vec<Option<usize>> {
         let has_time = self.report.timeline.mode == TimelineMode::Rollout;
         let (mut rank, mut last) = (0, f64::NEG_INFINITY);
-        let rank_of = |node: &Node| {
+        let rank_of = |node: &CascadeNode| {
             if !has_time {
                 return None;
             }
@@ -219,10 +226,14 @@ impl<'a> CascadeGraph<'a> {
     }
 
     /// Counts the services that do not break themselves, by state.
-    pub(super) fn state_totals(&self, reached: &BTreeSet<Node>, threshold: f64) -> CascadeTotals {
+    pub(super) fn state_totals(
+        &self,
+        reached: &BTreeSet<CascadeNode>,
+        threshold: f64,
+    ) -> CascadeTotals {
         let mut totals = CascadeTotals::default();
         for (index, unit) in self.units.iter().enumerate() {
-            let node = Node::Service(index);
+            let node = CascadeNode::Service(index);
             if self.origins.contains(&node) {
                 continue;
             }
@@ -284,8 +295,8 @@ impl<'a> CascadeGraph<'a> {
     }
 
     /// Returns the links between nodes that are shown, each hit in at least this share of trials.
-    pub(super) fn cascade_edges(&self, shown: &[Node], threshold: f64) -> Vec<CascadeEdge> {
-        let places: BTreeMap<Node, usize> =
+    pub(super) fn cascade_edges(&self, shown: &[CascadeNode], threshold: f64) -> Vec<CascadeEdge> {
+        let places: BTreeMap<CascadeNode, usize> =
             shown.iter().enumerate().map(|(index, node)| (*node, index)).into_map();
         let mut edges = self.call_edges(&places, threshold);
         let mut is_reached = vec![false; shown.len()];
@@ -316,11 +327,17 @@ impl<'a> CascadeGraph<'a> {
         edges
     }
 
-    fn call_edges(&self, places: &BTreeMap<Node, usize>, threshold: f64) -> Vec<CascadeEdge> {
+    fn call_edges(
+        &self,
+        places: &BTreeMap<CascadeNode, usize>,
+        threshold: f64,
+    ) -> Vec<CascadeEdge> {
         let mut edges = Vec::new();
         for ((dependency, caller), outcome) in &self.outcomes {
-            let ends =
-                (places.get(&Node::Service(*dependency)), places.get(&Node::Service(*caller)));
+            let ends = (
+                places.get(&CascadeNode::Service(*dependency)),
+                places.get(&CascadeNode::Service(*caller)),
+            );
             let (Some(from), Some(to)) = ends else { continue };
             if outcome.passed.max(outcome.strongest_guard()) >= threshold {
                 edges.push(CascadeEdge {
@@ -336,15 +353,15 @@ impl<'a> CascadeGraph<'a> {
     /// A soft call does not feel them.
     fn degrading_nodes(
         &self,
-        node: Node,
-        places: &BTreeMap<Node, usize>,
+        node: CascadeNode,
+        places: &BTreeMap<CascadeNode, usize>,
         threshold: f64,
     ) -> BTreeMap<usize, f64> {
         let mut found = BTreeMap::new();
-        let Node::Service(index) = node else { return found };
+        let CascadeNode::Service(index) = node else { return found };
         let hard = service_calls(&self.topology.services[index]).filter(|call| !call.is_soft());
         for target in hard.flat_map(|call| &call.on) {
-            let from = Node::Service(target.service.0 as usize);
+            let from = CascadeNode::Service(target.service.0 as usize);
             let share = self.hit_share(from).min(self.hit_share(node));
             if let Some(place) = places.get(&from).filter(|_| from != node && share >= threshold) {
                 found.insert(*place, share);
@@ -354,14 +371,14 @@ impl<'a> CascadeGraph<'a> {
     }
 
     /// Returns links from target domains to the services in them, with the chance that these are hit.
-    fn find_hosted(&self) -> Vec<(Node, Node, f64)> {
+    fn find_hosted(&self) -> Vec<(CascadeNode, CascadeNode, f64)> {
         let mut found = Vec::new();
         for origin in &self.origins {
-            let Node::Domain(domain) = origin else { continue };
+            let CascadeNode::Domain(domain) = origin else { continue };
             for (index, service) in self.topology.services.iter().enumerate() {
                 let mut zones = service_zones(service).into_iter();
                 if zones.any(|zone| is_within(self.topology, zone, *domain)) {
-                    let node = Node::Service(index);
+                    let node = CascadeNode::Service(index);
                     found.push((*origin, node, self.hit_share(node)));
                 }
             }
@@ -371,15 +388,15 @@ impl<'a> CascadeGraph<'a> {
 
     /// Returns links from targets that may surge to what they call, and from caches whose loss sends all
     /// calls on to what stands behind them, with the chance of its failure.
-    fn find_overloaded(&self) -> Vec<(Node, Node, f64)> {
+    fn find_overloaded(&self) -> Vec<(CascadeNode, CascadeNode, f64)> {
         let mut found = BTreeMap::new();
         for target in &self.report.targets {
             let origin = origin_node(self.topology, &target.name);
-            let Some(from @ Node::Service(index)) = origin else { continue };
+            let Some(from @ CascadeNode::Service(index)) = origin else { continue };
             if target.modes.contains_key(&FailureMode::Surge) {
                 let calls = service_calls(&self.topology.services[index]);
                 for called in calls.flat_map(|call| &call.on) {
-                    let to = Node::Service(called.service.0 as usize);
+                    let to = CascadeNode::Service(called.service.0 as usize);
                     if to != from {
                         found.insert((from, to), self.hit_share(to));
                     }
@@ -388,9 +405,9 @@ impl<'a> CascadeGraph<'a> {
         }
         for call in self.topology.services.iter().flat_map(service_calls) {
             let Some(cache) = call.cache.as_ref().and_then(|cache| cache.service) else { continue };
-            let from = Node::Service(cache.0 as usize);
+            let from = CascadeNode::Service(cache.0 as usize);
             for called in &call.on {
-                let to = Node::Service(called.service.0 as usize);
+                let to = CascadeNode::Service(called.service.0 as usize);
                 // A service whose capacity is unknown cannot be overloaded.
                 let has_limit = self.topology.service(called.service).utilization.is_some();
                 if to != from && has_limit && self.failed_share(from) > 0.0 {
@@ -435,9 +452,9 @@ fn guard_shares(held: &BTreeMap<Protection, f64>) -> Vec<GuardShare> {
     shares
 }
 
-fn origin_node(topology: &Topology, name: &str) -> Option<Node> {
-    let service = topology.node(name).map(|node| Node::Service(node.service.0 as usize));
-    service.or_else(|| topology.domain_id(name).map(|id| Node::Domain(id.0 as usize)))
+fn origin_node(topology: &Topology, name: &str) -> Option<CascadeNode> {
+    let service = topology.node(name).map(|node| CascadeNode::Service(node.service.0 as usize));
+    service.or_else(|| topology.domain_id(name).map(|id| CascadeNode::Domain(id.0 as usize)))
 }
 
 /// Returns the failure domains that a service or its replicas are in.

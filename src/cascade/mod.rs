@@ -21,7 +21,7 @@ use crate::report::cascade::{Arrows, CASCADE_SCHEMA, CascadeFlow, CascadeReport}
 use crate::report::{FailureMode, TimelineMode};
 use crate::report::{Report, TargetReport, UnitReport};
 use fold::{fold_callers, fold_groups};
-use graph::{CascadeGraph, Node, hit_share};
+use graph::{CascadeGraph, CascadeNode, hit_share};
 
 /// The threshold rises no higher than this: above it, a picture would hide how failure gets from one
 /// box to the next.
@@ -144,7 +144,10 @@ fn is_dense(cascade: &CascadeReport) -> bool {
 /// Returns the lowest threshold at which the boxes fit, and the nodes that reach it. If there is none
 /// up to [`THRESHOLD_MAX`], returns the one that was asked for: a higher one would not tell apart what
 /// is hit in every trial.
-fn fitting_threshold(graph: &CascadeGraph<'_>, filter: &CascadeFilter) -> (f64, BTreeSet<Node>) {
+fn fitting_threshold(
+    graph: &CascadeGraph<'_>,
+    filter: &CascadeFilter,
+) -> (f64, BTreeSet<CascadeNode>) {
     let mut threshold = filter.threshold;
     loop {
         let reached = graph.reached_nodes(threshold);

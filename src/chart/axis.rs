@@ -5,7 +5,7 @@ use crate::prose::format;
 
 /// From values to places on a line of some length.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Scale {
+pub(super) struct AxisScale {
     length: f64,
     max: f64,
     /// Values far below it are spread evenly, values far above by their logarithm; nothing for evenly
@@ -13,7 +13,7 @@ pub(super) struct Scale {
     bend: Option<f64>,
 }
 
-impl Scale {
+impl AxisScale {
     /// Evenly from 0 to `max`.
     pub(super) fn linear(length: f64, max: f64) -> Self {
         Self { length, max: max.max(f64::MIN_POSITIVE), bend: None }
@@ -59,12 +59,12 @@ pub(super) fn round_marks(max: f64, steps: f64) -> Vec<f64> {
 }
 
 /// Round marks of a number on a bent scale: 0 and 1, 2, 5 times the powers of ten.
-pub(super) fn bent_marks(scale: Scale, apart: f64) -> Vec<f64> {
+pub(super) fn bent_marks(scale: AxisScale, apart: f64) -> Vec<f64> {
     spaced_values(scale, round_numbers().take_while(|mark| *mark <= scale.max), apart)
 }
 
 /// Marks of time on a bent scale.
-pub(super) fn time_marks(scale: Scale, apart: f64) -> Vec<(f64, String)> {
+pub(super) fn time_marks(scale: AxisScale, apart: f64) -> Vec<(f64, String)> {
     const TIMES: [f64; 24] = [
         0.1,
         1.0,
@@ -108,7 +108,7 @@ pub(super) fn time_marks(scale: Scale, apart: f64) -> Vec<(f64, String)> {
 }
 
 /// 0, and those values that stand at least so far from the one before.
-fn spaced_values(scale: Scale, values: impl Iterator<Item = f64>, apart: f64) -> Vec<f64> {
+fn spaced_values(scale: AxisScale, values: impl Iterator<Item = f64>, apart: f64) -> Vec<f64> {
     let mut marks = vec![0.0];
     let mut last = 0.0;
     for value in values {
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn times_keep_apart_and_rise() {
-        let scale = Scale::logarithmic(600.0, 86_400.0, 60.0);
+        let scale = AxisScale::logarithmic(600.0, 86_400.0, 60.0);
         let marks = time_marks(scale, 60.0);
         assert_eq!(marks[0], (0.0, "start".to_owned()));
         let at: Vec<f64> = marks.iter().map(|(time, _)| scale.position_of(*time)).collect();

@@ -7,7 +7,7 @@ use crate::report::{CascadeReport, Report, Spread};
 
 /// The boxes and links of a cascade.
 pub fn cascade_csv(cascade: &CascadeReport) -> String {
-    let mut table = Table::new(&[
+    let mut table = CsvTable::new(&[
         "what",
         "name",
         "to",
@@ -72,7 +72,7 @@ pub fn timeline_csv(report: &Report, cascade: &CascadeReport) -> Result<String, 
     if report.timeline.mode == TimelineMode::Snapshot {
         return Err(Unable::Moment);
     }
-    let mut table = Table::new(&[
+    let mut table = CsvTable::new(&[
         "what",
         "name",
         "fails",
@@ -119,7 +119,7 @@ pub fn timeline_csv(report: &Report, cascade: &CascadeReport) -> Result<String, 
 pub fn losses_csv(report: &Report) -> Result<String, Unable> {
     let total = report.total.as_ref().ok_or(Unable::NoRates)?;
     let histogram = total.histogram.as_ref().ok_or(Unable::NothingLost)?;
-    let mut table = Table::new(&["what", "orders", "p", "low", "high"]);
+    let mut table = CsvTable::new(&["what", "orders", "p", "low", "high"]);
     table.add_row(&["share_losing_none", "0", &histogram.none.to_string()]);
     for (end, share) in histogram.ends.iter().zip(&histogram.shares) {
         table.add_row(&["share_up_to", &end.to_string(), &share.to_string()]);
@@ -138,12 +138,12 @@ pub fn losses_csv(report: &Report) -> Result<String, Unable> {
 }
 
 /// Lines of values.
-pub(super) struct Table {
+pub(super) struct CsvTable {
     pub(super) text: String,
     columns: usize,
 }
 
-impl Table {
+impl CsvTable {
     /// With these heads.
     pub(super) fn new(heads: &[&str]) -> Self {
         let mut table = Self { text: String::new(), columns: heads.len() };

@@ -3,8 +3,8 @@
 use super::font::{FAMILIES, Ruler, Weight};
 use super::layout::Point;
 use super::palette::Palette;
-use super::svg::{Svg, Type, coordinate_text, escaped_xml};
-use super::{Size, Style, Theme};
+use super::svg::{Svg, TextStyle, coordinate_text, escaped_xml};
+use super::{ChartStyle, PageSize, Theme};
 use crate::prose::format;
 use crate::prose::terms;
 use crate::report::CascadeReport;
@@ -24,10 +24,12 @@ pub(super) struct Letters {
 
 impl Letters {
     /// For a kind of page: what is shrunk to a column must be larger before.
-    pub(super) fn for_page(size: Size) -> Self {
+    pub(super) fn for_page(size: PageSize) -> Self {
         match size {
-            Size::Doc => Self { title: 19.0, plain: 14.0, small: 13.0, tiny: 12.0 },
-            Size::Slide | Size::Full => Self { title: 19.0, plain: 13.0, small: 11.5, tiny: 10.5 },
+            PageSize::Doc => Self { title: 19.0, plain: 14.0, small: 13.0, tiny: 12.0 },
+            PageSize::Slide | PageSize::Full => {
+                Self { title: 19.0, plain: 13.0, small: 11.5, tiny: 10.5 }
+            }
         }
     }
 }
@@ -37,7 +39,7 @@ pub(super) struct Sheet<'a> {
     pub(super) svg: Svg,
     pub(super) ruler: Ruler<'a>,
     pub(super) letters: Letters,
-    pub(super) style: Style<'a>,
+    pub(super) style: ChartStyle<'a>,
     /// How wide it is.
     pub(super) width: f64,
     /// How far it is filled.
@@ -46,7 +48,7 @@ pub(super) struct Sheet<'a> {
 
 impl<'a> Sheet<'a> {
     /// An empty one. Its width may still grow.
-    pub(super) fn new(style: &Style<'a>, width: f64) -> Self {
+    pub(super) fn new(style: &ChartStyle<'a>, width: f64) -> Self {
         Self {
             svg: Svg::new(style.theme),
             ruler: Ruler::new(style.font),
@@ -65,16 +67,16 @@ impl<'a> Sheet<'a> {
     /// The title, a sentence, and below it what it rests on.
     pub(super) fn draw_head(&mut self, title: &str, notes: &[String]) {
         let letters = self.letters;
-        self.draw_paragraph(title, Type::new(letters.title, Palette::Text).bold());
+        self.draw_paragraph(title, TextStyle::new(letters.title, Palette::Text).bold());
         self.top += 2.0;
         for note in notes {
-            self.draw_paragraph(note, Type::new(letters.small, Palette::Soft));
+            self.draw_paragraph(note, TextStyle::new(letters.small, Palette::Soft));
         }
         self.top += 12.0;
     }
 
     /// A text in as many lines as it takes.
-    pub(super) fn draw_paragraph(&mut self, text: &str, how: Type) {
+    pub(super) fn draw_paragraph(&mut self, text: &str, how: TextStyle) {
         for line in self.ruler.wrap_text(text, how.size, how.weight, self.inner_width()) {
             self.top += how.size * 1.12;
             self.svg.draw_text(Point { x: MARGIN, y: self.top }, how, &line);

@@ -1,13 +1,13 @@
 //! The heat-map: what breaks, by row, and how likely each flow then fails; the worst first.
 
-use super::csv::Table;
+use super::csv::CsvTable;
 use super::dot::percent_text;
 use super::font::Weight;
 use super::frame::{MARGIN, Sheet, provenance_note};
 use super::layout::Point;
 use super::palette::{HEATS, Palette};
-use super::svg::{Anchor, Line, Type};
-use super::{Size, Style};
+use super::svg::{Anchor, LineStyle, TextStyle};
+use super::{ChartStyle, PageSize};
 use crate::prose::format;
 use crate::report::RankReport;
 use crate::report::rank::OriginReport;
@@ -20,12 +20,12 @@ const COLUMNS_MAX: usize = 12;
 const DOC_CELLS: f64 = 480.0;
 
 /// Draws which flow fails how likely when which origin breaks.
-pub fn draw_heatmap(rank: &RankReport, style: &Style<'_>) -> String {
+pub fn draw_heatmap(rank: &RankReport, style: &ChartStyle<'_>) -> String {
     let rows = rank.origins.len().min(ROWS_MAX);
     let columns = rank.flows.len().min(COLUMNS_MAX);
     let mut sheet = Sheet::new(style, 0.0);
     let letters = sheet.letters;
-    let is_doc = style.size == Size::Doc;
+    let is_doc = style.size == PageSize::Doc;
     let name = |origin: &OriginReport| origin.name.clone();
     let names = rank.origins[..rows]
         .iter()
@@ -49,20 +49,20 @@ pub fn draw_heatmap(rank: &RankReport, style: &Style<'_>) -> String {
     for (column, flow) in rank.flows[..columns].iter().enumerate() {
         let x = left + (column as f64 + 0.5) * cell;
         let text = sheet.ruler.fit_text(&flow.name, letters.small, Weight::Regular, cell - 4.0);
-        let how = Type::new(letters.small, Palette::Text).anchored_at(Anchor::Middle);
+        let how = TextStyle::new(letters.small, Palette::Text).anchored_at(Anchor::Middle);
         sheet.svg.draw_text(Point { x, y: top - 7.0 }, how, &text);
     }
     let (what, most) = bar_scale(rank, rows);
     sheet.svg.draw_text(
         Point { x: bars, y: top - 7.0 },
-        Type::new(letters.small, Palette::Text),
+        TextStyle::new(letters.small, Palette::Text),
         what,
     );
     for (row, origin) in rank.origins[..rows].iter().enumerate() {
         let y = top + row as f64 * 27.0;
         let middle = y + 12.5 + letters.plain * 0.36;
         let text = sheet.ruler.fit_text(&name(origin), letters.plain, Weight::Regular, names);
-        let how = Type::new(letters.plain, Palette::Text).anchored_at(Anchor::End);
+        let how = TextStyle::new(letters.plain, Palette::Text).anchored_at(Anchor::End);
         sheet.svg.draw_text(Point { x: left - 10.0, y: middle }, how, &text);
         for column in 0..columns {
             let share = cell_share(rank, row, column);
@@ -74,7 +74,11 @@ pub fn draw_heatmap(rank: &RankReport, style: &Style<'_>) -> String {
         let at = Point { x: bars, y: y + 5.0 };
         sheet.svg.draw_rect(at, (length, 15.0), 0.0, Some(Palette::Outline), None);
         let at = Point { x: bars + length + 6.0, y: middle };
-        sheet.svg.draw_text(at, Type::new(letters.small, Palette::Text), &format::digits(toll, 3));
+        sheet.svg.draw_text(
+            at,
+            TextStyle::new(letters.small, Palette::Text),
+            &format::digits(toll, 3),
+        );
     }
     sheet.top = top + rows as f64 * 27.0 + 10.0;
     draw_legend(&mut sheet, left);
@@ -85,7 +89,7 @@ pub fn draw_heatmap(rank: &RankReport, style: &Style<'_>) -> String {
 
 /// The numbers of a heat-map.
 pub fn heatmap_csv(rank: &RankReport) -> String {
-    let mut table = Table::new(&["origin", "flow", "fails", "degraded", "orders_per_min"]);
+    let mut table = CsvTable::new(&["origin", "flow", "fails", "degraded", "orders_per_min"]);
     for (row, origin) in rank.origins.iter().enumerate() {
         let orders = origin
             .orders_per_min
@@ -148,10 +152,10 @@ fn cell_share(rank: &RankReport, row: usize, column: usize) -> f64 {
 
 fn cell_at(sheet: &mut Sheet<'_>, at: Point, width: f64, share: f64) {
     let step = heat_step(share);
-    let line = Some(Line::new(Palette::Faint, 0.8));
+    let line = Some(LineStyle::new(Palette::Faint, 0.8));
     sheet.svg.draw_rect(at, (width, 25.0), 1.5, Some(Palette::Heat(step)), line);
     let size = sheet.letters.small;
-    let how = Type::new(size, Palette::on_heat(step)).anchored_at(Anchor::Middle);
+    let how = TextStyle::new(size, Palette::on_heat(step)).anchored_at(Anchor::Middle);
     let text = if share < 0.005 { "·".to_owned() } else { percent_text(share) };
     sheet.svg.draw_text(Point { x: at.x + width / 2.0, y: at.y + 12.5 + size * 0.36 }, how, &text);
 }
@@ -170,14 +174,14 @@ fn draw_legend(sheet: &mut Sheet<'_>, left: f64) {
     let size = sheet.letters.small;
     for step in 0..HEATS {
         let at = Point { x: left + f64::from(step) * 26.0, y: sheet.top };
-        let line = Some(Line::new(Palette::Faint, 0.8));
+        let line = Some(LineStyle::new(Palette::Faint, 0.8));
         sheet.svg.draw_rect(at, (26.0, 12.0), 0.0, Some(Palette::Heat(step)), line);
     }
     let right = left + f64::from(HEATS) * 26.0 + 10.0;
     let text = "never to always (· = under 0.5%)";
     sheet.svg.draw_text(
         Point { x: right, y: sheet.top + 10.0 },
-        Type::new(size, Palette::Soft),
+        TextStyle::new(size, Palette::Soft),
         text,
     );
     sheet.top += 24.0;
@@ -194,7 +198,7 @@ fn left_out(sheet: &mut Sheet<'_>, rank: &RankReport, rows: usize, columns: usiz
         parts.push(format::plural(rank.flows.len() - columns, "flow"));
     }
     if !parts.is_empty() {
-        let how = Type::new(sheet.letters.small, Palette::Soft);
+        let how = TextStyle::new(sheet.letters.small, Palette::Soft);
         sheet.draw_paragraph(&format!("Not drawn: {}.", format::list(&parts, "and", 2)), how);
     }
 }

@@ -1,13 +1,13 @@
 //! Orders lost: how the trials spread, and how likely it is to lose at least so many.
 
-use super::axis::{Scale, bent_marks, round_marks};
+use super::axis::{AxisScale, bent_marks, round_marks};
 use super::font::Weight;
 use super::frame::{MARGIN, Sheet, cause_clause, provenance_note};
 use super::layout::Point;
 use super::palette::Palette;
-use super::svg::{Anchor, Line, Path, Type};
+use super::svg::{Anchor, LineStyle, SvgPath, TextStyle};
 use super::timeline::Unable;
-use super::{Size, Style};
+use super::{ChartStyle, PageSize};
 use crate::cascade::common_mode;
 use crate::prose::format;
 use crate::report::HistogramScale;
@@ -31,10 +31,10 @@ pub(super) struct Exceeds {
 ///
 /// # Errors
 /// Where no flow has a rate, or no trial loses any order.
-pub fn draw_losses(report: &Report, style: &Style<'_>) -> Result<String, Unable> {
+pub fn draw_losses(report: &Report, style: &ChartStyle<'_>) -> Result<String, Unable> {
     let total = report.total.as_ref().ok_or(Unable::NoRates)?;
     let histogram = total.histogram.as_ref().ok_or(Unable::NothingLost)?;
-    let width = if style.size == Size::Doc { 860.0 } else { 1200.0 };
+    let width = if style.size == PageSize::Doc { 860.0 } else { 1200.0 };
     let mut sheet = Sheet::new(style, width);
     let title = losses_title(report, total);
     sheet.draw_head(&title, &losses_notes(report, total));
@@ -42,7 +42,7 @@ pub fn draw_losses(report: &Report, style: &Style<'_>) -> Result<String, Unable>
     let plot = Plot {
         at: Point { x: left, y: sheet.top + 8.0 },
         width: width - left - MARGIN - SHARES,
-        height: if style.size == Size::Doc { 300.0 } else { 380.0 },
+        height: if style.size == PageSize::Doc { 300.0 } else { 380.0 },
         x: orders_scale(total, width - left - MARGIN - SHARES),
     };
     plot.draw_grid(&mut sheet, histogram.scale == HistogramScale::Linear);
@@ -94,7 +94,7 @@ fn losses_notes(report: &Report, total: &TotalReport) -> Vec<String> {
     notes
 }
 
-fn orders_scale(total: &TotalReport, length: f64) -> Scale {
+fn orders_scale(total: &TotalReport, length: f64) -> AxisScale {
     let lost = &total.orders_lost;
     let histogram = total.histogram.as_ref();
     let last = histogram.and_then(|histogram| histogram.ends.last()).copied().unwrap_or(lost.max);
@@ -103,9 +103,9 @@ fn orders_scale(total: &TotalReport, length: f64) -> Scale {
     match histogram {
         Some(histogram) if histogram.scale != HistogramScale::Linear => {
             let bend = histogram.ends.first().copied().unwrap_or(max);
-            Scale::logarithmic(length, lost.max.max(last), bend)
+            AxisScale::logarithmic(length, lost.max.max(last), bend)
         }
-        _ => Scale::linear(length, max),
+        _ => AxisScale::linear(length, max),
     }
 }
 
@@ -148,7 +148,7 @@ struct Plot {
     at: Point,
     width: f64,
     height: f64,
-    x: Scale,
+    x: AxisScale,
 }
 
 impl Plot {
@@ -169,9 +169,9 @@ impl Plot {
             sheet.svg.draw_line(
                 from,
                 to,
-                Line::new(Palette::Faint, if step == 0 { 1.4 } else { 0.8 }),
+                LineStyle::new(Palette::Faint, if step == 0 { 1.4 } else { 0.8 }),
             );
-            let how = Type::new(size, Palette::Soft).anchored_at(Anchor::End);
+            let how = TextStyle::new(size, Palette::Soft).anchored_at(Anchor::End);
             let at = Point { x: from.x - 8.0, y: from.y + size * 0.36 };
             sheet.svg.draw_text(at, how, &format::percent(p));
         }
@@ -186,15 +186,15 @@ impl Plot {
             sheet.svg.draw_line(
                 Point { x, y },
                 Point { x, y: y + 5.0 },
-                Line::new(Palette::Faint, 1.4),
+                LineStyle::new(Palette::Faint, 1.4),
             );
             let text = format::count(mark);
             let half = sheet.text_width(&text, size, Weight::Regular) / 2.0;
             let middle = x.min(sheet.width - 4.0 - half);
-            let how = Type::new(size, Palette::Soft).anchored_at(Anchor::Middle);
+            let how = TextStyle::new(size, Palette::Soft).anchored_at(Anchor::Middle);
             sheet.svg.draw_text(Point { x: middle, y: y + 8.0 + size }, how, &text);
         }
-        let how = Type::new(size, Palette::Text).anchored_at(Anchor::Middle);
+        let how = TextStyle::new(size, Palette::Text).anchored_at(Anchor::Middle);
         let at = Point { x: self.at.x + self.width / 2.0, y: y + 14.0 + size * 2.0 };
         sheet.svg.draw_text(at, how, "orders lost in one incident");
     }
@@ -230,7 +230,7 @@ impl Plot {
                 size,
                 0.0,
                 Some(Palette::Range),
-                Some(Line::new(Palette::Outline, 0.6)),
+                Some(LineStyle::new(Palette::Outline, 0.6)),
             );
             sheet.svg.close_group();
         }
@@ -242,10 +242,10 @@ impl Plot {
         let right = self.at.x + self.width;
         for share in [highest / 2.0, highest] {
             let y = self.at.y + self.height * (1.0 - 0.5 * share / highest);
-            let line = Line::new(Palette::Outline, 1.0);
+            let line = LineStyle::new(Palette::Outline, 1.0);
             sheet.svg.draw_line(Point { x: right, y }, Point { x: right + 5.0, y }, line);
             let at = Point { x: right + 8.0, y: y + size * 0.36 };
-            sheet.svg.draw_text(at, Type::new(size, Palette::Soft), &format::percent(share));
+            sheet.svg.draw_text(at, TextStyle::new(size, Palette::Soft), &format::percent(share));
         }
     }
 
@@ -257,16 +257,16 @@ impl Plot {
             .map(|point| (point.x, point.y))
             .collect();
         sheet.svg.draw_path(
-            &Path::polygon(&band),
+            &SvgPath::polygon(&band),
             Some(Palette::Degrades),
-            Some(Line::new(Palette::BarDegrades, 0.6)),
+            Some(LineStyle::new(Palette::BarDegrades, 0.6)),
         );
-        let mut path = Path::new();
+        let mut path = SvgPath::new();
         for (index, item) in points.iter().enumerate() {
             let point = self.point_at(item.orders, item.p);
             path = if index == 0 { path.move_to(point) } else { path.line_to(point) };
         }
-        sheet.svg.draw_path(&path, None, Some(Line::new(Palette::Spread, 2.6)));
+        sheet.svg.draw_path(&path, None, Some(LineStyle::new(Palette::Spread, 2.6)));
     }
 
     /// Marks the median, 1 in 20 and 1 in 100; what would overlap moves up.
@@ -275,7 +275,7 @@ impl Plot {
         let size = sheet.letters.small;
         let marks =
             [("median", lost.p50, 0.5), ("1 in 20", lost.p95, 0.05), ("1 in 100", lost.p99, 0.01)];
-        let mut placed: Vec<Label> = Vec::new();
+        let mut placed: Vec<QuantileLabel> = Vec::new();
         for (name, orders, p) in marks.into_iter().rev() {
             if orders <= 0.0 {
                 continue;
@@ -294,12 +294,12 @@ impl Plot {
             }) {
                 y -= size + 6.0;
             }
-            placed.push(Label { point, text, width, at: Point { x, y } });
+            placed.push(QuantileLabel { point, text, width, at: Point { x, y } });
         }
         for item in &placed {
             let foot = Point { y: self.at.y + self.height, ..item.point };
             let top = Point { y: item.at.y + 4.0, ..item.point };
-            sheet.svg.draw_line(top, foot, Line::new(Palette::Text, 1.1).dashed("3 3"));
+            sheet.svg.draw_line(top, foot, LineStyle::new(Palette::Text, 1.1).dashed("3 3"));
         }
         // Over all of the lines, so that none crosses a text.
         for item in &placed {
@@ -307,7 +307,7 @@ impl Plot {
                 item.point,
                 4.5,
                 Some(Palette::Text),
-                Some(Line::new(Palette::Paper, 1.2)),
+                Some(LineStyle::new(Palette::Paper, 1.2)),
             );
             let back = Point { x: item.at.x - 3.0, y: item.at.y - size };
             sheet.svg.draw_rect(
@@ -317,13 +317,13 @@ impl Plot {
                 Some(Palette::Paper),
                 None,
             );
-            sheet.svg.draw_text(item.at, Type::new(size, Palette::Text).bold(), &item.text);
+            sheet.svg.draw_text(item.at, TextStyle::new(size, Palette::Text).bold(), &item.text);
         }
     }
 }
 
 /// A point of the curve that is named.
-struct Label {
+struct QuantileLabel {
     point: Point,
     text: String,
     width: f64,
@@ -353,7 +353,7 @@ fn draw_legend(sheet: &mut Sheet<'_>) {
                 svg.draw_line(
                     Point { x, y },
                     Point { x: x + 32.0, y },
-                    Line::new(Palette::Spread, 2.6),
+                    LineStyle::new(Palette::Spread, 2.6),
                 );
             }
             1 => svg.draw_rect(
@@ -361,7 +361,7 @@ fn draw_legend(sheet: &mut Sheet<'_>) {
                 (32.0, 12.0),
                 0.0,
                 Some(Palette::Degrades),
-                Some(Line::new(Palette::BarDegrades, 0.6)),
+                Some(LineStyle::new(Palette::BarDegrades, 0.6)),
             ),
             _ => svg.draw_rect(
                 Point { x: x + 8.0, y: y - 9.0 },
@@ -372,7 +372,7 @@ fn draw_legend(sheet: &mut Sheet<'_>) {
             ),
         }
         let at = Point { x: x + 40.0, y: y + size * 0.36 };
-        sheet.svg.draw_text(at, Type::new(size, Palette::Text), text);
+        sheet.svg.draw_text(at, TextStyle::new(size, Palette::Text), text);
         x += width;
     }
     sheet.top += size + 8.0;

@@ -40,14 +40,14 @@ pub use losses::draw_losses;
 #[cfg(feature = "png")]
 pub use png::{PngError, render_png};
 pub(crate) use svg::escaped_xml;
-pub use timeline::{Lanes, Unable, draw_timeline};
+pub use timeline::{TimelineLanes, Unable, draw_timeline};
 pub use tornado::{draw_tornado, tornado_csv};
 
 /// How pictures are drawn.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Style<'a> {
+pub struct ChartStyle<'a> {
     /// For what kind of page.
-    pub size: Size,
+    pub size: PageSize,
     /// On what paper.
     pub theme: Theme,
     /// A font for letters that the usual one lacks, by which text is measured.
@@ -56,7 +56,7 @@ pub struct Style<'a> {
 
 /// For what kind of page a picture is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Size {
+pub enum PageSize {
     /// A column of text: at most 900 pixels wide, readable at 650.
     Doc,
     /// A slide or a wide screen.
@@ -66,7 +66,7 @@ pub enum Size {
     Full,
 }
 
-impl Size {
+impl PageSize {
     /// At most so many boxes fit.
     pub fn boxes_max(self) -> usize {
         match self {

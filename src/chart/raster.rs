@@ -78,7 +78,7 @@ impl<'a> Raster<'a> {
     fn draw_text(&mut self, text: Node<'_, '_>) {
         let at = |name: &str| f64::from(number_attribute(text, name).unwrap_or(0.0));
         let (mut x, y, size) = (at("x"), at("y"), at("font-size"));
-        let parts: Vec<Part<'_>> = text.children().filter_map(text_part).collect();
+        let parts: Vec<TextPart<'_>> = text.children().filter_map(text_part).collect();
         let widths: Vec<f64> =
             parts.iter().map(|part| self.ruler.text_width(part.text, size, part.weight)).collect();
         let width: f64 = widths.iter().sum();
@@ -97,7 +97,7 @@ impl<'a> Raster<'a> {
 }
 
 /// Part of a text that is set in one way.
-struct Part<'a> {
+struct TextPart<'a> {
     /// Element whose attributes say how it is painted.
     node: Node<'a, 'a>,
     weight: Weight,
@@ -105,7 +105,7 @@ struct Part<'a> {
 }
 
 /// A child of a text: letters, or letters that are set differently from others.
-fn text_part<'a>(child: Node<'a, 'a>) -> Option<Part<'a>> {
+fn text_part<'a>(child: Node<'a, 'a>) -> Option<TextPart<'a>> {
     let (node, text) = if child.is_text() {
         (child.parent()?, child.text()?)
     } else {
@@ -113,11 +113,11 @@ fn text_part<'a>(child: Node<'a, 'a>) -> Option<Part<'a>> {
     };
     let is_bold = node.attribute("font-weight") == Some("700");
     let weight = if is_bold { Weight::Bold } else { Weight::Regular };
-    Some(Part { node, weight, text })
+    Some(TextPart { node, weight, text })
 }
 
 /// The outline of letters from a point on their baseline on; nothing where all are blank.
-fn letters_path(part: &Part<'_>, ruler: &Ruler<'_>, at: (f64, f64), size: f64) -> Option<Path> {
+fn letters_path(part: &TextPart<'_>, ruler: &Ruler<'_>, at: (f64, f64), size: f64) -> Option<Path> {
     let mut pen = Pen { at, scale: 1.0, way: PathBuilder::new() };
     for letter in part.text.chars() {
         let (face, glyph, advance) = ruler.glyph_of(letter, part.weight);
@@ -303,7 +303,7 @@ mod tests {
         let document = Document::parse(svg).unwrap();
         let text = document.descendants().find(|node| node.has_tag_name("text")).unwrap();
         let parts = text.children().filter_map(text_part);
-        let bounds = |part: Part<'_>| {
+        let bounds = |part: TextPart<'_>| {
             let path = letters_path(&part, &Ruler::new(None), (0.0, 0.0), 20.0)?;
             Some((part.node.attribute("fill").unwrap().to_owned(), path.bounds()))
         };

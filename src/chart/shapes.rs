@@ -2,7 +2,7 @@
 
 use super::layout::Point;
 use super::palette::Palette;
-use super::svg::{Line, Path, Svg};
+use super::svg::{LineStyle, Svg, SvgPath};
 use crate::report::cascade::BoxState;
 
 /// The look of a state.
@@ -14,7 +14,7 @@ pub(super) trait StateLook {
     fn text_color(self) -> Palette;
 
     /// Returns the line around a box.
-    fn outline_style(self) -> Line;
+    fn outline_style(self) -> LineStyle;
 
     /// Draws the sign of the state, about 14 pixels high, around a middle.
     fn draw_sign(self, svg: &mut Svg, middle: Point, color: Palette);
@@ -41,11 +41,11 @@ impl StateLook for BoxState {
         }
     }
 
-    fn outline_style(self) -> Line {
+    fn outline_style(self) -> LineStyle {
         match self {
-            Self::Origin => Line::new(Palette::Outline, 3.0),
-            Self::Degrades => Line::new(Palette::Outline, 1.3).dashed("5 3"),
-            _ => Line::new(Palette::Outline, 1.3),
+            Self::Origin => LineStyle::new(Palette::Outline, 3.0),
+            Self::Degrades => LineStyle::new(Palette::Outline, 1.3).dashed("5 3"),
+            _ => LineStyle::new(Palette::Outline, 1.3),
         }
     }
 
@@ -58,23 +58,23 @@ impl StateLook for BoxState {
                     [(1.5, -7.5), (-5.0, 1.0), (-0.8, 1.0), (-1.8, 7.5), (5.0, -1.8), (0.6, -1.8)];
                 let points: Vec<(f64, f64)> =
                     bolt.iter().map(|(dx, dy)| (x + dx, y + dy)).collect();
-                svg.draw_path(&Path::polygon(&points), Some(color), None);
+                svg.draw_path(&SvgPath::polygon(&points), Some(color), None);
             }
             Self::Fails => {
-                let cross = Path::new()
+                let cross = SvgPath::new()
                     .move_to(at(-5.0, -5.0))
                     .line_to(at(5.0, 5.0))
                     .move_to(at(5.0, -5.0))
                     .line_to(at(-5.0, 5.0));
-                svg.draw_path(&cross, None, Some(Line::new(color, 2.6)));
+                svg.draw_path(&cross, None, Some(LineStyle::new(color, 2.6)));
             }
             Self::MayFail => {
                 let points = [(x, y - 6.5), (x + 7.0, y + 5.5), (x - 7.0, y + 5.5)];
-                svg.draw_path(&Path::polygon(&points), Some(color), None);
+                svg.draw_path(&SvgPath::polygon(&points), Some(color), None);
             }
             Self::Degrades => {
-                svg.draw_circle(middle, 5.4, None, Some(Line::new(color, 1.6)));
-                let half = Path::new().move_to(at(0.0, -5.4)).curve_to(
+                svg.draw_circle(middle, 5.4, None, Some(LineStyle::new(color, 1.6)));
+                let half = SvgPath::new().move_to(at(0.0, -5.4)).curve_to(
                     at(-7.2, -5.4),
                     at(-7.2, 5.4),
                     at(0.0, 5.4),
@@ -82,11 +82,11 @@ impl StateLook for BoxState {
                 svg.draw_path(&half.closed(), Some(color), None);
             }
             Self::Holds => {
-                let tick = Path::new()
+                let tick = SvgPath::new()
                     .move_to(at(-5.5, 0.5))
                     .line_to(at(-1.5, 4.5))
                     .line_to(at(5.5, -4.5));
-                svg.draw_path(&tick, None, Some(Line::new(color, 2.6)));
+                svg.draw_path(&tick, None, Some(LineStyle::new(color, 2.6)));
             }
         }
     }
@@ -94,7 +94,7 @@ impl StateLook for BoxState {
 
 /// The shares that a bar shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Shares {
+pub(super) struct ShareColumns {
     /// Of trials in which something fails because of the change.
     pub(super) failed: f64,
     /// Of trials in which it is degraded or worse because of the change.
@@ -105,8 +105,13 @@ pub(super) struct Shares {
 
 /// Draws shares as a bar: that of failing, beyond it that of being degraded, and as a thin line below
 /// what fails without the change.
-pub(super) fn draw_bar(svg: &mut Svg, at: Point, (width, height): (f64, f64), shares: Shares) {
-    let outline = Line::new(Palette::Outline, 0.7);
+pub(super) fn draw_bar(
+    svg: &mut Svg,
+    at: Point,
+    (width, height): (f64, f64),
+    shares: ShareColumns,
+) {
+    let outline = LineStyle::new(Palette::Outline, 0.7);
     svg.draw_rect(at, (width, height), 0.0, Some(Palette::BarEmpty), Some(outline));
     let length = |share: f64| width * share.clamp(0.0, 1.0);
     let degraded = length(shares.degraded.max(shares.failed));

@@ -18,13 +18,13 @@ pub(super) struct Svg {
 
 /// The line around something.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Line {
+pub(super) struct LineStyle {
     pub(super) color: Palette,
     pub(super) width: f64,
     pub(super) dash: Option<&'static str>,
 }
 
-impl Line {
+impl LineStyle {
     /// A solid one.
     pub(super) fn new(color: Palette, width: f64) -> Self {
         Self { color, width, dash: None }
@@ -46,14 +46,14 @@ pub(super) enum Anchor {
 
 /// How text is set.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Type {
+pub(super) struct TextStyle {
     pub(super) size: f64,
     pub(super) weight: Weight,
     pub(super) color: Palette,
     pub(super) anchor: Anchor,
 }
 
-impl Type {
+impl TextStyle {
     /// Plain text that begins where it is put.
     pub(super) fn new(size: f64, color: Palette) -> Self {
         Self { size, weight: Weight::Regular, color, anchor: Anchor::Start }
@@ -91,7 +91,7 @@ impl Svg {
     }
 
     /// The attributes of a fill and a line.
-    fn paint_attributes(&self, fill: Option<Palette>, line: Option<Line>) -> String {
+    fn paint_attributes(&self, fill: Option<Palette>, line: Option<LineStyle>) -> String {
         let fill_color = fill.map_or("none", |color| self.color_value(color));
         let mut text = format!(" fill=\"{fill_color}\"");
         if let Some(line) = line {
@@ -119,7 +119,7 @@ impl Svg {
         (width, height): (f64, f64),
         radius: f64,
         fill: Option<Palette>,
-        line: Option<Line>,
+        line: Option<LineStyle>,
     ) {
         let (x, y, width, height) = (
             coordinate_text(at.x),
@@ -145,7 +145,7 @@ impl Svg {
         at: Point,
         radius: f64,
         fill: Option<Palette>,
-        line: Option<Line>,
+        line: Option<LineStyle>,
     ) {
         let (x, y, radius) =
             (coordinate_text(at.x), coordinate_text(at.y), coordinate_text(radius));
@@ -154,23 +154,33 @@ impl Svg {
     }
 
     /// A path.
-    pub(super) fn draw_path(&mut self, path: &Path, fill: Option<Palette>, line: Option<Line>) {
+    pub(super) fn draw_path(
+        &mut self,
+        path: &SvgPath,
+        fill: Option<Palette>,
+        line: Option<LineStyle>,
+    ) {
         let paint = self.paint_attributes(fill, line);
         self.body.push_str(&format!("<path d=\"{}\"{paint}/>\n", path.0.trim_end()));
     }
 
     /// A straight line.
-    pub(super) fn draw_line(&mut self, from: Point, to: Point, line: Line) {
-        self.draw_path(&Path::new().move_to(from).line_to(to), None, Some(line));
+    pub(super) fn draw_line(&mut self, from: Point, to: Point, line: LineStyle) {
+        self.draw_path(&SvgPath::new().move_to(from).line_to(to), None, Some(line));
     }
 
     /// Text on its baseline.
-    pub(super) fn draw_text(&mut self, at: Point, how: Type, text: &str) {
+    pub(super) fn draw_text(&mut self, at: Point, how: TextStyle, text: &str) {
         self.draw_spans(at, how, &[(how.weight, how.color, text)]);
     }
 
     /// Text whose parts are set differently.
-    pub(super) fn draw_spans(&mut self, at: Point, how: Type, parts: &[(Weight, Palette, &str)]) {
+    pub(super) fn draw_spans(
+        &mut self,
+        at: Point,
+        how: TextStyle,
+        parts: &[(Weight, Palette, &str)],
+    ) {
         let (x, y, size) =
             (coordinate_text(at.x), coordinate_text(at.y), coordinate_text(how.size));
         let anchor = match how.anchor {
@@ -226,9 +236,9 @@ const STRING: &str = "a string takes all text";
 
 /// The way of a pen.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Path(String);
+pub(super) struct SvgPath(String);
 
-impl Path {
+impl SvgPath {
     /// Nothing yet.
     pub(super) fn new() -> Self {
         Self::default()

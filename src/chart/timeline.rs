@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use super::axis::{Scale, time_marks};
+use super::axis::{AxisScale, time_marks};
 use super::cascade::draw_rank_badge;
 use super::font::Weight;
 use super::frame::{MARGIN, Sheet, cause_clause, provenance_note, services_left_out};
 use super::layout::Point;
 use super::palette::Palette;
 use super::shapes::StateLook as _;
-use super::svg::{Anchor, Line, Path, Svg, Type};
-use super::{Size, Style};
+use super::svg::{Anchor, LineStyle, Svg, SvgPath, TextStyle};
+use super::{ChartStyle, PageSize};
 use crate::cascade::common_mode;
 use crate::prose::format;
 use crate::report::Detector;
@@ -45,7 +45,7 @@ pub enum Unable {
 
 /// Subject of the lanes of a timeline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lanes {
+pub enum TimelineLanes {
     /// Who owns a service.
     #[default]
     Team,
@@ -62,9 +62,9 @@ pub enum Lanes {
 pub fn draw_timeline(
     report: &Report,
     cascade: &CascadeReport,
-    lanes: Lanes,
+    lanes: TimelineLanes,
     observed: Option<&ObservedReport>,
-    style: &Style<'_>,
+    style: &ChartStyle<'_>,
 ) -> Result<String, Unable> {
     if report.timeline.mode == TimelineMode::Snapshot {
         return Err(Unable::Moment);
@@ -73,7 +73,7 @@ pub fn draw_timeline(
     if lanes.iter().all(|lane| lane.rows.is_empty()) {
         return Err(Unable::NothingFails);
     }
-    let mut sheet = Sheet::new(style, if style.size == Size::Doc { 860.0 } else { 1280.0 });
+    let mut sheet = Sheet::new(style, if style.size == PageSize::Doc { 860.0 } else { 1280.0 });
     let title = timeline_title(report, cascade, observed);
     let mut notes = vec![provenance_note(report.trials, report.seed)];
     notes.push(
@@ -123,11 +123,11 @@ fn timeline_title(
 /// Lines that belong together.
 struct Lane {
     name: String,
-    rows: Vec<Row>,
+    rows: Vec<LaneRow>,
 }
 
 /// A service or flow over time.
-struct Row {
+struct LaneRow {
     name: String,
     rank: Option<usize>,
     state: BoxState,
@@ -143,16 +143,16 @@ struct Row {
 fn timeline_lanes(
     report: &Report,
     cascade: &CascadeReport,
-    lanes: Lanes,
+    lanes: TimelineLanes,
     observed: Option<&ObservedReport>,
 ) -> Vec<Lane> {
     let seen = |name: &str, is_flow: bool| -> Vec<Observation> {
         let of = observed.into_iter().flat_map(|observed| &observed.observed);
         of.filter(|of| of.name == name && of.is_flow == is_flow).cloned().collect()
     };
-    let mut by_name: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    let mut by_name: BTreeMap<String, Vec<LaneRow>> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
-    let mut add = |lane: String, row: Row| {
+    let mut add = |lane: String, row: LaneRow| {
         if !by_name.contains_key(&lane) {
             order.push(lane.clone());
         }
@@ -165,15 +165,15 @@ fn timeline_lanes(
             continue;
         }
         let lane = match lanes {
-            Lanes::Team => item.team.clone().unwrap_or_else(|| "no team".to_owned()),
-            Lanes::Zone => zone_lane(&item.zones),
-            Lanes::Tier => {
+            TimelineLanes::Team => item.team.clone().unwrap_or_else(|| "no team".to_owned()),
+            TimelineLanes::Zone => zone_lane(&item.zones),
+            TimelineLanes::Tier => {
                 item.tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"))
             }
         };
         add(
             lane,
-            Row {
+            LaneRow {
                 name: item.name.clone(),
                 rank: item.rank,
                 state: item.state,
@@ -191,16 +191,16 @@ fn timeline_lanes(
         let observed = seen(&item.name, false);
         if observed.iter().any(|observed| observed.state != ComponentState::Unaffected) {
             let lane = match lanes {
-                Lanes::Team => item.team.clone().unwrap_or_else(|| "no team".to_owned()),
-                Lanes::Zone => "no zone".to_owned(),
-                Lanes::Tier => {
+                TimelineLanes::Team => item.team.clone().unwrap_or_else(|| "no team".to_owned()),
+                TimelineLanes::Zone => "no zone".to_owned(),
+                TimelineLanes::Tier => {
                     item.tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"))
                 }
             };
             add(lane, unit_row(item, observed));
         }
     }
-    let flows: Vec<Row> = report
+    let flows: Vec<LaneRow> = report
         .flows
         .iter()
         .filter(|flow| {
@@ -231,7 +231,7 @@ fn zone_lane(zones: &[String]) -> String {
     if zones.is_empty() { "no zone".to_owned() } else { zones.join(", ") }
 }
 
-impl Row {
+impl LaneRow {
     /// Returns how often it fails or is degraded: `fails 80%`.
     fn state_figure(&self) -> String {
         if self.failed > 0.0 {
@@ -245,7 +245,7 @@ impl Row {
 }
 
 /// Returns what was seen of a row, with a mark where the simulation says otherwise for most trials.
-fn seen_caption(row: &Row, seen: &Observation) -> String {
+fn seen_caption(row: &LaneRow, seen: &Observation) -> String {
     let agrees = match seen.state {
         ComponentState::Failed => row.failed >= 0.5,
         ComponentState::Degraded => row.degraded >= 0.5,
@@ -255,14 +255,14 @@ fn seen_caption(row: &Row, seen: &Observation) -> String {
     format!("{}seen: {}{time}", if agrees { "" } else { "≠ " }, seen.state)
 }
 
-fn unit_row(unit: &UnitReport, observed: Vec<Observation>) -> Row {
+fn unit_row(unit: &UnitReport, observed: Vec<Observation>) -> LaneRow {
     let state = match () {
         () if unit.caused.failed.p >= 0.5 => BoxState::Fails,
         () if unit.caused.failed.p > 0.0 => BoxState::MayFail,
         () if unit.caused.degraded.p > 0.0 => BoxState::Degrades,
         () => BoxState::Holds,
     };
-    Row {
+    LaneRow {
         name: unit.name.clone(),
         rank: None,
         state,
@@ -281,7 +281,7 @@ struct Chart {
     names: f64,
     shares: f64,
     left: f64,
-    scale: Scale,
+    scale: AxisScale,
     /// After which nothing is counted, in seconds.
     horizon: Option<f64>,
 }
@@ -293,7 +293,7 @@ impl Chart {
         lanes: &[Lane],
         observed: Option<&ObservedReport>,
     ) -> Self {
-        let is_doc = sheet.style.size == Size::Doc;
+        let is_doc = sheet.style.size == PageSize::Doc;
         let most = if is_doc { 190.0 } else { 300.0 };
         let rows = || lanes.iter().flat_map(|lane| &lane.rows);
         let names = rows()
@@ -329,7 +329,7 @@ impl Chart {
         // Half of the room for what comes before a hundredth of the whole time.
         let least = all.iter().copied().filter(|item| *item > 0.0).fold(max, f64::min);
         let scale =
-            Scale::logarithmic(length, max * 1.05, (least / 2.0).clamp(max / 300.0, max / 8.0));
+            AxisScale::logarithmic(length, max * 1.05, (least / 2.0).clamp(max / 300.0, max / 8.0));
         Self { names, shares, left, scale, horizon: course.horizon_s }
     }
 
@@ -386,7 +386,7 @@ impl Chart {
                 (width, height),
                 6.0,
                 Some(Palette::Lane),
-                Some(Line::new(Palette::Faint, 0.8)),
+                Some(LineStyle::new(Palette::Faint, 0.8)),
             );
             y += height + 8.0;
         }
@@ -399,9 +399,9 @@ impl Chart {
             sheet.svg.draw_line(
                 Point { x, y: top - 4.0 },
                 Point { x, y: bottom - 8.0 },
-                Line::new(Palette::Faint, 0.9).dashed("2 4"),
+                LineStyle::new(Palette::Faint, 0.9).dashed("2 4"),
             );
-            let how = Type::new(size, Palette::Soft).anchored_at(Anchor::Middle);
+            let how = TextStyle::new(size, Palette::Soft).anchored_at(Anchor::Middle);
             sheet.svg.draw_text(Point { x, y: top - 8.0 }, how, &text);
         }
     }
@@ -436,7 +436,7 @@ impl Chart {
         for (name, spread, observed) in rows {
             let Some(spread) = spread else { continue };
             let y = sheet.top + ROW / 2.0;
-            let how = Type::new(letters.plain, Palette::Text);
+            let how = TextStyle::new(letters.plain, Palette::Text);
             let room = self.names + self.shares + 8.0;
             let text = sheet.ruler.fit_text(&name, letters.plain, Weight::Regular, room);
             sheet.svg.draw_text(
@@ -447,14 +447,14 @@ impl Chart {
             self.draw_range(sheet, spread, y);
             let x = self.x_of(spread.p50);
             sheet.svg.draw_path(
-                &Path::polygon(&[
+                &SvgPath::polygon(&[
                     (x - 4.0, y - 8.0),
                     (x + 4.0, y - 8.0),
                     (x + 4.0, y + 8.0),
                     (x - 4.0, y + 8.0),
                 ]),
                 Some(Palette::Guard),
-                Some(Line::new(Palette::Paper, 1.0)),
+                Some(LineStyle::new(Palette::Paper, 1.0)),
             );
             draw_note(
                 sheet,
@@ -483,11 +483,11 @@ impl Chart {
                 sheet.svg.draw_line(
                     Point { x, y: y - letters.tiny },
                     Point { x, y: y + 3.0 },
-                    Line::new(Palette::Text, 1.6),
+                    LineStyle::new(Palette::Text, 1.6),
                 );
                 sheet.svg.draw_text(
                     Point { x: x + 4.0, y },
-                    Type::new(letters.tiny, Palette::Text).bold(),
+                    TextStyle::new(letters.tiny, Palette::Text).bold(),
                     &text,
                 );
                 free = x + width + 12.0;
@@ -496,7 +496,7 @@ impl Chart {
             start += bake;
         }
         if !course.stages.is_empty() {
-            let how = Type::new(letters.tiny, Palette::Soft).anchored_at(Anchor::End);
+            let how = TextStyle::new(letters.tiny, Palette::Soft).anchored_at(Anchor::End);
             sheet.svg.draw_text(Point { x: self.left - 12.0, y }, how, "rolled out to");
         }
     }
@@ -505,7 +505,7 @@ impl Chart {
         let letters = sheet.letters;
         let name = sheet.ruler.fit_text(name, letters.small, Weight::Bold, self.names + 24.0);
         let at = Point { x: MARGIN + 10.0, y: sheet.top + letters.small + 3.0 };
-        sheet.svg.draw_text(at, Type::new(letters.small, Palette::Soft).bold(), &name);
+        sheet.svg.draw_text(at, TextStyle::new(letters.small, Palette::Soft).bold(), &name);
     }
 
     fn draw_lane(&self, sheet: &mut Sheet<'_>, lane: &Lane) {
@@ -522,7 +522,7 @@ impl Chart {
         sheet.top += 14.0;
     }
 
-    fn draw_row(&self, sheet: &mut Sheet<'_>, row: &Row) {
+    fn draw_row(&self, sheet: &mut Sheet<'_>, row: &LaneRow) {
         let letters = sheet.letters;
         let y = sheet.top + ROW / 2.0;
         let base = y + letters.plain * 0.36;
@@ -532,10 +532,10 @@ impl Chart {
         let size = name_size(sheet, &row.name, self.names);
         sheet.svg.draw_text(
             Point { x: MARGIN + 34.0, y: base },
-            Type::new(size, Palette::Text).bold(),
+            TextStyle::new(size, Palette::Text).bold(),
             &sheet.ruler.fit_text(&row.name, size, Weight::Bold, self.names),
         );
-        let how = Type::new(letters.small, Palette::Soft).anchored_at(Anchor::End);
+        let how = TextStyle::new(letters.small, Palette::Soft).anchored_at(Anchor::End);
         sheet.svg.draw_text(Point { x: self.left - 12.0, y: base }, how, &row.state_figure());
         if let Some(first) = row.first {
             let mut end = self.x_of(first.p90);
@@ -561,7 +561,7 @@ impl Chart {
         }
         if let Some(seen) = row.observed.first() {
             let text = seen_caption(row, seen);
-            let how = Type::new(letters.tiny, Palette::Text).anchored_at(Anchor::End);
+            let how = TextStyle::new(letters.tiny, Palette::Text).anchored_at(Anchor::End);
             sheet.svg.draw_text(Point { x: sheet.width - MARGIN - 6.0, y: base }, how, &text);
         }
         for observed in &row.observed {
@@ -571,7 +571,7 @@ impl Chart {
                     Point { x: self.x_of(from), y: y + 6.0 },
                     Point { x: self.x_of(until), y: y + 6.0 },
                 );
-                sheet.svg.draw_line(a, b, Line::new(Palette::Text, 1.4).dashed("4 3"));
+                sheet.svg.draw_line(a, b, LineStyle::new(Palette::Text, 1.4).dashed("4 3"));
             }
             self.draw_diamond(sheet, from, y, observed.state);
         }
@@ -586,7 +586,7 @@ impl Chart {
             (to - from + 4.0, 9.0),
             4.5,
             Some(Palette::Range),
-            Some(Line::new(Palette::Outline, 0.8)),
+            Some(LineStyle::new(Palette::Outline, 0.8)),
         );
     }
 
@@ -599,12 +599,12 @@ impl Chart {
         sheet.svg.draw_line(
             Point { x: from, y },
             Point { x: to, y },
-            Line::new(Palette::Spread, 2.4),
+            LineStyle::new(Palette::Spread, 2.4),
         );
         sheet.svg.draw_line(
             Point { x: to, y: y - 6.0 },
             Point { x: to, y: y + 6.0 },
-            Line::new(Palette::Spread, 2.4),
+            LineStyle::new(Palette::Spread, 2.4),
         );
     }
 
@@ -617,9 +617,9 @@ impl Chart {
 fn diamond_mark(svg: &mut Svg, at: Point, is_dashed: bool) {
     let Point { x, y } = at;
     let points = [(x, y - 9.0), (x + 8.0, y), (x, y + 9.0), (x - 8.0, y)];
-    let line = Line::new(Palette::Text, 2.0);
+    let line = LineStyle::new(Palette::Text, 2.0);
     svg.draw_path(
-        &Path::polygon(&points),
+        &SvgPath::polygon(&points),
         Some(Palette::Paper),
         Some(if is_dashed { line.dashed("3 2") } else { line }),
     );
@@ -629,8 +629,8 @@ fn diamond_mark(svg: &mut Svg, at: Point, is_dashed: bool) {
 fn draw_marker(svg: &mut Svg, state: BoxState, at: Point) {
     let Point { x, y } = at;
     let line = Some(match state {
-        BoxState::Degrades => Line::new(Palette::Outline, 1.4).dashed("3 2"),
-        _ => Line::new(Palette::Outline, 1.2),
+        BoxState::Degrades => LineStyle::new(Palette::Outline, 1.4).dashed("3 2"),
+        _ => LineStyle::new(Palette::Outline, 1.2),
     });
     match state {
         BoxState::Origin | BoxState::Fails => {
@@ -644,7 +644,7 @@ fn draw_marker(svg: &mut Svg, state: BoxState, at: Point) {
         }
         BoxState::MayFail => {
             let points = [(x, y - 8.0), (x + 8.5, y + 7.0), (x - 8.5, y + 7.0)];
-            svg.draw_path(&Path::polygon(&points), Some(state.fill_color()), line);
+            svg.draw_path(&SvgPath::polygon(&points), Some(state.fill_color()), line);
         }
         BoxState::Degrades | BoxState::Holds => {
             svg.draw_circle(at, 6.5, Some(state.fill_color()), line);
@@ -673,7 +673,7 @@ fn draw_protections(sheet: &mut Sheet<'_>, cascade: &CascadeReport) {
         return;
     }
     let names: Vec<String> = held.into_iter().map(|(_, text)| text).collect();
-    let how = Type::new(sheet.letters.small, Palette::GuardText);
+    let how = TextStyle::new(sheet.letters.small, Palette::GuardText);
     sheet.draw_paragraph(&format!("What held: {}.", format::list(&names, "and", 4)), how);
     sheet.top += 4.0;
 }
@@ -729,19 +729,19 @@ fn draw_legend(sheet: &mut Sheet<'_>, lanes: &[Lane], has_observed: bool) {
                 svg.draw_line(
                     Point { x, y },
                     Point { x: x + 34.0, y },
-                    Line::new(Palette::Spread, 2.4),
+                    LineStyle::new(Palette::Spread, 2.4),
                 );
                 svg.draw_line(
                     Point { x: x + 34.0, y: y - 6.0 },
                     Point { x: x + 34.0, y: y + 6.0 },
-                    Line::new(Palette::Spread, 2.4),
+                    LineStyle::new(Palette::Spread, 2.4),
                 );
             }
             _ => diamond_mark(svg, Point { x: x + 9.0, y }, false),
         }
         sheet.svg.draw_text(
             Point { x: x + sign, y: y + size * 0.36 },
-            Type::new(size, Palette::Text),
+            TextStyle::new(size, Palette::Text),
             text,
         );
         x += width;
@@ -765,7 +765,7 @@ fn left_out(sheet: &mut Sheet<'_>, cascade: &CascadeReport, lanes: &[Lane]) {
     }
     parts.extend(services_left_out(cascade));
     if !parts.is_empty() {
-        let how = Type::new(sheet.letters.small, Palette::Soft);
+        let how = TextStyle::new(sheet.letters.small, Palette::Soft);
         sheet.draw_paragraph(&format!("Not drawn: {}.", format::list(&parts, "and", 3)), how);
     }
 }
@@ -800,6 +800,6 @@ fn draw_note(sheet: &mut Sheet<'_>, text: &str, x: f64, y: f64) {
     let width = sheet.text_width(text, size, Weight::Regular);
     if x + 10.0 + width <= sheet.width - MARGIN - 2.0 {
         let at = Point { x: x + 10.0, y: y + size * 0.36 };
-        sheet.svg.draw_text(at, Type::new(size, Palette::Soft), text);
+        sheet.svg.draw_text(at, TextStyle::new(size, Palette::Soft), text);
     }
 }

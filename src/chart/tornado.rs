@@ -1,14 +1,14 @@
 //! The tornado: what would change the result most, widest first. To the right what protections keep
 //! away, which was measured with the same draws; to both sides what is not known.
 
-use super::Style;
-use super::axis::{Scale, round_marks};
-use super::csv::Table;
+use super::ChartStyle;
+use super::axis::{AxisScale, round_marks};
+use super::csv::CsvTable;
 use super::font::Weight;
 use super::frame::{MARGIN, Sheet, cause_clause, provenance_note};
 use super::layout::Point;
 use super::palette::Palette;
-use super::svg::{Anchor, Line, Type};
+use super::svg::{Anchor, LineStyle, TextStyle};
 use super::timeline::Unable;
 use crate::cascade::common_mode;
 use crate::prose::format;
@@ -24,7 +24,7 @@ const ROW: f64 = 30.0;
 const MARKS_APART: f64 = 84.0;
 
 /// Bar of a tornado: a variation, and how much it changes the result.
-struct Bar {
+struct TornadoBar {
     /// Where: a call, or a service.
     place: String,
     /// Label of the variation.
@@ -40,7 +40,7 @@ struct Bar {
 struct Bars {
     base: Option<f64>,
     has_orders: bool,
-    bars: Vec<Bar>,
+    bars: Vec<TornadoBar>,
     /// Protections whose effect cannot be told from chance.
     unclear: usize,
 }
@@ -49,12 +49,12 @@ struct Bars {
 ///
 /// # Errors
 /// Where nothing makes a difference that can be told from chance.
-pub fn draw_tornado(explained: &ExplainReport, style: &Style<'_>) -> Result<String, Unable> {
+pub fn draw_tornado(explained: &ExplainReport, style: &ChartStyle<'_>) -> Result<String, Unable> {
     let all = collect_bars(explained);
     if all.bars.is_empty() {
         return Err(Unable::NoDifference);
     }
-    let is_doc = style.size == super::Size::Doc;
+    let is_doc = style.size == super::PageSize::Doc;
     let mut sheet = Sheet::new(style, if is_doc { 860.0 } else { 1200.0 });
     let title = tornado_title(explained, &all);
     sheet.draw_head(&title, &tornado_notes(explained, &all));
@@ -68,7 +68,7 @@ pub fn draw_tornado(explained: &ExplainReport, style: &Style<'_>) -> Result<Stri
 pub fn tornado_csv(explained: &ExplainReport) -> String {
     let all = collect_bars(explained);
     let metric = if all.has_orders { Metric::OrdersLost } else { Metric::FailingShare };
-    let mut table = Table::new(&["where", "what", "kind", "less", "more", "metric"]);
+    let mut table = CsvTable::new(&["where", "what", "kind", "less", "more", "metric"]);
     for bar in &all.bars {
         let kind = if bar.is_unknown { "unknown" } else { "protection" };
         let (less, more) = (bar.less.to_string(), bar.more.to_string());
@@ -94,7 +94,7 @@ fn collect_bars(explained: &ExplainReport) -> Bars {
         let Some(saved) = item.saved else { continue };
         let is_clear = saved.low.unwrap_or(saved.value) > 0.0;
         if is_clear {
-            bars.push(Bar {
+            bars.push(TornadoBar {
                 place: format!("{} → {}", item.caller, item.dependency),
                 what: protection_label(item),
                 less: 0.0,
@@ -118,7 +118,7 @@ fn collect_bars(explained: &ExplainReport) -> Bars {
                 format!("{} → {}", item.caller, item.dependency)
             };
             let what = format!("{} not stated", item.what);
-            bars.push(Bar { place, what, less, more, is_unknown: true });
+            bars.push(TornadoBar { place, what, less, more, is_unknown: true });
         }
     }
     bars.arrange_by(|a, b| (b.more - b.less).total_cmp(&(a.more - a.less)));
@@ -189,21 +189,21 @@ fn draw_bars(sheet: &mut Sheet<'_>, all: &Bars) {
     let least = shown.iter().map(|bar| bar.less).fold(0.0, f64::min);
     let most = shown.iter().map(|bar| bar.more).fold(0.0, f64::max);
     let room = sheet.width - MARGIN * 2.0 - names - 170.0;
-    let scale = Scale::linear(room, most - least);
+    let scale = AxisScale::linear(room, most - least);
     let left = MARGIN + names + 80.0;
     let middle = left + scale.position_of(-least);
     let top = sheet.top + letters.small + 8.0;
     let bottom = top + shown.len() as f64 * ROW;
     for mark in marks_between(least, most, room / MARKS_APART) {
         let x = left + scale.position_of(mark - least);
-        let line = Line::new(Palette::Faint, 0.8);
+        let line = LineStyle::new(Palette::Faint, 0.8);
         sheet.svg.draw_line(Point { x, y: top }, Point { x, y: bottom }, line);
         let text = match mark {
             0.0 => "as it is".to_owned(),
             more if more > 0.0 => format!("+{}", amount_text(more, all)),
             less => format!("−{}", amount_text(-less, all)),
         };
-        let how = Type::new(letters.tiny, Palette::Soft).anchored_at(Anchor::Middle);
+        let how = TextStyle::new(letters.tiny, Palette::Soft).anchored_at(Anchor::Middle);
         sheet.svg.draw_text(Point { x, y: top - 6.0 }, how, &text);
     }
     for (row, bar) in shown.iter().enumerate() {
@@ -216,15 +216,15 @@ fn draw_bars(sheet: &mut Sheet<'_>, all: &Bars) {
             (Weight::Regular, Palette::Soft, "  "),
             (Weight::Regular, Palette::Soft, bar.what.as_str()),
         ];
-        let how = Type::new(letters.small, Palette::Text).anchored_at(Anchor::End);
+        let how = TextStyle::new(letters.small, Palette::Text).anchored_at(Anchor::End);
         sheet.svg.draw_spans(Point { x: MARGIN + names, y: base }, how, &parts);
         let color = if bar.is_unknown { Palette::Degrades } else { Palette::Spread };
-        let outline = Line::new(Palette::Outline, 1.0);
+        let outline = LineStyle::new(Palette::Outline, 1.0);
         let outline = if bar.is_unknown { outline.dashed("4 3") } else { outline };
         let from = middle - scale.position_of(-bar.less);
         let size = (scale.position_of(-bar.less) + scale.position_of(bar.more), 22.0);
         sheet.svg.draw_rect(Point { x: from, y }, size, 1.0, Some(color), Some(outline));
-        let how = Type::new(letters.small, Palette::Text);
+        let how = TextStyle::new(letters.small, Palette::Text);
         if bar.more > 0.0 {
             let at = Point { x: middle + scale.position_of(bar.more) + 6.0, y: base };
             sheet.svg.draw_text(at, how, &format!("+{}", amount_text(bar.more, all)));
@@ -238,7 +238,7 @@ fn draw_bars(sheet: &mut Sheet<'_>, all: &Bars) {
             );
         }
     }
-    let line = Line::new(Palette::Text, 2.0);
+    let line = LineStyle::new(Palette::Text, 2.0);
     sheet.svg.draw_line(Point { x: middle, y: top }, Point { x: middle, y: bottom }, line);
     sheet.top = bottom + 10.0;
 }
@@ -271,11 +271,11 @@ fn draw_legend(sheet: &mut Sheet<'_>, all: &Bars) {
             continue;
         }
         let color = if is_unknown { Palette::Degrades } else { Palette::Spread };
-        let line = Line::new(Palette::Outline, 1.0);
+        let line = LineStyle::new(Palette::Outline, 1.0);
         let line = if is_unknown { line.dashed("4 3") } else { line };
         sheet.svg.draw_rect(Point { x, y: y - 7.0 }, (30.0, 14.0), 1.0, Some(color), Some(line));
         let at = Point { x: x + 38.0, y: y + size * 0.36 };
-        sheet.svg.draw_text(at, Type::new(size, Palette::Text), text);
+        sheet.svg.draw_text(at, TextStyle::new(size, Palette::Text), text);
         x += 38.0 + sheet.text_width(text, size, Weight::Regular) + 24.0;
     }
     sheet.top = y + 12.0;
@@ -289,7 +289,7 @@ fn draw_legend(sheet: &mut Sheet<'_>, all: &Bars) {
         left_out.push(format!("{many} whose effect cannot be told from chance"));
     }
     if !left_out.is_empty() {
-        let how = Type::new(size, Palette::Soft);
+        let how = TextStyle::new(size, Palette::Soft);
         sheet.draw_paragraph(&format!("Not drawn: {}.", format::list(&left_out, "and", 2)), how);
     }
 }

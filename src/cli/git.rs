@@ -99,7 +99,7 @@ fn find_commit(range: &str, name: &str) -> Result<String, Failure> {
 }
 
 /// A file that differs: its modes and its objects on both sides.
-struct Entry {
+struct TreeEntry {
     modes: [Vec<u8>; 2],
     objects: [String; 2],
     name: Vec<u8>,
@@ -118,7 +118,7 @@ const COMPARE: [&str; 9] = [
     "--no-relative",
 ];
 
-fn raw_entries(range: &str, from: &str, to: &str) -> Result<Vec<Entry>, Failure> {
+fn raw_entries(range: &str, from: &str, to: &str) -> Result<Vec<TreeEntry>, Failure> {
     let list = run_git(range, &[&COMPARE[..], &["--raw", from, to, "--"]].concat())?;
     let mut fields = list.split(|byte| *byte == 0);
     let mut entries = Vec::new();
@@ -131,7 +131,7 @@ fn raw_entries(range: &str, from: &str, to: &str) -> Result<Vec<Entry>, Failure>
         };
         let before = before.strip_prefix(b":").unwrap_or(before);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        entries.push(Entry {
+        entries.push(TreeEntry {
             modes: [before.to_vec(), after.to_vec()],
             objects: [text(old), text(new)],
             name: name.to_vec(),
@@ -160,7 +160,7 @@ fn line_counts(range: &str, from: &str, to: &str) -> Result<Vec<(Vec<u8>, u64)>,
     Ok(counts)
 }
 
-fn effect_of(entry: &Entry, blobs: &mut Blobs) -> Result<Effect, Failure> {
+fn effect_of(entry: &TreeEntry, blobs: &mut Blobs) -> Result<Effect, Failure> {
     let [before, after] = &entry.modes;
     if before == SUBMODULE || after == SUBMODULE {
         return Ok(Effect::Dependency);

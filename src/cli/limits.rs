@@ -12,15 +12,19 @@ use blastwave::suggest;
 
 /// The limits, or all that is wrong with them.
 pub(crate) fn read_limits(args: &LimitArgs, inputs: &Inputs) -> Result<Vec<Limit>, Failure> {
-    let mut reader =
-        Reader { inputs, sources: Sources::default(), limits: Vec::new(), problems: Vec::new() };
+    let mut reader = LimitReader {
+        inputs,
+        sources: Sources::default(),
+        limits: Vec::new(),
+        problems: Vec::new(),
+    };
     for limit in &args.max_failed {
         reader.add_limit("--max-failed", limit, Measure::Failed);
     }
     for limit in &args.max_lost {
         reader.add_limit("--max-lost", limit, Measure::Lost);
     }
-    let Reader { sources, limits, problems, .. } = reader;
+    let LimitReader { sources, limits, problems, .. } = reader;
     if problems.is_empty() {
         return Ok(limits);
     }
@@ -52,14 +56,14 @@ fn flow_place(flag: &str, text: &str, flow: &str, sources: &mut Sources) -> Plac
     Place { source, start, end: start + flow.len() as u32 }
 }
 
-struct Reader<'a> {
+struct LimitReader<'a> {
     inputs: &'a Inputs,
     sources: Sources,
     limits: Vec<Limit>,
     problems: Vec<Diagnostic>,
 }
 
-impl Reader<'_> {
+impl LimitReader<'_> {
     fn add_limit(&mut self, flag: &str, limit: &FlowLimit, measure: Measure) {
         let topology = &self.inputs.topology;
         let found = topology.flows.iter().position(|flow| flow.name == limit.flow);

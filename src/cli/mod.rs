@@ -131,8 +131,8 @@ impl From<OutputError> for Failure {
     }
 }
 
-fn diagnostics_style(has_color: bool) -> diagnostics::Style {
-    if has_color { diagnostics::Style::Ansi } else { diagnostics::Style::Plain }
+fn diagnostics_style(has_color: bool) -> diagnostics::DiagnosticStyle {
+    if has_color { diagnostics::DiagnosticStyle::Ansi } else { diagnostics::DiagnosticStyle::Plain }
 }
 
 /// Help and version are results; anything else that the parser says is a message.

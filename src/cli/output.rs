@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use super::args::WriteArgs;
 use super::terminal::Terminal;
-use blastwave::render::text::Style;
+use blastwave::render::text::TextStyle;
 
 /// How many names of temporary files are tried.
 const ATTEMPTS: usize = 16;
 
 /// Where a result goes.
 #[derive(Debug)]
-pub(crate) enum Output {
+pub(crate) enum ResultOutput {
     /// Standard output.
     Stdout,
     /// A file.
@@ -38,7 +38,7 @@ pub(crate) enum OutputError {
     Stdout(io::Error),
 }
 
-impl Output {
+impl ResultOutput {
     /// The output of a path; tries whether it can be written, before anything is simulated.
     ///
     /// A result never takes the place of what it was made from.
@@ -78,9 +78,9 @@ impl Output {
     }
 
     /// How text shall look there: as wide as was asked for, or as the terminal.
-    pub(crate) fn text_style(&self, args: &WriteArgs, terminal: Terminal) -> Style {
-        let width = args.width.or(self.terminal_width()).unwrap_or(Style::USUAL);
-        Style { width, ascii: args.ascii, color: self.has_color(terminal) }
+    pub(crate) fn text_style(&self, args: &WriteArgs, terminal: Terminal) -> TextStyle {
+        let width = args.width.or(self.terminal_width()).unwrap_or(TextStyle::USUAL);
+        TextStyle { width, ascii: args.ascii, color: self.has_color(terminal) }
     }
 
     /// Writes a result.
@@ -212,7 +212,7 @@ mod tests {
         let open = |path: &Path| {
             let path = path.to_str().unwrap();
             let inputs = [input.to_str().unwrap().to_owned()];
-            Output::open(Some(path), &inputs).map_err(|error| error.to_string())
+            ResultOutput::open(Some(path), &inputs).map_err(|error| error.to_string())
         };
         assert!(open(folder.path()).unwrap_err().ends_with("it is a directory"));
         assert!(open(&input).unwrap_err().ends_with("it is one of the inputs"));
@@ -220,6 +220,6 @@ mod tests {
         assert!(open(&nowhere).unwrap_err().ends_with("there is no such directory"));
         assert!(open(&folder.path().join("report.txt")).is_ok());
         assert_eq!(names(folder.path()), ["shop.yaml"]);
-        assert!(matches!(Output::open(Some("-"), &[]), Ok(Output::Stdout)));
+        assert!(matches!(ResultOutput::open(Some("-"), &[]), Ok(ResultOutput::Stdout)));
     }
 }

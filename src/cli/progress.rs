@@ -16,7 +16,7 @@ use blastwave::summary;
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A bar on standard error, if that is a terminal, and the ear for Ctrl-C.
-pub(crate) struct Bar {
+pub(crate) struct TrialBar {
     line: ProgressBar,
     is_wanted: bool,
     started: Instant,
@@ -26,7 +26,7 @@ pub(crate) struct Bar {
     goal: AtomicU64,
 }
 
-impl Bar {
+impl TrialBar {
     /// A bar for a simulation that ends as said.
     pub(crate) fn new(terminal: Terminal, stop: Stop, interrupt: Interrupt) -> Self {
         let goal = match stop {
@@ -71,7 +71,7 @@ impl Bar {
     }
 }
 
-impl Progress for Bar {
+impl Progress for TrialBar {
     fn trials_done(&self, trials: u64) {
         // A gate that cannot tell goes on beyond the trials that were asked for.
         let goal = self.goal.load(Ordering::Relaxed);

@@ -4,8 +4,8 @@ use super::Failure;
 use super::args::{Format, OutputArgs, SamplingArgs, WriteArgs};
 use super::inputs::{self, Inputs};
 use super::interrupt::Interrupt;
-use super::output::Output;
-use super::progress::Bar;
+use super::output::ResultOutput;
+use super::progress::TrialBar;
 use super::terminal::Terminal;
 use blastwave::analysis::{self, Settings, Stop};
 use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
@@ -22,7 +22,7 @@ const PRECISION_TRIALS_MAX: u64 = 10_000_000;
 pub(crate) struct SimulationRequest {
     pub(crate) inputs: Inputs,
     pub(crate) settings: Settings,
-    pub(crate) output: Output,
+    pub(crate) output: ResultOutput,
     terminal: Terminal,
 }
 
@@ -78,7 +78,7 @@ impl SimulationRequest {
         {
             return Err(not_boolean(reason));
         }
-        let output = Output::open(output, &inputs.files)?;
+        let output = ResultOutput::open(output, &inputs.files)?;
         if let Some(line) = inputs::warning_line(&inputs) {
             terminal.write_note(&line);
         }
@@ -145,7 +145,7 @@ impl SimulationRequest {
         Ok(self.output.write_result(text, self.terminal)?)
     }
 
-    pub(crate) fn text_style(&self, args: &WriteArgs) -> render::text::Style {
+    pub(crate) fn text_style(&self, args: &WriteArgs) -> render::text::TextStyle {
         self.output.text_style(args, self.terminal)
     }
 }
@@ -170,7 +170,7 @@ impl Runner {
         })?;
         let interrupt = Interrupt::start_listening()
             .map_err(|error| Failure::usage(format!("cannot listen for Ctrl-C: {error}")))?;
-        let bar = Bar::new(self.terminal, self.stop, interrupt);
+        let bar = TrialBar::new(self.terminal, self.stop, interrupt);
         let found = threads.install(|| analysis(&bar));
         bar.clear();
         Ok(found)

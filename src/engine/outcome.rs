@@ -16,13 +16,13 @@ pub struct Outcome {
     pub valid: u64,
     /// By unit: every service (the worst of its nodes), then every endpoint in the order of
     /// services, then every flow.
-    pub units: Vec<Unit>,
+    pub units: Vec<UnitOutcome>,
     /// When units failed, for those that did and where there is time.
     pub times: Vec<FailedTime>,
     /// By flow.
-    pub flows: Vec<Flow>,
+    pub flows: Vec<FlowOutcome>,
     /// For dependencies at which something came in.
-    pub dependencies: Vec<Dependency>,
+    pub dependencies: Vec<DependencyOutcome>,
     /// For services to which something unusual happened.
     pub anomalies: Vec<Anomaly>,
     /// The course of the trials, where there is time.
@@ -31,7 +31,7 @@ pub struct Outcome {
 
 /// A service, an endpoint or a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Unit {
+pub struct UnitOutcome {
     /// In which trials it failed.
     pub failed: u64,
     /// In which it was degraded or worse.
@@ -83,7 +83,7 @@ pub struct FailedTime {
 
 /// A flow, trial by trial.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Flow {
+pub struct FlowOutcome {
     /// Its peak failing share.
     pub share: Each,
     /// Orders lost; NaN where its rate is not known, or there is no time.
@@ -99,7 +99,7 @@ pub struct Flow {
 
 /// Containment at a dependency.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Dependency {
+pub struct DependencyOutcome {
     /// Its number as written.
     pub dependency: u32,
     /// In which trials failure came in.

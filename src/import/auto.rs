@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::recognition::{Recognition, Unrendered, recognize_file};
-use super::{Format, Graph, Options, read_files};
+use super::{EvidenceGraph, Format, Options, read_files};
 use crate::diagnostic::{Code, Diagnostic, Sources};
 use crate::load;
 
@@ -126,7 +126,7 @@ impl Recognized {
 pub fn read_groups(
     groups: &[(Format, Vec<String>)],
     options: &Options,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
     sources: &mut Sources,
     progress: &dyn Fn(u64, Option<u64>),
 ) -> Result<(), Vec<Diagnostic>> {
@@ -182,7 +182,7 @@ fn separate_unreadable(
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for file in files {
         let one = std::slice::from_ref(file);
-        match read_files(format, one, options, &mut Graph::default(), sources, progress) {
+        match read_files(format, one, options, &mut EvidenceGraph::default(), sources, progress) {
             // What has no service by itself may say something of those of another file.
             Err(problems) if problems.iter().all(|problem| problem.code != Code::Empty) => {
                 bad.push((file.clone(), problems));

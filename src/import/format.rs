@@ -3,7 +3,7 @@
 
 /// The origin of the knowledge in a format: it decides when to distrust the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+enum SourceOrigin {
     /// Files that start the system.
     Deployment,
     /// Requests that were recorded one by one.
@@ -35,9 +35,9 @@ macro_rules! formats {
                 }
             }
 
-            fn origin(self) -> Origin {
+            fn origin(self) -> SourceOrigin {
                 match self {
-                    $(Self::$name => Origin::$origin,)+
+                    $(Self::$name => SourceOrigin::$origin,)+
                 }
             }
         }
@@ -117,19 +117,19 @@ impl Format {
     /// Returns when to distrust what is imported from the format.
     pub(super) fn caution(self) -> &'static str {
         match self.origin() {
-            Origin::Deployment => {
+            SourceOrigin::Deployment => {
                 "Distrust what is missing: calls in code or in service discovery are not in such files."
             }
-            Origin::Requests => {
+            SourceOrigin::Requests => {
                 "Distrust what is missing: only journeys that ran while it was recorded are in it."
             }
-            Origin::Traffic => {
+            SourceOrigin::Traffic => {
                 "Distrust what is missing: only traffic of the recorded time is in it."
             }
-            Origin::Simulated => {
+            SourceOrigin::Simulated => {
                 "This describes a simulated system: it is as true as whoever wrote it meant it."
             }
-            Origin::Written => {
+            SourceOrigin::Written => {
                 "Distrust what is old: someone wrote it down, and nothing keeps it true."
             }
         }

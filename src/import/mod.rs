@@ -16,12 +16,12 @@ pub use auto::{Recognized, read_groups, recognize_files};
 pub use format::Format;
 pub use formats::mapping::Paths;
 pub use formats::prometheus::Metric;
-pub use graph::drift::{Difference, DifferenceKind, Moved, find_drift};
+pub use graph::drift::{DifferenceKind, DriftDifference, Moved, find_drift};
 pub use graph::merge::{Merged, aliases_of, merge_graph};
 pub use graph::names::shell_word;
 pub use graph::summary::{most_called, summary_lines};
 pub use graph::write::{write_topology, yaml_scalar};
-pub use graph::{Dependency, Flow, Graph, Service};
+pub use graph::{EvidenceGraph, ImportedDependency, ImportedFlow, ImportedService};
 pub use recognition::{Recognition, Unrendered, recognize_file};
 
 use formats::{
@@ -78,7 +78,7 @@ impl Input<'_> {
     /// The documents of all files, each with the path it came from.
     pub(crate) fn read_documents(
         &mut self,
-        graph: &mut Graph,
+        graph: &mut EvidenceGraph,
     ) -> Result<Vec<(String, Document)>, Vec<Diagnostic>> {
         let mut all = Vec::new();
         for path in self.files {
@@ -105,7 +105,7 @@ pub fn read_files(
     format: Format,
     files: &[String],
     options: &Options,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
     sources: &mut Sources,
     progress: &dyn Fn(u64, Option<u64>),
 ) -> Result<(), Vec<Diagnostic>> {
@@ -172,7 +172,7 @@ pub fn read_files(
 }
 
 /// Settles what can be said only when all sources are read: shares of calls, kinds, flows.
-pub fn settle_graph(graph: &mut Graph) {
+pub fn settle_graph(graph: &mut EvidenceGraph) {
     graph.join_short_names();
     edges::derive_call_probabilities(graph);
     kinds::soften_telemetry(graph);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Options;
-use super::graph::Graph;
+use super::graph::EvidenceGraph;
 use crate::diagnostic::{Code, Place};
 use crate::load;
 
@@ -31,7 +31,7 @@ impl NamedFiles {
         file: &str,
         name: &str,
         place: Place,
-        graph: &mut Graph,
+        graph: &mut EvidenceGraph,
     ) -> Option<String> {
         let name = name.trim();
         if name.contains("://") {

@@ -30,11 +30,11 @@ pub(super) fn fill_scalars(
     let mut jobs = Vec::new();
     let whole = Range { start: 0, end: text.len() };
     if anchored {
-        jobs.push(Job { part: Part::Node(&mut root), range: whole });
+        jobs.push(FillJob { part: WorkPart::Node(&mut root), range: whole });
     } else {
         divide_work(&mut root, whole, text, &mut jobs);
     }
-    let run = |job: Job<'_>| job.run(text, source);
+    let run = |job: FillJob<'_>| job.run(text, source);
     let results: Vec<_> = if jobs.len() == 1 {
         jobs.into_iter().map(run).collect()
     } else {
@@ -57,24 +57,24 @@ struct Range {
 }
 
 /// A piece of text that is YAML by itself, and the part of the tree that it fills.
-struct Job<'t> {
-    part: Part<'t>,
+struct FillJob<'t> {
+    part: WorkPart<'t>,
     range: Range,
 }
 
-enum Part<'t> {
+enum WorkPart<'t> {
     Node(&'t mut Node),
     /// Neighbours in one block mapping.
     Entries(&'t mut [Entry]),
 }
 
-impl Job<'_> {
+impl FillJob<'_> {
     fn run(self, text: &str, source: SourceId) -> Result<(), Box<Diagnostic>> {
         let Range { start, end } = self.range;
         let yaml = serde_yaml::Deserializer::from_str(&text[start..end]);
         let filled = match self.part {
-            Part::Node(node) => Fill(node).deserialize(yaml),
-            Part::Entries(entries) => yaml.deserialize_map(FillEntries(entries)),
+            WorkPart::Node(node) => Fill(node).deserialize(yaml),
+            WorkPart::Entries(entries) => yaml.deserialize_map(FillEntries(entries)),
         };
         filled.map_err(|error| {
             let offset = error.location().map_or(0, |location| location.index());
@@ -84,9 +84,9 @@ impl Job<'_> {
 }
 
 /// Cuts a long block mapping between its entries, and a long entry between its own.
-fn divide_work<'t>(node: &'t mut Node, range: Range, text: &str, jobs: &mut Vec<Job<'t>>) {
+fn divide_work<'t>(node: &'t mut Node, range: Range, text: &str, jobs: &mut Vec<FillJob<'t>>) {
     if range.end - range.start <= STRETCH || !is_block_mapping(node, text) {
-        jobs.push(Job { part: Part::Node(node), range });
+        jobs.push(FillJob { part: WorkPart::Node(node), range });
         return;
     }
     let Value::Mapping(entries) = &mut node.value else { return };
@@ -108,7 +108,7 @@ fn divide_work<'t>(node: &'t mut Node, range: Range, text: &str, jobs: &mut Vec<
             let start = line_start(text, &value.entries()[0]);
             divide_work(value, Range { start, end: stretch.end }, text, jobs);
         } else {
-            jobs.push(Job { part: Part::Entries(part), range: stretch });
+            jobs.push(FillJob { part: WorkPart::Entries(part), range: stretch });
         }
     }
 }

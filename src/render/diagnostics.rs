@@ -10,7 +10,7 @@ use crate::prose::escape;
 
 /// How the text is dressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Style {
+pub enum DiagnosticStyle {
     /// Plain text.
     #[default]
     Plain,
@@ -19,15 +19,19 @@ pub enum Style {
 }
 
 /// All diagnostics with the lines they speak of, and a last line that counts them; nothing for none.
-pub fn render_diagnostics(diagnostics: &[Diagnostic], sources: &Sources, style: Style) -> String {
+pub fn render_diagnostics(
+    diagnostics: &[Diagnostic],
+    sources: &Sources,
+    style: DiagnosticStyle,
+) -> String {
     if diagnostics.is_empty() {
         return String::new();
     }
     let renderer = match style {
-        Style::Plain => Renderer::plain(),
-        Style::Ansi => Renderer::styled(),
+        DiagnosticStyle::Plain => Renderer::plain(),
+        DiagnosticStyle::Ansi => Renderer::styled(),
     };
-    let mut texts = Texts::new(sources);
+    let mut texts = SourceTexts::new(sources);
     let mut out = String::new();
     for diagnostic in diagnostics {
         out.push_str(&render_one(diagnostic, &mut texts, &renderer));
@@ -53,7 +57,7 @@ pub fn count_summary(diagnostics: &[Diagnostic]) -> String {
 
 fn render_one<'a>(
     diagnostic: &'a Diagnostic,
-    texts: &mut Texts<'a>,
+    texts: &mut SourceTexts<'a>,
     renderer: &Renderer,
 ) -> String {
     let level = match diagnostic.severity {
@@ -98,7 +102,7 @@ fn without_second_headline(text: &str) -> String {
 }
 
 /// The stretches of text that a diagnostic is shown on, that of the primary place first.
-fn text_windows<'a>(diagnostic: &'a Diagnostic, texts: &mut Texts<'a>) -> Vec<Window<'a>> {
+fn text_windows<'a>(diagnostic: &'a Diagnostic, texts: &mut SourceTexts<'a>) -> Vec<Window<'a>> {
     let Some(primary) = &diagnostic.primary else { return Vec::new() };
     let mut groups: Vec<Vec<&Label>> = vec![vec![primary]];
     for label in &diagnostic.others {
@@ -184,12 +188,12 @@ impl<'a> Window<'a> {
 }
 
 /// The sources, with what is known of their lines.
-struct Texts<'a> {
+struct SourceTexts<'a> {
     sources: &'a Sources,
     lines: Vec<(SourceId, LineCounts)>,
 }
 
-impl<'a> Texts<'a> {
+impl<'a> SourceTexts<'a> {
     fn new(sources: &'a Sources) -> Self {
         Self { sources, lines: Vec::new() }
     }
@@ -317,7 +321,7 @@ mod tests {
     fn shown(text: &str, diagnostic: Diagnostic) -> String {
         let mut sources = Sources::default();
         sources.add(Source { name: "shop.yaml".to_owned(), text: text.to_owned() });
-        render_diagnostics(&[diagnostic], &sources, Style::Plain)
+        render_diagnostics(&[diagnostic], &sources, DiagnosticStyle::Plain)
     }
 
     #[test]

@@ -181,7 +181,7 @@ fn flows_section(report: &Report) -> Option<String> {
         return None;
     }
     let has_losses = report.flows.iter().any(|flow| flow.orders_lost.is_some());
-    let mut table = Table::new(&["flow", "", "fails", "95% interval", "degraded"], 2);
+    let mut table = MarkdownTable::new(&["flow", "", "fails", "95% interval", "degraded"], 2);
     if has_losses {
         table.columns.extend(["orders lost", "1 in 20", "worst"]);
     }
@@ -274,7 +274,7 @@ fn services_section(report: &Report) -> Option<String> {
     if hit.is_empty() {
         return None;
     }
-    let mut table = Table::new(&["service", "", "fails", "95% interval", "degraded"], 2);
+    let mut table = MarkdownTable::new(&["service", "", "fails", "95% interval", "degraded"], 2);
     table.rows.extend(hit.iter().take(ROWS_MAX).map(|service| unit_cells(service)));
     let failing = hit.iter().filter(|service| service.failed.p >= HIT).count();
     let all = format::plural(report.services.len(), "service");
@@ -317,13 +317,13 @@ fn protections_section(report: &Report) -> Option<String> {
 }
 
 /// A table whose first columns are text and whose others are figures.
-pub(super) struct Table {
+pub(super) struct MarkdownTable {
     columns: Vec<&'static str>,
     texts: usize,
     pub(super) rows: Vec<Vec<String>>,
 }
 
-impl Table {
+impl MarkdownTable {
     pub(super) fn new(columns: &[&'static str], texts: usize) -> Self {
         Self { columns: columns.to_vec(), texts, rows: Vec::new() }
     }

@@ -1,10 +1,10 @@
 //! A ranking as sentences, as Markdown, and its matrix as CSV.
 
-use super::markdown::{Table, folded_list};
+use super::markdown::{MarkdownTable, folded_list};
 use crate::prose::escape::{markdown_code as code, markdown_prose as prose};
 use crate::prose::format;
 use crate::report::RankReport;
-use crate::report::rank::{OriginReport, Toll};
+use crate::report::rank::{ImpactReport, OriginReport};
 use crate::report::{FailureMode, OriginKind};
 
 /// How many rows a table may have.
@@ -96,14 +96,14 @@ pub(super) fn amount_text(value: f64) -> String {
 }
 
 /// A mean with its worst trial, where that is another.
-pub(super) fn impact_text(of: &Toll) -> String {
+pub(super) fn impact_text(of: &ImpactReport) -> String {
     let mean = amount_text(of.mean);
     let worst = amount_text(of.worst);
     if mean == worst { mean } else { format!("{mean} (worst {worst})") }
 }
 
 /// The 95% interval of a mean.
-pub(super) fn interval_text(of: &Toll, dash: &str) -> String {
+pub(super) fn interval_text(of: &ImpactReport, dash: &str) -> String {
     if of.low == of.high {
         return "exact".to_owned();
     }
@@ -120,7 +120,7 @@ pub fn rank_markdown(report: &RankReport) -> String {
     if has_orders {
         columns.extend(["orders per minute", "95% interval"]);
     }
-    let mut table = Table::new(&columns, 1);
+    let mut table = MarkdownTable::new(&columns, 1);
     for origin in report.origins.iter().take(ROWS_MAX) {
         let mark = if origin.single_point_of.is_empty() { "" } else { "⚠️ " };
         let mut cells = vec![
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn amounts_are_whole_where_they_can_be() {
         assert_eq!(amount_text(3.0), "3");
-        let toll = Toll { mean: 2.0, low: 2.0, high: 2.0, worst: 2.0 };
+        let toll = ImpactReport { mean: 2.0, low: 2.0, high: 2.0, worst: 2.0 };
         assert_eq!(impact_text(&toll), "2");
         assert_eq!(interval_text(&toll, "–"), "exact");
     }

@@ -62,19 +62,19 @@ pub(super) fn column_heads(report: &ReplayReport) -> Vec<String> {
 }
 
 /// A line of the table of scores.
-pub(super) struct Row {
+pub(super) struct ReplayRow {
     pub(super) name: String,
     pub(super) cells: Vec<String>,
 }
 
-pub(super) fn score_rows(report: &ReplayReport) -> Vec<Row> {
+pub(super) fn score_rows(report: &ReplayReport) -> Vec<ReplayRow> {
     let of_all = report
         .diagnosis
         .as_ref()
         .map(|diagnosis| format!("{}/{}", diagnosis.first_three, diagnosis.scored));
     let row = |name: String, score: &ScoreReport, trigger: Option<String>| {
         let trigger = of_all.as_ref().map(|_| trigger.unwrap_or_else(|| "-".to_owned()));
-        Row { name, cells: score_cells(score).into_iter().chain(trigger).collect() }
+        ReplayRow { name, cells: score_cells(score).into_iter().chain(trigger).collect() }
     };
     let named = |name: &str, score: &ScoreReport| row(name.to_owned(), score, None);
     let mut rows = vec![row("simulated".to_owned(), &report.score, of_all.clone())];

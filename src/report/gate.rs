@@ -186,13 +186,13 @@ pub struct DeltaReport {
     pub orders_lost: Option<DifferenceReport>,
     /// Orders lost that 1 in 20 trials exceeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub orders_lost_p95: Option<PairReport>,
+    pub orders_lost_p95: Option<BeforeAfterReport>,
 }
 
 /// A figure in two results, without an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct PairReport {
+pub struct BeforeAfterReport {
     /// In the earlier one.
     pub before: f64,
     /// In this one.

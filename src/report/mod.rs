@@ -36,8 +36,9 @@ pub use diagnosis::{DiagnosisReport, DiagnosisScoreReport};
 pub use explain::ExplainReport;
 pub use files::{FilesReport, TouchedReport};
 pub use gate::{
-    AloneReport, BaselineReport, DeltaReport, DifferenceReport, InteractionReport, LimitReport,
-    MetricReport, PairReport, PolicyReport, RuleReport, TestReport, TogetherReport, Verdict,
+    AloneReport, BaselineReport, BeforeAfterReport, DeltaReport, DifferenceReport,
+    InteractionReport, LimitReport, MetricReport, PolicyReport, RuleReport, TestReport,
+    TogetherReport, Verdict,
 };
 pub use observed::ObservedReport;
 pub use page::PageReport;

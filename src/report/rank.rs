@@ -85,13 +85,13 @@ pub struct OriginReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<u32>,
     /// Other services that fail.
-    pub services: Toll,
+    pub services: ImpactReport,
     /// Flows that fail.
-    pub flows: Toll,
+    pub flows: ImpactReport,
     /// Orders per minute of the requests that fail, over flows whose rate is known; nothing where
     /// no rate is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub orders_per_min: Option<Toll>,
+    pub orders_per_min: Option<ImpactReport>,
     /// The flows for which it is a single point of failure: they fail in every trial in which it
     /// breaks, and would not have failed in all of them anyway.
     pub single_point_of: Vec<String>,
@@ -100,7 +100,7 @@ pub struct OriginReport {
 /// A number that differs from trial to trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Toll {
+pub struct ImpactReport {
     /// The mean over trials.
     pub mean: f64,
     /// The lower end of its 95% interval.

@@ -36,7 +36,7 @@ pub struct ReplayReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<DiagnosisScoreReport>,
     /// Scores of rules that simulate nothing.
-    pub baselines: Vec<BaselineReport>,
+    pub baselines: Vec<RuleScoreReport>,
     /// One by one, in the order given.
     pub incidents: Vec<IncidentReport>,
     /// Scores without one element of the model each; only where asked for.
@@ -82,7 +82,7 @@ pub struct ScoreReport {
 /// A rule that simulates nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct BaselineReport {
+pub struct RuleScoreReport {
     /// Description of the rule.
     pub rule: String,
     /// How well it agrees.

@@ -6,7 +6,7 @@
 //! for the mean of those differences.
 
 use super::estimate::Z975;
-use super::paired::{self, Difference};
+use super::paired::{self, PairedDifference};
 
 /// A number on either side, trial by trial: means, and how they vary together.
 ///
@@ -46,7 +46,7 @@ impl Paired {
 
     /// The mean of the second minus the first, with the 95% interval of Student's paired test.
     /// There must be two trials at least.
-    pub fn mean_difference(&self) -> Difference {
+    pub fn mean_difference(&self) -> PairedDifference {
         let error =
             libm::sqrt(self.mean_variance(self.squares_difference) / self.count.max(1) as f64);
         self.interval_around(error)
@@ -54,7 +54,7 @@ impl Paired {
 
     /// The same for what the two sides would give from trials of their own, as a measure of what
     /// pairing gains.
-    pub fn unpaired_difference(&self) -> Difference {
+    pub fn unpaired_difference(&self) -> PairedDifference {
         let sum = self.mean_variance(self.squares_a) + self.mean_variance(self.squares_b);
         self.interval_around(libm::sqrt(sum / self.count.max(1) as f64))
     }
@@ -64,7 +64,7 @@ impl Paired {
     ///
     /// The interval is Fieller's (1954), "Some problems in interval estimation", for a ratio of
     /// means that vary together.
-    pub fn relative_difference(&self) -> Option<Difference> {
+    pub fn relative_difference(&self) -> Option<PairedDifference> {
         let n = self.count as f64;
         let t2 = self.student_quantile() * self.student_quantile();
         let (aa, bb) =
@@ -77,16 +77,16 @@ impl Paired {
         let middle = self.mean_a * self.mean_b - t2 * ab;
         let under = middle * middle - scale * (self.mean_b * self.mean_b - t2 * bb);
         let reach = libm::sqrt(under.max(0.0));
-        Some(Difference {
+        Some(PairedDifference {
             value: self.mean_b / self.mean_a - 1.0,
             low: (middle - reach) / scale - 1.0,
             high: (middle + reach) / scale - 1.0,
         })
     }
 
-    fn interval_around(&self, error: f64) -> Difference {
+    fn interval_around(&self, error: f64) -> PairedDifference {
         let (value, reach) = (self.mean_difference, self.student_quantile() * error);
-        Difference { value, low: value - reach, high: value + reach }
+        PairedDifference { value, low: value - reach, high: value + reach }
     }
 
     fn mean_variance(&self, squares: f64) -> f64 {
@@ -127,7 +127,7 @@ impl PairedEvent {
 
     /// The probability on the second side minus that on the first, with the 95% interval of
     /// [`paired::proportions`].
-    pub fn probability_difference(&self) -> Difference {
+    pub fn probability_difference(&self) -> PairedDifference {
         paired::paired_proportions(self.only_b, self.only_a, self.trials)
     }
 }
@@ -160,7 +160,7 @@ mod tests {
             let value = f64::from(trial).sqrt();
             paired.add_trial(value, value);
         }
-        assert_eq!(paired.mean_difference(), Difference { value: 0.0, low: 0.0, high: 0.0 });
+        assert_eq!(paired.mean_difference(), PairedDifference { value: 0.0, low: 0.0, high: 0.0 });
     }
 
     #[test]

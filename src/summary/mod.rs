@@ -21,7 +21,7 @@ pub struct Summary {
     /// How many trials.
     pub trials: u64,
     /// Services, then endpoints, then flows.
-    pub units: Vec<Unit>,
+    pub units: Vec<UnitSummary>,
     /// By flow: orders lost, where that is known.
     pub flows: Vec<Option<Losses>>,
     /// By flow: outage because of the change, where there is time.
@@ -31,7 +31,7 @@ pub struct Summary {
     /// How the trials spread over the orders lost in all; nothing where none loses any.
     pub histogram: Option<Histogram>,
     /// By dependency, for those at which failure came in.
-    pub dependencies: Vec<Option<Containment>>,
+    pub dependencies: Vec<Option<ContainmentSummary>>,
     /// By service: the shares of trials in which it is still overloaded at the end, never comes
     /// back, does not settle.
     pub anomalies: Vec<Anomalies<f64>>,
@@ -41,7 +41,7 @@ pub struct Summary {
 
 /// A service, an endpoint or a flow.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Unit {
+pub struct UnitSummary {
     /// The probability that it fails.
     pub failed: Estimate,
     /// The probability that it is degraded or worse.
@@ -54,14 +54,14 @@ pub struct Unit {
     /// The mean of its peak failing share.
     pub failing_share: f64,
     /// When it first failed, over the trials in which it did.
-    pub first_failed: Option<Spread>,
+    pub first_failed: Option<SpreadSummary>,
     /// For how long in all.
-    pub failed_for: Option<Spread>,
+    pub failed_for: Option<SpreadSummary>,
 }
 
 /// How times spread over trials, in seconds: quantiles, each not exceeded by its share of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
+pub struct SpreadSummary {
     /// 1 in 10 trials does not exceed it.
     pub p10: f64,
     /// 1 in 4 does not.
@@ -80,9 +80,9 @@ pub struct Spread {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Losses {
     /// All of them.
-    pub lost: Quantiles,
+    pub lost: QuantileSummary,
     /// Those that went wrong unnoticed.
-    pub wrong: Option<Quantiles>,
+    pub wrong: Option<QuantileSummary>,
     /// How likely it is to lose at least so many: pairs of orders and probability.
     pub exceedance: Vec<(f64, Estimate)>,
 }
@@ -91,14 +91,14 @@ pub struct Losses {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outage {
     /// In seconds.
-    pub lost: Quantiles,
+    pub lost: QuantileSummary,
     /// The probability that it is not over at the horizon.
     pub unfinished: Estimate,
 }
 
 /// A distribution in a few numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Quantiles {
+pub struct QuantileSummary {
     /// The mean.
     pub mean: f64,
     /// Its 95% interval.
@@ -115,7 +115,7 @@ pub struct Quantiles {
 
 /// Containment at a dependency, as shares of all trials.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Containment {
+pub struct ContainmentSummary {
     /// It came in.
     pub tried: f64,
     /// It passed to the caller.
@@ -130,15 +130,15 @@ pub struct TimelineSummary {
     /// The probability that some flow loses anything.
     pub impact: Estimate,
     /// When it first does, over those trials.
-    pub impact_at: Option<Spread>,
+    pub impact_at: Option<SpreadSummary>,
     /// When the change is detected, over the trials in which it is.
-    pub detected_at: Option<Spread>,
+    pub detected_at: Option<SpreadSummary>,
     /// When the cause ends, over the trials in which it does.
-    pub ended_at: Option<Spread>,
+    pub ended_at: Option<SpreadSummary>,
     /// When the last flow stops losing, over the trials with an impact.
-    pub over_at: Option<Spread>,
+    pub over_at: Option<SpreadSummary>,
     /// The exposure at detection: median and 19 of 20.
-    pub exposure: Option<Spread>,
+    pub exposure: Option<SpreadSummary>,
     /// The shares of trials in which it is noticed by nobody, an alert, wrong answers, a gate.
     pub detected_by: [f64; 4],
 }
@@ -185,8 +185,8 @@ pub fn widest_flow_interval(tally: &Tally) -> f64 {
         .fold(0.0, f64::max)
 }
 
-fn summarize_unit(unit: &UnitTally, trials: u64) -> Unit {
-    Unit {
+fn summarize_unit(unit: &UnitTally, trials: u64) -> UnitSummary {
+    UnitSummary {
         failed: estimate::estimate_proportion(unit.failed, trials),
         degraded: estimate::estimate_proportion(unit.degraded, trials),
         baseline: unit.baseline.map(|count| estimate::estimate_proportion(*count, trials)),
@@ -197,9 +197,9 @@ fn summarize_unit(unit: &UnitTally, trials: u64) -> Unit {
     }
 }
 
-fn spread_of(sketch: &Sketch) -> Option<Spread> {
+fn spread_of(sketch: &Sketch) -> Option<SpreadSummary> {
     let [p10, p25, p50, p75, p90, p95] = sketch.quantiles([0.1, 0.25, 0.5, 0.75, 0.9, 0.95])?;
-    Some(Spread { p10, p25, p50, p75, p90, p95 })
+    Some(SpreadSummary { p10, p25, p50, p75, p90, p95 })
 }
 
 fn losses_of(lost: &Sketch, wrong: Option<&Sketch>) -> Option<Losses> {
@@ -218,10 +218,10 @@ fn outage_of(flow: &FlowTally, trials: u64) -> Option<Outage> {
     Some(Outage { lost, unfinished: estimate::estimate_proportion(flow.unfinished, trials) })
 }
 
-fn quantiles_of(sketch: &Sketch) -> Option<Quantiles> {
+fn quantiles_of(sketch: &Sketch) -> Option<QuantileSummary> {
     let mean = sketch.mean()?;
     let error = estimate::Z975 * sketch.standard_error().unwrap_or(0.0);
-    Some(Quantiles {
+    Some(QuantileSummary {
         mean,
         mean_interval: ((mean - error).max(0.0), mean + error),
         p50: sketch.quantile(0.5)?,
@@ -231,9 +231,9 @@ fn quantiles_of(sketch: &Sketch) -> Option<Quantiles> {
     })
 }
 
-fn containment_of(dependency_tally: &DependencyTally, trials: u64) -> Option<Containment> {
+fn containment_of(dependency_tally: &DependencyTally, trials: u64) -> Option<ContainmentSummary> {
     let share = |count: u64| count as f64 / trials as f64;
-    (dependency_tally.tried > 0).then(|| Containment {
+    (dependency_tally.tried > 0).then(|| ContainmentSummary {
         tried: share(dependency_tally.tried),
         passed: share(dependency_tally.passed),
         held: dependency_tally.held.iter().map(|count| share(*count)).collect(),

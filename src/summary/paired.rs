@@ -4,7 +4,7 @@ use super::estimate::Z975;
 
 /// A figure with its 95% interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Difference {
+pub struct PairedDifference {
     /// The figure.
     pub value: f64,
     /// The lower end.
@@ -19,16 +19,16 @@ pub struct Difference {
 /// The interval is that of Agresti and Min, "Simple improved confidence intervals for comparing
 /// matched proportions" (Statistics in Medicine 24, 2005): half a trial is added to each of the four
 /// cells, so that the interval keeps a width where no pair differs.
-pub fn paired_proportions(more: u64, less: u64, trials: u64) -> Difference {
+pub fn paired_proportions(more: u64, less: u64, trials: u64) -> PairedDifference {
     if trials == 0 {
-        return Difference { value: 0.0, low: -1.0, high: 1.0 };
+        return PairedDifference { value: 0.0, low: -1.0, high: 1.0 };
     }
     let value = (more as f64 - less as f64) / trials as f64;
     let (b, c, n) = (more as f64 + 0.5, less as f64 + 0.5, trials as f64 + 2.0);
     let centre = (b - c) / n;
     let reach = Z975 * libm::sqrt((b + c) - (b - c) * (b - c) / n) / n;
     let (low, high) = ((centre - reach).max(-1.0), (centre + reach).min(1.0));
-    Difference { value, low: low.min(value), high: high.max(value) }
+    PairedDifference { value, low: low.min(value), high: high.max(value) }
 }
 
 #[cfg(test)]

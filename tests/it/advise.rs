@@ -2,7 +2,7 @@
 //! does not support.
 
 use crate::support::program;
-use blastwave::analysis::advise::{Advice, KINDS, Texts, Until, Wanted, find_advice};
+use blastwave::analysis::advise::{Advice, FileTexts, KINDS, Until, Wanted, find_advice};
 use blastwave::analysis::{Gate, Settings, Stop, advise};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
@@ -117,7 +117,7 @@ fn advice_written_into_the_shipped_files_reads_back_as_what_was_simulated_and_ke
         let breaks = change(&shop, &change_text);
         let costs = Costs::default();
         let advice = asked(&shop, &breaks, &costs, None);
-        let texts = Texts { topology: Some(&text), change: Some(&change_text) };
+        let texts = FileTexts { topology: Some(&text), change: Some(&change_text) };
         let written = advice.write_files(texts);
         assert_eq!(written.left_out, [], "{name}");
         let is_comment = |line: &&str| line.contains('#');
@@ -154,7 +154,7 @@ flows:
     let advice = asked(&shop, &breaks, &Costs::default(), None);
     assert!(!advice.report.together.is_empty());
     for (topology, reason) in [(Some(text), "anchor"), (None, "no single file")] {
-        let written = advice.write_files(Texts { topology, change: None });
+        let written = advice.write_files(FileTexts { topology, change: None });
         assert_eq!(written.topology, None);
         assert_eq!(written.left_out.len(), advice.report.together.len());
         assert!(written.left_out.iter().all(|(_, why)| why.contains(reason)), "{written:?}");
@@ -223,7 +223,7 @@ fn the_smallest_set_that_turns_the_verdict_is_found() {
     let advice = until(TWO_WAYS, both);
     let found = advice.report.until.as_ref().unwrap();
     assert_eq!((found.reached, found.steps.len()), (true, 2), "{:#?}", found.steps);
-    let written = advice.write_files(Texts { topology: Some(TWO_WAYS), change: None });
+    let written = advice.write_files(FileTexts { topology: Some(TWO_WAYS), change: None });
     assert_eq!(written.topology.unwrap().matches("payments, timeout: 1s, ").count(), 2);
 }
 
@@ -233,7 +233,7 @@ fn it_is_said_where_nothing_turns_the_verdict() {
     let found = advice.report.until.as_ref().unwrap();
     assert_eq!((found.reached, found.after.as_str()), (false, "stop"));
     assert!(!found.reasons.is_empty());
-    let style = blastwave::render::text::Style::default();
+    let style = blastwave::render::text::TextStyle::default();
     let said = blastwave::render::text::render_advice(&advice.report, &style);
     assert!(
         said.starts_with("Nothing that was tried turns the verdict of the policy `ours`"),

@@ -84,7 +84,7 @@ fn a_changed_edge_is_seen_ten_times_more_sharply_in_the_same_worlds() {
     let mut paired = Paired::default();
     lost[0].iter().zip(&lost[1]).for_each(|(a, b)| paired.add_trial(*a, *b));
     let width =
-        |difference: blastwave::summary::paired::Difference| difference.high - difference.low;
+        |difference: blastwave::summary::paired::PairedDifference| difference.high - difference.low;
     let (with, without) = (width(paired.mean_difference()), width(paired.unpaired_difference()));
     assert!(with > 0.0, "the edge matters in some trial");
     assert!(without > 10.0 * with, "{without} against {with}");
@@ -156,7 +156,7 @@ fn plans_for_one_topology_are_compared_in_the_same_worlds() {
     let pair = &report.pairs[0];
     assert!(pair.total.relative.unwrap().high < -0.5, "{:?}", pair.total);
     assert!(pair.verdict.starts_with("canary loses"), "{}", pair.verdict);
-    let style = render::text::Style { width: 80, ascii: true, color: false };
+    let style = render::text::TextStyle { width: 80, ascii: true, color: false };
     let said = render::text::render_comparison(&report, &style);
     assert!(said.lines().all(|line| line.len() <= 80), "{said}");
     let markdown = render::markdown::render_comparison(&report);

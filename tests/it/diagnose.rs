@@ -5,7 +5,7 @@ use crate::support::program;
 use std::path::Path;
 use std::process::Output;
 
-use blastwave::analysis::diagnose::{Question, diagnose_observation};
+use blastwave::analysis::diagnose::{DiagnosisRequest, diagnose_observation};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
@@ -23,7 +23,7 @@ fn diagnosed(text: &str, seen: &str, prior: PriorKind) -> DiagnosisReport {
     let document =
         load::parse_document("seen", text.into_bytes(), &mut Sources::default()).unwrap();
     let seen = Observation::from_document(&document, &topology).unwrap();
-    let question = Question {
+    let question = DiagnosisRequest {
         name: &seen.name,
         observed: &seen.observed,
         misreport: 0.05,

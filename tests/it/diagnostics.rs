@@ -11,7 +11,7 @@ use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::load;
 use blastwave::model::{Change, Scenario, Topology, lint};
 use blastwave::policy::Policy;
-use blastwave::render::diagnostics::{Style, render_diagnostics};
+use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
 
 /// Codes whose files are too large or too strange to be kept; `load.rs` makes them.
 const MADE_BY_TESTS: &[Code] =
@@ -95,7 +95,7 @@ fn every_broken_file_says_what_is_wrong() {
         let text = fs::read_to_string(folder().join(&name)).unwrap();
         let mut sources = Sources::default();
         let problems = problems(&name, &text, &mut sources);
-        let said = render_diagnostics(&problems, &sources, Style::Plain);
+        let said = render_diagnostics(&problems, &sources, DiagnosticStyle::Plain);
         let (_, code) = parts(&name);
         assert!(problems.iter().any(|p| p.code.as_str() == code), "{name} says:\n{said}");
         let expected_path = folder().join(&name).with_extension("stderr");
@@ -153,6 +153,7 @@ fn words_are_stable_and_explained() {
 fn the_full_topology_gets_only_the_warnings_it_deserves() {
     let mut sources = Sources::default();
     let topology = full_topology(&mut sources);
-    let warnings = render_diagnostics(&lint::lint_topology(&topology), &sources, Style::Plain);
+    let warnings =
+        render_diagnostics(&lint::lint_topology(&topology), &sources, DiagnosticStyle::Plain);
     insta::assert_snapshot!("full-topology-warnings", warnings);
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use blastwave::compile::{Plan, compile};
 use blastwave::diagnostic::Sources;
-use blastwave::engine::exact::solutions::{self, Role};
-use blastwave::engine::exact::{Detail, Event, Exact, Limits, Obstacle};
+use blastwave::engine::exact::solutions::{self, EventRole};
+use blastwave::engine::exact::{Detail, Exact, ExactEvent, Limits, Obstacle};
 use blastwave::engine::{Choice, Silent, Simulation, Tally, boolean};
 use blastwave::load;
 use blastwave::model::{Change, Seconds, Topology};
@@ -41,16 +41,18 @@ fn assert_near(found: f64, expected: f64, relative: f64) {
 }
 
 /// Makes an event of a plan certain, or impossible.
-fn settle(plan: &mut Plan, event: Event, happens: bool) {
+fn settle(plan: &mut Plan, event: ExactEvent, happens: bool) {
     let chance = f64::from(u8::from(happens));
     match event {
-        Event::Domain(domain) => plan.domains[domain as usize].unavailability = chance,
-        Event::Service(service) => plan.services[service as usize].unavailability = chance,
-        Event::Replica(replica) => plan.replicas[replica as usize].unavailability = chance,
-        Event::Target(target) => plan.targets[target as usize].probability = chance,
-        Event::Mode(item, mode) => plan.targets[item as usize].modes[usize::from(mode)] = chance,
-        Event::Reaches(reaches) => plan.dependencies[reaches as usize].propagation = chance,
-        Event::NoFallback(no_fallback) => {
+        ExactEvent::Domain(domain) => plan.domains[domain as usize].unavailability = chance,
+        ExactEvent::Service(service) => plan.services[service as usize].unavailability = chance,
+        ExactEvent::Replica(replica) => plan.replicas[replica as usize].unavailability = chance,
+        ExactEvent::Target(target) => plan.targets[target as usize].probability = chance,
+        ExactEvent::Mode(item, mode) => {
+            plan.targets[item as usize].modes[usize::from(mode)] = chance;
+        }
+        ExactEvent::Reaches(reaches) => plan.dependencies[reaches as usize].propagation = chance,
+        ExactEvent::NoFallback(no_fallback) => {
             plan.dependencies[no_fallback as usize].works = 1.0 - chance;
         }
     }
@@ -71,10 +73,10 @@ fn world(plan: &Plan) -> Vec<(bool, bool)> {
 }
 
 /// What happens in a world, and what each unit then is: failed, degraded.
-type World = (BTreeSet<Event>, Vec<(bool, bool)>);
+type World = (BTreeSet<ExactEvent>, Vec<(bool, bool)>);
 
 /// Every world that the events make, with the sets of what happens in it.
-fn worlds(plan: &Plan, events: &[Event]) -> Vec<World> {
+fn worlds(plan: &Plan, events: &[ExactEvent]) -> Vec<World> {
     let mut plan = plan.clone();
     (0..1_u32 << events.len())
         .map(|bits| {
@@ -173,8 +175,12 @@ fn exact_probabilities_lie_within_five_standard_errors_of_trials() {
 }
 
 /// The minimal elements of the worlds in which a unit fails, with the modes of a target as one thing.
-fn smallest(plan: &Plan, events: &[Event], unit: usize) -> BTreeSet<BTreeSet<(Event, Option<u8>)>> {
-    let failing: BTreeSet<BTreeSet<(Event, Option<u8>)>> = worlds(plan, events)
+fn smallest(
+    plan: &Plan,
+    events: &[ExactEvent],
+    unit: usize,
+) -> BTreeSet<BTreeSet<(ExactEvent, Option<u8>)>> {
+    let failing: BTreeSet<BTreeSet<(ExactEvent, Option<u8>)>> = worlds(plan, events)
         .into_iter()
         .filter(|(_, units)| units[unit].0)
         .filter_map(|(set, _)| named(plan, events, &set))
@@ -187,26 +193,26 @@ fn smallest(plan: &Plan, events: &[Event], unit: usize) -> BTreeSet<BTreeSet<(Ev
 /// A world by what breaks in it in which mode; nothing where a mode is drawn that has no effect.
 fn named(
     plan: &Plan,
-    events: &[Event],
-    set: &BTreeSet<Event>,
-) -> Option<BTreeSet<(Event, Option<u8>)>> {
+    events: &[ExactEvent],
+    set: &BTreeSet<ExactEvent>,
+) -> Option<BTreeSet<(ExactEvent, Option<u8>)>> {
     let mut named = BTreeSet::new();
     for event in set {
         match event {
-            Event::Mode(target, _) => {
-                let target = Event::Target(*target);
+            ExactEvent::Mode(target, _) => {
+                let target = ExactEvent::Target(*target);
                 if events.contains(&target) && !set.contains(&target) {
                     return None;
                 }
             }
-            Event::Target(_) => {}
+            ExactEvent::Target(_) => {}
             other => {
                 named.insert((*other, None));
             }
         }
     }
     for (number, target) in plan.targets.iter().enumerate() {
-        let event = Event::Target(number as u32);
+        let event = ExactEvent::Target(number as u32);
         let breaks = set.contains(&event);
         if !breaks {
             continue;
@@ -214,7 +220,8 @@ fn named(
         let is_domain = matches!(target.hit, blastwave::compile::plan::Hit::Domain(_));
         let modes = if is_domain { [1.0, 0.0, 0.0] } else { target.modes };
         let mode = (0..3_u8).find(|mode| {
-            modes[usize::from(*mode)] >= 1.0 || set.contains(&Event::Mode(number as u32, *mode))
+            modes[usize::from(*mode)] >= 1.0
+                || set.contains(&ExactEvent::Mode(number as u32, *mode))
         });
         if let Some(mode) = mode {
             named.insert((event, Some(mode)));
@@ -232,10 +239,15 @@ fn cut_sets_are_the_smallest_sets_of_events_that_fail_a_unit() {
         let unit = exact.units.len() - 1;
         let expected = smallest(&plan, events, unit);
         let function = &exact.units[unit].failed;
-        let found =
-            solutions::find_cut_sets(function, &exact.variables, |_, _| Role::Event, None, 100_000)
-                .unwrap();
-        let all: BTreeSet<BTreeSet<(Event, Option<u8>)>> = found
+        let found = solutions::find_cut_sets(
+            function,
+            &exact.variables,
+            |_, _| EventRole::Event,
+            None,
+            100_000,
+        )
+        .unwrap();
+        let all: BTreeSet<BTreeSet<(ExactEvent, Option<u8>)>> = found
             .most_likely(1_000)
             .into_iter()
             .map(|(parts, _)| {
@@ -250,7 +262,7 @@ fn cut_sets_are_the_smallest_sets_of_events_that_fail_a_unit() {
         let pairs = solutions::find_cut_sets(
             function,
             &exact.variables,
-            |_, _| Role::Event,
+            |_, _| EventRole::Event,
             Some(2),
             100_000,
         )
@@ -490,7 +502,7 @@ fn any_of(members: usize, needs: usize) -> Topology {
 fn the_likeliest_of_billions_of_equal_cut_sets_are_listed_at_once() {
     let exact = solve(&background(&any_of(40, 20)), Detail::Drawn);
     let function = &exact.units.last().unwrap().failed;
-    let role = |_, _| Role::Event;
+    let role = |_, _| EventRole::Event;
     let found = solutions::find_cut_sets(function, &exact.variables, role, None, 100_000).unwrap();
     // 40 over 21, and s0 and the flow have no failures of their own.
     assert_eq!(found.sets_total(), 131_282_408_400);
@@ -509,9 +521,14 @@ fn sets_are_listed_from_the_most_likely_one_on() {
     for (seed, _, plan) in small_plans(8, 10).step_by(3).take(200) {
         let exact = solve(&plan, Detail::Drawn);
         let function = &exact.units.last().unwrap().failed;
-        let found =
-            solutions::find_cut_sets(function, &exact.variables, |_, _| Role::Event, None, 100_000)
-                .unwrap();
+        let found = solutions::find_cut_sets(
+            function,
+            &exact.variables,
+            |_, _| EventRole::Event,
+            None,
+            100_000,
+        )
+        .unwrap();
         let all = found.most_likely(10_000);
         assert_eq!(all.len() as u64, found.sets_total(), "{seed}");
         for pair in all.windows(2) {

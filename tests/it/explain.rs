@@ -1,6 +1,6 @@
 //! Explanations: cut sets and importance with names, the ways that failure took, protections.
 
-use blastwave::analysis::explain::Asked;
+use blastwave::analysis::explain::ExplanationRequest;
 use blastwave::analysis::{Settings, Stop, explain_flows};
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
@@ -32,7 +32,7 @@ flows:
   place-order: { steps: [storefront], rate: 10/s }
 ";
 
-fn asked(topology: &Topology, breaks: &[&str], asked: Asked) -> ExplainReport {
+fn asked(topology: &Topology, breaks: &[&str], asked: ExplanationRequest) -> ExplainReport {
     let breaks: Vec<String> = breaks.iter().map(|broken| (*broken).to_owned()).collect();
     let change = if breaks.is_empty() {
         Change::from_targets("nothing", Vec::new())
@@ -40,7 +40,7 @@ fn asked(topology: &Topology, breaks: &[&str], asked: Asked) -> ExplainReport {
         Change::from_breaks(&breaks, topology, &mut Sources::default()).unwrap()
     };
     let settings = Settings { stop: Stop::Trials(4_096), is_certain: true, ..Settings::default() };
-    let asked = Asked { has_change: !breaks.is_empty(), ..asked };
+    let asked = ExplanationRequest { has_change: !breaks.is_empty(), ..asked };
     explain_flows(topology, &change, &settings, &asked, &Silent).unwrap()
 }
 
@@ -64,7 +64,7 @@ fn way<'a>(flow: &'a FlowExplained, through: &[&str]) -> Option<&'a PathReport> 
 
 #[test]
 fn a_flow_is_explained_by_the_smallest_sets_of_what_fails_it() {
-    let report = asked(&topology(SHOP), &[], Asked::default());
+    let report = asked(&topology(SHOP), &[], ExplanationRequest::default());
     let flow = only_flow(&report);
     assert_eq!(
         sets(flow),
@@ -81,17 +81,17 @@ fn a_flow_is_explained_by_the_smallest_sets_of_what_fails_it() {
 
 #[test]
 fn sets_larger_than_wanted_are_left_out_and_that_is_said() {
-    let wanted = Asked { max_order: Some(1), ..Asked::default() };
+    let wanted = ExplanationRequest { max_order: Some(1), ..ExplanationRequest::default() };
     let report = asked(&topology(SHOP), &[], wanted);
     let cut_sets = only_flow(&report).cut_sets.clone().unwrap();
     assert_eq!((cut_sets.count, cut_sets.complete_to_order), (3, Some(1)));
-    let text = render::text::render_explanation(&report, &render::text::Style::default());
+    let text = render::text::render_explanation(&report, &render::text::TextStyle::default());
     assert!(text.contains("of at most 1: larger ones were not looked for"), "{text}");
 }
 
 #[test]
 fn importance_follows_its_definitions() {
-    let report = asked(&topology(SHOP), &[], Asked::default());
+    let report = asked(&topology(SHOP), &[], ExplanationRequest::default());
     let flow = only_flow(&report);
     let p = flow.unit.failed.exact.unwrap();
     let of = |kind: &str, name: &str| {
@@ -137,7 +137,7 @@ flows:
 
 #[test]
 fn every_way_that_failure_took_is_counted() {
-    let report = asked(&topology(DIAMOND), &["bottom"], Asked::default());
+    let report = asked(&topology(DIAMOND), &["bottom"], ExplanationRequest::default());
     let flow = only_flow(&report);
     let left = way(flow, &["bottom", "left", "top", "buy"]).expect("it went by the left");
     assert_eq!((left.trials, left.origin, left.contained_by), (4_096, FailureOrigin::Target, None));
@@ -153,7 +153,7 @@ fn every_way_that_failure_took_is_counted() {
 
 #[test]
 fn a_break_is_the_only_cause_of_its_explanation() {
-    let report = asked(&topology(DIAMOND), &["bottom"], Asked::default());
+    let report = asked(&topology(DIAMOND), &["bottom"], ExplanationRequest::default());
     let flow = only_flow(&report);
     assert_eq!(sets(flow), ["bottom"]);
     assert_eq!(flow.unit.failed.exact, Some(1.0));
@@ -178,7 +178,7 @@ services:
 flows:
   buy: { steps: [top] }
 ";
-    let report = asked(&topology(text), &["soft"], Asked::default());
+    let report = asked(&topology(text), &["soft"], ExplanationRequest::default());
     let soft = report
         .containment
         .iter()
@@ -210,7 +210,7 @@ flows:
   buy: { steps: [top], rate: 100/s }
   look: { steps: [other], rate: 50/s }
 ";
-    let report = asked(&topology(text), &["main"], Asked::default());
+    let report = asked(&topology(text), &["main"], ExplanationRequest::default());
     let found = report
         .unknowns
         .iter()
@@ -228,10 +228,10 @@ fn what_is_not_boolean_is_explained_from_trials() {
     );
     let shop = topology(&text);
     let change = Change::from_targets("nothing", Vec::new());
-    let demanded = Asked { exact: true, ..Asked::default() };
+    let demanded = ExplanationRequest { exact: true, ..ExplanationRequest::default() };
     let refused = explain_flows(&shop, &change, &Settings::default(), &demanded, &Silent);
     assert!(refused.unwrap_err().to_string().contains("utilization"));
-    let report = asked(&shop, &[], Asked::default());
+    let report = asked(&shop, &[], ExplanationRequest::default());
     assert!(report.exact.reason.as_ref().unwrap().contains("utilization"));
     let flow = only_flow(&report);
     assert_eq!(flow.unit.failed.exact, None);
@@ -258,7 +258,7 @@ fn every_explanation_validates_and_does_not_depend_on_threads() {
         let topology = topology(text);
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| asked(&topology, &breaks, Asked::default()))
+            pool.install(|| asked(&topology, &breaks, ExplanationRequest::default()))
         };
         let json = render::json::render_explanation(&on(1));
         assert_eq!(json, render::json::render_explanation(&on(3)));
@@ -276,7 +276,7 @@ fn every_explanation_validates_and_does_not_depend_on_threads() {
 #[test]
 fn a_chain_of_500_services_is_explained_wholly() {
     let chain = chain(500);
-    let report = asked(&chain, &[], Asked::default());
+    let report = asked(&chain, &[], ExplanationRequest::default());
     let flow = only_flow(&report);
     let cut_sets = flow.cut_sets.as_ref().unwrap();
     assert_eq!(cut_sets.complete_to_order, None);
@@ -287,7 +287,7 @@ fn a_chain_of_500_services_is_explained_wholly() {
 
 #[test]
 fn a_dense_topology_ends_by_its_limit_and_says_so() {
-    let report = asked(&dense(60), &[], Asked::default());
+    let report = asked(&dense(60), &[], ExplanationRequest::default());
     let flow = only_flow(&report);
     let reason = report.exact.reason.as_ref().expect("it is too large");
     assert!(reason.contains("the decision diagrams grow beyond"), "{reason}");
@@ -313,7 +313,7 @@ fn many_thousand_sets_are_counted_without_being_listed() {
         .collect();
     text += &format!("flows:\n  order: {{ steps: [{{ any_of: [{}] }}] }}\n", groups.join(", "));
     let topology = topology(&text);
-    let report = asked(&topology, &[], Asked::default());
+    let report = asked(&topology, &[], ExplanationRequest::default());
     let cut_sets = only_flow(&report).cut_sets.clone().unwrap();
     // Each of nine groups goes by itself or by one of its four parts.
     assert_eq!(cut_sets.count, 5_u64.pow(9));

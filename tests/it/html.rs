@@ -2,8 +2,8 @@
 
 use crate::support::program;
 use blastwave::analysis::compare::Side;
-use blastwave::analysis::explain::Asked;
-use blastwave::analysis::rank::{Ranking, rank_origins};
+use blastwave::analysis::explain::ExplanationRequest;
+use blastwave::analysis::rank::{RankingRequest, rank_origins};
 use blastwave::analysis::{Settings, Stop, compare_sides, explain_flows, simulate_change};
 use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
 use blastwave::diagnostic::Sources;
@@ -121,7 +121,7 @@ fn a_report_of_300_services_stays_under_500_kilobytes() {
 #[test]
 fn a_ranking_is_whole_and_harmless() {
     let topology = topology(12);
-    let ranking = Ranking {
+    let ranking = RankingRequest {
         by: OriginKind::Service,
         mode: blastwave::engine::origins::FailureMode::Down,
         top: None,
@@ -159,7 +159,7 @@ fn every_picture_of_a_change_stands_on_one_page() {
     let topology = topology(20);
     let change = change(&topology);
     let report = simulate_change(&topology, &change, &settings(), &Silent);
-    let asked = Asked { has_change: true, ..Asked::default() };
+    let asked = ExplanationRequest { has_change: true, ..ExplanationRequest::default() };
     let explained = explain_flows(&topology, &change, &settings(), &asked, &Silent).unwrap();
     let cascade = cascade_report(&topology, &report, &CascadeFilter::default());
     let data = page_report(&topology, &report);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::load;
 use blastwave::model::{Change, Kind, Scenario, Topology, lint};
-use blastwave::render::diagnostics::{Style, render_diagnostics};
+use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
 use proptest::prelude::*;
 
 const FULL: &[&str] = &[
@@ -38,7 +38,7 @@ fn say_everything(bytes: Vec<u8>) -> String {
             said
         },
     );
-    render_diagnostics(&problems, &sources, Style::Plain)
+    render_diagnostics(&problems, &sources, DiagnosticStyle::Plain)
 }
 
 #[track_caller]
@@ -58,7 +58,7 @@ fn codes(text: impl Into<Vec<u8>>) -> Vec<Code> {
         let result = load::parse_document("file.yaml", bytes, &mut sources);
         result.and_then(|document| Topology::from_document(&document)).err().unwrap_or_default()
     });
-    quickly(|| render_diagnostics(&problems, &sources, Style::Plain));
+    quickly(|| render_diagnostics(&problems, &sources, DiagnosticStyle::Plain));
     problems.into_iter().map(|problem| problem.code).collect()
 }
 
@@ -82,7 +82,7 @@ fn a_file_that_is_not_text_is_shown_where_it_stops_being_one() {
     let mut sources = Sources::default();
     let problems =
         load::parse_document("f", b"version: 1\ntopology: caf\xE9\n".to_vec(), &mut sources);
-    insta::assert_snapshot!(render_diagnostics(&problems.unwrap_err(), &sources, Style::Plain), @r#"
+    insta::assert_snapshot!(render_diagnostics(&problems.unwrap_err(), &sources, DiagnosticStyle::Plain), @r#"
     error[not-utf8]: `f` is not UTF-8 text: byte 0xE9 at offset 24, on line 2, has no meaning
      --> f:2:14
       |
@@ -144,7 +144,7 @@ fn a_million_mistakes_give_a_short_answer() {
         Topology::from_document(&document).unwrap_err()
     });
     assert!(problems.len() < 500, "{}", problems.len());
-    let said = quickly(|| render_diagnostics(&problems, &sources, Style::Plain));
+    let said = quickly(|| render_diagnostics(&problems, &sources, DiagnosticStyle::Plain));
     assert!(said.contains("19900 more problems of the kind `unknown-service`"), "{said}");
 }
 
@@ -334,7 +334,7 @@ proptest! {
         let full = load::parse_document("full", FULL[0].as_bytes().to_vec(), &mut sources).unwrap();
         let full = Topology::from_document(&full).unwrap();
         if let Err(problems) = Change::from_breaks(&[spec], &full, &mut sources) {
-            render_diagnostics(&problems, &sources, Style::Ansi);
+            render_diagnostics(&problems, &sources, DiagnosticStyle::Ansi);
         }
     }
 }

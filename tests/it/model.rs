@@ -5,7 +5,7 @@ use blastwave::load;
 use blastwave::model::change::{ChangePlaces, Routing, Strategy, Target};
 use blastwave::model::topology::{Dependency, Timeout};
 use blastwave::model::{Change, Kind, Scenario, Share, Topology, lint};
-use blastwave::render::diagnostics::{Style, render_diagnostics};
+use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
 
 const TOPOLOGY: &str = include_str!("files/full-topology.yaml");
 const CHANGE: &str = include_str!("files/full-change.yaml");
@@ -21,7 +21,7 @@ fn right<T>(
     let document = load::parse_document("file.yaml", text.as_bytes().to_vec(), &mut sources);
     let result = document.and_then(|document| read(&document, &sources));
     result.unwrap_or_else(|problems| {
-        panic!("{}", render_diagnostics(&problems, &sources, Style::Plain))
+        panic!("{}", render_diagnostics(&problems, &sources, DiagnosticStyle::Plain))
     })
 }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use blastwave::analysis::{Settings, Stop, simulate_change};
 use blastwave::cascade::{CascadeFilter, Fold, Grouping, cascade_report, with_one_arrow};
 use blastwave::chart::{
-    self, Architecture, Lanes, Size, Style, Theme, architecture_drawio, architecture_excalidraw,
-    architecture_mermaid, cascade_csv, cascade_dot, draw_architecture, draw_cascade, draw_losses,
-    draw_timeline, mermaid,
+    self, Architecture, ChartStyle, PageSize, Theme, TimelineLanes, architecture_drawio,
+    architecture_excalidraw, architecture_mermaid, cascade_csv, cascade_dot, draw_architecture,
+    draw_cascade, draw_losses, draw_timeline, mermaid,
 };
 use blastwave::diagnostic::Sources;
 use blastwave::engine::Silent;
@@ -177,9 +177,9 @@ fn names(document: &Document<'_>, class: &str, of: &str) -> Vec<String> {
 fn a_thousand_pictures_are_well_formed_whatever_things_are_called() {
     for seed in 0..1000 {
         let cascade = random_focus(seed);
-        let size = [Size::Doc, Size::Slide, Size::Full][seed as usize % 3];
+        let size = [PageSize::Doc, PageSize::Slide, PageSize::Full][seed as usize % 3];
         let theme = [Theme::Auto, Theme::Light, Theme::Dark, Theme::Embedded][seed as usize % 4];
-        let style = Style { size, theme, font: None };
+        let style = ChartStyle { size, theme, font: None };
         let svg = draw_cascade(&cascade, &style);
         let document = parsed(&svg);
         assert_eq!(names(&document, "bw-box", "data-name").len(), cascade.boxes.len());
@@ -240,13 +240,13 @@ fn random_simulations_can_be_drawn() {
                 report.services.len() + domains.count()
             }
         );
-        parsed(&draw_cascade(&cascade, &Style::default()));
-        for lanes in [Lanes::Team, Lanes::Zone, Lanes::Tier] {
-            if let Ok(svg) = draw_timeline(&report, &cascade, lanes, None, &Style::default()) {
+        parsed(&draw_cascade(&cascade, &ChartStyle::default()));
+        for lanes in [TimelineLanes::Team, TimelineLanes::Zone, TimelineLanes::Tier] {
+            if let Ok(svg) = draw_timeline(&report, &cascade, lanes, None, &ChartStyle::default()) {
                 parsed(&svg);
             }
         }
-        if let Ok(svg) = draw_losses(&report, &Style::default()) {
+        if let Ok(svg) = draw_losses(&report, &ChartStyle::default()) {
             parsed(&svg);
         }
     }
@@ -277,7 +277,7 @@ fn of_what_is_hit_all_the_same_only_what_fails_most_is_drawn() {
     let drawn = |name: &str| cascade.boxes.iter().any(|item| item.name == name);
     let others = report.services.iter().filter(|service| !drawn(&service.name));
     assert!(others.map(|other| other.failed.p).fold(0.0, f64::max) <= least);
-    let svg = draw_cascade(&cascade, &Style::default());
+    let svg = draw_cascade(&cascade, &ChartStyle::default());
     assert!(svg.contains("hit too, which fail less often than those drawn"));
 }
 
@@ -285,7 +285,7 @@ fn of_what_is_hit_all_the_same_only_what_fails_most_is_drawn() {
 fn a_picture_for_a_column_of_text_is_neither_wide_nor_endless() {
     for seed in [3, 8, 21] {
         let cascade = random_focus(seed);
-        let style = Style { size: Size::Doc, ..Style::default() };
+        let style = ChartStyle { size: PageSize::Doc, ..ChartStyle::default() };
         let svg = draw_cascade(&cascade, &style);
         let size = |of: &str| -> f64 {
             parsed(&svg).root_element().attribute(of).unwrap().parse().unwrap()
@@ -301,7 +301,7 @@ fn a_picture_for_a_column_of_text_is_neither_wide_nor_endless() {
 
 #[test]
 fn no_letter_is_below_nine_pixels_in_a_column_of_650() {
-    let style = Style { size: Size::Doc, ..Style::default() };
+    let style = ChartStyle { size: PageSize::Doc, ..ChartStyle::default() };
     for seed in (0..40).chain([50, 250]) {
         let svg = draw_cascade(&random_focus(seed), &style);
         let document = parsed(&svg);
@@ -348,11 +348,11 @@ fn an_architecture_is_drawn_in_every_form_whatever_things_are_called() {
     let topology = Topology::from_document(&document).unwrap();
     let drawn = Architecture::new(&topology, None, 25);
     assert_eq!((drawn.services, drawn.dependencies, drawn.links.len()), (3, 2, 3));
-    for size in [Size::Doc, Size::Slide] {
-        let svg = draw_architecture(&drawn, &Style { size, ..Style::default() });
+    for size in [PageSize::Doc, PageSize::Slide] {
+        let svg = draw_architecture(&drawn, &ChartStyle { size, ..ChartStyle::default() });
         assert_eq!(names(&parsed(&svg), "bw-box", "data-name").len(), 4);
         assert_eq!(names(&parsed(&svg), "bw-edge", "data-from").len(), 3);
-        assert_eq!(draw_architecture(&drawn, &Style { size, ..Style::default() }), svg);
+        assert_eq!(draw_architecture(&drawn, &ChartStyle { size, ..ChartStyle::default() }), svg);
     }
     let shapes = architecture_drawio(&drawn);
     let shapes = Document::parse(&shapes).unwrap();
@@ -392,7 +392,8 @@ fn a_thousand_services_fold_into_a_page_and_none_is_lost() {
         assert_eq!(service_count(&cascade), 1201);
         assert_eq!(cascade.totals.fails, 1200, "counted from the result");
         assert_eq!(cascade.edges.len(), cascade.boxes.len() - 1, "one arrow for each box");
-        let svg = draw_cascade(&cascade, &Style { size: Size::Doc, ..Style::default() });
+        let svg =
+            draw_cascade(&cascade, &ChartStyle { size: PageSize::Doc, ..ChartStyle::default() });
         assert!(svg.contains("1,200 services fail in at least half of the trials"));
         let drawn = names(&parsed(&svg), "bw-box bw-fold", "data-members");
         assert!(!drawn.is_empty(), "a page can say whom a box stands for");
@@ -424,7 +425,7 @@ fn a_dense_cascade_shows_the_strongest_way_into_each_box_and_counts_the_others()
     let ends: Vec<(usize, usize)> = single.edges.iter().map(|edge| (edge.from, edge.to)).collect();
     assert_eq!(ends, [(0, 1), (1, 2), (2, 3)]);
     assert_eq!(single.further_calls, 2);
-    let svg = draw_cascade(&single, &Style::default());
+    let svg = draw_cascade(&single, &ChartStyle::default());
     assert!(svg.contains("2 more calls carry failure too"), "{svg}");
 }
 
@@ -435,8 +436,8 @@ fn no_box_of_a_cascade_overlaps_another() {
     let mut cascades: Vec<CascadeReport> = (0..30).map(random_focus).collect();
     cascades.push(cascade_report(&topology, &report, &CascadeFilter::default()));
     for (index, cascade) in cascades.iter().enumerate() {
-        let size = [Size::Doc, Size::Slide][index % 2];
-        let svg = draw_cascade(cascade, &Style { size, ..Style::default() });
+        let size = [PageSize::Doc, PageSize::Slide][index % 2];
+        let svg = draw_cascade(cascade, &ChartStyle { size, ..ChartStyle::default() });
         let document = parsed(&svg);
         let is_box = |node: &roxmltree::Node<'_, '_>| {
             node.attribute("class").is_some_and(|attribute| attribute.starts_with("bw-box"))
@@ -470,8 +471,9 @@ fn what_was_observed_is_laid_over_the_timeline() {
         load::parse_document("friday.yaml", text.as_bytes().to_vec(), &mut sources).unwrap();
     let incident = Incident::from_document(&document, &topology, &sources).unwrap();
     let observed = ObservedReport::new(&incident, &topology);
-    let style = Style::default();
-    let svg = draw_timeline(&report, &cascade, Lanes::Team, Some(&observed), &style).unwrap();
+    let style = ChartStyle::default();
+    let svg =
+        draw_timeline(&report, &cascade, TimelineLanes::Team, Some(&observed), &style).unwrap();
     let rows = names(&parsed(&svg), "bw-row", "data-name");
     assert!(rows.contains(&"search".to_owned()), "it is shown though it hardly fails: {rows:?}");
     assert!(svg.contains("friday"));
@@ -480,7 +482,10 @@ fn what_was_observed_is_laid_over_the_timeline() {
 #[cfg(feature = "png")]
 #[test]
 fn a_png_has_the_size_it_should_and_is_refused_where_it_would_be_huge() {
-    let svg = draw_cascade(&random_focus(3), &Style { theme: Theme::Light, ..Style::default() });
+    let svg = draw_cascade(
+        &random_focus(3),
+        &ChartStyle { theme: Theme::Light, ..ChartStyle::default() },
+    );
     let document = parsed(&svg);
     let width: f64 = document.root_element().attribute("width").unwrap().parse().unwrap();
     let bytes = chart::render_png(&svg, 2.0, None).unwrap();
@@ -534,7 +539,7 @@ fn before_and_after_are_headed_by_what_differs() {
         ..random_focus(7)
     };
     let drawn = |before: Vec<CascadeFlow>, after: Vec<CascadeFlow>| {
-        let svg = chart::draw_before_after(&of(before), &of(after), &Style::default());
+        let svg = chart::draw_before_after(&of(before), &of(after), &ChartStyle::default());
         let document = parsed(&svg);
         let is_title = |node: &roxmltree::Node<'_, '_>| node.tag_name().name() == "title";
         let title = document.root_element().children().find(is_title);
@@ -555,12 +560,15 @@ fn before_and_after_are_headed_by_what_differs() {
 #[test]
 fn the_pictures_of_the_readme_are_current() {
     let (topology, report) = shop("zone-upgrade.yaml", 10_000);
-    let style = Style { size: Size::Doc, ..Style::default() };
-    let lens = CascadeFilter { boxes_max: Size::Doc.boxes_max(), ..CascadeFilter::default() };
+    let style = ChartStyle { size: PageSize::Doc, ..ChartStyle::default() };
+    let lens = CascadeFilter { boxes_max: PageSize::Doc.boxes_max(), ..CascadeFilter::default() };
     let cascade = cascade_report(&topology, &report, &lens);
     let drawn = [
         ("cascade.svg", draw_cascade(&cascade, &style)),
-        ("timeline.svg", draw_timeline(&report, &cascade, Lanes::Team, None, &style).unwrap()),
+        (
+            "timeline.svg",
+            draw_timeline(&report, &cascade, TimelineLanes::Team, None, &style).unwrap(),
+        ),
     ];
     for (name, svg) in drawn {
         let path = root().join(".github/pictures").join(name);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use blastwave::analysis::rank::{Ranking, fluid_reason, rank_origins};
+use blastwave::analysis::rank::{RankingRequest, fluid_reason, rank_origins};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::engine::origins::FailureMode;
 use blastwave::engine::simd::InstructionSet;
@@ -24,7 +24,7 @@ fn settings(trials: u64, engine: Choice) -> Settings {
     Settings { stop: Stop::Trials(trials), seed: 3, engine, ..Settings::default() }
 }
 
-fn ranked(topology: &Topology, ranking: Ranking, trials: u64, engine: Choice) -> RankReport {
+fn ranked(topology: &Topology, ranking: RankingRequest, trials: u64, engine: Choice) -> RankReport {
     let mut report = rank_origins(topology, ranking, &settings(trials, engine), &Silent);
     report.engine = EngineName::Fluid;
     report
@@ -37,7 +37,7 @@ fn both_engines_rank_alike_whatever_breaks() {
         let Scenario { topology, .. } = scenario(seed, &Features::boolean());
         for (number, by) in ALL.into_iter().enumerate() {
             for mode in [FailureMode::Down, FailureMode::Slow, FailureMode::Corrupt] {
-                let ranking = Ranking { by, mode, top: None };
+                let ranking = RankingRequest { by, mode, top: None };
                 let asked = settings(70, Choice::Automatic);
                 let is_domain = by == OriginKind::Domain && mode != FailureMode::Down;
                 if is_domain || fluid_reason(&topology, ranking, &asked).is_some() {
@@ -93,7 +93,7 @@ fn a_trial_for_each_origin_tells_what_many_tell() {
         };
         let Scenario { topology, .. } = scenario(seed, &calm);
         for by in [OriginKind::Service, OriginKind::Endpoint, OriginKind::Domain] {
-            let ranking = Ranking { by, ..Ranking::default() };
+            let ranking = RankingRequest { by, ..RankingRequest::default() };
             let found = ranked(&topology, ranking, 8, Choice::Fluid);
             let is_random = !found
                 .assumptions
@@ -115,7 +115,7 @@ fn a_trial_for_each_origin_tells_what_many_tell() {
 fn all_instructions_rank_alike() {
     for seed in 0..40 {
         let Scenario { topology, .. } = scenario(seed, &Features::boolean());
-        let ranking = Ranking::default();
+        let ranking = RankingRequest::default();
         if fluid_reason(&topology, ranking, &settings(1, Choice::Automatic)).is_some() {
             continue;
         }
@@ -132,7 +132,7 @@ fn rankings_do_not_depend_on_the_number_of_threads() {
     for engine in [Choice::Automatic, Choice::Fluid] {
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let ranking = Ranking::default();
+            let ranking = RankingRequest::default();
             let report = pool
                 .install(|| rank_origins(&topology, ranking, &settings(1_500, engine), &Silent));
             render::json::render_rank(&report)
@@ -151,7 +151,7 @@ fn rankings_have_the_published_shape() {
     for seed in 0..20 {
         let Scenario { topology, .. } = scenario(seed, &Features::boolean());
         for by in ALL {
-            let ranking = Ranking { by, top: Some(3), ..Ranking::default() };
+            let ranking = RankingRequest { by, top: Some(3), ..RankingRequest::default() };
             let report = ranked(&topology, ranking, 64, Choice::Automatic);
             let report = RankReport { engine: EngineName::Boolean, ..report };
             let value = serde_json::to_value(&report).unwrap();

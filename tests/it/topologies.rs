@@ -100,7 +100,7 @@ fn every_change_runs_and_its_report_is_in_order() {
         let report = run(topology, change, 256);
         assert!(report.unsettled.is_empty(), "{name}: {:?} do not settle", report.unsettled);
         assert_eq!(report.flows.len(), topology.flows.len(), "{name}");
-        let style = render::text::Style { width: 80, ascii: false, color: false };
+        let style = render::text::TextStyle { width: 80, ascii: false, color: false };
         let text = render::text::render_report(&report, &style);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{name}\n{text}");
     }

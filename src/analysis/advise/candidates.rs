@@ -1,7 +1,7 @@
 //! Lists what could be tried: at dependencies through which failure propagated, at services that
 //! failed, and in the course of the change.
 
-use super::protection::{Protection, Step};
+use super::protection::{ProtectionCandidate, ProtectionStep};
 use crate::engine::Tally;
 use crate::model::cost::THE_CHANGE;
 use crate::model::topology::{Caller, DomainId, Overload, Phase, Service, ServiceId};
@@ -34,7 +34,7 @@ pub(super) fn all_candidates(
     change: &Change,
     tally: &Tally,
     places: &[usize],
-) -> Vec<Protection> {
+) -> Vec<ProtectionCandidate> {
     let mut found = Vec::new();
     for at in places {
         at_dependency(topology, *at, &mut found);
@@ -46,7 +46,7 @@ pub(super) fn all_candidates(
     found
 }
 
-fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
+fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<ProtectionCandidate>) {
     let (caller, declared_dependency) =
         topology.declared_dependencies().nth(at).expect("a dependency as written");
     let (caller, on) =
@@ -57,72 +57,72 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<Protection>) {
     let can_lie = declared_dependency.validates != Some(true);
     let may_be_soft =
         !declared_dependency.is_soft() && !topology.must_stay_hard(declared_dependency);
-    let mut add = |kind, what: String, steps: Vec<Step>| {
-        found.push(Protection { kind, at: format!("{caller} > {on}"), what, steps });
+    let mut add = |kind, what: String, steps: Vec<ProtectionStep>| {
+        found.push(ProtectionCandidate { kind, at: format!("{caller} > {on}"), what, steps });
     };
     if can_hang {
         add(
             AdviceKind::Timeout,
             format!("let {caller} give up on {on} after 2 s"),
-            vec![Step::Timeout(at)],
+            vec![ProtectionStep::Timeout(at)],
         );
     }
     if can_lie {
         let what = format!("let {caller} check what {on} answers");
-        add(AdviceKind::Validation, what, vec![Step::Validate(at)]);
+        add(AdviceKind::Validation, what, vec![ProtectionStep::Validate(at)]);
     }
     if declared_dependency.circuit_breaker != Some(true) && !declared_dependency.is_async() {
         let what = format!("put a circuit breaker between {caller} and {on}");
-        add(AdviceKind::CircuitBreaker, what, vec![Step::Breaker(at)]);
+        add(AdviceKind::CircuitBreaker, what, vec![ProtectionStep::Breaker(at)]);
     }
     if declared_dependency.retries.unwrap_or(0) == 0 {
         let what = format!("let {caller} call {on} up to twice more, within a budget of 20%");
-        add(AdviceKind::Retry, what, vec![Step::Retry(at)]);
+        add(AdviceKind::Retry, what, vec![ProtectionStep::Retry(at)]);
     }
     if declared_dependency.cache.is_none() {
         let what = format!("keep answers of {on} in {caller} for 10 min");
-        add(AdviceKind::Cache, what, vec![Step::Cache(at)]);
+        add(AdviceKind::Cache, what, vec![ProtectionStep::Cache(at)]);
     }
     // What only catches calls that fail fast may need them to fail fast, and wrong answers noticed.
     for with in helper_steps(at, can_hang, can_lie) {
-        let and = |step: Step| [with.as_slice(), &[step]].concat();
+        let and = |step: ProtectionStep| [with.as_slice(), &[step]].concat();
         let also = also_clause(&with);
         if declared_dependency.fallback.is_none() && !declared_dependency.is_soft() {
             let what = format!("give {caller} something to answer without {on}{also}");
-            add(AdviceKind::Fallback, what, and(Step::Fallback(at)));
+            add(AdviceKind::Fallback, what, and(ProtectionStep::Fallback(at)));
         }
         if may_be_soft {
             let what = format!("let {caller} do without {on}{also}");
-            add(AdviceKind::Soft, what, and(Step::Soft(at)));
+            add(AdviceKind::Soft, what, and(ProtectionStep::Soft(at)));
         }
     }
 }
 
 /// Which steps may have to go before another.
-fn helper_steps(at: usize, can_hang: bool, can_lie: bool) -> Vec<Vec<Step>> {
+fn helper_steps(at: usize, can_hang: bool, can_lie: bool) -> Vec<Vec<ProtectionStep>> {
     let mut all = vec![Vec::new()];
     if can_hang {
-        all.push(vec![Step::Timeout(at)]);
+        all.push(vec![ProtectionStep::Timeout(at)]);
     }
     if can_lie {
-        all.push(vec![Step::Validate(at)]);
+        all.push(vec![ProtectionStep::Validate(at)]);
     }
     if can_hang && can_lie {
-        all.push(vec![Step::Timeout(at), Step::Validate(at)]);
+        all.push(vec![ProtectionStep::Timeout(at), ProtectionStep::Validate(at)]);
     }
     all
 }
 
-fn also_clause(steps: &[Step]) -> &'static str {
+fn also_clause(steps: &[ProtectionStep]) -> &'static str {
     match steps {
         [] => "",
-        [Step::Timeout(_)] => ", and give up on it after 2 s",
-        [Step::Validate(_)] => ", and check what it answers",
+        [ProtectionStep::Timeout(_)] => ", and give up on it after 2 s",
+        [ProtectionStep::Validate(_)] => ", and check what it answers",
         _ => ", give up on it after 2 s, and check what it answers",
     }
 }
 
-fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<Protection>) {
+fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<ProtectionCandidate>) {
     let mut failed: Vec<(u64, usize)> = (0..topology.services.len())
         .map(|index| (tally.units[index].failed, index))
         .filter(|(failed, _)| *failed > 0)
@@ -136,21 +136,21 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<Protection>) 
             && moved < SERVICES
         {
             moved += 1;
-            found.push(Protection {
+            found.push(ProtectionCandidate {
                 kind: AdviceKind::SecondDomain,
                 at: name.clone(),
                 what: format!("run {name} in {} too", topology.domain(domain).name),
-                steps: vec![Step::SecondDomain(id, domain)],
+                steps: vec![ProtectionStep::SecondDomain(id, domain)],
             });
         }
         let collapses = service.overload.unwrap_or_default() == Overload::Collapse;
         if service.utilization.is_some() && collapses && shedding < SERVICES {
             shedding += 1;
-            found.push(Protection {
+            found.push(ProtectionCandidate {
                 kind: AdviceKind::Shed,
                 at: name.clone(),
                 what: format!("let {name} refuse at once what it cannot serve"),
-                steps: vec![Step::Shed(id)],
+                steps: vec![ProtectionStep::Shed(id)],
             });
         }
     }
@@ -177,27 +177,31 @@ fn lies_within(topology: &Topology, inner: DomainId, outer: DomainId) -> bool {
         .any(|id| id == outer)
 }
 
-fn of_change(change: &Change, found: &mut Vec<Protection>) {
+fn of_change(change: &Change, found: &mut Vec<ProtectionCandidate>) {
     let mut add = |kind, what: &str, step| {
         let (at, what) = (THE_CHANGE.to_owned(), what.to_owned());
-        found.push(Protection { kind, at, what, steps: vec![step] });
+        found.push(ProtectionCandidate { kind, at, what, steps: vec![step] });
     };
     if change.kill_switch.is_none() {
         let what = "put the change behind a switch that takes 2 min to turn off";
-        add(AdviceKind::KillSwitch, what, Step::KillSwitch);
+        add(AdviceKind::KillSwitch, what, ProtectionStep::KillSwitch);
     }
     let stages = change.rollout.as_ref().map_or(&[][..], |rollout| &rollout.stages);
     if stages.first().is_none_or(|first| first.exposure.get() > 0.01) {
         let what = "let 1% have the change first, and wait 10 min";
-        add(AdviceKind::SmallerFirstStage, what, Step::SmallerFirst);
+        add(AdviceKind::SmallerFirstStage, what, ProtectionStep::SmallerFirst);
     }
     if stages.len() > 1 {
-        add(AdviceKind::LongerBake, "wait three times as long between stages", Step::LongerBake);
+        add(
+            AdviceKind::LongerBake,
+            "wait three times as long between stages",
+            ProtectionStep::LongerBake,
+        );
     }
     if stages.iter().any(|stage| stage.bake.is_some() && stage.catch_probability.get() < 0.5) {
         let what = "compare old and new at the end of each stage, and stop what is worse";
-        add(AdviceKind::Gate, what, Step::Gate);
+        add(AdviceKind::Gate, what, ProtectionStep::Gate);
     }
-    add(AdviceKind::FasterDetection, "notice it twice as fast", Step::FasterDetection);
-    add(AdviceKind::FasterRollback, "take it back twice as fast", Step::FasterRollback);
+    add(AdviceKind::FasterDetection, "notice it twice as fast", ProtectionStep::FasterDetection);
+    add(AdviceKind::FasterRollback, "take it back twice as fast", ProtectionStep::FasterRollback);
 }

@@ -26,11 +26,11 @@ use crate::summary::estimate::Z975;
 
 pub use crate::model::cost::KINDS;
 pub use until::Until;
-pub use write::{Texts, Written};
+pub use write::{FileTexts, WrittenFiles};
 
 use super::simulate::{Settings, Stop};
-use pool::{KEPT, Pool};
-use protection::{Protection, Step};
+use pool::{CandidatePool, KEPT};
+use protection::{ProtectionCandidate, ProtectionStep};
 
 /// How many trials find what failure passes through, and choose among candidates.
 const SCREEN: u64 = 512;
@@ -57,21 +57,21 @@ pub struct Wanted<'a> {
 pub struct Advice {
     /// The answer.
     pub report: AdviseReport,
-    base: State,
+    base: AdvisedState,
     /// The protections to write, each in a sentence and as steps: those that the gate asks for, or
     /// else all of those taken together.
-    steps: Vec<(String, Vec<Step>)>,
+    steps: Vec<(String, Vec<ProtectionStep>)>,
 }
 
 /// A topology and a change with some protections.
 #[derive(Clone, Debug)]
-struct State {
+struct AdvisedState {
     topology: Topology,
     change: Change,
 }
 
-impl State {
-    fn with_steps(&self, steps: &[Step]) -> Self {
+impl AdvisedState {
+    fn with_steps(&self, steps: &[ProtectionStep]) -> Self {
         let mut state = self.clone();
         for step in steps {
             step.apply_to(&mut state.topology, &mut state.change);
@@ -80,7 +80,13 @@ impl State {
     }
 
     /// Returns the loss of each trial, in the order of trials.
-    fn trial_losses(&self, settings: &Settings, from: u64, to: u64, measure: Measure) -> Vec<f64> {
+    fn trial_losses(
+        &self,
+        settings: &Settings,
+        from: u64,
+        to: u64,
+        measure: TrialMeasure,
+    ) -> Vec<f64> {
         let plan = compile(&self.topology, &self.change, settings.lasting);
         let engine = settings.engine_of_variants();
         let mut costs = Vec::new();
@@ -91,9 +97,9 @@ impl State {
                 let count = outcome.flows.len().max(1) as f64;
                 for trial in (0..TRIALS).filter(|trial| outcome.valid >> trial & 1 == 1) {
                     let of = outcome.flows.iter().map(|flow| match measure {
-                        Measure::Share => flow.share[trial] / count,
-                        Measure::Orders if flow.lost[trial].is_nan() => 0.0,
-                        Measure::Orders => flow.lost[trial],
+                        TrialMeasure::Share => flow.share[trial] / count,
+                        TrialMeasure::Orders if flow.lost[trial].is_nan() => 0.0,
+                        TrialMeasure::Orders => flow.lost[trial],
                     });
                     costs.push(of.sum());
                 }
@@ -104,7 +110,7 @@ impl State {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Measure {
+enum TrialMeasure {
     Orders,
     Share,
 }
@@ -130,9 +136,10 @@ pub fn find_advice(
     progress: &dyn Progress,
 ) -> Advice {
     let has_rates = topology.flows.iter().any(|flow| flow.rate.is_some());
-    let measure = if has_rates && !change.is_moment() { Measure::Orders } else { Measure::Share };
-    let base = State { topology: topology.clone(), change: change.clone() };
-    let pool = Pool { base: &base, settings, measure, costs: wanted.costs, progress };
+    let measure =
+        if has_rates && !change.is_moment() { TrialMeasure::Orders } else { TrialMeasure::Share };
+    let base = AdvisedState { topology: topology.clone(), change: change.clone() };
+    let pool = CandidatePool { base: &base, settings, measure, costs: wanted.costs, progress };
     let plan = compile(topology, change, settings.lasting);
     let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
     let mut tally = Tally::new(&plan);
@@ -153,7 +160,7 @@ pub fn find_advice(
     };
     let end = SCREEN + trials;
     let before = base.trial_losses(settings, SCREEN, end, measure);
-    let estimate = Estimate { before: mean_cost(&before), z, costs: wanted.costs, end };
+    let estimate = SavingEstimate { before: mean_cost(&before), z, costs: wanted.costs, end };
     let mut alone: Vec<AdviceReport> = Vec::new();
     for protection in &kept {
         if progress.is_cancelled() {
@@ -178,7 +185,11 @@ pub fn find_advice(
         trials,
         engine: EngineName::of_simulation(&simulation),
         partial: false,
-        metric: if measure == Measure::Orders { Metric::OrdersLost } else { Metric::FailingShare },
+        metric: if measure == TrialMeasure::Orders {
+            Metric::OrdersLost
+        } else {
+            Metric::FailingShare
+        },
         costs: Some(wanted.costs.name.clone()).filter(|name| !name.is_empty()),
         before: estimate.before,
         tried,
@@ -224,7 +235,7 @@ fn advice_assumptions(unseen: usize) -> Vec<String> {
 }
 
 /// How savings are estimated and told.
-struct Estimate<'a> {
+struct SavingEstimate<'a> {
     /// The mean as things are.
     before: f64,
     /// How many standard errors an interval reaches.
@@ -234,16 +245,16 @@ struct Estimate<'a> {
     end: u64,
 }
 
-impl Estimate<'_> {
+impl SavingEstimate<'_> {
     /// A protection of a state, by what each trial costs before and after it.
     fn advice_report(
         &self,
-        state: &State,
-        protection: &Protection,
+        state: &AdvisedState,
+        protection: &ProtectionCandidate,
         before: &[f64],
         after: &[f64],
     ) -> AdviceReport {
-        let State { topology, change } = state;
+        let AdvisedState { topology, change } = state;
         let mut paired = Paired::default();
         for (before, after) in before.iter().zip(after) {
             paired.add_trial(*after, *before);

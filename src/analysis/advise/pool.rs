@@ -1,7 +1,7 @@
 //! Choosing among protections by few trials, and taking the best together.
 
-use super::protection::{Protection, Step};
-use super::{Estimate, Measure, SCREEN, SLACK, STEPS, State, mean_cost};
+use super::protection::{ProtectionCandidate, ProtectionStep};
+use super::{AdvisedState, SCREEN, SLACK, STEPS, SavingEstimate, TrialMeasure, mean_cost};
 use crate::analysis::Settings;
 use crate::engine::Progress;
 use crate::engine::parallel;
@@ -17,22 +17,27 @@ pub(super) const KEPT: usize = 16;
 const OFFERED: usize = 24;
 
 /// Pool that protections are chosen from, and the figure they are chosen by.
-pub(super) struct Pool<'a> {
-    pub(super) base: &'a State,
+pub(super) struct CandidatePool<'a> {
+    pub(super) base: &'a AdvisedState,
     pub(super) settings: &'a Settings,
-    pub(super) measure: Measure,
+    pub(super) measure: TrialMeasure,
     pub(super) costs: &'a Costs,
     pub(super) progress: &'a dyn Progress,
 }
 
 /// Protections taken one after the other, each as it is told and as its steps.
-type Taken = Vec<(AdviceReport, (String, Vec<Step>))>;
+type Taken = Vec<(AdviceReport, (String, Vec<ProtectionStep>))>;
 
-impl Pool<'_> {
+impl CandidatePool<'_> {
     /// The mean saving of each of some states, by few trials.
-    fn mean_savings(&self, from: &State, all: &[Vec<Step>], trials: u64) -> Vec<f64> {
+    fn mean_savings(
+        &self,
+        from: &AdvisedState,
+        all: &[Vec<ProtectionStep>],
+        trials: u64,
+    ) -> Vec<f64> {
         let before: f64 = from.trial_losses(self.settings, 0, trials, self.measure).iter().sum();
-        let saved = |steps: &Vec<Step>| {
+        let saved = |steps: &Vec<ProtectionStep>| {
             if self.progress.is_cancelled() {
                 return 0.0;
             }
@@ -45,9 +50,15 @@ impl Pool<'_> {
     /// Of the dependencies that failure passed, those whose best protection would save most; a gate may
     /// ask for what saves nothing by itself.
     pub(super) fn best_places(&self, passed: &[usize], is_gated: bool) -> Vec<usize> {
-        let ideal: Vec<Vec<Step>> = passed
+        let ideal: Vec<Vec<ProtectionStep>> = passed
             .iter()
-            .map(|at| vec![Step::Timeout(*at), Step::Validate(*at), Step::Soft(*at)])
+            .map(|at| {
+                vec![
+                    ProtectionStep::Timeout(*at),
+                    ProtectionStep::Validate(*at),
+                    ProtectionStep::Soft(*at),
+                ]
+            })
             .collect();
         let saved = self.mean_savings(self.base, &ideal, GLANCE);
         let mut order: Vec<usize> =
@@ -59,10 +70,13 @@ impl Pool<'_> {
     /// The candidates that seem to save most for their cost: of those of one kind at one place, the
     /// one that does, with the fewest steps where several do. Those that save nothing by themselves come
     /// last, and how many do is told too.
-    pub(super) fn screen_candidates(&self, all: Vec<Protection>) -> (Vec<Protection>, usize) {
-        let steps: Vec<Vec<Step>> = all.iter().map(|item| item.steps.clone()).collect();
+    pub(super) fn screen_candidates(
+        &self,
+        all: Vec<ProtectionCandidate>,
+    ) -> (Vec<ProtectionCandidate>, usize) {
+        let steps: Vec<Vec<ProtectionStep>> = all.iter().map(|item| item.steps.clone()).collect();
         let saved = self.mean_savings(self.base, &steps, SCREEN);
-        let mut rated: Vec<(f64, Protection)> = saved
+        let mut rated: Vec<(f64, ProtectionCandidate)> = saved
             .into_iter()
             .zip(all)
             .map(|(saved, item)| {
@@ -71,15 +85,18 @@ impl Pool<'_> {
             .collect();
         rated.arrange_by(|a, b| b.0.total_cmp(&a.0));
         // To be near is no order of its own: a may be near b and b near c, and a not near c.
-        let is_near = |a: &(f64, Protection), b: &(f64, Protection)| a.0 - b.0 <= SLACK * a.0;
+        let is_near = |a: &(f64, ProtectionCandidate), b: &(f64, ProtectionCandidate)| {
+            a.0 - b.0 <= SLACK * a.0
+        };
         for near in rated.chunk_by_mut(is_near) {
             near.arrange_by_key(|near| near.1.steps.len());
         }
-        let mut kept: Vec<Protection> = Vec::new();
+        let mut kept: Vec<ProtectionCandidate> = Vec::new();
         let mut saving = 0;
         for (worth, protection) in rated {
-            let is_known =
-                |item: &Protection| item.kind == protection.kind && item.at == protection.at;
+            let is_known = |item: &ProtectionCandidate| {
+                item.kind == protection.kind && item.at == protection.at
+            };
             if kept.len() < OFFERED && !kept.iter().any(is_known) {
                 saving += usize::from(worth > 0.0);
                 kept.push(protection);
@@ -91,19 +108,20 @@ impl Pool<'_> {
     /// Takes what saves most for its cost one after the other, as long as each saves for certain.
     pub(super) fn take_together(
         &self,
-        mut left: Vec<Protection>,
+        mut left: Vec<ProtectionCandidate>,
         before: &[f64],
-        estimate: &Estimate<'_>,
+        estimate: &SavingEstimate<'_>,
     ) -> (Taken, f64) {
         let (mut state, mut now) = (self.base.clone(), before.to_vec());
         let mut taken = Taken::new();
-        let mut done: Vec<Step> = Vec::new();
+        let mut done: Vec<ProtectionStep> = Vec::new();
         while taken.len() < STEPS && !self.progress.is_cancelled() {
             for protection in &mut left {
                 protection.steps.retain(|step| !done.contains(step));
             }
             left.retain(|protection| !protection.steps.is_empty());
-            let steps: Vec<Vec<Step>> = left.iter().map(|left| left.steps.clone()).collect();
+            let steps: Vec<Vec<ProtectionStep>> =
+                left.iter().map(|left| left.steps.clone()).collect();
             let saved = self.mean_savings(&state, &steps, SCREEN);
             let worth = |at: usize| saved[at] / left[at].total_cost(self.costs);
             let best = (0..left.len())

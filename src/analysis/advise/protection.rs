@@ -12,16 +12,16 @@ use crate::report::{AdviceKind, EditedFile};
 
 /// Something to try.
 #[derive(Clone, Debug)]
-pub(super) struct Protection {
+pub(super) struct ProtectionCandidate {
     pub(super) kind: AdviceKind,
     /// Whose.
     pub(super) at: String,
     /// In a sentence.
     pub(super) what: String,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<ProtectionStep>,
 }
 
-impl Protection {
+impl ProtectionCandidate {
     /// Returns the cost of all its steps.
     pub(super) fn total_cost(&self, costs: &Costs) -> f64 {
         self.steps.iter().map(|step| costs.cost_of(step.advice_kind().as_str(), &self.at)).sum()
@@ -30,7 +30,7 @@ impl Protection {
 
 /// One thing to change; dependencies by their number as written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Step {
+pub(super) enum ProtectionStep {
     Timeout(usize),
     Breaker(usize),
     Validate(usize),
@@ -73,7 +73,7 @@ pub(super) const FIRST: (f64, Seconds) = (0.01, Seconds::minutes(10));
 /// An automatic comparison at the end of a bake sees so many failing targets.
 pub(super) const GATE: f64 = 0.5;
 
-impl Step {
+impl ProtectionStep {
     /// The kind of protection that this step alone is.
     fn advice_kind(self) -> AdviceKind {
         match self {

@@ -7,9 +7,9 @@
 //! if the gate lets it through twice: with the draws of the question, as `check` would, and with
 //! others, since the best of many sets may have been lucky.
 
-use super::pool::Pool;
-use super::protection::{Protection, Step};
-use super::{Estimate, SCREEN, STEPS, State};
+use super::pool::CandidatePool;
+use super::protection::{ProtectionCandidate, ProtectionStep};
+use super::{AdvisedState, SCREEN, STEPS, SavingEstimate};
 use crate::analysis::gate::{Check, Gate};
 use crate::analysis::{Settings, Stop};
 use crate::engine::Silent;
@@ -38,9 +38,9 @@ pub struct Until<'a> {
 }
 
 /// Result of the search.
-pub(super) struct Found {
+pub(super) struct SearchResult {
     pub(super) report: UntilReport,
-    pub(super) steps: Vec<(String, Vec<Step>)>,
+    pub(super) steps: Vec<(String, Vec<ProtectionStep>)>,
 }
 
 /// How far a set is from passing: fewer is better, in this order.
@@ -53,13 +53,13 @@ struct Distance {
 
 /// Looks for a set that the gate lets through.
 pub(super) fn find_smallest_set(
-    pool: &Pool<'_>,
+    pool: &CandidatePool<'_>,
     until: &Until<'_>,
-    offered: Vec<Protection>,
+    offered: Vec<ProtectionCandidate>,
     before: &[f64],
-    estimate: &Estimate<'_>,
-) -> Found {
-    let search = Search { pool, until, offered };
+    estimate: &SavingEstimate<'_>,
+) -> SearchResult {
+    let search = SetSearch { pool, until, offered };
     let at_first = search.judge_set(&[], pool.settings.seed, until.gate.max_trials);
     let (set, verdict, judged) = if at_first.decision == Decision::Proceed {
         (Vec::new(), at_first.clone(), 1)
@@ -87,18 +87,18 @@ pub(super) fn find_smallest_set(
         judged,
         reasons: if is_reached { Vec::new() } else { verdict.reasons },
     };
-    Found { report, steps }
+    SearchResult { report, steps }
 }
 
-struct Search<'a> {
-    pool: &'a Pool<'a>,
+struct SetSearch<'a> {
+    pool: &'a CandidatePool<'a>,
     until: &'a Until<'a>,
-    offered: Vec<Protection>,
+    offered: Vec<ProtectionCandidate>,
 }
 
 type Judged = (Vec<usize>, Verdict);
 
-impl Search<'_> {
+impl SetSearch<'_> {
     /// The smallest set found, its verdict, and how many sets were judged; where none passes, the set
     /// that comes nearest.
     fn smallest_set(&self, at_first: &Verdict) -> (Vec<usize>, Verdict, u64) {
@@ -193,7 +193,7 @@ impl Search<'_> {
     }
 
     fn judge_set(&self, set: &[usize], seed: u64, max_trials: u64) -> Verdict {
-        let State { topology, change } = self.pool.base.with_steps(&self.steps_of(set));
+        let AdvisedState { topology, change } = self.pool.base.with_steps(&self.steps_of(set));
         let gate = Gate { max_trials, ..self.until.gate };
         let stop = Stop::Trials(self.until.first_look);
         let settings = Settings { seed, stop, ..*self.pool.settings };
@@ -203,8 +203,8 @@ impl Search<'_> {
     }
 
     /// The steps of a set, each once.
-    fn steps_of(&self, set: &[usize]) -> Vec<Step> {
-        let mut steps: Vec<Step> = Vec::new();
+    fn steps_of(&self, set: &[usize]) -> Vec<ProtectionStep> {
+        let mut steps: Vec<ProtectionStep> = Vec::new();
         for step in set.iter().flat_map(|at| &self.offered[*at].steps) {
             if !steps.contains(step) {
                 steps.push(*step);
@@ -214,7 +214,7 @@ impl Search<'_> {
     }
 
     /// A protection of a set without the steps of those before it.
-    fn without_earlier_steps(&self, set: &[usize], at: usize) -> Protection {
+    fn without_earlier_steps(&self, set: &[usize], at: usize) -> ProtectionCandidate {
         let before = set.iter().position(|set| *set == at).unwrap_or(0);
         let done = self.steps_of(&set[..before]);
         let mut protection = self.offered[at].clone();

@@ -2,9 +2,10 @@
 //! back as exactly what was simulated.
 
 use super::protection::{
-    FIRST, GATE, KILL_SWITCH, Step, delay_yaml, half_delay, may_be_corrupt, stage_yaml, written_at,
+    FIRST, GATE, KILL_SWITCH, ProtectionStep, delay_yaml, half_delay, may_be_corrupt, stage_yaml,
+    written_at,
 };
-use super::{Advice, State};
+use super::{Advice, AdvisedState};
 use crate::analysis::unknowns::dependencies_mut;
 use crate::diagnostic::{Place, Sources};
 use crate::load::edit::{Action, At, Edit, Refusal, apply_edits};
@@ -16,7 +17,7 @@ use crate::model::{Change, Topology, defaults, yaml_word};
 
 /// The texts of the files that advice is about; nothing where there is no file of its own.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Texts<'a> {
+pub struct FileTexts<'a> {
     /// The topology, or the incident that holds it.
     pub topology: Option<&'a str>,
     /// The change, or the incident that holds it.
@@ -25,7 +26,7 @@ pub struct Texts<'a> {
 
 /// Edited texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenFiles {
     /// The topology, where the advice changes it.
     pub topology: Option<String>,
     /// The change, where the advice changes it. Where both are one file, all of it is in `topology`.
@@ -43,10 +44,10 @@ enum File {
 impl Advice {
     /// Writes its steps into the files. A step that cannot be written so that it reads back as
     /// what was simulated is left out, and said.
-    pub fn write_files(&self, texts: Texts<'_>) -> Written {
+    pub fn write_files(&self, texts: FileTexts<'_>) -> WrittenFiles {
         let is_one = texts.topology.is_some() && texts.topology == texts.change;
-        let mut topology = Draft::new(texts.topology, "topology");
-        let mut change = Draft::new(texts.change.filter(|_| !is_one), "change");
+        let mut topology = FileDraft::new(texts.topology, "topology");
+        let mut change = FileDraft::new(texts.change.filter(|_| !is_one), "change");
         let (mut state, mut left_out) = (self.base.clone(), Vec::new());
         for (what, steps) in &self.steps {
             match write_protection(steps, &state, [&topology, &change], is_one) {
@@ -56,18 +57,18 @@ impl Advice {
                 Err(reason) => left_out.push((what.clone(), reason)),
             }
         }
-        let text = |draft: Draft| draft.text.filter(|_| draft.is_edited);
-        Written { topology: text(topology), change: text(change), left_out }
+        let text = |draft: FileDraft| draft.text.filter(|_| draft.is_edited);
+        WrittenFiles { topology: text(topology), change: text(change), left_out }
     }
 }
 
 /// One protection written into both files, and what is simulated with it.
 fn write_protection(
-    steps: &[Step],
-    state: &State,
-    drafts: [&Draft; 2],
+    steps: &[ProtectionStep],
+    state: &AdvisedState,
+    drafts: [&FileDraft; 2],
     is_one: bool,
-) -> Result<([Draft; 2], State), String> {
+) -> Result<([FileDraft; 2], AdvisedState), String> {
     let [mut topology, mut change] = drafts.map(Clone::clone);
     let mut next = state.clone();
     for step in steps {
@@ -86,14 +87,14 @@ fn write_protection(
 
 /// A text in the making.
 #[derive(Clone)]
-struct Draft {
+struct FileDraft {
     text: Option<String>,
     is_edited: bool,
     /// Kind of file, for messages.
     what: &'static str,
 }
 
-impl Draft {
+impl FileDraft {
     fn new(text: Option<&str>, what: &'static str) -> Self {
         Self { text: text.map(ToOwned::to_owned), is_edited: false, what }
     }
@@ -130,7 +131,7 @@ impl Draft {
     }
 
     /// Whether it reads back as a change to the topology, places aside.
-    fn reads_as_change(&self, wanted: &State) -> bool {
+    fn reads_as_change(&self, wanted: &AdvisedState) -> bool {
         if !self.is_edited {
             return true;
         }
@@ -188,7 +189,7 @@ fn set_key(
     Edit { path, action: Action::Set { key: key.to_owned(), value: value.into(), short } }
 }
 
-impl Step {
+impl ProtectionStep {
     /// Returns the file and the edits of a step, for a topology and a change that do not have it
     /// yet.
     fn step_edits(self, topology: &Topology, change: &Change) -> (File, Vec<Edit>) {

@@ -15,13 +15,13 @@ const MODES: [FailureMode; 4] =
 
 /// Something that may have broken, and how.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Candidate {
+pub(super) struct BreakCandidate {
     pub(super) on: TargetRef,
     pub(super) mode: FailureMode,
 }
 
 /// All candidates, those of one component side by side.
-pub(super) fn all_candidates(topology: &Topology) -> Vec<Candidate> {
+pub(super) fn all_candidates(topology: &Topology) -> Vec<BreakCandidate> {
     let services = (0..topology.services.len() as u32).flat_map(|service| {
         let on = TargetRef::Node(NodeRef { service: ServiceId(service), endpoint: None });
         // A surge of what calls nothing does nothing.
@@ -29,9 +29,9 @@ pub(super) fn all_candidates(topology: &Topology) -> Vec<Candidate> {
         MODES
             .into_iter()
             .filter(move |mode| *mode != FailureMode::Surge || calls)
-            .map(move |mode| Candidate { on, mode })
+            .map(move |mode| BreakCandidate { on, mode })
     });
-    let domains = (0..topology.domains.len() as u32).map(|domain| Candidate {
+    let domains = (0..topology.domains.len() as u32).map(|domain| BreakCandidate {
         on: TargetRef::Domain(DomainId(domain)),
         mode: FailureMode::Down,
     });
@@ -55,7 +55,7 @@ pub(super) fn name_of(topology: &Topology, on: TargetRef) -> String {
 /// How likely each candidate is before anything is seen; the modes of a component share what it has.
 pub(super) fn prior_probabilities(
     topology: &Topology,
-    all: &[Candidate],
+    all: &[BreakCandidate],
     prior: PriorKind,
 ) -> Vec<f64> {
     let stated = |on: TargetRef| {
@@ -69,7 +69,7 @@ pub(super) fn prior_probabilities(
     };
     let known: Vec<f64> = all.iter().filter_map(|item| stated(item.on)).collect();
     let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-    let weight = |candidate: &Candidate| {
+    let weight = |candidate: &BreakCandidate| {
         let modes = all.iter().filter(|item| item.on == candidate.on).count() as f64;
         let component = match prior {
             PriorKind::Stated if !known.is_empty() => stated(candidate.on).unwrap_or(mean),
@@ -80,7 +80,7 @@ pub(super) fn prior_probabilities(
     all.iter().map(weight).collect()
 }
 
-impl Candidate {
+impl BreakCandidate {
     /// The change that is this break: a single moment, or a course with the default delays.
     pub(super) fn as_change(self, lasting: Option<Seconds>) -> Change {
         let mut target = Target::down_with_certainty(self.on, Place::default());

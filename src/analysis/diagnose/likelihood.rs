@@ -1,7 +1,7 @@
 //! How likely what is seen is, given what broke.
 
-use super::Question;
-use super::candidates::Candidate;
+use super::DiagnosisRequest;
+use super::candidates::BreakCandidate;
 use crate::analysis::Settings;
 use crate::compile::compile;
 use crate::engine::outcome::{Outcome, TRIALS};
@@ -25,9 +25,9 @@ pub(super) struct Seen {
 }
 
 /// Observations, and the simulation that weighs them.
-pub(super) struct Evidence<'a> {
+pub(super) struct ObservedEvidence<'a> {
     pub(super) topology: &'a Topology,
-    pub(super) question: &'a Question<'a>,
+    pub(super) question: &'a DiagnosisRequest<'a>,
     pub(super) seen: &'a [Seen],
     pub(super) settings: &'a Settings,
     pub(super) trials: u64,
@@ -41,8 +41,8 @@ pub(super) struct Agreement {
     pub(super) agrees: u64,
 }
 
-impl Evidence<'_> {
-    fn each_outcome(&self, candidate: Candidate, mut take: impl FnMut(&Outcome)) {
+impl ObservedEvidence<'_> {
+    fn each_outcome(&self, candidate: BreakCandidate, mut take: impl FnMut(&Outcome)) {
         let change = candidate.as_change(self.question.lasting);
         let lasting = self.question.lasting.unwrap_or(Seconds::ZERO);
         let plan = compile(self.topology, &change, lasting);
@@ -90,7 +90,7 @@ impl Evidence<'_> {
     }
 
     /// The logarithm of the chance of what is seen, up to what is the same for all candidates.
-    pub(super) fn log_likelihood(&self, candidate: Candidate) -> f64 {
+    pub(super) fn log_likelihood(&self, candidate: BreakCandidate) -> f64 {
         // One trial in which every state is as likely as any other.
         let mut logs = vec![-(self.seen.len() as f64) * libm::log(3.0)];
         let timed = self.timed_failures();
@@ -139,7 +139,7 @@ impl Evidence<'_> {
     }
 
     /// How often each unit is in each state, given a break and what is seen.
-    pub(super) fn state_probabilities(&self, candidate: Candidate) -> Vec<[f64; 3]> {
+    pub(super) fn state_probabilities(&self, candidate: BreakCandidate) -> Vec<[f64; 3]> {
         let units = self.topology.services.len() + self.topology.flows.len();
         // Smoothed by one trial in which every state is as likely as any other.
         let uniform = libm::exp(-(self.seen.len() as f64) * libm::log(3.0));
@@ -160,7 +160,7 @@ impl Evidence<'_> {
     }
 
     /// How well the break agrees with what is seen, without being told of it.
-    pub(super) fn agreement_of(&self, candidate: Candidate) -> Agreement {
+    pub(super) fn agreement_of(&self, candidate: BreakCandidate) -> Agreement {
         let mut counts = vec![[0_u64; 3]; self.seen.len()];
         self.each_outcome(candidate, |outcome| {
             for trial in valid_trials(outcome) {

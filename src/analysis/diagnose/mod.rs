@@ -29,8 +29,8 @@ use crate::sort::Arrange as _;
 
 use super::simulate::{Settings, Stop};
 use crate::project::IncidentCase;
-use candidates::Candidate;
-use likelihood::{Evidence, Seen};
+use candidates::BreakCandidate;
+use likelihood::{ObservedEvidence, Seen};
 
 /// The chance that a report is wrong, where nobody says: people on call misread one dashboard in
 /// twenty (an assumption: no published figure was found).
@@ -44,7 +44,7 @@ const LEADING: usize = 5;
 
 /// Observation, and how it is to be taken.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct DiagnosisRequest<'a> {
     /// Name of the observation.
     pub name: &'a str,
     /// Observed states.
@@ -61,12 +61,12 @@ pub struct Question<'a> {
 /// Ranks what may have broken.
 pub fn diagnose_observation(
     topology: &Topology,
-    question: &Question<'_>,
+    question: &DiagnosisRequest<'_>,
     settings: &Settings,
     progress: &dyn Progress,
 ) -> DiagnosisReport {
     let seen = seen_units(topology, question.observed);
-    let evidence = Evidence {
+    let evidence = ObservedEvidence {
         topology,
         question,
         seen: &seen,
@@ -74,7 +74,7 @@ pub fn diagnose_observation(
         trials: trials_per_candidate(settings),
     };
     let ranked = rank_components(topology, &evidence, question.prior, progress);
-    let leading: Vec<&Component> = ranked.iter().take(LEADING).collect();
+    let leading: Vec<&RankedComponent> = ranked.iter().take(LEADING).collect();
     let agreeing = leading
         .iter()
         .map(|leading| evidence.agreement_of(leading.best_mode()))
@@ -117,7 +117,7 @@ pub fn score_diagnoses(
     progress: &dyn Progress,
 ) -> DiagnosisScoreReport {
     let one = |case: &IncidentCase| {
-        let question = Question {
+        let question = DiagnosisRequest {
             name: &case.incident.name,
             observed: &case.incident.observed,
             misreport: MISREPORT,
@@ -127,7 +127,8 @@ pub fn score_diagnoses(
         let topology = &case.topology;
         let seen = seen_units(topology, question.observed);
         let trials = trials_per_candidate(settings);
-        let evidence = Evidence { topology, question: &question, seen: &seen, settings, trials };
+        let evidence =
+            ObservedEvidence { topology, question: &question, seen: &seen, settings, trials };
         let ranked = rank_components(topology, &evidence, question.prior, progress);
         let triggers: Vec<String> = case
             .change
@@ -225,18 +226,18 @@ impl Seen {
 }
 
 /// A component that may have broken, in each of its modes.
-struct Component {
+struct RankedComponent {
     name: String,
     kind: ComponentKind,
     rank: u64,
     tied: u64,
     posterior: f64,
-    candidates: Vec<(Candidate, f64)>,
+    candidates: Vec<(BreakCandidate, f64)>,
 }
 
-impl Component {
+impl RankedComponent {
     /// The mode in which it most likely broke.
-    fn best_mode(&self) -> Candidate {
+    fn best_mode(&self) -> BreakCandidate {
         let most = self.candidates.iter().reduce(|a, b| if b.1 > a.1 { b } else { a });
         most.expect("a component has a mode").0
     }
@@ -258,10 +259,10 @@ impl Component {
 /// All components, most likely first.
 fn rank_components(
     topology: &Topology,
-    evidence: &Evidence<'_>,
+    evidence: &ObservedEvidence<'_>,
     prior: PriorKind,
     progress: &dyn Progress,
-) -> Vec<Component> {
+) -> Vec<RankedComponent> {
     let all = candidates::all_candidates(topology);
     let priors = candidates::prior_probabilities(topology, &all, prior);
     let logs = parallel::each_piece(all.len(), |item| {
@@ -274,7 +275,7 @@ fn rank_components(
     let weights: Vec<f64> =
         logs.iter().map(|log| if top.is_finite() { libm::exp(log - top) } else { 0.0 }).collect();
     let sum: f64 = weights.iter().sum();
-    let mut components: Vec<Component> = Vec::new();
+    let mut components: Vec<RankedComponent> = Vec::new();
     for (candidate, weight) in all.iter().zip(&weights) {
         let posterior = if sum > 0.0 { weight / sum } else { 0.0 };
         let name = candidates::name_of(topology, candidate.on);
@@ -283,7 +284,7 @@ fn rank_components(
                 known.posterior += posterior;
                 known.candidates.push((*candidate, posterior));
             }
-            None => components.push(Component {
+            None => components.push(RankedComponent {
                 name,
                 kind: if matches!(candidate.on, TargetRef::Domain(_)) {
                     ComponentKind::Domain
@@ -324,7 +325,7 @@ fn miss_reports(
         .collect()
 }
 
-fn diagnosis_assumptions(question: &Question<'_>) -> Vec<String> {
+fn diagnosis_assumptions(question: &DiagnosisRequest<'_>) -> Vec<String> {
     let mut said = vec![
         "exactly one component broke, wholly and at once; a surge is tenfold".to_owned(),
         match question.prior {

@@ -1,8 +1,8 @@
 //! Finds the most informative next observation: the one expected to tell most about which
 //! component broke.
 
-use super::likelihood::Evidence;
-use super::{Component, STATES, unit_kind, unit_name};
+use super::likelihood::ObservedEvidence;
+use super::{RankedComponent, STATES, unit_kind, unit_name};
 use crate::engine::Progress;
 use crate::engine::parallel;
 use crate::model::Topology;
@@ -19,8 +19,8 @@ const NOTHING: f64 = 1e-3;
 /// Returns the observations to make next, the most informative first.
 pub(super) fn find_next_looks(
     topology: &Topology,
-    evidence: &Evidence<'_>,
-    ranked: &[Component],
+    evidence: &ObservedEvidence<'_>,
+    ranked: &[RankedComponent],
     progress: &dyn Progress,
 ) -> Vec<LookReport> {
     let leading = &ranked[..ranked.len().min(COMPONENTS)];
@@ -73,7 +73,7 @@ pub(super) fn find_next_looks(
 }
 
 /// Returns the distribution of a report, given how likely each state is.
-fn report_distribution(evidence: &Evidence<'_>, states: &[f64; 3]) -> [f64; 3] {
+fn report_distribution(evidence: &ObservedEvidence<'_>, states: &[f64; 3]) -> [f64; 3] {
     let chance = |said: usize| {
         states
             .iter()

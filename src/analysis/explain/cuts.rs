@@ -1,9 +1,9 @@
 //! The minimal cut sets of a flow, with names and probabilities.
 
 use super::analysis::Analysis;
-use super::names::Names;
-use crate::engine::exact::Event;
-use crate::engine::exact::solutions::{self, ORDERS, Role, Solutions};
+use super::names::EventNames;
+use crate::engine::exact::ExactEvent;
+use crate::engine::exact::solutions::{self, EventRole, ORDERS, Solutions};
 use crate::report::EventScope;
 use crate::report::explain::{CutSetReport, CutSetsReport, OrderCount};
 use crate::sort::Arrange as _;
@@ -21,7 +21,7 @@ const LISTED: usize = 50;
 /// happen is part of a set. Where there are too many, only those of the smaller orders are given.
 pub(super) fn find_cut_sets(
     analysis: &Analysis,
-    names: &Names<'_>,
+    names: &EventNames<'_>,
     unit: usize,
     max_order: Option<u32>,
     is_structural: bool,
@@ -56,13 +56,15 @@ pub(super) fn find_cut_sets(
 /// Returns the role of an event in cut sets. An event that never happens is left out, unless
 /// services and domains are asked about as such; one that always happens is left out too, unless
 /// it is a cause.
-fn event_role(event: Event, chance: f64, is_structural: bool) -> Role {
-    let possible = |is_possible| if is_possible { Role::Event } else { Role::Never };
+fn event_role(event: ExactEvent, chance: f64, is_structural: bool) -> EventRole {
+    let possible = |is_possible| if is_possible { EventRole::Event } else { EventRole::Never };
     match event {
-        Event::Domain(_) | Event::Service(_) => possible(is_structural || chance > 0.0),
-        Event::Target(_) | Event::Mode(..) | Event::Replica(_) => possible(chance > 0.0),
-        Event::Reaches(_) | Event::NoFallback(_) if chance >= 1.0 => Role::Always,
-        Event::Reaches(_) | Event::NoFallback(_) => possible(chance > 0.0),
+        ExactEvent::Domain(_) | ExactEvent::Service(_) => possible(is_structural || chance > 0.0),
+        ExactEvent::Target(_) | ExactEvent::Mode(..) | ExactEvent::Replica(_) => {
+            possible(chance > 0.0)
+        }
+        ExactEvent::Reaches(_) | ExactEvent::NoFallback(_) if chance >= 1.0 => EventRole::Always,
+        ExactEvent::Reaches(_) | ExactEvent::NoFallback(_) => possible(chance > 0.0),
     }
 }
 
@@ -74,7 +76,7 @@ fn by_order(found: &Solutions) -> Vec<OrderCount> {
         .collect()
 }
 
-fn cut_set_reports(found: &Solutions, names: &Names<'_>, total: f64) -> Vec<CutSetReport> {
+fn cut_set_reports(found: &Solutions, names: &EventNames<'_>, total: f64) -> Vec<CutSetReport> {
     let mut sets: Vec<CutSetReport> = found
         .most_likely(LISTED)
         .into_iter()

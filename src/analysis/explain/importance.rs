@@ -18,9 +18,9 @@
 use std::collections::BTreeMap;
 
 use super::analysis::Analysis;
-use super::names::Names;
+use super::names::EventNames;
 use crate::compile::Plan;
-use crate::engine::exact::{Event, Exact, Function};
+use crate::engine::exact::{Exact, ExactEvent, Function};
 use crate::report::explain::{ImportanceReport, Measured};
 use crate::report::{CutEventKind, EstimationMethod, PartKind};
 use crate::sort::Arrange as _;
@@ -75,7 +75,7 @@ impl Figures {
 pub(super) fn exact_importance(
     plan: &Plan,
     analysis: &Analysis,
-    names: &Names<'_>,
+    names: &EventNames<'_>,
     unit: usize,
 ) -> Vec<ImportanceReport> {
     let exact = &analysis.exact;
@@ -88,13 +88,13 @@ pub(super) fn exact_importance(
     for (place, event) in exact.variables.events.iter().enumerate() {
         let q = exact.variables.chances[place];
         let kind = match event {
-            Event::Mode(..) => continue,
-            Event::Replica(replica) => {
+            ExactEvent::Mode(..) => continue,
+            ExactEvent::Replica(replica) => {
                 let service = names.service_of_replica(*replica);
                 replicas.entry(service).or_default().push(place as u16);
                 continue;
             }
-            Event::Target(_) => PartKind::Target,
+            ExactEvent::Target(_) => PartKind::Target,
             other => part_kind(names.event_name(*other).0),
         };
         let birnbaum = derivatives[place];

@@ -22,12 +22,12 @@ use crate::summary::{Summary, summarize};
 use super::simulate::{self, Settings};
 use super::{exact, unknowns};
 use analysis::Analysis;
-use names::Names;
+use names::EventNames;
 use trials::World;
 
 /// Request for an explanation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct ExplanationRequest {
     /// Only the flow of this number in the topology.
     pub flow: Option<u32>,
     /// Exact values, or nothing.
@@ -53,7 +53,7 @@ pub fn explain_flows(
     topology: &Topology,
     change: &Change,
     settings: &Settings,
-    asked: &Asked,
+    asked: &ExplanationRequest,
     progress: &dyn Progress,
 ) -> Result<ExplainReport, Obstacle> {
     let plan = compile(topology, change, settings.lasting);
@@ -117,7 +117,7 @@ struct Inquiry<'a> {
     topology: &'a Topology,
     change: &'a Change,
     settings: &'a Settings,
-    asked: &'a Asked,
+    asked: &'a ExplanationRequest,
     plan: &'a Plan,
     summary: &'a Summary,
 }
@@ -131,7 +131,7 @@ impl Inquiry<'_> {
         limits: Limits,
         progress: &dyn Progress,
     ) -> Vec<FlowExplained> {
-        let names = Names::new(self.topology, self.change, self.plan);
+        let names = EventNames::new(self.topology, self.change, self.plan);
         let analysis = Analysis::new(self.plan, limits);
         let most = (FOLLOWED_NODES / self.plan.nodes.len().max(1) as u64).clamp(256, FOLLOWED);
         let trials = self.summary.trials.min(most);
@@ -169,7 +169,7 @@ impl Inquiry<'_> {
     fn importance_reports(
         &self,
         analysis: Option<&Analysis>,
-        names: &Names<'_>,
+        names: &EventNames<'_>,
         flows: &[u32],
     ) -> (Vec<Vec<ImportanceReport>>, u64) {
         let exact =

@@ -1,15 +1,15 @@
 //! Names of events and nodes.
 
 use crate::compile::Plan;
-use crate::engine::exact::Event;
-use crate::engine::exact::solutions::Part;
+use crate::engine::exact::ExactEvent;
+use crate::engine::exact::solutions::CutPart;
 use crate::model::change::TargetRef;
 use crate::model::{Change, Topology};
 use crate::report::explain::CutEventReport;
 use crate::report::{CutEventKind, FailureMode};
 
 /// The names of everything that a plan only numbers.
-pub(super) struct Names<'a> {
+pub(super) struct EventNames<'a> {
     topology: &'a Topology,
     change: &'a Change,
     /// By node.
@@ -20,7 +20,7 @@ pub(super) struct Names<'a> {
     replicas: Vec<(u32, u32)>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> EventNames<'a> {
     pub(super) fn new(topology: &'a Topology, change: &'a Change, plan: &Plan) -> Self {
         let mut nodes = vec![String::new(); plan.nodes.len()];
         for (service, item) in topology.services.iter().zip(&plan.services) {
@@ -67,19 +67,19 @@ impl<'a> Names<'a> {
 
     /// Returns the kind of an event and the name of what it happens to. For a target, that is the
     /// component that it hits.
-    pub(super) fn event_name(&self, event: Event) -> (CutEventKind, String) {
+    pub(super) fn event_name(&self, event: ExactEvent) -> (CutEventKind, String) {
         match event {
-            Event::Domain(domain) => {
+            ExactEvent::Domain(domain) => {
                 (CutEventKind::Domain, self.topology.domains[domain as usize].name.clone())
             }
-            Event::Service(service) => {
+            ExactEvent::Service(service) => {
                 (CutEventKind::Service, self.service_name(service).to_owned())
             }
-            Event::Replica(replica) => {
+            ExactEvent::Replica(replica) => {
                 let (service, number) = self.replicas[replica as usize];
                 (CutEventKind::Replica, format!("{}#{number}", self.service_name(service)))
             }
-            Event::Target(mode) | Event::Mode(mode, _) => {
+            ExactEvent::Target(mode) | ExactEvent::Mode(mode, _) => {
                 match self.change.targets[mode as usize].on {
                     TargetRef::Domain(domain) => {
                         (CutEventKind::Domain, self.topology.domain(domain).name.clone())
@@ -94,15 +94,17 @@ impl<'a> Names<'a> {
                     }
                 }
             }
-            Event::Reaches(reaches) => (CutEventKind::Dependency, self.dependency_name(reaches)),
-            Event::NoFallback(no_fallback) => {
+            ExactEvent::Reaches(reaches) => {
+                (CutEventKind::Dependency, self.dependency_name(reaches))
+            }
+            ExactEvent::NoFallback(no_fallback) => {
                 (CutEventKind::Fallback, self.dependency_name(no_fallback))
             }
         }
     }
 
     /// A part of a cut set.
-    pub(super) fn cut_event_report(&self, part: &Part) -> CutEventReport {
+    pub(super) fn cut_event_report(&self, part: &CutPart) -> CutEventReport {
         let (kind, name) = self.event_name(part.event);
         let modes = [FailureMode::Down, FailureMode::Slow, FailureMode::Corrupt];
         let mode = part.mode.map(|mode| modes[usize::from(mode)]);

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::names::Names;
+use super::names::EventNames;
 use super::origins::{self, Origins};
 use crate::compile::Plan;
 use crate::compile::plan::NONE;
@@ -30,7 +30,7 @@ const REMEMBERED: usize = 20_000;
 
 /// Where a way begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Origin {
+enum PathOrigin {
     Target,
     Background,
     Overload,
@@ -38,8 +38,8 @@ enum Origin {
 
 /// A way: from its first node to its last; held there by the guard of this number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Way {
-    origin: Origin,
+struct FailurePath {
+    origin: PathOrigin,
     nodes: Vec<u32>,
     held_by: Option<usize>,
 }
@@ -47,8 +47,8 @@ struct Way {
 /// The ways to one flow.
 #[derive(Default)]
 pub(super) struct Ways {
-    numbers: BTreeMap<Way, usize>,
-    ways: Vec<Way>,
+    numbers: BTreeMap<FailurePath, usize>,
+    ways: Vec<FailurePath>,
     counts: Vec<u64>,
     is_incomplete: bool,
 }
@@ -169,12 +169,12 @@ impl<'a> Chunk<'a> {
     }
 
     /// Where a way through this node begins, if here.
-    fn origin_at(&self, trial: u32, node: u32) -> Option<Origin> {
+    fn origin_at(&self, trial: u32, node: u32) -> Option<PathOrigin> {
         let has = |masks: &[u64]| masks[node as usize] >> trial & 1 == 1;
         match () {
-            () if has(&self.origins.target) => Some(Origin::Target),
-            () if has(&self.origins.background) => Some(Origin::Background),
-            () if has(&self.overloaded) => Some(Origin::Overload),
+            () if has(&self.origins.target) => Some(PathOrigin::Target),
+            () if has(&self.origins.background) => Some(PathOrigin::Background),
+            () if has(&self.overloaded) => Some(PathOrigin::Overload),
             () => None,
         }
     }
@@ -187,7 +187,8 @@ impl<'a> Chunk<'a> {
         is_leading: &[bool],
         into: &mut Ways,
     ) -> Vec<usize> {
-        let mut search = Search { chunk: self, trial, found: Vec::new(), steps: 0, was_cut: false };
+        let mut search =
+            PathSearch { chunk: self, trial, found: Vec::new(), steps: 0, was_cut: false };
         if let Some(root) = root {
             search.from(root, &mut vec![], None);
         }
@@ -215,15 +216,15 @@ impl<'a> Chunk<'a> {
     }
 }
 
-struct Search<'a> {
+struct PathSearch<'a> {
     chunk: &'a Chunk<'a>,
     trial: u32,
-    found: Vec<Way>,
+    found: Vec<FailurePath>,
     steps: usize,
     was_cut: bool,
 }
 
-impl Search<'_> {
+impl PathSearch<'_> {
     /// Follows failure back from a node; `after` is what comes after it, the end first.
     fn from(&mut self, node: u32, after: &mut Vec<u32>, held_by: Option<usize>) {
         self.steps += 1;
@@ -234,7 +235,7 @@ impl Search<'_> {
         after.push(node);
         if let Some(origin) = self.chunk.origin_at(self.trial, node) {
             let nodes = after.iter().rev().copied().collect();
-            self.found.push(Way { origin, nodes, held_by });
+            self.found.push(FailurePath { origin, nodes, held_by });
             after.pop();
             return;
         }
@@ -255,7 +256,7 @@ impl Search<'_> {
 
 impl Ways {
     /// The number of a way; nothing where there are too many already.
-    fn way_number(&mut self, way: Way) -> Option<usize> {
+    fn way_number(&mut self, way: FailurePath) -> Option<usize> {
         if let Some(known) = self.numbers.get(&way) {
             return Some(*known);
         }
@@ -271,16 +272,20 @@ impl Ways {
     }
 
     /// The most frequent ways with names, and whether some were not followed.
-    pub(super) fn path_reports(&self, names: &Names<'_>, trials: u64) -> (Vec<PathReport>, bool) {
+    pub(super) fn path_reports(
+        &self,
+        names: &EventNames<'_>,
+        trials: u64,
+    ) -> (Vec<PathReport>, bool) {
         let mut reports: Vec<PathReport> = self
             .ways
             .iter()
             .zip(&self.counts)
             .map(|(way, count)| PathReport {
                 origin: match way.origin {
-                    Origin::Target => FailureOrigin::Target,
-                    Origin::Background => FailureOrigin::Background,
-                    Origin::Overload => FailureOrigin::Overload,
+                    PathOrigin::Target => FailureOrigin::Target,
+                    PathOrigin::Background => FailureOrigin::Background,
+                    PathOrigin::Overload => FailureOrigin::Overload,
                 },
                 through: way.nodes.iter().map(|node| names.node_name(*node).to_owned()).collect(),
                 share: *count as f64 / trials.max(1) as f64,

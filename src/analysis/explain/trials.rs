@@ -16,7 +16,7 @@ use crate::report::{self, Metric, PartKind};
 use crate::sort::Arrange as _;
 use crate::summary::Summary;
 use crate::summary::difference::Paired;
-use crate::summary::paired::{self, Difference};
+use crate::summary::paired::{self, PairedDifference};
 
 /// How many pairs of trials a part gets at the most.
 const PAIRS: u64 = 512;
@@ -98,7 +98,7 @@ fn paired_trials(settings: &Settings, most: u64) -> u64 {
 
 /// Something that may fail, by its number in the change, the topology, or among dependencies.
 #[derive(Clone, Copy, Debug)]
-enum Part {
+enum TriedPart {
     Target(usize),
     Service(usize),
     Replicas(usize),
@@ -163,20 +163,21 @@ pub(super) fn sampled_importance(
     (reports, left_out)
 }
 
-fn measured_difference(of: Difference) -> Measured {
+fn measured_difference(of: PairedDifference) -> Measured {
     Measured { value: of.value, low: Some(of.low), high: Some(of.high) }
 }
 
 /// The parts worth trying, those that failure came to most often first.
-fn parts_to_try(world: &World, summary: &Summary) -> Vec<Part> {
+fn parts_to_try(world: &World, summary: &Summary) -> Vec<TriedPart> {
     // The change comes before everything.
     let targets = 0..world.change.targets.len();
-    let mut parts: Vec<(f64, Part)> = targets.map(|number| (2.0, Part::Target(number))).collect();
+    let mut parts: Vec<(f64, TriedPart)> =
+        targets.map(|number| (2.0, TriedPart::Target(number))).collect();
     for (number, service) in world.topology.services.iter().enumerate() {
         let often = summary.units[number].failed.p;
-        parts.push((often, Part::Service(number)));
+        parts.push((often, TriedPart::Service(number)));
         if service.replicas.is_some() {
-            parts.push((often, Part::Replicas(number)));
+            parts.push((often, TriedPart::Replicas(number)));
         }
     }
     for (number, (_, declared_dependency)) in world.topology.declared_dependencies().enumerate() {
@@ -184,16 +185,16 @@ fn parts_to_try(world: &World, summary: &Summary) -> Vec<Part> {
         if declared_dependency.phase != Phase::Serve {
             continue;
         }
-        parts.push((seen.tried, Part::Dependency(number)));
+        parts.push((seen.tried, TriedPart::Dependency(number)));
         if declared_dependency.fallback.is_some() {
-            parts.push((seen.tried, Part::Fallback(number)));
+            parts.push((seen.tried, TriedPart::Fallback(number)));
         }
     }
     parts.arrange_by(|a, b| b.0.total_cmp(&a.0));
     parts.into_iter().map(|(_, part)| part).collect()
 }
 
-impl Part {
+impl TriedPart {
     /// The world in which it fails for certain, or never by itself.
     fn variant_with(self, world: &World, fails: bool) -> World {
         let mut world = world.clone();
@@ -300,7 +301,7 @@ pub(super) fn protection_reports(
     for (number, (_, declared_dependency)) in world.topology.declared_dependencies().enumerate() {
         let Some(seen) = &summary.dependencies[number] else { continue };
         for protection in
-            Protection::ALL.into_iter().filter(|them| them.is_stated(declared_dependency))
+            GuardKind::ALL.into_iter().filter(|them| them.is_stated(declared_dependency))
         {
             found.push((seen.held[protection.guard_index()], number, protection.code()));
         }
@@ -318,7 +319,7 @@ pub(super) fn protection_reports(
                 .nth(number)
                 .expect("found among those written");
             let seen = summary.dependencies[number].as_ref().expect("found where failure came");
-            let protection = Protection::ALL
+            let protection = GuardKind::ALL
                 .into_iter()
                 .find(|item| item.code() == protection)
                 .expect("one of them");
@@ -354,7 +355,7 @@ pub(super) fn protection_reports(
 
 /// A protection that a dependency may state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protection {
+enum GuardKind {
     Timeout,
     Validation,
     Retry,
@@ -365,7 +366,7 @@ enum Protection {
     Redundancy,
 }
 
-impl Protection {
+impl GuardKind {
     const ALL: [Self; 8] = [
         Self::Timeout,
         Self::Validation,

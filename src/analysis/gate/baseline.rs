@@ -6,7 +6,7 @@ use crate::analysis::single_points::only_in;
 use crate::model::Topology;
 use crate::report::compare::SinglePoint;
 use crate::report::{
-    BaselineReport, DeltaReport, DifferenceReport, Interval, PairReport, Quantiles, Report,
+    BaselineReport, BeforeAfterReport, DeltaReport, DifferenceReport, Interval, Quantiles, Report,
     UnitReport,
 };
 use crate::sort::{Arrange as _, Gather as _};
@@ -97,8 +97,10 @@ fn deltas(now: &[UnitReport], then: &[UnitReport]) -> Vec<DeltaReport> {
                 name: after.name.clone(),
                 failed: of_shares(&before.failed, &after.failed),
                 orders_lost: lost.map(|(before, after)| of_means(before, after)),
-                orders_lost_p95: lost
-                    .map(|(before, after)| PairReport { before: before.p95, after: after.p95 }),
+                orders_lost_p95: lost.map(|(before, after)| BeforeAfterReport {
+                    before: before.p95,
+                    after: after.p95,
+                }),
             })
         })
         .collect();

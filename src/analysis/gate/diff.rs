@@ -2,7 +2,7 @@
 
 use crate::model::Diff;
 use crate::model::change::ChangeKind;
-use crate::model::diff::Size;
+use crate::model::diff::DiffSize;
 
 /// Returns what is assumed about a change that is known by its files only.
 pub(super) fn assumption(diff: &Diff) -> String {
@@ -13,7 +13,7 @@ pub(super) fn assumption(diff: &Diff) -> String {
         _ => "code",
     };
     let risk = diff.risk().map_or_else(String::new, |risk| {
-        let Size { files, lines } = risk.size;
+        let DiffSize { files, lines } = risk.size;
         format!(
             "; it breaks with probability {}, judged by its size of {lines} lines in {files} files (10% for \
              50 lines, DORA 2024; larger changes break more often, Kamei et al. 2013)",

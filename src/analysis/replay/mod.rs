@@ -17,20 +17,20 @@ use crate::model::{Change, Seconds, Topology};
 use crate::project::IncidentCase;
 use crate::report::ComponentState;
 use crate::report::replay::{
-    AblationReport, ActionReport, BaselineReport, ComponentReport, ContainmentReport,
-    DurationReport, IncidentReport, ReplayReport, SCHEMA, ScoreReport,
+    AblationReport, ActionReport, ComponentReport, ContainmentReport, DurationReport,
+    IncidentReport, ReplayReport, RuleScoreReport, SCHEMA, ScoreReport,
 };
 use crate::summary::{Summary, summarize};
 
 use super::diagnose;
 use super::simulate::{Settings, Stop, run_trials};
-use rules::Rule;
-use score::{Evidence, Pair};
-use without::Element;
+use rules::ReachRule;
+use score::{IncidentEvidence, PredictedPair};
+use without::ModelElement;
 
 /// Additional parts of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct ReplayRequest {
     /// Leave each element of the model out in turn.
     pub ablate: bool,
     /// At which place a diagnosis puts what set each off.
@@ -40,11 +40,11 @@ pub struct Asked {
 /// Simulates incidents and compares.
 pub fn replay_incidents(
     cases: &[IncidentCase],
-    asked: Asked,
+    asked: ReplayRequest,
     settings: &Settings,
     progress: &dyn Progress,
 ) -> ReplayReport {
-    let with = |edit: &Edit<'_>| -> (Vec<Prediction>, Vec<Prediction>) {
+    let with = |edit: &TopologyEdit<'_>| -> (Vec<Prediction>, Vec<Prediction>) {
         let predict = |topology: &Topology, change: &Change| {
             let (topology, change) = edit(topology, change);
             predict_incident(&topology, &change, settings, progress)
@@ -229,14 +229,18 @@ fn all_evidence(
     cases: &[IncidentCase],
     found: &[Prediction],
     timed: &[Prediction],
-) -> Vec<Evidence> {
+) -> Vec<IncidentEvidence> {
     let all = cases.iter().zip(found.iter().zip(timed));
     all.map(|(case, (item, timed))| evidence_of(case, item, timed)).collect()
 }
 
 /// `timed` is the simulation whose duration counts: one that is not told what operators did.
-fn evidence_of(case: &IncidentCase, prediction: &Prediction, timed: &Prediction) -> Evidence {
-    let pairs = observed_units(case).into_iter().map(|(unit, state, from)| Pair {
+fn evidence_of(
+    case: &IncidentCase,
+    prediction: &Prediction,
+    timed: &Prediction,
+) -> IncidentEvidence {
+    let pairs = observed_units(case).into_iter().map(|(unit, state, from)| PredictedPair {
         observed: state,
         predicted: prediction.likely_state(unit),
         impacted: prediction.degraded[unit],
@@ -244,14 +248,14 @@ fn evidence_of(case: &IncidentCase, prediction: &Prediction, timed: &Prediction)
             .filter(|_| state == ObservedState::Failed)
             .map(|from| (from, prediction.first[unit].unwrap_or(f64::INFINITY))),
     });
-    Evidence {
+    IncidentEvidence {
         pairs: pairs.collect(),
         duration: case.incident.duration.map(Seconds::get).zip(timed.duration),
         containments: Vec::new(),
     }
 }
 
-fn overall_score(cases: &[IncidentCase], evidence: &[Evidence]) -> ScoreReport {
+fn overall_score(cases: &[IncidentCase], evidence: &[IncidentEvidence]) -> ScoreReport {
     let scored = cases.iter().zip(evidence).filter(|(case, _)| case.incident.scored);
     score::score_report(scored.map(|(_, scored)| scored))
 }
@@ -345,32 +349,32 @@ fn containment_report(
     }
 }
 
-fn baseline_reports(cases: &[IncidentCase]) -> Vec<BaselineReport> {
-    let mut found: Vec<BaselineReport> =
-        Rule::ALL.map(|(rule, words)| baseline_report(cases, rule, words)).to_vec();
+fn baseline_reports(cases: &[IncidentCase]) -> Vec<RuleScoreReport> {
+    let mut found: Vec<RuleScoreReport> =
+        ReachRule::ALL.map(|(rule, words)| baseline_report(cases, rule, words)).to_vec();
     if let Some((constant, score)) = constant_duration(cases) {
         let rule = format!("every incident lasts {:.0} min, the median of all", constant / 60.0);
-        found.push(BaselineReport { rule, score });
+        found.push(RuleScoreReport { rule, score });
     }
     found
 }
 
-fn baseline_report(cases: &[IncidentCase], rule: Rule, words: &str) -> BaselineReport {
-    let evidence: Vec<Evidence> = cases
+fn baseline_report(cases: &[IncidentCase], rule: ReachRule, words: &str) -> RuleScoreReport {
+    let evidence: Vec<IncidentEvidence> = cases
         .iter()
         .map(|case| {
             let states = rule.predict_states(&case.topology, &case.change);
-            let pair = |(unit, state, _): (usize, _, _)| Pair {
+            let pair = |(unit, state, _): (usize, _, _)| PredictedPair {
                 observed: state,
                 predicted: states[unit],
                 impacted: if states[unit] == ObservedState::Unaffected { 0.0 } else { 1.0 },
                 times: None,
             };
             let pairs = observed_units(case).into_iter().map(pair).collect();
-            Evidence { pairs, ..Evidence::default() }
+            IncidentEvidence { pairs, ..IncidentEvidence::default() }
         })
         .collect();
-    BaselineReport { rule: words.to_owned(), score: overall_score(cases, &evidence) }
+    RuleScoreReport { rule: words.to_owned(), score: overall_score(cases, &evidence) }
 }
 
 /// The median duration of the incidents that count, and how well it alone would do.
@@ -380,23 +384,26 @@ fn constant_duration(cases: &[IncidentCase]) -> Option<(f64, ScoreReport)> {
         scored.filter_map(|scored| scored.incident.duration).map(Seconds::get).collect();
     all.sort_by(f64::total_cmp);
     let median = *all.get(all.len() / 2)?;
-    let of = |value: &f64| Evidence { duration: Some((*value, median)), ..Evidence::default() };
-    let evidence: Vec<Evidence> = all.iter().map(of).collect();
+    let of = |value: &f64| IncidentEvidence {
+        duration: Some((*value, median)),
+        ..IncidentEvidence::default()
+    };
+    let evidence: Vec<IncidentEvidence> = all.iter().map(of).collect();
     Some((median, score::score_report(&evidence)))
 }
 
 /// Another topology and change in the place of a case's.
-type Edit<'a> = dyn Fn(&Topology, &Change) -> (Topology, Change) + 'a;
+type TopologyEdit<'a> = dyn Fn(&Topology, &Change) -> (Topology, Change) + 'a;
 
 /// Simulates every case so edited: as it was, and without what operators did.
-type Simulate<'a> = dyn Fn(&Edit<'_>) -> (Vec<Prediction>, Vec<Prediction>) + 'a;
+type Simulate<'a> = dyn Fn(&TopologyEdit<'_>) -> (Vec<Prediction>, Vec<Prediction>) + 'a;
 
 fn ablation_reports(
     cases: &[IncidentCase],
     full: &[Prediction],
     with: &Simulate<'_>,
 ) -> Vec<AblationReport> {
-    let one = |(element, words): (Element, &str)| {
+    let one = |(element, words): (ModelElement, &str)| {
         let (found, timed) = with(&|topology, change| element.leave_out(topology, change));
         AblationReport {
             without: words.to_owned(),
@@ -404,5 +411,5 @@ fn ablation_reports(
             changes_anything: found != full,
         }
     };
-    Element::ALL.map(one).into()
+    ModelElement::ALL.map(one).into()
 }

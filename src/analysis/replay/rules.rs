@@ -8,7 +8,7 @@ use super::targeted_services;
 
 /// A rule, with what it says in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rule {
+pub(super) enum ReachRule {
     Everything,
     HardReach,
     HardAndLoad,
@@ -16,7 +16,7 @@ pub(super) enum Rule {
     EveryEdgeButStatic,
 }
 
-impl Rule {
+impl ReachRule {
     pub(super) const ALL: [(Self, &'static str); 5] = [
         (Self::Everything, "everything fails"),
         (Self::HardReach, "reach over hard dependencies"),

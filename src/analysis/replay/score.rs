@@ -9,7 +9,7 @@ const STATES: [ObservedState; 3] =
 
 /// Something whose state was observed and predicted.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Pair {
+pub(super) struct PredictedPair {
     pub(super) observed: ObservedState,
     pub(super) predicted: ObservedState,
     /// The probability to be degraded or worse.
@@ -20,8 +20,8 @@ pub(super) struct Pair {
 
 /// One incident, as far as a score needs it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Evidence {
-    pub(super) pairs: Vec<Pair>,
+pub(super) struct IncidentEvidence {
+    pub(super) pairs: Vec<PredictedPair>,
     /// Observed and predicted, in seconds.
     pub(super) duration: Option<(f64, f64)>,
     /// By containment that can be taken away: whether more failed without it.
@@ -29,9 +29,11 @@ pub(super) struct Evidence {
 }
 
 /// The score over some incidents.
-pub(super) fn score_report<'a>(incidents: impl IntoIterator<Item = &'a Evidence>) -> ScoreReport {
+pub(super) fn score_report<'a>(
+    incidents: impl IntoIterator<Item = &'a IncidentEvidence>,
+) -> ScoreReport {
     let mut score = ScoreReport::default();
-    let mut pairs: Vec<Pair> = Vec::new();
+    let mut pairs: Vec<PredictedPair> = Vec::new();
     let mut order = 0_i64;
     for incident in incidents {
         score.incidents += 1;
@@ -70,7 +72,7 @@ fn is_impacted(state: ObservedState) -> bool {
 }
 
 /// Recall and specificity in equal parts; where only one of them is to be had, that one.
-fn balanced_accuracy(pairs: &[Pair]) -> Option<f64> {
+fn balanced_accuracy(pairs: &[PredictedPair]) -> Option<f64> {
     let right = |impacted: bool| {
         let all = || pairs.iter().filter(|pair| is_impacted(pair.observed) == impacted);
         share_of(
@@ -85,7 +87,7 @@ fn balanced_accuracy(pairs: &[Pair]) -> Option<f64> {
 }
 
 /// The mean over the states that were observed of 2 TP / (2 TP + FP + FN).
-fn macro_f1(pairs: &[Pair]) -> Option<f64> {
+fn macro_f1(pairs: &[PredictedPair]) -> Option<f64> {
     let mut sum = 0.0;
     let mut states = 0;
     for state in STATES {
@@ -101,15 +103,16 @@ fn macro_f1(pairs: &[Pair]) -> Option<f64> {
     (states > 0).then(|| sum / f64::from(states))
 }
 
-fn brier_score(pairs: &[Pair]) -> Option<f64> {
-    let error = |pair: &Pair| pair.impacted - if is_impacted(pair.observed) { 1.0 } else { 0.0 };
+fn brier_score(pairs: &[PredictedPair]) -> Option<f64> {
+    let error =
+        |pair: &PredictedPair| pair.impacted - if is_impacted(pair.observed) { 1.0 } else { 0.0 };
     let sum: f64 = pairs.iter().map(|pair| error(pair) * error(pair)).sum();
     (!pairs.is_empty()).then(|| sum / pairs.len() as f64)
 }
 
 /// How many pairs were impacted at different times, and of these how many more are predicted in
 /// the right order than in the wrong one. Times within a second are equal.
-fn in_order(pairs: &[Pair]) -> (u64, i64) {
+fn in_order(pairs: &[PredictedPair]) -> (u64, i64) {
     let times: Vec<(f64, f64)> = pairs.iter().filter_map(|pair| pair.times).collect();
     let sign = |difference: f64| match difference {
         difference if difference > 1.0 => 1,
@@ -137,8 +140,8 @@ mod tests {
     use super::*;
     use ObservedState::{Degraded, Failed, Unaffected};
 
-    fn pair(observed: ObservedState, predicted: ObservedState, impacted: f64) -> Pair {
-        Pair { observed, predicted, impacted, times: None }
+    fn pair(observed: ObservedState, predicted: ObservedState, impacted: f64) -> PredictedPair {
+        PredictedPair { observed, predicted, impacted, times: None }
     }
 
     #[test]
@@ -146,7 +149,10 @@ mod tests {
         let states = [Failed, Degraded, Unaffected];
         let pairs =
             states.map(|state| pair(state, state, if state == Unaffected { 0.0 } else { 1.0 }));
-        let found = score_report(&[Evidence { pairs: pairs.to_vec(), ..Evidence::default() }]);
+        let found = score_report(&[IncidentEvidence {
+            pairs: pairs.to_vec(),
+            ..IncidentEvidence::default()
+        }]);
         assert_eq!(found.balanced_accuracy, Some(1.0));
         assert_eq!(found.macro_f1, Some(1.0));
         assert_eq!(found.brier, Some(0.0));
@@ -157,7 +163,7 @@ mod tests {
     fn everything_failed_is_half_right() {
         let states = [Failed, Degraded, Unaffected, Unaffected];
         let pairs = states.map(|state| pair(state, Failed, 1.0)).to_vec();
-        let found = score_report(&[Evidence { pairs, ..Evidence::default() }]);
+        let found = score_report(&[IncidentEvidence { pairs, ..IncidentEvidence::default() }]);
         assert_eq!(found.balanced_accuracy, Some(0.5));
         assert!((found.macro_f1.unwrap() - 0.4 / 3.0).abs() < 1e-12);
         assert_eq!(found.brier, Some(0.5));
@@ -165,16 +171,19 @@ mod tests {
 
     #[test]
     fn order_counts_right_minus_wrong_pairs_and_no_ties() {
-        let timed = |times| Pair { times: Some(times), ..pair(Failed, Failed, 1.0) };
+        let timed = |times| PredictedPair { times: Some(times), ..pair(Failed, Failed, 1.0) };
         let pairs = vec![timed((0.0, 5.0)), timed((60.0, 90.0)), timed((120.0, 90.0))];
-        let found = score_report(&[Evidence { pairs, ..Evidence::default() }]);
+        let found = score_report(&[IncidentEvidence { pairs, ..IncidentEvidence::default() }]);
         assert_eq!(found.timed_pairs, 3);
         assert!((found.tau.unwrap() - 2.0 / 3.0).abs() < 1e-12);
     }
 
     #[test]
     fn durations_are_compared_both_ways() {
-        let of = |predicted| Evidence { duration: Some((60.0, predicted)), ..Evidence::default() };
+        let of = |predicted| IncidentEvidence {
+            duration: Some((60.0, predicted)),
+            ..IncidentEvidence::default()
+        };
         let found = score_report(&[of(20.0), of(100.0), of(300.0)]);
         assert_eq!((found.duration_within_2, found.duration_within_4), (1, 2));
     }

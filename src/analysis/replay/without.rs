@@ -9,7 +9,7 @@ use crate::model::{Change, Share, Topology};
 
 /// An element of the model that can be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Element {
+pub(super) enum ModelElement {
     Softness,
     Caches,
     Buffers,
@@ -27,7 +27,7 @@ pub(super) enum Element {
     Actions,
 }
 
-impl Element {
+impl ModelElement {
     pub(super) const ALL: [(Self, &'static str); 15] = [
         (Self::Softness, "soft dependencies"),
         (Self::Caches, "caches"),

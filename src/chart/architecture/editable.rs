@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::picture::Content;
+use super::picture::ArchitectureContent;
 use super::{Architecture, BoxShape};
 use crate::chart::font::Ruler;
 use crate::chart::layout::{Placement, Point};
@@ -18,7 +18,7 @@ const SIZES: (f64, f64) = (14.0, 12.0);
 const WIDTH: f64 = 2400.0;
 const STRING: &str = "a string takes all text";
 
-fn placed_boxes(architecture: &Architecture) -> (Vec<Content>, Placement) {
+fn placed_boxes(architecture: &Architecture) -> (Vec<ArchitectureContent>, Placement) {
     let (contents, placement, _) =
         super::picture::place_boxes(architecture, &Ruler::new(None), SIZES, WIDTH);
     (contents, placement)

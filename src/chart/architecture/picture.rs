@@ -4,11 +4,11 @@ use super::{Architecture, ArchitectureBox, BoxShape};
 use crate::chart::font::{Ruler, Weight};
 use crate::chart::frame::{MARGIN, Sheet};
 use crate::chart::layout::{
-    Direction, Graph, Layered, Layout as _, Link, Placement, Point, Size, Stroke,
+    Direction, Layered, Layout as _, LayoutGraph, LayoutLink, Placement, Point, Size, Stroke,
 };
 use crate::chart::palette::Palette;
-use crate::chart::svg::{Line, Path, Type};
-use crate::chart::{Size as Page, Style};
+use crate::chart::svg::{LineStyle, SvgPath, TextStyle};
+use crate::chart::{ChartStyle, PageSize as Page};
 
 /// The greatest width of a picture in a column of text.
 const DOC: f64 = 860.0;
@@ -20,13 +20,13 @@ const PAD: f64 = 10.0;
 const LINE_GAP: f64 = 3.0;
 
 /// The text of a box in lines, with the room that it takes.
-pub(super) struct Content {
+pub(super) struct ArchitectureContent {
     pub(super) name: Vec<String>,
     pub(super) detail: Vec<String>,
     pub(super) size: Size,
 }
 
-impl Content {
+impl ArchitectureContent {
     fn new(drawn: &ArchitectureBox, ruler: &Ruler<'_>, plain: f64, small: f64) -> Self {
         let name = ruler.wrap_name(&drawn.name, plain, Weight::Bold, TEXT);
         let detail = ruler.wrap_name(&drawn.detail, small, Weight::Regular, TEXT);
@@ -48,16 +48,19 @@ pub(super) fn place_boxes(
     ruler: &Ruler<'_>,
     (plain, small): (f64, f64),
     width_max: f64,
-) -> (Vec<Content>, Placement, Direction) {
-    let contents: Vec<Content> =
-        architecture.boxes.iter().map(|drawn| Content::new(drawn, ruler, plain, small)).collect();
-    let links = architecture.links.iter().map(|link| Link {
+) -> (Vec<ArchitectureContent>, Placement, Direction) {
+    let contents: Vec<ArchitectureContent> = architecture
+        .boxes
+        .iter()
+        .map(|drawn| ArchitectureContent::new(drawn, ruler, plain, small))
+        .collect();
+    let links = architecture.links.iter().map(|link| LayoutLink {
         from: link.from,
         to: link.to,
         label: Size { width: 12.0, height: 2.0 },
         weight: if link.is_soft { 1.0 } else { 2.0 },
     });
-    let graph = Graph {
+    let graph = LayoutGraph {
         boxes: contents.iter().map(|content| content.size).collect(),
         is_first: architecture.boxes.iter().map(|drawn| drawn.shape == BoxShape::Flow).collect(),
         links: links.collect(),
@@ -80,7 +83,7 @@ pub(super) fn place_boxes(
 }
 
 /// Draws the architecture.
-pub fn draw_architecture(architecture: &Architecture, style: &Style<'_>) -> String {
+pub fn draw_architecture(architecture: &Architecture, style: &ChartStyle<'_>) -> String {
     let mut sheet = Sheet::new(style, 0.0);
     let letters = sheet.letters;
     let width_max =
@@ -101,7 +104,7 @@ pub fn draw_architecture(architecture: &Architecture, style: &Style<'_>) -> Stri
             ("data-to", architecture.boxes[link.to].name.as_str()),
         ];
         sheet.svg.open_group(&ends, "");
-        let line = Line::new(Palette::Outline, 1.4);
+        let line = LineStyle::new(Palette::Outline, 1.4);
         let line = if link.is_soft { line.dashed("5 4") } else { line };
         let (path, head) = arrow_paths(route.start, &route.strokes, direction, from);
         sheet.svg.draw_path(&path, None, Some(line));
@@ -116,7 +119,7 @@ pub fn draw_architecture(architecture: &Architecture, style: &Style<'_>) -> Stri
         sheet.svg.close_group();
     }
     sheet.top = from.y + placement.size.height + 12.0;
-    let how = Type::new(letters.small, Palette::Soft);
+    let how = TextStyle::new(letters.small, Palette::Soft);
     if architecture.links.iter().any(|link| link.is_soft) {
         sheet.draw_paragraph("Dashed: the caller can do without it.", how);
     }
@@ -124,14 +127,19 @@ pub fn draw_architecture(architecture: &Architecture, style: &Style<'_>) -> Stri
     sheet.into_svg("architecture", &title, &description)
 }
 
-fn draw_box(sheet: &mut Sheet<'_>, drawn: &ArchitectureBox, content: &Content, at: Point) {
+fn draw_box(
+    sheet: &mut Sheet<'_>,
+    drawn: &ArchitectureBox,
+    content: &ArchitectureContent,
+    at: Point,
+) {
     let letters = sheet.letters;
     let (fill, text) = match drawn.shape {
         BoxShape::Flow => (Palette::Origin, Palette::OnOrigin),
         BoxShape::Service | BoxShape::Group => (Palette::Lane, Palette::Text),
         BoxShape::External => (Palette::Paper, Palette::Text),
     };
-    let line = Line::new(Palette::Outline, 1.3);
+    let line = LineStyle::new(Palette::Outline, 1.3);
     let line = if drawn.shape == BoxShape::External { line.dashed("5 3") } else { line };
     let radius = if drawn.shape == BoxShape::Flow { 14.0 } else { 5.0 };
     let size = (content.size.width, content.size.height);
@@ -140,20 +148,25 @@ fn draw_box(sheet: &mut Sheet<'_>, drawn: &ArchitectureBox, content: &Content, a
     for text_line in &content.name {
         y += letters.plain + LINE_GAP;
         let baseline = Point { x: at.x + PAD, y: y - letters.plain * 0.3 };
-        sheet.svg.draw_text(baseline, Type::new(letters.plain, text).bold(), text_line);
+        sheet.svg.draw_text(baseline, TextStyle::new(letters.plain, text).bold(), text_line);
     }
     for text_line in &content.detail {
         y += letters.small + LINE_GAP;
         let baseline = Point { x: at.x + PAD, y: y - letters.small * 0.3 };
-        sheet.svg.draw_text(baseline, Type::new(letters.small, text), text_line);
+        sheet.svg.draw_text(baseline, TextStyle::new(letters.small, text), text_line);
     }
 }
 
 /// Returns the line of an arrow and its head.
-fn arrow_paths(start: Point, strokes: &[Stroke], direction: Direction, by: Point) -> (Path, Path) {
+fn arrow_paths(
+    start: Point,
+    strokes: &[Stroke],
+    direction: Direction,
+    by: Point,
+) -> (SvgPath, SvgPath) {
     let moved = |point: Point| Point { x: point.x + by.x, y: point.y + by.y };
     let mut at = moved(start);
-    let mut path = Path::new().move_to(at);
+    let mut path = SvgPath::new().move_to(at);
     for stroke in strokes {
         let end = moved(stroke.end());
         path = match (stroke, direction) {
@@ -175,11 +188,11 @@ fn arrow_paths(start: Point, strokes: &[Stroke], direction: Direction, by: Point
     let head = match direction {
         Direction::Right => {
             let back = if last.x > x { 8.0 } else { -8.0 };
-            Path::polygon(&[(x, y), (x + back, y - 4.0), (x + back, y + 4.0)])
+            SvgPath::polygon(&[(x, y), (x + back, y - 4.0), (x + back, y + 4.0)])
         }
         Direction::Down => {
             let back = if last.y > y { 8.0 } else { -8.0 };
-            Path::polygon(&[(x, y), (x - 4.0, y + back), (x + 4.0, y + back)])
+            SvgPath::polygon(&[(x, y), (x - 4.0, y + back), (x + 4.0, y + back)])
         }
     };
     (path, head)

@@ -4,10 +4,10 @@ use super::super::font::Weight;
 use super::super::frame::Sheet;
 use super::super::layout::{Point, Size};
 use super::super::palette::Palette;
-use super::super::shapes::{Shares, StateLook as _, draw_bar};
-use super::super::svg::{Anchor, Line, Type};
-use super::{Plan, captions};
-use crate::chart::Size as Page;
+use super::super::shapes::{ShareColumns, StateLook as _, draw_bar};
+use super::super::svg::{Anchor, LineStyle, TextStyle};
+use super::{CascadePlan, captions};
+use crate::chart::PageSize as Page;
 use crate::prose::format;
 use crate::report::cascade::{BoxState, CascadeBox, CascadeReport};
 
@@ -21,14 +21,14 @@ const LINE_GAP: f64 = 3.0;
 const HINT_NAMES_MAX: usize = 40;
 
 /// The text of a box, in lines.
-pub(super) struct Content {
+pub(super) struct BoxContent {
     name: Vec<String>,
     state: Vec<String>,
     tag: Vec<String>,
     size: Size,
 }
 
-impl Content {
+impl BoxContent {
     /// Returns the content of a box: no name is cut, it takes as many lines as it needs.
     pub(super) fn new(drawn: &CascadeBox, cascade: &CascadeReport, sheet: &Sheet<'_>) -> Self {
         let is_doc = sheet.style.size == Page::Doc;
@@ -88,7 +88,12 @@ fn place_tag(cascade_box: &CascadeBox) -> Option<String> {
 }
 
 /// Draws all boxes.
-pub(super) fn draw_boxes(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &Plan, from: Point) {
+pub(super) fn draw_boxes(
+    sheet: &mut Sheet<'_>,
+    cascade: &CascadeReport,
+    plan: &CascadePlan,
+    from: Point,
+) {
     let placed = plan.boxes.iter().zip(&plan.placement.boxes);
     for (drawn, (content, at)) in cascade.boxes.iter().zip(placed) {
         let at = Point { x: from.x + at.x, y: from.y + at.y };
@@ -120,7 +125,7 @@ pub(super) fn box_attributes(drawn: &CascadeBox) -> Vec<(&'static str, String)> 
     attributes
 }
 
-fn draw_box(sheet: &mut Sheet<'_>, drawn: &CascadeBox, content: &Content, at: Point) {
+fn draw_box(sheet: &mut Sheet<'_>, drawn: &CascadeBox, content: &BoxContent, at: Point) {
     let state = drawn.state;
     let Size { width, height } = content.size;
     let letters = sheet.letters;
@@ -132,25 +137,25 @@ fn draw_box(sheet: &mut Sheet<'_>, drawn: &CascadeBox, content: &Content, at: Po
     let x = at.x + LEFT;
     for line in &content.name {
         y += letters.plain + LINE_GAP;
-        let how = Type::new(letters.plain, color).bold();
+        let how = TextStyle::new(letters.plain, color).bold();
         svg.draw_text(Point { x, y: y - letters.plain * 0.15 }, how, line);
     }
     for line in &content.state {
         y += letters.small + LINE_GAP;
         let at = Point { x, y: y - letters.small * 0.15 };
-        svg.draw_text(at, Type::new(letters.small, color), line);
+        svg.draw_text(at, TextStyle::new(letters.small, color), line);
     }
     for line in &content.tag {
         y += letters.tiny + LINE_GAP;
         svg.draw_text(
             Point { x, y: y - letters.tiny * 0.15 },
-            Type::new(letters.tiny, color),
+            TextStyle::new(letters.tiny, color),
             line,
         );
     }
     let bar_at = Point { x: at.x + 8.0, y: at.y + height - 8.5 };
     if state != BoxState::Origin {
-        let shares = Shares {
+        let shares = ShareColumns {
             failed: drawn.failed.p,
             degraded: drawn.degraded.p,
             anyway: drawn.failed_anyway,
@@ -166,9 +171,9 @@ fn draw_box(sheet: &mut Sheet<'_>, drawn: &CascadeBox, content: &Content, at: Po
 pub(in crate::chart) fn draw_rank_badge(sheet: &mut Sheet<'_>, rank: usize, middle: Point) {
     let size = sheet.letters.tiny;
     let radius = if rank > 99 { 12.0 } else { 9.5 };
-    let line = Line::new(Palette::Outline, 1.2);
+    let line = LineStyle::new(Palette::Outline, 1.2);
     sheet.svg.draw_circle(middle, radius, Some(Palette::Paper), Some(line));
-    let how = Type::new(size, Palette::Text).bold().anchored_at(Anchor::Middle);
+    let how = TextStyle::new(size, Palette::Text).bold().anchored_at(Anchor::Middle);
     let at = Point { x: middle.x, y: middle.y + size * 0.36 };
     sheet.svg.draw_text(at, how, &rank.to_string());
 }

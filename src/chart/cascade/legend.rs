@@ -4,15 +4,15 @@ use super::super::font::Weight;
 use super::super::frame::{MARGIN, Sheet};
 use super::super::layout::Point;
 use super::super::palette::Palette;
-use super::super::shapes::{Shares, StateLook as _, draw_bar};
-use super::super::svg::{Anchor, Line, Path, Type};
+use super::super::shapes::{ShareColumns, StateLook as _, draw_bar};
+use super::super::svg::{Anchor, LineStyle, SvgPath, TextStyle};
 use super::boxes::draw_rank_badge;
-use super::{FLOWS, Plan, draw_heading};
+use super::{CascadePlan, FLOWS, draw_heading};
 use crate::prose::format;
 use crate::report::cascade::{BoxState, CascadeFlow, CascadeReport, EdgeKind};
 
 /// The bar of the legend.
-const EXAMPLE: Shares = Shares { failed: 0.35, degraded: 0.7, anyway: 0.2 };
+const EXAMPLE: ShareColumns = ShareColumns { failed: 0.35, degraded: 0.7, anyway: 0.2 };
 /// At most so many flows are listed.
 const FLOWS_MAX: usize = 12;
 
@@ -44,7 +44,11 @@ pub(super) fn draw_flows(
     if cascade.flows.len() > shown {
         y += letters.small;
         let more = format!("and {} more", cascade.flows.len() - shown);
-        sheet.svg.draw_text(Point { x: at.x, y }, Type::new(letters.small, Palette::Soft), &more);
+        sheet.svg.draw_text(
+            Point { x: at.x, y },
+            TextStyle::new(letters.small, Palette::Soft),
+            &more,
+        );
         y += 6.0;
     }
     sheet.top = y;
@@ -99,19 +103,30 @@ fn draw_flow(sheet: &mut Sheet<'_>, flow: &CascadeFlow, text: &FlowText, at: Poi
     );
     sheet.svg.open_group(&attributes, &hint);
     let mut y = at.y + letters.small;
-    let how = Type::new(letters.small, Palette::Text).bold().anchored_at(Anchor::End);
+    let how = TextStyle::new(letters.small, Palette::Text).bold().anchored_at(Anchor::End);
     sheet.svg.draw_text(Point { x: at.x + FLOWS, y }, how, &text.share);
     for (index, line) in text.name.iter().enumerate() {
         y = at.y + letters.small * (index + 1) as f64;
-        sheet.svg.draw_text(Point { x: at.x, y }, Type::new(letters.small, Palette::Text), line);
+        sheet.svg.draw_text(
+            Point { x: at.x, y },
+            TextStyle::new(letters.small, Palette::Text),
+            line,
+        );
     }
     let bar_at = Point { x: at.x, y: y + 4.0 };
-    let shares =
-        Shares { failed: flow.failed.p, degraded: flow.degraded.p, anyway: flow.failed_anyway };
+    let shares = ShareColumns {
+        failed: flow.failed.p,
+        degraded: flow.degraded.p,
+        anyway: flow.failed_anyway,
+    };
     draw_bar(&mut sheet.svg, bar_at, (FLOWS, 8.0), shares);
     if let Some(text) = loss_caption(flow) {
         let y = y + 14.0 + letters.tiny;
-        sheet.svg.draw_text(Point { x: at.x, y }, Type::new(letters.tiny, Palette::Soft), &text);
+        sheet.svg.draw_text(
+            Point { x: at.x, y },
+            TextStyle::new(letters.tiny, Palette::Soft),
+            &text,
+        );
     }
     sheet.svg.close_group();
 }
@@ -130,7 +145,11 @@ enum Sign {
 }
 
 /// Explains the signs that are used.
-pub(super) fn draw_legend(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: Option<&Plan>) {
+pub(super) fn draw_legend(
+    sheet: &mut Sheet<'_>,
+    cascade: &CascadeReport,
+    plan: Option<&CascadePlan>,
+) {
     let mut entries: Vec<(Sign, String)> = Vec::new();
     for state in BoxState::ALL {
         if cascade.boxes.iter().any(|item| item.state == state) {
@@ -183,7 +202,7 @@ pub(super) fn draw_legend(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: 
         }
         draw_sign_at(sheet, &sign, Point { x, y });
         let at = Point { x: x + 44.0, y: y + letters.small * 0.36 };
-        sheet.svg.draw_text(at, Type::new(letters.small, Palette::Text), &text);
+        sheet.svg.draw_text(at, TextStyle::new(letters.small, Palette::Text), &text);
         x += width;
     }
     sheet.top = y + 14.0;
@@ -204,17 +223,17 @@ fn state_meaning(state: BoxState, cascade: &CascadeReport) -> String {
 fn draw_sign_at(sheet: &mut Sheet<'_>, sign: &Sign, at: Point) {
     let svg = &mut sheet.svg;
     let (left, right) = (Point { x: at.x, y: at.y }, Point { x: at.x + 36.0, y: at.y });
-    let spread = |svg: &mut super::super::svg::Svg, y: f64, line: Line| {
+    let spread = |svg: &mut super::super::svg::Svg, y: f64, line: LineStyle| {
         let to = Point { x: right.x - 8.0, y };
         svg.draw_line(Point { y, ..left }, to, line);
         let head = [(right.x, y), (right.x - 9.0, y - 5.0), (right.x - 9.0, y + 5.0)];
-        svg.draw_path(&Path::polygon(&head), Some(Palette::Spread), None);
+        svg.draw_path(&SvgPath::polygon(&head), Some(Palette::Spread), None);
     };
     let held = |svg: &mut super::super::svg::Svg, y: f64, above: f64| {
-        let line = Line::new(Palette::Guard, 1.8).dashed("6 4");
+        let line = LineStyle::new(Palette::Guard, 1.8).dashed("6 4");
         svg.draw_line(Point { y, ..left }, Point { y, ..right }, line);
         let (a, b) = (Point { y: y - above, ..right }, Point { y: y + 7.0, ..right });
-        svg.draw_line(a, b, Line::new(Palette::Guard, 3.2));
+        svg.draw_line(a, b, LineStyle::new(Palette::Guard, 3.2));
     };
     match sign {
         Sign::Box(state) => {
@@ -228,20 +247,20 @@ fn draw_sign_at(sheet: &mut Sheet<'_>, sign: &Sign, at: Point) {
             );
             state.draw_sign(svg, Point { x: at.x + 20.0, y: at.y }, state.text_color());
         }
-        Sign::Spread => spread(svg, at.y, Line::new(Palette::Spread, 3.0)),
+        Sign::Spread => spread(svg, at.y, LineStyle::new(Palette::Spread, 3.0)),
         Sign::Held => held(svg, at.y, 7.0),
         Sign::Both => {
             held(svg, at.y + 3.0, 2.0);
-            spread(svg, at.y - 2.0, Line::new(Palette::Spread, 2.0));
+            spread(svg, at.y - 2.0, LineStyle::new(Palette::Spread, 2.0));
         }
         Sign::Degraded => {
             let to = Point { x: right.x - 7.0, ..right };
-            svg.draw_line(left, to, Line::new(Palette::Outline, 1.4).dashed("2 3"));
+            svg.draw_line(left, to, LineStyle::new(Palette::Outline, 1.4).dashed("2 3"));
             let (x, y) = (right.x, right.y);
             let head = [(x, y), (x - 9.0, y - 4.0), (x - 9.0, y + 4.0)];
-            svg.draw_path(&Path::polygon(&head), Some(Palette::Outline), None);
+            svg.draw_path(&SvgPath::polygon(&head), Some(Palette::Outline), None);
         }
-        Sign::Returns => spread(svg, at.y, Line::new(Palette::Spread, 2.4).dashed("9 3")),
+        Sign::Returns => spread(svg, at.y, LineStyle::new(Palette::Spread, 2.4).dashed("9 3")),
         Sign::Badge => draw_rank_badge(sheet, 2, Point { x: at.x + 20.0, y: at.y }),
         Sign::Folded => {
             for step in [5.0, 2.5, 0.0] {

@@ -4,9 +4,9 @@ use super::super::font::Weight;
 use super::super::frame::Sheet;
 use super::super::layout::{Direction, Point, Route, Size, Stroke};
 use super::super::palette::Palette;
-use super::super::svg::{Anchor, Line, Path, Type};
-use super::{Plan, captions};
-use crate::chart::Size as Page;
+use super::super::svg::{Anchor, LineStyle, SvgPath, TextStyle};
+use super::{CascadePlan, captions};
+use crate::chart::PageSize as Page;
 use crate::prose::format;
 use crate::report::cascade::{CascadeEdge, CascadeReport, EdgeKind};
 use crate::sort::Arrange as _;
@@ -15,13 +15,13 @@ use crate::sort::Arrange as _;
 const APART: f64 = 5.0;
 
 /// Label of a link: the failure that propagated, and the failure that was contained.
-pub(super) struct Label {
+pub(super) struct LinkLabel {
     passed: Option<String>,
     held: Option<String>,
     size: Size,
 }
 
-impl Label {
+impl LinkLabel {
     /// The label of an edge; a short one in a column of text is the share alone.
     pub(super) fn new(
         edge: &CascadeEdge,
@@ -67,7 +67,12 @@ impl Label {
 }
 
 /// Draws all links, what passed above what was held, and then their labels.
-pub(super) fn draw_links(sheet: &mut Sheet<'_>, cascade: &CascadeReport, plan: &Plan, from: Point) {
+pub(super) fn draw_links(
+    sheet: &mut Sheet<'_>,
+    cascade: &CascadeReport,
+    plan: &CascadePlan,
+    from: Point,
+) {
     let mut order: Vec<usize> = (0..cascade.edges.len()).collect();
     order.arrange_by(|a, b| {
         cascade.edges[*a].passed.total_cmp(&cascade.edges[*b].passed).then(a.cmp(b))
@@ -103,12 +108,12 @@ pub(super) fn edge_attributes(
 fn draw_link(
     sheet: &mut Sheet<'_>,
     edge: &CascadeEdge,
-    label: &Label,
+    label: &LinkLabel,
     route: &Route,
     direction: Direction,
 ) {
     if edge.kind == EdgeKind::Degraded {
-        let line = Line::new(Palette::Outline, 1.4).dashed("2 3");
+        let line = LineStyle::new(Palette::Outline, 1.4).dashed("2 3");
         sheet.svg.draw_path(&route_path(route, direction, 8.0), None, Some(line));
         sheet.svg.draw_path(&arrow_head(route, direction, 4.0), Some(Palette::Outline), None);
         return;
@@ -117,7 +122,7 @@ fn draw_link(
     let apart = if both { APART / 2.0 } else { 0.0 };
     if label.held.is_some() {
         let route = route_beside(route, direction, apart);
-        let line = Line::new(Palette::Guard, 1.8).dashed("6 4");
+        let line = LineStyle::new(Palette::Guard, 1.8).dashed("6 4");
         sheet.svg.draw_path(&route_path(&route, direction, 3.0), None, Some(line));
         let (end, across) = (route.end(), if both { 5.0 } else { 8.0 });
         let back = if route.is_return { -3.0 } else { 3.0 };
@@ -131,12 +136,12 @@ fn draw_link(
                 Point { x: end.x + across, y: end.y - back },
             ),
         };
-        sheet.svg.draw_line(a, b, Line::new(Palette::Guard, 3.2));
+        sheet.svg.draw_line(a, b, LineStyle::new(Palette::Guard, 3.2));
     }
     if label.passed.is_some() {
         let route = route_beside(route, direction, -apart);
         let width = 1.2 + 3.2 * edge.passed;
-        let mut line = Line::new(Palette::Spread, width);
+        let mut line = LineStyle::new(Palette::Spread, width);
         if route.is_return {
             line = line.dashed("9 3");
         }
@@ -147,7 +152,7 @@ fn draw_link(
     write_label(sheet, label, route.label);
 }
 
-fn write_label(sheet: &mut Sheet<'_>, label: &Label, middle: Point) {
+fn write_label(sheet: &mut Sheet<'_>, label: &LinkLabel, middle: Point) {
     let size = sheet.letters.tiny;
     let lines = [(&label.passed, Palette::SpreadText), (&label.held, Palette::GuardText)];
     let height = size + 4.0;
@@ -157,7 +162,7 @@ fn write_label(sheet: &mut Sheet<'_>, label: &Label, middle: Point) {
         let width = sheet.text_width(text, size, Weight::Bold) + 6.0;
         let at = Point { x: middle.x - width / 2.0, y };
         sheet.svg.draw_rect(at, (width, height), 0.0, Some(Palette::Paper), None);
-        let how = Type::new(size, color).bold().anchored_at(Anchor::Middle);
+        let how = TextStyle::new(size, color).bold().anchored_at(Anchor::Middle);
         sheet.svg.draw_text(Point { x: middle.x, y: y + size * 0.96 + 0.6 }, how, text);
         y += height;
     }
@@ -190,8 +195,8 @@ fn with_end(stroke: Stroke, end: Point) -> Stroke {
 }
 
 /// The line of a route, ending a little before its end.
-fn route_path(route: &Route, direction: Direction, before: f64) -> Path {
-    let mut path = Path::new().move_to(route.start);
+fn route_path(route: &Route, direction: Direction, before: f64) -> SvgPath {
+    let mut path = SvgPath::new().move_to(route.start);
     let mut at = route.start;
     let last = route.strokes.len().saturating_sub(1);
     let short = if route.is_return { -before } else { before };
@@ -222,12 +227,12 @@ fn route_path(route: &Route, direction: Direction, before: f64) -> Path {
 }
 
 /// An arrow head at the end of a route.
-fn arrow_head(route: &Route, direction: Direction, half: f64) -> Path {
+fn arrow_head(route: &Route, direction: Direction, half: f64) -> SvgPath {
     let Point { x, y } = route.end();
     let back = if route.is_return { 9.5 } else { -9.5 };
     match direction {
-        Direction::Right => Path::polygon(&[(x, y), (x + back, y - half), (x + back, y + half)]),
-        Direction::Down => Path::polygon(&[(x, y), (x - half, y + back), (x + half, y + back)]),
+        Direction::Right => SvgPath::polygon(&[(x, y), (x + back, y - half), (x + back, y + half)]),
+        Direction::Down => SvgPath::polygon(&[(x, y), (x - half, y + back), (x + half, y + back)]),
     }
 }
 

@@ -16,10 +16,12 @@ pub use pair::draw_before_after;
 
 use super::font::Weight;
 use super::frame::{MARGIN, Sheet, provenance_note};
-use super::layout::{self, Direction, Graph, Layered, Layout as _, Link, Placement, Point};
+use super::layout::{
+    self, Direction, Layered, Layout as _, LayoutGraph, LayoutLink, Placement, Point,
+};
 use super::palette::Palette;
-use super::svg::Type;
-use super::{Size, Style};
+use super::svg::TextStyle;
+use super::{ChartStyle, PageSize};
 use crate::cascade::with_one_arrow;
 use crate::report::CascadeReport;
 use crate::report::cascade::{Arrows, BoxState};
@@ -41,16 +43,16 @@ const PAGE: f64 = 1100.0;
 const SLIDE: f64 = 2200.0;
 
 /// Draws the cascade.
-pub fn draw_cascade(cascade: &CascadeReport, style: &Style<'_>) -> String {
+pub fn draw_cascade(cascade: &CascadeReport, style: &ChartStyle<'_>) -> String {
     let sheet = Sheet::new(style, 0.0);
     if cascade.arrows == Arrows::One {
         return draw_single(cascade, sheet);
     }
     let plan = plan_cascade(cascade, &sheet);
     let page = match style.size {
-        Size::Doc => DOC,
-        Size::Slide => SLIDE,
-        Size::Full => f64::INFINITY,
+        PageSize::Doc => DOC,
+        PageSize::Slide => SLIDE,
+        PageSize::Full => f64::INFINITY,
     };
     let room = single::room_for_boxes(page, flows_beside(cascade, &sheet));
     if plan.placement.size.width > room {
@@ -62,7 +64,7 @@ pub fn draw_cascade(cascade: &CascadeReport, style: &Style<'_>) -> String {
 
 /// Draws a dense cascade.
 fn draw_single(cascade: &CascadeReport, mut sheet: Sheet<'_>) -> String {
-    let is_doc = sheet.style.size == Size::Doc;
+    let is_doc = sheet.style.size == PageSize::Doc;
     let page = if is_doc { DOC } else { SLIDE };
     let beside = flows_beside(cascade, &sheet);
     let plan = plan_single(cascade, &sheet, single::room_for_boxes(page, beside));
@@ -84,28 +86,28 @@ fn least_width(is_doc: bool) -> f64 {
 
 /// Returns the width that the list of flows takes beside the picture.
 fn flows_beside(cascade: &CascadeReport, sheet: &Sheet<'_>) -> f64 {
-    let is_beside = sheet.style.size != Size::Doc && !cascade.flows.is_empty();
+    let is_beside = sheet.style.size != PageSize::Doc && !cascade.flows.is_empty();
     if is_beside { FLOWS + 36.0 } else { 0.0 }
 }
 
 /// How the boxes and links are placed, and what they say.
-struct Plan {
+struct CascadePlan {
     direction: Direction,
-    boxes: Vec<boxes::Content>,
-    labels: Vec<links::Label>,
+    boxes: Vec<boxes::BoxContent>,
+    labels: Vec<links::LinkLabel>,
     placement: Placement,
 }
 
 /// Finds places for everything: from left to right, unless in a column of text that is worse to read
 /// than from top to bottom with few boxes beside each other.
-fn plan_cascade(cascade: &CascadeReport, sheet: &Sheet<'_>) -> Plan {
-    let right = place_all(cascade, sheet, Way::Right);
-    if sheet.style.size != Size::Doc || right.placement.size.width <= DOC - 2.0 * MARGIN {
+fn plan_cascade(cascade: &CascadeReport, sheet: &Sheet<'_>) -> CascadePlan {
+    let right = place_all(cascade, sheet, LayoutWay::Right);
+    if sheet.style.size != PageSize::Doc || right.placement.size.width <= DOC - 2.0 * MARGIN {
         return right;
     }
-    let others = std::iter::once(Way::Tight).chain((1..=6).rev().map(Way::Down));
+    let others = std::iter::once(LayoutWay::Tight).chain((1..=6).rev().map(LayoutWay::Down));
     let plans = std::iter::once(right).chain(others.map(|way| place_all(cascade, sheet, way)));
-    let cost = |plan: &Plan| size_cost(plan.placement.size);
+    let cost = |plan: &CascadePlan| size_cost(plan.placement.size);
     let best = plans.min_by(|a, b| cost(a).total_cmp(&cost(b)));
     best.expect("there is one from left to right")
 }
@@ -120,7 +122,7 @@ fn size_cost(size: layout::Size) -> f64 {
 
 /// A way to lay out a cascade.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Way {
+enum LayoutWay {
     /// From left to right.
     Right,
     /// The same with no more between columns than it takes.
@@ -129,7 +131,7 @@ enum Way {
     Down(usize),
 }
 
-impl Way {
+impl LayoutWay {
     fn direction(self) -> Direction {
         if matches!(self, Self::Down(_)) { Direction::Down } else { Direction::Right }
     }
@@ -150,43 +152,43 @@ impl Way {
     }
 }
 
-fn place_all(cascade: &CascadeReport, sheet: &Sheet<'_>, way: Way) -> Plan {
-    let boxes: Vec<boxes::Content> =
-        cascade.boxes.iter().map(|item| boxes::Content::new(item, cascade, sheet)).collect();
-    let is_short = way != Way::Right;
-    let labels: Vec<links::Label> = cascade
+fn place_all(cascade: &CascadeReport, sheet: &Sheet<'_>, way: LayoutWay) -> CascadePlan {
+    let boxes: Vec<boxes::BoxContent> =
+        cascade.boxes.iter().map(|item| boxes::BoxContent::new(item, cascade, sheet)).collect();
+    let is_short = way != LayoutWay::Right;
+    let labels: Vec<links::LinkLabel> = cascade
         .edges
         .iter()
-        .map(|edge| links::Label::new(edge, cascade, sheet, is_short))
+        .map(|edge| links::LinkLabel::new(edge, cascade, sheet, is_short))
         .collect();
     let placement = lay_out(cascade, &boxes, &labels, way);
-    Plan { direction: way.direction(), boxes, labels, placement }
+    CascadePlan { direction: way.direction(), boxes, labels, placement }
 }
 
 /// Finds places for contents and labels of these sizes.
 fn lay_out(
     cascade: &CascadeReport,
-    boxes: &[boxes::Content],
-    labels: &[links::Label],
-    way: Way,
+    boxes: &[boxes::BoxContent],
+    labels: &[links::LinkLabel],
+    way: LayoutWay,
 ) -> Placement {
-    let links = cascade.edges.iter().zip(labels).map(|(edge, label)| Link {
+    let links = cascade.edges.iter().zip(labels).map(|(edge, label)| LayoutLink {
         from: edge.from,
         to: edge.to,
         label: label.size(),
         weight: 1.0 + 4.0 * edge.passed,
     });
-    let graph = Graph {
-        boxes: boxes.iter().map(boxes::Content::size).collect(),
+    let graph = LayoutGraph {
+        boxes: boxes.iter().map(boxes::BoxContent::size).collect(),
         is_first: cascade.boxes.iter().map(|item| item.state == BoxState::Origin).collect(),
         links: links.collect(),
     };
     way.layered_layout().place(&graph)
 }
 
-fn draw_all_arrows(cascade: &CascadeReport, mut sheet: Sheet<'_>, plan: &Plan) -> String {
+fn draw_all_arrows(cascade: &CascadeReport, mut sheet: Sheet<'_>, plan: &CascadePlan) -> String {
     let size = plan.placement.size;
-    let is_doc = sheet.style.size == Size::Doc;
+    let is_doc = sheet.style.size == PageSize::Doc;
     let beside = flows_beside(cascade, &sheet);
     sheet.width = (size.width + beside + 2.0 * MARGIN + 8.0).max(least_width(is_doc));
     let title = captions::cascade_title(cascade);
@@ -203,11 +205,11 @@ fn finish_cascade(
     cascade: &CascadeReport,
     mut sheet: Sheet<'_>,
     title: &str,
-    plan: Option<&Plan>,
+    plan: Option<&CascadePlan>,
     top: f64,
     height: f64,
 ) -> String {
-    let is_doc = sheet.style.size == Size::Doc;
+    let is_doc = sheet.style.size == PageSize::Doc;
     let has_flows = !cascade.flows.is_empty();
     sheet.top = top + height + 14.0;
     if has_flows && is_doc {
@@ -228,7 +230,7 @@ fn finish_cascade(
     draw_legend(&mut sheet, cascade, plan);
     if let Some(left_out) = left_out(cascade) {
         sheet.top += 2.0;
-        let how = Type::new(sheet.letters.small, Palette::Soft);
+        let how = TextStyle::new(sheet.letters.small, Palette::Soft);
         sheet.draw_paragraph(&left_out, how);
     }
     sheet.into_svg("cascade", title, &captions::cascade_description(cascade))
@@ -243,6 +245,7 @@ fn cascade_notes(cascade: &CascadeReport) -> Vec<String> {
 
 /// A heading within the picture.
 fn draw_heading(sheet: &mut Sheet<'_>, at: Point, text: &str) {
-    let how = Type { weight: Weight::Bold, ..Type::new(sheet.letters.plain, Palette::Text) };
+    let how =
+        TextStyle { weight: Weight::Bold, ..TextStyle::new(sheet.letters.plain, Palette::Text) };
     sheet.svg.draw_text(at, how, text);
 }

@@ -6,12 +6,12 @@ use super::super::font::Weight;
 use super::super::frame::{MARGIN, Sheet, cause_clause, provenance_note};
 use super::super::layout::{Placement, Point, Size as Room};
 use super::super::palette::Palette;
-use super::super::svg::{Line, Type};
-use super::super::{Size, Style};
+use super::super::svg::{LineStyle, TextStyle};
+use super::super::{ChartStyle, PageSize};
 use super::boxes::draw_boxes;
 use super::legend::draw_legend;
 use super::links::draw_links;
-use super::{Plan, Way, captions, lay_out};
+use super::{CascadePlan, LayoutWay, captions, lay_out};
 use crate::prose::format;
 use crate::report::CascadeReport;
 use crate::report::Interval;
@@ -23,7 +23,7 @@ use crate::sort::Gather as _;
 pub fn draw_before_after(
     before: &CascadeReport,
     after: &CascadeReport,
-    style: &Style<'_>,
+    style: &ChartStyle<'_>,
 ) -> String {
     let mut sheet = Sheet::new(style, 0.0);
     let (before, after) = align_pair(before, after);
@@ -33,7 +33,7 @@ pub fn draw_before_after(
     let second = plan_pair(&after, &sheet);
     let (first, second) = in_places_of_both(first, second, &before, &sheet);
     let size = first.placement.size;
-    let least = if style.size == Size::Doc { 640.0 } else { 860.0 };
+    let least = if style.size == PageSize::Doc { 640.0 } else { 860.0 };
     sheet.width = (size.width + 2.0 * MARGIN + 8.0).max(least);
     let title = pair_title(&before, &after);
     let notes = [
@@ -48,7 +48,7 @@ pub fn draw_before_after(
         sheet.top += sheet.letters.plain;
         let text = format!("{word}: {} — {}", cascade.topology, captions::state_counts(cascade));
         let at = Point { x: MARGIN, y: sheet.top };
-        sheet.svg.draw_text(at, Type::new(sheet.letters.plain, Palette::Text).bold(), &text);
+        sheet.svg.draw_text(at, TextStyle::new(sheet.letters.plain, Palette::Text).bold(), &text);
         let from = Point { x: MARGIN + 8.0, y: sheet.top + 20.0 };
         draw_links(&mut sheet, cascade, plan, from);
         draw_boxes(&mut sheet, cascade, plan, from);
@@ -181,26 +181,32 @@ fn are_apart(a: &Interval, b: &Interval) -> bool {
     a.high < b.low || b.high < a.low
 }
 
-fn plan_pair(cascade: &CascadeReport, sheet: &Sheet<'_>) -> Plan {
-    super::place_all(cascade, sheet, Way::Right)
+fn plan_pair(cascade: &CascadeReport, sheet: &Sheet<'_>) -> CascadePlan {
+    super::place_all(cascade, sheet, LayoutWay::Right)
 }
 
 /// Gives both the same places, with room for the larger of what each says.
 fn in_places_of_both(
-    mut first: Plan,
-    mut second: Plan,
+    mut first: CascadePlan,
+    mut second: CascadePlan,
     cascade: &CascadeReport,
     sheet: &Sheet<'_>,
-) -> (Plan, Plan) {
+) -> (CascadePlan, CascadePlan) {
     for (a, b) in first.boxes.iter_mut().zip(&mut second.boxes) {
         a.share_room(b);
     }
     for (a, b) in first.labels.iter_mut().zip(&mut second.labels) {
         a.share_room(b);
     }
-    let ways: &[Way] = match sheet.style.size {
-        Size::Doc => &[Way::Right, Way::Down(6), Way::Down(4), Way::Down(3), Way::Down(2)],
-        Size::Slide | Size::Full => &[Way::Right],
+    let ways: &[LayoutWay] = match sheet.style.size {
+        PageSize::Doc => &[
+            LayoutWay::Right,
+            LayoutWay::Down(6),
+            LayoutWay::Down(4),
+            LayoutWay::Down(3),
+            LayoutWay::Down(2),
+        ],
+        PageSize::Slide | PageSize::Full => &[LayoutWay::Right],
     };
     let placed = ways.iter().map(|way| (*way, lay_out(cascade, &first.boxes, &first.labels, *way)));
     // Both stand below each other.
@@ -218,7 +224,7 @@ fn in_places_of_both(
 /// Rings around what differs, and how often it failed before.
 fn draw_rings(
     sheet: &mut Sheet<'_>,
-    plan: &Plan,
+    plan: &CascadePlan,
     from: Point,
     ringed: &[bool],
     (before, after): (&CascadeReport, &CascadeReport),
@@ -231,9 +237,9 @@ fn draw_rings(
             || (after.boxes[index].failed.p == before.boxes[index].failed.p
                 && after.boxes[index].degraded.p > before.boxes[index].degraded.p);
         let (line, color) = if is_worse {
-            (Line::new(Palette::Spread, 2.6).dashed("7 4"), Palette::SpreadText)
+            (LineStyle::new(Palette::Spread, 2.6).dashed("7 4"), Palette::SpreadText)
         } else {
-            (Line::new(Palette::Guard, 2.6), Palette::GuardText)
+            (LineStyle::new(Palette::Guard, 2.6), Palette::GuardText)
         };
         sheet.svg.draw_rect(corner, room, 10.0, None, Some(line));
         // Short, for at the left is the badge of the box below.
@@ -245,6 +251,6 @@ fn draw_rings(
         let at = Point { x: corner.x + room.0 - width - 6.0, y: corner.y + room.1 - 4.0 };
         sheet.svg.draw_rect(at, (width, small + 4.0), 3.0, Some(Palette::Paper), None);
         let text = Point { x: at.x + 4.0, y: at.y + small };
-        sheet.svg.draw_text(text, Type::new(small, color).bold(), &was);
+        sheet.svg.draw_text(text, TextStyle::new(small, color).bold(), &was);
     }
 }

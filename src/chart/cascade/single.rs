@@ -5,7 +5,7 @@ use super::super::frame::{MARGIN, Sheet};
 use super::super::layout::{Point, Size};
 use super::super::palette::Palette;
 use super::super::shapes::StateLook as _;
-use super::super::svg::{Line, Path, Type};
+use super::super::svg::{LineStyle, SvgPath, TextStyle};
 use super::boxes::{box_attributes, box_hint, draw_rank_badge};
 use super::captions;
 use super::links::{edge_attributes, edge_hint};
@@ -238,18 +238,20 @@ impl SinglePlan {
         let propagates = edge.passed >= cascade.threshold;
         let (color, line) = match (edge.kind, propagates) {
             (EdgeKind::Degraded, _) => {
-                (Palette::Outline, Line::new(Palette::Outline, 1.4).dashed("2 3"))
+                (Palette::Outline, LineStyle::new(Palette::Outline, 1.4).dashed("2 3"))
             }
-            (_, true) => (Palette::Spread, Line::new(Palette::Spread, 1.2 + 2.2 * edge.passed)),
-            (_, false) => (Palette::Guard, Line::new(Palette::Guard, 1.8).dashed("6 4")),
+            (_, true) => {
+                (Palette::Spread, LineStyle::new(Palette::Spread, 1.2 + 2.2 * edge.passed))
+            }
+            (_, false) => (Palette::Guard, LineStyle::new(Palette::Guard, 1.8).dashed("6 4")),
         };
         let is_held = !propagates && edge.kind != EdgeKind::Degraded;
         let short = Point { x: end.x - if is_held { 3.0 } else { 8.0 }, y: end.y };
         let path = if self.is_outline {
-            Path::new().move_to(start).line_to(Point { x: start.x, y: end.y }).line_to(short)
+            SvgPath::new().move_to(start).line_to(Point { x: start.x, y: end.y }).line_to(short)
         } else {
             let x = start.x.midpoint(end.x);
-            Path::new().move_to(start).curve_to(
+            SvgPath::new().move_to(start).curve_to(
                 Point { x, y: start.y },
                 Point { x, y: end.y },
                 short,
@@ -259,10 +261,10 @@ impl SinglePlan {
         if is_held {
             let (top, foot) =
                 (Point { y: end.y - 8.0, ..short }, Point { y: end.y + 8.0, ..short });
-            sheet.svg.draw_line(top, foot, Line::new(color, 3.2));
+            sheet.svg.draw_line(top, foot, LineStyle::new(color, 3.2));
         } else {
             let (x, y) = (end.x, end.y);
-            let head = Path::polygon(&[(x, y), (x - 9.0, y - 4.5), (x - 9.0, y + 4.5)]);
+            let head = SvgPath::polygon(&[(x, y), (x - 9.0, y - 4.5), (x - 9.0, y + 4.5)]);
             sheet.svg.draw_path(&head, Some(color), None);
         }
     }
@@ -303,12 +305,12 @@ impl Placed {
         let x = at.x + LEFT;
         let mut y = at.y + 5.0;
         for line in &self.name {
-            let how = Type::new(letters.plain, state.text_color()).bold();
+            let how = TextStyle::new(letters.plain, state.text_color()).bold();
             sheet.svg.draw_text(Point { x, y: y + letters.plain * 0.94 }, how, line);
             y += line_height(letters.plain);
         }
         for line in &self.state {
-            let how = Type::new(letters.small, state.text_color());
+            let how = TextStyle::new(letters.small, state.text_color());
             sheet.svg.draw_text(Point { x, y: y + letters.small * 0.94 }, how, line);
             y += line_height(letters.small);
         }

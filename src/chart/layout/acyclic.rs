@@ -1,10 +1,10 @@
 //! Which links must be turned around so that no cycle is left.
 
-use super::Graph;
+use super::LayoutGraph;
 use crate::sort::Arrange as _;
 
 /// Marks the links that close a cycle in a walk from the first boxes, so that these stay first.
-pub(super) fn back_links(graph: &Graph) -> Vec<bool> {
+pub(super) fn back_links(graph: &LayoutGraph) -> Vec<bool> {
     let mut out: Vec<Vec<usize>> = vec![Vec::new(); graph.boxes.len()];
     let mut has_in = vec![false; graph.boxes.len()];
     for (index, link) in graph.links.iter().enumerate() {
@@ -14,10 +14,10 @@ pub(super) fn back_links(graph: &Graph) -> Vec<bool> {
     let is_first = |node: usize| graph.is_first.get(node).copied().unwrap_or(false);
     let mut starts: Vec<usize> = (0..graph.boxes.len()).collect();
     starts.arrange_by_key(|node| (!is_first(*node), has_in[*node], *node));
-    let mut walk = Walk {
+    let mut walk = CycleWalk {
         graph,
         out: &out,
-        state: vec![BoxState::New; graph.boxes.len()],
+        state: vec![VisitState::New; graph.boxes.len()],
         returns: vec![false; graph.links.len()],
     };
     for start in starts {
@@ -27,39 +27,39 @@ pub(super) fn back_links(graph: &Graph) -> Vec<bool> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum BoxState {
+enum VisitState {
     New,
     Open,
     Done,
 }
 
-struct Walk<'a> {
-    graph: &'a Graph,
+struct CycleWalk<'a> {
+    graph: &'a LayoutGraph,
     out: &'a [Vec<usize>],
-    state: Vec<BoxState>,
+    state: Vec<VisitState>,
     returns: Vec<bool>,
 }
 
-impl Walk<'_> {
+impl CycleWalk<'_> {
     /// Depth first, with a stack of its own: a chain may be long.
     fn from(&mut self, start: usize) {
-        if self.state[start] != BoxState::New {
+        if self.state[start] != VisitState::New {
             return;
         }
-        self.state[start] = BoxState::Open;
+        self.state[start] = VisitState::Open;
         let mut stack = vec![(start, 0)];
         while let Some((node, next)) = stack.pop() {
             let Some(link) = self.out[node].get(next).copied() else {
-                self.state[node] = BoxState::Done;
+                self.state[node] = VisitState::Done;
                 continue;
             };
             stack.push((node, next + 1));
             let to = self.graph.links[link].to;
             match self.state[to] {
-                BoxState::Open => self.returns[link] = true,
-                BoxState::Done => {}
-                BoxState::New => {
-                    self.state[to] = BoxState::Open;
+                VisitState::Open => self.returns[link] = true,
+                VisitState::Done => {}
+                VisitState::New => {
+                    self.state[to] = VisitState::Open;
                     stack.push((to, 0));
                 }
             }

@@ -7,7 +7,7 @@ use super::acyclic::back_links;
 use super::order::order_rows;
 use super::ranks::assign_ranks;
 use super::settle::settle_rows;
-use super::{Direction, Graph, Layout, Placement, Point, Route, Size, Stroke};
+use super::{Direction, Layout, LayoutGraph, Placement, Point, Route, Size, Stroke};
 use crate::sort::Arrange as _;
 
 /// The layered layout.
@@ -70,7 +70,7 @@ struct Spot {
 }
 
 impl Layout for Layered {
-    fn place(&self, graph: &Graph) -> Placement {
+    fn place(&self, graph: &LayoutGraph) -> Placement {
         let mut placement = Placement {
             boxes: vec![Point::default(); graph.boxes.len()],
             routes: vec![Route::default(); graph.links.len()],
@@ -78,7 +78,7 @@ impl Layout for Layered {
         };
         let mut from = 0.0;
         for part in connected_parts(graph) {
-            let drawn = Part::new(self, graph, &part).place_part();
+            let drawn = LayoutPart::new(self, graph, &part).place_part();
             let across = drawn.copy_into(self.direction, from, &part, &mut placement);
             from += across + self.box_gap * 1.5;
         }
@@ -108,7 +108,7 @@ impl Layered {
     }
 
     /// Boxes without any link stand in lines below the rest.
-    fn place_lone(&self, graph: &Graph, from: f64, placement: &mut Placement) {
+    fn place_lone(&self, graph: &LayoutGraph, from: f64, placement: &mut Placement) {
         let mut is_linked = vec![false; graph.boxes.len()];
         for link in &graph.links {
             is_linked[link.from] = true;
@@ -150,7 +150,7 @@ struct Members {
 }
 
 /// The parts that hang together: those with what stands first, then the largest.
-fn connected_parts(graph: &Graph) -> Vec<Members> {
+fn connected_parts(graph: &LayoutGraph) -> Vec<Members> {
     let mut root: Vec<usize> = (0..graph.boxes.len()).collect();
     let find = |root: &mut Vec<usize>, mut node: usize| {
         while root[node] != node {
@@ -179,7 +179,7 @@ fn connected_parts(graph: &Graph) -> Vec<Members> {
 }
 
 /// One part on its way to a layout.
-struct Part<'a> {
+struct LayoutPart<'a> {
     layout: &'a Layered,
     things: Vec<Thing>,
     rows: Vec<Vec<usize>>,
@@ -189,8 +189,8 @@ struct Part<'a> {
     returns: Vec<bool>,
 }
 
-impl<'a> Part<'a> {
-    fn new(layout: &'a Layered, graph: &Graph, members: &Members) -> Self {
+impl<'a> LayoutPart<'a> {
+    fn new(layout: &'a Layered, graph: &LayoutGraph, members: &Members) -> Self {
         let local = local_graph(graph, members);
         let returns = back_links(&local);
         let pairs: Vec<(usize, usize)> = local
@@ -210,7 +210,7 @@ impl<'a> Part<'a> {
     }
 
     /// Makes the rows: those of boxes are even, those of labels odd.
-    fn fill_rows(&mut self, local: &Graph, pairs: &[(usize, usize)], ranks: &[usize]) {
+    fn fill_rows(&mut self, local: &LayoutGraph, pairs: &[(usize, usize)], ranks: &[usize]) {
         let last = ranks.iter().copied().max().unwrap_or(0);
         self.rows = vec![Vec::new(); last * 2 + 1];
         for (node, size) in local.boxes.iter().enumerate() {
@@ -283,7 +283,7 @@ impl<'a> Part<'a> {
     }
 
     /// How links run, from the box that stands earlier to the other.
-    fn link_routes(&self, middles: &[f64], spans: &[(f64, f64)]) -> Vec<Path> {
+    fn link_routes(&self, middles: &[f64], spans: &[(f64, f64)]) -> Vec<LinkPath> {
         let leaving = self.link_ports(middles, |chain| (chain[0], chain[1]));
         let arriving =
             self.link_ports(middles, |chain| (chain[chain.len() - 1], chain[chain.len() - 2]));
@@ -291,7 +291,7 @@ impl<'a> Part<'a> {
             let first = self.things[chain[0]].row;
             let leave = spans[first].0 + self.things[chain[0]].along;
             let start = Spot { along: leave, across: leaving[index] };
-            let mut path = Path { start, strokes: Vec::new(), label: Spot::default() };
+            let mut path = LinkPath { start, strokes: Vec::new(), label: Spot::default() };
             // Boxes of a row begin together, and may end earlier than it.
             path.strokes.push((false, Spot { along: spans[first].1, ..start }));
             for (place, node) in chain.iter().enumerate().take(chain.len() - 1).skip(1) {
@@ -331,9 +331,9 @@ impl<'a> Part<'a> {
 }
 
 /// The part as a graph of its own.
-fn local_graph(graph: &Graph, members: &Members) -> Graph {
+fn local_graph(graph: &LayoutGraph, members: &Members) -> LayoutGraph {
     let place = |node: usize| members.boxes.binary_search(&node).expect("boxes are in order");
-    Graph {
+    LayoutGraph {
         boxes: members.boxes.iter().map(|node| graph.boxes[*node]).collect(),
         is_first: members
             .boxes
@@ -345,13 +345,13 @@ fn local_graph(graph: &Graph, members: &Members) -> Graph {
             .iter()
             .map(|index| {
                 let link = graph.links[*index];
-                super::Link { from: place(link.from), to: place(link.to), ..link }
+                super::LayoutLink { from: place(link.from), to: place(link.to), ..link }
             })
             .collect(),
     }
 }
 
-struct Path {
+struct LinkPath {
     start: Spot,
     /// Whether it bends, and where to.
     strokes: Vec<(bool, Spot)>,
@@ -360,10 +360,10 @@ struct Path {
 
 /// A part that has its places.
 struct Drawn<'a> {
-    part: Part<'a>,
+    part: LayoutPart<'a>,
     middles: Vec<f64>,
     spans: Vec<(f64, f64)>,
-    routes: Vec<Path>,
+    routes: Vec<LinkPath>,
 }
 
 impl Drawn<'_> {

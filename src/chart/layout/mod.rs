@@ -27,18 +27,18 @@ pub(super) struct Size {
 
 /// Graph to be laid out.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Graph {
+pub(super) struct LayoutGraph {
     /// The boxes.
     pub(super) boxes: Vec<Size>,
     /// Which of them stand first, if there is a choice: what breaks.
     pub(super) is_first: Vec<bool>,
     /// The links, each between two different boxes.
-    pub(super) links: Vec<Link>,
+    pub(super) links: Vec<LayoutLink>,
 }
 
 /// A link from one box to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Link {
+pub(super) struct LayoutLink {
     pub(super) from: usize,
     pub(super) to: usize,
     /// The room of its label.
@@ -108,7 +108,7 @@ impl Route {
 /// A way to lay out a graph. Equal graphs give equal places; no two boxes touch.
 pub(super) trait Layout {
     /// Finds a place for everything.
-    fn place(&self, graph: &Graph) -> Placement;
+    fn place(&self, graph: &LayoutGraph) -> Placement;
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ impl Numbers {
 }
 
 /// A graph of 1 to `most` boxes with cycles, in one part or in several.
-fn random(seed: u64, most: usize) -> Graph {
+fn random(seed: u64, most: usize) -> LayoutGraph {
     let mut numbers = Numbers(seed);
     let count = 1 + numbers.below(most);
     let size = |numbers: &mut Numbers| Size {
@@ -39,13 +39,17 @@ fn random(seed: u64, most: usize) -> Graph {
             pairs.push((from, to));
         }
     }
-    let links = pairs.into_iter().map(|(from, to)| Link {
+    let links = pairs.into_iter().map(|(from, to)| LayoutLink {
         from,
         to,
         label: Size { width: 20.0 + numbers.below(80) as f64, height: 14.0 },
         weight: 1.0 + numbers.below(5) as f64,
     });
-    Graph { is_first: (0..count).map(|node| node == 0).collect(), links: links.collect(), boxes }
+    LayoutGraph {
+        is_first: (0..count).map(|node| node == 0).collect(),
+        links: links.collect(),
+        boxes,
+    }
 }
 
 fn layouts() -> [Layered; 3] {
@@ -89,7 +93,7 @@ fn points(route: &Route, direction: Direction) -> Vec<Point> {
     points
 }
 
-fn check(graph: &Graph, layout: &Layered) {
+fn check(graph: &LayoutGraph, layout: &Layered) {
     let placement = layout.place(graph);
     let corner = |node: usize| {
         let (at, size) = (placement.boxes[node], graph.boxes[node]);
@@ -149,8 +153,8 @@ fn no_box_overlaps_and_no_link_goes_through_a_box_in_a_thousand_graphs() {
 #[test]
 fn what_breaks_stands_first_even_in_a_cycle() {
     let size = Size { width: 50.0, height: 30.0 };
-    let link = |from, to| Link { from, to, label: size, weight: 1.0 };
-    let graph = Graph {
+    let link = |from, to| LayoutLink { from, to, label: size, weight: 1.0 };
+    let graph = LayoutGraph {
         boxes: vec![size; 3],
         is_first: vec![false, true, false],
         links: vec![link(0, 1), link(1, 2), link(2, 0)],
@@ -165,8 +169,9 @@ fn what_breaks_stands_first_even_in_a_cycle() {
 #[test]
 fn a_chain_is_straight() {
     let size = Size { width: 50.0, height: 30.0 };
-    let link = |from, to| Link { from, to, label: Size { width: 30.0, height: 14.0 }, weight: 1.0 };
-    let graph = Graph {
+    let link =
+        |from, to| LayoutLink { from, to, label: Size { width: 30.0, height: 14.0 }, weight: 1.0 };
+    let graph = LayoutGraph {
         boxes: vec![size; 4],
         is_first: vec![true, false, false, false],
         links: vec![link(0, 1), link(1, 2), link(2, 3)],
@@ -179,8 +184,8 @@ fn a_chain_is_straight() {
 fn a_row_holds_no_more_than_it_may() {
     let size = Size { width: 50.0, height: 30.0 };
     let label = Size { width: 30.0, height: 14.0 };
-    let links = (1..14).map(|to| Link { from: 0, to, label, weight: 1.0 }).collect();
-    let graph = Graph { boxes: vec![size; 14], is_first: vec![true], links };
+    let links = (1..14).map(|to| LayoutLink { from: 0, to, label, weight: 1.0 }).collect();
+    let graph = LayoutGraph { boxes: vec![size; 14], is_first: vec![true], links };
     let placement = layouts()[1].place(&graph);
     let mut rows: Vec<f64> = placement.boxes.iter().map(|at| at.y).collect();
     rows.sort_by(f64::total_cmp);

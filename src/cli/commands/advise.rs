@@ -9,10 +9,10 @@ use crate::cli::Failure;
 use crate::cli::args::{QuestionArgs, SamplingArgs, WriteArgs};
 use crate::cli::exit::Exit;
 use crate::cli::inputs::{self, Inputs};
-use crate::cli::output::Output;
+use crate::cli::output::ResultOutput;
 use crate::cli::run::SimulationRequest;
 use crate::cli::terminal::Terminal;
-use blastwave::analysis::advise::{Advice, Texts, Until, Wanted};
+use blastwave::analysis::advise::{Advice, FileTexts, Until, Wanted};
 use blastwave::analysis::{self, Check, Gate, Stop};
 use blastwave::diagnostic::{SourceId, Sources};
 use blastwave::load;
@@ -121,8 +121,8 @@ pub(crate) fn run_advise(args: &AdviseArgs, terminal: Terminal) -> Result<Exit, 
         .cloned()
         .collect();
     let edits = match edited {
-        Some(_) => Some(Output::open(output, &[inputs.files.as_slice(), &others].concat())?),
-        None => Output::open(output, &others).map(|_| None)?,
+        Some(_) => Some(ResultOutput::open(output, &[inputs.files.as_slice(), &others].concat())?),
+        None => ResultOutput::open(output, &others).map(|_| None)?,
     };
     let report_to = output.filter(|_| edited.is_none());
     let mut question = SimulationRequest::with_output(
@@ -189,14 +189,14 @@ fn edited_form(path: &str) -> Option<Edited> {
         .or_else(|| is(&["yaml", "yml"]).map(|()| Edited::File))
 }
 
-type Read = (Costs, Option<(Policy, bool)>);
+type AdviseFiles = (Costs, Option<(Policy, bool)>);
 
 /// The costs and the policy, or everything that is wrong with them.
 fn read_files(
     args: &AdviseArgs,
     inputs: &Inputs,
     sources: &mut Sources,
-) -> Result<Read, Vec<blastwave::diagnostic::Diagnostic>> {
+) -> Result<AdviseFiles, Vec<blastwave::diagnostic::Diagnostic>> {
     let topology = Some(&inputs.topology);
     let costs = match &args.cost {
         Some(path) => load::read_document(path, sources)
@@ -224,7 +224,7 @@ fn write_edits(
     advice: &Advice,
     inputs: &Inputs,
     edited: Edited,
-    to: &Output,
+    to: &ResultOutput,
     terminal: Terminal,
 ) -> Result<(), Failure> {
     let source_of = |id: SourceId| {
@@ -235,7 +235,7 @@ fn write_edits(
     let has_file = !inputs.is_certain && inputs.changes.is_empty();
     let change = inputs.change.targets.first().filter(|_| has_file);
     let change = change.map(|change| source_of(change.place.source));
-    let texts = Texts {
+    let texts = FileTexts {
         topology: topology.map(|topology| topology.1),
         change: change.map(|change| change.1),
     };

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::Failure;
 use crate::cli::args::{CheckArgs, FailOn, WriteArgs};
 use crate::cli::exit::Exit;
-use crate::cli::output::{Output, OutputError};
+use crate::cli::output::{OutputError, ResultOutput};
 use crate::cli::run::SimulationRequest;
 use crate::cli::terminal::Terminal;
 use crate::cli::values;
@@ -122,7 +122,7 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
         .cloned()
         .collect();
     let output = args.output.to.output.as_deref();
-    Output::open(output, &others)?;
+    ResultOutput::open(output, &others)?;
     let mut question =
         SimulationRequest::with_output(inputs, &args.question, &args.sampling, output, terminal)?;
     if args.sampling.trials.is_none() && args.sampling.precision.is_none() {
@@ -290,10 +290,10 @@ fn read_baseline(path: &str, topology: &Topology) -> Result<Report, Failure> {
         Err(diagnostics) => return Err(fail(diagnostics, sources)),
     };
     let text = &sources.get(source).text;
-    let kind: Result<Kind, _> = serde_json::from_str(text);
+    let kind: Result<ResultKind, _> = serde_json::from_str(text);
     let wrong = match kind {
         Err(error) => Err(not_a_result(&error, text, source)),
-        Ok(Kind { schema: Some(schema) }) if schema != report::SCHEMA => {
+        Ok(ResultKind { schema: Some(schema) }) if schema != report::SCHEMA => {
             let message = format!("`{path}` is `{schema}`, not `{}`", report::SCHEMA);
             Err(Diagnostic::file_error(Code::WrongKind, message))
         }
@@ -320,7 +320,7 @@ fn read_baseline(path: &str, topology: &Topology) -> Result<Report, Failure> {
 
 /// Marker that tells a result from other data.
 #[derive(serde::Deserialize)]
-struct Kind {
+struct ResultKind {
     schema: Option<String>,
 }
 

@@ -203,14 +203,14 @@ fn side_names(sides: &[(Topology, Change)], files: &[String], has_changes: bool)
     if all_differ { stems } else { stems.into_iter().enumerate().map(numbered).collect() }
 }
 
-struct Read {
+struct CompareFiles {
     sides: Vec<(Topology, Change)>,
     files: Vec<String>,
     /// The old names that were found.
     renamed: BTreeSet<String>,
 }
 
-fn read_sides(args: &CompareArgs, sources: &mut Sources) -> Result<Read, Vec<Diagnostic>> {
+fn read_sides(args: &CompareArgs, sources: &mut Sources) -> Result<CompareFiles, Vec<Diagnostic>> {
     let mut renamed = BTreeSet::new();
     let mut document = |path: &String, sources: &mut Sources| {
         let mut document: Document = load::read_document(path, sources)?;
@@ -243,7 +243,7 @@ fn read_sides(args: &CompareArgs, sources: &mut Sources) -> Result<Read, Vec<Dia
             sides.push((topology.clone(), change));
         }
     }
-    Ok(Read { sides, files, renamed })
+    Ok(CompareFiles { sides, files, renamed })
 }
 
 /// Where things are given their names.

@@ -6,11 +6,11 @@ use crate::cli::Failure;
 use crate::cli::args::{MomentArgs, OutputArgs, Pageless, SamplingArgs};
 use crate::cli::exit::Exit;
 use crate::cli::inputs;
-use crate::cli::output::Output;
+use crate::cli::output::ResultOutput;
 use crate::cli::run::{Runner, stop_rule};
 use crate::cli::terminal::Terminal;
 use blastwave::analysis::diagnose::{
-    MISREPORT, Question, TRIALS, diagnose_observation, score_diagnoses,
+    DiagnosisRequest, MISREPORT, TRIALS, diagnose_observation, score_diagnoses,
 };
 use blastwave::analysis::{Settings, Stop};
 use blastwave::diagnostic::{Diagnostic, Sources};
@@ -85,11 +85,11 @@ pub(crate) fn run_diagnose(args: &DiagnoseArgs, terminal: Terminal) -> Result<Ex
         ..Settings::default()
     };
     let runner = Runner { terminal, stop: settings.stop };
-    let style = |output: &Output| output.text_style(&args.output.to, terminal);
+    let style = |output: &ResultOutput| output.text_style(&args.output.to, terminal);
     let path = args.output.to.output.as_deref();
     if !args.score.is_empty() {
         let (cases, files) = inputs::read_cases(&args.score)?;
-        let output = Output::open(path, &files)?;
+        let output = ResultOutput::open(path, &files)?;
         let report = runner.run_analysis(&args.sampling, |progress| {
             score_diagnoses(&cases, &settings, progress)
         })?;
@@ -103,8 +103,8 @@ pub(crate) fn run_diagnose(args: &DiagnoseArgs, terminal: Terminal) -> Result<Ex
         return Ok(exit);
     }
     let read = read_files(args)?;
-    let output = Output::open(path, &read.files)?;
-    let question = Question {
+    let output = ResultOutput::open(path, &read.files)?;
+    let question = DiagnosisRequest {
         name: &read.name,
         observed: &read.observed,
         misreport: read.misreport,
@@ -128,7 +128,7 @@ pub(crate) fn run_diagnose(args: &DiagnoseArgs, terminal: Terminal) -> Result<Ex
 }
 
 /// Files that were read.
-struct Read {
+struct DiagnoseFiles {
     topology: Topology,
     name: String,
     observed: Vec<Observed>,
@@ -136,7 +136,7 @@ struct Read {
     files: Vec<String>,
 }
 
-fn read_files(args: &DiagnoseArgs) -> Result<Read, Failure> {
+fn read_files(args: &DiagnoseArgs) -> Result<DiagnoseFiles, Failure> {
     let Some(seen) = args.observed.as_deref() else {
         return Err(Failure::usage("nothing is said to be seen")
             .help("name an observation or an incident with `--observed FILE`"));
@@ -187,7 +187,9 @@ fn read_files(args: &DiagnoseArgs) -> Result<Read, Failure> {
         })
     };
     match read {
-        Ok((name, observed, misreport)) => Ok(Read { topology, name, observed, misreport, files }),
+        Ok((name, observed, misreport)) => {
+            Ok(DiagnoseFiles { topology, name, observed, misreport, files })
+        }
         Err(problems) => Err(fail(problems, sources)),
     }
 }

@@ -9,16 +9,18 @@ use crate::cli::Failure;
 use crate::cli::args::{QuestionArgs, SamplingArgs, WriteArgs};
 use crate::cli::exit::Exit;
 use crate::cli::inputs;
-use crate::cli::output::Output;
+use crate::cli::output::ResultOutput;
 use crate::cli::run::{self, Runner, SimulationRequest};
 use crate::cli::terminal::Terminal;
 use crate::cli::values;
 use blastwave::analysis::compare::Side;
-use blastwave::analysis::explain::Asked;
-use blastwave::analysis::rank::{self, Ranking};
+use blastwave::analysis::explain::ExplanationRequest;
+use blastwave::analysis::rank::{self, RankingRequest};
 use blastwave::analysis::{self, Settings, Stop};
 use blastwave::cascade::{CascadeFilter, Fold, Grouping, cascade_report, page_report};
-use blastwave::chart::{self, Architecture, Lanes, Size, Style, Theme, Unable, mermaid};
+use blastwave::chart::{
+    self, Architecture, ChartStyle, PageSize, Theme, TimelineLanes, Unable, mermaid,
+};
 use blastwave::engine::origins::FailureMode;
 use blastwave::load;
 use blastwave::model::{Incident, Seconds, Share};
@@ -69,7 +71,7 @@ pub(crate) struct DiagramArgs {
 struct PictureArgs {
     /// Draw who fails and what holds, when, or what it costs [default: cascade; architecture without a break]
     #[arg(long, value_name = "KIND", help_heading = "Picture")]
-    kind: Option<Kind>,
+    kind: Option<PictureKind>,
 
     /// Write to a file, wholly or not at all; its ending says how: svg, png, html, dot, mmd, csv, txt, md, drawio, excalidraw
     ///
@@ -140,7 +142,7 @@ struct PictureArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
+enum PictureKind {
     /// Who calls whom, without a break
     Architecture,
     /// Who fails, in what order, and what holds
@@ -296,14 +298,14 @@ pub(crate) fn run_diagram(args: &DiagramArgs, terminal: Terminal) -> Result<Exit
     let form = Form::of_path(picture.output.as_deref())?;
     let kind = args.picture_kind()?;
     check_form(kind, form, picture.incident.is_some())?;
-    if (kind == Kind::BeforeAfter) != picture.after.is_some() {
+    if (kind == PictureKind::BeforeAfter) != picture.after.is_some() {
         return Err(Failure::usage("`--kind before-after` and `--after TOPOLOGY` belong together"));
     }
     let font = picture.font.as_deref().map(read_font).transpose()?;
-    if kind == Kind::Architecture {
+    if kind == PictureKind::Architecture {
         return write_architecture(args, form, font.as_deref(), terminal);
     }
-    if kind == Kind::Heatmap {
+    if kind == PictureKind::Heatmap {
         return write_heatmap(args, form, font.as_deref(), terminal);
     }
     let output = picture.output.as_deref();
@@ -317,19 +319,19 @@ pub(crate) fn run_diagram(args: &DiagramArgs, terminal: Terminal) -> Result<Exit
     let style = picture.picture_style(form, font.as_deref());
     let observed =
         incident.as_ref().map(|incident| ObservedReport::new(incident, &question.inputs.topology));
-    let job = Job { args, kind, question: &question, form, style, observed, terminal };
+    let job = PictureJob { args, kind, question: &question, form, style, observed, terminal };
     let (text, is_partial) = match (kind, incident) {
         (_, Some(incident)) if matches!(form, Form::Html | Form::Markdown) => {
             job.write_review(incident)?
         }
-        (Kind::BeforeAfter, _) if form == Form::Html => job.write_comparison()?,
+        (PictureKind::BeforeAfter, _) if form == Form::Html => job.write_comparison()?,
         _ if form == Form::Html => job.write_page()?,
-        (Kind::Cascade, _) => job.write_cascade()?,
-        (Kind::Timeline, _) => job.write_timeline()?,
-        (Kind::Losses, _) => job.write_losses()?,
-        (Kind::Tornado, _) => job.write_tornado()?,
-        (Kind::BeforeAfter, _) => job.write_before_after()?,
-        (Kind::Heatmap | Kind::Architecture, _) => {
+        (PictureKind::Cascade, _) => job.write_cascade()?,
+        (PictureKind::Timeline, _) => job.write_timeline()?,
+        (PictureKind::Losses, _) => job.write_losses()?,
+        (PictureKind::Tornado, _) => job.write_tornado()?,
+        (PictureKind::BeforeAfter, _) => job.write_before_after()?,
+        (PictureKind::Heatmap | PictureKind::Architecture, _) => {
             unreachable!("they ask no question about a change")
         }
     };
@@ -350,17 +352,17 @@ impl DiagramArgs {
     }
 
     /// Returns the kind of picture: where nothing breaks, there is only the architecture to show.
-    fn picture_kind(&self) -> Result<Kind, Failure> {
+    fn picture_kind(&self) -> Result<PictureKind, Failure> {
         let path = self.question.topology_and_breaks().map(|(path, _)| path);
         match self.picture.kind {
             Some(kind) => Ok(kind),
             // Standard input can be read only once.
-            None if self.has_cause() || path == Some("-") => Ok(Kind::Cascade),
+            None if self.has_cause() || path == Some("-") => Ok(PictureKind::Cascade),
             None => {
                 // A scenario may name the change.
                 let inputs = inputs::read_with_or_without_change(&self.question)?;
                 let is_still = inputs.change.targets.is_empty();
-                Ok(if is_still { Kind::Architecture } else { Kind::Cascade })
+                Ok(if is_still { PictureKind::Architecture } else { PictureKind::Cascade })
             }
         }
     }
@@ -380,7 +382,7 @@ fn write_architecture(
             .help("leave out what breaks, or ask for `--kind cascade`"));
     };
     let (topology, files) = inputs::read_topology(path)?;
-    let output = Output::open(picture.output.as_deref(), &files)?;
+    let output = ResultOutput::open(picture.output.as_deref(), &files)?;
     let style = picture.picture_style(form, font);
     let boxes_max =
         if picture.fold == FoldArg::Never { usize::MAX } else { style.size.boxes_max() };
@@ -422,7 +424,7 @@ fn write_heatmap(
             .help("say how many with `--trials`"));
     }
     let (topology, files) = inputs::read_topology(path)?;
-    let output = Output::open(picture.output.as_deref(), &files)?;
+    let output = ResultOutput::open(picture.output.as_deref(), &files)?;
     let settings = Settings {
         seed: sampling.seed,
         stop: run::stop_rule(sampling),
@@ -430,7 +432,7 @@ fn write_heatmap(
         is_certain: true,
         engine: sampling.engine.library_choice(),
     };
-    let ranking = Ranking { by: OriginKind::Service, mode: FailureMode::Down, top: None };
+    let ranking = RankingRequest { by: OriginKind::Service, mode: FailureMode::Down, top: None };
     if sampling.engine == crate::cli::args::EngineOf::Boolean
         && let Some(reason) = rank::fluid_reason(&topology, ranking, &settings)
     {
@@ -460,17 +462,17 @@ fn write_heatmap(
 }
 
 /// A picture to be made: each of these gives its text, and whether the simulation was interrupted.
-struct Job<'a> {
+struct PictureJob<'a> {
     args: &'a DiagramArgs,
-    kind: Kind,
+    kind: PictureKind,
     question: &'a SimulationRequest,
     form: Form,
-    style: Style<'a>,
+    style: ChartStyle<'a>,
     observed: Option<ObservedReport>,
     terminal: Terminal,
 }
 
-impl Job<'_> {
+impl PictureJob<'_> {
     fn simulate_cascade(&self) -> Result<(Report, CascadeReport), Failure> {
         let inputs = &self.question.inputs;
         let report = self.question.run_simulation(&self.args.sampling, |progress| {
@@ -490,11 +492,11 @@ impl Job<'_> {
         let kind = self.kind;
         let fold = match (kind, picture.fold) {
             // Both sides of a comparison must show the same boxes.
-            (Kind::BeforeAfter | Kind::Timeline, FoldArg::Auto) => Fold::Never,
+            (PictureKind::BeforeAfter | PictureKind::Timeline, FoldArg::Auto) => Fold::Never,
             (_, fold) => fold.fold_choice(),
         };
         let arrows = match (kind, picture.arrows) {
-            (Kind::BeforeAfter, _) | (_, ArrowsArg::All) => Some(Arrows::All),
+            (PictureKind::BeforeAfter, _) | (_, ArrowsArg::All) => Some(Arrows::All),
             (_, ArrowsArg::One) => Some(Arrows::One),
             (_, ArrowsArg::Auto) => None,
         };
@@ -505,7 +507,7 @@ impl Job<'_> {
 
     fn explain_change(&self) -> Result<ExplainReport, Failure> {
         let inputs = &self.question.inputs;
-        let asked = Asked { has_change: true, ..Asked::default() };
+        let asked = ExplanationRequest { has_change: true, ..ExplanationRequest::default() };
         let settings = &self.question.settings;
         let explained = self.question.run_analysis(&self.args.sampling, |progress| {
             analysis::explain_flows(&inputs.topology, &inputs.change, settings, &asked, progress)
@@ -527,7 +529,8 @@ impl Job<'_> {
         let (report, before) = self.simulate_cascade()?;
         let (question, _) = self.after_question()?;
         let Self { args, kind, form, style, terminal, .. } = *self;
-        let second = Job { args, kind, question: &question, form, style, observed: None, terminal };
+        let second =
+            PictureJob { args, kind, question: &question, form, style, observed: None, terminal };
         let (later, after) = second.simulate_cascade()?;
         let text = chart::draw_before_after(&before, &after, &self.style);
         Ok((text, report.partial || later.partial))
@@ -620,9 +623,9 @@ impl Job<'_> {
             Form::Csv => chart::timeline_csv(&report, &cascade).map_err(png_failure)?,
             _ => {
                 let lanes = match self.args.picture.lanes {
-                    LanesArg::Team => Lanes::Team,
-                    LanesArg::Zone => Lanes::Zone,
-                    LanesArg::Tier => Lanes::Tier,
+                    LanesArg::Team => TimelineLanes::Team,
+                    LanesArg::Zone => TimelineLanes::Zone,
+                    LanesArg::Tier => TimelineLanes::Tier,
                 };
                 let observed = self.observed.as_ref();
                 chart::draw_timeline(&report, &cascade, lanes, observed, &self.style)
@@ -653,17 +656,17 @@ impl Job<'_> {
 }
 
 /// Refuses what no kind of file can show, before anything is simulated.
-fn check_form(kind: Kind, form: Form, has_incident: bool) -> Result<(), Failure> {
+fn check_form(kind: PictureKind, form: Form, has_incident: bool) -> Result<(), Failure> {
     let refuse = |what: &str, forms: &str| {
         Err(Failure::usage(format!("{what} cannot be written like that"))
             .help(format!("end the name of the file with {forms}")))
     };
     match (kind, form) {
-        (Kind::Architecture, Form::Csv | Form::Html | Form::Markdown) => {
+        (PictureKind::Architecture, Form::Csv | Form::Html | Form::Markdown) => {
             refuse("an architecture", ".svg, .png, .mmd, .dot, .drawio, .excalidraw or .txt")
         }
-        (Kind::Cascade | Kind::Architecture, Form::Text) => Ok(()),
-        (kind, Form::Drawio | Form::Excalidraw) if kind != Kind::Architecture => {
+        (PictureKind::Cascade | PictureKind::Architecture, Form::Text) => Ok(()),
+        (kind, Form::Drawio | Form::Excalidraw) if kind != PictureKind::Architecture => {
             refuse("a simulation", ".svg, .png, .html or .csv")
         }
         (_, Form::Text) => Err(Failure::usage("only the cascade is printed as text")
@@ -672,11 +675,14 @@ fn check_form(kind: Kind, form: Form, has_incident: bool) -> Result<(), Failure>
             "Markdown is for the review of an incident",
         )
         .help("name the incident with `--incident`; `simulate --format markdown` writes a report")),
-        (Kind::Timeline, Form::Dot) => refuse("a timeline", ".svg, .png, .html, .mmd or .csv"),
-        (Kind::Losses | Kind::Tornado | Kind::Heatmap, Form::Dot | Form::Mermaid) => {
-            refuse("a plot", ".svg, .png, .html or .csv")
+        (PictureKind::Timeline, Form::Dot) => {
+            refuse("a timeline", ".svg, .png, .html, .mmd or .csv")
         }
-        (Kind::BeforeAfter, Form::Dot | Form::Mermaid | Form::Csv) => {
+        (
+            PictureKind::Losses | PictureKind::Tornado | PictureKind::Heatmap,
+            Form::Dot | Form::Mermaid,
+        ) => refuse("a plot", ".svg, .png, .html or .csv"),
+        (PictureKind::BeforeAfter, Form::Dot | Form::Mermaid | Form::Csv) => {
             refuse("a comparison", ".svg, .png or .html")
         }
         _ => Ok(()),
@@ -693,17 +699,17 @@ fn read_font(path: &str) -> Result<Vec<u8>, Failure> {
 }
 
 impl SizeArg {
-    fn page_size(self) -> Size {
+    fn page_size(self) -> PageSize {
         match self {
-            Self::Doc => Size::Doc,
-            Self::Slide => Size::Slide,
-            Self::Full => Size::Full,
+            Self::Doc => PageSize::Doc,
+            Self::Slide => PageSize::Slide,
+            Self::Full => PageSize::Full,
         }
     }
 }
 
 impl PictureArgs {
-    fn picture_style<'a>(&self, form: Form, font: Option<&'a [u8]>) -> Style<'a> {
+    fn picture_style<'a>(&self, form: Form, font: Option<&'a [u8]>) -> ChartStyle<'a> {
         let theme = match self.theme {
             ThemeArg::Dark => Theme::Dark,
             ThemeArg::Light => Theme::Light,
@@ -711,18 +717,18 @@ impl PictureArgs {
             ThemeArg::Auto if form == Form::Png => Theme::Light,
             ThemeArg::Auto => Theme::Auto,
         };
-        Style { size: self.size.page_size(), theme, font }
+        ChartStyle { size: self.size.page_size(), theme, font }
     }
 
     #[cfg(feature = "png")]
-    fn png(&self, svg: &str, style: &Style<'_>) -> Result<Vec<u8>, Failure> {
+    fn png(&self, svg: &str, style: &ChartStyle<'_>) -> Result<Vec<u8>, Failure> {
         chart::render_png(svg, self.scale, style.font).map_err(|error| {
             Failure::usage(error.to_string()).help("lower `--scale`, or raise `--threshold`")
         })
     }
 
     #[cfg(not(feature = "png"))]
-    fn png(&self, _: &str, _: &Style<'_>) -> Result<Vec<u8>, Failure> {
+    fn png(&self, _: &str, _: &ChartStyle<'_>) -> Result<Vec<u8>, Failure> {
         Err(Failure::usage("this program was built without PNG"))
     }
 }

@@ -4,11 +4,11 @@ use clap::{Args, ValueEnum};
 
 use super::import::{join_lines, parse_pair};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
+use crate::cli::output::ResultOutput;
 use crate::cli::terminal::Terminal;
 use crate::cli::{Failure, diagnostics_style, values};
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
-use blastwave::import::{self, Difference, DifferenceKind, Format, Graph, Options};
+use blastwave::import::{self, DifferenceKind, DriftDifference, EvidenceGraph, Format, Options};
 use blastwave::load;
 use blastwave::model::{Seconds, Topology};
 use blastwave::render::{self, diagnostics};
@@ -66,7 +66,7 @@ Examples:
 /// Compares, and ends with status 3 where they differ.
 pub(crate) fn run_drift(args: &DriftArgs, terminal: Terminal) -> Result<Exit, Failure> {
     let mut sources = Sources::default();
-    let output = Output::open(args.output.as_deref(), std::slice::from_ref(&args.topology))?;
+    let output = ResultOutput::open(args.output.as_deref(), std::slice::from_ref(&args.topology))?;
     let (report, warnings) = match compare_sources(args, terminal, &mut sources) {
         Ok(compared) => compared,
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
@@ -93,7 +93,7 @@ fn compare_sources(
     let topology = Topology::from_document(&document)?;
     let mut aliases = import::aliases_of(&document);
     aliases.extend(args.aliases.iter().cloned());
-    let mut graph = Graph::new(&aliases);
+    let mut graph = EvidenceGraph::new(&aliases);
     let options = Options {
         window: args.window.map(Seconds::get).filter(|window| *window > 0.0),
         allow_outside: args.allow_outside,
@@ -130,11 +130,11 @@ fn compare_sources(
 }
 
 /// The files of one `--from`, with their format; `None` is `auto`.
-type Group = (Option<Format>, Vec<String>);
+type SourceGroup = (Option<Format>, Vec<String>);
 
 /// Returns the files of each `--from`.
-fn source_groups(from: &[String]) -> Result<Vec<Group>, Vec<Diagnostic>> {
-    let mut groups: Vec<Group> = Vec::new();
+fn source_groups(from: &[String]) -> Result<Vec<SourceGroup>, Vec<Diagnostic>> {
+    let mut groups: Vec<SourceGroup> = Vec::new();
     for word in from {
         let format = Format::ALL.iter().copied().find(|format| format.name() == word);
         match groups.last_mut() {
@@ -155,7 +155,7 @@ fn source_groups(from: &[String]) -> Result<Vec<Group>, Vec<Diagnostic>> {
     Ok(groups)
 }
 
-fn drift_entry(difference: Difference) -> DriftEntry {
+fn drift_entry(difference: DriftDifference) -> DriftEntry {
     let moved = difference.moved;
     DriftEntry {
         code: match difference.kind {

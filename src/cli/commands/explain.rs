@@ -9,7 +9,7 @@ use crate::cli::inputs;
 use crate::cli::run::SimulationRequest;
 use crate::cli::terminal::Terminal;
 use blastwave::analysis;
-use blastwave::analysis::explain::Asked;
+use blastwave::analysis::explain::ExplanationRequest;
 use blastwave::render;
 use blastwave::suggest;
 
@@ -66,7 +66,7 @@ pub(crate) fn run_explain(args: &ExplainArgs, terminal: Terminal) -> Result<Exit
             }
         })
     });
-    let asked = Asked {
+    let asked = ExplanationRequest {
         flow: flow.transpose()?,
         exact: args.exact,
         max_order: args.max_order,

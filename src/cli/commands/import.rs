@@ -8,11 +8,11 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
+use crate::cli::output::ResultOutput;
 use crate::cli::terminal::Terminal;
 use crate::cli::{Failure, diagnostics_style, values};
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
-use blastwave::import::{self, Dashed, Format, Graph, Metric, Options, Paths};
+use blastwave::import::{self, Dashed, EvidenceGraph, Format, Metric, Options, Paths};
 use blastwave::load::{self, Document};
 use blastwave::model::{Kind, Seconds, Topology};
 use blastwave::render::diagnostics;
@@ -185,7 +185,7 @@ pub(crate) fn run_import(args: &ImportArgs, terminal: Terminal) -> Result<Exit, 
         terminal.write_note(&diagnostics::render_diagnostics(&warnings, &sources, style));
     }
     // The topology that is added to may be the one that is written.
-    let output = Output::open(args.output.as_deref(), &args.files)?;
+    let output = ResultOutput::open(args.output.as_deref(), &args.files)?;
     if args.diff {
         let changes = join_lines(&imported.changes);
         output.write_result(
@@ -210,7 +210,7 @@ struct Imported {
     text: String,
     changes: Vec<String>,
     warnings: Vec<Diagnostic>,
-    graph: Graph,
+    graph: EvidenceGraph,
 }
 
 fn import_files(
@@ -232,8 +232,8 @@ fn import_files(
     };
     let mut aliases = base.as_ref().map(import::aliases_of).unwrap_or_default();
     aliases.extend(args.aliases.iter().cloned());
-    let mut graph = Graph::new(&aliases);
-    let bar = Bar::new(terminal);
+    let mut graph = EvidenceGraph::new(&aliases);
+    let bar = ImportBar::new(terminal);
     let read = read_files(args, &mut graph, sources, terminal, &bar);
     bar.line.finish_and_clear();
     read?;
@@ -272,10 +272,10 @@ pub(super) fn check_output(text: &str) -> Result<(), Vec<Diagnostic>> {
 /// Reads all files, each in its format.
 fn read_files(
     args: &ImportArgs,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
     sources: &mut Sources,
     terminal: Terminal,
-    bar: &Bar,
+    bar: &ImportBar,
 ) -> Result<(), Vec<Diagnostic>> {
     let options = Options {
         reverse: args.reverse,
@@ -324,14 +324,14 @@ fn topology_name(args: &ImportArgs) -> String {
 }
 
 /// How much of a large file is read.
-struct Bar {
+struct ImportBar {
     line: ProgressBar,
     is_wanted: bool,
     started: Instant,
     known: RefCell<Option<u64>>,
 }
 
-impl Bar {
+impl ImportBar {
     fn new(terminal: Terminal) -> Self {
         let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         let style =

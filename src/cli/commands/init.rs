@@ -7,11 +7,11 @@ use clap::Args;
 
 use super::import::{check_output, join_lines};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
+use crate::cli::output::ResultOutput;
 use crate::cli::terminal::Terminal;
 use crate::cli::{Failure, diagnostics_style};
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
-use blastwave::import::{self, Graph, Options};
+use blastwave::import::{self, EvidenceGraph, Options};
 use blastwave::model::schema;
 use blastwave::render::diagnostics;
 
@@ -35,7 +35,7 @@ Examples:
     blastwave init ../shop --force";
 
 /// A file to write: its path below the repository, its text, and what it is for.
-struct Draft {
+struct InitDraft {
     path: &'static str,
     text: String,
     purpose: &'static str,
@@ -131,7 +131,7 @@ fn import_repository(
     directory: &str,
     terminal: Terminal,
     sources: &mut Sources,
-) -> Result<(Graph, Vec<Diagnostic>), Vec<Diagnostic>> {
+) -> Result<(EvidenceGraph, Vec<Diagnostic>), Vec<Diagnostic>> {
     let recognized = import::recognize_files(&[directory.to_owned()])?;
     terminal.write_note(&join_lines(&recognized.notes));
     if recognized.groups.is_empty() {
@@ -141,7 +141,7 @@ fn import_repository(
             "`blastwave import` reads Compose files, manifests, catalogs, traces, metrics, drawings and tables",
         )]);
     }
-    let mut graph = Graph::default();
+    let mut graph = EvidenceGraph::default();
     let options = Options::default();
     import::read_groups(&recognized.groups, &options, &mut graph, sources, &|_, _| {})?;
     import::settle_graph(&mut graph);
@@ -150,7 +150,7 @@ fn import_repository(
 }
 
 /// The files to write; the topology first, the change second.
-fn draft_files(folder: &Path, graph: &Graph) -> Vec<Draft> {
+fn draft_files(folder: &Path, graph: &EvidenceGraph) -> Vec<InitDraft> {
     let name = fs::canonicalize(folder).ok();
     let name = name.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
     let topology = import::write_topology(name.as_deref().unwrap_or("system"), graph);
@@ -164,22 +164,22 @@ fn draft_files(folder: &Path, graph: &Graph) -> Vec<Draft> {
         import::yaml_scalar(&service)
     );
     let mut drafts = vec![
-        Draft {
+        InitDraft {
             path: "topology.yaml",
             text: format!("# yaml-language-server: $schema=topology.schema.json\n{topology}"),
             purpose: "the services and how they depend on each other; review it",
         },
-        Draft {
+        InitDraft {
             path: "changes/first-change.yaml",
             text: change,
             purpose: "a change to begin with",
         },
-        Draft {
+        InitDraft {
             path: "topology.schema.json",
             text: schema::TOPOLOGY.to_owned(),
             purpose: "for editors that complete keys",
         },
-        Draft {
+        InitDraft {
             path: "change.schema.json",
             text: schema::CHANGE.to_owned(),
             purpose: "for editors that complete keys",
@@ -191,7 +191,7 @@ fn draft_files(folder: &Path, graph: &Graph) -> Vec<Draft> {
     } else {
         (".github/workflows/blast-radius.yml", GITHUB)
     };
-    drafts.push(Draft { path, text: text.to_owned(), purpose: "checks what is proposed" });
+    drafts.push(InitDraft { path, text: text.to_owned(), purpose: "checks what is proposed" });
     drafts
 }
 
@@ -202,7 +202,7 @@ fn write_file(path: &Path, text: &str, terminal: Terminal) -> Result<(), Failure
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(fail)?;
     }
-    let output = Output::open(path.to_str(), &[])?;
+    let output = ResultOutput::open(path.to_str(), &[])?;
     output.write_result(text, terminal)?;
     Ok(())
 }

@@ -6,10 +6,10 @@ use crate::cli::Failure;
 use crate::cli::args::{MomentArgs, SamplingArgs, WriteArgs};
 use crate::cli::exit::Exit;
 use crate::cli::inputs;
-use crate::cli::output::Output;
+use crate::cli::output::ResultOutput;
 use crate::cli::run::{self, Runner};
 use crate::cli::terminal::Terminal;
-use blastwave::analysis::rank::{self, Ranking};
+use blastwave::analysis::rank::{self, RankingRequest};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::engine::origins::FailureMode;
 use blastwave::model::{Seconds, lint};
@@ -88,7 +88,7 @@ pub(crate) fn run_rank(args: &RankArgs, terminal: Terminal) -> Result<Exit, Fail
         return Err(Failure::usage("a ranking runs the same trials for everything that breaks")
             .help("say how many with `--trials`"));
     }
-    let ranking = Ranking {
+    let ranking = RankingRequest {
         by: match args.by {
             ByWhat::Service => OriginKind::Service,
             ByWhat::Endpoint => OriginKind::Endpoint,
@@ -118,7 +118,7 @@ pub(crate) fn run_rank(args: &RankArgs, terminal: Terminal) -> Result<Exit, Fail
     {
         return Err(run::not_boolean(reason));
     }
-    let output = Output::open(args.to.output.as_deref(), &files)?;
+    let output = ResultOutput::open(args.to.output.as_deref(), &files)?;
     if !lint::lint_topology(&topology).is_empty() {
         terminal.write_note(&format!("warnings: run `blastwave validate {}`\n", args.topology));
     }

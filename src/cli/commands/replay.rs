@@ -6,11 +6,11 @@ use crate::cli::Failure;
 use crate::cli::args::{OutputArgs, Pageless, SamplingArgs};
 use crate::cli::exit::Exit;
 use crate::cli::inputs;
-use crate::cli::output::Output;
+use crate::cli::output::ResultOutput;
 use crate::cli::run::{Runner, stop_rule};
 use crate::cli::terminal::Terminal;
 use crate::cli::values;
-use blastwave::analysis::replay::{Asked, replay_incidents};
+use blastwave::analysis::replay::{ReplayRequest, replay_incidents};
 use blastwave::analysis::{Settings, Stop};
 use blastwave::model::Share;
 use blastwave::render;
@@ -92,8 +92,8 @@ pub(crate) fn run_replay(args: &ReplayArgs, terminal: Terminal) -> Result<Exit, 
             return Err(crate::cli::run::not_boolean(reason));
         }
     }
-    let output = Output::open(args.output.to.output.as_deref(), &files)?;
-    let asked = Asked { ablate: args.ablate, diagnose: args.diagnose };
+    let output = ResultOutput::open(args.output.to.output.as_deref(), &files)?;
+    let asked = ReplayRequest { ablate: args.ablate, diagnose: args.diagnose };
     let runner = Runner { terminal, stop: settings.stop };
     let report = runner.run_analysis(&args.sampling, |progress| {
         replay_incidents(&cases, asked, &settings, progress)

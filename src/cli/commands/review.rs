@@ -3,7 +3,7 @@
 use crate::cli::Failure;
 use crate::cli::args::SamplingArgs;
 use crate::cli::run::SimulationRequest;
-use blastwave::analysis::replay::{Asked, replay_incidents};
+use blastwave::analysis::replay::{ReplayRequest, replay_incidents};
 use blastwave::analysis::{Settings, Stop, advise};
 use blastwave::model::Incident;
 use blastwave::project::IncidentCase;
@@ -36,7 +36,7 @@ pub(crate) fn study_incident(
     let cases = [IncidentCase { topology: topology.clone(), change: change.clone(), incident }];
     let settings = with(simulated.trials);
     let mut report = question.run_analysis(sampling, |progress| {
-        replay_incidents(&cases, Asked::default(), &settings, progress)
+        replay_incidents(&cases, ReplayRequest::default(), &settings, progress)
     })?;
     let settings = with(simulated.trials.clamp(2, ADVICE_TRIALS));
     let advice = question

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::args::{ListFormat, ValidateArgs};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
+use crate::cli::output::ResultOutput;
 use crate::cli::terminal::Terminal;
 use crate::cli::{Failure, diagnostics_style};
 use blastwave::diagnostic::{self, Code, Diagnostic, Severity, Sources};
@@ -20,8 +20,8 @@ pub(crate) fn run_validate(args: &ValidateArgs, terminal: Terminal) -> Result<Ex
     if args.files.iter().filter(|file| *file == "-").count() > 1 {
         return Err(Failure::usage("standard input can be read only once"));
     }
-    let output = Output::open(args.output.as_deref(), &args.files)?;
-    let mut found = Findings::default();
+    let output = ResultOutput::open(args.output.as_deref(), &args.files)?;
+    let mut found = FileFindings::default();
     found.check_files(&args.files);
     found.settle_problems(args.strict);
     let text = match args.format {
@@ -36,7 +36,7 @@ pub(crate) fn run_validate(args: &ValidateArgs, terminal: Terminal) -> Result<Ex
 
 /// Documents that were read, and what is wrong with them.
 #[derive(Default)]
-struct Findings {
+struct FileFindings {
     sources: Sources,
     problems: Vec<Diagnostic>,
     /// Documents by path, so that a file which several others name is read and judged once;
@@ -54,7 +54,7 @@ struct Unchecked {
     topologies: usize,
 }
 
-impl Findings {
+impl FileFindings {
     /// The problems as data.
     fn problem_reports(&self) -> Vec<Problem> {
         self.problems.iter().map(|problem| Problem::new(problem, &self.sources)).collect()
@@ -281,7 +281,7 @@ impl Findings {
     }
 
     /// Facts where nothing is wrong, problems where something is, and how many.
-    fn findings_text(&self, style: diagnostics::Style) -> String {
+    fn findings_text(&self, style: diagnostics::DiagnosticStyle) -> String {
         let mut text = String::new();
         if !self.has_errors() {
             for fact in &self.facts {

@@ -7,7 +7,7 @@ use super::random_source::BlockDraws;
 use super::state_planes::{failing_plane, unpack_planes};
 use super::{Boolean, UnitLanes};
 use crate::compile::plan::NONE;
-use crate::engine::outcome::{self, Anomalies, Anomaly, Failures, Outcome, Unit};
+use crate::engine::outcome::{self, Anomalies, Anomaly, Failures, Outcome, UnitOutcome};
 use crate::engine::simd::{Bits, LaneMask, array};
 use crate::engine::tally::{Protection, Tally};
 
@@ -319,7 +319,7 @@ fn record_unit(
     for (part, outcome) in outcomes.iter_mut().enumerate() {
         let of_part = |failures: &Failures<LaneMask>| failures.map(|mask| mask.0[part]);
         let Failures { failed, degraded } = of_part(with);
-        outcome.units[unit as usize] = Unit {
+        outcome.units[unit as usize] = UnitOutcome {
             failed,
             degraded,
             baseline: of_part(baseline),
@@ -337,7 +337,7 @@ fn record_unit(
 #[inline(never)]
 fn record_dependency(outcomes: &mut [Outcome], dependency: u32, seen: &ContainmentLanes) {
     for (part, outcome) in outcomes.iter_mut().enumerate() {
-        outcome.dependencies.push(outcome::Dependency {
+        outcome.dependencies.push(outcome::DependencyOutcome {
             dependency,
             tried: seen.tried.0[part],
             passed: seen.passed.0[part],

@@ -43,7 +43,7 @@ impl<const P: usize> SimdTask for RankBlock<'_, '_, P> {
     fn run<B: Bits>(self, bits: B) -> Vec<Impact> {
         let Self { engine, block_state, seed, block, valid, origins, mode } = self;
         let plan = engine.plan;
-        let baseline = Baseline::new(engine, block_state, bits, seed, block);
+        let baseline = ImpactBaseline::new(engine, block_state, bits, seed, block);
         let keys = RoundKeys::new(seed, block);
         let draws = BlockDraws::new(bits, &keys);
         let world = SampledBlock::new(plan, &engine.graph, draws);
@@ -92,7 +92,7 @@ fn forced_lanes<B: Bits>(bits: B, mode: FailureMode) -> [B::V; 3] {
 }
 
 /// Failures without any origin, by the trials of a block.
-struct Baseline {
+struct ImpactBaseline {
     /// Services that are down for their own reasons, by trial.
     failed_domains: Vec<Vec<u32>>,
     /// Failed trials by unit; empty where nothing fails by itself.
@@ -100,7 +100,7 @@ struct Baseline {
     degraded: Vec<LaneMask>,
 }
 
-impl Baseline {
+impl ImpactBaseline {
     #[inline(always)]
     fn new<B: Bits, const P: usize>(
         engine: &Boolean<'_>,
@@ -348,7 +348,7 @@ impl LaneCounts {
         engine: &Boolean<'_>,
         block_state: &BlockState<'_, P>,
         source: SampledTrial<'_, B>,
-        baseline: &Baseline,
+        baseline: &ImpactBaseline,
         own: &[LaneMask],
     ) {
         let (bits, trial) = (source.bits, source.trial);
@@ -401,7 +401,7 @@ impl LaneCounts {
         self,
         plan: &Plan,
         origins: &[Origin],
-        baseline: &Baseline,
+        baseline: &ImpactBaseline,
         valid: &LaneMask,
     ) -> Vec<Impact> {
         let trials = u64::from(valid.count());

@@ -27,7 +27,7 @@ use random_source::BlockDraws;
 use state_planes::failing_plane;
 
 use super::origins::{FailureMode, Impact, Origin};
-use super::outcome::{Flow, Outcome, TRIALS, Unit};
+use super::outcome::{FlowOutcome, Outcome, TRIALS, UnitOutcome};
 use super::simd::{self, Bits, InstructionSet, LaneMask, SimdTask};
 use crate::compile::Plan;
 use crate::compile::plan::NONE;
@@ -248,11 +248,16 @@ impl<'a> Boolean<'a> {
 
     fn empty_outcome(&self, valid: u64) -> Outcome {
         let none = [f64::NAN; TRIALS];
-        let flow =
-            || Flow { share: [0.0; TRIALS], lost: none, wrong: none, outage: none, unfinished: 0 };
+        let flow = || FlowOutcome {
+            share: [0.0; TRIALS],
+            lost: none,
+            wrong: none,
+            outage: none,
+            unfinished: 0,
+        };
         Outcome {
             valid,
-            units: vec![Unit::default(); self.units.count],
+            units: vec![UnitOutcome::default(); self.units.count],
             times: Vec::new(),
             flows: self.plan.flows.iter().map(|_| flow()).collect(),
             dependencies: Vec::new(),

@@ -10,12 +10,12 @@
 /// high end first leaves them: equal functions have equal lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bdd {
-    nodes: Box<[Node]>,
+    nodes: Box<[BddNode]>,
 }
 
 /// A decision by the truth of one variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Node {
+pub struct BddNode {
     /// The variable. The two terminal nodes, which test nothing, have a number above all others.
     pub variable: u16,
     /// Place of the node to continue at if the variable is false.
@@ -31,9 +31,9 @@ pub(super) const YES: u32 = 1;
 
 impl Bdd {
     /// The two terminal nodes, which come first.
-    pub(super) const ENDS: [Node; 2] = [
-        Node { variable: u16::MAX, low: NO, high: NO },
-        Node { variable: u16::MAX, low: YES, high: YES },
+    pub(super) const ENDS: [BddNode; 2] = [
+        BddNode { variable: u16::MAX, low: NO, high: NO },
+        BddNode { variable: u16::MAX, low: YES, high: YES },
     ];
 
     /// Returns the function that is always true, or never.
@@ -42,13 +42,13 @@ impl Bdd {
     }
 
     /// Creates a function that is not constant from its nodes in order.
-    pub(super) fn from_nodes(nodes: Vec<Node>) -> Self {
+    pub(super) fn from_nodes(nodes: Vec<BddNode>) -> Self {
         Self { nodes: nodes.into() }
     }
 
     /// Returns the nodes: first the terminal one at which the function is false, then the one at which
     /// it is true (unless it never is), then decisions, each after its ends. The last one is the root.
-    pub fn nodes(&self) -> &[Node] {
+    pub fn nodes(&self) -> &[BddNode] {
         &self.nodes
     }
 

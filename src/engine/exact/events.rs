@@ -7,7 +7,7 @@ use crate::compile::plan::{Fallback, Hit, NONE, Target};
 
 /// Event that happens in a trial or not, independently of all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Event {
+pub enum ExactEvent {
     /// The domain is down for its own reasons, or throughout the change.
     Domain(u32),
     /// The service is down for its own reasons, or throughout the change.
@@ -36,21 +36,21 @@ pub enum Detail {
 
 /// The events that are variables, in the order of the diagram, with their probabilities.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Variables {
+pub struct EventVariables {
     /// By place in the order.
-    pub events: Vec<Event>,
+    pub events: Vec<ExactEvent>,
     /// Probability of each event.
     pub chances: Vec<f64>,
     /// By target: the probabilities of down, slow and corrupt, given that it breaks.
     pub modes: Vec<[f64; 3]>,
-    places: BTreeMap<Event, u16>,
+    places: BTreeMap<ExactEvent, u16>,
     detail: Detail,
 }
 
 /// Most variables: diagrams number them with 16 bits and keep one number for their ends.
 const MOST: usize = u16::MAX as usize - 1;
 
-impl Variables {
+impl EventVariables {
     /// Returns the events of a plan in the order in which a depth-first walk from the flows first meets
     /// them, so that neighbours in the graph are neighbours in the diagram. `None` if there are too many.
     pub(super) fn new(plan: &Plan, detail: Detail) -> Option<Self> {
@@ -61,19 +61,19 @@ impl Variables {
             places: BTreeMap::new(),
             detail,
         };
-        Walk { plan, seen: vec![false; plan.nodes.len()], into: &mut item }.visit_all();
+        EventWalk { plan, seen: vec![false; plan.nodes.len()], into: &mut item }.visit_all();
         (item.events.len() <= MOST).then_some(item)
     }
 
     /// Returns the place of an event if it is a variable.
-    pub fn place_of(&self, event: Event) -> Option<u16> {
+    pub fn place_of(&self, event: ExactEvent) -> Option<u16> {
         self.places.get(&event).copied()
     }
 
     /// Adds an event if it is to be a variable.
-    fn add_event(&mut self, event: Event, chance: f64) {
+    fn add_event(&mut self, event: ExactEvent, chance: f64) {
         let is_drawn = chance > 0.0 && chance < 1.0;
-        let is_target = matches!(event, Event::Target(_));
+        let is_target = matches!(event, ExactEvent::Target(_));
         let wanted = is_drawn || is_target || self.detail == Detail::Everything;
         if wanted && self.events.len() <= MOST && !self.places.contains_key(&event) {
             self.places.insert(event, self.events.len() as u16);
@@ -97,32 +97,32 @@ fn mode_probabilities(target: &Target) -> [f64; 3] {
 }
 
 /// Returns the probability of an event.
-pub(super) fn event_probability(plan: &Plan, event: Event) -> f64 {
+pub(super) fn event_probability(plan: &Plan, event: ExactEvent) -> f64 {
     let sure = |is_sure: bool, chance: f64| if is_sure { 1.0 } else { chance };
     match event {
-        Event::Domain(item) => {
+        ExactEvent::Domain(item) => {
             let domain = &plan.domains[item as usize];
             sure(domain.during, domain.unavailability)
         }
-        Event::Service(item) => {
+        ExactEvent::Service(item) => {
             let service = &plan.services[item as usize];
             sure(service.during, service.unavailability)
         }
-        Event::Replica(replica) => plan.replicas[replica as usize].unavailability,
-        Event::Target(target) => plan.targets[target as usize].probability,
-        Event::Mode(target, mode) => plan.targets[target as usize].modes[mode as usize],
-        Event::Reaches(reaches) => plan.dependencies[reaches as usize].propagation,
-        Event::NoFallback(no_fallback) => 1.0 - plan.dependencies[no_fallback as usize].works,
+        ExactEvent::Replica(replica) => plan.replicas[replica as usize].unavailability,
+        ExactEvent::Target(target) => plan.targets[target as usize].probability,
+        ExactEvent::Mode(target, mode) => plan.targets[target as usize].modes[mode as usize],
+        ExactEvent::Reaches(reaches) => plan.dependencies[reaches as usize].propagation,
+        ExactEvent::NoFallback(no_fallback) => 1.0 - plan.dependencies[no_fallback as usize].works,
     }
 }
 
-struct Walk<'a> {
+struct EventWalk<'a> {
     plan: &'a Plan,
     seen: Vec<bool>,
-    into: &'a mut Variables,
+    into: &'a mut EventVariables,
 }
 
-impl Walk<'_> {
+impl EventWalk<'_> {
     fn visit_all(&mut self) {
         for flow in 0..self.plan.flows.len() {
             self.from(self.plan.flows[flow].node);
@@ -156,9 +156,9 @@ impl Walk<'_> {
     fn call_events(&mut self, index: u32) {
         let call = &self.plan.calls[index as usize];
         let dependency = call.dependency;
-        self.visit_event(Event::Reaches(dependency));
+        self.visit_event(ExactEvent::Reaches(dependency));
         if call.fallback() != Fallback::None {
-            self.visit_event(Event::NoFallback(dependency));
+            self.visit_event(ExactEvent::NoFallback(dependency));
         }
     }
 
@@ -166,7 +166,7 @@ impl Walk<'_> {
         if service == NONE {
             return;
         }
-        self.visit_event(Event::Service(service));
+        self.visit_event(ExactEvent::Service(service));
         for target in 0..self.plan.targets.len() {
             match self.plan.targets[target].hit {
                 Hit::Service(hit) if hit == service => self.visit_target(target as u32),
@@ -180,16 +180,16 @@ impl Walk<'_> {
         }
         for replica in item.replicas.clone() {
             self.visit_domain(self.plan.replicas[replica as usize].domain);
-            self.visit_event(Event::Replica(replica));
+            self.visit_event(ExactEvent::Replica(replica));
         }
     }
 
     fn visit_domain(&mut self, mut domain: u32) {
         while domain != NONE {
-            self.visit_event(Event::Domain(domain));
+            self.visit_event(ExactEvent::Domain(domain));
             for target in 0..self.plan.targets.len() {
                 if self.plan.targets[target].hit == Hit::Domain(domain) {
-                    self.visit_event(Event::Target(target as u32));
+                    self.visit_event(ExactEvent::Target(target as u32));
                 }
             }
             domain = self.plan.domains[domain as usize].within;
@@ -198,15 +198,15 @@ impl Walk<'_> {
 
     /// A target and its modes stand in a row: [`super::solutions`] takes them together.
     fn visit_target(&mut self, target: u32) {
-        self.visit_event(Event::Target(target));
+        self.visit_event(ExactEvent::Target(target));
         for (mode, chance) in self.plan.targets[target as usize].modes.into_iter().enumerate() {
             if chance > 0.0 && chance < 1.0 {
-                self.visit_event(Event::Mode(target, mode as u8));
+                self.visit_event(ExactEvent::Mode(target, mode as u8));
             }
         }
     }
 
-    fn visit_event(&mut self, event: Event) {
+    fn visit_event(&mut self, event: ExactEvent) {
         self.into.add_event(event, event_probability(self.plan, event));
     }
 }

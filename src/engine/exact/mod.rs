@@ -16,15 +16,15 @@ mod system;
 mod table;
 mod weigh;
 
-pub use bdd::{Bdd, Node};
+pub use bdd::{Bdd, BddNode};
 pub use diagram::{Function, Limits};
-pub use events::{Detail, Event, Variables};
+pub use events::{Detail, EventVariables, ExactEvent};
 pub use solutions::{Families, Solutions};
 
 use std::rc::Rc;
 
 use store::{Exhausted, Handle, Store};
-use system::{NodeFunctions, Planes};
+use system::{NodeFunctions, StateFunctions};
 
 use super::boolean;
 use crate::compile::Plan;
@@ -65,13 +65,13 @@ const STEPS_PER_NODE: usize = 10;
 /// Functions of all units of a plan.
 pub struct Exact {
     /// By unit, in the order of [`super::outcome::Outcome::units`].
-    pub units: Vec<Unit>,
+    pub units: Vec<UnitFunctions>,
     /// Events that the functions depend on.
-    pub variables: Variables,
+    pub variables: EventVariables,
 }
 
 /// A service, an endpoint or a flow.
-pub struct Unit {
+pub struct UnitFunctions {
     /// Events in which the unit fails.
     pub failed: Function,
     /// Events in which it is degraded or worse.
@@ -96,7 +96,7 @@ impl Exact {
             Detail::Everything => boolean::cycle_shape(&all_may_fail(plan)),
         };
         let shape = shape.map_err(Obstacle::NotBoolean)?;
-        let variables = Variables::new(plan, detail).ok_or(Obstacle::TooMany)?;
+        let variables = EventVariables::new(plan, detail).ok_or(Obstacle::TooMany)?;
         let solved = NodeFunctions::solve_nodes(plan, &shape, &variables, Store::new(limits));
         let units = solved.and_then(|mut system| Ok(unit_functions(plan, &mut system)?));
         let units = units.map_err(|obstacle| match obstacle {
@@ -122,7 +122,8 @@ impl Exact {
 
     /// The probability that a function is true where no target of the change breaks.
     pub fn without_change(&self, of: &Function) -> f64 {
-        let is_target = |place: usize| matches!(self.variables.events[place], Event::Target(_));
+        let is_target =
+            |place: usize| matches!(self.variables.events[place], ExactEvent::Target(_));
         weigh::function_probability(of, |place| {
             if is_target(place) { 0.0 } else { self.variables.chances[place] }
         })
@@ -134,9 +135,9 @@ impl Exact {
     ///
     /// # Errors
     /// The limits, if they do not suffice.
-    pub fn caused_units(&self, limits: Limits) -> Result<Vec<Unit>, Obstacle> {
+    pub fn caused_units(&self, limits: Limits) -> Result<Vec<UnitFunctions>, Obstacle> {
         let is_target =
-            |place: u16| matches!(self.variables.events[usize::from(place)], Event::Target(_));
+            |place: u16| matches!(self.variables.events[usize::from(place)], ExactEvent::Target(_));
         let mut store = Store::new(limits);
         let mut beyond = |of: &Function| {
             let with = store.import_function(of, |_| false)?;
@@ -186,8 +187,11 @@ fn all_may_fail(plan: &Plan) -> Plan {
 }
 
 /// Returns services as the worst of their nodes, then endpoints, then flows.
-fn unit_functions(plan: &Plan, system: &mut NodeFunctions<'_>) -> Result<Vec<Unit>, Exhausted> {
-    let pair = |planes: &Planes| [planes.failing_where(), planes.impacted_where()];
+fn unit_functions(
+    plan: &Plan,
+    system: &mut NodeFunctions<'_>,
+) -> Result<Vec<UnitFunctions>, Exhausted> {
+    let pair = |planes: &StateFunctions| [planes.failing_where(), planes.impacted_where()];
     let mut pairs = Vec::new();
     for service in 0..plan.services.len() as u32 {
         let mut worst = [Handle::FALSE; 2];
@@ -205,13 +209,13 @@ fn unit_functions(plan: &Plan, system: &mut NodeFunctions<'_>) -> Result<Vec<Uni
 }
 
 /// Exports pairs of functions as units.
-fn export_units(store: &mut Store, pairs: &[[Handle; 2]]) -> Result<Vec<Unit>, Exhausted> {
+fn export_units(store: &mut Store, pairs: &[[Handle; 2]]) -> Result<Vec<UnitFunctions>, Exhausted> {
     let mut exported = store.export_functions(pairs.as_flattened())?.into_iter().map(Rc::new);
     let mut units = Vec::with_capacity(pairs.len());
     while let (Some(failed), Some(degraded)) = (exported.next(), exported.next()) {
         // Mostly nothing is degraded that does not fail: then both are one list.
         let degraded = if degraded == failed { failed.clone() } else { degraded };
-        units.push(Unit { failed, degraded });
+        units.push(UnitFunctions { failed, degraded });
     }
     Ok(units)
 }

@@ -14,10 +14,10 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::bdd::{Bdd, Node as Decision, YES};
+use super::bdd::{Bdd, BddNode as Decision, YES};
 use super::diagram::Function;
-use super::events::{Event, Variables};
-use super::table::Table;
+use super::events::{EventVariables, ExactEvent};
+use super::table::HashTable;
 
 /// A family of sets: a node of [`Families`].
 pub type Family = u32;
@@ -31,7 +31,7 @@ pub const ORDERS: usize = 12;
 
 /// Role of an event in the search for cut sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum EventRole {
     /// It may be part of a set.
     Event,
     /// It does not happen.
@@ -42,9 +42,9 @@ pub enum Role {
 
 /// Element of a set: an event, or a target in one of its modes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Part {
+pub struct CutPart {
     /// The event; of a target, [`Event::Target`].
-    pub event: Event,
+    pub event: ExactEvent,
     /// Of a target: its mode, down, slow or corrupt (0 to 2).
     pub mode: Option<u8>,
     /// Its probability.
@@ -52,7 +52,7 @@ pub struct Part {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Node {
+struct FamilyNode {
     part: u32,
     /// The sets without the part.
     without: Family,
@@ -62,10 +62,10 @@ struct Node {
 
 /// Families of sets, shared among each other.
 pub struct Families {
-    nodes: Vec<Node>,
-    known: Table<3>,
-    minus: Table<2>,
-    cut: Table<2>,
+    nodes: Vec<FamilyNode>,
+    known: HashTable<3>,
+    minus: HashTable<2>,
+    cut: HashTable<2>,
     limit: usize,
 }
 
@@ -76,7 +76,7 @@ pub struct TooMany;
 /// The minimal cut sets of a function.
 pub struct Solutions {
     /// Elements of sets.
-    pub parts: Vec<Part>,
+    pub parts: Vec<CutPart>,
     /// Number of sets by order, from 0 on; the last entry counts all larger orders.
     pub by_order: [u64; ORDERS + 1],
     /// Order up to which they are complete; `None` if all were found.
@@ -87,12 +87,12 @@ pub struct Solutions {
 
 impl Families {
     fn new(limit: usize) -> Self {
-        let end = Node { part: u32::MAX, without: NONE, with: NONE };
+        let end = FamilyNode { part: u32::MAX, without: NONE, with: NONE };
         Self {
             nodes: vec![end; 2],
-            known: Table::new(),
-            minus: Table::new(),
-            cut: Table::new(),
+            known: HashTable::new(),
+            minus: HashTable::new(),
+            cut: HashTable::new(),
             limit,
         }
     }
@@ -110,7 +110,7 @@ impl Families {
             return Err(TooMany);
         }
         let new = self.nodes.len() as Family;
-        self.nodes.push(Node { part, without, with });
+        self.nodes.push(FamilyNode { part, without, with });
         self.known.get_or_insert(key, new);
         Ok(new)
     }
@@ -203,8 +203,8 @@ impl Families {
 /// If there are too many to be kept.
 pub fn find_cut_sets(
     function: &Function,
-    variables: &Variables,
-    role: impl Fn(Event, f64) -> Role,
+    variables: &EventVariables,
+    role: impl Fn(ExactEvent, f64) -> EventRole,
     max_order: Option<u32>,
     limit: usize,
 ) -> Result<Solutions, TooMany> {
@@ -233,37 +233,37 @@ pub fn find_cut_sets(
 
 struct Finder<'a, R> {
     function: &'a Bdd,
-    variables: &'a Variables,
+    variables: &'a EventVariables,
     role: &'a R,
     families: Families,
-    parts: Vec<Part>,
+    parts: Vec<CutPart>,
     /// By event and mode the number of the part.
-    numbers: BTreeMap<(Event, Option<u8>), u32>,
+    numbers: BTreeMap<(ExactEvent, Option<u8>), u32>,
     /// By node of the function: its solutions. Of nodes that only lie within the modes of a target
     /// nothing is asked.
     found: Vec<Family>,
     max_order: Option<u32>,
 }
 
-impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
+impl<R: Fn(ExactEvent, f64) -> EventRole> Finder<'_, R> {
     /// Numbers all parts in the order of the events.
     fn number_parts(&mut self) {
         for (place, event) in self.variables.events.iter().enumerate() {
             let chance = self.variables.chances[place];
             match event {
-                Event::Target(target) => {
+                ExactEvent::Target(target) => {
                     for (mode, share) in self.variables.modes[*target as usize].iter().enumerate() {
                         let mode = Some(mode as u8);
-                        self.number_part(Part { event: *event, mode, chance: chance * share });
+                        self.number_part(CutPart { event: *event, mode, chance: chance * share });
                     }
                 }
-                Event::Mode(..) => {}
-                _ => self.number_part(Part { event: *event, mode: None, chance }),
+                ExactEvent::Mode(..) => {}
+                _ => self.number_part(CutPart { event: *event, mode: None, chance }),
             }
         }
     }
 
-    fn number_part(&mut self, part: Part) {
+    fn number_part(&mut self, part: CutPart) {
         self.numbers.insert((part.event, part.mode), self.parts.len() as u32);
         self.parts.push(part);
     }
@@ -279,11 +279,13 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
         let event = self.variables.events[place];
         match (event, (self.role)(event, self.variables.chances[place])) {
             // Only reached through the target, which looks through them itself.
-            (Event::Mode(..), _) => Ok(NONE),
-            (_, Role::Never) => Ok(self.solutions_of(low)),
-            (_, Role::Always) => Ok(self.solutions_of(high)),
-            (Event::Target(target), Role::Event) => self.solutions_at_target(target, low, high),
-            (_, Role::Event) => {
+            (ExactEvent::Mode(..), _) => Ok(NONE),
+            (_, EventRole::Never) => Ok(self.solutions_of(low)),
+            (_, EventRole::Always) => Ok(self.solutions_of(high)),
+            (ExactEvent::Target(target), EventRole::Event) => {
+                self.solutions_at_target(target, low, high)
+            }
+            (_, EventRole::Event) => {
                 let without = self.solutions_of(low);
                 let with = self.families.without_supersets(self.solutions_of(high), without)?;
                 let number = self.numbers[&(event, None)];
@@ -316,7 +318,7 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
             }
             let broken = self.in_mode(high, target, mode);
             let with = self.families.without_supersets(self.solutions_of(broken), spared)?;
-            let number = self.numbers[&(Event::Target(target), Some(mode))];
+            let number = self.numbers[&(ExactEvent::Target(target), Some(mode))];
             all = self.join_families(number, all, with)?;
         }
         Ok(all)
@@ -327,7 +329,7 @@ impl<R: Fn(Event, f64) -> Role> Finder<'_, R> {
         while at > YES {
             let decision = self.function.nodes()[at as usize];
             match self.variables.events[usize::from(decision.variable)] {
-                Event::Mode(item, drawn) if item == target => {
+                ExactEvent::Mode(item, drawn) if item == target => {
                     at = if drawn == mode { decision.high } else { decision.low };
                 }
                 _ => break,
@@ -367,7 +369,7 @@ impl Solutions {
     /// Takes memory in proportion to the nodes, and to `most` times their depth, however many sets are
     /// equally likely.
     pub fn most_likely(&self, most: usize) -> Vec<(Vec<u32>, f64)> {
-        let mut ranking = Ranking::new(self);
+        let mut ranking = SetRanking::new(self);
         (0..most).map_while(|rank| ranking.set_of_rank(self.root, rank as u32)).collect()
     }
 }
@@ -376,7 +378,7 @@ impl Solutions {
 ///
 /// The sets of a node are those of its two ends, merged. So the next set of a node needs one more set
 /// of one end (Huang and Chiang, "Better k-best parsing", IWPT 2005, algorithm 3).
-struct Ranking<'a> {
+struct SetRanking<'a> {
     solutions: &'a Solutions,
     families: Vec<Ranked>,
 }
@@ -418,7 +420,7 @@ enum Known {
     NotYet,
 }
 
-impl<'a> Ranking<'a> {
+impl<'a> SetRanking<'a> {
     fn new(solutions: &'a Solutions) -> Self {
         let mut families = vec![Ranked::default(); solutions.root.max(EMPTY) as usize + 1];
         let empty = RankedSet { chance: 1.0, order: 0, has_part: false, rank: 0 };

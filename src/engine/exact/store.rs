@@ -4,9 +4,9 @@
 //! again (Brace, Rudell and Bryant, "Efficient implementation of a BDD package", DAC 1990). Operations
 //! take time in proportion to the parts that are new.
 
-use super::bdd::{Bdd, Node, YES};
+use super::bdd::{Bdd, BddNode, YES};
 use super::diagram::Limits;
-use super::table::Table;
+use super::table::HashTable;
 
 /// A function in a store: the number of its root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,18 +23,18 @@ pub struct Exhausted;
 
 /// Diagrams that share their nodes.
 pub(super) struct Store {
-    nodes: Vec<Node>,
+    nodes: Vec<BddNode>,
     /// Node by variable and ends.
-    known: Table<3>,
+    known: HashTable<3>,
     /// Latest results of [`Store::if_then_else`]. A result that is overwritten is computed again.
     results: Vec<([u32; 3], u32)>,
     /// Triples of which something is still to be computed, each reached from the one before.
-    open: Vec<Open>,
+    open: Vec<OpenTriple>,
     steps_left: usize,
     bytes: usize,
 }
 
-struct Open {
+struct OpenTriple {
     triple: [u32; 3],
     variable: u16,
     /// The triple where the variable is false.
@@ -48,13 +48,13 @@ const NO_RESULT: ([u32; 3], u32) = ([u32::MAX; 3], 0);
 /// Most slots of `results`: 64 MB.
 const MOST_RESULTS: usize = 1 << 22;
 /// Memory of a node: itself, and its slots in `known`, which may double before they are used.
-const NODE_BYTES: usize = size_of::<Node>() + 4 * size_of::<([u32; 3], u32)>();
+const NODE_BYTES: usize = size_of::<BddNode>() + 4 * size_of::<([u32; 3], u32)>();
 
 impl Store {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             nodes: Bdd::ENDS.to_vec(),
-            known: Table::new(),
+            known: HashTable::new(),
             results: vec![NO_RESULT; 1 << 10],
             open: Vec::new(),
             steps_left: limits.steps,
@@ -64,7 +64,7 @@ impl Store {
 
     /// Returns the function that is true where a variable is.
     pub(super) fn variable(&mut self, variable: u16) -> Result<Handle, Exhausted> {
-        self.node_or_new(Node { variable, low: 0, high: YES }).map(Handle)
+        self.node_or_new(BddNode { variable, low: 0, high: YES }).map(Handle)
     }
 
     pub(super) fn or(&mut self, a: Handle, b: Handle) -> Result<Handle, Exhausted> {
@@ -107,7 +107,7 @@ impl Store {
                     triple = open.low;
                     continue 'triples;
                 };
-                let node = Node { variable: open.variable, low: found, high };
+                let node = BddNode { variable: open.variable, low: found, high };
                 let triple = open.triple;
                 found = self.node_or_new(node)?;
                 self.keep_result(triple, found);
@@ -127,12 +127,12 @@ impl Store {
                 (low[place], high[place]) = (node.low, node.high);
             }
         }
-        self.open.push(Open { triple, variable, low, high: None });
+        self.open.push(OpenTriple { triple, variable, low, high: None });
         high
     }
 
     /// Returns the node that decides so: a known one, its end if both are the same, or a new one.
-    fn node_or_new(&mut self, node: Node) -> Result<u32, Exhausted> {
+    fn node_or_new(&mut self, node: BddNode) -> Result<u32, Exhausted> {
         if node.low == node.high {
             return Ok(node.low);
         }
@@ -207,7 +207,7 @@ impl Store {
             places.push(if is_false(node.variable) {
                 low
             } else {
-                self.node_or_new(Node { variable: node.variable, low, high })?
+                self.node_or_new(BddNode { variable: node.variable, low, high })?
             });
         }
         Ok(Handle(places[function.nodes().len() - 1]))
@@ -235,7 +235,7 @@ impl Store {
                 } else {
                     self.take_steps(1)?;
                     places[at as usize] = nodes.len() as u32;
-                    nodes.push(Node { variable: node.variable, low, high });
+                    nodes.push(BddNode { variable: node.variable, low, high });
                     listed.push(at);
                 }
             }

@@ -1,7 +1,7 @@
 //! States of all nodes as functions of the events: the steps of the Boolean engine, on diagrams.
 
 use super::Obstacle;
-use super::events::{Event, Variables, event_probability};
+use super::events::{EventVariables, ExactEvent, event_probability};
 use super::store::{Exhausted, Handle, Store};
 use crate::compile::Plan;
 use crate::compile::plan::{Call, Fallback, Hit, NONE};
@@ -19,9 +19,9 @@ pub(super) struct NodeState {
 /// The same state as nested functions: slow; slow or down; slow, down or corrupt; any of these or
 /// degraded.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) struct Planes([Handle; 4]);
+pub(super) struct StateFunctions([Handle; 4]);
 
-impl Planes {
+impl StateFunctions {
     /// Returns where the node fails.
     pub(super) fn failing_where(&self) -> Handle {
         self.0[2]
@@ -36,10 +36,10 @@ impl Planes {
 /// Functions of all nodes while they are computed.
 pub(super) struct NodeFunctions<'a> {
     plan: &'a Plan,
-    variables: &'a Variables,
+    variables: &'a EventVariables,
     pub(super) store: Store,
     domains: Vec<Handle>,
-    pub(super) nodes: Vec<Planes>,
+    pub(super) nodes: Vec<StateFunctions>,
 }
 
 /// Returns the constant function.
@@ -57,10 +57,10 @@ impl<'a> NodeFunctions<'a> {
     pub(super) fn solve_nodes(
         plan: &'a Plan,
         shape: &CycleShape,
-        variables: &'a Variables,
+        variables: &'a EventVariables,
         store: Store,
     ) -> Result<Self, Obstacle> {
-        let none = Planes(std::array::from_fn(|_| Handle::FALSE));
+        let none = StateFunctions(std::array::from_fn(|_| Handle::FALSE));
         let mut item = Self {
             plan,
             variables,
@@ -88,7 +88,7 @@ impl<'a> NodeFunctions<'a> {
     }
 
     /// Returns the function of an event: a variable, or a constant if it is never drawn.
-    fn event_function(&mut self, event: Event) -> Solved<Handle> {
+    fn event_function(&mut self, event: ExactEvent) -> Solved<Handle> {
         match self.variables.place_of(event) {
             Some(place) => self.store.variable(place),
             None => Ok(constant(event_probability(self.plan, event) >= 1.0)),
@@ -98,7 +98,7 @@ impl<'a> NodeFunctions<'a> {
     /// Applies the own failures of domains, targets and services.
     fn apply_own_failures(&mut self) -> Solved<()> {
         for domain in 0..self.plan.domains.len() {
-            self.domains[domain] = self.event_function(Event::Domain(domain as u32))?;
+            self.domains[domain] = self.event_function(ExactEvent::Domain(domain as u32))?;
         }
         for target in 0..self.plan.targets.len() {
             self.apply_target(target)?;
@@ -123,7 +123,7 @@ impl<'a> NodeFunctions<'a> {
 
     fn apply_target(&mut self, target: usize) -> Solved<()> {
         let item = &self.plan.targets[target];
-        let broken = self.event_function(Event::Target(target as u32))?;
+        let broken = self.event_function(ExactEvent::Target(target as u32))?;
         if let Hit::Domain(domain) = item.hit {
             let domain = domain as usize;
             self.domains[domain] = self.store.or(self.domains[domain], broken)?;
@@ -132,7 +132,7 @@ impl<'a> NodeFunctions<'a> {
         let mut left = broken;
         let mut modes = Vec::with_capacity(3);
         for mode in 0..3 {
-            let drawn = self.event_function(Event::Mode(target as u32, mode))?;
+            let drawn = self.event_function(ExactEvent::Mode(target as u32, mode))?;
             modes.push(self.store.and(left, drawn)?);
             left = self.store.without(left, drawn)?;
         }
@@ -152,7 +152,7 @@ impl<'a> NodeFunctions<'a> {
 
     fn service_failures(&mut self, service: u32) -> Solved<Handle> {
         let item = &self.plan.services[service as usize];
-        let mut down = self.event_function(Event::Service(service))?;
+        let mut down = self.event_function(ExactEvent::Service(service))?;
         if !item.domains.is_empty() {
             let mut all = Handle::TRUE;
             for domain in &item.domains {
@@ -166,7 +166,7 @@ impl<'a> NodeFunctions<'a> {
         }
         let mut lost = Vec::with_capacity(count);
         for index in item.replicas.clone() {
-            let own = self.event_function(Event::Replica(index))?;
+            let own = self.event_function(ExactEvent::Replica(index))?;
             let domain = self.plan.replicas[index as usize].domain;
             lost.push(match self.domains.get(domain as usize) {
                 Some(domain) => self.store.or(own, *domain)?,
@@ -182,11 +182,11 @@ impl<'a> NodeFunctions<'a> {
         NodeState { slow: no, down: no, corrupt: no, degraded: no }
     }
 
-    fn pack_planes(&mut self, node_state: &NodeState) -> Solved<Planes> {
+    fn pack_planes(&mut self, node_state: &NodeState) -> Solved<StateFunctions> {
         let unanswered = self.store.or(node_state.slow, node_state.down)?;
         let failing = self.store.or(unanswered, node_state.corrupt)?;
         let any = self.store.or(failing, node_state.degraded)?;
-        Ok(Planes([node_state.slow, unanswered, failing, any]))
+        Ok(StateFunctions([node_state.slow, unanswered, failing, any]))
     }
 
     fn unpack_node(&mut self, node: u32) -> Solved<NodeState> {
@@ -200,14 +200,14 @@ impl<'a> NodeFunctions<'a> {
     }
 
     /// Merges planes into those of a node.
-    fn merge_planes(&mut self, node: u32, planes: Planes) -> Solved<()> {
+    fn merge_planes(&mut self, node: u32, planes: StateFunctions) -> Solved<()> {
         let old = self.nodes[node as usize];
         self.nodes[node as usize] = self.union_planes(old, planes)?;
         Ok(())
     }
 
     /// Returns the union of two states; equal planes are combined once.
-    fn union_planes(&mut self, a: Planes, b: Planes) -> Solved<Planes> {
+    fn union_planes(&mut self, a: StateFunctions, b: StateFunctions) -> Solved<StateFunctions> {
         let mut joined = a;
         for plane in 0..4 {
             let is_same = plane > 0 && a.0[plane] == a.0[plane - 1] && b.0[plane] == b.0[plane - 1];
@@ -264,8 +264,9 @@ impl<'a> NodeFunctions<'a> {
     /// Solves a cycle in which a failure may hide a wrong answer: each round from the states of the round
     /// before, beginning with all-ok, as the other engines do.
     fn iterate_rounds(&mut self, nodes: &[u32]) -> Result<(), Obstacle> {
-        let base: Vec<Planes> = nodes.iter().map(|node| self.nodes[*node as usize]).collect();
-        let none = Planes(std::array::from_fn(|_| Handle::FALSE));
+        let base: Vec<StateFunctions> =
+            nodes.iter().map(|node| self.nodes[*node as usize]).collect();
+        let none = StateFunctions(std::array::from_fn(|_| Handle::FALSE));
         for node in nodes {
             self.nodes[*node as usize] = none;
         }
@@ -287,7 +288,7 @@ impl<'a> NodeFunctions<'a> {
     }
 
     /// Returns the state of a node after a round, given its state without calls inside the cycle.
-    fn next_state(&mut self, node: u32, mut new: Planes) -> Solved<Planes> {
+    fn next_state(&mut self, node: u32, mut new: StateFunctions) -> Solved<StateFunctions> {
         let plan = self.plan;
         for call in plan.calls_of(&plan.nodes[node as usize]).iter().filter(|call| call.intra_cycle)
         {
@@ -327,7 +328,7 @@ impl<'a> NodeFunctions<'a> {
             item.degraded = self.store.or(item.degraded, lost)?;
             (item.down, item.corrupt) = (Handle::FALSE, Handle::FALSE);
         }
-        let reaches = self.event_function(Event::Reaches(call.dependency))?;
+        let reaches = self.event_function(ExactEvent::Reaches(call.dependency))?;
         self.restrict_to(&item, reaches)
     }
 
@@ -393,7 +394,7 @@ impl<'a> NodeFunctions<'a> {
         if call.fallback() == Fallback::None {
             return Ok(());
         }
-        let fails = self.event_function(Event::NoFallback(call.dependency))?;
+        let fails = self.event_function(ExactEvent::NoFallback(call.dependency))?;
         let caught = self.store.without(node_state.down, fails)?;
         node_state.down = self.store.without(node_state.down, caught)?;
         let Fallback::Node(node) = call.fallback() else {

@@ -5,7 +5,7 @@
 
 /// By key of so many numbers a number below [`VACANT`]. Open addressing: a key stands in the slot
 /// that its hash names or in one of the next, before the first that is vacant.
-pub(super) struct Table<const WORDS: usize> {
+pub(super) struct HashTable<const WORDS: usize> {
     slots: Vec<Slot<WORDS>>,
     taken: usize,
     /// Memory to grow into.
@@ -22,7 +22,7 @@ const FEWEST: usize = 64;
 /// computer programming", volume 3, section 6.4).
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-impl<const WORDS: usize> Table<WORDS> {
+impl<const WORDS: usize> HashTable<WORDS> {
     pub(super) fn new() -> Self {
         let mut item = Self { slots: Vec::new(), taken: 0, spare: Vec::new() };
         item.clear();
@@ -113,7 +113,7 @@ mod tests {
         fn a_table_knows_what_an_ordered_map_knows(
             keys in prop::collection::vec((0_u32..40, 0_u32..40), 0..600),
         ) {
-            let mut table = Table::new();
+            let mut table = HashTable::new();
             let mut map = BTreeMap::new();
             for round in 0..2 {
                 for (value, (a, b)) in (round..).zip(&keys) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::graph::kinds;
 use crate::import::{Format, Input, not_of};
 use crate::load::Node;
@@ -13,7 +13,7 @@ use crate::sort::Gather as _;
 /// Reads manifests.
 pub(in crate::import) fn read_manifests(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for (path, document) in input.read_documents(graph)? {
         let resources = document.root.get("resources").map(Node::entries).unwrap_or_default();

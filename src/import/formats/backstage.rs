@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::graph::names::one_line;
 use crate::import::named_files::NamedFiles;
 use crate::import::{Format, Input, not_of};
@@ -19,7 +19,7 @@ const MISSPELLED: &[(&str, &str)] = &[
     ("dependOn", "dependsOn"),
 ];
 
-struct Entity<'a> {
+struct CatalogEntity<'a> {
     path: &'a str,
     node: &'a Node,
     reference: String,
@@ -29,7 +29,7 @@ struct Entity<'a> {
 /// Reads catalogs.
 pub(in crate::import) fn read_catalogs(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut documents = input.read_documents(graph)?;
     follow_locations(&mut documents, input, graph)?;
@@ -66,7 +66,7 @@ fn entity_nodes(root: &Node) -> &[Node] {
 fn follow_locations(
     documents: &mut Vec<(String, Document)>,
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let first = input.files.first().map_or(".", String::as_str).to_owned();
     let mut files = NamedFiles::new(&first, input.options);
@@ -110,7 +110,7 @@ struct Catalog<'a> {
 }
 
 impl<'a> Catalog<'a> {
-    fn new(entities: &'a [Entity<'a>], graph: &mut Graph) -> Self {
+    fn new(entities: &'a [CatalogEntity<'a>], graph: &mut EvidenceGraph) -> Self {
         let mut providers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for entity in entities {
             for (api, _) in entity_references(entity, "providesApis", Some("api"), graph) {
@@ -125,8 +125,8 @@ impl<'a> Catalog<'a> {
 fn add_entity<'a>(
     path: &'a str,
     node: &'a Node,
-    entities: &mut Vec<Entity<'a>>,
-    graph: &mut Graph,
+    entities: &mut Vec<CatalogEntity<'a>>,
+    graph: &mut EvidenceGraph,
 ) {
     let (Some(kind), Some(name)) = (node.scalar_at("kind"), node.scalar_at("metadata.name")) else {
         graph.warn(Code::NotUnderstood, "this is no entity: it has no `kind` and name", node.place);
@@ -146,15 +146,15 @@ fn add_entity<'a>(
         service.team = node.scalar_at("spec.owner").map(one_line);
         service.kind = node.scalar_at("spec.type").map(one_line);
     }
-    entities.push(Entity { path, node, reference, namespace });
+    entities.push(CatalogEntity { path, node, reference, namespace });
 }
 
 /// The references below a key of the `spec`, whole and in small letters, with their places.
 fn entity_references(
-    entity: &Entity<'_>,
+    entity: &CatalogEntity<'_>,
     key: &str,
     default_kind: Option<&str>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Vec<(String, Place)> {
     let Some(list) = entity.node.node_at("spec").and_then(|spec| spec.get(key)) else {
         return Vec::new();
@@ -183,7 +183,7 @@ fn entity_references(
     found
 }
 
-fn add_relations(entity: &Entity<'_>, catalog: &Catalog<'_>, graph: &mut Graph) {
+fn add_relations(entity: &CatalogEntity<'_>, catalog: &Catalog<'_>, graph: &mut EvidenceGraph) {
     let own = entity.reference.as_str();
     let source = |key: &str| format!("{}: {own} spec.{key}", entity.path);
     for (wrong, right) in MISSPELLED {
@@ -257,7 +257,7 @@ fn check_reference(
     reference: &str,
     place: Place,
     catalog: &Catalog<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) {
     if is_running(reference) && !catalog.known.contains(reference) {
         let message = format!("`{own}` names `{reference}`, which is not in the catalog");
@@ -275,7 +275,7 @@ fn use_api(
     place: Place,
     source: String,
     catalog: &Catalog<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) {
     if let Some(list) = catalog.providers.get(api) {
         for provider in list {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::{Flow, Graph};
+use crate::import::graph::{EvidenceGraph, ImportedFlow};
 use crate::import::{Format, Input, not_of};
 use crate::load::Node;
 use crate::model::topology::Evidence;
@@ -12,7 +12,7 @@ use crate::sort::Gather as _;
 /// Reads models and snapshots.
 pub(in crate::import) fn read_models(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for (path, document) in input.read_documents(graph)? {
         let root = document.root.get("model").unwrap_or(&document.root);
@@ -45,9 +45,10 @@ pub(in crate::import) fn read_models(
             let words: Vec<&str> = words.split_whitespace().collect();
             let name = crate::import::graph::names::allowed_name(&words.join(" "));
             let title = Some(crate::import::graph::names::one_line(id));
-            graph
-                .flows
-                .insert(name, Flow { title, steps: vec![step], rate: None, is_derived: false });
+            graph.flows.insert(
+                name,
+                ImportedFlow { title, steps: vec![step], rate: None, is_derived: false },
+            );
         }
     }
     Ok(())
@@ -60,7 +61,7 @@ fn edge_support(root: &Node) -> BTreeMap<&str, bool> {
     edges.iter().filter_map(|edge| Some((edge.scalar_at("id")?, seen(edge)))).into_map()
 }
 
-fn add_edge(path: &str, edge: &Node, support: &BTreeMap<&str, bool>, graph: &mut Graph) {
+fn add_edge(path: &str, edge: &Node, support: &BTreeMap<&str, bool>, graph: &mut EvidenceGraph) {
     let (Some(caller), Some(callee)) = (edge.scalar_at("from"), edge.scalar_at("to")) else {
         graph.warn(
             Code::NotUnderstood,

@@ -3,19 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use super::drawing::{ARROWS_MAX, Arrow, Drawing, Group, Heads, Role, kind_of_words, plain_label};
+use super::drawing::{
+    ARROWS_MAX, Arrow, BoxRole, Drawing, DrawnFrame, Heads, kind_of_words, plain_label,
+};
 
 /// The deepest nesting of boundaries; deeper ones count to the last.
 const DEPTH_MAX: usize = 100;
 
 /// A macro with its arguments.
-struct Call {
+struct MacroCall {
     name: String,
     arguments: Vec<String>,
     named: BTreeMap<String, String>,
 }
 
-impl Call {
+impl MacroCall {
     fn argument(&self, at: usize, name: &str) -> &str {
         let named = self.named.get(name).map(String::as_str);
         named.or_else(|| self.arguments.get(at).map(String::as_str)).unwrap_or_default()
@@ -73,13 +75,14 @@ fn is_frame(name: &str) -> bool {
 }
 
 /// Reads `Name(argument, "argument", $key="value")`.
-fn parse_call(line: &str) -> Option<Call> {
+fn parse_call(line: &str) -> Option<MacroCall> {
     let (name, rest) = line.split_once('(')?;
     let name = name.trim();
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return None;
     }
-    let mut call = Call { name: name.to_owned(), arguments: Vec::new(), named: BTreeMap::new() };
+    let mut call =
+        MacroCall { name: name.to_owned(), arguments: Vec::new(), named: BTreeMap::new() };
     let (mut text, mut is_quoted, mut depth) = (String::new(), false, 0_usize);
     let mut take = |text: &mut String| {
         let whole = std::mem::take(text);
@@ -117,13 +120,13 @@ fn parse_call(line: &str) -> Option<Call> {
 }
 
 /// An element: a person or not, its kind, and whether it is a part of a container.
-struct Element {
+struct C4Element {
     is_person: bool,
     is_component: bool,
     kind: Option<&'static str>,
 }
 
-fn element_of(name: &str) -> Option<Element> {
+fn element_of(name: &str) -> Option<C4Element> {
     let (base, is_external) = match name.strip_suffix("_Ext") {
         Some(base) => (base, true),
         None => (name, false),
@@ -135,7 +138,7 @@ fn element_of(name: &str) -> Option<Element> {
     };
     let is_person = base == "Person";
     let is_known = matches!(base, "Person" | "System" | "Container" | "Component");
-    is_known.then_some(Element { is_person, is_component: base == "Component", kind })
+    is_known.then_some(C4Element { is_person, is_component: base == "Component", kind })
 }
 
 /// Returns where the relation of a macro begins among the arguments, and its heads.
@@ -150,7 +153,7 @@ fn relation_of(name: &str) -> Option<(usize, Heads)> {
     }
 }
 
-fn apply_call(call: &Call, line: usize, group: Option<&str>, drawing: &mut Drawing) {
+fn apply_call(call: &MacroCall, line: usize, group: Option<&str>, drawing: &mut Drawing) {
     let id = call.argument(0, "alias").to_owned();
     if let Some((first, heads)) = relation_of(&call.name) {
         let (from, to) = (call.argument(first, "from"), call.argument(first + 1, "to"));
@@ -164,7 +167,7 @@ fn apply_call(call: &Call, line: usize, group: Option<&str>, drawing: &mut Drawi
     } else if id.is_empty() {
     } else if is_frame(&call.name) {
         let label = call.argument(1, "label").to_owned();
-        let group = Group { label, parent: group.map(str::to_owned), is_team: false };
+        let group = DrawnFrame { label, parent: group.map(str::to_owned), is_team: false };
         drawing.groups.insert(id, group);
     } else if let Some(element) = element_of(&call.name) {
         let label = call.argument(1, "label").to_owned();
@@ -178,7 +181,7 @@ fn apply_call(call: &Call, line: usize, group: Option<&str>, drawing: &mut Drawi
         shape.kind = element.kind.or_else(|| kind_of_words(technology));
         shape.is_component = element.is_component;
         if element.is_person {
-            shape.role = Role::Person;
+            shape.role = BoxRole::Person;
         }
     }
 }
@@ -190,7 +193,7 @@ pub(super) fn settle_levels(drawing: &mut Drawing) {
         drawing
             .shapes
             .get(id)
-            .is_some_and(|shape| !shape.is_component && shape.role == Role::Service)
+            .is_some_and(|shape| !shape.is_component && shape.role == BoxRole::Service)
     };
     if !drawing.arrows.iter().any(|arrow| is_larger(&arrow.from) || is_larger(&arrow.to)) {
         return;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load::{Node, Value};
 use crate::model::topology::Evidence;
@@ -17,7 +17,7 @@ const DEPTH_MAX: usize = 60;
 
 /// The role that a resource has in the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+enum ResourceRole {
     /// It runs, and has this kind.
     Runs(Option<&'static str>),
     /// Requests from outside arrive here.
@@ -31,44 +31,44 @@ enum Role {
 }
 
 /// Types of resources that run, by the part of their name that tells; the first that fits counts.
-const RUNNING: &[(&str, Role)] = &[
-    ("AWS::Lambda::Function", Role::Runs(None)),
-    ("AWS::Serverless::Function", Role::Runs(None)),
-    ("AWS::ECS::Service", Role::Runs(None)),
-    ("AWS::EC2::Instance", Role::Runs(None)),
-    ("AWS::AppRunner::Service", Role::Runs(None)),
-    ("AWS::ElasticBeanstalk::Environment", Role::Runs(None)),
-    ("AWS::StepFunctions::StateMachine", Role::Runs(None)),
-    ("AWS::Serverless::StateMachine", Role::Runs(None)),
-    ("AWS::RDS::DBInstance", Role::Runs(Some("database"))),
-    ("AWS::RDS::DBCluster", Role::Runs(Some("database"))),
-    ("AWS::DynamoDB::Table", Role::Runs(Some("database"))),
-    ("AWS::DynamoDB::GlobalTable", Role::Runs(Some("database"))),
-    ("AWS::Serverless::SimpleTable", Role::Runs(Some("database"))),
-    ("AWS::DocDB::DBCluster", Role::Runs(Some("database"))),
-    ("AWS::Neptune::DBCluster", Role::Runs(Some("database"))),
-    ("AWS::Redshift::Cluster", Role::Runs(Some("database"))),
-    ("AWS::OpenSearchService::Domain", Role::Runs(Some("database"))),
-    ("AWS::Elasticsearch::Domain", Role::Runs(Some("database"))),
-    ("AWS::ElastiCache::", Role::Runs(Some("cache"))),
-    ("AWS::SQS::Queue", Role::Runs(Some("queue"))),
-    ("AWS::SNS::Topic", Role::Runs(Some("queue"))),
-    ("AWS::Kinesis::Stream", Role::Runs(Some("queue"))),
-    ("AWS::MSK::Cluster", Role::Runs(Some("queue"))),
-    ("AWS::AmazonMQ::Broker", Role::Runs(Some("queue"))),
-    ("AWS::Events::EventBus", Role::Runs(Some("queue"))),
-    ("AWS::S3::Bucket", Role::Runs(Some("storage"))),
-    ("AWS::ElasticLoadBalancingV2::LoadBalancer", Role::Entry),
-    ("AWS::ApiGateway::RestApi", Role::Entry),
-    ("AWS::ApiGatewayV2::Api", Role::Entry),
-    ("AWS::Serverless::Api", Role::Entry),
-    ("AWS::Serverless::HttpApi", Role::Entry),
-    ("AWS::CloudFront::Distribution", Role::Entry),
-    ("AWS::Lambda::EventSourceMapping", Role::Mapping),
-    ("AWS::SNS::Subscription", Role::Mapping),
-    ("AWS::ElasticLoadBalancingV2::Listener", Role::Route),
-    ("AWS::ApiGateway::Method", Role::Route),
-    ("AWS::ApiGatewayV2::Integration", Role::Route),
+const RUNNING: &[(&str, ResourceRole)] = &[
+    ("AWS::Lambda::Function", ResourceRole::Runs(None)),
+    ("AWS::Serverless::Function", ResourceRole::Runs(None)),
+    ("AWS::ECS::Service", ResourceRole::Runs(None)),
+    ("AWS::EC2::Instance", ResourceRole::Runs(None)),
+    ("AWS::AppRunner::Service", ResourceRole::Runs(None)),
+    ("AWS::ElasticBeanstalk::Environment", ResourceRole::Runs(None)),
+    ("AWS::StepFunctions::StateMachine", ResourceRole::Runs(None)),
+    ("AWS::Serverless::StateMachine", ResourceRole::Runs(None)),
+    ("AWS::RDS::DBInstance", ResourceRole::Runs(Some("database"))),
+    ("AWS::RDS::DBCluster", ResourceRole::Runs(Some("database"))),
+    ("AWS::DynamoDB::Table", ResourceRole::Runs(Some("database"))),
+    ("AWS::DynamoDB::GlobalTable", ResourceRole::Runs(Some("database"))),
+    ("AWS::Serverless::SimpleTable", ResourceRole::Runs(Some("database"))),
+    ("AWS::DocDB::DBCluster", ResourceRole::Runs(Some("database"))),
+    ("AWS::Neptune::DBCluster", ResourceRole::Runs(Some("database"))),
+    ("AWS::Redshift::Cluster", ResourceRole::Runs(Some("database"))),
+    ("AWS::OpenSearchService::Domain", ResourceRole::Runs(Some("database"))),
+    ("AWS::Elasticsearch::Domain", ResourceRole::Runs(Some("database"))),
+    ("AWS::ElastiCache::", ResourceRole::Runs(Some("cache"))),
+    ("AWS::SQS::Queue", ResourceRole::Runs(Some("queue"))),
+    ("AWS::SNS::Topic", ResourceRole::Runs(Some("queue"))),
+    ("AWS::Kinesis::Stream", ResourceRole::Runs(Some("queue"))),
+    ("AWS::MSK::Cluster", ResourceRole::Runs(Some("queue"))),
+    ("AWS::AmazonMQ::Broker", ResourceRole::Runs(Some("queue"))),
+    ("AWS::Events::EventBus", ResourceRole::Runs(Some("queue"))),
+    ("AWS::S3::Bucket", ResourceRole::Runs(Some("storage"))),
+    ("AWS::ElasticLoadBalancingV2::LoadBalancer", ResourceRole::Entry),
+    ("AWS::ApiGateway::RestApi", ResourceRole::Entry),
+    ("AWS::ApiGatewayV2::Api", ResourceRole::Entry),
+    ("AWS::Serverless::Api", ResourceRole::Entry),
+    ("AWS::Serverless::HttpApi", ResourceRole::Entry),
+    ("AWS::CloudFront::Distribution", ResourceRole::Entry),
+    ("AWS::Lambda::EventSourceMapping", ResourceRole::Mapping),
+    ("AWS::SNS::Subscription", ResourceRole::Mapping),
+    ("AWS::ElasticLoadBalancingV2::Listener", ResourceRole::Route),
+    ("AWS::ApiGateway::Method", ResourceRole::Route),
+    ("AWS::ApiGatewayV2::Integration", ResourceRole::Route),
 ];
 
 /// Parts of `ElastiCache` that run nothing.
@@ -81,8 +81,8 @@ const NOT_RUNNING: &[&str] = &[
     "BucketPolicy",
 ];
 
-struct Resource<'a> {
-    role: Role,
+struct TemplateResource<'a> {
+    role: ResourceRole,
     kind: &'a str,
     node: &'a Node,
     /// The resources that it refers to.
@@ -92,12 +92,12 @@ struct Resource<'a> {
 /// Reads templates.
 pub(in crate::import) fn read_templates(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for (path, document) in input.read_documents(graph)? {
         let entries = document.root.get("Resources").map(Node::entries).unwrap_or_default();
         let names: BTreeSet<&str> = entries.iter().map(|entry| &*entry.key.text).collect();
-        let resources: BTreeMap<&str, Resource<'_>> = entries
+        let resources: BTreeMap<&str, TemplateResource<'_>> = entries
             .iter()
             .filter_map(|entry| {
                 let kind = entry.value.scalar_at("Type")?;
@@ -107,7 +107,10 @@ pub(in crate::import) fn read_templates(
                 }
                 references.remove(&*entry.key.text);
                 let role = role_of(kind);
-                Some((&*entry.key.text, Resource { role, kind, node: &entry.value, references }))
+                Some((
+                    &*entry.key.text,
+                    TemplateResource { role, kind, node: &entry.value, references },
+                ))
             })
             .collect();
         if resources.is_empty() {
@@ -122,14 +125,14 @@ pub(in crate::import) fn read_templates(
     Ok(())
 }
 
-fn role_of(kind: &str) -> Role {
+fn role_of(kind: &str) -> ResourceRole {
     if NOT_RUNNING.iter().any(|end| kind.ends_with(end)) {
-        return Role::Plumbing;
+        return ResourceRole::Plumbing;
     }
     let known = RUNNING
         .iter()
         .find(|(name, _)| *name == kind || name.ends_with("::") && kind.starts_with(name));
-    known.map_or(Role::Plumbing, |(_, role)| *role)
+    known.map_or(ResourceRole::Plumbing, |(_, role)| *role)
 }
 
 /// Collects the resources that texts below a node name.
@@ -164,15 +167,19 @@ fn collect_references<'n>(
     }
 }
 
-fn add_resources(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &mut Graph) {
+fn add_resources(
+    path: &str,
+    resources: &BTreeMap<&str, TemplateResource<'_>>,
+    graph: &mut EvidenceGraph,
+) {
     let runs = |name: &str| {
-        resources
-            .get(name)
-            .is_some_and(|resource| matches!(resource.role, Role::Runs(_) | Role::Entry))
+        resources.get(name).is_some_and(|resource| {
+            matches!(resource.role, ResourceRole::Runs(_) | ResourceRole::Entry)
+        })
     };
     for (name, resource) in resources {
         match resource.role {
-            Role::Runs(kind) => {
+            ResourceRole::Runs(kind) => {
                 let service = graph.service_or_new(name);
                 service.kind = kind.map(str::to_owned).or(service.kind.take());
                 #[expect(clippy::cast_sign_loss, reason = "clamped to be at least 1")]
@@ -183,7 +190,7 @@ fn add_resources(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &m
                         Some(count.clamp(1.0, 10_000.0) as u32).filter(|count| *count > 1);
                 }
             }
-            Role::Entry => {
+            ResourceRole::Entry => {
                 let service = graph.service_or_new(name);
                 service.kind = Some("gateway".to_owned());
                 service.is_entry = true;
@@ -193,13 +200,13 @@ fn add_resources(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &m
     }
     for (name, resource) in resources {
         match resource.role {
-            Role::Runs(_) | Role::Entry => {
+            ResourceRole::Runs(_) | ResourceRole::Entry => {
                 for callee in reached_resources(name, resources) {
                     add_call(path, name, callee, resources, graph);
                 }
                 add_events(path, name, resource, resources, graph);
             }
-            Role::Mapping => {
+            ResourceRole::Mapping => {
                 let ends: Vec<&str> = resource
                     .references
                     .iter()
@@ -207,7 +214,7 @@ fn add_resources(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &m
                     .filter(|reference| runs(reference))
                     .collect();
                 let is_queue = |name: &&&str| {
-                    matches!(resources[**name].role, Role::Runs(Some("queue" | "database")))
+                    matches!(resources[**name].role, ResourceRole::Runs(Some("queue" | "database")))
                 };
                 let (sources, takers): (Vec<&&str>, Vec<&&str>) = ends.iter().partition(is_queue);
                 for taker in takers {
@@ -216,13 +223,13 @@ fn add_resources(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &m
                     }
                 }
             }
-            Role::Route => {
+            ResourceRole::Route => {
                 // A route names its gateway, and what it leads to, perhaps through a target group.
                 let (gateways, others): (Vec<&str>, Vec<&str>) = resource
                     .references
                     .iter()
                     .copied()
-                    .partition(|reference| resources[reference].role == Role::Entry);
+                    .partition(|reference| resources[reference].role == ResourceRole::Entry);
                 let behind: BTreeSet<&str> = others
                     .iter()
                     .flat_map(|other| members_of(other, resources))
@@ -234,7 +241,7 @@ fn add_resources(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &m
                     }
                 }
             }
-            Role::Plumbing => {}
+            ResourceRole::Plumbing => {}
         }
     }
 }
@@ -242,7 +249,7 @@ fn add_resources(path: &str, resources: &BTreeMap<&str, Resource<'_>>, graph: &m
 /// Returns the running resources that one refers to, itself or through what belongs to it.
 fn reached_resources<'a>(
     name: &str,
-    resources: &'a BTreeMap<&str, Resource<'_>>,
+    resources: &'a BTreeMap<&str, TemplateResource<'_>>,
 ) -> BTreeSet<&'a str> {
     let mut found = BTreeSet::new();
     let mut seen = BTreeSet::new();
@@ -254,11 +261,11 @@ fn reached_resources<'a>(
             continue;
         }
         match resource.role {
-            Role::Runs(_) | Role::Entry => {
+            ResourceRole::Runs(_) | ResourceRole::Entry => {
                 found.insert(*at);
             }
-            Role::Plumbing => open.extend(resource.references.iter().copied()),
-            Role::Mapping | Role::Route => {}
+            ResourceRole::Plumbing => open.extend(resource.references.iter().copied()),
+            ResourceRole::Mapping | ResourceRole::Route => {}
         }
     }
     found.remove(name);
@@ -266,7 +273,10 @@ fn reached_resources<'a>(
 }
 
 /// Returns what is behind a target group, or else the resource itself.
-fn members_of<'a>(name: &'a str, resources: &'a BTreeMap<&str, Resource<'_>>) -> Vec<&'a str> {
+fn members_of<'a>(
+    name: &'a str,
+    resources: &'a BTreeMap<&str, TemplateResource<'_>>,
+) -> Vec<&'a str> {
     if !resources[name].kind.ends_with("::TargetGroup") {
         return vec![name];
     }
@@ -278,19 +288,19 @@ fn add_call(
     path: &str,
     caller: &str,
     callee: &str,
-    resources: &BTreeMap<&str, Resource<'_>>,
-    graph: &mut Graph,
+    resources: &BTreeMap<&str, TemplateResource<'_>>,
+    graph: &mut EvidenceGraph,
 ) {
     let source = format!("{path}: Resources.{caller}");
     let known = graph.depend_on(caller, callee, Evidence::Inferred, source);
-    let is_queue = resources[callee].role == Role::Runs(Some("queue"));
+    let is_queue = resources[callee].role == ResourceRole::Runs(Some("queue"));
     if let (Some(dependency), true) = (known, is_queue) {
         dependency.note_call(true);
     }
 }
 
 /// Makes who takes messages depend on where they come from.
-fn add_taker(path: &str, taker: &str, source: &str, kind: &str, graph: &mut Graph) {
+fn add_taker(path: &str, taker: &str, source: &str, kind: &str, graph: &mut EvidenceGraph) {
     let known = graph.depend_on(taker, source, Evidence::Declared, format!("{path}: {kind}"));
     if let Some(dependency) = known {
         dependency.note_call(true);
@@ -301,9 +311,9 @@ fn add_taker(path: &str, taker: &str, source: &str, kind: &str, graph: &mut Grap
 fn add_events(
     path: &str,
     name: &str,
-    resource: &Resource<'_>,
-    resources: &BTreeMap<&str, Resource<'_>>,
-    graph: &mut Graph,
+    resource: &TemplateResource<'_>,
+    resources: &BTreeMap<&str, TemplateResource<'_>>,
+    graph: &mut EvidenceGraph,
 ) {
     let names: BTreeSet<&str> = resources.keys().copied().collect();
     for entry in resource.node.node_at("Properties.Events").map(Node::entries).unwrap_or_default() {
@@ -311,15 +321,18 @@ fn add_events(
         let mut sources = BTreeSet::new();
         collect_references(&entry.value, &names, 0, &mut sources);
         if matches!(kind, "Api" | "HttpApi") {
-            for gateway in sources.iter().filter(|source| resources[**source].role == Role::Entry) {
+            for gateway in
+                sources.iter().filter(|source| resources[**source].role == ResourceRole::Entry)
+            {
                 let pair = (graph.service_name(name), graph.service_name(gateway));
                 graph.dependencies.remove(&pair);
                 add_call(path, gateway, name, resources, graph);
             }
             graph.service_or_new(name).is_entry |= sources.is_empty();
         } else if matches!(kind, "SQS" | "SNS" | "Kinesis" | "DynamoDB" | "MSK" | "MQ" | "S3") {
-            for source in
-                sources.iter().filter(|source| matches!(resources[**source].role, Role::Runs(_)))
+            for source in sources
+                .iter()
+                .filter(|source| matches!(resources[**source].role, ResourceRole::Runs(_)))
             {
                 add_taker(path, name, source, &format!("Resources.{name} event {kind}"), graph);
             }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::edges::{CALLEES, CALLERS, COUNTS};
 use crate::diagnostic::{Code, Diagnostic, Place, SourceId};
 use crate::import::Input;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::load;
 use crate::model::topology::Evidence;
 
@@ -68,7 +68,7 @@ enum FirstRow {
 }
 
 /// A row with its place and its line, counted from 1.
-struct Row {
+struct CsvRow {
     cells: Vec<String>,
     place: Place,
     line: usize,
@@ -77,7 +77,7 @@ struct Row {
 /// Reads tables.
 pub(in crate::import) fn read_tables(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
@@ -106,11 +106,11 @@ pub(in crate::import) fn read_tables(
 
 fn add_row(
     path: &str,
-    row: &Row,
+    row: &CsvRow,
     columns: &Columns,
     separator: char,
     reverse: bool,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) {
     let cell =
         |at: usize| row.cells.get(at).map(|cell| cell.trim()).filter(|cell| !cell.is_empty());
@@ -168,7 +168,7 @@ fn names_in(cell: &str, separator: char) -> Vec<&str> {
 
 /// Returns what the first row is: by its words, by numbers that stand only below it, or by whether its
 /// names appear again.
-fn first_row(rows: &[Row], separator: char) -> FirstRow {
+fn first_row(rows: &[CsvRow], separator: char) -> FirstRow {
     let cells = &rows[0].cells;
     if let Some(columns) = parse_header(cells) {
         return FirstRow::Header(columns);
@@ -266,7 +266,7 @@ fn parse_header(cells: &[String]) -> Option<Columns> {
 
 /// Returns the rows of a table without comments and empty lines; a cell in double quotes may go over
 /// several lines.
-fn parse_rows(text: &str, separator: char, source: SourceId) -> Vec<Row> {
+fn parse_rows(text: &str, separator: char, source: SourceId) -> Vec<CsvRow> {
     let mut rows = Vec::new();
     let (mut offset, mut line) = (0, 1);
     while offset < text.len() {
@@ -289,7 +289,7 @@ fn parse_rows(text: &str, separator: char, source: SourceId) -> Vec<Row> {
         if !is_comment && !content.trim().is_empty() {
             let place =
                 Place { source, start: offset as u32, end: (offset + content.len()) as u32 };
-            rows.push(Row { cells: split_cells(content, separator), place, line });
+            rows.push(CsvRow { cells: split_cells(content, separator), place, line });
         }
         line += rest[..length].matches('\n').count();
         offset += length;

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::drawing::{ARROWS_MAX, Arrow, Drawing, Group, Heads, Role, kind_of_words, plain_label};
+use super::drawing::{
+    ARROWS_MAX, Arrow, BoxRole, Drawing, DrawnFrame, Heads, kind_of_words, plain_label,
+};
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load;
 
@@ -45,7 +47,7 @@ const LOOKS: &[&str] = &[
 /// Reads drawings.
 pub(in crate::import) fn read_drawings(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
@@ -61,7 +63,7 @@ pub(in crate::import) fn read_drawings(
 }
 
 /// The thing that a brace opened.
-enum Open {
+enum OpenBox {
     /// A box, by its path.
     Shape(String),
     /// The properties of a connection, or how something looks.
@@ -70,7 +72,7 @@ enum Open {
 
 fn parse_drawing(text: &str) -> Drawing {
     let mut drawing = Drawing::default();
-    let mut open: Vec<Open> = Vec::new();
+    let mut open: Vec<OpenBox> = Vec::new();
     let mut block_end: Option<String> = None;
     for (index, line) in text.lines().enumerate() {
         if let Some(end) = &block_end {
@@ -131,7 +133,7 @@ fn split_statements(line: &str) -> Vec<&str> {
     found
 }
 
-fn parse_statement(text: &str, line: usize, open: &mut Vec<Open>, drawing: &mut Drawing) {
+fn parse_statement(text: &str, line: usize, open: &mut Vec<OpenBox>, drawing: &mut Drawing) {
     let text = text.trim();
     if text.is_empty() {
         return;
@@ -142,19 +144,19 @@ fn parse_statement(text: &str, line: usize, open: &mut Vec<Open>, drawing: &mut 
     }
     let opens = text.ends_with('{');
     let text = text.trim_end_matches('{').trim();
-    let is_ignored = open.iter().any(|open| matches!(open, Open::Other));
+    let is_ignored = open.iter().any(|open| matches!(open, OpenBox::Other));
     let scope = match open.last() {
-        Some(Open::Shape(path)) => path.clone(),
+        Some(OpenBox::Shape(path)) => path.clone(),
         _ => String::new(),
     };
     let (key, value) = split_at_colon(text);
     let opened = if is_ignored {
-        Open::Other
+        OpenBox::Other
     } else if is_connection(key) {
         connect_boxes(key, value, line, &scope, drawing);
-        Open::Other
+        OpenBox::Other
     } else {
-        declare_box(key, value, opens, &scope, drawing).map_or(Open::Other, Open::Shape)
+        declare_box(key, value, opens, &scope, drawing).map_or(OpenBox::Other, OpenBox::Shape)
     };
     if opens && open.len() < DEPTH_MAX {
         open.push(opened);
@@ -207,7 +209,7 @@ fn declare_box(
         "shape" => match value {
             "cylinder" | "stored_data" => shape.kind = shape.kind.or(Some("database")),
             "queue" => shape.kind = Some("queue"),
-            "person" | "c4-person" => shape.role = Role::Person,
+            "person" | "c4-person" => shape.role = BoxRole::Person,
             _ => {}
         },
         "label" => shape.label = Some(plain_label(value)),
@@ -290,7 +292,7 @@ fn path_within(scope: &str, key: &str) -> String {
 }
 
 /// Returns the box at a path, with the boxes around it.
-fn box_at<'d>(path: &str, drawing: &'d mut Drawing) -> &'d mut super::drawing::Shape {
+fn box_at<'d>(path: &str, drawing: &'d mut Drawing) -> &'d mut super::drawing::DrawnBox {
     let mut at = path;
     while let Some((outer, _)) = at.rsplit_once('.') {
         let parent = outer.rsplit_once('.').map(|(parent, _)| parent);
@@ -308,7 +310,7 @@ fn make_frames(drawing: &mut Drawing) {
     for id in filled {
         if let Some(shape) = drawing.shapes.remove(&id) {
             let label = shape.label.unwrap_or_else(|| id.clone());
-            drawing.groups.insert(id, Group { label, parent: shape.group, is_team: false });
+            drawing.groups.insert(id, DrawnFrame { label, parent: shape.group, is_team: false });
         }
     }
     shorten_names(drawing);
@@ -354,7 +356,7 @@ mod tests {
         let shapes: Vec<&str> = drawing.shapes.keys().map(String::as_str).collect();
         assert_eq!(shapes, ["api", "bank", "db", "job", "note", "user", "web"]);
         assert_eq!(drawing.shapes["db"].kind, Some("database"));
-        assert_eq!(drawing.shapes["user"].role, Role::Person);
+        assert_eq!(drawing.shapes["user"].role, BoxRole::Person);
         assert_eq!(drawing.groups["shop"].label, "Shop");
         let arrows: Vec<String> = drawing
             .arrows

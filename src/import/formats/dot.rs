@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Code, Diagnostic, Place, SourceId};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Dashed, Format, Input, not_of};
 use crate::load;
 use crate::model::topology::Evidence;
@@ -25,7 +25,7 @@ enum Token {
 type Attributes = BTreeMap<String, String>;
 
 #[derive(Default)]
-struct Drawing {
+struct DotDrawing {
     nodes: BTreeMap<String, Attributes>,
     /// From, to, attributes, and the byte where it stands.
     edges: Vec<(String, String, Attributes, usize)>,
@@ -36,12 +36,12 @@ struct Drawing {
 /// Reads drawings.
 pub(in crate::import) fn read_drawings(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
         let text = &input.sources.get(source).text;
-        let drawing = Parser::new(text).parse_graph().map_err(|(at, message)| {
+        let drawing = DotParser::new(text).parse_graph().map_err(|(at, message)| {
             if at == 0 {
                 return not_of(Format::Dot, path, message);
             }
@@ -57,9 +57,9 @@ fn add_drawing(
     path: &str,
     source: SourceId,
     text: &str,
-    drawing: &Drawing,
+    drawing: &DotDrawing,
     input: &Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) {
     let mut names = BTreeMap::new();
     for (id, attributes) in &drawing.nodes {
@@ -125,13 +125,13 @@ fn terraform_resource(id: &str) -> Option<String> {
     Some(inner.trim_end_matches(" (expand)").to_owned())
 }
 
-type Problem = (usize, &'static str);
+type DotProblem = (usize, &'static str);
 
-struct Parser<'a> {
+struct DotParser<'a> {
     text: &'a str,
     at: usize,
     peeked: Option<(Token, usize)>,
-    drawing: Drawing,
+    drawing: DotDrawing,
 }
 
 /// The settings within a subgraph.
@@ -144,12 +144,12 @@ struct Scope {
     is_cluster: bool,
 }
 
-impl<'a> Parser<'a> {
+impl<'a> DotParser<'a> {
     fn new(text: &'a str) -> Self {
-        Self { text, at: 0, peeked: None, drawing: Drawing::default() }
+        Self { text, at: 0, peeked: None, drawing: DotDrawing::default() }
     }
 
-    fn parse_graph(mut self) -> Result<Drawing, Problem> {
+    fn parse_graph(mut self) -> Result<DotDrawing, DotProblem> {
         let mut is_graph = false;
         loop {
             match self.next_token()? {
@@ -169,7 +169,11 @@ impl<'a> Parser<'a> {
     }
 
     /// Statements up to the closing brace; gives the nodes that were named.
-    fn parse_body(&mut self, mut scope: Scope, depth: usize) -> Result<BTreeSet<String>, Problem> {
+    fn parse_body(
+        &mut self,
+        mut scope: Scope,
+        depth: usize,
+    ) -> Result<BTreeSet<String>, DotProblem> {
         if depth > DEPTH_MAX {
             return Err((self.at, "subgraphs are nested too deeply"));
         }
@@ -195,7 +199,7 @@ impl<'a> Parser<'a> {
         at: usize,
         scope: &mut Scope,
         depth: usize,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), DotProblem> {
         if let Token::Id(word) = &token {
             let next = self.peek_token()?.cloned();
             let is_default = matches!(next, Some((Token::Mark('['), _)));
@@ -273,7 +277,7 @@ impl<'a> Parser<'a> {
         at: usize,
         scope: &mut Scope,
         depth: usize,
-    ) -> Result<(BTreeSet<String>, bool), Problem> {
+    ) -> Result<(BTreeSet<String>, bool), DotProblem> {
         let inner = |scope: &Scope, is_cluster| Scope {
             edge: scope.edge.clone(),
             node: scope.node.clone(),
@@ -314,7 +318,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn parse_attributes(&mut self) -> Result<Attributes, Problem> {
+    fn parse_attributes(&mut self) -> Result<Attributes, DotProblem> {
         let mut found = Attributes::new();
         while matches!(self.peek_token()?, Some((Token::Mark('['), _))) {
             self.next_token()?;
@@ -337,21 +341,21 @@ impl<'a> Parser<'a> {
         Ok(found)
     }
 
-    fn peek_token(&mut self) -> Result<Option<&(Token, usize)>, Problem> {
+    fn peek_token(&mut self) -> Result<Option<&(Token, usize)>, DotProblem> {
         if self.peeked.is_none() {
             self.peeked = self.read_token()?;
         }
         Ok(self.peeked.as_ref())
     }
 
-    fn next_token(&mut self) -> Result<Option<(Token, usize)>, Problem> {
+    fn next_token(&mut self) -> Result<Option<(Token, usize)>, DotProblem> {
         match self.peeked.take() {
             Some(token) => Ok(Some(token)),
             None => self.read_token(),
         }
     }
 
-    fn read_token(&mut self) -> Result<Option<(Token, usize)>, Problem> {
+    fn read_token(&mut self) -> Result<Option<(Token, usize)>, DotProblem> {
         self.skip_space();
         let start = self.at;
         let rest = &self.text[start..];
@@ -445,7 +449,7 @@ mod tests {
     use super::*;
 
     fn edges(text: &str) -> Vec<String> {
-        let drawing = Parser::new(text).parse_graph().expect("a graph");
+        let drawing = DotParser::new(text).parse_graph().expect("a graph");
         drawing.edges.iter().map(|(from, to, ..)| format!("{from}>{to}")).collect()
     }
 
@@ -462,9 +466,9 @@ mod tests {
 
     #[test]
     fn what_is_no_graph_is_refused_with_its_place() {
-        assert!(Parser::new("hello").parse_graph().is_err());
-        assert!(Parser::new("digraph { a ->").parse_graph().is_err());
-        assert!(Parser::new(&format!("digraph {}", "{".repeat(5000))).parse_graph().is_err());
-        assert!(Parser::new("digraph { \"a").parse_graph().is_err());
+        assert!(DotParser::new("hello").parse_graph().is_err());
+        assert!(DotParser::new("digraph { a ->").parse_graph().is_err());
+        assert!(DotParser::new(&format!("digraph {}", "{".repeat(5000))).parse_graph().is_err());
+        assert!(DotParser::new("digraph { \"a").parse_graph().is_err());
     }
 }

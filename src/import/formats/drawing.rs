@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Code;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::graph::names::{allowed_name, one_line};
 use crate::import::{Dashed, Options};
 use crate::model::topology::Evidence;
@@ -35,7 +35,7 @@ const PEOPLE: &[&str] = &[
 
 /// The part that a box has in the system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum BoxRole {
     #[default]
     Service,
     /// Somebody who uses the system.
@@ -46,10 +46,10 @@ pub(super) enum Role {
 
 /// A box.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shape {
+pub(super) struct DrawnBox {
     /// The text in it, where it says more than the identifier.
     pub(super) label: Option<String>,
-    pub(super) role: Role,
+    pub(super) role: BoxRole,
     pub(super) kind: Option<&'static str>,
     /// The identifier of the innermost group it is in.
     pub(super) group: Option<String>,
@@ -61,7 +61,7 @@ pub(super) struct Shape {
 
 /// A frame around boxes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Group {
+pub(super) struct DrawnFrame {
     pub(super) label: String,
     pub(super) parent: Option<String>,
     /// The frame names who owns what is in it.
@@ -94,14 +94,14 @@ pub(super) struct Arrow {
 /// Boxes, frames and arrows by the identifiers that the drawing gives them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Drawing {
-    pub(super) shapes: BTreeMap<String, Shape>,
-    pub(super) groups: BTreeMap<String, Group>,
+    pub(super) shapes: BTreeMap<String, DrawnBox>,
+    pub(super) groups: BTreeMap<String, DrawnFrame>,
     pub(super) arrows: Vec<Arrow>,
 }
 
 impl Drawing {
     /// Returns the box with this identifier; makes it in `group` when it is new.
-    pub(super) fn shape_or_new(&mut self, id: &str, group: Option<&str>) -> &mut Shape {
+    pub(super) fn shape_or_new(&mut self, id: &str, group: Option<&str>) -> &mut DrawnBox {
         let shape = self.shapes.entry(id.to_owned()).or_default();
         if shape.group.is_none() {
             shape.group = group.map(str::to_owned);
@@ -115,7 +115,7 @@ impl Drawing {
     }
 
     /// Adds the services and dependencies of the drawing to a graph.
-    pub(super) fn add_to(mut self, path: &str, options: &Options, graph: &mut Graph) {
+    pub(super) fn add_to(mut self, path: &str, options: &Options, graph: &mut EvidenceGraph) {
         self.drop_frames_drawn_as_boxes();
         self.mark_people(options.reverse);
         let names = self.service_names();
@@ -145,7 +145,7 @@ impl Drawing {
                         _ => {}
                     }
                 }
-                (None, Some(to)) if role(caller) == Some(Role::Person) => {
+                (None, Some(to)) if role(caller) == Some(BoxRole::Person) => {
                     graph.service_or_new(to).is_entry = true;
                 }
                 _ => {}
@@ -164,7 +164,7 @@ impl Drawing {
             let is_used = self.arrows.iter().any(|arrow| arrow.from == *id || arrow.to == *id);
             if is_used && !filled.contains(id) && !holds_groups {
                 let label = Some(group.label.clone()).filter(|label| label != id);
-                let shape = Shape { label, group: group.parent.clone(), ..Shape::default() };
+                let shape = DrawnBox { label, group: group.parent.clone(), ..DrawnBox::default() };
                 self.shapes.entry(id.clone()).or_insert(shape);
             }
         }
@@ -183,7 +183,7 @@ impl Drawing {
         for (id, shape) in &mut self.shapes {
             let words = shape.label.as_deref().unwrap_or(id).trim().to_lowercase();
             if PEOPLE.contains(&words.as_str()) && !called.contains(id.as_str()) {
-                shape.role = Role::Person;
+                shape.role = BoxRole::Person;
             }
         }
     }
@@ -198,7 +198,7 @@ impl Drawing {
                 *uses.entry(allowed_name(first_line(label))).or_default() += 1;
             }
         }
-        let services = self.shapes.iter().filter(|(_, shape)| shape.role == Role::Service);
+        let services = self.shapes.iter().filter(|(_, shape)| shape.role == BoxRole::Service);
         services
             .map(|(id, shape)| {
                 let label =
@@ -215,7 +215,7 @@ impl Drawing {
             .collect()
     }
 
-    fn team_of(&self, shape: &Shape) -> Option<&str> {
+    fn team_of(&self, shape: &DrawnBox) -> Option<&str> {
         let group = self.groups.get(shape.group.as_deref()?)?;
         (group.is_team && !group.label.is_empty()).then_some(group.label.as_str())
     }
@@ -225,7 +225,7 @@ impl Drawing {
         &self,
         path: &str,
         reverse: bool,
-        graph: &mut Graph,
+        graph: &mut EvidenceGraph,
     ) -> Vec<(String, String, Arrow)> {
         let (mut pairs, mut undirected) = (Vec::new(), 0);
         let mut through: BTreeMap<String, Vec<(String, Arrow)>> = BTreeMap::new();
@@ -280,7 +280,7 @@ impl Drawing {
     }
 
     fn is_junction(&self, id: &str) -> bool {
-        self.shapes.get(id).is_some_and(|shape| shape.role == Role::Junction)
+        self.shapes.get(id).is_some_and(|shape| shape.role == BoxRole::Junction)
     }
 
     /// Returns the box that an end of an arrow means: itself, or the only one in a frame.
@@ -316,7 +316,7 @@ impl Drawing {
     }
 
     /// Warns of an arrow at a frame around several boxes, unless arrows between its boxes say more.
-    fn warn_of_frame(&self, path: &str, arrow: &Arrow, graph: &mut Graph) {
+    fn warn_of_frame(&self, path: &str, arrow: &Arrow, graph: &mut EvidenceGraph) {
         let own = |id: &str| {
             let members = self.frame_members(id);
             if members.is_empty() {

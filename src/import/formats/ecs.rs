@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::import::graph::references::{Target, Variable, connect_variables};
-use crate::import::graph::{Graph, kinds};
+use crate::import::graph::{EvidenceGraph, kinds};
 use crate::import::{Format, Input, hide_values, not_of};
 use crate::load::Node;
 
@@ -31,7 +31,7 @@ const SIDECARS: &[&str] = &[
 /// Reads task definitions and services.
 pub(in crate::import) fn read_definitions(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let documents = input.read_documents(graph)?;
     let mut tasks: BTreeMap<String, Task<'_>> = BTreeMap::new();
@@ -114,7 +114,7 @@ struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    fn new(path: &'a str, node: &'a Node, graph: &mut Graph) -> Option<Self> {
+    fn new(path: &'a str, node: &'a Node, graph: &mut EvidenceGraph) -> Option<Self> {
         let containers = node.get("containerDefinitions")?;
         let arn = node.scalar_at("taskDefinitionArn").map(family_of);
         let Some(family) = node.scalar_at("family").map(str::to_owned).or(arn) else {

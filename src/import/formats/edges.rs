@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load::{Node, Value};
 use crate::model::topology::Evidence;
@@ -35,7 +35,7 @@ pub(in crate::import) const COUNTS: &[&str] =
 /// Reads lists of edges.
 pub(in crate::import) fn read_lists(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for (path, document) in input.read_documents(graph)? {
         let list = list_of(&document.root).ok_or_else(|| {
@@ -62,7 +62,7 @@ pub(in crate::import) fn list_of(root: &Node) -> Option<&[Node]> {
     })
 }
 
-fn read_nodes(root: &Node, graph: &mut Graph) {
+fn read_nodes(root: &Node, graph: &mut EvidenceGraph) {
     for node in root.get("nodes").map(Node::items).unwrap_or_default() {
         let name = ["id", "name", "service"].iter().find_map(|key| node.scalar_at(key));
         if let Some(name) = name.or(node.scalar()) {
@@ -77,7 +77,7 @@ pub(in crate::import) fn add_edges(
     path: &str,
     evidence: Evidence,
     reverse: bool,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) {
     for (index, item) in list.iter().enumerate() {
         let scalar = |keys: &[&str]| keys.iter().find_map(|key| item.get(key).and_then(end_of));
@@ -112,7 +112,7 @@ fn end_of(node: &Node) -> Option<&str> {
 
 /// From how often dependencies were called: in which share of a caller's requests. Only where the calls
 /// to the caller were counted too.
-pub(in crate::import) fn derive_call_probabilities(graph: &mut Graph) {
+pub(in crate::import) fn derive_call_probabilities(graph: &mut EvidenceGraph) {
     let mut received: BTreeMap<String, f64> = BTreeMap::new();
     for ((_, callee), dependency) in &graph.dependencies {
         *received.entry(callee.clone()).or_default() += dependency.calls;

@@ -1,7 +1,7 @@
 //! Descriptions of single services in the catalogs of Datadog, Cortex and `OpsLevel`.
 
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::graph::names::one_line;
 use crate::import::{Format, Input, not_of};
 use crate::load::{Node, Value};
@@ -9,7 +9,7 @@ use crate::model::topology::Evidence;
 
 /// The description of one service in a catalog.
 #[derive(Default)]
-struct Entity<'a> {
+struct DescribedEntity<'a> {
     name: &'a str,
     title: Option<&'a str>,
     team: Option<&'a str>,
@@ -22,7 +22,7 @@ struct Entity<'a> {
 pub(in crate::import) fn read_entities(
     format: Format,
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let documents = input.read_documents(graph)?;
     let mut count = 0;
@@ -72,10 +72,10 @@ fn first_text<'a>(node: &'a Node, paths: &[&str]) -> Option<&'a str> {
 }
 
 /// Reads a definition of the second edition (`dd-service`) or the third (`kind`, `metadata`, `spec`).
-fn read_datadog(root: &Node) -> Option<Entity<'_>> {
+fn read_datadog(root: &Node) -> Option<DescribedEntity<'_>> {
     if let Some(name) = root.scalar_at("dd-service") {
         let (team, kind) = (first_text(root, &["team", "dd-team"]), first_text(root, &["type"]));
-        return Some(Entity { name, team, kind, ..Entity::default() });
+        return Some(DescribedEntity { name, team, kind, ..DescribedEntity::default() });
     }
     let kind = root.scalar_at("kind")?;
     let name = root.scalar_at("metadata.name")?;
@@ -93,11 +93,17 @@ fn read_datadog(root: &Node) -> Option<Entity<'_>> {
         _ => first_text(root, &["spec.type"]),
     };
     let team = first_text(root, &["metadata.owner", "spec.owner"]);
-    Some(Entity { name, title: root.scalar_at("metadata.displayName"), team, kind, callees })
+    Some(DescribedEntity {
+        name,
+        title: root.scalar_at("metadata.displayName"),
+        team,
+        kind,
+        callees,
+    })
 }
 
 /// Reads an `OpenAPI` document with the keys of Cortex.
-fn read_cortex(root: &Node) -> Option<Entity<'_>> {
+fn read_cortex(root: &Node) -> Option<DescribedEntity<'_>> {
     let info = root.get("info")?;
     let name = info.scalar_at("x-cortex-tag")?;
     let own = info.get("x-cortex-dependency").or_else(|| info.get("x-cortex-dependencies"));
@@ -105,7 +111,7 @@ fn read_cortex(root: &Node) -> Option<Entity<'_>> {
     let callees = list_texts(list, &["tag", "service", "name"]);
     let owner = info.get("x-cortex-owners").and_then(|owners| owners.items().first());
     let owner = owner.and_then(|owner| first_text(owner, &["name", "email"]));
-    Some(Entity {
+    Some(DescribedEntity {
         name,
         title: info.scalar_at("title"),
         team: owner,
@@ -115,7 +121,7 @@ fn read_cortex(root: &Node) -> Option<Entity<'_>> {
 }
 
 /// Reads an `opslevel.yml`.
-fn read_opslevel(root: &Node) -> Option<Entity<'_>> {
+fn read_opslevel(root: &Node) -> Option<DescribedEntity<'_>> {
     let service = root.get("service")?;
     let name = first_text(service, &["alias", "name"]).or_else(|| {
         service.get("aliases").and_then(|list| list.items().first()).and_then(Node::scalar)
@@ -127,7 +133,7 @@ fn read_opslevel(root: &Node) -> Option<Entity<'_>> {
         .flat_map(|key| list_texts(service.get(key), &["alias", "name", "service"]))
         .map(|callee| (callee, "dependencies"))
         .collect();
-    Some(Entity {
+    Some(DescribedEntity {
         // Others call it by its alias.
         name: alias.first().copied().unwrap_or(name),
         title,

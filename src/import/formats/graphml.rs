@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use roxmltree::{Document, Node, ParsingOptions};
 
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load;
 use crate::model::topology::Evidence;
@@ -23,7 +23,7 @@ const KINDS: &[&str] = &["service", "kind", "type", "group"];
 /// Reads graphs.
 pub(in crate::import) fn read_graphs(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
@@ -92,7 +92,7 @@ fn has_name(node: &Node<'_, '_>, name: &str) -> bool {
     node.is_element() && node.tag_name().name() == name
 }
 
-fn add_document(path: &str, document: &Document<'_>, reverse: bool, graph: &mut Graph) {
+fn add_document(path: &str, document: &Document<'_>, reverse: bool, graph: &mut EvidenceGraph) {
     let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
     for key in document.descendants().filter(|node| has_name(node, "key")) {
         if let (Some(id), Some(name)) = (key.attribute("id"), key.attribute("attr.name")) {

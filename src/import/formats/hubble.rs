@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::traces::each_value;
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::model::topology::Evidence;
 
@@ -20,16 +20,16 @@ const DNS_PORT: u32 = 53;
 const SERVER_PORTS: u32 = 32_768;
 
 #[derive(Default, Deserialize)]
-struct Observed<'a> {
+struct ObservedFlow<'a> {
     /// Newer versions wrap what older ones print by itself.
     #[serde(borrow, default)]
     flow: Option<Box<Self>>,
     #[serde(borrow, default)]
     verdict: Cow<'a, str>,
     #[serde(borrow, default)]
-    source: Option<End<'a>>,
+    source: Option<FlowEnd<'a>>,
     #[serde(borrow, default)]
-    destination: Option<End<'a>>,
+    destination: Option<FlowEnd<'a>>,
     #[serde(default)]
     l4: Option<Transport>,
     #[serde(default)]
@@ -41,7 +41,7 @@ struct Observed<'a> {
 }
 
 #[derive(Deserialize)]
-struct End<'a> {
+struct FlowEnd<'a> {
     #[serde(borrow, default)]
     namespace: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -49,11 +49,11 @@ struct End<'a> {
     #[serde(borrow, default)]
     labels: Vec<Cow<'a, str>>,
     #[serde(borrow, default)]
-    workloads: Vec<Workload<'a>>,
+    workloads: Vec<HubbleWorkload<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Workload<'a> {
+struct HubbleWorkload<'a> {
     #[serde(borrow, default)]
     name: Cow<'a, str>,
 }
@@ -61,13 +61,13 @@ struct Workload<'a> {
 #[derive(Deserialize)]
 struct Transport {
     #[serde(default, rename = "TCP")]
-    tcp: Option<Ports>,
+    tcp: Option<FlowPorts>,
     #[serde(default, rename = "UDP")]
-    udp: Option<Ports>,
+    udp: Option<FlowPorts>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
-struct Ports {
+struct FlowPorts {
     #[serde(default)]
     source_port: u32,
     #[serde(default)]
@@ -75,7 +75,7 @@ struct Ports {
 }
 
 /// The party at an end of a flow.
-enum Party {
+enum FlowParty {
     Service(String),
     /// Outside of the cluster.
     World,
@@ -84,12 +84,15 @@ enum Party {
 }
 
 /// Reads flows.
-pub(crate) fn read_flows(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
+pub(crate) fn read_flows(
+    input: &mut Input<'_>,
+    graph: &mut EvidenceGraph,
+) -> Result<(), Vec<Diagnostic>> {
     let path = input.files.first().cloned().unwrap_or_default();
     let (mut flows, mut dropped) = (0_u64, 0_u64);
     let mut pairs: BTreeMap<(String, String), u64> = BTreeMap::new();
     each_value(Format::Hubble, input, graph, |bytes, graph| {
-        let lines: Vec<Observed<'_>> = if bytes.starts_with(b"[") {
+        let lines: Vec<ObservedFlow<'_>> = if bytes.starts_with(b"[") {
             serde_json::from_slice(bytes)?
         } else {
             vec![serde_json::from_slice(bytes)?]
@@ -130,18 +133,24 @@ pub(crate) fn read_flows(input: &mut Input<'_>, graph: &mut Graph) -> Result<(),
     Ok(())
 }
 
-fn add_flow(flow: &Observed<'_>, pairs: &mut BTreeMap<(String, String), u64>, graph: &mut Graph) {
+fn add_flow(
+    flow: &ObservedFlow<'_>,
+    pairs: &mut BTreeMap<(String, String), u64>,
+    graph: &mut EvidenceGraph,
+) {
     let (Some(source), Some(destination)) = (&flow.source, &flow.destination) else { return };
     let ports = flow.l4.as_ref().and_then(|l4| l4.tcp.or(l4.udp));
     if is_reply(flow, ports) || ports.is_some_and(|ports| ports.destination_port == DNS_PORT) {
         return;
     }
     match (flow_party(source), flow_party(destination)) {
-        (Party::Service(caller), Party::Service(callee)) => {
+        (FlowParty::Service(caller), FlowParty::Service(callee)) => {
             *pairs.entry((caller, callee)).or_default() += 1;
         }
-        (Party::World, Party::Service(callee)) => graph.service_or_new(&callee).is_entry = true,
-        (Party::Service(caller), Party::World) => {
+        (FlowParty::World, FlowParty::Service(callee)) => {
+            graph.service_or_new(&callee).is_entry = true;
+        }
+        (FlowParty::Service(caller), FlowParty::World) => {
             // Without a name it is an address, which says nothing of who is asked.
             if let Some(name) = flow.destination_names.first() {
                 let name = name.trim_end_matches('.').to_owned();
@@ -151,7 +160,8 @@ fn add_flow(flow: &Observed<'_>, pairs: &mut BTreeMap<(String, String), u64>, gr
                 graph.service_or_new(&caller);
             }
         }
-        (Party::Service(only), Party::Unknown) | (Party::Unknown, Party::Service(only)) => {
+        (FlowParty::Service(only), FlowParty::Unknown)
+        | (FlowParty::Unknown, FlowParty::Service(only)) => {
             graph.service_or_new(&only);
         }
         _ => {}
@@ -159,7 +169,7 @@ fn add_flow(flow: &Observed<'_>, pairs: &mut BTreeMap<(String, String), u64>, gr
 }
 
 /// Returns whether a flow goes back to who began.
-fn is_reply(flow: &Observed<'_>, ports: Option<Ports>) -> bool {
+fn is_reply(flow: &ObservedFlow<'_>, ports: Option<FlowPorts>) -> bool {
     if let Some(is_reply) = flow.is_reply.or(flow.reply) {
         return is_reply;
     }
@@ -169,7 +179,7 @@ fn is_reply(flow: &Observed<'_>, ports: Option<Ports>) -> bool {
     })
 }
 
-fn flow_party(end: &End<'_>) -> Party {
+fn flow_party(end: &FlowEnd<'_>) -> FlowParty {
     let label = |key: &str| {
         let labels = end.labels.iter();
         labels.filter_map(|label| label.split_once('=')).find_map(|(name, value)| {
@@ -188,7 +198,7 @@ fn flow_party(end: &End<'_>) -> Party {
             &*end.namespace
         };
         let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
-        return Party::Service(format!("{prefix}{name}"));
+        return FlowParty::Service(format!("{prefix}{name}"));
     }
     let is = |word: &str| end.labels.iter().any(|label| *label == word);
     if is("reserved:world")
@@ -196,9 +206,9 @@ fn flow_party(end: &End<'_>) -> Party {
         || is("reserved:world-ipv6")
         || is("reserved:ingress")
     {
-        Party::World
+        FlowParty::World
     } else {
-        Party::Unknown
+        FlowParty::Unknown
     }
 }
 

@@ -1,7 +1,7 @@
 //! Isotope's service graphs: what a service calls is its `script`.
 
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load::Node;
 use crate::model::topology::Evidence;
@@ -9,7 +9,7 @@ use crate::model::topology::Evidence;
 /// Reads service graphs.
 pub(in crate::import) fn read_service_graphs(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for (path, document) in input.read_documents(graph)? {
         let root = &document.root;
@@ -36,7 +36,7 @@ pub(in crate::import) fn read_service_graphs(
 }
 
 /// Steps follow each other; those of a list within it run side by side. For failure it is all the same.
-fn add_steps(caller: &str, script: Option<&Node>, path: &str, graph: &mut Graph) {
+fn add_steps(caller: &str, script: Option<&Node>, path: &str, graph: &mut EvidenceGraph) {
     let mut open: Vec<&Node> = script.map(Node::items).unwrap_or_default().iter().collect();
     while let Some(step) = open.pop() {
         open.extend(step.items());

@@ -8,14 +8,14 @@ use serde::Deserialize;
 use super::spans::{Given, Linker, SpanKind, id_number, settled_kind, span_peer, zone_name};
 use super::traces::{Several, each_value};
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::model::topology::Evidence;
 
 /// An answer of the API, a trace, a span or a link: the keys tell.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Item<'a> {
+struct JaegerItem<'a> {
     #[serde(borrow, default)]
     data: Option<Vec<Self>>,
     /// Storages wrap each span, and lists of them twice.
@@ -83,16 +83,16 @@ struct Tag<'a> {
 /// Reads traces or dependencies.
 pub(in crate::import) fn read_traces(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut linker = Linker::new();
     let path = input.files.first().cloned().unwrap_or_default();
     let mut links = 0_u64;
     each_value(Format::Jaeger, input, graph, |bytes, graph| {
-        let items: Several<Item<'_>> = serde_json::from_slice(bytes)?;
+        let items: Several<JaegerItem<'_>> = serde_json::from_slice(bytes)?;
         let nobody = BTreeMap::new();
         // Taken from the end: the first comes first.
-        let mut open: Vec<(&Item<'_>, &Processes<'_>)> =
+        let mut open: Vec<(&JaegerItem<'_>, &Processes<'_>)> =
             items.as_list().iter().rev().map(|item| (item, &nobody)).collect();
         while let Some((item, processes)) = open.pop() {
             if let (Some(parent), Some(child)) = (&item.parent, &item.child) {
@@ -131,7 +131,7 @@ fn tag_text<'t>(tags: Option<&'t [Tag<'_>]>, key: &str) -> Option<&'t str> {
     found.value.as_str().filter(|text| !text.trim().is_empty())
 }
 
-fn add_span(span: &Item<'_>, processes: &Processes<'_>, linker: &mut Linker) {
+fn add_span(span: &JaegerItem<'_>, processes: &Processes<'_>, linker: &mut Linker) {
     let process = span.process.as_ref().or_else(|| processes.get(&span.process_id));
     let service = process.map_or("unknown", |process| &process.service_name);
     let get = |key: &str| tag_text(span.tags.as_deref(), key);

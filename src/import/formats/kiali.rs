@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::traffic::{Counted, Traffic};
+use super::traffic::{CallTraffic, CountedCalls};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load::Node;
 
 /// The party that a node of the graph stands for.
-enum Party {
+enum KialiParty {
     Service {
         name: String,
         group: String,
@@ -23,7 +23,7 @@ enum Party {
 /// Reads graphs.
 pub(in crate::import) fn read_graphs(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for (path, document) in input.read_documents(graph)? {
         let elements = document.root.get("elements").ok_or_else(|| {
@@ -38,7 +38,7 @@ pub(in crate::import) fn read_graphs(
         let through =
             if is_of_services { BTreeMap::new() } else { collapsible_nodes(&nodes, &edges) };
         let parties = add_nodes(&nodes, &through, graph);
-        let mut traffic = Traffic::default();
+        let mut traffic = CallTraffic::default();
         let mut unknown = 0;
         for edge in &edges {
             let (Some(from), Some(to)) = (edge.scalar_at("source"), edge.scalar_at("target"))
@@ -62,19 +62,25 @@ pub(in crate::import) fn read_graphs(
             let own = [(to, 1.0)];
             for (target, share) in through.get(to).map_or(&own[..], Vec::as_slice) {
                 match (caller, parties.get(*target)) {
-                    (Party::Service { name, .. }, Some(Party::Service { name: callee, group })) => {
+                    (
+                        KialiParty::Service { name, .. },
+                        Some(KialiParty::Service { name: callee, group }),
+                    ) => {
                         let (requests, source) = (requests * share, source.clone());
                         let group = group.clone();
                         traffic.count_calls(
                             name,
                             callee,
-                            &Counted { requests, group, is_message: false, source },
+                            &CountedCalls { requests, group, is_message: false, source },
                         );
                     }
-                    (Party::Outside(name), Some(Party::Service { name: callee, group })) => {
+                    (
+                        KialiParty::Outside(name),
+                        Some(KialiParty::Service { name: callee, group }),
+                    ) => {
                         let (requests, source) = (requests * share, source.clone());
                         let group = group.clone();
-                        let counted = Counted { requests, group, is_message: false, source };
+                        let counted = CountedCalls { requests, group, is_message: false, source };
                         traffic.count_calls(name, callee, &counted);
                         graph.service_or_new(callee).is_entry = true;
                     }
@@ -96,8 +102,8 @@ pub(in crate::import) fn read_graphs(
 fn add_nodes<'a>(
     nodes: &[&'a Node],
     through: &BTreeMap<&str, Vec<(&str, f64)>>,
-    graph: &mut Graph,
-) -> BTreeMap<&'a str, Party> {
+    graph: &mut EvidenceGraph,
+) -> BTreeMap<&'a str, KialiParty> {
     let clusters: BTreeSet<&str> = nodes.iter().filter_map(|node| cluster_of(node)).collect();
     let mut parties = BTreeMap::new();
     for node in nodes {
@@ -109,12 +115,12 @@ fn add_nodes<'a>(
         if is_unknown(node) {
             let name = name_of(node, false);
             graph.service_or_new(&name).kind = Some("load generator".to_owned());
-            parties.insert(id, Party::Outside(name));
+            parties.insert(id, KialiParty::Outside(name));
             continue;
         }
         let service = node.scalar_at("service").unwrap_or_default();
         if matches!(service, "PassthroughCluster" | "BlackHoleCluster") {
-            parties.insert(id, Party::Unknown);
+            parties.insert(id, KialiParty::Unknown);
             continue;
         }
         let name = name_of(node, clusters.len() > 1);
@@ -141,7 +147,7 @@ fn add_nodes<'a>(
                 service.kind = Some("external".to_owned());
             }
         }
-        parties.insert(id, Party::Service { name, group });
+        parties.insert(id, KialiParty::Service { name, group });
     }
     parties
 }

@@ -2,14 +2,14 @@
 
 use super::edges;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::model::topology::Evidence;
 
 /// Reads edges.
 pub(in crate::import) fn read_edges(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for (path, document) in input.read_documents(graph)? {
         let list = edges::list_of(&document.root);

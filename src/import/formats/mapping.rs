@@ -2,7 +2,7 @@
 //! dependencies stand.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load::{Node, Value};
 use crate::model::topology::Evidence;
@@ -30,7 +30,7 @@ pub struct Paths {
 /// Reads descriptions.
 pub(in crate::import) fn read_descriptions(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let paths = &input.options.paths.clone();
     let mut count = 0;
@@ -64,7 +64,7 @@ fn list_items(node: &Node) -> Vec<&Node> {
     }
 }
 
-fn read_service(file: &str, item: &Node, paths: &Paths, graph: &mut Graph) -> bool {
+fn read_service(file: &str, item: &Node, paths: &Paths, graph: &mut EvidenceGraph) -> bool {
     let strip = |text: &str| {
         let text = text.trim();
         let stripped = paths.strip.iter().find_map(|start| text.strip_prefix(start.as_str()));

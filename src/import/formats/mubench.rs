@@ -1,7 +1,7 @@
 //! µBench's work models: groups of external services, each called with a probability.
 
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load::Node;
 use crate::model::topology::Evidence;
@@ -9,7 +9,7 @@ use crate::model::topology::Evidence;
 /// Reads work models.
 pub(in crate::import) fn read_work_models(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for (path, document) in input.read_documents(graph)? {
         let is_service = |node: &Node| node.get("external_services").is_some();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::graph::addresses::in_variable;
 use crate::import::graph::references::{Reference, Target};
 use crate::import::{Format, Input, hide_values, not_of};
@@ -13,7 +13,7 @@ use crate::model::topology::Evidence;
 /// Reads applications, one or many in each file.
 pub(in crate::import) fn read_applications(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut count = 0;
     let documents = read_documents(input, graph)?;
@@ -41,7 +41,7 @@ pub(in crate::import) fn read_applications(
 /// deployed: it stands for a whole value, and is a text.
 fn read_documents(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<Vec<(String, Document)>, Vec<Diagnostic>> {
     let mut all = Vec::new();
     for path in input.files {
@@ -80,7 +80,7 @@ pub(in crate::import) fn with_quoted_placeholders(text: &str) -> String {
 /// Adds the applications whose addresses stand in variables: `http://name`, `http://name.namespace`.
 ///
 /// A host outside that no policy allows cannot be reached, whatever a variable says.
-fn add_variables(documents: &[(String, Document)], graph: &mut Graph) {
+fn add_variables(documents: &[(String, Document)], graph: &mut EvidenceGraph) {
     let name_of = |document: &Document| document.root.scalar_at("metadata.name").map(str::to_owned);
     let names: BTreeSet<String> =
         documents.iter().filter_map(|(_, document)| name_of(document)).collect();
@@ -107,7 +107,7 @@ fn add_variables(documents: &[(String, Document)], graph: &mut Graph) {
     }
 }
 
-fn add_application(path: &str, name: &str, root: &Node, graph: &mut Graph) {
+fn add_application(path: &str, name: &str, root: &Node, graph: &mut EvidenceGraph) {
     let namespace = root.scalar_at("metadata.namespace").unwrap_or("default");
     let service = graph.service_or_new(name);
     service.team = root.scalar_at("metadata.labels.team").map(str::to_owned);

@@ -9,12 +9,12 @@ use super::otlp_stream;
 use super::spans::{Given, Linker, SpanKind, id_number, settled_kind, span_peer, zone_name};
 use super::traces::{Several, each_value};
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Request<'a> {
+struct OtlpRequest<'a> {
     #[serde(borrow, default, alias = "batches", alias = "resource_spans")]
     resource_spans: Vec<ResourceSpans<'a>>,
     /// APIs wrap what they answer: Tempo below `trace`, Jaeger below `result`.
@@ -33,13 +33,13 @@ struct Request<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ResourceSpans<'a> {
     #[serde(borrow, default)]
-    resource: Resource<'a>,
+    resource: OtlpResource<'a>,
     #[serde(borrow, default, alias = "scope_spans", alias = "instrumentationLibrarySpans")]
     scope_spans: Vec<ScopeSpans<'a>>,
 }
 
 #[derive(Default, Deserialize)]
-struct Resource<'a> {
+struct OtlpResource<'a> {
     #[serde(borrow, default)]
     attributes: Vec<Attribute<'a>>,
 }
@@ -47,12 +47,12 @@ struct Resource<'a> {
 #[derive(Deserialize)]
 struct ScopeSpans<'a> {
     #[serde(borrow, default)]
-    spans: Vec<Span<'a>>,
+    spans: Vec<OtlpSpan<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Span<'a> {
+struct OtlpSpan<'a> {
     #[serde(borrow, default, alias = "trace_id")]
     trace_id: Cow<'a, str>,
     #[serde(borrow, default, rename = "spanId", alias = "span_id")]
@@ -62,23 +62,23 @@ struct Span<'a> {
     #[serde(borrow, default)]
     name: Cow<'a, str>,
     #[serde(borrow, default)]
-    kind: Kind<'a>,
+    kind: OtlpKind<'a>,
     #[serde(borrow, default)]
     attributes: Vec<Attribute<'a>>,
     #[serde(borrow, default)]
-    links: Vec<Link<'a>>,
+    links: Vec<OtlpLink<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Link<'a> {
+struct OtlpLink<'a> {
     #[serde(borrow, default, alias = "span_id")]
     span_id: Cow<'a, str>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(untagged)]
-enum Kind<'a> {
+enum OtlpKind<'a> {
     Number(i64),
     Word(#[serde(borrow)] Cow<'a, str>),
     #[default]
@@ -113,7 +113,7 @@ enum Whole<'a> {
 /// Reads traces.
 pub(in crate::import) fn read_traces(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut linker = Linker::new();
     let (large, files): (Vec<String>, Vec<String>) =
@@ -131,8 +131,8 @@ pub(in crate::import) fn read_traces(
         progress: input.progress,
     };
     each_value(Format::Otlp, input, graph, |bytes, _| {
-        let requests: Several<Request<'_>> = serde_json::from_slice(bytes)?;
-        let mut open: Vec<&Request<'_>> = requests.as_list().iter().collect();
+        let requests: Several<OtlpRequest<'_>> = serde_json::from_slice(bytes)?;
+        let mut open: Vec<&OtlpRequest<'_>> = requests.as_list().iter().collect();
         while let Some(request) = open.pop() {
             request.resource_spans.iter().for_each(|spans| add_resource(spans, &mut linker));
             open.extend(request.trace.iter().flat_map(Several::as_list));
@@ -187,13 +187,13 @@ fn add_resource(spans: &ResourceSpans<'_>, linker: &mut Linker) {
     }
 }
 
-fn kind_of(kind: &Kind<'_>) -> SpanKind {
+fn kind_of(kind: &OtlpKind<'_>) -> SpanKind {
     match kind {
-        Kind::Number(2) => SpanKind::Server,
-        Kind::Number(3) => SpanKind::Client,
-        Kind::Number(4) => SpanKind::Producer,
-        Kind::Number(5) => SpanKind::Consumer,
-        Kind::Word(word) => match word.trim_start_matches("SPAN_KIND_") {
+        OtlpKind::Number(2) => SpanKind::Server,
+        OtlpKind::Number(3) => SpanKind::Client,
+        OtlpKind::Number(4) => SpanKind::Producer,
+        OtlpKind::Number(5) => SpanKind::Consumer,
+        OtlpKind::Word(word) => match word.trim_start_matches("SPAN_KIND_") {
             "SERVER" => SpanKind::Server,
             "CLIENT" => SpanKind::Client,
             "PRODUCER" => SpanKind::Producer,

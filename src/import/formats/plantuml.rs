@@ -5,9 +5,11 @@
 //! they hold macros and styles, mostly from the network.
 
 use super::c4;
-use super::drawing::{ARROWS_MAX, Arrow, Drawing, Group, Heads, Role, kind_of_words, plain_label};
+use super::drawing::{
+    ARROWS_MAX, Arrow, BoxRole, Drawing, DrawnFrame, Heads, kind_of_words, plain_label,
+};
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load;
 
@@ -78,7 +80,7 @@ const IGNORED: &[&str] = &[
 /// Reads drawings.
 pub(in crate::import) fn read_drawings(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
@@ -158,7 +160,7 @@ fn parse_statement(
         let (id, label) = parse_named(rest)?;
         let parent = group.map(str::to_owned);
         let label = label.unwrap_or_else(|| id.clone());
-        drawing.groups.entry(id.clone()).or_insert(Group { label, parent, is_team: false });
+        drawing.groups.entry(id.clone()).or_insert(DrawnFrame { label, parent, is_team: false });
         return Some(id);
     }
     if let Some(kind) = kind {
@@ -178,7 +180,7 @@ fn parse_statement(
         let rest = if line.starts_with(':') { line } else { line[word.len()..].trim() };
         let (id, label) = parse_named(rest)?;
         let shape = drawing.shape_or_new(&id, group);
-        shape.role = Role::Person;
+        shape.role = BoxRole::Person;
         shape.label = label.filter(|label| *label != id);
     } else if line.starts_with('[') || line.starts_with("()") {
         let (id, label) = parse_named(line)?;
@@ -241,7 +243,7 @@ fn parse_arrow(
         if !drawing.groups.contains_key(id) {
             let shape = drawing.shape_or_new(id, group);
             if *is_person {
-                shape.role = Role::Person;
+                shape.role = BoxRole::Person;
             }
         }
     }
@@ -380,7 +382,7 @@ mod tests {
                     note\n@enduml";
         let drawing = parse_drawing(text);
         assert_eq!(drawing.shapes.keys().collect::<Vec<_>>(), ["Buyer", "db", "web"]);
-        assert_eq!(drawing.shapes["Buyer"].role, Role::Person);
+        assert_eq!(drawing.shapes["Buyer"].role, BoxRole::Person);
         assert_eq!(drawing.shapes["db"].kind, Some("database"));
         assert_eq!(drawing.shapes["web"].label.as_deref(), Some("Web shop"));
         assert_eq!(drawing.shapes["web"].group.as_deref(), Some("shop"));

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::spans::is_address_only;
-use super::traffic::{Counted, Traffic};
+use super::traffic::{CallTraffic, CountedCalls};
 use crate::diagnostic::{Code, Diagnostic, Place, SourceId};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load::{self, Node};
 use crate::model::topology::Evidence;
@@ -47,7 +47,7 @@ impl Metric {
 }
 
 /// A metric that counts calls, with all labels that may name the two sides, the best first.
-struct Shape {
+struct MetricShape {
     name: String,
     callers: Vec<String>,
     callees: Vec<String>,
@@ -55,7 +55,7 @@ struct Shape {
     is_of_connections: bool,
 }
 
-impl Shape {
+impl MetricShape {
     fn new(name: &str, callers: &[&str], callees: &[&str]) -> Self {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let is_of_connections = name.contains("tcp");
@@ -131,7 +131,7 @@ enum Reporter {
 }
 
 /// A workload with its namespace, where that is known.
-type Workload = (String, String);
+type MetricWorkload = (String, String);
 
 /// The calls of one pair as one end counted them.
 #[derive(Default)]
@@ -146,12 +146,12 @@ struct Reported {
 
 /// Everything that the samples say.
 #[derive(Default)]
-struct Found {
-    pairs: BTreeMap<(Workload, Workload), BTreeMap<Reporter, Reported>>,
-    from_outside: BTreeMap<Workload, f64>,
-    kinds: BTreeMap<Workload, &'static str>,
+struct FoundSamples {
+    pairs: BTreeMap<(MetricWorkload, MetricWorkload), BTreeMap<Reporter, Reported>>,
+    from_outside: BTreeMap<MetricWorkload, f64>,
+    kinds: BTreeMap<MetricWorkload, &'static str>,
     /// Services and the brokers that they use, with where that was found.
-    messages: BTreeMap<(Workload, Workload), String>,
+    messages: BTreeMap<(MetricWorkload, MetricWorkload), String>,
     /// Samples of calls to hosts that the mesh does not know.
     unknown: u64,
     addresses: u64,
@@ -161,10 +161,10 @@ struct Found {
 /// Reads metrics.
 pub(in crate::import) fn read_metrics(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
-    let shapes = Shape::known_shapes(input.options.metric.as_ref());
-    let mut found = Found::default();
+    let shapes = MetricShape::known_shapes(input.options.metric.as_ref());
+    let mut found = FoundSamples::default();
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
         let text = input.sources.get(source).text.clone();
@@ -186,7 +186,7 @@ pub(in crate::import) fn read_metrics(
     Ok(())
 }
 
-fn read_answer(root: &Node, path: &str, shapes: &[Shape], found: &mut Found) {
+fn read_answer(root: &Node, path: &str, shapes: &[MetricShape], found: &mut FoundSamples) {
     let results = root.node_at("data.result").or(root.get("result")).unwrap_or(root);
     for result in results.items() {
         let labels = result.get("metric").map(Node::entries).unwrap_or_default();
@@ -204,10 +204,10 @@ fn read_answer(root: &Node, path: &str, shapes: &[Shape], found: &mut Found) {
 fn read_lines(
     text: &str,
     path: &str,
-    shapes: &[Shape],
+    shapes: &[MetricShape],
     source: SourceId,
-    found: &mut Found,
-    graph: &mut Graph,
+    found: &mut FoundSamples,
+    graph: &mut EvidenceGraph,
 ) {
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
@@ -279,14 +279,14 @@ fn is_passthrough(text: &str) -> bool {
     matches!(text, "PassthroughCluster" | "BlackHoleCluster" | "InboundPassthroughClusterIpv4")
 }
 
-impl Found {
+impl FoundSamples {
     /// Takes a sample, if it is one of calls.
     fn add_sample(
         &mut self,
         sample: &Sample<'_>,
         name: Option<&str>,
         path: &str,
-        shapes: &[Shape],
+        shapes: &[MetricShape],
     ) {
         let label = |key: &str| {
             sample.labels.get(key).map(|text| text.trim()).filter(|label| !label.is_empty())
@@ -379,7 +379,7 @@ impl Found {
         }
     }
 
-    fn note_kind(&mut self, sample: &Sample<'_>, target: &Workload, connection: &str) {
+    fn note_kind(&mut self, sample: &Sample<'_>, target: &MetricWorkload, connection: &str) {
         let has_no_workload =
             sample.labels.get("destination_workload").is_some_and(|label| is_unknown(label));
         let kind = match connection {
@@ -396,7 +396,7 @@ impl Found {
         }
     }
 
-    fn add_to(&self, graph: &mut Graph) {
+    fn add_to(&self, graph: &mut EvidenceGraph) {
         let mut spaces: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         let all =
             self.pairs.keys().flat_map(|(from, to)| [from, to]).chain(self.from_outside.keys());
@@ -405,7 +405,7 @@ impl Found {
                 spaces.entry(name).or_default().insert(space);
             }
         }
-        let name_of = |workload: &Workload| {
+        let name_of = |workload: &MetricWorkload| {
             let is_ambiguous = spaces.get(workload.0.as_str()).is_some_and(|them| them.len() > 1);
             if is_ambiguous && !workload.1.is_empty() {
                 format!("{}/{}", workload.1, workload.0)
@@ -413,7 +413,7 @@ impl Found {
                 workload.0.clone()
             }
         };
-        let mut traffic = Traffic::default();
+        let mut traffic = CallTraffic::default();
         for ((from, to), ends) in &self.pairs {
             let Some((_, reported)) = ends.last_key_value() else { continue };
             // The caller's proxy knew only the Service; the other end knew its workloads.
@@ -428,7 +428,7 @@ impl Found {
             if is_known_better {
                 continue;
             }
-            let counted = Counted {
+            let counted = CountedCalls {
                 requests: reported.requests,
                 group: reported.group.clone(),
                 is_message: reported.is_message,
@@ -481,7 +481,7 @@ mod tests {
 
     #[test]
     fn of_both_ends_of_a_call_the_destination_counts() {
-        let mut found = Found::default();
+        let mut found = FoundSamples::default();
         for (reporter, value) in [("source", 90.0), ("destination", 80.0), ("destination", 5.0)] {
             let labels = BTreeMap::from([
                 ("reporter", reporter.to_owned()),
@@ -492,10 +492,10 @@ mod tests {
                 &Sample { labels, value },
                 Some("istio_requests_total"),
                 "f",
-                &Shape::known_shapes(None),
+                &MetricShape::known_shapes(None),
             );
         }
-        let mut graph = Graph::default();
+        let mut graph = EvidenceGraph::default();
         found.add_to(&mut graph);
         assert_eq!(graph.dependencies.values().next().unwrap().calls, 85.0);
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::spans::{Given, Linker, Peer, SpanKind, id_number, is_address_only};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::graph::kinds;
 use crate::import::{Format, Input, not_of};
 use crate::load::Node;
@@ -13,7 +13,7 @@ use crate::model::topology::Evidence;
 /// Reads answers.
 pub(crate) fn read_answers(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut linker = Linker::new();
     let mut nodes = 0;
@@ -54,7 +54,7 @@ fn name_of(node: &Node) -> Option<&str> {
 }
 
 /// Adds nodes and calls; gives how many services there are.
-fn add_topology(path: &str, answer: &Node, graph: &mut Graph) -> usize {
+fn add_topology(path: &str, answer: &Node, graph: &mut EvidenceGraph) -> usize {
     let list = |key: &str| answer.get(key).map(Node::items).unwrap_or_default();
     let kind = |node: &Node| node.scalar_at("type").unwrap_or_default().to_lowercase();
     let mut names: BTreeMap<&str, (&str, Option<&'static str>)> = BTreeMap::new();

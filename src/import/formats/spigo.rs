@@ -1,7 +1,7 @@
 //! Spigo's architectures.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load::Node;
 use crate::model::topology::Evidence;
@@ -9,7 +9,7 @@ use crate::model::topology::Evidence;
 /// Reads architectures.
 pub(in crate::import) fn read_architectures(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for (path, document) in input.read_documents(graph)? {
         let services = document.root.get("services").map(Node::items).unwrap_or_default();

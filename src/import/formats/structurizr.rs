@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::structurizr_dsl;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::{Flow, Graph};
+use crate::import::graph::{EvidenceGraph, ImportedFlow};
 use crate::import::{Format, Input, not_of};
 use crate::load::{self, Node};
 use crate::model::topology::Evidence;
@@ -53,7 +53,7 @@ pub(in crate::import) struct Model {
 /// Reads workspaces.
 pub(in crate::import) fn read_workspaces(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
@@ -175,7 +175,7 @@ fn count_instances(root: &Node, numbers: &BTreeMap<String, usize>, model: &mut M
 }
 
 /// From elements of all levels to services.
-fn lift_to_services(model: &Model, graph: &mut Graph) {
+fn lift_to_services(model: &Model, graph: &mut EvidenceGraph) {
     let has_containers: BTreeSet<usize> = model
         .elements
         .iter()
@@ -287,7 +287,11 @@ fn is_said_below(relation: &Relation, model: &Model) -> bool {
     })
 }
 
-fn add_journeys(model: &Model, service_of: &dyn Fn(usize) -> Option<usize>, graph: &mut Graph) {
+fn add_journeys(
+    model: &Model,
+    service_of: &dyn Fn(usize) -> Option<usize>,
+    graph: &mut EvidenceGraph,
+) {
     for (name, steps) in &model.journeys {
         let is_person = |number: usize| model.elements[number].level == Level::Person;
         let entries =
@@ -305,7 +309,7 @@ fn add_journeys(model: &Model, service_of: &dyn Fn(usize) -> Option<usize>, grap
         let steps =
             entries.iter().map(|entry| graph.service_name(&model.elements[*entry].name)).collect();
         let title = Some(crate::import::graph::names::one_line(name));
-        let flow = Flow { title, steps, rate: None, is_derived: false };
+        let flow = ImportedFlow { title, steps, rate: None, is_derived: false };
         graph.flows.insert(crate::import::graph::names::allowed_name(name), flow);
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::structurizr::{Element, Level, Model, Relation, model_from_json};
 use crate::diagnostic::{Code, Diagnostic, Place, SourceId};
 use crate::import::Input;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::named_files::NamedFiles;
 use crate::load;
 
@@ -22,7 +22,7 @@ const FILES_DEPTH_MAX: usize = 20;
 
 /// The meaning of a block.
 #[derive(Clone, Debug)]
-enum Block {
+enum DslBlock {
     /// A block whose lines say nothing of interest.
     Other,
     /// Lines are read, but it is nothing by itself.
@@ -48,15 +48,15 @@ struct Archetype {
     tags: String,
 }
 
-struct Reader<'r, 'i> {
+struct DslReader<'r, 'i> {
     input: &'r mut Input<'i>,
     files: NamedFiles,
     /// The file that is being read.
     path: String,
     source: SourceId,
-    graph: &'r mut Graph,
+    graph: &'r mut EvidenceGraph,
     model: Model,
-    blocks: Vec<Block>,
+    blocks: Vec<DslBlock>,
     ids: BTreeMap<String, usize>,
     archetypes: BTreeMap<String, Archetype>,
     /// Texts that stand for `${NAME}`.
@@ -70,8 +70,8 @@ struct Reader<'r, 'i> {
 }
 
 struct Pending {
-    from: End,
-    to: End,
+    from: RelationEnd,
+    to: RelationEnd,
     is_async: bool,
     journey: Option<usize>,
     path: String,
@@ -79,7 +79,7 @@ struct Pending {
     place: Place,
 }
 
-enum End {
+enum RelationEnd {
     Known(usize),
     Named(String),
 }
@@ -93,10 +93,10 @@ pub(in crate::import) fn parse_workspace(
     text: &str,
     source: SourceId,
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<Model, Vec<Diagnostic>> {
     let files = NamedFiles::new(path, input.options);
-    let mut reader = Reader {
+    let mut reader = DslReader {
         input,
         files,
         path: path.to_owned(),
@@ -116,7 +116,7 @@ pub(in crate::import) fn parse_workspace(
 }
 
 /// A line, with the lines that it goes on with.
-struct Line {
+struct DslLine {
     words: Vec<String>,
     /// Counted from 1.
     number: usize,
@@ -124,7 +124,7 @@ struct Line {
 }
 
 /// Returns the lines that are no comments.
-fn code_lines(text: &str, source: SourceId) -> Vec<Line> {
+fn code_lines(text: &str, source: SourceId) -> Vec<DslLine> {
     let mut lines = Vec::new();
     let (mut offset, mut in_comment) = (0, false);
     // What was read of a line that goes on: its text, number and start.
@@ -149,11 +149,11 @@ fn code_lines(text: &str, source: SourceId) -> Vec<Line> {
         }
         text.push_str(line);
         let place = Place { source, start: start as u32, end: end as u32 };
-        lines.push(Line { words: split_words(&text), number, place });
+        lines.push(DslLine { words: split_words(&text), number, place });
     }
     if let Some((text, number, start)) = begun {
         let place = Place { source, start: start as u32, end: offset as u32 };
-        lines.push(Line { words: split_words(&text), number, place });
+        lines.push(DslLine { words: split_words(&text), number, place });
     }
     lines
 }
@@ -188,7 +188,7 @@ fn split_words(line: &str) -> Vec<String> {
     words
 }
 
-impl Reader<'_, '_> {
+impl DslReader<'_, '_> {
     /// Reads the lines of a file.
     fn read_text(&mut self, text: &str) -> Result<(), Vec<Diagnostic>> {
         for line in code_lines(text, self.source) {
@@ -219,7 +219,7 @@ impl Reader<'_, '_> {
     ) -> Result<(), Vec<Diagnostic>> {
         let Some(first) = words.first() else { return Ok(()) };
         if first == "}" {
-            if matches!(self.blocks.pop(), Some(Block::Environment)) {
+            if matches!(self.blocks.pop(), Some(DslBlock::Environment)) {
                 self.end_environment();
             }
             return Ok(());
@@ -236,7 +236,7 @@ impl Reader<'_, '_> {
 
     /// Reads what a line includes, or what the workspace extends.
     fn follow_files(&mut self, words: &[String], place: Place) -> Result<(), Vec<Diagnostic>> {
-        if matches!(self.blocks.last(), Some(Block::Other | Block::Views)) {
+        if matches!(self.blocks.last(), Some(DslBlock::Other | DslBlock::Views)) {
             return Ok(());
         }
         let name = match words {
@@ -310,44 +310,44 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn read_statement(&mut self, words: &[String], number: usize, place: Place) -> Block {
-        if matches!(self.blocks.last(), Some(Block::Other)) || words.is_empty() {
-            return Block::Other;
+    fn read_statement(&mut self, words: &[String], number: usize, place: Place) -> DslBlock {
+        if matches!(self.blocks.last(), Some(DslBlock::Other)) || words.is_empty() {
+            return DslBlock::Other;
         }
-        let is_view = matches!(self.blocks.last(), Some(Block::Views));
+        let is_view = matches!(self.blocks.last(), Some(DslBlock::Views));
         if is_view && !words[0].eq_ignore_ascii_case("dynamic") {
-            return Block::Other;
+            return DslBlock::Other;
         }
         if let Some(arrow) =
             words.iter().position(|word| word.starts_with('-') && word.ends_with("->"))
         {
             self.add_relation(&words[..arrow], &words[arrow + 1..], number, place);
-            return Block::Other;
+            return DslBlock::Other;
         }
         let (id, rest) = match words {
             [id, equals, rest @ ..] if equals == "=" => (Some(id.as_str()), rest),
             _ => (None, words),
         };
-        let Some(keyword) = rest.first() else { return Block::Other };
+        let Some(keyword) = rest.first() else { return DslBlock::Other };
         let texts: Vec<&str> = rest[1..].iter().map(|word| word.trim_start_matches('"')).collect();
         let lower = keyword.to_lowercase();
-        if let Some(Block::Archetypes) = self.blocks.last() {
+        if let Some(DslBlock::Archetypes) = self.blocks.last() {
             let name = id.unwrap_or(keyword).to_lowercase();
             let base = self.base_keyword(&lower);
             self.archetypes.insert(name.clone(), Archetype { base, tags: String::new() });
-            return Block::Archetype(name);
+            return DslBlock::Archetype(name);
         }
         match lower.as_str() {
             "tag" | "tags" | "technology" => {
                 self.describe_element(&texts.join(","), lower == "technology");
-                return Block::Other;
+                return DslBlock::Other;
             }
-            "!include" => return Block::Other,
+            "!include" => return DslBlock::Other,
             "!const" | "!constant" | "!var" => {
                 if let [name, text, ..] = texts[..] {
                     self.constants.insert(name.to_owned(), text.to_owned());
                 }
-                return Block::Other;
+                return DslBlock::Other;
             }
             "!element" | "!ref" | "!extend" => {
                 let name = texts.first().copied().unwrap_or_default();
@@ -363,40 +363,42 @@ impl Reader<'_, '_> {
                     let message =
                         format!("`{name}` is gone on with, but nothing has this identifier");
                     self.graph.warn(Code::Dangling, message, place);
-                    return Block::Plain;
+                    return DslBlock::Plain;
                 };
                 if let Some(id) = id {
                     self.ids.insert(id.to_lowercase(), number);
                 }
-                return Block::Element(number);
+                return DslBlock::Element(number);
             }
             "!script" | "!plugin" => {
                 let message =
                     format!("`{keyword}` is not run; export the workspace as JSON instead");
                 self.graph.warn(Code::NotUnderstood, message, place);
-                return Block::Other;
+                return DslBlock::Other;
             }
-            "workspace" | "model" | "enterprise" => return Block::Plain,
-            "views" => return Block::Views,
-            "archetypes" => return Block::Archetypes,
-            "deploymentenvironment" => return Block::Environment,
+            "workspace" | "model" | "enterprise" => return DslBlock::Plain,
+            "views" => return DslBlock::Views,
+            "archetypes" => return DslBlock::Archetypes,
+            "deploymentenvironment" => return DslBlock::Environment,
             "deploymentnode" => {
                 let count = texts.iter().skip(1).rev().find_map(|text| text.parse::<u32>().ok());
                 let outer = self.blocks.iter().rev().find_map(|block| match block {
-                    Block::Node(count) => Some(*count),
+                    DslBlock::Node(count) => Some(*count),
                     _ => None,
                 });
-                return Block::Node(outer.unwrap_or(1).saturating_mul(count.unwrap_or(1).max(1)));
+                return DslBlock::Node(
+                    outer.unwrap_or(1).saturating_mul(count.unwrap_or(1).max(1)),
+                );
             }
             "containerinstance" | "softwaresysteminstance" => {
                 self.add_instance(texts.first().copied().unwrap_or_default());
-                return Block::Other;
+                return DslBlock::Other;
             }
             "dynamic" => {
                 let name =
                     texts.get(1).filter(|text| !text.is_empty()).copied().unwrap_or("journey");
                 self.model.journeys.push((name.to_owned(), Vec::new()));
-                return Block::Journey(self.model.journeys.len() - 1);
+                return DslBlock::Journey(self.model.journeys.len() - 1);
             }
             _ => {}
         }
@@ -408,11 +410,11 @@ impl Reader<'_, '_> {
             "component" => Level::Component,
             "group" => {
                 let name = id.unwrap_or_else(|| texts.first().copied().unwrap_or_default());
-                return Block::Group(name.to_owned());
+                return DslBlock::Group(name.to_owned());
             }
-            _ => return Block::Other,
+            _ => return DslBlock::Other,
         };
-        Block::Element(self.add_element(id, level, &lower, &texts))
+        DslBlock::Element(self.add_element(id, level, &lower, &texts))
     }
 
     /// Returns the keyword that an archetype goes back to.
@@ -436,7 +438,7 @@ impl Reader<'_, '_> {
     ) -> usize {
         let title = texts.first().copied().unwrap_or("unnamed").to_owned();
         let parent = self.blocks.iter().rev().find_map(|block| match block {
-            Block::Element(number) => Some(*number),
+            DslBlock::Element(number) => Some(*number),
             _ => None,
         });
         let mut tags = texts
@@ -474,7 +476,7 @@ impl Reader<'_, '_> {
     /// with its database.
     fn derive_name(&self, title: &str, tags: &str) -> String {
         let group = self.blocks.iter().rev().find_map(|block| match block {
-            Block::Group(name) => Some(name),
+            DslBlock::Group(name) => Some(name),
             _ => None,
         });
         let tags = tags.to_lowercase();
@@ -489,12 +491,12 @@ impl Reader<'_, '_> {
     /// A tag or a technology within the block of what it describes.
     fn describe_element(&mut self, text: &str, is_technology: bool) {
         match self.blocks.last() {
-            Some(Block::Element(number)) => {
+            Some(DslBlock::Element(number)) => {
                 let tags = &mut self.model.elements[*number].tags;
                 tags.push(',');
                 tags.push_str(text);
             }
-            Some(Block::Archetype(name)) if !is_technology => {
+            Some(DslBlock::Archetype(name)) if !is_technology => {
                 if let Some(archetype) = self.archetypes.get_mut(name) {
                     archetype.tags = format!("{},{text}", archetype.tags);
                 }
@@ -505,13 +507,13 @@ impl Reader<'_, '_> {
 
     fn add_relation(&mut self, from: &[String], rest: &[String], line: usize, place: Place) {
         let this = self.blocks.iter().rev().find_map(|block| match block {
-            Block::Element(number) => Some(*number),
+            DslBlock::Element(number) => Some(*number),
             _ => None,
         });
         let end = |word: Option<&String>| match (word, this) {
-            (None, Some(this)) => Some(End::Known(this)),
-            (Some(word), Some(this)) if word == "this" => Some(End::Known(this)),
-            (Some(word), _) => Some(End::Named(word.to_lowercase())),
+            (None, Some(this)) => Some(RelationEnd::Known(this)),
+            (Some(word), Some(this)) if word == "this" => Some(RelationEnd::Known(this)),
+            (Some(word), _) => Some(RelationEnd::Named(word.to_lowercase())),
             (None, None) => None,
         };
         let from = from.last().filter(|word| word.as_str() != "=");
@@ -519,11 +521,11 @@ impl Reader<'_, '_> {
         else {
             return;
         };
-        if self.blocks.iter().any(|block| matches!(block, Block::Environment)) {
+        if self.blocks.iter().any(|block| matches!(block, DslBlock::Environment)) {
             return;
         }
         let journey = self.blocks.iter().rev().find_map(|block| match block {
-            Block::Journey(number) => Some(*number),
+            DslBlock::Journey(number) => Some(*number),
             _ => None,
         });
         let is_async = rest.iter().skip(1).any(|word| word.contains("Async"));
@@ -533,7 +535,7 @@ impl Reader<'_, '_> {
 
     fn add_instance(&mut self, id: &str) {
         let count = self.blocks.iter().rev().find_map(|block| match block {
-            Block::Node(count) => Some(*count),
+            DslBlock::Node(count) => Some(*count),
             _ => None,
         });
         if let Some(number) = self.ids.get(&id.to_lowercase()) {
@@ -552,9 +554,9 @@ impl Reader<'_, '_> {
 
     fn into_model(mut self) -> Model {
         for pending in std::mem::take(&mut self.pending) {
-            let resolve = |end: &End| match end {
-                End::Known(number) => Ok(*number),
-                End::Named(id) => self.ids.get(id).copied().ok_or(id.clone()),
+            let resolve = |end: &RelationEnd| match end {
+                RelationEnd::Known(number) => Ok(*number),
+                RelationEnd::Named(id) => self.ids.get(id).copied().ok_or(id.clone()),
             };
             let (from, to) = match (resolve(&pending.from), resolve(&pending.to)) {
                 (Ok(from), Ok(to)) => (from, to),

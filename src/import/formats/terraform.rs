@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::{Dependency, Graph};
+use crate::import::graph::{EvidenceGraph, ImportedDependency};
 use crate::import::{Format, Input, not_of};
 use crate::load::Node;
 use crate::model::topology::Evidence;
@@ -134,7 +134,7 @@ const SUBSCRIPTIONS: [&str; 3] =
 /// Reads states and plans.
 pub(in crate::import) fn read_resources(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for (path, document) in input.read_documents(graph)? {
         let root = &document.root;
@@ -303,7 +303,7 @@ impl Resources {
         self.references.get(from).into_iter().flatten().map(String::as_str)
     }
 
-    fn add_to(&self, path: &str, graph: &mut Graph) {
+    fn add_to(&self, path: &str, graph: &mut EvidenceGraph) {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for served in self.served.values() {
             *counts.entry(&served.name).or_default() += 1;
@@ -355,7 +355,7 @@ impl Resources {
 }
 
 /// Notes that nobody waits for what is put into a queue or taken from it.
-fn note_queue(dependency: Option<&mut Dependency>, is_queue: bool) {
+fn note_queue(dependency: Option<&mut ImportedDependency>, is_queue: bool) {
     if let Some(dependency) = dependency.filter(|_| is_queue) {
         dependency.note_call(true);
     }

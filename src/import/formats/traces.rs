@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load::Lines;
 
@@ -63,8 +63,8 @@ const PROGRESS_LINES: u64 = 64;
 pub(in crate::import) fn each_value(
     format: Format,
     input: &mut Input<'_>,
-    graph: &mut Graph,
-    mut take: impl FnMut(&[u8], &mut Graph) -> Result<(), serde_json::Error>,
+    graph: &mut EvidenceGraph,
+    mut take: impl FnMut(&[u8], &mut EvidenceGraph) -> Result<(), serde_json::Error>,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let mut lines = Lines::open_file(path).map_err(|problem| vec![*problem])?;

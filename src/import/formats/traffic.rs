@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::model::topology::Evidence;
 
 /// The calls that were counted of one caller and one callee.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counted {
+pub(super) struct CountedCalls {
     /// Requests, in any unit that is the same for all; 0 = not counted, as connections are not.
     pub(super) requests: f64,
     /// The name under which the callee is called: versions behind one name share it.
@@ -20,19 +20,19 @@ pub(super) struct Counted {
 
 /// Calls between services, and those from outside.
 #[derive(Debug, Default)]
-pub(super) struct Traffic {
-    calls: BTreeMap<(String, String), Counted>,
+pub(super) struct CallTraffic {
+    calls: BTreeMap<(String, String), CountedCalls>,
     /// Requests that came from outside, by the service that they reach.
     from_outside: BTreeMap<String, f64>,
 }
 
-impl Traffic {
+impl CallTraffic {
     /// Counts calls of one service to another.
-    pub(super) fn count_calls(&mut self, caller: &str, callee: &str, counted: &Counted) {
+    pub(super) fn count_calls(&mut self, caller: &str, callee: &str, counted: &CountedCalls) {
         let known = self
             .calls
             .entry((caller.to_owned(), callee.to_owned()))
-            .or_insert_with(|| Counted { requests: 0.0, is_message: true, ..counted.clone() });
+            .or_insert_with(|| CountedCalls { requests: 0.0, is_message: true, ..counted.clone() });
         if counted.requests.is_finite() && counted.requests > 0.0 {
             known.requests += counted.requests;
         }
@@ -51,7 +51,7 @@ impl Traffic {
     ///
     /// Where nothing counted what the caller got, only the split between versions of one service is known:
     /// the call is then taken for made in every request, to one of them.
-    pub(super) fn add_to(&self, graph: &mut Graph) {
+    pub(super) fn add_to(&self, graph: &mut EvidenceGraph) {
         for service in self.from_outside.keys() {
             graph.service_or_new(service).is_entry = true;
         }
@@ -94,19 +94,24 @@ impl Traffic {
 mod tests {
     use super::*;
 
-    fn counted(requests: f64, group: &str) -> Counted {
-        Counted { requests, group: group.to_owned(), source: "t".to_owned(), ..Counted::default() }
+    fn counted(requests: f64, group: &str) -> CountedCalls {
+        CountedCalls {
+            requests,
+            group: group.to_owned(),
+            source: "t".to_owned(),
+            ..CountedCalls::default()
+        }
     }
 
-    fn share(traffic: &Traffic, caller: &str, callee: &str) -> Option<f64> {
-        let mut graph = Graph::default();
+    fn share(traffic: &CallTraffic, caller: &str, callee: &str) -> Option<f64> {
+        let mut graph = EvidenceGraph::default();
         traffic.add_to(&mut graph);
         graph.dependencies[&(caller.to_owned(), callee.to_owned())].call_probability
     }
 
     #[test]
     fn shares_are_those_of_what_the_caller_got() {
-        let mut traffic = Traffic::default();
+        let mut traffic = CallTraffic::default();
         traffic.count_entries("web", 200.0);
         traffic.count_calls("web", "v1", &counted(90.0, "cart"));
         traffic.count_calls("web", "v2", &counted(10.0, "cart"));
@@ -116,7 +121,7 @@ mod tests {
 
     #[test]
     fn versions_share_the_calls_of_a_caller_whose_requests_nothing_counted() {
-        let mut traffic = Traffic::default();
+        let mut traffic = CallTraffic::default();
         traffic.count_calls("web", "v1", &counted(90.0, "cart"));
         traffic.count_calls("web", "v2", &counted(10.0, "cart"));
         traffic.count_calls("web", "db", &counted(0.0, "db"));

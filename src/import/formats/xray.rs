@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::spans::{Given, Linker, Peer, SpanKind, id_number, is_address_only};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::{Flow, Graph};
+use crate::import::graph::{EvidenceGraph, ImportedFlow};
 use crate::import::{Format, Input, not_of};
 use crate::load::{Node, parse_foreign};
 use crate::model::topology::Evidence;
@@ -13,7 +13,10 @@ use crate::model::topology::Evidence;
 const DEPTH_MAX: usize = 50;
 
 /// Reads graphs and traces.
-pub(crate) fn read_traces(input: &mut Input<'_>, graph: &mut Graph) -> Result<(), Vec<Diagnostic>> {
+pub(crate) fn read_traces(
+    input: &mut Input<'_>,
+    graph: &mut EvidenceGraph,
+) -> Result<(), Vec<Diagnostic>> {
     let mut linker = Linker::new();
     let mut services = 0;
     let documents = input.read_documents(graph)?;
@@ -41,7 +44,7 @@ pub(crate) fn read_traces(input: &mut Input<'_>, graph: &mut Graph) -> Result<()
 }
 
 /// A node of the service graph.
-struct Service<'a> {
+struct XrayService<'a> {
     name: &'a str,
     kind: NodeKind,
     /// Requests that it got while the graph was recorded.
@@ -77,9 +80,9 @@ fn node_kind(kind: &str) -> NodeKind {
 }
 
 /// Adds the nodes and edges of a service graph; gives how many services it has.
-fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut Graph) -> usize {
+fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut EvidenceGraph) -> usize {
     let number = |node: &Node, path: &str| node.node_at(path).and_then(Node::number).unwrap_or(0.0);
-    let services: BTreeMap<&str, Service<'_>> = list
+    let services: BTreeMap<&str, XrayService<'_>> = list
         .iter()
         .filter_map(|node| {
             let name =
@@ -89,11 +92,11 @@ fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut Graph) 
                 kind => kind,
             };
             let requests = number(node, "SummaryStatistics.TotalCount");
-            Some((node.scalar_at("ReferenceId")?, Service { name, kind, requests }))
+            Some((node.scalar_at("ReferenceId")?, XrayService { name, kind, requests }))
         })
         .collect();
     let runs =
-        |service: &&Service<'_>| !matches!(service.kind, NodeKind::Client | NodeKind::Address);
+        |service: &&XrayService<'_>| !matches!(service.kind, NodeKind::Client | NodeKind::Address);
     for service in services.values().filter(runs) {
         let known = graph.service_or_new(service.name);
         if let NodeKind::Other(kind) = service.kind {
@@ -126,11 +129,11 @@ fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut Graph) 
 }
 
 /// Makes a flow of the requests that clients send to a service.
-fn add_entry(service: &str, calls: f64, seconds: f64, graph: &mut Graph) {
+fn add_entry(service: &str, calls: f64, seconds: f64, graph: &mut EvidenceGraph) {
     let step = graph.service_name(service);
     graph.service_or_new(service).is_entry = true;
     if calls > 0.0 && seconds > 0.0 && seconds.is_finite() {
-        let flow = graph.flows.entry(step.clone()).or_insert_with(|| Flow {
+        let flow = graph.flows.entry(step.clone()).or_insert_with(|| ImportedFlow {
             title: Some(format!("requests of clients at {step}")),
             steps: vec![step],
             rate: None,
@@ -140,8 +143,14 @@ fn add_entry(service: &str, calls: f64, seconds: f64, graph: &mut Graph) {
     }
 }
 
-fn add_edge(path: &str, from: &Service<'_>, to: &Service<'_>, calls: f64, graph: &mut Graph) {
-    let is_queue = |service: &Service<'_>| service.kind == NodeKind::Other("queue");
+fn add_edge(
+    path: &str,
+    from: &XrayService<'_>,
+    to: &XrayService<'_>,
+    calls: f64,
+    graph: &mut EvidenceGraph,
+) {
+    let is_queue = |service: &XrayService<'_>| service.kind == NodeKind::Other("queue");
     // A queue does not call its consumers: they take from it, and need it.
     let is_delivery = is_queue(from);
     let (caller, callee) = if is_delivery { (to, from) } else { (from, to) };
@@ -161,7 +170,7 @@ fn add_document(
     path: &str,
     segment: &Node,
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
     linker: &mut Linker,
 ) -> Result<(), Vec<Diagnostic>> {
     match segment.get("Document") {

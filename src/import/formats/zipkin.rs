@@ -10,20 +10,20 @@ use super::spans::{
 };
 use super::traces::each_value;
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::model::topology::Evidence;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Item<'a> {
-    Trace(#[serde(borrow)] Vec<Span<'a>>),
-    One(#[serde(borrow)] Box<Span<'a>>),
+enum ZipkinItem<'a> {
+    Trace(#[serde(borrow)] Vec<ZipkinSpan<'a>>),
+    One(#[serde(borrow)] Box<ZipkinSpan<'a>>),
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Span<'a> {
+struct ZipkinSpan<'a> {
     #[serde(borrow, default)]
     trace_id: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -35,9 +35,9 @@ struct Span<'a> {
     #[serde(borrow, default)]
     name: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    local_endpoint: Option<Endpoint<'a>>,
+    local_endpoint: Option<ZipkinEndpoint<'a>>,
     #[serde(borrow, default)]
-    remote_endpoint: Option<Endpoint<'a>>,
+    remote_endpoint: Option<ZipkinEndpoint<'a>>,
     #[serde(borrow, default)]
     tags: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
     #[serde(default)]
@@ -53,7 +53,7 @@ struct Span<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Endpoint<'a> {
+struct ZipkinEndpoint<'a> {
     #[serde(borrow, default)]
     service_name: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -65,21 +65,21 @@ struct Endpoint<'a> {
 /// Reads traces or dependencies.
 pub(in crate::import) fn read_traces(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut linker = Linker::new();
     let path = input.files.first().cloned().unwrap_or_default();
     let mut links = 0_u64;
     each_value(Format::Zipkin, input, graph, |bytes, graph| {
-        let items: Vec<Item<'_>> = if bytes.starts_with(b"{") {
+        let items: Vec<ZipkinItem<'_>> = if bytes.starts_with(b"{") {
             vec![serde_json::from_slice(bytes)?]
         } else {
             serde_json::from_slice(bytes)?
         };
         for item in &items {
             let spans = match item {
-                Item::Trace(spans) => &spans[..],
-                Item::One(span) => std::slice::from_ref(&**span),
+                ZipkinItem::Trace(spans) => &spans[..],
+                ZipkinItem::One(span) => std::slice::from_ref(&**span),
             };
             for span in spans {
                 if let (Some(parent), Some(child)) = (&span.parent, &span.child) {
@@ -104,8 +104,8 @@ pub(in crate::import) fn read_traces(
     Ok(())
 }
 
-fn add_span(span: &Span<'_>, linker: &mut Linker) {
-    let name = |endpoint: &Option<Endpoint<'_>>| -> String {
+fn add_span(span: &ZipkinSpan<'_>, linker: &mut Linker) {
+    let name = |endpoint: &Option<ZipkinEndpoint<'_>>| -> String {
         let name = endpoint.as_ref().and_then(|endpoint| endpoint.service_name.as_deref());
         name.unwrap_or_default().to_owned()
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Graph, evidence_word};
+use super::{EvidenceGraph, evidence_word};
 use crate::model::Topology;
 use crate::model::topology::{Dependency, Evidence};
 use crate::model::units::Rate;
@@ -12,7 +12,7 @@ const TOLERANCE: f64 = 0.2;
 
 /// One place where a topology and its sources differ.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Difference {
+pub struct DriftDifference {
     /// In which way.
     pub kind: DifferenceKind,
     /// The service, the caller, or the flow.
@@ -56,7 +56,7 @@ pub struct Moved {
 /// Returns where a topology and its sources differ: by kind, then by name.
 ///
 /// Dependencies that are only assumed prove nothing, and are left out.
-pub fn find_drift(topology: &Topology, graph: &Graph) -> Vec<Difference> {
+pub fn find_drift(topology: &Topology, graph: &EvidenceGraph) -> Vec<DriftDifference> {
     let mut found = Vec::new();
     let known: BTreeSet<&str> = topology.services.iter().map(|service| &*service.name).collect();
     for name in graph.services.keys().filter(|name| !known.contains(name.as_str())) {
@@ -84,7 +84,7 @@ pub fn find_drift(topology: &Topology, graph: &Graph) -> Vec<Difference> {
             None if both_known && dependency.evidence != Evidence::Assumed => {
                 let new =
                     new_difference(DifferenceKind::DependencyNotInTopology, caller, Some(callee));
-                found.push(Difference {
+                found.push(DriftDifference {
                     evidence: Some(evidence_word(dependency.evidence)),
                     source: dependency.sources.first().cloned(),
                     ..new
@@ -110,10 +110,10 @@ pub fn find_drift(topology: &Topology, graph: &Graph) -> Vec<Difference> {
     found
 }
 
-fn new_difference(kind: DifferenceKind, name: &str, dependency: Option<&str>) -> Difference {
+fn new_difference(kind: DifferenceKind, name: &str, dependency: Option<&str>) -> DriftDifference {
     let dependency = dependency.map(str::to_owned);
     let name = name.to_owned();
-    Difference { kind, name, dependency, evidence: None, source: None, moved: None }
+    DriftDifference { kind, name, dependency, evidence: None, source: None, moved: None }
 }
 
 /// Whether two figures differ by more than the sampling of a source explains.
@@ -124,8 +124,8 @@ fn has_moved(one: f64, other: f64) -> bool {
 fn moved_dependency(
     (caller, callee): (&str, &str),
     own: &Dependency,
-    found: &super::Dependency,
-    differences: &mut Vec<Difference>,
+    found: &super::ImportedDependency,
+    differences: &mut Vec<DriftDifference>,
 ) {
     let stated = own.call_probability.get();
     let Some(seen) = found.call_probability.filter(|seen| has_moved(stated, *seen)) else { return };
@@ -135,10 +135,14 @@ fn moved_dependency(
     let new = new_difference(DifferenceKind::Moved, caller, Some(callee));
     let source = found.sources.first().cloned();
     let evidence = Some(evidence_word(found.evidence));
-    differences.push(Difference { moved: Some(moved), evidence, source, ..new });
+    differences.push(DriftDifference { moved: Some(moved), evidence, source, ..new });
 }
 
-fn moved_services(topology: &Topology, graph: &Graph, differences: &mut Vec<Difference>) {
+fn moved_services(
+    topology: &Topology,
+    graph: &EvidenceGraph,
+    differences: &mut Vec<DriftDifference>,
+) {
     for service in &topology.services {
         let stated = service.replicas.as_ref().map(|replicas| replicas.count);
         let seen = graph.services.get(&*service.name).and_then(|service| service.replicas);
@@ -148,7 +152,7 @@ fn moved_services(topology: &Topology, graph: &Graph, differences: &mut Vec<Diff
             let (topology, sources) = (stated.to_string(), seen.to_string());
             let moved = Some(Moved { key: "replicas", topology, sources });
             let new = new_difference(DifferenceKind::Moved, &service.name, None);
-            differences.push(Difference { moved, ..new });
+            differences.push(DriftDifference { moved, ..new });
         }
     }
     for flow in &topology.flows {
@@ -160,7 +164,7 @@ fn moved_services(topology: &Topology, graph: &Graph, differences: &mut Vec<Diff
             let rate = |rate: f64| format!("{rate:.3}/s");
             let moved = Some(Moved { key: "rate", topology: rate(stated), sources: rate(seen) });
             let new = new_difference(DifferenceKind::Moved, &flow.name, None);
-            differences.push(Difference { moved, ..new });
+            differences.push(DriftDifference { moved, ..new });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Flow, Graph};
+use super::{EvidenceGraph, ImportedFlow};
 use crate::sort::Arrange as _;
 
 /// More flows than this nobody reads.
@@ -27,7 +27,7 @@ const BEHIND: &[&str] = &[
 
 /// Adds flows, if there is none yet: from where a source says that requests enter. Where none says so,
 /// until every service that calls another is reached by one.
-pub(in crate::import) fn derive_flows(graph: &mut Graph) {
+pub(in crate::import) fn derive_flows(graph: &mut EvidenceGraph) {
     if !graph.flows.is_empty() {
         return;
     }
@@ -76,10 +76,10 @@ pub(in crate::import) fn derive_flows(graph: &mut Graph) {
     if entries.is_empty() {
         entries = user_facing_services(graph, can_start);
     }
-    let flows: Vec<(String, Flow)> = entries
+    let flows: Vec<(String, ImportedFlow)> = entries
         .into_iter()
         .map(|name| {
-            let flow = Flow {
+            let flow = ImportedFlow {
                 title: Some(format!("requests that enter at {name}")),
                 steps: vec![name.to_owned()],
                 rate: None,
@@ -105,16 +105,16 @@ fn not_entered(names: &[&str]) -> Option<String> {
 }
 
 /// Whether it only makes load, and is no part of what users need.
-pub(in crate::import) fn is_generator(graph: &Graph, name: &str) -> bool {
+pub(in crate::import) fn is_generator(graph: &EvidenceGraph, name: &str) -> bool {
     is_kind(graph, name, "load generator")
 }
 
-fn is_kind(graph: &Graph, name: &str, kind: &str) -> bool {
+fn is_kind(graph: &EvidenceGraph, name: &str, kind: &str) -> bool {
     graph.services.get(name).is_some_and(|service| service.kind.as_deref() == Some(kind))
 }
 
 /// Where nothing is known of dependencies: what is called like something that users see, or else all.
-fn user_facing_services(graph: &Graph, can_start: impl Fn(&str) -> bool) -> Vec<&str> {
+fn user_facing_services(graph: &EvidenceGraph, can_start: impl Fn(&str) -> bool) -> Vec<&str> {
     let all = || graph.services.keys().map(String::as_str);
     let named = all().filter(|name| {
         let lower = name.to_lowercase();

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Dependency, Graph, Service, evidence_strength};
+use super::{EvidenceGraph, ImportedDependency, ImportedService, evidence_strength};
 
-impl Graph {
+impl EvidenceGraph {
     /// Notes that a source calls the service `original` just `plain` in short.
     pub(in crate::import) fn note_short_name(&mut self, original: &str, plain: &str) {
         let name = self.service_name(original);
@@ -67,7 +67,7 @@ impl Graph {
     }
 }
 
-impl Service {
+impl ImportedService {
     /// Takes over what only another description of the same service says.
     fn absorb_service(&mut self, other: Self) {
         // A catalog knows owners and titles; what runs knows its kind by its image.
@@ -85,7 +85,7 @@ impl Service {
     }
 }
 
-impl Dependency {
+impl ImportedDependency {
     /// Takes over what another source says of the same dependency.
     fn absorb_dependency(&mut self, other: Self) {
         if evidence_strength(other.evidence) > evidence_strength(self.evidence) {
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_catalog_and_what_runs_speak_of_one_service() {
-        let mut graph = Graph::default();
+        let mut graph = EvidenceGraph::default();
         graph.service_or_new("component:default/store").team = Some("team-a".to_owned());
         graph.note_short_name("component:default/store", "store");
         graph.note_short_name("component:default/stock", "stock");
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_name_that_two_entities_have_is_left_alone() {
-        let mut graph = Graph::default();
+        let mut graph = EvidenceGraph::default();
         graph.note_short_name("component:a/store", "store");
         graph.note_short_name("component:b/store", "store");
         graph.service_or_new("store");

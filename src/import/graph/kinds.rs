@@ -1,6 +1,6 @@
 //! Guesses the kind of a service from its image or its name.
 
-use super::Graph;
+use super::EvidenceGraph;
 
 /// Names of images of each kind of server: the last part without registry, tag and vendor.
 const SERVERS: &[(&str, &[&str])] = &[
@@ -357,7 +357,7 @@ fn is_telemetry_peer(name: &str) -> bool {
 
 /// Fills in kinds that names tell, and takes what goes to telemetry for soft: a user's request does
 /// not fail because nobody records it.
-pub(in crate::import) fn soften_telemetry(graph: &mut Graph) {
+pub(in crate::import) fn soften_telemetry(graph: &mut EvidenceGraph) {
     for (name, service) in &mut graph.services {
         let is_outside = service.kind.as_deref() == Some("external");
         if is_outside && is_telemetry_peer(name) {
@@ -368,7 +368,7 @@ pub(in crate::import) fn soften_telemetry(graph: &mut Graph) {
             service.kind = Some(kind.to_owned());
         }
     }
-    let Graph { services, dependencies, .. } = graph;
+    let EvidenceGraph { services, dependencies, .. } = graph;
     let is_telemetry = |name: &String| {
         services.get(name).is_some_and(|service| service.kind.as_deref() == Some("telemetry"))
     };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::write::{dependency_lines, domain_block, flow_block, service_block, yaml_scalar};
-use super::{Dependency, Graph, Service, evidence_strength, evidence_word};
+use super::{EvidenceGraph, ImportedDependency, ImportedService, evidence_strength, evidence_word};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Document, Entry, Node, Value};
 use crate::model::topology::Evidence;
@@ -30,7 +30,7 @@ pub fn aliases_of(document: &Document) -> Vec<(String, String)> {
 }
 
 /// Adds to a topology what a graph has more.
-pub fn merge_graph(document: &Document, text: &str, graph: &Graph) -> Merged {
+pub fn merge_graph(document: &Document, text: &str, graph: &EvidenceGraph) -> Merged {
     let ended = if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
     let text = &*ended;
     let mut merger = Merger { text, edits: Vec::new(), changes: Vec::new(), conflicts: Vec::new() };
@@ -43,7 +43,7 @@ pub fn merge_graph(document: &Document, text: &str, graph: &Graph) -> Merged {
         .collect();
     let mut new = String::new();
     for (name, service) in &graph.services {
-        let own: Vec<(&str, &Dependency)> = graph
+        let own: Vec<(&str, &ImportedDependency)> = graph
             .dependencies
             .range((name.clone(), String::new())..)
             .take_while(|((caller, _), _)| caller == name)
@@ -65,7 +65,10 @@ pub fn merge_graph(document: &Document, text: &str, graph: &Graph) -> Merged {
 }
 
 /// A service without the domains that are called like services of the topology.
-fn without_service_domains(service: &Service, known: &BTreeMap<&str, &Entry>) -> Service {
+fn without_service_domains(
+    service: &ImportedService,
+    known: &BTreeMap<&str, &Entry>,
+) -> ImportedService {
     let mut service = service.clone();
     service.domains.retain(|domain| !known.contains_key(domain.as_str()));
     service
@@ -85,7 +88,12 @@ impl Merger<'_> {
     }
 
     /// Adds what is new about a service that the topology has already.
-    fn merge_service(&mut self, entry: &Entry, own: &[(&str, &Dependency)], replicas: Option<u32>) {
+    fn merge_service(
+        &mut self,
+        entry: &Entry,
+        own: &[(&str, &ImportedDependency)],
+        replicas: Option<u32>,
+    ) {
         let name = &*entry.key.text;
         let stated = entry.value.get("replicas");
         let stated_count =
@@ -121,7 +129,7 @@ impl Merger<'_> {
                 }
             }
         }
-        let new: Vec<&(&str, &Dependency)> =
+        let new: Vec<&(&str, &ImportedDependency)> =
             own.iter().filter(|(callee, _)| !written.contains(*callee)).collect();
         if new.is_empty() {
             return;
@@ -143,7 +151,13 @@ impl Merger<'_> {
 
     /// Updates a dependency that was imported before and is known better now. What a person wrote
     /// without evidence stays.
-    fn confirm_dependency(&mut self, caller: &str, callee: &str, item: &Node, found: &Dependency) {
+    fn confirm_dependency(
+        &mut self,
+        caller: &str,
+        callee: &str,
+        item: &Node,
+        found: &ImportedDependency,
+    ) {
         let Some(evidence) = item.get("evidence") else { return };
         let before = match evidence.scalar() {
             Some("assumed") => Evidence::Assumed,
@@ -343,7 +357,7 @@ impl Merger<'_> {
     fn merge_domains(
         &mut self,
         document: &Document,
-        graph: &Graph,
+        graph: &EvidenceGraph,
         services: &BTreeMap<&str, &Entry>,
     ) {
         let node = document.root.get("failure_domains");
@@ -367,7 +381,7 @@ impl Merger<'_> {
     }
 
     /// Flows of a person come before those that are only derived.
-    fn merge_flows(&mut self, document: &Document, graph: &Graph) {
+    fn merge_flows(&mut self, document: &Document, graph: &EvidenceGraph) {
         let node = document.root.get("flows");
         let known: BTreeSet<&str> = node
             .map(Node::entries)
@@ -396,7 +410,7 @@ impl Merger<'_> {
         self.append_blocks("flows", node, document, &new);
     }
 
-    fn merge_aliases(&mut self, document: &Document, graph: &Graph) {
+    fn merge_aliases(&mut self, document: &Document, graph: &EvidenceGraph) {
         let known: BTreeSet<String> =
             aliases_of(document).into_iter().map(|(alias, _)| alias).into_set();
         let services = document.root.get("services");

@@ -29,13 +29,13 @@ const SOURCES_KEPT: usize = 2;
 
 /// Services and dependencies with the evidence for them.
 #[derive(Clone, Debug)]
-pub struct Graph {
+pub struct EvidenceGraph {
     /// Services by the name that they have in the topology.
-    pub services: BTreeMap<String, Service>,
+    pub services: BTreeMap<String, ImportedService>,
     /// Dependencies by caller and callee.
-    pub dependencies: BTreeMap<(String, String), Dependency>,
+    pub dependencies: BTreeMap<(String, String), ImportedDependency>,
     /// Order flows by name.
-    pub flows: BTreeMap<String, Flow>,
+    pub flows: BTreeMap<String, ImportedFlow>,
     /// Failure domains by name, with their kind.
     pub domains: BTreeMap<String, String>,
     /// Where it all came from, one line each.
@@ -47,7 +47,7 @@ pub struct Graph {
     /// Calls of which only the address of the other side is known, and no name.
     pub address_calls: u64,
     /// Addresses that became no dependency: why, and in which variables of which services.
-    pub left_out: BTreeMap<LeftOut, BTreeSet<String>>,
+    pub left_out: BTreeMap<LeftOutReason, BTreeSet<String>>,
     /// How many addresses in variables say nothing, since most services have the same.
     pub common_variables: u64,
     /// Short names of services, by their names in the topology.
@@ -58,7 +58,7 @@ pub struct Graph {
 
 /// Why an address became no dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LeftOut {
+pub enum LeftOutReason {
     /// It leads to the machine or the container itself.
     OwnMachine,
     /// It is how others reach the service itself, or a link for people.
@@ -71,7 +71,7 @@ pub enum LeftOut {
 
 /// Service, with everything that the sources say of it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Service {
+pub struct ImportedService {
     /// The name it has in the source, where a topology does not allow that.
     pub title: Option<String>,
     /// Kind of the service, such as `postgres`.
@@ -93,7 +93,7 @@ pub struct Service {
 
 /// Dependency, with everything that the sources say of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Dependency {
+pub struct ImportedDependency {
     /// The best evidence for it.
     pub evidence: Evidence,
     /// Where it was found: file and key.
@@ -122,7 +122,7 @@ pub struct Dependency {
 
 /// An order flow.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Flow {
+pub struct ImportedFlow {
     /// Title in the source, or how the flow was derived.
     pub title: Option<String>,
     /// The services that one order calls.
@@ -133,13 +133,13 @@ pub struct Flow {
     pub is_derived: bool,
 }
 
-impl Default for Graph {
+impl Default for EvidenceGraph {
     fn default() -> Self {
         Self::new(&[])
     }
 }
 
-impl Graph {
+impl EvidenceGraph {
     /// Nothing yet; every first name of a pair is taken for the second.
     pub fn new(aliases: &[(String, String)]) -> Self {
         Self {
@@ -160,7 +160,7 @@ impl Graph {
     }
 
     /// The service of a name in a source; made when it is new.
-    pub fn service_or_new(&mut self, original: &str) -> &mut Service {
+    pub fn service_or_new(&mut self, original: &str) -> &mut ImportedService {
         let name = self.service_name(original);
         self.services.entry(name).or_default()
     }
@@ -210,7 +210,7 @@ impl Graph {
         callee: &str,
         evidence: Evidence,
         source: impl Into<String>,
-    ) -> Option<&mut Dependency> {
+    ) -> Option<&mut ImportedDependency> {
         self.add_dependency(caller, callee, evidence, false, source.into())
     }
 
@@ -220,7 +220,7 @@ impl Graph {
         caller: &str,
         callee: &str,
         source: impl Into<String>,
-    ) -> Option<&mut Dependency> {
+    ) -> Option<&mut ImportedDependency> {
         self.add_dependency(caller, callee, Evidence::Declared, true, source.into())
     }
 
@@ -231,13 +231,13 @@ impl Graph {
         evidence: Evidence,
         is_start: bool,
         source: String,
-    ) -> Option<&mut Dependency> {
+    ) -> Option<&mut ImportedDependency> {
         let (caller, callee) = (self.service_name(caller), self.service_name(callee));
         if caller == callee {
             self.self_calls += 1;
             return None;
         }
-        let new = || Dependency::new(evidence, is_start);
+        let new = || ImportedDependency::new(evidence, is_start);
         let known = self.dependencies.entry((caller, callee)).or_insert_with(new);
         // Start order says nothing of what is needed to serve: that stays as sure as it was.
         let is_assumed_to_serve = match (known.is_start, is_start) {
@@ -374,7 +374,7 @@ impl Graph {
     }
 }
 
-impl Dependency {
+impl ImportedDependency {
     fn new(evidence: Evidence, is_start: bool) -> Self {
         Self {
             evidence,
@@ -439,7 +439,7 @@ mod tests {
 
     #[test]
     fn start_order_becomes_a_dependency_when_anything_confirms_it() {
-        let mut graph = Graph::default();
+        let mut graph = EvidenceGraph::default();
         graph.depend_to_start("a", "b", "f: depends_on");
         let key = ("a".to_owned(), "b".to_owned());
         assert!(graph.dependencies[&key].is_start);
@@ -453,7 +453,7 @@ mod tests {
 
     #[test]
     fn a_call_that_is_waited_for_decides() {
-        let mut graph = Graph::default();
+        let mut graph = EvidenceGraph::default();
         let dependency = graph.depend_on("a", "b", Evidence::Observed, "t").unwrap();
         dependency.note_call(true);
         assert_eq!(dependency.is_async, Some(true));
@@ -464,7 +464,7 @@ mod tests {
 
     #[test]
     fn a_service_does_not_depend_on_itself() {
-        let mut graph = Graph::default();
+        let mut graph = EvidenceGraph::default();
         assert!(graph.depend_on("a", "a", Evidence::Observed, "t").is_none());
         assert_eq!(graph.self_calls, 1);
     }

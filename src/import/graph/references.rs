@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::addresses::{self, Address, Purpose, Whereabouts, host_whereabouts, is_of_telemetry};
-use super::{Graph, LeftOut};
+use super::{EvidenceGraph, LeftOutReason};
 use crate::diagnostic::Code;
 use crate::model::topology::Evidence;
 use crate::sort::Gather as _;
@@ -58,12 +58,12 @@ impl<'a> Reference<'a> {
     }
 }
 
-impl Graph {
+impl EvidenceGraph {
     /// Makes dependencies of a reference, or keeps in mind that it was left out, and why.
     pub(in crate::import) fn add_reference(&mut self, reference: &Reference<'_>, target: Target) {
         if reference.purpose == Purpose::NotCalled {
             if target != Target::Unknown {
-                self.leave_out(LeftOut::NotCalled, reference);
+                self.leave_out(LeftOutReason::NotCalled, reference);
             }
             return;
         }
@@ -98,7 +98,7 @@ impl Graph {
         &mut self,
         reference: &Reference<'_>,
         callee: &str,
-        detail: impl FnOnce(&mut super::Dependency),
+        detail: impl FnOnce(&mut super::ImportedDependency),
     ) {
         let Reference { caller, evidence, source, .. } = *reference;
         if reference.purpose == Purpose::Start {
@@ -129,10 +129,10 @@ impl Graph {
         let host = &reference.address.host;
         let is_certain = reference.address.is_certain;
         match host_whereabouts(host) {
-            Whereabouts::OwnMachine => self.leave_out(LeftOut::OwnMachine, reference),
-            Whereabouts::Schema => self.leave_out(LeftOut::Schema, reference),
+            Whereabouts::OwnMachine => self.leave_out(LeftOutReason::OwnMachine, reference),
+            Whereabouts::Schema => self.leave_out(LeftOutReason::Schema, reference),
             Whereabouts::Outside if reference.purpose == Purpose::Own => {
-                self.leave_out(LeftOut::OwnAddress, reference);
+                self.leave_out(LeftOutReason::OwnAddress, reference);
             }
             Whereabouts::Outside => {
                 let name = host.to_ascii_lowercase();
@@ -161,7 +161,7 @@ impl Graph {
         self.dependencies.get(&pair).is_some_and(|dependency| dependency.is_start)
     }
 
-    fn leave_out(&mut self, reason: LeftOut, reference: &Reference<'_>) {
+    fn leave_out(&mut self, reason: LeftOutReason, reference: &Reference<'_>) {
         let names = self.left_out.entry(reason).or_default();
         names.insert(format!("{} of {}", reference.name.replace('`', ""), reference.caller));
     }
@@ -201,7 +201,7 @@ pub(in crate::import) fn connect_variables(
     variables: &[Variable],
     services: usize,
     lookup: impl Fn(&str, &str) -> Target,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) {
     let mut holders: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
     let keys: BTreeSet<(&str, &str)> =

@@ -6,7 +6,7 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
 
 use super::names::shell_word;
-use super::{Graph, LeftOut};
+use super::{EvidenceGraph, LeftOutReason};
 use crate::model::topology::Evidence;
 use crate::sort::{Arrange as _, Gather as _};
 
@@ -15,7 +15,7 @@ pub(in crate::import) const NO_RUN_TIME_DEPENDENCY: &str = "No source says what 
      serve: simulations look harmless. Import traces, manifests or a catalog as well.";
 
 /// The lines for a person; `path` is where the topology goes.
-pub fn summary_lines(graph: &Graph, path: &str) -> Vec<String> {
+pub fn summary_lines(graph: &EvidenceGraph, path: &str) -> Vec<String> {
     let mut lines =
         vec![services_line(graph), dependencies_line(graph), flows_line(graph), cycles_line(graph)];
     lines.push(unknown_line(graph));
@@ -56,13 +56,13 @@ pub fn summary_lines(graph: &Graph, path: &str) -> Vec<String> {
 }
 
 /// Which addresses became no dependency, and why.
-fn left_out(graph: &Graph) -> Vec<String> {
-    let line = |(reason, names): (&LeftOut, &BTreeSet<String>)| {
+fn left_out(graph: &EvidenceGraph) -> Vec<String> {
+    let line = |(reason, names): (&LeftOutReason, &BTreeSet<String>)| {
         let what = match reason {
-            LeftOut::OwnMachine => "addresses of the own machine",
-            LeftOut::OwnAddress => "addresses of the service itself, or links",
-            LeftOut::Schema => "names of schemas",
-            LeftOut::NotCalled => "addresses that are named and not called",
+            LeftOutReason::OwnMachine => "addresses of the own machine",
+            LeftOutReason::OwnAddress => "addresses of the service itself, or links",
+            LeftOutReason::Schema => "names of schemas",
+            LeftOutReason::NotCalled => "addresses that are named and not called",
         };
         let shown: Vec<&str> = names.iter().map(String::as_str).take(3).collect();
         let more = if names.len() > 3 { ", ..." } else { "" };
@@ -77,7 +77,7 @@ fn left_out(graph: &Graph) -> Vec<String> {
     graph.left_out.iter().map(line).chain(common).collect()
 }
 
-fn services_line(graph: &Graph) -> String {
+fn services_line(graph: &EvidenceGraph) -> String {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for service in graph.services.values() {
         if let Some(kind) = &service.kind {
@@ -93,7 +93,7 @@ fn services_line(graph: &Graph) -> String {
     format!("services:     {}{among}", graph.services.len())
 }
 
-fn dependencies_line(graph: &Graph) -> String {
+fn dependencies_line(graph: &EvidenceGraph) -> String {
     let count = |wanted| {
         graph.dependencies.values().filter(|dependency| dependency.evidence == wanted).count()
     };
@@ -116,7 +116,7 @@ fn dependencies_line(graph: &Graph) -> String {
     format!("dependencies: {} ({parts})", graph.dependencies.len())
 }
 
-fn flows_line(graph: &Graph) -> String {
+fn flows_line(graph: &EvidenceGraph) -> String {
     let derived = graph.flows.values().filter(|flow| flow.is_derived).count();
     let rated = graph.flows.values().filter(|flow| flow.rate.is_some()).count();
     let how = match (derived, rated) {
@@ -129,7 +129,7 @@ fn flows_line(graph: &Graph) -> String {
     format!("flows:        {} ({how})", graph.flows.len())
 }
 
-fn cycles_line(graph: &Graph) -> String {
+fn cycles_line(graph: &EvidenceGraph) -> String {
     let mut calls = DiGraph::<&str, ()>::new();
     let nodes: BTreeMap<&str, _> =
         graph.services.keys().map(|name| (name.as_str(), calls.add_node(name))).into_map();
@@ -156,7 +156,7 @@ fn cycles_line(graph: &Graph) -> String {
     }
 }
 
-fn unknown_line(graph: &Graph) -> String {
+fn unknown_line(graph: &EvidenceGraph) -> String {
     let touched: BTreeSet<&str> =
         graph.dependencies.keys().flat_map(|(caller, callee)| [&**caller, &**callee]).into_set();
     let without: Vec<&str> =
@@ -179,7 +179,7 @@ fn unknown_line(graph: &Graph) -> String {
 }
 
 /// Returns the service that most others call.
-pub fn most_called(graph: &Graph) -> Option<String> {
+pub fn most_called(graph: &EvidenceGraph) -> Option<String> {
     let mut callers: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, callee) in graph.serving_dependencies() {
         *callers.entry(callee).or_default() += 1;

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::names::allowed_name;
-use super::{Dependency, Flow, Graph, Service, evidence_word};
+use super::{EvidenceGraph, ImportedDependency, ImportedFlow, ImportedService, evidence_word};
 
 /// Names that a topology does not allow in its title are replaced; the rest stays.
-pub fn write_topology(name: &str, graph: &Graph) -> String {
+pub fn write_topology(name: &str, graph: &EvidenceGraph) -> String {
     let mut out = String::new();
     for origin in &graph.origins {
         let _ = writeln!(out, "# Imported from {}.", yaml_comment(origin));
@@ -61,8 +61,8 @@ pub(in crate::import) fn domain_block(name: &str, kind: &str) -> String {
 /// A service with its dependencies, indented as below `services:`.
 pub(in crate::import) fn service_block(
     name: &str,
-    service: &Service,
-    dependencies: &[(&str, &Dependency)],
+    service: &ImportedService,
+    dependencies: &[(&str, &ImportedDependency)],
 ) -> String {
     let mut out = format!("  {}:", yaml_scalar(name));
     let start = out.len();
@@ -125,7 +125,8 @@ pub(in crate::import) fn service_block(
         }
         for (callee, dependency) in &apart {
             if let Some(share) = calls.get(*callee) {
-                let own = Dependency { call_probability: Some(*share), ..(*dependency).clone() };
+                let own =
+                    ImportedDependency { call_probability: Some(*share), ..(*dependency).clone() };
                 let _ = write!(out, "\n          - {}", dependency_line(callee, &own));
             }
         }
@@ -141,7 +142,9 @@ pub(in crate::import) fn service_block(
 const SOURCE_MAX: usize = 180;
 
 /// Dependencies as mappings on one line each; those of which one is enough stand together.
-pub(in crate::import) fn dependency_lines(dependencies: &[(&str, &Dependency)]) -> Vec<String> {
+pub(in crate::import) fn dependency_lines(
+    dependencies: &[(&str, &ImportedDependency)],
+) -> Vec<String> {
     let mut lines = Vec::new();
     let mut written = BTreeSet::new();
     for (callee, dependency) in dependencies {
@@ -149,7 +152,8 @@ pub(in crate::import) fn dependency_lines(dependencies: &[(&str, &Dependency)]) 
             lines.push(dependency_line(callee, dependency));
             continue;
         };
-        let is_member = |other: &&(&str, &Dependency)| other.1.any_of.as_ref() == Some(name);
+        let is_member =
+            |other: &&(&str, &ImportedDependency)| other.1.any_of.as_ref() == Some(name);
         let members: Vec<&str> =
             dependencies.iter().filter(is_member).map(|dependency| dependency.0).collect();
         if members.len() < 2 {
@@ -164,11 +168,11 @@ pub(in crate::import) fn dependency_lines(dependencies: &[(&str, &Dependency)]) 
 }
 
 /// A dependency as a mapping on one line.
-pub(in crate::import) fn dependency_line(callee: &str, dependency: &Dependency) -> String {
+pub(in crate::import) fn dependency_line(callee: &str, dependency: &ImportedDependency) -> String {
     line_of(&format!("service: {}", yaml_scalar(callee)), dependency)
 }
 
-fn line_of(on: &str, dependency: &Dependency) -> String {
+fn line_of(on: &str, dependency: &ImportedDependency) -> String {
     let mut out = format!("{{ {on}");
     let mut key = |text: String| {
         out.push_str(", ");
@@ -213,7 +217,7 @@ fn line_of(on: &str, dependency: &Dependency) -> String {
 ///
 /// A limit for all attempts together is used up by the first that hangs: without a limit for each, none
 /// follows it.
-fn attempt_limits(dependency: &Dependency) -> (Option<f64>, Option<u32>) {
+fn attempt_limits(dependency: &ImportedDependency) -> (Option<f64>, Option<u32>) {
     match (dependency.timeout, dependency.attempt_timeout, dependency.retries) {
         (Some(total), None, Some(_)) => (Some(total), None),
         (Some(total), Some(each), retries) => {
@@ -226,7 +230,7 @@ fn attempt_limits(dependency: &Dependency) -> (Option<f64>, Option<u32>) {
 }
 
 /// A flow, indented as below `flows:`.
-pub(in crate::import) fn flow_block(name: &str, flow: &Flow) -> String {
+pub(in crate::import) fn flow_block(name: &str, flow: &ImportedFlow) -> String {
     let mut out = String::new();
     if flow.is_derived {
         out.push_str("  # Derived: no source says what the order flows are.\n");

@@ -23,7 +23,7 @@ use owners::{Belongs, Owners};
 use sort::Sorts;
 
 pub use content::{ChangedFile, Effect};
-pub use risk::{Risk, Size};
+pub use risk::{DiffSize, Risk};
 
 /// How many names of files are kept of those that belong to no service.
 pub const KEPT: usize = 5;
@@ -49,7 +49,7 @@ pub struct Diff {
     /// a service; `None` where none does.
     pub kind: Option<ChangeKind>,
     /// How large the change of the services is; `None` where only names are known.
-    pub size: Option<Size>,
+    pub size: Option<DiffSize>,
     /// Whether some service says which files are its own.
     pub has_paths: bool,
 }
@@ -93,7 +93,7 @@ impl Diff {
         topology: &Topology,
         ignored: &[String],
     ) -> Result<Self, Vec<Diagnostic>> {
-        let mut reader = Reader::new(topology, ignored)?;
+        let mut reader = DiffReader::new(topology, ignored)?;
         for name in listed_names(list, is_null) {
             reader.add_file(&name, None);
         }
@@ -110,8 +110,8 @@ impl Diff {
         topology: &Topology,
         ignored: &[String],
     ) -> Result<Self, Vec<Diagnostic>> {
-        let mut reader = Reader::new(topology, ignored)?;
-        reader.diff.size = Some(Size::default());
+        let mut reader = DiffReader::new(topology, ignored)?;
+        reader.diff.size = Some(DiffSize::default());
         for file in files {
             reader.add_file(&file.name, Some(file));
         }
@@ -165,7 +165,7 @@ impl Diff {
 }
 
 /// Sorts changed files by the service that they belong to.
-struct Reader<'a> {
+struct DiffReader<'a> {
     topology: &'a Topology,
     owners: Owners,
     counts: Vec<u64>,
@@ -173,7 +173,7 @@ struct Reader<'a> {
     diff: Diff,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> DiffReader<'a> {
     fn new(topology: &'a Topology, ignored: &[String]) -> Result<Self, Vec<Diagnostic>> {
         let diff = Diff {
             files: 0,

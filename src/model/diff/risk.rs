@@ -13,7 +13,7 @@ use crate::model::units::Share;
 
 /// How large a change of services is. Files that change no behaviour do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Size {
+pub struct DiffSize {
     /// How many files.
     pub files: u64,
     /// How many lines were added and removed in them.
@@ -26,7 +26,7 @@ pub struct Risk {
     /// The probability that the change breaks.
     pub failure_probability: Share,
     /// The size that it was judged by.
-    pub size: Size,
+    pub size: DiffSize,
 }
 
 /// A change of this size breaks with the base probability.
@@ -38,7 +38,7 @@ const RANGE: (f64, f64) = (0.05, 0.4);
 
 impl Risk {
     /// Judges a change by its size.
-    pub(super) fn by_size(size: Size, kind: Option<ChangeKind>) -> Self {
+    pub(super) fn by_size(size: DiffSize, kind: Option<ChangeKind>) -> Self {
         let base = defaults::failure_probability(kind).get();
         // Each file counts at least one line: a submodule or an image has none that could be counted.
         let lines = size.lines.max(size.files).max(1) as f64;
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     fn probability(lines: u64) -> f64 {
-        Risk::by_size(Size { files: 1, lines }, None).failure_probability.get()
+        Risk::by_size(DiffSize { files: 1, lines }, None).failure_probability.get()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Hard dependencies in a circle: none of the services can come back without the others.
 
-use super::graph::{Graph, is_hard};
+use super::graph::{LintGraph, is_hard};
 use super::path_text;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::model::topology::Dependency;
@@ -8,7 +8,7 @@ use crate::model::topology::Dependency;
 /// Where a walk has not been.
 const UNSEEN: u32 = u32::MAX;
 
-pub(super) fn find_cycles(graph: &Graph<'_>, findings: &mut Findings) {
+pub(super) fn find_cycles(graph: &LintGraph<'_>, findings: &mut Findings) {
     let components = graph.strong_components(is_hard);
     let component_of = graph.component_numbers(&components);
     let mut parents = vec![UNSEEN; graph.len()];
@@ -22,7 +22,7 @@ pub(super) fn find_cycles(graph: &Graph<'_>, findings: &mut Findings) {
 
 /// The nodes of a shortest circle through `start`, which is known to be on one.
 fn shortest_circle(
-    graph: &Graph<'_>,
+    graph: &LintGraph<'_>,
     start: usize,
     component_of: &[u32],
     parents: &mut [u32],
@@ -53,7 +53,7 @@ fn unwind_circle(last: usize, start: usize, parents: &[u32]) -> Vec<usize> {
     circle
 }
 
-fn cycle_warning(graph: &Graph<'_>, circle: &[usize], size: usize) -> Diagnostic {
+fn cycle_warning(graph: &LintGraph<'_>, circle: &[usize], size: usize) -> Diagnostic {
     // An endpoint followed by its service says nothing to a reader.
     let followed = circle.iter().zip(circle.iter().cycle().skip(1));
     let mut names: Vec<String> = circle
@@ -81,7 +81,7 @@ fn cycle_warning(graph: &Graph<'_>, circle: &[usize], size: usize) -> Diagnostic
 }
 
 /// The dependency by which one node calls another.
-fn call_between<'a>(graph: &Graph<'a>, caller: usize, callee: usize) -> Option<&'a Dependency> {
+fn call_between<'a>(graph: &LintGraph<'a>, caller: usize, callee: usize) -> Option<&'a Dependency> {
     let callee = graph.node_at(callee);
     graph.own_dependencies(caller).iter().find(|dep| is_hard(dep) && dep.on.contains(&callee))
 }

@@ -1,6 +1,6 @@
 //! Keys that have no effect as written, and dependencies written twice.
 
-use super::graph::Graph;
+use super::graph::LintGraph;
 use crate::diagnostic::{Code, Diagnostic, Findings, Place};
 use crate::model::topology::{
     Dependency, Domain, DomainId, NodeRef, Phase, Service, Topology, WhenFull,
@@ -8,7 +8,7 @@ use crate::model::topology::{
 use crate::model::units::Seconds;
 use crate::sort::Arrange as _;
 
-pub(super) fn find_without_effect(graph: &Graph<'_>, findings: &mut Findings) {
+pub(super) fn find_without_effect(graph: &LintGraph<'_>, findings: &mut Findings) {
     let topology = graph.topology;
     let lists = (0..graph.len()).map(|node| graph.own_dependencies(node));
     for list in lists.chain(topology.flows.iter().map(|flow| &flow.steps[..])) {

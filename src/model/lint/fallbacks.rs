@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::graph::{Graph, is_hard};
+use super::graph::{LintGraph, is_hard};
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::model::topology::{Dependency, NodeRef};
 use crate::sort::Arrange as _;
@@ -11,7 +11,7 @@ use crate::sort::Arrange as _;
 /// to each of a million dependencies, those that come after this are not checked.
 const LOOKS: usize = 20_000_000;
 
-pub(super) fn find_shared_fallbacks(graph: &Graph<'_>, findings: &mut Findings) {
+pub(super) fn find_shared_fallbacks(graph: &LintGraph<'_>, findings: &mut Findings) {
     let mut walks = Walks {
         graph,
         needed_by: vec![0; graph.len()],
@@ -32,13 +32,13 @@ pub(super) fn find_shared_fallbacks(graph: &Graph<'_>, findings: &mut Findings) 
     }
 }
 
-fn all_dependencies<'a>(graph: &Graph<'a>) -> impl Iterator<Item = &'a Dependency> {
+fn all_dependencies<'a>(graph: &LintGraph<'a>) -> impl Iterator<Item = &'a Dependency> {
     let of_nodes = (0..graph.len()).flat_map(|node| graph.own_dependencies(node));
     of_nodes.chain(graph.topology.flows.iter().flat_map(|flow| &flow.steps))
 }
 
 struct Walks<'g, 'a> {
-    graph: &'g Graph<'a>,
+    graph: &'g LintGraph<'a>,
     /// Which walk found a node to be needed by the fallback, and which came by last.
     needed_by: Vec<u32>,
     seen_by: Vec<u32>,
@@ -94,7 +94,7 @@ impl Walks<'_, '_> {
 }
 
 fn fallback_warning(
-    graph: &Graph<'_>,
+    graph: &LintGraph<'_>,
     fallback: NodeRef,
     dependency: &Dependency,
     shared: usize,

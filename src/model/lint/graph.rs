@@ -6,14 +6,14 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use crate::model::topology::{Dependency, NodeRef, Phase, ServiceId, Topology};
 
 /// Nodes numbered by service and endpoint, hence in the order of their names.
-pub(super) struct Graph<'a> {
+pub(super) struct LintGraph<'a> {
     pub(super) topology: &'a Topology,
     /// The node of each service as such; its endpoints follow it.
     first: Vec<u32>,
     refs: Vec<NodeRef>,
 }
 
-impl<'a> Graph<'a> {
+impl<'a> LintGraph<'a> {
     pub(super) fn new(topology: &'a Topology) -> Self {
         let mut first = Vec::with_capacity(topology.services.len());
         let mut refs = Vec::new();

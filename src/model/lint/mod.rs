@@ -15,7 +15,7 @@ mod timeouts;
 
 pub use change::lint_change;
 
-use graph::Graph;
+use graph::LintGraph;
 
 use super::topology::Topology;
 use crate::diagnostic::{Diagnostic, Findings};
@@ -25,7 +25,7 @@ pub const WARNINGS_PER_CODE: usize = 20;
 
 /// Everything doubtful about a topology, sorted by place.
 pub fn lint_topology(topology: &Topology) -> Vec<Diagnostic> {
-    let graph = Graph::new(topology);
+    let graph = LintGraph::new(topology);
     let mut findings = Findings::new(WARNINGS_PER_CODE);
     cycles::find_cycles(&graph, &mut findings);
     timeouts::find_timeouts(&graph, &mut findings);

@@ -1,11 +1,11 @@
 //! Services that no flow reaches, and flows without a rate.
 
-use super::graph::Graph;
+use super::graph::LintGraph;
 use super::listed_names;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::model::topology::{Dependency, NodeRef, ServiceId};
 
-pub(super) fn find_unreached(graph: &Graph<'_>, findings: &mut Findings) {
+pub(super) fn find_unreached(graph: &LintGraph<'_>, findings: &mut Findings) {
     without_rate(graph, findings);
     if !graph.topology.flows.is_empty()
         && let Some(problem) = unreached_warning(graph)
@@ -14,7 +14,7 @@ pub(super) fn find_unreached(graph: &Graph<'_>, findings: &mut Findings) {
     }
 }
 
-fn without_rate(graph: &Graph<'_>, findings: &mut Findings) {
+fn without_rate(graph: &LintGraph<'_>, findings: &mut Findings) {
     let flows = &graph.topology.flows;
     let Some(with) = flows.iter().find(|flow| flow.rate.is_some()) else { return };
     for flow in flows.iter().filter(|flow| flow.rate.is_none()) {
@@ -28,7 +28,7 @@ fn without_rate(graph: &Graph<'_>, findings: &mut Findings) {
 }
 
 /// One warning for all services that no flow reaches, in whatever way.
-fn unreached_warning(graph: &Graph<'_>) -> Option<Diagnostic> {
+fn unreached_warning(graph: &LintGraph<'_>) -> Option<Diagnostic> {
     let topology = graph.topology;
     let mut reached = vec![false; topology.services.len()];
     let mut visited = vec![false; graph.len()];

@@ -1,10 +1,10 @@
 //! Redundancy inside one failure domain.
 
-use super::graph::Graph;
+use super::graph::LintGraph;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::model::topology::{Dependency, DomainId, Replicas, Service, ServiceId};
 
-pub(super) fn find_lost_redundancy(graph: &Graph<'_>, findings: &mut Findings) {
+pub(super) fn find_lost_redundancy(graph: &LintGraph<'_>, findings: &mut Findings) {
     let topology = graph.topology;
     for service in &topology.services {
         if let Some(problem) = replicas_warning(graph, service) {
@@ -23,7 +23,7 @@ pub(super) fn find_lost_redundancy(graph: &Graph<'_>, findings: &mut Findings) {
 }
 
 fn findings_of(
-    graph: &Graph<'_>,
+    graph: &LintGraph<'_>,
     dependency: &Dependency,
     caller: Option<ServiceId>,
     findings: &mut Findings,
@@ -34,7 +34,7 @@ fn findings_of(
 }
 
 /// Replicas more than needed, of which too many sit in one failure domain.
-fn replicas_warning(graph: &Graph<'_>, service: &Service) -> Option<Diagnostic> {
+fn replicas_warning(graph: &LintGraph<'_>, service: &Service) -> Option<Diagnostic> {
     let replicas = service.replicas.as_ref()?;
     let Replicas { count, needs, domains, .. } = replicas;
     if count == needs || domains.is_empty() {
@@ -81,7 +81,7 @@ fn most_replicas(replicas: &Replicas) -> Option<(DomainId, u32)> {
 
 /// Members of an `any_of` more than needed, of which too many sit in one failure domain.
 fn members_warning(
-    graph: &Graph<'_>,
+    graph: &LintGraph<'_>,
     dependency: &Dependency,
     caller: Option<ServiceId>,
 ) -> Option<Diagnostic> {

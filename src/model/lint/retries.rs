@@ -1,6 +1,6 @@
 //! Retries at several layers of one path: the attempts multiply.
 
-use super::graph::Graph;
+use super::graph::LintGraph;
 use super::path_text;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::model::topology::{Dependency, NodeRef, Phase};
@@ -23,7 +23,7 @@ const NONE: Worst<'static> = Worst { attempts: 1.0, layers: 0, next: None };
 ///
 /// # Complexity
 /// Linear: the worst path from a node goes on with the worst path from one of its callees.
-pub(super) fn find_retry_amplification(graph: &Graph<'_>, findings: &mut Findings) {
+pub(super) fn find_retry_amplification(graph: &LintGraph<'_>, findings: &mut Findings) {
     let components = graph.strong_components(is_call);
     let component_of = graph.component_numbers(&components);
     let mut worst = vec![NONE; graph.len()];
@@ -76,7 +76,7 @@ fn mean_attempts(dependency: &Dependency) -> f64 {
 }
 
 fn worst_of<'a>(
-    graph: &Graph<'a>,
+    graph: &LintGraph<'a>,
     dependencies: &'a [Dependency],
     leaves: impl Fn(&NodeRef) -> bool,
     worst: &[Worst<'a>],
@@ -101,7 +101,7 @@ fn worst_of<'a>(
 }
 
 fn retries_warning(
-    graph: &Graph<'_>,
+    graph: &LintGraph<'_>,
     start: String,
     worst: Worst<'_>,
     all: &[Worst<'_>],

@@ -1,12 +1,12 @@
 //! Timeouts that are not stated, and those that end before the work they wait for.
 
-use super::graph::Graph;
+use super::graph::LintGraph;
 use super::listed_names;
 use crate::diagnostic::{Code, Diagnostic, Findings};
 use crate::model::topology::{Dependency, Phase, Service, Timeout};
 use crate::model::units::Seconds;
 
-pub(super) fn find_timeouts(graph: &Graph<'_>, findings: &mut Findings) {
+pub(super) fn find_timeouts(graph: &LintGraph<'_>, findings: &mut Findings) {
     for service in &graph.topology.services {
         if let Some(first) = unstated_timeouts(service).next() {
             findings.add(Code::NoTimeout, || unstated_warning(graph, service, first));
@@ -22,7 +22,7 @@ fn unstated_timeouts(service: &Service) -> impl Iterator<Item = &Dependency> {
 }
 
 /// One warning for all of them.
-fn unstated_warning(graph: &Graph<'_>, service: &Service, first: &Dependency) -> Diagnostic {
+fn unstated_warning(graph: &LintGraph<'_>, service: &Service, first: &Dependency) -> Diagnostic {
     let names: Vec<String> =
         unstated_timeouts(service).map(|dep| graph.topology.dependency_name(dep)).collect();
     let message =
@@ -52,7 +52,7 @@ struct Wait<'a> {
 }
 
 /// Callers that give up on a dependency before that gives up on its own.
-fn find_inversions(graph: &Graph<'_>, findings: &mut Findings) {
+fn find_inversions(graph: &LintGraph<'_>, findings: &mut Findings) {
     let waits: Vec<Option<Wait<'_>>> =
         (0..graph.len()).map(|node| longest_wait(graph, node)).collect();
     // What an endpoint waits for includes what its service waits for.
@@ -77,7 +77,7 @@ fn find_inversions(graph: &Graph<'_>, findings: &mut Findings) {
     }
 }
 
-fn longest_wait<'a>(graph: &Graph<'a>, node: usize) -> Option<Wait<'a>> {
+fn longest_wait<'a>(graph: &LintGraph<'a>, node: usize) -> Option<Wait<'a>> {
     let wait = |call: &'a Dependency| {
         let Timeout::After(timeout) = call.timeout else { return None };
         let waits = !call.is_async() && call.phase == Phase::Serve;
@@ -90,7 +90,7 @@ fn longest_wait<'a>(graph: &Graph<'a>, node: usize) -> Option<Wait<'a>> {
 }
 
 fn check_call<'a>(
-    graph: &Graph<'a>,
+    graph: &LintGraph<'a>,
     caller: impl Fn() -> String,
     call: &Dependency,
     wait: &impl Fn(usize) -> Option<Wait<'a>>,

@@ -4,7 +4,7 @@ use super::shell::{
     escaped_text, isolated_name, name_in_sentence, plain_sentence, sentence_markup, whole_page,
 };
 use super::simulated::STYLE;
-use super::table::{Cell, Table};
+use super::table::{HtmlCell, HtmlTable};
 use super::{Made, html_figure, html_list, html_section};
 use crate::chart;
 use crate::prose::comparison as said;
@@ -160,9 +160,10 @@ fn flows_table(report: &CompareReport, pair: &PairReport, id: &str) -> String {
         ]);
     }
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let mut table = Table::new(id, &columns);
+    let mut table = HtmlTable::new(id, &columns);
     for flow in &pair.flows {
-        let mut cells: Vec<Cell> = [a, b].map(|item| failed_cell(report, item, &flow.name)).into();
+        let mut cells: Vec<HtmlCell> =
+            [a, b].map(|item| failed_cell(report, item, &flow.name)).into();
         cells.push(points_of(&flow.failed));
         if has_losses {
             cells.extend(loss_cells(flow));
@@ -176,33 +177,33 @@ fn flows_table(report: &CompareReport, pair: &PairReport, id: &str) -> String {
     table.render_table().unwrap_or_default() + &note
 }
 
-fn failed_cell(report: &CompareReport, of: &str, flow: &str) -> Cell {
+fn failed_cell(report: &CompareReport, of: &str, flow: &str) -> HtmlCell {
     let found = side_named(report, of)
         .and_then(|side| side.result.flows.iter().find(|item| item.name == flow));
-    found.map_or(Cell::Unknown, |found| share_cell(&found.failed))
+    found.map_or(HtmlCell::Unknown, |found| share_cell(&found.failed))
 }
 
-fn share_cell(of: &Interval) -> Cell {
-    Cell::Figure(of.exact.unwrap_or(of.p), format::estimate(of))
+fn share_cell(of: &Interval) -> HtmlCell {
+    HtmlCell::Figure(of.exact.unwrap_or(of.p), format::estimate(of))
 }
 
 /// A difference of probabilities, in percentage points.
-fn points_of(of: &Difference) -> Cell {
+fn points_of(of: &Difference) -> HtmlCell {
     let shown = if of.low == 0.0 && of.high == 0.0 {
         "none".to_owned()
     } else {
         format!("{:+.2} ({:+.2} to {:+.2})", of.value * 100.0, of.low * 100.0, of.high * 100.0)
     };
-    Cell::Figure(of.value, shown)
+    HtmlCell::Figure(of.value, shown)
 }
 
-fn loss_cells(flow: &FlowDifference) -> Vec<Cell> {
-    let Some(lost) = &flow.orders_lost else { return (0..5).map(|_| Cell::Unknown).collect() };
-    let orders = |value: f64| Cell::Figure(value, format::digits(value, 3));
+fn loss_cells(flow: &FlowDifference) -> Vec<HtmlCell> {
+    let Some(lost) = &flow.orders_lost else { return (0..5).map(|_| HtmlCell::Unknown).collect() };
+    let orders = |value: f64| HtmlCell::Figure(value, format::digits(value, 3));
     vec![
         orders(lost.a),
         orders(lost.b),
-        Cell::Figure(lost.difference.value, range_text(&lost.difference)),
+        HtmlCell::Figure(lost.difference.value, range_text(&lost.difference)),
         share_cell(&lost.a_loses_more),
         share_cell(&lost.b_loses_more),
     ]
@@ -240,7 +241,7 @@ fn total_sentence(of: &LossDifference, metric: Metric) -> String {
 
 fn services_table(pair: &PairReport, id: &str) -> String {
     let columns = ["service:", "points more or fewer"];
-    let mut table = Table::new(id, &columns);
+    let mut table = HtmlTable::new(id, &columns);
     for item in pair.services.iter().filter(|service| service.failed.is_clear()) {
         table.add_row(&isolated_name(&item.name), &[points_of(&item.failed)]);
     }

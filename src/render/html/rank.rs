@@ -3,12 +3,12 @@
 use super::shell::{
     escaped_text, isolated_name, name_in_sentence, plain_sentence, sentence_markup, whole_page,
 };
-use super::table::{Cell, Table};
+use super::table::{HtmlCell, HtmlTable};
 use super::{Made, html_figure, html_list, html_section};
-use crate::chart::{self, Size, Style, Theme};
+use crate::chart::{self, ChartStyle, PageSize, Theme};
 use crate::prose::format;
 use crate::render::rank as said;
-use crate::report::rank::Toll;
+use crate::report::rank::ImpactReport;
 use crate::report::{PageReport, RankReport};
 
 /// A ranking as one HTML file.
@@ -28,7 +28,7 @@ pub fn rank_page(report: &RankReport, made: &Made<'_>) -> String {
          <input id=\"bw-q\" type=\"search\"></span>\n\
          <p id=\"bw-status\" role=\"status\"></p>\n</div>\n<main>\n",
     );
-    let style = Style { size: Size::Slide, theme: Theme::Embedded, font: None };
+    let style = ChartStyle { size: PageSize::Slide, theme: Theme::Embedded, font: None };
     let heat = html_figure(&chart::draw_heatmap(report, &style));
     body.push_str(&html_section("heat", "Which flow fails when which breaks", &heat));
     body.push_str(&html_section(
@@ -67,24 +67,24 @@ fn origins_table(report: &RankReport) -> String {
         columns.push("orders per minute");
     }
     columns.push("alone takes down:");
-    let mut table = Table::new("bw-services", &columns);
-    let figure = |toll: &Toll| Cell::Figure(toll.mean, said::impact_text(toll));
+    let mut table = HtmlTable::new("bw-services", &columns);
+    let figure = |toll: &ImpactReport| HtmlCell::Figure(toll.mean, said::impact_text(toll));
     for origin in &report.origins {
         let mut cells = vec![
-            Cell::Figure(origin.rank as f64, format::count(origin.rank as f64)),
-            Cell::Markup(origin.team.as_deref().map_or_else(String::new, isolated_name)),
+            HtmlCell::Figure(origin.rank as f64, format::count(origin.rank as f64)),
+            HtmlCell::Markup(origin.team.as_deref().map_or_else(String::new, isolated_name)),
             figure(&origin.flows),
             figure(&origin.services),
         ];
         if has_orders {
-            cells.push(origin.orders_per_min.as_ref().map_or(Cell::Unknown, figure));
+            cells.push(origin.orders_per_min.as_ref().map_or(HtmlCell::Unknown, figure));
         }
         let alone: Vec<String> = origin
             .single_point_of
             .iter()
             .map(|single_point_of| isolated_name(single_point_of))
             .collect();
-        cells.push(Cell::Markup(alone.join(", ")));
+        cells.push(HtmlCell::Markup(alone.join(", ")));
         table.add_row(&isolated_name(&origin.name), &cells);
     }
     table.render_table().unwrap_or_default()

@@ -3,9 +3,9 @@
 use super::shell::{escaped_text, isolated_name, name_in_sentence, sentence_markup, whole_page};
 use super::simulated::{STYLE, page_controls};
 use super::{Made, html_figure, html_list, html_section};
-use crate::chart::{self, Lanes};
+use crate::chart::{self, TimelineLanes};
 use crate::prose::simulation::Wording;
-use crate::render::review::{Block, Review};
+use crate::render::review::{Review, ReviewBlock};
 use crate::report::PageReport;
 
 const WORDING: Wording = Wording { name: mark_name, arrow: "→" };
@@ -38,15 +38,16 @@ fn mark_name(said: &str) -> String {
     if said.contains(' ') { super::shell::plain_sentence(&marked) } else { marked }
 }
 
-fn block_markup(block: &Block, id: &str, review: &Review<'_>) -> String {
+fn block_markup(block: &ReviewBlock, id: &str, review: &Review<'_>) -> String {
     match block {
-        Block::Said(said) => format!("<p>{}</p>\n", sentence_markup(said)),
-        Block::List(items) | Block::Tasks(items) => html_list(items),
-        Block::Table(rows) => review_table(rows, id),
-        Block::Cascade => html_figure(&chart::draw_cascade(review.focus, &STYLE)),
-        Block::Timeline => {
+        ReviewBlock::Said(said) => format!("<p>{}</p>\n", sentence_markup(said)),
+        ReviewBlock::List(items) | ReviewBlock::Tasks(items) => html_list(items),
+        ReviewBlock::Table(rows) => review_table(rows, id),
+        ReviewBlock::Cascade => html_figure(&chart::draw_cascade(review.focus, &STYLE)),
+        ReviewBlock::Timeline => {
             let Review { report, focus, observed, .. } = *review;
-            let drawn = chart::draw_timeline(report, focus, Lanes::Team, Some(observed), &STYLE);
+            let drawn =
+                chart::draw_timeline(report, focus, TimelineLanes::Team, Some(observed), &STYLE);
             drawn.map_or_else(|_| String::new(), |svg| html_figure(&svg))
         }
     }

@@ -3,9 +3,9 @@
 use super::shell::{
     escaped_text, isolated_name, name_in_sentence, plain_sentence, sentence_markup, whole_page,
 };
-use super::table::{Cell, Table};
+use super::table::{HtmlCell, HtmlTable};
 use super::{Made, html_figure, html_list, html_section};
-use crate::chart::{self, Lanes, Size, Style, Theme};
+use crate::chart::{self, ChartStyle, PageSize, Theme, TimelineLanes};
 use crate::prose::format;
 use crate::prose::simulation::{self, Wording};
 use crate::report::{
@@ -19,8 +19,8 @@ const DASH: &str = "–";
 /// How many calls the table of guards names.
 const HELD_MAX: usize = 200;
 /// Pictures take the colours of the page.
-pub(super) const STYLE: Style<'static> =
-    Style { size: Size::Slide, theme: Theme::Embedded, font: None };
+pub(super) const STYLE: ChartStyle<'static> =
+    ChartStyle { size: PageSize::Slide, theme: Theme::Embedded, font: None };
 
 /// The report of a simulation as one HTML file. All three are of the same one.
 pub fn simulated_page(
@@ -143,9 +143,9 @@ pub(super) fn page_controls(report: &Report, data: &PageReport) -> String {
     )
 }
 
-fn share_cell(of: &Interval) -> Cell {
+fn share_cell(of: &Interval) -> HtmlCell {
     let shown = format!("{} ({})", format::estimate(of), format::interval(of, DASH));
-    Cell::Figure(of.exact.unwrap_or(of.p), shown)
+    HtmlCell::Figure(of.exact.unwrap_or(of.p), shown)
 }
 
 fn flows_table(report: &Report) -> String {
@@ -154,7 +154,7 @@ fn flows_table(report: &Report) -> String {
     if has_losses {
         columns.extend(["orders lost", "1 in 20 loses", "worst"]);
     }
-    let mut table = Table::new("bw-flows", &columns);
+    let mut table = HtmlTable::new("bw-flows", &columns);
     for flow in &report.flows {
         let failed = flow.failed.exact.unwrap_or(flow.failed.p);
         let meter = format!(
@@ -162,15 +162,15 @@ fn flows_table(report: &Report) -> String {
             format::percent(failed)
         );
         let mut cells =
-            vec![Cell::Markup(meter), share_cell(&flow.failed), share_cell(&flow.degraded)];
+            vec![HtmlCell::Markup(meter), share_cell(&flow.failed), share_cell(&flow.degraded)];
         if has_losses {
             match &flow.orders_lost {
                 Some(lost) => cells.extend([
-                    Cell::Figure(lost.mean, format::mean(lost)),
-                    Cell::Figure(lost.p95, format::quantile(lost.p95, lost)),
-                    Cell::Figure(lost.max, format::quantile(lost.max, lost)),
+                    HtmlCell::Figure(lost.mean, format::mean(lost)),
+                    HtmlCell::Figure(lost.p95, format::quantile(lost.p95, lost)),
+                    HtmlCell::Figure(lost.max, format::quantile(lost.max, lost)),
                 ]),
-                None => cells.extend([Cell::Unknown, Cell::Unknown, Cell::Unknown]),
+                None => cells.extend([HtmlCell::Unknown, HtmlCell::Unknown, HtmlCell::Unknown]),
             }
         }
         table.add_row(&unit_name(flow), &cells);
@@ -193,19 +193,20 @@ fn services_table(report: &Report) -> String {
     if has_time {
         columns.extend(["first fails after (median)", "fails for (median)"]);
     }
-    let mut table = Table::new("bw-services", &columns);
+    let mut table = HtmlTable::new("bw-services", &columns);
     let time = |spread: Option<Spread>| match spread {
-        Some(spread) => Cell::Figure(spread.p50, format::duration(spread.p50)),
-        None => Cell::Unknown,
+        Some(spread) => HtmlCell::Figure(spread.p50, format::duration(spread.p50)),
+        None => HtmlCell::Unknown,
     };
     for service in &report.services {
         let team = service.team.as_deref().map_or_else(String::new, isolated_name);
         let tier = service
             .tier
-            .map_or(Cell::Unknown, |tier| Cell::Figure(f64::from(tier), tier.to_string()));
-        let figure = |of: &Interval| Cell::Figure(of.exact.unwrap_or(of.p), format::estimate(of));
+            .map_or(HtmlCell::Unknown, |tier| HtmlCell::Figure(f64::from(tier), tier.to_string()));
+        let figure =
+            |of: &Interval| HtmlCell::Figure(of.exact.unwrap_or(of.p), format::estimate(of));
         let mut cells =
-            vec![Cell::Markup(team), tier, figure(&service.failed), figure(&service.degraded)];
+            vec![HtmlCell::Markup(team), tier, figure(&service.failed), figure(&service.degraded)];
         if has_time {
             cells.extend([time(service.first_failed_s), time(service.failed_for_s)]);
         }
@@ -216,7 +217,7 @@ fn services_table(report: &Report) -> String {
 
 fn protections_list(report: &Report) -> String {
     let columns = ["caller:", "dependency:", "exposed", "propagated", "contained by:"];
-    let mut table = Table::new("bw-held", &columns);
+    let mut table = HtmlTable::new("bw-held", &columns);
     let held = simulation::held(report).into_iter().map(|held| (held.at, held.guards));
     let unheld = simulation::unheld(report)
         .into_iter()
@@ -225,10 +226,10 @@ fn protections_list(report: &Report) -> String {
     let more = all.len().saturating_sub(HELD_MAX);
     for (at, guards) in all.into_iter().take(HELD_MAX) {
         let cells = [
-            Cell::Markup(isolated_name(&at.dependency)),
-            Cell::Figure(at.exposed, format::percent(at.exposed)),
-            Cell::Figure(at.passed, format::percent(at.passed)),
-            Cell::Markup(escaped_text(&guards)),
+            HtmlCell::Markup(isolated_name(&at.dependency)),
+            HtmlCell::Figure(at.exposed, format::percent(at.exposed)),
+            HtmlCell::Figure(at.passed, format::percent(at.passed)),
+            HtmlCell::Markup(escaped_text(&guards)),
         ];
         table.add_row(&isolated_name(&at.caller), &cells);
     }
@@ -249,7 +250,7 @@ fn when_section(
     observed: Option<&ObservedReport>,
 ) -> String {
     let course = &report.timeline;
-    let drawn = chart::draw_timeline(report, focus, Lanes::Team, observed, &STYLE).ok();
+    let drawn = chart::draw_timeline(report, focus, TimelineLanes::Team, observed, &STYLE).ok();
     let mut body = drawn.map_or_else(String::new, |svg| html_figure(&svg));
     let mut items = Vec::new();
     let mut add = |what: &str, spread: Option<Spread>| {

@@ -3,14 +3,14 @@
 use super::shell::escaped_text;
 
 /// A table in the making.
-pub(super) struct Table<'a> {
+pub(super) struct HtmlTable<'a> {
     id: &'a str,
     head: String,
     rows: String,
     is_empty: bool,
 }
 
-impl<'a> Table<'a> {
+impl<'a> HtmlTable<'a> {
     /// Columns are text where their name ends with a `:`, else figures.
     pub(super) fn new(id: &'a str, columns: &[&str]) -> Self {
         let mut head = String::new();
@@ -31,17 +31,17 @@ impl<'a> Table<'a> {
     }
 
     /// A row: what it is called, as markup, and its cells.
-    pub(super) fn add_row(&mut self, name: &str, cells: &[Cell]) {
+    pub(super) fn add_row(&mut self, name: &str, cells: &[HtmlCell]) {
         self.is_empty = false;
         self.rows.push_str(&format!("<tr><th scope=\"row\">{name}</th>"));
         for cell in cells {
             match cell {
-                Cell::Markup(markup) => self.rows.push_str(&format!("<td>{markup}</td>")),
-                Cell::Figure(value, shown) => self.rows.push_str(&format!(
+                HtmlCell::Markup(markup) => self.rows.push_str(&format!("<td>{markup}</td>")),
+                HtmlCell::Figure(value, shown) => self.rows.push_str(&format!(
                     "<td class=\"n\" data-v=\"{value}\">{}</td>",
                     escaped_text(shown)
                 )),
-                Cell::Unknown => self.rows.push_str("<td class=\"n\" data-v=\"-1\">–</td>"),
+                HtmlCell::Unknown => self.rows.push_str("<td class=\"n\" data-v=\"-1\">–</td>"),
             }
         }
         self.rows.push_str("</tr>\n");
@@ -60,7 +60,7 @@ impl<'a> Table<'a> {
 }
 
 /// Cell of a table.
-pub(super) enum Cell {
+pub(super) enum HtmlCell {
     /// Markup.
     Markup(String),
     /// A figure, by which rows are sorted, and how it is shown.

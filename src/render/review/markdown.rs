@@ -1,6 +1,6 @@
 //! A review as Markdown: one file, pictures as Mermaid, ready to be pasted.
 
-use super::{Block, Review};
+use super::{Review, ReviewBlock};
 use crate::chart::mermaid;
 use crate::prose::escape::{is_plain_url, markdown_code as code, markdown_prose as prose};
 use crate::prose::simulation::Wording;
@@ -25,12 +25,12 @@ pub fn review_markdown(review: &Review<'_>, command: &str) -> Result<String, mer
         parts.push(format!("## {}", part.title));
         for block in part.blocks {
             parts.extend(match block {
-                Block::Said(said) => Some(said),
-                Block::List(items) => Some(bullet_list("- ", &items)),
-                Block::Tasks(items) => Some(bullet_list("- [ ] ", &items)),
-                Block::Table(rows) => Some(review_table(&rows)),
-                Block::Cascade => Some(mermaid_block(&cascade)),
-                Block::Timeline => gantt.as_deref().map(mermaid_block),
+                ReviewBlock::Said(said) => Some(said),
+                ReviewBlock::List(items) => Some(bullet_list("- ", &items)),
+                ReviewBlock::Tasks(items) => Some(bullet_list("- [ ] ", &items)),
+                ReviewBlock::Table(rows) => Some(review_table(&rows)),
+                ReviewBlock::Cascade => Some(mermaid_block(&cascade)),
+                ReviewBlock::Timeline => gantt.as_deref().map(mermaid_block),
             });
         }
     }

@@ -29,14 +29,14 @@ pub struct Review<'a> {
 }
 
 /// A section of a review.
-pub(super) struct Part {
+pub(super) struct ReviewPart {
     pub(super) id: &'static str,
     pub(super) title: &'static str,
-    pub(super) blocks: Vec<Block>,
+    pub(super) blocks: Vec<ReviewBlock>,
 }
 
 /// Block of a section; texts are in the wording that was asked for.
-pub(super) enum Block {
+pub(super) enum ReviewBlock {
     Said(String),
     List(Vec<String>),
     /// Tasks that somebody could do.
@@ -54,7 +54,7 @@ impl Review<'_> {
     }
 
     /// All sections that say something.
-    pub(super) fn review_parts(&self, wording: &Wording) -> Vec<Part> {
+    pub(super) fn review_parts(&self, wording: &Wording) -> Vec<ReviewPart> {
         let parts = [
             ("summary", "Summary", sections::summary_section(self, wording)),
             ("timeline", "Timeline", timeline::timeline_blocks(self, wording)),
@@ -64,7 +64,7 @@ impl Review<'_> {
             ("advice", "What would have helped", sections::advice_section(self, wording)),
             ("assumed", "What this rests on", sections::grounds_section(self, wording)),
         ];
-        let parts = parts.map(|(id, title, blocks)| Part { id, title, blocks });
+        let parts = parts.map(|(id, title, blocks)| ReviewPart { id, title, blocks });
         parts.into_iter().filter(|part| !part.blocks.is_empty()).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Sections of a review.
 
-use super::{Block, Review};
+use super::{Review, ReviewBlock};
 use crate::prose::simulation::{self, Wording};
 use crate::prose::{advice as advised, format};
 use crate::report::ComponentState;
@@ -16,7 +16,7 @@ const ALONE: usize = 6;
 const NEAR: f64 = 2.0;
 
 /// Returns the summary: what happened, what set it off, and how the simulation compares.
-pub(super) fn summary_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+pub(super) fn summary_section(review: &Review<'_>, wording: &Wording) -> Vec<ReviewBlock> {
     let mut items = vec![format!("What happened: {}", happened_sentence(review, wording))];
     items.extend(course_sentence(review).map(|said| format!("When: {said}")));
     items.push(format!(
@@ -27,7 +27,7 @@ pub(super) fn summary_section(review: &Review<'_>, wording: &Wording) -> Vec<Blo
     let advice = advised::headline(review.advice, wording).join(" ");
     let advice = advice.strip_prefix("What helps most: ").unwrap_or(&advice);
     items.push(format!("What would have helped: {advice}"));
-    vec![Block::List(items)]
+    vec![ReviewBlock::List(items)]
 }
 
 fn happened_sentence(review: &Review<'_>, wording: &Wording) -> String {
@@ -106,19 +106,19 @@ fn duration_sentence(item: DurationReport) -> Option<String> {
 }
 
 /// The picture, and how to read it.
-pub(super) fn cascade_section(review: &Review<'_>) -> Vec<Block> {
+pub(super) fn cascade_section(review: &Review<'_>) -> Vec<ReviewBlock> {
     let shares = if review.report.trials == 1 { "the trial" } else { "trials" };
     vec![
-        Block::Said(format!(
+        ReviewBlock::Said(format!(
             "Simulated. Arrows point the way failure spreads, from a dependency to its caller; beside \
              them stands in which share of {shares} it propagated, or a protection contained it."
         )),
-        Block::Cascade,
+        ReviewBlock::Cascade,
     ]
 }
 
 /// Every component of known state, then every miss in words.
-pub(super) fn compared_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+pub(super) fn compared_section(review: &Review<'_>, wording: &Wording) -> Vec<ReviewBlock> {
     let all = &review.replayed.components;
     let mut blocks = Vec::new();
     if !all.is_empty() {
@@ -126,17 +126,17 @@ pub(super) fn compared_section(review: &Review<'_>, wording: &Wording) -> Vec<Bl
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
         let (hits, misses): (Vec<_>, Vec<_>) = all.iter().partition(|item| item.is_hit());
         rows.extend(misses.into_iter().chain(hits).map(|miss| component_row(miss, wording)));
-        blocks.push(Block::Table(rows));
+        blocks.push(ReviewBlock::Table(rows));
     }
     let mut misses: Vec<String> =
         all.iter().filter(|item| !item.is_hit()).map(|item| miss_sentence(item, wording)).collect();
     misses.extend(review.replayed.duration.and_then(missed_duration));
     misses.extend(unseen_sentence(review, wording));
     if misses.is_empty() {
-        blocks.push(Block::Said("They agree wherever something is known.".to_owned()));
+        blocks.push(ReviewBlock::Said("They agree wherever something is known.".to_owned()));
     } else {
-        blocks.push(Block::Said("Where they differ, or cannot be compared:".to_owned()));
-        blocks.push(Block::List(misses));
+        blocks.push(ReviewBlock::Said("Where they differ, or cannot be compared:".to_owned()));
+        blocks.push(ReviewBlock::List(misses));
     }
     blocks
 }
@@ -237,12 +237,12 @@ pub(super) fn action_difference(action: &ActionReport, wording: &Wording) -> Str
 }
 
 /// Returns the protections that held: as reported, by taking each away, and by the simulation.
-pub(super) fn protections_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+pub(super) fn protections_section(review: &Review<'_>, wording: &Wording) -> Vec<ReviewBlock> {
     let mut blocks = Vec::new();
     let told = &review.observed.what_held;
     if !told.is_empty() {
-        blocks.push(Block::Said("By the facts:".to_owned()));
-        blocks.push(Block::List(told.iter().map(|told| (wording.name)(told)).collect()));
+        blocks.push(ReviewBlock::Said("By the facts:".to_owned()));
+        blocks.push(ReviewBlock::List(told.iter().map(|told| (wording.name)(told)).collect()));
     }
     let taken: Vec<String> = review
         .replayed
@@ -251,8 +251,8 @@ pub(super) fn protections_section(review: &Review<'_>, wording: &Wording) -> Vec
         .map(|containment| containment_sentence(containment, wording))
         .collect();
     if !taken.is_empty() {
-        blocks.push(Block::Said("Taken away in the simulation, one at a time:".to_owned()));
-        blocks.push(Block::List(taken));
+        blocks.push(ReviewBlock::Said("Taken away in the simulation, one at a time:".to_owned()));
+        blocks.push(ReviewBlock::List(taken));
     }
     let guards = simulation::held(review.report);
     let count = guards.len();
@@ -272,8 +272,8 @@ pub(super) fn protections_section(review: &Review<'_>, wording: &Wording) -> Vec
         items.push(format!("and at {}", format::plural(count - GUARDS, "more call")));
     }
     if !items.is_empty() {
-        blocks.push(Block::Said("By the simulation, as shares of trials:".to_owned()));
-        blocks.push(Block::List(items));
+        blocks.push(ReviewBlock::Said("By the simulation, as shares of trials:".to_owned()));
+        blocks.push(ReviewBlock::List(items));
     }
     let open: Vec<String> = simulation::unheld(review.report)
         .into_iter()
@@ -281,7 +281,7 @@ pub(super) fn protections_section(review: &Review<'_>, wording: &Wording) -> Vec
         .collect();
     if !open.is_empty() {
         let calls = format::list(&open, "and", NAMES);
-        blocks.push(Block::Said(format!("Nothing contained failure at {calls}.")));
+        blocks.push(ReviewBlock::Said(format!("Nothing contained failure at {calls}.")));
     }
     blocks
 }
@@ -309,31 +309,31 @@ fn containment_sentence(containment: &ContainmentReport, wording: &Wording) -> S
 }
 
 /// Returns the advice on what would have helped, as tasks to decide on.
-pub(super) fn advice_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+pub(super) fn advice_section(review: &Review<'_>, wording: &Wording) -> Vec<ReviewBlock> {
     let advice = review.advice;
-    let mut blocks = vec![Block::Said(advised::headline(advice, wording).join(" "))];
+    let mut blocks = vec![ReviewBlock::Said(advised::headline(advice, wording).join(" "))];
     let mut sections = advised::sections(advice, wording);
     if let Some(at) = sections.iter().position(|section| section.title == "Together") {
         let together = sections.remove(at);
-        blocks.push(Block::Said(format!("To decide on ({}):", together.remark)));
-        blocks.push(Block::Tasks(together.lines));
+        blocks.push(ReviewBlock::Said(format!("To decide on ({}):", together.remark)));
+        blocks.push(ReviewBlock::Tasks(together.lines));
     }
     if let Some(alone) = sections.iter_mut().find(|section| section.title == "One at a time") {
-        blocks.push(Block::Said(format!("Each by itself ({}):", alone.remark)));
+        blocks.push(ReviewBlock::Said(format!("Each by itself ({}):", alone.remark)));
         let mut lines = std::mem::take(&mut alone.lines);
         lines.truncate(ALONE);
-        blocks.push(Block::List(lines));
+        blocks.push(ReviewBlock::List(lines));
     }
     let assumed: Vec<String> =
         advice.assumptions.iter().map(|assumption| (wording.name)(assumption)).collect();
     if !assumed.is_empty() {
-        blocks.push(Block::Said(format!("Taken for granted: {}.", assumed.join("; "))));
+        blocks.push(ReviewBlock::Said(format!("Taken for granted: {}.", assumed.join("; "))));
     }
     blocks
 }
 
 /// Sources, what is not known, and how it was simulated.
-pub(super) fn grounds_section(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+pub(super) fn grounds_section(review: &Review<'_>, wording: &Wording) -> Vec<ReviewBlock> {
     let mut items = Vec::new();
     let sources: Vec<String> =
         review.replayed.sources.iter().map(|source| (wording.name)(source)).collect();
@@ -350,7 +350,7 @@ pub(super) fn grounds_section(review: &Review<'_>, wording: &Wording) -> Vec<Blo
     let assumed = review.report.assumptions.iter();
     items.extend(assumed.map(|assumed| format!("Assumed: {}", (wording.name)(assumed))));
     items.push(simulation::footer(review.report));
-    vec![Block::List(items)]
+    vec![ReviewBlock::List(items)]
 }
 
 /// No more than a tenth of a percent.

@@ -1,7 +1,7 @@
 //! Timeline of the observations, each with what the simulation says beside it.
 
 use super::sections::action_difference;
-use super::{Block, Review};
+use super::{Review, ReviewBlock};
 use crate::prose::format;
 use crate::prose::simulation::Wording;
 use crate::report::observed::Observation;
@@ -14,7 +14,7 @@ use crate::sort::Arrange as _;
 const ROWS: usize = 60;
 
 /// The table, and the picture where there is time.
-pub(super) fn timeline_blocks(review: &Review<'_>, wording: &Wording) -> Vec<Block> {
+pub(super) fn timeline_blocks(review: &Review<'_>, wording: &Wording) -> Vec<ReviewBlock> {
     let mut events = timeline_events(review, wording);
     if events.is_empty() {
         return Vec::new();
@@ -31,31 +31,31 @@ pub(super) fn timeline_blocks(review: &Review<'_>, wording: &Wording) -> Vec<Blo
         vec![at, event.seen, event.simulated]
     }));
     let mut blocks = vec![
-        Block::Said(
+        ReviewBlock::Said(
             "Times seen count from the start of the incident, simulated ones from the start of the \
              change: the median, and what 8 of 10 trials lie within."
                 .to_owned(),
         ),
-        Block::Table(rows),
+        ReviewBlock::Table(rows),
     ];
     if left_out > 0 {
-        blocks.push(Block::Said(format!("And {} more.", format::count(left_out as f64))));
+        blocks.push(ReviewBlock::Said(format!("And {} more.", format::count(left_out as f64))));
     }
     if review.report.timeline.mode == TimelineMode::Rollout {
-        blocks.push(Block::Timeline);
+        blocks.push(ReviewBlock::Timeline);
     }
     blocks
 }
 
-struct Event {
+struct ReviewEvent {
     at: Option<f64>,
     seen: String,
     simulated: String,
 }
 
-fn timeline_events(review: &Review<'_>, wording: &Wording) -> Vec<Event> {
+fn timeline_events(review: &Review<'_>, wording: &Wording) -> Vec<ReviewEvent> {
     let course = &review.report.timeline;
-    let mut events: Vec<Event> = review
+    let mut events: Vec<ReviewEvent> = review
         .observed
         .observed
         .iter()
@@ -69,14 +69,18 @@ fn timeline_events(review: &Review<'_>, wording: &Wording) -> Vec<Event> {
     for (at, what, spread) in moments {
         if at.is_some() {
             let simulated = spread.map_or_else(|| "–".to_owned(), |item| spread_text(what, item));
-            events.push(Event { at, seen: what.to_owned(), simulated });
+            events.push(ReviewEvent { at, seen: what.to_owned(), simulated });
         }
     }
     events.extend(review.replayed.actions.iter().map(|item| action_event(item, wording)));
     events
 }
 
-fn observation_event(review: &Review<'_>, observation: &Observation, wording: &Wording) -> Event {
+fn observation_event(
+    review: &Review<'_>,
+    observation: &Observation,
+    wording: &Wording,
+) -> ReviewEvent {
     let verb = if observation.state == ComponentState::Failed { "fails" } else { "is degraded" };
     let share = observation
         .severity
@@ -88,7 +92,7 @@ fn observation_event(review: &Review<'_>, observation: &Observation, wording: &W
     let parts = [share, until, source].map(Option::unwrap_or_default).concat();
     let units = if observation.is_flow { &review.report.flows } else { &review.report.services };
     let unit = units.iter().find(|unit| unit.name == observation.name);
-    Event {
+    ReviewEvent {
         at: observation.from_s,
         seen: format!("{} {verb}{parts}", (wording.name)(&observation.name)),
         simulated: unit.map_or_else(|| "–".to_owned(), simulated_figure),
@@ -119,13 +123,13 @@ fn spread_text(what: &str, spread: Spread) -> String {
     format!("{what} after {median} ({low}–{high})")
 }
 
-fn action_event(action: &ActionReport, wording: &Wording) -> Event {
+fn action_event(action: &ActionReport, wording: &Wording) -> ReviewEvent {
     let target = action.target.as_ref().map(|target| format!(" {}", (wording.name)(target)));
     let caller = action.caller.as_ref().map(|caller| format!(" for {}", (wording.name)(caller)));
     let share = action.share.map(|share| format!(", {}", format::stated(share)));
     let what = action.action.replace('_', " ");
     let more = [target, caller, share].map(Option::unwrap_or_default).concat();
-    Event {
+    ReviewEvent {
         at: Some(action.at_s),
         seen: format!("operators: {what}{more}"),
         simulated: action_difference(action, wording),

@@ -32,11 +32,11 @@ impl Emphasis {
 
 /// A line of text in pieces.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Line {
+pub(super) struct StyledLine {
     pieces: Vec<(Emphasis, String)>,
 }
 
-impl Line {
+impl StyledLine {
     /// A line of one piece.
     pub(super) fn of_piece(ink: Emphasis, text: impl Into<String>) -> Self {
         let mut line = Self::default();
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn colours_are_added_only_on_request_and_blanks_at_the_end_never() {
-        let mut line = Line::of_piece(Emphasis::Bad, "fails");
+        let mut line = StyledLine::of_piece(Emphasis::Bad, "fails");
         line.push_blanks(3);
         assert_eq!(line.with_colors(false), "fails");
         assert_eq!(line.with_colors(true), "\u{1b}[1m\u{1b}[31mfails\u{1b}[0m");

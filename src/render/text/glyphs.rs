@@ -1,6 +1,6 @@
 //! The characters that draw bars, marks and curves, in Unicode and in ASCII.
 
-use super::emphasis::{Emphasis, Line};
+use super::emphasis::{Emphasis, StyledLine};
 use crate::report::UnitReport;
 use crate::report::cascade::BoxState;
 
@@ -65,13 +65,13 @@ impl Glyphs {
 
     /// A bar of so many cells: what fails, then what is only degraded, then the rest. What is above
     /// 0 is always seen, and what is below 1 is never full.
-    pub(super) fn share_bar(&self, failed: f64, degraded: f64, cells: usize) -> Line {
+    pub(super) fn share_bar(&self, failed: f64, degraded: f64, cells: usize) -> StyledLine {
         let parts = self.fills.len();
         let full = cells * parts;
         let failed = part_of(failed, full);
         let used = failed.div_ceil(parts);
         let degraded = part_of(degraded, cells).max(used);
-        let mut line = Line::default();
+        let mut line = StyledLine::default();
         line.push_piece(Emphasis::Bad, self.fills[parts - 1].repeat(failed / parts));
         if !failed.is_multiple_of(parts) {
             line.push_piece(Emphasis::Bad, self.fills[failed % parts - 1]);
@@ -82,7 +82,7 @@ impl Glyphs {
     }
 
     /// Returns the legend of a bar.
-    pub(super) fn bar_legend(&self, cells: usize) -> Line {
+    pub(super) fn bar_legend(&self, cells: usize) -> StyledLine {
         self.fitting_legend(cells, [["fails", "degraded"], ["fail", "deg"]])
     }
 
@@ -133,7 +133,7 @@ impl Glyphs {
 
     /// The course of a trial as a strip: before the first loss, losing and not noticed, losing and
     /// noticed, over. `ends` are where the first three end, as shares of the strip.
-    pub(super) fn trial_strip(&self, ends: [f64; 3], cells: usize) -> Line {
+    pub(super) fn trial_strip(&self, ends: [f64; 3], cells: usize) -> StyledLine {
         let cell = |share: f64| {
             #[expect(clippy::cast_sign_loss, reason = "a share is not negative")]
             let cell = (share.clamp(0.0, 1.0) * cells as f64).round() as usize;
@@ -144,7 +144,7 @@ impl Glyphs {
         let impact = impact.min(cells.saturating_sub(1));
         let over = over.max(impact + usize::from(ends[2] > ends[0])).min(cells);
         let noticed = if ends[1] <= ends[0] { impact } else { noticed.clamp(impact, over) };
-        let mut line = Line::of_piece(Emphasis::Faint, self.track.repeat(impact));
+        let mut line = StyledLine::of_piece(Emphasis::Faint, self.track.repeat(impact));
         line.push_piece(Emphasis::Bad, self.fills[self.fills.len() - 1].repeat(noticed - impact));
         line.push_piece(Emphasis::Doubtful, self.shade.repeat(over - noticed));
         line.push_piece(Emphasis::Faint, self.track.repeat(cells - over));
@@ -152,15 +152,15 @@ impl Glyphs {
     }
 
     /// Returns the legend of a strip.
-    pub(super) fn strip_legend(&self, cells: usize) -> Line {
+    pub(super) fn strip_legend(&self, cells: usize) -> StyledLine {
         self.fitting_legend(cells, [["unseen", "noticed"], ["blind", "seen"]])
     }
 
     /// Both parts in the longer words, in the shorter ones, or only the first, as there is room.
-    fn fitting_legend(&self, cells: usize, words: [[&str; 2]; 2]) -> Line {
+    fn fitting_legend(&self, cells: usize, words: [[&str; 2]; 2]) -> StyledLine {
         let full = self.fills[self.fills.len() - 1];
         let legend = |[first, second]: [&str; 2]| {
-            let mut line = Line::of_piece(Emphasis::Bad, full);
+            let mut line = StyledLine::of_piece(Emphasis::Bad, full);
             line.push_piece(Emphasis::Faint, format!(" {first} "))
                 .push_piece(Emphasis::Doubtful, self.shade);
             line.push_piece(Emphasis::Faint, format!(" {second}"));
@@ -168,7 +168,7 @@ impl Glyphs {
         };
         let fitting = words.into_iter().map(legend).find(|line| line.column_count() <= cells);
         fitting.unwrap_or_else(|| {
-            let mut line = Line::of_piece(Emphasis::Bad, full);
+            let mut line = StyledLine::of_piece(Emphasis::Bad, full);
             line.push_piece(Emphasis::Faint, format!(" {}", words[1][0]));
             line
         })

@@ -1,7 +1,7 @@
 //! Section on the protections that kept failure from callers, and on calls without any.
 
 use super::Page;
-use super::emphasis::{Emphasis, Line, shorten_text, text_columns};
+use super::emphasis::{Emphasis, StyledLine, shorten_text, text_columns};
 use crate::prose::format;
 use crate::prose::simulation::{self, Held};
 use crate::report::Report;
@@ -66,7 +66,7 @@ fn add_rows(page: &mut Page, rows: &[[String; 3]]) {
             continue;
         }
         let name = shorten_text(name, call, page.glyphs.ellipsis);
-        let mut line = Line::of_piece(Emphasis::Plain, "  ");
+        let mut line = StyledLine::of_piece(Emphasis::Plain, "  ");
         let rest = call - text_columns(&name);
         line.push_piece(Emphasis::Plain, name).push_blanks(rest + 2);
         line.push_piece(Emphasis::Good, held.clone()).push_blanks(guards - text_columns(held) + 2);

@@ -1,7 +1,7 @@
 //! Orders lost over all flows: how they spread, what is likely, what is possible.
 
 use super::Page;
-use super::emphasis::{Emphasis, Line, text_columns};
+use super::emphasis::{Emphasis, StyledLine, text_columns};
 use crate::prose::{format, simulation};
 use crate::report::HistogramScale;
 use crate::report::{HistogramReport, Report, TotalReport};
@@ -47,7 +47,7 @@ fn add_curve(page: &mut Page, histogram: &HistogramReport) {
     let (Some(first), Some(last)) = (histogram.ends.first(), histogram.ends.last()) else { return };
     let is_linear = histogram.scale == HistogramScale::Linear;
     let from = if is_linear { "0".to_owned() } else { format!("under {}", format::count(*first)) };
-    let mut line = Line::of_piece(Emphasis::Plain, "  ");
+    let mut line = StyledLine::of_piece(Emphasis::Plain, "  ");
     line.push_piece(Emphasis::Faint, from).push_blanks(1);
     line.push_piece(Emphasis::Doubtful, page.glyphs.height_curve(&histogram.shares)).push_blanks(1);
     line.push_piece(Emphasis::Faint, format::count(*last));

@@ -25,7 +25,7 @@ pub use sections::{
 pub use tree::render_tree;
 pub use trial::render_trial;
 
-use emphasis::{Emphasis, Line, text_columns, wrap_text};
+use emphasis::{Emphasis, StyledLine, text_columns, wrap_text};
 use glyphs::Glyphs;
 
 use crate::prose::escape;
@@ -35,7 +35,7 @@ use crate::report::Report;
 
 /// How the text shall look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
+pub struct TextStyle {
     /// How many columns a line may take; less than [`Style::NARROWEST`] is taken for that.
     pub width: usize,
     /// Only ASCII characters; others in names are written as `\u{…}`.
@@ -44,7 +44,7 @@ pub struct Style {
     pub color: bool,
 }
 
-impl Style {
+impl TextStyle {
     /// The fewest columns with which lines keep to their width.
     pub const NARROWEST: usize = 60;
     /// Where the width of a terminal is not known.
@@ -53,14 +53,14 @@ impl Style {
     const WIDEST: usize = 120;
 }
 
-impl Default for Style {
+impl Default for TextStyle {
     fn default() -> Self {
         Self { width: Self::USUAL, ascii: false, color: false }
     }
 }
 
 /// The report as lines of text, the last one with its newline.
-pub fn render_report(report: &Report, style: &Style) -> String {
+pub fn render_report(report: &Report, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     add_headline(&mut page, report);
     units::add_flows(&mut page, report);
@@ -104,7 +104,7 @@ pub(super) fn harmless_name(name: &str) -> String {
 
 /// The text so far, and how to go on.
 struct Page {
-    style: Style,
+    style: TextStyle,
     glyphs: &'static Glyphs,
     wording: Wording,
     text: String,
@@ -113,14 +113,17 @@ struct Page {
 }
 
 impl Page {
-    fn new(style: Style) -> Self {
+    fn new(style: TextStyle) -> Self {
         let glyphs = Glyphs::glyph_set(style.ascii);
         let name: fn(&str) -> String = if style.ascii {
             |name| escape::name(name, true)
         } else {
             |name| escape::name(name, false)
         };
-        let style = Style { width: style.width.clamp(Style::NARROWEST, Style::WIDEST), ..style };
+        let style = TextStyle {
+            width: style.width.clamp(TextStyle::NARROWEST, TextStyle::WIDEST),
+            ..style
+        };
         let wording = Wording { name, arrow: glyphs.arrow };
         Self { style, glyphs, wording, text: String::new(), widths: None }
     }
@@ -130,7 +133,7 @@ impl Page {
         (self.wording.name)(name)
     }
 
-    fn add_line(&mut self, line: &Line) {
+    fn add_line(&mut self, line: &StyledLine) {
         // The log of a pipeline is a terminal too, and its runner obeys some lines.
         self.text.push_str(&escape::without_commands(&line.with_colors(self.style.color)));
         self.text.push('\n');
@@ -154,7 +157,7 @@ impl Page {
         let inset = text_columns(start);
         let text = escape::visible(text, self.style.ascii);
         for (index, part) in wrap_text(&text, self.style.width - inset).into_iter().enumerate() {
-            let mut line = Line::default();
+            let mut line = StyledLine::default();
             if index == 0 {
                 line.push_piece(Emphasis::Plain, start)
             } else {
@@ -174,14 +177,17 @@ impl Page {
             let used = text_columns(&line) + text_columns(&gap) + text_columns(part);
             if text_columns(start) + text_columns(part) > self.style.width {
                 if !is_first {
-                    self.add_line(&Line::of_piece(Emphasis::Plain, std::mem::take(&mut line)));
+                    self.add_line(&StyledLine::of_piece(
+                        Emphasis::Plain,
+                        std::mem::take(&mut line),
+                    ));
                 }
                 self.add_paragraph(Emphasis::Plain, start, part);
                 start.clone_into(&mut line);
                 continue;
             }
             if used > self.style.width && !is_first {
-                self.add_line(&Line::of_piece(
+                self.add_line(&StyledLine::of_piece(
                     Emphasis::Plain,
                     std::mem::replace(&mut line, start.to_owned()),
                 ));
@@ -191,7 +197,7 @@ impl Page {
             line.push_str(part);
         }
         if text_columns(&line) > text_columns(start) {
-            self.add_line(&Line::of_piece(Emphasis::Plain, line));
+            self.add_line(&StyledLine::of_piece(Emphasis::Plain, line));
         }
     }
 
@@ -204,7 +210,7 @@ impl Page {
         let inset = text_columns(word) + gap;
         let text = escape::visible(text, self.style.ascii);
         for (index, part) in wrap_text(&text, self.style.width - inset).into_iter().enumerate() {
-            let mut line = Line::default();
+            let mut line = StyledLine::default();
             if index == 0 {
                 line.push_piece(ink, word).push_blanks(inset - text_columns(word))
             } else {

@@ -1,8 +1,8 @@
 //! A ranking for a terminal.
 
 use super::emphasis::Emphasis;
-use super::table::{Bar, Cell, Row, Table, Widths};
-use super::{Page, Style};
+use super::table::{TextBar, TextCell, TextRow, TextTable, Widths};
+use super::{Page, TextStyle};
 use crate::prose::escape;
 use crate::render::rank::{
     amount_text, impact_text, interruption_note, interval_text, origin_nouns, rank_footer,
@@ -17,7 +17,7 @@ const ROWS_MAX: usize = 25;
 const EXPENDABLE: &[usize] = &[3, 1];
 
 /// The ranking as lines of text, the last one with its newline.
-pub fn render_rank(report: &RankReport, style: &Style) -> String {
+pub fn render_rank(report: &RankReport, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     if let Some(interruption) = interruption_note(report) {
         page.add_paragraph(Emphasis::Doubtful, "", &interruption);
@@ -63,14 +63,15 @@ fn add_table(page: &mut Page, report: &RankReport) {
     let noun = origin_nouns(report)[1];
     let mut title = noun.to_owned();
     title[..1].make_ascii_uppercase();
-    let head = Row {
+    let head = TextRow {
         mark: None,
         name: (Emphasis::Strong, title),
-        bar: Bar::Blank,
-        cells: heads.into_iter().map(|head| Cell::new(Emphasis::Faint, head)).collect(),
+        bar: TextBar::Blank,
+        cells: heads.into_iter().map(|head| TextCell::new(Emphasis::Faint, head)).collect(),
     };
     let body = report.origins.iter().take(ROWS_MAX).map(|origin| origin_row(page, report, origin));
-    let table = Table { rows: std::iter::once(head).chain(body).collect(), expendable: EXPENDABLE };
+    let table =
+        TextTable { rows: std::iter::once(head).chain(body).collect(), expendable: EXPENDABLE };
     let widths = Widths::fit_page(&table, page.style.width);
     page.add_gap();
     for line in table.table_lines(&widths, page.glyphs) {
@@ -83,23 +84,23 @@ fn add_table(page: &mut Page, report: &RankReport) {
     }
 }
 
-fn origin_row(page: &Page, report: &RankReport, origin: &OriginReport) -> Row {
+fn origin_row(page: &Page, report: &RankReport, origin: &OriginReport) -> TextRow {
     let share = at_stake(report, origin);
     let (ink, mark) = if origin.single_point_of.is_empty() {
         (Emphasis::Plain, " ")
     } else {
         (Emphasis::Bad, page.glyphs.warning)
     };
-    let plain = |text: String| Cell::new(Emphasis::Plain, text);
+    let plain = |text: String| TextCell::new(Emphasis::Plain, text);
     let mut cells = vec![plain(impact_text(&origin.flows)), plain(impact_text(&origin.services))];
     if let Some(orders) = &origin.orders_per_min {
         cells.push(plain(impact_text(orders)));
-        cells.push(Cell::new(Emphasis::Faint, interval_text(orders, page.glyphs.dash)));
+        cells.push(TextCell::new(Emphasis::Faint, interval_text(orders, page.glyphs.dash)));
     }
-    Row {
+    TextRow {
         mark: Some((ink, mark)),
         name: (Emphasis::Plain, page.shown_name(&origin.name)),
-        bar: Bar::Shares(share, share),
+        bar: TextBar::Shares(share, share),
         cells,
     }
 }

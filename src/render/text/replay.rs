@@ -1,7 +1,7 @@
 //! Replayed incidents for a terminal.
 
-use super::emphasis::{Emphasis, Line, shorten_text, text_columns};
-use super::{Page, Style};
+use super::emphasis::{Emphasis, StyledLine, shorten_text, text_columns};
+use super::{Page, TextStyle};
 use crate::render::replay::{
     column_heads, incident_lines, incident_title, replay_footer, replay_headline, score_rows,
     timed_components,
@@ -13,7 +13,7 @@ use crate::report::replay::IncidentReport;
 const FIGURE: usize = 10;
 
 /// The comparison as lines of text, the last one with its newline.
-pub fn render_replay(report: &ReplayReport, style: &Style) -> String {
+pub fn render_replay(report: &ReplayReport, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     page.add_paragraph(Emphasis::Strong, "", &replay_headline(report));
     page.add_gap();
@@ -55,7 +55,7 @@ fn add_scores(page: &mut Page, report: &ReplayReport) {
     let width = longest.min(page.style.width - shown * FIGURE);
     let mut row = |name: &str, ink: Emphasis, figures: &[String]| {
         let name = shorten_text(name, width, page.glyphs.ellipsis);
-        let mut line = Line::default();
+        let mut line = StyledLine::default();
         line.push_piece(Emphasis::Plain, &name).push_blanks(width - text_columns(&name));
         for figure in &figures[..shown] {
             line.push_piece(ink, format!("{figure:>FIGURE$}"));

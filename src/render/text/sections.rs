@@ -1,7 +1,7 @@
 //! Answers that are a headline and lists, for a terminal.
 
 use super::emphasis::Emphasis;
-use super::{Page, Style};
+use super::{Page, TextStyle};
 use crate::prose::explanation::Section;
 use crate::prose::{advice, comparison, diagnosis, explanation};
 use crate::report::{
@@ -9,7 +9,7 @@ use crate::report::{
 };
 
 /// An explanation as lines of text, the last one with its newline.
-pub fn render_explanation(report: &ExplainReport, style: &Style) -> String {
+pub fn render_explanation(report: &ExplainReport, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     let headline = explanation::headline(report, &page.wording);
     let sections = explanation::sections(report, &page.wording);
@@ -18,7 +18,7 @@ pub fn render_explanation(report: &ExplainReport, style: &Style) -> String {
 }
 
 /// A comparison as lines of text, the last one with its newline.
-pub fn render_comparison(report: &CompareReport, style: &Style) -> String {
+pub fn render_comparison(report: &CompareReport, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     let headline = comparison::headline(report, &page.wording);
     let sections = comparison::sections(report, &page.wording);
@@ -27,7 +27,7 @@ pub fn render_comparison(report: &CompareReport, style: &Style) -> String {
 }
 
 /// Advice as lines of text, the last one with its newline.
-pub fn render_advice(report: &AdviseReport, style: &Style) -> String {
+pub fn render_advice(report: &AdviseReport, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     let headline = advice::headline(report, &page.wording);
     let sections = advice::sections(report, &page.wording);
@@ -36,7 +36,7 @@ pub fn render_advice(report: &AdviseReport, style: &Style) -> String {
 }
 
 /// A diagnosis as lines of text, the last one with its newline.
-pub fn render_diagnosis(report: &DiagnosisReport, style: &Style) -> String {
+pub fn render_diagnosis(report: &DiagnosisReport, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     let headline = diagnosis::headline(report, &page.wording);
     let sections = diagnosis::sections(report, &page.wording);
@@ -45,7 +45,7 @@ pub fn render_diagnosis(report: &DiagnosisReport, style: &Style) -> String {
 }
 
 /// The places of what set incidents off as lines of text, the last one with its newline.
-pub fn render_diagnosis_score(report: &DiagnosisScoreReport, style: &Style) -> String {
+pub fn render_diagnosis_score(report: &DiagnosisScoreReport, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     let sections = diagnosis::score_sections(report, &page.wording);
     page.fill_page(&diagnosis::score_headline(report), &sections, &diagnosis::score_footer(report));

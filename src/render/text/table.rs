@@ -1,16 +1,16 @@
 //! Rows whose columns line up: a mark, a name, a bar, and figures.
 
-use super::emphasis::{Emphasis, Line, shorten_text, text_columns};
+use super::emphasis::{Emphasis, StyledLine, shorten_text, text_columns};
 use super::glyphs::Glyphs;
 
 /// A figure, or the head of a column of them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cell {
+pub(super) struct TextCell {
     pub(super) ink: Emphasis,
     pub(super) text: String,
 }
 
-impl Cell {
+impl TextCell {
     pub(super) fn new(ink: Emphasis, text: impl Into<String>) -> Self {
         Self { ink, text: text.into() }
     }
@@ -18,7 +18,7 @@ impl Cell {
 
 /// Bar in the column of bars.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Bar {
+pub(super) enum TextBar {
     ShareLegend,
     StripLegend,
     /// Nothing.
@@ -30,17 +30,17 @@ pub(super) enum Bar {
 }
 
 /// A row.
-pub(super) struct Row {
+pub(super) struct TextRow {
     /// Nothing for the head of a section, which then begins where marks do.
     pub(super) mark: Option<(Emphasis, &'static str)>,
     pub(super) name: (Emphasis, String),
-    pub(super) bar: Bar,
-    pub(super) cells: Vec<Cell>,
+    pub(super) bar: TextBar,
+    pub(super) cells: Vec<TextCell>,
 }
 
 /// Rows, and which columns to give up first where the page is narrow.
-pub(super) struct Table {
-    pub(super) rows: Vec<Row>,
+pub(super) struct TextTable {
+    pub(super) rows: Vec<TextRow>,
     /// Numbers of columns, the least important first; others are always shown.
     pub(super) expendable: &'static [usize],
 }
@@ -72,7 +72,7 @@ impl Widths {
     }
 
     /// Widths that fit on a page.
-    pub(super) fn fit_page(table: &Table, page: usize) -> Self {
+    pub(super) fn fit_page(table: &TextTable, page: usize) -> Self {
         let name = table.rows.iter().map(|row| text_columns(&row.name.1)).max().unwrap_or(0);
         let count = table.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
         let cells = (0..count).map(|column| {
@@ -97,7 +97,7 @@ impl Widths {
     }
 
     /// The same name and bar for a table with other cells.
-    pub(super) fn with_same_name(&self, table: &Table, page: usize) -> Self {
+    pub(super) fn with_same_name(&self, table: &TextTable, page: usize) -> Self {
         let mut fitted = Self::fit_page(table, page);
         fitted.name = fitted.name.max(self.name);
         fitted.bar = fitted.bar.max(self.bar);
@@ -132,15 +132,15 @@ impl Widths {
     }
 }
 
-impl Table {
+impl TextTable {
     /// The rows as lines.
-    pub(super) fn table_lines(&self, widths: &Widths, glyphs: &Glyphs) -> Vec<Line> {
+    pub(super) fn table_lines(&self, widths: &Widths, glyphs: &Glyphs) -> Vec<StyledLine> {
         self.rows.iter().map(|row| row_line(row, widths, glyphs)).collect()
     }
 }
 
-fn row_line(row: &Row, widths: &Widths, glyphs: &Glyphs) -> Line {
-    let mut line = Line::default();
+fn row_line(row: &TextRow, widths: &Widths, glyphs: &Glyphs) -> StyledLine {
+    let mut line = StyledLine::default();
     if let Some((ink, mark)) = row.mark {
         line.push_piece(ink, mark).push_blanks(MARK - text_columns(mark));
     }
@@ -149,11 +149,11 @@ fn row_line(row: &Row, widths: &Widths, glyphs: &Glyphs) -> Line {
     let rest = MARK + widths.name - line.column_count();
     line.push_blanks(rest + GAP);
     let bar = match row.bar {
-        Bar::ShareLegend => glyphs.bar_legend(widths.bar),
-        Bar::StripLegend => glyphs.strip_legend(widths.bar),
-        Bar::Blank => Line::default(),
-        Bar::Shares(failed, degraded) => glyphs.share_bar(failed, degraded, widths.bar),
-        Bar::Strip(ends) => glyphs.trial_strip(ends, widths.bar),
+        TextBar::ShareLegend => glyphs.bar_legend(widths.bar),
+        TextBar::StripLegend => glyphs.strip_legend(widths.bar),
+        TextBar::Blank => StyledLine::default(),
+        TextBar::Shares(failed, degraded) => glyphs.share_bar(failed, degraded, widths.bar),
+        TextBar::Strip(ends) => glyphs.trial_strip(ends, widths.bar),
     };
     let rest = widths.bar.saturating_sub(bar.column_count());
     line.append_line(bar).push_blanks(rest);

@@ -1,7 +1,7 @@
 //! The cascade as a tree: what breaks, what it takes with it, where a guard held.
 
-use super::emphasis::{Emphasis, Line, shorten_text, text_columns};
-use super::{Page, Style, losses, units};
+use super::emphasis::{Emphasis, StyledLine, shorten_text, text_columns};
+use super::{Page, TextStyle, losses, units};
 use crate::prose::terms;
 use crate::prose::{format, simulation};
 use crate::report::cascade::{BoxState, CascadeBox, CascadeEdge, EdgeKind};
@@ -16,7 +16,7 @@ const NAME_LEAST: usize = 18;
 const NAME_KEPT: usize = 8;
 
 /// The cascade as lines of text, the last one with its newline. Both are of the same simulation.
-pub fn render_tree(report: &Report, focus: &CascadeReport, style: &Style) -> String {
+pub fn render_tree(report: &Report, focus: &CascadeReport, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     super::add_headline(&mut page, report);
     units::add_flows(&mut page, report);
@@ -31,7 +31,7 @@ pub fn render_tree(report: &Report, focus: &CascadeReport, style: &Style) -> Str
 }
 
 /// A line of the tree.
-struct Row {
+struct TreeRow {
     /// Lines of the tree that lead to the name.
     lead: String,
     mark: (Emphasis, &'static str),
@@ -43,7 +43,7 @@ struct Row {
     came: (Emphasis, String),
 }
 
-fn tree_rows(page: &Page, focus: &CascadeReport) -> Vec<Row> {
+fn tree_rows(page: &Page, focus: &CascadeReport) -> Vec<TreeRow> {
     let tree = Tree::new(focus);
     let mut rows = Vec::new();
     // What is still to be drawn: a box, what leads to it, and what leads to those below it.
@@ -130,10 +130,10 @@ fn compare_strength(one: &CascadeEdge, other: &CascadeEdge) -> std::cmp::Orderin
     one.passed.total_cmp(&other.passed).then(held(one).total_cmp(&held(other)))
 }
 
-fn box_row(page: &Page, focus: &CascadeReport, tree: &Tree, at: usize, lead: String) -> Row {
+fn box_row(page: &Page, focus: &CascadeReport, tree: &Tree, at: usize, lead: String) -> TreeRow {
     let item = &focus.boxes[at];
     let (ink, mark) = page.glyphs.state_mark(item.state);
-    Row {
+    TreeRow {
         lead,
         mark: (ink, mark),
         name: page.shown_name(&item.name),
@@ -202,8 +202,8 @@ struct Fit {
 }
 
 impl Fit {
-    fn new(rows: &[Row], page: usize) -> Self {
-        let widest = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    fn new(rows: &[TreeRow], page: usize) -> Self {
+        let widest = |of: fn(&TreeRow) -> usize| rows.iter().map(of).max().unwrap_or(0);
         let name = widest(|row| text_columns(&row.lead) + 2 + text_columns(&row.name));
         let state = widest(|row| text_columns(&row.state.1));
         let came = widest(|row| text_columns(&row.came.1));
@@ -221,7 +221,7 @@ impl Fit {
     }
 }
 
-fn draw_rows(page: &mut Page, rows: &[Row]) {
+fn draw_rows(page: &mut Page, rows: &[TreeRow]) {
     let fit = Fit::new(rows, page.style.width);
     for row in rows {
         // A deep tree leaves room for a name, whatever leads to it.
@@ -229,7 +229,7 @@ fn draw_rows(page: &mut Page, rows: &[Row]) {
         let lead = shorten_text(&row.lead, fit.name.saturating_sub(kept), page.glyphs.ellipsis);
         let room = fit.name.saturating_sub(text_columns(&lead) + 2);
         let name = shorten_text(&row.name, room, page.glyphs.ellipsis);
-        let mut line = Line::of_piece(Emphasis::Plain, "  ");
+        let mut line = StyledLine::of_piece(Emphasis::Plain, "  ");
         let used = text_columns(&lead) + 2 + text_columns(&name);
         line.push_piece(Emphasis::Faint, lead)
             .push_piece(row.mark.0, row.mark.1)
@@ -325,7 +325,7 @@ mod tests {
         }
     }
 
-    fn shown(focus: &CascadeReport, style: Style) -> String {
+    fn shown(focus: &CascadeReport, style: TextStyle) -> String {
         let mut page = Page::new(style);
         let rows = tree_rows(&page, focus);
         draw_rows(&mut page, &rows);
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn every_box_stands_once_below_what_brought_most_to_it() {
-        let style = Style { width: 74, ..Style::default() };
+        let style = TextStyle { width: 74, ..TextStyle::default() };
         assert_eq!(
             shown(&shop(), style),
             // A line that is gone on with would lose its blanks.
@@ -370,7 +370,7 @@ mod tests {
     fn a_tree_can_be_drawn_in_ascii_and_keeps_to_its_width() {
         for width in [60, 80, 120] {
             for ascii in [false, true] {
-                let text = shown(&shop(), Style { width, ascii, color: false });
+                let text = shown(&shop(), TextStyle { width, ascii, color: false });
                 assert!(text.lines().all(|line| text_columns(line) <= width), "{width}:\n{text}");
                 assert!(!ascii || text.is_ascii(), "{text}");
                 assert_eq!(text.lines().count(), 5);
@@ -390,7 +390,7 @@ mod tests {
             .collect();
         let edges: Vec<(usize, usize, f64, f64)> =
             (0..399).map(|item| (item, item + 1, 0.9, 0.0)).collect();
-        let text = shown(&focus(&boxes, &edges), Style { width: 80, ..Style::default() });
+        let text = shown(&focus(&boxes, &edges), TextStyle { width: 80, ..TextStyle::default() });
         assert_eq!(text.lines().count(), 400);
         assert!(text.lines().all(|line| text_columns(line) <= 80), "{text}");
     }

@@ -1,7 +1,7 @@
 //! One trial, step by step, in words.
 
-use super::emphasis::{Emphasis, Line};
-use super::{Page, Style};
+use super::emphasis::{Emphasis, StyledLine};
+use super::{Page, TextStyle};
 use crate::prose::format;
 use crate::report::TrialTrace;
 use crate::report::trial_trace::{StateReport, StepReport};
@@ -12,7 +12,7 @@ const STATES_MAX: usize = 4;
 const CELLS: usize = 12;
 
 /// The trace of a trial as lines of text, the last one with its newline.
-pub fn render_trial(trial: &TrialTrace, style: &Style) -> String {
+pub fn render_trial(trial: &TrialTrace, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     let lost = trial
         .orders_lost
@@ -32,7 +32,7 @@ pub fn render_trial(trial: &TrialTrace, style: &Style) -> String {
 fn add_step(page: &mut Page, step: &StepReport) {
     let dash = page.glyphs.dash;
     let (from, until) = (format::duration(step.from_s), format::duration(step.until_s));
-    let mut head = Line::of_piece(Emphasis::Strong, format!("{from} {dash} {until}"));
+    let mut head = StyledLine::of_piece(Emphasis::Strong, format!("{from} {dash} {until}"));
     let exposure = format::percent(step.exposure);
     head.push_blanks(2).push_piece(Emphasis::Faint, format!("{exposure} have the change"));
     if let Some(lost) = step.orders_lost.filter(|lost| *lost > 0.0) {
@@ -85,7 +85,7 @@ fn add_state(page: &mut Page, state: &StateReport) {
         shares.map(|(share, word)| format!("{} {word}", format::percent(share))).collect();
     let name = page.shown_name(&state.name);
     let name = super::emphasis::shorten_text(&name, page.style.width / 2, page.glyphs.ellipsis);
-    let mut line = Line::of_piece(Emphasis::Plain, "    ");
+    let mut line = StyledLine::of_piece(Emphasis::Plain, "    ");
     line.append_line(bar)
         .push_blanks(1)
         .push_piece(Emphasis::Plain, name)

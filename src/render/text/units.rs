@@ -2,7 +2,7 @@
 
 use super::Page;
 use super::emphasis::Emphasis;
-use super::table::{Bar, Cell, Row, Table, Widths};
+use super::table::{TextBar, TextCell, TextRow, TextTable, Widths};
 use crate::prose::format;
 use crate::prose::simulation::HIT;
 use crate::report::{Report, UnitReport};
@@ -26,7 +26,8 @@ pub(super) fn add_flows(page: &mut Page, report: &Report) {
     let services = service_rows(page, report);
     // Both are measured together, so that their columns line up.
     let (flow_rows, service_rows) = (flows.len(), services.len());
-    let table = Table { rows: flows.into_iter().chain(services).collect(), expendable: EXPENDABLE };
+    let table =
+        TextTable { rows: flows.into_iter().chain(services).collect(), expendable: EXPENDABLE };
     let widths = Widths::fit_page(&table, page.style.width);
     page.widths = Some(widths.clone());
     if flow_rows > 1 {
@@ -45,7 +46,7 @@ pub(super) fn add_services(page: &mut Page, report: &Report) {
     if rows.len() < 2 {
         return;
     }
-    let table = Table { rows, expendable: EXPENDABLE };
+    let table = TextTable { rows, expendable: EXPENDABLE };
     let widths = page.widths.clone().expect("flows come first");
     page.add_gap();
     for line in table.table_lines(&widths, page.glyphs) {
@@ -71,7 +72,7 @@ fn is_target(report: &Report, service: &UnitReport) -> bool {
     report.targets.iter().any(|target| name(&target.name))
 }
 
-fn flow_rows(page: &Page, report: &Report) -> Vec<Row> {
+fn flow_rows(page: &Page, report: &Report) -> Vec<TextRow> {
     let has_losses = report.flows.iter().any(|flow| flow.orders_lost.is_some());
     let (lost, tail) = if has_losses { ("orders lost", "1 in 20") } else { ("", "") };
     let head = head_row("Flows", [lost, tail]);
@@ -85,13 +86,13 @@ fn flow_rows(page: &Page, report: &Report) -> Vec<Row> {
             page,
             flow,
             false,
-            [Cell::new(Emphasis::Strong, lost), Cell::new(Emphasis::Plain, tail)],
+            [TextCell::new(Emphasis::Strong, lost), TextCell::new(Emphasis::Plain, tail)],
         )
     });
     std::iter::once(head).chain(body).collect()
 }
 
-fn service_rows(page: &Page, report: &Report) -> Vec<Row> {
+fn service_rows(page: &Page, report: &Report) -> Vec<TextRow> {
     let has_time = report.services.iter().any(|service| service.first_failed_s.is_some());
     let (first, lasted) = if has_time { ("fails after", "for") } else { ("", "") };
     let head = head_row("Services", [first, lasted]);
@@ -104,23 +105,23 @@ fn service_rows(page: &Page, report: &Report) -> Vec<Row> {
             page,
             service,
             is_target(report, service),
-            cells.map(|cell| Cell::new(Emphasis::Plain, cell)),
+            cells.map(|cell| TextCell::new(Emphasis::Plain, cell)),
         )
     });
     std::iter::once(head).chain(body).collect()
 }
 
-fn head_row(title: &str, last: [&str; 2]) -> Row {
+fn head_row(title: &str, last: [&str; 2]) -> TextRow {
     let heads = ["fails", "interval", "degraded", "at peak", last[0], last[1]];
-    Row {
+    TextRow {
         mark: None,
         name: (Emphasis::Strong, title.to_owned()),
-        bar: Bar::ShareLegend,
-        cells: heads.into_iter().map(|head| Cell::new(Emphasis::Faint, head)).collect(),
+        bar: TextBar::ShareLegend,
+        cells: heads.into_iter().map(|head| TextCell::new(Emphasis::Faint, head)).collect(),
     }
 }
 
-fn unit_row(page: &Page, unit: &UnitReport, is_target: bool, last: [Cell; 2]) -> Row {
+fn unit_row(page: &Page, unit: &UnitReport, is_target: bool, last: [TextCell; 2]) -> TextRow {
     let failed = unit.failed.exact.unwrap_or(unit.failed.p);
     let ink = match failed {
         _ if failed >= 0.5 => Emphasis::Bad,
@@ -128,17 +129,17 @@ fn unit_row(page: &Page, unit: &UnitReport, is_target: bool, last: [Cell; 2]) ->
         _ => Emphasis::Plain,
     };
     let mut cells = vec![
-        Cell::new(ink, format::estimate(&unit.failed)),
-        Cell::new(Emphasis::Faint, format::interval(&unit.failed, page.glyphs.dash)),
-        Cell::new(Emphasis::Plain, format::estimate(&unit.degraded)),
-        Cell::new(Emphasis::Plain, format::percent(unit.failing_share)),
+        TextCell::new(ink, format::estimate(&unit.failed)),
+        TextCell::new(Emphasis::Faint, format::interval(&unit.failed, page.glyphs.dash)),
+        TextCell::new(Emphasis::Plain, format::estimate(&unit.degraded)),
+        TextCell::new(Emphasis::Plain, format::percent(unit.failing_share)),
     ];
     cells.extend(last);
     let name = if unit.critical == Some(true) { Emphasis::Strong } else { Emphasis::Plain };
-    Row {
+    TextRow {
         mark: Some(page.glyphs.unit_mark(unit, is_target)),
         name: (name, page.shown_name(&unit.name)),
-        bar: Bar::Shares(failed, unit.degraded.p.max(failed)),
+        bar: TextBar::Shares(failed, unit.degraded.p.max(failed)),
         cells,
     }
 }

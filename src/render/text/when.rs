@@ -3,7 +3,7 @@
 
 use super::Page;
 use super::emphasis::{Emphasis, text_columns};
-use super::table::{Bar, Cell, Row, Table, Widths};
+use super::table::{TextBar, TextCell, TextRow, TextTable, Widths};
 use crate::prose::{format, simulation};
 use crate::report::TimelineMode;
 use crate::report::{Report, Spread, TimelineReport};
@@ -20,7 +20,7 @@ pub(super) fn add_when(page: &mut Page, report: &Report) {
     if course.impact_s.is_none() && course.detected_s.is_none() {
         return;
     }
-    let table = Table { rows: timeline_rows(course), expendable: EXPENDABLE };
+    let table = TextTable { rows: timeline_rows(course), expendable: EXPENDABLE };
     let width = page.style.width;
     let widths = match &page.widths {
         Some(widths) => widths.with_same_name(&table, width),
@@ -59,27 +59,27 @@ fn example_trials(page: &mut Page, report: &Report) {
     }
 }
 
-fn timeline_rows(course: &TimelineReport) -> Vec<Row> {
+fn timeline_rows(course: &TimelineReport) -> Vec<TextRow> {
     let heads = ["first loss", "noticed", "over", "rolled out"];
-    let head = Row {
+    let head = TextRow {
         mark: None,
         name: (Emphasis::Strong, "When".to_owned()),
-        bar: Bar::StripLegend,
-        cells: heads.into_iter().map(|head| Cell::new(Emphasis::Faint, head)).collect(),
+        bar: TextBar::StripLegend,
+        cells: heads.into_iter().map(|head| TextCell::new(Emphasis::Faint, head)).collect(),
     };
-    let scale = Scale::of_timeline(course);
-    let row = |name: &str, of: fn(Spread) -> f64| Row {
+    let scale = TimeScale::of_timeline(course);
+    let row = |name: &str, of: fn(Spread) -> f64| TextRow {
         mark: Some((Emphasis::Plain, "")),
         name: (Emphasis::Plain, name.to_owned()),
-        bar: Bar::Strip(scale.strip_ends(course, of)),
+        bar: TextBar::Strip(scale.strip_ends(course, of)),
         cells: strip_cells(course, of),
     };
     vec![head, row("half by", |item| item.p50), row("19 of 20 by", |item| item.p95)]
 }
 
-fn strip_cells(course: &TimelineReport, of: fn(Spread) -> f64) -> Vec<Cell> {
+fn strip_cells(course: &TimelineReport, of: fn(Spread) -> f64) -> Vec<TextCell> {
     let time = |spread: Option<Spread>| {
-        Cell::new(
+        TextCell::new(
             Emphasis::Plain,
             spread.map_or_else(|| "never".to_owned(), |spread| in_words(of(spread))),
         )
@@ -90,7 +90,7 @@ fn strip_cells(course: &TimelineReport, of: fn(Spread) -> f64) -> Vec<Cell> {
         time(course.impact_s),
         time(course.detected_s),
         time(course.resolved_s),
-        Cell::new(Emphasis::Plain, exposure),
+        TextCell::new(Emphasis::Plain, exposure),
     ]
 }
 
@@ -99,12 +99,12 @@ fn in_words(time: f64) -> String {
 }
 
 /// Times on a strip: logarithmic, since a minute matters at the start and an hour at the end.
-struct Scale {
+struct TimeScale {
     unit: f64,
     end: f64,
 }
 
-impl Scale {
+impl TimeScale {
     fn of_timeline(course: &TimelineReport) -> Self {
         let times = [course.impact_s, course.detected_s, course.resolved_s];
         let end = times.into_iter().flatten().map(|time| time.p95).fold(0.0, f64::max);

@@ -4,8 +4,8 @@
 use std::fs;
 
 use blastwave::diagnostic::Sources;
-use blastwave::import::{self, Format, Graph, Options};
-use blastwave::render::diagnostics::{Style, render_diagnostics};
+use blastwave::import::{self, EvidenceGraph, Format, Options};
+use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
 use blastwave::report::UnknownKind;
 use blastwave::{Change, Simulation};
 
@@ -20,14 +20,14 @@ fn all_that_is_said(format: Format, files: &[(&str, &str)]) -> String {
         fs::write(&path, text).unwrap();
     }
     let first = folder.path().join(files[0].0).to_str().unwrap().to_owned();
-    let (mut graph, mut sources) = (Graph::default(), Sources::default());
+    let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
     let options = Options::default();
     import::read_files(format, &[first], &options, &mut graph, &mut sources, &|_, _| {}).unwrap();
     import::settle_graph(&mut graph);
     let text = import::write_topology("t", &graph);
     valid(&text);
     let summary = import::summary_lines(&graph, "t.yaml").join("\n");
-    text + &summary + &render_diagnostics(&graph.take_warnings(), &sources, Style::Plain)
+    text + &summary + &render_diagnostics(&graph.take_warnings(), &sources, DiagnosticStyle::Plain)
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn files_outside_of_the_project_are_read_only_when_the_user_allows_it() {
     let path = project.join("compose.yaml");
     fs::write(&path, compose).unwrap();
     let read = |allow_outside: bool| {
-        let (mut graph, mut sources) = (Graph::default(), Sources::default());
+        let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
         let options = Options { allow_outside, ..Options::default() };
         let files = [path.to_str().unwrap().to_owned()];
         import::read_files(Format::Compose, &files, &options, &mut graph, &mut sources, &|_, _| {})

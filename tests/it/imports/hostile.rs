@@ -6,8 +6,8 @@ use std::io::{BufWriter, Write as _};
 use std::time::Instant;
 
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
-use blastwave::import::{self, Format, Graph, Options};
-use blastwave::render::diagnostics::{Style, render_diagnostics};
+use blastwave::import::{self, EvidenceGraph, Format, Options};
+use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
 
 use super::imported;
 
@@ -87,7 +87,7 @@ fn what_is_not_utf8_is_an_error_at_its_place_or_skipped_line_by_line() {
     let path = path.to_str().unwrap();
     let read = |format: Format, bytes: &[u8]| {
         fs::write(path, bytes).unwrap();
-        let (mut graph, mut sources) = (Graph::default(), Sources::default());
+        let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
         let files = [path.to_owned()];
         let read = import::read_files(
             format,
@@ -135,7 +135,7 @@ fn a_line_without_end_is_refused_before_it_is_read() {
     // A gigabyte without a line break, which takes no room on the disk.
     File::create(&path).unwrap().set_len(1 << 30).unwrap();
     for format in [Format::Otlp, Format::Jaeger, Format::Zipkin] {
-        let (mut graph, mut sources) = (Graph::default(), Sources::default());
+        let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
         let files = [path.to_str().unwrap().to_owned()];
         let problems = import::read_files(
             format,
@@ -149,7 +149,7 @@ fn a_line_without_end_is_refused_before_it_is_read() {
         assert_eq!(problems[0].code, Code::TooLarge);
         assert!(problems[0].message.contains("line 1 of"), "{}", problems[0].message);
     }
-    let (mut graph, mut sources) = (Graph::default(), Sources::default());
+    let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
     let files = [path.to_str().unwrap().to_owned()];
     let options = Options::default();
     for format in [Format::Compose, Format::Csv, Format::Dot, Format::Json] {
@@ -167,7 +167,7 @@ fn one_value_too_large_for_memory_says_how_to_write_it_line_by_line() {
     let mut file = BufWriter::new(File::create(&path).unwrap());
     file.write_all(b"{\n  \"data\": [\n").unwrap();
     file.into_inner().unwrap().set_len(1 << 30).unwrap();
-    let (mut graph, mut sources) = (Graph::default(), Sources::default());
+    let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
     let files = [path.to_str().unwrap().to_owned()];
     let problems = import::read_files(
         Format::Jaeger,
@@ -204,7 +204,7 @@ fn traces_in_one_large_value_are_read_resource_by_resource() {
     }
     file.write_all(format!(",{}]}}}}\n", resource("b", "2", "1")).as_bytes()).unwrap();
     drop(file);
-    let (mut graph, mut sources) = (Graph::default(), Sources::default());
+    let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
     let files = [path.to_str().unwrap().to_owned()];
     let progress = |_: u64, _: Option<u64>| {};
     import::read_files(
@@ -234,7 +234,7 @@ fn secrets_reach_neither_the_topology_nor_what_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         fs::write(&path, text).unwrap();
-        let (mut graph, mut sources) = (Graph::default(), Sources::default());
+        let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
         let files = [path.to_str().unwrap().to_owned()];
         import::read_files(
             format,
@@ -249,7 +249,7 @@ fn secrets_reach_neither_the_topology_nor_what_is_said() {
         let warnings = graph.take_warnings();
         assert!(!warnings.is_empty(), "an address leads nowhere");
         let said = import::write_topology("t", &graph)
-            + &render_diagnostics(&warnings, &sources, Style::Plain)
+            + &render_diagnostics(&warnings, &sources, DiagnosticStyle::Plain)
             + &import::summary_lines(&graph, "t.yaml").join("\n");
         assert!(said.contains("lost"), "{said}");
         assert!(!said.contains("hunter2") && !said.contains("s3cret"), "{said}");

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
-use blastwave::import::{self, Format, Graph, Options};
+use blastwave::import::{self, EvidenceGraph, Format, Options};
 use blastwave::load;
 use blastwave::model::Topology;
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ fn imported(
             paths.push(path.to_str().unwrap().to_owned());
         }
     }
-    let mut graph = Graph::default();
+    let mut graph = EvidenceGraph::default();
     let mut sources = Sources::default();
     import::read_files(format, &paths, options, &mut graph, &mut sources, &|_, _| {})?;
     import::settle_graph(&mut graph);
@@ -196,7 +196,7 @@ fn bombs_are_refused() {
 fn merged(before: &str, edges: &[(&str, &str)]) -> import::Merged {
     let mut sources = Sources::default();
     let document = load::parse_document("t", before.as_bytes().to_vec(), &mut sources).unwrap();
-    let mut graph = Graph::new(&import::aliases_of(&document));
+    let mut graph = EvidenceGraph::new(&import::aliases_of(&document));
     for (caller, callee) in edges {
         let evidence = blastwave::model::topology::Evidence::Observed;
         graph.depend_on(caller, callee, evidence, "traces");
@@ -254,12 +254,12 @@ fn what_a_source_no_longer_has_is_told_and_kept() {
 fn domains_come_with_new_services_and_steps_keep_to_the_endpoints_that_are_there() {
     let mut sources = Sources::default();
     let document = load::parse_document("t", EDITED.as_bytes().to_vec(), &mut sources).unwrap();
-    let mut graph = Graph::default();
+    let mut graph = EvidenceGraph::default();
     for (service, zone) in [("web", "old"), ("new", "eu-1a"), ("other", "cart")] {
         let domain = graph.domain_name(zone, "zone");
         graph.service_or_new(service).domains = vec![domain];
     }
-    let flow = |step: &str| import::Flow {
+    let flow = |step: &str| import::ImportedFlow {
         title: None,
         steps: vec![step.to_owned()],
         rate: None,
@@ -292,7 +292,7 @@ proptest! {
         fs::write(&path, [starts[start].as_bytes(), &bytes].concat()).unwrap();
         let path = path.to_str().unwrap().to_owned();
         for format in Format::ALL.iter().copied() {
-            let mut graph = Graph::default();
+            let mut graph = EvidenceGraph::default();
             let mut sources = Sources::default();
             let files = [path.clone()];
             let read = import::read_files(format, &files, &Options::default(), &mut graph, &mut sources, &|_, _| {});

@@ -10,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use blastwave::diagnostic::{Diagnostic, Sources};
-use blastwave::import::{self, Dashed, Format, Graph, Options};
-use blastwave::render::diagnostics::{Style, render_diagnostics};
+use blastwave::import::{self, Dashed, EvidenceGraph, Format, Options};
+use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
 
 /// Seen from where tests run, so that nothing depends on where the checkout is.
 fn folder() -> PathBuf {
@@ -68,7 +68,7 @@ fn imported(trap: &str) -> (Option<String>, String) {
         .filter(is_input)
         .map(|name| folder.join(name).to_str().expect("text").to_owned())
         .collect();
-    let mut graph = Graph::default();
+    let mut graph = EvidenceGraph::default();
     let mut sources = Sources::default();
     let read = import::read_files(
         format_of(trap),
@@ -88,7 +88,7 @@ fn imported(trap: &str) -> (Option<String>, String) {
     let said = if said.is_empty() {
         String::new()
     } else {
-        render_diagnostics(&said, &sources, Style::Plain)
+        render_diagnostics(&said, &sources, DiagnosticStyle::Plain)
     };
     let here = format!("{}/", folder.display());
     (text.map(|text| text.replace(&here, "")), said.replace(&here, ""))

@@ -6,7 +6,8 @@ use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{LANES, all, same};
 use crate::engine::outcome::{
-    Anomalies, Anomaly, Dependency, Each, FailedTime, Flow, Outcome, TRIALS, Timeline, Unit,
+    Anomalies, Anomaly, DependencyOutcome, Each, FailedTime, FlowOutcome, Outcome, TRIALS,
+    Timeline, UnitOutcome,
 };
 use crate::engine::tally::Protection;
 
@@ -14,7 +15,7 @@ use crate::engine::tally::Protection;
 pub(crate) struct Collector<'a> {
     plan: &'a Plan,
     outcome: Outcome,
-    dependencies: Vec<Option<Box<Dependency>>>,
+    dependencies: Vec<Option<Box<DependencyOutcome>>>,
     anomalies: Vec<Anomalies<u64>>,
 }
 
@@ -22,7 +23,7 @@ impl<'a> Collector<'a> {
     pub(crate) fn new(plan: &'a Plan, valid: u64) -> Self {
         let endpoints: usize = plan.services.iter().map(|service| service.endpoints.len()).sum();
         let units = plan.services.len() + endpoints + plan.flows.len();
-        let flow = || Flow {
+        let flow = || FlowOutcome {
             share: [0.0; TRIALS],
             lost: [f64::NAN; TRIALS],
             wrong: [f64::NAN; TRIALS],
@@ -33,7 +34,7 @@ impl<'a> Collector<'a> {
             plan,
             outcome: Outcome {
                 valid,
-                units: vec![Unit::default(); units],
+                units: vec![UnitOutcome::default(); units],
                 times: Vec::new(),
                 flows: plan.flows.iter().map(|_| flow()).collect(),
                 dependencies: Vec::new(),
@@ -117,7 +118,7 @@ impl<'a> Collector<'a> {
             let seen = &record.dependencies[*index as usize];
             let place = &mut self.dependencies[*index as usize];
             let with = place.get_or_insert_with(|| {
-                Box::new(Dependency {
+                Box::new(DependencyOutcome {
                     dependency: *index,
                     tried: 0,
                     passed: 0,

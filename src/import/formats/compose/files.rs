@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::interpolate::{Filled, Variables, fill_variables, read_variables};
+use super::interpolate::{ComposeVariables, Filled, fill_variables, read_variables};
 use super::service::{
-    Mount, Service, Services, Setting, key_value_pairs, list_texts, service_definitions,
-    without_tag,
+    ComposeService, ComposeSetting, Mount, Services, key_value_pairs, list_texts,
+    service_definitions, without_tag,
 };
 use crate::diagnostic::{Code, Diagnostic};
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::graph::addresses::{Purpose, purpose_of};
 use crate::import::{Input, hide_values};
 use crate::load::{self, Document, Node};
@@ -46,11 +46,11 @@ enum Config {
 }
 
 /// Reads the files of a project, each once.
-pub(super) struct Reader<'r, 'i> {
+pub(super) struct ComposeReader<'r, 'i> {
     pub(super) input: &'r mut Input<'i>,
-    pub(super) graph: &'r mut Graph,
+    pub(super) graph: &'r mut EvidenceGraph,
     /// Variables that are set where the file is read.
-    known: Rc<Variables>,
+    known: Rc<ComposeVariables>,
     /// The folder that named files may lie in.
     folder: PathBuf,
     documents: BTreeMap<String, Option<Rc<Vec<Document>>>>,
@@ -64,8 +64,8 @@ pub(super) struct Reader<'r, 'i> {
     missing: BTreeMap<String, (Option<String>, String)>,
 }
 
-impl<'r, 'i> Reader<'r, 'i> {
-    pub(super) fn new(input: &'r mut Input<'i>, graph: &'r mut Graph, first: &str) -> Self {
+impl<'r, 'i> ComposeReader<'r, 'i> {
+    pub(super) fn new(input: &'r mut Input<'i>, graph: &'r mut EvidenceGraph, first: &str) -> Self {
         let mut reader = Self {
             input,
             graph,
@@ -85,11 +85,11 @@ impl<'r, 'i> Reader<'r, 'i> {
 
     /// Returns the variables that the `.env` beside a file sets, and those that an example beside
     /// it would set.
-    fn variables_beside(&mut self, path: &str) -> Variables {
+    fn variables_beside(&mut self, path: &str) -> ComposeVariables {
         let file = path_beside(path, ".env");
         let values = (*self.environment_file(&file)).clone();
         let examples = Self::example_of(&file).map(|path| (*self.environment_file(&path)).clone());
-        Variables { values, examples: examples.unwrap_or_default() }
+        ComposeVariables { values, examples: examples.unwrap_or_default() }
     }
 
     /// The variables of a file; none where it cannot be read.
@@ -250,8 +250,14 @@ impl<'r, 'i> Reader<'r, 'i> {
         Ok(())
     }
 
-    fn read_service(&mut self, path: &str, name: &str, node: &Node, depth: usize) -> Service {
-        let mut service = Service::default();
+    fn read_service(
+        &mut self,
+        path: &str,
+        name: &str,
+        node: &Node,
+        depth: usize,
+    ) -> ComposeService {
+        let mut service = ComposeService::default();
         if let Some(extends) = node.get("extends") {
             service = self.extended_service(path, extends, depth);
         }
@@ -272,7 +278,13 @@ impl<'r, 'i> Reader<'r, 'i> {
     }
 
     /// Reads the environment: first its files, over them what stands in the file itself.
-    fn read_environment(&mut self, path: &str, name: &str, node: &Node, service: &mut Service) {
+    fn read_environment(
+        &mut self,
+        path: &str,
+        name: &str,
+        node: &Node,
+        service: &mut ComposeService,
+    ) {
         let at = |key: &str| format!("{path}: services.{name}.{key}");
         let get = |key: &str| node.get(key).map(without_tag);
         for named in get("env_file").into_iter().flat_map(list_texts) {
@@ -285,7 +297,7 @@ impl<'r, 'i> Reader<'r, 'i> {
             }
             let from = example.as_ref().unwrap_or(&file);
             for (key, value) in &*self.environment_file(from) {
-                let setting = Setting {
+                let setting = ComposeSetting {
                     value: value.clone(),
                     source: at(&format!("env_file.{key}")),
                     is_literal: false,
@@ -301,7 +313,7 @@ impl<'r, 'i> Reader<'r, 'i> {
             let filled = fill_variables(written, &self.known);
             let source = at(&format!("environment.{key}"));
             note_unset(&mut self.unset, &filled, &source, key);
-            let setting = Setting {
+            let setting = ComposeSetting {
                 is_literal: !written.contains('$'),
                 is_example: filled.is_example,
                 value: filled.text,
@@ -312,7 +324,7 @@ impl<'r, 'i> Reader<'r, 'i> {
     }
 
     /// The service that another extends.
-    fn extended_service(&mut self, path: &str, extends: &Node, depth: usize) -> Service {
+    fn extended_service(&mut self, path: &str, extends: &Node, depth: usize) -> ComposeService {
         let known = Rc::clone(&self.known);
         let filled = |text: &str| fill_variables(text, &known).text;
         let (file, name) = match extends.scalar() {
@@ -332,24 +344,26 @@ impl<'r, 'i> Reader<'r, 'i> {
         } else if !load::is_file(&file) {
             Some((Code::Dangling, format!("`{name}` of `{file}` is extended, but cannot be read")))
         } else if !self.is_allowed(&file) {
-            return Service::default();
+            return ComposeService::default();
         } else {
             None
         };
         if let Some((code, message)) = problem {
             self.graph.warn(code, message, extends.place);
-            return Service::default();
+            return ComposeService::default();
         }
         let Ok(documents) = self.read_documents(&file) else {
             let message = format!("`{file}` is extended, but is not YAML");
             self.graph.warn(Code::NotUnderstood, message, extends.place);
-            return Service::default();
+            return ComposeService::default();
         };
         let found = documents.iter().find_map(|document| {
             let services = document.root.get("services").unwrap_or(&document.root);
             services.get(&name).map(without_tag)
         });
-        found.map_or_else(Service::default, |node| self.read_service(&file, &name, node, depth + 1))
+        found.map_or_else(ComposeService::default, |node| {
+            self.read_service(&file, &name, node, depth + 1)
+        })
     }
 
     /// The texts that a container finds where something is mounted, with what to call them.

@@ -10,7 +10,7 @@ const TEXT_MAX: usize = 64 * 1024;
 
 /// Values of the variables in Compose files.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Variables {
+pub(super) struct ComposeVariables {
     /// Variables that are set.
     pub(super) values: BTreeMap<String, String>,
     /// Values from an example of the file of variables, where the file itself does not set them.
@@ -28,8 +28,8 @@ pub(super) struct Filled {
 }
 
 /// Reads the variables of a `.env` file; later ones may use earlier ones, and those set outside.
-pub(super) fn read_variables(text: &str, outer: &Variables) -> BTreeMap<String, String> {
-    let mut known = Variables { values: BTreeMap::new(), examples: outer.values.clone() };
+pub(super) fn read_variables(text: &str, outer: &ComposeVariables) -> BTreeMap<String, String> {
+    let mut known = ComposeVariables { values: BTreeMap::new(), examples: outer.values.clone() };
     for line in text.lines() {
         let line = line.trim();
         let line = line.strip_prefix("export ").unwrap_or(line);
@@ -53,13 +53,13 @@ pub(super) fn read_variables(text: &str, outer: &Variables) -> BTreeMap<String, 
 }
 
 /// Fills in the variables of a text; those that are not set become nothing, as Compose has it.
-pub(super) fn fill_variables(text: &str, known: &Variables) -> Filled {
+pub(super) fn fill_variables(text: &str, known: &ComposeVariables) -> Filled {
     let mut filled = Filled::default();
     filled.text = fill_nested(text, known, 0, &mut filled);
     filled
 }
 
-fn fill_nested(text: &str, known: &Variables, depth: usize, notes: &mut Filled) -> String {
+fn fill_nested(text: &str, known: &ComposeVariables, depth: usize, notes: &mut Filled) -> String {
     if !text.contains('$') || depth > DEPTH_MAX {
         return text.to_owned();
     }
@@ -97,7 +97,7 @@ fn fill_nested(text: &str, known: &Variables, depth: usize, notes: &mut Filled) 
 }
 
 /// The value of a name without a default.
-fn value_of(name: &str, known: &Variables, notes: &mut Filled) -> String {
+fn value_of(name: &str, known: &ComposeVariables, notes: &mut Filled) -> String {
     if let Some(value) = known.values.get(name) {
         return value.clone();
     }
@@ -111,7 +111,7 @@ fn value_of(name: &str, known: &Variables, notes: &mut Filled) -> String {
 }
 
 /// Fills in the expression between two braces.
-fn fill_braced(inner: &str, known: &Variables, depth: usize, notes: &mut Filled) -> String {
+fn fill_braced(inner: &str, known: &ComposeVariables, depth: usize, notes: &mut Filled) -> String {
     let end = inner.find(|c: char| !is_name(c)).unwrap_or(inner.len());
     let (name, operator) = inner.split_at(end);
     let value = known.values.get(name);
@@ -154,13 +154,13 @@ mod tests {
 
     #[test]
     fn values_defaults_and_dollars_are_expanded() {
-        let none = Variables::default();
+        let none = ComposeVariables::default();
         let values =
             read_variables("A=cart\nB=${A}:70 # port\nexport C='$A'\n# D=1\nE=\"x$A\"\n", &none);
         assert_eq!(values["B"], "cart:70");
         assert_eq!(values["C"], "$A");
         assert_eq!(values["E"], "xcart");
-        let known = Variables { values, ..none };
+        let known = ComposeVariables { values, ..none };
         let expand = |text: &str| fill_variables(text, &known).text;
         assert_eq!(
             expand("http://${A}/$B $$x ${F:-${A}-1} ${F-y}${F:?no}"),
@@ -171,8 +171,8 @@ mod tests {
 
     #[test]
     fn what_is_not_set_is_named_and_an_example_fills_in() {
-        let examples = read_variables("HOST=ledger\n", &Variables::default());
-        let known = Variables { examples, ..Variables::default() };
+        let examples = read_variables("HOST=ledger\n", &ComposeVariables::default());
+        let known = ComposeVariables { examples, ..ComposeVariables::default() };
         let filled = fill_variables("${HOST}:${PORT}${X:-1}", &known);
         assert_eq!((filled.text.as_str(), filled.is_example), ("ledger:1", true));
         assert_eq!(filled.unset, ["HOST", "PORT"]);
@@ -185,7 +185,7 @@ mod tests {
             text += &format!("X{level}=$X{0}$X{0}\n", level - 1);
         }
         assert!(
-            read_variables(&text, &Variables::default())
+            read_variables(&text, &ComposeVariables::default())
                 .values()
                 .all(|value| value.len() < 200_000)
         );

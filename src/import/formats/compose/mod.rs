@@ -8,10 +8,10 @@ mod interpolate;
 mod service;
 mod system;
 
-use self::files::Reader;
+use self::files::ComposeReader;
 use self::service::Services;
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load;
 
@@ -26,12 +26,12 @@ const USUAL_NAMES: [(&str, &str); 4] = [
 /// Reads Compose files.
 pub(in crate::import) fn read_projects(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let files: Vec<String> = input.files.iter().flat_map(|path| expand_directory(path)).collect();
     let mut services = Services::new();
     let first = files.first().map_or("", String::as_str);
-    let mut reader = Reader::new(input, graph, first);
+    let mut reader = ComposeReader::new(input, graph, first);
     for path in &files {
         reader.read_file(path, &mut services, 0)?;
     }

@@ -8,7 +8,7 @@ use crate::load::{Node, Value};
 
 /// A value of the environment, and where it stands.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Setting {
+pub(super) struct ComposeSetting {
     pub(super) value: String,
     pub(super) source: String,
     /// It stands in the file as it is.
@@ -37,12 +37,12 @@ pub(super) enum Mount {
 
 /// A service as merged from all files.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Service {
+pub(super) struct ComposeService {
     pub(super) image: String,
     pub(super) replicas: Option<u32>,
     /// Where it must run: names of domains with their kinds.
     pub(super) domains: Vec<(String, &'static str)>,
-    pub(super) environment: BTreeMap<String, Setting>,
+    pub(super) environment: BTreeMap<String, ComposeSetting>,
     pub(super) arguments: BTreeMap<&'static str, (Vec<String>, String)>,
     pub(super) labels: BTreeMap<String, String>,
     /// Services to start first.
@@ -63,12 +63,12 @@ pub(super) struct Service {
     pub(super) networks: BTreeSet<String>,
     pub(super) mounts: BTreeSet<Mount>,
     /// A port is open to everybody, or to the machine itself.
-    pub(super) ports: Ports,
+    pub(super) ports: PublishedPorts,
 }
 
 /// To whom the ports of a service are open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Ports {
+pub(super) enum PublishedPorts {
     #[default]
     Closed,
     /// Only to the machine that it runs on.
@@ -76,9 +76,9 @@ pub(super) enum Ports {
     Open,
 }
 
-pub(super) type Services = BTreeMap<String, Service>;
+pub(super) type Services = BTreeMap<String, ComposeService>;
 
-impl Service {
+impl ComposeService {
     /// Takes over what a later file says, which comes over what an earlier one said.
     pub(super) fn merge_later(&mut self, later: Self, node: &Node) {
         let replaces = |key: &str| {
@@ -93,7 +93,7 @@ impl Service {
             self.start.clear();
         }
         if replaces("ports") {
-            self.ports = Ports::Closed;
+            self.ports = PublishedPorts::Closed;
         }
         self.environment.extend(later.environment);
         self.completed.extend(later.completed);
@@ -172,7 +172,8 @@ impl Service {
             let value = fill(value.unwrap_or_default(), "labels").text;
             self.labels.insert(fill(key, "labels").text, value);
         }
-        self.ports = get("ports").map_or(Ports::Closed, |node| published_ports(node, fill));
+        self.ports =
+            get("ports").map_or(PublishedPorts::Closed, |node| published_ports(node, fill));
         for volume in get("volumes").map(Node::items).unwrap_or_default() {
             let (source, target) = match volume.scalar() {
                 Some(text) => {
@@ -244,10 +245,10 @@ impl Service {
 }
 
 /// To whom the ports are open that a service publishes.
-fn published_ports(node: &Node, fill: &mut dyn FnMut(&str, &str) -> Filled) -> Ports {
+fn published_ports(node: &Node, fill: &mut dyn FnMut(&str, &str) -> Filled) -> PublishedPorts {
     let open = |text: &str| {
         let is_local = ["127.", "localhost", "[::1]"].iter().any(|start| text.starts_with(start));
-        if is_local { Ports::Local } else { Ports::Open }
+        if is_local { PublishedPorts::Local } else { PublishedPorts::Open }
     };
     let of = |port: &Node, fill: &mut dyn FnMut(&str, &str) -> Filled| match port.scalar() {
         Some(text) => open(&fill(text, "ports").text),

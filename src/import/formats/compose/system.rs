@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::files::Reader;
-use super::service::{Mention, Ports, Service, Services};
+use super::files::ComposeReader;
+use super::service::{ComposeService, Mention, PublishedPorts, Services};
 use crate::diagnostic::Code;
 use crate::import::graph::addresses::in_arguments;
 use crate::import::graph::gateways::{self, labels};
 use crate::import::graph::references::{Reference, Target, Variable, connect_variables};
-use crate::import::graph::{Graph, kinds};
+use crate::import::graph::{EvidenceGraph, kinds};
 use crate::model::topology::Evidence;
 
 /// Who is behind which name.
-struct Names<'a> {
+struct ServiceNames<'a> {
     services: &'a Services,
     by_name: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// Names by which users reach services: rules of gateways.
@@ -20,7 +20,7 @@ struct Names<'a> {
     networks: BTreeSet<&'a str>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> ServiceNames<'a> {
     fn new(services: &'a Services) -> Self {
         let mut by_name: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         let mut public = BTreeMap::new();
@@ -82,7 +82,7 @@ impl<'a> Names<'a> {
     }
 }
 
-fn service_exposures(service: &Service) -> Vec<labels::Exposure> {
+fn service_exposures(service: &ComposeService) -> Vec<labels::Exposure> {
     let labels = service.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let host =
         service.environment.get("VIRTUAL_HOST").map(|environment| environment.value.as_str());
@@ -90,8 +90,8 @@ fn service_exposures(service: &Service) -> Vec<labels::Exposure> {
 }
 
 /// Adds services and dependencies to the graph.
-pub(super) fn add_services(services: &Services, reader: &mut Reader<'_, '_>) {
-    let names = Names::new(services);
+pub(super) fn add_services(services: &Services, reader: &mut ComposeReader<'_, '_>) {
+    let names = ServiceNames::new(services);
     warn_of_shared_names(&names, reader.graph);
     let mut variables = Vec::new();
     for (name, service) in services {
@@ -134,7 +134,7 @@ pub(super) fn add_services(services: &Services, reader: &mut Reader<'_, '_>) {
     add_profiles(services, reader.graph);
 }
 
-fn add_service(name: &str, service: &Service, graph: &mut Graph) {
+fn add_service(name: &str, service: &ComposeService, graph: &mut EvidenceGraph) {
     let known = graph.service_or_new(name);
     known.kind = kinds::of_image(&service.image).map(str::to_owned).or(known.kind.take());
     known.replicas = service.replicas.filter(|count| *count > 0).or(known.replicas);
@@ -150,12 +150,12 @@ fn add_service(name: &str, service: &Service, graph: &mut Graph) {
 /// Adds a service that another names in its definition.
 fn add_mention(
     name: &str,
-    service: &Service,
+    service: &ComposeService,
     callee: &str,
     mention: &Mention,
     is_start: bool,
-    names: &Names<'_>,
-    graph: &mut Graph,
+    names: &ServiceNames<'_>,
+    graph: &mut EvidenceGraph,
 ) {
     let Some(callees) = names.services_named(callee) else {
         if is_start && service.optional.contains(callee) {
@@ -181,7 +181,7 @@ fn add_mention(
     }
 }
 
-fn warn_of_shared_names(names: &Names<'_>, graph: &mut Graph) {
+fn warn_of_shared_names(names: &ServiceNames<'_>, graph: &mut EvidenceGraph) {
     for (name, services) in names.by_name.iter().filter(|(_, services)| services.len() > 1) {
         let all: Vec<String> = services.iter().map(|service| format!("`{service}`")).collect();
         let shown = services
@@ -195,7 +195,7 @@ fn warn_of_shared_names(names: &Names<'_>, graph: &mut Graph) {
 }
 
 /// Adds what the mounted configuration of gateways says.
-fn add_mounted(services: &Services, names: &Names<'_>, reader: &mut Reader<'_, '_>) {
+fn add_mounted(services: &Services, names: &ServiceNames<'_>, reader: &mut ComposeReader<'_, '_>) {
     for (name, service) in services {
         let is_gateway = kinds::of_image(&service.image) == Some("gateway");
         let variable =
@@ -219,7 +219,7 @@ fn add_mounted(services: &Services, names: &Names<'_>, reader: &mut Reader<'_, '
 
 /// Adds what gateways learn from the labels of the services behind them. Without the gateway itself,
 /// requests enter at those services.
-fn add_exposed(services: &Services, graph: &mut Graph) {
+fn add_exposed(services: &Services, graph: &mut EvidenceGraph) {
     let mut doors: BTreeMap<labels::Discovery, Vec<&str>> = BTreeMap::new();
     for (name, service) in services {
         if let Some(by) = labels::discovery_of(&service.image) {
@@ -239,26 +239,27 @@ fn add_exposed(services: &Services, graph: &mut Graph) {
 }
 
 /// Requests enter where ports are open to everybody; where none is, at those open to the machine.
-fn add_entries(services: &Services, graph: &mut Graph) {
+fn add_entries(services: &Services, graph: &mut EvidenceGraph) {
     let is_behind = |name: &str| {
         let kind = graph.services.get(name).and_then(|service| service.kind.as_deref());
         matches!(kind, Some("database" | "cache" | "queue" | "telemetry" | "console"))
     };
-    let open = |wanted: Ports| -> Vec<&String> {
-        let has =
-            |(name, service): &(&String, &Service)| service.ports == wanted && !is_behind(name);
+    let open = |wanted: PublishedPorts| -> Vec<&String> {
+        let has = |(name, service): &(&String, &ComposeService)| {
+            service.ports == wanted && !is_behind(name)
+        };
         services.iter().filter(has).map(|(name, _)| name).collect()
     };
-    let mut entries = open(Ports::Open);
+    let mut entries = open(PublishedPorts::Open);
     if entries.is_empty() {
-        entries = open(Ports::Local);
+        entries = open(PublishedPorts::Local);
     }
     for name in entries {
         graph.service_or_new(name).is_entry = true;
     }
 }
 
-fn add_profiles(services: &Services, graph: &mut Graph) {
+fn add_profiles(services: &Services, graph: &mut EvidenceGraph) {
     let mut profiles: BTreeMap<&str, usize> = BTreeMap::new();
     for profile in services.values().flat_map(|service| &service.profiles) {
         *profiles.entry(profile).or_default() += 1;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::objects::{Labels, Objects, labels_of};
 use crate::diagnostic::Code;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::graph::references::Target;
 use crate::load::Node;
 
@@ -12,7 +12,7 @@ use crate::load::Node;
 const HOPS_MAX: usize = 4;
 
 /// Something that runs pods.
-pub(super) struct Workload<'a> {
+pub(super) struct ClusterWorkload<'a> {
     /// The name in the topology.
     pub(super) name: String,
     pub(super) namespace: Option<&'a str>,
@@ -27,7 +27,7 @@ pub(super) struct Workload<'a> {
 }
 
 /// A name in front of pods.
-pub(super) struct Service<'a> {
+pub(super) struct ClusterService<'a> {
     pub(super) name: &'a str,
     pub(super) namespace: Option<&'a str>,
     /// The workloads behind it by number.
@@ -45,8 +45,8 @@ type Stores<'a> = BTreeMap<(&'static str, &'a str), Vec<(Option<&'a str>, &'a No
 
 /// All that names lead to.
 pub(super) struct Cluster<'a> {
-    pub(super) workloads: Vec<Workload<'a>>,
-    pub(super) services: Vec<Service<'a>>,
+    pub(super) workloads: Vec<ClusterWorkload<'a>>,
+    pub(super) services: Vec<ClusterService<'a>>,
     /// `ConfigMaps` and Secrets by kind, namespace and name.
     stores: Stores<'a>,
     services_by_name: BTreeMap<&'a str, Vec<usize>>,
@@ -131,7 +131,7 @@ impl<'a> Cluster<'a> {
         candidates.into_iter().flatten().copied().filter(fits).collect()
     }
 
-    pub(super) fn read_services(&mut self, objects: &'a Objects<'_>, graph: &mut Graph) {
+    pub(super) fn read_services(&mut self, objects: &'a Objects<'_>, graph: &mut EvidenceGraph) {
         for object in objects.of_kind("ServiceEntry") {
             let name = object.name().unwrap_or_default();
             let hosts: Vec<&str> =
@@ -180,7 +180,7 @@ impl<'a> Cluster<'a> {
                 address.filter(|address| *address != "None").map(|address| (address, index)),
             );
             let is_listed = selector.is_empty() && listed.contains(name);
-            self.services.push(Service {
+            self.services.push(ClusterService {
                 name,
                 namespace,
                 workloads,

@@ -12,7 +12,7 @@ mod workloads;
 use self::cluster::Cluster;
 use self::objects::Objects;
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::graph::references::connect_variables;
 use crate::import::{Format, Input, hide_values, not_of};
 
@@ -23,7 +23,7 @@ const SECRET_KEYS: &[&str] =
 /// Reads manifests.
 pub(in crate::import) fn read_manifests(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let documents = input.read_documents(graph)?;
     for (_, document) in &documents {

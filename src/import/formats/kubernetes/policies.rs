@@ -6,7 +6,7 @@ use super::cluster::Cluster;
 use super::objects::{Labels, Object, Objects, labels_of};
 use super::workloads::whole_replicas;
 use crate::diagnostic::Code;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::load::Node;
 use crate::model::topology::Evidence;
 
@@ -17,7 +17,7 @@ const NAMES: &[&str] = &["app.kubernetes.io/name", "app", "name", "k8s-app", "se
 pub(super) fn read_network_policies(
     objects: &Objects<'_>,
     cluster: &Cluster<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) {
     for object in objects.of_kind("NetworkPolicy") {
         let name = object.name().unwrap_or("without a name");
@@ -101,7 +101,11 @@ fn selected_workloads(
 }
 
 /// Adds how many pods there are at least, and how many of them must stay.
-pub(super) fn read_replicas(objects: &Objects<'_>, cluster: &Cluster<'_>, graph: &mut Graph) {
+pub(super) fn read_replicas(
+    objects: &Objects<'_>,
+    cluster: &Cluster<'_>,
+    graph: &mut EvidenceGraph,
+) {
     let mut by_object: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, workload) in cluster.workloads.iter().enumerate() {
         by_object.entry(workload.object).or_default().push(index);

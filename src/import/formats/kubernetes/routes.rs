@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::cluster::Cluster;
 use super::objects::{Labels, Object, Objects, labels_of};
 use super::workloads::whole_replicas;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::graph::gateways::labels::hosts_of_rule;
 use crate::import::graph::references::Target;
 use crate::load::Node;
@@ -14,7 +14,7 @@ use crate::model::units;
 
 /// Limits that a route sets for every call to some services.
 #[derive(Default)]
-pub(super) struct Limit {
+pub(super) struct RouteLimit {
     callees: Vec<String>,
     /// For all attempts together, in seconds.
     timeout: Option<f64>,
@@ -31,8 +31,8 @@ type Subsets = BTreeMap<(String, String), Labels>;
 pub(super) fn read_routes<'a>(
     objects: &'a Objects<'_>,
     cluster: &mut Cluster<'a>,
-    graph: &mut Graph,
-) -> Vec<Limit> {
+    graph: &mut EvidenceGraph,
+) -> Vec<RouteLimit> {
     let subsets = read_subsets(objects);
     for object in &objects.all {
         publish_hosts(object, cluster);
@@ -47,7 +47,7 @@ pub(super) fn read_routes<'a>(
 }
 
 /// Adds limits to the dependencies on the services that they are about.
-pub(super) fn apply_limits(limits: &[Limit], graph: &mut Graph) {
+pub(super) fn apply_limits(limits: &[RouteLimit], graph: &mut EvidenceGraph) {
     let mut callers: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     if limits.is_empty() {
         return;
@@ -374,7 +374,7 @@ fn entered_services<'n>(object: &'n Object<'_>) -> Vec<(&'n str, Option<&'n str>
 }
 
 /// Marks the services at which requests enter.
-fn mark_entries(object: &Object<'_>, cluster: &Cluster<'_>, graph: &mut Graph) {
+fn mark_entries(object: &Object<'_>, cluster: &Cluster<'_>, graph: &mut EvidenceGraph) {
     let mut hosts: Vec<(String, Option<&str>)> = entered_services(object)
         .into_iter()
         .map(|(name, namespace)| (name.to_owned(), namespace))
@@ -416,7 +416,7 @@ fn duration_at(node: &Node, path: &str) -> Option<f64> {
 }
 
 /// Adds what an object says of every call to a service.
-fn add_limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>) {
+fn add_limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<RouteLimit>) {
     let node = &*object.node;
     let behind = |host: &str, namespace: Option<&str>| {
         services_of(&cluster.find_target_from(namespace, host, 0))
@@ -432,7 +432,7 @@ fn add_limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>
             for rule in object.items_at("spec.http").iter().filter(|rule| is_general(rule)) {
                 for route in rule.get("route").map(Node::items).unwrap_or_default() {
                     let Some(host) = route.scalar_at("destination.host") else { continue };
-                    limits.push(Limit {
+                    limits.push(RouteLimit {
                         callees: behind(host, object.namespace()),
                         timeout: duration_at(rule, "timeout"),
                         attempt_timeout: duration_at(rule, "retries.perTryTimeout"),
@@ -449,7 +449,7 @@ fn add_limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>
             for rule in object.items_at("spec.rules").iter().filter(|rule| is_general(rule)) {
                 let items = rule.get("backendRefs").map(Node::items).unwrap_or_default();
                 for (name, namespace, _) in rule_backends(items, object) {
-                    limits.push(Limit {
+                    limits.push(RouteLimit {
                         callees: behind(name, namespace),
                         timeout: duration_at(rule, "timeouts.request"),
                         attempt_timeout: duration_at(rule, "timeouts.backendRequest"),
@@ -469,7 +469,7 @@ fn add_limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>
             if of_subset.chain(of_all).any(|breaks| breaks) {
                 let host = node.scalar_at("spec.host").unwrap_or_default();
                 let callees = behind(host, object.namespace());
-                limits.push(Limit { callees, circuit_breaker: true, ..Limit::default() });
+                limits.push(RouteLimit { callees, circuit_breaker: true, ..RouteLimit::default() });
             }
         }
         // Linkerd's breaker is an annotation.
@@ -479,7 +479,7 @@ fn add_limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>
                 .and_then(|at| at.get("balancer.linkerd.io/failure-accrual")?.scalar());
             if mode.is_some_and(|mode| mode != "none") {
                 let callees = behind(object.name().unwrap_or_default(), object.namespace());
-                limits.push(Limit { callees, circuit_breaker: true, ..Limit::default() });
+                limits.push(RouteLimit { callees, circuit_breaker: true, ..RouteLimit::default() });
             }
         }
         // Kuma
@@ -495,7 +495,7 @@ fn add_limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>
                 // `quote_shop_svc_80`
                 let host = target.split("_svc").next().unwrap_or(target).replace('_', ".");
                 let callees = behind(&host, object.namespace());
-                limits.push(Limit { callees, circuit_breaker: true, ..Limit::default() });
+                limits.push(RouteLimit { callees, circuit_breaker: true, ..RouteLimit::default() });
             }
         }
         // Consul
@@ -503,7 +503,7 @@ fn add_limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>
             let limits_of = node.node_at("spec.upstreamConfig.defaults.passiveHealthCheck");
             if limits_of.is_some() {
                 let callees = behind(object.name().unwrap_or_default(), object.namespace());
-                limits.push(Limit { callees, circuit_breaker: true, ..Limit::default() });
+                limits.push(RouteLimit { callees, circuit_breaker: true, ..RouteLimit::default() });
             }
         }
         // Envoy Gateway, Open Service Mesh, Cilium and others name the service that they are about.
@@ -515,7 +515,7 @@ fn add_limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<Limit>
             let host = node.scalar_at("spec.targetRef.name").or(node.scalar_at("spec.host"));
             if let (true, Some(host)) = (is_breaker, host) {
                 let callees = behind(host, object.namespace());
-                limits.push(Limit { callees, circuit_breaker: true, ..Limit::default() });
+                limits.push(RouteLimit { callees, circuit_breaker: true, ..RouteLimit::default() });
             }
         }
         _ => {}

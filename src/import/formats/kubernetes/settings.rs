@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 
-use super::cluster::{Cluster, Workload};
+use super::cluster::{Cluster, ClusterWorkload};
 use crate::diagnostic::Code;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::graph::addresses::{Address, Purpose, in_arguments, in_file, in_variable};
 use crate::import::graph::gateways;
 use crate::import::graph::references::{Reference, Target, Variable};
@@ -30,7 +30,7 @@ impl Absent {
     }
 
     /// Warns of each: whatever stands in it is unknown.
-    pub(super) fn warn_of_absent(&self, _: &Cluster<'_>, graph: &mut Graph) {
+    pub(super) fn warn_of_absent(&self, _: &Cluster<'_>, graph: &mut EvidenceGraph) {
         for ((kind, name), users) in &self.users {
             let shown: Vec<&str> = users.iter().map(String::as_str).take(3).collect();
             let more = if users.len() > 3 { ", ..." } else { "" };
@@ -64,8 +64,8 @@ fn entries_of(store: &Node) -> Vec<(&str, String)> {
 }
 
 /// One workload and what is around it.
-struct Reader<'a, 'c> {
-    workload: &'a Workload<'a>,
+struct SettingsReader<'a, 'c> {
+    workload: &'a ClusterWorkload<'a>,
     cluster: &'a Cluster<'a>,
     absent: &'c mut Absent,
 }
@@ -74,12 +74,12 @@ struct Reader<'a, 'c> {
 /// containers are for the start.
 pub(super) fn collect_variables(
     cluster: &Cluster<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
     absent: &mut Absent,
 ) -> Vec<Variable> {
     let mut all = Vec::new();
     for workload in &cluster.workloads {
-        let mut reader = Reader { workload, cluster, absent };
+        let mut reader = SettingsReader { workload, cluster, absent };
         for container in workload.pod.get("containers").map(Node::items).unwrap_or_default() {
             let own = reader.read_environment(container);
             reader.add_arguments(container, &own, false, graph);
@@ -101,7 +101,7 @@ pub(super) fn collect_variables(
     all
 }
 
-impl<'a> Reader<'a, '_> {
+impl<'a> SettingsReader<'a, '_> {
     fn source_text(&self, what: &str) -> String {
         format!("{}: {} {} {what}", self.workload.path, self.workload.kind, self.workload.name)
     }
@@ -175,7 +175,13 @@ impl<'a> Reader<'a, '_> {
         self.cluster.find_target_from(self.workload.namespace, host, 0)
     }
 
-    fn add_reference(&self, address: &Address, source: &str, is_start: bool, graph: &mut Graph) {
+    fn add_reference(
+        &self,
+        address: &Address,
+        source: &str,
+        is_start: bool,
+        graph: &mut EvidenceGraph,
+    ) {
         let target = self.find_target(&address.host);
         let purpose = if is_start { Purpose::Start } else { Purpose::Unstated };
         // A command or a file may name hosts that it only talks of; what is there is meant.
@@ -191,7 +197,7 @@ impl<'a> Reader<'a, '_> {
         container: &Node,
         variables: &[Variable],
         is_start: bool,
-        graph: &mut Graph,
+        graph: &mut EvidenceGraph,
     ) {
         let words: Vec<String> = ["command", "args"]
             .iter()
@@ -217,7 +223,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Adds what init containers are told: needed to start.
-    fn add_start(&self, variables: &[Variable], graph: &mut Graph) {
+    fn add_start(&self, variables: &[Variable], graph: &mut EvidenceGraph) {
         for variable in variables {
             for address in in_variable(&variable.key, &variable.value).addresses {
                 self.add_reference(&address, &variable.source, true, graph);
@@ -227,7 +233,7 @@ impl<'a> Reader<'a, '_> {
 
     /// Adds the addresses in the files that the containers see: of each `ConfigMap` and Secret only the
     /// keys that are mounted.
-    fn add_mounted(&mut self, graph: &mut Graph) {
+    fn add_mounted(&mut self, graph: &mut EvidenceGraph) {
         let containers = self.workload.pod.get("containers").map(Node::items).unwrap_or_default();
         let mut parts: BTreeMap<&str, Option<BTreeSet<&str>>> = BTreeMap::new();
         for mount in containers.iter().flat_map(|container| {
@@ -265,7 +271,7 @@ impl<'a> Reader<'a, '_> {
         reference: &Node,
         name_key: &str,
         part: Option<&BTreeSet<&str>>,
-        graph: &mut Graph,
+        graph: &mut EvidenceGraph,
     ) {
         let name = reference.scalar_at(name_key).unwrap_or_default();
         let items = reference.get("items").map(Node::items).unwrap_or_default();

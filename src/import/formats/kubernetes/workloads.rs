@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::cluster::{Cluster, Workload};
+use super::cluster::{Cluster, ClusterWorkload};
 use super::objects::{Object, Objects, labels_of};
 use crate::diagnostic::Code;
-use crate::import::graph::{Graph, kinds};
+use crate::import::graph::{EvidenceGraph, kinds};
 use crate::load::Node;
 
 /// Kinds that run pods, and where their pod template is.
@@ -41,7 +41,7 @@ fn template_of(object: &Object<'_>) -> Option<(&'static str, &'static str)> {
 pub(super) fn add_workloads<'a>(
     objects: &'a Objects<'_>,
     cluster: &mut Cluster<'a>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) {
     let mut namespaces: BTreeMap<&str, (Option<&str>, bool)> = BTreeMap::new();
     for object in objects.all.iter().filter(|object| template_of(object).is_some()) {
@@ -96,7 +96,7 @@ pub(super) fn add_workloads<'a>(
             graph.service_or_new(&name).domains = named;
         }
         unnamed_zones += usize::from(is_spread && zones.is_empty());
-        cluster.workloads.push(Workload {
+        cluster.workloads.push(ClusterWorkload {
             name,
             namespace: object.namespace(),
             labels,

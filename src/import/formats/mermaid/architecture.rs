@@ -1,7 +1,7 @@
 //! Architecture drawings of Mermaid: groups, services with icons, and lines with sides.
 
 use crate::import::formats::drawing::{
-    ARROWS_MAX, Arrow, Drawing, Group, Heads, Role, kind_of_words, plain_label,
+    ARROWS_MAX, Arrow, BoxRole, Drawing, DrawnFrame, Heads, kind_of_words, plain_label,
 };
 
 /// Reads the text behind the header; `first` is the number of its first line.
@@ -38,7 +38,7 @@ fn parse_element(word: &str, rest: &str, drawing: &mut Drawing) {
     let (icon, title) = (between('(', ')').unwrap_or_default(), between('[', ']').map(plain_label));
     if word == "group" {
         let label = title.unwrap_or_else(|| id.clone());
-        let group = Group { label, parent: parent.map(str::to_owned), is_team: true };
+        let group = DrawnFrame { label, parent: parent.map(str::to_owned), is_team: true };
         drawing.groups.insert(id, group);
         return;
     }
@@ -47,7 +47,7 @@ fn parse_element(word: &str, rest: &str, drawing: &mut Drawing) {
     shape.kind = kind_of_icon(icon);
     shape.is_entry = icon == "internet";
     if word == "junction" {
-        shape.role = Role::Junction;
+        shape.role = BoxRole::Junction;
     }
 }
 

@@ -4,7 +4,7 @@
 //! there; a line may carry its text within (`-- text -->`) or behind (`-->|text|`).
 
 use crate::import::formats::drawing::{
-    ARROWS_MAX, Arrow, Drawing, Group, Heads, kind_of_words, plain_label,
+    ARROWS_MAX, Arrow, Drawing, DrawnFrame, Heads, kind_of_words, plain_label,
 };
 
 /// The deepest nesting of frames; deeper ones count to the last.
@@ -41,13 +41,18 @@ const LOOKS: &[&str] = &[
 
 /// Reads the text behind the header; `first` is the number of its first line.
 pub(super) fn parse_flowchart(text: &str, first: usize) -> Drawing {
-    let mut parser =
-        Parser { text, at: 0, line: first, groups: Vec::new(), drawing: Drawing::default() };
+    let mut parser = FlowchartParser {
+        text,
+        at: 0,
+        line: first,
+        groups: Vec::new(),
+        drawing: Drawing::default(),
+    };
     while parser.parse_statement() {}
     parser.drawing
 }
 
-struct Parser<'a> {
+struct FlowchartParser<'a> {
     text: &'a str,
     at: usize,
     line: usize,
@@ -57,14 +62,14 @@ struct Parser<'a> {
 }
 
 /// A line as it is drawn.
-struct Link {
+struct FlowchartLink {
     heads: Heads,
     is_dashed: bool,
     is_invisible: bool,
     is_async: bool,
 }
 
-impl<'a> Parser<'a> {
+impl<'a> FlowchartParser<'a> {
     fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
@@ -133,7 +138,7 @@ impl<'a> Parser<'a> {
             _ => (plain_label(header), plain_label(header)),
         };
         let parent = self.groups.last().cloned();
-        let group = Group { label, parent, is_team: true };
+        let group = DrawnFrame { label, parent, is_team: true };
         self.drawing.groups.entry(id.clone()).or_insert(group);
         if self.groups.len() < DEPTH_MAX {
             self.groups.push(id);
@@ -255,7 +260,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads a line with the text on it.
-    fn parse_link(&mut self) -> Option<Link> {
+    fn parse_link(&mut self) -> Option<FlowchartLink> {
         let rest = self.rest();
         let length = link_length(rest)?;
         let drawn = &rest[..length];
@@ -288,7 +293,7 @@ impl<'a> Parser<'a> {
             (false, false) => Heads::None,
         };
         let is_async = text.to_lowercase().contains("async");
-        Some(Link { heads, is_dashed, is_invisible, is_async })
+        Some(FlowchartLink { heads, is_dashed, is_invisible, is_async })
     }
 }
 

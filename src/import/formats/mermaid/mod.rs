@@ -8,13 +8,13 @@ mod flowchart;
 use super::c4;
 use super::drawing::Drawing;
 use crate::diagnostic::Diagnostic;
-use crate::import::graph::Graph;
+use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
 use crate::load;
 
 /// The kind of one drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum MermaidKind {
     Flowchart,
     C4,
     Architecture,
@@ -23,7 +23,7 @@ enum Kind {
 }
 
 /// A drawing within a file.
-struct Block<'a> {
+struct FencedBlock<'a> {
     text: &'a str,
     /// The line of the file at which it begins, from 0.
     line: usize,
@@ -32,7 +32,7 @@ struct Block<'a> {
 /// Reads drawings.
 pub(crate) fn read_drawings(
     input: &mut Input<'_>,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
         let source = load::read_text(path, input.sources)?;
@@ -43,14 +43,14 @@ pub(crate) fn read_drawings(
         for block in &blocks {
             let (kind, body, line) = parse_header(block);
             let drawing = match kind {
-                Kind::Flowchart => flowchart::parse_flowchart(body, line),
-                Kind::Architecture => architecture::parse_architecture(body, line),
-                Kind::C4 => {
+                MermaidKind::Flowchart => flowchart::parse_flowchart(body, line),
+                MermaidKind::Architecture => architecture::parse_architecture(body, line),
+                MermaidKind::C4 => {
                     c4::parse_macros(body, line, &mut c4);
                     drawn += 1;
                     continue;
                 }
-                Kind::Other => {
+                MermaidKind::Other => {
                     others += 1;
                     continue;
                 }
@@ -77,11 +77,11 @@ pub(crate) fn read_drawings(
 
 /// Returns whether a text holds a drawing that can be imported.
 pub(crate) fn is_mermaid(text: &str) -> bool {
-    fenced_blocks(text).iter().any(|block| parse_header(block).0 != Kind::Other)
+    fenced_blocks(text).iter().any(|block| parse_header(block).0 != MermaidKind::Other)
 }
 
 /// Returns the drawings of a file: fenced blocks where there are any, otherwise all of it.
-fn fenced_blocks(text: &str) -> Vec<Block<'_>> {
+fn fenced_blocks(text: &str) -> Vec<FencedBlock<'_>> {
     let mut found = Vec::new();
     let mut open: Option<(usize, usize, &str)> = None;
     let mut offset = 0;
@@ -92,7 +92,7 @@ fn fenced_blocks(text: &str) -> Vec<Block<'_>> {
         let trimmed = trimmed.trim_start_matches(['>', ' ']);
         match open {
             Some((from, at, fence)) if trimmed.starts_with(fence) => {
-                found.push(Block { text: &text[from..start], line: at });
+                found.push(FencedBlock { text: &text[from..start], line: at });
                 open = None;
             }
             Some(_) => {}
@@ -110,16 +110,16 @@ fn fenced_blocks(text: &str) -> Vec<Block<'_>> {
         }
     }
     if let Some((from, at, _)) = open {
-        found.push(Block { text: &text[from..], line: at });
+        found.push(FencedBlock { text: &text[from..], line: at });
     }
     if found.is_empty() {
-        found.push(Block { text, line: 0 });
+        found.push(FencedBlock { text, line: 0 });
     }
     found
 }
 
 /// Returns what a drawing is, its text behind the header, and the line at which that begins.
-fn parse_header<'a>(block: &Block<'a>) -> (Kind, &'a str, usize) {
+fn parse_header<'a>(block: &FencedBlock<'a>) -> (MermaidKind, &'a str, usize) {
     let mut in_front_matter = false;
     let mut in_directive = false;
     let mut offset = 0;
@@ -143,13 +143,15 @@ fn parse_header<'a>(block: &Block<'a>) -> (Kind, &'a str, usize) {
         let is_direction =
             matches!(rest, "" | "TB" | "TD" | "BT" | "RL" | "LR" | ">" | "<" | "^" | "v");
         let kind = match word {
-            "flowchart" | "graph" | "flowchart-elk" if is_direction => Kind::Flowchart,
-            "architecture-beta" | "architecture" => Kind::Architecture,
-            "C4Context" | "C4Container" | "C4Component" | "C4Dynamic" | "C4Deployment" => Kind::C4,
-            _ => Kind::Other,
+            "flowchart" | "graph" | "flowchart-elk" if is_direction => MermaidKind::Flowchart,
+            "architecture-beta" | "architecture" => MermaidKind::Architecture,
+            "C4Context" | "C4Container" | "C4Component" | "C4Dynamic" | "C4Deployment" => {
+                MermaidKind::C4
+            }
+            _ => MermaidKind::Other,
         };
         // `graph TD; a-->b` goes on behind the header.
-        let after = trimmed.find(';').filter(|_| kind == Kind::Flowchart);
+        let after = trimmed.find(';').filter(|_| kind == MermaidKind::Flowchart);
         let body = match after {
             Some(at) => {
                 let start = offset - line.len() + line.find(';').unwrap_or(at) + 1;
@@ -159,7 +161,7 @@ fn parse_header<'a>(block: &Block<'a>) -> (Kind, &'a str, usize) {
         };
         return (kind, body, block.line + number + 2);
     }
-    (Kind::Other, "", block.line)
+    (MermaidKind::Other, "", block.line)
 }
 
 #[cfg(test)]
@@ -180,9 +182,9 @@ mod tests {
     #[test]
     fn the_header_follows_front_matter_directives_and_comments() {
         let text = "---\ntitle: x\n---\n%%{init: {\n}}%%\n%% no\nflowchart TD\na-->b\n";
-        let (kind, body, line) = parse_header(&Block { text, line: 0 });
-        assert_eq!((kind, body, line), (Kind::Flowchart, "a-->b\n", 8));
-        let (kind, body, line) = parse_header(&Block { text: "graph TD; a-->b", line: 0 });
-        assert_eq!((kind, body, line), (Kind::Flowchart, " a-->b", 1));
+        let (kind, body, line) = parse_header(&FencedBlock { text, line: 0 });
+        assert_eq!((kind, body, line), (MermaidKind::Flowchart, "a-->b\n", 8));
+        let (kind, body, line) = parse_header(&FencedBlock { text: "graph TD; a-->b", line: 0 });
+        assert_eq!((kind, body, line), (MermaidKind::Flowchart, " a-->b", 1));
     }
 }

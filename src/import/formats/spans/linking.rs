@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CallKind, Linker, NAMES_MAX, NONE, SPANS_KEPT, Span, SpanKind};
+use super::{Linker, NAMES_MAX, NONE, SPANS_KEPT, Span, SpanCallKind, SpanKind};
 
 /// Services, and the brokers they know, of spans that others go on from.
 type Linked = BTreeMap<u64, (u32, u32)>;
 
 /// The spans of one trace with what is known of their places in it.
-struct Trace<'a> {
+struct LinkedTrace<'a> {
     spans: &'a [Span],
     /// The span above each.
     parents: Vec<Option<usize>>,
@@ -45,12 +45,12 @@ impl Linker {
             linked.map(|span| (span.id, (span.service, span.peer))).collect()
         };
         for spans in spans.chunk_by(|a, b| a.trace == b.trace) {
-            self.link_trace(&Trace::new(spans), &linked);
+            self.link_trace(&LinkedTrace::new(spans), &linked);
         }
     }
 
     /// Counts the calls of one trace.
-    fn link_trace(&mut self, trace: &Trace<'_>, linked: &Linked) {
+    fn link_trace(&mut self, trace: &LinkedTrace<'_>, linked: &Linked) {
         let mut is_root = vec![false; trace.spans.len()];
         let mut made: BTreeSet<(usize, u32)> = BTreeSet::new();
         for (index, span) in trace.spans.iter().enumerate() {
@@ -87,39 +87,44 @@ impl Linker {
     fn calls_of(
         &mut self,
         index: usize,
-        trace: &Trace<'_>,
+        trace: &LinkedTrace<'_>,
         linked: &Linked,
-    ) -> Vec<(Option<usize>, u32, u32, CallKind)> {
+    ) -> Vec<(Option<usize>, u32, u32, SpanCallKind)> {
         let (span, parent) = (&trace.spans[index], trace.parents[index]);
         let mut calls = Vec::new();
         let names_peer = span.peer != NONE;
         match parent {
             // The broker is known: both sides depend on it, and not on one another.
             _ if span.kind.is_message() && names_peer => {
-                calls.push((Some(index), span.service, span.peer, CallKind::Detached));
+                calls.push((Some(index), span.service, span.peer, SpanCallKind::Detached));
             }
             // The server knows who called, and the caller's span was never stored.
             _ if span.kind == SpanKind::Server
                 && names_peer
                 && (parent.is_none() || trace.is_concluded[index]) =>
             {
-                calls.push((None, span.peer, span.service, CallKind::Sync));
+                calls.push((None, span.peer, span.service, SpanCallKind::Sync));
             }
             Some(above) if trace.spans[above].service != span.service => {
                 let above_span = &trace.spans[above];
                 let is_message = span.kind == SpanKind::Consumer;
                 let knows_broker = above_span.kind == SpanKind::Producer && above_span.peer != NONE;
                 let kind = if is_message {
-                    CallKind::Message
+                    SpanCallKind::Message
                 } else if trace.is_concluded[index] {
-                    CallKind::Concluded
+                    SpanCallKind::Concluded
                 } else if span.is_detached {
-                    CallKind::Detached
+                    SpanCallKind::Detached
                 } else {
-                    CallKind::Sync
+                    SpanCallKind::Sync
                 };
                 if is_message && knows_broker {
-                    calls.push((Some(index), span.service, above_span.peer, CallKind::Detached));
+                    calls.push((
+                        Some(index),
+                        span.service,
+                        above_span.peer,
+                        SpanCallKind::Detached,
+                    ));
                 } else {
                     calls.push((Some(above), above_span.service, span.service, kind));
                 }
@@ -129,7 +134,8 @@ impl Linker {
         // A client whose server has no spans: what it called is only known by its name.
         if span.kind == SpanKind::Client && !trace.has_remote_child[index] {
             if names_peer {
-                let kind = if span.is_detached { CallKind::Detached } else { CallKind::Sync };
+                let kind =
+                    if span.is_detached { SpanCallKind::Detached } else { SpanCallKind::Sync };
                 calls.push((Some(index), span.service, span.peer, kind));
             } else if span.is_to_address {
                 self.address_calls += 1;
@@ -139,25 +145,25 @@ impl Linker {
             (span.kind, linked.get(&span.link), names_peer)
         {
             calls.push(if *broker == NONE {
-                (None, *producer, span.service, CallKind::Message)
+                (None, *producer, span.service, SpanCallKind::Message)
             } else {
-                (Some(index), span.service, *broker, CallKind::Detached)
+                (Some(index), span.service, *broker, SpanCallKind::Detached)
             });
         }
         calls
     }
 
-    fn count_call(&mut self, caller: u32, callee: u32, kind: CallKind, resends: u8) {
+    fn count_call(&mut self, caller: u32, callee: u32, kind: SpanCallKind, resends: u8) {
         if caller == callee {
             self.self_calls += 1;
             return;
         }
         let calls = self.calls.entry((caller, callee)).or_default();
         let count = match kind {
-            CallKind::Sync => &mut calls.sync,
-            CallKind::Detached => &mut calls.detached,
-            CallKind::Message => &mut calls.messages,
-            CallKind::Concluded => &mut calls.concluded,
+            SpanCallKind::Sync => &mut calls.sync,
+            SpanCallKind::Detached => &mut calls.detached,
+            SpanCallKind::Message => &mut calls.messages,
+            SpanCallKind::Concluded => &mut calls.concluded,
         };
         *count += 1;
         calls.resends = calls.resends.max(resends);
@@ -171,7 +177,7 @@ impl Linker {
     }
 }
 
-impl<'a> Trace<'a> {
+impl<'a> LinkedTrace<'a> {
     fn new(spans: &'a [Span]) -> Self {
         let mut by_id: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for (index, span) in spans.iter().enumerate() {

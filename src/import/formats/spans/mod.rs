@@ -92,7 +92,7 @@ struct Span {
 
 /// The manner in which one service called another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CallKind {
+enum SpanCallKind {
     /// The caller waits.
     Sync,
     /// The caller goes on.
@@ -235,13 +235,13 @@ impl Linker {
 mod tests {
     use super::*;
     use crate::import::Options;
-    use crate::import::graph::Graph;
+    use crate::import::graph::EvidenceGraph;
     use crate::model::topology::Evidence;
 
-    fn linked(spans: &[Given<'_>]) -> Graph {
+    fn linked(spans: &[Given<'_>]) -> EvidenceGraph {
         let mut linker = Linker::new();
         spans.iter().for_each(|span| linker.add_span(*span));
-        let mut graph = Graph::default();
+        let mut graph = EvidenceGraph::default();
         let options = Options { window: Some(60.0), ..Options::default() };
         linker.finish_graph("t", &options, &mut graph);
         graph
@@ -255,7 +255,7 @@ mod tests {
         Peer { name, kind, ..Peer::default() }
     }
 
-    fn edges(graph: &Graph) -> Vec<(&str, &str)> {
+    fn edges(graph: &EvidenceGraph) -> Vec<(&str, &str)> {
         graph.dependencies.keys().map(|(a, b)| (a.as_str(), b.as_str())).collect()
     }
 

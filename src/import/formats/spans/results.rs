@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Calls, Linker};
 use crate::import::Options;
 use crate::import::graph::names::{allowed_name, one_line};
-use crate::import::graph::{Flow, Graph};
+use crate::import::graph::{EvidenceGraph, ImportedFlow};
 use crate::model::topology::Evidence;
 
 /// More flows than this are left out, the rarest first.
@@ -17,7 +17,7 @@ impl Linker {
         mut self,
         source: &str,
         options: &Options,
-        graph: &mut Graph,
+        graph: &mut EvidenceGraph,
     ) {
         let rest = std::mem::take(&mut self.spans);
         self.link_spans(rest);
@@ -103,7 +103,7 @@ impl Linker {
         callee: u32,
         calls: &Calls,
         source: &str,
-        graph: &mut Graph,
+        graph: &mut EvidenceGraph,
     ) {
         let seen = calls.sync + calls.detached + calls.messages;
         let total = seen + calls.concluded;
@@ -134,7 +134,7 @@ impl Linker {
     }
 
     /// Puts services into the zones that their processes name.
-    fn add_zones(&self, graph: &mut Graph) {
+    fn add_zones(&self, graph: &mut EvidenceGraph) {
         for (service, zones) in &self.zones {
             let domains: Vec<String> =
                 zones.iter().map(|zone| graph.domain_name(self.name_at(*zone), "zone")).collect();
@@ -163,7 +163,7 @@ impl Linker {
     }
 
     /// Adds one flow for each operation that begins traces.
-    fn add_flows(&self, options: &Options, graph: &mut Graph) {
+    fn add_flows(&self, options: &Options, graph: &mut EvidenceGraph) {
         let mut roots: Vec<(&(u32, u32), &u64)> = self.roots.iter().collect();
         roots.sort_by_key(|(key, count)| (std::cmp::Reverse(**count), **key));
         if roots.len() > FLOWS_MAX {
@@ -222,7 +222,7 @@ impl Linker {
                 node = format!("{step}/{endpoint}");
                 graph.service_or_new(&step).endpoints.entry(endpoint).or_default().extend(calls);
             }
-            let flow = graph.flows.entry(base).or_insert_with(|| Flow {
+            let flow = graph.flows.entry(base).or_insert_with(|| ImportedFlow {
                 title: Some(format!("{operation} at {step}")),
                 steps: vec![node],
                 rate: None,

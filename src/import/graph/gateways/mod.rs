@@ -10,7 +10,7 @@ mod haproxy;
 pub(in crate::import) mod labels;
 mod nginx;
 
-use super::Graph;
+use super::EvidenceGraph;
 use super::addresses::{Address, in_text};
 use super::references::{Reference, Target};
 
@@ -69,7 +69,7 @@ pub(in crate::import) fn connect_upstreams(
     upstreams: &[Upstream],
     source: &str,
     lookup: impl Fn(&str) -> Target,
-    graph: &mut Graph,
+    graph: &mut EvidenceGraph,
 ) {
     for upstream in upstreams {
         let total: f64 = upstream.servers.iter().map(|(_, weight)| weight).sum();
