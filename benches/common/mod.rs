@@ -224,6 +224,7 @@ pub fn staged(topology: &Topology, target: u32) -> Change {
 
 pub fn broken(on: TargetRef) -> Target {
     Target {
+        severity_of: blastwave::model::change::SeverityOf::default(),
         on,
         probability: Share::ONE,
         modes: Modes {

@@ -423,6 +423,8 @@ pub struct Target {
     pub severity_min: f64,
     /// The greatest.
     pub severity_max: f64,
+    /// Whether certain requests fail, rather than each attempt anew.
+    pub of_requests: bool,
     /// Key of the uniform draw for the severity.
     pub severity_key: Key,
     /// From first exposure to first failure.
@@ -533,6 +535,11 @@ pub struct Delay {
 }
 
 impl Plan {
+    /// Returns whether some requests fail where others never do, so that they are followed apart.
+    pub fn splits_requests(&self) -> bool {
+        self.targets.iter().any(|target| target.of_requests && target.severity_min < 1.0)
+    }
+
     /// The calls of a node.
     #[inline]
     pub fn calls_of(&self, node: &Node) -> &[Call] {

@@ -70,6 +70,8 @@ fn target(plan: &Plan, target: &model::Target, name: &str) -> Target {
         surge_factor: target.modes.surge_factor,
         severity_min: target.severity.0.get(),
         severity_max: target.severity.1.get(),
+        of_requests: target.severity_of == model::SeverityOf::Requests
+            && matches!(target.on, TargetRef::Node(_)),
         severity_key: key("severity"),
         onset: lognormal(target.onset),
         onset_key: key("onset"),

@@ -133,6 +133,8 @@ pub struct Target {
     pub modes: Modes,
     /// The share of requests served by changed instances that fail: uniform between the two.
     pub severity: (Share, Share),
+    /// Whether it is the request that fails on every changed instance, or each attempt anew.
+    pub severity_of: SeverityOf,
     /// From first exposure to first failure.
     pub onset: Delay,
     /// It stays dormant below this exposure.
@@ -151,10 +153,37 @@ impl Target {
             probability: Share::ONE,
             modes: Modes::default(),
             severity: (Share::ONE, Share::ONE),
+            severity_of: SeverityOf::default(),
             onset: Delay::default(),
             min_exposure: Share::ZERO,
             rollout: None,
             place,
+        }
+    }
+}
+
+/// What a severity below 100% is a share of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SeverityOf {
+    /// Certain requests fail: a retry of one meets the same bug, and so does another target of the change.
+    #[default]
+    Requests,
+    /// Each attempt may fail, whatever became of the one before.
+    Attempts,
+}
+
+impl SeverityOf {
+    /// Returns what is meant where it is not stated: a bug of a program or of its data is triggered by
+    /// what a request asks for, and trouble of machines is not.
+    pub fn usual_for(kind: Option<ChangeKind>) -> Self {
+        match kind {
+            None | Some(ChangeKind::Code | ChangeKind::Schema | ChangeKind::Data) => Self::Requests,
+            Some(
+                ChangeKind::Config
+                | ChangeKind::Infrastructure
+                | ChangeKind::Dependency
+                | ChangeKind::Flag,
+            ) => Self::Attempts,
         }
     }
 }

@@ -55,6 +55,67 @@ fn lognormal_mean(median: f64, p95: f64) -> f64 {
     median * (sigma * sigma / 2.0).exp()
 }
 
+/// The share of orders that fail where retries, a fallback or a second step meet this change.
+fn failing_share(dependency: &str, change: &str) -> f64 {
+    let topology = format!(
+        "version: 1\ntopology: shop\nservices:\n  web: {{ dependencies: [{dependency}] }}\n  prices: {{ endpoints: {{ list: {{}}, one: {{}} }} }}\n  \
+         stock: {{}}\nflows:\n  order: {{ steps: [web], rate: 20/s }}\n"
+    );
+    report(&topology, &format!("version: 1\nchange: bug\n{change}\n"), 64).flows[0].failing_share
+}
+
+#[test]
+fn a_bug_that_a_request_triggers_is_triggered_again_by_its_retries_and_fallbacks() {
+    let bug = "targets: [{ service: prices, severity: { share: 30%, of: requests } }]";
+    let retries = "{ service: prices, timeout: 1s, retries: 3 }";
+    assert_near(failing_share(retries, bug), 0.3);
+    assert_near(failing_share("{ service: prices/one, fallback: prices/list }", bug), 0.3);
+    assert_near(failing_share("prices/one, prices/list", bug), 0.3);
+    assert_near(failing_share("{ service: prices, calls: 20 }", bug), 0.3);
+    let attempts = bug.replace("requests", "attempts");
+    assert_near(failing_share(retries, &attempts), 0.3_f64.powi(4));
+    assert_near(failing_share("prices/one, prices/list", &attempts), 1.0 - 0.7 * 0.7);
+}
+
+#[test]
+fn what_a_severity_is_a_share_of_follows_from_the_kind_of_change() {
+    let retries = "{ service: prices, timeout: 1s, retries: 1 }";
+    for (kind, expected) in
+        [("code", 0.5), ("data", 0.5), ("schema", 0.5), ("infrastructure", 0.25)]
+    {
+        let change = format!("kind: {kind}\ntargets: [{{ service: prices, severity: 50% }}]");
+        assert_near(failing_share(retries, &change), expected);
+    }
+    assert_near(failing_share(retries, "targets: [{ service: prices, severity: 50% }]"), 0.5);
+}
+
+#[test]
+fn targets_of_one_change_share_its_bad_requests() {
+    let both = |first: &str, second: &str| {
+        failing_share(
+            "prices, stock",
+            &format!(
+                "targets: [{{ service: prices, severity: {first} }}, {{ service: stock, severity: {second} }}]"
+            ),
+        )
+    };
+    assert_near(both("30%", "30%"), 0.3);
+    // All of the 20% are among the 50%.
+    assert_near(both("50%", "20%"), 0.5 * (1.0 - 0.0 * (1.0 - 0.4)));
+    // Trouble of its own meets good and bad requests alike.
+    assert_near(both("50%", "{ share: 20%, of: attempts }"), 1.0 - 0.5 * 0.8);
+}
+
+#[test]
+fn a_canary_on_half_of_the_instances_fails_a_bad_request_half_of_the_time() {
+    let change = "targets: [{ service: prices, severity: 40% }]\n\
+                  rollout: { stages: [{ exposure: 50%, bake: 1h }] }\nhorizon: 1h";
+    let retry = "{ service: prices, timeout: 1s, retries: 1 }";
+    assert_near(failing_share(retry, change), 0.4 * 0.25);
+    let sticky = change.replace("rollout: {", "rollout: { routing: sticky,");
+    assert_near(failing_share(retry, &sticky), 0.4 * 0.5);
+}
+
 #[test]
 fn a_constant_failure_costs_its_rate_times_its_share_times_the_time_to_end_it() {
     let report = report(
@@ -206,7 +267,7 @@ flows:
 "
             );
             let change = format!(
-                "version: 1\nchange: flaky\ntargets: [{{ service: store, severity: {p} }}]\n"
+                "version: 1\nchange: flaky\nkind: infrastructure\ntargets: [{{ service: store, severity: {p} }}]\n"
             );
             let (topology, change) = read(&topology, &change);
             let plan = compile(&topology, &change, Seconds::ZERO);
@@ -400,7 +461,7 @@ services:
 flows:
   order: { steps: [web], rate: 200/s }
 ";
-    let change = "version: 1\nchange: canary\ntargets: [{ service: prices, severity: 5% }]\n";
+    let change = "version: 1\nchange: canary\nkind: infrastructure\ntargets: [{ service: prices, severity: 5% }]\n";
     let flow = only_flow(topology, change);
     assert_near(flow.failing_share, 1.0 - 0.95_f64.powi(20));
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use blastwave::diagnostic::Place;
 use blastwave::model::change::{
-    Change, Component, Delay, Detection, KillSwitch, Modes, Rollback, Rollout, Routing, Stage,
-    Target, TargetRef,
+    Change, Component, Delay, Detection, KillSwitch, Modes, Rollback, Rollout, Routing, SeverityOf,
+    Stage, Target, TargetRef,
 };
 use blastwave::model::shipping::ShippingDefaults;
 use blastwave::model::topology::{
@@ -682,6 +682,11 @@ impl Builder {
                 self.severity()
             } else {
                 (Share::ONE, Share::ONE)
+            },
+            severity_of: if self.dice.chance(0.5) {
+                SeverityOf::Requests
+            } else {
+                SeverityOf::Attempts
             },
             onset: if has_onset { self.dice.delay(3600) } else { Delay::default() },
             min_exposure: if has_minimum { self.dice.share() } else { Share::ZERO },

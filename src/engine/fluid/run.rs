@@ -26,6 +26,8 @@ pub(crate) struct Run<'a> {
     pub(crate) state: StepState<'a, LANES>,
     pub(crate) loads: Loads<LANES>,
     alone: Alone<'a>,
+    /// Whether the first cohort holds only the requests that the change fails wherever they meet it.
+    pub(crate) splits_requests: bool,
     pub(crate) progress: Vec<TrialProgress>,
     /// By target: from when it fails; infinite until it is exposed.
     pub(crate) fails_from: Vec<Lanes>,
@@ -56,13 +58,16 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     /// Room for eight trials of a plan.
     pub(crate) fn new(plan: &'a Plan, index_of_plan: &'a PlanIndex, ramp_steps: u32) -> Self {
-        let cohorts = if plan.routing == Routing::Sticky { 2 } else { 1 };
+        let splits_requests = plan.splits_requests();
+        let is_split = plan.routing == Routing::Sticky || splits_requests;
+        let cohorts = if is_split { 2 } else { 1 };
         Self {
             plan,
             index_of_plan,
             sampled: SampledTrials::new(plan),
             state: StepState::new(plan, index_of_plan, cohorts),
             loads: Loads::new(plan, cohorts),
+            splits_requests,
             alone: Alone::new(plan, index_of_plan, cohorts),
             progress: Vec::new(),
             fails_from: Vec::new(),
@@ -174,8 +179,17 @@ impl<'a> Run<'a> {
         if self.state.cohorts.len() == 1 {
             return vec![all(1.0)];
         }
-        let exposed: Lanes = array(|lane| self.progress[lane].exposure);
-        vec![exposed, array(|lane| 1.0 - exposed[lane])]
+        let first: Lanes = array(|lane| self.first_cohort(lane));
+        vec![first, array(|lane| 1.0 - first[lane])]
+    }
+
+    /// Returns the share of all requests that are in the first of two cohorts: those of users who meet
+    /// the change, those that it fails wherever they meet it, or those that are both.
+    #[inline]
+    pub(crate) fn first_cohort(&self, lane: usize) -> f64 {
+        let sticky = self.plan.routing == Routing::Sticky;
+        let exposed = if sticky { self.progress[lane].exposure } else { 1.0 };
+        if self.splits_requests { exposed * self.sampled.bad_requests[lane] } else { exposed }
     }
 
     /// A figure of one lane over the cohorts, weighted by users.
@@ -184,8 +198,8 @@ impl<'a> Run<'a> {
         if self.state.cohorts.len() == 1 {
             return figure(0);
         }
-        let exposed = self.progress[lane].exposure;
-        exposed * figure(0) + (1.0 - exposed) * figure(1)
+        let first = self.first_cohort(lane);
+        first * figure(0) + (1.0 - first) * figure(1)
     }
 
     /// A share of a node in one lane, over the cohorts.

@@ -10,7 +10,7 @@ use crate::load::{Document, Value};
 use crate::model::action::decode_actions;
 use crate::model::change::{
     Author, Change, ChangeKind, ChangePlaces, Delay, Detection, KillSwitch, Modes, ReliedOn,
-    Rollback, Target, TargetRef, Watches,
+    Rollback, SeverityOf, Target, TargetRef, Watches,
 };
 use crate::model::topology::{ServiceId, Topology};
 use crate::model::units::Share;
@@ -61,8 +61,11 @@ pub(crate) const MODES: Shape = Shape {
 };
 pub(crate) const SURGE: Shape =
     Shape { what: "a surge", keys: &["probability", "factor"], schema: "/$defs/surge" };
-pub(crate) const SEVERITY: Shape =
-    Shape { what: "a severity", keys: &["min", "max"], schema: "/$defs/severity_settings" };
+pub(crate) const SEVERITY: Shape = Shape {
+    what: "a severity",
+    keys: &["share", "min", "max", "of"],
+    schema: "/$defs/severity_settings",
+};
 pub(crate) const DETECTION: Shape = Shape {
     what: "`detection`",
     keys: &[
@@ -167,9 +170,10 @@ impl Change {
 }
 
 fn decode_change(mapping: &Mapping<'_>, names: &Names<'_>) -> Option<Change> {
+    let kind = mapping.get("kind").and_then(|field| change_kind(&field));
     let targets = mapping
         .require("targets", "[{ service: payments }]")
-        .map(|field| decode_targets(&field, names))
+        .map(|field| decode_targets(&field, kind, names))
         .unwrap_or_default();
     change_of(mapping, names, targets)
 }
@@ -252,7 +256,7 @@ fn decode_sources(field: &Field<'_>) -> Vec<ReliedOn> {
     field.items().filter_map(source).collect()
 }
 
-fn decode_targets(field: &Field<'_>, names: &Names<'_>) -> Vec<Target> {
+fn decode_targets(field: &Field<'_>, kind: Option<ChangeKind>, names: &Names<'_>) -> Vec<Target> {
     if field.is_list() && field.node.items().is_empty() {
         field.report_problem(
             Code::NoTargets,
@@ -261,13 +265,23 @@ fn decode_targets(field: &Field<'_>, names: &Names<'_>) -> Vec<Target> {
         );
     }
     let read: Vec<(Target, Field<'_>)> =
-        field.items().filter_map(|item| decode_target(&item, names)).collect();
+        field.items().filter_map(|item| decode_target(&item, kind, names)).collect();
     report_repeats(&mut read.iter().map(|(target, field)| (target.on, *field)).collect::<Vec<_>>());
     read.into_iter().map(|(target, _)| target).collect()
 }
 
+/// Reads what sort of thing changes, without a word about what is wrong: that is reported once, where the
+/// change is read.
+fn change_kind(field: &Field<'_>) -> Option<ChangeKind> {
+    KINDS.iter().find(|(word, _)| field.is_word(word)).map(|(_, kind)| *kind)
+}
+
 /// The target, and where it is named.
-fn decode_target<'a>(item: &Field<'a>, names: &Names<'_>) -> Option<(Target, Field<'a>)> {
+fn decode_target<'a>(
+    item: &Field<'a>,
+    kind: Option<ChangeKind>,
+    names: &Names<'_>,
+) -> Option<(Target, Field<'a>)> {
     if !item.is_mapping() {
         let on = names.resolve_target(item)?;
         return Some((Target::down_with_certainty(on, item.place()), *item));
@@ -296,6 +310,9 @@ fn decode_target<'a>(item: &Field<'a>, names: &Names<'_>) -> Option<(Target, Fie
         probability: probability?,
         modes: modes?,
         severity: severity?,
+        severity_of: get("severity")
+            .and_then(|field| decode_severity_of(&field))
+            .unwrap_or_else(|| SeverityOf::usual_for(kind)),
         onset: onset?,
         min_exposure: min_exposure?,
         rollout: get("rollout").and_then(|field| decode_rollout(&field)),
@@ -389,6 +406,13 @@ fn decode_severity(field: &Field<'_>) -> Option<(Share, Share)> {
         return Some((severity, severity));
     }
     let mapping = field.mapping(&SEVERITY)?;
+    for range in ["min", "max"] {
+        mapping.not_both("share", range, "`share` is a severity that is known exactly");
+    }
+    if let Some(share) = mapping.get("share") {
+        let severity = share.share()?;
+        return Some((severity, severity));
+    }
     let read = |key, default| mapping.get(key).map_or(Some(default), |field| field.share());
     let (min, max) = (read("min", Share::ZERO)?, read("max", Share::ONE)?);
     if min > max {
@@ -403,6 +427,15 @@ fn decode_severity(field: &Field<'_>) -> Option<(Share, Share)> {
         return None;
     }
     Some((min, max))
+}
+
+/// Reads what a severity is a share of, where a mapping states it.
+fn decode_severity_of(field: &Field<'_>) -> Option<SeverityOf> {
+    if !field.is_mapping() {
+        return None;
+    }
+    let words = [("requests", SeverityOf::Requests), ("attempts", SeverityOf::Attempts)];
+    field.mapping(&SEVERITY)?.get("of")?.word(&words)
 }
 
 /// The services without which something takes longer.

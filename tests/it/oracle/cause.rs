@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use blastwave::model::Change;
-use blastwave::model::change::{Routing, TargetRef};
+use blastwave::model::change::{Routing, SeverityOf, Target, TargetRef};
 use blastwave::model::topology::DomainId;
 
 use super::graph::Graph;
@@ -11,14 +11,65 @@ use super::interventions::Effects;
 use super::moment::{Cohort, Situation, State};
 use super::world::{Mode, World};
 
-/// Users by whether they meet changed instances: (their share of all, which share of their
-/// requests meets one).
-pub(crate) fn cohorts(routing: Routing, exposure: f64) -> Vec<(f64, f64)> {
-    if routing == Routing::Sticky {
+/// Requests that fare alike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Users {
+    /// Their share of all requests.
+    pub(crate) weight: f64,
+    /// Which share of their calls meets changed instances.
+    pub(crate) exposed: f64,
+    /// Whether they are those that the change fails wherever they meet it; `None` = not followed apart.
+    pub(crate) bad: Option<bool>,
+}
+
+/// Requests by whether their users meet changed instances, and by whether they trigger the bug; `bad` is
+/// the share that does, where those are followed apart.
+pub(crate) fn cohorts(routing: Routing, exposure: f64, bad: Option<f64>) -> Vec<Users> {
+    let users = |weight, exposed, bad| Users { weight, exposed, bad };
+    match (routing, bad) {
+        (Routing::Random, None) => vec![users(1.0, exposure, None)],
+        (Routing::Random, Some(share)) => {
+            vec![users(share, exposure, Some(true)), users(1.0 - share, exposure, Some(false))]
+        }
         // At exposure 0 or 1 one of the two has no weight, but keeps its clocks for later.
-        vec![(exposure, 1.0), (1.0 - exposure, 0.0)]
-    } else {
-        vec![(1.0, exposure)]
+        (Routing::Sticky, None) => {
+            vec![users(exposure, 1.0, None), users(1.0 - exposure, 0.0, None)]
+        }
+        (Routing::Sticky, Some(share)) => {
+            let both = exposure * share;
+            let good = if both < 1.0 { ((exposure - both) / (1.0 - both)).max(0.0) } else { 0.0 };
+            vec![users(both, 1.0, Some(true)), users(1.0 - both, good, Some(false))]
+        }
+    }
+}
+
+/// The share of requests that broken targets fail wherever they meet them; `None` where every change
+/// fails all of them, or each attempt anew.
+pub(crate) fn bad_requests(world: &World, change: &Change) -> Option<f64> {
+    let is_split = |target: &Target| of_requests(target) && !target.severity.0.is_one();
+    if !change.targets.iter().any(is_split) {
+        return None;
+    }
+    let broken = change.targets.iter().zip(&world.targets);
+    let broken = broken.filter(|(target, drawn)| of_requests(target) && drawn.broken);
+    let largest = broken.map(|(_, drawn)| drawn.severity).fold(0.0, f64::max);
+    Some(if largest > 0.0 { largest } else { 1.0 })
+}
+
+/// Whether a target fails certain requests; a failure domain fails all of them.
+fn of_requests(target: &Target) -> bool {
+    target.severity_of == SeverityOf::Requests && matches!(target.on, TargetRef::Node(_))
+}
+
+/// The share of such requests that a target fails where they meet it.
+fn severity(world: &World, change: &Change, target: usize, bad: Option<bool>) -> f64 {
+    let severity = world.targets[target].severity;
+    match bad {
+        Some(is_bad) if of_requests(&change.targets[target]) => {
+            let share = bad_requests(world, change).expect("they are followed apart");
+            if is_bad { (severity / share).min(1.0) } else { 0.0 }
+        }
+        _ => severity,
     }
 }
 
@@ -71,7 +122,7 @@ pub(crate) struct Wrongs {
     /// By service: its restart.
     pub(crate) restarts: BTreeMap<usize, Restart>,
     /// Users by whether they meet changed instances.
-    pub(crate) cohorts: Vec<(f64, f64)>,
+    pub(crate) cohorts: Vec<Users>,
     /// By target: the share of it that is still broken; all of it where nothing is said.
     pub(crate) still: Vec<f64>,
     /// What was done on purpose.
@@ -81,17 +132,29 @@ pub(crate) struct Wrongs {
 }
 
 impl Wrongs {
+    /// What each target brings by its own, in each cohort.
+    pub(crate) fn own_states(&self, world: &World, change: &Change, target: usize) -> Vec<State> {
+        let wholly_down = self.targets.contains(&(target, true));
+        let own = |users: &Users| {
+            let exposed = self.own_exposures.get(&target).copied().unwrap_or(users.exposed);
+            let share = exposed * severity(world, change, target, users.bad);
+            own_state(world, target, wholly_down, share)
+        };
+        self.cohorts.iter().map(own).collect()
+    }
+
     /// Nothing beyond the background.
-    pub(crate) fn none() -> Self {
-        Self { cohorts: cohorts(Routing::Random, 0.0), ..Self::default() }
+    pub(crate) fn none(world: &World, change: &Change) -> Self {
+        let cohorts = cohorts(Routing::Random, 0.0, bad_requests(world, change));
+        Self { cohorts, ..Self::default() }
     }
 
     /// All broken targets, wholly.
-    pub(crate) fn single_moment(world: &World) -> Self {
+    pub(crate) fn single_moment(world: &World, change: &Change) -> Self {
         let broken = |(number, _): &(usize, _)| world.targets[*number].broken;
         Self {
             targets: (0..world.targets.len()).map(|n| (n, false)).filter(broken).collect(),
-            cohorts: cohorts(Routing::Random, 1.0),
+            cohorts: cohorts(Routing::Random, 1.0, bad_requests(world, change)),
             ..Self::default()
         }
     }
@@ -140,21 +203,26 @@ impl Wrongs {
         now: f64,
         number: usize,
     ) -> Cohort {
-        let (weight, share) = self.cohorts[number];
+        let Users { weight, exposed, bad } = self.cohorts[number];
         let mut cohort = Cohort {
             weight,
             causes: vec![Vec::new(); graph.nodes.len()],
+            late_causes: vec![Vec::new(); graph.nodes.len()],
             crashed: vec![Vec::new(); graph.nodes.len()],
             surge: vec![1.0; graph.nodes.len()],
             ..Cohort::default()
         };
         for &(target, wholly_down) in &self.targets {
             let still = self.still.get(target).copied().unwrap_or(1.0);
-            let share = self.own_exposures.get(&target).copied().unwrap_or(share);
+            let share = self.own_exposures.get(&target).copied().unwrap_or(exposed);
+            let share = share * severity(world, change, target, bad);
             let own = own_state(world, target, wholly_down, share).times(still);
             let surge = surge(world, change, target, wholly_down, share * still);
+            // Instances that fail only some requests fail them after they made their calls.
+            let is_late = !wholly_down && world.targets[target].severity < 1.0;
             for node in hit(graph, change.targets[target].on) {
-                cohort.causes[node].push(own);
+                let causes = if is_late { &mut cohort.late_causes } else { &mut cohort.causes };
+                causes[node].push(own);
                 cohort.surge[node] *= surge;
             }
         }
@@ -180,13 +248,12 @@ pub(crate) fn hit(graph: &Graph, on: TargetRef) -> Vec<usize> {
     }
 }
 
-/// What a broken target brings by its own, when this share of requests meets changed instances.
-pub(crate) fn own_state(world: &World, target: usize, wholly_down: bool, share: f64) -> State {
+/// What a broken target brings by its own, when it fails this share of requests.
+fn own_state(world: &World, target: usize, wholly_down: bool, share: f64) -> State {
     if wholly_down {
         return State::DOWN;
     }
     let drawn = world.targets[target];
-    let share = share * drawn.severity;
     match drawn.mode {
         Mode::Down => State { down: share, ..State::OK },
         Mode::Slow => State { slow: share, ..State::OK },
@@ -195,13 +262,13 @@ pub(crate) fn own_state(world: &World, target: usize, wholly_down: bool, share: 
     }
 }
 
-/// By how much a broken target multiplies its calls.
+/// By how much a broken target multiplies its calls, when this share of requests meets it.
 fn surge(world: &World, change: &Change, target: usize, wholly_down: bool, share: f64) -> f64 {
     let drawn = world.targets[target];
     if wholly_down || drawn.mode != Mode::Surge {
         return 1.0;
     }
-    1.0 + share * drawn.severity * (change.targets[target].modes.surge_factor - 1.0)
+    1.0 + share * (change.targets[target].modes.surge_factor - 1.0)
 }
 
 /// Operators or an automation start a share of a service anew, or what waits needs not wait longer.

@@ -352,7 +352,7 @@ impl CohortLoads<'_> {
     /// By how much a call is multiplied.
     fn factor(&self, arrival: &Arrival, of_nodes: &[f64]) -> f64 {
         let graph = self.here.graph;
-        let health = self.here.own_health(arrival.from);
+        let health = self.here.early_causes(arrival.from);
         let not_lost: f64 = health.iter().map(|cause| 1.0 - cause.slow - cause.down).product();
         let effects = self.here.situation.effects.as_ref();
         let is_on = effects

@@ -75,8 +75,8 @@ pub(crate) fn lasting(
         }
     };
     let mut recorder = Recorder::new(&graph, &world);
-    let with = after(&Wrongs::single_moment(&world));
-    recorder.record(duration, 0.0, &with, &after(&Wrongs::none()));
+    let with = after(&Wrongs::single_moment(&world, change));
+    recorder.record(duration, 0.0, &with, &after(&Wrongs::none(&world, change)));
     recorder.finish()
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn story(
     let world = World::draw(&graph, change, seed, trial);
     let mut story = Story::new(&graph, &world, change);
     let (mut with, mut without) = (Walk::new(&graph, &world), Walk::new(&graph, &world));
-    let mut anyway = Anyway::new(&graph, change);
+    let mut anyway = Anyway::new(&graph, &world, change);
     let mut recorder = Recorder::new(&graph, &world);
     let horizon = change.horizon.get();
     let points = points(&world, step, horizon);
@@ -142,14 +142,16 @@ fn points(world: &World, step: f64, horizon: f64) -> Vec<f64> {
 /// What automations do without the change.
 struct Anyway<'a> {
     graph: &'a Graph<'a>,
+    none: Wrongs,
     acts: Acts<'a>,
     restarts: std::collections::BTreeMap<usize, cause::Restart>,
 }
 
 impl<'a> Anyway<'a> {
-    fn new(graph: &'a Graph<'a>, change: &Change) -> Self {
+    fn new(graph: &'a Graph<'a>, world: &World, change: &Change) -> Self {
         let restarts = std::collections::BTreeMap::new();
-        Self { graph, acts: Acts::new(graph, change, false), restarts }
+        let none = Wrongs::none(world, change);
+        Self { graph, none, acts: Acts::new(graph, change, false), restarts }
     }
 
     /// Does what is due; gives the shares of the services that start anew.
@@ -168,7 +170,7 @@ impl<'a> Anyway<'a> {
         Wrongs {
             restarts: self.restarts.clone(),
             effects: Some(self.acts.effects.clone()),
-            ..Wrongs::none()
+            ..self.none.clone()
         }
     }
 }

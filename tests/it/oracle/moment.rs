@@ -115,6 +115,8 @@ pub(crate) struct Cohort {
     pub(crate) weight: f64,
     /// By node: its broken targets, and what is left from before a restart.
     pub(crate) causes: Vec<Vec<State>>,
+    /// By node: broken targets that fail some requests only, after the node made its calls.
+    pub(crate) late_causes: Vec<Vec<State>>,
     /// By node: what it crashed into, if it has not restarted yet.
     pub(crate) crashed: Vec<Vec<State>>,
     /// By node: by how much broken targets multiply its calls.
@@ -224,7 +226,14 @@ impl Here<'_> {
     }
 
     /// The causes in a node's own health, each as the state it alone would bring.
-    pub(crate) fn own_health(&self, node: usize) -> Vec<State> {
+    fn own_health(&self, node: usize) -> Vec<State> {
+        let mut causes = self.early_causes(node);
+        causes.extend(&self.cohort.late_causes[node]);
+        causes
+    }
+
+    /// Those for which a node does not even make its calls.
+    pub(crate) fn early_causes(&self, node: usize) -> Vec<State> {
         let effects = self.situation.effects.as_ref();
         let Some(service) = self.graph.nodes[node].service() else {
             let orders =

@@ -10,7 +10,7 @@ use blastwave::model::change::{Detection, Rollback, Routing, Stage, TargetRef};
 use blastwave::model::topology::{Phase, ServiceId};
 use blastwave::model::{Change, Seconds, Share};
 
-use super::cause::{Kept, Restart, Wrongs, by_hand, cohorts, hit, own_state};
+use super::cause::{Kept, Restart, Wrongs, bad_requests, by_hand, cohorts, hit};
 use super::evidence::{Evidence, Failing};
 use super::graph::Graph;
 use super::interventions::{Acts, Rest};
@@ -360,15 +360,15 @@ impl<'a> Story<'a> {
     fn failing_targets(&self, now: f64) -> Vec<Failing> {
         let wrongs = self.wrongs(now);
         let mut all = vec![Failing::default(); self.change.targets.len()];
-        for (target, wholly_down) in &wrongs.targets {
+        for (target, _) in &wrongs.targets {
             let own = wrongs.own_exposures.get(target).copied();
             let exposure = own.unwrap_or(self.exposure);
             let mut of_all = [0.0; 2];
-            for (weight, share) in &wrongs.cohorts {
-                let state = own_state(self.world, *target, *wholly_down, own.unwrap_or(*share))
-                    .times(wrongs.still[*target]);
-                of_all[0] += weight * (state.slow + state.down);
-                of_all[1] += weight * state.failing();
+            let own_states = wrongs.own_states(self.world, self.change, *target);
+            for (users, own) in wrongs.cohorts.iter().zip(own_states) {
+                let state = own.times(wrongs.still[*target]);
+                of_all[0] += users.weight * (state.slow + state.down);
+                of_all[1] += users.weight * state.failing();
             }
             let of_changed = if exposure > 0.0 {
                 of_all.map(|share| (share / exposure).min(1.0))
@@ -389,7 +389,7 @@ impl<'a> Story<'a> {
                 .map(|target| (target, self.worsened))
                 .collect(),
             restarts: self.restarts.clone(),
-            cohorts: cohorts(self.routing, self.exposure),
+            cohorts: cohorts(self.routing, self.exposure, bad_requests(self.world, self.change)),
             still: self.still(),
             effects: Some(self.acts.effects.clone()),
             own_exposures: (self.own_stages.keys())
@@ -446,18 +446,14 @@ impl<'a> Story<'a> {
     fn restarting_targets(&self, still: &[f64]) -> BTreeMap<usize, Restart> {
         let wrongs = self.wrongs(self.moment_at);
         let mut restarts = BTreeMap::new();
-        for (target, wholly_down) in wrongs.targets {
+        for &(target, _) in &wrongs.targets {
             let on = self.change.targets[target].on;
             let TargetRef::Node(node) = on else { continue };
-            let own_exposure = wrongs.own_exposures.get(&target).copied();
-            let share = |(_, share): &(f64, f64)| {
-                own_state(self.world, target, wholly_down, own_exposure.unwrap_or(*share))
-            };
-            let own: Vec<State> =
-                wrongs.cohorts.iter().map(share).map(|own| own.times(still[target])).collect();
+            let own = wrongs.own_states(self.world, self.change, target);
+            let own: Vec<State> = own.into_iter().map(|own| own.times(still[target])).collect();
             let weighted = wrongs.cohorts.iter().zip(&own);
             let failing: f64 =
-                weighted.map(|((weight, _), own)| weight * (own.slow + own.down)).sum();
+                weighted.map(|(users, own)| users.weight * (own.slow + own.down)).sum();
             if self.is_failed(failing) {
                 // Corrupt data is not kept by a restart, but by the lack of repair.
                 let by_cohort = own.iter().map(|own| State { corrupt: 0.0, ..*own }).collect();

@@ -90,10 +90,17 @@ fn load_goes_on_from_caller_to_dependency() {
 }
 
 #[test]
-fn requests_lost_to_the_callers_own_health_make_no_calls() {
+fn only_what_is_wholly_down_makes_no_calls() {
     let topology = a_calls(&[call("b")]);
-    // Wrong answers are answers.
-    for (broken, load) in [(Down(0.4), 0.6), (Slow(0.4), 0.6), (Corrupt(0.4), 1.0)] {
+    // A bug that fails some requests does so after they were made; wrong answers are answers.
+    for (broken, load) in [
+        (Down(0.4), 1.0),
+        (Slow(0.4), 1.0),
+        (Corrupt(0.4), 1.0),
+        (Down(1.0), 0.0),
+        (Slow(1.0), 0.0),
+        (Corrupt(1.0), 1.0),
+    ] {
         assert_close(load_of("b", &topology, &[("a", broken)]), load);
     }
 }

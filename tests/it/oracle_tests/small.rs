@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use blastwave::diagnostic::Place;
 use blastwave::model::change::{
-    Component, Delay, Detection, Modes, Rollback, Rollout, Routing, Stage, Target, TargetRef,
+    Component, Delay, Detection, Modes, Rollback, Rollout, Routing, SeverityOf, Stage, Target,
+    TargetRef,
 };
 use blastwave::model::shipping::ShippingDefaults;
 use blastwave::model::topology::{
@@ -308,6 +309,7 @@ pub(super) fn target(topology: &Topology, name: &str, broken: Broken) -> Target 
         probability: Share::ONE,
         modes,
         severity: (share(severity), share(severity)),
+        severity_of: SeverityOf::Attempts,
         onset: Delay::default(),
         min_exposure: Share::ZERO,
         rollout: None,

@@ -46,6 +46,7 @@ impl<'a> Alone<'a> {
             copy(&mut mine.own, &theirs.own, |left| {
                 SurvivalProducts(left.0.map(|level| [level[lane]]))
             });
+            copy(&mut mine.own_sends, &theirs.own_sends, |share| [share[lane]]);
             copy(&mut mine.floors, &theirs.floors, |(node, left)| {
                 (*node, SurvivalProducts(left.0.map(|level| [level[lane]])))
             });

@@ -312,10 +312,12 @@ impl<const W: usize> StepState<'_, W> {
         }))
     }
 
-    /// The share of requests not lost to a node's own health, where some are.
+    /// The share of requests for which a node makes its calls, whatever becomes of them, where it is not
+    /// all of them.
     #[inline(always)]
     fn answered_by_own_health(&self, node: usize, cohort: usize) -> Option<Lanes<W>> {
-        let own = self.cohorts[cohort].own_of(node).map(|left| left.0[1]);
+        let of_cohort = &self.cohorts[cohort];
+        let own = of_cohort.own_sends.get(of_cohort.own_index[node] as usize).copied();
         let service = self.plan.nodes[node].service;
         if service == NONE {
             return own;

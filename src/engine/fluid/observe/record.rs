@@ -5,6 +5,7 @@ use crate::engine::fluid::propagation::call_pipeline::{CallObserver, SLACK};
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{LANES, Lanes, Shares, all, has, mask};
 use crate::engine::outcome::{Anomalies, Failures};
+use crate::engine::simd::array;
 use crate::engine::tally::Protection;
 
 /// What was seen of eight trials.
@@ -226,12 +227,13 @@ impl Run<'_> {
         for cohort in 0..cohorts {
             out[cohort] = self.state.call(call, cohort, &mut watches[cohort]).shares;
         }
+        let firsts: Lanes = array(|lane| self.first_cohort(lane));
         let record = &mut self.record.dependencies[index as usize];
         let was_untried = record.tried == 0;
         for lane in 0..LANES {
-            let exposed = self.progress[lane].exposure;
+            let first = firsts[lane];
             let weigh = |of: &dyn Fn(usize) -> f64| {
-                if cohorts == 1 { of(0) } else { exposed * of(0) + (1.0 - exposed) * of(1) }
+                if cohorts == 1 { of(0) } else { first * of(0) + (1.0 - first) * of(1) }
             };
             let came = weigh(&|cohort| watches[cohort].entered[lane]);
             if !has(lanes, lane) || came < degraded {
@@ -243,10 +245,14 @@ impl Run<'_> {
                 record.passed |= 1 << lane;
             } else if came > record.most[lane] {
                 record.most[lane] = came;
-                // The cohort that meets the change is where something has to be held.
                 let reaches = has(self.sampled.reaches[index as usize], lane);
                 record.guard[lane] = if reaches {
-                    watches[0].guard(call, degraded, lane)
+                    let watch = &watches[0];
+                    if cohorts == 1 {
+                        watch.guard(call, degraded, lane)
+                    } else {
+                        watch.weighed(&watches[1], first, lane).guard(call, degraded, lane)
+                    }
                 } else {
                     Protection::Propagation
                 };
@@ -372,6 +378,18 @@ impl Watch {
         left: [all(0.0); Protection::ALL.len()],
         has_acted: [false; Protection::ALL.len()],
     };
+
+    /// Returns what was seen of both cohorts in one lane; the first one weighs so much.
+    fn weighed(&self, second: &Self, first: f64, lane: usize) -> Self {
+        let weigh = |a: &Lanes, b: &Lanes| all(first * a[lane] + (1.0 - first) * b[lane]);
+        Self {
+            entered: weigh(&self.entered, &second.entered),
+            slow: weigh(&self.slow, &second.slow),
+            corrupt: weigh(&self.corrupt, &second.corrupt),
+            left: std::array::from_fn(|step| weigh(&self.left[step], &second.left[step])),
+            has_acted: self.has_acted,
+        }
+    }
 
     /// What held: the step after which less than `degraded` was left for good. What made it
     /// possible is named instead where most of what came in was slow and the caller gave up, or

@@ -41,6 +41,7 @@ impl Run<'_> {
             for cohort in &mut self.state.cohorts {
                 cohort.own_index[node as usize] = cohort.own.len() as u32;
                 cohort.own.push(SurvivalProducts::ALL);
+                cohort.own_sends.push(all(1.0));
             }
         }
     }
@@ -52,10 +53,10 @@ impl Run<'_> {
         for index in 0..self.affected.len() {
             let node = self.affected[index];
             for cohort in 0..self.state.cohorts.len() {
-                let left = self.own_left(node, cohort);
-                let place = &mut self.state.cohorts[cohort].own[index];
-                if *place != left {
-                    *place = left;
+                let (left, sends) = self.own_left(node, cohort);
+                let of_cohort = &mut self.state.cohorts[cohort];
+                if of_cohort.own[index] != left || !same(&of_cohort.own_sends[index], &sends) {
+                    (of_cohort.own[index], of_cohort.own_sends[index]) = (left, sends);
                     self.state.touch(node);
                 }
             }
@@ -101,26 +102,48 @@ impl Run<'_> {
 
     /// The share with which each broken target fails now, for each cohort.
     fn update_target_shares(&mut self) {
-        let sticky = self.plan.routing == Routing::Sticky;
         for target in 0..self.plan.targets.len() {
-            let has_own_rollout = !self.plan.targets[target].stages.is_empty();
             for lane in 0..LANES {
-                let (exposed, other) = match self.target_severity(target, lane) {
-                    None => (0.0, 0.0),
-                    Some(severity) if self.progress[lane].worsened => (severity, severity),
-                    Some(severity) if has_own_rollout => {
-                        // Who meets it does not follow from who meets the rest of the change.
-                        let exposure = self.progress[lane].exposure_of(target, self.plan);
-                        (severity * exposure, severity * exposure)
+                let [first, second] = match self.target_severity(target, lane) {
+                    None => [0.0; 2],
+                    Some(severity) if self.progress[lane].worsened => [severity; 2],
+                    Some(severity) => {
+                        let severities = self.severities(target, severity, lane);
+                        let exposures = self.exposures(target, lane);
+                        [severities[0] * exposures[0], severities[1] * exposures[1]]
                     }
-                    Some(severity) if sticky => (severity, 0.0),
-                    Some(severity) => (severity * self.progress[lane].exposure, 0.0),
                 };
                 let still = self.still_broken(target, lane);
-                self.target_shares[target][0][lane] = exposed * still;
-                self.target_shares[target][1][lane] = other * still;
+                self.target_shares[target][0][lane] = first * still;
+                self.target_shares[target][1][lane] = second * still;
             }
         }
+    }
+
+    /// Returns the share of requests of each cohort that a target fails where they meet it.
+    fn severities(&self, target: usize, severity: f64, lane: usize) -> [f64; 2] {
+        if self.splits_requests && self.plan.targets[target].of_requests {
+            [(severity / self.sampled.bad_requests[lane]).min(1.0), 0.0]
+        } else {
+            [severity; 2]
+        }
+    }
+
+    /// Returns the share of the calls of each cohort that meet changed instances of a target.
+    fn exposures(&self, target: usize, lane: usize) -> [f64; 2] {
+        let exposure = self.progress[lane].exposure_of(target, self.plan);
+        let has_own_rollout = !self.plan.targets[target].stages.is_empty();
+        if has_own_rollout || self.plan.routing == Routing::Random {
+            // Who meets it does not follow from who meets the rest of the change.
+            return [exposure; 2];
+        }
+        if !self.splits_requests {
+            return [1.0, 0.0];
+        }
+        // The second cohort holds the good requests of exposed users, too.
+        let first = self.first_cohort(lane);
+        let others = if first < 1.0 { (exposure - first) / (1.0 - first) } else { 0.0 };
+        [1.0, others.max(0.0)]
     }
 
     /// The share of requests on changed instances that a broken target fails now, if it acts.
@@ -186,9 +209,12 @@ impl Run<'_> {
         }
     }
 
-    fn own_left(&self, node: u32, cohort: usize) -> SurvivalProducts {
+    /// Returns what own health leaves of a node, and the share of requests for which it makes its calls
+    /// all the same: a bug that fails only some requests shows after the calls were made.
+    fn own_left(&self, node: u32, cohort: usize) -> (SurvivalProducts, Lanes) {
         if self.plan.nodes[node as usize].service == NONE {
-            return self.left_of_orders();
+            let left = self.left_of_orders();
+            return (left, left.0[1]);
         }
         let service = self.plan.nodes[node as usize].service as usize;
         let down = self.sampled.down[service] | self.fallen[service];
@@ -196,11 +222,6 @@ impl Run<'_> {
         self.leave_on_purpose(service, &mut left);
         if down != 0 {
             left.apply_down(&ones(down));
-        }
-        for target in &self.index_of_plan.targets_of[service] {
-            if self.hits(*target, node) {
-                left.times(&SurvivalProducts::of(&self.target_damage(*target as usize, cohort)));
-            }
         }
         let held = self.pending_restarts.iter().filter(|held| held.service as usize == service);
         for held in held.filter(|held| !held.crashed) {
@@ -211,7 +232,25 @@ impl Run<'_> {
                 left.times(&SurvivalProducts::of(&shares));
             }
         }
-        left
+        let mut sends = left.0[1];
+        for target in &self.index_of_plan.targets_of[service] {
+            if self.hits(*target, node) {
+                let damage = SurvivalProducts::of(&self.target_damage(*target as usize, cohort));
+                for lane in 0..LANES {
+                    if self.is_whole(*target as usize, lane) {
+                        sends[lane] *= damage.0[1][lane];
+                    }
+                }
+                left.times(&damage);
+            }
+        }
+        (left, sends)
+    }
+
+    /// Whether changed instances of a target fail all that comes to them.
+    fn is_whole(&self, target: usize, lane: usize) -> bool {
+        let severity = self.sampled.targets[target].severity[lane];
+        severity >= 1.0 || self.progress[lane].worsened
     }
 
     /// What one target does to the nodes that it hits.

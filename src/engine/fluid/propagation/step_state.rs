@@ -37,6 +37,8 @@ pub(crate) struct Cohort<const W: usize> {
     pub(crate) own_index: Vec<u32>,
     /// What own health leaves, apart from overload.
     pub(crate) own: Vec<SurvivalProducts<W>>,
+    /// The share of requests for which calls are made all the same, apart from overload.
+    pub(crate) own_sends: Vec<Lanes<W>>,
     /// For each limit of what is watched: the lanes in which it has passed.
     expired: Vec<u8>,
     /// By member: how its traffic grows by retries, lost caches, moved traffic.
@@ -64,6 +66,7 @@ impl<const W: usize> Cohort<W> {
             expired: vec![0; index_of_plan.limits.iter().map(|limits| limits.after.len()).sum()],
             own_index: vec![NONE; plan.nodes.len()],
             own: Vec::new(),
+            own_sends: Vec::new(),
             traffic: vec![all(1.0); loaded_members],
             failed_over: vec![all(0.0); loaded_calls],
             surge: Vec::new(),
@@ -84,6 +87,7 @@ impl<const W: usize> Cohort<W> {
         self.expired.fill(0);
         self.own_index.fill(NONE);
         self.own.clear();
+        self.own_sends.clear();
         self.traffic.fill(all(1.0));
         self.failed_over.fill(all(0.0));
         self.surge.clear();

@@ -166,6 +166,9 @@ pub(crate) struct SampledTrials {
     pub(crate) reaches: Vec<u8>,
     pub(crate) works: Vec<u8>,
     pub(crate) targets: Vec<BrokenTarget>,
+    /// The share of requests that some broken target fails wherever it meets them: the largest severity
+    /// of those that fail certain requests, 1 where there is none.
+    pub(crate) bad_requests: Lanes,
     pub(crate) gates: Vec<u8>,
     /// By stage: the uniform draw for whether its gate sees enough failed requests.
     pub(crate) gate_counts: Vec<Lanes>,
@@ -195,6 +198,7 @@ impl SampledTrials {
             reaches: vec![u8::MAX; plan.dependencies.len()],
             works: vec![u8::MAX; plan.dependencies.len()],
             targets: Vec::new(),
+            bad_requests: all(1.0),
             gates: Vec::new(),
             gate_counts: Vec::new(),
             rollback_works: 0,
@@ -236,7 +240,18 @@ impl SampledTrials {
             let masks = masks.map(|mask| (mask >> shift) as u8);
             self.targets.push(broken_target(target, eight, masks));
         }
+        self.take_bad_requests(plan);
         self.take_delays(plan, eight);
+    }
+
+    fn take_bad_requests(&mut self, plan: &Plan) {
+        let mut largest: Lanes = all(0.0);
+        for (target, item) in plan.targets.iter().zip(&self.targets) {
+            for lane in (0..LANES).filter(|lane| target.of_requests && has(item.broken, *lane)) {
+                largest[lane] = largest[lane].max(item.severity[lane]);
+            }
+        }
+        self.bad_requests = largest.map(|share| if share > 0.0 { share } else { 1.0 });
     }
 
     /// The lanes in which something that is broken answers wrongly.
