@@ -3,7 +3,7 @@
 use crate::diagnostic::{Label, Place, Sources};
 use crate::model::change::TargetRef;
 use crate::model::{Change, Topology};
-use crate::report::{LimitOutcome, PlaceReport, Report, RuleOutcome};
+use crate::report::{LimitOutcome, MetricReport, PlaceReport, Report, RuleOutcome};
 
 /// How many places are kept with a rule.
 const KEPT: usize = 8;
@@ -27,7 +27,7 @@ pub fn add_places(report: &mut Report, topology: &Topology, change: &Change, sou
     let Some(verdict) = &mut report.verdict else { return };
     for item in verdict.rules.iter_mut().filter(|rule| rule.outcome != RuleOutcome::Held) {
         item.locations =
-            at(&mut item.metrics.iter().filter_map(|figure| places.subject_place(&figure.name)));
+            at(&mut item.metrics.iter().filter_map(|figure| places.subject_place(figure)));
     }
     for item in verdict.limits.iter_mut().filter(|limit| limit.outcome != LimitOutcome::Held) {
         item.locations = at(&mut places.flow_place(&item.flow).into_iter());
@@ -60,13 +60,13 @@ impl Places<'_> {
         self.place_report(if is_argument { defined } else { target.place }, name)
     }
 
-    /// Returns the place of what a figure is about: `flows["place-order"].failed.p` is about that flow.
-    fn subject_place(&self, figure: &str) -> Option<PlaceReport> {
-        let (name, _) = figure.split_once("[\"")?.1.split_once("\"]")?;
-        if !figure.starts_with("services") {
-            return self.flow_place(name);
+    /// Returns the place of the flow or service that a figure is about.
+    fn subject_place(&self, figure: &MetricReport) -> Option<PlaceReport> {
+        if let Some(flow) = &figure.flow {
+            return self.flow_place(flow);
         }
-        let service = self.topology.services.iter().find(|service| service.name == name)?;
+        let name = figure.service.as_ref()?;
+        let service = self.topology.services.iter().find(|service| service.name == *name)?;
         Some(self.place_report(service.place, name))
     }
 

@@ -13,7 +13,7 @@ use crate::engine::{Choice, Progress};
 use crate::model::topology::{Caller, Dependency, DomainId, NodeRef, Phase, ServiceId};
 use crate::model::{Change, Topology};
 use crate::report::rank::{self, MatrixReport, OriginReport, RankFlow, RankReport, SCHEMA};
-use crate::report::{self, EngineName, OriginKind};
+use crate::report::{self, CallReport, EngineName, OriginKind};
 use crate::sort::Arrange as _;
 use crate::summary::estimate::Z975;
 
@@ -212,6 +212,16 @@ struct OriginNames<'a> {
 }
 
 impl OriginNames<'_> {
+    /// Returns the call of an origin that is a dependency.
+    fn call_of(&self, origin: Origin) -> Option<CallReport> {
+        let Origin::Dependency(number) = origin else { return None };
+        let (caller, declared) = self.written[number as usize];
+        Some(CallReport {
+            caller: self.topology.caller_name(caller),
+            dependency: self.topology.dependency_name(declared),
+        })
+    }
+
     fn origin_name(&self, origin: Origin) -> String {
         let topology = self.topology;
         match origin {
@@ -264,6 +274,7 @@ impl ImpactScale<'_> {
         OriginReport {
             rank: 0,
             name: names.origin_name(origin),
+            call: names.call_of(origin),
             title: service.and_then(|service| service.title.clone()),
             kind,
             team: service.and_then(|service| service.team.clone()),

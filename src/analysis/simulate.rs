@@ -4,7 +4,7 @@ use crate::compile::{Plan, compile};
 use crate::engine::exact::Limits;
 use crate::engine::{Choice, Progress, Simulation, Tally, boolean};
 use crate::model::{Change, Seconds, Topology};
-use crate::report::{EngineName, Report, TrialTrace};
+use crate::report::{EngineName, Report, TrialLabel, TrialTrace};
 use crate::summary::{self, Summary, summarize};
 
 use super::assumptions::all_assumptions;
@@ -107,7 +107,7 @@ pub fn trace_trial(
     let plan = compile(topology, change, settings.lasting);
     let simulation = Simulation::with_engine(&plan, settings.seed, settings.engine);
     let targets: Vec<_> = change.targets.iter().map(|target| target.on).collect();
-    trace_report(topology, &targets, &simulation.trace_trial(trial), trial, "as asked for")
+    trace_report(topology, &targets, &simulation.trace_trial(trial), trial, TrialLabel::Requested)
 }
 
 /// The median trial and a 1-in-20 trial.
@@ -118,7 +118,7 @@ pub(super) fn example_trials<'a>(
     tally: &Tally,
 ) -> Vec<TrialTrace> {
     let targets: Vec<_> = change.targets.iter().map(|target| target.on).collect();
-    [("median", 0.5), ("1 in 20", 0.95)]
+    [(TrialLabel::Median, 0.5), (TrialLabel::OneInTwenty, 0.95)]
         .into_iter()
         .filter_map(|(label, q)| {
             let trial = tally.trial_at(q)?;

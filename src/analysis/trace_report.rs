@@ -5,8 +5,8 @@ use crate::engine::outcome::DetectedBy;
 use crate::engine::trace::{Event, Trace, TraceStep};
 use crate::model::Topology;
 use crate::model::change::TargetRef;
-use crate::report::TrialTrace;
 use crate::report::trial_trace::{OverloadReport, StateReport, StepReport};
+use crate::report::{TrialLabel, TrialTrace};
 use crate::sort::Arrange as _;
 
 /// Returns the trace of a trial with names in place of numbers, and with its events in words.
@@ -15,13 +15,13 @@ pub(super) fn trace_report(
     targets: &[TargetRef],
     trace: &Trace,
     trial: u64,
-    label: &str,
+    label: TrialLabel,
 ) -> TrialTrace {
     let has_rate = topology.flows.iter().any(|flow| flow.rate.is_some());
     let names = TraceNames::new(topology, targets);
     let lost: f64 = trace.steps.iter().map(|moment| moment.lost).sum();
     TrialTrace {
-        label: label.to_owned(),
+        label,
         trial,
         orders_lost: has_rate.then_some(lost),
         causes: names.cause_sentences(trace),

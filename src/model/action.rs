@@ -35,8 +35,7 @@ impl Action {
     }
 }
 
-/// Kinds of actions. The arithmetic is in [`crate::semantics`]. The arithmetic is in
-/// [`crate::semantics`].
+/// Kinds of actions. The arithmetic is in [`crate::semantics`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActionKind {
     /// Lead calls around a service: to something that the topology does not show.

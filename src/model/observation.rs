@@ -9,7 +9,7 @@ use super::units::Share;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::Document;
 
-/// Observation of what fails. Times count from when it began. Times count from when it began.
+/// Observation of what fails. Times count from when it began.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
     /// Its name.

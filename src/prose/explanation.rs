@@ -3,10 +3,10 @@
 use super::format;
 use super::simulation::Wording;
 use super::terms;
-use crate::report::ExplainReport;
 use crate::report::explain::{
     CutEventReport, CutSetsReport, FlowExplained, ImportanceReport, PathReport, ProtectionReport,
 };
+use crate::report::{CallReport, ExplainReport};
 use crate::report::{CutEventKind, EventScope, FailureOrigin, Metric, PartKind};
 
 /// How many lines a section has at the most.
@@ -157,8 +157,7 @@ fn cuts(name: &str, of: &CutSetsReport, wording: &Wording) -> Section {
 }
 
 fn event(cut_event: &CutEventReport, wording: &Wording) -> String {
-    let is_call = matches!(cut_event.kind, CutEventKind::Dependency | CutEventKind::Fallback);
-    let name = part(is_call, &cut_event.name, wording);
+    let name = part(&cut_event.name, cut_event.call.as_ref(), wording);
     match (cut_event.kind, cut_event.mode) {
         (CutEventKind::Dependency, _) => format!("failure passes {name}"),
         (CutEventKind::Fallback, _) => format!("no fallback at {name}"),
@@ -170,16 +169,15 @@ fn event(cut_event: &CutEventReport, wording: &Wording) -> String {
 }
 
 /// A name; of a dependency both ends.
-fn part(is_call: bool, name: &str, wording: &Wording) -> String {
-    match name.split_once('>').filter(|_| is_call) {
-        Some((caller, on)) => wording.call(caller, on),
+fn part(name: &str, call: Option<&CallReport>, wording: &Wording) -> String {
+    match call {
+        Some(call) => wording.call(&call.caller, &call.dependency),
         None => (wording.name)(name),
     }
 }
 
 fn importance(importance: &ImportanceReport, wording: &Wording) -> String {
-    let is_call = matches!(importance.kind, PartKind::Dependency | PartKind::Fallback);
-    let name = part(is_call, &importance.name, wording);
+    let name = part(&importance.name, importance.call.as_ref(), wording);
     let what = match importance.kind {
         PartKind::Dependency => "call ",
         PartKind::Fallback => "fallback of ",

@@ -253,7 +253,7 @@ fn course_section(report: &Report) -> Option<String> {
     items.extend(simulation::noticed(course).map(|by| format!("noticed by {by}")));
     items.extend(simulation::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
     items.extend(report.example_trials.iter().map(|example_trial| {
-        let label = prose(&example_trial.label).replace(' ', "-");
+        let label = example_trial.label.as_str().replace(' ', "-");
         format!(
             "a {label} rollout (trial {}): {}",
             example_trial.trial,

@@ -151,11 +151,7 @@ fn action_line(action: &ActionReport) -> String {
     let target = action.target.as_ref().map(|target| format!(" {target}")).unwrap_or_default();
     let share = action.share.map(|share| format!(" ({:.0}%)", share * 100.0)).unwrap_or_default();
     let caller = action.caller.as_ref().map(|caller| format!(" for {caller}")).unwrap_or_default();
-    let what = format!(
-        "{}{target}{caller}{share} at {}",
-        action.action.replace('_', " "),
-        minutes_text(action.at_s)
-    );
+    let what = format!("{}{target}{caller}{share} at {}", action.action, minutes_text(action.at_s));
     format!("done: {what}; {}", action_difference(action))
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::compare::Difference;
-use super::{AdviceKind, Decision, EditedFile, EngineName, Metric};
+use super::{AdviceKind, CallReport, Decision, EditedFile, EngineName, Metric};
 
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/advise/v1";
@@ -70,6 +70,9 @@ pub struct AdviceReport {
     pub kind: AdviceKind,
     /// Whose protection: `caller > dependency`, a service, or `the change`.
     pub at: String,
+    /// The call, for a protection of a dependency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallReport>,
     /// Change to make, in a sentence.
     pub what: String,
     /// The same as keys of the YAML.
@@ -99,6 +102,9 @@ pub struct NoiseReport {
     pub kind: AdviceKind,
     /// As in [`AdviceReport::at`].
     pub at: String,
+    /// As in [`AdviceReport::call`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallReport>,
     /// Protection that was tried, in a sentence.
     pub what: String,
 }

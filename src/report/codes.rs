@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::outcome::DetectedBy;
 use crate::engine::{self, Simulation};
-use crate::model::change;
 use crate::model::incident::ObservedState;
+use crate::model::{action, change};
+use crate::policy::expression::Operator;
 
 /// Defines an enum whose variants are written as words: in JSON, in `as_str` and in `Display`.
 macro_rules! codes {
@@ -155,6 +156,52 @@ codes! {
         Held = "held",
         /// Trials or information are missing.
         Undecided = "undecided",
+    }
+
+    /// Operator by which a figure is compared with a limit, the figure to its left.
+    ComparisonOperator {
+        /// Greater than.
+        Greater = ">",
+        /// Greater than or equal to.
+        GreaterOrEqual = ">=",
+        /// Less than.
+        Less = "<",
+        /// Less than or equal to.
+        LessOrEqual = "<=",
+        /// Equal to.
+        Equal = "==",
+        /// Not equal to.
+        NotEqual = "!=",
+    }
+
+    /// Kind of action of operators during an incident.
+    ActionKind {
+        /// Calls are led around a service.
+        Bypass = "bypass",
+        /// A share of the requests is turned away.
+        Shed = "shed",
+        /// A service is started anew.
+        Restart = "restart",
+        /// A service gets more capacity.
+        AddCapacity = "add-capacity",
+        /// Instances of a service are taken away.
+        Remove = "remove",
+        /// A service is switched off, or the change.
+        Disable = "disable",
+        /// The change is taken back.
+        Rollback = "rollback",
+        /// What is broken is mended.
+        Fix = "fix",
+    }
+
+    /// Trial that stands as an example.
+    TrialLabel {
+        /// Trial whose loss is the median.
+        Median = "median",
+        /// Trial whose loss 1 in 20 exceeds.
+        OneInTwenty = "1 in 20",
+        /// Trial that was asked for by its number.
+        Requested = "as asked for",
     }
 
     /// Outcome of a comparison.
@@ -425,6 +472,35 @@ impl From<change::Strategy> for RolloutStrategy {
             change::Strategy::BlueGreen => Self::BlueGreen,
             change::Strategy::Rolling => Self::Rolling,
             change::Strategy::Cells => Self::Cells,
+        }
+    }
+}
+
+impl From<action::ActionKind> for ActionKind {
+    fn from(kind: action::ActionKind) -> Self {
+        match kind {
+            action::ActionKind::Bypass => Self::Bypass,
+            action::ActionKind::Shed => Self::Shed,
+            action::ActionKind::Restart => Self::Restart,
+            action::ActionKind::AddCapacity => Self::AddCapacity,
+            action::ActionKind::Remove => Self::Remove,
+            action::ActionKind::Disable => Self::Disable,
+            action::ActionKind::Rollback => Self::Rollback,
+            action::ActionKind::Fix => Self::Fix,
+        }
+    }
+}
+
+impl From<Operator> for ComparisonOperator {
+    /// Returns the operator of a comparison of numbers; every other operator that compares is `!=`.
+    fn from(operator: Operator) -> Self {
+        match operator {
+            Operator::Gt => Self::Greater,
+            Operator::Ge => Self::GreaterOrEqual,
+            Operator::Lt => Self::Less,
+            Operator::Le => Self::LessOrEqual,
+            Operator::Eq => Self::Equal,
+            _ => Self::NotEqual,
         }
     }
 }

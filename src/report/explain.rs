@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CutEventKind, EngineName, EstimationMethod, EventScope, FailureMode, FailureOrigin, Metric,
-    PartKind, Protection, TargetReport, ThresholdsReport, UnitReport, Unknown,
+    CallReport, CutEventKind, EngineName, EstimationMethod, EventScope, FailureMode, FailureOrigin,
+    Metric, PartKind, Protection, TargetReport, ThresholdsReport, UnitReport, Unknown,
 };
 
 /// The version of this shape.
@@ -148,6 +148,12 @@ pub struct CutEventReport {
     /// Its name; of dependencies and fallbacks the caller and what is called, joined by `>`; of
     /// replicas the service and the number, joined by `#`.
     pub name: String,
+    /// The call, for a dependency or a fallback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallReport>,
+    /// The number of the replica, for a replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<u32>,
     /// Of what the change breaks: how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<FailureMode>,
@@ -161,6 +167,9 @@ pub struct ImportanceReport {
     pub kind: PartKind,
     /// Its name, as in [`CutEventReport::name`].
     pub name: String,
+    /// The call, for a dependency or a fallback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallReport>,
     /// The probability that it fails by itself.
     pub probability: f64,
     /// How it was computed.

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Assumption, ComparisonOutcome, Decision, LimitOutcome, RuleOutcome};
+use super::{
+    Assumption, ComparisonOperator, ComparisonOutcome, Decision, LimitOutcome, RuleOutcome,
+};
 
 /// Whether to ship.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,6 +79,12 @@ pub struct RuleReport {
 pub struct MetricReport {
     /// Which: `flows["place-order"].orders_lost.p95`.
     pub name: String,
+    /// The flow that it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<String>,
+    /// The service that it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// The estimate.
     pub value: f64,
     /// The lower end of its interval, which holds at every look at once.
@@ -85,7 +93,7 @@ pub struct MetricReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
     /// How it was compared: `>`, `>=`, `<`, `<=`, `==`, `!=`.
-    pub comparison: String,
+    pub comparison: ComparisonOperator,
     /// With what.
     pub limit: f64,
     /// Outcome of the comparison.

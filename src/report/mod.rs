@@ -25,11 +25,11 @@ pub use advise::AdviseReport;
 pub use budget::{BudgetReport, BudgetRisk, ObjectiveReport};
 pub use cascade::CascadeReport;
 pub use codes::{
-    AdviceKind, Assumption, ComparedKind, ComparisonOutcome, ComponentKind, ComponentState,
-    CutEventKind, Decision, Detector, EditedFile, EngineName, EstimationMethod, EventScope,
-    FailureMode, FailureOrigin, GuessedKind, HistogramScale, LeftOutReason, LimitOutcome, Metric,
-    OriginKind, PartKind, PriorKind, ProblemSeverity, Protection, RolloutStrategy, RoutingMode,
-    RuleOutcome, TimelineMode, UnknownKind,
+    ActionKind, AdviceKind, Assumption, ComparedKind, ComparisonOperator, ComparisonOutcome,
+    ComponentKind, ComponentState, CutEventKind, Decision, Detector, EditedFile, EngineName,
+    EstimationMethod, EventScope, FailureMode, FailureOrigin, GuessedKind, HistogramScale,
+    LeftOutReason, LimitOutcome, Metric, OriginKind, PartKind, PriorKind, ProblemSeverity,
+    Protection, RolloutStrategy, RoutingMode, RuleOutcome, TimelineMode, TrialLabel, UnknownKind,
 };
 pub use compare::CompareReport;
 pub use diagnosis::{DiagnosisReport, DiagnosisScoreReport};
@@ -458,6 +458,16 @@ pub struct TargetReport {
     pub probability: f64,
     /// The chance of each mode that is possible.
     pub modes: BTreeMap<FailureMode, f64>,
+}
+
+/// A call by its two ends, as data: a name that joins them need not be parsed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CallReport {
+    /// Service, endpoint or flow that calls.
+    pub caller: String,
+    /// Callee; members of an `any_of` are joined by `|`.
+    pub dependency: String,
 }
 
 /// Containment at a dependency, as shares of all trials.

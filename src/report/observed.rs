@@ -7,8 +7,7 @@ use crate::model::incident::{Observed, ObservedOn};
 use crate::model::{Incident, Seconds, Share, Topology};
 use crate::sort::Arrange as _;
 
-/// Observations of an incident. Times are seconds from its start. Times are seconds from its
-/// start.
+/// Observations of an incident. Times are seconds from its start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ObservedReport {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{EngineName, FailureMode, OriginKind, ThresholdsReport};
+use super::{CallReport, EngineName, FailureMode, OriginKind, ThresholdsReport};
 
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/rank/v1";
@@ -72,6 +72,9 @@ pub struct OriginReport {
     pub rank: u64,
     /// Its name; of a dependency `caller > dependency`.
     pub name: String,
+    /// The call, for a dependency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallReport>,
     /// A longer name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,

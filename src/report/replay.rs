@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ComponentState;
 use super::diagnosis::DiagnosisScoreReport;
+use super::{ActionKind, ComponentState};
 
 /// The version of this shape.
 pub const SCHEMA: &str = "blastwave/replay/v1";
@@ -194,8 +194,8 @@ pub struct ContainmentReport {
 pub struct ActionReport {
     /// When, in seconds.
     pub at_s: f64,
-    /// What.
-    pub action: String,
+    /// Kind of action.
+    pub action: ActionKind,
     /// To what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TrialLabel;
+
 /// One trial, step by step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TrialTrace {
-    /// Which trial it is of all: `median`, `1 in 20`, or as asked for.
-    pub label: String,
+    /// Which trial it is of all.
+    pub label: TrialLabel,
     /// Its number.
     pub trial: u64,
     /// Orders lost in it, where some flow has a rate.

@@ -6,7 +6,7 @@ use crate::engine::Tally;
 use crate::model::cost::THE_CHANGE;
 use crate::model::topology::{Caller, DomainId, Overload, Phase, Service, ServiceId};
 use crate::model::{Change, Topology};
-use crate::report::AdviceKind;
+use crate::report::{AdviceKind, CallReport};
 use crate::sort::Arrange as _;
 
 /// How many dependencies are looked at, most often passed first.
@@ -58,7 +58,9 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<ProtectionCandi
     let may_be_soft =
         !declared_dependency.is_soft() && !topology.must_stay_hard(declared_dependency);
     let mut add = |kind, what: String, steps: Vec<ProtectionStep>| {
-        found.push(ProtectionCandidate { kind, at: format!("{caller} > {on}"), what, steps });
+        let call = CallReport { caller: caller.clone(), dependency: on.clone() };
+        let at = format!("{caller} > {on}");
+        found.push(ProtectionCandidate { kind, at, call: Some(call), what, steps });
     };
     if can_hang {
         add(
@@ -139,6 +141,7 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<ProtectionCan
             found.push(ProtectionCandidate {
                 kind: AdviceKind::SecondDomain,
                 at: name.clone(),
+                call: None,
                 what: format!("run {name} in {} too", topology.domain(domain).name),
                 steps: vec![ProtectionStep::SecondDomain(id, domain)],
             });
@@ -149,6 +152,7 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<ProtectionCan
             found.push(ProtectionCandidate {
                 kind: AdviceKind::Shed,
                 at: name.clone(),
+                call: None,
                 what: format!("let {name} refuse at once what it cannot serve"),
                 steps: vec![ProtectionStep::Shed(id)],
             });
@@ -180,7 +184,7 @@ fn lies_within(topology: &Topology, inner: DomainId, outer: DomainId) -> bool {
 fn of_change(change: &Change, found: &mut Vec<ProtectionCandidate>) {
     let mut add = |kind, what: &str, step| {
         let (at, what) = (THE_CHANGE.to_owned(), what.to_owned());
-        found.push(ProtectionCandidate { kind, at, what, steps: vec![step] });
+        found.push(ProtectionCandidate { kind, at, call: None, what, steps: vec![step] });
     };
     if change.kill_switch.is_none() {
         let what = "put the change behind a switch that takes 2 min to turn off";

@@ -216,7 +216,12 @@ fn mean_cost(costs: &[f64]) -> f64 {
 }
 
 fn noise_report(advice: &AdviceReport) -> NoiseReport {
-    NoiseReport { kind: advice.kind, at: advice.at.clone(), what: advice.what.clone() }
+    NoiseReport {
+        kind: advice.kind,
+        at: advice.at.clone(),
+        call: advice.call.clone(),
+        what: advice.what.clone(),
+    }
 }
 
 fn advice_assumptions(unseen: usize) -> Vec<String> {
@@ -266,6 +271,7 @@ impl SavingEstimate<'_> {
         AdviceReport {
             kind: protection.kind,
             at: protection.at.clone(),
+            call: protection.call.clone(),
             what: protection.what.clone(),
             edits: protection.steps.iter().map(|step| step.edit_report(topology, change)).collect(),
             saved,

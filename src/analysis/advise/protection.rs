@@ -8,7 +8,7 @@ use crate::model::topology::{
 };
 use crate::model::{Change, Seconds, Share, Topology, defaults};
 use crate::report::advise::EditReport;
-use crate::report::{AdviceKind, EditedFile};
+use crate::report::{AdviceKind, CallReport, EditedFile};
 
 /// Something to try.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub(super) struct ProtectionCandidate {
     pub(super) kind: AdviceKind,
     /// Whose.
     pub(super) at: String,
+    /// Call that it protects, where it is at a dependency.
+    pub(super) call: Option<CallReport>,
     /// In a sentence.
     pub(super) what: String,
     pub(super) steps: Vec<ProtectionStep>,

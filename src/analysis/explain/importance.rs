@@ -18,7 +18,7 @@
 use std::collections::BTreeMap;
 
 use super::analysis::Analysis;
-use super::names::EventNames;
+use super::names::{EventNames, PartName};
 use crate::compile::Plan;
 use crate::engine::exact::{Exact, ExactEvent, Function};
 use crate::report::explain::{ImportanceReport, Measured};
@@ -47,13 +47,14 @@ impl Figures {
     pub(super) fn importance_report(
         self,
         kind: PartKind,
-        name: String,
+        name: PartName,
         birnbaum: Measured,
     ) -> ImportanceReport {
         let of_p = |value: f64| (self.p > 0.0).then(|| value / self.p);
         ImportanceReport {
             kind,
-            name,
+            name: name.text,
+            call: name.call,
             probability: self.q,
             method: if birnbaum.low.is_some() {
                 EstimationMethod::Trials
@@ -123,7 +124,7 @@ pub(super) fn exact_importance(
         let figures = Figures { p, if_failed, if_works, q };
         reports.push(figures.importance_report(
             PartKind::Replicas,
-            names.service_name(service).to_owned(),
+            names.service_name(service).to_owned().into(),
             measured,
         ));
     }

@@ -5,6 +5,7 @@ use crate::engine::exact::ExactEvent;
 use crate::engine::exact::solutions::CutPart;
 use crate::model::change::TargetRef;
 use crate::model::{Change, Topology};
+use crate::report::CallReport;
 use crate::report::explain::CutEventReport;
 use crate::report::{CutEventKind, FailureMode};
 
@@ -18,6 +19,31 @@ pub(super) struct EventNames<'a> {
     dependencies: Vec<(String, String)>,
     /// By replica: its service, and its number there.
     replicas: Vec<(u32, u32)>,
+}
+
+/// Name of a part, with what it is made of.
+#[derive(Clone)]
+pub(super) struct PartName {
+    /// Text for people and for data.
+    pub(super) text: String,
+    /// Call, for a dependency or a fallback.
+    pub(super) call: Option<CallReport>,
+    /// Number of the replica, for a replica.
+    pub(super) replica: Option<u32>,
+}
+
+impl PartName {
+    /// Returns the name of a call.
+    pub(super) fn of_call(caller: String, dependency: String) -> Self {
+        let text = format!("{caller}>{dependency}");
+        Self { text, call: Some(CallReport { caller, dependency }), replica: None }
+    }
+}
+
+impl From<String> for PartName {
+    fn from(text: String) -> Self {
+        Self { text, call: None, replica: None }
+    }
 }
 
 impl<'a> EventNames<'a> {
@@ -49,10 +75,10 @@ impl<'a> EventNames<'a> {
         &self.nodes[node as usize]
     }
 
-    /// Caller and dependency.
-    pub(super) fn dependency_name(&self, number: u32) -> String {
+    /// Returns the name of a dependency, with its two ends.
+    pub(super) fn dependency_name(&self, number: u32) -> PartName {
         let (caller, on) = &self.dependencies[number as usize];
-        format!("{caller}>{on}")
+        PartName::of_call(caller.clone(), on.clone())
     }
 
     /// A service.
@@ -67,22 +93,23 @@ impl<'a> EventNames<'a> {
 
     /// Returns the kind of an event and the name of what it happens to. For a target, that is the
     /// component that it hits.
-    pub(super) fn event_name(&self, event: ExactEvent) -> (CutEventKind, String) {
+    pub(super) fn event_name(&self, event: ExactEvent) -> (CutEventKind, PartName) {
         match event {
             ExactEvent::Domain(domain) => {
-                (CutEventKind::Domain, self.topology.domains[domain as usize].name.clone())
+                (CutEventKind::Domain, self.topology.domains[domain as usize].name.clone().into())
             }
             ExactEvent::Service(service) => {
-                (CutEventKind::Service, self.service_name(service).to_owned())
+                (CutEventKind::Service, self.service_name(service).to_owned().into())
             }
             ExactEvent::Replica(replica) => {
                 let (service, number) = self.replicas[replica as usize];
-                (CutEventKind::Replica, format!("{}#{number}", self.service_name(service)))
+                let text = format!("{}#{number}", self.service_name(service));
+                (CutEventKind::Replica, PartName { text, call: None, replica: Some(number) })
             }
             ExactEvent::Target(mode) | ExactEvent::Mode(mode, _) => {
                 match self.change.targets[mode as usize].on {
                     TargetRef::Domain(domain) => {
-                        (CutEventKind::Domain, self.topology.domain(domain).name.clone())
+                        (CutEventKind::Domain, self.topology.domain(domain).name.clone().into())
                     }
                     TargetRef::Node(node) => {
                         let kind = if node.endpoint.is_some() {
@@ -90,7 +117,7 @@ impl<'a> EventNames<'a> {
                         } else {
                             CutEventKind::Service
                         };
-                        (kind, self.topology.node_name(node))
+                        (kind, self.topology.node_name(node).into())
                     }
                 }
             }
@@ -105,9 +132,9 @@ impl<'a> EventNames<'a> {
 
     /// A part of a cut set.
     pub(super) fn cut_event_report(&self, part: &CutPart) -> CutEventReport {
-        let (kind, name) = self.event_name(part.event);
+        let (kind, PartName { text: name, call, replica }) = self.event_name(part.event);
         let modes = [FailureMode::Down, FailureMode::Slow, FailureMode::Corrupt];
         let mode = part.mode.map(|mode| modes[usize::from(mode)]);
-        CutEventReport { kind, name, mode }
+        CutEventReport { kind, name, call, replica, mode }
     }
 }

@@ -2,6 +2,7 @@
 //! importance, and savings of protections.
 
 use super::importance::Figures;
+use super::names::PartName;
 use crate::analysis::Settings;
 use crate::analysis::simulate::Stop;
 use crate::analysis::unknowns::dependency_mut;
@@ -228,7 +229,7 @@ impl TriedPart {
     }
 
     /// Its kind, its name, and how likely it fails by itself.
-    fn part_name(self, world: &World) -> (PartKind, String, f64) {
+    fn part_name(self, world: &World) -> (PartKind, PartName, f64) {
         let topology = &world.topology;
         let down = |availability: Option<Share>| {
             availability.map_or(0.0, |share| share.complement().get())
@@ -236,10 +237,9 @@ impl TriedPart {
         let written = |number: usize| {
             let (caller, declared_dependency) =
                 topology.declared_dependencies().nth(number).expect("found among those written");
-            let name = format!(
-                "{}>{}",
+            let name = PartName::of_call(
                 topology.caller_name(caller),
-                topology.dependency_name(declared_dependency)
+                topology.dependency_name(declared_dependency),
             );
             (name, declared_dependency)
         };
@@ -250,14 +250,14 @@ impl TriedPart {
                     TargetRef::Node(node) => topology.node_name(node),
                     TargetRef::Domain(domain) => topology.domain(domain).name.clone(),
                 };
-                (PartKind::Target, name, target.probability.get())
+                (PartKind::Target, name.into(), target.probability.get())
             }
             Self::Service(number) => {
                 let service = &topology.services[number];
                 let component = Component::Service(ServiceId(number as u32));
                 let is_during = world.change.during.contains(&component);
                 let q = if is_during { 1.0 } else { down(service.availability) };
-                (PartKind::Service, service.name.clone(), q)
+                (PartKind::Service, service.name.clone().into(), q)
             }
             Self::Replicas(number) => {
                 let service = &topology.services[number];
@@ -269,7 +269,7 @@ impl TriedPart {
                         chances,
                     )
                 });
-                (PartKind::Replicas, service.name.clone(), q)
+                (PartKind::Replicas, service.name.clone().into(), q)
             }
             Self::Dependency(number) => {
                 let (name, item) = written(number);

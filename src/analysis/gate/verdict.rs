@@ -7,7 +7,8 @@ use super::{Assumption, Check, Limit, Measure, diff};
 use crate::engine::Tally;
 use crate::model::{Change, Topology};
 use crate::policy::Severity;
-use crate::policy::evaluate::{Comparison, Metric, Ternary};
+use crate::policy::evaluate::{Comparison, Metric, Ternary, Unit};
+use crate::policy::expression::Operator;
 use crate::report::{
     ComparisonOutcome, Decision, LimitOutcome, LimitReport, MetricReport, PolicyReport,
     RuleOutcome, RuleReport, TestReport, Verdict,
@@ -151,12 +152,13 @@ fn rule_report(topology: &Topology, change: &Change, rule_state: &RuleState) -> 
         let beyond = |comparison: &Comparison| {
             let gap =
                 (comparison.figure.value - comparison.limit) / comparison.limit.abs().max(1e-9);
-            if matches!(comparison.operator, "<" | "<=") { gap } else { -gap }
+            if matches!(comparison.operator, Operator::Lt | Operator::Le) { gap } else { -gap }
         };
         agrees(a).cmp(&agrees(b)).then_with(|| beyond(a).total_cmp(&beyond(b)))
     });
     let reason = rule_reason(topology, change, rule_state, &figures);
-    let mut reports: Vec<MetricReport> = figures.into_iter().map(figure_report).collect();
+    let mut reports: Vec<MetricReport> =
+        figures.into_iter().map(|figure| figure_report(topology, figure)).collect();
     reports.dedup();
     reports.truncate(FIGURES);
     RuleReport {
@@ -185,14 +187,22 @@ fn rule_report(topology: &Topology, change: &Change, rule_state: &RuleState) -> 
     }
 }
 
-fn figure_report(item: &Comparison) -> MetricReport {
+fn figure_report(topology: &Topology, item: &Comparison) -> MetricReport {
+    let unit = item.figure.figure.as_deref().and_then(|figure| figure.unit);
+    let (flow, service) = match unit {
+        Some(Unit::Flow(flow)) => (Some(topology.flows[flow].name.clone()), None),
+        Some(Unit::Service(service)) => (None, Some(topology.services[service].name.clone())),
+        None => (None, None),
+    };
     let finite = |value: f64| value.clamp(f64::MIN, f64::MAX);
     MetricReport {
         name: item.figure.figure.as_deref().map(|figure| figure.path.clone()).unwrap_or_default(),
+        flow,
+        service,
         value: finite(item.figure.value),
         low: finite(item.figure.low),
         high: item.figure.high.is_finite().then_some(item.figure.high),
-        comparison: item.operator.to_owned(),
+        comparison: item.operator.into(),
         limit: finite(item.limit),
         outcome: match item.result {
             Ternary::True => ComparisonOutcome::True,
@@ -260,7 +270,7 @@ fn plain_comparison(comparison: &Comparison) -> Option<String> {
     Some(format!(
         "{} is {value} (limit {} {})",
         figure.path,
-        comparison.operator,
+        comparison.operator.as_str(),
         show(comparison.limit)
     ))
 }

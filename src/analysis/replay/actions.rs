@@ -35,7 +35,7 @@ pub(super) fn action_reports(
         };
         ActionReport {
             at_s: item.at.get(),
-            action: item.action.yaml_word().to_owned(),
+            action: item.action.into(),
             target: item.target.map(|target| case.topology.service(target).name.clone()),
             caller: item.caller.map(|caller| case.topology.service(caller).name.clone()),
             share: item.share.map(crate::model::Share::get),

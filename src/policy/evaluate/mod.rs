@@ -22,7 +22,7 @@ pub struct Comparison {
     /// The figure and its interval.
     pub figure: Number,
     /// The operator, with the figure to its left.
-    pub operator: &'static str,
+    pub operator: Operator,
     /// The limit.
     pub limit: f64,
     /// The result.
@@ -258,15 +258,16 @@ impl<'a> Evaluator<'a> {
         if !self.evaluation.places.contains(&place) {
             self.evaluation.places.push(place);
         }
-        let (figure, sign, limit) = match (a.figure.is_some(), operator) {
-            (true, _) => (a, operator.as_str(), b.value),
-            (false, Operator::Gt) => (b, "<", a.value),
-            (false, Operator::Ge) => (b, "<=", a.value),
-            (false, Operator::Lt) => (b, ">", a.value),
-            (false, Operator::Le) => (b, ">=", a.value),
-            (false, _) => (b, operator.as_str(), a.value),
+        // A figure to the right of its limit is reported to the left of it: the comparison is turned.
+        let (figure, operator, limit) = match (a.figure.is_some(), operator) {
+            (true, _) => (a, operator, b.value),
+            (false, Operator::Gt) => (b, Operator::Lt, a.value),
+            (false, Operator::Ge) => (b, Operator::Le, a.value),
+            (false, Operator::Lt) => (b, Operator::Gt, a.value),
+            (false, Operator::Le) => (b, Operator::Ge, a.value),
+            (false, _) => (b, operator, a.value),
         };
-        let comparison = Comparison { figure, operator: sign, limit, result };
+        let comparison = Comparison { figure, operator, limit, result };
         // Those that are clear against it say least, and there may be one for every service.
         if result != Ternary::False || self.evaluation.comparisons.len() < KEPT_MAX {
             if self.evaluation.comparisons.len() >= KEPT_MAX

@@ -265,7 +265,7 @@ fn when_section(
     items.extend(simulation::noticed(course).map(|by| format!("noticed by {by}")));
     items.extend(simulation::rollout(course, &WORDING).map(|rollout| format!("rollout {rollout}")));
     items.extend(report.example_trials.iter().map(|example_trial| {
-        let label = example_trial.label.replace(' ', "-");
+        let label = example_trial.label.as_str().replace(' ', "-");
         format!(
             "a {label} rollout (trial {}): {}",
             example_trial.trial,

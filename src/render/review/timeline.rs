@@ -127,7 +127,7 @@ fn action_event(action: &ActionReport, wording: &Wording) -> ReviewEvent {
     let target = action.target.as_ref().map(|target| format!(" {}", (wording.name)(target)));
     let caller = action.caller.as_ref().map(|caller| format!(" for {}", (wording.name)(caller)));
     let share = action.share.map(|share| format!(", {}", format::stated(share)));
-    let what = action.action.replace('_', " ");
+    let what = action.action;
     let more = [target, caller, share].map(Option::unwrap_or_default).concat();
     ReviewEvent {
         at: Some(action.at_s),

@@ -43,7 +43,7 @@ fn example_trials(page: &mut Page, report: &Report) {
         .example_trials
         .iter()
         .map(|example_trial| {
-            format!("  a {} rollout:", page.shown_name(&example_trial.label).replace(' ', "-"))
+            format!("  a {} rollout:", example_trial.label.as_str().replace(' ', "-"))
         })
         .collect();
     let width = labels.iter().map(|label| text_columns(label)).max().unwrap_or(0);
