@@ -355,6 +355,11 @@ fn add_services(plan: &mut Plan, topology: &Topology, written: &Written, place: 
             domains: service.domains.iter().map(|domain| domain.0).collect(),
             replicas: first_replica..plan.replicas.len() as u32,
             needs: service.replicas.as_ref().map_or(0, |replicas| replicas.needs),
+            failover: service
+                .replicas
+                .as_ref()
+                .and_then(|replicas| replicas.failover)
+                .map_or(0.0, super::super::model::units::Seconds::get),
             utilization: service.utilization.map_or(0.0, Share::get),
             overload: service.overload.unwrap_or_default(),
             traffic: Traffic::default(),

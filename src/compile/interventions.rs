@@ -31,6 +31,8 @@ impl Interventions {
 pub struct ScheduledIntervention {
     /// Seconds from the start of the rollout.
     pub at: f64,
+    /// When it began, where it is undone now.
+    pub undoes: Option<f64>,
     /// What is done.
     pub intervention: Intervention,
 }
@@ -52,6 +54,8 @@ pub struct AutomationRule {
     pub every: f64,
     /// How often at the most.
     pub at_most: u32,
+    /// For how many seconds what it did stays after its reason is gone.
+    pub keep: f64,
 }
 
 /// Something done to services.
@@ -66,6 +70,8 @@ pub struct Intervention {
     pub caller: u32,
     /// To which share.
     pub share: f64,
+    /// Whether what restarts gets no calls any more before it does.
+    pub drained: bool,
 }
 
 /// What can be done to services.
@@ -91,7 +97,7 @@ pub enum InterventionKind {
 /// is drawn for that.
 pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change) {
     let mut actions: Vec<ScheduledIntervention> =
-        change.actions.iter().map(|action| scheduled(plan, action)).collect();
+        change.actions.iter().flat_map(|action| scheduled(plan, action)).collect();
     actions.sort_by(|a, b| a.at.total_cmp(&b.at));
     let Some(schedule) = &mut plan.schedule else { return };
     if change.actions.iter().any(Action::ends_cause) {
@@ -111,14 +117,19 @@ fn never_taken_back(schedule: &mut Schedule) {
     schedule.kill_switch = None;
 }
 
-fn scheduled(plan: &Plan, action: &Action) -> ScheduledIntervention {
+fn scheduled(plan: &Plan, action: &Action) -> Vec<ScheduledIntervention> {
     let target = action.target.map(|target| target.0);
     let caller = action.caller.map_or(NONE, |caller| caller.0);
     let intervention = intervention(plan, action.action, target, action.share);
-    ScheduledIntervention {
-        at: action.at.get(),
-        intervention: Intervention { caller, ..intervention },
-    }
+    let intervention = Intervention { caller, drained: action.drained, ..intervention };
+    let at = action.at.get();
+    let begins = ScheduledIntervention { at, undoes: None, intervention: intervention.clone() };
+    let ends = action.until.map(|until| ScheduledIntervention {
+        at: until.get(),
+        undoes: Some(at),
+        intervention,
+    });
+    std::iter::once(begins).chain(ends).collect()
 }
 
 fn automation_rule(plan: &Plan, service: u32, automation: &Automation) -> AutomationRule {
@@ -135,6 +146,7 @@ fn automation_rule(plan: &Plan, service: u32, automation: &Automation) -> Automa
         ),
         every: Seconds::get(automation.every),
         at_most: automation.at_most,
+        keep: automation.keep.get(),
     }
 }
 
@@ -166,7 +178,13 @@ fn intervention(
         }
         (_, None) => broken,
     };
-    Intervention { kind, services, caller: NONE, share: share.map_or(1.0, Share::get) }
+    Intervention {
+        kind,
+        services,
+        caller: NONE,
+        share: share.map_or(1.0, Share::get),
+        drained: false,
+    }
 }
 
 /// The services that targets hit.

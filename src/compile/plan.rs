@@ -271,6 +271,8 @@ pub struct Service {
     pub replicas: Range<u32>,
     /// How many of them it needs.
     pub needs: u32,
+    /// Seconds until callers know that some are down: until then their share of the calls fails.
+    pub failover: f64,
     /// Normal load as a share of what all replicas serve; 0 = not known.
     pub utilization: f64,
     /// What it does beyond.
@@ -433,6 +435,9 @@ pub struct Target {
     pub onset_key: Key,
     /// It is dormant below this exposure.
     pub min_exposure: f64,
+    /// How many replicas its service has, in which exposure is counted; 0 = not known, or exposure is
+    /// one of users.
+    pub replicas: u32,
     /// The stages of its own rollout; empty where that of the change is its.
     pub stages: Vec<Stage>,
     /// The number of the gate of its first stage, among those of the change and of all targets.
@@ -532,6 +537,18 @@ pub struct Delay {
     pub needs: Vec<u32>,
     /// How much longer.
     pub factor: f64,
+}
+
+impl Target {
+    /// Returns the share of instances that has the change where this share is meant to: a whole number
+    /// of replicas.
+    pub fn whole_exposure(&self, exposure: f64) -> f64 {
+        if self.replicas == 0 {
+            return exposure;
+        }
+        let replicas = f64::from(self.replicas);
+        ((exposure * replicas - 1e-9).ceil() / replicas).clamp(0.0, 1.0)
+    }
 }
 
 impl Plan {

@@ -32,6 +32,7 @@ pub(super) fn add(plan: &mut Plan, topology: &Topology, change: &Change, lasting
     plan.lasting = lasting.get();
     plan.routing = change.rollout.as_ref().map_or(Routing::Random, |rollout| rollout.routing);
     plan.schedule = (!change.is_moment()).then(|| schedule(change));
+    count_replicas(plan);
     number_gates(plan);
     if plan.schedule.is_some() {
         plan.outages = outages::processes(topology);
@@ -76,6 +77,7 @@ fn target(plan: &Plan, target: &model::Target, name: &str) -> Target {
         onset: lognormal(target.onset),
         onset_key: key("onset"),
         min_exposure: target.min_exposure.get(),
+        replicas: 0,
         stages: own_stages(target, name),
         first_gate: 0,
     }
@@ -84,6 +86,18 @@ fn target(plan: &Plan, target: &model::Target, name: &str) -> Target {
 fn own_stages(target: &model::Target, name: &str) -> Vec<Stage> {
     let stages = target.rollout.iter().flat_map(|rollout| &rollout.stages).enumerate();
     stages.map(|(index, item)| stage(item, &format!("{name}/{index}"))).collect()
+}
+
+/// Lets exposures be whole numbers of replicas, unless they are shares of users.
+fn count_replicas(plan: &mut Plan) {
+    for target in &mut plan.targets {
+        let of_users = target.stages.is_empty() && plan.routing == Routing::Sticky;
+        if let (Hit::Service(service) | Hit::Endpoint { service, .. }, false) =
+            (target.hit, of_users)
+        {
+            target.replicas = plan.services[service as usize].replicas.len() as u32;
+        }
+    }
 }
 
 /// Numbers the gates of targets after those of the change.

@@ -4,7 +4,7 @@ use super::decode::names::Names;
 use super::decode::read::{Field, Shape};
 use super::topology::ServiceId;
 use super::units::{Seconds, Share};
-use crate::diagnostic::Place;
+use crate::diagnostic::{Code, Place};
 
 /// Something that operators do at a time that is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,10 @@ pub struct Action {
     pub caller: Option<ServiceId>,
     /// To which share of it, of its traffic or of its capacity; `None` = all of it.
     pub share: Option<Share>,
+    /// When it is undone; `None` = never. Not for what cannot be: restarts, rollbacks and fixes.
+    pub until: Option<Seconds>,
+    /// Whether what restarts gets no calls any more before it does.
+    pub drained: bool,
     /// Where it is written.
     pub place: Place,
 }
@@ -94,22 +98,27 @@ pub struct Automation {
     pub every: Seconds,
     /// How often in all, at least 1.
     pub at_most: u32,
+    /// For how long what it did stays after what it looks at fails no more.
+    pub keep: Seconds,
 }
 
 pub(crate) const ACTION: Shape = Shape {
     what: "an action",
-    keys: &["at", "action", "target", "caller", "share"],
+    keys: &["at", "action", "target", "caller", "share", "until", "drained"],
     schema: "/$defs/action",
 };
 
 pub(crate) const AUTOMATION: Shape = Shape {
     what: "an automation",
-    keys: &["watches", "failing", "for", "action", "target", "share", "every", "at_most"],
+    keys: &["watches", "failing", "for", "action", "target", "share", "every", "at_most", "keep"],
     schema: "/$defs/automation",
 };
 
 /// How often an automation acts at the most.
 const AT_MOST: u32 = 1000;
+/// For how long what an automation did stays after its reason is gone, when it does not say: what helps
+/// would otherwise be taken back in the moment it begins to.
+const KEEP: Seconds = Seconds::minutes(15);
 /// From which share on what it looks at counts as failing, when it does not say.
 const FAILING: f64 = 0.5;
 
@@ -137,7 +146,43 @@ fn decode_action(item: &Field<'_>, names: &Names<'_>) -> Option<Action> {
             mapping.report_missing("needs `target` with `caller`", "target: payments");
         }
     }
-    Some(Action { at: at?, action: kind?, target, caller, share, place: item.place() })
+    let until = mapping.get("until").and_then(|field| decode_until(&field, at, kind));
+    if mapping.get("drained").is_some() && !matches!(kind, None | Some(ActionKind::Restart)) {
+        mapping.refuse_key(
+            "drained",
+            "`drained` with an action that is no restart",
+            "only what restarts can be drained before",
+        );
+    }
+    let drained = mapping.get("drained").and_then(|field| field.flag()).unwrap_or_default();
+    let place = item.place();
+    Some(Action { at: at?, action: kind?, target, caller, share, until, drained, place })
+}
+
+/// Reads when an action is undone.
+fn decode_until(
+    field: &Field<'_>,
+    at: Option<Seconds>,
+    kind: Option<ActionKind>,
+) -> Option<Seconds> {
+    let until = field.duration()?;
+    if matches!(kind, Some(ActionKind::Restart | ActionKind::Rollback | ActionKind::Fix)) {
+        field.report_problem(
+            Code::Conflict,
+            "`until` with an action that cannot be undone",
+            "remove it; a restart ends by itself, and what is mended stays so",
+        );
+        return None;
+    }
+    if at.is_some_and(|at| until <= at) {
+        field.report_problem(
+            Code::OutOfRange,
+            "the action ends before it begins",
+            "`until` is a time from the start, after `at`",
+        );
+        return None;
+    }
+    Some(until)
 }
 
 /// The rules of an automation: one, or a list of them.
@@ -171,6 +216,7 @@ fn decode_automation(item: &Field<'_>, names: &Names<'_>) -> Option<Automation> 
         share: mapping.get("share").and_then(|field| field.share()),
         at_most: times.unwrap_or(if every.is_some() { AT_MOST } else { 1 }),
         every: every.unwrap_or_default(),
+        keep: mapping.get("keep").and_then(|field| field.duration()).unwrap_or(KEEP),
         watches: watches?,
         action: kind?,
         target: target?,

@@ -127,6 +127,8 @@ pub struct Replicas {
     pub availability: Option<Share>,
     /// How long each outage of one of them lasts; `None` = [`super::defaults::MTTR`].
     pub mttr: Option<Delay>,
+    /// How long callers go on calling replicas that went down; `None` = not at all.
+    pub failover: Option<Seconds>,
     /// Replica `i` sits in domain `i mod len`, in the order written; may be empty.
     pub domains: Vec<DomainId>,
 }

@@ -25,6 +25,7 @@ mod gate_outputs;
 mod html;
 mod imports;
 mod load;
+mod machines;
 mod model;
 mod oracle;
 mod oracle_tests;

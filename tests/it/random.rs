@@ -496,6 +496,7 @@ impl Builder {
             needs: 1 + self.dice.below(count as usize) as u32,
             availability: self.availability(),
             mttr: None,
+            failover: None,
             domains: if self.dice.chance(0.6) { self.some_domains(3) } else { Vec::new() },
         }
     }

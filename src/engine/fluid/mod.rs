@@ -23,7 +23,7 @@ use super::outcome::{Outcome, TRIALS};
 use super::trace::Trace;
 use crate::compile::Plan;
 
-/// Into how many steps a warm-up is cut, unless said otherwise.
+/// Into how many steps a warm-up, or the expiry of a cache, is cut, unless said otherwise.
 pub const RAMP_STEPS: u32 = 32;
 
 /// An engine for one plan.
@@ -41,7 +41,7 @@ pub struct Scratch<'a> {
 impl<'a> Fluid<'a> {
     /// An engine that cuts warm-ups into this many steps.
     pub fn new(plan: &'a Plan, ramp_steps: u32) -> Self {
-        Self { plan, index_of_plan: PlanIndex::new(plan), ramp_steps }
+        Self { plan, index_of_plan: PlanIndex::new(plan, ramp_steps), ramp_steps }
     }
 
     /// Room to work in, reused from chunk to chunk.

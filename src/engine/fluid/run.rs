@@ -11,6 +11,7 @@ use super::state::plan_index::PlanIndex;
 use super::state::sampled_trials::{SampledChunk, SampledTrials};
 use super::timeline::baseline::Baseline;
 use super::timeline::evidence::Evidence;
+use super::timeline::failover::Failover;
 use super::timeline::interventions::AppliedInterventions;
 use super::timeline::progress::TrialProgress;
 use super::timeline::recovery::PendingRestart;
@@ -46,6 +47,7 @@ pub(crate) struct Run<'a> {
     pub(crate) capacities: Vec<(Lanes, u8)>,
     pub(crate) baseline: Baseline,
     pub(crate) evidence: Evidence,
+    pub(crate) failovers: Vec<Failover>,
     pub(crate) record: Record,
     /// When nothing is followed any more.
     pub(crate) end: f64,
@@ -81,6 +83,7 @@ impl<'a> Run<'a> {
             capacities: Vec::new(),
             baseline: Baseline::default(),
             evidence: Evidence::new(plan),
+            failovers: Failover::of_services(plan),
             record: Record::new(plan),
             end: plan.schedule.as_ref().map_or(plan.lasting, |schedule| schedule.horizon),
             ramp_steps,
@@ -119,6 +122,7 @@ impl<'a> Run<'a> {
         self.interventions.reset();
         self.baseline.rewind();
         self.evidence.reset();
+        self.reset_failovers();
         self.register_all_affected();
     }
 

@@ -68,7 +68,7 @@ pub(crate) const SERVICE: Shape = Shape {
 };
 pub(crate) const REPLICAS: Shape = Shape {
     what: "`replicas`",
-    keys: &["count", "needs", "availability", "mttr", "domains"],
+    keys: &["count", "needs", "availability", "mttr", "failover", "domains"],
     schema: "/$defs/replicas_settings",
 };
 pub(crate) const RECOVERY: Shape = Shape {
@@ -363,6 +363,7 @@ fn decode_replicas(field: &Field<'_>, names: &Names<'_>) -> Option<Replicas> {
             needs: 1,
             availability: None,
             mttr: None,
+            failover: None,
             domains: Vec::new(),
         });
     }
@@ -385,6 +386,7 @@ fn decode_replicas(field: &Field<'_>, names: &Names<'_>) -> Option<Replicas> {
         needs: needs?,
         availability,
         mttr,
+        failover: mapping.get("failover").and_then(|field| field.duration()),
         domains: domains.unwrap_or_default(),
     })
 }

@@ -7,7 +7,7 @@ use blastwave::model::change::{Routing, SeverityOf, Target, TargetRef};
 use blastwave::model::topology::DomainId;
 
 use super::graph::Graph;
-use super::interventions::Effects;
+use super::interventions::{Effects, Intervention};
 use super::moment::{Cohort, Situation, State};
 use super::world::{Mode, World};
 
@@ -82,6 +82,8 @@ pub(crate) struct Restart {
     pub(crate) warmup: f64,
     /// Whether a target domain took it down.
     pub(crate) by_domain: bool,
+    /// Whether calls were led to the rest of it before.
+    pub(crate) is_drained: bool,
     /// The share of it that restarts.
     pub(crate) part: f64,
     /// What it keeps until then.
@@ -106,7 +108,9 @@ impl Restart {
 
     /// The share of its capacity that it has.
     pub(crate) fn ramp(&self, now: f64) -> f64 {
-        if self.is_waiting(now) || self.warmup <= 0.0 {
+        if self.is_drained && self.is_waiting(now) {
+            1.0 - self.part
+        } else if self.is_waiting(now) || self.warmup <= 0.0 {
             1.0
         } else {
             1.0 - self.part + self.part * ((now - self.ready) / self.warmup).clamp(0.0, 1.0)
@@ -127,7 +131,12 @@ pub(crate) struct Wrongs {
     pub(crate) still: Vec<f64>,
     /// What was done on purpose.
     pub(crate) effects: Option<Effects>,
-    /// By target with a rollout of its own: its exposure, whoever meets the rest of the change.
+    /// Whether exposures are counted in replicas.
+    pub(crate) is_counted: bool,
+    /// By service: the share of calls that goes to replicas which are down.
+    pub(crate) failing_over: Vec<f64>,
+    /// By target with a rollout of its own, or counted in replicas: its exposure, whoever meets the rest
+    /// of the change.
     pub(crate) own_exposures: BTreeMap<usize, f64>,
 }
 
@@ -177,6 +186,7 @@ impl Wrongs {
         now: f64,
     ) -> Situation {
         let infrastructure = world.infrastructure(graph, change, &self.domains(change), now);
+        let replicas_up = infrastructure.up.clone();
         let (mut down, mut capacity) = (infrastructure.down, infrastructure.up);
         for (service, restart) in &self.restarts {
             down[*service] |= restart.by_domain && restart.is_waiting(now);
@@ -190,9 +200,11 @@ impl Wrongs {
             }
         }
         let numbers = 0..self.cohorts.len();
-        let cohorts = numbers.map(|number| self.cohort(graph, world, change, now, number));
+        let cohorts =
+            numbers.map(|number| self.cohort(graph, world, change, now, number, &replicas_up));
         let effects = self.effects.clone();
-        Situation { cohorts: cohorts.collect(), down, capacity, effects }
+        let failing_over = self.failing_over.clone();
+        Situation { cohorts: cohorts.collect(), down, capacity, effects, failing_over }
     }
 
     fn cohort(
@@ -202,6 +214,7 @@ impl Wrongs {
         change: &Change,
         now: f64,
         number: usize,
+        replicas_up: &[f64],
     ) -> Cohort {
         let Users { weight, exposed, bad } = self.cohorts[number];
         let mut cohort = Cohort {
@@ -216,7 +229,10 @@ impl Wrongs {
             let still = self.still.get(target).copied().unwrap_or(1.0);
             let share = self.own_exposures.get(&target).copied().unwrap_or(exposed);
             let share = share * severity(world, change, target, bad);
-            let own = own_state(world, target, wholly_down, share).times(still);
+            let mut own = own_state(world, target, wholly_down, share).times(still);
+            if leaves_too_few(graph, world, change, target, own, self.is_counted, replicas_up) {
+                own = State::DOWN;
+            }
             let surge = surge(world, change, target, wholly_down, share * still);
             // Instances that fail only some requests fail them after they made their calls.
             let is_late = !wholly_down && world.targets[target].severity < 1.0;
@@ -262,6 +278,74 @@ fn own_state(world: &World, target: usize, wholly_down: bool, share: f64) -> Sta
     }
 }
 
+/// Whether the replicas that a target takes down are more than its service can do without.
+fn leaves_too_few(
+    graph: &Graph,
+    world: &World,
+    change: &Change,
+    target: usize,
+    own: State,
+    is_counted: bool,
+    replicas_up: &[f64],
+) -> bool {
+    let TargetRef::Node(node) = change.targets[target].on else { return false };
+    let service = node.service.0 as usize;
+    let Some(replicas) = &graph.topology.services[service].replicas else { return false };
+    let is_of_users = !is_counted && change.targets[target].rollout.is_none();
+    let is_whole = world.targets[target].severity >= 1.0 || own == State::DOWN;
+    let up = (replicas_up[service] - own.down) * f64::from(replicas.count);
+    !is_of_users && is_whole && own.down > 0.0 && up < f64::from(replicas.needs) - 1e-6
+}
+
+/// A share of instances as a whole number of replicas, where those are known.
+pub(crate) fn in_whole_replicas(graph: &Graph, on: TargetRef, exposure: f64) -> f64 {
+    let TargetRef::Node(node) = on else { return exposure };
+    match &graph.topology.services[node.service.0 as usize].replicas {
+        None => exposure,
+        Some(replicas) => {
+            let count = f64::from(replicas.count);
+            ((exposure * count - 1e-9).ceil() / count).clamp(0.0, 1.0)
+        }
+    }
+}
+
+/// Calls to replicas that are down before callers know.
+pub(crate) struct Failovers {
+    /// By service: the share of replicas that was up, that of the calls that fails, and until when.
+    known: Vec<(f64, f64, f64)>,
+}
+
+impl Failovers {
+    pub(crate) fn new(graph: &Graph, start: &super::world::Infrastructure) -> Self {
+        let all = 0..graph.topology.services.len();
+        Self { known: all.map(|service| (start.up[service], 0.0, 0.0)).collect() }
+    }
+
+    /// Looks at the shares that are up now; gives the shares of calls that fail.
+    pub(crate) fn look(&mut self, graph: &Graph, now: f64, up: &[f64]) -> Vec<f64> {
+        let mut failing = vec![0.0; up.len()];
+        for (service, (known, fails, until)) in self.known.iter_mut().enumerate() {
+            let replicas = graph.topology.services[service].replicas.as_ref();
+            let Some(lasts) = replicas.and_then(|replicas| replicas.failover) else { continue };
+            if lasts.get() <= 0.0 {
+                continue;
+            }
+            if super::moment::reaches(now, *until) {
+                *fails = 0.0;
+            }
+            let lost = *known - up[service];
+            if lost > 1e-9 {
+                *fails += lost;
+                *until = now + lasts.get();
+            }
+            *fails = fails.min(1.0 - up[service]).max(0.0);
+            *known = up[service];
+            failing[service] = *fails;
+        }
+        failing
+    }
+}
+
 /// By how much a broken target multiplies its calls, when this share of requests meets it.
 fn surge(world: &World, change: &Change, target: usize, wholly_down: bool, share: f64) -> f64 {
     let drawn = world.targets[target];
@@ -276,21 +360,23 @@ pub(crate) fn by_hand(
     restarts: &mut BTreeMap<usize, Restart>,
     graph: &Graph,
     service: usize,
-    at: f64,
-    share: f64,
+    deed: Intervention,
 ) {
+    let Intervention { at, share, .. } = deed;
     let recovery = graph.topology.services[service].recovery;
     let ready = at + recovery.restart.get();
     if let Some(restart) = restarts.get_mut(&service).filter(|restart| restart.is_waiting(at)) {
         restart.ready = restart.ready.min(ready);
         return;
     }
-    let down = State { down: share, ..State::OK };
+    let is_drained = deed.drained && share < 1.0;
+    let down = State { down: if is_drained { 0.0 } else { share }, ..State::OK };
     let kept = Kept { nodes: graph.nodes_of(service), by_cohort: vec![down; 2], crashed: false };
     let restart = Restart {
         ready,
         warmup: recovery.warmup.get(),
         by_domain: share >= 1.0,
+        is_drained,
         part: share,
         kept: vec![kept],
     };

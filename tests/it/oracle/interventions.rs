@@ -63,6 +63,10 @@ pub(crate) struct Intervention {
     /// The automation that does it, by its number among all rules.
     rule: Option<usize>,
     pub(crate) share: f64,
+    /// Whether what restarts gets no calls any more.
+    pub(crate) drained: bool,
+    /// When it began, where it is undone.
+    undoes: Option<f64>,
 }
 
 /// What the story has to do about a deed, beyond its effects on a moment.
@@ -92,7 +96,7 @@ struct RuleState {
     number: usize,
     since: Option<f64>,
     due: Option<f64>,
-    undo: bool,
+    undo: Option<f64>,
     done: f64,
     rests_until: f64,
     times: u32,
@@ -118,7 +122,15 @@ impl<'a> Acts<'a> {
                 let target = action.target.map(|target| target.0 as usize);
                 let caller = action.caller.map(|caller| caller.0 as usize);
                 let deeds = acts.deeds(at, action.action, target, action.share);
-                acts.actions.extend(deeds.into_iter().map(|deed| Intervention { caller, ..deed }));
+                for deed in deeds {
+                    let deed = Intervention { caller, drained: action.drained, ..deed };
+                    acts.actions.push(deed);
+                    acts.actions.extend(action.until.map(|until| Intervention {
+                        at: until.get(),
+                        undoes: Some(at),
+                        ..deed
+                    }));
+                }
             }
             acts.actions.sort_by(|a, b| a.at.total_cmp(&b.at));
         }
@@ -130,7 +142,7 @@ impl<'a> Acts<'a> {
                     number,
                     since,
                     due,
-                    undo: false,
+                    undo: None,
                     done: 0.0,
                     rests_until,
                     times,
@@ -170,7 +182,16 @@ impl<'a> Acts<'a> {
         let share = share.map_or(1.0, Share::get);
         services
             .into_iter()
-            .map(|service| Intervention { at, kind, service, caller: None, rule: None, share })
+            .map(|service| Intervention {
+                at,
+                kind,
+                service,
+                caller: None,
+                rule: None,
+                share,
+                drained: false,
+                undoes: None,
+            })
             .collect()
     }
 
@@ -180,7 +201,7 @@ impl<'a> Acts<'a> {
         let mut due: Vec<Intervention> = self.actions.drain(..count).collect();
         for index in 0..self.rules.len() {
             let RuleState { owner, number, due: at, undo, .. } = self.rules[index];
-            if undo {
+            if undo.is_some_and(|undo| reaches(now, undo)) {
                 self.take_back(index);
                 continue;
             }
@@ -203,7 +224,7 @@ impl<'a> Acts<'a> {
         let rule = &self.graph.topology.services[state.owner].automations[state.number];
         let target = rule.target.0 as usize;
         let done = std::mem::take(&mut state.done);
-        state.undo = false;
+        state.undo = None;
         match rule.action {
             ActionKind::Bypass => {
                 self.effects.led_around.retain(|(_, service), _| *service != target);
@@ -238,13 +259,50 @@ impl<'a> Acts<'a> {
             let may = is_able && state.times < rule.at_most;
             let due = |since: f64| (since + rule.lasting.get()).max(state.rests_until).max(now);
             state.due = state.since.filter(|_| may).map(due);
-            state.undo = !holds && state.done > 0.0;
+            state.undo = if holds || state.done <= 0.0 {
+                None
+            } else {
+                state.undo.or(Some(now + rule.keep.get()))
+            };
+        }
+    }
+
+    /// Ends what operators began.
+    fn undo(&mut self, deed: Intervention, began: f64) {
+        let effects = &mut self.effects;
+        match (deed.kind, deed.service) {
+            (ActionKind::Shed, None) => effects.orders_turned_away = 0.0,
+            (ActionKind::Shed, Some(item)) => effects.turned_away[item] = 0.0,
+            (ActionKind::Disable, Some(item)) => effects.off[item] = 0.0,
+            (ActionKind::Remove, Some(item)) => {
+                let left = effects.taken[item] - deed.share;
+                effects.taken[item] = if reaches(0.0, left) { 0.0 } else { left };
+            }
+            (ActionKind::AddCapacity, Some(item)) => {
+                let is_it =
+                    |added: &(f64, f64, Option<usize>)| added.2.is_none() && added.0 <= began;
+                if let Some(index) = effects.added[item].iter().rposition(is_it) {
+                    effects.added[item].remove(index);
+                }
+            }
+            (ActionKind::Bypass, Some(item)) => {
+                let graph = self.graph;
+                effects.led_around.retain(|(written, service), _| {
+                    let by = graph.caller_of(*written);
+                    *service != item || deed.caller.is_some_and(|caller| by != Some(caller))
+                });
+            }
+            _ => {}
         }
     }
 
     /// Puts a deed into effect; gives what is left to do.
     pub(crate) fn perform(&mut self, deed: Intervention) -> Rest {
-        let Intervention { at, kind, service, caller, rule, share } = deed;
+        let Intervention { at, kind, service, caller, rule, share, .. } = deed;
+        if let Some(began) = deed.undoes {
+            self.undo(deed, began);
+            return Rest::Nothing;
+        }
         match (kind, service) {
             (ActionKind::Bypass, Some(item)) => {
                 for (written, dependency) in self.graph.written.iter().enumerate() {

@@ -413,7 +413,8 @@ fn overload(graph: &Graph, situation: &Situation, loads: &[f64]) -> Vec<f64> {
         let capacity = situation.capacity[service] / utilization.get();
         let turned_away =
             situation.effects.as_ref().map_or(0.0, |effect| effect.turned_away[service]);
-        let load = loads[service] * (1.0 - turned_away);
+        let failing_over = situation.failing_over.get(service).copied().unwrap_or(0.0);
+        let load = loads[service] * (1.0 - turned_away) * (1.0 - failing_over);
         if situation.down[service] || load <= capacity {
             return 0.0;
         }

@@ -36,7 +36,7 @@ use blastwave::model::{Change, Topology};
 pub(crate) use moment::State;
 pub(crate) use outcome::{DetectedBy, Guard, Outcome, Trial};
 
-use cause::Wrongs;
+use cause::{Failovers, Wrongs};
 use graph::Graph;
 use interventions::Acts;
 use outcome::Recorder;
@@ -64,7 +64,7 @@ pub(crate) fn lasting(
     let graph = Graph::new(topology);
     let world = World::draw(&graph, change, seed, trial);
     let after = |wrongs: &Wrongs| {
-        let mut walk = Walk::new(&graph, &world);
+        let mut walk = Walk::new(&graph, &world, false);
         let mut now = 0.0;
         loop {
             let moment = walk.go_to(now, wrongs.situation(&graph, &world, change, now)).clone();
@@ -93,7 +93,10 @@ pub(crate) fn story(
     let graph = Graph::new(topology);
     let world = World::draw(&graph, change, seed, trial);
     let mut story = Story::new(&graph, &world, change);
-    let (mut with, mut without) = (Walk::new(&graph, &world), Walk::new(&graph, &world));
+    let (mut with, mut without) =
+        (Walk::new(&graph, &world, true), Walk::new(&graph, &world, true));
+    let start = world.infrastructure(&graph, change, &[], 0.0);
+    let mut failovers = [Failovers::new(&graph, &start), Failovers::new(&graph, &start)];
     let mut anyway = Anyway::new(&graph, &world, change);
     let mut recorder = Recorder::new(&graph, &world);
     let horizon = change.horizon.get();
@@ -104,12 +107,18 @@ pub(crate) fn story(
             with.forget(service, share);
         }
         story.happen(now, with.last(), without.last());
-        let wrongs = story.wrongs(now);
+        let mut wrongs = story.wrongs(now);
+        let domains = wrongs.domains(change);
+        let up = world.infrastructure(&graph, change, &domains, now).up;
+        wrongs.failing_over = failovers[0].look(&graph, now, &up);
         let moment = with.go_to(now, wrongs.situation(&graph, &world, change, now));
         for (service, share) in anyway.act(now) {
             without.forget(service, share);
         }
-        let background = anyway.wrongs().situation(&graph, &world, change, now);
+        let mut without_change = anyway.wrongs();
+        let up = world.infrastructure(&graph, change, &[], now).up;
+        without_change.failing_over = failovers[1].look(&graph, now, &up);
+        let background = without_change.situation(&graph, &world, change, now);
         let baseline = without.go_to(now, background);
         anyway.acts.watch(now, baseline);
         recorder.record(now, next - now, moment, baseline);
@@ -159,7 +168,7 @@ impl<'a> Anyway<'a> {
         let mut anew = Vec::new();
         for deed in self.acts.due(now) {
             if let interventions::Rest::Restart(service) = self.acts.perform(deed) {
-                cause::by_hand(&mut self.restarts, self.graph, service, deed.at, deed.share);
+                cause::by_hand(&mut self.restarts, self.graph, service, deed);
                 anew.push((service, deed.share));
             }
         }

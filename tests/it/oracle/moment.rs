@@ -1,9 +1,9 @@
 //! Failure travels to callers: section "One moment: failure travels to callers".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use blastwave::model::Share;
 use blastwave::model::topology::{Buffer, Overload, WhenFull};
-use blastwave::model::{Seconds, Share};
 
 use super::graph::Graph;
 use super::interventions::{Acts, Effects};
@@ -106,6 +106,8 @@ pub(crate) struct Situation {
     pub(crate) capacity: Vec<f64>,
     /// What was done on purpose.
     pub(crate) effects: Option<Effects>,
+    /// By service: the share of calls that goes to replicas which are down.
+    pub(crate) failing_over: Vec<f64>,
 }
 
 /// Users who fare alike.
@@ -121,8 +123,10 @@ pub(crate) struct Cohort {
     pub(crate) crashed: Vec<Vec<State>>,
     /// By node: by how much broken targets multiply its calls.
     pub(crate) surge: Vec<f64>,
-    /// (written, member): if the member is failing now, it has been for `ttl` or longer.
-    pub(crate) overdue_caches: BTreeSet<(usize, usize)>,
+    /// (written, member): if the member is failing now, the share of what the cache held that is left.
+    pub(crate) fresh: BTreeMap<(usize, usize), f64>,
+    /// The share that is left at once when it begins to fail.
+    pub(crate) fresh_at_first: f64,
     /// If what is behind the buffer is failing now, it has been for `holds` or longer.
     pub(crate) overdue_buffers: BTreeSet<usize>,
 }
@@ -248,6 +252,8 @@ impl Here<'_> {
         if self.situation.down[service] {
             causes.push(State::DOWN);
         }
+        let failing_over = self.situation.failing_over.get(service).copied().unwrap_or(0.0);
+        causes.push(State { down: failing_over, ..State::OK });
         let lost = self.lost[service];
         causes.push(match self.graph.topology.services[service].overload.unwrap_or_default() {
             Overload::Shed => State { down: lost, ..State::OK },
@@ -341,10 +347,15 @@ impl Here<'_> {
         // 4.
         let mut cache_answers = 1.0;
         if let Some(cache) = call.cache {
-            let overdue = self.cohort.overdue_caches.contains(&(number, member));
-            let ttl = cache.ttl.map_or(f64::INFINITY, Seconds::get);
             let serves = written.cache_service.map_or(1.0, |node| 1.0 - states[node].failing());
-            cache_answers = if self.is_over(before, overdue, ttl) { 0.0 } else { serves };
+            let left = self.cohort.fresh.get(&(number, member));
+            let fresh = match cache.ttl {
+                Some(_) if self.is_failing(before) => {
+                    left.copied().unwrap_or(self.cohort.fresh_at_first)
+                }
+                _ => 1.0,
+            };
+            cache_answers = serves * fresh;
             let rest = 1.0 - cache.hit_ratio.get() * cache_answers;
             (l, d) = (l * rest, d * rest);
             if cache.ttl.is_some() {

@@ -10,7 +10,7 @@ use blastwave::model::change::{Detection, Rollback, Routing, Stage, TargetRef};
 use blastwave::model::topology::{Phase, ServiceId};
 use blastwave::model::{Change, Seconds, Share};
 
-use super::cause::{Kept, Restart, Wrongs, bad_requests, by_hand, cohorts, hit};
+use super::cause::{Kept, Restart, Wrongs, bad_requests, by_hand, cohorts, hit, in_whole_replicas};
 use super::evidence::{Evidence, Failing};
 use super::graph::Graph;
 use super::interventions::{Acts, Rest};
@@ -125,7 +125,7 @@ impl<'a> Story<'a> {
             match self.acts.perform(deed) {
                 Rest::Nothing => {}
                 Rest::Restart(service) => {
-                    by_hand(&mut self.restarts, self.graph, service, deed.at, deed.share);
+                    by_hand(&mut self.restarts, self.graph, service, deed);
                     anew.push((service, deed.share));
                 }
                 Rest::End(service) if deed.share < 1.0 => {
@@ -224,7 +224,11 @@ impl<'a> Story<'a> {
         self.stage = stage;
         self.exposure = self.stages[stage].exposure.get();
         for (reached, target) in self.reached.iter_mut().zip(&self.change.targets) {
-            let is_enough = reaches(self.exposure, target.min_exposure.get());
+            let exposure = match self.routing {
+                Routing::Random => in_whole_replicas(self.graph, target.on, self.exposure),
+                Routing::Sticky => self.exposure,
+            };
+            let is_enough = reaches(exposure, target.min_exposure.get());
             if target.rollout.is_none() && reached.is_none() && self.exposure > 0.0 && is_enough {
                 *reached = Some(at);
             }
@@ -267,7 +271,21 @@ impl<'a> Story<'a> {
 
     fn own_exposure(&self, target: usize) -> f64 {
         let stages = &self.change.targets[target].rollout.as_ref().expect("it has one").stages;
-        stages[self.own_stages[&target]].exposure.get()
+        let exposure = stages[self.own_stages[&target]].exposure.get();
+        in_whole_replicas(self.graph, self.change.targets[target].on, exposure)
+    }
+
+    /// The exposures of targets that do not follow from who meets the change.
+    fn own_exposures(&self) -> BTreeMap<usize, f64> {
+        let mut exposures: BTreeMap<usize, f64> =
+            self.own_stages.keys().map(|target| (*target, self.own_exposure(*target))).collect();
+        if self.routing == Routing::Random {
+            for (target, item) in self.change.targets.iter().enumerate() {
+                let counted = in_whole_replicas(self.graph, item.on, self.exposure);
+                exposures.entry(target).or_insert(counted);
+            }
+        }
+        exposures
     }
 
     fn end_target_stage(&mut self, target: usize, at: f64, last: Option<&Moment>) {
@@ -392,9 +410,9 @@ impl<'a> Story<'a> {
             cohorts: cohorts(self.routing, self.exposure, bad_requests(self.world, self.change)),
             still: self.still(),
             effects: Some(self.acts.effects.clone()),
-            own_exposures: (self.own_stages.keys())
-                .map(|target| (*target, self.own_exposure(*target)))
-                .collect(),
+            own_exposures: self.own_exposures(),
+            is_counted: self.routing == Routing::Random,
+            failing_over: Vec::new(),
         }
     }
 
@@ -439,7 +457,14 @@ impl<'a> Story<'a> {
 
     fn restart(&self, service: usize) -> Restart {
         let warmup = self.graph.topology.services[service].recovery.warmup.get();
-        Restart { ready: f64::INFINITY, warmup, by_domain: false, part: 1.0, kept: Vec::new() }
+        Restart {
+            ready: f64::INFINITY,
+            warmup,
+            by_domain: false,
+            is_drained: false,
+            part: 1.0,
+            kept: Vec::new(),
+        }
     }
 
     /// Targets whose own slow + down share was failed in the last moment keep it.

@@ -21,14 +21,16 @@ struct Clocks {
 pub(crate) struct Walk<'a> {
     graph: &'a Graph<'a>,
     world: &'a World,
+    /// Whether time goes on, so that what falls is looked at in steps.
+    is_timed: bool,
     clocks: Vec<Clocks>,
     last: Option<(Situation, Moment)>,
 }
 
 impl<'a> Walk<'a> {
     /// A walk that has not begun.
-    pub(crate) fn new(graph: &'a Graph<'a>, world: &'a World) -> Self {
-        Self { graph, world, clocks: Vec::new(), last: None }
+    pub(crate) fn new(graph: &'a Graph<'a>, world: &'a World, is_timed: bool) -> Self {
+        Self { graph, world, is_timed, clocks: Vec::new(), last: None }
     }
 
     /// The last moment computed.
@@ -53,7 +55,7 @@ impl<'a> Walk<'a> {
         };
         self.clocks.resize(situation.cohorts.len(), still);
         for (clocks, cohort) in self.clocks.iter().zip(&mut situation.cohorts) {
-            note_overdue(self.graph, clocks, now, cohort);
+            note_overdue(self.graph, clocks, now, self.is_timed, cohort);
         }
         let moment = self.moment(&situation);
         for (number, clocks) in self.clocks.iter_mut().enumerate() {
@@ -77,9 +79,13 @@ impl<'a> Walk<'a> {
     /// When the next cache or buffer is used up after `now`, if everything goes on like this.
     pub(crate) fn next_overdue(&self, now: f64) -> Option<f64> {
         let due = self.clocks.iter().flat_map(|clocks| clocks.due(self.graph));
-        due.map(|(since, limit, _)| since + limit)
-            .filter(|due| !reaches(now, *due))
-            .min_by(f64::total_cmp)
+        due.flat_map(|(since, limit, store)| {
+            let steps = if matches!(store, Store::Cache(..)) { STEPS } else { 1 };
+            let step = move |step: u32| since + limit * (f64::from(step) / f64::from(steps));
+            (1..=steps).map(step)
+        })
+        .filter(|due| !reaches(now, *due))
+        .min_by(f64::total_cmp)
     }
 }
 
@@ -130,16 +136,32 @@ impl Clocks {
     }
 }
 
-fn note_overdue(graph: &Graph, clocks: &Clocks, now: f64, cohort: &mut Cohort) {
-    cohort.overdue_caches = BTreeSet::new();
+/// In how many steps the entries of a cache expire.
+const STEPS: u32 = 32;
+
+/// What is left of a cache whose dependency has been failing for so long.
+fn fresh_share(failing_for: f64, ttl: f64, is_timed: bool) -> f64 {
+    let expired = failing_for / ttl;
+    if !is_timed {
+        return (1.0 - expired).max(0.0);
+    }
+    let steps = f64::from(STEPS);
+    let step = (expired * steps + 1e-6).floor();
+    if step >= steps { 0.0 } else { 1.0 - (step + 0.5) / steps }
+}
+
+fn note_overdue(graph: &Graph, clocks: &Clocks, now: f64, is_timed: bool, cohort: &mut Cohort) {
+    cohort.fresh.clear();
+    cohort.fresh_at_first = fresh_share(0.0, 1.0, is_timed);
     cohort.overdue_buffers = BTreeSet::new();
     for (since, limit, store) in clocks.due(graph) {
-        if reaches(now - since, limit) {
-            match store {
-                Store::Cache(number, member) => {
-                    cohort.overdue_caches.insert((number, member));
-                }
-                Store::Buffer(number) => {
+        match store {
+            Store::Cache(number, member) => {
+                let fresh = fresh_share(now - since, limit, is_timed);
+                cohort.fresh.insert((number, member), fresh);
+            }
+            Store::Buffer(number) => {
+                if reaches(now - since, limit) {
                     cohort.overdue_buffers.insert(number);
                 }
             }

@@ -33,6 +33,8 @@ fn unnoticed(topology: &Topology, broken: &[(&str, super::small::Broken)]) -> Ch
 
 fn act(topology: &Topology, at: f64, action: ActionKind, target: &str, part: f64) -> Action {
     Action {
+        until: None,
+        drained: false,
         at: seconds(at),
         action,
         target: (!target.is_empty()).then(|| id(topology, target)),
@@ -132,6 +134,7 @@ fn an_automation_acts_after_a_while_and_not_too_often() {
     topology.services[1].overload = Some(blastwave::model::topology::Overload::Shed);
     let b = id(&topology, "b");
     topology.services[1].automations = vec![Automation {
+        keep: Seconds::ZERO,
         watches: b,
         failing: share(0.2),
         lasting: seconds(600.0),

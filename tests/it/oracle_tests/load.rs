@@ -214,8 +214,14 @@ fn fewer_replicas_are_less_capacity() {
         .flow("order", 1.0, &[call("a")])
         .build();
     let domains = ["east", "west"].map(|name| topology.domain_id(name).expect("a domain"));
-    let replicas =
-        Replicas { count: 4, needs: 2, availability: None, mttr: None, domains: domains.to_vec() };
+    let replicas = Replicas {
+        count: 4,
+        needs: 2,
+        availability: None,
+        mttr: None,
+        failover: None,
+        domains: domains.to_vec(),
+    };
     topology.services[0].replicas = Some(replicas);
     // Two of four up: 0.5 / 0.6 of the load is served.
     let trial = at_once(&topology, &[("east", Down(1.0))]);

@@ -126,6 +126,7 @@ fn replicas_are_down_with_their_domains() {
             needs,
             availability: None,
             mttr: None,
+            failover: None,
             domains: [1, 0].map(blastwave::model::topology::DomainId).to_vec(),
         });
         topology

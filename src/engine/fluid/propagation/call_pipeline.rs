@@ -134,16 +134,12 @@ impl<const W: usize> StepState<'_, W> {
             steps.after(Protection::Retry, &shares);
         }
         if let Some(cache) = call.cache() {
-            let holding = if cache.ttl.is_finite() {
-                self.holds(node, &raw, cache.ttl, cohort)
-            } else {
-                u8::MAX
-            };
+            let fresh = self.fresh_share(node, &raw, cache.ttl, cohort);
             let served =
                 (cache.node != NONE).then(|| self.cohorts[cohort].shares[cache.node as usize]);
             for lane in 0..W {
                 let working = served.as_ref().map_or(1.0, |served| 1.0 - served.failing(lane));
-                let answers = if has(holding, lane) { cache.hit_ratio * working } else { 0.0 };
+                let answers = cache.hit_ratio * working * fresh[lane];
                 let rest = 1.0 - answers;
                 shares.slow[lane] *= rest;
                 shares.down[lane] *= rest;
@@ -215,6 +211,32 @@ impl<const W: usize> StepState<'_, W> {
     #[inline(always)]
     fn holds(&self, node: u32, shares: &Shares<W>, limit: f64, cohort: usize) -> u8 {
         self.not_failing_for(shares, &self.cohorts[cohort].since[node as usize], limit)
+    }
+
+    /// Returns the share of a cache's entries that have not expired. They expire one by one from when the
+    /// node began to fail: in the course of time in steps, each at its middle.
+    #[inline(always)]
+    fn fresh_share(&self, node: u32, shares: &Shares<W>, ttl: f64, cohort: usize) -> Lanes<W> {
+        if !ttl.is_finite() {
+            return all(1.0);
+        }
+        let since = &self.cohorts[cohort].since[node as usize];
+        let is_timed = self.plan.schedule.is_some();
+        let steps = f64::from(self.index_of_plan.expiry_steps);
+        array(|lane| {
+            if shares.failing(lane) < self.plan.failed - SLACK {
+                return 1.0;
+            }
+            let time = self.time[lane];
+            let expired = (time - since[lane].min(time)) / ttl;
+            if is_timed {
+                // A boundary was computed by a product: allow for its rounding.
+                let step = (expired * steps + 1e-6).floor();
+                if step >= steps { 0.0 } else { 1.0 - (step + 0.5) / steps }
+            } else {
+                (1.0 - expired).max(0.0)
+            }
+        })
     }
 
     #[inline(always)]

@@ -50,6 +50,7 @@ impl Run<'_> {
     pub(crate) fn update_own(&mut self) {
         self.update_target_shares();
         self.update_domains();
+        self.update_failovers();
         for index in 0..self.affected.len() {
             let node = self.affected[index];
             for cohort in 0..self.state.cohorts.len() {
@@ -232,6 +233,9 @@ impl Run<'_> {
                 left.times(&SurvivalProducts::of(&shares));
             }
         }
+        if let Some(failing_over) = self.failing_over(service) {
+            left.apply_down(failing_over);
+        }
         let mut sends = left.0[1];
         for target in &self.index_of_plan.targets_of[service] {
             if self.hits(*target, node) {
@@ -260,6 +264,9 @@ impl Run<'_> {
             let share = self.target_shares[target][cohort][lane];
             if share > 0.0 {
                 match self.mode(target, lane) {
+                    Mode::Down if self.leaves_too_few(target, share, lane) => {
+                        damage.down[lane] = 1.0;
+                    }
                     Mode::Down => damage.down[lane] = share,
                     Mode::Slow => damage.slow[lane] = share,
                     Mode::Corrupt => damage.corrupt[lane] = share,
@@ -268,6 +275,27 @@ impl Run<'_> {
             }
         }
         damage
+    }
+
+    /// Whether the replicas that a target takes down are more than its service can do without.
+    fn leaves_too_few(&self, target: usize, share: f64, lane: usize) -> bool {
+        let item = &self.plan.targets[target];
+        let (Hit::Service(service) | Hit::Endpoint { service, .. }) = item.hit else {
+            return false;
+        };
+        if item.replicas == 0 || !self.is_whole(target, lane) {
+            return false;
+        }
+        let replicas = f64::from(item.replicas);
+        let up = (self.replicas_left(service as usize)[lane] - share) * replicas;
+        up < f64::from(self.plan.services[service as usize].needs) - 1e-6
+    }
+
+    /// The share of a service's replicas that domains and outages leave up.
+    pub(crate) fn replicas_left(&self, service: usize) -> &Lanes {
+        let is_touched =
+            self.index_of_plan.in_target_domains.binary_search(&(service as u32)).is_ok();
+        if is_touched { &self.replicas_up[service] } else { &self.sampled.capacity[service] }
     }
 
     /// The slow and down shares of a node that come from targets which must restart, in one lane.
@@ -320,15 +348,15 @@ impl Run<'_> {
                 now.push((all(f64::INFINITY), 0));
                 continue;
             }
-            let touched =
-                self.index_of_plan.in_target_domains.binary_search(&(index as u32)).is_ok();
-            let up = if touched { self.replicas_up[index] } else { self.sampled.capacity[index] };
+            let up = *self.replicas_left(index);
             let exempt = self.sampled.down[index] | self.fallen[index];
             now.push((array(|lane| up[lane] / service.utilization), exempt));
         }
         for held in &self.pending_restarts {
             let service = held.service as usize;
             let ramp = self.ramp(held.at, self.plan.services[service].warmup, held.lane);
+            let is_drained = held.drained && self.state.time[held.lane] < held.at;
+            let ramp = if is_drained { 0.0 } else { ramp };
             if ramp < 1.0 {
                 now[service].0[held.lane] *= 1.0 - held.part + held.part * ramp;
             }
@@ -337,6 +365,16 @@ impl Run<'_> {
             }
         }
         self.change_capacities(&mut now);
+        for (service, capacity) in now.iter_mut().enumerate() {
+            if let Some(failing_over) = self.failing_over(service) {
+                // What fails on its way does not arrive: that is as good as more capacity.
+                for lane in 0..LANES {
+                    let arrives = 1.0 - failing_over[lane];
+                    capacity.0[lane] =
+                        if arrives > 0.0 { capacity.0[lane] / arrives } else { f64::INFINITY };
+                }
+            }
+        }
         for (service, (capacity, exempt)) in now.iter().enumerate() {
             self.loads.serve(service, capacity, *exempt);
         }

@@ -209,13 +209,23 @@ impl<'a, const W: usize> StepState<'a, W> {
     /// Notes where a guard that waits has come to an end, or begins again.
     pub(crate) fn touch_expired(&mut self) {
         let time = self.time;
+        // In a single moment what is left of a cache is that of the very time.
+        let is_timed = self.plan.schedule.is_some();
         for (cohort, item) in self.cohorts.iter_mut().enumerate() {
             let mut next = 0;
             for limits in &self.index_of_plan.limits {
                 let since = *item.failing_since(limits.watched);
+                let steps = next..next + limits.after.len();
+                if same(&since, &all(f64::INFINITY))
+                    && item.expired[steps.clone()].iter().all(|expired| *expired == 0)
+                {
+                    next = steps.end;
+                    continue;
+                }
                 for after in &limits.after {
                     let expired = mask::<W>(|lane| time[lane] >= since[lane] + after);
-                    if std::mem::replace(&mut item.expired[next], expired) != expired {
+                    let before = std::mem::replace(&mut item.expired[next], expired);
+                    if before != expired || !is_timed {
                         for node in &limits.by {
                             self.dirty[cohort].mark(*node as usize);
                             self.sends_anew[cohort].mark(*node as usize);

@@ -31,6 +31,8 @@ pub(crate) enum OnlyWorsens {
 
 /// What a run needs to know about a plan.
 pub(crate) struct PlanIndex {
+    /// Into how many steps the expiry of a cache is cut.
+    pub(crate) expiry_steps: u32,
     /// What guards watch, and after how long of failing something happens.
     pub(crate) limits: Vec<Limits>,
     /// Services whose health a target domain can change.
@@ -93,7 +95,7 @@ impl<T> Rows<T> {
 }
 
 impl PlanIndex {
-    pub(crate) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan, ramp_steps: u32) -> Self {
         let mut targets_of = vec![Vec::new(); plan.services.len()];
         for (index, target) in plan.targets.iter().enumerate() {
             match target.hit {
@@ -113,7 +115,8 @@ impl PlanIndex {
             .collect();
         let only_worsens = only_worsens(plan);
         Self {
-            limits: limits(plan),
+            limits: limits(plan, ramp_steps),
+            expiry_steps: ramp_steps,
             in_target_domains: services()
                 .filter(|service| is_in_target_domain(plan, *service))
                 .collect(),
@@ -210,7 +213,7 @@ fn arrivals(plan: &Plan) -> Rows<Arrival> {
     Rows::new(plan.nodes.len(), pairs)
 }
 
-fn limits(plan: &Plan) -> Vec<Limits> {
+fn limits(plan: &Plan, expiry_steps: u32) -> Vec<Limits> {
     let mut of_nodes: Vec<(Vec<f64>, Vec<u32>)> = vec![Default::default(); plan.nodes.len()];
     let mut of_entries = Vec::new();
     for (caller, node) in plan.nodes.iter().enumerate() {
@@ -224,7 +227,10 @@ fn limits(plan: &Plan) -> Vec<Limits> {
                 }
             };
             if let Some(ttl) = call.cache().map(|cache| cache.ttl).filter(|ttl| ttl.is_finite()) {
-                watch_members(ttl);
+                let steps = f64::from(expiry_steps);
+                for step in 1..=expiry_steps {
+                    watch_members(ttl * (f64::from(step) / steps));
+                }
             }
             if let Some(holds) = call.buffer().map(|buffer| buffer.holds) {
                 if call.buffer_slot() == NONE {

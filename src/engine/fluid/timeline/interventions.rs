@@ -162,7 +162,10 @@ impl Run<'_> {
             && action.at <= time
         {
             self.interventions.next[lane] += 1;
-            self.perform(lane, &action.intervention, NONE, NONE);
+            match action.undoes {
+                None => self.perform(lane, &action.intervention, NONE, NONE),
+                Some(began) => self.undo_action(lane, &action.intervention, began),
+            }
         }
         for (index, rule) in plan.interventions.automations.iter().enumerate() {
             let state = &mut self.interventions.rules[index][lane];
@@ -200,7 +203,11 @@ impl Run<'_> {
             let acts = holds && is_able && state.times < rule.at_most;
             let due = (state.since + rule.lasting).max(state.rests_until).max(time);
             state.due = if acts { due } else { f64::INFINITY };
-            state.undo = if !holds && state.done > 0.0 { time } else { f64::INFINITY };
+            state.undo = match () {
+                () if holds || state.done <= 0.0 => f64::INFINITY,
+                () if state.undo.is_finite() => state.undo,
+                () => time + rule.keep,
+            };
         }
     }
 
@@ -227,7 +234,9 @@ impl Run<'_> {
                 self.interventions.orders_turned_away[lane] = share;
             }
             InterventionKind::Shed => self.interventions.turned_away[index][lane] = share,
-            InterventionKind::Restart => self.restart(service, lane, share),
+            InterventionKind::Restart => {
+                self.restart(service, lane, share, intervention.drained);
+            }
             InterventionKind::AddCapacity => {
                 self.interventions.added.push(Added { by, lane, service, at, share });
             }
@@ -247,6 +256,29 @@ impl Run<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Ends what operators began at a time.
+    fn undo_action(&mut self, lane: usize, intervention: &Intervention, began: f64) {
+        if intervention.services.is_empty() && intervention.kind == InterventionKind::Shed {
+            self.interventions.orders_turned_away[lane] = 0.0;
+        }
+        if intervention.kind == InterventionKind::AddCapacity {
+            for service in &intervention.services {
+                let is_it = |added: &Added| {
+                    added.lane == lane
+                        && added.by == NONE
+                        && added.service == *service
+                        && added.at <= began
+                };
+                let found = self.interventions.added.iter().rposition(is_it);
+                if let Some(index) = found {
+                    self.interventions.added.remove(index);
+                }
+            }
+        } else {
+            self.take_back(lane, intervention, NONE, intervention.share);
         }
     }
 

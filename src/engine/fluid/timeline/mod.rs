@@ -2,6 +2,7 @@
 
 pub(crate) mod baseline;
 pub(crate) mod evidence;
+pub(crate) mod failover;
 pub(crate) mod interventions;
 pub(crate) mod progress;
 pub(crate) mod recovery;

@@ -86,11 +86,10 @@ impl TrialProgress {
 
     /// Returns the share of instances of a target that has the change.
     pub(crate) fn exposure_of(&self, target: usize, plan: &Plan) -> f64 {
-        if plan.targets[target].stages.is_empty() {
-            self.exposure
-        } else {
-            self.targets[target].exposure
-        }
+        let item = &plan.targets[target];
+        let exposure =
+            if item.stages.is_empty() { self.exposure } else { self.targets[target].exposure };
+        item.whole_exposure(exposure)
     }
 
     pub(crate) fn is_detected(&self) -> bool {
@@ -342,6 +341,7 @@ impl Run<'_> {
         }
         later(course.repair_at);
         later(self.sampled.next_outage(lane));
+        later(self.next_failover(lane));
         later(self.next_added(lane, time));
         later(self.next_repair(lane, time));
         for held in self.pending_restarts.iter().filter(|held| held.lane == lane) {

@@ -20,6 +20,8 @@ pub(crate) struct PendingRestart {
     pub(crate) crashed: bool,
     /// Whether a target domain took it down: then it fails fast, and is not overloaded.
     pub(crate) fell: bool,
+    /// Whether calls were led to the rest of it before, so that it only lacks capacity.
+    pub(crate) drained: bool,
     /// The share of it that restarts: 1 but for what operators start anew in part.
     pub(crate) part: f64,
     /// For each of its nodes and each cohort the slow and the down share that it keeps.
@@ -66,7 +68,7 @@ impl Run<'_> {
     }
 
     /// Starts a share of a service anew, or lets it wait for nothing any more.
-    pub(crate) fn restart(&mut self, service: u32, lane: usize, share: f64) {
+    pub(crate) fn restart(&mut self, service: u32, lane: usize, share: f64, drained: bool) {
         let time = self.state.time[lane];
         let at = time + self.plan.services[service as usize].restart;
         let overload = &mut self.state.overload[service as usize][lane];
@@ -81,9 +83,12 @@ impl Run<'_> {
             held.at = held.at.min(at);
             return;
         }
-        let held = self.hold(service, lane, |_, _| (0.0, share));
+        // Nothing can be led to the rest where nothing is left.
+        let drained = drained && share < 1.0;
+        let fails = if drained { 0.0 } else { share };
+        let held = self.hold(service, lane, |_, _| (0.0, fails));
         self.register_affected(service);
-        self.replace(PendingRestart { at, fell: share >= 1.0, part: share, ..held });
+        self.replace(PendingRestart { at, fell: share >= 1.0, drained, part: share, ..held });
     }
 
     fn hold_all(&mut self, restarting: BTreeMap<u32, PendingRestart>, lane: usize, time: f64) {
@@ -151,7 +156,16 @@ impl Run<'_> {
             .map(|node| (node, (0..cohorts).map(|cohort| keeps(node, cohort)).collect()))
             .collect();
         let (at, part) = (f64::INFINITY, 1.0);
-        PendingRestart { lane, service, at, crashed: false, fell: false, part, shares }
+        PendingRestart {
+            lane,
+            service,
+            at,
+            crashed: false,
+            fell: false,
+            drained: false,
+            part,
+            shares,
+        }
     }
 
     /// When each of these services serves again. One that waits for itself in a circle, or for

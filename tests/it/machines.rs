@@ -1,0 +1,163 @@
+//! Machines: replicas that are counted, callers that do not know yet, restarts that are drained, and caches
+//! whose entries expire one by one.
+
+use crate::closed_forms::{assert_near, report};
+
+/// The orders of the only flow that are lost on average.
+fn lost(topology: &str, change: &str) -> f64 {
+    let report = report(topology, change, 64);
+    report.flows[0].orders_lost.as_ref().expect("there is a rate").mean
+}
+
+fn failing_share(topology: &str, change: &str) -> f64 {
+    report(topology, change, 64).flows[0].failing_share
+}
+
+/// A change of `web` for ten minutes.
+fn canary(exposure: &str, rest: &str) -> String {
+    format!(
+        "version: 1\nchange: canary\nkind: infrastructure\ntargets: [web]\n\
+         rollout: {{ stages: [{{ exposure: {exposure}, bake: 10m }}]{rest} }}\n\
+         actions: [{{ at: 10m, action: fix }}]\nhorizon: 10m\n"
+    )
+}
+
+fn replicated(replicas: &str) -> String {
+    format!(
+        "version: 1\ntopology: shop\nservices:\n  web: {{ replicas: {replicas} }}\n\
+         flows:\n  order: {{ steps: [web], rate: 100/s }}\n"
+    )
+}
+
+#[test]
+fn a_stage_is_a_whole_number_of_replicas() {
+    for (exposure, share) in [("5%", 1.0 / 6.0), ("16.7%", 2.0 / 6.0), ("50%", 0.5), ("100%", 1.0)]
+    {
+        assert_near(failing_share(&replicated("6"), &canary(exposure, "")), share);
+    }
+    assert_near(lost(&replicated("6"), &canary("5%", "")), 100.0 * 600.0 / 6.0);
+    // A share of users is one of users.
+    assert_near(failing_share(&replicated("6"), &canary("5%", ", routing: sticky")), 0.05);
+}
+
+#[test]
+fn a_broken_replica_is_not_up() {
+    let topology = replicated("{ count: 6, needs: 5 }");
+    assert_near(failing_share(&topology, &canary("10%", "")), 1.0 / 6.0);
+    assert_near(failing_share(&topology, &canary("30%", "")), 1.0);
+}
+
+/// Three zones with a third of the replicas each, one of which is lost for five minutes.
+fn zones(retries: u32) -> String {
+    format!(
+        "version: 1\ntopology: shop\nfailure_domains: {{ za: {{}}, zb: {{}}, zc: {{}} }}\nservices:\n  \
+         web: {{ dependencies: [{{ service: orders, timeout: 1s, retries: {retries} }}] }}\n  \
+         orders: {{ replicas: {{ count: 12, domains: [za, zb, zc], failover: 20s }}, utilization: 50%, overload: shed }}\n\
+         flows:\n  order: {{ steps: [web], rate: 600/s }}\n"
+    )
+}
+
+const ZONE: &str = "
+version: 1
+change: zone
+kind: infrastructure
+targets: [{ domain: za }]
+actions: [{ at: 5m, action: fix }]
+horizon: 5m
+";
+
+#[test]
+fn calls_to_lost_replicas_fail_until_callers_know() {
+    assert_near(lost(&zones(0), ZONE), 600.0 / 3.0 * 20.0);
+    // Each attempt meets a lost replica anew.
+    assert_near(lost(&zones(1), ZONE), 600.0 / 9.0 * 20.0);
+}
+
+/// What a restart of half of `web` for two minutes costs, at a utilization of 80%.
+fn restarted(drained: bool) -> f64 {
+    let topology = "
+version: 1
+topology: shop
+services:
+  web: { utilization: 80%, overload: shed, recovery: { restart: 2m } }
+  notes: {}
+flows:
+  order: { steps: [web], rate: 100/s }
+";
+    let change = format!(
+        "version: 1\nchange: elsewhere\ntargets: [notes]\n\
+         actions: [{{ at: 1m, action: restart, target: web, share: 50%, drained: {drained} }}]\nhorizon: 1h\n"
+    );
+    lost(topology, &change)
+}
+
+#[test]
+fn a_drained_restart_loses_what_the_rest_cannot_carry() {
+    assert_near(restarted(true), 100.0 * 120.0 * (1.0 - 0.5 / 0.8));
+    assert_near(restarted(false), 100.0 * 120.0 * 0.5);
+}
+
+#[test]
+fn what_operators_do_until_a_time_is_undone_then() {
+    let topology = "
+version: 1
+topology: shop
+services:
+  web: { dependencies: [stock] }
+  stock: {}
+flows:
+  order: { steps: [web], rate: 100/s }
+";
+    let change = |action: &str| {
+        format!(
+            "version: 1\nchange: elsewhere\ntargets: [stock]\nactions: [{action}]\n\
+             rollback: 100h\nhorizon: 1h\n"
+        )
+    };
+    let bypass = "{ at: 10m, action: bypass, target: stock, until: 40m }";
+    assert_near(lost(topology, &change(bypass)), 100.0 * 1800.0);
+    let off = "{ at: 10m, action: shed, share: 50%, until: 20m }, { at: 0s, action: fix }";
+    assert_near(lost(topology, &change(off)), 100.0 * 600.0 * 0.5);
+}
+
+#[test]
+fn an_automation_takes_nothing_back_in_the_moment_in_which_it_helps() {
+    let topology = |keep: &str| {
+        format!(
+            "version: 1\ntopology: shop\nservices:\n  web: {{ dependencies: [stock] }}\n  stock: {{}}\n  \
+             keeper: {{ kind: automation, automation: {{ watches: web, action: bypass, target: stock, for: 1m{keep} }} }}\n\
+             flows:\n  order: {{ steps: [web], rate: 100/s }}\n"
+        )
+    };
+    let change = "
+version: 1
+change: away
+targets: [stock]
+actions: [{ at: 1h, action: fix }]
+horizon: 2h
+";
+    // A minute until it acts; then it holds for as long as it keeps what it did, once.
+    assert_near(lost(&topology(", keep: 10m"), change), 100.0 * (3600.0 - 600.0));
+    assert_near(lost(&topology(", keep: 2h"), change), 100.0 * 60.0);
+    assert_near(lost(&topology(""), change), 100.0 * (3600.0 - 900.0));
+}
+
+#[test]
+fn entries_of_a_cache_expire_one_by_one() {
+    let topology = "
+version: 1
+topology: shop
+services:
+  web: { dependencies: [{ service: catalog, timeout: 1s, cache: { ttl: 5m, hit_ratio: 90% } }] }
+  catalog: {}
+flows:
+  order: { steps: [web], rate: 500/s }
+";
+    for (minutes, left) in [(2.5, 0.75), (5.0, 0.5), (10.0, 0.25)] {
+        let change = format!(
+            "version: 1\nchange: away\ntargets: [catalog]\nactions: [{{ at: {0}s, action: fix }}]\nhorizon: {0}s\n",
+            minutes * 60.0
+        );
+        assert_near(lost(topology, &change), 500.0 * minutes * 60.0 * (1.0 - 0.9 * left));
+    }
+}
