@@ -1,6 +1,6 @@
 //! Assumptions of a simulation where the files do not state something, each with its value.
 
-use crate::model::change::{ChangePlaces, Strategy};
+use crate::model::change::{ChangePlaces, Rollout, Routing, Strategy};
 use crate::model::topology::{Evidence, Objective};
 use crate::model::{Change, Topology, defaults};
 
@@ -72,7 +72,15 @@ fn of_the_rollout(change: &Change) -> Vec<String> {
             percent_text(exposure)
         ));
     }
-    if rollout.is_none() {
+    let is_kept = |rollout: &Rollout| rollout.routing == Routing::Sticky;
+    let own_rollouts = || change.targets.iter().filter_map(|target| target.rollout.as_ref());
+    if own_rollouts().any(is_kept) && !rollout.is_some_and(is_kept) {
+        said.push(
+            "users are not kept on exposed instances: `cells` of one target routes as the change does"
+                .to_owned(),
+        );
+    }
+    if rollout.is_none() && own_rollouts().count() < change.targets.len() {
         said.push("everything changes at once: no rollout is stated".to_owned());
     }
     let detection = change.detection.clone().unwrap_or_default();

@@ -258,10 +258,13 @@ fn add_losses(
     }
 }
 
-/// Most likely to fail first, then by failing share, then by name.
+/// Sorts units: what most likely fails because of the change first, then what fails anyway, then by name.
 fn worst_first(reports: &mut [UnitReport]) {
     reports.arrange_by(|a, b| {
-        let key = |unit: &UnitReport| (unit.failed.p, unit.degraded.p, unit.failing_share);
+        let key = |unit: &UnitReport| {
+            let Failures { failed, degraded } = &unit.caused;
+            (failed.p, degraded.p, unit.failed.p, unit.degraded.p, unit.failing_share)
+        };
         let (a_key, b_key) = (key(a), key(b));
         b_key.partial_cmp(&a_key).expect("shares are numbers").then_with(|| a.name.cmp(&b.name))
     });

@@ -4,7 +4,9 @@ use crate::compile::Plan;
 use crate::engine::exact::{Detail, Exact, Function, Limits, Obstacle, UnitFunctions};
 use crate::engine::outcome::Failures;
 use crate::model::Topology;
-use crate::report::{Interval, UnitReport};
+use crate::report::{Interval, Report, UnitReport};
+
+use super::reach::Reach;
 
 /// The exact probabilities of one unit.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +66,30 @@ pub(super) fn put_values(
         let known = topology.flows.binary_search_by(|flow| flow.name.as_str().cmp(&report.name));
         let index = known.expect("reports are about the topology's flows");
         put_one(values[endpoint + index], report, failure_probability);
+    }
+}
+
+/// Puts an exact 0 on everything that a change cannot reach, beside what trials say.
+pub(super) fn put_unreached(topology: &Topology, reach: &Reach, report: &mut Report) {
+    let nothing = |unit: &mut UnitReport| {
+        let per_rollout = unit.per_rollout.iter_mut().map(|per_rollout| &mut per_rollout.caused);
+        for caused in per_rollout.chain([&mut unit.caused]) {
+            caused.failed.exact = Some(0.0);
+            caused.degraded.exact = Some(0.0);
+        }
+    };
+    for unit in &mut report.services {
+        let index = topology.services.binary_search_by(|service| service.name.cmp(&unit.name));
+        if index.is_ok_and(|index| !reach.has_service(index)) {
+            nothing(unit);
+            unit.endpoints.iter_mut().for_each(nothing);
+        }
+    }
+    for unit in &mut report.flows {
+        let index = topology.flows.binary_search_by(|flow| flow.name.cmp(&unit.name));
+        if index.is_ok_and(|index| !reach.has_flow(index)) {
+            nothing(unit);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod gate;
 mod places;
 pub mod rank;
+mod reach;
 pub mod replay;
 pub mod simulate;
 mod single_points;

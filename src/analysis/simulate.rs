@@ -9,6 +9,7 @@ use crate::summary::{self, Summary, summarize};
 
 use super::assumptions::all_assumptions;
 use super::build_report::{ReportContext, build_report};
+use super::reach::Reach;
 use super::trace_report::trace_report;
 use super::{budget, exact, unknowns};
 
@@ -88,7 +89,7 @@ pub fn simulate_change(
     let (tally, is_partial) = run_trials(&plan, &simulation, settings.stop, progress);
     let summary = summarize(&tally);
     let mut report = simulation_report(topology, change, settings, &simulation, &summary);
-    add_exact(topology, &plan, &mut report);
+    add_exact(topology, change, &plan, &mut report);
     report.partial = is_partial;
     budget::add_budgets(topology, &tally, &[], &mut report);
     report.unknowns =
@@ -148,8 +149,9 @@ pub(super) fn simulation_report(
     report
 }
 
-/// Adds exact values where they are cheap.
-pub(super) fn add_exact(topology: &Topology, plan: &Plan, report: &mut Report) {
+/// Adds exact values where they are cheap, and an exact 0 for what the change cannot reach.
+pub(super) fn add_exact(topology: &Topology, change: &Change, plan: &Plan, report: &mut Report) {
+    exact::put_unreached(topology, &Reach::of(topology, change), report);
     if let Ok(values) = exact::exact_values(plan, Limits::CHEAP) {
         let Report { services, flows, failure_probability, .. } = report;
         exact::put_values(topology, &values, services, flows, *failure_probability);

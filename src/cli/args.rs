@@ -45,8 +45,10 @@ pub(crate) enum Command {
     )]
     Check(CheckArgs),
     /// Simulate a change and report the numbers
+    ///
+    /// Without a change the steady state is simulated: how available each flow is.
     #[command(
-        override_usage = "blastwave simulate TOPOLOGY (--change FILE | --break TARGET[:MODE]...) [OPTIONS]",
+        override_usage = "blastwave simulate TOPOLOGY [--change FILE | --break TARGET[:MODE]...] [OPTIONS]",
         after_help = SIMULATE_EXAMPLES,
         after_long_help = with_exit_statuses(SIMULATE_EXAMPLES)
     )]

@@ -27,13 +27,20 @@ pub(crate) struct SimulationRequest {
 }
 
 impl SimulationRequest {
+    /// Checks a request that may name no change: then the steady state is simulated.
     pub(crate) fn new(
         question: &super::args::QuestionArgs,
         sampling: &SamplingArgs,
         output: &OutputArgs,
         terminal: Terminal,
     ) -> Result<Self, Failure> {
-        Self::from_inputs(inputs::read_inputs(question)?, question, sampling, output, terminal)
+        Self::from_inputs(
+            inputs::read_with_or_without_change(question)?,
+            question,
+            sampling,
+            output,
+            terminal,
+        )
     }
 
     /// Checks a request about inputs that were read already.

@@ -177,6 +177,16 @@ impl Sketch {
         self.buckets.iter().filter(is_larger).map(|bucket| u64::from(bucket.count)).sum()
     }
 
+    /// Returns the sum of all values, each of which counts for at most `cap`; buckets count as their mean.
+    pub fn capped_sum(&self, cap: f64) -> f64 {
+        debug_assert!(self.pending.is_empty(), "settled before it is asked");
+        let capped = |bucket: &Bucket| {
+            let count = f64::from(bucket.count);
+            (bucket.sum / count).min(cap) * count
+        };
+        self.buckets.iter().map(capped).sum()
+    }
+
     /// How many values are at least this large; buckets count as their mean.
     pub fn at_least(&self, limit: f64) -> u64 {
         debug_assert!(self.pending.is_empty(), "settled before it is asked");
@@ -208,6 +218,8 @@ mod tests {
         assert_eq!(sketch.at_least(0.0), 10_000);
         assert_eq!(sketch.count_above(0.0), 10_000);
         assert_eq!(sketch.count_above(10_000.0), 0);
+        assert_eq!(sketch.capped_sum(1.0), 10_000.0);
+        assert!((sketch.capped_sum(1e9) - sketch.sum()).abs() < 1.0);
     }
 
     #[test]

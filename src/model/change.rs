@@ -63,8 +63,6 @@ pub struct ChangePlaces {
     pub severity: Option<Place>,
     /// `onset`, where every target states it.
     pub onset: Option<Place>,
-    /// `alert_threshold` of the detection.
-    pub alert_threshold: Option<Place>,
     /// `horizon`.
     pub horizon: Option<Place>,
     /// `during`.

@@ -165,11 +165,13 @@ impl Field {
             | Self::Losses(_)
             | Self::Mean(_)
             | Self::Times(_)
-            | Self::Budget(BudgetField::Mean | BudgetField::P50 | BudgetField::P95)
+            | Self::Budget(
+                BudgetField::Mean | BudgetField::P50 | BudgetField::P95 | BudgetField::Used,
+            )
             | Self::Money(MoneyField::Mean | MoneyField::P95)
             | Self::Flow(FlowField::FailingShare)
             | Self::Service(ServiceField::FailingShare)
-            | Self::Dependency(DependencyField::Tried | DependencyField::Passed) => true,
+            | Self::Dependency(DependencyField::Exposed | DependencyField::Passed) => true,
             Self::Failures(_)
             | Self::Objective(_)
             | Self::Budget(_)
@@ -303,6 +305,7 @@ records! {
         Mean = "mean": Type::Number,
         P50 = "p50": Type::Number,
         P95 = "p95": Type::Number,
+        Used = "used": Type::Number,
         Exhausts = "exhausts": record(&ESTIMATE),
         AtRisk = "at_risk": record(&ESTIMATE),
         PerRollout = "per_rollout": record(&BUDGET_PER_ROLLOUT),
@@ -401,9 +404,11 @@ records! {
     Dependency(DEPENDENCY, DependencyField, "a dependency") {
         Caller = "caller": Type::Text,
         Dependency = "dependency": Type::Text,
-        Tried = "tried": Type::Number,
+        Exposed = "exposed": Type::Number,
         Passed = "passed": Type::Number,
-    } hints {}
+    } hints {
+        "tried" => "`tried` is now `exposed`, as in results",
+    }
 
     /// Figures over all flows.
     Total(TOTAL, TotalField, "the total") {
@@ -485,8 +490,10 @@ records! {
         What = "what": Type::Text,
         Best = "best": Type::Number,
         Worst = "worst": Type::Number,
-        Measure = "measure": Type::Text,
-    } hints {}
+        Metric = "metric": Type::Text,
+    } hints {
+        "measure" => "`measure` is now `metric`, as in results",
+    }
 
     /// The difference from the baseline.
     Delta(DELTA, DeltaField, "a difference from the baseline") {

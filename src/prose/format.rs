@@ -24,6 +24,11 @@ pub(crate) fn percent(share: f64) -> String {
     percent_with(share, digits, Trim::Zeros)
 }
 
+/// A share that may be more than 1, to two digits: `9.3%`, `139%`.
+pub(crate) fn percent_of(share: f64) -> String {
+    if share < 1.0 { percent(share) } else { format!("{}%", digits(share * 100.0, 3)) }
+}
+
 /// A share as it was stated: `8%`, `12.5%`.
 pub(crate) fn stated(share: f64) -> String {
     percent_with(share, 6, Trim::Zeros)

@@ -53,47 +53,160 @@ pub(crate) fn is_silently_open(verdict: &Verdict) -> bool {
     is_open(verdict) && !is_said
 }
 
-/// What happens, in one sentence or two: the worst flow, what it costs, and how many more are hit.
+/// Returns what happens, in a few sentences: what the worst flow loses because of the change, and how many
+/// more are hit.
 pub(crate) fn headline(report: &Report, wording: &Wording) -> String {
-    if report.targets.is_empty() && report.files.is_some() {
-        return "Nothing breaks, so nothing fails because of it.".to_owned();
+    if report.targets.is_empty() {
+        return match &report.files {
+            Some(_) => "Nothing breaks, so nothing fails because of it.".to_owned(),
+            None => steady_state(report, wording),
+        };
     }
     let cause = cause(report, wording);
     let Some(flow) = headline_flow(&report.flows) else {
-        let failing = report.services.iter().filter(|service| service.failed.p >= HIT).count();
+        let failing =
+            report.services.iter().filter(|service| service.caused.failed.p >= HIT).count();
         let all = format::plural(report.services.len(), "service");
         return format!("{cause}, {failing} of {all} can fail; no flow is defined.");
     };
-    let name = (wording.name)(&flow.name);
-    let lost = flow.orders_lost.as_ref().filter(|lost| lost.mean > 0.0);
-    let what = match (flow.failed.p, flow.degraded.p) {
-        (_, degraded) if degraded <= 0.0 && lost.is_none() => {
-            return format!("{cause}, no flow fails and none is degraded.");
-        }
-        (failed, _) if failed <= 0.0 => {
-            format!("no flow fails, but {name} is degraded {}", frequency(&flow.degraded))
-        }
-        (failed, degraded) if failed < 0.05 && degraded >= 0.5 => format!(
-            "{name} is degraded {} (and fails in {})",
-            frequency(&flow.degraded),
-            format::estimate(&flow.failed)
-        ),
-        _ => format!("{name} fails {}", frequency(&flow.failed)),
-    };
-    let costs = lost.map_or_else(String::new, |lost| format!(" and loses {}", orders(lost)));
-    let mut sentences = vec![format!("{cause}, {what}{costs}.")];
+    if !is_hit(flow) {
+        return format!("{cause}, {}.", untouched(report, wording));
+    }
+    let mut sentences = vec![format!("{cause}, {}.", impact(flow, wording))];
+    sentences.extend(extent(flow));
     sentences.extend(together(report, flow));
     sentences.extend(others(report, flow, wording));
     sentences.join(" ")
 }
 
-/// The flow to speak of: the worst critical one that is hit, else the worst of all.
-fn headline_flow(flows: &[UnitReport]) -> Option<&UnitReport> {
-    let is_hit = |flow: &&UnitReport| {
-        let loses = flow.orders_lost.is_some_and(|lost| lost.mean > 0.0);
-        flow.critical == Some(true) && (flow.degraded.p >= HIT || loses)
+/// Returns what the change does to a flow: the outage minutes that it loses, or without time how often
+/// it fails.
+fn impact(flow: &UnitReport, wording: &Wording) -> String {
+    let name = (wording.name)(&flow.name);
+    let lost = flow.orders_lost.as_ref().filter(|lost| lost.mean > 0.0);
+    let Some(minutes) = flow.lost.as_ref().filter(|lost| lost.mean > 0.0) else {
+        let costs = lost.map_or_else(String::new, |lost| format!(" and loses {}", orders(lost)));
+        let what = match flow.caused.failed.p {
+            failed if failed <= 0.0 => {
+                format!("is degraded {}", frequency(&flow.caused.degraded))
+            }
+            _ => format!("fails {}", frequency(&flow.caused.failed)),
+        };
+        return format!("{name} {what}{costs}");
     };
-    flows.iter().find(is_hit).or(flows.first())
+    let budget = flow.budget.as_ref().map_or_else(String::new, |budget| {
+        let window = flow.objective.as_ref().map_or(0.0, |objective| objective.window_s);
+        format!(", {} its {}error budget", times(budget.mean), window_name(window))
+    });
+    let costs = lost
+        .map_or_else(String::new, |lost| format!(", and {} {}", format::mean(lost), noun(lost)));
+    format!("{name} loses {}{budget}{costs}", outage(minutes))
+}
+
+/// Returns how far a flow fails where that is not said by what it loses.
+fn extent(flow: &UnitReport) -> Option<String> {
+    let is_timed = flow.lost.as_ref().is_some_and(|lost| lost.mean > 0.0);
+    let failing = format::percent(flow.failing_share);
+    let how = match flow.caused.failed.p {
+        failed if failed > 0.0 && is_timed => {
+            format!("It fails {}", frequency(&flow.caused.failed))
+        }
+        failed if failed <= 0.0 && flow.failing_share > 0.0 => {
+            format!("At the worst moment {failing} of its requests fail")
+        }
+        _ => String::new(),
+    };
+    let anyway = (flow.baseline.failed.p >= HIT)
+        .then(|| format!("without the change {}", frequency(&flow.baseline.failed)));
+    match (how.is_empty(), anyway) {
+        (true, None) => None,
+        (true, Some(_)) => Some(format!("It fails {} anyway.", frequency(&flow.baseline.failed))),
+        (false, None) => Some(format!("{how}.")),
+        (false, Some(anyway)) => Some(format!("{how}, {anyway}.")),
+    }
+}
+
+/// Returns that no flow is hit, and how sure that is.
+fn untouched(report: &Report, wording: &Wording) -> String {
+    let is_target = |name: &str| {
+        report.targets.iter().any(|target| target.name.split('/').next() == Some(name))
+    };
+    let others = report.services.iter().filter(|service| !is_target(&service.name));
+    let what = match others.filter(|service| service.caused.degraded.p > 0.0).count() {
+        0 => "nothing fails because of it",
+        _ => "no flow fails because of it",
+    };
+    let is_known = report.flows.iter().all(|flow| flow.caused.degraded.exact.is_some());
+    let anyway = report.flows.iter().find(|flow| flow.baseline.failed.p >= HIT).map(|flow| {
+        let (name, often) = ((wording.name)(&flow.name), frequency(&flow.baseline.failed));
+        format!("; {name} fails {often} anyway")
+    });
+    let seen = if is_known || report.trials == 0 {
+        String::new()
+    } else {
+        // None of so many trials: the upper end of a 95% interval is three of them ("rule of three").
+        let fewest = (report.trials as f64 / 3.0).max(1.0);
+        format!(" (below 1 in {} simulated rollouts)", format::count(fewest.floor()))
+    };
+    format!("{what}{seen}{}", anyway.unwrap_or_default())
+}
+
+/// Returns how a topology fares without any change: each flow against its objective.
+fn steady_state(report: &Report, wording: &Wording) -> String {
+    let share = |flow: &UnitReport| flow.failed.exact.unwrap_or(flow.failed.p);
+    let allowed = |flow: &UnitReport| {
+        flow.objective.as_ref().map_or(1.0, |objective| 1.0 - objective.availability)
+    };
+    let excess = |flow: &UnitReport| share(flow) / allowed(flow).max(1e-12);
+    let mut flows: Vec<&UnitReport> = report.flows.iter().collect();
+    flows.arrange_by(|a, b| {
+        let key = |flow: &UnitReport| (flow.critical == Some(true), excess(flow));
+        key(b).partial_cmp(&key(a)).expect("shares are numbers").then_with(|| a.name.cmp(&b.name))
+    });
+    let Some(worst) = flows.first() else {
+        return "Without any change: no flow is defined, so nothing is held to an objective."
+            .to_owned();
+    };
+    let name = (wording.name)(&worst.name);
+    let available = format::percent(1.0 - share(worst));
+    let objective = format::stated(1.0 - allowed(worst));
+    let verb = if share(worst) > allowed(worst) { "misses" } else { "keeps" };
+    let missed = flows.iter().skip(1).filter(|flow| share(flow) > allowed(flow)).count();
+    let more = match missed {
+        0 => String::new(),
+        missed => {
+            let verb = if missed == 1 { "misses its" } else { "miss their" };
+            format!(" {} more {verb} objective.", format::plural(missed, "flow"))
+        }
+    };
+    format!(
+        "Without any change, {name} is available {available} of the time and {verb} its objective of \
+         {objective}.{more}"
+    )
+}
+
+/// Whether the change does anything to a flow.
+fn is_hit(flow: &UnitReport) -> bool {
+    flow.caused.degraded.p > 0.0 || flow.lost.is_some_and(|lost| lost.mean > 0.0)
+}
+
+/// Returns the flow to speak of: of the critical ones, or of all where none of those is hit, the one that
+/// loses most of its error budget.
+fn headline_flow(flows: &[UnitReport]) -> Option<&UnitReport> {
+    let loss = |flow: &UnitReport| flow.budget.as_ref().map_or(0.0, |budget| budget.mean);
+    let key = |flow: &UnitReport| {
+        (is_hit(flow) && flow.critical == Some(true), loss(flow), flow.caused.failed.p)
+    };
+    let worse = |best: &&UnitReport, flow: &&UnitReport| {
+        key(flow).partial_cmp(&key(best)) == Some(std::cmp::Ordering::Greater)
+    };
+    let mut found = flows.first()?;
+    for flow in flows {
+        if worse(&found, &flow) {
+            found = flow;
+        }
+    }
+    Some(found)
 }
 
 fn frequency(estimate: &Interval) -> String {
@@ -103,27 +216,62 @@ fn frequency(estimate: &Interval) -> String {
     format!("in {} of simulations", format::estimate(estimate))
 }
 
-/// `5,100 orders on average (1 in 20: 14,000 or more)`.
-fn orders(lost: &Quantiles) -> String {
-    let mean = format::mean(lost);
-    let noun = if mean == "1" { "order" } else { "orders" };
-    let tail = [("1 in 20", lost.p95), ("1 in 100", lost.p99), ("at worst", lost.max)];
-    let tail = tail.into_iter().find(|(_, orders)| *orders > lost.mean * 1.05);
-    match tail {
-        Some(("at worst", orders)) => {
-            format!("{mean} {noun} on average (at worst {})", format::quantile(orders, lost))
-        }
-        Some((how_often, orders)) => {
-            format!(
-                "{mean} {noun} on average ({how_often}: {} or more)",
-                format::quantile(orders, lost)
-            )
-        }
+/// Returns outage minutes: `12 outage minutes on average (1 in 20: 60 or more)`.
+fn outage(minutes: &Quantiles) -> String {
+    let mean = format::mean(minutes);
+    let noun = if mean == "1" { "outage minute" } else { "outage minutes" };
+    match tail(minutes) {
+        Some(tail) => format!("{mean} {noun} on average ({tail})"),
         None => format!("{mean} {noun}"),
     }
 }
 
-/// Which other flows are hit: `Also failing: rewards (11%) and browse (3%).`
+/// Returns orders: `5,100 orders on average (1 in 20: 14,000 or more)`.
+fn orders(lost: &Quantiles) -> String {
+    let (mean, noun) = (format::mean(lost), noun(lost));
+    match tail(lost) {
+        Some(tail) => format!("{mean} {noun} on average ({tail})"),
+        None => format!("{mean} {noun}"),
+    }
+}
+
+fn noun(lost: &Quantiles) -> &'static str {
+    if format::mean(lost) == "1" { "order" } else { "orders" }
+}
+
+/// Returns the first quantile that is more than the mean; `None` where all trials are alike.
+fn tail(of: &Quantiles) -> Option<String> {
+    let tail = [("1 in 20", of.p95), ("1 in 100", of.p99), ("at worst", of.max)];
+    let (how_often, value) = tail.into_iter().find(|(_, value)| *value > of.mean * 1.05)?;
+    let value = format::quantile(value, of);
+    Some(match how_often {
+        "at worst" => format!("at worst {value}"),
+        _ => format!("{how_often}: {value} or more"),
+    })
+}
+
+/// Returns how much of something a share is: `9.3% of`, `12.6 times`.
+fn times(share: f64) -> String {
+    if share < 2.0 {
+        format!("{} of", format::percent_of(share))
+    } else {
+        format!("{} times", format::digits(share, 3))
+    }
+}
+
+/// Returns the usual name of a window with a blank behind it: `monthly `.
+fn window_name(seconds: f64) -> &'static str {
+    const DAY: f64 = 86_400.0;
+    match seconds / DAY {
+        days if (6.5..7.5).contains(&days) => "weekly ",
+        days if (27.5..31.5).contains(&days) => "monthly ",
+        days if (89.0..92.5).contains(&days) => "quarterly ",
+        days if (364.0..366.5).contains(&days) => "yearly ",
+        _ => "",
+    }
+}
+
+/// Returns which other flows are hit: `Also failing: rewards (11%) and browse (3%).`
 fn others(report: &Report, headline: &UnitReport, wording: &Wording) -> Vec<String> {
     let others = || report.flows.iter().filter(|flow| !std::ptr::eq(*flow, headline));
     let named = |flows: Vec<&UnitReport>, of: fn(&UnitReport) -> &Interval| {
@@ -132,15 +280,17 @@ fn others(report: &Report, headline: &UnitReport, wording: &Wording) -> Vec<Stri
         };
         format::list(&flows.iter().map(named).collect::<Vec<_>>(), "and", 2)
     };
-    let failing: Vec<_> = others().filter(|flow| flow.failed.p >= HIT).collect();
-    let degraded: Vec<_> =
-        others().filter(|flow| flow.failed.p < HIT && flow.degraded.p >= HIT).collect();
+    let failing: Vec<_> = others().filter(|flow| flow.caused.failed.p >= HIT).collect();
+    let degraded: Vec<_> = others()
+        .filter(|flow| flow.caused.failed.p < HIT && flow.caused.degraded.p >= HIT)
+        .collect();
     let mut sentences = Vec::new();
     if !failing.is_empty() {
-        sentences.push(format!("Also failing: {}.", named(failing, |flow| &flow.failed)));
+        sentences.push(format!("Also failing: {}.", named(failing, |flow| &flow.caused.failed)));
     }
     if !degraded.is_empty() {
-        sentences.push(format!("Only degraded: {}.", named(degraded, |flow| &flow.degraded)));
+        sentences
+            .push(format!("Also degraded: {}.", named(degraded, |flow| &flow.caused.degraded)));
     }
     sentences
 }
@@ -196,7 +346,7 @@ pub(crate) fn per_rollout(report: &Report, wording: &Wording) -> Option<String> 
         return None;
     }
     let often = format!("The change breaks in {} of rollouts", format::stated(probability));
-    let flow = headline_flow(&report.flows);
+    let flow = headline_flow(&report.flows).filter(|flow| is_hit(flow));
     let figures = flow.and_then(|flow| {
         let of = flow.per_rollout.as_ref()?;
         let lost = report.total.as_ref().map(|total| total.per_rollout.mean);
@@ -206,8 +356,9 @@ pub(crate) fn per_rollout(report: &Report, wording: &Wording) -> Option<String> 
             format!(" and {rough} {noun} {is} lost on average")
         });
         let name = (wording.name)(&flow.name);
-        let share = format::percent(of.failed.exact.unwrap_or(of.failed.p));
-        Some(format!("over all of them, {name} fails in {share}{lost}"))
+        let caused = &of.caused.failed;
+        let share = format::percent(caused.exact.unwrap_or(caused.p));
+        Some(format!("over all of them, {name} fails because of it in {share}{lost}"))
     });
     Some(figures.map_or_else(|| format!("{often}."), |figures| format!("{often}: {figures}.")))
 }
@@ -284,8 +435,11 @@ pub(crate) fn files(report: &Report, wording: &Wording) -> Option<String> {
     Some(if parts.is_empty() { all } else { format!("{all}: {}{kind}", parts.join(", ")) })
 }
 
-/// Said first where fewer trials were run than asked for.
+/// Returns that fewer trials were run than asked for; a verdict says so itself.
 pub(crate) fn interruption(report: &Report) -> Option<String> {
+    if report.verdict.is_some() {
+        return None;
+    }
     report.partial.then(|| format!("Interrupted: these are the first {} only.", trials(report)))
 }
 

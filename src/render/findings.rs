@@ -3,7 +3,7 @@
 use super::text::harmless_name;
 use crate::prose::simulation::{self, Wording};
 use crate::report::{Decision, LimitOutcome, ProblemSeverity, RuleOutcome};
-use crate::report::{PlaceReport, Problem, Report};
+use crate::report::{PlaceReport, Problem, Report, RuleReport};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
             found.push(Finding {
                 title: item.name.clone(),
                 level: if is_stop { Level::Error } else { Level::Warning },
-                text: item.reason.clone(),
+                text: with_advice(item),
                 key: format!("{id}/{}", report.change),
                 places: item.locations.iter().chain(&item.place).cloned().collect(),
                 id,
@@ -84,6 +84,16 @@ pub(super) fn of_report(report: &Report) -> Vec<Finding> {
         places: item.place.iter().cloned().collect(),
     }));
     found
+}
+
+/// Returns what came of a rule, and what it tells people to do about it.
+fn with_advice(rule: &RuleReport) -> String {
+    let message = rule.message.trim();
+    let is_said = message.is_empty() || rule.reason.contains(message.trim_end_matches('.'));
+    match rule.outcome {
+        RuleOutcome::Fired if !is_said => format!("{}. {message}", rule.reason),
+        _ => rule.reason.clone(),
+    }
 }
 
 /// Returns the findings of problems in input files.

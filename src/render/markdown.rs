@@ -46,6 +46,9 @@ pub fn render_comment(report: &Report) -> String {
     parts.extend(flows_section(report));
     parts.extend(report.picture.as_deref().map(picture_link));
     parts.extend(course_section(report));
+    let deciders = report.verdict.iter().flat_map(|verdict| &verdict.deciders);
+    let deciders: Vec<String> = deciders.map(|decider| prose(&decider.text)).collect();
+    parts.extend(titled_list("What decides", &deciders));
     let together = differences::together(report, &WORDING);
     parts.extend(titled_list("Together", &together));
     let since = differences::baseline(report, &WORDING);

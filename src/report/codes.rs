@@ -138,6 +138,24 @@ codes! {
         Stop = "stop",
     }
 
+    /// An input of a change that may turn its verdict.
+    DeciderInput {
+        /// The chance that the change breaks.
+        FailureProbability = "failure-probability",
+        /// The median time until a rollback is done.
+        Rollback = "rollback",
+        /// The median time until a break is noticed.
+        Detection = "detection",
+        /// The share of requests to a changed instance that fail.
+        Severity = "severity",
+        /// The share that the first stage exposes.
+        Exposure = "exposure",
+        /// The probability that the gate of the first stage catches a failing target.
+        CatchProbability = "catch-probability",
+        /// Everything that is not stated.
+        Unknowns = "unknowns",
+    }
+
     /// Outcome of a rule.
     RuleOutcome {
         /// Its condition is true.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Assumption, ComparisonOperator, ComparisonOutcome, Decision, LimitOutcome, RuleOutcome,
+    Assumption, ComparisonOperator, ComparisonOutcome, DeciderInput, Decision, LimitOutcome,
+    RuleOutcome,
 };
 
 /// Whether to ship.
@@ -14,6 +15,9 @@ pub struct Verdict {
     pub decision: Decision,
     /// Why, in sentences, worst first.
     pub reasons: Vec<String>,
+    /// What decides: the inputs whose plausible range turns the verdict, nearest turning point first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deciders: Vec<DeciderReport>,
     /// Whether some rule or limit could not be decided, for lack of trials or of information.
     pub undecided: bool,
     /// Every limit of the command line, and what came of it.
@@ -27,6 +31,35 @@ pub struct Verdict {
     /// How figures were compared with limits; absent in results of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestReport>,
+}
+
+/// An input whose plausible range turns the verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DeciderReport {
+    /// The input.
+    pub input: DeciderInput,
+    /// The verdict beyond the turning point.
+    pub verdict: Decision,
+    /// The value that was simulated: a share, or seconds of a median time; absent for `unknowns`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// The value from which on the verdict is another one, to about a tenth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turning_point: Option<f64>,
+    /// Whether the other verdict follows below the turning point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_below: Option<bool>,
+    /// The lower end of the plausible range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// The upper end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+    /// Whether the value is assumed, because nobody states it.
+    pub is_assumed: bool,
+    /// The same in a sentence.
+    pub text: String,
 }
 
 /// The policy of a check.

@@ -26,17 +26,18 @@ pub use budget::{BudgetReport, BudgetRisk, ObjectiveReport};
 pub use cascade::CascadeReport;
 pub use codes::{
     ActionKind, AdviceKind, Assumption, ComparedKind, ComparisonOperator, ComparisonOutcome,
-    ComponentKind, ComponentState, CutEventKind, Decision, Detector, EditedFile, EngineName,
-    EstimationMethod, EventScope, FailureMode, FailureOrigin, GuessedKind, HistogramScale,
-    LeftOutReason, LimitOutcome, Metric, OriginKind, PartKind, PriorKind, ProblemSeverity,
-    Protection, RolloutStrategy, RoutingMode, RuleOutcome, TimelineMode, TrialLabel, UnknownKind,
+    ComponentKind, ComponentState, CutEventKind, DeciderInput, Decision, Detector, EditedFile,
+    EngineName, EstimationMethod, EventScope, FailureMode, FailureOrigin, GuessedKind,
+    HistogramScale, LeftOutReason, LimitOutcome, Metric, OriginKind, PartKind, PriorKind,
+    ProblemSeverity, Protection, RolloutStrategy, RoutingMode, RuleOutcome, TimelineMode,
+    TrialLabel, UnknownKind,
 };
 pub use compare::CompareReport;
 pub use diagnosis::{DiagnosisReport, DiagnosisScoreReport};
 pub use explain::ExplainReport;
 pub use files::{FilesReport, TouchedReport};
 pub use gate::{
-    AloneReport, BaselineReport, BeforeAfterReport, DeltaReport, DifferenceReport,
+    AloneReport, BaselineReport, BeforeAfterReport, DeciderReport, DeltaReport, DifferenceReport,
     InteractionReport, LimitReport, MetricReport, PolicyReport, RuleReport, TestReport,
     TogetherReport, Verdict,
 };
@@ -88,9 +89,9 @@ pub struct Report {
     pub timeline: TimelineReport,
     /// Targets of the change, and how each may break.
     pub targets: Vec<TargetReport>,
-    /// Services, most likely to fail first.
+    /// Services, those that most likely fail because of the change first.
     pub services: Vec<UnitReport>,
-    /// Flows, most likely to fail first.
+    /// Flows, those that most likely fail because of the change first.
     pub flows: Vec<UnitReport>,
     /// Orders lost over all flows.
     #[serde(default, skip_serializing_if = "Option::is_none")]

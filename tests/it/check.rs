@@ -85,7 +85,7 @@ fn what_is_assumed_is_looked_at_by_itself_and_after_fewer_trials() {
     let unstated = TOPOLOGY.replace("tier: 2, utilization: 50%", "tier: 2");
     write("shop.yaml", &unstated.replace("timeout: 1s,", "timeout: 1s, retries: 1,"));
     write("v2.yaml", CHANGE);
-    let rule = "{ name: a, when: 'flows[\"order\"].failed.p > 0.9', verdict: stop }";
+    let rule = "{ name: a, when: 'flows[\"order\"].failed.p > 0.99', verdict: stop }";
     write("policy.yaml", &format!("version: 1\npolicy: p\nrules:\n  - {rule}\n"));
     let output = program(folder.path())
         .args(["check", "shop.yaml", "--change", "v2.yaml", "--policy", "policy.yaml", "--quiet"])
@@ -95,7 +95,7 @@ fn what_is_assumed_is_looked_at_by_itself_and_after_fewer_trials() {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let test = &report["verdict"]["test"];
     assert_eq!(test["checkpoints"], serde_json::json!([3000]));
-    assert_eq!(test["checkpoints_assumed"], serde_json::json!([1000]));
+    assert_eq!(test["checkpoints_assumed"], serde_json::json!([64]));
     assert_eq!(report["trials"], 3000);
 }
 

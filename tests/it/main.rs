@@ -41,3 +41,4 @@ mod support;
 mod tidy;
 mod topologies;
 mod verdict;
+mod verdict_laws;

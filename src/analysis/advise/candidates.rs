@@ -57,6 +57,10 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<ProtectionCandi
     let can_lie = declared_dependency.validates != Some(true);
     let may_be_soft =
         !declared_dependency.is_soft() && !topology.must_stay_hard(declared_dependency);
+    // To answer without what must stay hard is to do without it: an order without a payment. And who
+    // writes `fallback: none` has answered already.
+    let may_be_answered =
+        may_be_soft && declared_dependency.fallback.is_none() && !declared_dependency.no_fallback;
     let mut add = |kind, what: String, steps: Vec<ProtectionStep>| {
         let call = CallReport { caller: caller.clone(), dependency: on.clone() };
         let at = format!("{caller} > {on}");
@@ -89,7 +93,7 @@ fn at_dependency(topology: &Topology, at: usize, found: &mut Vec<ProtectionCandi
     for with in helper_steps(at, can_hang, can_lie) {
         let and = |step: ProtectionStep| [with.as_slice(), &[step]].concat();
         let also = also_clause(&with);
-        if declared_dependency.fallback.is_none() && !declared_dependency.is_soft() {
+        if may_be_answered {
             let what = format!("give {caller} something to answer without {on}{also}");
             add(AdviceKind::Fallback, what, and(ProtectionStep::Fallback(at)));
         }

@@ -37,6 +37,12 @@ pub(super) fn doubt(diff: &Diff) -> Option<String> {
     if diff.files == 0 {
         return Some("no file is named as changed, so it is not known what would break".to_owned());
     }
+    if let Some(line) = &diff.first_joined {
+        return Some(format!(
+            "a line of the list of files seems to hold several names: `{line}`. Write one name on each line, \
+             or end each with NUL and add `--null`"
+        ));
+    }
     if diff.unmatched == 0 {
         return None;
     }
@@ -56,8 +62,11 @@ pub(super) fn doubt(diff: &Diff) -> Option<String> {
 
 /// Why a change that touches no service need not be simulated.
 pub(super) fn harmless(diff: &Diff) -> Option<String> {
-    (diff.files > 0 && diff.unmatched == 0 && diff.services.is_empty())
-        .then(|| format!("no service is touched; nothing to simulate{}", left_out(diff)))
+    (diff.files > 0
+        && diff.unmatched == 0
+        && diff.first_joined.is_none()
+        && diff.services.is_empty())
+    .then(|| format!("no service is touched; nothing to simulate{}", left_out(diff)))
 }
 
 /// Returns which files were left out of a diff, and why, as the end of a sentence.

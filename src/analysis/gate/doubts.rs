@@ -30,7 +30,9 @@ pub(super) fn doubts(
         let name = &state.rule.name;
         format!("the rule `{name}` judges nothing: no flow, service or dependency fits it")
     }));
-    if gate.policy.is_none() && gate.limits.is_empty() {
+    // A diff of unknown files breaks nothing, so that no rule is asked; that is said already.
+    let is_asked = !change.targets.is_empty() || gate.diff.is_none();
+    if is_asked && gate.policy.is_none() && gate.limits.is_empty() {
         found.push("neither a policy nor a limit is given, so nothing is judged".to_owned());
     }
     if gate.policy.is_some_and(|(policy, _)| policy.rules.is_empty()) && gate.limits.is_empty() {

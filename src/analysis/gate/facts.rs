@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{baseline, interval};
+use crate::analysis::reach::Reach;
 use crate::analysis::{budget, exact};
 use crate::engine::Tally;
 use crate::engine::outcome::{Anomalies, Failures};
@@ -47,6 +48,8 @@ pub(super) struct TrialFacts<'a> {
     /// would take quadratic time.
     pub(super) dependencies: &'a [(Caller, &'a Dependency)],
     pub(super) intervals: &'a interval::Cache,
+    /// What the change could hit at all: nothing else does it in any trial.
+    pub(super) reach: &'a Reach,
     /// The exact probabilities by unit, where they are known: they decide.
     pub(super) exact: Option<&'a [exact::Values]>,
     /// By flow: the outage minutes that are already spent of its error budget.
@@ -100,9 +103,9 @@ impl Facts for TrialFacts<'_> {
             Variable::Unknowns => Value::records(self.unknowns.len(), Record::Unknown),
             Variable::Metastable => self.anomalous_services(|counts| counts.metastable),
             Variable::NeverRecovers => self.anomalous_services(|counts| counts.never_recovers),
-            Variable::Delta if self.baseline.is_none() => Value::missing(
-                "there is nothing to compare with: name an earlier result with `--baseline`",
-            ),
+            Variable::Delta if self.baseline.is_none() => {
+                Value::missing("it needs an earlier result. Add `--baseline RESULT`")
+            }
             Variable::Delta => Value::Record(Record::Delta),
             Variable::Now => self.now.map_or_else(missing_now, Value::Timestamp),
         }
@@ -405,7 +408,11 @@ impl TrialFacts<'_> {
                 let Some((count, name)) = self.outage_count(flow, event) else {
                     return missing_outage();
                 };
-                let ends = self.share(count as f64, error);
+                let ends = if self.is_reached(unit) {
+                    self.share(count as f64, error)
+                } else {
+                    Ends::exact(0.0)
+                };
                 if per_rollout {
                     let path = format!("{path}.budget.per_rollout.{name}.p");
                     return ends.times(q).named(path, unit, metric);
@@ -418,6 +425,9 @@ impl TrialFacts<'_> {
 
     /// Returns the probability of a failure: the exact one, where it is known.
     fn unit_probability(&self, unit: Unit, basis: Basis, outcome: Outcome, error: f64) -> Ends {
+        if basis == Basis::Caused && !self.is_reached(unit) {
+            return Ends::exact(0.0);
+        }
         let tally = self.unit_tally(unit);
         let (count, exact) = match basis {
             Basis::With => {
@@ -435,6 +445,14 @@ impl TrialFacts<'_> {
             return Ends::exact(of_outcome(exact, outcome));
         }
         self.share(of_outcome(count, outcome) as f64, error)
+    }
+
+    /// Returns whether the change could hit a service or flow at all.
+    fn is_reached(&self, unit: Unit) -> bool {
+        match unit {
+            Unit::Service(index) => self.reach.has_service(index),
+            Unit::Flow(index) => self.reach.has_flow(index),
+        }
     }
 
     /// Returns in how many trials the outage of a flow does this, and its name.
@@ -488,6 +506,7 @@ impl TrialFacts<'_> {
             BudgetField::Exhausts => return event_of(unit, Event::Exhausts, false),
             BudgetField::AtRisk => return event_of(unit, Event::AtRisk, false),
             BudgetField::PerRollout => return Value::Record(Record::BudgetPerRollout(flow)),
+            BudgetField::Used => return self.budget_used(flow, error),
             BudgetField::Mean => LossesField::Mean,
             BudgetField::P50 => LossesField::P50,
             BudgetField::P95 => LossesField::P95,
@@ -501,6 +520,22 @@ impl TrialFacts<'_> {
             ),
             None => missing_outage(),
         }
+    }
+
+    /// Returns the share of the error budget that a break uses on average, where no break counts for more
+    /// than all of it: so it changes by little where any input does, and one outage of a week does not
+    /// outweigh a hundred rollouts that lose nothing.
+    fn budget_used(&self, flow: usize, error: f64) -> Value {
+        let unit = Unit::Flow(flow);
+        if self.change.is_moment() {
+            return missing_outage();
+        }
+        let seconds = self.topology.flows[flow].objective().budget_minutes() * 60.0;
+        let outage = &self.tally.flows[flow].outage;
+        let used = outage.capped_sum(seconds) / seconds;
+        let mean_minutes = outage.mean().unwrap_or(0.0) / 60.0;
+        let path = format!("{}.budget.used", self.unit_path(unit));
+        self.share(used, error).named(path, unit, Metric::BudgetUsed { mean_minutes })
     }
 
     fn times_field(&self, unit: Unit, span: Span, field: TimesField, error: f64) -> Value {
@@ -614,7 +649,7 @@ impl TrialFacts<'_> {
         let count = match field {
             DependencyField::Caller => return Value::text(&caller()),
             DependencyField::Dependency => return Value::text(&called()),
-            DependencyField::Tried => tally.tried,
+            DependencyField::Exposed => tally.tried,
             DependencyField::Passed => tally.passed,
         };
         let ends = self.share(count as f64, error);
@@ -744,7 +779,7 @@ impl TrialFacts<'_> {
             UnknownField::What => Value::text(unknown.what.as_str()),
             UnknownField::Best => Value::number(unknown.best),
             UnknownField::Worst => Value::number(unknown.worst),
-            UnknownField::Measure => Value::text(unknown.metric.as_str()),
+            UnknownField::Metric => Value::text(unknown.metric.as_str()),
         }
     }
 
@@ -909,7 +944,7 @@ fn missing_outage() -> Value {
 }
 
 fn missing_now() -> Value {
-    Value::missing("what time it is was not said: give it with `--now`")
+    Value::missing("it needs today's date. Add `--now clock`")
 }
 
 fn kind_name(kind: ChangeKind) -> &'static str {

@@ -13,6 +13,7 @@ mod diff;
 mod doubts;
 mod facts;
 mod interval;
+mod reasons;
 mod rules;
 mod runs;
 mod sentences;
@@ -90,7 +91,7 @@ const ERROR: f64 = 0.05;
 pub const MAX_TRIALS: u64 = 200_000;
 /// The most trials of the topology as assumed at the first checkpoint: only rules read them, most rules
 /// are decided at once, and overload everywhere makes them the most expensive of all.
-const ASSUMED_FIRST: u64 = 1_000;
+const ASSUMED_FIRST: u64 = 64;
 
 impl Default for Gate<'_> {
     fn default() -> Self {
@@ -163,14 +164,7 @@ impl<'a> Check<'a> {
         then: impl FnOnce(Decided<'_>) -> T,
     ) -> T {
         let Self { topology, change, gate, settings, .. } = self;
-        let assumed = rules::need_assumptions(&self.rules)
-            .then(|| assume::assume(topology, change, gate.unknown))
-            .filter(|assumed| **assumed != *topology);
-        let assumed_plan =
-            assumed.as_ref().map(|assumed| compile(assumed, change, settings.lasting));
         let simulation = Simulation::with_engine(&self.plan, settings.seed, settings.engine);
-        let assumed_simulation =
-            assumed_plan.as_ref().map(|plan| Simulation::new(plan, settings.seed));
         let (tally, mut is_partial) =
             simulate::run_trials(&self.plan, &simulation, settings.stop, progress);
         let first = tally.trials;
@@ -185,31 +179,52 @@ impl<'a> Check<'a> {
         let is_compared = gate.single_points || gate.baseline.is_some();
         let points =
             is_compared.then(|| single_points::find_single_points(topology, settings.lasting));
-        let mut runs = vec![Run::new(topology, &self.plan, &simulation, tally)];
-        if let (Some(topology), Some(plan), Some(simulation)) =
-            (assumed.as_deref(), &assumed_plan, &assumed_simulation)
-        {
-            let stop = Stop::Trials(first.min(ASSUMED_FIRST));
-            let (tally, is_cut) = simulate::run_trials(plan, simulation, stop, progress);
-            is_partial |= is_cut;
-            runs.push(Run::new(topology, plan, simulation, tally));
-        }
         let context = Context {
             unknowns: &unknowns,
             single_points: points.as_deref().unwrap_or_default(),
             ..Context::new(topology, change, gate, settings)
         };
         let max_trials = gate.max_trials.max(first);
-        runs::decide(&mut self.rules, &mut runs, &context, max_trials, progress);
+        let limits = (Assumption::Stated, max_trials);
+        let mut runs = vec![Run::new(topology, &self.plan, &simulation, tally, limits)];
+        context.evaluate(&mut self.rules, &runs[0]);
+        let is_doubtful = {
+            let tally = &runs[0].tally;
+            !doubts::doubts(topology, change, gate, &self.rules, tally).is_empty()
+        };
+        let floor = runs::floor(&self.rules, is_doubtful);
+        // What is not stated is only simulated where a rule that sees it could yet change the verdict.
+        let assumed = rules::need_assumptions(&self.rules, floor)
+            .then(|| assume::assume(topology, change, gate.unknown))
+            .filter(|assumed| **assumed != *topology);
+        if assumed.is_none() {
+            rules::take_as_stated(&mut self.rules);
+            context.evaluate(&mut self.rules, &runs[0]);
+        }
+        let assumed_plan =
+            assumed.as_ref().map(|assumed| compile(assumed, change, settings.lasting));
+        let assumed_simulation =
+            assumed_plan.as_ref().map(|plan| Simulation::new(plan, settings.seed));
+        if let (Some(topology), Some(plan), Some(simulation)) =
+            (assumed.as_deref(), &assumed_plan, &assumed_simulation)
+        {
+            let stop = Stop::Trials(first.min(ASSUMED_FIRST));
+            let (tally, is_cut) = simulate::run_trials(plan, simulation, stop, progress);
+            is_partial |= is_cut;
+            let limits = (gate.unknown, max_trials);
+            let run = Run::new(topology, plan, simulation, tally, limits);
+            context.evaluate(&mut self.rules, &run);
+            runs.push(run);
+        }
+        runs::decide(&mut self.rules, &mut runs, &context, is_doubtful, progress);
         is_partial |= progress.is_cancelled();
         let assumed_checkpoints =
             runs.get(1).map(|run| run.checkpoints.clone()).unwrap_or_default();
-        let Run { tally, checkpoints, .. } = runs.swap_remove(0);
+        let run = runs.swap_remove(0);
         then(Decided {
             check: &self,
             simulation: &simulation,
-            tally,
-            checkpoints,
+            run,
             assumed_checkpoints,
             max_trials,
             is_partial,
@@ -233,8 +248,7 @@ struct Decided<'a> {
     check: &'a Check<'a>,
     simulation: &'a Simulation<'a>,
     /// The trials of the topology as stated.
-    tally: Tally,
-    checkpoints: Vec<u64>,
+    run: Run<'a>,
     /// The checkpoints of the topology with what it does not state at its worst or best.
     assumed_checkpoints: Vec<u64>,
     max_trials: u64,
@@ -250,31 +264,31 @@ impl Decided<'_> {
             method: sequential::METHOD.to_owned(),
             citation: sequential::CITATION.to_owned(),
             error: ERROR,
-            checkpoints: self.checkpoints.clone(),
+            checkpoints: self.run.checkpoints.clone(),
             checkpoints_assumed: self.assumed_checkpoints.clone(),
             max_trials: self.max_trials,
         });
-        verdict::verdict(self.check, &self.tally, self.is_partial, test)
+        verdict::verdict(self.check, &self.run, self.is_partial, test)
     }
 
     fn report(self, progress: &dyn Progress) -> Report {
         let Check { topology, change, gate, settings, plan, .. } = self.check;
-        let summary = summarize(&self.tally);
+        let summary = summarize(&self.run.tally);
         let mut report =
             simulate::simulation_report(topology, change, settings, self.simulation, &summary);
-        simulate::add_exact(topology, plan, &mut report);
+        simulate::add_exact(topology, change, plan, &mut report);
         report.partial = self.is_partial;
         report.example_trials =
-            simulate::example_trials(topology, change, self.simulation, &self.tally);
+            simulate::example_trials(topology, change, self.simulation, &self.run.tally);
         report.files = gate.diff.map(|diff| FilesReport::new(diff, topology));
         let touched = gate.diff.filter(|diff| !diff.services.is_empty());
         report.assumptions.extend(touched.map(diff::assumption));
         let mut verdict = self.verdict();
         if gate.explains && !self.is_partial {
-            verdict.reasons.extend(deciders::deciders(self.check));
+            verdict.deciders = deciders::deciders(self.check, &self.run);
         }
         report.verdict = Some(verdict);
-        budget::add_budgets(topology, &self.tally, gate.spent, &mut report);
+        budget::add_budgets(topology, &self.run.tally, gate.spent, &mut report);
         report.unknowns = self.unknowns;
         report.single_points = self.points;
         report.baseline =

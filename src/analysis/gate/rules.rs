@@ -15,8 +15,10 @@ use crate::policy::{Rule, Severity};
 /// A rule, and what is known of it so far.
 pub(super) struct RuleState {
     pub(super) rule: Rule,
-    /// The assumption about unstated protections under which it is evaluated.
+    /// The assumption about unstated protections under which it is to be evaluated.
     pub(super) unknown: Assumption,
+    /// The assumption under which it was evaluated last.
+    pub(super) taken: Assumption,
     /// The chance that the interval of one of its figures misses.
     error: f64,
     /// Whether more trials cannot change a decision: what no trial has shown yet may still turn up.
@@ -33,24 +35,25 @@ impl RuleState {
     fn new(rule: Rule, gate: &Gate<'_>, facts: &dyn Facts) -> Self {
         // Nothing is simulated yet: this counts the comparisons, among which the error is split.
         let preview = evaluate(&rule.when, facts, ERROR);
-        let parts = if rule.when.is_existential() {
+        // Rules that ask for caution see the worst as well: else what only stops at worst would proceed as
+        // soon as it is a little better.
+        let unknown = if is_simulated(&rule.when) { gate.unknown } else { Assumption::Stated };
+        let comparisons = if rule.when.is_existential() {
             preview.places.len() as u64
         } else {
             preview.comparison_count
         };
-        let unknown = match (gate.unknown, rule.verdict) {
-            _ if !is_simulated(&rule.when) => Assumption::Stated,
-            (Assumption::Worst, Severity::Caution) => Assumption::Stated,
-            (unknown, _) => unknown,
-        };
+        // A rule that sees the worst is looked at as stated too, and either look may miss.
+        let looks = if unknown == Assumption::Worst { 2 } else { 1 };
         let sees_rare_events = rule
             .when
             .mentions(|when| matches!(when, Variable::Metastable | Variable::NeverRecovers));
         Self {
-            error: ERROR / parts.max(1) as f64,
+            error: ERROR / (looks * comparisons.max(1)) as f64,
             is_final: !sees_rare_events,
             is_too_large: preview.is_too_large,
             unknown,
+            taken: Assumption::Stated,
             rule,
             evaluation: None,
             trials: 0,
@@ -67,9 +70,23 @@ impl RuleState {
         self.result() == Ternary::Undetermined
     }
 
-    /// Whether it did not fire only because no trial has shown yet what it looks for.
-    pub(super) fn may_yet_fire(&self) -> bool {
-        !self.is_final && self.result() == Ternary::False
+    /// Whether it fired, and asks for at least so much.
+    pub(super) fn has_fired(&self, verdict: Severity) -> bool {
+        self.result() == Ternary::True && self.rule.verdict >= verdict
+    }
+
+    /// Whether it could still raise a verdict that is certain to be at least `floor`.
+    pub(super) fn could_raise(&self, floor: Option<Severity>) -> bool {
+        self.result() != Ternary::True && Some(self.rule.verdict) > floor
+    }
+
+    /// Whether it is to be evaluated in a run with this assumption. What fires as stated fires at
+    /// worst, so a rule that sees the worst is looked at in the cheaper run first.
+    pub(super) fn is_seen_in(&self, assumption: Assumption) -> bool {
+        match (self.unknown, assumption) {
+            (Assumption::Worst, Assumption::Stated) => self.taken == Assumption::Stated,
+            (unknown, assumption) => unknown == assumption,
+        }
     }
 
     /// Whether a simulated figure was compared with a limit.
@@ -87,24 +104,33 @@ impl RuleState {
             })
     }
 
-    /// Evaluates it, unless it is decided for good.
-    pub(super) fn evaluate(&mut self, facts: &dyn Facts, trials: u64) {
+    /// Evaluates it in a run, unless it is decided there for good.
+    pub(super) fn evaluate(&mut self, facts: &dyn Facts, assumption: Assumption, trials: u64) {
         let is_decided = match self.result() {
             Ternary::True => true,
-            Ternary::False | Ternary::NoData => self.is_final && self.evaluation.is_some(),
+            Ternary::False | Ternary::NoData => {
+                self.is_final && self.evaluation.is_some() && self.taken == assumption
+            }
             Ternary::Undetermined => false,
         };
         if is_decided {
             return;
         }
         self.evaluation = Some(evaluate(&self.rule.when, facts, self.error));
+        self.taken = assumption;
         self.trials = trials;
     }
 }
 
-/// Whether some rule is to be evaluated with what is not stated at its worst or best.
-pub(super) fn need_assumptions(rules: &[RuleState]) -> bool {
-    rules.iter().any(|state| state.unknown != Assumption::Stated)
+/// Whether some rule that could yet raise the verdict is to be evaluated with what is not stated at its
+/// worst or best.
+pub(super) fn need_assumptions(rules: &[RuleState], floor: Option<Severity>) -> bool {
+    rules.iter().any(|state| state.unknown != Assumption::Stated && state.could_raise(floor))
+}
+
+/// Takes all rules as stated, where nothing that is not stated makes a difference to the verdict.
+pub(super) fn take_as_stated(rules: &mut [RuleState]) {
+    rules.iter_mut().for_each(|state| state.unknown = Assumption::Stated);
 }
 
 /// Whether some rule asks what is unknown.

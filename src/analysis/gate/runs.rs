@@ -5,22 +5,29 @@ use super::interval::Cache;
 use super::rules::RuleState;
 use super::{Assumption, Gate};
 use crate::analysis::exact;
+use crate::analysis::reach::Reach;
 use crate::analysis::simulate::{Offset, Settings};
 use crate::compile::Plan;
 use crate::engine::exact::Limits;
 use crate::engine::{Progress, Simulation, Tally};
 use crate::model::topology::{Caller, Dependency};
 use crate::model::{Change, Topology, defaults};
+use crate::policy::Severity;
 use crate::report;
 use crate::report::compare::SinglePoint;
 
 /// The trials of the topology as stated, or as assumed.
 pub(super) struct Run<'a> {
     topology: &'a Topology,
+    plan: &'a Plan,
     simulation: &'a Simulation<'a>,
     /// The exact probabilities, where they are cheap.
     pub(super) exact: Option<Vec<exact::Values>>,
     pub(super) tally: Tally,
+    /// The assumption about what is not stated.
+    pub(super) assumption: Assumption,
+    /// The most trials that it may have.
+    pub(super) max_trials: u64,
     /// The numbers of trials at which rules were evaluated.
     pub(super) checkpoints: Vec<u64>,
 }
@@ -28,19 +35,42 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn new(
         topology: &'a Topology,
-        plan: &Plan,
+        plan: &'a Plan,
+        simulation: &'a Simulation<'a>,
+        tally: Tally,
+        (assumption, max_trials): (Assumption, u64),
+    ) -> Self {
+        let checkpoints = vec![tally.trials];
+        let exact = exact::exact_values(plan, Limits::CHEAP).ok();
+        Self { topology, plan, simulation, exact, tally, assumption, max_trials, checkpoints }
+    }
+
+    /// Returns a run of which only the estimates are asked for.
+    pub(super) fn sampled(
+        topology: &'a Topology,
+        plan: &'a Plan,
         simulation: &'a Simulation<'a>,
         tally: Tally,
     ) -> Self {
         let checkpoints = vec![tally.trials];
-        let exact = exact::exact_values(plan, Limits::CHEAP).ok();
-        Self { topology, simulation, exact, tally, checkpoints }
+        let (assumption, max_trials) = (Assumption::Stated, tally.trials);
+        Self { topology, plan, simulation, exact: None, tally, assumption, max_trials, checkpoints }
     }
 
-    /// Doubles the trials, up to `max_trials`.
-    fn double(&mut self, max_trials: u64, progress: &dyn Progress) {
+    /// Returns the probability that a flow fails without the change: the exact one, where it is known.
+    pub(super) fn unavailability(&self, flow: usize) -> f64 {
+        let unit = self.tally.units.len() - self.topology.flows.len() + flow;
+        if let Some(exact) = &self.exact {
+            return exact[unit].baseline.failed;
+        }
+        let failed = self.tally.units[unit].baseline.failed as f64;
+        failed / self.tally.trials.max(1) as f64
+    }
+
+    /// Doubles the trials, up to the most that are allowed.
+    fn double(&mut self, progress: &dyn Progress) {
         let done = self.tally.trials;
-        let next = (done * 2).clamp(1, max_trials);
+        let next = (done * 2).clamp(1, self.max_trials);
         self.simulation.run_trials(done..next, &mut self.tally, &Offset { progress, done });
         self.checkpoints.push(next);
     }
@@ -57,6 +87,8 @@ pub(super) struct Context<'a> {
     pub(super) single_points: &'a [SinglePoint],
     pub(super) dependencies: Vec<(Caller, &'a Dependency)>,
     pub(super) intervals: std::rc::Rc<Cache>,
+    /// What the change could hit at all.
+    pub(super) reach: std::rc::Rc<Reach>,
 }
 
 impl<'a> Context<'a> {
@@ -78,6 +110,7 @@ impl<'a> Context<'a> {
             single_points: &[],
             dependencies: topology.declared_dependencies().collect(),
             intervals: std::rc::Rc::default(),
+            reach: std::rc::Rc::new(Reach::of(topology, change)),
         }
     }
 
@@ -100,6 +133,7 @@ impl<'a> Context<'a> {
             single_points: self.single_points,
             dependencies: &self.dependencies,
             intervals: &self.intervals,
+            reach: &self.reach,
             exact: None,
             spent: self.gate.spent,
             is_point: false,
@@ -114,43 +148,65 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn evaluate(&self, state: &mut RuleState, run: &Run<'_>) {
+    /// Evaluates the rules that are seen in a run.
+    pub(super) fn evaluate(&self, rules: &mut [RuleState], run: &Run<'_>) {
         let facts = self.facts_of(run);
-        state.evaluate(&facts, run.tally.trials);
+        for state in rules.iter_mut().filter(|state| state.is_seen_in(run.assumption)) {
+            state.evaluate(&facts, run.assumption, run.tally.trials);
+        }
     }
 }
 
-/// Evaluates all rules, and doubles the trials of a run as long as a rule needs more of them.
+/// Returns what the verdict is at least: no rule that asks for no more needs another trial.
+pub(super) fn floor(rules: &[RuleState], is_doubtful: bool) -> Option<Severity> {
+    let fired = rules.iter().filter(|state| state.has_fired(Severity::Caution));
+    let doubtful = is_doubtful.then_some(Severity::Caution);
+    fired.map(|state| state.rule.verdict).max().max(doubtful)
+}
+
+/// Doubles the trials of the runs as long as a rule that could yet raise the verdict needs more of them.
 pub(super) fn decide(
     rules: &mut [RuleState],
     runs: &mut [Run<'_>],
     context: &Context<'_>,
-    max_trials: u64,
+    is_doubtful: bool,
     progress: &dyn Progress,
 ) {
-    let run_index = |state: &RuleState, runs: &[Run<'_>]| {
-        usize::from(state.unknown != Assumption::Stated && runs.len() > 1)
-    };
     loop {
-        for state in rules.iter_mut() {
-            let index = run_index(state, runs);
-            context.evaluate(state, &runs[index]);
-            // What is not seen as assumed may be seen in the more numerous trials as stated.
-            if index != 0 && state.may_yet_fire() {
-                context.evaluate(state, &runs[0]);
-            }
-        }
         let mut has_grown = false;
+        // Overload everywhere makes the trials at worst the most expensive: what the others decide
+        // first need not be asked there.
         for index in 0..runs.len() {
-            let is_needed =
-                rules.iter().any(|state| state.needs_trials() && run_index(state, runs) == index);
-            if is_needed && runs[index].tally.trials < max_trials && !progress.is_cancelled() {
-                runs[index].double(max_trials, progress);
+            let floor = floor(rules, is_doubtful);
+            let is_needed = rules.iter().any(|state| {
+                state.needs_trials() && state.could_raise(floor) && last_run(state, runs) == index
+            });
+            let run = &mut runs[index];
+            if is_needed && run.tally.trials < run.max_trials && !progress.is_cancelled() {
+                run.double(progress);
+                context.evaluate(rules, run);
                 has_grown = true;
             }
         }
         if !has_grown {
-            return;
+            break;
         }
     }
+    for run in runs {
+        // Trials alone cannot tell a probability from a limit close beside it. That is worth seconds, but
+        // only once it is known that there is no other way.
+        let floor = floor(rules, is_doubtful);
+        let is_open = |state: &RuleState| {
+            state.needs_trials() && state.could_raise(floor) && state.is_seen_in(run.assumption)
+        };
+        if run.exact.is_none() && rules.iter().any(is_open) && !progress.is_cancelled() {
+            run.exact = exact::exact_values(run.plan, Limits::THOROUGH).ok();
+            context.evaluate(rules, run);
+        }
+    }
+}
+
+/// Returns the run whose trials decide a rule.
+fn last_run(state: &RuleState, runs: &[Run<'_>]) -> usize {
+    usize::from(state.unknown != Assumption::Stated && runs.len() > 1)
 }

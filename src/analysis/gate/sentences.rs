@@ -1,94 +1,162 @@
-//! Figures and limits in sentences: what they are about first, then the number, then the limit.
+//! Figures and limits in sentences: the flow or service first, then the figure, then the limit.
 
+use crate::analysis::budget;
 use crate::model::{Seconds, Topology};
 use crate::policy::evaluate::{
     Basis, Comparison, Event, Figure, Metric, Outcome, Statistic, Ternary, Unit,
 };
+use crate::policy::expression::Operator;
 
-/// Returns a comparison as a sentence about its service or flow, without the code of the condition:
-/// `pay uses up its error budget in 10% of rollouts (limit 1%)`.
-pub(super) fn sentence(topology: &Topology, compared: &Comparison, breaks: &str) -> Option<String> {
-    let figure = compared.figure.figure.as_deref()?;
-    let said = claim(topology, figure, compared.figure.value, breaks)?;
-    let is_share = !matches!(figure.metric, Metric::Outage(_) | Metric::Orders(_) | Metric::Other);
-    let limit = number(compared.limit, is_share);
-    if compared.result == Ternary::True {
-        return Some(format!("{said} (limit {limit})"));
+/// What sentences about a check refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Speaker<'a> {
+    pub(super) topology: &'a Topology,
+    /// The name of the change.
+    pub(super) change: &'a str,
+    /// By flow: the outage minutes that are already spent of its error budget.
+    pub(super) spent: &'a [f64],
+    /// Whether the break was asked for, so that every rollout breaks.
+    pub(super) is_certain: bool,
+    /// Whether nothing is changed, so that the topology itself is judged.
+    pub(super) is_steady: bool,
+}
+
+/// A figure in words, and the limit that it is compared with.
+pub(super) struct Claim {
+    /// `pay loses its whole error budget in 10% of rollouts`.
+    pub(super) text: String,
+    /// `limit 1%`.
+    pub(super) limit: String,
+}
+
+impl Speaker<'_> {
+    /// Returns a comparison in words; where the figure has no words of its own, its path in conditions
+    /// stands for it.
+    pub(super) fn claim(&self, comparison: &Comparison) -> Option<Claim> {
+        let figure = comparison.figure.figure.as_deref()?;
+        let value = comparison.figure.value;
+        let text = self
+            .sentence(figure, value)
+            .unwrap_or_else(|| format!("{} is {}", figure.path, show(value, figure.metric)));
+        let limit = show(comparison.limit, figure.metric);
+        let limit = match (comparison.operator, comparison.result) {
+            (Operator::Gt | Operator::Ge, _) => format!("limit {limit}"),
+            (Operator::Lt | Operator::Le, _) => format!("at least {limit}"),
+            (_, Ternary::True) => format!("which is {limit}"),
+            _ => format!("compared with {limit}"),
+        };
+        Some(Claim { text, limit })
     }
-    let (low, high) = (number(compared.figure.low, is_share), compared.figure.high);
-    let high = if high.is_finite() { number(high, is_share) } else { "any number".to_owned() };
-    Some(format!("{said} (between {low} and {high}, limit {limit})"))
-}
 
-fn claim(topology: &Topology, figure: &Figure, value: f64, breaks: &str) -> Option<String> {
-    let (name, flow) = match figure.unit? {
-        Unit::Flow(index) => (&topology.flows[index].name, Some(&topology.flows[index])),
-        Unit::Service(index) => (&topology.services[index].name, None),
-    };
-    let budget = || {
-        let window = flow.map_or(Seconds::ZERO, |flow| flow.objective().window);
-        format!("{}error budget", window_name(window))
-    };
-    let share = number(value, true);
-    Some(match figure.metric {
-        Metric::Probability { event, per_rollout } => {
-            let what = match event {
-                Event::Exhausts => format!("{name} uses up its {}", budget()),
-                Event::AtRisk => {
-                    format!("{name} loses more than a quarter of what is left of its {}", budget())
-                }
-                Event::Unfinished => format!("{name} is still out at the horizon"),
-                Event::Unit(basis, outcome) => {
-                    let verb = match outcome {
-                        Outcome::Failed => "fails",
-                        Outcome::Degraded => "is degraded",
-                    };
-                    match basis {
-                        Basis::With => format!("{name} {verb}"),
-                        Basis::Baseline => format!("{name} {verb} without the change"),
-                        Basis::Caused => format!("{name} {verb} because of the change"),
-                    }
-                }
-            };
-            match (per_rollout, event) {
-                (true, _) => format!("{what} in {share} of rollouts"),
-                (false, Event::Unit(Basis::Baseline, _)) => {
-                    format!("{what} in {share} of simulations")
-                }
-                (false, _) => format!("{what} in {share} of simulated rollouts that break"),
+    fn sentence(&self, figure: &Figure, value: f64) -> Option<String> {
+        let (name, flow) = match figure.unit? {
+            Unit::Flow(index) => (&self.topology.flows[index].name, Some(index)),
+            Unit::Service(index) => (&self.topology.services[index].name, None),
+        };
+        let breaks = self.change;
+        let share = share(value);
+        Some(match figure.metric {
+            Metric::Probability {
+                event: Event::Unit(Basis::Baseline, Outcome::Failed), ..
+            } if self.is_steady => {
+                format!("{name} is unavailable {share} of the time")
             }
+            Metric::Probability { event, per_rollout } => {
+                let what = self.event(name, flow, event);
+                let among = match (per_rollout, event) {
+                    (true, _) => "rollouts",
+                    (false, Event::Unit(Basis::Baseline, _)) => "simulated rollouts",
+                    (false, _) if self.is_certain => "simulated rollouts",
+                    (false, _) => "rollouts that break",
+                };
+                format!("{what} in {share} of {among}")
+            }
+            Metric::FailingShare => {
+                format!("{name} fails {share} of its requests at the worst moment, on average")
+            }
+            Metric::Outage(statistic) => {
+                let minutes = number(value);
+                let often = frequency(statistic);
+                format!("{name} loses {minutes} outage minutes{often} if {breaks} breaks")
+            }
+            Metric::Budget(statistic) => {
+                let minutes = value * self.topology.flows[flow?].objective().budget_minutes();
+                self.budget_loss(flow?, minutes, frequency(statistic))
+            }
+            Metric::BudgetUsed { mean_minutes } => {
+                self.budget_loss(flow?, mean_minutes, frequency(Statistic::Mean))
+            }
+            Metric::Orders(statistic) => {
+                let (orders, often) = (number(value), frequency(statistic));
+                format!("{name} loses {orders} orders{often} if {breaks} breaks")
+            }
+            Metric::Share | Metric::Other => return None,
+        })
+    }
+
+    fn budget_loss(&self, flow: usize, minutes: f64, often: &str) -> String {
+        let of = &self.topology.flows[flow];
+        let share = times(minutes / of.objective().budget_minutes());
+        let (name, breaks, minutes) = (&of.name, self.change, number(minutes));
+        let budget = self.budget_name(flow);
+        format!(
+            "{name} loses {minutes} outage minutes{often} if {breaks} breaks, {share} its {budget}"
+        )
+    }
+
+    fn event(&self, name: &str, flow: Option<usize>, event: Event) -> String {
+        match (event, flow) {
+            (Event::Unit(basis, outcome), _) => {
+                let verb = match outcome {
+                    Outcome::Failed => "fails",
+                    Outcome::Degraded => "is degraded",
+                };
+                match basis {
+                    Basis::With => format!("{name} {verb}"),
+                    Basis::Baseline => format!("{name} {verb} without the change"),
+                    Basis::Caused => format!("{name} {verb} because of the change"),
+                }
+            }
+            (Event::Exhausts, Some(flow)) => {
+                let (left, budget) = (self.left(flow), self.budget_name(flow));
+                if left == "0" {
+                    format!("{name} loses outage minutes with nothing left of its {budget}")
+                } else if self.is_spent(flow) {
+                    format!("{name} loses more than the {left} outage minutes left of its {budget}")
+                } else {
+                    format!("{name} loses more than its {budget} of {left} outage minutes")
+                }
+            }
+            (Event::AtRisk, Some(flow)) => {
+                let budget = self.budget_name(flow);
+                let left = if self.is_spent(flow) { "what is left of " } else { "" };
+                format!("{name} loses more than a quarter of {left}its {budget}")
+            }
+            _ => format!("{name} still fails at the horizon"),
         }
-        Metric::FailingShare => {
-            format!("{share} of the requests to {name} fail at the worst moment, on average")
-        }
-        Metric::Outage(statistic) => {
-            let minutes = number(value, false);
-            format!(
-                "if {breaks} breaks, {name} loses {minutes} outage minutes{}",
-                in_brackets(statistic)
-            )
-        }
-        Metric::Budget(statistic) => {
-            format!(
-                "if {breaks} breaks, {name} loses {share} of its {}{}",
-                budget(),
-                in_brackets(statistic)
-            )
-        }
-        Metric::Orders(statistic) => {
-            let orders = number(value, false);
-            format!("if {breaks} breaks, {name} loses {orders} orders{}", in_brackets(statistic))
-        }
-        Metric::Share | Metric::Other => return None,
-    })
+    }
+
+    /// Returns the outage minutes that are left of the error budget of a flow.
+    fn left(&self, flow: usize) -> String {
+        number(budget::left_minutes(self.topology, flow, self.spent))
+    }
+
+    fn is_spent(&self, flow: usize) -> bool {
+        self.spent.get(flow).is_some_and(|minutes| *minutes > 0.0)
+    }
+
+    /// Returns what people call the error budget of a flow: `monthly error budget`.
+    pub(super) fn budget_name(&self, flow: usize) -> String {
+        format!("{}error budget", window_name(self.topology.flows[flow].objective().window))
+    }
 }
 
-fn in_brackets(statistic: Statistic) -> &'static str {
+fn frequency(statistic: Statistic) -> &'static str {
     match statistic {
         Statistic::Mean => " on average",
-        Statistic::Quantile(50) => " in half of the simulations",
-        Statistic::Quantile(95) => " in 1 of 20 simulations",
-        Statistic::Quantile(_) => " in 1 of 100 simulations",
+        Statistic::Quantile(50) => " in half of simulated rollouts",
+        Statistic::Quantile(95) => " in 1 of 20 simulated rollouts",
+        Statistic::Quantile(_) => " in 1 of 100 simulated rollouts",
     }
 }
 
@@ -105,17 +173,56 @@ fn window_name(window: Seconds) -> &'static str {
     }
 }
 
-/// Returns a number with three digits, or a share in percent.
-pub(super) fn number(value: f64, is_share: bool) -> String {
-    let (value, unit) = if is_share { (value * 100.0, "%") } else { (value, "") };
+/// Returns a value as its metric is read by people.
+pub(super) fn show(value: f64, metric: Metric) -> String {
+    match metric {
+        Metric::Outage(_) | Metric::Orders(_) | Metric::Other => number(value),
+        _ => share(value),
+    }
+}
+
+/// Returns how much of something a share is: `9.3% of`, `12.6 times`.
+pub(super) fn times(share_of: f64) -> String {
+    if share_of < 2.0 {
+        format!("{} of", share(share_of))
+    } else {
+        format!("{} times", number(share_of))
+    }
+}
+
+/// Returns a share in percent with three digits: `1.62%`.
+pub(super) fn share(value: f64) -> String {
+    format!("{}%", number(value * 100.0))
+}
+
+/// Returns a number with three digits, thousands apart: `0.0926`, `43.2`, `326,700`.
+pub(super) fn number(value: f64) -> String {
     let digits = match value.abs() {
         0.0 => 0,
+        small if small < 0.001 => 6,
+        small if small < 0.1 => 4,
         small if small < 1.0 => 3,
-        small if small < 100.0 => 1,
-        _ => 0,
+        small if small < 10.0 => 2,
+        small if small < 1000.0 => 1,
+        _ => return grouped(value),
     };
     let text = format!("{value:.digits$}");
-    let text =
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    format!("{text}{unit}")
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// Returns a whole number with its thousands apart.
+fn grouped(value: f64) -> String {
+    let digits = format!("{:.0}", value.abs());
+    let mut text = if value < 0.0 { "-".to_owned() } else { String::new() };
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }

@@ -1,13 +1,14 @@
 //! From what came of the rules to the verdict, in words.
 
 use super::doubts::{doubts, is_untouched};
+use super::reasons::{self, headroom, limit_reason, policy_reason, rule_reason};
 use super::rules::RuleState;
-use super::sentences::{number, sentence};
-use super::{Assumption, Check, Limit, Measure, diff};
-use crate::engine::Tally;
-use crate::model::{Change, Topology};
+use super::runs::Run;
+use super::sentences::Speaker;
+use super::{Check, Limit, diff, runs};
+use crate::model::Topology;
 use crate::policy::Severity;
-use crate::policy::evaluate::{Comparison, Metric, Ternary, Unit};
+use crate::policy::evaluate::{Comparison, Ternary, Unit};
 use crate::policy::expression::Operator;
 use crate::report::{
     ComparisonOutcome, Decision, LimitOutcome, LimitReport, MetricReport, PolicyReport,
@@ -18,66 +19,74 @@ use crate::sort::Arrange as _;
 /// How many figures of a rule are reported: those that decide it.
 const FIGURES: usize = 5;
 
+/// Decides, and says why, the most important reason first.
 pub(super) fn verdict(
     check: &Check<'_>,
-    tally: &Tally,
+    run: &Run<'_>,
     is_partial: bool,
     test: Option<TestReport>,
 ) -> Verdict {
-    let Check { topology, change, gate, rules: all, .. } = check;
-    let rules = all;
-    let (limits, rules) = rules.split_at(gate.limits.len());
-    let is = |rule_state: &RuleState, wanted: Ternary| rule_state.result() == wanted;
-    let fired =
-        |severity| all.iter().any(|item| is(item, Ternary::True) && item.rule.verdict == severity);
-    let doubts = doubts(topology, change, gate, all, tally);
-    let is_doubtful = !doubts.is_empty();
-    let undecided =
-        is_partial || all.iter().any(|item| !is(item, Ternary::True) && !is(item, Ternary::False));
-    let decision = match () {
-        () if is_untouched(gate) => Decision::Proceed,
-        () if fired(Severity::Stop) => Decision::Stop,
-        () if undecided || is_doubtful || fired(Severity::Caution) => Decision::Caution,
-        () => Decision::Proceed,
+    let Check { topology, change, gate, rules: all, settings, .. } = check;
+    let tally = &run.tally;
+    let speaker = Speaker {
+        topology,
+        change: &change.name,
+        spent: gate.spent,
+        is_certain: settings.is_certain,
+        is_steady: change.targets.is_empty(),
     };
-    let mut limit_reports: Vec<LimitReport> = limits
+    let (limits, rules) = all.split_at(gate.limits.len());
+    let doubts = doubts(topology, change, gate, all, tally);
+    let undecided = is_partial || all.iter().any(|state| !state.result().is_known());
+    let floor = runs::floor(all, !doubts.is_empty());
+    let decision = match floor {
+        _ if is_untouched(gate) => Decision::Proceed,
+        Some(Severity::Stop) => Decision::Stop,
+        Some(Severity::Caution) => Decision::Caution,
+        None if undecided => Decision::Caution,
+        None => Decision::Proceed,
+    };
+    let limit_reports: Vec<LimitReport> = limits
         .iter()
         .zip(gate.limits)
-        .map(|(item, limit)| limit_report(item, limit, topology))
+        .map(|(state, limit)| limit_report(&speaker, state, limit))
         .collect();
     let rule_reports: Vec<RuleReport> =
-        rules.iter().map(|state| rule_report(topology, change, state)).collect();
-    for ((item, report), limit) in limits.iter().zip(&mut limit_reports).zip(gate.limits) {
-        report.reason = limit_reason(item, report, limit.measure);
-    }
-    let mut said: Vec<(u8, String)> = limits
-        .iter()
-        .zip(&limit_reports)
-        .map(|(limit_report, report)| (rank(limit_report), report.reason.clone()))
-        .chain(
-            rules
-                .iter()
-                .zip(&rule_reports)
-                .map(|(rule_report, report)| (rank(rule_report), report.reason.clone())),
-        )
+        rules.iter().map(|state| rule_report(&speaker, state)).collect();
+    // What cannot change the verdict any more is not worth a line.
+    let matters = |state: &&RuleState| state.result() == Ternary::True || state.could_raise(floor);
+    let of_limits = limits.iter().zip(limit_reports.iter().map(|report| &report.reason));
+    let of_rules = rules.iter().zip(rule_reports.iter().map(|report| &report.reason));
+    let mut said: Vec<(u8, String)> = of_limits
+        .filter(|(state, _)| matters(state) || state.result() == Ternary::False)
+        .chain(of_rules.filter(|(state, _)| matters(state)))
+        .map(|(state, reason)| (rank(state), reason.clone()))
         .collect();
-    said.extend(doubts.into_iter().map(|text| (1, text)));
-    let harmless = gate.diff.and_then(diff::harmless);
-    said.extend(harmless.map(|text| (4, text)));
-    // Held rules say nothing one by one; held limits were asked about.
-    let held = rules.iter().filter(|rule| is(rule, Ternary::False)).count();
+    said.extend(doubts.into_iter().map(|text| (DOUBT, text)));
+    // Rules that hold say nothing one by one; limits that hold were asked about.
     said.retain(|(_, text)| !text.is_empty());
     said.arrange_by_key(|(rank, _)| *rank);
     let mut reasons: Vec<String> = said.into_iter().map(|(_, text)| text).collect();
-    if is_partial {
-        reasons.push("the simulation was interrupted before it was certain".to_owned());
+    if decision == Decision::Proceed {
+        let harmless = gate.diff.and_then(diff::harmless);
+        let first = harmless.or_else(|| headroom(check, &speaker, run));
+        reasons.splice(0..0, first);
     }
+    if is_partial {
+        // The verdict comes first even where the simulation was cut short.
+        let at = usize::from(!reasons.is_empty());
+        let trials = reasons::trials(tally.trials);
+        reasons.insert(at, format!("undecided beyond that: interrupted after {trials}"));
+    }
+    reasons.extend(reasons::messages(rules));
     if let Some((policy, is_default)) = gate.policy {
+        let held = rules.iter().filter(|state| state.result() == Ternary::False).count();
         reasons.push(policy_reason(&policy.name, is_default, held, rules.len()));
     }
     Verdict {
         decision,
         reasons,
+        deciders: Vec::new(),
         undecided,
         limits: limit_reports,
         policy: gate
@@ -88,27 +97,17 @@ pub(super) fn verdict(
     }
 }
 
-fn policy_reason(name: &str, is_default: bool, held: usize, all: usize) -> String {
-    let which = if is_default {
-        "the policy that comes with the program (none was named)".to_owned()
-    } else {
-        format!("the policy `{name}`")
-    };
-    match (held, all) {
-        (_, 0) => format!("{which} has no rules"),
-        (held, all) if held == all => format!("all rules of {which} hold"),
-        (held, all) => format!("{held} of {all} rules of {which} hold"),
-    }
-}
+/// The rank of questions that nobody answered, among what came of the rules.
+const DOUBT: u8 = 2;
 
-/// Worst first; what could not be told may yet weigh as much as its rule does.
+/// Returns the rank of what came of a rule: worst first, and what is undecided after what fired.
 fn rank(rule_state: &RuleState) -> u8 {
     match (rule_state.result(), rule_state.rule.verdict) {
         (Ternary::True, Severity::Stop) => 0,
-        (Ternary::True, Severity::Caution) => 2,
-        (Ternary::False, _) => 4,
-        (_, Severity::Stop) => 1,
-        (_, Severity::Caution) => 3,
+        (Ternary::True, Severity::Caution) => 1,
+        (Ternary::False, _) => 5,
+        (_, Severity::Stop) => 3,
+        (_, Severity::Caution) => 4,
     }
 }
 
@@ -120,7 +119,8 @@ fn outcome(rule_state: &RuleState) -> RuleOutcome {
     }
 }
 
-fn limit_report(rule_state: &RuleState, limit: &Limit, topology: &Topology) -> LimitReport {
+fn limit_report(speaker: &Speaker<'_>, rule_state: &RuleState, limit: &Limit) -> LimitReport {
+    let topology: &Topology = speaker.topology;
     let compared =
         rule_state.evaluation.as_ref().and_then(|evaluation| evaluation.comparisons.first());
     let figure = compared.map(|compared| &compared.figure);
@@ -136,12 +136,12 @@ fn limit_report(rule_state: &RuleState, limit: &Limit, topology: &Topology) -> L
             RuleOutcome::Held => LimitOutcome::Held,
             RuleOutcome::Undecided => LimitOutcome::Undecided,
         },
-        reason: String::new(),
+        reason: limit_reason(speaker, rule_state),
         locations: Vec::new(),
     }
 }
 
-fn rule_report(topology: &Topology, change: &Change, rule_state: &RuleState) -> RuleReport {
+fn rule_report(speaker: &Speaker<'_>, rule_state: &RuleState) -> RuleReport {
     let found = rule_state.evaluation.as_ref();
     let result = rule_state.result();
     let mut figures: Vec<&Comparison> = found.iter().flat_map(|found| &found.comparisons).collect();
@@ -156,9 +156,9 @@ fn rule_report(topology: &Topology, change: &Change, rule_state: &RuleState) -> 
         };
         agrees(a).cmp(&agrees(b)).then_with(|| beyond(a).total_cmp(&beyond(b)))
     });
-    let reason = rule_reason(topology, change, rule_state, &figures);
+    let reason = rule_reason(speaker, rule_state, &figures);
     let mut reports: Vec<MetricReport> =
-        figures.into_iter().map(|figure| figure_report(topology, figure)).collect();
+        figures.into_iter().map(|figure| figure_report(speaker.topology, figure)).collect();
     reports.dedup();
     reports.truncate(FIGURES);
     RuleReport {
@@ -179,7 +179,7 @@ fn rule_report(topology: &Topology, change: &Change, rule_state: &RuleState) -> 
             _ => Vec::new(),
         },
         metrics: reports,
-        assumption: rule_state.unknown,
+        assumption: rule_state.taken,
         trials: rule_state.trials,
         place: None,
         reason,
@@ -209,91 +209,5 @@ fn figure_report(topology: &Topology, item: &Comparison) -> MetricReport {
             Ternary::False => ComparisonOutcome::False,
             _ => ComparisonOutcome::Undecided,
         },
-    }
-}
-
-/// Returns what came of a rule in a sentence, the figure that decides it first; nothing where it holds.
-fn rule_reason(
-    topology: &Topology,
-    change: &Change,
-    state: &RuleState,
-    comparisons: &[&Comparison],
-) -> String {
-    let rule = &state.rule;
-    let message = rule.message.trim().trim_end_matches('.');
-    let told = if message.is_empty() { String::new() } else { format!(". {message}") };
-    let at = at(state.unknown);
-    let of = |wanted: Ternary| comparisons.iter().find(|comparison| comparison.result == wanted);
-    let said = |comparison: &Comparison| {
-        sentence(topology, comparison, &change.name)
-            .or_else(|| plain_comparison(comparison))
-            .unwrap_or_default()
-    };
-    match state.result() {
-        Ternary::False => String::new(),
-        Ternary::True => match of(Ternary::True) {
-            Some(of) => format!("{} (rule: {}){at}{told}", said(of), rule.name),
-            None if message.is_empty() => format!("{}: {}", rule.name, rule.text),
-            None => format!("{message} (rule: {}){at}", rule.name),
-        },
-        Ternary::Undetermined | Ternary::NoData => {
-            let missing =
-                state.evaluation.as_ref().and_then(|evaluation| evaluation.missing.first());
-            match (of(Ternary::Undetermined), missing) {
-                (Some(item), _) => format!(
-                    "undecided: {}, too close to tell after {} trials (rule: {}){at}",
-                    said(item),
-                    state.trials,
-                    rule.name
-                ),
-                (None, Some(why)) => format!("undecided, since {why} (rule: {}){at}", rule.name),
-                (None, None) => format!("undecided (rule: {}){at}", rule.name),
-            }
-        }
-    }
-}
-
-/// How what is not stated was taken, where that is not as simulated.
-fn at(assumption: Assumption) -> &'static str {
-    match assumption {
-        Assumption::Worst => " (what is not stated at its worst)",
-        Assumption::Best => " (what is not stated at its best)",
-        Assumption::Stated => "",
-    }
-}
-
-/// Returns a comparison of a figure for which there is no sentence: `total.orders_lost.p95 is 310, limit > 200`.
-fn plain_comparison(comparison: &Comparison) -> Option<String> {
-    let figure = comparison.figure.figure.as_deref()?;
-    let show = |value: f64| number(value, figure.metric == Metric::Share);
-    let value = show(comparison.figure.value);
-    Some(format!(
-        "{} is {value} (limit {} {})",
-        figure.path,
-        comparison.operator.as_str(),
-        show(comparison.limit)
-    ))
-}
-
-fn limit_reason(rule_state: &RuleState, limit: &LimitReport, measure: Measure) -> String {
-    let show = |value: f64| number(value, measure == Measure::Failed);
-    let show_known = |value: Option<f64>| value.map_or_else(|| "any number".to_owned(), show);
-    let (low, high) = (show(limit.low.unwrap_or(0.0)), show_known(limit.high));
-    let (value, at_most) = (show_known(limit.value), show(limit.limit));
-    let figure = format!("{}: {value} ({low} to {high})", limit.name);
-    let taken = at(rule_state.unknown);
-    match limit.outcome {
-        LimitOutcome::Exceeded => format!("{figure}, over the limit of {at_most}{taken}"),
-        LimitOutcome::Held => format!("{figure}, within the limit of {at_most}{taken}"),
-        LimitOutcome::Undecided => {
-            match rule_state.evaluation.as_ref().and_then(|found| found.missing.first()) {
-                Some(why) => format!("{}: undecided: {why}", limit.name),
-                None => {
-                    format!(
-                        "{figure}, too close to the limit of {at_most} to tell: undecided{taken}"
-                    )
-                }
-            }
-        }
     }
 }

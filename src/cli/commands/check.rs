@@ -60,12 +60,11 @@ pub(crate) struct GateArgs {
 
     /// How to take protections that are not stated
     ///
-    /// `worst`: rules and limits that stop see a service without `utilization` with no more headroom
-    /// than its `needs` promises (the replicas it needs carry the normal load; without replicas, none),
-    /// an unstated timeout as waiting for ever, an unstated fallback as none. Rules that ask for caution
-    /// see what is stated. `stated`: all rules see no limit of capacity, no timeout, no fallback. `best`:
-    /// all rules see unstated timeouts as giving up and unstated fallbacks as static. What matters most
-    /// of it is always reported.
+    /// `worst`: rules and limits see a service without `utilization` with no more headroom than its
+    /// `needs` promises (the replicas it needs carry the normal load; without replicas, none), an
+    /// unstated timeout as waiting for ever, an unstated fallback as none. `stated`: they see no limit of
+    /// capacity, no timeout, no fallback. `best`: they see unstated timeouts as giving up and unstated
+    /// fallbacks as static. What matters most of it is always reported.
     #[arg(long, value_name = "HOW", default_value = "worst", help_heading = "Policy")]
     pub(crate) unknown: UnknownArg,
 

@@ -200,7 +200,6 @@ fn change_of(mapping: &Mapping<'_>, names: &Names<'_>, targets: Vec<Target>) -> 
         modes: of_all_targets("modes"),
         severity: of_all_targets("severity"),
         onset: of_all_targets("onset"),
-        alert_threshold: get("detection").and_then(|field| key_place(&field, "alert_threshold")),
         repair: place("repair"),
         corrupt_detection: get("detection").and_then(|field| {
             let inner = field.node.entries().iter().find(|entry| &*entry.key.text == "corrupt");
@@ -306,6 +305,9 @@ fn decode_target<'a>(
     if get("domain").is_some() && get("service").is_none() {
         refuse_partial_domain(&mapping, modes, severity);
     }
+    if let Some(rollout) = get("rollout").filter(Field::is_mapping) {
+        refuse_own_routing(&rollout);
+    }
     let target = Target {
         probability: probability?,
         modes: modes?,
@@ -319,6 +321,18 @@ fn decode_target<'a>(
         ..Target::down_with_certainty(on?, field.place())
     };
     Some((target, field))
+}
+
+/// Refuses routing in the rollout of one target: users are kept on exposed instances of all targets, or of
+/// none.
+fn refuse_own_routing(field: &Field<'_>) {
+    let entries = field.node.entries().iter();
+    for entry in entries.filter(|entry| &*entry.key.text == "routing") {
+        let message = "`routing` in the rollout of one target has no effect";
+        let problem = Diagnostic::error(Code::Conflict, message, entry.key.place)
+            .help("write it into the rollout of the change: it holds for all targets");
+        field.problems().push(problem);
+    }
 }
 
 fn target_service(field: &Field<'_>, names: &Names<'_>) -> Option<TargetRef> {

@@ -18,7 +18,7 @@ use super::topology::{NodeRef, ServiceId, Topology};
 use super::units::Share;
 use crate::diagnostic::Diagnostic;
 use crate::sort::Arrange as _;
-use names::{listed_names, shown_name};
+use names::{listed_names, seems_joined, shown_name};
 use owners::{Belongs, Owners};
 use sort::Sorts;
 
@@ -41,6 +41,8 @@ pub struct Diff {
     pub unmatched: u64,
     /// The first [`KEPT`] of these, with bytes that are no text as `\xNN`.
     pub first_unmatched: Vec<String>,
+    /// The first line of the list that seems to hold several names; they are read as one.
+    pub first_joined: Option<String>,
     /// How many are said to belong to no service.
     pub ignored: u64,
     /// Which files change no behaviour, by the reason; empty where only names are known.
@@ -95,6 +97,9 @@ impl Diff {
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut reader = DiffReader::new(topology, ignored)?;
         for name in listed_names(list, is_null) {
+            if !is_null && reader.diff.first_joined.is_none() && seems_joined(&name) {
+                reader.diff.first_joined = Some(shown_name(&name));
+            }
             reader.add_file(&name, None);
         }
         Ok(reader.into_diff())
@@ -180,6 +185,7 @@ impl<'a> DiffReader<'a> {
             services: Vec::new(),
             unmatched: 0,
             first_unmatched: Vec::new(),
+            first_joined: None,
             ignored: 0,
             left_out: Vec::new(),
             kind: None,

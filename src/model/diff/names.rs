@@ -13,6 +13,14 @@ pub(super) fn listed_names(list: &[u8], is_null: bool) -> impl Iterator<Item = C
     all.map(read).map(from_root).filter(|name| !name.is_empty())
 }
 
+/// Returns whether a line seems to hold several names: parts between blanks or commas, each of them with a
+/// folder. A file of a folder with a blank in its name may look the same; `--null` tells them apart.
+pub(super) fn seems_joined(name: &[u8]) -> bool {
+    let is_gap = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b';');
+    let parts: Vec<&[u8]> = name.split(is_gap).filter(|part| !part.is_empty()).collect();
+    parts.len() > 1 && parts.iter().all(|part| part.contains(&b'/'))
+}
+
 /// A name for people, cut where it is long.
 pub(super) fn shown_name(name: &[u8]) -> String {
     let mut text = String::new();

@@ -82,7 +82,7 @@ pub struct Figure {
 }
 
 /// What a simulated figure measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Metric {
     /// The probability of an event: per rollout, or if the change breaks.
     Probability {
@@ -97,6 +97,11 @@ pub enum Metric {
     Outage(Statistic),
     /// The share of the error budget that is used.
     Budget(Statistic),
+    /// The mean share of the error budget that is used, where no trial counts for more than all of it.
+    BudgetUsed {
+        /// The mean of the outage minutes themselves.
+        mean_minutes: f64,
+    },
     /// Orders lost.
     Orders(Statistic),
     /// Another share, or one that is computed from others.

@@ -111,7 +111,14 @@ fn decision_markup(verdict: &Verdict) -> String {
         Decision::Caution => ("caution", "Caution"),
         Decision::Stop => ("stop", "Stop"),
     };
-    format!("<h1 class=\"{class}\">{word}</h1>\n{}", html_list(&verdict.reasons))
+    let deciders: Vec<String> =
+        verdict.deciders.iter().map(|decider| decider.text.clone()).collect();
+    let deciders = if deciders.is_empty() {
+        String::new()
+    } else {
+        format!("<p>What decides:</p>\n{}", html_list(&deciders))
+    };
+    format!("<h1 class=\"{class}\">{word}</h1>\n{}{deciders}", html_list(&verdict.reasons))
 }
 
 /// Shown by the script, since they do nothing without it.

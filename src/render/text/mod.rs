@@ -66,6 +66,7 @@ pub fn render_report(report: &Report, style: &TextStyle) -> String {
     units::add_flows(&mut page, report);
     losses::add_losses(&mut page, report);
     when::add_when(&mut page, report);
+    add_deciders(&mut page, report);
     gate::add_sections(&mut page, report);
     units::add_services(&mut page, report);
     guards::add_guards(&mut page, report);
@@ -260,6 +261,17 @@ fn add_verdict(page: &mut Page, report: &Report) {
         page.add_paragraph(Emphasis::Plain, &start, reason);
     }
     page.add_gap();
+}
+
+fn add_deciders(page: &mut Page, report: &Report) {
+    let deciders = report.verdict.iter().flat_map(|verdict| &verdict.deciders);
+    let start = format!("  {} ", page.glyphs.bullet);
+    for (index, decider) in deciders.enumerate() {
+        if index == 0 {
+            page.add_head("What decides", "the verdict would be another one");
+        }
+        page.add_paragraph(Emphasis::Plain, &start, &decider.text);
+    }
 }
 
 fn add_unknowns(page: &mut Page, report: &Report) {

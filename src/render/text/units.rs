@@ -63,7 +63,7 @@ fn shown_flows(report: &Report) -> Vec<&UnitReport> {
 fn shown_services(report: &Report) -> Vec<&UnitReport> {
     let (changed, others): (Vec<_>, Vec<_>) =
         report.services.iter().partition(|unit| is_target(report, unit));
-    let hit = others.into_iter().filter(|unit| unit.degraded.p >= HIT);
+    let hit = others.into_iter().filter(|unit| unit.caused.degraded.p >= HIT);
     changed.into_iter().chain(hit).take(SERVICES_MAX).collect()
 }
 

@@ -185,8 +185,8 @@ impl<'a> Recorder<'a> {
             let (state, without) = (moment.states[node], baseline.states[node]);
             let of = self.trial.flows.entry(flow.name.clone()).or_default();
             of.outcome.record(self.graph, now, lasting, &[(state, without)]);
-            of.lost_seconds += lasting * (state.failing() - without.failing()).max(0.0);
-            of.wrong_seconds += lasting * (state.corrupt - without.corrupt).max(0.0);
+            of.lost_seconds += lasting * beyond(state.failing(), without.failing());
+            of.wrong_seconds += lasting * beyond(state.corrupt, without.corrupt);
             // The share of orders that customers give up, and of those that go wrong.
             let lost = |state: State| {
                 let p = state.slow + state.down;
@@ -322,4 +322,12 @@ pub(crate) struct Conclusion {
     pub(crate) never_recover: Vec<usize>,
     /// Services overloaded at the end though the cause is gone.
     pub(crate) metastable: Vec<usize>,
+}
+
+/// Returns how far a share is beyond what fails anyway. Two walks come to rest from different sides: a
+/// difference of no more than this is none.
+fn beyond(with: f64, without: f64) -> f64 {
+    const SAME: f64 = 1e-9;
+    let difference = with - without;
+    if difference > SAME { difference } else { 0.0 }
 }

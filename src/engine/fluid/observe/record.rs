@@ -305,7 +305,7 @@ impl Run<'_> {
             self.node_share(node, lane, Shares::failing),
             self.node_share(node, lane, |shares, lane| shares.corrupt[lane]),
         ];
-        std::array::from_fn(|level| (now[level] - anyway[level]).max(0.0))
+        std::array::from_fn(|level| beyond(now[level], anyway[level]))
     }
 
     /// Returns the share of its orders that a flow loses to the change now, and the share of those
@@ -321,7 +321,7 @@ impl Run<'_> {
         let with = item.lost_orders(unanswered, corrupt);
         let [unanswered, _, corrupt] = self.baseline.flow(flow, &self.progress[lane], lane);
         let without = item.lost_orders(unanswered, corrupt);
-        let charged = |level: usize| (with[level] - without[level]).max(0.0);
+        let charged = |level: usize| beyond(with[level], without[level]);
         [charged(0), charged(1).min(charged(0))]
     }
 
@@ -368,6 +368,13 @@ struct Watch {
     /// The failing share after the step of each guard; the largest of an `any_of`.
     left: [Lanes; Protection::ALL.len()],
     has_acted: [bool; Protection::ALL.len()],
+}
+
+/// Returns how far a share is beyond what fails anyway. Both are fixed points that were approached from
+/// different sides, so what differs by no more than their tolerance is no loss.
+fn beyond(now: f64, anyway: f64) -> f64 {
+    let difference = now - anyway;
+    if difference > SLACK { difference } else { 0.0 }
 }
 
 impl Watch {
