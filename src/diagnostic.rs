@@ -425,6 +425,10 @@ codes! {
     NoTimeout = "no-timeout",
     /// A caller that gives up before its dependency has finished trying.
     TimeoutInversion = "timeout-inversion",
+    /// A queue holds more work than any caller waits for.
+    LongQueue = "long-queue",
+    /// A soft dependency that hangs fills a pool.
+    SmallPool = "small-pool",
     /// Retries at several layers of one path multiply.
     RetryAmplification = "retry-amplification",
     /// A fallback that needs what it replaces, or the same thing that it needs.

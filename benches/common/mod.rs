@@ -12,6 +12,7 @@ use blastwave::model::topology::{
     Cache, Criticality, Dependency, Flow, NodeRef, Phase, Recovery, Service, ServiceId, Thresholds,
     Timeout,
 };
+use blastwave::model::units::Utilization;
 use blastwave::model::{Rate, Seconds, Share, Topology};
 
 /// A small generator of numbers (splitmix64, Steele et al. 2014): equal seeds, equal topologies.
@@ -61,6 +62,9 @@ pub fn hard(on: u32) -> Dependency {
         criticality: None,
         kind: None,
         timeout: Timeout::Unstated,
+        attempt_timeout: None,
+        max_in_flight: None,
+        parallel: false,
         retries: None,
         retry_budget: None,
         circuit_breaker: None,
@@ -92,7 +96,10 @@ pub fn service(number: u32) -> Service {
         domains: Vec::new(),
         replicas: None,
         utilization: None,
-        overload: None,
+        queue: None,
+        drop_expired: false,
+        latency: None,
+        concurrency: None,
         recovery: Recovery::default(),
         automations: Vec::new(),
         dependencies: Vec::new(),
@@ -132,7 +139,8 @@ pub fn layered(services: u32, degree: f64, back: f64, with_load: bool) -> Topolo
             }
         }
         if with_load && numbers.chance(0.5) {
-            all[number as usize].utilization = Some(share(0.3 + 0.05 * numbers.below(8) as f64));
+            all[number as usize].utilization =
+                Utilization::new(0.3 + 0.05 * numbers.below(8) as f64);
             all[number as usize].recovery =
                 Recovery { restart: seconds(120.0), warmup: seconds(300.0), crashes: false };
         }
@@ -178,6 +186,7 @@ fn flow(number: u32) -> Flow {
         critical: false,
         objective: None,
         retry_by_users: None,
+        patience: None,
         place: Place::default(),
     }
 }
@@ -233,6 +242,7 @@ pub fn broken(on: TargetRef) -> Target {
             corrupt: share(0.2),
             surge: Share::ZERO,
             surge_factor: 1.0,
+            slowness: None,
         },
         severity: (share(0.6), Share::ONE),
         onset: Delay::default(),

@@ -9,8 +9,8 @@ use crate::model::topology::Phase;
 use crate::model::{Change, Seconds, Topology, defaults};
 use crate::report::{
     DependencyReport, Detector, EngineName, Exceedance, FailureMode, Failures, HistogramReport,
-    HistogramScale, Interval, MeanOnly, Money, PerRollout, Protection, Quantiles, Report,
-    RolloutStrategy, RoutingMode, SCHEMA, Spread, StageReport, TargetReport, TimelineMode,
+    HistogramScale, Interval, LateReport, MeanOnly, Money, PerRollout, Protection, Quantiles,
+    Report, RolloutStrategy, RoutingMode, SCHEMA, Spread, StageReport, TargetReport, TimelineMode,
     TimelineReport, TotalReport, UnitReport,
 };
 use crate::sort::Arrange as _;
@@ -174,6 +174,7 @@ fn unit_report(name: &str, of: &summary::UnitSummary, probability: f64) -> UnitR
         baseline,
         caused,
         failing_share: of.failing_share,
+        late: (of.late_share > 0.0).then_some(LateReport { p: of.late_share, count: None }),
         first_failed_s: of.first_failed.map(spread_report),
         failed_for_s: of.failed_for.map(spread_report),
         per_rollout: Some(PerRollout {
@@ -221,9 +222,12 @@ fn flow_reports(topology: &Topology, summary: &Summary, probability: f64) -> Vec
         .flows
         .iter()
         .zip(&summary.units[first..])
-        .zip(summary.flows.iter().zip(&summary.outages))
-        .map(|((flow, of), (losses, outage))| {
+        .zip(summary.flows.iter().zip(&summary.outages).zip(&summary.late_orders))
+        .map(|((flow, of), ((losses, outage), late))| {
             let mut report = unit_report(&flow.name, of, probability);
+            if flow.objective.is_some_and(|objective| objective.latency.is_some()) {
+                report.late = Some(LateReport { p: of.late_share, count: *late });
+            }
             report.title.clone_from(&flow.title);
             report.critical = Some(flow.critical);
             report.rate_per_s = flow.rate.map(crate::model::Rate::get);

@@ -6,8 +6,9 @@ use crate::compile::compile;
 use crate::engine::{Silent, Simulation, Tally, parallel};
 use crate::model::change::TargetRef;
 use crate::model::topology::{
-    Caller, Dependency, Evidence, Fallback, NodeRef, Phase, Recovery, Timeout,
+    Caller, Dependency, Evidence, Fallback, NodeRef, Phase, Queue, Recovery, Timeout,
 };
+use crate::model::units::Utilization;
 use crate::model::{Change, Seconds, Share, Topology};
 use crate::report::Unknown;
 use crate::report::{Metric, UnknownKind};
@@ -107,7 +108,11 @@ impl UnknownCandidate {
                 let everything = Fallback { on: None, works: Share::ONE };
                 dependency_mut(&mut other, index).fallback = Some(everything);
             }
-            Self::Capacity(service) => other.services[service].utilization = Some(Share::ONE),
+            Self::Capacity(service) => {
+                let service = &mut other.services[service];
+                service.utilization = Some(Utilization::FULL);
+                service.queue = service.queue.or(Some(Queue::Refuses));
+            }
         }
         other
     }

@@ -12,6 +12,7 @@ mod outages;
 pub mod plan;
 mod scenario;
 mod traffic;
+pub(crate) mod waits;
 
 pub use key::Key;
 pub use plan::Plan;
@@ -29,5 +30,6 @@ pub fn compile(topology: &Topology, change: &Change, lasting: Seconds) -> Plan {
     interventions::add(&mut plan, topology, change);
     traffic::weigh(&mut plan);
     alerts::add(&mut plan, change);
+    waits::add(&mut plan);
     plan
 }

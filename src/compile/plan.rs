@@ -9,7 +9,6 @@ use std::ops::Range;
 use super::interventions::Interventions;
 use super::key::Key;
 use crate::model::change::Routing;
-use crate::model::topology::Overload;
 
 /// No such node, service or entry.
 pub const NONE: u32 = u32::MAX;
@@ -46,6 +45,8 @@ pub struct Plan {
     pub outages: Vec<OutageProcess>,
     /// The things changed.
     pub targets: Vec<Target>,
+    /// Limits on how many calls of a dependency are in progress.
+    pub bulkheads: Vec<Bulkhead>,
     /// Whether the targets break in turn, each in one of 64 trials: for a ranking by the fluid engine.
     pub rotate_targets: bool,
     /// Whether some users always meet the change and the others never.
@@ -60,6 +61,8 @@ pub struct Plan {
     pub has_load: bool,
     /// Whether anything may fail without the change.
     pub has_background: bool,
+    /// Whether answers may come later than usual by so much that somebody gives up or is late.
+    pub has_delays: bool,
 }
 
 /// A service as such, an endpoint, or a flow.
@@ -88,6 +91,8 @@ pub struct Traffic {
     pub rate: f64,
     /// Whether only fallbacks (and what is called only by them) call it.
     pub only_fallback: bool,
+    /// Whether weights are requests per second, because all rates are known.
+    pub is_known: bool,
 }
 
 /// Nodes that reach each other, or a single one.
@@ -116,6 +121,10 @@ pub struct Call {
     pub gives_up: bool,
     /// Has a timeout or a breaker: a fallback that hangs fails.
     pub has_deadline: bool,
+    /// Seconds that the caller waits for one attempt; infinite without a timeout.
+    pub timeout: f64,
+    /// Whether the caller waits for the answer at all.
+    pub is_waited_for: bool,
     /// Has a breaker: no retries when half of the calls fail.
     pub breaker: bool,
     /// Notices wrong answers.
@@ -137,6 +146,12 @@ pub struct Call {
 pub struct Guards {
     /// Retries per call at most; infinite without a budget.
     pub budget: f64,
+    /// Seconds that the caller waits for all attempts together; infinite where that is not stated.
+    pub waits_in_all: f64,
+    /// How many of these calls are in progress at once, at most; infinite without a limit.
+    pub max_in_flight: f64,
+    /// Whether it is made beside the other calls, instead of after them.
+    pub is_parallel: bool,
     /// Answers kept.
     pub cache: Option<Cache>,
     /// A queue.
@@ -154,6 +169,24 @@ impl Call {
     #[inline]
     pub fn budget(&self) -> f64 {
         self.guards.as_ref().map_or(f64::INFINITY, |guards| guards.budget)
+    }
+
+    /// Seconds that the caller waits for all attempts together; infinite where that is not stated.
+    #[inline]
+    pub fn waits_in_all(&self) -> f64 {
+        self.guards.as_ref().map_or(f64::INFINITY, |guards| guards.waits_in_all)
+    }
+
+    /// How many of these calls are in progress at once, at most; infinite without a limit.
+    #[inline]
+    pub fn max_in_flight(&self) -> f64 {
+        self.guards.as_ref().map_or(f64::INFINITY, |guards| guards.max_in_flight)
+    }
+
+    /// Whether it is made beside the other calls, instead of after them.
+    #[inline]
+    pub fn is_parallel(&self) -> bool {
+        self.guards.as_ref().is_some_and(|guards| guards.is_parallel)
     }
 
     /// Answers kept.
@@ -273,10 +306,23 @@ pub struct Service {
     pub needs: u32,
     /// Seconds until callers know that some are down: until then their share of the calls fails.
     pub failover: f64,
-    /// Normal load as a share of what all replicas serve; 0 = not known.
+    /// Normal load as a share of what all replicas serve, or of the threads that there are; 0 = not
+    /// known.
     pub utilization: f64,
-    /// What it does beyond.
-    pub overload: Overload,
+    /// How much work may wait, in seconds at full capacity; infinite without a limit.
+    pub queue: f64,
+    /// Whether requests are thrown away whose callers have given up.
+    pub drops_expired: bool,
+    /// How many times longer a request takes when all threads are busy; 1 where they do not share
+    /// processors.
+    pub crowding: f64,
+    /// How long answers take in normal times; a median of 0 = not known.
+    pub latency: Lognormal,
+    /// How many requests can be in progress; infinite where that is not stated, or what it means
+    /// is not known.
+    pub concurrency: f64,
+    /// The shortest and the longest of its callers' timeouts; infinite where there is none.
+    pub timeouts: [f64; 2],
     /// What normally arrives at all its nodes.
     pub traffic: Traffic,
     /// Seconds to restart.
@@ -368,6 +414,12 @@ pub struct Flow {
     pub retry_share: f64,
     /// How often at most.
     pub retry_attempts: u32,
+    /// Seconds after which a customer gives an order up.
+    pub patience: f64,
+    /// Seconds within which an order is to be done; infinite where nothing is promised.
+    pub promised: f64,
+    /// How long an order takes in normal times; a median of 0 = not known.
+    pub latency: Lognormal,
 }
 
 impl Flow {
@@ -421,6 +473,10 @@ pub struct Target {
     pub mode_keys: [Key; 3],
     /// How much more often a surging target calls.
     pub surge_factor: f64,
+    /// By how many seconds a slow target answers later; infinite where it hangs.
+    pub slow_adds: f64,
+    /// How many times as long a slow target takes.
+    pub slow_factor: f64,
     /// The least share of requests on changed instances that fail.
     pub severity_min: f64,
     /// The greatest.
@@ -444,6 +500,28 @@ pub struct Target {
     pub first_gate: u32,
 }
 
+/// A limit on how many calls of a dependency are in progress.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bulkhead {
+    /// The dependency as written.
+    pub dependency: u32,
+    /// How many, over all its calls.
+    pub limit: f64,
+    /// Its calls.
+    pub calls: Vec<LimitedCall>,
+}
+
+/// One call of a dependency that is limited.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LimitedCall {
+    /// The call.
+    pub call: u32,
+    /// The node that makes it.
+    pub node: u32,
+    /// How often in normal times, per second.
+    pub rate: f64,
+}
+
 /// A lognormal delay in seconds; a median of 0 is always 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Lognormal {
@@ -458,6 +536,23 @@ impl Lognormal {
     #[inline]
     pub fn at(self, z: f64) -> f64 {
         if self.sigma == 0.0 { self.median } else { self.median * libm::exp(self.sigma * z) }
+    }
+
+    /// Returns the mean.
+    pub fn mean(self) -> f64 {
+        self.median * libm::exp(0.5 * self.sigma * self.sigma)
+    }
+
+    /// Returns the chance that it takes longer than this.
+    pub fn exceeds(self, time: f64) -> f64 {
+        if time <= 0.0 {
+            return 1.0;
+        }
+        if self.sigma == 0.0 || self.median == 0.0 {
+            return if self.median >= time { 1.0 } else { 0.0 };
+        }
+        let z = libm::log(time / self.median) / self.sigma;
+        0.5 * libm::erfc(z * std::f64::consts::FRAC_1_SQRT_2)
     }
 }
 

@@ -6,7 +6,7 @@ use super::graph::unrepeated;
 use super::key::Key;
 use super::outages;
 use super::plan::{Delay, Hit, Lognormal, Plan, Schedule, Stage, Target};
-use crate::model::change::{self as model, Component, Modes, Routing, TargetRef};
+use crate::model::change::{self as model, Component, Modes, Routing, Slowness, TargetRef};
 use crate::model::topology::ServiceId;
 use crate::model::{Change, Seconds, Topology, defaults};
 
@@ -69,6 +69,15 @@ fn target(plan: &Plan, target: &model::Target, name: &str) -> Target {
         modes: mode_chances(&target.modes),
         mode_keys: mode_keys(name),
         surge_factor: target.modes.surge_factor,
+        slow_adds: match target.modes.slowness {
+            None => f64::INFINITY,
+            Some(Slowness::Adds(adds)) => adds.get(),
+            Some(Slowness::Factor(_)) => 0.0,
+        },
+        slow_factor: match target.modes.slowness {
+            Some(Slowness::Factor(factor)) => factor,
+            None | Some(Slowness::Adds(_)) => 1.0,
+        },
         severity_min: target.severity.0.get(),
         severity_max: target.severity.1.get(),
         of_requests: target.severity_of == model::SeverityOf::Requests

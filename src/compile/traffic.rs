@@ -77,7 +77,8 @@ fn total(arrivals: &[Arrival], weight: impl Fn(&Arrival) -> Option<f64>) -> Traf
         () if only_fallback => 0.0,
         () => counted.clone().filter_map(|item| item.volume).sum(),
     };
-    Traffic { total: counted.filter_map(weight).sum(), rate, only_fallback }
+    let is_known = !arrivals.is_empty() && arrivals.iter().all(|arrival| arrival.volume.is_some());
+    Traffic { total: counted.filter_map(weight).sum(), rate, only_fallback, is_known }
 }
 
 /// Lets the rates of the flows run down to everything they call.

@@ -43,6 +43,8 @@ pub struct UnitOutcome {
     pub caused: Failures<u64>,
     /// The sum of its peak failing shares.
     pub share: f64,
+    /// The sum of its peak shares that are answered, but late.
+    pub late: f64,
 }
 
 /// Both degrees of failure of a unit: a mask of lanes or trials, a count of trials, or a
@@ -93,6 +95,8 @@ pub struct FlowOutcome {
     /// Outage because of the change, in seconds: the integral over time of its failing share less
     /// what the same trial has without the change, never below 0. NaN where there is no time.
     pub outage: Each,
+    /// Orders that are late because of the change; NaN where its rate is not known, or there is no time.
+    pub late: Each,
     /// In which trials it still loses something to the change at the horizon.
     pub unfinished: u64,
 }

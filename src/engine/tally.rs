@@ -98,6 +98,8 @@ pub struct UnitTally {
     pub caused: Failures<u64>,
     /// The sum of its peak failing shares.
     pub share: f64,
+    /// The sum of its peak shares that are answered, but late.
+    pub late: f64,
     /// When it first failed, over the trials in which it did.
     pub first: Sketch,
     /// For how long in all.
@@ -113,6 +115,8 @@ pub struct FlowTally {
     pub wrong: Sketch,
     /// Outage because of the change, in seconds; empty where there is no time.
     pub outage: Sketch,
+    /// Orders that are late because of the change; empty where its rate is not known or there is no time.
+    pub late: Sketch,
     /// In how many trials the outage is not over at the horizon.
     pub unfinished: u64,
 }
@@ -155,6 +159,7 @@ impl Tally {
             baseline: Failures::default(),
             caused: Failures::default(),
             share: 0.0,
+            late: 0.0,
             first: Sketch::new(TIME_DIGITS),
             lasted: Sketch::new(TIME_DIGITS),
         };
@@ -162,6 +167,7 @@ impl Tally {
             lost: Sketch::new(ORDER_DIGITS),
             wrong: Sketch::new(ORDER_DIGITS),
             outage: Sketch::new(ORDER_DIGITS),
+            late: Sketch::new(ORDER_DIGITS),
             unfinished: 0,
         };
         let units = plan.services.len() + endpoints + plan.flows.len();
@@ -193,6 +199,7 @@ impl Tally {
             all.baseline.add_trials(&one.baseline);
             all.caused.add_trials(&one.caused);
             all.share += one.share;
+            all.late += one.late;
         }
         for (all, one) in self.flows.iter_mut().zip(&outcome.flows) {
             all.unfinished += u64::from(one.unfinished.count_ones());
@@ -238,6 +245,7 @@ impl Tally {
                 total += lost;
                 all.lost.add(lost);
                 all.wrong.add(flow.wrong[trial]);
+                all.late.add(flow.late[trial]);
             }
         }
         if has_rate {
@@ -275,6 +283,7 @@ impl Tally {
             flow.lost.settle();
             flow.wrong.settle();
             flow.outage.settle();
+            flow.late.settle();
         }
         self.lost.settle();
         if let Some(course) = &mut self.course {

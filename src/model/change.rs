@@ -199,6 +199,17 @@ pub struct Modes {
     pub surge: Share,
     /// How much more often: calls are multiplied by this, at least 1.
     pub surge_factor: f64,
+    /// How much later answers come where it is slow; `None` = never.
+    pub slowness: Option<Slowness>,
+}
+
+/// How much later the answers of a slow target come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Slowness {
+    /// By so much.
+    Adds(Seconds),
+    /// They take this many times as long, at least 1.
+    Factor(f64),
 }
 
 impl Default for Modes {
@@ -209,6 +220,7 @@ impl Default for Modes {
             corrupt: Share::ZERO,
             surge: Share::ZERO,
             surge_factor: 1.0,
+            slowness: None,
         }
     }
 }

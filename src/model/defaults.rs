@@ -30,6 +30,12 @@ pub const ALERT_THRESHOLD: f64 = 0.01;
 /// An assumption, of the order of the least numbers that alerts on error budgets ask for.
 pub const FAILURES: u32 = 10;
 
+/// After how long a customer gives an order up: 60 seconds.
+///
+/// The time after which gateways give up on what is behind them when nobody says otherwise:
+/// `proxy_read_timeout` of nginx, and the idle timeout of AWS Application Load Balancers.
+pub const PATIENCE: Seconds = Seconds::whole(60);
+
 const fn whole_seconds(seconds: u32) -> Seconds {
     Seconds::whole(seconds)
 }

@@ -3,7 +3,7 @@
 use super::action::Automation;
 use super::change::Delay;
 use super::shipping::{Shipping, ShippingDefaults};
-use super::units::{Money, Rate, Seconds, Share};
+use super::units::{Money, Rate, Seconds, Share, Utilization};
 use crate::diagnostic::Place;
 
 /// The number of a service: its index in [`Topology::services`].
@@ -97,9 +97,16 @@ pub struct Service {
     /// Its replicas, when they are said.
     pub replicas: Option<Replicas>,
     /// Normal load as a share of what all replicas can serve, above 0; `None` = no limit known.
-    pub utilization: Option<Share>,
-    /// Behaviour under more load than it can serve; `None` = not stated, which means collapse.
-    pub overload: Option<Overload>,
+    pub utilization: Option<Utilization>,
+    /// Where requests wait that it cannot serve at once; `None` = not stated, which means an
+    /// unbounded queue.
+    pub queue: Option<Queue>,
+    /// Whether it throws away requests whose callers have given up, instead of working on them.
+    pub drop_expired: bool,
+    /// How long it takes to answer in normal times, its own calls included.
+    pub latency: Option<Latency>,
+    /// How many requests it can have in progress at once, all replicas together.
+    pub concurrency: Option<u32>,
     /// How it comes back.
     pub recovery: Recovery,
     /// Automations that react when something fails.
@@ -133,14 +140,32 @@ pub struct Replicas {
     pub domains: Vec<DomainId>,
 }
 
-/// Behaviour of a service under more load than it can serve.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overload {
-    /// Serves less the more it gets, and hangs for the rest.
+/// Where requests wait that a service cannot serve at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Queue {
+    /// In a queue without a limit: each is served, the later the longer the queue.
     #[default]
-    Collapse,
-    /// Serves what it can and refuses the rest at once.
-    Shed,
+    Unbounded,
+    /// Nowhere: what cannot be served at once is refused at once.
+    Refuses,
+    /// In a queue that holds this much work, as time at full capacity; beyond it, requests are refused.
+    Holds(Seconds),
+    /// In threads that share the processor: each request takes longer the more there are.
+    Threads {
+        /// How many requests are worked on at once.
+        threads: u32,
+        /// How many of them a processor serves at full speed.
+        cores: u32,
+    },
+}
+
+/// How long a service takes to answer in normal times: lognormal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Latency {
+    /// Half of the answers take less.
+    pub median: Seconds,
+    /// 99 of 100 answers take less; at least the median.
+    pub p99: Seconds,
 }
 
 /// How a service comes back after it was down.
@@ -184,6 +209,8 @@ pub struct Flow {
     pub objective: Option<Objective>,
     /// How customers whose order failed try again.
     pub retry_by_users: Option<UserRetries>,
+    /// After how long a customer gives an order up; `None` = not stated, which means the default.
+    pub patience: Option<Seconds>,
     /// Where it is defined.
     pub place: Place,
 }
@@ -202,6 +229,8 @@ pub struct Objective {
     pub availability: Share,
     /// The time over which it is measured, above 0.
     pub window: Seconds,
+    /// The time within which an order is to be done; one that takes longer is late, not failed.
+    pub latency: Option<Seconds>,
 }
 
 impl Objective {
@@ -218,7 +247,7 @@ impl Default for Objective {
     /// Workbook", 2018, chapter 2), not a measurement.
     fn default() -> Self {
         let availability = Share::new(0.999).expect("a share");
-        Self { availability, window: Seconds::hours(30 * 24) }
+        Self { availability, window: Seconds::hours(30 * 24), latency: None }
     }
 }
 
@@ -244,8 +273,15 @@ pub struct Dependency {
     pub criticality: Option<Criticality>,
     /// Whether the caller waits for it; `None` = not stated, which means sync.
     pub kind: Option<CallKind>,
-    /// How long the caller waits.
+    /// How long the caller waits: for each attempt, or in all where `attempt_timeout` is stated.
     pub timeout: Timeout,
+    /// How long the caller waits for each attempt.
+    pub attempt_timeout: Option<Seconds>,
+    /// How many of these calls the caller has in progress at once, all its replicas together; beyond
+    /// that a call fails at once.
+    pub max_in_flight: Option<u32>,
+    /// Whether the caller makes the call beside its others, instead of after them.
+    pub parallel: bool,
     /// How often the caller tries again; `None` = not stated, which means 0.
     pub retries: Option<u32>,
     /// At most this many retries per call on average.
@@ -284,6 +320,24 @@ impl Dependency {
     /// Whether the caller survives without it.
     pub fn is_soft(&self) -> bool {
         self.criticality == Some(Criticality::Soft)
+    }
+
+    /// How long the caller waits for one attempt; `None` where it waits for ever, or nothing is said.
+    pub fn waits_per_attempt(&self) -> Option<Seconds> {
+        match (self.attempt_timeout, self.timeout) {
+            (Some(attempt), Timeout::After(total)) if total < attempt => Some(total),
+            (Some(attempt), _) => Some(attempt),
+            (None, Timeout::After(timeout)) => Some(timeout),
+            (None, Timeout::None | Timeout::Unstated) => None,
+        }
+    }
+
+    /// How long the caller waits for all attempts together, where that is stated.
+    pub fn waits_in_all(&self) -> Option<Seconds> {
+        match (self.attempt_timeout, self.timeout) {
+            (Some(_), Timeout::After(total)) => Some(total),
+            _ => None,
+        }
     }
 
     /// Whether the caller does not wait for it.

@@ -45,6 +45,40 @@ impl fmt::Display for Share {
     }
 }
 
+/// Load as a share of what can be served, above 0; written `60%`. It is above 100% only for what could
+/// not carry all that might come, such as a fallback.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Utilization(f64);
+
+impl Utilization {
+    /// All capacity is used.
+    pub const FULL: Self = Self(1.0);
+    /// The highest that makes sense: 10,000%.
+    pub const MAX: f64 = 100.0;
+
+    /// A utilization, if `value` is one: above 0 and at most [`Self::MAX`].
+    pub fn new(value: f64) -> Option<Self> {
+        (value > 0.0 && value <= Self::MAX).then_some(Self(value))
+    }
+
+    /// The utilization as a number, 1 for 100%.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Utilization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", trimmed_number(self.0 * 100.0))
+    }
+}
+
+/// Reads a utilization in percent: `333%`; nothing where it is written in another way.
+pub(crate) fn parse_utilization(text: &str) -> Option<Utilization> {
+    let number = text.trim().strip_suffix('%')?;
+    Utilization::new(parse_percent(number.trim_end())?)
+}
+
 /// A duration in seconds, 0 or more; written `300ms`, `2s`, `10m`, `4h`, `2d` or `1h30m`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Seconds(f64);

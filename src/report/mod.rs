@@ -210,6 +210,10 @@ pub struct UnitReport {
     /// The mean over trials of the peak share of requests that are slow, down or corrupt.
     #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub failing_share: f64,
+    /// What is answered, but late: of a flow, later than it promises; of a service, later than usual.
+    /// Late is not failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<LateReport>,
     /// When it first failed, over the trials in which it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_failed_s: Option<Spread>,
@@ -247,6 +251,18 @@ pub struct UnitReport {
     /// Of a service: its endpoints.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<Self>,
+}
+
+/// What is answered, but late.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LateReport {
+    /// The mean over trials of the peak share of requests that are late.
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
+    pub p: f64,
+    /// Of a flow: the mean number of orders that are late because of the change, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<f64>,
 }
 
 impl Default for Interval {

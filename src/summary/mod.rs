@@ -24,6 +24,9 @@ pub struct Summary {
     pub units: Vec<UnitSummary>,
     /// By flow: orders lost, where that is known.
     pub flows: Vec<Option<Losses>>,
+    /// By flow: the mean number of orders that are late because of the change, where its rate is known
+    /// and there is time.
+    pub late_orders: Vec<Option<f64>>,
     /// By flow: outage because of the change, where there is time.
     pub outages: Vec<Option<Outage>>,
     /// Over all flows with a rate.
@@ -53,6 +56,8 @@ pub struct UnitSummary {
     pub caused: Failures<Estimate>,
     /// The mean of its peak failing share.
     pub failing_share: f64,
+    /// The mean of its peak share that is answered, but late.
+    pub late_share: f64,
     /// When it first failed, over the trials in which it did.
     pub first_failed: Option<SpreadSummary>,
     /// For how long in all.
@@ -155,6 +160,7 @@ pub fn summarize(tally: &Tally) -> Summary {
         trials,
         units: tally.units.iter().map(|unit| summarize_unit(unit, trials)).collect(),
         flows: tally.flows.iter().map(|flow| losses_of(&flow.lost, Some(&flow.wrong))).collect(),
+        late_orders: tally.flows.iter().map(|flow| flow.late.mean()).collect(),
         outages: tally.flows.iter().map(|flow| outage_of(flow, trials)).collect(),
         total: losses_of(&tally.lost, None),
         histogram: histogram::histogram_of(&tally.lost),
@@ -192,6 +198,7 @@ fn summarize_unit(unit: &UnitTally, trials: u64) -> UnitSummary {
         baseline: unit.baseline.map(|count| estimate::estimate_proportion(*count, trials)),
         caused: unit.caused.map(|count| estimate::estimate_proportion(*count, trials)),
         failing_share: unit.share / trials.max(1) as f64,
+        late_share: unit.late / trials.max(1) as f64,
         first_failed: spread_of(&unit.first),
         failed_for: spread_of(&unit.lasted),
     }

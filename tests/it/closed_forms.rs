@@ -210,14 +210,14 @@ fn queues_lose_nothing_in_incidents_shorter_than_what_they_hold() {
 }
 
 /// The failing share of the flow when `web` calls `store` so many times as often.
-fn overloaded(overload: &str, factor: f64) -> f64 {
+fn overloaded(queue: &str, factor: f64) -> f64 {
     let topology = format!(
         "
 version: 1
 topology: surge
 services:
-  web: {{ dependencies: [{{ service: store, timeout: none }}] }}
-  store: {{ utilization: 50%, overload: {overload} }}
+  web: {{ dependencies: [{{ service: store, timeout: 1s }}] }}
+  store: {{ utilization: 50%, latency: {{ median: 100ms, p99: 400ms }}, queue: {queue} }}
 flows:
   order: {{ steps: [web], rate: 1/s }}
 "
@@ -233,17 +233,17 @@ targets: [{{ service: web, modes: {{ surge: {{ probability: 100%, factor: {facto
 }
 
 #[test]
-fn shedding_and_collapse_follow_their_formulas() {
-    // Capacity is 1 / 50% = 2 times the normal load.
+fn what_is_refused_and_what_crowded_threads_do_in_time_follow_their_formulas() {
+    // Capacity is 1 / 50% = 2 times the normal load. Twelve threads on eight cores take half as long
+    // again: of what they serve they are in time with a median of 150 ms and a p99 of 600 ms.
+    let sigma = libm::log(4.0) / 2.326_347_874;
+    let within = |time: f64| 1.0 - 0.5 * libm::erfc(libm::log(time / 0.1) / sigma / 2_f64.sqrt());
+    let in_time = within(1.0 * 8.0 / 12.0) / within(1.0);
     for factor in [1.5, 2.0, 2.5, 3.0, 3.9, 4.0, 8.0] {
-        let over: f64 = factor / 2.0;
-        let (shed, collapse) = if over <= 1.0 {
-            (0.0, 0.0)
-        } else {
-            (1.0 - 1.0 / over, 1.0 - (2.0 - over).max(0.0) / over)
-        };
-        assert_near(overloaded("shed", factor), shed);
-        assert_near(overloaded("collapse", factor), collapse);
+        let served = f64::min(2.0 / factor, 1.0);
+        assert_near(overloaded("none", factor), 1.0 - served);
+        let crowded = if served < 1.0 { 1.0 - served * in_time } else { 0.0 };
+        assert_near(overloaded("{ threads: 12, cores: 8 }", factor), crowded);
     }
 }
 

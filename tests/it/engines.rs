@@ -39,7 +39,8 @@ fn both_engines_count_the_same() {
             );
         }
     }
-    assert!(compared > 1_000, "only {compared} scenarios were Boolean");
+    // Where somebody may give up on what waits for something that hangs, shares are not whole.
+    assert!(compared > 800, "only {compared} scenarios were Boolean");
     for (count, (name, _)) in covered.iter().zip(FEATURES) {
         assert!(*count > 20, "only {count} scenarios had {name}");
     }

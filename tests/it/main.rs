@@ -42,3 +42,4 @@ mod tidy;
 mod topologies;
 mod verdict;
 mod verdict_laws;
+mod waiting;

@@ -13,9 +13,10 @@ use blastwave::model::change::{
 use blastwave::model::shipping::ShippingDefaults;
 use blastwave::model::topology::{
     Buffer, Cache, CallKind, Criticality, Dependency, Domain, DomainId, Endpoint, Fallback, Flow,
-    NodeRef, Overload, Phase, Recovery, Replicas, Service, ServiceId, Thresholds, Timeout,
+    NodeRef, Phase, Queue, Recovery, Replicas, Service, ServiceId, Thresholds, Timeout,
     UserRetries, WhenFull,
 };
+use blastwave::model::units::Utilization;
 use blastwave::model::{Rate, Seconds, Share, Topology};
 
 /// What may occur in a random scenario.
@@ -471,8 +472,11 @@ impl Builder {
             domains,
             replicas: has_replicas.then(|| self.replicas()),
             utilization: has_limit
-                .then(|| Share::new(0.2 + 0.8 * self.dice.unit()).expect("a share")),
-            overload: self.dice.pick(&[None, Some(Overload::Collapse), Some(Overload::Shed)]),
+                .then(|| Utilization::new(0.2 + 0.8 * self.dice.unit()).expect("above 0")),
+            queue: self.dice.pick(&[None, Some(Queue::Unbounded), Some(Queue::Refuses)]),
+            drop_expired: false,
+            latency: None,
+            concurrency: None,
             recovery: self.recovery(),
             automations: Vec::new(),
             dependencies: self.dependencies(&candidates, 4),
@@ -630,6 +634,7 @@ impl Builder {
             value: None,
             critical: false,
             objective: None,
+            patience: None,
             retry_by_users: tries_again.then(|| UserRetries {
                 share: self.dice.share(),
                 attempts: 1 + self.dice.below(3) as u32,
@@ -723,6 +728,7 @@ impl Builder {
             corrupt: share(2),
             surge: share(3),
             surge_factor: 1.0 + 9.0 * self.dice.unit(),
+            slowness: None,
         }
     }
 
@@ -812,6 +818,9 @@ pub(crate) fn plain_call(on: Vec<NodeRef>) -> Dependency {
         criticality: None,
         kind: None,
         timeout: Timeout::Unstated,
+        attempt_timeout: None,
+        max_in_flight: None,
+        parallel: false,
         retries: None,
         retry_budget: None,
         circuit_breaker: None,
@@ -886,7 +895,7 @@ pub(crate) fn describe(topology: &Topology, change: &Change) -> String {
             service.domains,
             service.replicas,
             service.utilization,
-            service.overload
+            service.queue
         ));
     }
     for (caller, declared_dependency) in topology.declared_dependencies() {
@@ -941,7 +950,7 @@ fn random_scenarios_are_valid() {
             assert!(call.cache.is_none_or(|c| !c.hit_ratio.is_one() || c.ttl.is_none()));
         }
         for target in &change.targets {
-            let Modes { down, slow, corrupt, surge, surge_factor } = target.modes;
+            let Modes { down, slow, corrupt, surge, surge_factor, .. } = target.modes;
             let sum = down.get() + slow.get() + corrupt.get() + surge.get();
             assert!((sum - 1.0).abs() < 1e-9 && surge_factor >= 1.0, "{seed}");
             assert!(target.severity.0 <= target.severity.1, "{seed}");

@@ -4,7 +4,7 @@
 use super::protection::{ProtectionCandidate, ProtectionStep};
 use crate::engine::Tally;
 use crate::model::cost::THE_CHANGE;
-use crate::model::topology::{Caller, DomainId, Overload, Phase, Service, ServiceId};
+use crate::model::topology::{Caller, DomainId, Phase, Queue, Service, ServiceId};
 use crate::model::{Change, Topology};
 use crate::report::{AdviceKind, CallReport};
 use crate::sort::Arrange as _;
@@ -150,7 +150,7 @@ fn at_services(topology: &Topology, tally: &Tally, found: &mut Vec<ProtectionCan
                 steps: vec![ProtectionStep::SecondDomain(id, domain)],
             });
         }
-        let collapses = service.overload.unwrap_or_default() == Overload::Collapse;
+        let collapses = service.queue.unwrap_or_default() != Queue::Refuses;
         if service.utilization.is_some() && collapses && shedding < SERVICES {
             shedding += 1;
             found.push(ProtectionCandidate {

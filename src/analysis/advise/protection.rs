@@ -4,7 +4,7 @@ use crate::analysis::unknowns::dependency_mut;
 use crate::model::change::{Delay, Detection, KillSwitch, Rollback, Rollout, Routing, Stage};
 use crate::model::cost::Costs;
 use crate::model::topology::{
-    Cache, Caller, Criticality, DomainId, Fallback, Overload, ServiceId, Timeout,
+    Cache, Caller, Criticality, DomainId, Fallback, Queue, ServiceId, Timeout,
 };
 use crate::model::{Change, Seconds, Share, Topology, defaults};
 use crate::report::advise::EditReport;
@@ -136,7 +136,7 @@ impl ProtectionStep {
                 }
             }
             Self::Shed(service) => {
-                topology.services[service.0 as usize].overload = Some(Overload::Shed);
+                topology.services[service.0 as usize].queue = Some(Queue::Refuses);
             }
             Self::KillSwitch => {
                 change.kill_switch = Some(KillSwitch {
@@ -257,7 +257,7 @@ impl ProtectionStep {
                 }
                 of_topology(service(id), keys.join(", "))
             }
-            Self::Shed(id) => of_topology(service(id), "overload: shed".to_owned()),
+            Self::Shed(id) => of_topology(service(id), "queue: none".to_owned()),
             Self::KillSwitch => {
                 of_change("kill_switch", format!("{{ {} }}", delay_yaml(KILL_SWITCH)))
             }

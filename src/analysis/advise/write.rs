@@ -213,7 +213,7 @@ impl ProtectionStep {
             }
             Self::Shed(service) => {
                 let path = vec![key_path("services"), key_path(&topology.service(service).name)];
-                (File::Topology, vec![set_key(path, "overload", "shed", None)])
+                (File::Topology, vec![set_key(path, "queue", "none", None)])
             }
             Self::KillSwitch => {
                 let delay = format!("{{ {} }}", delay_yaml(KILL_SWITCH));

@@ -86,6 +86,7 @@ impl BreakCandidate {
         let mut target = Target::down_with_certainty(self.on, Place::default());
         let share = |mode| if mode == self.mode { Share::ONE } else { Share::ZERO };
         target.modes = Modes {
+            slowness: None,
             down: share(FailureMode::Down),
             slow: share(FailureMode::Slow),
             corrupt: share(FailureMode::Corrupt),

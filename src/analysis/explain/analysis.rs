@@ -39,6 +39,7 @@ impl Analysis {
 fn all_or_nothing(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     (plan.schedule, plan.lasting, plan.has_load) = (None, 0.0, false);
+    plan.has_delays = false;
     for target in &mut plan.targets {
         (target.severity_min, target.severity_max) = (1.0, 1.0);
     }

@@ -14,7 +14,8 @@
 use std::borrow::Cow;
 
 use crate::analysis::unknowns::{dependencies_mut, may_be_overloaded, needs_start_only};
-use crate::model::topology::{Criticality, Dependency, Evidence, Fallback, Phase, Timeout};
+use crate::model::topology::{Criticality, Dependency, Evidence, Fallback, Phase, Queue, Timeout};
+use crate::model::units::Utilization;
 use crate::model::{Change, Seconds, Share, Topology};
 use crate::report::Assumption;
 
@@ -36,7 +37,9 @@ pub(super) fn assume<'a>(
                     .replicas
                     .as_ref()
                     .map_or(1.0, |replica| f64::from(replica.needs) / f64::from(replica.count));
-                service.utilization = Share::new(promised);
+                service.utilization = Utilization::new(promised);
+                // No wait makes up for what is refused, in a single moment too.
+                service.queue = service.queue.or(Some(Queue::Refuses));
             }
             if topology
                 .declared_dependencies()

@@ -51,7 +51,7 @@ impl ModelElement {
         let (mut topology, mut change) = (topology.clone(), change.clone());
         for service in &mut topology.services {
             match self {
-                Self::Loads => service.utilization = None,
+                Self::Loads => (service.utilization, service.concurrency) = (None, None),
                 Self::Redundancy => service.replicas = None,
                 Self::Recovery => service.recovery = Recovery::default(),
                 Self::Automations => service.automations.clear(),

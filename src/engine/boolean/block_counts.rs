@@ -325,6 +325,7 @@ fn record_unit(
             baseline: of_part(baseline),
             caused: of_part(caused),
             share: f64::from(failed.count_ones()),
+            late: 0.0,
         };
         let first_flow = outcome.units.len() - outcome.flows.len();
         if let Some(flow) = (unit as usize).checked_sub(first_flow) {

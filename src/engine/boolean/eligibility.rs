@@ -36,6 +36,9 @@ pub(super) fn find_obstacle(plan: &Plan, possible: &[PossibleStates]) -> Option<
     if plan.has_load {
         return Some("some service states its utilization, so loads are followed");
     }
+    if plan.has_delays {
+        return Some("answers may come later than somebody waits for them");
+    }
     if plan.failed <= 1e-9 || plan.degraded <= 1e-9 {
         return Some("a threshold is 0%");
     }

@@ -31,6 +31,7 @@ use super::outcome::{FlowOutcome, Outcome, TRIALS, UnitOutcome};
 use super::simd::{self, Bits, InstructionSet, LaneMask, SimdTask};
 use crate::compile::Plan;
 use crate::compile::plan::NONE;
+use crate::compile::waits::somebody_gives_up_first;
 
 /// Number of trials in a block.
 pub const BLOCK: u64 = 512;
@@ -94,6 +95,9 @@ pub fn find_obstacle_with_origins(
     origins: &[Origin],
     mode: FailureMode,
 ) -> Option<&'static str> {
+    if mode == FailureMode::Slow && somebody_gives_up_first(plan) {
+        return Some("answers may come later than somebody waits for them");
+    }
     eligibility::find_obstacle(plan, &eligibility::possible_states_with(plan, origins, mode))
 }
 
@@ -253,6 +257,7 @@ impl<'a> Boolean<'a> {
             lost: none,
             wrong: none,
             outage: none,
+            late: none,
             unfinished: 0,
         };
         Outcome {

@@ -15,6 +15,7 @@ use super::timeline::failover::Failover;
 use super::timeline::interventions::AppliedInterventions;
 use super::timeline::progress::TrialProgress;
 use super::timeline::recovery::PendingRestart;
+use super::timeline::waits::WaitingSpell;
 use crate::compile::Plan;
 use crate::engine::simd::array;
 use crate::model::change::Routing;
@@ -45,6 +46,10 @@ pub(crate) struct Run<'a> {
     pub(crate) interventions: AppliedInterventions,
     /// Room for what services can serve now, and the lanes in which they are down without overload.
     pub(crate) capacities: Vec<(Lanes, u8)>,
+    /// By lane: for how long something has been waiting.
+    pub(crate) spells: [WaitingSpell; LANES],
+    /// By service: how long requests waited when the last moment ended.
+    pub(crate) waits_before: Vec<Lanes>,
     pub(crate) baseline: Baseline,
     pub(crate) evidence: Evidence,
     pub(crate) failovers: Vec<Failover>,
@@ -81,6 +86,8 @@ impl<'a> Run<'a> {
             pending_restarts: Vec::new(),
             interventions: AppliedInterventions::new(plan),
             capacities: Vec::new(),
+            spells: [WaitingSpell::default(); LANES],
+            waits_before: vec![all(0.0); plan.services.len()],
             baseline: Baseline::default(),
             evidence: Evidence::new(plan),
             failovers: Failover::of_services(plan),
@@ -120,6 +127,8 @@ impl<'a> Run<'a> {
         self.fallen.fill(0);
         self.pending_restarts.clear();
         self.interventions.reset();
+        self.reset_waits();
+        self.waits_before.fill(all(0.0));
         self.baseline.rewind();
         self.evidence.reset();
         self.reset_failovers();
@@ -155,7 +164,12 @@ impl<'a> Run<'a> {
     /// Failure, load and overload of the present moment, and since when what has been failing.
     pub(crate) fn settle(&mut self) {
         let users = self.users();
+        self.state.touch_echoes();
         self.state.settle(&mut self.loads, &mut self.alone, &users);
+        if self.note_jumps() {
+            self.state.settle(&mut self.loads, &mut self.alone, &users);
+        }
+        self.note_wait_rates();
         self.state.note_since();
     }
 
@@ -175,6 +189,7 @@ impl<'a> Run<'a> {
             self.progress[lane].alive = false;
             return;
         }
+        self.advance_waits(lane, next);
         self.state.time[lane] = next;
     }
 
@@ -218,10 +233,51 @@ impl<'a> Run<'a> {
         self.over_cohorts(lane, of)
     }
 
+    /// The failing share of a node in one lane: what it does not answer, or wrongly, or too late for
+    /// its most impatient caller.
+    pub(crate) fn failing_share(&self, node: u32, lane: usize) -> f64 {
+        self.over_cohorts(lane, |cohort| {
+            let cohort = &self.state.cohorts[cohort];
+            let too_late = cohort.too_late.get(node as usize).map_or(0.0, |late| late[lane]);
+            cohort.shares[node as usize].failing_with(too_late, lane)
+        })
+    }
+
+    /// The degraded share of a node in one lane, apart from what it answers too late.
+    pub(crate) fn degraded_share(&self, node: u32, lane: usize) -> f64 {
+        self.over_cohorts(lane, |cohort| {
+            let cohort = &self.state.cohorts[cohort];
+            let too_late = cohort.too_late.get(node as usize).map_or(0.0, |late| late[lane]);
+            cohort.shares[node as usize].degraded[lane] * (1.0 - too_late)
+        })
+    }
+
+    /// The share of a node's requests that are answered, but later than they should be: of a flow,
+    /// than it promises; of a service, than usual.
+    pub(crate) fn late_share(&self, node: u32, flow: Option<usize>, lane: usize) -> f64 {
+        if !self.plan.has_delays {
+            return 0.0;
+        }
+        self.over_cohorts(lane, |cohort| {
+            let cohort = &self.state.cohorts[cohort];
+            let delay = &cohort.delays[node as usize][lane];
+            let answered = 1.0 - cohort.shares[node as usize].unanswered(lane);
+            match flow.map(|flow| &self.plan.flows[flow]) {
+                None => {
+                    let too_late = cohort.too_late[node as usize][lane];
+                    answered * (delay.noticeable() - too_late).max(0.0)
+                }
+                Some(flow) => {
+                    delay.late_orders(flow.latency, flow.promised, flow.patience) * answered
+                }
+            }
+        })
+    }
+
     /// Whether a service, or one of its endpoints, is failed now.
     pub(crate) fn is_failed(&self, service: u32, lane: usize) -> bool {
         self.plan
             .nodes_of(service)
-            .any(|node| self.node_share(node, lane, Shares::failing) >= self.plan.failed - SLACK)
+            .any(|node| self.failing_share(node, lane) >= self.plan.failed - SLACK)
     }
 }

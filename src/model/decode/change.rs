@@ -5,6 +5,7 @@ use super::kind::{self, Kind};
 use super::names::Names;
 use super::read::{Field, Mapping, Problems, Shape, distinct_items, report_repeats};
 use super::rollout::decode_rollout;
+use super::waiting;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Document, Value};
 use crate::model::action::decode_actions;
@@ -123,6 +124,9 @@ impl Change {
         let names = Names::of_topology(topology);
         let change = kind::open_document(document, Kind::Change, &CHANGE, &problems)
             .and_then(|mapping| decode_change(&mapping, &names));
+        if let Some(change) = &change {
+            waiting::check_slowness(change, topology, &|problem| problems.push(problem));
+        }
         let with_horizon = change.map(|change| change.with_default_horizon(topology));
         let place = document.root.place;
         let too_many = with_horizon.as_ref().map(|it| it.find_too_many_outages(topology, place));
@@ -386,10 +390,12 @@ fn decode_modes(field: &Field<'_>) -> Option<Modes> {
     }
     let mapping = field.mapping(&MODES)?;
     let share = |key| mapping.get(key).map_or(Some(Share::ZERO), |field| field.share());
-    let (down, slow, corrupt) = (share("down"), share("slow"), share("corrupt"));
+    let (down, corrupt) = (share("down"), share("corrupt"));
+    let slow = mapping.get("slow").map_or(Some((Share::ZERO, None)), |field| waiting::slow(&field));
     let surge = mapping.get("surge").map_or(Some((Share::ZERO, 1.0)), |field| decode_surge(&field));
     let (surge, surge_factor) = surge?;
-    let modes = Modes { down: down?, slow: slow?, corrupt: corrupt?, surge, surge_factor };
+    let (slow, slowness) = slow?;
+    let modes = Modes { down: down?, slow, corrupt: corrupt?, surge, surge_factor, slowness };
     let sum = modes.down.get() + modes.slow.get() + modes.corrupt.get() + surge.get();
     if (sum - 1.0).abs() > MODES_SLACK {
         // Millionths of a percent, so that what is wrong by little does not look right.

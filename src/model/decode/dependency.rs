@@ -2,12 +2,13 @@
 
 use super::names::Names;
 use super::read::{Field, Mapping, Shape, distinct_items, report_repeats};
+use super::waiting::IN_PROGRESS_MAX;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::topology::{
     Buffer, Cache, CallKind, Caller, Criticality, Dependency, Evidence, Fallback, NodeRef, Phase,
     Timeout, WhenFull,
 };
-use crate::model::units::Share;
+use crate::model::units::{Seconds, Share};
 
 /// The shape of a dependency, or of a step of a flow.
 pub(crate) const DEPENDENCY: Shape = Shape {
@@ -19,6 +20,9 @@ pub(crate) const DEPENDENCY: Shape = Shape {
         "criticality",
         "kind",
         "timeout",
+        "attempt_timeout",
+        "max_in_flight",
+        "parallel",
         "retries",
         "retry_budget",
         "circuit_breaker",
@@ -44,6 +48,9 @@ pub(crate) const DEFAULTS: Shape = Shape {
         "criticality",
         "kind",
         "timeout",
+        "attempt_timeout",
+        "max_in_flight",
+        "parallel",
         "retries",
         "retry_budget",
         "circuit_breaker",
@@ -79,9 +86,12 @@ pub(crate) const FALLBACK: Shape = Shape {
 };
 
 /// Keys that make no sense where nothing is called.
-const PUSH_EXCLUDES: [&str; 8] = [
+const PUSH_EXCLUDES: [&str; 11] = [
     "any_of",
     "timeout",
+    "attempt_timeout",
+    "max_in_flight",
+    "parallel",
     "retries",
     "retry_budget",
     "circuit_breaker",
@@ -99,6 +109,9 @@ pub(crate) struct Settings {
     criticality: Option<Criticality>,
     kind: Option<CallKind>,
     timeout: Option<Timeout>,
+    attempt_timeout: Option<Seconds>,
+    max_in_flight: Option<u32>,
+    parallel: Option<bool>,
     retries: Option<u32>,
     retry_budget: Setting<Share>,
     circuit_breaker: Option<bool>,
@@ -343,6 +356,9 @@ fn build_dependency(
         criticality: own.criticality.or(defaults.criticality),
         kind,
         timeout: own.timeout.or(defaults.timeout).unwrap_or(Timeout::Unstated),
+        attempt_timeout: own.attempt_timeout.or(defaults.attempt_timeout),
+        max_in_flight: own.max_in_flight.or(defaults.max_in_flight),
+        parallel: own.parallel.or(defaults.parallel).unwrap_or_default(),
         retries: own.retries.or(defaults.retries),
         retry_budget: own.retry_budget.or_default(defaults.retry_budget.into_value()),
         circuit_breaker: own.circuit_breaker.or(defaults.circuit_breaker),
@@ -390,6 +406,10 @@ fn decode_settings(mapping: &Mapping<'_>, names: &Names<'_>) -> Settings {
         criticality: get("criticality").and_then(|field| field.word(CRITICALITIES)),
         kind: get("kind").and_then(|field| field.word(KINDS)),
         timeout: get("timeout").and_then(|field| decode_timeout(&field)),
+        attempt_timeout: get("attempt_timeout").and_then(|field| field.positive_duration()),
+        max_in_flight: get("max_in_flight")
+            .and_then(|field| field.whole_number(1..=IN_PROGRESS_MAX)),
+        parallel: get("parallel").and_then(|field| field.flag()),
         retries: get("retries").and_then(|field| field.whole_number(0..=RETRIES_MAX)),
         retry_budget: Setting::read_field(get("retry_budget"), Field::share),
         circuit_breaker: get("circuit_breaker").and_then(|field| field.flag()),

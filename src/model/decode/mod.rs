@@ -15,6 +15,7 @@ mod renamed;
 mod rollout;
 mod shipping;
 mod topology;
+mod waiting;
 
 /// The mappings of topologies, changes, scenarios, incidents, policies, costs and
 /// observations, for the test that holds the schemas to them.
@@ -45,6 +46,8 @@ pub(crate) const SHAPES: [&[&read::Shape]; 7] = [
         &dependency::CACHE,
         &dependency::BUFFER,
         &dependency::FALLBACK,
+        &waiting::QUEUE,
+        &waiting::LATENCY,
     ],
     &[
         &change::CHANGE,
@@ -52,6 +55,7 @@ pub(crate) const SHAPES: [&[&read::Shape]; 7] = [
         &change::TARGET,
         &change::MODES,
         &change::SURGE,
+        &waiting::SLOW,
         &change::SEVERITY,
         &change::DETECTION,
         &change::ROLLBACK,

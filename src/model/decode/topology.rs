@@ -6,6 +6,7 @@ use super::kind::{self, Kind};
 use super::names::{Names, ServiceName, check_name};
 use super::read::{Field, Mapping, Problems, Shape, distinct_items};
 use super::shipping;
+use super::waiting;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::{Document, Entry, Key};
 use crate::model::action::decode_automations;
@@ -13,8 +14,8 @@ use crate::model::change::Delay;
 use crate::model::path_pattern::PathPattern;
 use crate::model::shipping::Shipping;
 use crate::model::topology::{
-    Caller, Dependency, Domain, DomainId, Endpoint, Flow, NodeRef, Objective, Overload, Recovery,
-    Replicas, Service, ServiceId, Thresholds, Topology, UserRetries,
+    Caller, Dependency, Domain, DomainId, Endpoint, Flow, NodeRef, Objective, Recovery, Replicas,
+    Service, ServiceId, Thresholds, Topology, UserRetries,
 };
 use crate::model::units::{Seconds, Share};
 
@@ -55,6 +56,10 @@ pub(crate) const SERVICE: Shape = Shape {
         "replicas",
         "utilization",
         "overload",
+        "queue",
+        "drop_expired",
+        "latency",
+        "concurrency",
         "recovery",
         "automation",
         "dependencies",
@@ -80,14 +85,26 @@ pub(crate) const ENDPOINT: Shape =
     Shape { what: "an endpoint", keys: &["dependencies"], schema: "/$defs/endpoint" };
 pub(crate) const FLOW: Shape = Shape {
     what: "a flow",
-    keys: &["title", "steps", "rate", "value", "critical", "objective", "retry_by_users"],
+    keys: &[
+        "title",
+        "steps",
+        "rate",
+        "value",
+        "critical",
+        "objective",
+        "retry_by_users",
+        "patience",
+    ],
     schema: "/$defs/flow",
 };
 pub(crate) const USER_RETRIES: Shape =
     Shape { what: "`retry_by_users`", keys: &["share", "attempts"], schema: "/$defs/user_retries" };
 
-pub(crate) const OBJECTIVE: Shape =
-    Shape { what: "an objective", keys: &["availability", "window"], schema: "/$defs/objective" };
+pub(crate) const OBJECTIVE: Shape = Shape {
+    what: "an objective",
+    keys: &["availability", "window", "latency"],
+    schema: "/$defs/objective",
+};
 
 const REPLICAS_MAX: u32 = 10_000;
 const ATTEMPTS_MAX: u32 = 100;
@@ -150,7 +167,18 @@ fn decode_topology(mapping: &Mapping<'_>) -> Option<Topology> {
     if let Some(field) = mapping.get("aliases") {
         check_aliases(&field, &names);
     }
-    Some(Topology { name: name?, thresholds: thresholds?, domains, services, flows, shipping })
+    let topology =
+        Topology { name: name?, thresholds: thresholds?, domains, services, flows, shipping };
+    let utilizations: Vec<Option<Field<'_>>> =
+        service_entries.iter().map(|entry| utilization_of(entry, problems)).collect();
+    waiting::check_utilization(&topology, &utilizations);
+    Some(topology)
+}
+
+/// Where a service states its utilization.
+fn utilization_of<'a>(service: &'a Entry, problems: &'a Problems) -> Option<Field<'a>> {
+    let written = service.value.entries().iter().find(|entry| &*entry.key.text == "utilization");
+    written.map(|entry| Field::of_entry(entry, problems))
 }
 
 /// Other names of services, which may look like anything, since other programs gave them. Only imports
@@ -316,10 +344,12 @@ fn decode_service(
         mttr: get("mttr").and_then(|field| decode_time_to_repair(&field)),
         domains: get("domains").map(|field| set_of_domains(&field, names)).unwrap_or_default(),
         replicas: get("replicas").and_then(|field| decode_replicas(&field, names)),
-        utilization: get("utilization").and_then(|field| field.positive_share()),
-        overload: get("overload").and_then(|field| {
-            field.word(&[("collapse", Overload::Collapse), ("shed", Overload::Shed)])
-        }),
+        utilization: get("utilization").and_then(|field| waiting::utilization(&field)),
+        queue: mapping.and_then(|mapping| waiting::queue(&mapping)),
+        drop_expired: get("drop_expired").and_then(|field| field.flag()).unwrap_or_default(),
+        latency: get("latency").and_then(|field| waiting::latency(&field)),
+        concurrency: get("concurrency")
+            .and_then(|field| field.whole_number(1..=waiting::IN_PROGRESS_MAX)),
         recovery: get("recovery").map(|field| decode_recovery(&field)).unwrap_or_default(),
         automations: get("automation")
             .map(|item| decode_automations(&item, names))
@@ -467,6 +497,7 @@ fn decode_flow(index: u32, entry: &Entry, names: &Names<'_>, problems: &Problems
         critical: get("critical").and_then(|field| field.flag()).unwrap_or_default(),
         objective: get("objective").and_then(|field| decode_objective(&field)),
         retry_by_users: get("retry_by_users").and_then(|field| user_retries(&field)),
+        patience: get("patience").and_then(|field| field.positive_duration()),
         place: entry.key.place,
     }
 }
@@ -499,7 +530,8 @@ fn decode_objective(field: &Field<'_>) -> Option<Objective> {
     });
     let window =
         mapping.get("window").map_or(Some(default.window), |field| field.positive_duration());
-    Some(Objective { availability: availability?, window: window? })
+    let latency = mapping.get("latency").and_then(|field| field.positive_duration());
+    Some(Objective { availability: availability?, window: window?, latency })
 }
 
 fn user_retries(field: &Field<'_>) -> Option<UserRetries> {

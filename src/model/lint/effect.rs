@@ -3,7 +3,7 @@
 use super::graph::LintGraph;
 use crate::diagnostic::{Code, Diagnostic, Findings, Place};
 use crate::model::topology::{
-    Dependency, Domain, DomainId, NodeRef, Phase, Service, Topology, WhenFull,
+    Dependency, Domain, DomainId, NodeRef, Phase, Queue, Service, Topology, WhenFull,
 };
 use crate::model::units::Seconds;
 use crate::sort::Arrange as _;
@@ -107,10 +107,17 @@ fn is_guarded(dependency: &Dependency) -> bool {
 fn of_service(service: &Service, findings: &mut Findings) {
     let mut note = |fact: String, help: &str| findings.push(no_effect(service.place, fact, help));
     let name = &service.name;
-    if service.utilization.is_none() && service.overload.is_some() {
+    if service.utilization.is_none() && service.concurrency.is_none() && service.queue.is_some() {
         note(
-            format!("`overload` of `{name}` has no effect without `utilization`"),
+            format!("`queue` of `{name}` has no effect without `utilization` or `concurrency`"),
             "no limit of its capacity is known: state `utilization`",
+        );
+    }
+    if service.drop_expired && matches!(service.queue, Some(Queue::Refuses | Queue::Threads { .. }))
+    {
+        note(
+            format!("`drop_expired` of `{name}` has no effect: nothing waits in a queue"),
+            "remove it, or state a `queue`",
         );
     }
     if service.utilization.is_none() && service.recovery.warmup > Seconds::ZERO {

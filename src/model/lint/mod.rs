@@ -12,6 +12,7 @@ mod reach;
 mod redundancy;
 mod retries;
 mod timeouts;
+mod waiting;
 
 pub use change::lint_change;
 
@@ -30,6 +31,7 @@ pub fn lint_topology(topology: &Topology) -> Vec<Diagnostic> {
     cycles::find_cycles(&graph, &mut findings);
     timeouts::find_timeouts(&graph, &mut findings);
     retries::find_retry_amplification(&graph, &mut findings);
+    waiting::find_waits(&graph, &mut findings);
     fallbacks::find_shared_fallbacks(&graph, &mut findings);
     redundancy::find_lost_redundancy(&graph, &mut findings);
     reach::find_unreached(&graph, &mut findings);

@@ -82,7 +82,9 @@ fn longest_wait<'a>(graph: &LintGraph<'a>, node: usize) -> Option<Wait<'a>> {
         let Timeout::After(timeout) = call.timeout else { return None };
         let waits = !call.is_async() && call.phase == Phase::Serve;
         let attempts = f64::from(call.retries.unwrap_or(0) + 1);
-        let longest = Seconds::new(timeout.get() * attempts)?;
+        let in_all = call.attempt_timeout.map(|attempt| attempt.get() * attempts);
+        let longest = in_all.map_or(timeout.get() * attempts, |all| all.min(timeout.get()));
+        let longest = Seconds::new(longest)?;
         waits.then_some(Wait { longest, call })
     };
     let waits = graph.own_dependencies(node).iter().filter_map(wait);
@@ -110,10 +112,15 @@ fn check_call<'a>(
                 wait.longest,
                 graph.topology.dependency_name(wait.call)
             );
+            let help = if wait.call.fallback.is_some() {
+                "the fallback begins after the caller gave up: the caller's timeout should be the longest"
+            } else {
+                "work goes on that nobody waits for: the caller's timeout should be the longest"
+            };
             Diagnostic::warning(Code::TimeoutInversion, message, call.place)
                 .label(format!("{patience} in all"))
                 .other_place(wait.call.place, attempts_text(wait.call))
-                .help("work goes on that nobody waits for: the caller's timeout should be the longest")
+                .help(help)
         });
     }
 }

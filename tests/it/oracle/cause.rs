@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use blastwave::model::Change;
-use blastwave::model::change::{Routing, SeverityOf, Target, TargetRef};
+use blastwave::model::change::{Routing, SeverityOf, Slowness, Target, TargetRef};
 use blastwave::model::topology::DomainId;
 
 use super::graph::Graph;
 use super::interventions::{Effects, Intervention};
 use super::moment::{Cohort, Situation, State};
+use super::waiting::{Piece, Waiting, later};
 use super::world::{Mode, World};
 
 /// Requests that fare alike.
@@ -204,7 +205,16 @@ impl Wrongs {
             numbers.map(|number| self.cohort(graph, world, change, now, number, &replicas_up));
         let effects = self.effects.clone();
         let failing_over = self.failing_over.clone();
-        Situation { cohorts: cohorts.collect(), down, capacity, effects, failing_over }
+        let waiting = Waiting::none(capacity.len());
+        Situation {
+            cohorts: cohorts.collect(),
+            down,
+            capacity,
+            effects,
+            failing_over,
+            waiting,
+            now: 0.0,
+        }
     }
 
     fn cohort(
@@ -223,12 +233,27 @@ impl Wrongs {
             late_causes: vec![Vec::new(); graph.nodes.len()],
             crashed: vec![Vec::new(); graph.nodes.len()],
             surge: vec![1.0; graph.nodes.len()],
+            slowed: vec![Vec::new(); graph.nodes.len()],
             ..Cohort::default()
         };
         for &(target, wholly_down) in &self.targets {
             let still = self.still.get(target).copied().unwrap_or(1.0);
             let share = self.own_exposures.get(&target).copied().unwrap_or(exposed);
             let share = share * severity(world, change, target, bad);
+            let slowness = change.targets[target].modes.slowness;
+            let is_late =
+                slowness.is_some() && !wholly_down && world.targets[target].mode == Mode::Slow;
+            if let (true, Some(slowness)) = (is_late, slowness) {
+                let share = share * still;
+                let piece = match slowness {
+                    Slowness::Adds(adds) => later(share, adds.get()),
+                    Slowness::Factor(factor) => Piece { share, length: 0.0, factor },
+                };
+                for node in hit(graph, change.targets[target].on) {
+                    cohort.slowed[node].push(piece);
+                }
+                continue;
+            }
             let mut own = own_state(world, target, wholly_down, share).times(still);
             if leaves_too_few(graph, world, change, target, own, self.is_counted, replicas_up) {
                 own = State::DOWN;

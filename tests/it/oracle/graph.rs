@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blastwave::model::Topology;
 use blastwave::model::topology::{CallKind, Dependency, NodeRef, Phase, ServiceId};
+use blastwave::model::{Seconds, Topology};
 
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,6 +222,36 @@ impl<'a> Graph<'a> {
     pub(crate) fn node(&self, reference: NodeRef) -> usize {
         let endpoint = reference.endpoint.map_or(0, |endpoint| endpoint as usize + 1);
         self.nodes_of(reference.service.0 as usize)[endpoint]
+    }
+
+    /// The flow of a node, if it is one's.
+    pub(crate) fn flow_of(&self, node: usize) -> Option<usize> {
+        match self.nodes[node].kind {
+            Kind::Flow(flow) => Some(flow),
+            Kind::Service(_) | Kind::Endpoint(_) => None,
+        }
+    }
+
+    /// How long those wait that call a node: infinite for one without a timeout.
+    fn patience_at(&self, node: usize) -> impl Iterator<Item = f64> {
+        let waits = move |written: &&Written<'_>| {
+            written.serves()
+                && matches!(written.dependency.kind, None | Some(CallKind::Sync))
+                && written.on.contains(&node)
+        };
+        self.written.iter().filter(waits).map(|written| {
+            written.dependency.waits_per_attempt().map_or(f64::INFINITY, Seconds::get)
+        })
+    }
+
+    /// The timeouts of those that call a node.
+    pub(crate) fn timeouts(&self, node: usize) -> Vec<f64> {
+        self.patience_at(node).filter(|timeout| timeout.is_finite()).collect()
+    }
+
+    /// How long those wait that call any node of a service.
+    pub(crate) fn timeouts_of_service(&self, service: usize) -> Vec<f64> {
+        self.nodes_of(service).into_iter().flat_map(|node| self.patience_at(node)).collect()
     }
 
     /// The index of a flow's node.

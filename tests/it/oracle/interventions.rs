@@ -247,7 +247,7 @@ impl<'a> Acts<'a> {
         let graph = self.graph;
         let worst = |service: usize| {
             let nodes = graph.nodes_of(service).into_iter();
-            nodes.map(|node| moment.states[node].failing()).fold(0.0, f64::max)
+            nodes.map(|node| moment.with_too_late(node).failing()).fold(0.0, f64::max)
         };
         for state in &mut self.rules {
             let rule = &graph.topology.services[state.owner].automations[state.number];

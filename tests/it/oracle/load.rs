@@ -1,11 +1,11 @@
 //! Load travels to dependencies: section "One moment: load travels to dependencies".
 
-use blastwave::model::Rate;
 use blastwave::model::change::TargetRef;
-use blastwave::model::topology::Overload;
+use blastwave::model::{Rate, defaults};
 
 use super::graph::{Graph, Kind};
-use super::moment::{Contribution, Here, SETTLED, Situation, State};
+use super::moment::{Contribution, Here, SETTLED, SLACK, Seen, Situation, State};
+use super::waiting::EDGE;
 use super::world::World;
 
 /// After this round each step goes only part of the way...
@@ -155,18 +155,37 @@ pub(crate) struct Moment {
     pub(crate) states: Vec<State>,
     /// By cohort: its share of all users.
     pub(crate) weights: Vec<f64>,
+    /// By service: whether so much waits that somebody gives up, and it does not get less.
+    pub(crate) swamped: Vec<bool>,
+    /// By node: the share that it answers too late for its most impatient caller, over all cohorts.
+    pub(crate) too_late: Vec<f64>,
+    /// By cohort and node: the same.
+    pub(crate) too_late_by_cohort: Vec<Vec<f64>>,
     /// By cohort: the states of its nodes.
     pub(crate) by_cohort: Vec<Vec<State>>,
     /// By cohort and dependency as written: what it contributes.
     pub(crate) contributions: Vec<Vec<Contribution>>,
     /// By service: its load, 1 being normal.
     pub(crate) loads: Vec<f64>,
+    /// By service: its load without what its own health fails.
+    pub(crate) coming: Vec<f64>,
     /// By service: the share lost to overload.
     pub(crate) lost: Vec<f64>,
     /// The services whose overload does not settle.
     pub(crate) swinging: Vec<usize>,
     /// Whether every cycle came to rest.
     pub(crate) cycles_rest: bool,
+}
+
+impl Moment {
+    /// The state of a node, with what it answers too late among what fails.
+    pub(crate) fn with_too_late(&self, node: usize) -> State {
+        let State { slow, down, corrupt, degraded } = self.states[node];
+        let answered = 1.0 - slow - down - corrupt;
+        let in_time =
+            if answered > 0.0 { 1.0 - (self.too_late[node] / answered).min(1.0) } else { 1.0 };
+        State { slow: slow + self.too_late[node], down, corrupt, degraded: degraded * in_time }
+    }
 }
 
 /// Computes a moment, starting with the shares that the services lost to overload before.
@@ -189,7 +208,8 @@ pub(crate) fn settle(
         if !has_load {
             return moment;
         }
-        moment.loads = loads(graph, world, situation, &traffic, &moment);
+        moment.loads = loads(graph, world, situation, &traffic, &moment, false);
+        moment.coming = loads(graph, world, situation, &traffic, &moment, true);
         let next = overload(graph, situation, &moment.loads);
         let moves = |service: &usize| (next[*service] - lost[*service]).abs() > SETTLED;
         let moving: Vec<usize> = (0..next.len()).filter(moves).collect();
@@ -214,6 +234,7 @@ pub(crate) fn settle(
         if moving.is_empty() || round == GIVEN_UP || !moment.cycles_rest {
             moment.swinging = moving;
             moment.lost = lost;
+            moment.swamped = swamped(graph, situation, &moment.coming);
             return moment;
         }
         round += 1;
@@ -242,23 +263,35 @@ fn farthest(some: &[f64], others: &[f64]) -> f64 {
 fn failure_at(graph: &Graph, world: &World, situation: &Situation, lost: &[f64]) -> Moment {
     let mut moment = Moment {
         states: vec![State::OK; graph.nodes.len()],
+        swamped: vec![false; graph.topology.services.len()],
+        too_late: vec![0.0; graph.nodes.len()],
+        too_late_by_cohort: Vec::new(),
         weights: situation.cohorts.iter().map(|cohort| cohort.weight).collect(),
         by_cohort: Vec::new(),
         contributions: Vec::new(),
         loads: vec![1.0; graph.topology.services.len()],
+        coming: vec![1.0; graph.topology.services.len()],
         lost: lost.to_vec(),
         swinging: Vec::new(),
         cycles_rest: true,
     };
     for cohort in &situation.cohorts {
         let here = Here { graph, world, situation, cohort, lost };
-        let (states, rest) = here.failure();
+        let (states, delays, rest) = here.failure();
         moment.cycles_rest &= rest;
         for (sum, state) in moment.states.iter_mut().zip(&states) {
             *sum = sum.plus(state.times(cohort.weight));
         }
         let all = 0..graph.written.len();
-        moment.contributions.push(all.map(|w| here.contribution(w, &states)).collect());
+        let seen = Seen { states: &states, delays: &delays };
+        moment.contributions.push(all.map(|w| here.contribution(w, seen)).collect());
+        let too_late: Vec<f64> = (0..graph.nodes.len())
+            .map(|node| here.too_late(node, states[node], &delays[node]))
+            .collect();
+        for (sum, too_late) in moment.too_late.iter_mut().zip(&too_late) {
+            *sum += cohort.weight * too_late;
+        }
+        moment.too_late_by_cohort.push(too_late);
         moment.by_cohort.push(states);
     }
     moment
@@ -271,6 +304,7 @@ fn loads(
     situation: &Situation,
     traffic: &Traffic,
     moment: &Moment,
+    healthy: bool,
 ) -> Vec<f64> {
     let mut sum = vec![0.0; graph.topology.services.len()];
     for (number, cohort) in situation.cohorts.iter().enumerate() {
@@ -280,6 +314,7 @@ fn loads(
             traffic,
             states: &moment.by_cohort[number],
             contributions: &moment.contributions[number],
+            healthy,
         };
         for (sum, load) in sum.iter_mut().zip(cohort_loads.by_service()) {
             *sum += cohort.weight * load;
@@ -294,6 +329,8 @@ struct CohortLoads<'a> {
     traffic: &'a Traffic,
     states: &'a [State],
     contributions: &'a [Contribution],
+    /// Whether services count only what their own health does not fail.
+    healthy: bool,
 }
 
 impl CohortLoads<'_> {
@@ -309,7 +346,7 @@ impl CohortLoads<'_> {
             };
         }
         let services = 0..graph.topology.services.len();
-        services.map(|service| self.mean(service, &of_nodes, |_| true)).collect()
+        services.map(|service| self.mean_of(service, &of_nodes, |_| true, self.healthy)).collect()
     }
 
     /// 1, and with users who try again 1 + the sum of (r p)^k for k = 1..n.
@@ -323,6 +360,16 @@ impl CohortLoads<'_> {
     /// The mean of the factors of some of a service's arrivals, weighted by normal traffic; what
     /// falls back comes on top.
     fn mean(&self, service: usize, of_nodes: &[f64], which: impl Fn(&Arrival) -> bool) -> f64 {
+        self.mean_of(service, of_nodes, which, false)
+    }
+
+    fn mean_of(
+        &self,
+        service: usize,
+        of_nodes: &[f64],
+        which: impl Fn(&Arrival) -> bool,
+        healthy: bool,
+    ) -> f64 {
         let graph = self.here.graph;
         let arrivals: Vec<&Arrival> = self.traffic.to_service(graph, service).collect();
         let all_known = arrivals.iter().all(|arrival| arrival.normal.is_some());
@@ -341,12 +388,20 @@ impl CohortLoads<'_> {
         let (mut now, mut normal) = (0.0, 0.0);
         for arrival in chosen {
             let weight = weight(arrival).expect("all are known");
-            now += weight * self.factor(arrival, of_nodes);
+            let kept = if healthy { self.kept(arrival.to) } else { 1.0 };
+            now += weight * self.factor(arrival, of_nodes) * kept;
             if arrival.extra == only_fallback {
                 normal += weight;
             }
         }
         if normal > 0.0 { now / normal } else { 1.0 }
+    }
+
+    /// The share of what comes to a node that its own health does not fail, overload apart.
+    fn kept(&self, node: usize) -> f64 {
+        let nothing_lost = vec![0.0; self.here.lost.len()];
+        let here = Here { lost: &nothing_lost, ..self.here };
+        here.early_causes(node).iter().map(|cause| 1.0 - cause.slow - cause.down).product()
     }
 
     /// By how much a call is multiplied.
@@ -405,6 +460,20 @@ impl CohortLoads<'_> {
     }
 }
 
+/// The services at which so much waits that somebody gives up on it, and does not get less.
+fn swamped(graph: &Graph, situation: &Situation, coming: &[f64]) -> Vec<bool> {
+    let patience = graph.topology.flows.iter().map(|flow| flow.patience);
+    let patience = patience.map(|patience| patience.unwrap_or(defaults::PATIENCE).get());
+    let patience = patience.fold(f64::INFINITY, f64::min);
+    let of = |service: usize| {
+        let Some(used) = graph.topology.services[service].utilization else { return false };
+        let shortest = graph.timeouts_of_service(service).into_iter().fold(patience, f64::min);
+        situation.waiting.wait[service] >= shortest - EDGE
+            && used.get() * coming[service] >= situation.capacity[service] - SLACK
+    };
+    (0..coming.len()).map(of).collect()
+}
+
 /// The share of requests that each service loses to more load than it can serve.
 fn overload(graph: &Graph, situation: &Situation, loads: &[f64]) -> Vec<f64> {
     let of = |service: usize| {
@@ -415,16 +484,11 @@ fn overload(graph: &Graph, situation: &Situation, loads: &[f64]) -> Vec<f64> {
             situation.effects.as_ref().map_or(0.0, |effect| effect.turned_away[service]);
         let failing_over = situation.failing_over.get(service).copied().unwrap_or(0.0);
         let load = loads[service] * (1.0 - turned_away) * (1.0 - failing_over);
-        if situation.down[service] || load <= capacity {
+        let has_room = !situation.waiting.is_full(graph, service);
+        if situation.down[service] || load <= capacity || has_room {
             return 0.0;
         }
-        let served = capacity / load;
-        match stated.overload.unwrap_or_default() {
-            Overload::Shed => 1.0 - served,
-            // The page's max(0, 2 - L/C), which is 0 where there is no capacity at all.
-            Overload::Collapse if load >= 2.0 * capacity => 1.0,
-            Overload::Collapse => 1.0 - served * (2.0 - load / capacity),
-        }
+        1.0 - capacity / load
     };
     (0..loads.len()).map(of).collect()
 }

@@ -28,6 +28,7 @@ mod load;
 mod moment;
 mod outcome;
 mod time;
+mod waiting;
 mod walk;
 mod world;
 

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blastwave::model::Share;
-use blastwave::model::topology::{Buffer, Overload, WhenFull};
+use blastwave::model::topology::{Buffer, CallKind, Queue, WhenFull};
+use blastwave::model::{Seconds, Share, defaults};
 
 use super::graph::Graph;
 use super::interventions::{Acts, Effects};
+use super::waiting::{self, Delay, Piece, Usual, Waiting};
 use super::world::World;
 
 /// By how much comparisons with thresholds may be missed.
@@ -108,6 +109,10 @@ pub(crate) struct Situation {
     pub(crate) effects: Option<Effects>,
     /// By service: the share of calls that goes to replicas which are down.
     pub(crate) failing_over: Vec<f64>,
+    /// The work that waits.
+    pub(crate) waiting: Waiting,
+    /// When it is.
+    pub(crate) now: f64,
 }
 
 /// Users who fare alike.
@@ -127,6 +132,8 @@ pub(crate) struct Cohort {
     pub(crate) fresh: BTreeMap<(usize, usize), f64>,
     /// The share that is left at once when it begins to fail.
     pub(crate) fresh_at_first: f64,
+    /// By node: how much later broken targets let it answer, one after the other.
+    pub(crate) slowed: Vec<Vec<Piece>>,
     /// If what is behind the buffer is failing now, it has been for `holds` or longer.
     pub(crate) overdue_buffers: BTreeSet<usize>,
 }
@@ -147,7 +154,7 @@ pub(crate) struct Here<'a> {
 }
 
 /// One dependency of an `any_of`, or the only one of a call, after steps 0 to 4.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Member {
     /// What is left of its state.
     pub(crate) state: State,
@@ -155,6 +162,9 @@ pub(crate) struct Member {
     pub(crate) retries: f64,
     /// Which share of what it usually does the cache answers; 1 without a cache.
     pub(crate) cache_answers: f64,
+    /// How it makes the caller wait: of requests that are answered, and of those that fail.
+    answered: Delay,
+    failed: Delay,
     /// Its failing share before, after step 3, and after step 4.
     failing: [f64; 3],
 }
@@ -173,6 +183,8 @@ pub(crate) struct Contribution {
     pub(crate) falling_back: f64,
     /// What it contributes.
     pub(crate) state: State,
+    /// How much later the caller goes on, as shares of what goes on at all.
+    delay: Delay,
     /// The failing share: as it comes in; after retries, cache, `any_of`, buffer, fallback, soft,
     /// `call_probability`; and in the end.
     pub(crate) failing: [f64; STAGES],
@@ -181,18 +193,23 @@ pub(crate) struct Contribution {
 impl Here<'_> {
     /// The states of all nodes: the least fixed point from all-ok. The flag says whether every
     /// cycle came to rest.
-    pub(crate) fn failure(&self) -> (Vec<State>, bool) {
+    pub(crate) fn failure(&self) -> (Vec<State>, Vec<Delay>, bool) {
         let mut states = vec![State::OK; self.graph.nodes.len()];
+        let mut delays = vec![Delay::new(); self.graph.nodes.len()];
         let mut all_rest = true;
         for cycle in &self.graph.cycles {
             let mut rounds = 0;
             loop {
-                let next: Vec<State> =
-                    cycle.iter().map(|node| self.state(*node, &states)).collect();
+                let seen = Seen { states: &states, delays: &delays };
+                let next: Vec<(State, Delay)> =
+                    cycle.iter().map(|node| self.state(*node, seen)).collect();
                 let mut moved: f64 = 0.0;
-                for (node, next) in cycle.iter().zip(next) {
+                for (node, (next, delay)) in cycle.iter().zip(next) {
                     moved = moved.max(next.distance(states[*node]));
-                    states[*node] = next;
+                    if delays[*node] != delay {
+                        moved = 1.0;
+                    }
+                    (states[*node], delays[*node]) = (next, delay);
                 }
                 rounds += 1;
                 if moved <= REST {
@@ -204,18 +221,27 @@ impl Here<'_> {
                 }
             }
         }
-        (states, all_rest)
+        (states, delays, all_rest)
     }
 
     /// The state of a node, given those of what it calls.
-    fn state(&self, node: usize, states: &[State]) -> State {
+    fn state(&self, node: usize, seen: Seen<'_>) -> (State, Delay) {
         let mut products = [1.0; 4];
         for cause in self.own_health(node) {
             products = each(products, cause.levels(), |product, factor| product * factor);
         }
         let mut least_inside = [1.0; 4];
+        let (mut delay, mut beside) = (self.own_delay(node), Delay::new());
         for written in &self.graph.nodes[node].calls {
-            let factors = self.contribution(*written, states).state.levels();
+            let contribution = self.contribution(*written, seen);
+            let factors = contribution.state.levels();
+            if !self.graph.is_inside(node, *written) {
+                if self.graph.written[*written].dependency.parallel {
+                    beside = waiting::both(&beside, &contribution.delay, true);
+                } else {
+                    delay = waiting::both(&delay, &contribution.delay, false);
+                }
+            }
             if self.graph.is_inside(node, *written) {
                 least_inside = each(least_inside, factors, f64::min);
             } else {
@@ -226,7 +252,41 @@ impl Here<'_> {
         for kept in &self.cohort.crashed[node] {
             levels = each(levels, kept.levels(), f64::min);
         }
-        State::of_levels(levels)
+        delay = waiting::both(&delay, &beside, false);
+        if let Some(flow) = self.graph.flow_of(node) {
+            // Customers give up.
+            let stated = &self.graph.topology.flows[flow];
+            let patience = stated.patience.unwrap_or(defaults::PATIENCE).get();
+            let lost = waiting::beyond(&delay, Usual::of(None), patience);
+            levels = levels.map(|level| level * (1.0 - lost));
+        }
+        (State::of_levels(levels), delay)
+    }
+
+    /// How much later a node answers before it calls anything: its queue, crowded threads, targets.
+    fn own_delay(&self, node: usize) -> Delay {
+        let mut delay = Delay::new();
+        let Some(service) = self.graph.nodes[node].service() else { return delay };
+        let wait = self.situation.waiting.wait[service];
+        delay = waiting::both(&delay, &vec![waiting::later(1.0, wait)], false);
+        if let Some(Queue::Threads { threads, cores }) = self.graph.topology.services[service].queue
+            && self.lost[service] > 0.0
+        {
+            let factor = f64::from(threads) / f64::from(cores);
+            delay = waiting::both(&delay, &vec![Piece { share: 1.0, length: 0.0, factor }], false);
+        }
+        for slowed in &self.cohort.slowed[node] {
+            delay = waiting::both(&delay, &vec![*slowed], false);
+        }
+        delay
+    }
+
+    /// The share of a node's requests that it answers too late for its most impatient caller.
+    pub(crate) fn too_late(&self, node: usize, state: State, delay: &Delay) -> f64 {
+        let Some(service) = self.graph.nodes[node].service() else { return 0.0 };
+        let shortest = self.graph.timeouts(node).into_iter().fold(f64::INFINITY, f64::min);
+        let usual = Usual::of(self.graph.topology.services[service].latency);
+        (1.0 - state.failing()) * waiting::beyond(delay, usual, shortest)
     }
 
     /// The causes in a node's own health, each as the state it alone would bring.
@@ -255,19 +315,22 @@ impl Here<'_> {
         let failing_over = self.situation.failing_over.get(service).copied().unwrap_or(0.0);
         causes.push(State { down: failing_over, ..State::OK });
         let lost = self.lost[service];
-        causes.push(match self.graph.topology.services[service].overload.unwrap_or_default() {
-            Overload::Shed => State { down: lost, ..State::OK },
-            Overload::Collapse => State { slow: lost, ..State::OK },
+        causes.push(match self.graph.topology.services[service].queue.unwrap_or_default() {
+            Queue::Threads { .. } => State { slow: lost, ..State::OK },
+            Queue::Unbounded | Queue::Refuses | Queue::Holds(_) => {
+                State { down: lost, ..State::OK }
+            }
         });
         causes
     }
 
     /// What a call contributes, given the states of the nodes.
-    pub(crate) fn contribution(&self, number: usize, states: &[State]) -> Contribution {
+    pub(crate) fn contribution(&self, number: usize, seen: Seen<'_>) -> Contribution {
+        let states = seen.states;
         let written = &self.graph.written[number];
         let call = written.dependency;
         let members: Vec<Member> =
-            (0..written.on.len()).map(|member| self.member(number, member, states)).collect();
+            (0..written.on.len()).map(|member| self.member(number, member, seen)).collect();
         let worst = |stage: usize| members.iter().map(|m| m.failing[stage]).fold(0.0, f64::max);
         let together =
             if call.any_of { any_of(&members, call.needs as usize) } else { members[0].state };
@@ -275,12 +338,21 @@ impl Here<'_> {
         failing[..4].copy_from_slice(&[worst(0), worst(1), worst(2), together.failing()]);
 
         // 5.
-        let behind = if call.any_of { together } else { states[written.on[0]] };
+        let behind =
+            if call.any_of { together.failing() } else { self.failing_of(written.on[0], seen) };
         let buffer = call.buffer.map(|buffer| self.buffer(number, buffer, behind));
         let mut state = if buffer == Some(Buffered::Held) { State::OK } else { together };
+        let (mut answered, mut failed) = match buffer {
+            Some(Buffered::Held) => (Delay::new(), Delay::new()),
+            _ if call.any_of => waits_of_members(&members, together),
+            _ => (members[0].answered.clone(), members[0].failed.clone()),
+        };
         failing[4] = state.failing();
         // 6.
         let falling_back = state.down;
+        if call.fallback.is_some() && !matches!(call.kind, Some(CallKind::Async)) {
+            self.wait_for_fallback(number, falling_back, seen, &mut answered, &mut failed);
+        }
         state = self.fall_back(number, state, states);
         failing[5] = state.failing();
         // 7.
@@ -292,31 +364,54 @@ impl Here<'_> {
         if acts_soft {
             state.degraded += state.down + state.corrupt;
             (state.down, state.corrupt) = (0.0, 0.0);
+            answered.extend(failed);
         }
         failing[6] = state.failing();
         // 8.
         if call.calls > 1 {
             let calls = f64::from(call.calls);
             state = State::of_levels(state.levels().map(|level| libm::pow(level, calls)));
+            let once = waiting::total(&answered).min(1.0);
+            if once > 0.0 {
+                let some = 1.0 - libm::pow(1.0 - once, calls);
+                for piece in &mut answered {
+                    piece.share *= some / once;
+                    piece.length *= calls * once / some;
+                }
+            }
         }
+        answered = waiting::scaled(&answered, call.call_probability.get());
         state = state.times(call.call_probability.get());
         if let Some(effects) = &self.situation.effects {
             state = Acts::after_call(effects, self.graph.caller_of(number), state);
+            let off = self.graph.caller_of(number).map_or(0.0, |service| effects.off[service]);
+            answered = waiting::scaled(&answered, 1.0 - off);
         }
         failing[7] = state.failing();
         if !self.world.reaches[&written.key] || !written.serves() || written.is_for_load() {
             state = State::OK;
+            answered.clear();
         }
         failing[8] = state.failing();
-        Contribution { members, together, falling_back, state, failing }
+        let goes_on = 1.0 - state.slow - state.down;
+        let mut delay =
+            if goes_on > 0.0 { waiting::scaled(&answered, 1.0 / goes_on) } else { Delay::new() };
+        let all = waiting::total(&delay);
+        if all > 1.0 {
+            delay = waiting::scaled(&delay, 1.0 / all);
+        }
+        let delay = waiting::cut(delay);
+        Contribution { members, together, falling_back, state, delay, failing }
     }
 
     /// Steps 0 to 4 for one of what is called.
-    fn member(&self, number: usize, member: usize, states: &[State]) -> Member {
+    fn member(&self, number: usize, member: usize, seen: Seen<'_>) -> Member {
+        let states = seen.states;
         let written = &self.graph.written[number];
         let call = written.dependency;
         let node = written.on[member];
-        let before = states[node].failing();
+        let before = self.failing_of(node, seen);
+        let made = 1.0 - self.led_around(number, node);
         let State { slow: mut l, down: mut d, corrupt: mut c, degraded: mut g } =
             states[node].times(1.0 - self.led_around(number, node));
         let comes_in = l + d + c;
@@ -326,9 +421,31 @@ impl Here<'_> {
             g = 0.0;
         }
         // 1.
-        if call.timeout.is_set() || breaker || call.is_async() {
+        let timeout = call.waits_per_attempt().map_or(f64::INFINITY, Seconds::get);
+        let mut timed_out = if timeout.is_finite() { l } else { 0.0 };
+        if timeout.is_finite() || breaker || call.is_async() {
             d += l;
             l = 0.0;
+        }
+        let waits = matches!(call.kind, None | Some(CallKind::Sync));
+        let mut in_time = Delay::new();
+        if waits {
+            let service = self.graph.nodes[node].service().expect("flows are not called");
+            let usual = Usual::of(self.graph.topology.services[service].latency);
+            let goes_on = (made - l - d).max(0.0);
+            let mut lost = 0.0;
+            for piece in &seen.delays[node] {
+                let late = goes_on * piece.share * piece.beyond(usual, timeout);
+                lost += late;
+                let length = piece.mean(usual).min(timeout);
+                in_time.push(waiting::later(goes_on * piece.share - late, length));
+            }
+            lost = lost.min(goes_on);
+            if lost > 0.0 {
+                (c, g) = (c * (1.0 - lost / goes_on), g * (1.0 - lost / goes_on));
+                d += lost;
+                timed_out += lost;
+            }
         }
         // 2.
         if call.validates == Some(true) {
@@ -343,6 +460,38 @@ impl Here<'_> {
         let retries = if breaker && reaches(p, 0.5) { 0.0 } else { all.min(budget) };
         (l, c, g) = (l * (1.0 + retries), c * (1.0 + retries), g * (1.0 + retries));
         d = p - retries * (1.0 - p);
+        let (mut answered, mut failed) = (Delay::new(), Delay::new());
+        let mut for_load = retries;
+        if waits && (timed_out > 0.0 || !in_time.is_empty()) {
+            let is_open = breaker && reaches(p, 0.5);
+            let timed_out = if is_open { 0.0 } else { timed_out };
+            let in_all = call.waits_in_all().map_or(f64::INFINITY, Seconds::get);
+            let tried_again = if all > 0.0 { (budget / all).min(1.0) } else { 1.0 };
+            let number = if is_open { 0 } else { call.retries.unwrap_or(0) };
+            let all = waiting::attempts(
+                [(p - timed_out).max(0.0), timed_out],
+                number,
+                tried_again,
+                [timeout, in_all],
+                &in_time,
+            );
+            if in_all.is_finite() && !is_open {
+                let factor = all.made / (1.0 + retries);
+                (l, c, g) = (l * factor, c * factor, g * factor);
+                d = all.failing;
+                for_load = all.made - 1.0;
+            }
+            (answered, failed) = (all.answered, all.failed);
+        }
+        // What was too late before a wait became shorter at once is tried again.
+        let service = self.graph.nodes[node].service().expect("flows are not called");
+        let (wait, (echo, since)) =
+            (self.situation.waiting.wait[service], self.situation.waiting.echo[service]);
+        let echoes = echo >= timeout && wait < timeout && self.situation.now < since + timeout;
+        if echoes && waits {
+            for_load = for_load.max(f64::from(call.retries.unwrap_or(0)).min(budget));
+        }
+        let retries = for_load;
         let retried = l + d + c;
         // 4.
         let mut cache_answers = 1.0;
@@ -358,6 +507,8 @@ impl Here<'_> {
             cache_answers = serves * fresh;
             let rest = 1.0 - cache.hit_ratio.get() * cache_answers;
             (l, d) = (l * rest, d * rest);
+            answered = waiting::scaled(&answered, rest);
+            failed = waiting::scaled(&failed, rest);
             if cache.ttl.is_some() {
                 c *= rest;
             }
@@ -366,6 +517,8 @@ impl Here<'_> {
             state: State { slow: l, down: d, corrupt: c, degraded: g },
             retries,
             cache_answers,
+            answered,
+            failed,
             failing: [comes_in, retried, l + d + c],
         }
     }
@@ -388,13 +541,55 @@ impl Here<'_> {
         reaches(failing, self.graph.topology.thresholds.failed.get())
     }
 
-    fn buffer(&self, number: usize, buffer: Buffer, behind: State) -> Buffered {
+    fn buffer(&self, number: usize, buffer: Buffer, behind: f64) -> Buffered {
         let overdue = self.cohort.overdue_buffers.contains(&number);
         match buffer.when_full {
-            _ if !self.is_over(behind.failing(), overdue, buffer.holds.get()) => Buffered::Held,
+            _ if !self.is_over(behind, overdue, buffer.holds.get()) => Buffered::Held,
             WhenFull::Drop => Buffered::Dropped,
             WhenFull::Block => Buffered::Blocked,
         }
+    }
+
+    /// The failing share of a node, with what it answers too late.
+    fn failing_of(&self, node: usize, seen: Seen<'_>) -> f64 {
+        let state = seen.states[node];
+        state.failing() + self.too_late(node, state, &seen.delays[node])
+    }
+
+    /// What fails waits for what is called instead.
+    fn wait_for_fallback(
+        &self,
+        number: usize,
+        failing: f64,
+        seen: Seen<'_>,
+        answered: &mut Delay,
+        failed: &mut Delay,
+    ) {
+        let written = &self.graph.written[number];
+        if !self.world.fallback_works[&written.key] || failing <= 0.0 {
+            return;
+        }
+        let Some(node) = written.fallback else {
+            answered.append(failed);
+            return;
+        };
+        let service = self.graph.nodes[node].service().expect("flows are not called");
+        let usual = Usual::of(self.graph.topology.services[service].latency);
+        let mut waits = failed.clone();
+        if usual.mean() > 0.0 {
+            let at_once = (failing - waiting::total(&waits)).max(0.0);
+            waits.iter_mut().for_each(|piece| piece.length += usual.mean());
+            waits.push(waiting::later(at_once, usual.mean()));
+        }
+        let waits = waiting::scaled(&waits, 1.0 / failing);
+        let instead: Delay = seen.delays[node]
+            .iter()
+            .map(|piece| waiting::later(piece.share, piece.mean(usual)))
+            .collect();
+        let answers = 1.0 - seen.states[node].slow - seen.states[node].down;
+        answered
+            .extend(waiting::scaled(&waiting::both(&waits, &instead, false), failing * answers));
+        *failed = waiting::scaled(&waits, failing * (1.0 - answers));
     }
 
     /// Step 6.
@@ -409,7 +604,7 @@ impl Here<'_> {
         state.degraded += d * (1.0 - instead.failing());
         state.corrupt += d * instead.corrupt;
         state.down = d * instead.down;
-        if call.timeout.is_set() || call.circuit_breaker == Some(true) {
+        if call.waits_per_attempt().is_some() || call.circuit_breaker == Some(true) {
             state.down += d * instead.slow;
         } else {
             state.slow += d * instead.slow;
@@ -427,6 +622,30 @@ enum Buffered {
     Dropped,
     /// It is full: the call acts as hard.
     Blocked,
+}
+
+/// What is known of the nodes so far.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) states: &'a [State],
+    pub(crate) delays: &'a [Delay],
+}
+
+/// How long the caller of an `any_of` waits: for the member that answers it.
+fn waits_of_members(members: &[Member], together: State) -> (Delay, Delay) {
+    let up: f64 = members.iter().map(|m| 1.0 - m.state.slow - m.state.down).sum();
+    let down: f64 = members.iter().map(|m| m.state.down).sum();
+    let served = (1.0 - together.slow - together.down).max(0.0);
+    let (mut answered, mut failed) = (Delay::new(), Delay::new());
+    for member in members {
+        if up > 0.0 {
+            answered.extend(waiting::scaled(&member.answered, served / up));
+        }
+        if down > 0.0 {
+            failed.extend(waiting::scaled(&member.failed, together.down / down));
+        }
+    }
+    (answered, failed)
 }
 
 /// What the members of an `any_of` come to together.

@@ -10,6 +10,8 @@ use super::world::World;
 /// The outcome of one trial.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Trial {
+    /// Whether some caller gave up on an answer that came too late.
+    pub(crate) somebody_gave_up: bool,
     /// By `service` (as such) and `service/endpoint`.
     pub(crate) nodes: BTreeMap<String, Outcome>,
     /// By service: the worst of its nodes.
@@ -155,8 +157,10 @@ impl<'a> Recorder<'a> {
     /// Writes down a moment at `now` after which nothing changes for `lasting` seconds.
     pub(crate) fn record(&mut self, now: f64, lasting: f64, moment: &Moment, baseline: &Moment) {
         let graph = self.graph;
+        let is_late = |moment: &Moment| moment.too_late.iter().any(|share| *share > 0.0);
+        self.trial.somebody_gave_up |= is_late(moment) || is_late(baseline);
         for (number, node) in graph.nodes.iter().enumerate() {
-            let (state, without) = (moment.states[number], baseline.states[number]);
+            let (state, without) = (moment.with_too_late(number), baseline.with_too_late(number));
             if node.service().is_some() {
                 let outcome = self.trial.nodes.entry(node.name.clone()).or_default();
                 outcome.record(graph, now, lasting, &[(state, without)]);
@@ -164,8 +168,10 @@ impl<'a> Recorder<'a> {
         }
         for service in 0..graph.topology.services.len() {
             let nodes = graph.nodes_of(service);
-            let states: Vec<(State, State)> =
-                nodes.iter().map(|node| (moment.states[*node], baseline.states[*node])).collect();
+            let states: Vec<(State, State)> = nodes
+                .iter()
+                .map(|node| (moment.with_too_late(*node), baseline.with_too_late(*node)))
+                .collect();
             let name = graph.service_name(service).to_owned();
             self.trial.loads.insert(name.clone(), moment.loads[service]);
             self.trial.services.entry(name).or_default().record(graph, now, lasting, &states);

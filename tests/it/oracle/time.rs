@@ -342,7 +342,7 @@ impl<'a> Story<'a> {
     /// Whether one of these services is failed: the worst of its nodes.
     fn any_failed(&self, services: &[ServiceId], moment: &Moment) -> bool {
         let mut nodes = services.iter().flat_map(|s| self.graph.nodes_of(s.0 as usize));
-        nodes.any(|node| self.is_failed(moment.states[node].failing()))
+        nodes.any(|node| self.is_failed(moment.with_too_late(node).failing()))
     }
 
     fn is_failed(&self, share: f64) -> bool {
@@ -572,7 +572,7 @@ impl<'a> Story<'a> {
                 .map(|node| {
                     let other = self.graph.nodes[*node].service().expect("flows are not called");
                     let starts = written.dependency.phase == Phase::Start;
-                    if starts && self.is_failed(baseline.states[*node].failing()) {
+                    if starts && self.is_failed(baseline.with_too_late(*node).failing()) {
                         f64::INFINITY
                     } else if other == service {
                         // Its own endpoints start with it.
@@ -598,7 +598,9 @@ impl<'a> Story<'a> {
         };
         let metastable = |service: &usize| {
             let ramp = self.restarts.get(service).map_or(1.0, |r| r.ramp(self.moment_at));
-            last.lost[*service] > SLACK && baseline.lost[*service] <= SLACK && ramp >= 1.0
+            let is_so = last.lost[*service] > SLACK || last.swamped[*service];
+            let anyway = baseline.lost[*service] > SLACK || baseline.swamped[*service];
+            is_so && !anyway && ramp >= 1.0
         };
         let all = 0..self.graph.topology.services.len();
         Conclusion {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::graph::Graph;
 use super::load::{Moment, settle};
-use super::moment::{Cohort, Situation, State, reaches};
+use super::moment::{Cohort, Situation, reaches};
+use super::waiting::Waiting;
 use super::world::World;
 
 /// Since when things have been failing without a break, in one cohort.
@@ -25,12 +26,27 @@ pub(crate) struct Walk<'a> {
     is_timed: bool,
     clocks: Vec<Clocks>,
     last: Option<(Situation, Moment)>,
+    waiting: Waiting,
+    /// When the last moment was.
+    at: f64,
+    /// The shares of services that start anew.
+    forgotten: Vec<(usize, f64)>,
 }
 
 impl<'a> Walk<'a> {
     /// A walk that has not begun.
     pub(crate) fn new(graph: &'a Graph<'a>, world: &'a World, is_timed: bool) -> Self {
-        Self { graph, world, is_timed, clocks: Vec::new(), last: None }
+        let waiting = Waiting { is_timed, ..Waiting::none(graph.topology.services.len()) };
+        Self {
+            graph,
+            world,
+            is_timed,
+            clocks: Vec::new(),
+            last: None,
+            waiting,
+            at: 0.0,
+            forgotten: Vec::new(),
+        }
     }
 
     /// The last moment computed.
@@ -42,6 +58,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn forget(&mut self, service: usize, share: f64) {
         if let Some((situation, moment)) = &mut self.last {
             moment.lost[service] *= 1.0 - share;
+            self.forgotten.push((service, share));
             // Whatever comes next is not the same.
             situation.cohorts.clear();
         }
@@ -57,11 +74,39 @@ impl<'a> Walk<'a> {
         for (clocks, cohort) in self.clocks.iter().zip(&mut situation.cohorts) {
             note_overdue(self.graph, clocks, now, self.is_timed, cohort);
         }
+        self.gather(now, &situation);
+        situation.waiting = self.waiting.clone();
+        // Nothing else asks what time it is.
+        situation.now =
+            if self.waiting.echo.iter().any(|(echo, _)| *echo > 0.0) { now } else { 0.0 };
         let moment = self.moment(&situation);
         for (number, clocks) in self.clocks.iter_mut().enumerate() {
             clocks.read(self.graph, now, &moment, number);
         }
         &self.last.insert((situation, moment)).1
+    }
+
+    /// What has gathered in queues since the last moment, and how long that makes requests wait now.
+    fn gather(&mut self, now: f64, situation: &Situation) {
+        if !self.waiting.is_timed {
+            return;
+        }
+        if let Some((before, moment)) = &self.last {
+            let coming: Vec<f64> = (0..moment.loads.len())
+                .map(|service| {
+                    let is_down = before.down.get(service).copied().unwrap_or(false);
+                    if is_down { 0.0 } else { moment.coming[service] }
+                })
+                .collect();
+            self.waiting.go_on(self.graph, now - self.at, &coming, &before.capacity);
+        }
+        for (service, share) in self.forgotten.drain(..) {
+            // What waits in it is lost with it, and is not tried again.
+            self.waiting.backlog[service] *= 1.0 - share;
+            self.waiting.wait[service] = 0.0;
+        }
+        self.at = now;
+        self.waiting.look(self.graph, now, &situation.capacity, &situation.down);
     }
 
     /// Nothing changes while nothing that decides a moment does, not even what has not settled.
@@ -120,17 +165,20 @@ impl Clocks {
     /// Looks at what a moment came to.
     fn read(&mut self, graph: &Graph, now: f64, moment: &Moment, cohort: usize) {
         let failed = graph.topology.thresholds.failed.get();
-        let run_while = |clock: &mut Option<f64>, state: State| {
-            *clock = reaches(state.failing(), failed).then(|| clock.unwrap_or(now));
+        let run_while = |clock: &mut Option<f64>, failing: f64| {
+            *clock = reaches(failing, failed).then(|| clock.unwrap_or(now));
         };
         let states = &moment.by_cohort[cohort];
-        for (clock, state) in self.node.iter_mut().zip(states) {
-            run_while(clock, *state);
+        let failing =
+            |node: usize| states[node].failing() + moment.too_late_by_cohort[cohort][node];
+        for (node, clock) in self.node.iter_mut().enumerate() {
+            run_while(clock, failing(node));
         }
         for (number, clock) in self.behind_buffer.iter_mut().enumerate() {
             let written = &graph.written[number];
             let together = moment.contributions[cohort][number].together;
-            let behind = if written.dependency.any_of { together } else { states[written.on[0]] };
+            let behind =
+                if written.dependency.any_of { together.failing() } else { failing(written.on[0]) };
             run_while(clock, behind);
         }
     }

@@ -4,7 +4,7 @@ use blastwave::compile::compile;
 use blastwave::diagnostic::Place;
 use blastwave::engine::{Silent, Simulation};
 use blastwave::model::action::{Action, ActionKind, Automation};
-use blastwave::model::topology::{Recovery, Timeout};
+use blastwave::model::units::Utilization;
 use blastwave::model::{Change, Seconds, Topology};
 
 use super::small::{
@@ -69,35 +69,6 @@ fn what_is_shed_is_lost_and_the_last_word_counts() {
     assert_close(lost(&topology, &change), 0.4 * 1000.0 + 0.7 * 1000.0 + 0.5 * 4600.0);
 }
 
-/// The metastable shop: `b` is tried four times while it fails, and stays overloaded by that.
-fn metastable() -> (Topology, Change) {
-    let mut topology = shop();
-    let to_b = &mut topology.services[0].dependencies[0];
-    to_b.retries = Some(3);
-    to_b.timeout = Timeout::After(seconds(1.0));
-    topology.services[1].utilization = Some(share(0.7));
-    let change = with_time(breaks(&topology, &[("b", Down(1.0))]), 300.0, 300.0, 7200.0);
-    (topology, change)
-}
-
-#[test]
-fn a_restart_leaves_a_metastable_state_and_so_does_enough_capacity_or_shedding() {
-    let (mut topology, mut change) = metastable();
-    assert_close(lost(&topology, &change), 7200.0);
-    change.actions = vec![act(&topology, 1200.0, ActionKind::Restart, "b", 1.0)];
-    assert_close(lost(&topology, &change), 1200.0);
-    topology.services[1].recovery = Recovery { restart: seconds(200.0), ..Recovery::default() };
-    // Rolled back at 600 s it restarts until 800 s; started anew by hand, from 1200 to 1400 s.
-    assert_close(lost(&topology, &change), 1400.0);
-    topology.services[1].recovery = Recovery::default();
-    // Three times 1 / 0.7 is more than the four tries of everything.
-    change.actions = vec![
-        act(&topology, 1200.0, ActionKind::AddCapacity, "b", 1.0),
-        act(&topology, 1200.0, ActionKind::AddCapacity, "b", 1.0),
-    ];
-    assert_close(lost(&topology, &change), 1200.0);
-}
-
 #[test]
 fn what_is_switched_off_calls_nothing_and_lacks_something() {
     let topology = shop();
@@ -130,8 +101,8 @@ fn what_operators_mend_is_not_drawn_and_may_be_one_thing_of_several() {
 #[test]
 fn an_automation_acts_after_a_while_and_not_too_often() {
     let mut topology = shop();
-    topology.services[1].utilization = Some(share(0.5));
-    topology.services[1].overload = Some(blastwave::model::topology::Overload::Shed);
+    topology.services[1].utilization = Utilization::new(0.5);
+    topology.services[1].queue = Some(blastwave::model::topology::Queue::Refuses);
     let b = id(&topology, "b");
     topology.services[1].automations = vec![Automation {
         keep: Seconds::ZERO,

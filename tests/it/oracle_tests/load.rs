@@ -1,7 +1,8 @@
 //! Load and overload, with their numbers.
 
 use blastwave::model::Topology;
-use blastwave::model::topology::{Cache, Overload, Replicas, UserRetries};
+use blastwave::model::topology::{Cache, Queue, Replicas, UserRetries};
+use blastwave::model::units::Utilization;
 
 use super::small::{
     Broken,
@@ -13,7 +14,7 @@ use crate::oracle::{lasting, moment};
 
 /// A topology in which load is computed, by a service that nothing calls.
 fn measured(small: Small) -> Topology {
-    small.service_with("meter", &[], |meter| meter.utilization = Some(share(1.0))).build()
+    small.service_with("meter", &[], |meter| meter.utilization = Utilization::new(1.0)).build()
 }
 
 fn load_of(name: &str, topology: &Topology, targets: &[(&str, Broken)]) -> f64 {
@@ -152,8 +153,8 @@ fn a_plain_node_that_nothing_refers_to_beside_endpoints_does_not_count() {
 fn endpoints_share_the_capacity_of_their_service() {
     let mut topology = Small::new()
         .service_with("a", &[], |a| {
-            a.utilization = Some(share(0.5));
-            a.overload = Some(Overload::Shed);
+            a.utilization = Utilization::new(0.5);
+            a.queue = Some(Queue::Refuses);
         })
         .endpoint("a", "x", &[])
         .endpoint("a", "y", &[])
@@ -167,17 +168,17 @@ fn endpoints_share_the_capacity_of_their_service() {
     assert_close(trial.loads["a"], 4.0);
     assert_state(trial.nodes["a/y"].state, [0.0, 0.5, 0.0, 0.0]);
     assert_state(trial.nodes["a/x"].state, [0.0, 0.5, 0.0, 0.0]);
-    // Load 4 is twice the capacity: a service that collapses does nothing any more.
-    topology.services[0].overload = None;
-    assert_state(at_once(&topology, &targets).nodes["a/y"].state, [1.0, 0.0, 0.0, 0.0]);
+    // At a single moment nothing has gathered in a queue yet, which loses nobody.
+    topology.services[0].queue = None;
+    assert_state(at_once(&topology, &targets).nodes["a/y"].state, [0.0; 4]);
 }
 
-fn overloaded(factor: f64, utilization: f64, overload: Overload) -> [f64; 2] {
+fn overloaded(factor: f64, utilization: f64, queue: Queue) -> [f64; 2] {
     let topology = Small::new()
         .service("a", &[call("b")])
         .service_with("b", &[], |b| {
-            b.utilization = Some(share(utilization));
-            b.overload = Some(overload);
+            b.utilization = Utilization::new(utilization);
+            b.queue = Some(queue);
         })
         .flow("order", 1.0, &[call("a")])
         .build();
@@ -186,20 +187,25 @@ fn overloaded(factor: f64, utilization: f64, overload: Overload) -> [f64; 2] {
 }
 
 #[test]
-fn a_service_that_sheds_serves_what_it_can() {
+fn a_service_without_a_queue_serves_what_it_can() {
     // Capacity 1 / 0.5 = 2.
-    assert_eq!(overloaded(2.0, 0.5, Overload::Shed), [0.0, 0.0]);
-    assert_close(overloaded(8.0, 0.5, Overload::Shed)[1], 0.75);
-    assert_close(overloaded(8.0, 0.5, Overload::Shed)[0], 0.0);
+    assert_eq!(overloaded(2.0, 0.5, Queue::Refuses), [0.0, 0.0]);
+    assert_close(overloaded(8.0, 0.5, Queue::Refuses)[1], 0.75);
+    assert_close(overloaded(8.0, 0.5, Queue::Refuses)[0], 0.0);
 }
 
 #[test]
-fn a_service_that_collapses_serves_less_the_more_it_gets() {
-    // Capacity 2, load 3: (2/3) (2 - 3/2) = 1/3 served, the rest slow.
-    assert_eq!(overloaded(2.0, 0.5, Overload::Collapse), [0.0, 0.0]);
-    assert_close(overloaded(3.0, 0.5, Overload::Collapse)[0], 2.0 / 3.0);
-    assert_close(overloaded(4.0, 0.5, Overload::Collapse)[0], 1.0);
-    assert_close(overloaded(5.0, 0.5, Overload::Collapse)[0], 1.0);
+fn threads_that_share_processors_serve_what_they_can_and_let_the_rest_hang() {
+    let threads = Queue::Threads { threads: 200, cores: 8 };
+    assert_eq!(overloaded(2.0, 0.5, threads), [0.0, 0.0]);
+    assert_close(overloaded(3.0, 0.5, threads)[0], 1.0 / 3.0);
+    assert_close(overloaded(8.0, 0.5, threads)[0], 0.75);
+}
+
+#[test]
+fn a_queue_has_not_filled_at_a_single_moment() {
+    assert_eq!(overloaded(8.0, 0.5, Queue::Unbounded), [0.0, 0.0]);
+    assert_eq!(overloaded(8.0, 0.5, Queue::Holds(seconds(2.0))), [0.0, 0.0]);
 }
 
 #[test]
@@ -208,8 +214,8 @@ fn fewer_replicas_are_less_capacity() {
         .domain("east", None)
         .domain("west", None)
         .service_with("a", &[], |a| {
-            a.utilization = Some(share(0.6));
-            a.overload = Some(Overload::Shed);
+            a.utilization = Utilization::new(0.6);
+            a.queue = Some(Queue::Refuses);
         })
         .flow("order", 1.0, &[call("a")])
         .build();
@@ -232,7 +238,7 @@ fn fewer_replicas_are_less_capacity() {
 fn what_is_down_in_the_background_is_not_overloaded() {
     let topology = Small::new()
         .service("a", &[call("b").retries(9)])
-        .service_with("b", &[], |b| b.utilization = Some(share(0.9)))
+        .service_with("b", &[], |b| b.utilization = Utilization::new(0.9))
         .flow("order", 1.0, &[call("a")])
         .build();
     let mut change = breaks(&topology, &[]);
@@ -249,8 +255,8 @@ fn retries_can_keep_up_their_own_overload() {
     let topology = Small::new()
         .service("a", &[call("b").retries(1)])
         .service_with("b", &[], |b| {
-            b.utilization = Some(share(0.8));
-            b.overload = Some(Overload::Shed);
+            b.utilization = Utilization::new(0.8);
+            b.queue = Some(Queue::Refuses);
         })
         .flow("order", 1.0, &[call("a")])
         .build();
@@ -269,8 +275,8 @@ fn a_breaker_on_the_edge_swings_and_is_reported() {
     let topology = Small::new()
         .service("a", &[calls])
         .service_with("b", &[], |b| {
-            b.utilization = Some(share(0.9));
-            b.overload = Some(Overload::Shed);
+            b.utilization = Utilization::new(0.9);
+            b.queue = Some(Queue::Refuses);
         })
         .flow("order", 1.0, &[call("a")])
         .build();

@@ -254,7 +254,10 @@ fn plain_service(name: &str) -> Service {
         domains: Vec::new(),
         replicas: None,
         utilization: None,
-        overload: None,
+        queue: None,
+        drop_expired: false,
+        latency: None,
+        concurrency: None,
         recovery: Recovery::default(),
         automations: Vec::new(),
         dependencies: Vec::new(),
@@ -275,6 +278,7 @@ fn plain_flow(name: &str) -> Flow {
         critical: false,
         objective: None,
         retry_by_users: None,
+        patience: None,
         place: Place::default(),
     }
 }

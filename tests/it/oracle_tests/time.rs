@@ -3,6 +3,7 @@
 
 use blastwave::model::change::{Change, KillSwitch, Routing};
 use blastwave::model::topology::{Buffer, WhenFull};
+use blastwave::model::units::Utilization;
 use blastwave::model::{Share, Topology};
 
 use super::small::{
@@ -128,8 +129,8 @@ fn sticky_users_meet_the_change_always_or_never() {
 fn sticky_cohorts_share_capacity() {
     // Exposed: surge of 5, load 5; unexposed: 1. At half exposure 3, on a capacity of 2.
     let mut topology = shop();
-    topology.services[1].utilization = Some(share(0.5));
-    topology.services[1].overload = Some(blastwave::model::topology::Overload::Shed);
+    topology.services[1].utilization = Utilization::new(0.5);
+    topology.services[1].queue = Some(blastwave::model::topology::Queue::Refuses);
     let mut change = with_time(breaks(&topology, &[("a", Surge(1.0, 5.0))]), 600.0, 0.0, 600.0);
     change.rollout = Some(rollout(Routing::Sticky, &[(0.5, STAYS, 0.0)]));
     let trial = told(&topology, &change);
@@ -359,8 +360,8 @@ fn capacity_ramps_up_after_a_restart() {
     // 10 (1 + 0.95 + ... + 0.05) = 105 s.
     let mut topology = shop();
     let b = &mut topology.services[1];
-    b.utilization = Some(share(0.5));
-    b.overload = Some(blastwave::model::topology::Overload::Shed);
+    b.utilization = Utilization::new(0.5);
+    b.queue = Some(blastwave::model::topology::Queue::Refuses);
     b.recovery.warmup = seconds(400.0);
     let change = with_time(breaks(&topology, &[("b", Slow(1.0))]), 300.0, 300.0, 7200.0);
     let trial = told(&topology, &change);
@@ -377,13 +378,13 @@ fn retries_can_keep_a_service_down_after_its_cause_is_gone() {
     let to_b = &mut topology.services[0].dependencies[0];
     to_b.retries = Some(3);
     to_b.timeout = blastwave::model::topology::Timeout::After(seconds(1.0));
-    topology.services[1].utilization = Some(share(0.7));
+    topology.services[1].utilization = Utilization::new(0.7);
     let change = with_time(breaks(&topology, &[("b", Down(1.0))]), 300.0, 300.0, 7200.0);
     let trial = told(&topology, &change);
     assert_eq!(trial.cause_ended, Some(600.0));
     assert!(trial.metastable.contains("b"));
     assert_close(trial.flows["order"].lost_seconds, 7200.0);
-    topology.services[1].overload = Some(blastwave::model::topology::Overload::Shed);
+    topology.services[1].queue = Some(blastwave::model::topology::Queue::Refuses);
     let trial = told(&topology, &change);
     assert!(trial.metastable.is_empty());
     assert_close(trial.flows["order"].lost_seconds, 600.0);

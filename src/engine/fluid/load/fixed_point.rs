@@ -5,7 +5,7 @@
 
 use crate::compile::Plan;
 use crate::engine::fluid::load::spread::Loads;
-use crate::engine::fluid::propagation::step_state::StepState;
+use crate::engine::fluid::propagation::step_state::{Echo, Slowed, StepState};
 use crate::engine::fluid::state::lanes::{LANES, Lanes, SurvivalProducts, has};
 use crate::engine::fluid::state::plan_index::PlanIndex;
 
@@ -39,6 +39,13 @@ impl<'a> Alone<'a> {
         copy(&mut self.state.works, &from.works, bit);
         copy(&mut self.state.overload, &from.overload, |share| [share[lane]]);
         let entry = |(key, share): &(u32, Lanes)| (*key, [share[lane]]);
+        copy(&mut self.state.waits, &from.waits, |wait| [wait[lane]]);
+        copy(&mut self.state.wait_rates, &from.wait_rates, |rate| [rate[lane]]);
+        copy(&mut self.state.echoes, &from.echoes, |echo| Echo {
+            wait: [echo.wait[lane]],
+            since: [echo.since[lane]],
+        });
+        copy(&mut self.state.admitted, &from.admitted, |share| [share[lane]]);
         copy(&mut self.state.led_around, &from.led_around, |(key, share)| (*key, [share[lane]]));
         copy(&mut self.state.switched_off, &from.switched_off, entry);
         for (mine, theirs) in self.state.cohorts.iter_mut().zip(&from.cohorts) {
@@ -50,6 +57,15 @@ impl<'a> Alone<'a> {
             copy(&mut mine.floors, &theirs.floors, |(node, left)| {
                 (*node, SurvivalProducts(left.0.map(|level| [level[lane]])))
             });
+            copy(&mut mine.slowed, &theirs.slowed, |slowed| Slowed {
+                node: slowed.node,
+                share: [slowed.share[lane]],
+                adds: slowed.adds,
+                factor: slowed.factor,
+            });
+            copy(&mut mine.call_times, &theirs.call_times, |(place, times)| {
+                (*place, [times[lane]])
+            });
             copy(&mut mine.surge, &theirs.surge, |(node, factor)| (*node, [factor[lane]]));
             for limits in &from.index_of_plan.limits {
                 *mine.failing_since_mut(limits.watched) =
@@ -57,6 +73,12 @@ impl<'a> Alone<'a> {
             }
         }
         copy(&mut self.loads.capacity, &loads.capacity, |capacity| [capacity[lane]]);
+        copy(&mut self.loads.speed, &loads.speed, |speed| [speed[lane]]);
+        copy(&mut self.loads.arrives, &loads.arrives, |share| [share[lane]]);
+        copy(&mut self.loads.healthy, &loads.healthy, |share| [share[lane]]);
+        copy(&mut self.loads.usable, &loads.usable, |capacity| [capacity[lane]]);
+        copy(&mut self.loads.backlog, &loads.backlog, |backlog| [backlog[lane]]);
+        copy(&mut self.loads.stuck, &loads.stuck, |stuck| [stuck[lane]]);
         copy(&mut self.loads.exempt, &loads.exempt, bit);
         copy(&mut self.loads.before, &loads.before, |share| [share[lane]]);
         copy(&mut self.loads.gap, &loads.gap, |share| [share[lane]]);
@@ -94,6 +116,21 @@ impl<'a> StepState<'a, LANES> {
             alone.state.sweep();
             let users: Vec<[f64; 1]> = shares_of_users.iter().map(|users| [users[lane]]).collect();
             alone.state.rounds(&mut alone.loads, &users, round, |_, _| false);
+            for (service, wait) in alone.state.waits.iter().enumerate() {
+                loads.backlog[service][lane] = alone.loads.backlog[service][0];
+                if self.waits[service][lane] != wait[0] {
+                    self.waits[service][lane] = wait[0];
+                    self.touch_service(service as u32);
+                }
+            }
+            for (bulkhead, share) in alone.state.admitted.iter().enumerate() {
+                if self.admitted[bulkhead][lane] != share[0] {
+                    self.admitted[bulkhead][lane] = share[0];
+                    for limited in &self.plan.bulkheads[bulkhead].calls {
+                        self.touch(limited.node);
+                    }
+                }
+            }
             for (service, share) in alone.state.overload.iter().enumerate() {
                 if self.overload[service][lane] != share[0] {
                     self.overload[service][lane] = share[0];
@@ -106,5 +143,6 @@ impl<'a> StepState<'a, LANES> {
         loads.mark_all_dirty();
         self.sweep();
         self.refresh_load(loads, shares_of_users);
+        self.look_at_pools(loads);
     }
 }

@@ -6,7 +6,6 @@ use crate::engine::fluid::state::index_set::IndexSet;
 use crate::engine::fluid::state::lanes::{Lanes, all, every, for_lanes, has, mask, same};
 use crate::engine::fluid::state::plan_index::Arrival;
 use crate::engine::simd::array;
-use crate::model::topology::Overload;
 
 /// Round from which overload moves only part of the way to what the loads ask for.
 const DAMPED_FROM: u32 = 200;
@@ -41,9 +40,23 @@ pub(crate) struct Loads<const W: usize> {
     service_anew: IndexSet,
     /// By service: whether the share lost to overload may change: its load did, or what it can serve,
     /// or that share itself in the last round.
-    dirty: IndexSet,
+    pub(crate) dirty: IndexSet,
     /// By service: what it can serve, as a multiple of normal load; infinite where not known.
     pub(crate) capacity: Vec<Lanes<W>>,
+    /// By service: the share of its full capacity that it has, and the share of what comes that is
+    /// not turned away on purpose.
+    pub(crate) speed: Vec<Lanes<W>>,
+    pub(crate) arrives: Vec<Lanes<W>>,
+    /// By service, of those with a queue: the share of what comes that its own health does not fail.
+    pub(crate) healthy: Vec<Lanes<W>>,
+    /// By service: what it can serve with the threads that are free, as `capacity`.
+    pub(crate) usable: Vec<Lanes<W>>,
+    /// By service: the work that waits, in seconds at full capacity.
+    pub(crate) backlog: Vec<Lanes<W>>,
+    /// By service: its threads that wait for ever.
+    pub(crate) stuck: Vec<Lanes<W>>,
+    /// Whether time goes on: in a single moment no queue has filled.
+    pub(crate) is_timed: bool,
     /// By service: load relative to normal at the last round.
     pub(crate) load: Vec<Lanes<W>>,
     /// By service: the lanes in which it is down for reasons that are no overload.
@@ -77,6 +90,13 @@ impl<const W: usize> Loads<W> {
             service_anew: IndexSet::new(services, true),
             dirty: IndexSet::new(services, true),
             capacity: vec![all(f64::INFINITY); services],
+            speed: vec![all(1.0); services],
+            arrives: vec![all(1.0); services],
+            healthy: vec![all(1.0); services],
+            usable: vec![all(f64::INFINITY); services],
+            backlog: vec![all(0.0); services],
+            stuck: vec![all(0.0); services],
+            is_timed: plan.schedule.is_some() || plan.lasting > 0.0,
             load: vec![all(1.0); services],
             exempt: vec![0; services],
             before: vec![all(0.0); services],
@@ -96,6 +116,8 @@ impl<const W: usize> Loads<W> {
         self.dirty.fill(true);
         self.oscillates.fill(0);
         self.users.clear();
+        self.backlog.fill(all(0.0));
+        self.stuck.fill(all(0.0));
     }
 
     /// What a service can serve from now on, and the lanes in which it is down for reasons that are
@@ -105,6 +127,16 @@ impl<const W: usize> Loads<W> {
             (self.capacity[service], self.exempt[service]) = (*capacity, exempt);
             self.dirty.mark(service);
         }
+    }
+
+    /// The load of a node relative to its normal one.
+    pub(crate) fn load_of(&self, cohort: usize, node: usize) -> Lanes<W> {
+        self.node_load[cohort][node].unwrap_or(all(1.0))
+    }
+
+    /// The share of users that a cohort stands for.
+    pub(crate) fn share_of_users(&self, cohort: usize) -> Lanes<W> {
+        self.users.get(cohort).copied().unwrap_or(all(1.0))
     }
 
     /// Has every service looked at again.
@@ -153,7 +185,8 @@ impl<const W: usize> StepState<'_, W> {
         }
         while round < ROUNDS {
             self.refresh_load(loads, shares_of_users);
-            moving &= self.overload(loads, moving, round);
+            let limited = self.limit_calls(loads, shares_of_users, moving);
+            moving &= self.overload(loads, moving, round) | limited;
             if moving == 0 {
                 return (round, 0);
             }
@@ -335,6 +368,7 @@ impl<const W: usize> StepState<'_, W> {
         let mut moved = 0;
         let damped = if round < DAMPED_FROM { loads.damped } else { u8::MAX };
         let (mut from_last, mut from_one_before): (Lanes<W>, Lanes<W>) = (all(0.0), all(0.0));
+        self.look_at_pools(loads);
         let mut next = 0;
         while let Some(index) = loads.dirty.take_first_from(next) {
             next = index + 1;
@@ -342,7 +376,8 @@ impl<const W: usize> StepState<'_, W> {
             if service.utilization <= 0.0 {
                 continue;
             }
-            let (load, capacity) = (&loads.load[index], &loads.capacity[index]);
+            moved |= self.wait_in_queue(loads, index, moving);
+            let (load, capacity) = (&loads.load[index], &loads.usable[index]);
             let old = self.overload[index];
             let mut new = old;
             let mut is_dirty = false;
@@ -350,11 +385,12 @@ impl<const W: usize> StepState<'_, W> {
                 if !has(moving, lane) {
                     continue;
                 }
-                let asked = if has(loads.exempt[index], lane) {
-                    0.0
-                } else {
-                    lost_share(service.overload, load[lane], capacity[lane])
-                };
+                let asked =
+                    if has(loads.exempt[index], lane) || !loads.is_full(service, index, lane) {
+                        0.0
+                    } else {
+                        lost_share(load[lane], capacity[lane])
+                    };
                 let gap = asked - old[lane];
                 let gap_before = std::mem::replace(&mut loads.gap[index][lane], gap);
                 if gap.abs() > SETTLED {
@@ -400,12 +436,8 @@ impl<const W: usize> StepState<'_, W> {
                 continue;
             }
             let oscillates = mask::<W>(|lane| {
-                let exempt = has(loads.exempt[index], lane);
-                let asked = lost_share(
-                    service.overload,
-                    loads.load[index][lane],
-                    loads.capacity[index][lane],
-                );
+                let exempt = has(loads.exempt[index], lane) || !loads.is_full(service, index, lane);
+                let asked = lost_share(loads.load[index][lane], loads.usable[index][lane]);
                 has(moving, lane) && !exempt && (asked - self.overload[index][lane]).abs() > SETTLED
             });
             loads.oscillates[index] |= oscillates;
@@ -420,20 +452,13 @@ fn part_of_the_way(step: f64, closed: f64) -> f64 {
     if slope > 1.0 { (1.0 / slope).max(PART_LEAST) } else { 1.0 }
 }
 
-/// The share of requests that a service loses when `load` arrives and it can serve `capacity`.
-///
-/// Collapse is goodput that falls linearly from all of the capacity at full load to nothing at
-/// twice that, the shape of congestion collapse.
-fn lost_share(overload: Overload, load: f64, capacity: f64) -> f64 {
+/// The share of requests that a service refuses when `load` arrives and it can serve `capacity`.
+fn lost_share(load: f64, capacity: f64) -> f64 {
     if load <= capacity {
         return 0.0;
     }
     if capacity <= 0.0 {
         return 1.0;
     }
-    let served = capacity / load;
-    match overload {
-        Overload::Shed => 1.0 - served,
-        Overload::Collapse => 1.0 - served * (2.0 - load / capacity).max(0.0),
-    }
+    1.0 - capacity / load
 }

@@ -28,6 +28,7 @@ impl<'a> Collector<'a> {
             lost: [f64::NAN; TRIALS],
             wrong: [f64::NAN; TRIALS],
             outage: [f64::NAN; TRIALS],
+            late: [f64::NAN; TRIALS],
             unfinished: 0,
         };
         Self {
@@ -62,6 +63,7 @@ impl<'a> Collector<'a> {
                     flow.lost[at[lane]] = record.flows[index].lost[lane];
                     flow.wrong[at[lane]] = record.flows[index].wrong[lane];
                     flow.outage[at[lane]] = record.flows[index].outage[lane];
+                    flow.late[at[lane]] = record.flows[index].late[lane];
                 }
             }
         }
@@ -82,7 +84,7 @@ impl<'a> Collector<'a> {
     fn collect_units(&mut self, record: &Record, trials: [u8; LANES], lanes: u8) {
         let (failed, degraded) = (self.plan.failed - SLACK, self.plan.degraded - SLACK);
         for (index, (unit, seen)) in self.outcome.units.iter_mut().zip(&record.units).enumerate() {
-            if same(&seen.any, &all(0.0)) {
+            if same(&seen.any, &all(0.0)) && same(&seen.late, &all(0.0)) {
                 continue;
             }
             unit.caused.failed |= of_trials(seen.caused.failed & lanes, trials);
@@ -90,6 +92,7 @@ impl<'a> Collector<'a> {
             for lane in (0..LANES).filter(|lane| lanes >> *lane & 1 == 1) {
                 let bit = 1 << trials[lane];
                 unit.share += seen.failing[lane];
+                unit.late += seen.late[lane];
                 unit.degraded |= if seen.any[lane] >= degraded { bit } else { 0 };
                 if seen.failing[lane] >= failed {
                     unit.failed |= bit;

@@ -37,6 +37,8 @@ pub(crate) struct UnitRecord {
     pub(crate) failing: Lanes,
     /// The peak of all four.
     pub(crate) any: Lanes,
+    /// The peak of what is answered, but late.
+    pub(crate) late: Lanes,
     pub(crate) first: Lanes,
     pub(crate) lasted: Lanes,
     /// The lanes in which it failed, or was degraded or worse, because of the change.
@@ -52,6 +54,8 @@ pub(crate) struct FlowRecord {
     pub(crate) unfinished: u8,
     pub(crate) lost: Lanes,
     pub(crate) wrong: Lanes,
+    /// Orders that are late because of the change.
+    pub(crate) late: Lanes,
 }
 
 /// What came of failure at a dependency.
@@ -67,12 +71,13 @@ pub(crate) struct DependencyRecord {
 const UNTOUCHED: UnitRecord = UnitRecord {
     failing: all(0.0),
     any: all(0.0),
+    late: all(0.0),
     first: all(f64::INFINITY),
     lasted: all(0.0),
     caused: Failures { failed: 0, degraded: 0 },
 };
 const NO_LOSS: FlowRecord =
-    FlowRecord { outage: all(0.0), unfinished: 0, lost: all(0.0), wrong: all(0.0) };
+    FlowRecord { outage: all(0.0), unfinished: 0, lost: all(0.0), wrong: all(0.0), late: all(0.0) };
 const UNTRIED: DependencyRecord = DependencyRecord {
     tried: 0,
     passed: 0,
@@ -147,13 +152,26 @@ impl Run<'_> {
             }
             is_quiet = false;
             for lane in 0..LANES {
-                let share = |of: fn(&Shares, usize) -> f64| self.node_share(node as u32, lane, of);
-                worst.failed[lane] = worst.failed[lane].max(share(Shares::failing));
-                worst.degraded[lane] = worst.degraded[lane]
-                    .max(share(|shares, lane| shares.failing(lane) + shares.degraded[lane]));
+                let failing = self.failing_share(node as u32, lane);
+                worst.failed[lane] = worst.failed[lane].max(failing);
+                worst.degraded[lane] =
+                    worst.degraded[lane].max(failing + self.degraded_share(node as u32, lane));
             }
         }
         (!is_quiet).then_some(worst)
+    }
+
+    /// Returns the present share of a unit that is answered late: the worst of its nodes.
+    fn late_shares(&self, unit: usize) -> Lanes {
+        if !self.plan.has_delays {
+            return all(0.0);
+        }
+        let flow = unit.checked_sub(self.record.nodes.len() - self.plan.flows.len());
+        let nodes = &self.record.nodes[unit];
+        let worst = |lane: usize| {
+            nodes.iter().map(|node| self.late_share(*node, flow, lane)).fold(0.0, f64::max)
+        };
+        std::array::from_fn(worst)
     }
 
     /// Returns the lanes in which shares reach the thresholds of failure.
@@ -179,8 +197,9 @@ impl Run<'_> {
         let Some(shares) = self.unit_shares(unit) else { return };
         let now = self.failures(&shares).map(|failing| failing & lanes);
         let without = self.baseline.failures_now(unit);
+        let late = self.late_shares(unit);
         let record = &mut self.record.units[unit];
-        if record.any == all(0.0) {
+        if record.any == all(0.0) && record.late == all(0.0) {
             self.record.touched.push(unit as u32);
         }
         record.caused.failed |= now.failed & !without.failed;
@@ -189,6 +208,7 @@ impl Run<'_> {
             if has(lanes, lane) {
                 record.failing[lane] = record.failing[lane].max(shares.failed[lane]);
                 record.any[lane] = record.any[lane].max(shares.degraded[lane]);
+                record.late[lane] = record.late[lane].max(late[lane]);
             }
             if has(now.failed, lane) {
                 record.first[lane] = record.first[lane].min(self.state.time[lane]);
@@ -283,6 +303,7 @@ impl Run<'_> {
             }
             let rate = self.plan.flows[flow].rate;
             let [lost, wrong] = self.charged_orders(flow, lane);
+            let late = self.charged_late(flow, lane);
             let record = &mut self.record.flows[flow];
             record.outage[lane] += failing * duration;
             if failing > SLACK && until >= self.end {
@@ -290,6 +311,7 @@ impl Run<'_> {
             }
             record.lost[lane] += rate * lost * duration;
             record.wrong[lane] += rate * wrong * duration;
+            record.late[lane] += rate * late * duration;
         }
     }
 
@@ -308,6 +330,13 @@ impl Run<'_> {
         std::array::from_fn(|level| beyond(now[level], anyway[level]))
     }
 
+    /// Returns the share of a flow's orders that is late now because of the change.
+    fn charged_late(&self, flow: usize, lane: usize) -> f64 {
+        let late = self.late_share(self.plan.flows[flow].node, Some(flow), lane);
+        let [.., anyway] = self.baseline.flow(flow, &self.progress[lane], lane);
+        (late - anyway).max(0.0)
+    }
+
     /// Returns the share of its orders that a flow loses to the change now, and the share of those
     /// that go wrong unnoticed. It differs from what fails where customers try again.
     pub(crate) fn charged_orders(&self, flow: usize, lane: usize) -> [f64; 2] {
@@ -319,7 +348,7 @@ impl Run<'_> {
         let unanswered = self.node_share(item.node, lane, Shares::unanswered);
         let corrupt = self.node_share(item.node, lane, |shares, lane| shares.corrupt[lane]);
         let with = item.lost_orders(unanswered, corrupt);
-        let [unanswered, _, corrupt] = self.baseline.flow(flow, &self.progress[lane], lane);
+        let [unanswered, _, corrupt, _] = self.baseline.flow(flow, &self.progress[lane], lane);
         let without = item.lost_orders(unanswered, corrupt);
         let charged = |level: usize| beyond(with[level], without[level]);
         [charged(0), charged(1).min(charged(0))]
@@ -348,9 +377,10 @@ impl Run<'_> {
                 });
                 course.ended_at.is_finite()
                     && time >= course.repair_at
-                    && self.state.overload[service][lane] > SLACK
                     && !is_held
-                    && self.is_failed(service as u32, lane)
+                    && (self.is_swamped(service, lane)
+                        || (self.state.overload[service][lane] > SLACK
+                            && self.is_failed(service as u32, lane)))
                     && !self.baseline.is_overloaded(service, lane)
             });
             self.record.anomalies[service].metastable = metastable;

@@ -1,7 +1,7 @@
 //! Takes down everything that happens in one lane.
 
 use crate::engine::fluid::run::Run;
-use crate::engine::fluid::state::lanes::has;
+use crate::engine::fluid::state::lanes::{Shares, has};
 use crate::engine::fluid::state::sampled_trials::Mode;
 use crate::engine::trace::{Event, State, Trace, TraceStep};
 
@@ -78,10 +78,13 @@ impl Run<'_> {
 
     fn units_now(&self, lane: usize) -> Vec<(u32, State)> {
         let state = |node: u32| State {
-            slow: self.node_share(node, lane, |shares, lane| shares.slow[lane]),
+            // What comes too late for a caller is as good as slow to it.
+            slow: self.node_share(node, lane, |shares, lane| shares.slow[lane])
+                + self.failing_share(node, lane)
+                - self.node_share(node, lane, Shares::failing),
             down: self.node_share(node, lane, |shares, lane| shares.down[lane]),
             corrupt: self.node_share(node, lane, |shares, lane| shares.corrupt[lane]),
-            degraded: self.node_share(node, lane, |shares, lane| shares.degraded[lane]),
+            degraded: self.degraded_share(node, lane),
         };
         let worst = |nodes: &[u32]| {
             let states = nodes.iter().map(|node| state(*node));

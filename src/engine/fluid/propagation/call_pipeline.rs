@@ -1,8 +1,9 @@
 //! What one call contributes to its caller: the steps of the pipeline, in their order.
 
 use crate::compile::plan::{Call, Fallback, NONE};
+use crate::engine::fluid::propagation::delays::{Attempts, CallDelay, List, Piece};
 use crate::engine::fluid::propagation::step_state::StepState;
-use crate::engine::fluid::state::lanes::{Lanes, Shares, SurvivalProducts, all, has, mask};
+use crate::engine::fluid::state::lanes::{Lanes, Shares, SurvivalProducts, all, has, mask, same};
 use crate::engine::simd::array;
 use crate::engine::tally::Protection;
 
@@ -16,6 +17,56 @@ pub(crate) struct Called<const W: usize> {
     pub(crate) shares: Shares<W>,
     /// The share that reached the fallback, whether it worked or not.
     pub(crate) failed_over: Lanes<W>,
+    /// Whether it makes its caller wait in some lane: then [`Waiting::call`] says how.
+    pub(crate) is_delayed: bool,
+}
+
+/// Room for how the call that is evaluated makes its caller wait.
+pub(crate) struct Waiting<const W: usize> {
+    /// By lane.
+    pub(crate) call: [CallDelay; W],
+    /// By lane: seconds that a request is in progress because of it, beyond the usual.
+    pub(crate) held: Lanes<W>,
+    /// The same of each member of an `any_of`.
+    members: Vec<[CallDelay; W]>,
+    is_delayed: bool,
+}
+
+impl<const W: usize> Waiting<W> {
+    pub(crate) fn new() -> Self {
+        Self {
+            call: [CallDelay::default(); W],
+            held: all(0.0),
+            members: Vec::new(),
+            is_delayed: false,
+        }
+    }
+
+    /// Nothing waits.
+    fn begin(&mut self) {
+        if self.is_delayed {
+            self.clear_lanes(u8::MAX);
+            self.held = all(0.0);
+        }
+        self.is_delayed = false;
+    }
+
+    fn clear_lanes(&mut self, lanes: u8) {
+        for lane in (0..W).filter(|lane| has(lanes, *lane)) {
+            self.call[lane].answered.clear();
+            self.call[lane].failed.clear();
+            self.held[lane] = 0.0;
+        }
+    }
+
+    fn scale(&mut self, by: impl Fn(usize) -> f64) {
+        for (lane, call) in self.call.iter_mut().enumerate() {
+            let by = by(lane);
+            call.answered.scale(by);
+            call.failed.scale(by);
+            self.held[lane] *= by;
+        }
+    }
 }
 
 /// Observer of the steps of a call.
@@ -43,6 +94,7 @@ impl<const W: usize> StepState<'_, W> {
                 || call
                     .cache()
                     .is_none_or(|cache| cache.node == NONE || quiet[cache.node as usize]))
+            && (self.plan.bulkheads.is_empty() || !self.is_limited(call))
     }
 
     /// Evaluates a call: steps 0 to 8 of the semantics.
@@ -53,20 +105,33 @@ impl<const W: usize> StepState<'_, W> {
         cohort: usize,
         steps: &mut impl CallObserver<W>,
     ) -> Called<W> {
+        self.waiting.begin();
         let mut shares = if call.any_of {
             self.any_of(call, cohort, steps)
         } else {
             self.member(call, call.members.start, cohort, steps)
         };
         let mut soft = call.soft;
+        if !self.plan.bulkheads.is_empty() {
+            self.limit(call, cohort, &mut shares);
+        }
         if let Some(buffer) = call.buffer() {
             let holding = self.buffer_holds(call, &shares, buffer.holds, cohort);
             silence(&mut shares, holding);
+            if self.waiting.is_delayed {
+                self.waiting.clear_lanes(holding);
+            }
             steps.after(Protection::Buffer, &shares);
             soft = buffer.drops;
         }
         let failed_over = shares.down;
+        if self.plan.has_delays && call.fallback() != Fallback::None {
+            self.wait_for_fallback(call, cohort, &shares);
+        }
         self.fall_back(call, cohort, &mut shares);
+        if self.waiting.is_delayed {
+            self.end_waiting(soft);
+        }
         steps.after(Protection::Fallback, &shares);
         if soft {
             for lane in 0..W {
@@ -78,22 +143,35 @@ impl<const W: usize> StepState<'_, W> {
         if call.calls > 1 {
             // A request fails by any of its calls, each of which meets failure anew.
             shares = SurvivalProducts::of(&shares).power(call.calls).shares();
+            if self.waiting.is_delayed {
+                self.wait_several_times(call.calls);
+            }
         }
         if call.probability < 1.0 {
             scale(&mut shares, &all(call.probability));
+            if self.waiting.is_delayed {
+                self.waiting.scale(|_| call.probability);
+            }
             steps.after(Protection::CallProbability, &shares);
         }
         let off = self.switched_off.iter().find(|(known, _)| *known == call.dependency);
         if let Some((_, off)) = off {
+            let off = *off;
             scale(&mut shares, &off.map(|off| 1.0 - off));
+            if self.waiting.is_delayed {
+                self.waiting.scale(|lane| 1.0 - off[lane]);
+            }
             steps.after(Protection::CallProbability, &shares);
         }
         let reaches = self.reaches[call.dependency as usize];
         if reaches != u8::MAX {
             silence(&mut shares, !reaches);
+            if self.waiting.is_delayed {
+                self.waiting.clear_lanes(!reaches);
+            }
             steps.after(Protection::Propagation, &shares);
         }
-        Called { shares, failed_over }
+        Called { shares, failed_over, is_delayed: self.waiting.is_delayed }
     }
 
     /// Evaluates steps 0 to 4 for one member, and records how its traffic grows.
@@ -116,11 +194,17 @@ impl<const W: usize> StepState<'_, W> {
         if call.soft {
             shares.degraded = all(0.0);
         }
+        let waits = self.plan.has_delays && call.is_waited_for;
+        let mut timed_out = if call.timeout.is_finite() { shares.slow } else { all(0.0) };
         if call.gives_up {
             for lane in 0..W {
                 shares.down[lane] += shares.slow[lane];
             }
             shares.slow = all(0.0);
+        }
+        if waits {
+            let made = made.unwrap_or(all(1.0));
+            self.lose_late(call, node, cohort, &made, &mut shares, &mut timed_out);
         }
         if call.validates {
             for lane in 0..W {
@@ -129,8 +213,17 @@ impl<const W: usize> StepState<'_, W> {
             shares.corrupt = all(0.0);
         }
         let mut factor = all(1.0);
+        let failing = shares.down;
         if call.retries > 0 {
             factor = retry(call, &mut shares);
+        }
+        if waits {
+            self.wait_for_attempts(call, &failing, &timed_out, &mut shares, &mut factor);
+            if call.retries > 0 {
+                self.echo(call, node, &mut factor);
+            }
+        }
+        if call.retries > 0 {
             steps.after(Protection::Retry, &shares);
         }
         if let Some(cache) = call.cache() {
@@ -148,6 +241,10 @@ impl<const W: usize> StepState<'_, W> {
                 }
                 if cache.hit_ratio < 1.0 {
                     factor[lane] *= rest / (1.0 - cache.hit_ratio);
+                }
+                if self.waiting.is_delayed {
+                    self.waiting.call[lane].answered.scale(rest);
+                    self.waiting.call[lane].failed.scale(rest);
                 }
             }
             steps.after(Protection::Cache, &shares);
@@ -173,11 +270,21 @@ impl<const W: usize> StepState<'_, W> {
     ) -> Shares<W> {
         let mut members = std::mem::take(&mut self.members);
         members.clear();
+        let mut is_delayed = false;
         for member in call.members.clone() {
+            self.waiting.begin();
             let shares = self.member(call, member, cohort, steps);
             members.push(shares);
+            if self.plan.has_delays {
+                is_delayed |= self.waiting.is_delayed;
+                let number = members.len() - 1;
+                self.waiting.keep_member(number);
+            }
         }
         let shares = together(&members, call.needs);
+        if is_delayed {
+            self.waiting.wait_for_members(&members, &shares);
+        }
         steps.after(Protection::Redundancy, &shares);
         if self.plan.has_load {
             let up = sum_up(&members);
@@ -210,7 +317,16 @@ impl<const W: usize> StepState<'_, W> {
     /// Returns the lanes in which a node has been failing for less than this many seconds, or is not.
     #[inline(always)]
     fn holds(&self, node: u32, shares: &Shares<W>, limit: f64, cohort: usize) -> u8 {
-        self.not_failing_for(shares, &self.cohorts[cohort].since[node as usize], limit)
+        let cohort = &self.cohorts[cohort];
+        let mut shares = *shares;
+        if let Some(too_late) = cohort.too_late.get(node as usize) {
+            for lane in 0..W {
+                shares.down[lane] = shares.failing_with(too_late[lane], lane)
+                    - shares.slow[lane]
+                    - shares.corrupt[lane];
+            }
+        }
+        self.not_failing_for(&shares, &cohort.since[node as usize], limit)
     }
 
     /// Returns the share of a cache's entries that have not expired. They expire one by one from when the
@@ -295,6 +411,288 @@ impl<const W: usize> StepState<'_, W> {
                 shares.down[lane] = down;
                 shares.slow[lane] += slow;
             }
+        }
+    }
+}
+
+impl<const W: usize> Waiting<W> {
+    /// Keeps how a member of an `any_of` makes its caller wait.
+    fn keep_member(&mut self, number: usize) {
+        if self.members.len() <= number {
+            self.members.push([CallDelay::default(); W]);
+        }
+        if self.is_delayed {
+            self.members[number] = self.call;
+        } else {
+            self.members[number].iter_mut().for_each(|call| *call = CallDelay::default());
+        }
+    }
+
+    /// A request waits for the member that answers it; where too few do, for those that fail.
+    fn wait_for_members(&mut self, members: &[Shares<W>], together: &Shares<W>) {
+        self.is_delayed = true;
+        for lane in 0..W {
+            let mut call = CallDelay::default();
+            let up: f64 = members.iter().map(|member| 1.0 - member.unanswered(lane)).sum();
+            let down: f64 = members.iter().map(|member| member.down[lane]).sum();
+            let answered = (1.0 - together.unanswered(lane)).max(0.0);
+            for member in &self.members[..members.len()] {
+                if up > 0.0 {
+                    call.answered.add_scaled(&member[lane].answered, answered / up);
+                }
+                if down > 0.0 {
+                    call.failed.add_scaled(&member[lane].failed, together.down[lane] / down);
+                }
+            }
+            self.call[lane] = call;
+        }
+    }
+}
+
+impl<const W: usize> StepState<'_, W> {
+    /// The share of answers that come too late is lost to the caller, which has waited all its
+    /// timeout by then. Notes the delays of the others.
+    fn lose_late(
+        &mut self,
+        call: &Call,
+        node: u32,
+        cohort: usize,
+        made: &Lanes<W>,
+        shares: &mut Shares<W>,
+        timed_out: &mut Lanes<W>,
+    ) {
+        let service = self.plan.nodes[node as usize].service;
+        let usual = self.plan.services[service as usize].latency;
+        for lane in 0..W {
+            let delay = self.cohorts[cohort].delays[node as usize][lane];
+            if delay.as_slice().is_empty() {
+                continue;
+            }
+            let answered = (made[lane] - shares.unanswered(lane)).max(0.0);
+            let mut list = List::NONE;
+            let mut lost = 0.0;
+            for piece in delay.as_slice() {
+                let share = answered * piece.share;
+                let late = share * piece.is_beyond(usual, call.timeout);
+                lost += late;
+                let length = piece.mean(usual);
+                list.add(Piece {
+                    share: share - late,
+                    length: length.min(call.timeout),
+                    factor: 1.0,
+                    rate: if length < call.timeout { piece.rate } else { 0.0 },
+                });
+            }
+            let lost = lost.min(answered);
+            if lost > 0.0 {
+                let left = 1.0 - lost / answered;
+                shares.corrupt[lane] *= left;
+                shares.degraded[lane] *= left;
+                shares.down[lane] += lost;
+                timed_out[lane] += lost;
+            }
+            self.waiting.is_delayed = true;
+            self.waiting.call[lane].answered = list;
+        }
+    }
+
+    /// What the attempts of a call cost its caller in time.
+    fn wait_for_attempts(
+        &mut self,
+        call: &Call,
+        failing: &Lanes<W>,
+        timed_out: &Lanes<W>,
+        shares: &mut Shares<W>,
+        factor: &mut Lanes<W>,
+    ) {
+        for lane in 0..W {
+            if timed_out[lane] <= 0.0 && self.waiting.call[lane].answered.is_empty() {
+                continue;
+            }
+            let is_open = call.breaker && failing[lane] >= BREAKER_OPENS - SLACK;
+            let retries = if is_open { 0 } else { call.retries };
+            let all_retries = retries_per_call(failing[lane], retries);
+            let answered = std::mem::take(&mut self.waiting.call[lane].answered);
+            let attempts = Attempts {
+                failing: failing[lane],
+                // What an open breaker refuses costs no time.
+                timed_out: if is_open { 0.0 } else { timed_out[lane] },
+                retries,
+                tried_again: if all_retries > 0.0 {
+                    (call.budget() / all_retries).min(1.0)
+                } else {
+                    1.0
+                },
+                timeout: call.timeout,
+                in_all: call.waits_in_all(),
+                answered: &answered,
+            };
+            let (waits, failed, made) = attempts.finish();
+            if call.waits_in_all().is_finite() && !is_open {
+                for share in [&mut shares.slow, &mut shares.corrupt, &mut shares.degraded] {
+                    share[lane] *= made / factor[lane];
+                }
+                (shares.down[lane], factor[lane]) = (failed, made);
+            }
+            self.waiting.is_delayed = true;
+            self.waiting.call[lane] = waits;
+        }
+    }
+
+    /// Retries of calls that were too late come one timeout later, when those that follow them may
+    /// be in time again.
+    fn echo(&self, call: &Call, node: u32, factor: &mut Lanes<W>) {
+        let service = self.plan.nodes[node as usize].service as usize;
+        let Some(echo) = self.echoes.get(service) else { return };
+        for lane in 0..W {
+            let is_late = self.waits[service][lane] >= call.timeout;
+            if echo.wait[lane] >= call.timeout
+                && !is_late
+                && self.time[lane] < echo.since[lane] + call.timeout
+            {
+                factor[lane] = factor[lane].max(1.0 + f64::from(call.retries).min(call.budget()));
+            }
+        }
+    }
+
+    /// Whether some calls of a dependency fail because too many are in progress.
+    fn is_limited(&self, call: &Call) -> bool {
+        let known = self.plan.bulkheads.iter().position(|item| item.dependency == call.dependency);
+        known.is_some_and(|number| !same(&self.admitted[number], &all(1.0)))
+    }
+
+    /// Beyond its limit on calls in progress a caller fails at once. Notes how long a call takes.
+    fn limit(&mut self, call: &Call, cohort: usize, shares: &mut Shares<W>) {
+        let known = self.plan.bulkheads.iter().position(|item| item.dependency == call.dependency);
+        let Some(number) = known else { return };
+        let usual = self.usual_time(call);
+        let admitted = self.admitted[number];
+        let mut times = all(usual);
+        for lane in 0..W {
+            if self.waiting.is_delayed {
+                let waits = &self.waiting.call[lane];
+                times[lane] += waits.answered.mean() + waits.failed.mean();
+            }
+            if shares.slow[lane] > 0.0 {
+                times[lane] = f64::INFINITY;
+            }
+            let refused = 1.0 - admitted[lane];
+            if refused > 0.0 {
+                for share in
+                    [&mut shares.slow, &mut shares.down, &mut shares.corrupt, &mut shares.degraded]
+                {
+                    share[lane] *= admitted[lane];
+                }
+                shares.down[lane] += refused;
+            }
+        }
+        let place = call.members.start;
+        for slot in call.members.clone() {
+            let traffic = &mut self.cohorts[cohort].traffic[slot as usize];
+            for lane in 0..W {
+                traffic[lane] *= admitted[lane];
+            }
+        }
+        self.cohorts[cohort].note_call_time(place, &times);
+        if self.waiting.is_delayed {
+            self.waiting.scale(|lane| admitted[lane]);
+        }
+    }
+
+    /// Returns how long a call takes in normal times, as far as that is known.
+    pub(crate) fn usual_time(&self, call: &Call) -> f64 {
+        let node = self.plan.members[call.members.start as usize].node;
+        let service = self.plan.nodes[node as usize].service;
+        self.plan.services[service as usize].latency.mean()
+    }
+
+    /// What fails waits for the fallback besides, before step 6 changes the shares.
+    fn wait_for_fallback(&mut self, call: &Call, cohort: usize, shares: &Shares<W>) {
+        let works = self.works[call.dependency as usize];
+        let instead = match call.fallback() {
+            Fallback::Node(node) => Some(node as usize),
+            Fallback::None | Fallback::Static => None,
+        };
+        for lane in (0..W).filter(|lane| has(works, *lane)) {
+            let failing = shares.down[lane];
+            if failing <= 0.0 {
+                continue;
+            }
+            let mut failed = std::mem::take(&mut self.waiting.call[lane].failed);
+            let Some(node) = instead else {
+                // Something that cannot fail takes no time.
+                self.waiting.call[lane].answered.add_scaled(&failed, 1.0);
+                continue;
+            };
+            let service = self.plan.nodes[node].service as usize;
+            let usual = self.plan.services[service].latency.mean();
+            let delay = self.cohorts[cohort].delays[node][lane];
+            let answers = 1.0 - self.cohorts[cohort].shares[node].unanswered(lane);
+            // What failed at once waits for the fallback alone.
+            let at_once = (failing - failed.share()).max(0.0);
+            if usual > 0.0 {
+                let mut later = List::NONE;
+                for piece in failed.as_slice() {
+                    later.add(Piece { length: piece.length + usual, ..*piece });
+                }
+                later.add(Piece::later(at_once, usual));
+                failed = later;
+            }
+            let mut of_fallback = List::NONE;
+            delay.as_slice().iter().for_each(|piece| {
+                of_fallback.add(Piece {
+                    length: piece.mean(self.plan.services[service].latency),
+                    factor: 1.0,
+                    ..*piece
+                });
+            });
+            let mut waits = List::NONE;
+            waits.add_scaled(&failed, 1.0 / failing);
+            let both = waits.with(&of_fallback, false);
+            if !both.is_empty() {
+                self.waiting.is_delayed = true;
+            }
+            self.waiting.call[lane].answered.add_scaled(&both, failing * answers);
+            self.waiting.call[lane].failed.add_scaled(&waits, failing * (1.0 - answers));
+        }
+    }
+
+    /// Adds up for how long requests are in progress. What a caller can do without is answered
+    /// later; what it cannot has failed.
+    fn end_waiting(&mut self, soft: bool) {
+        for lane in 0..W {
+            let call = &mut self.waiting.call[lane];
+            self.waiting.held[lane] = call.answered.mean() + call.failed.mean();
+            if soft {
+                let failed = call.failed;
+                call.answered.add_scaled(&failed, 1.0);
+            }
+            call.failed.clear();
+        }
+    }
+
+    /// Several calls one after the other: more requests wait, and some of them several times.
+    fn wait_several_times(&mut self, calls: u32) {
+        for lane in 0..W {
+            let times = f64::from(calls);
+            let answered = &mut self.waiting.call[lane].answered;
+            let once = answered.share().min(1.0);
+            self.waiting.held[lane] *= times;
+            if once <= 0.0 {
+                continue;
+            }
+            let some = 1.0 - libm::pow(1.0 - once, times);
+            let mut list = List::NONE;
+            for piece in answered.as_slice() {
+                let longer = times * once / some;
+                list.add(Piece {
+                    share: piece.share * some / once,
+                    length: piece.length * longer,
+                    rate: piece.rate * longer,
+                    ..*piece
+                });
+            }
+            *answered = list;
         }
     }
 }

@@ -63,6 +63,7 @@ impl Run<'_> {
             }
         }
         self.update_floors();
+        self.update_slowed();
         self.state.touch_expired();
         if self.plan.has_load {
             self.update_capacities();
@@ -268,6 +269,8 @@ impl Run<'_> {
                         damage.down[lane] = 1.0;
                     }
                     Mode::Down => damage.down[lane] = share,
+                    // What answers later at last is told apart from what hangs.
+                    Mode::Slow if self.plan.targets[target].slow_adds.is_finite() => {}
                     Mode::Slow => damage.slow[lane] = share,
                     Mode::Corrupt => damage.corrupt[lane] = share,
                     Mode::Surge => {}
@@ -327,9 +330,12 @@ impl Run<'_> {
     pub(crate) fn must_restart(&self, target: u32, lane: usize) -> bool {
         let target = target as usize;
         let share = self.over_cohorts(lane, |cohort| self.target_shares[target][cohort][lane]);
-        share > 0.0
-            && matches!(self.mode(target, lane), Mode::Down | Mode::Slow)
-            && share >= self.plan.failed - SLACK
+        let fails = match self.mode(target, lane) {
+            Mode::Down => true,
+            Mode::Slow => self.plan.targets[target].slow_adds.is_infinite(),
+            Mode::Corrupt | Mode::Surge => false,
+        };
+        share > 0.0 && fails && share >= self.plan.failed - SLACK
     }
 
     /// Whether some target that fails rather than surges does so now.
@@ -365,18 +371,23 @@ impl Run<'_> {
             }
         }
         self.change_capacities(&mut now);
-        for (service, capacity) in now.iter_mut().enumerate() {
-            if let Some(failing_over) = self.failing_over(service) {
-                // What fails on its way does not arrive: that is as good as more capacity.
-                for lane in 0..LANES {
-                    let arrives = 1.0 - failing_over[lane];
-                    capacity.0[lane] =
-                        if arrives > 0.0 { capacity.0[lane] / arrives } else { f64::INFINITY };
-                }
+        for (index, (capacity, exempt)) in now.iter().enumerate() {
+            let utilization = self.plan.services[index].utilization;
+            if utilization <= 0.0 {
+                continue;
             }
-        }
-        for (service, (capacity, exempt)) in now.iter().enumerate() {
-            self.loads.serve(service, capacity, *exempt);
+            let mut arrives = self.arriving(index);
+            if let Some(failing_over) = self.failing_over(index) {
+                // What fails on its way does not arrive either.
+                arrives = array(|lane| arrives[lane] * (1.0 - failing_over[lane]));
+            }
+            self.loads.arrives[index] = arrives;
+            self.loads.speed[index] = capacity.map(|capacity| capacity * utilization);
+            // What is turned away does not arrive: that is as good as more capacity.
+            let enough = array(|lane| {
+                if arrives[lane] > 0.0 { capacity[lane] / arrives[lane] } else { f64::INFINITY }
+            });
+            self.loads.serve(index, &enough, *exempt);
         }
         self.capacities = now;
     }

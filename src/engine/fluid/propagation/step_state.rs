@@ -1,9 +1,10 @@
 //! One moment: failure travels to callers.
 
-use crate::engine::fluid::propagation::call_pipeline::{NoObserver, SLACK};
+use crate::engine::fluid::propagation::call_pipeline::{NoObserver, SLACK, Waiting};
+use crate::engine::fluid::propagation::delays::{Delay, List, Piece};
 use std::ops::Range;
 
-use crate::compile::plan::{Fallback, NONE, Plan};
+use crate::compile::plan::{Call, Fallback, NONE, Plan};
 use crate::engine::cycles::{LAST_ROUNDS, free_rounds};
 use crate::engine::fluid::state::index_set::IndexSet;
 use crate::engine::fluid::state::lanes::{
@@ -11,7 +12,6 @@ use crate::engine::fluid::state::lanes::{
 };
 use crate::engine::fluid::state::plan_index::{OnlyWorsens, PlanIndex, Watched};
 use crate::engine::simd::array;
-use crate::model::topology::Overload;
 
 /// Overload has settled when nothing changes by more than this.
 pub(crate) const SETTLED: f64 = 1e-9;
@@ -47,9 +47,41 @@ pub(crate) struct Cohort<const W: usize> {
     pub(crate) failed_over: Vec<Lanes<W>>,
     /// By node: by how much a surge multiplies its calls, where it does.
     pub(crate) surge: Vec<(u32, Lanes<W>)>,
+    /// By node and lane: how much later than usual it answers; empty where nothing can wait.
+    pub(crate) delays: Vec<[Delay; W]>,
+    /// By node: the share of its answers that come too late for its most impatient caller.
+    pub(crate) too_late: Vec<Lanes<W>>,
+    /// By node, for those hit by a target that answers later: the share of requests, and by how much.
+    pub(crate) slowed: Vec<Slowed<W>>,
+    /// By the first member of each call that is limited: how long a call takes.
+    pub(crate) call_times: Vec<(u32, Lanes<W>)>,
     /// By node, for those that crashed and have not restarted: what is left at the most, whatever
     /// their calls do by then.
     pub(crate) floors: Vec<(u32, SurvivalProducts<W>)>,
+}
+
+/// A node that answers later because of a target.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Slowed<const W: usize> {
+    pub(crate) node: u32,
+    pub(crate) share: Lanes<W>,
+    /// By how many seconds.
+    pub(crate) adds: f64,
+    /// How many times as long answers take.
+    pub(crate) factor: f64,
+}
+
+/// What a jump of a wait leaves behind: retries of calls that were too late before it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Echo<const W: usize> {
+    /// The wait before.
+    pub(crate) wait: Lanes<W>,
+    /// When it jumped.
+    pub(crate) since: Lanes<W>,
+}
+
+impl<const W: usize> Echo<W> {
+    pub(crate) const NONE: Self = Self { wait: all(0.0), since: all(f64::NEG_INFINITY) };
 }
 
 impl<const W: usize> Cohort<W> {
@@ -70,7 +102,19 @@ impl<const W: usize> Cohort<W> {
             traffic: vec![all(1.0); loaded_members],
             failed_over: vec![all(0.0); loaded_calls],
             surge: Vec::new(),
+            delays: vec![[Delay::NONE; W]; if plan.has_delays { plan.nodes.len() } else { 0 }],
+            too_late: vec![all(0.0); if plan.has_delays { plan.nodes.len() } else { 0 }],
+            slowed: Vec::new(),
+            call_times: Vec::new(),
             floors: Vec::new(),
+        }
+    }
+
+    /// Notes how long a limited call takes.
+    pub(crate) fn note_call_time(&mut self, place: u32, times: &Lanes<W>) {
+        match self.call_times.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, known)) => *known = *times,
+            None => self.call_times.push((place, *times)),
         }
     }
 
@@ -80,6 +124,10 @@ impl<const W: usize> Cohort<W> {
                 *shares = Shares::OK;
             }
         }
+        self.delays.fill([Delay::NONE; W]);
+        self.too_late.fill(all(0.0));
+        self.slowed.clear();
+        self.call_times.clear();
         for limits in &index_of_plan.limits {
             *self.failing_since_mut(limits.watched) = all(f64::INFINITY);
         }
@@ -131,6 +179,15 @@ pub(crate) struct StepState<'a, const W: usize> {
     pub(crate) cohorts: Vec<Cohort<W>>,
     /// By service: the share of requests lost to overload.
     pub(crate) overload: Vec<Lanes<W>>,
+    /// By service: seconds that a request waits in its queue, and by how much that grows in a second.
+    pub(crate) waits: Vec<Lanes<W>>,
+    pub(crate) wait_rates: Vec<Lanes<W>>,
+    /// By service: what the last jump of that wait left behind.
+    pub(crate) echoes: Vec<Echo<W>>,
+    /// By bulkhead: the share of calls that it lets through.
+    pub(crate) admitted: Vec<Lanes<W>>,
+    /// Room for how a call makes its caller wait.
+    pub(crate) waiting: Box<Waiting<W>>,
     /// By node: whether something that its state follows from changed: its own trouble, a guard
     /// that waits, or what it refers to. For each cohort.
     dirty: Vec<IndexSet>,
@@ -142,6 +199,12 @@ pub(crate) struct StepState<'a, const W: usize> {
     pub(crate) led_around: Vec<((u32, u32), Lanes<W>)>,
     /// By dependency, for those of services that are switched off: the share that is not called.
     pub(crate) switched_off: Vec<(u32, Lanes<W>)>,
+    /// Room for the delay of the node that is computed: one after the other, beside each other, for how
+    /// long requests are in progress, and what it comes to.
+    adding: [List; W],
+    beside: [List; W],
+    held: Lanes<W>,
+    next_delay: [Delay; W],
     /// Room for the members of an `any_of`.
     pub(crate) members: Vec<Shares<W>>,
     /// By service: the lanes in which it is in a cycle that did not come to rest.
@@ -161,11 +224,20 @@ impl<'a, const W: usize> StepState<'a, W> {
             time: all(0.0),
             cohorts: (0..cohorts).map(|_| Cohort::new(plan, index_of_plan)).collect(),
             overload: vec![all(0.0); plan.services.len()],
+            waits: vec![all(0.0); waiting_services(plan)],
+            wait_rates: vec![all(0.0); waiting_services(plan)],
+            echoes: vec![Echo::NONE; waiting_services(plan)],
+            admitted: vec![all(1.0); plan.bulkheads.len()],
+            waiting: Box::new(Waiting::new()),
             dirty: vec![IndexSet::new(plan.nodes.len(), true); cohorts],
             computed: vec![false; plan.nodes.len()],
             sends_anew: vec![IndexSet::new(plan.nodes.len(), true); cohorts],
             led_around: Vec::new(),
             switched_off: Vec::new(),
+            adding: [List::NONE; W],
+            beside: [List::NONE; W],
+            held: all(0.0),
+            next_delay: [Delay::NONE; W],
             members: Vec::new(),
             unsettled: vec![0; plan.services.len()],
             awaited: vec![false; plan.nodes.len()],
@@ -180,6 +252,10 @@ impl<'a, const W: usize> StepState<'a, W> {
         self.led_around.clear();
         self.switched_off.clear();
         self.overload.fill(all(0.0));
+        self.waits.fill(all(0.0));
+        self.wait_rates.fill(all(0.0));
+        self.echoes.fill(Echo::NONE);
+        self.admitted.fill(all(1.0));
         self.unsettled.fill(0);
         self.dirty.iter_mut().for_each(|dirty| dirty.fill(false));
         self.sends_anew.iter_mut().for_each(|sends| sends.fill(true));
@@ -203,6 +279,53 @@ impl<'a, const W: usize> StepState<'a, W> {
         let plan = self.plan;
         for node in plan.nodes_of(service) {
             self.touch(node);
+        }
+    }
+
+    /// The same for all that call a service.
+    pub(crate) fn touch_service_callers(&mut self, service: u32) {
+        let (plan, index_of_plan) = (self.plan, self.index_of_plan);
+        for node in plan.nodes_of(service) {
+            for caller in index_of_plan.callers_of(node as usize) {
+                self.touch(*caller);
+            }
+        }
+    }
+
+    /// When the retries that a jump of a wait left behind end next in a lane.
+    pub(crate) fn next_echo(&self, lane: usize) -> f64 {
+        let mut next = f64::INFINITY;
+        for (service, echo) in self.echoes.iter().enumerate() {
+            if echo.wait[lane] <= 0.0 {
+                continue;
+            }
+            for node in self.plan.nodes_of(service as u32) {
+                for timeout in self.index_of_plan.timeouts_at(node as usize) {
+                    let end = echo.since[lane] + timeout;
+                    if *timeout <= echo.wait[lane] && end > self.time[lane] {
+                        next = next.min(end);
+                    }
+                }
+            }
+        }
+        next
+    }
+
+    /// Has the callers computed anew whose retries end at the present time.
+    pub(crate) fn touch_echoes(&mut self) {
+        for service in 0..self.echoes.len() {
+            if self.echoes[service].wait.iter().all(|wait| *wait <= 0.0) {
+                continue;
+            }
+            self.touch_service_callers(service as u32);
+            let timeouts = self.plan.nodes_of(service as u32);
+            let timeouts = timeouts.flat_map(|node| self.index_of_plan.timeouts_at(node as usize));
+            let longest = timeouts.copied().fold(0.0, f64::max);
+            for lane in 0..W {
+                if self.time[lane] >= self.echoes[service].since[lane] + longest {
+                    self.echoes[service].wait[lane] = 0.0;
+                }
+            }
         }
     }
 
@@ -252,9 +375,10 @@ impl<'a, const W: usize> StepState<'a, W> {
                     continue;
                 }
                 let shares = self.next_shares(node, cohort, None);
-                if self.cohorts[cohort].shares[node] != shares {
+                let comes_anew = self.take_delay(node, cohort);
+                if comes_anew || self.cohorts[cohort].shares[node] != shares {
                     self.cohorts[cohort].shares[node] = shares;
-                    self.cohorts[cohort].quiet[node] = shares.is_ok();
+                    self.note_if_quiet(node, cohort);
                     self.touch_callers(node, cohort);
                 }
             }
@@ -269,6 +393,27 @@ impl<'a, const W: usize> StepState<'a, W> {
             OnlyWorsens::UnlessCorrupting => every::<W>() & !self.corrupt_lanes,
             OnlyWorsens::Never => 0,
         }
+    }
+
+    /// Takes over how much later a node answers, as it was just computed; says whether that changed.
+    fn take_delay(&mut self, node: usize, cohort: usize) -> bool {
+        if !self.plan.has_delays {
+            return false;
+        }
+        let known = &mut self.cohorts[cohort].delays[node];
+        let changed = *known != self.next_delay;
+        if changed {
+            *known = self.next_delay;
+        }
+        changed
+    }
+
+    /// Notes whether nothing at all is unusual about a node.
+    fn note_if_quiet(&mut self, node: usize, cohort: usize) {
+        let cohort = &mut self.cohorts[cohort];
+        let is_on_time =
+            cohort.delays.get(node).is_none_or(|delays| delays.iter().all(Delay::is_none));
+        cohort.quiet[node] = is_on_time && cohort.shares[node].is_ok();
     }
 
     /// Whatever refers to a node that changed must be computed anew.
@@ -300,6 +445,9 @@ impl<'a, const W: usize> StepState<'a, W> {
         self.sends_anew[cohort].mark(node);
         let mut left = self.own_health(node, cohort);
         let mut inside = SurvivalProducts::ALL;
+        if plan.has_delays {
+            self.begin_delay(node, cohort);
+        }
         let calls = plan.nodes[node].calls.clone();
         for index in calls {
             let call = &plan.calls[index as usize];
@@ -310,6 +458,9 @@ impl<'a, const W: usize> StepState<'a, W> {
             let called = self.call(call, cohort, &mut NoObserver);
             if plan.has_load {
                 self.cohorts[cohort].failed_over[index as usize] = called.failed_over;
+            }
+            if called.is_delayed && !call.intra_cycle {
+                self.add_delay(call, &called.shares);
             }
             let call_left = SurvivalProducts::of(&called.shares);
             if in_cycle && call.intra_cycle {
@@ -325,7 +476,95 @@ impl<'a, const W: usize> StepState<'a, W> {
         if let Some((_, floor)) = floors.iter().find(|(held, _)| *held as usize == node) {
             left.min_with(floor);
         }
+        if plan.has_delays {
+            self.end_delay(node, cohort, &mut left);
+        }
         left
+    }
+
+    /// Starts to add up how much later a node answers: by its own, before it calls anything.
+    #[inline(never)]
+    fn begin_delay(&mut self, node: usize, cohort: usize) {
+        self.beside.fill(List::NONE);
+        self.adding.fill(List::NONE);
+        self.held = all(0.0);
+        let service = self.plan.nodes[node].service;
+        if service == NONE {
+            return;
+        }
+        let service = service as usize;
+        let crowding = self.plan.services[service].crowding;
+        for lane in 0..W {
+            let list = &mut self.adding[lane];
+            if let (Some(wait), Some(rate)) =
+                (self.waits.get(service), self.wait_rates.get(service))
+            {
+                let (length, rate) = (wait[lane], rate[lane]);
+                list.add(Piece { share: 1.0, length, factor: 1.0, rate });
+            }
+            if crowding > 1.0 && self.overload[service][lane] > 0.0 {
+                let mut crowded = List::NONE;
+                crowded.add(Piece { share: 1.0, length: 0.0, factor: crowding, rate: 0.0 });
+                *list = list.with(&crowded, false);
+            }
+            for slowed in &self.cohorts[cohort].slowed {
+                if slowed.node as usize == node && slowed.share[lane] > 0.0 {
+                    let (share, length, factor) = (slowed.share[lane], slowed.adds, slowed.factor);
+                    let mut later = List::NONE;
+                    later.add(Piece { share, length, factor, rate: 0.0 });
+                    let usual = self.plan.services[service].latency;
+                    // What it takes longer by itself keeps its threads busy; waiting in a queue does not.
+                    self.held[lane] +=
+                        later.as_slice().iter().map(|piece| share * piece.mean(usual)).sum::<f64>();
+                    *list = list.with(&later, false);
+                }
+            }
+        }
+    }
+
+    /// Adds what a call makes its caller wait. Pieces are shares of the requests that go on.
+    #[inline(never)]
+    fn add_delay(&mut self, call: &Call, shares: &Shares<W>) {
+        for lane in 0..W {
+            self.held[lane] += self.waiting.held[lane];
+            let mut list = self.waiting.call[lane].answered;
+            let answered = 1.0 - shares.unanswered(lane);
+            if list.is_empty() || answered <= 0.0 {
+                continue;
+            }
+            list.scale(1.0 / answered);
+            let all_of_it = list.share();
+            if all_of_it > 1.0 {
+                list.scale(1.0 / all_of_it);
+            }
+            if call.is_parallel() {
+                self.beside[lane] = self.beside[lane].with(&list, true);
+            } else {
+                self.adding[lane] = self.adding[lane].with(&list, false);
+            }
+        }
+    }
+
+    /// What a node's delay comes to. Customers give up on orders that take longer than their patience.
+    #[inline(never)]
+    fn end_delay(&mut self, node: usize, cohort: usize, left: &mut SurvivalProducts<W>) {
+        for lane in 0..W {
+            let list = self.adding[lane].with(&self.beside[lane], false);
+            self.next_delay[lane] = Delay::of(&list, self.held[lane]);
+        }
+        if self.plan.nodes[node].service == NONE {
+            let flow = self.plan.flows.iter().find(|flow| flow.node as usize == node);
+            if let Some(flow) = flow {
+                let lost: Lanes<W> =
+                    array(|lane| self.next_delay[lane].is_beyond(flow.latency, flow.patience));
+                left.apply_slow(&lost);
+            }
+            return;
+        }
+        let shortest = self.index_of_plan.timeouts_at(node).first().copied();
+        let usual = self.plan.services[self.plan.nodes[node].service as usize].latency;
+        self.cohorts[cohort].too_late[node] =
+            array(|lane| self.next_delay[lane].is_beyond(usual, shortest.unwrap_or(f64::INFINITY)));
     }
 
     /// A call at which nothing happens carries its normal traffic.
@@ -336,7 +575,16 @@ impl<'a, const W: usize> StepState<'a, W> {
             self.cohorts[cohort].entries[call.buffer_slot() as usize] = Shares::OK;
         }
         if self.plan.has_load {
+            let usual = self
+                .plan
+                .bulkheads
+                .iter()
+                .any(|item| item.dependency == call.dependency)
+                .then(|| self.usual_time(call));
             let cohort = &mut self.cohorts[cohort];
+            if let Some(usual) = usual {
+                cohort.note_call_time(call.members.start, &all(usual));
+            }
             cohort.failed_over[index as usize] = all(0.0);
             for member in call.members.clone() {
                 cohort.traffic[member as usize] = all(1.0);
@@ -351,9 +599,11 @@ impl<'a, const W: usize> StepState<'a, W> {
         if self.plan.has_load && service != NONE {
             let lost = &self.overload[service as usize];
             if !same(lost, &all(0.0)) {
-                match self.plan.services[service as usize].overload {
-                    Overload::Shed => left.apply_down(lost),
-                    Overload::Collapse => left.apply_slow(lost),
+                // Threads that share processors leave the rest waiting; queues refuse it.
+                if self.plan.services[service as usize].crowding > 1.0 {
+                    left.apply_slow(lost);
+                } else {
+                    left.apply_down(lost);
                 }
             }
         }
@@ -367,8 +617,11 @@ impl<'a, const W: usize> StepState<'a, W> {
             nodes.clone().map(|node| self.cohorts[cohort].shares[node as usize]).collect();
         for node in nodes.clone() {
             self.cohorts[cohort].shares[node as usize] = Shares::OK;
-            self.cohorts[cohort].quiet[node as usize] = true;
+            self.note_if_quiet(node as usize, cohort);
         }
+        let on_time_before = self.plan.has_delays.then(|| {
+            self.cohorts[cohort].delays[nodes.start as usize..nodes.end as usize].to_vec()
+        });
         let mut moving = 0;
         if in_any_order != 0 {
             moving |= self.sweep_cycle(nodes.clone(), cohort, in_any_order);
@@ -377,8 +630,11 @@ impl<'a, const W: usize> StepState<'a, W> {
             let lanes = every::<W>() & !in_any_order;
             moving |= self.rounds_of_cycle(nodes.clone(), cohort, lanes);
         }
-        for (node, before) in nodes.zip(before) {
-            if self.cohorts[cohort].shares[node as usize] != before {
+        for (place, (node, before)) in nodes.zip(before).enumerate() {
+            let comes_anew = on_time_before
+                .as_ref()
+                .is_some_and(|before| before[place] != self.cohorts[cohort].delays[node as usize]);
+            if comes_anew || self.cohorts[cohort].shares[node as usize] != before {
                 self.touch_callers(node as usize, cohort);
             }
             self.dirty[cohort].clear(node as usize);
@@ -395,18 +651,21 @@ impl<'a, const W: usize> StepState<'a, W> {
         let mut pace = Pace::new(lanes, nodes.len());
         let mut turn: Vec<u32> = nodes.clone().collect();
         let mut new: Vec<Shares<W>> = Vec::with_capacity(turn.len());
+        let mut came_anew: Vec<bool> = Vec::with_capacity(turn.len());
         loop {
             new.clear();
+            let mut moved = 0;
+            came_anew.clear();
             for node in &turn {
                 new.push(self.next_shares(*node as usize, cohort, Some(&pace)));
+                came_anew.push(self.take_delay(*node as usize, cohort));
             }
-            let mut moved = 0;
             let mut next = Vec::new();
-            for (node, new) in turn.iter().zip(&new) {
+            for ((node, new), comes_anew) in turn.iter().zip(&new).zip(&came_anew) {
                 let old = std::mem::replace(&mut self.cohorts[cohort].shares[*node as usize], *new);
-                if old != *new {
-                    moved |= mask::<W>(|lane| difference(new, &old, lane) > REST);
-                    self.cohorts[cohort].quiet[*node as usize] = new.is_ok();
+                if *comes_anew || old != *new {
+                    moved |= mask::<W>(|lane| *comes_anew || difference(new, &old, lane) > REST);
+                    self.note_if_quiet(*node as usize, cohort);
                     for caller in self.index_of_plan.callers_of(*node as usize) {
                         let awaited = &mut self.awaited[*caller as usize];
                         if nodes.contains(caller) && !std::mem::replace(awaited, true) {
@@ -444,12 +703,12 @@ impl<'a, const W: usize> StepState<'a, W> {
                     continue;
                 }
                 let new = self.next_shares(node, cohort, Some(&pace));
-                let cohort = &mut self.cohorts[cohort];
-                let old = cohort.shares[node];
-                if new != old {
-                    cohort.shares[node] = new;
-                    cohort.quiet[node] = new.is_ok();
-                    moved |= mask::<W>(|lane| difference(&new, &old, lane) > REST);
+                let comes_anew = self.take_delay(node, cohort);
+                let old = self.cohorts[cohort].shares[node];
+                if comes_anew || new != old {
+                    self.cohorts[cohort].shares[node] = new;
+                    self.note_if_quiet(node, cohort);
+                    moved |= mask::<W>(|lane| comes_anew || difference(&new, &old, lane) > REST);
                     for caller in self.index_of_plan.callers_of(node) {
                         self.awaited[*caller as usize] |= nodes.contains(caller);
                     }
@@ -468,9 +727,9 @@ impl<'a, const W: usize> StepState<'a, W> {
     pub(crate) fn note_since(&mut self) {
         let (time, failed) = (self.time, self.plan.failed - SLACK);
         for cohort in &mut self.cohorts {
-            let note = |since: &mut Lanes<W>, shares: &Shares<W>| {
+            let note = |since: &mut Lanes<W>, shares: &Shares<W>, too_late: &Lanes<W>| {
                 for lane in 0..W {
-                    since[lane] = if shares.failing(lane) >= failed {
+                    since[lane] = if shares.failing_with(too_late[lane], lane) >= failed {
                         since[lane].min(time[lane])
                     } else {
                         f64::INFINITY
@@ -479,11 +738,12 @@ impl<'a, const W: usize> StepState<'a, W> {
             };
             for (node, item) in self.plan.nodes.iter().enumerate() {
                 if item.tracks_failing_since {
-                    note(&mut cohort.since[node], &cohort.shares[node]);
+                    let too_late = cohort.too_late.get(node).copied().unwrap_or(all(0.0));
+                    note(&mut cohort.since[node], &cohort.shares[node], &too_late);
                 }
             }
             for (since, shares) in cohort.entries_since.iter_mut().zip(&cohort.entries) {
-                note(since, shares);
+                note(since, shares, &all(0.0));
             }
         }
     }
@@ -495,6 +755,11 @@ impl<'a, const W: usize> StepState<'a, W> {
             Fallback::None | Fallback::Static => None,
         }
     }
+}
+
+/// For how many services it is kept how long requests wait: all or none.
+fn waiting_services(plan: &Plan) -> usize {
+    if plan.has_delays && plan.has_load { plan.services.len() } else { 0 }
 }
 
 /// How far the rounds of a cycle have come.

@@ -101,6 +101,13 @@ impl<const W: usize> Shares<W> {
         self.slow[lane] + self.down[lane] + self.corrupt[lane]
     }
 
+    /// Slow, down, corrupt, or answered too late, which this share of answers is.
+    #[inline(always)]
+    pub(crate) fn failing_with(&self, too_late: f64, lane: usize) -> f64 {
+        let answered = 1.0 - self.slow[lane] - self.down[lane] - self.corrupt[lane];
+        self.failing(lane) + too_late * answered.max(0.0)
+    }
+
     /// Slow or down.
     #[inline(always)]
     pub(crate) fn unanswered(&self, lane: usize) -> f64 {

@@ -57,6 +57,8 @@ pub(crate) struct PlanIndex {
     callers: Rows<u32>,
     /// What brings traffic to a node.
     arrivals: Rows<Arrival>,
+    /// The timeouts of the callers of a node, each once.
+    timeouts: Rows<f64>,
 }
 
 /// A call that brings traffic to a node.
@@ -134,6 +136,7 @@ impl PlanIndex {
             services_in: services_in_domains(plan),
             callers: callers(plan),
             arrivals: arrivals(plan),
+            timeouts: timeouts(plan),
         }
     }
 
@@ -141,6 +144,12 @@ impl PlanIndex {
     #[inline]
     pub(crate) fn callers_of(&self, node: usize) -> &[u32] {
         self.callers.row(node)
+    }
+
+    /// The timeouts of the callers of a node, each once.
+    #[inline]
+    pub(crate) fn timeouts_at(&self, node: usize) -> &[f64] {
+        self.timeouts.row(node)
     }
 
     /// What brings traffic to a node.
@@ -189,6 +198,19 @@ fn callers(plan: &Plan) -> Rows<u32> {
         }
     }
     pairs.sort_unstable();
+    pairs.dedup();
+    Rows::new(plan.nodes.len(), pairs)
+}
+
+fn timeouts(plan: &Plan) -> Rows<f64> {
+    let mut pairs: Vec<(u32, f64)> = Vec::new();
+    if plan.has_delays {
+        for call in plan.calls.iter().filter(|call| call.is_waited_for && call.timeout.is_finite())
+        {
+            pairs.extend(plan.members_of(call).iter().map(|member| (member.node, call.timeout)));
+        }
+    }
+    pairs.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     pairs.dedup();
     Rows::new(plan.nodes.len(), pairs)
 }

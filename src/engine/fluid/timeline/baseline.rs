@@ -20,8 +20,8 @@ pub(crate) struct Baseline {
 struct Step {
     /// From when it holds; infinite for a lane that has no such step.
     from: Lanes,
-    /// By flow: slow + down; with corrupt; corrupt alone.
-    flows: Vec<[Lanes; 3]>,
+    /// By flow: slow + down; with corrupt; corrupt alone; late.
+    flows: Vec<[Lanes; 4]>,
     /// By the index among [`crate::engine::fluid::state::plan_index::PlanIndex::start_nodes`]:
     /// failed.
     start_failed: Vec<u8>,
@@ -80,10 +80,10 @@ impl Baseline {
         self.steps.get(course.base_step + 1).map_or(f64::INFINITY, |next| next.from[lane])
     }
 
-    /// What a flow loses anyway: slow + down; with corrupt; corrupt alone.
-    pub(crate) fn flow(&self, flow: usize, course: &TrialProgress, lane: usize) -> [f64; 3] {
+    /// What a flow loses anyway: slow + down; with corrupt; corrupt alone; and what is late anyway.
+    pub(crate) fn flow(&self, flow: usize, course: &TrialProgress, lane: usize) -> [f64; 4] {
         match self.steps.get(course.base_step) {
-            None => [0.0; 3],
+            None => [0.0; 4],
             Some(step) => step.flows[flow].map(|share| share[lane]),
         }
     }
@@ -153,6 +153,7 @@ impl Run<'_> {
                     alive[lane] = now < self.end;
                     from[lane] = if alive[lane] { next } else { f64::INFINITY };
                     if alive[lane] {
+                        self.advance_waits(lane, next);
                         self.state.time[lane] = next;
                     }
                 }
@@ -160,14 +161,18 @@ impl Run<'_> {
         }
         baseline.add_peaks(self.record.unit_nodes().len(), is_timed);
         baseline.overloaded = (0..self.plan.services.len())
-            .map(|service| mask::<LANES>(|lane| self.state.overload[service][lane] > 1e-9))
+            .map(|service| {
+                mask::<LANES>(|lane| {
+                    self.state.overload[service][lane] > 1e-9 || self.is_swamped(service, lane)
+                })
+            })
             .collect();
         self.baseline = baseline;
         true
     }
 
     fn baseline_step(&self, from: Lanes) -> Step {
-        let flows = self.plan.flows.iter().map(|flow| {
+        let flows = self.plan.flows.iter().enumerate().map(|(index, flow)| {
             let of =
                 |shares: fn(&crate::engine::fluid::state::lanes::Shares, usize) -> f64| -> Lanes {
                     std::array::from_fn(|lane| self.node_share(flow.node, lane, shares))
@@ -176,16 +181,12 @@ impl Run<'_> {
                 of(crate::engine::fluid::state::lanes::Shares::unanswered),
                 of(crate::engine::fluid::state::lanes::Shares::failing),
                 of(|shares, lane| shares.corrupt[lane]),
+                std::array::from_fn(|lane| self.late_share(flow.node, Some(index), lane)),
             ]
         });
         let start_failed = self.index_of_plan.start_nodes.iter().map(|node| {
             mask::<LANES>(|lane| {
-                let failing = self.node_share(
-                    *node,
-                    lane,
-                    crate::engine::fluid::state::lanes::Shares::failing,
-                );
-                failing
+                self.failing_share(*node, lane)
                     >= self.plan.failed - crate::engine::fluid::propagation::call_pipeline::SLACK
             })
         });

@@ -193,7 +193,7 @@ impl Run<'_> {
             let failing = self
                 .plan
                 .nodes_of(rule.watches)
-                .map(|node| self.node_share(node, lane, Shares::failing))
+                .map(|node| self.failing_share(node, lane))
                 .fold(0.0, f64::max);
             let is_able = self.interventions.off[rule.service as usize][lane] < 1.0
                 && !self.is_failed(rule.service, lane);
@@ -448,12 +448,17 @@ impl Run<'_> {
                 factors[added.lane] += added.share * self.ramp(added.at, warmup, added.lane);
             }
             for lane in 0..LANES {
-                // What is turned away does not arrive: that is as good as more capacity.
-                let arrives = 1.0 - acts.turned_away[index][lane];
-                let capacity = &mut capacities[index].0[lane];
-                *capacity =
-                    if arrives > 0.0 { *capacity * factors[lane] / arrives } else { f64::INFINITY };
+                capacities[index].0[lane] *= factors[lane];
             }
+        }
+    }
+
+    /// The share of requests to a service that is not turned away on purpose.
+    pub(crate) fn arriving(&self, service: usize) -> Lanes {
+        if self.interventions.is_used {
+            self.interventions.turned_away[service].map(|share| 1.0 - share)
+        } else {
+            all(1.0)
         }
     }
 

@@ -6,3 +6,4 @@ pub(crate) mod failover;
 pub(crate) mod interventions;
 pub(crate) mod progress;
 pub(crate) mod recovery;
+pub(crate) mod waits;

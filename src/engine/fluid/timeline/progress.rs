@@ -307,7 +307,8 @@ impl Run<'_> {
     }
 
     /// The next time at which something may change in a lane.
-    pub(crate) fn next_time(&self, lane: usize, end: f64) -> f64 {
+    pub(crate) fn next_time(&mut self, lane: usize, end: f64) -> f64 {
+        let next_wait = self.next_wait(lane);
         let (time, course) = (self.state.time[lane], &self.progress[lane]);
         let mut next = end;
         // What is due is taken even if it is due now: it was not known when this moment began.
@@ -339,6 +340,7 @@ impl Run<'_> {
                 }
             }
         }
+        later(next_wait);
         later(course.repair_at);
         later(self.sampled.next_outage(lane));
         later(self.next_failover(lane));

@@ -73,6 +73,12 @@ impl Run<'_> {
         let at = time + self.plan.services[service as usize].restart;
         let overload = &mut self.state.overload[service as usize][lane];
         *overload *= 1.0 - share;
+        if let Some(backlog) = self.loads.backlog.get_mut(service as usize) {
+            // What waits in a process is lost with it, and nobody waits for that any more.
+            backlog[lane] *= 1.0 - share;
+            self.waits_before[service as usize][lane] = 0.0;
+            self.loads.dirty.mark(service as usize);
+        }
         self.state.touch_service(service);
         let waiting = self.pending_restarts.iter_mut().find(|pending_restart| {
             pending_restart.lane == lane

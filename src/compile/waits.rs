@@ -1,0 +1,175 @@
+//! What waiting needs to know of a plan: pools whose size means something, timeouts of callers, and
+//! whether answers can come too late at all.
+
+use super::plan::{Bulkhead, Call, Fallback, Hit, LimitedCall, Lognormal, NONE, Plan};
+
+/// Adds it to a plan that has its targets and its traffic.
+pub(super) fn add(plan: &mut Plan) {
+    size_pools(plan);
+    add_bulkheads(plan);
+    add_timeouts(plan);
+    add_latencies_of_flows(plan);
+    plan.has_load |=
+        !plan.bulkheads.is_empty() || plan.services.iter().any(|service| service.utilization > 0.0);
+    plan.has_delays = has_delays(plan);
+}
+
+/// A pool limits something only where it is known how many requests come and how long each stays.
+/// Without a utilization its threads are the capacity.
+fn size_pools(plan: &mut Plan) {
+    for service in &mut plan.services {
+        let traffic = service.traffic;
+        let in_progress = traffic.total * service.latency.mean();
+        let is_known = traffic.is_known && in_progress > 0.0;
+        if !is_known {
+            service.concurrency = f64::INFINITY;
+        } else if service.concurrency.is_finite() && service.utilization <= 0.0 {
+            service.utilization = in_progress / service.concurrency;
+        }
+    }
+}
+
+fn add_bulkheads(plan: &mut Plan) {
+    let mut found: Vec<Bulkhead> = Vec::new();
+    for (index, node) in plan.nodes.iter().enumerate() {
+        let rate = match node.service {
+            NONE => {
+                let flow = plan.flows.iter().find(|flow| flow.node as usize == index);
+                flow.map_or(f64::NAN, |flow| flow.rate)
+            }
+            _ if node.traffic.is_known => node.traffic.total,
+            _ => f64::NAN,
+        };
+        for number in node.calls.clone() {
+            let call = &plan.calls[number as usize];
+            if call.max_in_flight().is_infinite() || !call.is_waited_for {
+                continue;
+            }
+            let limited = LimitedCall {
+                call: number,
+                node: index as u32,
+                rate: rate * call.probability * f64::from(call.calls),
+            };
+            match found.iter_mut().find(|known| known.dependency == call.dependency) {
+                Some(known) => known.calls.push(limited),
+                None => found.push(Bulkhead {
+                    dependency: call.dependency,
+                    limit: call.max_in_flight(),
+                    calls: vec![limited],
+                }),
+            }
+        }
+    }
+    for bulkhead in &mut found {
+        // A plain node that nothing calls brings no requests.
+        bulkhead.calls.retain(|call| !call.rate.is_nan());
+    }
+    found.retain(|bulkhead| bulkhead.calls.iter().any(|call| call.rate > 0.0));
+    plan.bulkheads = found;
+}
+
+fn add_timeouts(plan: &mut Plan) {
+    let mut timeouts = vec![[f64::INFINITY, 0.0_f64]; plan.services.len()];
+    for call in plan.calls.iter().filter(|call| call.is_waited_for) {
+        for member in &plan.members[call.members.start as usize..call.members.end as usize] {
+            let service = plan.nodes[member.node as usize].service;
+            let [least, most] = &mut timeouts[service as usize];
+            *least = least.min(call.timeout);
+            *most = most.max(call.timeout);
+        }
+    }
+    for (service, [least, most]) in plan.services.iter_mut().zip(timeouts) {
+        service.timeouts = [least, if most > 0.0 { most } else { f64::INFINITY }];
+    }
+}
+
+/// An order takes as long as its steps one after the other: the lognormal time of the same mean and
+/// variance (Fenton, "The sum of log-normal probability distributions", 1960).
+fn add_latencies_of_flows(plan: &mut Plan) {
+    let fitted: Vec<Lognormal> =
+        plan.flows.iter().map(|flow| latency_of_steps(plan, flow.node)).collect();
+    for (flow, latency) in plan.flows.iter_mut().zip(fitted) {
+        flow.latency = latency;
+    }
+}
+
+fn latency_of_steps(plan: &Plan, node: u32) -> Lognormal {
+    let known = plan.calls_of(&plan.nodes[node as usize]).iter().filter_map(|call| {
+        let first = plan.members_of(call).first()?;
+        let latency = plan.services[plan.nodes[first.node as usize].service as usize].latency;
+        (call.is_waited_for && latency.median > 0.0).then_some((call, latency))
+    });
+    let (mut steps, mut mean, mut variance) = (0_u32, 0.0, 0.0);
+    let mut only = Lognormal::default();
+    for (call, latency) in known {
+        let times = call.probability * f64::from(call.calls);
+        steps += 1;
+        only = latency;
+        mean += times * latency.mean();
+        variance += times * latency.mean().powi(2) * libm::expm1(latency.sigma * latency.sigma);
+    }
+    match steps {
+        0 => Lognormal::default(),
+        1 => only,
+        _ => {
+            let spread = libm::log1p(variance / (mean * mean));
+            Lognormal { median: mean * libm::exp(-0.5 * spread), sigma: libm::sqrt(spread) }
+        }
+    }
+}
+
+/// Whether answers may come so much later that somebody gives up, or an order is late.
+fn has_delays(plan: &Plan) -> bool {
+    let waits = |service: &super::plan::Service| {
+        service.utilization > 0.0
+            && (service.queue > 0.0 || service.crowding > 1.0 || service.concurrency.is_finite())
+    };
+    let is_late = |target: &super::plan::Target| {
+        target.modes[1] > 0.0 && target.modes[0] < 1.0 && target.slow_adds.is_finite()
+    };
+    plan.services.iter().any(waits)
+        || !plan.bulkheads.is_empty()
+        || plan.targets.iter().any(is_late)
+        || (may_hang(plan) && (cuts_attempts(plan) || somebody_gives_up_first(plan)))
+}
+
+/// Whether some target may hang.
+fn may_hang(plan: &Plan) -> bool {
+    plan.targets.iter().any(|target| {
+        !matches!(target.hit, Hit::Domain(_)) && target.modes[0] < 1.0 && target.modes[1] > 0.0
+    })
+}
+
+/// Whether some caller makes no further attempt once it has waited too long in all.
+pub(crate) fn cuts_attempts(plan: &Plan) -> bool {
+    plan.calls.iter().any(|call| call.retries > 0 && call.waits_in_all().is_finite())
+}
+
+/// Whether a caller, or a customer, may give up on a request while what it calls still waits for
+/// something that hangs.
+pub(crate) fn somebody_gives_up_first(plan: &Plan) -> bool {
+    let mut longest = vec![0.0_f64; plan.nodes.len()];
+    let mut trips = false;
+    for (index, node) in plan.nodes.iter().enumerate() {
+        for call in plan.calls_of(node).iter().filter(|call| call.is_waited_for) {
+            let behind = plan.referred(call).map(|node| longest[node as usize]).fold(0.0, f64::max);
+            trips |= behind >= call.timeout;
+            longest[index] += longest_wait(call, behind);
+        }
+    }
+    let of_flow =
+        |flow: &super::plan::Flow| longest[flow.node as usize] >= flow.patience.min(flow.promised);
+    trips || plan.flows.iter().any(of_flow)
+}
+
+/// How long a caller may wait for a call that it then goes on without, or that is answered late.
+fn longest_wait(call: &Call, behind: f64) -> f64 {
+    let attempts = f64::from(call.retries + 1);
+    let in_all = if call.timeout.is_finite() {
+        (call.timeout * attempts).min(call.waits_in_all())
+    } else {
+        behind * attempts
+    };
+    let instead = if call.fallback() == Fallback::None { 0.0 } else { behind };
+    (in_all + instead) * f64::from(call.calls)
+}

@@ -1,0 +1,250 @@
+//! Requests that wait: in queues, for threads, and in calls of which only so many are in progress.
+
+use crate::compile::plan::{Plan, Service};
+use crate::engine::fluid::load::spread::Loads;
+use crate::engine::fluid::propagation::call_pipeline::SLACK;
+use crate::engine::fluid::propagation::delays::LONGEST;
+use crate::engine::fluid::propagation::step_state::{SETTLED, StepState};
+use crate::engine::fluid::state::lanes::{Lanes, has, mask, same};
+use crate::engine::simd::array;
+
+impl<const W: usize> Loads<W> {
+    /// Whether a service has no room for work that waits.
+    pub(crate) fn is_full(&self, service: &Service, index: usize, lane: usize) -> bool {
+        service.queue <= 0.0
+            || (self.is_timed && self.backlog[index][lane] >= service.queue - SLACK)
+    }
+
+    /// How fast a service works, as a share of its full capacity.
+    pub(crate) fn working(&self, service: &Service, index: usize, lane: usize) -> f64 {
+        let usable = self.usable[index][lane];
+        if usable.is_finite() {
+            service.utilization * usable * self.arrives[index][lane]
+        } else {
+            self.speed[index][lane]
+        }
+    }
+
+    /// How much work comes in a second, in seconds at full capacity. What its own health fails, or what
+    /// is turned away on purpose, is none.
+    pub(crate) fn arriving(&self, service: &Service, index: usize, lane: usize) -> f64 {
+        service.utilization * self.load[index][lane] * self.healthy[index][lane]
+    }
+
+    /// By how much the work that waits grows in a second, in seconds at full capacity.
+    pub(crate) fn growth(&self, service: &Service, index: usize, lane: usize) -> f64 {
+        if !self.is_timed || has(self.exempt[index], lane) || service.queue <= 0.0 {
+            return 0.0;
+        }
+        let arriving = self.arriving(service, index, lane);
+        let growth = arriving - self.working(service, index, lane);
+        let backlog = self.backlog[index][lane];
+        let is_at_end = if growth > 0.0 {
+            backlog >= self.longest(service, index, lane) - SLACK
+        } else {
+            backlog <= 0.0
+        };
+        if is_at_end || growth.abs() <= SLACK { 0.0 } else { growth }
+    }
+
+    /// The most work that can wait, in seconds at full capacity. Where requests are thrown away whose
+    /// callers have given up, none waits longer than the most patient caller.
+    pub(crate) fn longest(&self, service: &Service, index: usize, lane: usize) -> f64 {
+        if service.drops_expired && service.timeouts[1].is_finite() {
+            service.queue.min(service.timeouts[1] * self.working(service, index, lane))
+        } else {
+            service.queue
+        }
+    }
+}
+
+impl<const W: usize> StepState<'_, W> {
+    /// How long a request waits that comes now. Gives the lanes in which that changed.
+    pub(crate) fn wait_in_queue(&mut self, loads: &mut Loads<W>, index: usize, moving: u8) -> u8 {
+        let service = &self.plan.services[index];
+        if self.waits.is_empty() || service.queue <= 0.0 {
+            return 0;
+        }
+        let old = self.waits[index];
+        let mut new = old;
+        for lane in (0..W).filter(|lane| has(moving, *lane)) {
+            if has(loads.exempt[index], lane) {
+                loads.backlog[index][lane] = 0.0;
+            }
+            let longest = loads.longest(service, index, lane);
+            let backlog = loads.backlog[index][lane].min(longest);
+            loads.backlog[index][lane] = backlog;
+            let working = loads.working(service, index, lane);
+            let comes = loads.arriving(service, index, lane) > 0.0;
+            // Where nothing works, whoever comes waits for ever.
+            let stands_still = loads.is_timed && comes && working <= 0.0;
+            new[lane] = if has(loads.exempt[index], lane) {
+                0.0
+            } else if stands_still {
+                LONGEST
+            } else if backlog <= 0.0 {
+                0.0
+            } else {
+                (backlog / working).min(LONGEST)
+            };
+        }
+        if same(&new, &old) {
+            return 0;
+        }
+        self.waits[index] = new;
+        self.touch_service(index as u32);
+        mask::<W>(|lane| (new[lane] - old[lane]).abs() > SETTLED * (1.0 + old[lane].abs()))
+    }
+
+    /// What services can serve with the threads that they have: each request keeps one as long as it
+    /// is in progress.
+    pub(crate) fn look_at_pools(&mut self, loads: &mut Loads<W>) {
+        for (index, service) in self.plan.services.iter().enumerate() {
+            if service.utilization <= 0.0 {
+                continue;
+            }
+            if service.queue > 0.0 && loads.is_timed {
+                let healthy = self.healthy(loads, index);
+                if !same(&loads.healthy[index], &healthy) {
+                    loads.healthy[index] = healthy;
+                    loads.dirty.mark(index);
+                }
+            }
+            let mut usable = loads.capacity[index];
+            if service.concurrency.is_finite() {
+                let by_threads = self.served_by_threads(loads, service, index);
+                usable = array(|lane| usable[lane].min(by_threads[lane]));
+            }
+            if !same(&loads.usable[index], &usable) {
+                loads.usable[index] = usable;
+                loads.dirty.mark(index);
+            }
+        }
+    }
+
+    /// The share of what comes to a service that its own health does not fail, overload apart.
+    fn healthy(&self, loads: &Loads<W>, index: usize) -> Lanes<W> {
+        let nodes = self.plan.nodes_of(index as u32);
+        let mut nodes = nodes.flat_map(|node| self.cohorts.iter().map(move |item| (item, node)));
+        if nodes.all(|(cohort, node)| cohort.own_of(node as usize).is_none()) {
+            return [1.0; W];
+        }
+        let (mut all, mut healthy): (Lanes<W>, Lanes<W>) = ([0.0; W], [0.0; W]);
+        self.for_each_node(loads, index, |cohort, node, requests| {
+            let of_cohort = &self.cohorts[cohort];
+            let own = of_cohort.own_sends.get(of_cohort.own_index[node] as usize);
+            let own = own.copied().unwrap_or([1.0; W]);
+            for lane in 0..W {
+                all[lane] += requests[lane];
+                healthy[lane] += requests[lane] * own[lane];
+            }
+        });
+        array(|lane| if all[lane] > 0.0 { healthy[lane] / all[lane] } else { 1.0 })
+    }
+
+    fn served_by_threads(&self, loads: &Loads<W>, service: &Service, index: usize) -> Lanes<W> {
+        let threads: Lanes<W> = array(|lane| service.concurrency * loads.speed[index][lane]);
+        let mut busy: Lanes<W> = [0.0; W];
+        let mut hanging: Lanes<W> = [0.0; W];
+        self.for_each_node(loads, index, |cohort, node, requests| {
+            let usual = service.latency.mean();
+            for lane in 0..W {
+                let held =
+                    self.cohorts[cohort].delays.get(node).map_or(0.0, |delays| delays[lane].held);
+                busy[lane] += requests[lane] * (usual + held);
+                hanging[lane] += requests[lane] * self.cohorts[cohort].shares[node].slow[lane];
+            }
+        });
+        array(|lane| {
+            let is_stuck = hanging[lane] > 0.0 && loads.stuck[index][lane] >= threads[lane] - SLACK;
+            match () {
+                () if is_stuck => 0.0,
+                () if busy[lane] > 0.0 => loads.load[index][lane] * threads[lane] / busy[lane],
+                () => f64::INFINITY,
+            }
+        })
+    }
+
+    /// Requests per second that hang at a service, and keep a thread each.
+    pub(crate) fn hanging(&self, loads: &Loads<W>, index: usize) -> Lanes<W> {
+        let mut hanging: Lanes<W> = [0.0; W];
+        self.for_each_node(loads, index, |cohort, node, requests| {
+            for lane in 0..W {
+                hanging[lane] += requests[lane] * self.cohorts[cohort].shares[node].slow[lane];
+            }
+        });
+        hanging
+    }
+
+    /// Goes through the nodes of a service, with the requests per second that come to each.
+    fn for_each_node(
+        &self,
+        loads: &Loads<W>,
+        index: usize,
+        mut see: impl FnMut(usize, usize, &Lanes<W>),
+    ) {
+        for cohort in 0..self.cohorts.len() {
+            for node in self.plan.nodes_of(index as u32) {
+                let node = node as usize;
+                let normal = self.plan.nodes[node].traffic;
+                let load = loads.load_of(cohort, node);
+                let users = loads.share_of_users(cohort);
+                let requests: Lanes<W> = array(|lane| {
+                    normal.total * load[lane] * users[lane] * loads.arrives[index][lane]
+                });
+                see(cohort, node, &requests);
+            }
+        }
+    }
+
+    /// How many of the calls that are limited go through. Gives the lanes in which that changed.
+    pub(crate) fn limit_calls(
+        &mut self,
+        loads: &Loads<W>,
+        shares_of_users: &[Lanes<W>],
+        moving: u8,
+    ) -> u8 {
+        let mut moved = 0;
+        for (number, bulkhead) in self.plan.bulkheads.iter().enumerate() {
+            let mut in_progress: Lanes<W> = [0.0; W];
+            for limited in &bulkhead.calls {
+                let call = &self.plan.calls[limited.call as usize];
+                for (cohort, users) in shares_of_users.iter().enumerate() {
+                    let load = loads.load_of(cohort, limited.node as usize);
+                    let times = &self.cohorts[cohort].call_times;
+                    let known = times.iter().find(|(place, _)| *place == call.members.start);
+                    let times = known.map_or([self.usual_time(call); W], |(_, times)| *times);
+                    for lane in 0..W {
+                        let requests = limited.rate * load[lane] * users[lane];
+                        if requests > 0.0 {
+                            in_progress[lane] += requests * times[lane];
+                        }
+                    }
+                }
+            }
+            let old = self.admitted[number];
+            let new: Lanes<W> = array(|lane| match () {
+                () if !has(moving, lane) => old[lane],
+                () if in_progress[lane] <= bulkhead.limit => 1.0,
+                () => bulkhead.limit / in_progress[lane],
+            });
+            if same(&old, &new) {
+                continue;
+            }
+            moved |= mask::<W>(|lane| (new[lane] - old[lane]).abs() > SETTLED);
+            self.admitted[number] = new;
+            for limited in &bulkhead.calls {
+                self.touch(limited.node);
+            }
+        }
+        moved
+    }
+}
+
+/// The services in whose queues work may wait.
+pub(crate) fn services_with_queue(plan: &Plan) -> impl Iterator<Item = usize> + '_ {
+    let waits = |service: &Service| {
+        service.utilization > 0.0 && (service.queue > 0.0 || service.concurrency.is_finite())
+    };
+    (0..plan.services.len()).filter(move |index| waits(&plan.services[*index]))
+}

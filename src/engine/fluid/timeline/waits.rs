@@ -1,0 +1,240 @@
+//! What waits from moment to moment: work in queues, threads that hang, and when that matters next.
+//!
+//! While loads are constant all of it grows or shrinks at a constant rate, so the next time at which
+//! a queue is full or empty, or a wait crosses the timeout of a caller, is computed.
+
+use crate::compile::plan::{Hit, Lognormal, NONE};
+use crate::engine::fluid::load::queues::services_with_queue;
+use crate::engine::fluid::propagation::call_pipeline::SLACK;
+use crate::engine::fluid::propagation::delays::{EDGE, LONGEST};
+use crate::engine::fluid::propagation::step_state::{Echo, Slowed};
+use crate::engine::fluid::run::Run;
+use crate::engine::fluid::state::lanes::{LANES, Lanes, all, same};
+use crate::engine::fluid::state::sampled_trials::Mode;
+use crate::engine::simd::array;
+
+/// After so many moments of one overload the next is at least a part of its age away, so that what
+/// swings between two states does not go on for ever.
+const FREE_MOMENTS: u32 = 64;
+/// The part.
+const PART_OF_AGE: f64 = 0.02;
+
+/// How long something has been waiting in one lane, and how often that was looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WaitingSpell {
+    since: f64,
+    moments: u32,
+    /// When the next moment comes because of what waits.
+    due: f64,
+}
+
+impl Run<'_> {
+    /// Nothing waits yet.
+    pub(crate) fn reset_waits(&mut self) {
+        self.spells = [WaitingSpell { since: 0.0, moments: 0, due: f64::INFINITY }; LANES];
+    }
+
+    /// Notes which nodes answer later because of a target.
+    pub(crate) fn update_slowed(&mut self) {
+        if !self.plan.has_delays {
+            return;
+        }
+        for cohort in 0..self.state.cohorts.len() {
+            let mut slowed: Vec<Slowed<LANES>> = Vec::new();
+            for (target, item) in self.plan.targets.iter().enumerate() {
+                if item.slow_adds.is_infinite() {
+                    continue;
+                }
+                let share: Lanes = array(|lane| {
+                    let share = self.target_shares[target][cohort][lane];
+                    if share > 0.0 && self.mode(target, lane) == Mode::Slow { share } else { 0.0 }
+                });
+                if same(&share, &all(0.0)) {
+                    continue;
+                }
+                let mut add = |node| {
+                    slowed.push(Slowed {
+                        node,
+                        share,
+                        adds: item.slow_adds,
+                        factor: item.slow_factor,
+                    });
+                };
+                match item.hit {
+                    Hit::Service(service) => self.plan.nodes_of(service).for_each(&mut add),
+                    Hit::Endpoint { node, .. } => add(node),
+                    Hit::Domain(_) => {}
+                }
+            }
+            if self.state.cohorts[cohort].slowed != slowed {
+                let before = std::mem::replace(&mut self.state.cohorts[cohort].slowed, slowed);
+                let after = self.state.cohorts[cohort].slowed.clone();
+                before.iter().chain(&after).for_each(|slowed| self.state.touch(slowed.node));
+            }
+        }
+    }
+
+    /// Notes how fast waits grow at the present moment, and which have jumped since the last one.
+    pub(crate) fn note_wait_rates(&mut self) {
+        if self.state.waits.is_empty() || !self.loads.is_timed {
+            return;
+        }
+        let mut changed = false;
+        for index in services_with_queue(self.plan) {
+            let service = &self.plan.services[index];
+            let rates: Lanes = array(|lane| {
+                let growth = self.loads.growth(service, index, lane);
+                let working = self.loads.working(service, index, lane);
+                if growth != 0.0 && working > 0.0 { growth / working } else { 0.0 }
+            });
+            if same(&self.state.wait_rates[index], &rates) {
+                continue;
+            }
+            self.state.wait_rates[index] = rates;
+            self.state.touch_service(index as u32);
+            changed = true;
+        }
+        if changed {
+            // What fails is the same; what changed is when the next piece crosses a limit.
+            self.state.sweep();
+        }
+    }
+
+    /// Notes waits that are shorter at once than they were when the last moment ended, and says whether
+    /// there are any: what they made too late is tried again for one timeout more.
+    pub(crate) fn note_jumps(&mut self) -> bool {
+        let mut has_jumped = false;
+        if self.state.waits.is_empty() || !self.loads.is_timed {
+            return has_jumped;
+        }
+        for index in services_with_queue(self.plan) {
+            for lane in 0..LANES {
+                let (before, now) = (self.waits_before[index][lane], self.state.waits[index][lane]);
+                if now < before - EDGE && before.is_finite() {
+                    let echo: &mut Echo<LANES> = &mut self.state.echoes[index];
+                    (echo.wait[lane], echo.since[lane]) = (before, self.state.time[lane]);
+                    self.state.touch_service_callers(index as u32);
+                    has_jumped = true;
+                }
+                self.waits_before[index][lane] = now;
+            }
+        }
+        has_jumped
+    }
+
+    /// Lets work gather or shrink in one lane until a later time.
+    pub(crate) fn advance_waits(&mut self, lane: usize, until: f64) {
+        let duration = until - self.state.time[lane];
+        if self.state.waits.is_empty() || !self.loads.is_timed || duration <= 0.0 {
+            return;
+        }
+        let mut is_waiting = false;
+        for index in services_with_queue(self.plan) {
+            let service = &self.plan.services[index];
+            let growth = self.loads.growth(service, index, lane);
+            if growth != 0.0 {
+                let longest = self.loads.longest(service, index, lane);
+                let backlog = &mut self.loads.backlog[index][lane];
+                let after = *backlog + growth * duration;
+                *backlog = if after <= SLACK { 0.0 } else { after.min(longest) };
+                self.loads.dirty.mark(index);
+            }
+            self.waits_before[index][lane] = (self.state.waits[index][lane]
+                + self.state.wait_rates[index][lane] * duration)
+                .clamp(0.0, LONGEST);
+            is_waiting |= growth != 0.0 || self.loads.backlog[index][lane] > 0.0;
+            if service.concurrency.is_finite() {
+                let hanging = self.state.hanging(&self.loads, index)[lane];
+                let stuck = &mut self.loads.stuck[index][lane];
+                let after = if hanging > 0.0 { *stuck + hanging * duration } else { 0.0 };
+                let threads = service.concurrency * self.loads.speed[index][lane];
+                let capped = if after >= threads - 1e-6 * threads { threads } else { after };
+                *stuck = capped;
+                is_waiting |= hanging > 0.0;
+            }
+        }
+        let spell = &mut self.spells[lane];
+        if !is_waiting {
+            *spell = WaitingSpell { since: until, moments: 0, due: f64::INFINITY };
+        } else if spell.due <= until {
+            spell.moments += 1;
+        }
+    }
+
+    /// When something that waits matters next in a lane.
+    pub(crate) fn next_wait(&mut self, lane: usize) -> f64 {
+        if !self.plan.has_delays || !self.loads.is_timed || self.state.waits.is_empty() {
+            return f64::INFINITY;
+        }
+        let mut after = f64::INFINITY;
+        let mut moves = false;
+        for index in services_with_queue(self.plan) {
+            let service = &self.plan.services[index];
+            let growth = self.loads.growth(service, index, lane);
+            let backlog = self.loads.backlog[index][lane];
+            if growth > 0.0 {
+                after = after.min((self.loads.longest(service, index, lane) - backlog) / growth);
+            } else if growth < 0.0 {
+                after = after.min(backlog / -growth);
+            }
+            moves |= growth != 0.0;
+            if service.concurrency.is_finite() {
+                let hanging = self.state.hanging(&self.loads, index)[lane];
+                let threads = service.concurrency * self.loads.speed[index][lane];
+                let free = threads - self.loads.stuck[index][lane];
+                if hanging > 0.0 && free > SLACK {
+                    after = after.min(free / hanging);
+                }
+            }
+        }
+        if moves {
+            after = after.min(self.next_crossing(lane));
+        }
+        let time = self.state.time[lane];
+        let spell = &mut self.spells[lane];
+        if spell.moments > FREE_MOMENTS {
+            after = after.max((time - spell.since) * PART_OF_AGE);
+        }
+        let due = self.state.next_echo(lane).min(time + after);
+        self.spells[lane].due = due;
+        due
+    }
+
+    /// Whether so much work waits at a service that somebody gives up on it, and it does not get less.
+    pub(crate) fn is_swamped(&self, index: usize, lane: usize) -> bool {
+        let Some(wait) = self.state.waits.get(index).map(|wait| wait[lane]) else { return false };
+        let service = &self.plan.services[index];
+        let patience = self.plan.flows.iter().map(|flow| flow.patience);
+        let shortest = patience.fold(service.timeouts[0], f64::min);
+        let arriving = self.loads.arriving(service, index, lane);
+        wait >= shortest - EDGE && arriving >= self.loads.working(service, index, lane) - SLACK
+    }
+
+    /// In how many seconds some delay crosses the timeout of a caller, the patience of a customer, or
+    /// what a flow promises.
+    fn next_crossing(&self, lane: usize) -> f64 {
+        let plan = self.plan;
+        let mut next = f64::INFINITY;
+        for cohort in &self.state.cohorts {
+            for (index, node) in plan.nodes.iter().enumerate() {
+                if cohort.quiet[index] && node.service != NONE {
+                    continue;
+                }
+                if node.service != NONE {
+                    let usual = plan.services[node.service as usize].latency;
+                    let delay = &cohort.delays[index][lane];
+                    for timeout in self.index_of_plan.timeouts_at(index) {
+                        next = next.min(delay.next_crossing(usual, *timeout));
+                    }
+                }
+            }
+            for flow in &plan.flows {
+                let delay = &cohort.delays[flow.node as usize][lane];
+                let usual: Lognormal = flow.latency;
+                next = next.min(delay.next_crossing(usual, flow.patience));
+                next = next.min(delay.next_crossing(usual, flow.promised));
+            }
+        }
+        next
+    }
+}
