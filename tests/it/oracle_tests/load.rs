@@ -66,7 +66,9 @@ fn an_expired_cache_lets_everything_through_too() {
     topology.services[0].dependencies[0].cache =
         Some(Cache { ttl, hit_ratio: share(0.75), service: None });
     let change = breaks(&topology, &[("b", Down(1.0))]);
-    assert_close(lasting(&topology, &change, 1, 0, 59.0).loads["b"], 1.0);
+    assert_close(lasting(&topology, &change, 1, 0, 0.0).loads["b"], 1.0);
+    // Half of the entries are left: (1 - 0.375) / 0.25.
+    assert_close(lasting(&topology, &change, 1, 0, 30.0).loads["b"], 2.5);
     assert_close(lasting(&topology, &change, 1, 0, 60.0).loads["b"], 4.0);
 }
 
