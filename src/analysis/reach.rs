@@ -1,4 +1,4 @@
-//! What a change could reach at all: everything that is linked to one of its targets.
+//! Finds the reach of a change: everything that is linked to one of its targets.
 //!
 //! Failure travels from a dependency to its callers, load travels the other way, and flows and failure
 //! domains link what they share. So the links are followed in both directions: what is not linked to a

@@ -1,4 +1,5 @@
-//! What starts the clocks of detection: shares of orders that fail, or counts of failed requests.
+//! Alerts that start the clocks of detection: shares of orders that fail, or counts of failed
+//! requests.
 
 use super::plan::{Alert, AlertOf, Hit, Plan};
 use crate::model::change::{Detection, Watches};

@@ -108,7 +108,7 @@ impl Written {
         self.first[node.service.0 as usize] + node.endpoint.map_or(0, |endpoint| endpoint + 1)
     }
 
-    /// What each node refers to while it serves.
+    /// Returns the nodes that each node refers to while it serves.
     fn arcs(&self, topology: &Topology) -> Vec<Vec<u32>> {
         let written: Vec<&model::Dependency> = topology
             .declared_dependencies()

@@ -1,15 +1,15 @@
-//! What operators and automations do, as numbers.
+//! Interventions of operators and automations, as numbers.
 
 use super::plan::{Hit, NONE, Plan, Schedule};
 use crate::model::action::{Action, ActionKind, Automation};
 use crate::model::{Change, Seconds, Share, Topology};
 
-/// What is done in the course of a change besides detection and rollback; empty mostly.
+/// Interventions in the course of a change besides detection and rollback; empty mostly.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interventions {
-    /// What operators do, in order of time.
+    /// Interventions of operators, in order of time.
     pub actions: Vec<ScheduledIntervention>,
-    /// What automations do; empty for a single moment.
+    /// Rules of automations; empty for a single moment.
     pub automations: Vec<AutomationRule>,
 }
 
@@ -33,7 +33,7 @@ pub struct ScheduledIntervention {
     pub at: f64,
     /// When it began, where it is undone now.
     pub undoes: Option<f64>,
-    /// What is done.
+    /// Intervention to be made.
     pub intervention: Intervention,
 }
 
@@ -42,13 +42,13 @@ pub struct ScheduledIntervention {
 pub struct AutomationRule {
     /// Who does it: nothing happens while that is failed, or switched off.
     pub service: u32,
-    /// What it looks at.
+    /// Node that the rule watches.
     pub watches: u32,
     /// From which failing share on.
     pub failing: f64,
     /// For how many seconds without a break.
     pub lasting: f64,
-    /// What is done.
+    /// Intervention to be made.
     pub intervention: Intervention,
     /// Seconds from one time to the next, at least.
     pub every: f64,
@@ -74,7 +74,7 @@ pub struct Intervention {
     pub drained: bool,
 }
 
-/// What can be done to services.
+/// Kinds of intervention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InterventionKind {
     /// Calls are led around them.
@@ -89,7 +89,7 @@ pub enum InterventionKind {
     RemoveCapacity,
     /// They call nothing, and what is broken about them is switched off.
     Disable,
-    /// What is broken about them is mended.
+    /// Mends what is broken about them.
     Fix,
 }
 

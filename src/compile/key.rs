@@ -1,4 +1,4 @@
-//! What a random draw is called.
+//! Names of random draws.
 //!
 //! A draw is a function of (seed, trial, name of the thing drawn), so that an unrelated edit of a
 //! topology moves no other draw, and two topologies can be compared trial by trial.

@@ -26,7 +26,7 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// The calls of all nodes, a node's in a row.
     pub calls: Vec<Call>,
-    /// What the calls point at, a call's in a row.
+    /// Members of all calls, those of a call in a row.
     pub members: Vec<Member>,
     /// The dependencies as written: what is drawn and counted once, however many nodes call it.
     pub dependencies: Vec<Dependency>,
@@ -53,7 +53,7 @@ pub struct Plan {
     pub routing: Routing,
     /// The course of rollout, detection and rollback; `None` for a single moment.
     pub schedule: Option<Schedule>,
-    /// What operators and automations do meanwhile.
+    /// Interventions of operators and automations.
     pub interventions: Interventions,
     /// For a single moment: how long the break has lasted, in seconds.
     pub lasting: f64,
@@ -82,7 +82,7 @@ pub struct Node {
     pub traffic: Traffic,
 }
 
-/// What normally arrives at a node or a service.
+/// Normal traffic of a node or a service.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Traffic {
     /// The sum of the weights of the calls that make it up; 0 where nothing calls.
@@ -109,7 +109,7 @@ pub struct Group {
 pub struct Call {
     /// Which dependency as written it is.
     pub dependency: u32,
-    /// What it points at, in [`Plan::members`].
+    /// Range of its members in [`Plan::members`].
     pub members: Range<u32>,
     /// How many of them must answer.
     pub needs: u32,
@@ -137,11 +137,11 @@ pub struct Call {
     pub probability: f64,
     /// Whether it stays inside the cycle of its caller.
     pub intra_cycle: bool,
-    /// What few calls have, apart from the others so that those stay small.
+    /// Guards that few calls have, apart from the others so that those stay small.
     pub guards: Option<Box<Guards>>,
 }
 
-/// What few calls have.
+/// Guards that few calls have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guards {
     /// Retries per call at most; infinite without a budget.
@@ -156,7 +156,7 @@ pub struct Guards {
     pub cache: Option<Cache>,
     /// A queue.
     pub buffer: Option<Buffer>,
-    /// What happens instead.
+    /// Fallback of the call.
     pub fallback: Fallback,
     /// The weight of its fallback traffic at the fallback's node and service.
     pub fallback_weight: f64,
@@ -201,7 +201,7 @@ impl Call {
         self.guards.as_ref().and_then(|guards| guards.buffer.as_ref())
     }
 
-    /// What happens instead.
+    /// Returns the fallback of the call.
     #[inline]
     pub fn fallback(&self) -> Fallback {
         self.guards.as_ref().map_or(Fallback::None, |guards| guards.fallback)
@@ -254,7 +254,7 @@ pub struct Buffer {
     pub drops: bool,
 }
 
-/// What happens when a call fails fast.
+/// Fallback of a call that fails fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
     /// Nothing.
@@ -323,7 +323,7 @@ pub struct Service {
     pub concurrency: f64,
     /// The shortest and the longest of its callers' timeouts; infinite where there is none.
     pub timeouts: [f64; 2],
-    /// What normally arrives at all its nodes.
+    /// Normal traffic of all its nodes.
     pub traffic: Traffic,
     /// Seconds to restart.
     pub restart: f64,
@@ -331,7 +331,7 @@ pub struct Service {
     pub warmup: f64,
     /// Whether it must restart when it failed only through its calls.
     pub crashes: bool,
-    /// What a restart waits for.
+    /// Services that a restart waits for.
     pub start_needs: Vec<StartNeed>,
 }
 
@@ -373,7 +373,7 @@ pub struct Domain {
 /// The outages of one thing that fails for its own reasons now and then.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutageProcess {
-    /// What fails.
+    /// Component that fails.
     pub of: OutageOf,
     /// The rate per second at which outages begin while it is up.
     pub rate: f64,
@@ -387,7 +387,7 @@ pub struct OutageProcess {
     pub length_keys: Key,
 }
 
-/// What fails for its own reasons.
+/// Component that fails for its own reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutageOf {
     /// A failure domain.
@@ -441,7 +441,7 @@ impl Flow {
     }
 }
 
-/// What a target hits.
+/// Component that a target hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hit {
     /// All nodes of a service.
@@ -460,7 +460,7 @@ pub enum Hit {
 /// One thing changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// What it hits.
+    /// Component that it hits.
     pub hit: Hit,
     /// The chance that it breaks.
     pub probability: f64,
@@ -561,7 +561,7 @@ impl Lognormal {
 pub struct Schedule {
     /// One after the other.
     pub stages: Vec<Stage>,
-    /// What starts the clocks of detection; the first one does.
+    /// Alerts that start the clocks of detection; the first one does.
     pub alerts: Vec<Alert>,
     /// How many failed requests a gate must see.
     pub failures: u32,
@@ -588,7 +588,7 @@ pub struct Schedule {
 /// Something that starts the clock of detection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Alert {
-    /// What is watched.
+    /// Flow or target that is watched.
     pub of: AlertOf,
     /// The failing share above which it is noticed, or above which failed requests count.
     pub threshold: f64,
@@ -598,12 +598,12 @@ pub struct Alert {
     pub rate: f64,
 }
 
-/// What an alert watches.
+/// Subject that an alert watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertOf {
-    /// What a flow loses to the change.
+    /// Loss of a flow to the change.
     Flow(u32),
-    /// What fails of a target by itself, where the change has come: the others are what it is
+    /// Failure of a target by itself, where the change has come: the others are what it is
     /// compared with.
     Target(u32),
 }
@@ -628,7 +628,7 @@ pub struct Stage {
 pub struct Delay {
     /// Without that.
     pub delay: Lognormal,
-    /// What it needs, as services.
+    /// Services that it needs.
     pub needs: Vec<u32>,
     /// How much longer.
     pub factor: f64,
@@ -658,7 +658,7 @@ impl Plan {
         &self.calls[node.calls.start as usize..node.calls.end as usize]
     }
 
-    /// What a call points at.
+    /// Returns the members of a call.
     #[inline]
     pub fn members_of(&self, call: &Call) -> &[Member] {
         &self.members[call.members.start as usize..call.members.end as usize]

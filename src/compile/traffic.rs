@@ -59,8 +59,9 @@ pub(super) fn weigh(plan: &mut Plan) {
     }
 }
 
-/// What each dependency that is there for its load weighs where traffic is not known: all of them
-/// together as much as the other callers, for it is written down because it can overload.
+/// Returns the weight of each dependency that is there for its load, where traffic is not known:
+/// all of them together weigh as much as the other callers, for a dependency is written down
+/// because it can overload.
 fn load_weight(arrivals: &[Arrival]) -> f64 {
     let loads = arrivals.iter().filter(|arrival| arrival.is_load).count();
     let others = arrivals.iter().filter(|arrival| !arrival.is_load && !arrival.extra).count();

@@ -1,4 +1,4 @@
-//! What waiting needs to know of a plan: pools whose size means something, timeouts of callers, and
+//! Facts of a plan that waiting needs: pools whose size means something, timeouts of callers, and
 //! whether answers can come too late at all.
 
 use super::plan::{Bulkhead, Call, Fallback, Hit, LimitedCall, Lognormal, NONE, Plan};

@@ -160,7 +160,7 @@ impl Target {
     }
 }
 
-/// What a severity below 100% is a share of.
+/// Whole that a severity below 100% is a share of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SeverityOf {
     /// Certain requests fail: a retry of one meets the same bug, and so does another target of the change.
@@ -306,7 +306,7 @@ pub struct Detection {
     pub alert_threshold: Option<Share>,
     /// How many failed requests start the clock; `None` = not stated.
     pub failures: Option<u32>,
-    /// What is watched; `None` = not stated, which means everything.
+    /// Sources that are watched; `None` = not stated, which means everything.
     pub watches: Option<Watches>,
     /// From then until someone knows; `None` = the documented default.
     pub delay: Option<Delay>,
@@ -333,7 +333,7 @@ impl Default for Detection {
     }
 }
 
-/// What those who detect a break look at.
+/// Sources of evidence for those who detect a break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watches {
     /// Failing orders.

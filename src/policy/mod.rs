@@ -24,7 +24,7 @@ const DEFAULT_NAME: &str = "default-policy.yaml";
 /// More rules than this are a generated file, and a check would take long.
 const RULES_MAX: usize = 1000;
 
-/// What a change must hold.
+/// Policy: rules that a change must hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Its name.
@@ -42,15 +42,15 @@ pub struct Rule {
     pub text: String,
     /// The condition.
     pub when: Node,
-    /// What follows.
+    /// Verdict if the rule fires.
     pub verdict: Severity,
-    /// What people are told.
+    /// Message to people.
     pub message: String,
     /// Where it is written.
     pub place: Place,
 }
 
-/// What follows if a rule fires.
+/// Verdict that follows if a rule fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// A person must look.
@@ -76,7 +76,7 @@ pub(crate) const RULE: Shape =
     Shape { what: "a rule", keys: &["name", "when", "verdict", "message"], schema: "/$defs/rule" };
 
 impl Policy {
-    /// What a policy file means. With a topology, the flows and services that its rules name must be
+    /// Decodes a policy file. With a topology, the flows and services that its rules name must be
     /// there.
     ///
     /// # Errors

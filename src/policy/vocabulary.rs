@@ -21,7 +21,7 @@ pub(super) enum Type {
     Record(&'static RecordType),
 }
 
-/// What the keys of a map name.
+/// Kind of thing that the keys of a map name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MapKind {
     Flow,

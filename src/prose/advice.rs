@@ -1,4 +1,4 @@
-//! What advice says, in sentences: shared by everything that is read by people.
+//! Sentences of advice: shared by everything that is read by people.
 
 use super::explanation::Section;
 use super::format;
@@ -11,7 +11,7 @@ use crate::report::compare::Difference;
 /// How many protections are named one at a time.
 const LINES: usize = 8;
 
-/// What helps most, and what all of it saves.
+/// Returns the headline: what helps most, and what all of it saves.
 pub(crate) fn headline(report: &AdviseReport, wording: &Wording) -> Vec<String> {
     let mut said: Vec<String> = report.until.iter().map(|until| verdict(until, report)).collect();
     let Some(first) = report.together.first() else {
@@ -33,7 +33,7 @@ pub(crate) fn headline(report: &AdviseReport, wording: &Wording) -> Vec<String> 
     said
 }
 
-/// What turns the verdict.
+/// Returns the sentence on what turns the verdict.
 fn verdict(until: &UntilReport, report: &AdviseReport) -> String {
     let policy = if until.policy.is_empty() {
         String::new()
@@ -130,7 +130,7 @@ pub(crate) fn sections(report: &AdviseReport, wording: &Wording) -> Vec<Section>
     all.into_iter().filter(|item| !item.lines.is_empty()).collect()
 }
 
-/// What was tried, so that somebody else can do it again.
+/// Returns the footer: what was tried, so that it can be repeated.
 pub(crate) fn footer(report: &AdviseReport) -> String {
     let count = |number: u64, noun| format::plural(usize::try_from(number).unwrap_or(0), noun);
     format!(

@@ -1,4 +1,4 @@
-//! What a comparison says, in sentences: shared by everything that is read by people.
+//! Sentences of a comparison: shared by everything that is read by people.
 
 use super::explanation::Section;
 use super::format;
@@ -37,7 +37,7 @@ pub(crate) fn sections(report: &CompareReport, wording: &Wording) -> Vec<Section
     all.filter(|section| !section.lines.is_empty()).collect()
 }
 
-/// What was simulated, so that somebody else can do it again.
+/// Returns the footer: what was simulated, so that it can be repeated.
 pub(crate) fn footer(report: &CompareReport) -> String {
     let trials = format::plural(usize::try_from(report.trials).unwrap_or(usize::MAX), "trial");
     format!(

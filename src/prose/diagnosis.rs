@@ -1,4 +1,4 @@
-//! What a diagnosis says, in sentences: shared by everything that is read by people.
+//! Sentences of a diagnosis: shared by everything that is read by people.
 
 use super::explanation::Section;
 use super::format;
@@ -10,7 +10,7 @@ use crate::report::diagnosis::{
 /// How many candidates are named.
 const LINES: usize = 8;
 
-/// What is most likely to have broken.
+/// Returns the headline: the component most likely to have broken.
 pub(crate) fn headline(report: &DiagnosisReport, wording: &Wording) -> Vec<String> {
     let Some(first) = report.candidates.first() else {
         return vec!["There is nothing that may have broken.".to_owned()];
@@ -121,7 +121,7 @@ fn look(look: &LookReport, wording: &Wording) -> String {
     )
 }
 
-/// What was simulated, so that somebody else can do it again.
+/// Returns the footer: what was simulated, so that it can be repeated.
 pub(crate) fn footer(report: &DiagnosisReport) -> String {
     let count = |number: u64, noun| format::plural(usize::try_from(number).unwrap_or(0), noun);
     format!(
@@ -173,7 +173,7 @@ fn ranked(ranked: &RankedReport, wording: &Wording) -> String {
     )
 }
 
-/// What was simulated, so that somebody else can do it again.
+/// Returns the footer of scores: what was simulated, so that it can be repeated.
 pub(crate) fn score_footer(report: &DiagnosisScoreReport) -> String {
     let trials = format::plural(usize::try_from(report.trials).unwrap_or(0), "trial");
     format!(

@@ -1,4 +1,4 @@
-//! What is different from an earlier result, and what several changes do together, in sentences.
+//! Sentences on differences from an earlier result, and on what several changes do together.
 
 use super::format;
 use super::simulation::Wording;
@@ -7,7 +7,8 @@ use crate::report::{BaselineReport, DeltaReport, DifferenceReport, InteractionRe
 /// How many services, and how many names, are told.
 const TOLD: usize = 5;
 
-/// What got worse or better since an earlier result, and what keeps the two from being compared.
+/// Returns what got worse or better since an earlier result, and what keeps the two from being
+/// compared.
 pub(crate) fn baseline(report: &Report, wording: &Wording) -> Vec<String> {
     let Some(baseline) = &report.baseline else { return Vec::new() };
     let mut lines: Vec<String> = baseline.differs.iter().map(|text| format!("{text}.")).collect();
@@ -27,7 +28,7 @@ pub(crate) fn baseline(report: &Report, wording: &Wording) -> Vec<String> {
     lines
 }
 
-/// What each flow does under each of several changes alone, and under all of them.
+/// Returns the effect on each flow of several changes, each alone and all together.
 pub(crate) fn together(report: &Report, wording: &Wording) -> Vec<String> {
     let Some(together) = &report.together else { return Vec::new() };
     let names: Vec<String> =

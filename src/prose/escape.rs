@@ -3,7 +3,7 @@
 //! Names and messages come from files of strangers. Each format has one escaper, and all of them first
 //! spell out the characters that nobody sees.
 
-/// What stands for a name without characters.
+/// Text that stands for a name without characters.
 const NO_NAME: &str = "(no name)";
 
 /// Spells out control characters and characters that nobody sees or that turn the line around; all

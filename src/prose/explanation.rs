@@ -1,4 +1,4 @@
-//! What an explanation says, in sentences: shared by everything that is read by people.
+//! Sentences of an explanation: shared by everything that is read by people.
 
 use super::format;
 use super::simulation::Wording;
@@ -46,7 +46,7 @@ pub(crate) fn headline(report: &ExplainReport, wording: &Wording) -> Vec<String>
     said
 }
 
-/// What was simulated, so that somebody else can do it again.
+/// Returns the footer: what was simulated, so that it can be repeated.
 pub(crate) fn footer(report: &ExplainReport) -> String {
     let trials = format::plural(usize::try_from(report.trials).unwrap_or(usize::MAX), "trial");
     format!(
@@ -107,7 +107,7 @@ fn capped(lines: impl Iterator<Item = String>, count: usize) -> Vec<String> {
     shown
 }
 
-/// What was left out because it was too much, and by which order.
+/// Returns the sentence on what was left out because it was too much, and by which order.
 fn left_out(number: u64, noun: &str, what: &str) -> String {
     if number == 0 {
         return String::new();

@@ -1,4 +1,4 @@
-//! What a report says, in sentences: shared by everything that is read by people.
+//! Sentences of a report: shared by everything that is read by people.
 
 use super::format;
 use super::terms;
@@ -295,7 +295,7 @@ fn others(report: &Report, headline: &UnitReport, wording: &Wording) -> Vec<Stri
     sentences
 }
 
-/// What all flows lose together, where that is more than what the headline says already.
+/// Returns the loss of all flows together, where that is more than what the headline says already.
 fn together(report: &Report, headline: &UnitReport) -> Option<String> {
     let total = report.total.as_ref().filter(|total| total.orders_lost.mean > 0.0)?;
     let own = headline.orders_lost.as_ref().map_or(0.0, |lost| lost.mean);
@@ -326,7 +326,7 @@ fn cause(report: &Report, wording: &Wording) -> String {
     }
 }
 
-/// What targets do that all break in the same one way.
+/// Returns the verb for targets that all break in the same way.
 fn verb(targets: &[TargetReport], is_one: bool) -> &'static str {
     let mode_of = |target: &TargetReport| {
         let mut modes = target.modes.keys();
@@ -363,7 +363,7 @@ pub(crate) fn per_rollout(report: &Report, wording: &Wording) -> Option<String> 
     Some(figures.map_or_else(|| format!("{often}."), |figures| format!("{often}: {figures}.")))
 }
 
-/// What must not be overlooked: a word, and what it is about.
+/// Returns what must not be overlooked: a word, and what it is about.
 pub(crate) fn alarms(report: &Report, wording: &Wording) -> Vec<(&'static str, String)> {
     let about = |names: &[String], one: &str, many: &str| {
         let verb = if names.len() == 1 { one } else { many };
@@ -616,7 +616,7 @@ pub(crate) fn trial(trial: &TrialTrace, wording: &Wording) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-/// What was simulated, so that somebody else can do it again.
+/// Returns the footer: what was simulated, so that it can be repeated.
 pub(crate) fn footer(report: &Report) -> String {
     let Report { seed, engine, tool_version, thresholds, .. } = report;
     let (failed, degraded) =

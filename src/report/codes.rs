@@ -208,7 +208,7 @@ codes! {
         Disable = "disable",
         /// The change is taken back.
         Rollback = "rollback",
-        /// What is broken is mended.
+        /// The break is mended.
         Fix = "fix",
     }
 

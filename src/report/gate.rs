@@ -15,7 +15,7 @@ pub struct Verdict {
     pub decision: Decision,
     /// Why, in sentences, worst first.
     pub reasons: Vec<String>,
-    /// What decides: the inputs whose plausible range turns the verdict, nearest turning point first.
+    /// Deciding inputs, whose plausible range turns the verdict: the nearest turning point first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deciders: Vec<DeciderReport>,
     /// Whether some rule or limit could not be decided, for lack of trials or of information.

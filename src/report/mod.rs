@@ -210,7 +210,7 @@ pub struct UnitReport {
     /// The mean over trials of the peak share of requests that are slow, down or corrupt.
     #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub failing_share: f64,
-    /// What is answered, but late: of a flow, later than it promises; of a service, later than usual.
+    /// Share that is answered, but late: of a flow, later than it promises; of a service, later than usual.
     /// Late is not failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<LateReport>,
@@ -253,7 +253,7 @@ pub struct UnitReport {
     pub endpoints: Vec<Self>,
 }
 
-/// What is answered, but late.
+/// Share that is answered, but late.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LateReport {

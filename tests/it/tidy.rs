@@ -166,6 +166,43 @@ fn nothing_has_an_order_of_its_own() {
     refuse(&library, &words, "results must be the same bytes every time");
 }
 
+/// Whether a line of documentation is the first of its block.
+fn opens_documentation(lines: &[&str], index: usize) -> bool {
+    let is_doc = |line: &str| ["///", "//!"].iter().any(|mark| line.trim_start().starts_with(mark));
+    is_doc(lines[index]) && !index.checked_sub(1).is_some_and(|before| is_doc(lines[before]))
+}
+
+#[test]
+fn documentation_opens_with_a_verb_or_with_what_it_is_about() {
+    let mut found = Vec::new();
+    // The oracle in the tests is prose beside the page of the semantics, in its order.
+    for (path, text) in code().into_iter().filter(|(path, _)| path.starts_with("src/")) {
+        let lines: Vec<&str> = text.lines().collect();
+        for index in 0..lines.len() {
+            let said = lines[index].trim_start().trim_start_matches(['/', '!']).trim_start();
+            if opens_documentation(&lines, index) && said.starts_with("What ") {
+                found.push(format!("{path}:{}: {said}", index + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "write `Returns ...`, or the noun it is:\n{}", found.join("\n"));
+}
+
+#[test]
+fn nothing_that_outlives_its_line_is_called_it() {
+    let starts =
+        halves(&[["let i", "t "], ["let mut i", "t "], ["for i", "t in "], ["let i", "t:"]]);
+    let mut found = Vec::new();
+    for (path, text) in code() {
+        for (index, line) in text.lines().enumerate() {
+            if starts.iter().any(|start| line.trim_start().starts_with(start.as_str())) {
+                found.push(format!("{path}:{}", index + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "name it for what it is: {found:?}");
+}
+
 #[test]
 fn every_test_runs_and_nothing_is_left_for_later() {
     let words = halves(&[

@@ -1,4 +1,4 @@
-//! What is not stated, at its worst or at its best.
+//! Assumes the worst or the best about everything that is not stated.
 //!
 //! | not stated | at worst | as simulated otherwise | at best |
 //! |---|---|---|---|

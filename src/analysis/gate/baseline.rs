@@ -1,4 +1,4 @@
-//! What is different from an earlier result.
+//! Compares a result with an earlier one.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::report::{
 };
 use crate::sort::{Arrange as _, Gather as _};
 
-/// What the earlier result does not have, and what only it has.
+/// Returns the names that the earlier result does not have, and those that only it has.
 pub(super) fn names(topology: &Topology, baseline: &Report) -> (Vec<String>, Vec<String>) {
     let flows = topology.flows.iter().map(|flow| &*flow.name);
     let now: BTreeSet<&str> =
@@ -61,7 +61,7 @@ pub(super) fn compare(topology: &Topology, report: &Report, baseline: &Report) -
     }
 }
 
-/// What keeps two results from being about the same thing but for the change.
+/// Returns the reasons why two results are not about the same thing but for the change.
 fn differs(now: &Report, then: &Report, names: usize) -> Vec<String> {
     let mut said = Vec::new();
     if names > 0 {

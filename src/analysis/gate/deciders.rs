@@ -1,4 +1,4 @@
-//! What decides: the inputs whose plausible range turns the verdict, each with its turning point.
+//! Finds the deciding inputs: those whose plausible range turns the verdict, each with its turning point.
 //!
 //! | input | plausible where it is assumed | plausible where it is stated |
 //! |---|---|---|

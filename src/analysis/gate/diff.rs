@@ -1,4 +1,4 @@
-//! What the files of a diff mean for the verdict.
+//! Judges what the files of a diff mean for the verdict.
 
 use crate::model::Diff;
 use crate::model::change::ChangeKind;

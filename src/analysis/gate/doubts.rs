@@ -1,4 +1,5 @@
-//! What keeps a gate from saying proceed though no rule fired: questions that nobody answered.
+//! Lists what keeps a gate from saying proceed though no rule fired: questions that nobody
+//! answered.
 
 use super::rules::RuleState;
 use super::{Gate, Limit, Measure, diff};

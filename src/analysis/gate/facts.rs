@@ -30,7 +30,7 @@ use crate::report::{Interval, Report, UnitReport, Unknown};
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
-/// What was simulated so far, and everything else that conditions may ask for.
+/// Facts for conditions: the trials simulated so far, and the scenario.
 pub(super) struct TrialFacts<'a> {
     pub(super) topology: &'a Topology,
     pub(super) change: &'a Change,
@@ -48,7 +48,7 @@ pub(super) struct TrialFacts<'a> {
     /// would take quadratic time.
     pub(super) dependencies: &'a [(Caller, &'a Dependency)],
     pub(super) intervals: &'a interval::Cache,
-    /// What the change could hit at all: nothing else does it in any trial.
+    /// Units that the change could hit at all: nothing else does it in any trial.
     pub(super) reach: &'a Reach,
     /// The exact probabilities by unit, where they are known: they decide.
     pub(super) exact: Option<&'a [exact::Values]>,

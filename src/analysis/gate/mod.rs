@@ -234,7 +234,7 @@ impl<'a> Check<'a> {
     }
 }
 
-/// What a check is run for.
+/// Purpose of a run of a check.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     /// A report with everything that explains the verdict.

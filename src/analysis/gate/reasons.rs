@@ -1,4 +1,4 @@
-//! What came of rules and limits, in sentences: the flow, the figure, the limit, the rule.
+//! Outcomes of rules and limits, in sentences: the flow, the figure, the limit, the rule.
 
 use super::rules::RuleState;
 use super::runs::Run;

@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What is known at a checkpoint beside what was counted.
+/// Facts at a checkpoint that are not counted in trials.
 #[derive(Clone)]
 pub(super) struct Context<'a> {
     pub(super) topology: &'a Topology,
@@ -87,7 +87,7 @@ pub(super) struct Context<'a> {
     pub(super) single_points: &'a [SinglePoint],
     pub(super) dependencies: Vec<(Caller, &'a Dependency)>,
     pub(super) intervals: std::rc::Rc<Cache>,
-    /// What the change could hit at all.
+    /// Units that the change could hit at all.
     pub(super) reach: std::rc::Rc<Reach>,
 }
 

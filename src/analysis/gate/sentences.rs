@@ -7,7 +7,7 @@ use crate::policy::evaluate::{
 };
 use crate::policy::expression::Operator;
 
-/// What sentences about a check refer to.
+/// Scenario that sentences about a check refer to.
 #[derive(Clone, Copy)]
 pub(super) struct Speaker<'a> {
     pub(super) topology: &'a Topology,

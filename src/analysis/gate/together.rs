@@ -9,7 +9,7 @@ use crate::summary::{Estimate, summarize};
 
 use crate::analysis::simulate::{self, Settings, Stop};
 
-/// What the merged change takes for granted.
+/// Returns the assumptions about the merged change.
 pub(super) fn assumptions(changes: &[Change]) -> Vec<String> {
     vec![
         format!(

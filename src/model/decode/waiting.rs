@@ -1,4 +1,4 @@
-//! What is said about waiting: queues, latencies, and how much later a slow target answers.
+//! Decodes waiting: queues, latencies, and how much later a slow target answers.
 
 use super::read::{Field, Mapping, Shape};
 use crate::diagnostic::{Code, Diagnostic};

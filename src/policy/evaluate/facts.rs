@@ -85,7 +85,7 @@ pub enum Record {
     DeltaMean { flow: Option<usize> },
 }
 
-/// What may become of a service or a flow in a trial.
+/// Outcome of a service or a flow in a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It fails.

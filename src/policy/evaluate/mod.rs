@@ -34,7 +34,7 @@ pub struct Comparison {
 pub struct Evaluation {
     /// The result.
     pub result: Ternary,
-    /// What the input lacks, where that matters.
+    /// Inputs that are missing, where that matters.
     pub missing: Vec<Arc<str>>,
     /// Comparisons of simulated figures: at most 64, those that are clearly false last.
     pub comparisons: Vec<Comparison>,

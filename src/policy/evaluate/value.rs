@@ -77,11 +77,11 @@ pub struct Figure {
     pub path: String,
     /// The service or flow that it is about.
     pub unit: Option<Unit>,
-    /// What it measures.
+    /// Metric of the figure.
     pub metric: Metric,
 }
 
-/// What a simulated figure measures.
+/// Metric of a simulated figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Metric {
     /// The probability of an event: per rollout, or if the change breaks.

@@ -96,7 +96,7 @@ impl<const W: usize> StepState<'_, W> {
         mask::<W>(|lane| (new[lane] - old[lane]).abs() > SETTLED * (1.0 + old[lane].abs()))
     }
 
-    /// What services can serve with the threads that they have: each request keeps one as long as it
+    /// Capacity of services by the threads that they have: each request keeps one as long as it
     /// is in progress.
     pub(crate) fn look_at_pools(&mut self, loads: &mut Loads<W>) {
         for (index, service) in self.plan.services.iter().enumerate() {

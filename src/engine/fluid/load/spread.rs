@@ -120,8 +120,8 @@ impl<const W: usize> Loads<W> {
         self.stuck.fill(all(0.0));
     }
 
-    /// What a service can serve from now on, and the lanes in which it is down for reasons that are
-    /// no overload.
+    /// Sets the capacity of a service from now on, and the lanes in which it is down for reasons
+    /// that are no overload.
     pub(crate) fn serve(&mut self, service: usize, capacity: &Lanes<W>, exempt: u8) {
         if !same(&self.capacity[service], capacity) || self.exempt[service] != exempt {
             (self.capacity[service], self.exempt[service]) = (*capacity, exempt);

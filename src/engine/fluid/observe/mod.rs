@@ -1,4 +1,4 @@
-//! What is recorded of eight trials while they run.
+//! Records eight trials while they run.
 
 pub(crate) mod collector;
 pub(crate) mod record;

@@ -1,4 +1,4 @@
-//! What is seen of eight trials as they go: peaks, times, losses, and what contained failure.
+//! Records of eight trials as they go: peaks, times, losses, and what contained failure.
 
 use crate::compile::plan::{Call, NONE, Plan};
 use crate::engine::fluid::propagation::call_pipeline::{CallObserver, SLACK};
@@ -8,7 +8,7 @@ use crate::engine::outcome::{Anomalies, Failures};
 use crate::engine::simd::array;
 use crate::engine::tally::Protection;
 
-/// What was seen of eight trials.
+/// Record of eight trials.
 pub(crate) struct Record {
     /// By unit, in the order of [`crate::engine::outcome::Outcome::units`].
     pub(crate) units: Vec<UnitRecord>,
@@ -58,7 +58,7 @@ pub(crate) struct FlowRecord {
     pub(crate) late: Lanes,
 }
 
-/// What came of failure at a dependency.
+/// Containment at a dependency.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DependencyRecord {
     pub(crate) tried: u8,
@@ -219,7 +219,8 @@ impl Run<'_> {
         }
     }
 
-    /// What came in and what passed, at every dependency whose caller was computed anew.
+    /// Records the failure that arrived and that propagated, at every dependency whose caller was
+    /// computed anew.
     fn observe_dependencies(&mut self, lanes: u8) {
         if self.plan.schedule.is_none() || self.state.cohorts.len() > 1 {
             // Only the last moment counts, and lanes may come to it one after the other; and how many
@@ -315,7 +316,7 @@ impl Run<'_> {
         }
     }
 
-    /// What a flow loses to the change now: slow + down, with corrupt, and corrupt alone.
+    /// Returns the loss of a flow to the change now: slow + down, with corrupt, and corrupt alone.
     pub(crate) fn charged(&self, flow: usize, lane: usize) -> [f64; 3] {
         let node = self.plan.flows[flow].node;
         if self.state.cohorts.iter().all(|cohort| cohort.quiet[node as usize]) {
@@ -354,7 +355,7 @@ impl Run<'_> {
         [charged(0), charged(1).min(charged(0))]
     }
 
-    /// What can only be said at the end.
+    /// Records what is known only at the end.
     pub(crate) fn finish(&mut self) {
         for held in &self.pending_restarts {
             if held.at.is_infinite() {
@@ -389,7 +390,7 @@ impl Run<'_> {
     }
 }
 
-/// What the steps of one call left over.
+/// Failure that the steps of one call left over.
 struct Watch {
     /// The failing share that came in; the largest of an `any_of`.
     entered: Lanes,
@@ -428,9 +429,9 @@ impl Watch {
         }
     }
 
-    /// What held: the step after which less than `degraded` was left for good. What made it
-    /// possible is named instead where most of what came in was slow and the caller gave up, or
-    /// wrong and the caller noticed.
+    /// Returns the protection that contained it: the step after which less than `degraded` was
+    /// left for good. What made it possible is named instead where most of what came in was slow
+    /// and the caller gave up, or wrong and the caller noticed.
     fn guard(&self, call: &Call, degraded: f64, lane: usize) -> Protection {
         let (mut guard, mut was_held) = (Protection::Propagation, false);
         for step in Protection::STEPS.into_iter().filter(|step| self.has_acted[*step as usize]) {

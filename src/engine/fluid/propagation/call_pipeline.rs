@@ -1,4 +1,4 @@
-//! What one call contributes to its caller: the steps of the pipeline, in their order.
+//! Computes the contribution of one call to its caller: the steps of the pipeline, in their order.
 
 use crate::compile::plan::{Call, Fallback, NONE};
 use crate::engine::fluid::propagation::delays::{Attempts, CallDelay, List, Piece};
@@ -496,7 +496,7 @@ impl<const W: usize> StepState<'_, W> {
         }
     }
 
-    /// What the attempts of a call cost its caller in time.
+    /// Costs in time of the attempts of a call for its caller.
     fn wait_for_attempts(
         &mut self,
         call: &Call,
@@ -606,7 +606,7 @@ impl<const W: usize> StepState<'_, W> {
         self.plan.services[service as usize].latency.mean()
     }
 
-    /// What fails waits for the fallback besides, before step 6 changes the shares.
+    /// Adds the wait for the fallback to what fails, before step 6 changes the shares.
     fn wait_for_fallback(&mut self, call: &Call, cohort: usize, shares: &Shares<W>) {
         let works = self.works[call.dependency as usize];
         let instead = match call.fallback() {

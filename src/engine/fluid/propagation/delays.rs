@@ -320,7 +320,7 @@ pub(crate) struct CallDelay {
     pub(crate) failed: List,
 }
 
-/// What the attempts of a call come to.
+/// Result of the attempts of a call.
 pub(crate) struct Attempts<'a> {
     /// The share of attempts that fail, and of those the ones that take as long as the timeout.
     pub(crate) failing: f64,

@@ -1,4 +1,4 @@
-//! What a node suffers for its own reasons at a moment: background, targets, restarts.
+//! Own failures of a node at a moment: background, targets, restarts.
 
 use crate::compile::plan::{Hit, NONE};
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
@@ -71,7 +71,7 @@ impl Run<'_> {
         }
     }
 
-    /// What crashed services keep until they restart, at least.
+    /// Updates the least failure that crashed services keep until they restart.
     fn update_floors(&mut self) {
         for cohort in 0..self.state.cohorts.len() {
             let mut floors: Vec<(u32, SurvivalProducts)> = Vec::new();
@@ -258,7 +258,7 @@ impl Run<'_> {
         severity >= 1.0 || self.progress[lane].worsened
     }
 
-    /// What one target does to the nodes that it hits.
+    /// Returns the damage of one target to the nodes that it hits.
     fn target_damage(&self, target: usize, cohort: usize) -> Shares {
         let mut damage = Shares::OK;
         for lane in 0..LANES {

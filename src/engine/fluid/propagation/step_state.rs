@@ -35,7 +35,7 @@ pub(crate) struct Cohort<const W: usize> {
     pub(crate) entries_since: Vec<Lanes<W>>,
     /// By node, for those with trouble of their own: its index in `own`.
     pub(crate) own_index: Vec<u32>,
-    /// What own health leaves, apart from overload.
+    /// Survival of each node by its own health, apart from overload.
     pub(crate) own: Vec<SurvivalProducts<W>>,
     /// The share of requests for which calls are made all the same, apart from overload.
     pub(crate) own_sends: Vec<Lanes<W>>,
@@ -71,7 +71,7 @@ pub(crate) struct Slowed<const W: usize> {
     pub(crate) factor: f64,
 }
 
-/// What a jump of a wait leaves behind: retries of calls that were too late before it.
+/// Remainder of a jump of a wait: retries of calls that were too late before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Echo<const W: usize> {
     /// The wait before.
@@ -158,7 +158,7 @@ impl<const W: usize> Cohort<W> {
         }
     }
 
-    /// What the own health of a node leaves, apart from overload.
+    /// Returns the survival of a node by its own health, apart from overload.
     pub(crate) fn own_of(&self, node: usize) -> Option<&SurvivalProducts<W>> {
         self.own.get(self.own_index[node] as usize)
     }
@@ -437,7 +437,7 @@ impl<'a, const W: usize> StepState<'a, W> {
         )
     }
 
-    /// What is left at a node, given the states of what it calls.
+    /// Returns the survival at a node, given the states of what it calls.
     #[inline(always)]
     fn node(&mut self, node: usize, cohort: usize, in_cycle: bool) -> SurvivalProducts<W> {
         let plan = self.plan;
@@ -545,7 +545,8 @@ impl<'a, const W: usize> StepState<'a, W> {
         }
     }
 
-    /// What a node's delay comes to. Customers give up on orders that take longer than their patience.
+    /// Returns the delay of a node. Customers give up on orders that take longer than their
+    /// patience.
     #[inline(never)]
     fn end_delay(&mut self, node: usize, cohort: usize, left: &mut SurvivalProducts<W>) {
         for lane in 0..W {

@@ -1,4 +1,4 @@
-//! What eight trials start from: their draws, and what is worked out once for a plan.
+//! Start of eight trials: their draws, and the index of a plan.
 
 pub(crate) mod index_set;
 pub(crate) mod lanes;

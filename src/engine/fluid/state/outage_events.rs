@@ -68,7 +68,8 @@ impl OutageEvents {
     }
 }
 
-/// What the change says is down the whole time neither fails nor comes back.
+/// Returns whether the change keeps the component down the whole time: it neither fails nor comes
+/// back.
 fn is_down_throughout(plan: &Plan, process: &OutageProcess) -> bool {
     match process.of {
         OutageOf::Domain(domain) => plan.domains[domain as usize].during,

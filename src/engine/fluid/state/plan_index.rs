@@ -1,4 +1,4 @@
-//! What a run needs to know about a plan, worked out once.
+//! Index of a plan for runs, computed once.
 
 use std::collections::BTreeSet;
 
@@ -29,11 +29,11 @@ pub(crate) enum OnlyWorsens {
     Never,
 }
 
-/// What a run needs to know about a plan.
+/// Index of a plan for runs.
 pub(crate) struct PlanIndex {
     /// Into how many steps the expiry of a cache is cut.
     pub(crate) expiry_steps: u32,
-    /// What guards watch, and after how long of failing something happens.
+    /// Limits of guards: what they watch, and after how long of failing something happens.
     pub(crate) limits: Vec<Limits>,
     /// Services whose health a target domain can change.
     pub(crate) in_target_domains: Vec<u32>,
@@ -55,7 +55,7 @@ pub(crate) struct PlanIndex {
     pub(crate) services_in: Vec<Vec<u32>>,
     /// Who refers to a node.
     callers: Rows<u32>,
-    /// What brings traffic to a node.
+    /// Arrivals of traffic at each node.
     arrivals: Rows<Arrival>,
     /// The timeouts of the callers of a node, each once.
     timeouts: Rows<f64>,
@@ -152,7 +152,7 @@ impl PlanIndex {
         self.timeouts.row(node)
     }
 
-    /// What brings traffic to a node.
+    /// Returns the arrivals of traffic at a node.
     #[inline]
     pub(crate) fn arrivals_at(&self, node: usize) -> &[Arrival] {
         self.arrivals.row(node)

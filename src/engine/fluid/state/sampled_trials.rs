@@ -138,7 +138,7 @@ fn target(draws: &ChunkDraws, target: &Target) -> [u64; 4] {
     [broken, broken & down, broken & !down & slow, broken & !down & !slow & corrupt]
 }
 
-/// What is broken about a target in eight trials.
+/// Broken target in eight trials.
 #[derive(Clone, Debug)]
 pub(crate) struct BrokenTarget {
     pub(crate) broken: u8,
@@ -155,7 +155,7 @@ pub(crate) struct SampledTrials {
     pub(crate) capacity: Vec<Lanes>,
     /// By domain: down without the change.
     pub(crate) domains: Vec<u8>,
-    /// What is down for its own reasons now.
+    /// Components that are down for their own reasons now.
     own: OwnFailures,
     /// The same at the start, where something comes and goes.
     own_at_start: OwnFailures,
@@ -331,7 +331,7 @@ impl SampledTrials {
     }
 }
 
-/// What is down for its own reasons: the lanes of each.
+/// Components that are down for their own reasons: the lanes of each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OwnFailures {
     pub(crate) services: Vec<u8>,

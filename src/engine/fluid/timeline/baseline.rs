@@ -5,7 +5,7 @@ use crate::engine::fluid::state::lanes::{LANES, Lanes, all, has, mask};
 use crate::engine::fluid::timeline::progress::TrialProgress;
 use crate::engine::outcome::Failures;
 
-/// What eight trials do without the change, step by step; empty where nothing goes wrong.
+/// Course of eight trials without the change, step by step; empty where nothing goes wrong.
 #[derive(Default)]
 pub(crate) struct Baseline {
     steps: Vec<Step>,
@@ -80,7 +80,8 @@ impl Baseline {
         self.steps.get(course.base_step + 1).map_or(f64::INFINITY, |next| next.from[lane])
     }
 
-    /// What a flow loses anyway: slow + down; with corrupt; corrupt alone; and what is late anyway.
+    /// Returns the loss of a flow that occurs anyway: slow + down; with corrupt; corrupt alone;
+    /// and what is late anyway.
     pub(crate) fn flow(&self, flow: usize, course: &TrialProgress, lane: usize) -> [f64; 4] {
         match self.steps.get(course.base_step) {
             None => [0.0; 4],

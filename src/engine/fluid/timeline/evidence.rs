@@ -15,7 +15,7 @@ struct Count {
 
 const NOTHING: Count = Count { so_far: all(0.0), per_second: all(0.0) };
 
-/// What has been counted in eight trials.
+/// Evidence counted in eight trials.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     /// By alert: slow and down requests, and those with wrong ones.

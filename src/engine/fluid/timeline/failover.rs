@@ -4,7 +4,7 @@ use crate::compile::plan::Plan;
 use crate::engine::fluid::run::Run;
 use crate::engine::fluid::state::lanes::{LANES, Lanes, all, same};
 
-/// What callers of one service know of its replicas.
+/// Knowledge of callers about the replicas of one service.
 #[derive(Clone, Debug)]
 pub(crate) struct Failover {
     service: u32,
@@ -17,8 +17,8 @@ pub(crate) struct Failover {
 }
 
 impl Failover {
-    /// What callers know of the services for which a time is stated; nothing in a single moment, in which
-    /// they know.
+    /// Returns what callers know of the services for which a time is stated; nothing in a single
+    /// moment, in which they know everything.
     pub(crate) fn of_services(plan: &Plan) -> Vec<Self> {
         let services = (0..).zip(&plan.services);
         let stated = services.filter(|(_, item)| item.failover > 0.0 && plan.schedule.is_some());

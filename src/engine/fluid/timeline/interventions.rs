@@ -1,4 +1,4 @@
-//! What operators and automations do in the course of a trial.
+//! Applies interventions of operators and automations in the course of a trial.
 //!
 //! A plan without any of it keeps all of this empty, and pays for a test here and there.
 
@@ -12,7 +12,7 @@ use crate::engine::fluid::state::lanes::{
 use crate::engine::simd::array;
 use crate::engine::trace::Event;
 
-/// What has been done so far.
+/// Interventions that have been applied so far.
 #[derive(Default)]
 pub(crate) struct AppliedInterventions {
     /// Whether anything is ever done.
@@ -406,7 +406,7 @@ impl Run<'_> {
         (1.0 - self.interventions.mended[target][lane]) * (1.0 - off)
     }
 
-    /// What is left of a flow where orders are turned away.
+    /// Returns the survival of a flow where orders are turned away.
     pub(crate) fn left_of_orders(&self) -> SurvivalProducts {
         let mut left = SurvivalProducts::ALL;
         if self.interventions.is_used {
@@ -415,7 +415,7 @@ impl Run<'_> {
         left
     }
 
-    /// What is left of a service after what was done to it on purpose.
+    /// Applies to the survival of a service what was done to it on purpose.
     pub(crate) fn leave_on_purpose(&self, service: usize, left: &mut SurvivalProducts) {
         if !self.interventions.is_used {
             return;

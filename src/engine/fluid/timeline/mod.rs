@@ -1,4 +1,4 @@
-//! What happens from step to step: rollout, detection, interventions, restarts, and the same without the change.
+//! Steps of a trial: rollout, detection, interventions, restarts, and the same without the change.
 
 pub(crate) mod baseline;
 pub(crate) mod evidence;

@@ -131,7 +131,7 @@ impl Run<'_> {
         })
     }
 
-    /// What a service keeps that targets or their domains broke.
+    /// Returns the failure that a service keeps where targets or their domains broke it.
     fn hold_target(&self, service: u32, lane: usize) -> PendingRestart {
         let fell = has(self.fallen[service as usize], lane);
         let keeps = |node, cohort| {
@@ -140,7 +140,8 @@ impl Run<'_> {
         PendingRestart { fell, ..self.hold(service, lane, keeps) }
     }
 
-    /// What a crashed service keeps, in all its nodes: what was slow and down in the worst.
+    /// Returns the failure that a crashed service keeps, in all its nodes: what was slow and down
+    /// in the worst.
     fn hold_crash(&self, service: u32, worst: u32, lane: usize) -> PendingRestart {
         let keeps = |_, cohort: usize| {
             let shares = &self.state.cohorts[cohort].shares[worst as usize];

@@ -1,4 +1,5 @@
-//! What waits from moment to moment: work in queues, threads that hang, and when that matters next.
+//! State of waiting from moment to moment: work in queues, threads that hang, and when that
+//! matters next.
 //!
 //! While loads are constant all of it grows or shrinks at a constant rate, so the next time at which
 //! a queue is full or empty, or a wait crosses the timeout of a caller, is computed.
