@@ -441,6 +441,8 @@ codes! {
     NoRate = "no-rate",
     /// The same dependency written twice by one caller.
     RepeatedDependency = "repeated-dependency",
+    /// A stage of a rollout that is no whole number of replicas.
+    PartialReplica = "partial-replica",
     /// A key that has no effect as written.
     NoEffect = "no-effect",
     // Imports.

@@ -226,6 +226,7 @@ pub fn staged(topology: &Topology, target: u32) -> Change {
             needs_factor: 2.0,
             works: share(0.95),
             worsens: Share::ZERO,
+            takes: Seconds::ZERO,
         }),
         ..Change::from_targets("staged", vec![broken(on)])
     }

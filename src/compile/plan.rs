@@ -575,6 +575,8 @@ pub struct Schedule {
     pub rollback_works: f64,
     /// The chance that it makes things worse.
     pub rollback_worsens: f64,
+    /// Seconds over which the rollback takes exposure back.
+    pub rollback_takes: f64,
     /// The faster way back.
     pub kill_switch: Option<Delay>,
     /// The chance that it works.

@@ -167,6 +167,7 @@ fn schedule(change: &Change) -> Schedule {
             factor: rollback.map_or(2.0, |rollback| rollback.needs_factor),
         },
         rollback_works: rollback.map_or(1.0, |rollback| rollback.works.get()),
+        rollback_takes: rollback.map_or(0.0, |rollback| rollback.takes.get()),
         rollback_worsens: rollback.map_or(0.0, |rollback| rollback.worsens.get()),
         kill_switch: kill_switch.map(|kill_switch| Delay {
             delay: lognormal(kill_switch.delay),

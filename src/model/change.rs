@@ -362,6 +362,8 @@ pub struct Rollback {
     pub works: Share,
     /// The chance that it leaves every broken target wholly down instead; default 0.
     pub worsens: Share,
+    /// How long it then takes until no instance has the change any more; exposure falls linearly.
+    pub takes: Seconds,
 }
 
 /// A flag that takes the change out of service without a rollback.

@@ -290,6 +290,9 @@ fn stories_in_which_somebody_acts_agree() {
             replicas.failover =
                 dice.chance(0.4).then(|| Seconds::new(seconds).expect("a duration"));
         }
+        if let (Some(rollback), true) = (&mut scenario.change.rollback, dice.chance(0.4)) {
+            rollback.takes = Seconds::whole(60 * (1 + dice.below(60)) as u32);
+        }
         if dice.chance(0.5) {
             state_times_to_repair(&mut scenario.topology, &mut dice);
         }

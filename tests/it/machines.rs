@@ -143,6 +143,26 @@ horizon: 2h
 }
 
 #[test]
+fn a_rollback_that_takes_a_while_takes_exposure_back_bit_by_bit() {
+    let topology = "
+version: 1
+topology: shop
+services: { web: {} }
+flows:
+  order: { steps: [web], rate: 100/s }
+";
+    let change = "
+version: 1
+change: slow-way-back
+targets: [web]
+detection: { alert_threshold: 1%, median: 5m }
+rollback: { median: 10m, takes: 30m }
+horizon: 1d
+";
+    assert_near(lost(topology, change), 100.0 * 60.0 * (15.0 + 30.0 / 2.0));
+}
+
+#[test]
 fn entries_of_a_cache_expire_one_by_one() {
     let topology = "
 version: 1

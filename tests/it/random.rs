@@ -753,6 +753,7 @@ impl Builder {
             needs_factor: 1.0 + 2.0 * self.dice.unit(),
             works: if goes_wrong { self.dice.share() } else { Share::ONE },
             worsens: if goes_wrong { self.dice.share() } else { Share::ZERO },
+            takes: Seconds::ZERO,
         });
         if features.kill_switch && self.dice.chance(0.4) {
             change.kill_switch = Some(KillSwitch {

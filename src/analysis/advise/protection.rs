@@ -170,6 +170,7 @@ impl ProtectionStep {
                     needs_factor: 2.0,
                     works: Share::ONE,
                     worsens: Share::ZERO,
+                    takes: Seconds::ZERO,
                 });
                 get_or_insert.delay = Some(delay);
             }

@@ -108,6 +108,7 @@ impl BreakCandidate {
                 needs_factor: 2.0,
                 works: Share::ONE,
                 worsens: Share::ZERO,
+                takes: Seconds::ZERO,
             }),
             ..moment
         }

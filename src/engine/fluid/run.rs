@@ -207,7 +207,8 @@ impl<'a> Run<'a> {
     #[inline]
     pub(crate) fn first_cohort(&self, lane: usize) -> f64 {
         let sticky = self.plan.routing == Routing::Sticky;
-        let exposed = if sticky { self.progress[lane].exposure } else { 1.0 };
+        let left = || self.progress[lane].exposure * self.left_of_exposure(lane);
+        let exposed = if sticky { left() } else { 1.0 };
         if self.splits_requests { exposed * self.sampled.bad_requests[lane] } else { exposed }
     }
 

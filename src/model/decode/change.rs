@@ -14,7 +14,7 @@ use crate::model::change::{
     Rollback, SeverityOf, Target, TargetRef, Watches,
 };
 use crate::model::topology::{ServiceId, Topology};
-use crate::model::units::Share;
+use crate::model::units::{Seconds, Share};
 
 pub(crate) const CHANGE: Shape = Shape {
     what: "a change",
@@ -83,7 +83,7 @@ pub(crate) const DETECTION: Shape = Shape {
 };
 pub(crate) const ROLLBACK: Shape = Shape {
     what: "`rollback`",
-    keys: &["median", "p95", "depends_on", "needs_factor", "works", "worsens"],
+    keys: &["median", "p95", "depends_on", "needs_factor", "works", "worsens", "takes"],
     schema: "/$defs/rollback_settings",
 };
 pub(crate) const KILL_SWITCH: Shape = Shape {
@@ -526,6 +526,7 @@ pub(super) fn decode_rollback(field: &Field<'_>, names: &Names<'_>) -> Option<Ro
         needs_factor: NEEDS_FACTOR,
         works: Share::ONE,
         worsens: Share::ZERO,
+        takes: Seconds::ZERO,
     };
     if !field.is_mapping() {
         return Some(Rollback { delay: Some(duration_or_mapping(field, "rollback")?), ..default });
@@ -540,6 +541,7 @@ pub(super) fn decode_rollback(field: &Field<'_>, names: &Names<'_>) -> Option<Ro
         needs_factor: needs_factor(&mapping),
         works: share("works", default.works),
         worsens: share("worsens", default.worsens),
+        takes: mapping.get("takes").and_then(|field| field.duration()).unwrap_or_default(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::WARNINGS_PER_CODE;
 use crate::diagnostic::{Code, Diagnostic, Findings, Place};
-use crate::model::change::{Change, Component, Target, TargetRef};
+use crate::model::change::{Change, Component, Routing, Target, TargetRef};
 use crate::model::topology::Topology;
 use crate::model::units::{Seconds, Share};
 
@@ -14,6 +14,7 @@ pub fn lint_change(change: &Change, topology: &Topology) -> Vec<Diagnostic> {
     }
     of_times(change, &mut findings);
     of_gates(change, &mut findings);
+    of_replicas(change, topology, &mut findings);
     of_actions(change, &mut findings);
     findings.finish()
 }
@@ -124,5 +125,41 @@ fn of_gates(change: &Change, findings: &mut Findings) {
     if has_gate && only_surges {
         let fact = "the gates see nothing: no target fails by itself";
         findings.push(no_effect(place, fact, "a surge shows in what is called, not in the target"));
+    }
+}
+
+/// Stages that are no whole number of replicas: more instances have the change than is stated.
+fn of_replicas(change: &Change, topology: &Topology, findings: &mut Findings) {
+    let Some((rollout, place)) = change.rollout.as_ref().zip(change.places.rollout) else { return };
+    if rollout.routing == Routing::Sticky || rollout.strategy.is_some() {
+        return;
+    }
+    let nodes = change.targets.iter().filter(|target| target.rollout.is_none());
+    let services = nodes.filter_map(|target| match target.on {
+        TargetRef::Node(node) => Some(topology.service(node.service)),
+        TargetRef::Domain(_) => None,
+    });
+    for service in services {
+        let Some(replicas) = &service.replicas else { continue };
+        let count = f64::from(replicas.count);
+        let partial = rollout.stages.iter().find(|stage| {
+            let replicas = stage.exposure.get() * count;
+            (replicas - replicas.round()).abs() > 0.01
+        });
+        if let Some(stage) = partial {
+            let whole = (stage.exposure.get() * count).ceil();
+            let fact = format!(
+                "{:.0} of {} replicas of `{}` have the change at an exposure of {}, which is {:.0}%",
+                whole,
+                replicas.count,
+                service.name,
+                stage.exposure,
+                100.0 * whole / count
+            );
+            findings.push(
+                Diagnostic::warning(Code::PartialReplica, fact, place)
+                    .help("state exposures that are whole numbers of replicas"),
+            );
+        }
     }
 }

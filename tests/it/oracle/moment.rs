@@ -500,7 +500,11 @@ impl Here<'_> {
             let left = self.cohort.fresh.get(&(number, member));
             let fresh = match cache.ttl {
                 Some(_) if self.is_failing(before) => {
-                    left.copied().unwrap_or(self.cohort.fresh_at_first)
+                    let left = left.copied().unwrap_or(self.cohort.fresh_at_first);
+                    // What is overloaded answers some calls, and those renew entries.
+                    let service = self.graph.nodes[node].service();
+                    let is_renewed = service.is_some_and(|service| self.lost[service] > SLACK);
+                    if is_renewed && left > SLACK { 1.0 } else { left }
                 }
                 _ => 1.0,
             };

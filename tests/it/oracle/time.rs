@@ -23,6 +23,8 @@ use super::world::{Mode, World};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     KillSwitch,
+    /// A rollback that takes its time has taken all exposure back.
+    Faded,
     Rollback,
     OrdinaryClock,
     CorruptClock,
@@ -55,6 +57,8 @@ pub(crate) struct Story<'a> {
     /// The rollback left every broken target wholly down.
     worsened: bool,
     cause_ended: Option<f64>,
+    /// From when on the rollback takes exposure back.
+    fades: Option<f64>,
     /// When the last moment was computed.
     moment_at: f64,
     restarts: BTreeMap<usize, Restart>,
@@ -96,6 +100,7 @@ impl<'a> Story<'a> {
             detected: None,
             worsened: false,
             cause_ended: None,
+            fades: None,
             moment_at: 0.0,
             restarts: BTreeMap::new(),
             acts: Acts::new(graph, change, true),
@@ -200,9 +205,16 @@ impl<'a> Story<'a> {
                 Event::Rollback if self.cause_ended.is_some() => {}
                 Event::Rollback if self.world.rollback_worsens => self.worsened = true,
                 Event::Rollback if !self.world.rollback_works => {}
+                Event::Rollback if self.rollback.takes > Seconds::ZERO => {
+                    self.fades = Some(at);
+                    self.events.push((at + self.rollback.takes.get(), Event::Faded));
+                }
+                Event::Faded if self.cause_ended.is_some() => {}
                 Event::KillSwitch
                     if self.cause_ended.is_some() || !self.world.kill_switch_works => {}
-                Event::Rollback | Event::KillSwitch => self.end_cause(at, last, baseline),
+                Event::Rollback | Event::KillSwitch | Event::Faded => {
+                    self.end_cause(at, last, baseline);
+                }
                 Event::OrdinaryClock => self.detect(at, DetectedBy::Ordinary, last),
                 Event::CorruptClock => self.detect(at, DetectedBy::Corrupt, last),
                 Event::Stage => self.end_stage(at, last),
@@ -276,7 +288,7 @@ impl<'a> Story<'a> {
     }
 
     /// The exposures of targets that do not follow from who meets the change.
-    fn own_exposures(&self) -> BTreeMap<usize, f64> {
+    fn own_exposures(&self, now: f64) -> BTreeMap<usize, f64> {
         let mut exposures: BTreeMap<usize, f64> =
             self.own_stages.keys().map(|target| (*target, self.own_exposure(*target))).collect();
         if self.routing == Routing::Random {
@@ -285,7 +297,15 @@ impl<'a> Story<'a> {
                 exposures.entry(target).or_insert(counted);
             }
         }
+        let left = self.left_of_exposure(now);
+        exposures.values_mut().for_each(|exposure| *exposure *= left);
         exposures
+    }
+
+    /// The share of its exposure that the change still has.
+    fn left_of_exposure(&self, now: f64) -> f64 {
+        let takes = self.rollback.takes.get();
+        self.fades.map_or(1.0, |from| (1.0 - (now - from) / takes).clamp(0.0, 1.0))
     }
 
     fn end_target_stage(&mut self, target: usize, at: f64, last: Option<&Moment>) {
@@ -410,7 +430,7 @@ impl<'a> Story<'a> {
             cohorts: cohorts(self.routing, self.exposure, bad_requests(self.world, self.change)),
             still: self.still(),
             effects: Some(self.acts.effects.clone()),
-            own_exposures: self.own_exposures(),
+            own_exposures: self.own_exposures(now),
             is_counted: self.routing == Routing::Random,
             failing_over: Vec::new(),
         }

@@ -352,6 +352,7 @@ pub(super) fn with_time(mut change: Change, detection: f64, rollback: f64, horiz
         needs_factor: 2.0,
         works: Share::ONE,
         worsens: Share::ZERO,
+        takes: Seconds::ZERO,
     });
     change.horizon = seconds(horizon);
     change

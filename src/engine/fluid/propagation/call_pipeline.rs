@@ -339,12 +339,18 @@ impl<const W: usize> StepState<'_, W> {
         let since = &self.cohorts[cohort].since[node as usize];
         let is_timed = self.plan.schedule.is_some();
         let steps = f64::from(self.index_of_plan.expiry_steps);
+        let service = self.plan.nodes[node as usize].service as usize;
+        let overload = self.overload[service];
         array(|lane| {
             if shares.failing(lane) < self.plan.failed - SLACK {
                 return 1.0;
             }
             let time = self.time[lane];
             let expired = (time - since[lane].min(time)) / ttl;
+            if overload[lane] > SLACK {
+                // What is overloaded answers some calls, and those renew entries.
+                return if expired < 1.0 - SLACK { 1.0 } else { 0.0 };
+            }
             if is_timed {
                 // A boundary was computed by a product: allow for its rounding.
                 let step = (expired * steps + 1e-6).floor();

@@ -134,6 +134,7 @@ impl Run<'_> {
     /// Returns the share of the calls of each cohort that meet changed instances of a target.
     fn exposures(&self, target: usize, lane: usize) -> [f64; 2] {
         let exposure = self.progress[lane].exposure_of(target, self.plan);
+        let exposure = exposure * self.left_of_exposure(lane);
         let has_own_rollout = !self.plan.targets[target].stages.is_empty();
         if has_own_rollout || self.plan.routing == Routing::Random {
             // Who meets it does not follow from who meets the rest of the change.

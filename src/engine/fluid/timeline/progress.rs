@@ -24,6 +24,8 @@ pub(crate) struct TrialProgress {
     is_rollback_planned: bool,
     rollback_at: f64,
     kill_at: f64,
+    /// From when on, and until when, the rollback takes exposure back.
+    pub(crate) fades: [f64; 2],
     /// When the cause ended.
     pub(crate) ended_at: f64,
     pub(crate) repair_at: f64,
@@ -75,6 +77,7 @@ impl TrialProgress {
             is_rollback_planned: false,
             rollback_at: NEVER,
             kill_at: NEVER,
+            fades: [NEVER; 2],
             ended_at: NEVER,
             repair_at: NEVER,
             worsened: false,
@@ -110,6 +113,17 @@ fn stage_end(stages: &[Stage], stage: usize, now: f64) -> f64 {
 }
 
 impl Run<'_> {
+    /// Returns the share of its exposure that the change still has while a rollback takes it back.
+    pub(crate) fn left_of_exposure(&self, lane: usize) -> f64 {
+        let [fades, faded] = self.progress[lane].fades;
+        let time = self.state.time[lane];
+        match () {
+            () if time < fades => 1.0,
+            () if time >= faded => 0.0,
+            () => 1.0 - self.ramp(fades, faded - fades, lane),
+        }
+    }
+
     /// Lets outages begin and end that have nothing to do with the change.
     pub(crate) fn change_outages(&mut self, lane: usize) {
         let time = self.state.time[lane];
@@ -158,13 +172,19 @@ impl Run<'_> {
         }
         if time >= self.progress[lane].kill_at {
             self.end(lane, time, schedule, true);
+        } else if time >= self.progress[lane].fades[1] {
+            self.end(lane, time, schedule, false);
         } else if time >= self.progress[lane].rollback_at {
             self.progress[lane].rollback_at = NEVER;
             if has(self.sampled.rollback_worsens, lane) {
                 self.progress[lane].worsened = true;
                 self.note(lane, Event::RollbackWorsened);
             } else if has(self.sampled.rollback_works, lane) {
-                self.end(lane, time, schedule, false);
+                if schedule.rollback_takes > 0.0 {
+                    self.progress[lane].fades = [time, time + schedule.rollback_takes];
+                } else {
+                    self.end(lane, time, schedule, false);
+                }
             }
         }
     }
@@ -325,6 +345,7 @@ impl Run<'_> {
             if course.ended_at.is_infinite() {
                 due(course.rollback_at);
                 due(course.kill_at);
+                due(course.fades[1]);
             }
         }
         due(self.interventions.next_time(self.plan, lane, course.without_change));
@@ -344,6 +365,10 @@ impl Run<'_> {
         later(course.repair_at);
         later(self.sampled.next_outage(lane));
         later(self.next_failover(lane));
+        let [fades, faded] = course.fades;
+        if fades.is_finite() && course.ended_at.is_infinite() {
+            later(self.next_ramp(fades, faded - fades, time));
+        }
         later(self.next_added(lane, time));
         later(self.next_repair(lane, time));
         for held in self.pending_restarts.iter().filter(|held| held.lane == lane) {
