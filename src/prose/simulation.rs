@@ -4,8 +4,8 @@ use super::format;
 use super::terms;
 use crate::report::{Decision, Metric, RoutingMode, RuleOutcome};
 use crate::report::{
-    DependencyReport, Interval, Quantiles, Report, TargetReport, TimelineReport, TrialTrace,
-    UnitReport, Unknown, Verdict,
+    DependencyReport, Failures, Interval, Quantiles, Report, TargetReport, TimelineReport,
+    TrialTrace, UnitReport, Unknown, Verdict,
 };
 use crate::sort::Arrange as _;
 
@@ -183,6 +183,31 @@ fn steady_state(report: &Report, wording: &Wording) -> String {
         "Without any change, {name} is available {available} of the time and {verb} its objective of \
          {objective}.{more}"
     )
+}
+
+/// Returns the failures of a unit that tables lead with: those because of the change, or without a change
+/// all of them.
+pub(crate) fn leading_failures(report: &Report, unit: &UnitReport) -> Failures {
+    if report.targets.is_empty() {
+        Failures { failed: unit.failed, degraded: unit.degraded }
+    } else {
+        unit.caused
+    }
+}
+
+/// Returns how often a unit fails anyway, for a column of its own; empty where that is hardly ever, or
+/// where nothing is changed.
+pub(crate) fn anyway(report: &Report, unit: &UnitReport) -> String {
+    if report.targets.is_empty() || unit.baseline.failed.p < HIT {
+        return String::new();
+    }
+    format::estimate(&unit.baseline.failed)
+}
+
+/// Returns the head of that column; empty where it would be empty.
+pub(crate) fn anyway_head(report: &Report) -> &'static str {
+    let units = report.flows.iter().chain(&report.services);
+    if units.into_iter().any(|unit| !anyway(report, unit).is_empty()) { "anyway" } else { "" }
 }
 
 /// Whether the change does anything to a flow.

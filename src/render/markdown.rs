@@ -189,7 +189,7 @@ fn flows_section(report: &Report) -> Option<String> {
         table.columns.extend(["orders lost", "1 in 20", "worst"]);
     }
     for flow in report.flows.iter().take(ROWS_MAX) {
-        let mut cells = unit_cells(flow);
+        let mut cells = unit_cells(report, flow);
         if has_losses {
             cells.extend(match &flow.orders_lost {
                 Some(lost) => [
@@ -225,15 +225,16 @@ fn picture_link(url: &str) -> String {
 }
 
 /// Name, bar, and the figures that flows and services share.
-fn unit_cells(unit: &UnitReport) -> Vec<String> {
-    let failed = unit.failed.exact.unwrap_or(unit.failed.p);
-    let bar = ShareBar { failed, degraded: unit.degraded.p, cells: BAR };
+fn unit_cells(report: &Report, unit: &UnitReport) -> Vec<String> {
+    let failures = simulation::leading_failures(report, unit);
+    let failed = failures.failed.exact.unwrap_or(failures.failed.p);
+    let bar = ShareBar { failed, degraded: failures.degraded.p, cells: BAR };
     vec![
         code(&unit.name),
         format!("`{bar}`"),
-        format::estimate(&unit.failed),
-        format::interval(&unit.failed, DASH),
-        format::estimate(&unit.degraded),
+        format::estimate(&failures.failed),
+        format::interval(&failures.failed, DASH),
+        format::estimate(&failures.degraded),
     ]
 }
 
@@ -278,7 +279,7 @@ fn services_section(report: &Report) -> Option<String> {
         return None;
     }
     let mut table = MarkdownTable::new(&["service", "", "fails", "95% interval", "degraded"], 2);
-    table.rows.extend(hit.iter().take(ROWS_MAX).map(|service| unit_cells(service)));
+    table.rows.extend(hit.iter().take(ROWS_MAX).map(|service| unit_cells(report, service)));
     let failing = hit.iter().filter(|service| service.failed.p >= HIT).count();
     let all = format::plural(report.services.len(), "service");
     let degraded = hit.len() - failing;

@@ -1,7 +1,7 @@
 //! The characters that draw bars, marks and curves, in Unicode and in ASCII.
 
 use super::emphasis::{Emphasis, StyledLine};
-use crate::report::UnitReport;
+use crate::report::Failures;
 use crate::report::cascade::BoxState;
 
 /// One set of characters.
@@ -87,7 +87,7 @@ impl Glyphs {
     }
 
     /// The mark of something by how likely it fails or is degraded.
-    pub(super) fn unit_mark(&self, unit: &UnitReport, is_target: bool) -> (Emphasis, &'static str) {
+    pub(super) fn unit_mark(&self, unit: &Failures, is_target: bool) -> (Emphasis, &'static str) {
         let failed = unit.failed.exact.unwrap_or(unit.failed.p);
         match () {
             () if is_target => (Emphasis::Bad, self.marks[0]),

@@ -4,8 +4,8 @@ use super::Page;
 use super::emphasis::Emphasis;
 use super::table::{TextBar, TextCell, TextRow, TextTable, Widths};
 use crate::prose::format;
-use crate::prose::simulation::HIT;
-use crate::report::{Report, UnitReport};
+use crate::prose::simulation::{self, HIT};
+use crate::report::{Failures, Report, UnitReport};
 
 /// How many are shown at the most.
 const FLOWS_MAX: usize = 10;
@@ -15,10 +15,11 @@ const SERVICES_MAX: usize = 10;
 const INTERVAL: usize = 1;
 const DEGRADED: usize = 2;
 pub(super) const SHARE: usize = 3;
-const TAIL: usize = 5;
+const ANYWAY: usize = 4;
+const TAIL: usize = 6;
 
 /// The figures that are given up first where the page is narrow.
-const EXPENDABLE: &[usize] = &[SHARE, TAIL, DEGRADED, INTERVAL];
+const EXPENDABLE: &[usize] = &[SHARE, TAIL, ANYWAY, DEGRADED, INTERVAL];
 
 /// The flows.
 pub(super) fn add_flows(page: &mut Page, report: &Report) {
@@ -35,7 +36,7 @@ pub(super) fn add_flows(page: &mut Page, report: &Report) {
         for line in &table.table_lines(&widths, page.glyphs)[..flow_rows] {
             page.add_line(line);
         }
-        add_rest(page, &report.flows, &shown_flows(report), "flow");
+        add_rest(page, report, &report.flows, &shown_flows(report), "flow");
     }
     debug_assert!(service_rows > 0, "services have at least a head");
 }
@@ -52,7 +53,7 @@ pub(super) fn add_services(page: &mut Page, report: &Report) {
     for line in table.table_lines(&widths, page.glyphs) {
         page.add_line(&line);
     }
-    add_rest(page, &report.services, &shown_services(report), "service");
+    add_rest(page, report, &report.services, &shown_services(report), "service");
 }
 
 fn shown_flows(report: &Report) -> Vec<&UnitReport> {
@@ -63,7 +64,9 @@ fn shown_flows(report: &Report) -> Vec<&UnitReport> {
 fn shown_services(report: &Report) -> Vec<&UnitReport> {
     let (changed, others): (Vec<_>, Vec<_>) =
         report.services.iter().partition(|unit| is_target(report, unit));
-    let hit = others.into_iter().filter(|unit| unit.caused.degraded.p >= HIT);
+    let hit = others
+        .into_iter()
+        .filter(|unit| simulation::leading_failures(report, unit).degraded.p >= HIT);
     changed.into_iter().chain(hit).take(SERVICES_MAX).collect()
 }
 
@@ -75,7 +78,7 @@ fn is_target(report: &Report, service: &UnitReport) -> bool {
 fn flow_rows(page: &Page, report: &Report) -> Vec<TextRow> {
     let has_losses = report.flows.iter().any(|flow| flow.orders_lost.is_some());
     let (lost, tail) = if has_losses { ("orders lost", "1 in 20") } else { ("", "") };
-    let head = head_row("Flows", [lost, tail]);
+    let head = head_row(report, "Flows", [lost, tail]);
     let body = shown_flows(report).into_iter().map(|flow| {
         let (lost, tail) = match &flow.orders_lost {
             Some(lost) => (format::mean(lost), format::quantile(lost.p95, lost)),
@@ -84,6 +87,7 @@ fn flow_rows(page: &Page, report: &Report) -> Vec<TextRow> {
         };
         unit_row(
             page,
+            report,
             flow,
             false,
             [TextCell::new(Emphasis::Strong, lost), TextCell::new(Emphasis::Plain, tail)],
@@ -95,7 +99,7 @@ fn flow_rows(page: &Page, report: &Report) -> Vec<TextRow> {
 fn service_rows(page: &Page, report: &Report) -> Vec<TextRow> {
     let has_time = report.services.iter().any(|service| service.first_failed_s.is_some());
     let (first, lasted) = if has_time { ("fails after", "for") } else { ("", "") };
-    let head = head_row("Services", [first, lasted]);
+    let head = head_row(report, "Services", [first, lasted]);
     let body = shown_services(report).into_iter().map(|service| {
         let time = |spread: Option<crate::report::Spread>| {
             spread.map_or_else(String::new, |spread| format::duration(spread.p50))
@@ -103,6 +107,7 @@ fn service_rows(page: &Page, report: &Report) -> Vec<TextRow> {
         let cells = [time(service.first_failed_s), time(service.failed_for_s)];
         unit_row(
             page,
+            report,
             service,
             is_target(report, service),
             cells.map(|cell| TextCell::new(Emphasis::Plain, cell)),
@@ -111,8 +116,9 @@ fn service_rows(page: &Page, report: &Report) -> Vec<TextRow> {
     std::iter::once(head).chain(body).collect()
 }
 
-fn head_row(title: &str, last: [&str; 2]) -> TextRow {
-    let heads = ["fails", "interval", "degraded", "at peak", last[0], last[1]];
+fn head_row(report: &Report, title: &str, last: [&str; 2]) -> TextRow {
+    let anyway = simulation::anyway_head(report);
+    let heads = ["fails", "interval", "degraded", "at peak", anyway, last[0], last[1]];
     TextRow {
         mark: None,
         name: (Emphasis::Strong, title.to_owned()),
@@ -121,37 +127,55 @@ fn head_row(title: &str, last: [&str; 2]) -> TextRow {
     }
 }
 
-fn unit_row(page: &Page, unit: &UnitReport, is_target: bool, last: [TextCell; 2]) -> TextRow {
-    let failed = unit.failed.exact.unwrap_or(unit.failed.p);
+fn unit_row(
+    page: &Page,
+    report: &Report,
+    unit: &UnitReport,
+    is_target: bool,
+    last: [TextCell; 2],
+) -> TextRow {
+    let failures = simulation::leading_failures(report, unit);
+    let failed = failures.failed.exact.unwrap_or(failures.failed.p);
     let ink = match failed {
         _ if failed >= 0.5 => Emphasis::Bad,
         _ if failed >= HIT => Emphasis::Doubtful,
         _ => Emphasis::Plain,
     };
     let mut cells = vec![
-        TextCell::new(ink, format::estimate(&unit.failed)),
-        TextCell::new(Emphasis::Faint, format::interval(&unit.failed, page.glyphs.dash)),
-        TextCell::new(Emphasis::Plain, format::estimate(&unit.degraded)),
+        TextCell::new(ink, format::estimate(&failures.failed)),
+        TextCell::new(Emphasis::Faint, format::interval(&failures.failed, page.glyphs.dash)),
+        TextCell::new(Emphasis::Plain, format::estimate(&failures.degraded)),
         TextCell::new(Emphasis::Plain, format::percent(unit.failing_share)),
+        TextCell::new(Emphasis::Faint, simulation::anyway(report, unit)),
     ];
     cells.extend(last);
     let name = if unit.critical == Some(true) { Emphasis::Strong } else { Emphasis::Plain };
     TextRow {
-        mark: Some(page.glyphs.unit_mark(unit, is_target)),
+        mark: Some(page.glyphs.unit_mark(&failures, is_target)),
         name: (name, page.shown_name(&unit.name)),
-        bar: TextBar::Shares(failed, unit.degraded.p.max(failed)),
+        bar: TextBar::Shares(failed, failures.degraded.p.max(failed)),
         cells,
     }
 }
 
 /// Adds a line that counts what is not in the table.
-fn add_rest(page: &mut Page, all: &[UnitReport], shown: &[&UnitReport], noun: &str) {
+fn add_rest(
+    page: &mut Page,
+    report: &Report,
+    all: &[UnitReport],
+    shown: &[&UnitReport],
+    noun: &str,
+) {
     let is_shown = |unit: &UnitReport| shown.iter().any(|shown| std::ptr::eq(*shown, unit));
-    let left: Vec<&UnitReport> = all.iter().filter(|unit| !is_shown(unit)).collect();
+    let left: Vec<Failures> = all
+        .iter()
+        .filter(|unit| !is_shown(unit))
+        .map(|unit| simulation::leading_failures(report, unit))
+        .collect();
     if left.is_empty() {
         return;
     }
-    let count = |is: &dyn Fn(&UnitReport) -> bool| left.iter().filter(|unit| is(unit)).count();
+    let count = |is: &dyn Fn(&Failures) -> bool| left.iter().filter(|unit| is(unit)).count();
     let failing = count(&|unit| unit.failed.p >= HIT);
     let degraded = count(&|unit| unit.failed.p < HIT && unit.degraded.p >= HIT);
     let untouched = count(&|unit| unit.degraded.p == 0.0 && unit.failed.p == 0.0);
