@@ -10,7 +10,7 @@ use blastwave::engine::trace::Trace;
 use blastwave::engine::{Protection, Silent, Simulation};
 use blastwave::model::action::{Action, ActionKind, Automation};
 use blastwave::model::change::{Delay, Detection, Watches};
-use blastwave::model::topology::{CallKind, Caller, Dependency, ServiceId};
+use blastwave::model::topology::{CallKind, Caller, Dependency, Queue, ServiceId};
 use blastwave::model::{Change, Seconds, Share, Topology};
 
 use crate::oracle;
@@ -268,6 +268,11 @@ fn stories_agree() {
 fn stories_in_which_somebody_acts_agree() {
     for seed in 30_000..30_400 {
         let mut scenario = scenario(seed, &small(Features::time()));
+        // Automations that act on a backlog turn small differences in time into large ones, which the grid of
+        // the oracle has: backlogs are compared where nobody acts.
+        for service in &mut scenario.topology.services {
+            service.queue = Some(Queue::Refuses);
+        }
         let mut dice = Dice::new(seed);
         if dice.chance(0.7) {
             add_actions(&mut scenario, &mut dice);
