@@ -63,8 +63,12 @@ impl Plan {
     /// `None` for a failure domain, which gets none.
     pub fn target_rate(&self, target: usize) -> Option<f64> {
         match self.targets[target].hit {
-            Hit::Service(service) => Some(self.services[service as usize].traffic.rate),
-            Hit::Endpoint { node, .. } => Some(self.nodes[node as usize].traffic.rate),
+            Hit::Service(service) => {
+                Some(self.services[service as usize].traffic.rate.unwrap_or(f64::NAN))
+            }
+            Hit::Endpoint { node, .. } => {
+                Some(self.nodes[node as usize].traffic.rate.unwrap_or(f64::NAN))
+            }
             Hit::Domain(_) => None,
         }
     }

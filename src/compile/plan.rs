@@ -87,8 +87,8 @@ pub struct Node {
 pub struct Traffic {
     /// The sum of the weights of the calls that make it up; 0 where nothing calls.
     pub total: f64,
-    /// Requests per second in normal times, or NaN where they are not known.
-    pub rate: f64,
+    /// Requests per second in normal times; `None` where they are not known.
+    pub rate: Option<f64>,
     /// Whether only fallbacks (and what is called only by them) call it.
     pub only_fallback: bool,
     /// Whether weights are requests per second, because all rates are known.

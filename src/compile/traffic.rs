@@ -74,9 +74,9 @@ fn total(arrivals: &[Arrival], weight: impl Fn(&Arrival) -> Option<f64>) -> Traf
     let counted = arrivals.iter().filter(|arrival| arrival.extra == only_fallback);
     let rate = match () {
         // Whatever no flow reaches may be called by something else.
-        () if arrivals.is_empty() || arrivals.iter().any(|item| item.volume.is_none()) => f64::NAN,
-        () if only_fallback => 0.0,
-        () => counted.clone().filter_map(|item| item.volume).sum(),
+        () if arrivals.is_empty() || arrivals.iter().any(|item| item.volume.is_none()) => None,
+        () if only_fallback => Some(0.0),
+        () => Some(counted.clone().filter_map(|item| item.volume).sum()),
     };
     let is_known = !arrivals.is_empty() && arrivals.iter().all(|arrival| arrival.volume.is_some());
     Traffic { total: counted.filter_map(weight).sum(), rate, only_fallback, is_known }

@@ -276,7 +276,7 @@ fn of_what_is_hit_all_the_same_only_what_fails_most_is_drawn() {
     let least = cascade.boxes.iter().map(|item| item.failed.p).fold(1.0, f64::min);
     let drawn = |name: &str| cascade.boxes.iter().any(|item| item.name == name);
     let others = report.services.iter().filter(|service| !drawn(&service.name));
-    assert!(others.map(|other| other.failed.p).fold(0.0, f64::max) <= least);
+    assert!(others.map(|other| other.caused.failed.p).fold(0.0, f64::max) <= least);
     let svg = draw_cascade(&cascade, &ChartStyle::default());
     assert!(svg.contains("hit too, which fail less often than those drawn"));
 }

@@ -220,12 +220,15 @@ impl Waiting {
         }
     }
 
-    /// Whether there is no room for more.
+    /// Whether there is no room for more; in a single moment there is none.
     pub(crate) fn is_full(&self, graph: &Graph, service: usize) -> bool {
+        if !self.is_timed {
+            return true;
+        }
         match graph.topology.services[service].queue.unwrap_or_default() {
             Queue::Unbounded => false,
             Queue::Refuses | Queue::Threads { .. } => true,
-            Queue::Holds(work) => self.is_timed && self.backlog[service] >= work.get() - SLACK,
+            Queue::Holds(work) => self.backlog[service] >= work.get() - SLACK,
         }
     }
 

@@ -170,9 +170,9 @@ fn endpoints_share_the_capacity_of_their_service() {
     assert_close(trial.loads["a"], 4.0);
     assert_state(trial.nodes["a/y"].state, [0.0, 0.5, 0.0, 0.0]);
     assert_state(trial.nodes["a/x"].state, [0.0, 0.5, 0.0, 0.0]);
-    // At a single moment nothing has gathered in a queue yet, which loses nobody.
+    // At a single moment a queue loses as much: nothing can gather in it.
     topology.services[0].queue = None;
-    assert_state(at_once(&topology, &targets).nodes["a/y"].state, [0.0; 4]);
+    assert_state(at_once(&topology, &targets).nodes["a/y"].state, [0.0, 0.5, 0.0, 0.0]);
 }
 
 fn overloaded(factor: f64, utilization: f64, queue: Queue) -> [f64; 2] {
@@ -205,9 +205,12 @@ fn threads_that_share_processors_serve_what_they_can_and_let_the_rest_hang() {
 }
 
 #[test]
-fn a_queue_has_not_filled_at_a_single_moment() {
-    assert_eq!(overloaded(8.0, 0.5, Queue::Unbounded), [0.0, 0.0]);
-    assert_eq!(overloaded(8.0, 0.5, Queue::Holds(seconds(2.0))), [0.0, 0.0]);
+fn every_queue_loses_what_there_is_no_capacity_for_at_a_single_moment() {
+    // Load 8 on a capacity of 2: the least that any queue loses in the end.
+    let refused = overloaded(8.0, 0.5, Queue::Refuses);
+    assert_close(refused[1], 0.75);
+    assert_eq!(overloaded(8.0, 0.5, Queue::Unbounded), refused);
+    assert_eq!(overloaded(8.0, 0.5, Queue::Holds(seconds(2.0))), refused);
 }
 
 #[test]

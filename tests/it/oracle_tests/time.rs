@@ -2,7 +2,7 @@
 //! and all times multiples of the step, so that the grid is exact.
 
 use blastwave::model::change::{Change, KillSwitch, Routing};
-use blastwave::model::topology::{Buffer, WhenFull};
+use blastwave::model::topology::{Buffer, Queue, WhenFull};
 use blastwave::model::units::Utilization;
 use blastwave::model::{Share, Topology};
 
@@ -130,7 +130,7 @@ fn sticky_cohorts_share_capacity() {
     // Exposed: surge of 5, load 5; unexposed: 1. At half exposure 3, on a capacity of 2.
     let mut topology = shop();
     topology.services[1].utilization = Utilization::new(0.5);
-    topology.services[1].queue = Some(blastwave::model::topology::Queue::Refuses);
+    topology.services[1].queue = Some(Queue::Refuses);
     let mut change = with_time(breaks(&topology, &[("a", Surge(1.0, 5.0))]), 600.0, 0.0, 600.0);
     change.rollout = Some(rollout(Routing::Sticky, &[(0.5, STAYS, 0.0)]));
     let trial = told(&topology, &change);
@@ -361,7 +361,7 @@ fn capacity_ramps_up_after_a_restart() {
     let mut topology = shop();
     let b = &mut topology.services[1];
     b.utilization = Utilization::new(0.5);
-    b.queue = Some(blastwave::model::topology::Queue::Refuses);
+    b.queue = Some(Queue::Refuses);
     b.recovery.warmup = seconds(400.0);
     let change = with_time(breaks(&topology, &[("b", Slow(1.0))]), 300.0, 300.0, 7200.0);
     let trial = told(&topology, &change);
@@ -383,7 +383,7 @@ fn what_fails_fast_builds_no_backlog_however_often_it_is_tried() {
     assert_eq!(trial.cause_ended, Some(600.0));
     assert!(trial.metastable.is_empty());
     assert_close(trial.flows["order"].lost_seconds, 600.0);
-    topology.services[1].queue = Some(blastwave::model::topology::Queue::Refuses);
+    topology.services[1].queue = Some(Queue::Refuses);
     let trial = told(&topology, &change);
     assert!(trial.metastable.is_empty());
     assert_close(trial.flows["order"].lost_seconds, 600.0);
@@ -431,7 +431,11 @@ fn a_story_begins_with_the_single_moment() {
     // What is left of a cache is looked at in the middle of steps in a story.
     let features = Features { caches: false, ..Features::load() };
     for seed in 0..200 {
-        let scenario = scenario(seed, &features);
+        let mut scenario = scenario(seed, &features);
+        // A queue is empty when a story begins; a single moment shows what it comes to.
+        for service in &mut scenario.topology.services {
+            service.queue = service.utilization.and(Some(Queue::Refuses));
+        }
         let timed = with_time(scenario.change.clone(), 1e9, 1e9, 1.0);
         let told = story(&scenario.topology, &timed, 1, seed, 60.0);
         let expected = moment(&scenario.topology, &scenario.change, 1, seed);

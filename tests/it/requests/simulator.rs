@@ -383,8 +383,9 @@ impl<'a> Simulator<'a> {
         if is_good && let Some(cache) = &call.cache {
             let place = (self.attempts[caller].service, self.attempts[caller].call);
             let key = self.attempts[caller].key;
+            let age = self.draws.share();
             let entries = self.caches.get_mut(&place).expect("it was asked before the call");
-            entries.keep(key, cache, self.now);
+            entries.keep(key, cache, self.now, age);
         }
         if is_good || call.is_soft {
             self.attempts[caller].call += 1;
@@ -446,8 +447,11 @@ impl Entries {
         is_there
     }
 
-    fn keep(&mut self, key: usize, cache: &Cache, now: f64) {
-        self.fetched.insert(key, now);
+    /// Keeps what was fetched now. The first time it has an age of up to the time to live, as it would
+    /// have in a cache that has run for long: otherwise all entries would expire at once for ever.
+    fn keep(&mut self, key: usize, cache: &Cache, now: f64, age: f64) {
+        let is_first = cache.ttl.is_finite() && !self.fetched.contains_key(&key);
+        self.fetched.insert(key, if is_first { now - age * cache.ttl } else { now });
         let Some(room) = cache.room else { return };
         self.touch(key);
         while self.fetched.len() > room {

@@ -9,10 +9,10 @@ use crate::engine::fluid::state::lanes::{Lanes, has, mask, same};
 use crate::engine::simd::array;
 
 impl<const W: usize> Loads<W> {
-    /// Whether a service has no room for work that waits.
+    /// Whether a service has no room for work that waits. In a single moment none waits anywhere: the least
+    /// that any queue loses in the end is what there is no capacity for.
     pub(crate) fn is_full(&self, service: &Service, index: usize, lane: usize) -> bool {
-        service.queue <= 0.0
-            || (self.is_timed && self.backlog[index][lane] >= service.queue - SLACK)
+        service.queue <= 0.0 || !self.is_timed || self.backlog[index][lane] >= service.queue - SLACK
     }
 
     /// How fast a service works, as a share of its full capacity.
