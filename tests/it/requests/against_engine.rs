@@ -300,7 +300,7 @@ fn entries_of_a_cache_expire_one_by_one() {
     for _ in 0..6 {
         let ttl = between(&mut draws, 60.0, 300.0).round();
         let seconds = (ttl * between(&mut draws, 0.3, 1.5)).round();
-        let (keys, rate) = (200, 500.0);
+        let (keys, rate) = (200_u16, 500.0);
         // Of each key an entry is there from its fetch on, and asked for again on average keys/rate after it expired.
         let hit_ratio = ttl / (ttl + f64::from(keys) / rate);
         let topology = shop(
@@ -309,7 +309,7 @@ fn entries_of_a_cache_expire_one_by_one() {
             "rate: 500/s",
         );
         let found = engine(&topology, &breaks("modes: down", seconds));
-        let cache = Cache { keys: keys as usize, skew: 0.0, ttl, room: None };
+        let cache = Cache { keys: usize::from(keys), skew: 0.0, ttl, room: None };
         let warm_up = 3.0 * ttl;
         let system = System {
             services: vec![
