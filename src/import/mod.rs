@@ -1,6 +1,6 @@
 //! Files of other programs to a topology: one file per format, one shared graph of evidence.
 //!
-//! Paths and options come in, a [`Graph`] is filled, and [`topology`] makes a topology file of
+//! Paths and options come in, a [`graph::EvidenceGraph`] is filled, and [`write_topology`] makes a topology file of
 //! it that [`crate::model`] accepts. What a source does not say stays unsaid; a part that cannot be
 //! understood is a warning; a file that is not what it should be is an error. Values of environment
 //! variables are only searched for names of hosts and are never copied: they hold secrets.

@@ -15,7 +15,7 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Returns the interval of [`sequential::share`].
+    /// Returns the interval of `sequential`.
     pub(super) fn share(&self, successes: f64, trials: u64, error: f64) -> (f64, f64) {
         let key = [successes.to_bits(), trials, error.to_bits()];
         *self

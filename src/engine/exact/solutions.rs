@@ -43,7 +43,7 @@ pub enum EventRole {
 /// Element of a set: an event, or a target in one of its modes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CutPart {
-    /// The event; of a target, [`Event::Target`].
+    /// The event; of a target, a break of that target.
     pub event: ExactEvent,
     /// Of a target: its mode, down, slow or corrupt (0 to 2).
     pub mode: Option<u8>,

@@ -7,7 +7,7 @@ use crate::report::PageReport;
 const SCRIPT: &str = include_str!("report.js");
 const STYLE: &str = include_str!("report.css");
 
-/// Marks around a name within a sentence; no name holds them, since [`name`] takes them out.
+/// Marks around a name within a sentence; no name holds them, since `name` takes them out.
 const MARKS: [char; 2] = ['\u{E000}', '\u{E001}'];
 
 /// A whole page. `body` is markup; the title and the data are not.
@@ -42,7 +42,7 @@ pub(super) fn isolated_name(name: &str) -> String {
     format!("<bdi>{}</bdi>", escaped_text(name))
 }
 
-/// A name within a sentence that [`sentence`] makes markup of.
+/// A name within a sentence that `sentence` makes markup of.
 pub(super) fn name_in_sentence(name: &str) -> String {
     let [open, close] = MARKS;
     format!("{open}{}{close}", name.replace(MARKS, "\u{FFFD}"))

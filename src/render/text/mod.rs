@@ -36,7 +36,7 @@ use crate::report::Report;
 /// How the text shall look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextStyle {
-    /// How many columns a line may take; less than [`Style::NARROWEST`] is taken for that.
+    /// How many columns a line may take; less than [`TextStyle::NARROWEST`] is taken for that.
     pub width: usize,
     /// Only ASCII characters; others in names are written as `\u{…}`.
     pub ascii: bool,
