@@ -35,7 +35,7 @@ pub(crate) struct Waiting<const W: usize> {
 impl<const W: usize> Waiting<W> {
     pub(crate) fn new() -> Self {
         Self {
-            call: [CallDelay::default(); W],
+            call: std::array::from_fn(|_| CallDelay::default()),
             held: all(0.0),
             members: Vec::new(),
             is_delayed: false,
@@ -53,8 +53,7 @@ impl<const W: usize> Waiting<W> {
 
     fn clear_lanes(&mut self, lanes: u8) {
         for lane in (0..W).filter(|lane| has(lanes, *lane)) {
-            self.call[lane].answered.clear();
-            self.call[lane].failed.clear();
+            self.call[lane].clear();
             self.held[lane] = 0.0;
         }
     }
@@ -425,12 +424,12 @@ impl<const W: usize> Waiting<W> {
     /// Keeps how a member of an `any_of` makes its caller wait.
     fn keep_member(&mut self, number: usize) {
         if self.members.len() <= number {
-            self.members.push([CallDelay::default(); W]);
+            self.members.push(std::array::from_fn(|_| CallDelay::default()));
         }
         if self.is_delayed {
-            self.members[number] = self.call;
+            self.members[number].clone_from(&self.call);
         } else {
-            self.members[number].iter_mut().for_each(|call| *call = CallDelay::default());
+            self.members[number].iter_mut().for_each(CallDelay::clear);
         }
     }
 
@@ -438,19 +437,20 @@ impl<const W: usize> Waiting<W> {
     fn wait_for_members(&mut self, members: &[Shares<W>], together: &Shares<W>) {
         self.is_delayed = true;
         for lane in 0..W {
-            let mut call = CallDelay::default();
+            let call = &mut self.call[lane];
+            call.clear();
             let up: f64 = members.iter().map(|member| 1.0 - member.unanswered(lane)).sum();
             let down: f64 = members.iter().map(|member| member.down[lane]).sum();
             let answered = (1.0 - together.unanswered(lane)).max(0.0);
             for member in &self.members[..members.len()] {
                 if up > 0.0 {
-                    call.answered.add_scaled(&member[lane].answered, answered / up);
+                    call.answered.add_scaled(member[lane].answered.as_slice(), answered / up);
                 }
                 if down > 0.0 {
-                    call.failed.add_scaled(&member[lane].failed, together.down[lane] / down);
+                    let failed = member[lane].failed.as_slice();
+                    call.failed.add_scaled(failed, together.down[lane] / down);
                 }
             }
-            self.call[lane] = call;
         }
     }
 }
@@ -475,7 +475,8 @@ impl<const W: usize> StepState<'_, W> {
                 continue;
             }
             let answered = (made[lane] - shares.unanswered(lane)).max(0.0);
-            let mut list = List::NONE;
+            let list = &mut self.waiting.call[lane].answered;
+            list.clear();
             let mut lost = 0.0;
             for piece in delay.as_slice() {
                 let share = answered * piece.share;
@@ -498,7 +499,6 @@ impl<const W: usize> StepState<'_, W> {
                 timed_out[lane] += lost;
             }
             self.waiting.is_delayed = true;
-            self.waiting.call[lane].answered = list;
         }
     }
 
@@ -627,7 +627,7 @@ impl<const W: usize> StepState<'_, W> {
             let mut failed = std::mem::take(&mut self.waiting.call[lane].failed);
             let Some(node) = instead else {
                 // Something that cannot fail takes no time.
-                self.waiting.call[lane].answered.add_scaled(&failed, 1.0);
+                self.waiting.call[lane].answered.add_scaled(failed.as_slice(), 1.0);
                 continue;
             };
             let service = self.plan.nodes[node].service as usize;
@@ -653,13 +653,15 @@ impl<const W: usize> StepState<'_, W> {
                 });
             });
             let mut waits = List::NONE;
-            waits.add_scaled(&failed, 1.0 / failing);
-            let both = waits.with(&of_fallback, false);
+            waits.add_scaled(failed.as_slice(), 1.0 / failing);
+            let call = &mut self.waiting.call[lane];
+            call.failed.add_scaled(waits.as_slice(), failing * (1.0 - answers));
+            let mut both = waits;
+            both.join(&of_fallback, false);
             if !both.is_empty() {
                 self.waiting.is_delayed = true;
             }
-            self.waiting.call[lane].answered.add_scaled(&both, failing * answers);
-            self.waiting.call[lane].failed.add_scaled(&waits, failing * (1.0 - answers));
+            call.answered.add_scaled(both.as_slice(), failing * answers);
         }
     }
 
@@ -667,13 +669,12 @@ impl<const W: usize> StepState<'_, W> {
     /// later; what it cannot has failed.
     fn end_waiting(&mut self, soft: bool) {
         for lane in 0..W {
-            let call = &mut self.waiting.call[lane];
-            self.waiting.held[lane] = call.answered.mean() + call.failed.mean();
+            let CallDelay { answered, failed } = &mut self.waiting.call[lane];
+            self.waiting.held[lane] = answered.mean() + failed.mean();
             if soft {
-                let failed = call.failed;
-                call.answered.add_scaled(&failed, 1.0);
+                answered.add_scaled(failed.as_slice(), 1.0);
             }
-            call.failed.clear();
+            failed.clear();
         }
     }
 

@@ -64,7 +64,9 @@ impl Piece {
 }
 
 /// Pieces in the order of their lengths, never more than [`ROOM`] of them.
-#[derive(Clone, Copy, Debug)]
+///
+/// It is no `Copy`: it is large, mostly empty, and there are several for each node and lane.
+#[derive(Clone, Debug)]
 pub(crate) struct List {
     pieces: [Piece; ROOM],
     count: usize,
@@ -113,9 +115,9 @@ impl List {
         self.count += 1;
     }
 
-    /// Adds all pieces of another list, with their shares times this.
-    pub(crate) fn add_scaled(&mut self, other: &Self, share: f64) {
-        for piece in other.as_slice() {
+    /// Adds pieces, with their shares times this.
+    pub(crate) fn add_scaled(&mut self, pieces: &[Piece], share: f64) {
+        for piece in pieces {
             self.add(Piece { share: piece.share * share, ..*piece });
         }
     }
@@ -130,7 +132,7 @@ impl List {
 
     /// Returns the sum of all shares.
     pub(crate) fn share(&self) -> f64 {
-        self.as_slice().iter().map(|piece| piece.share).sum()
+        share_of(self.as_slice())
     }
 
     /// Returns the mean of the lengths, over all requests.
@@ -167,28 +169,34 @@ impl List {
     }
 
     /// Keeps the largest pieces apart and merges the others.
-    pub(crate) fn cut(mut self) -> Self {
+    fn cut(&mut self) {
         while self.count > PIECES {
             self.merge_nearest();
         }
-        self
     }
 
-    /// Returns the delay of two things that a request waits for: one after the other, or beside each
+    fn set(&mut self, delay: &Delay) {
+        self.count = usize::from(delay.count);
+        self.pieces[..self.count].copy_from_slice(delay.as_slice());
+    }
+
+    /// Makes it the delay of two things that a request waits for: one after the other, or beside each
     /// other. Shares are those of requests that both answer.
-    pub(crate) fn with(&self, other: &Self, is_beside: bool) -> Self {
-        let (one, other) = (self.cut(), other.cut());
+    pub(crate) fn join(&mut self, other: &Self, is_beside: bool) {
         if other.is_empty() {
-            return one;
+            self.cut();
+            return;
         }
-        if one.is_empty() {
-            return other;
+        let (one, other) = (Delay::of(self, 0.0), Delay::of(other, 0.0));
+        if one.as_slice().is_empty() {
+            self.set(&other);
+            return;
         }
-        let (on_time, other_on_time) =
-            ((1.0 - one.share()).max(0.0), (1.0 - other.share()).max(0.0));
-        let mut both = Self::NONE;
-        both.add_scaled(&one, other_on_time);
-        both.add_scaled(&other, on_time);
+        let on_time = |delay: &Delay| (1.0 - share_of(delay.as_slice())).max(0.0);
+        let (on_time, other_on_time) = (on_time(&one), on_time(&other));
+        self.clear();
+        self.add_scaled(one.as_slice(), other_on_time);
+        self.add_scaled(other.as_slice(), on_time);
         for a in one.as_slice() {
             for b in other.as_slice() {
                 let longer = if a.length >= b.length { a } else { b };
@@ -197,7 +205,7 @@ impl List {
                 } else {
                     ((a.length + b.length).min(LONGEST), a.rate + b.rate)
                 };
-                both.add(Piece {
+                self.add(Piece {
                     share: a.share * b.share,
                     length,
                     factor: a.factor * b.factor,
@@ -205,8 +213,13 @@ impl List {
                 });
             }
         }
-        both.cut()
+        self.cut();
     }
+}
+
+/// Returns the sum of all shares.
+fn share_of(pieces: &[Piece]) -> f64 {
+    pieces.iter().map(|piece| piece.share).sum()
 }
 
 /// How much later than usual a node answers: shares of the requests that it answers at all.
@@ -228,7 +241,11 @@ impl Delay {
 
     /// The delay of a list, with its largest pieces apart.
     pub(crate) fn of(list: &List, held: f64) -> Self {
-        let list = list.cut();
+        if list.count > PIECES {
+            let mut short = list.clone();
+            short.cut();
+            return Self::of(&short, held);
+        }
         let mut delay = Self { count: list.count as u8, held, ..Self::NONE };
         delay.pieces[..list.count].copy_from_slice(list.as_slice());
         delay
@@ -312,12 +329,19 @@ const EIGHTHS: [f64; 8] = [
 ];
 
 /// How a call makes its caller wait, as shares of all requests.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CallDelay {
     /// Of those that are answered.
     pub(crate) answered: List,
     /// Of those that fail.
     pub(crate) failed: List,
+}
+
+impl CallDelay {
+    pub(crate) fn clear(&mut self) {
+        self.answered.clear();
+        self.failed.clear();
+    }
 }
 
 /// Result of the attempts of a call.

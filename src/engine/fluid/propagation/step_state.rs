@@ -234,8 +234,8 @@ impl<'a, const W: usize> StepState<'a, W> {
             sends_anew: vec![IndexSet::new(plan.nodes.len(), true); cohorts],
             led_around: Vec::new(),
             switched_off: Vec::new(),
-            adding: [List::NONE; W],
-            beside: [List::NONE; W],
+            adding: std::array::from_fn(|_| List::NONE),
+            beside: std::array::from_fn(|_| List::NONE),
             held: all(0.0),
             next_delay: [Delay::NONE; W],
             members: Vec::new(),
@@ -485,8 +485,7 @@ impl<'a, const W: usize> StepState<'a, W> {
     /// Starts to add up how much later a node answers: by its own, before it calls anything.
     #[inline(never)]
     fn begin_delay(&mut self, node: usize, cohort: usize) {
-        self.beside.fill(List::NONE);
-        self.adding.fill(List::NONE);
+        self.beside.iter_mut().chain(&mut self.adding).for_each(List::clear);
         self.held = all(0.0);
         let service = self.plan.nodes[node].service;
         if service == NONE {
@@ -505,7 +504,7 @@ impl<'a, const W: usize> StepState<'a, W> {
             if crowding > 1.0 && self.overload[service][lane] > 0.0 {
                 let mut crowded = List::NONE;
                 crowded.add(Piece { share: 1.0, length: 0.0, factor: crowding, rate: 0.0 });
-                *list = list.with(&crowded, false);
+                list.join(&crowded, false);
             }
             for slowed in &self.cohorts[cohort].slowed {
                 if slowed.node as usize == node && slowed.share[lane] > 0.0 {
@@ -516,7 +515,7 @@ impl<'a, const W: usize> StepState<'a, W> {
                     // What it takes longer by itself keeps its threads busy; waiting in a queue does not.
                     self.held[lane] +=
                         later.as_slice().iter().map(|piece| share * piece.mean(usual)).sum::<f64>();
-                    *list = list.with(&later, false);
+                    list.join(&later, false);
                 }
             }
         }
@@ -527,7 +526,7 @@ impl<'a, const W: usize> StepState<'a, W> {
     fn add_delay(&mut self, call: &Call, shares: &Shares<W>) {
         for lane in 0..W {
             self.held[lane] += self.waiting.held[lane];
-            let mut list = self.waiting.call[lane].answered;
+            let list = &mut self.waiting.call[lane].answered;
             let answered = 1.0 - shares.unanswered(lane);
             if list.is_empty() || answered <= 0.0 {
                 continue;
@@ -538,9 +537,9 @@ impl<'a, const W: usize> StepState<'a, W> {
                 list.scale(1.0 / all_of_it);
             }
             if call.is_parallel() {
-                self.beside[lane] = self.beside[lane].with(&list, true);
+                self.beside[lane].join(list, true);
             } else {
-                self.adding[lane] = self.adding[lane].with(&list, false);
+                self.adding[lane].join(list, false);
             }
         }
     }
@@ -550,8 +549,8 @@ impl<'a, const W: usize> StepState<'a, W> {
     #[inline(never)]
     fn end_delay(&mut self, node: usize, cohort: usize, left: &mut SurvivalProducts<W>) {
         for lane in 0..W {
-            let list = self.adding[lane].with(&self.beside[lane], false);
-            self.next_delay[lane] = Delay::of(&list, self.held[lane]);
+            self.adding[lane].join(&self.beside[lane], false);
+            self.next_delay[lane] = Delay::of(&self.adding[lane], self.held[lane]);
         }
         if self.plan.nodes[node].service == NONE {
             let flow = self.plan.flows.iter().find(|flow| flow.node as usize == node);
