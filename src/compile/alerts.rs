@@ -48,27 +48,25 @@ fn of_flow(detection: &Detection, flow: u32, rate: f64) -> Vec<Alert> {
 
 /// Only what is asked for is watched at a target whose requests nobody can count.
 fn of_target(plan: &Plan, detection: &Detection, watches: Watches, target: usize) -> Option<Alert> {
+    if let Hit::Domain(_) = plan.targets[target].hit {
+        return None;
+    }
     let of = AlertOf::Target(target as u32);
-    let rate = plan.target_rate(target)?;
     let is_stated = detection.watches == Some(watches) || detection.failures.is_some();
-    match (detection.alert_threshold, detection.failures) {
-        (Some(_), None) => is_stated.then(|| at_once(of, detection)),
-        _ if !rate.is_nan() => Some(by_count(of, detection, rate)),
+    let goes_by_share = detection.alert_threshold.is_some() && detection.failures.is_none();
+    match plan.target_rate(target) {
+        Some(rate) if !goes_by_share => Some(by_count(of, detection, rate)),
         _ => is_stated.then(|| at_once(of, detection)),
     }
 }
 
 impl Plan {
-    /// Returns how many requests per second a target gets in normal times, NaN where that is not known;
-    /// `None` for a failure domain, which gets none.
+    /// Returns how many requests per second a target gets in normal times; `None` where that is not known,
+    /// and for a failure domain, which gets none.
     pub fn target_rate(&self, target: usize) -> Option<f64> {
         match self.targets[target].hit {
-            Hit::Service(service) => {
-                Some(self.services[service as usize].traffic.rate.unwrap_or(f64::NAN))
-            }
-            Hit::Endpoint { node, .. } => {
-                Some(self.nodes[node as usize].traffic.rate.unwrap_or(f64::NAN))
-            }
+            Hit::Service(service) => self.services[service as usize].traffic.rate,
+            Hit::Endpoint { node, .. } => self.nodes[node as usize].traffic.rate,
             Hit::Domain(_) => None,
         }
     }

@@ -31,7 +31,7 @@ use formats::{
 };
 use graph::{flows, kinds, summary as found};
 
-use crate::diagnostic::{Code, Diagnostic, Sources};
+use crate::diagnostic::{Code, Diagnostic, SourceId, Sources};
 use crate::load::{self, Document};
 
 /// Meaning of a dashed or dotted line in a drawing.
@@ -75,6 +75,12 @@ pub(crate) struct Input<'a> {
 }
 
 impl Input<'_> {
+    /// Reads a file in a language of its own; returns its number, for places in it, and its text.
+    pub(crate) fn read_text(&mut self, path: &str) -> Result<(SourceId, String), Vec<Diagnostic>> {
+        let source = load::read_text(path, self.sources)?;
+        Ok((source, self.sources.get(source).text.clone()))
+    }
+
     /// The documents of all files, each with the path it came from.
     pub(crate) fn read_documents(
         &mut self,

@@ -11,7 +11,6 @@ use super::drawing::{
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
-use crate::load;
 
 /// The deepest nesting of boxes.
 const DEPTH_MAX: usize = 100;
@@ -50,8 +49,7 @@ pub(in crate::import) fn read_drawings(
     graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
-        let source = load::read_text(path, input.sources)?;
-        let text = input.sources.get(source).text.clone();
+        let (_, text) = input.read_text(path)?;
         let drawing = parse_drawing(&text);
         // Any text is a box to D2; a drawing of a system has connections.
         if drawing.arrows.is_empty() {

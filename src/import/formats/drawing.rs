@@ -91,6 +91,21 @@ pub(super) struct Arrow {
     pub(super) line: usize,
 }
 
+/// As the tests of the languages write it.
+#[cfg(test)]
+impl std::fmt::Display for Arrow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mark = match (self.heads, self.is_dashed) {
+            (Heads::Forward, false) => "->",
+            (Heads::Forward, true) => "..>",
+            (Heads::Back, _) => "<-",
+            (Heads::Both, _) => "<->",
+            (Heads::None, _) => "--",
+        };
+        write!(f, "{}{mark}{}", self.from, self.to)
+    }
+}
+
 /// Boxes, frames and arrows by the identifiers that the drawing gives them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Drawing {

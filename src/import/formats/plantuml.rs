@@ -11,7 +11,6 @@ use super::drawing::{
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
-use crate::load;
 
 /// The deepest nesting of frames; deeper ones count to the last.
 const DEPTH_MAX: usize = 100;
@@ -83,8 +82,7 @@ pub(in crate::import) fn read_drawings(
     graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
-        let source = load::read_text(path, input.sources)?;
-        let text = input.sources.get(source).text.clone();
+        let (_, text) = input.read_text(path)?;
         // Any word is a box to this language: only what is marked as a drawing is one.
         let mut drawing =
             if is_plantuml(&text) { parse_drawing(&text) } else { Drawing::default() };
@@ -344,17 +342,7 @@ mod tests {
     use super::*;
 
     fn arrows(text: &str) -> Vec<String> {
-        let show = |arrow: &Arrow| {
-            let mark = match (arrow.heads, arrow.is_dashed) {
-                (Heads::Forward, false) => "->",
-                (Heads::Forward, true) => "..>",
-                (Heads::Back, _) => "<-",
-                (Heads::Both, _) => "<->",
-                (Heads::None, _) => "--",
-            };
-            format!("{}{mark}{}", arrow.from, arrow.to)
-        };
-        parse_drawing(text).arrows.iter().map(show).collect()
+        parse_drawing(text).arrows.iter().map(Arrow::to_string).collect()
     }
 
     #[test]

@@ -166,8 +166,7 @@ pub(in crate::import) fn read_metrics(
     let shapes = MetricShape::known_shapes(input.options.metric.as_ref());
     let mut found = FoundSamples::default();
     for path in input.files {
-        let source = load::read_text(path, input.sources)?;
-        let text = input.sources.get(source).text.clone();
+        let (source, text) = input.read_text(path)?;
         let before = found.samples;
         if text.trim_start().starts_with(['{', '[']) {
             for document in load::parse_foreign(path, text.into_bytes(), input.sources)? {

@@ -56,8 +56,7 @@ pub(in crate::import) fn read_workspaces(
     graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
-        let source = load::read_text(path, input.sources)?;
-        let text = input.sources.get(source).text.clone();
+        let (source, text) = input.read_text(path)?;
         let model = if text.trim_start().starts_with('{') {
             let documents = load::parse_foreign(path, text.into_bytes(), input.sources)?;
             documents

@@ -271,8 +271,7 @@ impl DslReader<'_, '_> {
 
     /// Reads another file in place of the line that names it.
     fn read_file(&mut self, path: String) -> Result<(), Vec<Diagnostic>> {
-        let source = load::read_text(&path, self.input.sources)?;
-        let text = self.input.sources.get(source).text.clone();
+        let (source, text) = self.input.read_text(&path)?;
         if text.trim_start().starts_with('{') {
             let documents = load::parse_foreign(&path, text.into_bytes(), self.input.sources)?;
             if let Some(document) = documents.first() {

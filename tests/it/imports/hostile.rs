@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
+use std::path::Path;
 use std::time::Instant;
 
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
@@ -16,6 +17,15 @@ fn refused(format: Format, name: &str, text: &str) -> Diagnostic {
     let problems = imported(format, &[(name, text)], &Options::default()).unwrap_err();
     assert!(started.elapsed().as_secs() < 20, "{} took too long", format.name());
     problems.into_iter().next().expect("it says why")
+}
+
+/// Imports one file, which may be no text.
+fn read_one(format: Format, path: &Path) -> (Result<(), Vec<Diagnostic>>, EvidenceGraph, Sources) {
+    let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
+    let files = [path.to_str().unwrap().to_owned()];
+    let options = Options::default();
+    let read = import::read_files(format, &files, &options, &mut graph, &mut sources, &|_, _| {});
+    (read, graph, sources)
 }
 
 #[test]
@@ -84,19 +94,9 @@ fn nesting_is_refused_whatever_the_brackets() {
 fn what_is_not_utf8_is_an_error_at_its_place_or_skipped_line_by_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
-    let path = path.to_str().unwrap();
     let read = |format: Format, bytes: &[u8]| {
-        fs::write(path, bytes).unwrap();
-        let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
-        let files = [path.to_owned()];
-        let read = import::read_files(
-            format,
-            &files,
-            &Options::default(),
-            &mut graph,
-            &mut sources,
-            &|_, _| {},
-        );
+        fs::write(&path, bytes).unwrap();
+        let (read, graph, _) = read_one(format, &path);
         read.map(|()| graph)
     };
     for format in [
@@ -135,27 +135,12 @@ fn a_line_without_end_is_refused_before_it_is_read() {
     // A gigabyte without a line break, which takes no room on the disk.
     File::create(&path).unwrap().set_len(1 << 30).unwrap();
     for format in [Format::Otlp, Format::Jaeger, Format::Zipkin] {
-        let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
-        let files = [path.to_str().unwrap().to_owned()];
-        let problems = import::read_files(
-            format,
-            &files,
-            &Options::default(),
-            &mut graph,
-            &mut sources,
-            &|_, _| {},
-        )
-        .unwrap_err();
+        let problems = read_one(format, &path).0.unwrap_err();
         assert_eq!(problems[0].code, Code::TooLarge);
         assert!(problems[0].message.contains("line 1 of"), "{}", problems[0].message);
     }
-    let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
-    let files = [path.to_str().unwrap().to_owned()];
-    let options = Options::default();
     for format in [Format::Compose, Format::Csv, Format::Dot, Format::Json] {
-        let problems =
-            import::read_files(format, &files, &options, &mut graph, &mut sources, &|_, _| {})
-                .unwrap_err();
+        let problems = read_one(format, &path).0.unwrap_err();
         assert_eq!(problems[0].code, Code::TooLarge, "{}", format.name());
     }
 }
@@ -167,17 +152,7 @@ fn one_value_too_large_for_memory_says_how_to_write_it_line_by_line() {
     let mut file = BufWriter::new(File::create(&path).unwrap());
     file.write_all(b"{\n  \"data\": [\n").unwrap();
     file.into_inner().unwrap().set_len(1 << 30).unwrap();
-    let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
-    let files = [path.to_str().unwrap().to_owned()];
-    let problems = import::read_files(
-        Format::Jaeger,
-        &files,
-        &Options::default(),
-        &mut graph,
-        &mut sources,
-        &|_, _| {},
-    )
-    .unwrap_err();
+    let problems = read_one(Format::Jaeger, &path).0.unwrap_err();
     assert_eq!(problems[0].code, Code::TooLarge);
     assert!(problems[0].help.as_ref().unwrap().contains("on each line"), "{:?}", problems[0].help);
 }
@@ -204,18 +179,8 @@ fn traces_in_one_large_value_are_read_resource_by_resource() {
     }
     file.write_all(format!(",{}]}}}}\n", resource("b", "2", "1")).as_bytes()).unwrap();
     drop(file);
-    let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
-    let files = [path.to_str().unwrap().to_owned()];
-    let progress = |_: u64, _: Option<u64>| {};
-    import::read_files(
-        Format::Otlp,
-        &files,
-        &Options::default(),
-        &mut graph,
-        &mut sources,
-        &progress,
-    )
-    .unwrap();
+    let (read, graph, _) = read_one(Format::Otlp, &path);
+    read.unwrap();
     assert!(graph.dependencies.contains_key(&("a".to_owned(), "b".to_owned())));
 }
 
@@ -234,17 +199,8 @@ fn secrets_reach_neither_the_topology_nor_what_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         fs::write(&path, text).unwrap();
-        let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
-        let files = [path.to_str().unwrap().to_owned()];
-        import::read_files(
-            format,
-            &files,
-            &Options::default(),
-            &mut graph,
-            &mut sources,
-            &|_, _| {},
-        )
-        .unwrap();
+        let (read, mut graph, sources) = read_one(format, &path);
+        read.unwrap();
         import::settle_graph(&mut graph);
         let warnings = graph.take_warnings();
         assert!(!warnings.is_empty(), "an address leads nowhere");

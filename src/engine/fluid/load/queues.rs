@@ -1,6 +1,6 @@
 //! Requests that wait: in queues, for threads, and in calls of which only so many are in progress.
 
-use crate::compile::plan::{Plan, Service};
+use crate::compile::plan::Service;
 use crate::engine::fluid::load::spread::Loads;
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::propagation::delays::LONGEST;
@@ -239,12 +239,4 @@ impl<const W: usize> StepState<'_, W> {
         }
         moved
     }
-}
-
-/// The services in whose queues work may wait.
-pub(crate) fn services_with_queue(plan: &Plan) -> impl Iterator<Item = usize> + '_ {
-    let waits = |service: &Service| {
-        service.utilization > 0.0 && (service.queue > 0.0 || service.concurrency.is_finite())
-    };
-    (0..plan.services.len()).filter(move |index| waits(&plan.services[*index]))
 }

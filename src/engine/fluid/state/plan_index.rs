@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::compile::plan::{Call, Fallback, Group, Hit, NONE, Plan};
+use crate::compile::plan::{Call, Fallback, Group, Hit, NONE, Plan, Service};
 
 /// Something whose failing time is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub(crate) struct PlanIndex {
     pub(crate) group_of: Vec<u32>,
     /// Services that may crash.
     pub(crate) crashing: Vec<u32>,
+    /// Services at which work may wait, in a queue or for threads.
+    pub(crate) queued: Vec<usize>,
     /// By domain: the services that it, or one within it, holds; empty where outages do not come and go.
     pub(crate) services_in: Vec<Vec<u32>>,
     /// Who refers to a node.
@@ -133,6 +135,9 @@ impl PlanIndex {
             crashing: services()
                 .filter(|service| plan.services[*service as usize].crashes)
                 .collect(),
+            queued: (0..plan.services.len())
+                .filter(|service| may_queue(&plan.services[*service]))
+                .collect(),
             services_in: services_in_domains(plan),
             callers: callers(plan),
             arrivals: arrivals(plan),
@@ -157,6 +162,11 @@ impl PlanIndex {
     pub(crate) fn arrivals_at(&self, node: usize) -> &[Arrival] {
         self.arrivals.row(node)
     }
+}
+
+/// Whether work may wait at a service, in a queue or for threads.
+fn may_queue(service: &Service) -> bool {
+    service.utilization > 0.0 && (service.queue > 0.0 || service.concurrency.is_finite())
 }
 
 /// Inside a cycle, a breaker that opens takes retries away, members that stand in for each other

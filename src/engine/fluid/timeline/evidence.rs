@@ -115,9 +115,9 @@ impl Run<'_> {
             }
         }
         for target in 0..self.evidence.targets.len() {
-            let rate = plan.target_rate(target).filter(|rate| !rate.is_nan());
+            let rate = plan.target_rate(target).unwrap_or(0.0);
             let failing = self.failing_share_of_target(target, lane)[1];
-            self.evidence.targets[target].per_second[lane] = rate.unwrap_or(0.0) * failing;
+            self.evidence.targets[target].per_second[lane] = rate * failing;
         }
         notices
     }
@@ -186,14 +186,11 @@ impl Run<'_> {
             if !has(self.sampled.targets[target].broken, lane) {
                 return 0.0;
             }
-            let count = &self.evidence.targets[target];
-            match self.plan.target_rate(target) {
-                Some(rate) if !rate.is_nan() => {
-                    let expected = count.so_far[lane] - self.evidence.at_stage[target][lane];
-                    chance_of_at_least(schedule.failures, expected)
-                }
-                _ => 1.0,
+            if self.plan.target_rate(target).is_none() {
+                return 1.0;
             }
+            let so_far = self.evidence.targets[target].so_far[lane];
+            chance_of_at_least(schedule.failures, so_far - self.evidence.at_stage[target][lane])
         };
         let best = (0..self.evidence.targets.len()).map(chance).fold(0.0, f64::max);
         self.sampled.gate_counts.get(gate).is_some_and(|draw| draw[lane] < best)

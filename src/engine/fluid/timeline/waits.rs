@@ -5,7 +5,6 @@
 //! a queue is full or empty, or a wait crosses the timeout of a caller, is computed.
 
 use crate::compile::plan::{Hit, Lognormal, NONE};
-use crate::engine::fluid::load::queues::services_with_queue;
 use crate::engine::fluid::propagation::call_pipeline::SLACK;
 use crate::engine::fluid::propagation::delays::{EDGE, LONGEST};
 use crate::engine::fluid::propagation::step_state::{Echo, Slowed};
@@ -81,7 +80,7 @@ impl Run<'_> {
             return;
         }
         let mut changed = false;
-        for index in services_with_queue(self.plan) {
+        for &index in &self.index_of_plan.queued {
             let service = &self.plan.services[index];
             let rates: Lanes = array(|lane| {
                 let growth = self.loads.growth(service, index, lane);
@@ -108,7 +107,7 @@ impl Run<'_> {
         if self.state.waits.is_empty() || !self.loads.is_timed {
             return has_jumped;
         }
-        for index in services_with_queue(self.plan) {
+        for &index in &self.index_of_plan.queued {
             for lane in 0..LANES {
                 let (before, now) = (self.waits_before[index][lane], self.state.waits[index][lane]);
                 if now < before - EDGE && before.is_finite() {
@@ -130,7 +129,7 @@ impl Run<'_> {
             return;
         }
         let mut is_waiting = false;
-        for index in services_with_queue(self.plan) {
+        for &index in &self.index_of_plan.queued {
             let service = &self.plan.services[index];
             let growth = self.loads.growth(service, index, lane);
             if growth != 0.0 {
@@ -169,7 +168,7 @@ impl Run<'_> {
         }
         let mut after = f64::INFINITY;
         let mut moves = false;
-        for index in services_with_queue(self.plan) {
+        for &index in &self.index_of_plan.queued {
             let service = &self.plan.services[index];
             let growth = self.loads.growth(service, index, lane);
             let backlog = self.loads.backlog[index][lane];
@@ -218,15 +217,13 @@ impl Run<'_> {
         let mut next = f64::INFINITY;
         for cohort in &self.state.cohorts {
             for (index, node) in plan.nodes.iter().enumerate() {
-                if cohort.quiet[index] && node.service != NONE {
+                if cohort.quiet[index] || node.service == NONE {
                     continue;
                 }
-                if node.service != NONE {
-                    let usual = plan.services[node.service as usize].latency;
-                    let delay = &cohort.delays[index][lane];
-                    for timeout in self.index_of_plan.timeouts_at(index) {
-                        next = next.min(delay.next_crossing(usual, *timeout));
-                    }
+                let usual = plan.services[node.service as usize].latency;
+                let delay = &cohort.delays[index][lane];
+                for timeout in self.index_of_plan.timeouts_at(index) {
+                    next = next.min(delay.next_crossing(usual, *timeout));
                 }
             }
             for flow in &plan.flows {

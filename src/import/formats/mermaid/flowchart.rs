@@ -376,17 +376,7 @@ mod tests {
     use super::*;
 
     fn arrows(text: &str) -> Vec<String> {
-        let show = |arrow: &Arrow| {
-            let mark = match (arrow.heads, arrow.is_dashed) {
-                (Heads::Forward, false) => "->",
-                (Heads::Forward, true) => "..>",
-                (Heads::Back, _) => "<-",
-                (Heads::Both, _) => "<->",
-                (Heads::None, _) => "--",
-            };
-            format!("{}{mark}{}", arrow.from, arrow.to)
-        };
-        parse_flowchart(text, 1).arrows.iter().map(show).collect()
+        parse_flowchart(text, 1).arrows.iter().map(Arrow::to_string).collect()
     }
 
     #[test]

@@ -10,7 +10,6 @@ use super::drawing::Drawing;
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
-use crate::load;
 
 /// The kind of one drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +34,7 @@ pub(crate) fn read_drawings(
     graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     for path in input.files {
-        let source = load::read_text(path, input.sources)?;
-        let text = input.sources.get(source).text.clone();
+        let (_, text) = input.read_text(path)?;
         let blocks = fenced_blocks(&text);
         let (mut drawn, mut others) = (0, 0);
         let mut c4 = Drawing::default();
