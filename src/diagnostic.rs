@@ -454,6 +454,17 @@ codes! {
     ImportConflict = "import-conflict",
 }
 
+impl Code {
+    /// Returns whether a warning of this kind means that something which a file states does not reach the
+    /// result, so that a verdict may look better than it should.
+    pub fn hides_something(self) -> bool {
+        matches!(
+            self,
+            Self::NoEffect | Self::UnreachedService | Self::NoRate | Self::RepeatedDependency
+        )
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -33,6 +33,9 @@ pub(crate) struct Cli {
     /// How to speak.
     #[command(flatten)]
     pub(crate) console: ConsoleArgs,
+    /// How much the run may take.
+    #[command(flatten)]
+    pub(crate) resources: ResourceArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -547,6 +550,31 @@ pub(crate) struct ConsoleArgs {
         help_heading = "Console"
     )]
     pub(crate) color: ColorWhen,
+}
+
+/// Limits of a run: what reaches one ends with status 130.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct ResourceArgs {
+    /// End after this time: `30s`, `10m`; with `--partial`, what was simulated so far is reported
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = values::parse_timeout,
+        default_value = "1h",
+        global = true,
+        help_heading = "Limits of the run"
+    )]
+    pub(crate) timeout: Seconds,
+
+    /// End before more memory is used: `512MB`, `2GB` [default: 3/4 of the machine, at most 4GB]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = values::parse_size,
+        global = true,
+        help_heading = "Limits of the run"
+    )]
+    pub(crate) max_memory: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

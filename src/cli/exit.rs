@@ -14,7 +14,8 @@ pub(crate) enum Exit {
     Unusable = 2,
     /// `check`: caution, a person must look. `import --strict`: no dependency is known.
     Caution = 3,
-    /// Interrupted; what was simulated so far was reported only with `--partial`.
+    /// Ended early, by Ctrl-C, `--timeout` or `--max-memory`; what was simulated so far was reported only
+    /// with `--partial`.
     Interrupted = 130,
 }
 
@@ -31,7 +32,7 @@ impl Exit {
             }
             Self::Caution => "`check`: caution, a person must look (0 with `--fail-on stop`)",
             Self::Interrupted => {
-                "Interrupted; with `--partial`, what was simulated so far was reported"
+                "Interrupted, out of time or out of memory: nothing was written without `--partial`"
             }
         }
     }

@@ -8,13 +8,14 @@ mod diff;
 mod exit;
 mod git;
 mod inputs;
-mod interrupt;
 mod limits;
+mod memory;
 mod output;
 mod progress;
 mod run;
 mod terminal;
 mod values;
+mod watchdog;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ use blastwave::render::diagnostics;
 use exit::Exit;
 use output::OutputError;
 use terminal::Terminal;
+use watchdog::EarlyEnd;
 
 /// Does what the arguments say.
 pub(crate) fn main() -> ExitCode {
@@ -34,6 +36,7 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return usage(&error).into(),
     };
     let terminal = Terminal::new(cli.console);
+    watchdog::start_watching(&cli.resources, terminal);
     let exit = run_command(&cli.command, terminal)
         .unwrap_or_else(|failure| failure.report_failure(terminal));
     exit.into()
@@ -72,7 +75,7 @@ enum Failure {
     Input { diagnostics: Vec<Diagnostic>, sources: Sources },
     /// The result cannot be written.
     Output(OutputError),
-    /// The user wanted it to end.
+    /// It was ended early: by Ctrl-C, or by a limit of the run.
     Interrupted { trials: u64 },
 }
 
@@ -113,12 +116,8 @@ impl Failure {
                 Exit::Unusable
             }
             Self::Interrupted { trials } => {
-                let done = if *trials == 0 {
-                    "before the first trials were done".to_owned()
-                } else {
-                    format!("after {trials} trials; `--partial` would have reported them")
-                };
-                terminal.write_message(&format!("interrupted {done}: nothing was written\n"));
+                let end = watchdog::early_end().unwrap_or(EarlyEnd::Interrupted);
+                terminal.write_message(&watchdog::end_message(end, Some(*trials)));
                 Exit::Interrupted
             }
         }

@@ -5,13 +5,17 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::args::WriteArgs;
 use super::terminal::Terminal;
+use super::watchdog;
 use blastwave::render::text::TextStyle;
 
 /// How many names of temporary files are tried.
 const ATTEMPTS: usize = 16;
+/// A file of a run that was killed this much earlier is in nobody's use: no run takes longer by default.
+const STALE: Duration = Duration::from_secs(2 * 3600);
 
 /// Where a result goes.
 #[derive(Debug)]
@@ -90,13 +94,17 @@ impl ResultOutput {
 
     /// Writes a result that may be no text.
     pub(crate) fn write_bytes(&self, bytes: &[u8], terminal: Terminal) -> Result<(), OutputError> {
-        match self {
+        let written = match self {
             Self::Stdout => terminal.result_bytes(bytes).map_err(OutputError::Stdout),
             Self::File(path) => replace_file(path, bytes).map_err(|error| OutputError::File {
                 path: path.display().to_string(),
                 reason: explain_error(&error),
             }),
+        };
+        if written.is_ok() {
+            watchdog::note_written();
         }
+        written
     }
 }
 
@@ -121,6 +129,7 @@ fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
     let (mut file, beside) = file_beside(path)?;
+    watchdog::note_unfinished(Some(&beside));
     let written = file
         .write_all(bytes)
         .and_then(|()| keep_permissions(path, &file))
@@ -130,6 +139,7 @@ fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
         // The first error tells what is wrong; that this one fails too would tell nothing more.
         drop(fs::remove_file(&beside));
     }
+    watchdog::note_unfinished(None);
     written
 }
 
@@ -142,12 +152,36 @@ fn file_beside(path: &Path) -> io::Result<(File, PathBuf)> {
         let number = RandomState::new().build_hasher().finish();
         let beside = path.with_file_name(format!(".{name}.{number:016x}.tmp"));
         match OpenOptions::new().write(true).create_new(true).open(&beside) {
-            Ok(file) => return Ok((file, beside)),
+            Ok(file) => {
+                remove_stale(&file, &beside, &name);
+                return Ok((file, beside));
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last_error = error,
             Err(error) => return Err(error),
         }
     }
     Err(last_error)
+}
+
+/// Removes what runs that were killed have left for the same result. What cannot be removed stays.
+fn remove_stale(file: &File, beside: &Path, name: &str) {
+    let made = |metadata: io::Result<fs::Metadata>| metadata.and_then(|data| data.modified()).ok();
+    let (Some(now), Some(folder)) = (made(file.metadata()), beside.parent()) else { return };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let found = entry.file_name().to_string_lossy().into_owned();
+        let number = found
+            .strip_prefix('.')
+            .and_then(|rest| rest.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".tmp"));
+        let is_ours = number.is_some_and(|number| {
+            number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        let age = made(entry.metadata()).and_then(|then| now.duration_since(then).ok());
+        if is_ours && age.is_some_and(|age| age > STALE) {
+            drop(fs::remove_file(entry.path()));
+        }
+    }
 }
 
 fn keep_permissions(path: &Path, file: &File) -> io::Result<()> {
@@ -202,6 +236,22 @@ mod tests {
         fs::create_dir_all(folder_at.join("inside")).unwrap();
         assert!(replace_file(&folder_at, b"third").is_err());
         assert_eq!(names(folder.path()).len(), 2);
+    }
+
+    #[test]
+    fn what_killed_runs_have_left_is_removed_once_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.txt");
+        let old = folder.path().join(".report.txt.0123456789abcdef.tmp");
+        let fresh = folder.path().join(".report.txt.0123456789abcdee.tmp");
+        let foreign = folder.path().join(".report.txt.mine.tmp");
+        for (path, hours) in [(&old, 3_u64), (&fresh, 1), (&foreign, 3)] {
+            let file = File::create(path).unwrap();
+            let made = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(made - Duration::from_secs(hours * 3600)).unwrap();
+        }
+        replace_file(&path, b"first").unwrap();
+        assert!(!old.exists() && fresh.exists() && foreign.exists());
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::interrupt::Interrupt;
 use super::terminal::Terminal;
+use super::watchdog;
 use blastwave::analysis::Stop;
 use blastwave::engine::{Progress, Tally};
 use blastwave::summary;
@@ -15,20 +15,19 @@ use blastwave::summary;
 /// Time before a progress bar appears.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// A bar on standard error, if that is a terminal, and the ear for Ctrl-C.
+/// A bar on standard error, if that is a terminal, and the ear for an early end.
 pub(crate) struct TrialBar {
     line: ProgressBar,
     is_wanted: bool,
     started: Instant,
     stop: Stop,
-    interrupt: Interrupt,
     /// The trials that it is thought to take.
     goal: AtomicU64,
 }
 
 impl TrialBar {
     /// A bar for a simulation that ends as said.
-    pub(crate) fn new(terminal: Terminal, stop: Stop, interrupt: Interrupt) -> Self {
+    pub(crate) fn new(terminal: Terminal, stop: Stop) -> Self {
         let goal = match stop {
             Stop::Trials(trials) => trials,
             Stop::Precision { max_trials, .. } => max_trials,
@@ -40,7 +39,6 @@ impl TrialBar {
             is_wanted: terminal.has_progress() && std::io::stderr().is_terminal(),
             started: Instant::now(),
             stop,
-            interrupt,
             goal: AtomicU64::new(goal),
         }
     }
@@ -88,7 +86,7 @@ impl Progress for TrialBar {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.interrupt.has_come()
+        watchdog::early_end().is_some()
     }
 }
 

@@ -3,10 +3,10 @@
 use super::Failure;
 use super::args::{Format, OutputArgs, SamplingArgs, WriteArgs};
 use super::inputs::{self, Inputs};
-use super::interrupt::Interrupt;
 use super::output::ResultOutput;
 use super::progress::TrialBar;
 use super::terminal::Terminal;
+use super::watchdog;
 use blastwave::analysis::{self, Settings, Stop};
 use blastwave::cascade::{CascadeFilter, cascade_report, page_report};
 use blastwave::engine::Progress;
@@ -175,9 +175,12 @@ impl Runner {
             Failure::usage(format!("cannot start {}", thread_count_in_words(sampling.threads)))
                 .help(error.to_string())
         })?;
-        let interrupt = Interrupt::start_listening()
+        watchdog::listen_for_interrupt()
             .map_err(|error| Failure::usage(format!("cannot listen for Ctrl-C: {error}")))?;
-        let bar = TrialBar::new(self.terminal, self.stop, interrupt);
+        if sampling.partial {
+            watchdog::expect_partial_result();
+        }
+        let bar = TrialBar::new(self.terminal, self.stop);
         let found = threads.install(|| analysis(&bar));
         bar.clear();
         Ok(found)

@@ -7,6 +7,8 @@ use blastwave::model::{Seconds, Share};
 const TRIALS_MAX: u64 = 1_000_000_000;
 /// More threads than this are a slip.
 const THREADS_MAX: usize = 1024;
+/// Less does not hold the program itself; more is a slip.
+const MEMORY: std::ops::RangeInclusive<f64> = 64e6..=1e12;
 /// Narrower text cannot hold a name beside its figures.
 const WIDTH: std::ops::RangeInclusive<usize> = 60..=1000;
 
@@ -71,6 +73,39 @@ pub(crate) fn parse_width(text: &str) -> Result<usize, String> {
         Ok(width) if WIDTH.contains(&width) => Ok(width),
         _ => Err(format!("not a number of columns from {} to {}", WIDTH.start(), WIDTH.end())),
     }
+}
+
+/// `30s`, `10m`: above 0.
+pub(crate) fn parse_timeout(text: &str) -> Result<Seconds, String> {
+    match parse_duration(text)? {
+        Seconds::ZERO => Err("nothing can be done in no time; write for example `30s`".to_owned()),
+        timeout => Ok(timeout),
+    }
+}
+
+/// `512MB`, `1.5GB`, `2GiB`, in bytes.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a size; write for example `512MB` or `2GB`");
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let unit = match unit.trim_start() {
+        "" => return Err(format!("`{text}` has no unit; write `{text}MB` or `{text}GB`")),
+        "kB" | "KB" => 1e3,
+        "MB" | "M" => 1e6,
+        "GB" | "G" => 1e9,
+        "KiB" => 1024.0,
+        "MiB" => 1024.0 * 1024.0,
+        "GiB" => 1024.0 * 1024.0 * 1024.0,
+        _ => return Err(wrong()),
+    };
+    let bytes = number * unit;
+    if !MEMORY.contains(&bytes) {
+        return Err(format!("`{text}` is not between 64 MB and 1,000 GB"));
+    }
+    #[expect(clippy::cast_sign_loss, reason = "within a range above 0")]
+    let bytes = bytes as u64;
+    Ok(bytes)
 }
 
 /// `place-order=5%`.
@@ -146,6 +181,21 @@ mod tests {
         }
         for wrong in ["place-order=-1", "place-order=inf", "place-order=NaN", "place-order=5%"] {
             assert!(max_lost(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_time_limits_have_units_and_bounds() {
+        assert_eq!(parse_size("64MB"), Ok(64_000_000));
+        assert_eq!(parse_size("1.5 GB"), Ok(1_500_000_000));
+        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
+        for wrong in ["", "GB", "1e3MB", "1..5GB", "-1GB", "10MB", "2TB", "99999999999GB", "inf"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_size("512").is_err_and(|said| said.contains("512MB")));
+        assert_eq!(parse_timeout("1m").map(Seconds::get), Ok(60.0));
+        for wrong in ["0", "0s", "-1s", "10", "soon"] {
+            assert!(parse_timeout(wrong).is_err(), "{wrong}");
         }
     }
 

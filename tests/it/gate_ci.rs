@@ -102,6 +102,7 @@ fn action(repository: &Repository, inputs: &[(&str, &str)]) -> (i32, String) {
     let action = yaml(".github/actions/check/action.yml");
     let event = [
         ("github.token", "secret"),
+        ("github.action_repository", "tools/blastwave"),
         ("github.repository", "shop/shop"),
         ("github.server_url", "https://code.example"),
         ("github.run_id", "77"),
@@ -122,7 +123,7 @@ fn action(repository: &Repository, inputs: &[(&str, &str)]) -> (i32, String) {
     for step in action["runs"]["steps"].as_sequence().unwrap() {
         if let Some(uses) = step.get("uses") {
             // What others wrote is not run; what it is given has to be there.
-            assert_eq!(text(uses), "actions/upload-artifact@v4");
+            assert!(text(uses).starts_with("actions/upload-artifact@"), "{uses:?}");
             let kept = filled(&text(&step["with"]["path"]), &values);
             let page = fs::read_to_string(kept).expect("the page was written");
             assert!(page.starts_with("<!DOCTYPE html>"), "{page:.80}");
@@ -133,7 +134,7 @@ fn action(repository: &Repository, inputs: &[(&str, &str)]) -> (i32, String) {
         for (name, value) in step.get("env").and_then(Value::as_mapping).into_iter().flatten() {
             environment.insert(text(name), filled(&text(value), &values));
         }
-        for name in ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "RUNNER_TEMP"] {
+        for name in ["GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STEP_SUMMARY", "RUNNER_TEMP"] {
             let path = repository.path(&name.to_lowercase());
             environment.insert(name.to_owned(), path.display().to_string());
         }
@@ -204,7 +205,8 @@ fn the_action_updates_its_comment_and_takes_what_it_is_given() {
     inputs.push(("ignore-files", "*.txt\ndocs/**\n"));
     assert_eq!(action(&repository, &inputs).0, 0);
     let asked = fs::read_to_string(repository.path("asked")).unwrap();
-    assert!(asked.contains("startswith(\"<!-- blastwave:check:shop -->\")"), "{asked}");
+    // Whoever writes the marker is not thereby the author.
+    assert!(asked.contains("select(.user.login == env.AUTHOR and"), "{asked}");
     assert!(asked.contains("-X PATCH repos/shop/shop/issues/comments/41 "), "{asked}");
     let policy = "version: 1\npolicy: p\nrules: [{ name: a, when: 'now > 0', verdict: stop }]\n";
     fs::write(repository.path("wrong.yaml"), policy).unwrap();
@@ -220,6 +222,94 @@ fn the_action_updates_its_comment_and_takes_what_it_is_given() {
         ("now", "clock"),
     ];
     assert_eq!(action(&repository, &inputs).0, 0);
+}
+
+/// Runs the step that installs, where no program is on the path: a release is at hand with this content.
+fn install(repository: &Repository, checksum: &str, releases: &str) -> (i32, String) {
+    let action = yaml(".github/actions/check/action.yml");
+    let step = &action["runs"]["steps"][0];
+    let tools = "for tool in bash uname mkdir tar gzip sha256sum cat cp; do [ -e \"$HOME/bin/$tool\" ] || ln -s \"$(command -v $tool)\" \"$HOME/bin/$tool\"; done";
+    fs::create_dir_all(repository.path("bin")).unwrap();
+    assert!(repository.shell(tools, &BTreeMap::new()).status.success());
+    let gh = "#!/bin/bash\nprintf '%s\\n' \"$*\" >> \"$HOME/asked\"\n[ \"$1\" != release ] || cp \"$HOME/release.tar.gz\" \"${9}/$7\"\n[ \"$1\" != attestation ] || exit \"${ATTESTED:-0}\"\n";
+    fs::write(repository.path("bin/gh"), gh).unwrap();
+    fs::set_permissions(repository.path("bin/gh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let environment = [
+        ("VERSION", "0.1.0".to_owned()),
+        ("CHECKSUM", checksum.to_owned()),
+        ("RELEASES", releases.to_owned()),
+        ("PATH", repository.path("bin").display().to_string()),
+        ("RUNNER_TEMP", repository.path("temp").display().to_string()),
+        ("GITHUB_PATH", repository.path("paths").display().to_string()),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
+    let output = repository.shell(&text(&step["run"]), &environment);
+    (output.status.code().unwrap(), said(&output))
+}
+
+#[test]
+fn the_action_installs_one_release_and_only_the_file_that_was_released() {
+    let repository = Repository::with("a");
+    let pack = "mkdir -p x/blastwave-0.1.0 && echo program > x/blastwave-0.1.0/blastwave && tar -czf release.tar.gz -C x blastwave-0.1.0 && sha256sum release.tar.gz";
+    let packed = said(&repository.shell(pack, &BTreeMap::new()));
+    let checksum = packed.split_whitespace().next().unwrap();
+    let (status, log) = install(&repository, checksum, "tools/blastwave");
+    assert_eq!(status, 0, "{log}");
+    let folder = fs::read_to_string(repository.path("paths")).unwrap();
+    assert!(Path::new(folder.trim()).join("blastwave").is_file(), "{folder}");
+    let asked = || fs::read_to_string(repository.path("asked")).unwrap();
+    assert!(asked().starts_with("release download v0.1.0 --repo tools/blastwave "), "{}", asked());
+    fs::remove_dir_all(repository.path("temp")).unwrap();
+    let (status, log) = install(&repository, &"0".repeat(64), "tools/blastwave");
+    assert_ne!(status, 0, "another file is refused: {log}");
+    assert!(!repository.path("temp/blastwave-0.1.0/blastwave").exists());
+    let (status, log) = install(&repository, "", "tools/blastwave");
+    assert_eq!(status, 0, "{log}");
+    assert!(asked().contains("attestation verify "), "{}", asked());
+    let (status, log) = install(&repository, checksum, "");
+    assert_eq!(status, 2, "{log}");
+}
+
+#[test]
+fn the_action_installs_the_version_that_it_comes_with() {
+    let action = yaml(".github/actions/check/action.yml");
+    assert_eq!(text(&action["inputs"]["version"]["default"]), env!("CARGO_PKG_VERSION"));
+}
+
+/// Every file that is shipped for a code host.
+const FOR_HOSTS: [&str; 5] = [
+    ".github/actions/check/action.yml",
+    ".github/examples/gitlab-ci.yml",
+    ".github/examples/workflow.yml",
+    ".github/workflows/ci.yml",
+    ".github/workflows/release.yml",
+];
+
+#[test]
+fn nothing_that_is_shipped_takes_whatever_bears_a_name() {
+    for path in FOR_HOSTS {
+        for line in shipped(path).lines() {
+            let bare = line.contains("cargo install") && !line.contains("--version");
+            assert!(!bare, "{path}: a crate without its version: {line}");
+            let Some((_, used)) = line.split_once("uses: ") else { continue };
+            if used.starts_with("./") {
+                continue;
+            }
+            let (_, pin) = used.split_once('@').unwrap();
+            let commit = pin.split_whitespace().next().unwrap();
+            let is_commit = commit.len() == 40 && commit.bytes().all(|c| c.is_ascii_hexdigit());
+            assert!(is_commit && pin.contains(" # v"), "{path}: pin the commit: {used}");
+        }
+    }
+}
+
+#[test]
+fn workflows_may_only_read_unless_a_job_says_what_it_writes() {
+    for path in [".github/workflows/ci.yml", ".github/workflows/release.yml"] {
+        let permissions = &yaml(path)["permissions"];
+        assert_eq!(permissions["contents"].as_str(), Some("read"), "{path}");
+        assert_eq!(permissions.as_mapping().unwrap().len(), 1, "{path}");
+    }
 }
 
 #[test]

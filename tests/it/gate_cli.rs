@@ -75,6 +75,29 @@ fn each_verdict_on_a_diff_has_its_status() {
 }
 
 #[test]
+fn strictness_asks_for_caution_where_a_warning_hides_something() {
+    let folder = shop();
+    let write = |text: &str| fs::write(folder.path().join("shop.yaml"), text).unwrap();
+    let check = |more: &[&str]| check(folder.path(), &[&["--break", "log"], more].concat(), b"");
+    // In order, and nothing breaks for users: there is nothing to be strict about.
+    write(
+        &SHOP
+            .replace("log: {", "log: { tier: 2,")
+            .replace("[web], ", "[web, { service: log, mode: soft, timeout: 1s }], "),
+    );
+    let clean = check(&["--strict"]);
+    assert!(!said(&clean).contains("--strict"), "{}", said(&clean));
+    assert_eq!(clean.status, check(&[]).status);
+    // No flow reaches `log`, so that nothing can come of its break.
+    write(SHOP);
+    assert_eq!(check(&[]).status.code(), Some(0));
+    let strict = check(&["--strict"]);
+    assert_eq!(strict.status.code(), Some(3), "{}", said(&strict));
+    assert!(said(&strict).contains("may hide something"), "{}", said(&strict));
+    assert_eq!(check(&["--strict", "--fail-on", "stop"]).status.code(), Some(0));
+}
+
+#[test]
 fn a_diff_that_touches_no_service_never_proceeds_unless_it_is_said_that_it_may() {
     let output = of_files(b"docs/a.md\nREADME.md\n", &[]);
     assert_eq!(output.status.code(), Some(3));

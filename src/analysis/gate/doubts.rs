@@ -18,6 +18,9 @@ pub(super) fn doubts(
     if is_untouched(gate) {
         return found;
     }
+    found.extend(gate.warnings.iter().map(|warning| {
+        format!("a warning may hide something, and `--strict` was asked for: {}", warning.message)
+    }));
     if topology.flows.is_empty() {
         found.push("no flow is defined, so nobody can tell what users lose".to_owned());
     }

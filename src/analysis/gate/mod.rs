@@ -79,6 +79,8 @@ pub struct Gate<'a> {
     pub diff: Option<&'a Diff>,
     /// By flow: the outage minutes that are already spent of its error budget; empty where none are.
     pub spent: &'a [f64],
+    /// Warnings about the files that are to ask for caution.
+    pub warnings: &'a [Diagnostic],
     /// Whether the answer is to explain itself: by what is unknown, and by what would turn the verdict.
     pub explains: bool,
     /// The most trials that are run for a rule which is hard to decide.
@@ -105,6 +107,7 @@ impl Default for Gate<'_> {
             changes: &[],
             diff: None,
             spent: &[],
+            warnings: &[],
             explains: true,
             max_trials: MAX_TRIALS,
         }

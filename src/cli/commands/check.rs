@@ -68,6 +68,11 @@ pub(crate) struct GateArgs {
     #[arg(long, value_name = "HOW", default_value = "worst", help_heading = "Policy")]
     pub(crate) unknown: UnknownArg,
 
+    /// Ask for caution where a warning hides something: a key without effect, a service that no flow reaches,
+    /// a flow without a rate, a dependency written twice
+    #[arg(long, help_heading = "Policy")]
+    pub(crate) strict: bool,
+
     /// Run at most this many trials for rules that are close to their limit [default: 200k]
     #[arg(long, value_name = "N", value_parser = values::parse_trials, help_heading = "Trials")]
     pub(crate) max_trials: Option<u64>,
@@ -133,6 +138,8 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
     let (policy, sources, of_policy) = judged_by(args, inputs)?;
     let baseline = args.gate.baseline.as_deref();
     let baseline = baseline.map(|path| read_baseline(path, &inputs.topology)).transpose()?;
+    let is_hiding = |warning: &&Diagnostic| args.gate.strict && warning.code.hides_something();
+    let warnings: Vec<Diagnostic> = inputs.warnings.iter().filter(is_hiding).cloned().collect();
     // Where no service is touched there is nothing that rules could be asked about.
     let is_asked = !inputs.change.targets.is_empty() || inputs.diff.is_none();
     let gate = Gate {
@@ -149,6 +156,7 @@ pub(crate) fn run_check(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Fa
         changes: &inputs.changes,
         diff: inputs.diff.as_ref(),
         spent: &spent,
+        warnings: &warnings,
         explains: args.output.format != CheckFormat::Short,
         max_trials: args.gate.max_trials.unwrap_or(MAX_TRIALS),
     };

@@ -1,0 +1,3 @@
+//! Fuzz targets of blastwave.
+
+pub mod targets;
