@@ -45,6 +45,15 @@ pub fn recognize_files(paths: &[String]) -> Result<Recognized, Vec<Diagnostic>> 
     Ok(recognized)
 }
 
+/// Returns a problem without its place: the text that was looked at is not kept.
+fn without_place(path: &str, problem: Diagnostic) -> Diagnostic {
+    let message = match problem.primary {
+        Some(_) => format!("`{path}` cannot be read: {}", problem.message),
+        None => problem.message,
+    };
+    Diagnostic { message, primary: None, others: Vec::new(), fix: None, ..problem }
+}
+
 /// Returns whether a file is rendered together with the chart above it.
 fn is_part_of_chart(path: &str, charts: &BTreeSet<String>) -> bool {
     let parts = ["templates/", "charts/", "crds/", "ci/", "values", "Chart.lock", ".helmignore"];
@@ -81,7 +90,8 @@ impl Recognized {
                 let first =
                     problems.first().map_or("it cannot be read", |problem| &problem.message);
                 self.notes.push(format!("{path}: left out, {first}"));
-                self.problems.extend(problems);
+                self.problems
+                    .extend(problems.into_iter().map(|problem| without_place(&path, problem)));
             }
             Recognition::Unknown => self.notes.push(format!("{path}: not recognised, left out")),
         }

@@ -31,7 +31,9 @@ use formats::{
 };
 use graph::{flows, kinds, summary as found};
 
-use crate::diagnostic::{Code, Diagnostic, SourceId, Sources};
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Code, Diagnostic, Place, SourceId, Sources};
 use crate::load::{self, Document};
 
 /// Meaning of a dashed or dotted line in a drawing.
@@ -210,9 +212,15 @@ fn files_below(path: &str, format: Format) -> Vec<String> {
 }
 
 /// Hides what stands below keys that may hold secrets from all messages that show a line.
-fn hide_values(documents: &[Document], keys: &[&str], sources: &mut Sources) {
+fn hide_values<'d>(
+    documents: impl IntoIterator<Item = &'d Document>,
+    keys: &[&str],
+    sources: &mut Sources,
+) {
+    // A file may hold thousands of documents: its text is rewritten once for all of them.
+    let mut by_source: BTreeMap<SourceId, Vec<Place>> = BTreeMap::new();
     for document in documents {
-        let mut places = Vec::new();
+        let places = by_source.entry(document.source).or_default();
         let mut open = vec![(&document.root, false)];
         while let Some((node, is_secret)) = open.pop() {
             if is_secret && node.scalar().is_some() {
@@ -224,7 +232,9 @@ fn hide_values(documents: &[Document], keys: &[&str], sources: &mut Sources) {
                 (&entry.value, is_secret || keys.contains(&key) || key.starts_with("x-"))
             }));
         }
-        sources.hide(document.source, &places);
+    }
+    for (source, places) in by_source {
+        sources.hide(source, &places);
     }
 }
 

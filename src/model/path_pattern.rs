@@ -4,6 +4,8 @@
 //! `{a,b}` one of some texts. A pattern without a slash matches in every folder; one that ends with
 //! a slash, or whose last part has no wildcard, matches also all that is in the folder it names.
 
+use std::cell::Cell;
+
 use glob::{MatchOptions, Pattern};
 
 /// How many plain patterns the braces of one may stand for.
@@ -23,6 +25,12 @@ pub(super) struct PathPattern(Vec<Branch>);
 struct Branch {
     /// Literal beginning of every path that matches: most paths are told apart by it alone.
     start: String,
+    /// Literal end of every path that matches.
+    end: String,
+    /// The longest literal text in it.
+    inner: String,
+    /// Length of the pattern, in bytes.
+    length: u64,
     pattern: Pattern,
 }
 
@@ -53,9 +61,18 @@ impl PathPattern {
     }
 
     /// Whether a path, with `/` between its folders, matches.
-    pub(super) fn matches_path(&self, path: &str) -> bool {
+    ///
+    /// Adds the steps that this takes to `steps`: a pattern with many wildcards looks at a path once for
+    /// each of them.
+    pub(super) fn matches_path(&self, path: &str, steps: &Cell<u64>) -> bool {
         self.0.iter().any(|branch| {
-            path.starts_with(&branch.start) && branch.pattern.matches_with(path, OPTIONS)
+            let is_near = path.starts_with(&branch.start)
+                && path.ends_with(&branch.end)
+                && path.contains(&branch.inner);
+            if is_near {
+                steps.set(steps.get().saturating_add(branch.length * path.len() as u64));
+            }
+            is_near && branch.pattern.matches_with(path, OPTIONS)
         })
     }
 }
@@ -66,7 +83,16 @@ fn parse_branch(text: &str) -> Result<Branch, String> {
         _ => "`**` stands for whole folders, as in `a/**/b`".to_owned(),
     })?;
     let start = text.find(['*', '?', '[']).map_or(text, |at| &text[..at]);
-    Ok(Branch { start: start.to_owned(), pattern })
+    let end = text.rfind(['*', '?', ']']).map_or(text, |at| &text[at + 1..]);
+    // After `**` the slash may stand for no folder at all, and a set may hold a bracket.
+    let (end, inner) = if text.contains('[') {
+        ("", "")
+    } else {
+        let parts = text.split(['*', '?']).map(|part| part.trim_matches('/'));
+        (end.trim_start_matches('/'), parts.max_by_key(|part| part.len()).unwrap_or_default())
+    };
+    let (end, inner) = (end.to_owned(), inner.to_owned());
+    Ok(Branch { start: start.to_owned(), end, inner, length: text.len() as u64, pattern })
 }
 
 /// The patterns without braces that one with braces stands for.
@@ -102,7 +128,7 @@ mod tests {
     fn matches(pattern: &str, path: &str) -> bool {
         PathPattern::new(pattern)
             .unwrap_or_else(|error| panic!("{pattern}: {error}"))
-            .matches_path(path)
+            .matches_path(path, &Cell::new(0))
     }
 
     #[test]

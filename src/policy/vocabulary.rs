@@ -265,6 +265,36 @@ impl Variable {
     }
 }
 
+/// Returns every path that a condition may name, with the type of its value, for the reference:
+/// `flows[..].failed.p`, a number.
+pub fn condition_paths() -> Vec<(String, String)> {
+    let mut paths = Vec::new();
+    for variable in Variable::ALL {
+        add_paths(variable.as_str(), &variable.value_type(), &mut paths);
+    }
+    paths
+}
+
+fn add_paths(path: &str, value_type: &Type, paths: &mut Vec<(String, String)>) {
+    paths.push((path.to_owned(), value_type.describe()));
+    match value_type {
+        Type::List(item) | Type::Map(_, item) => {
+            if let Type::Record(_) = &**item {
+                add_fields(&format!("{path}[..]"), item, paths);
+            }
+        }
+        Type::Record(_) => add_fields(path, value_type, paths),
+        _ => {}
+    }
+}
+
+fn add_fields(path: &str, value_type: &Type, paths: &mut Vec<(String, String)>) {
+    let Type::Record(record) = value_type else { return };
+    for (name, _, of) in record.fields {
+        add_paths(&format!("{path}.{name}"), &of(), paths);
+    }
+}
+
 records! {
     /// A probability.
     Estimate(ESTIMATE, EstimateField, "an estimate") {

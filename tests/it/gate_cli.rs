@@ -75,6 +75,25 @@ fn each_verdict_on_a_diff_has_its_status() {
 }
 
 #[test]
+fn patterns_that_take_too_much_work_are_refused_and_plain_ones_are_not() {
+    let folder = shop();
+    let files: String = (0..5_000).map(|i| format!("{}{i}\n", "a".repeat(60))).collect();
+    let service = |pattern: &dyn Fn(usize) -> String| {
+        let patterns: Vec<String> = (0..5_000).map(|i| format!("'{}'", pattern(i))).collect();
+        format!("  many: {{ paths: [{}] }}\nflows:", patterns.join(", "))
+    };
+    let hostile = service(&|i| format!("{}[bc]{i}", "*a".repeat(30)));
+    fs::write(folder.path().join("shop.yaml"), SHOP.replace("flows:", &hostile)).unwrap();
+    let output = check(folder.path(), &["--changed-files", "-"], files.as_bytes());
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("too much work"), "{}", said(&output));
+    let plain = service(&|i| format!("services/{i}/**"));
+    fs::write(folder.path().join("shop.yaml"), SHOP.replace("flows:", &plain)).unwrap();
+    let output = check(folder.path(), &["--changed-files", "-"], files.as_bytes());
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+}
+
+#[test]
 fn strictness_asks_for_caution_where_a_warning_hides_something() {
     let folder = shop();
     let write = |text: &str| fs::write(folder.path().join("shop.yaml"), text).unwrap();

@@ -35,6 +35,7 @@ mod pictures;
 mod random;
 mod ranking;
 mod readme;
+mod reference;
 mod replay;
 mod requests;
 mod reviews;

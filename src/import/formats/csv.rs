@@ -216,6 +216,9 @@ fn words_of(cell: &str) -> Vec<String> {
 /// Returns whether a cell is one of these words, or has one among its own.
 fn has_word(cell: &str, known: &[&str], exact: &[&str]) -> bool {
     let words = words_of(cell);
+    if words.is_empty() {
+        return false;
+    }
     let joined = words.join("_");
     let plain = |name: &str| words_of(name).join("_");
     exact.iter().any(|name| plain(name) == joined)
@@ -232,11 +235,11 @@ fn is_callee(cell: &str) -> bool {
 
 /// Returns what the columns hold, where the words of the first row say so.
 fn parse_header(cells: &[String]) -> Option<Columns> {
+    // A hostile row has a million cells: each is taken apart once.
+    let own: Vec<String> = cells.iter().map(|cell| words_of(cell).join("_")).collect();
     let exactly = |names: &[&str]| {
-        cells.iter().position(|cell| {
-            let own = words_of(cell).join("_");
-            !own.is_empty() && names.iter().any(|name| words_of(name).join("_") == own)
-        })
+        let names: Vec<String> = names.iter().map(|name| words_of(name).join("_")).collect();
+        own.iter().position(|own| !own.is_empty() && names.contains(own))
     };
     // What a component is used by is its caller.
     let users =

@@ -293,6 +293,10 @@ fn path_within(scope: &str, key: &str) -> String {
 fn box_at<'d>(path: &str, drawing: &'d mut Drawing) -> &'d mut super::drawing::DrawnBox {
     let mut at = path;
     while let Some((outer, _)) = at.rsplit_once('.') {
+        if drawing.shapes.contains_key(outer) {
+            // So are the boxes around it.
+            break;
+        }
         let parent = outer.rsplit_once('.').map(|(parent, _)| parent);
         drawing.shape_or_new(outer, parent);
         at = outer;

@@ -12,7 +12,7 @@ use crate::model::topology::Evidence;
 const DEPTH_MAX: usize = 100;
 
 /// One arrow may join groups; so many pairs of them are made at most.
-const EDGES_MAX: usize = 5_000_000;
+const EDGES_MAX: usize = 200_000;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Token {
@@ -85,6 +85,7 @@ fn add_drawing(
         }
         names.insert(id.as_str(), name);
     }
+    let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let mut both = 0;
     for (from, to, attributes, at) in &drawing.edges {
         let (Some(from), Some(to)) = (names.get(from.as_str()), names.get(to.as_str())) else {
@@ -95,7 +96,7 @@ fn add_drawing(
         let is_back = get("dir") == "back";
         let (caller, callee) =
             if is_back == input.options.reverse { (from, to) } else { (to, from) };
-        let line = text[..*at].matches('\n').count() + 1;
+        let line = ends.partition_point(|end| end < at) + 1;
         let known =
             graph.depend_on(caller, callee, Evidence::Declared, format!("{path}: line {line}"));
         let Some(dependency) = known else { continue };
@@ -389,9 +390,12 @@ impl<'a> DotParser<'a> {
             let rest = &self.text[self.at..];
             let trimmed = rest.trim_start();
             self.at += rest.len() - trimmed.len();
-            let at_line_start =
-                self.text[..self.at].rsplit('\n').next().is_none_or(|text| text.trim().is_empty());
-            let length = if trimmed.starts_with("//") || trimmed.starts_with('#') && at_line_start {
+            // Looked back for only where it matters: the whole file may be one line.
+            let at_line_start = || {
+                self.text[..self.at].rsplit('\n').next().is_none_or(|text| text.trim().is_empty())
+            };
+            let length = if trimmed.starts_with("//") || trimmed.starts_with('#') && at_line_start()
+            {
                 trimmed.find('\n').unwrap_or(trimmed.len())
             } else if let Some(inner) = trimmed.strip_prefix("/*") {
                 inner.find("*/").map_or(trimmed.len(), |end| end + 4)

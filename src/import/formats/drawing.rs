@@ -12,8 +12,8 @@ use crate::import::graph::names::{allowed_name, one_line};
 use crate::import::{Dashed, Options};
 use crate::model::topology::Evidence;
 
-/// A drawing of more arrows is refused: each may join groups.
-pub(super) const ARROWS_MAX: usize = 1_000_000;
+/// The most arrows of a drawing; each may join groups, and nobody draws more.
+pub(super) const ARROWS_MAX: usize = 200_000;
 
 /// Words for those who use a system, where a language has no shape for people.
 const PEOPLE: &[&str] = &[
@@ -131,6 +131,11 @@ impl Drawing {
 
     /// Adds the services and dependencies of the drawing to a graph.
     pub(super) fn add_to(mut self, path: &str, options: &Options, graph: &mut EvidenceGraph) {
+        if self.arrows.len() >= ARROWS_MAX {
+            let message =
+                format!("`{path}` has more than {ARROWS_MAX} arrows; the others are left out");
+            graph.warn_of_file(Code::NotUnderstood, message);
+        }
         self.drop_frames_drawn_as_boxes();
         self.mark_people(options.reverse);
         let names = self.service_names();

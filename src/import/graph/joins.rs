@@ -1,7 +1,7 @@
 //! One service under two names: `component:default/store` of a catalog, or `shop/store` of a mesh, is the
 //! `store` of the files that run it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{EvidenceGraph, ImportedDependency, ImportedService, evidence_strength};
 
@@ -23,31 +23,55 @@ impl EvidenceGraph {
         for plain in names.values() {
             *uses.entry(plain.to_lowercase()).or_default() += 1;
         }
+        let mut by_lower: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for name in self.services.keys() {
+            by_lower.entry(name.to_lowercase()).or_default().insert(name.clone());
+        }
+        let mut callers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (caller, callee) in self.dependencies.keys() {
+            callers.entry(callee.clone()).or_default().insert(caller.clone());
+        }
         for (name, plain) in names {
-            let same = self
-                .services
-                .keys()
-                .find(|other| **other != name && other.to_lowercase() == plain.to_lowercase());
-            if let (Some(same), 1) = (same.cloned(), uses[&plain.to_lowercase()]) {
-                self.rename_service(&name, &same);
+            let lower = plain.to_lowercase();
+            let mut others = by_lower.get(&lower).into_iter().flatten();
+            let same = others.find(|other| **other != name).cloned();
+            if let (Some(same), 1) = (same, uses[&lower]) {
+                self.rename_service(&name, &same, &mut callers);
+                if let Some(known) = by_lower.get_mut(&name.to_lowercase()) {
+                    known.remove(&name);
+                }
             }
         }
     }
 
     /// Makes one service of two: everything that is known of the first becomes known of the second.
-    fn rename_service(&mut self, from: &str, to: &str) {
+    ///
+    /// `callers` holds the callers of each service, and is kept true.
+    fn rename_service(
+        &mut self,
+        from: &str,
+        to: &str,
+        callers: &mut BTreeMap<String, BTreeSet<String>>,
+    ) {
         let Some(service) = self.services.remove(from) else { return };
         self.services.entry(to.to_owned()).or_default().absorb_service(service);
-        let touched: Vec<(String, String)> = self
-            .dependencies
-            .keys()
-            .filter(|(caller, callee)| caller == from || callee == from)
-            .cloned()
-            .collect();
+        let first = (from.to_owned(), String::new());
+        let as_caller = self.dependencies.range(first..).map(|(pair, _)| pair.clone());
+        let mut touched: Vec<(String, String)> =
+            as_caller.take_while(|(caller, _)| caller == from).collect();
+        let as_callee = callers.remove(from).unwrap_or_default();
+        let is_new = |caller: &String| caller != from;
+        touched
+            .extend(as_callee.into_iter().filter(is_new).map(|caller| (caller, from.to_owned())));
+        touched.sort();
         let renamed = |name: String| if name == from { to.to_owned() } else { name };
         for pair in touched {
             let Some(dependency) = self.dependencies.remove(&pair) else { continue };
+            if let Some(known) = callers.get_mut(&pair.1) {
+                known.remove(&pair.0);
+            }
             let pair = (renamed(pair.0), renamed(pair.1));
+            callers.entry(pair.1.clone()).or_default().insert(pair.0.clone());
             if pair.0 == pair.1 {
                 self.self_calls += 1;
                 continue;

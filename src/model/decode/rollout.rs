@@ -34,6 +34,8 @@ const CANARY_FIRST: f64 = 0.05;
 const BAKE: Seconds = Seconds::minutes(10);
 /// An automatic comparison sees every second failing target: it looks at a few metrics only.
 const CATCH_PROBABILITY: f64 = 0.5;
+/// The most stages of a rollout: a day of one every two minutes.
+const STAGES_MAX: usize = 1000;
 /// A quarter of the instances at a time, as the default of Kubernetes (`maxUnavailable: 25%`).
 const ROLLING_STEPS: u32 = 4;
 /// A minute until a quarter of the instances is replaced and ready.
@@ -184,6 +186,14 @@ fn decode_stages(field: &Field<'_>) -> Option<Vec<Stage>> {
                 "write for example `[{ exposure: 1%, bake: 10m }, { exposure: 100% }]`",
             );
         }
+        return None;
+    }
+    if items.len() > STAGES_MAX {
+        field.report_problem(
+            Code::OutOfRange,
+            format!("a rollout has at most {STAGES_MAX} stages, but this one has {}", items.len()),
+            "each stage is an event in every trial; leave out stages that change nothing",
+        );
         return None;
     }
     let stages: Vec<Option<Stage>> = items.iter().map(decode_stage).collect();

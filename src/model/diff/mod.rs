@@ -102,7 +102,7 @@ impl Diff {
             }
             reader.add_file(&name, None);
         }
-        Ok(reader.into_diff())
+        reader.into_diff()
     }
 
     /// Finds the services of changed files whose content is known. A file that changes no behaviour
@@ -120,7 +120,7 @@ impl Diff {
         for file in files {
             reader.add_file(&file.name, Some(file));
         }
-        Ok(reader.into_diff())
+        reader.into_diff()
     }
 
     /// Returns the change: if it breaks, every touched service breaks completely, all for one cause. It
@@ -234,7 +234,10 @@ impl<'a> DiffReader<'a> {
         }
     }
 
-    fn into_diff(self) -> Diff {
+    fn into_diff(self) -> Result<Diff, Vec<Diagnostic>> {
+        if let Some(problem) = self.owners.overflow() {
+            return Err(vec![problem]);
+        }
         let Self { topology, counts, sorts, mut diff, .. } = self;
         let touched = (0..).map(ServiceId).zip(counts).filter(|(_, files)| *files > 0);
         let touched = touched.map(|(service, files)| Touched {
@@ -245,7 +248,7 @@ impl<'a> DiffReader<'a> {
         diff.services = touched.collect();
         diff.left_out.arrange_by_key(|left_out| left_out.effect);
         diff.kind = sorts.guessed_kind();
-        diff
+        Ok(diff)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which service a file belongs to: patterns as in `CODEOWNERS`, the last that matches counts.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::path_pattern::PathPattern;
@@ -19,7 +20,15 @@ pub(super) enum Belongs {
 }
 
 /// The patterns of all services, ready to be asked; those that count more come later.
-pub(super) struct Owners(Vec<(PathPattern, Belongs)>);
+pub(super) struct Owners {
+    patterns: Vec<(PathPattern, Belongs)>,
+    /// Steps that comparisons took so far.
+    steps: Cell<u64>,
+}
+
+/// The most steps for all files of a diff: some seconds. Beside it, a thousand services with three patterns
+/// each and ten thousand files take a hundredth.
+const STEPS_MAX: u64 = 4_000_000_000;
 
 impl Owners {
     /// The `paths` of the services in the order in which they are written; before all of them, files
@@ -42,13 +51,27 @@ impl Owners {
                 }
             }
         }
-        if wrong.is_empty() { Ok(Self(patterns)) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(Self { patterns, steps: Cell::new(0) }) } else { Err(wrong) }
+    }
+
+    /// Returns the problem that patterns and files are too many to be compared, if they are: then owners are
+    /// not known.
+    pub(super) fn overflow(&self) -> Option<Diagnostic> {
+        (self.steps.get() >= STEPS_MAX).then(|| {
+            let message =
+                "the `paths` of all services are too much work for the files of this diff";
+            Diagnostic::file_error(Code::TooLarge, message)
+                .help("write fewer wildcards: `payments/**` is told apart by its beginning alone")
+        })
     }
 
     /// To whom a file belongs. What is no text in a name is like any other single character.
     pub(super) fn owner_of(&self, name: &[u8]) -> Belongs {
         let name: Cow<'_, str> = String::from_utf8_lossy(name);
-        let last = self.0.iter().rev().find(|(pattern, _)| pattern.matches_path(&name));
+        let mut patterns = self.patterns.iter().rev();
+        let last = patterns.find(|(pattern, _)| {
+            self.steps.get() < STEPS_MAX && pattern.matches_path(&name, &self.steps)
+        });
         last.map_or(Belongs::Unknown, |(_, owner)| *owner)
     }
 }

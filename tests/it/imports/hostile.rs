@@ -90,6 +90,78 @@ fn nesting_is_refused_whatever_the_brackets() {
     refused(Format::Graphml, "x.graphml", &format!("<graphml>{}", "<graph>".repeat(deep)));
 }
 
+/// Imports a file that is a megabyte of the same, one way or the other, and returns whether it was read.
+fn ends_in_time(format: Format, name: &str, text: &str) -> bool {
+    let started = Instant::now();
+    let read = imported(format, &[(name, text)], &Options::default());
+    let took = started.elapsed();
+    assert!(took.as_secs() < 10, "{} took {took:?} for {text:.60}", format.name());
+    read.is_ok()
+}
+
+#[test]
+fn work_grows_with_a_file_and_not_with_its_square() {
+    let lines = |count: usize, line: fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let chain = lines(20_000, |i| format!("  s{i}: {{extends: s{}}}\n", i + 1));
+    assert!(ends_in_time(
+        Format::Compose,
+        "x.yaml",
+        &format!("services:\n{chain}  s20000: {{image: x}}\n")
+    ));
+    let policies = lines(4_000, |i| {
+        format!("---\nkind: NetworkPolicy\nmetadata: {{name: n{i}}}\nspec: {{podSelector: {{}}}}\n")
+    });
+    let workload = "kind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{image: x}]}}}\n";
+    assert!(ends_in_time(Format::Kubernetes, "x.yaml", &(workload.to_owned() + &policies)));
+    ends_in_time(Format::Kubernetes, "y.yaml", &"---\na: 1\n".repeat(100_000));
+    let catalog = lines(11_000, |i| {
+        format!(
+            "---\nkind: Component\nmetadata: {{name: s{i}}}\nspec: {{dependsOn: [\"component:s{}\"]}}\n",
+            i + 1
+        )
+    });
+    assert!(ends_in_time(Format::Backstage, "x.yaml", &catalog));
+    assert!(ends_in_time(
+        Format::Dot,
+        "x.dot",
+        &format!("digraph {{ {}a }}", "a -> ".repeat(200_000))
+    ));
+    ends_in_time(Format::Csv, "x.csv", &",".repeat(1_000_000));
+    ends_in_time(Format::D2, "x.d2", &"x: {\n".repeat(200_000));
+}
+
+#[test]
+fn groups_joined_with_groups_are_bounded() {
+    let group = |name: &str, between: &str| {
+        (0..20_000).map(|i| format!("{name}{i}")).collect::<Vec<_>>().join(between)
+    };
+    let text = format!("graph TD\n{} --> {}\n", group("a", " & "), group("b", " & "));
+    assert!(ends_in_time(Format::Mermaid, "x.mmd", &text));
+    let text = format!("digraph {{ {{ {} }} -> {{ {} }} }}", group("a", " "), group("b", " "));
+    assert!(!ends_in_time(Format::Dot, "x.dot", &text));
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said_while_its_format_is_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.yaml");
+    for text in [
+        format!("x: &a [{}]\ny: [{}]\n", "a,".repeat(1_000), "*a,".repeat(100_000)),
+        "a: [".repeat(1_000),
+        "a: 1\na: {\n".to_owned(),
+        "\u{0}\u{1}".to_owned(),
+    ] {
+        fs::write(&path, text).unwrap();
+        let output = crate::support::program(folder.path())
+            .args(["import", "auto", "x.yaml"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("x.yaml"), "{said}");
+    }
+}
+
 #[test]
 fn what_is_not_utf8_is_an_error_at_its_place_or_skipped_line_by_line() {
     let folder = tempfile::tempdir().unwrap();

@@ -54,6 +54,8 @@ pub(super) struct ComposeReader<'r, 'i> {
     /// The folder that named files may lie in.
     folder: PathBuf,
     documents: BTreeMap<String, Option<Rc<Vec<Document>>>>,
+    /// By file: the document and the entry of each service that may be extended.
+    positions: BTreeMap<String, BTreeMap<String, (usize, usize)>>,
     environments: BTreeMap<String, Rc<BTreeMap<String, String>>>,
     texts: BTreeMap<String, Option<Rc<String>>>,
     included: BTreeSet<PathBuf>,
@@ -72,6 +74,7 @@ impl<'r, 'i> ComposeReader<'r, 'i> {
             known: Rc::default(),
             folder: load::project_folder(first),
             documents: BTreeMap::new(),
+            positions: BTreeMap::new(),
             environments: BTreeMap::new(),
             texts: BTreeMap::new(),
             included: BTreeSet::new(),
@@ -357,13 +360,22 @@ impl<'r, 'i> ComposeReader<'r, 'i> {
             self.graph.warn(Code::NotUnderstood, message, extends.place);
             return ComposeService::default();
         };
-        let found = documents.iter().find_map(|document| {
-            let services = document.root.get("services").unwrap_or(&document.root);
-            services.get(&name).map(without_tag)
+        let index = self.positions.entry(file.clone()).or_insert_with(|| {
+            let mut positions = BTreeMap::new();
+            for (document, read) in documents.iter().enumerate() {
+                let services = read.root.get("services").unwrap_or(&read.root);
+                for (entry, service) in services.entries().iter().enumerate() {
+                    positions.entry(service.key.text.to_string()).or_insert((document, entry));
+                }
+            }
+            positions
         });
-        found.map_or_else(ComposeService::default, |node| {
-            self.read_service(&file, &name, node, depth + 1)
-        })
+        let Some((document, entry)) = index.get(&name).copied() else {
+            return ComposeService::default();
+        };
+        let root = &documents[document].root;
+        let services = root.get("services").unwrap_or(root);
+        self.read_service(&file, &name, without_tag(&services.entries()[entry].value), depth + 1)
     }
 
     /// The texts that a container finds where something is mounted, with what to call them.

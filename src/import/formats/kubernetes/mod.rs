@@ -26,9 +26,7 @@ pub(in crate::import) fn read_manifests(
     graph: &mut EvidenceGraph,
 ) -> Result<(), Vec<Diagnostic>> {
     let documents = input.read_documents(graph)?;
-    for (_, document) in &documents {
-        hide_values(std::slice::from_ref(document), SECRET_KEYS, input.sources);
-    }
+    hide_values(documents.iter().map(|(_, document)| document), SECRET_KEYS, input.sources);
     let objects = Objects::from_documents(&documents);
     if objects.all.is_empty() {
         let path = documents.first().map_or("", |(path, _)| path);

@@ -166,7 +166,7 @@ impl<'a> FlowchartParser<'a> {
             let Some(to) = self.parse_boxes() else { break };
             for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (from, to))) {
                 if link.is_invisible || self.drawing.arrows.len() >= ARROWS_MAX {
-                    continue;
+                    break;
                 }
                 self.drawing.arrows.push(Arrow {
                     from: from.clone(),
