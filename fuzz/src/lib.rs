@@ -1,4 +1,3 @@
 //! Fuzz targets of blastwave.
 
-#[path = "../../tests/it/fuzz/targets.rs"]
 pub mod targets;

@@ -144,8 +144,8 @@ impl<'a> Run<'a> {
                 }
             }
             self.update_own();
-            self.settle();
             let alive = super::state::lanes::mask::<LANES>(|lane| self.progress[lane].alive);
+            self.settle(alive);
             let seen = super::state::lanes::mask::<LANES>(|lane| {
                 is_timed || self.state.time[lane] >= self.end
             });
@@ -161,13 +161,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Failure, load and overload of the present moment, and since when what has been failing.
-    pub(crate) fn settle(&mut self) {
+    /// Failure, load and overload of the present moment, and since when what has been failing, in
+    /// these lanes.
+    pub(crate) fn settle(&mut self, alive: u8) {
         let users = self.users();
         self.state.touch_echoes();
-        self.state.settle(&mut self.loads, &mut self.alone, &users);
+        self.state.settle(&mut self.loads, &mut self.alone, &users, alive);
         if self.note_jumps() {
-            self.state.settle(&mut self.loads, &mut self.alone, &users);
+            self.state.settle(&mut self.loads, &mut self.alone, &users, alive);
         }
         self.note_wait_rates();
         self.state.note_since();

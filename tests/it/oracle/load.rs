@@ -3,19 +3,11 @@
 use blastwave::model::change::TargetRef;
 use blastwave::model::{Rate, defaults};
 
+use super::approach::{self, Approach};
 use super::graph::{Graph, Kind};
 use super::moment::{Contribution, Here, SETTLED, SLACK, Seen, Situation, State};
 use super::waiting::EDGE;
 use super::world::World;
-
-/// After this round each step goes only part of the way...
-const DAMPED_FROM: usize = 200;
-/// ...and from this one on once it swings.
-const SWINGS_FROM: usize = 8;
-/// How far it then goes at first, and always after a hundred rounds.
-const DAMPING: f64 = 0.3;
-/// After so many rounds it is given up.
-const GIVEN_UP: usize = 1_000;
 
 /// One way on which load comes to a node.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -198,11 +190,7 @@ pub(crate) fn settle(
     let has_load = graph.topology.services.iter().any(|service| service.utilization.is_some());
     let traffic = Traffic::new(graph);
     let mut lost = lost_before.to_vec();
-    let mut before = lost.clone();
-    let mut gaps = vec![0.0; lost.len()];
-    let mut parts = vec![DAMPING; lost.len()];
-    let mut swings = false;
-    let mut round = 1;
+    let mut approach = Approach::new(&lost);
     loop {
         let mut moment = failure_at(graph, world, situation, &lost);
         if !has_load {
@@ -210,53 +198,19 @@ pub(crate) fn settle(
         }
         moment.loads = loads(graph, world, situation, &traffic, &moment, false);
         moment.coming = loads(graph, world, situation, &traffic, &moment, true);
-        let next = overload(graph, situation, &moment.loads);
-        let moves = |service: &usize| (next[*service] - lost[*service]).abs() > SETTLED;
-        let moving: Vec<usize> = (0..next.len()).filter(moves).collect();
-        let is_damped = swings || round > DAMPED_FROM;
-        let mut now = lost.clone();
-        for service in 0..lost.len() {
-            let gap = next[service] - lost[service];
-            let gap_before = std::mem::replace(&mut gaps[service], gap);
-            if is_damped && gap.abs() > SETTLED {
-                parts[service] = part_of_the_way(
-                    round,
-                    lost[service] - before[service],
-                    [gap_before, gap],
-                    parts[service],
-                );
-            }
-            now[service] += if is_damped { parts[service] * gap } else { gap };
-        }
-        swings |= round >= SWINGS_FROM && 4.0 * farthest(&now, &before) <= farthest(&now, &lost);
-        before = std::mem::replace(&mut lost, now);
+        let asked = overload(graph, situation, &moment.loads);
+        let moves = |service: &usize| (asked[*service] - lost[*service]).abs() > approach::SETTLED;
+        let moving: Vec<usize> = (0..asked.len()).filter(moves).collect();
+        let (next, goes_on) = approach.next(&lost, &asked);
+        lost = next;
         // A cycle that does not come to rest gives no loads to go on from.
-        if moving.is_empty() || round == GIVEN_UP || !moment.cycles_rest {
+        if !goes_on || !moment.cycles_rest {
             moment.swinging = moving;
             moment.lost = lost;
             moment.swamped = swamped(graph, situation, &moment.coming);
             return moment;
         }
-        round += 1;
     }
-}
-
-/// How much of the gap between what is asked for and what is lost is gone: what closes it, if the
-/// gap closes by the next step as fast as it did by the last.
-fn part_of_the_way(round: usize, step: f64, [before, gap]: [f64; 2], part: f64) -> f64 {
-    if round > 100 {
-        return DAMPING;
-    }
-    if step.abs() <= 1e-6 {
-        return part;
-    }
-    let slope = (before - gap) / step;
-    if slope > 1.0 { f64::max(1.0 / slope, 0.05) } else { 1.0 }
-}
-
-/// The largest difference of two lists.
-fn farthest(some: &[f64], others: &[f64]) -> f64 {
-    some.iter().zip(others).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max)
 }
 
 /// Section "failure travels to callers" for every cohort.

@@ -20,6 +20,7 @@
 //! - A dependency of several is tried as much as the worst of its members, and contained by the
 //!   step after which its failing share no longer reaches the `degraded` threshold.
 
+mod approach;
 mod cause;
 mod evidence;
 mod graph;

@@ -6,7 +6,7 @@
 use crate::compile::Plan;
 use crate::engine::fluid::load::spread::Loads;
 use crate::engine::fluid::propagation::step_state::{Echo, Slowed, StepState};
-use crate::engine::fluid::state::lanes::{LANES, Lanes, SurvivalProducts, has};
+use crate::engine::fluid::state::lanes::{LANES, Lanes, SurvivalProducts, every, has};
 use crate::engine::fluid::state::plan_index::PlanIndex;
 
 /// Most lanes that continue one by one, instead of side by side.
@@ -32,6 +32,7 @@ impl<'a> Alone<'a> {
     fn take(&mut self, from: &StepState<'a, LANES>, loads: &Loads<LANES>, lane: usize) {
         self.state.reset();
         self.loads.reset();
+        self.state.active = every::<1>();
         self.state.time = [from.time[lane]];
         self.state.corrupt_lanes = u8::from(has(from.corrupt_lanes, lane));
         let bit = |mask: &u8| u8::from(has(*mask, lane));
@@ -80,10 +81,8 @@ impl<'a> Alone<'a> {
         copy(&mut self.loads.backlog, &loads.backlog, |backlog| [backlog[lane]]);
         copy(&mut self.loads.stuck, &loads.stuck, |stuck| [stuck[lane]]);
         copy(&mut self.loads.exempt, &loads.exempt, bit);
-        copy(&mut self.loads.before, &loads.before, |share| [share[lane]]);
-        copy(&mut self.loads.gap, &loads.gap, |share| [share[lane]]);
-        copy(&mut self.loads.part, &loads.part, |share| [share[lane]]);
-        self.loads.damped = bit(&loads.damped);
+        copy(&mut self.loads.approaches, &loads.approaches, |approach| [approach[lane]]);
+        self.loads.swings = bit(&loads.swings);
     }
 }
 
@@ -94,19 +93,22 @@ fn copy<A, B>(into: &mut Vec<A>, from: &[B], one: impl Fn(&B) -> A) {
 
 impl<'a> StepState<'a, LANES> {
     /// Failure, then loads, then overload, until nothing changes. Each lane stops when it has
-    /// settled. `shares_of_users` weighs the cohorts.
+    /// settled. `shares_of_users` weighs the cohorts; only the lanes of `alive` are computed.
     pub(crate) fn settle(
         &mut self,
         loads: &mut Loads<LANES>,
         alone: &mut Alone<'a>,
         shares_of_users: &[Lanes],
+        alive: u8,
     ) {
+        self.active = alive;
         self.sweep();
         if !self.plan.has_load {
             return;
         }
         let enough = |round, moving: u8| round >= LONG && moving.count_ones() <= FEW;
         let (round, moving) = self.rounds(loads, shares_of_users, 0, enough);
+        self.active = alive;
         if moving == 0 || round == crate::engine::fluid::load::spread::ROUNDS {
             return;
         }

@@ -78,7 +78,7 @@ impl<const W: usize> StepState<'_, W> {
             let comes = loads.arriving(service, index, lane) > 0.0;
             // Where nothing works, whoever comes waits for ever.
             let stands_still = loads.is_timed && comes && working <= 0.0;
-            new[lane] = if has(loads.exempt[index], lane) {
+            let wait = if has(loads.exempt[index], lane) {
                 0.0
             } else if stands_still {
                 LONGEST
@@ -87,13 +87,17 @@ impl<const W: usize> StepState<'_, W> {
             } else {
                 (backlog / working).min(LONGEST)
             };
+            // What has settled stays as it is to the last bit: nobody computes this lane any more.
+            if (wait - old[lane]).abs() > SETTLED * (1.0 + old[lane].abs()) {
+                new[lane] = wait;
+            }
         }
         if same(&new, &old) {
             return 0;
         }
         self.waits[index] = new;
         self.touch_service(index as u32);
-        mask::<W>(|lane| (new[lane] - old[lane]).abs() > SETTLED * (1.0 + old[lane].abs()))
+        mask::<W>(|lane| new[lane] != old[lane])
     }
 
     /// Capacity of services by the threads that they have: each request keeps one as long as it
@@ -223,15 +227,19 @@ impl<const W: usize> StepState<'_, W> {
                 }
             }
             let old = self.admitted[number];
-            let new: Lanes<W> = array(|lane| match () {
-                () if !has(moving, lane) => old[lane],
-                () if in_progress[lane] <= bulkhead.limit => 1.0,
-                () => bulkhead.limit / in_progress[lane],
+            let new: Lanes<W> = array(|lane| {
+                let admitted = if in_progress[lane] <= bulkhead.limit {
+                    1.0
+                } else {
+                    bulkhead.limit / in_progress[lane]
+                };
+                let moves = has(moving, lane) && (admitted - old[lane]).abs() > SETTLED;
+                if moves { admitted } else { old[lane] }
             });
             if same(&old, &new) {
                 continue;
             }
-            moved |= mask::<W>(|lane| (new[lane] - old[lane]).abs() > SETTLED);
+            moved |= mask::<W>(|lane| new[lane] != old[lane]);
             self.admitted[number] = new;
             for limited in &bulkhead.calls {
                 self.touch(limited.node);

@@ -1,30 +1,20 @@
 //! One moment: load travels to dependencies, and overload makes it fail in turn.
 
-use crate::compile::plan::{NONE, Plan, Traffic};
-use crate::engine::fluid::propagation::step_state::{SETTLED, StepState};
+use crate::compile::plan::{NONE, Plan, Service, Traffic};
+use crate::engine::fluid::load::approach::{
+    Approach, DAMPED_FROM, Pace, SETTLED, SWINGS_FROM, Step,
+};
+use crate::engine::fluid::propagation::step_state::StepState;
 use crate::engine::fluid::state::index_set::IndexSet;
-use crate::engine::fluid::state::lanes::{Lanes, all, every, for_lanes, has, mask, same};
+use crate::engine::fluid::state::lanes::{Lanes, all, for_lanes, has, mask, same};
 use crate::engine::fluid::state::plan_index::Arrival;
 use crate::engine::simd::array;
 
-/// Round from which overload moves only part of the way to what the loads ask for.
-const DAMPED_FROM: u32 = 200;
-/// Round from which it does so where it oscillates.
-const OSCILLATION_FROM: u32 = 7;
-/// Overload oscillates once it is this many times nearer to its value two rounds ago than to that of
-/// the last round.
-const OSCILLATION_RATIO: f64 = 4.0;
-/// Step size while no secant estimate is known.
-const DAMPING: f64 = 0.3;
-/// Round after which the step size reverts to [`DAMPING`], because the secant estimate has not
-/// converged.
-const FIXED_FROM: u32 = 100;
-/// Shortest step from which a secant is estimated: below it rounding dominates.
-const TELLING: f64 = 1e-6;
-/// Least step size.
-const PART_LEAST: f64 = 0.05;
+/// Overload swings once it is this many times nearer to its value two rounds ago than to that of the last
+/// round.
+const SWING_RATIO: f64 = 4.0;
 /// Round at which a moment is given up and reported as unsettled.
-pub(crate) const ROUNDS: u32 = 1_000;
+pub(crate) const ROUNDS: u32 = 300;
 
 /// The loads of a moment, kept so that only what changes is computed anew.
 pub(crate) struct Loads<const W: usize> {
@@ -61,14 +51,12 @@ pub(crate) struct Loads<const W: usize> {
     pub(crate) load: Vec<Lanes<W>>,
     /// By service: the lanes in which it is down for reasons that are no overload.
     pub(crate) exempt: Vec<u8>,
-    /// By service: the share lost to overload one round before.
-    pub(crate) before: Vec<Lanes<W>>,
-    /// By service: how much more the loads asked for than was lost, one round before.
-    pub(crate) gap: Vec<Lanes<W>>,
-    /// By service: which part of the way it goes once overload has begun to swing.
-    pub(crate) part: Vec<Lanes<W>>,
+    /// By service: how what is lost comes nearer to what the loads ask for.
+    pub(crate) approaches: Vec<[Approach; W]>,
     /// The lanes in which overload has begun to swing.
-    pub(crate) damped: u8,
+    pub(crate) swings: u8,
+    /// The lanes in which some service stays where its loads jump.
+    at_jump: u8,
     /// By service: the lanes in which it still swings when the moment was given up.
     pub(crate) oscillates: Vec<u8>,
     /// How the users were split over the cohorts at the last round.
@@ -99,10 +87,9 @@ impl<const W: usize> Loads<W> {
             is_timed: plan.schedule.is_some() || plan.lasting > 0.0,
             load: vec![all(1.0); services],
             exempt: vec![0; services],
-            before: vec![all(0.0); services],
-            gap: vec![all(0.0); services],
-            part: vec![all(DAMPING); services],
-            damped: 0,
+            approaches: vec![[Approach::NEW; W]; services],
+            swings: 0,
+            at_jump: 0,
             oscillates: vec![0; services],
             users: Vec::new(),
         }
@@ -137,6 +124,14 @@ impl<const W: usize> Loads<W> {
     /// The share of users that a cohort stands for.
     pub(crate) fn share_of_users(&self, cohort: usize) -> Lanes<W> {
         self.users.get(cohort).copied().unwrap_or(all(1.0))
+    }
+
+    /// The share of requests that a service would lose to overload by the present loads.
+    fn asked(&self, service: &Service, index: usize, lane: usize) -> f64 {
+        if has(self.exempt[index], lane) || !self.is_full(service, index, lane) {
+            return 0.0;
+        }
+        lost_share(self.load[index][lane], self.usable[index][lane])
     }
 
     /// Has every service looked at again.
@@ -177,19 +172,24 @@ impl<const W: usize> StepState<'_, W> {
         first: u32,
         enough: impl Fn(u32, u8) -> bool,
     ) -> (u32, u8) {
-        let mut moving = every::<W>();
+        let mut moving = self.active;
         let mut round = first;
         if first == 0 {
-            loads.damped = 0;
-            loads.part.fill(all(DAMPING));
+            loads.swings = 0;
         }
         while round < ROUNDS {
             self.refresh_load(loads, shares_of_users);
             let limited = self.limit_calls(loads, shares_of_users, moving);
+            let before = moving;
             moving &= self.overload(loads, moving, round) | limited;
+            let at_jump = before & !moving & loads.at_jump;
+            if at_jump != 0 {
+                self.record_oscillations(loads, at_jump);
+            }
             if moving == 0 {
                 return (round, 0);
             }
+            self.active = moving;
             self.sweep();
             round += 1;
             if enough(round, moving) {
@@ -366,8 +366,9 @@ impl<const W: usize> StepState<'_, W> {
     /// Sets overload from the loads; gives the lanes in which it still changes.
     fn overload(&mut self, loads: &mut Loads<W>, moving: u8, round: u32) -> u8 {
         let mut moved = 0;
-        let damped = if round < DAMPED_FROM { loads.damped } else { u8::MAX };
+        let paces: [Pace; W] = std::array::from_fn(|lane| Pace::of(round, has(loads.swings, lane)));
         let (mut from_last, mut from_one_before): (Lanes<W>, Lanes<W>) = (all(0.0), all(0.0));
+        let mut at_jump = 0;
         self.look_at_pools(loads);
         let mut next = 0;
         while let Some(index) = loads.dirty.take_first_from(next) {
@@ -377,39 +378,25 @@ impl<const W: usize> StepState<'_, W> {
                 continue;
             }
             moved |= self.wait_in_queue(loads, index, moving);
-            let (load, capacity) = (&loads.load[index], &loads.usable[index]);
             let old = self.overload[index];
             let mut new = old;
             let mut is_dirty = false;
-            for lane in 0..W {
-                if !has(moving, lane) {
-                    continue;
+            for lane in (0..W).filter(|lane| has(moving, *lane)) {
+                let asked = loads.asked(service, index, lane);
+                let approach = &mut loads.approaches[index][lane];
+                let before = approach.before;
+                match approach.step(old[lane], asked, paces[lane]) {
+                    Step::Settled => {}
+                    Step::AtJump => {
+                        at_jump |= 1 << lane;
+                        is_dirty = true;
+                    }
+                    Step::To(share) => {
+                        moved |= 1 << lane;
+                        is_dirty = true;
+                        new[lane] = share;
+                    }
                 }
-                let asked =
-                    if has(loads.exempt[index], lane) || !loads.is_full(service, index, lane) {
-                        0.0
-                    } else {
-                        lost_share(load[lane], capacity[lane])
-                    };
-                let gap = asked - old[lane];
-                let gap_before = std::mem::replace(&mut loads.gap[index][lane], gap);
-                if gap.abs() > SETTLED {
-                    moved |= 1 << lane;
-                    is_dirty = true;
-                    new[lane] = if has(damped, lane) {
-                        let part = &mut loads.part[index][lane];
-                        let step = old[lane] - loads.before[index][lane];
-                        if round >= FIXED_FROM {
-                            *part = DAMPING;
-                        } else if step.abs() > TELLING {
-                            *part = part_of_the_way(step, gap_before - gap);
-                        }
-                        old[lane] + *part * gap
-                    } else {
-                        asked
-                    };
-                }
-                let before = std::mem::replace(&mut loads.before[index][lane], old[lane]);
                 is_dirty |= before != old[lane];
                 from_last[lane] = from_last[lane].max((new[lane] - old[lane]).abs());
                 from_one_before[lane] = from_one_before[lane].max((new[lane] - before).abs());
@@ -422,9 +409,12 @@ impl<const W: usize> StepState<'_, W> {
                 loads.dirty.mark(index);
             }
         }
-        if round >= OSCILLATION_FROM {
-            loads.damped |=
-                mask::<W>(|lane| OSCILLATION_RATIO * from_one_before[lane] <= from_last[lane]);
+        loads.at_jump = at_jump;
+        if round >= SWINGS_FROM {
+            let swings = mask::<W>(|lane| {
+                round + 1 >= DAMPED_FROM || SWING_RATIO * from_one_before[lane] <= from_last[lane]
+            });
+            begin_to_swing(loads, swings & moving);
         }
         moved
     }
@@ -436,20 +426,22 @@ impl<const W: usize> StepState<'_, W> {
                 continue;
             }
             let oscillates = mask::<W>(|lane| {
-                let exempt = has(loads.exempt[index], lane) || !loads.is_full(service, index, lane);
-                let asked = lost_share(loads.load[index][lane], loads.usable[index][lane]);
-                has(moving, lane) && !exempt && (asked - self.overload[index][lane]).abs() > SETTLED
+                let asked = loads.asked(service, index, lane);
+                let lost = self.overload[index][lane];
+                has(moving, lane) && asked > 0.0 && (asked - lost).abs() > SETTLED
             });
             loads.oscillates[index] |= oscillates;
         }
     }
 }
 
-/// Which part of the way closes the gap between what is asked for and what is lost, if it goes on
-/// closing as it did by the last step: the secant method.
-fn part_of_the_way(step: f64, closed: f64) -> f64 {
-    let slope = closed / step;
-    if slope > 1.0 { (1.0 / slope).max(PART_LEAST) } else { 1.0 }
+/// Has services go by secants where what is lost has begun to swing.
+fn begin_to_swing<const W: usize>(loads: &mut Loads<W>, lanes: u8) {
+    let new = lanes & !loads.swings;
+    loads.swings |= lanes;
+    for lane in (0..W).filter(|lane| has(new, *lane)) {
+        loads.approaches.iter_mut().for_each(|approach| approach[lane].forget());
+    }
 }
 
 /// The share of requests that a service refuses when `load` arrives and it can serve `capacity`.

@@ -2,7 +2,7 @@
 
 use crate::compile::plan::{Call, Fallback, NONE};
 use crate::engine::fluid::propagation::delays::{Attempts, CallDelay, List, Piece};
-use crate::engine::fluid::propagation::step_state::StepState;
+use crate::engine::fluid::propagation::step_state::{StepState, choose, take_lanes};
 use crate::engine::fluid::state::lanes::{Lanes, Shares, SurvivalProducts, all, has, mask, same};
 use crate::engine::simd::array;
 use crate::engine::tally::Protection;
@@ -27,6 +27,8 @@ pub(crate) struct Waiting<const W: usize> {
     pub(crate) call: [CallDelay; W],
     /// By lane: seconds that a request is in progress because of it, beyond the usual.
     pub(crate) held: Lanes<W>,
+    /// Room for the delays of one attempt.
+    attempt: List,
     /// The same of each member of an `any_of`.
     members: Vec<[CallDelay; W]>,
     is_delayed: bool,
@@ -37,6 +39,7 @@ impl<const W: usize> Waiting<W> {
         Self {
             call: std::array::from_fn(|_| CallDelay::default()),
             held: all(0.0),
+            attempt: List::NONE,
             members: Vec::new(),
             is_delayed: false,
         }
@@ -254,7 +257,8 @@ impl<const W: usize> StepState<'_, W> {
                     factor[lane] *= made[lane];
                 }
             }
-            self.cohorts[cohort].traffic[member as usize] = factor;
+            let known = &mut self.cohorts[cohort].traffic[member as usize];
+            take_lanes(self.active, known, &factor);
         }
         shares
     }
@@ -291,7 +295,7 @@ impl<const W: usize> StepState<'_, W> {
                 let moved = moved_traffic(&members, &up, index, call.needs);
                 let factor = &mut self.cohorts[cohort].traffic[member as usize];
                 for lane in 0..W {
-                    factor[lane] *= moved[lane];
+                    factor[lane] *= if has(self.active, lane) { moved[lane] } else { 1.0 };
                 }
             }
         }
@@ -368,7 +372,8 @@ impl<const W: usize> StepState<'_, W> {
             return self.holds(node, &raw, limit, cohort);
         }
         let entry = call.buffer_slot() as usize;
-        self.cohorts[cohort].entries[entry] = *shares;
+        let known = &mut self.cohorts[cohort].entries[entry];
+        *known = choose(self.active, shares, known);
         self.not_failing_for(shares, &self.cohorts[cohort].entries_since[entry], limit)
     }
 
@@ -469,8 +474,9 @@ impl<const W: usize> StepState<'_, W> {
     ) {
         let service = self.plan.nodes[node as usize].service;
         let usual = self.plan.services[service as usize].latency;
-        for lane in 0..W {
-            let delay = self.cohorts[cohort].delays[node as usize][lane];
+        let active = self.active;
+        for lane in (0..W).filter(|lane| has(active, *lane)) {
+            let delay = &self.cohorts[cohort].delays[node as usize][lane];
             if delay.as_slice().is_empty() {
                 continue;
             }
@@ -511,14 +517,16 @@ impl<const W: usize> StepState<'_, W> {
         shares: &mut Shares<W>,
         factor: &mut Lanes<W>,
     ) {
-        for lane in 0..W {
+        let active = self.active;
+        for lane in (0..W).filter(|lane| has(active, *lane)) {
             if timed_out[lane] <= 0.0 && self.waiting.call[lane].answered.is_empty() {
                 continue;
             }
             let is_open = call.breaker && failing[lane] >= BREAKER_OPENS - SLACK;
             let retries = if is_open { 0 } else { call.retries };
             let all_retries = retries_per_call(failing[lane], retries);
-            let answered = std::mem::take(&mut self.waiting.call[lane].answered);
+            let Waiting { call: calls, attempt, is_delayed, .. } = &mut *self.waiting;
+            attempt.take_over(&calls[lane].answered);
             let attempts = Attempts {
                 failing: failing[lane],
                 // What an open breaker refuses costs no time.
@@ -531,17 +539,16 @@ impl<const W: usize> StepState<'_, W> {
                 },
                 timeout: call.timeout,
                 in_all: call.waits_in_all(),
-                answered: &answered,
+                answered: attempt,
             };
-            let (waits, failed, made) = attempts.finish();
+            let (failed, made) = attempts.finish(&mut calls[lane]);
+            *is_delayed = true;
             if call.waits_in_all().is_finite() && !is_open {
                 for share in [&mut shares.slow, &mut shares.corrupt, &mut shares.degraded] {
                     share[lane] *= made / factor[lane];
                 }
                 (shares.down[lane], factor[lane]) = (failed, made);
             }
-            self.waiting.is_delayed = true;
-            self.waiting.call[lane] = waits;
         }
     }
 
@@ -596,10 +603,10 @@ impl<const W: usize> StepState<'_, W> {
         for slot in call.members.clone() {
             let traffic = &mut self.cohorts[cohort].traffic[slot as usize];
             for lane in 0..W {
-                traffic[lane] *= admitted[lane];
+                traffic[lane] *= if has(self.active, lane) { admitted[lane] } else { 1.0 };
             }
         }
-        self.cohorts[cohort].note_call_time(place, &times);
+        self.cohorts[cohort].note_call_time(place, &times, self.active);
         if self.waiting.is_delayed {
             self.waiting.scale(|lane| admitted[lane]);
         }
@@ -619,6 +626,7 @@ impl<const W: usize> StepState<'_, W> {
             Fallback::Node(node) => Some(node as usize),
             Fallback::None | Fallback::Static => None,
         };
+        let works = works & self.active;
         for lane in (0..W).filter(|lane| has(works, *lane)) {
             let failing = shares.down[lane];
             if failing <= 0.0 {

@@ -103,9 +103,7 @@ impl List {
         {
             return;
         }
-        if self.count == ROOM {
-            self.merge_nearest();
-        }
+        self.merge_down_to(ROOM - 1);
         let mut at = self.count;
         while at > 0 && self.pieces[at - 1].length > piece.length {
             self.pieces[at] = self.pieces[at - 1];
@@ -140,21 +138,44 @@ impl List {
         self.as_slice().iter().map(|piece| piece.share * piece.length).sum()
     }
 
-    /// Makes one of the two neighbours that are nearest to each other, by how far their requests move.
-    fn merge_nearest(&mut self) {
-        let cost = |at: usize| {
-            let (a, b) = (self.pieces[at], self.pieces[at + 1]);
-            a.share * b.share / (a.share + b.share)
-                * (b.length - a.length + (b.factor - a.factor).abs())
-        };
-        let mut best = (0, cost(0));
-        for at in 1..self.count - 1 {
-            let moved = cost(at);
-            if moved < best.1 {
-                best = (at, moved);
+    /// Returns how far requests move when a piece and the next one become one.
+    fn cost_of_merging(&self, at: usize) -> f64 {
+        let (a, b) = (&self.pieces[at], &self.pieces[at + 1]);
+        a.share * b.share / (a.share + b.share)
+            * (b.length - a.length + (b.factor - a.factor).abs())
+    }
+
+    /// Merges neighbours, those first that are nearest to each other, until so many pieces are left.
+    fn merge_down_to(&mut self, left: usize) {
+        if self.count <= left {
+            return;
+        }
+        let mut costs = [0.0; ROOM];
+        for at in 0..self.count - 1 {
+            costs[at] = self.cost_of_merging(at);
+        }
+        while self.count > left {
+            let pairs = &costs[..self.count - 1];
+            let mut at = 0;
+            for (other, cost) in pairs.iter().enumerate() {
+                if *cost < pairs[at] {
+                    at = other;
+                }
+            }
+            self.merge(at);
+            // Only the two pairs that the new piece is part of cost something else now.
+            costs.copy_within(at + 1..self.count, at);
+            if at > 0 {
+                costs[at - 1] = self.cost_of_merging(at - 1);
+            }
+            if at + 1 < self.count {
+                costs[at] = self.cost_of_merging(at);
             }
         }
-        let at = best.0;
+    }
+
+    /// Makes one of a piece and the next one.
+    fn merge(&mut self, at: usize) {
         let (a, b) = (self.pieces[at], self.pieces[at + 1]);
         let share = a.share + b.share;
         let mean = |of: fn(&Piece) -> f64| (a.share * of(&a) + b.share * of(&b)) / share;
@@ -170,9 +191,13 @@ impl List {
 
     /// Keeps the largest pieces apart and merges the others.
     fn cut(&mut self) {
-        while self.count > PIECES {
-            self.merge_nearest();
-        }
+        self.merge_down_to(PIECES);
+    }
+
+    /// Takes over the pieces of another list, without copying the room that it does not use.
+    pub(crate) fn take_over(&mut self, other: &Self) {
+        self.count = other.count;
+        self.pieces[..self.count].copy_from_slice(other.as_slice());
     }
 
     fn set(&mut self, delay: &Delay) {
@@ -223,12 +248,18 @@ fn share_of(pieces: &[Piece]) -> f64 {
 }
 
 /// How much later than usual a node answers: shares of the requests that it answers at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Delay {
     pieces: [Piece; PIECES],
     count: u8,
     /// Seconds that a request is in progress longer than usual, on average over all requests.
     pub(crate) held: f64,
+}
+
+impl PartialEq for Delay {
+    fn eq(&self, other: &Self) -> bool {
+        self.held == other.held && self.as_slice() == other.as_slice()
+    }
 }
 
 impl Delay {
@@ -363,13 +394,13 @@ pub(crate) struct Attempts<'a> {
 const TOLD_APART: usize = 16;
 
 impl Attempts<'_> {
-    /// Returns how the call makes its caller wait, the share of requests that fail in the end, and the
-    /// mean number of attempts.
+    /// Notes how the call makes its caller wait, and returns the share of requests that fail in the end,
+    /// and the mean number of attempts.
     ///
     /// Attempts that fail at once cost no time, those that time out cost all of theirs; an attempt
     /// that would begin after the caller gave up is not made.
-    pub(crate) fn finish(&self) -> (CallDelay, f64, f64) {
-        let mut call = CallDelay::default();
+    pub(crate) fn finish(&self, call: &mut CallDelay) -> (f64, f64) {
+        call.clear();
         let at_once = (self.failing - self.timed_out).max(0.0);
         let on_time = (1.0 - self.failing - self.answered.share()).max(0.0);
         let length = |timeouts: usize| {
@@ -409,6 +440,6 @@ impl Attempts<'_> {
             }
             reach = next;
         }
-        (call, failed, made)
+        (failed, made)
     }
 }

@@ -110,10 +110,10 @@ impl<const W: usize> Cohort<W> {
         }
     }
 
-    /// Notes how long a limited call takes.
-    pub(crate) fn note_call_time(&mut self, place: u32, times: &Lanes<W>) {
+    /// Notes how long a limited call takes in these lanes.
+    pub(crate) fn note_call_time(&mut self, place: u32, times: &Lanes<W>, lanes: u8) {
         match self.call_times.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, known)) => *known = *times,
+            Some((_, known)) => take_lanes(lanes, known, times),
             None => self.call_times.push((place, *times)),
         }
     }
@@ -174,6 +174,8 @@ pub(crate) struct StepState<'a, const W: usize> {
     pub(crate) works: Vec<u8>,
     /// The lanes in which something may answer wrongly.
     pub(crate) corrupt_lanes: u8,
+    /// The lanes that are computed: the others are at rest, or their trials are over.
+    pub(crate) active: u8,
     pub(crate) time: Lanes<W>,
     /// One at random routing, two (exposed, not exposed) at sticky routing.
     pub(crate) cohorts: Vec<Cohort<W>>,
@@ -221,6 +223,7 @@ impl<'a, const W: usize> StepState<'a, W> {
             reaches: vec![u8::MAX; plan.dependencies.len()],
             works: vec![u8::MAX; plan.dependencies.len()],
             corrupt_lanes: every::<W>(),
+            active: every::<W>(),
             time: all(0.0),
             cohorts: (0..cohorts).map(|_| Cohort::new(plan, index_of_plan)).collect(),
             overload: vec![all(0.0); plan.services.len()],
@@ -429,9 +432,11 @@ impl<'a, const W: usize> StepState<'a, W> {
             #[inline(always)]
             || {
                 let left = self.node(node, cohort, pace.is_some());
+                let old = &self.cohorts[cohort].shares[node];
                 match pace {
-                    None => left.shares(),
-                    Some(pace) => pace.next_shares(left, &self.cohorts[cohort].shares[node]),
+                    None if self.active == every::<W>() => left.shares(),
+                    None => choose(self.active, &left.shares(), old),
+                    Some(pace) => pace.next_shares(left, old),
                 }
             },
         )
@@ -457,7 +462,8 @@ impl<'a, const W: usize> StepState<'a, W> {
             }
             let called = self.call(call, cohort, &mut NoObserver);
             if plan.has_load {
-                self.cohorts[cohort].failed_over[index as usize] = called.failed_over;
+                let known = &mut self.cohorts[cohort].failed_over[index as usize];
+                take_lanes(self.active, known, &called.failed_over);
             }
             if called.is_delayed && !call.intra_cycle {
                 self.add_delay(call, &called.shares);
@@ -493,7 +499,8 @@ impl<'a, const W: usize> StepState<'a, W> {
         }
         let service = service as usize;
         let crowding = self.plan.services[service].crowding;
-        for lane in 0..W {
+        let active = self.active;
+        for lane in (0..W).filter(|lane| has(active, *lane)) {
             let list = &mut self.adding[lane];
             if let (Some(wait), Some(rate)) =
                 (self.waits.get(service), self.wait_rates.get(service))
@@ -524,7 +531,8 @@ impl<'a, const W: usize> StepState<'a, W> {
     /// Adds what a call makes its caller wait. Pieces are shares of the requests that go on.
     #[inline(never)]
     fn add_delay(&mut self, call: &Call, shares: &Shares<W>) {
-        for lane in 0..W {
+        let active = self.active;
+        for lane in (0..W).filter(|lane| has(active, *lane)) {
             self.held[lane] += self.waiting.held[lane];
             let list = &mut self.waiting.call[lane].answered;
             let answered = 1.0 - shares.unanswered(lane);
@@ -548,9 +556,14 @@ impl<'a, const W: usize> StepState<'a, W> {
     /// patience.
     #[inline(never)]
     fn end_delay(&mut self, node: usize, cohort: usize, left: &mut SurvivalProducts<W>) {
+        let active = self.active;
         for lane in 0..W {
-            self.adding[lane].join(&self.beside[lane], false);
-            self.next_delay[lane] = Delay::of(&self.adding[lane], self.held[lane]);
+            if has(active, lane) {
+                self.adding[lane].join(&self.beside[lane], false);
+                self.next_delay[lane] = Delay::of(&self.adding[lane], self.held[lane]);
+            } else {
+                self.next_delay[lane] = self.cohorts[cohort].delays[node][lane];
+            }
         }
         if self.plan.nodes[node].service == NONE {
             let flow = self.plan.flows.iter().find(|flow| flow.node as usize == node);
@@ -583,7 +596,7 @@ impl<'a, const W: usize> StepState<'a, W> {
                 .then(|| self.usual_time(call));
             let cohort = &mut self.cohorts[cohort];
             if let Some(usual) = usual {
-                cohort.note_call_time(call.members.start, &all(usual));
+                cohort.note_call_time(call.members.start, &all(usual), every::<W>());
             }
             cohort.failed_over[index as usize] = all(0.0);
             for member in call.members.clone() {
@@ -615,19 +628,21 @@ impl<'a, const W: usize> StepState<'a, W> {
     fn cycle(&mut self, nodes: Range<u32>, cohort: usize, in_any_order: u8) {
         let before: Vec<Shares<W>> =
             nodes.clone().map(|node| self.cohorts[cohort].shares[node as usize]).collect();
+        let active = self.active;
         for node in nodes.clone() {
-            self.cohorts[cohort].shares[node as usize] = Shares::OK;
+            let shares = &mut self.cohorts[cohort].shares[node as usize];
+            *shares = choose(active, &Shares::OK, shares);
             self.note_if_quiet(node as usize, cohort);
         }
         let on_time_before = self.plan.has_delays.then(|| {
             self.cohorts[cohort].delays[nodes.start as usize..nodes.end as usize].to_vec()
         });
         let mut moving = 0;
-        if in_any_order != 0 {
-            moving |= self.sweep_cycle(nodes.clone(), cohort, in_any_order);
+        if in_any_order & active != 0 {
+            moving |= self.sweep_cycle(nodes.clone(), cohort, in_any_order & active);
         }
-        if in_any_order != every::<W>() {
-            let lanes = every::<W>() & !in_any_order;
+        if active & !in_any_order != 0 {
+            let lanes = active & !in_any_order;
             moving |= self.rounds_of_cycle(nodes.clone(), cohort, lanes);
         }
         for (place, (node, before)) in nodes.zip(before).enumerate() {
@@ -818,9 +833,17 @@ fn difference<const W: usize>(new: &Shares<W>, old: &Shares<W>, lane: usize) -> 
         .max(one(&new.degraded, &old.degraded))
 }
 
+/// Takes over the new figures of these lanes.
+#[inline(always)]
+pub(crate) fn take_lanes<const W: usize>(lanes: u8, known: &mut Lanes<W>, new: &Lanes<W>) {
+    for lane in 0..W {
+        known[lane] = if has(lanes, lane) { new[lane] } else { known[lane] };
+    }
+}
+
 /// The new shares in these lanes, the old ones in the others.
 #[inline(always)]
-fn choose<const W: usize>(lanes: u8, new: &Shares<W>, old: &Shares<W>) -> Shares<W> {
+pub(crate) fn choose<const W: usize>(lanes: u8, new: &Shares<W>, old: &Shares<W>) -> Shares<W> {
     let pick = |new: &Lanes<W>, old: &Lanes<W>| -> Lanes<W> {
         array(|lane| if has(lanes, lane) { new[lane] } else { old[lane] })
     };

@@ -61,6 +61,8 @@ pub(crate) struct PlanIndex {
     arrivals: Rows<Arrival>,
     /// The timeouts of the callers of a node, each once.
     timeouts: Rows<f64>,
+    /// The shortest of all timeouts of calls; one second where none is stated.
+    pub(crate) shortest_timeout: f64,
 }
 
 /// A call that brings traffic to a node.
@@ -142,6 +144,7 @@ impl PlanIndex {
             callers: callers(plan),
             arrivals: arrivals(plan),
             timeouts: timeouts(plan),
+            shortest_timeout: shortest_timeout(plan),
         }
     }
 
@@ -210,6 +213,11 @@ fn callers(plan: &Plan) -> Rows<u32> {
     pairs.sort_unstable();
     pairs.dedup();
     Rows::new(plan.nodes.len(), pairs)
+}
+
+fn shortest_timeout(plan: &Plan) -> f64 {
+    let shortest = plan.calls.iter().map(|call| call.timeout).fold(f64::INFINITY, f64::min);
+    if shortest.is_finite() { shortest } else { 1.0 }
 }
 
 fn timeouts(plan: &Plan) -> Rows<f64> {

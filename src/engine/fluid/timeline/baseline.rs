@@ -141,7 +141,7 @@ impl Run<'_> {
                 self.act(lane);
             }
             self.update_own();
-            self.settle();
+            self.settle(mask::<LANES>(|lane| alive[lane]));
             for lane in (0..LANES).filter(|lane| alive[*lane]) {
                 self.watch(lane);
             }

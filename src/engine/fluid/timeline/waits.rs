@@ -13,8 +13,13 @@ use crate::engine::fluid::state::lanes::{LANES, Lanes, all, same};
 use crate::engine::fluid::state::sampled_trials::Mode;
 use crate::engine::simd::array;
 
-/// After so many moments of one overload the next is at least a part of its age away, so that what
-/// swings between two states does not go on for ever.
+/// After so many moments of one overload the next is at least a part of the shortest timeout away: where
+/// many queues fill at once, what happens within a few milliseconds happens at once.
+const CLOSE_MOMENTS: u32 = 8;
+/// The part.
+const PART_OF_TIMEOUT: f64 = 0.1;
+/// After so many it is at least a part of the age of the overload away too, so that what swings between
+/// two states does not go on for ever.
 const FREE_MOMENTS: u32 = 64;
 /// The part.
 const PART_OF_AGE: f64 = 0.02;
@@ -192,6 +197,9 @@ impl Run<'_> {
         }
         let time = self.state.time[lane];
         let spell = &mut self.spells[lane];
+        if spell.moments > CLOSE_MOMENTS {
+            after = after.max(self.index_of_plan.shortest_timeout * PART_OF_TIMEOUT);
+        }
         if spell.moments > FREE_MOMENTS {
             after = after.max((time - spell.since) * PART_OF_AGE);
         }
