@@ -445,6 +445,8 @@ codes! {
     PartialReplica = "partial-replica",
     /// A key that has no effect as written.
     NoEffect = "no-effect",
+    /// A name that looks like another, or that mixes letters which look alike.
+    ConfusableName = "confusable-name",
     // Imports.
     /// A part of a foreign file that cannot be understood, and is left out.
     NotUnderstood = "not-understood",
@@ -460,7 +462,11 @@ impl Code {
     pub fn hides_something(self) -> bool {
         matches!(
             self,
-            Self::NoEffect | Self::UnreachedService | Self::NoRate | Self::RepeatedDependency
+            Self::NoEffect
+                | Self::UnreachedService
+                | Self::NoRate
+                | Self::RepeatedDependency
+                | Self::ConfusableName
         )
     }
 }

@@ -1,3 +1,4 @@
 //! Fuzz targets of blastwave.
 
+#[path = "../../tests/it/fuzz/targets.rs"]
 pub mod targets;

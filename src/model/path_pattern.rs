@@ -16,6 +16,9 @@ const OPTIONS: MatchOptions = MatchOptions {
     require_literal_leading_dot: false,
 };
 
+/// Steps for the comparison with a pattern that a path cannot match.
+const COMPARED: u64 = 32;
+
 /// A pattern that can be asked.
 #[derive(Clone, Debug)]
 pub(super) struct PathPattern(Vec<Branch>);
@@ -66,6 +69,7 @@ impl PathPattern {
     /// each of them.
     pub(super) fn matches_path(&self, path: &str, steps: &Cell<u64>) -> bool {
         self.0.iter().any(|branch| {
+            steps.set(steps.get().saturating_add(COMPARED));
             let is_near = path.starts_with(&branch.start)
                 && path.ends_with(&branch.end)
                 && path.contains(&branch.inner);

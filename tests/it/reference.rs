@@ -105,7 +105,11 @@ impl FileSchema {
             let of_definition = &self.resolve(property).0["description"];
             let said = property["description"].as_str().or(of_definition.as_str());
             let said = said.unwrap_or_default().replace('|', "\\|").replace('\n', " ");
-            let example = format!("`{key}: {}`", self.example(property, 2).replace('|', "\\|"));
+            let value = match key.as_str() {
+                "availability" => "99.9%".to_owned(),
+                _ => self.example(property, 2).replace('|', "\\|"),
+            };
+            let example = format!("`{key}: {value}`");
             rows.push([format!("`{path}`"), said, example]);
             self.add_rows(property, &format!("{path}."), seen, rows);
         }

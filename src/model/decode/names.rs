@@ -58,7 +58,14 @@ pub(crate) fn check_name(key: &Key, what: &str, problems: &Problems) -> bool {
 /// Characters that do not show, or that change how others show.
 fn is_invisible(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+        || matches!(c,
+            // Soft hyphens, joiners, marks of direction, fillers, selectors, tags.
+            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
+            | '\u{FFF9}'..='\u{FFFB}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+        // Other blanks than the one that everybody sees.
+        || (c.is_whitespace() && c != ' ')
 }
 
 /// The names of everything that can be referred to, sorted, with the numbers they will have.

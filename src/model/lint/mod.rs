@@ -8,6 +8,7 @@ mod cycles;
 mod effect;
 mod fallbacks;
 mod graph;
+mod names;
 mod reach;
 mod redundancy;
 mod retries;
@@ -36,6 +37,7 @@ pub fn lint_topology(topology: &Topology) -> Vec<Diagnostic> {
     redundancy::find_lost_redundancy(&graph, &mut findings);
     reach::find_unreached(&graph, &mut findings);
     effect::find_without_effect(&graph, &mut findings);
+    names::find_confusable(topology, &mut findings);
     findings.finish()
 }
 

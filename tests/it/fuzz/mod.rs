@@ -5,7 +5,6 @@
 //! `BLASTWAVE_FUZZ_EXECUTIONS` for each target, `BLASTWAVE_FUZZ_SEED`, `BLASTWAVE_FUZZ_TARGET`. The last input
 //! of each target is kept in the build folder, so that one which ends the process is at hand.
 
-#[path = "../../fuzz/src/targets.rs"]
 #[expect(unreachable_pub, reason = "the fuzzer's package calls them from outside")]
 mod targets;
 
@@ -219,7 +218,7 @@ fn conditions() -> Vec<Vec<u8>> {
 
 /// Returns a small file of every format, after the byte that chooses it.
 fn import_seeds() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/import");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fuzz/seeds/import");
     let formats = Format::ALL.iter().enumerate();
     formats
         .map(|(index, format)| {
@@ -232,7 +231,7 @@ fn import_seeds() -> Vec<Vec<u8>> {
 
 #[test]
 fn every_format_has_a_seed_and_its_place_in_the_order() {
-    let order = include_str!("../../fuzz/seeds/ORDER");
+    let order = include_str!("seeds/ORDER");
     let formats: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
     assert_eq!(order.lines().collect::<Vec<_>>(), formats);
     assert_eq!(import_seeds().len(), formats.len());
