@@ -1,6 +1,6 @@
 //! One service's way to the share that it loses to overload, from round to round.
 
-/// What is lost has settled when the loads ask for nothing that differs by more than this.
+/// Difference below which a lost share has settled at what the loads ask for.
 pub(crate) const SETTLED: f64 = 1e-7;
 /// Round from which all overload counts as swinging: it moves only part of the way to what the loads
 /// ask for.
@@ -42,9 +42,9 @@ impl Pace {
 
 /// Result of one round.
 pub(crate) enum Step {
-    /// What is lost is what the loads ask for.
+    /// The lost share is what the loads ask for.
     Settled,
-    /// What is lost lies where the loads jump: just below they ask for more, just above for less.
+    /// The lost share lies where the loads jump: just below they ask for more, just above for less.
     AtJump,
     /// It goes on to this share.
     To(f64),
