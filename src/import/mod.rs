@@ -17,6 +17,7 @@ pub use format::Format;
 pub use formats::mapping::Paths;
 pub use formats::prometheus::Metric;
 pub use graph::drift::{DifferenceKind, DriftDifference, Moved, find_drift};
+pub use graph::measurements::{LatencyGap, MeasuredErrors, MeasuredLatency};
 pub use graph::merge::{Merged, aliases_of, merge_graph};
 pub use graph::names::shell_word;
 pub use graph::summary::{most_called, summary_lines};

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::traces::each_value;
+use super::traces::{LooseNumber, each_value};
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::EvidenceGraph;
+use crate::import::graph::measurements::{Durations, MeasuredErrors, REQUESTS_MIN};
 use crate::import::{Format, Input, not_of};
 use crate::model::topology::Evidence;
 
@@ -38,6 +39,33 @@ struct ObservedFlow<'a> {
     reply: Option<bool>,
     #[serde(borrow, default)]
     destination_names: Vec<Cow<'a, str>>,
+    /// The request or the answer that the packets are part of, where a policy makes the proxy look.
+    #[serde(borrow, default)]
+    l7: Option<ObservedAnswer<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ObservedAnswer<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    latency_ns: LooseNumber,
+    #[serde(default)]
+    http: Option<HttpAnswer>,
+}
+
+#[derive(Deserialize)]
+struct HttpAnswer {
+    #[serde(default)]
+    code: LooseNumber,
+}
+
+/// The answers that were seen of one service.
+#[derive(Default)]
+struct SeenAnswers {
+    durations: Durations,
+    total: u64,
+    failed: u64,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +119,7 @@ pub(crate) fn read_flows(
     let path = input.files.first().cloned().unwrap_or_default();
     let (mut flows, mut dropped) = (0_u64, 0_u64);
     let mut pairs: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let mut answers: BTreeMap<String, SeenAnswers> = BTreeMap::new();
     each_value(Format::Hubble, input, graph, |bytes, graph| {
         let lines: Vec<ObservedFlow<'_>> = if bytes.starts_with(b"[") {
             serde_json::from_slice(bytes)?
@@ -107,6 +136,7 @@ pub(crate) fn read_flows(
                 dropped += 1;
             } else {
                 add_flow(&flow, &mut pairs, graph);
+                add_answer(&flow, &mut answers);
             }
         }
         Ok(())
@@ -125,12 +155,42 @@ pub(crate) fn read_flows(
         let source = format!("{path}: {count} {noun}");
         graph.depend_on(&caller, &callee, Evidence::Observed, source);
     }
+    add_answers(&answers, &path, graph);
     if dropped > 0 {
         graph.remarks.push(format!(
             "{dropped} flows were dropped by policies or errors; no dependency was made of them."
         ));
     }
     Ok(())
+}
+
+/// Takes the answer of a service that a flow carries.
+fn add_answer(flow: &ObservedFlow<'_>, answers: &mut BTreeMap<String, SeenAnswers>) {
+    let (Some(answer), Some(source)) = (&flow.l7, &flow.source) else { return };
+    let FlowParty::Service(name) = flow_party(source) else { return };
+    if answer.kind != "RESPONSE" {
+        return;
+    }
+    let seen = answers.entry(name).or_default();
+    seen.total += 1;
+    let code = answer.http.as_ref().and_then(|http| http.code.0);
+    if code.is_some_and(|code| code >= 500) {
+        seen.failed += 1;
+    } else if let Some(latency) = answer.latency_ns.0 {
+        seen.durations.add_nanoseconds(latency);
+    }
+}
+
+fn add_answers(answers: &BTreeMap<String, SeenAnswers>, path: &str, graph: &mut EvidenceGraph) {
+    for (name, seen) in answers {
+        let service = graph.service_or_new(name);
+        service.note_durations(&seen.durations, path);
+        let (requests, failed) = (seen.total as f64, seen.failed as f64);
+        if requests >= REQUESTS_MIN {
+            let source = path.to_owned();
+            service.note_errors(MeasuredErrors { requests, failed, failed_alone: None, source });
+        }
+    }
 }
 
 fn add_flow(

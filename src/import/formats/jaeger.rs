@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::spans::{Given, Linker, SpanKind, id_number, settled_kind, span_peer, zone_name};
-use super::traces::{Several, each_value};
+use super::spans::{
+    Given, Linker, SpanKind, has_failed, id_number, settled_kind, span_peer, zone_name,
+};
+use super::traces::{LooseNumber, Several, each_value};
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
@@ -41,6 +43,12 @@ struct JaegerItem<'a> {
     parent_span_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     operation_name: Cow<'a, str>,
+    /// In microseconds.
+    #[serde(default)]
+    start_time: LooseNumber,
+    /// In microseconds.
+    #[serde(default)]
+    duration: LooseNumber,
     #[serde(borrow, default)]
     references: Option<Vec<Reference<'a>>>,
     #[serde(borrow, default)]
@@ -131,6 +139,13 @@ fn tag_text<'t>(tags: Option<&'t [Tag<'_>]>, key: &str) -> Option<&'t str> {
     found.value.as_str().filter(|text| !text.trim().is_empty())
 }
 
+/// Returns the value of a tag that is no text as one: a number, or whether something is so.
+fn tag_value(tags: Option<&[Tag<'_>]>, key: &str) -> Option<String> {
+    let found = tags.unwrap_or_default().iter().find(|tag| tag.key == key)?;
+    let is_told = found.value.is_number() || found.value.is_boolean();
+    is_told.then(|| found.value.to_string())
+}
+
 fn add_span(span: &JaegerItem<'_>, processes: &Processes<'_>, linker: &mut Linker) {
     let process = span.process.as_ref().or_else(|| processes.get(&span.process_id));
     let service = process.map_or("unknown", |process| &process.service_name);
@@ -152,6 +167,12 @@ fn add_span(span: &JaegerItem<'_>, processes: &Processes<'_>, linker: &mut Linke
         .min_by_key(|reference| u8::from(reference.ref_type != "CHILD_OF"));
     let other = references.iter().find(|reference| !same_trace(reference));
     let old = span.parent_span_id.as_deref();
+    let values = ["error", "http.status_code", "http.response.status_code"]
+        .map(|key| (key, tag_value(span.tags.as_deref(), key)));
+    let get_value = |key: &str| {
+        let value = values.iter().find(|(known, _)| *known == key)?.1.as_deref();
+        get(key).or(value)
+    };
     linker.add_span(Given {
         trace: id_number(&span.trace_id),
         id: id_number(&span.id),
@@ -163,6 +184,9 @@ fn add_span(span: &JaegerItem<'_>, processes: &Processes<'_>, linker: &mut Linke
         is_detached: parent.is_some_and(|parent| parent.ref_type == "FOLLOWS_FROM"),
         link: other.map_or(0, |other| id_number(&other.span_id)),
         zone: zone_name(&|key| tag_text(process.and_then(|process| process.tags.as_deref()), key)),
+        start: span.start_time.0.map(|start| start.saturating_mul(1_000)),
+        duration: span.duration.0.map(|duration| duration.saturating_mul(1_000)),
+        is_failed: has_failed(false, &|key| get(key).or_else(|| get_value(key))),
         ..Given::default()
     });
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::traffic::{CallTraffic, CountedCalls};
+use super::traffic::{CallTraffic, CountUnit, CountedCalls};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::import::graph::EvidenceGraph;
+use crate::import::graph::measurements::LatencyGap;
 use crate::import::{Format, Input, not_of};
 use crate::load::Node;
 
@@ -38,7 +39,7 @@ pub(in crate::import) fn read_graphs(
         let through =
             if is_of_services { BTreeMap::new() } else { collapsible_nodes(&nodes, &edges) };
         let parties = add_nodes(&nodes, &through, graph);
-        let mut traffic = CallTraffic::default();
+        let mut traffic = CallTraffic::new(CountUnit::PerSecond);
         let mut unknown = 0;
         for edge in &edges {
             let (Some(from), Some(to)) = (edge.scalar_at("source"), edge.scalar_at("target"))
@@ -57,34 +58,38 @@ pub(in crate::import) fn read_graphs(
             }
             let protocol = edge.scalar_at("traffic.protocol").unwrap_or("unknown");
             let source = format!("{path}: {protocol} traffic");
-            let requests = requests_of(edge);
+            let (requests, failed) = (requests_of(edge), failures_of(edge));
             // A service between two workloads only stands for the second.
             let own = [(to, 1.0)];
             for (target, share) in through.get(to).map_or(&own[..], Vec::as_slice) {
-                match (caller, parties.get(*target)) {
-                    (
-                        KialiParty::Service { name, .. },
-                        Some(KialiParty::Service { name: callee, group }),
-                    ) => {
-                        let (requests, source) = (requests * share, source.clone());
-                        let group = group.clone();
-                        traffic.count_calls(
-                            name,
-                            callee,
-                            &CountedCalls { requests, group, is_message: false, source },
-                        );
-                    }
-                    (
-                        KialiParty::Outside(name),
-                        Some(KialiParty::Service { name: callee, group }),
-                    ) => {
-                        let (requests, source) = (requests * share, source.clone());
-                        let group = group.clone();
-                        let counted = CountedCalls { requests, group, is_message: false, source };
+                let Some(KialiParty::Service { name: callee, group }) = parties.get(*target) else {
+                    unknown += 1;
+                    continue;
+                };
+                let counted = CountedCalls {
+                    requests: requests * share,
+                    failed: failed * share,
+                    group: group.clone(),
+                    is_message: false,
+                    source: source.clone(),
+                };
+                match caller {
+                    KialiParty::Service { name, .. } => traffic.count_calls(name, callee, &counted),
+                    KialiParty::Outside(name) => {
                         traffic.count_calls(name, callee, &counted);
-                        graph.service_or_new(callee).is_entry = true;
+                        let rate = traffic.per_second(counted.requests);
+                        let service = graph.service_or_new(callee);
+                        service.is_entry = true;
+                        let rate = rate.filter(|rate| *rate > 0.0);
+                        service.entry_rate = rate
+                            .map(|rate| rate + service.entry_rate.unwrap_or(0.0))
+                            .or(service.entry_rate);
                     }
-                    _ => unknown += 1,
+                    KialiParty::Unknown => unknown += 1,
+                }
+                if edge.get("responseTime").is_some() {
+                    let service = graph.service_or_new(callee);
+                    service.latency_gap = service.latency_gap.or(Some(LatencyGap::UnnamedQuantile));
                 }
             }
         }
@@ -167,10 +172,19 @@ fn is_unknown(node: &Node) -> bool {
 
 /// Returns the requests per second of an edge; 0 for connections, which are no requests.
 fn requests_of(edge: &Node) -> f64 {
-    let rate = |protocol: &str| {
-        edge.node_at(&format!("traffic.rates.{protocol}")).and_then(Node::number).unwrap_or(0.0)
+    sum_of_rates(edge, &["http", "grpc"])
+}
+
+/// Returns the requests per second of an edge that failed.
+fn failures_of(edge: &Node) -> f64 {
+    sum_of_rates(edge, &["http5xx", "grpcErr"])
+}
+
+fn sum_of_rates(edge: &Node, keys: &[&str]) -> f64 {
+    let rate = |key: &&str| {
+        edge.node_at(&format!("traffic.rates.{key}")).and_then(Node::number).unwrap_or(0.0)
     };
-    let rate = rate("http") + rate("grpc");
+    let rate: f64 = keys.iter().map(|key| rate(&key)).sum();
     if rate.is_finite() { rate.max(0.0) } else { 0.0 }
 }
 

@@ -14,6 +14,7 @@ pub(super) mod ecs;
 pub(super) mod edges;
 pub(super) mod entities;
 pub(super) mod graphml;
+mod histograms;
 pub(super) mod hubble;
 pub(super) mod isotope;
 pub(super) mod jaeger;

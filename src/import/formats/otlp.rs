@@ -6,8 +6,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::otlp_stream;
-use super::spans::{Given, Linker, SpanKind, id_number, settled_kind, span_peer, zone_name};
-use super::traces::{Several, each_value};
+use super::spans::{
+    Given, Linker, SpanKind, has_failed, id_number, settled_kind, span_peer, zone_name,
+};
+use super::traces::{LooseNumber, Several, each_value};
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
@@ -67,6 +69,18 @@ struct OtlpSpan<'a> {
     attributes: Vec<Attribute<'a>>,
     #[serde(borrow, default)]
     links: Vec<OtlpLink<'a>>,
+    #[serde(default, alias = "start_time_unix_nano")]
+    start_time_unix_nano: LooseNumber,
+    #[serde(default, alias = "end_time_unix_nano")]
+    end_time_unix_nano: LooseNumber,
+    #[serde(borrow, default)]
+    status: Option<OtlpStatus<'a>>,
+}
+
+#[derive(Deserialize)]
+struct OtlpStatus<'a> {
+    #[serde(borrow, default)]
+    code: OtlpKind<'a>,
 }
 
 #[derive(Deserialize)]
@@ -168,6 +182,12 @@ fn add_resource(spans: &ResourceSpans<'_>, linker: &mut Linker) {
     let zone = zone_name(&|key| attribute_text(&spans.resource.attributes, key));
     for span in spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
         let get = |key: &str| attribute_text(&span.attributes, key);
+        let status = ["http.response.status_code", "http.status_code"]
+            .iter()
+            .find_map(|key| attribute_integer(&span.attributes, key))
+            .map(|status| status.to_string());
+        let get_status =
+            |key: &str| get(key).or(status.as_deref().filter(|_| key.starts_with("http.")));
         let kind = settled_kind(kind_of(&span.kind), &get);
         linker.add_span(Given {
             trace: id_number(&span.trace_id),
@@ -182,8 +202,26 @@ fn add_resource(spans: &ResourceSpans<'_>, linker: &mut Linker) {
                 .unwrap_or(0),
             link: span.links.first().map_or(0, |link| id_number(&link.span_id)),
             zone,
+            start: span.start_time_unix_nano.0.filter(|start| *start > 0),
+            duration: duration_of(span),
+            is_failed: has_failed(is_marked_failed(span), &get_status),
             ..Given::default()
         });
+    }
+}
+
+/// Returns how long a span took, in nanoseconds.
+fn duration_of(span: &OtlpSpan<'_>) -> Option<u64> {
+    let (start, end) = (span.start_time_unix_nano.0?, span.end_time_unix_nano.0?);
+    end.checked_sub(start).filter(|_| start > 0)
+}
+
+/// Returns whether the status of a span says that it failed, as a number or a word.
+fn is_marked_failed(span: &OtlpSpan<'_>) -> bool {
+    match span.status.as_ref().map(|status| &status.code) {
+        Some(OtlpKind::Number(code)) => *code == 2,
+        Some(OtlpKind::Word(word)) => word.trim_start_matches("STATUS_CODE_") == "ERROR",
+        Some(OtlpKind::None) | None => false,
     }
 }
 

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::histograms::{Histograms, has_failed};
 use super::spans::is_address_only;
-use super::traffic::{CallTraffic, CountedCalls};
+use super::traffic::{CallTraffic, CountUnit, CountedCalls};
 use crate::diagnostic::{Code, Diagnostic, Place, SourceId};
 use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
@@ -137,6 +138,7 @@ type MetricWorkload = (String, String);
 #[derive(Default)]
 struct Reported {
     requests: f64,
+    failed: f64,
     group: String,
     source: String,
     is_message: bool,
@@ -148,7 +150,10 @@ struct Reported {
 #[derive(Default)]
 struct FoundSamples {
     pairs: BTreeMap<(MetricWorkload, MetricWorkload), BTreeMap<Reporter, Reported>>,
-    from_outside: BTreeMap<MetricWorkload, f64>,
+    from_outside: BTreeMap<MetricWorkload, CountedCalls>,
+    /// Calls that failed, where a metric of its own counts them.
+    failures: BTreeMap<(MetricWorkload, MetricWorkload), f64>,
+    latencies: Histograms,
     kinds: BTreeMap<MetricWorkload, &'static str>,
     /// Services and the brokers that they use, with where that was found.
     messages: BTreeMap<(MetricWorkload, MetricWorkload), String>,
@@ -181,7 +186,7 @@ pub(in crate::import) fn read_metrics(
             return Err(not_of(Format::Prometheus, path, &expected));
         }
     }
-    found.add_to(graph);
+    found.add_to(input.options.window.map_or(CountUnit::Requests, CountUnit::RequestsOver), graph);
     Ok(())
 }
 
@@ -291,6 +296,12 @@ impl FoundSamples {
             sample.labels.get(key).map(|text| text.trim()).filter(|label| !label.is_empty())
         };
         let name = name.or(label("__name__"));
+        if let Some(name) = name
+            && (self.latencies.add_sample(name, &sample.labels, sample.value, path)
+                || self.add_failures(name, sample))
+        {
+            return;
+        }
         let has_any = |keys: &[String]| keys.iter().any(|key| label(key).is_some());
         let shape = shapes.iter().find(|shape| {
             name.is_none_or(|name| name.ends_with(&shape.name))
@@ -340,7 +351,11 @@ impl FoundSamples {
             return;
         }
         let Some(caller) = caller.filter(|caller| !is_address_only(caller)) else {
-            *self.from_outside.entry(target).or_default() += value;
+            let source = format!("{path}: {}", name.unwrap_or(&shape.name));
+            let known = self.from_outside.entry(target);
+            let known = known.or_insert_with(|| CountedCalls { source, ..CountedCalls::default() });
+            known.requests += value;
+            known.failed += if has_failed(&sample.labels) { value } else { 0.0 };
             return;
         };
         let from = (caller.to_owned(), space(&["source_workload_namespace", "namespace"]));
@@ -356,9 +371,23 @@ impl FoundSamples {
             is_message: true,
             is_by_service: label("destination_workload").is_some_and(is_unknown),
             requests: 0.0,
+            failed: 0.0,
         });
         reported.requests += value;
+        reported.failed += if has_failed(&sample.labels) { value } else { 0.0 };
         reported.is_message &= label("connection_type") == Some("messaging_system");
+    }
+
+    /// Takes a sample of the metric with which service graphs count failures; gives whether it is one.
+    fn add_failures(&mut self, name: &str, sample: &Sample<'_>) -> bool {
+        let is_of_failures = name.ends_with("service_graph_request_failed_total");
+        let label = |key: &str| sample.labels.get(key).cloned().unwrap_or_default();
+        if is_of_failures && sample.value.is_finite() && sample.value > 0.0 {
+            let plain = |name: String| (name, String::new());
+            let pair = (plain(label("client")), plain(label("server")));
+            *self.failures.entry(pair).or_default() += sample.value;
+        }
+        is_of_failures
     }
 
     /// Adds a message through a broker that a label names: both sides depend on it.
@@ -395,7 +424,7 @@ impl FoundSamples {
         }
     }
 
-    fn add_to(&self, graph: &mut EvidenceGraph) {
+    fn add_to(&self, unit: CountUnit, graph: &mut EvidenceGraph) {
         let mut spaces: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         let all =
             self.pairs.keys().flat_map(|(from, to)| [from, to]).chain(self.from_outside.keys());
@@ -412,7 +441,7 @@ impl FoundSamples {
                 workload.0.clone()
             }
         };
-        let mut traffic = CallTraffic::default();
+        let mut traffic = CallTraffic::new(unit);
         for ((from, to), ends) in &self.pairs {
             let Some((_, reported)) = ends.last_key_value() else { continue };
             // The caller's proxy knew only the Service; the other end knew its workloads.
@@ -429,16 +458,21 @@ impl FoundSamples {
             }
             let counted = CountedCalls {
                 requests: reported.requests,
+                failed: reported.failed + self.failures_of(from, to),
                 group: reported.group.clone(),
                 is_message: reported.is_message,
                 source: reported.source.clone(),
             };
             traffic.count_calls(&name_of(from), &name_of(to), &counted);
         }
-        for (workload, requests) in &self.from_outside {
-            traffic.count_entries(&name_of(workload), *requests);
+        for (workload, counted) in &self.from_outside {
+            let nobody = [String::new(), "user".to_owned()].map(|name| (name, String::new()));
+            let failed = nobody.iter().map(|nobody| self.failures_of(nobody, workload));
+            let failed = counted.failed + failed.sum::<f64>();
+            traffic.count_entries(&name_of(workload), &CountedCalls { failed, ..counted.clone() });
         }
         traffic.add_to(graph);
+        self.latencies.add_to(name_of, graph);
         for ((end, broker), source) in &self.messages {
             let (end, broker) = (name_of(end), name_of(broker));
             let known = graph.depend_on(&end, &broker, Evidence::Observed, source.clone());
@@ -461,6 +495,13 @@ impl FoundSamples {
                 "Messages go through brokers that the metrics do not name; the brokers are missing.".to_owned(),
             );
         }
+    }
+}
+
+impl FoundSamples {
+    /// Returns how many calls of a pair failed, by the metric of its own.
+    fn failures_of(&self, from: &MetricWorkload, to: &MetricWorkload) -> f64 {
+        self.failures.get(&(from.clone(), to.clone())).copied().unwrap_or(0.0)
     }
 }
 
@@ -495,7 +536,7 @@ mod tests {
             );
         }
         let mut graph = EvidenceGraph::default();
-        found.add_to(&mut graph);
+        found.add_to(CountUnit::Requests, &mut graph);
         assert_eq!(graph.dependencies.values().next().unwrap().calls, 85.0);
     }
 }

@@ -133,6 +133,12 @@ fn add_span(span: &Node, linker: &mut Linker) {
     // Peers are `host:port`, of brokers several with commas between.
     let peer = get("peer").split([',', ';']).next().unwrap_or_default();
     let peer = peer.rsplit_once(':').map_or(peer, |(host, _)| host);
+    let time = |key: &str| {
+        let milliseconds = span.get(key).and_then(Node::number).filter(|time| *time > 0.0)?;
+        #[expect(clippy::cast_sign_loss, reason = "it is above 0")]
+        Some((milliseconds as u64).saturating_mul(1_000_000))
+    };
+    let (start, end) = (time("startTime"), time("endTime"));
     let service = get("serviceCode").rsplit("::").next().unwrap_or_default();
     linker.add_span(Given {
         trace: id_number(get("traceId")),
@@ -152,6 +158,9 @@ fn add_span(span: &Node, linker: &mut Linker) {
             broker: "",
             is_address: is_address_only(peer),
         },
+        start,
+        duration: start.zip(end).and_then(|(start, end)| end.checked_sub(start)),
+        is_failed: get("isError") == "true",
         ..Given::default()
     });
 }

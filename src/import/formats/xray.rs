@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::spans::{Given, Linker, Peer, SpanKind, id_number, is_address_only};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::import::graph::measurements::{Durations, MeasuredErrors, REQUESTS_MIN};
 use crate::import::graph::{EvidenceGraph, ImportedFlow};
 use crate::import::{Format, Input, not_of};
 use crate::load::{Node, parse_foreign};
@@ -125,7 +126,34 @@ fn add_service_graph(path: &str, root: &Node, list: &[Node], graph: &mut Evidenc
             }
         }
     }
+    for node in list {
+        let service = node.scalar_at("ReferenceId").and_then(|id| services.get(id));
+        if let Some(service) = service.filter(runs) {
+            add_answers(path, node, service.name, graph);
+        }
+    }
     services.values().filter(runs).count()
+}
+
+/// Adds how long a node of the graph takes to answer, and how often it fails.
+fn add_answers(path: &str, node: &Node, name: &str, graph: &mut EvidenceGraph) {
+    let mut durations = Durations::default();
+    for part in node.get("ResponseTimeHistogram").map(Node::items).unwrap_or_default() {
+        let number = |key: &str| part.get(key).and_then(Node::number).filter(|part| *part > 0.0);
+        if let (Some(seconds), Some(count)) = (number("Value"), number("Count")) {
+            #[expect(clippy::cast_sign_loss, reason = "both are above 0")]
+            durations.add_many((seconds * 1e9) as u64, count as u64);
+        }
+    }
+    let service = graph.service_or_new(name);
+    service.note_durations(&durations, path);
+    let number = |path: &str| node.node_at(path).and_then(Node::number).unwrap_or(0.0);
+    let requests = number("SummaryStatistics.TotalCount");
+    let failed = number("SummaryStatistics.FaultStatistics.TotalCount");
+    if requests >= REQUESTS_MIN && (0.0..=requests).contains(&failed) {
+        let source = path.to_owned();
+        service.note_errors(MeasuredErrors { requests, failed, failed_alone: None, source });
+    }
 }
 
 /// Makes a flow of the requests that clients send to a service.
@@ -215,6 +243,13 @@ fn add_segment(
     } else {
         "external"
     };
+    let time = |key: &str| {
+        let seconds = node.get(key).and_then(Node::number).filter(|time| *time > 0.0)?;
+        #[expect(clippy::cast_sign_loss, reason = "it is above 0")]
+        Some((seconds * 1e6).round() as u64)
+    };
+    let (start, end) = (time("start_time"), time("end_time"));
+    let duration = start.zip(end).and_then(|(start, end)| end.checked_sub(start));
     linker.add_span(Given {
         trace: id_number(trace),
         id: own,
@@ -229,6 +264,10 @@ fn add_segment(
         },
         is_detached: is_remote && peer_kind == "queue",
         zone: node.scalar_at("aws.ec2.availability_zone").unwrap_or_default(),
+        start: start.map(|start| start.saturating_mul(1_000)),
+        duration: duration.map(|duration| duration.saturating_mul(1_000)),
+        // `error` is what the caller did wrong, `fault` what failed.
+        is_failed: node.scalar_at("fault") == Some("true"),
         ..Given::default()
     });
     if depth < DEPTH_MAX {

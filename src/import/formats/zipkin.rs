@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::spans::{
-    Given, Linker, SpanKind, id_number, is_address_only, settled_kind, span_peer, zone_name,
+    Given, Linker, SpanKind, has_failed, id_number, is_address_only, settled_kind, span_peer,
+    zone_name,
 };
-use super::traces::each_value;
+use super::traces::{LooseNumber, each_value};
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::EvidenceGraph;
 use crate::import::{Format, Input, not_of};
@@ -42,6 +43,12 @@ struct ZipkinSpan<'a> {
     tags: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
     #[serde(default)]
     shared: bool,
+    /// In microseconds.
+    #[serde(default)]
+    timestamp: LooseNumber,
+    /// In microseconds.
+    #[serde(default)]
+    duration: LooseNumber,
     // What a link of dependencies has.
     #[serde(borrow, default)]
     parent: Option<Cow<'a, str>>,
@@ -152,6 +159,13 @@ fn add_span(span: &ZipkinSpan<'_>, linker: &mut Linker) {
         operation: span.name.as_deref().unwrap_or_default(),
         peer: other,
         zone: zone_name(&get),
+        start: span.timestamp.0.map(|start| start.saturating_mul(1_000)),
+        duration: span.duration.0.map(|duration| duration.saturating_mul(1_000)),
+        // The tag holds a message, or nothing.
+        is_failed: has_failed(
+            tags.and_then(|tags| tags.get("error")).is_some_and(|error| error != "false"),
+            &get,
+        ),
         ..Given::default()
     });
 }

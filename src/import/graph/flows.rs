@@ -82,7 +82,7 @@ pub(in crate::import) fn derive_flows(graph: &mut EvidenceGraph) {
             let flow = ImportedFlow {
                 title: Some(format!("requests that enter at {name}")),
                 steps: vec![name.to_owned()],
-                rate: None,
+                rate: graph.services.get(name).and_then(|service| service.entry_rate),
                 is_derived: true,
             };
             (name.to_owned(), flow)

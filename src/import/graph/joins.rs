@@ -100,6 +100,10 @@ impl ImportedService {
         self.replicas = self.replicas.or(other.replicas);
         self.needs = self.needs.or(other.needs);
         self.is_entry |= other.is_entry;
+        self.entry_rate = self.entry_rate.or(other.entry_rate);
+        other.latency.into_iter().for_each(|latency| self.note_latency(latency));
+        other.errors.into_iter().for_each(|errors| self.note_errors(errors));
+        self.latency_gap = self.latency_gap.or(other.latency_gap);
         for domain in other.domains {
             if !self.domains.contains(&domain) {
                 self.domains.push(domain);
@@ -129,6 +133,7 @@ impl ImportedDependency {
         self.circuit_breaker |= other.circuit_breaker;
         self.call_probability = self.call_probability.or(other.call_probability);
         self.calls += other.calls;
+        self.calls_per_request = self.calls_per_request.or(other.calls_per_request);
         self.any_of = self.any_of.take().or(other.any_of);
     }
 }

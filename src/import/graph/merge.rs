@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::write::{dependency_lines, domain_block, flow_block, service_block, yaml_scalar};
+use super::write::{
+    dependency_lines, domain_block, flow_block, latency_text, service_block, yaml_scalar,
+};
 use super::{EvidenceGraph, ImportedDependency, ImportedService, evidence_strength, evidence_word};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::{Document, Entry, Node, Value};
@@ -50,7 +52,7 @@ pub fn merge_graph(document: &Document, text: &str, graph: &EvidenceGraph) -> Me
             .map(|((_, callee), dependency)| (callee.as_str(), dependency))
             .collect();
         if let Some(entry) = known.get(name.as_str()) {
-            merger.merge_service(entry, &own, service.replicas);
+            merger.merge_service(entry, &own, service);
         } else {
             new.push_str(&service_block(name, &without_service_domains(service, &known), &own));
             merger.changes.push(format!("+ service {name} ({} dependencies)", own.len()));
@@ -92,13 +94,14 @@ impl Merger<'_> {
         &mut self,
         entry: &Entry,
         own: &[(&str, &ImportedDependency)],
-        replicas: Option<u32>,
+        service: &ImportedService,
     ) {
         let name = &*entry.key.text;
+        self.merge_latency(entry, service);
         let stated = entry.value.get("replicas");
         let stated_count =
             stated.and_then(|node| node.number().or_else(|| node.get("count")?.number()));
-        if let (Some(stated), Some(node), Some(found)) = (stated_count, stated, replicas)
+        if let (Some(stated), Some(node), Some(found)) = (stated_count, stated, service.replicas)
             && stated != f64::from(found)
         {
             let message =
@@ -146,6 +149,47 @@ impl Merger<'_> {
                 new.iter().map(|(callee, _)| *callee).collect::<Vec<_>>().join(", ")
             );
             self.report_conflict(message, entry.key.place);
+        }
+    }
+
+    /// Adds how long a service takes to answer, where the topology says nothing of it.
+    fn merge_latency(&mut self, entry: &Entry, service: &ImportedService) {
+        let Some(latency) = &service.latency else { return };
+        let is_stated = entry.value.get("latency").is_some();
+        let (value, comment) = latency_text(latency);
+        if !is_stated && self.insert_key(entry, &format!("latency: {value}"), &comment) {
+            self.changes.push(format!("+ latency of {}", entry.key.text));
+        }
+    }
+
+    /// Adds a key with its value to a service; whether there was a place for it.
+    fn insert_key(&mut self, entry: &Entry, text: &str, comment: &str) -> bool {
+        let value = &entry.value;
+        let indent = self.column_of(entry.key.place.start as usize);
+        match &value.value {
+            Value::Null => {
+                let at = self.next_line(entry.key.place.end as usize);
+                let rest = &self.text[entry.key.place.end as usize..at];
+                let is_empty = rest.trim_start_matches(':').trim_start();
+                let is_empty = is_empty.is_empty() || is_empty.starts_with('#');
+                if is_empty {
+                    self.insert_text(at, format!("{:1$}{text}  # {comment}\n", "", indent + 2));
+                }
+                is_empty
+            }
+            Value::Mapping(entries) if self.is_flow(value) => {
+                let comma = if entries.is_empty() { "" } else { ", " };
+                self.before_closing(value, '}', &format!("{comma}{text}"))
+            }
+            Value::Mapping(entries) => {
+                let Some(first) = entries.first() else { return false };
+                let start = self.line_start(first.key.place.start as usize);
+                let own = self.column_of(first.key.place.start as usize);
+                // Before its first key: behind the last one the end of a list is hard to tell.
+                self.insert_text(start, format!("{:own$}{text}  # {comment}\n", ""));
+                true
+            }
+            _ => false,
         }
     }
 
@@ -288,7 +332,10 @@ impl Merger<'_> {
             return false;
         }
         let inner = written[..written.len() - 1].trim_end();
-        self.insert_text(span.start + inner.len(), text.to_owned());
+        let at = span.start + inner.len();
+        let is_second = self.edits.iter().any(|(other, ..)| *other == at);
+        let comma = if is_second && !text.starts_with(',') { ", " } else { "" };
+        self.insert_text(at, format!("{comma}{text}"));
         true
     }
 

@@ -6,6 +6,7 @@ pub(super) mod flows;
 pub(super) mod gateways;
 mod joins;
 pub(super) mod kinds;
+pub(super) mod measurements;
 pub(super) mod merge;
 pub(super) mod names;
 pub(super) mod references;
@@ -14,6 +15,7 @@ pub(super) mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::measurements::{LatencyGap, MeasuredErrors, MeasuredLatency};
 use self::names::{Names, shell_word};
 use crate::diagnostic::{Code, Diagnostic, Findings, Place};
 use crate::model::topology::Evidence;
@@ -50,6 +52,8 @@ pub struct EvidenceGraph {
     pub left_out: BTreeMap<LeftOutReason, BTreeSet<String>>,
     /// How many addresses in variables say nothing, since most services have the same.
     pub common_variables: u64,
+    /// How long the requests were recorded, in seconds, by their time stamps; only told, never counted on.
+    pub recorded_over: Option<f64>,
     /// Short names of services, by their names in the topology.
     short_names: BTreeMap<String, String>,
     names: Names,
@@ -89,6 +93,15 @@ pub struct ImportedService {
     pub endpoints: BTreeMap<String, BTreeMap<String, f64>>,
     /// Requests from outside arrive here, the source says.
     pub is_entry: bool,
+    /// How many requests arrive from outside, in a second, where a source counts them.
+    pub entry_rate: Option<f64>,
+    /// How long its answers take, where a source timed enough of them.
+    pub latency: Option<MeasuredLatency>,
+    /// Why a source that timed its answers gives no latency.
+    pub latency_gap: Option<LatencyGap>,
+    /// How many requests to it failed. That is written beside it, and not simulated: a share of requests in
+    /// some window is no availability, and holds what failed through its calls.
+    pub errors: Option<MeasuredErrors>,
 }
 
 /// Dependency, with everything that the sources say of it.
@@ -116,6 +129,8 @@ pub struct ImportedDependency {
     pub call_probability: Option<f64>,
     /// How many calls were counted.
     pub calls: f64,
+    /// How many calls each request makes that makes any; `None` = not counted.
+    pub calls_per_request: Option<u32>,
     /// The name that it shares with others of which one is enough.
     pub any_of: Option<String>,
 }
@@ -153,6 +168,7 @@ impl EvidenceGraph {
             address_calls: 0,
             left_out: BTreeMap::new(),
             common_variables: 0,
+            recorded_over: None,
             short_names: BTreeMap::new(),
             names: Names::new(aliases),
             warnings: Findings::new(WARNINGS_PER_CODE),
@@ -173,6 +189,12 @@ impl EvidenceGraph {
             service.title = Some(names::one_line(original));
         }
         name
+    }
+
+    /// The service of a name in a source, if there is one.
+    pub(crate) fn known_service(&mut self, original: &str) -> Option<&mut ImportedService> {
+        let (name, _) = self.names.topology_name(original);
+        self.services.get_mut(&name)
     }
 
     /// The name in the topology of a failure domain in a source; made when it is new.
@@ -388,6 +410,7 @@ impl ImportedDependency {
             circuit_breaker: false,
             call_probability: None,
             calls: 0.0,
+            calls_per_request: None,
             any_of: None,
         }
     }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
 
+use super::measurements::LatencyGap;
 use super::names::shell_word;
+use super::write::{digits_text, measured_duration, whole_text};
 use super::{EvidenceGraph, LeftOutReason};
 use crate::model::topology::Evidence;
 use crate::sort::{Arrange as _, Gather as _};
@@ -19,6 +21,9 @@ pub fn summary_lines(graph: &EvidenceGraph, path: &str) -> Vec<String> {
     let mut lines =
         vec![services_line(graph), dependencies_line(graph), flows_line(graph), cycles_line(graph)];
     lines.push(unknown_line(graph));
+    lines.extend(latency_line(graph));
+    lines.extend(latency_gap_lines(graph));
+    lines.extend(errors_line(graph));
     let guessed = graph
         .dependencies
         .values()
@@ -120,13 +125,78 @@ fn flows_line(graph: &EvidenceGraph) -> String {
     let derived = graph.flows.values().filter(|flow| flow.is_derived).count();
     let rated = graph.flows.values().filter(|flow| flow.rate.is_some()).count();
     let how = match (derived, rated) {
-        (0, 0) => "without rates: `--window` gives those of traces".to_owned(),
+        (0, 0) => match graph.recorded_over {
+            Some(seconds) => format!(
+                "without rates: the time stamps of the traces span {}; `--window` gives rates",
+                measured_duration(seconds)
+            ),
+            None => "without rates: `--window` gives those of traces".to_owned(),
+        },
         (0, rated) => format!("{rated} with a rate"),
         _ => {
             "derived from where requests enter; no source says what the order flows are".to_owned()
         }
     };
     format!("flows:        {} ({how})", graph.flows.len())
+}
+
+/// Returns how many latencies are known, and from how many requests.
+fn latency_line(graph: &EvidenceGraph) -> Option<String> {
+    let known = graph.services.values().filter_map(|service| service.latency.as_ref());
+    let requests: Vec<f64> = known.map(|latency| latency.requests.unwrap_or(0.0)).collect();
+    let noun = if requests.len() == 1 { "service" } else { "services" };
+    (!requests.is_empty()).then(|| {
+        let total = whole_text(requests.iter().sum());
+        format!("latency:      {} {noun}, from {total} requests", requests.len())
+    })
+}
+
+/// Returns of which services a source times requests without giving a latency, and why.
+fn latency_gap_lines(graph: &EvidenceGraph) -> Vec<String> {
+    let mut gaps: BTreeMap<LatencyGap, Vec<&str>> = BTreeMap::new();
+    for (name, service) in &graph.services {
+        if let (None, Some(gap)) = (&service.latency, service.latency_gap) {
+            gaps.entry(gap).or_default().push(name);
+        }
+    }
+    let line = |(gap, names): (LatencyGap, Vec<&str>)| {
+        let why = match gap {
+            LatencyGap::FewRequests => "with fewer than 100 timed requests",
+            LatencyGap::BeyondBuckets => "with answers slower than the last bucket",
+            LatencyGap::UnnamedQuantile => "with one response time of an unnamed quantile",
+            LatencyGap::CoarseClock => "with a clock too coarse",
+        };
+        let noun = if names.len() == 1 { "service" } else { "services" };
+        let more = if names.len() > 3 { ", ..." } else { "" };
+        let shown = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+        format!("no latency:   {} {noun} {why} ({shown}{more})", names.len())
+    };
+    gaps.into_iter().map(line).collect()
+}
+
+/// Returns where most requests fail: that is written beside the services, and not simulated.
+fn errors_line(graph: &EvidenceGraph) -> Option<String> {
+    let mut failing: Vec<(&str, f64)> = graph
+        .services
+        .iter()
+        .filter_map(|(name, service)| {
+            let errors = service.errors.as_ref().filter(|errors| errors.failed > 0.0)?;
+            Some((name.as_str(), errors.failed / errors.requests))
+        })
+        .collect();
+    failing.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
+    let shown: Vec<String> = failing
+        .iter()
+        .take(3)
+        .map(|(name, share)| format!("{name} {}%", digits_text(share * 100.0, 2)))
+        .collect();
+    let more = if failing.len() > 3 { ", ..." } else { "" };
+    (!failing.is_empty()).then(|| {
+        format!(
+            "errors:       {}{more} of requests failed; noted beside the services, not simulated",
+            shown.join(", ")
+        )
+    })
 }
 
 fn cycles_line(graph: &EvidenceGraph) -> String {

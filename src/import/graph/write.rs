@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::measurements::{MeasuredErrors, MeasuredLatency};
 use super::names::allowed_name;
 use super::{EvidenceGraph, ImportedDependency, ImportedFlow, ImportedService, evidence_word};
 
@@ -102,6 +103,13 @@ pub(in crate::import) fn service_block(
             }
         }
     }
+    if let Some(latency) = &service.latency {
+        let (value, comment) = latency_text(latency);
+        line("latency", &format!("{value}  # {comment}"));
+    }
+    if let Some(comment) = service.errors.as_ref().and_then(errors_text) {
+        line("# errors", &comment);
+    }
     let is_apart =
         |callee: &str| service.endpoints.values().any(|calls| calls.contains_key(callee));
     let (apart, common): (Vec<_>, Vec<_>) =
@@ -188,11 +196,14 @@ fn line_of(on: &str, dependency: &ImportedDependency) -> String {
         if dependency.is_async == Some(true) {
             key("kind: async".to_owned());
         }
-        let (timeout, retries) = attempt_limits(dependency);
+        let (timeout, attempt_timeout) = written_timeouts(dependency);
         if let Some(timeout) = timeout {
             key(format!("timeout: {}", duration_text(timeout)));
         }
-        if let Some(retries) = retries {
+        if let Some(timeout) = attempt_timeout {
+            key(format!("attempt_timeout: {}", duration_text(timeout)));
+        }
+        if let Some(retries) = dependency.retries {
             key(format!("retries: {}", retries.min(100)));
         }
         if dependency.circuit_breaker {
@@ -200,6 +211,9 @@ fn line_of(on: &str, dependency: &ImportedDependency) -> String {
         }
         if let Some(share) = dependency.call_probability.and_then(percent_text) {
             key(format!("call_probability: {share}"));
+        }
+        if let Some(calls) = dependency.calls_per_request.filter(|calls| *calls > 1) {
+            key(format!("calls: {calls}"));
         }
     }
     key(format!("evidence: {}", evidence_word(dependency.evidence)));
@@ -213,20 +227,66 @@ fn line_of(on: &str, dependency: &ImportedDependency) -> String {
     out
 }
 
-/// How long each attempt may take, in seconds, and how many more there are.
+/// Returns how long a caller waits, in seconds, as a topology has it: `timeout` and `attempt_timeout`.
 ///
-/// A limit for all attempts together is used up by the first that hangs: without a limit for each, none
-/// follows it.
-fn attempt_limits(dependency: &ImportedDependency) -> (Option<f64>, Option<u32>) {
-    match (dependency.timeout, dependency.attempt_timeout, dependency.retries) {
-        (Some(total), None, Some(_)) => (Some(total), None),
-        (Some(total), Some(each), retries) => {
-            #[expect(clippy::cast_sign_loss, reason = "it is at least 1")]
-            let most = (total / each).ceil().clamp(1.0, 101.0) as u32 - 1;
-            (Some(each.min(total)), retries.map(|retries| retries.min(most)))
+/// A limit for all attempts together without one for each is a limit for each, too: an attempt that hangs
+/// uses it up, and none follows. A limit for each alone is what `timeout` means without
+/// `attempt_timeout`.
+fn written_timeouts(dependency: &ImportedDependency) -> (Option<f64>, Option<f64>) {
+    match (dependency.timeout, dependency.attempt_timeout) {
+        (Some(total), None) if dependency.retries.is_some_and(|retries| retries > 0) => {
+            (Some(total), Some(total))
         }
-        (total, each, retries) => (each.or(total), retries),
+        (Some(total), Some(each)) => (Some(total), Some(each.min(total))),
+        (total, each) => (total.or(each), None),
     }
+}
+
+/// Returns a latency as a value of a topology, and the comment that says how it is known.
+pub(in crate::import) fn latency_text(latency: &MeasuredLatency) -> (String, String) {
+    let time = |seconds: f64| measured_duration(seconds);
+    let value = format!("{{ median: {}, p99: {} }}", time(latency.median), time(latency.p99));
+    let source = super::names::one_line(&latency.source);
+    let comment = match latency.requests {
+        Some(requests) => format!("observed: {} requests, {source}", whole_text(requests)),
+        None => format!("observed: {source}"),
+    };
+    (value, comment)
+}
+
+/// Returns the comment that says how many requests failed; `None` where none did.
+fn errors_text(errors: &MeasuredErrors) -> Option<String> {
+    let percent = |count: f64| format!("{}%", digits_text(count / errors.requests * 100.0, 2));
+    let alone = match errors.failed_alone {
+        Some(alone) => format!(", {} not through its calls", percent(alone)),
+        None => String::new(),
+    };
+    let source = super::names::one_line(&errors.source);
+    (errors.failed > 0.0).then(|| {
+        format!("{} of requests failed{alone} (observed: {source})", percent(errors.failed))
+    })
+}
+
+/// A measured duration with three digits that count, at least a microsecond.
+pub(in crate::import) fn measured_duration(seconds: f64) -> String {
+    if seconds < 1.0 {
+        format!("{}ms", digits_text(seconds.max(1e-6) * 1000.0, 3))
+    } else {
+        format!("{}s", digits_text(seconds, 3))
+    }
+}
+
+/// A number without a fraction, with commas between the thousands.
+pub(in crate::import) fn whole_text(value: f64) -> String {
+    let digits = format!("{:.0}", value.max(0.0));
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// A flow, indented as below `flows:`.
@@ -278,7 +338,7 @@ fn duration_text(seconds: f64) -> String {
 }
 
 /// A number with so many digits that count, and no zeros behind the point.
-fn digits_text(value: f64, count: i32) -> String {
+pub(in crate::import) fn digits_text(value: f64, count: i32) -> String {
     if value <= 0.0 {
         return "0".to_owned();
     }

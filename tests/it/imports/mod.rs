@@ -4,6 +4,7 @@
 mod commands;
 mod deployments;
 mod hostile;
+mod measured;
 mod traps;
 
 use std::fs;

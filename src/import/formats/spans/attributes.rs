@@ -64,6 +64,9 @@ const ZONES: &[&str] = &[
     "cloud.region",
 ];
 
+/// Attributes with the status of an answer by HTTP.
+const STATUSES: &[&str] = &["http.response.status_code", "http.status_code"];
+
 /// Sorts of databases that only keep what is stored elsewhere.
 const CACHES: &[&str] = &["redis", "memcached", "valkey", "keydb", "dragonfly", "hazelcast"];
 
@@ -140,6 +143,23 @@ pub(in crate::import) fn zone_name<'a>(get: &dyn Fn(&str) -> Option<&'a str>) ->
     ZONES.iter().find_map(|key| get(key)).map_or("", str::trim)
 }
 
+/// Returns whether a span ended in a failure. One that its caller caused by what it asked for is none:
+/// libraries mark a call with the status 404 as an error, and nothing failed.
+pub(in crate::import) fn has_failed<'a>(
+    is_marked: bool,
+    get: &dyn Fn(&str) -> Option<&'a str>,
+) -> bool {
+    const TOO_MANY_REQUESTS: u32 = 429;
+    let status = STATUSES.iter().find_map(|key| get(key)?.trim().parse::<u32>().ok());
+    let is_marked =
+        is_marked || get("otel.status_code") == Some("ERROR") || get("error") == Some("true");
+    match status {
+        Some(status) if status >= 500 => true,
+        Some(status) if (400..500).contains(&status) => is_marked && status == TOO_MANY_REQUESTS,
+        _ => is_marked,
+    }
+}
+
 /// Returns the host of an address: without scheme, user, port and path.
 fn host_of(text: &str) -> Option<&str> {
     let text = text.trim();
@@ -203,6 +223,17 @@ mod tests {
         assert_eq!(peer_of(SpanKind::Client, &[("db.system", "redis")]).kind, Some("cache"));
         assert_eq!(peer_of(SpanKind::Client, &[("http.url", "https://u@a.b:80/x")]).name, "a.b");
         assert_eq!(peer_of(SpanKind::Local, &[("http.url", "https://a.b/x")]).name, "");
+    }
+
+    #[test]
+    fn what_the_caller_asked_for_wrongly_is_no_failure() {
+        let failed = |is_marked, status: &'static str| {
+            has_failed(is_marked, &|key| (key == "http.status_code").then_some(status))
+        };
+        assert!(failed(false, "503") && failed(true, "429") && failed(true, "200"));
+        assert!(!failed(true, "404") && !failed(false, "429") && !failed(false, "200"));
+        assert!(has_failed(false, &|key| (key == "error").then_some("true")));
+        assert!(!has_failed(false, &|key| (key == "error").then_some("false")));
     }
 
     #[test]

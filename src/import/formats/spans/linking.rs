@@ -8,15 +8,15 @@ use super::{Linker, NAMES_MAX, NONE, SPANS_KEPT, Span, SpanCallKind, SpanKind};
 type Linked = BTreeMap<u64, (u32, u32)>;
 
 /// The spans of one trace with what is known of their places in it.
-struct LinkedTrace<'a> {
-    spans: &'a [Span],
+pub(super) struct LinkedTrace<'a> {
+    pub(super) spans: &'a [Span],
     /// The span above each.
-    parents: Vec<Option<usize>>,
+    pub(super) parents: Vec<Option<usize>>,
     /// The span above was concluded, since the real one was never stored.
-    is_concluded: Vec<bool>,
+    pub(super) is_concluded: Vec<bool>,
     /// The span with which the request of each entered its service.
-    entries: Vec<usize>,
-    has_remote_child: Vec<bool>,
+    pub(super) entries: Vec<usize>,
+    pub(super) has_remote_child: Vec<bool>,
 }
 
 impl Linker {
@@ -52,7 +52,8 @@ impl Linker {
     /// Counts the calls of one trace.
     fn link_trace(&mut self, trace: &LinkedTrace<'_>, linked: &Linked) {
         let mut is_root = vec![false; trace.spans.len()];
-        let mut made: BTreeSet<(usize, u32)> = BTreeSet::new();
+        // How many calls of each request succeeded: an attempt after a failure is no call of its own.
+        let mut made: BTreeMap<(usize, u32), u64> = BTreeMap::new();
         for (index, span) in trace.spans.iter().enumerate() {
             if trace.entries[index] == index {
                 *self.requests.entry(span.service).or_default() += 1;
@@ -60,7 +61,9 @@ impl Linker {
             for (from, caller, callee, kind) in self.calls_of(index, trace, linked) {
                 self.count_call(caller, callee, kind, span.resends);
                 if let Some(from) = from {
-                    made.insert((trace.entries[from], callee));
+                    let is_counted = !span.is_failed && span.resends == 0;
+                    *made.entry((trace.entries[from], callee)).or_default() +=
+                        u64::from(is_counted);
                 }
             }
             // What goes on from a span of another trace begins nothing.
@@ -74,12 +77,15 @@ impl Linker {
                 self.count_root(span);
             }
         }
-        for (entry, callee) in made {
+        self.count_answers(trace);
+        for ((entry, callee), succeeded) in made {
             let root = (trace.spans[entry].service, trace.spans[entry].operation);
             if is_root[entry] && self.roots.contains_key(&root) && root.0 != callee {
                 *self.calls_of_roots.entry(root).or_default().entry(callee).or_default() += 1;
             }
-            self.calls.entry((trace.spans[entry].service, callee)).or_default().requests += 1;
+            let calls = self.calls.entry((trace.spans[entry].service, callee)).or_default();
+            calls.requests += 1;
+            calls.succeeded += succeeded;
         }
     }
 

@@ -6,16 +6,20 @@
 //! stored belongs below the root of its trace. Two differ, since failure and not data is followed: a
 //! consumer depends on its broker, and calls of a service to itself count for nothing.
 
+mod answers;
 mod attributes;
 mod ids;
 mod linking;
 mod results;
 
-pub(super) use attributes::{Peer, is_address_only, settled_kind, span_peer, zone_name};
+pub(super) use attributes::{
+    Peer, has_failed, is_address_only, settled_kind, span_peer, zone_name,
+};
 pub(super) use ids::id_number;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::answers::AllAnswers;
 use self::ids::generalized_operation;
 
 /// The number of spans that are kept until their traces are linked.
@@ -72,6 +76,12 @@ pub(in crate::import) struct Given<'a> {
     pub(in crate::import) link: u64,
     /// The zone that the service runs in; empty = not known.
     pub(in crate::import) zone: &'a str,
+    /// When it began, in nanoseconds.
+    pub(in crate::import) start: Option<u64>,
+    /// How long it took, in nanoseconds.
+    pub(in crate::import) duration: Option<u64>,
+    /// It ended in a failure.
+    pub(in crate::import) is_failed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +98,8 @@ struct Span {
     is_detached: bool,
     is_to_address: bool,
     resends: u8,
+    duration: Option<u64>,
+    is_failed: bool,
 }
 
 /// The manner in which one service called another.
@@ -112,6 +124,8 @@ struct Calls {
     concluded: u64,
     /// Requests of the caller with at least one call.
     requests: u64,
+    /// Calls of these requests that did not fail, attempts after the first left out.
+    succeeded: u64,
     resends: u8,
 }
 
@@ -127,6 +141,7 @@ pub(in crate::import) struct Linker {
     brokers: BTreeMap<u32, BTreeSet<u32>>,
     calls: BTreeMap<(u32, u32), Calls>,
     requests: BTreeMap<u32, u64>,
+    answers: AllAnswers,
     roots: BTreeMap<(u32, u32), u64>,
     /// Of the requests that begin with an operation, how many call what.
     calls_of_roots: BTreeMap<(u32, u32), BTreeMap<u32, u64>>,
@@ -148,6 +163,7 @@ impl Linker {
             brokers: BTreeMap::new(),
             calls: BTreeMap::new(),
             requests: BTreeMap::new(),
+            answers: AllAnswers::default(),
             roots: BTreeMap::new(),
             calls_of_roots: BTreeMap::new(),
             total: 0,
@@ -169,6 +185,7 @@ impl Linker {
             return;
         }
         self.total += 1;
+        given.start.into_iter().for_each(|start| self.answers.note_start(start));
         self.services.insert(service);
         let zone = self.name_number(given.zone);
         let zones = self.zones.entry(service).or_default();
@@ -190,6 +207,8 @@ impl Linker {
             is_detached: given.is_detached,
             is_to_address: given.peer.is_address,
             resends: given.resends.min(100) as u8,
+            duration: given.duration,
+            is_failed: given.is_failed,
         });
         if self.spans.len() >= SPANS_KEPT {
             self.link_old();

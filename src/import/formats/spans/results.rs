@@ -38,6 +38,7 @@ impl Linker {
             }
         }
         self.add_zones(graph);
+        self.add_answers(source, graph);
         graph.self_calls += self.self_calls;
         graph.address_calls += self.address_calls;
         if self.orphans > 0 {
@@ -87,9 +88,11 @@ impl Linker {
                 known.messages += calls.messages;
                 known.concluded += calls.concluded;
                 known.requests += calls.requests;
+                known.succeeded += calls.succeeded;
                 known.resends = known.resends.max(calls.resends);
             }
         }
+        self.answers.rename_peers(&other_name);
         for calls in self.calls_of_roots.values_mut() {
             for (callee, count) in std::mem::take(calls) {
                 *calls.entry(settled(callee)).or_default() += count;
@@ -127,6 +130,7 @@ impl Linker {
         if requests > 0 && calls.requests > 0 {
             let share = (calls.requests as f64 / requests as f64).min(1.0);
             dependency.call_probability = Some(share);
+            dependency.calls_per_request = calls_per_request(calls);
         }
         if calls.resends > 0 {
             dependency.retries = Some(u32::from(calls.resends));
@@ -233,4 +237,10 @@ impl Linker {
             }
         }
     }
+}
+
+/// Returns how many calls a request makes that makes any, to the nearest whole number.
+fn calls_per_request(calls: &Calls) -> Option<u32> {
+    let mean = (calls.succeeded + calls.requests / 2) / calls.requests.max(1);
+    u32::try_from(mean).ok().filter(|mean| *mean > 1)
 }
