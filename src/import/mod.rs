@@ -17,6 +17,7 @@ pub use format::Format;
 pub use formats::mapping::Paths;
 pub use formats::prometheus::Metric;
 pub use graph::drift::{DifferenceKind, DriftDifference, Moved, find_drift};
+pub use graph::limits::StatedPool;
 pub use graph::measurements::{LatencyGap, MeasuredErrors, MeasuredLatency};
 pub use graph::merge::{Merged, aliases_of, merge_graph};
 pub use graph::names::shell_word;
@@ -185,6 +186,7 @@ pub fn settle_graph(graph: &mut EvidenceGraph) {
     graph.join_short_names();
     edges::derive_call_probabilities(graph);
     kinds::soften_telemetry(graph);
+    graph.settle_limits();
     graph.warn_of_similar_names();
     graph.warn_of_numbered_names();
     graph.part_domains_from_services();

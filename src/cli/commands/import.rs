@@ -64,7 +64,7 @@ pub(crate) struct ImportArgs {
     #[arg(long = "alias", value_name = "OTHER=NAME", value_parser = parse_pair, help_heading = "Reading")]
     aliases: Vec<(String, String)>,
 
-    /// Over how long the traces were recorded, for rates: `1h`
+    /// Over how long traces or metrics were recorded, for rates: `1h`
     #[arg(long, value_name = "DURATION", value_parser = values::parse_duration, help_heading = "Reading")]
     window: Option<Seconds>,
 

@@ -153,10 +153,10 @@ pub(super) fn has_failed(labels: &SampleLabels<'_>) -> bool {
     let label = |key: &str| labels.get(key).map(|text| text.trim()).unwrap_or_default();
     let statuses =
         ["response_code", "status", "http_response_status_code", "http_status_code", "code"];
-    let is_status = |key: &&str| label(key).len() == 3 && label(key).starts_with('5');
+    let is_status = |key: &str| label(key).len() == 3 && label(key).starts_with('5');
     // Unknown, too late, used up, internal, not there, lost: those that are no fault of the caller.
     let grpc = matches!(label("grpc_response_status"), "2" | "4" | "8" | "13" | "14" | "15");
-    statuses.iter().any(|key| is_status(&key))
+    statuses.iter().any(|key| is_status(key))
         || grpc
         || label("classification") == "failure"
         || label("status_code") == "STATUS_CODE_ERROR"

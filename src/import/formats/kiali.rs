@@ -181,10 +181,10 @@ fn failures_of(edge: &Node) -> f64 {
 }
 
 fn sum_of_rates(edge: &Node, keys: &[&str]) -> f64 {
-    let rate = |key: &&str| {
+    let rate = |key: &str| {
         edge.node_at(&format!("traffic.rates.{key}")).and_then(Node::number).unwrap_or(0.0)
     };
-    let rate: f64 = keys.iter().map(|key| rate(&key)).sum();
+    let rate: f64 = keys.iter().map(|key| rate(key)).sum();
     if rate.is_finite() { rate.max(0.0) } else { 0.0 }
 }
 

@@ -73,14 +73,9 @@ struct OtlpSpan<'a> {
     start_time_unix_nano: LooseNumber,
     #[serde(default, alias = "end_time_unix_nano")]
     end_time_unix_nano: LooseNumber,
-    #[serde(borrow, default)]
-    status: Option<OtlpStatus<'a>>,
-}
-
-#[derive(Deserialize)]
-struct OtlpStatus<'a> {
-    #[serde(borrow, default)]
-    code: OtlpKind<'a>,
+    /// Only its code is looked at; whatever else stands there is no error.
+    #[serde(default)]
+    status: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -218,11 +213,10 @@ fn duration_of(span: &OtlpSpan<'_>) -> Option<u64> {
 
 /// Returns whether the status of a span says that it failed, as a number or a word.
 fn is_marked_failed(span: &OtlpSpan<'_>) -> bool {
-    match span.status.as_ref().map(|status| &status.code) {
-        Some(OtlpKind::Number(code)) => *code == 2,
-        Some(OtlpKind::Word(word)) => word.trim_start_matches("STATUS_CODE_") == "ERROR",
-        Some(OtlpKind::None) | None => false,
-    }
+    let code = span.status.get("code");
+    let word = code.and_then(serde_json::Value::as_str).unwrap_or_default();
+    code.and_then(serde_json::Value::as_i64) == Some(2)
+        || word.trim_start_matches("STATUS_CODE_") == "ERROR"
 }
 
 fn kind_of(kind: &OtlpKind<'_>) -> SpanKind {

@@ -21,7 +21,7 @@ pub(super) struct CountedCalls {
     pub(super) source: String,
 }
 
-/// What the counts of some traffic are.
+/// Unit in which some traffic is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) enum CountUnit {
     /// Requests over a time that nothing says.
@@ -101,6 +101,9 @@ impl CallTraffic {
             let (of_all, members) = &of_group[&(caller.as_str(), counted.group.as_str())];
             if counted.requests > 0.0 && requests > 0.0 {
                 dependency.call_probability = Some((counted.requests / requests).min(1.0));
+                // Rates do not say from how many requests they are.
+                dependency.counted_requests =
+                    (self.unit != CountUnit::PerSecond).then_some(requests);
             } else if counted.requests > 0.0 && members.len() > 1 {
                 dependency.call_probability = Some(counted.requests / of_all);
             } else if *of_all > 0.0 && members.len() > 1 && counted.requests == 0.0 {

@@ -100,6 +100,7 @@ impl ImportedService {
         self.replicas = self.replicas.or(other.replicas);
         self.needs = self.needs.or(other.needs);
         self.is_entry |= other.is_entry;
+        self.pool = self.pool.take().or(other.pool);
         self.entry_rate = self.entry_rate.or(other.entry_rate);
         other.latency.into_iter().for_each(|latency| self.note_latency(latency));
         other.errors.into_iter().for_each(|errors| self.note_errors(errors));
@@ -130,9 +131,12 @@ impl ImportedDependency {
         self.timeout = self.timeout.or(other.timeout);
         self.attempt_timeout = self.attempt_timeout.or(other.attempt_timeout);
         self.retries = self.retries.or(other.retries);
+        self.retry_budget = self.retry_budget.or(other.retry_budget);
+        self.max_in_flight_each = self.max_in_flight_each.or(other.max_in_flight_each);
         self.circuit_breaker |= other.circuit_breaker;
         self.call_probability = self.call_probability.or(other.call_probability);
         self.calls += other.calls;
+        self.counted_requests = self.counted_requests.or(other.counted_requests);
         self.calls_per_request = self.calls_per_request.or(other.calls_per_request);
         self.any_of = self.any_of.take().or(other.any_of);
     }

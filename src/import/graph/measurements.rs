@@ -8,6 +8,9 @@ use super::ImportedService;
 /// The fewest requests from which figures are taken: of fewer, none is expected above the 99th percentile.
 pub(in crate::import) const REQUESTS_MIN: f64 = 100.0;
 
+/// The longest answer that is taken for one, in seconds: a day.
+const LATENCY_MAX: f64 = 86_400.0;
+
 /// How long the answers of a service take in normal times.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeasuredLatency {
@@ -48,10 +51,12 @@ pub enum LatencyGap {
 }
 
 impl ImportedService {
-    /// Keeps a latency; of several the one that is known from most requests.
+    /// Keeps a latency; of several the one that is known from most requests. What takes longer than any
+    /// answer does is a fault of the source.
     pub(in crate::import) fn note_latency(&mut self, found: MeasuredLatency) {
         let is_better = |known: &MeasuredLatency| found.requests > known.requests;
-        if self.latency.as_ref().is_none_or(is_better) {
+        let is_time = found.median > 0.0 && (found.median..=LATENCY_MAX).contains(&found.p99);
+        if is_time && self.latency.as_ref().is_none_or(is_better) {
             self.latency = Some(found);
         }
     }

@@ -6,15 +6,18 @@ pub(super) mod flows;
 pub(super) mod gateways;
 mod joins;
 pub(super) mod kinds;
+pub(super) mod limits;
 pub(super) mod measurements;
 pub(super) mod merge;
 pub(super) mod names;
+pub(super) mod pools;
 pub(super) mod references;
 pub(super) mod summary;
 pub(super) mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::limits::StatedPool;
 use self::measurements::{LatencyGap, MeasuredErrors, MeasuredLatency};
 use self::names::{Names, shell_word};
 use crate::diagnostic::{Code, Diagnostic, Findings, Place};
@@ -93,6 +96,8 @@ pub struct ImportedService {
     pub endpoints: BTreeMap<String, BTreeMap<String, f64>>,
     /// Requests from outside arrive here, the source says.
     pub is_entry: bool,
+    /// How many requests each replica has in progress at once, where a source states it.
+    pub pool: Option<StatedPool>,
     /// How many requests arrive from outside, in a second, where a source counts them.
     pub entry_rate: Option<f64>,
     /// How long its answers take, where a source timed enough of them.
@@ -123,12 +128,20 @@ pub struct ImportedDependency {
     pub attempt_timeout: Option<f64>,
     /// How often the caller tries again.
     pub retries: Option<u32>,
+    /// Retries as a share of calls, at most.
+    pub retry_budget: Option<f64>,
+    /// How many of these calls each replica of the caller has in progress at once.
+    pub max_in_flight_each: Option<u32>,
+    /// How many of them all replicas together have; known when all sources are read.
+    pub max_in_flight: Option<u32>,
     /// The caller has a circuit breaker.
     pub circuit_breaker: bool,
     /// The share of the caller's requests that make the call.
     pub call_probability: Option<f64>,
     /// How many calls were counted.
     pub calls: f64,
+    /// In how many requests of the caller that was counted; `None` = the source does not say.
+    pub counted_requests: Option<f64>,
     /// How many calls each request makes that makes any; `None` = not counted.
     pub calls_per_request: Option<u32>,
     /// The name that it shares with others of which one is enough.
@@ -407,9 +420,13 @@ impl ImportedDependency {
             timeout: None,
             attempt_timeout: None,
             retries: None,
+            retry_budget: None,
+            max_in_flight_each: None,
+            max_in_flight: None,
             circuit_breaker: false,
             call_probability: None,
             calls: 0.0,
+            counted_requests: None,
             calls_per_request: None,
             any_of: None,
         }

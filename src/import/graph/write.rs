@@ -107,6 +107,10 @@ pub(in crate::import) fn service_block(
         let (value, comment) = latency_text(latency);
         line("latency", &format!("{value}  # {comment}"));
     }
+    if let Some(pool) = &service.pool {
+        let all = pool.each.saturating_mul(replicas.unwrap_or(1)).min(IN_PROGRESS_MAX);
+        line("concurrency", &format!("{all}  # {}", super::names::one_line(&pool.source)));
+    }
     if let Some(comment) = service.errors.as_ref().and_then(errors_text) {
         line("# errors", &comment);
     }
@@ -145,6 +149,9 @@ pub(in crate::import) fn service_block(
     out.push('\n');
     out
 }
+
+/// The largest number of requests in progress that a topology allows.
+const IN_PROGRESS_MAX: u32 = 1_000_000_000;
 
 /// Of several sources only the first is written where all take more characters than this.
 const SOURCE_MAX: usize = 180;
@@ -206,6 +213,12 @@ fn line_of(on: &str, dependency: &ImportedDependency) -> String {
         if let Some(retries) = dependency.retries {
             key(format!("retries: {}", retries.min(100)));
         }
+        if let Some(share) = dependency.retry_budget.and_then(percent_text) {
+            key(format!("retry_budget: {share}"));
+        }
+        if let Some(limit) = dependency.max_in_flight {
+            key(format!("max_in_flight: {}", limit.min(IN_PROGRESS_MAX)));
+        }
         if dependency.circuit_breaker {
             key("circuit_breaker: true".to_owned());
         }
@@ -232,7 +245,9 @@ fn line_of(on: &str, dependency: &ImportedDependency) -> String {
 /// A limit for all attempts together without one for each is a limit for each, too: an attempt that hangs
 /// uses it up, and none follows. A limit for each alone is what `timeout` means without
 /// `attempt_timeout`.
-fn written_timeouts(dependency: &ImportedDependency) -> (Option<f64>, Option<f64>) {
+pub(in crate::import) fn written_timeouts(
+    dependency: &ImportedDependency,
+) -> (Option<f64>, Option<f64>) {
     match (dependency.timeout, dependency.attempt_timeout) {
         (Some(total), None) if dependency.retries.is_some_and(|retries| retries > 0) => {
             (Some(total), Some(total))

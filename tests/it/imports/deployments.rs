@@ -164,3 +164,17 @@ fn a_patch_changes_only_what_it_says() {
     let (text, _) = imported(Format::Kubernetes, &files, &Options::default()).unwrap();
     assert!(text.contains("  ledger:\n    kind: database\n    replicas: 3\n"), "{text}");
 }
+
+#[test]
+fn hosts_that_a_pod_has_an_address_of_its_own_for_are_outside() {
+    let manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  template:\n    metadata: {labels: {app: \
+                    web}}\n    spec:\n      hostAliases: [{ip: 10.9.9.9, hostnames: [mainframe, tape]}]\n      containers: [{name: c, \
+                    image: x, args: ['--tape=http://tape:80'], env: [{name: MAINFRAME_HOST, value: Mainframe}]}]\n";
+    let (text, warnings) =
+        imported(Format::Kubernetes, &[("all.yaml", manifest)], &Options::default()).unwrap();
+    for name in ["mainframe", "tape"] {
+        assert!(text.contains(&format!("  {name}:\n    kind: external\n")), "{text}");
+        assert!(text.contains(&format!("{{ service: {name}, evidence: inferred")), "{text}");
+    }
+    assert!(warnings.is_empty(), "{warnings:?}");
+}

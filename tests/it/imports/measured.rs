@@ -140,8 +140,11 @@ fn skywalking(count: u64) -> String {
     format!("{{\"data\":{{\"trace\":{{\"spans\":[{}]}}}}}}", spans.join(","))
 }
 
+/// Writes so many calls in a format.
+type WriteCalls = fn(u64) -> String;
+
 /// Every format of traces, with what writes so many calls in it.
-const TRACES: [(Format, fn(u64) -> String); 5] = [
+const TRACES: [(Format, WriteCalls); 5] = [
     (Format::Otlp, otlp),
     (Format::Jaeger, jaeger),
     (Format::Zipkin, zipkin),
@@ -153,7 +156,7 @@ const TRACES: [(Format, fn(u64) -> String); 5] = [
 fn every_format_of_traces_gives_the_same_latencies_and_failures() {
     for (format, text) in TRACES {
         let files = [("traces.json", &*text(400))];
-        let (text, _) = imported(format, &files, &Options::default()).expect(format.name());
+        let (text, _) = imported(format, &files, &Options::default()).unwrap();
         for line in [
             "    latency: { median: 40ms, p99: 401ms }  # observed: 370 requests, traces.json\n",
             "    latency: { median: 20ms, p99: 200ms }  # observed: 370 requests, traces.json\n",
@@ -172,7 +175,7 @@ fn every_format_of_traces_gives_the_same_latencies_and_failures() {
 fn of_few_requests_no_latency_is_written() {
     for (format, text) in TRACES {
         let files = [("traces.json", &*text(99))];
-        let (text, _) = imported(format, &files, &Options::default()).expect(format.name());
+        let (text, _) = imported(format, &files, &Options::default()).unwrap();
         assert!(
             !text.contains("latency:") && !text.contains("# errors"),
             "{}\n{text}",
@@ -349,4 +352,41 @@ fn latencies_are_merged_into_every_style_of_service() {
         load::parse_document("t", merged.text.as_bytes().to_vec(), &mut Sources::default())
             .unwrap();
     assert_eq!(import::merge_graph(&document, &merged.text, &graph).text, merged.text);
+}
+
+#[test]
+fn times_and_counts_that_no_clock_gives_are_no_figures_and_no_errors() {
+    let spans = "{\"traceId\":\"01\",\"spanId\":\"01\",\"name\":\"x\",\"kind\":2,\"startTimeUnixNano\":18446744073709551615,\
+                 \"endTimeUnixNano\":\"-3\",\"status\":{\"code\":{\"x\":[1]}}},{\"traceId\":\"01\",\"spanId\":\"02\",\
+                 \"parentSpanId\":\"01\",\"kind\":3,\"startTimeUnixNano\":1.7e18,\"endTimeUnixNano\":1e300,\"status\":\"ok\",\
+                 \"attributes\":[{\"key\":\"server.address\",\"value\":{\"stringValue\":\"b\"}}]},{\"traceId\":\"01\",\"spanId\":\
+                 \"03\",\"kind\":2,\"startTimeUnixNano\":true,\"endTimeUnixNano\":[],\"status\":null}";
+    let repeated = vec![spans; 200].join(",");
+    let text = format!(
+        "{{\"resourceSpans\":[{{\"resource\":{{\"attributes\":[{{\"key\":\"service.name\",\"value\":{{\"stringValue\":\
+         \"a\"}}}}]}},\"scopeSpans\":[{{\"spans\":[{repeated}]}}]}}]}}"
+    );
+    let (found, _) = imported(Format::Otlp, &[("t.json", &text)], &Options::default()).unwrap();
+    assert!(found.contains("{ service: b, "), "{found}");
+    assert!(!found.contains("latency:") && !found.contains("# errors"), "{found}");
+    let sample = |name: &str, label: &str, value: &str| {
+        format!(
+            "{name}{{reporter=\"destination\",source_workload=\"a\",destination_workload=\"b\",{label}}} {value}\n"
+        )
+    };
+    let mut text = String::new();
+    for value in ["NaN", "+Inf", "-5", "1e308", "1e308", "500"] {
+        text += &sample("istio_requests_total", "response_code=\"500\"", value);
+    }
+    for bound in ["NaN", "-1", "1e400", "1e300", "0", ""] {
+        let label = format!("le=\"{bound}\"");
+        text += &sample("istio_request_duration_milliseconds_bucket", &label, "500");
+    }
+    let (found, _) =
+        imported(Format::Prometheus, &[("m.txt", &text)], &Options::default()).unwrap();
+    assert!(found.contains("{ service: b, "), "{found}");
+    assert!(
+        !found.contains("latency:") && !found.contains("NaN") && !found.contains("inf%"),
+        "{found}"
+    );
 }

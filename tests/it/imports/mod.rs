@@ -4,6 +4,7 @@
 mod commands;
 mod deployments;
 mod hostile;
+mod limits;
 mod measured;
 mod traps;
 

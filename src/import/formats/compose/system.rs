@@ -7,6 +7,7 @@ use super::service::{ComposeService, Mention, PublishedPorts, Services};
 use crate::diagnostic::Code;
 use crate::import::graph::addresses::in_arguments;
 use crate::import::graph::gateways::{self, labels};
+use crate::import::graph::pools::{connect_pools, server_pool};
 use crate::import::graph::references::{Reference, Target, Variable, connect_variables};
 use crate::import::graph::{EvidenceGraph, kinds};
 use crate::model::topology::Evidence;
@@ -111,6 +112,7 @@ pub(super) fn add_services(services: &Services, reader: &mut ComposeReader<'_, '
                 }
             }
         }
+        add_pool(name, service, reader.graph);
         for (key, setting) in &service.environment {
             variables.push(Variable {
                 caller: name.clone(),
@@ -128,6 +130,7 @@ pub(super) fn add_services(services: &Services, reader: &mut ComposeReader<'_, '
         |caller, host| names.find_target(caller, host),
         reader.graph,
     );
+    connect_pools(&variables, reader.graph);
     add_mounted(services, &names, reader);
     add_exposed(services, reader.graph);
     add_entries(services, reader.graph);
@@ -181,6 +184,19 @@ fn add_mention(
     }
 }
 
+/// Adds how many requests a service has in progress at once, where its command says so.
+fn add_pool(name: &str, service: &ComposeService, graph: &mut EvidenceGraph) {
+    let words = service.arguments.values().flat_map(|(words, _)| words.iter().map(String::as_str));
+    let known: BTreeMap<&str, &str> = service
+        .environment
+        .iter()
+        .map(|(key, setting)| (key.as_str(), setting.value.as_str()))
+        .collect();
+    if let Some(each) = server_pool(words, &known) {
+        graph.note_pool(name, each, &format!("services.{name}: command and environment"));
+    }
+}
+
 fn warn_of_shared_names(names: &ServiceNames<'_>, graph: &mut EvidenceGraph) {
     for (name, services) in names.by_name.iter().filter(|(_, services)| services.len() > 1) {
         let all: Vec<String> = services.iter().map(|service| format!("`{service}`")).collect();
@@ -213,6 +229,9 @@ fn add_mounted(services: &Services, names: &ServiceNames<'_>, reader: &mut Compo
             };
             let lookup = |host: &str| names.find_target(name, host);
             gateways::connect_upstreams(name, &upstreams, &source, lookup, reader.graph);
+            if let Some(each) = gateways::configured_pool(&text) {
+                reader.graph.note_pool(name, each, &source);
+            }
         }
     }
 }

@@ -65,6 +65,17 @@ fn may_be_same(one: Option<&str>, other: Option<&str>) -> bool {
     one == other || one.is_none() || other.is_none()
 }
 
+impl ClusterWorkload<'_> {
+    /// Returns whether the pod has an address of its own for a host (`hostAliases`): it is outside.
+    fn has_host_alias(&self, host: &str) -> bool {
+        let aliases = self.pod.get("hostAliases").map(Node::items).unwrap_or_default();
+        let names = aliases
+            .iter()
+            .flat_map(|alias| alias.get("hostnames").map(Node::items).unwrap_or_default());
+        names.filter_map(Node::scalar).any(|name| name.eq_ignore_ascii_case(host))
+    }
+}
+
 impl<'a> Cluster<'a> {
     pub(super) fn from_objects(objects: &'a Objects<'_>) -> Self {
         let mut stores = Stores::new();
@@ -246,7 +257,18 @@ impl<'a> Cluster<'a> {
     /// Finds the workload behind a host that a workload names.
     pub(super) fn find_target(&self, caller: &str, host: &str) -> Target {
         let own = self.workloads_by_name.get(caller).map(|index| &self.workloads[*index]);
-        self.find_target_from(own.and_then(|workload| workload.namespace), host, 0)
+        match own {
+            Some(workload) => self.find_target_of(workload, host),
+            None => self.find_target_from(None, host, 0),
+        }
+    }
+
+    /// Finds what a pod reaches by a host: first by the lines that its manifest adds to its hosts file.
+    pub(super) fn find_target_of(&self, workload: &ClusterWorkload<'_>, host: &str) -> Target {
+        if workload.has_host_alias(host) {
+            return Target::External(host.to_ascii_lowercase());
+        }
+        self.find_target_from(workload.namespace, host, 0)
     }
 
     /// Finds the workload behind a host that is named in a namespace.

@@ -3,6 +3,7 @@
 //! policies, budgets, and the limits of service meshes.
 
 mod cluster;
+mod limits;
 mod objects;
 mod policies;
 mod routes;
@@ -13,6 +14,7 @@ use self::cluster::Cluster;
 use self::objects::Objects;
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::EvidenceGraph;
+use crate::import::graph::pools::connect_pools;
 use crate::import::graph::references::connect_variables;
 use crate::import::{Format, Input, hide_values, not_of};
 
@@ -42,6 +44,7 @@ pub(in crate::import) fn read_manifests(
     let count = cluster.workloads.len();
     connect_variables(&variables, count, |caller, host| cluster.find_target(caller, host), graph);
     absent.warn_of_absent(&cluster, graph);
+    connect_pools(&variables, graph);
     // Before the limits, which say more of dependencies that are there.
     policies::read_network_policies(&objects, &cluster, graph);
     policies::read_replicas(&objects, &cluster, graph);

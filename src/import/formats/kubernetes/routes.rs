@@ -4,24 +4,18 @@
 use std::collections::BTreeMap;
 
 use super::cluster::Cluster;
+use super::limits;
 use super::objects::{Labels, Object, Objects, labels_of};
-use super::workloads::whole_replicas;
 use crate::import::graph::EvidenceGraph;
 use crate::import::graph::gateways::labels::hosts_of_rule;
+use crate::import::graph::limits::CallLimits;
 use crate::import::graph::references::Target;
 use crate::load::Node;
-use crate::model::units;
 
-/// Limits that a route sets for every call to some services.
-#[derive(Default)]
+/// Limits that a source sets for every call to some services.
 pub(super) struct RouteLimit {
     callees: Vec<String>,
-    /// For all attempts together, in seconds.
-    timeout: Option<f64>,
-    /// For each attempt, in seconds.
-    attempt_timeout: Option<f64>,
-    retries: Option<u32>,
-    circuit_breaker: bool,
+    limits: CallLimits,
 }
 
 /// Versions of services by the labels that a rule gives their names: `(host, subset)`.
@@ -41,7 +35,10 @@ pub(super) fn read_routes<'a>(
     let mut limits = Vec::new();
     for object in &objects.all {
         mark_entries(object, cluster, graph);
-        add_limit(object, cluster, &mut limits);
+        for (host, namespace, limit) in limits::stated_limits(object) {
+            let callees = services_of(&cluster.find_target_from(namespace, &host, 0));
+            limits.push(RouteLimit { callees, limits: limit });
+        }
     }
     limits
 }
@@ -60,10 +57,7 @@ pub(super) fn apply_limits(limits: &[RouteLimit], graph: &mut EvidenceGraph) {
             let callee = graph.service_name(callee);
             for pair in callers.get(&callee).into_iter().flatten() {
                 let Some(dependency) = graph.dependencies.get_mut(pair) else { continue };
-                dependency.timeout = limit.timeout.or(dependency.timeout);
-                dependency.attempt_timeout = limit.attempt_timeout.or(dependency.attempt_timeout);
-                dependency.retries = limit.retries.or(dependency.retries);
-                dependency.circuit_breaker |= limit.circuit_breaker;
+                dependency.apply_limits(&limit.limits);
             }
         }
     }
@@ -82,7 +76,7 @@ fn read_subsets(objects: &Objects<'_>) -> Subsets {
 }
 
 /// The backends of a rule: name, namespace and weight.
-fn rule_backends<'n>(
+pub(super) fn rule_backends<'n>(
     items: &'n [Node],
     object: &'n Object<'_>,
 ) -> Vec<(&'n str, Option<&'n str>, f64)> {
@@ -250,8 +244,8 @@ fn divided_by_subsets(
     shares
 }
 
-/// Whether a rule is for all requests: it asks for nothing, or for every path.
-fn is_general(rule: &Node) -> bool {
+/// Returns whether a rule is for all requests: it asks for nothing, or for every path.
+pub(super) fn is_general(rule: &Node) -> bool {
     let asks_for_nothing = |key: &str| {
         rule.get(key).is_none_or(|conditions| {
             conditions.items().iter().all(|condition| {
@@ -407,117 +401,5 @@ fn services_of(target: &Target) -> Vec<String> {
         }
         Target::AnyOf(_, names) => names.clone(),
         Target::Unknown => Vec::new(),
-    }
-}
-
-fn duration_at(node: &Node, path: &str) -> Option<f64> {
-    let text = node.scalar_at(path)?;
-    units::parse_duration(text).ok().map(units::Seconds::get).filter(|seconds| *seconds > 0.0)
-}
-
-/// Adds what an object says of every call to a service.
-fn add_limit(object: &Object<'_>, cluster: &Cluster<'_>, limits: &mut Vec<RouteLimit>) {
-    let node = &*object.node;
-    let behind = |host: &str, namespace: Option<&str>| {
-        services_of(&cluster.find_target_from(namespace, host, 0))
-    };
-    let breaks = |policy: Option<&Node>| {
-        let policy = policy?;
-        let ports = policy.get("portLevelSettings").map(Node::items).unwrap_or_default();
-        let has = |policy: &Node| policy.get("outlierDetection").is_some();
-        Some(has(policy) || ports.iter().any(has))
-    };
-    match object.kind() {
-        "VirtualService" => {
-            for rule in object.items_at("spec.http").iter().filter(|rule| is_general(rule)) {
-                for route in rule.get("route").map(Node::items).unwrap_or_default() {
-                    let Some(host) = route.scalar_at("destination.host") else { continue };
-                    limits.push(RouteLimit {
-                        callees: behind(host, object.namespace()),
-                        timeout: duration_at(rule, "timeout"),
-                        attempt_timeout: duration_at(rule, "retries.perTryTimeout"),
-                        retries: rule
-                            .node_at("retries.attempts")
-                            .and_then(Node::number)
-                            .and_then(whole_replicas),
-                        circuit_breaker: false,
-                    });
-                }
-            }
-        }
-        "HTTPRoute" | "GRPCRoute" => {
-            for rule in object.items_at("spec.rules").iter().filter(|rule| is_general(rule)) {
-                let items = rule.get("backendRefs").map(Node::items).unwrap_or_default();
-                for (name, namespace, _) in rule_backends(items, object) {
-                    limits.push(RouteLimit {
-                        callees: behind(name, namespace),
-                        timeout: duration_at(rule, "timeouts.request"),
-                        attempt_timeout: duration_at(rule, "timeouts.backendRequest"),
-                        retries: rule
-                            .node_at("retry.attempts")
-                            .and_then(Node::number)
-                            .and_then(whole_replicas),
-                        circuit_breaker: false,
-                    });
-                }
-            }
-        }
-        "DestinationRule" => {
-            let subsets = object.items_at("spec.subsets").iter();
-            let of_subset = subsets.filter_map(|subset| breaks(subset.get("trafficPolicy")));
-            let of_all = breaks(node.node_at("spec.trafficPolicy"));
-            if of_subset.chain(of_all).any(|breaks| breaks) {
-                let host = node.scalar_at("spec.host").unwrap_or_default();
-                let callees = behind(host, object.namespace());
-                limits.push(RouteLimit { callees, circuit_breaker: true, ..RouteLimit::default() });
-            }
-        }
-        // Linkerd's breaker is an annotation.
-        "Service" => {
-            let mode = node
-                .node_at("metadata.annotations")
-                .and_then(|at| at.get("balancer.linkerd.io/failure-accrual")?.scalar());
-            if mode.is_some_and(|mode| mode != "none") {
-                let callees = behind(object.name().unwrap_or_default(), object.namespace());
-                limits.push(RouteLimit { callees, circuit_breaker: true, ..RouteLimit::default() });
-            }
-        }
-        // Kuma
-        "MeshCircuitBreaker" => {
-            let targets = object
-                .items_at("spec.to")
-                .iter()
-                .filter_map(|item| item.scalar_at("targetRef.name"));
-            let own = node
-                .scalar_at("spec.targetRef.name")
-                .filter(|_| node.node_at("spec.from").is_some());
-            for target in targets.chain(own) {
-                // `quote_shop_svc_80`
-                let host = target.split("_svc").next().unwrap_or(target).replace('_', ".");
-                let callees = behind(&host, object.namespace());
-                limits.push(RouteLimit { callees, circuit_breaker: true, ..RouteLimit::default() });
-            }
-        }
-        // Consul
-        "ServiceDefaults" => {
-            let limits_of = node.node_at("spec.upstreamConfig.defaults.passiveHealthCheck");
-            if limits_of.is_some() {
-                let callees = behind(object.name().unwrap_or_default(), object.namespace());
-                limits.push(RouteLimit { callees, circuit_breaker: true, ..RouteLimit::default() });
-            }
-        }
-        // Envoy Gateway, Open Service Mesh, Cilium and others name the service that they are about.
-        "BackendTrafficPolicy" | "UpstreamTrafficSetting" => {
-            let is_breaker =
-                ["spec.circuitBreaker", "spec.connectionSettings", "spec.healthCheck.passive"]
-                    .iter()
-                    .any(|path| node.node_at(path).is_some());
-            let host = node.scalar_at("spec.targetRef.name").or(node.scalar_at("spec.host"));
-            if let (true, Some(host)) = (is_breaker, host) {
-                let callees = behind(host, object.namespace());
-                limits.push(RouteLimit { callees, circuit_breaker: true, ..RouteLimit::default() });
-            }
-        }
-        _ => {}
     }
 }

@@ -9,6 +9,7 @@ use crate::diagnostic::Code;
 use crate::import::graph::EvidenceGraph;
 use crate::import::graph::addresses::{Address, Purpose, in_arguments, in_file, in_variable};
 use crate::import::graph::gateways;
+use crate::import::graph::pools::server_pool;
 use crate::import::graph::references::{Reference, Target, Variable};
 use crate::load::Node;
 
@@ -83,6 +84,7 @@ pub(super) fn collect_variables(
         for container in workload.pod.get("containers").map(Node::items).unwrap_or_default() {
             let own = reader.read_environment(container);
             reader.add_arguments(container, &own, false, graph);
+            reader.add_pool(container, &own, graph);
             all.extend(own);
         }
         for container in workload.pod.get("initContainers").map(Node::items).unwrap_or_default() {
@@ -172,7 +174,7 @@ impl<'a> SettingsReader<'a, '_> {
     }
 
     fn find_target(&self, host: &str) -> Target {
-        self.cluster.find_target_from(self.workload.namespace, host, 0)
+        self.cluster.find_target_of(self.workload, host)
     }
 
     fn add_reference(
@@ -190,6 +192,19 @@ impl<'a> SettingsReader<'a, '_> {
         }
         let reference = Reference::from_address(&self.workload.name, address, source);
         graph.add_reference(&Reference { purpose, ..reference }, target);
+    }
+
+    /// Adds how many requests a container has in progress at once, where its command says so.
+    fn add_pool(&self, container: &Node, variables: &[Variable], graph: &mut EvidenceGraph) {
+        let words = ["command", "args"]
+            .into_iter()
+            .flat_map(|key| container.get(key).map(Node::items).unwrap_or_default())
+            .filter_map(Node::scalar);
+        let known: BTreeMap<&str, &str> =
+            variables.iter().map(|variable| (&*variable.key, &*variable.value)).collect();
+        if let Some(each) = server_pool(words, &known) {
+            graph.note_pool(&self.workload.name, each, &self.source_text("command and env"));
+        }
     }
 
     fn add_arguments(
@@ -294,6 +309,9 @@ impl<'a> SettingsReader<'a, '_> {
                     lookup,
                     graph,
                 );
+                if let Some(each) = gateways::configured_pool(&text) {
+                    graph.note_pool(&self.workload.name, each, &source);
+                }
                 continue;
             }
             // A file of one line says by its name what it holds.

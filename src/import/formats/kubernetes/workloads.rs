@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::cluster::{Cluster, ClusterWorkload};
 use super::objects::{Object, Objects, labels_of};
 use crate::diagnostic::Code;
+use crate::import::graph::limits::pool_size;
 use crate::import::graph::{EvidenceGraph, kinds};
 use crate::load::Node;
 
@@ -87,6 +88,12 @@ pub(super) fn add_workloads<'a>(
             node.node_at("spec.replicas").and_then(Node::number).and_then(whole_replicas);
         service.replicas = replicas;
         service.is_entry |= kind == "Service";
+        // Knative's limit of one pod.
+        let pool = pod.get("containerConcurrency").and_then(Node::number).and_then(pool_size);
+        if let Some(each) = pool {
+            let source = format!("{}: {kind} {plain} containerConcurrency", object.path);
+            graph.note_pool(&name, each, &source);
+        }
         let zones = pod_zones(pod);
         let is_spread = is_spread_over_zones(pod);
         // Of several zones without a rule that spreads its pods, all may be in one.

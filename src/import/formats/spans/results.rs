@@ -130,6 +130,7 @@ impl Linker {
         if requests > 0 && calls.requests > 0 {
             let share = (calls.requests as f64 / requests as f64).min(1.0);
             dependency.call_probability = Some(share);
+            dependency.counted_requests = Some(requests as f64);
             dependency.calls_per_request = calls_per_request(calls);
         }
         if calls.resends > 0 {

@@ -46,7 +46,12 @@ const ADDRESSES: &[&str] = &[
     "CONNECTION",
     "CONNECTIONSTRING",
     "CONNECT",
+    "CONTACTPOINTS",
 ];
+
+/// The same, where two words follow one another.
+const ADDRESS_PAIRS: &[(&str, &str)] =
+    &[("CONNECTION", "STRING"), ("CONTACT", "POINTS"), ("INITIAL", "HOSTS"), ("SEED", "NODES")];
 
 /// Of those, the ones whose value is as often the name of a driver or of a mode.
 const VAGUE: &[&str] = &["CONNECTION", "CONNECT", "SERVER", "NODES", "PEERS", "UPSTREAM", "DSN"];
@@ -160,14 +165,16 @@ pub(in crate::import) fn purpose_of(key: &str) -> Purpose {
         return Purpose::Start;
     }
     let Some((last, before)) = words.split_last() else { return Purpose::Unstated };
-    let is_string = before.last().is_some_and(|word| word == "CONNECTION") && last == "STRING";
+    let is_pair = ADDRESS_PAIRS
+        .iter()
+        .any(|(first, second)| before.last().is_some_and(|word| word == first) && last == second);
     if has(LINKS) || last == "DOMAIN" {
         return Purpose::Own;
     }
     if OTHERS.contains(&last.as_str()) {
         return Purpose::NoAddress;
     }
-    if !(is_string || is_address(last)) {
+    if !(is_pair || is_address(last)) {
         return Purpose::Unstated;
     }
     let is_own = !before.is_empty() && before.iter().all(|word| OWN.contains(&word.as_str()));
@@ -246,7 +253,14 @@ mod tests {
 
     #[test]
     fn the_last_word_tells_what_a_value_is_for() {
-        for key in ["CART_ADDR", "PGHOST", "hosts[0]", "DB_CONNECTION_STRING", "KAFKA_BROKERS_1"] {
+        for key in [
+            "CART_ADDR",
+            "PGHOST",
+            "hosts[0]",
+            "DB_CONNECTION_STRING",
+            "KAFKA_BROKERS_1",
+            "CONTACT_POINTS",
+        ] {
             assert_eq!(purpose_of(key), Purpose::Address, "{key}");
         }
         for key in ["DB_NAME", "POSTGRES_USER", "API_KEY", "JDBC_DRIVER"] {

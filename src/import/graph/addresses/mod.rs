@@ -8,7 +8,7 @@ mod keys;
 
 pub(in crate::import) use self::forms::Address;
 pub(in crate::import) use self::host::{Whereabouts, host_whereabouts};
-pub(in crate::import) use self::keys::{Purpose, is_of_telemetry, purpose_of};
+pub(in crate::import) use self::keys::{Purpose, is_of_telemetry, purpose_of, words_of};
 
 use self::forms::{Scanner, block_properties, line_property};
 

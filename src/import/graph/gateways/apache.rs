@@ -1,6 +1,7 @@
 //! Apache's HTTP server: `ProxyPass`, and the members of its balancers.
 
-use super::{Upstream, single_address, without_comments};
+use super::super::limits::CallLimits;
+use super::{Upstream, seconds_of, single_address, without_comments};
 
 pub(super) fn is_config(text: &str) -> bool {
     text.contains("ProxyPass ") || text.contains("BalancerMember ")
@@ -14,10 +15,15 @@ pub(super) fn apache_upstreams(text: &str) -> Vec<Upstream> {
             ["ProxyPass" | "ProxyPassMatch", targets @ ..] => {
                 let target = targets.iter().find(|word| word.contains("://"));
                 let target = target.filter(|word| !word.contains("balancer://"));
+                let timeout = targets.iter().find_map(|word| word.strip_prefix("timeout="));
+                let attempt_timeout = timeout.and_then(|text| seconds_of(text, 1.0));
+                let limits = CallLimits { attempt_timeout, ..CallLimits::default() };
+                let address = target.and_then(|word| single_address(word));
                 found.extend(
-                    target
-                        .and_then(|word| single_address(word))
-                        .map(|target| Upstream::from_addresses(vec![target])),
+                    address.map(|address| Upstream {
+                        limits,
+                        ..Upstream::from_addresses(vec![address])
+                    }),
                 );
             }
             ["<Proxy", ..] => found.push(Upstream { tries_others: true, ..Upstream::default() }),

@@ -1,7 +1,8 @@
 //! Caddy: `reverse_proxy` and its like in a Caddyfile, and `dial` in its JSON.
 
 use super::super::addresses::Address;
-use super::{Upstream, single_address, without_comments};
+use super::super::limits::{CallLimits, pool_size};
+use super::{Upstream, seconds_of, single_address, without_comments};
 
 const DIRECTIVES: &[&str] = &["reverse_proxy", "php_fastcgi", "forward_auth", "proxy"];
 
@@ -19,6 +20,8 @@ pub(super) fn caddy_upstreams(text: &str) -> Vec<Upstream> {
             .collect();
     }
     let mut is_inside = false;
+    // How many blocks are open within that of a directive, and the first of its upstreams.
+    let (mut depth, mut first_of_block) = (0_usize, None);
     for line in without_comments(text).lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let Some((directive, rest)) = words.split_first() else { continue };
@@ -31,12 +34,27 @@ pub(super) fn caddy_upstreams(text: &str) -> Vec<Upstream> {
             }
             directive if DIRECTIVES.contains(&directive) => {
                 is_inside = opens;
+                (depth, first_of_block) = (0, Some(found.len()));
                 let is_matcher = |word: &&&str| word.starts_with(['/', '*', '@']);
                 let rest = rest.iter().skip_while(is_matcher);
                 rest.filter_map(|word| single_address(word)).collect()
             }
+            "}" if depth > 0 => {
+                depth -= 1;
+                continue;
+            }
             "}" => {
                 is_inside = false;
+                continue;
+            }
+            directive if is_inside => {
+                depth += usize::from(opens);
+                if let (Some(first), Some(value)) = (first_of_block, rest.first()) {
+                    let limits = note_limit(directive, value);
+                    found[first..].iter_mut().for_each(|upstream: &mut Upstream| {
+                        upstream.limits = upstream.limits.or(limits);
+                    });
+                }
                 continue;
             }
             _ => continue,
@@ -46,4 +64,21 @@ pub(super) fn caddy_upstreams(text: &str) -> Vec<Upstream> {
         }
     }
     found
+}
+
+/// The limit that an option of `reverse_proxy` or of its transport sets.
+fn note_limit(option: &str, value: &str) -> CallLimits {
+    let mut limits = CallLimits::default();
+    match option {
+        "lb_try_duration" => limits.timeout = seconds_of(value, 1.0),
+        "response_header_timeout" | "read_timeout" => {
+            limits.attempt_timeout = seconds_of(value, 1.0);
+        }
+        "lb_retries" => limits.retries = value.parse().ok(),
+        "max_conns_per_host" | "unhealthy_request_count" => {
+            limits.max_in_flight = value.parse().ok().and_then(pool_size);
+        }
+        _ => {}
+    }
+    limits
 }

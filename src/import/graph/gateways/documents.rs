@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::addresses::Address;
-use super::{Upstream, single_address, without_comments};
+use super::super::limits::{CallLimits, attempt_count, pool_size};
+use super::{Upstream, seconds_of, single_address, without_comments};
 use crate::diagnostic::Sources;
 use crate::load::{Node, parse_foreign};
 
@@ -54,6 +55,7 @@ fn of_traefik(root: &Node, found: &mut Vec<Upstream>) {
         let Some(part) = root.get(protocol) else { continue };
         let entries = |key: &str| part.get(key).map(Node::entries).unwrap_or_default();
         let mut services: BTreeMap<&str, Vec<Address>> = BTreeMap::new();
+        let limits = traefik_limits(part);
         for service in entries("services") {
             let servers = service.value.node_at("loadBalancer.servers").map(Node::items);
             let urls = servers.unwrap_or_default().iter();
@@ -75,6 +77,7 @@ fn of_traefik(root: &Node, found: &mut Vec<Upstream>) {
                 }
                 weighted.push(name);
             }
+            upstream.limits = limits.get(&*service.key.text).copied().unwrap_or_default();
             if !upstream.servers.is_empty() {
                 found.push(upstream);
             }
@@ -82,12 +85,54 @@ fn of_traefik(root: &Node, found: &mut Vec<Upstream>) {
         let alone = services
             .iter()
             .filter(|(name, service)| !weighted.contains(name) && !service.is_empty());
-        found.extend(alone.map(|(_, servers)| Upstream::from_addresses(servers.clone())));
+        found.extend(alone.map(|(name, servers)| Upstream {
+            limits: limits.get(name).copied().unwrap_or_default(),
+            ..Upstream::from_addresses(servers.clone())
+        }));
         for middleware in entries("middlewares") {
             let auth = middleware.value.scalar_at("forwardAuth.address").and_then(single_address);
             found.extend(auth.map(|auth| Upstream::from_addresses(vec![auth])));
         }
     }
+}
+
+/// The limits of each service of Traefik: by its transport, and by the middlewares of its routers.
+fn traefik_limits(part: &Node) -> BTreeMap<&str, CallLimits> {
+    let entries = |key: &str| part.get(key).map(Node::entries).unwrap_or_default();
+    let plain = |name: &'_ str| name.split('@').next().unwrap_or_default().to_owned();
+    let mut limits: BTreeMap<&str, CallLimits> = BTreeMap::new();
+    for service in entries("services") {
+        let Some(transport) = service.value.scalar_at("loadBalancer.serversTransport") else {
+            continue;
+        };
+        let transport = part.get("serversTransports").and_then(|all| all.get(&plain(transport)));
+        let timeout = transport
+            .and_then(|transport| transport.scalar_at("forwardingTimeouts.responseHeaderTimeout"));
+        limits.entry(&service.key.text).or_default().attempt_timeout =
+            timeout.and_then(|text| seconds_of(text, 1.0));
+    }
+    for router in entries("routers") {
+        let Some(service) = router.value.scalar_at("service") else { continue };
+        let names = router.value.get("middlewares").map(Node::items).unwrap_or_default();
+        for name in names.iter().filter_map(Node::scalar) {
+            let Some(middleware) = part.get("middlewares").and_then(|all| all.get(&plain(name)))
+            else {
+                continue;
+            };
+            let count = |path: &str| middleware.node_at(path).and_then(Node::number);
+            let attempts = count("retry.attempts").and_then(pool_size);
+            let own = CallLimits {
+                // The first attempt is one of them.
+                retries: attempts.map(|attempts| attempts - 1),
+                max_in_flight: count("inFlightReq.amount").and_then(pool_size),
+                circuit_breaker: middleware.get("circuitBreaker").is_some(),
+                ..CallLimits::default()
+            };
+            let known = limits.entry(service.split('@').next().unwrap_or_default()).or_default();
+            *known = known.or(own);
+        }
+    }
+    limits
 }
 
 fn of_kong(root: &Node, found: &mut Vec<Upstream>) {
@@ -108,16 +153,27 @@ fn of_kong(root: &Node, found: &mut Vec<Upstream>) {
     for service in items("services") {
         let host = service.scalar_at("url").or_else(|| service.scalar_at("host"));
         let Some(address) = host.and_then(single_address) else { continue };
-        found.push(match targets.get(address.host.as_str()) {
+        let upstream = match targets.get(address.host.as_str()) {
             Some(upstream) => upstream.clone(),
             None => Upstream::from_addresses(vec![address]),
-        });
+        };
+        let number = |key: &str| service.get(key).and_then(Node::number);
+        let limits = CallLimits {
+            // In milliseconds.
+            attempt_timeout: number("read_timeout")
+                .filter(|time| *time > 0.0)
+                .map(|time| time / 1e3),
+            retries: number("retries").and_then(attempt_count),
+            ..CallLimits::default()
+        };
+        found.push(Upstream { limits: upstream.limits.or(limits), ..upstream });
     }
 }
 
 fn of_envoy(root: &Node, found: &mut Vec<Upstream>) {
     let mut clusters = Vec::new();
     collect_values(root, &["clusters", "resources"], 0, &mut clusters);
+    let routes = envoy_route_limits(root);
     let mut by_name: BTreeMap<&str, Upstream> = BTreeMap::new();
     for cluster in clusters.iter().flat_map(|list| list.items()) {
         let Some(name) = cluster.scalar_at("name") else { continue };
@@ -125,8 +181,8 @@ fn of_envoy(root: &Node, found: &mut Vec<Upstream>) {
         collect_values(cluster, &["socket_address", "socketAddress"], 0, &mut addresses);
         let hosts = addresses.iter().filter_map(|item| single_address(item.scalar_at("address")?));
         let mut upstream = Upstream::from_addresses(hosts.collect());
-        upstream.circuit_breaker =
-            cluster.get("outlier_detection").or(cluster.get("outlierDetection")).is_some();
+        let limits = envoy_cluster_limits(cluster);
+        upstream.limits = limits.or(routes.get(name).copied().unwrap_or_default());
         if !upstream.servers.is_empty() {
             by_name.entry(name).or_insert(upstream);
         }
@@ -140,7 +196,7 @@ fn of_envoy(root: &Node, found: &mut Vec<Upstream>) {
             let name = part.scalar_at("name").unwrap_or_default();
             let weight = part.get("weight").and_then(Node::number).unwrap_or(0.0);
             let Some(cluster) = by_name.get(name) else { continue };
-            upstream.circuit_breaker |= cluster.circuit_breaker;
+            upstream.limits = upstream.limits.or(cluster.limits);
             let each = weight / cluster.servers.len() as f64;
             upstream
                 .servers
@@ -153,6 +209,71 @@ fn of_envoy(root: &Node, found: &mut Vec<Upstream>) {
     }
     let alone = by_name.into_iter().filter(|(name, _)| !split.contains(name));
     found.extend(alone.map(|(_, upstream)| upstream));
+}
+
+/// The value of a key in the two spellings that Envoy reads.
+fn get_either<'n>(node: &'n Node, snake: &str, camel: &str) -> Option<&'n Node> {
+    node.get(snake).or_else(|| node.get(camel))
+}
+
+fn envoy_cluster_limits(cluster: &Node) -> CallLimits {
+    let thresholds = get_either(cluster, "circuit_breakers", "circuitBreakers");
+    let thresholds = thresholds.and_then(|breakers| breakers.get("thresholds"));
+    // Those for requests of high priority are few.
+    let is_normal = |part: &&Node| part.scalar_at("priority").is_none_or(|text| text == "DEFAULT");
+    let normal = thresholds.and_then(|list| list.items().iter().find(is_normal));
+    let limit = normal.and_then(|part| {
+        let requests = get_either(part, "max_requests", "maxRequests");
+        requests.or_else(|| get_either(part, "max_connections", "maxConnections"))
+    });
+    let budget = normal.and_then(|part| get_either(part, "retry_budget", "retryBudget"));
+    let budget = budget.and_then(|budget| get_either(budget, "budget_percent", "budgetPercent"));
+    CallLimits {
+        max_in_flight: limit.and_then(Node::number).and_then(pool_size),
+        retry_budget: budget
+            .and_then(|percent| percent.get("value")?.number())
+            .filter(|percent| (0.0..=100.0).contains(percent))
+            .map(|percent| percent / 100.0),
+        circuit_breaker: get_either(cluster, "outlier_detection", "outlierDetection").is_some(),
+        ..CallLimits::default()
+    }
+}
+
+/// The limits of the routes to each cluster. Where routes to one cluster differ, those of the first count.
+fn envoy_route_limits(root: &Node) -> BTreeMap<&str, CallLimits> {
+    let mut hosts = Vec::new();
+    collect_values(root, &["virtual_hosts", "virtualHosts"], 0, &mut hosts);
+    let mut limits: BTreeMap<&str, CallLimits> = BTreeMap::new();
+    for host in hosts.iter().flat_map(|list| list.items()) {
+        let of_all = get_either(host, "retry_policy", "retryPolicy");
+        for route in host.get("routes").map(Node::items).unwrap_or_default() {
+            let Some(action) = route.get("route") else { continue };
+            let policy = get_either(action, "retry_policy", "retryPolicy").or(of_all);
+            let time = |node: Option<&Node>| seconds_of(node?.scalar()?, 1.0);
+            let own = CallLimits {
+                timeout: time(action.get("timeout")),
+                attempt_timeout: time(
+                    policy
+                        .and_then(|policy| get_either(policy, "per_try_timeout", "perTryTimeout")),
+                ),
+                // Without a number it is one.
+                retries: policy.map(|policy| {
+                    let count =
+                        get_either(policy, "num_retries", "numRetries").and_then(Node::number);
+                    count.and_then(pool_size).unwrap_or(1)
+                }),
+                ..CallLimits::default()
+            };
+            let weighted = get_either(action, "weighted_clusters", "weightedClusters");
+            let weighted = weighted.and_then(|clusters| clusters.get("clusters")).map(Node::items);
+            let names =
+                weighted.unwrap_or_default().iter().filter_map(|part| part.scalar_at("name"));
+            for name in names.chain(action.scalar_at("cluster")) {
+                limits.entry(name).or_insert(own);
+            }
+        }
+    }
+    limits
 }
 
 /// Adds the values of these keys, wherever they stand.

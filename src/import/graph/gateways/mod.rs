@@ -1,7 +1,7 @@
 //! Configuration of gateways: where nginx, Caddy, Traefik, Envoy, Kong, `HAProxy` and Apache send requests.
 //!
-//! A text comes in, its upstreams go out: hosts, how the requests are divided between them, and whether
-//! failing ones are taken out. What a source has behind the hosts is none of its business.
+//! A text comes in, its upstreams go out: hosts, how the requests are divided between them, and the limits
+//! of the calls. What a source has behind the hosts is none of its business.
 
 mod apache;
 mod caddy;
@@ -12,6 +12,7 @@ mod nginx;
 
 use super::EvidenceGraph;
 use super::addresses::{Address, in_text};
+use super::limits::CallLimits;
 use super::references::{Reference, Target};
 
 /// A larger file is no configuration that anybody wrote.
@@ -24,8 +25,8 @@ pub(in crate::import) struct Upstream {
     pub(in crate::import) servers: Vec<(Address, f64)>,
     /// A request that fails at one of them goes to another.
     pub(in crate::import) tries_others: bool,
-    /// Failing ones are taken out.
-    pub(in crate::import) circuit_breaker: bool,
+    /// Limits of these calls.
+    pub(in crate::import) limits: CallLimits,
 }
 
 impl Upstream {
@@ -83,6 +84,8 @@ pub(in crate::import) fn connect_upstreams(
                 _ => None,
             })
             .collect();
+        let called: Vec<String> =
+            known.iter().flat_map(|(target, ..)| target_names(target)).collect();
         let is_known = names.len() == known.len() && names.len() > 1 && total > 0.0;
         if let (true, Some((_, address, _))) = (is_known, known.first()) {
             let target = if upstream.tries_others {
@@ -97,16 +100,57 @@ pub(in crate::import) fn connect_upstreams(
                 graph.add_reference(&Reference::from_address(caller, address, source), target);
             }
         }
-        if upstream.circuit_breaker {
-            let caller = graph.service_name(caller);
-            for name in names {
-                let callee = graph.service_name(&name);
-                if let Some(dependency) = graph.dependencies.get_mut(&(caller.clone(), callee)) {
-                    dependency.circuit_breaker = true;
-                }
+        let caller = graph.service_name(caller);
+        for name in called {
+            let callee = graph.service_name(&name);
+            if let Some(dependency) = graph.dependencies.get_mut(&(caller.clone(), callee)) {
+                dependency.apply_limits(&upstream.limits);
             }
         }
     }
+}
+
+/// The services that a target stands for.
+fn target_names(target: &Target) -> Vec<String> {
+    match target {
+        Target::Service(name) | Target::External(name) => vec![name.clone()],
+        Target::Versions(all) => all.iter().map(|(name, _)| name.clone()).collect(),
+        Target::AnyOf(_, names) => names.clone(),
+        Target::Unknown => Vec::new(),
+    }
+}
+
+/// Returns how many requests a gateway has in progress at once, where its configuration limits that.
+pub(in crate::import) fn configured_pool(text: &str) -> Option<u32> {
+    if text.len() > TEXT_MAX {
+        return None;
+    }
+    if nginx::is_config(text) {
+        nginx::nginx_pool(text)
+    } else if haproxy::is_config(text) {
+        haproxy::haproxy_pool(text)
+    } else {
+        None
+    }
+}
+
+/// A time as gateways write it: a number in a unit of its own, or with one behind it; 0 is none.
+fn seconds_of(text: &str, unit: f64) -> Option<f64> {
+    let text = text.trim().trim_end_matches(';').trim_matches(['"', '\'']);
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: f64 = digits.parse().ok()?;
+    let unit = match &text[digits.len()..] {
+        "" => unit,
+        "us" => 1e-6,
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    };
+    let seconds = number * unit;
+    (seconds > 0.0 && seconds <= 1e9).then_some(seconds)
 }
 
 /// The text with the variables of the environment filled in that are known: `${X}`, `{$X}`,
