@@ -43,8 +43,10 @@ fn entry_detail(entry: &DriftEntry, style: fn(&str) -> String) -> String {
     if let (Some(key), Some(topology), Some(sources)) =
         (&entry.key, &entry.in_topology, &entry.in_sources)
     {
-        let key = key.replace('_', " ");
-        return format!(": {key} {topology} in the topology, {sources} in the sources");
+        let key = key.replace(['_', '.'], " ");
+        let source = entry.source.as_deref().map(|source| format!(" ({})", style(source)));
+        let source = source.unwrap_or_default();
+        return format!(": {key} {topology} in the topology, {sources} in the sources{source}");
     }
     match (&entry.evidence, &entry.source) {
         (Some(evidence), Some(source)) => format!(" ({evidence}; {})", style(source)),

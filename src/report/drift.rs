@@ -7,6 +7,8 @@ use serde::Serialize;
 pub struct DriftReport {
     /// The version of this shape.
     pub schema_version: u32,
+    /// Part by which a measured figure may differ, of the larger one.
+    pub tolerance: f64,
     /// The topology.
     pub topology: String,
     /// The sources: path and format.
@@ -35,7 +37,7 @@ pub struct DriftEntry {
     /// Where the sources have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The key of the topology whose value has moved.
+    /// The key of the topology whose value has moved, such as `replicas` or `latency.p99`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Its value in the topology.

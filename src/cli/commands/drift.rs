@@ -10,7 +10,7 @@ use crate::cli::{Failure, diagnostics_style, values};
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::import::{self, DifferenceKind, DriftDifference, EvidenceGraph, Format, Options};
 use blastwave::load;
-use blastwave::model::{Seconds, Topology};
+use blastwave::model::{Seconds, Share, Topology};
 use blastwave::render::{self, diagnostics};
 use blastwave::report::drift::{DriftCode, DriftEntry, DriftReport};
 use blastwave::suggest;
@@ -31,9 +31,13 @@ pub(crate) struct DriftArgs {
     #[arg(long = "alias", value_name = "OTHER=NAME", value_parser = parse_pair, help_heading = "Reading")]
     aliases: Vec<(String, String)>,
 
-    /// Over how long the traces were recorded, for rates: `1h`
+    /// Over how long traces or metrics were recorded, for rates: `1h`
     #[arg(long, value_name = "DURATION", value_parser = values::parse_duration, help_heading = "Reading")]
     window: Option<Seconds>,
+
+    /// Part by which a measured latency, share or rate may differ, of the larger figure
+    #[arg(long, value_name = "SHARE", default_value = "20%", value_parser = values::parse_share, help_heading = "Reading")]
+    tolerance: Share,
 
     /// Read files that others name outside of the repository, too
     #[arg(long, help_heading = "Reading")]
@@ -113,13 +117,14 @@ fn compare_sources(
     let warnings = graph.take_warnings();
     let known = |name: &str| graph.services.contains_key(name);
     let in_both = topology.services.iter().filter(|service| known(&service.name)).count();
-    let differences = import::find_drift(&topology, &graph);
+    let differences = import::find_drift(&topology, &graph, args.tolerance.get());
     let only_in_sources = differences
         .iter()
         .filter(|difference| difference.kind == DifferenceKind::DependencyNotInTopology)
         .count();
     let report = DriftReport {
         schema_version: 1,
+        tolerance: args.tolerance.get(),
         topology: topology.name.clone(),
         sources: graph.origins.clone(),
         services: in_both,

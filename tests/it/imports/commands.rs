@@ -122,3 +122,95 @@ fn strict_ends_with_status_3_where_only_start_order_is_known() {
     let (status, _) = run(folder.path(), &[&import[..], &["--strict"]].concat());
     assert_eq!(status, 3);
 }
+
+/// So many calls recorded by Jaeger: each takes as long, and asks `cart` where `asks` says so.
+fn traces(count: u64, milliseconds: u64, asks: impl Fn(u64) -> bool) -> String {
+    let span = |trace: u64, id: u64, service: &str, parent: &str| {
+        format!(
+            "{{\"traceID\":\"{trace:x}\",\"spanID\":\"{:x}\",\"operationName\":\"op\",\"process\":{{\"serviceName\":\
+             \"{service}\"}},\"references\":[{parent}],\"startTime\":{},\"duration\":{},\"tags\":[{{\"key\":\"span.kind\",\
+             \"value\":\"server\"}}]}}",
+            trace * 2 + id,
+            1_700_000_000_000_000 + trace * 1_000_000,
+            milliseconds * 1_000
+        )
+    };
+    let mut spans = Vec::new();
+    for trace in 1..=count {
+        spans.push(span(trace, 0, "web", ""));
+        if asks(trace) {
+            let parent = format!(
+                "{{\"refType\":\"CHILD_OF\",\"traceID\":\"{trace:x}\",\"spanID\":\"{:x}\"}}",
+                trace * 2
+            );
+            spans.push(span(trace, 1, "cart", &parent));
+        }
+    }
+    format!("{{\"data\":[{{\"spans\":[{}]}}]}}", spans.join(","))
+}
+
+#[test]
+fn drift_tells_latencies_shares_and_rates_that_moved_up_or_down_beyond_the_tolerance() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| fs::write(folder.path().join(name), text).unwrap();
+    write("before.json", traces(400, 40, |trace| trace % 2 == 0));
+    let import = ["import", "jaeger", "before.json", "--window", "400s", "-o", "shop.yaml"];
+    assert_eq!(run(folder.path(), &import).0, 0);
+    let drift = |name: &str, more: &[&str]| {
+        let from = ["drift", "shop.yaml", "--from", "jaeger", name, "--window", "400s", "--quiet"];
+        run(folder.path(), &[&from[..], more].concat())
+    };
+    assert_eq!(drift("before.json", &[]).0, 0);
+    write("slower.json", traces(400, 60, |trace| trace % 4 == 0));
+    let (status, said) = drift("slower.json", &[]);
+    assert_eq!(status, 3, "{said}");
+    for line in [
+        "  web: latency median 40ms in the topology, 60ms in the sources (slower.json)",
+        "  web: latency p99 40ms in the topology, 60ms in the sources (slower.json)",
+        "  web -> cart: call probability 50.0% in the topology, 25.0% in the sources",
+    ] {
+        assert!(said.contains(line), "no `{line}` in\n{said}");
+    }
+    write("faster.json", traces(200, 20, |trace| trace % 2 == 0));
+    let (status, said) = drift("faster.json", &[]);
+    assert_eq!(status, 3, "{said}");
+    assert!(said.contains("latency median 40ms in the topology, 20ms"), "{said}");
+    assert!(said.contains(": rate 1.000/s in the topology, 0.500/s in the sources"), "{said}");
+    // What is tolerated is no difference, in any form of output.
+    let (status, json) = drift("slower.json", &["--tolerance", "60%", "--format", "json"]);
+    assert_eq!(status, 0, "{json}");
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(report["tolerance"], 0.6);
+    let (_, markdown) = drift("slower.json", &["--format", "markdown"]);
+    assert!(markdown.contains("- `web`: latency median 40ms"), "{markdown}");
+    assert_eq!(drift("slower.json", &["--tolerance", "much"]).0, 2);
+    // Of so few requests chance explains a share that differs.
+    write("few.json", traces(6, 40, |trace| trace == 1));
+    let (_, said) = drift("few.json", &[]);
+    assert!(!said.contains("call probability"), "{said}");
+}
+
+#[test]
+fn drift_tells_limits_that_the_sources_state_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = |timeout: &str, connections: u32| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: db}}\nspec: {{selector: {{app: db}}}}\n---\napiVersion: apps/v1\n\
+             kind: Deployment\nmetadata: {{name: db}}\nspec: {{template: {{metadata: {{labels: {{app: db}}}}}}}}\n---\napiVersion: \
+             apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec: {{template: {{metadata: {{labels: {{app: web}}}}, spec: \
+             {{containers: [{{name: c, image: x, env: [{{name: DB_HOST, value: db}}]}}]}}}}}}\n---\napiVersion: \
+             networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: v}}\nspec: {{hosts: [db], http: [{{timeout: {timeout}, \
+             route: [{{destination: {{host: db}}}}]}}]}}\n---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: \
+             {{name: d}}\nspec: {{host: db, trafficPolicy: {{connectionPool: {{tcp: {{maxConnections: {connections}}}}}}}}}\n"
+        )
+    };
+    fs::write(folder.path().join("all.yaml"), manifest("2s", 10)).unwrap();
+    let import = ["import", "kubernetes", "all.yaml", "-o", "shop.yaml"];
+    assert_eq!(run(folder.path(), &import).0, 0);
+    fs::write(folder.path().join("all.yaml"), manifest("3s", 20)).unwrap();
+    let drift = ["drift", "shop.yaml", "--from", "kubernetes", "all.yaml", "--quiet"];
+    let (status, said) = run(folder.path(), &drift);
+    assert_eq!(status, 3, "{said}");
+    assert!(said.contains("  web -> db: timeout 2s in the topology, 3s in the sources"), "{said}");
+    assert!(said.contains("  web -> db: max in flight 10 in the topology, 20 in"), "{said}");
+}
