@@ -1,5 +1,7 @@
 //! Assumptions of a simulation where the files do not state something, each with its value.
 
+use super::waiting_calls::pool_name;
+use crate::compile::plan::{Plan, UnknownPool};
 use crate::model::change::{ChangePlaces, Rollout, Routing, Strategy};
 use crate::model::topology::{Evidence, Objective};
 use crate::model::{Change, Topology, defaults};
@@ -12,6 +14,7 @@ const NAMED: usize = 3;
 pub(super) fn all_assumptions(
     topology: &Topology,
     change: &Change,
+    plan: &Plan,
     is_certain: bool,
 ) -> Vec<String> {
     let mut said = Vec::new();
@@ -23,7 +26,44 @@ pub(super) fn all_assumptions(
         said.extend(of_outages(topology));
     }
     said.extend(of_the_topology(topology, change));
+    said.extend(of_patience(topology, plan));
+    said.extend(of_pools(topology, plan));
     said
+}
+
+/// Returns what is assumed of customers who wait, where they may have to.
+fn of_patience(topology: &Topology, plan: &Plan) -> Option<String> {
+    let lacking: Vec<&str> = topology
+        .flows
+        .iter()
+        .filter(|flow| flow.patience.is_none())
+        .map(|flow| &*flow.name)
+        .collect();
+    (plan.has_delays && !lacking.is_empty()).then(|| {
+        let patience = defaults::PATIENCE;
+        format!(
+            "a customer gives an order up after {patience}, where no `patience` is stated: {}",
+            name_list(&lacking)
+        )
+    })
+}
+
+/// Returns what is assumed of pools that cannot be sized.
+fn of_pools(topology: &Topology, plan: &Plan) -> Option<String> {
+    let mut unknown = plan.unknown_pools.clone();
+    unknown.sort_unstable();
+    let named = |pool: &UnknownPool| match pool_name(topology, *pool) {
+        (service, dependency) if dependency.is_empty() => service,
+        (caller, dependency) => format!("{caller} > {dependency}"),
+    };
+    let names: Vec<String> = unknown.iter().map(named).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "a pool limits nothing where `rate` or `latency` is not stated: {}",
+            name_list(&names)
+        )
+    })
 }
 
 /// Returns what is assumed about how it breaks.

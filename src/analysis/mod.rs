@@ -17,6 +17,7 @@ pub mod simulate;
 mod single_points;
 mod trace_report;
 mod unknowns;
+mod waiting_calls;
 
 pub use advise::advise;
 pub use compare::compare_sides;

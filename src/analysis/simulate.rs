@@ -145,7 +145,12 @@ pub(super) fn simulation_report(
         engine: EngineName::of_simulation(simulation),
     };
     let mut report = build_report(&context, summary);
-    report.assumptions.extend(all_assumptions(topology, change, settings.is_certain));
+    report.assumptions.extend(all_assumptions(
+        topology,
+        change,
+        simulation.plan(),
+        settings.is_certain,
+    ));
     report
 }
 

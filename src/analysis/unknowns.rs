@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::compile::compile;
+use crate::compile::{compile, plan::UnknownPool};
 use crate::engine::{Silent, Simulation, Tally, parallel};
 use crate::model::change::TargetRef;
 use crate::model::topology::{
-    Caller, Dependency, Evidence, Fallback, NodeRef, Phase, Queue, Recovery, Timeout,
+    Caller, Dependency, Evidence, Fallback, NodeRef, Phase, Queue, Recovery, UnknownPools,
 };
 use crate::model::units::Utilization;
 use crate::model::{Change, Seconds, Share, Topology};
@@ -16,6 +16,9 @@ use crate::sort::Arrange as _;
 use crate::summary::{Summary, summarize};
 
 use super::simulate::{Settings, Stop};
+use super::waiting_calls::{
+    call_name, can_hang, pool_name, unknown_pools, untimed_calls_to_what_waits, usual_timeout,
+};
 
 /// The most candidates that are screened, most often exposed first: each costs a simulation.
 const CANDIDATES: usize = 12;
@@ -38,8 +41,8 @@ impl Effort {
 }
 
 /// Finds what is not stated and matters: timeouts and fallbacks through which failure propagated,
-/// capacities of services that get more than their normal load, and dependencies that are only guessed.
-/// They come widest first.
+/// timeouts of calls to what may answer late, how much of pools is in use, capacities of services that
+/// get more than their normal load, and dependencies that are only guessed. They come widest first.
 ///
 /// The figure of each is the mean of all trials plus the difference that it makes in the first few of
 /// them, with the same draws.
@@ -50,7 +53,7 @@ pub(super) fn find_unknowns(
     summary: &Summary,
     effort: Effort,
 ) -> Vec<Unknown> {
-    let candidates = find_candidates(topology, change, summary);
+    let candidates = find_candidates(topology, change, settings.lasting, summary);
     if candidates.is_empty() {
         return Vec::new();
     }
@@ -69,6 +72,7 @@ pub(super) fn find_unknowns(
             caller,
             dependency,
             what: candidate.unknown_kind(),
+            others: candidate.others() as u32,
             best: stated.min(other),
             worst: stated.max(other),
             metric,
@@ -79,7 +83,7 @@ pub(super) fn find_unknowns(
 }
 
 /// Something that is not stated. The index is that of a dependency as declared, or of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum UnknownCandidate {
     /// Whether the dependency is there at all.
     Existence(usize),
@@ -88,28 +92,32 @@ enum UnknownCandidate {
     Timeout(usize),
     Fallback(usize),
     Capacity(usize),
+    /// All timeouts of calls to what may answer late: one unknown, however many calls.
+    Waits(Vec<usize>),
+    /// How much of these pools is in use in normal times.
+    Pools(Vec<UnknownPool>),
 }
 
 impl UnknownCandidate {
     /// Returns the topology that states it, the other way than it is simulated.
-    fn stated_in(self, topology: &Topology) -> Topology {
+    fn stated_in(&self, topology: &Topology) -> Topology {
         let mut other = topology.clone();
         match self {
-            Self::Existence(index) => dependency_mut(&mut other, index).propagation = Share::ZERO,
+            Self::Existence(index) => dependency_mut(&mut other, *index).propagation = Share::ZERO,
             Self::Phase(index) => {
-                for needed in start_orders_above(topology, index) {
+                for needed in start_orders_above(topology, *index) {
                     dependency_mut(&mut other, needed).phase = Phase::Serve;
                 }
             }
-            Self::Timeout(index) => {
-                dependency_mut(&mut other, index).timeout = Timeout::After(Seconds::whole(1));
-            }
+            Self::Timeout(index) => add_usual_timeouts(&mut other, &[*index]),
+            Self::Waits(calls) => add_usual_timeouts(&mut other, calls),
+            Self::Pools(_) => other.unknown_pools = UnknownPools::Busy,
             Self::Fallback(index) => {
                 let everything = Fallback { on: None, works: Share::ONE };
-                dependency_mut(&mut other, index).fallback = Some(everything);
+                dependency_mut(&mut other, *index).fallback = Some(everything);
             }
             Self::Capacity(service) => {
-                let service = &mut other.services[service];
+                let service = &mut other.services[*service];
                 service.utilization = Some(Utilization::FULL);
                 service.queue = service.queue.or(Some(Queue::Refuses));
             }
@@ -117,43 +125,50 @@ impl UnknownCandidate {
         other
     }
 
-    /// Returns the number of the dependency or the service.
-    fn index(self) -> usize {
-        match self {
-            Self::Existence(index)
-            | Self::Phase(index)
-            | Self::Timeout(index)
-            | Self::Fallback(index)
-            | Self::Capacity(index) => index,
-        }
-    }
-
     /// Returns what is not stated.
-    fn unknown_kind(self) -> UnknownKind {
+    fn unknown_kind(&self) -> UnknownKind {
         match self {
             Self::Existence(_) => UnknownKind::Dependency,
             Self::Phase(_) => UnknownKind::Phase,
-            Self::Timeout(_) => UnknownKind::Timeout,
+            Self::Timeout(_) | Self::Waits(_) => UnknownKind::Timeout,
             Self::Fallback(_) => UnknownKind::Fallback,
             Self::Capacity(_) => UnknownKind::Capacity,
+            Self::Pools(_) => UnknownKind::PoolUse,
         }
     }
 
-    /// Returns the caller and the dependency; of a capacity, the service and nothing.
-    fn caller_and_dependency(self, topology: &Topology) -> (String, String) {
+    /// Returns how many more calls or pools are meant than the one that is named.
+    fn others(&self) -> usize {
+        match self {
+            Self::Waits(calls) => calls.len() - 1,
+            Self::Pools(pools) => pools.len() - 1,
+            _ => 0,
+        }
+    }
+
+    /// Returns the caller and the dependency; of a capacity or threads, the service and nothing.
+    fn caller_and_dependency(&self, topology: &Topology) -> (String, String) {
         match self {
             Self::Existence(index)
             | Self::Phase(index)
             | Self::Timeout(index)
-            | Self::Fallback(index) => {
-                let (caller, declared) = topology
-                    .declared_dependencies()
-                    .nth(index)
-                    .expect("candidates are declared dependencies");
-                (topology.caller_name(caller), topology.dependency_name(declared))
-            }
-            Self::Capacity(service) => (topology.services[service].name.clone(), String::new()),
+            | Self::Fallback(index) => call_name(topology, *index),
+            Self::Waits(calls) => call_name(topology, calls[0]),
+            Self::Pools(pools) => pool_name(topology, pools[0]),
+            Self::Capacity(service) => (topology.services[*service].name.clone(), String::new()),
         }
+    }
+}
+
+/// Gives calls the timeout that callers usually have.
+fn add_usual_timeouts(topology: &mut Topology, calls: &[usize]) {
+    for index in calls {
+        let (_, declared) = topology
+            .declared_dependencies()
+            .nth(*index)
+            .expect("candidates are declared dependencies");
+        let timeout = usual_timeout(topology, declared);
+        dependency_mut(topology, *index).timeout = timeout;
     }
 }
 
@@ -206,44 +221,54 @@ impl UnknownsQuestion<'_> {
 fn find_candidates(
     topology: &Topology,
     change: &Change,
+    lasting: Seconds,
     summary: &Summary,
 ) -> Vec<UnknownCandidate> {
-    let mut found: Vec<(f64, UnknownCandidate)> = Vec::new();
+    // How often each lets failure through, its number, and what is not stated of it.
+    let mut found: Vec<(f64, usize, UnknownCandidate)> = Vec::new();
     for (index, ((caller, dependency), seen)) in
         topology.declared_dependencies().zip(&summary.dependencies).enumerate()
     {
         if needs_start_only(dependency) && dependency.on.iter().any(|on| is_touched(summary, *on)) {
-            found.push((1.0, UnknownCandidate::Phase(index)));
+            found.push((1.0, index, UnknownCandidate::Phase(index)));
         }
         let passed = seen.as_ref().map_or(0.0, |seen| seen.passed);
         if passed == 0.0 || dependency.phase == Phase::Start {
             continue;
         }
         if dependency.evidence == Some(Evidence::Assumed) {
-            found.push((passed, UnknownCandidate::Existence(index)));
+            found.push((passed, index, UnknownCandidate::Existence(index)));
         }
         if matches!(caller, Caller::Flow(_)) {
             continue;
         }
-        let can_hang = dependency.timeout == Timeout::Unstated
-            && dependency.circuit_breaker != Some(true)
-            && !dependency.is_async();
-        if can_hang {
-            found.push((passed, UnknownCandidate::Timeout(index)));
+        if can_hang(dependency) {
+            found.push((passed, index, UnknownCandidate::Timeout(index)));
         }
         if dependency.fallback.is_none() && !dependency.no_fallback && !dependency.is_soft() {
-            found.push((passed, UnknownCandidate::Fallback(index)));
+            found.push((passed, index, UnknownCandidate::Fallback(index)));
         }
     }
     // Of equals the first dependencies with all that they leave open, not one kind of all of them.
-    found.arrange_by(|a, b| {
-        b.0.total_cmp(&a.0).then_with(|| (a.1.index(), a.1).cmp(&(b.1.index(), b.1)))
-    });
+    found.arrange_by(|a, b| b.0.total_cmp(&a.0).then_with(|| (a.1, &a.2).cmp(&(b.1, &b.2))));
     found.truncate(CANDIDATES);
+    let mut found: Vec<UnknownCandidate> =
+        found.into_iter().map(|(_, _, candidate)| candidate).collect();
+    // What is looked into by itself need not be named once more among the others.
+    let mut waits = untimed_calls_to_what_waits(topology, change, lasting);
+    waits.retain(|index| !found.contains(&UnknownCandidate::Timeout(*index)));
+    if !waits.is_empty() {
+        found.push(UnknownCandidate::Waits(waits));
+    }
+    let pools = unknown_pools(topology, change);
+    if !pools.is_empty() {
+        found.push(UnknownCandidate::Pools(pools));
+    }
     let overloaded = overloaded_services(topology, change, summary);
     let services = (0..overloaded.len()).filter(|index| overloaded[*index]);
     let capacities = services.map(UnknownCandidate::Capacity).take(CANDIDATES / 2);
-    found.into_iter().map(|(_, candidate)| candidate).chain(capacities).collect()
+    found.extend(capacities);
+    found
 }
 
 /// Whether the service of a node is ever degraded because of the change.

@@ -117,7 +117,12 @@ fn collect_bars(explained: &ExplainReport) -> Bars {
             } else {
                 format!("{} → {}", item.caller, item.dependency)
             };
-            let what = format!("{} not stated", item.what);
+            let others = if item.others == 0 {
+                String::new()
+            } else {
+                format!(" (and {} more)", item.others)
+            };
+            let what = format!("{} not stated{others}", item.what);
             bars.push(TornadoBar { place, what, less, more, is_unknown: true });
         }
     }

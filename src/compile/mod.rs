@@ -30,6 +30,6 @@ pub fn compile(topology: &Topology, change: &Change, lasting: Seconds) -> Plan {
     interventions::add(&mut plan, topology, change);
     traffic::weigh(&mut plan);
     alerts::add(&mut plan, change);
-    waits::add(&mut plan);
+    waits::add(&mut plan, topology.unknown_pools);
     plan
 }

@@ -47,6 +47,10 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// Limits on how many calls of a dependency are in progress.
     pub bulkheads: Vec<Bulkhead>,
+    /// Whether targets that fail every request have made their own calls before.
+    pub failing_targets_call: bool,
+    /// Pools of which nobody can tell how much of them is in use in normal times.
+    pub unknown_pools: Vec<UnknownPool>,
     /// Whether the targets break in turn, each in one of 64 trials: for a ranking by the fluid engine.
     pub rotate_targets: bool,
     /// Whether some users always meet the change and the others never.
@@ -323,6 +327,8 @@ pub struct Service {
     pub concurrency: f64,
     /// The shortest and the longest of its callers' timeouts; infinite where there is none.
     pub timeouts: [f64; 2],
+    /// For how many seconds a request holds one of them in normal times.
+    pub normal_hold: f64,
     /// Normal traffic of all its nodes.
     pub traffic: Traffic,
     /// Seconds to restart.
@@ -509,6 +515,15 @@ pub struct Bulkhead {
     pub limit: f64,
     /// Its calls.
     pub calls: Vec<LimitedCall>,
+}
+
+/// A pool whose normal use is not known, because a rate or a latency is not stated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UnknownPool {
+    /// The threads of a service, by its index.
+    Threads(u32),
+    /// The limit on calls of a dependency, by its index as declared.
+    Calls(u32),
 }
 
 /// One call of a dependency that is limited.

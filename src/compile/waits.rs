@@ -1,12 +1,16 @@
 //! Facts of a plan that waiting needs: pools whose size means something, timeouts of callers, and
 //! whether answers can come too late at all.
 
-use super::plan::{Bulkhead, Call, Fallback, Hit, LimitedCall, Lognormal, NONE, Plan};
+use super::plan::{
+    Bulkhead, Call, Fallback, Hit, LimitedCall, Lognormal, NONE, Node, Plan, UnknownPool,
+};
+use crate::model::defaults;
+use crate::model::topology::UnknownPools;
 
 /// Adds it to a plan that has its targets and its traffic.
-pub(super) fn add(plan: &mut Plan) {
-    size_pools(plan);
-    add_bulkheads(plan);
+pub(super) fn add(plan: &mut Plan, unknown: UnknownPools) {
+    size_pools(plan, unknown);
+    add_bulkheads(plan, unknown);
     add_timeouts(plan);
     add_latencies_of_flows(plan);
     plan.has_load |=
@@ -16,20 +20,38 @@ pub(super) fn add(plan: &mut Plan) {
 
 /// A pool limits something only where it is known how many requests come and how long each stays.
 /// Without a utilization its threads are the capacity.
-fn size_pools(plan: &mut Plan) {
-    for service in &mut plan.services {
+fn size_pools(plan: &mut Plan, unknown: UnknownPools) {
+    for (index, service) in plan.services.iter_mut().enumerate() {
         let traffic = service.traffic;
-        let in_progress = traffic.total * service.latency.mean();
-        let is_known = traffic.is_known && in_progress > 0.0;
-        if !is_known {
+        service.normal_hold = service.latency.mean();
+        // Nobody calls it: no thread of it is ever in use.
+        if service.concurrency.is_infinite() || traffic.total <= 0.0 {
             service.concurrency = f64::INFINITY;
-        } else if service.concurrency.is_finite() && service.utilization <= 0.0 {
-            service.utilization = in_progress / service.concurrency;
+            continue;
+        }
+        let is_known = traffic.is_known && service.normal_hold > 0.0;
+        if !is_known {
+            plan.unknown_pools.push(UnknownPool::Threads(index as u32));
+            if unknown == UnknownPools::LimitNothing {
+                service.concurrency = f64::INFINITY;
+                continue;
+            }
+            let in_use = defaults::POOL_USE * service.concurrency;
+            service.normal_hold = match () {
+                () if traffic.is_known => in_use / traffic.total,
+                () if service.normal_hold > 0.0 => service.normal_hold,
+                () => defaults::USUAL_HOLD_S,
+            };
+            // Where rates are not known, traffic is a weight: threads are counted in the same unit.
+            service.concurrency = traffic.total * service.normal_hold / defaults::POOL_USE;
+        }
+        if service.utilization <= 0.0 {
+            service.utilization = traffic.total * service.normal_hold / service.concurrency;
         }
     }
 }
 
-fn add_bulkheads(plan: &mut Plan) {
+fn add_bulkheads(plan: &mut Plan, unknown: UnknownPools) {
     let mut found: Vec<Bulkhead> = Vec::new();
     for (index, node) in plan.nodes.iter().enumerate() {
         let rate = match node.service {
@@ -38,6 +60,8 @@ fn add_bulkheads(plan: &mut Plan) {
                 flow.map_or(f64::NAN, |flow| flow.rate)
             }
             _ if node.traffic.is_known => node.traffic.total,
+            // A plain node that nothing calls brings no requests.
+            _ if node.traffic.total <= 0.0 => continue,
             _ => f64::NAN,
         };
         for number in node.calls.clone() {
@@ -61,11 +85,29 @@ fn add_bulkheads(plan: &mut Plan) {
         }
     }
     for bulkhead in &mut found {
-        // A plain node that nothing calls brings no requests.
-        bulkhead.calls.retain(|call| !call.rate.is_nan());
+        if bulkhead.calls.iter().any(|call| call.rate.is_nan()) {
+            plan.unknown_pools.push(UnknownPool::Calls(bulkhead.dependency));
+            match unknown {
+                UnknownPools::LimitNothing => bulkhead.calls.retain(|call| !call.rate.is_nan()),
+                UnknownPools::Busy => assume_busy(bulkhead, &plan.nodes, &plan.calls),
+            }
+        }
     }
     found.retain(|bulkhead| bulkhead.calls.iter().any(|call| call.rate > 0.0));
     plan.bulkheads = found;
+}
+
+/// Weighs calls of which some rate is not known by the traffic of their callers, and sizes the limit so
+/// that in normal times the usual part of it is in use.
+fn assume_busy(bulkhead: &mut Bulkhead, nodes: &[Node], calls: &[Call]) {
+    for limited in &mut bulkhead.calls {
+        let call = &calls[limited.call as usize];
+        let node = &nodes[limited.node as usize];
+        let requests = if node.service == NONE { 1.0 } else { node.traffic.total };
+        limited.rate = requests * call.probability * f64::from(call.calls);
+    }
+    let all: f64 = bulkhead.calls.iter().map(|limited| limited.rate).sum();
+    bulkhead.limit = all * defaults::USUAL_HOLD_S / defaults::POOL_USE;
 }
 
 fn add_timeouts(plan: &mut Plan) {

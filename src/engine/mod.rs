@@ -115,6 +115,11 @@ impl<'a> Simulation<'a> {
         Self { engine, seed, ramp_steps: fluid::RAMP_STEPS, plan }
     }
 
+    /// Returns the plan whose trials it runs.
+    pub fn plan(&self) -> &'a Plan {
+        self.plan
+    }
+
     /// Returns whether the Boolean engine runs it; otherwise the fluid engine does.
     pub fn is_boolean(&self) -> bool {
         matches!(self.engine, Engine::Boolean(_))

@@ -36,6 +36,23 @@ pub const FAILURES: u32 = 10;
 /// `proxy_read_timeout` of nginx, and the idle timeout of AWS Application Load Balancers.
 pub const PATIENCE: Seconds = Seconds::whole(60);
 
+/// The timeout that a caller has at its best or worst where none is stated: 1 second.
+///
+/// An assumption; a call whose callee takes longer than that in normal times is given its 99th
+/// percentile, since nobody sets a timeout that ordinary answers miss.
+pub const USUAL_TIMEOUT: Seconds = Seconds::whole(1);
+
+/// The share of a pool in use in normal times, at its worst, where rates or latencies are not stated: 80%.
+///
+/// An assumption: beyond it people usually add threads or connections.
+pub const POOL_USE: f64 = 0.8;
+
+/// For how many seconds a request holds a thread in normal times where neither rates nor latencies are
+/// stated: 0.1.
+///
+/// An assumption, of the order of one answer of a service with a database behind it.
+pub const USUAL_HOLD_S: f64 = 0.1;
+
 const fn whole_seconds(seconds: u32) -> Seconds {
     Seconds::whole(seconds)
 }

@@ -38,6 +38,22 @@ pub struct Topology {
     pub flows: Vec<Flow>,
     /// How changes are shipped where a service does not declare it.
     pub shipping: ShippingDefaults,
+    /// The reading of pools whose normal use cannot be computed.
+    pub unknown_pools: UnknownPools,
+    /// Whether targets that fail every request have made their own calls before, so that what they
+    /// call gets all of its load and more.
+    pub failing_targets_call: bool,
+}
+
+/// The reading of pools (`concurrency`, `max_in_flight`) where rates or latencies are not stated, so that
+/// nobody can tell how much of them is in use in normal times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownPools {
+    /// They limit nothing.
+    #[default]
+    LimitNothing,
+    /// In normal times [`super::defaults::POOL_USE`] of each is in use.
+    Busy,
 }
 
 /// From which peak share of requests on something counts as failed or degraded.

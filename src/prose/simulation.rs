@@ -2,7 +2,7 @@
 
 use super::format;
 use super::terms;
-use crate::report::{Decision, Metric, RoutingMode, RuleOutcome};
+use crate::report::{Decision, Metric, RoutingMode, RuleOutcome, UnknownKind};
 use crate::report::{
     DependencyReport, Failures, Interval, Quantiles, Report, TargetReport, TimelineReport,
     TrialTrace, UnitReport, Unknown, Verdict,
@@ -528,7 +528,6 @@ pub(crate) fn unknown(of: &Unknown, wording: &Wording) -> String {
     } else {
         wording.call(&of.caller, &of.dependency)
     };
-    let what = &of.what;
     let range = if of.metric == Metric::OrdersLost {
         let (best, worst) = (format::digits(of.best, 3), format::digits(of.worst, 3));
         format!("{best} to {worst} orders lost on average")
@@ -536,7 +535,19 @@ pub(crate) fn unknown(of: &Unknown, wording: &Wording) -> String {
         let (best, worst) = (format::percent(of.best), format::percent(of.worst));
         format!("{best} to {worst} of requests fail, over all flows")
     };
-    format!("{subject} has no stated {what}: {range}")
+    let is_pool = of.what == UnknownKind::PoolUse;
+    let more = match of.others {
+        0 => String::new(),
+        1 if is_pool => " and 1 more pool".to_owned(),
+        1 => " and 1 more call".to_owned(),
+        others if is_pool => format!(" and {others} more pools"),
+        others => format!(" and {others} more calls"),
+    };
+    let verb = if of.others == 0 { "has" } else { "have" };
+    if is_pool {
+        return format!("{subject}{more} {verb} no known pool use (rates or latencies): {range}");
+    }
+    format!("{subject}{more} {verb} no stated {}: {range}", of.what)
 }
 
 /// Who noticed, most often first: `an alert 71%, a gate 25%`.

@@ -376,6 +376,8 @@ codes! {
         Fallback = "fallback",
         /// The capacity of a service.
         Capacity = "capacity",
+        /// How much of a pool is in use in normal times: rates or latencies are not stated.
+        PoolUse = "pool-use",
     }
 
     /// A kind of protection that can be added.

@@ -507,12 +507,15 @@ pub struct DependencyReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unknown {
-    /// Who calls; of a capacity, the service.
+    /// Who calls; of a capacity or a pool of threads, the service.
     pub caller: String,
-    /// Callee; empty for a capacity.
+    /// Callee; empty for a capacity or a pool of threads.
     pub dependency: String,
     /// Kind of setting that is not stated.
     pub what: UnknownKind,
+    /// How many more calls or pools leave the same open: `best` and `worst` are those of all together.
+    #[serde(default, skip_serializing_if = "is_none_more")]
+    pub others: u32,
     /// The figure named by `metric` if it is at its best.
     pub best: f64,
     /// If it is at its worst.
@@ -522,4 +525,10 @@ pub struct Unknown {
     /// Where it could be stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<PlaceReport>,
+}
+
+/// Whether an unknown is one call or pool alone.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_none_more(others: &u32) -> bool {
+    *others == 0
 }

@@ -257,9 +257,9 @@ const FINER: f64 = 8.0;
 /// An event of the oracle is late by up to a step: so many of them may come after one another.
 const EVENTS: f64 = 12.0;
 
-/// A known defect: in these of 700 stories the outage minutes of the engine and of the oracle differ, and which
-/// of the two is right is not known yet. The list must become empty.
-const OPEN_STORIES: [u64; 6] = [20_291, 30_101, 30_209, 30_299, 30_326, 30_339];
+/// A known defect: in this story a dependency only answers too late, and the engine keeps the entries of its
+/// caller's cache, which expire by the page. The list must become empty.
+const OPEN_STORIES: [u64; 1] = [20_291];
 
 #[test]
 fn stories_agree() {
@@ -273,48 +273,48 @@ fn stories_agree() {
 #[test]
 fn stories_in_which_somebody_acts_agree() {
     for seed in 30_000..30_400 {
-        let mut scenario = scenario(seed, &small(Features::time()));
-        // Automations that act on a backlog turn small differences in time into large ones, which the grid of
-        // the oracle has: backlogs are compared where nobody acts.
-        for service in &mut scenario.topology.services {
-            service.queue = Some(Queue::Refuses);
-        }
-        let mut dice = Dice::new(seed);
-        if dice.chance(0.7) {
-            add_actions(&mut scenario, &mut dice);
-        }
-        if scenario.change.actions.is_empty() || dice.chance(0.5) {
-            add_automations(&mut scenario.topology, &mut dice);
-        }
-        if dice.chance(0.3) {
-            make_some_loads(&mut scenario.topology, &mut dice);
-        }
-        for action in &mut scenario.change.actions {
-            use ActionKind::{Fix, Restart, Rollback};
-            let is_undone = !matches!(action.action, Fix | Restart | Rollback) && dice.chance(0.4);
-            let after = action.at.get() + 60.0 * (1 + dice.below(120)) as f64;
-            action.until = is_undone.then(|| Seconds::new(after).expect("a duration"));
-        }
-        for replicas in scenario.topology.services.iter_mut().filter_map(|it| it.replicas.as_mut())
-        {
-            let seconds = 60.0 * (1 + dice.below(30)) as f64;
-            replicas.failover =
-                dice.chance(0.4).then(|| Seconds::new(seconds).expect("a duration"));
-        }
-        if let (Some(rollback), true) = (&mut scenario.change.rollback, dice.chance(0.4)) {
-            rollback.takes = Seconds::whole(60 * (1 + dice.below(60)) as u32);
-        }
-        if dice.chance(0.5) {
-            state_times_to_repair(&mut scenario.topology, &mut dice);
-        }
-        if let (Some(detection), true) = (&mut scenario.change.detection, dice.chance(0.6)) {
-            state_evidence(detection, &mut dice);
-        }
-
-        if !OPEN_STORIES.contains(&seed) {
-            assert_story_agrees(seed, &scenario);
-        }
+        assert_story_agrees(seed, &acting_scenario(seed));
     }
+}
+
+/// A story in which operators, automations, or both act.
+fn acting_scenario(seed: u64) -> Scenario {
+    let mut scenario = scenario(seed, &small(Features::time()));
+    // Automations that act on a backlog turn small differences in time into large ones, which the grid of
+    // the oracle has: backlogs are compared where nobody acts.
+    for service in &mut scenario.topology.services {
+        service.queue = Some(Queue::Refuses);
+    }
+    let mut dice = Dice::new(seed);
+    if dice.chance(0.7) {
+        add_actions(&mut scenario, &mut dice);
+    }
+    if scenario.change.actions.is_empty() || dice.chance(0.5) {
+        add_automations(&mut scenario.topology, &mut dice);
+    }
+    if dice.chance(0.3) {
+        make_some_loads(&mut scenario.topology, &mut dice);
+    }
+    for action in &mut scenario.change.actions {
+        use ActionKind::{Fix, Restart, Rollback};
+        let is_undone = !matches!(action.action, Fix | Restart | Rollback) && dice.chance(0.4);
+        let after = action.at.get() + 60.0 * (1 + dice.below(120)) as f64;
+        action.until = is_undone.then(|| Seconds::new(after).expect("a duration"));
+    }
+    for replicas in scenario.topology.services.iter_mut().filter_map(|it| it.replicas.as_mut()) {
+        let seconds = 60.0 * (1 + dice.below(30)) as f64;
+        replicas.failover = dice.chance(0.4).then(|| Seconds::new(seconds).expect("a duration"));
+    }
+    if let (Some(rollback), true) = (&mut scenario.change.rollback, dice.chance(0.4)) {
+        rollback.takes = Seconds::whole(60 * (1 + dice.below(60)) as u32);
+    }
+    if dice.chance(0.5) {
+        state_times_to_repair(&mut scenario.topology, &mut dice);
+    }
+    if let (Some(detection), true) = (&mut scenario.change.detection, dice.chance(0.6)) {
+        state_evidence(detection, &mut dice);
+    }
+    scenario
 }
 
 fn assert_story_agrees(seed: u64, scenario: &Scenario) {

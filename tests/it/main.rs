@@ -43,6 +43,7 @@ mod statistics;
 mod support;
 mod tidy;
 mod topologies;
+mod unknowns;
 mod verdict;
 mod verdict_laws;
 mod waiting;

@@ -14,7 +14,7 @@ use blastwave::model::shipping::ShippingDefaults;
 use blastwave::model::topology::{
     Buffer, Cache, CallKind, Criticality, Dependency, Domain, DomainId, Endpoint, Fallback, Flow,
     NodeRef, Phase, Queue, Recovery, Replicas, Service, ServiceId, Thresholds, Timeout,
-    UserRetries, WhenFull,
+    UnknownPools, UserRetries, WhenFull,
 };
 use blastwave::model::units::Utilization;
 use blastwave::model::{Rate, Seconds, Share, Topology};
@@ -414,6 +414,8 @@ impl Builder {
             services,
             flows,
             shipping: ShippingDefaults::default(),
+            unknown_pools: UnknownPools::LimitNothing,
+            failing_targets_call: false,
         };
         if self.features.whole_shares {
             keep_choices_whole(&mut topology);

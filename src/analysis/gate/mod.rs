@@ -198,7 +198,7 @@ impl<'a> Check<'a> {
         let floor = runs::floor(&self.rules, is_doubtful);
         // What is not stated is only simulated where a rule that sees it could yet change the verdict.
         let assumed = rules::need_assumptions(&self.rules, floor)
-            .then(|| assume::assume(topology, change, gate.unknown))
+            .then(|| assume::assume(topology, change, settings.lasting, gate.unknown))
             .filter(|assumed| **assumed != *topology);
         if assumed.is_none() {
             rules::take_as_stated(&mut self.rules);

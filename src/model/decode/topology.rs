@@ -15,7 +15,7 @@ use crate::model::path_pattern::PathPattern;
 use crate::model::shipping::Shipping;
 use crate::model::topology::{
     Caller, Dependency, Domain, DomainId, Endpoint, Flow, NodeRef, Objective, Recovery, Replicas,
-    Service, ServiceId, Thresholds, Topology, UserRetries,
+    Service, ServiceId, Thresholds, Topology, UnknownPools, UserRetries,
 };
 use crate::model::units::{Seconds, Share};
 
@@ -167,8 +167,16 @@ fn decode_topology(mapping: &Mapping<'_>) -> Option<Topology> {
     if let Some(field) = mapping.get("aliases") {
         check_aliases(&field, &names);
     }
-    let topology =
-        Topology { name: name?, thresholds: thresholds?, domains, services, flows, shipping };
+    let topology = Topology {
+        name: name?,
+        thresholds: thresholds?,
+        domains,
+        services,
+        flows,
+        shipping,
+        unknown_pools: UnknownPools::LimitNothing,
+        failing_targets_call: false,
+    };
     let utilizations: Vec<Option<Field<'_>>> =
         service_entries.iter().map(|entry| utilization_of(entry, problems)).collect();
     waiting::check_utilization(&topology, &utilizations);

@@ -3,7 +3,7 @@
 use super::graph::LintGraph;
 use crate::diagnostic::{Code, Diagnostic, Findings, Place};
 use crate::model::topology::{
-    Dependency, Domain, DomainId, NodeRef, Phase, Queue, Service, Topology, WhenFull,
+    Dependency, Domain, DomainId, Flow, NodeRef, Phase, Queue, Service, Topology, WhenFull,
 };
 use crate::model::units::Seconds;
 use crate::sort::Arrange as _;
@@ -183,15 +183,20 @@ fn unused_domains(topology: &Topology, findings: &mut Findings) {
 }
 
 fn of_flows(topology: &Topology, findings: &mut Findings) {
-    if topology.services.iter().any(|service| service.utilization.is_some()) {
+    let has_load = topology
+        .services
+        .iter()
+        .any(|service| service.utilization.is_some() || service.concurrency.is_some());
+    if has_load {
         return;
     }
-    for flow in topology.flows.iter().filter(|flow| flow.retry_by_users.is_some()) {
-        let fact = format!("`retry_by_users` of `{}` has no effect", flow.name);
+    // With a rate it saves orders, with a capacity it adds load.
+    let unheard = |flow: &&Flow| flow.retry_by_users.is_some() && flow.rate.is_none();
+    for flow in topology.flows.iter().filter(unheard) {
         findings.push(no_effect(
             flow.place,
-            fact,
-            "it adds load, but no service states its `utilization`",
+            format!("`retry_by_users` of `{}` has no effect", flow.name),
+            "state the `rate` of the flow, or the `utilization` of services",
         ));
     }
 }

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use blastwave::diagnostic::{Code, Diagnostic, Sources};
 use blastwave::import::{self, EvidenceGraph, Format, Options};
@@ -12,10 +12,14 @@ use blastwave::render::diagnostics::{DiagnosticStyle, render_diagnostics};
 
 use super::imported;
 
+/// What takes longer does not end. Each file is refused within a second; the rest is for machines that are
+/// busy with something else, on which a narrow limit would fail what is right.
+const NO_END: Duration = Duration::from_secs(600);
+
 fn refused(format: Format, name: &str, text: &str) -> Diagnostic {
     let started = Instant::now();
     let problems = imported(format, &[(name, text)], &Options::default()).unwrap_err();
-    assert!(started.elapsed().as_secs() < 20, "{} took too long", format.name());
+    assert!(started.elapsed() < NO_END, "{} took too long", format.name());
     problems.into_iter().next().expect("it says why")
 }
 

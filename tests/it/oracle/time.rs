@@ -178,7 +178,7 @@ impl<'a> Story<'a> {
         let Some(service) =
             service.filter(|service| !open.all(|target| self.is_of(target, *service)))
         else {
-            return self.end_cause(at, last, baseline);
+            return self.end_cause(at, last, baseline, still);
         };
         let mut restarts = self.restarting_targets(still);
         restarts.retain(|restart, _| *restart == service);
@@ -213,7 +213,7 @@ impl<'a> Story<'a> {
                 Event::KillSwitch
                     if self.cause_ended.is_some() || !self.world.kill_switch_works => {}
                 Event::Rollback | Event::KillSwitch | Event::Faded => {
-                    self.end_cause(at, last, baseline);
+                    self.end_cause(at, last, baseline, &self.still());
                 }
                 Event::OrdinaryClock => self.detect(at, DetectedBy::Ordinary, last),
                 Event::CorruptClock => self.detect(at, DetectedBy::Corrupt, last),
@@ -427,7 +427,11 @@ impl<'a> Story<'a> {
                 .map(|target| (target, self.worsened))
                 .collect(),
             restarts: self.restarts.clone(),
-            cohorts: cohorts(self.routing, self.exposure, bad_requests(self.world, self.change)),
+            cohorts: cohorts(
+                self.routing,
+                self.exposure * self.left_of_exposure(now),
+                bad_requests(self.world, self.change),
+            ),
             still: self.still(),
             effects: Some(self.acts.effects.clone()),
             own_exposures: self.own_exposures(now),
@@ -454,10 +458,18 @@ impl<'a> Story<'a> {
         drawn.broken && is_on
     }
 
-    fn end_cause(&mut self, at: f64, last: Option<&Moment>, baseline: Option<&Moment>) {
+    /// Ends the cause everywhere. What was still broken just before decides who must restart: what is
+    /// switched off now was not then.
+    fn end_cause(
+        &mut self,
+        at: f64,
+        last: Option<&Moment>,
+        baseline: Option<&Moment>,
+        still: &[f64],
+    ) {
         let mut restarts = BTreeMap::new();
         if let Some(last) = last {
-            restarts = self.restarting_targets(&self.still());
+            restarts = self.restarting_targets(still);
             self.add_taken_down_by_domains(&mut restarts);
             self.add_crashed(&mut restarts, at, last);
         }

@@ -10,7 +10,7 @@ use blastwave::model::change::{
 use blastwave::model::shipping::ShippingDefaults;
 use blastwave::model::topology::{
     Cache, Criticality, Dependency, Domain, DomainId, Endpoint, Fallback, Flow, NodeRef, Phase,
-    Recovery, Service, ServiceId, Thresholds, Timeout,
+    Recovery, Service, ServiceId, Thresholds, Timeout, UnknownPools,
 };
 use blastwave::model::{Change, Rate, Seconds, Share, Topology};
 
@@ -182,6 +182,8 @@ impl Small {
             services: Vec::new(),
             flows: Vec::new(),
             shipping: ShippingDefaults::default(),
+            unknown_pools: UnknownPools::LimitNothing,
+            failing_targets_call: false,
         };
         let domain_names: Vec<&str> = self.domains.keys().copied().collect();
         for (name, within) in &self.domains {

@@ -151,7 +151,7 @@ impl<const W: usize> StepState<'_, W> {
         let mut busy: Lanes<W> = [0.0; W];
         let mut hanging: Lanes<W> = [0.0; W];
         self.for_each_node(loads, index, |cohort, node, requests| {
-            let usual = service.latency.mean();
+            let usual = service.normal_hold;
             for lane in 0..W {
                 let held =
                     self.cohorts[cohort].delays.get(node).map_or(0.0, |delays| delays[lane].held);

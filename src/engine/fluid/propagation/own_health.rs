@@ -243,7 +243,7 @@ impl Run<'_> {
             if self.hits(*target, node) {
                 let damage = SurvivalProducts::of(&self.target_damage(*target as usize, cohort));
                 for lane in 0..LANES {
-                    if self.is_whole(*target as usize, lane) {
+                    if self.is_whole(*target as usize, lane) && !self.plan.failing_targets_call {
                         sends[lane] *= damage.0[1][lane];
                     }
                 }
