@@ -261,6 +261,7 @@ fn run_target((name, target): targets::Target) {
     let seeds = seeds_of(name);
     assert!(!seeds.is_empty(), "{name}");
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{name}-{seed}"));
+    let mut last_input = fs::File::create(&kept).unwrap();
     let mut numbers = Numbers(seed);
     let (started, mut slowest) = (Instant::now(), Duration::ZERO);
     for execution in 0..executions {
@@ -268,7 +269,7 @@ fn run_target((name, target): targets::Target) {
             Some(seed) => seed.clone(),
             None => changed(&seeds, &mut numbers),
         };
-        fs::write(&kept, &input).unwrap();
+        targets::rewrite(&mut last_input, &input);
         let begun = Instant::now();
         let ended = catch_unwind(AssertUnwindSafe(|| target(&input)));
         slowest = slowest.max(begun.elapsed());

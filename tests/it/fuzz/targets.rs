@@ -2,7 +2,8 @@
 //! panic, no abort, bounded time and memory. `cargo fuzz` runs them, and so does a plain test.
 
 use std::cell::RefCell;
-use std::fs;
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
 use std::path::PathBuf;
 
 use blastwave::analysis::{self, Check, Gate, Settings, Stop};
@@ -53,7 +54,15 @@ const TRIALS: u64 = 32;
 
 thread_local! {
     /// File for importers, which read files: one for each thread, written anew each time.
-    static FILE: RefCell<Option<(tempfile::TempDir, PathBuf)>> = const { RefCell::new(None) };
+    static FILE: RefCell<Option<(tempfile::TempDir, PathBuf, File)>> = const { RefCell::new(None) };
+}
+
+/// Replaces the content of a file. It is never empty on the way: some file systems wait for the disk when a file
+/// is emptied and written anew, which takes a thousand times as long as any target.
+pub fn rewrite(file: &mut File, content: &[u8]) {
+    file.rewind().expect("it is a file");
+    file.write_all(content).expect("there is room");
+    file.set_len(content.len() as u64).expect("there is room");
 }
 
 fn shop() -> Topology {
@@ -160,12 +169,13 @@ pub fn fuzz_import(data: &[u8]) {
 /// Returns what is imported of a file with these bytes.
 fn imported(format: Format, data: &[u8]) -> Option<(EvidenceGraph, Sources)> {
     let path = FILE.with_borrow_mut(|file| {
-        let (_, path) = file.get_or_insert_with(|| {
+        let (_, path, file) = file.get_or_insert_with(|| {
             let folder = tempfile::tempdir().expect("there is room");
             let path = folder.path().join("input");
-            (folder, path)
+            let file = File::create(&path).expect("there is room");
+            (folder, path, file)
         });
-        fs::write(&*path, data).expect("there is room");
+        rewrite(file, data);
         path.to_str().expect("a plain name").to_owned()
     });
     let (mut graph, mut sources) = (EvidenceGraph::default(), Sources::default());
