@@ -50,7 +50,7 @@ pub(crate) enum Step {
     To(f64),
 }
 
-/// What one service has seen in the last rounds.
+/// Memory of one service of what it has seen in the last rounds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Approach {
     /// The share lost one round before, and how much more the loads asked for then.
