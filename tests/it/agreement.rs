@@ -257,16 +257,10 @@ const FINER: f64 = 8.0;
 /// An event of the oracle is late by up to a step: so many of them may come after one another.
 const EVENTS: f64 = 12.0;
 
-/// A known defect: in this story a dependency only answers too late, and the engine keeps the entries of its
-/// caller's cache, which expire by the page. The list must become empty.
-const OPEN_STORIES: [u64; 1] = [20_291];
-
 #[test]
 fn stories_agree() {
     for seed in 20_000..20_300 {
-        if !OPEN_STORIES.contains(&seed) {
-            assert_story_agrees(seed, &scenario(seed, &small(Features::time())));
-        }
+        assert_story_agrees(seed, &scenario(seed, &small(Features::time())));
     }
 }
 

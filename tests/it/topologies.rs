@@ -106,9 +106,6 @@ fn every_change_runs_and_its_report_is_in_order() {
     }
 }
 
-/// A known defect: what is left of a cache is cut into steps too, and here that moves a mean by more than it may.
-const COARSE: (&str, f64) = ("webshop, stock-migration", 0.03);
-
 /// Where each warm-up is cut into four times as many steps, no mean may move by more than 1%.
 #[test]
 fn a_four_times_finer_grid_moves_no_mean_by_a_hundredth() {
@@ -124,8 +121,7 @@ fn a_four_times_finer_grid_moves_no_mean_by_a_hundredth() {
             means.chain(shares).collect::<Vec<f64>>()
         };
         for (coarse, fine) in lost(1).into_iter().zip(lost(4)) {
-            let most = if name == COARSE.0 { COARSE.1 } else { 0.01 };
-            let near = (coarse - fine).abs() <= most * fine.abs().max(1e-3);
+            let near = (coarse - fine).abs() <= 0.01 * fine.abs().max(1e-3);
             assert!(near, "{name}: {coarse} on the usual grid, {fine} on a finer one");
         }
     }

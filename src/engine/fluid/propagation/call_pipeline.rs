@@ -344,8 +344,11 @@ impl<const W: usize> StepState<'_, W> {
         let steps = f64::from(self.index_of_plan.expiry_steps);
         let service = self.plan.nodes[node as usize].service as usize;
         let overload = self.overload[service];
+        // What is answered too late for its most impatient caller renews no entry either.
+        let too_late = self.cohorts[cohort].too_late.get(node as usize);
         array(|lane| {
-            if shares.failing(lane) < self.plan.failed - SLACK {
+            let too_late = too_late.map_or(0.0, |too_late| too_late[lane]);
+            if shares.failing_with(too_late, lane) < self.plan.failed - SLACK {
                 return 1.0;
             }
             let time = self.time[lane];

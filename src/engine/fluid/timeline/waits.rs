@@ -18,10 +18,11 @@ use crate::engine::simd::array;
 const CLOSE_MOMENTS: u32 = 8;
 /// The part.
 const PART_OF_TIMEOUT: f64 = 0.1;
-/// After so many it is at least a part of the age of the overload away too, so that what swings between
-/// two states does not go on for ever.
-const FREE_MOMENTS: u32 = 64;
-/// The part.
+/// How many moments may follow each other as closely as they come, apart from that: what swings between
+/// two states would go on for ever.
+const FREE_MOMENTS: f64 = 64.0;
+/// One more is free after each such part of the time for which something has been waiting. So a backlog
+/// that lasts for days, but matters rarely, is followed exactly all the time.
 const PART_OF_AGE: f64 = 0.02;
 
 /// How long something has been waiting in one lane, and how often that was looked at.
@@ -29,6 +30,8 @@ const PART_OF_AGE: f64 = 0.02;
 pub(crate) struct WaitingSpell {
     since: f64,
     moments: u32,
+    /// How many moments are free.
+    free: f64,
     /// When the next moment comes because of what waits.
     due: f64,
 }
@@ -36,7 +39,9 @@ pub(crate) struct WaitingSpell {
 impl Run<'_> {
     /// Nothing waits yet.
     pub(crate) fn reset_waits(&mut self) {
-        self.spells = [WaitingSpell { since: 0.0, moments: 0, due: f64::INFINITY }; LANES];
+        self.spells =
+            [WaitingSpell { since: 0.0, moments: 0, free: FREE_MOMENTS, due: f64::INFINITY };
+                LANES];
     }
 
     /// Notes which nodes answer later because of a target.
@@ -160,9 +165,15 @@ impl Run<'_> {
         }
         let spell = &mut self.spells[lane];
         if !is_waiting {
-            *spell = WaitingSpell { since: until, moments: 0, due: f64::INFINITY };
-        } else if spell.due <= until {
-            spell.moments += 1;
+            *spell =
+                WaitingSpell { since: until, moments: 0, free: FREE_MOMENTS, due: f64::INFINITY };
+        } else {
+            spell.free += duration / (PART_OF_AGE * (until - spell.since));
+            spell.free = spell.free.min(FREE_MOMENTS);
+            if spell.due <= until {
+                spell.moments += 1;
+                spell.free = (spell.free - 1.0).max(0.0);
+            }
         }
     }
 
@@ -200,9 +211,7 @@ impl Run<'_> {
         if spell.moments > CLOSE_MOMENTS {
             after = after.max(self.index_of_plan.shortest_timeout * PART_OF_TIMEOUT);
         }
-        if spell.moments > FREE_MOMENTS {
-            after = after.max((time - spell.since) * PART_OF_AGE);
-        }
+        after = after.max((1.0 - spell.free).max(0.0) * PART_OF_AGE * (time - spell.since));
         let due = self.state.next_echo(lane).min(time + after);
         self.spells[lane].due = due;
         due
