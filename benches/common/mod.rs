@@ -153,6 +153,8 @@ pub fn layered(services: u32, degree: f64, back: f64, with_load: bool) -> Topolo
         services: all,
         flows,
         shipping: ShippingDefaults::default(),
+        unknown_pools: blastwave::model::topology::UnknownPools::LimitNothing,
+        failing_targets_call: false,
     }
 }
 
@@ -300,6 +302,8 @@ pub fn cascade(services: u32, degree: u32, back: f64, high: bool) -> Topology {
         services: all,
         flows: Vec::new(),
         shipping: ShippingDefaults::default(),
+        unknown_pools: blastwave::model::topology::UnknownPools::LimitNothing,
+        failing_targets_call: false,
     }
 }
 

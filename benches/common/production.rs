@@ -72,6 +72,8 @@ pub fn production(shape: &Shape, services: u32, propagation: f64) -> Topology {
         services: all,
         flows: Vec::new(),
         shipping: ShippingDefaults::default(),
+        unknown_pools: blastwave::model::topology::UnknownPools::LimitNothing,
+        failing_targets_call: false,
     }
 }
 

@@ -48,7 +48,7 @@ impl Service {
         if gap.abs() <= SETTLED {
             return (asked == 0.0 && lost > 0.0).then_some(0.0);
         }
-        let secant = (last.abs() > 1e-6).then(|| {
+        let secant = (last.abs() > 1e-8).then(|| {
             let slope = closed / last;
             let creeps = last * gap > 0.0 && slope > 0.0 && slope < 0.5;
             if slope > 1.0 {

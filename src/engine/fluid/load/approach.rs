@@ -13,7 +13,7 @@ const DAMPING: f64 = 0.3;
 /// come to rest by secants.
 const FIXED_FROM: u32 = 100;
 /// Shortest step from which a secant is estimated: below it rounding dominates.
-const TELLING: f64 = 1e-6;
+const TELLING: f64 = 1e-8;
 /// Least part of the way.
 const PART_LEAST: f64 = 0.05;
 /// Overload creeps where a step closes less than this part of the gap.

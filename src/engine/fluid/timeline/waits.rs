@@ -164,16 +164,16 @@ impl Run<'_> {
             }
         }
         let spell = &mut self.spells[lane];
-        if !is_waiting {
-            *spell =
-                WaitingSpell { since: until, moments: 0, free: FREE_MOMENTS, due: f64::INFINITY };
-        } else {
+        if is_waiting {
             spell.free += duration / (PART_OF_AGE * (until - spell.since));
             spell.free = spell.free.min(FREE_MOMENTS);
             if spell.due <= until {
                 spell.moments += 1;
                 spell.free = (spell.free - 1.0).max(0.0);
             }
+        } else {
+            *spell =
+                WaitingSpell { since: until, moments: 0, free: FREE_MOMENTS, due: f64::INFINITY };
         }
     }
 
