@@ -11,6 +11,8 @@ mod run;
 mod state;
 mod timeline;
 
+use std::sync::Mutex;
+
 use observe::collector::Collector;
 use observe::tracing::TracedLane;
 use run::Run;
@@ -20,6 +22,7 @@ use state::sampled_trials::SampledChunk;
 
 use super::draws::Draws;
 use super::outcome::{Outcome, TRIALS};
+use super::parallel::each_of;
 use super::trace::Trace;
 use crate::compile::Plan;
 
@@ -33,9 +36,24 @@ pub struct Fluid<'a> {
     ramp_steps: u32,
 }
 
-/// Room for the trials of one thread.
+/// Most nodes of a plan whose groups of eight trials are computed on several threads: each needs room of
+/// its own.
+const FEW_NODES: usize = 5_000;
+
+/// Room for the trials of a chunk, by group of eight.
 pub struct Scratch<'a> {
-    run: Run<'a>,
+    runs: Mutex<Vec<Run<'a>>>,
+}
+
+impl<'a> Scratch<'a> {
+    fn take(&self, engine: &'a Fluid<'a>) -> Run<'a> {
+        let free = self.runs.lock().expect("no thread panics holding it").pop();
+        free.unwrap_or_else(|| Run::new(engine.plan, &engine.index_of_plan, engine.ramp_steps))
+    }
+
+    fn give_back(&self, run: Run<'a>) {
+        self.runs.lock().expect("no thread panics holding it").push(run);
+    }
 }
 
 impl<'a> Fluid<'a> {
@@ -46,7 +64,7 @@ impl<'a> Fluid<'a> {
 
     /// Room to work in, reused from chunk to chunk.
     pub fn scratch(&'a self) -> Scratch<'a> {
-        Scratch { run: Run::new(self.plan, &self.index_of_plan, self.ramp_steps) }
+        Scratch { runs: Mutex::new(Vec::new()) }
     }
 
     /// One trial, moment by moment.
@@ -61,21 +79,24 @@ impl<'a> Fluid<'a> {
     }
 
     /// The outcome of the 64 trials from `64 * chunk` on, of which those in `valid` count.
-    pub fn chunk(
-        &'a self,
-        scratch: &mut Scratch<'a>,
-        draws: Draws,
-        chunk: u64,
-        valid: u64,
-    ) -> Outcome {
+    pub fn chunk(&'a self, scratch: &Scratch<'a>, draws: Draws, chunk: u64, valid: u64) -> Outcome {
         let sampled = self.sampled(draws, chunk);
         let places = sampled.order().arranged(valid);
         let mut collector = Collector::new(self.plan, valid);
-        for group in 0..(TRIALS / LANES) as u32 {
-            let lanes = (places >> (group * LANES as u32)) as u8;
-            if lanes != 0 {
-                scratch.run.trials(&sampled, group);
-                collector.collect(&scratch.run, sampled.order().eight(group), lanes);
+        let lanes = |group: u32| (places >> (group * LANES as u32)) as u8;
+        let groups = (0..(TRIALS / LANES) as u32).filter(|group| lanes(*group) != 0);
+        let groups: Vec<u32> = groups.collect();
+        // A few looks at 64 trials must keep all threads busy too.
+        let at_once = if self.plan.nodes.len() <= FEW_NODES { groups.len() } else { 1 };
+        for groups in groups.chunks(at_once.max(1)) {
+            let runs = each_of(groups, |group| {
+                let mut run = scratch.take(self);
+                run.trials(&sampled, *group);
+                run
+            });
+            for (group, run) in groups.iter().zip(runs) {
+                collector.collect(&run, sampled.order().eight(*group), lanes(*group));
+                scratch.give_back(run);
             }
         }
         collector.finish()
