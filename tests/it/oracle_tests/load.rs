@@ -266,9 +266,9 @@ fn retries_can_keep_up_their_own_overload() {
         .flow("order", 1.0, &[call("a")])
         .build();
     let trial = at_once(&topology, &[("a", Surge(1.0, 2.0))]);
-    let lost = 0.375_f64.sqrt();
-    assert!((trial.nodes["b"].state.down - lost).abs() < 1e-8);
-    assert!((trial.loads["b"] - 2.0 * (1.0 + lost)).abs() < 1e-8);
+    let lost = 0.375_f64.sqrt(); // settled to 1e-7
+    assert!((trial.nodes["b"].state.down - lost).abs() < 1e-6);
+    assert!((trial.loads["b"] - 2.0 * (1.0 + lost)).abs() < 1e-6);
     assert!(trial.unsettled.is_empty());
 }
 
