@@ -1,6 +1,7 @@
 //! Import of a whole directory: which files can be read, and what keeps the others from it.
 
 use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
 
 use super::recognition::{Recognition, Unrendered, recognize_file};
 use super::{EvidenceGraph, Format, Options, read_files};
@@ -16,6 +17,8 @@ pub struct Recognized {
     pub notes: Vec<String>,
     /// Files that must be rendered first, by path.
     unrendered: Vec<(String, Unrendered)>,
+    /// Files of which nothing is known by themselves: each with the place of its note.
+    unknown: Vec<(String, usize)>,
     /// Files of other tools, by path.
     others: Vec<(String, &'static str)>,
     /// Problems that keep files from being read.
@@ -38,6 +41,7 @@ pub fn recognize_files(paths: &[String]) -> Result<Recognized, Vec<Diagnostic>> 
             recognized.add_path(path);
         }
     }
+    recognized.note_mounted();
     if recognized.groups.is_empty() {
         return Err(recognized.nothing_found());
     }
@@ -52,6 +56,21 @@ fn without_place(path: &str, problem: Diagnostic) -> Diagnostic {
         None => problem.message,
     };
     Diagnostic { message, primary: None, others: Vec::new(), fix: None, ..problem }
+}
+
+/// Returns a path without `.` and `NAME/..`, so that two ways to write it are equal.
+fn without_dots(path: &str) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in Path::new(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if plain.file_name().is_some() => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// Returns whether a file is rendered together with the chart above it.
@@ -93,7 +112,29 @@ impl Recognized {
                 self.problems
                     .extend(problems.into_iter().map(|problem| without_place(&path, problem)));
             }
-            Recognition::Unknown => self.notes.push(format!("{path}: not recognised, left out")),
+            Recognition::Unknown => {
+                self.notes.push(format!("{path}: not recognised, left out"));
+                self.unknown.push((path, self.notes.len() - 1));
+            }
+        }
+    }
+
+    /// Says of the configuration of gateways that it is read with the Compose files that mount it.
+    fn note_mounted(&mut self) {
+        let compose = self.groups.iter().find(|(format, _)| *format == Format::Compose);
+        let Some((format, files)) = compose.filter(|_| !self.unknown.is_empty()) else { return };
+        // Only the reader of Compose files knows what a service mounts, and what of that it can use.
+        let mut graph = EvidenceGraph::default();
+        let (options, sources) = (Options::default(), &mut Sources::default());
+        if read_files(*format, files, &options, &mut graph, sources, &|_, _| {}).is_err() {
+            return;
+        }
+        let mounted: BTreeSet<PathBuf> =
+            graph.mounted_files.iter().map(|path| without_dots(path)).collect();
+        for (path, note) in &self.unknown {
+            if mounted.contains(&without_dots(path)) {
+                self.notes[*note] = format!("{path}: read with the Compose file that mounts it");
+            }
         }
     }
 

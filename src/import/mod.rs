@@ -186,6 +186,7 @@ pub fn settle_graph(graph: &mut EvidenceGraph) {
     graph.join_short_names();
     edges::derive_call_probabilities(graph);
     kinds::soften_telemetry(graph);
+    kinds::detach_from_brokers(graph);
     graph.settle_limits();
     graph.warn_of_similar_names();
     graph.warn_of_numbered_names();

@@ -1,6 +1,9 @@
 //! Guesses the kind of a service from its image or its name.
 
+use std::collections::BTreeSet;
+
 use super::EvidenceGraph;
+use crate::sort::Gather as _;
 
 /// Names of images of each kind of server: the last part without registry, tag and vendor.
 const SERVERS: &[(&str, &[&str])] = &[
@@ -379,6 +382,83 @@ pub(in crate::import) fn soften_telemetry(graph: &mut EvidenceGraph) {
     }
 }
 
+/// Words of kinds in catalogs that stand for a broker, beside the names of brokers.
+const BROKER_WORDS: &[&str] = &[
+    "queue",
+    "queues",
+    "topic",
+    "topics",
+    "broker",
+    "brokers",
+    "sqs",
+    "sns",
+    "kinesis",
+    "pubsub",
+    "mq",
+    "amqp",
+    "servicebus",
+    "eventhub",
+    "eventhubs",
+    "msk",
+];
+
+/// Words behind the name of a broker that leave it one: `kafka cluster`.
+const BROKER_ENDS: &[&str] = &["cluster", "instance", "server", "stream", "namespace"];
+
+/// Domains of providers whose hosts name what they offer: `sqs.eu-west-1.amazonaws.com`.
+const PROVIDERS: &[&str] =
+    &["amazonaws.com", "googleapis.com", "windows.net", "cloudamqp.com", "aivencloud.com"];
+
+/// Whether a kind is one of brokers.
+fn is_broker_kind(kind: &str) -> bool {
+    let lower = kind.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let mut last = words.next_back();
+    if last.is_some_and(|word| BROKER_ENDS.contains(&word)) {
+        last = words.next_back();
+    }
+    last.is_some_and(is_broker_word)
+}
+
+fn is_broker_word(word: &str) -> bool {
+    BROKER_WORDS.contains(&word) || of_image(word) == Some("queue")
+}
+
+/// Whether a host outside is a broker, going by its name.
+fn is_outside_broker(host: &str) -> bool {
+    let host = host.to_lowercase();
+    let base = |label: &str| {
+        let label = label.trim_end_matches(|c: char| c.is_ascii_digit());
+        is_broker_word(label.trim_end_matches('-'))
+    };
+    let is_of_provider = PROVIDERS.iter().any(|domain| host.ends_with(domain))
+        && host.split('.').any(|label| label == "cloudamqp" || base(label));
+    is_of_provider || host.split('.').next().is_some_and(base)
+}
+
+/// Takes calls of brokers for ones that nobody waits for, unless a source says that they are: whoever
+/// hands a message over goes on, and whoever takes it is not asked. What brokers send one another keeps
+/// its kind.
+pub(in crate::import) fn detach_from_brokers(graph: &mut EvidenceGraph) {
+    let EvidenceGraph { services, dependencies, .. } = graph;
+    // A broker has many callers: each name is looked at once.
+    let brokers: BTreeSet<&String> = services
+        .iter()
+        .filter(|(name, service)| match service.kind.as_deref() {
+            Some("external") => is_outside_broker(name),
+            Some(kind) => is_broker_kind(kind),
+            None => false,
+        })
+        .map(|(name, _)| name)
+        .into_set();
+    for ((caller, callee), dependency) in dependencies {
+        let is_of_broker = brokers.contains(callee) && !brokers.contains(caller);
+        if dependency.is_async.is_none() && !dependency.is_start && is_of_broker {
+            dependency.note_call(true);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -427,6 +507,25 @@ mod tests {
             "nginx/nginx-prometheus-exporter",
         ] {
             assert_eq!(of_image(image), Some("telemetry"), "{image}");
+        }
+        for kind in
+            ["queue", "kafka-topic", "message-broker", "Kafka cluster", "aws:sqs", "rabbitmq"]
+        {
+            assert!(is_broker_kind(kind), "{kind}");
+        }
+        for kind in ["kafka-consumer", "queue worker", "database", "cache", "service", "cluster"] {
+            assert!(!is_broker_kind(kind), "{kind}");
+        }
+        for host in [
+            "sqs.eu-west-1.amazonaws.com",
+            "kafka-1.prod.example.com",
+            "b-1.shop.x.kafka.eu-west-1.amazonaws.com",
+            "shop.servicebus.windows.net",
+        ] {
+            assert!(is_outside_broker(host), "{host}");
+        }
+        for host in ["kafka-ui.example.com", "shop.s3.amazonaws.com", "topics-api.example.com"] {
+            assert!(!is_outside_broker(host), "{host}");
         }
         assert_eq!(of_name("emojivoto.vote-bot"), Some("load generator"));
         assert_eq!(of_name("checkout"), None);

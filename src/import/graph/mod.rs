@@ -53,6 +53,8 @@ pub struct EvidenceGraph {
     pub address_calls: u64,
     /// Addresses that became no dependency: why, and in which variables of which services.
     pub left_out: BTreeMap<LeftOutReason, BTreeSet<String>>,
+    /// Mounted files with the configuration of gateways, which were read with those who mount them.
+    pub mounted_files: BTreeSet<String>,
     /// How many addresses in variables say nothing, since most services have the same.
     pub common_variables: u64,
     /// How long the requests were recorded, in seconds, by their time stamps; only told, never counted on.
@@ -74,6 +76,10 @@ pub enum LeftOutReason {
     Schema,
     /// It is named as an allowed origin, a listener, a page of profilers, and not called.
     NotCalled,
+    /// It stands in a list of hosts with ports, and no source defines it.
+    UnknownHost,
+    /// A mesh knows it as a host outside, and nobody names it.
+    UnusedEntry,
 }
 
 /// Service, with everything that the sources say of it.
@@ -180,6 +186,7 @@ impl EvidenceGraph {
             self_calls: 0,
             address_calls: 0,
             left_out: BTreeMap::new(),
+            mounted_files: BTreeSet::new(),
             common_variables: 0,
             recorded_over: None,
             short_names: BTreeMap::new(),

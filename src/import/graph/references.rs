@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::addresses::{self, Address, Purpose, Whereabouts, host_whereabouts, is_of_telemetry};
+use super::addresses::{
+    self, Address, Purpose, Whereabouts, host_whereabouts, is_of_telemetry, listed_hosts,
+};
 use super::{EvidenceGraph, LeftOutReason};
 use crate::diagnostic::Code;
 use crate::model::topology::Evidence;
@@ -115,6 +117,13 @@ impl EvidenceGraph {
         } else {
             dependency.is_soft &= reference.is_soft;
         }
+        if reference.address.is_broker {
+            if dependency.is_async.is_none() {
+                dependency.note_call(true);
+            }
+            // Others may name it without a scheme.
+            self.service_or_new(callee).kind.get_or_insert_with(|| "queue".to_owned());
+        }
     }
 
     fn refer_outside(&mut self, reference: &Reference<'_>, name: &str) {
@@ -217,10 +226,13 @@ pub(in crate::import) fn connect_variables(
         let base =
             key.strip_suffix("HC").filter(|base| keys.contains(&(variable.caller.as_str(), *base)));
         let found = addresses::in_variable(base.unwrap_or(key), &variable.value);
+        let listed = listed_addresses(variable, found.purpose, &lookup);
+        let is_list = listed.is_some();
+        let addresses = listed.unwrap_or(found.addresses);
         let holders = &holders[&(key, variable.value.as_str())];
         let is_of_most = services >= COMMON_MIN && 2 * holders.len() > services;
         let name = format!("`{key}`");
-        for address in &found.addresses {
+        for address in &addresses {
             let target = lookup(&variable.caller, &address.host);
             let holds_its_own = match &target {
                 Target::Service(callee) => holders.contains(callee.as_str()),
@@ -247,7 +259,29 @@ pub(in crate::import) fn connect_variables(
                 // What everybody is told breaks nobody for sure.
                 is_soft: is_of_telemetry(key) || (is_common && !is_confirmed),
             };
-            graph.add_reference(&reference, target);
+            let is_local = || host_whereabouts(&address.host) == Whereabouts::Local;
+            if is_list && target == Target::Unknown && is_local() {
+                graph.leave_out(LeftOutReason::UnknownHost, &reference);
+            } else {
+                graph.add_reference(&reference, target);
+            }
         }
     }
+}
+
+/// The hosts of a list below a key that says nothing: each is a service, or has a port. A list with any
+/// other word is one of something else.
+fn listed_addresses(
+    variable: &Variable,
+    purpose: Purpose,
+    lookup: impl Fn(&str, &str) -> Target,
+) -> Option<Vec<Address>> {
+    if purpose != Purpose::Unstated {
+        return None;
+    }
+    let listed = listed_hosts(&variable.key, &variable.value);
+    let is_known = |host: &str| lookup(&variable.caller, host) != Target::Unknown;
+    let is_of_hosts =
+        !listed.is_empty() && listed.iter().all(|item| item.has_port || is_known(&item.host));
+    is_of_hosts.then(|| listed.into_iter().map(|item| Address::of_host(item.host)).collect())
 }

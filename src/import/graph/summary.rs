@@ -68,6 +68,8 @@ fn left_out(graph: &EvidenceGraph) -> Vec<String> {
             LeftOutReason::OwnAddress => "addresses of the service itself, or links",
             LeftOutReason::Schema => "names of schemas",
             LeftOutReason::NotCalled => "addresses that are named and not called",
+            LeftOutReason::UnknownHost => "lists with hosts that no source defines",
+            LeftOutReason::UnusedEntry => "hosts of ServiceEntry objects that no workload names",
         };
         let shown: Vec<&str> = names.iter().map(String::as_str).take(3).collect();
         let more = if names.len() > 3 { ", ..." } else { "" };

@@ -214,3 +214,26 @@ fn drift_tells_limits_that_the_sources_state_otherwise() {
     assert!(said.contains("  web -> db: timeout 2s in the topology, 3s in the sources"), "{said}");
     assert!(said.contains("  web -> db: max in flight 10 in the topology, 20 in"), "{said}");
 }
+
+#[test]
+fn the_configuration_of_a_gateway_is_said_to_be_read_with_the_compose_file_that_mounts_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write(
+        "compose.yaml",
+        "services:\n  edge: { image: nginx, volumes: ['./edge/nginx.conf:/etc/nginx/nginx.conf:ro'] }\n  \
+         app: { image: a }\n",
+    );
+    let proxy = "http { server { location / { proxy_pass http://app:80; } } }\n";
+    write("edge/nginx.conf", proxy);
+    write("old/nginx.conf", proxy);
+    let (status, said) = run(folder.path(), &["import", "auto", "."]);
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("edge/nginx.conf: read with the Compose file that mounts it"), "{said}");
+    assert!(said.contains("old/nginx.conf: not recognised, left out"), "{said}");
+    assert!(said.contains("service: app"), "{said}");
+}

@@ -178,3 +178,134 @@ fn hosts_that_a_pod_has_an_address_of_its_own_for_are_outside() {
     }
     assert!(warnings.is_empty(), "{warnings:?}");
 }
+
+/// Compose files of services with an image of their own, and of `web` with this environment.
+fn compose_with(environment: &str, others: &[(&str, &str)]) -> String {
+    let mut text = format!("services:\n  web: {{ image: w, environment: {{ {environment} }} }}\n");
+    for (name, image) in others {
+        text += &format!("  {name}: {{ image: {image} }}\n");
+    }
+    text
+}
+
+#[test]
+fn lists_of_hosts_below_any_key_are_addresses_and_lists_of_words_are_not() {
+    let others = [("zk1", "z"), ("zk2", "z"), ("a", "c"), ("b", "c"), ("mail", "m"), ("seo", "s")];
+    let environment = "ZK: 'zk1:2181,zk2:2181/kafka', CASS: 'a,b', ELSEWHERE: 'x1.example.com:9042,\
+                       x2.example.com:9042', NOWHERE: 'gone1:7000,gone2:7000', FLAVOURS: 'mail,dark', \
+                       FEATURES: 'mail,seo'";
+    let compose = compose_with(environment, &others);
+    let said = all_that_is_said(Format::Compose, &[("compose.yaml", &compose)]);
+    for callee in ["zk1", "zk2", "a", "b", "x1.example.com", "x2.example.com"] {
+        assert!(
+            said.contains(&format!("{{ service: {callee}, evidence: inferred")),
+            "{callee}: {said}"
+        );
+    }
+    for word in ["mail", "seo", "dark", "gone1"] {
+        assert!(!said.contains(&format!("service: {word}")), "{word}: {said}");
+    }
+    let line = "left out:     1 lists with hosts that no source defines (NOWHERE of web)";
+    assert!(said.contains(line), "{said}");
+    let manifests = "kind: List\nitems:\n- {kind: Service, metadata: {name: a}, spec: {selector: {x: a}}}\n\
+                     - {kind: Service, metadata: {name: b}, spec: {selector: {x: b}}}\n\
+                     - {kind: Deployment, metadata: {name: a}, spec: {template: {metadata: {labels: {x: a}}, spec: {containers: [{image: i}]}}}}\n\
+                     - {kind: Deployment, metadata: {name: b}, spec: {template: {metadata: {labels: {x: b}}, spec: {containers: [{image: i}]}}}}\n\
+                     - {kind: Deployment, metadata: {name: web}, spec: {template: {spec: {containers: [{image: i, \
+                     env: [{name: CASS, value: 'a,b'}, {name: WORDS, value: 'a,none'}]}]}}}}\n";
+    let said = all_that_is_said(Format::Kubernetes, &[("all.yaml", manifests)]);
+    for callee in ["a", "b"] {
+        assert!(said.contains(&format!("service: {callee}, evidence: inferred")), "{said}");
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_broker_that_its_image_scheme_or_host_tells() {
+    let others = [
+        ("bus", "rabbitmq:3"),
+        ("own", "acme/own"),
+        ("cache", "redis:7"),
+        ("db", "postgres"),
+        ("mosquitto", "eclipse-mosquitto"),
+    ];
+    let environment = "BUS_HOST: bus, OWN: 'nats://own:4222', CACHE_URL: 'redis://cache', DB_URL: 'postgres://db/x', \
+                       Q_URL: 'https://sqs.eu-west-1.amazonaws.com/1/q', MQ: 'amqps://far.example.com', \
+                       API_URL: 'https://api.example.com', M_HOST: mosquitto";
+    let said =
+        all_that_is_said(Format::Compose, &[("compose.yaml", &compose_with(environment, &others))]);
+    for callee in ["bus", "own", "sqs.eu-west-1.amazonaws.com", "far.example.com", "mosquitto"] {
+        let line = format!("{{ service: {callee}, kind: async, evidence: inferred");
+        assert!(said.contains(&line), "{callee}: {said}");
+    }
+    for callee in ["cache", "db", "api.example.com"] {
+        let line = format!("{{ service: {callee}, evidence: inferred");
+        assert!(said.contains(&line), "{callee}: {said}");
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_broker_that_spans_or_catalogs_tell() {
+    let span = |id: u32, kind: u32, attributes: &str| {
+        format!(
+            "{{\"traceId\":\"{id:032x}\",\"spanId\":\"{id:016x}\",\"name\":\"x\",\"kind\":{kind},\
+             \"attributes\":[{attributes}]}}"
+        )
+    };
+    let attribute = |key: &str, value: &str| {
+        format!("{{\"key\":\"{key}\",\"value\":{{\"stringValue\":\"{value}\"}}}}")
+    };
+    let to = |host: &str, key: &str, value: &str| {
+        attribute("server.address", host) + "," + &attribute(key, value)
+    };
+    let spans = [
+        span(1, 3, &to("bus", "messaging.system", "rabbitmq")),
+        span(2, 3, &to("stream", "messaging.system", "redis")),
+        span(3, 3, &to("cache", "db.system", "redis")),
+    ];
+    let traces = format!(
+        "{{\"resourceSpans\":[{{\"resource\":{{\"attributes\":[{}]}},\"scopeSpans\":[{{\"spans\":[{}]}}]}}]}}",
+        attribute("service.name", "web"),
+        spans.join(",")
+    );
+    let said = all_that_is_said(Format::Otlp, &[("traces.json", &traces)]);
+    for (callee, is_async) in [("bus", true), ("stream", true), ("cache", false)] {
+        let line =
+            said.lines().find(|line| line.contains(&format!("service: {callee},"))).expect(callee);
+        assert_eq!(line.contains("kind: async"), is_async, "{line}");
+    }
+    let catalog = "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata: {name: web}\n\
+                   spec: {type: service, dependsOn: ['resource:orders', 'resource:store', 'component:taker']}\n\
+                   ---\napiVersion: backstage.io/v1alpha1\nkind: Resource\nmetadata: {name: orders}\n\
+                   spec: {type: kafka-topic}\n\
+                   ---\napiVersion: backstage.io/v1alpha1\nkind: Resource\nmetadata: {name: store}\n\
+                   spec: {type: database}\n\
+                   ---\napiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata: {name: taker}\n\
+                   spec: {type: kafka-consumer}\n";
+    let said = all_that_is_said(Format::Backstage, &[("catalog-info.yaml", catalog)]);
+    for (callee, is_async) in [("orders", true), ("store", false), ("taker", false)] {
+        let line =
+            said.lines().find(|line| line.contains(&format!(".default.{callee},"))).expect(callee);
+        assert_eq!(line.contains("kind: async"), is_async, "{line}");
+    }
+}
+
+#[test]
+fn hosts_that_a_mesh_knows_and_nobody_names_are_told() {
+    let entry = |name: &str, host: &str| {
+        format!(
+            "- {{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: {name}}}, \
+             spec: {{hosts: [{host}]}}}}\n"
+        )
+    };
+    let manifests = format!(
+        "kind: List\napiVersion: v1\nitems:\n{}{}- {{kind: Deployment, metadata: {{name: web}}, spec: {{template: {{spec: \
+         {{containers: [{{image: i, env: [{{name: PAY_URL, value: 'https://pay.example.com'}}]}}]}}}}}}}}\n",
+        entry("pay", "pay.example.com"),
+        entry("mail", "mail.example.com")
+    );
+    let said = all_that_is_said(Format::Kubernetes, &[("all.yaml", &manifests)]);
+    let line =
+        "left out:     1 hosts of ServiceEntry objects that no workload names (mail.example.com)";
+    assert!(said.contains(line), "{said}");
+    assert!(said.contains("service: pay.example.com"), "{said}");
+}

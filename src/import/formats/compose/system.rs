@@ -227,6 +227,7 @@ fn add_mounted(services: &Services, names: &ServiceNames<'_>, reader: &mut Compo
             let Some(upstreams) = gateways::configured_upstreams(&text, &variable) else {
                 continue;
             };
+            reader.graph.mounted_files.insert(source.clone());
             let lookup = |host: &str| names.find_target(name, host);
             gateways::connect_upstreams(name, &upstreams, &source, lookup, reader.graph);
             if let Some(each) = gateways::configured_pool(&text) {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::objects::{Labels, Objects, labels_of};
 use crate::diagnostic::Code;
-use crate::import::graph::EvidenceGraph;
 use crate::import::graph::references::Target;
+use crate::import::graph::{EvidenceGraph, LeftOutReason};
 use crate::load::Node;
 
 /// How often one name may lead to another.
@@ -140,6 +140,16 @@ impl<'a> Cluster<'a> {
                 && selector.iter().all(|(key, value)| workload.labels.get(key) == Some(value))
         };
         candidates.into_iter().flatten().copied().filter(fits).collect()
+    }
+
+    /// Notes the hosts outside that the mesh knows and no workload names.
+    pub(super) fn note_unused_entries(&self, graph: &mut EvidenceGraph) {
+        for host in self.outside.values() {
+            if graph.known_service(host).is_none() {
+                let unused = graph.left_out.entry(LeftOutReason::UnusedEntry).or_default();
+                unused.insert(host.clone());
+            }
+        }
     }
 
     pub(super) fn read_services(&mut self, objects: &'a Objects<'_>, graph: &mut EvidenceGraph) {

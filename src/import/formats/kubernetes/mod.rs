@@ -49,5 +49,6 @@ pub(in crate::import) fn read_manifests(
     policies::read_network_policies(&objects, &cluster, graph);
     policies::read_replicas(&objects, &cluster, graph);
     routes::apply_limits(&limits, graph);
+    cluster.note_unused_entries(graph);
     Ok(())
 }

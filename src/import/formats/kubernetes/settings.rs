@@ -228,7 +228,7 @@ impl<'a> SettingsReader<'a, '_> {
                 .flat_map(|text| text.split(|c: char| c.is_whitespace() || ";'\"".contains(c)));
             found.extend(bare.map(|word| {
                 let host = word.split(':').next().unwrap_or_default().to_owned();
-                (Address { host, is_certain: false }, Purpose::Start)
+                (Address::of_host(host), Purpose::Start)
             }));
         }
         let source = self.source_text(if is_start { "initContainers" } else { "args" });

@@ -140,8 +140,13 @@ impl Linker {
         // A client whose server has no spans: what it called is only known by its name.
         if span.kind == SpanKind::Client && !trace.has_remote_child[index] {
             if names_peer {
-                let kind =
-                    if span.is_detached { SpanCallKind::Detached } else { SpanCallKind::Sync };
+                // Libraries of brokers give their spans the kind of a client, too.
+                let is_to_broker = self.kinds.get(&span.peer) == Some(&"queue");
+                let kind = if span.is_detached || is_to_broker {
+                    SpanCallKind::Detached
+                } else {
+                    SpanCallKind::Sync
+                };
                 calls.push((Some(index), span.service, span.peer, kind));
             } else if span.is_to_address {
                 self.address_calls += 1;

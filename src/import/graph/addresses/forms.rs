@@ -54,6 +54,32 @@ const NO_MACHINES: &[&str] = &[
     "xds",
 ];
 
+/// Schemes by which only brokers are reached; those of Kafka's listeners are among them.
+const BROKERS: &[&str] = &[
+    "amqp",
+    "amqps",
+    "pyamqp",
+    "rabbitmq",
+    "rabbit",
+    "kafka",
+    "confluentkafka",
+    "plaintext",
+    "sasl_plaintext",
+    "sasl_ssl",
+    "nats",
+    "mqtt",
+    "mqtts",
+    "stomp",
+    "pulsar",
+    "nsq",
+    "sqs",
+    "sns",
+    "pubsub",
+    "gcppubsub",
+    "sb",
+    "activemq",
+];
+
 /// Schemes whose authority is a name server, and whose path is the target.
 const TARGET_IN_PATH: &[&str] = &["dns", "passthrough"];
 
@@ -67,6 +93,15 @@ pub(in crate::import) struct Address {
     pub(in crate::import) host: String,
     /// Its form tells that it is an address, whatever the key.
     pub(in crate::import) is_certain: bool,
+    /// Its scheme is one of brokers: who calls it hands messages over, or takes them.
+    pub(in crate::import) is_broker: bool,
+}
+
+impl Address {
+    /// An address of which only the host is known.
+    pub(in crate::import) fn of_host(host: String) -> Self {
+        Self { host, is_certain: false, is_broker: false }
+    }
 }
 
 /// Collects the addresses of a text.
@@ -76,16 +111,18 @@ pub(super) struct Scanner {
     /// Only URLs count.
     pub(super) only_urls: bool,
     pub(super) found: Vec<Address>,
+    /// The hosts stand behind the scheme of a broker.
+    is_broker: bool,
 }
 
 impl Scanner {
     pub(super) fn new(bare: bool, only_urls: bool) -> Self {
-        Self { bare, only_urls, found: Vec::new() }
+        Self { bare, only_urls, found: Vec::new(), is_broker: false }
     }
 
     fn push_host(&mut self, host: Option<String>, is_certain: bool) {
         if let Some(host) = host {
-            self.found.push(Address { host, is_certain });
+            self.found.push(Address { host, is_certain, is_broker: self.is_broker });
         }
     }
 
@@ -113,9 +150,11 @@ impl Scanner {
         let authority = if NO_MACHINES.contains(&scheme.as_str()) { "" } else { authority };
         let target = TARGET_IN_PATH.contains(&scheme.as_str()).then(|| path.trim_matches('/'));
         let hosts = target.filter(|path| !path.is_empty()).unwrap_or(authority);
+        self.is_broker = BROKERS.contains(&scheme.split('+').next().unwrap_or_default());
         for host in hosts.rsplit('@').next().unwrap_or_default().split(',') {
             self.push_host(host_of(host.trim(), true), true);
         }
+        self.is_broker = false;
         for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
             if value.contains("://") {
                 self.scan_text(value);

@@ -5,10 +5,12 @@
 mod forms;
 mod host;
 mod keys;
+mod lists;
 
 pub(in crate::import) use self::forms::Address;
 pub(in crate::import) use self::host::{Whereabouts, host_whereabouts};
 pub(in crate::import) use self::keys::{Purpose, is_of_telemetry, purpose_of, words_of};
+pub(in crate::import) use self::lists::listed_hosts;
 
 use self::forms::{Scanner, block_properties, line_property};
 
@@ -65,10 +67,12 @@ fn collect_addresses(
     let mut scanner = Scanner::new(bare, purpose == Purpose::NoAddress);
     scanner.scan_text(value);
     let is_certain = purpose == Purpose::Address && keys::is_certain(key);
-    found.extend(scanner.found.into_iter().map(|address| Address {
-        is_certain: address.is_certain || is_certain,
-        host: address.host,
-    }));
+    found.extend(
+        scanner
+            .found
+            .into_iter()
+            .map(|address| Address { is_certain: address.is_certain || is_certain, ..address }),
+    );
 }
 
 /// Adds the addresses of JSON: each value by its own key.
@@ -119,7 +123,7 @@ pub(in crate::import) fn in_arguments<'a>(
             scanner.scan_text(value.trim_matches(['"', '\'']));
             found.extend(scanner.found.into_iter().map(|address| {
                 let is_certain = address.is_certain || bare;
-                (Address { is_certain, host: address.host }, use_of_host)
+                (Address { is_certain, ..address }, use_of_host)
             }));
         }
         after_flag = flag.is_some() && value.is_empty() && is_host_flag;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::super::addresses::Address;
 use super::super::limits::{CallLimits, pool_size};
 use super::{Upstream, seconds_of, single_address, without_comments};
 
@@ -75,10 +74,10 @@ pub(super) fn nginx_upstreams(text: &str) -> Vec<Upstream> {
         for (name, value) in &variables {
             pass = pass.replace(name.as_str(), value);
         }
-        let Some(Address { host, is_certain }) = single_address(&pass) else { continue };
-        let mut upstream = match blocks.get(&host) {
+        let Some(address) = single_address(&pass) else { continue };
+        let mut upstream = match blocks.get(&address.host) {
             Some(block) => block.clone(),
-            None => Upstream::from_addresses(vec![Address { host, is_certain }]),
+            None => Upstream::from_addresses(vec![address]),
         };
         upstream.limits = upstream.limits.or(limits);
         // A limit for all attempts says nothing where there is one server: no other is tried.
