@@ -99,7 +99,8 @@ fn ends_in_time(format: Format, name: &str, text: &str) -> bool {
     let started = Instant::now();
     let read = imported(format, &[(name, text)], &Options::default());
     let took = started.elapsed();
-    assert!(took.as_secs() < 10, "{} took {took:?} for {text:.60}", format.name());
+    // Work by the square takes hours; a busy machine makes a minute of the seconds that this takes.
+    assert!(took.as_secs() < 300, "{} took {took:?} for {text:.60}", format.name());
     read.is_ok()
 }
 
