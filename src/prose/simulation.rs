@@ -117,12 +117,12 @@ fn extent(flow: &UnitReport) -> Option<String> {
         _ => String::new(),
     };
     let anyway = (flow.baseline.failed.p >= HIT)
-        .then(|| format!("without the change {}", frequency(&flow.baseline.failed)));
+        .then(|| format!("{} anyway", frequency(&flow.baseline.failed)));
     match (how.is_empty(), anyway) {
         (true, None) => None,
-        (true, Some(_)) => Some(format!("It fails {} anyway.", frequency(&flow.baseline.failed))),
+        (true, Some(anyway)) => Some(format!("It fails {anyway}.")),
         (false, None) => Some(format!("{how}.")),
-        (false, Some(anyway)) => Some(format!("{how}, {anyway}.")),
+        (false, Some(anyway)) => Some(format!("{how} because of this, and {anyway}.")),
     }
 }
 
