@@ -18,13 +18,13 @@ pub mod tally;
 pub mod trace;
 
 use std::ops::Range;
-use std::sync::Mutex;
 
 use crate::compile::Plan;
 use boolean::{BLOCK, BlockCounts, Boolean};
 use draws::Draws;
 use fluid::Fluid;
 use outcome::{Outcome, TRIALS};
+use parallel::Pool;
 use simd::{InstructionSet, LaneMask};
 pub use tally::{Protection, Tally};
 
@@ -208,8 +208,7 @@ impl<'a> Simulation<'a> {
                 let (draws, pool) = (Draws::new(self.seed), Pool::default());
                 let outcomes = |chunk: u64| {
                     let valid = valid_trials(chunk * TRIALS as u64, &trials);
-                    let chunk = |scratch: &mut _| engine.chunk(scratch, draws, chunk, valid);
-                    vec![pool.with_item(|| engine.scratch(), chunk)]
+                    vec![engine.chunk(&pool, draws, chunk, valid)]
                 };
                 in_order(&trials, TRIALS as u64, WINDOW, progress, outcomes, take);
             }
@@ -225,30 +224,6 @@ impl<'a> Simulation<'a> {
                 in_order(&trials, BLOCK, window, progress, outcomes, take);
             }
         }
-    }
-}
-
-/// Pool of per-thread scratch buffers.
-struct Pool<T>(Mutex<Vec<T>>);
-
-impl<T> Default for Pool<T> {
-    fn default() -> Self {
-        Self(Mutex::new(Vec::new()))
-    }
-}
-
-impl<T> Pool<T> {
-    /// Returns all buffers, once no thread uses them.
-    fn into_all(self) -> Vec<T> {
-        self.0.into_inner().expect("no thread panics holding it")
-    }
-
-    fn with_item<R>(&self, new: impl Fn() -> T, work: impl FnOnce(&mut T) -> R) -> R {
-        let free = self.0.lock().expect("no thread panics holding it").pop();
-        let mut room = free.unwrap_or_else(new);
-        let result = work(&mut room);
-        self.0.lock().expect("no thread panics holding it").push(room);
-        result
     }
 }
 

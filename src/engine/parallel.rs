@@ -1,7 +1,8 @@
 //! Pieces of work on all threads at once.
 //!
 //! One copy of rayon's splitting and stealing serves all pieces, which are tens of microseconds or
-//! more each; what each thread finds goes where its piece belongs, so that no order is lost.
+//! more each; what each thread finds goes where its piece belongs, so that no order is lost. Room to
+//! work in is handed from piece to piece.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -39,6 +40,45 @@ fn spread_work(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
         crate::threads::ensure_threads();
     }
     (0..pieces).into_par_iter().for_each(work);
+}
+
+/// Room to work in, kept for whoever needs it next.
+pub(crate) struct Pool<T>(Mutex<Vec<T>>);
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+}
+
+impl<T> Pool<T> {
+    /// Takes what is free, or makes a new one.
+    pub(crate) fn take(&self, new: impl FnOnce() -> T) -> T {
+        let free = self.0.lock().expect("no thread panics holding it").pop();
+        free.unwrap_or_else(new)
+    }
+
+    /// Gives back what was taken.
+    pub(crate) fn give_back(&self, item: T) {
+        self.0.lock().expect("no thread panics holding it").push(item);
+    }
+
+    /// Does some work in it.
+    pub(crate) fn with_item<R>(
+        &self,
+        new: impl FnOnce() -> T,
+        work: impl FnOnce(&mut T) -> R,
+    ) -> R {
+        let mut item = self.take(new);
+        let result = work(&mut item);
+        self.give_back(item);
+        result
+    }
+
+    /// Returns all of them, once no thread uses them.
+    pub(crate) fn into_all(self) -> Vec<T> {
+        self.0.into_inner().expect("no thread panics holding it")
+    }
 }
 
 #[cfg(test)]

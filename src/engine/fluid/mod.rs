@@ -11,8 +11,6 @@ mod run;
 mod state;
 mod timeline;
 
-use std::sync::Mutex;
-
 use observe::collector::Collector;
 use observe::tracing::TracedLane;
 use run::Run;
@@ -22,7 +20,7 @@ use state::sampled_trials::SampledChunk;
 
 use super::draws::Draws;
 use super::outcome::{Outcome, TRIALS};
-use super::parallel::each_of;
+use super::parallel::{Pool, each_of};
 use super::trace::Trace;
 use crate::compile::Plan;
 
@@ -40,31 +38,10 @@ pub struct Fluid<'a> {
 /// its own.
 const FEW_NODES: usize = 5_000;
 
-/// Room for the trials of a chunk, by group of eight.
-pub struct Scratch<'a> {
-    runs: Mutex<Vec<Run<'a>>>,
-}
-
-impl<'a> Scratch<'a> {
-    fn take(&self, engine: &'a Fluid<'a>) -> Run<'a> {
-        let free = self.runs.lock().expect("no thread panics holding it").pop();
-        free.unwrap_or_else(|| Run::new(engine.plan, &engine.index_of_plan, engine.ramp_steps))
-    }
-
-    fn give_back(&self, run: Run<'a>) {
-        self.runs.lock().expect("no thread panics holding it").push(run);
-    }
-}
-
 impl<'a> Fluid<'a> {
     /// An engine that cuts warm-ups into this many steps.
     pub fn new(plan: &'a Plan, ramp_steps: u32) -> Self {
         Self { plan, index_of_plan: PlanIndex::new(plan, ramp_steps), ramp_steps }
-    }
-
-    /// Room to work in, reused from chunk to chunk.
-    pub fn scratch(&'a self) -> Scratch<'a> {
-        Scratch { runs: Mutex::new(Vec::new()) }
     }
 
     /// One trial, moment by moment.
@@ -72,14 +49,22 @@ impl<'a> Fluid<'a> {
         let width = TRIALS as u64;
         let sampled = self.sampled(draws, trial / width);
         let place = sampled.order().place((trial % width) as u8);
-        let mut run = Run::new(self.plan, &self.index_of_plan, self.ramp_steps);
+        let mut run = self.new_run();
         run.traced = Some(TracedLane::new(place % LANES));
         run.trials(&sampled, (place / LANES) as u32);
         run.traced.map(|traced| traced.trace).expect("it was put there")
     }
 
     /// The outcome of the 64 trials from `64 * chunk` on, of which those in `valid` count.
-    pub fn chunk(&'a self, scratch: &Scratch<'a>, draws: Draws, chunk: u64, valid: u64) -> Outcome {
+    ///
+    /// Room for eight trials is taken from `pool`.
+    pub(crate) fn chunk(
+        &'a self,
+        pool: &Pool<Run<'a>>,
+        draws: Draws,
+        chunk: u64,
+        valid: u64,
+    ) -> Outcome {
         let sampled = self.sampled(draws, chunk);
         let places = sampled.order().arranged(valid);
         let mut collector = Collector::new(self.plan, valid);
@@ -90,16 +75,20 @@ impl<'a> Fluid<'a> {
         let at_once = if self.plan.nodes.len() <= FEW_NODES { groups.len() } else { 1 };
         for groups in groups.chunks(at_once.max(1)) {
             let runs = each_of(groups, |group| {
-                let mut run = scratch.take(self);
+                let mut run = pool.take(|| self.new_run());
                 run.trials(&sampled, *group);
                 run
             });
             for (group, run) in groups.iter().zip(runs) {
                 collector.collect(&run, sampled.order().eight(*group), lanes(*group));
-                scratch.give_back(run);
+                pool.give_back(run);
             }
         }
         collector.finish()
+    }
+
+    fn new_run(&'a self) -> Run<'a> {
+        Run::new(self.plan, &self.index_of_plan, self.ramp_steps)
     }
 
     fn sampled(&self, draws: Draws, chunk: u64) -> SampledChunk {

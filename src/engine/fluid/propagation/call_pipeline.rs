@@ -2,7 +2,7 @@
 
 use crate::compile::plan::{Call, Fallback, NONE};
 use crate::engine::fluid::propagation::delays::{Attempts, CallDelay, List, Piece};
-use crate::engine::fluid::propagation::step_state::{StepState, choose, take_lanes};
+use crate::engine::fluid::propagation::step_state::{StepState, choose, choose_lanes};
 use crate::engine::fluid::state::lanes::{Lanes, Shares, SurvivalProducts, all, has, mask, same};
 use crate::engine::simd::array;
 use crate::engine::tally::Protection;
@@ -258,7 +258,7 @@ impl<const W: usize> StepState<'_, W> {
                 }
             }
             let known = &mut self.cohorts[cohort].traffic[member as usize];
-            take_lanes(self.active, known, &factor);
+            *known = choose_lanes(self.active, &factor, known);
         }
         shares
     }

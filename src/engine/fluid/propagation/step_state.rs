@@ -113,7 +113,7 @@ impl<const W: usize> Cohort<W> {
     /// Notes how long a limited call takes in these lanes.
     pub(crate) fn note_call_time(&mut self, place: u32, times: &Lanes<W>, lanes: u8) {
         match self.call_times.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, known)) => take_lanes(lanes, known, times),
+            Some((_, known)) => *known = choose_lanes(lanes, times, known),
             None => self.call_times.push((place, *times)),
         }
     }
@@ -463,7 +463,7 @@ impl<'a, const W: usize> StepState<'a, W> {
             let called = self.call(call, cohort, &mut NoObserver);
             if plan.has_load {
                 let known = &mut self.cohorts[cohort].failed_over[index as usize];
-                take_lanes(self.active, known, &called.failed_over);
+                *known = choose_lanes(self.active, &called.failed_over, known);
             }
             if called.is_delayed && !call.intra_cycle {
                 self.add_delay(call, &called.shares);
@@ -833,24 +833,19 @@ fn difference<const W: usize>(new: &Shares<W>, old: &Shares<W>, lane: usize) -> 
         .max(one(&new.degraded, &old.degraded))
 }
 
-/// Takes over the new figures of these lanes.
+/// The new figures in these lanes, the old ones in the others.
 #[inline(always)]
-pub(crate) fn take_lanes<const W: usize>(lanes: u8, known: &mut Lanes<W>, new: &Lanes<W>) {
-    for lane in 0..W {
-        known[lane] = if has(lanes, lane) { new[lane] } else { known[lane] };
-    }
+pub(crate) fn choose_lanes<const W: usize>(lanes: u8, new: &Lanes<W>, old: &Lanes<W>) -> Lanes<W> {
+    array(|lane| if has(lanes, lane) { new[lane] } else { old[lane] })
 }
 
 /// The new shares in these lanes, the old ones in the others.
 #[inline(always)]
 pub(crate) fn choose<const W: usize>(lanes: u8, new: &Shares<W>, old: &Shares<W>) -> Shares<W> {
-    let pick = |new: &Lanes<W>, old: &Lanes<W>| -> Lanes<W> {
-        array(|lane| if has(lanes, lane) { new[lane] } else { old[lane] })
-    };
     Shares {
-        slow: pick(&new.slow, &old.slow),
-        down: pick(&new.down, &old.down),
-        corrupt: pick(&new.corrupt, &old.corrupt),
-        degraded: pick(&new.degraded, &old.degraded),
+        slow: choose_lanes(lanes, &new.slow, &old.slow),
+        down: choose_lanes(lanes, &new.down, &old.down),
+        corrupt: choose_lanes(lanes, &new.corrupt, &old.corrupt),
+        degraded: choose_lanes(lanes, &new.degraded, &old.degraded),
     }
 }
