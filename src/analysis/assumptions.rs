@@ -50,13 +50,11 @@ fn of_patience(topology: &Topology, plan: &Plan) -> Option<String> {
 
 /// Returns what is assumed of pools that cannot be sized.
 fn of_pools(topology: &Topology, plan: &Plan) -> Option<String> {
-    let mut unknown = plan.unknown_pools.clone();
-    unknown.sort_unstable();
     let named = |pool: &UnknownPool| match pool_name(topology, *pool) {
         (service, dependency) if dependency.is_empty() => service,
         (caller, dependency) => format!("{caller} > {dependency}"),
     };
-    let names: Vec<String> = unknown.iter().map(named).collect();
+    let names: Vec<String> = plan.unknown_pools.iter().map(named).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     (!names.is_empty()).then(|| {
         format!(

@@ -92,8 +92,14 @@ pub fn simulate_change(
     add_exact(topology, change, &plan, &mut report);
     report.partial = is_partial;
     budget::add_budgets(topology, &tally, &[], &mut report);
-    report.unknowns =
-        unknowns::find_unknowns(topology, change, settings, &summary, unknowns::Effort::QUICK);
+    report.unknowns = unknowns::find_unknowns(
+        topology,
+        change,
+        &plan,
+        settings,
+        &summary,
+        unknowns::Effort::QUICK,
+    );
     report.example_trials = example_trials(topology, change, &simulation, &tally);
     report
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::compile::{compile, plan::UnknownPool};
+use crate::compile::{Plan, compile, plan::UnknownPool};
 use crate::engine::{Silent, Simulation, Tally, parallel};
 use crate::model::change::TargetRef;
 use crate::model::topology::{
@@ -17,7 +17,7 @@ use crate::summary::{Summary, summarize};
 
 use super::simulate::{Settings, Stop};
 use super::waiting_calls::{
-    call_name, can_hang, pool_name, unknown_pools, untimed_calls_to_what_waits, usual_timeout,
+    add_usual_timeouts, call_name, can_hang, pool_name, untimed_calls_to_what_waits,
 };
 
 /// The most candidates that are screened, most often exposed first: each costs a simulation.
@@ -49,11 +49,12 @@ impl Effort {
 pub(super) fn find_unknowns(
     topology: &Topology,
     change: &Change,
+    plan: &Plan,
     settings: &Settings,
     summary: &Summary,
     effort: Effort,
 ) -> Vec<Unknown> {
-    let candidates = find_candidates(topology, change, settings.lasting, summary);
+    let candidates = find_candidates(topology, change, plan, settings.lasting, summary);
     if candidates.is_empty() {
         return Vec::new();
     }
@@ -160,18 +161,6 @@ impl UnknownCandidate {
     }
 }
 
-/// Gives calls the timeout that callers usually have.
-fn add_usual_timeouts(topology: &mut Topology, calls: &[usize]) {
-    for index in calls {
-        let (_, declared) = topology
-            .declared_dependencies()
-            .nth(*index)
-            .expect("candidates are declared dependencies");
-        let timeout = usual_timeout(topology, declared);
-        dependency_mut(topology, *index).timeout = timeout;
-    }
-}
-
 /// The question whose answer hangs on what is not stated.
 struct UnknownsQuestion<'a> {
     topology: &'a Topology,
@@ -221,6 +210,7 @@ impl UnknownsQuestion<'_> {
 fn find_candidates(
     topology: &Topology,
     change: &Change,
+    plan: &Plan,
     lasting: Seconds,
     summary: &Summary,
 ) -> Vec<UnknownCandidate> {
@@ -260,9 +250,8 @@ fn find_candidates(
     if !waits.is_empty() {
         found.push(UnknownCandidate::Waits(waits));
     }
-    let pools = unknown_pools(topology, change);
-    if !pools.is_empty() {
-        found.push(UnknownCandidate::Pools(pools));
+    if !plan.unknown_pools.is_empty() {
+        found.push(UnknownCandidate::Pools(plan.unknown_pools.clone()));
     }
     let overloaded = overloaded_services(topology, change, summary);
     let services = (0..overloaded.len()).filter(|index| overloaded[*index]);

@@ -3,7 +3,8 @@
 //! Who waits for a queue without a timeout loses nothing until customers lose their patience; with one, it
 //! loses all that waits for longer. For what hangs it is the other way round. So neither is the safe reading.
 
-use crate::compile::{Plan, compile, plan::UnknownPool};
+use super::unknowns::dependencies_mut;
+use crate::compile::plan::UnknownPool;
 use crate::model::change::TargetRef;
 use crate::model::topology::{Caller, Dependency, Phase, Queue, Service, ServiceId, Timeout};
 use crate::model::{Change, Seconds, Topology, defaults};
@@ -55,30 +56,25 @@ fn late_services(topology: &Topology, change: &Change, is_timed: bool) -> Vec<bo
     is_late
 }
 
+/// Gives calls, by their numbers among the declared dependencies, the timeout that callers usually have.
+pub(super) fn add_usual_timeouts(topology: &mut Topology, calls: &[usize]) {
+    let declared: Vec<&Dependency> =
+        topology.declared_dependencies().map(|(_, dependency)| dependency).collect();
+    let timeouts: Vec<Timeout> =
+        calls.iter().map(|index| usual_timeout(topology, declared[*index])).collect();
+    let mut dependencies: Vec<&mut Dependency> = dependencies_mut(topology).collect();
+    for (index, timeout) in calls.iter().zip(timeouts) {
+        dependencies[*index].timeout = timeout;
+    }
+}
+
 /// Returns the timeout that callers of a dependency usually have.
-pub(super) fn usual_timeout(topology: &Topology, dependency: &Dependency) -> Timeout {
+fn usual_timeout(topology: &Topology, dependency: &Dependency) -> Timeout {
     let latency = |service: ServiceId| topology.services[service.0 as usize].latency;
     let longest = dependency.on.iter().filter_map(|on| latency(on.service));
     let longest = longest.map(|latency| latency.p99.get()).fold(0.0, f64::max);
     let usual = defaults::USUAL_TIMEOUT;
     Timeout::After(Seconds::new(longest).filter(|longest| *longest > usual).unwrap_or(usual))
-}
-
-/// Returns the pools of which nobody can tell how much is in use in normal times.
-pub(super) fn unknown_pools(topology: &Topology, change: &Change) -> Vec<UnknownPool> {
-    if !has_pools(topology) {
-        return Vec::new();
-    }
-    let Plan { mut unknown_pools, .. } = compile(topology, change, Seconds::ZERO);
-    unknown_pools.sort_unstable();
-    unknown_pools
-}
-
-fn has_pools(topology: &Topology) -> bool {
-    topology.services.iter().any(|service| service.concurrency.is_some())
-        || topology
-            .declared_dependencies()
-            .any(|(_, dependency)| dependency.max_in_flight.is_some())
 }
 
 /// Returns the caller and the dependency of an unknown pool; of threads, the service and nothing.

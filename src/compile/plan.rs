@@ -49,7 +49,7 @@ pub struct Plan {
     pub bulkheads: Vec<Bulkhead>,
     /// Whether targets that fail every request have made their own calls before.
     pub failing_targets_call: bool,
-    /// Pools of which nobody can tell how much of them is in use in normal times.
+    /// Pools of which nobody can tell how much of them is in use in normal times, in their order.
     pub unknown_pools: Vec<UnknownPool>,
     /// Whether the targets break in turn, each in one of 64 trials: for a ranking by the fluid engine.
     pub rotate_targets: bool,

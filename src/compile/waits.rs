@@ -11,6 +11,7 @@ use crate::model::topology::UnknownPools;
 pub(super) fn add(plan: &mut Plan, unknown: UnknownPools) {
     size_pools(plan, unknown);
     add_bulkheads(plan, unknown);
+    plan.unknown_pools.sort_unstable();
     add_timeouts(plan);
     add_latencies_of_flows(plan);
     plan.has_load |=

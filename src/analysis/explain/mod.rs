@@ -81,8 +81,14 @@ pub fn explain_flows(
     let world = World { topology: topology.clone(), change: change.clone() };
     let (containment, containment_left_out) =
         trials::protection_reports(&world, settings, &summary);
-    let unknowns =
-        unknowns::find_unknowns(topology, change, settings, &summary, unknowns::Effort::THOROUGH);
+    let unknowns = unknowns::find_unknowns(
+        topology,
+        change,
+        &plan,
+        settings,
+        &summary,
+        unknowns::Effort::THOROUGH,
+    );
     let explained = |unit: UnitReport| {
         let place =
             flows.iter().position(|flow| topology.flows[*flow as usize].name == unit.name)?;

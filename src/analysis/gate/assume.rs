@@ -18,11 +18,11 @@
 //! A step of a flow has neither a timeout nor a fallback that could be unknown: customers wait.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
-use crate::analysis::unknowns::{
-    dependencies_mut, dependency_mut, may_be_overloaded, needs_start_only,
-};
-use crate::analysis::waiting_calls::{unknown_pools, untimed_calls_to_what_waits, usual_timeout};
+use crate::analysis::unknowns::{dependencies_mut, may_be_overloaded, needs_start_only};
+use crate::analysis::waiting_calls::{add_usual_timeouts, untimed_calls_to_what_waits};
+use crate::compile::Plan;
 use crate::model::topology::{
     Caller, Criticality, Dependency, Evidence, Fallback, Phase, Queue, Timeout, UnknownPools,
 };
@@ -30,11 +30,12 @@ use crate::model::units::Utilization;
 use crate::model::{Change, Seconds, Share, Topology, defaults};
 use crate::report::Assumption;
 
-/// Returns the topology with what it does not state at its worst or best; borrowed where that changes
+/// Returns the topology with what it does not state at its worst or best, by its plan as it stands; borrowed where that changes
 /// nothing, so that nothing is simulated twice.
 pub(super) fn assume<'a>(
     topology: &'a Topology,
     change: &Change,
+    plan: &Plan,
     lasting: Seconds,
     assumption: Assumption,
 ) -> Cow<'a, Topology> {
@@ -71,17 +72,16 @@ pub(super) fn assume<'a>(
                     .filter(|dependency| is_guessed_soft(dependency));
                 guessed.for_each(|guessed| guessed.criticality = Some(Criticality::Hard));
             }
-            for index in impatient_calls(topology, change, lasting) {
-                let (_, declared) =
-                    topology.declared_dependencies().nth(index).expect("it is one of them");
-                dependency_mut(assumed.to_mut(), index).timeout = usual_timeout(topology, declared);
+            let impatient = impatient_calls(topology, change, lasting);
+            if !impatient.is_empty() {
+                add_usual_timeouts(assumed.to_mut(), &impatient);
             }
-            if !unknown_pools(topology, change).is_empty() {
+            if !plan.unknown_pools.is_empty() {
                 assumed.to_mut().unknown_pools = UnknownPools::Busy;
             }
         }
         Assumption::Best => {
-            let patient = impatient_calls(topology, change, lasting);
+            let patient = BTreeSet::from_iter(impatient_calls(topology, change, lasting));
             let assumed = assumed.to_mut();
             let declared = topology.declared_dependencies();
             let of_services = declared.filter(|(by, _)| !matches!(by, Caller::Flow(_))).count();

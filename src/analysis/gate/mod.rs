@@ -175,7 +175,14 @@ impl<'a> Check<'a> {
             (purpose == Purpose::Report && gate.explains) || rules::mention_unknowns(&self.rules);
         let unknowns = if needs_unknowns {
             let summary = summarize(&tally);
-            unknowns::find_unknowns(topology, change, settings, &summary, unknowns::Effort::QUICK)
+            unknowns::find_unknowns(
+                topology,
+                change,
+                &self.plan,
+                settings,
+                &summary,
+                unknowns::Effort::QUICK,
+            )
         } else {
             Vec::new()
         };
@@ -198,7 +205,7 @@ impl<'a> Check<'a> {
         let floor = runs::floor(&self.rules, is_doubtful);
         // What is not stated is only simulated where a rule that sees it could yet change the verdict.
         let assumed = rules::need_assumptions(&self.rules, floor)
-            .then(|| assume::assume(topology, change, settings.lasting, gate.unknown))
+            .then(|| assume::assume(topology, change, &self.plan, settings.lasting, gate.unknown))
             .filter(|assumed| **assumed != *topology);
         if assumed.is_none() {
             rules::take_as_stated(&mut self.rules);
