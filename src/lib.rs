@@ -37,6 +37,7 @@ pub mod chart;
 #[doc(hidden)]
 pub mod compile;
 pub mod diagnostic;
+mod digits;
 #[doc(hidden)]
 pub mod engine;
 mod facade;

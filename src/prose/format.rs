@@ -3,6 +3,7 @@
 //! A figure shows as many digits as its interval allows, never more. 0% and 100% are said only of what
 //! is exactly that; everything else keeps enough digits to differ.
 
+use crate::digits::group_digits;
 use crate::report::{Interval, Quantiles};
 
 /// Where probabilities are too small for a percentage that can be read.
@@ -154,7 +155,7 @@ pub(crate) fn count(value: f64) -> String {
         _ if size >= 1e12 => named(1e12, "trillion"),
         _ if size >= 1e9 => named(1e9, "billion"),
         _ if size >= 1e7 => named(1e6, "million"),
-        _ if size >= 100.0 => grouped(&format!("{value:.0}")),
+        _ if size >= 100.0 => group_digits(&format!("{value:.0}")),
         _ if size >= 10.0 => trimmed(value, 0),
         _ if size >= 1.0 => trimmed(value, 1),
         _ if size >= 1e-4 => trimmed(value, decimals_for(size, 1) + 1),
@@ -169,19 +170,6 @@ fn trimmed(value: f64, digits: usize) -> String {
         return text;
     }
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Digits in groups of three.
-fn grouped(digits: &str) -> String {
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
-    let mut text = sign.to_owned();
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A duration in its two largest units: `300 ms`, `45 s`, `16 min`, `1 h 40 min`, `2 d 3 h`.
@@ -207,9 +195,9 @@ pub(crate) fn duration(seconds: f64) -> String {
     let name =
         |wanted: u64| UNITS.iter().find(|(unit, _)| *unit == wanted).expect("one of the units").1;
     match (whole / unit, whole % unit / finer) {
-        (large, 0) => format!("{} {}", grouped(&large.to_string()), name(unit)),
+        (large, 0) => format!("{} {}", group_digits(&large.to_string()), name(unit)),
         (large, small) => {
-            format!("{} {} {small} {}", grouped(&large.to_string()), name(unit), name(finer))
+            format!("{} {} {small} {}", group_digits(&large.to_string()), name(unit), name(finer))
         }
     }
 }
@@ -224,7 +212,7 @@ fn milliseconds(seconds: f64) -> String {
 /// `1 flow`, `2 flows`, `5,000 flows`.
 pub(crate) fn plural(number: usize, noun: &str) -> String {
     let many = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{many}", grouped(&number.to_string()))
+    format!("{} {noun}{many}", group_digits(&number.to_string()))
 }
 
 /// `a`, `a and b`, `a, b and c`; after `most` of them, how many more there are.
@@ -232,7 +220,7 @@ pub(crate) fn list(items: &[String], joint: &str, most: usize) -> String {
     let more = items.len().saturating_sub(most);
     if more > 1 {
         let shown = items[..most].join(", ");
-        return format!("{shown} {joint} {} more", grouped(&more.to_string()));
+        return format!("{shown} {joint} {} more", group_digits(&more.to_string()));
     }
     match items {
         [] => "nothing".to_owned(),

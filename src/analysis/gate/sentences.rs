@@ -1,6 +1,7 @@
 //! Figures and limits in sentences: the flow or service first, then the figure, then the limit.
 
 use crate::analysis::budget;
+use crate::digits::group_digits;
 use crate::model::{Seconds, Topology};
 use crate::policy::evaluate::{
     Basis, Comparison, Event, Figure, Metric, Outcome, Statistic, Ternary, Unit,
@@ -204,7 +205,7 @@ pub(super) fn number(value: f64) -> String {
         small if small < 1.0 => 3,
         small if small < 10.0 => 2,
         small if small < 1000.0 => 1,
-        _ => return grouped(value),
+        _ => return group_digits(&format!("{value:.0}")),
     };
     let text = format!("{value:.digits$}");
     if text.contains('.') {
@@ -212,17 +213,4 @@ pub(super) fn number(value: f64) -> String {
     } else {
         text
     }
-}
-
-/// Returns a whole number with its thousands apart.
-fn grouped(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
-    let mut text = if value < 0.0 { "-".to_owned() } else { String::new() };
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::measurements::{MeasuredErrors, MeasuredLatency};
 use super::names::allowed_name;
 use super::{EvidenceGraph, ImportedDependency, ImportedFlow, ImportedService, evidence_word};
+use crate::digits::group_digits;
 
 /// Names that a topology does not allow in its title are replaced; the rest stays.
 pub fn write_topology(name: &str, graph: &EvidenceGraph) -> String {
@@ -81,7 +82,7 @@ pub(in crate::import) fn service_block(
     }
     let domains: Vec<String> = service.domains.iter().map(|domain| yaml_scalar(domain)).collect();
     let domains = format!("[{}]", domains.join(", "));
-    let replicas = service.replicas.map(|count| count.clamp(1, 10_000));
+    let replicas = service.written_replicas();
     let needs = service.needs.filter(|needs| replicas.is_some_and(|count| *needs < count));
     let needs = needs.map(|needs| format!(", needs: {}", needs.max(1))).unwrap_or_default();
     match (replicas, service.domains.len()) {
@@ -107,8 +108,7 @@ pub(in crate::import) fn service_block(
         let (value, comment) = latency_text(latency);
         line("latency", &format!("{value}  # {comment}"));
     }
-    if let Some(pool) = &service.pool {
-        let all = pool.each.saturating_mul(replicas.unwrap_or(1)).min(IN_PROGRESS_MAX);
+    if let (Some(pool), Some(all)) = (&service.pool, service.concurrency()) {
         line("concurrency", &format!("{all}  # {}", super::names::one_line(&pool.source)));
     }
     if let Some(comment) = service.errors.as_ref().and_then(errors_text) {
@@ -149,9 +149,6 @@ pub(in crate::import) fn service_block(
     out.push('\n');
     out
 }
-
-/// The largest number of requests in progress that a topology allows.
-const IN_PROGRESS_MAX: u32 = 1_000_000_000;
 
 /// Of several sources only the first is written where all take more characters than this.
 const SOURCE_MAX: usize = 180;
@@ -217,7 +214,7 @@ fn line_of(on: &str, dependency: &ImportedDependency) -> String {
             key(format!("retry_budget: {share}"));
         }
         if let Some(limit) = dependency.max_in_flight {
-            key(format!("max_in_flight: {}", limit.min(IN_PROGRESS_MAX)));
+            key(format!("max_in_flight: {limit}"));
         }
         if dependency.circuit_breaker {
             key("circuit_breaker: true".to_owned());
@@ -293,15 +290,7 @@ pub(in crate::import) fn measured_duration(seconds: f64) -> String {
 
 /// A number without a fraction, with commas between the thousands.
 pub(in crate::import) fn whole_text(value: f64) -> String {
-    let digits = format!("{:.0}", value.max(0.0));
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    group_digits(&format!("{:.0}", value.max(0.0)))
 }
 
 /// A flow, indented as below `flows:`.
