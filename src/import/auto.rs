@@ -41,7 +41,6 @@ pub fn recognize_files(paths: &[String]) -> Result<Recognized, Vec<Diagnostic>> 
             recognized.add_path(path);
         }
     }
-    recognized.note_mounted();
     if recognized.groups.is_empty() {
         return Err(recognized.nothing_found());
     }
@@ -119,16 +118,22 @@ impl Recognized {
         }
     }
 
-    /// Says of the configuration of gateways that it is read with the Compose files that mount it.
-    fn note_mounted(&mut self) {
-        let compose = self.groups.iter().find(|(format, _)| *format == Format::Compose);
-        let Some((format, files)) = compose.filter(|_| !self.unknown.is_empty()) else { return };
-        // Only the reader of Compose files knows what a service mounts, and what of that it can use.
-        let mut graph = EvidenceGraph::default();
-        let (options, sources) = (Options::default(), &mut Sources::default());
-        if read_files(*format, files, &options, &mut graph, sources, &|_, _| {}).is_err() {
-            return;
-        }
+    /// Adds what the files of each format say to a graph; a file that cannot be read is left out with a
+    /// warning, and the others are imported all the same.
+    ///
+    /// Then the notes know of the configuration of gateways that Compose files mount: only their reader
+    /// can tell.
+    ///
+    /// # Errors
+    /// No file at all can be read.
+    pub fn read_groups(
+        &mut self,
+        options: &Options,
+        graph: &mut EvidenceGraph,
+        sources: &mut Sources,
+        progress: &dyn Fn(u64, Option<u64>),
+    ) -> Result<(), Vec<Diagnostic>> {
+        read_groups(&self.groups, options, graph, sources, progress)?;
         let mounted: BTreeSet<PathBuf> =
             graph.mounted_files.iter().map(|path| without_dots(path)).collect();
         for (path, note) in &self.unknown {
@@ -136,6 +141,7 @@ impl Recognized {
                 self.notes[*note] = format!("{path}: read with the Compose file that mounts it");
             }
         }
+        Ok(())
     }
 
     /// Returns why nothing can be imported: the most useful reason first.
@@ -169,12 +175,7 @@ impl Recognized {
     }
 }
 
-/// Adds what the files of each format say to a graph; a file that cannot be read is left out with a
-/// warning, and the others are imported all the same.
-///
-/// # Errors
-/// No file at all can be read.
-pub fn read_groups(
+fn read_groups(
     groups: &[(Format, Vec<String>)],
     options: &Options,
     graph: &mut EvidenceGraph,

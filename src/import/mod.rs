@@ -12,7 +12,7 @@ mod graph;
 mod named_files;
 mod recognition;
 
-pub use auto::{Recognized, read_groups, recognize_files};
+pub use auto::{Recognized, recognize_files};
 pub use format::Format;
 pub use formats::mapping::Paths;
 pub use formats::prometheus::Metric;

@@ -108,9 +108,10 @@ fn compare_sources(
         if let Some(format) = format {
             import::read_files(format, &files, &options, &mut graph, sources, &progress)?;
         } else {
-            let recognized = import::recognize_files(&files)?;
+            let mut recognized = import::recognize_files(&files)?;
+            let read = recognized.read_groups(&options, &mut graph, sources, &progress);
             terminal.write_note(&join_lines(&recognized.notes));
-            import::read_groups(&recognized.groups, &options, &mut graph, sources, &progress)?;
+            read?;
         }
     }
     import::settle_graph(&mut graph);

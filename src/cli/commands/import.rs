@@ -304,9 +304,11 @@ fn read_files(
             import::read_files(format, &args.files, &options, graph, sources, &progress)
         }
         Chosen::Auto => {
-            let recognized = import::recognize_files(&args.files)?;
+            let mut recognized = import::recognize_files(&args.files)?;
+            let read = recognized.read_groups(&options, graph, sources, &progress);
+            bar.line.finish_and_clear();
             terminal.write_note(&join_lines(&recognized.notes));
-            import::read_groups(&recognized.groups, &options, graph, sources, &progress)
+            read
         }
     }
 }

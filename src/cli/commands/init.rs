@@ -10,7 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::ResultOutput;
 use crate::cli::terminal::Terminal;
 use crate::cli::{Failure, diagnostics_style};
-use blastwave::diagnostic::{Code, Diagnostic, Sources};
+use blastwave::diagnostic::{Diagnostic, Sources};
 use blastwave::import::{self, EvidenceGraph, Options};
 use blastwave::model::schema;
 use blastwave::render::diagnostics;
@@ -147,18 +147,12 @@ fn import_repository(
     terminal: Terminal,
     sources: &mut Sources,
 ) -> Result<(EvidenceGraph, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let recognized = import::recognize_files(&[directory.to_owned()])?;
-    terminal.write_note(&join_lines(&recognized.notes));
-    if recognized.groups.is_empty() {
-        let message =
-            format!("nothing in `{directory}` says how its services depend on each other");
-        return Err(vec![Diagnostic::file_error(Code::Empty, message).help(
-            "`blastwave import` reads Compose files, manifests, catalogs, traces, metrics, drawings and tables",
-        )]);
-    }
+    let mut recognized = import::recognize_files(&[directory.to_owned()])?;
     let mut graph = EvidenceGraph::default();
     let options = Options::default();
-    import::read_groups(&recognized.groups, &options, &mut graph, sources, &|_, _| {})?;
+    let read = recognized.read_groups(&options, &mut graph, sources, &|_, _| {});
+    terminal.write_note(&join_lines(&recognized.notes));
+    read?;
     import::settle_graph(&mut graph);
     let warnings = graph.take_warnings();
     Ok((graph, warnings))

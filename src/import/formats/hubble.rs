@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::traces::{LooseNumber, each_value};
 use crate::diagnostic::Diagnostic;
 use crate::import::graph::EvidenceGraph;
-use crate::import::graph::measurements::{Durations, MeasuredErrors, REQUESTS_MIN};
+use crate::import::graph::measurements::SeenAnswers;
 use crate::import::{Format, Input, not_of};
 use crate::model::topology::Evidence;
 
@@ -58,14 +58,6 @@ struct ObservedAnswer<'a> {
 struct HttpAnswer {
     #[serde(default)]
     code: LooseNumber,
-}
-
-/// The answers that were seen of one service.
-#[derive(Default)]
-struct SeenAnswers {
-    durations: Durations,
-    total: u64,
-    failed: u64,
 }
 
 #[derive(Deserialize)]
@@ -155,7 +147,9 @@ pub(crate) fn read_flows(
         let source = format!("{path}: {count} {noun}");
         graph.depend_on(&caller, &callee, Evidence::Observed, source);
     }
-    add_answers(&answers, &path, graph);
+    for (name, seen) in &answers {
+        graph.service_or_new(name).note_answers(seen, None, &path);
+    }
     if dropped > 0 {
         graph.remarks.push(format!(
             "{dropped} flows were dropped by policies or errors; no dependency was made of them."
@@ -171,26 +165,9 @@ fn add_answer(flow: &ObservedFlow<'_>, answers: &mut BTreeMap<String, SeenAnswer
     if answer.kind != "RESPONSE" {
         return;
     }
-    let seen = answers.entry(name).or_default();
-    seen.total += 1;
     let code = answer.http.as_ref().and_then(|http| http.code.0);
-    if code.is_some_and(|code| code >= 500) {
-        seen.failed += 1;
-    } else if let Some(latency) = answer.latency_ns.0 {
-        seen.durations.add_nanoseconds(latency);
-    }
-}
-
-fn add_answers(answers: &BTreeMap<String, SeenAnswers>, path: &str, graph: &mut EvidenceGraph) {
-    for (name, seen) in answers {
-        let service = graph.service_or_new(name);
-        service.note_durations(&seen.durations, path);
-        let (requests, failed) = (seen.total as f64, seen.failed as f64);
-        if requests >= REQUESTS_MIN {
-            let source = path.to_owned();
-            service.note_errors(MeasuredErrors { requests, failed, failed_alone: None, source });
-        }
-    }
+    let is_failed = code.is_some_and(|code| code >= 500);
+    answers.entry(name).or_default().add_answer(answer.latency_ns.0, is_failed);
 }
 
 fn add_flow(

@@ -249,11 +249,9 @@ impl FigureComparison<'_> {
             let Some(found) = self.graph.services.get(&*service.name) else { continue };
             let place =
                 MovedPlace { name: &service.name, dependency: None, evidence: None, source: None };
-            let pool = found.pool.as_ref();
-            let pool = pool.map(|pool| pool.each.saturating_mul(found.replicas.unwrap_or(1)));
             for (key, stated, seen) in [
                 ("replicas", service.replicas.as_ref().map(|own| own.count), found.replicas),
-                ("concurrency", service.concurrency, pool),
+                ("concurrency", service.concurrency, found.concurrency()),
             ] {
                 if let (Some(stated), Some(seen)) = (stated, seen)
                     && stated != seen

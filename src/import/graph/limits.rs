@@ -1,7 +1,13 @@
 //! Limits that sources state for calls and for services: how long callers wait, how often they try, and
 //! how many requests are in progress at once.
 
-use super::{EvidenceGraph, ImportedDependency};
+use super::{EvidenceGraph, ImportedDependency, ImportedService};
+
+/// The largest number of replicas that a topology allows.
+const REPLICAS_MAX: u32 = 10_000;
+
+/// The largest number of requests in progress that a topology allows.
+const IN_PROGRESS_MAX: u32 = 1_000_000_000;
 
 /// A limit of this size or more is a way to say that there is none.
 const UNLIMITED: f64 = 1_000_000.0;
@@ -67,15 +73,30 @@ impl EvidenceGraph {
     }
 
     /// Counts the calls in progress of all replicas of each caller, of which a source states those of one.
-    /// A caller of which no number of replicas is known counts as one.
     pub(in crate::import) fn settle_limits(&mut self) {
         for ((caller, _), dependency) in &mut self.dependencies {
-            let replicas = self.services.get(caller).and_then(|service| service.replicas);
-            dependency.max_in_flight = dependency
-                .max_in_flight_each
-                .map(|each| each.saturating_mul(replicas.unwrap_or(1)));
+            let replicas = self.services.get(caller).and_then(ImportedService::written_replicas);
+            dependency.max_in_flight =
+                dependency.max_in_flight_each.map(|each| of_all_replicas(each, replicas));
         }
     }
+}
+
+impl ImportedService {
+    /// Returns how many replicas a topology states of it.
+    pub(in crate::import) fn written_replicas(&self) -> Option<u32> {
+        self.replicas.map(|count| count.clamp(1, REPLICAS_MAX))
+    }
+
+    /// Returns how many requests all replicas together have in progress at once.
+    pub(in crate::import) fn concurrency(&self) -> Option<u32> {
+        self.pool.as_ref().map(|pool| of_all_replicas(pool.each, self.written_replicas()))
+    }
+}
+
+/// Returns how many requests all replicas have in progress; where no number of them is known it is one.
+fn of_all_replicas(each: u32, replicas: Option<u32>) -> u32 {
+    each.saturating_mul(replicas.unwrap_or(1)).min(IN_PROGRESS_MAX)
 }
 
 /// Returns a number of connections, threads or requests as a limit: whole and at least 1, and none where it

@@ -69,6 +69,26 @@ impl ImportedService {
         }
     }
 
+    /// Keeps how long the answers took, and how many were failures; of these so many although no call that
+    /// the service made failed, where that is known.
+    pub(in crate::import) fn note_answers(
+        &mut self,
+        answers: &SeenAnswers,
+        failed_alone: Option<u64>,
+        source: &str,
+    ) {
+        self.note_durations(&answers.durations, source);
+        let requests = answers.total as f64;
+        if requests >= REQUESTS_MIN {
+            self.note_errors(MeasuredErrors {
+                requests,
+                failed: answers.failed as f64,
+                failed_alone: failed_alone.map(|alone| alone as f64),
+                source: source.to_owned(),
+            });
+        }
+    }
+
     /// Keeps the latency of timed requests, or why there is none.
     pub(in crate::import) fn note_durations(&mut self, durations: &Durations, source: &str) {
         let requests = durations.count() as f64;
@@ -84,6 +104,34 @@ impl ImportedService {
             let (requests, source) = (Some(requests), source.to_owned());
             self.note_latency(MeasuredLatency { median, p99, requests, source });
         }
+    }
+}
+
+/// The answers that were seen of one service.
+#[derive(Clone, Debug, Default)]
+pub(in crate::import) struct SeenAnswers {
+    /// Of those that were no failures: failing fast, or at the end of a timeout, is not normal.
+    durations: Durations,
+    total: u64,
+    failed: u64,
+}
+
+impl SeenAnswers {
+    /// Counts one answer, with its duration in nanoseconds where that is known.
+    pub(in crate::import) fn add_answer(&mut self, duration: Option<u64>, is_failed: bool) {
+        self.total += 1;
+        if is_failed {
+            self.failed += 1;
+        } else if let Some(duration) = duration {
+            self.durations.add_nanoseconds(duration);
+        }
+    }
+
+    /// Adds all answers of another.
+    pub(in crate::import) fn add_all(&mut self, other: &Self) {
+        self.durations.add_all(&other.durations);
+        self.total += other.total;
+        self.failed += other.failed;
     }
 }
 

@@ -8,34 +8,24 @@ use std::collections::BTreeMap;
 use super::linking::LinkedTrace;
 use super::{Linker, NONE, Span, SpanKind};
 use crate::import::graph::EvidenceGraph;
-use crate::import::graph::measurements::{Durations, MeasuredErrors, REQUESTS_MIN};
+use crate::import::graph::measurements::SeenAnswers;
 
 /// The answers that were seen of one service.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answers {
-    /// Of those that were no failures: failing fast, or at the end of a timeout, is not normal.
-    durations: Durations,
-    total: u64,
-    failed: u64,
+    all: SeenAnswers,
     /// Failures of requests none of whose calls failed.
     failed_alone: u64,
 }
 
 impl Answers {
     fn add_answer(&mut self, span: &Span, is_through_calls: bool) {
-        self.total += 1;
-        if span.is_failed {
-            self.failed += 1;
-            self.failed_alone += u64::from(!is_through_calls);
-        } else if let Some(duration) = span.duration {
-            self.durations.add_nanoseconds(duration);
-        }
+        self.all.add_answer(span.duration, span.is_failed);
+        self.failed_alone += u64::from(span.is_failed && !is_through_calls);
     }
 
     fn add_all(&mut self, other: &Self) {
-        self.durations.add_all(&other.durations);
-        self.total += other.total;
-        self.failed += other.failed;
+        self.all.add_all(&other.all);
         self.failed_alone += other.failed_alone;
     }
 }
@@ -92,17 +82,9 @@ impl Linker {
         for (is_own, (number, answers)) in (self.answers.own.iter().map(|own| (true, own)))
             .chain(timed_by_callers.map(|peer| (false, peer)))
         {
+            let failed_alone = is_own.then_some(answers.failed_alone);
             let service = graph.service_or_new(self.name_at(*number));
-            service.note_durations(&answers.durations, source);
-            let requests = answers.total as f64;
-            if requests >= REQUESTS_MIN {
-                service.note_errors(MeasuredErrors {
-                    requests,
-                    failed: answers.failed as f64,
-                    failed_alone: is_own.then_some(answers.failed_alone as f64),
-                    source: source.to_owned(),
-                });
-            }
+            service.note_answers(&answers.all, failed_alone, source);
         }
         let seconds = self.answers.first.map(|first| (self.answers.last - first) as f64 / 1e9);
         if let Some(seconds) = seconds.filter(|seconds| *seconds >= 1.0) {
