@@ -1,6 +1,6 @@
 //! The program from outside: how it ends, what it reads and writes, and what it leaves behind.
 
-use crate::support::{program, program_path};
+use crate::support::{CHANGE, program, program_path};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -17,14 +17,6 @@ services:
   stock: { availability: 99% }
 flows:
   order: { steps: [web], rate: 60/min }
-";
-
-const CHANGE: &str = "\
-version: 1
-change: v2
-targets: [{ service: pay, severity: { min: 20%, max: 90% } }]
-detection: { median: 5m, p95: 20m }
-rollback: { median: 10m, p95: 30m }
 ";
 
 /// A folder with a topology, two changes and a scenario of both.

@@ -1,7 +1,7 @@
 //! A run ends within a second of Ctrl-C, and at its limits of time and memory, whatever command it is
 //! and whatever it waits for; nothing is left half written.
 
-use crate::support::program;
+use crate::support::{CHANGE, program};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -16,14 +16,6 @@ services:
   stock: { availability: 99% }
 flows:
   order: { steps: [web], rate: 60/min }
-";
-
-const CHANGE: &str = "\
-version: 1
-change: v2
-targets: [{ service: pay, severity: { min: 20%, max: 90% } }]
-detection: { median: 5m, p95: 20m }
-rollback: { median: 10m, p95: 30m }
 ";
 
 const INCIDENT: &str = "\

@@ -3,4 +3,4 @@
 pub(crate) mod chromium;
 mod program;
 
-pub(crate) use program::{program, program_path};
+pub(crate) use program::{CHANGE, program, program_path};

@@ -6,6 +6,15 @@ use std::process::{Command, Stdio};
 /// Variables by which a terminal would change what is written.
 const OF_THE_TERMINAL: [&str; 4] = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"];
 
+/// A change of `pay` that takes time to be noticed and taken back.
+pub(crate) const CHANGE: &str = "\
+version: 1
+change: v2
+targets: [{ service: pay, severity: { min: 20%, max: 90% } }]
+detection: { median: 5m, p95: 20m }
+rollback: { median: 10m, p95: 30m }
+";
+
 /// Returns the path of the program that is tested.
 pub(crate) fn program_path() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_blastwave"))
